@@ -1,0 +1,54 @@
+# The commands of this project, by name. How things are built is in CMakeLists.txt, in which
+# variants in CMakePresets.json.
+.PHONY: build run test fuzz fuzz-long soak format clean
+.DEFAULT_GOAL := build
+# Each target is a sequence; ninja and ctest share out the cores.
+.NOTPARALLEL:
+
+FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 60
+
+build:                  ## the program, at build/freshet
+	@scripts/install-deps.sh build
+	@cmake --preset release >/dev/null
+	@cmake --build build --target freshet
+
+run: build              ## starts it on 127.0.0.1:7070, data in ./freshet-data
+	@exec build/freshet serve --listen 127.0.0.1:7070
+
+node_modules := tests/e2e/node_modules/.package-lock.json
+
+$(node_modules): tests/e2e/package.json tests/e2e/package-lock.json
+	npm ci --prefix tests/e2e
+	@touch $@
+
+test:                   ## everything: unit, corpora, lint, end to end
+	@scripts/install-deps.sh build test
+	@$(MAKE) --no-print-directory $(node_modules)
+	@for preset in release asan tsan; do \
+	    cmake --preset $$preset >/dev/null || exit; \
+	done
+	@for tree in build build/asan build/tsan; do cmake --build $$tree || exit; done
+	@ctest --test-dir build -j2 --output-on-failure --no-tests=error --no-label-summary
+
+fuzz:                   ## each fuzz target for FUZZ_SECONDS
+	@scripts/install-deps.sh build test
+	@cmake --preset fuzz >/dev/null
+	@cmake --build build/fuzz
+	@scripts/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
+
+fuzz-long:              ## the same for an hour each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3600
+
+soak: build             ## mixed subscribers that come and go, for SOAK_SECONDS
+	@scripts/install-deps.sh test
+	@$(MAKE) --no-print-directory $(node_modules)
+	@cd tests/e2e && FRESHET_BIN=$(CURDIR)/build/freshet SOAK_SECONDS=$(SOAK_SECONDS) \
+	    node --test soak.test.mjs
+
+format:                 ## src, fuzz and bench as lint wants them
+	@scripts/install-deps.sh test
+	@find $(wildcard src fuzz bench) -name '*.[ch]' -print0 | xargs -0r clang-format -i
+
+clean:                  ## all that was built; never the data
+	rm -rf build

@@ -1,0 +1,53 @@
+#!/bin/sh
+# install-deps.sh GROUP...: installs the Debian packages of the groups build, test and bench that
+# are missing. Says nothing and needs no rights when all are there.
+set -eu
+
+build="gcc libc6-dev make cmake ninja-build pkg-config
+    libsqlite3-dev libjansson-dev libcurl4-openssl-dev libssl-dev zlib1g-dev liburing-dev
+    libcyaml-dev libcmocka-dev"
+# libclang-rt holds the sanitizers; llvm, the symbols in their reports.
+test="clang libclang-rt-14-dev llvm clang-format clang-tidy curl ca-certificates"
+bench="nginx-light libnginx-mod-nchan pushpin"
+
+wanted=
+for group in "$@"; do
+    case $group in
+    build) wanted="$wanted $build" ;;
+    test)
+        wanted="$wanted $test"
+        # Any Node 18 or newer will do, from wherever it came.
+        command -v node >/dev/null || wanted="$wanted nodejs"
+        command -v npm >/dev/null || wanted="$wanted npm"
+        ;;
+    bench) wanted="$wanted $bench" ;;
+    *)
+        echo "usage: $0 [build] [test] [bench]" >&2
+        exit 2
+        ;;
+    esac
+done
+
+missing=
+for package in $wanted; do
+    case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
+    installed) ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null; then
+    as_root=sudo
+else
+    echo "freshet needs these packages; install them as root:$missing" >&2
+    exit 1
+fi
+
+echo "installing:$missing"
+# Unquoted on purpose: each is a list of words, or nothing.
+$as_root apt-get update -q
+$as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -q -y --no-install-recommends $missing </dev/null

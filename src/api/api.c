@@ -1,0 +1,184 @@
+#include "api/api.h"
+
+#include "api/batch.h"
+#include "api/info.h"
+#include "api/publish.h"
+#include "api/read.h"
+#include "api/webhooks.h"
+#include "http/accept.h"
+#include "http/origin.h"
+#include "http/response.h"
+#include "transport/socket.h"
+
+#define METHODS_READ (1U << HTTP_GET | 1U << HTTP_HEAD)
+
+void api_problem(struct exchange *exchange, enum problem problem, const char *detail)
+{
+    exchange_problem(exchange, problem, str_from(detail), STR_NONE);
+}
+
+static void handle_channel(struct exchange *exchange, struct str rest)
+{
+    if (rest.len <= 1) {
+        info_channels(exchange);
+        return;
+    }
+    switch (exchange->head->method) {
+    case HTTP_POST:
+        publish_handle(exchange, rest);
+        break;
+    case HTTP_DELETE:
+        publish_trim(exchange, rest);
+        break;
+    default:
+        read_channel(exchange, rest);
+    }
+}
+
+static void handle_events(struct exchange *exchange, struct str rest)
+{
+    (void)rest;
+    if (exchange->head->method == HTTP_POST)
+        batch_handle(exchange);
+    else
+        read_events(exchange);
+}
+
+static void handle_webhooks(struct exchange *exchange, struct str rest)
+{
+    webhooks_handle(exchange, api_of(exchange)->courier, rest);
+}
+
+const struct api_route api_routes[] = {
+    {"/channels", false, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, handle_channel,
+     "publish to, read and trim a channel; without a name, list channels"},
+    {"/events", true, METHODS_READ | 1U << HTTP_POST, handle_events,
+     "publish many events; read many channels"},
+    {"/webhooks", false,
+     METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
+     "register, list, change and delete webhooks"},
+    {"/stats", true, METHODS_READ, info_stats, "figures of this server, as JSON"},
+    {"/metrics", true, METHODS_READ, info_metrics, "the same for Prometheus"},
+    {"/healthz", true, METHODS_READ, info_health, "200 while the process serves"},
+    {"/readyz", true, METHODS_READ, info_ready, "200 while publishes can succeed"},
+    {"/errors", false, METHODS_READ, info_errors, "what each problem type means"},
+    {"/", true, METHODS_READ, info_root, "this list"},
+};
+const size_t api_routes_count = sizeof(api_routes) / sizeof(api_routes[0]);
+
+static bool matches(const struct api_route *route, struct str path, struct str *ret_rest)
+{
+    struct str own = str_from(route->path);
+    if (!str_starts(path, own))
+        return false;
+    *ret_rest = str_skip(path, own.len);
+    return route->whole ? !ret_rest->len : !ret_rest->len || ret_rest->at[0] == '/';
+}
+
+static const struct api_route *find_route(const struct exchange *exchange, struct str *ret_rest)
+{
+    struct str path = exchange->head->path, base = api_of(exchange)->base;
+    if (!str_starts(path, base))
+        return NULL;
+    path = str_skip(path, base.len);
+    for (size_t i = 0; i < api_routes_count; i++)
+        if (matches(&api_routes[i], path, ret_rest))
+            return &api_routes[i];
+    return NULL;
+}
+
+static void add_methods(struct buf *out, unsigned methods)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    methods |= 1U << HTTP_OPTIONS;
+    const char *comma = "";
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!(methods & 1U << i))
+            continue;
+        buf_addf(out, "%s%s", comma, names[i]);
+        comma = ", ";
+    }
+    buf_add_lit(out, "\r\n");
+}
+
+/* OPTIONS: what can be done here, and for a browser's preflight, who may. */
+static void answer_options(struct exchange *exchange, unsigned methods)
+{
+    struct buf *out = exchange_head(exchange, 204);
+    buf_add_lit(out, "Allow: ");
+    add_methods(out, methods);
+    if (exchange->browser) {
+        buf_add_lit(out, "Access-Control-Allow-Methods: ");
+        add_methods(out, methods);
+        buf_add_lit(out, "Access-Control-Allow-Headers: Authorization, Content-Type, Event-Type, "
+                         "Idempotency-Key, If-Match, Last-Event-ID, Prefer\r\n"
+                         "Access-Control-Max-Age: 600\r\n"
+                         "Vary: Origin, Access-Control-Request-Method, "
+                         "Access-Control-Request-Headers\r\n");
+    }
+    exchange_no_body(exchange);
+}
+
+static void refuse_method(struct exchange *exchange, unsigned methods)
+{
+    struct buf document = {0};
+    stat_add(&exchange->worker->stats.problems[PROBLEM_METHOD_NOT_ALLOWED], 1);
+    problem_add(&document, api_of(exchange)->base, PROBLEM_METHOD_NOT_ALLOWED,
+                STR("the header Allow says what can be done here"), STR_NONE);
+    struct buf *out = exchange_head(exchange, 405);
+    buf_add_lit(out, "Allow: ");
+    add_methods(out, methods);
+    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
+    buf_free(&document);
+}
+
+static void refuse_stranger(struct exchange *exchange, enum problem problem, const char *detail)
+{
+    exchange->origin_len = 0; /* it is not to read the answer either */
+    if (exchange->head->upgrade_websocket)
+        socket_refuse(exchange, problem, str_from(detail));
+    else
+        api_problem(exchange, problem, detail);
+}
+
+/* Without access rules any website could talk to a server on its visitor's machine: by a request of
+ * its own (Origin), or by a name of its own that it has turned to 127.0.0.1 (Host). */
+static bool is_stranger(struct exchange *exchange)
+{
+    const struct http_head *head = exchange->head;
+    struct str origin = http_header(head, STR("origin"));
+    if (!api_of(exchange)->loopback_only)
+        return false;
+    if (head->host.at && !http_host_is_loopback(head->host)) {
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_HOST,
+                        "address this server as localhost, 127.0.0.1 or [::1]");
+        return true;
+    }
+    if (origin.at && !http_origin_is_loopback(origin)) {
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN,
+                        "without access rules only pages from this machine may use this server");
+        return true;
+    }
+    return false;
+}
+
+void api_handle(struct exchange *exchange)
+{
+    const struct http_head *head = exchange->head;
+    struct str rest;
+    if (is_stranger(exchange))
+        return;
+    if (head->method == HTTP_OPTIONS && str_eq(head->path, STR("*"))) {
+        answer_options(exchange, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE | 1U << HTTP_PATCH);
+        return;
+    }
+    const struct api_route *route = find_route(exchange, &rest);
+    if (!route)
+        api_problem(exchange, PROBLEM_NOT_FOUND, "GET / tells what there is");
+    else if (head->method == HTTP_OPTIONS)
+        answer_options(exchange, route->methods);
+    else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
+        refuse_method(exchange, route->methods);
+    else
+        route->handle(exchange, rest);
+}

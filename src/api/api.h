@@ -1,0 +1,41 @@
+/* The HTTP API: which path and method does what, and who may ask at all. */
+#pragma once
+
+#include "courier/courier.h"
+#include "transport/session.h"
+
+/* What the handlers need to know of the server; made once, before the workers start. */
+struct api {
+    struct log *log;
+    struct courier *courier;
+    struct worker *workers;
+    unsigned workers_count;
+    struct clock *clock;
+    struct str base;        /* path under which everything hangs: empty, or "/x" */
+    bool loopback_only;     /* no access rules: strangers are kept out by Host and Origin */
+    int64_t started_us;
+    uint32_t batch_max;     /* events a batch */
+    atomic_bool draining;
+};
+
+/* worker_config.handle, with a struct api as worker_config.app. */
+void api_handle(struct exchange *exchange);
+
+static inline struct api *api_of(const struct exchange *exchange)
+{
+    return exchange->worker->config.app;
+}
+
+/* A table's row: what a path can do. `rest` is the raw path behind the row's own, empty or
+ * beginning with '/'. */
+struct api_route {
+    const char *path;
+    bool whole; /* nothing may follow */
+    unsigned methods; /* 1 << enum http_method */
+    void (*handle)(struct exchange *exchange, struct str rest);
+    const char *doc;
+};
+extern const struct api_route api_routes[];
+extern const size_t api_routes_count;
+
+void api_problem(struct exchange *exchange, enum problem problem, const char *detail);

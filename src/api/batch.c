@@ -1,0 +1,295 @@
+#include "api/batch.h"
+
+#include "api/channel.h"
+#include "api/publish.h"
+#include "base/base64.h"
+#include "base/json.h"
+#include "http/media.h"
+#include "transport/propose.h"
+
+enum { KEY_MAX = 255, CONTENT_TYPE_MAX = 255 };
+
+/* One element, as far as it was read. */
+struct element {
+    struct buf channel;
+    struct buf type;
+    struct buf key;
+    struct buf content_type;
+    struct buf data; /* decoded, unless it is JSON */
+    struct str raw;  /* of JSON data */
+    bool has_key;
+    bool has_data;
+    bool has_base64;
+    bool is_text;
+};
+
+static void element_free(struct element *element)
+{
+    buf_free(&element->channel);
+    buf_free(&element->type);
+    buf_free(&element->key);
+    buf_free(&element->content_type);
+    buf_free(&element->data);
+}
+
+/* NULL when fine, else what is wrong. */
+static const char *read_string(struct str raw, struct buf *out, const char *why)
+{
+    buf_clear(out);
+    return json_unescape(raw, out) ? why : NULL;
+}
+
+static const char *read_data(struct element *element, struct str raw)
+{
+    element->has_data = true;
+    element->is_text = raw.len && raw.at[0] == '"';
+    element->raw = raw;
+    return element->is_text ? read_string(raw, &element->data, "data is a string that UTF-8 cannot say")
+                            : NULL;
+}
+
+static const char *read_base64(struct element *element, struct str raw)
+{
+    struct buf text = {0};
+    const char *why = read_string(raw, &text, "data_base64 is a string");
+    element->has_base64 = true;
+    if (!why && base64_decode(&element->data, buf_str(&text)))
+        why = "data_base64 is not base64 with padding";
+    buf_free(&text);
+    return why;
+}
+
+static const char *read_member(struct element *element, struct str key, struct str raw)
+{
+    if (str_eq(key, STR("channel")))
+        return read_string(raw, &element->channel, "channel is a string");
+    if (str_eq(key, STR("data")))
+        return read_data(element, raw);
+    if (str_eq(key, STR("data_base64")))
+        return read_base64(element, raw);
+    if (str_eq(key, STR("type")))
+        return read_string(raw, &element->type, "type is a string");
+    if (str_eq(key, STR("content_type")))
+        return read_string(raw, &element->content_type, "content_type is a string");
+    if (!str_eq(key, STR("key")))
+        return NULL; /* fields that are not known are ignored */
+    element->has_key = true;
+    return read_string(raw, &element->key, "key is a string");
+}
+
+struct fault {
+    enum problem problem;
+    const char *detail;
+};
+
+static struct fault bad(const char *detail)
+{
+    return (struct fault){PROBLEM_BAD_EVENT, detail};
+}
+
+static struct fault check_element(struct element *element)
+{
+    struct fault fine = {PROBLEM_COUNT, NULL};
+    struct http_media media;
+    const char *why;
+    if (!name_valid(buf_str(&element->channel), &why))
+        return (struct fault){PROBLEM_BAD_CHANNEL, why};
+    if (channel_is_reserved(buf_str(&element->channel)))
+        return (struct fault){PROBLEM_RESERVED_CHANNEL, "choose a name that does not begin with $"};
+    if (element->has_data == element->has_base64)
+        return bad("an event has either data or data_base64");
+    if (!element->type.at)
+        buf_add_lit(&element->type, "message");
+    if (!type_valid(buf_str(&element->type), &why))
+        return (struct fault){PROBLEM_BAD_TYPE, why};
+    if (element->has_key && (!element->key.len || element->key.len > KEY_MAX))
+        return (struct fault){PROBLEM_BAD_KEY, "a key has 1 to 255 bytes"};
+    if (element->content_type.len > CONTENT_TYPE_MAX ||
+        (element->content_type.len && http_media_parse(buf_str(&element->content_type), &media)))
+        return bad("content_type is not a media type");
+    return fine;
+}
+
+static struct fault read_element(struct str raw, struct element *element)
+{
+    struct str key, value;
+    if (!raw.len || raw.at[0] != '{')
+        return bad("an event is an object: {\"channel\":…,\"data\":…}");
+    for (size_t pos = 0; json_next(raw, &pos, &key, &value);) {
+        const char *why = read_member(element, key, value);
+        if (why)
+            return bad(why);
+    }
+    return check_element(element);
+}
+
+static bool fill_event(struct exchange *exchange, struct batch *batch, struct event *event,
+                       const struct element *element)
+{
+    bool json = element->has_data && !element->is_text;
+    bool binary = element->has_base64;
+    struct str content_type = element->content_type.len ? buf_str(&element->content_type)
+                                                        : STR("application/octet-stream");
+    event->channel = batch_copy(batch, buf_str(&element->channel));
+    event->type = batch_copy(batch, buf_str(&element->type));
+    event->data = batch_copy(batch, json ? element->raw : buf_str(&element->data));
+    event->content_type = binary ? batch_copy(batch, content_type) : STR_NONE;
+    event->kind = json ? EVENT_JSON : binary ? EVENT_BINARY : EVENT_TEXT;
+    event->accepted_ns = exchange->since_ns;
+    event->time_us = clock_wall_us(api_of(exchange)->clock);
+    if (!event->channel.at || !event->type.at || !event->data.at || (binary && !event->content_type.at))
+        return false;
+    if (json)
+        propose_one_line(event);
+    if (log_is_ephemeral(api_of(exchange)->log, event->channel))
+        event->state = EVENT_EPHEMERAL;
+    else if (element->has_key)
+        return propose_key(batch, event, STR_NONE, buf_str(&element->key)) == 0;
+    return true;
+}
+
+static struct fault add_element(struct exchange *exchange, struct batch *batch, struct str raw)
+{
+    struct element element = {0};
+    struct fault fault = read_element(raw, &element);
+    if (!fault.detail) {
+        struct event *event = batch_add(batch);
+        if (!event || !fill_event(exchange, batch, event, &element))
+            fault = (struct fault){PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again"};
+    }
+    element_free(&element);
+    return fault;
+}
+
+/* ---- the two shapes of a batch --------------------------------------------------------------- */
+
+struct shape {
+    struct str body;
+    struct str rest; /* NDJSON: lines not read yet */
+    size_t pos;      /* array: for json_next */
+    bool array;
+};
+
+static bool is_blank(struct str line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if (line.at[i] != ' ' && line.at[i] != '\t' && line.at[i] != '\r' && line.at[i] != '\n')
+            return false;
+    return true;
+}
+
+static struct str trim_line(struct str line)
+{
+    while (line.len && is_blank((struct str){line.at, 1}))
+        line = str_skip(line, 1);
+    while (line.len && is_blank((struct str){line.at + line.len - 1, 1}))
+        line.len--;
+    return line;
+}
+
+/* The next element; 1, 0 at the end, or -1 with a fault. */
+static int next_element(struct shape *shape, struct str *ret_raw, struct fault *ret_fault)
+{
+    struct str key;
+    if (shape->array)
+        return json_next(shape->body, &shape->pos, &key, ret_raw);
+    while (shape->rest.at && shape->rest.len) {
+        struct str line = trim_line(str_cut(&shape->rest, '\n'));
+        if (!line.len)
+            continue;
+        *ret_raw = line;
+        if (!json_check(line, JSON_DEPTH_MAX, NULL))
+            return 1;
+        *ret_fault = (struct fault){PROBLEM_BAD_JSON, "this line is not JSON"};
+        return -1;
+    }
+    return 0;
+}
+
+static void refuse_index(struct exchange *exchange, struct fault fault, uint32_t index)
+{
+    struct buf members = {0};
+    buf_addf(&members, ",\"index\":%u", index);
+    exchange_problem(exchange, fault.problem, str_from(fault.detail), buf_str(&members));
+    buf_free(&members);
+}
+
+/* Adds all elements to the append; the number, or -1 when the exchange was answered. */
+static int64_t add_all(struct exchange *exchange, struct append *append, struct shape *shape)
+{
+    uint32_t count = 0, max = api_of(exchange)->batch_max;
+    struct fault fault = {PROBLEM_COUNT, NULL};
+    struct str raw;
+    int result;
+    while ((result = next_element(shape, &raw, &fault)) > 0) {
+        if (count == max) {
+            api_problem(exchange, PROBLEM_TOO_LARGE, "a batch has at most 1,000 events: nothing was published");
+            return -1;
+        }
+        fault = add_element(exchange, append->batch, raw);
+        if (fault.detail)
+            break;
+        count++;
+    }
+    if (!fault.detail)
+        return count;
+    refuse_index(exchange, fault, count);
+    return -1;
+}
+
+static void batch_done(struct publish *publish, struct batch *batch)
+{
+    struct exchange *exchange = container_of(publish, struct exchange, publish);
+    if (exchange->dropped) {
+        exchange_free(exchange);
+        return;
+    }
+    if (publish->verdict) {
+        publish_answer_refused(exchange, true);
+        return;
+    }
+    struct buf body = {0};
+    buf_add_lit(&body, "{\"events\":[");
+    for (uint32_t i = 0; i < publish->count; i++) {
+        if (i)
+            buf_add_char(&body, ',');
+        publish_add_receipt(&body, &batch->events[publish->first + i]);
+    }
+    buf_add_lit(&body, "]}\n");
+    if (buf_failed(&body))
+        api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
+    else
+        exchange_json(exchange, 201, buf_str(&body));
+    buf_free(&body);
+}
+
+static bool begin(struct exchange *exchange, struct shape *shape)
+{
+    struct str body = trim_line(exchange->body);
+    *shape = (struct shape){.body = body, .rest = body, .array = body.len && body.at[0] == '['};
+    if (shape->array && json_check(body, JSON_DEPTH_MAX, NULL)) {
+        api_problem(exchange, PROBLEM_BAD_JSON, "the body begins like a JSON array and is none");
+        return false;
+    }
+    if (!body.len)
+        api_problem(exchange, PROBLEM_BAD_JSON, "the body is empty: send a JSON array of events, or NDJSON");
+    return body.len > 0;
+}
+
+void batch_handle(struct exchange *exchange)
+{
+    struct shape shape;
+    if (!begin(exchange, &shape))
+        return;
+    struct append *append = worker_turn(exchange->worker, false);
+    if (!append) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again");
+        return;
+    }
+    uint32_t first = append->batch->count;
+    int64_t count = add_all(exchange, append, &shape);
+    if (count < 0)
+        append->batch->count = first;
+    else
+        publish_submit(exchange, append, first, (uint32_t)count, batch_done);
+}

@@ -1,0 +1,449 @@
+#include "api/info.h"
+
+#include "api/channel.h"
+#include "base/rfc3339.h"
+#include "http/accept.h"
+#include "http/response.h"
+#include "http/target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+struct totals {
+    uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
+    uint64_t views, window_bytes, rests, refused, closed_rests, paused;
+    uint64_t subscribers[VIA_COUNT];
+    uint64_t problems[PROBLEM_COUNT];
+    struct hist *latency;
+};
+
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+
+static void add_worker(struct totals *totals, const struct worker_stats *stats)
+{
+    totals->requests += LOAD(stats->requests);
+    totals->connections += LOAD(stats->connections);
+    totals->connections_total += LOAD(stats->connections_total);
+    totals->deliveries += LOAD(stats->deliveries);
+    totals->publishes += LOAD(stats->publishes);
+    totals->bytes_out += LOAD(stats->bytes_out);
+    totals->sends += LOAD(stats->sends);
+    totals->views += LOAD(stats->views);
+    totals->window_bytes += LOAD(stats->window_bytes);
+    totals->rests += LOAD(stats->rests_bytes);
+    totals->refused += LOAD(stats->refused_connections);
+    totals->closed_rests += LOAD(stats->closed_rests);
+    totals->paused += LOAD(stats->paused);
+    for (unsigned i = 0; i < VIA_COUNT; i++)
+        totals->subscribers[i] += LOAD(stats->subscribers[i]);
+    for (unsigned i = 0; i < PROBLEM_COUNT; i++)
+        totals->problems[i] += LOAD(stats->problems[i]);
+    hist_merge(totals->latency, &stats->latency_ns);
+}
+
+static void totals_init(struct totals *totals, const struct api *api)
+{
+    *totals = (struct totals){.latency = mem_alloc(sizeof(struct hist))};
+    for (unsigned i = 0; i < api->workers_count; i++)
+        add_worker(totals, &api->workers[i].stats);
+    totals->subscribers[VIA_WEBHOOK] = courier_endpoints(api->courier);
+}
+
+/* Resident memory, in bytes; 0 where /proc does not say. */
+static uint64_t memory_bytes(void)
+{
+    char line[128] = "";
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long long pages = 0;
+    if (file && fgets(line, sizeof(line), file)) {
+        const char *space = strchr(line, ' ');
+        pages = space ? strtoull(space, NULL, 10) : 0;
+    }
+    if (file)
+        fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void add_member(struct buf *out, const char *name, uint64_t value)
+{
+    buf_addf(out, "\"%s\":%llu,", name, (unsigned long long)value);
+}
+
+static void close_object(struct buf *out, const char *behind)
+{
+    if (out->len && out->at[out->len - 1] == ',')
+        out->len--;
+    buf_addf(out, "}%s", behind);
+}
+
+static void add_us(struct buf *out, const char *name, uint64_t ns)
+{
+    buf_addf(out, "\"%s\":%.1f,", name, (double)ns / 1000.0);
+}
+
+static void add_hist(struct buf *out, const char *name, const struct hist *hist)
+{
+    buf_addf(out, "\"%s\":{", name);
+    add_member(out, "count", LOAD(hist->count));
+    add_us(out, "p50", hist_quantile(hist, 0.5));
+    add_us(out, "p90", hist_quantile(hist, 0.9));
+    add_us(out, "p99", hist_quantile(hist, 0.99));
+    add_us(out, "p999", hist_quantile(hist, 0.999));
+    add_us(out, "max", LOAD(hist->max));
+    buf_add_lit(out, "\"buckets\":{");
+    for (uint64_t us = 50; us <= 1600000; us *= 2)
+        buf_addf(out, "\"%llu\":%llu,", (unsigned long long)us,
+                 (unsigned long long)hist_count_le(hist, us * 1000));
+    close_object(out, "");
+    close_object(out, ",");
+}
+
+static void add_subscribers(struct buf *out, const struct totals *totals)
+{
+    uint64_t all = 0;
+    buf_add_lit(out, "\"subscribers\":{");
+    for (unsigned i = 0; i < VIA_COUNT; i++) {
+        add_member(out, mechanism_names[i], totals->subscribers[i]);
+        all += totals->subscribers[i];
+    }
+    add_member(out, "total", all);
+    close_object(out, ",");
+}
+
+static void add_log(struct buf *out, const struct log_stats *log)
+{
+    buf_add_lit(out, "\"log\":{\"newest\":\"");
+    buf_add_id(out, log->newest);
+    buf_add_lit(out, "\",\"oldest\":\"");
+    buf_add_id(out, log->oldest);
+    buf_add_lit(out, "\",");
+    add_member(out, "events", log->events);
+    add_member(out, "event_bytes", log->event_bytes);
+    add_member(out, "channels", log->channels);
+    add_member(out, "keys", log->keys);
+    add_member(out, "store_bytes", log->store_bytes);
+    add_member(out, "commits", log->commits);
+    add_member(out, "failed_commits", log->failures);
+    buf_addf(out, "\"writable\":%s", log->writable ? "true" : "false");
+    close_object(out, ",");
+}
+
+static void add_limits_hit(struct buf *out, const struct totals *totals)
+{
+    buf_add_lit(out, "\"limits\":{");
+    add_member(out, "connections_refused", totals->refused);
+    add_member(out, "rests_closed", totals->closed_rests);
+    add_member(out, "publishes_paused", totals->paused);
+    close_object(out, ",");
+    buf_add_lit(out, "\"problems\":{");
+    for (unsigned i = 0; i < PROBLEM_COUNT; i++)
+        if (totals->problems[i])
+            add_member(out, problem_slug((enum problem)i).at, totals->problems[i]);
+    close_object(out, ",");
+}
+
+static void add_stats(struct buf *out, const struct api *api, const struct totals *totals)
+{
+    struct log_stats log;
+    log_stats(api->log, &log);
+    buf_add_lit(out, "{\"version\":\"" FRESHET_VERSION "\",\"started\":\"");
+    rfc3339_add(out, api->started_us);
+    buf_addf(out, "\",\"uptime_s\":%lld,",
+             (long long)(clock_wall_us(api->clock) - api->started_us) / 1000000);
+    add_member(out, "workers", api->workers_count);
+    add_subscribers(out, totals);
+    add_member(out, "connections", totals->connections);
+    add_member(out, "connections_total", totals->connections_total);
+    add_member(out, "requests", totals->requests);
+    add_member(out, "events", log.events);
+    add_member(out, "publishes", totals->publishes);
+    add_member(out, "deliveries", totals->deliveries);
+    add_member(out, "bytes_out", totals->bytes_out);
+    add_member(out, "sends", totals->sends);
+    add_member(out, "views", totals->views);
+    add_hist(out, "latency_us", totals->latency);
+    add_hist(out, "commit_us", log_commit_hist(api->log));
+    add_log(out, &log);
+    buf_add_lit(out, "\"memory\":{");
+    add_member(out, "rss", memory_bytes());
+    add_member(out, "windows", totals->window_bytes);
+    add_member(out, "rests", totals->rests);
+    add_member(out, "pending", log_pending_bytes(api->log));
+    add_member(out, "backlog", log_backlog_bytes(api->log));
+    close_object(out, ",");
+    add_limits_hit(out, totals);
+    close_object(out, "\n");
+}
+
+static void answer(struct exchange *exchange, const char *type, struct buf *body)
+{
+    if (buf_failed(body)) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    } else {
+        exchange_head(exchange, 200);
+        exchange_body(exchange, str_from(type), buf_str(body));
+    }
+    buf_free(body);
+}
+
+void info_stats(struct exchange *exchange, struct str rest)
+{
+    struct buf body = {0};
+    struct totals totals;
+    (void)rest;
+    totals_init(&totals, api_of(exchange));
+    add_stats(&body, api_of(exchange), &totals);
+    free(totals.latency);
+    answer(exchange, "application/json", &body);
+}
+
+/* ---- Prometheus ------------------------------------------------------------------------------ */
+
+static void add_metric(struct buf *out, const char *name, const char *kind, const char *help,
+                       uint64_t value)
+{
+    buf_addf(out, "# HELP freshet_%s %s\n# TYPE freshet_%s %s\nfreshet_%s %llu\n", name, help, name,
+             kind, name, (unsigned long long)value);
+}
+
+static void add_metric_hist(struct buf *out, const char *name, const char *help,
+                            const struct hist *hist)
+{
+    buf_addf(out, "# HELP freshet_%s %s\n# TYPE freshet_%s histogram\n", name, help, name);
+    for (uint64_t us = 50; us <= 1600000; us *= 2)
+        buf_addf(out, "freshet_%s_bucket{le=\"%g\"} %llu\n", name, (double)us / 1e6,
+                 (unsigned long long)hist_count_le(hist, us * 1000));
+    buf_addf(out, "freshet_%s_bucket{le=\"+Inf\"} %llu\nfreshet_%s_sum %g\nfreshet_%s_count %llu\n",
+             name, (unsigned long long)LOAD(hist->count), name, (double)LOAD(hist->sum) / 1e9, name,
+             (unsigned long long)LOAD(hist->count));
+}
+
+static void add_labelled(struct buf *out, const struct totals *totals)
+{
+    buf_add_lit(out, "# HELP freshet_subscribers Subscribers by mechanism\n"
+                     "# TYPE freshet_subscribers gauge\n");
+    for (unsigned i = 0; i < VIA_COUNT; i++)
+        buf_addf(out, "freshet_subscribers{mechanism=\"%s\"} %llu\n", mechanism_names[i],
+                 (unsigned long long)totals->subscribers[i]);
+    buf_add_lit(out, "# HELP freshet_problems_total Refused requests by problem\n"
+                     "# TYPE freshet_problems_total counter\n");
+    for (unsigned i = 0; i < PROBLEM_COUNT; i++)
+        buf_addf(out, "freshet_problems_total{problem=\"%s\"} %llu\n",
+                 problem_slug((enum problem)i).at, (unsigned long long)totals->problems[i]);
+}
+
+void info_metrics(struct exchange *exchange, struct str rest)
+{
+    struct buf body = {0};
+    struct totals totals;
+    struct log_stats log;
+    struct api *api = api_of(exchange);
+    (void)rest;
+    totals_init(&totals, api);
+    log_stats(api->log, &log);
+    add_labelled(&body, &totals);
+    add_metric(&body, "connections", "gauge", "Open connections", totals.connections);
+    add_metric(&body, "requests_total", "counter", "HTTP requests", totals.requests);
+    add_metric(&body, "events_total", "counter", "Events appended", log.events);
+    add_metric(&body, "deliveries_total", "counter", "Events handed to sockets", totals.deliveries);
+    add_metric(&body, "sent_bytes_total", "counter", "Bytes handed to sockets", totals.bytes_out);
+    add_metric(&body, "channels", "gauge", "Channels known", log.channels);
+    add_metric(&body, "keys", "gauge", "Idempotency keys known", log.keys);
+    add_metric(&body, "store_bytes", "gauge", "Bytes that the store occupies", log.store_bytes);
+    add_metric(&body, "commits_total", "counter", "Commits of the store", log.commits);
+    add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
+    add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
+    add_metric(&body, "connections_refused_total", "counter", "Connections over the limit", totals.refused);
+    add_metric(&body, "rests_closed_total", "counter", "Slow connections closed for their unsent rests",
+               totals.closed_rests);
+    add_metric(&body, "publishes_paused_total", "counter", "Publishes that waited for the log", totals.paused);
+    add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet", log_pending_bytes(api->log));
+    add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread", log_backlog_bytes(api->log));
+    add_metric(&body, "memory_bytes", "gauge", "Resident memory", memory_bytes());
+    add_metric_hist(&body, "latency_seconds", "From a publish's acceptance to its bytes handed to a socket",
+                    totals.latency);
+    add_metric_hist(&body, "commit_seconds", "Duration of a commit", log_commit_hist(api->log));
+    free(totals.latency);
+    answer(exchange, "text/plain; version=0.0.4; charset=utf-8", &body);
+}
+
+/* ---- health ---------------------------------------------------------------------------------- */
+
+void info_health(struct exchange *exchange, struct str rest)
+{
+    (void)rest;
+    exchange_json(exchange, 200, STR("{\"status\":\"ok\"}\n"));
+}
+
+void info_ready(struct exchange *exchange, struct str rest)
+{
+    struct log_stats log;
+    struct api *api = api_of(exchange);
+    (void)rest;
+    log_stats(api->log, &log);
+    if (atomic_load(&api->draining))
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "the server is stopping");
+    else if (!log.writable)
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "the store could not be written at the last try");
+    else
+        exchange_json(exchange, 200, STR("{\"status\":\"ready\"}\n"));
+}
+
+/* ---- the list of channels -------------------------------------------------------------------- */
+
+struct listing {
+    struct buf prefix;
+    struct buf after;
+    uint32_t limit;
+};
+
+static bool read_listing(struct exchange *exchange, struct listing *listing)
+{
+    struct str rest = exchange->head->query, name, value;
+    listing->limit = 100;
+    while (http_query_next(&rest, &name, &value)) {
+        struct buf *to = http_query_name_is(name, STR("prefix"))  ? &listing->prefix
+                         : http_query_name_is(name, STR("after")) ? &listing->after
+                                                                  : NULL;
+        bool bad = to && http_query_decode(value, to);
+        if (http_query_name_is(name, STR("limit")))
+            bad = parse_number(value, 1, LOG_LIST_MAX, &listing->limit) != 0;
+        if (bad) {
+            api_problem(exchange, PROBLEM_BAD_PARAMETER, "prefix and after are text, limit is 1 to 1000");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_channel(struct buf *out, const struct log_channel *channel)
+{
+    buf_add_lit(out, "{\"channel\":");
+    buf_add_json(out, (struct str){channel->name, channel->name_len});
+    buf_add_lit(out, ",\"last\":\"");
+    buf_add_id(out, channel->last);
+    buf_add_lit(out, "\",\"trimmed\":\"");
+    buf_add_id(out, channel->trimmed);
+    buf_addf(out, "\",\"count\":%llu,\"bytes\":%llu}", (unsigned long long)channel->count,
+             (unsigned long long)channel->bytes);
+}
+
+static void answer_listing(struct exchange *exchange, const struct listing *listing)
+{
+    struct buf body = {0}, next = {0};
+    struct log_channel *channels = mem_alloc((listing->limit + 1) * sizeof(*channels));
+    size_t want = listing->limit < LOG_LIST_MAX ? listing->limit + 1 : LOG_LIST_MAX;
+    size_t count = log_list(api_of(exchange)->log, buf_str(&listing->prefix),
+                            buf_str(&listing->after), want, channels);
+    bool more = count > listing->limit;
+    if (more)
+        count = listing->limit;
+    buf_add_lit(&body, "{\"channels\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_add_char(&body, ',');
+        add_channel(&body, &channels[i]);
+    }
+    buf_addf(&body, "],\"more\":%s}\n", more ? "true" : "false");
+    struct buf *out = exchange_head(exchange, 200);
+    if (more) {
+        buf_add_lit(&next, "<?after=");
+        http_percent_encode(&next, (struct str){channels[count - 1].name, channels[count - 1].name_len});
+        buf_add_lit(&next, "&prefix=");
+        http_percent_encode(&next, buf_str(&listing->prefix));
+        buf_addf(&next, "&limit=%u>; rel=\"next\"", listing->limit);
+        http_response_header(out, STR("Link"), buf_str(&next));
+    }
+    if (buf_failed(&body))
+        out->failed = true;
+    exchange_body(exchange, STR("application/json"), buf_str(&body));
+    buf_free(&body);
+    buf_free(&next);
+    free(channels);
+}
+
+void info_channels(struct exchange *exchange)
+{
+    struct listing listing = {0};
+    if (exchange->head->method != HTTP_GET && exchange->head->method != HTTP_HEAD)
+        api_problem(exchange, PROBLEM_BAD_CHANNEL, "say which channel: /channels/NAME");
+    else if (read_listing(exchange, &listing))
+        answer_listing(exchange, &listing);
+    buf_free(&listing.prefix);
+    buf_free(&listing.after);
+}
+
+/* ---- problems, and the way in ---------------------------------------------------------------- */
+
+static bool wants_html(const struct exchange *exchange)
+{
+    static const struct str offers[] = {{"application/json", 16}, {"text/html", 9}};
+    return http_accept_best(&exchange->head->fields, offers, 2) == 1;
+}
+
+static void add_problem_line(struct buf *body, struct str base, enum problem problem)
+{
+    buf_add_lit(body, "<li><a href=\"");
+    problem_add_type(body, base, problem);
+    buf_addf(body, "\">%.*s</a> (%d): %.*s\n", STR_FMT(problem_slug(problem)),
+             problem_status(problem), STR_FMT(problem_title(problem)));
+}
+
+static void add_problem_page(struct buf *body, enum problem problem)
+{
+    buf_addf(body,
+             "<!doctype html><title>%.*s</title><h1>%.*s</h1>"
+             "<p>%.*s.<p>HTTP status %d; on a WebSocket, close code %u. "
+             "The field <code>detail</code> of the answer says what would be right.\n",
+             STR_FMT(problem_slug(problem)), STR_FMT(problem_slug(problem)),
+             STR_FMT(problem_title(problem)), problem_status(problem), problem_close_code(problem));
+}
+
+void info_errors(struct exchange *exchange, struct str rest)
+{
+    struct buf body = {0};
+    struct str slug = rest.len ? str_skip(rest, 1) : rest;
+    enum problem problem = problem_find(slug);
+    if (slug.len && problem == PROBLEM_COUNT) {
+        api_problem(exchange, PROBLEM_NOT_FOUND, "GET /errors/ lists all problem types");
+        return;
+    }
+    if (slug.len) {
+        add_problem_page(&body, problem);
+    } else {
+        buf_add_lit(&body, "<!doctype html><title>Problem types</title><h1>Problem types</h1><ul>\n");
+        for (unsigned i = 0; i < PROBLEM_COUNT; i++)
+            add_problem_line(&body, api_of(exchange)->base, (enum problem)i);
+        buf_add_lit(&body, "</ul>\n");
+    }
+    answer(exchange, "text/html; charset=utf-8", &body);
+}
+
+void info_root(struct exchange *exchange, struct str rest)
+{
+    struct buf body = {0};
+    struct str base = api_of(exchange)->base;
+    bool html = wants_html(exchange);
+    (void)rest;
+    buf_addf(&body, html ? "<!doctype html><title>freshet</title><h1>freshet %s</h1>"
+                           "<p>Publish an event once; it reaches every consumer.<ul>\n"
+                         : "{\"name\":\"freshet\",\"version\":\"%s\",\"links\":[",
+             FRESHET_VERSION);
+    for (size_t i = 0; i < api_routes_count; i++) {
+        const struct api_route *route = &api_routes[i];
+        buf_addf(&body,
+                 html ? "<li><a href=\"%.*s%s\">%s</a>: %s\n"
+                      : "{\"href\":\"%.*s%s\",\"path\":\"%s\",\"title\":\"%s\"},",
+                 STR_FMT(base), route->path, route->path, route->doc);
+    }
+    if (!html) {
+        body.len--;
+        buf_add_lit(&body, "]}\n");
+    } else {
+        buf_add_lit(&body, "</ul>\n");
+    }
+    answer(exchange, html ? "text/html; charset=utf-8" : "application/json", &body);
+}

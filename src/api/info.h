@@ -1,0 +1,12 @@
+/* What the server says of itself: figures, health, channels, the meaning of problems, the way in. */
+#pragma once
+
+#include "api/api.h"
+
+void info_root(struct exchange *exchange, struct str rest);
+void info_channels(struct exchange *exchange);
+void info_stats(struct exchange *exchange, struct str rest);
+void info_metrics(struct exchange *exchange, struct str rest);
+void info_health(struct exchange *exchange, struct str rest);
+void info_ready(struct exchange *exchange, struct str rest);
+void info_errors(struct exchange *exchange, struct str rest);

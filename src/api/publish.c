@@ -1,0 +1,346 @@
+#include "api/publish.h"
+
+#include "api/channel.h"
+#include "base/json.h"
+#include "base/rfc3339.h"
+#include "base/utf8.h"
+#include "http/condition.h"
+#include "http/media.h"
+#include "http/target.h"
+#include "transport/propose.h"
+
+#include <errno.h>
+
+enum { KEY_MAX = 255, TYPE_TEXT_MAX = 255 };
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+void publish_add_receipt(struct buf *out, const struct event *event)
+{
+    buf_add_char(out, '{');
+    if (event->state != EVENT_EPHEMERAL) {
+        buf_add_lit(out, "\"id\":\"");
+        buf_add_id(out, event->id);
+        buf_add_lit(out, "\",");
+    }
+    buf_add_lit(out, "\"channel\":");
+    buf_add_json(out, event->channel);
+    buf_add_lit(out, ",\"time\":\"");
+    rfc3339_add(out, event->time_us);
+    buf_add_char(out, '"');
+    if (event->state == EVENT_DUPLICATE)
+        buf_add_lit(out, ",\"duplicate\":true");
+    buf_add_char(out, '}');
+}
+
+static enum problem problem_of(enum publish_verdict verdict, const char **ret_detail)
+{
+    switch (verdict) {
+    case PUBLISH_E_KEY_REUSED:
+        *ret_detail = "use a new key for a new event: this one stands for another for 5 minutes";
+        return PROBLEM_KEY_REUSED;
+    case PUBLISH_E_NOT_NEWEST:
+        *ret_detail = "read the channel's newer events, then publish with the id of the newest";
+        return PROBLEM_NOT_NEWEST;
+    case PUBLISH_E_CHANNELS:
+        *ret_detail = "there are as many channels as this server's channels_max allows";
+        return PROBLEM_TOO_MANY;
+    case PUBLISH_E_KEYS:
+        *ret_detail = "there are as many keys as this server's keys_max allows: publish without, or wait";
+        return PROBLEM_TOO_MANY;
+    case PUBLISH_E_NO_SPACE:
+        *ret_detail = "nothing was published: free some space, or shorten retention";
+        return PROBLEM_NO_SPACE;
+    case PUBLISH_OK:
+    case PUBLISH_E_UNAVAILABLE:
+        break;
+    }
+    *ret_detail = "nothing was published: the store cannot be written; try again";
+    return PROBLEM_UNAVAILABLE;
+}
+
+void publish_answer_refused(struct exchange *exchange, bool many)
+{
+    const struct publish *publish = &exchange->publish;
+    const char *detail;
+    enum problem problem = problem_of(publish->verdict, &detail);
+    struct buf members = {0};
+    if (many)
+        buf_addf(&members, ",\"index\":%u", publish->fault);
+    if (problem == PROBLEM_NOT_NEWEST) {
+        buf_add_lit(&members, ",\"newest\":\"");
+        buf_add_id(&members, publish->newest);
+        buf_add_char(&members, '"');
+    }
+    exchange_problem(exchange, problem, str_from(detail), buf_str(&members));
+    buf_free(&members);
+}
+
+static void publish_done(struct publish *publish, struct batch *batch)
+{
+    struct exchange *exchange = container_of(publish, struct exchange, publish);
+    const struct event *event = &batch->events[publish->first];
+    if (exchange->dropped) {
+        exchange_free(exchange);
+        return;
+    }
+    if (publish->verdict) {
+        publish_answer_refused(exchange, false);
+        return;
+    }
+    struct buf receipt = {0};
+    publish_add_receipt(&receipt, event);
+    buf_add_char(&receipt, '\n');
+    int status = event->state == EVENT_DUPLICATE   ? 200
+                 : event->state == EVENT_EPHEMERAL ? 202
+                                                   : 201;
+    if (buf_failed(&receipt))
+        api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
+    else
+        exchange_json(exchange, status, buf_str(&receipt));
+    buf_free(&receipt);
+}
+
+void publish_submit(struct exchange *exchange, struct append *append, uint32_t first, uint32_t count,
+                    void (*done)(struct publish *publish, struct batch *batch))
+{
+    struct publish *publish = &exchange->publish;
+    publish->first = first;
+    publish->count = count;
+    publish->done = done;
+    append_add(append, publish);
+    stat_add(&exchange->worker->stats.publishes, count);
+}
+
+/* ---- what is to be published ----------------------------------------------------------------- */
+
+/* What the request says beside its body. */
+struct proposal {
+    struct buf channel;
+    struct buf type;
+    struct buf key;
+    bool has_key;
+    bool ephemeral;
+    bool has_if_match;
+    uint64_t if_match;
+    enum event_kind kind;
+    struct str content_type;
+};
+
+static void proposal_free(struct proposal *proposal)
+{
+    buf_free(&proposal->channel);
+    buf_free(&proposal->type);
+    buf_free(&proposal->key);
+}
+
+static bool refuse(struct exchange *exchange, enum problem problem, const char *detail)
+{
+    api_problem(exchange, problem, detail);
+    return false;
+}
+
+static bool read_key_header(struct exchange *exchange, struct proposal *proposal)
+{
+    struct str value = http_header(exchange->head, STR("idempotency-key"));
+    char room[KEY_MAX];
+    size_t len;
+    if (!value.at)
+        return true;
+    if (http_idempotency_key(value, room, sizeof(room), &len))
+        return refuse(exchange, PROBLEM_BAD_KEY, "Idempotency-Key has 1 to 255 bytes, in quotes or not");
+    buf_add(&proposal->key, room, len);
+    proposal->has_key = true;
+    return true;
+}
+
+/* The query's twins of the headers; a header beats its twin. */
+static bool read_query(struct exchange *exchange, struct proposal *proposal)
+{
+    struct str rest = exchange->head->query, name, value;
+    while (http_query_next(&rest, &name, &value)) {
+        struct buf *to = NULL;
+        if (http_query_name_is(name, STR("type")) && !proposal->type.len)
+            to = &proposal->type;
+        else if (http_query_name_is(name, STR("key")) && !proposal->has_key) {
+            proposal->has_key = true;
+            to = &proposal->key;
+        } else if (http_query_name_is(name, STR("ephemeral")))
+            proposal->ephemeral = !str_eq(value, STR("0"));
+        if (to && http_query_decode(value, to))
+            return refuse(exchange, PROBLEM_BAD_PARAMETER, "the query is not percent-encoded text");
+    }
+    if (proposal->has_key && (!proposal->key.len || proposal->key.len > KEY_MAX))
+        return refuse(exchange, PROBLEM_BAD_KEY, "a key has 1 to 255 bytes");
+    return true;
+}
+
+static bool read_if_match(struct exchange *exchange, struct proposal *proposal)
+{
+    struct str value = http_header(exchange->head, STR("if-match")), opaque;
+    if (!value.at)
+        return true;
+    if (http_if_match(value, &opaque) || parse_id(opaque, &proposal->if_match))
+        return refuse(exchange, PROBLEM_BAD_CURSOR, "If-Match is one event id in double quotes");
+    proposal->has_if_match = true;
+    return true;
+}
+
+static bool read_type(struct exchange *exchange, struct proposal *proposal)
+{
+    const char *why;
+    if (!proposal->type.len && !http_header(exchange->head, STR("event-type")).at)
+        buf_add_lit(&proposal->type, "message");
+    if (!type_valid(buf_str(&proposal->type), &why))
+        return refuse(exchange, PROBLEM_BAD_TYPE, why);
+    return true;
+}
+
+static bool is_text(const struct http_media *media)
+{
+    return str_eq_nocase(media->type, STR("text")) ||
+           str_eq_nocase(media->full, STR("application/x-www-form-urlencoded"));
+}
+
+static bool check_json(struct exchange *exchange)
+{
+    size_t at = 0;
+    int result = json_check(exchange->body, JSON_DEPTH_MAX, &at);
+    if (!result)
+        return true;
+    struct buf members = {0};
+    buf_addf(&members, ",\"at\":%zu", at);
+    const char *detail = result == JSON_E_DEPTH  ? "JSON may be nested 128 deep"
+                         : result == JSON_E_UTF8 ? "JSON is UTF-8"
+                         : result == JSON_E_EMPTY
+                             ? "the body is empty: send a JSON value, or another Content-Type"
+                             : "the body says it is JSON and is not: `at` is where it stops being so";
+    exchange_problem(exchange, PROBLEM_BAD_JSON, str_from(detail), buf_str(&members));
+    buf_free(&members);
+    return false;
+}
+
+/* JSON, text or binary, by Content-Type and by what the bytes are. */
+static bool read_kind(struct exchange *exchange, struct proposal *proposal)
+{
+    struct str value = http_header(exchange->head, STR("content-type"));
+    struct http_media media;
+    bool known = value.len && http_media_parse(value, &media) == 0;
+    bool utf8 = !known || http_media_is_utf8(&media);
+    proposal->kind = EVENT_BINARY;
+    proposal->content_type = known ? value : STR("application/octet-stream");
+    if (value.len > TYPE_TEXT_MAX || (value.len && !known))
+        return refuse(exchange, PROBLEM_BAD_PARAMETER, "Content-Type is not a media type");
+    if (known && utf8 && json_media_type(media.full)) {
+        proposal->kind = EVENT_JSON;
+        return check_json(exchange);
+    }
+    if ((!known || is_text(&media)) && utf8 && utf8_valid(exchange->body))
+        proposal->kind = EVENT_TEXT;
+    return true;
+}
+
+static bool read_proposal(struct exchange *exchange, struct str rest, struct proposal *proposal)
+{
+    if (!channel_from_path(exchange, rest, &proposal->channel))
+        return false;
+    if (channel_is_reserved(buf_str(&proposal->channel)))
+        return refuse(exchange, PROBLEM_RESERVED_CHANNEL, "choose a name that does not begin with $");
+    buf_add_str(&proposal->type, http_header(exchange->head, STR("event-type")));
+    if (!read_key_header(exchange, proposal) || !read_query(exchange, proposal) ||
+        !read_if_match(exchange, proposal) || !read_type(exchange, proposal) ||
+        !read_kind(exchange, proposal))
+        return false;
+    proposal->ephemeral = proposal->ephemeral ||
+                          log_is_ephemeral(api_of(exchange)->log, buf_str(&proposal->channel));
+    return true;
+}
+
+static bool add_event(struct exchange *exchange, const struct proposal *proposal,
+                      struct append *append)
+{
+    struct batch *batch = append->batch;
+    struct event *event = batch_add(batch);
+    if (!event)
+        return false;
+    event->channel = batch_copy(batch, buf_str(&proposal->channel));
+    event->type = batch_copy(batch, buf_str(&proposal->type));
+    event->data = batch_copy(batch, exchange->body);
+    event->content_type = proposal->kind == EVENT_BINARY ? batch_copy(batch, proposal->content_type)
+                                                         : STR_NONE;
+    event->kind = (uint8_t)proposal->kind;
+    event->state = proposal->ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
+    event->accepted_ns = exchange->since_ns;
+    event->time_us = clock_wall_us(api_of(exchange)->clock);
+    if (!event->channel.at || !event->type.at || !event->data.at ||
+        (proposal->kind == EVENT_BINARY && !event->content_type.at))
+        return false;
+    if (proposal->kind == EVENT_JSON)
+        propose_one_line(event);
+    if (proposal->has_key && !proposal->ephemeral)
+        return propose_key(batch, event, STR_NONE, buf_str(&proposal->key)) == 0;
+    return true;
+}
+
+static void propose(struct exchange *exchange, const struct proposal *proposal)
+{
+    struct append *append = worker_turn(exchange->worker, proposal->ephemeral);
+    uint32_t first = append ? append->batch->count : 0;
+    if (!append || !add_event(exchange, proposal, append)) {
+        if (append)
+            append->batch->count = first;
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again");
+        return;
+    }
+    exchange->publish.has_if_match = proposal->has_if_match && !proposal->ephemeral;
+    exchange->publish.if_match = proposal->if_match;
+    publish_submit(exchange, append, first, 1, publish_done);
+}
+
+void publish_handle(struct exchange *exchange, struct str rest)
+{
+    struct proposal proposal = {0};
+    if (read_proposal(exchange, rest, &proposal))
+        propose(exchange, &proposal);
+    proposal_free(&proposal);
+}
+
+/* ---- trimming -------------------------------------------------------------------------------- */
+
+static void trim_done(struct publish *publish, struct batch *batch)
+{
+    struct exchange *exchange = container_of(publish, struct exchange, publish);
+    (void)batch;
+    if (exchange->dropped) {
+        exchange_free(exchange);
+        return;
+    }
+    if (publish->verdict) {
+        publish_answer_refused(exchange, false);
+        return;
+    }
+    log_keep_house(api_of(exchange)->log);
+    exchange_head(exchange, 204);
+    exchange_no_body(exchange);
+}
+
+void publish_trim(struct exchange *exchange, struct str rest)
+{
+    struct buf channel = {0};
+    if (channel_from_path(exchange, rest, &channel)) {
+        struct append *append = worker_turn(exchange->worker, false);
+        uint32_t first = append ? append->batch->count : 0;
+        struct event *event = append ? batch_add(append->batch) : NULL;
+        struct str name = event ? batch_copy(append->batch, buf_str(&channel)) : STR_NONE;
+        if (!event || !name.at) {
+            if (append)
+                append->batch->count = first;
+            api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: nothing was trimmed; try again");
+        } else {
+            event->channel = name;
+            event->state = EVENT_TRIM;
+            publish_submit(exchange, append, first, 1, trim_done);
+        }
+    }
+    buf_free(&channel);
+}

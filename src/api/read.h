@@ -1,0 +1,7 @@
+/* GET /channels/{channel} and GET /events: one URL, and how it is asked decides the mechanism. */
+#pragma once
+
+#include "api/api.h"
+
+void read_channel(struct exchange *exchange, struct str rest);
+void read_events(struct exchange *exchange);

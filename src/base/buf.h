@@ -1,0 +1,57 @@
+/* A growing run of bytes that it owns, for building what goes out and gathering what comes in. */
+#pragma once
+
+#include "base/str.h"
+
+#include <stdint.h>
+
+/* All zeroes is an empty buffer. A buffer that could not grow is `failed`: from then on nothing
+ * is added, so that a long row of adds is checked once, at its end, with buf_failed(). */
+struct buf {
+    char *at;
+    size_t len;
+    size_t cap;
+    bool failed;
+};
+
+/* Frees the bytes; the buffer is empty and whole again. */
+void buf_free(struct buf *buf);
+
+/* Forgets the bytes and a failure, keeps the memory. */
+static inline void buf_clear(struct buf *buf)
+{
+    buf->len = 0;
+    buf->failed = false;
+}
+
+static inline bool buf_failed(const struct buf *buf)
+{
+    return buf->failed;
+}
+
+static inline struct str buf_str(const struct buf *buf)
+{
+    return (struct str){buf->at, buf->len};
+}
+
+/* Room for `n` more bytes behind the last; they count once buf->len is raised by the caller.
+ * NULL (and failed) when there is no memory. */
+char *buf_reserve(struct buf *buf, size_t n);
+
+void buf_add(struct buf *buf, const void *bytes, size_t n);
+void buf_add_str(struct buf *buf, struct str s);
+void buf_add_char(struct buf *buf, char c);
+void buf_add_u64(struct buf *buf, uint64_t n);
+/* 16 digits with leading zeroes: how an event id is written. */
+void buf_add_id(struct buf *buf, uint64_t id);
+void buf_add_hex(struct buf *buf, uint64_t n);
+void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* `s` as a JSON string with its quotes: escapes what RFC 8259 section 7 demands and nothing else.
+ * `s` must be UTF-8. */
+void buf_add_json(struct buf *buf, struct str s);
+
+/* Drops the first `n` bytes and moves the rest down. */
+void buf_drop(struct buf *buf, size_t n);
+
+#define buf_add_lit(buf, literal) buf_add((buf), (literal), sizeof(literal) - 1)

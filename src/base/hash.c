@@ -1,0 +1,72 @@
+#include "base/hash.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* None of these can fail but for want of memory or a broken library, and no caller could go on
+ * without its digest: hence abort. */
+static void must(int ok)
+{
+    if (ok != 1)
+        abort();
+}
+
+void hash_sha256(struct str bytes, uint8_t ret[HASH_SHA256_SIZE])
+{
+    must(EVP_Digest(bytes.at, bytes.len, ret, NULL, EVP_sha256(), NULL));
+}
+
+void hash_sha1(struct str bytes, uint8_t ret[HASH_SHA1_SIZE])
+{
+    must(EVP_Digest(bytes.at, bytes.len, ret, NULL, EVP_sha1(), NULL));
+}
+
+static EVP_MAC_CTX *hmac_start(struct str key)
+{
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+    EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
+    must(context != NULL);
+    EVP_MAC_free(hmac);
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    /* No pointer would mean "the key of last time", an empty key is a key. */
+    const char *at = key.len ? key.at : "";
+    must(EVP_MAC_init(context, (const unsigned char *)at, key.len, params));
+    return context;
+}
+
+void hash_hmac_sha256(struct str key, const struct str *parts, size_t count,
+                      uint8_t ret[HASH_SHA256_SIZE])
+{
+    EVP_MAC_CTX *context = hmac_start(key);
+    for (size_t i = 0; i < count; i++)
+        must(EVP_MAC_update(context, (const unsigned char *)parts[i].at, parts[i].len));
+    must(EVP_MAC_final(context, ret, NULL, HASH_SHA256_SIZE));
+    EVP_MAC_CTX_free(context);
+}
+
+bool hash_equal(struct str a, struct str b)
+{
+    return a.len == b.len && CRYPTO_memcmp(a.at, b.at, a.len) == 0;
+}
+
+void hash_random(void *out, size_t size)
+{
+    char *at = out;
+    while (size) {
+        ssize_t n = getrandom(at, size, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            abort();
+        at += n;
+        size -= (size_t)n;
+    }
+}

@@ -1,0 +1,22 @@
+/* Digests and comparisons that must not leak: SHA-256, HMAC-SHA-256, random bytes. */
+#pragma once
+
+#include "base/str.h"
+
+#include <stdint.h>
+
+enum { HASH_SHA256_SIZE = 32, HASH_SHA1_SIZE = 20 };
+
+void hash_sha256(struct str bytes, uint8_t ret[HASH_SHA256_SIZE]);
+/* SHA-1 is broken; it is here for the WebSocket handshake alone (RFC 6455 section 4.2.2). */
+void hash_sha1(struct str bytes, uint8_t ret[HASH_SHA1_SIZE]);
+
+/* HMAC-SHA-256 over the parts as if joined. */
+void hash_hmac_sha256(struct str key, const struct str *parts, size_t count,
+                      uint8_t ret[HASH_SHA256_SIZE]);
+
+/* Equality whose duration depends on the lengths alone. */
+bool hash_equal(struct str a, struct str b);
+
+/* Fills `out` with random bytes from the kernel; aborts when it has none. */
+void hash_random(void *out, size_t size);

@@ -1,0 +1,28 @@
+/* A histogram of durations with logarithmic buckets: counts from one thread, read by any. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Buckets are an eighth of a power of two wide, so a quantile is at most 12.5 % too high. */
+enum { HIST_BUCKETS = 64 * 8 };
+
+struct hist {
+    _Atomic uint64_t buckets[HIST_BUCKETS];
+    _Atomic uint64_t count;
+    _Atomic uint64_t sum;
+    _Atomic uint64_t max;
+};
+
+/* Adds `n` observations of `value`. One thread only; readers may look at any time. */
+void hist_add(struct hist *hist, uint64_t value, uint64_t n);
+
+/* Adds all of `from` to `to`, which must belong to the calling thread. */
+void hist_merge(struct hist *to, const struct hist *from);
+
+/* The upper bound of the bucket in which the quantile (0…1) lies; 0 when there is nothing. The
+ * answer is never above the largest value seen. */
+uint64_t hist_quantile(const struct hist *hist, double quantile);
+
+/* How many observations were at most `value` (by buckets). For Prometheus. */
+uint64_t hist_count_le(const struct hist *hist, uint64_t value);

@@ -1,0 +1,525 @@
+#include "base/json.h"
+
+#include "base/utf8.h"
+
+#include <errno.h>
+
+/* One pass over the text, without recursion: what encloses the current value is a stack of bits,
+ * one an open container. A byte is read through peek(), which says 0 at the end; no token begins
+ * with 0 or goes on with it, so the end needs no case of its own. */
+struct scan {
+    struct str text;
+    size_t at;
+    unsigned depth;
+    unsigned depth_max;
+    uint64_t is_object[JSON_DEPTH_MAX / 64];
+};
+
+static inline unsigned char peek(const struct scan *scan)
+{
+    return scan->at < scan->text.len ? (unsigned char)scan->text.at[scan->at] : 0;
+}
+
+static inline bool is_space(unsigned char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline void skip_space(struct scan *scan)
+{
+    while (is_space(peek(scan)))
+        scan->at++;
+}
+
+static inline bool is_digit(unsigned char c)
+{
+    return (unsigned)c - '0' < 10;
+}
+
+/* -1 when it is none. */
+static int hex_value(unsigned char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Where a string's plain bytes end: at a quote, a backslash or a control character. */
+static const bool ends_plain[256] = {[0x00 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
+
+#define EACH_BYTE(c) ((uint64_t)(c)*0x0101010101010101)
+
+static inline uint64_t bytes_below(uint64_t word, unsigned char limit)
+{
+    return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Whether a byte of the word ends a run of plain bytes: eight looked at in one go. */
+static inline bool word_ends_plain(uint64_t word)
+{
+    return (bytes_below(word, 0x20) | bytes_below(word ^ EACH_BYTE('"'), 1) |
+            bytes_below(word ^ EACH_BYTE('\\'), 1)) != 0;
+}
+
+/* The end of the plain bytes at `at`. Sets the top bits of `seen` if one of them is not ASCII. */
+static size_t skip_plain(struct str text, size_t at, uint64_t *seen)
+{
+    uint64_t word;
+    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, text.at + at, sizeof(word));
+        if (word_ends_plain(word))
+            break;
+        *seen |= word;
+    }
+    for (; at < text.len && !ends_plain[(unsigned char)text.at[at]]; at++)
+        *seen |= EACH_BYTE((unsigned char)text.at[at]);
+    return at;
+}
+
+static int scan_escape(struct scan *scan)
+{
+    scan->at++;
+    switch (peek(scan)) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        scan->at++;
+        return 0;
+    case 'u':
+        break;
+    default:
+        return JSON_E_SYNTAX;
+    }
+    scan->at++;
+    for (int i = 0; i < 4; i++, scan->at++)
+        if (hex_value(peek(scan)) < 0)
+            return JSON_E_SYNTAX;
+    return 0;
+}
+
+/* The offset in `s` of its first character that is not UTF-8. */
+static size_t utf8_fault(struct str s)
+{
+    struct utf8_state state = {0};
+    size_t start = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!utf8_feed(&state, (struct str){s.at + i, 1}))
+            break;
+        if (utf8_done(&state))
+            start = i + 1;
+    }
+    return start;
+}
+
+/* Checks what was passed over since `from`; leaves the position at the fault. */
+static int check_utf8(struct scan *scan, size_t from)
+{
+    struct str passed = {scan->text.at + from, scan->at - from};
+    if (utf8_valid(passed))
+        return 0;
+    scan->at = from + utf8_fault(passed);
+    return JSON_E_UTF8;
+}
+
+static int scan_string(struct scan *scan)
+{
+    if (peek(scan) != '"')
+        return JSON_E_SYNTAX;
+    size_t from = ++scan->at;
+    uint64_t seen = 0;
+    int error = 0;
+    while (!error) {
+        scan->at = skip_plain(scan->text, scan->at, &seen);
+        if (peek(scan) != '\\')
+            break;
+        error = scan_escape(scan);
+    }
+    if (!error && peek(scan) != '"')
+        error = JSON_E_SYNTAX;
+    if (seen & EACH_BYTE(0x80)) {
+        int utf8_error = check_utf8(scan, from);
+        error = utf8_error ? utf8_error : error;
+    }
+    scan->at += !error;
+    return error;
+}
+
+static int scan_digits(struct scan *scan)
+{
+    if (!is_digit(peek(scan)))
+        return JSON_E_SYNTAX;
+    while (is_digit(peek(scan)))
+        scan->at++;
+    return 0;
+}
+
+static int scan_number(struct scan *scan)
+{
+    int error = 0;
+    scan->at += peek(scan) == '-';
+    if (peek(scan) == '0')
+        scan->at++;
+    else
+        error = scan_digits(scan);
+    if (!error && peek(scan) == '.') {
+        scan->at++;
+        error = scan_digits(scan);
+    }
+    if (!error && (peek(scan) | 0x20) == 'e') {
+        scan->at++;
+        scan->at += peek(scan) == '+' || peek(scan) == '-';
+        error = scan_digits(scan);
+    }
+    return error;
+}
+
+static int scan_word(struct scan *scan, struct str word)
+{
+    for (size_t i = 0; i < word.len; i++, scan->at++)
+        if (peek(scan) != (unsigned char)word.at[i])
+            return JSON_E_SYNTAX;
+    return 0;
+}
+
+/* A value without parts. */
+static int scan_scalar(struct scan *scan)
+{
+    switch (peek(scan)) {
+    case '"':
+        return scan_string(scan);
+    case 't':
+        return scan_word(scan, STR("true"));
+    case 'f':
+        return scan_word(scan, STR("false"));
+    case 'n':
+        return scan_word(scan, STR("null"));
+    default:
+        return scan_number(scan);
+    }
+}
+
+static bool in_object(const struct scan *scan)
+{
+    unsigned bit = scan->depth - 1;
+    return scan->is_object[bit / 64] >> bit % 64 & 1;
+}
+
+static int open_container(struct scan *scan)
+{
+    if (scan->depth == scan->depth_max)
+        return JSON_E_DEPTH;
+    uint64_t bit = (uint64_t)1 << scan->depth % 64;
+    uint64_t *bits = &scan->is_object[scan->depth / 64];
+    *bits = peek(scan) == '{' ? *bits | bit : *bits & ~bit;
+    scan->depth++;
+    scan->at++;
+    skip_space(scan);
+    return 0;
+}
+
+static bool take_close(struct scan *scan)
+{
+    if (peek(scan) != (in_object(scan) ? '}' : ']'))
+        return false;
+    scan->depth--;
+    scan->at++;
+    return true;
+}
+
+/* What stands before a value: its key, where it is an object's. */
+static int scan_key(struct scan *scan)
+{
+    if (!in_object(scan))
+        return 0;
+    int error = scan_string(scan);
+    if (error)
+        return error;
+    skip_space(scan);
+    if (peek(scan) != ':')
+        return JSON_E_SYNTAX;
+    scan->at++;
+    skip_space(scan);
+    return 0;
+}
+
+/* Goes on behind a value: closes what ends there, up to a comma or the end of the outermost. */
+static int scan_after_value(struct scan *scan)
+{
+    while (scan->depth) {
+        skip_space(scan);
+        if (peek(scan) == ',') {
+            scan->at++;
+            skip_space(scan);
+            return scan_key(scan);
+        }
+        if (!take_close(scan))
+            return JSON_E_SYNTAX;
+    }
+    return 0;
+}
+
+/* An error, or 0 with the next value due if depth is not 0. */
+static int scan_step(struct scan *scan)
+{
+    unsigned char c = peek(scan);
+    if (c != '{' && c != '[') {
+        int error = scan_scalar(scan);
+        return error ? error : scan_after_value(scan);
+    }
+    int error = open_container(scan);
+    if (error)
+        return error;
+    return take_close(scan) ? scan_after_value(scan) : scan_key(scan);
+}
+
+static int scan_text(struct scan *scan)
+{
+    skip_space(scan);
+    if (scan->at == scan->text.len)
+        return JSON_E_EMPTY;
+    int error;
+    do
+        error = scan_step(scan);
+    while (!error && scan->depth);
+    if (error)
+        return error;
+    skip_space(scan);
+    return scan->at == scan->text.len ? JSON_OK : JSON_E_SYNTAX;
+}
+
+/* Whether a fault of grammar is really one of encoding: then people look in the right place. */
+static bool breaks_utf8(const struct scan *scan)
+{
+    struct utf8_state state = {0};
+    struct str rest = str_skip(scan->text, scan->at);
+    for (; rest.len && (unsigned char)rest.at[0] >= 0x80; rest = str_skip(rest, 1)) {
+        if (!utf8_feed(&state, (struct str){rest.at, 1}))
+            return true;
+        if (utf8_done(&state))
+            return false;
+    }
+    return !utf8_done(&state);
+}
+
+int json_check(struct str text, unsigned depth_max, size_t *ret_at)
+{
+    struct scan scan = {.text = text, .depth_max = depth_max};
+    if (scan.depth_max > JSON_DEPTH_MAX)
+        scan.depth_max = JSON_DEPTH_MAX;
+    int error = scan_text(&scan);
+    if (error == JSON_E_SYNTAX && scan.at < text.len && breaks_utf8(&scan))
+        error = JSON_E_UTF8;
+    if (ret_at)
+        *ret_at = scan.at;
+    return error;
+}
+
+static void replace(char *text, size_t len, char from, char to)
+{
+    const char *end = text + len;
+    for (char *at = text; (at = memchr(at, from, (size_t)(end - at))); at++)
+        *at = to;
+}
+
+void json_one_line(char *text, size_t len)
+{
+    if (!len)
+        return;
+    replace(text, len, '\n', ' ');
+    replace(text, len, '\r', ' ');
+}
+
+bool json_media_type(struct str type)
+{
+    if (str_eq_nocase(type, STR("application/json")))
+        return true;
+    struct str subtype = type;
+    struct str top = str_cut(&subtype, '/');
+    struct str suffix = STR("+json");
+    return top.len && subtype.len > suffix.len &&
+           str_eq_nocase(str_skip(subtype, subtype.len - suffix.len), suffix);
+}
+
+/* The end of the string whose opening quote stands at `at`, without checking what is in it. */
+static size_t pass_string(struct str text, size_t at)
+{
+    uint64_t seen = 0;
+    at++;
+    for (;;) {
+        at = skip_plain(text, at, &seen);
+        if (at >= text.len)
+            return text.len;
+        char c = text.at[at++];
+        if (c == '"')
+            return at;
+        if (c == '\\' && at < text.len)
+            at++;
+    }
+}
+
+static bool ends_bare(unsigned char c)
+{
+    return is_space(c) || c == ',' || c == ':' || c == ']' || c == '}';
+}
+
+/* The end of the number or word at `at`. */
+static size_t pass_bare(struct str text, size_t at)
+{
+    while (at < text.len && !ends_bare((unsigned char)text.at[at]))
+        at++;
+    return at;
+}
+
+/* The end of the value at `at`. The text was checked, so its brackets match: counting them is
+ * enough to find the end of a container. */
+static size_t pass_value(struct str text, size_t at)
+{
+    if (text.at[at] == '"')
+        return pass_string(text, at);
+    if (text.at[at] != '{' && text.at[at] != '[')
+        return pass_bare(text, at);
+    size_t depth = 0;
+    while (at < text.len) {
+        char c = text.at[at];
+        if (c == '"') {
+            at = pass_string(text, at);
+            continue;
+        }
+        at++;
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+        if (!depth)
+            break;
+    }
+    return at;
+}
+
+static size_t pass_space(struct str text, size_t at)
+{
+    while (at < text.len && is_space((unsigned char)text.at[at]))
+        at++;
+    return at;
+}
+
+/* Where the next member begins; the length of the text when none does. */
+static size_t next_start(struct str text, size_t pos)
+{
+    size_t at = pass_space(text, pos);
+    bool first = pos == 0;
+    if (at >= text.len || !(first ? text.at[at] == '{' || text.at[at] == '[' : text.at[at] == ','))
+        return text.len;
+    at = pass_space(text, at + 1);
+    bool ends = at < text.len && (text.at[at] == '}' || text.at[at] == ']');
+    return ends ? text.len : at;
+}
+
+/* Reads one value and moves `at` to the first byte behind it that is no space. */
+static struct str take_value(struct str text, size_t *at)
+{
+    size_t start = *at;
+    size_t end = pass_value(text, start);
+    *at = pass_space(text, end);
+    return (struct str){text.at + start, end - start};
+}
+
+int json_next(struct str container, size_t *pos, struct str *ret_key, struct str *ret_value)
+{
+    size_t at = next_start(container, *pos);
+    if (at >= container.len) {
+        *pos = container.len;
+        return 0;
+    }
+    *ret_key = STR_NONE;
+    *ret_value = take_value(container, &at);
+    /* Only a key is followed by a colon. Looking for it saves asking which kind of container this
+     * is, whose first byte may lie behind any amount of white space. */
+    if (at < container.len && container.at[at] == ':') {
+        *ret_key = *ret_value;
+        at = pass_space(container, at + 1);
+        *ret_value = at < container.len ? take_value(container, &at) : STR_NONE;
+        if (ret_key->len >= 2)
+            *ret_key = (struct str){ret_key->at + 1, ret_key->len - 2};
+    }
+    *pos = at;
+    return 1;
+}
+
+static unsigned hex4(const char *digits)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 4; i++)
+        value = value << 4 | (unsigned)hex_value((unsigned char)digits[i]);
+    return value;
+}
+
+static void add_utf8(struct buf *out, unsigned code)
+{
+    char bytes[4];
+    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, code >>= 6)
+        bytes[i] = (char)(0x80 | (code & 0x3f));
+    static const unsigned char lead_bits[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    bytes[0] = (char)(lead_bits[n] | code);
+    buf_add(out, bytes, n);
+}
+
+/* Decodes the \u escape, or the two of a surrogate pair, at the start of `rest`, which the
+ * grammar has passed, and moves on behind it. */
+static int add_unicode(struct str *rest, struct buf *out)
+{
+    unsigned code = hex4(rest->at + 2);
+    *rest = str_skip(*rest, 6);
+    if (code >= 0xdc00 && code < 0xe000)
+        return -EINVAL;
+    if (code >= 0xd800 && code < 0xdc00) {
+        unsigned low = str_starts(*rest, STR("\\u")) ? hex4(rest->at + 2) : 0;
+        if (low < 0xdc00 || low >= 0xe000)
+            return -EINVAL;
+        *rest = str_skip(*rest, 6);
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+    }
+    add_utf8(out, code);
+    return 0;
+}
+
+static int add_escape(struct str *rest, struct buf *out)
+{
+    static const char control[256] = {
+        ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+    char name = rest->at[1];
+    if (name == 'u')
+        return add_unicode(rest, out);
+    char meaning = control[(unsigned char)name];
+    buf_add_char(out, meaning ? meaning : name);
+    *rest = str_skip(*rest, 2);
+    return 0;
+}
+
+int json_unescape(struct str raw, struct buf *out)
+{
+    struct scan scan = {.text = raw};
+    if (scan_string(&scan) != 0 || scan.at != raw.len)
+        return -EINVAL;
+    size_t before = out->len;
+    struct str rest = {raw.at + 1, raw.len - 2};
+    int error = 0;
+    while (rest.len && !error) {
+        const char *escape = memchr(rest.at, '\\', rest.len);
+        size_t plain = escape ? (size_t)(escape - rest.at) : rest.len;
+        buf_add(out, rest.at, plain);
+        rest = str_skip(rest, plain);
+        if (escape)
+            error = add_escape(&rest, out);
+    }
+    if (!error && buf_failed(out))
+        error = -ENOMEM;
+    if (error)
+        out->len = before;
+    return error;
+}

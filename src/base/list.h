@@ -1,0 +1,85 @@
+/* An intrusive doubly linked list: a node costs two pointers and no allocation. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/mem.h"
+
+/* The head of a list is a node of its own; an element that is in no list has next == NULL. */
+struct list {
+    struct list *next;
+    struct list *prev;
+};
+
+#define LIST_INIT(head) ((struct list){&(head), &(head)})
+
+static inline void list_init(struct list *head)
+{
+    *head = (struct list){head, head};
+}
+
+static inline bool list_empty(const struct list *head)
+{
+    return head->next == head;
+}
+
+static inline bool list_linked(const struct list *node)
+{
+    return node->next != NULL;
+}
+
+static inline void list_insert_before(struct list *place, struct list *node)
+{
+    node->prev = place->prev;
+    node->next = place;
+    place->prev->next = node;
+    place->prev = node;
+}
+
+static inline void list_add_last(struct list *head, struct list *node)
+{
+    list_insert_before(head, node);
+}
+
+static inline void list_add_first(struct list *head, struct list *node)
+{
+    list_insert_before(head->next, node);
+}
+
+/* Takes a node out of whatever list it is in; one that is in none is left as it is. */
+static inline void list_remove(struct list *node)
+{
+    if (!node->next)
+        return;
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    node->next = node->prev = NULL;
+}
+
+/* The first node, taken out; NULL when there is none. */
+static inline struct list *list_take_first(struct list *head)
+{
+    struct list *node = head->next;
+    if (node == head)
+        return NULL;
+    list_remove(node);
+    return node;
+}
+
+/* Moves all of `from` behind the last of `to`. */
+static inline void list_take_all(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    list_init(from);
+}
+
+/* Walks the list; the current node may be removed meanwhile, its successor may not. */
+#define list_each(head, node)                                                                      \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
+         node = node##_next, node##_next = node->next)

@@ -1,0 +1,43 @@
+/* An intrusive hash map by bytes: elements embed a node, the map owns only its table. */
+#pragma once
+
+#include "base/str.h"
+
+#include <stdint.h>
+
+struct map_node {
+    struct map_node *next;
+    uint32_t hash;
+};
+
+/* Keys come from strangers, so the hash is keyed (SipHash-1-3) with a seed of the map's own. */
+struct map {
+    struct map_node **slots;
+    size_t mask;
+    size_t count;
+    uint64_t seed[2];
+    bool (*key_is)(const struct map_node *node, struct str key);
+};
+
+/* `key_is` says whether an element has that key. Aborts when there is no memory for a first table. */
+void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struct str key));
+
+/* Frees the table; the elements are the caller's. */
+void map_deinit(struct map *map);
+
+/* The element with this key, or NULL. */
+struct map_node *map_find(const struct map *map, struct str key);
+
+/* Adds an element under `key`, which must not be in the map yet. The map does not keep `key`.
+ * Growing may fail quietly: the map then gets slower, never wrong. */
+void map_add(struct map *map, struct map_node *node, struct str key);
+
+void map_remove(struct map *map, struct map_node *node);
+
+/* Walks all elements in no order: start with NULL, then with the one before; NULL ends. The map
+ * must not change meanwhile, except that the element just returned may be removed once the next
+ * was asked for. */
+struct map_node *map_next(const struct map *map, const struct map_node *before);
+
+/* SipHash-1-3 of `bytes` under `seed`. */
+uint64_t map_hash(const uint64_t seed[2], struct str bytes);

@@ -1,0 +1,242 @@
+#include "base/map.h"
+
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MANY = 5000 };
+
+struct item {
+    struct map_node node;
+    char key[16];
+    unsigned seen;
+};
+
+static struct str key_of(const struct item *item)
+{
+    return str_from(item->key);
+}
+
+static bool key_is(const struct map_node *node, struct str key)
+{
+    /* Not container_of(), which would drop the const. */
+    const void *item = (const char *)node - offsetof(struct item, node);
+    return str_eq(key_of(item), key);
+}
+
+/* MANY items with keys of their own; the caller frees them. */
+static struct item *make_items(void)
+{
+    struct item *items = mem_alloc(MANY * sizeof(*items));
+    for (int i = 0; i < MANY; i++)
+        snprintf(items[i].key, sizeof(items[i].key), "key-%d", i);
+    return items;
+}
+
+static void add(struct map *map, struct item *item)
+{
+    map_add(map, &item->node, key_of(item));
+}
+
+static bool has(const struct map *map, const struct item *item)
+{
+    struct map_node *found = map_find(map, key_of(item));
+    assert_true(!found || found == &item->node);
+    return found != NULL;
+}
+
+static void an_empty_map_finds_nothing(void **state)
+{
+    (void)state;
+    struct map map;
+    map_init(&map, key_is);
+    assert_null(map_find(&map, STR("a")));
+    assert_null(map_find(&map, STR_NONE));
+    assert_null(map_next(&map, NULL));
+    map_deinit(&map);
+}
+
+static void what_was_added_is_found_by_its_bytes(void **state)
+{
+    (void)state;
+    struct map map;
+    map_init(&map, key_is);
+    struct item item = {.key = "a/b"}, empty = {.key = ""};
+    add(&map, &item);
+    add(&map, &empty);
+    assert_true(has(&map, &item));
+    assert_ptr_equal(map_find(&map, STR_NONE), &empty.node);
+    assert_null(map_find(&map, STR("a/")));
+    assert_null(map_find(&map, STR("a/b\0")));
+    map_deinit(&map);
+}
+
+static void growth_loses_nothing(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    size_t slots_before = map.mask + 1;
+    for (int i = 0; i < MANY; i++) {
+        assert_false(has(&map, &items[i]));
+        add(&map, &items[i]);
+        assert_int_equal(map.count, i + 1);
+    }
+    for (int i = 0; i < MANY; i++)
+        assert_true(has(&map, &items[i]));
+    assert_true(map.mask + 1 > slots_before);
+    assert_true(map.mask + 1 >= MANY / 2);
+    map_deinit(&map);
+    free(items);
+}
+
+static void growth_that_fails_costs_only_time(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    size_t mask_before = map.mask;
+    for (int i = 0; i < 200; i++) {
+        mem_fail_nth(1);
+        add(&map, &items[i]);
+    }
+    mem_fail_nth(0);
+    assert_int_equal(map.mask, mask_before);
+    for (int i = 0; i < 200; i++)
+        assert_true(has(&map, &items[i]));
+    add(&map, &items[200]);
+    assert_true(map.mask > mask_before);
+    for (int i = 0; i <= 200; i++)
+        assert_true(has(&map, &items[i]));
+    map_deinit(&map);
+    free(items);
+}
+
+static void what_was_removed_is_gone_and_the_rest_stays(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    for (int i = 0; i < MANY; i++)
+        add(&map, &items[i]);
+    for (int i = 0; i < MANY; i += 2)
+        map_remove(&map, &items[i].node);
+    assert_int_equal(map.count, MANY / 2);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(has(&map, &items[i]), i % 2);
+    for (int i = 0; i < MANY; i += 2)
+        add(&map, &items[i]);
+    for (int i = 0; i < MANY; i++)
+        assert_true(has(&map, &items[i]));
+    map_deinit(&map);
+    free(items);
+}
+
+static void removing_what_is_not_in_the_map_is_a_no_op(void **state)
+{
+    (void)state;
+    struct map map;
+    map_init(&map, key_is);
+    struct item in = {.key = "in"}, out = {.key = "out"};
+    add(&map, &in);
+    map_remove(&map, &out.node);
+    assert_int_equal(map.count, 1);
+    map_remove(&map, &in.node);
+    map_remove(&map, &in.node);
+    assert_int_equal(map.count, 0);
+    map_deinit(&map);
+}
+
+static void walking_meets_each_element_once(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    for (int i = 0; i < MANY; i++)
+        add(&map, &items[i]);
+    for (struct map_node *node = map_next(&map, NULL); node; node = map_next(&map, node))
+        container_of(node, struct item, node)->seen++;
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(items[i].seen, 1);
+    map_deinit(&map);
+    free(items);
+}
+
+static void all_may_be_removed_while_walking(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    for (int i = 0; i < MANY; i++)
+        add(&map, &items[i]);
+    size_t seen = 0;
+    for (struct map_node *node = map_next(&map, NULL), *next; node; node = next, seen++) {
+        next = map_next(&map, node);
+        map_remove(&map, node);
+    }
+    assert_int_equal(seen, MANY);
+    assert_int_equal(map.count, 0);
+    assert_null(map_next(&map, NULL));
+    map_deinit(&map);
+    free(items);
+}
+
+static void two_maps_have_two_seeds(void **state)
+{
+    (void)state;
+    struct map a, b;
+    map_init(&a, key_is);
+    map_init(&b, key_is);
+    assert_memory_not_equal(a.seed, b.seed, sizeof(a.seed));
+    map_deinit(&a);
+    map_deinit(&b);
+}
+
+/* The key 00 01 … 0f over the bytes 00 01 … (len - 1), as `openssl mac` computes it with one
+ * compression round and three of finalization. */
+static void the_hash_is_siphash_1_3(void **state)
+{
+    (void)state;
+    const struct {
+        size_t len;
+        uint64_t hash;
+    } cases[] = {
+        {0, 0xabac0158050fc4dc}, {1, 0xc9f49bf37d57ca93},  {7, 0xd3927d989bb11140},
+        {8, 0x369095118d299a8e}, {15, 0xd320d86d2a519956}, {63, 0x9d199062b7bbb3a8},
+    };
+    const uint64_t seed[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+    char bytes[64];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)i;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_true(map_hash(seed, (struct str){bytes, cases[i].len}) == cases[i].hash);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_map_finds_nothing),
+        cmocka_unit_test(what_was_added_is_found_by_its_bytes),
+        cmocka_unit_test(growth_loses_nothing),
+        cmocka_unit_test(growth_that_fails_costs_only_time),
+        cmocka_unit_test(what_was_removed_is_gone_and_the_rest_stays),
+        cmocka_unit_test(removing_what_is_not_in_the_map_is_a_no_op),
+        cmocka_unit_test(walking_meets_each_element_once),
+        cmocka_unit_test(all_may_be_removed_while_walking),
+        cmocka_unit_test(two_maps_have_two_seeds),
+        cmocka_unit_test(the_hash_is_siphash_1_3),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

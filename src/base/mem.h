@@ -1,0 +1,23 @@
+/* Allocation in two kinds: small fixed sizes that abort, and sizes from outside that may fail. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed memory for a structure of our own; aborts when there is none. Free with free(). */
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+
+/* Uninitialised memory for a size that comes from outside; NULL when there is none. The caller
+ * must handle that. Free with free(). */
+void *mem_try_alloc(size_t size) __attribute__((malloc, warn_unused_result));
+
+/* realloc() for a size that comes from outside; on NULL the old block still stands. */
+void *mem_try_realloc(void *old, size_t size) __attribute__((warn_unused_result));
+
+/* Makes the `nth` mem_try_… call from now return NULL, once; 0 switches that off. For tests, so
+ * that every allocation can be made to fail in turn. Calling thread only. */
+void mem_fail_nth(unsigned long nth);
+
+/* The structure that embeds `member` at address `ptr`. By way of an integer, so that it serves
+ * pointers to const as well. */
+#define container_of(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))

@@ -1,0 +1,186 @@
+#include "base/rfc3339.h"
+
+#include <errno.h>
+
+enum { DAY_S = 86400, SECOND_US = 1000000 };
+
+/* A civil date; in the calculations below the year begins in March, so that the leap day is its
+ * last and the lengths of the months before it repeat every five (153 days). */
+struct date {
+    int64_t year;
+    int64_t month; /* 1 to 12 */
+    int64_t day;   /* 1 to 31 */
+};
+
+/* 0000-03-01, where the 400-year cycles (146097 days) are counted from, lies that far before 1970.
+ */
+enum { DAYS_TO_1970 = 719468, CYCLE_DAYS = 146097 };
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+static int64_t days_from_date(struct date date)
+{
+    int64_t year = date.year - (date.month <= 2);
+    int64_t cycle = floor_div(year, 400);
+    int64_t year_of_cycle = year - cycle * 400;
+    int64_t month_from_march = (date.month + 9) % 12;
+    int64_t day_of_year = (153 * month_from_march + 2) / 5 + date.day - 1;
+    int64_t leap_days = year_of_cycle / 4 - year_of_cycle / 100;
+    return cycle * CYCLE_DAYS + year_of_cycle * 365 + leap_days + day_of_year - DAYS_TO_1970;
+}
+
+static struct date date_from_days(int64_t days_since_1970)
+{
+    int64_t days = days_since_1970 + DAYS_TO_1970;
+    int64_t cycle = floor_div(days, CYCLE_DAYS);
+    int64_t day_of_cycle = days - cycle * CYCLE_DAYS;
+    int64_t leap_days = day_of_cycle / 1460 - day_of_cycle / 36524 + day_of_cycle / 146096;
+    int64_t year_of_cycle = (day_of_cycle - leap_days) / 365;
+    int64_t day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+    return (struct date){
+        .year = cycle * 400 + year_of_cycle + (month <= 2),
+        .month = month,
+        .day = day_of_year - (153 * month_from_march + 2) / 5 + 1,
+    };
+}
+
+static char *put(char *out, int64_t n, int width, char after)
+{
+    for (int i = width - 1; i >= 0; i--, n /= 10)
+        out[i] = (char)('0' + n % 10);
+    out[width] = after;
+    return out + width + 1;
+}
+
+/* The years that four digits can say. */
+static int64_t clamp(int64_t us)
+{
+    int64_t least = days_from_date((struct date){0, 1, 1}) * DAY_S * SECOND_US;
+    int64_t most = days_from_date((struct date){10000, 1, 1}) * DAY_S * SECOND_US - 1;
+    return us < least ? least : us > most ? most : us;
+}
+
+void rfc3339_add(struct buf *buf, int64_t us_since_1970)
+{
+    char *out = buf_reserve(buf, RFC3339_LEN);
+    if (!out)
+        return;
+    int64_t us = clamp(us_since_1970);
+    int64_t s = floor_div(us, SECOND_US);
+    int64_t days = floor_div(s, DAY_S);
+    int64_t of_day = s - days * DAY_S;
+    struct date date = date_from_days(days);
+    out = put(out, date.year, 4, '-');
+    out = put(out, date.month, 2, '-');
+    out = put(out, date.day, 2, 'T');
+    out = put(out, of_day / 3600, 2, ':');
+    out = put(out, of_day / 60 % 60, 2, ':');
+    out = put(out, of_day % 60, 2, '.');
+    put(out, us - s * SECOND_US, 6, 'Z');
+    buf->len += RFC3339_LEN;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Takes one byte off the front that must be `c`. */
+static bool take_char(struct str *text, char c)
+{
+    if (!text->len || ascii_lower(text->at[0]) != c)
+        return false;
+    *text = str_skip(*text, 1);
+    return true;
+}
+
+/* Takes exactly `width` digits that say at most `most`. */
+static bool take_number(struct str *text, size_t width, int64_t most, int64_t *ret)
+{
+    if (text->len < width)
+        return false;
+    *ret = 0;
+    for (size_t i = 0; i < width; i++) {
+        if (!is_digit(text->at[i]))
+            return false;
+        *ret = *ret * 10 + (text->at[i] - '0');
+    }
+    *text = str_skip(*text, width);
+    return *ret <= most;
+}
+
+/* Takes `.` and digits, if there; what is finer than a microsecond is cut off. */
+static bool take_fraction(struct str *text, int64_t *ret_us)
+{
+    *ret_us = 0;
+    if (!take_char(text, '.'))
+        return true;
+    if (!text->len || !is_digit(text->at[0]))
+        return false;
+    for (int64_t unit = SECOND_US / 10; text->len && is_digit(text->at[0]); unit /= 10) {
+        *ret_us += (text->at[0] - '0') * unit;
+        *text = str_skip(*text, 1);
+    }
+    return true;
+}
+
+/* Takes `Z` or `+hh:mm`: by how much the clock there is ahead. */
+static bool take_offset(struct str *text, int64_t *ret_s)
+{
+    *ret_s = 0;
+    if (take_char(text, 'z'))
+        return true;
+    bool behind = take_char(text, '-');
+    int64_t hours, minutes;
+    if ((!behind && !take_char(text, '+')) || !take_number(text, 2, 23, &hours) ||
+        !take_char(text, ':') || !take_number(text, 2, 59, &minutes))
+        return false;
+    *ret_s = (hours * 60 + minutes) * (behind ? -60 : 60);
+    return true;
+}
+
+static bool take_date(struct str *text, int64_t *ret_days)
+{
+    struct date date;
+    if (!take_number(text, 4, 9999, &date.year) || !take_char(text, '-') ||
+        !take_number(text, 2, 12, &date.month) || !take_char(text, '-') ||
+        !take_number(text, 2, 31, &date.day))
+        return false;
+    /* A day that does not exist comes back as another one. */
+    *ret_days = days_from_date(date);
+    struct date again = date_from_days(*ret_days);
+    return again.month == date.month && again.day == date.day;
+}
+
+static bool take_time(struct str *text, int64_t *ret_s, bool *ret_leap)
+{
+    int64_t hour, minute, second;
+    if (!take_number(text, 2, 23, &hour) || !take_char(text, ':') ||
+        !take_number(text, 2, 59, &minute) || !take_char(text, ':') ||
+        !take_number(text, 2, 60, &second))
+        return false;
+    *ret_leap = second == 60;
+    *ret_s = hour * 3600 + minute * 60 + second - *ret_leap;
+    return true;
+}
+
+int rfc3339_parse(struct str text, int64_t *ret_us)
+{
+    int64_t days, of_day, us, offset;
+    bool leap;
+    if (!take_date(&text, &days) || !take_char(&text, 't') || !take_time(&text, &of_day, &leap) ||
+        !take_fraction(&text, &us) || !take_offset(&text, &offset) || text.len)
+        return -EINVAL;
+    int64_t s = days * DAY_S + of_day - offset;
+    /* Leap seconds are put in at the end of a day in UTC and nowhere else (section 5.7). */
+    if (leap && s - floor_div(s, DAY_S) * DAY_S != DAY_S - 1)
+        return -EINVAL;
+    *ret_us = s * SECOND_US + us;
+    return 0;
+}

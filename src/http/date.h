@@ -1,0 +1,24 @@
+/* The Date header: times as HTTP writes them (RFC 9110 section 5.6.7). */
+#pragma once
+
+#include "base/buf.h"
+
+/* Sun, 06 Nov 1994 08:49:37 GMT */
+enum { HTTP_DATE_LEN = 29 };
+
+/* Writes `unix_seconds`, in the years 0 to 9999; others count as the nearest of those. */
+void http_date_write(int64_t unix_seconds, char ret[HTTP_DATE_LEN]);
+
+void http_date_add(struct buf *buf, int64_t unix_seconds);
+
+/* The second that was last written: answers come many to a second. One a thread; all zeroes is the
+ * start. */
+struct http_date {
+    bool written;
+    int64_t unix_seconds;
+    char text[HTTP_DATE_LEN];
+};
+
+/* The date of `unix_seconds`, formatted only if it is another second than the last time. Stands
+ * until the next call. */
+struct str http_date_cached(struct http_date *date, int64_t unix_seconds);

@@ -1,0 +1,125 @@
+/* What the heads of requests and responses have in common: where they end, their header fields, and
+ * how the body is framed (RFC 9112 sections 2.2, 5 and 6). */
+#pragma once
+
+#include "base/str.h"
+
+#include <stdint.h>
+
+/* Room for header fields in the structures below, whatever the limits say. */
+enum { HTTP_FIELDS_MAX = 100 };
+
+/* Empty lines passed over before a request line (RFC 9112 section 2.2). */
+enum { HTTP_EMPTY_LINES_MAX = 4 };
+
+/* How much of HTTP we take from a stranger. All but the count in bytes. */
+struct http_limits {
+    uint32_t line_max;      /* request or status line, without its CRLF: else 414 */
+    uint32_t fields_max;    /* number of header fields, at most HTTP_FIELDS_MAX: else 431 */
+    uint32_t section_max;   /* all header lines with the empty line that ends them: else 431 */
+    uint32_t chunk_ext_max; /* chunk extensions of one body, taken together */
+    uint32_t trailer_max;   /* trailer section of one body */
+};
+
+#define HTTP_LIMITS_DEFAULT                                                                        \
+    ((struct http_limits){.line_max = 8192,                                                        \
+                          .fields_max = 64,                                                        \
+                          .section_max = 32768,                                                    \
+                          .chunk_ext_max = 4096,                                                   \
+                          .trailer_max = 8192})
+
+/* Why a head was refused. Nothing that follows on the connection can be trusted to be a request:
+ * answer with http_head_error_status() and http_head_error_detail(), then close. */
+enum http_head_error {
+    HTTP_E_LINE_END = 1,   /* a CR or LF that is not part of a CRLF */
+    HTTP_E_EMPTY_LINES,    /* more than HTTP_EMPTY_LINES_MAX of them before the request line */
+    HTTP_E_LINE_TOO_LONG,  /* 414 */
+    HTTP_E_TOO_LARGE,      /* 431: the header section */
+    HTTP_E_TOO_MANY,       /* 431: header fields */
+    HTTP_E_START_LINE,     /* not three parts with one space between */
+    HTTP_E_METHOD,         /* not a token */
+    HTTP_E_TARGET,         /* not a request target, or not one for this method */
+    HTTP_E_VERSION_SYNTAX, /* not HTTP/DIGIT.DIGIT */
+    HTTP_E_VERSION,        /* 505: neither 1.0 nor 1.1 */
+    HTTP_E_STATUS,         /* a response's status is not three digits from 100 to 599 */
+    HTTP_E_FOLDED,         /* a header line begins with white space */
+    HTTP_E_NAME,           /* a header name is not a token right before its colon */
+    HTTP_E_VALUE,          /* a control character in a header value */
+    HTTP_E_HOST_MISSING,
+    HTTP_E_HOST_REPEATED,
+    HTTP_E_HOST,                /* not host [":" port] */
+    HTTP_E_LENGTH,              /* Content-Length is not a number, or does not fit */
+    HTTP_E_LENGTH_REPEATED,     /* even if identical */
+    HTTP_E_ENCODING,            /* Transfer-Encoding is not exactly `chunked` */
+    HTTP_E_ENCODING_AND_LENGTH, /* both */
+    HTTP_E_ENCODING_1_0,        /* Transfer-Encoding in HTTP/1.0 */
+    HTTP_E_EXPECT,              /* 417: Expect is not `100-continue` */
+    HTTP_E_COUNT,
+};
+
+/* The status to answer with: 400, 414, 417, 431 or 505. */
+int http_head_error_status(int error);
+
+/* One sentence for people: what was wrong and what would be right. Static memory. */
+struct str http_head_error_detail(int error);
+
+/* How far the search for the end of a head has come; belongs to a connection. All zeroes before a
+ * head; http_head_parse() and http_status_parse() leave it so when a head was whole. */
+struct http_scan {
+    uint32_t at;     /* searched so far */
+    uint32_t fields; /* where the header lines begin; 0 until the first line is whole */
+};
+
+/* Looks on for the empty line, in the bytes that were not searched yet. `bytes` is all that has
+ * come since the head began, and may have moved since the last call. 0 with the sizes filled,
+ * -EAGAIN, or an enum http_head_error. */
+struct http_extent {
+    uint32_t start;  /* of the first line, behind any empty ones */
+    uint32_t fields; /* of the header lines */
+    uint32_t size;   /* with the empty line */
+};
+int http_scan(struct http_scan *scan, struct str bytes, const struct http_limits *limits,
+              struct http_extent *ret);
+
+struct http_field {
+    struct str name;  /* as it came; compare without case */
+    struct str value; /* without white space around it; may be empty */
+};
+
+/* Header fields in the order in which they came, borrowed from the bytes of the head. */
+struct http_fields {
+    size_t count;
+    struct http_field at[HTTP_FIELDS_MAX];
+};
+
+/* Splits header lines, each with its CRLF, without the empty one. 0 or an enum http_head_error. */
+int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret);
+
+/* The value of the first field of that name; `at == NULL` when there is none. The name is given in
+ * lower case. */
+struct str http_fields_get(const struct http_fields *fields, struct str lowercase_name);
+
+/* Walks the fields of one name: `*pos` begins as 0; false at the end. */
+bool http_fields_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
+                      struct str *ret_value);
+
+/* Whether the comma-separated list that all fields of that name form together has this element,
+ * compared without case. */
+bool http_fields_list_has(const struct http_fields *fields, struct str lowercase_name,
+                          struct str element);
+
+/* Where the body ends and whether the connection outlives it. */
+struct http_framing {
+    uint64_t content_length; /* 0 without Content-Length */
+    bool has_content_length;
+    bool chunked;    /* never together with has_content_length */
+    bool keep_alive; /* by version and Connection (RFC 9112 section 9.3) */
+};
+
+/* Reads the framing out of the fields of a message of HTTP/1.`minor`. Strict, because two readers
+ * that disagree about a body's end are how requests are smuggled. 0 or an enum http_head_error. */
+int http_framing_read(const struct http_fields *fields, int minor, struct http_framing *ret);
+
+/* Reads `HTTP/1.x`. `*ret_minor` is 0, or 1 for 1.1 and whatever minor version may follow it (RFC
+ * 9110 section 2.5). 0 or an enum http_head_error. */
+int http_version_parse(struct str text, int *ret_minor);

@@ -1,0 +1,43 @@
+#include "http/media.h"
+
+#include "http/token.h"
+
+#include <errno.h>
+
+int http_media_parse(struct str text, struct http_media *ret)
+{
+    struct http_media media = {0};
+    struct str name, value;
+    int more;
+    text = str_trim(text);
+    size_t len = 0;
+    while (len < text.len && text.at[len] != ';' && text.at[len] != ' ' && text.at[len] != '\t')
+        len++;
+    media.full = (struct str){text.at, len};
+    media.subtype = media.full;
+    media.type = str_cut(&media.subtype, '/');
+    if (!http_all(media.type, HTTP_CHAR_TOKEN) || !http_all(media.subtype, HTTP_CHAR_TOKEN))
+        return -EINVAL;
+    media.params = str_trim(str_skip(text, len));
+    for (struct str rest = media.params; (more = http_param_next(&rest, &name, &value));)
+        if (more < 0 || !value.at)
+            return -EINVAL;
+    *ret = media;
+    return 0;
+}
+
+struct str http_media_param(const struct http_media *media, struct str lowercase_name)
+{
+    struct str rest = media->params, name, value;
+    while (http_param_next(&rest, &name, &value) > 0)
+        if (str_eq_nocase(name, lowercase_name))
+            return value;
+    return STR_NONE;
+}
+
+bool http_media_is_utf8(const struct http_media *media)
+{
+    struct str charset = http_media_param(media, STR("charset"));
+    return !charset.at || str_eq_nocase(charset, STR("utf-8")) ||
+           str_eq_nocase(charset, STR("utf8")) || str_eq_nocase(charset, STR("us-ascii"));
+}

@@ -1,0 +1,23 @@
+/* Media types as Content-Type carries them (RFC 9110 section 8.3). */
+#pragma once
+
+#include "base/str.h"
+
+/* Borrowed from the text; compare without case. */
+struct http_media {
+    struct str full;    /* type/subtype */
+    struct str type;    /* before the slash */
+    struct str subtype; /* behind it */
+    struct str params;  /* for http_param_next(): empty, or begins with ';' */
+};
+
+/* Splits a media type and checks its parameters. 0, or -EINVAL when it is none. */
+int http_media_parse(struct str text, struct http_media *ret);
+
+/* The value of the first parameter of that name, without quotes; `at == NULL` when there is none.
+ */
+struct str http_media_param(const struct http_media *media, struct str lowercase_name);
+
+/* Whether there is no charset parameter, or it says UTF-8 (also written utf8), or US-ASCII, which
+ * is part of it. */
+bool http_media_is_utf8(const struct http_media *media);

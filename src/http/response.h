@@ -1,0 +1,45 @@
+/* Writes the heads of responses, and reads them for our own client (RFC 9112 section 4). */
+#pragma once
+
+#include "base/buf.h"
+#include "http/fields.h"
+
+/* The reason phrase of a status; empty for one that we never send. Static memory. */
+struct str http_reason(int status);
+
+/* Adds the status line; `status` is 100 to 599. Then fields, then http_response_end() or
+ * http_response_body(). */
+void http_response_start(struct buf *buf, int status);
+
+/* Adds a header field. A byte that may not stand in a value becomes a space and none can end the
+ * line, so that no value, wherever it is from, can forge a header. A name that is not a token is an
+ * error of ours: nothing is added and `buf` is failed. */
+void http_response_header(struct buf *buf, struct str name, struct str value);
+void http_response_header_u64(struct buf *buf, struct str name, uint64_t value);
+
+/* Adds the empty line. */
+void http_response_end(struct buf *buf);
+
+/* Adds Content-Length, the empty line and the body. For HEAD: `http_response_header_u64()` and
+ * `http_response_end()`. Not for 1xx, 204 and 304. */
+void http_response_body(struct buf *buf, struct str body);
+
+/* Adds `100 Continue`. */
+void http_response_continue(struct buf *buf);
+
+/* A response's head; text points into the bytes that were parsed. */
+struct http_status {
+    size_t size; /* bytes of the head, with the empty line */
+    int minor;
+    int status;
+    struct str reason;
+    bool
+        no_body; /* 1xx, 204, 304: whatever the framing says. So it is for HEAD: the caller knows */
+    struct http_framing framing; /* neither chunked nor sized: the body ends with the connection */
+    struct http_fields fields;
+};
+
+/* Reads a response's head from the front of `bytes`, just as http_head_parse() does for requests.
+ */
+int http_status_parse(struct str bytes, const struct http_limits *limits, struct http_scan *scan,
+                      struct http_status *ret);

@@ -1,0 +1,42 @@
+/* Paths and queries: splits first, then decodes each part exactly once (RFC 3986 section 2.4). */
+#pragma once
+
+#include "base/buf.h"
+
+enum http_target_error {
+    HTTP_TARGET_E_PERCENT = 1, /* '%' without two hexadecimal digits */
+    HTTP_TARGET_E_NUL,         /* %00 */
+    HTTP_TARGET_E_SLASH,       /* %2F inside a path segment */
+    HTTP_TARGET_E_COUNT,
+};
+
+/* One sentence for people. Static memory. */
+struct str http_target_error_detail(int error);
+
+/* Adds `raw` to `out` with its percent-encoding undone, and nothing else: '+' stays, NUL may come
+ * out. 0, HTTP_TARGET_E_PERCENT or -ENOMEM; then nothing was added. */
+int http_percent_decode(struct str raw, struct buf *out);
+
+/* Takes the next segment off a path that is empty or begins with '/', still encoded: `/a/b` has
+ * `a` and `b`, `/a/` has `a` and an empty one, `/` has one empty one. False at the end. `*rest`
+ * begins as the path. */
+bool http_path_next(struct str *rest, struct str *ret_segment_raw);
+
+/* Adds a segment to `out`, decoded. Neither '/' nor NUL may come out of it; nothing else is
+ * judged. 0, an enum http_target_error, or -ENOMEM; then nothing was added. */
+int http_segment_decode(struct str raw, struct buf *out);
+
+/* Takes the next `name=value` off a query, both still encoded; empty ones (`a&&b`) are passed over.
+ * A value is `at == NULL` without '='. False at the end. `*rest` begins as the query. */
+bool http_query_next(struct str *rest, struct str *ret_name_raw, struct str *ret_value_raw);
+
+/* Adds a name or value of a query to `out`, decoded, '+' as a space; NUL may not come out of it. 0,
+ * an enum http_target_error, or -ENOMEM; then nothing was added. */
+int http_query_decode(struct str raw, struct buf *out);
+
+/* Whether a raw name of a query, once decoded, is `name`. */
+bool http_query_name_is(struct str name_raw, struct str name);
+
+/* Adds `s` with everything but unreserved characters percent-encoded: fit for a path segment as
+ * well as for a query's name or value. */
+void http_percent_encode(struct buf *buf, struct str s);

@@ -1,0 +1,678 @@
+/* Fan-out by view.
+ *
+ * A batch is walked once. Each event is encoded once into the *live chunk* of every view that it
+ * matches; every live subscriber of these views is queued and woken. When the owner flushes, each
+ * takes the records behind its own stamp, usually all of them in one piece. Stamps number the
+ * records of a view's live chunks; they, not ids, tell who has what, since ephemeral events have no
+ * id. When the flush is over the live chunks are let go.
+ *
+ * Who could not send everything falls behind: it keeps its cursor and nothing else. Later it takes
+ * a page, a chunk like the live one, encoded from the window or from the store; equal requests share
+ * it. At the newest position it is live again.
+ *
+ * What can go wrong: without memory for a live chunk its subscribers fall behind and read the page
+ * later; a read that fails is told to the subscriber; events that are gone are told as a gap. */
+#include "hub/hub.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { ROWS_A_TAKE = 20000, ROWS_A_READ = 50000, EVENTS_A_READ = 1000 };
+
+struct view {
+    struct map_node node;
+    struct list dirty; /* in hub->dirty while there is a live chunk */
+    struct hub *hub;
+    struct selection *selection;
+    unsigned encoding;
+    struct chunk *live;
+    struct list live_subs;
+    struct list queued_subs;
+    struct list behind_subs;
+    struct list reads;
+    struct list pages; /* of the cache */
+    uint64_t stamp;    /* of the newest record */
+    uint64_t serial;   /* of the last event that was put in, or refused */
+    uint32_t subs;
+    bool exact;        /* that a term matches is all there is to ask */
+};
+
+/* A page in the cache. */
+struct page {
+    struct list in_cache;
+    struct list in_view;
+    struct view *view;
+    struct chunk *chunk;
+};
+
+/* A page being read from the store, and who waits for it. */
+struct view_read {
+    struct log_job job;
+    struct list in_view;
+    struct view *view; /* NULL once the view is gone */
+    struct hub *hub;
+    struct selection *selection;
+    struct list waiting;
+    uint64_t after;
+    uint64_t upto;
+    size_t bytes;
+    uint64_t through;
+    struct batch *batch;
+    int error;
+};
+
+/* ---- views ---------------------------------------------------------------------------------- */
+
+static void write_view_key(struct buf *buf, struct str canonical, unsigned encoding)
+{
+    buf_add(buf, &encoding, sizeof(encoding));
+    buf_add_str(buf, canonical);
+}
+
+static bool view_is(const struct map_node *node, struct str key)
+{
+    const struct view *view = container_of(node, const struct view, node);
+    unsigned encoding;
+    memcpy(&encoding, key.at, sizeof(encoding));
+    return encoding == view->encoding &&
+           str_eq(str_skip(key, sizeof(encoding)), view->selection->canonical);
+}
+
+static struct view *view_new(struct hub *hub, struct selection *selection,
+                             unsigned encoding, struct str key)
+{
+    struct view *view = mem_try_alloc(sizeof(*view));
+    if (!view)
+        return NULL;
+    *view = (struct view){.hub = hub, .selection = selection_ref(selection), .encoding = encoding};
+    view->exact = !selection->types_count && !selection->except;
+    list_init(&view->live_subs);
+    list_init(&view->queued_subs);
+    list_init(&view->behind_subs);
+    list_init(&view->reads);
+    list_init(&view->pages);
+    if (topics_add_view(&hub->topics, view, selection)) {
+        selection_unref(selection);
+        free(view);
+        return NULL;
+    }
+    map_add(&hub->views, &view->node, key);
+    hub->views_count++;
+    return view;
+}
+
+static struct view *view_get(struct hub *hub, struct selection *selection, unsigned encoding)
+{
+    struct buf key = {0};
+    write_view_key(&key, selection->canonical, encoding);
+    struct view *view = NULL;
+    if (!buf_failed(&key)) {
+        struct map_node *node = map_find(&hub->views, buf_str(&key));
+        view = node ? container_of(node, struct view, node)
+                    : view_new(hub, selection, encoding, buf_str(&key));
+    }
+    buf_free(&key);
+    return view;
+}
+
+static void page_free(struct page *page)
+{
+    struct hub *hub = page->view->hub;
+    hub->cached -= chunk_size(page->chunk);
+    list_remove(&page->in_cache);
+    list_remove(&page->in_view);
+    chunk_unref(page->chunk);
+    free(page);
+}
+
+static void drop_live(struct view *view)
+{
+    view->live = chunk_unref(view->live);
+    list_remove(&view->dirty);
+}
+
+static void view_release(struct view *view)
+{
+    struct hub *hub = view->hub;
+    if (--view->subs)
+        return;
+    list_each(&view->pages, node) page_free(container_of(node, struct page, in_view));
+    list_each(&view->reads, read_node)
+    {
+        struct view_read *read = container_of(read_node, struct view_read, in_view);
+        list_remove(&read->in_view);
+        read->view = NULL;
+    }
+    drop_live(view);
+    topics_remove_view(&hub->topics, view, view->selection);
+    map_remove(&hub->views, &view->node);
+    selection_unref(view->selection);
+    hub->views_count--;
+    free(view);
+}
+
+/* ---- the cache of pages --------------------------------------------------------------------- */
+
+static void cache_trim(struct hub *hub, size_t most)
+{
+    while (hub->cached > most && !list_empty(&hub->cache))
+        page_free(container_of(hub->cache.next, struct page, in_cache));
+}
+
+/* Takes over the reference. */
+static void cache_add(struct view *view, struct chunk *chunk)
+{
+    struct hub *hub = view->hub;
+    struct page *page = mem_try_alloc(sizeof(*page));
+    if (!page) {
+        chunk_unref(chunk);
+        return;
+    }
+    *page = (struct page){.view = view, .chunk = chunk};
+    list_add_last(&hub->cache, &page->in_cache);
+    list_add_first(&view->pages, &page->in_view);
+    hub->cached += chunk_size(chunk);
+    cache_trim(hub, hub->limits.cache_bytes > chunk_size(chunk) ? hub->limits.cache_bytes
+                                                               : chunk_size(chunk));
+}
+
+static struct chunk *cache_find(const struct view *view, uint64_t cursor)
+{
+    list_each(&view->pages, node) {
+        struct chunk *chunk = container_of(node, struct page, in_view)->chunk;
+        if (chunk->from <= cursor && cursor < chunk->through)
+            return chunk;
+    }
+    return NULL;
+}
+
+/* ---- states of a subscriber ----------------------------------------------------------------- */
+
+static void set_state(struct sub *sub, enum sub_state state, struct list *list)
+{
+    list_remove(&sub->node);
+    sub->state = (uint8_t)state;
+    if (list)
+        list_add_last(list, &sub->node);
+}
+
+static void fall_behind(struct sub *sub)
+{
+    set_state(sub, SUB_BEHIND, &sub->view->behind_subs);
+}
+
+static void go_live(struct sub *sub)
+{
+    sub->stamp = sub->view->stamp;
+    set_state(sub, SUB_LIVE, &sub->view->live_subs);
+}
+
+uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
+{
+    bool live = sub->state == SUB_LIVE && sub->cursor < hub->window.applied;
+    return live ? hub->window.applied : sub->cursor;
+}
+
+/* ---- fan-out -------------------------------------------------------------------------------- */
+
+struct fan_out {
+    struct hub *hub;
+    uint64_t before; /* what was applied before this batch */
+    const struct event *event;
+};
+
+static bool begin_live(struct view *view, uint64_t before)
+{
+    view->live = chunk_new(before);
+    if (!view->live)
+        return false;
+    view->live->first_stamp = view->stamp + 1;
+    list_add_last(&view->hub->dirty, &view->dirty);
+    return true;
+}
+
+/* Everybody who was up to date until `before` is not any more, and reads a page later. */
+static void lose_live(struct view *view, uint64_t before)
+{
+    drop_live(view);
+    list_each(&view->queued_subs, node) fall_behind(container_of(node, struct sub, node));
+    list_each(&view->live_subs, other)
+    {
+        struct sub *sub = container_of(other, struct sub, node);
+        if (sub->cursor < before)
+            sub->cursor = before;
+        fall_behind(sub);
+        sub->ops->wake(sub);
+    }
+}
+
+/* A live chunk that has grown too long, because those who are to send it do not get round to it, is
+ * kept as a page: they find it by their cursors. */
+static void retire_live(struct view *view)
+{
+    struct chunk *chunk = chunk_ref(view->live);
+    lose_live(view, view->hub->window.applied);
+    bool plain = true;
+    for (uint32_t i = 0; i < chunk->count && plain; i++)
+        plain = chunk->records[i].id != 0;
+    if (plain && chunk->through > chunk->from)
+        cache_add(view, chunk);
+    else
+        chunk_unref(chunk);
+}
+
+static void put_event(void *context, struct view *view)
+{
+    const struct fan_out *fan_out = context;
+    struct hub *hub = fan_out->hub;
+    const struct event *event = fan_out->event;
+    if (view->serial == hub->event_serial)
+        return;
+    view->serial = hub->event_serial;
+    if (!view->exact && !selection_has(view->selection, event))
+        return;
+    /* With nobody live there is nobody to encode for. */
+    if (!view->live && list_empty(&view->live_subs))
+        return;
+    if (!view->live && !begin_live(view, fan_out->before)) {
+        lose_live(view, fan_out->before);
+        return;
+    }
+    hub->encode(hub->context, view->encoding, &view->live->bytes, event);
+    if (chunk_add(view->live, event))
+        view->stamp++;
+    else
+        lose_live(view, fan_out->before);
+}
+
+static void on_event(void *context, const struct event *event, struct topic *topic)
+{
+    struct fan_out *fan_out = context;
+    fan_out->event = event;
+    fan_out->hub->event_serial++;
+    for (uint32_t i = 0; topic && i < topic->views.count; i++)
+        put_event(context, topic->views.views[i]);
+    topics_match_patterns(&fan_out->hub->topics, event->channel, put_event, context);
+}
+
+/* Moves the live subscribers of a view that has something new into its queue. */
+static void queue_subs(struct view *view, uint64_t before)
+{
+    view->live->through = view->hub->window.applied;
+    list_each(&view->live_subs, node) {
+        struct sub *sub = container_of(node, struct sub, node);
+        if (sub->stamp == view->stamp)
+            continue; /* it came after this record */
+        if (sub->cursor < before)
+            sub->cursor = before;
+        set_state(sub, SUB_QUEUED, &view->queued_subs);
+        sub->ops->wake(sub);
+    }
+}
+
+void hub_on_batch(struct hub *hub, struct batch *batch)
+{
+    struct fan_out fan_out = {.hub = hub, .before = hub->window.applied};
+    window_add(&hub->window, batch, on_event, &fan_out);
+    list_each(&hub->dirty, node) {
+        struct view *view = container_of(node, struct view, dirty);
+        queue_subs(view, fan_out.before);
+        if (view->live->bytes.len > hub->limits.chunk_bytes)
+            retire_live(view);
+    }
+}
+
+void hub_turn_end(struct hub *hub)
+{
+    list_each(&hub->dirty, node) {
+        struct view *view = container_of(node, struct view, dirty);
+        list_each(&view->queued_subs, sub_node) fall_behind(container_of(sub_node, struct sub, node));
+        drop_live(view);
+    }
+    cache_trim(hub, 0);
+}
+
+/* ---- pages from the window ------------------------------------------------------------------ */
+
+struct paging {
+    struct view *view;
+    struct chunk *chunk;
+    size_t most;
+    bool failed;
+};
+
+static bool page_event(void *context, const struct event *event)
+{
+    struct paging *paging = context;
+    struct hub *hub = paging->view->hub;
+    hub->encode(hub->context, paging->view->encoding, &paging->chunk->bytes, event);
+    if (!chunk_add(paging->chunk, event)) {
+        paging->failed = true;
+        return false;
+    }
+    return paging->chunk->bytes.len < paging->most;
+}
+
+static struct chunk *page_from_window(struct view *view, uint64_t cursor)
+{
+    struct hub *hub = view->hub;
+    struct chunk *chunk = chunk_new(cursor);
+    if (!chunk)
+        return NULL;
+    struct paging paging = {view, chunk, hub->limits.chunk_bytes, false};
+    chunk->through = window_read(&hub->window, view->selection, cursor, ROWS_A_TAKE, page_event, &paging);
+    if (paging.failed)
+        chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
+    if (chunk->through == cursor)
+        return chunk_unref(chunk); /* not one event fitted into memory */
+    cache_add(view, chunk_ref(chunk));
+    return chunk;
+}
+
+/* ---- pages from the store ------------------------------------------------------------------- */
+
+static void read_run(struct log_job *job, struct log *log)
+{
+    struct view_read *read = container_of(job, struct view_read, job);
+    struct store_query query = {.after = read->after, .upto = read->upto, .limit = EVENTS_A_READ,
+                                .bytes = read->bytes, .rows = ROWS_A_READ};
+    read->error = log_read(log, &query, read->selection, &read->batch, &read->through);
+}
+
+static struct chunk *page_from_batch(struct view *view, const struct view_read *read)
+{
+    struct chunk *chunk = chunk_new(read->after);
+    if (!chunk)
+        return NULL;
+    struct paging paging = {view, chunk, SIZE_MAX, false};
+    for (uint32_t i = 0; i < read->batch->count && !paging.failed; i++)
+        if (read->batch->events[i].state == EVENT_APPENDED)
+            page_event(&paging, &read->batch->events[i]);
+    chunk->through = read->through;
+    if (paging.failed)
+        chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : read->after;
+    return chunk->through > read->after ? chunk : chunk_unref(chunk);
+}
+
+static void wake_waiting(struct view_read *read, int error)
+{
+    for (struct list *node; (node = list_take_first(&read->waiting));) {
+        struct sub *sub = container_of(node, struct sub, node);
+        sub->failed = (int8_t)(error ? (error < -127 ? EIO : -error) : 0);
+        fall_behind(sub);
+        sub->ops->wake(sub);
+    }
+}
+
+static void read_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct view_read *read = container_of(mail, struct view_read, job.mail);
+    struct view *view = read->view;
+    int error = read->error;
+    read->hub->reads--;
+    if (view && !error) {
+        struct chunk *chunk = page_from_batch(view, read);
+        if (chunk)
+            cache_add(view, chunk);
+        else
+            error = -ENOMEM;
+    }
+    if (error)
+        say(SAY_WARN, "read_failed", "error=%d", -error);
+    list_remove(&read->in_view);
+    wake_waiting(read, error);
+    batch_unref(read->batch);
+    selection_unref(read->selection);
+    free(read);
+}
+
+static struct view_read *read_start(struct view *view, uint64_t cursor)
+{
+    struct hub *hub = view->hub;
+    struct view_read *read = mem_try_alloc(sizeof(*read));
+    if (!read)
+        return NULL;
+    *read = (struct view_read){.job = {.run = read_run, .reply = hub->mailbox, .mail = {NULL, read_done}},
+                               .view = view, .hub = hub, .after = cursor,
+                               .upto = hub->window.applied, .bytes = hub->limits.chunk_bytes};
+    read->selection = selection_ref(view->selection);
+    list_init(&read->waiting);
+    list_add_last(&view->reads, &read->in_view);
+    hub->reads++;
+    log_submit(hub->log, &read->job);
+    return read;
+}
+
+static enum take wait_for_read(struct sub *sub)
+{
+    struct view *view = sub->view;
+    struct view_read *found = NULL;
+    list_each(&view->reads, node) {
+        struct view_read *read = container_of(node, struct view_read, in_view);
+        if (read->after == sub->cursor)
+            found = read;
+    }
+    if (!found)
+        found = read_start(view, sub->cursor);
+    if (!found)
+        return TAKE_FAILED;
+    set_state(sub, SUB_WAITING, &found->waiting);
+    return TAKE_WAIT;
+}
+
+/* ---- taking --------------------------------------------------------------------------------- */
+
+/* Leaves out what came by the subscriber's own connection: cuts the run of records before and
+ * behind it. What is left out still moves the cursor. */
+static void skip_own(struct sub *sub, struct taken *taken)
+{
+    const struct record *records = taken->chunk->records;
+    while (taken->first < taken->end && records[taken->first].origin == sub->skip)
+        taken->first++;
+    uint32_t end = taken->first;
+    while (end < taken->end && records[end].origin != sub->skip)
+        end++;
+    taken->end = end;
+}
+
+static enum take take_records(struct sub *sub, struct chunk *chunk, uint32_t first,
+                              struct taken *taken)
+{
+    *taken = (struct taken){.chunk = chunk, .first = first, .end = chunk->count};
+    if (sub->skip)
+        skip_own(sub, taken);
+    if (taken->first == taken->end)
+        return TAKE_NOTHING;
+    uint32_t start = chunk_start(chunk, taken->first);
+    taken->bytes = (struct str){chunk->bytes.at + start, chunk_start(chunk, taken->end) - start};
+    sub->taken = chunk_ref(chunk);
+    sub->first = taken->first;
+    return TAKE_BYTES;
+}
+
+static enum take take_live(struct hub *hub, struct sub *sub, struct taken *taken)
+{
+    struct chunk *chunk = sub->view->live;
+    if (!chunk || sub->stamp + 1 < chunk->first_stamp) {
+        fall_behind(sub);
+        return TAKE_WAIT; /* no more than "look again" to hub_take */
+    }
+    uint32_t first = (uint32_t)(sub->stamp + 1 - chunk->first_stamp);
+    if (take_records(sub, chunk, first, taken) == TAKE_BYTES)
+        return TAKE_BYTES;
+    sub->cursor = hub->window.applied;
+    go_live(sub);
+    return TAKE_NOTHING;
+}
+
+/* Whether something is gone between the cursor and what is retained; told once. */
+static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
+{
+    uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
+    bool in_window = sub->cursor >= hub->window.floor;
+    if (in_window && hub->window.trimmed <= known)
+        return false;
+    uint64_t trimmed = log_trimmed(hub->log, sub->view->selection);
+    /* What the memory store has evicted may still be in the window, and then it is not gone. */
+    if (trimmed <= known || (in_window && hub->window.trimmed < trimmed))
+        return false;
+    sub->told = trimmed;
+    *taken = (struct taken){.trimmed = trimmed};
+    return true;
+}
+
+static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken)
+{
+    struct view *view = sub->view;
+    struct chunk *chunk = cache_find(view, sub->cursor);
+    if (chunk)
+        chunk_ref(chunk);
+    else if (sub->cursor >= hub->window.floor)
+        chunk = page_from_window(view, sub->cursor);
+    else
+        return wait_for_read(sub);
+    if (!chunk)
+        return TAKE_FAILED;
+    enum take take = take_records(sub, chunk, chunk_after(chunk, sub->cursor), taken);
+    if (take == TAKE_NOTHING)
+        sub->cursor = chunk->through;
+    chunk_unref(chunk);
+    return take;
+}
+
+enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
+{
+    if (sub->failed) {
+        sub->failed = 0;
+        return TAKE_FAILED;
+    }
+    if (sub->state == SUB_WAITING)
+        return TAKE_WAIT;
+    if (sub->state == SUB_LIVE)
+        return TAKE_NOTHING;
+    if (sub->state == SUB_QUEUED) {
+        enum take take = take_live(hub, sub, ret_taken);
+        if (take != TAKE_WAIT)
+            return take;
+    }
+    while (sub->cursor < hub->window.applied) {
+        if (has_gap(hub, sub, ret_taken))
+            return TAKE_GAP;
+        enum take take = take_page(hub, sub, ret_taken);
+        if (take != TAKE_NOTHING)
+            return take;
+    }
+    go_live(sub);
+    return TAKE_NOTHING;
+}
+
+static void count_sent(struct hub *hub, const struct record *record, uint32_t count)
+{
+    hub->deliveries += count;
+    if (!hub->latency_ns || !record->accepted_ns)
+        return;
+    int64_t ns = clock_now_ns(hub->clock) - record->accepted_ns;
+    hist_add(hub->latency_ns, ns > 0 ? (uint64_t)ns : 0, count);
+}
+
+/* The first record that ends behind the first `n` bytes from record `first` on. */
+static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
+{
+    uint32_t low = first, high = chunk->count;
+    size_t end = chunk_start(chunk, first) + n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (chunk->records[middle].end <= end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The subscriber has everything up to and with record `last` of the chunk. */
+static void advance(struct sub *sub, const struct chunk *chunk, uint32_t last)
+{
+    uint64_t id = chunk->records[last].id;
+    if (id > sub->cursor)
+        sub->cursor = id;
+    if (sub->state == SUB_QUEUED && chunk == sub->view->live)
+        sub->stamp = chunk->first_stamp + last;
+    else if (last + 1 == chunk->count && chunk->through > sub->cursor && sub->state == SUB_BEHIND)
+        sub->cursor = chunk->through;
+}
+
+void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct str *ret_rest)
+{
+    struct chunk *chunk = sub->taken;
+    sub->taken = NULL;
+    *ret_rest = STR_NONE;
+    uint32_t next = record_at(chunk, sub->first, n);
+    size_t end = chunk_start(chunk, sub->first) + n;
+    size_t cut = n && next < chunk->count ? end - chunk_start(chunk, next) : 0;
+    if (cut) {
+        *ret_rest = (struct str){chunk->bytes.at + end, chunk->records[next].end - end};
+        next++;
+    }
+    if (next > sub->first) {
+        count_sent(hub, &chunk->records[sub->first], next - sub->first);
+        advance(sub, chunk, next - 1);
+    }
+    if (blocked && sub->state == SUB_QUEUED)
+        fall_behind(sub);
+    chunk_unref(chunk);
+}
+
+/* ---- subscribing ---------------------------------------------------------------------------- */
+
+int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+                  struct selection *selection, unsigned encoding, uint64_t cursor,
+                  uint64_t told)
+{
+    struct view *view = view_get(hub, selection, encoding);
+    if (!view)
+        return -ENOMEM;
+    view->subs++;
+    hub->subs++;
+    *sub = (struct sub){.view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip};
+    fall_behind(sub);
+    return 0;
+}
+
+void hub_unsubscribe(struct hub *hub, struct sub *sub)
+{
+    if (sub->state == SUB_NONE)
+        return;
+    set_state(sub, SUB_NONE, NULL);
+    sub->taken = chunk_unref(sub->taken);
+    hub->subs--;
+    view_release(sub->view);
+    sub->view = NULL;
+}
+
+int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailbox *mailbox,
+             const struct hub_limits *limits, hub_encode *encode, void *context,
+             void (*on_batch)(void *owner, struct batch *batch))
+{
+    *hub = (struct hub){.log = log, .clock = clock, .mailbox = mailbox, .limits = *limits,
+                        .encode = encode, .context = context};
+    hub->port.mailbox = mailbox;
+    hub->port.on_batch = on_batch;
+    topics_init(&hub->topics);
+    map_init(&hub->views, view_is);
+    list_init(&hub->dirty);
+    list_init(&hub->cache);
+    window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(log));
+    return log_attach(log, &hub->port);
+}
+
+void hub_deinit(struct hub *hub)
+{
+    cache_trim(hub, 0);
+    window_deinit(&hub->window);
+    map_deinit(&hub->views);
+    topics_deinit(&hub->topics);
+}

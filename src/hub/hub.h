@@ -1,0 +1,141 @@
+/* The hub of one thread: views, the subscribers that share them, and the fan-out of safe batches.
+ *
+ * A subscriber is a cursor with a writer. Live delivery, catching up and resuming are one call:
+ * hub_take() gives the next encoded bytes after the cursor, wherever they come from: what was just
+ * encoded for everybody, the window, or the store. Knows neither HTTP nor sockets. */
+#pragma once
+
+#include "hub/chunk.h"
+#include "hub/window.h"
+#include "log/log.h"
+
+/* Writes an event in the way that the number stands for. The hub knows no way of its own: views are
+ * equal when selection and number are. `context` is the hub's owner's (a compressor, say). */
+typedef void hub_encode(void *context, unsigned encoding, struct buf *out,
+                        const struct event *event);
+
+struct view;
+struct sub;
+struct hub;
+
+struct sub_ops {
+    /* There may be something to take, or the wait is over. Called on the hub's thread from within
+     * the hub: only notes it, and calls hub_take() later, before the turn ends. */
+    void (*wake)(struct sub *sub);
+};
+
+enum sub_state {
+    SUB_NONE,    /* not subscribed */
+    SUB_LIVE,    /* has all there is */
+    SUB_QUEUED,  /* was live, and its view has new records for it */
+    SUB_BEHIND,  /* must catch up by its cursor */
+    SUB_WAITING, /* a page is being read for it */
+};
+
+/* Embedded in whatever has a writer. */
+struct sub {
+    struct list node; /* in one list of its view, or of the read that it waits for */
+    struct view *view;
+    const struct sub_ops *ops;
+    struct chunk *taken; /* between hub_take and hub_sent */
+    uint64_t cursor;     /* see hub_cursor() */
+    uint64_t stamp;      /* in SUB_QUEUED: the last record of the live chunk that it has */
+    uint64_t told;       /* gaps up to here have been told */
+    uint32_t first;      /* between hub_take and hub_sent: the first record taken */
+    uint32_t skip;       /* leave out events of this connection; 0 for none */
+    uint8_t state;       /* enum sub_state */
+    int8_t failed;       /* the last read failed: 0, or the errno */
+};
+
+struct hub_limits {
+    size_t window_bytes; /* recent events kept for this thread */
+    size_t chunk_bytes;  /* a page for one who catches up; also a bound for live chunks */
+    size_t cache_bytes;  /* encoded pages kept for others who might want the same */
+};
+
+struct hub {
+    struct log *log;
+    struct clock *clock;
+    struct mailbox *mailbox;
+    struct log_port port;
+    hub_encode *encode;
+    void *context; /* for encode */
+    struct hub_limits limits;
+    struct topics topics;
+    struct window window;
+    struct map views;
+    struct list dirty; /* views that have a live chunk */
+    struct list cache; /* cached pages, oldest first */
+    size_t cached;
+    uint64_t event_serial; /* so that a view takes an event once, however many terms match it */
+    uint64_t deliveries;
+    uint32_t subs;
+    uint32_t views_count;
+    uint32_t reads;    /* under way */
+    bool closing;
+    struct hist *latency_ns; /* from accepted to handed to the socket; may be NULL */
+};
+
+/* `mailbox` is where the log posts; its owner must be `hub`'s owner, which hands on with
+ * hub_on_batch. Attaches the hub's port to the log. */
+int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailbox *mailbox,
+             const struct hub_limits *limits, hub_encode *encode, void *context,
+             void (*on_batch)(void *owner, struct batch *batch));
+
+/* No subscriber is left, and no read is under way (hub->reads). */
+void hub_deinit(struct hub *hub);
+
+/* Fans a safe batch out: called from the owner's on_batch. */
+void hub_on_batch(struct hub *hub, struct batch *batch);
+
+/* The end of a flush: all who were woken have taken what they could. Lets go of live chunks. */
+void hub_turn_end(struct hub *hub);
+
+/* The newest position that this thread has seen. */
+static inline uint64_t hub_applied(const struct hub *hub)
+{
+    return hub->window.applied;
+}
+
+/* Subscribes at a cursor. `told`: gaps up to that position are known to the subscriber already (0:
+ * none). Takes its own reference to the selection. -ENOMEM. Afterwards the caller calls hub_take()
+ * until there is nothing. */
+int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+                  struct selection *selection, unsigned encoding, uint64_t cursor,
+                  uint64_t told);
+
+/* Ends it; harmless when it is not subscribed. */
+void hub_unsubscribe(struct hub *hub, struct sub *sub);
+
+/* The position up to which everything was handed out to this subscriber. */
+uint64_t hub_cursor(const struct hub *hub, const struct sub *sub);
+
+static inline bool sub_is_live(const struct sub *sub)
+{
+    return sub->state == SUB_LIVE;
+}
+
+enum take {
+    TAKE_NOTHING, /* it has all there is: it is live, and will be woken */
+    TAKE_BYTES,   /* here is more; hub_sent() must follow */
+    TAKE_WAIT,    /* the store is being asked; it will be woken */
+    TAKE_GAP,     /* events between its cursor and `trimmed` are gone; told once */
+    TAKE_FAILED,  /* the store could not be read; try again later, or give up */
+};
+
+struct taken {
+    struct str bytes;
+    const struct chunk *chunk;
+    uint32_t first; /* records [first, end) of the chunk */
+    uint32_t end;
+    uint64_t trimmed; /* for TAKE_GAP */
+};
+
+/* The next bytes for the subscriber: whole records, in order. */
+enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken);
+
+/* The first `n` bytes of what was taken are out of our hands. The cursor moves past every record of
+ * which at least a byte went out; `*ret_rest` is what is left of a record that was cut, and must be
+ * copied by the caller before anything else happens, and be sent before more is taken. With
+ * `blocked` the subscriber falls behind rather than stay queued: its socket is full. */
+void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct str *ret_rest);

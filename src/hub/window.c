@@ -1,0 +1,268 @@
+#include "hub/window.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum { RING_FIRST = 1024, BATCHES_FIRST = 256, BY_CHANNEL_MAX = 32 };
+
+static struct window_slot *slot(const struct window *window, uint64_t position)
+{
+    return &window->ring[position & window->mask];
+}
+
+void window_init(struct window *window, struct topics *topics, size_t bytes_max, uint64_t newest)
+{
+    *window = (struct window){.topics = topics, .bytes_max = bytes_max, .floor = newest,
+                              .applied = newest, .mask = RING_FIRST - 1,
+                              .batch_mask = BATCHES_FIRST - 1};
+    window->ring = mem_alloc(RING_FIRST * sizeof(*window->ring));
+    window->batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
+}
+
+/* ---- falling out ---------------------------------------------------------------------------- */
+
+static void drop_first(struct window *window)
+{
+    struct window_slot *oldest = slot(window, window->first++);
+    struct topic *topic = oldest->topic;
+    if (topic && topic->tail == window->first) { /* tail is position + 1 */
+        topic->tail = 0;
+        topics_release(window->topics, topic);
+    }
+}
+
+static void drop_batch(struct window *window)
+{
+    struct batch *batch = window->batches[window->batch_first++ & window->batch_mask];
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->events[i].state != EVENT_APPENDED)
+            continue;
+        window->floor = batch->events[i].id;
+        drop_first(window);
+    }
+    window->bytes -= batch_bytes(batch);
+    batch_unref(batch);
+}
+
+void window_deinit(struct window *window)
+{
+    while (window->batch_first < window->batch_end)
+        drop_batch(window);
+    free(window->ring);
+    free(window->batches);
+}
+
+/* ---- growing -------------------------------------------------------------------------------- */
+
+static bool grow_ring(struct window *window)
+{
+    uint64_t size = (window->mask + 1) * 2;
+    struct window_slot *ring = mem_try_alloc(size * sizeof(*ring));
+    if (!ring)
+        return false;
+    for (uint64_t p = window->first; p < window->end; p++)
+        ring[p & (size - 1)] = *slot(window, p);
+    free(window->ring);
+    window->ring = ring;
+    window->mask = size - 1;
+    return true;
+}
+
+static bool grow_batches(struct window *window)
+{
+    uint64_t size = (window->batch_mask + 1) * 2;
+    struct batch **batches = mem_try_alloc(size * sizeof(struct batch *));
+    if (!batches)
+        return false;
+    for (uint64_t b = window->batch_first; b < window->batch_end; b++)
+        batches[b & (size - 1)] = window->batches[b & window->batch_mask];
+    free(window->batches);
+    window->batches = batches;
+    window->batch_mask = size - 1;
+    return true;
+}
+
+/* Room for a batch of `count` events. Without memory to grow, what is oldest falls out instead. */
+static void make_room(struct window *window, uint32_t count)
+{
+    while (window->bytes > window->bytes_max && window->batch_first < window->batch_end)
+        drop_batch(window);
+    while (window->end - window->first + count > window->mask + 1)
+        if (!grow_ring(window)) {
+            if (window->batch_first == window->batch_end)
+                abort(); /* an empty window, and still no room for one batch */
+            drop_batch(window);
+        }
+    while (window->batch_end - window->batch_first > window->batch_mask)
+        if (!grow_batches(window))
+            drop_batch(window);
+}
+
+static void add_event(struct window *window, const struct event *event, struct topic *topic)
+{
+    *slot(window, window->end) = (struct window_slot){event, topic, topic ? topic->tail : 0};
+    window->end++;
+    if (topic)
+        topic->tail = window->end;
+    window->applied = event->id;
+}
+
+/* Hides the channel's events up to the mark, and lets the next gap check know. */
+static void trim(struct window *window, const struct event *mark)
+{
+    const struct topic *topic = topics_find(window->topics, mark->channel);
+    if (mark->id > window->trimmed)
+        window->trimmed = mark->id;
+    for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {
+        struct window_slot *at = slot(window, p - 1);
+        if (at->event && at->event->id <= mark->id)
+            at->event = NULL;
+    }
+}
+
+void window_add(struct window *window, struct batch *batch,
+                void (*each)(void *context, const struct event *event, struct topic *topic),
+                void *context)
+{
+    uint32_t added = 0;
+    make_room(window, batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state == EVENT_APPENDED) {
+            struct topic *topic = topics_get(window->topics, event->channel);
+            add_event(window, event, topic);
+            added++;
+            each(context, event, topic);
+        } else if (event->state == EVENT_EPHEMERAL) {
+            each(context, event, topics_find(window->topics, event->channel));
+        } else if (event->state == EVENT_TRIM && event->id) {
+            trim(window, event);
+        }
+    }
+    if (!added)
+        return;
+    window->batches[window->batch_end++ & window->batch_mask] = batch_ref(batch);
+    window->bytes += batch_bytes(batch);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* The position of the first event with a higher id. */
+static uint64_t position_after(const struct window *window, uint64_t id)
+{
+    /* Trimmed slots have no id, so the search goes by batches' neighbours: a slot without an event
+     * takes that of the next that has one. */
+    uint64_t low = window->first, high = window->end;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2, p = middle;
+        while (p < high && !slot(window, p)->event)
+            p++;
+        if (p == high)
+            high = middle;
+        else if (slot(window, p)->event->id <= id)
+            low = p + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static uint64_t read_scan(struct window *window, const struct selection *selection, uint64_t after,
+                          uint64_t rows, bool (*each)(void *context, const struct event *event),
+                          void *context)
+{
+    uint64_t through = after;
+    for (uint64_t p = position_after(window, after); p < window->end; p++) {
+        const struct event *event = slot(window, p)->event;
+        if (!event)
+            continue;
+        if (!rows--)
+            return through;
+        through = event->id;
+        if (selection_has(selection, event) && !each(context, event))
+            return through;
+    }
+    return window->applied;
+}
+
+/* A cursor into one channel's thread: positions gathered newest first. */
+struct thread {
+    uint64_t *positions;
+    size_t count;
+    size_t cap;
+};
+
+static bool thread_add(struct thread *thread, uint64_t position)
+{
+    if (thread->count == thread->cap) {
+        size_t cap = thread->cap ? thread->cap * 2 : 64;
+        uint64_t *positions = mem_try_realloc(thread->positions, cap * sizeof(*positions));
+        if (!positions)
+            return false;
+        thread->positions = positions;
+        thread->cap = cap;
+    }
+    thread->positions[thread->count++] = position;
+    return true;
+}
+
+static bool gather(const struct window *window, const struct selection *selection, uint64_t after,
+                   struct thread *thread)
+{
+    for (uint32_t i = 0; i < selection->names_count; i++) {
+        const struct topic *topic = topics_find(window->topics, selection->names[i]);
+        if (selection->except && !selection_has_channel(selection, selection->names[i]))
+            continue;
+        for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {
+            const struct event *event = slot(window, p - 1)->event;
+            if (event && event->id <= after)
+                break;
+            if (event && selection_has_type(selection, event->type) && !thread_add(thread, p - 1))
+                return false;
+        }
+    }
+    return true;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static uint64_t give(struct window *window, const struct thread *thread,
+                     bool (*each)(void *context, const struct event *event), void *context)
+{
+    for (size_t i = 0; i < thread->count; i++) {
+        const struct event *event = slot(window, thread->positions[i])->event;
+        if (!each(context, event))
+            return event->id;
+    }
+    return window->applied;
+}
+
+uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
+                     uint64_t rows, bool (*each)(void *context, const struct event *event),
+                     void *context)
+{
+    struct thread thread = {0};
+    if (selection->patterns_count || selection->names_count > BY_CHANNEL_MAX)
+        return read_scan(window, selection, after, rows, each, context);
+    if (!gather(window, selection, after, &thread)) {
+        free(thread.positions);
+        return read_scan(window, selection, after, rows, each, context);
+    }
+    if (selection->names_count == 1) {
+        for (size_t i = 0; i < thread.count / 2; i++) {
+            uint64_t swap = thread.positions[i];
+            thread.positions[i] = thread.positions[thread.count - 1 - i];
+            thread.positions[thread.count - 1 - i] = swap;
+        }
+    } else {
+        qsort(thread.positions, thread.count, sizeof(uint64_t), by_position);
+    }
+    uint64_t through = give(window, &thread, each, context);
+    free(thread.positions);
+    return through;
+}

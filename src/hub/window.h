@@ -1,0 +1,45 @@
+/* The newest events in memory, in log order, with a thread of "the one before" through each channel. */
+#pragma once
+
+#include "hub/topics.h"
+
+/* Positions count events since the start and never wrap in a lifetime; an event is at position p in
+ * slot p & mask of the ring. */
+struct window_slot {
+    const struct event *event; /* NULL once it was trimmed */
+    struct topic *topic;
+    uint64_t before; /* position + 1 of the channel's event before; 0 for none */
+};
+
+struct window {
+    struct topics *topics;
+    struct window_slot *ring;
+    uint64_t mask;
+    uint64_t first;     /* position of the oldest event */
+    uint64_t end;       /* position behind the newest */
+    uint64_t floor;     /* events with a higher id are all here */
+    uint64_t applied;   /* the newest id that was added, or where the window began */
+    struct batch **batches; /* ring of references, oldest first */
+    uint64_t batch_first, batch_end, batch_mask;
+    size_t bytes;
+    size_t bytes_max;
+    uint64_t trimmed;   /* the highest id that a TRIM mark named */
+};
+
+/* An empty window that begins behind `newest`. */
+void window_init(struct window *window, struct topics *topics, size_t bytes_max, uint64_t newest);
+void window_deinit(struct window *window);
+
+/* Takes a reference to a batch and adds its APPENDED events, calling `each` for every one of them
+ * and for EPHEMERAL ones, with the channel's topic. What is too much falls out at the other end. */
+void window_add(struct window *window, struct batch *batch,
+                void (*each)(void *context, const struct event *event, struct topic *topic),
+                void *context);
+
+/* Calls `each` for the selected events with after < id, ascending, until it returns false. `after`
+ * must be >= floor. Looks at no more than `rows` of them. Returns the id up to which everything was
+ * given: of the last event given if `each` stopped, of the last one looked at if `rows` did,
+ * otherwise `applied`. */
+uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
+                     uint64_t rows, bool (*each)(void *context, const struct event *event),
+                     void *context);

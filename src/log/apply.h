@@ -1,0 +1,53 @@
+/* The log's verdicts: what a publish becomes, decided in log order and nowhere else. No threads, no
+ * I/O: a replicated engine can run the same decisions on every node. */
+#pragma once
+
+#include "base/clock.h"
+#include "log/channels.h"
+#include "log/keys.h"
+
+/* Why a publish was refused; 0 is accepted (or a duplicate of what was). */
+enum publish_verdict {
+    PUBLISH_OK = 0,
+    PUBLISH_E_KEY_REUSED,  /* another content under the same idempotency key */
+    PUBLISH_E_NOT_NEWEST,  /* If-Match names another id than the channel's newest */
+    PUBLISH_E_CHANNELS,    /* there are as many channels as may be */
+    PUBLISH_E_KEYS,        /* there are as many keys as may be */
+    PUBLISH_E_NO_SPACE,    /* the store is full */
+    PUBLISH_E_UNAVAILABLE, /* the store failed, or there is no memory */
+};
+
+/* One request to publish: one event, or many that stand or fall together. */
+struct publish {
+    struct publish *next;
+    uint32_t first; /* its events in the batch of its append */
+    uint32_t count;
+    bool has_if_match;
+    uint64_t if_match;
+    /* The answer; the events' own ids and states are in the batch. */
+    enum publish_verdict verdict;
+    uint32_t fault;  /* which of its events was at fault, counted from its first */
+    uint64_t newest; /* the channel's newest id, when NOT_NEWEST */
+    /* Called on the thread of the append's port, once the answer is true. */
+    void (*done)(struct publish *publish, struct batch *batch);
+};
+
+/* The state that verdicts are made from. One lock guards all of it. */
+struct apply {
+    struct channels channels;
+    struct keys keys;
+    uint64_t last;       /* the newest id given */
+    int64_t last_time_us;
+    struct clock *clock;
+    uint64_t trims; /* DELETEs so far */
+    uint64_t over;  /* channels that have more than their namespace keeps */
+};
+
+/* Decides one publish: gives ids, prev and times to its events and marks them APPENDED, DUPLICATE
+ * or TRIM, or sets publish->verdict and leaves every event PROPOSED. */
+void apply_publish(struct apply *apply, struct publish *publish, struct batch *batch);
+
+/* Takes back what apply_publish did to the state, and refuses the publish with `verdict`. Publishes
+ * are undone in reverse order. The ids may be given again: nobody has seen them. */
+void apply_undo(struct apply *apply, struct publish *publish, struct batch *batch,
+                enum publish_verdict verdict);

@@ -1,0 +1,211 @@
+#include "log/channels.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { NUMBERS_FIRST = 64, EXACT_MAX = 4096 };
+
+static struct channel *of_node(const struct map_node *node)
+{
+    return container_of(node, struct channel, node);
+}
+
+static bool name_is(const struct map_node *node, struct str key)
+{
+    return str_eq(channel_name(of_node(node)), key);
+}
+
+static int by_length_down(const void *a, const void *b)
+{
+    size_t x = ((const struct space *)a)->config.prefix.len;
+    size_t y = ((const struct space *)b)->config.prefix.len;
+    return (x < y) - (x > y);
+}
+
+void channels_init(struct channels *channels, const struct space_config *configs, size_t count,
+                   uint64_t count_max)
+{
+    *channels = (struct channels){.count_max = count_max};
+    map_init(&channels->by_name, name_is);
+    channels->spaces = mem_alloc((count + 1) * sizeof(*channels->spaces));
+    bool has_all = false;
+    for (size_t i = 0; i < count; i++) {
+        channels->spaces[i].config = configs[i];
+        has_all = has_all || !configs[i].prefix.len;
+    }
+    channels->spaces_count = has_all ? count : count + 1;
+    qsort(channels->spaces, channels->spaces_count, sizeof(*channels->spaces), by_length_down);
+}
+
+void channels_deinit(struct channels *channels)
+{
+    for (uint32_t i = 0; i <= channels->number_last; i++)
+        free(channels_by_number(channels, i));
+    free(channels->by_number);
+    free(channels->spaces);
+    map_deinit(&channels->by_name);
+}
+
+struct channel *channels_find(const struct channels *channels, struct str name)
+{
+    struct map_node *node = map_find(&channels->by_name, name);
+    return node ? of_node(node) : NULL;
+}
+
+struct channel *channels_by_number(const struct channels *channels, uint32_t number)
+{
+    return number < channels->by_number_cap ? channels->by_number[number] : NULL;
+}
+
+static bool under(struct str prefix, struct str name)
+{
+    return str_starts(name, prefix) &&
+           (!prefix.len || name.len == prefix.len || name.at[prefix.len] == '/');
+}
+
+struct space *channels_space(const struct channels *channels, struct str name)
+{
+    struct space *space = channels->spaces;
+    while (!under(space->config.prefix, name))
+        space++;
+    return space;
+}
+
+static int number_room(struct channels *channels, uint32_t number)
+{
+    if (number < channels->by_number_cap)
+        return 0;
+    size_t cap = channels->by_number_cap ? channels->by_number_cap : NUMBERS_FIRST;
+    while (cap <= number)
+        cap *= 2;
+    struct channel **room = mem_try_realloc(channels->by_number, cap * sizeof(struct channel *));
+    if (!room)
+        return -ENOMEM;
+    memset(room + channels->by_number_cap, 0, (cap - channels->by_number_cap) * sizeof(struct channel *));
+    channels->by_number = room;
+    channels->by_number_cap = cap;
+    return 0;
+}
+
+int channels_add(struct channels *channels, struct str name, uint32_t number,
+                 struct channel **ret_channel)
+{
+    *ret_channel = channels_find(channels, name);
+    if (*ret_channel)
+        return 0;
+    if (channels->by_name.count >= channels->count_max || channels->number_last == UINT32_MAX)
+        return CHANNELS_E_FULL;
+    if (!number)
+        number = channels->number_last + 1;
+    int result = number_room(channels, number);
+    if (result)
+        return result;
+    struct channel *channel = mem_try_alloc(sizeof(*channel) + name.len);
+    if (!channel)
+        return -ENOMEM;
+    *channel = (struct channel){.number = number, .name_len = (uint8_t)name.len};
+    memcpy(channel->name, name.at, name.len);
+    channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
+    map_add(&channels->by_name, &channel->node, name);
+    channels->by_number[number] = channel;
+    if (number > channels->number_last)
+        channels->number_last = number;
+    *ret_channel = channel;
+    return 0;
+}
+
+void channels_remove(struct channels *channels, struct channel *channel)
+{
+    map_remove(&channels->by_name, &channel->node);
+    channels->by_number[channel->number] = NULL;
+    free(channel);
+}
+
+void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto)
+{
+    struct space *space = &channels->spaces[channel->space];
+    if (upto > channel->trimmed)
+        channel->trimmed = upto;
+    if (channel->trimmed > space->trimmed_max)
+        space->trimmed_max = channel->trimmed;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Whether some name under the prefix could match the pattern. */
+static bool may_match_under(struct str pattern, struct str prefix)
+{
+    while (pattern.at && prefix.len) {
+        struct str want = str_cut(&pattern, '/');
+        struct str have = str_cut(&prefix, '/');
+        if (str_eq(want, STR("**")) && !pattern.at)
+            return true;
+        if (!str_eq(want, STR("*")) && !str_eq(want, have))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t spaces_trimmed(const struct channels *channels, struct str pattern, bool exact)
+{
+    uint64_t highest = 0;
+    for (size_t i = 0; i < channels->spaces_count; i++) {
+        const struct space *space = &channels->spaces[i];
+        if (may_match_under(pattern, space->config.prefix))
+            highest = larger(highest, exact ? space->folded : space->trimmed_max);
+    }
+    return highest;
+}
+
+uint64_t channels_trimmed(const struct channels *channels, const struct selection *selection)
+{
+    uint64_t highest = 0;
+    for (uint32_t i = 0; i < selection->names_count; i++) {
+        const struct channel *channel = channels_find(channels, selection->names[i]);
+        highest = larger(highest, channel ? channel->trimmed
+                                          : channels_space(channels, selection->names[i])->folded);
+    }
+    bool exact = channels->number_last <= EXACT_MAX;
+    for (uint32_t i = 0; i < selection->patterns_count; i++)
+        highest = larger(highest, spaces_trimmed(channels, selection->patterns[i], exact));
+    for (uint32_t n = 1; selection->patterns_count && exact && n <= channels->number_last; n++) {
+        const struct channel *channel = channels_by_number(channels, n);
+        if (channel && channel->trimmed > highest &&
+            selection_has_channel(selection, channel_name(channel)))
+            highest = channel->trimmed;
+    }
+    return highest;
+}
+
+static bool bitmap_room(struct selection_resolved *resolved, size_t bits)
+{
+    if (bits <= resolved->cap)
+        return true;
+    size_t cap = resolved->cap ? resolved->cap : 1024;
+    while (cap < bits)
+        cap *= 2;
+    uint8_t *bitmap = mem_try_realloc(resolved->bitmap, cap / 8);
+    if (!bitmap)
+        return false;
+    memset(bitmap + resolved->cap / 8, 0, (cap - resolved->cap) / 8);
+    resolved->bitmap = bitmap;
+    resolved->cap = cap;
+    return true;
+}
+
+bool channels_resolve(const struct channels *channels, struct selection *selection, size_t most)
+{
+    struct selection_resolved *resolved = &selection->resolved;
+    size_t end = (size_t)channels->number_last + 1;
+    if (!bitmap_room(resolved, end))
+        return true;
+    for (; resolved->bits < end && most; resolved->bits++, most--) {
+        const struct channel *channel = channels_by_number(channels, (uint32_t)resolved->bits);
+        if (channel && selection_has_channel(selection, channel_name(channel)))
+            resolved->bitmap[resolved->bits >> 3] |= (uint8_t)(1 << (resolved->bits & 7));
+    }
+    return resolved->bits >= end;
+}

@@ -1,0 +1,81 @@
+/* The table of channels: what the log knows of each, by name and by number. The log's lock guards it. */
+#pragma once
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "log/selection.h"
+
+/* The settings of the channels under a prefix. */
+struct space_config {
+    struct str prefix;      /* segments, without a slash at the end; empty for all */
+    int64_t age_us;         /* retention: older events go; 0 for never */
+    uint64_t count;         /* retention: a channel's newest so many stay; 0 for all */
+    uint64_t bytes;         /* retention: a channel's newest so many bytes of data stay; 0 for all */
+    bool ephemeral;         /* its events are never stored */
+};
+
+struct space {
+    struct space_config config;
+    uint64_t folded;      /* the highest `trimmed` of its channels that were forgotten */
+    uint64_t trimmed_max; /* the highest `trimmed` of any of its channels, folded included */
+    uint64_t aged;        /* retention by age has looked at all events up to this id */
+};
+
+struct channel {
+    struct map_node node;
+    uint64_t last;    /* id of its newest event, 0 for none */
+    uint64_t trimmed; /* newest id that was removed from it */
+    uint64_t count;   /* events retained */
+    uint64_t bytes;   /* of their data */
+    uint32_t number;
+    uint16_t space;   /* index into channels.spaces */
+    uint8_t name_len;
+    bool over;        /* noted as having more than its namespace keeps */
+    char name[];
+};
+
+struct channels {
+    struct map by_name;
+    struct channel **by_number; /* NULL where there is none */
+    size_t by_number_cap;
+    uint32_t number_last;
+    uint64_t count_max;
+    struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
+    size_t spaces_count;
+};
+
+/* Copies `configs` (their strings must outlive the table); adds one for the prefix "" if none is
+ * there. */
+void channels_init(struct channels *channels, const struct space_config *configs, size_t count,
+                   uint64_t count_max);
+void channels_deinit(struct channels *channels);
+
+static inline struct str channel_name(const struct channel *channel)
+{
+    return (struct str){channel->name, channel->name_len};
+}
+
+struct channel *channels_find(const struct channels *channels, struct str name);
+struct channel *channels_by_number(const struct channels *channels, uint32_t number);
+struct space *channels_space(const struct channels *channels, struct str name);
+
+enum { CHANNELS_E_FULL = 1 }; /* there are count_max already */
+
+/* The channel of that name, made if it is new, with number `number` or the next one when 0.
+ * CHANNELS_E_FULL or -ENOMEM. `name` is valid. */
+int channels_add(struct channels *channels, struct str name, uint32_t number,
+                 struct channel **ret_channel);
+
+/* Takes it out and frees it. Its number is not given again. */
+void channels_remove(struct channels *channels, struct channel *channel);
+
+/* Raises what was trimmed from a channel, and its namespace's with it. */
+void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto);
+
+/* The highest `trimmed` among the channels that the selection has. Exact for names; for patterns
+ * exact in a small table, else that of the namespaces, which may err towards a gap. */
+uint64_t channels_trimmed(const struct channels *channels, const struct selection *selection);
+
+/* Brings selection->resolved up to this table, looking at no more than `most` channels; true when
+ * nothing is left to look at. The caller holds the log's lock and selection->resolved.lock. */
+bool channels_resolve(const struct channels *channels, struct selection *selection, size_t most);

@@ -1,0 +1,53 @@
+#include "log/event.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum { EVENTS_FIRST = 4 };
+
+struct batch *batch_new(void)
+{
+    struct batch *batch = mem_try_alloc(sizeof(*batch));
+    if (!batch)
+        return NULL;
+    *batch = (struct batch){0};
+    atomic_init(&batch->refs, 1);
+    return batch;
+}
+
+struct batch *batch_ref(struct batch *batch)
+{
+    atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
+    return batch;
+}
+
+struct batch *batch_unref(struct batch *batch)
+{
+    if (!batch || atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1)
+        return NULL;
+    arena_free(&batch->arena);
+    free(batch->events);
+    free(batch);
+    return NULL;
+}
+
+struct event *batch_add(struct batch *batch)
+{
+    if (batch->count == batch->cap) {
+        uint32_t cap = batch->cap ? batch->cap * 2 : EVENTS_FIRST;
+        struct event *events = mem_try_realloc(batch->events, cap * sizeof(*events));
+        if (!events)
+            return NULL;
+        batch->events = events;
+        batch->cap = cap;
+    }
+    struct event *event = &batch->events[batch->count++];
+    *event = (struct event){0};
+    return event;
+}
+
+size_t batch_bytes(const struct batch *batch)
+{
+    return sizeof(*batch) + batch->cap * sizeof(struct event) + batch->arena.total;
+}

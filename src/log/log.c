@@ -1,0 +1,615 @@
+#include "log/log_internal.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { NAMES_BY_INDEX_MAX = 32, RESOLVE_SLICE = 4096 };
+
+/* ---- appends -------------------------------------------------------------------------------- */
+
+struct append *append_new(struct log *log, struct log_port *origin)
+{
+    struct append *append = mem_try_alloc(sizeof(*append) + log->ports_count * sizeof(struct append_post));
+    struct batch *batch = batch_new();
+    if (!append || !batch) {
+        free(append);
+        batch_unref(batch);
+        return NULL;
+    }
+    *append = (struct append){.batch = batch, .origin = origin, .log = log};
+    append->last = &append->publishes;
+    append->posts = (struct append_post *)(void *)(append + 1);
+    return append;
+}
+
+void append_add(struct append *append, struct publish *publish)
+{
+    publish->next = NULL;
+    *append->last = publish;
+    append->last = &publish->next;
+}
+
+void append_discard(struct append *append)
+{
+    batch_unref(append->batch);
+    free(append);
+}
+
+static void append_unref(struct append *append)
+{
+    if (atomic_fetch_sub_explicit(&append->refs, 1, memory_order_acq_rel) == 1)
+        append_discard(append);
+}
+
+static void open_post(struct mail *mail, void *owner)
+{
+    struct append_post *post = container_of(mail, struct append_post, mail);
+    post->port->on_batch(owner, post->append->batch);
+    atomic_fetch_sub_explicit(&post->port->backlog, post->append->bytes, memory_order_relaxed);
+    append_unref(post->append);
+}
+
+static void open_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct append *append = container_of(mail, struct append, done_mail);
+    for (struct publish *publish = append->publishes, *next; publish; publish = next) {
+        next = publish->next; /* done() may free it */
+        publish->done(publish, append->batch);
+    }
+    append_unref(append);
+}
+
+/* Posts what is safe to every port, then the answers to the publishers: whoever has an answer finds
+ * the event in every mailbox. `deliver` is false when there is nothing to see. */
+static void post_all(struct log *log, struct append *append, bool deliver)
+{
+    unsigned ports = deliver ? log->ports_count : 0;
+    append->bytes = batch_bytes(append->batch);
+    atomic_store_explicit(&append->refs, ports + 1, memory_order_relaxed);
+    for (unsigned i = 0; i < ports; i++) {
+        struct log_port *port = log->ports[i];
+        append->posts[i] = (struct append_post){{NULL, open_post}, append, port};
+        atomic_fetch_add_explicit(&port->backlog, append->bytes, memory_order_relaxed);
+        mailbox_post(port->mailbox, &append->posts[i].mail);
+    }
+    append->done_mail.open = open_done;
+    if (append->publishes)
+        mailbox_post(append->origin->mailbox, &append->done_mail);
+    else
+        append_unref(append);
+}
+
+/* Counts what was appended; whether there is anything to deliver. `ret_newest` is left alone when
+ * no event got an id. */
+static bool tally(struct log *log, const struct batch *batch, uint64_t *ret_newest)
+{
+    bool any = false;
+    uint64_t events = 0, bytes = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        any = any || event->state == EVENT_APPENDED || event->state == EVENT_EPHEMERAL ||
+              (event->state == EVENT_TRIM && event->id);
+        if (event->state != EVENT_APPENDED)
+            continue;
+        *ret_newest = event->id;
+        events++;
+        bytes += event->data.len;
+    }
+    atomic_fetch_add_explicit(&log->events, events, memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->event_bytes, bytes, memory_order_relaxed);
+    return any;
+}
+
+static bool has_work(const struct append *append)
+{
+    for (uint32_t i = 0; i < append->batch->count; i++) {
+        enum event_state state = (enum event_state)append->batch->events[i].state;
+        if (state == EVENT_APPENDED || state == EVENT_TRIM)
+            return true;
+    }
+    return false;
+}
+
+static void publish_safe(struct log *log, struct append *append)
+{
+    uint64_t newest = 0;
+    bool any = tally(log, append->batch, &newest);
+    if (newest)
+        atomic_store(&log->newest, newest);
+    post_all(log, append, any);
+}
+
+static void undo(struct log *log, struct append *append, enum publish_verdict verdict)
+{
+    /* The list is singly linked and short; undoing wants its reverse. */
+    struct publish *reverse = NULL;
+    for (struct publish *publish = append->publishes, *next; publish; publish = next) {
+        next = publish->next;
+        publish->next = reverse;
+        reverse = publish;
+    }
+    append->publishes = NULL;
+    for (struct publish *publish = reverse, *next; publish; publish = next) {
+        next = publish->next;
+        if (!publish->verdict)
+            apply_undo(&log->apply, publish, append->batch, verdict);
+        publish->next = append->publishes;
+        append->publishes = publish;
+    }
+}
+
+static enum publish_verdict verdict_of(int error)
+{
+    return error == -ENOSPC ? PUBLISH_E_NO_SPACE : PUBLISH_E_UNAVAILABLE;
+}
+
+static void note_commit(struct log *log, int result)
+{
+    bool was = atomic_exchange(&log->writable, result == 0);
+    atomic_fetch_add_explicit(result ? &log->failures : &log->commits, 1, memory_order_relaxed);
+    if (result && was)
+        say(SAY_ERROR, "store_failed", "error=%d detail=\"%s\" publishes=refused reads=served", -result,
+            strerror(-result));
+    if (!result && !was)
+        say(SAY_INFO, "store_recovered", "publishes=accepted");
+}
+
+/* In memory an append is safe at once, under the lock, so that mail keeps the log's order. */
+static void append_in_memory(struct log *log, struct append *append)
+{
+    int result = has_work(append) ? log->store->ops->append(log->store, &append->batch, 1) : 0;
+    if (result)
+        undo(log, append, verdict_of(result));
+    note_commit(log, result);
+    publish_safe(log, append);
+}
+
+static void append_pending(struct log *log, struct append *append)
+{
+    atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch), memory_order_relaxed);
+    append->next = NULL;
+    *log->pending_last = append;
+    log->pending_last = &append->next;
+    if (log->pending == append)
+        pthread_cond_signal(&log->work);
+}
+
+void log_append(struct log *log, struct append *append)
+{
+    pthread_mutex_lock(&log->lock);
+    for (struct publish *publish = append->publishes; publish; publish = publish->next)
+        apply_publish(&log->apply, publish, append->batch);
+    if (log->config.memory)
+        append_in_memory(log, append);
+    else
+        append_pending(log, append);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void log_broadcast(struct log *log, struct append *append)
+{
+    post_all(log, append, true);
+}
+
+/* ---- the writer ----------------------------------------------------------------------------- */
+
+static struct append *take_pending(struct log *log)
+{
+    struct append *taken = log->pending;
+    log->pending = NULL;
+    log->pending_last = &log->pending;
+    return taken;
+}
+
+static size_t count_appends(const struct append *append)
+{
+    size_t count = 0;
+    for (; append; append = append->next)
+        count++;
+    return count;
+}
+
+static int commit(struct log *log, struct append *first)
+{
+    struct batch **batches = mem_try_alloc(count_appends(first) * sizeof(struct batch *));
+    if (!batches)
+        return -ENOMEM;
+    size_t count = 0;
+    for (struct append *append = first; append; append = append->next)
+        if (has_work(append))
+            batches[count++] = append->batch;
+    int64_t start = clock_now_ns(log->config.store.clock);
+    int result = count ? log->store->ops->append(log->store, batches, count) : 0;
+    hist_add(&log->commit_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - start), count ? 1 : 0);
+    free(batches);
+    if (count || result)
+        note_commit(log, result);
+    return result;
+}
+
+/* A commit failed: what was decided since stands on it, so all of it is taken back, newest first. */
+static struct append *undo_all(struct log *log, struct append *first, int error)
+{
+    pthread_mutex_lock(&log->lock);
+    struct append **end = &first;
+    while (*end)
+        end = &(*end)->next;
+    *end = take_pending(log);
+    struct append *reverse = NULL;
+    for (struct append *append = first, *next; append; append = next) {
+        next = append->next;
+        append->next = reverse;
+        reverse = append;
+    }
+    first = NULL;
+    for (struct append *append = reverse, *next; append; append = next) {
+        next = append->next;
+        undo(log, append, verdict_of(error));
+        append->next = first;
+        first = append;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return first;
+}
+
+static void *writer_main(void *arg)
+{
+    struct log *log = arg;
+    pthread_mutex_lock(&log->lock);
+    for (;;) {
+        while (!log->pending && !log->stopping)
+            pthread_cond_wait(&log->work, &log->lock);
+        if (!log->pending)
+            break;
+        struct append *first = take_pending(log);
+        pthread_mutex_unlock(&log->lock);
+        int result = commit(log, first);
+        if (result)
+            first = undo_all(log, first, result);
+        for (struct append *append = first, *next; append; append = next) {
+            next = append->next;
+            atomic_fetch_sub_explicit(&log->pending_bytes, batch_bytes(append->batch),
+                                      memory_order_relaxed);
+            publish_safe(log, append);
+        }
+        pthread_mutex_lock(&log->lock);
+    }
+    pthread_mutex_unlock(&log->lock);
+    return NULL;
+}
+
+/* ---- opening and closing -------------------------------------------------------------------- */
+
+/* Folded trims come back under the name of their namespace behind a '*', which no channel has. */
+static int load_channel(void *context, const struct store_channel *stored)
+{
+    struct log *log = context;
+    struct channels *channels = &log->apply.channels;
+    if (stored->name.len && stored->name.at[0] == '*') {
+        struct space *space = channels_space(channels, str_skip(stored->name, 1));
+        if (stored->trimmed > space->folded)
+            space->folded = stored->trimmed;
+        if (space->folded > space->trimmed_max)
+            space->trimmed_max = space->folded;
+        return 0;
+    }
+    struct channel *channel;
+    int result = channels_add(channels, stored->name, stored->number, &channel);
+    if (result)
+        return result < 0 ? result : -ENOSPC;
+    channel->last = stored->last;
+    channel->count = stored->count;
+    channel->bytes = stored->bytes;
+    channels_trim(channels, channel, stored->trimmed);
+    return 0;
+}
+
+static int load_key(void *context, const struct event_key *key, uint64_t id, int64_t time_us)
+{
+    struct log *log = context;
+    return keys_find(&log->apply.keys, key) ? 0 : keys_add(&log->apply.keys, key, id, time_us);
+}
+
+static void on_evicted(void *context, uint32_t number, uint64_t id, size_t bytes)
+{
+    struct log *log = context;
+    struct channel *channel = channels_by_number(&log->apply.channels, number);
+    if (!channel || id <= channel->trimmed)
+        return;
+    channels_trim(&log->apply.channels, channel, id);
+    channel->count--;
+    channel->bytes -= bytes;
+}
+
+static int open_store(struct log *log)
+{
+    struct clock *clock = log->config.store.clock;
+    struct store_newest newest = {0};
+    int64_t now = clock_wall_us(clock);
+    struct store_loader loader = {load_channel, load_key, log, now - log->config.key_life_us};
+    log->config.store.evicted = on_evicted;
+    log->config.store.context = log;
+    int result = log->config.memory
+                     ? store_memory_open(&log->config.store, &log->store)
+                     : store_sqlite_open(&log->config.store, &loader, &log->store, &newest);
+    if (result)
+        return result;
+    /* An empty log's newest id is not 0, so that no cursor handed out is ever 0: 0 is free to mean
+     * the beginning. */
+    uint64_t base = now > 1 ? (uint64_t)now - 1 : 1;
+    log->apply.last = newest.id > base ? newest.id : base;
+    log->apply.last_time_us = newest.time_us > now ? newest.time_us : now;
+    if (newest.number > log->apply.channels.number_last)
+        log->apply.channels.number_last = newest.number;
+    log->floor = log->config.memory ? log->apply.last : 0;
+    atomic_store(&log->newest, log->apply.last);
+    return 0;
+}
+
+static int start_threads(struct log *log)
+{
+    int result = readers_start(log);
+    if (!result && !log->config.memory)
+        result = -pthread_create(&log->writer, NULL, writer_main, log);
+    return result ? result : janitor_start(log);
+}
+
+static void free_log(struct log *log)
+{
+    if (log->store)
+        log->store->ops->close(log->store);
+    channels_deinit(&log->apply.channels);
+    keys_deinit(&log->apply.keys);
+    pthread_mutex_destroy(&log->lock);
+    pthread_cond_destroy(&log->work);
+    free(log);
+}
+
+int log_open(const struct log_config *config, struct log **ret_log)
+{
+    struct log *log = mem_alloc(sizeof(*log));
+    log->config = *config;
+    log->apply.clock = config->store.clock;
+    log->pending_last = &log->pending;
+    atomic_init(&log->writable, true);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->work, NULL);
+    channels_init(&log->apply.channels, config->spaces, config->spaces_count, config->channels_max);
+    keys_init(&log->apply.keys, config->key_life_us, config->keys_max);
+    int result = open_store(log);
+    if (result) {
+        free_log(log);
+        return result;
+    }
+    result = start_threads(log);
+    if (result)
+        abort(); /* no threads at the start: nothing can be cleaned up that matters */
+    *ret_log = log;
+    return 0;
+}
+
+void log_close(struct log *log)
+{
+    janitor_stop(log);
+    pthread_mutex_lock(&log->lock);
+    log->stopping = true;
+    pthread_cond_signal(&log->work);
+    pthread_mutex_unlock(&log->lock);
+    if (!log->config.memory)
+        pthread_join(log->writer, NULL);
+    readers_stop(log);
+    free_log(log);
+}
+
+int log_attach(struct log *log, struct log_port *port)
+{
+    if (log->ports_count == LOG_PORTS_MAX)
+        return -ENOSPC;
+    log->ports[log->ports_count++] = port;
+    return 0;
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+uint64_t log_newest(const struct log *log)
+{
+    return atomic_load(&log->newest);
+}
+
+uint64_t log_floor(const struct log *log)
+{
+    return log->floor;
+}
+
+uint64_t log_pending_bytes(const struct log *log)
+{
+    return atomic_load_explicit(&log->pending_bytes, memory_order_relaxed);
+}
+
+uint64_t log_backlog_bytes(const struct log *log)
+{
+    uint64_t most = 0;
+    for (unsigned i = 0; i < log->ports_count; i++) {
+        uint64_t bytes = atomic_load_explicit(&log->ports[i]->backlog, memory_order_relaxed);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+uint64_t log_trimmed(struct log *log, const struct selection *selection)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t trimmed = channels_trimmed(&log->apply.channels, selection);
+    pthread_mutex_unlock(&log->lock);
+    return trimmed > log->floor ? trimmed : log->floor;
+}
+
+bool log_is_ephemeral(const struct log *log, struct str channel)
+{
+    return channels_space(&log->apply.channels, channel)->config.ephemeral;
+}
+
+static size_t resolve_names(struct log *log, const struct selection *selection, uint32_t *numbers)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&log->lock);
+    for (uint32_t i = 0; i < selection->names_count; i++) {
+        const struct channel *channel = channels_find(&log->apply.channels, selection->names[i]);
+        if (channel && selection_has_channel(selection, selection->names[i]))
+            numbers[count++] = channel->number;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Holds the log's lock for a slice of the table at a time: a million names take a while. */
+static void resolve_all(struct log *log, struct selection *selection)
+{
+    bool done = false;
+    while (!done) {
+        pthread_mutex_lock(&log->lock);
+        done = channels_resolve(&log->apply.channels, selection, RESOLVE_SLICE);
+        pthread_mutex_unlock(&log->lock);
+    }
+}
+
+/* Takes out what was trimmed since the store looked: marks it PROPOSED, which nobody shows. */
+static void hide_trimmed(struct log *log, struct batch *batch)
+{
+    pthread_mutex_lock(&log->lock);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct channel *channel = channels_by_number(&log->apply.channels, batch->events[i].number);
+        if (channel && batch->events[i].id <= channel->trimmed)
+            batch->events[i].state = EVENT_PROPOSED;
+    }
+    pthread_mutex_unlock(&log->lock);
+}
+
+int log_read(struct log *log, struct store_query *query, struct selection *selection,
+             struct batch **ret_batch, uint64_t *ret_through)
+{
+    uint32_t numbers[SELECTION_TERMS_MAX];
+    bool few = !selection->patterns_count && selection->names_count <= NAMES_BY_INDEX_MAX;
+    query->selection = selection;
+    if (few) {
+        query->numbers_count = resolve_names(log, selection, numbers);
+        qsort(numbers, query->numbers_count, sizeof(*numbers), by_number);
+        query->numbers = numbers;
+    } else {
+        pthread_mutex_lock(&selection->resolved.lock);
+        resolve_all(log, selection);
+        query->bitmap = selection->resolved.bitmap;
+        query->bitmap_bits = selection->resolved.bits;
+    }
+    int result = log->store->ops->read(log->store, query, ret_batch, ret_through);
+    if (!few)
+        pthread_mutex_unlock(&selection->resolved.lock);
+    if (!result)
+        hide_trimmed(log, *ret_batch);
+    return result;
+}
+
+int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id)
+{
+    return log->store->ops->find_time(log->store, time_us, ret_id);
+}
+
+static void describe(const struct channel *channel, struct log_channel *ret)
+{
+    memcpy(ret->name, channel->name, channel->name_len);
+    ret->name_len = channel->name_len;
+    ret->last = channel->last;
+    ret->trimmed = channel->trimmed;
+    ret->count = channel->count;
+    ret->bytes = channel->bytes;
+}
+
+static struct str listed_name(const struct log_channel *channel)
+{
+    return (struct str){channel->name, channel->name_len};
+}
+
+/* Keeps `out` sorted and the `limit` smallest names in it; the new count. */
+static size_t list_insert(struct log_channel *out, size_t count, size_t limit,
+                          const struct channel *channel)
+{
+    struct str name = channel_name(channel);
+    if (count == limit && str_cmp(listed_name(&out[count - 1]), name) <= 0)
+        return count;
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (str_cmp(listed_name(&out[middle]), name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t end = count < limit ? count : limit - 1;
+    memmove(&out[low + 1], &out[low], (end - low) * sizeof(*out));
+    describe(channel, &out[low]);
+    return end + 1;
+}
+
+size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
+                struct log_channel *out)
+{
+    size_t count = 0;
+    uint32_t number = 1;
+    bool more = limit > 0;
+    while (more) {
+        pthread_mutex_lock(&log->lock);
+        const struct channels *channels = &log->apply.channels;
+        for (unsigned i = 0; i < RESOLVE_SLICE && number <= channels->number_last; i++, number++) {
+            const struct channel *channel = channels_by_number(channels, number);
+            if (channel && channel->last && str_starts(channel_name(channel), prefix) &&
+                str_cmp(channel_name(channel), after) > 0)
+                count = list_insert(out, count, limit, channel);
+        }
+        more = number <= channels->number_last;
+        pthread_mutex_unlock(&log->lock);
+    }
+    return count;
+}
+
+bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel)
+{
+    pthread_mutex_lock(&log->lock);
+    const struct channel *channel = channels_find(&log->apply.channels, name);
+    bool known = channel && channel->last;
+    if (known)
+        describe(channel, ret_channel);
+    pthread_mutex_unlock(&log->lock);
+    return known;
+}
+
+void log_stats(struct log *log, struct log_stats *ret_stats)
+{
+    *ret_stats = (struct log_stats){
+        .events = atomic_load(&log->events),
+        .event_bytes = atomic_load(&log->event_bytes),
+        .newest = log_newest(log),
+        .oldest = log->store->ops->oldest(log->store),
+        .store_bytes = log->store->ops->bytes(log->store),
+        .commits = atomic_load(&log->commits),
+        .failures = atomic_load(&log->failures),
+        .writable = atomic_load(&log->writable),
+    };
+    pthread_mutex_lock(&log->lock);
+    ret_stats->channels = log->apply.channels.by_name.count;
+    ret_stats->keys = log->apply.keys.map.count;
+    pthread_mutex_unlock(&log->lock);
+}
+
+const struct hist *log_commit_hist(const struct log *log)
+{
+    return &log->commit_ns;
+}

@@ -1,0 +1,151 @@
+/* The log: one total order of events, decided under one lock, made safe by one writer, handed to
+ * every thread that has a port. */
+#pragma once
+
+#include "base/hist.h"
+#include "log/apply.h"
+#include "log/store.h"
+#include "net/mailbox.h"
+
+enum { LOG_PORTS_MAX = 65, LOG_LIST_MAX = 1000 };
+
+struct log_config {
+    bool memory;                 /* no folder: safe means in memory */
+    struct store_config store;   /* `clock` too */
+    const struct space_config *spaces;
+    size_t spaces_count;
+    uint64_t channels_max;
+    uint64_t keys_max;
+    int64_t key_life_us;
+    uint64_t bytes_max;          /* retention for the whole log: the oldest go beyond it; 0 for no bound */
+    unsigned readers;            /* threads that read pages */
+};
+
+/* Where safe batches go: a thread's mailbox and what it does with them. Set up before any event. */
+struct log_port {
+    struct mailbox *mailbox;
+    /* On the port's thread, in log order. The batch is borrowed. It holds APPENDED events, or marks
+     * of TRIM, or EPHEMERAL events; anything else in it is to be skipped. */
+    void (*on_batch)(void *owner, struct batch *batch);
+    _Atomic uint64_t backlog; /* bytes posted and not opened yet */
+};
+
+struct log;
+
+/* Opens the store and starts writer, readers and janitor. -EBUSY when another process has the
+ * folder; other negative errnos from the store. */
+int log_open(const struct log_config *config, struct log **ret_log);
+
+/* Answers all that is pending, stops the threads, closes the store. The ports' threads have ended
+ * or no longer open mail. */
+void log_close(struct log *log);
+
+/* Registers a port, which must live as long as the log. Before the first append. -ENOSPC beyond
+ * LOG_PORTS_MAX. */
+int log_attach(struct log *log, struct log_port *port);
+
+/* Publishes that a thread gathered in one turn, with their events in one batch. */
+struct append {
+    struct batch *batch;
+    struct publish *publishes; /* in order */
+    struct publish **last;
+    struct log_port *origin; /* whose thread gets `done` */
+    /* The log's own from here. */
+    struct append *next;
+    uint64_t bytes;
+    atomic_uint refs;
+    struct mail done_mail;
+    struct append_post {
+        struct mail mail;
+        struct append *append;
+        struct log_port *port;
+    } *posts; /* one a port */
+    struct log *log;
+};
+
+/* An empty append with an empty batch; NULL when there is no memory. */
+struct append *append_new(struct log *log, struct log_port *origin);
+void append_add(struct append *append, struct publish *publish);
+/* Frees one that was never given to the log. */
+void append_discard(struct append *append);
+
+/* Decides everything in the append, in order, and takes it over. Each publish's `done` follows on
+ * the origin's thread: after all ports were posted what became safe. In memory that is before this
+ * returns (as mail). Any thread that has a port. */
+void log_append(struct log *log, struct append *append);
+
+/* Hands the batch to every port now, past the log: ephemeral events. Takes the append over;
+ * publishes in it are answered like in log_append. Any thread. */
+void log_broadcast(struct log *log, struct append *append);
+
+/* The newest id that is safe. A thread that has emptied its mailbox has seen every event up to what
+ * this said before. Any thread. */
+uint64_t log_newest(const struct log *log);
+
+/* The position below which an in-memory log knows nothing: cursors of a former life. 0 on disk. */
+uint64_t log_floor(const struct log *log);
+
+/* Bytes given to the log that are not safe yet, and the largest backlog of a port. */
+uint64_t log_pending_bytes(const struct log *log);
+uint64_t log_backlog_bytes(const struct log *log);
+
+/* The newest id removed from a channel that the selection has (see channels_trimmed). Any thread. */
+uint64_t log_trimmed(struct log *log, const struct selection *selection);
+
+/* Whether events of this channel are ephemeral by their namespace. Any thread. */
+bool log_is_ephemeral(const struct log *log, struct str channel);
+
+/* Reads from the store: query->selection decides; numbers and bitmap are filled in here. What was
+ * trimmed meanwhile is left out. As store_ops.read otherwise. For reader threads: it may wait for
+ * the disk. */
+int log_read(struct log *log, struct store_query *query, struct selection *selection,
+             struct batch **ret_batch, uint64_t *ret_through);
+int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id);
+
+/* One line of the list of channels. */
+struct log_channel {
+    char name[NAME_MAX_BYTES];
+    uint8_t name_len;
+    uint64_t last;
+    uint64_t trimmed;
+    uint64_t count;
+    uint64_t bytes;
+};
+
+/* Channels by name with the prefix, after `after` (empty for the start), at most `limit` (<=
+ * LOG_LIST_MAX) into `out`; returns how many. Any thread; holds the lock in short slices. */
+size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
+                struct log_channel *out);
+
+/* One channel; false when the log does not know it. Any thread. */
+bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel);
+
+struct log_stats {
+    uint64_t events;       /* appended since the start */
+    uint64_t event_bytes;
+    uint64_t channels;
+    uint64_t keys;
+    uint64_t newest;
+    uint64_t oldest;
+    uint64_t store_bytes;
+    uint64_t commits;
+    uint64_t failures;     /* commits that failed */
+    bool writable;         /* the last commit succeeded */
+};
+void log_stats(struct log *log, struct log_stats *ret_stats);
+
+/* Durations of commits in ns. */
+const struct hist *log_commit_hist(const struct log *log);
+
+/* Submits work to the readers' pool: `job->run` on a reader's thread, then the mail to `reply`.
+ * The job lives until its mail was opened. Any thread. */
+struct log_job {
+    struct log_job *next;
+    void (*run)(struct log_job *job, struct log *log);
+    struct mailbox *reply;
+    struct mail mail;
+};
+void log_submit(struct log *log, struct log_job *job);
+
+/* Wakes the janitor for a turn now. For tests and after a DELETE. */
+void log_keep_house(struct log *log);

@@ -1,0 +1,69 @@
+/* What a reader asks for: channels, patterns and types, in one canonical shape. */
+#pragma once
+
+#include "base/buf.h"
+#include "log/event.h"
+
+#include <pthread.h>
+
+enum { SELECTION_TERMS_MAX = 100, NAME_MAX_BYTES = 255, TYPE_MAX_BYTES = 64 };
+
+/* Whether `name`, decoded, is a channel's name: segments joined by '/', none empty, "." or "..",
+ * no '*', no control characters, UTF-8, at most NAME_MAX_BYTES. On false `*ret_why` (may be NULL)
+ * says what is wrong and what would be right. */
+bool name_valid(struct str name, const char **ret_why);
+
+/* The same for a pattern: a name in which a segment may be "*", and the last may be "**". */
+bool pattern_valid(struct str pattern, const char **ret_why);
+
+/* Whether the term has a wildcard; otherwise it is a plain name. */
+bool pattern_is_wild(struct str pattern);
+
+/* Whether `pattern` matches `name`: '*' one segment, a last '**' one or more. A first segment that
+ * begins with '$' is matched only by a pattern that spells it. */
+bool pattern_matches(struct str pattern, struct str name);
+
+/* Whether the type is one that a publisher may use: 1 to 64 of [A-Za-z0-9._:/-], and neither
+ * "error" nor "open". */
+bool type_valid(struct str type, const char **ret_why);
+
+/* Which channel numbers the selection has, as far as the log's table was looked at: filled in by
+ * channels_resolve(), so that a pattern is held against each channel once. */
+struct selection_resolved {
+    pthread_mutex_t lock;
+    uint8_t *bitmap;
+    size_t bits; /* channels below this number have been looked at */
+    size_t cap;  /* bits that the bitmap has room for */
+};
+
+/* Shared between threads by reference; never changed once made (`resolved` apart). */
+struct selection {
+    atomic_uint refs;
+    uint32_t names_count;
+    uint32_t patterns_count;
+    uint32_t types_count;
+    struct str *names;    /* sorted, each once */
+    struct str *patterns; /* sorted, each once */
+    struct str *types;    /* sorted, each once; none means all */
+    struct selection *except; /* what this matches too is not selected; may be NULL */
+    struct str canonical;     /* equal for equal selections */
+    struct arena arena;
+    struct selection_resolved resolved;
+};
+
+/* Terms are valid channel names or patterns, types valid types, in any order and repeated at will.
+ * Takes a reference to `except` (may be NULL). NULL when there is no memory. */
+struct selection *selection_new(const struct str *terms, size_t terms_count,
+                                const struct str *types, size_t types_count,
+                                struct selection *except);
+struct selection *selection_ref(struct selection *selection);
+struct selection *selection_unref(struct selection *selection);
+
+bool selection_has_channel(const struct selection *selection, struct str channel);
+bool selection_has_type(const struct selection *selection, struct str type);
+
+static inline bool selection_has(const struct selection *selection, const struct event *event)
+{
+    return selection_has_type(selection, event->type) &&
+           selection_has_channel(selection, event->channel);
+}

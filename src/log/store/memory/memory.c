@@ -1,0 +1,738 @@
+/* The store that keeps events where they are: in the batches that brought them.
+ *
+ *     held    [batch 7][batch 8][batch 9]          in id order, one reference each
+ *                 ^  ^      ^
+ *     lines   #1 -+--+------'                      per channel, pointers to its events, ascending
+ *
+ * A line holds exactly the events that are retained; what a batch holds beside them is dead. A
+ * batch without a live event is let go; one that is mostly dead is copied smaller by keep_house.
+ * One lock: appends and trims take it alone and briefly, reads share it. */
+#include "log/store/page.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { LINES_FIRST = 64, HELD_FIRST = 64, LINE_FIRST = 4 };
+
+/* The retained events of a channel. A single one needs no array, so that a million channels of one
+ * event each cost no allocation. */
+struct line {
+    union {
+        const struct event *one; /* cap == 0 */
+        const struct event **many;
+    };
+    uint32_t start; /* into `many` */
+    uint32_t count;
+    uint32_t cap;
+    uint64_t trimmed;
+};
+
+struct held {
+    struct batch *batch; /* NULL once let go */
+    uint64_t first;      /* ids of its first and last APPENDED event */
+    uint64_t last;
+    int64_t time_us;   /* of the first */
+    uint32_t appended; /* events in it, when it was last made smaller */
+    uint32_t live;     /* of those, how many are retained */
+};
+
+struct memory {
+    struct store store;
+    pthread_rwlock_t lock; /* guards all below */
+    struct line *lines;    /* by channel number */
+    size_t lines_cap;
+    struct held *held; /* those let go leave holes between start and end */
+    size_t held_start;
+    size_t held_end;
+    size_t held_cap;
+    size_t holes;
+    uint64_t bytes;
+    uint64_t bytes_max;
+    void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
+    void *context;
+};
+
+static struct memory *of(struct store *store)
+{
+    return container_of(store, struct memory, store);
+}
+
+/* ---- lines ---------------------------------------------------------------------------------- */
+
+static const struct event **line_events(struct line *line)
+{
+    return line->cap ? line->many + line->start : &line->one;
+}
+
+static const struct event *line_first(struct line *line)
+{
+    return line_events(line)[0];
+}
+
+static bool line_grow(struct line *line)
+{
+    uint32_t cap = line->count * 2 > LINE_FIRST ? line->count * 2 : LINE_FIRST;
+    const struct event **many = mem_try_alloc(cap * sizeof(*many));
+    if (!many)
+        return false;
+    memcpy(many, line_events(line), line->count * sizeof(*many));
+    if (line->cap)
+        free(line->many);
+    line->many = many;
+    line->start = 0;
+    line->cap = cap;
+    return true;
+}
+
+static bool line_push(struct line *line, const struct event *event)
+{
+    if (!line->cap && !line->count) {
+        line->one = event;
+        line->count = 1;
+        return true;
+    }
+    if (line->start + line->count >= line->cap && !line_grow(line))
+        return false;
+    line->many[line->start + line->count++] = event;
+    return true;
+}
+
+/* Back to a size that fits once most has gone; an allocation that fails leaves it as it is. */
+static void line_shrink(struct line *line)
+{
+    if (line->cap && line->count <= 1) {
+        const struct event *one = line->count ? line_first(line) : NULL;
+        free(line->many);
+        line->one = one;
+        line->cap = line->start = 0;
+    } else if (line->cap > 4 * LINE_FIRST && line->count * 4 < line->cap) {
+        (void)line_grow(line);
+    }
+}
+
+static void line_drop_first(struct line *line)
+{
+    line->start += line->cap != 0;
+    line->count--;
+}
+
+/* How many of the line's events have an id of at most `id`. */
+static uint32_t line_upto(struct line *line, uint64_t id)
+{
+    const struct event **events = line_events(line);
+    uint32_t low = 0, high = line->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (events[middle]->id <= id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct line *line_of(struct memory *memory, uint32_t number)
+{
+    return number < memory->lines_cap ? &memory->lines[number] : NULL;
+}
+
+static bool is_live(struct memory *memory, const struct event *event)
+{
+    return event->state == EVENT_APPENDED && event->id > memory->lines[event->number].trimmed;
+}
+
+static bool lines_room(struct memory *memory, uint32_t number)
+{
+    if (number < memory->lines_cap)
+        return true;
+    size_t cap = memory->lines_cap ? memory->lines_cap : LINES_FIRST;
+    while (cap <= number)
+        cap *= 2;
+    struct line *lines = mem_try_realloc(memory->lines, cap * sizeof(*lines));
+    if (!lines)
+        return false;
+    memset(lines + memory->lines_cap, 0, (cap - memory->lines_cap) * sizeof(*lines));
+    memory->lines = lines;
+    memory->lines_cap = cap;
+    return true;
+}
+
+/* ---- held batches --------------------------------------------------------------------------- */
+
+/* Closes the holes, and moves what there is to the front. */
+static void held_squeeze(struct memory *memory)
+{
+    size_t to = 0;
+    for (size_t i = memory->held_start; i < memory->held_end; i++)
+        if (memory->held[i].batch)
+            memory->held[to++] = memory->held[i];
+    memory->held_start = 0;
+    memory->held_end = to;
+    memory->holes = 0;
+}
+
+static bool held_room(struct memory *memory, size_t count)
+{
+    size_t used = memory->held_end - memory->held_start - memory->holes;
+    if (memory->held_end + count <= memory->held_cap)
+        return true;
+    if ((used + count) * 2 <= memory->held_cap) {
+        held_squeeze(memory);
+        return true;
+    }
+    size_t cap = (used + count) * 2 > HELD_FIRST ? (used + count) * 2 : HELD_FIRST;
+    struct held *held = mem_try_alloc(cap * sizeof(*held));
+    if (!held)
+        return false;
+    held_squeeze(memory);
+    if (memory->held_end)
+        memcpy(held, memory->held, memory->held_end * sizeof(*held));
+    free(memory->held);
+    memory->held = held;
+    memory->held_cap = cap;
+    return true;
+}
+
+/* The index of the first batch, let go or not, whose last id is at least `id`. */
+static size_t held_find(const struct memory *memory, uint64_t id)
+{
+    size_t low = memory->held_start, high = memory->held_end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memory->held[middle].last < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void held_let_go(struct memory *memory, struct held *held)
+{
+    memory->bytes -= batch_bytes(held->batch);
+    held->batch = batch_unref(held->batch);
+    memory->holes++;
+    while (memory->held_start < memory->held_end && !memory->held[memory->held_start].batch) {
+        memory->held_start++;
+        memory->holes--;
+    }
+    if (memory->held_start == memory->held_end)
+        memory->held_start = memory->held_end = 0;
+    else if (memory->holes * 2 > memory->held_end - memory->held_start)
+        held_squeeze(memory);
+}
+
+/* ---- trimming ------------------------------------------------------------------------------- */
+
+static void drop_first(struct memory *memory, struct line *line)
+{
+    struct held *held = &memory->held[held_find(memory, line_first(line)->id)];
+    line_drop_first(line);
+    if (--held->live == 0)
+        held_let_go(memory, held);
+}
+
+static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
+{
+    struct line *line = line_of(memory, number);
+    if (!line || upto <= line->trimmed)
+        return;
+    for (uint32_t count = line_upto(line, upto); count; count--)
+        drop_first(memory, line);
+    line->trimmed = upto;
+    line_shrink(line);
+}
+
+static void evict_oldest(struct memory *memory)
+{
+    struct held *held = &memory->held[memory->held_start];
+    struct batch *batch = batch_ref(held->batch);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (!is_live(memory, event))
+            continue;
+        if (memory->evicted)
+            memory->evicted(memory->context, event->number, event->id, event->data.len);
+        trim_line(memory, event->number, event->id);
+    }
+    batch_unref(batch);
+}
+
+/* The newest batch stays whatever its size: what was just acknowledged can be read. */
+static void evict(struct memory *memory)
+{
+    while (memory->bytes_max && memory->bytes > memory->bytes_max &&
+           memory->held_end - memory->held_start - memory->holes > 1)
+        evict_oldest(memory);
+}
+
+/* ---- append --------------------------------------------------------------------------------- */
+
+static void unpush(struct memory *memory, const struct batch *batch, uint32_t count)
+{
+    for (uint32_t i = count; i-- > 0;) {
+        if (batch->events[i].state != EVENT_APPENDED)
+            continue;
+        struct line *line = &memory->lines[batch->events[i].number];
+        line->count--;
+        line_shrink(line);
+    }
+}
+
+/* Enters the batch's events into their lines, all or none. */
+static bool push(struct memory *memory, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state != EVENT_APPENDED && event->state != EVENT_TRIM)
+            continue;
+        if (lines_room(memory, event->number) &&
+            (event->state == EVENT_TRIM || line_push(&memory->lines[event->number], event)))
+            continue;
+        unpush(memory, batch, i);
+        return false;
+    }
+    return true;
+}
+
+static void hold(struct memory *memory, struct batch *batch)
+{
+    struct held held = {.batch = batch};
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state != EVENT_APPENDED)
+            continue;
+        held.time_us = held.appended ? held.time_us : event->time_us;
+        held.first = held.appended ? held.first : event->id;
+        held.last = event->id;
+        held.appended++;
+    }
+    if (!held.appended)
+        return;
+    held.live = held.appended;
+    memory->held[memory->held_end++] = held;
+    memory->bytes += batch_bytes(batch);
+    batch_ref(batch);
+}
+
+static void apply_trims(struct memory *memory, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->events[i].state == EVENT_TRIM)
+            trim_line(memory, batch->events[i].number, batch->events[i].id);
+}
+
+static bool append_all(struct memory *memory, struct batch *const *batches, size_t count)
+{
+    if (!held_room(memory, count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (push(memory, batches[i]))
+            continue;
+        while (i-- > 0)
+            unpush(memory, batches[i], batches[i]->count);
+        return false;
+    }
+    /* From here nothing can fail. A mark's id is not above its channel's newest at that point, so
+     * that marks may follow when all events stand. */
+    for (size_t i = 0; i < count; i++)
+        hold(memory, batches[i]);
+    for (size_t i = 0; i < count; i++)
+        apply_trims(memory, batches[i]);
+    evict(memory);
+    return true;
+}
+
+static int memory_append(struct store *store, struct batch *const *batches, size_t count)
+{
+    struct memory *memory = of(store);
+    pthread_rwlock_wrlock(&memory->lock);
+    bool done = append_all(memory, batches, count);
+    pthread_rwlock_unlock(&memory->lock);
+    return done ? 0 : -ENOMEM;
+}
+
+/* ---- read ----------------------------------------------------------------------------------- */
+
+static bool has_type(const struct page *page, const struct event *event)
+{
+    const struct selection *selection = page->query->selection;
+    return !selection->types_count || selection_has_type(selection, event->type);
+}
+
+/* Looks at one row; 1 when the page wants no more. */
+static int look(struct page *page, const struct event *event, bool wanted)
+{
+    if (!page_look(page, event->id))
+        return 1;
+    int result = wanted && has_type(page, event) ? page_add(page, event) : 0;
+    return result ? result : page_full(page);
+}
+
+/* A place in a line: what is left of it between the query's bounds. */
+struct cursor {
+    const struct event **next; /* the last of them when reading backwards */
+    uint32_t left;
+};
+
+static void cursor_init(struct cursor *cursor, struct line *line, const struct store_query *query)
+{
+    *cursor = (struct cursor){0};
+    if (!line || query->upto <= query->after)
+        return;
+    uint32_t start = line_upto(line, query->after), end = line_upto(line, query->upto);
+    if (start == end)
+        return;
+    cursor->left = end - start;
+    cursor->next = line_events(line) + (query->backwards ? end - 1 : start);
+}
+
+static const struct event *take_next(struct cursor *cursors, size_t count, bool backwards)
+{
+    struct cursor *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!cursors[i].left)
+            continue;
+        if (!best || (backwards ? (*cursors[i].next)->id > (*best->next)->id
+                                : (*cursors[i].next)->id < (*best->next)->id))
+            best = &cursors[i];
+    }
+    if (!best)
+        return NULL;
+    best->left--;
+    return backwards ? *best->next-- : *best->next++;
+}
+
+static int read_lines(struct memory *memory, struct page *page)
+{
+    const struct store_query *query = page->query;
+    struct cursor *cursors = mem_try_alloc((query->numbers_count + 1) * sizeof(*cursors));
+    if (!cursors)
+        return -ENOMEM;
+    for (size_t i = 0; i < query->numbers_count; i++)
+        cursor_init(&cursors[i], line_of(memory, query->numbers[i]), query);
+    int result = 0;
+    const struct event *event;
+    while (!result && (event = take_next(cursors, query->numbers_count, query->backwards)))
+        result = look(page, event, true);
+    free(cursors);
+    return result;
+}
+
+static int scan_event(struct memory *memory, struct page *page, const struct event *event)
+{
+    if (event->state != EVENT_APPENDED || event->id <= page->query->after ||
+        event->id > page->query->upto)
+        return 0;
+    return look(page, event, page_has(page, event->number) && is_live(memory, event));
+}
+
+static int scan_forwards(struct memory *memory, struct page *page)
+{
+    int result = 0;
+    for (size_t i = held_find(memory, page->query->after + 1);
+         !result && i < memory->held_end && memory->held[i].first <= page->query->upto; i++) {
+        const struct batch *batch = memory->held[i].batch;
+        for (uint32_t j = 0; batch && !result && j < batch->count; j++)
+            result = scan_event(memory, page, &batch->events[j]);
+    }
+    return result;
+}
+
+static int scan_backwards(struct memory *memory, struct page *page)
+{
+    int result = 0;
+    size_t end = held_find(memory, page->query->upto);
+    for (size_t i = end < memory->held_end ? end + 1 : end;
+         !result && i-- > memory->held_start && memory->held[i].last > page->query->after;) {
+        const struct batch *batch = memory->held[i].batch;
+        for (uint32_t j = batch ? batch->count : 0; !result && j-- > 0;)
+            result = scan_event(memory, page, &batch->events[j]);
+    }
+    return result;
+}
+
+static int read_page(struct memory *memory, struct page *page)
+{
+    const struct store_query *query = page->query;
+    if (query->numbers)
+        return read_lines(memory, page);
+    return query->backwards ? scan_backwards(memory, page) : scan_forwards(memory, page);
+}
+
+static int memory_read(struct store *store, const struct store_query *query,
+                       struct batch **ret_batch, uint64_t *ret_through)
+{
+    struct memory *memory = of(store);
+    struct page page;
+    int result = page_init(&page, query);
+    if (result)
+        return result;
+    pthread_rwlock_rdlock(&memory->lock);
+    result = read_page(memory, &page);
+    pthread_rwlock_unlock(&memory->lock);
+    if (result < 0)
+        page_drop(&page);
+    else
+        page_finish(&page, result == 0, ret_batch, ret_through);
+    return result < 0 ? result : 0;
+}
+
+/* ---- looking for one event ------------------------------------------------------------------ */
+
+/* The newest live event of the batch whose time is <= time_us. */
+static uint64_t find_time_in(struct memory *memory, const struct batch *batch, int64_t time_us)
+{
+    for (uint32_t i = batch->count; i-- > 0;) {
+        const struct event *event = &batch->events[i];
+        if (is_live(memory, event) && event->time_us <= time_us)
+            return event->id;
+    }
+    return 0;
+}
+
+static int memory_find_time(struct store *store, int64_t time_us, uint64_t *ret_id)
+{
+    struct memory *memory = of(store);
+    *ret_id = 0;
+    pthread_rwlock_rdlock(&memory->lock);
+    size_t low = memory->held_start, high = memory->held_end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memory->held[middle].time_us <= time_us)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (!*ret_id && low-- > memory->held_start)
+        if (memory->held[low].batch)
+            *ret_id = find_time_in(memory, memory->held[low].batch, time_us);
+    pthread_rwlock_unlock(&memory->lock);
+    return 0;
+}
+
+static uint64_t nth_newest(struct line *line, uint64_t above, uint64_t nth)
+{
+    uint64_t count = line->count - line_upto(line, above);
+    return nth && nth <= count ? line_events(line)[line->count - nth]->id : 0;
+}
+
+static uint64_t newest_beyond(struct line *line, uint64_t above, uint64_t bytes)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = line->count; i-- > 0;) {
+        const struct event *event = line_events(line)[i];
+        if (event->id <= above)
+            break;
+        sum += event->data.len;
+        if (sum > bytes)
+            return event->id;
+    }
+    return 0;
+}
+
+static int memory_find_nth(struct store *store, uint32_t number, uint64_t above, uint64_t nth,
+                           uint64_t bytes, uint64_t *ret_id)
+{
+    struct memory *memory = of(store);
+    *ret_id = 0;
+    pthread_rwlock_rdlock(&memory->lock);
+    struct line *line = line_of(memory, number);
+    if (line)
+        *ret_id = bytes ? newest_beyond(line, above, bytes) : nth_newest(line, above, nth);
+    pthread_rwlock_unlock(&memory->lock);
+    return 0;
+}
+
+static bool walk_batch(struct memory *memory, const struct batch *batch, uint64_t after,
+                       uint64_t upto,
+                       bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
+                       void *context)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (!is_live(memory, event) || event->id <= after || event->id > upto)
+            continue;
+        if (!each(context, event->number, event->id, event->data.len))
+            return false;
+    }
+    return true;
+}
+
+static int memory_walk(struct store *store, uint64_t after, uint64_t upto,
+                       bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
+                       void *context)
+{
+    struct memory *memory = of(store);
+    bool more = true;
+    pthread_rwlock_rdlock(&memory->lock);
+    for (size_t i = held_find(memory, after + 1); more && i < memory->held_end; i++) {
+        const struct held *held = &memory->held[i];
+        more = held->first <= upto &&
+               (!held->batch || walk_batch(memory, held->batch, after, upto, each, context));
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return 0;
+}
+
+/* ---- upkeep --------------------------------------------------------------------------------- */
+
+static int memory_trim(struct store *store, const struct store_trim *trims, size_t count)
+{
+    struct memory *memory = of(store);
+    pthread_rwlock_wrlock(&memory->lock);
+    for (size_t i = 0; i < count; i++)
+        trim_line(memory, trims[i].number, trims[i].trimmed);
+    pthread_rwlock_unlock(&memory->lock);
+    return 0;
+}
+
+static int copy_live(struct memory *memory, const struct batch *from, struct page *to)
+{
+    int result = 0;
+    for (uint32_t i = 0; !result && i < from->count; i++)
+        if (is_live(memory, &from->events[i]))
+            result = page_add(to, &from->events[i]);
+    return result;
+}
+
+static void point_lines_at(struct memory *memory, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        struct line *line = &memory->lines[event->number];
+        line_events(line)[line_upto(line, event->id) - 1] = event;
+    }
+}
+
+/* Replaces a batch by one that has only what is retained of it. */
+static int compact(struct memory *memory, struct held *held)
+{
+    static const struct store_query everything = {.limit = UINT32_MAX, .bytes = SIZE_MAX};
+    struct page page;
+    int result = page_init(&page, &everything);
+    if (result)
+        return result;
+    result = copy_live(memory, held->batch, &page);
+    held->appended = held->live; /* either way it is not tried again until half of it is dead */
+    if (result || batch_bytes(page.batch) >= batch_bytes(held->batch)) {
+        page_drop(&page);
+        return result;
+    }
+    point_lines_at(memory, page.batch);
+    memory->bytes -= batch_bytes(held->batch) - batch_bytes(page.batch);
+    batch_unref(held->batch);
+    held->batch = page.batch;
+    held->first = held->batch->events[0].id;
+    return 0;
+}
+
+/* The next batch from `id` on that is more than half dead, made smaller; `*id` moves behind it, to
+ * 0 at the end. The lock is taken anew for each, so that nobody waits long. */
+static int compact_next(struct memory *memory, uint64_t *id)
+{
+    int result = 0;
+    pthread_rwlock_wrlock(&memory->lock);
+    size_t i = held_find(memory, *id);
+    while (i < memory->held_end &&
+           (!memory->held[i].batch || memory->held[i].live * 2 >= memory->held[i].appended))
+        i++;
+    *id = i < memory->held_end ? memory->held[i].last + 1 : 0;
+    if (*id)
+        result = compact(memory, &memory->held[i]);
+    pthread_rwlock_unlock(&memory->lock);
+    return result;
+}
+
+static int memory_keep_house(struct store *store,
+                             uint64_t (*trimmed_of)(void *context, uint32_t number), void *context)
+{
+    (void)trimmed_of;
+    (void)context;
+    int result = 0;
+    for (uint64_t id = 1; id && !result;)
+        result = compact_next(of(store), &id);
+    return result;
+}
+
+static int memory_forget(struct store *store, const struct store_trim *folded,
+                         const uint32_t *numbers, size_t count)
+{
+    /* Nothing outlives the process, and a line without events has no memory of its own. */
+    (void)store;
+    (void)folded;
+    (void)numbers;
+    (void)count;
+    return 0;
+}
+
+static uint64_t memory_bytes(struct store *store)
+{
+    struct memory *memory = of(store);
+    pthread_rwlock_rdlock(&memory->lock);
+    uint64_t bytes = memory->bytes;
+    pthread_rwlock_unlock(&memory->lock);
+    return bytes;
+}
+
+static bool keep_id(void *context, uint32_t number, uint64_t id, size_t bytes)
+{
+    (void)number;
+    (void)bytes;
+    *(uint64_t *)context = id;
+    return false;
+}
+
+static uint64_t memory_oldest(struct store *store)
+{
+    uint64_t oldest = 0;
+    (void)memory_walk(store, 0, EVENT_ID_MAX, keep_id, &oldest);
+    return oldest;
+}
+
+static void memory_close(struct store *store)
+{
+    struct memory *memory = of(store);
+    for (size_t i = memory->held_start; i < memory->held_end; i++)
+        batch_unref(memory->held[i].batch);
+    for (size_t i = 0; i < memory->lines_cap; i++)
+        if (memory->lines[i].cap)
+            free(memory->lines[i].many);
+    free(memory->held);
+    free(memory->lines);
+    pthread_rwlock_destroy(&memory->lock);
+    free(memory);
+}
+
+int store_memory_open(const struct store_config *config, struct store **ret_store)
+{
+    static const struct store_ops ops = {
+        .append = memory_append,
+        .read = memory_read,
+        .find_time = memory_find_time,
+        .find_nth = memory_find_nth,
+        .walk = memory_walk,
+        .trim = memory_trim,
+        .keep_house = memory_keep_house,
+        .forget = memory_forget,
+        .bytes = memory_bytes,
+        .oldest = memory_oldest,
+        .close = memory_close,
+    };
+    struct memory *memory = mem_alloc(sizeof(*memory));
+    memory->store.ops = &ops;
+    memory->bytes_max = config->bytes_max;
+    memory->evicted = config->evicted;
+    memory->context = config->context;
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    /* Otherwise readers that overlap keep an append waiting for as long as they come. */
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&memory->lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    *ret_store = &memory->store;
+    return 0;
+}

@@ -1,0 +1,197 @@
+#include "log/store/store_check.h"
+
+#include <errno.h>
+
+static struct store *
+open_bounded(uint64_t bytes_max, void (*evicted)(void *, uint32_t, uint64_t, size_t), void *context)
+{
+    struct store_config config = {.bytes_max = bytes_max, .evicted = evicted, .context = context};
+    struct store *store;
+    assert_int_equal(store_memory_open(&config, &store), 0);
+    return store;
+}
+
+static struct batch *batch_of(uint64_t first_id, uint32_t count, uint32_t number, size_t len)
+{
+    static char zeroes[4096];
+    struct batch *batch = batch_new();
+    for (uint32_t i = 0; i < count; i++) {
+        struct event *event = batch_add(batch);
+        *event = (struct event){.id = first_id + i,
+                                .number = number,
+                                .state = EVENT_APPENDED,
+                                .channel = STR("c"),
+                                .type = STR("message")};
+        event->data = batch_copy(batch, (struct str){zeroes, len});
+    }
+    return batch;
+}
+
+static void append_one(struct store *store, struct batch *batch)
+{
+    assert_int_equal(store->ops->append(store, &batch, 1), 0);
+    batch_unref(batch);
+}
+
+static void random_deeds_agree_with_the_model(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct check check;
+        check_init(&check, open_bounded(0, NULL, NULL), seed);
+        for (int i = 0; i < 400; i++)
+            check_step(&check);
+        check_all(&check);
+        check.store->ops->close(check.store);
+        check_deinit(&check);
+    }
+}
+
+static void note_evicted(void *context, uint32_t number, uint64_t id, size_t bytes)
+{
+    struct check *check = context;
+    for (size_t i = 0; i < check->count; i++) {
+        struct check_event *event = &check->events[i];
+        if (event->event.id < id) {
+            assert_false(check_live(check, event)); /* oldest first, none left out */
+        } else {
+            assert_int_equal(event->event.id, id);
+            assert_int_equal(event->event.number, number);
+            assert_int_equal(event->event.data.len, bytes);
+            assert_true(check_live(check, event));
+            check->trimmed[number] = id;
+            return;
+        }
+    }
+}
+
+static void a_bounded_store_agrees_with_the_model(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct check check;
+        check_init(&check, open_bounded(100000, note_evicted, &check), seed);
+        for (int i = 0; i < 400; i++) {
+            check_step(&check);
+            assert_true(check.store->ops->bytes(check.store) <= 100000);
+        }
+        check_all(&check);
+        check.store->ops->close(check.store);
+        check_deinit(&check);
+    }
+}
+
+static void a_batch_is_shared_not_copied(void **state)
+{
+    (void)state;
+    struct store *store = open_bounded(0, NULL, NULL);
+    struct batch *batch = batch_of(1, 3, 1, 10);
+    assert_int_equal(store->ops->append(store, &batch, 1), 0);
+    assert_int_equal(atomic_load(&batch->refs), 2);
+    assert_int_equal(store->ops->bytes(store), batch_bytes(batch));
+    struct store_trim trim = {1, STR("c"), 3, 3};
+    assert_int_equal(store->ops->trim(store, &trim, 1), 0);
+    assert_int_equal(atomic_load(&batch->refs), 1);
+    assert_int_equal(store->ops->bytes(store), 0);
+    batch_unref(batch);
+    store->ops->close(store);
+}
+
+static void the_newest_batch_stays_however_large(void **state)
+{
+    (void)state;
+    struct check check = {0};
+    struct store *store = open_bounded(1, NULL, &check);
+    append_one(store, batch_of(1, 1, 1, 4000));
+    append_one(store, batch_of(2, 1, 2, 4000));
+    assert_int_equal(store->ops->oldest(store), 2);
+    store->ops->close(store);
+}
+
+static void a_batch_mostly_dead_is_made_smaller(void **state)
+{
+    (void)state;
+    struct store *store = open_bounded(0, NULL, NULL);
+    append_one(store, batch_of(1, 1000, 1, 1000));
+    append_one(store, batch_of(1001, 1000, 2, 10));
+    uint64_t before = store->ops->bytes(store);
+    struct store_trim trim = {1, STR("c"), 1000, 990};
+    assert_int_equal(store->ops->trim(store, &trim, 1), 0);
+    assert_int_equal(store->ops->bytes(store), before);
+    assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+    assert_true(store->ops->bytes(store) < before - 900000);
+    assert_int_equal(store->ops->oldest(store), 991);
+    uint64_t id;
+    assert_int_equal(store->ops->find_nth(store, 1, 0, 10, 0, &id), 0);
+    assert_int_equal(id, 991);
+    store->ops->close(store);
+}
+
+static void without_memory_an_append_changes_nothing_and_may_be_tried_again(void **state)
+{
+    (void)state;
+    struct check check;
+    check_init(&check, open_bounded(0, NULL, NULL), 3);
+    struct batch *batches[3] = {batch_new(), batch_new(), batch_new()};
+    for (int i = 0; i < 3; i++)
+        for (int n = 0; n < 40; n++)
+            check_make(&check, batches[i]);
+    size_t count = check.count;
+    int result = -ENOMEM;
+    for (unsigned long nth = 1; result; nth++) {
+        mem_fail_nth(nth);
+        result = check.store->ops->append(check.store, batches, 3);
+        mem_fail_nth(0);
+        assert_true(result == 0 || result == -ENOMEM);
+        check.count = result ? 0 : count;
+        check_all(&check);
+    }
+    for (int i = 0; i < 3; i++)
+        batch_unref(batches[i]);
+    check.store->ops->close(check.store);
+    check_deinit(&check);
+}
+
+static void without_memory_a_read_says_so(void **state)
+{
+    (void)state;
+    struct store *store = open_bounded(0, NULL, NULL);
+    append_one(store, batch_of(1, 10, 1, 100));
+    struct selection all = {0};
+    uint32_t number = 1;
+    struct store_query query = {.selection = &all,
+                                .numbers = &number,
+                                .numbers_count = 1,
+                                .upto = 10,
+                                .limit = 10,
+                                .bytes = 10000,
+                                .rows = 100};
+    struct batch *batch;
+    uint64_t through;
+    for (unsigned long nth = 1;; nth++) {
+        mem_fail_nth(nth);
+        int result = store->ops->read(store, &query, &batch, &through);
+        mem_fail_nth(0);
+        if (!result)
+            break;
+        assert_int_equal(result, -ENOMEM);
+        assert_true(nth < 20);
+    }
+    assert_int_equal(batch->count, 10);
+    batch_unref(batch);
+    store->ops->close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_deeds_agree_with_the_model),
+        cmocka_unit_test(a_bounded_store_agrees_with_the_model),
+        cmocka_unit_test(a_batch_is_shared_not_copied),
+        cmocka_unit_test(the_newest_batch_stays_however_large),
+        cmocka_unit_test(a_batch_mostly_dead_is_made_smaller),
+        cmocka_unit_test(without_memory_an_append_changes_nothing_and_may_be_tried_again),
+        cmocka_unit_test(without_memory_a_read_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

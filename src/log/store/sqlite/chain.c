@@ -1,0 +1,491 @@
+#include "log/store/sqlite/chain.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* SEALED_OPEN bounds the connections that nobody uses; a write-ahead log is let grow to WAL_RATIO
+ * times the size of a file, when readers keep it from being begun anew. */
+enum { SEALED_OPEN = 16, WAL_RATIO = 4, NAME_DIGITS = 16 };
+
+void chain_init(struct chain *chain, const struct store_config *config, const char *folder,
+                const struct chain_hook *hook)
+{
+    *chain = (struct chain){.config = *config};
+    if (hook)
+        chain->hook = *hook;
+    chain->folder = strdup(folder);
+    if (!chain->folder)
+        abort();
+    chain->readers = readers_new(SEALED_OPEN);
+    floors_init(&chain->floors);
+    pthread_mutex_init(&chain->list_lock, NULL);
+    pthread_mutex_init(&chain->append_lock, NULL);
+    pthread_mutex_init(&chain->oldest_lock, NULL);
+}
+
+static void free_marks(struct store_trim *marks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((char *)(uintptr_t)marks[i].name.at);
+    free(marks);
+}
+
+void chain_deinit(struct chain *chain)
+{
+    readers_free(chain->readers);
+    writer_close_clean(chain->writer);
+    for (size_t i = 0; i < chain->count; i++)
+        segment_unref(chain->list[i]);
+    free(chain->list);
+    free_marks(chain->marks, chain->marks_count);
+    floors_deinit(&chain->floors);
+    state_close(chain->state);
+    pthread_mutex_destroy(&chain->list_lock);
+    pthread_mutex_destroy(&chain->append_lock);
+    pthread_mutex_destroy(&chain->oldest_lock);
+    free(chain->folder);
+}
+
+/* ---- the list ------------------------------------------------------------------------------- */
+
+/* The index of the first segment whose name is above `first`. */
+static size_t find_above(const struct chain *chain, uint64_t first)
+{
+    size_t low = 0, high = chain->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (chain->list[middle]->first <= first)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct segment *ref_at(struct chain *chain, size_t at)
+{
+    return at < chain->count ? segment_ref(chain->list[at]) : NULL;
+}
+
+struct segment *chain_at(struct chain *chain, uint64_t id)
+{
+    pthread_mutex_lock(&chain->list_lock);
+    size_t above = find_above(chain, id);
+    struct segment *segment = ref_at(chain, above ? above - 1 : 0);
+    pthread_mutex_unlock(&chain->list_lock);
+    return segment;
+}
+
+struct segment *chain_after(struct chain *chain, struct segment *segment)
+{
+    pthread_mutex_lock(&chain->list_lock);
+    struct segment *next = ref_at(chain, find_above(chain, segment->first));
+    pthread_mutex_unlock(&chain->list_lock);
+    segment_unref(segment);
+    return next;
+}
+
+struct segment *chain_before(struct chain *chain, struct segment *segment)
+{
+    struct segment *before = NULL;
+    pthread_mutex_lock(&chain->list_lock);
+    size_t at = segment->first ? find_above(chain, segment->first - 1) : 0;
+    if (at)
+        before = segment_ref(chain->list[at - 1]);
+    pthread_mutex_unlock(&chain->list_lock);
+    segment_unref(segment);
+    return before;
+}
+
+static int list_room(struct chain *chain)
+{
+    if (chain->count < chain->cap)
+        return 0;
+    size_t cap = chain->cap ? chain->cap * 2 : 16;
+    struct segment **list = mem_try_realloc(chain->list, cap * sizeof(struct segment *));
+    if (!list)
+        return -ENOMEM;
+    chain->list = list;
+    chain->cap = cap;
+    return 0;
+}
+
+/* Takes the reference over, unless it fails. */
+static int add_last(struct chain *chain, struct segment *segment)
+{
+    pthread_mutex_lock(&chain->list_lock);
+    int result = list_room(chain);
+    if (!result)
+        chain->list[chain->count++] = segment;
+    pthread_mutex_unlock(&chain->list_lock);
+    return result;
+}
+
+void chain_remove(struct chain *chain, struct segment *segment)
+{
+    struct segment *removed = NULL;
+    pthread_mutex_lock(&chain->list_lock);
+    size_t at = find_above(chain, segment->first);
+    if (at && chain->list[at - 1] == segment) {
+        removed = segment;
+        chain->count--;
+        memmove(&chain->list[at - 1], &chain->list[at],
+                (chain->count - (at - 1)) * sizeof(struct segment *));
+    }
+    pthread_mutex_unlock(&chain->list_lock);
+    segment_unref(removed);
+}
+
+/* ---- marks ---------------------------------------------------------------------------------- */
+
+static int marks_room(struct chain *chain, size_t count)
+{
+    if (chain->marks_count + count <= chain->marks_cap)
+        return 0;
+    size_t cap = (chain->marks_count + count) * 2;
+    struct store_trim *marks = mem_try_realloc(chain->marks, cap * sizeof(*marks));
+    if (!marks)
+        return -ENOMEM;
+    chain->marks = marks;
+    chain->marks_cap = cap;
+    return 0;
+}
+
+static int copy_mark(struct store_trim *to, const struct store_trim *from)
+{
+    char *name = mem_try_alloc(from->name.len + 1);
+    if (!name)
+        return -ENOMEM;
+    if (from->name.len)
+        memcpy(name, from->name.at, from->name.len);
+    *to = *from;
+    to->name.at = name;
+    return 0;
+}
+
+/* Adds copies behind what `chain->marks_count` counts, without counting them: they are what a
+ * transaction will have deleted once it is safe. */
+static int stage_marks(struct chain *chain, const struct store_trim *marks, size_t count)
+{
+    int result = marks_room(chain, count);
+    for (size_t i = 0; !result && i < count; i++) {
+        struct store_trim *to = &chain->marks[chain->marks_count + i];
+        result = floors_room(&chain->floors, marks[i].number);
+        result = result ? result : copy_mark(to, &marks[i]);
+        if (result)
+            while (i-- > 0)
+                free((char *)(uintptr_t)chain->marks[chain->marks_count + i].name.at);
+    }
+    return result;
+}
+
+static void unstage_marks(struct chain *chain, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((char *)(uintptr_t)chain->marks[chain->marks_count + i].name.at);
+}
+
+static void commit_marks(struct chain *chain, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct store_trim *mark = &chain->marks[chain->marks_count++];
+        floors_raise(&chain->floors, mark->number, mark->trimmed);
+    }
+}
+
+int chain_add_marks(struct chain *chain, const struct store_trim *marks, size_t count)
+{
+    pthread_mutex_lock(&chain->append_lock);
+    int result = stage_marks(chain, marks, count);
+    if (!result)
+        commit_marks(chain, count);
+    pthread_mutex_unlock(&chain->append_lock);
+    return result;
+}
+
+struct store_trim *chain_take_marks(struct chain *chain, size_t *ret_count)
+{
+    pthread_mutex_lock(&chain->append_lock);
+    struct store_trim *marks = chain->marks;
+    *ret_count = chain->marks_count;
+    chain->marks = NULL;
+    chain->marks_count = chain->marks_cap = 0;
+    pthread_mutex_unlock(&chain->append_lock);
+    return marks;
+}
+
+/* ---- appending ------------------------------------------------------------------------------ */
+
+/* What the batches hold that concerns the chain. */
+struct content {
+    const struct event *first; /* appended; NULL for none */
+    const struct event *last;
+    struct store_trim *marks;
+    size_t marks_count;
+};
+
+static void look_at(const struct event *event, struct content *content)
+{
+    if (event->state == EVENT_APPENDED) {
+        content->first = content->first ? content->first : event;
+        content->last = event;
+    } else if (event->state == EVENT_TRIM && event->id) {
+        if (content->marks)
+            content->marks[content->marks_count] =
+                (struct store_trim){event->number, event->channel, event->id, event->id};
+        content->marks_count++;
+    }
+}
+
+static void look_at_all(struct batch *const *batches, size_t count, struct content *content)
+{
+    content->marks_count = 0;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < batches[i]->count; j++)
+            look_at(&batches[i]->events[j], content);
+}
+
+/* Counts first, and gathers the marks in a second round only if there are any. */
+static int look_into(struct batch *const *batches, size_t count, struct content *content)
+{
+    *content = (struct content){0};
+    look_at_all(batches, count, content);
+    if (!content->marks_count)
+        return 0;
+    content->marks = mem_try_alloc(content->marks_count * sizeof(*content->marks));
+    if (!content->marks)
+        return -ENOMEM;
+    look_at_all(batches, count, content);
+    return 0;
+}
+
+/* Begins a file whose first id will be `first`. */
+static int begin_file(struct chain *chain, uint64_t first)
+{
+    int result = segment_make_spare(chain->folder);
+    if (result)
+        return result;
+    struct segment *segment = segment_new(chain->folder, first);
+    segment->index = index_new();
+    result = segment_take_spare(chain->folder, segment);
+    chain_step(chain, "begun");
+    result = result ? result : writer_open(segment, &chain->writer);
+    result = result ? result : add_last(chain, segment);
+    if (result) {
+        writer_close(chain->writer);
+        chain->writer = NULL;
+        (void)segment_unlink(segment);
+        segment_unref(segment);
+        return result;
+    }
+    chain->active = segment; /* which the list keeps */
+    return 0;
+}
+
+static int append(struct chain *chain, struct batch *const *batches, size_t count,
+                  const struct content *content)
+{
+    uint64_t first = content->first ? content->first->id : atomic_load(&chain->newest) + 1;
+    int result = chain->active ? 0 : begin_file(chain, first);
+    result = result ? result : stage_marks(chain, content->marks, content->marks_count);
+    if (result)
+        return result;
+    result = writer_append(chain->writer, batches, count);
+    if (result) {
+        unstage_marks(chain, content->marks_count);
+        return result;
+    }
+    commit_marks(chain, content->marks_count);
+    if (content->last) {
+        atomic_store(&chain->newest_time_us, content->last->time_us);
+        atomic_store(&chain->newest, content->last->id);
+    }
+    chain_step(chain, "appended");
+    return 0;
+}
+
+int chain_append(struct chain *chain, struct batch *const *batches, size_t count)
+{
+    struct content content;
+    int result = look_into(batches, count, &content);
+    if (!result && (content.first || content.marks_count)) {
+        pthread_mutex_lock(&chain->append_lock);
+        result = append(chain, batches, count, &content);
+        pthread_mutex_unlock(&chain->append_lock);
+    }
+    free(content.marks);
+    return result;
+}
+
+void chain_roll(struct chain *chain)
+{
+    pthread_mutex_lock(&chain->append_lock);
+    if (chain->active) {
+        chain->active->writer = chain->writer;
+        chain->active = NULL;
+        chain->writer = NULL;
+    }
+    pthread_mutex_unlock(&chain->append_lock);
+    chain_step(chain, "rolled");
+}
+
+bool chain_is_due(struct chain *chain)
+{
+    bool due = false;
+    pthread_mutex_lock(&chain->append_lock);
+    if (chain->active && atomic_load(&chain->active->newest)) {
+        int64_t age =
+            clock_wall_us(chain->config.clock) - atomic_load(&chain->active->oldest_time_us);
+        due = writer_file_bytes(chain->writer) >= chain->config.roll_bytes ||
+              writer_wal_bytes(chain->writer) / WAL_RATIO >= chain->config.roll_bytes ||
+              age >= chain->config.roll_us;
+    }
+    pthread_mutex_unlock(&chain->append_lock);
+    return due;
+}
+
+/* ---- loading -------------------------------------------------------------------------------- */
+
+/* The id in a file's name, "0001795459080123.db"; 0 when it is none. */
+static uint64_t id_of_name(const char *name)
+{
+    uint64_t id = 0;
+    for (int i = 0; i < NAME_DIGITS; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return 0;
+        id = id * 10 + (uint64_t)(name[i] - '0');
+    }
+    return strcmp(name + NAME_DIGITS, ".db") == 0 ? id : 0;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t len = strlen(name), end_len = strlen(end);
+    return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+static bool is_there(const char *folder, const char *name, int len)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%.*s", folder, len, name);
+    return access(path, F_OK) == 0;
+}
+
+/* What was being made when the process ended, and what lay beside a file that was being unlinked.
+ */
+static bool is_left_over(const char *folder, const char *name)
+{
+    static const char *const sides[] = {"-wal", "-shm", "-journal"};
+    if (ends_with(name, ".new") || str_starts(str_from(name), STR("spare.")))
+        return true;
+    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++)
+        if (ends_with(name, sides[i]))
+            return !is_there(folder, name, (int)(strlen(name) - strlen(sides[i])));
+    return false;
+}
+
+static int by_first(const void *a, const void *b)
+{
+    uint64_t x = (*(struct segment *const *)a)->first, y = (*(struct segment *const *)b)->first;
+    return (x > y) - (x < y);
+}
+
+static int take_entry(struct chain *chain, int folder, const char *name)
+{
+    uint64_t first = id_of_name(name);
+    if (first) {
+        struct segment *segment = segment_new(chain->folder, first);
+        int result = add_last(chain, segment);
+        if (result)
+            segment_unref(segment);
+        return result;
+    }
+    if (is_left_over(chain->folder, name) && unlinkat(folder, name, 0) && errno != ENOENT)
+        return -errno;
+    return 0;
+}
+
+static int list_files(struct chain *chain)
+{
+    int result = 0;
+    DIR *folder = opendir(chain->folder);
+    if (!folder)
+        return -errno;
+    for (struct dirent *entry; !result && (entry = readdir(folder));)
+        result = take_entry(chain, dirfd(folder), entry->d_name);
+    closedir(folder);
+    if (chain->count)
+        qsort(chain->list, chain->count, sizeof(struct segment *), by_first);
+    return result;
+}
+
+static int load_marks(struct chain *chain, sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db,
+                            "SELECT trim.channel, name, upto FROM trim JOIN channel"
+                            " ON number = trim.channel ORDER BY trim.rowid",
+                            &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        uint64_t upto = db_id(statement, 2);
+        struct store_trim mark = {(uint32_t)db_id(statement, 0), db_bytes(statement, 1), upto,
+                                  upto};
+        if ((result = chain_add_marks(chain, &mark, 1)))
+            break;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* The marks of a file that is not sealed may not be in state.db yet. */
+static int load_rolled(struct chain *chain, struct segment *segment)
+{
+    sqlite3 *db = NULL;
+    int result = writer_open(segment, &segment->writer);
+    result = result ? result : writer_mend(segment->writer, &db);
+    return result ? result : load_marks(chain, db);
+}
+
+static int load_file(struct chain *chain, struct segment *segment)
+{
+    int result = segment_load(segment);
+    segment->trimmed = true; /* for all that is known */
+    if (!result && !segment->sealed)
+        result = load_rolled(chain, segment);
+    if (!result && atomic_load(&segment->newest)) {
+        atomic_store(&chain->newest, atomic_load(&segment->newest));
+        atomic_store(&chain->newest_time_us, atomic_load(&segment->newest_time_us));
+    }
+    return result;
+}
+
+/* The newest file is appended to again, unless it is sealed or was never appended to: then it goes
+ * with its marks, which the caller puts into state.db first. */
+static void resume_last(struct chain *chain)
+{
+    struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
+    if (!last || last->sealed || !atomic_load(&last->newest))
+        return;
+    chain->active = last;
+    chain->writer = last->writer;
+    last->writer = NULL;
+}
+
+int chain_load(struct chain *chain)
+{
+    int result = list_files(chain);
+    for (size_t i = 0; !result && i < chain->count; i++)
+        result = load_file(chain, chain->list[i]);
+    if (!result)
+        resume_last(chain);
+    return result;
+}

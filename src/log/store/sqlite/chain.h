@@ -1,0 +1,90 @@
+/* The chain of files that the log is kept in: which there are, and the end that is appended to.
+ *
+ *     1795459080123456.db   1795462680000001.db   1795466280000042.db
+ *          sealed                rolled                active
+ *
+ * Reads walk it from file to file, each held by a reference, so that a file may be replaced or
+ * unlinked at any time: whoever reads it finishes with what he has. The writer's thread appends,
+ * the janitor's does everything else that changes a file; they meet in `append_lock`. */
+#pragma once
+
+#include "log/store.h"
+#include "log/store/sqlite/floors.h"
+#include "log/store/sqlite/reader.h"
+#include "log/store/sqlite/state.h"
+#include "log/store/sqlite/writer.h"
+
+/* For tests: called at each step after which a crash would leave something new on the disk. */
+struct chain_hook {
+    void (*step)(void *context, const char *name);
+    void *context;
+};
+
+struct chain {
+    struct store_config config;
+    struct chain_hook hook;
+    char *folder;
+    struct state *state; /* the janitor's, once open */
+    struct readers *readers;
+    struct floors floors;
+
+    pthread_mutex_t list_lock;
+    struct segment **list; /* ascending */
+    size_t count;
+    size_t cap;
+
+    pthread_mutex_t append_lock;
+    struct segment *active;   /* NULL: the next append begins a file */
+    struct writer *writer;    /* of `active` */
+    struct store_trim *marks; /* deletions appended, not in state.db yet; names are theirs */
+    size_t marks_count;
+    size_t marks_cap;
+
+    _Atomic uint64_t newest;
+    _Atomic int64_t newest_time_us;
+
+    pthread_mutex_t oldest_lock;
+    uint64_t oldest;        /* all below it is dead; only rises */
+    uint32_t oldest_number; /* the channel of the event with that id, 0 when there is none */
+};
+
+/* An empty chain on the folder, which is there. */
+void chain_init(struct chain *chain, const struct store_config *config, const char *folder,
+                const struct chain_hook *hook);
+/* Closes the files cleanly; the chain may be half open. */
+void chain_deinit(struct chain *chain);
+
+static inline void chain_step(struct chain *chain, const char *name)
+{
+    if (chain->hook.step)
+        chain->hook.step(chain->hook.context, name);
+}
+
+/* Finds the files, mends what a crash left, and reads what has to be in memory. Those that are
+ * neither the newest nor sealed are rolled. */
+int chain_load(struct chain *chain);
+
+/* The segment that would hold this id, or the first there is; NULL in an empty chain. The caller
+ * gets a reference, as from those below. Any thread. */
+struct segment *chain_at(struct chain *chain, uint64_t id);
+
+/* The one behind, or before, this one, whose reference is taken. NULL at the end. Any thread. */
+struct segment *chain_after(struct chain *chain, struct segment *segment);
+struct segment *chain_before(struct chain *chain, struct segment *segment);
+
+/* Takes it out, for good. Janitor. */
+void chain_remove(struct chain *chain, struct segment *segment);
+
+/* Makes the batches durable, see store_ops.append. Writer. */
+int chain_append(struct chain *chain, struct batch *const *batches, size_t count);
+
+/* Lets go of the active file; the next append begins another. Janitor. */
+void chain_roll(struct chain *chain);
+
+/* Whether the active file has reached its size or age. Janitor. */
+bool chain_is_due(struct chain *chain);
+
+/* Takes the deletions that were appended since: the caller frees each name and the array. */
+struct store_trim *chain_take_marks(struct chain *chain, size_t *ret_count);
+/* Puts them back, or those of a file found at the start, before those that came since. */
+int chain_add_marks(struct chain *chain, const struct store_trim *marks, size_t count);

@@ -1,0 +1,162 @@
+#include "log/store/sqlite/db.h"
+
+#include "base/buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUSY_MS = 10000 };
+
+int db_create_file(const char *path)
+{
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return 0;
+}
+
+/* The path as a URI, so that SQLite takes parameters with it. */
+static void add_uri(struct buf *uri, const char *path)
+{
+    buf_add_lit(uri, "file:");
+    for (; *path; path++) {
+        if (strchr("?#%", *path))
+            buf_addf(uri, "%%%02X", (unsigned)(unsigned char)*path);
+        else
+            buf_add_char(uri, *path);
+    }
+}
+
+static int configure(sqlite3 *db)
+{
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_wal_autocheckpoint(db, 0);
+    return 0;
+}
+
+int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db)
+{
+    struct buf uri = {0};
+    int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    add_uri(&uri, path);
+    if (mode == DB_IMMUTABLE)
+        buf_add_lit(&uri, "?immutable=1");
+    buf_add_char(&uri, '\0');
+    *ret_db = NULL;
+    if (buf_failed(&uri)) {
+        buf_free(&uri);
+        return -ENOMEM;
+    }
+    flags |= mode == DB_IMMUTABLE ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    int code = sqlite3_open_v2(uri.at, ret_db, flags, NULL);
+    buf_free(&uri);
+    int result = code == SQLITE_OK ? configure(*ret_db) : db_error(*ret_db);
+    if (result) {
+        sqlite3_close(*ret_db);
+        *ret_db = NULL;
+    }
+    return result;
+}
+
+static int errno_of_system(int system)
+{
+    switch (system) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return -ENOSPC;
+    case ENOMEM:
+        return -ENOMEM;
+    default:
+        return -EIO;
+    }
+}
+
+int db_error(sqlite3 *db)
+{
+    int code = db ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_NOMEM)
+            return -ENOMEM;
+        /* The index of the log is grown by writing to it, and SQLite keeps that errno to itself. */
+        if (code == SQLITE_IOERR_SHMSIZE)
+            return -ENOSPC;
+        return errno_of_system(sqlite3_system_errno(db));
+    case SQLITE_CANTOPEN:
+        return errno_of_system(sqlite3_system_errno(db));
+    default:
+        return -EIO;
+    }
+}
+
+int db_exec(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_error(db);
+}
+
+int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement)
+{
+    int code = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL);
+    return code == SQLITE_OK ? 0 : db_error(db);
+}
+
+int db_row(sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        return 1;
+    int result = code == SQLITE_DONE ? 0 : db_error(sqlite3_db_handle(statement));
+    sqlite3_reset(statement);
+    return result;
+}
+
+int db_run(sqlite3_stmt *statement)
+{
+    int result;
+    while ((result = db_row(statement)) == 1)
+        ;
+    return result;
+}
+
+int db_number(sqlite3 *db, const char *sql, int64_t *ret_number)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db, sql, &statement);
+    if (result)
+        return result;
+    result = db_row(statement);
+    if (result == 1)
+        *ret_number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return result < 0 ? result : result ? 0 : -ENOENT;
+}
+
+static int sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int result = fsync(fd) ? -errno : 0;
+    close(fd);
+    return result;
+}
+
+int db_sync_folder(const char *path)
+{
+    return sync_path(path, O_RDONLY | O_DIRECTORY);
+}
+
+int db_sync_file(const char *path)
+{
+    return sync_path(path, O_RDWR);
+}

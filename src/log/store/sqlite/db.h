@@ -1,0 +1,71 @@
+/* SQLite as the store uses it: opening files, running statements, and its errors as errnos. */
+#pragma once
+
+#include "base/str.h"
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+enum db_mode {
+    DB_WRITE,     /* read and write; the file must be there */
+    DB_READ,      /* read beside a writer of the same process */
+    DB_IMMUTABLE, /* read a file that nobody changes: no locks, no journal */
+};
+
+/* A connection for one thread at a time. Never checkpoints by itself, neither in a commit nor when
+ * it is closed: who writes decides when. Close with sqlite3_close(). */
+int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db);
+
+/* An empty file with mode 0600, for db_open() to fill; -EEXIST when it is there. */
+int db_create_file(const char *path);
+
+/* The errno for what went wrong last on the connection: -ENOSPC where room would help (quotas and
+ * file size limits too), -ENOMEM, else -EIO. */
+int db_error(sqlite3 *db);
+
+/* Runs statements whose rows are of no interest. 0 or a negative errno. */
+int db_exec(sqlite3 *db, const char *sql);
+
+/* A statement to be kept and used again; free with sqlite3_finalize(). */
+int db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement);
+
+/* Steps once: 1 a row is there, 0 there is none (any more), or a negative errno. Unless it is 1 the
+ * statement was reset. */
+int db_row(sqlite3_stmt *statement);
+
+/* Runs to the end and resets: 0 or a negative errno. */
+int db_run(sqlite3_stmt *statement);
+
+/* The first column of the first row of `sql`; -ENOENT when there is none. */
+int db_number(sqlite3 *db, const char *sql, int64_t *ret_number);
+
+static inline void db_bind_id(sqlite3_stmt *statement, int at, uint64_t id)
+{
+    sqlite3_bind_int64(statement, at, (sqlite3_int64)id);
+}
+
+/* Binds text that stays where it is until the statement is reset. */
+static inline void db_bind_text(sqlite3_stmt *statement, int at, struct str text)
+{
+    sqlite3_bind_text64(statement, at, text.at ? text.at : "", text.len, SQLITE_STATIC,
+                        SQLITE_UTF8);
+}
+
+static inline uint64_t db_id(sqlite3_stmt *statement, int column)
+{
+    return (uint64_t)sqlite3_column_int64(statement, column);
+}
+
+/* The bytes of a text or blob, good until the next step or reset. */
+static inline struct str db_bytes(sqlite3_stmt *statement, int column)
+{
+    const char *at = sqlite3_column_blob(statement, column);
+    return (struct str){at, (size_t)sqlite3_column_bytes(statement, column)};
+}
+
+/* Makes what was created, renamed or unlinked in a folder durable. */
+int db_sync_folder(const char *path);
+
+/* The same for a file's bytes. Only for files that no connection has open: closing any descriptor
+ * of a file drops the process's locks on it. */
+int db_sync_file(const char *path);

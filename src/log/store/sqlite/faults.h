@@ -1,0 +1,175 @@
+/* A VFS for SQLite whose disk fails when a test says so. For tests only. */
+#pragma once
+
+#include <sqlite3.h>
+#include <string.h>
+
+/* Every operation that changes the disk counts; the `fail_at`th fails, and so do the `fail_for` - 1
+ * after it. One thread at a time is tested with it. */
+struct faults {
+    unsigned long count;
+    unsigned long fail_at; /* 0: none */
+    unsigned long fail_for;
+    int code; /* SQLITE_FULL, SQLITE_IOERR_… */
+};
+
+static struct faults faults;
+
+struct faults_file {
+    sqlite3_file base;
+};
+
+/* The real file lies behind ours. */
+static sqlite3_file *faults_real(sqlite3_file *file)
+{
+    return (sqlite3_file *)(void *)((struct faults_file *)(void *)file + 1);
+}
+
+static int faults_due(void)
+{
+    faults.count++;
+    return faults.fail_at && faults.count >= faults.fail_at &&
+           faults.count < faults.fail_at + faults.fail_for;
+}
+
+static int faults_close(sqlite3_file *file)
+{
+    return faults_real(file)->pMethods->xClose(faults_real(file));
+}
+
+static int faults_read(sqlite3_file *file, void *out, int size, sqlite3_int64 at)
+{
+    return faults_real(file)->pMethods->xRead(faults_real(file), out, size, at);
+}
+
+static int faults_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
+{
+    return faults_due() ? faults.code
+                        : faults_real(file)->pMethods->xWrite(faults_real(file), bytes, size, at);
+}
+
+static int faults_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    return faults_due() ? faults.code
+                        : faults_real(file)->pMethods->xTruncate(faults_real(file), size);
+}
+
+static int faults_sync(sqlite3_file *file, int flags)
+{
+    return faults_due() ? faults.code
+                        : faults_real(file)->pMethods->xSync(faults_real(file), flags);
+}
+
+static int faults_size(sqlite3_file *file, sqlite3_int64 *size)
+{
+    return faults_real(file)->pMethods->xFileSize(faults_real(file), size);
+}
+
+static int faults_lock(sqlite3_file *file, int level)
+{
+    return faults_real(file)->pMethods->xLock(faults_real(file), level);
+}
+
+static int faults_unlock(sqlite3_file *file, int level)
+{
+    return faults_real(file)->pMethods->xUnlock(faults_real(file), level);
+}
+
+static int faults_reserved(sqlite3_file *file, int *out)
+{
+    return faults_real(file)->pMethods->xCheckReservedLock(faults_real(file), out);
+}
+
+static int faults_control(sqlite3_file *file, int op, void *arg)
+{
+    return faults_real(file)->pMethods->xFileControl(faults_real(file), op, arg);
+}
+
+static int faults_sector(sqlite3_file *file)
+{
+    return faults_real(file)->pMethods->xSectorSize(faults_real(file));
+}
+
+static int faults_traits(sqlite3_file *file)
+{
+    return faults_real(file)->pMethods->xDeviceCharacteristics(faults_real(file));
+}
+
+static int faults_shm_map(sqlite3_file *file, int at, int size, int extend, void volatile **out)
+{
+    return faults_real(file)->pMethods->xShmMap(faults_real(file), at, size, extend, out);
+}
+
+static int faults_shm_lock(sqlite3_file *file, int offset, int n, int flags)
+{
+    return faults_real(file)->pMethods->xShmLock(faults_real(file), offset, n, flags);
+}
+
+static void faults_shm_barrier(sqlite3_file *file)
+{
+    faults_real(file)->pMethods->xShmBarrier(faults_real(file));
+}
+
+static int faults_shm_unmap(sqlite3_file *file, int delete)
+{
+    return faults_real(file)->pMethods->xShmUnmap(faults_real(file), delete);
+}
+
+static sqlite3_vfs *faults_default(sqlite3_vfs *vfs)
+{
+    return vfs->pAppData;
+}
+
+static const sqlite3_io_methods faults_methods = {
+    .iVersion = 2,
+    .xClose = faults_close,
+    .xRead = faults_read,
+    .xWrite = faults_write,
+    .xTruncate = faults_truncate,
+    .xSync = faults_sync,
+    .xFileSize = faults_size,
+    .xLock = faults_lock,
+    .xUnlock = faults_unlock,
+    .xCheckReservedLock = faults_reserved,
+    .xFileControl = faults_control,
+    .xSectorSize = faults_sector,
+    .xDeviceCharacteristics = faults_traits,
+    .xShmMap = faults_shm_map,
+    .xShmLock = faults_shm_lock,
+    .xShmBarrier = faults_shm_barrier,
+    .xShmUnmap = faults_shm_unmap,
+};
+
+static int faults_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *out)
+{
+    file->pMethods = NULL;
+    int code = faults_default(vfs)->xOpen(faults_default(vfs), path, faults_real(file), flags, out);
+    if (faults_real(file)->pMethods)
+        file->pMethods = &faults_methods;
+    return code;
+}
+
+static int faults_delete(sqlite3_vfs *vfs, const char *path, int sync)
+{
+    return faults_due() ? SQLITE_IOERR_DELETE
+                        : faults_default(vfs)->xDelete(faults_default(vfs), path, sync);
+}
+
+/* Makes it the VFS of all connections opened from now on. */
+static void faults_install(void)
+{
+    static sqlite3_vfs vfs;
+    sqlite3_vfs *unix_vfs = sqlite3_vfs_find(NULL);
+    vfs = *unix_vfs;
+    vfs.zName = "faults";
+    vfs.pAppData = unix_vfs;
+    vfs.szOsFile = unix_vfs->szOsFile + (int)sizeof(struct faults_file);
+    vfs.xOpen = faults_open;
+    vfs.xDelete = faults_delete;
+    sqlite3_vfs_register(&vfs, 1);
+}
+
+static void faults_set(unsigned long fail_at, unsigned long fail_for, int code)
+{
+    faults = (struct faults){0, fail_at, fail_for, code};
+}

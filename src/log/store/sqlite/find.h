@@ -1,0 +1,22 @@
+/* What is asked of the chain as a whole: a page, or where a certain event is. Any thread. */
+#pragma once
+
+#include "log/store/sqlite/chain.h"
+
+/* Each as the function of the same name in store_ops. */
+int find_page(struct chain *chain, const struct store_query *query, struct batch **ret_batch,
+              uint64_t *ret_through);
+int find_time(struct chain *chain, int64_t time_us, uint64_t *ret_id);
+int find_nth(struct chain *chain, uint32_t number, uint64_t above, uint64_t nth, uint64_t bytes,
+             uint64_t *ret_id);
+int find_each(struct chain *chain, uint64_t after, uint64_t upto,
+              bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
+              void *context);
+
+/* The oldest id retained, 0 for none. Mostly known; else it looks behind the one known last. */
+int find_oldest(struct chain *chain, uint64_t *ret_id);
+
+/* The newest row between the ids low and high whose time is <= time_us, where that of the row `low`
+ * is. For one file. */
+int find_time_in(struct reader *reader, int64_t time_us, uint64_t low, uint64_t high,
+                 uint64_t *ret_id);

@@ -1,0 +1,446 @@
+/* What is trimmed is hidden at once and leaves the disk later, a file at a time: a file of which
+ * nothing is retained is unlinked, one that is mostly dead is rewritten. What a DELETE removed is
+ * not to linger: its files are rewritten however little it was, but in passes with a pause between
+ * them, so that whoever may DELETE cannot keep the disk busy. */
+#include "log/store/sqlite/house.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+#include "log/store/sqlite/find.h"
+#include "log/store/sqlite/seal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NS_PER_S INT64_C(1000000000)
+#define ERASE_PAUSE_NS (60 * NS_PER_S)
+/* A turn begins no further rewrite after this long, so that sealing does not wait for many. */
+#define REWRITE_NS NS_PER_S
+/* Counting a file is put off for this many times as long as it took. */
+enum { COUNT_PAUSE = 100 };
+
+struct erasure {
+    uint32_t number;
+    uint64_t upto;
+};
+
+void house_init(struct house *house, struct chain *chain)
+{
+    *house = (struct house){.chain = chain};
+}
+
+void house_deinit(struct house *house)
+{
+    free(house->erasures);
+}
+
+static int64_t now_ns(const struct house *house)
+{
+    return clock_now_ns(house->chain->config.clock);
+}
+
+/* ---- trims ---------------------------------------------------------------------------------- */
+
+/* Files with ids in low..high may have lost something. */
+static void note_trimmed(struct chain *chain, uint64_t low, uint64_t high)
+{
+    struct segment *segment = chain_at(chain, low);
+    while (segment && segment->first <= high) {
+        segment->trimmed = true;
+        segment = chain_after(chain, segment);
+    }
+    segment_unref(segment);
+}
+
+static void raise_floor(struct chain *chain, uint32_t number, uint64_t upto)
+{
+    uint64_t before = floors_get(&chain->floors, number);
+    floors_raise(&chain->floors, number, upto);
+    if (upto > before)
+        note_trimmed(chain, before + 1, upto);
+}
+
+int house_trim(struct house *house, const struct store_trim *trims, size_t count)
+{
+    struct chain *chain = house->chain;
+    int result = 0;
+    for (size_t i = 0; !result && i < count; i++)
+        result = floors_room(&chain->floors, trims[i].number);
+    result = result ? result : state_trim(chain->state, trims, count, false);
+    for (size_t i = 0; !result && i < count; i++)
+        raise_floor(chain, trims[i].number, trims[i].trimmed);
+    return result;
+}
+
+static int forget(struct chain *chain, const struct store_trim *folded, const uint32_t *numbers,
+                  uint64_t *upto, size_t count)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < count; i++) {
+        upto[i] = atomic_load(&chain->newest);
+        result = floors_room(&chain->floors, numbers[i]);
+    }
+    result = result ? result : state_forget(chain->state, folded, numbers, upto, count);
+    for (size_t i = 0; !result && i < count; i++)
+        raise_floor(chain, numbers[i], upto[i]);
+    return result;
+}
+
+int house_forget(struct house *house, const struct store_trim *folded, const uint32_t *numbers,
+                 size_t count)
+{
+    uint64_t *upto = mem_try_alloc((count + 1) * sizeof(*upto));
+    if (!upto)
+        return -ENOMEM;
+    int result = forget(house->chain, folded, numbers, upto, count);
+    free(upto);
+    return result;
+}
+
+/* ---- deletions ------------------------------------------------------------------------------ */
+
+static int add_erasure(void *context, uint32_t number, uint64_t upto)
+{
+    struct house *house = context;
+    if (house->erasures_count == house->erasures_cap) {
+        size_t cap = house->erasures_cap ? house->erasures_cap * 2 : 16;
+        struct erasure *room = mem_try_realloc(house->erasures, cap * sizeof(*room));
+        if (!room)
+            return -ENOMEM;
+        house->erasures = room;
+        house->erasures_cap = cap;
+    }
+    house->erasures[house->erasures_count++] = (struct erasure){number, upto};
+    return 0;
+}
+
+int house_load(struct house *house)
+{
+    return state_erasures(house->chain->state, add_erasure, house);
+}
+
+static int note_erasures(struct house *house, const struct store_trim *marks, size_t count)
+{
+    size_t before = house->erasures_count;
+    for (size_t i = 0; i < count; i++) {
+        int result = add_erasure(house, marks[i].number, marks[i].trimmed);
+        if (result) {
+            house->erasures_count = before;
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* Deletions come with the appends, and are kept in state.db only now: the file that holds their
+ * marks must not be sealed before. */
+static int keep_marks(struct house *house)
+{
+    size_t count;
+    struct store_trim *marks = chain_take_marks(house->chain, &count);
+    int result = state_trim(house->chain->state, marks, count, true);
+    result = result ? result : note_erasures(house, marks, count);
+    for (size_t i = 0; !result && i < count; i++)
+        note_trimmed(house->chain, 0, marks[i].trimmed);
+    if (result && chain_add_marks(house->chain, marks, count))
+        say(SAY_ERROR, "deletions_not_kept", "count=%zu until=restart", count);
+    for (size_t i = 0; i < count; i++)
+        free((char *)(uintptr_t)marks[i].name.at);
+    free(marks);
+    return result;
+}
+
+static int has_in_file(struct house *house, struct segment *segment, const struct erasure *erasure)
+{
+    struct reader *reader;
+    sqlite3_stmt *statement;
+    if (!segment_may_have(segment, erasure->number))
+        return 0;
+    int result = reader_take(house->chain->readers, segment, &reader);
+    if (result)
+        return result;
+    result = reader_statement(reader, READER_CHANNEL, &statement);
+    if (!result) {
+        sqlite3_bind_int64(statement, 1, erasure->number);
+        result = db_row(statement);
+        if (result == 1)
+            result = db_id(statement, 0) <= erasure->upto;
+    }
+    reader_give(house->chain->readers, reader, result < 0);
+    return result;
+}
+
+/* Whether the segment has something that is to be erased. */
+static int has_erased(struct house *house, struct segment *segment)
+{
+    int result = 0;
+    uint64_t id;
+    if (!segment_enter(segment))
+        return 0;
+    for (size_t i = 0; !result && i < house->erasures_count; i++) {
+        const struct erasure *erasure = &house->erasures[i];
+        if (segment->sealed)
+            result = has_in_file(house, segment, erasure);
+        else
+            result =
+                (int)index_ids(segment->index, erasure->number, 0, erasure->upto, false, &id, 1);
+    }
+    segment_leave(segment);
+    return result;
+}
+
+/* Marks the segments that a pass has to rewrite. */
+static int begin_pass(struct house *house)
+{
+    int result = 0;
+    struct segment *segment = chain_at(house->chain, 0);
+    while (segment && result >= 0) {
+        result = has_erased(house, segment);
+        segment->erase = segment->erase || result > 0;
+        segment = chain_after(house->chain, segment);
+    }
+    segment_unref(segment);
+    if (result < 0)
+        return result;
+    house->erasures_count = 0;
+    house->erasing = true;
+    house->erase_after_ns = now_ns(house) + ERASE_PAUSE_NS;
+    return 0;
+}
+
+static int begin_pass_if_due(struct house *house)
+{
+    bool due = house->erasures_count && !house->erasing && now_ns(house) >= house->erase_after_ns;
+    return due ? begin_pass(house) : 0;
+}
+
+/* What was deleted meanwhile is left for the next pass, and stays noted with all the rest. */
+static int end_pass(struct house *house)
+{
+    bool left = false;
+    struct segment *segment = house->erasing ? chain_at(house->chain, 0) : NULL;
+    while (segment) {
+        left = left || segment->erase;
+        segment = chain_after(house->chain, segment);
+    }
+    if (!house->erasing || left)
+        return 0;
+    int result = house->erasures_count ? 0 : state_erased(house->chain->state);
+    house->erasing = result != 0;
+    return result;
+}
+
+/* ---- rolling and sealing -------------------------------------------------------------------- */
+
+static bool is_active(struct chain *chain, const struct segment *segment)
+{
+    pthread_mutex_lock(&chain->append_lock);
+    bool active = chain->active == segment;
+    pthread_mutex_unlock(&chain->append_lock);
+    return active;
+}
+
+static bool active_is_to_be_erased(struct chain *chain)
+{
+    pthread_mutex_lock(&chain->append_lock);
+    bool erase = chain->active && chain->active->erase;
+    pthread_mutex_unlock(&chain->append_lock);
+    return erase;
+}
+
+static int roll_if_due(struct house *house)
+{
+    struct chain *chain = house->chain;
+    if (!chain_is_due(chain) && !active_is_to_be_erased(chain))
+        return 0;
+    int result = segment_make_spare(chain->folder);
+    chain_step(chain, "spare");
+    if (!result)
+        chain_roll(chain);
+    return result;
+}
+
+/* ---- unlinking and rewriting ---------------------------------------------------------------- */
+
+/* Once the newest event's file is gone or smaller, only state.db knows that it ever was. */
+static int keep_newest(struct chain *chain, struct segment *segment)
+{
+    if (atomic_load(&segment->newest) < atomic_load(&chain->newest))
+        return 0;
+    return state_set_newest(chain->state, atomic_load(&segment->newest),
+                            atomic_load(&segment->newest_time_us));
+}
+
+static int unlink_segment(struct chain *chain, struct segment *segment)
+{
+    int result = keep_newest(chain, segment);
+    if (result)
+        return result;
+    chain_step(chain, "dead");
+    chain_remove(chain, segment);
+    pthread_rwlock_wrlock(&segment->gate);
+    segment->gone = true;
+    readers_drop(chain->readers, segment);
+    result = segment_unlink(segment);
+    pthread_rwlock_unlock(&segment->gate);
+    segment->erase = false;
+    chain_step(chain, "unlinked");
+    say(SAY_INFO, "file_unlinked", "path=%s bytes=%llu", segment->path,
+        (unsigned long long)atomic_load(&segment->bytes));
+    return result ? result : db_sync_folder(chain->folder);
+}
+
+static int rewrite(struct chain *chain, struct segment *segment)
+{
+    int result = keep_newest(chain, segment);
+    result = result ? result : seal_rewrite(chain, segment);
+    if (result == 1)
+        return unlink_segment(chain, segment);
+    if (!result)
+        segment->erase = segment->trimmed = false;
+    return result;
+}
+
+struct census {
+    uint64_t live;
+    uint64_t dead;
+};
+
+/* How many of a channel's events in a file are dead; in proportion, when some are. */
+static uint64_t dead_of(uint64_t first, uint64_t last, uint64_t count, uint64_t floor)
+{
+    if (floor < first)
+        return 0;
+    if (floor >= last)
+        return count;
+    uint64_t dead = (uint64_t)((double)count * (double)(floor - first) / (double)(last - first));
+    return dead < count ? dead : count - 1;
+}
+
+static int count_rows(struct chain *chain, struct reader *reader, struct census *census)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(reader, READER_CHANNELS, &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        uint64_t floor = floors_get(&chain->floors, (uint32_t)db_id(statement, 0));
+        uint64_t count = db_id(statement, 4);
+        uint64_t dead = dead_of(db_id(statement, 2), db_id(statement, 3), count, floor);
+        census->dead += dead;
+        census->live += count - dead;
+    }
+    return result;
+}
+
+static int take_census(struct house *house, struct segment *segment, struct census *census)
+{
+    struct chain *chain = house->chain;
+    struct reader *reader;
+    int64_t start = now_ns(house);
+    *census = (struct census){0};
+    if (!segment_enter(segment))
+        return 0;
+    int result = reader_take(chain->readers, segment, &reader);
+    if (!result) {
+        result = count_rows(chain, reader, census);
+        reader_give(chain->readers, reader, result < 0);
+    }
+    segment_leave(segment);
+    int64_t end = now_ns(house);
+    segment->count_after_ns = end + (end - start) * COUNT_PAUSE;
+    segment->trimmed = result != 0;
+    return result;
+}
+
+/* The oldest file is about to go as a whole where retention is by age, and one file is no great
+ * waste where it is not. */
+static bool is_oldest(struct chain *chain, const struct segment *segment)
+{
+    struct segment *oldest = chain_at(chain, 0);
+    segment_unref(oldest);
+    return oldest == segment;
+}
+
+static int tidy_sealed(struct house *house, struct segment *segment, bool may_rewrite)
+{
+    struct chain *chain = house->chain;
+    struct census census;
+    if (segment->erase)
+        return may_rewrite ? rewrite(chain, segment) : 0;
+    if (!segment->trimmed || now_ns(house) < segment->count_after_ns)
+        return 0;
+    int result = take_census(house, segment, &census);
+    if (result)
+        return result;
+    if (!census.live)
+        return unlink_segment(chain, segment);
+    if (census.dead <= census.live || is_oldest(chain, segment))
+        return 0;
+    if (may_rewrite)
+        return rewrite(chain, segment);
+    segment->trimmed = true;
+    return 0;
+}
+
+/* ---- a turn --------------------------------------------------------------------------------- */
+
+static int tidy_segment(struct house *house, struct segment *segment, bool may_rewrite)
+{
+    struct chain *chain = house->chain;
+    if (is_active(chain, segment))
+        return 0;
+    if (!segment->sealed && !atomic_load(&segment->newest))
+        return unlink_segment(chain, segment); /* had only marks */
+    if (!segment->sealed) {
+        int result = seal_segment(chain, segment);
+        if (result)
+            return result == -EBUSY ? 0 : result;
+    }
+    return tidy_sealed(house, segment, may_rewrite);
+}
+
+static int tidy_segments(struct house *house)
+{
+    int first_error = 0;
+    int64_t until = now_ns(house) + REWRITE_NS;
+    struct segment *segment = chain_at(house->chain, 0);
+    while (segment) {
+        int result = tidy_segment(house, segment, now_ns(house) <= until);
+        first_error = first_error ? first_error : result;
+        segment = chain_after(house->chain, segment);
+    }
+    return first_error;
+}
+
+/* What is kept of forgotten channels goes with the last file that could hold their events. */
+static int forget_forgotten(struct house *house)
+{
+    struct chain *chain = house->chain;
+    struct segment *oldest = chain_at(chain, 0);
+    uint64_t first = oldest ? oldest->first : atomic_load(&chain->newest) + 1;
+    segment_unref(oldest);
+    if (first == house->swept)
+        return 0;
+    int result = state_forget_forgotten(chain->state, first);
+    house->swept = result ? house->swept : first;
+    return result;
+}
+
+int house_keep(struct house *house)
+{
+    struct chain *chain = house->chain;
+    uint64_t oldest;
+    int result = keep_marks(house);
+    result = result ? result : begin_pass_if_due(house);
+    result = result ? result : roll_if_due(house);
+    /* Again: a file that was rolled just now is sealed below, and may have marks since. */
+    result = result ? result : keep_marks(house);
+    result = result ? result : tidy_segments(house);
+    result = result ? result : end_pass(house);
+    result = result ? result : forget_forgotten(house);
+    result = result ? result : find_oldest(chain, &oldest);
+    /* Whatever failed: room set aside may be what the next turn needs. */
+    int tidied = state_tidy(chain->state);
+    return result ? result : tidied;
+}

@@ -1,0 +1,28 @@
+/* The janitor's work on the chain: keeping trims, rolling, sealing, rewriting, unlinking. */
+#pragma once
+
+#include "log/store/sqlite/chain.h"
+
+struct erasure;
+
+struct house {
+    struct chain *chain;
+    struct erasure *erasures; /* channels deleted whose events are to leave the disk */
+    size_t erasures_count;
+    size_t erasures_cap;
+    bool erasing;           /* segments marked `erase` are being rewritten */
+    uint64_t swept;         /* forgotten channels of files that began below are dropped */
+    int64_t erase_after_ns; /* not before: a rewrite costs more than a DELETE does */
+};
+
+void house_init(struct house *house, struct chain *chain);
+void house_deinit(struct house *house);
+
+/* Notes what state.db says is still to be erased. While opening. */
+int house_load(struct house *house);
+
+/* As in store_ops. Janitor's thread. */
+int house_trim(struct house *house, const struct store_trim *trims, size_t count);
+int house_forget(struct house *house, const struct store_trim *folded, const uint32_t *numbers,
+                 size_t count);
+int house_keep(struct house *house);

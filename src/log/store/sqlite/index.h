@@ -1,0 +1,60 @@
+/* Which rows of an unsealed file belong to which channel: about 16 bytes an event, in memory only,
+ * since a second B-tree in the file would cost an append most of its speed.
+ *
+ *     rows    ordinal -> id, bytes of data       in chunks that never move
+ *     lines   channel -> ordinals, ascending     one growing array each
+ *
+ * One thread adds; what it added is seen by others once published, so that a commit that fails can
+ * be taken back before anybody saw it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct index;
+
+/* Aborts when there is no memory for the empty one. */
+struct index *index_new(void);
+void index_free(struct index *index);
+
+/* Enters an event, of an id above all before. -ENOMEM, and nothing has changed. Writer. */
+int index_add(struct index *index, uint32_t number, uint64_t id, size_t bytes);
+
+/* Takes back the newest event, of that channel, which was not published yet. Writer. */
+void index_take_back(struct index *index, uint32_t number);
+
+/* What was added is to be seen from now on. Writer. */
+void index_publish(struct index *index);
+
+/* Whether the channel's name is in the file already; the writer's own note. `index_name` fails with
+ * -ENOMEM. Writer. */
+bool index_is_named(const struct index *index, uint32_t number);
+int index_name(struct index *index, uint32_t number, bool named);
+
+/* Ids of the channel's events with low < id <= high: the first `max` of them, or, backwards, the
+ * last `max`, descending. Returns how many. Any thread, as those below. */
+size_t index_ids(struct index *index, uint32_t number, uint64_t low, uint64_t high, bool backwards,
+                 uint64_t *out, size_t max);
+
+struct index_tally {
+    uint64_t count;
+    uint64_t bytes;
+    uint64_t first; /* ids; 0 when there are none */
+    uint64_t last;
+};
+
+/* What the channel has above `low`. */
+struct index_tally index_tally(struct index *index, uint32_t number, uint64_t low);
+
+/* The nth newest id of the channel above `low`; 0 when there are fewer. */
+uint64_t index_nth(struct index *index, uint32_t number, uint64_t low, uint64_t nth);
+
+/* The newest id above `low` at which the data of it and all newer ones exceeds `*bytes`; when there
+ * is none 0, and `*bytes` is less by what there was. */
+uint64_t index_beyond(struct index *index, uint32_t number, uint64_t low, uint64_t *bytes);
+
+/* The highest channel number that has events, 0 for none; for walks over all tallies. */
+uint32_t index_numbers(struct index *index);
+
+uint32_t index_rows(struct index *index);

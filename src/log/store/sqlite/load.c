@@ -1,0 +1,323 @@
+#include "log/store/sqlite/load.h"
+
+#include "base/mem.h"
+#include "log/store/sqlite/find.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A channel as it is gathered from the files and from state.db. */
+struct gathered {
+    struct str name; /* `at == NULL`: not a channel that is known */
+    uint64_t last;
+    uint64_t count;
+    uint64_t bytes;
+    uint64_t forgotten; /* was forgotten when its newest event was at most this */
+};
+
+struct load {
+    struct chain *chain;
+    const struct store_loader *loader;
+    struct gathered *channels; /* by number */
+    size_t cap;
+    uint32_t highest;
+    struct arena names;
+};
+
+/* ---- floors --------------------------------------------------------------------------------- */
+
+static int raise(struct chain *chain, uint32_t number, uint64_t upto)
+{
+    int result = floors_room(&chain->floors, number);
+    if (!result)
+        floors_raise(&chain->floors, number, upto);
+    return result;
+}
+
+static int raise_row(void *context, const struct state_row *row)
+{
+    return row->number ? raise(context, row->number, row->trimmed) : 0;
+}
+
+static int raise_forgotten(void *context, uint32_t number, uint64_t upto)
+{
+    return raise(context, number, upto);
+}
+
+int load_floors(struct chain *chain)
+{
+    int result = state_rows(chain->state, raise_row, chain);
+    return result ? result : state_forgotten(chain->state, raise_forgotten, chain);
+}
+
+/* ---- gathering ------------------------------------------------------------------------------ */
+
+static struct gathered *gathered_of(struct load *load, uint32_t number)
+{
+    if (number >= load->cap) {
+        size_t cap = load->cap ? load->cap : 256;
+        while (cap <= number)
+            cap *= 2;
+        struct gathered *room = mem_try_realloc(load->channels, cap * sizeof(*room));
+        if (!room)
+            return NULL;
+        memset(room + load->cap, 0, (cap - load->cap) * sizeof(*room));
+        load->channels = room;
+        load->cap = cap;
+    }
+    load->highest = number > load->highest ? number : load->highest;
+    return &load->channels[number];
+}
+
+/* The channel of that number, made known by its name; -ENOMEM. */
+static int meet(struct load *load, uint32_t number, struct str name, struct gathered **ret)
+{
+    *ret = gathered_of(load, number);
+    if (!*ret)
+        return -ENOMEM;
+    if (!(*ret)->name.at)
+        (*ret)->name = arena_copy(&load->names, name);
+    return (*ret)->name.at ? 0 : -ENOMEM;
+}
+
+static void raise_last(struct gathered *gathered, uint64_t last)
+{
+    if (last > gathered->last)
+        gathered->last = last;
+}
+
+static int gather_forgotten(void *context, uint32_t number, uint64_t upto)
+{
+    struct gathered *gathered = gathered_of(context, number);
+    if (gathered)
+        gathered->forgotten = upto;
+    return gathered ? 0 : -ENOMEM;
+}
+
+/* Rows of number 0 are what was folded, and are reported as they are. */
+static int gather_row(void *context, const struct state_row *row)
+{
+    struct load *load = context;
+    struct gathered *gathered;
+    if (!row->number) {
+        struct store_channel channel = {
+            .name = row->name, .last = row->last, .trimmed = row->trimmed};
+        return load->loader->channel(load->loader->context, &channel);
+    }
+    int result = meet(load, row->number, row->name, &gathered);
+    if (!result)
+        raise_last(gathered, row->last);
+    return result;
+}
+
+/* Whether a file's events of the channel are of one that was forgotten since. */
+static bool is_forgotten(struct load *load, uint32_t number, uint64_t last)
+{
+    return number < load->cap && load->channels[number].forgotten >= last;
+}
+
+static int gather_indexed(struct load *load, struct index *index, uint32_t number, struct str name)
+{
+    struct gathered *gathered;
+    uint64_t last = index_tally(index, number, 0).last;
+    struct index_tally live = index_tally(index, number, floors_get(&load->chain->floors, number));
+    if (!last || is_forgotten(load, number, last))
+        return 0;
+    int result = meet(load, number, name, &gathered);
+    if (result)
+        return result;
+    raise_last(gathered, last);
+    gathered->count += live.count;
+    gathered->bytes += live.bytes;
+    return 0;
+}
+
+static int gather_names(struct load *load, struct index *index, struct reader *reader)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(reader->db, "SELECT number, name FROM channel", &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1)
+        if ((result = gather_indexed(load, index, (uint32_t)db_id(statement, 0),
+                                     db_bytes(statement, 1))))
+            break;
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* A channel that is trimmed in the midst of a sealed file has to be counted. */
+static int count_above(struct load *load, struct reader *reader, uint32_t number, uint64_t floor)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(reader, READER_LINE_SIZES, &statement);
+    if (result)
+        return result;
+    sqlite3_bind_int64(statement, 1, number);
+    db_bind_id(statement, 2, floor);
+    while ((result = db_row(statement)) == 1) {
+        load->channels[number].count++;
+        load->channels[number].bytes += db_bytes(statement, 1).len;
+    }
+    return result;
+}
+
+static int gather_sealed(struct load *load, struct reader *reader, sqlite3_stmt *row)
+{
+    struct gathered *gathered;
+    uint32_t number = (uint32_t)db_id(row, 0);
+    uint64_t first = db_id(row, 2), last = db_id(row, 3);
+    uint64_t floor = floors_get(&load->chain->floors, number);
+    if (is_forgotten(load, number, last))
+        return 0;
+    int result = meet(load, number, db_bytes(row, 1), &gathered);
+    if (result)
+        return result;
+    raise_last(gathered, last);
+    if (floor >= last)
+        return 0;
+    if (floor >= first)
+        return count_above(load, reader, number, floor);
+    gathered->count += db_id(row, 4);
+    gathered->bytes += db_id(row, 5);
+    return 0;
+}
+
+static int gather_file(struct load *load, struct reader *reader)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(reader, READER_CHANNELS, &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1)
+        if ((result = gather_sealed(load, reader, statement)))
+            break;
+    return result;
+}
+
+/* Calls `look` with a reader for each file in turn. Nobody else is there yet: no gates. */
+static int each_file(struct load *load,
+                     int (*look)(struct load *load, struct segment *segment, struct reader *reader))
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < load->chain->count; i++) {
+        struct reader *reader;
+        result = reader_take(load->chain->readers, load->chain->list[i], &reader);
+        if (result)
+            break;
+        result = look(load, load->chain->list[i], reader);
+        reader_give(load->chain->readers, reader, result < 0);
+    }
+    return result;
+}
+
+static int gather(struct load *load, struct segment *segment, struct reader *reader)
+{
+    return segment->sealed ? gather_file(load, reader) : gather_names(load, segment->index, reader);
+}
+
+/* Deletions whose file is not sealed are not in state.db yet, and may be all that is left of a
+ * channel. */
+static int gather_marks(struct load *load)
+{
+    struct chain *chain = load->chain;
+    int result = 0;
+    for (size_t i = 0; !result && i < chain->marks_count; i++) {
+        const struct store_trim *mark = &chain->marks[i];
+        struct gathered *gathered;
+        if (is_forgotten(load, mark->number, mark->trimmed))
+            continue;
+        result = meet(load, mark->number, mark->name, &gathered);
+        if (!result)
+            raise_last(gathered, mark->trimmed);
+    }
+    return result;
+}
+
+/* ---- reporting ------------------------------------------------------------------------------ */
+
+static int report_channels(struct load *load)
+{
+    int result = 0;
+    for (uint32_t number = 1; !result && number <= load->highest; number++) {
+        const struct gathered *gathered = &load->channels[number];
+        if (!gathered->name.at)
+            continue;
+        struct store_channel channel = {gathered->name,  number,
+                                        gathered->last,  floors_get(&load->chain->floors, number),
+                                        gathered->count, gathered->bytes};
+        result = load->loader->channel(load->loader->context, &channel);
+    }
+    return result;
+}
+
+static int report_key(struct load *load, sqlite3_stmt *row)
+{
+    struct event_key key = {.content = 0};
+    struct str bytes = db_bytes(row, 2);
+    if (bytes.len != sizeof(key.key) + 8)
+        return 0;
+    memcpy(key.key, bytes.at, sizeof(key.key));
+    for (size_t i = sizeof(key.key); i < bytes.len; i++)
+        key.content = key.content << 8 | (uint8_t)bytes.at[i];
+    return load->loader->key(load->loader->context, &key, db_id(row, 0),
+                             sqlite3_column_int64(row, 1));
+}
+
+static int report_keys_from(struct load *load, struct reader *reader, uint64_t id)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(reader, READER_KEYS, &statement);
+    if (result)
+        return result;
+    db_bind_id(statement, 1, id);
+    while ((result = db_row(statement)) == 1)
+        if ((result = report_key(load, statement)))
+            break;
+    return result;
+}
+
+static int report_keys(struct load *load, struct segment *segment, struct reader *reader)
+{
+    int64_t since = load->loader->keys_since_us;
+    uint64_t from = atomic_load(&segment->oldest), before;
+    if (!from || atomic_load(&segment->newest_time_us) < since)
+        return 0;
+    if (atomic_load(&segment->oldest_time_us) < since) {
+        int result = find_time_in(reader, since - 1, from, atomic_load(&segment->newest), &before);
+        if (result)
+            return result;
+        from = before + 1;
+    }
+    return report_keys_from(load, reader, from);
+}
+
+static int report(struct load *load)
+{
+    struct state *state = load->chain->state;
+    int result = state_forgotten(state, gather_forgotten, load);
+    result = result ? result : state_rows(state, gather_row, load);
+    result = result ? result : gather_marks(load);
+    result = result ? result : each_file(load, gather);
+    result = result ? result : report_channels(load);
+    return result ? result : each_file(load, report_keys);
+}
+
+int load_report(struct chain *chain, const struct store_loader *loader,
+                struct store_newest *ret_newest)
+{
+    struct load load = {.chain = chain, .loader = loader};
+    struct state_newest kept = {0};
+    int result = state_newest(chain->state, &kept);
+    result = result ? result : report(&load);
+    if (kept.id > atomic_load(&chain->newest)) {
+        atomic_store(&chain->newest, kept.id);
+        atomic_store(&chain->newest_time_us, kept.time_us);
+    }
+    *ret_newest =
+        (struct store_newest){atomic_load(&chain->newest), atomic_load(&chain->newest_time_us),
+                              load.highest > kept.number ? load.highest : kept.number};
+    free(load.channels);
+    arena_free(&load.names);
+    return result;
+}

@@ -1,0 +1,11 @@
+/* What the store reports when it is opened: its channels and the keys of its last minutes. */
+#pragma once
+
+#include "log/store/sqlite/chain.h"
+
+/* Raises the floors by what state.db says. Before the chain is loaded, whose files add to them. */
+int load_floors(struct chain *chain);
+
+/* Reports all to the loader. After the chain is loaded. */
+int load_report(struct chain *chain, const struct store_loader *loader,
+                struct store_newest *ret_newest);

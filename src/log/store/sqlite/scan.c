@@ -1,0 +1,311 @@
+#include "log/store/sqlite/scan.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Ids are taken ahead from each channel's line: many when there are few channels. FILE_ROWS is what
+ * a look into a file costs, in rows, when it turns out to have nothing. */
+enum { AHEAD_ALL = 4096, AHEAD_MIN = 8, AHEAD_MAX = 256, FILE_ROWS = 32 };
+
+struct line {
+    uint32_t number;
+    uint32_t at; /* the next of `ids` */
+    uint32_t count;
+    bool more; /* there may be more behind them, above low and up to high */
+    uint64_t low;
+    uint64_t high;
+    uint64_t *ids;
+};
+
+struct scan {
+    struct segment *segment;
+    struct reader *reader;
+    const struct floors *floors;
+    struct page *page;
+    bool backwards;
+    uint64_t low;
+    uint64_t high;
+    struct line *lines;
+    size_t lines_count;
+    uint32_t ahead;     /* ids that a line takes ahead */
+    sqlite3_stmt *rows; /* of a scan in id order */
+};
+
+/* ---- one event ------------------------------------------------------------------------------ */
+
+static int has_type(struct scan *scan, uint64_t id)
+{
+    const struct selection *selection = scan->page->query->selection;
+    sqlite3_stmt *statement;
+    if (!selection->types_count)
+        return 1;
+    int result = reader_statement(scan->reader, READER_TYPE, &statement);
+    if (result)
+        return result;
+    db_bind_id(statement, 1, id);
+    result = db_row(statement);
+    if (result == 1)
+        result = selection_has_type(selection, db_bytes(statement, 0));
+    sqlite3_reset(statement);
+    return result;
+}
+
+static int add_with_name(struct scan *scan, struct event *event)
+{
+    sqlite3_stmt *statement;
+    event->channel = page_name(scan->page, event->number);
+    if (event->channel.at)
+        return page_add(scan->page, event);
+    int result = reader_statement(scan->reader, READER_NAME, &statement);
+    if (result)
+        return result;
+    sqlite3_bind_int64(statement, 1, event->number);
+    result = db_row(statement);
+    if (result == 1) {
+        event->channel = db_bytes(statement, 0);
+        result = page_add(scan->page, event);
+    } else if (result == 0) {
+        result = -EIO;
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+static bool read_key(sqlite3_stmt *statement, int column, struct event_key *key)
+{
+    struct str bytes = db_bytes(statement, column);
+    if (bytes.len != 24)
+        return false;
+    memcpy(key->key, bytes.at, 16);
+    key->content = 0;
+    for (int i = 16; i < 24; i++)
+        key->content = key->content << 8 | (uint8_t)bytes.at[i];
+    return true;
+}
+
+static int add_row(struct scan *scan, sqlite3_stmt *statement, uint64_t id)
+{
+    struct event_key key;
+    struct event event = {
+        .id = id,
+        .number = (uint32_t)db_id(statement, 0),
+        .time_us = sqlite3_column_int64(statement, 1),
+        .prev = db_id(statement, 2),
+        .kind = (uint8_t)sqlite3_column_int(statement, 3),
+        .type = db_bytes(statement, 4),
+        .content_type = db_bytes(statement, 5),
+        .from = db_bytes(statement, 6),
+        .data = db_bytes(statement, 8),
+    };
+    if (read_key(statement, 7, &key))
+        event.key = &key;
+    return add_with_name(scan, &event);
+}
+
+static int add(struct scan *scan, uint64_t id)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(scan->reader, READER_EVENT, &statement);
+    if (result)
+        return result;
+    db_bind_id(statement, 1, id);
+    result = db_row(statement);
+    /* Only what the file itself lists is asked for. */
+    result = result == 1 ? add_row(scan, statement, id) : result ? result : -EIO;
+    sqlite3_reset(statement);
+    return result;
+}
+
+/* Looks at one row; 1 when the page wants no more. */
+static int look(struct scan *scan, uint64_t id, uint32_t number, bool wanted)
+{
+    if (!page_look(scan->page, id))
+        return 1;
+    if (!wanted || id <= floors_get(scan->floors, number))
+        return 0;
+    int result = has_type(scan, id);
+    if (result == 1)
+        result = add(scan, id);
+    return result < 0 ? result : page_full(scan->page);
+}
+
+/* ---- few channels --------------------------------------------------------------------------- */
+
+static int refill_from_file(struct scan *scan, struct line *line)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(scan->reader, scan->backwards ? READER_LINE_DOWN : READER_LINE_UP,
+                                  &statement);
+    if (result)
+        return result;
+    sqlite3_bind_int64(statement, 1, line->number);
+    db_bind_id(statement, 2, line->low);
+    db_bind_id(statement, 3, line->high);
+    db_bind_id(statement, 4, scan->ahead);
+    while ((result = db_row(statement)) == 1 && line->count < scan->ahead)
+        line->ids[line->count++] = db_id(statement, 0);
+    sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
+static int refill(struct scan *scan, struct line *line)
+{
+    int result = 0;
+    line->at = line->count = 0;
+    if (scan->segment->sealed)
+        result = refill_from_file(scan, line);
+    else
+        line->count = (uint32_t)index_ids(scan->segment->index, line->number, line->low, line->high,
+                                          scan->backwards, line->ids, scan->ahead);
+    line->more = line->count == scan->ahead;
+    if (line->more && scan->backwards)
+        line->high = line->ids[line->count - 1] - 1;
+    else if (line->more)
+        line->low = line->ids[line->count - 1];
+    return result;
+}
+
+/* The line whose next id comes first; NULL at the end. */
+static int first_line(struct scan *scan, struct line **ret_line)
+{
+    *ret_line = NULL;
+    for (size_t i = 0; i < scan->lines_count; i++) {
+        struct line *line = &scan->lines[i], *best = *ret_line;
+        if (line->at == line->count && line->more) {
+            int result = refill(scan, line);
+            if (result)
+                return result;
+        }
+        if (line->at == line->count)
+            continue;
+        if (!best || (scan->backwards ? line->ids[line->at] > best->ids[best->at]
+                                      : line->ids[line->at] < best->ids[best->at]))
+            *ret_line = line;
+    }
+    return 0;
+}
+
+static int merge_lines(struct scan *scan)
+{
+    struct line *line;
+    for (;;) {
+        int result = first_line(scan, &line);
+        if (result || !line)
+            return result;
+        result = look(scan, line->ids[line->at], line->number, true);
+        if (result)
+            return result;
+        line->at++;
+    }
+}
+
+static void set_up_lines(struct scan *scan, uint64_t *ids)
+{
+    const struct store_query *query = scan->page->query;
+    for (size_t i = 0; i < query->numbers_count; i++) {
+        uint32_t number = query->numbers[i];
+        uint64_t floor = floors_get(scan->floors, number);
+        uint64_t low = floor > scan->low ? floor : scan->low;
+        if (low >= scan->high ||
+            (scan->segment->sealed && !segment_may_have(scan->segment, number)))
+            continue;
+        scan->lines[scan->lines_count] =
+            (struct line){.number = number,
+                          .more = true,
+                          .low = low,
+                          .high = scan->high,
+                          .ids = ids + scan->lines_count * scan->ahead};
+        scan->lines_count++;
+    }
+}
+
+/* All channels may be ones that this file has not: then it need not even be opened. */
+static int prepare_lines(struct scan *scan)
+{
+    const struct store_query *query = scan->page->query;
+    size_t count = query->numbers_count + (query->numbers_count == 0);
+    size_t ahead = AHEAD_ALL / count;
+    ahead = ahead > query->limit ? query->limit : ahead;
+    scan->ahead = (uint32_t)(ahead < AHEAD_MIN ? AHEAD_MIN : ahead > AHEAD_MAX ? AHEAD_MAX : ahead);
+    scan->lines = mem_try_alloc(count * (sizeof(struct line) + scan->ahead * sizeof(uint64_t)));
+    if (!scan->lines)
+        return -ENOMEM;
+    set_up_lines(scan, (uint64_t *)(void *)(scan->lines + count));
+    return 0;
+}
+
+/* ---- many channels -------------------------------------------------------------------------- */
+
+static int scan_rows(struct scan *scan)
+{
+    sqlite3_stmt *rows;
+    int result =
+        reader_statement(scan->reader, scan->backwards ? READER_SCAN_DOWN : READER_SCAN_UP, &rows);
+    if (result)
+        return result;
+    db_bind_id(rows, 1, scan->low);
+    db_bind_id(rows, 2, scan->high);
+    while ((result = db_row(rows)) == 1) {
+        uint32_t number = (uint32_t)db_id(rows, 1);
+        result = look(scan, db_id(rows, 0), number, page_has(scan->page, number));
+        if (result)
+            break;
+    }
+    sqlite3_reset(rows);
+    return result;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static int scan_with_reader(struct scan *scan, struct readers *readers)
+{
+    int result = reader_take(readers, scan->segment, &scan->reader);
+    if (result)
+        return result;
+    uint64_t rows = scan->page->rows_left;
+    result = scan->page->query->numbers ? merge_lines(scan) : scan_rows(scan);
+    if (rows == scan->page->rows_left)
+        page_spend(scan->page, FILE_ROWS);
+    reader_give(readers, scan->reader, result < 0);
+    return result;
+}
+
+static int scan_gated(struct scan *scan, struct readers *readers)
+{
+    if (!scan->page->query->numbers)
+        return scan_with_reader(scan, readers);
+    int result = prepare_lines(scan);
+    if (result)
+        return result;
+    if (scan->lines_count)
+        result = scan_with_reader(scan, readers);
+    else
+        page_spend(scan->page, 1);
+    free(scan->lines);
+    return result;
+}
+
+int scan_segment(struct segment *segment, struct readers *readers, const struct floors *floors,
+                 struct page *page)
+{
+    const struct store_query *query = page->query;
+    /* Before the connection looks: what is committed by now it will see. */
+    uint64_t newest = atomic_load(&segment->newest);
+    struct scan scan = {
+        .segment = segment,
+        .floors = floors,
+        .page = page,
+        .backwards = query->backwards,
+        .low = query->after,
+        .high = query->upto < newest ? query->upto : newest,
+    };
+    if (scan.low >= scan.high || atomic_load(&segment->oldest) > query->upto)
+        return 0;
+    if (!segment_enter(segment))
+        return 0;
+    int result = scan_gated(&scan, readers);
+    segment_leave(segment);
+    return result;
+}

@@ -1,0 +1,260 @@
+#include "log/store/sqlite/seal.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* An index on (channel) has the rowid, which is the event's id, behind it: (channel, id). */
+#define CREATE_INDEX "CREATE INDEX event_by_channel ON event(channel)"
+
+/* ---- the table of channels ------------------------------------------------------------------ */
+
+static int write_tally(sqlite3_stmt *statement, uint32_t number, const struct index_tally *tally)
+{
+    db_bind_id(statement, 1, tally->first);
+    db_bind_id(statement, 2, tally->last);
+    db_bind_id(statement, 3, tally->count);
+    db_bind_id(statement, 4, tally->bytes);
+    sqlite3_bind_int64(statement, 5, number);
+    return db_run(statement);
+}
+
+static int write_tallies(sqlite3 *db, struct index *index)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(
+        db, "UPDATE channel SET first = ?1, last = ?2, count = ?3, bytes = ?4 WHERE number = ?5",
+        &statement);
+    if (result)
+        return result;
+    uint32_t highest = index_numbers(index);
+    for (uint64_t number = 0; !result && number <= highest; number++) {
+        struct index_tally tally = index_tally(index, (uint32_t)number, 0);
+        if (tally.count)
+            result = write_tally(statement, (uint32_t)number, &tally);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* What only marks named goes with them. */
+static int finish(sqlite3 *db, struct index *index)
+{
+    int result = db_exec(db, CREATE_INDEX);
+    result = result ? result : write_tallies(db, index);
+    return result ? result
+                  : db_exec(db, "DELETE FROM channel WHERE count IS NULL;"
+                                "DELETE FROM trim;"
+                                "UPDATE meta SET value = 1 WHERE name = 'sealed'");
+}
+
+/* ---- sealing -------------------------------------------------------------------------------- */
+
+static int transact(struct chain *chain, struct segment *segment, sqlite3 *db)
+{
+    int64_t sealed;
+    int result = db_number(db, "SELECT value FROM meta WHERE name = 'sealed'", &sealed);
+    if (result || sealed)
+        return result;
+    result = db_exec(db, "BEGIN IMMEDIATE");
+    if (result)
+        return result;
+    result = finish(db, segment->index);
+    result = result ? result : db_exec(db, "COMMIT");
+    if (!sqlite3_get_autocommit(db))
+        (void)db_exec(db, "ROLLBACK");
+    chain_step(chain, "indexed");
+    return result;
+}
+
+static int checkpoint(struct chain *chain, sqlite3 *db)
+{
+    int code = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    chain_step(chain, "checkpointed");
+    return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : db_error(db);
+}
+
+/* Leaves write-ahead logging, which takes the file for itself: -EBUSY while a stranger reads it. */
+static int make_single(sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    sqlite3_busy_timeout(db, 0);
+    int result = db_prepare(db, "PRAGMA journal_mode = DELETE", &statement);
+    if (result)
+        return result;
+    result = db_row(statement);
+    if (result == 1)
+        result = str_eq(db_bytes(statement, 0), STR("delete")) ? 0 : -EBUSY;
+    else if (sqlite3_errcode(db) == SQLITE_BUSY)
+        result = -EBUSY;
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int load_sealed(struct segment *segment)
+{
+    sqlite3 *db;
+    int result = db_open(segment->path, DB_IMMUTABLE, &db);
+    if (result)
+        return result;
+    result = segment_load_sealed(segment, db);
+    sqlite3_close(db);
+    return result;
+}
+
+/* Nobody reads the segment now. */
+static int change_life(struct chain *chain, struct segment *segment, sqlite3 *db)
+{
+    readers_drop(chain->readers, segment);
+    int result = make_single(db);
+    if (result)
+        return result;
+    writer_close(segment->writer);
+    segment->writer = NULL;
+    chain_step(chain, "single");
+    result = load_sealed(segment);
+    if (result) {
+        /* The file is good, only memory or descriptors are short: it is served as it was. */
+        segment->sealed = false;
+        return result;
+    }
+    index_free(segment->index);
+    segment->index = NULL;
+    return 0;
+}
+
+int seal_segment(struct chain *chain, struct segment *segment)
+{
+    int64_t start = clock_now_ns(chain->config.clock);
+    int result = segment->writer ? 0 : writer_open(segment, &segment->writer);
+    if (result)
+        return result;
+    sqlite3 *db;
+    result = writer_mend(segment->writer, &db);
+    result = result ? result : transact(chain, segment, db);
+    result = result ? result : checkpoint(chain, db);
+    if (result)
+        return result;
+    pthread_rwlock_wrlock(&segment->gate);
+    result = change_life(chain, segment, db);
+    pthread_rwlock_unlock(&segment->gate);
+    if (!result)
+        say(SAY_INFO, "file_sealed", "path=%s bytes=%llu ms=%lld", segment->path,
+            (unsigned long long)atomic_load(&segment->bytes),
+            (long long)((clock_now_ns(chain->config.clock) - start) / 1000000));
+    return result;
+}
+
+/* ---- rewriting ------------------------------------------------------------------------------ */
+
+static int copy_row(sqlite3_stmt *from, sqlite3_stmt *to, struct index *index)
+{
+    int result = index_add(index, (uint32_t)db_id(from, 1), db_id(from, 0),
+                           db_bytes(from, WRITER_COLUMNS_COUNT - 1).len);
+    if (result)
+        return result;
+    for (int i = 0; i < WRITER_COLUMNS_COUNT; i++)
+        sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i));
+    return db_run(to);
+}
+
+static int copy_rows(struct chain *chain, sqlite3 *from, sqlite3 *to, struct index *index)
+{
+    sqlite3_stmt *rows = NULL, *insert = NULL;
+    int result = db_prepare(from, "SELECT " WRITER_COLUMNS " FROM event ORDER BY id", &rows);
+    result = result ? result : db_prepare(to, WRITER_INSERT, &insert);
+    while (!result && (result = db_row(rows)) == 1) {
+        bool live = db_id(rows, 0) > floors_get(&chain->floors, (uint32_t)db_id(rows, 1));
+        result = live ? copy_row(rows, insert, index) : 0;
+    }
+    sqlite3_finalize(rows);
+    sqlite3_finalize(insert);
+    index_publish(index);
+    return result;
+}
+
+static int copy_names(sqlite3 *from, sqlite3 *to, struct index *index)
+{
+    sqlite3_stmt *rows = NULL, *insert = NULL;
+    int result = db_prepare(from, "SELECT number, name FROM channel", &rows);
+    result = result ? result
+                    : db_prepare(to, "INSERT INTO channel(number, name) VALUES(?1, ?2)", &insert);
+    while (!result && (result = db_row(rows)) == 1) {
+        result = 0;
+        if (!index_tally(index, (uint32_t)db_id(rows, 0), 0).count)
+            continue;
+        sqlite3_bind_value(insert, 1, sqlite3_column_value(rows, 0));
+        sqlite3_bind_value(insert, 2, sqlite3_column_value(rows, 1));
+        result = db_run(insert);
+    }
+    sqlite3_finalize(rows);
+    sqlite3_finalize(insert);
+    return result;
+}
+
+/* Without a journal: a copy that does not get finished is thrown away. */
+static int fill_copy(struct chain *chain, sqlite3 *from, sqlite3 *to, struct index *index)
+{
+    int result = db_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                             "PRAGMA temp_store = MEMORY");
+    result = result ? result : segment_make_schema(to);
+    result = result ? result : db_exec(to, "BEGIN");
+    result = result ? result : copy_rows(chain, from, to, index);
+    result = result ? result : copy_names(from, to, index);
+    result = result ? result : finish(to, index);
+    return result ? result : db_exec(to, "COMMIT");
+}
+
+static int make_copy(struct chain *chain, struct segment *segment, const char *path,
+                     struct index *index)
+{
+    sqlite3 *from = NULL, *to = NULL;
+    unlink(path);
+    int result = db_create_file(path);
+    result = result ? result : db_open(segment->path, DB_IMMUTABLE, &from);
+    result = result ? result : db_open(path, DB_WRITE, &to);
+    result = result ? result : fill_copy(chain, from, to, index);
+    sqlite3_close(from);
+    sqlite3_close(to);
+    return result ? result : db_sync_file(path);
+}
+
+static int swap(struct chain *chain, struct segment *segment, const char *path)
+{
+    chain_step(chain, "copied");
+    if (rename(path, segment->path))
+        return -errno;
+    chain_step(chain, "renamed");
+    int result = db_sync_folder(chain->folder);
+    if (result)
+        return result;
+    pthread_rwlock_wrlock(&segment->gate);
+    readers_drop(chain->readers, segment);
+    result = load_sealed(segment);
+    pthread_rwlock_unlock(&segment->gate);
+    return result;
+}
+
+int seal_rewrite(struct chain *chain, struct segment *segment)
+{
+    char *path;
+    if (asprintf(&path, "%s.new", segment->path) < 0)
+        abort();
+    uint64_t before = atomic_load(&segment->bytes);
+    struct index *index = index_new();
+    int result = make_copy(chain, segment, path, index);
+    if (!result)
+        result = index_rows(index) ? swap(chain, segment, path) : 1;
+    if (result)
+        unlink(path);
+    else
+        say(SAY_INFO, "file_rewritten", "path=%s bytes=%llu before=%llu", segment->path,
+            (unsigned long long)atomic_load(&segment->bytes), (unsigned long long)before);
+    index_free(index);
+    free(path);
+    return result;
+}

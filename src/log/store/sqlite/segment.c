@@ -1,0 +1,392 @@
+#include "log/store/sqlite/segment.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+#include "log/store/sqlite/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILTER_BITS_MIN = 64, FILTER_BITS_MAX = 1 << 16, FILTER_BITS_PER_CHANNEL = 8, HEADER = 100 };
+
+static char *path_of(const char *folder, const char *name)
+{
+    char *path;
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        abort();
+    return path;
+}
+
+struct segment *segment_new(const char *folder, uint64_t first)
+{
+    struct segment *segment = mem_alloc(sizeof(*segment));
+    char name[32];
+    snprintf(name, sizeof(name), "%016" PRIu64 ".db", first);
+    segment->path = path_of(folder, name);
+    segment->first = first;
+    atomic_init(&segment->refs, 1);
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&segment->gate, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    return segment;
+}
+
+struct segment *segment_ref(struct segment *segment)
+{
+    atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+    return segment;
+}
+
+struct segment *segment_unref(struct segment *segment)
+{
+    if (!segment || atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1)
+        return NULL;
+    writer_close(segment->writer);
+    index_free(segment->index);
+    free(segment->filter.bits);
+    free(segment->path);
+    pthread_rwlock_destroy(&segment->gate);
+    free(segment);
+    return NULL;
+}
+
+bool segment_enter(struct segment *segment)
+{
+    pthread_rwlock_rdlock(&segment->gate);
+    if (!segment->gone)
+        return true;
+    pthread_rwlock_unlock(&segment->gate);
+    return false;
+}
+
+void segment_leave(struct segment *segment)
+{
+    pthread_rwlock_unlock(&segment->gate);
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+int segment_make_schema(sqlite3 *db)
+{
+    /* SQLite keeps the text, and with it the comments, for whoever asks for .schema. */
+    return db_exec(
+        db, "BEGIN;"
+            "CREATE TABLE meta(name TEXT PRIMARY KEY, value);"
+            "INSERT INTO meta VALUES('version', 1), ('sealed', 0);"
+            "CREATE TABLE event(\n"
+            "  id INTEGER PRIMARY KEY,\n"
+            "  channel INTEGER NOT NULL, -- channel.number\n"
+            "  time INTEGER NOT NULL,    -- microseconds since 1970, UTC\n"
+            "  prev INTEGER NOT NULL,    -- the event before it in its channel\n"
+            "  kind INTEGER NOT NULL,    -- 0 JSON, 1 text, 2 binary\n"
+            "  type TEXT NOT NULL,\n"
+            "  content_type TEXT,        -- of binary data\n"
+            "  sender TEXT,\n"
+            "  key BLOB,                 -- hashes of the idempotency key and of the content\n"
+            "  data);"
+            "CREATE TABLE channel(\n"
+            "  number INTEGER PRIMARY KEY,\n"
+            "  name TEXT NOT NULL,\n"
+            "  count INTEGER, bytes INTEGER, first INTEGER, last INTEGER -- once sealed\n"
+            ");"
+            "CREATE TABLE trim(\n"
+            "  channel INTEGER NOT NULL,\n"
+            "  upto INTEGER NOT NULL -- its events up to this id were deleted\n"
+            ");"
+            "CREATE VIEW history AS SELECT event.id, channel.name AS channel, event.type,\n"
+            "  strftime('%Y-%m-%dT%H:%M:%fZ', event.time / 1e6, 'unixepoch') AS time,\n"
+            "  event.sender, event.data\n"
+            "  FROM event JOIN channel ON channel.number = event.channel ORDER BY event.id;"
+            "COMMIT");
+}
+
+static int make_spare_in(const char *path)
+{
+    sqlite3 *db = NULL;
+    int result = db_create_file(path);
+    result = result ? result : db_open(path, DB_WRITE, &db);
+    if (result)
+        return result;
+    result = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    result = result ? result : segment_make_schema(db);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    sqlite3_close(db); /* leaves a single file, synced */
+    return result;
+}
+
+int segment_make_spare(const char *folder)
+{
+    char *part = path_of(folder, "spare.new"), *path = path_of(folder, "spare.db");
+    int result = 0;
+    if (access(path, F_OK)) {
+        unlink(part);
+        result = make_spare_in(part);
+        if (!result && rename(part, path))
+            result = -errno;
+        if (result)
+            unlink(part);
+    }
+    free(part);
+    free(path);
+    return result;
+}
+
+int segment_take_spare(const char *folder, struct segment *segment)
+{
+    char *path = path_of(folder, "spare.db");
+    int result = rename(path, segment->path) ? -errno : db_sync_folder(folder);
+    free(path);
+    return result;
+}
+
+/* ---- side files ----------------------------------------------------------------------------- */
+
+static const char *const sides[] = {"", "-wal", "-shm", "-journal"};
+
+static void side_path(const struct segment *segment, const char *side, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s", segment->path, side);
+}
+
+static bool has_side(const struct segment *segment, const char *side)
+{
+    char path[4096];
+    side_path(segment, side, path, sizeof(path));
+    return access(path, F_OK) == 0;
+}
+
+int segment_unlink(const struct segment *segment)
+{
+    char path[4096];
+    int result = 0;
+    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
+        side_path(segment, sides[i], path, sizeof(path));
+        if (unlink(path) && errno != ENOENT && !result)
+            result = -errno;
+    }
+    return result;
+}
+
+void segment_measure(struct segment *segment)
+{
+    char path[4096];
+    struct stat info;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < 2; i++) {
+        side_path(segment, sides[i], path, sizeof(path));
+        if (stat(path, &info) == 0)
+            bytes += (uint64_t)info.st_size;
+    }
+    atomic_store(&segment->bytes, bytes);
+}
+
+/* ---- the filter ----------------------------------------------------------------------------- */
+
+static uint32_t spread(uint32_t number, uint32_t factor)
+{
+    number *= factor;
+    return number ^ number >> 15;
+}
+
+static void filter_add(struct segment_filter *filter, uint32_t number)
+{
+    uint32_t a = spread(number, 0x9e3779b1) & filter->mask;
+    uint32_t b = spread(number, 0x85ebca6b) & filter->mask;
+    filter->bits[a >> 3] |= (uint8_t)(1 << (a & 7));
+    filter->bits[b >> 3] |= (uint8_t)(1 << (b & 7));
+}
+
+bool segment_may_have(const struct segment *segment, uint32_t number)
+{
+    const struct segment_filter *filter = &segment->filter;
+    uint32_t a = spread(number, 0x9e3779b1) & filter->mask;
+    uint32_t b = spread(number, 0x85ebca6b) & filter->mask;
+    return !filter->bits ||
+           ((filter->bits[a >> 3] >> (a & 7) & 1) && (filter->bits[b >> 3] >> (b & 7) & 1));
+}
+
+static int filter_load(struct segment_filter *filter, sqlite3 *db)
+{
+    int64_t channels = 0;
+    sqlite3_stmt *statement = NULL;
+    int result = db_number(db, "SELECT count(*) FROM channel", &channels);
+    result = result ? result : db_prepare(db, "SELECT number FROM channel", &statement);
+    if (result)
+        return result;
+    uint32_t bits = FILTER_BITS_MIN;
+    while (bits < FILTER_BITS_MAX && bits < channels * FILTER_BITS_PER_CHANNEL)
+        bits *= 2;
+    free(filter->bits);
+    *filter = (struct segment_filter){mem_alloc(bits / 8), bits - 1};
+    while ((result = db_row(statement)) == 1)
+        filter_add(filter, (uint32_t)db_id(statement, 0));
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* ---- loading -------------------------------------------------------------------------------- */
+
+static int load_end(sqlite3 *db, const char *sql, _Atomic uint64_t *ret_id,
+                    _Atomic int64_t *ret_time)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db, sql, &statement);
+    if (result)
+        return result;
+    result = db_row(statement);
+    if (result == 1) {
+        atomic_store(ret_id, db_id(statement, 0));
+        atomic_store(ret_time, sqlite3_column_int64(statement, 1));
+    }
+    sqlite3_finalize(statement);
+    return result < 0 ? result : 0;
+}
+
+static int load_ends(struct segment *segment, sqlite3 *db)
+{
+    int result = load_end(db, "SELECT id, time FROM event ORDER BY id LIMIT 1", &segment->oldest,
+                          &segment->oldest_time_us);
+    return result ? result
+                  : load_end(db, "SELECT id, time FROM event ORDER BY id DESC LIMIT 1",
+                             &segment->newest, &segment->newest_time_us);
+}
+
+int segment_load_sealed(struct segment *segment, sqlite3 *db)
+{
+    int result = load_ends(segment, db);
+    segment->sealed = true;
+    segment_measure(segment);
+    return result ? result : filter_load(&segment->filter, db);
+}
+
+static int load_names(struct index *index, sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db, "SELECT number FROM channel", &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1)
+        if ((result = index_name(index, (uint32_t)db_id(statement, 0), true)))
+            break;
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int load_index(struct index *index, sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db, "SELECT channel, id, data FROM event ORDER BY id", &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        result = index_add(index, (uint32_t)db_id(statement, 0), db_id(statement, 1),
+                           db_bytes(statement, 2).len);
+        if (result)
+            break;
+    }
+    sqlite3_finalize(statement);
+    index_publish(index);
+    return result;
+}
+
+static int load_unsealed(struct segment *segment, sqlite3 *db)
+{
+    segment->index = index_new();
+    int result = load_ends(segment, db);
+    result = result ? result : load_names(segment->index, db);
+    result = result ? result : load_index(segment->index, db);
+    segment_measure(segment);
+    return result;
+}
+
+/* Whether the file is in SQLite's format, and in which journal mode: read before SQLite opens it,
+ * since SQLite takes an empty or a foreign file for a new one as long as it can. */
+static int read_header(const struct segment *segment, bool *ret_wal)
+{
+    unsigned char header[HEADER];
+    int fd = open(segment->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t got = read(fd, header, sizeof(header));
+    close(fd);
+    if (got != HEADER || memcmp(header, "SQLite format 3", 16))
+        return -EIO;
+    *ret_wal = header[18] == 2 || header[19] == 2;
+    return 0;
+}
+
+static int check_version(const struct segment *segment, sqlite3 *db)
+{
+    int64_t version = 0;
+    int result = db_number(db, "SELECT value FROM meta WHERE name = 'version'", &version);
+    if (!result && version <= SEGMENT_VERSION)
+        return 0;
+    if (!result)
+        say(SAY_ERROR, "file_too_new", "path=%s version=%lld known=%d", segment->path,
+            (long long)version, SEGMENT_VERSION);
+    return result == -ENOENT ? -EIO : result ? result : -ENOTSUP;
+}
+
+static int is_sealed(const struct segment *segment, sqlite3 *db, bool *ret_sealed)
+{
+    int64_t sealed = 0;
+    int result = check_version(segment, db);
+    result =
+        result ? result : db_number(db, "SELECT value FROM meta WHERE name = 'sealed'", &sealed);
+    *ret_sealed = sealed != 0;
+    return result == -ENOENT ? -EIO : result;
+}
+
+static int load_single(struct segment *segment)
+{
+    sqlite3 *db;
+    bool sealed = false;
+    int result = db_open(segment->path, DB_IMMUTABLE, &db);
+    if (result)
+        return result;
+    result = is_sealed(segment, db, &sealed);
+    if (!result && sealed)
+        result = segment_load_sealed(segment, db);
+    else if (!result)
+        result = load_unsealed(segment, db);
+    sqlite3_close(db);
+    return result;
+}
+
+/* SQLite itself recovers here what a crash left in the write-ahead log or journal. */
+static int load_with_sides(struct segment *segment)
+{
+    sqlite3 *db;
+    bool sealed = false;
+    int result = db_open(segment->path, DB_WRITE, &db);
+    if (result)
+        return result;
+    result = is_sealed(segment, db, &sealed);
+    if (!result && sealed)
+        result = db_exec(db, "PRAGMA journal_mode = DELETE");
+    else if (!result)
+        result = load_unsealed(segment, db);
+    sqlite3_close(db);
+    return !result && sealed ? load_single(segment) : result;
+}
+
+int segment_load(struct segment *segment)
+{
+    bool wal = false;
+    int result = read_header(segment, &wal);
+    if (!result)
+        result = wal || has_side(segment, "-wal") || has_side(segment, "-journal")
+                     ? load_with_sides(segment)
+                     : load_single(segment);
+    if (result)
+        say(SAY_ERROR, "file_not_opened", "path=%s error=%d detail=\"%s\"", segment->path, -result,
+            strerror(-result));
+    return result;
+}

@@ -1,0 +1,86 @@
+/* One file of the chain: what it is called, what is in it, and in which of its three lives it is.
+ *
+ *     active   appended to; write-ahead log beside it; its index by channel is in memory
+ *     rolled   the same, but no longer appended to
+ *     sealed   a single file with an index in it, never changed again, only replaced or unlinked
+ *
+ * A file's name is an id that is above all ids in the file before it and not above any of its own.
+ */
+#pragma once
+
+#include "log/store/sqlite/db.h"
+#include "log/store/sqlite/index.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SEGMENT_VERSION = 1 };
+
+/* Which channels may be in a sealed file, so that most of the others need not open it: a Bloom
+ * filter of at most 8 KiB, useless but harmless where a file has a hundred thousand channels. */
+struct segment_filter {
+    uint8_t *bits;
+    uint32_t mask; /* bits - 1; a power of two less one */
+};
+
+struct segment {
+    atomic_uint refs;
+    uint64_t first; /* the id that names it */
+    char *path;
+
+    /* Readers hold it shared while they look into the file; held alone for the few moments in which
+     * the file changes its life. */
+    pthread_rwlock_t gate;
+    bool sealed;                  /* gate */
+    bool gone;                    /* gate; nothing in it is retained, and its file is unlinked */
+    struct index *index;          /* gate; NULL once sealed */
+    struct segment_filter filter; /* gate; once sealed */
+
+    _Atomic unsigned generation; /* connections of another one are not to be used again */
+    _Atomic uint64_t oldest;     /* ids of its oldest and newest event, 0 for none */
+    _Atomic uint64_t newest;
+    _Atomic int64_t oldest_time_us;
+    _Atomic int64_t newest_time_us;
+    _Atomic uint64_t bytes; /* on the disk */
+
+    /* The janitor's. */
+    bool erase;             /* has events that were deleted, and is to be rewritten */
+    bool trimmed;           /* something in it may have been trimmed since it was counted */
+    int64_t count_after_ns; /* do not count again before */
+    struct writer *writer;  /* of a rolled file: open still */
+};
+
+/* Shares the gate; false, and it is not held, when the segment is gone. */
+bool segment_enter(struct segment *segment);
+void segment_leave(struct segment *segment);
+
+/* A segment of no content yet, with one reference; its file need not exist. */
+struct segment *segment_new(const char *folder, uint64_t first);
+struct segment *segment_ref(struct segment *segment);
+struct segment *segment_unref(struct segment *segment);
+
+/* Makes the file that the next active segment begins as, under the name that segment_take_spare()
+ * knows; one that is there is kept. */
+int segment_make_spare(const char *folder);
+
+/* Makes the spare this segment's file. Durable. */
+int segment_take_spare(const char *folder, struct segment *segment);
+
+/* The name and schema of an empty file; what a rewrite begins with too. */
+int segment_make_schema(sqlite3 *db);
+
+/* Finds out what the file is, after whatever happened to it: finishes a seal that was begun, builds
+ * the index of one that is not sealed. -EIO with a log line when it cannot be read. */
+int segment_load(struct segment *segment);
+
+/* Reads from a sealed file what is kept in memory about it. `db` has it open. */
+int segment_load_sealed(struct segment *segment, sqlite3 *db);
+
+/* Whether a sealed segment may have the channel. Under the gate. */
+bool segment_may_have(const struct segment *segment, uint32_t number);
+
+/* Asks the folder for the size of the file and of what lies beside it. */
+void segment_measure(struct segment *segment);
+
+/* Unlinks the file and what lies beside it. */
+int segment_unlink(const struct segment *segment);

@@ -1,0 +1,198 @@
+#include "log/store/sqlite/sqlite.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+#include "log/store/sqlite/find.h"
+#include "log/store/sqlite/house.h"
+#include "log/store/sqlite/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sqlite {
+    struct store store;
+    struct chain chain;
+    struct house house;
+    int lock;
+};
+
+static struct sqlite *of(struct store *store)
+{
+    return container_of(store, struct sqlite, store);
+}
+
+static int sqlite_append(struct store *store, struct batch *const *batches, size_t count)
+{
+    return chain_append(&of(store)->chain, batches, count);
+}
+
+static int sqlite_read(struct store *store, const struct store_query *query,
+                       struct batch **ret_batch, uint64_t *ret_through)
+{
+    return find_page(&of(store)->chain, query, ret_batch, ret_through);
+}
+
+static int sqlite_find_time(struct store *store, int64_t time_us, uint64_t *ret_id)
+{
+    return find_time(&of(store)->chain, time_us, ret_id);
+}
+
+static int sqlite_find_nth(struct store *store, uint32_t number, uint64_t above, uint64_t nth,
+                           uint64_t bytes, uint64_t *ret_id)
+{
+    return find_nth(&of(store)->chain, number, above, nth, bytes, ret_id);
+}
+
+static int sqlite_walk(struct store *store, uint64_t after, uint64_t upto,
+                       bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
+                       void *context)
+{
+    return find_each(&of(store)->chain, after, upto, each, context);
+}
+
+static int sqlite_trim(struct store *store, const struct store_trim *trims, size_t count)
+{
+    return house_trim(&of(store)->house, trims, count);
+}
+
+static int sqlite_keep_house(struct store *store,
+                             uint64_t (*trimmed_of)(void *context, uint32_t number), void *context)
+{
+    /* Only what is trimmed for good may leave the disk, and that the store knows best itself. */
+    (void)trimmed_of;
+    (void)context;
+    return house_keep(&of(store)->house);
+}
+
+static int sqlite_forget(struct store *store, const struct store_trim *folded,
+                         const uint32_t *numbers, size_t count)
+{
+    return house_forget(&of(store)->house, folded, numbers, count);
+}
+
+static uint64_t sqlite_bytes(struct store *store)
+{
+    struct chain *chain = &of(store)->chain;
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&chain->list_lock);
+    for (size_t i = 0; i < chain->count; i++)
+        bytes += atomic_load_explicit(&chain->list[i]->bytes, memory_order_relaxed);
+    pthread_mutex_unlock(&chain->list_lock);
+    return bytes;
+}
+
+static uint64_t sqlite_oldest(struct store *store)
+{
+    uint64_t oldest = 0;
+    (void)find_oldest(&of(store)->chain, &oldest);
+    return oldest;
+}
+
+static void sqlite_close(struct store *store)
+{
+    struct sqlite *sqlite = of(store);
+    house_deinit(&sqlite->house);
+    chain_deinit(&sqlite->chain);
+    if (sqlite->lock >= 0)
+        close(sqlite->lock);
+    free(sqlite);
+}
+
+static const struct store_ops ops = {
+    .append = sqlite_append,
+    .read = sqlite_read,
+    .find_time = sqlite_find_time,
+    .find_nth = sqlite_find_nth,
+    .walk = sqlite_walk,
+    .trim = sqlite_trim,
+    .keep_house = sqlite_keep_house,
+    .forget = sqlite_forget,
+    .bytes = sqlite_bytes,
+    .oldest = sqlite_oldest,
+    .close = sqlite_close,
+};
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static char *join(const char *folder, const char *name)
+{
+    char *path;
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        abort();
+    return path;
+}
+
+/* A folder that nobody else may look into, and its entry in the one above made durable. */
+static int make_folder(const char *path)
+{
+    if (mkdir(path, 0700))
+        return errno == EEXIST ? 0 : -errno;
+    char *above = join(path, "..");
+    int result = db_sync_folder(above);
+    free(above);
+    return result;
+}
+
+static int take_lock(struct sqlite *sqlite, const char *dir)
+{
+    char *path = join(dir, "lock");
+    sqlite->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int result = sqlite->lock < 0 ? -errno : 0;
+    if (!result && flock(sqlite->lock, LOCK_EX | LOCK_NB))
+        result = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    free(path);
+    return result;
+}
+
+static int open_state(struct sqlite *sqlite, const char *dir)
+{
+    char *path = join(dir, "state.db");
+    int result = state_open(path, &sqlite->chain.state);
+    free(path);
+    return result ? result : db_sync_folder(dir);
+}
+
+static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
+                    struct store_newest *ret_newest)
+{
+    struct chain *chain = &sqlite->chain;
+    int result = make_folder(chain->folder);
+    result = result ? result : open_state(sqlite, chain->config.dir);
+    result = result ? result : load_floors(chain);
+    result = result ? result : chain_load(chain);
+    result = result ? result : load_report(chain, loader, ret_newest);
+    return result ? result : house_load(&sqlite->house);
+}
+
+int sqlite_open_hooked(const struct store_config *config, const struct store_loader *loader,
+                       const struct chain_hook *hook, struct store **ret_store,
+                       struct store_newest *ret_newest)
+{
+    struct sqlite *sqlite = mem_alloc(sizeof(*sqlite));
+    char *folder = join(config->dir, "log");
+    sqlite->store.ops = &ops;
+    sqlite->lock = -1;
+    chain_init(&sqlite->chain, config, folder, hook);
+    house_init(&sqlite->house, &sqlite->chain);
+    free(folder);
+    int result = make_folder(config->dir);
+    result = result ? result : take_lock(sqlite, config->dir);
+    result = result ? result : open_all(sqlite, loader, ret_newest);
+    if (result) {
+        sqlite_close(&sqlite->store);
+        return result;
+    }
+    *ret_store = &sqlite->store;
+    return 0;
+}
+
+int store_sqlite_open(const struct store_config *config, const struct store_loader *loader,
+                      struct store **ret_store, struct store_newest *ret_newest)
+{
+    return sqlite_open_hooked(config, loader, NULL, ret_store, ret_newest);
+}

@@ -1,0 +1,346 @@
+#include "log/store/sqlite/state.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/say.h"
+#include "log/store/sqlite/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ROOM = 1 << 20, TIDY_BYTES = 256 << 10, GROW_BYTES = 64 << 10 };
+
+/* One script for each version, run on what the one before left. The version is kept beside the
+ * other settings, since PRAGMA user_version is one for all who share the file. */
+static const char *const migrations[] = {
+    "CREATE TABLE trim(name TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " trimmed INTEGER NOT NULL);"
+    "CREATE INDEX trim_number ON trim(number);"
+    "CREATE TABLE forgotten(number INTEGER PRIMARY KEY, upto INTEGER NOT NULL);"
+    "CREATE TABLE erase(number INTEGER PRIMARY KEY, upto INTEGER NOT NULL);",
+};
+
+enum { VERSION = sizeof(migrations) / sizeof(*migrations) };
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    TRIM,
+    ERASE,
+    UNTRIM,
+    FORGET,
+    SET,
+    STATEMENTS,
+};
+
+static const char *const statements[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [TRIM] = "INSERT INTO trim(name, number, last, trimmed) VALUES(?1, ?2, ?3, ?4) "
+             "ON CONFLICT(name) DO UPDATE SET number = excluded.number,"
+             " last = max(last, excluded.last), trimmed = max(trimmed, excluded.trimmed)",
+    [ERASE] = "INSERT INTO erase(number, upto) VALUES(?1, ?2) "
+              "ON CONFLICT(number) DO UPDATE SET upto = max(upto, excluded.upto)",
+    [UNTRIM] = "DELETE FROM trim WHERE number = ?1",
+    [FORGET] = "INSERT OR REPLACE INTO forgotten(number, upto) VALUES(?1, ?2)",
+    [SET] = "INSERT INTO setting(name, value) VALUES(?1, ?2) "
+            "ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)",
+};
+
+struct state {
+    sqlite3 *db;
+    char *wal_path;
+    sqlite3_stmt *statements[STATEMENTS];
+};
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int set(struct state *state, const char *name, int64_t value)
+{
+    sqlite3_stmt *statement = state->statements[SET];
+    db_bind_text(statement, 1, str_from(name));
+    sqlite3_bind_int64(statement, 2, value);
+    return db_run(statement);
+}
+
+static int get(struct state *state, const char *name, int64_t *ret_value)
+{
+    sqlite3_stmt *statement;
+    *ret_value = 0;
+    int result = db_prepare(state->db, "SELECT value FROM setting WHERE name = ?1", &statement);
+    if (result)
+        return result;
+    db_bind_text(statement, 1, str_from(name));
+    result = db_row(statement);
+    if (result == 1)
+        *ret_value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return result < 0 ? result : 0;
+}
+
+static int migrate_from(struct state *state, int64_t version)
+{
+    int result = 0;
+    for (; !result && version < VERSION; version++)
+        result = db_exec(state->db, migrations[version]);
+    return result ? result : set(state, "version", VERSION);
+}
+
+static int migrate(struct state *state)
+{
+    int64_t version;
+    int result = get(state, "version", &version);
+    if (result || version == VERSION)
+        return result;
+    if (version > VERSION) {
+        say(SAY_ERROR, "state_too_new", "version=%lld known=%d", (long long)version, VERSION);
+        return -ENOTSUP;
+    }
+    result = db_exec(state->db, "BEGIN IMMEDIATE");
+    if (result)
+        return result;
+    result = migrate_from(state, version);
+    return result ? result : db_exec(state->db, "COMMIT");
+}
+
+static int prepare(struct state *state, enum statement first, enum statement end)
+{
+    int result = 0;
+    for (int i = (int)first; !result && i < (int)end; i++)
+        result = db_prepare(state->db, statements[i], &state->statements[i]);
+    return result;
+}
+
+static int set_up(struct state *state)
+{
+    int chunk = GROW_BYTES;
+    int result = db_exec(state->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                    "CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY,"
+                                    " value INTEGER NOT NULL)");
+    if (result)
+        return result;
+    sqlite3_file_control(state->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+    result = prepare(state, SET, STATEMENTS);
+    result = result ? result : migrate(state);
+    result = result ? result : prepare(state, BEGIN, SET);
+    return result ? result : state_tidy(state);
+}
+
+int state_open(const char *path, struct state **ret_state)
+{
+    struct state *state = mem_alloc(sizeof(*state));
+    if (asprintf(&state->wal_path, "%s-wal", path) < 0)
+        abort();
+    int result = db_create_file(path);
+    result = result == -EEXIST ? 0 : result;
+    result = result ? result : db_open(path, DB_WRITE, &state->db);
+    result = result ? result : set_up(state);
+    if (result) {
+        say(SAY_ERROR, "state_not_opened", "path=%s error=%d detail=\"%s\"", path, -result,
+            state->db ? sqlite3_errmsg(state->db) : "");
+        state_close(state);
+        return result;
+    }
+    *ret_state = state;
+    return 0;
+}
+
+void state_close(struct state *state)
+{
+    if (!state)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(state->statements[i]);
+    /* The last one out leaves a single file behind. */
+    if (state->db)
+        sqlite3_db_config(state->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    sqlite3_close(state->db);
+    free(state->wal_path);
+    free(state);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+int state_newest(struct state *state, struct state_newest *ret_newest)
+{
+    int64_t id = 0, number = 0;
+    int result = get(state, "newest_id", &id);
+    result = result ? result : get(state, "newest_time", &ret_newest->time_us);
+    result = result ? result : get(state, "highest_number", &number);
+    if (result)
+        return result;
+    ret_newest->id = (uint64_t)id;
+    ret_newest->number = (uint32_t)number;
+    return 0;
+}
+
+int state_rows(struct state *state, int (*each)(void *context, const struct state_row *row),
+               void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, "SELECT name, number, last, trimmed FROM trim ORDER BY name",
+                            &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        struct state_row row = {db_bytes(statement, 0), (uint32_t)db_id(statement, 1),
+                                db_id(statement, 2), db_id(statement, 3)};
+        if ((result = each(context, &row)))
+            break;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int pairs(struct state *state, const char *sql,
+                 int (*each)(void *context, uint32_t number, uint64_t upto), void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, sql, &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1)
+        if ((result = each(context, (uint32_t)db_id(statement, 0), db_id(statement, 1))))
+            break;
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int state_forgotten(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
+                    void *context)
+{
+    return pairs(state, "SELECT number, upto FROM forgotten", each, context);
+}
+
+int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
+                   void *context)
+{
+    return pairs(state, "SELECT number, upto FROM erase", each, context);
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+static int begin(struct state *state)
+{
+    return db_run(state->statements[BEGIN]);
+}
+
+static int end(struct state *state, int result)
+{
+    if (!result)
+        result = db_run(state->statements[COMMIT]);
+    if (result && !sqlite3_get_autocommit(state->db))
+        (void)db_run(state->statements[ROLLBACK]);
+    return result;
+}
+
+static int trim(struct state *state, const struct store_trim *trim)
+{
+    sqlite3_stmt *statement = state->statements[TRIM];
+    db_bind_text(statement, 1, trim->name);
+    db_bind_id(statement, 2, trim->number);
+    db_bind_id(statement, 3, trim->last > trim->trimmed ? trim->last : trim->trimmed);
+    db_bind_id(statement, 4, trim->trimmed);
+    return db_run(statement);
+}
+
+static int pair(sqlite3_stmt *statement, uint32_t number, uint64_t upto)
+{
+    db_bind_id(statement, 1, number);
+    db_bind_id(statement, 2, upto);
+    return db_run(statement);
+}
+
+int state_trim(struct state *state, const struct store_trim *trims, size_t count, bool erase)
+{
+    int result = count ? begin(state) : 0;
+    if (result || !count)
+        return result;
+    for (size_t i = 0; !result && i < count; i++) {
+        result = trim(state, &trims[i]);
+        if (!result && erase)
+            result = pair(state->statements[ERASE], trims[i].number, trims[i].trimmed);
+    }
+    return end(state, result);
+}
+
+int state_erased(struct state *state)
+{
+    return db_exec(state->db, "DELETE FROM erase");
+}
+
+static int forget(struct state *state, uint32_t number, uint64_t upto)
+{
+    db_bind_id(state->statements[UNTRIM], 1, number);
+    int result = db_run(state->statements[UNTRIM]);
+    result = result ? result : pair(state->statements[FORGET], number, upto);
+    return result ? result : set(state, "highest_number", number);
+}
+
+int state_forget(struct state *state, const struct store_trim *folded, const uint32_t *numbers,
+                 const uint64_t *upto, size_t count)
+{
+    int result = begin(state);
+    if (result)
+        return result;
+    result = trim(state, folded);
+    for (size_t i = 0; !result && i < count; i++)
+        result = forget(state, numbers[i], upto[i]);
+    return end(state, result);
+}
+
+int state_forget_forgotten(struct state *state, uint64_t oldest)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, "DELETE FROM forgotten WHERE upto < ?1", &statement);
+    if (result)
+        return result;
+    db_bind_id(statement, 1, oldest);
+    result = db_run(statement);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int state_set_newest(struct state *state, uint64_t id, int64_t time_us)
+{
+    int result = begin(state);
+    if (result)
+        return result;
+    result = set(state, "newest_id", (int64_t)id);
+    result = result ? result : set(state, "newest_time", time_us);
+    return end(state, result);
+}
+
+static int checkpoint(struct state *state)
+{
+    int code = sqlite3_wal_checkpoint_v2(state->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL);
+    return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : db_error(state->db);
+}
+
+/* Locks are on the two other files, so that a descriptor of this one may come and go. */
+static int set_room_aside(struct state *state)
+{
+    int fd = open(state->wal_path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM);
+    close(fd);
+    return 0;
+}
+
+int state_tidy(struct state *state)
+{
+    struct stat info = {0};
+    int result = 0;
+    if (stat(state->wal_path, &info) == 0 && info.st_size > TIDY_BYTES)
+        result = checkpoint(state);
+    if (info.st_blocks * 512 < ROOM && !result)
+        result = set_room_aside(state);
+    return result;
+}

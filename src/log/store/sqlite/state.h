@@ -1,0 +1,65 @@
+/* DIR/state.db: what must be known of channels when the files that held their events are gone.
+ *
+ * Other modules keep tables of their own in the same file, through connections of their own. They
+ * must not checkpoint by themselves (PRAGMA wal_autocheckpoint=0): state_tidy() does it while it
+ * holds the file's write lock. A checkpoint that overlaps another connection's commit can lose
+ * pages in SQLite before 3.51.3 (sqlite.org/wal.html, "The WAL-Reset Bug"). */
+#pragma once
+
+#include "log/store.h"
+
+struct state;
+
+/* Opens or makes the file. -ENOTSUP when it was made by a newer version. */
+int state_open(const char *path, struct state **ret_state);
+void state_close(struct state *state);
+
+/* What is kept of one channel; also of what was folded, with number 0. */
+struct state_row {
+    struct str name;
+    uint32_t number;
+    uint64_t last;
+    uint64_t trimmed;
+};
+
+struct state_newest {
+    uint64_t id; /* of the newest event in a file that is gone */
+    int64_t time_us;
+    uint32_t number; /* the highest channel number that was ever forgotten */
+};
+
+int state_newest(struct state *state, struct state_newest *ret_newest);
+
+/* Calls `each` for all rows by name; strings are good during the call. A non-zero result ends it
+ * and is returned. */
+int state_rows(struct state *state, int (*each)(void *context, const struct state_row *row),
+               void *context);
+
+/* The same for channels that were forgotten while files may hold events of them up to `upto`. */
+int state_forgotten(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
+                    void *context);
+
+/* The same for channels whose events up to `upto` are still to be erased from the files. */
+int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
+                   void *context);
+
+/* Each call below is durable when it returns 0, and has done nothing otherwise. */
+
+/* Raises the rows of these channels; with `erase` also notes that the files must be rewritten. */
+int state_trim(struct state *state, const struct store_trim *trims, size_t count, bool erase);
+
+/* Everything noted to be erased has been. */
+int state_erased(struct state *state);
+
+/* Forgets channels, each trimmed up to upto[i], and raises the row `folded`. */
+int state_forget(struct state *state, const struct store_trim *folded, const uint32_t *numbers,
+                 const uint64_t *upto, size_t count);
+
+/* Drops what is kept of forgotten channels for the sake of files that began below `oldest`. */
+int state_forget_forgotten(struct state *state, uint64_t oldest);
+
+int state_set_newest(struct state *state, uint64_t id, int64_t time_us);
+
+/* Moves the write-ahead log into the file once it is worth while, and sets room aside for more, so
+ * that a full disk can still be trimmed, which is what makes room on it. */
+int state_tidy(struct state *state);

@@ -1,0 +1,253 @@
+/* A store in a folder of its own, for the tests of this folder: opened, looked at, thrown away. */
+#pragma once
+
+#include "log/store/store_check.h"
+
+#include "log/store/sqlite/sqlite.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <unistd.h>
+
+/* What the loader was told. */
+struct loaded {
+    struct store_channel channels[64];
+    char names[64][64];
+    size_t count;
+    uint64_t key_ids[4096];
+    size_t keys;
+};
+
+struct place {
+    char dir[64];
+    struct clock_fake clock;
+    struct store_config config;
+    struct chain_hook hook;
+    struct loaded loaded;
+    struct store_newest newest;
+    int64_t keys_since_us;
+    struct store *store;
+};
+
+static inline int place_remove(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline void place_empty(const char *dir)
+{
+    nftw(dir, place_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void place_init(struct place *place)
+{
+    *place = (struct place){.dir = "/tmp/freshet-store-XXXXXX"};
+    assert_non_null(mkdtemp(place->dir));
+    clock_fake_init(&place->clock, 1700000000000000);
+    place->config = (struct store_config){.dir = place->dir,
+                                          .roll_bytes = 64 << 20,
+                                          .roll_us = INT64_C(3600000000),
+                                          .clock = &place->clock.clock};
+}
+
+static inline int place_channel(void *context, const struct store_channel *channel)
+{
+    struct loaded *loaded = context;
+    assert_true(loaded->count < 64 && channel->name.len < 64);
+    size_t at = loaded->count++;
+    loaded->channels[at] = *channel;
+    memcpy(loaded->names[at], channel->name.at, channel->name.len);
+    loaded->channels[at].name.at = loaded->names[at];
+    return 0;
+}
+
+static inline int place_key(void *context, const struct event_key *key, uint64_t id,
+                            int64_t time_us)
+{
+    struct loaded *loaded = context;
+    (void)key;
+    (void)time_us;
+    assert_true(!loaded->keys || loaded->key_ids[loaded->keys - 1] < id);
+    loaded->key_ids[loaded->keys++ % 4096] = id;
+    return 0;
+}
+
+static inline int place_try_open(struct place *place)
+{
+    struct store_loader loader = {place_channel, place_key, &place->loaded, place->keys_since_us};
+    place->loaded = (struct loaded){0};
+    place->newest = (struct store_newest){0};
+    return sqlite_open_hooked(&place->config, &loader, &place->hook, &place->store, &place->newest);
+}
+
+static inline struct store *place_open(struct place *place)
+{
+    assert_int_equal(place_try_open(place), 0);
+    return place->store;
+}
+
+static inline void place_close(struct place *place)
+{
+    place->store->ops->close(place->store);
+    place->store = NULL;
+}
+
+static inline void place_deinit(struct place *place)
+{
+    if (place->store)
+        place_close(place);
+    place_empty(place->dir);
+}
+
+static inline const struct store_channel *place_find(const struct place *place, const char *name)
+{
+    for (size_t i = 0; i < place->loaded.count; i++)
+        if (str_eq(place->loaded.channels[i].name, str_from(name)))
+            return &place->loaded.channels[i];
+    return NULL;
+}
+
+/* What is loaded must be what the model has. */
+static inline void place_check_loaded(const struct place *place, const struct check *check)
+{
+    for (uint32_t n = 1; n <= CHECK_CHANNELS; n++) {
+        uint64_t count = 0, bytes = 0;
+        for (size_t i = 0; i < check->count; i++) {
+            const struct check_event *event = &check->events[i];
+            if (event->event.number != n || !check_live(check, event))
+                continue;
+            count++;
+            bytes += event->event.data.len;
+        }
+        const struct store_channel *channel = place_find(place, check_name(n).at);
+        assert_true(!channel == !check->known[n]);
+        if (!channel)
+            continue;
+        assert_int_equal(channel->number, n);
+        assert_int_equal(channel->last, check->last[n]);
+        assert_int_equal(channel->trimmed, check->trimmed[n]);
+        assert_int_equal(channel->count, count);
+        assert_int_equal(channel->bytes, bytes);
+    }
+    if (check->count) {
+        assert_int_equal(place->newest.id, check->id);
+        assert_int_equal(place->newest.time_us, check->time_us);
+    }
+}
+
+/* A batch of `count` events in one channel, its data of `len` bytes. */
+static inline struct batch *place_batch(uint64_t first, uint32_t count, uint32_t number,
+                                        const char *name, size_t len)
+{
+    struct batch *batch = batch_new();
+    char *data = mem_alloc(len + 1);
+    memset(data, 'x', len);
+    for (uint32_t i = 0; i < count; i++) {
+        struct event *event = batch_add(batch);
+        *event = (struct event){.id = first + i,
+                                .number = number,
+                                .state = EVENT_APPENDED,
+                                .kind = EVENT_TEXT,
+                                .type = STR("message"),
+                                .time_us = (int64_t)(first + i)};
+        event->channel = batch_copy(batch, str_from(name));
+        event->data = batch_copy(batch, (struct str){data, len});
+    }
+    free(data);
+    return batch;
+}
+
+static inline int place_append(struct place *place, struct batch *batch)
+{
+    int result = place->store->ops->append(place->store, &batch, 1);
+    batch_unref(batch);
+    return result;
+}
+
+static inline void place_put(struct place *place, uint64_t first, uint32_t count, uint32_t number,
+                             const char *name, size_t len)
+{
+    assert_int_equal(place_append(place, place_batch(first, count, number, name, len)), 0);
+}
+
+/* A DELETE, as it comes with the appends. */
+static inline void place_delete(struct place *place, uint32_t number, const char *name,
+                                uint64_t upto)
+{
+    struct batch *batch = batch_new();
+    *batch_add(batch) = (struct event){
+        .id = upto, .number = number, .state = EVENT_TRIM, .channel = str_from(name)};
+    assert_int_equal(place_append(place, batch), 0);
+}
+
+static inline void place_trim(struct place *place, uint32_t number, const char *name, uint64_t last,
+                              uint64_t upto)
+{
+    struct store_trim trim = {number, str_from(name), last, upto};
+    assert_int_equal(place->store->ops->trim(place->store, &trim, 1), 0);
+}
+
+static inline void place_keep_house(struct place *place)
+{
+    assert_int_equal(place->store->ops->keep_house(place->store, NULL, NULL), 0);
+}
+
+/* Lets the active file become due, and the janitor see to it. */
+static inline void place_roll(struct place *place)
+{
+    clock_fake_advance(&place->clock, place->config.roll_us);
+    place_keep_house(place);
+}
+
+/* The ids of a channel, at most `max` of them; how many there are. */
+static inline size_t place_ids(struct place *place, uint32_t number, uint64_t *ids, size_t max)
+{
+    struct selection all = {0};
+    struct store_query query = {.selection = &all,
+                                .numbers = &number,
+                                .numbers_count = 1,
+                                .upto = EVENT_ID_MAX,
+                                .limit = (uint32_t)max,
+                                .bytes = SIZE_MAX,
+                                .rows = UINT64_MAX};
+    struct batch *batch;
+    uint64_t through;
+    assert_int_equal(place->store->ops->read(place->store, &query, &batch, &through), 0);
+    size_t count = batch->count;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = batch->events[i].id;
+    batch_unref(batch);
+    return count;
+}
+
+static inline size_t place_count(struct place *place, uint32_t number)
+{
+    static uint64_t ids[100000];
+    return place_ids(place, number, ids, 100000);
+}
+
+/* How many names in DIR/log end in `end`. */
+static inline size_t place_files(const struct place *place, const char *end)
+{
+    char command[256], line[256];
+    size_t count = 0;
+    snprintf(command, sizeof(command), "ls %s/log | grep -c '%s$'", place->dir, end);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    if (fgets(line, sizeof(line), pipe))
+        count = (size_t)strtoul(line, NULL, 10);
+    pclose(pipe);
+    return count;
+}
+
+/* Whether the bytes are anywhere in the folder's files. */
+static inline bool place_has_bytes(const struct place *place, const char *bytes)
+{
+    char command[256];
+    snprintf(command, sizeof(command), "grep -rqa '%s' %s/log", bytes, place->dir);
+    int status = system(command);
+    return status == 0;
+}

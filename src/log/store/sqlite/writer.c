@@ -1,0 +1,349 @@
+#include "log/store/sqlite/writer.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    PAGE = 4096,
+    FRAME = PAGE + 24,
+    /* Small commits write the same page over and over: then a short checkpoint now and then keeps
+     * the write-ahead log from outgrowing its file many times. */
+    CHECKPOINT_BYTES = 16 << 20,
+    CHECKPOINT_RATIO = 4,
+    CHECKPOINT_STEP = 1 << 20,
+};
+
+enum statement { BEGIN, COMMIT, ROLLBACK, INSERT, NAME, TRIM, PAGES, STATEMENTS };
+
+static const char *const statements[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [INSERT] = WRITER_INSERT,
+    [NAME] = "INSERT OR REPLACE INTO channel(number, name) VALUES(?1, ?2)",
+    [TRIM] = "INSERT INTO trim(channel, upto) VALUES(?1, ?2)",
+    [PAGES] = "PRAGMA page_count",
+};
+
+struct writer {
+    struct segment *segment;
+    sqlite3 *db; /* NULL when it has to be opened again */
+    sqlite3_stmt *statements[STATEMENTS];
+    uint64_t pages;              /* of the file, whether in it or still in the log */
+    uint64_t checkpointed_pages; /* of them, at the last checkpoint */
+    uint64_t frames;             /* in the write-ahead log */
+    uint64_t frames_most;        /* that it ever had, which is how long the file is */
+    uint64_t checkpoint_after;   /* not before the log has this many bytes */
+    /* What the transaction under way has put into the index. */
+    uint32_t *added;
+    size_t added_count;
+    size_t added_cap;
+    uint32_t *named;
+    size_t named_count;
+    size_t named_cap;
+};
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int on_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+    (void)db;
+    (void)name;
+    struct writer *writer = context;
+    if ((uint64_t)frames < writer->frames)
+        writer->checkpoint_after = 0; /* begun anew */
+    writer->frames = (uint64_t)frames;
+    if (writer->frames > writer->frames_most)
+        writer->frames_most = writer->frames;
+    return SQLITE_OK;
+}
+
+static int count_pages(struct writer *writer)
+{
+    int result = db_row(writer->statements[PAGES]);
+    if (result == 1)
+        writer->pages = db_id(writer->statements[PAGES], 0);
+    sqlite3_reset(writer->statements[PAGES]);
+    return result < 0 ? result : 0;
+}
+
+static void close_db(struct writer *writer)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(writer->statements[i]);
+        writer->statements[i] = NULL;
+    }
+    sqlite3_close(writer->db);
+    writer->db = NULL;
+}
+
+static int open_db(struct writer *writer)
+{
+    int result = db_open(writer->segment->path, DB_WRITE, &writer->db);
+    if (result)
+        return result;
+    result = db_exec(writer->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                 "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
+    for (int i = 0; !result && i < STATEMENTS; i++)
+        result = db_prepare(writer->db, statements[i], &writer->statements[i]);
+    sqlite3_wal_hook(writer->db, on_commit, writer);
+    result = result ? result : count_pages(writer);
+    if (result)
+        close_db(writer);
+    return result;
+}
+
+int writer_open(struct segment *segment, struct writer **ret_writer)
+{
+    struct writer *writer = mem_alloc(sizeof(*writer));
+    writer->segment = segment;
+    int result = open_db(writer);
+    if (result) {
+        writer_close(writer);
+        return result;
+    }
+    writer->checkpointed_pages = writer->pages;
+    *ret_writer = writer;
+    return 0;
+}
+
+void writer_close(struct writer *writer)
+{
+    if (!writer)
+        return;
+    close_db(writer);
+    free(writer->added);
+    free(writer->named);
+    free(writer);
+}
+
+void writer_close_clean(struct writer *writer)
+{
+    if (writer && writer->db)
+        sqlite3_db_config(writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    writer_close(writer);
+}
+
+uint64_t writer_file_bytes(const struct writer *writer)
+{
+    return writer->pages * PAGE;
+}
+
+uint64_t writer_wal_bytes(const struct writer *writer)
+{
+    return writer->frames * FRAME;
+}
+
+int writer_mend(struct writer *writer, sqlite3 **ret_db)
+{
+    int result = writer->db ? 0 : open_db(writer);
+    *ret_db = writer->db;
+    return result;
+}
+
+/* ---- one row -------------------------------------------------------------------------------- */
+
+static void bind_text_or_null(sqlite3_stmt *statement, int at, struct str text)
+{
+    if (text.len)
+        db_bind_text(statement, at, text);
+    else
+        sqlite3_bind_null(statement, at);
+}
+
+static void bind_data(sqlite3_stmt *statement, int at, const struct event *event)
+{
+    if (event->kind != EVENT_BINARY)
+        db_bind_text(statement, at, event->data);
+    else if (event->data.len)
+        sqlite3_bind_blob64(statement, at, event->data.at, event->data.len, SQLITE_STATIC);
+    else
+        sqlite3_bind_zeroblob(statement, at, 0);
+}
+
+static void bind_key(sqlite3_stmt *statement, int at, const struct event_key *key,
+                     uint8_t bytes[24])
+{
+    if (!key) {
+        sqlite3_bind_null(statement, at);
+        return;
+    }
+    memcpy(bytes, key->key, 16);
+    for (int i = 0; i < 8; i++)
+        bytes[16 + i] = (uint8_t)(key->content >> (56 - 8 * i));
+    sqlite3_bind_blob(statement, at, bytes, 24, SQLITE_STATIC);
+}
+
+static int insert(struct writer *writer, const struct event *event)
+{
+    sqlite3_stmt *statement = writer->statements[INSERT];
+    uint8_t key[24];
+    db_bind_id(statement, 1, event->id);
+    sqlite3_bind_int64(statement, 2, event->number);
+    sqlite3_bind_int64(statement, 3, event->time_us);
+    db_bind_id(statement, 4, event->prev);
+    sqlite3_bind_int(statement, 5, event->kind);
+    db_bind_text(statement, 6, event->type);
+    bind_text_or_null(statement, 7, event->content_type);
+    bind_text_or_null(statement, 8, event->from);
+    bind_key(statement, 9, event->key, key);
+    bind_data(statement, 10, event);
+    return db_run(statement);
+}
+
+static int note(uint32_t **numbers, size_t *count, size_t *cap, uint32_t number)
+{
+    if (*count == *cap) {
+        size_t more = *cap ? *cap * 2 : 256;
+        uint32_t *room = mem_try_realloc(*numbers, more * sizeof(*room));
+        if (!room)
+            return -ENOMEM;
+        *numbers = room;
+        *cap = more;
+    }
+    (*numbers)[(*count)++] = number;
+    return 0;
+}
+
+static int name(struct writer *writer, const struct event *event)
+{
+    struct index *index = writer->segment->index;
+    if (index_is_named(index, event->number))
+        return 0;
+    int result = note(&writer->named, &writer->named_count, &writer->named_cap, event->number);
+    if (result)
+        return result;
+    result = index_name(index, event->number, true);
+    if (result) {
+        writer->named_count--;
+        return result;
+    }
+    sqlite3_stmt *statement = writer->statements[NAME];
+    sqlite3_bind_int64(statement, 1, event->number);
+    db_bind_text(statement, 2, event->channel);
+    return db_run(statement);
+}
+
+static int add_event(struct writer *writer, const struct event *event)
+{
+    int result = name(writer, event);
+    result = result ? result
+                    : note(&writer->added, &writer->added_count, &writer->added_cap, event->number);
+    if (result)
+        return result;
+    result = index_add(writer->segment->index, event->number, event->id, event->data.len);
+    if (result) {
+        writer->added_count--;
+        return result;
+    }
+    return insert(writer, event);
+}
+
+static int add_mark(struct writer *writer, const struct event *event)
+{
+    sqlite3_stmt *statement = writer->statements[TRIM];
+    int result = event->id ? name(writer, event) : 0;
+    if (result || !event->id)
+        return result;
+    sqlite3_bind_int64(statement, 1, event->number);
+    db_bind_id(statement, 2, event->id);
+    return db_run(statement);
+}
+
+/* ---- the transaction ------------------------------------------------------------------------ */
+
+static int add_batch(struct writer *writer, const struct batch *batch, const struct event **newest)
+{
+    int result = 0;
+    for (uint32_t i = 0; !result && i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state == EVENT_TRIM) {
+            result = add_mark(writer, event);
+        } else if (event->state == EVENT_APPENDED) {
+            result = add_event(writer, event);
+            *newest = event;
+        }
+    }
+    return result;
+}
+
+static void take_back(struct writer *writer)
+{
+    struct index *index = writer->segment->index;
+    while (writer->added_count)
+        index_take_back(index, writer->added[--writer->added_count]);
+    while (writer->named_count)
+        (void)index_name(index, writer->named[--writer->named_count], false);
+}
+
+static const struct event *first_appended(struct batch *const *batches)
+{
+    for (;; batches++)
+        for (uint32_t i = 0; i < (*batches)->count; i++)
+            if ((*batches)->events[i].state == EVENT_APPENDED)
+                return &(*batches)->events[i];
+}
+
+static void show(struct writer *writer, struct batch *const *batches, const struct event *newest)
+{
+    struct segment *segment = writer->segment;
+    writer->added_count = writer->named_count = 0;
+    if (!newest)
+        return;
+    index_publish(segment->index);
+    if (!atomic_load(&segment->oldest)) {
+        const struct event *first = first_appended(batches);
+        atomic_store(&segment->oldest_time_us, first->time_us);
+        atomic_store(&segment->oldest, first->id);
+    }
+    atomic_store(&segment->newest_time_us, newest->time_us);
+    atomic_store(&segment->newest, newest->id);
+}
+
+/* On the thread that commits, between commits: a checkpoint that overlaps another connection's
+ * commit is what SQLite before 3.51.3 gets wrong. */
+static void checkpoint_if_worthwhile(struct writer *writer)
+{
+    uint64_t wal = writer_wal_bytes(writer);
+    uint64_t grown = (writer->pages - writer->checkpointed_pages) * PAGE;
+    if (wal < CHECKPOINT_BYTES || wal < writer->checkpoint_after || grown * CHECKPOINT_RATIO > wal)
+        return;
+    (void)sqlite3_wal_checkpoint_v2(writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    writer->checkpointed_pages = writer->pages;
+    /* With a reader in the log it is not begun anew; then not every commit tries. */
+    writer->checkpoint_after = wal + CHECKPOINT_STEP;
+}
+
+static int transact(struct writer *writer, struct batch *const *batches, size_t count,
+                    const struct event **newest)
+{
+    int result = db_run(writer->statements[BEGIN]);
+    for (size_t i = 0; !result && i < count; i++)
+        result = add_batch(writer, batches[i], newest);
+    return result ? result : db_run(writer->statements[COMMIT]);
+}
+
+int writer_append(struct writer *writer, struct batch *const *batches, size_t count)
+{
+    const struct event *newest = NULL;
+    int result = writer->db ? 0 : open_db(writer);
+    if (result)
+        return result;
+    result = transact(writer, batches, count, &newest);
+    if (!result) {
+        show(writer, batches, newest);
+        (void)count_pages(writer);
+        checkpoint_if_worthwhile(writer);
+        atomic_store(&writer->segment->bytes,
+                     writer->checkpointed_pages * PAGE + writer->frames_most * FRAME);
+        return 0;
+    }
+    take_back(writer);
+    if (!sqlite3_get_autocommit(writer->db))
+        (void)db_run(writer->statements[ROLLBACK]);
+    if (result == -EIO || !sqlite3_get_autocommit(writer->db))
+        close_db(writer);
+    return result;
+}

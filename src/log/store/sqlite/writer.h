@@ -1,0 +1,34 @@
+/* The one connection that appends to a file, and the transactions that it makes. */
+#pragma once
+
+#include "log/event.h"
+#include "log/store/sqlite/segment.h"
+
+struct writer;
+
+/* Opens a segment's file for appending. The segment must outlive the writer. */
+int writer_open(struct segment *segment, struct writer **ret_writer);
+
+/* Leaves the write-ahead log where it is. NULL is fine. */
+void writer_close(struct writer *writer);
+
+/* The same, but the file is left whole and alone, if no other connection is open. */
+void writer_close_clean(struct writer *writer);
+
+/* Writes what is APPENDED or TRIM in the batches in one transaction and syncs it; then it is in the
+ * segment's index. On failure nothing has changed, and it may be tried again: the connection mends
+ * itself. */
+int writer_append(struct writer *writer, struct batch *const *batches, size_t count);
+
+/* The bytes of the pages written so far, which is what the file will have once it is sealed; and of
+ * the write-ahead log. */
+uint64_t writer_file_bytes(const struct writer *writer);
+uint64_t writer_wal_bytes(const struct writer *writer);
+
+/* The connection, for whoever seals the file; opened anew if a failure closed it. */
+int writer_mend(struct writer *writer, sqlite3 **ret_db);
+
+/* Copies an event, by the columns of its row, into another file. */
+#define WRITER_COLUMNS "id, channel, time, prev, kind, type, content_type, sender, key, data"
+#define WRITER_INSERT "INSERT INTO event(" WRITER_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
+enum { WRITER_COLUMNS_COUNT = 10 };

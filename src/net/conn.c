@@ -1,0 +1,101 @@
+#include "net/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What the kernel may hold unsent for one peer. Without it a peer that never reads takes megabytes
+ * of kernel memory. */
+enum { NOTSENT_LOWAT = 64 * 1024 };
+
+static void ready(struct watch *watch, uint32_t events)
+{
+    struct conn *conn = container_of(watch, struct conn, watch);
+    if (conn->dead)
+        return;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        conn->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        conn->hup = true;
+    if (events & EPOLLOUT) {
+        conn->writable = true;
+        conn_dirty(conn);
+    }
+    if (events & EPOLLERR)
+        conn->ops->hung_up(conn);
+    else if (conn->readable)
+        conn->ops->readable(conn);
+}
+
+int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops *ops)
+{
+    int one = 1, lowat = NOTSENT_LOWAT;
+    *conn = (struct conn){.watch = {ready}, .ops = ops, .net = net, .fd = fd, .writable = true};
+    conn->id = net->id_next;
+    net->id_next += net->id_step;
+    if (!conn->id)
+        conn->id = net->id_step;
+    /* Both fail on a socket that is not TCP, which is fine. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+    int result = loop_watch(net->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &conn->watch);
+    if (result)
+        close(fd);
+    else
+        net->conns++;
+    return result;
+}
+
+void conn_dirty(struct conn *conn)
+{
+    if (conn->writable && !conn->dead && !list_linked(&conn->dirty))
+        list_add_last(&conn->net->dirty, &conn->dirty);
+}
+
+int conn_read(struct conn *conn, struct str *ret_bytes)
+{
+    if (!conn->readable)
+        return 0;
+    ssize_t n;
+    do {
+        n = recv(conn->fd, conn->net->read_room, NET_READ_SIZE, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        *ret_bytes = (struct str){conn->net->read_room, (size_t)n};
+        /* Edge-triggered: a short read means that the kernel has no more, until it says so; a peer
+         * that is done has one more read in it, which says so. */
+        if (n < NET_READ_SIZE && !conn->hup)
+            conn->readable = false;
+        return (int)n;
+    }
+    if (n == 0)
+        return -EPIPE;
+    if (errno != EAGAIN)
+        return -errno;
+    conn->readable = false;
+    return 0;
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->dead)
+        return;
+    conn->dead = true;
+    list_remove(&conn->dirty);
+    close(conn->fd); /* also takes it out of epoll */
+    conn->fd = -1;
+    conn->net->conns--;
+    list_add_last(&conn->net->dead, &conn->dirty);
+}
+
+void net_bury(struct net *net)
+{
+    for (struct list *node; (node = list_take_first(&net->dead));) {
+        struct conn *conn = container_of(node, struct conn, dirty);
+        conn->ops->closed(conn);
+    }
+}

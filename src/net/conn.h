@@ -1,0 +1,84 @@
+/* A connection: a non-blocking socket whose owner reads when told and is asked when it can send. */
+#pragma once
+
+#include "base/str.h"
+#include "net/loop.h"
+
+struct conn;
+struct net;
+
+struct conn_ops {
+    /* There is something to read, or the peer is done sending; see conn_read(). */
+    void (*readable)(struct conn *conn);
+    /* The next bytes to send, contiguous; empty when there are none now. They must stay until
+     * `sent`, which follows in the same turn with nothing of the owner's called between, apart from
+     * other connections' `fill`. */
+    struct str (*fill)(struct conn *conn);
+    /* The socket took the first `n` bytes of what `fill` gave; fewer than given when it is full.
+     * Whether `fill` should be asked again at once. */
+    bool (*sent)(struct conn *conn, size_t n);
+    /* The peer hung up or the socket failed, and nothing of it is left to read. The owner calls
+     * conn_close(). */
+    void (*hung_up)(struct conn *conn);
+    /* Closed for good, at the end of the turn: the owner frees what embeds the connection. */
+    void (*closed)(struct conn *conn);
+};
+
+struct conn {
+    struct watch watch;
+    const struct conn_ops *ops;
+    struct net *net;
+    struct list dirty; /* in net->dirty while it may have something to send */
+    int fd;
+    uint32_t id;       /* never 0, not given twice within 2^32 connections of one process */
+    bool readable;     /* the kernel may have bytes for us */
+    bool writable;     /* the kernel may take bytes from us */
+    bool hup;          /* the peer will send no more */
+    bool dead;         /* conn_close() was called */
+};
+
+enum { NET_SLICE = 256, NET_READ_SIZE = 64 * 1024 };
+
+struct uring;
+
+/* What the connections of one thread share. */
+struct net {
+    struct loop *loop;
+    struct list dirty;
+    struct list dead;
+    struct uring *uring; /* NULL: plain sends */
+    char *read_room;     /* NET_READ_SIZE bytes, for whoever reads right now */
+    uint32_t id_next;
+    uint32_t id_step;    /* so that threads give different ids */
+    uint64_t sends;
+    uint64_t bytes_sent;
+    uint32_t conns;
+};
+
+int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threads);
+
+/* On the thread that will flush: io_uring for slices of sends, where the kernel permits it (a ring
+ * belongs to the thread that made it). Whether it does. */
+bool net_use_uring(struct net *net);
+void net_deinit(struct net *net);
+
+/* Takes over `fd`, a connected or accepted non-blocking socket. On failure (negative errno) the fd
+ * is closed. */
+int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops *ops);
+
+/* Says that `fill` may have something. Cheap, and does nothing while the socket is full. */
+void conn_dirty(struct conn *conn);
+
+/* Reads once into the net's room. Returns a number of bytes with `*ret_bytes` set, 0 when there is
+ * nothing now, -EPIPE when the peer is done sending, or another negative errno. */
+int conn_read(struct conn *conn, struct str *ret_bytes);
+
+/* Closes the socket at once and `closed` follows at the end of the turn. Calling it again does
+ * nothing. */
+void conn_close(struct conn *conn);
+
+/* Sends for one slice of dirty connections; whether there are more. */
+bool net_flush(struct net *net);
+
+/* Tells the owners of what was closed. Last thing in a turn. */
+void net_bury(struct net *net);

@@ -1,0 +1,106 @@
+/* The flush: what is dirty is sent in slices, so that mail and sockets are looked at between. */
+#include "net/conn.h"
+#include "net/uring.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threads)
+{
+    *net = (struct net){.loop = loop, .id_next = thread + 1, .id_step = threads};
+    list_init(&net->dirty);
+    list_init(&net->dead);
+    net->read_room = mem_alloc(NET_READ_SIZE);
+    return 0;
+}
+
+bool net_use_uring(struct net *net)
+{
+    net->uring = uring_new(NET_SLICE);
+    return net->uring != NULL;
+}
+
+void net_deinit(struct net *net)
+{
+    net->uring = uring_free(net->uring);
+    free(net->read_room);
+}
+
+struct slice {
+    struct conn *conns[NET_SLICE];
+    struct uring_send sends[NET_SLICE];
+    unsigned count;
+};
+
+/* Asks dirty connections what they have until the slice is full. */
+static void gather(struct net *net, struct slice *slice)
+{
+    slice->count = 0;
+    while (slice->count < NET_SLICE) {
+        struct list *node = list_take_first(&net->dirty);
+        if (!node)
+            break;
+        struct conn *conn = container_of(node, struct conn, dirty);
+        struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
+        if (conn->dead || !bytes.len)
+            continue;
+        slice->conns[slice->count] = conn;
+        slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};
+    }
+}
+
+static void send_one(struct uring_send *send_)
+{
+    ssize_t n;
+    do {
+        n = send(send_->fd, send_->bytes.at, send_->bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    send_->result = n < 0 ? -errno : (int)n;
+}
+
+/* One send alone is cheaper without the ring. */
+static void send_all(struct net *net, struct slice *slice)
+{
+    if (net->uring && slice->count > 1) {
+        int result = uring_send_all(net->uring, slice->sends, slice->count);
+        if (!result)
+            return;
+        /* Bytes may or may not have gone out: these connections cannot go on. */
+        say(SAY_WARN, "io_uring_failed", "error=%d sends=plain", -result);
+        net->uring = uring_free(net->uring);
+        for (unsigned i = 0; i < slice->count; i++)
+            slice->sends[i].result = -EIO;
+        return;
+    }
+    for (unsigned i = 0; i < slice->count; i++)
+        send_one(&slice->sends[i]);
+}
+
+static void settle(struct net *net, struct conn *conn, const struct uring_send *send_)
+{
+    size_t n = send_->result > 0 ? (size_t)send_->result : 0;
+    if (send_->result < 0 && send_->result != -EAGAIN && send_->result != -EINTR) {
+        (void)conn->ops->sent(conn, 0);
+        conn->ops->hung_up(conn);
+        return;
+    }
+    net->sends++;
+    net->bytes_sent += n;
+    if (n < send_->bytes.len)
+        conn->writable = false; /* until epoll says otherwise */
+    if (conn->ops->sent(conn, n))
+        conn_dirty(conn);
+}
+
+bool net_flush(struct net *net)
+{
+    struct slice slice;
+    gather(net, &slice);
+    send_all(net, &slice);
+    for (unsigned i = 0; i < slice.count; i++)
+        settle(net, slice.conns[i], &slice.sends[i]);
+    return !list_empty(&net->dirty);
+}

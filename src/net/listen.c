@@ -1,0 +1,144 @@
+#include "net/listen.h"
+
+#include "base/say.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64 };
+
+static int parse_port(const char *text, in_port_t *ret_port)
+{
+    unsigned long port = 0;
+    for (const char *c = text; *c; c++) {
+        if (*c < '0' || *c > '9' || (port = port * 10 + (unsigned long)(*c - '0')) > 65535)
+            return -EINVAL;
+    }
+    *ret_port = htons((uint16_t)port);
+    return *text ? 0 : -EINVAL;
+}
+
+int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_size)
+{
+    char host[64];
+    const char *colon = strrchr(text, ':');
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    in_port_t port;
+    if (!len || len >= sizeof(host) || parse_port(colon + 1, &port))
+        return -EINVAL;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    if (strcmp(host, "localhost") == 0)
+        strcpy(host, "127.0.0.1");
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
+    len = strlen(host);
+    *ret_address = (struct sockaddr_storage){0};
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+        memcpy(ret_address, &v4, *ret_size = sizeof(v4));
+        return 0;
+    }
+    if (host[0] != '[' || host[len - 1] != ']')
+        return -EINVAL;
+    host[len - 1] = '\0';
+    if (inet_pton(AF_INET6, host + 1, &v6.sin6_addr) != 1)
+        return -EINVAL;
+    memcpy(ret_address, &v6, *ret_size = sizeof(v6));
+    return 0;
+}
+
+bool listen_is_loopback(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+    }
+    struct sockaddr_in6 v6;
+    memcpy(&v6, address, sizeof(v6));
+    return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
+void listen_format(const struct sockaddr_storage *address, char *out, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->ss_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        inet_ntop(AF_INET, &v4.sin_addr, host, sizeof(host));
+        snprintf(out, size, "%s:%u", host, ntohs(v4.sin_port));
+        return;
+    }
+    struct sockaddr_in6 v6;
+    memcpy(&v6, address, sizeof(v6));
+    inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof(host));
+    snprintf(out, size, "[%s]:%u", host, ntohs(v6.sin6_port));
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+    struct listener *listener = container_of(watch, struct listener, watch);
+    (void)events;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            listener->accepted(listener, fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            /* Level-triggered: left watched, it would spin until a descriptor is free. */
+            say(SAY_WARN, "accept_paused", "error=%d", errno);
+            (void)loop_rewatch(listener->loop, listener->fd, 0, &listener->watch);
+            listener->paused = true;
+        }
+        if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
+}
+
+void listener_resume(struct listener *listener)
+{
+    if (!listener->paused)
+        return;
+    listener->paused = false;
+    (void)loop_rewatch(listener->loop, listener->fd, EPOLLIN, &listener->watch);
+}
+
+static int bind_and_listen(int fd, struct sockaddr_storage *address, socklen_t size)
+{
+    int one = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
+        bind(fd, (const struct sockaddr *)address, size) || listen(fd, BACKLOG) ||
+        getsockname(fd, (struct sockaddr *)address, &size))
+        return -errno;
+    return 0;
+}
+
+int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
+                  socklen_t size, void (*accepted)(struct listener *listener, int fd))
+{
+    *listener = (struct listener){.watch = {ready}, .loop = loop, .accepted = accepted};
+    listener->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0)
+        return -errno;
+    int result = bind_and_listen(listener->fd, address, size);
+    if (!result)
+        result = loop_watch(loop, listener->fd, EPOLLIN, &listener->watch);
+    if (result)
+        close(listener->fd);
+    return result;
+}
+
+void listener_deinit(struct listener *listener)
+{
+    if (listener->fd < 0)
+        return;
+    loop_unwatch(listener->loop, listener->fd);
+    close(listener->fd);
+    listener->fd = -1;
+}

@@ -1,0 +1,146 @@
+#include "net/loop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { EVENTS_A_TURN = 512 };
+
+static void mailbox_ready(struct watch *watch, uint32_t events)
+{
+    (void)watch;
+    (void)events; /* loop_turn empties the mailbox anyway; this only ends the wait */
+}
+
+static void look_at_clock(struct loop *loop)
+{
+    loop->now_ns = clock_now_ns(loop->clock);
+}
+
+int loop_init(struct loop *loop, struct clock *clock, void *owner)
+{
+    *loop = (struct loop){.clock = clock, .mailbox_watch = {mailbox_ready}};
+    for (int i = 0; i < WHEEL_SLOTS; i++)
+        list_init(&loop->wheel[i]);
+    look_at_clock(loop);
+    loop->start_ns = loop->now_ns;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll_fd < 0)
+        return -errno;
+    int result = mailbox_init(&loop->mailbox, owner);
+    if (!result)
+        result = loop_watch(loop, loop->mailbox.wake_fd, EPOLLIN, &loop->mailbox_watch);
+    return result;
+}
+
+void loop_deinit(struct loop *loop)
+{
+    mailbox_deinit(&loop->mailbox);
+    close(loop->epoll_fd);
+}
+
+static int control(struct loop *loop, int operation, int fd, uint32_t events, struct watch *watch)
+{
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    return epoll_ctl(loop->epoll_fd, operation, fd, &event) ? -errno : 0;
+}
+
+int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch)
+{
+    return control(loop, EPOLL_CTL_ADD, fd, events, watch);
+}
+
+int loop_rewatch(struct loop *loop, int fd, uint32_t events, struct watch *watch)
+{
+    return control(loop, EPOLL_CTL_MOD, fd, events, watch);
+}
+
+void loop_unwatch(struct loop *loop, int fd)
+{
+    (void)control(loop, EPOLL_CTL_DEL, fd, 0, NULL);
+}
+
+static uint32_t tick_at(const struct loop *loop, int64_t ns)
+{
+    return (uint32_t)((ns - loop->start_ns) / (WHEEL_TICK_MS * INT64_C(1000000)));
+}
+
+void timer_set(struct loop *loop, struct timer *timer, int64_t after_ms)
+{
+    timer_stop(timer);
+    /* Rounded up by one more tick: never early. */
+    timer->due = tick_at(loop, loop->now_ns + after_ms * 1000000) + 1;
+    list_add_last(&loop->wheel[timer->due % WHEEL_SLOTS], &timer->node);
+}
+
+void timer_stop(struct timer *timer)
+{
+    list_remove(&timer->node);
+}
+
+static void ring_slot(struct loop *loop, uint32_t tick)
+{
+    struct list due = LIST_INIT(due);
+    list_each(&loop->wheel[tick % WHEEL_SLOTS], node) {
+        struct timer *timer = container_of(node, struct timer, node);
+        if (timer->due > tick)
+            continue;
+        list_remove(node);
+        list_add_last(&due, node);
+    }
+    /* One at a time: ringing may stop others that are due. */
+    for (struct list *node; (node = list_take_first(&due));) {
+        struct timer *timer = container_of(node, struct timer, node);
+        timer->ring(timer);
+    }
+}
+
+static void ring_timers(struct loop *loop)
+{
+    uint32_t now = tick_at(loop, loop->now_ns);
+    /* After a pause longer than the wheel, one round sees every slot. */
+    if (now - loop->tick > WHEEL_SLOTS)
+        loop->tick = now - WHEEL_SLOTS;
+    while (loop->tick != now)
+        ring_slot(loop, ++loop->tick);
+}
+
+/* Milliseconds until the next slot that holds a timer; the wheel has few, so this looks at them. */
+static int next_timer_ms(const struct loop *loop)
+{
+    for (uint32_t i = 1; i <= WHEEL_SLOTS; i++) {
+        if (list_empty(&loop->wheel[(loop->tick + i) % WHEEL_SLOTS]))
+            continue;
+        int64_t due_ns = loop->start_ns + (int64_t)(loop->tick + i) * WHEEL_TICK_MS * 1000000;
+        int64_t ms = (due_ns - loop->now_ns) / 1000000 + 1;
+        return ms < 0 ? 0 : (int)ms;
+    }
+    return -1;
+}
+
+static int wait_for(struct loop *loop, int wait_ms)
+{
+    int timer_ms = wait_ms ? next_timer_ms(loop) : 0;
+    if (timer_ms < 0)
+        return wait_ms;
+    return wait_ms < 0 || timer_ms < wait_ms ? timer_ms : wait_ms;
+}
+
+void loop_turn(struct loop *loop, int wait_ms)
+{
+    struct epoll_event events[EVENTS_A_TURN];
+    if (mailbox_empty(&loop->mailbox))
+        wait_ms = 0;
+    wait_ms = wait_for(loop, wait_ms);
+    bool slept = wait_ms != 0 && mailbox_sleep(&loop->mailbox);
+    int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, slept ? wait_ms : 0);
+    if (slept)
+        mailbox_wake(&loop->mailbox);
+    look_at_clock(loop);
+    for (int i = 0; i < count; i++) {
+        struct watch *watch = events[i].data.ptr;
+        watch->ready(watch, events[i].events);
+    }
+    ring_timers(loop);
+    mailbox_empty(&loop->mailbox);
+}

@@ -1,0 +1,52 @@
+/* One thread's event loop: edge-triggered epoll, a wheel of timers, a mailbox. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "net/mailbox.h"
+
+#include <stdint.h>
+
+/* What epoll points at; embedded in whatever owns a descriptor. */
+struct watch {
+    void (*ready)(struct watch *watch, uint32_t events); /* EPOLLIN, EPOLLOUT, … */
+};
+
+enum { WHEEL_SLOTS = 1024, WHEEL_TICK_MS = 64 };
+
+/* Rings once, not before its time and at most a tick (64 ms) late. All zeroes is off. A wheel
+ * instead of a heap: setting one off and on again costs no allocation and no search, which is what
+ * ten thousand heartbeats do all day. */
+struct timer {
+    struct list node;
+    uint32_t due; /* tick */
+    void (*ring)(struct timer *timer);
+};
+
+struct loop {
+    int epoll_fd;
+    struct clock *clock;
+    int64_t now_ns; /* monotonic, as of this turn */
+    int64_t start_ns;
+    uint32_t tick;
+    struct list wheel[WHEEL_SLOTS];
+    struct mailbox mailbox;
+    struct watch mailbox_watch;
+};
+
+/* 0 or a negative errno. `owner` is what opened mail is given. */
+int loop_init(struct loop *loop, struct clock *clock, void *owner);
+void loop_deinit(struct loop *loop);
+
+/* Watches a descriptor; the watch must stay until loop_unwatch. 0 or a negative errno. */
+int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch);
+int loop_rewatch(struct loop *loop, int fd, uint32_t events, struct watch *watch);
+void loop_unwatch(struct loop *loop, int fd);
+
+/* Sets the timer, anew if it was set already. */
+void timer_set(struct loop *loop, struct timer *timer, int64_t after_ms);
+void timer_stop(struct timer *timer);
+
+/* One turn: opens mail, waits for at most `wait_ms` (-1: as long as no timer is due; 0: not at all)
+ * unless there is something to do, tells the watches, rings the timers. */
+void loop_turn(struct loop *loop, int wait_ms);

@@ -1,0 +1,78 @@
+#include "net/mailbox.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int mailbox_init(struct mailbox *mailbox, void *owner)
+{
+    *mailbox = (struct mailbox){.owner = owner};
+    atomic_init(&mailbox->newest, NULL);
+    atomic_init(&mailbox->awake, true);
+    mailbox->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return mailbox->wake_fd < 0 ? -errno : 0;
+}
+
+void mailbox_deinit(struct mailbox *mailbox)
+{
+    close(mailbox->wake_fd);
+    mailbox->wake_fd = -1;
+}
+
+void mailbox_post(struct mailbox *mailbox, struct mail *mail)
+{
+    struct mail *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
+    do {
+        mail->next = newest;
+    } while (!atomic_compare_exchange_weak(&mailbox->newest, &newest, mail));
+    /* The push above and the owner's `awake = false` are both sequentially consistent: either it
+     * sees the mail before it sleeps, or we see that it sleeps. */
+    if (atomic_load(&mailbox->awake) || atomic_exchange(&mailbox->awake, true))
+        return;
+    uint64_t one = 1;
+    /* EAGAIN would mean that the counter is full: the owner is being woken as it is. */
+    ssize_t ignored = write(mailbox->wake_fd, &one, sizeof(one));
+    (void)ignored;
+}
+
+unsigned mailbox_empty(struct mailbox *mailbox)
+{
+    /* A look is cheaper than an exchange, and mostly there is nothing. */
+    if (!atomic_load_explicit(&mailbox->newest, memory_order_acquire))
+        return 0;
+    struct mail *mail = atomic_exchange(&mailbox->newest, NULL);
+    struct mail *oldest = NULL;
+    unsigned count = 0;
+    while (mail) {
+        struct mail *older = mail->next;
+        mail->next = oldest;
+        oldest = mail;
+        mail = older;
+    }
+    while (oldest) {
+        struct mail *next = oldest->next;
+        oldest->open(oldest, mailbox->owner);
+        oldest = next;
+        count++;
+    }
+    return count;
+}
+
+bool mailbox_sleep(struct mailbox *mailbox)
+{
+    atomic_store(&mailbox->awake, false);
+    if (!atomic_load(&mailbox->newest))
+        return true;
+    atomic_store(&mailbox->awake, true);
+    return false;
+}
+
+void mailbox_wake(struct mailbox *mailbox)
+{
+    atomic_store(&mailbox->awake, true);
+    uint64_t count;
+    ssize_t ignored = read(mailbox->wake_fd, &count, sizeof(count));
+    (void)ignored;
+}

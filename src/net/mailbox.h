@@ -1,0 +1,35 @@
+/* How threads meet: mail is posted from anywhere and opened by the thread that owns the mailbox. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Embedded in what is sent; who sends keeps it alive until it was opened. */
+struct mail {
+    struct mail *next;
+    /* Called once on the owner's thread, in the order of posting. May free what embeds the mail. */
+    void (*open)(struct mail *mail, void *owner);
+};
+
+struct mailbox {
+    _Atomic(struct mail *) newest; /* a stack; turned round when it is emptied */
+    atomic_bool awake;             /* the owner will look by itself: no wake needed */
+    int wake_fd;                   /* an eventfd, readable when there may be mail */
+    void *owner;
+};
+
+/* 0, or a negative errno when there is no eventfd. The owner counts as awake. */
+int mailbox_init(struct mailbox *mailbox, void *owner);
+void mailbox_deinit(struct mailbox *mailbox);
+
+/* Any thread. Wakes the owner only if it sleeps, so a hundred posts cost one system call. */
+void mailbox_post(struct mailbox *mailbox, struct mail *mail);
+
+/* Owner's thread: opens all that is there. Returns how many. */
+unsigned mailbox_empty(struct mailbox *mailbox);
+
+/* Owner's thread, before it waits: false when there is mail already and it must not wait. */
+bool mailbox_sleep(struct mailbox *mailbox);
+
+/* Owner's thread, after it waited. */
+void mailbox_wake(struct mailbox *mailbox);

@@ -1,0 +1,303 @@
+#include "server/config.h"
+
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define S_US INT64_C(1000000)
+#define DAY_S (24 * 3600)
+
+/* The file as cyaml reads it: a field that is not there stays 0 or NULL, and then the default of
+ * config_init() stands. */
+struct file_retention {
+    uint64_t age_s;
+    uint64_t count;
+    uint64_t bytes;
+};
+
+struct file_space {
+    char *prefix;
+    struct file_retention *retention;
+    bool ephemeral;
+};
+
+struct file_limits {
+    uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max, inflight_max;
+    uint64_t pending_max, rests_max, window_bytes, chunk_bytes, cache_bytes;
+    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms;
+};
+
+struct file_log {
+    uint64_t bytes_max, roll_bytes, roll_s;
+};
+
+struct file_webhooks {
+    uint64_t *schedule_ms;
+    unsigned schedule_ms_count;
+    uint64_t timeout_ms;
+};
+
+struct config_file {
+    char *listen;
+    char *data;
+    char *base;
+    bool memory;
+    uint64_t threads;
+    struct file_space *namespaces;
+    unsigned namespaces_count;
+    struct file_limits *limits;
+    struct file_log *log;
+    struct file_webhooks *webhooks;
+};
+
+#define OPT CYAML_FLAG_OPTIONAL
+#define U64(type, name) CYAML_FIELD_UINT(#name, OPT, type, name)
+
+static const cyaml_schema_field_t retention_fields[] = {
+    U64(struct file_retention, age_s), U64(struct file_retention, count),
+    U64(struct file_retention, bytes), CYAML_FIELD_END};
+
+static const cyaml_schema_field_t space_fields[] = {
+    CYAML_FIELD_STRING_PTR("prefix", CYAML_FLAG_POINTER, struct file_space, prefix, 0, 255),
+    CYAML_FIELD_MAPPING_PTR("retention", CYAML_FLAG_POINTER | OPT, struct file_space, retention,
+                            retention_fields),
+    CYAML_FIELD_BOOL("ephemeral", OPT, struct file_space, ephemeral), CYAML_FIELD_END};
+static const cyaml_schema_value_t space_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_space, space_fields)};
+
+#define LIMIT(name) U64(struct file_limits, name)
+static const cyaml_schema_field_t limit_fields[] = {
+    LIMIT(body_max),    LIMIT(message_max), LIMIT(batch_max),    LIMIT(connections_max),
+    LIMIT(channels_max), LIMIT(keys_max),   LIMIT(inflight_max), LIMIT(pending_max),
+    LIMIT(rests_max),   LIMIT(window_bytes), LIMIT(chunk_bytes), LIMIT(cache_bytes),
+    LIMIT(head_ms),     LIMIT(body_ms),     LIMIT(idle_ms),      LIMIT(stall_ms),
+    LIMIT(publish_ms),  LIMIT(close_ms),    LIMIT(drain_ms),     CYAML_FIELD_END};
+
+static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
+                                                  U64(struct file_log, roll_bytes),
+                                                  U64(struct file_log, roll_s), CYAML_FIELD_END};
+
+static const cyaml_schema_value_t number_schema = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint64_t)};
+static const cyaml_schema_field_t webhook_fields[] = {
+    CYAML_FIELD_SEQUENCE("schedule_ms", CYAML_FLAG_POINTER | OPT, struct file_webhooks, schedule_ms,
+                         &number_schema, 1, CONFIG_SCHEDULE_MAX),
+    U64(struct file_webhooks, timeout_ms), CYAML_FIELD_END};
+
+static const cyaml_schema_field_t file_fields[] = {
+    CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER | OPT, struct config_file, listen, 0, 100),
+    CYAML_FIELD_STRING_PTR("data", CYAML_FLAG_POINTER | OPT, struct config_file, data, 0, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("base", CYAML_FLAG_POINTER | OPT, struct config_file, base, 0, 100),
+    CYAML_FIELD_BOOL("memory", OPT, struct config_file, memory),
+    U64(struct config_file, threads),
+    CYAML_FIELD_SEQUENCE("namespaces", CYAML_FLAG_POINTER | OPT, struct config_file, namespaces,
+                         &space_schema, 0, 1000),
+    CYAML_FIELD_MAPPING_PTR("limits", CYAML_FLAG_POINTER | OPT, struct config_file, limits, limit_fields),
+    CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_POINTER | OPT, struct config_file, log, log_fields),
+    CYAML_FIELD_MAPPING_PTR("webhooks", CYAML_FLAG_POINTER | OPT, struct config_file, webhooks,
+                            webhook_fields),
+    CYAML_FIELD_END};
+static const cyaml_schema_value_t file_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_file, file_fields)};
+
+static const cyaml_config_t cyaml_config = {
+    .log_fn = cyaml_log, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR};
+
+void config_init(struct config *config)
+{
+    static const int64_t schedule_s[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400};
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *config = (struct config){
+        .threads = cores > 0 ? (unsigned)cores : 1,
+        .limits = {.http = HTTP_LIMITS_DEFAULT,
+                   .ws = {.message_max = MIB, .frame_max = MIB},
+                   .head_ms = 10000,
+                   .body_ms = 30000,
+                   .idle_ms = 75000,
+                   .stall_ms = 60000,
+                   .publish_ms = 10000,
+                   .close_ms = 5000,
+                   .drain_ms = 2000,
+                   .body_max = MIB,
+                   .inflight_max = 64,
+                   .pending_max = 64 * MIB,
+                   .rests_max = 64 * MIB,
+                   .hub = {.window_bytes = 16 * MIB, .chunk_bytes = 256 * 1024, .cache_bytes = 16 * MIB}},
+        .channels_max = 2000000,
+        .keys_max = 1000000,
+        .batch_max = 1000,
+        .log_bytes_max = 0,
+        .roll_bytes = 64 * MIB,
+        .roll_us = 3600 * S_US,
+        .webhook_timeout_ms = 15000,
+    };
+    for (size_t i = 0; i < sizeof(schedule_s) / sizeof(schedule_s[0]); i++)
+        config->webhook_schedule_ms[config->webhook_schedule_count++] = schedule_s[i] * 1000;
+}
+
+#define TAKE(to, from)                                                                             \
+    do {                                                                                           \
+        if (from)                                                                                  \
+            (to) = (__typeof__(to))(from);                                                         \
+    } while (0)
+
+static void take_limits(struct config *config, const struct file_limits *file)
+{
+    struct worker_limits *limits = &config->limits;
+    TAKE(limits->body_max, file->body_max);
+    TAKE(limits->ws.message_max, file->message_max);
+    TAKE(limits->ws.frame_max, file->message_max);
+    TAKE(config->batch_max, file->batch_max);
+    TAKE(config->connections_max, file->connections_max);
+    TAKE(config->channels_max, file->channels_max);
+    TAKE(config->keys_max, file->keys_max);
+    TAKE(limits->inflight_max, file->inflight_max);
+    TAKE(limits->pending_max, file->pending_max);
+    TAKE(limits->rests_max, file->rests_max);
+    TAKE(limits->hub.window_bytes, file->window_bytes);
+    TAKE(limits->hub.chunk_bytes, file->chunk_bytes);
+    TAKE(limits->hub.cache_bytes, file->cache_bytes);
+    TAKE(limits->head_ms, file->head_ms);
+    TAKE(limits->body_ms, file->body_ms);
+    TAKE(limits->idle_ms, file->idle_ms);
+    TAKE(limits->stall_ms, file->stall_ms);
+    TAKE(limits->publish_ms, file->publish_ms);
+    TAKE(limits->close_ms, file->close_ms);
+    TAKE(limits->drain_ms, file->drain_ms);
+}
+
+static void take_spaces(struct config *config, const struct config_file *file)
+{
+    free(config->spaces);
+    config->spaces = mem_alloc((file->namespaces_count + 1) * sizeof(*config->spaces));
+    config->spaces_count = file->namespaces_count;
+    for (unsigned i = 0; i < file->namespaces_count; i++) {
+        const struct file_space *from = &file->namespaces[i];
+        struct space_config *to = &config->spaces[i];
+        to->prefix = str_from(from->prefix);
+        to->ephemeral = from->ephemeral;
+        if (!from->retention)
+            continue;
+        to->age_us = (int64_t)from->retention->age_s * S_US;
+        to->count = from->retention->count;
+        to->bytes = from->retention->bytes;
+    }
+}
+
+static void take_webhooks(struct config *config, const struct file_webhooks *file)
+{
+    TAKE(config->webhook_timeout_ms, file->timeout_ms);
+    if (!file->schedule_ms_count)
+        return;
+    config->webhook_schedule_count = file->schedule_ms_count;
+    for (unsigned i = 0; i < file->schedule_ms_count; i++)
+        config->webhook_schedule_ms[i] = (int64_t)file->schedule_ms[i];
+}
+
+static int check_spaces(const struct config *config)
+{
+    for (size_t i = 0; i < config->spaces_count; i++) {
+        const char *why;
+        struct str prefix = config->spaces[i].prefix;
+        if (prefix.len && !name_valid(prefix, &why)) {
+            fprintf(stderr, "freshet: namespace prefix \"%.*s\": %s\n", STR_FMT(prefix), why);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+int config_read(struct config *config, const char *path)
+{
+    cyaml_err_t error = cyaml_load_file(path, &cyaml_config, &file_schema,
+                                        (cyaml_data_t **)&config->file, NULL);
+    if (error != CYAML_OK) {
+        fprintf(stderr, "freshet: %s: %s\n", path, cyaml_strerror(error));
+        return -EINVAL;
+    }
+    const struct config_file *file = config->file;
+    TAKE(config->listen, file->listen);
+    TAKE(config->data, file->data);
+    TAKE(config->base, file->base);
+    TAKE(config->threads, file->threads);
+    config->memory = file->memory;
+    take_spaces(config, file);
+    if (file->limits)
+        take_limits(config, file->limits);
+    if (file->webhooks)
+        take_webhooks(config, file->webhooks);
+    if (file->log) {
+        TAKE(config->log_bytes_max, file->log->bytes_max);
+        TAKE(config->roll_bytes, file->log->roll_bytes);
+        if (file->log->roll_s)
+            config->roll_us = (int64_t)file->log->roll_s * S_US;
+    }
+    return check_spaces(config);
+}
+
+void config_free(struct config *config)
+{
+    free(config->spaces);
+    if (config->file)
+        cyaml_free(&cyaml_config, &file_schema, config->file, 0);
+}
+
+/* ---- flags ----------------------------------------------------------------------------------- */
+
+static int complain(const char *flag, const char *what)
+{
+    fprintf(stderr, "freshet serve: %s %s\nTry: freshet help serve\n", flag, what);
+    return -EINVAL;
+}
+
+static int threads_flag(struct config *config, const char *value)
+{
+    char *end;
+    unsigned long threads = strtoul(value, &end, 10);
+    if (*end || !threads || threads > LOG_PORTS_MAX - 1)
+        return complain("--threads", "is a number from 1 to 64");
+    config->threads = (unsigned)threads;
+    return 0;
+}
+
+static int value_flag(struct config *config, const char *flag, char *value)
+{
+    if (strcmp(flag, "--listen") == 0)
+        config->listen = value;
+    else if (strcmp(flag, "--data") == 0)
+        config->data = value;
+    else if (strcmp(flag, "--base") == 0)
+        config->base = value;
+    else if (strcmp(flag, "--threads") == 0)
+        return threads_flag(config, value);
+    else if (strcmp(flag, "--config") != 0)
+        return complain(flag, "is not a flag");
+    return 0;
+}
+
+int config_flags(struct config *config, int argc, char **argv)
+{
+    for (int i = 0; i + 1 < argc; i++)
+        if (strcmp(argv[i], "--config") == 0 && config_read(config, argv[i + 1]))
+            return -EINVAL;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--memory") == 0) {
+            config->memory = true;
+        } else if (strcmp(argv[i], "--insecure") == 0) {
+            config->insecure = true;
+        } else if (strncmp(argv[i], "--", 2) != 0 || i + 1 == argc) {
+            return complain(argv[i], i + 1 == argc && argv[i][0] == '-' ? "wants a value, or is not a flag"
+                                                                      : "is not a flag");
+        } else if (value_flag(config, argv[i], argv[i + 1])) {
+            return -EINVAL;
+        } else {
+            i++;
+        }
+    }
+    if (config->base && (config->base[0] != '/' || config->base[strlen(config->base) - 1] == '/'))
+        return complain("--base", "begins with a slash and does not end with one");
+    return 0;
+}

@@ -1,0 +1,47 @@
+/* What the operator may set, by file and by flags, with every default in one place. */
+#pragma once
+
+#include "log/channels.h"
+#include "transport/worker.h"
+
+enum { CONFIG_SCHEDULE_MAX = 16 };
+
+struct config {
+    char *listen;
+    char *data;
+    char *base;
+    bool memory;
+    bool insecure;
+    unsigned threads;
+
+    struct space_config *spaces; /* prefixes are in `file` */
+    size_t spaces_count;
+
+    struct worker_limits limits;
+    uint64_t connections_max;    /* of all workers together; 0: what the file limit allows */
+    uint64_t channels_max;
+    uint64_t keys_max;
+    uint32_t batch_max;
+    uint64_t log_bytes_max;
+    uint64_t roll_bytes;
+    int64_t roll_us;
+
+    int64_t webhook_schedule_ms[CONFIG_SCHEDULE_MAX];
+    size_t webhook_schedule_count;
+    int64_t webhook_timeout_ms;
+
+    struct config_file *file;    /* owns what was read */
+};
+
+/* Every default. */
+void config_init(struct config *config);
+
+/* Reads the file over the defaults. 0, or -EINVAL after saying what is wrong and where on standard
+ * error. */
+int config_read(struct config *config, const char *path);
+
+/* Reads the flags behind "serve" over that (--config among them, which is read first). 0, or -EINVAL
+ * after saying what is wrong on standard error. */
+int config_flags(struct config *config, int argc, char **argv);
+
+void config_free(struct config *config);

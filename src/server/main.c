@@ -1,0 +1,87 @@
+/* freshet: the command line. */
+#include "client/client.h"
+#include "server/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char overview[] =
+    "freshet " FRESHET_VERSION ": publish an event once; it reaches every consumer by HTTP streaming,\n"
+    "long-polling, WebSocket or webhook.\n\n"
+    "  freshet serve      run the server\n"
+    "  freshet pub        publish events\n"
+    "  freshet sub        receive events\n"
+    "  freshet version    print the version\n"
+    "  freshet help CMD   tell more of a command\n";
+
+static int version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("freshet " FRESHET_VERSION);
+    return 0;
+}
+
+static const char version_help[] = "freshet version\n\nPrints the version.\n";
+static const char help_help[] = "freshet help [COMMAND]\n\nTells what a command does.\n";
+
+static int help(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", serve_main, serve_help},    {"pub", client_pub, client_pub_help},
+    {"sub", client_sub, client_sub_help}, {"version", version, version_help},
+    {"help", help, help_help},
+};
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int help(int argc, char **argv)
+{
+    const struct command *command = argc > 1 ? find(argv[1]) : NULL;
+    if (argc > 1 && !command) {
+        fprintf(stderr, "freshet: no command is called \"%s\"\n\n%s", argv[1], overview);
+        return 2;
+    }
+    fputs(command ? command->help : overview, stdout);
+    return 0;
+}
+
+static int asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return 1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(overview, stdout);
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "--version") == 0)
+        return version(0, NULL);
+    const struct command *command = argc > 1 ? find(argv[1]) : NULL;
+    if (!command) {
+        if (argc > 1)
+            fprintf(stderr, "freshet: no command is called \"%s\"\n\n", argv[1]);
+        fputs(overview, stderr);
+        return 2;
+    }
+    if (command->run != help && asks_for_help(argc - 1, argv + 1)) {
+        fputs(command->help, stdout);
+        return 0;
+    }
+    return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,287 @@
+#include "server/serve.h"
+
+#include "api/api.h"
+#include "base/say.h"
+#include "server/config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const char serve_help[] =
+    "freshet serve [--listen 127.0.0.1:7070] [--data DIR | --memory] [--config FILE]\n"
+    "              [--threads N] [--base /PATH] [--insecure]\n\n"
+    "Runs the server. Without flags: on loopback only, with its data in ./freshet-data, open to\n"
+    "anyone on this machine.\n\n"
+    "  --listen ADDRESS:PORT  where to listen; port 0 takes a free one\n"
+    "  --data DIR             the folder for the log (made if it is not there)\n"
+    "  --memory               keep the log in memory alone\n"
+    "  --config FILE          settings, see docs/configuration.md; flags beat the file\n"
+    "  --threads N            workers, default one a core\n"
+    "  --base /PATH           the path under which the API hangs\n"
+    "  --insecure             listen elsewhere than on loopback although there are no access rules\n\n"
+    "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second one\n"
+    "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
+
+enum { DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
+
+struct server {
+    struct config config;
+    struct api api;
+    struct log *log;
+    struct courier *courier;
+    struct worker *workers;
+    struct sockaddr_storage address;
+    socklen_t address_size;
+    unsigned started;
+};
+
+/* ---- before anything runs -------------------------------------------------------------------- */
+
+/* SO_REUSEPORT lets a second server of the same user share our port without a word; this one finds
+ * out first. */
+static int check_port_is_free(const struct server *server)
+{
+    int one = 1;
+    int fd = socket(server->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int result = 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+        bind(fd, (const struct sockaddr *)&server->address, server->address_size))
+        result = -errno;
+    close(fd);
+    return result;
+}
+
+static int check_address(struct server *server)
+{
+    const char *listen = server->config.listen ? server->config.listen : "127.0.0.1:7070";
+    if (listen_parse(listen, &server->address, &server->address_size)) {
+        fprintf(stderr, "freshet serve: --listen is ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070\n");
+        return -EINVAL;
+    }
+    if (!listen_is_loopback(&server->address) && !server->config.insecure) {
+        fprintf(stderr, "freshet serve: %s can be reached from other machines, and there are no access "
+                        "rules: anyone could publish and read.\nSay --insecure if that is meant.\n",
+                listen);
+        return -EINVAL;
+    }
+    int result = check_port_is_free(server);
+    if (result)
+        fprintf(stderr, "freshet serve: cannot listen on %s: %s\n", listen, strerror(-result));
+    return result;
+}
+
+/* As many descriptors as we may have; answers how many connections that allows. */
+static uint64_t raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return 1000 - DESCRIPTORS_SPARE;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > 2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE : limit.rlim_cur / 2;
+}
+
+static const char *data_dir(const struct server *server)
+{
+    return server->config.data ? server->config.data : "freshet-data";
+}
+
+static int open_log(struct server *server)
+{
+    const struct config *config = &server->config;
+    struct log_config log = {
+        .memory = config->memory,
+        .store = {.dir = data_dir(server),
+                  .bytes_max = config->log_bytes_max ? config->log_bytes_max : UINT64_C(256) << 20,
+                  .roll_bytes = config->roll_bytes,
+                  .roll_us = config->roll_us,
+                  .clock = clock_system()},
+        .spaces = config->spaces,
+        .spaces_count = config->spaces_count,
+        .channels_max = config->channels_max,
+        .keys_max = config->keys_max,
+        .key_life_us = INT64_C(300) * 1000000,
+        .bytes_max = config->log_bytes_max,
+        .readers = 2,
+    };
+    int result = log_open(&log, &server->log);
+    if (result == -EBUSY)
+        fprintf(stderr, "freshet serve: another server uses %s\n", data_dir(server));
+    else if (result)
+        fprintf(stderr, "freshet serve: cannot open the log in %s: %s\n", data_dir(server), strerror(-result));
+    return result;
+}
+
+static int open_courier(struct server *server)
+{
+    const struct config *config = &server->config;
+    struct courier_config courier = {
+        .log = server->log,
+        .clock = clock_system(),
+        .dir = config->memory ? NULL : data_dir(server),
+        .hub = config->limits.hub,
+        .allow_loopback = server->api.loopback_only,
+        .schedule_ms = config->webhook_schedule_ms,
+        .schedule_count = config->webhook_schedule_count,
+        .timeout_ms = config->webhook_timeout_ms,
+    };
+    int result = courier_open(&courier, &server->courier);
+    if (result)
+        fprintf(stderr, "freshet serve: cannot open the webhooks in %s: %s\n", data_dir(server), strerror(-result));
+    return result;
+}
+
+static int open_worker(struct server *server, unsigned index)
+{
+    struct worker *worker = &server->workers[index];
+    struct worker_config config = {
+        .index = index,
+        .count = server->config.threads,
+        .log = server->log,
+        .clock = clock_system(),
+        .limits = server->config.limits,
+        .want_uring = !getenv("FRESHET_NO_URING"),
+        .base = server->api.base,
+        .app = &server->api,
+        .handle = api_handle,
+    };
+    int result = worker_init(worker, &config);
+    if (!result)
+        result = worker_listen(worker, &server->address, server->address_size);
+    if (result)
+        fprintf(stderr, "freshet serve: cannot start worker %u: %s\n", index, strerror(-result));
+    return result;
+}
+
+static int open_all(struct server *server)
+{
+    struct config *config = &server->config;
+    uint64_t connections = raise_descriptors();
+    if (config->connections_max && config->connections_max < connections)
+        connections = config->connections_max;
+    config->limits.connections_max = (uint32_t)(connections / config->threads + 1);
+    server->api = (struct api){
+        .clock = clock_system(),
+        .base = config->base ? str_from(config->base) : STR(""),
+        .loopback_only = !config->insecure,
+        .started_us = clock_wall_us(clock_system()),
+        .workers_count = config->threads,
+        .batch_max = config->batch_max,
+    };
+    int result = open_log(server);
+    if (!result)
+        result = open_courier(server);
+    server->workers = mem_alloc(config->threads * sizeof(*server->workers));
+    for (unsigned i = 0; !result && i < config->threads; i++)
+        result = open_worker(server, i);
+    server->api.log = server->log;
+    server->api.courier = server->courier;
+    server->api.workers = server->workers;
+    return result;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static void greet(const struct server *server)
+{
+    char at[80];
+    const char *base = server->config.base ? server->config.base : "";
+    listen_format(&server->address, at, sizeof(at));
+    printf("freshet " FRESHET_VERSION " serves http://%s%s\n\n"
+           "Try, each in a terminal of its own:\n\n"
+           "  curl -N http://%s%s/channels/news?stream=sse\n"
+           "  curl -N http://%s%s/channels/news?stream=ndjson\n"
+           "  curl 'http://%s%s/channels/news?after=now&wait=25'\n"
+           "  curl http://%s%s/webhooks --json '{\"url\":\"http://127.0.0.1:8080/\",\"channels\":[\"news\"]}'\n"
+           "  curl http://%s%s/channels/news -d 'hello'\n"
+           "  websocat ws://%s%s/channels/news\n\n",
+           at, base, at, base, at, base, at, base, at, base, at, base, at, base);
+    fflush(stdout);
+    say(SAY_INFO, "started", "address=%s store=%s workers=%u", at,
+        server->config.memory ? "memory" : "sqlite", server->config.threads);
+}
+
+static int wait_for_signal(void)
+{
+    sigset_t set;
+    int signal_number;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    while (sigwait(&set, &signal_number))
+        ;
+    return signal_number;
+}
+
+static void *second_signal(void *arg)
+{
+    (void)arg;
+    wait_for_signal();
+    _exit(1);
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void drain(struct server *server)
+{
+    pthread_t impatient;
+    if (!pthread_create(&impatient, NULL, second_signal, NULL))
+        pthread_detach(impatient);
+    say(SAY_INFO, "draining", "within_ms=%lld", (long long)server->config.limits.drain_ms);
+    atomic_store(&server->api.draining, true);
+    for (unsigned i = 0; i < server->config.threads; i++)
+        worker_drain(&server->workers[i]);
+    for (unsigned i = 0; i < server->config.threads; i++)
+        worker_join(&server->workers[i]);
+    courier_stop(server->courier);
+    log_close(server->log);
+    for (unsigned i = 0; i < server->config.threads; i++)
+        worker_deinit(&server->workers[i]);
+    courier_free(server->courier);
+    say(SAY_INFO, "stopped", "log=closed");
+}
+
+static int start_threads(struct server *server)
+{
+    int result = courier_start(server->courier);
+    for (unsigned i = 0; !result && i < server->config.threads; i++)
+        result = worker_start(&server->workers[i]);
+    return result;
+}
+
+static int run(struct server *server)
+{
+    if (check_address(server) || open_all(server) || start_threads(server))
+        return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
+    greet(server);
+    wait_for_signal();
+    drain(server);
+    free(server->workers);
+    return 0;
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct server server = {0};
+    config_init(&server.config);
+    block_signals();
+    int code = config_flags(&server.config, argc - 1, argv + 1) ? 2 : run(&server);
+    config_free(&server.config);
+    return code;
+}

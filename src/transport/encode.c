@@ -1,0 +1,348 @@
+#include "transport/encode.h"
+
+#include "base/base64.h"
+#include "base/rfc3339.h"
+#include "http/body.h"
+
+enum { KIND_MASK = 7, DATA = 8, CHUNKED = 16, WINDOW_SHIFT = 5 };
+
+unsigned encode_way(enum encode_kind kind, bool data, bool chunked, unsigned window_bits)
+{
+    return (unsigned)kind | (data ? DATA : 0) | (chunked ? CHUNKED : 0) |
+           window_bits << WINDOW_SHIFT;
+}
+
+static enum encode_kind kind_of(unsigned way)
+{
+    return (enum encode_kind)(way & KIND_MASK);
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------- */
+
+static void add_base64_members(struct buf *out, const struct event *event)
+{
+    buf_add_lit(out, "\"content_type\":");
+    buf_add_json(out, event->content_type);
+    buf_add_lit(out, ",\"data_base64\":\"");
+    base64_add(out, event->data);
+    buf_add_char(out, '"');
+}
+
+/* The data as one JSON value. */
+static void add_data_json(struct buf *out, const struct event *event)
+{
+    if (event->kind == EVENT_JSON) {
+        buf_add_str(out, event->data);
+    } else if (event->kind == EVENT_TEXT) {
+        buf_add_json(out, event->data);
+    } else {
+        buf_add_char(out, '{');
+        add_base64_members(out, event);
+        buf_add_char(out, '}');
+    }
+}
+
+static void add_data_member(struct buf *out, const struct event *event)
+{
+    if (event->kind == EVENT_BINARY) {
+        add_base64_members(out, event);
+        return;
+    }
+    buf_add_lit(out, "\"data\":");
+    add_data_json(out, event);
+}
+
+void encode_envelope(struct buf *out, const struct event *event)
+{
+    buf_add_char(out, '{');
+    if (event->state != EVENT_EPHEMERAL) {
+        buf_add_lit(out, "\"id\":\"");
+        buf_add_id(out, event->id);
+        buf_add_lit(out, "\",\"prev\":\"");
+        buf_add_id(out, event->prev);
+        buf_add_lit(out, "\",");
+    }
+    buf_add_lit(out, "\"channel\":");
+    buf_add_json(out, event->channel);
+    buf_add_lit(out, ",\"type\":\"");
+    buf_add_str(out, event->type);
+    buf_add_lit(out, "\",\"time\":\"");
+    rfc3339_add(out, event->time_us);
+    buf_add_lit(out, "\",");
+    add_data_member(out, event);
+    if (event->from.len) {
+        buf_add_lit(out, ",\"from\":");
+        buf_add_json(out, event->from);
+    }
+    buf_add_char(out, '}');
+}
+
+/* ---- server-sent events ---------------------------------------------------------------------- */
+
+/* One `data:` a line; CR, LF and CRLF all end one (HTML, section 9.2.6). */
+static void add_sse_data(struct buf *out, struct str data)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= data.len; i++) {
+        if (i < data.len && data.at[i] != '\n' && data.at[i] != '\r')
+            continue;
+        buf_add_lit(out, "data: ");
+        buf_add(out, data.at + start, i - start);
+        buf_add_char(out, '\n');
+        if (i + 1 < data.len && data.at[i] == '\r' && data.at[i + 1] == '\n')
+            i++;
+        start = i + 1;
+    }
+}
+
+static void add_sse_id(struct buf *out, uint64_t id)
+{
+    buf_add_lit(out, "id: ");
+    buf_add_id(out, id);
+    buf_add_char(out, '\n');
+}
+
+static void add_sse_envelope(struct buf *out, const struct event *event)
+{
+    buf_add_lit(out, "data: ");
+    encode_envelope(out, event);
+    buf_add_char(out, '\n');
+}
+
+static void add_sse(struct buf *out, bool data, const struct event *event)
+{
+    if (event->state != EVENT_EPHEMERAL)
+        add_sse_id(out, event->id);
+    if (!data) {
+        add_sse_envelope(out, event);
+    } else {
+        if (!str_eq(event->type, STR("message"))) {
+            buf_add_lit(out, "event: ");
+            buf_add_str(out, event->type);
+            buf_add_char(out, '\n');
+        }
+        if (event->kind != EVENT_BINARY) {
+            add_sse_data(out, event->data);
+        } else {
+            buf_add_lit(out, "data: ");
+            add_data_json(out, event);
+            buf_add_char(out, '\n');
+        }
+    }
+    buf_add_char(out, '\n');
+}
+
+/* ---- WebSocket ------------------------------------------------------------------------------- */
+
+static void add_message(void *context, unsigned way, struct buf *out, enum ws_opcode opcode,
+                        struct str payload)
+{
+    ws_add_message(out, context, way >> WINDOW_SHIFT, opcode, payload);
+}
+
+static void add_text(void *context, unsigned way, struct buf *out, struct buf *payload)
+{
+    if (buf_failed(payload))
+        out->failed = true;
+    else
+        add_message(context, way, out, WS_TEXT, buf_str(payload));
+    buf_free(payload);
+}
+
+static void add_socket(void *context, unsigned way, struct buf *out, const struct event *event)
+{
+    if (way & DATA) {
+        enum ws_opcode opcode = event->kind == EVENT_BINARY ? WS_BINARY : WS_TEXT;
+        add_message(context, way, out, opcode, event->data);
+        return;
+    }
+    struct buf payload = {0};
+    encode_envelope(&payload, event);
+    add_text(context, way, out, &payload);
+}
+
+static void add_protocol(void *context, unsigned way, struct buf *out, const struct event *event)
+{
+    struct buf payload = {0};
+    buf_add_lit(&payload, "{\"op\":\"event\",\"event\":");
+    encode_envelope(&payload, event);
+    buf_add_char(&payload, '}');
+    add_text(context, way, out, &payload);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static void add_json_or_envelope(struct buf *out, bool data, const struct event *event)
+{
+    if (data)
+        add_data_json(out, event);
+    else
+        encode_envelope(out, event);
+}
+
+static void add_plain(void *context, unsigned way, struct buf *out, const struct event *event)
+{
+    bool data = way & DATA;
+    switch (kind_of(way)) {
+    case ENCODE_SSE:
+        add_sse(out, data, event);
+        break;
+    case ENCODE_NDJSON:
+        add_json_or_envelope(out, data, event);
+        buf_add_char(out, '\n');
+        break;
+    case ENCODE_RAW:
+        buf_add_str(out, event->data);
+        buf_add_char(out, '\n');
+        break;
+    case ENCODE_PAGE:
+        add_json_or_envelope(out, data, event);
+        buf_add_char(out, ',');
+        break;
+    case ENCODE_SOCKET:
+        add_socket(context, way, out, event);
+        break;
+    case ENCODE_PROTOCOL:
+        add_protocol(context, way, out, event);
+        break;
+    }
+}
+
+static size_t open_chunk(unsigned way, struct buf *out)
+{
+    return way & CHUNKED ? http_chunk_open(out) : 0;
+}
+
+static void close_chunk(unsigned way, struct buf *out, size_t opened)
+{
+    if (way & CHUNKED)
+        http_chunk_close(out, opened);
+}
+
+void encode_event(void *context, unsigned way, struct buf *out, const struct event *event)
+{
+    size_t opened = open_chunk(way, out);
+    add_plain(context, way, out, event);
+    close_chunk(way, out, opened);
+}
+
+static void add_op(struct buf *out, const char *op)
+{
+    buf_addf(out, "{\"op\":\"%s\",", op);
+}
+
+static void add_cursor_member(struct buf *out, uint64_t cursor)
+{
+    buf_add_lit(out, "\"cursor\":\"");
+    buf_add_id(out, cursor);
+    buf_add_char(out, '"');
+}
+
+void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor)
+{
+    size_t opened = open_chunk(way, out);
+    struct buf payload = {0};
+    switch (kind_of(way)) {
+    case ENCODE_SSE:
+        buf_add_lit(out, "event: $beat\n");
+        add_sse_id(out, cursor);
+        buf_add_lit(out, "data:\n\n");
+        break;
+    case ENCODE_NDJSON:
+        add_op(out, "beat");
+        add_cursor_member(out, cursor);
+        buf_add_lit(out, "}\n");
+        break;
+    case ENCODE_RAW:
+        buf_add_char(out, '\n');
+        break;
+    case ENCODE_PROTOCOL:
+        add_op(&payload, "beat");
+        add_cursor_member(&payload, cursor);
+        buf_add_char(&payload, '}');
+        add_text(context, way, out, &payload);
+        break;
+    case ENCODE_SOCKET:
+        /* A ping is the beat that needs no place among the events; its payload is the cursor. */
+        buf_add_id(&payload, cursor);
+        if (!buf_failed(&payload))
+            ws_add_frame(out, true, false, WS_PING, buf_str(&payload), NULL);
+        buf_free(&payload);
+        break;
+    case ENCODE_PAGE:
+        break;
+    }
+    close_chunk(way, out, opened);
+}
+
+void encode_gap_members(struct buf *out, uint64_t after, uint64_t earliest, const char *reason)
+{
+    buf_add_lit(out, "\"after\":\"");
+    buf_add_id(out, after);
+    buf_add_lit(out, "\",\"earliest\":\"");
+    buf_add_id(out, earliest);
+    buf_addf(out, "\",\"reason\":\"%s\"", reason);
+}
+
+void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t after,
+                uint64_t earliest, const char *reason)
+{
+    size_t opened = open_chunk(way, out);
+    struct buf payload = {0};
+    switch (kind_of(way)) {
+    case ENCODE_SSE:
+        buf_add_lit(out, "event: $gap\n");
+        add_sse_id(out, cursor);
+        buf_add_lit(out, "data: {");
+        encode_gap_members(out, after, earliest, reason);
+        buf_add_lit(out, "}\n\n");
+        break;
+    case ENCODE_NDJSON:
+        add_op(out, "gap");
+        encode_gap_members(out, after, earliest, reason);
+        buf_add_lit(out, "}\n");
+        break;
+    case ENCODE_SOCKET:
+    case ENCODE_PROTOCOL:
+        add_op(&payload, "gap");
+        encode_gap_members(&payload, after, earliest, reason);
+        buf_add_char(&payload, '}');
+        add_text(context, way, out, &payload);
+        break;
+    case ENCODE_RAW:
+    case ENCODE_PAGE:
+        break;
+    }
+    close_chunk(way, out, opened);
+}
+
+void encode_bye(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms)
+{
+    size_t opened = open_chunk(way, out);
+    struct buf payload = {0};
+    switch (kind_of(way)) {
+    case ENCODE_SSE:
+        buf_addf(out, "retry: %llu\nevent: $bye\n", (unsigned long long)retry_ms);
+        add_sse_id(out, cursor);
+        buf_add_lit(out, "data: {\"reason\":\"drain\"}\n\n");
+        break;
+    case ENCODE_NDJSON:
+        add_op(out, "bye");
+        buf_add_lit(out, "\"reason\":\"drain\",");
+        add_cursor_member(out, cursor);
+        buf_addf(out, ",\"retry_ms\":%llu}\n", (unsigned long long)retry_ms);
+        break;
+    case ENCODE_PROTOCOL:
+        add_op(&payload, "bye");
+        buf_add_lit(&payload, "\"reason\":\"drain\",");
+        add_cursor_member(&payload, cursor);
+        buf_addf(&payload, ",\"retry_ms\":%llu}", (unsigned long long)retry_ms);
+        add_text(context, way, out, &payload);
+        break;
+    case ENCODE_RAW:
+    case ENCODE_PAGE:
+    case ENCODE_SOCKET:
+        break;
+    }
+    close_chunk(way, out, opened);
+}

@@ -1,0 +1,34 @@
+/* How events are written for each mechanism: one function behind a number that says which way. */
+#pragma once
+
+#include "log/event.h"
+#include "ws/deflate.h"
+
+enum encode_kind {
+    ENCODE_SSE,
+    ENCODE_NDJSON,
+    ENCODE_RAW,
+    ENCODE_PAGE,     /* elements of a JSON array, each with a comma behind it */
+    ENCODE_SOCKET,   /* WebSocket frames on a channel's socket */
+    ENCODE_PROTOCOL, /* WebSocket frames of freshet.v1 */
+};
+
+/* The number of a way of writing. `data`: the data alone instead of the envelope. `chunked`: every
+ * event is an HTTP chunk of its own, so that the same bytes serve everybody. `window_bits`: of
+ * permessage-deflate, 0 without. */
+unsigned encode_way(enum encode_kind kind, bool data, bool chunked, unsigned window_bits);
+
+/* hub_encode: `context` is the thread's struct ws_deflater. */
+void encode_event(void *context, unsigned way, struct buf *out, const struct event *event);
+
+/* Adds the envelope. */
+void encode_envelope(struct buf *out, const struct event *event);
+
+/* Control records, in the given way. `reason` is plain ASCII. */
+void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor);
+void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t after,
+                uint64_t earliest, const char *reason);
+void encode_bye(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms);
+
+/* {"after":"…","earliest":"…","reason":"…"} without the braces. */
+void encode_gap_members(struct buf *out, uint64_t after, uint64_t earliest, const char *reason);

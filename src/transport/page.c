@@ -1,0 +1,394 @@
+#include "transport/page.h"
+
+#include "http/response.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { PAGE_BYTES = 1 << 20, WAIT_DEFAULT_S = 25, BEFORE_ROWS = 100000 };
+
+/* A page on its way: a subscriber that ends when it has something. */
+struct page_wait {
+    struct pull pull;
+    struct sub sub;
+    struct exchange *exchange; /* open as long as this lives */
+    struct reading *reading;
+    struct start_search *search;
+    struct buf events; /* JSON, each with a comma behind it */
+    uint32_t count;
+    bool expired;
+};
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+static struct str id_text(char room[17], uint64_t id)
+{
+    for (int i = 15; i >= 0; i--, id /= 10)
+        room[i] = (char)('0' + id % 10);
+    room[16] = '\0';
+    return (struct str){room, 16};
+}
+
+static void add_next(struct buf *out, const struct reading *reading, uint64_t cursor)
+{
+    char room[17];
+    struct buf value = {0};
+    buf_add_str(&value, id_text(room, cursor));
+    buf_addf(&value, "&wait=%u", reading->wait_s ? reading->wait_s : WAIT_DEFAULT_S);
+    reading_add_query(out, reading, "after", buf_str(&value));
+    buf_free(&value);
+}
+
+static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor, uint64_t first)
+{
+    char room[17];
+    buf_add_lit(out, "Link: <");
+    add_next(out, reading, cursor);
+    buf_add_lit(out, ">; rel=\"next\"\r\nLink: <");
+    reading_add_query(out, reading, "after", STR("earliest"));
+    buf_add_lit(out, ">; rel=\"first\"\r\n");
+    if (!first)
+        return;
+    buf_add_lit(out, "Link: <");
+    reading_add_query(out, reading, "before", id_text(room, first));
+    buf_add_lit(out, ">; rel=\"prev\"\r\n");
+}
+
+/* `first`: the id of the first event if there is something before it, for rel="prev". */
+static void answer(struct exchange *exchange, const struct reading *reading, struct str events,
+                   uint64_t cursor, bool more, uint64_t first)
+{
+    struct buf body = {0}, next = {0};
+    buf_add_lit(&body, "{\"events\":[");
+    buf_add(&body, events.at, events.len ? events.len - 1 : 0); /* the last comma */
+    buf_add_lit(&body, "],\"cursor\":\"");
+    buf_add_id(&body, cursor);
+    buf_addf(&body, "\",\"more\":%s,\"next\":", more ? "true" : "false");
+    add_next(&next, reading, cursor);
+    buf_add_json(&body, buf_str(&next));
+    buf_add_lit(&body, "}\n");
+    struct buf *out = exchange_head(exchange, 200);
+    reading_add_headers(out, reading, exchange->worker->config.base, cursor);
+    add_links(out, reading, cursor, first);
+    if (reading->prefer_wait)
+        buf_addf(out, "Preference-Applied: wait=%u\r\n", reading->wait_s);
+    if (buf_failed(&body) || buf_failed(&next))
+        out->failed = true;
+    exchange_body(exchange, STR("application/json"), buf_str(&body));
+    buf_free(&body);
+    buf_free(&next);
+}
+
+void page_answer_gap(struct exchange *exchange, const struct reading *reading, uint64_t after,
+                     uint64_t trimmed)
+{
+    struct buf document = {0}, members = {0};
+    buf_add_char(&members, ',');
+    encode_gap_members(&members, after, trimmed, reading->unknown ? "unknown" : "trimmed");
+    struct str detail = reading->unknown
+                            ? STR("the log has no such position: begin at rel=\"first\"")
+                            : STR("events after it were trimmed: begin at rel=\"first\"");
+    problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
+    stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
+    struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));
+    buf_add_lit(out, "Link: <");
+    reading_add_query(out, reading, "after", STR("earliest"));
+    buf_add_lit(out, ">; rel=\"first\"\r\n");
+    if (buf_failed(&document) || buf_failed(&members))
+        out->failed = true;
+    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
+    buf_free(&document);
+    buf_free(&members);
+}
+
+/* ---- gathering ------------------------------------------------------------------------------- */
+
+/* Moves records from what was taken into the page; true when the page is full. */
+static bool put(struct page_wait *wait, const struct taken *taken)
+{
+    const struct chunk *chunk = taken->chunk;
+    uint32_t record = taken->first;
+    size_t start = chunk_start(chunk, record);
+    bool full = false;
+    while (record < taken->end && !full) {
+        size_t size = chunk->records[record].end - chunk_start(chunk, record);
+        full = wait->count >= wait->reading->limit ||
+               (wait->count && wait->events.len + size > PAGE_BYTES);
+        if (full)
+            break;
+        buf_add(&wait->events, chunk->bytes.at + chunk_start(chunk, record), size);
+        wait->count++;
+        record++;
+    }
+    struct str rest;
+    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false, &rest);
+    return full;
+}
+
+static void release(struct page_wait *wait, struct worker *worker)
+{
+    if (wait->search)
+        wait->search->owner = NULL;
+    stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
+    hub_unsubscribe(&worker->hub, &wait->sub);
+    reading_free(wait->reading);
+    buf_free(&wait->events);
+    free(wait);
+}
+
+static void finish(struct page_wait *wait, bool more)
+{
+    struct exchange *exchange = wait->exchange;
+    struct worker *worker = exchange->worker;
+    uint64_t cursor = more ? wait->sub.cursor : hub_applied(&worker->hub);
+    exchange_detach(exchange);
+    if (buf_failed(&wait->events))
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+    else
+        answer(exchange, wait->reading, buf_str(&wait->events), cursor, more, 0);
+    release(wait, worker);
+}
+
+static void finish_gap(struct page_wait *wait, uint64_t after, uint64_t trimmed)
+{
+    struct exchange *exchange = wait->exchange;
+    struct worker *worker = exchange->worker;
+    exchange_detach(exchange);
+    page_answer_gap(exchange, wait->reading, after, trimmed);
+    release(wait, worker);
+}
+
+static void fail(struct page_wait *wait)
+{
+    struct exchange *exchange = wait->exchange;
+    struct worker *worker = exchange->worker;
+    exchange_detach(exchange);
+    exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"), STR_NONE);
+    release(wait, worker);
+}
+
+static void look(struct page_wait *wait)
+{
+    struct hub *hub = &wait->exchange->worker->hub;
+    struct taken taken;
+    for (;;) {
+        switch (hub_take(hub, &wait->sub, &taken)) {
+        case TAKE_BYTES:
+            if (!put(wait, &taken))
+                continue;
+            finish(wait, true);
+            return;
+        case TAKE_GAP:
+            /* Once there is something in the page, the gap is the next one's to tell. */
+            if (wait->count)
+                finish(wait, true);
+            else
+                finish_gap(wait, wait->sub.cursor, taken.trimmed);
+            return;
+        case TAKE_FAILED:
+            fail(wait);
+            return;
+        case TAKE_WAIT:
+            return;
+        case TAKE_NOTHING:
+            if (wait->count || !wait->reading->wait_s || wait->expired)
+                finish(wait, false);
+            return;
+        }
+    }
+}
+
+static void wake(struct sub *sub)
+{
+    session_dirty(container_of(sub, struct page_wait, sub)->pull.session);
+}
+
+static const struct sub_ops sub_ops = {wake};
+
+/* ---- as a pull ------------------------------------------------------------------------------- */
+
+static struct page_wait *of_pull(struct pull *pull)
+{
+    return container_of(pull, struct page_wait, pull);
+}
+
+static struct str fill(struct pull *pull)
+{
+    struct page_wait *wait = of_pull(pull);
+    if (wait->sub.state != SUB_NONE)
+        look(wait);
+    return STR_NONE; /* the answer is the session's to send */
+}
+
+static void sent(struct pull *pull, size_t n, bool blocked)
+{
+    (void)pull;
+    (void)n;
+    (void)blocked;
+}
+
+static void ring(struct pull *pull)
+{
+    struct page_wait *wait = of_pull(pull);
+    wait->expired = true;
+    if (sub_is_live(&wait->sub))
+        finish(wait, false);
+}
+
+static void free_pull(struct pull *pull)
+{
+    struct page_wait *wait = of_pull(pull);
+    struct exchange *exchange = wait->exchange;
+    release(wait, exchange->worker);
+    exchange_free(exchange);
+}
+
+static const struct pull_ops pull_ops = {fill, sent, NULL, ring, ring, free_pull};
+
+/* ---- beginning ------------------------------------------------------------------------------- */
+
+static void begin(struct page_wait *wait)
+{
+    struct worker *worker = wait->exchange->worker;
+    struct reading *reading = wait->reading;
+    if (reading->unknown) {
+        finish_gap(wait, reading->claimed, reading->told);
+        return;
+    }
+    unsigned way = encode_way(ENCODE_PAGE, reading->data, false, 0);
+    if (hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, way, reading->cursor,
+                      reading->told)) {
+        fail(wait);
+        return;
+    }
+    if (reading->wait_s)
+        timer_set(&worker->loop, &wait->pull.session->timer, (int64_t)reading->wait_s * 1000);
+    look(wait);
+}
+
+static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+{
+    struct page_wait *wait = owner;
+    wait->search = NULL;
+    wait->reading->cursor = cursor;
+    wait->reading->told = told;
+    if (error)
+        fail(wait);
+    else
+        begin(wait);
+}
+
+/* ---- scrolling back: before=ID --------------------------------------------------------------- */
+
+struct before {
+    struct log_job job;
+    struct exchange *exchange;
+    struct reading *reading;
+    struct hub *hub;
+    struct buf events;
+    uint64_t first;
+    uint64_t last;
+    uint32_t count;
+    bool more;
+    int error;
+};
+
+/* The newest below `before`; one more than wanted tells whether there is more. */
+static int read_before(struct before *before, struct log *log, struct batch **ret_batch)
+{
+    uint64_t upto = before->reading->before - 1;
+    for (;;) {
+        struct store_query query = {.upto = upto, .backwards = true, .limit = before->reading->limit + 1,
+                                    .bytes = PAGE_BYTES, .rows = BEFORE_ROWS};
+        uint64_t through;
+        int result = log_read(log, &query, before->reading->selection, ret_batch, &through);
+        if (result || (*ret_batch)->count || !through || through > upto)
+            return result;
+        *ret_batch = batch_unref(*ret_batch);
+        upto = through - 1;
+        if (!upto)
+            return (*ret_batch = batch_new()) ? 0 : -ENOMEM;
+    }
+}
+
+static void before_run(struct log_job *job, struct log *log)
+{
+    struct before *before = container_of(job, struct before, job);
+    struct batch *batch = NULL;
+    unsigned way = encode_way(ENCODE_PAGE, before->reading->data, false, 0);
+    before->error = read_before(before, log, &batch);
+    if (before->error)
+        return;
+    uint32_t first = batch->count > before->reading->limit ? batch->count - before->reading->limit : 0;
+    size_t bytes = 0;
+    for (uint32_t i = first; i < batch->count; i++)
+        bytes += batch->events[i].data.len;
+    before->more = first > 0 || bytes >= PAGE_BYTES;
+    for (uint32_t i = first; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state != EVENT_APPENDED)
+            continue;
+        if (!before->count++)
+            before->first = event->id;
+        before->last = event->id;
+        encode_event(NULL, way, &before->events, event);
+    }
+    batch_unref(batch);
+}
+
+static void before_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct before *before = container_of(mail, struct before, job.mail);
+    struct exchange *exchange = before->exchange;
+    uint64_t cursor = before->count ? before->last : before->reading->before - 1;
+    before->hub->reads--;
+    if (exchange->dropped)
+        exchange_free(exchange);
+    else if (before->error || buf_failed(&before->events))
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"), STR_NONE);
+    else
+        answer(exchange, before->reading, buf_str(&before->events), cursor, before->more,
+               before->more ? before->first : 0);
+    reading_free(before->reading);
+    buf_free(&before->events);
+    free(before);
+}
+
+static void begin_before(struct exchange *exchange, struct reading *reading)
+{
+    struct hub *hub = &exchange->worker->hub;
+    struct before *before = mem_alloc(sizeof(*before));
+    if (reading->before > hub_applied(hub))
+        reading->before = hub_applied(hub) + 1;
+    if (!reading->before)
+        reading->before = 1;
+    *before = (struct before){.job = {.run = before_run, .reply = hub->mailbox, .mail = {NULL, before_done}},
+                              .exchange = exchange, .reading = reading, .hub = hub};
+    hub->reads++;
+    log_submit(hub->log, &before->job);
+}
+
+void page_begin(struct exchange *exchange, struct reading *reading)
+{
+    struct worker *worker = exchange->worker;
+    if (reading->has_before) {
+        begin_before(exchange, reading);
+        return;
+    }
+    struct page_wait *wait = mem_alloc(sizeof(*wait));
+    *wait = (struct page_wait){.pull = {.ops = &pull_ops}, .exchange = exchange, .reading = reading};
+    stat_add(&worker->stats.subscribers[VIA_POLL], 1);
+    if (!exchange_attach(exchange, &wait->pull)) {
+        release(wait, worker);
+        exchange_free(exchange);
+        return;
+    }
+    if (start_is_known(&worker->hub, reading->selection, &reading->start, reading)) {
+        begin(wait);
+        return;
+    }
+    wait->search = start_search(&worker->hub, reading->selection, &reading->start, wait, found);
+    if (!wait->search)
+        fail(wait);
+}

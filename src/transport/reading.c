@@ -1,0 +1,173 @@
+#include "transport/reading.h"
+
+#include "http/response.h"
+
+#include <stdlib.h>
+
+enum { LAST_ROWS = 100000, LAST_BYTES = 4 << 20 };
+
+struct reading *reading_new(void)
+{
+    struct reading *reading = mem_try_alloc(sizeof(*reading));
+    if (reading)
+        *reading = (struct reading){0};
+    return reading;
+}
+
+void reading_free(struct reading *reading)
+{
+    if (!reading)
+        return;
+    selection_unref(reading->selection);
+    arena_free(&reading->arena);
+    free(reading);
+}
+
+/* ---- where to begin -------------------------------------------------------------------------- */
+
+static void begin_at_earliest(struct hub *hub, struct selection *selection, struct reading *ret)
+{
+    ret->cursor = 0;
+    ret->told = log_trimmed(hub->log, selection);
+}
+
+static void begin_unknown(struct hub *hub, struct selection *selection, uint64_t claimed,
+                          struct reading *ret)
+{
+    ret->unknown = true;
+    ret->claimed = claimed;
+    begin_at_earliest(hub, selection, ret);
+}
+
+bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
+                    struct reading *ret)
+{
+    ret->told = 0;
+    ret->unknown = false;
+    switch (start->kind) {
+    case START_CURSOR:
+        if (!start->id)
+            begin_at_earliest(hub, selection, ret);
+        else if (start->id > log_newest(hub->log))
+            begin_unknown(hub, selection, start->id, ret);
+        else
+            ret->cursor = start->id;
+        return true;
+    case START_UNREADABLE:
+        begin_unknown(hub, selection, 0, ret);
+        return true;
+    case START_EARLIEST:
+        begin_at_earliest(hub, selection, ret);
+        return true;
+    case START_NOW:
+        ret->cursor = hub_applied(hub);
+        return true;
+    case START_LAST:
+    case START_TIME:
+        break;
+    }
+    return false;
+}
+
+/* Walks back from the newest event until enough were seen. */
+static int search_last(struct start_search *search, struct log *log)
+{
+    uint32_t left = search->start.last;
+    uint64_t upto = search->applied;
+    search->cursor = search->applied;
+    while (left && upto) {
+        struct store_query query = {.upto = upto, .backwards = true, .limit = left,
+                                    .bytes = LAST_BYTES, .rows = LAST_ROWS};
+        struct batch *batch;
+        uint64_t through;
+        int result = log_read(log, &query, search->selection, &batch, &through);
+        if (result)
+            return result;
+        for (uint32_t i = batch->count; i-- > 0 && left;) {
+            if (batch->events[i].state != EVENT_APPENDED)
+                continue;
+            search->cursor = batch->events[i].id - 1;
+            left--;
+        }
+        batch_unref(batch);
+        if (!through || through > upto)
+            break;
+        upto = through - 1;
+    }
+    return 0;
+}
+
+static void search_run(struct log_job *job, struct log *log)
+{
+    struct start_search *search = container_of(job, struct start_search, job);
+    search->error = search->start.kind == START_LAST
+                        ? search_last(search, log)
+                        : log_find_time(log, search->start.time_us, &search->cursor);
+}
+
+static void search_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct start_search *search = container_of(mail, struct start_search, job.mail);
+    search->hub->reads--;
+    if (search->owner) {
+        /* A start that is not a position of the client's claims nothing, so no gap is told. */
+        uint64_t told = log_trimmed(search->hub->log, search->selection);
+        search->found(search->owner, search->error, search->cursor, told);
+    }
+    selection_unref(search->selection);
+    free(search);
+}
+
+struct start_search *start_search(struct hub *hub, struct selection *selection,
+                                  const struct start *start, void *owner,
+                                  void (*found)(void *owner, int error, uint64_t cursor,
+                                                uint64_t told))
+{
+    struct start_search *search = mem_try_alloc(sizeof(*search));
+    if (!search)
+        return NULL;
+    *search = (struct start_search){
+        .job = {.run = search_run, .reply = hub->mailbox, .mail = {NULL, search_done}},
+        .hub = hub, .selection = selection_ref(selection), .start = *start,
+        .applied = hub_applied(hub), .owner = owner, .found = found};
+    hub->reads++;
+    log_submit(hub->log, &search->job);
+    return search;
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+void reading_add_query(struct buf *out, const struct reading *reading, const char *name,
+                       struct str value)
+{
+    buf_add_char(out, '?');
+    buf_add_str(out, str_from(name));
+    buf_add_char(out, '=');
+    buf_add_str(out, value);
+    buf_add_str(out, reading->kept);
+}
+
+static void add_alternate(struct buf *out, const struct reading *reading, const char *stream,
+                          const char *type)
+{
+    buf_add_lit(out, "Link: <");
+    reading_add_query(out, reading, "stream", str_from(stream));
+    buf_addf(out, ">; rel=\"alternate\"; type=\"%s\"\r\n", type);
+}
+
+void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
+                         uint64_t cursor)
+{
+    buf_add_lit(out, "Cursor: ");
+    buf_add_id(out, cursor);
+    buf_add_lit(out, "\r\nVary: Accept, Prefer\r\n");
+    add_alternate(out, reading, "sse", "text/event-stream");
+    add_alternate(out, reading, "ndjson", "application/x-ndjson");
+    add_alternate(out, reading, "raw", "application/octet-stream");
+    buf_add_lit(out, "Link: <");
+    reading_add_query(out, reading, "wait", STR("25"));
+    buf_add_lit(out, ">; rel=\"alternate\"; type=\"application/json\"\r\nLink: <");
+    buf_add_str(out, base);
+    buf_add_lit(out, "/webhooks>; rel=\"webhooks\"\r\n");
+}

@@ -1,0 +1,79 @@
+/* What a read asks for, whatever mechanism answers it, and where in the log it begins. */
+#pragma once
+
+#include "transport/session.h"
+
+enum start_kind {
+    START_CURSOR,     /* a position that the client was at */
+    START_UNREADABLE, /* a Last-Event-ID that is no position: counts as a gap */
+    START_EARLIEST,
+    START_NOW,
+    START_LAST, /* the newest so many events */
+    START_TIME, /* what came after a time */
+};
+
+struct start {
+    enum start_kind kind;
+    uint64_t id;
+    uint32_t last;
+    int64_t time_us;
+};
+
+/* Made by the API for one request; freed by reading_free(). */
+struct reading {
+    struct selection *selection;
+    struct start start;
+    enum mechanism via;
+    bool data;         /* format=data */
+    bool no_echo;      /* leave out what came by this very connection */
+    bool prefer_wait;  /* the wait was asked for by Prefer */
+    bool has_before;
+    bool named_limit;
+    uint64_t before;
+    uint32_t limit;
+    uint32_t wait_s;
+    uint32_t beat_s;
+    struct str channel; /* the one channel, when asked by /channels/…; in `arena` */
+    struct str kept;    /* the query without positions and token, for links; in `arena` */
+    struct arena arena;
+    /* The start once it was found: */
+    uint64_t cursor;
+    uint64_t told;      /* gaps up to here are not to be told */
+    bool unknown;       /* the client's position is not one of this log */
+    uint64_t claimed;   /* that position */
+};
+
+struct reading *reading_new(void);
+void reading_free(struct reading *reading);
+
+/* A search for where to begin, under way. `owner` may be set to NULL to have the answer ignored. */
+struct start_search {
+    struct log_job job;
+    struct hub *hub;
+    struct selection *selection;
+    struct start start;
+    uint64_t applied;
+    uint64_t cursor;
+    int error;
+    void *owner;
+    void (*found)(void *owner, int error, uint64_t cursor, uint64_t told);
+};
+
+/* Whether the start can be told at once (true: `cursor`, `told`, `unknown` and `claimed` are set), or
+ * has to be searched for. */
+bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
+                    struct reading *ret);
+
+/* Searches for it; `found` is called on the hub's thread. NULL when there is no memory. */
+struct start_search *start_search(struct hub *hub, struct selection *selection,
+                                  const struct start *start, void *owner,
+                                  void (*found)(void *owner, int error, uint64_t cursor,
+                                                uint64_t told));
+
+/* Headers that every read's answer has: Cursor, Vary, and links to the other mechanisms. */
+void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
+                         uint64_t cursor);
+
+/* Adds "?NAME=VALUE" and the kept query behind it. */
+void reading_add_query(struct buf *out, const struct reading *reading, const char *name,
+                       struct str value);

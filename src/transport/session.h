@@ -1,0 +1,132 @@
+/* One HTTP/1.1 connection: requests in, answers in order, until it becomes a stream or a socket. */
+#pragma once
+
+#include "http/body.h"
+#include "transport/problem.h"
+#include "transport/worker.h"
+
+struct pull;
+
+/* What a connection does once it no longer speaks request and response. The session owns the pull
+ * and calls `free` last. */
+struct pull_ops {
+    /* Like conn_ops, called when the session's own bytes are out. */
+    struct str (*fill)(struct pull *pull);
+    void (*sent)(struct pull *pull, size_t n, bool blocked);
+    /* Bytes have come; NULL: the peer has nothing to say, they stay unread. */
+    void (*input)(struct pull *pull, char *bytes, size_t len);
+    void (*ring)(struct pull *pull);  /* the session's timer */
+    void (*drain)(struct pull *pull); /* end politely */
+    void (*free)(struct pull *pull);
+};
+
+struct pull {
+    const struct pull_ops *ops;
+    struct session *session;
+};
+
+/* A body on its way in. */
+struct session_body {
+    struct http_chunked chunked;
+    struct buf decoded;
+};
+
+struct session {
+    struct conn conn;
+    struct worker *worker;
+    struct list node;      /* in worker->sessions */
+    struct list rest_node; /* in worker->rest_sessions while it holds the rest of an event */
+    struct timer timer;
+    struct buf in;  /* came and not used */
+    struct buf out; /* to be sent before anything of `pull` */
+    size_t out_sent;
+    struct list exchanges; /* in order of the requests */
+    struct pull *pull;
+    struct session_body *body;
+    struct http_scan scan;
+    size_t rest;        /* of out: bytes that count as the rest of an event */
+    uint32_t inflight;
+    uint8_t phase;      /* enum session_phase */
+    bool closing;       /* once `out` is sent */
+    bool held;          /* a whole request waits for earlier answers or for the log */
+    bool continued;     /* `100 Continue` was sent for the current request */
+    bool processing;
+    bool http10;        /* of the request that became a pull */
+    bool deaf;          /* the pull wants nothing more to read for now */
+    bool draining;      /* the timer rings for the end of the pull */
+};
+
+/* A request and its answer. */
+struct exchange {
+    struct list node;
+    struct session *session; /* NULL once the connection is gone */
+    struct worker *worker;
+    struct publish publish;  /* for the API's use, so that a publish costs one allocation */
+    struct buf answer;       /* if it was given out of turn */
+    int64_t since_ns;        /* when the request was understood */
+    bool keep_alive;
+    bool is_head;
+    bool http10;
+    bool browser;            /* has an Origin */
+    bool streams;            /* the answer goes on, and nobody between may hold it up */
+    bool answered;
+    bool dropped;            /* a later answer is not wanted any more */
+    char origin_room[72];    /* a copy of it, for later; empty when too long */
+    uint8_t origin_len;
+    /* Only during handle: */
+    const struct http_head *head;
+    struct str body;
+};
+
+/* Takes over an accepted socket. */
+void session_accept(struct worker *worker, int fd);
+
+/* Looks again at a request that was held back. */
+void session_resume(struct session *session);
+
+/* The server stops: ends now if idle, after the answers that are due, or, as a stream, in `after_ms`. */
+void session_drain(struct session *session, uint32_t after_ms);
+
+/* Adds bytes that go out before anything of the pull; the caller fills session->out itself, then
+ * says so. */
+void session_dirty(struct session *session);
+
+/* Closes when everything is sent, after telling the peer that we are done. */
+void session_close_soon(struct session *session);
+
+/* The unsent rest of an event, copied; counts against the worker's budget. False: it had to close. */
+bool session_keep_rest(struct session *session, struct str rest);
+
+/* Whether everything of `out` is sent. */
+static inline bool session_is_clear(const struct session *session)
+{
+    return session->out_sent == session->out.len;
+}
+
+/* ---- answering ------------------------------------------------------------------------------ */
+
+/* Where to write the answer's head and body. `exchange_head` adds status line and the headers that
+ * every answer has; then the caller adds its own, then exchange_body or exchange_no_body. */
+struct buf *exchange_head(struct exchange *exchange, int status);
+void exchange_body(struct exchange *exchange, struct str content_type, struct str body);
+void exchange_no_body(struct exchange *exchange);
+
+/* All in one. `detail` says what would be right. `members` as in problem_add. */
+void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
+                      struct str members);
+void exchange_json(struct exchange *exchange, int status, struct str body);
+
+/* Turns the connection over to a pull, which it owns from here on; the answer's head was written to
+ * exchange_head()'s buffer with http_response_end(). No other exchange is open. The exchange is
+ * freed. NULL when the connection is gone; then the pull was freed too. */
+struct session *exchange_pull(struct exchange *exchange, struct pull *pull);
+
+/* The pull has the connection to itself for a while, with the exchange still open: a long-poll. The
+ * connection's timer and its end are the pull's to see. False when there is no connection. */
+bool exchange_attach(struct exchange *exchange, struct pull *pull);
+/* The pull is done; the exchange is answered next. Does not free the pull. */
+void exchange_detach(struct exchange *exchange);
+
+/* Frees an exchange whose connection is gone, or whose answer is complete. The answering functions
+ * do this; for those who find `dropped` set. */
+void exchange_free(struct exchange *exchange);

@@ -1,0 +1,566 @@
+#include "transport/socket.h"
+
+#include "http/response.h"
+#include "ws/handshake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct socket *of_pull(struct pull *pull)
+{
+    return container_of(pull, struct socket, pull);
+}
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+void socket_close(struct socket *socket, unsigned code, struct str reason)
+{
+    struct session *session = socket->pull.session;
+    if (socket->close_sent || session->closing)
+        return;
+    socket->close_sent = true;
+    ws_add_close(&session->out, code, reason, NULL);
+    if (socket->close_seen)
+        session_close_soon(session);
+    else
+        timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.close_ms);
+    session_dirty(session);
+}
+
+void socket_close_problem(struct socket *socket, enum problem problem)
+{
+    struct worker *worker = socket->pull.session->worker;
+    struct buf reason = {0};
+    stat_add(&worker->stats.problems[problem], 1);
+    problem_add_type(&reason, worker->config.base, problem);
+    socket_close(socket, problem_close_code(problem), buf_str(&reason));
+    buf_free(&reason);
+}
+
+static void on_close(struct socket *socket, unsigned code)
+{
+    struct session *session = socket->pull.session;
+    socket->close_seen = true;
+    if (socket->close_sent)
+        session_close_soon(session);
+    else
+        socket_close(socket, code, STR_NONE);
+}
+
+/* ---- frames in ------------------------------------------------------------------------------- */
+
+static void on_event(struct socket *socket, const struct ws_event *event)
+{
+    struct session *session = socket->pull.session;
+    switch (event->opcode) {
+    case WS_TEXT:
+    case WS_BINARY:
+        if (!socket->close_sent)
+            socket->speaker->message(socket, event->opcode, event->data);
+        break;
+    case WS_PING:
+        if (!socket->close_sent)
+            ws_add_frame(&session->out, true, false, WS_PONG, event->data, NULL);
+        session_dirty(session);
+        break;
+    case WS_CLOSE:
+        on_close(socket, event->close_code);
+        break;
+    case WS_PONG:
+    case WS_CONTINUATION:
+        break;
+    }
+}
+
+static void on_broken(struct socket *socket, int result)
+{
+    socket->close_seen = true; /* nothing more can be read, so nothing more is waited for */
+    socket_close(socket, ws_error_close_code(result), ws_error_reason(result));
+}
+
+/* A peer that sends pings and reads no pongs must not fill our memory. */
+static bool out_is_full(const struct session *session)
+{
+    return session->out.len - session->out_sent > session->worker->config.limits.ws.message_max;
+}
+
+static void input(struct pull *pull, char *bytes, size_t len)
+{
+    struct socket *socket = of_pull(pull);
+    struct session *session = pull->session;
+    for (;;) {
+        struct ws_event event;
+        size_t used = 0;
+        int result = ws_reader_feed(&socket->reader, bytes, len, &used, &event);
+        if (result == WS_MORE || session->conn.dead)
+            break;
+        if (result != WS_EVENT) {
+            on_broken(socket, result);
+            break;
+        }
+        bytes += used;
+        len -= used;
+        on_event(socket, &event);
+    }
+    if (out_is_full(session) || buf_failed(&session->out))
+        conn_close(&session->conn);
+}
+
+/* ---- publishes ------------------------------------------------------------------------------- */
+
+static void set_deaf(struct socket *socket)
+{
+    struct session *session = socket->pull.session;
+    bool was = session->deaf;
+    session->deaf = socket->inflight >= session->worker->config.limits.inflight_max;
+    if (was && !session->deaf && !list_linked(&session->rest_node))
+        list_add_last(&session->worker->resumed, &session->rest_node);
+}
+
+void socket_add_publish(struct socket *socket, struct socket_publish *publish)
+{
+    publish->socket = socket;
+    list_add_last(&socket->publishes, &publish->node);
+    socket->inflight++;
+    set_deaf(socket);
+}
+
+bool socket_end_publish(struct socket_publish *publish)
+{
+    struct socket *socket = publish->socket;
+    if (!socket)
+        return false;
+    list_remove(&publish->node);
+    socket->inflight--;
+    set_deaf(socket);
+    return true;
+}
+
+/* ---- as a pull ------------------------------------------------------------------------------- */
+
+static struct str fill(struct pull *pull)
+{
+    struct socket *socket = of_pull(pull);
+    return socket->close_sent ? STR_NONE : socket->speaker->fill(socket);
+}
+
+static void sent(struct pull *pull, size_t n, bool blocked)
+{
+    struct socket *socket = of_pull(pull);
+    socket->speaker->sent(socket, n, blocked);
+}
+
+static void beat_later(struct socket *socket)
+{
+    struct session *session = socket->pull.session;
+    timer_set(&session->worker->loop, &session->timer, (int64_t)socket->beat_s * 1000);
+}
+
+static void ring(struct pull *pull)
+{
+    struct socket *socket = of_pull(pull);
+    struct session *session = pull->session;
+    if (socket->close_sent) {
+        conn_close(&session->conn); /* the peer did not answer our close */
+        return;
+    }
+    if (session_is_clear(session) && session->conn.writable) {
+        socket->speaker->beat(socket);
+        session_dirty(session);
+    }
+    beat_later(socket);
+}
+
+static void drain(struct pull *pull)
+{
+    struct socket *socket = of_pull(pull);
+    if (socket->close_sent) {
+        conn_close(&pull->session->conn);
+        return;
+    }
+    socket->speaker->drain(socket);
+    socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
+}
+
+static void free_socket(struct pull *pull)
+{
+    struct socket *socket = of_pull(pull);
+    for (struct list *node; (node = list_take_first(&socket->publishes));)
+        container_of(node, struct socket_publish, node)->socket = NULL;
+    ws_reader_deinit(&socket->reader);
+    socket->speaker->free(socket);
+}
+
+static const struct pull_ops pull_ops = {fill, sent, input, ring, drain, free_socket};
+
+/* ---- the handshake --------------------------------------------------------------------------- */
+
+/* All values of a header as one list. */
+static void join(const struct http_head *head, struct str name, struct buf *out)
+{
+    struct str value;
+    for (size_t pos = 0; http_header_next(head, name, &pos, &value);) {
+        if (out->len)
+            buf_add_lit(out, ", ");
+        buf_add_str(out, value);
+    }
+}
+
+static int negotiate(const struct http_head *head, struct ws_deflate_params *ret)
+{
+    struct buf extensions = {0};
+    join(head, STR("sec-websocket-extensions"), &extensions);
+    *ret = (struct ws_deflate_params){0};
+    int result = extensions.len ? ws_negotiate_deflate(buf_str(&extensions), ret) : 0;
+    if (buf_failed(&extensions))
+        result = -ENOMEM;
+    buf_free(&extensions);
+    return result;
+}
+
+/* PROBLEM_COUNT when the handshake is one. */
+static enum problem check(const struct exchange *exchange, struct str *ret_detail)
+{
+    const struct http_head *head = exchange->head;
+    size_t pos = 0, keys = 0;
+    struct str value, key = STR_NONE;
+    while (http_header_next(head, STR("sec-websocket-key"), &pos, &value)) {
+        key = value;
+        keys++;
+    }
+    if (!str_eq(http_header(head, STR("sec-websocket-version")), STR("13"))) {
+        *ret_detail = STR("say Sec-WebSocket-Version: 13");
+        return PROBLEM_UPGRADE_REQUIRED;
+    }
+    if (head->method != HTTP_GET || head->minor < 1) {
+        *ret_detail = STR("a WebSocket is opened by GET over HTTP/1.1");
+        return PROBLEM_BAD_HANDSHAKE;
+    }
+    if (keys != 1 || !ws_key_valid(key)) {
+        *ret_detail = STR("Sec-WebSocket-Key must be there once, 16 bytes in base64");
+        return PROBLEM_BAD_HANDSHAKE;
+    }
+    return PROBLEM_COUNT;
+}
+
+static void add_answer(struct exchange *exchange, struct str protocol,
+                       const struct ws_deflate_params *deflate)
+{
+    char accept[WS_ACCEPT_LEN];
+    struct buf *out = exchange_head(exchange, 101);
+    if (ws_accept_key(http_header(exchange->head, STR("sec-websocket-key")), accept))
+        out->failed = true;
+    buf_add_lit(out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+    buf_add(out, accept, sizeof(accept));
+    buf_add_lit(out, "\r\n");
+    if (protocol.len)
+        http_response_header(out, STR("Sec-WebSocket-Protocol"), protocol);
+    if (deflate->enabled) {
+        buf_add_lit(out, "Sec-WebSocket-Extensions: ");
+        ws_add_deflate_answer(out, deflate);
+        buf_add_lit(out, "\r\n");
+    }
+    http_response_end(out);
+}
+
+static void abandon(struct socket *socket)
+{
+    socket->speaker->free(socket);
+}
+
+bool socket_open(struct exchange *exchange, struct socket *socket,
+                 const struct socket_speaker *speaker, struct str protocol)
+{
+    struct worker *worker = exchange->worker;
+    struct ws_deflate_params deflate;
+    struct str detail;
+    socket->pull.ops = &pull_ops;
+    socket->speaker = speaker;
+    socket->browser = exchange->browser;
+    list_init(&socket->publishes);
+    enum problem problem = check(exchange, &detail);
+    if (problem == PROBLEM_COUNT && negotiate(exchange->head, &deflate)) {
+        problem = PROBLEM_BAD_HANDSHAKE;
+        detail = STR("Sec-WebSocket-Extensions is not a list of extensions");
+    }
+    if (problem != PROBLEM_COUNT) {
+        abandon(socket);
+        exchange_problem(exchange, problem, detail, STR_NONE);
+        return false;
+    }
+    socket->window_bits = deflate.enabled ? deflate.server_max_window_bits : 0;
+    ws_reader_init(&socket->reader, WS_SERVER, &worker->config.limits.ws,
+                   deflate.enabled ? &worker->inflater : NULL);
+    add_answer(exchange, protocol, &deflate);
+    if (!exchange_pull(exchange, &socket->pull))
+        return false;
+    beat_later(socket);
+    return true;
+}
+
+/* ---- refusing -------------------------------------------------------------------------------- */
+
+static void refused_message(struct socket *socket, enum ws_opcode opcode, struct str data)
+{
+    (void)socket;
+    (void)opcode;
+    (void)data;
+}
+
+static struct str refused_fill(struct socket *socket)
+{
+    (void)socket;
+    return STR_NONE;
+}
+
+static void refused_sent(struct socket *socket, size_t n, bool blocked)
+{
+    (void)socket;
+    (void)n;
+    (void)blocked;
+}
+
+static void refused_nothing(struct socket *socket)
+{
+    (void)socket;
+}
+
+static void refused_free(struct socket *socket)
+{
+    free(socket);
+}
+
+static const struct socket_speaker refused = {refused_message, refused_fill,    refused_sent,
+                                              refused_nothing, refused_nothing, refused_free};
+
+void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail)
+{
+    struct socket *socket = exchange->browser ? mem_try_alloc(sizeof(*socket)) : NULL;
+    if (!socket) {
+        exchange_problem(exchange, problem, detail, STR_NONE);
+        return;
+    }
+    *socket = (struct socket){.beat_s = 60};
+    if (socket_open(exchange, socket, &refused, STR_NONE))
+        socket_close_problem(socket, problem);
+}
+
+/* ---- a channel's socket ---------------------------------------------------------------------- */
+
+struct channel_socket {
+    struct socket socket;
+    struct sub sub;
+    struct start_search *search;
+    struct reading *reading; /* until it is subscribed */
+    struct str channel;
+    uint16_t way;
+    bool data;
+    char name[];
+};
+
+static struct channel_socket *of_socket(struct socket *socket)
+{
+    return container_of(socket, struct channel_socket, socket);
+}
+
+static struct worker *worker_of(const struct socket *socket)
+{
+    return socket->pull.session->worker;
+}
+
+static void wake(struct sub *sub)
+{
+    session_dirty(container_of(sub, struct channel_socket, sub)->socket.pull.session);
+}
+
+static const struct sub_ops sub_ops = {wake};
+
+static enum problem problem_of(enum publish_verdict verdict)
+{
+    switch (verdict) {
+    case PUBLISH_E_NO_SPACE:
+        return PROBLEM_NO_SPACE;
+    case PUBLISH_E_CHANNELS:
+    case PUBLISH_E_KEYS:
+        return PROBLEM_TOO_MANY;
+    default:
+        return PROBLEM_UNAVAILABLE;
+    }
+}
+
+static void channel_publish_done(struct publish *publish, struct batch *batch)
+{
+    struct socket_publish *own = container_of(publish, struct socket_publish, publish);
+    (void)batch;
+    if (socket_end_publish(own) && publish->verdict)
+        socket_close_problem(own->socket, problem_of(publish->verdict));
+    free(own);
+}
+
+static bool propose(struct channel_socket *channel, struct append *append, enum ws_opcode opcode,
+                    struct str data, bool ephemeral)
+{
+    struct worker *worker = worker_of(&channel->socket);
+    struct event *event = batch_add(append->batch);
+    if (!event)
+        return false;
+    *event = (struct event){
+        .channel = batch_copy(append->batch, channel->channel),
+        .type = STR("message"),
+        .data = batch_copy(append->batch, data),
+        .content_type = opcode == WS_BINARY ? STR("application/octet-stream") : STR_NONE,
+        .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT,
+        .state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED,
+        .origin = channel->socket.pull.session->conn.id,
+        .accepted_ns = worker->loop.now_ns,
+        .time_us = clock_wall_us(worker->config.clock),
+    };
+    return event->channel.at && event->data.at;
+}
+
+static void channel_message(struct socket *socket, enum ws_opcode opcode, struct str data)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct worker *worker = worker_of(socket);
+    if (channel->channel.at[0] == '$') {
+        socket_close_problem(socket, PROBLEM_RESERVED_CHANNEL);
+        return;
+    }
+    bool ephemeral = log_is_ephemeral(worker->config.log, channel->channel);
+    struct append *append = worker_turn(worker, ephemeral);
+    struct socket_publish *publish = mem_try_alloc(sizeof(*publish));
+    uint32_t first = append ? append->batch->count : 0;
+    if (!append || !publish || !propose(channel, append, opcode, data, ephemeral)) {
+        if (append)
+            append->batch->count = first;
+        free(publish);
+        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
+        return;
+    }
+    *publish = (struct socket_publish){.publish = {.first = first, .count = 1, .done = channel_publish_done}};
+    append_add(append, &publish->publish);
+    socket_add_publish(socket, publish);
+    stat_add(&worker->stats.publishes, 1);
+}
+
+static struct str channel_fill(struct socket *socket)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct session *session = socket->pull.session;
+    struct taken taken;
+    if (channel->sub.state == SUB_NONE)
+        return STR_NONE;
+    switch (hub_take(&session->worker->hub, &channel->sub, &taken)) {
+    case TAKE_BYTES:
+        return taken.bytes;
+    case TAKE_GAP:
+        if (channel->data) /* the data alone has no band to tell it in */
+            socket_close_problem(socket, PROBLEM_GAP);
+        else
+            encode_gap(&session->worker->deflater, channel->way, &session->out, channel->sub.cursor,
+                       channel->sub.cursor, taken.trimmed, "trimmed");
+        break;
+    case TAKE_FAILED:
+        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
+        break;
+    case TAKE_NOTHING:
+    case TAKE_WAIT:
+        break;
+    }
+    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
+}
+
+static void channel_sent(struct socket *socket, size_t n, bool blocked)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct str rest;
+    hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked, &rest);
+    session_keep_rest(socket->pull.session, rest);
+}
+
+static void channel_beat(struct socket *socket)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct session *session = socket->pull.session;
+    encode_beat(&session->worker->deflater, channel->way, &session->out,
+                hub_cursor(&session->worker->hub, &channel->sub));
+}
+
+static void channel_drain(struct socket *socket)
+{
+    (void)socket; /* the close frame says it all */
+}
+
+static void channel_free(struct socket *socket)
+{
+    struct channel_socket *channel = of_socket(socket);
+    if (channel->search)
+        channel->search->owner = NULL;
+    if (socket->pull.session) {
+        struct worker *worker = worker_of(socket);
+        hub_unsubscribe(&worker->hub, &channel->sub);
+        stat_add(&worker->stats.subscribers[VIA_SOCKET], UINT64_MAX);
+    }
+    reading_free(channel->reading);
+    free(channel);
+}
+
+static const struct socket_speaker channel_speaker = {
+    channel_message, channel_fill, channel_sent, channel_beat, channel_drain, channel_free};
+
+static void channel_subscribe(struct channel_socket *channel)
+{
+    struct session *session = channel->socket.pull.session;
+    struct worker *worker = session->worker;
+    struct reading *reading = channel->reading;
+    uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
+    bool gap = trimmed > reading->cursor && trimmed > reading->told;
+    if (channel->data && (reading->unknown || gap)) {
+        socket_close_problem(&channel->socket, PROBLEM_GAP);
+        return;
+    }
+    if (reading->unknown)
+        encode_gap(&worker->deflater, channel->way, &session->out, reading->cursor,
+                   reading->claimed, reading->told, "unknown");
+    channel->sub.skip = reading->no_echo ? session->conn.id : 0;
+    if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,
+                      reading->cursor, reading->told))
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+    reading_free(channel->reading);
+    channel->reading = NULL;
+    session_dirty(session);
+}
+
+static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told)
+{
+    struct channel_socket *channel = owner;
+    channel->search = NULL;
+    channel->reading->cursor = cursor;
+    channel->reading->told = told;
+    if (error)
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+    else
+        channel_subscribe(channel);
+}
+
+void channel_socket_begin(struct exchange *exchange, struct reading *reading)
+{
+    struct worker *worker = exchange->worker;
+    struct channel_socket *channel = mem_alloc(sizeof(*channel) + reading->channel.len);
+    memcpy(channel->name, reading->channel.at, reading->channel.len);
+    channel->channel = (struct str){channel->name, reading->channel.len};
+    channel->reading = reading;
+    channel->data = reading->data;
+    channel->socket.beat_s = (uint8_t)reading->beat_s;
+    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE))
+        return;
+    stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
+    channel->way = (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
+    if (start_is_known(&worker->hub, reading->selection, &reading->start, reading)) {
+        channel_subscribe(channel);
+        return;
+    }
+    channel->search = start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
+    if (!channel->search)
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+}

@@ -1,0 +1,58 @@
+/* WebSocket: the handshake and the frames of a connection, whatever is said over it. */
+#pragma once
+
+#include "transport/reading.h"
+
+struct socket;
+
+/* What is spoken over the socket: the envelopes of a channel, or freshet.v1. */
+struct socket_speaker {
+    void (*message)(struct socket *socket, enum ws_opcode opcode, struct str data);
+    struct str (*fill)(struct socket *socket);
+    void (*sent)(struct socket *socket, size_t n, bool blocked);
+    void (*beat)(struct socket *socket);
+    void (*drain)(struct socket *socket);
+    void (*free)(struct socket *socket); /* of what embeds the socket, and itself */
+};
+
+struct socket {
+    struct pull pull;
+    const struct socket_speaker *speaker;
+    struct ws_reader reader;
+    struct list publishes; /* that are not answered */
+    struct str from;       /* for later: the authenticated subject */
+    uint32_t inflight;
+    uint8_t window_bits;   /* of permessage-deflate, 0 without */
+    uint8_t beat_s;
+    bool browser;
+    bool close_sent;
+    bool close_seen;
+};
+
+/* A publish that came over a socket; the speaker embeds it. */
+struct socket_publish {
+    struct publish publish;
+    struct list node;
+    struct socket *socket; /* NULL once it is gone */
+};
+
+/* Checks the handshake and answers 101 with the socket as the connection's pull; `protocol` is the
+ * one chosen, or empty. False: it was answered with a problem, or the connection is gone, and the
+ * socket was freed by its speaker. The exchange is used up either way. */
+bool socket_open(struct exchange *exchange, struct socket *socket,
+                 const struct socket_speaker *speaker, struct str protocol);
+
+/* Refuses a handshake: to a browser after the upgrade, by a close code; else as plain HTTP. */
+void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail);
+
+/* Sends a close frame, once, and closes when the peer has answered or after a while. */
+void socket_close(struct socket *socket, unsigned code, struct str reason);
+void socket_close_problem(struct socket *socket, enum problem problem);
+
+/* Notes a publish that is given to the log. Stops reading while there are too many. */
+void socket_add_publish(struct socket *socket, struct socket_publish *publish);
+/* It was answered; false when the socket is gone. */
+bool socket_end_publish(struct socket_publish *publish);
+
+/* The channel's socket: what GET /channels/… upgrades to. Takes the reading over. */
+void channel_socket_begin(struct exchange *exchange, struct reading *reading);

@@ -1,0 +1,270 @@
+#include "transport/stream.h"
+#include "transport/page.h"
+
+#include "http/response.h"
+
+#include <stdlib.h>
+
+enum { RETRY_MS = 1000, RETRY_JITTER_MS = 2000, RETRY_BUSY_MS = 3000 };
+
+struct stream {
+    struct pull pull;
+    struct sub sub;
+    uint16_t way;
+    uint8_t via;
+    uint8_t beat_s;
+};
+
+static struct stream *of_pull(struct pull *pull)
+{
+    return container_of(pull, struct stream, pull);
+}
+
+static struct worker *worker_of(const struct stream *stream)
+{
+    return stream->pull.session->worker;
+}
+
+static void wake(struct sub *sub)
+{
+    session_dirty(container_of(sub, struct stream, sub)->pull.session);
+}
+
+static const struct sub_ops sub_ops = {wake};
+
+/* Ends the body, so that the client sees an end and not a break. */
+static void end(struct stream *stream)
+{
+    struct session *session = stream->pull.session;
+    hub_unsubscribe(&session->worker->hub, &stream->sub);
+    if (!session->http10)
+        http_chunk_end(&session->out);
+    session_close_soon(session);
+}
+
+static void end_busy(struct stream *stream)
+{
+    struct session *session = stream->pull.session;
+    uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
+    encode_bye(NULL, stream->way, &session->out, cursor, RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
+    end(stream);
+}
+
+static void tell_gap(struct stream *stream, uint64_t trimmed)
+{
+    struct session *session = stream->pull.session;
+    uint64_t cursor = stream->sub.cursor;
+    if (stream->via == VIA_RAW)
+        end(stream); /* raw has no band to tell it in */
+    else
+        encode_gap(NULL, stream->way, &session->out, cursor, cursor, trimmed, "trimmed");
+}
+
+static struct str pending_out(struct session *session)
+{
+    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
+}
+
+static struct str fill(struct pull *pull)
+{
+    struct stream *stream = of_pull(pull);
+    struct session *session = pull->session;
+    struct taken taken;
+    switch (hub_take(&session->worker->hub, &stream->sub, &taken)) {
+    case TAKE_BYTES:
+        return taken.bytes;
+    case TAKE_GAP:
+        tell_gap(stream, taken.trimmed);
+        return pending_out(session);
+    case TAKE_FAILED:
+        end_busy(stream);
+        return pending_out(session);
+    case TAKE_NOTHING:
+    case TAKE_WAIT:
+        break;
+    }
+    return STR_NONE;
+}
+
+static void sent(struct pull *pull, size_t n, bool blocked)
+{
+    struct stream *stream = of_pull(pull);
+    struct str rest;
+    hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked, &rest);
+    session_keep_rest(pull->session, rest);
+}
+
+static void beat_later(struct stream *stream)
+{
+    struct session *session = stream->pull.session;
+    timer_set(&session->worker->loop, &session->timer, (int64_t)stream->beat_s * 1000);
+}
+
+static void ring(struct pull *pull)
+{
+    struct stream *stream = of_pull(pull);
+    struct session *session = pull->session;
+    /* One who has bytes to read already needs no sign of life. */
+    if (session_is_clear(session) && session->conn.writable) {
+        encode_beat(NULL, stream->way, &session->out,
+                    hub_cursor(&session->worker->hub, &stream->sub));
+        session_dirty(session);
+    }
+    beat_later(stream);
+}
+
+static void drain(struct pull *pull)
+{
+    struct stream *stream = of_pull(pull);
+    struct session *session = pull->session;
+    uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
+    encode_bye(NULL, stream->way, &session->out, cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
+    end(stream);
+}
+
+static void free_stream(struct pull *pull)
+{
+    struct stream *stream = of_pull(pull);
+    if (pull->session) {
+        struct worker *worker = worker_of(stream);
+        hub_unsubscribe(&worker->hub, &stream->sub);
+        stat_add(&worker->stats.subscribers[stream->via], UINT64_MAX);
+    }
+    free(stream);
+}
+
+static const struct pull_ops pull_ops = {fill, sent, NULL, ring, drain, free_stream};
+
+/* ---- beginning ------------------------------------------------------------------------------- */
+
+static const struct {
+    enum encode_kind kind;
+    const char *type;
+} streams[] = {
+    [VIA_SSE] = {ENCODE_SSE, "text/event-stream"},
+    [VIA_NDJSON] = {ENCODE_NDJSON, "application/x-ndjson"},
+    [VIA_RAW] = {ENCODE_RAW, "application/octet-stream"},
+};
+
+static void add_head(struct exchange *exchange, const struct reading *reading)
+{
+    if (exchange->http10)
+        exchange->keep_alive = false;
+    exchange->streams = true;
+    struct buf *out = exchange_head(exchange, 200);
+    http_response_header(out, STR("Content-Type"), str_from(streams[reading->via].type));
+    buf_add_lit(out, "X-Accel-Buffering: no\r\nIncremental: ?1\r\n");
+    if (reading->via == VIA_RAW)
+        buf_add_lit(out, "X-Content-Type-Options: nosniff\r\n");
+    if (!exchange->http10)
+        buf_add_lit(out, "Transfer-Encoding: chunked\r\n");
+    reading_add_headers(out, reading, exchange->worker->config.base, reading->cursor);
+    http_response_end(out);
+}
+
+static void add_retry(struct buf *out, bool chunked)
+{
+    size_t opened = chunked ? http_chunk_open(out) : 0;
+    buf_addf(out, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_JITTER_MS));
+    if (chunked)
+        http_chunk_close(out, opened);
+}
+
+static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading,
+                              bool chunked)
+{
+    if (stream->via == VIA_SSE)
+        add_retry(out, chunked);
+    encode_beat(NULL, stream->way, out, reading->cursor);
+    if (reading->unknown)
+        encode_gap(NULL, stream->way, out, reading->cursor, reading->claimed, reading->told, "unknown");
+}
+
+static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
+{
+    if (reading->via != VIA_RAW)
+        return false;
+    uint64_t trimmed = log_trimmed(exchange->worker->config.log, reading->selection);
+    bool gap = reading->unknown || (trimmed > reading->cursor && trimmed > reading->told);
+    if (gap)
+        page_answer_gap(exchange, reading, reading->unknown ? reading->claimed : reading->cursor, trimmed);
+    return gap;
+}
+
+static void begin(struct exchange *exchange, struct reading *reading)
+{
+    struct worker *worker = exchange->worker;
+    struct stream *stream = mem_try_alloc(sizeof(*stream));
+    bool chunked = !exchange->http10;
+    if (!stream || refuse_raw_gap(exchange, reading)) {
+        if (!stream)
+            exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        free(stream);
+        reading_free(reading);
+        return;
+    }
+    *stream = (struct stream){.pull = {.ops = &pull_ops}, .via = (uint8_t)reading->via,
+                              .beat_s = (uint8_t)reading->beat_s};
+    stream->way = (uint16_t)encode_way(streams[reading->via].kind, reading->data, chunked, 0);
+    if (hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, stream->way,
+                      reading->cursor, reading->told)) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        free(stream);
+        reading_free(reading);
+        return;
+    }
+    stat_add(&worker->stats.subscribers[reading->via], 1);
+    add_head(exchange, reading);
+    stream->pull.session = exchange->session;
+    add_first_records(stream, &exchange->session->out, reading, chunked);
+    reading_free(reading);
+    if (exchange_pull(exchange, &stream->pull))
+        beat_later(stream);
+}
+
+struct beginning {
+    struct exchange *exchange;
+    struct reading *reading;
+};
+
+static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+{
+    struct beginning *beginning = owner;
+    struct exchange *exchange = beginning->exchange;
+    struct reading *reading = beginning->reading;
+    free(beginning);
+    reading->cursor = cursor;
+    reading->told = told;
+    if (exchange->dropped) {
+        exchange_free(exchange);
+        reading_free(reading);
+    } else if (error) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"), STR_NONE);
+        reading_free(reading);
+    } else {
+        begin(exchange, reading);
+    }
+}
+
+void stream_begin(struct exchange *exchange, struct reading *reading)
+{
+    struct hub *hub = &exchange->worker->hub;
+    if (exchange->is_head) {
+        /* HEAD: the head of a stream, and no stream. */
+        reading->cursor = hub_applied(hub);
+        struct buf *out = exchange_head(exchange, 200);
+        http_response_header(out, STR("Content-Type"), str_from(streams[reading->via].type));
+        reading_add_headers(out, reading, exchange->worker->config.base, reading->cursor);
+        reading_free(reading);
+        exchange_no_body(exchange);
+        return;
+    }
+    if (start_is_known(hub, reading->selection, &reading->start, reading)) {
+        begin(exchange, reading);
+        return;
+    }
+    struct beginning *beginning = mem_alloc(sizeof(*beginning));
+    *beginning = (struct beginning){exchange, reading};
+    if (!start_search(hub, reading->selection, &reading->start, beginning, found))
+        found(beginning, -1, 0, 0);
+}

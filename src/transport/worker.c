@@ -1,0 +1,192 @@
+#include "transport/session.h"
+
+#include "base/hash.h"
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+const char *const mechanism_names[VIA_COUNT] = {"sse", "ndjson", "raw", "poll", "ws", "webhook"};
+
+enum { PRESSURE_MS = 64 };
+
+static void on_batch(void *owner, struct batch *batch)
+{
+    struct worker *worker = owner;
+    hub_on_batch(&worker->hub, batch);
+}
+
+static void accepted(struct listener *listener, int fd)
+{
+    session_accept(container_of(listener, struct worker, listener), fd);
+}
+
+bool worker_pressed(const struct worker *worker)
+{
+    uint64_t most = worker->config.limits.pending_max;
+    return log_pending_bytes(worker->config.log) > most || log_backlog_bytes(worker->config.log) > most;
+}
+
+/* Goes on with sessions that were answered by mail: not from within the mail, since one request may
+ * see only what all mail before it has brought. */
+static void resume(struct worker *worker, struct list *sessions)
+{
+    struct list now = LIST_INIT(now);
+    list_take_all(&now, sessions);
+    for (struct list *node; (node = list_take_first(&now));) {
+        struct session *session = container_of(node, struct session, rest_node);
+        mailbox_empty(&worker->loop.mailbox);
+        if (!session->conn.dead)
+            session_resume(session);
+    }
+}
+
+/* Sessions whose publish waits look again when the log has caught up. */
+static void ring_pressure(struct timer *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, pressure);
+    if (worker_pressed(worker)) {
+        timer_set(&worker->loop, timer, PRESSURE_MS);
+        return;
+    }
+    resume(worker, &worker->paused);
+}
+
+int worker_init(struct worker *worker, const struct worker_config *config)
+{
+    *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
+    list_init(&worker->sessions);
+    list_init(&worker->paused);
+    list_init(&worker->rest_sessions);
+    list_init(&worker->resumed);
+    worker->listener.fd = -1;
+    int result = loop_init(&worker->loop, config->clock, worker);
+    if (!result)
+        result = net_init(&worker->net, &worker->loop, config->index, config->count);
+    if (!result)
+        result = hub_init(&worker->hub, config->log, config->clock, &worker->loop.mailbox,
+                          &config->limits.hub, encode_event, &worker->deflater, on_batch);
+    worker->hub.latency_ns = &worker->stats.latency_ns;
+    return result;
+}
+
+int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size)
+{
+    return listener_init(&worker->listener, &worker->loop, address, size, accepted);
+}
+
+struct append *worker_turn(struct worker *worker, bool ephemeral)
+{
+    struct append **turn = ephemeral ? &worker->turn_ephemeral : &worker->turn;
+    if (!*turn)
+        *turn = append_new(worker->config.log, &worker->hub.port);
+    return *turn;
+}
+
+/* Gives the log what the turn has gathered. In memory, what is safe comes back as mail at once. */
+static bool submit(struct worker *worker)
+{
+    struct append *turn = worker->turn, *ephemeral = worker->turn_ephemeral;
+    worker->turn = worker->turn_ephemeral = NULL;
+    if (ephemeral)
+        log_broadcast(worker->config.log, ephemeral);
+    if (turn)
+        log_append(worker->config.log, turn);
+    return turn || ephemeral;
+}
+
+static void count(struct worker *worker)
+{
+    struct worker_stats *stats = &worker->stats;
+    stat_set(&stats->deliveries, worker->hub.deliveries);
+    stat_set(&stats->bytes_out, worker->net.bytes_sent);
+    stat_set(&stats->sends, worker->net.sends);
+    stat_set(&stats->window_bytes, worker->hub.window.bytes);
+    stat_set(&stats->views, worker->hub.views_count);
+    stat_set(&stats->rests_bytes, worker->rests);
+}
+
+static void turn(struct worker *worker)
+{
+    bool busy = !list_empty(&worker->net.dirty) || !list_empty(&worker->resumed) || worker->turn ||
+                worker->turn_ephemeral;
+    loop_turn(&worker->loop, busy ? 0 : worker->draining ? 100 : -1);
+    while (submit(worker))
+        mailbox_empty(&worker->loop.mailbox);
+    resume(worker, &worker->resumed);
+    if (!net_flush(&worker->net))
+        hub_turn_end(&worker->hub);
+    net_bury(&worker->net);
+    count(worker);
+}
+
+static bool is_done(const struct worker *worker)
+{
+    return worker->draining && (!worker->net.conns || worker->loop.now_ns >= worker->stop_at_ns) &&
+           !worker->turn;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *worker = arg;
+    bool uring = worker->config.want_uring && net_use_uring(&worker->net);
+    if (!worker->config.index)
+        say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
+    while (!is_done(worker))
+        turn(worker);
+    list_each(&worker->sessions, node) {
+        conn_close(&container_of(node, struct session, node)->conn);
+    }
+    net_bury(&worker->net);
+    return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+    return -pthread_create(&worker->thread, NULL, worker_main, worker);
+}
+
+static void drain(struct mail *mail, void *owner)
+{
+    (void)mail;
+    struct worker *worker = owner;
+    worker->draining = true;
+    int64_t ms = worker->config.limits.drain_ms;
+    /* One more second for what ends last to be sent. */
+    worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
+    listener_deinit(&worker->listener);
+    list_each(&worker->sessions, node) {
+        session_drain(container_of(node, struct session, node),
+                      ms > 0 ? worker_random((uint32_t)ms) : 0);
+    }
+}
+
+void worker_drain(struct worker *worker)
+{
+    worker->drain_mail.open = drain;
+    mailbox_post(&worker->loop.mailbox, &worker->drain_mail);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_deinit(struct worker *worker)
+{
+    while (mailbox_empty(&worker->loop.mailbox))
+        ;
+    listener_deinit(&worker->listener);
+    hub_deinit(&worker->hub);
+    net_deinit(&worker->net);
+    ws_deflater_deinit(&worker->deflater);
+    ws_inflater_deinit(&worker->inflater);
+    loop_deinit(&worker->loop);
+}
+
+uint32_t worker_random(uint32_t below)
+{
+    uint32_t n;
+    hash_random(&n, sizeof(n));
+    return below ? n % below : 0;
+}

@@ -1,0 +1,129 @@
+/* A worker: one thread with its listener, its connections and its hub. */
+#pragma once
+
+#include "base/hist.h"
+#include "http/date.h"
+#include "http/head.h"
+#include "hub/hub.h"
+#include "net/listen.h"
+#include "transport/encode.h"
+#include "ws/reader.h"
+
+struct exchange;
+struct session;
+
+enum mechanism { VIA_SSE, VIA_NDJSON, VIA_RAW, VIA_POLL, VIA_SOCKET, VIA_WEBHOOK, VIA_COUNT };
+extern const char *const mechanism_names[VIA_COUNT];
+
+/* All times in ms, all sizes in bytes. */
+struct worker_limits {
+    struct http_limits http;
+    struct ws_limits ws;
+    int64_t head_ms;          /* from a request's first byte to the end of its head */
+    int64_t body_ms;          /* and from there to the end of its body */
+    int64_t idle_ms;          /* between requests */
+    int64_t stall_ms;         /* a peer that does not read an answer */
+    int64_t publish_ms;       /* a publish that is not safe by then has an unknown fate */
+    int64_t close_ms;         /* for the other side of a close handshake */
+    int64_t drain_ms;         /* over which streams end when the server stops */
+    uint64_t body_max;
+    uint32_t inflight_max;    /* publishes of one connection that are not answered */
+    uint32_t connections_max; /* of this worker */
+    uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which publishers wait */
+    uint64_t rests_max;       /* unsent rests of events, all connections of a worker together */
+    struct hub_limits hub;
+};
+
+struct worker_config {
+    unsigned index;
+    unsigned count;
+    struct log *log;
+    struct clock *clock;
+    struct worker_limits limits;
+    bool want_uring;
+    struct str base;     /* path under which the API hangs: empty, or "/x" */
+    void *app;           /* for handle */
+    /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
+    void (*handle)(struct exchange *exchange);
+};
+
+/* Counted by the worker's thread, read by any. */
+struct worker_stats {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t connections;
+    _Atomic uint64_t connections_total;
+    _Atomic uint64_t subscribers[VIA_COUNT];
+    _Atomic uint64_t deliveries;
+    _Atomic uint64_t publishes;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint64_t sends;
+    _Atomic uint64_t window_bytes;
+    _Atomic uint64_t views;
+    _Atomic uint64_t rests_bytes;
+    _Atomic uint64_t problems[64]; /* by enum problem */
+    _Atomic uint64_t refused_connections;
+    _Atomic uint64_t closed_rests;
+    _Atomic uint64_t paused;
+    struct hist latency_ns;
+};
+
+static inline void stat_add(_Atomic uint64_t *stat, uint64_t n)
+{
+    atomic_store_explicit(stat, atomic_load_explicit(stat, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static inline void stat_set(_Atomic uint64_t *stat, uint64_t n)
+{
+    atomic_store_explicit(stat, n, memory_order_relaxed);
+}
+
+struct worker {
+    struct worker_config config;
+    struct loop loop;
+    struct net net;
+    struct listener listener;
+    struct hub hub;
+    struct list sessions;
+    struct list paused;      /* sessions whose publish waits for the log to catch up */
+    struct list resumed;     /* sessions that may go on with what they have read */
+    struct timer pressure;
+    struct append *turn;     /* publishes parsed in this turn */
+    struct append *turn_ephemeral;
+    struct http_head head;   /* of the request being read right now */
+    struct http_date date;
+    struct ws_deflater deflater;
+    struct ws_inflater inflater;
+    struct worker_stats stats;
+    uint64_t rests;          /* bytes */
+    struct list rest_sessions;
+    bool draining;
+    bool stopping;
+    int64_t stop_at_ns;
+    struct mail drain_mail;
+    pthread_t thread;
+};
+
+/* Sets up everything but the thread; attaches the worker's hub to the log. */
+int worker_init(struct worker *worker, const struct worker_config *config);
+
+/* Listens on the address; a port of 0 is replaced. Before worker_start. */
+int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size);
+
+int worker_start(struct worker *worker);
+
+/* Any thread, once: stop listening, end streams politely, answer what is in flight, then end. */
+void worker_drain(struct worker *worker);
+void worker_join(struct worker *worker);
+
+/* After the log was closed: opens what mail is left and frees everything. */
+void worker_deinit(struct worker *worker);
+
+/* The batch for publishes of this turn; NULL when there is no memory. */
+struct append *worker_turn(struct worker *worker, bool ephemeral);
+
+/* Whether publishers have to wait for the log. */
+bool worker_pressed(const struct worker *worker);
+
+/* A random number below `below`, not for secrets. */
+uint32_t worker_random(uint32_t below);

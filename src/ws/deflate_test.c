@@ -1,0 +1,370 @@
+#include "ws/deflate.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct ws_deflater deflater;
+static struct ws_inflater inflater;
+
+static int setup(void **state)
+{
+    (void)state;
+    deflater = (struct ws_deflater){0};
+    inflater = (struct ws_inflater){0};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mem_fail_nth(0);
+    ws_deflater_deinit(&deflater);
+    ws_inflater_deinit(&inflater);
+    return 0;
+}
+
+static void assert_inflates(struct str bytes, struct str want)
+{
+    struct buf out = {0};
+    assert_int_equal(ws_inflate(&inflater, bytes, want.len, &out), 0);
+    assert_true(str_eq(buf_str(&out), want));
+    buf_free(&out);
+}
+
+static void assert_refused(struct str bytes, size_t max, int want)
+{
+    struct buf out = {0};
+    assert_int_equal(ws_inflate(&inflater, bytes, max, &out), want);
+    assert_true(out.len <= max + 1);
+    buf_free(&out);
+}
+
+static void deflated(struct str message, struct buf *ret)
+{
+    assert_int_equal(ws_deflate(&deflater, 15, message, ret), 0);
+}
+
+/* Text that compresses, but not to nothing. */
+static void add_text(struct buf *buf, size_t len)
+{
+    uint32_t n = 1;
+    while (buf->len < len) {
+        n = n * 1664525 + 1013904223;
+        buf_addf(buf, "{\"price\":%u},", n >> 16);
+    }
+    buf->len = len;
+}
+
+static void add_noise(struct buf *buf, size_t len)
+{
+    uint64_t n = 88172645463325252;
+    while (buf->len < len) {
+        n ^= n << 13;
+        n ^= n >> 7;
+        n ^= n << 17;
+        buf_add_char(buf, (char)n);
+    }
+}
+
+static void the_examples_of_rfc_7692_section_7_2_3_are_read(void **state)
+{
+    (void)state;
+    /* 7.2.3.1 one block, 7.2.3.3 stored, 7.2.3.4 marked as the last, 7.2.3.5 two blocks */
+    assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x00"), STR("Hello"));
+    assert_inflates(STR("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), STR("Hello"));
+    assert_inflates(STR("\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), STR("Hello"));
+    assert_inflates(STR("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), STR("Hello"));
+}
+
+static void hello_is_written_as_in_rfc_7692_section_7_2_3_1(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    deflated(STR("Hello"), &out);
+    assert_true(str_eq(buf_str(&out), STR("\xf2\x48\xcd\xc9\xc9\x07\x00")));
+    buf_free(&out);
+}
+
+static void nothing_of_a_message_is_remembered_for_the_next(void **state)
+{
+    (void)state;
+    struct buf first = {0}, second = {0};
+    deflated(STR("Hello"), &first);
+    deflated(STR("Hello"), &second);
+    assert_true(str_eq(buf_str(&first), buf_str(&second)));
+    /* The second message of section 7.2.3.2 refers to the first. */
+    assert_inflates(buf_str(&first), STR("Hello"));
+    assert_refused(STR("\xf2\x00\x11\x00\x00"), 100, WS_INFLATE_BROKEN);
+    buf_free(&first);
+    buf_free(&second);
+}
+
+static void an_empty_message_is_one_zero_byte(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    deflated(STR(""), &out);
+    assert_true(str_eq(buf_str(&out), STR("\0")));
+    assert_inflates(buf_str(&out), STR(""));
+    buf_free(&out);
+}
+
+static void every_size_comes_back_through_every_window(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 2, 63, 64, 255, 256, 511, 4096, 32768, 70000, 1000000};
+    static const unsigned windows[] = {9, 12, 15};
+    for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(*sizes); i++) {
+        struct buf plain = {0};
+        (i & 1 ? add_noise : add_text)(&plain, sizes[i / 2]);
+        for (size_t k = 0; k < 3; k++) {
+            struct buf out = {0};
+            assert_int_equal(ws_deflate(&deflater, windows[k], buf_str(&plain), &out), 0);
+            assert_inflates(buf_str(&out), buf_str(&plain));
+            buf_free(&out);
+        }
+        buf_free(&plain);
+    }
+}
+
+static void what_was_in_the_buffers_before_stays(void **state)
+{
+    (void)state;
+    struct buf packed = {0}, plain = {0};
+    buf_add_lit(&packed, "ab");
+    deflated(STR("Hello"), &packed);
+    assert_memory_equal(packed.at, "ab", 2);
+    buf_add_lit(&plain, "cd");
+    assert_int_equal(ws_inflate(&inflater, str_skip(buf_str(&packed), 2), 5, &plain), 0);
+    assert_true(str_eq(buf_str(&plain), STR("cdHello")));
+    buf_free(&packed);
+    buf_free(&plain);
+}
+
+static void a_block_after_the_last_may_refer_to_what_came_before(void **state)
+{
+    (void)state;
+    /* "Hello" with BFINAL set, then the second message of section 7.2.3.2, all back-reference. */
+    assert_inflates(STR("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"), STR("HelloHello"));
+    /* The block that the tail completes may say that it is the last, too. */
+    assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x04"), STR("Hello"));
+}
+
+static void a_message_that_just_fits_passes_and_one_byte_more_does_not(void **state)
+{
+    (void)state;
+    struct buf plain = {0}, out = {0};
+    add_text(&plain, 10000);
+    deflated(buf_str(&plain), &out);
+    assert_inflates(buf_str(&out), buf_str(&plain));
+    assert_refused(buf_str(&out), 9999, WS_INFLATE_TOO_BIG);
+    assert_refused(buf_str(&out), 0, WS_INFLATE_TOO_BIG);
+    buf_free(&plain);
+    buf_free(&out);
+}
+
+static void a_bomb_stops_at_the_limit(void **state)
+{
+    (void)state;
+    struct buf zeroes = {0}, bomb = {0}, out = {0};
+    memset(buf_reserve(&zeroes, 10000000), 0, 10000000);
+    zeroes.len = 10000000;
+    deflated(buf_str(&zeroes), &bomb);
+    assert_true(bomb.len < 10000);
+    assert_int_equal(ws_inflate(&inflater, buf_str(&bomb), 65536, &out), WS_INFLATE_TOO_BIG);
+    assert_true(out.len <= 65537 && out.cap <= 131072);
+    buf_free(&zeroes);
+    buf_free(&bomb);
+    buf_free(&out);
+}
+
+static void what_is_no_deflate_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(STR(""), 100, WS_INFLATE_BROKEN);
+    assert_refused(STR("\x07"), 100, WS_INFLATE_BROKEN);
+    assert_refused(STR("Hello, this is no deflate"), 100, WS_INFLATE_BROKEN);
+    assert_refused(STR("\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00"), 100, WS_INFLATE_BROKEN);
+    /* and the decompressor works on */
+    assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x00"), STR("Hello"));
+}
+
+static void a_message_cut_short_anywhere_is_refused(void **state)
+{
+    (void)state;
+    struct buf plain = {0}, out = {0};
+    add_text(&plain, 300);
+    deflated(buf_str(&plain), &out);
+    for (size_t n = 0; n < out.len; n++) {
+        struct buf got = {0};
+        assert_int_not_equal(ws_inflate(&inflater, (struct str){out.at, n}, 1000, &got), 0);
+        buf_free(&got);
+    }
+    buf_free(&plain);
+    buf_free(&out);
+}
+
+static void a_tail_that_was_not_left_out_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(STR("\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff"), 100, WS_INFLATE_BROKEN);
+}
+
+static void the_window_is_the_next_smaller_of_ours(void **state)
+{
+    (void)state;
+    static const unsigned want[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 12, 12, 12, 15, 15};
+    for (unsigned bits = 0; bits <= 16; bits++)
+        assert_int_equal(ws_window_bits(bits), want[bits]);
+}
+
+static void a_message_is_compressed_only_where_that_pays(void **state)
+{
+    (void)state;
+    struct buf text = {0}, noise = {0}, out = {0};
+    add_text(&text, 1000);
+    add_noise(&noise, 1000);
+    ws_add_message(&out, &deflater, 15, WS_TEXT, buf_str(&text));
+    assert_int_equal((uint8_t)out.at[0], 0xc1);
+    assert_true(out.len < 600);
+    assert_inflates(str_skip(buf_str(&out), 4), buf_str(&text));
+    buf_clear(&out);
+    ws_add_message(&out, &deflater, 15, WS_BINARY, buf_str(&noise));
+    assert_int_equal((uint8_t)out.at[0], 0x82);
+    assert_int_equal(out.len, 1004);
+    assert_memory_equal(out.at + 4, noise.at, 1000);
+    buf_free(&text);
+    buf_free(&noise);
+    buf_free(&out);
+}
+
+static void assert_plain(struct ws_deflater *with, unsigned window_bits, size_t len, bool want)
+{
+    char same[WS_DEFLATE_LEAST] = {0};
+    struct buf out = {0};
+    ws_add_message(&out, with, window_bits, WS_TEXT, (struct str){same, len});
+    assert_int_equal((uint8_t)out.at[0], want ? 0x81 : 0xc1);
+    buf_free(&out);
+}
+
+static void a_short_message_and_one_without_the_extension_go_out_plain(void **state)
+{
+    (void)state;
+    assert_plain(&deflater, 15, WS_DEFLATE_LEAST, false);
+    assert_plain(&deflater, 15, WS_DEFLATE_LEAST - 1, true);
+    assert_plain(&deflater, 0, WS_DEFLATE_LEAST, true);
+    assert_plain(NULL, 15, WS_DEFLATE_LEAST, true);
+}
+
+static void a_big_message_does_not_stay_in_the_scratch_buffer(void **state)
+{
+    (void)state;
+    struct buf noise = {0}, out = {0};
+    add_noise(&noise, 200000);
+    ws_add_message(&out, &deflater, 15, WS_BINARY, buf_str(&noise));
+    assert_int_equal(deflater.scratch.cap, 0);
+    buf_free(&noise);
+    buf_free(&out);
+}
+
+static void without_memory_a_message_goes_out_plain(void **state)
+{
+    (void)state;
+    struct buf text = {0}, out = {0};
+    add_text(&text, 500);
+    unsigned long nth = 0;
+    do {
+        ws_deflater_deinit(&deflater);
+        buf_clear(&out);
+        assert_non_null(buf_reserve(&out, 1000));
+        mem_fail_nth(++nth);
+        ws_add_message(&out, &deflater, 15, WS_TEXT, buf_str(&text));
+        mem_fail_nth(0);
+        assert_false(buf_failed(&out));
+    } while ((uint8_t)out.at[0] == 0x81);
+    assert_true(nth > 5);
+    buf_free(&text);
+    buf_free(&out);
+}
+
+static void every_allocation_that_fails_is_reported_and_survived(void **state)
+{
+    (void)state;
+    struct buf text = {0}, packed = {0}, plain = {0};
+    add_text(&text, 5000);
+    int r = -ENOMEM;
+    for (unsigned long nth = 1; r; nth++) {
+        ws_deflater_deinit(&deflater);
+        buf_free(&packed);
+        buf_add_lit(&packed, "ab");
+        mem_fail_nth(nth);
+        r = ws_deflate(&deflater, 15, buf_str(&text), &packed);
+        mem_fail_nth(0);
+        assert_true(r == 0 || (r == -ENOMEM && packed.len == 2));
+    }
+    r = -ENOMEM;
+    for (unsigned long nth = 1; r; nth++) {
+        ws_inflater_deinit(&inflater);
+        buf_free(&plain);
+        mem_fail_nth(nth);
+        r = ws_inflate(&inflater, str_skip(buf_str(&packed), 2), 5000, &plain);
+        mem_fail_nth(0);
+        assert_true(r == 0 || r == -ENOMEM);
+    }
+    assert_true(str_eq(buf_str(&plain), buf_str(&text)));
+    buf_free(&text);
+    buf_free(&packed);
+    buf_free(&plain);
+}
+
+static void a_context_works_on_after_a_failure_in_the_middle(void **state)
+{
+    (void)state;
+    struct buf text = {0}, packed = {0}, out = {0};
+    add_text(&text, 100000);
+    deflated(buf_str(&text), &packed);
+    for (unsigned long nth = 1; nth < 6; nth++) {
+        mem_fail_nth(nth);
+        assert_int_equal(ws_deflate(&deflater, 15, buf_str(&text), &out), -ENOMEM);
+        buf_free(&out);
+        mem_fail_nth(nth);
+        assert_int_equal(ws_inflate(&inflater, buf_str(&packed), 100000, &out), -ENOMEM);
+        buf_free(&out);
+        mem_fail_nth(0);
+        assert_inflates(buf_str(&packed), buf_str(&text));
+    }
+    buf_free(&text);
+    buf_free(&packed);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_examples_of_rfc_7692_section_7_2_3_are_read),
+        TEST(hello_is_written_as_in_rfc_7692_section_7_2_3_1),
+        TEST(nothing_of_a_message_is_remembered_for_the_next),
+        TEST(an_empty_message_is_one_zero_byte),
+        TEST(every_size_comes_back_through_every_window),
+        TEST(what_was_in_the_buffers_before_stays),
+        TEST(a_block_after_the_last_may_refer_to_what_came_before),
+        TEST(a_message_that_just_fits_passes_and_one_byte_more_does_not),
+        TEST(a_bomb_stops_at_the_limit),
+        TEST(what_is_no_deflate_is_refused),
+        TEST(a_message_cut_short_anywhere_is_refused),
+        TEST(a_tail_that_was_not_left_out_is_refused),
+        TEST(the_window_is_the_next_smaller_of_ours),
+        TEST(a_message_is_compressed_only_where_that_pays),
+        TEST(a_short_message_and_one_without_the_extension_go_out_plain),
+        TEST(a_big_message_does_not_stay_in_the_scratch_buffer),
+        TEST(without_memory_a_message_goes_out_plain),
+        TEST(every_allocation_that_fails_is_reported_and_survived),
+        TEST(a_context_works_on_after_a_failure_in_the_middle),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+// Server-sent events by a client nobody here wrote: the npm package eventsource.
+
+import assert from "node:assert/strict";
+import { EventSource } from "eventsource";
+import { bothStores, deadline, eventually, idsOf, startProxy } from "./support/index.mjs";
+
+/** An EventSource that ends with the server and collects what it is sent, by type. */
+function listen(server, url, types = ["message"]) {
+    const source = new EventSource(url);
+    server.onStop(() => source.close());
+    const heard = { source, events: [], beats: [], gaps: [], errors: [] };
+    for (const type of types) {
+        source.addEventListener(type, (event) =>
+            heard.events.push({ type, id: event.lastEventId, data: event.data }));
+    }
+    source.addEventListener("$beat", (event) => heard.beats.push(event.lastEventId));
+    source.addEventListener("$gap", (event) => heard.gaps.push(JSON.parse(event.data)));
+    source.addEventListener("error", (event) => heard.errors.push(event));
+    heard.count = (count) => eventually(() => heard.events.length >= count,
+        `${count} events; so far ${heard.events.length}`);
+    return heard;
+}
+
+bothStores("EventSource hears events by their type, with their ids", async (t, server) => {
+    const heard = listen(server, `${server.url}/channels/a`, ["message", "trade"]);
+    await eventually(() => heard.beats.length > 0, "the first record");
+    const first = await server.publish("a", "plain\ntext");
+    const second = await server.publish("a", { p: 1 }, { "Event-Type": "trade" });
+    const third = await server.publish("a", "");
+    await heard.count(3);
+    assert.deepEqual(heard.events, [
+        { type: "message", id: first.id, data: "plain\ntext" },
+        { type: "trade", id: second.id, data: '{"p":1}' },
+        { type: "message", id: third.id, data: "" },
+    ]);
+});
+
+bothStores("EventSource with format=event hears all types as messages", async (t, server) => {
+    const heard = listen(server, `${server.url}/events?channel=a/*`);
+    await eventually(() => heard.beats.length > 0, "the first record");
+    const ids = [];
+    for (const type of ["x", "y", "z"]) {
+        ids.push((await server.publish(`a/${type}`, type, { "Event-Type": type })).id);
+    }
+    await heard.count(3);
+    assert.deepEqual(idsOf(heard.events), ids);
+    assert.deepEqual(heard.events.map((event) => JSON.parse(event.data).type), ["x", "y", "z"]);
+});
+
+bothStores("EventSource comes back by itself and misses nothing", async (t, server) => {
+    const proxy = await startProxy(server);
+    const heard = listen(server, `${proxy.url}/channels/a?after=earliest`);
+    const ids = [];
+    for (let round = 0; round < 3; round++) {
+        for (let n = 0; n < 5; n++) {
+            ids.push((await server.publish("a", `${round}.${n}`)).id);
+        }
+        await heard.count(ids.length);
+        proxy.cut();
+        ids.push((await server.publish("a", `${round} while it was away`)).id);
+    }
+    await heard.count(ids.length);
+    assert.deepEqual(idsOf(heard.events), ids);
+});
+
+bothStores("EventSource cut off before its first event misses nothing", async (t, server) => {
+    const proxy = await startProxy(server);
+    await server.publish("a", "before it came");
+    const heard = listen(server, `${proxy.url}/channels/a`);
+    await eventually(() => heard.beats.length > 0, "the first record");
+    proxy.cut();
+    const ids = await server.publishMany("a", 3);
+    await heard.count(3);
+    assert.deepEqual(idsOf(heard.events), ids);
+});
+
+bothStores("EventSource is told of a gap and then goes on", async (t, server) => {
+    const proxy = await startProxy(server);
+    const heard = listen(server, `${proxy.url}/channels/a?after=earliest`);
+    await server.publish("a", "seen");
+    await heard.count(1);
+    proxy.cut();
+    await server.publishMany("a", 3);
+    await server.request("DELETE", "/channels/a");
+    const kept = await server.publish("a", "kept");
+    await deadline(heard.count(2), "the event after the gap");
+    assert.equal(heard.gaps.length, 1);
+    assert.equal(heard.gaps[0].after, heard.events[0].id);
+    assert.equal(heard.events[1].id, kept.id);
+});

@@ -1,0 +1,43 @@
+// A TCP proxy whose connections a test can cut: what a bad network does to a client.
+
+import net from "node:net";
+
+/** Listens on a loopback port of its own and forwards to the server's; ends with the server. */
+export async function startProxy(server) {
+    const pairs = new Set();
+    const listener = net.createServer((client) => {
+        const upstream = net.connect({ host: "127.0.0.1", port: server.port });
+        const pair = { client, upstream };
+        pairs.add(pair);
+        const drop = () => {
+            client.destroy();
+            upstream.destroy();
+            pairs.delete(pair);
+        };
+        for (const socket of [client, upstream]) {
+            socket.on("error", drop);
+            socket.on("close", drop);
+        }
+        client.pipe(upstream);
+        upstream.pipe(client);
+    });
+    await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    const proxy = {
+        port: listener.address().port,
+        url: `http://127.0.0.1:${listener.address().port}`,
+        connections: () => pairs.size,
+        /** Cuts every connection, as a network does that goes away. */
+        cut() {
+            for (const { client, upstream } of pairs) {
+                client.destroy();
+                upstream.destroy();
+            }
+            pairs.clear();
+        },
+    };
+    server.onStop(() => {
+        proxy.cut();
+        listener.close();
+    });
+    return proxy;
+}

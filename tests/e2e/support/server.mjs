@@ -1,0 +1,274 @@
+// Starts the program under test, one to a test, each in a folder of its own, and sees to its end.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import nodeTest from "node:test";
+import { destroyAgent, encodeChannel, page, post, publish, publishMany, request } from "./http.mjs";
+import { destroyRawConns, RawConn } from "./raw.mjs";
+import { openNdjson, openRaw, openSse } from "./streams.mjs";
+import { deadline } from "./wait.mjs";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+
+/** The program under test. */
+export const BIN = path.resolve(process.env.FRESHET_BIN ?? path.join(ROOT, "build/freshet"));
+
+const EXTRA_ARGS = (process.env.FRESHET_E2E_ARGS ?? "").split(" ").filter(Boolean);
+const STORES = (process.env.FRESHET_E2E_STORES ?? "memory,data").split(",");
+const DRAIN_MS = 5_000; /* how long a server may drain before it gets its second SIGTERM */
+const EXIT_MS = 60_000; /* how long one may take to be gone: a leak check takes its time */
+const READY = /http:\/\/127\.0\.0\.1:(\d+)/;
+const CRASH = /ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion .* failed/i;
+
+const serversOf = new WeakMap(); // test context -> [Server]
+
+/** A folder that goes when the test goes. */
+export function temporaryFolder(t) {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-e2e-"));
+    t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+    return dir;
+}
+
+export class Server {
+    constructor(dir, args, env) {
+        this.dir = dir;
+        this.args = args;
+        this.env = env;
+        this.out = "";
+        this.err = "";
+        this.port = undefined;
+        this.expectKilled = false;
+        this.beforeStop = [];
+    }
+
+    /** `fn` is called before the server is stopped: clients that hang on would make it drain for long. */
+    onStop(fn) {
+        this.beforeStop.push(fn);
+    }
+
+    /** Spawns the program and waits until it says where it listens. */
+    async start() {
+        this.expectKilled = false;
+        this.out = "";
+        this.process = spawn(BIN, this.args, {
+            cwd: this.dir,
+            env: { ...process.env, ...this.env },
+            stdio: ["ignore", "pipe", "pipe"],
+        });
+        const child = this.process;
+        this.exited = new Promise((resolve) => {
+            child.once("error", (error) => resolve({ error }));
+            child.once("close", (code, signal) => resolve({ code, signal }));
+        });
+        child.stderr.setEncoding("utf8").on("data", (text) => (this.err += text));
+        const ready = new Promise((resolve) => {
+            child.stdout.setEncoding("utf8").on("data", (text) => {
+                this.out += text;
+                const match = READY.exec(this.out);
+                if (match) {
+                    resolve({ port: Number(match[1]) });
+                }
+            });
+        });
+        const first = await deadline(Promise.race([ready, this.exited]), "the server to be ready");
+        if (first.port === undefined) {
+            throw new Error(`the server did not start: ${JSON.stringify(first)} ` +
+                `${first.error ?? ""}\n${this.log()}`);
+        }
+        this.port = first.port;
+        this.url = `http://127.0.0.1:${this.port}`;
+        return this;
+    }
+
+    get pid() {
+        return this.process.pid;
+    }
+
+    log() {
+        return `--- ${BIN} ${this.args.join(" ")}\n--- stdout\n${this.out}\n--- stderr\n${this.err}`;
+    }
+
+    get isRunning() {
+        return this.process.exitCode === null && this.process.signalCode === null;
+    }
+
+    /** Sends a signal and does not wait. */
+    signal(name) {
+        this.process.kill(name);
+    }
+
+    /** kill -9, as a power cut would; then it can be started again with `restart()`. */
+    async kill() {
+        this.expectKilled = true;
+        this.process.kill("SIGKILL");
+        const end = await deadline(this.exited, "a killed server to be gone");
+        this.#forgetConnections();
+        return end;
+    }
+
+    /** SIGTERM; answers {code, signal} of the exit. Connections of the tests are left alone. */
+    async terminate() {
+        this.process.kill("SIGTERM");
+        return deadline(this.exited, "the server to exit after SIGTERM", EXIT_MS);
+    }
+
+    /** Starts it again on the same folder with the same arguments; the port is a new one. */
+    async restart() {
+        if (this.isRunning) {
+            await this.kill();
+        }
+        return this.start();
+    }
+
+    /** Ends the server as politely as it lets us, and fails if it had crashed or ends badly. */
+    async stop() {
+        const died = !this.isRunning && !this.expectKilled;
+        for (const fn of this.beforeStop.splice(0)) {
+            await fn();
+        }
+        this.#forgetConnections();
+        let askedTwice = false;
+        if (this.isRunning) {
+            this.process.kill("SIGTERM");
+            const again = setTimeout(() => {
+                askedTwice = true;
+                this.process.kill("SIGTERM");
+            }, DRAIN_MS);
+            const kill = setTimeout(() => this.process.kill("SIGKILL"), EXIT_MS);
+            await this.exited;
+            clearTimeout(again);
+            clearTimeout(kill);
+        }
+        const end = await this.exited;
+        const clean = end.code === 0 || this.expectKilled || (askedTwice && end.signal !== "SIGKILL");
+        assert.ok(!CRASH.test(this.err), `the server reported a fault\n${this.log()}`);
+        assert.ok(clean, `the server ended with ${JSON.stringify(end)}` +
+            `${died ? " in the middle of the test" : ""}\n${this.log()}`);
+    }
+
+    #forgetConnections() {
+        destroyRawConns(this.port);
+        destroyAgent(this.port);
+    }
+
+    /* What tests say most often, so that they read as sentences. */
+
+    get(target, headers = {}, options = {}) {
+        return request(this, "GET", target, { headers, ...options });
+    }
+
+    request(method, target, options = {}) {
+        return request(this, method, target, options);
+    }
+
+    post(channel, data, headers = {}, query = "") {
+        return post(this, channel, data, headers, query);
+    }
+
+    publish(channel, data, headers = {}, query = "") {
+        return publish(this, channel, data, headers, query);
+    }
+
+    publishMany(channel, count, data) {
+        return publishMany(this, channel, count, data);
+    }
+
+    page(target, headers = {}) {
+        return page(this, target, headers);
+    }
+
+    /** The events of one channel, as a page of history tells them. */
+    async history(channel, query = "") {
+        return (await page(this, `/channels/${encodeChannel(channel)}${query}`)).events;
+    }
+
+    connect() {
+        return RawConn.open(this.port);
+    }
+
+    sse(target, options) {
+        return openSse(this, target, options);
+    }
+
+    ndjson(target, options) {
+        return openNdjson(this, target, options);
+    }
+
+    raw(target, options) {
+        return openRaw(this, target, options);
+    }
+}
+
+/**
+ * Starts a server for test `t`, which ends with it.
+ *   memory  true (the default unless `data` is given): --memory
+ *   data    true: --data on a folder within the server's own; a string: --data on that folder
+ *   args    more arguments;  env  more environment
+ *   config  text of a configuration file, given by --config
+ *   listen  what --listen says (127.0.0.1:0);  false leaves it out
+ */
+export async function startServer(t, { args = [], data, memory, env = {}, config, listen } = {}) {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-e2e-"));
+    const all = ["serve"];
+    if (listen !== false) {
+        all.push("--listen", listen ?? "127.0.0.1:0");
+    }
+    if (data) {
+        all.push("--data", data === true ? path.join(dir, "data") : data);
+    } else if (memory !== false) {
+        all.push("--memory");
+    }
+    if (config !== undefined) {
+        fs.writeFileSync(path.join(dir, "freshet.yaml"), config);
+        all.push("--config", path.join(dir, "freshet.yaml"));
+    }
+    const server = new Server(dir, [...all, ...args, ...EXTRA_ARGS], env);
+    if (!serversOf.has(t)) {
+        serversOf.set(t, []);
+    }
+    serversOf.get(t).push(server);
+    t.after(async () => {
+        try {
+            if (server.process !== undefined) {
+                await server.stop();
+            }
+        } finally {
+            fs.rmSync(dir, { recursive: true, force: true });
+        }
+    });
+    return server.start();
+}
+
+/** node's `test`, which on failure also tells what the servers of the test had to say. */
+export function test(name, options, fn) {
+    const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
+    nodeTest(name, opts, async (t) => {
+        try {
+            await body(t);
+        } catch (error) {
+            for (const server of serversOf.get(t) ?? []) {
+                error.message += `\n${server.log().slice(-8000)}`;
+            }
+            throw error;
+        }
+    });
+}
+
+/**
+ * One test for each store: `fn(t, server)` with --memory, and again with --data. `options` go to
+ * startServer, but `skip` and `timeout` go to the test.
+ */
+export function bothStores(name, options, fn) {
+    const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
+    const { skip, timeout, ...serverOptions } = opts;
+    for (const store of STORES) {
+        const testOptions = skip === undefined ? { timeout } : { skip, timeout };
+        test(`${name} [${store}]`, testOptions, async (t) => {
+            await body(t, await startServer(t, { ...serverOptions, [store]: true }));
+        });
+    }
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# can_fail.sh ROOT: a lint that cannot fail protects nothing. Each lint of ROOT is shown a small tree
+# that is right, then the same tree with one thing wrong.
+set -eu
+project=$1
+room=$(mktemp -d)
+root=$room/tree
+trap 'rm -rf "$room"' EXIT
+failed=0
+
+plant() {
+    rm -rf "$root"
+    mkdir -p "$root/src/base" "$root/src/net" "$root/src/http" "$root/src/hub" "$root/src/api" \
+        "$root/src/transport" "$root/docs"
+    printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
+    printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
+        >"$root/src/transport/problem.h"
+    printf '/* One. */\n#pragma once\n\nint one(void);\n' >"$root/src/base/one.h"
+    printf '#include "base/one.h"\n\nint one(void)\n{\n    return 1;\n}\n' >"$root/src/base/one.c"
+    printf '[{"directory": "%s", "file": "%s/src/base/one.c", "command": "clang -Isrc src/base/one.c"}]\n' \
+        "$root" "$root" >"$root/compile_commands.json"
+    cp "$project/.clang-format" "$project/.clang-tidy" "$root"
+}
+
+run() {
+    "$project/tests/lint/$1.sh" "$root" "$root" >"$room/out" 2>&1
+}
+
+# refuses LINT WHAT FILE TEXT: with TEXT in FILE, LINT fails.
+refuses() {
+    plant
+    run "$1" || { echo "$1 refuses a tree that is right:"; cat "$room/out"; failed=1; }
+    printf '%b' "$4" >"$root/$3"
+    ! run "$1" || { echo "$1 lets pass: $2"; failed=1; }
+}
+
+refuses layers "a lower layer that uses a higher one" src/base/two.c '#include "net/loop.h"\n'
+refuses layers "a codec that uses net" src/http/two.c '#include "net/conn.h"\n'
+refuses layers "a codec that opens sockets" src/http/two.c '#include <sys/socket.h>\n'
+refuses layers "a hub that knows HTTP" src/hub/two.c '#include "http/head.h"\n'
+refuses layers "transport that uses api" src/transport/two.c '#include "api/route.h"\n'
+refuses layers "an include without its layer" src/base/two.c '#include "one.h"\n'
+refuses layers "an include that climbs" src/base/two.c '#include "base/../net/loop.h"\n'
+refuses format "a tab" src/base/two.c 'int two(void);\nint two(void)\n{\n\treturn 2;\n}\n'
+refuses headers "a header without a purpose" src/base/two.h '#pragma once\n\nint two(void);\n'
+refuses headers "a header without a guard" src/base/two.h '/* Two. */\nint two(void);\n'
+refuses headers "a header that needs another" src/base/two.h \
+    '/* Two. */\n#pragma once\n\nsize_t two(void);\n'
+refuses words "the path of a machine" src/base/two.c '/* see /wo''rk/notes */\n'
+refuses words "the number of a ticket" src/base/two.c '/* iss''ue 12 */\n'
+refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
+refuses docs "an error that is not told" src/transport/problem.h \
+    '    X(BAD_TWO, 400, "bad-two", "Two")\n'
+refuses tidy "a semicolon that ends an if" src/base/one.c \
+    '#include "base/one.h"\n\nint one(void)\n{\n    int a = 1;\n    if (a > 1);\n    return a;\n}\n'
+refuses tidy "a function of more than 80 lines" src/base/one.c \
+    '#include "base/one.h"\n\nint one(void)\n{\n    int a = 0;\n'"$(yes '    a++;' | head -n 80)"'\n    return a;\n}\n'
+exit $failed
