@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/batch.h"
+#include "api/channel.h"
 #include "api/info.h"
 #include "api/publish.h"
 #include "api/read.h"
@@ -17,10 +18,40 @@ void api_problem(struct exchange *exchange, enum problem problem, const char *de
     exchange_problem(exchange, problem, str_from(detail), STR_NONE);
 }
 
+static void add_methods(struct buf *out, unsigned methods)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    methods |= 1U << HTTP_OPTIONS;
+    const char *comma = "";
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!(methods & 1U << i))
+            continue;
+        buf_addf(out, "%s%s", comma, names[i]);
+        comma = ", ";
+    }
+    buf_add_lit(out, "\r\n");
+}
+
+static void refuse_method(struct exchange *exchange, unsigned methods)
+{
+    struct buf document = {0};
+    stat_add(&exchange->worker->stats.problems[PROBLEM_METHOD_NOT_ALLOWED], 1);
+    problem_add(&document, api_of(exchange)->base, PROBLEM_METHOD_NOT_ALLOWED,
+                STR("the header Allow says what can be done here"), STR_NONE);
+    struct buf *out = exchange_head(exchange, 405);
+    buf_add_lit(out, "Allow: ");
+    add_methods(out, methods);
+    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
+    buf_free(&document);
+}
+
 static void handle_channel(struct exchange *exchange, struct str rest)
 {
     if (rest.len <= 1) {
-        info_channels(exchange);
+        if (1U << exchange->head->method & METHODS_READ)
+            info_channels(exchange);
+        else
+            refuse_method(exchange, METHODS_READ);
         return;
     }
     switch (exchange->head->method) {
@@ -50,19 +81,19 @@ static void handle_webhooks(struct exchange *exchange, struct str rest)
 }
 
 const struct api_route api_routes[] = {
-    {"/channels", false, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, handle_channel,
+    {"/channels", false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, handle_channel,
      "publish to, read and trim a channel; without a name, list channels"},
-    {"/events", true, METHODS_READ | 1U << HTTP_POST, handle_events,
+    {"/events", true, true, METHODS_READ | 1U << HTTP_POST, handle_events,
      "publish many events; read many channels"},
-    {"/webhooks", false,
+    {"/webhooks", false, false,
      METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
      "register, list, change and delete webhooks"},
-    {"/stats", true, METHODS_READ, info_stats, "figures of this server, as JSON"},
-    {"/metrics", true, METHODS_READ, info_metrics, "the same for Prometheus"},
-    {"/healthz", true, METHODS_READ, info_health, "200 while the process serves"},
-    {"/readyz", true, METHODS_READ, info_ready, "200 while publishes can succeed"},
-    {"/errors", false, METHODS_READ, info_errors, "what each problem type means"},
-    {"/", true, METHODS_READ, info_root, "this list"},
+    {"/stats", true, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
+    {"/metrics", true, false, METHODS_READ, info_metrics, "the same for Prometheus"},
+    {"/healthz", true, false, METHODS_READ, info_health, "200 while the process serves"},
+    {"/readyz", true, false, METHODS_READ, info_ready, "200 while publishes can succeed"},
+    {"/errors", false, false, METHODS_READ, info_errors, "what each problem type means"},
+    {"/", true, false, METHODS_READ, info_root, "this list"},
 };
 const size_t api_routes_count = sizeof(api_routes) / sizeof(api_routes[0]);
 
@@ -87,20 +118,6 @@ static const struct api_route *find_route(const struct exchange *exchange, struc
     return NULL;
 }
 
-static void add_methods(struct buf *out, unsigned methods)
-{
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    methods |= 1U << HTTP_OPTIONS;
-    const char *comma = "";
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!(methods & 1U << i))
-            continue;
-        buf_addf(out, "%s%s", comma, names[i]);
-        comma = ", ";
-    }
-    buf_add_lit(out, "\r\n");
-}
-
 /* OPTIONS: what can be done here, and for a browser's preflight, who may. */
 static void answer_options(struct exchange *exchange, unsigned methods)
 {
@@ -117,19 +134,6 @@ static void answer_options(struct exchange *exchange, unsigned methods)
                          "Access-Control-Request-Headers\r\n");
     }
     exchange_no_body(exchange);
-}
-
-static void refuse_method(struct exchange *exchange, unsigned methods)
-{
-    struct buf document = {0};
-    stat_add(&exchange->worker->stats.problems[PROBLEM_METHOD_NOT_ALLOWED], 1);
-    problem_add(&document, api_of(exchange)->base, PROBLEM_METHOD_NOT_ALLOWED,
-                STR("the header Allow says what can be done here"), STR_NONE);
-    struct buf *out = exchange_head(exchange, 405);
-    buf_add_lit(out, "Allow: ");
-    add_methods(out, methods);
-    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
-    buf_free(&document);
 }
 
 static void refuse_stranger(struct exchange *exchange, enum problem problem, const char *detail)
@@ -173,8 +177,9 @@ void api_handle(struct exchange *exchange)
         return;
     }
     const struct api_route *route = find_route(exchange, &rest);
-    if (!route)
-        api_problem(exchange, PROBLEM_NOT_FOUND, "GET / tells what there is");
+    bool socket = head->upgrade_websocket && head->method == HTTP_GET;
+    if (!route || (socket && !route->upgrades))
+        api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / tells what there is");
     else if (head->method == HTTP_OPTIONS)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))

@@ -31,6 +31,7 @@ static inline struct api *api_of(const struct exchange *exchange)
 struct api_route {
     const char *path;
     bool whole; /* nothing may follow */
+    bool upgrades; /* to WebSocket */
     unsigned methods; /* 1 << enum http_method */
     void (*handle)(struct exchange *exchange, struct str rest);
     const char *doc;

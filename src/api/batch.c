@@ -44,6 +44,8 @@ static const char *read_data(struct element *element, struct str raw)
     element->has_data = true;
     element->is_text = raw.len && raw.at[0] == '"';
     element->raw = raw;
+    if (json_check(raw, JSON_DEPTH_MAX, NULL) == JSON_E_DEPTH)
+        return "JSON may be nested 128 deep";
     return element->is_text ? read_string(raw, &element->data, "data is a string that UTF-8 cannot say")
                             : NULL;
 }
@@ -198,7 +200,7 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
         if (!line.len)
             continue;
         *ret_raw = line;
-        if (!json_check(line, JSON_DEPTH_MAX, NULL))
+        if (!json_check(line, JSON_DEPTH_LIMIT, NULL))
             return 1;
         *ret_fault = (struct fault){PROBLEM_BAD_JSON, "this line is not JSON"};
         return -1;
@@ -267,7 +269,7 @@ static bool begin(struct exchange *exchange, struct shape *shape)
 {
     struct str body = trim_line(exchange->body);
     *shape = (struct shape){.body = body, .rest = body, .array = body.len && body.at[0] == '['};
-    if (shape->array && json_check(body, JSON_DEPTH_MAX, NULL)) {
+    if (shape->array && json_check(body, JSON_DEPTH_LIMIT, NULL)) {
         api_problem(exchange, PROBLEM_BAD_JSON, "the body begins like a JSON array and is none");
         return false;
     }

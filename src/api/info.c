@@ -368,9 +368,7 @@ static void answer_listing(struct exchange *exchange, const struct listing *list
 void info_channels(struct exchange *exchange)
 {
     struct listing listing = {0};
-    if (exchange->head->method != HTTP_GET && exchange->head->method != HTTP_HEAD)
-        api_problem(exchange, PROBLEM_BAD_CHANNEL, "say which channel: /channels/NAME");
-    else if (read_listing(exchange, &listing))
+    if (read_listing(exchange, &listing))
         answer_listing(exchange, &listing);
     buf_free(&listing.prefix);
     buf_free(&listing.after);

@@ -140,15 +140,13 @@ static bool refuse(struct exchange *exchange, enum problem problem, const char *
     return false;
 }
 
-static bool read_key_header(struct exchange *exchange, struct proposal *proposal)
+static bool unquote_key(struct exchange *exchange, struct proposal *proposal, struct str value)
 {
-    struct str value = http_header(exchange->head, STR("idempotency-key"));
     char room[KEY_MAX];
     size_t len;
-    if (!value.at)
-        return true;
     if (http_idempotency_key(value, room, sizeof(room), &len))
-        return refuse(exchange, PROBLEM_BAD_KEY, "Idempotency-Key has 1 to 255 bytes, in quotes or not");
+        return refuse(exchange, PROBLEM_BAD_KEY, "a key has 1 to 255 bytes, in quotes or not");
+    buf_clear(&proposal->key);
     buf_add(&proposal->key, room, len);
     proposal->has_key = true;
     return true;
@@ -158,11 +156,12 @@ static bool read_key_header(struct exchange *exchange, struct proposal *proposal
 static bool read_query(struct exchange *exchange, struct proposal *proposal)
 {
     struct str rest = exchange->head->query, name, value;
+    bool by_header = proposal->has_key;
     while (http_query_next(&rest, &name, &value)) {
         struct buf *to = NULL;
         if (http_query_name_is(name, STR("type")) && !proposal->type.len)
             to = &proposal->type;
-        else if (http_query_name_is(name, STR("key")) && !proposal->has_key) {
+        else if (http_query_name_is(name, STR("key")) && !by_header && !proposal->has_key) {
             proposal->has_key = true;
             to = &proposal->key;
         } else if (http_query_name_is(name, STR("ephemeral")))
@@ -170,9 +169,7 @@ static bool read_query(struct exchange *exchange, struct proposal *proposal)
         if (to && http_query_decode(value, to))
             return refuse(exchange, PROBLEM_BAD_PARAMETER, "the query is not percent-encoded text");
     }
-    if (proposal->has_key && (!proposal->key.len || proposal->key.len > KEY_MAX))
-        return refuse(exchange, PROBLEM_BAD_KEY, "a key has 1 to 255 bytes");
-    return true;
+    return by_header || !proposal->has_key || unquote_key(exchange, proposal, buf_str(&proposal->key));
 }
 
 static bool read_if_match(struct exchange *exchange, struct proposal *proposal)
@@ -247,7 +244,8 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
     if (channel_is_reserved(buf_str(&proposal->channel)))
         return refuse(exchange, PROBLEM_RESERVED_CHANNEL, "choose a name that does not begin with $");
     buf_add_str(&proposal->type, http_header(exchange->head, STR("event-type")));
-    if (!read_key_header(exchange, proposal) || !read_query(exchange, proposal) ||
+    struct str key = http_header(exchange->head, STR("idempotency-key"));
+    if ((key.at && !unquote_key(exchange, proposal, key)) || !read_query(exchange, proposal) ||
         !read_if_match(exchange, proposal) || !read_type(exchange, proposal) ||
         !read_kind(exchange, proposal))
         return false;

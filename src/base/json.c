@@ -12,7 +12,7 @@ struct scan {
     size_t at;
     unsigned depth;
     unsigned depth_max;
-    uint64_t is_object[JSON_DEPTH_MAX / 64];
+    uint64_t is_object[JSON_DEPTH_LIMIT / 64];
 };
 
 static inline unsigned char peek(const struct scan *scan)
@@ -310,8 +310,8 @@ static bool breaks_utf8(const struct scan *scan)
 int json_check(struct str text, unsigned depth_max, size_t *ret_at)
 {
     struct scan scan = {.text = text, .depth_max = depth_max};
-    if (scan.depth_max > JSON_DEPTH_MAX)
-        scan.depth_max = JSON_DEPTH_MAX;
+    if (scan.depth_max > JSON_DEPTH_LIMIT)
+        scan.depth_max = JSON_DEPTH_LIMIT;
     int error = scan_text(&scan);
     if (error == JSON_E_SYNTAX && scan.at < text.len && breaks_utf8(&scan))
         error = JSON_E_UTF8;

@@ -3,7 +3,10 @@
 
 #include "base/buf.h"
 
-enum { JSON_DEPTH_MAX = 128 };
+enum {
+    JSON_DEPTH_MAX = 128,   /* for data */
+    JSON_DEPTH_LIMIT = 192, /* for documents of our own that carry data */
+};
 
 enum json_error {
     JSON_OK = 0,

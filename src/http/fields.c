@@ -63,7 +63,7 @@ static int find_start(struct str bytes, size_t *ret)
             return -EAGAIN;
         if (bytes.at[at + 1] != '\n')
             return HTTP_E_LINE_END;
-        if (at == 2 * HTTP_EMPTY_LINES_MAX)
+        if (at / 2 == HTTP_EMPTY_LINES_MAX)
             return HTTP_E_EMPTY_LINES;
     }
     if (at == bytes.len)

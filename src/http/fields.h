@@ -12,7 +12,7 @@ enum { HTTP_FIELDS_MAX = 100 };
 /* Empty lines passed over before a request line (RFC 9112 section 2.2). */
 enum { HTTP_EMPTY_LINES_MAX = 4 };
 
-/* How much of HTTP we take from a stranger. All but the count in bytes. */
+/* How much of HTTP we take from a stranger. All but the count in bytes, each below 2^30. */
 struct http_limits {
     uint32_t line_max;      /* request or status line, without its CRLF: else 414 */
     uint32_t fields_max;    /* number of header fields, at most HTTP_FIELDS_MAX: else 431 */

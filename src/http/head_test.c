@@ -1,5 +1,7 @@
 #include "http/head.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <setjmp.h>
@@ -171,11 +173,12 @@ static void a_malformed_host_is_refused(void **state)
                                 STR("[::1]x"),  STR("a?b"), STR("a#b"),     STR("http://a"),
                                 STR("\xc3\xa4")};
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-        char text[100] = "GET / HTTP/1.1\r\nHost: ";
-        size_t len = strlen(text);
-        memcpy(text + len, hosts[i].at, hosts[i].len);
-        memcpy(text + len + hosts[i].len, "\r\n\r\n", 4);
-        assert_int_equal(result(state, (struct str){text, len + hosts[i].len + 4}), HTTP_E_HOST);
+        struct buf text = {0};
+        buf_add_lit(&text, "GET / HTTP/1.1\r\nHost: ");
+        buf_add_str(&text, hosts[i]);
+        buf_add_lit(&text, "\r\n\r\n");
+        assert_int_equal(result(state, buf_str(&text)), HTTP_E_HOST);
+        buf_free(&text);
     }
     assert_int_equal(http_head_error_status(HTTP_E_HOST), 400);
 }

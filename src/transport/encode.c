@@ -238,15 +238,20 @@ static void add_cursor_member(struct buf *out, uint64_t cursor)
     buf_add_char(out, '"');
 }
 
+static void add_beat_sse(struct buf *out, uint64_t cursor)
+{
+    buf_add_lit(out, "event: $beat\n");
+    add_sse_id(out, cursor);
+    buf_add_lit(out, "data:\n\n");
+}
+
 void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor)
 {
     size_t opened = open_chunk(way, out);
     struct buf payload = {0};
     switch (kind_of(way)) {
     case ENCODE_SSE:
-        buf_add_lit(out, "event: $beat\n");
-        add_sse_id(out, cursor);
-        buf_add_lit(out, "data:\n\n");
+        add_beat_sse(out, cursor);
         break;
     case ENCODE_NDJSON:
         add_op(out, "beat");
@@ -272,6 +277,18 @@ void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor)
     case ENCODE_PAGE:
         break;
     }
+    close_chunk(way, out, opened);
+}
+
+void encode_first(unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms)
+{
+    if (kind_of(way) != ENCODE_SSE) {
+        encode_beat(NULL, way, out, cursor);
+        return;
+    }
+    size_t opened = open_chunk(way, out);
+    buf_addf(out, "retry: %llu\n", (unsigned long long)retry_ms);
+    add_beat_sse(out, cursor);
     close_chunk(way, out, opened);
 }
 

@@ -26,6 +26,8 @@ void encode_envelope(struct buf *out, const struct event *event);
 
 /* Control records, in the given way. `reason` is plain ASCII. */
 void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor);
+/* The first record of a stream: a beat, with SSE's retry. */
+void encode_first(unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms);
 void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t after,
                 uint64_t earliest, const char *reason);
 void encode_bye(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { LAST_ROWS = 100000, LAST_BYTES = 4 << 20 };
+enum { KEPT_MAX = 1024, LAST_ROWS = 100000, LAST_BYTES = 4 << 20 };
 
 struct reading *reading_new(void)
 {
@@ -31,12 +31,15 @@ static void begin_at_earliest(struct hub *hub, struct selection *selection, stru
     ret->told = log_trimmed(hub->log, selection);
 }
 
+/* Above the newest id there is nothing to give but what is new from here on; told where to begin
+ * instead. */
 static void begin_unknown(struct hub *hub, struct selection *selection, uint64_t claimed,
                           struct reading *ret)
 {
     ret->unknown = true;
     ret->claimed = claimed;
-    begin_at_earliest(hub, selection, ret);
+    ret->told = log_trimmed(hub->log, selection);
+    ret->cursor = hub_applied(hub);
 }
 
 bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
@@ -55,6 +58,7 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
         return true;
     case START_UNREADABLE:
         begin_unknown(hub, selection, 0, ret);
+        ret->cursor = 0; /* wherever it was, all that is retained may be new to it */
         return true;
     case START_EARLIEST:
         begin_at_earliest(hub, selection, ret);
@@ -161,13 +165,16 @@ void reading_add_headers(struct buf *out, const struct reading *reading, struct 
 {
     buf_add_lit(out, "Cursor: ");
     buf_add_id(out, cursor);
-    buf_add_lit(out, "\r\nVary: Accept, Prefer\r\n");
+    buf_add_lit(out, "\r\nVary: Accept, Prefer\r\nLink: <");
+    buf_add_str(out, base);
+    buf_add_lit(out, "/webhooks>; rel=\"webhooks\"\r\n");
+    /* A long query, said five times over, would be more header than clients take. */
+    if (reading->kept.len > KEPT_MAX)
+        return;
     add_alternate(out, reading, "sse", "text/event-stream");
     add_alternate(out, reading, "ndjson", "application/x-ndjson");
     add_alternate(out, reading, "raw", "application/octet-stream");
     buf_add_lit(out, "Link: <");
     reading_add_query(out, reading, "wait", STR("25"));
-    buf_add_lit(out, ">; rel=\"alternate\"; type=\"application/json\"\r\nLink: <");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/webhooks>; rel=\"webhooks\"\r\n");
+    buf_add_lit(out, ">; rel=\"alternate\"; type=\"application/json\"\r\n");
 }

@@ -181,7 +181,8 @@ static void add_cors(struct exchange *exchange, struct buf *out)
     if (!origin.len)
         return;
     http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
-    buf_add_lit(out, "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n");
+    buf_add_lit(out, "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
+                     "Vary: Origin\r\n");
 }
 
 struct buf *exchange_head(struct exchange *exchange, int status)
@@ -428,6 +429,11 @@ static enum step read_chunked(struct session *session, struct str bytes,
         }
     }
     *ret_used = bytes.len - rest.len;
+    /* What a chunk promises counts already: nobody has to send it first to be refused. */
+    if (result == -EAGAIN && body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
+        refuse(session, PROBLEM_TOO_LARGE, STR("the body is larger than this server's body_max"));
+        return STEP_STOP;
+    }
     if (result == -EAGAIN)
         return wait_for_body(session, head);
     if (result != HTTP_CHUNKED_END) {
@@ -526,6 +532,17 @@ static bool may_step(const struct session *session)
     return !session->closing && !session->conn.dead && !session->pull && !session->held;
 }
 
+/* Frames that came in the same packet as the handshake. */
+static void give_to_pull(struct session *session)
+{
+    struct buf bytes = session->in;
+    if (!session->pull || !session->pull->ops->input || !bytes.len)
+        return;
+    session->in = (struct buf){0};
+    session->pull->ops->input(session->pull, bytes.at, bytes.len);
+    buf_free(&bytes);
+}
+
 /* Works through `bytes`, which begin with session->in if that is not empty. */
 static void process_bytes(struct session *session, struct str bytes)
 {
@@ -538,6 +555,7 @@ static void process_bytes(struct session *session, struct str bytes)
         return;
     keep(session, bytes);
     settle_phase(session);
+    give_to_pull(session);
 }
 
 static void process(struct session *session)

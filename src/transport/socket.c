@@ -41,9 +41,12 @@ static void on_close(struct socket *socket, unsigned code)
 {
     struct session *session = socket->pull.session;
     socket->close_seen = true;
+    socket->close_code = (uint16_t)code;
+    /* What it has said before still counts, and it may be waiting for the echo. */
+    socket->close_due = socket->inflight > 0;
     if (socket->close_sent)
         session_close_soon(session);
-    else
+    else if (!socket->close_due)
         socket_close(socket, code, STR_NONE);
 }
 
@@ -133,6 +136,8 @@ bool socket_end_publish(struct socket_publish *publish)
     list_remove(&publish->node);
     socket->inflight--;
     set_deaf(socket);
+    if (socket->close_due)
+        session_dirty(socket->pull.session);
     return true;
 }
 
@@ -141,7 +146,12 @@ bool socket_end_publish(struct socket_publish *publish)
 static struct str fill(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
-    return socket->close_sent ? STR_NONE : socket->speaker->fill(socket);
+    struct session *session = pull->session;
+    struct str bytes = socket->close_sent ? STR_NONE : socket->speaker->fill(socket);
+    if (bytes.len || !socket->close_due || socket->inflight || socket->close_sent)
+        return bytes;
+    socket_close(socket, socket->close_code, STR_NONE);
+    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
 }
 
 static void sent(struct pull *pull, size_t n, bool blocked)
@@ -243,7 +253,7 @@ static enum problem check(const struct exchange *exchange, struct str *ret_detai
     return PROBLEM_COUNT;
 }
 
-static void add_answer(struct exchange *exchange, struct str protocol,
+static void add_answer(struct exchange *exchange, struct str protocol, const uint64_t *cursor,
                        const struct ws_deflate_params *deflate)
 {
     char accept[WS_ACCEPT_LEN];
@@ -255,6 +265,11 @@ static void add_answer(struct exchange *exchange, struct str protocol,
     buf_add_lit(out, "\r\n");
     if (protocol.len)
         http_response_header(out, STR("Sec-WebSocket-Protocol"), protocol);
+    if (cursor) {
+        buf_add_lit(out, "Cursor: ");
+        buf_add_id(out, *cursor);
+        buf_add_lit(out, "\r\n");
+    }
     if (deflate->enabled) {
         buf_add_lit(out, "Sec-WebSocket-Extensions: ");
         ws_add_deflate_answer(out, deflate);
@@ -269,7 +284,7 @@ static void abandon(struct socket *socket)
 }
 
 bool socket_open(struct exchange *exchange, struct socket *socket,
-                 const struct socket_speaker *speaker, struct str protocol)
+                 const struct socket_speaker *speaker, struct str protocol, const uint64_t *cursor)
 {
     struct worker *worker = exchange->worker;
     struct ws_deflate_params deflate;
@@ -291,7 +306,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
     socket->window_bits = deflate.enabled ? deflate.server_max_window_bits : 0;
     ws_reader_init(&socket->reader, WS_SERVER, &worker->config.limits.ws,
                    deflate.enabled ? &worker->inflater : NULL);
-    add_answer(exchange, protocol, &deflate);
+    add_answer(exchange, protocol, cursor, &deflate);
     if (!exchange_pull(exchange, &socket->pull))
         return false;
     beat_later(socket);
@@ -341,7 +356,10 @@ void socket_refuse(struct exchange *exchange, enum problem problem, struct str d
         return;
     }
     *socket = (struct socket){.beat_s = 60};
-    if (socket_open(exchange, socket, &refused, STR_NONE))
+    /* A browser hangs up before it reads our close frame unless one of its protocols is chosen. */
+    struct str list = http_header(exchange->head, STR("sec-websocket-protocol"));
+    struct str protocol = list.at ? str_trim(str_cut(&list, ',')) : STR_NONE;
+    if (socket_open(exchange, socket, &refused, protocol, NULL))
         socket_close_problem(socket, problem);
 }
 
@@ -513,12 +531,6 @@ static void channel_subscribe(struct channel_socket *channel)
     struct session *session = channel->socket.pull.session;
     struct worker *worker = session->worker;
     struct reading *reading = channel->reading;
-    uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
-    bool gap = trimmed > reading->cursor && trimmed > reading->told;
-    if (channel->data && (reading->unknown || gap)) {
-        socket_close_problem(&channel->socket, PROBLEM_GAP);
-        return;
-    }
     if (reading->unknown)
         encode_gap(&worker->deflater, channel->way, &session->out, reading->cursor,
                    reading->claimed, reading->told, "unknown");
@@ -543,20 +555,41 @@ static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told
         channel_subscribe(channel);
 }
 
-void channel_socket_begin(struct exchange *exchange, struct reading *reading)
+/* Whether the data alone was asked for from a position behind which something is gone: there is no
+ * band to tell it in. */
+static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 {
-    struct worker *worker = exchange->worker;
+    uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
+    return reading->data &&
+           (reading->unknown || (trimmed > reading->cursor && trimmed > reading->told));
+}
+
+static struct channel_socket *channel_socket_new(struct reading *reading)
+{
     struct channel_socket *channel = mem_alloc(sizeof(*channel) + reading->channel.len);
     memcpy(channel->name, reading->channel.at, reading->channel.len);
     channel->channel = (struct str){channel->name, reading->channel.len};
     channel->reading = reading;
     channel->data = reading->data;
     channel->socket.beat_s = (uint8_t)reading->beat_s;
-    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE))
+    return channel;
+}
+
+void channel_socket_begin(struct exchange *exchange, struct reading *reading)
+{
+    struct worker *worker = exchange->worker;
+    bool known = start_is_known(&worker->hub, reading->selection, &reading->start, reading);
+    if (known && has_untold_gap(worker, reading)) {
+        socket_refuse(exchange, PROBLEM_GAP, STR("events after that position are gone: begin at after=earliest"));
+        reading_free(reading);
+        return;
+    }
+    struct channel_socket *channel = channel_socket_new(reading);
+    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE, known ? &reading->cursor : NULL))
         return;
     stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
     channel->way = (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
-    if (start_is_known(&worker->hub, reading->selection, &reading->start, reading)) {
+    if (known) {
         channel_subscribe(channel);
         return;
     }

@@ -27,6 +27,8 @@ struct socket {
     bool browser;
     bool close_sent;
     bool close_seen;
+    bool close_due;        /* the peer's close is answered once its publishes are */
+    uint16_t close_code;
 };
 
 /* A publish that came over a socket; the speaker embeds it. */
@@ -37,10 +39,10 @@ struct socket_publish {
 };
 
 /* Checks the handshake and answers 101 with the socket as the connection's pull; `protocol` is the
- * one chosen, or empty. False: it was answered with a problem, or the connection is gone, and the
+ * one chosen, or empty; `cursor` (may be NULL) goes into the header of that name. False: it was answered with a problem, or the connection is gone, and the
  * socket was freed by its speaker. The exchange is used up either way. */
 bool socket_open(struct exchange *exchange, struct socket *socket,
-                 const struct socket_speaker *speaker, struct str protocol);
+                 const struct socket_speaker *speaker, struct str protocol, const uint64_t *cursor);
 
 /* Refuses a handshake: to a browser after the upgrade, by a close code; else as plain HTTP. */
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail);

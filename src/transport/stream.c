@@ -162,20 +162,9 @@ static void add_head(struct exchange *exchange, const struct reading *reading)
     http_response_end(out);
 }
 
-static void add_retry(struct buf *out, bool chunked)
+static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading)
 {
-    size_t opened = chunked ? http_chunk_open(out) : 0;
-    buf_addf(out, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_JITTER_MS));
-    if (chunked)
-        http_chunk_close(out, opened);
-}
-
-static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading,
-                              bool chunked)
-{
-    if (stream->via == VIA_SSE)
-        add_retry(out, chunked);
-    encode_beat(NULL, stream->way, out, reading->cursor);
+    encode_first(stream->way, out, reading->cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
     if (reading->unknown)
         encode_gap(NULL, stream->way, out, reading->cursor, reading->claimed, reading->told, "unknown");
 }
@@ -216,7 +205,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
     stat_add(&worker->stats.subscribers[reading->via], 1);
     add_head(exchange, reading);
     stream->pull.session = exchange->session;
-    add_first_records(stream, &exchange->session->out, reading, chunked);
+    add_first_records(stream, &exchange->session->out, reading);
     reading_free(reading);
     if (exchange_pull(exchange, &stream->pull))
         beat_later(stream);

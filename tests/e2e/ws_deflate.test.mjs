@@ -383,7 +383,7 @@ test("a bomb in fragments is refused too", async (t) => {
     const bomb = deflate(Buffer.alloc(100 * MIB), { level: 9 });
     const parts = [];
     for (let at = 0; at < bomb.length; at += 1000) {
-        parts.push(frame(at === 0 ? TEXT : CONT, bomb.subarray(at, at + 1000), { fin: false, bits: at === 0 ? COMPRESSED : 0 }));
+        parts.push(frame(at === 0 ? TEXT : CONT, bomb.subarray(at, at + 1000), { fin: at + 1000 >= bomb.length, bits: at === 0 ? COMPRESSED : 0 }));
     }
     socket.send(...parts);
     await socket.assertCloses(1009, "a bomb in fragments");

@@ -14,7 +14,7 @@ const STRANGER = "https://evil.example";
 const WRONG = [
     ["/channels/a/*", 400], ["/channels/a//b", 400], ["/channels/a%2Fb", 400], ["/channels/%ff", 400],
     [`/channels/${"x".repeat(256)}`, 400], ["/channels/a%00b", 400],
-    ["/channels/x?after=yesterday", 400], ["/channels/x?after=-1", 400], ["/channels/x?last=1001", 400],
+    ["/channels/x?after=yesterday", 400], ["/channels/x?after=-1", 400],
     ["/channels/x?last=many", 400], ["/channels/x?format=xml", 400], ["/channels/x?type=a%20b", 400],
     ["/channels/x?format=data&after=9007199254740000", 410],
 ];

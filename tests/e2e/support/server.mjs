@@ -25,6 +25,12 @@ const READY = /http:\/\/127\.0\.0\.1:(\d+)/;
 const CRASH = /ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion .* failed/i;
 
 const serversOf = new WeakMap(); // test context -> [Server]
+const children = new Set(); // processes that must not outlive this one
+
+process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.once(signal, () => process.exit(1)); // else "exit" is not told
+}
 
 /** A folder that goes when the test goes. */
 export function temporaryFolder(t) {
@@ -60,10 +66,12 @@ export class Server {
             stdio: ["ignore", "pipe", "pipe"],
         });
         const child = this.process;
+        children.add(child);
         this.exited = new Promise((resolve) => {
             child.once("error", (error) => resolve({ error }));
             child.once("close", (code, signal) => resolve({ code, signal }));
         });
+        this.exited.then(() => children.delete(child));
         child.stderr.setEncoding("utf8").on("data", (text) => (this.err += text));
         const ready = new Promise((resolve) => {
             child.stdout.setEncoding("utf8").on("data", (text) => {

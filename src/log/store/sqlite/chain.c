@@ -266,9 +266,21 @@ static int look_into(struct batch *const *batches, size_t count, struct content 
     return 0;
 }
 
+/* Whether the name is above those of all files: whoever gives ids that do not rise is not to
+ * overwrite one. */
+static bool is_new(struct chain *chain, uint64_t first)
+{
+    pthread_mutex_lock(&chain->list_lock);
+    bool is = !chain->count || chain->list[chain->count - 1]->first < first;
+    pthread_mutex_unlock(&chain->list_lock);
+    return is;
+}
+
 /* Begins a file whose first id will be `first`. */
 static int begin_file(struct chain *chain, uint64_t first)
 {
+    if (!is_new(chain, first))
+        return -EIO;
     int result = segment_make_spare(chain->folder);
     if (result)
         return result;
@@ -468,16 +480,29 @@ static int load_file(struct chain *chain, struct segment *segment)
     return result;
 }
 
-/* The newest file is appended to again, unless it is sealed or was never appended to: then it goes
- * with its marks, which the caller puts into state.db first. */
-static void resume_last(struct chain *chain)
+/* A file that was begun and got no event: the next may want its name. Marks in it are kept first.
+ */
+static int drop_empty(struct chain *chain, struct segment *segment)
+{
+    int result = state_trim(chain->state, chain->marks, chain->marks_count, true);
+    result = result ? result : segment_unlink(segment);
+    if (!result)
+        chain_remove(chain, segment);
+    return result;
+}
+
+/* The newest file is appended to again, unless it is sealed. */
+static int resume_last(struct chain *chain)
 {
     struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
-    if (!last || last->sealed || !atomic_load(&last->newest))
-        return;
+    if (!last || last->sealed)
+        return 0;
+    if (!atomic_load(&last->newest))
+        return drop_empty(chain, last);
     chain->active = last;
     chain->writer = last->writer;
     last->writer = NULL;
+    return 0;
 }
 
 int chain_load(struct chain *chain)
@@ -485,7 +510,5 @@ int chain_load(struct chain *chain)
     int result = list_files(chain);
     for (size_t i = 0; !result && i < chain->count; i++)
         result = load_file(chain, chain->list[i]);
-    if (!result)
-        resume_last(chain);
-    return result;
+    return result ? result : resume_last(chain);
 }

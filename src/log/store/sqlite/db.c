@@ -63,9 +63,23 @@ int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db)
     return result;
 }
 
-static int errno_of_system(int system)
+/* The errno of the last operation that failed: of the write-ahead log or journal, else of the file,
+ * else what SQLite says it was, which it does not know for a commit. */
+static int system_errno(sqlite3 *db)
 {
-    switch (system) {
+    sqlite3_file *journal = NULL;
+    int error = 0;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&journal) == 0 &&
+        journal && journal->pMethods)
+        journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &error);
+    if (!error)
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error ? error : sqlite3_system_errno(db);
+}
+
+static int errno_of_system(sqlite3 *db)
+{
+    switch (system_errno(db)) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
@@ -91,9 +105,9 @@ int db_error(sqlite3 *db)
         /* The index of the log is grown by writing to it, and SQLite keeps that errno to itself. */
         if (code == SQLITE_IOERR_SHMSIZE)
             return -ENOSPC;
-        return errno_of_system(sqlite3_system_errno(db));
+        return errno_of_system(db);
     case SQLITE_CANTOPEN:
-        return errno_of_system(sqlite3_system_errno(db));
+        return errno_of_system(db);
     default:
         return -EIO;
     }

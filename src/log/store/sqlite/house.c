@@ -248,6 +248,19 @@ static bool active_is_to_be_erased(struct chain *chain)
     return erase;
 }
 
+/* Whether nothing in an unsealed file is retained. */
+static bool is_dead(struct chain *chain, struct segment *segment)
+{
+    uint32_t highest = index_numbers(segment->index);
+    for (uint64_t n = 0; n <= highest; n++) {
+        uint64_t floor = floors_get(&chain->floors, (uint32_t)n), id;
+        if (index_ids(segment->index, (uint32_t)n, floor, EVENT_ID_MAX, false, &id, 1))
+            return false;
+    }
+    return true;
+}
+
+/* Without room for the next file this one is kept, unless letting go of it is what makes room. */
 static int roll_if_due(struct house *house)
 {
     struct chain *chain = house->chain;
@@ -255,7 +268,7 @@ static int roll_if_due(struct house *house)
         return 0;
     int result = segment_make_spare(chain->folder);
     chain_step(chain, "spare");
-    if (!result)
+    if (!result || is_dead(chain, chain->active))
         chain_roll(chain);
     return result;
 }
@@ -390,8 +403,8 @@ static int tidy_segment(struct house *house, struct segment *segment, bool may_r
     struct chain *chain = house->chain;
     if (is_active(chain, segment))
         return 0;
-    if (!segment->sealed && !atomic_load(&segment->newest))
-        return unlink_segment(chain, segment); /* had only marks */
+    if (!segment->sealed && is_dead(chain, segment))
+        return unlink_segment(chain, segment);
     if (!segment->sealed) {
         int result = seal_segment(chain, segment);
         if (result)
@@ -431,16 +444,20 @@ int house_keep(struct house *house)
 {
     struct chain *chain = house->chain;
     uint64_t oldest;
-    int result = keep_marks(house);
-    result = result ? result : begin_pass_if_due(house);
-    result = result ? result : roll_if_due(house);
+    int kept = keep_marks(house);
+    int begun = kept ? kept : begin_pass_if_due(house);
+    int rolled = roll_if_due(house);
     /* Again: a file that was rolled just now is sealed below, and may have marks since. */
-    result = result ? result : keep_marks(house);
-    result = result ? result : tidy_segments(house);
-    result = result ? result : end_pass(house);
-    result = result ? result : forget_forgotten(house);
-    result = result ? result : find_oldest(chain, &oldest);
-    /* Whatever failed: room set aside may be what the next turn needs. */
-    int tidied = state_tidy(chain->state);
-    return result ? result : tidied;
+    kept = kept ? kept : keep_marks(house);
+    int tidied = kept ? kept : tidy_segments(house);
+    int ended = tidied ? tidied : end_pass(house);
+    int forgotten = forget_forgotten(house);
+    int found = find_oldest(chain, &oldest);
+    int stated = state_tidy(chain->state);
+    /* Whatever failed, the rest was done: it may be what makes room. */
+    const int results[] = {begun, rolled, tidied, ended, forgotten, found, stated};
+    for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
+        if (results[i])
+            return results[i];
+    return 0;
 }

@@ -107,17 +107,37 @@ int segment_make_schema(sqlite3 *db)
             "COMMIT");
 }
 
+static const char *const sides[] = {"", "-wal", "-shm", "-journal"};
+
+/* Unlinks a database and all that SQLite lays beside one: a journal that outlived its file would be
+ * played into the next of that name. */
+static int unlink_all(const char *path)
+{
+    char side[4096];
+    int result = 0;
+    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
+        snprintf(side, sizeof(side), "%s%s", path, sides[i]);
+        if (unlink(side) && errno != ENOENT && !result)
+            result = -errno;
+    }
+    return result;
+}
+
+/* All that is in the file is in it before it says that it has a write-ahead log: that one is empty
+ * when the file is renamed. */
 static int make_spare_in(const char *path)
 {
     sqlite3 *db = NULL;
-    int result = db_create_file(path);
+    int result = unlink_all(path);
+    result = result ? result : db_create_file(path);
     result = result ? result : db_open(path, DB_WRITE, &db);
     if (result)
         return result;
-    result = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    result = db_exec(db, "PRAGMA synchronous = FULL");
     result = result ? result : segment_make_schema(db);
+    result = result ? result : db_exec(db, "PRAGMA journal_mode = WAL");
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    sqlite3_close(db); /* leaves a single file, synced */
+    sqlite3_close(db);
     return result;
 }
 
@@ -126,12 +146,11 @@ int segment_make_spare(const char *folder)
     char *part = path_of(folder, "spare.new"), *path = path_of(folder, "spare.db");
     int result = 0;
     if (access(path, F_OK)) {
-        unlink(part);
         result = make_spare_in(part);
         if (!result && rename(part, path))
             result = -errno;
         if (result)
-            unlink(part);
+            (void)unlink_all(part);
     }
     free(part);
     free(path);
@@ -148,8 +167,6 @@ int segment_take_spare(const char *folder, struct segment *segment)
 
 /* ---- side files ----------------------------------------------------------------------------- */
 
-static const char *const sides[] = {"", "-wal", "-shm", "-journal"};
-
 static void side_path(const struct segment *segment, const char *side, char *out, size_t size)
 {
     snprintf(out, size, "%s%s", segment->path, side);
@@ -164,14 +181,7 @@ static bool has_side(const struct segment *segment, const char *side)
 
 int segment_unlink(const struct segment *segment)
 {
-    char path[4096];
-    int result = 0;
-    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
-        side_path(segment, sides[i], path, sizeof(path));
-        if (unlink(path) && errno != ENOENT && !result)
-            result = -errno;
-    }
-    return result;
+    return unlink_all(segment->path);
 }
 
 void segment_measure(struct segment *segment)

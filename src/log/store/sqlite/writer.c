@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -36,6 +37,7 @@ struct writer {
     uint64_t frames;             /* in the write-ahead log */
     uint64_t frames_most;        /* that it ever had, which is how long the file is */
     uint64_t checkpoint_after;   /* not before the log has this many bytes */
+    int64_t marks;               /* the rowid of the newest mark that is safe; -1: not known yet */
     /* What the transaction under way has put into the index. */
     uint32_t *added;
     size_t added_count;
@@ -43,6 +45,7 @@ struct writer {
     uint32_t *named;
     size_t named_count;
     size_t named_cap;
+    int64_t marks_added;
 };
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -79,17 +82,36 @@ static void close_db(struct writer *writer)
     writer->db = NULL;
 }
 
+/* A commit that failed may be found in the write-ahead log, whole, when that is read again. Whoever
+ * gave it was told that it failed, and its ids may be given again. */
+static int delete_unsafe(struct writer *writer)
+{
+    char sql[160];
+    if (writer->marks < 0)
+        return db_number(writer->db, "SELECT ifnull(max(rowid), 0) FROM trim", &writer->marks);
+    snprintf(sql, sizeof(sql),
+             "DELETE FROM event WHERE id > %lld; DELETE FROM trim WHERE rowid > %lld",
+             (long long)atomic_load(&writer->segment->newest), (long long)writer->marks);
+    return db_exec(writer->db, sql);
+}
+
+static int set_up(struct writer *writer)
+{
+    int result = db_exec(writer->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                     "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
+    for (int i = 0; !result && i < STATEMENTS; i++)
+        result = db_prepare(writer->db, statements[i], &writer->statements[i]);
+    sqlite3_wal_hook(writer->db, on_commit, writer);
+    result = result ? result : delete_unsafe(writer);
+    return result ? result : count_pages(writer);
+}
+
 static int open_db(struct writer *writer)
 {
     int result = db_open(writer->segment->path, DB_WRITE, &writer->db);
     if (result)
         return result;
-    result = db_exec(writer->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                 "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
-    for (int i = 0; !result && i < STATEMENTS; i++)
-        result = db_prepare(writer->db, statements[i], &writer->statements[i]);
-    sqlite3_wal_hook(writer->db, on_commit, writer);
-    result = result ? result : count_pages(writer);
+    result = set_up(writer);
     if (result)
         close_db(writer);
     return result;
@@ -99,6 +121,7 @@ int writer_open(struct segment *segment, struct writer **ret_writer)
 {
     struct writer *writer = mem_alloc(sizeof(*writer));
     writer->segment = segment;
+    writer->marks = -1;
     int result = open_db(writer);
     if (result) {
         writer_close(writer);
@@ -249,7 +272,9 @@ static int add_mark(struct writer *writer, const struct event *event)
         return result;
     sqlite3_bind_int64(statement, 1, event->number);
     db_bind_id(statement, 2, event->id);
-    return db_run(statement);
+    result = db_run(statement);
+    writer->marks_added += result == 0;
+    return result;
 }
 
 /* ---- the transaction ------------------------------------------------------------------------ */
@@ -272,6 +297,7 @@ static int add_batch(struct writer *writer, const struct batch *batch, const str
 static void take_back(struct writer *writer)
 {
     struct index *index = writer->segment->index;
+    writer->marks_added = 0;
     while (writer->added_count)
         index_take_back(index, writer->added[--writer->added_count]);
     while (writer->named_count)
@@ -290,6 +316,8 @@ static void show(struct writer *writer, struct batch *const *batches, const stru
 {
     struct segment *segment = writer->segment;
     writer->added_count = writer->named_count = 0;
+    writer->marks += writer->marks_added;
+    writer->marks_added = 0;
     if (!newest)
         return;
     index_publish(segment->index);
@@ -343,7 +371,7 @@ int writer_append(struct writer *writer, struct batch *const *batches, size_t co
     take_back(writer);
     if (!sqlite3_get_autocommit(writer->db))
         (void)db_run(writer->statements[ROLLBACK]);
-    if (result == -EIO || !sqlite3_get_autocommit(writer->db))
+    if (!sqlite3_get_autocommit(writer->db))
         close_db(writer);
     return result;
 }

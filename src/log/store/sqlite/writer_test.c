@@ -1,0 +1,233 @@
+#include "log/store/sqlite/testing.h"
+
+#include "base/say.h"
+#include "log/store/sqlite/faults.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/* ---- an operation on the disk fails --------------------------------------------------------- */
+
+/* Fails the nth operation of an append and those after it; the append says so, what it wrote is not
+ * seen, and the next one works, as does the file when it is opened again. Returns whether there was
+ * an nth operation. */
+static bool fail_nth_of_append(unsigned long nth, unsigned long fail_for, int code, int want)
+{
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 3000);
+    struct batch *batch = place_batch(200, 50, 2, "b", 3000);
+    faults_set(nth, fail_for, code);
+    int result = place.store->ops->append(place.store, &batch, 1);
+    bool hit = faults.count >= nth;
+    faults_set(0, 0, 0);
+    if (result) {
+        assert_int_equal(result, want);
+        assert_int_equal(place_count(&place, 2), 0);
+        assert_int_equal(place_count(&place, 1), 10);
+        assert_int_equal(place.store->ops->append(place.store, &batch, 1), 0);
+    } else {
+        assert_false(hit);
+    }
+    batch_unref(batch);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(place_count(&place, 1), 10);
+        assert_int_equal(place_count(&place, 2), 50);
+        place_close(&place);
+        place_open(&place);
+    }
+    assert_int_equal(place_find(&place, "b")->count, 50);
+    place_deinit(&place);
+    return hit;
+}
+
+static void an_append_that_fails_anywhere_changes_nothing_and_may_be_tried_again(void **state)
+{
+    (void)state;
+    unsigned long nth = 1;
+    while (fail_nth_of_append(nth, 1, SQLITE_IOERR_WRITE, -EIO))
+        nth++;
+    assert_true(nth > 10); /* there is something to fail */
+    for (nth = 1; fail_nth_of_append(nth, 1, SQLITE_FULL, -ENOSPC);)
+        nth++;
+    for (nth = 1; fail_nth_of_append(nth, 1000, SQLITE_IOERR_FSYNC, -EIO);)
+        nth += 7;
+}
+
+/* ---- the first append, which begins a file -------------------------------------------------- */
+
+static bool fail_nth_of_first_append(unsigned long nth)
+{
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    struct batch *batch = place_batch(200, 5, 2, "b", 100);
+    faults_set(nth, 1, SQLITE_FULL);
+    int result = place.store->ops->append(place.store, &batch, 1);
+    bool hit = faults.count >= nth;
+    faults_set(0, 0, 0);
+    if (result)
+        assert_int_equal(place.store->ops->append(place.store, &batch, 1), 0);
+    batch_unref(batch);
+    assert_int_equal(place_count(&place, 2), 5);
+    place_close(&place);
+    place_open(&place);
+    assert_int_equal(place_count(&place, 2), 5);
+    place_deinit(&place);
+    return hit;
+}
+
+static void a_file_that_cannot_be_begun_is_begun_by_the_next_append(void **state)
+{
+    (void)state;
+    unsigned long nth = 1;
+    while (fail_nth_of_first_append(nth))
+        nth++;
+    assert_true(nth > 10);
+}
+
+static void without_memory_an_append_changes_nothing(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    struct batch *batch = place_batch(200, 300, 2, "b", 10);
+    *batch_add(batch) =
+        (struct event){.id = 100, .number = 9, .state = EVENT_TRIM, .channel = STR("z")};
+    int result = -ENOMEM;
+    for (unsigned long nth = 1; result; nth++) {
+        mem_fail_nth(nth);
+        result = place.store->ops->append(place.store, &batch, 1);
+        mem_fail_nth(0);
+        assert_true(result == 0 || result == -ENOMEM);
+        assert_int_equal(place_count(&place, 2), result ? 0 : 300);
+    }
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
+/* ---- a disk that is really full ------------------------------------------------------------- */
+
+/* Appends until there is no room; how many events there are. */
+static uint64_t fill(struct place *place, uint64_t first)
+{
+    uint64_t id = first;
+    for (int result = 0; !result;) {
+        result = place_append(place, place_batch(id, 20, 1, "a", 500));
+        assert_true(result == 0 || result == -ENOSPC);
+        id += result ? 0 : 20;
+        assert_true(id - first < 1000000);
+    }
+    return id - first;
+}
+
+static void check_full_disk(struct place *place)
+{
+    uint64_t before = fill(place, 1000);
+    assert_true(before > 0);
+    assert_int_equal(place_count(place, 1), before);
+    assert_int_equal(fill(place, 1000 + before), 0); /* still full */
+    assert_int_equal(place_count(place, 1), before);
+}
+
+/* A child, since a limit cannot be taken off a process that does not want it. */
+static void limited_child(struct place *place)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = 300000;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    place_open(place);
+    check_full_disk(place);
+    uint64_t before = place_count(place, 1);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    place_put(place, 1000 + before, 100, 1, "a", 500);
+    assert_int_equal(place_count(place, 1), before + 100);
+    place_close(place);
+    place_open(place);
+    assert_int_equal(place_count(place, 1), before + 100);
+    place_close(place);
+}
+
+static void beyond_the_limit_of_a_file_there_is_no_space_until_it_is_raised(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        limited_child(&place);
+        _exit(0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    place_deinit(&place);
+}
+
+static void a_full_disk_can_be_trimmed_and_then_appended_to(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place.config.roll_bytes = 1 << 20;
+    if (mount("tmpfs", place.dir, "tmpfs", 0, "size=6m,mode=0700")) {
+        place_deinit(&place);
+        skip();
+    }
+    place_open(&place);
+    uint64_t count = fill(&place, 1000);
+    assert_int_equal(place_count(&place, 1), count);
+    /* There is no room for another file either: that is said, and the dead one goes all the same.
+     */
+    place_trim(&place, 1, "a", 1000 + count - 1, 1000 + count - 1);
+    assert_int_equal(place.store->ops->keep_house(place.store, NULL, NULL), -ENOSPC);
+    assert_int_equal(place_files(&place, "db"), 0);
+    place_keep_house(&place);
+    place_put(&place, 1000 + count, 100, 1, "a", 500);
+    assert_int_equal(place_count(&place, 1), 100);
+    place_close(&place);
+    place_open(&place);
+    assert_int_equal(place_count(&place, 1), 100);
+    assert_int_equal(place_find(&place, "a")->trimmed, 1000 + count - 1);
+    place_close(&place);
+    assert_int_equal(umount(place.dir), 0);
+    place_deinit(&place);
+}
+
+/* ---- the write-ahead log -------------------------------------------------------------------- */
+
+static void small_commits_do_not_let_the_log_of_changes_outgrow_the_file(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    for (uint64_t id = 1; id <= 6000; id++)
+        place_put(&place, id, 1, 1, "a", 100);
+    assert_true(place.store->ops->bytes(place.store) < 24 << 20);
+    assert_int_equal(place_count(&place, 1), 6000);
+    place_deinit(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_append_that_fails_anywhere_changes_nothing_and_may_be_tried_again),
+        cmocka_unit_test(a_file_that_cannot_be_begun_is_begun_by_the_next_append),
+        cmocka_unit_test(without_memory_an_append_changes_nothing),
+        cmocka_unit_test(beyond_the_limit_of_a_file_there_is_no_space_until_it_is_raised),
+        cmocka_unit_test(a_full_disk_can_be_trimmed_and_then_appended_to),
+        cmocka_unit_test(small_commits_do_not_let_the_log_of_changes_outgrow_the_file),
+    };
+    say_set_level(SAY_WARN);
+    faults_install();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

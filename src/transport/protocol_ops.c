@@ -1,0 +1,391 @@
+#include "transport/protocol_ops.h"
+
+#include "base/base64.h"
+#include "base/json.h"
+#include "base/rfc3339.h"
+#include "http/token.h"
+#include "transport/propose.h"
+
+#include <stdlib.h>
+
+enum { KEY_MAX = 255 };
+
+/* The members of a message, raw. */
+struct said {
+    struct str op, ref, channels, after, last, channel, data, data_base64, type, key, content_type;
+};
+
+static struct str *member_of(struct said *said, struct str key)
+{
+    const struct {
+        struct str name;
+        struct str *to;
+    } members[] = {
+        {STR("op"), &said->op},           {STR("ref"), &said->ref},
+        {STR("channels"), &said->channels}, {STR("after"), &said->after},
+        {STR("last"), &said->last},       {STR("channel"), &said->channel},
+        {STR("data"), &said->data},       {STR("data_base64"), &said->data_base64},
+        {STR("type"), &said->type},       {STR("key"), &said->key},
+        {STR("content_type"), &said->content_type},
+    };
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        if (str_eq(members[i].name, key))
+            return members[i].to;
+    return NULL;
+}
+
+static bool is_string(struct str raw)
+{
+    return raw.len && raw.at[0] == '"';
+}
+
+/* A JSON string into `out`; false when it is none. */
+static bool text_of(struct str raw, struct buf *out)
+{
+    return is_string(raw) && json_unescape(raw, out) == 0;
+}
+
+/* ---- subscribe and unsubscribe --------------------------------------------------------------- */
+
+struct names {
+    struct str at[SELECTION_TERMS_MAX];
+    size_t count;
+    struct arena arena;
+};
+
+static bool add_name(struct names *names, struct str raw, const char **ret_why)
+{
+    struct buf text = {0};
+    bool good = text_of(raw, &text) && pattern_valid(buf_str(&text), ret_why);
+    if (good && names->count < SELECTION_TERMS_MAX)
+        names->at[names->count++] = arena_copy(&names->arena, buf_str(&text));
+    else if (good)
+        names->count = SELECTION_TERMS_MAX + 1;
+    buf_free(&text);
+    return good && names->count <= SELECTION_TERMS_MAX;
+}
+
+/* Reads `channels`; false after answering. */
+static bool read_names(struct protocol *protocol, const struct said *said, struct names *names)
+{
+    struct str key, value;
+    const char *why = "channels are strings";
+    bool good = said->channels.len && said->channels.at[0] == '[';
+    for (size_t pos = 0; good && json_next(said->channels, &pos, &key, &value);)
+        good = add_name(names, value, &why);
+    if (names->count > SELECTION_TERMS_MAX)
+        protocol_error(protocol, said->ref, PROBLEM_BAD_PARAMETER, "at most 100 channels or patterns");
+    else if (!said->channels.len || said->channels.at[0] != '[' || (good && !names->count))
+        protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "channels is an array of channels or patterns");
+    else if (!good)
+        protocol_error(protocol, said->ref, PROBLEM_BAD_PATTERN, why);
+    return good && names->count > 0;
+}
+
+static bool read_after(struct str raw, struct start *start)
+{
+    struct buf text = {0};
+    bool good = text_of(raw, &text);
+    struct str after = buf_str(&text);
+    start->kind = START_CURSOR;
+    if (good && str_eq(after, STR("earliest")))
+        start->kind = START_EARLIEST;
+    else if (good && str_eq(after, STR("now")))
+        start->kind = START_NOW;
+    else if (good && !rfc3339_parse(after, &start->time_us))
+        start->kind = START_TIME;
+    else
+        good = good && after.len && after.len <= 16 && !http_number(after, &start->id) && start->id <= EVENT_ID_MAX;
+    buf_free(&text);
+    return good;
+}
+
+static bool read_start(struct protocol *protocol, const struct said *said, struct start *start)
+{
+    uint64_t last = 0;
+    *start = (struct start){.kind = START_NOW};
+    if (said->last.len) {
+        if (http_number(said->last, &last) || !last || last > 1000) {
+            protocol_error(protocol, said->ref, PROBLEM_BAD_PARAMETER, "last is 1 to 1000");
+            return false;
+        }
+        start->kind = START_LAST;
+        start->last = (uint32_t)last;
+    }
+    if (said->after.len && !read_after(said->after, start)) {
+        protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
+                       "after is a string: a cursor, earliest, now, or an RFC 3339 time");
+        return false;
+    }
+    return true;
+}
+
+static void op_subscribe(struct protocol *protocol, const struct said *said)
+{
+    struct names names = {.count = 0};
+    struct start start;
+    if (read_names(protocol, said, &names) && read_start(protocol, said, &start))
+        protocol_subscribe(protocol, said->ref, names.at, names.count, &start, false);
+    arena_free(&names.arena);
+}
+
+static void send_plain(struct protocol *protocol, const char *op, struct str ref)
+{
+    struct buf message = {0};
+    protocol_open(&message, op, ref);
+    buf_add_char(&message, '}');
+    protocol_send(protocol, &message);
+}
+
+static void op_unsubscribe(struct protocol *protocol, const struct said *said)
+{
+    struct names names = {.count = 0};
+    if (read_names(protocol, said, &names)) {
+        protocol_unsubscribe(protocol, names.at, names.count);
+        send_plain(protocol, "ok", said->ref);
+    }
+    arena_free(&names.arena);
+}
+
+/* ---- publish --------------------------------------------------------------------------------- */
+
+struct protocol_publish {
+    struct socket_publish own;
+    uint8_t ref_len;
+    char ref[PROTOCOL_REF_MAX];
+};
+
+static enum problem problem_of(enum publish_verdict verdict, const char **ret_detail)
+{
+    *ret_detail = "nothing was published: try again";
+    switch (verdict) {
+    case PUBLISH_E_KEY_REUSED:
+        *ret_detail = "use a new key for a new event";
+        return PROBLEM_KEY_REUSED;
+    case PUBLISH_E_NO_SPACE:
+        return PROBLEM_NO_SPACE;
+    case PUBLISH_E_CHANNELS:
+    case PUBLISH_E_KEYS:
+        return PROBLEM_TOO_MANY;
+    default:
+        return PROBLEM_UNAVAILABLE;
+    }
+}
+
+static void send_receipt(struct protocol *protocol, struct str ref, const struct event *event)
+{
+    struct buf message = {0};
+    protocol_open(&message, "ok", ref);
+    if (event->state != EVENT_EPHEMERAL) {
+        buf_add_lit(&message, ",\"id\":\"");
+        buf_add_id(&message, event->id);
+        buf_add_char(&message, '"');
+    }
+    buf_add_lit(&message, ",\"time\":\"");
+    rfc3339_add(&message, event->time_us);
+    buf_add_char(&message, '"');
+    if (event->state == EVENT_DUPLICATE)
+        buf_add_lit(&message, ",\"duplicate\":true");
+    buf_add_char(&message, '}');
+    protocol_send(protocol, &message);
+}
+
+static void publish_done(struct publish *publish, struct batch *batch)
+{
+    struct socket_publish *own = container_of(publish, struct socket_publish, publish);
+    struct protocol_publish *request = container_of(own, struct protocol_publish, own);
+    struct str ref = {request->ref, request->ref_len};
+    const char *detail;
+    if (socket_end_publish(own)) {
+        struct protocol *protocol = container_of(own->socket, struct protocol, socket);
+        if (publish->verdict) {
+            enum problem problem = problem_of(publish->verdict, &detail);
+            protocol_error(protocol, ref, problem, detail);
+        } else {
+            send_receipt(protocol, ref, &batch->events[publish->first]);
+        }
+    }
+    free(request);
+}
+
+/* An event as it was said, with what is wrong with it. */
+struct proposal {
+    struct buf channel, type, key, content_type, data;
+    bool json;
+    bool binary;
+};
+
+static void proposal_free(struct proposal *proposal)
+{
+    buf_free(&proposal->channel);
+    buf_free(&proposal->type);
+    buf_free(&proposal->key);
+    buf_free(&proposal->content_type);
+    buf_free(&proposal->data);
+}
+
+static const char *read_data(const struct said *said, struct proposal *proposal)
+{
+    struct buf text = {0};
+    const char *why = NULL;
+    if ((said->data.len > 0) == (said->data_base64.len > 0))
+        return "say either data or data_base64";
+    proposal->binary = said->data_base64.len > 0;
+    proposal->json = !proposal->binary && !is_string(said->data);
+    if (proposal->json)
+        buf_add_str(&proposal->data, said->data);
+    else if (!proposal->binary)
+        why = text_of(said->data, &proposal->data) ? NULL : "data is a string that UTF-8 cannot say";
+    else if (!text_of(said->data_base64, &text) || base64_decode(&proposal->data, buf_str(&text)))
+        why = "data_base64 is not base64 with padding";
+    buf_free(&text);
+    if (proposal->json && json_check(said->data, JSON_DEPTH_MAX, NULL))
+        why = "JSON may be nested 128 deep";
+    return why;
+}
+
+/* PROBLEM_COUNT when it can be published. */
+static enum problem read_proposal(const struct said *said, struct proposal *proposal, const char **ret_why)
+{
+    *ret_why = "channel is a string";
+    if (!text_of(said->channel, &proposal->channel) || !name_valid(buf_str(&proposal->channel), ret_why))
+        return PROBLEM_BAD_CHANNEL;
+    *ret_why = "choose a name that does not begin with $";
+    if (proposal->channel.at[0] == '$')
+        return PROBLEM_RESERVED_CHANNEL;
+    if (!said->type.len)
+        buf_add_lit(&proposal->type, "message");
+    *ret_why = "type is a string";
+    if ((said->type.len && !text_of(said->type, &proposal->type)) || !type_valid(buf_str(&proposal->type), ret_why))
+        return PROBLEM_BAD_TYPE;
+    *ret_why = "a key is a string of 1 to 255 bytes";
+    if (said->key.len && (!text_of(said->key, &proposal->key) || !proposal->key.len || proposal->key.len > KEY_MAX))
+        return PROBLEM_BAD_KEY;
+    *ret_why = "content_type is a string of at most 255 bytes";
+    if (said->content_type.len &&
+        (!text_of(said->content_type, &proposal->content_type) || proposal->content_type.len > KEY_MAX))
+        return PROBLEM_BAD_EVENT;
+    *ret_why = read_data(said, proposal);
+    return *ret_why ? PROBLEM_BAD_EVENT : PROBLEM_COUNT;
+}
+
+static bool add_event(struct protocol *protocol, const struct proposal *proposal, struct batch *batch,
+                      bool ephemeral)
+{
+    struct worker *worker = protocol->worker;
+    struct event *event = batch_add(batch);
+    struct str content_type = proposal->content_type.len ? buf_str(&proposal->content_type)
+                                                         : STR("application/octet-stream");
+    if (!event)
+        return false;
+    event->channel = batch_copy(batch, buf_str(&proposal->channel));
+    event->type = batch_copy(batch, buf_str(&proposal->type));
+    event->data = batch_copy(batch, buf_str(&proposal->data));
+    event->content_type = proposal->binary ? batch_copy(batch, content_type) : STR_NONE;
+    event->kind = proposal->binary ? EVENT_BINARY : proposal->json ? EVENT_JSON : EVENT_TEXT;
+    event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
+    event->origin = protocol_session(protocol)->conn.id;
+    event->accepted_ns = worker->loop.now_ns;
+    event->time_us = clock_wall_us(worker->config.clock);
+    if (!event->channel.at || !event->type.at || !event->data.at ||
+        (proposal->binary && !event->content_type.at))
+        return false;
+    if (proposal->json)
+        propose_one_line(event);
+    return ephemeral || !proposal->key.len ||
+           propose_key(batch, event, STR_NONE, buf_str(&proposal->key)) == 0;
+}
+
+static void submit(struct protocol *protocol, const struct said *said, const struct proposal *proposal)
+{
+    struct worker *worker = protocol->worker;
+    bool ephemeral = log_is_ephemeral(worker->config.log, buf_str(&proposal->channel));
+    struct append *append = worker_turn(worker, ephemeral);
+    struct protocol_publish *request = mem_try_alloc(sizeof(*request));
+    uint32_t first = append ? append->batch->count : 0;
+    if (!append || !request || !add_event(protocol, proposal, append->batch, ephemeral)) {
+        if (append)
+            append->batch->count = first;
+        free(request);
+        protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE, "no memory: nothing was published");
+        return;
+    }
+    *request = (struct protocol_publish){
+        .own = {.publish = {.first = first, .count = 1, .done = publish_done}},
+        .ref_len = (uint8_t)said->ref.len};
+    if (said->ref.len)
+        memcpy(request->ref, said->ref.at, said->ref.len);
+    append_add(append, &request->own.publish);
+    socket_add_publish(&protocol->socket, &request->own);
+    stat_add(&worker->stats.publishes, 1);
+}
+
+static void op_publish(struct protocol *protocol, const struct said *said)
+{
+    struct proposal proposal = {0};
+    const char *why;
+    enum problem problem = read_proposal(said, &proposal, &why);
+    if (problem != PROBLEM_COUNT)
+        protocol_error(protocol, said->ref, problem, why);
+    else
+        submit(protocol, said, &proposal);
+    proposal_free(&proposal);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static void op_ping(struct protocol *protocol, const struct said *said)
+{
+    send_plain(protocol, "pong", said->ref);
+}
+
+static const struct {
+    struct str name;
+    void (*run)(struct protocol *protocol, const struct said *said);
+} ops[] = {
+    {{"\"subscribe\"", 11}, op_subscribe},
+    {{"\"unsubscribe\"", 13}, op_unsubscribe},
+    {{"\"publish\"", 9}, op_publish},
+    {{"\"ping\"", 6}, op_ping},
+};
+
+static bool is_scalar(struct str raw)
+{
+    return raw.len <= PROTOCOL_REF_MAX && (!raw.len || (raw.at[0] != '{' && raw.at[0] != '['));
+}
+
+static void run(struct protocol *protocol, struct said *said)
+{
+    if (!is_scalar(said->ref)) {
+        said->ref = STR_NONE;
+        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP, "ref is a JSON scalar of at most 64 bytes");
+        return;
+    }
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        if (!str_eq(said->op, ops[i].name))
+            continue;
+        ops[i].run(protocol, said);
+        return;
+    }
+    protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "op is subscribe, unsubscribe, publish or ping");
+}
+
+void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct str data)
+{
+    struct said said = {.op = STR_NONE};
+    struct str key, value;
+    bool object = opcode == WS_TEXT && json_check(data, JSON_DEPTH_LIMIT, NULL) == 0;
+    struct str text = data;
+    while (text.len && strchr(" \t\r\n", text.at[0]))
+        text = str_skip(text, 1);
+    if (!object || text.at[0] != '{') {
+        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP, "a message is a JSON object in a text frame");
+        return;
+    }
+    for (size_t pos = 0; json_next(text, &pos, &key, &value);) {
+        struct str *to = member_of(&said, key);
+        if (to)
+            *to = value;
+    }
+    run(protocol, &said);
+}
