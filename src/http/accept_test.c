@@ -103,6 +103,13 @@ static void several_accept_fields_are_one_list(void **state)
     assert_int_equal(best(STR("application/json;q=0.1\ntext/event-stream;q=0.2")), SSE);
 }
 
+static void the_better_of_two_equal_ranges_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(quality(STR("a/b;q=0.1, a/b;q=0.2"), STR("a/b")), 200);
+    assert_int_equal(quality(STR("a/b;q=0.2, a/b;q=0.1"), STR("a/b")), 200);
+}
+
 static void quality_zero_refuses(void **state)
 {
     (void)state;
@@ -199,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_browser_gets_a_page),
         cmocka_unit_test(quality_decides_then_the_order_of_offers),
         cmocka_unit_test(several_accept_fields_are_one_list),
+        cmocka_unit_test(the_better_of_two_equal_ranges_counts),
         cmocka_unit_test(quality_zero_refuses),
         cmocka_unit_test(unreadable_elements_are_passed_over),
         cmocka_unit_test(wait_is_found_however_it_is_written),

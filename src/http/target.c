@@ -31,8 +31,9 @@ static int decode_byte(struct str raw, char *ret, size_t *ret_size)
     *ret_size = 1;
     if (raw.at[0] != '%')
         return 0;
-    int high = raw.len > 2 ? http_hex(raw.at[1]) : -1;
-    int low = raw.len > 2 ? http_hex(raw.at[2]) : -1;
+    if (raw.len < 3)
+        return HTTP_TARGET_E_PERCENT;
+    int high = http_hex(raw.at[1]), low = http_hex(raw.at[2]);
     if (high < 0 || low < 0)
         return HTTP_TARGET_E_PERCENT;
     *ret = (char)(high << 4 | low);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,8 +1,7 @@
 #include "transport/encode.h"
 
-#include "base/base64.h"
-#include "base/rfc3339.h"
 #include "http/body.h"
+#include "log/envelope.h"
 
 enum { KIND_MASK = 7, DATA = 8, CHUNKED = 16, WINDOW_SHIFT = 5 };
 
@@ -15,66 +14,6 @@ unsigned encode_way(enum encode_kind kind, bool data, bool chunked, unsigned win
 static enum encode_kind kind_of(unsigned way)
 {
     return (enum encode_kind)(way & KIND_MASK);
-}
-
-/* ---- JSON ----------------------------------------------------------------------------------- */
-
-static void add_base64_members(struct buf *out, const struct event *event)
-{
-    buf_add_lit(out, "\"content_type\":");
-    buf_add_json(out, event->content_type);
-    buf_add_lit(out, ",\"data_base64\":\"");
-    base64_add(out, event->data);
-    buf_add_char(out, '"');
-}
-
-/* The data as one JSON value. */
-static void add_data_json(struct buf *out, const struct event *event)
-{
-    if (event->kind == EVENT_JSON) {
-        buf_add_str(out, event->data);
-    } else if (event->kind == EVENT_TEXT) {
-        buf_add_json(out, event->data);
-    } else {
-        buf_add_char(out, '{');
-        add_base64_members(out, event);
-        buf_add_char(out, '}');
-    }
-}
-
-static void add_data_member(struct buf *out, const struct event *event)
-{
-    if (event->kind == EVENT_BINARY) {
-        add_base64_members(out, event);
-        return;
-    }
-    buf_add_lit(out, "\"data\":");
-    add_data_json(out, event);
-}
-
-void encode_envelope(struct buf *out, const struct event *event)
-{
-    buf_add_char(out, '{');
-    if (event->state != EVENT_EPHEMERAL) {
-        buf_add_lit(out, "\"id\":\"");
-        buf_add_id(out, event->id);
-        buf_add_lit(out, "\",\"prev\":\"");
-        buf_add_id(out, event->prev);
-        buf_add_lit(out, "\",");
-    }
-    buf_add_lit(out, "\"channel\":");
-    buf_add_json(out, event->channel);
-    buf_add_lit(out, ",\"type\":\"");
-    buf_add_str(out, event->type);
-    buf_add_lit(out, "\",\"time\":\"");
-    rfc3339_add(out, event->time_us);
-    buf_add_lit(out, "\",");
-    add_data_member(out, event);
-    if (event->from.len) {
-        buf_add_lit(out, ",\"from\":");
-        buf_add_json(out, event->from);
-    }
-    buf_add_char(out, '}');
 }
 
 /* ---- server-sent events ---------------------------------------------------------------------- */
@@ -105,7 +44,7 @@ static void add_sse_id(struct buf *out, uint64_t id)
 static void add_sse_envelope(struct buf *out, const struct event *event)
 {
     buf_add_lit(out, "data: ");
-    encode_envelope(out, event);
+    envelope_add(out, event);
     buf_add_char(out, '\n');
 }
 
@@ -125,7 +64,7 @@ static void add_sse(struct buf *out, bool data, const struct event *event)
             add_sse_data(out, event->data);
         } else {
             buf_add_lit(out, "data: ");
-            add_data_json(out, event);
+            envelope_add_data(out, event);
             buf_add_char(out, '\n');
         }
     }
@@ -157,7 +96,7 @@ static void add_socket(void *context, unsigned way, struct buf *out, const struc
         return;
     }
     struct buf payload = {0};
-    encode_envelope(&payload, event);
+    envelope_add(&payload, event);
     add_text(context, way, out, &payload);
 }
 
@@ -165,7 +104,7 @@ static void add_protocol(void *context, unsigned way, struct buf *out, const str
 {
     struct buf payload = {0};
     buf_add_lit(&payload, "{\"op\":\"event\",\"event\":");
-    encode_envelope(&payload, event);
+    envelope_add(&payload, event);
     buf_add_char(&payload, '}');
     add_text(context, way, out, &payload);
 }
@@ -175,9 +114,9 @@ static void add_protocol(void *context, unsigned way, struct buf *out, const str
 static void add_json_or_envelope(struct buf *out, bool data, const struct event *event)
 {
     if (data)
-        add_data_json(out, event);
+        envelope_add_data(out, event);
     else
-        encode_envelope(out, event);
+        envelope_add(out, event);
 }
 
 static void add_plain(void *context, unsigned way, struct buf *out, const struct event *event)

@@ -21,9 +21,6 @@ unsigned encode_way(enum encode_kind kind, bool data, bool chunked, unsigned win
 /* hub_encode: `context` is the thread's struct ws_deflater. */
 void encode_event(void *context, unsigned way, struct buf *out, const struct event *event);
 
-/* Adds the envelope. */
-void encode_envelope(struct buf *out, const struct event *event);
-
 /* Control records, in the given way. `reason` is plain ASCII. */
 void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor);
 /* The first record of a stream: a beat, with SSE's retry. */

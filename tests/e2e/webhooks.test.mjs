@@ -328,7 +328,7 @@ for (const [name, verdict] of Object.entries({
 
 test("a redirect is a failure, and is not followed", async (t) => {
     const server = await startServer(t);
-    for (const status of [301, 302, 303, 307, 308]) {
+    await Promise.all([301, 302, 303, 307, 308].map(async (status) => {
         const receiver = await Receiver.start(t);
         const elsewhere = await Receiver.start(t);
         receiver.answer = (request, before) => (before === 0 ? { status, headers: { Location: elsewhere.url } } : 200);
@@ -337,7 +337,7 @@ test("a redirect is a failure, and is not followed", async (t) => {
         await receiver.until(() => receiver.deliveries.length === 2, `another attempt after ${status}`, RETRY_MS);
         assert.deepEqual(receiver.deliveries.map((delivery) => delivery.body.id), [id, id]);
         assert.deepEqual(elsewhere.requests, [], `${status} was followed`);
-    }
+    }));
 });
 
 test("an endpoint that nobody listens on gets its events once somebody does", async (t) => {

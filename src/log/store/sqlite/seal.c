@@ -78,27 +78,12 @@ static int checkpoint(struct chain *chain, sqlite3 *db)
     return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : db_error(db);
 }
 
-/* Leaves write-ahead logging, which takes the file for itself: -EBUSY while a stranger reads it. */
-static int make_single(sqlite3 *db)
-{
-    sqlite3_stmt *statement;
-    sqlite3_busy_timeout(db, 0);
-    int result = db_prepare(db, "PRAGMA journal_mode = DELETE", &statement);
-    if (result)
-        return result;
-    result = db_row(statement);
-    if (result == 1)
-        result = str_eq(db_bytes(statement, 0), STR("delete")) ? 0 : -EBUSY;
-    else if (sqlite3_errcode(db) == SQLITE_BUSY)
-        result = -EBUSY;
-    sqlite3_finalize(statement);
-    return result;
-}
-
 static int load_sealed(struct segment *segment)
 {
-    sqlite3 *db;
-    int result = db_open(segment->path, DB_IMMUTABLE, &db);
+    sqlite3 *db = NULL;
+    /* SQLite does not say so when it could not delete its journal. */
+    int result = segment_has_journal(segment) ? -EIO : 0;
+    result = result ? result : db_open(segment->path, DB_IMMUTABLE, &db);
     if (result)
         return result;
     result = segment_load_sealed(segment, db);
@@ -110,7 +95,7 @@ static int load_sealed(struct segment *segment)
 static int change_life(struct chain *chain, struct segment *segment, sqlite3 *db)
 {
     readers_drop(chain->readers, segment);
-    int result = make_single(db);
+    int result = segment_make_single(db);
     if (result)
         return result;
     writer_close(segment->writer);
@@ -118,8 +103,7 @@ static int change_life(struct chain *chain, struct segment *segment, sqlite3 *db
     chain_step(chain, "single");
     result = load_sealed(segment);
     if (result) {
-        /* The file is good, only memory or descriptors are short: it is served as it was. */
-        segment->sealed = false;
+        segment->sealed = false; /* it is served as it was, and sealed again next time */
         return result;
     }
     index_free(segment->index);
@@ -142,6 +126,8 @@ int seal_segment(struct chain *chain, struct segment *segment)
     pthread_rwlock_wrlock(&segment->gate);
     result = change_life(chain, segment, db);
     pthread_rwlock_unlock(&segment->gate);
+    /* Or a power cut brings the journal back, perhaps beside a file that has been rewritten. */
+    result = result ? result : db_sync_folder(chain->folder);
     if (!result)
         say(SAY_INFO, "file_sealed", "path=%s bytes=%llu ms=%lld", segment->path,
             (unsigned long long)atomic_load(&segment->bytes),

@@ -179,6 +179,11 @@ static bool has_side(const struct segment *segment, const char *side)
     return access(path, F_OK) == 0;
 }
 
+bool segment_has_journal(const struct segment *segment)
+{
+    return has_side(segment, "-wal") || has_side(segment, "-journal");
+}
+
 int segment_unlink(const struct segment *segment)
 {
     return unlink_all(segment->path);
@@ -370,6 +375,22 @@ static int load_single(struct segment *segment)
     return result;
 }
 
+int segment_make_single(sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    sqlite3_busy_timeout(db, 0);
+    int result = db_prepare(db, "PRAGMA journal_mode = DELETE", &statement);
+    if (result)
+        return result;
+    result = db_row(statement);
+    if (result == 1)
+        result = str_eq(db_bytes(statement, 0), STR("delete")) ? 0 : -EBUSY;
+    else if (sqlite3_errcode(db) == SQLITE_BUSY)
+        result = -EBUSY;
+    sqlite3_finalize(statement);
+    return result;
+}
+
 /* SQLite itself recovers here what a crash left in the write-ahead log or journal. */
 static int load_with_sides(struct segment *segment)
 {
@@ -379,12 +400,14 @@ static int load_with_sides(struct segment *segment)
     if (result)
         return result;
     result = is_sealed(segment, db, &sealed);
-    if (!result && sealed)
-        result = db_exec(db, "PRAGMA journal_mode = DELETE");
-    else if (!result)
-        result = load_unsealed(segment, db);
+    /* A stranger who reads it is no reason not to start: it is sealed later then. */
+    if (!result && sealed && segment_make_single(db) == 0) {
+        sqlite3_close(db);
+        return segment_has_journal(segment) ? -EIO : load_single(segment);
+    }
+    result = result ? result : load_unsealed(segment, db);
     sqlite3_close(db);
-    return !result && sealed ? load_single(segment) : result;
+    return result;
 }
 
 int segment_load(struct segment *segment)
@@ -392,9 +415,8 @@ int segment_load(struct segment *segment)
     bool wal = false;
     int result = read_header(segment, &wal);
     if (!result)
-        result = wal || has_side(segment, "-wal") || has_side(segment, "-journal")
-                     ? load_with_sides(segment)
-                     : load_single(segment);
+        result =
+            wal || segment_has_journal(segment) ? load_with_sides(segment) : load_single(segment);
     if (result)
         say(SAY_ERROR, "file_not_opened", "path=%s error=%d detail=\"%s\"", segment->path, -result,
             strerror(-result));

@@ -82,5 +82,12 @@ bool segment_may_have(const struct segment *segment, uint32_t number);
 /* Asks the folder for the size of the file and of what lies beside it. */
 void segment_measure(struct segment *segment);
 
+/* Leaves write-ahead logging, which takes the file for itself: -EBUSY while a stranger reads it. */
+int segment_make_single(sqlite3 *db);
+
+/* Whether a journal or write-ahead log lies beside the file: whatever takes the file's place would
+ * be spoilt by it. */
+bool segment_has_journal(const struct segment *segment);
+
 /* Unlinks the file and what lies beside it. */
 int segment_unlink(const struct segment *segment);

@@ -160,8 +160,11 @@ static inline struct batch *place_batch(uint64_t first, uint32_t count, uint32_t
     return batch;
 }
 
+/* Appends the batch as of now, and lets go of it. */
 static inline int place_append(struct place *place, struct batch *batch)
 {
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->events[i].time_us = place->clock.wall_us;
     int result = place->store->ops->append(place->store, &batch, 1);
     batch_unref(batch);
     return result;
@@ -229,12 +232,12 @@ static inline size_t place_count(struct place *place, uint32_t number)
     return place_ids(place, number, ids, 100000);
 }
 
-/* How many names in DIR/log end in `end`. */
+/* How many of the chain's files end in `end`. */
 static inline size_t place_files(const struct place *place, const char *end)
 {
     char command[256], line[256];
     size_t count = 0;
-    snprintf(command, sizeof(command), "ls %s/log | grep -c '%s$'", place->dir, end);
+    snprintf(command, sizeof(command), "ls %s/log | grep -c '^[0-9].*%s$'", place->dir, end);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     if (fgets(line, sizeof(line), pipe))

@@ -1,0 +1,13 @@
+/* The envelope: an event as the one JSON object that every mechanism and webhook shows. */
+#pragma once
+
+#include "base/buf.h"
+#include "log/event.h"
+
+/* Adds {"id","prev","channel","type","time","data"…}. An ephemeral event has neither id nor prev.
+ */
+void envelope_add(struct buf *out, const struct event *event);
+
+/* Adds the data as one JSON value: JSON as it came, text as a string, anything else as
+ * {"content_type","data_base64"}. */
+void envelope_add_data(struct buf *out, const struct event *event);

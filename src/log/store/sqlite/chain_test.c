@@ -1,0 +1,194 @@
+#include "log/store/sqlite/testing.h"
+
+#include "base/say.h"
+
+static void a_file_is_rolled_when_it_has_its_size(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place.config.roll_bytes = 200000;
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 1000);
+    place_keep_house(&place);
+    place_put(&place, 110, 10, 1, "a", 1000);
+    assert_int_equal(place_files(&place, "db"), 1);
+    place_put(&place, 120, 200, 1, "a", 1000);
+    place_keep_house(&place);
+    place_put(&place, 500, 10, 1, "a", 1000);
+    assert_int_equal(place_files(&place, "db"), 2);
+    assert_int_equal(place_count(&place, 1), 230);
+    place_deinit(&place);
+}
+
+static void a_file_is_rolled_when_it_has_its_age(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 10);
+    clock_fake_advance(&place.clock, place.config.roll_us - 1);
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, "wal"), 1);
+    clock_fake_advance(&place.clock, 1);
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, "wal"), 0);
+    place_deinit(&place);
+}
+
+static void the_age_of_a_file_is_that_of_its_first_event_after_a_restart_too(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 10);
+    clock_fake_advance(&place.clock, place.config.roll_us / 2);
+    place_close(&place);
+    place_open(&place);
+    place_put(&place, 110, 10, 1, "a", 10);
+    assert_int_equal(place_files(&place, "db"), 1);
+    clock_fake_advance(&place.clock, place.config.roll_us / 2);
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, "wal"), 0);
+    place_deinit(&place);
+}
+
+static void nothing_appended_is_nothing_rolled(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_roll(&place);
+    place_roll(&place);
+    struct batch *none = batch_new();
+    assert_int_equal(place_append(&place, none), 0);
+    assert_int_equal(place_files(&place, "db"), 0);
+    place_deinit(&place);
+}
+
+static void a_file_is_named_by_its_first_event(void **state)
+{
+    (void)state;
+    struct place place;
+    char path[128];
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 1795459080123456, 1, 1, "a", 10);
+    snprintf(path, sizeof(path), "%s/log/1795459080123456.db", place.dir);
+    assert_int_equal(access(path, F_OK), 0);
+    place_deinit(&place);
+}
+
+static void ids_that_do_not_rise_overwrite_no_file(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 10);
+    place_roll(&place);
+    assert_int_equal(place_append(&place, place_batch(100, 1, 1, "a", 10)), -EIO);
+    assert_int_equal(place_count(&place, 1), 10);
+    place_deinit(&place);
+}
+
+static void a_deletion_alone_is_as_durable_as_an_event(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 10);
+    place_roll(&place);
+    place_delete(&place, 1, "a", 109); /* in a file that has nothing else */
+    assert_int_equal(place_count(&place, 1), 0);
+    place_close(&place);
+    place_open(&place);
+    assert_int_equal(place_count(&place, 1), 0);
+    assert_int_equal(place_find(&place, "a")->trimmed, 109);
+    place_put(&place, 110, 1, 1, "a", 10); /* which may want the name of that file */
+    assert_int_equal(place_count(&place, 1), 1);
+    place_deinit(&place);
+}
+
+static void what_a_crash_left_beside_the_files_is_cleared_away(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"spare.new", "spare.db", "0000000000000100.db.new",
+                                        "0000000000000007.db-wal", "0000000000000007.db-shm"};
+    struct place place;
+    char path[128];
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 10);
+    place_close(&place);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(path, sizeof(path), "%s/log/%s", place.dir, names[i]);
+        assert_int_equal(db_create_file(path), 0);
+    }
+    snprintf(path, sizeof(path), "%s/log/notes.txt", place.dir);
+    assert_int_equal(db_create_file(path), 0);
+    place_open(&place);
+    assert_int_equal(access(path, F_OK), 0); /* not ours */
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(path, sizeof(path), "%s/log/%s", place.dir, names[i]);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+    assert_int_equal(place_count(&place, 1), 10);
+    place_deinit(&place);
+}
+
+static void bytes_are_what_the_folder_has(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 100, 1, "a", 1000);
+    uint64_t bytes = place.store->ops->bytes(place.store);
+    assert_true(bytes > 100000 && bytes < 250000);
+    place_roll(&place);
+    bytes = place.store->ops->bytes(place.store);
+    assert_true(bytes > 100000 && bytes < 180000);
+    place_close(&place);
+    place_open(&place);
+    assert_int_equal(place.store->ops->bytes(place.store), bytes);
+    place_deinit(&place);
+}
+
+static void a_clean_end_leaves_one_file(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 100, 1, "a", 1000);
+    assert_int_equal(place_count(&place, 1), 100);
+    place_close(&place);
+    assert_int_equal(place_files(&place, "db"), 1);
+    assert_int_equal(place_files(&place, "wal"), 0);
+    place_open(&place);
+    assert_int_equal(place_count(&place, 1), 100);
+    place_deinit(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_rolled_when_it_has_its_size),
+        cmocka_unit_test(a_file_is_rolled_when_it_has_its_age),
+        cmocka_unit_test(the_age_of_a_file_is_that_of_its_first_event_after_a_restart_too),
+        cmocka_unit_test(nothing_appended_is_nothing_rolled),
+        cmocka_unit_test(a_file_is_named_by_its_first_event),
+        cmocka_unit_test(ids_that_do_not_rise_overwrite_no_file),
+        cmocka_unit_test(a_deletion_alone_is_as_durable_as_an_event),
+        cmocka_unit_test(what_a_crash_left_beside_the_files_is_cleared_away),
+        cmocka_unit_test(bytes_are_what_the_folder_has),
+        cmocka_unit_test(a_clean_end_leaves_one_file),
+    };
+    say_set_level(SAY_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,220 @@
+#include "log/store/sqlite/testing.h"
+
+#include "base/say.h"
+
+enum { FILES = 20 };
+
+/* Many files with channel 1 in all of them and channel 2 in the first and the last only. */
+static void make_files(struct place *place)
+{
+    place_init(place);
+    place_open(place);
+    for (uint64_t file = 0; file < FILES; file++) {
+        uint64_t first = 1000 + file * 100;
+        place_put(place, first, 50, 1, "a", 10);
+        if (file == 0 || file == FILES - 1)
+            place_put(place, first + 50, 1, 2, "b", 10);
+        if (file < FILES - 1)
+            place_roll(place);
+    }
+    assert_int_equal(place_files(place, "db"), FILES);
+}
+
+static struct batch *read_page(struct place *place, struct store_query *query, uint64_t *through)
+{
+    static struct selection all;
+    struct batch *batch;
+    query->selection = &all;
+    assert_int_equal(place->store->ops->read(place->store, query, &batch, through), 0);
+    return batch;
+}
+
+static void a_page_goes_on_into_the_next_file(void **state)
+{
+    (void)state;
+    struct place place;
+    uint32_t number = 1;
+    uint64_t through;
+    make_files(&place);
+    struct store_query query = {.numbers = &number,
+                                .numbers_count = 1,
+                                .after = 1044,
+                                .upto = 9999,
+                                .limit = 100,
+                                .bytes = SIZE_MAX,
+                                .rows = 1000};
+    struct batch *batch = read_page(&place, &query, &through);
+    assert_int_equal(batch->count, 100);
+    assert_int_equal(batch->events[0].id, 1045);
+    assert_int_equal(batch->events[5].id, 1100);
+    assert_int_equal(through, batch->events[99].id);
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
+static void a_page_backwards_is_the_newest_and_ascends(void **state)
+{
+    (void)state;
+    struct place place;
+    uint32_t number = 1;
+    uint64_t through;
+    make_files(&place);
+    struct store_query query = {.numbers = &number,
+                                .numbers_count = 1,
+                                .upto = 2902,
+                                .limit = 5,
+                                .bytes = SIZE_MAX,
+                                .rows = 1000,
+                                .backwards = true};
+    struct batch *batch = read_page(&place, &query, &through);
+    assert_int_equal(batch->count, 5);
+    assert_int_equal(batch->events[0].id, 2848);
+    assert_int_equal(batch->events[1].id, 2849);
+    assert_int_equal(batch->events[4].id, 2902);
+    assert_int_equal(through, 2848);
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
+static void files_without_the_channel_cost_little_of_the_budget(void **state)
+{
+    (void)state;
+    struct place place;
+    uint32_t number = 2;
+    uint64_t through;
+    make_files(&place);
+    struct store_query query = {.numbers = &number,
+                                .numbers_count = 1,
+                                .upto = 9999,
+                                .limit = 10,
+                                .bytes = SIZE_MAX,
+                                .rows = 200};
+    struct batch *batch = read_page(&place, &query, &through);
+    assert_int_equal(batch->count, 2);
+    assert_int_equal(through, 9999);
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
+static void a_budget_that_is_spent_moves_the_cursor_all_the_same(void **state)
+{
+    (void)state;
+    struct place place;
+    uint8_t bitmap[1] = {4};
+    uint64_t through;
+    make_files(&place);
+    struct store_query query = {.bitmap = bitmap,
+                                .bitmap_bits = 8,
+                                .after = 1050,
+                                .upto = 9999,
+                                .limit = 10,
+                                .bytes = SIZE_MAX,
+                                .rows = 60};
+    struct batch *batch = read_page(&place, &query, &through);
+    assert_int_equal(batch->count, 0);
+    assert_int_equal(through, 1209); /* 60 rows on: 50 in one file, 10 in the next */
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
+static void with_no_channels_there_is_nothing_to_look_at(void **state)
+{
+    (void)state;
+    struct place place;
+    uint32_t number = 1;
+    uint64_t through;
+    make_files(&place);
+    struct store_query query = {.numbers = &number,
+                                .numbers_count = 0,
+                                .after = 5,
+                                .upto = 9999,
+                                .limit = 10,
+                                .bytes = SIZE_MAX,
+                                .rows = 1};
+    struct batch *batch = read_page(&place, &query, &through);
+    assert_int_equal(batch->count, 0);
+    assert_int_equal(through, 9999);
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
+static void a_time_is_found_across_files(void **state)
+{
+    (void)state;
+    struct place place;
+    uint64_t id;
+    make_files(&place);
+    int64_t start = 1700000000000000, hour = place.config.roll_us;
+    const struct store_ops *ops = place.store->ops;
+    assert_int_equal(ops->find_time(place.store, start - 1, &id), 0);
+    assert_int_equal(id, 0);
+    assert_int_equal(ops->find_time(place.store, start, &id), 0);
+    assert_int_equal(id, 1050);
+    assert_int_equal(ops->find_time(place.store, start + hour - 1, &id), 0);
+    assert_int_equal(id, 1050);
+    assert_int_equal(ops->find_time(place.store, start + 7 * hour, &id), 0);
+    assert_int_equal(id, 1749);
+    assert_int_equal(ops->find_time(place.store, INT64_MAX, &id), 0);
+    assert_int_equal(id, 2950);
+    place_deinit(&place);
+}
+
+static void the_nth_newest_is_found_across_files(void **state)
+{
+    (void)state;
+    struct place place;
+    uint64_t id;
+    make_files(&place);
+    const struct store_ops *ops = place.store->ops;
+    assert_int_equal(ops->find_nth(place.store, 1, 0, 51, 0, &id), 0);
+    assert_int_equal(id, 2849);
+    assert_int_equal(ops->find_nth(place.store, 1, 0, 50 * FILES, 0, &id), 0);
+    assert_int_equal(id, 1000);
+    assert_int_equal(ops->find_nth(place.store, 1, 0, 50 * FILES + 1, 0, &id), 0);
+    assert_int_equal(id, 0);
+    assert_int_equal(ops->find_nth(place.store, 1, 0, 0, 5009, &id), 0);
+    assert_int_equal(id, 2400 - 51); /* 501 events of 10 bytes */
+    assert_int_equal(ops->find_nth(place.store, 2, 0, 2, 0, &id), 0);
+    assert_int_equal(id, 1050);
+    assert_int_equal(ops->find_nth(place.store, 2, 1050, 2, 0, &id), 0);
+    assert_int_equal(id, 0);
+    place_deinit(&place);
+}
+
+static void the_oldest_follows_the_trims(void **state)
+{
+    (void)state;
+    struct place place;
+    make_files(&place);
+    const struct store_ops *ops = place.store->ops;
+    assert_int_equal(ops->oldest(place.store), 1000);
+    place_trim(&place, 1, "a", 2949, 1520);
+    assert_int_equal(ops->oldest(place.store), 1050);
+    place_trim(&place, 2, "b", 2950, 1050);
+    assert_int_equal(ops->oldest(place.store), 1521);
+    place_keep_house(&place);
+    assert_int_equal(ops->oldest(place.store), 1521);
+    place_trim(&place, 1, "a", 2949, 2949);
+    assert_int_equal(ops->oldest(place.store), 2950);
+    place_trim(&place, 2, "b", 2950, 2950);
+    assert_int_equal(ops->oldest(place.store), 0);
+    place_put(&place, 5000, 1, 1, "a", 10);
+    assert_int_equal(ops->oldest(place.store), 5000);
+    place_deinit(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_goes_on_into_the_next_file),
+        cmocka_unit_test(a_page_backwards_is_the_newest_and_ascends),
+        cmocka_unit_test(files_without_the_channel_cost_little_of_the_budget),
+        cmocka_unit_test(a_budget_that_is_spent_moves_the_cursor_all_the_same),
+        cmocka_unit_test(with_no_channels_there_is_nothing_to_look_at),
+        cmocka_unit_test(a_time_is_found_across_files),
+        cmocka_unit_test(the_nth_newest_is_found_across_files),
+        cmocka_unit_test(the_oldest_follows_the_trims),
+    };
+    say_set_level(SAY_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

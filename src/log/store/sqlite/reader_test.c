@@ -1,0 +1,145 @@
+#include "log/store/sqlite/testing.h"
+
+#include <dirent.h>
+
+static char folder[] = "/tmp/freshet-reader-XXXXXX";
+
+enum { SEGMENTS = 6, IDLE = 3 };
+
+static struct segment *segments[SEGMENTS];
+
+static int make_segments(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    for (uint64_t i = 0; i < SEGMENTS; i++) {
+        segments[i] = segment_new(folder, i + 1);
+        if (segment_make_spare(folder) || segment_take_spare(folder, segments[i]))
+            return -1;
+    }
+    return 0;
+}
+
+static int remove_segments(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SEGMENTS; i++)
+        segment_unref(segments[i]);
+    place_empty(folder);
+    return 0;
+}
+
+/* Descriptors that this process has open. */
+static size_t open_files(void)
+{
+    size_t count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static struct reader *take(struct readers *readers, struct segment *segment)
+{
+    struct reader *reader;
+    sqlite3_stmt *statement;
+    assert_int_equal(reader_take(readers, segment, &reader), 0);
+    assert_int_equal(reader_statement(reader, READER_NAME, &statement), 0);
+    sqlite3_bind_int(statement, 1, 1);
+    assert_int_equal(db_row(statement), 0);
+    return reader;
+}
+
+static void a_connection_is_used_again(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(IDLE);
+    struct reader *first = take(readers, segments[0]);
+    reader_give(readers, first, false);
+    struct reader *again = take(readers, segments[0]);
+    assert_ptr_equal(again, first);
+    struct reader *second = take(readers, segments[0]); /* the first is in use */
+    assert_ptr_not_equal(second, first);
+    reader_give(readers, again, false);
+    reader_give(readers, second, false);
+    readers_free(readers);
+}
+
+static void no_more_than_so_many_stay_open(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(IDLE);
+    size_t most = 0, before = open_files();
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < SEGMENTS; i++)
+            reader_give(readers, take(readers, segments[i]), false);
+        most = open_files() - before;
+        assert_true(most <= IDLE * 3); /* file, write-ahead log, its index */
+    }
+    readers_free(readers);
+    assert_int_equal(open_files(), before);
+}
+
+static void the_one_used_least_is_closed_first(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(2);
+    struct reader *kept = take(readers, segments[0]);
+    reader_give(readers, kept, false);
+    for (int i = 1; i < SEGMENTS; i++) {
+        reader_give(readers, take(readers, segments[i]), false);
+        struct reader *again = take(readers, segments[0]);
+        assert_ptr_equal(again, kept);
+        reader_give(readers, again, false);
+    }
+    readers_free(readers);
+}
+
+static void a_dropped_segment_keeps_no_connection(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(IDLE);
+    size_t before = open_files();
+    struct reader *busy = take(readers, segments[0]);
+    reader_give(readers, take(readers, segments[0]), false);
+    readers_drop(readers, segments[0]);
+    reader_give(readers, busy, false);
+    assert_int_equal(open_files(), before);
+    readers_free(readers);
+}
+
+static void one_that_failed_is_not_used_again(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(IDLE);
+    size_t before = open_files();
+    reader_give(readers, take(readers, segments[0]), true);
+    assert_int_equal(open_files(), before);
+    readers_free(readers);
+}
+
+static void a_file_that_is_not_there_is_an_error(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(IDLE);
+    struct segment *missing = segment_new(folder, 999);
+    struct reader *reader;
+    assert_int_equal(reader_take(readers, missing, &reader), -EIO);
+    segment_unref(missing);
+    readers_free(readers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_connection_is_used_again),
+        cmocka_unit_test(no_more_than_so_many_stay_open),
+        cmocka_unit_test(the_one_used_least_is_closed_first),
+        cmocka_unit_test(a_dropped_segment_keeps_no_connection),
+        cmocka_unit_test(one_that_failed_is_not_used_again),
+        cmocka_unit_test(a_file_that_is_not_there_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, make_segments, remove_segments);
+}
