@@ -173,7 +173,8 @@ void api_handle(struct exchange *exchange)
     if (is_stranger(exchange))
         return;
     if (head->method == HTTP_OPTIONS && str_eq(head->path, STR("*"))) {
-        answer_options(exchange, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE | 1U << HTTP_PATCH);
+        answer_options(exchange,
+                       METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE | 1U << HTTP_PATCH);
         return;
     }
     const struct api_route *route = find_route(exchange, &rest);

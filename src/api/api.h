@@ -11,10 +11,10 @@ struct api {
     struct worker *workers;
     unsigned workers_count;
     struct clock *clock;
-    struct str base;        /* path under which everything hangs: empty, or "/x" */
-    bool loopback_only;     /* no access rules: strangers are kept out by Host and Origin */
+    struct str base;    /* path under which everything hangs: empty, or "/x" */
+    bool loopback_only; /* no access rules: strangers are kept out by Host and Origin */
     int64_t started_us;
-    uint32_t batch_max;     /* events a batch */
+    uint32_t batch_max; /* events a batch */
     atomic_bool draining;
 };
 
@@ -30,8 +30,8 @@ static inline struct api *api_of(const struct exchange *exchange)
  * beginning with '/'. */
 struct api_route {
     const char *path;
-    bool whole; /* nothing may follow */
-    bool upgrades; /* to WebSocket */
+    bool whole;       /* nothing may follow */
+    bool upgrades;    /* to WebSocket */
     unsigned methods; /* 1 << enum http_method */
     void (*handle)(struct exchange *exchange, struct str rest);
     const char *doc;

@@ -46,8 +46,9 @@ static const char *read_data(struct element *element, struct str raw)
     element->raw = raw;
     if (json_check(raw, JSON_DEPTH_MAX, NULL) == JSON_E_DEPTH)
         return "JSON may be nested 128 deep";
-    return element->is_text ? read_string(raw, &element->data, "data is a string that UTF-8 cannot say")
-                            : NULL;
+    return element->is_text
+               ? read_string(raw, &element->data, "data is a string that UTF-8 cannot say")
+               : NULL;
 }
 
 static const char *read_base64(struct element *element, struct str raw)
@@ -139,7 +140,8 @@ static bool fill_event(struct exchange *exchange, struct batch *batch, struct ev
     event->kind = json ? EVENT_JSON : binary ? EVENT_BINARY : EVENT_TEXT;
     event->accepted_ns = exchange->since_ns;
     event->time_us = clock_wall_us(api_of(exchange)->clock);
-    if (!event->channel.at || !event->type.at || !event->data.at || (binary && !event->content_type.at))
+    if (!event->channel.at || !event->type.at || !event->data.at ||
+        (binary && !event->content_type.at))
         return false;
     if (json)
         propose_one_line(event);
@@ -157,7 +159,8 @@ static struct fault add_element(struct exchange *exchange, struct batch *batch, 
     if (!fault.detail) {
         struct event *event = batch_add(batch);
         if (!event || !fill_event(exchange, batch, event, &element))
-            fault = (struct fault){PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again"};
+            fault =
+                (struct fault){PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again"};
     }
     element_free(&element);
     return fault;
@@ -225,7 +228,8 @@ static int64_t add_all(struct exchange *exchange, struct append *append, struct 
     int result;
     while ((result = next_element(shape, &raw, &fault)) > 0) {
         if (count == max) {
-            api_problem(exchange, PROBLEM_TOO_LARGE, "a batch has at most 1,000 events: nothing was published");
+            api_problem(exchange, PROBLEM_TOO_LARGE,
+                        "a batch has at most 1,000 events: nothing was published");
             return -1;
         }
         fault = add_element(exchange, append->batch, raw);
@@ -274,7 +278,8 @@ static bool begin(struct exchange *exchange, struct shape *shape)
         return false;
     }
     if (!body.len)
-        api_problem(exchange, PROBLEM_BAD_JSON, "the body is empty: send a JSON array of events, or NDJSON");
+        api_problem(exchange, PROBLEM_BAD_JSON,
+                    "the body is empty: send a JSON array of events, or NDJSON");
     return body.len > 0;
 }
 

@@ -256,15 +256,19 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "commits_total", "counter", "Commits of the store", log.commits);
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
-    add_metric(&body, "connections_refused_total", "counter", "Connections over the limit", totals.refused);
-    add_metric(&body, "rests_closed_total", "counter", "Slow connections closed for their unsent rests",
-               totals.closed_rests);
-    add_metric(&body, "publishes_paused_total", "counter", "Publishes that waited for the log", totals.paused);
-    add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet", log_pending_bytes(api->log));
-    add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread", log_backlog_bytes(api->log));
+    add_metric(&body, "connections_refused_total", "counter", "Connections over the limit",
+               totals.refused);
+    add_metric(&body, "rests_closed_total", "counter",
+               "Slow connections closed for their unsent rests", totals.closed_rests);
+    add_metric(&body, "publishes_paused_total", "counter", "Publishes that waited for the log",
+               totals.paused);
+    add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet",
+               log_pending_bytes(api->log));
+    add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread",
+               log_backlog_bytes(api->log));
     add_metric(&body, "memory_bytes", "gauge", "Resident memory", memory_bytes());
-    add_metric_hist(&body, "latency_seconds", "From a publish's acceptance to its bytes handed to a socket",
-                    totals.latency);
+    add_metric_hist(&body, "latency_seconds",
+                    "From a publish's acceptance to its bytes handed to a socket", totals.latency);
     add_metric_hist(&body, "commit_seconds", "Duration of a commit", log_commit_hist(api->log));
     free(totals.latency);
     answer(exchange, "text/plain; version=0.0.4; charset=utf-8", &body);
@@ -287,7 +291,8 @@ void info_ready(struct exchange *exchange, struct str rest)
     if (atomic_load(&api->draining))
         api_problem(exchange, PROBLEM_UNAVAILABLE, "the server is stopping");
     else if (!log.writable)
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "the store could not be written at the last try");
+        api_problem(exchange, PROBLEM_UNAVAILABLE,
+                    "the store could not be written at the last try");
     else
         exchange_json(exchange, 200, STR("{\"status\":\"ready\"}\n"));
 }
@@ -312,7 +317,8 @@ static bool read_listing(struct exchange *exchange, struct listing *listing)
         if (http_query_name_is(name, STR("limit")))
             bad = parse_number(value, 1, LOG_LIST_MAX, &listing->limit) != 0;
         if (bad) {
-            api_problem(exchange, PROBLEM_BAD_PARAMETER, "prefix and after are text, limit is 1 to 1000");
+            api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                        "prefix and after are text, limit is 1 to 1000");
             return false;
         }
     }
@@ -351,7 +357,8 @@ static void answer_listing(struct exchange *exchange, const struct listing *list
     struct buf *out = exchange_head(exchange, 200);
     if (more) {
         buf_add_lit(&next, "<?after=");
-        http_percent_encode(&next, (struct str){channels[count - 1].name, channels[count - 1].name_len});
+        http_percent_encode(&next,
+                            (struct str){channels[count - 1].name, channels[count - 1].name_len});
         buf_add_lit(&next, "&prefix=");
         http_percent_encode(&next, buf_str(&listing->prefix));
         buf_addf(&next, "&limit=%u>; rel=\"next\"", listing->limit);
@@ -412,7 +419,8 @@ void info_errors(struct exchange *exchange, struct str rest)
     if (slug.len) {
         add_problem_page(&body, problem);
     } else {
-        buf_add_lit(&body, "<!doctype html><title>Problem types</title><h1>Problem types</h1><ul>\n");
+        buf_add_lit(&body,
+                    "<!doctype html><title>Problem types</title><h1>Problem types</h1><ul>\n");
         for (unsigned i = 0; i < PROBLEM_COUNT; i++)
             add_problem_line(&body, api_of(exchange)->base, (enum problem)i);
         buf_add_lit(&body, "</ul>\n");
@@ -426,9 +434,10 @@ void info_root(struct exchange *exchange, struct str rest)
     struct str base = api_of(exchange)->base;
     bool html = wants_html(exchange);
     (void)rest;
-    buf_addf(&body, html ? "<!doctype html><title>freshet</title><h1>freshet %s</h1>"
-                           "<p>Publish an event once; it reaches every consumer.<ul>\n"
-                         : "{\"name\":\"freshet\",\"version\":\"%s\",\"links\":[",
+    buf_addf(&body,
+             html ? "<!doctype html><title>freshet</title><h1>freshet %s</h1>"
+                    "<p>Publish an event once; it reaches every consumer.<ul>\n"
+                  : "{\"name\":\"freshet\",\"version\":\"%s\",\"links\":[",
              FRESHET_VERSION);
     for (size_t i = 0; i < api_routes_count; i++) {
         const struct api_route *route = &api_routes[i];

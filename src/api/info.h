@@ -1,4 +1,5 @@
-/* What the server says of itself: figures, health, channels, the meaning of problems, the way in. */
+/* What the server says of itself: figures, health, channels, the meaning of problems, the way in.
+ */
 #pragma once
 
 #include "api/api.h"

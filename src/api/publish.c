@@ -46,7 +46,8 @@ static enum problem problem_of(enum publish_verdict verdict, const char **ret_de
         *ret_detail = "there are as many channels as this server's channels_max allows";
         return PROBLEM_TOO_MANY;
     case PUBLISH_E_KEYS:
-        *ret_detail = "there are as many keys as this server's keys_max allows: publish without, or wait";
+        *ret_detail =
+            "there are as many keys as this server's keys_max allows: publish without, or wait";
         return PROBLEM_TOO_MANY;
     case PUBLISH_E_NO_SPACE:
         *ret_detail = "nothing was published: free some space, or shorten retention";
@@ -101,8 +102,8 @@ static void publish_done(struct publish *publish, struct batch *batch)
     buf_free(&receipt);
 }
 
-void publish_submit(struct exchange *exchange, struct append *append, uint32_t first, uint32_t count,
-                    void (*done)(struct publish *publish, struct batch *batch))
+void publish_submit(struct exchange *exchange, struct append *append, uint32_t first,
+                    uint32_t count, void (*done)(struct publish *publish, struct batch *batch))
 {
     struct publish *publish = &exchange->publish;
     publish->first = first;
@@ -169,7 +170,8 @@ static bool read_query(struct exchange *exchange, struct proposal *proposal)
         if (to && http_query_decode(value, to))
             return refuse(exchange, PROBLEM_BAD_PARAMETER, "the query is not percent-encoded text");
     }
-    return by_header || !proposal->has_key || unquote_key(exchange, proposal, buf_str(&proposal->key));
+    return by_header || !proposal->has_key ||
+           unquote_key(exchange, proposal, buf_str(&proposal->key));
 }
 
 static bool read_if_match(struct exchange *exchange, struct proposal *proposal)
@@ -207,11 +209,12 @@ static bool check_json(struct exchange *exchange)
         return true;
     struct buf members = {0};
     buf_addf(&members, ",\"at\":%zu", at);
-    const char *detail = result == JSON_E_DEPTH  ? "JSON may be nested 128 deep"
-                         : result == JSON_E_UTF8 ? "JSON is UTF-8"
-                         : result == JSON_E_EMPTY
-                             ? "the body is empty: send a JSON value, or another Content-Type"
-                             : "the body says it is JSON and is not: `at` is where it stops being so";
+    const char *detail =
+        result == JSON_E_DEPTH  ? "JSON may be nested 128 deep"
+        : result == JSON_E_UTF8 ? "JSON is UTF-8"
+        : result == JSON_E_EMPTY
+            ? "the body is empty: send a JSON value, or another Content-Type"
+            : "the body says it is JSON and is not: `at` is where it stops being so";
     exchange_problem(exchange, PROBLEM_BAD_JSON, str_from(detail), buf_str(&members));
     buf_free(&members);
     return false;
@@ -242,15 +245,16 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
     if (!channel_from_path(exchange, rest, &proposal->channel))
         return false;
     if (channel_is_reserved(buf_str(&proposal->channel)))
-        return refuse(exchange, PROBLEM_RESERVED_CHANNEL, "choose a name that does not begin with $");
+        return refuse(exchange, PROBLEM_RESERVED_CHANNEL,
+                      "choose a name that does not begin with $");
     buf_add_str(&proposal->type, http_header(exchange->head, STR("event-type")));
     struct str key = http_header(exchange->head, STR("idempotency-key"));
     if ((key.at && !unquote_key(exchange, proposal, key)) || !read_query(exchange, proposal) ||
         !read_if_match(exchange, proposal) || !read_type(exchange, proposal) ||
         !read_kind(exchange, proposal))
         return false;
-    proposal->ephemeral = proposal->ephemeral ||
-                          log_is_ephemeral(api_of(exchange)->log, buf_str(&proposal->channel));
+    proposal->ephemeral =
+        proposal->ephemeral || log_is_ephemeral(api_of(exchange)->log, buf_str(&proposal->channel));
     return true;
 }
 
@@ -264,8 +268,8 @@ static bool add_event(struct exchange *exchange, const struct proposal *proposal
     event->channel = batch_copy(batch, buf_str(&proposal->channel));
     event->type = batch_copy(batch, buf_str(&proposal->type));
     event->data = batch_copy(batch, exchange->body);
-    event->content_type = proposal->kind == EVENT_BINARY ? batch_copy(batch, proposal->content_type)
-                                                         : STR_NONE;
+    event->content_type =
+        proposal->kind == EVENT_BINARY ? batch_copy(batch, proposal->content_type) : STR_NONE;
     event->kind = (uint8_t)proposal->kind;
     event->state = proposal->ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
     event->accepted_ns = exchange->since_ns;

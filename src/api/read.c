@@ -52,7 +52,8 @@ static bool refuse(struct asked *asked, enum problem problem, const char *detail
 static bool add_term(struct asked *asked, struct str *list, size_t *count, struct str value)
 {
     if (*count == SELECTION_TERMS_MAX)
-        return refuse(asked, PROBLEM_BAD_PARAMETER, "at most 100 channels, patterns or types a request");
+        return refuse(asked, PROBLEM_BAD_PARAMETER,
+                      "at most 100 channels, patterns or types a request");
     list[(*count)++] = value;
     return true;
 }
@@ -165,9 +166,8 @@ static bool read_query(struct asked *asked)
 
 static bool read_via(struct asked *asked)
 {
-    static const struct str offers[] = {{"application/json", 16},
-                                        {"text/event-stream", 17},
-                                        {"application/x-ndjson", 20}};
+    static const struct str offers[] = {
+        {"application/json", 16}, {"text/event-stream", 17}, {"application/x-ndjson", 20}};
     static const enum mechanism vias[] = {VIA_POLL, VIA_SSE, VIA_NDJSON};
     struct reading *reading = asked->reading;
     const struct http_head *head = asked->exchange->head;
@@ -241,7 +241,8 @@ static bool read_after(struct asked *asked, struct start *start)
     } else if (!rfc3339_parse(after, &start->time_us)) {
         start->kind = START_TIME;
     } else {
-        return refuse(asked, PROBLEM_BAD_CURSOR, "after is a cursor, earliest, now, or an RFC 3339 time");
+        return refuse(asked, PROBLEM_BAD_CURSOR,
+                      "after is a cursor, earliest, now, or an RFC 3339 time");
     }
     return true;
 }
@@ -285,8 +286,10 @@ static bool read_selection(struct asked *asked)
         asked->terms[asked->terms_count++] = reading->channel;
     bool may_be_empty = reading->via == VIA_SOCKET && !reading->channel.len;
     if (!asked->terms_count && !may_be_empty)
-        return refuse(asked, PROBLEM_BAD_PARAMETER, "say which channels: /events?channel=a&channel=b/**");
-    reading->selection = selection_new(asked->terms, asked->terms_count, asked->types, asked->types_count, NULL);
+        return refuse(asked, PROBLEM_BAD_PARAMETER,
+                      "say which channels: /events?channel=a&channel=b/**");
+    reading->selection =
+        selection_new(asked->terms, asked->terms_count, asked->types, asked->types_count, NULL);
     return reading->selection || refuse(asked, PROBLEM_UNAVAILABLE, "no memory: try again");
 }
 

@@ -13,7 +13,8 @@ struct asked {
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
     if (request->problem) {
-        exchange_problem(exchange, problem_find(str_from(request->problem)), str_from(request->detail), STR_NONE);
+        exchange_problem(exchange, problem_find(str_from(request->problem)),
+                         str_from(request->detail), STR_NONE);
     } else if (request->status == 204) {
         exchange_head(exchange, 204);
         exchange_no_body(exchange);
@@ -37,7 +38,8 @@ static void on_reply(struct mail *mail, void *owner)
 }
 
 /* What the path and method ask for; false when it is nothing that there is. */
-static bool read_op(const struct exchange *exchange, struct str rest, struct courier_request *request)
+static bool read_op(const struct exchange *exchange, struct str rest,
+                    struct courier_request *request)
 {
     struct str id = STR_NONE, verb = STR_NONE, more;
     enum http_method method = exchange->head->method;
@@ -69,8 +71,9 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
     asked->exchange = exchange;
     if (!read_op(exchange, rest, &asked->request)) {
         free(asked);
-        api_problem(exchange, PROBLEM_NOT_FOUND, "POST and GET /webhooks, GET and DELETE /webhooks/ID, "
-                                                 "POST /webhooks/ID/ping");
+        api_problem(exchange, PROBLEM_NOT_FOUND,
+                    "POST and GET /webhooks, GET and DELETE /webhooks/ID, "
+                    "POST /webhooks/ID/ping");
         return;
     }
     buf_add_str(&asked->request.body, exchange->body);

@@ -1,4 +1,5 @@
-/* The grammar of JSON (RFC 8259), checked without building anything: payloads are kept as they came. */
+/* The grammar of JSON (RFC 8259), checked without building anything: payloads are kept as they
+ * came. */
 #pragma once
 
 #include "base/buf.h"

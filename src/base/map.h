@@ -19,7 +19,8 @@ struct map {
     bool (*key_is)(const struct map_node *node, struct str key);
 };
 
-/* `key_is` says whether an element has that key. Aborts when there is no memory for a first table. */
+/* `key_is` says whether an element has that key. Aborts when there is no memory for a first table.
+ */
 void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struct str key));
 
 /* Frees the table; the elements are the caller's. */

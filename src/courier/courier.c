@@ -129,7 +129,8 @@ static void disable(struct endpoint *endpoint)
 static void delivered(struct endpoint *endpoint)
 {
     if (endpoint->failures)
-        say(SAY_INFO, "webhook_recovered", "id=%s failures=%u", endpoint->row.id, endpoint->failures);
+        say(SAY_INFO, "webhook_recovered", "id=%s failures=%u", endpoint->row.id,
+            endpoint->failures);
     endpoint->failures = 0;
     endpoint->delivered++;
     endpoint->row.cursor = endpoint->hand_cursor;
@@ -159,8 +160,8 @@ static void send_hand(struct endpoint *endpoint)
     struct courier *courier = endpoint->courier;
     endpoint->retry_at_ns = 0;
     endpoint->delivery.done = on_done;
-    if (delivery_start(&courier->deliveries, &endpoint->delivery, endpoint->row.url, &endpoint->row.key,
-                       str_from(endpoint->hand_id), now_s(courier)))
+    if (delivery_start(&courier->deliveries, &endpoint->delivery, endpoint->row.url,
+                       &endpoint->row.key, str_from(endpoint->hand_id), now_s(courier)))
         on_done(&endpoint->delivery, 0, "no memory");
 }
 
@@ -185,7 +186,9 @@ static void take_gap(struct endpoint *endpoint, uint64_t trimmed)
     struct buf *body = &endpoint->delivery.body;
     unsigned long long after = endpoint->sub.cursor, earliest = trimmed;
     buf_clear(body);
-    buf_addf(body, "{\"type\":\"$gap\",\"data\":{\"after\":\"%016llu\",\"earliest\":\"%016llu\",\"reason\":\"trimmed\"}}",
+    buf_addf(body,
+             "{\"type\":\"$gap\",\"data\":{\"after\":\"%016llu\",\"earliest\":\"%016llu\","
+             "\"reason\":\"trimmed\"}}",
              after, earliest);
     snprintf(endpoint->hand_id, sizeof(endpoint->hand_id), "gap_%016llu_%016llu", after, earliest);
     endpoint->hand_cursor = endpoint->sub.cursor;
@@ -219,7 +222,8 @@ static void take(struct endpoint *endpoint)
 
 static void go_on(struct endpoint *endpoint)
 {
-    bool busy = endpoint->delivery.easy || endpoint->retry_at_ns || endpoint->row.state != ENDPOINT_ACTIVE;
+    bool busy =
+        endpoint->delivery.easy || endpoint->retry_at_ns || endpoint->row.state != ENDPOINT_ACTIVE;
     if (!busy && !endpoint->hand_id[0])
         take(endpoint);
 }
@@ -227,7 +231,7 @@ static void go_on(struct endpoint *endpoint)
 static void retry_due(struct courier *courier)
 {
     int64_t now = now_ns(courier);
-    list_each(&courier->endpoints, node) {
+    list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, node);
         if (!endpoint->retry_at_ns || endpoint->retry_at_ns > now)
             continue;
@@ -243,7 +247,7 @@ static void keep_changed(struct courier *courier)
 {
     courier->keep_at_ns = 0;
     bool good = endpoints_begin(courier->db) == 0;
-    list_each(&courier->endpoints, node) {
+    list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, node);
         if (good && endpoint->changed)
             good = endpoints_update(courier->db, &endpoint->row) == 0;
@@ -253,8 +257,7 @@ static void keep_changed(struct courier *courier)
         courier->keep_at_ns = now_ns(courier) + INT64_C(1000000000);
         return;
     }
-    list_each(&courier->endpoints, kept)
-    {
+    list_each (&courier->endpoints, kept) {
         container_of(kept, struct endpoint, node)->changed = false;
     }
 }
@@ -264,7 +267,8 @@ static void keep_changed(struct courier *courier)
 static struct selection *selection_of(const struct endpoint_row *row)
 {
     struct str terms[SELECTION_TERMS_MAX], types[SELECTION_TERMS_MAX];
-    json_t *channels = json_loads(row->channels, 0, NULL), *wanted = json_loads(row->types, 0, NULL);
+    json_t *channels = json_loads(row->channels, 0, NULL),
+           *wanted = json_loads(row->types, 0, NULL);
     size_t terms_count = json_array_size(channels), types_count = json_array_size(wanted);
     for (size_t i = 0; i < terms_count && i < SELECTION_TERMS_MAX; i++)
         terms[i] = str_from(json_string_value(json_array_get(channels, i)));
@@ -353,7 +357,10 @@ static void describe(const struct endpoint *endpoint, struct buf *out, bool with
         sign_key_add(out, &row->key);
         buf_add_lit(out, "\",");
     }
-    add_text(out, "state", row->state == ENDPOINT_DISABLED ? "disabled" : endpoint->failures ? "failing" : "active");
+    add_text(out, "state",
+             row->state == ENDPOINT_DISABLED ? "disabled"
+             : endpoint->failures            ? "failing"
+                                             : "active");
     buf_add_lit(out, "\"created\":\"");
     rfc3339_add(out, row->created_us);
     buf_add_lit(out, "\",\"cursor\":\"");
@@ -369,7 +376,7 @@ static void describe(const struct endpoint *endpoint, struct buf *out, bool with
 
 static struct endpoint *find(struct courier *courier, const char *id)
 {
-    list_each(&courier->endpoints, node) {
+    list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, node);
         if (strcmp(endpoint->row.id, id) == 0)
             return endpoint;
@@ -405,7 +412,8 @@ static char *read_list(const json_t *list, bool (*valid)(struct str text, const 
     return json_dumps(list, JSON_COMPACT);
 }
 
-static const char *read_after(const struct courier *courier, const char *after, uint64_t *ret_cursor)
+static const char *read_after(const struct courier *courier, const char *after,
+                              uint64_t *ret_cursor)
 {
     char *end;
     *ret_cursor = hub_applied(&courier->hub);
@@ -422,7 +430,8 @@ static const char *read_after(const struct courier *courier, const char *after, 
 }
 
 /* NULL when fine, else what would be right. What was filled in is the caller's to free. */
-static const char *read_row(const struct courier *courier, const json_t *body, struct endpoint_row *row)
+static const char *read_row(const struct courier *courier, const json_t *body,
+                            struct endpoint_row *row)
 {
     const char *url = json_string_value(json_object_get(body, "url"));
     const char *description = json_string_value(json_object_get(body, "description"));
@@ -454,7 +463,8 @@ static const char *read_row(const struct courier *courier, const json_t *body, s
 static void create(struct endpoint *endpoint, struct courier_request *request)
 {
     struct courier *courier = endpoint->courier;
-    uint64_t told = endpoint->row.cursor ? 0 : EVENT_ID_MAX; /* who begins at the beginning misses nothing */
+    uint64_t told =
+        endpoint->row.cursor ? 0 : EVENT_ID_MAX; /* who begins at the beginning misses nothing */
     if (endpoints_insert(courier->db, &endpoint->row)) {
         endpoint_free(endpoint);
         refuse(request, "unavailable", "the store cannot be written: try again");
@@ -469,8 +479,8 @@ static void create(struct endpoint *endpoint, struct courier_request *request)
     }
 }
 
-static void start_ping(struct courier *courier, struct courier_request *request, struct endpoint *endpoint,
-                       bool created);
+static void start_ping(struct courier *courier, struct courier_request *request,
+                       struct endpoint *endpoint, bool created);
 
 static void op_create(struct courier *courier, struct courier_request *request)
 {
@@ -479,8 +489,9 @@ static void op_create(struct courier *courier, struct courier_request *request)
     endpoint->courier = courier;
     make_id(endpoint->row.id);
     endpoint->row.created_us = clock_wall_us(courier->config.clock);
-    const char *why = json_is_object(body) ? read_row(courier, body, &endpoint->row)
-                                           : "the body is a JSON object: {\"url\":…,\"channels\":[…]}";
+    const char *why = json_is_object(body)
+                          ? read_row(courier, body, &endpoint->row)
+                          : "the body is a JSON object: {\"url\":…,\"channels\":[…]}";
     bool verify = json_is_true(json_object_get(body, "verify"));
     json_decref(body);
     if (!why && atomic_load(&courier->count) >= ENDPOINTS_MAX)
@@ -512,8 +523,9 @@ static void ping_done(struct delivery *delivery, long status, const char *error)
     if (created) {
         endpoint_free(created);
         refuse(request, forbidden ? "forbidden-target" : "bad-webhook",
-               forbidden ? "this address is not allowed"
-                         : "the verification ping was not answered with 2xx: nothing was registered");
+               forbidden
+                   ? "this address is not allowed"
+                   : "the verification ping was not answered with 2xx: nothing was registered");
         return;
     }
     request->status = 200;
@@ -524,13 +536,14 @@ static void ping_done(struct delivery *delivery, long status, const char *error)
     reply(request);
 }
 
-static void start_ping(struct courier *courier, struct courier_request *request, struct endpoint *endpoint,
-                       bool created)
+static void start_ping(struct courier *courier, struct courier_request *request,
+                       struct endpoint *endpoint, bool created)
 {
     char id[WEBHOOK_ID_MAX];
     uint64_t random;
     struct ping *ping = mem_alloc(sizeof(*ping));
-    *ping = (struct ping){.request = request, .courier = courier, .created = created ? endpoint : NULL};
+    *ping =
+        (struct ping){.request = request, .courier = courier, .created = created ? endpoint : NULL};
     hash_random(&random, sizeof(random));
     snprintf(id, sizeof(id), "ping_%016llx", (unsigned long long)random);
     buf_add_lit(&ping->delivery.body, "{\"type\":\"$ping\",\"time\":\"");
@@ -550,7 +563,7 @@ static void op_list(struct courier *courier, struct courier_request *request)
 {
     const char *comma = "";
     buf_add_lit(&request->answer, "{\"webhooks\":[");
-    list_each(&courier->endpoints, node) {
+    list_each (&courier->endpoints, node) {
         buf_add_str(&request->answer, str_from(comma));
         describe(container_of(node, struct endpoint, node), &request->answer, false);
         comma = ",";
@@ -560,7 +573,8 @@ static void op_list(struct courier *courier, struct courier_request *request)
     reply(request);
 }
 
-static void op_delete(struct courier *courier, struct courier_request *request, struct endpoint *endpoint)
+static void op_delete(struct courier *courier, struct courier_request *request,
+                      struct endpoint *endpoint)
 {
     if (endpoints_delete(courier->db, endpoint->row.id)) {
         refuse(request, "unavailable", "the store cannot be written: try again");
@@ -609,7 +623,7 @@ static int wait_ms(const struct courier *courier)
     int64_t now = now_ns(courier), due = now + INT64_C(60000000000);
     if (courier->keep_at_ns && courier->keep_at_ns < due)
         due = courier->keep_at_ns;
-    list_each(&courier->endpoints, node) {
+    list_each (&courier->endpoints, node) {
         const struct endpoint *endpoint = container_of(node, struct endpoint, node);
         if (endpoint->retry_at_ns && endpoint->retry_at_ns < due)
             due = endpoint->retry_at_ns;
@@ -640,7 +654,7 @@ static void *courier_main(void *arg)
     struct courier *courier = arg;
     while (!courier->stopping)
         turn(courier);
-    list_each(&courier->endpoints, node) {
+    list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, node);
         /* With nothing in hand it has got as far as it has looked. */
         if (!endpoint->hand_id[0] && endpoint->sub.state != SUB_NONE &&
@@ -669,8 +683,8 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
     if (!result)
         result = deliveries_init(&courier->deliveries, config->allow_loopback, config->timeout_ms);
     if (!result)
-        result = hub_init(&courier->hub, config->log, config->clock, &courier->mailbox, &config->hub,
-                          encode, NULL, on_batch);
+        result = hub_init(&courier->hub, config->log, config->clock, &courier->mailbox,
+                          &config->hub, encode, NULL, on_batch);
     if (!result)
         result = endpoints_open(config->dir, &courier->db);
     if (!result)
@@ -701,7 +715,8 @@ void courier_free(struct courier *courier)
 {
     while (mailbox_empty(&courier->mailbox))
         ;
-    list_each(&courier->endpoints, node) endpoint_free(container_of(node, struct endpoint, node));
+    list_each (&courier->endpoints, node)
+        endpoint_free(container_of(node, struct endpoint, node));
     hub_deinit(&courier->hub);
     deliveries_deinit(&courier->deliveries);
     endpoints_close(courier->db);

@@ -11,7 +11,8 @@ struct courier_config {
     const char *dir; /* where state.db is; NULL keeps endpoints in memory alone */
     struct hub_limits hub;
     bool allow_loopback;
-    const int64_t *schedule_ms; /* delays before the second, third, … attempt; the last one repeats */
+    const int64_t
+        *schedule_ms; /* delays before the second, third, … attempt; the last one repeats */
     size_t schedule_count;
     int64_t timeout_ms;
 };
@@ -33,8 +34,8 @@ enum courier_op { COURIER_CREATE, COURIER_LIST, COURIER_GET, COURIER_DELETE, COU
 struct courier_request {
     struct mail mail;
     enum courier_op op;
-    char id[32];          /* of the endpoint; empty for create and list */
-    struct buf body;      /* JSON of create */
+    char id[32];     /* of the endpoint; empty for create and list */
+    struct buf body; /* JSON of create */
     struct mailbox *reply;
     struct mail reply_mail; /* its `open` is the asker's */
     /* The answer: a status with JSON, or the slug of a problem with a detail. */

@@ -120,14 +120,16 @@ static bool add_header(struct delivery *delivery, const char *name, struct str v
     struct buf line = {0};
     buf_addf(&line, "%s: %.*s", name, STR_FMT(value));
     buf_add_char(&line, '\0');
-    struct curl_slist *headers = buf_failed(&line) ? NULL : curl_slist_append(delivery->headers, line.at);
+    struct curl_slist *headers =
+        buf_failed(&line) ? NULL : curl_slist_append(delivery->headers, line.at);
     buf_free(&line);
     if (headers)
         delivery->headers = headers;
     return headers != NULL;
 }
 
-static bool add_headers(struct delivery *delivery, const struct sign_key *key, struct str id, int64_t now_s)
+static bool add_headers(struct delivery *delivery, const struct sign_key *key, struct str id,
+                        int64_t now_s)
 {
     struct buf signature = {0}, time_ = {0};
     sign_add(&signature, key, id, now_s, buf_str(&delivery->body));

@@ -7,8 +7,8 @@
  * id. When the flush is over the live chunks are let go.
  *
  * Who could not send everything falls behind: it keeps its cursor and nothing else. Later it takes
- * a page, a chunk like the live one, encoded from the window or from the store; equal requests share
- * it. At the newest position it is live again.
+ * a page, a chunk like the live one, encoded from the window or from the store; equal requests
+ * share it. At the newest position it is live again.
  *
  * What can go wrong: without memory for a live chunk its subscribers fall behind and read the page
  * later; a read that fails is told to the subscriber; events that are gone are told as a gap. */
@@ -36,7 +36,7 @@ struct view {
     uint64_t stamp;    /* of the newest record */
     uint64_t serial;   /* of the last event that was put in, or refused */
     uint32_t subs;
-    bool exact;        /* that a term matches is all there is to ask */
+    bool exact; /* that a term matches is all there is to ask */
 };
 
 /* A page in the cache. */
@@ -80,8 +80,8 @@ static bool view_is(const struct map_node *node, struct str key)
            str_eq(str_skip(key, sizeof(encoding)), view->selection->canonical);
 }
 
-static struct view *view_new(struct hub *hub, struct selection *selection,
-                             unsigned encoding, struct str key)
+static struct view *view_new(struct hub *hub, struct selection *selection, unsigned encoding,
+                             struct str key)
 {
     struct view *view = mem_try_alloc(sizeof(*view));
     if (!view)
@@ -138,9 +138,9 @@ static void view_release(struct view *view)
     struct hub *hub = view->hub;
     if (--view->subs)
         return;
-    list_each(&view->pages, node) page_free(container_of(node, struct page, in_view));
-    list_each(&view->reads, read_node)
-    {
+    list_each (&view->pages, node)
+        page_free(container_of(node, struct page, in_view));
+    list_each (&view->reads, read_node) {
         struct view_read *read = container_of(read_node, struct view_read, in_view);
         list_remove(&read->in_view);
         read->view = NULL;
@@ -175,12 +175,12 @@ static void cache_add(struct view *view, struct chunk *chunk)
     list_add_first(&view->pages, &page->in_view);
     hub->cached += chunk_size(chunk);
     cache_trim(hub, hub->limits.cache_bytes > chunk_size(chunk) ? hub->limits.cache_bytes
-                                                               : chunk_size(chunk));
+                                                                : chunk_size(chunk));
 }
 
 static struct chunk *cache_find(const struct view *view, uint64_t cursor)
 {
-    list_each(&view->pages, node) {
+    list_each (&view->pages, node) {
         struct chunk *chunk = container_of(node, struct page, in_view)->chunk;
         if (chunk->from <= cursor && cursor < chunk->through)
             return chunk;
@@ -237,9 +237,9 @@ static bool begin_live(struct view *view, uint64_t before)
 static void lose_live(struct view *view, uint64_t before)
 {
     drop_live(view);
-    list_each(&view->queued_subs, node) fall_behind(container_of(node, struct sub, node));
-    list_each(&view->live_subs, other)
-    {
+    list_each (&view->queued_subs, node)
+        fall_behind(container_of(node, struct sub, node));
+    list_each (&view->live_subs, other) {
         struct sub *sub = container_of(other, struct sub, node);
         if (sub->cursor < before)
             sub->cursor = before;
@@ -301,7 +301,7 @@ static void on_event(void *context, const struct event *event, struct topic *top
 static void queue_subs(struct view *view, uint64_t before)
 {
     view->live->through = view->hub->window.applied;
-    list_each(&view->live_subs, node) {
+    list_each (&view->live_subs, node) {
         struct sub *sub = container_of(node, struct sub, node);
         if (sub->stamp == view->stamp)
             continue; /* it came after this record */
@@ -316,7 +316,7 @@ void hub_on_batch(struct hub *hub, struct batch *batch)
 {
     struct fan_out fan_out = {.hub = hub, .before = hub->window.applied};
     window_add(&hub->window, batch, on_event, &fan_out);
-    list_each(&hub->dirty, node) {
+    list_each (&hub->dirty, node) {
         struct view *view = container_of(node, struct view, dirty);
         queue_subs(view, fan_out.before);
         if (view->live->bytes.len > hub->limits.chunk_bytes)
@@ -326,9 +326,10 @@ void hub_on_batch(struct hub *hub, struct batch *batch)
 
 void hub_turn_end(struct hub *hub)
 {
-    list_each(&hub->dirty, node) {
+    list_each (&hub->dirty, node) {
         struct view *view = container_of(node, struct view, dirty);
-        list_each(&view->queued_subs, sub_node) fall_behind(container_of(sub_node, struct sub, node));
+        list_each (&view->queued_subs, sub_node)
+            fall_behind(container_of(sub_node, struct sub, node));
         drop_live(view);
     }
     cache_trim(hub, 0);
@@ -362,7 +363,8 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
     if (!chunk)
         return NULL;
     struct paging paging = {view, chunk, hub->limits.chunk_bytes, false};
-    chunk->through = window_read(&hub->window, view->selection, cursor, ROWS_A_TAKE, page_event, &paging);
+    chunk->through =
+        window_read(&hub->window, view->selection, cursor, ROWS_A_TAKE, page_event, &paging);
     if (paging.failed)
         chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
     if (chunk->through == cursor)
@@ -376,8 +378,11 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
 static void read_run(struct log_job *job, struct log *log)
 {
     struct view_read *read = container_of(job, struct view_read, job);
-    struct store_query query = {.after = read->after, .upto = read->upto, .limit = EVENTS_A_READ,
-                                .bytes = read->bytes, .rows = ROWS_A_READ};
+    struct store_query query = {.after = read->after,
+                                .upto = read->upto,
+                                .limit = EVENTS_A_READ,
+                                .bytes = read->bytes,
+                                .rows = ROWS_A_READ};
     read->error = log_read(log, &query, read->selection, &read->batch, &read->through);
 }
 
@@ -435,9 +440,13 @@ static struct view_read *read_start(struct view *view, uint64_t cursor)
     struct view_read *read = mem_try_alloc(sizeof(*read));
     if (!read)
         return NULL;
-    *read = (struct view_read){.job = {.run = read_run, .reply = hub->mailbox, .mail = {NULL, read_done}},
-                               .view = view, .hub = hub, .after = cursor,
-                               .upto = hub->window.applied, .bytes = hub->limits.chunk_bytes};
+    *read = (struct view_read){
+        .job = {.run = read_run, .reply = hub->mailbox, .mail = {NULL, read_done}},
+        .view = view,
+        .hub = hub,
+        .after = cursor,
+        .upto = hub->window.applied,
+        .bytes = hub->limits.chunk_bytes};
     read->selection = selection_ref(view->selection);
     list_init(&read->waiting);
     list_add_last(&view->reads, &read->in_view);
@@ -450,7 +459,7 @@ static enum take wait_for_read(struct sub *sub)
 {
     struct view *view = sub->view;
     struct view_read *found = NULL;
-    list_each(&view->reads, node) {
+    list_each (&view->reads, node) {
         struct view_read *read = container_of(node, struct view_read, in_view);
         if (read->after == sub->cursor)
             found = read;
@@ -629,15 +638,15 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct s
 /* ---- subscribing ---------------------------------------------------------------------------- */
 
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
-                  struct selection *selection, unsigned encoding, uint64_t cursor,
-                  uint64_t told)
+                  struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told)
 {
     struct view *view = view_get(hub, selection, encoding);
     if (!view)
         return -ENOMEM;
     view->subs++;
     hub->subs++;
-    *sub = (struct sub){.view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip};
+    *sub =
+        (struct sub){.view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip};
     fall_behind(sub);
     return 0;
 }
@@ -657,8 +666,12 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
              const struct hub_limits *limits, hub_encode *encode, void *context,
              void (*on_batch)(void *owner, struct batch *batch))
 {
-    *hub = (struct hub){.log = log, .clock = clock, .mailbox = mailbox, .limits = *limits,
-                        .encode = encode, .context = context};
+    *hub = (struct hub){.log = log,
+                        .clock = clock,
+                        .mailbox = mailbox,
+                        .limits = *limits,
+                        .encode = encode,
+                        .context = context};
     hub->port.mailbox = mailbox;
     hub->port.on_batch = on_batch;
     topics_init(&hub->topics);

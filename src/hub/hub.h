@@ -71,7 +71,7 @@ struct hub {
     uint64_t deliveries;
     uint32_t subs;
     uint32_t views_count;
-    uint32_t reads;    /* under way */
+    uint32_t reads; /* under way */
     bool closing;
     struct hist *latency_ns; /* from accepted to handed to the socket; may be NULL */
 };
@@ -101,8 +101,7 @@ static inline uint64_t hub_applied(const struct hub *hub)
  * none). Takes its own reference to the selection. -ENOMEM. Afterwards the caller calls hub_take()
  * until there is nothing. */
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
-                  struct selection *selection, unsigned encoding, uint64_t cursor,
-                  uint64_t told);
+                  struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
 
 /* Ends it; harmless when it is not subscribed. */
 void hub_unsubscribe(struct hub *hub, struct sub *sub);

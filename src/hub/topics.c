@@ -107,8 +107,8 @@ static struct branch *branch_new(struct topics *topics, struct branch *parent, s
     struct branch *branch = mem_try_alloc(sizeof(*branch) + segment.len);
     if (!branch)
         return NULL;
-    *branch = (struct branch){.parent = parent, .id = ++topics->branch_ids,
-                              .segment_len = (uint32_t)segment.len};
+    *branch = (struct branch){
+        .parent = parent, .id = ++topics->branch_ids, .segment_len = (uint32_t)segment.len};
     memcpy(branch->segment, segment.at, segment.len);
     return branch;
 }
@@ -166,7 +166,7 @@ static struct branch *descend(struct topics *topics, struct str pattern, bool ma
             *ret_all = true;
             return branch;
         }
-        struct branch *child = make ? branch_get(topics, branch, segment)
+        struct branch *child = make                        ? branch_get(topics, branch, segment)
                                : str_eq(segment, STR("*")) ? branch->star
                                                            : branch_child(topics, branch, segment);
         if (!child) {

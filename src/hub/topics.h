@@ -17,7 +17,7 @@ struct view_set {
 struct topic {
     struct map_node node;
     struct view_set views;
-    uint64_t tail;  /* the newest event in the window, as a position + 1; 0 for none */
+    uint64_t tail; /* the newest event in the window, as a position + 1; 0 for none */
     uint32_t name_len;
     char name[];
 };
@@ -27,7 +27,7 @@ struct topics {
     struct map branches; /* of the trie, by parent and segment */
     struct branch *root;
     uint32_t branch_ids;
-    uint32_t patterns;   /* how many are registered; without any the trie is not walked */
+    uint32_t patterns; /* how many are registered; without any the trie is not walked */
 };
 
 void topics_init(struct topics *topics);
@@ -42,9 +42,11 @@ struct topic *topics_get(struct topics *topics, struct str name);
 /* Frees the topic if neither a view nor the window needs it. */
 void topics_release(struct topics *topics, struct topic *topic);
 
-/* Registers a view under each of its selection's names and patterns. -ENOMEM leaves nothing behind. */
+/* Registers a view under each of its selection's names and patterns. -ENOMEM leaves nothing behind.
+ */
 int topics_add_view(struct topics *topics, struct view *view, const struct selection *selection);
-void topics_remove_view(struct topics *topics, struct view *view, const struct selection *selection);
+void topics_remove_view(struct topics *topics, struct view *view,
+                        const struct selection *selection);
 
 /* Calls `each` for every view registered under a pattern that matches; one that is registered under
  * several may come several times. */

@@ -13,8 +13,11 @@ static struct window_slot *slot(const struct window *window, uint64_t position)
 
 void window_init(struct window *window, struct topics *topics, size_t bytes_max, uint64_t newest)
 {
-    *window = (struct window){.topics = topics, .bytes_max = bytes_max, .floor = newest,
-                              .applied = newest, .mask = RING_FIRST - 1,
+    *window = (struct window){.topics = topics,
+                              .bytes_max = bytes_max,
+                              .floor = newest,
+                              .applied = newest,
+                              .mask = RING_FIRST - 1,
                               .batch_mask = BATCHES_FIRST - 1};
     window->ring = mem_alloc(RING_FIRST * sizeof(*window->ring));
     window->batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
@@ -214,7 +217,8 @@ static bool gather(const struct window *window, const struct selection *selectio
         const struct topic *topic = topics_find(window->topics, selection->names[i]);
         if (selection->except && !selection_has_channel(selection, selection->names[i]))
             continue;
-        for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {
+        for (uint64_t p = topic ? topic->tail : 0; p > window->first;
+             p = slot(window, p - 1)->before) {
             const struct event *event = slot(window, p - 1)->event;
             if (event && event->id <= after)
                 break;

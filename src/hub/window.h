@@ -1,4 +1,5 @@
-/* The newest events in memory, in log order, with a thread of "the one before" through each channel. */
+/* The newest events in memory, in log order, with a thread of "the one before" through each
+ * channel. */
 #pragma once
 
 #include "hub/topics.h"
@@ -15,15 +16,15 @@ struct window {
     struct topics *topics;
     struct window_slot *ring;
     uint64_t mask;
-    uint64_t first;     /* position of the oldest event */
-    uint64_t end;       /* position behind the newest */
-    uint64_t floor;     /* events with a higher id are all here */
-    uint64_t applied;   /* the newest id that was added, or where the window began */
+    uint64_t first;         /* position of the oldest event */
+    uint64_t end;           /* position behind the newest */
+    uint64_t floor;         /* events with a higher id are all here */
+    uint64_t applied;       /* the newest id that was added, or where the window began */
     struct batch **batches; /* ring of references, oldest first */
     uint64_t batch_first, batch_end, batch_mask;
     size_t bytes;
     size_t bytes_max;
-    uint64_t trimmed;   /* the highest id that a TRIM mark named */
+    uint64_t trimmed; /* the highest id that a TRIM mark named */
 };
 
 /* An empty window that begins behind `newest`. */

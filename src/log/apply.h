@@ -36,7 +36,7 @@ struct publish {
 struct apply {
     struct channels channels;
     struct keys keys;
-    uint64_t last;       /* the newest id given */
+    uint64_t last; /* the newest id given */
     int64_t last_time_us;
     struct clock *clock;
     uint64_t trims; /* DELETEs so far */

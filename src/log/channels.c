@@ -81,7 +81,8 @@ static int number_room(struct channels *channels, uint32_t number)
     struct channel **room = mem_try_realloc(channels->by_number, cap * sizeof(struct channel *));
     if (!room)
         return -ENOMEM;
-    memset(room + channels->by_number_cap, 0, (cap - channels->by_number_cap) * sizeof(struct channel *));
+    memset(room + channels->by_number_cap, 0,
+           (cap - channels->by_number_cap) * sizeof(struct channel *));
     channels->by_number = room;
     channels->by_number_cap = cap;
     return 0;

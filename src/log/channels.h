@@ -1,4 +1,5 @@
-/* The table of channels: what the log knows of each, by name and by number. The log's lock guards it. */
+/* The table of channels: what the log knows of each, by name and by number. The log's lock guards
+ * it. */
 #pragma once
 
 #include "base/map.h"
@@ -7,11 +8,11 @@
 
 /* The settings of the channels under a prefix. */
 struct space_config {
-    struct str prefix;      /* segments, without a slash at the end; empty for all */
-    int64_t age_us;         /* retention: older events go; 0 for never */
-    uint64_t count;         /* retention: a channel's newest so many stay; 0 for all */
-    uint64_t bytes;         /* retention: a channel's newest so many bytes of data stay; 0 for all */
-    bool ephemeral;         /* its events are never stored */
+    struct str prefix; /* segments, without a slash at the end; empty for all */
+    int64_t age_us;    /* retention: older events go; 0 for never */
+    uint64_t count;    /* retention: a channel's newest so many stay; 0 for all */
+    uint64_t bytes;    /* retention: a channel's newest so many bytes of data stay; 0 for all */
+    bool ephemeral;    /* its events are never stored */
 };
 
 struct space {
@@ -28,9 +29,9 @@ struct channel {
     uint64_t count;   /* events retained */
     uint64_t bytes;   /* of their data */
     uint32_t number;
-    uint16_t space;   /* index into channels.spaces */
+    uint16_t space; /* index into channels.spaces */
     uint8_t name_len;
-    bool over;        /* noted as having more than its namespace keeps */
+    bool over; /* noted as having more than its namespace keeps */
     char name[];
 };
 

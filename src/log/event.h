@@ -33,12 +33,12 @@ struct event_key {
 
 struct event {
     uint64_t id;
-    uint64_t prev;   /* the id of the event before this one in its channel */
-    int64_t time_us; /* wall time; never decreases along the log */
+    uint64_t prev;       /* the id of the event before this one in its channel */
+    int64_t time_us;     /* wall time; never decreases along the log */
     int64_t accepted_ns; /* monotonic: when its publish was understood; 0 when read from a store */
     struct str channel;
     struct str type;
-    struct str from; /* the publisher's authenticated subject; empty when there is none */
+    struct str from;         /* the publisher's authenticated subject; empty when there is none */
     struct str content_type; /* only when EVENT_BINARY */
     struct str data;
     const struct event_key *key; /* NULL when published without one */

@@ -40,7 +40,7 @@ void keys_deinit(struct keys *keys)
 
 void keys_expire(struct keys *keys, int64_t now_us)
 {
-    list_each(&keys->by_age, node) {
+    list_each (&keys->by_age, node) {
         struct keys_entry *entry = container_of(node, struct keys_entry, by_age);
         if (entry->time_us > now_us - keys->life_us)
             break;

@@ -11,7 +11,8 @@ enum { NAMES_BY_INDEX_MAX = 32, RESOLVE_SLICE = 4096 };
 
 struct append *append_new(struct log *log, struct log_port *origin)
 {
-    struct append *append = mem_try_alloc(sizeof(*append) + log->ports_count * sizeof(struct append_post));
+    struct append *append =
+        mem_try_alloc(sizeof(*append) + log->ports_count * sizeof(struct append_post));
     struct batch *batch = batch_new();
     if (!append || !batch) {
         free(append);
@@ -151,8 +152,8 @@ static void note_commit(struct log *log, int result)
     bool was = atomic_exchange(&log->writable, result == 0);
     atomic_fetch_add_explicit(result ? &log->failures : &log->commits, 1, memory_order_relaxed);
     if (result && was)
-        say(SAY_ERROR, "store_failed", "error=%d detail=\"%s\" publishes=refused reads=served", -result,
-            strerror(-result));
+        say(SAY_ERROR, "store_failed", "error=%d detail=\"%s\" publishes=refused reads=served",
+            -result, strerror(-result));
     if (!result && !was)
         say(SAY_INFO, "store_recovered", "publishes=accepted");
 }
@@ -169,7 +170,8 @@ static void append_in_memory(struct log *log, struct append *append)
 
 static void append_pending(struct log *log, struct append *append)
 {
-    atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch), memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch),
+                              memory_order_relaxed);
     append->next = NULL;
     *log->pending_last = append;
     log->pending_last = &append->next;
@@ -223,14 +225,16 @@ static int commit(struct log *log, struct append *first)
             batches[count++] = append->batch;
     int64_t start = clock_now_ns(log->config.store.clock);
     int result = count ? log->store->ops->append(log->store, batches, count) : 0;
-    hist_add(&log->commit_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - start), count ? 1 : 0);
+    hist_add(&log->commit_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - start),
+             count ? 1 : 0);
     free(batches);
     if (count || result)
         note_commit(log, result);
     return result;
 }
 
-/* A commit failed: what was decided since stands on it, so all of it is taken back, newest first. */
+/* A commit failed: what was decided since stands on it, so all of it is taken back, newest first.
+ */
 static struct append *undo_all(struct log *log, struct append *first, int error)
 {
     pthread_mutex_lock(&log->lock);
@@ -487,7 +491,8 @@ static void hide_trimmed(struct log *log, struct batch *batch)
 {
     pthread_mutex_lock(&log->lock);
     for (uint32_t i = 0; i < batch->count; i++) {
-        const struct channel *channel = channels_by_number(&log->apply.channels, batch->events[i].number);
+        const struct channel *channel =
+            channels_by_number(&log->apply.channels, batch->events[i].number);
         if (channel && batch->events[i].id <= channel->trimmed)
             batch->events[i].state = EVENT_PROPOSED;
     }

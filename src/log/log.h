@@ -10,15 +10,15 @@
 enum { LOG_PORTS_MAX = 65, LOG_LIST_MAX = 1000 };
 
 struct log_config {
-    bool memory;                 /* no folder: safe means in memory */
-    struct store_config store;   /* `clock` too */
+    bool memory;               /* no folder: safe means in memory */
+    struct store_config store; /* `clock` too */
     const struct space_config *spaces;
     size_t spaces_count;
     uint64_t channels_max;
     uint64_t keys_max;
     int64_t key_life_us;
-    uint64_t bytes_max;          /* retention for the whole log: the oldest go beyond it; 0 for no bound */
-    unsigned readers;            /* threads that read pages */
+    uint64_t bytes_max; /* retention for the whole log: the oldest go beyond it; 0 for no bound */
+    unsigned readers;   /* threads that read pages */
 };
 
 /* Where safe batches go: a thread's mailbox and what it does with them. Set up before any event. */
@@ -59,7 +59,7 @@ struct append {
         struct mail mail;
         struct append *append;
         struct log_port *port;
-    } *posts; /* one a port */
+    } * posts; /* one a port */
     struct log *log;
 };
 
@@ -89,7 +89,8 @@ uint64_t log_floor(const struct log *log);
 uint64_t log_pending_bytes(const struct log *log);
 uint64_t log_backlog_bytes(const struct log *log);
 
-/* The newest id removed from a channel that the selection has (see channels_trimmed). Any thread. */
+/* The newest id removed from a channel that the selection has (see channels_trimmed). Any thread.
+ */
 uint64_t log_trimmed(struct log *log, const struct selection *selection);
 
 /* Whether events of this channel are ephemeral by their namespace. Any thread. */
@@ -121,7 +122,7 @@ size_t log_list(struct log *log, struct str prefix, struct str after, size_t lim
 bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel);
 
 struct log_stats {
-    uint64_t events;       /* appended since the start */
+    uint64_t events; /* appended since the start */
     uint64_t event_bytes;
     uint64_t channels;
     uint64_t keys;
@@ -129,8 +130,8 @@ struct log_stats {
     uint64_t oldest;
     uint64_t store_bytes;
     uint64_t commits;
-    uint64_t failures;     /* commits that failed */
-    bool writable;         /* the last commit succeeded */
+    uint64_t failures; /* commits that failed */
+    bool writable;     /* the last commit succeeded */
 };
 void log_stats(struct log *log, struct log_stats *ret_stats);
 

@@ -63,7 +63,8 @@ static int keep(struct log *log, const struct store_trim *trims, size_t count)
 /* The names belong to channels, which only this thread removes. */
 static struct store_trim trim_of(const struct channel *channel)
 {
-    return (struct store_trim){channel->number, channel_name(channel), channel->last, channel->trimmed};
+    return (struct store_trim){channel->number, channel_name(channel), channel->last,
+                               channel->trimmed};
 }
 
 static void note_trim(struct store_trim *trims, size_t *count, const struct channel *channel)
@@ -102,7 +103,8 @@ static size_t trim_slice(struct log *log, const struct slice *slice, const struc
 }
 
 /* Trims all up to `upto`; the position reached, which is `upto` unless the store failed. */
-static uint64_t trim_range(struct log *log, const struct space *space, uint64_t after, uint64_t upto)
+static uint64_t trim_range(struct log *log, const struct space *space, uint64_t after,
+                           uint64_t upto)
 {
     struct slice *slice = mem_alloc(sizeof(*slice));
     while (after < upto) {
@@ -130,7 +132,8 @@ static void trim_by_age(struct log *log)
         uint64_t upto = 0;
         if (!space->config.age_us)
             continue;
-        if (log->store->ops->find_time(log->store, now - space->config.age_us, &upto) || upto <= space->aged)
+        if (log->store->ops->find_time(log->store, now - space->config.age_us, &upto) ||
+            upto <= space->aged)
             continue;
         space->aged = trim_range(log, space, space->aged, upto);
     }
@@ -170,9 +173,11 @@ static uint64_t bound_of(struct log *log, const struct over *over)
     const struct store_ops *ops = log->store->ops;
     uint64_t by_count = 0, by_bytes = 0;
     if (over->keep.count)
-        (void)ops->find_nth(log->store, over->number, over->trimmed, over->keep.count + 1, 0, &by_count);
+        (void)ops->find_nth(log->store, over->number, over->trimmed, over->keep.count + 1, 0,
+                            &by_count);
     if (over->keep.bytes)
-        (void)ops->find_nth(log->store, over->number, over->trimmed, 0, over->keep.bytes, &by_bytes);
+        (void)ops->find_nth(log->store, over->number, over->trimmed, 0, over->keep.bytes,
+                            &by_bytes);
     return by_count > by_bytes ? by_count : by_bytes;
 }
 
@@ -183,9 +188,14 @@ static int measure(struct log *log, uint32_t number, uint64_t after, uint64_t up
     struct selection all = {0};
     *ret_count = *ret_bytes = 0;
     while (after < upto) {
-        struct store_query query = {.selection = &all, .numbers = &number, .numbers_count = 1,
-                                    .after = after, .upto = upto, .limit = WALK_SLICE,
-                                    .bytes = 1 << 20, .rows = WALK_SLICE};
+        struct store_query query = {.selection = &all,
+                                    .numbers = &number,
+                                    .numbers_count = 1,
+                                    .after = after,
+                                    .upto = upto,
+                                    .limit = WALK_SLICE,
+                                    .bytes = 1 << 20,
+                                    .rows = WALK_SLICE};
         struct batch *batch;
         int result = log->store->ops->read(log->store, &query, &batch, &after);
         if (result)
@@ -248,7 +258,8 @@ static void trim_by_size(struct log *log)
     struct slice *slice = mem_alloc(sizeof(*slice));
     while (excess) {
         slice->count = 0;
-        if (log->store->ops->walk(log->store, after, log_newest(log), gather, slice) || !slice->count)
+        if (log->store->ops->walk(log->store, after, log_newest(log), gather, slice) ||
+            !slice->count)
             break;
         size_t i = 0;
         for (; i < slice->count && excess; i++) {
@@ -267,7 +278,8 @@ static void trim_by_size(struct log *log)
 
 /* A channel that holds nothing is kept as long as there is room, since what is known of it keeps
  * `prev` and gaps exact; beyond half the table it is folded into its namespace. */
-static size_t gather_empty(struct log *log, uint32_t *number, uint32_t *numbers, struct space **space)
+static size_t gather_empty(struct log *log, uint32_t *number, uint32_t *numbers,
+                           struct space **space)
 {
     size_t count = 0;
     struct channels *channels = &log->apply.channels;

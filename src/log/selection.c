@@ -94,7 +94,8 @@ bool pattern_matches(struct str pattern, struct str name)
 
 bool type_valid(struct str type, const char **ret_why)
 {
-    static const char *rule = "a type is 1 to 64 of A-Z a-z 0-9 . _ : / -, and neither 'error' nor 'open'";
+    static const char *rule =
+        "a type is 1 to 64 of A-Z a-z 0-9 . _ : / -, and neither 'error' nor 'open'";
     if (!type.len || type.len > TYPE_MAX_BYTES || segment_is(type, "error") ||
         segment_is(type, "open"))
         return fail(ret_why, rule);
@@ -171,7 +172,8 @@ static bool write_canonical(struct selection *selection)
 static bool fill(struct selection *selection, const struct str *terms, size_t terms_count,
                  const struct str *types, size_t types_count)
 {
-    struct str *room = arena_alloc(&selection->arena, (2 * terms_count + types_count + 1) * sizeof(struct str));
+    struct str *room =
+        arena_alloc(&selection->arena, (2 * terms_count + types_count + 1) * sizeof(struct str));
     if (!room)
         return false;
     selection->names = room;
@@ -212,8 +214,7 @@ struct selection *selection_ref(struct selection *selection)
 struct selection *selection_unref(struct selection *selection)
 {
     /* A loop, not recursion: what is excepted may except in turn. */
-    while (selection &&
-           atomic_fetch_sub_explicit(&selection->refs, 1, memory_order_acq_rel) == 1) {
+    while (selection && atomic_fetch_sub_explicit(&selection->refs, 1, memory_order_acq_rel) == 1) {
         struct selection *except = selection->except;
         pthread_mutex_destroy(&selection->resolved.lock);
         free(selection->resolved.bitmap);

@@ -42,9 +42,9 @@ struct selection {
     uint32_t names_count;
     uint32_t patterns_count;
     uint32_t types_count;
-    struct str *names;    /* sorted, each once */
-    struct str *patterns; /* sorted, each once */
-    struct str *types;    /* sorted, each once; none means all */
+    struct str *names;        /* sorted, each once */
+    struct str *patterns;     /* sorted, each once */
+    struct str *types;        /* sorted, each once; none means all */
     struct selection *except; /* what this matches too is not selected; may be NULL */
     struct str canonical;     /* equal for equal selections */
     struct arena arena;

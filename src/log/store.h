@@ -43,10 +43,10 @@ struct store_query {
     size_t bitmap_bits;
     uint64_t after;
     uint64_t upto;
-    bool backwards;     /* newest first: take the newest below or at upto; the result still ascends */
-    uint32_t limit;     /* at most so many events, > 0 */
-    size_t bytes;       /* stop once their data has reached this; at least one event is given */
-    uint64_t rows;      /* look at no more rows than this */
+    bool backwards; /* newest first: take the newest below or at upto; the result still ascends */
+    uint32_t limit; /* at most so many events, > 0 */
+    size_t bytes;   /* stop once their data has reached this; at least one event is given */
+    uint64_t rows;  /* look at no more rows than this */
 };
 
 /* One channel that was trimmed, to be kept for good. */
@@ -78,8 +78,8 @@ struct store_ops {
     int (*find_time)(struct store *store, int64_t time_us, uint64_t *ret_id);
 
     /* The id of the nth newest event (1 is the newest) of a channel that is above `above`; 0 when
-     * there are fewer. With `bytes` > 0 instead counts data bytes: the newest event at which the sum
-     * of the data of it and all newer ones exceeds `bytes`. Any thread. */
+     * there are fewer. With `bytes` > 0 instead counts data bytes: the newest event at which the
+     * sum of the data of it and all newer ones exceeds `bytes`. Any thread. */
     int (*find_nth)(struct store *store, uint32_t number, uint64_t above, uint64_t nth,
                     uint64_t bytes, uint64_t *ret_id);
 
@@ -97,8 +97,8 @@ struct store_ops {
      * rewrites what is more than half dead or holds a channel in `erased`. `trimmed_of` answers a
      * channel's trimmed. Janitor's thread, about once a second; may take long, must not hold up
      * append or read. */
-    int (*keep_house)(struct store *store,
-                      uint64_t (*trimmed_of)(void *context, uint32_t number), void *context);
+    int (*keep_house)(struct store *store, uint64_t (*trimmed_of)(void *context, uint32_t number),
+                      void *context);
 
     /* The channels are forgotten: nothing of them is retained, and their trims need not be kept.
      * `folded` (a row kept like a channel's, number 0, under a name of the caller's that no channel
@@ -120,10 +120,10 @@ struct store {
 };
 
 struct store_config {
-    const char *dir;          /* SQLite: the folder; made when it is not there */
-    uint64_t bytes_max;       /* memory: beyond this the oldest go; SQLite: unused, the log trims */
-    uint64_t roll_bytes;      /* SQLite: a file's size at which the next is begun */
-    int64_t roll_us;          /* SQLite: the age at which it is */
+    const char *dir;     /* SQLite: the folder; made when it is not there */
+    uint64_t bytes_max;  /* memory: beyond this the oldest go; SQLite: unused, the log trims */
+    uint64_t roll_bytes; /* SQLite: a file's size at which the next is begun */
+    int64_t roll_us;     /* SQLite: the age at which it is */
     struct clock *clock;
     /* Memory: called from within append for each event that has to go, oldest first. */
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);

@@ -30,11 +30,11 @@ struct conn {
     struct net *net;
     struct list dirty; /* in net->dirty while it may have something to send */
     int fd;
-    uint32_t id;       /* never 0, not given twice within 2^32 connections of one process */
-    bool readable;     /* the kernel may have bytes for us */
-    bool writable;     /* the kernel may take bytes from us */
-    bool hup;          /* the peer will send no more */
-    bool dead;         /* conn_close() was called */
+    uint32_t id;   /* never 0, not given twice within 2^32 connections of one process */
+    bool readable; /* the kernel may have bytes for us */
+    bool writable; /* the kernel may take bytes from us */
+    bool hup;      /* the peer will send no more */
+    bool dead;     /* conn_close() was called */
 };
 
 enum { NET_SLICE = 256, NET_READ_SIZE = 64 * 1024 };
@@ -49,7 +49,7 @@ struct net {
     struct uring *uring; /* NULL: plain sends */
     char *read_room;     /* NET_READ_SIZE bytes, for whoever reads right now */
     uint32_t id_next;
-    uint32_t id_step;    /* so that threads give different ids */
+    uint32_t id_step; /* so that threads give different ids */
     uint64_t sends;
     uint64_t bytes_sent;
     uint32_t conns;

@@ -47,7 +47,8 @@ static void gather(struct net *net, struct slice *slice)
         struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
         if (conn->dead || !bytes.len)
             continue;
-        /* What it made dirty while it filled is in these bytes, or is asked for once they are sent. */
+        /* What it made dirty while it filled is in these bytes, or is asked for once they are sent.
+         */
         list_remove(&conn->dirty);
         slice->conns[slice->count] = conn;
         slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};

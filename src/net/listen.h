@@ -1,4 +1,5 @@
-/* A listening socket of one thread; several threads listen on one address and the kernel spreads. */
+/* A listening socket of one thread; several threads listen on one address and the kernel spreads.
+ */
 #pragma once
 
 #include "net/conn.h"

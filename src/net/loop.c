@@ -81,7 +81,7 @@ void timer_stop(struct timer *timer)
 static void ring_slot(struct loop *loop, uint32_t tick)
 {
     struct list due = LIST_INIT(due);
-    list_each(&loop->wheel[tick % WHEEL_SLOTS], node) {
+    list_each (&loop->wheel[tick % WHEEL_SLOTS], node) {
         struct timer *timer = container_of(node, struct timer, node);
         if (timer->due > tick)
             continue;

@@ -16,7 +16,8 @@ struct uring *uring_new(unsigned slots)
 {
     struct uring *uring = mem_alloc(sizeof(*uring));
     uring->slots = slots;
-    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN};
+    struct io_uring_params params = {.flags =
+                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN};
     if (io_uring_queue_init_params(slots, &uring->ring, &params) == 0)
         return uring;
     /* Kernels before 6.0 do not know these flags. */

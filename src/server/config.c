@@ -26,7 +26,8 @@ struct file_space {
 };
 
 struct file_limits {
-    uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max, inflight_max;
+    uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
+        inflight_max;
     uint64_t pending_max, rests_max, window_bytes, chunk_bytes, cache_bytes;
     uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms;
 };
@@ -71,11 +72,11 @@ static const cyaml_schema_value_t space_schema = {
 
 #define LIMIT(name) U64(struct file_limits, name)
 static const cyaml_schema_field_t limit_fields[] = {
-    LIMIT(body_max),    LIMIT(message_max), LIMIT(batch_max),    LIMIT(connections_max),
-    LIMIT(channels_max), LIMIT(keys_max),   LIMIT(inflight_max), LIMIT(pending_max),
-    LIMIT(rests_max),   LIMIT(window_bytes), LIMIT(chunk_bytes), LIMIT(cache_bytes),
-    LIMIT(head_ms),     LIMIT(body_ms),     LIMIT(idle_ms),      LIMIT(stall_ms),
-    LIMIT(publish_ms),  LIMIT(close_ms),    LIMIT(drain_ms),     CYAML_FIELD_END};
+    LIMIT(body_max),     LIMIT(message_max),  LIMIT(batch_max),    LIMIT(connections_max),
+    LIMIT(channels_max), LIMIT(keys_max),     LIMIT(inflight_max), LIMIT(pending_max),
+    LIMIT(rests_max),    LIMIT(window_bytes), LIMIT(chunk_bytes),  LIMIT(cache_bytes),
+    LIMIT(head_ms),      LIMIT(body_ms),      LIMIT(idle_ms),      LIMIT(stall_ms),
+    LIMIT(publish_ms),   LIMIT(close_ms),     LIMIT(drain_ms),     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
                                                   U64(struct file_log, roll_bytes),
@@ -95,7 +96,8 @@ static const cyaml_schema_field_t file_fields[] = {
     U64(struct config_file, threads),
     CYAML_FIELD_SEQUENCE("namespaces", CYAML_FLAG_POINTER | OPT, struct config_file, namespaces,
                          &space_schema, 0, 1000),
-    CYAML_FIELD_MAPPING_PTR("limits", CYAML_FLAG_POINTER | OPT, struct config_file, limits, limit_fields),
+    CYAML_FIELD_MAPPING_PTR("limits", CYAML_FLAG_POINTER | OPT, struct config_file, limits,
+                            limit_fields),
     CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_POINTER | OPT, struct config_file, log, log_fields),
     CYAML_FIELD_MAPPING_PTR("webhooks", CYAML_FLAG_POINTER | OPT, struct config_file, webhooks,
                             webhook_fields),
@@ -125,7 +127,9 @@ void config_init(struct config *config)
                    .inflight_max = 64,
                    .pending_max = 64 * MIB,
                    .rests_max = 64 * MIB,
-                   .hub = {.window_bytes = 16 * MIB, .chunk_bytes = 256 * 1024, .cache_bytes = 16 * MIB}},
+                   .hub = {.window_bytes = 16 * MIB,
+                           .chunk_bytes = 256 * 1024,
+                           .cache_bytes = 16 * MIB}},
         .channels_max = 2000000,
         .keys_max = 1000000,
         .batch_max = 1000,
@@ -212,8 +216,8 @@ static int check_spaces(const struct config *config)
 
 int config_read(struct config *config, const char *path)
 {
-    cyaml_err_t error = cyaml_load_file(path, &cyaml_config, &file_schema,
-                                        (cyaml_data_t **)&config->file, NULL);
+    cyaml_err_t error =
+        cyaml_load_file(path, &cyaml_config, &file_schema, (cyaml_data_t **)&config->file, NULL);
     if (error != CYAML_OK) {
         fprintf(stderr, "freshet: %s: %s\n", path, cyaml_strerror(error));
         return -EINVAL;
@@ -289,8 +293,9 @@ int config_flags(struct config *config, int argc, char **argv)
         } else if (strcmp(argv[i], "--insecure") == 0) {
             config->insecure = true;
         } else if (strncmp(argv[i], "--", 2) != 0 || i + 1 == argc) {
-            return complain(argv[i], i + 1 == argc && argv[i][0] == '-' ? "wants a value, or is not a flag"
-                                                                      : "is not a flag");
+            return complain(argv[i], i + 1 == argc && argv[i][0] == '-'
+                                         ? "wants a value, or is not a flag"
+                                         : "is not a flag");
         } else if (value_flag(config, argv[i], argv[i + 1])) {
             return -EINVAL;
         } else {

@@ -18,7 +18,7 @@ struct config {
     size_t spaces_count;
 
     struct worker_limits limits;
-    uint64_t connections_max;    /* of all workers together; 0: what the file limit allows */
+    uint64_t connections_max; /* of all workers together; 0: what the file limit allows */
     uint64_t channels_max;
     uint64_t keys_max;
     uint32_t batch_max;
@@ -30,7 +30,7 @@ struct config {
     size_t webhook_schedule_count;
     int64_t webhook_timeout_ms;
 
-    struct config_file *file;    /* owns what was read */
+    struct config_file *file; /* owns what was read */
 };
 
 /* Every default. */
@@ -40,8 +40,8 @@ void config_init(struct config *config);
  * error. */
 int config_read(struct config *config, const char *path);
 
-/* Reads the flags behind "serve" over that (--config among them, which is read first). 0, or -EINVAL
- * after saying what is wrong on standard error. */
+/* Reads the flags behind "serve" over that (--config among them, which is read first). 0, or
+ * -EINVAL after saying what is wrong on standard error. */
 int config_flags(struct config *config, int argc, char **argv);
 
 void config_free(struct config *config);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const char overview[] =
-    "freshet " FRESHET_VERSION ": publish an event once; it reaches every consumer by HTTP streaming,\n"
+    "freshet " FRESHET_VERSION
+    ": publish an event once; it reaches every consumer by HTTP streaming,\n"
     "long-polling, WebSocket or webhook.\n\n"
     "  freshet serve      run the server\n"
     "  freshet pub        publish events\n"
@@ -32,8 +33,10 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", serve_main, serve_help},    {"pub", client_pub, client_pub_help},
-    {"sub", client_sub, client_sub_help}, {"version", version, version_help},
+    {"serve", serve_main, serve_help},
+    {"pub", client_pub, client_pub_help},
+    {"sub", client_sub, client_sub_help},
+    {"version", version, version_help},
     {"help", help, help_help},
 };
 

@@ -24,8 +24,10 @@ const char serve_help[] =
     "  --config FILE          settings, see docs/configuration.md; flags beat the file\n"
     "  --threads N            workers, default one a core\n"
     "  --base /PATH           the path under which the API hangs\n"
-    "  --insecure             listen elsewhere than on loopback although there are no access rules\n\n"
-    "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second one\n"
+    "  --insecure             listen elsewhere than on loopback although there are no access "
+    "rules\n\n"
+    "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second "
+    "one\n"
     "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
 enum { DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
@@ -63,12 +65,14 @@ static int check_address(struct server *server)
 {
     const char *listen = server->config.listen ? server->config.listen : "127.0.0.1:7070";
     if (listen_parse(listen, &server->address, &server->address_size)) {
-        fprintf(stderr, "freshet serve: --listen is ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070\n");
+        fprintf(stderr,
+                "freshet serve: --listen is ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070\n");
         return -EINVAL;
     }
     if (!listen_is_loopback(&server->address) && !server->config.insecure) {
-        fprintf(stderr, "freshet serve: %s can be reached from other machines, and there are no access "
-                        "rules: anyone could publish and read.\nSay --insecure if that is meant.\n",
+        fprintf(stderr,
+                "freshet serve: %s can be reached from other machines, and there are no access "
+                "rules: anyone could publish and read.\nSay --insecure if that is meant.\n",
                 listen);
         return -EINVAL;
     }
@@ -86,7 +90,8 @@ static uint64_t raise_descriptors(void)
         return 1000 - DESCRIPTORS_SPARE;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur > 2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE : limit.rlim_cur / 2;
+    return limit.rlim_cur > 2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
+                                                  : limit.rlim_cur / 2;
 }
 
 static const char *data_dir(const struct server *server)
@@ -116,7 +121,8 @@ static int open_log(struct server *server)
     if (result == -EBUSY)
         fprintf(stderr, "freshet serve: another server uses %s\n", data_dir(server));
     else if (result)
-        fprintf(stderr, "freshet serve: cannot open the log in %s: %s\n", data_dir(server), strerror(-result));
+        fprintf(stderr, "freshet serve: cannot open the log in %s: %s\n", data_dir(server),
+                strerror(-result));
     return result;
 }
 
@@ -135,7 +141,8 @@ static int open_courier(struct server *server)
     };
     int result = courier_open(&courier, &server->courier);
     if (result)
-        fprintf(stderr, "freshet serve: cannot open the webhooks in %s: %s\n", data_dir(server), strerror(-result));
+        fprintf(stderr, "freshet serve: cannot open the webhooks in %s: %s\n", data_dir(server),
+                strerror(-result));
     return result;
 }
 
@@ -200,7 +207,8 @@ static void greet(const struct server *server)
            "  curl -N http://%s%s/channels/news?stream=sse\n"
            "  curl -N http://%s%s/channels/news?stream=ndjson\n"
            "  curl 'http://%s%s/channels/news?after=now&wait=25'\n"
-           "  curl http://%s%s/webhooks --json '{\"url\":\"http://127.0.0.1:8080/\",\"channels\":[\"news\"]}'\n"
+           "  curl http://%s%s/webhooks --json "
+           "'{\"url\":\"http://127.0.0.1:8080/\",\"channels\":[\"news\"]}'\n"
            "  curl http://%s%s/channels/news -d 'hello'\n"
            "  websocat ws://%s%s/channels/news\n\n",
            at, base, at, base, at, base, at, base, at, base, at, base, at, base);

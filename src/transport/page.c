@@ -39,7 +39,8 @@ static void add_next(struct buf *out, const struct reading *reading, uint64_t cu
     buf_free(&value);
 }
 
-static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor, uint64_t first)
+static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor,
+                      uint64_t first)
 {
     char room[17];
     buf_add_lit(out, "Link: <");
@@ -121,7 +122,8 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         record++;
     }
     struct str rest;
-    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false, &rest);
+    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false,
+             &rest);
     return full;
 }
 
@@ -163,7 +165,8 @@ static void fail(struct page_wait *wait)
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
     exchange_detach(exchange);
-    exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"), STR_NONE);
+    exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
+                     STR_NONE);
     release(wait, worker);
 }
 
@@ -298,8 +301,11 @@ static int read_before(struct before *before, struct log *log, struct batch **re
 {
     uint64_t upto = before->reading->before - 1;
     for (;;) {
-        struct store_query query = {.upto = upto, .backwards = true, .limit = before->reading->limit + 1,
-                                    .bytes = PAGE_BYTES, .rows = BEFORE_ROWS};
+        struct store_query query = {.upto = upto,
+                                    .backwards = true,
+                                    .limit = before->reading->limit + 1,
+                                    .bytes = PAGE_BYTES,
+                                    .rows = BEFORE_ROWS};
         uint64_t through;
         int result = log_read(log, &query, before->reading->selection, ret_batch, &through);
         if (result || (*ret_batch)->count || !through || through > upto)
@@ -319,7 +325,8 @@ static void before_run(struct log_job *job, struct log *log)
     before->error = read_before(before, log, &batch);
     if (before->error)
         return;
-    uint32_t first = batch->count > before->reading->limit ? batch->count - before->reading->limit : 0;
+    uint32_t first =
+        batch->count > before->reading->limit ? batch->count - before->reading->limit : 0;
     size_t bytes = 0;
     for (uint32_t i = first; i < batch->count; i++)
         bytes += batch->events[i].data.len;
@@ -346,7 +353,8 @@ static void before_done(struct mail *mail, void *owner)
     if (exchange->dropped)
         exchange_free(exchange);
     else if (before->error || buf_failed(&before->events))
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"), STR_NONE);
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
+                         STR_NONE);
     else
         answer(exchange, before->reading, buf_str(&before->events), cursor, before->more,
                before->more ? before->first : 0);
@@ -363,8 +371,11 @@ static void begin_before(struct exchange *exchange, struct reading *reading)
         reading->before = hub_applied(hub) + 1;
     if (!reading->before)
         reading->before = 1;
-    *before = (struct before){.job = {.run = before_run, .reply = hub->mailbox, .mail = {NULL, before_done}},
-                              .exchange = exchange, .reading = reading, .hub = hub};
+    *before = (struct before){
+        .job = {.run = before_run, .reply = hub->mailbox, .mail = {NULL, before_done}},
+        .exchange = exchange,
+        .reading = reading,
+        .hub = hub};
     hub->reads++;
     log_submit(hub->log, &before->job);
 }
@@ -377,7 +388,8 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));
-    *wait = (struct page_wait){.pull = {.ops = &pull_ops}, .exchange = exchange, .reading = reading};
+    *wait =
+        (struct page_wait){.pull = {.ops = &pull_ops}, .exchange = exchange, .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);
     if (!exchange_attach(exchange, &wait->pull)) {
         release(wait, worker);

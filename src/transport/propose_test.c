@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-static struct event_key key_of(const char *subject, const char *channel, const char *key, const char *data)
+static struct event_key key_of(const char *subject, const char *channel, const char *key,
+                               const char *data)
 {
     struct batch *batch = batch_new();
     struct event *event = batch_add(batch);

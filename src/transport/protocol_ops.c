@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/rfc3339.h"
+#include "http/media.h"
 #include "http/token.h"
 #include "transport/propose.h"
 
@@ -12,7 +13,8 @@ enum { KEY_MAX = 255 };
 
 /* The members of a message, raw. */
 struct said {
-    struct str op, ref, channels, after, last, channel, data, data_base64, type, key, content_type;
+    struct str op, ref, channels, types, after, last, channel, data, data_base64, type, key,
+        content_type;
 };
 
 static struct str *member_of(struct said *said, struct str key)
@@ -21,11 +23,17 @@ static struct str *member_of(struct said *said, struct str key)
         struct str name;
         struct str *to;
     } members[] = {
-        {STR("op"), &said->op},           {STR("ref"), &said->ref},
-        {STR("channels"), &said->channels}, {STR("after"), &said->after},
-        {STR("last"), &said->last},       {STR("channel"), &said->channel},
-        {STR("data"), &said->data},       {STR("data_base64"), &said->data_base64},
-        {STR("type"), &said->type},       {STR("key"), &said->key},
+        {STR("op"), &said->op},
+        {STR("ref"), &said->ref},
+        {STR("channels"), &said->channels},
+        {STR("types"), &said->types},
+        {STR("after"), &said->after},
+        {STR("last"), &said->last},
+        {STR("channel"), &said->channel},
+        {STR("data"), &said->data},
+        {STR("data_base64"), &said->data_base64},
+        {STR("type"), &said->type},
+        {STR("key"), &said->key},
         {STR("content_type"), &said->content_type},
     };
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
@@ -47,39 +55,66 @@ static bool text_of(struct str raw, struct buf *out)
 
 /* ---- subscribe and unsubscribe --------------------------------------------------------------- */
 
+/* Strings of an array. */
 struct names {
     struct str at[SELECTION_TERMS_MAX];
     size_t count;
     struct arena arena;
 };
 
-static bool add_name(struct names *names, struct str raw, const char **ret_why)
+/* What may stand in such an array, and how it is told that something else does. */
+struct kind {
+    bool (*valid)(struct str name, const char **ret_why);
+    enum problem problem;
+    const char *no_string;
+    const char *no_array;
+    const char *too_many;
+};
+
+static const struct kind channels = {pattern_valid, PROBLEM_BAD_PATTERN, "channels are strings",
+                                     "channels is an array of channels or patterns",
+                                     "at most 100 channels or patterns"};
+static const struct kind types = {type_valid, PROBLEM_BAD_TYPE, "types are strings",
+                                  "types is an array of one or more event types",
+                                  "at most 100 types"};
+
+/* PROBLEM_COUNT when it was added. */
+static enum problem add_name(struct names *names, const struct kind *kind, struct str raw,
+                             const char **ret_why)
 {
     struct buf text = {0};
-    bool good = text_of(raw, &text) && pattern_valid(buf_str(&text), ret_why);
-    if (good && names->count < SELECTION_TERMS_MAX)
-        names->at[names->count++] = arena_copy(&names->arena, buf_str(&text));
-    else if (good)
-        names->count = SELECTION_TERMS_MAX + 1;
+    enum problem problem = PROBLEM_COUNT;
+    *ret_why = kind->no_string;
+    if (!text_of(raw, &text) || !kind->valid(buf_str(&text), ret_why)) {
+        problem = kind->problem;
+    } else if (names->count == SELECTION_TERMS_MAX) {
+        problem = PROBLEM_BAD_PARAMETER;
+        *ret_why = kind->too_many;
+    } else {
+        names->at[names->count] = arena_copy(&names->arena, buf_str(&text));
+        problem = names->at[names->count].at ? PROBLEM_COUNT : PROBLEM_UNAVAILABLE;
+        names->count++;
+    }
     buf_free(&text);
-    return good && names->count <= SELECTION_TERMS_MAX;
+    return problem;
 }
 
-/* Reads `channels`; false after answering. */
-static bool read_names(struct protocol *protocol, const struct said *said, struct names *names)
+/* Reads an array; false after answering. */
+static bool read_names(struct protocol *protocol, const struct said *said, struct str array,
+                       const struct kind *kind, struct names *names)
 {
     struct str key, value;
-    const char *why = "channels are strings";
-    bool good = said->channels.len && said->channels.at[0] == '[';
-    for (size_t pos = 0; good && json_next(said->channels, &pos, &key, &value);)
-        good = add_name(names, value, &why);
-    if (names->count > SELECTION_TERMS_MAX)
-        protocol_error(protocol, said->ref, PROBLEM_BAD_PARAMETER, "at most 100 channels or patterns");
-    else if (!said->channels.len || said->channels.at[0] != '[' || (good && !names->count))
-        protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "channels is an array of channels or patterns");
-    else if (!good)
-        protocol_error(protocol, said->ref, PROBLEM_BAD_PATTERN, why);
-    return good && names->count > 0;
+    enum problem problem = PROBLEM_COUNT;
+    const char *why = kind->no_array;
+    bool is_array = array.len && array.at[0] == '[';
+    for (size_t pos = 0;
+         is_array && problem == PROBLEM_COUNT && json_next(array, &pos, &key, &value);)
+        problem = add_name(names, kind, value, &why);
+    if (problem == PROBLEM_COUNT && !names->count)
+        problem = PROBLEM_BAD_OP;
+    if (problem != PROBLEM_COUNT)
+        protocol_error(protocol, said->ref, problem, why);
+    return problem == PROBLEM_COUNT;
 }
 
 static bool read_after(struct str raw, struct start *start)
@@ -95,7 +130,8 @@ static bool read_after(struct str raw, struct start *start)
     else if (good && !rfc3339_parse(after, &start->time_us))
         start->kind = START_TIME;
     else
-        good = good && after.len && after.len <= 16 && !http_number(after, &start->id) && start->id <= EVENT_ID_MAX;
+        good = good && after.len && after.len <= 16 && !http_number(after, &start->id) &&
+               start->id <= EVENT_ID_MAX;
     buf_free(&text);
     return good;
 }
@@ -120,13 +156,28 @@ static bool read_start(struct protocol *protocol, const struct said *said, struc
     return true;
 }
 
+static void subscribe(struct protocol *protocol, const struct said *said, const struct names *names,
+                      const struct names *only)
+{
+    struct start start;
+    if (!read_start(protocol, said, &start))
+        return;
+    struct selection *asked = selection_new(names->at, names->count, only->at, only->count, NULL);
+    if (asked)
+        protocol_subscribe(protocol, said->ref, asked, &start);
+    else
+        protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE, "no memory: try again");
+    selection_unref(asked);
+}
+
 static void op_subscribe(struct protocol *protocol, const struct said *said)
 {
-    struct names names = {.count = 0};
-    struct start start;
-    if (read_names(protocol, said, &names) && read_start(protocol, said, &start))
-        protocol_subscribe(protocol, said->ref, names.at, names.count, &start, false);
+    struct names names = {.count = 0}, only = {.count = 0};
+    if (read_names(protocol, said, said->channels, &channels, &names) &&
+        (!said->types.len || read_names(protocol, said, said->types, &types, &only)))
+        subscribe(protocol, said, &names, &only);
     arena_free(&names.arena);
+    arena_free(&only.arena);
 }
 
 static void send_plain(struct protocol *protocol, const char *op, struct str ref)
@@ -140,7 +191,7 @@ static void send_plain(struct protocol *protocol, const char *op, struct str ref
 static void op_unsubscribe(struct protocol *protocol, const struct said *said)
 {
     struct names names = {.count = 0};
-    if (read_names(protocol, said, &names)) {
+    if (read_names(protocol, said, said->channels, &channels, &names)) {
         protocol_unsubscribe(protocol, names.at, names.count);
         send_plain(protocol, "ok", said->ref);
     }
@@ -235,7 +286,8 @@ static const char *read_data(const struct said *said, struct proposal *proposal)
     if (proposal->json)
         buf_add_str(&proposal->data, said->data);
     else if (!proposal->binary)
-        why = text_of(said->data, &proposal->data) ? NULL : "data is a string that UTF-8 cannot say";
+        why =
+            text_of(said->data, &proposal->data) ? NULL : "data is a string that UTF-8 cannot say";
     else if (!text_of(said->data_base64, &text) || base64_decode(&proposal->data, buf_str(&text)))
         why = "data_base64 is not base64 with padding";
     buf_free(&text);
@@ -244,11 +296,21 @@ static const char *read_data(const struct said *said, struct proposal *proposal)
     return why;
 }
 
+static bool read_content_type(const struct said *said, struct proposal *proposal)
+{
+    struct http_media media;
+    return text_of(said->content_type, &proposal->content_type) &&
+           proposal->content_type.len <= KEY_MAX &&
+           http_media_parse(buf_str(&proposal->content_type), &media) == 0;
+}
+
 /* PROBLEM_COUNT when it can be published. */
-static enum problem read_proposal(const struct said *said, struct proposal *proposal, const char **ret_why)
+static enum problem read_proposal(const struct said *said, struct proposal *proposal,
+                                  const char **ret_why)
 {
     *ret_why = "channel is a string";
-    if (!text_of(said->channel, &proposal->channel) || !name_valid(buf_str(&proposal->channel), ret_why))
+    if (!text_of(said->channel, &proposal->channel) ||
+        !name_valid(buf_str(&proposal->channel), ret_why))
         return PROBLEM_BAD_CHANNEL;
     *ret_why = "choose a name that does not begin with $";
     if (proposal->channel.at[0] == '$')
@@ -256,21 +318,27 @@ static enum problem read_proposal(const struct said *said, struct proposal *prop
     if (!said->type.len)
         buf_add_lit(&proposal->type, "message");
     *ret_why = "type is a string";
-    if ((said->type.len && !text_of(said->type, &proposal->type)) || !type_valid(buf_str(&proposal->type), ret_why))
+    if ((said->type.len && !text_of(said->type, &proposal->type)) ||
+        !type_valid(buf_str(&proposal->type), ret_why))
         return PROBLEM_BAD_TYPE;
     *ret_why = "a key is a string of 1 to 255 bytes";
-    if (said->key.len && (!text_of(said->key, &proposal->key) || !proposal->key.len || proposal->key.len > KEY_MAX))
+    if (said->key.len &&
+        (!text_of(said->key, &proposal->key) || !proposal->key.len || proposal->key.len > KEY_MAX))
         return PROBLEM_BAD_KEY;
-    *ret_why = "content_type is a string of at most 255 bytes";
-    if (said->content_type.len &&
-        (!text_of(said->content_type, &proposal->content_type) || proposal->content_type.len > KEY_MAX))
+    *ret_why = "content_type is a media type of at most 255 bytes";
+    if (said->content_type.len && !read_content_type(said, proposal))
         return PROBLEM_BAD_EVENT;
     *ret_why = read_data(said, proposal);
     return *ret_why ? PROBLEM_BAD_EVENT : PROBLEM_COUNT;
 }
 
-static bool add_event(struct protocol *protocol, const struct proposal *proposal, struct batch *batch,
-                      bool ephemeral)
+static bool lacks_memory(const struct proposal *proposal)
+{
+    return buf_failed(&proposal->type) || buf_failed(&proposal->data);
+}
+
+static bool add_event(struct protocol *protocol, const struct proposal *proposal,
+                      struct batch *batch, bool ephemeral)
 {
     struct worker *worker = protocol->worker;
     struct event *event = batch_add(batch);
@@ -296,18 +364,21 @@ static bool add_event(struct protocol *protocol, const struct proposal *proposal
            propose_key(batch, event, STR_NONE, buf_str(&proposal->key)) == 0;
 }
 
-static void submit(struct protocol *protocol, const struct said *said, const struct proposal *proposal)
+static void submit(struct protocol *protocol, const struct said *said,
+                   const struct proposal *proposal)
 {
     struct worker *worker = protocol->worker;
     bool ephemeral = log_is_ephemeral(worker->config.log, buf_str(&proposal->channel));
     struct append *append = worker_turn(worker, ephemeral);
     struct protocol_publish *request = mem_try_alloc(sizeof(*request));
     uint32_t first = append ? append->batch->count : 0;
-    if (!append || !request || !add_event(protocol, proposal, append->batch, ephemeral)) {
+    if (!append || !request || lacks_memory(proposal) ||
+        !add_event(protocol, proposal, append->batch, ephemeral)) {
         if (append)
             append->batch->count = first;
         free(request);
-        protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE, "no memory: nothing was published");
+        protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE,
+                       "no memory: nothing was published");
         return;
     }
     *request = (struct protocol_publish){
@@ -339,14 +410,18 @@ static void op_ping(struct protocol *protocol, const struct said *said)
     send_plain(protocol, "pong", said->ref);
 }
 
+static void op_not_yet(struct protocol *protocol, const struct said *said)
+{
+    protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "this server does not know this op yet");
+}
+
 static const struct {
     struct str name;
     void (*run)(struct protocol *protocol, const struct said *said);
 } ops[] = {
-    {{"\"subscribe\"", 11}, op_subscribe},
-    {{"\"unsubscribe\"", 13}, op_unsubscribe},
-    {{"\"publish\"", 9}, op_publish},
-    {{"\"ping\"", 6}, op_ping},
+    {{"\"subscribe\"", 11}, op_subscribe}, {{"\"unsubscribe\"", 13}, op_unsubscribe},
+    {{"\"publish\"", 9}, op_publish},      {{"\"ping\"", 6}, op_ping},
+    {{"\"presence\"", 10}, op_not_yet},    {{"\"auth\"", 6}, op_not_yet},
 };
 
 static bool is_scalar(struct str raw)
@@ -358,7 +433,8 @@ static void run(struct protocol *protocol, struct said *said)
 {
     if (!is_scalar(said->ref)) {
         said->ref = STR_NONE;
-        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP, "ref is a JSON scalar of at most 64 bytes");
+        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP,
+                       "ref is a JSON scalar of at most 64 bytes");
         return;
     }
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
@@ -367,7 +443,8 @@ static void run(struct protocol *protocol, struct said *said)
         ops[i].run(protocol, said);
         return;
     }
-    protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "op is subscribe, unsubscribe, publish or ping");
+    protocol_error(protocol, said->ref, PROBLEM_BAD_OP,
+                   "op is subscribe, unsubscribe, publish or ping");
 }
 
 void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct str data)
@@ -379,7 +456,8 @@ void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct s
     while (text.len && strchr(" \t\r\n", text.at[0]))
         text = str_skip(text, 1);
     if (!object || text.at[0] != '{') {
-        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP, "a message is a JSON object in a text frame");
+        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP,
+                       "a message is a JSON object in a text frame");
         return;
     }
     for (size_t pos = 0; json_next(text, &pos, &key, &value);) {

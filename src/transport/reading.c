@@ -80,8 +80,8 @@ static int search_last(struct start_search *search, struct log *log)
     uint64_t upto = search->applied;
     search->cursor = search->applied;
     while (left && upto) {
-        struct store_query query = {.upto = upto, .backwards = true, .limit = left,
-                                    .bytes = LAST_BYTES, .rows = LAST_ROWS};
+        struct store_query query = {
+            .upto = upto, .backwards = true, .limit = left, .bytes = LAST_BYTES, .rows = LAST_ROWS};
         struct batch *batch;
         uint64_t through;
         int result = log_read(log, &query, search->selection, &batch, &through);
@@ -123,18 +123,21 @@ static void search_done(struct mail *mail, void *owner)
     free(search);
 }
 
-struct start_search *start_search(struct hub *hub, struct selection *selection,
-                                  const struct start *start, void *owner,
-                                  void (*found)(void *owner, int error, uint64_t cursor,
-                                                uint64_t told))
+struct start_search *
+start_search(struct hub *hub, struct selection *selection, const struct start *start, void *owner,
+             void (*found)(void *owner, int error, uint64_t cursor, uint64_t told))
 {
     struct start_search *search = mem_try_alloc(sizeof(*search));
     if (!search)
         return NULL;
     *search = (struct start_search){
         .job = {.run = search_run, .reply = hub->mailbox, .mail = {NULL, search_done}},
-        .hub = hub, .selection = selection_ref(selection), .start = *start,
-        .applied = hub_applied(hub), .owner = owner, .found = found};
+        .hub = hub,
+        .selection = selection_ref(selection),
+        .start = *start,
+        .applied = hub_applied(hub),
+        .owner = owner,
+        .found = found};
     hub->reads++;
     log_submit(hub->log, &search->job);
     return search;

@@ -24,9 +24,9 @@ struct reading {
     struct selection *selection;
     struct start start;
     enum mechanism via;
-    bool data;         /* format=data */
-    bool no_echo;      /* leave out what came by this very connection */
-    bool prefer_wait;  /* the wait was asked for by Prefer */
+    bool data;        /* format=data */
+    bool no_echo;     /* leave out what came by this very connection */
+    bool prefer_wait; /* the wait was asked for by Prefer */
     bool has_before;
     bool named_limit;
     uint64_t before;
@@ -38,9 +38,9 @@ struct reading {
     struct arena arena;
     /* The start once it was found: */
     uint64_t cursor;
-    uint64_t told;      /* gaps up to here are not to be told */
-    bool unknown;       /* the client's position is not one of this log */
-    uint64_t claimed;   /* that position */
+    uint64_t told;    /* gaps up to here are not to be told */
+    bool unknown;     /* the client's position is not one of this log */
+    uint64_t claimed; /* that position */
 };
 
 struct reading *reading_new(void);
@@ -59,16 +59,15 @@ struct start_search {
     void (*found)(void *owner, int error, uint64_t cursor, uint64_t told);
 };
 
-/* Whether the start can be told at once (true: `cursor`, `told`, `unknown` and `claimed` are set), or
- * has to be searched for. */
+/* Whether the start can be told at once (true: `cursor`, `told`, `unknown` and `claimed` are set),
+ * or has to be searched for. */
 bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
                     struct reading *ret);
 
 /* Searches for it; `found` is called on the hub's thread. NULL when there is no memory. */
-struct start_search *start_search(struct hub *hub, struct selection *selection,
-                                  const struct start *start, void *owner,
-                                  void (*found)(void *owner, int error, uint64_t cursor,
-                                                uint64_t told));
+struct start_search *
+start_search(struct hub *hub, struct selection *selection, const struct start *start, void *owner,
+             void (*found)(void *owner, int error, uint64_t cursor, uint64_t told));
 
 /* Headers that every read's answer has: Cursor, Vary, and links to the other mechanisms. */
 void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,

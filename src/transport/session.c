@@ -18,11 +18,11 @@
 #include <unistd.h>
 
 enum session_phase {
-    PHASE_IDLE,   /* between requests */
-    PHASE_HEAD,   /* some of a head has come */
-    PHASE_BODY,   /* the head is whole, the body is not */
-    PHASE_WAIT,   /* answers are due */
-    PHASE_SEND,   /* an answer is to be sent */
+    PHASE_IDLE, /* between requests */
+    PHASE_HEAD, /* some of a head has come */
+    PHASE_BODY, /* the head is whole, the body is not */
+    PHASE_WAIT, /* answers are due */
+    PHASE_SEND, /* an answer is to be sent */
     PHASE_PULL,
     PHASE_LINGER, /* our side is shut */
 };
@@ -92,7 +92,7 @@ static void forget_rest(struct session *session)
 static struct session *largest_rest(struct worker *worker)
 {
     struct session *largest = NULL;
-    list_each(&worker->rest_sessions, node) {
+    list_each (&worker->rest_sessions, node) {
         struct session *session = container_of(node, struct session, rest_node);
         if (!largest || session->rest > largest->rest)
             largest = session;
@@ -141,7 +141,6 @@ static void end_exchange(struct exchange *exchange)
     exchange_free(exchange);
 }
 
-
 /* Sends what is answered, as far as it is in turn; then goes on reading. */
 static void pump(struct session *session)
 {
@@ -181,8 +180,9 @@ static void add_cors(struct exchange *exchange, struct buf *out)
     if (!origin.len)
         return;
     http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
-    buf_add_lit(out, "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
-                     "Vary: Origin\r\n");
+    buf_add_lit(out,
+                "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
+                "Vary: Origin\r\n");
 }
 
 struct buf *exchange_head(struct exchange *exchange, int status)
@@ -190,8 +190,9 @@ struct buf *exchange_head(struct exchange *exchange, int status)
     struct buf *out = answer_of(exchange);
     struct worker *worker = exchange->worker;
     http_response_start(out, status);
-    http_response_header(out, STR("Date"),
-                         http_date_cached(&worker->date, clock_wall_us(worker->config.clock) / 1000000));
+    http_response_header(
+        out, STR("Date"),
+        http_date_cached(&worker->date, clock_wall_us(worker->config.clock) / 1000000));
     if (status >= 200) /* a 101 says nothing about caches and must not say close */
         buf_add_str(out, exchange->streams ? STR("Cache-Control: no-store, no-transform\r\n")
                                            : STR("Cache-Control: no-store\r\n"));
@@ -246,7 +247,8 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     stat_add(&exchange->worker->stats.problems[problem], 1);
     problem_add(&document, exchange->worker->config.base, problem, detail, members);
     struct buf *out = exchange_head(exchange, problem_status(problem));
-    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN || problem == PROBLEM_TOO_MANY)
+    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
+        problem == PROBLEM_TOO_MANY)
         buf_add_lit(out, "Retry-After: 1\r\n");
     if (problem == PROBLEM_UPGRADE_REQUIRED)
         buf_add_lit(out, "Sec-WebSocket-Version: 13\r\n");
@@ -424,13 +426,15 @@ static enum step read_chunked(struct session *session, struct str bytes,
         buf_add_str(&body->decoded, data);
         if (buf_failed(&body->decoded) ||
             body->decoded.len > session->worker->config.limits.body_max) {
-            refuse(session, PROBLEM_TOO_LARGE, STR("the body is larger than this server's body_max"));
+            refuse(session, PROBLEM_TOO_LARGE,
+                   STR("the body is larger than this server's body_max"));
             return STEP_STOP;
         }
     }
     *ret_used = bytes.len - rest.len;
     /* What a chunk promises counts already: nobody has to send it first to be refused. */
-    if (result == -EAGAIN && body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
+    if (result == -EAGAIN &&
+        body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
         refuse(session, PROBLEM_TOO_LARGE, STR("the body is larger than this server's body_max"));
         return STEP_STOP;
     }
@@ -461,7 +465,8 @@ static void keep(struct session *session, struct str bytes)
 {
     if (bytes.at == session->in.at && bytes.len == session->in.len)
         return;
-    if (session->in.len && bytes.at >= session->in.at && bytes.at <= session->in.at + session->in.len) {
+    if (session->in.len && bytes.at >= session->in.at &&
+        bytes.at <= session->in.at + session->in.len) {
         buf_drop(&session->in, session->in.len - bytes.len);
     } else {
         buf_clear(&session->in);
@@ -487,7 +492,8 @@ static enum step step(struct session *session, struct str *bytes)
         return STEP_STOP;
     }
     if (result) {
-        refuse(session, problem_of_status(http_head_error_status(result)), http_head_error_detail(result));
+        refuse(session, problem_of_status(http_head_error_status(result)),
+               http_head_error_detail(result));
         return STEP_STOP;
     }
     if (must_wait(session, head)) {
@@ -501,7 +507,8 @@ static enum step step(struct session *session, struct str *bytes)
     else if (head->framing.content_length)
         next = read_sized(session, *bytes, head, &used, &body);
     if (next == STEP_STOP) {
-        if (session->body && !session->closing && !session->conn.dead && session->phase == PHASE_BODY) {
+        if (session->body && !session->closing && !session->conn.dead &&
+            session->phase == PHASE_BODY) {
             keep_head(session, *bytes, head->size, used);
             *bytes = buf_str(&session->in);
         }
@@ -677,7 +684,8 @@ static struct str fill(struct conn *conn)
 {
     struct session *session = of_conn(conn);
     if (!session_is_clear(session))
-        return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
+        return (struct str){session->out.at + session->out_sent,
+                            session->out.len - session->out_sent};
     if (session->closing) {
         shut(session);
         return STR_NONE;
@@ -765,11 +773,12 @@ static void fate_unknown(struct session *session)
     first->session = NULL;
     first->dropped = true;
     if (stand_in->publish.count)
-        exchange_problem(stand_in, PROBLEM_FATE_UNKNOWN,
-                         STR("the log did not confirm in time: retry with the same Idempotency-Key"),
-                         STR_NONE);
+        exchange_problem(
+            stand_in, PROBLEM_FATE_UNKNOWN,
+            STR("the log did not confirm in time: retry with the same Idempotency-Key"), STR_NONE);
     else
-        exchange_problem(stand_in, PROBLEM_UNAVAILABLE, STR("the store is slow: try again"), STR_NONE);
+        exchange_problem(stand_in, PROBLEM_UNAVAILABLE, STR("the store is slow: try again"),
+                         STR_NONE);
 }
 
 /* The phase may have lasted for long while answers came and went; what counts is the oldest. */

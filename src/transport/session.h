@@ -44,16 +44,16 @@ struct session {
     struct pull *pull;
     struct session_body *body;
     struct http_scan scan;
-    size_t rest;        /* of out: bytes that count as the rest of an event */
+    size_t rest; /* of out: bytes that count as the rest of an event */
     uint32_t inflight;
-    uint8_t phase;      /* enum session_phase */
-    bool closing;       /* once `out` is sent */
-    bool held;          /* a whole request waits for earlier answers or for the log */
-    bool continued;     /* `100 Continue` was sent for the current request */
+    uint8_t phase;  /* enum session_phase */
+    bool closing;   /* once `out` is sent */
+    bool held;      /* a whole request waits for earlier answers or for the log */
+    bool continued; /* `100 Continue` was sent for the current request */
     bool processing;
-    bool http10;        /* of the request that became a pull */
-    bool deaf;          /* the pull wants nothing more to read for now */
-    bool draining;      /* the timer rings for the end of the pull */
+    bool http10;   /* of the request that became a pull */
+    bool deaf;     /* the pull wants nothing more to read for now */
+    bool draining; /* the timer rings for the end of the pull */
 };
 
 /* A request and its answer. */
@@ -61,17 +61,17 @@ struct exchange {
     struct list node;
     struct session *session; /* NULL once the connection is gone */
     struct worker *worker;
-    struct publish publish;  /* for the API's use, so that a publish costs one allocation */
-    struct buf answer;       /* if it was given out of turn */
-    int64_t since_ns;        /* when the request was understood */
+    struct publish publish; /* for the API's use, so that a publish costs one allocation */
+    struct buf answer;      /* if it was given out of turn */
+    int64_t since_ns;       /* when the request was understood */
     bool keep_alive;
     bool is_head;
     bool http10;
-    bool browser;            /* has an Origin */
-    bool streams;            /* the answer goes on, and nobody between may hold it up */
+    bool browser; /* has an Origin */
+    bool streams; /* the answer goes on, and nobody between may hold it up */
     bool answered;
-    bool dropped;            /* a later answer is not wanted any more */
-    char origin_room[72];    /* a copy of it, for later; empty when too long */
+    bool dropped;         /* a later answer is not wanted any more */
+    char origin_room[72]; /* a copy of it, for later; empty when too long */
     uint8_t origin_len;
     /* Only during handle: */
     const struct http_head *head;
@@ -84,7 +84,8 @@ void session_accept(struct worker *worker, int fd);
 /* Looks again at a request that was held back. */
 void session_resume(struct session *session);
 
-/* The server stops: ends now if idle, after the answers that are due, or, as a stream, in `after_ms`. */
+/* The server stops: ends now if idle, after the answers that are due, or, as a stream, in
+ * `after_ms`. */
 void session_drain(struct session *session, uint32_t after_ms);
 
 /* Adds bytes that go out before anything of the pull; the caller fills session->out itself, then
@@ -94,7 +95,8 @@ void session_dirty(struct session *session);
 /* Closes when everything is sent, after telling the peer that we are done. */
 void session_close_soon(struct session *session);
 
-/* The unsent rest of an event, copied; counts against the worker's budget. False: it had to close. */
+/* The unsent rest of an event, copied; counts against the worker's budget. False: it had to close.
+ */
 bool session_keep_rest(struct session *session, struct str rest);
 
 /* Whether everything of `out` is sent. */

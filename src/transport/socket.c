@@ -455,7 +455,8 @@ static void channel_message(struct socket *socket, enum ws_opcode opcode, struct
         socket_close_problem(socket, PROBLEM_UNAVAILABLE);
         return;
     }
-    *publish = (struct socket_publish){.publish = {.first = first, .count = 1, .done = channel_publish_done}};
+    *publish = (struct socket_publish){
+        .publish = {.first = first, .count = 1, .done = channel_publish_done}};
     append_add(append, &publish->publish);
     socket_add_publish(socket, publish);
     stat_add(&worker->stats.publishes, 1);
@@ -523,8 +524,8 @@ static void channel_free(struct socket *socket)
     free(channel);
 }
 
-static const struct socket_speaker channel_speaker = {
-    channel_message, channel_fill, channel_sent, channel_beat, channel_drain, channel_free};
+static const struct socket_speaker channel_speaker = {channel_message, channel_fill,  channel_sent,
+                                                      channel_beat,    channel_drain, channel_free};
 
 static void channel_subscribe(struct channel_socket *channel)
 {
@@ -580,20 +581,24 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
     struct worker *worker = exchange->worker;
     bool known = start_is_known(&worker->hub, reading->selection, &reading->start, reading);
     if (known && has_untold_gap(worker, reading)) {
-        socket_refuse(exchange, PROBLEM_GAP, STR("events after that position are gone: begin at after=earliest"));
+        socket_refuse(exchange, PROBLEM_GAP,
+                      STR("events after that position are gone: begin at after=earliest"));
         reading_free(reading);
         return;
     }
     struct channel_socket *channel = channel_socket_new(reading);
-    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE, known ? &reading->cursor : NULL))
+    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE,
+                     known ? &reading->cursor : NULL))
         return;
     stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
-    channel->way = (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
+    channel->way =
+        (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
     if (known) {
         channel_subscribe(channel);
         return;
     }
-    channel->search = start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
+    channel->search =
+        start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
     if (!channel->search)
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
 }

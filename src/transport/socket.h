@@ -22,12 +22,12 @@ struct socket {
     struct list publishes; /* that are not answered */
     struct str from;       /* for later: the authenticated subject */
     uint32_t inflight;
-    uint8_t window_bits;   /* of permessage-deflate, 0 without */
+    uint8_t window_bits; /* of permessage-deflate, 0 without */
     uint8_t beat_s;
     bool browser;
     bool close_sent;
     bool close_seen;
-    bool close_due;        /* the peer's close is answered once its publishes are */
+    bool close_due; /* the peer's close is answered once its publishes are */
     uint16_t close_code;
 };
 
@@ -39,8 +39,9 @@ struct socket_publish {
 };
 
 /* Checks the handshake and answers 101 with the socket as the connection's pull; `protocol` is the
- * one chosen, or empty; `cursor` (may be NULL) goes into the header of that name. False: it was answered with a problem, or the connection is gone, and the
- * socket was freed by its speaker. The exchange is used up either way. */
+ * one chosen, or empty; `cursor` (may be NULL) goes into the header of that name. False: it was
+ * answered with a problem, or the connection is gone, and the socket was freed by its speaker. The
+ * exchange is used up either way. */
 bool socket_open(struct exchange *exchange, struct socket *socket,
                  const struct socket_speaker *speaker, struct str protocol, const uint64_t *cursor);
 

@@ -46,7 +46,8 @@ static void end_busy(struct stream *stream)
 {
     struct session *session = stream->pull.session;
     uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->way, &session->out, cursor, RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
+    encode_bye(NULL, stream->way, &session->out, cursor,
+               RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
     end(stream);
 }
 
@@ -166,7 +167,8 @@ static void add_first_records(struct stream *stream, struct buf *out, const stru
 {
     encode_first(stream->way, out, reading->cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
     if (reading->unknown)
-        encode_gap(NULL, stream->way, out, reading->cursor, reading->claimed, reading->told, "unknown");
+        encode_gap(NULL, stream->way, out, reading->cursor, reading->claimed, reading->told,
+                   "unknown");
 }
 
 static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
@@ -176,7 +178,8 @@ static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
     uint64_t trimmed = log_trimmed(exchange->worker->config.log, reading->selection);
     bool gap = reading->unknown || (trimmed > reading->cursor && trimmed > reading->told);
     if (gap)
-        page_answer_gap(exchange, reading, reading->unknown ? reading->claimed : reading->cursor, trimmed);
+        page_answer_gap(exchange, reading, reading->unknown ? reading->claimed : reading->cursor,
+                        trimmed);
     return gap;
 }
 
@@ -192,7 +195,8 @@ static void begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    *stream = (struct stream){.pull = {.ops = &pull_ops}, .via = (uint8_t)reading->via,
+    *stream = (struct stream){.pull = {.ops = &pull_ops},
+                              .via = (uint8_t)reading->via,
                               .beat_s = (uint8_t)reading->beat_s};
     stream->way = (uint16_t)encode_way(streams[reading->via].kind, reading->data, chunked, 0);
     if (hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, stream->way,
@@ -228,7 +232,8 @@ static void found(void *owner, int error, uint64_t cursor, uint64_t told)
         exchange_free(exchange);
         reading_free(reading);
     } else if (error) {
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"), STR_NONE);
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
+                         STR_NONE);
         reading_free(reading);
     } else {
         begin(exchange, reading);

@@ -24,7 +24,8 @@ static void accepted(struct listener *listener, int fd)
 bool worker_pressed(const struct worker *worker)
 {
     uint64_t most = worker->config.limits.pending_max;
-    return log_pending_bytes(worker->config.log) > most || log_backlog_bytes(worker->config.log) > most;
+    return log_pending_bytes(worker->config.log) > most ||
+           log_backlog_bytes(worker->config.log) > most;
 }
 
 /* Goes on with sessions that were answered by mail: not from within the mail, since one request may
@@ -134,7 +135,7 @@ static void *worker_main(void *arg)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
         turn(worker);
-    list_each(&worker->sessions, node) {
+    list_each (&worker->sessions, node) {
         conn_close(&container_of(node, struct session, node)->conn);
     }
     net_bury(&worker->net);
@@ -155,7 +156,7 @@ static void drain(struct mail *mail, void *owner)
     /* One more second for what ends last to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
     listener_deinit(&worker->listener);
-    list_each(&worker->sessions, node) {
+    list_each (&worker->sessions, node) {
         session_drain(container_of(node, struct session, node),
                       ms > 0 ? worker_random((uint32_t)ms) : 0);
     }

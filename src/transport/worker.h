@@ -19,17 +19,18 @@ extern const char *const mechanism_names[VIA_COUNT];
 struct worker_limits {
     struct http_limits http;
     struct ws_limits ws;
-    int64_t head_ms;          /* from a request's first byte to the end of its head */
-    int64_t body_ms;          /* and from there to the end of its body */
-    int64_t idle_ms;          /* between requests */
-    int64_t stall_ms;         /* a peer that does not read an answer */
-    int64_t publish_ms;       /* a publish that is not safe by then has an unknown fate */
-    int64_t close_ms;         /* for the other side of a close handshake */
-    int64_t drain_ms;         /* over which streams end when the server stops */
+    int64_t head_ms;    /* from a request's first byte to the end of its head */
+    int64_t body_ms;    /* and from there to the end of its body */
+    int64_t idle_ms;    /* between requests */
+    int64_t stall_ms;   /* a peer that does not read an answer */
+    int64_t publish_ms; /* a publish that is not safe by then has an unknown fate */
+    int64_t close_ms;   /* for the other side of a close handshake */
+    int64_t drain_ms;   /* over which streams end when the server stops */
     uint64_t body_max;
     uint32_t inflight_max;    /* publishes of one connection that are not answered */
     uint32_t connections_max; /* of this worker */
-    uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which publishers wait */
+    uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
+                                 publishers wait */
     uint64_t rests_max;       /* unsent rests of events, all connections of a worker together */
     struct hub_limits hub;
 };
@@ -41,8 +42,8 @@ struct worker_config {
     struct clock *clock;
     struct worker_limits limits;
     bool want_uring;
-    struct str base;     /* path under which the API hangs: empty, or "/x" */
-    void *app;           /* for handle */
+    struct str base; /* path under which the API hangs: empty, or "/x" */
+    void *app;       /* for handle */
     /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
     void (*handle)(struct exchange *exchange);
 };
@@ -85,17 +86,17 @@ struct worker {
     struct listener listener;
     struct hub hub;
     struct list sessions;
-    struct list paused;      /* sessions whose publish waits for the log to catch up */
-    struct list resumed;     /* sessions that may go on with what they have read */
+    struct list paused;  /* sessions whose publish waits for the log to catch up */
+    struct list resumed; /* sessions that may go on with what they have read */
     struct timer pressure;
-    struct append *turn;     /* publishes parsed in this turn */
+    struct append *turn; /* publishes parsed in this turn */
     struct append *turn_ephemeral;
-    struct http_head head;   /* of the request being read right now */
+    struct http_head head; /* of the request being read right now */
     struct http_date date;
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
-    uint64_t rests;          /* bytes */
+    uint64_t rests; /* bytes */
     struct list rest_sessions;
     bool draining;
     bool stopping;

@@ -14,8 +14,9 @@ BEGIN {
     may["hub"] = "log net base"
     may["transport"] = "hub log http ws net base"
     may["courier"] = "hub log http ws net base"
-    may["api"] = "transport hub log http ws net base"
-    may["server"] = "api transport courier hub log http ws net base"
+    may["client"] = "http ws base"
+    may["api"] = "transport courier hub log http ws net base"
+    may["server"] = "api client transport courier hub log http ws net base"
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
     split("http ws hub", pure)

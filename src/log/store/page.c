@@ -58,8 +58,8 @@ static bool copy_strings(struct batch *batch, const struct event *event, const s
     size_t size = room_for(name, event->channel) + room_for(type, event->type) +
                   room_for(from, event->from) + room_for(content_type, event->content_type) +
                   event->data.len;
-    char none, *at = size ? arena_alloc(&batch->arena, size) : &none;
-    if (!at)
+    char *at = size ? arena_alloc(&batch->arena, size) : NULL;
+    if (size && !at)
         return false;
     copy->channel = put(&at, name, event->channel);
     copy->type = put(&at, type, event->type);

@@ -75,10 +75,10 @@ static const struct event *line_first(struct line *line)
 static bool line_grow(struct line *line)
 {
     uint32_t cap = line->count * 2 > LINE_FIRST ? line->count * 2 : LINE_FIRST;
-    const struct event **many = mem_try_alloc(cap * sizeof(*many));
+    const struct event **many = mem_try_alloc(cap * sizeof(struct event *));
     if (!many)
         return false;
-    memcpy(many, line_events(line), line->count * sizeof(*many));
+    memcpy(many, line_events(line), line->count * sizeof(struct event *));
     if (line->cap)
         free(line->many);
     line->many = many;

@@ -6,6 +6,9 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
+/* How long a connection waits for a stranger who has locked the file. */
+enum { DB_BUSY_MS = 10000 };
+
 enum db_mode {
     DB_WRITE,     /* read and write; the file must be there */
     DB_READ,      /* read beside a writer of the same process */

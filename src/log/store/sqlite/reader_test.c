@@ -76,7 +76,7 @@ static void no_more_than_so_many_stay_open(void **state)
         for (int i = 0; i < SEGMENTS; i++)
             reader_give(readers, take(readers, segments[i]), false);
         most = open_files() - before;
-        assert_true(most <= IDLE * 3); /* file, write-ahead log, its index */
+        assert_true(most <= (size_t)IDLE * 3); /* file, write-ahead log, its index */
     }
     readers_free(readers);
     assert_int_equal(open_files(), before);

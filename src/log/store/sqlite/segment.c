@@ -331,7 +331,7 @@ static int read_header(const struct segment *segment, bool *ret_wal)
         return -errno;
     ssize_t got = read(fd, header, sizeof(header));
     close(fd);
-    if (got != HEADER || memcmp(header, "SQLite format 3", 16))
+    if (got != HEADER || memcmp(header, "SQLite format 3", 16) != 0)
         return -EIO;
     *ret_wal = header[18] == 2 || header[19] == 2;
     return 0;
@@ -378,16 +378,17 @@ static int load_single(struct segment *segment)
 int segment_make_single(sqlite3 *db)
 {
     sqlite3_stmt *statement;
-    sqlite3_busy_timeout(db, 0);
     int result = db_prepare(db, "PRAGMA journal_mode = DELETE", &statement);
     if (result)
         return result;
+    sqlite3_busy_timeout(db, 0);
     result = db_row(statement);
     if (result == 1)
         result = str_eq(db_bytes(statement, 0), STR("delete")) ? 0 : -EBUSY;
-    else if (sqlite3_errcode(db) == SQLITE_BUSY)
+    else if ((sqlite3_errcode(db) & 0xff) == SQLITE_BUSY)
         result = -EBUSY;
     sqlite3_finalize(statement);
+    sqlite3_busy_timeout(db, DB_BUSY_MS);
     return result;
 }
 

@@ -182,7 +182,7 @@ static void *read_all(void *arg)
         query.bitmap_bits = 8;
         follow(threads, &query, number);
         uint64_t id;
-        if (store->ops->find_time(store, (int64_t)(1000 + turn), &id) ||
+        if (store->ops->find_time(store, 1000 + (int64_t)turn, &id) ||
             store->ops->find_nth(store, number, 0, turn % 100 + 1, 0, &id))
             abort();
         (void)store->ops->oldest(store);

@@ -1,0 +1,9 @@
+/* The command line client: `freshet pub` and `freshet sub`. */
+#pragma once
+
+/* argv[0] is the command's own name. Both return the process's exit code: 0 fine, 1 the server
+ * cannot be reached or refuses, 2 wrong usage. They block SIGINT and SIGTERM to end in order. */
+int client_pub(int argc, char **argv);
+int client_sub(int argc, char **argv);
+extern const char client_pub_help[];
+extern const char client_sub_help[];

@@ -1,0 +1,195 @@
+#include "log/apply.h"
+
+#include <stdlib.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+/* One state of verdicts and one batch that everything is proposed in. */
+struct fixture {
+    struct apply apply;
+    struct clock_fake clock;
+    struct batch *batch;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = mem_alloc(sizeof(*fixture));
+    clock_fake_init(&fixture->clock, 1000000);
+    channels_init(&fixture->apply.channels, NULL, 0, 3);
+    keys_init(&fixture->apply.keys, 300 * 1000000, 100);
+    fixture->apply.clock = &fixture->clock.clock;
+    fixture->apply.last = 100;
+    fixture->batch = batch_new();
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    channels_deinit(&fixture->apply.channels);
+    keys_deinit(&fixture->apply.keys);
+    batch_unref(fixture->batch);
+    free(fixture);
+    return 0;
+}
+
+static uint32_t propose(struct fixture *fixture, const char *channel, const struct event_key *key)
+{
+    struct event *event = batch_add(fixture->batch);
+    event->channel = str_from(channel);
+    event->type = STR("message");
+    event->data = STR("x");
+    event->key = key;
+    return fixture->batch->count - 1;
+}
+
+static struct publish decide(struct fixture *fixture, uint32_t first, uint32_t count)
+{
+    struct publish publish = {.first = first, .count = count};
+    apply_publish(&fixture->apply, &publish, fixture->batch);
+    return publish;
+}
+
+static void ids_rise_and_prev_names_the_one_before_in_the_channel(void **state)
+{
+    struct fixture *fixture = *state;
+    propose(fixture, "a", NULL);
+    propose(fixture, "b", NULL);
+    propose(fixture, "a", NULL);
+    assert_int_equal(decide(fixture, 0, 3).verdict, PUBLISH_OK);
+    const struct event *events = fixture->batch->events;
+    assert_int_equal(events[0].id, 101);
+    assert_int_equal(events[0].prev, 0);
+    assert_int_equal(events[1].prev, 0);
+    assert_int_equal(events[2].prev, 101);
+}
+
+static void time_never_goes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    clock_fake_advance(&fixture->clock, -500000);
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    assert_true(fixture->batch->events[1].time_us >= fixture->batch->events[0].time_us);
+}
+
+static void the_same_key_is_a_duplicate_and_another_content_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7}, other = {.key = {1}, .content = 8};
+    decide(fixture, propose(fixture, "a", &key), 1);
+    assert_int_equal(decide(fixture, propose(fixture, "a", &key), 1).verdict, PUBLISH_OK);
+    assert_int_equal(fixture->batch->events[1].state, EVENT_DUPLICATE);
+    assert_int_equal(fixture->batch->events[1].id, fixture->batch->events[0].id);
+    assert_int_equal(decide(fixture, propose(fixture, "a", &other), 1).verdict,
+                     PUBLISH_E_KEY_REUSED);
+}
+
+static void a_key_is_forgotten_after_its_life(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7};
+    decide(fixture, propose(fixture, "a", &key), 1);
+    clock_fake_advance(&fixture->clock, INT64_C(301) * 1000000);
+    decide(fixture, propose(fixture, "a", &key), 1);
+    assert_int_equal(fixture->batch->events[1].state, EVENT_APPENDED);
+}
+
+static void if_match_wants_the_newest_id(void **state)
+{
+    struct fixture *fixture = *state;
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    struct publish publish = {
+        .first = propose(fixture, "a", NULL), .count = 1, .has_if_match = true, .if_match = 5};
+    apply_publish(&fixture->apply, &publish, fixture->batch);
+    assert_int_equal(publish.verdict, PUBLISH_E_NOT_NEWEST);
+    assert_int_equal(publish.newest, 101);
+    publish.verdict = PUBLISH_OK;
+    publish.if_match = 101;
+    apply_publish(&fixture->apply, &publish, fixture->batch);
+    assert_int_equal(publish.verdict, PUBLISH_OK);
+}
+
+static void many_stand_or_fall_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7}, other = {.key = {1}, .content = 8};
+    propose(fixture, "a", &key);
+    propose(fixture, "a", &other);
+    struct publish publish = decide(fixture, 0, 2);
+    assert_int_equal(publish.verdict, PUBLISH_E_KEY_REUSED);
+    assert_int_equal(publish.fault, 1);
+    assert_int_equal(fixture->apply.last, 100);
+    /* The key of the first was not kept either. */
+    assert_null(keys_find(&fixture->apply.keys, &key));
+}
+
+static void a_key_twice_in_one_publish_is_a_duplicate_of_the_first(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7};
+    propose(fixture, "a", &key);
+    propose(fixture, "a", &key);
+    assert_int_equal(decide(fixture, 0, 2).verdict, PUBLISH_OK);
+    assert_int_equal(fixture->batch->events[1].state, EVENT_DUPLICATE);
+    assert_int_equal(fixture->batch->events[1].id, 101);
+}
+
+static void there_are_only_so_many_channels(void **state)
+{
+    struct fixture *fixture = *state;
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    decide(fixture, propose(fixture, "b", NULL), 1);
+    decide(fixture, propose(fixture, "c", NULL), 1);
+    assert_int_equal(decide(fixture, propose(fixture, "d", NULL), 1).verdict, PUBLISH_E_CHANNELS);
+}
+
+static void what_is_undone_leaves_no_trace(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7};
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    struct publish publish = decide(fixture, propose(fixture, "a", &key), 1);
+    apply_undo(&fixture->apply, &publish, fixture->batch, PUBLISH_E_NO_SPACE);
+    assert_int_equal(publish.verdict, PUBLISH_E_NO_SPACE);
+    assert_null(keys_find(&fixture->apply.keys, &key));
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    assert_int_equal(fixture->batch->events[2].id, 102);
+    assert_int_equal(fixture->batch->events[2].prev, 101);
+}
+
+static void a_trim_reaches_the_newest_event_and_keeps_prev(void **state)
+{
+    struct fixture *fixture = *state;
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    uint32_t mark = propose(fixture, "a", NULL);
+    fixture->batch->events[mark].state = EVENT_TRIM;
+    decide(fixture, mark, 1);
+    assert_int_equal(channels_find(&fixture->apply.channels, STR("a"))->trimmed, 101);
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    assert_int_equal(fixture->batch->events[2].prev, 101);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(ids_rise_and_prev_names_the_one_before_in_the_channel),
+        TEST(time_never_goes_back),
+        TEST(the_same_key_is_a_duplicate_and_another_content_is_refused),
+        TEST(a_key_is_forgotten_after_its_life),
+        TEST(if_match_wants_the_newest_id),
+        TEST(many_stand_or_fall_together),
+        TEST(a_key_twice_in_one_publish_is_a_duplicate_of_the_first),
+        TEST(there_are_only_so_many_channels),
+        TEST(what_is_undone_leaves_no_trace),
+        TEST(a_trim_reaches_the_newest_event_and_keeps_prev),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

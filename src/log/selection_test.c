@@ -1,0 +1,110 @@
+#include "log/selection.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static bool matches(const char *pattern, const char *name)
+{
+    return pattern_matches(str_from(pattern), str_from(name));
+}
+
+static void a_star_stands_for_one_segment(void **state)
+{
+    (void)state;
+    assert_true(matches("a/*", "a/b"));
+    assert_false(matches("a/*", "a"));
+    assert_false(matches("a/*", "a/b/c"));
+    assert_true(matches("*/b", "a/b"));
+}
+
+static void two_stars_stand_for_one_or_more(void **state)
+{
+    (void)state;
+    assert_true(matches("a/**", "a/b"));
+    assert_true(matches("a/**", "a/b/c"));
+    assert_false(matches("a/**", "a"));
+    assert_true(matches("**", "a/b/c"));
+}
+
+static void the_servers_channels_want_to_be_spelled(void **state)
+{
+    (void)state;
+    assert_false(matches("**", "$webhooks/x"));
+    assert_false(matches("*/x", "$webhooks/x"));
+    assert_true(matches("$webhooks/*", "$webhooks/x"));
+}
+
+static void names_are_refused_with_a_reason(void **state)
+{
+    (void)state;
+    const char *bad[] = {"",    "/a",   "a/",   "a//b",      ".",   "a/..",
+                         "a/*", "a\nb", "\x7f", "a\xc2\x85", "\xff"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *why = NULL;
+        if (name_valid(str_from(bad[i]), &why) || !why)
+            fail_msg("%s was taken for a name", bad[i]);
+    }
+    assert_true(name_valid(str_from("a/b-c d/\xc3\xa4"), NULL));
+}
+
+static void a_pattern_has_whole_stars_and_two_only_at_its_end(void **state)
+{
+    (void)state;
+    assert_true(pattern_valid(STR("a/*/b/**"), NULL));
+    assert_false(pattern_valid(STR("a*"), NULL));
+    assert_false(pattern_valid(STR("**/a"), NULL));
+    assert_false(pattern_valid(STR("a/***"), NULL));
+}
+
+static void types_are_short_and_plain(void **state)
+{
+    (void)state;
+    assert_true(type_valid(STR("trade.v1:x/y-z_0"), NULL));
+    assert_false(type_valid(STR("error"), NULL));
+    assert_false(type_valid(STR("open"), NULL));
+    assert_false(type_valid(STR("$gap"), NULL));
+    assert_false(type_valid(STR("a b"), NULL));
+    assert_false(type_valid(STR(""), NULL));
+}
+
+static void equal_selections_have_equal_canonical_forms(void **state)
+{
+    (void)state;
+    struct str one[] = {STR("b"), STR("a/**"), STR("a")},
+               two[] = {STR("a"), STR("b"), STR("b"), STR("a/**")};
+    struct selection *first = selection_new(one, 3, NULL, 0, NULL),
+                     *second = selection_new(two, 4, NULL, 0, NULL);
+    assert_true(str_eq(first->canonical, second->canonical));
+    selection_unref(first);
+    selection_unref(second);
+}
+
+static void what_is_excepted_is_not_selected(void **state)
+{
+    (void)state;
+    struct str all[] = {STR("a/**")}, some[] = {STR("a/b")};
+    struct selection *except = selection_new(some, 1, NULL, 0, NULL);
+    struct selection *selection = selection_new(all, 1, NULL, 0, except);
+    selection_unref(except);
+    assert_true(selection_has_channel(selection, STR("a/c")));
+    assert_false(selection_has_channel(selection, STR("a/b")));
+    selection_unref(selection);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_star_stands_for_one_segment),
+        cmocka_unit_test(two_stars_stand_for_one_or_more),
+        cmocka_unit_test(the_servers_channels_want_to_be_spelled),
+        cmocka_unit_test(names_are_refused_with_a_reason),
+        cmocka_unit_test(a_pattern_has_whole_stars_and_two_only_at_its_end),
+        cmocka_unit_test(types_are_short_and_plain),
+        cmocka_unit_test(equal_selections_have_equal_canonical_forms),
+        cmocka_unit_test(what_is_excepted_is_not_selected),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

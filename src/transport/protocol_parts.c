@@ -1,0 +1,462 @@
+/* What a connection has subscribed to is a union: each event is sent once.
+ *
+ * Every `subscribe` makes a *part*: a subscriber of its own for the terms that are new, which
+ * leaves out what earlier parts select. It catches up like any subscriber. Once it has, and
+ * everything before it has, it is merged into the main part, so that from then on one subscriber
+ * gets all events in the order of the log. Parts merge in the order in which they came; so nothing
+ * that is merged can overlap with what still catches up.
+ *
+ * A selection has one list of types for all its terms. So there is a *group*, with a main part, for
+ * each list of types that was asked for, and order over the whole connection holds within a group.
+ * A channel belongs to one group at most: what would overlap with another is refused. So order
+ * within a channel, and that an event is sent once, hold across groups too. */
+#include "transport/protocol_parts.h"
+
+#include <stdlib.h>
+
+static struct hub *hub_of(const struct protocol *protocol)
+{
+    return &protocol->worker->hub;
+}
+
+/* ---- terms ----------------------------------------------------------------------------------- */
+
+bool protocol_overlap(struct str a, struct str b)
+{
+    /* The server's own channels are matched only by who spells their first segment. */
+    if ((a.at[0] == '$') != (b.at[0] == '$'))
+        return false;
+    while (a.at && b.at) {
+        struct str x = str_cut(&a, '/'), y = str_cut(&b, '/');
+        if (str_eq(x, STR("**")) || str_eq(y, STR("**"))) /* the last, for all that follows */
+            return true;
+        if (!str_eq(x, STR("*")) && !str_eq(y, STR("*")) && !str_eq(x, y))
+            return false;
+    }
+    return !a.at && !b.at;
+}
+
+static struct term *term_at(struct list *node)
+{
+    return container_of(node, struct term, node);
+}
+
+static struct str term_name(const struct term *term)
+{
+    return (struct str){term->name, term->len};
+}
+
+static struct term *find_term(const struct protocol *protocol, struct str name)
+{
+    list_each (&protocol->terms, node) {
+        if (str_eq(term_name(term_at(node)), name))
+            return term_at(node);
+    }
+    return NULL;
+}
+
+static bool add_term(struct part *part, struct str name)
+{
+    struct term *term = mem_try_alloc(sizeof(*term) + name.len);
+    if (!term)
+        return false;
+    *term = (struct term){.part = part, .len = (uint8_t)name.len};
+    memcpy(term->name, name.at, name.len);
+    list_add_last(&part->protocol->terms, &term->node);
+    part->protocol->terms_count++;
+    return true;
+}
+
+static void remove_term(struct protocol *protocol, struct term *term)
+{
+    list_remove(&term->node);
+    protocol->terms_count--;
+    free(term);
+}
+
+/* The terms of this part, or with `earlier` of all in its group that came before it. */
+static size_t gather(const struct part *part, bool earlier, struct str *out)
+{
+    size_t count = 0;
+    list_each (&part->protocol->terms, node) {
+        const struct term *term = term_at(node);
+        bool wanted = earlier
+                          ? term->part->group == part->group && term->part->serial < part->serial
+                          : term->part == part;
+        if (wanted)
+            out[count++] = term_name(term);
+    }
+    return count;
+}
+
+static bool has_terms(const struct protocol *protocol, const struct group *group)
+{
+    list_each (&protocol->terms, node) {
+        if (term_at(node)->part->group == group)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a part that came later, and leaves out what this term selects, wants some of it itself.
+ * Were the term dropped, that part would begin to select these events at its own, older position,
+ * and send again what was sent. */
+static bool is_wanted_later(const struct protocol *protocol, const struct term *term)
+{
+    list_each (&protocol->terms, node) {
+        const struct term *other = term_at(node);
+        if (!other->leaving && other->part->group == term->part->group &&
+            other->part->serial > term->part->serial &&
+            protocol_overlap(term_name(term), term_name(other)))
+            return true;
+    }
+    return false;
+}
+
+static void drop_leaving(struct protocol *protocol)
+{
+    list_each (&protocol->terms, node) {
+        struct term *term = term_at(node);
+        if (term->leaving && !is_wanted_later(protocol, term))
+            remove_term(protocol, term);
+    }
+}
+
+/* ---- parts and groups ------------------------------------------------------------------------ */
+
+static void wake(struct sub *sub)
+{
+    session_dirty(protocol_session(container_of(sub, struct part, sub)->protocol));
+}
+
+static const struct sub_ops sub_ops = {wake};
+
+static struct part *part_new(struct protocol *protocol, struct group *group, struct str ref)
+{
+    struct part *part = mem_try_alloc(sizeof(*part));
+    if (!part)
+        return NULL;
+    *part = (struct part){.protocol = protocol, .group = group, .ref_len = (uint8_t)ref.len};
+    if (ref.len)
+        memcpy(part->ref, ref.at, ref.len);
+    list_add_last(&protocol->parts, &part->node);
+    return part;
+}
+
+struct str protocol_part_ref(const struct part *part)
+{
+    return (struct str){part->ref, part->ref_len};
+}
+
+static void part_free(struct part *part)
+{
+    if (part->search)
+        part->search->owner = NULL;
+    if (part->serial)
+        part->protocol->joining--;
+    hub_unsubscribe(hub_of(part->protocol), &part->sub);
+    list_remove(&part->node);
+    free(part);
+}
+
+static struct group *group_new(struct protocol *protocol, const struct selection *asked)
+{
+    struct group *group = mem_try_alloc(sizeof(*group));
+    if (!group)
+        return NULL;
+    *group = (struct group){.main = part_new(protocol, group, STR_NONE)};
+    group->types = selection_new(NULL, 0, asked->types, asked->types_count, NULL);
+    if (!group->main || !group->types) {
+        if (group->main)
+            part_free(group->main);
+        selection_unref(group->types);
+        free(group);
+        return NULL;
+    }
+    list_add_last(&protocol->groups, &group->node);
+    return group;
+}
+
+static bool same_types(const struct selection *a, const struct selection *b)
+{
+    bool same = a->types_count == b->types_count;
+    for (uint32_t i = 0; same && i < a->types_count; i++)
+        same = str_eq(a->types[i], b->types[i]);
+    return same;
+}
+
+static struct group *find_group(const struct protocol *protocol, const struct selection *asked)
+{
+    list_each (&protocol->groups, node) {
+        struct group *group = container_of(node, struct group, node);
+        if (same_types(group->types, asked))
+            return group;
+    }
+    return NULL;
+}
+
+/* The part of the group that is merged next. */
+static struct part *oldest_joining(const struct protocol *protocol, const struct group *group)
+{
+    struct part *oldest = NULL;
+    list_each (&protocol->parts, node) {
+        struct part *part = container_of(node, struct part, node);
+        if (part->group == group && part->serial && (!oldest || part->serial < oldest->serial))
+            oldest = part;
+    }
+    return oldest;
+}
+
+static void group_free(struct group *group)
+{
+    part_free(group->main);
+    list_remove(&group->node);
+    selection_unref(group->types);
+    free(group);
+}
+
+/* Groups come and go with what is in them. */
+static void drop_empty_groups(struct protocol *protocol)
+{
+    list_each (&protocol->groups, node) {
+        struct group *group = container_of(node, struct group, node);
+        if (!has_terms(protocol, group) && !oldest_joining(protocol, group))
+            group_free(group);
+    }
+}
+
+void protocol_free_parts(struct protocol *protocol)
+{
+    for (struct list *node; (node = list_take_first(&protocol->terms));)
+        free(term_at(node));
+    list_each (&protocol->parts, part_node) {
+        struct part *part = container_of(part_node, struct part, node);
+        if (part != part->group->main)
+            part_free(part);
+    }
+    list_each (&protocol->groups, node)
+        group_free(container_of(node, struct group, node));
+}
+
+/* ---- subscribers ----------------------------------------------------------------------------- */
+
+/* What the part selects now; NULL when there is no memory. */
+static struct selection *selection_of(const struct part *part)
+{
+    const struct selection *types = part->group->types;
+    struct str terms[SELECTION_TERMS_MAX];
+    struct selection *except = NULL;
+    if (part != part->group->main) {
+        size_t count = gather(part, true, terms);
+        except = selection_new(terms, count, NULL, 0, NULL);
+        if (!except)
+            return NULL;
+    }
+    size_t count = gather(part, false, terms);
+    struct selection *selection =
+        selection_new(terms, count, types->types, types->types_count, except);
+    selection_unref(except);
+    return selection;
+}
+
+/* Subscribes the part, anew if it was, at `cursor`. */
+static bool subscribe_at(struct part *part, uint64_t cursor, uint64_t told)
+{
+    struct protocol *protocol = part->protocol;
+    struct hub *hub = hub_of(protocol);
+    struct selection *selection = selection_of(part);
+    hub_unsubscribe(hub, &part->sub);
+    unsigned way = encode_way(ENCODE_PROTOCOL, false, false, protocol->socket.window_bits);
+    bool good =
+        selection && hub_subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told) == 0;
+    selection_unref(selection);
+    if (!good)
+        protocol_give_up(protocol);
+    session_dirty(protocol_session(protocol));
+    return good;
+}
+
+uint64_t protocol_cursor(const struct protocol *protocol)
+{
+    const struct hub *hub = hub_of(protocol);
+    uint64_t least = hub_applied(hub);
+    list_each (&protocol->parts, node) {
+        const struct part *part = container_of(node, struct part, node);
+        uint64_t cursor = part->sub.state == SUB_NONE ? least : hub_cursor(hub, &part->sub);
+        least = cursor < least ? cursor : least;
+    }
+    return least;
+}
+
+/* ---- merging --------------------------------------------------------------------------------- */
+
+static bool is_up_to_date(const struct part *part)
+{
+    return part->sub.state == SUB_NONE || sub_is_live(&part->sub);
+}
+
+/* Moves the part's terms to the main part; both have everything up to the newest position. */
+static void merge(struct protocol *protocol, struct part *part)
+{
+    struct part *main = part->group->main;
+    uint64_t applied = hub_applied(hub_of(protocol));
+    uint64_t told = part->sub.told > main->sub.told ? part->sub.told : main->sub.told;
+    list_each (&protocol->terms, node) {
+        if (term_at(node)->part == part)
+            term_at(node)->part = main;
+    }
+    drop_leaving(protocol);
+    if (subscribe_at(main, applied, told))
+        protocol_send_cursor(protocol, "live", protocol_part_ref(part), applied);
+    part_free(part);
+}
+
+void protocol_merge(struct protocol *protocol)
+{
+    if (!protocol->joining)
+        return;
+    list_each (&protocol->groups, node) {
+        struct group *group = container_of(node, struct group, node);
+        struct part *part = oldest_joining(protocol, group);
+        if (part && is_up_to_date(group->main) && sub_is_live(&part->sub))
+            merge(protocol, part);
+    }
+    drop_empty_groups(protocol);
+}
+
+/* ---- subscribing ----------------------------------------------------------------------------- */
+
+static void begin(struct part *part, const struct reading *start)
+{
+    struct protocol *protocol = part->protocol;
+    protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
+    if (start->unknown)
+        protocol_send_gap(protocol, protocol_part_ref(part), start->claimed, start->told,
+                          "unknown");
+    subscribe_at(part, start->cursor, start->told);
+}
+
+static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+{
+    struct part *part = owner;
+    struct reading start = {.cursor = cursor, .told = told};
+    part->search = NULL;
+    if (error)
+        protocol_give_up(part->protocol);
+    else
+        begin(part, &start);
+}
+
+/* Where the part begins is found out, now or later. */
+static bool find_start(struct part *part, const struct start *start)
+{
+    struct hub *hub = hub_of(part->protocol);
+    struct selection *selection = selection_of(part);
+    struct reading known = {0};
+    if (!selection)
+        return false;
+    if (start_is_known(hub, selection, start, &known))
+        begin(part, &known);
+    else
+        part->search = start_search(hub, selection, start, part, found);
+    bool good = part->search || part->sub.state != SUB_NONE;
+    selection_unref(selection);
+    return good;
+}
+
+static size_t terms_of(const struct selection *selection, struct str *out)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < selection->names_count; i++)
+        out[count++] = selection->names[i];
+    for (uint32_t i = 0; i < selection->patterns_count; i++)
+        out[count++] = selection->patterns[i];
+    return count;
+}
+
+static bool clashes(const struct protocol *protocol, const struct selection *asked, struct str name)
+{
+    list_each (&protocol->terms, node) {
+        const struct term *term = term_at(node);
+        if (!same_types(term->part->group->types, asked) && protocol_overlap(term_name(term), name))
+            return true;
+    }
+    return false;
+}
+
+/* PROBLEM_COUNT when the connection may have these terms too. */
+static enum problem check(const struct protocol *protocol, const struct selection *asked,
+                          const struct str *names, size_t count, const char **ret_detail)
+{
+    size_t fresh = 0;
+    for (size_t i = 0; i < count; i++) {
+        fresh += find_term(protocol, names[i]) == NULL;
+        if (!clashes(protocol, asked, names[i]))
+            continue;
+        *ret_detail = "one of these is subscribed to with other types: unsubscribe that first";
+        return PROBLEM_BAD_PARAMETER;
+    }
+    *ret_detail = "at most 100 channels or patterns a connection";
+    if (protocol->terms_count + fresh > SELECTION_TERMS_MAX)
+        return PROBLEM_TOO_MANY;
+    *ret_detail = "at most 100 subscriptions that are not live yet: wait for live";
+    return protocol->joining < PROTOCOL_JOINING_MAX ? PROBLEM_COUNT : PROBLEM_TOO_MANY;
+}
+
+/* A new part for the terms that are new; NULL when there is no memory. */
+static struct part *join(struct protocol *protocol, struct str ref, const struct selection *asked,
+                         const struct str *names, size_t count)
+{
+    struct group *group = find_group(protocol, asked);
+    if (!group)
+        group = group_new(protocol, asked);
+    struct part *part = group ? part_new(protocol, group, ref) : NULL;
+    if (!part)
+        return NULL;
+    part->serial = ++protocol->serials;
+    protocol->joining++;
+    for (size_t i = 0; i < count; i++) {
+        struct term *term = find_term(protocol, names[i]);
+        if (term)
+            term->leaving = false;
+        else if (!add_term(part, names[i]))
+            return NULL;
+    }
+    return part;
+}
+
+void protocol_subscribe(struct protocol *protocol, struct str ref, const struct selection *asked,
+                        const struct start *start)
+{
+    struct str names[SELECTION_TERMS_MAX];
+    size_t count = terms_of(asked, names);
+    const char *detail;
+    enum problem problem = check(protocol, asked, names, count, &detail);
+    if (problem != PROBLEM_COUNT) {
+        protocol_error(protocol, ref, problem, detail);
+        return;
+    }
+    struct part *part = join(protocol, ref, asked, names, count);
+    if (!part || !find_start(part, start))
+        protocol_give_up(protocol);
+}
+
+void protocol_unsubscribe(struct protocol *protocol, const struct str *names, size_t count)
+{
+    bool changed = false;
+    for (size_t i = 0; i < count; i++) {
+        struct term *term = find_term(protocol, names[i]);
+        changed = changed || term;
+        if (term)
+            term->leaving = true;
+    }
+    if (!changed)
+        return;
+    drop_leaving(protocol);
+    list_each (&protocol->parts, node) {
+        struct part *part = container_of(node, struct part, node);
+        if (part->sub.state != SUB_NONE)
+            subscribe_at(part, hub_cursor(hub_of(protocol), &part->sub), part->sub.told);
+    }
+    drop_empty_groups(protocol);
+}

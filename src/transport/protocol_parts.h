@@ -1,0 +1,94 @@
+/* What a freshet.v1 connection has subscribed to: terms, held by parts that merge once they have
+ * caught up. */
+#pragma once
+
+#include "transport/socket.h"
+
+enum {
+    PROTOCOL_REF_MAX = 64,
+    PROTOCOL_JOINING_MAX = SELECTION_TERMS_MAX, /* subscriptions that are not live yet */
+};
+
+struct protocol;
+struct group;
+
+/* A subscriber for the terms of one `subscribe`, or, as a group's main part, for all of the group
+ * that have caught up. */
+struct part {
+    struct list node;
+    struct protocol *protocol;
+    struct group *group;
+    struct sub sub;
+    struct start_search *search; /* while its beginning is looked for */
+    uint32_t serial;             /* parts are merged in this order; main has 0 */
+    uint8_t ref_len;
+    char ref[PROTOCOL_REF_MAX];
+};
+
+/* All that was asked for with the same types. */
+struct group {
+    struct list node;
+    struct selection *types; /* of no channels: it stands for the types alone */
+    struct part *main;
+};
+
+/* A channel or pattern that was asked for. */
+struct term {
+    struct list node;
+    struct part *part;
+    bool leaving; /* unsubscribed, and held while a part that joins wants some of it too */
+    uint8_t len;
+    char name[];
+};
+
+struct protocol {
+    struct socket socket;
+    struct worker *worker;
+    struct list groups;
+    struct list parts; /* of all groups; whoever has sent goes last */
+    struct list terms;
+    struct part *taking; /* between fill and sent */
+    uint32_t terms_count;
+    uint32_t joining;
+    uint32_t serials;
+};
+
+/* Whether there is a channel that both match. Both are valid names or patterns. */
+bool protocol_overlap(struct str a, struct str b);
+
+/* Subscribes to what `asked` selects, borrowed, and answers by itself. */
+void protocol_subscribe(struct protocol *protocol, struct str ref, const struct selection *asked,
+                        const struct start *start);
+void protocol_unsubscribe(struct protocol *protocol, const struct str *names, size_t count);
+
+/* Merges what has caught up. Nothing may be left to send. */
+void protocol_merge(struct protocol *protocol);
+
+/* The position up to which everything of the connection was handed out. */
+uint64_t protocol_cursor(const struct protocol *protocol);
+
+struct str protocol_part_ref(const struct part *part);
+
+/* Frees all parts, groups and terms. */
+void protocol_free_parts(struct protocol *protocol);
+
+/* ---- protocol.c's: messages out ---------------------------------------------------------------
+ */
+
+struct session *protocol_session(const struct protocol *protocol);
+
+/* Sends a JSON message and frees it. */
+void protocol_send(struct protocol *protocol, struct buf *message);
+
+/* Adds `{"op":"…"` and the ref, which is raw JSON or empty. */
+void protocol_open(struct buf *message, const char *op, struct str ref);
+
+void protocol_send_cursor(struct protocol *protocol, const char *op, struct str ref,
+                          uint64_t cursor);
+void protocol_send_gap(struct protocol *protocol, struct str ref, uint64_t after, uint64_t earliest,
+                       const char *reason);
+void protocol_error(struct protocol *protocol, struct str ref, enum problem problem,
+                    const char *detail);
+
+/* Closes: what was promised cannot be kept. */
+void protocol_give_up(struct protocol *protocol);
