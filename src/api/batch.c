@@ -225,8 +225,7 @@ static int64_t add_all(struct exchange *exchange, struct append *append, struct 
     uint32_t count = 0, max = api_of(exchange)->batch_max;
     struct fault fault = {PROBLEM_COUNT, NULL};
     struct str raw;
-    int result;
-    while ((result = next_element(shape, &raw, &fault)) > 0) {
+    while (next_element(shape, &raw, &fault) > 0) {
         if (count == max) {
             api_problem(exchange, PROBLEM_TOO_LARGE,
                         "a batch has at most 1,000 events: nothing was published");

@@ -254,8 +254,8 @@ static void nesting_ends_at_128(void **state)
 static void a_limit_above_what_is_tracked_is_lowered(void **state)
 {
     (void)state;
-    assert_int_equal(check_nested("[", "", "]", 128, 1000000), JSON_OK);
-    assert_int_equal(check_nested("[", "", "]", 129, 1000000), JSON_E_DEPTH);
+    assert_int_equal(check_nested("[", "", "]", JSON_DEPTH_LIMIT, 1000000), JSON_OK);
+    assert_int_equal(check_nested("[", "", "]", JSON_DEPTH_LIMIT + 1, 1000000), JSON_E_DEPTH);
 }
 
 static void a_lower_limit_holds(void **state)

@@ -143,8 +143,7 @@ static void the_element_at_hand_may_be_removed_while_walking(void **state)
     for (int i = 0; i < ITEMS; i++)
         list_add_last(&head, &items[i].node);
     int seen = 0;
-    list_each(&head, node)
-    {
+    list_each (&head, node) {
         struct item *item = container_of(node, struct item, node);
         assert_int_equal(item->name, 'a' + seen);
         if (seen++ % 2 == 0)

@@ -94,7 +94,7 @@ static void note_changed(struct endpoint *endpoint)
     struct courier *courier = endpoint->courier;
     endpoint->changed = true;
     if (!courier->keep_at_ns)
-        courier->keep_at_ns = now_ns(courier) + KEEP_MS * 1000000;
+        courier->keep_at_ns = now_ns(courier) + KEEP_MS * INT64_C(1000000);
 }
 
 static int64_t delay_ms(const struct endpoint *endpoint)

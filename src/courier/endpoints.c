@@ -134,7 +134,7 @@ int endpoints_insert(struct sqlite3 *db, const struct endpoint_row *row)
     sqlite3_bind_blob(statement, 6, row->key.bytes, row->key.len, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 7, (sqlite3_int64)row->cursor);
     sqlite3_bind_int64(statement, 8, row->created_us);
-    sqlite3_bind_int(statement, 9, row->state);
+    sqlite3_bind_int(statement, 9, (int)row->state);
     return finish(db, statement);
 }
 
@@ -161,7 +161,7 @@ int endpoints_update(struct sqlite3 *db, const struct endpoint_row *row)
     if (result)
         return error_of(db, result);
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)row->cursor);
-    sqlite3_bind_int(statement, 2, row->state);
+    sqlite3_bind_int(statement, 2, (int)row->state);
     bind_text(statement, 3, row->id);
     return finish(db, statement);
 }

@@ -19,11 +19,12 @@ static void keep(void *context, struct endpoint_row *row)
 
 static struct endpoint_row sample(void)
 {
+    static char url[] = "http://a/", channels[] = "[\"a\"]", types[] = "[]", description[] = "";
     struct endpoint_row row = {.id = "wh_1",
-                               .url = (char *)"http://a/",
-                               .channels = (char *)"[\"a\"]",
-                               .types = (char *)"[]",
-                               .description = (char *)"",
+                               .url = url,
+                               .channels = channels,
+                               .types = types,
+                               .description = description,
                                .cursor = 7,
                                .created_us = 1};
     sign_key_make(&row.key);

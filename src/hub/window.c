@@ -161,9 +161,7 @@ static uint64_t position_after(const struct window *window, uint64_t id)
         uint64_t middle = low + (high - low) / 2, p = middle;
         while (p < high && !slot(window, p)->event)
             p++;
-        if (p == high)
-            high = middle;
-        else if (slot(window, p)->event->id <= id)
+        if (p < high && slot(window, p)->event->id <= id)
             low = p + 1;
         else
             high = middle;
@@ -263,7 +261,7 @@ uint64_t window_read(struct window *window, const struct selection *selection, u
             thread.positions[i] = thread.positions[thread.count - 1 - i];
             thread.positions[thread.count - 1 - i] = swap;
         }
-    } else {
+    } else if (thread.count) {
         qsort(thread.positions, thread.count, sizeof(uint64_t), by_position);
     }
     uint64_t through = give(window, &thread, each, context);

@@ -20,7 +20,7 @@ static int setup(void **state)
     struct fixture *fixture = mem_alloc(sizeof(*fixture));
     clock_fake_init(&fixture->clock, 1000000);
     channels_init(&fixture->apply.channels, NULL, 0, 3);
-    keys_init(&fixture->apply.keys, 300 * 1000000, 100);
+    keys_init(&fixture->apply.keys, INT64_C(300) * 1000000, 100);
     fixture->apply.clock = &fixture->clock.clock;
     fixture->apply.last = 100;
     fixture->batch = batch_new();

@@ -128,7 +128,7 @@ void config_init(struct config *config)
                    .pending_max = 64 * MIB,
                    .rests_max = 64 * MIB,
                    .hub = {.window_bytes = 16 * MIB,
-                           .chunk_bytes = 256 * 1024,
+                           .chunk_bytes = UINT64_C(256) * 1024,
                            .cache_bytes = 16 * MIB}},
         .channels_max = 2000000,
         .keys_max = 1000000,

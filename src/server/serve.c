@@ -90,8 +90,8 @@ static uint64_t raise_descriptors(void)
         return 1000 - DESCRIPTORS_SPARE;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur > 2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
-                                                  : limit.rlim_cur / 2;
+    return limit.rlim_cur > 2UL * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
+                                                    : limit.rlim_cur / 2;
 }
 
 static const char *data_dir(const struct server *server)

@@ -124,7 +124,7 @@ static struct str fill(struct socket *socket)
         protocol_merge(protocol);
     if (session_is_clear(session))
         return STR_NONE;
-    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
+    return session_unsent(session);
 }
 
 static void sent(struct socket *socket, size_t n, bool blocked)

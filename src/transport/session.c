@@ -327,7 +327,7 @@ static void refuse(struct session *session, enum problem problem, struct str det
 static void remember_origin(struct exchange *exchange, struct str origin)
 {
     exchange->browser = origin.at != NULL;
-    if (!origin.len || origin.len > sizeof(exchange->origin_room))
+    if (!origin.at || !origin.len || origin.len > sizeof(exchange->origin_room))
         return;
     memcpy(exchange->origin_room, origin.at, origin.len);
     exchange->origin_len = (uint8_t)origin.len;
@@ -684,8 +684,7 @@ static struct str fill(struct conn *conn)
 {
     struct session *session = of_conn(conn);
     if (!session_is_clear(session))
-        return (struct str){session->out.at + session->out_sent,
-                            session->out.len - session->out_sent};
+        return session_unsent(session);
     if (session->closing) {
         shut(session);
         return STR_NONE;

@@ -105,6 +105,13 @@ static inline bool session_is_clear(const struct session *session)
     return session->out_sent == session->out.len;
 }
 
+/* What of `out` is to be sent yet. */
+static inline struct str session_unsent(const struct session *session)
+{
+    return session_is_clear(session) ? STR_NONE
+                                     : str_skip(buf_str(&session->out), session->out_sent);
+}
+
 /* ---- answering ------------------------------------------------------------------------------ */
 
 /* Where to write the answer's head and body. `exchange_head` adds status line and the headers that

@@ -151,7 +151,7 @@ static struct str fill(struct pull *pull)
     if (bytes.len || !socket->close_due || socket->inflight || socket->close_sent)
         return bytes;
     socket_close(socket, socket->close_code, STR_NONE);
-    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
+    return session_unsent(session);
 }
 
 static void sent(struct pull *pull, size_t n, bool blocked)
@@ -189,7 +189,10 @@ static void drain(struct pull *pull)
         return;
     }
     socket->speaker->drain(socket);
-    socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
+    socket->close_code = WS_CLOSE_RESTART;
+    socket->close_due = socket->inflight > 0; /* what was published is answered first */
+    if (!socket->close_due)
+        socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
 }
 
 static void free_socket(struct pull *pull)
@@ -486,7 +489,7 @@ static struct str channel_fill(struct socket *socket)
     case TAKE_WAIT:
         break;
     }
-    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
+    return session_unsent(session);
 }
 
 static void channel_sent(struct socket *socket, size_t n, bool blocked)

@@ -61,11 +61,6 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
         encode_gap(NULL, stream->way, &session->out, cursor, cursor, trimmed, "trimmed");
 }
 
-static struct str pending_out(struct session *session)
-{
-    return (struct str){session->out.at + session->out_sent, session->out.len - session->out_sent};
-}
-
 static struct str fill(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
@@ -76,10 +71,10 @@ static struct str fill(struct pull *pull)
         return taken.bytes;
     case TAKE_GAP:
         tell_gap(stream, taken.trimmed);
-        return pending_out(session);
+        return session_unsent(session);
     case TAKE_FAILED:
         end_busy(stream);
-        return pending_out(session);
+        return session_unsent(session);
     case TAKE_NOTHING:
     case TAKE_WAIT:
         break;

@@ -35,7 +35,7 @@ static struct str put(char **at, const struct str *before, struct str s)
 {
     if (same(before, s))
         return *before;
-    if (!s.len)
+    if (!s.len || !s.at)
         return STR("");
     char *start = *at;
     memcpy(start, s.at, s.len);
