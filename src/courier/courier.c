@@ -460,7 +460,11 @@ static const char *read_row(const struct courier *courier, const json_t *body,
     return read_after(courier, json_string_value(after), &row->cursor);
 }
 
-static void create(struct endpoint *endpoint, struct courier_request *request)
+static void start_ping(struct courier *courier, struct courier_request *request,
+                       struct endpoint *endpoint, bool created);
+
+/* `ping`: a first sign of life, whose answer nobody waits for. */
+static void create(struct endpoint *endpoint, struct courier_request *request, bool ping)
 {
     struct courier *courier = endpoint->courier;
     uint64_t told =
@@ -476,11 +480,10 @@ static void create(struct endpoint *endpoint, struct courier_request *request)
         request->status = 201;
         describe(endpoint, &request->answer, true);
         reply(request);
+        if (ping)
+            start_ping(courier, NULL, endpoint, false);
     }
 }
-
-static void start_ping(struct courier *courier, struct courier_request *request,
-                       struct endpoint *endpoint, bool created);
 
 static void op_create(struct courier *courier, struct courier_request *request)
 {
@@ -502,7 +505,7 @@ static void op_create(struct courier *courier, struct courier_request *request)
     } else if (verify) {
         start_ping(courier, request, endpoint, true);
     } else {
-        create(endpoint, request);
+        create(endpoint, request, true);
     }
 }
 
@@ -516,8 +519,10 @@ static void ping_done(struct delivery *delivery, long status, const char *error)
     bool good = status >= 200 && status < 300, forbidden = delivery->refused;
     buf_free(&delivery->body);
     free(ping);
+    if (!request)
+        return;
     if (created && good) {
-        create(created, request);
+        create(created, request, false);
         return;
     }
     if (created) {

@@ -517,16 +517,19 @@ static enum take take_live(struct hub *hub, struct sub *sub, struct taken *taken
     return TAKE_NOTHING;
 }
 
-/* Whether something is gone between the cursor and what is retained; told once. */
+/* Whether something is gone between the cursor and what is retained; told once. What a client
+ * claims is held against the log itself; after that the marks that have passed by tell when to look
+ * again. */
 static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
 {
     uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
-    bool in_window = sub->cursor >= hub->window.floor;
-    if (in_window && hub->window.trimmed <= known)
+    bool fresh = sub->fresh, in_window = sub->cursor >= hub->window.floor;
+    sub->fresh = false;
+    if (!fresh && in_window && hub->window.trimmed <= known)
         return false;
     uint64_t trimmed = log_trimmed(hub->log, sub->view->selection);
     /* What the memory store has evicted may still be in the window, and then it is not gone. */
-    if (trimmed <= known || (in_window && hub->window.trimmed < trimmed))
+    if (trimmed <= known || (!fresh && in_window && hub->window.trimmed < trimmed))
         return false;
     sub->told = trimmed;
     *taken = (struct taken){.trimmed = trimmed};
@@ -645,8 +648,8 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
         return -ENOMEM;
     view->subs++;
     hub->subs++;
-    *sub =
-        (struct sub){.view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip};
+    *sub = (struct sub){
+        .view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip, .fresh = true};
     fall_behind(sub);
     return 0;
 }

@@ -44,6 +44,7 @@ struct sub {
     uint32_t first;      /* between hub_take and hub_sent: the first record taken */
     uint32_t skip;       /* leave out events of this connection; 0 for none */
     uint8_t state;       /* enum sub_state */
+    bool fresh;          /* nothing was taken yet: its cursor is a client's claim */
     int8_t failed;       /* the last read failed: 0, or the errno */
 };
 

@@ -799,7 +799,8 @@ void session_drain(struct session *session, uint32_t after_ms)
         timer_set(&session->worker->loop, &session->timer, after_ms);
         return;
     }
-    if (!session->pull && !session->inflight && !session->held && session_is_clear(session))
+    bool idle = session->phase == PHASE_IDLE || session->phase == PHASE_SEND;
+    if (!session->pull && idle && !session->inflight && session_is_clear(session))
         conn_close(&session->conn);
     else if (!list_empty(&session->exchanges))
         container_of(session->exchanges.prev, struct exchange, node)->keep_alive = false;

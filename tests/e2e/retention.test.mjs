@@ -16,7 +16,7 @@ const CONFIG = {
             .map(([key, value]) => `      ${key}: ${value}\n`).join("")}`,
     count: (events) => ({ count: events }),
     bytes: (bytes) => ({ bytes }),
-    age: (seconds) => ({ age: `${seconds}s` }),
+    age: (seconds) => ({ age_s: seconds }),
 };
 
 function configOf(namespaces) {
