@@ -1,7 +1,7 @@
-/* /webhooks: hands requests over to the courier, and its answers back. */
+/* /webhooks: hands requests to the courier, and its answers to who asked. */
 #pragma once
 
 #include "api/api.h"
 
-/* `rest`: the raw path behind /webhooks. */
+/* `rest` is the raw path behind /webhooks. */
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest);

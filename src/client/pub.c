@@ -1,260 +1,486 @@
 #include "client/client.h"
 
+#include "client/command_line.h"
+#include "client/line_reader.h"
+#include "client/pub.h"
+#include "client/record.h"
+#include "client/retry_delay.h"
+#include "client/transfer.h"
+
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/json.h"
-#include "client/lines.h"
-#include "client/options.h"
+#include "base/mem.h"
+#include "http/media.h"
 
-#include <curl/curl.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-const char client_pub_help[] =
-    "freshet pub CHANNEL [DATA | -] [--type T] [--key K] [--json] [--content-type T]\n"
-    "            [--url URL] [--token T]\n\n"
-    "Publishes DATA and prints the event's id. With - or without DATA every line of standard input "
-    "is\n"
-    "an event; lines are sent in batches, in order, and sent again until they are acknowledged.\n\n"
-    "  --type T          the events' type (message)\n"
-    "  --key K           idempotency key, for one event\n"
-    "  --json            the data is JSON\n"
-    "  --content-type T  of DATA\n"
-    "  --url URL         the server, default $FRESHET_URL or http://127.0.0.1:7070\n"
-    "  --token T         sent as a bearer token, default $FRESHET_TOKEN\n";
-
-enum { BATCH_MAX = 500, GATHER_MS = 20, TRIES_MAX = 30, WAIT_MAX_S = 30 };
-
-struct pub {
-    CURL *curl;
-    struct str url;
-    const char *channel, *type, *key, *content_type, *token;
-    bool json;
-    struct buf answer;
-    char run[17]; /* makes the keys of this run's lines */
-    uint64_t sent;
+enum {
+    KEY_MAX = 255 - 21, /* the server's limit, less '-' and a number behind it */
+    BATCH_LINES = 500,
+    BATCH_BYTES = 512 << 10, /* half of what a server takes by default; a line may be longer */
+    BATCH_GATHER_MS = 20,
+    LINE_MAX_BYTES = 16 << 20,
+    READ_SIZE = 64 << 10,
+    ANSWER_MAX = 1 << 20,
+    QUIET_MS = 30000,
+    GRACE_MS = 2000, /* for the batch at hand, once a signal came */
+    RETRY_LEAST_MS = 100,
+    RETRY_MOST_MS = 5000,
+    RETRY_TOTAL_MS = 30000, /* then it gives up */
+    RETRY_UNMET_MS = 10000, /* the same for a server that was never there: likely misspelt */
+    PROGRESS_MS = 1000,
 };
 
-static size_t collect(char *bytes, size_t size, size_t count, void *context)
+const char client_pub_help[] =
+    "Usage: freshet pub CHANNEL [DATA | -] [options]\n\n"
+    "Publishes DATA as one event and prints its id; or, without DATA, each line of standard input\n"
+    "as an event, in order. What the server did not confirm is sent again with the same key for\n"
+    "up to 30 seconds, so that nothing is published twice.\n\n"
+    "  --type T          the event's type (message)\n"
+    "  --json            the data is JSON\n"
+    "  --content-type T  the data's media type (text/plain; charset=utf-8)\n"
+    "  --key K           idempotency key; with standard input K-1, K-2, ... for its lines\n"
+    "  --url URL         the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
+    "  --token T         who you are (FRESHET_TOKEN)\n";
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+static int refuse(struct buf *why, const char *sentence)
 {
-    buf_add(context, bytes, size * count);
-    return size * count;
+    buf_add_str(why, str_from(sentence));
+    return -EINVAL;
 }
 
-static void complain(const struct pub *pub, long status)
+static int check(const struct pub_arguments *arguments, struct buf *why)
 {
-    struct buf text = {0};
-    struct str detail = json_member(buf_str(&pub->answer), STR("detail"));
-    if (!detail.at || json_unescape(detail, &text))
-        buf_add_str(&text, buf_str(&pub->answer));
-    fprintf(stderr, "freshet pub: refused with %ld: %.*s\n", status, (int)text.len,
-            text.at ? text.at : "");
-    buf_free(&text);
-}
-
-static struct curl_slist *add_header(struct curl_slist *headers, const char *name,
-                                     const char *value)
-{
-    char line[1024];
-    if (!value)
-        return headers;
-    snprintf(line, sizeof(line), "%s: %s", name, value);
-    return curl_slist_append(headers, line);
-}
-
-static struct curl_slist *headers_of(const struct pub *pub, const char *content_type, bool one)
-{
-    char bearer[900];
-    struct curl_slist *headers = add_header(NULL, "Content-Type", content_type);
-    headers = add_header(headers, "Event-Type", one ? pub->type : NULL);
-    headers = add_header(headers, "Idempotency-Key", one ? pub->key : NULL);
-    if (pub->token) {
-        snprintf(bearer, sizeof(bearer), "Bearer %s", pub->token);
-        headers = add_header(headers, "Authorization", bearer);
-    }
-    return add_header(headers, "Expect", "");
-}
-
-/* One POST; the status, or 0 when the server could not be reached. */
-static long post(struct pub *pub, const char *path, struct str body, struct curl_slist *headers)
-{
-    char url[2048];
-    long status = 0;
-    snprintf(url, sizeof(url), "%.*s%s", STR_FMT(pub->url), path);
-    buf_clear(&pub->answer);
-    curl_easy_setopt(pub->curl, CURLOPT_URL, url);
-    curl_easy_setopt(pub->curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(pub->curl, CURLOPT_POSTFIELDS, body.at ? body.at : "");
-    curl_easy_setopt(pub->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-    curl_easy_setopt(pub->curl, CURLOPT_WRITEFUNCTION, collect);
-    curl_easy_setopt(pub->curl, CURLOPT_WRITEDATA, &pub->answer);
-    CURLcode result = curl_easy_perform(pub->curl);
-    if (result == CURLE_OK)
-        curl_easy_getinfo(pub->curl, CURLINFO_RESPONSE_CODE, &status);
-    else
-        fprintf(stderr, "freshet pub: %s\n", curl_easy_strerror(result));
-    return status;
-}
-
-static int publish_one(struct pub *pub, const char *data)
-{
-    struct buf path = {0};
-    const char *type = pub->content_type ? pub->content_type
-                       : pub->json       ? "application/json"
-                                         : "text/plain; charset=utf-8";
-    buf_add_lit(&path, "/channels");
-    options_add_path(&path, pub->channel);
-    buf_add_char(&path, '\0');
-    struct curl_slist *headers = headers_of(pub, type, true);
-    long status = post(pub, path.at, str_from(data), headers);
-    curl_slist_free_all(headers);
-    buf_free(&path);
-    if (status < 200 || status > 299) {
-        if (status)
-            complain(pub, status);
-        return 1;
-    }
-    struct str id = json_plain(buf_str(&pub->answer), STR("id"));
-    printf("%.*s\n", (int)id.len, id.at ? id.at : "");
+    struct http_media media;
+    size_t key_len = arguments->key ? strlen(arguments->key) : 1;
+    if (http_media_parse(str_from(arguments->content_type), &media))
+        return refuse(why, "--content-type is a media type, such as text/csv");
+    if (!key_len || key_len > KEY_MAX)
+        return refuse(why, "--key has 1 to 234 bytes");
+    if (arguments->token && !server_url_token_valid(arguments->token))
+        return refuse(why, "the token holds something that no token can");
     return 0;
 }
 
-/* ---- lines ----------------------------------------------------------------------------------- */
-
-static bool add_line(struct pub *pub, struct buf *batch, struct str line)
+static int read_positionals(const struct command_list *list, struct pub_arguments *ret,
+                            struct buf *why)
 {
-    if (pub->json && json_check(line, JSON_DEPTH_MAX, NULL)) {
-        fprintf(stderr, "freshet pub: line %llu is not JSON\n", (unsigned long long)pub->sent + 1);
-        return false;
-    }
-    buf_add_lit(batch, "{\"channel\":");
-    buf_add_json(batch, str_from(pub->channel));
-    if (pub->type) {
-        buf_add_lit(batch, ",\"type\":");
-        buf_add_json(batch, str_from(pub->type));
-    }
-    buf_addf(batch, ",\"key\":\"%s-%llu\",\"data\":", pub->run, (unsigned long long)pub->sent);
-    if (pub->json)
-        buf_add_str(batch, line);
+    if (!list->count || !list->at[0][0] || list->at[0][0] == '-')
+        return refuse(why, "say which channel");
+    if (list->count > 2)
+        return refuse(why, "there is more than a channel and its data: quote data with spaces");
+    ret->channel = list->at[0];
+    if (list->count > 1 && strcmp(list->at[1], "-") != 0)
+        ret->data = list->at[1];
+    return 0;
+}
+
+static int read_options(int argc, char **argv, struct command_list *positionals,
+                        struct pub_arguments *ret, const char **ret_url, struct buf *why)
+{
+    bool json = false;
+    const struct command_option options[] = {
+        {.name = "type", .value = &ret->type},
+        {.name = "json", .flag = &json},
+        {.name = "content-type", .value = &ret->content_type},
+        {.name = "key", .value = &ret->key},
+        {.name = "url", .value = ret_url},
+        {.name = "token", .value = &ret->token},
+    };
+    size_t count = sizeof(options) / sizeof(options[0]);
+    if (command_line_read(argc, argv, options, count, positionals, why))
+        return -EINVAL;
+    if (json && ret->content_type)
+        return refuse(why, "--json and --content-type exclude each other");
+    if (!ret->content_type)
+        ret->content_type = json ? "application/json" : "text/plain; charset=utf-8";
+    return 0;
+}
+
+int pub_read_arguments(int argc, char **argv, const char *environment_url,
+                       const char *environment_token, struct pub_arguments *ret, struct buf *why)
+{
+    const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
+    struct command_list positionals = {.at = mem_alloc((size_t)argc * sizeof(char *))};
+    *ret = (struct pub_arguments){.token = environment_token};
+    int result = read_options(argc, argv, &positionals, ret, &url, why);
+    if (!result)
+        result = read_positionals(&positionals, ret, why);
+    free(positionals.at);
+    if (!result && server_url_parse(url, &ret->url))
+        result = refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+    if (!result)
+        result = check(ret, why);
+    if (!result)
+        ret->kind = outgoing_kind_of(str_from(ret->content_type));
+    return result;
+}
+
+/* ---- one request, until its fate is known -----------------------------------------------------
+ */
+
+struct publisher {
+    const struct pub_arguments *arguments;
+    const struct interrupt *interrupt;
+    struct transfer *transfer;
+    struct transfer_answer answer;
+    char key[33]; /* random, of this run */
+    bool patient; /* a server that cannot be reached may yet come */
+    bool met;     /* it was reached before */
+    bool warned;  /* about this request's trouble */
+};
+
+static void complain(const char *sentence)
+{
+    fprintf(stderr, "freshet pub: %s\n", sentence);
+}
+
+static void explain(struct publisher *publisher, int result, const char *what_next)
+{
+    struct buf why = {0};
+    if (result == TRANSFER_STOPPED)
+        buf_add_lit(&why, "interrupted: it is not known whether the last events were published");
+    else if (result)
+        buf_addf(&why, "%.*s: %s", STR_FMT(publisher->arguments->url.text),
+                 publisher->answer.error);
     else
-        buf_add_json(batch, line);
-    buf_add_lit(batch, "}\n");
-    pub->sent++;
+        transfer_explain(&publisher->answer, &why);
+    fprintf(stderr, "freshet pub: %.*s%s\n", STR_FMT(buf_str(&why)), what_next);
+    buf_free(&why);
+}
+
+static bool is_success(const struct publisher *publisher)
+{
+    return publisher->answer.status >= 200 && publisher->answer.status < 300;
+}
+
+static bool may_retry(const struct publisher *publisher, int result)
+{
+    if (result == TRANSFER_E_CONNECT)
+        return publisher->patient || publisher->met;
+    if (result)
+        return result != TRANSFER_STOPPED;
+    return transfer_status_is_passing(publisher->answer.status);
+}
+
+static bool wait_for_retry(struct publisher *publisher, struct retry_delay *delay)
+{
+    uint32_t random;
+    hash_random(&random, sizeof(random));
+    uint64_t ms = retry_delay_next(delay, random);
+    if (publisher->answer.retry_after_ms > ms && publisher->answer.retry_after_ms <= RETRY_MOST_MS)
+        ms = publisher->answer.retry_after_ms;
+    return interrupt_wait(publisher->interrupt, -1, 0, (int64_t)ms) != WAKE_INTERRUPT;
+}
+
+/* 0 once it is published, else 1, explained. The request must be one that can be repeated. */
+static int publish(struct publisher *publisher, const struct transfer_request *request)
+{
+    struct retry_delay delay = {.least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS};
+    int64_t begun_ns = clock_now_ns(clock_system());
+    publisher->warned = false;
+    for (;;) {
+        int result = transfer_run(publisher->transfer, request, &publisher->answer);
+        if (!result && is_success(publisher)) {
+            publisher->met = true;
+            return 0;
+        }
+        int64_t past_ms = (clock_now_ns(clock_system()) - begun_ns) / 1000000;
+        int64_t most_ms = publisher->met ? RETRY_TOTAL_MS : RETRY_UNMET_MS;
+        publisher->met = publisher->met || result != TRANSFER_E_CONNECT;
+        if (!may_retry(publisher, result) || past_ms >= most_ms) {
+            explain(publisher, result, "");
+            return 1;
+        }
+        if (!publisher->warned)
+            explain(publisher, result, "; trying again");
+        publisher->warned = true;
+        if (!wait_for_retry(publisher, &delay)) {
+            explain(publisher, TRANSFER_STOPPED, "");
+            return 1;
+        }
+    }
+}
+
+/* ---- one event ------------------------------------------------------------------------------- */
+
+static int print_id(struct publisher *publisher)
+{
+    struct buf id = {0};
+    /* An ephemeral event has none. */
+    int code = 0;
+    if (!record_receipt_id(buf_str(&publisher->answer.body), &id))
+        code = printf("%.*s\n", STR_FMT(buf_str(&id))) < 0 || fflush(stdout) ? 1 : 0;
+    buf_free(&id);
+    return code;
+}
+
+static int publish_one(struct publisher *publisher)
+{
+    const struct pub_arguments *arguments = publisher->arguments;
+    struct buf path = {0}, url = {0};
+    server_url_add_channel(&path, str_from(arguments->channel));
+    if (arguments->type)
+        server_url_add_query(&path, "type", str_from(arguments->type));
+    server_url_add_query(&path, "key", str_from(arguments->key ? arguments->key : publisher->key));
+    buf_add_str(&url, arguments->url.text);
+    buf_add_str(&url, buf_str(&path));
+    buf_add_char(&url, '\0');
+    struct transfer_request request = {.url = url.at,
+                                       .post = true,
+                                       .body = str_from(arguments->data),
+                                       .content_type = arguments->content_type,
+                                       .token = arguments->token,
+                                       .quiet_ms = QUIET_MS,
+                                       .grace_ms = GRACE_MS,
+                                       .watched_fd = -1};
+    bool whole = !buf_failed(&path) && !buf_failed(&url);
+    int code = whole ? publish(publisher, &request) : 1;
+    if (!code)
+        code = print_id(publisher);
+    buf_free(&path);
+    buf_free(&url);
+    return code;
+}
+
+/* ---- standard input ---------------------------------------------------------------------------
+ */
+
+struct feed {
+    struct publisher *publisher;
+    struct outgoing outgoing;
+    struct line_reader lines;
+    struct buf url;
+    char *room;        /* READ_SIZE: what read() gave */
+    struct str unread; /* of it */
+    bool at_end;
+    uint64_t line;      /* number of the line at hand */
+    uint64_t published; /* events */
+    int64_t begun_ns;
+    int64_t told_ns;
+    bool tells; /* progress */
+};
+
+static void tell_progress(struct feed *feed)
+{
+    int64_t now_ns = clock_now_ns(clock_system());
+    if (!feed->tells || now_ns - feed->told_ns < (int64_t)PROGRESS_MS * 1000000)
+        return;
+    double seconds = (double)(now_ns - feed->begun_ns) / 1e9;
+    fprintf(stderr, "\r%llu events, %.0f/s\033[K", (unsigned long long)feed->published,
+            (double)feed->published / seconds);
+    feed->told_ns = now_ns;
+}
+
+static int send_batch(struct feed *feed)
+{
+    if (!feed->outgoing.count)
+        return 0;
+    struct transfer_request request = {.url = feed->url.at,
+                                       .post = true,
+                                       .body = buf_str(&feed->outgoing.body),
+                                       .content_type = "application/x-ndjson",
+                                       .token = feed->publisher->arguments->token,
+                                       .quiet_ms = QUIET_MS,
+                                       .grace_ms = GRACE_MS,
+                                       .watched_fd = -1};
+    int code = publish(feed->publisher, &request);
+    if (!code)
+        feed->published += feed->outgoing.count;
+    outgoing_clear(&feed->outgoing);
+    tell_progress(feed);
+    return code;
+}
+
+static bool is_blank(struct str line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if (!memchr(" \t\r", line.at[i], 3))
+            return false;
     return true;
 }
 
-/* Sends a batch until it is acknowledged: its keys make that safe. */
-static int send_batch(struct pub *pub, struct buf *batch)
+static int add_line(struct feed *feed, struct str line)
 {
-    struct curl_slist *headers = headers_of(pub, "application/x-ndjson", false);
-    long status = 0;
-    unsigned wait_s = 1;
-    for (int i = 0; i < TRIES_MAX; i++) {
-        status = post(pub, "/events", buf_str(batch), headers);
-        if (status && status != 503 && status != 507 && status != 429)
-            break;
-        sleep(wait_s);
-        wait_s = wait_s * 2 > WAIT_MAX_S ? WAIT_MAX_S : wait_s * 2;
+    feed->line++;
+    if (feed->outgoing.settings->kind == OUTGOING_JSON && is_blank(line))
+        return 0; /* nothing between two values is nothing */
+    int result = outgoing_add(&feed->outgoing, line);
+    if (result == -EINVAL)
+        fprintf(stderr, "freshet pub: line %llu is not JSON\n", (unsigned long long)feed->line);
+    else if (result)
+        complain("there is no memory");
+    return result;
+}
+
+/* Moves lines that were read into the batch, until it is full. 0 or a negative errno. */
+static int take_lines(struct feed *feed)
+{
+    int result = LINE_READY;
+    while (result == LINE_READY && !outgoing_is_full(&feed->outgoing)) {
+        struct str line;
+        result = line_reader_feed(&feed->lines, &feed->unread, &line);
+        if (result == LINE_MORE && feed->at_end)
+            result = line_reader_end(&feed->lines, &line);
+        if (result == LINE_READY && add_line(feed, line))
+            return -EINVAL;
     }
-    curl_slist_free_all(headers);
-    buf_clear(batch);
-    if (status >= 200 && status <= 299)
+    if (result < 0)
+        complain("a line is longer than 16 MiB");
+    return result < 0 ? result : 0;
+}
+
+/* Reads what has come; waits up to `timeout_ms`. A signal is an end: lines that are whole by then
+ * are still sent. */
+static int read_more(struct feed *feed, int64_t timeout_ms)
+{
+    switch (interrupt_wait(feed->publisher->interrupt, STDIN_FILENO, POLLIN, timeout_ms)) {
+    case WAKE_TIMEOUT:
         return 0;
-    if (status)
-        complain(pub, status);
-    return 1;
-}
-
-/* Whether more is there within the time that a batch waits for company. */
-static bool more_is_near(void)
-{
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-    return poll(&in, 1, GATHER_MS) > 0;
-}
-
-struct reader {
-    struct pub *pub;
-    struct buf batch;
-    unsigned lines;
-    int failed;
-    int64_t told_ns;
-};
-
-static void flush(struct reader *reader)
-{
-    if (reader->lines && !reader->failed)
-        reader->failed = send_batch(reader->pub, &reader->batch);
-    reader->lines = 0;
-    int64_t now = clock_now_ns(clock_system());
-    if (isatty(STDERR_FILENO) && now - reader->told_ns > 1000000000) {
-        fprintf(stderr, "\r%llu events", (unsigned long long)reader->pub->sent);
-        reader->told_ns = now;
+    case WAKE_INTERRUPT:
+        feed->at_end = true;
+        buf_clear(&feed->lines.begun); /* half a line is no event */
+        return 0;
+    case WAKE_READY:
+        break;
     }
-}
-
-static void on_line(void *context, struct str line)
-{
-    struct reader *reader = context;
-    if (reader->failed || !line.len)
-        return;
-    if (!add_line(reader->pub, &reader->batch, line))
-        reader->failed = 1;
-    else if (++reader->lines == BATCH_MAX)
-        flush(reader);
-}
-
-static int publish_lines(struct pub *pub)
-{
-    struct reader reader = {.pub = pub, .told_ns = clock_now_ns(clock_system())};
-    struct lines lines = {0};
-    char room[65536];
-    uint64_t random;
-    ssize_t n;
-    hash_random(&random, sizeof(random));
-    snprintf(pub->run, sizeof(pub->run), "%016llx", (unsigned long long)random);
-    while (!reader.failed && (n = read(STDIN_FILENO, room, sizeof(room))) > 0) {
-        lines_feed(&lines, (struct str){room, (size_t)n}, on_line, &reader);
-        if (!more_is_near())
-            flush(&reader);
+    ssize_t n = read(STDIN_FILENO, feed->room, READ_SIZE);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        fprintf(stderr, "freshet pub: standard input: %s\n", strerror(errno));
+        return -errno;
     }
-    lines_feed(&lines, STR("\n"), on_line, &reader);
-    flush(&reader);
-    fprintf(stderr, "%s%llu events published\n", isatty(STDERR_FILENO) ? "\r" : "",
-            (unsigned long long)pub->sent);
-    buf_free(&reader.batch);
-    buf_free(&lines.partial);
-    return reader.failed;
+    if (n >= 0)
+        feed->unread = (struct str){feed->room, (size_t)n};
+    feed->at_end = n == 0;
+    return 0;
+}
+
+/* Gathers a batch: waits for its first line as long as it takes, then for a moment. */
+static int gather(struct feed *feed)
+{
+    int64_t deadline_ns = 0;
+    int result = take_lines(feed);
+    while (!result && !feed->at_end && !outgoing_is_full(&feed->outgoing)) {
+        int64_t left_ms = -1;
+        if (feed->outgoing.count) {
+            int64_t now_ns = clock_now_ns(clock_system());
+            if (!deadline_ns)
+                deadline_ns = now_ns + (int64_t)BATCH_GATHER_MS * 1000000;
+            if (now_ns >= deadline_ns)
+                break;
+            left_ms = (deadline_ns - now_ns) / 1000000 + 1;
+        }
+        result = read_more(feed, left_ms);
+        if (!result)
+            result = take_lines(feed);
+    }
+    return result;
+}
+
+static bool has_more(const struct feed *feed)
+{
+    return !feed->at_end || feed->unread.len || feed->lines.begun.len;
+}
+
+/* A line that cannot be published ends it, but what stood before it is published. */
+static int run_feed(struct feed *feed)
+{
+    int code = 0;
+    while (!code && has_more(feed)) {
+        bool good = gather(feed) == 0;
+        code = send_batch(feed);
+        if (!good)
+            code = 1;
+    }
+    if (feed->tells && feed->told_ns != feed->begun_ns)
+        fputc('\n', stderr);
+    fprintf(stderr, "published %llu event%s\n", (unsigned long long)feed->published,
+            feed->published == 1 ? "" : "s");
+    return code;
+}
+
+static int publish_lines(struct publisher *publisher)
+{
+    const struct pub_arguments *arguments = publisher->arguments;
+    struct outgoing_settings settings = {
+        .channel = str_from(arguments->channel),
+        .type = str_from(arguments->type ? arguments->type : ""),
+        .content_type =
+            arguments->kind == OUTGOING_BINARY ? str_from(arguments->content_type) : STR_NONE,
+        .key_prefix = str_from(arguments->key ? arguments->key : publisher->key),
+        .kind = arguments->kind,
+        .count_max = BATCH_LINES,
+        .bytes_max = BATCH_BYTES,
+    };
+    struct feed feed = {.publisher = publisher,
+                        .outgoing = {.settings = &settings},
+                        .lines = {.line_max = LINE_MAX_BYTES},
+                        .room = mem_alloc(READ_SIZE),
+                        .begun_ns = clock_now_ns(clock_system()),
+                        .tells = isatty(STDERR_FILENO) == 1};
+    feed.told_ns = feed.begun_ns;
+    buf_add_str(&feed.url, arguments->url.text);
+    buf_add_lit(&feed.url, "/events");
+    buf_add_char(&feed.url, '\0');
+    publisher->patient = true; /* what was piped in is gone if we give up at once */
+    int code = buf_failed(&feed.url) ? 1 : run_feed(&feed);
+    outgoing_deinit(&feed.outgoing);
+    line_reader_deinit(&feed.lines);
+    buf_free(&feed.url);
+    free(feed.room);
+    return code;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static void make_key(char ret[33])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t random[16];
+    hash_random(random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++) {
+        ret[2 * i] = digits[random[i] >> 4];
+        ret[2 * i + 1] = digits[random[i] & 15];
+    }
+    ret[32] = '\0';
+}
+
+static int run_with(const struct pub_arguments *arguments)
+{
+    struct interrupt interrupt;
+    if (interrupt_init(&interrupt)) {
+        perror("freshet pub");
+        return 1;
+    }
+    struct publisher publisher = {.arguments = arguments, .interrupt = &interrupt};
+    make_key(publisher.key);
+    publisher.transfer =
+        transfer_new(&interrupt, server_url_is_loopback(&arguments->url), ANSWER_MAX);
+    int code = 1;
+    if (publisher.transfer)
+        code = arguments->data ? publish_one(&publisher) : publish_lines(&publisher);
+    transfer_free(publisher.transfer);
+    transfer_answer_deinit(&publisher.answer);
+    interrupt_deinit(&interrupt);
+    return code;
 }
 
 int client_pub(int argc, char **argv)
 {
-    struct pub pub = {.token = getenv("FRESHET_TOKEN")};
-    const char *words[2], *url = NULL;
-    const struct option_spec specs[] = {
-        {.name = "--type", .value = &pub.type},
-        {.name = "--key", .value = &pub.key},
-        {.name = "--json", .set = &pub.json},
-        {.name = "--content-type", .value = &pub.content_type},
-        {.name = "--url", .value = &url},
-        {.name = "--token", .value = &pub.token},
-        {.name = NULL},
-    };
-    int count = options_read(argc, argv, specs, words, 2);
-    if (count < 1) {
-        if (!count)
-            fprintf(stderr, "freshet pub: say which channel\n\n%s", client_pub_help);
-        return 2;
-    }
-    pub.channel = words[0];
-    pub.url = options_url(url);
-    pub.curl = curl_easy_init();
-    if (!pub.curl)
-        return 1;
-    bool lines = count == 1 || strcmp(words[1], "-") == 0;
-    int code = lines ? publish_lines(&pub) : publish_one(&pub, words[1]);
-    curl_easy_cleanup(pub.curl);
-    buf_free(&pub.answer);
+    struct buf why = {0};
+    struct pub_arguments arguments;
+    int code = 2;
+    if (pub_read_arguments(argc, argv, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"), &arguments,
+                           &why))
+        fprintf(stderr, "freshet pub: %.*s\n\n%s", STR_FMT(buf_str(&why)), client_pub_help);
+    else
+        code = run_with(&arguments);
+    buf_free(&why);
     return code;
 }

@@ -1,308 +1,216 @@
+#include "client/client.h"
+
+#include "client/follow_http.h"
+#include "client/follow_ws.h"
 #include "client/sub.h"
 
-#include "client/client.h"
-#include "client/options.h"
 #include "base/hash.h"
-#include "base/json.h"
-#include "http/target.h"
+#include "base/mem.h"
+#include "base/rfc3339.h"
+#include "http/token.h"
 
-#include <curl/curl.h>
-#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { LAST_MAX = 1000, CHANNELS_MAX = 100, RETRY_LEAST_MS = 100, RETRY_MOST_MS = 10000 };
+
 const char client_sub_help[] =
-    "freshet sub CHANNEL... [--via sse|ndjson|poll|ws] [--after ID|earliest|now] [--last N]\n"
-    "            [--type T]... [--format event|data] [--count N] [--url URL] [--token T]\n\n"
-    "Prints events as they come, one a line, and goes on where it was after a lost connection.\n"
-    "Patterns are channels too: 'trades/*', '**'.\n\n"
-    "  --via M       the mechanism, default ndjson\n"
-    "  --after P     begin behind a cursor, at the earliest event, or now (the default)\n"
-    "  --last N      begin with the newest N events\n"
-    "  --type T      only this type; may be said several times\n"
-    "  --format F    event: the envelope (default); data: the data alone\n"
-    "  --count N     stop after N events\n"
-    "  --url URL     the server, default $FRESHET_URL or http://127.0.0.1:7070\n"
-    "  --token T     sent as a bearer token, default $FRESHET_TOKEN\n";
+    "Usage: freshet sub CHANNEL... [options]\n\n"
+    "Prints the events of channels and patterns (a/*, a/**), one line each, and goes on after a\n"
+    "lost connection where it was. Gaps and goodbyes are told on standard error.\n\n"
+    "  --via sse|ndjson|poll|ws  how events come (ndjson)\n"
+    "  --after ID|earliest|now|TIME\n"
+    "                            begin after this position (now)\n"
+    "  --last N                  begin with the newest N events, at most 1000\n"
+    "  --type T                  only events of this type; may be repeated\n"
+    "  --format event|data       the envelope as JSON, or the data alone (event)\n"
+    "  --count N                 stop after N events\n"
+    "  --url URL                 the server (FRESHET_URL, else http://127.0.0.1:7070)\n"
+    "  --token T                 who you are (FRESHET_TOKEN)\n";
 
-enum { SILENCE_S = 60, WAIT_LEAST_MS = 100, WAIT_MOST_MS = 10000 };
+/* ---- arguments ------------------------------------------------------------------------------- */
 
-/* ---- printing -------------------------------------------------------------------------------- */
-
-void sub_tell(const char *what, struct str detail)
+static int refuse(struct buf *why, const char *sentence)
 {
-    fprintf(stderr, "freshet sub: %s %.*s\n", what, (int)detail.len, detail.at ? detail.at : "");
+    buf_add_str(why, str_from(sentence));
+    return -EINVAL;
 }
 
-void sub_note(struct sub_run *run, struct str cursor)
+static int read_via(const char *text, enum follow_via *ret)
 {
-    if (cursor.len && cursor.len < sizeof(run->cursor))
-        snprintf(run->cursor, sizeof(run->cursor), "%.*s", STR_FMT(cursor));
-    run->last = NULL;
-}
-
-static struct str printed_part(const struct sub_run *run, struct str line)
-{
-    struct str data = run->data_only ? json_member(line, STR("data")) : line;
-    return data.at ? data : json_member(line, STR("data_base64"));
-}
-
-bool sub_print(struct sub_run *run, struct str line)
-{
-    struct str shown = printed_part(run, line);
-    struct buf text = {0};
-    if (run->data_only && shown.len && shown.at[0] == '"' && json_unescape(shown, &text) == 0)
-        shown = buf_str(&text);
-    fwrite(shown.at ? shown.at : "", 1, shown.len, stdout);
-    fputc('\n', stdout);
-    bool good = fflush(stdout) == 0;
-    buf_free(&text);
-    sub_note(run, json_plain(line, STR("id")));
-    return good && --run->left > 0;
-}
-
-/* ---- over HTTP ------------------------------------------------------------------------------- */
-
-struct http_run {
-    struct sub_run *run;
-    CURL *curl;
-    struct lines lines;
-    struct sse_record record;
-    struct buf body; /* of a poll, or of a refusal */
-    bool sse;
-    bool poll;
-    bool done;
-};
-
-static void on_record(struct http_run *http, struct str name, struct str id, struct str data)
-{
-    http->run->seen++;
-    if (name.len && name.at[0] == '$') {
-        if (!str_eq(name, STR("$beat")))
-            sub_tell(str_eq(name, STR("$gap")) ? "gap:" : "told:", data);
-        sub_note(http->run, id);
-    } else if (!sub_print(http->run, data)) {
-        http->done = true;
+    static const char *const names[] = {[FOLLOW_SSE] = "sse",
+                                        [FOLLOW_NDJSON] = "ndjson",
+                                        [FOLLOW_POLL] = "poll",
+                                        [FOLLOW_WS] = "ws"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret = (enum follow_via)i;
+            return 0;
+        }
     }
+    return -EINVAL;
 }
 
-static void on_sse_line(void *context, struct str line)
+static bool is_position(const char *after)
 {
-    struct http_run *http = context;
-    if (http->done || !sse_record_line(&http->record, line))
-        return;
-    on_record(http, buf_str(&http->record.event), buf_str(&http->record.id),
-              buf_str(&http->record.data));
-    sse_record_clear(&http->record);
+    int64_t time_us;
+    struct str text = str_from(after);
+    return record_is_cursor(text) || str_eq(text, STR("earliest")) || str_eq(text, STR("now")) ||
+           rfc3339_parse(text, &time_us) == 0;
 }
 
-static void on_json_line(void *context, struct str line)
+static int check_channels(const struct command_list *channels, struct buf *why)
 {
-    struct http_run *http = context;
-    if (http->done || !line.len)
-        return;
-    http->run->seen++;
-    struct str op = json_plain(line, STR("op"));
-    if (!op.at) {
-        http->done = !sub_print(http->run, line);
-        return;
-    }
-    sub_note(http->run, json_plain(line, STR("cursor")));
-    if (!str_eq(op, STR("beat")))
-        sub_tell("told:", line);
+    if (!channels->count)
+        return refuse(why, "say which channel");
+    if (channels->count > CHANNELS_MAX)
+        return refuse(why, "at most 100 channels or patterns");
+    for (size_t i = 0; i < channels->count; i++)
+        if (!channels->at[i][0] || channels->at[i][0] == '-')
+            return refuse(why, "a channel that is empty or begins with - is none");
+    return 0;
 }
 
-static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
+static int check(const struct sub_arguments *arguments, const char *format, struct buf *why)
 {
-    struct http_run *http = context;
-    struct str piece = {bytes, size * count};
-    long status = 0;
-    curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (http->poll || status != 200)
-        buf_add_str(&http->body, piece);
-    else
-        lines_feed(&http->lines, piece, http->sse ? on_sse_line : on_json_line, http);
-    return http->done ? 0 : piece.len;
+    const struct follow_wish *wish = &arguments->wish;
+    if (check_channels(&wish->channels, why))
+        return -EINVAL;
+    if (format && strcmp(format, "event") != 0 && strcmp(format, "data") != 0)
+        return refuse(why, "--format is event or data");
+    if (wish->after && wish->last)
+        return refuse(why, "--after and --last exclude each other");
+    if (wish->after && !is_position(wish->after))
+        return refuse(why, "--after is an id, earliest, now, or an RFC 3339 time");
+    if (wish->via == FOLLOW_WS && wish->url.tls)
+        return refuse(why, "--via ws speaks http only");
+    if (wish->token && !server_url_token_valid(wish->token))
+        return refuse(why, "the token holds something that no token can");
+    return 0;
 }
 
-static void add_parameter(struct buf *url, const char *name, const char *value)
+int sub_read_arguments(int argc, char **argv, const char *environment_url,
+                       const char *environment_token, struct sub_arguments *ret, struct buf *why)
 {
-    buf_addf(url, "%c%s=", memchr(url->at, '?', url->len) ? '&' : '?', name);
-    http_percent_encode(url, str_from(value));
+    struct follow_wish *wish = &ret->wish;
+    const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
+    const char *via = "ndjson", *format = NULL;
+    wish->token = environment_token;
+    const struct command_option options[] = {
+        {.name = "via", .value = &via},
+        {.name = "after", .value = &wish->after},
+        {.name = "last", .number = &wish->last, .most = LAST_MAX},
+        {.name = "type", .list = &wish->types},
+        {.name = "format", .value = &format},
+        {.name = "count", .number = &ret->count, .most = UINT64_MAX},
+        {.name = "url", .value = &url},
+        {.name = "token", .value = &wish->token},
+    };
+    size_t count = sizeof(options) / sizeof(options[0]);
+    if (command_line_read(argc, argv, options, count, &wish->channels, why))
+        return -EINVAL;
+    if (read_via(via, &wish->via))
+        return refuse(why, "--via is sse, ndjson, poll or ws");
+    if (server_url_parse(url, &wish->url))
+        return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");
+    ret->data_only = format && strcmp(format, "data") == 0;
+    return check(ret, format, why);
 }
 
-static void build_url(const struct http_run *http, struct buf *url)
+/* ---- running --------------------------------------------------------------------------------- */
+
+static enum follow_end run_once(struct follow *follow, struct transfer *transfer)
 {
-    const struct sub_run *run = http->run;
-    bool one = run->channels_count == 1 && !strchr(run->channels[0], '*');
-    buf_add_str(url, run->url);
-    buf_add_str(url, str_from(one ? "/channels" : "/events"));
-    if (one)
-        options_add_path(url, run->channels[0]);
-    for (size_t i = 0; !one && i < run->channels_count; i++)
-        add_parameter(url, "channel", run->channels[i]);
-    for (size_t i = 0; i < run->types_count; i++)
-        add_parameter(url, "type", run->types[i]);
-    add_parameter(url, "format", "event");
-    if (run->last)
-        add_parameter(url, "last", run->last);
-    else
-        add_parameter(url, "after", run->cursor);
-    if (http->poll)
-        add_parameter(url, "wait", "25");
-    else
-        add_parameter(url, "stream", http->sse ? "sse" : "ndjson");
-    buf_add_char(url, '\0');
+    follow->heard = false;
+    follow->retry_ms = 0;
+    buf_clear(&follow->why);
+    return follow->wish->via == FOLLOW_WS ? follow_ws_run(follow)
+                                          : follow_http_run(follow, transfer);
 }
 
-static void print_page(struct http_run *http)
-{
-    struct str events = json_member(buf_str(&http->body), STR("events")), key, event;
-    for (size_t pos = 0; events.at && !http->done && json_next(events, &pos, &key, &event);)
-        http->done = !sub_print(http->run, event);
-    if (!http->done)
-        sub_note(http->run, json_plain(buf_str(&http->body), STR("cursor")));
-    http->run->seen++;
-}
-
-/* What to do after an answer: as sub_by_socket(). */
-static int judge(struct http_run *http, long status)
-{
-    if (http->done)
-        return -1;
-    if (status == 200 && http->poll)
-        print_page(http);
-    if (http->done)
-        return -1;
-    if (status == 410) {
-        sub_tell("gap:", buf_str(&http->body));
-        sub_note(http->run, STR("earliest"));
-        return 0;
-    }
-    if (status < 400 || status == 408 || status == 429 || status >= 500)
-        return 0;
-    sub_tell("refused:", json_member(buf_str(&http->body), STR("detail")));
-    return 1;
-}
-
-static int run_http(struct sub_run *run, bool sse, bool poll)
-{
-    struct http_run http = {.run = run, .curl = curl_easy_init(), .sse = sse, .poll = poll};
-    struct buf url = {0};
-    struct curl_slist *headers = NULL;
-    char bearer[1024];
-    long status = 0;
-    if (!http.curl)
-        return 1;
-    build_url(&http, &url);
-    if (run->token) {
-        snprintf(bearer, sizeof(bearer), "Authorization: Bearer %s", run->token);
-        headers = curl_slist_append(headers, bearer);
-    }
-    curl_easy_setopt(http.curl, CURLOPT_URL, url.at);
-    curl_easy_setopt(http.curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(http.curl, CURLOPT_WRITEFUNCTION, on_bytes);
-    curl_easy_setopt(http.curl, CURLOPT_WRITEDATA, &http);
-    /* A stream beats every 25 s: a minute of silence is a dead link. */
-    curl_easy_setopt(http.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(http.curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
-    CURLcode result = curl_easy_perform(http.curl);
-    curl_easy_getinfo(http.curl, CURLINFO_RESPONSE_CODE, &status);
-    int verdict = judge(&http, status);
-    if (!verdict && result != CURLE_OK)
-        sub_tell("connection lost:", str_from(curl_easy_strerror(result)));
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(http.curl);
-    buf_free(&url);
-    buf_free(&http.body);
-    buf_free(&http.lines.partial);
-    buf_free(&http.record.event);
-    buf_free(&http.record.id);
-    buf_free(&http.record.data);
-    return verdict;
-}
-
-/* ---- the command ----------------------------------------------------------------------------- */
-
-static void wait_before_retry(unsigned *wait_ms)
+/* Waits before the next attempt; false when there is to be none. */
+static bool wait_for_retry(struct follow *follow, struct retry_delay *delay)
 {
     uint32_t random;
     hash_random(&random, sizeof(random));
-    usleep((*wait_ms / 2 + random % (*wait_ms / 2 + 1)) * 1000);
-    *wait_ms = *wait_ms * 2 > WAIT_MOST_MS ? WAIT_MOST_MS : *wait_ms * 2;
+    if (follow->heard)
+        retry_delay_reset(delay);
+    uint64_t ms = retry_delay_next(delay, random);
+    if (follow->retry_ms > ms)
+        ms = follow->retry_ms < 60000 ? follow->retry_ms : 60000;
+    fprintf(stderr, "freshet sub: %.*s; trying again in %llu.%llu s\n",
+            STR_FMT(buf_str(&follow->why)), (unsigned long long)(ms / 1000),
+            (unsigned long long)(ms % 1000 / 100));
+    for (uint64_t left = ms; left; left -= left < 1000 ? left : 1000) {
+        int64_t turn_ms = (int64_t)(left < 1000 ? left : 1000);
+        if (interrupt_wait(follow->interrupt, -1, 0, turn_ms) == WAKE_INTERRUPT ||
+            interrupt_is_unread(follow->printer->fd))
+            return false;
+    }
+    return true;
 }
 
-static int run_once(struct sub_run *run, const char *via)
+static int run(struct follow *follow, struct transfer *transfer)
 {
-    if (strcmp(via, "ws") == 0)
-        return sub_by_socket(run);
-    return run_http(run, strcmp(via, "sse") == 0, strcmp(via, "poll") == 0);
-}
-
-static int run_for_ever(struct sub_run *run, const char *via)
-{
-    unsigned wait_ms = WAIT_LEAST_MS;
+    struct retry_delay delay = {.least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS};
     for (;;) {
-        run->seen = 0;
-        int verdict = run_once(run, via);
-        if (verdict)
-            return verdict > 0 ? 1 : 0;
-        if (run->seen)
-            wait_ms = WAIT_LEAST_MS;
-        if (!run->seen || strcmp(via, "poll") != 0)
-            wait_before_retry(&wait_ms);
+        enum follow_end end = run_once(follow, transfer);
+        if (end == FOLLOW_DONE || follow->printer->ended)
+            return 0;
+        /* Who was never there is more likely misspelt than about to come. */
+        if (end == FOLLOW_REFUSED || !follow->reached) {
+            fprintf(stderr, "freshet sub: %.*s: %.*s\n", STR_FMT(follow->wish->url.text),
+                    STR_FMT(buf_str(&follow->why)));
+            return 1;
+        }
+        if (!wait_for_retry(follow, &delay))
+            return 0;
     }
 }
 
-static void on_signal(int number)
+static int run_with(const struct sub_arguments *arguments)
 {
-    (void)number;
-    _exit(0);
-}
-
-static bool is_mechanism(const char *via)
-{
-    static const char *const known[] = {"sse", "ndjson", "poll", "ws"};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (strcmp(via, known[i]) == 0)
-            return true;
-    return false;
+    struct interrupt interrupt;
+    if (interrupt_init(&interrupt)) {
+        perror("freshet sub");
+        return 1;
+    }
+    struct printer printer = {.fd = STDOUT_FILENO,
+                              .data_only = arguments->data_only,
+                              .count_max = arguments->count,
+                              .interrupt = &interrupt};
+    struct follow follow = {.wish = &arguments->wish, .interrupt = &interrupt, .printer = &printer};
+    struct transfer *transfer =
+        transfer_new(&interrupt, server_url_is_loopback(&arguments->wish.url), FOLLOW_PAGE_MAX);
+    int code = transfer ? run(&follow, transfer) : 1;
+    if (printer.error) {
+        fprintf(stderr, "freshet sub: standard output: %s\n", strerror(-printer.error));
+        code = 1;
+    }
+    transfer_free(transfer);
+    follow_deinit(&follow);
+    printer_deinit(&printer);
+    interrupt_deinit(&interrupt);
+    return code;
 }
 
 int client_sub(int argc, char **argv)
 {
-    const char *channels[OPTIONS_LIST_MAX], *types[OPTIONS_LIST_MAX];
-    const char *via = "ndjson", *after = "now", *format = "event", *count = NULL, *url = NULL;
-    struct sub_run run = {.token = getenv("FRESHET_TOKEN"), .types = types, .channels = channels};
-    const struct option_spec specs[] = {
-        {.name = "--via", .value = &via},
-        {.name = "--after", .value = &after},
-        {.name = "--last", .value = &run.last},
-        {.name = "--format", .value = &format},
-        {.name = "--count", .value = &count},
-        {.name = "--url", .value = &url},
-        {.name = "--token", .value = &run.token},
-        {.name = "--type", .list = types, .count = &run.types_count},
-        {.name = NULL},
-    };
-    int words = options_read(argc, argv, specs, channels, OPTIONS_LIST_MAX);
-    bool data = strcmp(format, "data") == 0;
-    if (words < 1 || !is_mechanism(via) || (!data && strcmp(format, "event") != 0)) {
-        if (words >= 0)
-            fprintf(stderr, "freshet sub: %s\n\n%s",
-                    words ? "--via is sse, ndjson, poll or ws; --format is event or data"
-                          : "say which channel",
-                    client_sub_help);
-        return 2;
-    }
-    run.channels_count = (size_t)words;
-    run.data_only = data;
-    run.left = count ? strtoull(count, NULL, 10) : UINT64_MAX;
-    run.url = options_url(url);
-    snprintf(run.cursor, sizeof(run.cursor), "%s", after);
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
-    signal(SIGPIPE, SIG_IGN);
-    return run_for_ever(&run, via);
+    struct buf why = {0};
+    struct sub_arguments arguments = {0};
+    size_t room = (size_t)argc * sizeof(char *);
+    arguments.wish.channels.at = mem_alloc(room);
+    arguments.wish.types.at = mem_alloc(room);
+    int code = 2;
+    if (sub_read_arguments(argc, argv, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"), &arguments,
+                           &why))
+        fprintf(stderr, "freshet sub: %.*s\n\n%s", STR_FMT(buf_str(&why)), client_sub_help);
+    else
+        code = run_with(&arguments);
+    free(arguments.wish.channels.at);
+    free(arguments.wish.types.at);
+    buf_free(&why);
+    return code;
 }

@@ -1,50 +1,95 @@
-/* The courier: webhooks. A thread whose subscribers are endpoints with their cursors on disk. */
+/* The courier: webhooks. One thread, whose subscribers are endpoints with a cursor on disk. */
 #pragma once
 
+#include "base/hist.h"
+#include "courier/address.h"
 #include "hub/hub.h"
 
 struct courier;
 
+/* Whatever it points at must stay as long as the courier. */
 struct courier_config {
     struct log *log;
     struct clock *clock;
-    const char *dir; /* where state.db is; NULL keeps endpoints in memory alone */
+    const char *dir; /* where state.db is; NULL: endpoints die with the process */
     struct hub_limits hub;
-    bool allow_loopback;
+    bool allow_loopback;            /* webhooks may go to this machine itself */
+    const struct network *networks; /* and there, whatever is there */
+    size_t networks_count;
     const int64_t
-        *schedule_ms; /* delays before the second, third, … attempt; the last one repeats */
-    size_t schedule_count;
-    int64_t timeout_ms;
+        *schedule_ms; /* delays after the first, second, … failure; NULL for the standard's */
+    size_t schedule_count;  /* at most SCHEDULE_MAX */
+    int64_t timeout_ms;     /* of a request; 0 for 15 s */
+    uint32_t endpoints_max; /* 0 for 1000 */
 };
 
-/* Opens the endpoints and attaches to the log. Before the first append. */
+/* Opens the endpoints and attaches to the log. Before the first append, after log_open. 0 or a
+ * negative errno, and then nothing is left. */
 int courier_open(const struct courier_config *config, struct courier **ret_courier);
+
+/* Starts the thread. 0 or a negative errno. */
 int courier_start(struct courier *courier);
-/* Ends the thread: requests in flight are broken off, cursors kept. */
+
+/* Ends the thread: requests in flight have 2 s to end, cursors are kept, every courier_request is
+ * answered. Before log_close; the mailboxes of those who ask still stand. */
 void courier_stop(struct courier *courier);
-/* After the log was closed. */
+
+/* After log_close. */
 void courier_free(struct courier *courier);
 
+/* Counted by the courier's thread, read by any. */
+struct courier_stats {
+    _Atomic uint64_t endpoints;
+    _Atomic uint64_t inflight;   /* requests under way, pings too */
+    _Atomic uint64_t deliveries; /* attempts that were answered 2xx */
+    _Atomic uint64_t failures;   /* attempts that were not */
+    struct hist attempts_ns;     /* how long they took */
+};
+const struct courier_stats *courier_stats(const struct courier *courier);
+
 /* How many endpoints there are. Any thread. */
-uint64_t courier_endpoints(const struct courier *courier);
+static inline uint64_t courier_endpoints(const struct courier *courier)
+{
+    return atomic_load_explicit(&courier_stats(courier)->endpoints, memory_order_relaxed);
+}
 
-enum courier_op { COURIER_CREATE, COURIER_LIST, COURIER_GET, COURIER_DELETE, COURIER_PING };
-
-/* A request of the API, answered by mail. */
-struct courier_request {
-    struct mail mail;
-    enum courier_op op;
-    char id[32];     /* of the endpoint; empty for create and list */
-    struct buf body; /* JSON of create */
-    struct mailbox *reply;
-    struct mail reply_mail; /* its `open` is the asker's */
-    /* The answer: a status with JSON, or the slug of a problem with a detail. */
-    int status;
-    struct buf answer;
-    const char *problem;
-    const char *detail;
-    struct list node; /* the courier's, while a ping is under way */
+enum courier_op {
+    COURIER_CREATE,
+    COURIER_LIST,
+    COURIER_GET,
+    COURIER_CHANGE,
+    COURIER_DELETE,
+    COURIER_PING, /* answered once the receiver has answered */
+    COURIER_PAUSE,
+    COURIER_RESUME, /* disabled ones too; tries again at once */
+    COURIER_ROTATE, /* a new secret; the old one signs too for a day */
 };
 
-/* Any thread. The request lives until reply_mail was opened. */
+enum courier_fault {
+    COURIER_FINE = 0,
+    COURIER_E_BAD,       /* the body is not what it should be, or the receiver did not verify */
+    COURIER_E_CURSOR,    /* `after` is no position in the log */
+    COURIER_E_FORBIDDEN, /* the address is not allowed */
+    COURIER_E_MISSING,   /* there is no such endpoint */
+    COURIER_E_MANY,
+    COURIER_E_NOW,   /* stopping, or no memory: try again */
+    COURIER_E_SPACE, /* the disk is full */
+};
+
+/* A request, filled in by who asks and owned by them; lent to the courier until `reply_mail` was
+ * opened, with `answer` filled in. */
+struct courier_request {
+    enum courier_op op;
+    char id[32];     /* of the endpoint */
+    struct buf body; /* JSON, for create and change */
+    struct mailbox *reply;
+    struct mail reply_mail; /* posted to `reply` */
+    enum courier_fault fault;
+    const char *detail; /* with a fault: what would be right; static memory */
+    struct buf answer;  /* JSON, empty after delete */
+    /* The courier's own: */
+    struct mail mail;
+};
+
+/* Any thread, between courier_start and courier_stop. */
 void courier_submit(struct courier *courier, struct courier_request *request);

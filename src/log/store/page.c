@@ -35,7 +35,7 @@ static struct str put(char **at, const struct str *before, struct str s)
 {
     if (same(before, s))
         return *before;
-    if (!s.len || !s.at)
+    if (!s.len)
         return STR("");
     char *start = *at;
     memcpy(start, s.at, s.len);
@@ -58,8 +58,8 @@ static bool copy_strings(struct batch *batch, const struct event *event, const s
     size_t size = room_for(name, event->channel) + room_for(type, event->type) +
                   room_for(from, event->from) + room_for(content_type, event->content_type) +
                   event->data.len;
-    char *at = size ? arena_alloc(&batch->arena, size) : NULL;
-    if (size && !at)
+    char *at = arena_alloc(&batch->arena, size ? size : 1);
+    if (!at)
         return false;
     copy->channel = put(&at, name, event->channel);
     copy->type = put(&at, type, event->type);

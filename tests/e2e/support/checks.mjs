@@ -47,7 +47,8 @@ export async function readAll(server, query, after = "earliest") {
 
 function statusOf(pid, name) {
     const match = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(
-        fs.readFileSync(`/proc/${pid}/status`, "utf8"));
+        fs.readFileSync(`/proc/${pid}/status`, "utf8"),
+    );
     return Number(match[1]) * 1024;
 }
 

@@ -121,11 +121,19 @@ export class Follower {
 
     #get(path, headers, onAnswer) {
         this.request = http.get(
-            { host: "127.0.0.1", port: this.server.port, path, headers, agent: this.agent ?? false },
+            {
+                host: "127.0.0.1",
+                port: this.server.port,
+                path,
+                headers,
+                agent: this.agent ?? false,
+            },
             (res) => {
                 this.response = res;
                 res.on("error", (error) => this.#end(error));
-                res.on("aborted", () => this.#end(new Error("the server broke the connection off")));
+                res.on("aborted", () =>
+                    this.#end(new Error("the server broke the connection off")),
+                );
                 onAnswer(res);
             },
         );
@@ -226,13 +234,24 @@ export class Follower {
     }
 
     ws(after) {
-        this.socket = new WebSocket(wsUrl(this.server, "/events"), "freshet.v1", { perMessageDeflate: false });
+        this.socket = new WebSocket(wsUrl(this.server, "/events"), "freshet.v1", {
+            perMessageDeflate: false,
+        });
         this.socket.on("open", () => {
-            this.socket.send(JSON.stringify({ op: "subscribe", channels: this.selection.channels, after, ref: 1 }));
+            this.socket.send(
+                JSON.stringify({
+                    op: "subscribe",
+                    channels: this.selection.channels,
+                    after,
+                    ref: 1,
+                }),
+            );
         });
         this.socket.on("message", (bytes) => this.#message(JSON.parse(bytes.toString("utf8"))));
         this.socket.on("error", (error) => this.#end(error));
-        this.socket.on("close", (code) => this.#end(code === 1000 ? undefined : new Error(`closed with ${code}`)));
+        this.socket.on("close", (code) =>
+            this.#end(code === 1000 ? undefined : new Error(`closed with ${code}`)),
+        );
     }
 
     #message(message) {
@@ -276,7 +295,9 @@ export class Follower {
                     return value;
                 }
                 if (this.over) {
-                    throw new Error(`${this.via} ended before ${what}: ${this.over.error?.message ?? "politely"}`);
+                    throw new Error(
+                        `${this.via} ended before ${what}: ${this.over.error?.message ?? "politely"}`,
+                    );
                 }
                 await new Promise((resolve) => this.waiters.push(resolve));
             }

@@ -13,7 +13,11 @@ export class Program {
         this.out = "";
         this.err = "";
         this.waiters = [];
-        this.child = spawn(bin, args, { cwd, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+        this.child = spawn(bin, args, {
+            cwd,
+            env: { ...process.env, ...env },
+            stdio: ["pipe", "pipe", "pipe"],
+        });
         this.child.stdin.on("error", () => {}); /* it may end before it has read all */
         this.child.stdout.setEncoding("utf8").on("data", (text) => this.#said("out", text));
         this.child.stderr.setEncoding("utf8").on("data", (text) => this.#said("err", text));
@@ -50,7 +54,9 @@ export class Program {
                     return value;
                 }
                 if (this.end) {
-                    throw new Error(`freshet ${this.args.join(" ")} ended before ${what}: ${this.told()}`);
+                    throw new Error(
+                        `freshet ${this.args.join(" ")} ended before ${what}: ${this.told()}`,
+                    );
                 }
                 await new Promise((resolve) => this.waiters.push(resolve));
             }

@@ -8,8 +8,12 @@ import { deadline } from "./wait.mjs";
 
 /** True for the body of an event's delivery, false for that of a ping. */
 export function isEvent(body) {
-    return typeof body?.id === "string" && /^\d{16}$/.test(body.id) && typeof body.channel === "string"
-        && !String(body.type).startsWith("$");
+    return (
+        typeof body?.id === "string" &&
+        /^\d{16}$/.test(body.id) &&
+        typeof body.channel === "string" &&
+        !String(body.type).startsWith("$")
+    );
 }
 
 export class Receiver {
@@ -53,7 +57,10 @@ export class Receiver {
             } catch {
                 body = undefined;
             }
-            this.#keep({ method: req.method, path: req.url, headers: req.headers, bytes, body }, res);
+            this.#keep(
+                { method: req.method, path: req.url, headers: req.headers, bytes, body },
+                res,
+            );
         });
     }
 
@@ -61,7 +68,9 @@ export class Receiver {
         this.requests.push(request);
         let verdict = 200;
         if (isEvent(request.body)) {
-            const before = this.deliveries.filter((other) => other.body.id === request.body.id).length;
+            const before = this.deliveries.filter(
+                (other) => other.body.id === request.body.id,
+            ).length;
             this.deliveries.push(request);
             verdict = this.answer(request, before);
         } else {
@@ -79,7 +88,8 @@ export class Receiver {
         } else if (verdict === "reset") {
             res.socket.destroy();
         } else {
-            const { status, headers = {} } = typeof verdict === "number" ? { status: verdict } : verdict;
+            const { status, headers = {} } =
+                typeof verdict === "number" ? { status: verdict } : verdict;
             res.writeHead(status, { "Content-Length": 0, ...headers });
             res.end();
         }
@@ -103,7 +113,11 @@ export class Receiver {
                 await new Promise((resolve) => this.waiters.push(resolve));
             }
         };
-        return deadline(look(), `${what}; so far ${this.deliveries.length} deliveries, ${this.pings.length} pings`, ms);
+        return deadline(
+            look(),
+            `${what}; so far ${this.deliveries.length} deliveries, ${this.pings.length} pings`,
+            ms,
+        );
     }
 
     /** Waits until so many different events have come; answers them in order of first arrival. */

@@ -26,9 +26,16 @@ export class Socket {
         this.waiters = [];
         this.head = undefined; /* the answer to the handshake: {status, headers} */
         this.ws = new WebSocket(url, protocols, { perMessageDeflate: false, ...options });
-        this.ws.on("upgrade", (res) => (this.head = { status: res.statusCode, headers: res.headers }));
+        this.ws.on(
+            "upgrade",
+            (res) => (this.head = { status: res.statusCode, headers: res.headers }),
+        );
         this.ws.on("message", (data, isBinary) => {
-            this.frames.push({ bytes: data, isBinary, text: isBinary ? undefined : data.toString("utf8") });
+            this.frames.push({
+                bytes: data,
+                isBinary,
+                text: isBinary ? undefined : data.toString("utf8"),
+            });
             this.#wake();
         });
         this.ws.on("close", (code, reason) => {
@@ -107,7 +114,8 @@ export class Socket {
 
     send(data, options) {
         return new Promise((resolve, reject) =>
-            this.ws.send(data, options ?? {}, (error) => (error ? reject(error) : resolve())));
+            this.ws.send(data, options ?? {}, (error) => (error ? reject(error) : resolve())),
+        );
     }
 
     /** Sends a ping and waits for its pong: the server has then read all that was sent before. */
@@ -150,7 +158,10 @@ export class Socket {
 
 /** Tries to connect where the server should refuse: {status, headers, bytes, text, json()}. */
 export function refusal(server, path, { protocols = [], ...options } = {}) {
-    const ws = new WebSocket(wsUrl(server, path), protocols, { perMessageDeflate: false, ...options });
+    const ws = new WebSocket(wsUrl(server, path), protocols, {
+        perMessageDeflate: false,
+        ...options,
+    });
     const answer = new Promise((resolve, reject) => {
         ws.on("unexpected-response", (request, res) => {
             const chunks = [];
@@ -226,7 +237,11 @@ export class Freshet extends Socket {
     async answer(op) {
         const ref = await this.ask(op);
         const message = await this.notBeat(`the answer to ${op.op}`);
-        assert.equal(message.ref, ref, `not the answer to ${JSON.stringify(op)}: ${JSON.stringify(message)}`);
+        assert.equal(
+            message.ref,
+            ref,
+            `not the answer to ${JSON.stringify(op)}: ${JSON.stringify(message)}`,
+        );
         return message;
     }
 

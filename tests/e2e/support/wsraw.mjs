@@ -13,7 +13,11 @@ export function acceptOf(key) {
 }
 
 /** One frame as a client sends it. `length` lies about the payload's size, `bits` sets RSV1-3. */
-export function frame(opcode, payload = "", { fin = true, bits = 0, masked = true, key, length } = {}) {
+export function frame(
+    opcode,
+    payload = "",
+    { fin = true, bits = 0, masked = true, key, length } = {},
+) {
     const bytes = Buffer.from(payload);
     const size = length ?? bytes.length;
     const head = [(fin ? 0x80 : 0) | (bits << 4) | opcode];
@@ -65,7 +69,9 @@ export class WsRaw {
     static async open(t, server, path, headers = {}, after = Buffer.alloc(0)) {
         const conn = await RawConn.open(server.port);
         t.after(() => conn.destroy());
-        await conn.send(Buffer.concat([Buffer.from(handshake(server, path, headers), "latin1"), after]));
+        await conn.send(
+            Buffer.concat([Buffer.from(handshake(server, path, headers), "latin1"), after]),
+        );
         const head = await conn.readHead();
         assert.equal(head.status, 101, `the handshake was answered ${head.status}`);
         return new WsRaw(conn, head);
@@ -102,7 +108,9 @@ export class WsRaw {
             size = Number((await this.conn.readExactly(8)).readBigUInt64BE());
             assert.ok(size > 65535, "the length is not in its shortest form");
         }
-        const payload = Buffer.from(await this.conn.readExactly(size, `a payload of ${size} bytes`));
+        const payload = Buffer.from(
+            await this.conn.readExactly(size, `a payload of ${size} bytes`),
+        );
         return { fin, bits: (head[0] >> 4) & 7, opcode, payload };
     }
 
@@ -120,8 +128,10 @@ export class WsRaw {
     /** The next whole data message: {opcode, payload, bits}; a control frame in its place fails. */
     async message() {
         const first = await this.frame();
-        assert.ok(first.opcode === OP.TEXT || first.opcode === OP.BINARY,
-            `expected a message, got opcode ${first.opcode} ${first.payload.toString("latin1")}`);
+        assert.ok(
+            first.opcode === OP.TEXT || first.opcode === OP.BINARY,
+            `expected a message, got opcode ${first.opcode} ${first.payload.toString("latin1")}`,
+        );
         const parts = [first.payload];
         let last = first;
         while (!last.fin) {

@@ -7,6 +7,8 @@
  * A line holds exactly the events that are retained; what a batch holds beside them is dead. A
  * batch without a live event is let go; one that is mostly dead is copied smaller by keep_house.
  * One lock: appends and trims take it alone and briefly, reads share it. */
+#include "log/store/memory/held.h"
+#include "log/store/memory/line.h"
 #include "log/store/page.h"
 
 #include "base/mem.h"
@@ -15,41 +17,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { LINES_FIRST = 64, HELD_FIRST = 64, LINE_FIRST = 4 };
-
-/* The retained events of a channel. A single one needs no array, so that a million channels of one
- * event each cost no allocation. */
-struct line {
-    union {
-        const struct event *one; /* cap == 0 */
-        const struct event **many;
-    };
-    uint32_t start; /* into `many` */
-    uint32_t count;
-    uint32_t cap;
-    uint64_t trimmed;
-};
-
-struct held {
-    struct batch *batch; /* NULL once let go */
-    uint64_t first;      /* ids of its first and last APPENDED event */
-    uint64_t last;
-    int64_t time_us;   /* of the first */
-    uint32_t appended; /* events in it, when it was last made smaller */
-    uint32_t live;     /* of those, how many are retained */
-};
+enum { LINES_FIRST = 64 };
 
 struct memory {
     struct store store;
     pthread_rwlock_t lock; /* guards all below */
     struct line *lines;    /* by channel number */
     size_t lines_cap;
-    struct held *held; /* those let go leave holes between start and end */
-    size_t held_start;
-    size_t held_end;
-    size_t held_cap;
-    size_t holes;
-    uint64_t bytes;
+    struct held_queue queue;
     uint64_t bytes_max;
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
     void *context;
@@ -61,78 +36,6 @@ static struct memory *of(struct store *store)
 }
 
 /* ---- lines ---------------------------------------------------------------------------------- */
-
-static const struct event **line_events(struct line *line)
-{
-    return line->cap ? line->many + line->start : &line->one;
-}
-
-static const struct event *line_first(struct line *line)
-{
-    return line_events(line)[0];
-}
-
-static bool line_grow(struct line *line)
-{
-    uint32_t cap = line->count * 2 > LINE_FIRST ? line->count * 2 : LINE_FIRST;
-    const struct event **many = mem_try_alloc(cap * sizeof(struct event *));
-    if (!many)
-        return false;
-    memcpy(many, line_events(line), line->count * sizeof(struct event *));
-    if (line->cap)
-        free(line->many);
-    line->many = many;
-    line->start = 0;
-    line->cap = cap;
-    return true;
-}
-
-static bool line_push(struct line *line, const struct event *event)
-{
-    if (!line->cap && !line->count) {
-        line->one = event;
-        line->count = 1;
-        return true;
-    }
-    if (line->start + line->count >= line->cap && !line_grow(line))
-        return false;
-    line->many[line->start + line->count++] = event;
-    return true;
-}
-
-/* Back to a size that fits once most has gone; an allocation that fails leaves it as it is. */
-static void line_shrink(struct line *line)
-{
-    if (line->cap && line->count <= 1) {
-        const struct event *one = line->count ? line_first(line) : NULL;
-        free(line->many);
-        line->one = one;
-        line->cap = line->start = 0;
-    } else if (line->cap > 4 * LINE_FIRST && line->count * 4 < line->cap) {
-        (void)line_grow(line);
-    }
-}
-
-static void line_drop_first(struct line *line)
-{
-    line->start += line->cap != 0;
-    line->count--;
-}
-
-/* How many of the line's events have an id of at most `id`. */
-static uint32_t line_upto(struct line *line, uint64_t id)
-{
-    const struct event **events = line_events(line);
-    uint32_t low = 0, high = line->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (events[middle]->id <= id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
 
 static struct line *line_of(struct memory *memory, uint32_t number)
 {
@@ -160,79 +63,14 @@ static bool lines_room(struct memory *memory, uint32_t number)
     return true;
 }
 
-/* ---- held batches --------------------------------------------------------------------------- */
-
-/* Closes the holes, and moves what there is to the front. */
-static void held_squeeze(struct memory *memory)
-{
-    size_t to = 0;
-    for (size_t i = memory->held_start; i < memory->held_end; i++)
-        if (memory->held[i].batch)
-            memory->held[to++] = memory->held[i];
-    memory->held_start = 0;
-    memory->held_end = to;
-    memory->holes = 0;
-}
-
-static bool held_room(struct memory *memory, size_t count)
-{
-    size_t used = memory->held_end - memory->held_start - memory->holes;
-    if (memory->held_end + count <= memory->held_cap)
-        return true;
-    if ((used + count) * 2 <= memory->held_cap) {
-        held_squeeze(memory);
-        return true;
-    }
-    size_t cap = (used + count) * 2 > HELD_FIRST ? (used + count) * 2 : HELD_FIRST;
-    struct held *held = mem_try_alloc(cap * sizeof(*held));
-    if (!held)
-        return false;
-    held_squeeze(memory);
-    if (memory->held_end)
-        memcpy(held, memory->held, memory->held_end * sizeof(*held));
-    free(memory->held);
-    memory->held = held;
-    memory->held_cap = cap;
-    return true;
-}
-
-/* The index of the first batch, let go or not, whose last id is at least `id`. */
-static size_t held_find(const struct memory *memory, uint64_t id)
-{
-    size_t low = memory->held_start, high = memory->held_end;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memory->held[middle].last < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void held_let_go(struct memory *memory, struct held *held)
-{
-    memory->bytes -= batch_bytes(held->batch);
-    held->batch = batch_unref(held->batch);
-    memory->holes++;
-    while (memory->held_start < memory->held_end && !memory->held[memory->held_start].batch) {
-        memory->held_start++;
-        memory->holes--;
-    }
-    if (memory->held_start == memory->held_end)
-        memory->held_start = memory->held_end = 0;
-    else if (memory->holes * 2 > memory->held_end - memory->held_start)
-        held_squeeze(memory);
-}
-
 /* ---- trimming ------------------------------------------------------------------------------- */
 
 static void drop_first(struct memory *memory, struct line *line)
 {
-    struct held *held = &memory->held[held_find(memory, line_first(line)->id)];
+    struct held *held = &memory->queue.held[held_find(&memory->queue, line_events(line)[0]->id)];
     line_drop_first(line);
     if (--held->live == 0)
-        held_let_go(memory, held);
+        held_let_go(&memory->queue, held);
 }
 
 static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
@@ -248,7 +86,7 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
 
 static void evict_oldest(struct memory *memory)
 {
-    struct held *held = &memory->held[memory->held_start];
+    struct held *held = &memory->queue.held[memory->queue.start];
     struct batch *batch = batch_ref(held->batch);
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
@@ -264,8 +102,8 @@ static void evict_oldest(struct memory *memory)
 /* The newest batch stays whatever its size: what was just acknowledged can be read. */
 static void evict(struct memory *memory)
 {
-    while (memory->bytes_max && memory->bytes > memory->bytes_max &&
-           memory->held_end - memory->held_start - memory->holes > 1)
+    while (memory->bytes_max && memory->queue.bytes > memory->bytes_max &&
+           held_count(&memory->queue) > 1)
         evict_oldest(memory);
 }
 
@@ -277,7 +115,7 @@ static void unpush(struct memory *memory, const struct batch *batch, uint32_t co
         if (batch->events[i].state != EVENT_APPENDED)
             continue;
         struct line *line = &memory->lines[batch->events[i].number];
-        line->count--;
+        line_drop_last(line);
         line_shrink(line);
     }
 }
@@ -298,26 +136,6 @@ static bool push(struct memory *memory, const struct batch *batch)
     return true;
 }
 
-static void hold(struct memory *memory, struct batch *batch)
-{
-    struct held held = {.batch = batch};
-    for (uint32_t i = 0; i < batch->count; i++) {
-        const struct event *event = &batch->events[i];
-        if (event->state != EVENT_APPENDED)
-            continue;
-        held.time_us = held.appended ? held.time_us : event->time_us;
-        held.first = held.appended ? held.first : event->id;
-        held.last = event->id;
-        held.appended++;
-    }
-    if (!held.appended)
-        return;
-    held.live = held.appended;
-    memory->held[memory->held_end++] = held;
-    memory->bytes += batch_bytes(batch);
-    batch_ref(batch);
-}
-
 static void apply_trims(struct memory *memory, const struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++)
@@ -327,7 +145,7 @@ static void apply_trims(struct memory *memory, const struct batch *batch)
 
 static bool append_all(struct memory *memory, struct batch *const *batches, size_t count)
 {
-    if (!held_room(memory, count))
+    if (!held_room(&memory->queue, count))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (push(memory, batches[i]))
@@ -339,7 +157,7 @@ static bool append_all(struct memory *memory, struct batch *const *batches, size
     /* From here nothing can fail. A mark's id is not above its channel's newest at that point, so
      * that marks may follow when all events stand. */
     for (size_t i = 0; i < count; i++)
-        hold(memory, batches[i]);
+        held_add(&memory->queue, batches[i]);
     for (size_t i = 0; i < count; i++)
         apply_trims(memory, batches[i]);
     evict(memory);
@@ -433,9 +251,10 @@ static int scan_event(struct memory *memory, struct page *page, const struct eve
 static int scan_forwards(struct memory *memory, struct page *page)
 {
     int result = 0;
-    for (size_t i = held_find(memory, page->query->after + 1);
-         !result && i < memory->held_end && memory->held[i].first <= page->query->upto; i++) {
-        const struct batch *batch = memory->held[i].batch;
+    for (size_t i = held_find(&memory->queue, page->query->after + 1);
+         !result && i < memory->queue.end && memory->queue.held[i].first <= page->query->upto;
+         i++) {
+        const struct batch *batch = memory->queue.held[i].batch;
         for (uint32_t j = 0; batch && !result && j < batch->count; j++)
             result = scan_event(memory, page, &batch->events[j]);
     }
@@ -445,10 +264,10 @@ static int scan_forwards(struct memory *memory, struct page *page)
 static int scan_backwards(struct memory *memory, struct page *page)
 {
     int result = 0;
-    size_t end = held_find(memory, page->query->upto);
-    for (size_t i = end < memory->held_end ? end + 1 : end;
-         !result && i-- > memory->held_start && memory->held[i].last > page->query->after;) {
-        const struct batch *batch = memory->held[i].batch;
+    size_t end = held_find(&memory->queue, page->query->upto);
+    for (size_t i = end < memory->queue.end ? end + 1 : end;
+         !result && i-- > memory->queue.start && memory->queue.held[i].last > page->query->after;) {
+        const struct batch *batch = memory->queue.held[i].batch;
         for (uint32_t j = batch ? batch->count : 0; !result && j-- > 0;)
             result = scan_event(memory, page, &batch->events[j]);
     }
@@ -499,17 +318,17 @@ static int memory_find_time(struct store *store, int64_t time_us, uint64_t *ret_
     struct memory *memory = of(store);
     *ret_id = 0;
     pthread_rwlock_rdlock(&memory->lock);
-    size_t low = memory->held_start, high = memory->held_end;
+    size_t low = memory->queue.start, high = memory->queue.end;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (memory->held[middle].time_us <= time_us)
+        if (memory->queue.held[middle].time_us <= time_us)
             low = middle + 1;
         else
             high = middle;
     }
-    while (!*ret_id && low-- > memory->held_start)
-        if (memory->held[low].batch)
-            *ret_id = find_time_in(memory, memory->held[low].batch, time_us);
+    while (!*ret_id && low-- > memory->queue.start)
+        if (memory->queue.held[low].batch)
+            *ret_id = find_time_in(memory, memory->queue.held[low].batch, time_us);
     pthread_rwlock_unlock(&memory->lock);
     return 0;
 }
@@ -569,8 +388,8 @@ static int memory_walk(struct store *store, uint64_t after, uint64_t upto,
     struct memory *memory = of(store);
     bool more = true;
     pthread_rwlock_rdlock(&memory->lock);
-    for (size_t i = held_find(memory, after + 1); more && i < memory->held_end; i++) {
-        const struct held *held = &memory->held[i];
+    for (size_t i = held_find(&memory->queue, after + 1); more && i < memory->queue.end; i++) {
+        const struct held *held = &memory->queue.held[i];
         more = held->first <= upto &&
                (!held->batch || walk_batch(memory, held->batch, after, upto, each, context));
     }
@@ -623,10 +442,7 @@ static int compact(struct memory *memory, struct held *held)
         return result;
     }
     point_lines_at(memory, page.batch);
-    memory->bytes -= batch_bytes(held->batch) - batch_bytes(page.batch);
-    batch_unref(held->batch);
-    held->batch = page.batch;
-    held->first = held->batch->events[0].id;
+    held_replace(&memory->queue, held, page.batch);
     return 0;
 }
 
@@ -636,13 +452,14 @@ static int compact_next(struct memory *memory, uint64_t *id)
 {
     int result = 0;
     pthread_rwlock_wrlock(&memory->lock);
-    size_t i = held_find(memory, *id);
-    while (i < memory->held_end &&
-           (!memory->held[i].batch || memory->held[i].live * 2 >= memory->held[i].appended))
+    size_t i = held_find(&memory->queue, *id);
+    while (i < memory->queue.end &&
+           (!memory->queue.held[i].batch ||
+            memory->queue.held[i].live * 2 >= memory->queue.held[i].appended))
         i++;
-    *id = i < memory->held_end ? memory->held[i].last + 1 : 0;
+    *id = i < memory->queue.end ? memory->queue.held[i].last + 1 : 0;
     if (*id)
-        result = compact(memory, &memory->held[i]);
+        result = compact(memory, &memory->queue.held[i]);
     pthread_rwlock_unlock(&memory->lock);
     return result;
 }
@@ -673,7 +490,7 @@ static uint64_t memory_bytes(struct store *store)
 {
     struct memory *memory = of(store);
     pthread_rwlock_rdlock(&memory->lock);
-    uint64_t bytes = memory->bytes;
+    uint64_t bytes = memory->queue.bytes;
     pthread_rwlock_unlock(&memory->lock);
     return bytes;
 }
@@ -696,12 +513,9 @@ static uint64_t memory_oldest(struct store *store)
 static void memory_close(struct store *store)
 {
     struct memory *memory = of(store);
-    for (size_t i = memory->held_start; i < memory->held_end; i++)
-        batch_unref(memory->held[i].batch);
+    held_deinit(&memory->queue);
     for (size_t i = 0; i < memory->lines_cap; i++)
-        if (memory->lines[i].cap)
-            free(memory->lines[i].many);
-    free(memory->held);
+        line_deinit(&memory->lines[i]);
     free(memory->lines);
     pthread_rwlock_destroy(&memory->lock);
     free(memory);

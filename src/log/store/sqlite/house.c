@@ -16,6 +16,8 @@
 #define ERASE_PAUSE_NS (60 * NS_PER_S)
 /* A turn begins no further rewrite after this long, so that sealing does not wait for many. */
 #define REWRITE_NS NS_PER_S
+/* What failed for lack of room is a lot of work to fail at again. */
+#define RETRY_NS (30 * NS_PER_S)
 /* Counting a file is put off for this many times as long as it took. */
 enum { COUNT_PAUSE = 100 };
 
@@ -303,14 +305,30 @@ static int unlink_segment(struct chain *chain, struct segment *segment)
     return result ? result : db_sync_folder(chain->folder);
 }
 
-static int rewrite(struct chain *chain, struct segment *segment)
+static int rewrite(struct house *house, struct segment *segment)
 {
+    struct chain *chain = house->chain;
+    segment->trimmed = true;
+    if (now_ns(house) < segment->retry_after_ns)
+        return 0;
     int result = keep_newest(chain, segment);
     result = result ? result : seal_rewrite(chain, segment);
     if (result == 1)
         return unlink_segment(chain, segment);
-    if (!result)
+    if (result)
+        segment->retry_after_ns = now_ns(house) + RETRY_NS;
+    else
         segment->erase = segment->trimmed = false;
+    return result;
+}
+
+static int seal(struct house *house, struct segment *segment)
+{
+    if (now_ns(house) < segment->retry_after_ns)
+        return -EAGAIN;
+    int result = seal_segment(house->chain, segment);
+    if (result && result != -EBUSY)
+        segment->retry_after_ns = now_ns(house) + RETRY_NS;
     return result;
 }
 
@@ -380,7 +398,7 @@ static int tidy_sealed(struct house *house, struct segment *segment, bool may_re
     struct chain *chain = house->chain;
     struct census census;
     if (segment->erase)
-        return may_rewrite ? rewrite(chain, segment) : 0;
+        return may_rewrite ? rewrite(house, segment) : 0;
     if (!segment->trimmed || now_ns(house) < segment->count_after_ns)
         return 0;
     int result = take_census(house, segment, &census);
@@ -390,10 +408,8 @@ static int tidy_sealed(struct house *house, struct segment *segment, bool may_re
         return unlink_segment(chain, segment);
     if (census.dead <= census.live || is_oldest(chain, segment))
         return 0;
-    if (may_rewrite)
-        return rewrite(chain, segment);
     segment->trimmed = true;
-    return 0;
+    return may_rewrite ? rewrite(house, segment) : 0;
 }
 
 /* ---- a turn --------------------------------------------------------------------------------- */
@@ -406,9 +422,9 @@ static int tidy_segment(struct house *house, struct segment *segment, bool may_r
     if (!segment->sealed && is_dead(chain, segment))
         return unlink_segment(chain, segment);
     if (!segment->sealed) {
-        int result = seal_segment(chain, segment);
+        int result = seal(house, segment);
         if (result)
-            return result == -EBUSY ? 0 : result;
+            return result == -EBUSY || result == -EAGAIN ? 0 : result;
     }
     return tidy_sealed(house, segment, may_rewrite);
 }

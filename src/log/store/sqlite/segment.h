@@ -47,6 +47,7 @@ struct segment {
     bool erase;             /* has events that were deleted, and is to be rewritten */
     bool trimmed;           /* something in it may have been trimmed since it was counted */
     int64_t count_after_ns; /* do not count again before */
+    int64_t retry_after_ns; /* do not seal or rewrite again before, since it failed */
     struct writer *writer;  /* of a rolled file: open still */
 };
 
@@ -66,7 +67,7 @@ int segment_make_spare(const char *folder);
 /* Makes the spare this segment's file. Durable. */
 int segment_take_spare(const char *folder, struct segment *segment);
 
-/* The name and schema of an empty file; what a rewrite begins with too. */
+/* Makes the tables of an empty file; what a rewrite begins with too. */
 int segment_make_schema(sqlite3 *db);
 
 /* Finds out what the file is, after whatever happened to it: finishes a seal that was begun, builds

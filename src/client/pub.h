@@ -1,0 +1,22 @@
+/* `freshet pub`: what its arguments mean. */
+#pragma once
+
+#include "client/outgoing.h"
+#include "client/server_url.h"
+
+/* All borrowed from the arguments. */
+struct pub_arguments {
+    struct server_url url;
+    const char *token; /* NULL: none */
+    const char *channel;
+    const char *data; /* NULL: standard input, line by line */
+    const char *type; /* NULL: the server's default */
+    const char *key;  /* NULL: a random one */
+    const char *content_type;
+    enum outgoing_kind kind; /* of the content type */
+};
+
+/* Reads them; `environment_url` and `environment_token` stand in for options that are not given and
+ * may be NULL. 0, or -EINVAL with a sentence in `why`. */
+int pub_read_arguments(int argc, char **argv, const char *environment_url,
+                       const char *environment_token, struct pub_arguments *ret, struct buf *why);

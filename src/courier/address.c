@@ -1,0 +1,169 @@
+#include "courier/address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+enum { V4_OFFSET = 96, TEXT_MAX = 64 };
+
+/* Addresses that are not for everybody: the IANA registries of special-purpose addresses. */
+static const char *const special[] = {
+    "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
+    "172.16.0.0/12",  "192.0.0.0/24",   "192.0.2.0/24",    "192.31.196.0/24", "192.52.193.0/24",
+    "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
+    "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",
+};
+
+static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static void map_v4(const void *v4, uint8_t ret[16])
+{
+    memcpy(ret, mapped, sizeof(mapped));
+    memcpy(ret + sizeof(mapped), v4, 4);
+}
+
+static bool has_prefix(const uint8_t address[16], const uint8_t *prefix, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+    if (memcmp(address, prefix, whole) != 0)
+        return false;
+    return !rest || ((address[whole] ^ prefix[whole]) & (uint8_t)(0xff << (8 - rest))) == 0;
+}
+
+static bool network_has(const struct network *network, const uint8_t address[16])
+{
+    return has_prefix(address, network->address, network->bits);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static int parse_address(const char *text, uint8_t ret[16], unsigned *ret_most)
+{
+    struct in_addr v4;
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        map_v4(&v4, ret);
+        *ret_most = 32;
+        return 0;
+    }
+    *ret_most = 128;
+    return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EINVAL;
+}
+
+static int parse_bits(const char *text, unsigned most, unsigned *ret_bits)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    unsigned long bits = strtoul(text, &end, 10);
+    if (*end || bits > most)
+        return -EINVAL;
+    *ret_bits = (unsigned)bits;
+    return 0;
+}
+
+/* What lies behind the prefix must be zero: a slip of the pen would open another range than meant.
+ */
+static bool is_clean(const struct network *network)
+{
+    for (unsigned bit = network->bits; bit < 128; bit++)
+        if (network->address[bit / 8] & (0x80 >> bit % 8))
+            return false;
+    return true;
+}
+
+int network_parse(struct str text, struct network *ret)
+{
+    char copy[TEXT_MAX];
+    unsigned most, bits;
+    if (text.len >= sizeof(copy) || (text.len && memchr(text.at, '\0', text.len)))
+        return -EINVAL;
+    if (text.len)
+        memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    char *slash = strchr(copy, '/');
+    if (slash)
+        *slash++ = '\0';
+    int result = parse_address(copy, ret->address, &most);
+    if (result)
+        return result;
+    bits = most;
+    if (slash && (result = parse_bits(slash, most, &bits)))
+        return result;
+    ret->bits = (uint8_t)(most == 32 ? bits + V4_OFFSET : bits);
+    return is_clean(ret) ? 0 : -EINVAL;
+}
+
+/* ---- judging -------------------------------------------------------------------------------- */
+
+static bool is_special_v4(const uint8_t address[16])
+{
+    for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+        struct network network;
+        if (!network_parse(str_from(special[i]), &network) && network_has(&network, address))
+            return true;
+    }
+    return false;
+}
+
+/* Of IPv6 only 2000::/3 is given out for the world; what is special within it is listed. NAT64
+ * (64:ff9b::/96) lies outside; Teredo, 6to4 and the benchmarks are among those within. */
+static bool is_special_v6(const uint8_t address[16])
+{
+    static const char *const within[] = {"2001::/23", "2001:db8::/32", "2002::/16",
+                                         "2620:4f:8000::/48", "3fff::/20"};
+    if ((address[0] & 0xe0) != 0x20)
+        return true;
+    for (size_t i = 0; i < sizeof(within) / sizeof(within[0]); i++) {
+        struct network network;
+        if (!network_parse(str_from(within[i]), &network) && network_has(&network, address))
+            return true;
+    }
+    return false;
+}
+
+static bool is_loopback(const uint8_t address[16])
+{
+    static const uint8_t one[16] = {[15] = 1};
+    return (has_prefix(address, mapped, V4_OFFSET) && address[12] == 127) ||
+           memcmp(address, one, sizeof(one)) == 0;
+}
+
+static bool is_allowed(const uint8_t address[16], const struct address_policy *policy)
+{
+    for (size_t i = 0; i < policy->networks_count; i++)
+        if (network_has(&policy->networks[i], address))
+            return true;
+    if (policy->loopback && is_loopback(address))
+        return true;
+    if (has_prefix(address, mapped, V4_OFFSET))
+        return !is_special_v4(address);
+    return !is_special_v6(address);
+}
+
+bool address_allowed(const struct sockaddr *address, const struct address_policy *policy)
+{
+    uint8_t bytes[16];
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        map_v4(&v4.sin_addr, bytes);
+    } else if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, address, sizeof(v6));
+        memcpy(bytes, &v6.sin6_addr, sizeof(bytes));
+    } else {
+        return false;
+    }
+    return is_allowed(bytes, policy);
+}
+
+bool address_host_refused(struct str host, const struct address_policy *policy)
+{
+    struct network network;
+    if (host.len >= 2 && host.at[0] == '[')
+        host = (struct str){host.at + 1, host.len - 2};
+    if (memchr(host.at, '/', host.len) || network_parse(host, &network))
+        return false;
+    return !is_allowed(network.address, policy);
+}

@@ -1,0 +1,32 @@
+/* Where webhooks may go: which addresses a stranger's URL may make this server connect to. */
+#pragma once
+
+#include "base/str.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* A range of addresses, in IPv6's notation: IPv4 stands as ::ffff:a.b.c.d. */
+struct network {
+    uint8_t address[16];
+    uint8_t bits;
+};
+
+struct address_policy {
+    bool loopback;                  /* 127.0.0.0/8 and ::1 too */
+    const struct network *networks; /* these too, whatever they are */
+    size_t networks_count;
+};
+
+/* Reads "10.0.0.0/8", "fd00::/8", or one address. -EINVAL when it is none, or has bits set behind
+ * its length. */
+int network_parse(struct str text, struct network *ret);
+
+/* Whether a connection to this address may be made: public addresses, and what the policy adds.
+ * IPv4 mapped into IPv6 is judged as IPv4; tunnels and translators (6to4, NAT64, Teredo) lead
+ * anywhere and are refused unless listed. To be asked of the very address that is given to
+ * connect(): a name may resolve to something else a moment later. */
+bool address_allowed(const struct sockaddr *address, const struct address_policy *policy);
+
+/* Whether `host`, as it stands in a URL, is an address that is not allowed; false for names. */
+bool address_host_refused(struct str host, const struct address_policy *policy);

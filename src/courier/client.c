@@ -1,0 +1,303 @@
+/* curl says which sockets it waits for and when it wants to be woken; the loop does the waiting.
+ * The loop's own timers are too coarse for that, so curl's time is kept here and bounds the loop's
+ * wait. Whatever happens within curl's callbacks is only noted: calls end in client_turn(). */
+#include "courier/client.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_KEPT = 256,
+    HEADER_MAX = 64 << 10, /* beyond, the answer is refused */
+    DISCARD_MAX = 1 << 20, /* beyond, the rest of an answer is not waited for */
+};
+
+struct socket_watch {
+    struct watch watch;
+    struct list node; /* in client->unwatched once it is over */
+    struct client *client;
+    curl_socket_t fd; /* CURL_SOCKET_BAD once it is over */
+};
+
+static void act(struct client *client, curl_socket_t fd, int what)
+{
+    int running;
+    (void)curl_multi_socket_action(client->multi, fd, what, &running);
+}
+
+static void on_ready(struct watch *watch, uint32_t events)
+{
+    struct socket_watch *own = container_of(watch, struct socket_watch, watch);
+    if (own->fd == CURL_SOCKET_BAD)
+        return;
+    act(own->client, own->fd,
+        (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+            (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0));
+}
+
+static uint32_t events_of(int what)
+{
+    return (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+           (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+}
+
+static void unwatch(struct client *client, curl_socket_t fd, struct socket_watch *watch)
+{
+    loop_unwatch(client->loop, fd);
+    watch->fd = CURL_SOCKET_BAD;
+    list_add_last(&client->unwatched, &watch->node);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
+{
+    struct client *client = context;
+    struct socket_watch *watch = socket_context;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch)
+            unwatch(client, fd, watch);
+        return 0;
+    }
+    if (watch)
+        return loop_rewatch(client->loop, fd, events_of(what), &watch->watch) ? -1 : 0;
+    watch = mem_alloc(sizeof(*watch));
+    *watch = (struct socket_watch){.watch = {on_ready}, .client = client, .fd = fd};
+    curl_multi_assign(client->multi, fd, watch);
+    if (!loop_watch(client->loop, fd, events_of(what), &watch->watch))
+        return 0;
+    return loop_rewatch(client->loop, fd, events_of(what), &watch->watch) ? -1 : 0;
+}
+
+static int on_timer(CURLM *multi, long after_ms, void *context)
+{
+    struct client *client = context;
+    (void)multi;
+    client->due_ns =
+        after_ms < 0 ? 0 : clock_now_ns(client->loop->clock) + after_ms * INT64_C(1000000);
+    return 0;
+}
+
+int client_init(struct client *client, struct loop *loop, const struct address_policy *policy,
+                int64_t timeout_ms)
+{
+    *client = (struct client){.loop = loop, .policy = *policy, .timeout_ms = timeout_ms};
+    list_init(&client->unwatched);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT))
+        return -ENOMEM;
+    client->multi = curl_multi_init();
+    if (!client->multi) {
+        curl_global_cleanup();
+        return -ENOMEM;
+    }
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+    return 0;
+}
+
+static void free_unwatched(struct client *client)
+{
+    for (struct list *node; (node = list_take_first(&client->unwatched));)
+        free(container_of(node, struct socket_watch, node));
+}
+
+void client_deinit(struct client *client)
+{
+    if (!client->multi)
+        return;
+    for (unsigned i = 0; i < client->spares_count; i++)
+        curl_easy_cleanup(client->spares[i]);
+    curl_multi_cleanup(client->multi);
+    free_unwatched(client);
+    curl_global_cleanup();
+    client->multi = NULL;
+}
+
+int client_wait_ms(const struct client *client)
+{
+    if (!client->due_ns)
+        return -1;
+    int64_t left = client->due_ns - clock_now_ns(client->loop->clock);
+    return left <= 0 ? 0 : (int)(left / 1000000 + 1);
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct call *call = context;
+    size_t len = size * count, room = CLIENT_RESPONSE_MAX - call->response.len;
+    buf_add(&call->response, bytes, len < room ? len : room);
+    call->response_size += len;
+    return call->response_size > DISCARD_MAX ? 0 : len;
+}
+
+static void keep_retry_after(struct call *call, struct str value)
+{
+    value = str_trim(value);
+    if (!value.len || value.len >= sizeof(call->retry_after))
+        return;
+    memcpy(call->retry_after, value.at, value.len);
+    call->retry_after[value.len] = '\0';
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+    struct call *call = context;
+    struct str line = {bytes, size * count};
+    while (line.len && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r'))
+        line.len--;
+    call->header_size += size * count;
+    if (call->header_size > HEADER_MAX)
+        return 0;
+    if (str_starts(line, STR("HTTP/")))
+        call->retry_after[0] = '\0'; /* what came before was an interim answer */
+    struct str rest = line;
+    if (str_eq_nocase(str_cut(&rest, ':'), STR("retry-after")) && rest.at)
+        keep_retry_after(call, rest);
+    return size * count;
+}
+
+/* ---- a request ------------------------------------------------------------------------------- */
+
+/* The address that is connected to, not one that the name had a moment before. */
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct call *call = context;
+    (void)purpose;
+    if (!address_allowed(&address->addr, &call->client->policy)) {
+        call->forbidden = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                  address->protocol);
+}
+
+static void set_guards(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
+}
+
+static void set_call(struct call *call, const char *url, struct str body)
+{
+    CURL *easy = call->easy;
+    set_guards(easy);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->client->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+}
+
+static void put_away(struct call *call)
+{
+    struct client *client = call->client;
+    if (client->spares_count < CLIENT_SPARES) {
+        curl_easy_reset(call->easy);
+        client->spares[client->spares_count++] = call->easy;
+    } else {
+        curl_easy_cleanup(call->easy);
+    }
+    curl_slist_free_all(call->headers);
+    call->easy = NULL;
+    call->headers = NULL;
+}
+
+int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
+              struct str body)
+{
+    buf_clear(&call->response);
+    call->client = client;
+    call->headers = headers;
+    call->status = 0;
+    call->error = NULL;
+    call->forbidden = false;
+    call->retry_after[0] = '\0';
+    call->response_size = call->header_size = 0;
+    call->started_ns = clock_now_ns(client->loop->clock);
+    call->easy = client->spares_count ? client->spares[--client->spares_count] : curl_easy_init();
+    if (!call->easy) {
+        curl_slist_free_all(headers);
+        call->headers = NULL;
+        return -ENOMEM;
+    }
+    set_call(call, url, body);
+    if (curl_multi_add_handle(client->multi, call->easy)) {
+        put_away(call);
+        return -ENOMEM;
+    }
+    client->inflight++;
+    return 0;
+}
+
+static void end_call(struct call *call)
+{
+    call->client->inflight--;
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    put_away(call);
+}
+
+static void finish(CURL *easy, CURLcode result)
+{
+    struct call *call = NULL;
+    long status = 0;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    /* Who answers at endless length has answered. */
+    bool whole =
+        result == CURLE_OK || (result == CURLE_WRITE_ERROR && call->response_size > DISCARD_MAX);
+    call->status = whole ? (int)status : 0;
+    call->error = whole             ? NULL
+                  : call->forbidden ? "the address is not allowed"
+                                    : curl_easy_strerror(result);
+    call->ended_ns = clock_now_ns(call->client->loop->clock);
+    end_call(call);
+    call->done(call);
+}
+
+void client_turn(struct client *client)
+{
+    CURLMsg *message;
+    int left;
+    if (client->due_ns && client->due_ns <= clock_now_ns(client->loop->clock)) {
+        client->due_ns = 0;
+        act(client, CURL_SOCKET_TIMEOUT, 0);
+    }
+    while ((message = curl_multi_info_read(client->multi, &left)))
+        if (message->msg == CURLMSG_DONE)
+            finish(message->easy_handle, message->data.result);
+    free_unwatched(client);
+}
+
+void call_cancel(struct call *call)
+{
+    if (call->easy)
+        end_call(call);
+}
+
+void call_free(struct call *call)
+{
+    call_cancel(call);
+    buf_free(&call->response);
+}

@@ -1,0 +1,64 @@
+/* HTTP requests to strangers: libcurl on the courier's loop, and what it must not do. */
+#pragma once
+
+#include "base/buf.h"
+#include "courier/address.h"
+#include "net/loop.h"
+
+#include <curl/curl.h>
+
+enum { CLIENT_RESPONSE_MAX = 16 << 10, CLIENT_SPARES = 64 };
+
+struct client {
+    struct loop *loop;
+    struct address_policy policy;
+    int64_t timeout_ms; /* of a whole request */
+    CURLM *multi;
+    int64_t due_ns;        /* when curl wants to be called, 0 for never */
+    struct list unwatched; /* watches that this turn's events may still point at */
+    unsigned inflight;
+    CURL *spares[CLIENT_SPARES]; /* a handle's making costs more than a request */
+    unsigned spares_count;
+};
+
+/* A request, embedded in what wants it. All zeroes is none. */
+struct call {
+    struct client *client;
+    CURL *easy; /* while it is under way */
+    struct curl_slist *headers;
+    /* Called once, in a later turn. */
+    void (*done)(struct call *call);
+    /* The outcome; stands until the next start or call_free(): */
+    int status;        /* 0 when there was no whole answer */
+    const char *error; /* why; static memory */
+    bool forbidden;    /* the address is not allowed */
+    int64_t started_ns;
+    int64_t ended_ns;
+    char retry_after[64]; /* that header's value, empty without */
+    struct buf response;  /* the body's first 16 KiB */
+    size_t response_size;
+    size_t header_size;
+};
+
+/* `policy` is copied; its networks must stay. 0 or -ENOMEM. */
+int client_init(struct client *client, struct loop *loop, const struct address_policy *policy,
+                int64_t timeout_ms);
+/* No call is under way. */
+void client_deinit(struct client *client);
+
+/* How long the loop may wait for curl's sake, in ms; -1 for as long as it likes. */
+int client_wait_ms(const struct client *client);
+
+/* After each turn of the loop: moves on what is due, and calls `done`. */
+void client_turn(struct client *client);
+
+/* POSTs `body`, which must stay until it is done. Takes `headers` over, in any case. 0 or -ENOMEM,
+ * and then `done` does not follow. */
+int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
+              struct str body);
+
+/* Breaks it off, if it is under way: `done` does not follow. Not from within `done`. */
+void call_cancel(struct call *call);
+
+/* The same, and frees what the outcome holds. */
+void call_free(struct call *call);

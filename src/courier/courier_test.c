@@ -1,0 +1,704 @@
+#include "courier/courier.h"
+
+#include "base/hash.h"
+#include "courier/sign.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 20000, ROOM = 16384 };
+
+/* A log in memory, a courier, and a receiver that the test plays itself. */
+struct world {
+    struct log *log;
+    struct courier *courier;
+    struct mailbox mailbox; /* the test's own */
+    struct log_port port;
+    struct courier_request request;
+    bool replied;
+    struct publish publish;
+    uint64_t published;
+    int listener;
+    int conn;
+    unsigned port_number;
+    char bytes[ROOM]; /* the request that came last, and its parts */
+    char *body;
+    char id[32]; /* of the endpoint made last */
+    char secret[128];
+};
+
+static const int64_t schedule_ms[] = {1, 1};
+
+/* ---- the test's thread ----------------------------------------------------------------------- */
+
+static void no_batch(void *owner, struct batch *batch)
+{
+    (void)owner;
+    (void)batch;
+}
+
+static void wait_for_mail(struct world *world)
+{
+    if (mailbox_empty(&world->mailbox))
+        return;
+    if (!mailbox_sleep(&world->mailbox)) {
+        mailbox_empty(&world->mailbox);
+        return;
+    }
+    struct pollfd fd = {.fd = world->mailbox.wake_fd, .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+    mailbox_wake(&world->mailbox);
+    mailbox_empty(&world->mailbox);
+}
+
+static void on_reply(struct mail *mail, void *owner)
+{
+    (void)mail;
+    ((struct world *)owner)->replied = true;
+}
+
+static void submit(struct world *world, enum courier_op op, const char *body)
+{
+    struct courier_request *request = &world->request;
+    buf_free(&request->answer);
+    buf_free(&request->body);
+    *request = (struct courier_request){
+        .op = op, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+    snprintf(request->id, sizeof(request->id), "%s", world->id);
+    if (body)
+        buf_add_str(&request->body, str_from(body));
+    world->replied = false;
+    courier_submit(world->courier, request);
+}
+
+static enum courier_fault reply(struct world *world)
+{
+    while (!world->replied)
+        wait_for_mail(world);
+    return world->request.fault;
+}
+
+static enum courier_fault ask(struct world *world, enum courier_op op, const char *body)
+{
+    submit(world, op, body);
+    return reply(world);
+}
+
+/* What the answer says, as text; the caller frees it. */
+static char *told(struct world *world, const char *member)
+{
+    json_t *answer = json_loadb(world->request.answer.at, world->request.answer.len, 0, NULL);
+    assert_non_null(answer);
+    const json_t *value = json_object_get(answer, member);
+    char *text = json_is_string(value) ? strdup(json_string_value(value))
+                                       : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    json_decref(answer);
+    return text;
+}
+
+static void assert_told(struct world *world, const char *member, const char *expected)
+{
+    char *text = told(world, member);
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void on_published(struct publish *publish, struct batch *batch)
+{
+    struct world *world = container_of(publish, struct world, publish);
+    assert_int_equal(publish->verdict, 0);
+    world->published = batch->events[0].id;
+}
+
+static uint64_t append(struct world *world, const char *channel, enum event_state state)
+{
+    struct append *append = append_new(world->log, &world->port);
+    struct event *event = batch_add(append->batch);
+    *event = (struct event){.channel = batch_copy(append->batch, str_from(channel)),
+                            .type = STR("message"),
+                            .data = STR("hello"),
+                            .kind = EVENT_TEXT,
+                            .state = (uint8_t)state,
+                            .time_us = clock_wall_us(clock_system())};
+    world->publish = (struct publish){.count = 1, .done = on_published};
+    world->published = 0;
+    append_add(append, &world->publish);
+    log_append(world->log, append);
+    while (!world->published)
+        wait_for_mail(world);
+    return world->published;
+}
+
+static uint64_t publish(struct world *world, const char *channel)
+{
+    return append(world, channel, EVENT_PROPOSED);
+}
+
+/* ---- the receiver ---------------------------------------------------------------------------- */
+
+static bool readable(int fd, int ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&poll_fd, 1, ms) == 1;
+}
+
+static void take_connection(struct world *world)
+{
+    assert_true(readable(world->listener, WAIT_MS));
+    if (world->conn >= 0)
+        close(world->conn);
+    world->conn = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(world->conn >= 0);
+}
+
+/* Whether `bytes` holds a whole request; then `body` is set. */
+static bool is_whole(struct world *world, size_t len)
+{
+    char *end = strstr(world->bytes, "\r\n\r\n");
+    const char *length = strcasestr(world->bytes, "content-length:");
+    if (!end || !length)
+        return false;
+    world->body = end + 4;
+    return len >= (size_t)(world->body - world->bytes) + (size_t)strtoul(length + 15, NULL, 10);
+}
+
+/* Waits for the next request, on whatever connection it comes. */
+static void receive(struct world *world)
+{
+    size_t len = 0;
+    world->bytes[0] = '\0';
+    do {
+        struct pollfd fds[] = {{world->conn, POLLIN, 0}, {world->listener, POLLIN, 0}};
+        assert_true(poll(fds, 2, WAIT_MS) > 0);
+        ssize_t n = 0;
+        if (fds[0].revents)
+            n = read(world->conn, world->bytes + len, ROOM - 1 - len);
+        if (n <= 0) {
+            take_connection(world);
+            len = 0;
+            continue;
+        }
+        len += (size_t)n;
+        world->bytes[len] = '\0';
+    } while (!is_whole(world, len));
+}
+
+static void answer(struct world *world, const char *status)
+{
+    char text[256];
+    int n = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok", status);
+    assert_int_equal(write(world->conn, text, (size_t)n), n);
+}
+
+static void header(const struct world *world, const char *name, char out[256])
+{
+    char search[64];
+    snprintf(search, sizeof(search), "\r\n%s: ", name);
+    const char *at = strcasestr(world->bytes, search);
+    out[0] = '\0';
+    if (at && at < world->body)
+        sscanf(at + strlen(search), "%255[^\r]", out);
+}
+
+static void assert_signed(struct world *world, const char *secret)
+{
+    char id[256], time[256], signatures[256];
+    struct sign_key key;
+    struct buf expected = {0};
+    header(world, "webhook-id", id);
+    header(world, "webhook-timestamp", time);
+    header(world, "webhook-signature", signatures);
+    assert_int_equal(sign_key_read(str_from(secret), &key), 0);
+    sign_add(&expected, &key, str_from(id), strtoll(time, NULL, 10), str_from(world->body));
+    buf_add_char(&expected, '\0');
+    assert_non_null(strstr(signatures, expected.at));
+    buf_free(&expected);
+}
+
+static void assert_event(struct world *world, uint64_t id)
+{
+    char expected[32], given[256];
+    snprintf(expected, sizeof(expected), "%016" PRIu64, id);
+    header(world, "webhook-id", given);
+    assert_string_equal(given, expected);
+    assert_int_equal(strncmp(world->body, "{\"id\":\"", 7), 0);
+    assert_int_equal(strncmp(world->body + 7, expected, 16), 0);
+    assert_signed(world, world->secret);
+}
+
+static void assert_ping(struct world *world)
+{
+    assert_non_null(strstr(world->body, "\"type\":\"$ping\""));
+}
+
+/* Nothing comes, however often the courier's turn has come round. */
+static void assert_quiet(struct world *world)
+{
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    assert_false(readable(world->conn, 0));
+}
+
+/* ---- set-up ---------------------------------------------------------------------------------- */
+
+static void listen_somewhere(struct world *world)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    world->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(world->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(world->listener, 16), 0);
+    assert_int_equal(getsockname(world->listener, (struct sockaddr *)&address, &size), 0);
+    world->port_number = ntohs(address.sin_port);
+}
+
+static int set_up_with(void **state, bool loopback)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    struct log_config log = {.memory = true,
+                             .store = {.bytes_max = 64 << 20, .clock = clock_system()},
+                             .channels_max = 1000,
+                             .keys_max = 1000,
+                             .key_life_us = 1000000,
+                             .readers = 1};
+    struct courier_config config = {.clock = clock_system(),
+                                    .hub = {1 << 20, 65536, 1 << 20},
+                                    .allow_loopback = loopback,
+                                    .schedule_ms = schedule_ms,
+                                    .schedule_count = 2,
+                                    .timeout_ms = WAIT_MS,
+                                    .endpoints_max = 2};
+    world->conn = -1;
+    listen_somewhere(world);
+    assert_int_equal(mailbox_init(&world->mailbox, world), 0);
+    assert_int_equal(log_open(&log, &world->log), 0);
+    world->port = (struct log_port){.mailbox = &world->mailbox, .on_batch = no_batch};
+    assert_int_equal(log_attach(world->log, &world->port), 0);
+    config.log = world->log;
+    assert_int_equal(courier_open(&config, &world->courier), 0);
+    assert_int_equal(courier_start(world->courier), 0);
+    *state = world;
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, true);
+}
+
+static int set_up_strict(void **state)
+{
+    return set_up_with(state, false);
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    close(world->listener);
+    if (world->conn >= 0)
+        close(world->conn);
+    courier_stop(world->courier);
+    log_close(world->log);
+    while (mailbox_empty(&world->mailbox))
+        ;
+    courier_free(world->courier);
+    buf_free(&world->request.answer);
+    buf_free(&world->request.body);
+    mailbox_deinit(&world->mailbox);
+    free(world);
+    return 0;
+}
+
+static void note_created(struct world *world)
+{
+    char *id = told(world, "id"), *secret = told(world, "secret");
+    snprintf(world->id, sizeof(world->id), "%s", id);
+    snprintf(world->secret, sizeof(world->secret), "%s", secret);
+    free(id);
+    free(secret);
+}
+
+static void submit_creation(struct world *world, const char *more)
+{
+    char body[512];
+    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"a\"]%s}",
+             world->port_number, more);
+    submit(world, COURIER_CREATE, body);
+}
+
+/* Registers the receiver for channel `a`, and answers its first ping. */
+static void create(struct world *world, const char *more)
+{
+    submit_creation(world, more);
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    receive(world);
+    assert_ping(world);
+    assert_signed(world, world->secret);
+    answer(world, "200 OK");
+}
+
+static void await(struct world *world, const char *member, const char *expected)
+{
+    bool reached = false;
+    while (!reached) {
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+        char *text = told(world, member);
+        reached = text && strcmp(text, expected) == 0;
+        free(text);
+    }
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void events_are_posted_in_order_one_at_a_time(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a"), second = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    assert_quiet(world);
+    answer(world, "204 No Content");
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+}
+
+static void other_channels_move_the_cursor_only(void **state)
+{
+    struct world *world = *state;
+    char expected[32];
+    create(world, "");
+    snprintf(expected, sizeof(expected), "%016" PRIu64, publish(world, "b"));
+    assert_quiet(world);
+    assert_told(world, "cursor", expected);
+    assert_told(world, "lag", "0");
+}
+
+static void what_failed_comes_again_under_the_same_id(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a"), second = publish(world, "a");
+    static const char *const answers[] = {"500 Oops", "302 Found\r\nLocation: /elsewhere",
+                                          "200 OK"};
+    for (size_t i = 0; i < 3; i++) {
+        receive(world);
+        assert_event(world, first);
+        answer(world, answers[i]);
+    }
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+}
+
+static void a_used_up_schedule_is_failing_and_nothing_is_skipped(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    for (int i = 0; i < 3; i++) {
+        receive(world);
+        assert_event(world, first);
+        answer(world, "500 Oops");
+    }
+    await(world, "state", "failing");
+    assert_told(world, "failures", "3");
+    assert_told(world, "lag", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    await(world, "state", "active");
+}
+
+static void gone_disables_and_resuming_takes_up_at_the_cursor(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    receive(world);
+    answer(world, "410 Gone");
+    await(world, "state", "disabled");
+    publish(world, "a");
+    assert_quiet(world);
+    assert_told(world, "lag", "2");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+}
+
+static void a_paused_endpoint_keeps_its_place(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    assert_told(world, "state", "paused");
+    uint64_t first = publish(world, "a");
+    assert_quiet(world);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"state\":\"active\"}"), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+}
+
+static void a_pause_in_the_midst_of_a_delivery_lets_it_end(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    publish(world, "a");
+    uint64_t second = publish(world, "a");
+    receive(world);
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    answer(world, "200 OK");
+    await(world, "lag", "1");
+    assert_quiet(world);
+    assert_told(world, "lag", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+}
+
+static void changed_channels_count_from_the_cursor_on(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    uint64_t second = publish(world, "b");
+    publish(world, "a");
+    assert_int_equal(
+        ask(world, COURIER_CHANGE, "{\"channels\":[\"b\"],\"headers\":{\"X-Team\":\"red\"}}"), 0);
+    assert_told(world, "channels", "[\"b\"]");
+    assert_told(world, "header_names", "[\"X-Team\"]");
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, second);
+    char team[256];
+    header(world, "X-Team", team);
+    assert_string_equal(team, "red");
+    answer(world, "200 OK");
+}
+
+static void a_change_that_is_none_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"url\":\"ftp://a/\"}"), COURIER_E_BAD);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"url\":\"http://10.0.0.1/\"}"),
+                     COURIER_E_FORBIDDEN);
+    uint64_t first = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+}
+
+static void after_a_rotation_both_secrets_sign(void **state)
+{
+    struct world *world = *state;
+    char before[128];
+    create(world, "");
+    snprintf(before, sizeof(before), "%s", world->secret);
+    assert_int_equal(ask(world, COURIER_ROTATE, NULL), 0);
+    note_created(world);
+    assert_string_not_equal(world->secret, before);
+    publish(world, "a");
+    receive(world);
+    assert_signed(world, before);
+    assert_signed(world, world->secret);
+    answer(world, "200 OK");
+}
+
+static void a_secret_of_ones_own_is_used(void **state)
+{
+    struct world *world = *state;
+    create(world, ",\"secret\":\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"");
+    assert_string_equal(world->secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+}
+
+static void secrets_are_not_told_again(void **state)
+{
+    struct world *world = *state;
+    create(world, ",\"headers\":{\"Authorization\":\"Bearer hush\"}");
+    for (int op = COURIER_LIST; op <= COURIER_GET; op++) {
+        assert_int_equal(ask(world, (enum courier_op)op, NULL), 0);
+        buf_add_char(&world->request.answer, '\0');
+        assert_non_null(strstr(world->request.answer.at, world->id));
+        assert_null(strstr(world->request.answer.at, "whsec_"));
+        assert_null(strstr(world->request.answer.at, "hush"));
+    }
+}
+
+static void verification_creates_only_what_answers(void **state)
+{
+    struct world *world = *state;
+    submit_creation(world, ",\"verify\":true");
+    receive(world);
+    assert_ping(world);
+    assert_false(world->replied);
+    answer(world, "404 Not Found");
+    assert_int_equal(reply(world), COURIER_E_BAD);
+    assert_int_equal(courier_endpoints(world->courier), 0);
+    submit_creation(world, ",\"verify\":true");
+    receive(world);
+    answer(world, "200 OK");
+    assert_int_equal(reply(world), 0);
+    assert_int_equal(courier_endpoints(world->courier), 1);
+}
+
+static void a_ping_is_answered_with_what_came_back(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    submit(world, COURIER_PING, NULL);
+    receive(world);
+    assert_ping(world);
+    assert_signed(world, world->secret);
+    answer(world, "418 Teapot");
+    assert_int_equal(reply(world), 0);
+    assert_told(world, "ok", "false");
+    assert_told(world, "status", "418");
+}
+
+static void a_deletion_under_way_of_a_ping_and_a_delivery_is_safe(void **state)
+{
+    struct world *world = *state;
+    submit_creation(world, "");
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    publish(world, "a");
+    receive(world);
+    assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
+    assert_int_equal(courier_endpoints(world->courier), 0);
+    assert_int_equal(ask(world, COURIER_GET, NULL), COURIER_E_MISSING);
+}
+
+static void what_is_gone_is_told_as_a_gap_first(void **state)
+{
+    struct world *world = *state;
+    char id[256];
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    publish(world, "a");
+    append(world, "a", EVENT_TRIM);
+    uint64_t left = publish(world, "a");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    header(world, "webhook-id", id);
+    assert_int_equal(strncmp(id, "gap_", 4), 0);
+    assert_int_equal(strncmp(world->body, "{\"type\":\"$gap\",\"after\":\"", 24), 0);
+    assert_signed(world, world->secret);
+    answer(world, "500 Oops");
+    char again[256];
+    receive(world);
+    header(world, "webhook-id", again);
+    assert_string_equal(again, id);
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, left);
+    answer(world, "200 OK");
+}
+
+static void it_begins_where_after_says(void **state)
+{
+    struct world *world = *state;
+    char more[64];
+    uint64_t first = publish(world, "a"), second = publish(world, "a");
+    create(world, ",\"after\":\"1970-01-01T00:00:00Z\",\"verify\":false");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+    assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
+    snprintf(more, sizeof(more), ",\"after\":\"%016" PRIu64 "\"", first);
+    create(world, more);
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+    submit_creation(world, ",\"after\":\"9007199254740991\"");
+    assert_int_equal(reply(world), COURIER_E_CURSOR);
+}
+
+static void beyond_the_limit_none_is_created(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    create(world, "");
+    submit_creation(world, "");
+    assert_int_equal(reply(world), COURIER_E_MANY);
+}
+
+static void addresses_that_are_not_public_are_refused(void **state)
+{
+    struct world *world = *state;
+    static const char *const hosts[] = {"127.0.0.1", "2130706433",      "0x7f.1",
+                                        "[::1]",     "10.0.0.1",        "[::ffff:127.0.0.1]",
+                                        "0",         "169.254.169.254", "[fd00::1]"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        char body[128];
+        snprintf(body, sizeof(body), "{\"url\":\"http://%s/\",\"channels\":[\"a\"]}", hosts[i]);
+        if (ask(world, COURIER_CREATE, body) != COURIER_E_FORBIDDEN)
+            fail_msg("http://%s/ is accepted", hosts[i]);
+    }
+}
+
+static void a_name_is_judged_by_where_it_leads(void **state)
+{
+    struct world *world = *state;
+    char body[128];
+    snprintf(body, sizeof(body),
+             "{\"url\":\"http://localhost:%u/\",\"channels\":[\"a\"],\"verify\":true}",
+             world->port_number);
+    assert_int_equal(ask(world, COURIER_CREATE, body), COURIER_E_FORBIDDEN);
+    assert_false(readable(world->listener, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, tear_down)
+        TEST(events_are_posted_in_order_one_at_a_time),
+        TEST(other_channels_move_the_cursor_only),
+        TEST(what_failed_comes_again_under_the_same_id),
+        TEST(a_used_up_schedule_is_failing_and_nothing_is_skipped),
+        TEST(gone_disables_and_resuming_takes_up_at_the_cursor),
+        TEST(a_paused_endpoint_keeps_its_place),
+        TEST(a_pause_in_the_midst_of_a_delivery_lets_it_end),
+        TEST(changed_channels_count_from_the_cursor_on),
+        TEST(a_change_that_is_none_changes_nothing),
+        TEST(after_a_rotation_both_secrets_sign),
+        TEST(a_secret_of_ones_own_is_used),
+        TEST(secrets_are_not_told_again),
+        TEST(verification_creates_only_what_answers),
+        TEST(a_ping_is_answered_with_what_came_back),
+        TEST(a_deletion_under_way_of_a_ping_and_a_delivery_is_safe),
+        TEST(what_is_gone_is_told_as_a_gap_first),
+        TEST(it_begins_where_after_says),
+        TEST(beyond_the_limit_none_is_created),
+        STRICT(addresses_that_are_not_public_are_refused),
+        STRICT(a_name_is_judged_by_where_it_leads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

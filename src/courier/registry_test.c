@@ -1,0 +1,236 @@
+#include "courier/registry.h"
+
+#include "log/store/sqlite/db.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A folder as the log leaves it. */
+struct place {
+    char dir[64];
+    struct endpoint_row rows[4];
+    size_t count;
+};
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int set_up(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    char path[96];
+    strcpy(place->dir, "/tmp/freshet-courier-XXXXXX");
+    assert_non_null(mkdtemp(place->dir));
+    snprintf(path, sizeof(path), "%s/state.db", place->dir);
+    assert_int_equal(db_create_file(path), 0);
+    *state = place;
+    return 0;
+}
+
+static void forget(struct place *place)
+{
+    for (size_t i = 0; i < place->count; i++)
+        endpoint_row_free(&place->rows[i]);
+    place->count = 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *place = *state;
+    forget(place);
+    nftw(place->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(place);
+    return 0;
+}
+
+static void keep(void *context, struct endpoint_row *row)
+{
+    struct place *place = context;
+    assert_true(place->count < 4);
+    place->rows[place->count++] = *row;
+}
+
+static struct registry *open_in(struct place *place)
+{
+    struct registry *registry;
+    forget(place);
+    assert_int_equal(registry_open(place->dir, &registry), 0);
+    assert_int_equal(registry_load(registry, keep, place), 0);
+    return registry;
+}
+
+static char url[] = "https://example.com/", channels[] = "[\"a\"]", types[] = "[]",
+            headers[] = "{\"A\":\"b\"}",
+            description[] = "gr\xc3\xbc\xc3\x9f"
+                            "e";
+
+static struct endpoint_row a_row(const char *id, int64_t created_us)
+{
+    struct endpoint_row row = {.url = url,
+                               .channels = channels,
+                               .types = types,
+                               .headers = headers,
+                               .description = description,
+                               .old_until_us = 7,
+                               .created_us = created_us,
+                               .cursor = 1795459080123456,
+                               .told = 12,
+                               .next_us = 34,
+                               .failures = 5,
+                               .state = ENDPOINT_FAILING};
+    snprintf(row.id, sizeof(row.id), "%s", id);
+    sign_key_make(&row.key);
+    sign_key_make(&row.old_key);
+    row.old_key.len = 24;
+    return row;
+}
+
+static void an_endpoint_comes_back_as_it_was(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_0123456789abcdefghijkl", 3);
+    assert_int_equal(registry_put(registry, &row), 0);
+    registry_close(registry);
+    registry_close(open_in(place));
+    assert_int_equal(place->count, 1);
+    const struct endpoint_row *back = &place->rows[0];
+    assert_string_equal(back->id, row.id);
+    assert_string_equal(back->url, url);
+    assert_string_equal(back->channels, channels);
+    assert_string_equal(back->types, types);
+    assert_string_equal(back->headers, headers);
+    assert_string_equal(back->description, description);
+    assert_int_equal(back->key.len, SIGN_KEY_MADE);
+    assert_memory_equal(back->key.bytes, row.key.bytes, SIGN_KEY_MADE);
+    assert_int_equal(back->old_key.len, 24);
+    assert_memory_equal(back->old_key.bytes, row.old_key.bytes, 24);
+    assert_int_equal(back->old_until_us, 7);
+    assert_int_equal(back->created_us, 3);
+    assert_int_equal(back->cursor, row.cursor);
+    assert_int_equal(back->told, 12);
+    assert_int_equal(back->next_us, 34);
+    assert_int_equal(back->failures, 5);
+    assert_int_equal(back->state, ENDPOINT_FAILING);
+}
+
+static void endpoints_come_back_the_oldest_first(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row younger = a_row("wh_a", 2), older = a_row("wh_b", 1);
+    assert_int_equal(registry_put(registry, &younger), 0);
+    assert_int_equal(registry_put(registry, &older), 0);
+    registry_close(registry);
+    registry_close(open_in(place));
+    assert_int_equal(place->count, 2);
+    assert_string_equal(place->rows[0].id, "wh_b");
+    assert_string_equal(place->rows[1].id, "wh_a");
+}
+
+static void progress_is_kept_by_the_commit(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_a", 1);
+    assert_int_equal(registry_put(registry, &row), 0);
+    row.cursor++;
+    row.told = 13;
+    row.state = ENDPOINT_DISABLED;
+    row.failures = 0;
+    row.next_us = 0;
+    assert_int_equal(registry_begin(registry), 0);
+    assert_int_equal(registry_progress(registry, &row), 0);
+    assert_int_equal(registry_commit(registry, 0), 0);
+    registry_close(registry);
+    registry_close(open_in(place));
+    assert_int_equal(place->rows[0].cursor, row.cursor);
+    assert_int_equal(place->rows[0].told, 13);
+    assert_int_equal(place->rows[0].state, ENDPOINT_DISABLED);
+    assert_int_equal(place->rows[0].failures, 0);
+    assert_int_equal(place->rows[0].next_us, 0);
+}
+
+static void what_failed_on_the_way_is_not_kept(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_a", 1);
+    uint64_t before = row.cursor;
+    assert_int_equal(registry_put(registry, &row), 0);
+    row.cursor++;
+    assert_int_equal(registry_begin(registry), 0);
+    assert_int_equal(registry_progress(registry, &row), 0);
+    assert_int_equal(registry_commit(registry, -5), -5);
+    assert_int_equal(registry_begin(registry), 0);
+    assert_int_equal(registry_commit(registry, 0), 0);
+    registry_close(registry);
+    registry_close(open_in(place));
+    assert_int_equal(place->rows[0].cursor, before);
+}
+
+static void a_deleted_endpoint_does_not_come_back(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_a", 1);
+    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_delete(registry, "wh_a"), 0);
+    assert_int_equal(registry_begin(registry), 0);
+    assert_int_equal(registry_progress(registry, &row), 0);
+    assert_int_equal(registry_commit(registry, 0), 0);
+    registry_close(registry);
+    registry_close(open_in(place));
+    assert_int_equal(place->count, 0);
+}
+
+static void in_memory_it_needs_no_folder(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry;
+    struct endpoint_row row = a_row("wh_a", 1);
+    assert_int_equal(registry_open(NULL, &registry), 0);
+    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_load(registry, keep, place), 0);
+    assert_int_equal(place->count, 1);
+    registry_close(registry);
+}
+
+static void a_table_of_a_newer_version_is_left_alone(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    char path[96];
+    sqlite3 *db;
+    registry_close(registry);
+    snprintf(path, sizeof(path), "%s/state.db", place->dir);
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    assert_int_equal(db_exec(db, "UPDATE setting SET value = 99 WHERE name = 'courier_version'"),
+                     0);
+    sqlite3_close(db);
+    assert_int_not_equal(registry_open(place->dir, &registry), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(an_endpoint_comes_back_as_it_was),         TEST(endpoints_come_back_the_oldest_first),
+        TEST(progress_is_kept_by_the_commit),           TEST(what_failed_on_the_way_is_not_kept),
+        TEST(a_deleted_endpoint_does_not_come_back),    TEST(in_memory_it_needs_no_folder),
+        TEST(a_table_of_a_newer_version_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+/* What an owner says of a webhook: read from JSON, checked, kept as text. */
+#pragma once
+
+#include "courier/sign.h"
+#include "log/selection.h"
+
+enum {
+    SPEC_URL_MAX = 2048,
+    SPEC_DESCRIPTION_MAX = 500,
+    SPEC_HEADERS_MAX = 20,
+    SPEC_HEADER_VALUE_MAX = 1024,
+};
+
+/* Members of the JSON object, as bits. */
+enum spec_member {
+    SPEC_URL = 1,
+    SPEC_CHANNELS = 2,
+    SPEC_TYPES = 4,
+    SPEC_DESCRIPTION = 8,
+    SPEC_HEADERS = 16,
+    SPEC_AFTER = 32,
+    SPEC_SECRET = 64,
+    SPEC_VERIFY = 128,
+    SPEC_STATE = 256,
+};
+enum {
+    SPEC_CREATE = SPEC_URL | SPEC_CHANNELS | SPEC_TYPES | SPEC_DESCRIPTION | SPEC_HEADERS |
+                  SPEC_AFTER | SPEC_SECRET | SPEC_VERIFY,
+    SPEC_CHANGE =
+        SPEC_URL | SPEC_CHANNELS | SPEC_TYPES | SPEC_DESCRIPTION | SPEC_HEADERS | SPEC_STATE,
+};
+
+enum spec_after { SPEC_AFTER_NOW, SPEC_AFTER_ID, SPEC_AFTER_TIME };
+
+/* Texts are owned and end with a zero; NULL when not said. */
+struct spec {
+    unsigned has; /* enum spec_member */
+    char *url;
+    char *channels; /* a JSON array */
+    char *types;    /* a JSON array */
+    char *description;
+    char *headers; /* a JSON object */
+    struct sign_key key;
+    enum spec_after after;
+    uint64_t after_id; /* 0 for the earliest */
+    int64_t after_time_us;
+    bool verify;
+    bool paused; /* what "state" says */
+};
+
+/* Reads a JSON object with some of the members `allowed`, and all of those `needed`. True, or false
+ * with what would be right in `*ret_why` (static); the spec is freed then. */
+bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *ret,
+               const char **ret_why);
+void spec_free(struct spec *spec);
+
+/* The host of a URL that a webhook may have: http or https, visible ASCII, no user, no zone. NULL
+ * when it is none, else to be given to free(). An IPv4 address in any of its spellings (2130706433,
+ * 0x7f.1) comes out as four decimals. */
+char *spec_url_host(const char *url);
+
+/* The selection that the texts of two arrays name; NULL when there is no memory. */
+struct selection *spec_selection(const char *channels, const char *types);
+
+/* Calls `each` with every header, its name and its value. */
+void spec_each_header(const char *headers,
+                      void (*each)(void *context, const char *name, const char *value),
+                      void *context);
