@@ -259,6 +259,16 @@ static struct append *undo_all(struct log *log, struct append *first, int error)
     return first;
 }
 
+/* A file fills faster than the janitor comes by itself when much is published. */
+static void call_janitor_if_due(struct log *log, const struct append *append)
+{
+    log->since_house += batch_bytes(append->batch);
+    if (log->since_house < log->config.store.roll_bytes)
+        return;
+    log->since_house = 0;
+    log_keep_house(log);
+}
+
 static void *writer_main(void *arg)
 {
     struct log *log = arg;
@@ -277,6 +287,7 @@ static void *writer_main(void *arg)
             next = append->next;
             atomic_fetch_sub_explicit(&log->pending_bytes, batch_bytes(append->batch),
                                       memory_order_relaxed);
+            call_janitor_if_due(log, append);
             publish_safe(log, append);
         }
         pthread_mutex_lock(&log->lock);

@@ -24,6 +24,7 @@ struct log {
     _Atomic uint64_t pending_bytes;
 
     pthread_t writer;
+    uint64_t since_house; /* bytes committed since the writer last called the janitor */
 
     pthread_mutex_t jobs_lock;
     pthread_cond_t jobs_work;

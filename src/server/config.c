@@ -302,6 +302,8 @@ int config_flags(struct config *config, int argc, char **argv)
             i++;
         }
     }
+    if (config->memory && config->data)
+        return complain("--memory", "keeps no data: leave out --data");
     if (config->base && (config->base[0] != '/' || config->base[strlen(config->base) - 1] == '/'))
         return complain("--base", "begins with a slash and does not end with one");
     return 0;

@@ -8,7 +8,7 @@
 static const char overview[] =
     "freshet " FRESHET_VERSION
     ": publish an event once; it reaches every consumer by HTTP streaming,\n"
-    "long-polling, WebSocket or webhook.\n\n"
+    "long-polling, WebSocket or webhook.\n\nusage: freshet COMMAND …\n\n"
     "  freshet serve      run the server\n"
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
@@ -17,14 +17,17 @@ static const char overview[] =
 
 static int version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    if (argc > 1) {
+        fprintf(stderr, "freshet version: \"%s\" is one word too many\nTry: freshet help version\n",
+                argv[1]);
+        return 2;
+    }
     puts("freshet " FRESHET_VERSION);
     return 0;
 }
 
-static const char version_help[] = "freshet version\n\nPrints the version.\n";
-static const char help_help[] = "freshet help [COMMAND]\n\nTells what a command does.\n";
+static const char version_help[] = "usage: freshet version\n\nPrints the version.\n";
+static const char help_help[] = "usage: freshet help [COMMAND]\n\nTells what a command does.\n";
 
 static int help(int argc, char **argv);
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 const char serve_help[] =
-    "freshet serve [--listen 127.0.0.1:7070] [--data DIR | --memory] [--config FILE]\n"
+    "usage: freshet serve [--listen 127.0.0.1:7070] [--data DIR | --memory] [--config FILE]\n"
     "              [--threads N] [--base /PATH] [--insecure]\n\n"
     "Runs the server. Without flags: on loopback only, with its data in ./freshet-data, open to\n"
     "anyone on this machine.\n\n"
@@ -61,24 +61,35 @@ static int check_port_is_free(const struct server *server)
     return result;
 }
 
-static int check_address(struct server *server)
+static const char *address_text(const struct server *server)
 {
-    const char *listen = server->config.listen ? server->config.listen : "127.0.0.1:7070";
+    return server->config.listen ? server->config.listen : "127.0.0.1:7070";
+}
+
+static int read_address(struct server *server)
+{
+    const char *listen = address_text(server);
     if (listen_parse(listen, &server->address, &server->address_size)) {
         fprintf(stderr,
-                "freshet serve: --listen is ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070\n");
+                "freshet serve: --listen is ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070\n"
+                "Try: freshet help serve\n");
         return -EINVAL;
     }
-    if (!listen_is_loopback(&server->address) && !server->config.insecure) {
-        fprintf(stderr,
-                "freshet serve: %s can be reached from other machines, and there are no access "
-                "rules: anyone could publish and read.\nSay --insecure if that is meant.\n",
-                listen);
-        return -EINVAL;
-    }
+    if (listen_is_loopback(&server->address) || server->config.insecure)
+        return 0;
+    fprintf(stderr,
+            "freshet serve: %s can be reached from other machines, and there are no access "
+            "rules: anyone could publish and read.\nSay --insecure if that is meant.\n",
+            listen);
+    return -EINVAL;
+}
+
+static int check_port(const struct server *server)
+{
     int result = check_port_is_free(server);
     if (result)
-        fprintf(stderr, "freshet serve: cannot listen on %s: %s\n", listen, strerror(-result));
+        fprintf(stderr, "freshet serve: cannot listen on %s: %s\n", address_text(server),
+                strerror(-result));
     return result;
 }
 
@@ -275,7 +286,9 @@ static int start_threads(struct server *server)
 
 static int run(struct server *server)
 {
-    if (check_address(server) || open_all(server) || start_threads(server))
+    if (read_address(server))
+        return 2;
+    if (check_port(server) || open_all(server) || start_threads(server))
         return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
     greet(server);
     wait_for_signal();
