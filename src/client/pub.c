@@ -301,7 +301,7 @@ static int send_batch(struct feed *feed)
 static bool is_blank(struct str line)
 {
     for (size_t i = 0; i < line.len; i++)
-        if (!memchr(" \t\r", line.at[i], 3))
+        if (line.at[i] != ' ' && line.at[i] != '\t' && line.at[i] != '\r')
             return false;
     return true;
 }
