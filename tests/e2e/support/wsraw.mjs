@@ -160,6 +160,9 @@ export class WsRaw {
     async assertCloses(codes, why) {
         const { code } = await deadline(this.closed(), `a Close of ${codes}: ${why}`);
         assert.ok([codes].flat().includes(code), `closed with ${code}, expected ${codes}: ${why}`);
+        /* Answered, so that a server which waits for that need not wait for its deadline. */
+        await this.send(closeFrame(1000));
+        this.conn.halfClose();
         await this.conn.readToEnd("the server to end the connection after its Close");
     }
 }
