@@ -1,8 +1,8 @@
-# freshet_layer(NAME USES layer... LIBS target... MODULES module... HEADERS_ONLY ...)
+# freshet_layer(NAME USES layer... LIBS target... MODULES module...)
 #
 # Declares the layer in this folder: each module is a trio x.h, x.c, x_test.c; where the test
-# exists it becomes one program and one CTest, named NAME.module. Extra sources without a test
-# go into SOURCES.
+# exists it becomes one program and one CTest, named NAME.module. A module may be a header and a
+# test alone, or a test alone. Extra sources without a test go into SOURCES.
 function(freshet_layer name)
     cmake_parse_arguments(L "" "" "USES;LIBS;MODULES;SOURCES" ${ARGN})
     set(sources ${L_SOURCES})
