@@ -234,7 +234,7 @@ static void attempt_gap(struct endpoint *endpoint, uint64_t trimmed, const char 
 static bool is_unknown(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
-    if (endpoint->row.cursor <= hub_applied(&courier->hub))
+    if (endpoint->row.cursor <= log_newest(courier->config.log))
         return false;
     uint64_t trimmed = log_trimmed(courier->config.log, endpoint->selection);
     endpoint->hand_cursor = 0;

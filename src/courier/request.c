@@ -215,12 +215,12 @@ static void begin(struct courier_request *request, struct endpoint *endpoint,
         return;
     }
     if (spec->after == SPEC_AFTER_NOW)
-        endpoint->row.cursor = hub_applied(&courier->hub);
+        endpoint->row.cursor = log_newest(courier->config.log);
     else if (spec->after_id)
         endpoint->row.cursor = spec->after_id;
     else
         begin_at(endpoint, 0);
-    if (endpoint->row.cursor > hub_applied(&courier->hub)) {
+    if (endpoint->row.cursor > log_newest(courier->config.log)) {
         endpoint_free(endpoint);
         request_refuse(request, COURIER_E_CURSOR, "after lies beyond the newest event of this log");
         return;

@@ -322,6 +322,13 @@ void hub_on_batch(struct hub *hub, struct batch *batch)
         if (view->live->bytes.len > hub->limits.chunk_bytes)
             retire_live(view);
     }
+    list_each (&hub->ahead, node) {
+        struct sub *sub = container_of(node, struct sub, node);
+        if (sub->cursor > hub->window.applied)
+            continue;
+        fall_behind(sub);
+        sub->ops->wake(sub);
+    }
 }
 
 void hub_turn_end(struct hub *hub)
@@ -555,6 +562,14 @@ static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken
     return take;
 }
 
+/* Its cursor is from a thread that the log's mail reached earlier: what that has seen must not come
+ * again, so it waits until this thread is there too. */
+static enum take wait_for_mail(struct hub *hub, struct sub *sub)
+{
+    set_state(sub, SUB_WAITING, &hub->ahead);
+    return TAKE_WAIT;
+}
+
 enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
 {
     if (sub->failed) {
@@ -577,6 +592,8 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
         if (take != TAKE_NOTHING)
             return take;
     }
+    if (sub->cursor > hub->window.applied)
+        return wait_for_mail(hub, sub);
     go_live(sub);
     return TAKE_NOTHING;
 }
@@ -681,6 +698,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     map_init(&hub->views, view_is);
     list_init(&hub->dirty);
     list_init(&hub->cache);
+    list_init(&hub->ahead);
     window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(log));
     return log_attach(log, &hub->port);
 }

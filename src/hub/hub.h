@@ -29,12 +29,12 @@ enum sub_state {
     SUB_LIVE,    /* has all there is */
     SUB_QUEUED,  /* was live, and its view has new records for it */
     SUB_BEHIND,  /* must catch up by its cursor */
-    SUB_WAITING, /* a page is being read for it */
+    SUB_WAITING, /* a page is being read for it, or its cursor is ahead of this thread */
 };
 
 /* Embedded in whatever has a writer. */
 struct sub {
-    struct list node; /* in one list of its view, or of the read that it waits for */
+    struct list node; /* in one list of its view, of the read that it waits for, or hub->ahead */
     struct view *view;
     const struct sub_ops *ops;
     struct chunk *taken; /* between hub_take and hub_sent */
@@ -67,6 +67,7 @@ struct hub {
     struct map views;
     struct list dirty; /* views that have a live chunk */
     struct list cache; /* cached pages, oldest first */
+    struct list ahead; /* subscribers whose cursor is above what this thread has seen */
     size_t cached;
     uint64_t event_serial; /* so that a view takes an event once, however many terms match it */
     uint64_t deliveries;
@@ -118,7 +119,7 @@ static inline bool sub_is_live(const struct sub *sub)
 enum take {
     TAKE_NOTHING, /* it has all there is: it is live, and will be woken */
     TAKE_BYTES,   /* here is more; hub_sent() must follow */
-    TAKE_WAIT,    /* the store is being asked; it will be woken */
+    TAKE_WAIT,    /* not yet: the store is being asked, or mail is on its way; it will be woken */
     TAKE_GAP,     /* events between its cursor and `trimmed` are gone; told once */
     TAKE_FAILED,  /* the store could not be read; try again later, or give up */
 };

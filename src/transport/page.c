@@ -367,8 +367,8 @@ static void begin_before(struct exchange *exchange, struct reading *reading)
 {
     struct hub *hub = &exchange->worker->hub;
     struct before *before = mem_alloc(sizeof(*before));
-    if (reading->before > hub_applied(hub))
-        reading->before = hub_applied(hub) + 1;
+    if (reading->before > log_newest(hub->log))
+        reading->before = log_newest(hub->log) + 1;
     if (!reading->before)
         reading->before = 1;
     *before = (struct before){

@@ -39,7 +39,7 @@ static void begin_unknown(struct hub *hub, struct selection *selection, uint64_t
     ret->unknown = true;
     ret->claimed = claimed;
     ret->told = log_trimmed(hub->log, selection);
-    ret->cursor = hub_applied(hub);
+    ret->cursor = log_newest(hub->log);
 }
 
 bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
@@ -64,7 +64,7 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
         begin_at_earliest(hub, selection, ret);
         return true;
     case START_NOW:
-        ret->cursor = hub_applied(hub);
+        ret->cursor = log_newest(hub->log);
         return true;
     case START_LAST:
     case START_TIME:
@@ -77,8 +77,8 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
 static int search_last(struct start_search *search, struct log *log)
 {
     uint32_t left = search->start.last;
-    uint64_t upto = search->applied;
-    search->cursor = search->applied;
+    uint64_t upto = search->newest;
+    search->cursor = search->newest;
     while (left && upto) {
         struct store_query query = {
             .upto = upto, .backwards = true, .limit = left, .bytes = LAST_BYTES, .rows = LAST_ROWS};
@@ -135,7 +135,7 @@ start_search(struct hub *hub, struct selection *selection, const struct start *s
         .hub = hub,
         .selection = selection_ref(selection),
         .start = *start,
-        .applied = hub_applied(hub),
+        .newest = log_newest(hub->log),
         .owner = owner,
         .found = found};
     hub->reads++;

@@ -52,7 +52,7 @@ struct start_search {
     struct hub *hub;
     struct selection *selection;
     struct start start;
-    uint64_t applied;
+    uint64_t newest;
     uint64_t cursor;
     int error;
     void *owner;

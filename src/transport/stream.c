@@ -240,7 +240,7 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
     struct hub *hub = &exchange->worker->hub;
     if (exchange->is_head) {
         /* HEAD: the head of a stream, and no stream. */
-        reading->cursor = hub_applied(hub);
+        reading->cursor = log_newest(hub->log);
         struct buf *out = exchange_head(exchange, 200);
         http_response_header(out, STR("Content-Type"), str_from(streams[reading->via].type));
         reading_add_headers(out, reading, exchange->worker->config.base, reading->cursor);
