@@ -3,6 +3,7 @@
 #include "api/batch.h"
 #include "api/channel.h"
 #include "api/info.h"
+#include "api/listing.h"
 #include "api/publish.h"
 #include "api/read.h"
 #include "api/webhooks.h"
@@ -49,7 +50,7 @@ static void handle_channel(struct exchange *exchange, struct str rest)
 {
     if (rest.len <= 1) {
         if (1U << exchange->head->method & METHODS_READ)
-            info_channels(exchange);
+            listing_handle(exchange);
         else
             refuse_method(exchange, METHODS_READ);
         return;

@@ -5,7 +5,6 @@
 #include "api/api.h"
 
 void info_root(struct exchange *exchange, struct str rest);
-void info_channels(struct exchange *exchange);
 void info_stats(struct exchange *exchange, struct str rest);
 void info_metrics(struct exchange *exchange, struct str rest);
 void info_health(struct exchange *exchange, struct str rest);

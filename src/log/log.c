@@ -539,11 +539,14 @@ int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id)
     return log->store->ops->find_time(log->store, time_us, ret_id);
 }
 
-static void describe(const struct channel *channel, struct log_channel *ret)
+/* An id that is not safe yet must not be seen: it may be given again. The newest that is stands for
+ * it. */
+static void describe(const struct log *log, const struct channel *channel, struct log_channel *ret)
 {
+    uint64_t newest = log_newest(log);
     memcpy(ret->name, channel->name, channel->name_len);
     ret->name_len = channel->name_len;
-    ret->last = channel->last;
+    ret->last = channel->last < newest ? channel->last : newest;
     ret->trimmed = channel->trimmed;
     ret->count = channel->count;
     ret->bytes = channel->bytes;
@@ -555,8 +558,8 @@ static struct str listed_name(const struct log_channel *channel)
 }
 
 /* Keeps `out` sorted and the `limit` smallest names in it; the new count. */
-static size_t list_insert(struct log_channel *out, size_t count, size_t limit,
-                          const struct channel *channel)
+static size_t list_insert(const struct log *log, struct log_channel *out, size_t count,
+                          size_t limit, const struct channel *channel)
 {
     struct str name = channel_name(channel);
     if (count == limit && str_cmp(listed_name(&out[count - 1]), name) <= 0)
@@ -571,7 +574,7 @@ static size_t list_insert(struct log_channel *out, size_t count, size_t limit,
     }
     size_t end = count < limit ? count : limit - 1;
     memmove(&out[low + 1], &out[low], (end - low) * sizeof(*out));
-    describe(channel, &out[low]);
+    describe(log, channel, &out[low]);
     return end + 1;
 }
 
@@ -588,7 +591,7 @@ size_t log_list(struct log *log, struct str prefix, struct str after, size_t lim
             const struct channel *channel = channels_by_number(channels, number);
             if (channel && channel->last && str_starts(channel_name(channel), prefix) &&
                 str_cmp(channel_name(channel), after) > 0)
-                count = list_insert(out, count, limit, channel);
+                count = list_insert(log, out, count, limit, channel);
         }
         more = number <= channels->number_last;
         pthread_mutex_unlock(&log->lock);
@@ -602,7 +605,7 @@ bool log_channel(struct log *log, struct str name, struct log_channel *ret_chann
     const struct channel *channel = channels_find(&log->apply.channels, name);
     bool known = channel && channel->last;
     if (known)
-        describe(channel, ret_channel);
+        describe(log, channel, ret_channel);
     pthread_mutex_unlock(&log->lock);
     return known;
 }

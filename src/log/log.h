@@ -7,7 +7,7 @@
 #include "log/store.h"
 #include "net/mailbox.h"
 
-enum { LOG_PORTS_MAX = 65, LOG_LIST_MAX = 1000 };
+enum { LOG_PORTS_MAX = 65, LOG_LIST_MAX = 1001 };
 
 struct log_config {
     bool memory;               /* no folder: safe means in memory */

@@ -1,0 +1,129 @@
+#include "api/listing.h"
+
+#include "api/api.h"
+#include "api/channel.h"
+#include "http/response.h"
+#include "http/target.h"
+
+#include <stdlib.h>
+
+enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* one more tells whether there are more */
+
+struct listing {
+    struct log_job job;
+    struct exchange *exchange;
+    struct hub *hub;
+    struct buf prefix;
+    struct buf after;
+    struct log_channel *channels;
+    size_t count;
+    uint32_t limit;
+};
+
+static void listing_free(struct listing *listing)
+{
+    buf_free(&listing->prefix);
+    buf_free(&listing->after);
+    free(listing->channels);
+    free(listing);
+}
+
+static bool read_query(struct listing *listing, struct str query)
+{
+    struct str name, value;
+    bool good = true;
+    listing->limit = LIMIT;
+    while (good && http_query_next(&query, &name, &value)) {
+        if (http_query_name_is(name, STR("prefix")))
+            good = http_query_decode(value, &listing->prefix) == 0;
+        else if (http_query_name_is(name, STR("after")))
+            good = http_query_decode(value, &listing->after) == 0;
+        else if (http_query_name_is(name, STR("limit")))
+            good = parse_number(value, 1, LIMIT_MAX, &listing->limit) == 0;
+    }
+    return good;
+}
+
+static void add_channel(struct buf *out, const struct log_channel *channel)
+{
+    buf_add_lit(out, "{\"channel\":");
+    buf_add_json(out, (struct str){channel->name, channel->name_len});
+    buf_add_lit(out, ",\"last\":\"");
+    buf_add_id(out, channel->last);
+    buf_add_lit(out, "\",\"trimmed\":\"");
+    buf_add_id(out, channel->trimmed);
+    buf_addf(out, "\",\"count\":%llu,\"bytes\":%llu}", (unsigned long long)channel->count,
+             (unsigned long long)channel->bytes);
+}
+
+static void add_next(struct buf *out, const struct listing *listing)
+{
+    const struct log_channel *last = &listing->channels[listing->limit - 1];
+    buf_add_lit(out, "Link: <?after=");
+    http_percent_encode(out, (struct str){last->name, last->name_len});
+    buf_add_lit(out, "&prefix=");
+    http_percent_encode(out, buf_str(&listing->prefix));
+    buf_addf(out, "&limit=%u>; rel=\"next\"\r\n", listing->limit);
+}
+
+static void answer(struct exchange *exchange, const struct listing *listing)
+{
+    struct buf body = {0};
+    bool more = listing->count > listing->limit;
+    buf_add_lit(&body, "{\"channels\":[");
+    for (size_t i = 0; i < listing->count && i < listing->limit; i++) {
+        if (i)
+            buf_add_char(&body, ',');
+        add_channel(&body, &listing->channels[i]);
+    }
+    buf_addf(&body, "],\"more\":%s}\n", more ? "true" : "false");
+    struct buf *out = exchange_head(exchange, 200);
+    if (more)
+        add_next(out, listing);
+    if (buf_failed(&body))
+        out->failed = true;
+    exchange_body(exchange, STR("application/json"), buf_str(&body));
+    buf_free(&body);
+}
+
+static void run(struct log_job *job, struct log *log)
+{
+    struct listing *listing = container_of(job, struct listing, job);
+    listing->channels = mem_try_alloc((listing->limit + 1) * sizeof(*listing->channels));
+    if (listing->channels)
+        listing->count = log_list(log, buf_str(&listing->prefix), buf_str(&listing->after),
+                                  listing->limit + 1, listing->channels);
+}
+
+static void done(struct mail *mail, void *owner)
+{
+    struct listing *listing = container_of(mail, struct listing, job.mail);
+    struct exchange *exchange = listing->exchange;
+    (void)owner;
+    listing->hub->reads--;
+    if (exchange->dropped)
+        exchange_free(exchange);
+    else if (!listing->channels)
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        answer(exchange, listing);
+    listing_free(listing);
+}
+
+void listing_handle(struct exchange *exchange)
+{
+    struct hub *hub = &exchange->worker->hub;
+    struct listing *listing = mem_alloc(sizeof(*listing));
+    *listing =
+        (struct listing){.job = {.run = run, .reply = hub->mailbox, .mail = {NULL, done}},
+                         .exchange = exchange,
+                         .hub = hub};
+    if (!read_query(listing, exchange->head->query)) {
+        api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                    "prefix and after are text, limit is 1 to 1000");
+        listing_free(listing);
+        return;
+    }
+    hub->reads++;
+    log_submit(hub->log, &listing->job);
+}
