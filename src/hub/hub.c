@@ -206,6 +206,7 @@ static void fall_behind(struct sub *sub)
 static void go_live(struct sub *sub)
 {
     sub->stamp = sub->view->stamp;
+    sub->keeps_up = true;
     set_state(sub, SUB_LIVE, &sub->view->live_subs);
 }
 
@@ -598,10 +599,13 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
     return TAKE_NOTHING;
 }
 
-static void count_sent(struct hub *hub, const struct record *record, uint32_t count)
+/* Latency is that of subscribers that keep up: what one fetches later says nothing of the server.
+ */
+static void count_sent(struct hub *hub, const struct sub *sub, const struct record *record,
+                       uint32_t count)
 {
     hub->deliveries += count;
-    if (!hub->latency_ns || !record->accepted_ns)
+    if (!hub->latency_ns || !record->accepted_ns || !sub->keeps_up)
         return;
     int64_t ns = clock_now_ns(hub->clock) - record->accepted_ns;
     hist_add(hub->latency_ns, ns > 0 ? (uint64_t)ns : 0, count);
@@ -647,9 +651,11 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct s
         next++;
     }
     if (next > sub->first) {
-        count_sent(hub, &chunk->records[sub->first], next - sub->first);
+        count_sent(hub, sub, &chunk->records[sub->first], next - sub->first);
         advance(sub, chunk, next - 1);
     }
+    if (blocked)
+        sub->keeps_up = false;
     if (blocked && sub->state == SUB_QUEUED)
         fall_behind(sub);
     chunk_unref(chunk);

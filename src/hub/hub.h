@@ -45,6 +45,7 @@ struct sub {
     uint32_t skip;       /* leave out events of this connection; 0 for none */
     uint8_t state;       /* enum sub_state */
     bool fresh;          /* nothing was taken yet: its cursor is a client's claim */
+    bool keeps_up;       /* was live, and its socket has not been full since */
     int8_t failed;       /* the last read failed: 0, or the errno */
 };
 
@@ -75,7 +76,8 @@ struct hub {
     uint32_t views_count;
     uint32_t reads; /* under way */
     bool closing;
-    struct hist *latency_ns; /* from accepted to handed to the socket; may be NULL */
+    struct hist *latency_ns; /* from accepted to handed to the socket of those who keep up; may be
+                                NULL */
 };
 
 /* `mailbox` is where the log posts; its owner must be `hub`'s owner, which hands on with

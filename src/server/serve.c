@@ -215,14 +215,16 @@ static void greet(const struct server *server)
     listen_format(&server->address, at, sizeof(at));
     printf("freshet " FRESHET_VERSION " serves http://%s%s\n\n"
            "Try, each in a terminal of its own:\n\n"
-           "  curl -N http://%s%s/channels/news?stream=sse\n"
-           "  curl -N http://%s%s/channels/news?stream=ndjson\n"
+           "  curl -N 'http://%s%s/channels/news?stream=sse'\n"
+           "  curl -N 'http://%s%s/channels/news?stream=ndjson'\n"
            "  curl 'http://%s%s/channels/news?after=now&wait=25'\n"
            "  curl http://%s%s/webhooks --json "
-           "'{\"url\":\"http://127.0.0.1:8080/\",\"channels\":[\"news\"]}'\n"
-           "  curl http://%s%s/channels/news -d 'hello'\n"
-           "  websocat ws://%s%s/channels/news\n\n",
-           at, base, at, base, at, base, at, base, at, base, at, base, at, base);
+           "'{\"url\":\"http://%s%s/channels/inbox\",\"channels\":[\"news\"]}'\n"
+           "  websocat 'ws://%s%s/channels/news'\n\n"
+           "then publish, and see it arrive in all of them:\n\n"
+           "  curl http://%s%s/channels/news -d 'hello'\n\n"
+           "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
+           at, base, at, base, at, base, at, base, at, base, at, base, at, base, at, base);
     fflush(stdout);
     say(SAY_INFO, "started", "address=%s store=%s workers=%u", at,
         server->config.memory ? "memory" : "sqlite", server->config.threads);

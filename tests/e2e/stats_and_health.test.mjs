@@ -76,6 +76,19 @@ bothStores("stats count events and deliveries, and time the way from publish to 
     assert.ok(p50 <= p99 && p99 <= max && max > 0, `p50 ${p50}, p99 ${p99}, max ${max}`);
 });
 
+bothStores("what is fetched later does not count as latency", async (t, server) => {
+    for (let n = 0; n < 10; n++) {
+        await server.publish("a", `${n}`);
+    }
+    assert.equal((await server.history("a")).length, 10);
+    const late = await server.sse("/channels/a?after=earliest");
+    await late.events(10);
+    assert.equal((await stats(server)).latency_us.count, 0);
+    await server.publish("a", "live");
+    await late.events(1);
+    await eventually(async () => (await stats(server)).latency_us.count === 1, "one delivery timed");
+});
+
 /** Reads the Prometheus text format strictly: {name: {type, samples: Map of labels to value}}. */
 function parseMetrics(text) {
     assert.ok(text.endsWith("\n"), "the last line must end with LF");

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { BodyReader, RawConn } from "./raw.mjs";
+import { deadline } from "./wait.mjs";
 
 /** A GET on its own connection whose body is read line by line while it arrives. */
 export class Stream {
@@ -72,7 +73,11 @@ export class Stream {
     }
 
     /** The next event, passing over heartbeats only: a gap in its place fails the test. */
-    async event(ms) {
+    event(ms) {
+        return deadline(this.#event(ms), "an event", ms); /* beats go on for ever */
+    }
+
+    async #event(ms) {
         for (;;) {
             const record = await this.next(ms);
             assert.notEqual(record, null, "the stream ended where an event was due");
@@ -85,7 +90,11 @@ export class Stream {
     }
 
     /** The next record that is no heartbeat: an event or a control record; null at the end. */
-    async notBeat(ms) {
+    notBeat(ms) {
+        return deadline(this.#notBeat(ms), "a record that is no heartbeat", ms);
+    }
+
+    async #notBeat(ms) {
         for (;;) {
             const record = await this.next(ms);
             if (record === null || !this.isBeat(record)) {
