@@ -114,10 +114,9 @@ void listing_handle(struct exchange *exchange)
 {
     struct hub *hub = &exchange->worker->hub;
     struct listing *listing = mem_alloc(sizeof(*listing));
-    *listing =
-        (struct listing){.job = {.run = run, .reply = hub->mailbox, .mail = {NULL, done}},
-                         .exchange = exchange,
-                         .hub = hub};
+    *listing = (struct listing){.job = {.run = run, .reply = hub->mailbox, .mail = {NULL, done}},
+                                .exchange = exchange,
+                                .hub = hub};
     if (!read_query(listing, exchange->head->query)) {
         api_problem(exchange, PROBLEM_BAD_PARAMETER,
                     "prefix and after are text, limit is 1 to 1000");
