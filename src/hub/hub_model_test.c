@@ -141,7 +141,7 @@ static void enter(struct model *model, int at)
     model->readers[at] = reader_new(model->world, terms, any(model, 4) ? NULL : "trade", cursor);
     model->at[at] = cursor;
     model->told[at] = 0;
-    model->whisper[at] = model->whispers;
+    model->whisper[at] = 0; /* older ones may still be in the mail */
 }
 
 /* Goes, and perhaps comes back at its cursor, as a client does whose connection broke. What of a
