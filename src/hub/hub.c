@@ -45,6 +45,7 @@ struct page {
     struct list in_view;
     struct view *view;
     struct chunk *chunk;
+    bool stored; /* read from the store */
 };
 
 /* A page being read from the store, and who waits for it. */
@@ -58,6 +59,7 @@ struct view_read {
     uint64_t after;
     uint64_t upto;
     size_t bytes;
+    uint64_t marks; /* of TRIM that had been seen when it began */
     uint64_t through;
     struct batch *batch;
     int error;
@@ -162,7 +164,7 @@ static void cache_trim(struct hub *hub, size_t most)
 }
 
 /* Takes over the reference. */
-static void cache_add(struct view *view, struct chunk *chunk)
+static void cache_add(struct view *view, struct chunk *chunk, bool stored)
 {
     struct hub *hub = view->hub;
     struct page *page = mem_try_alloc(sizeof(*page));
@@ -170,7 +172,7 @@ static void cache_add(struct view *view, struct chunk *chunk)
         chunk_unref(chunk);
         return;
     }
-    *page = (struct page){.view = view, .chunk = chunk};
+    *page = (struct page){.view = view, .chunk = chunk, .stored = stored};
     list_add_last(&hub->cache, &page->in_cache);
     list_add_first(&view->pages, &page->in_view);
     hub->cached += chunk_size(chunk);
@@ -178,10 +180,16 @@ static void cache_add(struct view *view, struct chunk *chunk)
                                                                 : chunk_size(chunk));
 }
 
+/* The store leaves out what was trimmed before the mark of it is here. Where the window is asked
+ * about gaps, the window alone may answer, or events would be gone and nobody told. */
 static struct chunk *cache_find(const struct view *view, uint64_t cursor)
 {
+    bool in_window = cursor >= view->hub->window.floor;
     list_each (&view->pages, node) {
-        struct chunk *chunk = container_of(node, struct page, in_view)->chunk;
+        const struct page *page = container_of(node, const struct page, in_view);
+        struct chunk *chunk = page->chunk;
+        if (page->stored && in_window)
+            continue;
         if (chunk->from <= cursor && cursor < chunk->through)
             return chunk;
     }
@@ -207,6 +215,7 @@ static void go_live(struct sub *sub)
 {
     sub->stamp = sub->view->stamp;
     sub->keeps_up = true;
+    sub->fresh = false; /* from here on its cursor is ours */
     set_state(sub, SUB_LIVE, &sub->view->live_subs);
 }
 
@@ -255,11 +264,12 @@ static void retire_live(struct view *view)
 {
     struct chunk *chunk = chunk_ref(view->live);
     lose_live(view, view->hub->window.applied);
-    bool plain = true;
+    /* What was trimmed while it grew is still in it, and not for those who come later. */
+    bool plain = view->hub->window.trimmed <= chunk->from;
     for (uint32_t i = 0; i < chunk->count && plain; i++)
         plain = chunk->records[i].id != 0;
     if (plain && chunk->through > chunk->from)
-        cache_add(view, chunk);
+        cache_add(view, chunk, false);
     else
         chunk_unref(chunk);
 }
@@ -316,7 +326,10 @@ static void queue_subs(struct view *view, uint64_t before)
 void hub_on_batch(struct hub *hub, struct batch *batch)
 {
     struct fan_out fan_out = {.hub = hub, .before = hub->window.applied};
+    uint64_t marks = hub->window.marks;
     window_add(&hub->window, batch, on_event, &fan_out);
+    if (marks != hub->window.marks)
+        cache_trim(hub, 0); /* what was deleted is shown to nobody who comes later */
     list_each (&hub->dirty, node) {
         struct view *view = container_of(node, struct view, dirty);
         queue_subs(view, fan_out.before);
@@ -377,7 +390,7 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
         chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
     if (chunk->through == cursor)
         return chunk_unref(chunk); /* not one event fitted into memory */
-    cache_add(view, chunk_ref(chunk));
+    cache_add(view, chunk_ref(chunk), false);
     return chunk;
 }
 
@@ -427,9 +440,11 @@ static void read_done(struct mail *mail, void *owner)
     int error = read->error;
     read->hub->reads--;
     if (view && !error) {
+        if (read->marks != read->hub->window.marks)
+            log_hide_trimmed(read->hub->log, read->batch);
         struct chunk *chunk = page_from_batch(view, read);
         if (chunk)
-            cache_add(view, chunk);
+            cache_add(view, chunk, true);
         else
             error = -ENOMEM;
     }
@@ -454,6 +469,7 @@ static struct view_read *read_start(struct view *view, uint64_t cursor)
         .hub = hub,
         .after = cursor,
         .upto = hub->window.applied,
+        .marks = hub->window.marks,
         .bytes = hub->limits.chunk_bytes};
     read->selection = selection_ref(view->selection);
     list_init(&read->waiting);
@@ -482,15 +498,19 @@ static enum take wait_for_read(struct sub *sub)
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-/* Leaves out what came by the subscriber's own connection: cuts the run of records before and
- * behind it. What is left out still moves the cursor. */
-static void skip_own(struct sub *sub, struct taken *taken)
+/* What came by the subscriber's own connection, and what was encoded as nothing. It moves the
+ * cursor all the same. */
+static bool is_left_out(const struct sub *sub, const struct chunk *chunk, uint32_t record)
 {
-    const struct record *records = taken->chunk->records;
-    while (taken->first < taken->end && records[taken->first].origin == sub->skip)
-        taken->first++;
+    return chunk->records[record].end == chunk_start(chunk, record) ||
+           (sub->skip && chunk->records[record].origin == sub->skip);
+}
+
+/* Cuts the run of records in front of the next that is the subscriber's own. */
+static void cut_own(const struct sub *sub, struct taken *taken)
+{
     uint32_t end = taken->first;
-    while (end < taken->end && records[end].origin != sub->skip)
+    while (end < taken->end && taken->chunk->records[end].origin != sub->skip)
         end++;
     taken->end = end;
 }
@@ -499,10 +519,12 @@ static enum take take_records(struct sub *sub, struct chunk *chunk, uint32_t fir
                               struct taken *taken)
 {
     *taken = (struct taken){.chunk = chunk, .first = first, .end = chunk->count};
-    if (sub->skip)
-        skip_own(sub, taken);
+    while (taken->first < taken->end && is_left_out(sub, chunk, taken->first))
+        taken->first++;
     if (taken->first == taken->end)
         return TAKE_NOTHING;
+    if (sub->skip)
+        cut_own(sub, taken);
     uint32_t start = chunk_start(chunk, taken->first);
     taken->bytes = (struct str){chunk->bytes.at + start, chunk_start(chunk, taken->end) - start};
     sub->taken = chunk_ref(chunk);
@@ -536,9 +558,12 @@ static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
     if (!fresh && in_window && hub->window.trimmed <= known)
         return false;
     uint64_t trimmed = log_trimmed(hub->log, sub->view->selection);
-    /* What the memory store has evicted may still be in the window, and then it is not gone. */
-    if (trimmed <= known || (!fresh && in_window && hub->window.trimmed < trimmed))
+    if (trimmed <= known)
         return false;
+    /* What the log has trimmed further, its mark still in the mail or evicted from memory, is in
+     * the window yet and comes. */
+    if (!fresh && in_window && hub->window.trimmed < trimmed)
+        trimmed = hub->window.trimmed;
     sub->told = trimmed;
     *taken = (struct taken){.trimmed = trimmed};
     return true;
@@ -629,9 +654,12 @@ static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
 /* The subscriber has everything up to and with record `last` of the chunk. */
 static void advance(struct sub *sub, const struct chunk *chunk, uint32_t last)
 {
-    uint64_t id = chunk->records[last].id;
-    if (id > sub->cursor)
-        sub->cursor = id;
+    /* Ephemeral events have no id: the one before them in the log tells. */
+    uint32_t logged = last;
+    while (logged > sub->first && !chunk->records[logged].id)
+        logged--;
+    if (chunk->records[logged].id > sub->cursor)
+        sub->cursor = chunk->records[logged].id;
     if (sub->state == SUB_QUEUED && chunk == sub->view->live)
         sub->stamp = chunk->first_stamp + last;
     else if (last + 1 == chunk->count && chunk->through > sub->cursor && sub->state == SUB_BEHIND)

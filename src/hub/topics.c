@@ -13,7 +13,7 @@ struct branch {
     struct branch *star;       /* the child for "*" */
     struct view_set here;      /* patterns that end here */
     struct view_set all_below; /* patterns that end with "**" behind here */
-    uint32_t id;
+    uint64_t id; /* 64 bits: whoever subscribes makes branches, and none may share a number */
     uint32_t children;
     uint32_t segment_len;
     char segment[];
@@ -85,9 +85,9 @@ void topics_release(struct topics *topics, struct topic *topic)
 
 /* ---- patterns ------------------------------------------------------------------------------- */
 
-enum { BRANCH_KEY_MAX = sizeof(uint32_t) + NAME_MAX_BYTES };
+enum { BRANCH_KEY_MAX = sizeof(uint64_t) + NAME_MAX_BYTES };
 
-static struct str branch_key(char room[BRANCH_KEY_MAX], uint32_t parent, struct str segment)
+static struct str branch_key(char room[BRANCH_KEY_MAX], uint64_t parent, struct str segment)
 {
     memcpy(room, &parent, sizeof(parent));
     memcpy(room + sizeof(parent), segment.at, segment.len);

@@ -26,7 +26,7 @@ struct topics {
     struct map names;
     struct map branches; /* of the trie, by parent and segment */
     struct branch *root;
-    uint32_t branch_ids;
+    uint64_t branch_ids;
     uint32_t patterns; /* how many are registered; without any the trie is not walked */
 };
 

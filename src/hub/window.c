@@ -25,6 +25,12 @@ void window_init(struct window *window, struct topics *topics, size_t bytes_max,
 
 /* ---- falling out ---------------------------------------------------------------------------- */
 
+static void raise_floor(struct window *window, uint64_t id)
+{
+    if (id > window->floor)
+        window->floor = id;
+}
+
 static void drop_first(struct window *window)
 {
     struct window_slot *oldest = slot(window, window->first++);
@@ -41,7 +47,7 @@ static void drop_batch(struct window *window)
     for (uint32_t i = 0; i < batch->count; i++) {
         if (batch->events[i].state != EVENT_APPENDED)
             continue;
-        window->floor = batch->events[i].id;
+        raise_floor(window, batch->events[i].id);
         drop_first(window);
     }
     window->bytes -= batch_bytes(batch);
@@ -108,6 +114,8 @@ static void add_event(struct window *window, const struct event *event, struct t
     window->end++;
     if (topic)
         topic->tail = window->end;
+    else
+        raise_floor(window, event->id); /* no thread leads to it: the store has it */
     window->applied = event->id;
 }
 
@@ -115,6 +123,7 @@ static void add_event(struct window *window, const struct event *event, struct t
 static void trim(struct window *window, const struct event *mark)
 {
     const struct topic *topic = topics_find(window->topics, mark->channel);
+    window->marks++;
     if (mark->id > window->trimmed)
         window->trimmed = mark->id;
     for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {

@@ -25,6 +25,7 @@ struct window {
     size_t bytes;
     size_t bytes_max;
     uint64_t trimmed; /* the highest id that a TRIM mark named */
+    uint64_t marks;   /* of TRIM seen so far */
 };
 
 /* An empty window that begins behind `newest`. */

@@ -497,8 +497,7 @@ static void resolve_all(struct log *log, struct selection *selection)
     }
 }
 
-/* Takes out what was trimmed since the store looked: marks it PROPOSED, which nobody shows. */
-static void hide_trimmed(struct log *log, struct batch *batch)
+void log_hide_trimmed(struct log *log, struct batch *batch)
 {
     pthread_mutex_lock(&log->lock);
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -530,7 +529,7 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
     if (!few)
         pthread_mutex_unlock(&selection->resolved.lock);
     if (!result)
-        hide_trimmed(log, *ret_batch);
+        log_hide_trimmed(log, *ret_batch);
     return result;
 }
 

@@ -101,6 +101,12 @@ bool log_is_ephemeral(const struct log *log, struct str channel);
  * the disk. */
 int log_read(struct log *log, struct store_query *query, struct selection *selection,
              struct batch **ret_batch, uint64_t *ret_through);
+
+/* Marks as PROPOSED, which nobody shows, what was trimmed since the batch was read. The batch is
+ * the caller's alone. Any thread. */
+void log_hide_trimmed(struct log *log, struct batch *batch);
+
+/* As store_ops.find_time. For reader threads. */
 int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id);
 
 /* One line of the list of channels. */

@@ -12,7 +12,7 @@ struct conn_ops {
     void (*readable)(struct conn *conn);
     /* The next bytes to send, contiguous; empty when there are none now. They must stay until
      * `sent`, which follows in the same turn with nothing of the owner's called between, apart from
-     * other connections' `fill`. */
+     * other connections' `fill` and `sent`; it does not follow once the connection was closed. */
     struct str (*fill)(struct conn *conn);
     /* The socket took the first `n` bytes of what `fill` gave; fewer than given when it is full.
      * Whether `fill` should be asked again at once. */

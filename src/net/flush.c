@@ -35,6 +35,19 @@ struct slice {
     unsigned count;
 };
 
+/* While one filled it may have closed others: their descriptors are no longer theirs. */
+static void drop_dead(struct slice *slice)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < slice->count; i++) {
+        if (slice->conns[i]->dead)
+            continue;
+        slice->conns[kept] = slice->conns[i];
+        slice->sends[kept++] = slice->sends[i];
+    }
+    slice->count = kept;
+}
+
 /* Asks dirty connections what they have until the slice is full. */
 static void gather(struct net *net, struct slice *slice)
 {
@@ -53,6 +66,7 @@ static void gather(struct net *net, struct slice *slice)
         slice->conns[slice->count] = conn;
         slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};
     }
+    drop_dead(slice);
 }
 
 static void send_one(struct uring_send *send_)
@@ -85,9 +99,12 @@ static void send_all(struct net *net, struct slice *slice)
 static void settle(struct net *net, struct conn *conn, const struct uring_send *send_)
 {
     size_t n = send_->result > 0 ? (size_t)send_->result : 0;
+    if (conn->dead)
+        return; /* closed when another was told */
     if (send_->result < 0 && send_->result != -EAGAIN && send_->result != -EINTR) {
         (void)conn->ops->sent(conn, 0);
-        conn->ops->hung_up(conn);
+        if (!conn->dead)
+            conn->ops->hung_up(conn);
         return;
     }
     net->sends++;

@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64 };
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, RETRY_MS = 1000 };
 
 static int parse_port(const char *text, in_port_t *ret_port)
 {
@@ -79,6 +79,20 @@ void listen_format(const struct sockaddr_storage *address, char *out, size_t siz
     snprintf(out, size, "[%s]:%u", host, ntohs(v6.sin6_port));
 }
 
+/* Level-triggered: left watched, it would spin until a descriptor is free. */
+static void pause_accepting(struct listener *listener, int error)
+{
+    say(SAY_WARN, "accept_paused", "error=%d", error);
+    (void)loop_rewatch(listener->loop, listener->fd, 0, &listener->watch);
+    listener->paused = true;
+    timer_set(listener->loop, &listener->retry, RETRY_MS);
+}
+
+static void ring_retry(struct timer *timer)
+{
+    listener_resume(container_of(timer, struct listener, retry));
+}
+
 static void ready(struct watch *watch, uint32_t events)
 {
     struct listener *listener = container_of(watch, struct listener, watch);
@@ -89,13 +103,10 @@ static void ready(struct watch *watch, uint32_t events)
             listener->accepted(listener, fd);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            /* Level-triggered: left watched, it would spin until a descriptor is free. */
-            say(SAY_WARN, "accept_paused", "error=%d", errno);
-            (void)loop_rewatch(listener->loop, listener->fd, 0, &listener->watch);
-            listener->paused = true;
-        }
-        if (errno != EINTR && errno != ECONNABORTED)
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
+            pause_accepting(listener, error);
+        if (error != EINTR && error != ECONNABORTED)
             return;
     }
 }
@@ -105,6 +116,7 @@ void listener_resume(struct listener *listener)
     if (!listener->paused)
         return;
     listener->paused = false;
+    timer_stop(&listener->retry);
     (void)loop_rewatch(listener->loop, listener->fd, EPOLLIN, &listener->watch);
 }
 
@@ -122,15 +134,18 @@ static int bind_and_listen(int fd, struct sockaddr_storage *address, socklen_t s
 int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_storage *address,
                   socklen_t size, void (*accepted)(struct listener *listener, int fd))
 {
-    *listener = (struct listener){.watch = {ready}, .loop = loop, .accepted = accepted};
+    *listener = (struct listener){
+        .watch = {ready}, .loop = loop, .retry = {.ring = ring_retry}, .accepted = accepted};
     listener->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0)
         return -errno;
     int result = bind_and_listen(listener->fd, address, size);
     if (!result)
         result = loop_watch(loop, listener->fd, EPOLLIN, &listener->watch);
-    if (result)
+    if (result) {
         close(listener->fd);
+        listener->fd = -1;
+    }
     return result;
 }
 
@@ -138,6 +153,7 @@ void listener_deinit(struct listener *listener)
 {
     if (listener->fd < 0)
         return;
+    timer_stop(&listener->retry);
     loop_unwatch(listener->loop, listener->fd);
     close(listener->fd);
     listener->fd = -1;

@@ -10,7 +10,8 @@ struct listener {
     struct watch watch;
     struct loop *loop;
     int fd;
-    bool paused; /* out of descriptors: waits for resume() */
+    bool paused;        /* out of descriptors: waits for resume() */
+    struct timer retry; /* … or for this, since another thread may free them */
     /* A new connection; takes over the fd. */
     void (*accepted)(struct listener *listener, int fd);
 };
@@ -29,5 +30,5 @@ int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_
                   socklen_t size, void (*accepted)(struct listener *listener, int fd));
 void listener_deinit(struct listener *listener);
 
-/* Accepts again after descriptors ran out. */
+/* Accepts again after descriptors ran out. Does nothing when it does so already. */
 void listener_resume(struct listener *listener);

@@ -68,8 +68,9 @@ static uint32_t tick_at(const struct loop *loop, int64_t ns)
 void timer_set(struct loop *loop, struct timer *timer, int64_t after_ms)
 {
     timer_stop(timer);
-    /* Rounded up by one more tick: never early. */
-    timer->due = tick_at(loop, loop->now_ns + after_ms * 1000000) + 1;
+    /* Rounded up by one more tick: never early. What is past already is due now: in a slot that was
+     * passed it would wait for a whole round. */
+    timer->due = tick_at(loop, loop->now_ns + (after_ms > 0 ? after_ms * 1000000 : 0)) + 1;
     list_add_last(&loop->wheel[timer->due % WHEEL_SLOTS], &timer->node);
 }
 

@@ -1,0 +1,127 @@
+#include "hub/chunk.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static bool add(struct chunk *chunk, uint64_t id, const char *bytes)
+{
+    struct event event = {
+        .id = id, .origin = 7, .accepted_ns = 5, .state = id ? EVENT_APPENDED : EVENT_EPHEMERAL};
+    buf_add_str(&chunk->bytes, str_from(bytes));
+    return chunk_add(chunk, &event);
+}
+
+static void an_empty_chunk_reaches_to_where_it_begins(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(42);
+    assert_int_equal(chunk->from, 42);
+    assert_int_equal(chunk->through, 42);
+    assert_int_equal(chunk->count, 0);
+    assert_int_equal(chunk_after(chunk, 0), 0);
+    assert_null(chunk_unref(chunk));
+    assert_null(chunk_unref(NULL));
+}
+
+static void records_keep_the_boundaries_of_events(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(0);
+    assert_true(add(chunk, 10, "one"));
+    assert_true(add(chunk, 0, ""));
+    assert_true(add(chunk, 12, "three"));
+    assert_int_equal(chunk_start(chunk, 0), 0);
+    assert_int_equal(chunk_start(chunk, 1), 3);
+    assert_int_equal(chunk_start(chunk, 2), 3);
+    assert_int_equal(chunk_start(chunk, 3), 8);
+    assert_int_equal(chunk->records[0].origin, 7);
+    assert_int_equal(chunk->records[0].accepted_ns, 5);
+    assert_int_equal(chunk->records[1].id, 0);
+    chunk_unref(chunk);
+}
+
+static void the_first_record_behind_an_id_is_found(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(0);
+    for (uint64_t id = 10; id < 1000; id += 10)
+        assert_true(add(chunk, id, "x"));
+    assert_int_equal(chunk_after(chunk, 0), 0);
+    assert_int_equal(chunk_after(chunk, 9), 0);
+    assert_int_equal(chunk_after(chunk, 10), 1);
+    assert_int_equal(chunk_after(chunk, 15), 1);
+    assert_int_equal(chunk_after(chunk, 989), 98);
+    assert_int_equal(chunk_after(chunk, 990), 99);
+    assert_int_equal(chunk_after(chunk, EVENT_ID_MAX), chunk->count);
+    chunk_unref(chunk);
+}
+
+static void bytes_live_as_long_as_the_last_reference(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(0);
+    assert_true(add(chunk, 1, "kept"));
+    assert_ptr_equal(chunk_ref(chunk), chunk);
+    chunk_unref(chunk);
+    assert_true(str_eq(buf_str(&chunk->bytes), STR("kept")));
+    chunk_unref(chunk);
+}
+
+static void a_record_that_found_no_memory_leaves_the_others_whole(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(0);
+    assert_true(add(chunk, 1, "one"));
+    chunk->bytes.failed = true;
+    assert_false(add(chunk, 2, "two"));
+    assert_int_equal(chunk->count, 1);
+    assert_int_equal(chunk->bytes.len, 3);
+    assert_true(add(chunk, 3, "three"));
+    assert_true(str_eq(buf_str(&chunk->bytes), STR("onethree")));
+    while (chunk->count < chunk->cap)
+        assert_true(add(chunk, 4, "4"));
+    size_t len = chunk->bytes.len;
+    mem_fail_nth(1);
+    assert_false(add(chunk, 5, "5"));
+    mem_fail_nth(0);
+    assert_int_equal(chunk->bytes.len, len);
+    assert_int_equal(chunk->count, chunk->cap);
+    chunk_unref(chunk);
+}
+
+static void no_chunk_without_memory(void **state)
+{
+    (void)state;
+    mem_fail_nth(1);
+    assert_null(chunk_new(0));
+    mem_fail_nth(0);
+}
+
+static void its_size_counts_bytes_and_records(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(0);
+    size_t empty = chunk_size(chunk);
+    assert_true(add(chunk, 1, "one"));
+    assert_true(chunk_size(chunk) >= empty + 3 + sizeof(struct record));
+    chunk_unref(chunk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_chunk_reaches_to_where_it_begins),
+        cmocka_unit_test(records_keep_the_boundaries_of_events),
+        cmocka_unit_test(the_first_record_behind_an_id_is_found),
+        cmocka_unit_test(bytes_live_as_long_as_the_last_reference),
+        cmocka_unit_test(a_record_that_found_no_memory_leaves_the_others_whole),
+        cmocka_unit_test(no_chunk_without_memory),
+        cmocka_unit_test(its_size_counts_bytes_and_records),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

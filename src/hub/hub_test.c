@@ -1,0 +1,852 @@
+#include "hub/testing.h"
+
+#include <stdio.h>
+
+enum { CHUNK = 64, BIG = 64 << 20 };
+
+static const struct hub_limits roomy = {
+    .window_bytes = BIG, .chunk_bytes = 4096, .cache_bytes = 1 << 20};
+/* Every batch but the newest falls out of the window. */
+static const struct hub_limits tight = {
+    .window_bytes = 1, .chunk_bytes = CHUNK, .cache_bytes = 1 << 20};
+
+static struct world *roomy_world(void)
+{
+    return world_new(roomy, BIG);
+}
+
+static struct world *tight_world(void)
+{
+    return world_new(tight, BIG);
+}
+
+static struct reader *live_reader(struct world *world, const char *terms)
+{
+    struct reader *reader = reader_new(world, terms, NULL, hub_applied(&world->hub));
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    assert_true(sub_is_live(&reader->sub));
+    return reader;
+}
+
+/* ---- live ------------------------------------------------------------------------------------ */
+
+static void one_encoding_serves_all_of_a_view(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *readers[100];
+    for (int i = 0; i < 100; i++)
+        readers[i] = live_reader(world, "a b");
+    world_publish(world, "a", "one ");
+    world_publish(world, "elsewhere", "two ");
+    world_publish(world, "b", "three ");
+    assert_int_equal(world->encoded, 2);
+    assert_int_equal(world->hub.views_count, 1);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(readers[i]->wakes, 1);
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        reader_got(readers[i], "one three ");
+        assert_int_equal(hub_cursor(&world->hub, &readers[i]->sub), hub_applied(&world->hub));
+    }
+    assert_int_equal(world->encoded, 2);
+    assert_int_equal(world->hub.deliveries, 200);
+    hub_turn_end(&world->hub);
+    for (int i = 0; i < 100; i++)
+        reader_free(readers[i]);
+    world_free(world);
+}
+
+static void a_whole_batch_comes_in_one_take(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *reader = live_reader(world, "**");
+    for (int i = 0; i < 50; i++)
+        world_add(world, i % 2 ? "a" : "b", "x");
+    world_append(world);
+    mailbox_empty(&world->mail);
+    struct taken taken;
+    assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
+    assert_int_equal(taken.bytes.len, 50);
+    assert_int_equal(taken.end - taken.first, 50);
+    struct str rest;
+    hub_sent(&world->hub, &reader->sub, 50, false, &rest);
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_NOTHING);
+    reader_free(reader);
+    world_free(world);
+}
+
+static void equal_selections_share_a_view_and_encodings_do_not(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *one = live_reader(world, "a b"), *same = live_reader(world, "b a b");
+    struct reader *other = live_reader(world, "a");
+    assert_int_equal(world->hub.views_count, 2);
+    hub_unsubscribe(&world->hub, &same->sub);
+    reader_begin(same, 1, hub_applied(&world->hub), 0);
+    assert_int_equal(world->hub.views_count, 3);
+    assert_int_equal(reader_drain(same), TAKE_NOTHING);
+    world_publish(world, "b", "x");
+    reader_drain(one);
+    reader_drain(same);
+    reader_drain(other);
+    reader_got(one, "x");
+    reader_got(same, "x!");
+    reader_got(other, "");
+    reader_free(one);
+    reader_free(same);
+    reader_free(other);
+    world_free(world);
+}
+
+static void an_event_comes_once_however_many_terms_match(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *live = live_reader(world, "a/b a/* */b a/** **");
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a/b", "x");
+    reader_drain(live);
+    reader_got(live, "x");
+    hub_turn_end(&world->hub);
+    struct reader *late = reader_new(world, "a/b a/* */b a/** **", NULL, start);
+    reader_drain(late);
+    reader_got(late, "x");
+    reader_free(live);
+    reader_free(late);
+    world_free(world);
+}
+
+static void types_are_held_against_each_event(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    struct reader *live = reader_new(world, "a", "trade quote", start);
+    reader_drain(live);
+    world_add(world, "a", "m");
+    world_add(world, "a", "t")->type = STR("trade");
+    world_add(world, "a", "q")->type = STR("quote");
+    world_append(world);
+    mailbox_empty(&world->mail);
+    reader_drain(live);
+    reader_got(live, "tq");
+    hub_turn_end(&world->hub);
+    world_publish(world, "a", "m");
+    assert_int_equal(live->wakes, 1);
+    struct reader *late = reader_new(world, "a", "quote", start);
+    reader_drain(late);
+    reader_got(late, "q");
+    assert_int_equal(hub_cursor(&world->hub, &late->sub), hub_applied(&world->hub));
+    reader_free(live);
+    reader_free(late);
+    world_free(world);
+}
+
+static void its_own_events_are_left_out_live_and_from_the_window(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    struct reader *reader = mem_alloc(sizeof(*reader));
+    *reader = (struct reader){.world = world, .selection = select_terms("a", NULL)};
+    reader->sub.skip = 7;
+    reader_begin(reader, 0, start, 0);
+    reader_drain(reader);
+    static const char origins[] = {7, 7, 1, 2, 7, 3, 7};
+    for (size_t i = 0; i < sizeof(origins); i++) {
+        char data[] = {(char)('a' + i), '\0'};
+        world_add(world, "a", data)->origin = (uint32_t)origins[i];
+    }
+    world_append(world);
+    mailbox_empty(&world->mail);
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    reader_got(reader, "cdf");
+    assert_true(sub_is_live(&reader->sub));
+    hub_turn_end(&world->hub);
+    hub_unsubscribe(&world->hub, &reader->sub);
+    reader_begin(reader, 0, start, 0);
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    reader_got(reader, "cdf");
+    assert_int_equal(hub_cursor(&world->hub, &reader->sub), hub_applied(&world->hub));
+    reader_free(reader);
+    world_free(world);
+}
+
+static void records_without_bytes_hold_nobody_up(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    struct reader *live = live_reader(world, "a");
+    world_publish(world, "a", "");
+    assert_int_equal(reader_drain(live), TAKE_NOTHING);
+    world_add(world, "a", "");
+    world_add(world, "a", "x");
+    world_add(world, "a", "");
+    world_add(world, "a", "y");
+    world_add(world, "a", "");
+    world_append(world);
+    mailbox_empty(&world->mail);
+    assert_int_equal(reader_flush(live, 1), TAKE_BYTES);
+    assert_int_equal(reader_drain(live), TAKE_NOTHING);
+    reader_got(live, "xy");
+    hub_turn_end(&world->hub);
+    struct reader *late = reader_new(world, "a", NULL, start);
+    assert_int_equal(reader_drain(late), TAKE_NOTHING);
+    reader_got(late, "xy");
+    assert_true(sub_is_live(&late->sub));
+    reader_free(live);
+    reader_free(late);
+    world_free(world);
+}
+
+/* ---- full sockets ---------------------------------------------------------------------------- */
+
+static void who_could_not_send_all_gets_the_rest_in_order_and_once(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    for (size_t room = 0; room <= 12; room++) {
+        struct reader *reader = live_reader(world, "a");
+        uint64_t before = hub_applied(&world->hub);
+        world_publish(world, "a", "one ");
+        world_publish(world, "a", "two ");
+        world_publish(world, "a", "tri ");
+        reader_flush(reader, room);
+        /* The cursor is past whatever has begun to go out. */
+        if (room < 12)
+            assert_int_equal(hub_cursor(&world->hub, &reader->sub), before + (room + 3) / 4);
+        hub_turn_end(&world->hub);
+        world_publish(world, "a", "end ");
+        for (int i = 0; i < 20; i++) {
+            reader_flush(reader, 1);
+            hub_turn_end(&world->hub);
+        }
+        reader_got(reader, "one two tri end ");
+        assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+        reader_free(reader);
+    }
+    world_free(world);
+}
+
+static void the_rest_of_a_cut_record_is_handed_back(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *reader = live_reader(world, "a");
+    uint64_t first = world_publish(world, "a", "first"),
+             second = world_publish(world, "a", "second");
+    struct taken taken;
+    struct str rest;
+    assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
+    hub_sent(&world->hub, &reader->sub, 2, true, &rest);
+    assert_true(str_eq(rest, STR("rst")));
+    assert_int_equal(hub_cursor(&world->hub, &reader->sub), first);
+    assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
+    assert_true(str_eq(taken.bytes, STR("second")));
+    hub_sent(&world->hub, &reader->sub, 6, true, &rest);
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(hub_cursor(&world->hub, &reader->sub), second);
+    reader_free(reader);
+    world_free(world);
+}
+
+static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
+{
+    (void)state;
+    struct world *world = world_new((struct hub_limits){BIG, 16, 1 << 20}, BIG);
+    for (size_t n = 0; n <= 8; n++) {
+        struct reader *reader = live_reader(world, "a");
+        world_publish(world, "a", "one ");
+        world_publish(world, "a", "two ");
+        struct taken taken;
+        struct str rest;
+        assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
+        buf_add(&reader->got, taken.bytes.at, n);
+        if (n % 2) /* so long that the live chunk is retired */
+            world_publish(world, "a", "0123456789abcdef ");
+        else
+            world_publish(world, "a", "3 ");
+        hub_sent(&world->hub, &reader->sub, n, n < 8, &rest);
+        buf_add_str(&reader->rest, rest);
+        assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+        reader_got(reader, n % 2 ? "one two 0123456789abcdef " : "one two 3 ");
+        hub_turn_end(&world->hub);
+        reader_free(reader);
+    }
+    world_free(world);
+}
+
+static void who_is_not_asked_in_a_turn_reads_on_by_its_cursor(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *reader = live_reader(world, "a");
+    world_publish(world, "a", "one ");
+    hub_turn_end(&world->hub);
+    assert_int_equal(reader->sub.state, SUB_BEHIND);
+    world_publish(world, "a", "two ");
+    reader_drain(reader);
+    reader_got(reader, "one two ");
+    reader_free(reader);
+    world_free(world);
+}
+
+static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    struct reader *slow = live_reader(world, "a"), *quick = live_reader(world, "a");
+    char line[CHUNK / 2 + 1];
+    memset(line, 'x', CHUNK / 2);
+    line[CHUNK / 2] = '\0';
+    for (int i = 0; i < 6; i++) {
+        world_publish(world, "a", line);
+        reader_drain(quick);
+    }
+    assert_true(world->hub.cached > 0);
+    uint32_t encoded = world->encoded;
+    assert_int_equal(reader_drain(slow), TAKE_NOTHING);
+    assert_int_equal(slow->got.len, 6 * (CHUNK / 2));
+    assert_int_equal(quick->got.len, 6 * (CHUNK / 2));
+    /* What was retired is not encoded again, though the window has let go of it. */
+    assert_int_equal(world->encoded, encoded);
+    assert_null(world->jobs);
+    hub_turn_end(&world->hub);
+    assert_int_equal(world->hub.cached, 0);
+    reader_free(slow);
+    reader_free(quick);
+    world_free(world);
+}
+
+/* ---- ephemeral ------------------------------------------------------------------------------- */
+
+static void ephemeral_events_reach_who_is_live_and_move_no_cursor(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    world_publish(world, "a", "old ");
+    uint64_t start = hub_applied(&world->hub);
+    struct reader *live = live_reader(world, "a"),
+                  *behind = reader_new(world, "a", NULL, start - 1);
+    world_ephemeral(world, "a", "typing ");
+    assert_int_equal(hub_applied(&world->hub), start);
+    reader_drain(live);
+    reader_drain(behind);
+    reader_got(live, "typing ");
+    reader_got(behind, "old ");
+    assert_int_equal(hub_cursor(&world->hub, &live->sub), start);
+    world_publish(world, "a", "1 ");
+    world_ephemeral(world, "a", "e ");
+    world_publish(world, "a", "2 ");
+    reader_flush(live, 3); /* cut within the ephemeral one */
+    assert_int_equal(hub_cursor(&world->hub, &live->sub), start + 1);
+    reader_drain(live);
+    reader_drain(behind);
+    reader_got(live, "1 e 2 ");
+    reader_got(behind, "1 e 2 ");
+    world_ephemeral(world, "a", "gone ");
+    hub_turn_end(&world->hub);
+    reader_drain(live);
+    reader_got(live, "");
+    reader_free(live);
+    reader_free(behind);
+    world_free(world);
+}
+
+static void a_long_live_chunk_with_ephemeral_events_is_no_page(void **state)
+{
+    (void)state;
+    struct world *world = world_new((struct hub_limits){BIG, 8, 1 << 20}, BIG);
+    struct reader *reader = live_reader(world, "a");
+    world_publish(world, "a", "1 ");
+    world_ephemeral(world, "a", "e ");
+    world_publish(world, "a", "2222222 ");
+    assert_int_equal(world->hub.cached, 0);
+    reader_drain(reader);
+    reader_got(reader, "1 2222222 ");
+    reader_free(reader);
+    world_free(world);
+}
+
+/* ---- catching up ----------------------------------------------------------------------------- */
+
+static void a_page_of_the_window_is_encoded_once_for_all_who_want_it(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "one ");
+    world_publish(world, "b", "- ");
+    world_publish(world, "a", "two ");
+    struct reader *readers[10];
+    for (int i = 0; i < 10; i++) {
+        readers[i] = reader_new(world, "a", NULL, start);
+        reader_drain(readers[i]);
+        reader_got(readers[i], "one two ");
+        assert_true(sub_is_live(&readers[i]->sub));
+    }
+    assert_int_equal(world->encoded, 2);
+    assert_null(world->jobs);
+    for (int i = 0; i < 10; i++)
+        reader_free(readers[i]);
+    world_free(world);
+}
+
+static void below_the_window_the_store_is_read_once_for_equal_cursors(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    for (int i = 0; i < 10; i++)
+        world_publish(world, i % 2 ? "b" : "a", i % 2 ? "b " : "a ");
+    struct reader *readers[10];
+    for (int i = 0; i < 10; i++) {
+        readers[i] = reader_new(world, "a", NULL, start);
+        assert_int_equal(reader_drain(readers[i]), TAKE_WAIT);
+        assert_int_equal(reader_drain(readers[i]), TAKE_WAIT);
+    }
+    assert_int_equal(world->hub.reads, 1);
+    assert_int_equal(world_run_jobs(world), 1);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(readers[i]->wakes, 1);
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        reader_got(readers[i], "a a a a a ");
+        assert_true(sub_is_live(&readers[i]->sub));
+    }
+    assert_int_equal(world->encoded, 5);
+    for (int i = 0; i < 10; i++)
+        reader_free(readers[i]);
+    world_free(world);
+}
+
+static void a_long_history_comes_page_by_page(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    struct buf want = {0};
+    for (int i = 0; i < 200; i++) {
+        char data[16];
+        snprintf(data, sizeof(data), "%d,", i);
+        world_publish(world, "a", data);
+        buf_add_str(&want, str_from(data));
+    }
+    buf_add_char(&want, '\0');
+    struct reader *reader = reader_new(world, "a", NULL, start);
+    unsigned reads = 0;
+    while (reader_drain(reader) == TAKE_WAIT) {
+        assert_int_equal(world_run_jobs(world), 1);
+        reads++;
+    }
+    assert_true(reads > 3);
+    reader_got(reader, want.at);
+    buf_free(&want);
+    reader_free(reader);
+    world_free(world);
+}
+
+static void a_read_that_fails_is_told_and_can_be_tried_again(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "one ");
+    world_publish(world, "a", "two ");
+    struct reader *reader = reader_new(world, "a", NULL, start);
+    for (unsigned long nth = 1;; nth++) {
+        unsigned failures = reader->failures;
+        assert_int_equal(reader_drain(reader), TAKE_WAIT);
+        mem_fail_nth(nth);
+        world_run_jobs(world);
+        mem_fail_nth(0);
+        if (reader_drain(reader) == TAKE_NOTHING)
+            break;
+        assert_true(reader->failures > failures || reader->last == TAKE_WAIT);
+        world_run_jobs(world);
+        hub_turn_end(&world->hub);
+        assert_int_equal(reader->got.len, 0);
+    }
+    assert_true(reader->failures >= 3);
+    reader_got(reader, "one two ");
+    reader_free(reader);
+    world_free(world);
+}
+
+/* ---- gaps and trims -------------------------------------------------------------------------- */
+
+static void a_gap_is_told_once_and_then_what_is_left(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "one ");
+    world_publish(world, "b", "two ");
+    world_trim(world, "a");
+    world_publish(world, "a", "three ");
+    struct reader *fresh = reader_new(world, "a b", NULL, start);
+    reader_drain(fresh);
+    reader_got(fresh, "two three ");
+    assert_int_equal(fresh->gaps, 1);
+    assert_int_equal(fresh->gap, start + 1);
+    struct reader *knows = mem_alloc(sizeof(*knows));
+    *knows = (struct reader){.world = world, .selection = select_terms("a b", NULL)};
+    reader_begin(knows, 0, start, start + 1);
+    reader_drain(knows);
+    reader_got(knows, "two three ");
+    assert_int_equal(knows->gaps, 0);
+    world_publish(world, "a", "four ");
+    hub_turn_end(&world->hub);
+    reader_drain(fresh);
+    assert_int_equal(fresh->gaps, 1);
+    reader_free(fresh);
+    reader_free(knows);
+    world_free(world);
+}
+
+static void who_falls_behind_is_told_of_what_is_trimmed_meanwhile(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *behind = live_reader(world, "a"), *apart = live_reader(world, "b");
+    world_publish(world, "a", "one ");
+    world_publish(world, "b", "b ");
+    uint64_t last = world_publish(world, "a", "two ");
+    reader_flush(behind, 2);
+    reader_flush(apart, 0);
+    hub_turn_end(&world->hub);
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    world_publish(world, "a", "three ");
+    reader_drain(behind);
+    reader_got(behind, "one three ");
+    assert_int_equal(behind->gaps, 1);
+    assert_int_equal(behind->gap, last);
+    reader_drain(apart);
+    reader_got(apart, "b ");
+    assert_int_equal(apart->gaps, 0);
+    reader_free(behind);
+    reader_free(apart);
+    world_free(world);
+}
+
+static void who_is_live_is_told_of_no_gap(void **state)
+{
+    (void)state;
+    struct world *world = world_new(roomy, 4096);
+    struct reader *reader = live_reader(world, "a");
+    for (int i = 0; i < 200; i++) {
+        world_publish(world, "a", "some twenty bytes long");
+        if (i % 3 == 0)
+            reader_flush(reader, 5);
+        hub_turn_end(&world->hub);
+    }
+    reader_drain(reader);
+    assert_true(log_trimmed(world->log, reader->selection) > 0);
+    assert_int_equal(reader->got.len, 200 * 22);
+    /* The store has let go of most, but the window has all of it. */
+    assert_int_equal(reader->gaps, 0);
+    reader_free(reader);
+    world_free(world);
+}
+
+/* The log hides an event from readers as soon as it is trimmed; the mark is in the mail. Whoever
+ * would be served from a page read between would miss the event, and not know. */
+static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
+{
+    (void)state;
+    struct world *world = world_new((struct hub_limits){BIG, 4096, 1 << 20}, BIG);
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "1 ");
+    world->hub.window.floor = start + 1; /* as if the first had fallen out */
+    world_publish(world, "a", "2 ");
+    world_publish(world, "a", "3 ");
+    struct reader *old = reader_new(world, "a", NULL, start);
+    struct reader *recent = reader_new(world, "a", NULL, start + 1);
+    reader_flush(recent, 1); /* "2" is cut */
+    reader_send_rest(recent, &(size_t){1});
+    hub_turn_end(&world->hub);
+    assert_int_equal(reader_drain(old), TAKE_WAIT);
+    world_trim(world, "a");
+    world_run_jobs(world); /* the answer overtakes the mark */
+    reader_drain(recent);
+    assert_true(recent->gaps == 1 || str_eq(buf_str(&recent->got), STR("2 3 ")));
+    reader_drain(old);
+    assert_int_equal(old->gaps, 1);
+    mailbox_empty(&world->mail);
+    reader_drain(old);
+    reader_drain(recent);
+    reader_free(old);
+    reader_free(recent);
+    world_free(world);
+}
+
+static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "secret ");
+    world_publish(world, "a", "secret ");
+    world_publish(world, "b", "b ");
+    struct reader *early = reader_new(world, "a b", NULL, start);
+    reader_drain(early);
+    struct log_job *job = world->jobs; /* is read now, and answered after the DELETE */
+    world->jobs = NULL;
+    job->run(job, world->log);
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    struct reader *late = reader_new(world, "a b", NULL, start);
+    reader_drain(late);
+    mailbox_post(job->reply, &job->mail);
+    while (mailbox_empty(&world->answers) || world_run_jobs(world))
+        ;
+    reader_drain(late);
+    world_run_jobs(world);
+    reader_drain(late);
+    reader_got(late, "b ");
+    assert_int_equal(late->gaps, 1);
+    /* The same for a page that is in the cache already. */
+    world_publish(world, "a", "secret ");
+    struct reader *third = reader_new(world, "a b", NULL, start);
+    while (reader_drain(third) == TAKE_WAIT)
+        world_run_jobs(world);
+    assert_true(world->hub.cached > 0);
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    struct reader *fourth = reader_new(world, "a b", NULL, start);
+    while (reader_drain(fourth) == TAKE_WAIT)
+        world_run_jobs(world);
+    reader_got(fourth, "b ");
+    reader_free(early);
+    reader_free(late);
+    reader_free(third);
+    reader_free(fourth);
+    world_free(world);
+}
+
+/* ---- ahead of the mail ----------------------------------------------------------------------- */
+
+static void a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    world_add(world, "a", "seen ");
+    uint64_t seen = world_append(world); /* another thread's mail was opened, ours was not */
+    struct reader *reader = reader_new(world, "a", NULL, seen);
+    assert_int_equal(reader_drain(reader), TAKE_WAIT);
+    assert_int_equal(reader->sub.state, SUB_WAITING);
+    assert_int_equal(hub_cursor(&world->hub, &reader->sub), seen);
+    world_add(world, "a", "new ");
+    world_append(world);
+    mailbox_empty(&world->mail);
+    assert_true(reader->wakes > 0);
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    reader_got(reader, "new ");
+    reader_free(reader);
+    world_free(world);
+}
+
+static void who_waits_for_mail_can_leave(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *reader = reader_new(world, "a", NULL, hub_applied(&world->hub) + 5);
+    assert_int_equal(reader_drain(reader), TAKE_WAIT);
+    reader_free(reader);
+    assert_true(list_empty(&world->hub.ahead));
+    world_publish(world, "a", "x");
+    world_free(world);
+}
+
+/* ---- leaving --------------------------------------------------------------------------------- */
+
+static void one_can_leave_in_every_state(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "one ");
+    world_publish(world, "a", "two ");
+    struct reader *none = live_reader(world, "a"), *live = live_reader(world, "a");
+    struct reader *queued = live_reader(world, "a"), *taking = live_reader(world, "a");
+    struct reader *behind = reader_new(world, "a", NULL, start);
+    struct reader *waiting = reader_new(world, "a", NULL, start);
+    struct reader *stays = live_reader(world, "a");
+    struct taken taken;
+    hub_unsubscribe(&world->hub, &none->sub);
+    hub_unsubscribe(&world->hub, &none->sub);
+    reader_drain(waiting);
+    world_publish(world, "a", "three ");
+    reader_drain(live);
+    assert_true(sub_is_live(&live->sub));
+    assert_int_equal(queued->sub.state, SUB_QUEUED);
+    assert_int_equal(hub_take(&world->hub, &taking->sub, &taken), TAKE_BYTES);
+    reader_free(taking);
+    reader_free(queued);
+    reader_free(live);
+    reader_free(behind);
+    reader_free(waiting);
+    reader_free(none);
+    reader_drain(stays);
+    reader_got(stays, "three ");
+    world_run_jobs(world);
+    reader_free(stays);
+    world_free(world);
+}
+
+static void a_view_can_go_while_its_read_is_under_way(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "one ");
+    world_publish(world, "a", "two ");
+    struct reader *reader = reader_new(world, "a", NULL, start);
+    assert_int_equal(reader_drain(reader), TAKE_WAIT);
+    hub_unsubscribe(&world->hub, &reader->sub);
+    assert_int_equal(world->hub.views_count, 0);
+    assert_int_equal(world->hub.reads, 1);
+    /* The same view comes again and has a read of its own. */
+    reader_begin(reader, 0, start, 0);
+    assert_int_equal(reader_drain(reader), TAKE_WAIT);
+    assert_int_equal(world->hub.reads, 2);
+    assert_int_equal(world_run_jobs(world), 2);
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    reader_got(reader, "one two ");
+    assert_int_equal(world->hub.reads, 0);
+    reader_free(reader);
+    world_free(world);
+}
+
+static void the_last_of_a_view_takes_its_live_chunk_and_pages_along(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *reader = live_reader(world, "a");
+    struct reader *late = reader_new(world, "a", NULL, hub_applied(&world->hub));
+    world_publish(world, "a", "x");
+    reader_drain(late);
+    reader_free(late);
+    assert_false(list_empty(&world->hub.dirty));
+    assert_true(world->hub.cached > 0);
+    reader_free(reader);
+    assert_true(list_empty(&world->hub.dirty));
+    assert_true(list_empty(&world->hub.cache));
+    assert_int_equal(world->hub.cached, 0);
+    world_publish(world, "a", "y");
+    world_free(world);
+}
+
+/* ---- without memory -------------------------------------------------------------------------- */
+
+static void a_subscriber_that_finds_no_memory_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct selection *selection = select_terms("a b/*", NULL);
+    struct sub sub = {0};
+    int result = -1;
+    for (unsigned long nth = 1; result; nth++) {
+        mem_fail_nth(nth);
+        result = hub_subscribe(&world->hub, &sub, &reader_ops, selection, 0, 1, 0);
+        mem_fail_nth(0);
+        assert_int_equal(world->hub.subs, result ? 0 : 1);
+        assert_int_equal(world->hub.views_count, result ? 0 : 1);
+        assert_int_equal(world->hub.topics.names.count, result ? 0 : 1);
+    }
+    hub_unsubscribe(&world->hub, &sub);
+    selection_unref(selection);
+    world_free(world);
+}
+
+static void without_memory_for_a_live_chunk_a_page_is_read_later(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    for (unsigned long nth = 1; nth <= 8; nth++) {
+        struct reader *one = live_reader(world, "a"), *two = live_reader(world, "a");
+        world_publish(world, "a", "one ");
+        reader_drain(one);
+        world_add(world, "a", "two ");
+        world_add(world, "a", "three ");
+        world_append(world);
+        mem_fail_nth(nth);
+        mailbox_empty(&world->mail);
+        mem_fail_nth(0);
+        assert_true(one->wakes >= 2);
+        assert_int_equal(reader_drain(one), TAKE_NOTHING);
+        hub_turn_end(&world->hub);
+        assert_int_equal(reader_drain(two), TAKE_NOTHING);
+        reader_got(one, "one two three ");
+        reader_got(two, "one two three ");
+        reader_free(one);
+        reader_free(two);
+        hub_turn_end(&world->hub);
+    }
+    world_free(world);
+}
+
+static void without_memory_for_a_page_the_taker_is_told(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    for (int i = 0; i < 20; i++)
+        world_publish(world, "a", "0123456789 ");
+    for (unsigned long nth = 1; nth <= 8; nth++) {
+        struct reader *reader = reader_new(world, "a", NULL, start);
+        struct taken taken = {0};
+        mem_fail_nth(nth);
+        enum take take = hub_take(&world->hub, &reader->sub, &taken);
+        mem_fail_nth(0);
+        assert_true(take == TAKE_FAILED || take == TAKE_BYTES);
+        if (take == TAKE_BYTES)
+            reader_send(reader, &taken, &(size_t){SIZE_MAX});
+        assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+        assert_int_equal(reader->got.len, 20 * 11);
+        reader_free(reader);
+    }
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_encoding_serves_all_of_a_view),
+        cmocka_unit_test(a_whole_batch_comes_in_one_take),
+        cmocka_unit_test(equal_selections_share_a_view_and_encodings_do_not),
+        cmocka_unit_test(an_event_comes_once_however_many_terms_match),
+        cmocka_unit_test(types_are_held_against_each_event),
+        cmocka_unit_test(its_own_events_are_left_out_live_and_from_the_window),
+        cmocka_unit_test(records_without_bytes_hold_nobody_up),
+        cmocka_unit_test(who_could_not_send_all_gets_the_rest_in_order_and_once),
+        cmocka_unit_test(the_rest_of_a_cut_record_is_handed_back),
+        cmocka_unit_test(a_batch_that_comes_between_take_and_sent_is_not_lost),
+        cmocka_unit_test(who_is_not_asked_in_a_turn_reads_on_by_its_cursor),
+        cmocka_unit_test(a_live_chunk_that_grows_too_long_is_kept_as_a_page),
+        cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),
+        cmocka_unit_test(a_long_live_chunk_with_ephemeral_events_is_no_page),
+        cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_who_want_it),
+        cmocka_unit_test(below_the_window_the_store_is_read_once_for_equal_cursors),
+        cmocka_unit_test(a_long_history_comes_page_by_page),
+        cmocka_unit_test(a_read_that_fails_is_told_and_can_be_tried_again),
+        cmocka_unit_test(a_gap_is_told_once_and_then_what_is_left),
+        cmocka_unit_test(who_falls_behind_is_told_of_what_is_trimmed_meanwhile),
+        cmocka_unit_test(who_is_live_is_told_of_no_gap),
+        cmocka_unit_test(a_page_of_the_store_ahead_of_the_mail_hides_no_gap),
+        cmocka_unit_test(what_was_deleted_is_in_no_page_for_those_who_come_later),
+        cmocka_unit_test(a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice),
+        cmocka_unit_test(who_waits_for_mail_can_leave),
+        cmocka_unit_test(one_can_leave_in_every_state),
+        cmocka_unit_test(a_view_can_go_while_its_read_is_under_way),
+        cmocka_unit_test(the_last_of_a_view_takes_its_live_chunk_and_pages_along),
+        cmocka_unit_test(a_subscriber_that_finds_no_memory_leaves_nothing_behind),
+        cmocka_unit_test(without_memory_for_a_live_chunk_a_page_is_read_later),
+        cmocka_unit_test(without_memory_for_a_page_the_taker_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

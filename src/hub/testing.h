@@ -1,0 +1,282 @@
+/* A hub on a log in memory, and readers whose sockets take as much as a test says. */
+#pragma once
+
+#include "base/mem.h"
+#include "hub/hub.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* Mail of the log and answers of the readers' pool come by two mailboxes, so that a test decides
+ * which is opened first; and jobs are run when the test says so, on its own thread. */
+struct world {
+    struct clock_fake clock;
+    struct log *log;
+    struct hub hub;
+    struct mailbox mail;
+    struct mailbox answers;
+    struct log_job *jobs; /* given to the readers' pool, not run yet */
+    struct append *append;
+    uint32_t encoded;
+};
+
+/* One that has a socket: what it got, and what of a cut record is still to be sent. */
+struct reader {
+    struct sub sub;
+    struct world *world;
+    struct buf got;
+    struct buf rest;
+    struct selection *selection;
+    uint64_t gap; /* the last that was told */
+    unsigned gaps;
+    unsigned failures;
+    unsigned wakes;
+    enum take last; /* what the last take said */
+};
+
+/* The linker puts this in the place of log_submit() for the hub. */
+void __wrap_log_submit(struct log *log, struct log_job *job);
+void __wrap_log_submit(struct log *log, struct log_job *job)
+{
+    (void)log;
+    struct world *world = container_of(job->reply, struct world, answers);
+    struct log_job **last = &world->jobs;
+    while (*last)
+        last = &(*last)->next;
+    job->next = NULL;
+    *last = job;
+}
+
+/* An event is written as its data; in encoding 1 with a '!' behind it. */
+static inline void world_encode(void *context, unsigned encoding, struct buf *out,
+                                const struct event *event)
+{
+    struct world *world = context;
+    world->encoded++;
+    buf_add_str(out, event->data);
+    if (encoding == 1)
+        buf_add_char(out, '!');
+}
+
+static inline void world_on_batch(void *owner, struct batch *batch)
+{
+    struct world *world = owner;
+    hub_on_batch(&world->hub, batch);
+}
+
+static inline struct world *world_new(struct hub_limits limits, uint64_t store_bytes)
+{
+    struct world *world = mem_alloc(sizeof(*world));
+    clock_fake_init(&world->clock, 1700000000000000);
+    struct log_config config = {
+        .memory = true,
+        .store = {.bytes_max = store_bytes, .clock = &world->clock.clock},
+        .channels_max = 1000,
+        .keys_max = 10,
+        .key_life_us = 1000000,
+        .readers = 1,
+    };
+    assert_int_equal(log_open(&config, &world->log), 0);
+    assert_int_equal(mailbox_init(&world->mail, world), 0);
+    assert_int_equal(mailbox_init(&world->answers, world), 0);
+    assert_int_equal(hub_init(&world->hub, world->log, &world->clock.clock, &world->mail, &limits,
+                              world_encode, world, world_on_batch),
+                     0);
+    world->hub.mailbox = &world->answers;
+    return world;
+}
+
+/* Runs the jobs that wait and opens their answers; returns how many. */
+static inline unsigned world_run_jobs(struct world *world)
+{
+    for (struct log_job *job; (job = world->jobs);) {
+        world->jobs = job->next;
+        job->run(job, world->log);
+        mailbox_post(job->reply, &job->mail);
+    }
+    return mailbox_empty(&world->answers);
+}
+
+static inline void world_free(struct world *world)
+{
+    while (mailbox_empty(&world->mail) || world_run_jobs(world))
+        ;
+    assert_int_equal(world->hub.subs, 0);
+    assert_int_equal(world->hub.views_count, 0);
+    assert_int_equal(world->hub.reads, 0);
+    hub_deinit(&world->hub);
+    mailbox_deinit(&world->mail);
+    mailbox_deinit(&world->answers);
+    log_close(world->log);
+    free(world);
+}
+
+/* ---- publishing ----------------------------------------------------------------------------- */
+
+static inline void world_published(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    assert_int_equal(publish->verdict, PUBLISH_OK);
+    free(publish);
+}
+
+/* Proposes an event in the world's append; the pointer is good until the next. */
+static inline struct event *world_add(struct world *world, const char *channel, const char *data)
+{
+    if (!world->append)
+        world->append = append_new(world->log, &world->hub.port);
+    assert_non_null(world->append);
+    struct batch *batch = world->append->batch;
+    struct event *event = batch_add(batch);
+    assert_non_null(event);
+    event->channel = batch_copy(batch, str_from(channel));
+    event->data = batch_copy(batch, str_from(data));
+    event->type = STR("message");
+    event->kind = EVENT_TEXT;
+    return event;
+}
+
+/* Gives the append to the log, as one publish. The mail stays closed. Returns the newest id. */
+static inline uint64_t world_append(struct world *world)
+{
+    struct publish *publish = mem_alloc(sizeof(*publish));
+    publish->count = world->append->batch->count;
+    publish->done = world_published;
+    append_add(world->append, publish);
+    log_append(world->log, world->append);
+    world->append = NULL;
+    return log_newest(world->log);
+}
+
+static inline uint64_t world_publish(struct world *world, const char *channel, const char *data)
+{
+    world_add(world, channel, data);
+    uint64_t id = world_append(world);
+    mailbox_empty(&world->mail);
+    return id;
+}
+
+static inline void world_ephemeral(struct world *world, const char *channel, const char *data)
+{
+    world_add(world, channel, data)->state = EVENT_EPHEMERAL;
+    world_append(world);
+    mailbox_empty(&world->mail);
+}
+
+/* DELETE of a channel; the mark stays in the mail. */
+static inline void world_trim(struct world *world, const char *channel)
+{
+    world_add(world, channel, "")->state = EVENT_TRIM;
+    world_append(world);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static inline void reader_wake(struct sub *sub)
+{
+    container_of(sub, struct reader, sub)->wakes++;
+}
+
+static const struct sub_ops reader_ops = {reader_wake};
+
+/* A selection of the channels in `terms`, separated by spaces, and of the types in `types`. */
+static inline struct selection *select_terms(const char *terms, const char *types)
+{
+    struct str term[SELECTION_TERMS_MAX], type[8];
+    size_t count = 0, types_count = 0;
+    for (struct str rest = str_from(terms); rest.at;)
+        term[count++] = str_cut(&rest, ' ');
+    struct str rest = types ? str_from(types) : STR_NONE;
+    while (rest.at)
+        type[types_count++] = str_cut(&rest, ' ');
+    struct selection *selection = selection_new(term, count, type, types_count, NULL);
+    assert_non_null(selection);
+    return selection;
+}
+
+static inline void reader_begin(struct reader *reader, unsigned encoding, uint64_t cursor,
+                                uint64_t told)
+{
+    assert_int_equal(hub_subscribe(&reader->world->hub, &reader->sub, &reader_ops,
+                                   reader->selection, encoding, cursor, told),
+                     0);
+}
+
+static inline struct reader *reader_new(struct world *world, const char *terms, const char *types,
+                                        uint64_t cursor)
+{
+    struct reader *reader = mem_alloc(sizeof(*reader));
+    reader->world = world;
+    reader->selection = select_terms(terms, types);
+    reader_begin(reader, 0, cursor, 0);
+    return reader;
+}
+
+static inline void reader_free(struct reader *reader)
+{
+    hub_unsubscribe(&reader->world->hub, &reader->sub);
+    selection_unref(reader->selection);
+    buf_free(&reader->got);
+    buf_free(&reader->rest);
+    free(reader);
+}
+
+/* Lets the socket take the rest of a cut record; whether all of it went. */
+static inline bool reader_send_rest(struct reader *reader, size_t *room)
+{
+    size_t n = reader->rest.len < *room ? reader->rest.len : *room;
+    buf_add(&reader->got, reader->rest.at, n);
+    buf_drop(&reader->rest, n);
+    *room -= n;
+    return !reader->rest.len;
+}
+
+/* Whether the socket took all of it. */
+static inline bool reader_send(struct reader *reader, const struct taken *taken, size_t *room)
+{
+    size_t n = taken->bytes.len < *room ? taken->bytes.len : *room;
+    struct str rest;
+    assert_true(taken->bytes.len > 0);
+    buf_add(&reader->got, taken->bytes.at, n);
+    *room -= n;
+    hub_sent(&reader->world->hub, &reader->sub, n, n < taken->bytes.len, &rest);
+    buf_add_str(&reader->rest, rest);
+    return n == taken->bytes.len;
+}
+
+/* What a connection does in a flush: takes and sends until there is nothing, or its socket is full
+ * after `room` bytes. */
+static inline enum take reader_flush(struct reader *reader, size_t room)
+{
+    while (reader_send_rest(reader, &room)) {
+        struct taken taken;
+        reader->last = hub_take(&reader->world->hub, &reader->sub, &taken);
+        if (reader->last == TAKE_BYTES) {
+            if (!reader_send(reader, &taken, &room))
+                break;
+        } else if (reader->last == TAKE_GAP) {
+            reader->gaps++;
+            reader->gap = taken.trimmed;
+        } else {
+            reader->failures += reader->last == TAKE_FAILED;
+            break;
+        }
+    }
+    return reader->last;
+}
+
+static inline enum take reader_drain(struct reader *reader)
+{
+    return reader_flush(reader, SIZE_MAX);
+}
+
+static inline void reader_got(struct reader *reader, const char *want)
+{
+    buf_add_char(&reader->got, '\0');
+    assert_string_equal(reader->got.at, want);
+    buf_clear(&reader->got);
+}

@@ -1,0 +1,388 @@
+#include "hub/window.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { BIG = 1 << 20, START = 100 };
+
+struct fixture {
+    struct topics topics;
+    struct window window;
+    struct batch *batch; /* being made */
+    uint64_t last;
+    char told[4096]; /* what `each` was told, or what a read gave: data with a space behind */
+    unsigned stop_after;
+    unsigned given;
+};
+
+static void begin(struct fixture *fixture, size_t bytes_max)
+{
+    *fixture = (struct fixture){.last = START, .stop_after = UINT32_MAX};
+    topics_init(&fixture->topics);
+    window_init(&fixture->window, &fixture->topics, bytes_max, START);
+}
+
+static void end(struct fixture *fixture)
+{
+    window_deinit(&fixture->window);
+    assert_int_equal(fixture->topics.names.count, 0);
+    topics_deinit(&fixture->topics);
+}
+
+static void note(struct fixture *fixture, const struct event *event)
+{
+    size_t len = strlen(fixture->told);
+    snprintf(fixture->told + len, sizeof(fixture->told) - len, "%.*s ", STR_FMT(event->data));
+}
+
+static void on_added(void *context, const struct event *event, struct topic *topic)
+{
+    (void)topic;
+    note(context, event);
+}
+
+static bool on_read(void *context, const struct event *event)
+{
+    struct fixture *fixture = context;
+    note(fixture, event);
+    return ++fixture->given < fixture->stop_after;
+}
+
+static struct event *propose(struct fixture *fixture, const char *channel, const char *data)
+{
+    if (!fixture->batch)
+        fixture->batch = batch_new();
+    struct event *event = batch_add(fixture->batch);
+    event->channel = batch_copy(fixture->batch, str_from(channel));
+    event->data = batch_copy(fixture->batch, str_from(data));
+    event->type = STR("message");
+    event->state = EVENT_APPENDED;
+    event->id = ++fixture->last;
+    return event;
+}
+
+static void add(struct fixture *fixture)
+{
+    fixture->told[0] = '\0';
+    window_add(&fixture->window, fixture->batch, on_added, fixture);
+    fixture->batch = batch_unref(fixture->batch);
+}
+
+static void add_one(struct fixture *fixture, const char *channel, const char *data)
+{
+    propose(fixture, channel, data);
+    add(fixture);
+}
+
+static void trim(struct fixture *fixture, const char *channel, uint64_t upto)
+{
+    struct event *mark = propose(fixture, channel, "");
+    fixture->last--;
+    mark->state = EVENT_TRIM;
+    mark->id = upto;
+    add(fixture);
+}
+
+static uint64_t read_rows(struct fixture *fixture, const char *terms, const char *type,
+                          uint64_t after, uint64_t rows)
+{
+    struct str term[SELECTION_TERMS_MAX], types = type ? str_from(type) : STR_NONE;
+    size_t count = 0;
+    for (struct str rest = str_from(terms); rest.at;)
+        term[count++] = str_cut(&rest, ' ');
+    struct selection *selection = selection_new(term, count, &types, type ? 1 : 0, NULL);
+    fixture->told[0] = '\0';
+    fixture->given = 0;
+    uint64_t through = window_read(&fixture->window, selection, after, rows, on_read, fixture);
+    selection_unref(selection);
+    return through;
+}
+
+static uint64_t read(struct fixture *fixture, const char *terms, uint64_t after)
+{
+    return read_rows(fixture, terms, NULL, after, BIG);
+}
+
+static void an_empty_window_begins_behind_the_newest(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    assert_int_equal(fixture.window.floor, START);
+    assert_int_equal(fixture.window.applied, START);
+    assert_int_equal(read(&fixture, "a", START), START);
+    assert_int_equal(read(&fixture, "**", START), START);
+    assert_string_equal(fixture.told, "");
+    end(&fixture);
+}
+
+static void events_come_back_in_log_order_by_name_and_by_pattern(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    propose(&fixture, "a", "a1");
+    propose(&fixture, "b", "b2");
+    propose(&fixture, "a", "a3");
+    add(&fixture);
+    assert_string_equal(fixture.told, "a1 b2 a3 ");
+    add_one(&fixture, "c", "c4");
+    assert_int_equal(read(&fixture, "a", START), START + 4);
+    assert_string_equal(fixture.told, "a1 a3 ");
+    assert_int_equal(read(&fixture, "b a", START), START + 4);
+    assert_string_equal(fixture.told, "a1 b2 a3 ");
+    assert_int_equal(read(&fixture, "*", START + 1), START + 4);
+    assert_string_equal(fixture.told, "b2 a3 c4 ");
+    assert_int_equal(read(&fixture, "nobody", START), START + 4);
+    assert_string_equal(fixture.told, "");
+    end(&fixture);
+}
+
+static void more_names_than_threads_are_gathered_are_scanned(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char terms[400] = "a";
+    begin(&fixture, BIG);
+    for (int i = 0; i < 40; i++)
+        snprintf(terms + strlen(terms), sizeof(terms) - strlen(terms), " n%d", i);
+    add_one(&fixture, "n7", "7");
+    add_one(&fixture, "x", "x");
+    add_one(&fixture, "a", "a");
+    assert_int_equal(read(&fixture, terms, START), START + 3);
+    assert_string_equal(fixture.told, "7 a ");
+    end(&fixture);
+}
+
+static void types_are_asked_for_both_ways(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    propose(&fixture, "a", "1");
+    propose(&fixture, "a", "2")->type = STR("trade");
+    add(&fixture);
+    read_rows(&fixture, "a", "trade", START, BIG);
+    assert_string_equal(fixture.told, "2 ");
+    read_rows(&fixture, "**", "trade", START, BIG);
+    assert_string_equal(fixture.told, "2 ");
+    end(&fixture);
+}
+
+static void a_read_that_stops_says_how_far_it_came(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    for (int i = 0; i < 5; i++)
+        propose(&fixture, i % 2 ? "b" : "a", "x");
+    add(&fixture);
+    fixture.stop_after = 2;
+    assert_int_equal(read(&fixture, "a", START), START + 3);
+    assert_int_equal(read(&fixture, "*", START), START + 2);
+    fixture.stop_after = UINT32_MAX;
+    /* Rows are counted whether they match or not. */
+    assert_int_equal(read_rows(&fixture, "**", "none", START, 3), START + 3);
+    assert_int_equal(read_rows(&fixture, "**", "none", START + 3, 3), START + 5);
+    end(&fixture);
+}
+
+static void what_is_too_much_falls_out_and_raises_the_floor(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, 8192);
+    for (int i = 0; i < 50; i++)
+        add_one(&fixture, i % 2 ? "odd" : "even", "x");
+    struct window *window = &fixture.window;
+    assert_true(window->floor > START);
+    assert_int_equal(window->applied, START + 50);
+    assert_int_equal(window->end - window->first, window->applied - window->floor);
+    unsigned held = (unsigned)(window->end - window->first);
+    assert_int_equal(read(&fixture, "*", window->floor), START + 50);
+    assert_int_equal(fixture.given, held);
+    read(&fixture, "odd", window->floor);
+    unsigned odd = fixture.given;
+    read(&fixture, "even", window->floor);
+    assert_int_equal(odd + fixture.given, held);
+    end(&fixture);
+}
+
+static void a_topic_goes_with_its_last_event(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, 4096);
+    add_one(&fixture, "once", "x");
+    assert_non_null(topics_find(&fixture.topics, STR("once")));
+    for (int i = 0; i < 20; i++)
+        add_one(&fixture, "often", "x");
+    assert_null(topics_find(&fixture.topics, STR("once")));
+    assert_int_equal(fixture.topics.names.count, 1);
+    end(&fixture);
+}
+
+static void it_grows_as_far_as_its_bytes_allow(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, 64 << 20);
+    for (int i = 0; i < 3000; i++)
+        add_one(&fixture, "a", "x");
+    assert_int_equal(fixture.window.floor, START);
+    for (int i = 0; i < 3000; i++)
+        propose(&fixture, "b", "");
+    add(&fixture);
+    assert_int_equal(fixture.window.floor, START);
+    read(&fixture, "*", START);
+    assert_int_equal(fixture.given, 6000);
+    end(&fixture);
+}
+
+static void without_memory_to_grow_the_oldest_falls_out(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, 64 << 20);
+    for (int i = 0; i < 256; i++)
+        add_one(&fixture, "a", "x");
+    propose(&fixture, "a", "y");
+    mem_fail_nth(1); /* the ring of batches */
+    add(&fixture);
+    mem_fail_nth(0);
+    assert_int_equal(fixture.window.floor, START + 1);
+    assert_int_equal(read(&fixture, "a", START + 1), START + 257);
+    assert_int_equal(fixture.given, 256);
+    for (int i = 0; i < 900; i++)
+        propose(&fixture, "a", "z");
+    mem_fail_nth(1); /* the ring of events */
+    add(&fixture);
+    mem_fail_nth(0);
+    assert_int_equal(fixture.window.applied, START + 1157);
+    assert_true(fixture.window.floor > START + 1);
+    read(&fixture, "a", fixture.window.floor);
+    assert_int_equal(fixture.given, START + 1157 - fixture.window.floor);
+    end(&fixture);
+}
+
+/* Without a topic an event is in no channel's thread, so a read by name would pass over it. */
+static void an_event_without_a_topic_is_read_from_the_store(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, 4096);
+    add_one(&fixture, "b", "x");
+    propose(&fixture, "a", "lost");
+    mem_fail_nth(1);
+    add(&fixture);
+    mem_fail_nth(0);
+    assert_string_equal(fixture.told, "lost ");
+    assert_int_equal(fixture.window.applied, START + 2);
+    assert_int_equal(fixture.window.floor, START + 2);
+    add_one(&fixture, "a", "kept");
+    assert_int_equal(read(&fixture, "a", START + 2), START + 3);
+    assert_string_equal(fixture.told, "kept ");
+    for (int i = 0; i < 30; i++) {
+        uint64_t floor = fixture.window.floor;
+        add_one(&fixture, "b", "x");
+        assert_true(fixture.window.floor >= floor);
+    }
+    end(&fixture);
+}
+
+static void a_mark_hides_the_channels_events_up_to_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    for (int i = 1; i <= 6; i++) {
+        char data[8];
+        snprintf(data, sizeof(data), "%d", i);
+        add_one(&fixture, i % 2 ? "odd" : "even", data);
+    }
+    trim(&fixture, "odd", START + 3);
+    assert_string_equal(fixture.told, "");
+    assert_int_equal(fixture.window.trimmed, START + 3);
+    assert_int_equal(fixture.window.applied, START + 6);
+    read(&fixture, "odd", START);
+    assert_string_equal(fixture.told, "5 ");
+    read(&fixture, "*", START);
+    assert_string_equal(fixture.told, "2 4 5 6 ");
+    read(&fixture, "*", START + 2);
+    assert_string_equal(fixture.told, "4 5 6 ");
+    trim(&fixture, "odd", START + 1);
+    assert_int_equal(fixture.window.trimmed, START + 3);
+    trim(&fixture, "unknown", START + 6);
+    trim(&fixture, "even", START + 6);
+    trim(&fixture, "odd", START + 6);
+    assert_int_equal(read(&fixture, "*", START), START + 6);
+    assert_string_equal(fixture.told, "");
+    assert_int_equal(read(&fixture, "*", START + 4), START + 6);
+    add_one(&fixture, "odd", "new");
+    read(&fixture, "odd", START);
+    assert_string_equal(fixture.told, "new ");
+    end(&fixture);
+}
+
+static void what_is_not_in_the_log_takes_no_room(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    propose(&fixture, "a", "eph")->state = EVENT_EPHEMERAL;
+    propose(&fixture, "a", "dup")->state = EVENT_DUPLICATE;
+    propose(&fixture, "a", "no")->state = EVENT_PROPOSED;
+    add(&fixture);
+    assert_string_equal(fixture.told, "eph ");
+    assert_int_equal(fixture.window.bytes, 0);
+    assert_int_equal(fixture.window.applied, START);
+    assert_int_equal(fixture.topics.names.count, 0);
+    end(&fixture);
+}
+
+static void without_memory_to_gather_the_window_is_scanned(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    add_one(&fixture, "a", "1");
+    add_one(&fixture, "b", "2");
+    add_one(&fixture, "a", "3");
+    struct str name = STR("a");
+    struct selection *selection = selection_new(&name, 1, NULL, 0, NULL);
+    fixture.told[0] = '\0';
+    mem_fail_nth(1);
+    uint64_t through = window_read(&fixture.window, selection, START, BIG, on_read, &fixture);
+    mem_fail_nth(0);
+    selection_unref(selection);
+    assert_int_equal(through, START + 3);
+    assert_string_equal(fixture.told, "1 3 ");
+    end(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_window_begins_behind_the_newest),
+        cmocka_unit_test(events_come_back_in_log_order_by_name_and_by_pattern),
+        cmocka_unit_test(more_names_than_threads_are_gathered_are_scanned),
+        cmocka_unit_test(types_are_asked_for_both_ways),
+        cmocka_unit_test(a_read_that_stops_says_how_far_it_came),
+        cmocka_unit_test(what_is_too_much_falls_out_and_raises_the_floor),
+        cmocka_unit_test(a_topic_goes_with_its_last_event),
+        cmocka_unit_test(it_grows_as_far_as_its_bytes_allow),
+        cmocka_unit_test(without_memory_to_grow_the_oldest_falls_out),
+        cmocka_unit_test(an_event_without_a_topic_is_read_from_the_store),
+        cmocka_unit_test(a_mark_hides_the_channels_events_up_to_it),
+        cmocka_unit_test(what_is_not_in_the_log_takes_no_room),
+        cmocka_unit_test(without_memory_to_gather_the_window_is_scanned),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

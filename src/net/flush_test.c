@@ -1,0 +1,254 @@
+/* Every test runs twice: with plain sends and with io_uring, where there is one. */
+#include "net/testing.h"
+
+enum { MANY = 2 * NET_SLICE + 88, LONG = 1 << 20 };
+
+static struct harness *world(void **state)
+{
+    return harness_new(*(const bool *)*state);
+}
+
+static void flush_all(struct harness *harness)
+{
+    while (net_flush(&harness->net))
+        ;
+}
+
+static void what_is_dirty_is_sent(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *one = end_new(harness), *two = end_new(harness), *idle = end_new(harness);
+    end_say(one, "one");
+    end_say(two, "two");
+    end_say(one, " more");
+    flush_all(harness);
+    peer_has(one, "one more");
+    peer_has(two, "two");
+    peer_has(idle, "");
+    assert_int_equal(idle->fills, 0);
+    assert_int_equal(harness->net.bytes_sent, 11);
+    assert_int_equal(harness->net.sends, 2);
+    end_free(one);
+    end_free(two);
+    end_free(idle);
+    harness_free(harness);
+}
+
+static void bytes_keep_their_order_over_sockets_that_fill_up(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *ends[3];
+    struct buf got[3] = {{0}};
+    for (int i = 0; i < 3; i++) {
+        ends[i] = end_new(harness);
+        for (uint32_t n = 0; n < LONG / sizeof(n); n++)
+            buf_add(&ends[i]->out, &n, sizeof(n));
+        conn_dirty(&ends[i]->conn);
+    }
+    for (int turn = 0; got[0].len + got[1].len + got[2].len < 3 * LONG; turn++) {
+        assert_true(turn < 10000);
+        flush_all(harness);
+        for (size_t i = 0; i < 3; i++)
+            peer_read(ends[i], &got[i], 10000 * (i + 1) + 7);
+        loop_turn(&harness->loop, 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_true(str_eq(buf_str(&got[i]), buf_str(&ends[i]->out)));
+        assert_true(ends[i]->sents > 2);
+        buf_free(&got[i]);
+        end_free(ends[i]);
+    }
+    harness_free(harness);
+}
+
+static void a_full_socket_is_not_asked_until_it_drains(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *full = end_new(harness), *other = end_new(harness);
+    struct buf got = {0};
+    while (full->out.len < LONG)
+        buf_add_lit(&full->out, "0123456789abcdef");
+    conn_dirty(&full->conn);
+    end_say(other, "x");
+    flush_all(harness);
+    assert_false(full->conn.writable);
+    unsigned fills = full->fills;
+    for (int i = 0; i < 3; i++) {
+        conn_dirty(&full->conn);
+        end_say(other, "x");
+        flush_all(harness);
+        loop_turn(&harness->loop, 0);
+    }
+    assert_int_equal(full->fills, fills);
+    peer_has(other, "xxxx");
+    peer_read(full, &got, SIZE_MAX);
+    loop_turn(&harness->loop, 0);
+    assert_true(full->conn.writable);
+    flush_all(harness);
+    assert_true(full->fills > fills);
+    buf_free(&got);
+    end_free(full);
+    end_free(other);
+    harness_free(harness);
+}
+
+static void a_flush_sends_for_one_slice_and_says_whether_there_are_more(void **state)
+{
+    struct harness *harness = world(state);
+    struct end **ends = mem_alloc(MANY * sizeof(struct end *));
+    for (int i = 0; i < MANY; i++) {
+        ends[i] = end_new(harness);
+        ends[i]->stop = true;
+        end_say(ends[i], "x");
+    }
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(harness->fills, NET_SLICE);
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(harness->fills, 2 * NET_SLICE);
+    assert_false(net_flush(&harness->net));
+    assert_int_equal(harness->fills, MANY);
+    for (int i = 0; i < MANY; i++) {
+        peer_has(ends[i], "x");
+        end_free(ends[i]);
+    }
+    free(ends);
+    harness_free(harness);
+}
+
+static void who_says_that_it_has_more_is_asked_again_and_others_are_not(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *more = end_new(harness), *done = end_new(harness);
+    done->stop = true;
+    done->dirty_on_fill = true; /* what it noted while it filled is in what it gave */
+    end_say(more, "x");
+    end_say(done, "x");
+    flush_all(harness);
+    assert_int_equal(more->fills, 2);
+    assert_int_equal(more->sents, 1);
+    assert_int_equal(done->fills, 1);
+    end_free(more);
+    end_free(done);
+    harness_free(harness);
+}
+
+static void a_peer_that_is_gone_hangs_up(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *gone = end_new(harness), *other = end_new(harness);
+    close(gone->peer);
+    gone->peer = -1;
+    end_say(gone, "x");
+    end_say(other, "x");
+    flush_all(harness);
+    assert_int_equal(gone->last_sent, 0);
+    assert_int_equal(gone->hung_ups, 1);
+    peer_has(other, "x");
+    end_free(gone);
+    end_free(other);
+    harness_free(harness);
+}
+
+static void one_that_closes_itself_while_it_fills_is_not_sent(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *end = end_new(harness), *other = end_new(harness);
+    end->closes_on_fill = end;
+    end_say(end, "x");
+    end_say(other, "x");
+    flush_all(harness);
+    assert_int_equal(end->sents, 0);
+    peer_has(end, "");
+    peer_has(other, "x");
+    end_free(end);
+    end_free(other);
+    harness_free(harness);
+}
+
+/* Its descriptor is closed, and its number may be somebody else's by now. */
+static void one_that_another_closes_while_it_fills_is_not_sent(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *first = end_new(harness), *second = end_new(harness), *third = end_new(harness);
+    second->closes_on_fill = first;
+    end_say(first, "x");
+    end_say(second, "y");
+    end_say(third, "z");
+    flush_all(harness);
+    assert_int_equal(first->fills, 1);
+    assert_int_equal(first->sents, 0);
+    assert_int_equal(first->hung_ups, 0);
+    peer_has(second, "y");
+    peer_has(third, "z");
+    end_free(first);
+    end_free(second);
+    end_free(third);
+    harness_free(harness);
+}
+
+static void one_that_another_closes_when_it_is_sent_hears_no_more(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *first = end_new(harness), *second = end_new(harness), *gone = end_new(harness);
+    close(gone->peer);
+    gone->peer = -1;
+    first->closes_on_sent = second;
+    gone->closes_on_sent = gone;
+    end_say(first, "x");
+    end_say(second, "y");
+    end_say(gone, "z");
+    flush_all(harness);
+    assert_int_equal(first->sents, 1);
+    assert_int_equal(second->sents, 0);
+    assert_int_equal(gone->sents, 1);
+    assert_int_equal(gone->hung_ups, 0);
+    end_free(first);
+    end_free(second);
+    end_free(gone);
+    harness_free(harness);
+}
+
+static void what_is_closed_between_slices_is_buried_in_peace(void **state)
+{
+    struct harness *harness = world(state);
+    struct end **ends = mem_alloc(MANY * sizeof(struct end *));
+    for (int i = 0; i < MANY; i++) {
+        ends[i] = end_new(harness);
+        end_say(ends[i], "x");
+    }
+    assert_true(net_flush(&harness->net));
+    for (int i = 0; i < MANY; i += 3)
+        conn_close(&ends[i]->conn);
+    net_bury(&harness->net);
+    flush_all(harness);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(ends[i]->closes, i % 3 == 0);
+        assert_int_equal(ends[i]->sents, i < NET_SLICE || i % 3);
+        end_free(ends[i]);
+    }
+    free(ends);
+    harness_free(harness);
+}
+
+int main(void)
+{
+    static bool plain = false, uring = true;
+#define BOTH(name)                                                                                 \
+    {#name " by send", name, NULL, NULL, &plain},                                                  \
+    {                                                                                              \
+#name " by io_uring", name, NULL, NULL, &uring                                             \
+    }
+    const struct CMUnitTest tests[] = {
+        BOTH(what_is_dirty_is_sent),
+        BOTH(bytes_keep_their_order_over_sockets_that_fill_up),
+        BOTH(a_full_socket_is_not_asked_until_it_drains),
+        BOTH(a_flush_sends_for_one_slice_and_says_whether_there_are_more),
+        BOTH(who_says_that_it_has_more_is_asked_again_and_others_are_not),
+        BOTH(a_peer_that_is_gone_hangs_up),
+        BOTH(one_that_closes_itself_while_it_fills_is_not_sent),
+        BOTH(one_that_another_closes_while_it_fills_is_not_sent),
+        BOTH(one_that_another_closes_when_it_is_sent_hears_no_more),
+        BOTH(what_is_closed_between_slices_is_buried_in_peace),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,285 @@
+#include "net/listen.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MANY = 150 };
+
+/* A listener on a port of its own, and what it accepted. */
+struct place {
+    struct listener listener;
+    struct loop loop;
+    struct clock_fake clock;
+    struct sockaddr_storage address;
+    socklen_t size;
+    int accepted[MANY];
+    int count;
+    bool ends; /* on the first */
+};
+
+static void on_accepted(struct listener *listener, int fd)
+{
+    struct place *place = container_of(listener, struct place, listener);
+    assert_true(place->count < MANY);
+    place->accepted[place->count++] = fd;
+    if (place->ends)
+        listener_deinit(listener);
+}
+
+static struct place *place_new(struct sockaddr_storage *at)
+{
+    struct place *place = mem_alloc(sizeof(*place));
+    clock_fake_init(&place->clock, 1000000);
+    assert_int_equal(loop_init(&place->loop, &place->clock.clock, place), 0);
+    assert_int_equal(listen_parse("127.0.0.1:0", &place->address, &place->size), 0);
+    if (at)
+        place->address = *at;
+    assert_int_equal(
+        listener_init(&place->listener, &place->loop, &place->address, place->size, on_accepted),
+        0);
+    return place;
+}
+
+static void place_free(struct place *place)
+{
+    for (int i = 0; i < place->count; i++)
+        close(place->accepted[i]);
+    listener_deinit(&place->listener);
+    listener_deinit(&place->listener);
+    loop_deinit(&place->loop);
+    free(place);
+}
+
+/* The handshake is the kernel's: connected means that it stands in the listener's queue. */
+static int connect_to(const struct place *place)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&place->address, place->size), 0);
+    return fd;
+}
+
+static void turn(struct place *place)
+{
+    loop_turn(&place->loop, 0);
+}
+
+/* Lets the process have no more descriptors; returns what was allowed. */
+static struct rlimit take_descriptors(void)
+{
+    struct rlimit was, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    none = was;
+    none.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return was;
+}
+
+static void all_who_wait_are_accepted(void **state)
+{
+    (void)state;
+    struct place *place = place_new(NULL);
+    int clients[MANY];
+    turn(place);
+    assert_int_equal(place->count, 0);
+    for (int i = 0; i < MANY; i++)
+        clients[i] = connect_to(place);
+    for (int i = 0; i < 3; i++)
+        turn(place);
+    assert_int_equal(place->count, MANY);
+    turn(place);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(fcntl(place->accepted[i], F_GETFL) & O_NONBLOCK);
+        assert_true(fcntl(place->accepted[i], F_GETFD) & FD_CLOEXEC);
+        close(clients[i]);
+    }
+    place_free(place);
+}
+
+static void the_port_that_was_given_is_told(void **state)
+{
+    (void)state;
+    struct place *place = place_new(NULL);
+    char text[64];
+    listen_format(&place->address, text, sizeof(text));
+    assert_int_equal(strncmp(text, "127.0.0.1:", 10), 0);
+    assert_true(atoi(text + 10) > 0);
+    place_free(place);
+}
+
+static void without_descriptors_it_pauses_and_resumes(void **state)
+{
+    (void)state;
+    struct place *place = place_new(NULL);
+    int client = connect_to(place);
+    struct rlimit was = take_descriptors();
+    turn(place);
+    turn(place);
+    setrlimit(RLIMIT_NOFILE, &was);
+    assert_int_equal(place->count, 0);
+    assert_true(place->listener.paused);
+    turn(place); /* it does not look by itself … */
+    assert_int_equal(place->count, 0);
+    listener_resume(&place->listener);
+    listener_resume(&place->listener);
+    assert_false(place->listener.paused);
+    turn(place);
+    assert_int_equal(place->count, 1);
+    close(client);
+    place_free(place);
+}
+
+/* A thread without connections is told of none that closes. */
+static void without_descriptors_it_tries_again_after_a_while(void **state)
+{
+    (void)state;
+    struct place *place = place_new(NULL);
+    int client = connect_to(place);
+    struct rlimit was = take_descriptors();
+    turn(place);
+    for (int i = 0; i < 5; i++) {
+        clock_fake_advance(&place->clock, 2000000);
+        turn(place);
+        turn(place);
+        assert_true(place->listener.paused);
+    }
+    setrlimit(RLIMIT_NOFILE, &was);
+    clock_fake_advance(&place->clock, 2000000);
+    turn(place);
+    turn(place);
+    assert_int_equal(place->count, 1);
+    close(client);
+    place_free(place);
+}
+
+static void two_can_listen_on_one_address(void **state)
+{
+    (void)state;
+    struct place *one = place_new(NULL), *two = place_new(&one->address);
+    int clients[MANY];
+    for (int i = 0; i < MANY; i++)
+        clients[i] = connect_to(one);
+    for (int i = 0; i < 3; i++) {
+        turn(one);
+        turn(two);
+    }
+    assert_int_equal(one->count + two->count, MANY);
+    assert_true(one->count > 0 && two->count > 0);
+    for (int i = 0; i < MANY; i++)
+        close(clients[i]);
+    place_free(one);
+    place_free(two);
+}
+
+static void it_may_be_ended_by_what_it_accepts(void **state)
+{
+    (void)state;
+    struct place *place = place_new(NULL);
+    int clients[2] = {connect_to(place), connect_to(place)};
+    place->ends = true;
+    turn(place);
+    assert_int_equal(place->count, 1);
+    turn(place);
+    close(clients[0]);
+    close(clients[1]);
+    place_free(place);
+}
+
+static void an_address_that_cannot_be_had_leaves_nothing_open(void **state)
+{
+    (void)state;
+    struct place place = {0};
+    clock_fake_init(&place.clock, 1000000);
+    assert_int_equal(loop_init(&place.loop, &place.clock.clock, &place), 0);
+    assert_int_equal(listen_parse("192.0.2.1:1", &place.address, &place.size), 0);
+    assert_int_equal(
+        listener_init(&place.listener, &place.loop, &place.address, place.size, on_accepted),
+        -EADDRNOTAVAIL);
+    int fd = dup(0); /* gets the number that the listener had */
+    listener_deinit(&place.listener);
+    assert_true(fcntl(fd, F_GETFD) >= 0);
+    close(fd);
+    loop_deinit(&place.loop);
+}
+
+static void addresses_are_parsed_and_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *written;
+        bool loopback;
+    } good[] = {
+        {"127.0.0.1:7070", "127.0.0.1:7070", true},
+        {"localhost:80", "127.0.0.1:80", true},
+        {"127.9.9.9:1", "127.9.9.9:1", true},
+        {"0.0.0.0:65535", "0.0.0.0:65535", false},
+        {"10.0.0.1:0", "10.0.0.1:0", false},
+        {"[::1]:7070", "[::1]:7070", true},
+        {"[::]:7070", "[::]:7070", false},
+        {"[2001:db8::1]:1", "[2001:db8::1]:1", false},
+        {"[::ffff:10.0.0.1]:1", "[::ffff:10.0.0.1]:1", false},
+    };
+    static const char *bad[] = {
+        "",
+        ":",
+        ":80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:x",
+        "127.0.0.1:-1",
+        "127.0.0.1:65536",
+        "127.0.0.1:99999999999999999999",
+        "::1:80",
+        "[::1:80",
+        "::1]:80",
+        "[]:80",
+        "[:80",
+        "]:80",
+        "example.com:80",
+        "127.0.0.1:80 ",
+        " 127.0.0.1:80",
+        "1.2.3:80",
+        "1.2.3.4.5:80",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:80",
+    };
+    struct sockaddr_storage address;
+    socklen_t size;
+    char text[64];
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        assert_int_equal(listen_parse(good[i].text, &address, &size), 0);
+        listen_format(&address, text, sizeof(text));
+        assert_string_equal(text, good[i].written);
+        assert_int_equal(listen_is_loopback(&address), good[i].loopback);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(listen_parse(bad[i], &address, &size), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_who_wait_are_accepted),
+        cmocka_unit_test(the_port_that_was_given_is_told),
+        cmocka_unit_test(without_descriptors_it_pauses_and_resumes),
+        cmocka_unit_test(without_descriptors_it_tries_again_after_a_while),
+        cmocka_unit_test(two_can_listen_on_one_address),
+        cmocka_unit_test(it_may_be_ended_by_what_it_accepts),
+        cmocka_unit_test(an_address_that_cannot_be_had_leaves_nothing_open),
+        cmocka_unit_test(addresses_are_parsed_and_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

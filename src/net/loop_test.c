@@ -1,0 +1,293 @@
+#include "net/loop.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { BELLS = 8 };
+
+struct fixture;
+
+struct bell {
+    struct timer timer;
+    struct fixture *fixture;
+    char name;
+    struct bell *stops;    /* on ringing */
+    struct bell *sets;     /* on ringing, anew */
+    int64_t sets_after_ms; /* … after that */
+};
+
+struct fixture {
+    struct loop loop;
+    struct clock_fake clock;
+    struct bell bells[BELLS];
+    char rung[256];
+    struct mail mail;
+    unsigned opened;
+};
+
+static void ring(struct timer *timer)
+{
+    struct bell *bell = container_of(timer, struct bell, timer);
+    struct fixture *fixture = bell->fixture;
+    size_t len = strlen(fixture->rung);
+    fixture->rung[len] = bell->name;
+    fixture->rung[len + 1] = '\0';
+    if (bell->stops)
+        timer_stop(&bell->stops->timer);
+    if (bell->sets)
+        timer_set(&fixture->loop, &bell->sets->timer, bell->sets_after_ms);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = mem_alloc(sizeof(*fixture));
+    clock_fake_init(&fixture->clock, 1000000);
+    assert_int_equal(loop_init(&fixture->loop, &fixture->clock.clock, fixture), 0);
+    for (int i = 0; i < BELLS; i++)
+        fixture->bells[i] =
+            (struct bell){.timer = {.ring = ring}, .fixture = fixture, .name = (char)('a' + i)};
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    loop_deinit(&fixture->loop);
+    free(fixture);
+    return 0;
+}
+
+static void set(struct fixture *fixture, int bell, int64_t after_ms)
+{
+    timer_set(&fixture->loop, &fixture->bells[bell].timer, after_ms);
+}
+
+static void pass(struct fixture *fixture, int64_t ms)
+{
+    clock_fake_advance(&fixture->clock, ms * 1000);
+    loop_turn(&fixture->loop, 0);
+}
+
+static void a_timer_rings_once_not_early_and_at_most_a_tick_late(void **state)
+{
+    struct fixture *fixture = *state;
+    static const int64_t waits[] = {0, 1, 63, 64, 65, 1000, 65535, 65536, 65537, 200000};
+    for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        pass(fixture, 37); /* somewhere within a tick */
+        set(fixture, 0, waits[i]);
+        fixture->rung[0] = '\0';
+        int64_t waited = 0;
+        while (!fixture->rung[0]) {
+            assert_true(waited <= waits[i] + WHEEL_TICK_MS);
+            pass(fixture, 1);
+            waited++;
+        }
+        assert_true(waited >= waits[i]);
+        pass(fixture, 100);
+        assert_string_equal(fixture->rung, "a");
+    }
+}
+
+static void timers_ring_in_the_order_of_their_time(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, 0, 900);
+    set(fixture, 1, 100);
+    set(fixture, 2, 70000);
+    set(fixture, 3, 500);
+    pass(fixture, 64000);
+    assert_string_equal(fixture->rung, "bda");
+    pass(fixture, 6200);
+    assert_string_equal(fixture->rung, "bdac");
+}
+
+static void a_timer_rings_after_a_pause_longer_than_the_wheel(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, 0, 100);
+    set(fixture, 1, INT64_C(3600) * 1000);
+    pass(fixture, INT64_C(1000) * WHEEL_SLOTS);
+    assert_string_equal(fixture->rung, "a");
+    pass(fixture, INT64_C(3600) * 1000);
+    assert_string_equal(fixture->rung, "ab");
+}
+
+static void a_long_timeout_waits_its_rounds_of_the_wheel(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t day_ms = INT64_C(86400) * 1000;
+    set(fixture, 0, day_ms);
+    for (int64_t ms = 0; ms < day_ms; ms += 60000) {
+        assert_string_equal(fixture->rung, "");
+        pass(fixture, 60000);
+    }
+    pass(fixture, WHEEL_TICK_MS);
+    assert_string_equal(fixture->rung, "a");
+}
+
+static void a_time_that_is_past_already_rings_at_the_next_tick(void **state)
+{
+    struct fixture *fixture = *state;
+    pass(fixture, 5000);
+    set(fixture, 0, -3000);
+    pass(fixture, WHEEL_TICK_MS);
+    assert_string_equal(fixture->rung, "a");
+}
+
+static void a_timer_that_is_stopped_or_set_anew_forgets_its_first_time(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, 0, 100);
+    set(fixture, 1, 100);
+    timer_stop(&fixture->bells[0].timer);
+    timer_stop(&fixture->bells[0].timer);
+    set(fixture, 1, 1000);
+    pass(fixture, 500);
+    assert_string_equal(fixture->rung, "");
+    pass(fixture, 600);
+    assert_string_equal(fixture->rung, "b");
+}
+
+static void ringing_may_stop_another_that_is_due_too(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 3; i++)
+        set(fixture, i, 100);
+    fixture->bells[0].stops = &fixture->bells[1];
+    pass(fixture, 1000);
+    assert_string_equal(fixture->rung, "ac");
+}
+
+static void ringing_may_set_itself_and_others_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, 0, 100);
+    set(fixture, 1, 100);
+    fixture->bells[0].sets = &fixture->bells[0];
+    fixture->bells[0].sets_after_ms = 0;
+    fixture->bells[1].sets = &fixture->bells[2];
+    fixture->bells[1].sets_after_ms = INT64_C(64) * WHEEL_SLOTS; /* the same slot, a round later */
+    pass(fixture, 200);
+    assert_string_equal(fixture->rung, "ab");
+    pass(fixture, WHEEL_TICK_MS);
+    assert_string_equal(fixture->rung, "aba");
+    fixture->bells[0].sets = NULL;
+    pass(fixture, 1000);
+    assert_string_equal(fixture->rung, "abaa");
+    pass(fixture, INT64_C(64) * WHEEL_SLOTS);
+    assert_string_equal(fixture->rung, "abaac");
+}
+
+/* ---- descriptors and mail -------------------------------------------------------------------- */
+
+struct seen {
+    struct watch watch;
+    uint32_t events;
+    unsigned times;
+};
+
+static void on_ready(struct watch *watch, uint32_t events)
+{
+    struct seen *seen = container_of(watch, struct seen, watch);
+    seen->events = events;
+    seen->times++;
+}
+
+static void a_descriptor_that_is_ready_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct seen seen = {.watch = {on_ready}};
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(loop_watch(&fixture->loop, fds[0], EPOLLIN | EPOLLET, &seen.watch), 0);
+    loop_turn(&fixture->loop, 0);
+    assert_int_equal(seen.times, 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    loop_turn(&fixture->loop, -1);
+    assert_int_equal(seen.times, 1);
+    assert_int_equal(seen.events, EPOLLIN);
+    loop_turn(&fixture->loop, 0); /* edge-triggered: told once */
+    assert_int_equal(seen.times, 1);
+    assert_int_equal(loop_rewatch(&fixture->loop, fds[0], EPOLLIN, &seen.watch), 0);
+    loop_turn(&fixture->loop, 0);
+    assert_int_equal(seen.times, 2);
+    loop_unwatch(&fixture->loop, fds[0]);
+    loop_turn(&fixture->loop, 0);
+    assert_int_equal(seen.times, 2);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void what_cannot_be_watched_is_an_error(void **state)
+{
+    struct fixture *fixture = *state;
+    struct seen seen = {.watch = {on_ready}};
+    assert_true(loop_watch(&fixture->loop, -1, EPOLLIN, &seen.watch) < 0);
+}
+
+static void count_mail(struct mail *mail, void *owner)
+{
+    (void)mail;
+    ((struct fixture *)owner)->opened++;
+}
+
+static void mail_that_is_there_is_opened_without_a_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->mail.open = count_mail;
+    mailbox_post(&fixture->loop.mailbox, &fixture->mail);
+    loop_turn(&fixture->loop, -1);
+    assert_int_equal(fixture->opened, 1);
+}
+
+static void *post(void *arg)
+{
+    struct fixture *fixture = arg;
+    mailbox_post(&fixture->loop.mailbox, &fixture->mail);
+    return NULL;
+}
+
+static void mail_ends_a_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->mail.open = count_mail;
+    for (unsigned i = 1; i <= 100; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, post, fixture), 0);
+        while (fixture->opened < i)
+            loop_turn(&fixture->loop, -1);
+        pthread_join(thread, NULL);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_timer_rings_once_not_early_and_at_most_a_tick_late),
+        TEST(timers_ring_in_the_order_of_their_time),
+        TEST(a_timer_rings_after_a_pause_longer_than_the_wheel),
+        TEST(a_long_timeout_waits_its_rounds_of_the_wheel),
+        TEST(a_time_that_is_past_already_rings_at_the_next_tick),
+        TEST(a_timer_that_is_stopped_or_set_anew_forgets_its_first_time),
+        TEST(ringing_may_stop_another_that_is_due_too),
+        TEST(ringing_may_set_itself_and_others_anew),
+        TEST(a_descriptor_that_is_ready_is_told),
+        TEST(what_cannot_be_watched_is_an_error),
+        TEST(mail_that_is_there_is_opened_without_a_wait),
+        TEST(mail_ends_a_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

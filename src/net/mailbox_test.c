@@ -1,0 +1,222 @@
+#include "net/mailbox.h"
+
+#include "base/mem.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { THREADS = 4, LETTERS = 20000 };
+
+struct owner {
+    struct mailbox mailbox;
+    unsigned opened;
+    int next[THREADS];
+    struct letter *more; /* posted from within an opening */
+};
+
+struct letter {
+    struct mail mail;
+    int from;
+    int number;
+};
+
+static void open_letter(struct mail *mail, void *owner_)
+{
+    struct owner *owner = owner_;
+    const struct letter *letter = container_of(mail, struct letter, mail);
+    assert_int_equal(letter->number, owner->next[letter->from]);
+    owner->next[letter->from]++;
+    owner->opened++;
+    if (owner->more)
+        mailbox_post(&owner->mailbox, &owner->more->mail);
+    owner->more = NULL;
+}
+
+static void open_and_free(struct mail *mail, void *owner)
+{
+    ((struct owner *)owner)->opened++;
+    free(container_of(mail, struct letter, mail));
+}
+
+static struct letter letter(int number)
+{
+    return (struct letter){.mail = {NULL, open_letter}, .number = number};
+}
+
+static uint64_t wakes(struct mailbox *mailbox)
+{
+    uint64_t count = 0;
+    return read(mailbox->wake_fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+static struct owner *owner_new(void)
+{
+    struct owner *owner = mem_alloc(sizeof(*owner));
+    assert_int_equal(mailbox_init(&owner->mailbox, owner), 0);
+    return owner;
+}
+
+static void owner_free(struct owner *owner)
+{
+    mailbox_deinit(&owner->mailbox);
+    free(owner);
+}
+
+static void mail_is_opened_in_the_order_of_posting(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter letters[100];
+    assert_int_equal(mailbox_empty(&owner->mailbox), 0);
+    for (int i = 0; i < 100; i++) {
+        letters[i] = letter(i);
+        mailbox_post(&owner->mailbox, &letters[i].mail);
+    }
+    assert_int_equal(mailbox_empty(&owner->mailbox), 100);
+    assert_int_equal(mailbox_empty(&owner->mailbox), 0);
+    assert_int_equal(owner->opened, 100);
+    owner_free(owner);
+}
+
+static void mail_may_be_freed_by_its_opening(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    for (int i = 0; i < 10; i++) {
+        struct letter *one = mem_alloc(sizeof(*one));
+        one->mail.open = open_and_free;
+        mailbox_post(&owner->mailbox, &one->mail);
+    }
+    assert_int_equal(mailbox_empty(&owner->mailbox), 10);
+    owner_free(owner);
+}
+
+static void what_is_posted_while_opening_waits_for_the_next_time(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter one = letter(0), two = letter(1);
+    owner->more = &two;
+    mailbox_post(&owner->mailbox, &one.mail);
+    assert_int_equal(mailbox_empty(&owner->mailbox), 1);
+    assert_int_equal(mailbox_empty(&owner->mailbox), 1);
+    owner_free(owner);
+}
+
+static void an_owner_that_is_awake_is_not_woken(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter one = letter(0);
+    mailbox_post(&owner->mailbox, &one.mail);
+    assert_int_equal(wakes(&owner->mailbox), 0);
+    assert_false(mailbox_sleep(&owner->mailbox));
+    mailbox_empty(&owner->mailbox);
+    owner_free(owner);
+}
+
+static void many_posts_wake_a_sleeper_once(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter letters[100];
+    assert_true(mailbox_sleep(&owner->mailbox));
+    for (int i = 0; i < 100; i++) {
+        letters[i] = letter(i);
+        mailbox_post(&owner->mailbox, &letters[i].mail);
+    }
+    assert_int_equal(wakes(&owner->mailbox), 1);
+    mailbox_wake(&owner->mailbox);
+    assert_int_equal(mailbox_empty(&owner->mailbox), 100);
+    assert_true(mailbox_sleep(&owner->mailbox));
+    mailbox_wake(&owner->mailbox);
+    owner_free(owner);
+}
+
+static void a_wake_is_used_up_by_waking(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter one = letter(0), two = letter(1);
+    assert_true(mailbox_sleep(&owner->mailbox));
+    mailbox_post(&owner->mailbox, &one.mail);
+    mailbox_wake(&owner->mailbox);
+    assert_int_equal(wakes(&owner->mailbox), 0);
+    mailbox_empty(&owner->mailbox);
+    assert_true(mailbox_sleep(&owner->mailbox));
+    mailbox_post(&owner->mailbox, &two.mail);
+    assert_int_equal(wakes(&owner->mailbox), 1);
+    mailbox_wake(&owner->mailbox);
+    mailbox_empty(&owner->mailbox);
+    owner_free(owner);
+}
+
+struct poster {
+    pthread_t thread;
+    struct mailbox *mailbox;
+    struct letter *letters;
+};
+
+static void *post_all(void *arg)
+{
+    struct poster *poster = arg;
+    for (int i = 0; i < LETTERS; i++)
+        mailbox_post(poster->mailbox, &poster->letters[i].mail);
+    return NULL;
+}
+
+/* Sleeps as a loop does; a wake that is lost leaves it sleeping until CTest ends it. */
+static void empty_until(struct owner *owner, unsigned count)
+{
+    while (owner->opened < count) {
+        if (!mailbox_empty(&owner->mailbox) && mailbox_sleep(&owner->mailbox)) {
+            struct pollfd fd = {.fd = owner->mailbox.wake_fd, .events = POLLIN};
+            assert_int_equal(poll(&fd, 1, -1), 1);
+            mailbox_wake(&owner->mailbox);
+        }
+    }
+}
+
+static void many_threads_lose_nothing_and_each_keeps_its_order(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct poster posters[THREADS];
+    for (int t = 0; t < THREADS; t++) {
+        posters[t] = (struct poster){.mailbox = &owner->mailbox,
+                                     .letters = mem_alloc(LETTERS * sizeof(struct letter))};
+        for (int i = 0; i < LETTERS; i++)
+            posters[t].letters[i] =
+                (struct letter){.mail = {NULL, open_letter}, .from = t, .number = i};
+    }
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_create(&posters[t].thread, NULL, post_all, &posters[t]), 0);
+    empty_until(owner, THREADS * LETTERS);
+    for (int t = 0; t < THREADS; t++) {
+        pthread_join(posters[t].thread, NULL);
+        assert_int_equal(owner->next[t], LETTERS);
+        free(posters[t].letters);
+    }
+    owner_free(owner);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mail_is_opened_in_the_order_of_posting),
+        cmocka_unit_test(mail_may_be_freed_by_its_opening),
+        cmocka_unit_test(what_is_posted_while_opening_waits_for_the_next_time),
+        cmocka_unit_test(an_owner_that_is_awake_is_not_woken),
+        cmocka_unit_test(many_posts_wake_a_sleeper_once),
+        cmocka_unit_test(a_wake_is_used_up_by_waking),
+        cmocka_unit_test(many_threads_lose_nothing_and_each_keeps_its_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
