@@ -107,11 +107,11 @@ static void count(struct worker *worker)
     stat_set(&stats->rests_bytes, worker->rests);
 }
 
-static void turn(struct worker *worker)
+void worker_step(struct worker *worker, int wait_ms)
 {
     bool busy = !list_empty(&worker->net.dirty) || !list_empty(&worker->resumed) || worker->turn ||
                 worker->turn_ephemeral;
-    loop_turn(&worker->loop, busy ? 0 : worker->draining ? 100 : -1);
+    loop_turn(&worker->loop, busy ? 0 : wait_ms);
     while (submit(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume(worker, &worker->resumed);
@@ -134,7 +134,7 @@ static void *worker_main(void *arg)
     if (!worker->config.index)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
-        turn(worker);
+        worker_step(worker, worker->draining ? 100 : -1);
     list_each (&worker->sessions, node) {
         conn_close(&container_of(node, struct session, node)->conn);
     }

@@ -113,6 +113,11 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
 
 int worker_start(struct worker *worker);
 
+/* One turn of the worker's thread: what has come is read, published and answered, and a slice of
+ * what is due is sent; waits for at most `wait_ms` (-1: as long as nothing happens) unless there is
+ * something to do. For that thread, and for tests that have none. */
+void worker_step(struct worker *worker, int wait_ms);
+
 /* Any thread, once: stop listening, end streams politely, answer what is in flight, then end. */
 void worker_drain(struct worker *worker);
 void worker_join(struct worker *worker);
