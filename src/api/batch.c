@@ -256,9 +256,9 @@ static void batch_done(struct publish *publish, struct batch *batch)
     struct buf body = {0};
     buf_add_lit(&body, "{\"events\":[");
     for (uint32_t i = 0; i < publish->count; i++) {
-        if (i)
-            buf_add_char(&body, ',');
-        publish_add_receipt(&body, &batch->events[publish->first + i]);
+        buf_add_str(&body, i ? STR(",{") : STR("{"));
+        propose_add_receipt(&body, &batch->events[publish->first + i]);
+        buf_add_char(&body, '}');
     }
     buf_add_lit(&body, "]}\n");
     if (buf_failed(&body))

@@ -17,14 +17,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What it waits for, and so what its timer means. */
 enum session_phase {
     PHASE_IDLE, /* between requests */
-    PHASE_HEAD, /* some of a head has come */
-    PHASE_BODY, /* the head is whole, the body is not */
+    PHASE_HEAD,
+    PHASE_BODY,
     PHASE_WAIT, /* answers are due */
     PHASE_SEND, /* an answer is to be sent */
     PHASE_PULL,
     PHASE_LINGER, /* our side is shut */
+};
+
+/* What has come of the request that is on its way. */
+enum session_part {
+    PART_NONE,
+    PART_HEAD, /* some of its head */
+    PART_BODY, /* all of its head, not all of its body */
 };
 
 enum { OUT_KEEP = 4096, LINGER_MS = 2000, LINGER_BYTES = 4 << 20 };
@@ -56,20 +64,85 @@ static int64_t phase_ms(const struct session *session)
     return -1;
 }
 
-/* The timer runs from the beginning of a phase: a byte now and then does not extend it. */
+static int64_t ms_since(const struct session *session, int64_t ns)
+{
+    return (session->worker->loop.now_ns - ns) / 1000000;
+}
+
+static struct exchange *first_exchange(const struct session *session)
+{
+    return container_of(session->exchanges.next, struct exchange, node);
+}
+
+static struct exchange *last_exchange(const struct session *session)
+{
+    return container_of(session->exchanges.prev, struct exchange, node);
+}
+
+/* How long ago that began which the phase gives time for. */
+static int64_t phase_age_ms(const struct session *session)
+{
+    switch ((enum session_phase)session->phase) {
+    case PHASE_HEAD:
+    case PHASE_BODY:
+        return ms_since(session, session->begun_ns);
+    case PHASE_WAIT:
+        return ms_since(session,
+                        session->inflight ? first_exchange(session)->since_ns : session->held_ns);
+    case PHASE_IDLE:
+    case PHASE_SEND:
+    case PHASE_PULL:
+    case PHASE_LINGER:
+        break;
+    }
+    return 0;
+}
+
+static void set_phase_timer(struct session *session)
+{
+    int64_t ms = phase_ms(session);
+    if (ms < 0)
+        return;
+    ms -= phase_age_ms(session);
+    timer_set(&session->worker->loop, &session->timer, ms > 0 ? ms : 0);
+}
+
+/* A byte now and then, or answers in between, do not put a deadline off: time counts from where
+ * the part of the request, or the wait, began. */
 static void enter(struct session *session, enum session_phase phase)
 {
     if (session->phase == phase && list_linked(&session->timer.node))
         return;
     session->phase = (uint8_t)phase;
-    int64_t ms = phase_ms(session);
-    if (ms >= 0)
+    set_phase_timer(session);
+}
+
+void session_ring_in(struct session *session, int64_t ms)
+{
+    if (!session->draining)
         timer_set(&session->worker->loop, &session->timer, ms);
 }
 
-void session_dirty(struct session *session)
+void session_wake(struct session *session)
 {
-    conn_dirty(&session->conn);
+    if (!list_linked(&session->wait_node))
+        list_add_last(&session->worker->resumed, &session->wait_node);
+}
+
+void session_pause(struct session *session)
+{
+    struct worker *worker = session->worker;
+    if (list_linked(&session->wait_node))
+        return;
+    list_add_last(&worker->paused, &session->wait_node);
+    stat_add(&worker->stats.paused, 1);
+    if (!list_linked(&worker->pressure.node))
+        timer_set(&worker->loop, &worker->pressure, 1);
+}
+
+static void set_stall_timer(struct session *session)
+{
+    timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.stall_ms);
 }
 
 void session_close_soon(struct session *session)
@@ -77,16 +150,23 @@ void session_close_soon(struct session *session)
     session->closing = true;
     conn_dirty(&session->conn);
     /* A peer that does not read may not keep us from closing. */
-    timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.stall_ms);
+    set_stall_timer(session);
 }
 
-/* ---- rests of events ------------------------------------------------------------------------- */
+/* ---- rests ----------------------------------------------------------------------------------- */
 
-static void forget_rest(struct session *session)
+/* What sockets do not take is the one thing that slow peers could make us hold without limit: rests
+ * of events, and answers. All of it counts against one budget, beyond which the largest go. */
+
+static void set_rest(struct session *session, size_t rest)
 {
+    session->worker->rests += rest;
     session->worker->rests -= session->rest;
-    session->rest = 0;
-    list_remove(&session->rest_node);
+    session->rest = rest;
+    if (!rest)
+        list_remove(&session->rest_node);
+    else if (!list_linked(&session->rest_node))
+        list_add_last(&session->worker->rest_sessions, &session->rest_node);
 }
 
 static struct session *largest_rest(struct worker *worker)
@@ -100,27 +180,31 @@ static struct session *largest_rest(struct worker *worker)
     return largest;
 }
 
-bool session_keep_rest(struct session *session, struct str rest)
+static void count_rest(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (!rest.len)
-        return true;
-    buf_add_str(&session->out, rest);
-    if (buf_failed(&session->out)) {
-        conn_close(&session->conn);
-        return false;
-    }
-    session->rest += rest.len;
-    worker->rests += rest.len;
-    if (!list_linked(&session->rest_node))
-        list_add_last(&worker->rest_sessions, &session->rest_node);
+    if (session->conn.dead)
+        return;
+    set_rest(session, session->conn.writable ? 0 : session->out.len - session->out_sent);
     while (worker->rests > worker->config.limits.rests_max) {
         struct session *largest = largest_rest(worker);
         stat_add(&worker->stats.closed_rests, 1);
-        forget_rest(largest);
+        set_rest(largest, 0);
         conn_close(&largest->conn);
     }
-    return !session->conn.dead;
+}
+
+void session_keep_rest(struct session *session, struct str rest)
+{
+    buf_add_str(&session->out, rest);
+    count_rest(session);
+}
+
+void session_dirty(struct session *session)
+{
+    if (!session->conn.writable && !session_is_clear(session))
+        count_rest(session); /* there may be more of it now */
+    conn_dirty(&session->conn);
 }
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
@@ -145,7 +229,7 @@ static void end_exchange(struct exchange *exchange)
 static void pump(struct session *session)
 {
     while (!list_empty(&session->exchanges) && !session->closing) {
-        struct exchange *first = container_of(session->exchanges.next, struct exchange, node);
+        struct exchange *first = first_exchange(session);
         if (!first->answered)
             break;
         buf_add_str(&session->out, buf_str(&first->answer));
@@ -157,21 +241,21 @@ static void pump(struct session *session)
         conn_close(&session->conn);
         return;
     }
-    conn_dirty(&session->conn);
-    if (!session->processing && !session->closing && !list_linked(&session->rest_node))
-        list_add_last(&session->worker->resumed, &session->rest_node);
+    if (session->finished && list_empty(&session->exchanges) && !session->closing)
+        session_close_soon(session);
+    session_dirty(session);
+    if (!session->processing && !session->closing)
+        session_wake(session);
 }
 
-static bool is_first(const struct exchange *exchange)
-{
-    return exchange->session->exchanges.next == &exchange->node;
-}
-
-/* The first in turn writes straight into the connection's buffer. */
+/* The first in turn writes straight into the connection's buffer. Behind an answer that closes the
+ * connection nothing is in turn any more. */
 static struct buf *answer_of(struct exchange *exchange)
 {
-    bool direct = exchange->session && is_first(exchange) && !exchange->answer.len;
-    return direct ? &exchange->session->out : &exchange->answer;
+    struct session *session = exchange->session;
+    bool direct = session && !session->closing && first_exchange(session) == exchange &&
+                  !exchange->answer.len;
+    return direct ? &session->out : &exchange->answer;
 }
 
 static void add_cors(struct exchange *exchange, struct buf *out)
@@ -258,24 +342,33 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     buf_free(&document);
 }
 
-struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
+/* What begins while the server stops ends at once, as politely as the rest. */
+static void begin_pull(struct session *session, struct pull *pull)
 {
-    struct session *session = exchange->session;
-    if (!session || buf_failed(&session->out)) {
-        if (session)
-            conn_close(&session->conn);
-        pull->ops->free(pull);
-        exchange_free(exchange);
-        return NULL;
-    }
-    list_remove(&exchange->node);
-    session->inflight--;
-    session->http10 = exchange->http10;
-    exchange_free(exchange);
     session->pull = pull;
     pull->session = session;
     session->phase = PHASE_PULL;
     timer_stop(&session->timer);
+    if (session->worker->draining)
+        session_drain(session, 0);
+}
+
+struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
+{
+    struct session *session = exchange->session;
+    if (session) {
+        list_remove(&exchange->node);
+        session->inflight--;
+        session->http10 = exchange->http10;
+    }
+    exchange_free(exchange);
+    if (!session || buf_failed(&session->out)) {
+        if (session)
+            conn_close(&session->conn);
+        pull->ops->free(pull);
+        return NULL;
+    }
+    begin_pull(session, pull);
     conn_dirty(&session->conn);
     return session;
 }
@@ -285,10 +378,7 @@ bool exchange_attach(struct exchange *exchange, struct pull *pull)
     struct session *session = exchange->session;
     if (!session)
         return false;
-    session->pull = pull;
-    pull->session = session;
-    session->phase = PHASE_PULL;
-    timer_stop(&session->timer);
+    begin_pull(session, pull);
     return true;
 }
 
@@ -296,6 +386,7 @@ void exchange_detach(struct exchange *exchange)
 {
     struct session *session = exchange->session;
     session->pull = NULL;
+    session->draining = false;
     timer_stop(&session->timer);
     enter(session, PHASE_WAIT);
 }
@@ -317,7 +408,7 @@ static struct exchange *exchange_new(struct session *session)
 static void refuse(struct session *session, enum problem problem, struct str detail)
 {
     struct exchange *exchange = exchange_new(session);
-    buf_clear(&session->in);
+    session->finished = true;
     if (exchange)
         exchange_problem(exchange, problem, detail, STR_NONE);
     else
@@ -350,6 +441,7 @@ static void dispatch(struct session *session, const struct http_head *head, stru
         return;
     }
     exchange->keep_alive = head->framing.keep_alive && !session->worker->draining;
+    exchange->publishes = head->method == HTTP_POST;
     exchange->is_head = head->method == HTTP_HEAD;
     exchange->http10 = head->minor == 0;
     exchange->since_ns = session->worker->loop.now_ns;
@@ -357,27 +449,49 @@ static void dispatch(struct session *session, const struct http_head *head, stru
     exchange->body = body;
     remember_origin(exchange, http_header(head, STR("origin")));
     session->continued = false;
+    session->part = PART_NONE;
+    session->held_ns = 0;
+    session->finished = session->finished || !exchange->keep_alive;
     stat_add(&session->worker->stats.requests, 1);
     session->worker->config.handle(exchange);
 }
 
 enum step { STEP_MORE, STEP_STOP };
 
+/* Publishes may be pipelined behind publishes; anything else is answered alone, since it is to see
+ * what came before it, and may take the connection over. */
+static bool is_out_of_turn(const struct session *session, bool publish)
+{
+    return session->inflight >= session->worker->config.limits.inflight_max ||
+           (session->inflight && (!publish || !last_exchange(session)->publishes));
+}
+
 /* Whether this request has to wait: for earlier answers, or for the log to catch up. */
 static bool must_wait(struct session *session, const struct http_head *head)
 {
-    struct worker *worker = session->worker;
     bool publish = head->method == HTTP_POST;
-    if (session->inflight >= worker->config.limits.inflight_max || (session->inflight && !publish))
+    if (is_out_of_turn(session, publish))
         return true;
-    if (!publish || !worker_pressed(worker))
+    if (!publish || !worker_pressed(session->worker))
         return false;
-    if (!list_linked(&session->rest_node))
-        list_add_last(&worker->paused, &session->rest_node);
-    stat_add(&worker->stats.paused, 1);
-    if (!list_linked(&worker->pressure.node))
-        timer_set(&worker->loop, &worker->pressure, 1);
+    session_pause(session);
     return true;
+}
+
+/* Its time begins with it; what has begun goes on. */
+static void begin_part(struct session *session, enum session_part part)
+{
+    if (session->part >= part)
+        return;
+    session->part = (uint8_t)part;
+    session->begun_ns = session->worker->loop.now_ns;
+}
+
+static void hold(struct session *session)
+{
+    if (!session->held_ns)
+        session->held_ns = session->worker->loop.now_ns;
+    session->held = true;
 }
 
 static void ask_for_body(struct session *session, const struct http_head *head)
@@ -385,14 +499,15 @@ static void ask_for_body(struct session *session, const struct http_head *head)
     if (!head->expect_continue || session->continued || session->inflight)
         return;
     session->continued = true;
+    session->begun_ns = session->worker->loop.now_ns;
     http_response_continue(&session->out);
     conn_dirty(&session->conn);
 }
 
 static enum step wait_for_body(struct session *session, const struct http_head *head)
 {
+    begin_part(session, PART_BODY);
     ask_for_body(session, head);
-    enter(session, PHASE_BODY);
     return STEP_STOP;
 }
 
@@ -472,7 +587,7 @@ static void keep(struct session *session, struct str bytes)
         buf_clear(&session->in);
         buf_add_str(&session->in, bytes);
     }
-    if (!session->in.len)
+    if (!session->in.len && !buf_failed(&session->in))
         buf_free(&session->in);
 }
 
@@ -487,8 +602,8 @@ static enum step step(struct session *session, struct str *bytes)
     int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
     if (result == -EAGAIN) {
         session->scan = scan;
-        if (bytes->len && session->phase != PHASE_BODY)
-            enter(session, PHASE_HEAD);
+        if (bytes->len)
+            begin_part(session, PART_HEAD);
         return STEP_STOP;
     }
     if (result) {
@@ -497,7 +612,7 @@ static enum step step(struct session *session, struct str *bytes)
         return STEP_STOP;
     }
     if (must_wait(session, head)) {
-        session->held = true;
+        hold(session);
         return STEP_STOP;
     }
     used = head->size;
@@ -507,15 +622,13 @@ static enum step step(struct session *session, struct str *bytes)
     else if (head->framing.content_length)
         next = read_sized(session, *bytes, head, &used, &body);
     if (next == STEP_STOP) {
-        if (session->body && !session->closing && !session->conn.dead &&
-            session->phase == PHASE_BODY) {
+        if (session->body && !session->finished && !session->conn.dead) {
             keep_head(session, *bytes, head->size, used);
             *bytes = buf_str(&session->in);
         }
         return STEP_STOP;
     }
     session->scan = (struct http_scan){0};
-    enter(session, PHASE_WAIT);
     dispatch(session, head, body);
     drop_body(session);
     *bytes = str_skip(*bytes, used);
@@ -530,13 +643,16 @@ static void settle_phase(struct session *session)
         enter(session, PHASE_WAIT);
     else if (!session_is_clear(session))
         enter(session, PHASE_SEND);
-    else if (!session->in.len)
+    else if (session->part)
+        enter(session, session->part == PART_BODY ? PHASE_BODY : PHASE_HEAD);
+    else
         enter(session, PHASE_IDLE);
 }
 
 static bool may_step(const struct session *session)
 {
-    return !session->closing && !session->conn.dead && !session->pull && !session->held;
+    return !session->closing && !session->finished && !session->conn.dead && !session->pull &&
+           !session->held;
 }
 
 /* Frames that came in the same packet as the handshake. */
@@ -550,6 +666,15 @@ static void give_to_pull(struct session *session)
     buf_free(&bytes);
 }
 
+/* Behind a stream, or the last request, nothing is. */
+static bool will_be_read(const struct session *session)
+{
+    const struct pull *pull = session->pull;
+    if (pull && list_empty(&session->exchanges))
+        return pull->ops->input != NULL;
+    return !session->finished;
+}
+
 /* Works through `bytes`, which begin with session->in if that is not empty. */
 static void process_bytes(struct session *session, struct str bytes)
 {
@@ -560,7 +685,14 @@ static void process_bytes(struct session *session, struct str bytes)
     session->processing = false;
     if (session->closing || session->conn.dead)
         return;
-    keep(session, bytes);
+    if (will_be_read(session))
+        keep(session, bytes);
+    else
+        buf_free(&session->in);
+    if (buf_failed(&session->in)) {
+        conn_close(&session->conn); /* what was lost cannot be read again */
+        return;
+    }
     settle_phase(session);
     give_to_pull(session);
 }
@@ -595,6 +727,17 @@ static void discard(struct session *session)
     conn_close(&session->conn);
 }
 
+/* A peer that is done sending still gets the answers that are due. */
+static void read_end(struct session *session, int error)
+{
+    session->conn.readable = false;
+    session->finished = true;
+    if (error != -EPIPE || (!session->inflight && session_is_clear(session)))
+        conn_close(&session->conn);
+    else if (!session->inflight)
+        session_close_soon(session);
+}
+
 static void read_requests(struct session *session)
 {
     while (may_step(session)) {
@@ -603,12 +746,7 @@ static void read_requests(struct session *session)
         if (n == 0)
             return;
         if (n < 0) {
-            /* The peer is done sending. It still gets the answers that are due. */
-            session->conn.readable = false;
-            if (n == -EPIPE && (session->inflight || !session_is_clear(session)))
-                session_close_soon(session);
-            else
-                conn_close(&session->conn);
+            read_end(session, n);
             return;
         }
         /* Whoever published before these bytes came has its events posted to us by now. */
@@ -634,7 +772,7 @@ static void read_pull(struct session *session)
             conn_close(&session->conn);
         return;
     }
-    while (!session->conn.dead && !session->deaf && session->pull == pull) {
+    while (!session->conn.dead && !session->closing && !pull->ops->deaf(pull)) {
         struct str bytes;
         int n = conn_read(&session->conn, &bytes);
         if (n == 0)
@@ -683,32 +821,35 @@ static void shut(struct session *session)
 static struct str fill(struct conn *conn)
 {
     struct session *session = of_conn(conn);
+    struct str bytes = STR_NONE;
     if (!session_is_clear(session))
-        return session_unsent(session);
-    if (session->closing) {
+        bytes = session_unsent(session);
+    else if (session->closing)
         shut(session);
-        return STR_NONE;
-    }
-    return session->pull ? session->pull->ops->fill(session->pull) : STR_NONE;
+    else if (session->pull)
+        bytes = session->pull->ops->fill(session->pull);
+    if (!buf_failed(&session->out))
+        return bytes;
+    conn_close(conn); /* something is missing in it */
+    return STR_NONE;
 }
 
 static void out_is_sent(struct session *session)
 {
     session->out_sent = 0;
-    if (session->rest)
-        forget_rest(session);
-    if (session->pull || session->out.cap > OUT_KEEP)
-        buf_free(&session->out);
+    bool soon = session->inflight || session->held || session->part;
+    if (session->pull || !soon || session->out.cap > OUT_KEEP)
+        buf_free(&session->out); /* an idle connection holds none */
     else
         buf_clear(&session->out);
-    if (session->closing || session->pull)
-        return;
-    if (session->inflight || session->held || session->in.len)
-        settle_phase(session);
-    else {
-        buf_free(&session->out); /* an idle connection holds none */
-        enter(session, PHASE_IDLE);
-    }
+    settle_phase(session);
+}
+
+/* A slow peer is not one that does not read. */
+static void note_progress(struct session *session)
+{
+    if (session->phase == PHASE_SEND || (session->closing && session->phase != PHASE_LINGER))
+        set_stall_timer(session);
 }
 
 static bool sent(struct conn *conn, size_t n)
@@ -719,8 +860,11 @@ static bool sent(struct conn *conn, size_t n)
         return true;
     }
     session->out_sent += n;
+    if (n)
+        note_progress(session);
     if (session_is_clear(session))
         out_is_sent(session);
+    count_rest(session);
     return true;
 }
 
@@ -729,9 +873,8 @@ static void closed(struct conn *conn)
     struct session *session = of_conn(conn);
     struct worker *worker = session->worker;
     timer_stop(&session->timer);
-    if (session->rest)
-        worker->rests -= session->rest;
-    list_remove(&session->rest_node);
+    set_rest(session, 0);
+    list_remove(&session->wait_node);
     list_remove(&session->node);
     for (struct list *node; (node = list_take_first(&session->exchanges));) {
         struct exchange *exchange = container_of(node, struct exchange, node);
@@ -757,7 +900,7 @@ static const struct conn_ops ops = {readable, fill, sent, hung_up, closed};
 
 static void fate_unknown(struct session *session)
 {
-    struct exchange *first = container_of(session->exchanges.next, struct exchange, node);
+    struct exchange *first = first_exchange(session);
     /* The first is replaced by an answer of our own; the real one finds itself dropped. */
     struct exchange *stand_in = mem_try_alloc(sizeof(*stand_in));
     if (!stand_in) {
@@ -781,29 +924,54 @@ static void fate_unknown(struct session *session)
 }
 
 /* The phase may have lasted for long while answers came and went; what counts is the oldest. */
-static void check_oldest(struct session *session)
+static void waited(struct session *session)
 {
-    struct exchange *first = container_of(session->exchanges.next, struct exchange, node);
-    int64_t age_ms = (session->worker->loop.now_ns - first->since_ns) / 1000000;
-    int64_t left_ms = session->worker->config.limits.publish_ms - age_ms;
-    if (left_ms > 0)
-        timer_set(&session->worker->loop, &session->timer, left_ms);
-    else
+    bool due = phase_age_ms(session) >= session->worker->config.limits.publish_ms;
+    if (session->inflight && first_exchange(session)->patient)
+        return;
+    if (!due)
+        set_phase_timer(session);
+    else if (session->inflight)
         fate_unknown(session);
+    else
+        refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
+}
+
+/* What is under way is the last, and its answer says so. */
+static void end_after_exchanges(struct session *session)
+{
+    last_exchange(session)->keep_alive = false;
+    session->finished = true;
 }
 
 void session_drain(struct session *session, uint32_t after_ms)
 {
-    if (session->pull && !session->closing) {
+    if (session->closing)
+        return;
+    if (!list_empty(&session->exchanges))
+        end_after_exchanges(session);
+    if (session->pull) {
         session->draining = true;
         timer_set(&session->worker->loop, &session->timer, after_ms);
         return;
     }
-    bool idle = session->phase == PHASE_IDLE || session->phase == PHASE_SEND;
-    if (!session->pull && idle && !session->inflight && session_is_clear(session))
+    if (session->inflight || session->held || session->part)
+        return; /* the next answer will be the last */
+    if (session_is_clear(session))
         conn_close(&session->conn);
-    else if (!list_empty(&session->exchanges))
-        container_of(session->exchanges.prev, struct exchange, node)->keep_alive = false;
+    else
+        session_close_soon(session);
+}
+
+static void ring_pull(struct session *session)
+{
+    struct pull *pull = session->pull;
+    bool drain = session->draining;
+    session->draining = false;
+    if (drain)
+        pull->ops->drain(pull);
+    else
+        pull->ops->ring(pull);
 }
 
 static void ring(struct timer *timer)
@@ -811,25 +979,27 @@ static void ring(struct timer *timer)
     struct session *session = container_of(timer, struct session, timer);
     if (session->conn.dead)
         return;
-    if (session->pull && session->draining && !session->closing) {
-        session->pull->ops->drain(session->pull);
-        return;
-    }
-    if (session->pull && !session->closing) {
-        session->pull->ops->ring(session->pull);
-        return;
-    }
-    if (session->closing || session->phase == PHASE_LINGER || session->phase == PHASE_IDLE ||
-        session->phase == PHASE_SEND) {
+    if (session->closing) {
         conn_close(&session->conn);
         return;
     }
-    if (session->phase == PHASE_WAIT && session->inflight)
-        check_oldest(session);
-    else if (session->phase == PHASE_WAIT)
-        refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
-    else
+    switch ((enum session_phase)session->phase) {
+    case PHASE_PULL:
+        ring_pull(session);
+        break;
+    case PHASE_HEAD:
+    case PHASE_BODY:
         refuse(session, PROBLEM_TIMEOUT, STR("send the whole request without long pauses"));
+        break;
+    case PHASE_WAIT:
+        waited(session);
+        break;
+    case PHASE_IDLE:
+    case PHASE_SEND:
+    case PHASE_LINGER:
+        conn_close(&session->conn);
+        break;
+    }
 }
 
 void session_accept(struct worker *worker, int fd)

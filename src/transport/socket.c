@@ -1,6 +1,7 @@
 #include "transport/socket.h"
 
 #include "http/response.h"
+#include "transport/propose.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ static void on_event(struct socket *socket, const struct ws_event *event)
     switch (event->opcode) {
     case WS_TEXT:
     case WS_BINARY:
-        if (!socket->close_sent)
+        if (!socket->close_sent && !socket->close_seen)
             socket->speaker->message(socket, event->opcode, event->data);
         break;
     case WS_PING:
@@ -111,21 +112,67 @@ static void input(struct pull *pull, char *bytes, size_t len)
 
 /* ---- publishes ------------------------------------------------------------------------------- */
 
-static void set_deaf(struct socket *socket)
+/* A socket that only listens goes on being read: it costs the log nothing. */
+static bool deaf(struct pull *pull)
 {
-    struct session *session = socket->pull.session;
-    bool was = session->deaf;
-    session->deaf = socket->inflight >= session->worker->config.limits.inflight_max;
-    if (was && !session->deaf && !list_linked(&session->rest_node))
-        list_add_last(&session->worker->resumed, &session->rest_node);
+    struct socket *socket = of_pull(pull);
+    struct session *session = pull->session;
+    if (socket->inflight >= session->worker->config.limits.inflight_max)
+        return true; /* until one is answered */
+    if (!socket->publishes || !worker_pressed(session->worker))
+        return false;
+    session_pause(session);
+    return true;
+}
+
+static struct socket_publish *oldest(const struct socket *socket)
+{
+    return container_of(socket->publishes_open.next, struct socket_publish, node);
+}
+
+static int64_t ms_until(const struct socket *socket, int64_t ns)
+{
+    int64_t ms = (ns - socket->pull.session->worker->loop.now_ns) / 1000000;
+    return ms > 0 ? ms : 0;
+}
+
+static int64_t deadline_ns(const struct socket *socket, const struct socket_publish *publish)
+{
+    return publish->since_ns + socket->pull.session->worker->config.limits.publish_ms * 1000000;
+}
+
+/* One timer for heartbeats and for publishes of which nothing is heard. */
+static void set_timer(struct socket *socket)
+{
+    int64_t ms = ms_until(socket, socket->beat_ns);
+    if (!list_empty(&socket->publishes_open)) {
+        int64_t left_ms = ms_until(socket, deadline_ns(socket, oldest(socket)));
+        ms = left_ms < ms ? left_ms : ms;
+    }
+    if (!socket->close_sent)
+        session_ring_in(socket->pull.session, ms);
 }
 
 void socket_add_publish(struct socket *socket, struct socket_publish *publish)
 {
+    bool first = list_empty(&socket->publishes_open);
     publish->socket = socket;
-    list_add_last(&socket->publishes, &publish->node);
+    publish->since_ns = socket->pull.session->worker->loop.now_ns;
+    list_add_last(&socket->publishes_open, &publish->node);
     socket->inflight++;
-    set_deaf(socket);
+    socket->publishes = true;
+    if (first)
+        set_timer(socket);
+}
+
+static void forget_publish(struct socket *socket, struct socket_publish *publish)
+{
+    list_remove(&publish->node);
+    publish->socket = NULL;
+    if (socket->inflight-- == socket->pull.session->worker->config.limits.inflight_max)
+        session_wake(socket->pull.session);
+    if (socket->close_due)
+        session_dirty(socket->pull.session);
 }
 
 bool socket_end_publish(struct socket_publish *publish)
@@ -133,12 +180,23 @@ bool socket_end_publish(struct socket_publish *publish)
     struct socket *socket = publish->socket;
     if (!socket)
         return false;
-    list_remove(&publish->node);
-    socket->inflight--;
-    set_deaf(socket);
-    if (socket->close_due)
-        session_dirty(socket->pull.session);
+    forget_publish(socket, publish);
+    publish->socket = socket;
     return true;
+}
+
+/* Publishes that are not safe in time: what becomes of them is not known, and is not waited for. */
+static void give_up_late(struct socket *socket)
+{
+    int64_t now_ns = socket->pull.session->worker->loop.now_ns;
+    while (!list_empty(&socket->publishes_open)) {
+        struct socket_publish *publish = oldest(socket);
+        if (deadline_ns(socket, publish) > now_ns)
+            break;
+        forget_publish(socket, publish);
+        if (socket->speaker->lost)
+            socket->speaker->lost(socket, publish);
+    }
 }
 
 /* ---- as a pull ------------------------------------------------------------------------------- */
@@ -162,23 +220,31 @@ static void sent(struct pull *pull, size_t n, bool blocked)
 
 static void beat_later(struct socket *socket)
 {
-    struct session *session = socket->pull.session;
-    timer_set(&session->worker->loop, &session->timer, (int64_t)socket->beat_s * 1000);
+    socket->beat_ns =
+        socket->pull.session->worker->loop.now_ns + socket->beat_s * INT64_C(1000000000);
 }
 
-static void ring(struct pull *pull)
+static void beat(struct socket *socket)
 {
-    struct socket *socket = of_pull(pull);
-    struct session *session = pull->session;
-    if (socket->close_sent) {
-        conn_close(&session->conn); /* the peer did not answer our close */
-        return;
-    }
+    struct session *session = socket->pull.session;
     if (session_is_clear(session) && session->conn.writable) {
         socket->speaker->beat(socket);
         session_dirty(session);
     }
     beat_later(socket);
+}
+
+static void ring(struct pull *pull)
+{
+    struct socket *socket = of_pull(pull);
+    if (socket->close_sent) {
+        conn_close(&pull->session->conn); /* the peer did not answer our close */
+        return;
+    }
+    give_up_late(socket);
+    if (!ms_until(socket, socket->beat_ns))
+        beat(socket);
+    set_timer(socket);
 }
 
 static void drain(struct pull *pull)
@@ -191,20 +257,22 @@ static void drain(struct pull *pull)
     socket->speaker->drain(socket);
     socket->close_code = WS_CLOSE_RESTART;
     socket->close_due = socket->inflight > 0; /* what was published is answered first */
-    if (!socket->close_due)
+    if (socket->close_due)
+        set_timer(socket);
+    else
         socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
 }
 
 static void free_socket(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
-    for (struct list *node; (node = list_take_first(&socket->publishes));)
+    for (struct list *node; (node = list_take_first(&socket->publishes_open));)
         container_of(node, struct socket_publish, node)->socket = NULL;
     ws_reader_deinit(&socket->reader);
     socket->speaker->free(socket);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, input, ring, drain, free_socket};
+static const struct pull_ops pull_ops = {fill, sent, input, deaf, ring, drain, free_socket};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -295,7 +363,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
     socket->pull.ops = &pull_ops;
     socket->speaker = speaker;
     socket->browser = exchange->browser;
-    list_init(&socket->publishes);
+    list_init(&socket->publishes_open);
     enum problem problem = check(exchange, &detail);
     if (problem == PROBLEM_COUNT && negotiate(exchange->head, &deflate)) {
         problem = PROBLEM_BAD_HANDSHAKE;
@@ -313,6 +381,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
     if (!exchange_pull(exchange, &socket->pull))
         return false;
     beat_later(socket);
+    set_timer(socket);
     return true;
 }
 
@@ -348,8 +417,14 @@ static void refused_free(struct socket *socket)
     free(socket);
 }
 
-static const struct socket_speaker refused = {refused_message, refused_fill,    refused_sent,
-                                              refused_nothing, refused_nothing, refused_free};
+static const struct socket_speaker refused = {
+    .message = refused_message,
+    .fill = refused_fill,
+    .sent = refused_sent,
+    .beat = refused_nothing,
+    .drain = refused_nothing,
+    .free = refused_free,
+};
 
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail)
 {
@@ -396,25 +471,13 @@ static void wake(struct sub *sub)
 
 static const struct sub_ops sub_ops = {wake};
 
-static enum problem problem_of(enum publish_verdict verdict)
-{
-    switch (verdict) {
-    case PUBLISH_E_NO_SPACE:
-        return PROBLEM_NO_SPACE;
-    case PUBLISH_E_CHANNELS:
-    case PUBLISH_E_KEYS:
-        return PROBLEM_TOO_MANY;
-    default:
-        return PROBLEM_UNAVAILABLE;
-    }
-}
-
 static void channel_publish_done(struct publish *publish, struct batch *batch)
 {
     struct socket_publish *own = container_of(publish, struct socket_publish, publish);
+    const char *detail;
     (void)batch;
     if (socket_end_publish(own) && publish->verdict)
-        socket_close_problem(own->socket, problem_of(publish->verdict));
+        socket_close_problem(own->socket, propose_problem(publish->verdict, &detail));
     free(own);
 }
 
@@ -527,8 +590,15 @@ static void channel_free(struct socket *socket)
     free(channel);
 }
 
-static const struct socket_speaker channel_speaker = {channel_message, channel_fill,  channel_sent,
-                                                      channel_beat,    channel_drain, channel_free};
+/* A publish whose fate is unknown is none of ours to tell: they are unacknowledged. */
+static const struct socket_speaker channel_speaker = {
+    .message = channel_message,
+    .fill = channel_fill,
+    .sent = channel_sent,
+    .beat = channel_beat,
+    .drain = channel_drain,
+    .free = channel_free,
+};
 
 static void channel_subscribe(struct channel_socket *channel)
 {

@@ -35,7 +35,7 @@ static void resume(struct worker *worker, struct list *sessions)
     struct list now = LIST_INIT(now);
     list_take_all(&now, sessions);
     for (struct list *node; (node = list_take_first(&now));) {
-        struct session *session = container_of(node, struct session, rest_node);
+        struct session *session = container_of(node, struct session, wait_node);
         mailbox_empty(&worker->loop.mailbox);
         if (!session->conn.dead)
             session_resume(session);
