@@ -59,7 +59,7 @@ static void on_event(struct socket *socket, const struct ws_event *event)
     switch (event->opcode) {
     case WS_TEXT:
     case WS_BINARY:
-        if (!socket->close_sent && !socket->close_seen)
+        if (!socket->close_sent)
             socket->speaker->message(socket, event->opcode, event->data);
         break;
     case WS_PING:
@@ -257,6 +257,7 @@ static void drain(struct pull *pull)
     socket->speaker->drain(socket);
     socket->close_code = WS_CLOSE_RESTART;
     socket->close_due = socket->inflight > 0; /* what was published is answered first */
+    session_dirty(pull->session);
     if (socket->close_due)
         set_timer(socket);
     else
@@ -567,6 +568,8 @@ static void channel_beat(struct socket *socket)
 {
     struct channel_socket *channel = of_socket(socket);
     struct session *session = socket->pull.session;
+    if (channel->sub.state == SUB_NONE)
+        return; /* where it begins is not known yet, and so there is no cursor */
     encode_beat(&session->worker->deflater, channel->way, &session->out,
                 hub_cursor(&session->worker->hub, &channel->sub));
 }
