@@ -401,9 +401,16 @@ static void op_ping(struct protocol *protocol, const struct said *said)
     send_plain(protocol, "pong", said->ref);
 }
 
-static void op_not_yet(struct protocol *protocol, const struct said *said)
+static void op_presence(struct protocol *protocol, const struct said *said)
 {
-    protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "this server does not know this op yet");
+    protocol_error(protocol, said->ref, PROBLEM_NOT_BUILT,
+                   "presence is not built into this version: publish an event of your own instead");
+}
+
+static void op_auth(struct protocol *protocol, const struct said *said)
+{
+    protocol_error(protocol, said->ref, PROBLEM_NOT_BUILT,
+                   "this version has no access rules, so no token is needed: go on without");
 }
 
 static const struct {
@@ -412,7 +419,7 @@ static const struct {
 } ops[] = {
     {{"\"subscribe\"", 11}, op_subscribe}, {{"\"unsubscribe\"", 13}, op_unsubscribe},
     {{"\"publish\"", 9}, op_publish},      {{"\"ping\"", 6}, op_ping},
-    {{"\"presence\"", 10}, op_not_yet},    {{"\"auth\"", 6}, op_not_yet},
+    {{"\"presence\"", 10}, op_presence},   {{"\"auth\"", 6}, op_auth},
 };
 
 static bool is_scalar(struct str raw)
