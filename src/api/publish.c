@@ -18,7 +18,7 @@ void publish_answer_refused(struct exchange *exchange, bool many)
 {
     const struct publish *publish = &exchange->publish;
     const char *detail;
-    enum problem problem = propose_problem(publish->verdict, &detail);
+    enum problem problem = propose_problem(exchange->worker, publish->verdict, &detail);
     struct buf members = {0};
     if (many)
         buf_addf(&members, ",\"index\":%u", publish->fault);

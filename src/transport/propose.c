@@ -45,7 +45,8 @@ void propose_one_line(struct event *event)
     json_one_line((char *)(uintptr_t)event->data.at, event->data.len);
 }
 
-enum problem propose_problem(enum publish_verdict verdict, const char **ret_detail)
+enum problem propose_problem(struct worker *worker, enum publish_verdict verdict,
+                             const char **ret_detail)
 {
     switch (verdict) {
     case PUBLISH_E_KEY_REUSED:
@@ -55,9 +56,11 @@ enum problem propose_problem(enum publish_verdict verdict, const char **ret_deta
         *ret_detail = "read the channel's newer events, then publish with the id of the newest";
         return PROBLEM_NOT_NEWEST;
     case PUBLISH_E_CHANNELS:
+        worker_hit(worker, LIMIT_CHANNELS);
         *ret_detail = "there are as many channels as this server's channels_max allows";
         return PROBLEM_TOO_MANY;
     case PUBLISH_E_KEYS:
+        worker_hit(worker, LIMIT_KEYS);
         *ret_detail =
             "there are as many keys as this server's keys_max allows: publish without, or wait";
         return PROBLEM_TOO_MANY;

@@ -241,7 +241,7 @@ static void publish_done(struct publish *publish, struct batch *batch)
     if (socket_end_publish(own)) {
         struct protocol *protocol = container_of(own->socket, struct protocol, socket);
         if (publish->verdict) {
-            enum problem problem = propose_problem(publish->verdict, &detail);
+            enum problem problem = propose_problem(protocol->worker, publish->verdict, &detail);
             protocol_error(protocol, ref, problem, detail);
         } else {
             send_receipt(protocol, ref, &batch->events[publish->first]);

@@ -135,7 +135,7 @@ void session_pause(struct session *session)
     if (list_linked(&session->wait_node))
         return;
     list_add_last(&worker->paused, &session->wait_node);
-    stat_add(&worker->stats.paused, 1);
+    worker_hit(worker, LIMIT_PENDING);
     if (!list_linked(&worker->pressure.node))
         timer_set(&worker->loop, &worker->pressure, 1);
 }
@@ -188,7 +188,7 @@ static void count_rest(struct session *session)
     set_rest(session, session->conn.writable ? 0 : session->out.len - session->out_sent);
     while (worker->rests > worker->config.limits.rests_max) {
         struct session *largest = largest_rest(worker);
-        stat_add(&worker->stats.closed_rests, 1);
+        worker_hit(worker, LIMIT_RESTS);
         set_rest(largest, 0);
         conn_close(&largest->conn);
     }
@@ -489,6 +489,9 @@ static void begin_part(struct session *session, enum session_part part)
 
 static void hold(struct session *session)
 {
+    struct worker *worker = session->worker;
+    if (!session->held_ns && session->inflight >= worker->config.limits.inflight_max)
+        worker_hit(worker, LIMIT_INFLIGHT);
     if (!session->held_ns)
         session->held_ns = session->worker->loop.now_ns;
     session->held = true;
@@ -980,6 +983,8 @@ static void ring(struct timer *timer)
     if (session->conn.dead)
         return;
     if (session->closing) {
+        if (!session_is_clear(session))
+            worker_hit(session->worker, LIMIT_STALL);
         conn_close(&session->conn);
         return;
     }
@@ -995,7 +1000,13 @@ static void ring(struct timer *timer)
         waited(session);
         break;
     case PHASE_IDLE:
+        worker_hit(session->worker, LIMIT_IDLE);
+        conn_close(&session->conn);
+        break;
     case PHASE_SEND:
+        worker_hit(session->worker, LIMIT_STALL);
+        conn_close(&session->conn);
+        break;
     case PHASE_LINGER:
         conn_close(&session->conn);
         break;
@@ -1005,7 +1016,7 @@ static void ring(struct timer *timer)
 void session_accept(struct worker *worker, int fd)
 {
     if (worker->net.conns >= worker->config.limits.connections_max) {
-        stat_add(&worker->stats.refused_connections, 1);
+        worker_hit(worker, LIMIT_CONNECTIONS);
         static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                    "Connection: close\r\nContent-Length: 0\r\n\r\n";
         ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);

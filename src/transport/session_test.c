@@ -112,6 +112,7 @@ static void publishes_in_flight_are_at_most_so_many(void **state)
         peer_send(&peer, STR(POST_PARK));
     bench_settle(bench);
     assert_int_equal(bench->parked_count, bench->limits.inflight_max);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_INFLIGHT], 1);
     answer(bench, 0);
     bench_settle(bench);
     assert_int_equal(bench->parked_count, bench->limits.inflight_max + 1);
@@ -368,6 +369,7 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
     peer_expect(bench, &peer, "200");
     bench_pass(bench, 1000);
     peer_expect(bench, &peer, "200.");
+    assert_int_equal(bench->worker.stats.limits[LIMIT_IDLE], 1);
     peer_leave(bench, &peer);
 }
 
@@ -396,6 +398,7 @@ static void a_peer_that_does_not_read_its_answer_is_closed(void **state)
     assert_false(list_empty(&bench->worker.sessions));
     bench_pass(bench, 1000);
     assert_true(list_empty(&bench->worker.sessions));
+    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
     peer_leave(bench, &peer);
 }
 
@@ -460,7 +463,7 @@ static void publishers_wait_while_the_log_is_behind(void **state)
     peer_say(bench, &peer, POST_PUBLISH);
     bench_pass(bench, 1000);
     assert_int_equal(bench->handled, 0);
-    assert_int_equal(bench->worker.stats.paused, 1);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_PENDING], 1);
     bench_press(bench, 0);
     bench_pass(bench, 100);
     peer_expect(bench, &peer, "201");
@@ -522,7 +525,7 @@ static void the_largest_rest_is_closed_when_all_together_are_too_large(void **st
     peer_say(bench, &large, GET_STREAM);
     peer_say(bench, &reader, GET_STREAM);
     append_large(bench, 120000);
-    assert_int_equal(bench->worker.stats.closed_rests, 1);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 1);
     peer_hear(bench, &reader);
     peer_hear(bench, &large);
     assert_true(large.ended);
@@ -545,7 +548,7 @@ static void answers_that_are_not_read_count_as_rests(void **state)
         peer_join_narrow(bench, &peers[i]);
         ask_for_much(bench, &peers[i]);
     }
-    assert_int_equal(bench->worker.stats.closed_rests, 1);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 1);
     assert_true(bench->worker.rests > 60000 && bench->worker.rests <= 140000);
     for (int i = 0; i < 3; i++)
         peer_leave(bench, &peers[i]);
@@ -688,7 +691,7 @@ static void a_connection_too_many_is_told_to_come_back(void **state)
     peer_join(bench, &second);
     peer_expect(bench, &second, "503.");
     assert_true(peer_has(&second, "Retry-After: "));
-    assert_int_equal(bench->worker.stats.refused_connections, 1);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_CONNECTIONS], 1);
     peer_leave(bench, &second);
     peer_leave(bench, &first);
     peer_join(bench, &second);

@@ -78,6 +78,8 @@ static void on_event(struct socket *socket, const struct ws_event *event)
 
 static void on_broken(struct socket *socket, int result)
 {
+    if (result == WS_E_TOO_BIG)
+        worker_hit(socket->pull.session->worker, LIMIT_MESSAGE);
     socket->close_seen = true; /* nothing more can be read, so nothing more is waited for */
     socket_close(socket, ws_error_close_code(result), ws_error_reason(result));
 }
@@ -106,6 +108,8 @@ static void input(struct pull *pull, char *bytes, size_t len)
         len -= used;
         on_event(socket, &event);
     }
+    if (out_is_full(session))
+        worker_hit(session->worker, LIMIT_RESTS);
     if (out_is_full(session) || buf_failed(&session->out))
         conn_close(&session->conn);
 }
@@ -159,7 +163,8 @@ void socket_add_publish(struct socket *socket, struct socket_publish *publish)
     publish->socket = socket;
     publish->since_ns = socket->pull.session->worker->loop.now_ns;
     list_add_last(&socket->publishes_open, &publish->node);
-    socket->inflight++;
+    if (++socket->inflight == socket->pull.session->worker->config.limits.inflight_max)
+        worker_hit(socket->pull.session->worker, LIMIT_INFLIGHT);
     socket->publishes = true;
     if (first)
         set_timer(socket);
@@ -238,7 +243,8 @@ static void ring(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
     if (socket->close_sent) {
-        conn_close(&pull->session->conn); /* the peer did not answer our close */
+        worker_hit(pull->session->worker, LIMIT_CLOSE); /* the peer did not answer our close */
+        conn_close(&pull->session->conn);
         return;
     }
     give_up_late(socket);
@@ -478,7 +484,8 @@ static void channel_publish_done(struct publish *publish, struct batch *batch)
     const char *detail;
     (void)batch;
     if (socket_end_publish(own) && publish->verdict)
-        socket_close_problem(own->socket, propose_problem(publish->verdict, &detail));
+        socket_close_problem(own->socket,
+                             propose_problem(worker_of(own->socket), publish->verdict, &detail));
     free(own);
 }
 

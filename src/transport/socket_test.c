@@ -236,6 +236,7 @@ static void a_peer_that_does_not_answer_a_close_is_not_waited_for(void **state)
     bench_pass(bench, bench->limits.close_ms);
     peer_hear(bench, &peer);
     assert_true(peer.ended);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_CLOSE], 1);
     peer_leave(bench, &peer);
 }
 

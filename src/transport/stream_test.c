@@ -78,7 +78,7 @@ static void a_page_whose_read_fails_is_answered_503(void **state)
         peer_say(bench, &peer, GET_PAGE);
         mem_fail_nth(0);
         peer_hear(bench, &peer);
-        bool whole = peer_count(&peer, "\"data\":\"old\"") == 3 && peer_has(&peer, "]"); 
+        bool whole = peer_count(&peer, "\"data\":\"old\"") == 3 && peer_has(&peer, "]");
         bool problem = peer_has(&peer, "HTTP/1.1 503") && peer_has(&peer, "/errors/unavailable");
         assert_true(whole || problem || (peer.ended && !peer.got.len));
         refused += problem;
