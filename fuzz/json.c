@@ -22,9 +22,13 @@ static json_t *by_jansson(struct str text)
 }
 
 /* Jansson refuses more than the grammar does (large numbers, deep nesting, lone surrogates), but
- * whatever it reads is JSON. */
+ * whatever it reads is JSON; except that it reads over a NUL behind a number. */
 static void hold_against_jansson(struct str text, int result)
 {
+    if (text.len && memchr(text.at, '\0', text.len)) {
+        require(result != JSON_OK);
+        return;
+    }
     json_t *value = by_jansson(text);
     require(!value || result == JSON_OK || result == JSON_E_DEPTH);
     json_decref(value);

@@ -388,8 +388,9 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));
-    *wait =
-        (struct page_wait){.pull = {.ops = &pull_ops}, .exchange = exchange, .reading = reading};
+    *wait = (struct page_wait){.pull = {.ops = &pull_ops, .brief = !reading->wait_s},
+                               .exchange = exchange,
+                               .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);
     if (!exchange_attach(exchange, &wait->pull)) {
         release(wait, worker);

@@ -69,16 +69,6 @@ static int64_t ms_since(const struct session *session, int64_t ns)
     return (session->worker->loop.now_ns - ns) / 1000000;
 }
 
-static struct exchange *first_exchange(const struct session *session)
-{
-    return container_of(session->exchanges.next, struct exchange, node);
-}
-
-static struct exchange *last_exchange(const struct session *session)
-{
-    return container_of(session->exchanges.prev, struct exchange, node);
-}
-
 /* How long ago that began which the phase gives time for. */
 static int64_t phase_age_ms(const struct session *session)
 {
@@ -88,7 +78,7 @@ static int64_t phase_age_ms(const struct session *session)
         return ms_since(session, session->begun_ns);
     case PHASE_WAIT:
         return ms_since(session,
-                        session->inflight ? first_exchange(session)->since_ns : session->held_ns);
+                        session->inflight ? session_first(session)->since_ns : session->held_ns);
     case PHASE_IDLE:
     case PHASE_SEND:
     case PHASE_PULL:
@@ -207,184 +197,20 @@ void session_dirty(struct session *session)
     conn_dirty(&session->conn);
 }
 
-/* ---- exchanges ------------------------------------------------------------------------------- */
+/* ---- pulls ----------------------------------------------------------------------------------- */
 
-void exchange_free(struct exchange *exchange)
-{
-    buf_free(&exchange->answer);
-    free(exchange);
-}
-
-static void end_exchange(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    list_remove(&exchange->node);
-    session->inflight--;
-    if (!exchange->keep_alive)
-        session_close_soon(session);
-    exchange_free(exchange);
-}
-
-/* Sends what is answered, as far as it is in turn; then goes on reading. */
-static void pump(struct session *session)
-{
-    while (!list_empty(&session->exchanges) && !session->closing) {
-        struct exchange *first = first_exchange(session);
-        if (!first->answered)
-            break;
-        buf_add_str(&session->out, buf_str(&first->answer));
-        if (buf_failed(&first->answer))
-            session->out.failed = true;
-        end_exchange(first);
-    }
-    if (buf_failed(&session->out)) {
-        conn_close(&session->conn);
-        return;
-    }
-    if (session->finished && list_empty(&session->exchanges) && !session->closing)
-        session_close_soon(session);
-    session_dirty(session);
-    if (!session->processing && !session->closing)
-        session_wake(session);
-}
-
-/* The first in turn writes straight into the connection's buffer. Behind an answer that closes the
- * connection nothing is in turn any more. */
-static struct buf *answer_of(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    bool direct = session && !session->closing && first_exchange(session) == exchange &&
-                  !exchange->answer.len;
-    return direct ? &session->out : &exchange->answer;
-}
-
-static void add_cors(struct exchange *exchange, struct buf *out)
-{
-    struct str origin = {exchange->origin_room, exchange->origin_len};
-    if (!origin.len)
-        return;
-    http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
-    buf_add_lit(out,
-                "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
-                "Vary: Origin\r\n");
-}
-
-struct buf *exchange_head(struct exchange *exchange, int status)
-{
-    struct buf *out = answer_of(exchange);
-    struct worker *worker = exchange->worker;
-    http_response_start(out, status);
-    http_response_header(
-        out, STR("Date"),
-        http_date_cached(&worker->date, clock_wall_us(worker->config.clock) / 1000000));
-    if (status >= 200) /* a 101 says nothing about caches and must not say close */
-        buf_add_str(out, exchange->streams ? STR("Cache-Control: no-store, no-transform\r\n")
-                                           : STR("Cache-Control: no-store\r\n"));
-    if (!exchange->keep_alive && status >= 200)
-        buf_add_lit(out, "Connection: close\r\n");
-    else if (exchange->http10)
-        buf_add_lit(out, "Connection: keep-alive\r\n");
-    add_cors(exchange, out);
-    return out;
-}
-
-static void answered(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    exchange->answered = true;
-    if (!session) {
-        exchange_free(exchange);
-        return;
-    }
-    pump(session);
-}
-
-void exchange_body(struct exchange *exchange, struct str content_type, struct str body)
-{
-    struct buf *out = answer_of(exchange);
-    http_response_header(out, STR("Content-Type"), content_type);
-    if (exchange->is_head) {
-        http_response_header_u64(out, STR("Content-Length"), body.len);
-        http_response_end(out);
-    } else {
-        http_response_body(out, body);
-    }
-    answered(exchange);
-}
-
-void exchange_no_body(struct exchange *exchange)
-{
-    http_response_end(answer_of(exchange));
-    answered(exchange);
-}
-
-void exchange_json(struct exchange *exchange, int status, struct str body)
-{
-    exchange_head(exchange, status);
-    exchange_body(exchange, STR("application/json"), body);
-}
-
-void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
-                      struct str members)
-{
-    struct buf document = {0};
-    stat_add(&exchange->worker->stats.problems[problem], 1);
-    problem_add(&document, exchange->worker->config.base, problem, detail, members);
-    struct buf *out = exchange_head(exchange, problem_status(problem));
-    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
-        problem == PROBLEM_TOO_MANY)
-        buf_add_lit(out, "Retry-After: 1\r\n");
-    if (problem == PROBLEM_UPGRADE_REQUIRED)
-        buf_add_lit(out, "Sec-WebSocket-Version: 13\r\n");
-    if (buf_failed(&document))
-        out->failed = true;
-    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
-    buf_free(&document);
-}
-
-/* What begins while the server stops ends at once, as politely as the rest. */
-static void begin_pull(struct session *session, struct pull *pull)
+void session_begin_pull(struct session *session, struct pull *pull)
 {
     session->pull = pull;
     pull->session = session;
     session->phase = PHASE_PULL;
     timer_stop(&session->timer);
     if (session->worker->draining)
-        session_drain(session, 0);
+        session_drain(session, 0); /* ends at once, as politely as the rest */
 }
 
-struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
+void session_end_pull(struct session *session)
 {
-    struct session *session = exchange->session;
-    if (session) {
-        list_remove(&exchange->node);
-        session->inflight--;
-        session->http10 = exchange->http10;
-    }
-    exchange_free(exchange);
-    if (!session || buf_failed(&session->out)) {
-        if (session)
-            conn_close(&session->conn);
-        pull->ops->free(pull);
-        return NULL;
-    }
-    begin_pull(session, pull);
-    conn_dirty(&session->conn);
-    return session;
-}
-
-bool exchange_attach(struct exchange *exchange, struct pull *pull)
-{
-    struct session *session = exchange->session;
-    if (!session)
-        return false;
-    begin_pull(session, pull);
-    return true;
-}
-
-void exchange_detach(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
     session->pull = NULL;
     session->draining = false;
     timer_stop(&session->timer);
@@ -463,7 +289,7 @@ enum step { STEP_MORE, STEP_STOP };
 static bool is_out_of_turn(const struct session *session, bool publish)
 {
     return session->inflight >= session->worker->config.limits.inflight_max ||
-           (session->inflight && (!publish || !last_exchange(session)->publishes));
+           (session->inflight && (!publish || !session_last(session)->publishes));
 }
 
 /* Whether this request has to wait: for earlier answers, or for the log to catch up. */
@@ -771,7 +597,7 @@ static void read_pull(struct session *session)
     struct pull *pull = session->pull;
     if (!pull->ops->input) {
         /* Nothing is read while a stream is open, but its end is noticed. */
-        if (session->conn.hup)
+        if (session->conn.hup && !pull->brief)
             conn_close(&session->conn);
         return;
     }
@@ -903,7 +729,7 @@ static const struct conn_ops ops = {readable, fill, sent, hung_up, closed};
 
 static void fate_unknown(struct session *session)
 {
-    struct exchange *first = first_exchange(session);
+    struct exchange *first = session_first(session);
     /* The first is replaced by an answer of our own; the real one finds itself dropped. */
     struct exchange *stand_in = mem_try_alloc(sizeof(*stand_in));
     if (!stand_in) {
@@ -930,7 +756,7 @@ static void fate_unknown(struct session *session)
 static void waited(struct session *session)
 {
     bool due = phase_age_ms(session) >= session->worker->config.limits.publish_ms;
-    if (session->inflight && first_exchange(session)->patient)
+    if (session->inflight && session_first(session)->patient)
         return;
     if (!due)
         set_phase_timer(session);
@@ -943,7 +769,7 @@ static void waited(struct session *session)
 /* What is under way is the last, and its answer says so. */
 static void end_after_exchanges(struct session *session)
 {
-    last_exchange(session)->keep_alive = false;
+    session_last(session)->keep_alive = false;
     session->finished = true;
 }
 

@@ -26,6 +26,7 @@ struct pull_ops {
 struct pull {
     const struct pull_ops *ops;
     struct session *session;
+    bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 
 /* A body on its way in. */
@@ -127,6 +128,21 @@ static inline struct str session_unsent(const struct session *session)
     return session_is_clear(session) ? STR_NONE
                                      : str_skip(buf_str(&session->out), session->out_sent);
 }
+
+/* The exchange whose answer is next in turn, and the newest; there must be one. */
+static inline struct exchange *session_first(const struct session *session)
+{
+    return container_of(session->exchanges.next, struct exchange, node);
+}
+
+static inline struct exchange *session_last(const struct session *session)
+{
+    return container_of(session->exchanges.prev, struct exchange, node);
+}
+
+/* The connection is the pull's from here, and is its own again. For exchange.c alone. */
+void session_begin_pull(struct session *session, struct pull *pull);
+void session_end_pull(struct session *session);
 
 /* ---- answering ------------------------------------------------------------------------------ */
 

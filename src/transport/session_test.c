@@ -436,6 +436,25 @@ static void a_publish_that_is_not_safe_in_time_has_an_unknown_fate(void **state)
     answer(bench, 1);
 }
 
+static void an_answer_that_has_a_deadline_of_its_own_is_waited_for(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK);
+    bench->parked[0]->patient = true;
+    bench_pass(bench, 3 * bench->limits.publish_ms);
+    peer_expect(bench, &peer, "");
+    peer_say(bench, &peer, POST_PARK);
+    bench_pass(bench, bench->limits.publish_ms / 2);
+    answer(bench, 0);
+    bench_settle(bench);
+    bench_pass(bench, bench->limits.publish_ms / 2);
+    peer_expect(bench, &peer, "201 503."); /* the other has none */
+    peer_leave(bench, &peer);
+    answer(bench, 1);
+}
+
 /* Bytes that dribble in do not put the deadline off. */
 static void the_deadline_of_a_publish_holds_while_more_trickles_in(void **state)
 {
@@ -788,6 +807,7 @@ int main(void)
         WITH_BENCH(a_peer_that_does_not_read_its_answer_is_closed),
         WITH_BENCH(a_peer_that_reads_its_answer_slowly_gets_all_of_it),
         WITH_BENCH(a_publish_that_is_not_safe_in_time_has_an_unknown_fate),
+        WITH_BENCH(an_answer_that_has_a_deadline_of_its_own_is_waited_for),
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
         WITH_BENCH(publishers_wait_while_the_log_is_behind),
         WITH_BENCH(reads_do_not_wait_while_the_log_is_behind),

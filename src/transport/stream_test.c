@@ -87,6 +87,28 @@ static void a_page_whose_read_fails_is_answered_503(void **state)
     assert_true(refused > 0);
 }
 
+static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **state)
+{
+    struct bench *bench = *state;
+    struct peer page, poll;
+    peer_join(bench, &page);
+    peer_send(&page, STR(GET_PAGE));
+    worker_step(&bench->worker, 0);
+    shutdown(page.fd, SHUT_WR);
+    peer_expect(bench, &page, "");
+    bench_settle(bench);
+    peer_expect(bench, &page, "200.");
+    bench->reading.wait_s = 20;
+    bench->reading.start.kind = START_NOW;
+    peer_join(bench, &poll);
+    peer_say(bench, &poll, GET_PAGE);
+    shutdown(poll.fd, SHUT_WR); /* one who waits may have gone away */
+    bench_settle(bench);
+    peer_expect(bench, &poll, ".");
+    peer_leave(bench, &page);
+    peer_leave(bench, &poll);
+}
+
 static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state)
 {
     struct bench *bench = *state;
@@ -118,6 +140,7 @@ int main(void)
         WITH_BENCH(a_stream_that_begins_behind_the_window_reads_the_store),
         WITH_BENCH(a_stream_whose_read_fails_ends_politely),
         WITH_BENCH(a_page_whose_read_fails_is_answered_503),
+        WITH_BENCH(a_peer_that_is_done_sending_gets_a_page_that_is_being_read),
         WITH_BENCH(heartbeats_carry_the_cursor_and_stop_while_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
