@@ -8,7 +8,7 @@
  * A connection ends by session_close_soon(): what is to be sent is sent, then our side is shut, and
  * what the peer still sends is thrown away for a moment, since closing a socket with unread bytes
  * would reset it and could take the answer along. */
-#include "transport/request.h"
+#include "transport/incoming.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -227,7 +227,7 @@ void session_settle(struct session *session)
 static void process(struct session *session)
 {
     if (session->in.len && !session->pull)
-        request_read(session, buf_str(&session->in));
+        incoming_read(session, buf_str(&session->in));
     else
         session_settle(session);
 }
@@ -267,7 +267,7 @@ static void read_end(struct session *session, int error)
 
 static void read_requests(struct session *session)
 {
-    while (request_may_follow(session)) {
+    while (incoming_may_follow(session)) {
         struct str bytes;
         int n = conn_read(&session->conn, &bytes);
         if (n == 0)
@@ -286,7 +286,7 @@ static void read_requests(struct session *session)
             }
             bytes = buf_str(&session->in);
         }
-        request_read(session, bytes);
+        incoming_read(session, bytes);
     }
 }
 
@@ -320,7 +320,7 @@ void session_resume(struct session *session)
         return;
     }
     process(session);
-    if (request_may_follow(session) && session->conn.readable)
+    if (incoming_may_follow(session) && session->conn.readable)
         read_requests(session);
 }
 
@@ -413,7 +413,7 @@ static void closed(struct conn *conn)
     }
     if (session->pull)
         session->pull->ops->free(session->pull);
-    request_drop_body(session);
+    incoming_drop_body(session);
     buf_free(&session->in);
     buf_free(&session->out);
     stat_set(&worker->stats.connections, worker->net.conns);
@@ -461,7 +461,7 @@ static void waited(struct session *session)
     else if (session->inflight)
         fate_unknown(session);
     else
-        request_refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
+        incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
 }
 
 /* What is under way is the last, and its answer says so. */
@@ -518,7 +518,8 @@ static void ring(struct timer *timer)
         break;
     case PHASE_HEAD:
     case PHASE_BODY:
-        request_refuse(session, PROBLEM_TIMEOUT, STR("send the whole request without long pauses"));
+        incoming_refuse(session, PROBLEM_TIMEOUT,
+                        STR("send the whole request without long pauses"));
         break;
     case PHASE_WAIT:
         waited(session);

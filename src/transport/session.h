@@ -147,7 +147,7 @@ static inline struct exchange *session_last(const struct session *session)
     return container_of(session->exchanges.prev, struct exchange, node);
 }
 
-/* Sets what the connection waits for now, and until when. For request.c alone. */
+/* Sets what the connection waits for now, and until when. For incoming.c alone. */
 void session_settle(struct session *session);
 
 /* The connection is the pull's from here, and is its own again. For exchange.c alone. */

@@ -5,13 +5,13 @@
 
 /* Works through `bytes`, which begin with session->in if that is not empty; keeps what is left. The
  * connection may have ended, or may belong to a pull, afterwards. */
-void request_read(struct session *session, struct str bytes);
+void incoming_read(struct session *session, struct str bytes);
 
 /* Whether another request may be read now. */
-bool request_may_follow(const struct session *session);
+bool incoming_may_follow(const struct session *session);
 
 /* Answers what cannot be read, or did not come in time; it is the last of the connection. */
-void request_refuse(struct session *session, enum problem problem, struct str detail);
+void incoming_refuse(struct session *session, enum problem problem, struct str detail);
 
 /* Forgets what was decoded of a body. */
-void request_drop_body(struct session *session);
+void incoming_drop_body(struct session *session);

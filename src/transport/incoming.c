@@ -4,7 +4,7 @@
  * exchange and the API handles it. What is not whole yet is kept by the session, a chunked body as
  * what was decoded of it. A whole request may have to wait: for earlier answers, or for the log.
  * What cannot be read as a request is refused, and nothing behind it is read. */
-#include "transport/request.h"
+#include "transport/incoming.h"
 
 #include "http/response.h"
 
@@ -23,7 +23,7 @@ static struct exchange *exchange_new(struct session *session)
 }
 
 /* A request that cannot be read as one: nothing behind it can be trusted either. */
-void request_refuse(struct session *session, enum problem problem, struct str detail)
+void incoming_refuse(struct session *session, enum problem problem, struct str detail)
 {
     struct exchange *exchange = exchange_new(session);
     session->finished = true;
@@ -42,7 +42,7 @@ static void remember_origin(struct exchange *exchange, struct str origin)
     exchange->origin_len = (uint8_t)origin.len;
 }
 
-void request_drop_body(struct session *session)
+void incoming_drop_body(struct session *session)
 {
     if (!session->body)
         return;
@@ -137,8 +137,8 @@ static enum step read_sized(struct session *session, struct str bytes, const str
                             size_t *ret_used, struct str *ret_body)
 {
     if (head->framing.content_length > session->worker->config.limits.body_max) {
-        request_refuse(session, PROBLEM_TOO_LARGE,
-                       STR("the body is larger than this server's body_max"));
+        incoming_refuse(session, PROBLEM_TOO_LARGE,
+                        STR("the body is larger than this server's body_max"));
         return STEP_STOP;
     }
     size_t length = (size_t)head->framing.content_length;
@@ -163,8 +163,8 @@ static enum step read_chunked(struct session *session, struct str bytes,
         buf_add_str(&body->decoded, data);
         if (buf_failed(&body->decoded) ||
             body->decoded.len > session->worker->config.limits.body_max) {
-            request_refuse(session, PROBLEM_TOO_LARGE,
-                           STR("the body is larger than this server's body_max"));
+            incoming_refuse(session, PROBLEM_TOO_LARGE,
+                            STR("the body is larger than this server's body_max"));
             return STEP_STOP;
         }
     }
@@ -172,15 +172,15 @@ static enum step read_chunked(struct session *session, struct str bytes,
     /* What a chunk promises counts already: nobody has to send it first to be refused. */
     if (result == -EAGAIN &&
         body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
-        request_refuse(session, PROBLEM_TOO_LARGE,
-                       STR("the body is larger than this server's body_max"));
+        incoming_refuse(session, PROBLEM_TOO_LARGE,
+                        STR("the body is larger than this server's body_max"));
         return STEP_STOP;
     }
     if (result == -EAGAIN)
         return wait_for_body(session, head);
     if (result != HTTP_CHUNKED_END) {
-        request_refuse(session, problem_of_status(http_chunked_error_status(result)),
-                       http_chunked_error_detail(result));
+        incoming_refuse(session, problem_of_status(http_chunked_error_status(result)),
+                        http_chunked_error_detail(result));
         return STEP_STOP;
     }
     *ret_body = buf_str(&body->decoded);
@@ -230,8 +230,8 @@ static enum step step(struct session *session, struct str *bytes)
         return STEP_STOP;
     }
     if (result) {
-        request_refuse(session, problem_of_status(http_head_error_status(result)),
-                       http_head_error_detail(result));
+        incoming_refuse(session, problem_of_status(http_head_error_status(result)),
+                        http_head_error_detail(result));
         return STEP_STOP;
     }
     if (must_wait(session, head)) {
@@ -253,12 +253,12 @@ static enum step step(struct session *session, struct str *bytes)
     }
     session->scan = (struct http_scan){0};
     dispatch(session, head, body);
-    request_drop_body(session);
+    incoming_drop_body(session);
     *bytes = str_skip(*bytes, used);
     return STEP_MORE;
 }
 
-bool request_may_follow(const struct session *session)
+bool incoming_may_follow(const struct session *session)
 {
     return !session->closing && !session->finished && !session->conn.dead && !session->pull &&
            !session->held;
@@ -285,11 +285,11 @@ static bool will_be_read(const struct session *session)
 }
 
 /* Works through `bytes`, which begin with session->in if that is not empty. */
-void request_read(struct session *session, struct str bytes)
+void incoming_read(struct session *session, struct str bytes)
 {
     session->processing = true;
     session->held = false;
-    while (request_may_follow(session) && bytes.len && step(session, &bytes) == STEP_MORE)
+    while (incoming_may_follow(session) && bytes.len && step(session, &bytes) == STEP_MORE)
         ;
     session->processing = false;
     if (session->closing || session->conn.dead)
