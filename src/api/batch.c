@@ -219,6 +219,14 @@ static void refuse_index(struct exchange *exchange, struct fault fault, uint32_t
     buf_free(&members);
 }
 
+static void refuse_count(struct exchange *exchange, uint32_t max)
+{
+    struct buf detail = {0};
+    buf_addf(&detail, "a batch has at most %u events: nothing was published", max);
+    exchange_problem(exchange, PROBLEM_TOO_LARGE, buf_str(&detail), STR_NONE);
+    buf_free(&detail);
+}
+
 /* Adds all elements to the append; the number, or -1 when the exchange was answered. */
 static int64_t add_all(struct exchange *exchange, struct append *append, struct shape *shape)
 {
@@ -227,8 +235,7 @@ static int64_t add_all(struct exchange *exchange, struct append *append, struct 
     struct str raw;
     while (next_element(shape, &raw, &fault) > 0) {
         if (count == max) {
-            api_problem(exchange, PROBLEM_TOO_LARGE,
-                        "a batch has at most 1,000 events: nothing was published");
+            refuse_count(exchange, max);
             return -1;
         }
         fault = add_element(exchange, append->batch, raw);
@@ -256,9 +263,9 @@ static void batch_done(struct publish *publish, struct batch *batch)
     struct buf body = {0};
     buf_add_lit(&body, "{\"events\":[");
     for (uint32_t i = 0; i < publish->count; i++) {
-        if (i)
-            buf_add_char(&body, ',');
-        publish_add_receipt(&body, &batch->events[publish->first + i]);
+        buf_add_str(&body, i ? STR(",{") : STR("{"));
+        propose_add_receipt(&body, &batch->events[publish->first + i]);
+        buf_add_char(&body, '}');
     }
     buf_add_lit(&body, "]}\n");
     if (buf_failed(&body))

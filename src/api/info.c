@@ -14,7 +14,8 @@
 
 struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
-    uint64_t views, window_bytes, rests, refused, closed_rests, paused;
+    uint64_t views, window_bytes, rests;
+    uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[VIA_COUNT];
     uint64_t problems[PROBLEM_COUNT];
     struct hist *latency;
@@ -34,9 +35,8 @@ static void add_worker(struct totals *totals, const struct worker_stats *stats)
     totals->views += LOAD(stats->views);
     totals->window_bytes += LOAD(stats->window_bytes);
     totals->rests += LOAD(stats->rests_bytes);
-    totals->refused += LOAD(stats->refused_connections);
-    totals->closed_rests += LOAD(stats->closed_rests);
-    totals->paused += LOAD(stats->paused);
+    for (unsigned i = 0; i < LIMIT_COUNT; i++)
+        totals->limits[i] += LOAD(stats->limits[i]);
     for (unsigned i = 0; i < VIA_COUNT; i++)
         totals->subscribers[i] += LOAD(stats->subscribers[i]);
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)
@@ -134,9 +134,8 @@ static void add_log(struct buf *out, const struct log_stats *log)
 static void add_limits_hit(struct buf *out, const struct totals *totals)
 {
     buf_add_lit(out, "\"limits\":{");
-    add_member(out, "connections_refused", totals->refused);
-    add_member(out, "rests_closed", totals->closed_rests);
-    add_member(out, "publishes_paused", totals->paused);
+    for (unsigned i = 0; i < LIMIT_COUNT; i++)
+        add_member(out, limit_names[i], totals->limits[i]);
     close_object(out, ",");
     buf_add_lit(out, "\"problems\":{");
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)
@@ -209,6 +208,15 @@ static void add_metric(struct buf *out, const char *name, const char *kind, cons
              kind, name, (unsigned long long)value);
 }
 
+static void add_limit_metrics(struct buf *out, const struct totals *totals)
+{
+    for (unsigned i = 0; i < LIMIT_COUNT; i++) {
+        char name[48];
+        snprintf(name, sizeof(name), "%s_total", limit_names[i]);
+        add_metric(out, name, "counter", limit_helps[i], totals->limits[i]);
+    }
+}
+
 static void add_metric_hist(struct buf *out, const char *name, const char *help,
                             const struct hist *hist)
 {
@@ -256,12 +264,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "commits_total", "counter", "Commits of the store", log.commits);
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
-    add_metric(&body, "connections_refused_total", "counter", "Connections over the limit",
-               totals.refused);
-    add_metric(&body, "rests_closed_total", "counter",
-               "Slow connections closed for their unsent rests", totals.closed_rests);
-    add_metric(&body, "publishes_paused_total", "counter", "Publishes that waited for the log",
-               totals.paused);
+    add_limit_metrics(&body, &totals);
     add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet",
                log_pending_bytes(api->log));
     add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread",

@@ -2,7 +2,6 @@
 
 #include "api/channel.h"
 #include "base/json.h"
-#include "base/rfc3339.h"
 #include "base/utf8.h"
 #include "http/condition.h"
 #include "http/media.h"
@@ -15,56 +14,11 @@ enum { KEY_MAX = 255, TYPE_TEXT_MAX = 255 };
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-void publish_add_receipt(struct buf *out, const struct event *event)
-{
-    buf_add_char(out, '{');
-    if (event->state != EVENT_EPHEMERAL) {
-        buf_add_lit(out, "\"id\":\"");
-        buf_add_id(out, event->id);
-        buf_add_lit(out, "\",");
-    }
-    buf_add_lit(out, "\"channel\":");
-    buf_add_json(out, event->channel);
-    buf_add_lit(out, ",\"time\":\"");
-    rfc3339_add(out, event->time_us);
-    buf_add_char(out, '"');
-    if (event->state == EVENT_DUPLICATE)
-        buf_add_lit(out, ",\"duplicate\":true");
-    buf_add_char(out, '}');
-}
-
-static enum problem problem_of(enum publish_verdict verdict, const char **ret_detail)
-{
-    switch (verdict) {
-    case PUBLISH_E_KEY_REUSED:
-        *ret_detail = "use a new key for a new event: this one stands for another for 5 minutes";
-        return PROBLEM_KEY_REUSED;
-    case PUBLISH_E_NOT_NEWEST:
-        *ret_detail = "read the channel's newer events, then publish with the id of the newest";
-        return PROBLEM_NOT_NEWEST;
-    case PUBLISH_E_CHANNELS:
-        *ret_detail = "there are as many channels as this server's channels_max allows";
-        return PROBLEM_TOO_MANY;
-    case PUBLISH_E_KEYS:
-        *ret_detail =
-            "there are as many keys as this server's keys_max allows: publish without, or wait";
-        return PROBLEM_TOO_MANY;
-    case PUBLISH_E_NO_SPACE:
-        *ret_detail = "nothing was published: free some space, or shorten retention";
-        return PROBLEM_NO_SPACE;
-    case PUBLISH_OK:
-    case PUBLISH_E_UNAVAILABLE:
-        break;
-    }
-    *ret_detail = "nothing was published: the store cannot be written; try again";
-    return PROBLEM_UNAVAILABLE;
-}
-
 void publish_answer_refused(struct exchange *exchange, bool many)
 {
     const struct publish *publish = &exchange->publish;
     const char *detail;
-    enum problem problem = problem_of(publish->verdict, &detail);
+    enum problem problem = propose_problem(exchange->worker, publish->verdict, &detail);
     struct buf members = {0};
     if (many)
         buf_addf(&members, ",\"index\":%u", publish->fault);
@@ -90,8 +44,9 @@ static void publish_done(struct publish *publish, struct batch *batch)
         return;
     }
     struct buf receipt = {0};
-    publish_add_receipt(&receipt, event);
-    buf_add_char(&receipt, '\n');
+    buf_add_char(&receipt, '{');
+    propose_add_receipt(&receipt, event);
+    buf_add_lit(&receipt, "}\n");
     int status = event->state == EVENT_DUPLICATE   ? 200
                  : event->state == EVENT_EPHEMERAL ? 202
                                                    : 201;

@@ -12,6 +12,3 @@ void publish_submit(struct exchange *exchange, struct append *append, uint32_t f
 
 /* Answers a publish that was refused; `many` says whether the fault has an index. */
 void publish_answer_refused(struct exchange *exchange, bool many);
-
-/* Adds {"id","channel","time"} and "duplicate". */
-void publish_add_receipt(struct buf *out, const struct event *event);

@@ -152,6 +152,7 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
             refuse_path(exchange, problem);
         return;
     }
+    exchange->patient = true; /* a receiver that is pinged has webhooks.timeout_ms */
     request->reply = &exchange->worker->loop.mailbox;
     request->reply_mail.open = answered;
     courier_submit(courier, request);

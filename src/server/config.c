@@ -9,7 +9,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define S_US INT64_C(1000000)
-#define DAY_S (24 * 3600)
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 /* The file as cyaml reads it: a field that is not there stays 0 or NULL, and then the default of
  * config_init() stands. */
@@ -201,6 +201,45 @@ static void take_webhooks(struct config *config, const struct file_webhooks *fil
         config->webhook_schedule_ms[i] = (int64_t)file->schedule_ms[i];
 }
 
+/* What is beyond these is a slip of the pen, and would not fit where it goes. */
+static int check_limits(const struct file_limits *file)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+        uint64_t most;
+    } checks[] = {
+        {"body_max", file->body_max, UINT64_C(1) << 30},
+        {"message_max", file->message_max, UINT64_C(1) << 30},
+        {"batch_max", file->batch_max, 100000},
+        {"inflight_max", file->inflight_max, 1000000},
+        {"chunk_bytes", file->chunk_bytes, UINT64_C(1) << 30},
+        {"head_ms", file->head_ms, DAY_MS},
+        {"body_ms", file->body_ms, DAY_MS},
+        {"idle_ms", file->idle_ms, DAY_MS},
+        {"stall_ms", file->stall_ms, DAY_MS},
+        {"publish_ms", file->publish_ms, DAY_MS},
+        {"close_ms", file->close_ms, DAY_MS},
+        {"drain_ms", file->drain_ms, DAY_MS},
+    };
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (checks[i].value <= checks[i].most)
+            continue;
+        fprintf(stderr, "freshet: limits.%s is at most %llu\n", checks[i].name,
+                (unsigned long long)checks[i].most);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int check_threads(const struct config_file *file)
+{
+    if (file->threads < LOG_PORTS_MAX)
+        return 0;
+    fprintf(stderr, "freshet: threads is a number from 1 to %d\n", LOG_PORTS_MAX - 1);
+    return -EINVAL;
+}
+
 static int check_spaces(const struct config *config)
 {
     for (size_t i = 0; i < config->spaces_count; i++) {
@@ -223,6 +262,8 @@ int config_read(struct config *config, const char *path)
         return -EINVAL;
     }
     const struct config_file *file = config->file;
+    if (check_threads(file) || (file->limits && check_limits(file->limits)))
+        return -EINVAL;
     TAKE(config->listen, file->listen);
     TAKE(config->data, file->data);
     TAKE(config->base, file->base);

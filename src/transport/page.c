@@ -246,7 +246,7 @@ static void free_pull(struct pull *pull)
     exchange_free(exchange);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, NULL, ring, ring, free_pull};
+static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, ring, free_pull};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -265,7 +265,7 @@ static void begin(struct page_wait *wait)
         return;
     }
     if (reading->wait_s)
-        timer_set(&worker->loop, &wait->pull.session->timer, (int64_t)reading->wait_s * 1000);
+        session_ring_in(wait->pull.session, (int64_t)reading->wait_s * 1000);
     look(wait);
 }
 
@@ -388,8 +388,9 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));
-    *wait =
-        (struct page_wait){.pull = {.ops = &pull_ops}, .exchange = exchange, .reading = reading};
+    *wait = (struct page_wait){.pull = {.ops = &pull_ops, .brief = !reading->wait_s},
+                               .exchange = exchange,
+                               .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);
     if (!exchange_attach(exchange, &wait->pull)) {
         release(wait, worker);

@@ -35,6 +35,7 @@
     X(TOO_MANY, 429, "too-many", "A limit of this server is reached")                              \
     X(HEAD_TOO_LARGE, 431, "head-too-large", "The request's header is too large")                  \
     X(INTERNAL, 500, "internal", "The server failed")                                              \
+    X(NOT_BUILT, 501, "not-built", "This server cannot do that yet")                               \
     X(UNAVAILABLE, 503, "unavailable", "This cannot be done right now")                            \
     X(FATE_UNKNOWN, 503, "fate-unknown", "It is not known whether the event was published")        \
     X(VERSION, 505, "version", "Only HTTP/1.0 and HTTP/1.1 are spoken here")                       \

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/rfc3339.h"
 
 #include <errno.h>
 
@@ -42,4 +43,50 @@ void propose_one_line(struct event *event)
 {
     /* The bytes are the batch's own, and nobody else has seen them yet. */
     json_one_line((char *)(uintptr_t)event->data.at, event->data.len);
+}
+
+enum problem propose_problem(struct worker *worker, enum publish_verdict verdict,
+                             const char **ret_detail)
+{
+    switch (verdict) {
+    case PUBLISH_E_KEY_REUSED:
+        *ret_detail = "use a new key for a new event: this one stands for another for 5 minutes";
+        return PROBLEM_KEY_REUSED;
+    case PUBLISH_E_NOT_NEWEST:
+        *ret_detail = "read the channel's newer events, then publish with the id of the newest";
+        return PROBLEM_NOT_NEWEST;
+    case PUBLISH_E_CHANNELS:
+        worker_hit(worker, LIMIT_CHANNELS);
+        *ret_detail = "there are as many channels as this server's channels_max allows";
+        return PROBLEM_TOO_MANY;
+    case PUBLISH_E_KEYS:
+        worker_hit(worker, LIMIT_KEYS);
+        *ret_detail =
+            "there are as many keys as this server's keys_max allows: publish without, or wait";
+        return PROBLEM_TOO_MANY;
+    case PUBLISH_E_NO_SPACE:
+        *ret_detail = "nothing was published: free some space, or shorten retention";
+        return PROBLEM_NO_SPACE;
+    case PUBLISH_OK:
+    case PUBLISH_E_UNAVAILABLE:
+        break;
+    }
+    *ret_detail = "nothing was published: the store cannot be written; try again";
+    return PROBLEM_UNAVAILABLE;
+}
+
+void propose_add_receipt(struct buf *out, const struct event *event)
+{
+    if (event->state != EVENT_EPHEMERAL) {
+        buf_add_lit(out, "\"id\":\"");
+        buf_add_id(out, event->id);
+        buf_add_lit(out, "\",");
+    }
+    buf_add_lit(out, "\"channel\":");
+    buf_add_json(out, event->channel);
+    buf_add_lit(out, ",\"time\":\"");
+    rfc3339_add(out, event->time_us);
+    buf_add_char(out, '"');
+    if (event->state == EVENT_DUPLICATE)
+        buf_add_lit(out, ",\"duplicate\":true");
 }

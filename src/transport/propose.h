@@ -1,7 +1,9 @@
-/* What every way of publishing has in common: keys as the log keeps them, JSON on one line. */
+/* What every way of publishing has in common: keys as the log keeps them, JSON on one line, and how
+ * the log's answer is told. */
 #pragma once
 
-#include "log/event.h"
+#include "transport/problem.h"
+#include "transport/worker.h"
 
 /* Sets event->key from the key that the publisher gave: hashes over subject, channel and key, and
  * over what is published. Channel, type, content type and data must be set. 0 or -ENOMEM. */
@@ -9,3 +11,12 @@ int propose_key(struct batch *batch, struct event *event, struct str subject, st
 
 /* Puts the event's JSON data, which must lie in the batch's arena, on one line. */
 void propose_one_line(struct event *event);
+
+/* The problem that a refusal is told as, and what would be right. `verdict` is not PUBLISH_OK.
+ * Counts, for the worker that tells it, which limit was hit. */
+enum problem propose_problem(struct worker *worker, enum publish_verdict verdict,
+                             const char **ret_detail);
+
+/* Adds the members of a receipt, without braces: id (unless ephemeral), channel, time, and
+ * "duplicate" if it is one. */
+void propose_add_receipt(struct buf *out, const struct event *event);

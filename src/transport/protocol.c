@@ -44,7 +44,7 @@ void protocol_error(struct protocol *protocol, struct str ref, enum problem prob
     protocol_open(&message, "error", ref);
     buf_add_lit(&message, ",\"problem\":");
     problem_add(&message, worker->config.base, problem, str_from(detail), STR_NONE);
-    message.len--; /* the newline */
+    message.len -= !buf_failed(&message); /* the newline */
     buf_add_char(&message, '}');
     protocol_send(protocol, &message);
 }
@@ -169,7 +169,20 @@ static void message(struct socket *socket, enum ws_opcode opcode, struct str dat
     protocol_message(of_socket(socket), opcode, data);
 }
 
-static const struct socket_speaker speaker = {message, fill, sent, beat, drain, free_protocol};
+static void lost(struct socket *socket, struct socket_publish *publish)
+{
+    protocol_lost(of_socket(socket), publish);
+}
+
+static const struct socket_speaker speaker = {
+    .message = message,
+    .fill = fill,
+    .sent = sent,
+    .beat = beat,
+    .lost = lost,
+    .drain = drain,
+    .free = free_protocol,
+};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 

@@ -206,51 +206,42 @@ struct protocol_publish {
     char ref[PROTOCOL_REF_MAX];
 };
 
-static enum problem problem_of(enum publish_verdict verdict, const char **ret_detail)
+static struct str ref_of(const struct protocol_publish *request)
 {
-    *ret_detail = "nothing was published: try again";
-    switch (verdict) {
-    case PUBLISH_E_KEY_REUSED:
-        *ret_detail = "use a new key for a new event";
-        return PROBLEM_KEY_REUSED;
-    case PUBLISH_E_NO_SPACE:
-        return PROBLEM_NO_SPACE;
-    case PUBLISH_E_CHANNELS:
-    case PUBLISH_E_KEYS:
-        return PROBLEM_TOO_MANY;
-    default:
-        return PROBLEM_UNAVAILABLE;
-    }
+    return (struct str){request->ref, request->ref_len};
+}
+
+static struct protocol_publish *request_of(struct socket_publish *own)
+{
+    return container_of(own, struct protocol_publish, own);
 }
 
 static void send_receipt(struct protocol *protocol, struct str ref, const struct event *event)
 {
     struct buf message = {0};
     protocol_open(&message, "ok", ref);
-    if (event->state != EVENT_EPHEMERAL) {
-        buf_add_lit(&message, ",\"id\":\"");
-        buf_add_id(&message, event->id);
-        buf_add_char(&message, '"');
-    }
-    buf_add_lit(&message, ",\"time\":\"");
-    rfc3339_add(&message, event->time_us);
-    buf_add_char(&message, '"');
-    if (event->state == EVENT_DUPLICATE)
-        buf_add_lit(&message, ",\"duplicate\":true");
+    buf_add_char(&message, ',');
+    propose_add_receipt(&message, event);
     buf_add_char(&message, '}');
     protocol_send(protocol, &message);
+}
+
+void protocol_lost(struct protocol *protocol, struct socket_publish *publish)
+{
+    protocol_error(protocol, ref_of(request_of(publish)), PROBLEM_FATE_UNKNOWN,
+                   "the log did not confirm in time: publish again with the same key");
 }
 
 static void publish_done(struct publish *publish, struct batch *batch)
 {
     struct socket_publish *own = container_of(publish, struct socket_publish, publish);
-    struct protocol_publish *request = container_of(own, struct protocol_publish, own);
-    struct str ref = {request->ref, request->ref_len};
+    struct protocol_publish *request = request_of(own);
+    struct str ref = ref_of(request);
     const char *detail;
     if (socket_end_publish(own)) {
         struct protocol *protocol = container_of(own->socket, struct protocol, socket);
         if (publish->verdict) {
-            enum problem problem = problem_of(publish->verdict, &detail);
+            enum problem problem = propose_problem(protocol->worker, publish->verdict, &detail);
             protocol_error(protocol, ref, problem, detail);
         } else {
             send_receipt(protocol, ref, &batch->events[publish->first]);
@@ -410,9 +401,16 @@ static void op_ping(struct protocol *protocol, const struct said *said)
     send_plain(protocol, "pong", said->ref);
 }
 
-static void op_not_yet(struct protocol *protocol, const struct said *said)
+static void op_presence(struct protocol *protocol, const struct said *said)
 {
-    protocol_error(protocol, said->ref, PROBLEM_BAD_OP, "this server does not know this op yet");
+    protocol_error(protocol, said->ref, PROBLEM_NOT_BUILT,
+                   "presence is not built into this version: publish an event of your own instead");
+}
+
+static void op_auth(struct protocol *protocol, const struct said *said)
+{
+    protocol_error(protocol, said->ref, PROBLEM_NOT_BUILT,
+                   "this version has no access rules, so no token is needed: go on without");
 }
 
 static const struct {
@@ -421,7 +419,7 @@ static const struct {
 } ops[] = {
     {{"\"subscribe\"", 11}, op_subscribe}, {{"\"unsubscribe\"", 13}, op_unsubscribe},
     {{"\"publish\"", 9}, op_publish},      {{"\"ping\"", 6}, op_ping},
-    {{"\"presence\"", 10}, op_not_yet},    {{"\"auth\"", 6}, op_not_yet},
+    {{"\"presence\"", 10}, op_presence},   {{"\"auth\"", 6}, op_auth},
 };
 
 static bool is_scalar(struct str raw)

@@ -8,19 +8,18 @@
  * A connection ends by session_close_soon(): what is to be sent is sent, then our side is shut, and
  * what the peer still sends is thrown away for a moment, since closing a socket with unread bytes
  * would reset it and could take the answer along. */
-#include "transport/session.h"
-
-#include "http/response.h"
+#include "transport/incoming.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What it waits for, and so what its timer means. */
 enum session_phase {
     PHASE_IDLE, /* between requests */
-    PHASE_HEAD, /* some of a head has come */
-    PHASE_BODY, /* the head is whole, the body is not */
+    PHASE_HEAD,
+    PHASE_BODY,
     PHASE_WAIT, /* answers are due */
     PHASE_SEND, /* an answer is to be sent */
     PHASE_PULL,
@@ -56,20 +55,75 @@ static int64_t phase_ms(const struct session *session)
     return -1;
 }
 
-/* The timer runs from the beginning of a phase: a byte now and then does not extend it. */
+static int64_t ms_since(const struct session *session, int64_t ns)
+{
+    return (session->worker->loop.now_ns - ns) / 1000000;
+}
+
+/* How long ago that began which the phase gives time for. */
+static int64_t phase_age_ms(const struct session *session)
+{
+    switch ((enum session_phase)session->phase) {
+    case PHASE_HEAD:
+    case PHASE_BODY:
+        return ms_since(session, session->begun_ns);
+    case PHASE_WAIT:
+        return ms_since(session,
+                        session->inflight ? session_first(session)->since_ns : session->held_ns);
+    case PHASE_IDLE:
+    case PHASE_SEND:
+    case PHASE_PULL:
+    case PHASE_LINGER:
+        break;
+    }
+    return 0;
+}
+
+static void set_phase_timer(struct session *session)
+{
+    int64_t ms = phase_ms(session);
+    if (ms < 0)
+        return;
+    ms -= phase_age_ms(session);
+    timer_set(&session->worker->loop, &session->timer, ms > 0 ? ms : 0);
+}
+
+/* A byte now and then, or answers in between, do not put a deadline off: time counts from where
+ * the part of the request, or the wait, began. */
 static void enter(struct session *session, enum session_phase phase)
 {
     if (session->phase == phase && list_linked(&session->timer.node))
         return;
     session->phase = (uint8_t)phase;
-    int64_t ms = phase_ms(session);
-    if (ms >= 0)
+    set_phase_timer(session);
+}
+
+void session_ring_in(struct session *session, int64_t ms)
+{
+    if (!session->draining)
         timer_set(&session->worker->loop, &session->timer, ms);
 }
 
-void session_dirty(struct session *session)
+void session_wake(struct session *session)
 {
-    conn_dirty(&session->conn);
+    if (!list_linked(&session->wait_node))
+        list_add_last(&session->worker->resumed, &session->wait_node);
+}
+
+void session_pause(struct session *session)
+{
+    struct worker *worker = session->worker;
+    if (list_linked(&session->wait_node))
+        return;
+    list_add_last(&worker->paused, &session->wait_node);
+    worker_hit(worker, LIMIT_PENDING);
+    if (!list_linked(&worker->pressure.node))
+        timer_set(&worker->loop, &worker->pressure, 1);
+}
+
+static void set_stall_timer(struct session *session)
+{
+    timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.stall_ms);
 }
 
 void session_close_soon(struct session *session)
@@ -77,16 +131,23 @@ void session_close_soon(struct session *session)
     session->closing = true;
     conn_dirty(&session->conn);
     /* A peer that does not read may not keep us from closing. */
-    timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.stall_ms);
+    set_stall_timer(session);
 }
 
-/* ---- rests of events ------------------------------------------------------------------------- */
+/* ---- rests ----------------------------------------------------------------------------------- */
 
-static void forget_rest(struct session *session)
+/* What sockets do not take is the one thing that slow peers could make us hold without limit: rests
+ * of events, and answers. All of it counts against one budget, beyond which the largest go. */
+
+static void set_rest(struct session *session, size_t rest)
 {
+    session->worker->rests += rest;
     session->worker->rests -= session->rest;
-    session->rest = 0;
-    list_remove(&session->rest_node);
+    session->rest = rest;
+    if (!rest)
+        list_remove(&session->rest_node);
+    else if (!list_linked(&session->rest_node))
+        list_add_last(&session->worker->rest_sessions, &session->rest_node);
 }
 
 static struct session *largest_rest(struct worker *worker)
@@ -100,429 +161,56 @@ static struct session *largest_rest(struct worker *worker)
     return largest;
 }
 
-bool session_keep_rest(struct session *session, struct str rest)
+static void count_rest(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (!rest.len)
-        return true;
-    buf_add_str(&session->out, rest);
-    if (buf_failed(&session->out)) {
-        conn_close(&session->conn);
-        return false;
-    }
-    session->rest += rest.len;
-    worker->rests += rest.len;
-    if (!list_linked(&session->rest_node))
-        list_add_last(&worker->rest_sessions, &session->rest_node);
+    if (session->conn.dead)
+        return;
+    set_rest(session, session->conn.writable ? 0 : session->out.len - session->out_sent);
     while (worker->rests > worker->config.limits.rests_max) {
         struct session *largest = largest_rest(worker);
-        stat_add(&worker->stats.closed_rests, 1);
-        forget_rest(largest);
+        worker_hit(worker, LIMIT_RESTS);
+        set_rest(largest, 0);
         conn_close(&largest->conn);
     }
-    return !session->conn.dead;
 }
 
-/* ---- exchanges ------------------------------------------------------------------------------- */
-
-void exchange_free(struct exchange *exchange)
+void session_keep_rest(struct session *session, struct str rest)
 {
-    buf_free(&exchange->answer);
-    free(exchange);
+    buf_add_str(&session->out, rest);
+    count_rest(session);
 }
 
-static void end_exchange(struct exchange *exchange)
+void session_dirty(struct session *session)
 {
-    struct session *session = exchange->session;
-    list_remove(&exchange->node);
-    session->inflight--;
-    if (!exchange->keep_alive)
-        session_close_soon(session);
-    exchange_free(exchange);
-}
-
-/* Sends what is answered, as far as it is in turn; then goes on reading. */
-static void pump(struct session *session)
-{
-    while (!list_empty(&session->exchanges) && !session->closing) {
-        struct exchange *first = container_of(session->exchanges.next, struct exchange, node);
-        if (!first->answered)
-            break;
-        buf_add_str(&session->out, buf_str(&first->answer));
-        if (buf_failed(&first->answer))
-            session->out.failed = true;
-        end_exchange(first);
-    }
-    if (buf_failed(&session->out)) {
-        conn_close(&session->conn);
-        return;
-    }
+    if (!session->conn.writable && !session_is_clear(session))
+        count_rest(session); /* there may be more of it now */
     conn_dirty(&session->conn);
-    if (!session->processing && !session->closing && !list_linked(&session->rest_node))
-        list_add_last(&session->worker->resumed, &session->rest_node);
 }
 
-static bool is_first(const struct exchange *exchange)
-{
-    return exchange->session->exchanges.next == &exchange->node;
-}
+/* ---- pulls ----------------------------------------------------------------------------------- */
 
-/* The first in turn writes straight into the connection's buffer. */
-static struct buf *answer_of(struct exchange *exchange)
+void session_begin_pull(struct session *session, struct pull *pull)
 {
-    bool direct = exchange->session && is_first(exchange) && !exchange->answer.len;
-    return direct ? &exchange->session->out : &exchange->answer;
-}
-
-static void add_cors(struct exchange *exchange, struct buf *out)
-{
-    struct str origin = {exchange->origin_room, exchange->origin_len};
-    if (!origin.len)
-        return;
-    http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
-    buf_add_lit(out,
-                "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
-                "Vary: Origin\r\n");
-}
-
-struct buf *exchange_head(struct exchange *exchange, int status)
-{
-    struct buf *out = answer_of(exchange);
-    struct worker *worker = exchange->worker;
-    http_response_start(out, status);
-    http_response_header(
-        out, STR("Date"),
-        http_date_cached(&worker->date, clock_wall_us(worker->config.clock) / 1000000));
-    if (status >= 200) /* a 101 says nothing about caches and must not say close */
-        buf_add_str(out, exchange->streams ? STR("Cache-Control: no-store, no-transform\r\n")
-                                           : STR("Cache-Control: no-store\r\n"));
-    if (!exchange->keep_alive && status >= 200)
-        buf_add_lit(out, "Connection: close\r\n");
-    else if (exchange->http10)
-        buf_add_lit(out, "Connection: keep-alive\r\n");
-    add_cors(exchange, out);
-    return out;
-}
-
-static void answered(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    exchange->answered = true;
-    if (!session) {
-        exchange_free(exchange);
-        return;
-    }
-    pump(session);
-}
-
-void exchange_body(struct exchange *exchange, struct str content_type, struct str body)
-{
-    struct buf *out = answer_of(exchange);
-    http_response_header(out, STR("Content-Type"), content_type);
-    if (exchange->is_head) {
-        http_response_header_u64(out, STR("Content-Length"), body.len);
-        http_response_end(out);
-    } else {
-        http_response_body(out, body);
-    }
-    answered(exchange);
-}
-
-void exchange_no_body(struct exchange *exchange)
-{
-    http_response_end(answer_of(exchange));
-    answered(exchange);
-}
-
-void exchange_json(struct exchange *exchange, int status, struct str body)
-{
-    exchange_head(exchange, status);
-    exchange_body(exchange, STR("application/json"), body);
-}
-
-void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
-                      struct str members)
-{
-    struct buf document = {0};
-    stat_add(&exchange->worker->stats.problems[problem], 1);
-    problem_add(&document, exchange->worker->config.base, problem, detail, members);
-    struct buf *out = exchange_head(exchange, problem_status(problem));
-    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
-        problem == PROBLEM_TOO_MANY)
-        buf_add_lit(out, "Retry-After: 1\r\n");
-    if (problem == PROBLEM_UPGRADE_REQUIRED)
-        buf_add_lit(out, "Sec-WebSocket-Version: 13\r\n");
-    if (buf_failed(&document))
-        out->failed = true;
-    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
-    buf_free(&document);
-}
-
-struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
-{
-    struct session *session = exchange->session;
-    if (!session || buf_failed(&session->out)) {
-        if (session)
-            conn_close(&session->conn);
-        pull->ops->free(pull);
-        exchange_free(exchange);
-        return NULL;
-    }
-    list_remove(&exchange->node);
-    session->inflight--;
-    session->http10 = exchange->http10;
-    exchange_free(exchange);
     session->pull = pull;
     pull->session = session;
     session->phase = PHASE_PULL;
     timer_stop(&session->timer);
-    conn_dirty(&session->conn);
-    return session;
+    if (session->worker->draining)
+        session_drain(session, 0); /* ends at once, as politely as the rest */
 }
 
-bool exchange_attach(struct exchange *exchange, struct pull *pull)
+void session_end_pull(struct session *session)
 {
-    struct session *session = exchange->session;
-    if (!session)
-        return false;
-    session->pull = pull;
-    pull->session = session;
-    session->phase = PHASE_PULL;
-    timer_stop(&session->timer);
-    return true;
-}
-
-void exchange_detach(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
     session->pull = NULL;
+    session->draining = false;
     timer_stop(&session->timer);
     enter(session, PHASE_WAIT);
 }
 
-/* ---- reading requests ------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------- */
 
-static struct exchange *exchange_new(struct session *session)
-{
-    struct exchange *exchange = mem_try_alloc(sizeof(*exchange));
-    if (!exchange)
-        return NULL;
-    *exchange = (struct exchange){.session = session, .worker = session->worker};
-    list_add_last(&session->exchanges, &exchange->node);
-    session->inflight++;
-    return exchange;
-}
-
-/* A request that cannot be read as one: nothing behind it can be trusted either. */
-static void refuse(struct session *session, enum problem problem, struct str detail)
-{
-    struct exchange *exchange = exchange_new(session);
-    buf_clear(&session->in);
-    if (exchange)
-        exchange_problem(exchange, problem, detail, STR_NONE);
-    else
-        conn_close(&session->conn);
-}
-
-static void remember_origin(struct exchange *exchange, struct str origin)
-{
-    exchange->browser = origin.at != NULL;
-    if (!origin.at || !origin.len || origin.len > sizeof(exchange->origin_room))
-        return;
-    memcpy(exchange->origin_room, origin.at, origin.len);
-    exchange->origin_len = (uint8_t)origin.len;
-}
-
-static void drop_body(struct session *session)
-{
-    if (!session->body)
-        return;
-    buf_free(&session->body->decoded);
-    free(session->body);
-    session->body = NULL;
-}
-
-static void dispatch(struct session *session, const struct http_head *head, struct str body)
-{
-    struct exchange *exchange = exchange_new(session);
-    if (!exchange) {
-        conn_close(&session->conn);
-        return;
-    }
-    exchange->keep_alive = head->framing.keep_alive && !session->worker->draining;
-    exchange->is_head = head->method == HTTP_HEAD;
-    exchange->http10 = head->minor == 0;
-    exchange->since_ns = session->worker->loop.now_ns;
-    exchange->head = head;
-    exchange->body = body;
-    remember_origin(exchange, http_header(head, STR("origin")));
-    session->continued = false;
-    stat_add(&session->worker->stats.requests, 1);
-    session->worker->config.handle(exchange);
-}
-
-enum step { STEP_MORE, STEP_STOP };
-
-/* Whether this request has to wait: for earlier answers, or for the log to catch up. */
-static bool must_wait(struct session *session, const struct http_head *head)
-{
-    struct worker *worker = session->worker;
-    bool publish = head->method == HTTP_POST;
-    if (session->inflight >= worker->config.limits.inflight_max || (session->inflight && !publish))
-        return true;
-    if (!publish || !worker_pressed(worker))
-        return false;
-    if (!list_linked(&session->rest_node))
-        list_add_last(&worker->paused, &session->rest_node);
-    stat_add(&worker->stats.paused, 1);
-    if (!list_linked(&worker->pressure.node))
-        timer_set(&worker->loop, &worker->pressure, 1);
-    return true;
-}
-
-static void ask_for_body(struct session *session, const struct http_head *head)
-{
-    if (!head->expect_continue || session->continued || session->inflight)
-        return;
-    session->continued = true;
-    http_response_continue(&session->out);
-    conn_dirty(&session->conn);
-}
-
-static enum step wait_for_body(struct session *session, const struct http_head *head)
-{
-    ask_for_body(session, head);
-    enter(session, PHASE_BODY);
-    return STEP_STOP;
-}
-
-/* Sized: the body stands behind its head in the same bytes. */
-static enum step read_sized(struct session *session, struct str bytes, const struct http_head *head,
-                            size_t *ret_used, struct str *ret_body)
-{
-    if (head->framing.content_length > session->worker->config.limits.body_max) {
-        refuse(session, PROBLEM_TOO_LARGE, STR("the body is larger than this server's body_max"));
-        return STEP_STOP;
-    }
-    size_t length = (size_t)head->framing.content_length;
-    if (bytes.len - head->size < length)
-        return wait_for_body(session, head);
-    *ret_body = (struct str){bytes.at + head->size, length};
-    *ret_used = head->size + length;
-    return STEP_MORE;
-}
-
-/* Chunked: decoded piece by piece; the head stays in front of what is not decoded yet. */
-static enum step read_chunked(struct session *session, struct str bytes,
-                              const struct http_head *head, size_t *ret_used, struct str *ret_body)
-{
-    if (!session->body)
-        session->body = mem_alloc(sizeof(*session->body));
-    struct session_body *body = session->body;
-    struct str rest = str_skip(bytes, head->size), data;
-    int result;
-    while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
-                                       &data)) == HTTP_CHUNKED_DATA) {
-        buf_add_str(&body->decoded, data);
-        if (buf_failed(&body->decoded) ||
-            body->decoded.len > session->worker->config.limits.body_max) {
-            refuse(session, PROBLEM_TOO_LARGE,
-                   STR("the body is larger than this server's body_max"));
-            return STEP_STOP;
-        }
-    }
-    *ret_used = bytes.len - rest.len;
-    /* What a chunk promises counts already: nobody has to send it first to be refused. */
-    if (result == -EAGAIN &&
-        body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
-        refuse(session, PROBLEM_TOO_LARGE, STR("the body is larger than this server's body_max"));
-        return STEP_STOP;
-    }
-    if (result == -EAGAIN)
-        return wait_for_body(session, head);
-    if (result != HTTP_CHUNKED_END) {
-        refuse(session, problem_of_status(http_chunked_error_status(result)),
-               http_chunked_error_detail(result));
-        return STEP_STOP;
-    }
-    *ret_body = buf_str(&body->decoded);
-    return STEP_MORE;
-}
-
-/* Keeps the head and drops what was decoded behind it. */
-static void keep_head(struct session *session, struct str bytes, size_t head_size, size_t used)
-{
-    struct str rest = str_skip(bytes, used);
-    struct buf kept = {0};
-    buf_add(&kept, bytes.at, head_size);
-    buf_add_str(&kept, rest);
-    buf_free(&session->in);
-    session->in = kept;
-}
-
-/* Leaves `bytes` in session->in, which they may already be. */
-static void keep(struct session *session, struct str bytes)
-{
-    if (bytes.at == session->in.at && bytes.len == session->in.len)
-        return;
-    if (session->in.len && bytes.at >= session->in.at &&
-        bytes.at <= session->in.at + session->in.len) {
-        buf_drop(&session->in, session->in.len - bytes.len);
-    } else {
-        buf_clear(&session->in);
-        buf_add_str(&session->in, bytes);
-    }
-    if (!session->in.len)
-        buf_free(&session->in);
-}
-
-/* One request off the front of `*bytes`. */
-static enum step step(struct session *session, struct str *bytes)
-{
-    struct worker *worker = session->worker;
-    struct http_head *head = &worker->head;
-    struct http_scan scan = session->scan;
-    size_t used = 0;
-    struct str body = STR_NONE;
-    int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
-    if (result == -EAGAIN) {
-        session->scan = scan;
-        if (bytes->len && session->phase != PHASE_BODY)
-            enter(session, PHASE_HEAD);
-        return STEP_STOP;
-    }
-    if (result) {
-        refuse(session, problem_of_status(http_head_error_status(result)),
-               http_head_error_detail(result));
-        return STEP_STOP;
-    }
-    if (must_wait(session, head)) {
-        session->held = true;
-        return STEP_STOP;
-    }
-    used = head->size;
-    enum step next = STEP_MORE;
-    if (head->framing.chunked)
-        next = read_chunked(session, *bytes, head, &used, &body);
-    else if (head->framing.content_length)
-        next = read_sized(session, *bytes, head, &used, &body);
-    if (next == STEP_STOP) {
-        if (session->body && !session->closing && !session->conn.dead &&
-            session->phase == PHASE_BODY) {
-            keep_head(session, *bytes, head->size, used);
-            *bytes = buf_str(&session->in);
-        }
-        return STEP_STOP;
-    }
-    session->scan = (struct http_scan){0};
-    enter(session, PHASE_WAIT);
-    dispatch(session, head, body);
-    drop_body(session);
-    *bytes = str_skip(*bytes, used);
-    return STEP_MORE;
-}
-
-static void settle_phase(struct session *session)
+void session_settle(struct session *session)
 {
     if (session->closing || session->conn.dead || session->pull)
         return;
@@ -530,47 +218,18 @@ static void settle_phase(struct session *session)
         enter(session, PHASE_WAIT);
     else if (!session_is_clear(session))
         enter(session, PHASE_SEND);
-    else if (!session->in.len)
+    else if (session->part)
+        enter(session, session->part == PART_BODY ? PHASE_BODY : PHASE_HEAD);
+    else
         enter(session, PHASE_IDLE);
-}
-
-static bool may_step(const struct session *session)
-{
-    return !session->closing && !session->conn.dead && !session->pull && !session->held;
-}
-
-/* Frames that came in the same packet as the handshake. */
-static void give_to_pull(struct session *session)
-{
-    struct buf bytes = session->in;
-    if (!session->pull || !session->pull->ops->input || !bytes.len)
-        return;
-    session->in = (struct buf){0};
-    session->pull->ops->input(session->pull, bytes.at, bytes.len);
-    buf_free(&bytes);
-}
-
-/* Works through `bytes`, which begin with session->in if that is not empty. */
-static void process_bytes(struct session *session, struct str bytes)
-{
-    session->processing = true;
-    session->held = false;
-    while (may_step(session) && bytes.len && step(session, &bytes) == STEP_MORE)
-        ;
-    session->processing = false;
-    if (session->closing || session->conn.dead)
-        return;
-    keep(session, bytes);
-    settle_phase(session);
-    give_to_pull(session);
 }
 
 static void process(struct session *session)
 {
     if (session->in.len && !session->pull)
-        process_bytes(session, buf_str(&session->in));
+        incoming_read(session, buf_str(&session->in));
     else
-        settle_phase(session);
+        session_settle(session);
 }
 
 /* ---- the connection's calls ------------------------------------------------------------------ */
@@ -595,20 +254,26 @@ static void discard(struct session *session)
     conn_close(&session->conn);
 }
 
+/* A peer that is done sending still gets the answers that are due. */
+static void read_end(struct session *session, int error)
+{
+    session->conn.readable = false;
+    session->finished = true;
+    if (error != -EPIPE || (!session->inflight && session_is_clear(session)))
+        conn_close(&session->conn);
+    else if (!session->inflight)
+        session_close_soon(session);
+}
+
 static void read_requests(struct session *session)
 {
-    while (may_step(session)) {
+    while (incoming_may_follow(session)) {
         struct str bytes;
         int n = conn_read(&session->conn, &bytes);
         if (n == 0)
             return;
         if (n < 0) {
-            /* The peer is done sending. It still gets the answers that are due. */
-            session->conn.readable = false;
-            if (n == -EPIPE && (session->inflight || !session_is_clear(session)))
-                session_close_soon(session);
-            else
-                conn_close(&session->conn);
+            read_end(session, n);
             return;
         }
         /* Whoever published before these bytes came has its events posted to us by now. */
@@ -621,7 +286,7 @@ static void read_requests(struct session *session)
             }
             bytes = buf_str(&session->in);
         }
-        process_bytes(session, bytes);
+        incoming_read(session, bytes);
     }
 }
 
@@ -630,11 +295,11 @@ static void read_pull(struct session *session)
     struct pull *pull = session->pull;
     if (!pull->ops->input) {
         /* Nothing is read while a stream is open, but its end is noticed. */
-        if (session->conn.hup)
+        if (session->conn.hup && !pull->brief)
             conn_close(&session->conn);
         return;
     }
-    while (!session->conn.dead && !session->deaf && session->pull == pull) {
+    while (!session->conn.dead && !session->closing && !pull->ops->deaf(pull)) {
         struct str bytes;
         int n = conn_read(&session->conn, &bytes);
         if (n == 0)
@@ -655,7 +320,7 @@ void session_resume(struct session *session)
         return;
     }
     process(session);
-    if (may_step(session) && session->conn.readable)
+    if (incoming_may_follow(session) && session->conn.readable)
         read_requests(session);
 }
 
@@ -683,32 +348,35 @@ static void shut(struct session *session)
 static struct str fill(struct conn *conn)
 {
     struct session *session = of_conn(conn);
+    struct str bytes = STR_NONE;
     if (!session_is_clear(session))
-        return session_unsent(session);
-    if (session->closing) {
+        bytes = session_unsent(session);
+    else if (session->closing)
         shut(session);
-        return STR_NONE;
-    }
-    return session->pull ? session->pull->ops->fill(session->pull) : STR_NONE;
+    else if (session->pull)
+        bytes = session->pull->ops->fill(session->pull);
+    if (!buf_failed(&session->out))
+        return bytes;
+    conn_close(conn); /* something is missing in it */
+    return STR_NONE;
 }
 
 static void out_is_sent(struct session *session)
 {
     session->out_sent = 0;
-    if (session->rest)
-        forget_rest(session);
-    if (session->pull || session->out.cap > OUT_KEEP)
-        buf_free(&session->out);
+    bool soon = session->inflight || session->held || session->part;
+    if (session->pull || !soon || session->out.cap > OUT_KEEP)
+        buf_free(&session->out); /* an idle connection holds none */
     else
         buf_clear(&session->out);
-    if (session->closing || session->pull)
-        return;
-    if (session->inflight || session->held || session->in.len)
-        settle_phase(session);
-    else {
-        buf_free(&session->out); /* an idle connection holds none */
-        enter(session, PHASE_IDLE);
-    }
+    session_settle(session);
+}
+
+/* A slow peer is not one that does not read. */
+static void note_progress(struct session *session)
+{
+    if (session->phase == PHASE_SEND || (session->closing && session->phase != PHASE_LINGER))
+        set_stall_timer(session);
 }
 
 static bool sent(struct conn *conn, size_t n)
@@ -719,8 +387,11 @@ static bool sent(struct conn *conn, size_t n)
         return true;
     }
     session->out_sent += n;
+    if (n)
+        note_progress(session);
     if (session_is_clear(session))
         out_is_sent(session);
+    count_rest(session);
     return true;
 }
 
@@ -729,9 +400,8 @@ static void closed(struct conn *conn)
     struct session *session = of_conn(conn);
     struct worker *worker = session->worker;
     timer_stop(&session->timer);
-    if (session->rest)
-        worker->rests -= session->rest;
-    list_remove(&session->rest_node);
+    set_rest(session, 0);
+    list_remove(&session->wait_node);
     list_remove(&session->node);
     for (struct list *node; (node = list_take_first(&session->exchanges));) {
         struct exchange *exchange = container_of(node, struct exchange, node);
@@ -743,7 +413,7 @@ static void closed(struct conn *conn)
     }
     if (session->pull)
         session->pull->ops->free(session->pull);
-    drop_body(session);
+    incoming_drop_body(session);
     buf_free(&session->in);
     buf_free(&session->out);
     stat_set(&worker->stats.connections, worker->net.conns);
@@ -757,7 +427,7 @@ static const struct conn_ops ops = {readable, fill, sent, hung_up, closed};
 
 static void fate_unknown(struct session *session)
 {
-    struct exchange *first = container_of(session->exchanges.next, struct exchange, node);
+    struct exchange *first = session_first(session);
     /* The first is replaced by an answer of our own; the real one finds itself dropped. */
     struct exchange *stand_in = mem_try_alloc(sizeof(*stand_in));
     if (!stand_in) {
@@ -781,29 +451,54 @@ static void fate_unknown(struct session *session)
 }
 
 /* The phase may have lasted for long while answers came and went; what counts is the oldest. */
-static void check_oldest(struct session *session)
+static void waited(struct session *session)
 {
-    struct exchange *first = container_of(session->exchanges.next, struct exchange, node);
-    int64_t age_ms = (session->worker->loop.now_ns - first->since_ns) / 1000000;
-    int64_t left_ms = session->worker->config.limits.publish_ms - age_ms;
-    if (left_ms > 0)
-        timer_set(&session->worker->loop, &session->timer, left_ms);
-    else
+    bool due = phase_age_ms(session) >= session->worker->config.limits.publish_ms;
+    if (session->inflight && session_first(session)->patient)
+        return;
+    if (!due)
+        set_phase_timer(session);
+    else if (session->inflight)
         fate_unknown(session);
+    else
+        incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
+}
+
+/* What is under way is the last, and its answer says so. */
+static void end_after_exchanges(struct session *session)
+{
+    session_last(session)->keep_alive = false;
+    session->finished = true;
 }
 
 void session_drain(struct session *session, uint32_t after_ms)
 {
-    if (session->pull && !session->closing) {
+    if (session->closing)
+        return;
+    if (!list_empty(&session->exchanges))
+        end_after_exchanges(session);
+    if (session->pull) {
         session->draining = true;
         timer_set(&session->worker->loop, &session->timer, after_ms);
         return;
     }
-    bool idle = session->phase == PHASE_IDLE || session->phase == PHASE_SEND;
-    if (!session->pull && idle && !session->inflight && session_is_clear(session))
+    if (session->inflight || session->held || session->part)
+        return; /* the next answer will be the last */
+    if (session_is_clear(session))
         conn_close(&session->conn);
-    else if (!list_empty(&session->exchanges))
-        container_of(session->exchanges.prev, struct exchange, node)->keep_alive = false;
+    else
+        session_close_soon(session);
+}
+
+static void ring_pull(struct session *session)
+{
+    struct pull *pull = session->pull;
+    bool drain = session->draining;
+    session->draining = false;
+    if (drain)
+        pull->ops->drain(pull);
+    else
+        pull->ops->ring(pull);
 }
 
 static void ring(struct timer *timer)
@@ -811,31 +506,42 @@ static void ring(struct timer *timer)
     struct session *session = container_of(timer, struct session, timer);
     if (session->conn.dead)
         return;
-    if (session->pull && session->draining && !session->closing) {
-        session->pull->ops->drain(session->pull);
-        return;
-    }
-    if (session->pull && !session->closing) {
-        session->pull->ops->ring(session->pull);
-        return;
-    }
-    if (session->closing || session->phase == PHASE_LINGER || session->phase == PHASE_IDLE ||
-        session->phase == PHASE_SEND) {
+    if (session->closing) {
+        if (!session_is_clear(session))
+            worker_hit(session->worker, LIMIT_STALL);
         conn_close(&session->conn);
         return;
     }
-    if (session->phase == PHASE_WAIT && session->inflight)
-        check_oldest(session);
-    else if (session->phase == PHASE_WAIT)
-        refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
-    else
-        refuse(session, PROBLEM_TIMEOUT, STR("send the whole request without long pauses"));
+    switch ((enum session_phase)session->phase) {
+    case PHASE_PULL:
+        ring_pull(session);
+        break;
+    case PHASE_HEAD:
+    case PHASE_BODY:
+        incoming_refuse(session, PROBLEM_TIMEOUT,
+                        STR("send the whole request without long pauses"));
+        break;
+    case PHASE_WAIT:
+        waited(session);
+        break;
+    case PHASE_IDLE:
+        worker_hit(session->worker, LIMIT_IDLE);
+        conn_close(&session->conn);
+        break;
+    case PHASE_SEND:
+        worker_hit(session->worker, LIMIT_STALL);
+        conn_close(&session->conn);
+        break;
+    case PHASE_LINGER:
+        conn_close(&session->conn);
+        break;
+    }
 }
 
 void session_accept(struct worker *worker, int fd)
 {
     if (worker->net.conns >= worker->config.limits.connections_max) {
-        stat_add(&worker->stats.refused_connections, 1);
+        worker_hit(worker, LIMIT_CONNECTIONS);
         static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                    "Connection: close\r\nContent-Length: 0\r\n\r\n";
         ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);

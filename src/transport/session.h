@@ -15,6 +15,9 @@ struct pull_ops {
     void (*sent)(struct pull *pull, size_t n, bool blocked);
     /* Bytes have come; NULL: the peer has nothing to say, they stay unread. */
     void (*input)(struct pull *pull, char *bytes, size_t len);
+    /* With `input`: whether nothing is to be read now. Then the pull sees to session_wake() or
+     * session_pause(). */
+    bool (*deaf)(struct pull *pull);
     void (*ring)(struct pull *pull);  /* the session's timer */
     void (*drain)(struct pull *pull); /* end politely */
     void (*free)(struct pull *pull);
@@ -23,6 +26,14 @@ struct pull_ops {
 struct pull {
     const struct pull_ops *ops;
     struct session *session;
+    bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
+};
+
+/* What has come of the request that is on its way. */
+enum session_part {
+    PART_NONE,
+    PART_HEAD, /* some of its head */
+    PART_BODY, /* all of its head, not all of its body */
 };
 
 /* A body on its way in. */
@@ -35,7 +46,8 @@ struct session {
     struct conn conn;
     struct worker *worker;
     struct list node;      /* in worker->sessions */
-    struct list rest_node; /* in worker->rest_sessions while it holds the rest of an event */
+    struct list rest_node; /* in worker->rest_sessions while `rest` is not 0 */
+    struct list wait_node; /* in worker->paused or worker->resumed */
     struct timer timer;
     struct buf in;  /* came and not used */
     struct buf out; /* to be sent before anything of `pull` */
@@ -44,16 +56,19 @@ struct session {
     struct pull *pull;
     struct session_body *body;
     struct http_scan scan;
-    size_t rest; /* of out: bytes that count as the rest of an event */
+    size_t rest;      /* of out: bytes that the socket did not take, counted in worker->rests */
+    int64_t begun_ns; /* when the part of a request that is on its way began */
+    int64_t held_ns;  /* when the request that is held was first held; 0 for none */
     uint32_t inflight;
     uint8_t phase;  /* enum session_phase */
+    uint8_t part;   /* enum session_part */
     bool closing;   /* once `out` is sent */
+    bool finished;  /* no more requests are read: the last has come, or the peer is done sending */
     bool held;      /* a whole request waits for earlier answers or for the log */
     bool continued; /* `100 Continue` was sent for the current request */
     bool processing;
     bool http10;   /* of the request that became a pull */
-    bool deaf;     /* the pull wants nothing more to read for now */
-    bool draining; /* the timer rings for the end of the pull */
+    bool draining; /* the timer rings for the drain of the pull */
 };
 
 /* A request and its answer. */
@@ -67,8 +82,10 @@ struct exchange {
     bool keep_alive;
     bool is_head;
     bool http10;
-    bool browser; /* has an Origin */
-    bool streams; /* the answer goes on, and nobody between may hold it up */
+    bool browser;   /* has an Origin */
+    bool streams;   /* the answer goes on, and nobody between may hold it up */
+    bool publishes; /* others may be pipelined behind it */
+    bool patient;   /* whoever answers it has a deadline of its own; limits.publish_ms is not it */
     bool answered;
     bool dropped;         /* a later answer is not wanted any more */
     char origin_room[72]; /* a copy of it, for later; empty when too long */
@@ -92,12 +109,19 @@ void session_drain(struct session *session, uint32_t after_ms);
  * says so. */
 void session_dirty(struct session *session);
 
+/* Rings the pull in so many ms, unless it is to be drained before. */
+void session_ring_in(struct session *session, int64_t ms);
+
+/* Has session_resume() called later in this turn, or once the log has caught up with publishers. */
+void session_wake(struct session *session);
+void session_pause(struct session *session);
+
 /* Closes when everything is sent, after telling the peer that we are done. */
 void session_close_soon(struct session *session);
 
-/* The unsent rest of an event, copied; counts against the worker's budget. False: it had to close.
- */
-bool session_keep_rest(struct session *session, struct str rest);
+/* The unsent rest of an event, copied; counts against the worker's budget, like all that a socket
+ * does not take. The connection may be closed for it. */
+void session_keep_rest(struct session *session, struct str rest);
 
 /* Whether everything of `out` is sent. */
 static inline bool session_is_clear(const struct session *session)
@@ -111,6 +135,24 @@ static inline struct str session_unsent(const struct session *session)
     return session_is_clear(session) ? STR_NONE
                                      : str_skip(buf_str(&session->out), session->out_sent);
 }
+
+/* The exchange whose answer is next in turn, and the newest; there must be one. */
+static inline struct exchange *session_first(const struct session *session)
+{
+    return container_of(session->exchanges.next, struct exchange, node);
+}
+
+static inline struct exchange *session_last(const struct session *session)
+{
+    return container_of(session->exchanges.prev, struct exchange, node);
+}
+
+/* Sets what the connection waits for now, and until when. For incoming.c alone. */
+void session_settle(struct session *session);
+
+/* The connection is the pull's from here, and is its own again. For exchange.c alone. */
+void session_begin_pull(struct session *session, struct pull *pull);
+void session_end_pull(struct session *session);
 
 /* ---- answering ------------------------------------------------------------------------------ */
 

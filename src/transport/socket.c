@@ -77,6 +77,8 @@ static void on_event(struct socket *socket, const struct ws_event *event)
 
 static void on_broken(struct socket *socket, int result)
 {
+    if (result == WS_E_TOO_BIG)
+        worker_hit(socket->pull.session->worker, LIMIT_MESSAGE);
     socket->close_seen = true; /* nothing more can be read, so nothing more is waited for */
     socket_close(socket, ws_error_close_code(result), ws_error_reason(result));
 }
@@ -105,27 +107,76 @@ static void input(struct pull *pull, char *bytes, size_t len)
         len -= used;
         on_event(socket, &event);
     }
+    if (out_is_full(session))
+        worker_hit(session->worker, LIMIT_RESTS);
     if (out_is_full(session) || buf_failed(&session->out))
         conn_close(&session->conn);
 }
 
 /* ---- publishes ------------------------------------------------------------------------------- */
 
-static void set_deaf(struct socket *socket)
+/* A socket that only listens goes on being read: it costs the log nothing. */
+static bool deaf(struct pull *pull)
 {
-    struct session *session = socket->pull.session;
-    bool was = session->deaf;
-    session->deaf = socket->inflight >= session->worker->config.limits.inflight_max;
-    if (was && !session->deaf && !list_linked(&session->rest_node))
-        list_add_last(&session->worker->resumed, &session->rest_node);
+    struct socket *socket = of_pull(pull);
+    struct session *session = pull->session;
+    if (socket->inflight >= session->worker->config.limits.inflight_max)
+        return true; /* until one is answered */
+    if (!socket->publishes || !worker_pressed(session->worker))
+        return false;
+    session_pause(session);
+    return true;
+}
+
+static struct socket_publish *oldest(const struct socket *socket)
+{
+    return container_of(socket->publishes_open.next, struct socket_publish, node);
+}
+
+static int64_t ms_until(const struct socket *socket, int64_t ns)
+{
+    int64_t ms = (ns - socket->pull.session->worker->loop.now_ns) / 1000000;
+    return ms > 0 ? ms : 0;
+}
+
+static int64_t deadline_ns(const struct socket *socket, const struct socket_publish *publish)
+{
+    return publish->since_ns + socket->pull.session->worker->config.limits.publish_ms * 1000000;
+}
+
+/* One timer for heartbeats and for publishes of which nothing is heard. */
+static void set_timer(struct socket *socket)
+{
+    int64_t ms = ms_until(socket, socket->beat_ns);
+    if (!list_empty(&socket->publishes_open)) {
+        int64_t left_ms = ms_until(socket, deadline_ns(socket, oldest(socket)));
+        ms = left_ms < ms ? left_ms : ms;
+    }
+    if (!socket->close_sent)
+        session_ring_in(socket->pull.session, ms);
 }
 
 void socket_add_publish(struct socket *socket, struct socket_publish *publish)
 {
+    bool first = list_empty(&socket->publishes_open);
     publish->socket = socket;
-    list_add_last(&socket->publishes, &publish->node);
-    socket->inflight++;
-    set_deaf(socket);
+    publish->since_ns = socket->pull.session->worker->loop.now_ns;
+    list_add_last(&socket->publishes_open, &publish->node);
+    if (++socket->inflight == socket->pull.session->worker->config.limits.inflight_max)
+        worker_hit(socket->pull.session->worker, LIMIT_INFLIGHT);
+    socket->publishes = true;
+    if (first)
+        set_timer(socket);
+}
+
+static void forget_publish(struct socket *socket, struct socket_publish *publish)
+{
+    list_remove(&publish->node);
+    publish->socket = NULL;
+    if (socket->inflight-- == socket->pull.session->worker->config.limits.inflight_max)
+        session_wake(socket->pull.session);
+    if (socket->close_due)
+        session_dirty(socket->pull.session);
 }
 
 bool socket_end_publish(struct socket_publish *publish)
@@ -133,12 +184,23 @@ bool socket_end_publish(struct socket_publish *publish)
     struct socket *socket = publish->socket;
     if (!socket)
         return false;
-    list_remove(&publish->node);
-    socket->inflight--;
-    set_deaf(socket);
-    if (socket->close_due)
-        session_dirty(socket->pull.session);
+    forget_publish(socket, publish);
+    publish->socket = socket;
     return true;
+}
+
+/* Publishes that are not safe in time: what becomes of them is not known, and is not waited for. */
+static void give_up_late(struct socket *socket)
+{
+    int64_t now_ns = socket->pull.session->worker->loop.now_ns;
+    while (!list_empty(&socket->publishes_open)) {
+        struct socket_publish *publish = oldest(socket);
+        if (deadline_ns(socket, publish) > now_ns)
+            break;
+        forget_publish(socket, publish);
+        if (socket->speaker->lost)
+            socket->speaker->lost(socket, publish);
+    }
 }
 
 /* ---- as a pull ------------------------------------------------------------------------------- */
@@ -162,23 +224,32 @@ static void sent(struct pull *pull, size_t n, bool blocked)
 
 static void beat_later(struct socket *socket)
 {
-    struct session *session = socket->pull.session;
-    timer_set(&session->worker->loop, &session->timer, (int64_t)socket->beat_s * 1000);
+    socket->beat_ns =
+        socket->pull.session->worker->loop.now_ns + socket->beat_s * INT64_C(1000000000);
 }
 
-static void ring(struct pull *pull)
+static void beat(struct socket *socket)
 {
-    struct socket *socket = of_pull(pull);
-    struct session *session = pull->session;
-    if (socket->close_sent) {
-        conn_close(&session->conn); /* the peer did not answer our close */
-        return;
-    }
+    struct session *session = socket->pull.session;
     if (session_is_clear(session) && session->conn.writable) {
         socket->speaker->beat(socket);
         session_dirty(session);
     }
     beat_later(socket);
+}
+
+static void ring(struct pull *pull)
+{
+    struct socket *socket = of_pull(pull);
+    if (socket->close_sent) {
+        worker_hit(pull->session->worker, LIMIT_CLOSE); /* the peer did not answer our close */
+        conn_close(&pull->session->conn);
+        return;
+    }
+    give_up_late(socket);
+    if (!ms_until(socket, socket->beat_ns))
+        beat(socket);
+    set_timer(socket);
 }
 
 static void drain(struct pull *pull)
@@ -191,20 +262,23 @@ static void drain(struct pull *pull)
     socket->speaker->drain(socket);
     socket->close_code = WS_CLOSE_RESTART;
     socket->close_due = socket->inflight > 0; /* what was published is answered first */
-    if (!socket->close_due)
+    session_dirty(pull->session);
+    if (socket->close_due)
+        set_timer(socket);
+    else
         socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
 }
 
 static void free_socket(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
-    for (struct list *node; (node = list_take_first(&socket->publishes));)
+    for (struct list *node; (node = list_take_first(&socket->publishes_open));)
         container_of(node, struct socket_publish, node)->socket = NULL;
     ws_reader_deinit(&socket->reader);
     socket->speaker->free(socket);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, input, ring, drain, free_socket};
+static const struct pull_ops pull_ops = {fill, sent, input, deaf, ring, drain, free_socket};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -295,7 +369,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
     socket->pull.ops = &pull_ops;
     socket->speaker = speaker;
     socket->browser = exchange->browser;
-    list_init(&socket->publishes);
+    list_init(&socket->publishes_open);
     enum problem problem = check(exchange, &detail);
     if (problem == PROBLEM_COUNT && negotiate(exchange->head, &deflate)) {
         problem = PROBLEM_BAD_HANDSHAKE;
@@ -313,6 +387,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
     if (!exchange_pull(exchange, &socket->pull))
         return false;
     beat_later(socket);
+    set_timer(socket);
     return true;
 }
 
@@ -348,8 +423,14 @@ static void refused_free(struct socket *socket)
     free(socket);
 }
 
-static const struct socket_speaker refused = {refused_message, refused_fill,    refused_sent,
-                                              refused_nothing, refused_nothing, refused_free};
+static const struct socket_speaker refused = {
+    .message = refused_message,
+    .fill = refused_fill,
+    .sent = refused_sent,
+    .beat = refused_nothing,
+    .drain = refused_nothing,
+    .free = refused_free,
+};
 
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail)
 {
@@ -364,244 +445,4 @@ void socket_refuse(struct exchange *exchange, enum problem problem, struct str d
     struct str protocol = list.at ? str_trim(str_cut(&list, ',')) : STR_NONE;
     if (socket_open(exchange, socket, &refused, protocol, NULL))
         socket_close_problem(socket, problem);
-}
-
-/* ---- a channel's socket ---------------------------------------------------------------------- */
-
-struct channel_socket {
-    struct socket socket;
-    struct sub sub;
-    struct start_search *search;
-    struct reading *reading; /* until it is subscribed */
-    struct str channel;
-    uint16_t way;
-    bool data;
-    char name[];
-};
-
-static struct channel_socket *of_socket(struct socket *socket)
-{
-    return container_of(socket, struct channel_socket, socket);
-}
-
-static struct worker *worker_of(const struct socket *socket)
-{
-    return socket->pull.session->worker;
-}
-
-static void wake(struct sub *sub)
-{
-    session_dirty(container_of(sub, struct channel_socket, sub)->socket.pull.session);
-}
-
-static const struct sub_ops sub_ops = {wake};
-
-static enum problem problem_of(enum publish_verdict verdict)
-{
-    switch (verdict) {
-    case PUBLISH_E_NO_SPACE:
-        return PROBLEM_NO_SPACE;
-    case PUBLISH_E_CHANNELS:
-    case PUBLISH_E_KEYS:
-        return PROBLEM_TOO_MANY;
-    default:
-        return PROBLEM_UNAVAILABLE;
-    }
-}
-
-static void channel_publish_done(struct publish *publish, struct batch *batch)
-{
-    struct socket_publish *own = container_of(publish, struct socket_publish, publish);
-    (void)batch;
-    if (socket_end_publish(own) && publish->verdict)
-        socket_close_problem(own->socket, problem_of(publish->verdict));
-    free(own);
-}
-
-static bool propose(struct channel_socket *channel, struct append *append, enum ws_opcode opcode,
-                    struct str data, bool ephemeral)
-{
-    struct worker *worker = worker_of(&channel->socket);
-    struct event *event = batch_add(append->batch);
-    if (!event)
-        return false;
-    *event = (struct event){
-        .channel = batch_copy(append->batch, channel->channel),
-        .type = STR("message"),
-        .data = batch_copy(append->batch, data),
-        .content_type = opcode == WS_BINARY ? STR("application/octet-stream") : STR_NONE,
-        .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT,
-        .state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED,
-        .origin = channel->socket.pull.session->conn.id,
-        .accepted_ns = worker->loop.now_ns,
-        .time_us = clock_wall_us(worker->config.clock),
-    };
-    return event->channel.at && event->data.at;
-}
-
-static void channel_message(struct socket *socket, enum ws_opcode opcode, struct str data)
-{
-    struct channel_socket *channel = of_socket(socket);
-    struct worker *worker = worker_of(socket);
-    if (channel->channel.at[0] == '$') {
-        socket_close_problem(socket, PROBLEM_RESERVED_CHANNEL);
-        return;
-    }
-    bool ephemeral = log_is_ephemeral(worker->config.log, channel->channel);
-    struct append *append = worker_turn(worker, ephemeral);
-    struct socket_publish *publish = mem_try_alloc(sizeof(*publish));
-    uint32_t first = append ? append->batch->count : 0;
-    if (!append || !publish || !propose(channel, append, opcode, data, ephemeral)) {
-        if (append)
-            append->batch->count = first;
-        free(publish);
-        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
-        return;
-    }
-    *publish = (struct socket_publish){
-        .publish = {.first = first, .count = 1, .done = channel_publish_done}};
-    append_add(append, &publish->publish);
-    socket_add_publish(socket, publish);
-    stat_add(&worker->stats.publishes, 1);
-}
-
-static struct str channel_fill(struct socket *socket)
-{
-    struct channel_socket *channel = of_socket(socket);
-    struct session *session = socket->pull.session;
-    struct taken taken;
-    if (channel->sub.state == SUB_NONE)
-        return STR_NONE;
-    switch (hub_take(&session->worker->hub, &channel->sub, &taken)) {
-    case TAKE_BYTES:
-        return taken.bytes;
-    case TAKE_GAP:
-        if (channel->data) /* the data alone has no band to tell it in */
-            socket_close_problem(socket, PROBLEM_GAP);
-        else
-            encode_gap(&session->worker->deflater, channel->way, &session->out, channel->sub.cursor,
-                       channel->sub.cursor, taken.trimmed, "trimmed");
-        break;
-    case TAKE_FAILED:
-        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
-        break;
-    case TAKE_NOTHING:
-    case TAKE_WAIT:
-        break;
-    }
-    return session_unsent(session);
-}
-
-static void channel_sent(struct socket *socket, size_t n, bool blocked)
-{
-    struct channel_socket *channel = of_socket(socket);
-    struct str rest;
-    hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked, &rest);
-    session_keep_rest(socket->pull.session, rest);
-}
-
-static void channel_beat(struct socket *socket)
-{
-    struct channel_socket *channel = of_socket(socket);
-    struct session *session = socket->pull.session;
-    encode_beat(&session->worker->deflater, channel->way, &session->out,
-                hub_cursor(&session->worker->hub, &channel->sub));
-}
-
-static void channel_drain(struct socket *socket)
-{
-    (void)socket; /* the close frame says it all */
-}
-
-static void channel_free(struct socket *socket)
-{
-    struct channel_socket *channel = of_socket(socket);
-    if (channel->search)
-        channel->search->owner = NULL;
-    if (socket->pull.session) {
-        struct worker *worker = worker_of(socket);
-        hub_unsubscribe(&worker->hub, &channel->sub);
-        stat_add(&worker->stats.subscribers[VIA_SOCKET], UINT64_MAX);
-    }
-    reading_free(channel->reading);
-    free(channel);
-}
-
-static const struct socket_speaker channel_speaker = {channel_message, channel_fill,  channel_sent,
-                                                      channel_beat,    channel_drain, channel_free};
-
-static void channel_subscribe(struct channel_socket *channel)
-{
-    struct session *session = channel->socket.pull.session;
-    struct worker *worker = session->worker;
-    struct reading *reading = channel->reading;
-    if (reading->unknown)
-        encode_gap(&worker->deflater, channel->way, &session->out, reading->cursor,
-                   reading->claimed, reading->told, "unknown");
-    channel->sub.skip = reading->no_echo ? session->conn.id : 0;
-    if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,
-                      reading->cursor, reading->told))
-        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
-    reading_free(channel->reading);
-    channel->reading = NULL;
-    session_dirty(session);
-}
-
-static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told)
-{
-    struct channel_socket *channel = owner;
-    channel->search = NULL;
-    channel->reading->cursor = cursor;
-    channel->reading->told = told;
-    if (error)
-        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
-    else
-        channel_subscribe(channel);
-}
-
-/* Whether the data alone was asked for from a position behind which something is gone: there is no
- * band to tell it in. */
-static bool has_untold_gap(struct worker *worker, const struct reading *reading)
-{
-    uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
-    return reading->data &&
-           (reading->unknown || (trimmed > reading->cursor && trimmed > reading->told));
-}
-
-static struct channel_socket *channel_socket_new(struct reading *reading)
-{
-    struct channel_socket *channel = mem_alloc(sizeof(*channel) + reading->channel.len);
-    memcpy(channel->name, reading->channel.at, reading->channel.len);
-    channel->channel = (struct str){channel->name, reading->channel.len};
-    channel->reading = reading;
-    channel->data = reading->data;
-    channel->socket.beat_s = (uint8_t)reading->beat_s;
-    return channel;
-}
-
-void channel_socket_begin(struct exchange *exchange, struct reading *reading)
-{
-    struct worker *worker = exchange->worker;
-    bool known = start_is_known(&worker->hub, reading->selection, &reading->start, reading);
-    if (known && has_untold_gap(worker, reading)) {
-        socket_refuse(exchange, PROBLEM_GAP,
-                      STR("events after that position are gone: begin at after=earliest"));
-        reading_free(reading);
-        return;
-    }
-    struct channel_socket *channel = channel_socket_new(reading);
-    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE,
-                     known ? &reading->cursor : NULL))
-        return;
-    stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
-    channel->way =
-        (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
-    if (known) {
-        channel_subscribe(channel);
-        return;
-    }
-    channel->search =
-        start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
-    if (!channel->search)
-        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
 }

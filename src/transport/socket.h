@@ -4,6 +4,7 @@
 #include "transport/reading.h"
 
 struct socket;
+struct socket_publish;
 
 /* What is spoken over the socket: the envelopes of a channel, or freshet.v1. */
 struct socket_speaker {
@@ -11,6 +12,8 @@ struct socket_speaker {
     struct str (*fill)(struct socket *socket);
     void (*sent)(struct socket *socket, size_t n, bool blocked);
     void (*beat)(struct socket *socket);
+    /* Of a publish nothing was heard in time; NULL: nobody is to be told. */
+    void (*lost)(struct socket *socket, struct socket_publish *publish);
     void (*drain)(struct socket *socket);
     void (*free)(struct socket *socket); /* of what embeds the socket, and itself */
 };
@@ -19,12 +22,14 @@ struct socket {
     struct pull pull;
     const struct socket_speaker *speaker;
     struct ws_reader reader;
-    struct list publishes; /* that are not answered */
-    struct str from;       /* for later: the authenticated subject */
+    struct list publishes_open; /* not answered, oldest first */
+    struct str from;            /* for later: the authenticated subject */
+    int64_t beat_ns;            /* when the next heartbeat is due */
     uint32_t inflight;
     uint8_t window_bits; /* of permessage-deflate, 0 without */
     uint8_t beat_s;
     bool browser;
+    bool publishes; /* has done so */
     bool close_sent;
     bool close_seen;
     bool close_due; /* the peer's close is answered once its publishes are */
@@ -35,7 +40,8 @@ struct socket {
 struct socket_publish {
     struct publish publish;
     struct list node;
-    struct socket *socket; /* NULL once it is gone */
+    struct socket *socket; /* NULL once it is gone, or has given the publish up */
+    int64_t since_ns;
 };
 
 /* Checks the handshake and answers 101 with the socket as the connection's pull; `protocol` is the
@@ -52,9 +58,10 @@ void socket_refuse(struct exchange *exchange, enum problem problem, struct str d
 void socket_close(struct socket *socket, unsigned code, struct str reason);
 void socket_close_problem(struct socket *socket, enum problem problem);
 
-/* Notes a publish that is given to the log. Stops reading while there are too many. */
+/* Notes a publish that is given to the log. Stops reading while there are too many, or the log is
+ * behind; gives up those that are not safe in time. */
 void socket_add_publish(struct socket *socket, struct socket_publish *publish);
-/* It was answered; false when the socket is gone. */
+/* It was answered; false when nobody waits for that any more. */
 bool socket_end_publish(struct socket_publish *publish);
 
 /* The channel's socket: what GET /channels/… upgrades to. Takes the reading over. */

@@ -92,8 +92,7 @@ static void sent(struct pull *pull, size_t n, bool blocked)
 
 static void beat_later(struct stream *stream)
 {
-    struct session *session = stream->pull.session;
-    timer_set(&session->worker->loop, &session->timer, (int64_t)stream->beat_s * 1000);
+    session_ring_in(stream->pull.session, (int64_t)stream->beat_s * 1000);
 }
 
 static void ring(struct pull *pull)
@@ -129,7 +128,7 @@ static void free_stream(struct pull *pull)
     free(stream);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, NULL, ring, drain, free_stream};
+static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, drain, free_stream};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 

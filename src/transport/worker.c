@@ -8,6 +8,11 @@
 
 const char *const mechanism_names[VIA_COUNT] = {"sse", "ndjson", "raw", "poll", "ws", "webhook"};
 
+#define LIMIT_TEXT(name, text, help) [LIMIT_##name] = (text),
+#define LIMIT_HELP(name, text, help) [LIMIT_##name] = (help),
+const char *const limit_names[LIMIT_COUNT] = {LIMITS(LIMIT_TEXT)};
+const char *const limit_helps[LIMIT_COUNT] = {LIMITS(LIMIT_HELP)};
+
 enum { PRESSURE_MS = 64 };
 
 static void on_batch(void *owner, struct batch *batch)
@@ -35,7 +40,7 @@ static void resume(struct worker *worker, struct list *sessions)
     struct list now = LIST_INIT(now);
     list_take_all(&now, sessions);
     for (struct list *node; (node = list_take_first(&now));) {
-        struct session *session = container_of(node, struct session, rest_node);
+        struct session *session = container_of(node, struct session, wait_node);
         mailbox_empty(&worker->loop.mailbox);
         if (!session->conn.dead)
             session_resume(session);
@@ -107,11 +112,11 @@ static void count(struct worker *worker)
     stat_set(&stats->rests_bytes, worker->rests);
 }
 
-static void turn(struct worker *worker)
+void worker_step(struct worker *worker, int wait_ms)
 {
     bool busy = !list_empty(&worker->net.dirty) || !list_empty(&worker->resumed) || worker->turn ||
                 worker->turn_ephemeral;
-    loop_turn(&worker->loop, busy ? 0 : worker->draining ? 100 : -1);
+    loop_turn(&worker->loop, busy ? 0 : wait_ms);
     while (submit(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume(worker, &worker->resumed);
@@ -134,7 +139,7 @@ static void *worker_main(void *arg)
     if (!worker->config.index)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
-        turn(worker);
+        worker_step(worker, worker->draining ? 100 : -1);
     list_each (&worker->sessions, node) {
         conn_close(&container_of(node, struct session, node)->conn);
     }

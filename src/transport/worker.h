@@ -15,6 +15,29 @@ struct session;
 enum mechanism { VIA_SSE, VIA_NDJSON, VIA_RAW, VIA_POLL, VIA_SOCKET, VIA_WEBHOOK, VIA_COUNT };
 extern const char *const mechanism_names[VIA_COUNT];
 
+/* Where a limit is hit, it is counted: name in /stats and /metrics, and what it counts. What is
+ * refused with a problem document is also counted by problem. */
+#define LIMITS(X)                                                                                  \
+    X(CONNECTIONS, "connections_refused", "Connections over connections_max, answered 503")        \
+    X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
+    X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
+    X(RESTS, "rests_closed", "Connections closed because peers do not read, by rests_max")         \
+    X(CHANNELS, "channels_refused", "Publishes to a new channel over channels_max")                \
+    X(KEYS, "keys_refused", "Publishes under a new key over keys_max")                             \
+    X(MESSAGE, "messages_refused", "WebSocket messages over message_max, closed with 1009")        \
+    X(IDLE, "idle_closed", "Connections closed after idle_ms without a request")                   \
+    X(STALL, "stalled_closed", "Connections closed after stall_ms in which nothing was read")      \
+    X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")
+
+enum limit {
+#define LIMIT_NAME(name, text, help) LIMIT_##name,
+    LIMITS(LIMIT_NAME)
+#undef LIMIT_NAME
+        LIMIT_COUNT,
+};
+extern const char *const limit_names[LIMIT_COUNT];
+extern const char *const limit_helps[LIMIT_COUNT];
+
 /* All times in ms, all sizes in bytes. */
 struct worker_limits {
     struct http_limits http;
@@ -31,7 +54,7 @@ struct worker_limits {
     uint32_t connections_max; /* of this worker */
     uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
                                  publishers wait */
-    uint64_t rests_max;       /* unsent rests of events, all connections of a worker together */
+    uint64_t rests_max;       /* what sockets do not take, all connections of a worker together */
     struct hub_limits hub;
 };
 
@@ -61,10 +84,8 @@ struct worker_stats {
     _Atomic uint64_t window_bytes;
     _Atomic uint64_t views;
     _Atomic uint64_t rests_bytes;
-    _Atomic uint64_t problems[64]; /* by enum problem */
-    _Atomic uint64_t refused_connections;
-    _Atomic uint64_t closed_rests;
-    _Atomic uint64_t paused;
+    _Atomic uint64_t problems[64];        /* by enum problem */
+    _Atomic uint64_t limits[LIMIT_COUNT]; /* how often each was hit */
     struct hist latency_ns;
 };
 
@@ -96,7 +117,7 @@ struct worker {
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
-    uint64_t rests; /* bytes */
+    uint64_t rests; /* bytes that sockets did not take */
     struct list rest_sessions;
     bool draining;
     bool stopping;
@@ -113,6 +134,11 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
 
 int worker_start(struct worker *worker);
 
+/* One turn of the worker's thread: what has come is read, published and answered, and a slice of
+ * what is due is sent; waits for at most `wait_ms` (-1: as long as nothing happens) unless there is
+ * something to do. For that thread, and for tests that have none. */
+void worker_step(struct worker *worker, int wait_ms);
+
 /* Any thread, once: stop listening, end streams politely, answer what is in flight, then end. */
 void worker_drain(struct worker *worker);
 void worker_join(struct worker *worker);
@@ -122,6 +148,12 @@ void worker_deinit(struct worker *worker);
 
 /* The batch for publishes of this turn; NULL when there is no memory. */
 struct append *worker_turn(struct worker *worker, bool ephemeral);
+
+/* Counts that a limit was hit. */
+static inline void worker_hit(struct worker *worker, enum limit limit)
+{
+    stat_add(&worker->stats.limits[limit], 1);
+}
 
 /* Whether publishers have to wait for the log. */
 bool worker_pressed(const struct worker *worker);

@@ -465,6 +465,8 @@ test("a drain says bye with a reason, then closes, and the server exits with 0",
     server.signal("SIGTERM");
     const bye = await socket.expect("bye");
     assert.ok(bye.reason, "a bye must say why");
+    assert.match(bye.cursor, ID);
+    assert.ok(bye.retry_ms >= 0 && bye.retry_ms < 60_000, `come back in ${bye.retry_ms} ms?`);
     const { code } = await socket.closed();
     assert.ok([1001, 1012].includes(code), `closed with ${code}`);
     assert.deepEqual(await server.exited, { code: 0, signal: null });
@@ -476,4 +478,160 @@ test("a message that is too large closes the connection with 1009", async (t) =>
     await socket.send(JSON.stringify({ op: "publish", channel: "a", data: "x".repeat(3 * 1024 * 1024) })).catch(() => {});
     assert.equal((await socket.closed()).code, 1009);
     assert.equal((await server.get("/healthz")).status, 200);
+});
+
+bothStores("a subscription with types brings events of these types alone, of history and of what is new", async (t, server) => {
+    const socket = await Freshet.open(t, server);
+    const trade = await publish(server, "a/1", 1, { "Event-Type": "trade" });
+    await publish(server, "a/1", 2, { "Event-Type": "quote" });
+    const news = await publish(server, "a/2", 3, { "Event-Type": "news" });
+    const { events } = await socket.subscribe(["a/*"], { after: "earliest", types: ["news", "trade"] });
+    assert.deepEqual(events.map((event) => event.id), [trade.id, news.id]);
+    await publish(server, "a/1", 4, { "Event-Type": "quote" });
+    const { id } = await publish(server, "a/1", 5, { "Event-Type": "trade" });
+    assert.equal((await socket.pushed(1))[0].id, id);
+});
+
+test("a channel cannot be had with two lists of types; other channels can", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    await socket.subscribe(["a/*"], { types: ["trade"] });
+    const problem = assertError(await socket.answer({ op: "subscribe", channels: ["b", "a/1"] }), 400);
+    assert.match(problem.detail, /other types/);
+    await socket.subscribe(["b"]);
+    await publish(server, "a/1", "unheard");
+    const ids = [
+        (await publish(server, "b", "heard")).id,
+        (await publish(server, "a/1", "heard", { "Event-Type": "trade" })).id,
+    ];
+    /* Across lists of types the order is that of each channel alone. */
+    assert.deepEqual((await socket.pushed(2)).map((event) => event.id).sort(), ids);
+    assert.equal((await socket.answer({ op: "unsubscribe", channels: ["a/*"] })).op, "ok");
+    await socket.subscribe(["a/1"]);
+    const { id } = await publish(server, "a/1", "any type");
+    assert.equal((await socket.pushed(1))[0].id, id);
+});
+
+test("bad types are refused with the ref", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    for (const types of ["t", {}, [], [1], ["a b"], ["error"], ["$gap"], ["x".repeat(65)], Array(101).fill("t")]) {
+        assertError(await socket.answer({ op: "subscribe", channels: ["a"], types }), 400);
+    }
+});
+
+bothStores("a channel that is left while its history comes falls silent, and may be joined again", async (t, server) => {
+    const history = await publishMany(server, "long", 3000);
+    const socket = await Freshet.open(t, server);
+    await socket.subscribe(["other"]);
+    const joined = await socket.ask({ op: "subscribe", channels: ["long", "long/*"], after: "earliest" });
+    const left = await socket.ask({ op: "unsubscribe", channels: ["long"] });
+    const got = [];
+    const seen = new Set();
+    while (!seen.has("live")) {
+        const message = await socket.notBeat("the end of the history");
+        if (message.op === "event") {
+            assert.ok(!seen.has("left"), "an event of a channel that was left");
+            got.push(message.event.id);
+        } else {
+            seen.add(message.ref === left ? "left" : message.op);
+            assert.ok([joined, left].includes(message.ref), JSON.stringify(message));
+        }
+    }
+    assert.ok(seen.has("left") && seen.has("ok"));
+    assert.deepEqual(got, history.slice(0, got.length), "what came of it came in order");
+    await publish(server, "long", "unheard");
+    const heard = [await publish(server, "long/x", "heard"), await publish(server, "other", "heard")];
+    assert.deepEqual((await socket.pushed(2)).map((event) => event.id), heard.map((event) => event.id));
+    const again = await socket.subscribe(["long"], { after: "earliest" });
+    assert.equal(again.events.length, history.length + 1);
+    assertChained(again.events);
+});
+
+test("a name that is left stays heard as long as a pattern has it", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    await socket.subscribe(["a/*", "a/b"]);
+    assert.equal((await socket.answer({ op: "unsubscribe", channels: ["a/b"] })).op, "ok");
+    const { id } = await publish(server, "a/b", "heard");
+    assert.equal((await socket.pushed(1))[0].id, id);
+});
+
+test("what was never subscribed to can be unsubscribed from", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    assert.equal((await socket.answer({ op: "unsubscribe", channels: ["a", "b/**"] })).op, "ok");
+});
+
+test("a connection takes a hundred channels and patterns in all its subscriptions together", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    await socket.subscribe(Array.from({ length: 60 }, (_, n) => `c/${n}`));
+    const more = Array.from({ length: 41 }, (_, n) => `d/${n}`);
+    const problem = assertError(await socket.answer({ op: "subscribe", channels: more }), 429);
+    assert.match(problem.type, /too-many$/);
+    await socket.subscribe([...more.slice(1), "c/7"]); // the one that is had already counts once
+    await socket.answer({ op: "unsubscribe", channels: ["c/0"] });
+    await socket.subscribe(["d/0"]);
+});
+
+test("last brings the newest of the whole selection, then what is new", async (t) => {
+    const server = await startServer(t);
+    const ids = [];
+    for (let n = 0; n < 9; n++) {
+        ids.push((await publish(server, ["a", "b"][n % 2], n)).id);
+    }
+    const socket = await Freshet.open(t, server);
+    const { events } = await socket.subscribe(["a", "b"], { last: 4 });
+    assert.deepEqual(events.map((event) => event.id), ids.slice(-4));
+    for (const last of [0, 1001, -1, "4", 1.5]) {
+        assertError(await socket.answer({ op: "subscribe", channels: ["c"], last }), 400);
+    }
+});
+
+test("presence and auth are refused as not built, with their ref", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    for (const op of [{ op: "presence", channel: "a" }, { op: "auth", token: "x" }]) {
+        const problem = assertError(await socket.answer(op), 501);
+        assert.match(problem.type, /not-built$/);
+    }
+    assert.equal((await socket.answer({ op: "ping" })).op, "pong");
+});
+
+test("every error of a connection carries the ref that was given, whatever its type", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    for (const ref of [7, "seven", "", true, null, 1.5]) {
+        await socket.send(JSON.stringify({ op: "bogus", ref }));
+        const error = await socket.expect("error");
+        assert.deepEqual(error.ref, ref);
+    }
+    for (const ref of [{}, [], "x".repeat(100)]) {
+        await socket.send(JSON.stringify({ op: "ping", ref }));
+        const error = await socket.expect("error");
+        assert.equal(error.ref, undefined);
+        assert.match(error.problem.detail, /ref/);
+    }
+});
+
+test("binary is published with its content type, and text in a namespace that is ephemeral has no id", async (t) => {
+    const server = await startServer(t, { config: "namespaces:\n  - prefix: typing\n    ephemeral: true\n" });
+    const socket = await Freshet.open(t, server);
+    const ok = await socket.answer({ op: "publish", channel: "a", data_base64: "AP8=", content_type: "image/png" });
+    assert.equal(ok.op, "ok");
+    assert.equal(ok.channel, "a");
+    const [event] = await server.history("a");
+    assert.equal(event.data_base64, "AP8=");
+    assert.equal(event.content_type, "image/png");
+    await socket.subscribe(["typing/*"]);
+    await socket.ask({ op: "publish", channel: "typing/me", data: "…" });
+    const got = [await socket.notBeat(), await socket.notBeat()];
+    const receipt = got.find((message) => message.op === "ok");
+    assert.equal(receipt.id, undefined);
+    assert.ok(receipt.time);
+    assert.equal(got.find((message) => message.op === "event").event.data, "…");
+    for (const op of [{ data: 1, data_base64: "AA==" }, { data_base64: "A" }, { data_base64: "AA==", content_type: "png" }]) {
+        assertError(await socket.answer({ op: "publish", channel: "a", ...op }), 400);
+    }
 });

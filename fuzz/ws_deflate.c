@@ -1,0 +1,54 @@
+/* Feeds permessage-deflate with hostile bytes: nothing may crash, no bomb may come out larger than
+ * allowed, what we compress must come back as it was, and a decompressor that has seen something
+ * broken must read the next message as if nothing had been. */
+#include "ws/deflate.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { OUT_MAX = 8192 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool truth)
+{
+    if (!truth)
+        abort();
+}
+
+static void try_round(struct ws_inflater *inflater, struct str message, unsigned bits)
+{
+    struct ws_deflater deflater = {0};
+    struct buf packed = {0}, out = {0};
+    require(ws_deflate(&deflater, bits, message, &packed) == 0);
+    require(ws_inflate(inflater, buf_str(&packed), message.len, &out) == 0);
+    require(str_eq(buf_str(&out), message));
+    buf_clear(&out);
+    if (message.len)
+        require(ws_inflate(inflater, buf_str(&packed), message.len - 1, &out) ==
+                WS_INFLATE_TOO_BIG);
+    ws_deflater_deinit(&deflater);
+    buf_free(&packed);
+    buf_free(&out);
+}
+
+/* The first byte chooses the window. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ws_inflater inflater = {0};
+    struct buf out = {0};
+    if (size < 1)
+        return 0;
+    unsigned bits = ws_window_bits(WS_WINDOW_BITS_MIN + data[0] % 7);
+    char *copy = malloc(size - 1 ? size - 1 : 1);
+    require(copy && bits);
+    memcpy(copy, data + 1, size - 1);
+    struct str bytes = {copy, size - 1};
+    int result = ws_inflate(&inflater, bytes, OUT_MAX, &out);
+    require(result >= 0 && (result || out.len <= OUT_MAX));
+    try_round(&inflater, bytes, bits);
+    free(copy);
+    buf_free(&out);
+    ws_inflater_deinit(&inflater);
+    return 0;
+}

@@ -1,0 +1,174 @@
+/* Answers: each goes into its exchange, and out in the order of the requests. What is first in turn
+ * is written straight into the connection's buffer; what is ready too early waits in the exchange.
+ */
+#include "http/response.h"
+#include "transport/session.h"
+
+#include <stdlib.h>
+
+void exchange_free(struct exchange *exchange)
+{
+    buf_free(&exchange->answer);
+    free(exchange);
+}
+
+static void end_exchange(struct exchange *exchange)
+{
+    struct session *session = exchange->session;
+    list_remove(&exchange->node);
+    session->inflight--;
+    if (!exchange->keep_alive)
+        session_close_soon(session);
+    exchange_free(exchange);
+}
+
+/* Sends what is answered, as far as it is in turn; then goes on reading. */
+static void pump(struct session *session)
+{
+    while (!list_empty(&session->exchanges) && !session->closing) {
+        struct exchange *first = session_first(session);
+        if (!first->answered)
+            break;
+        buf_add_str(&session->out, buf_str(&first->answer));
+        if (buf_failed(&first->answer))
+            session->out.failed = true;
+        end_exchange(first);
+    }
+    if (buf_failed(&session->out)) {
+        conn_close(&session->conn);
+        return;
+    }
+    if (session->finished && list_empty(&session->exchanges) && !session->closing)
+        session_close_soon(session);
+    session_dirty(session);
+    if (!session->processing && !session->closing)
+        session_wake(session);
+}
+
+/* The first in turn writes straight into the connection's buffer. Behind an answer that closes the
+ * connection nothing is in turn any more. */
+static struct buf *answer_of(struct exchange *exchange)
+{
+    struct session *session = exchange->session;
+    bool direct =
+        session && !session->closing && session_first(session) == exchange && !exchange->answer.len;
+    return direct ? &session->out : &exchange->answer;
+}
+
+static void add_cors(struct exchange *exchange, struct buf *out)
+{
+    struct str origin = {exchange->origin_room, exchange->origin_len};
+    if (!origin.len)
+        return;
+    http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
+    buf_add_lit(out,
+                "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
+                "Vary: Origin\r\n");
+}
+
+struct buf *exchange_head(struct exchange *exchange, int status)
+{
+    struct buf *out = answer_of(exchange);
+    struct worker *worker = exchange->worker;
+    http_response_start(out, status);
+    http_response_header(
+        out, STR("Date"),
+        http_date_cached(&worker->date, clock_wall_us(worker->config.clock) / 1000000));
+    if (status >= 200) /* a 101 says nothing about caches and must not say close */
+        buf_add_str(out, exchange->streams ? STR("Cache-Control: no-store, no-transform\r\n")
+                                           : STR("Cache-Control: no-store\r\n"));
+    if (!exchange->keep_alive && status >= 200)
+        buf_add_lit(out, "Connection: close\r\n");
+    else if (exchange->http10)
+        buf_add_lit(out, "Connection: keep-alive\r\n");
+    add_cors(exchange, out);
+    return out;
+}
+
+static void answered(struct exchange *exchange)
+{
+    struct session *session = exchange->session;
+    exchange->answered = true;
+    if (!session) {
+        exchange_free(exchange);
+        return;
+    }
+    pump(session);
+}
+
+void exchange_body(struct exchange *exchange, struct str content_type, struct str body)
+{
+    struct buf *out = answer_of(exchange);
+    http_response_header(out, STR("Content-Type"), content_type);
+    if (exchange->is_head) {
+        http_response_header_u64(out, STR("Content-Length"), body.len);
+        http_response_end(out);
+    } else {
+        http_response_body(out, body);
+    }
+    answered(exchange);
+}
+
+void exchange_no_body(struct exchange *exchange)
+{
+    http_response_end(answer_of(exchange));
+    answered(exchange);
+}
+
+void exchange_json(struct exchange *exchange, int status, struct str body)
+{
+    exchange_head(exchange, status);
+    exchange_body(exchange, STR("application/json"), body);
+}
+
+void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
+                      struct str members)
+{
+    struct buf document = {0};
+    stat_add(&exchange->worker->stats.problems[problem], 1);
+    problem_add(&document, exchange->worker->config.base, problem, detail, members);
+    struct buf *out = exchange_head(exchange, problem_status(problem));
+    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
+        problem == PROBLEM_TOO_MANY)
+        buf_add_lit(out, "Retry-After: 1\r\n");
+    if (problem == PROBLEM_UPGRADE_REQUIRED)
+        buf_add_lit(out, "Sec-WebSocket-Version: 13\r\n");
+    if (buf_failed(&document))
+        out->failed = true;
+    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
+    buf_free(&document);
+}
+
+struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
+{
+    struct session *session = exchange->session;
+    if (session) {
+        list_remove(&exchange->node);
+        session->inflight--;
+        session->http10 = exchange->http10;
+    }
+    exchange_free(exchange);
+    if (!session || buf_failed(&session->out)) {
+        if (session)
+            conn_close(&session->conn);
+        pull->ops->free(pull);
+        return NULL;
+    }
+    session_begin_pull(session, pull);
+    conn_dirty(&session->conn);
+    return session;
+}
+
+bool exchange_attach(struct exchange *exchange, struct pull *pull)
+{
+    struct session *session = exchange->session;
+    if (!session)
+        return false;
+    session_begin_pull(session, pull);
+    return true;
+}
+
+void exchange_detach(struct exchange *exchange)
+{
+    session_end_pull(exchange->session);
+}

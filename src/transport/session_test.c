@@ -1,0 +1,829 @@
+#include "transport/testing.h"
+
+#define POST_PARK "POST /park HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+#define POST_PUBLISH "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+#define GET_ECHO "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET_PARK "GET /park HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET_STREAM "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET_PAGE "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
+
+enum { ALLOCATIONS = 100 }; /* more than the scenario below makes */
+
+static int begin(void **state)
+{
+    struct bench *bench = bench_new();
+    bench_begin(bench);
+    *state = bench;
+    return 0;
+}
+
+static int end(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+/* Answers a request to /park as a publish that is safe is answered. */
+static void answer(struct bench *bench, unsigned index)
+{
+    struct exchange *exchange = bench->parked[index];
+    if (exchange->dropped)
+        exchange_free(exchange);
+    else
+        exchange_json(exchange, 201, STR("{}\n"));
+}
+
+static void say_bytewise(struct bench *bench, struct peer *peer, const char *text)
+{
+    for (; *text; text++) {
+        peer_send(peer, (struct str){text, 1});
+        worker_step(&bench->worker, 0);
+    }
+    bench_settle(bench);
+}
+
+/* ---- answers in order ------------------------------------------------------------------------ */
+
+static void pipelined_publishes_are_answered_in_the_order_of_the_requests(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK POST_PARK POST_PUBLISH);
+    assert_int_equal(bench->parked_count, 2);
+    answer(bench, 1);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "");
+    exchange_json(bench->parked[0], 200, STR("{}\n"));
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200 201 201");
+    peer_leave(bench, &peer);
+}
+
+static void a_get_behind_unanswered_publishes_waits_for_them(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK GET_ECHO POST_PARK);
+    assert_int_equal(bench->handled, 1);
+    answer(bench, 0);
+    bench_settle(bench);
+    assert_int_equal(bench->handled, 3);
+    answer(bench, 1);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201 200 201");
+    peer_leave(bench, &peer);
+}
+
+static void a_publish_behind_an_unanswered_get_waits_for_it(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PARK POST_PUBLISH);
+    assert_int_equal(bench->handled, 1);
+    exchange_json(bench->parked[0], 200, STR("{}\n"));
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200 201");
+    peer_leave(bench, &peer);
+}
+
+/* A stream that first has to look for its beginning is such a GET: an answer that came in between
+ * would stand in the middle of the stream. */
+static void a_publish_behind_a_stream_stays_unread(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_STREAM POST_PUBLISH);
+    peer_expect(bench, &peer, "200");
+    assert_int_equal(bench->handled, 1);
+    peer_leave(bench, &peer);
+}
+
+static void publishes_in_flight_are_at_most_so_many(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    for (uint32_t i = 0; i < bench->limits.inflight_max + 2; i++)
+        peer_send(&peer, STR(POST_PARK));
+    bench_settle(bench);
+    assert_int_equal(bench->parked_count, bench->limits.inflight_max);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_INFLIGHT], 1);
+    answer(bench, 0);
+    bench_settle(bench);
+    assert_int_equal(bench->parked_count, bench->limits.inflight_max + 1);
+    for (unsigned i = 1; i < bench->limits.inflight_max + 2; i++) {
+        answer(bench, i);
+        bench_settle(bench);
+    }
+    peer_expect(bench, &peer, "201 201 201 201 201 201");
+    peer_leave(bench, &peer);
+}
+
+static void head_is_answered_without_the_body(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, "HEAD /publish HTTP/1.1\r\nHost: x\r\n\r\n" GET_ECHO);
+    peer_expect(bench, &peer, "201 200");
+    assert_true(peer_has(&peer, "Content-Length: 3\r\n"));
+    assert_false(peer_has(&peer, "{}"));
+    peer_leave(bench, &peer);
+}
+
+/* ---- the end of requests --------------------------------------------------------------------- */
+
+static void a_peer_that_is_done_sending_gets_the_answers_that_are_due(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_send(&peer, STR(POST_PARK POST_PARK));
+    shutdown(peer.fd, SHUT_WR);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "");
+    answer(bench, 1);
+    bench_settle(bench);
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201 201.");
+    peer_leave(bench, &peer);
+}
+
+static void nothing_is_read_behind_a_request_that_closes(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer,
+             "POST /park HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+             "1\r\n\r\nx" POST_PARK);
+    peer_say(bench, &peer, POST_PARK);
+    assert_int_equal(bench->handled, 1);
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201.");
+    peer_leave(bench, &peer);
+}
+
+static void what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK "NOT HTTP\r\n\r\n");
+    peer_say(bench, &peer, "MORE OF IT\r\n\r\n");
+    peer_say(bench, &peer, POST_PUBLISH);
+    assert_int_equal(bench->handled, 1);
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201 400.");
+    peer_leave(bench, &peer);
+}
+
+static void a_connection_that_closes_drops_what_is_under_way(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK POST_PARK POST_PARK);
+    answer(bench, 1);
+    peer_leave(bench, &peer);
+    conn_close(&container_of(bench->worker.sessions.next, struct session, node)->conn);
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.sessions));
+    assert_true(bench->parked[0]->dropped);
+    answer(bench, 0);
+    answer(bench, 2);
+}
+
+static void an_http_1_0_connection_ends_with_its_answer(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, "GET /echo HTTP/1.0\r\n\r\n" GET_ECHO);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "Connection: close\r\n"));
+    peer_leave(bench, &peer);
+}
+
+static void an_http_1_0_connection_is_kept_when_asked_for(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, "GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_true(bench->handled == 1);
+    peer_say(bench, &peer, "GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    peer_expect(bench, &peer, "200 200");
+    assert_int_equal(peer_count(&peer, "Connection: keep-alive\r\n"), 2);
+    peer_leave(bench, &peer);
+}
+
+static void an_http_1_0_stream_is_delimited_by_the_close(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    bench_append(bench, STR("one"));
+    peer_say(bench, &peer, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "Connection: close\r\n"));
+    assert_false(peer_has(&peer, "Transfer-Encoding"));
+    assert_true(peer_has(&peer, "\"data\":\"one\"}\n"));
+    session_drain(container_of(bench->worker.sessions.next, struct session, node), 0);
+    bench_pass(bench, 1);
+    peer_expect(bench, &peer, "200.");
+    assert_false(peer_has(&peer, "0\r\n\r\n"));
+    peer_leave(bench, &peer);
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+static void a_body_is_asked_for_when_the_client_waits_to_be(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    peer_expect(bench, &peer, "100");
+    peer_say(bench, &peer, "bo");
+    peer_say(bench, &peer, "dy");
+    peer_expect(bench, &peer, "100 200");
+    assert_true(peer_has(&peer, "\r\n\r\nbody"));
+    peer_leave(bench, &peer);
+}
+
+static void a_body_is_asked_for_only_after_the_answers_that_are_due(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer,
+             POST_PARK
+             "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    peer_expect(bench, &peer, "");
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201 100");
+    peer_say(bench, &peer, "body");
+    peer_expect(bench, &peer, "201 100 200");
+    peer_leave(bench, &peer);
+}
+
+static void a_body_that_is_too_large_is_refused_before_it_is_asked_for(void **state)
+{
+    struct bench *bench = *state;
+    struct peer sized, chunked;
+    peer_join(bench, &sized);
+    peer_say(bench, &sized,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+             "Content-Length: 65537\r\n\r\n");
+    peer_expect(bench, &sized, "413.");
+    peer_leave(bench, &sized);
+    peer_join(bench, &chunked);
+    peer_say(bench, &chunked,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n");
+    peer_expect(bench, &chunked, "413.");
+    peer_leave(bench, &chunked);
+    assert_int_equal(bench->handled, 0);
+}
+
+static void bodies_may_come_byte_by_byte(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    say_bytewise(bench, &peer, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nsized");
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "\r\n\r\nsized"));
+    say_bytewise(bench, &peer,
+                 "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "3;a=b\r\nchu\r\n004\r\nnked\r\n0\r\nTrailer: t\r\n\r\n" GET_ECHO);
+    peer_expect(bench, &peer, "200 200 200");
+    assert_true(peer_has(&peer, "\r\n\r\nchunked"));
+    peer_leave(bench, &peer);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void a_head_that_trickles_in_is_refused_in_time(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, "GET /echo HTTP/1.1\r\n");
+    for (int i = 0; i < 3; i++) {
+        bench_pass(bench, bench->limits.head_ms / 4);
+        peer_say(bench, &peer, "X: y\r\n");
+        peer_expect(bench, &peer, "");
+    }
+    bench_pass(bench, bench->limits.head_ms / 4);
+    peer_expect(bench, &peer, "408.");
+    peer_leave(bench, &peer);
+}
+
+/* Behind an answered publish the same time counts, whatever comes meanwhile. */
+static void a_head_that_trickles_in_behind_a_publish_is_refused_in_time(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PUBLISH "GET /echo HTTP/1.1\r\n");
+    bench_pass(bench, bench->limits.head_ms);
+    peer_expect(bench, &peer, "201 408.");
+    peer_leave(bench, &peer);
+}
+
+static void a_body_that_trickles_in_is_refused_in_time(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n");
+    for (int i = 0; i < 3; i++) {
+        bench_pass(bench, bench->limits.body_ms / 4);
+        peer_say(bench, &peer, "x");
+        peer_expect(bench, &peer, "");
+    }
+    bench_pass(bench, bench->limits.body_ms / 4);
+    peer_expect(bench, &peer, "408.");
+    peer_leave(bench, &peer);
+}
+
+static void an_idle_connection_is_closed_without_a_word(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_ECHO);
+    peer_expect(bench, &peer, "200");
+    bench_pass(bench, bench->limits.idle_ms - 1000);
+    peer_expect(bench, &peer, "200");
+    bench_pass(bench, 1000);
+    peer_expect(bench, &peer, "200.");
+    assert_int_equal(bench->worker.stats.limits[LIMIT_IDLE], 1);
+    peer_leave(bench, &peer);
+}
+
+/* As many bytes as no small socket takes. */
+static void ask_for_much(struct bench *bench, struct peer *peer)
+{
+    struct buf request = {0};
+    char *bytes = malloc(60000);
+    assert_non_null(bytes);
+    memset(bytes, 'x', 60000);
+    buf_add_lit(&request, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+    buf_add(&request, bytes, 60000);
+    peer_send(peer, buf_str(&request));
+    buf_free(&request);
+    free(bytes);
+    bench_settle(bench);
+}
+
+static void a_peer_that_does_not_read_its_answer_is_closed(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    bench_pass(bench, bench->limits.stall_ms - 1000);
+    assert_false(list_empty(&bench->worker.sessions));
+    bench_pass(bench, 1000);
+    assert_true(list_empty(&bench->worker.sessions));
+    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
+    peer_leave(bench, &peer);
+}
+
+static void a_peer_that_reads_its_answer_slowly_gets_all_of_it(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    char room[1000];
+    size_t had = 0;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    for (ssize_t n; had < 60000 && (n = recv(peer.fd, room, sizeof(room), 0)) > 0;) {
+        had += (size_t)n;
+        bench_pass(bench, bench->limits.stall_ms / 16);
+    }
+    assert_true(had > 60000);
+    peer_leave(bench, &peer);
+}
+
+static void a_publish_that_is_not_safe_in_time_has_an_unknown_fate(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK);
+    bench_pass(bench, bench->limits.publish_ms / 2);
+    peer_say(bench, &peer, POST_PARK);
+    bench_pass(bench, bench->limits.publish_ms / 2);
+    peer_expect(bench, &peer, "503.");
+    assert_true(peer_has(&peer, "/errors/fate-unknown"));
+    assert_true(peer_has(&peer, "Retry-After: "));
+    assert_true(bench->parked[0]->dropped);
+    answer(bench, 0);
+    peer_leave(bench, &peer);
+    answer(bench, 1);
+}
+
+static void an_answer_that_has_a_deadline_of_its_own_is_waited_for(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK);
+    bench->parked[0]->patient = true;
+    bench_pass(bench, 3 * bench->limits.publish_ms);
+    peer_expect(bench, &peer, "");
+    peer_say(bench, &peer, POST_PARK);
+    bench_pass(bench, bench->limits.publish_ms / 2);
+    answer(bench, 0);
+    bench_settle(bench);
+    bench_pass(bench, bench->limits.publish_ms / 2);
+    peer_expect(bench, &peer, "201 503."); /* the other has none */
+    peer_leave(bench, &peer);
+    answer(bench, 1);
+}
+
+/* Bytes that dribble in do not put the deadline off. */
+static void the_deadline_of_a_publish_holds_while_more_trickles_in(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK);
+    for (int i = 0; i < 4; i++) {
+        peer_say(bench, &peer, i ? "X: y\r\n" : "POST /park HTTP/1.1\r\n");
+        bench_pass(bench, bench->limits.publish_ms / 4);
+    }
+    peer_expect(bench, &peer, "503.");
+    answer(bench, 0);
+    peer_leave(bench, &peer);
+}
+
+/* ---- back-pressure --------------------------------------------------------------------------- */
+
+static void publishers_wait_while_the_log_is_behind(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    bench_press(bench, bench->limits.pending_max + 1);
+    peer_say(bench, &peer, POST_PUBLISH);
+    bench_pass(bench, 1000);
+    assert_int_equal(bench->handled, 0);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_PENDING], 1);
+    bench_press(bench, 0);
+    bench_pass(bench, 100);
+    peer_expect(bench, &peer, "201");
+    peer_leave(bench, &peer);
+}
+
+static void reads_do_not_wait_while_the_log_is_behind(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    bench_press(bench, bench->limits.pending_max + 1);
+    peer_say(bench, &peer, GET_PAGE);
+    peer_expect(bench, &peer, "200");
+    bench_press(bench, 0);
+    peer_leave(bench, &peer);
+}
+
+static void a_publisher_that_has_waited_too_long_is_told_to_come_back(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    bench_press(bench, bench->limits.pending_max + 1);
+    peer_say(bench, &peer, POST_PUBLISH);
+    bench_pass(bench, bench->limits.publish_ms);
+    peer_expect(bench, &peer, "503.");
+    assert_true(peer_has(&peer, "/errors/unavailable"));
+    assert_int_equal(bench->handled, 0);
+    bench_press(bench, 0);
+    bench_pass(bench, 100);
+    assert_int_equal(bench->handled, 0);
+    peer_leave(bench, &peer);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void append_large(struct bench *bench, size_t size)
+{
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    memset(bytes, 'x', size);
+    bench_append(bench, (struct str){bytes, size});
+    free(bytes);
+    bench_settle(bench);
+}
+
+static void the_largest_rest_is_closed_when_all_together_are_too_large(void **state)
+{
+    struct bench *bench = *state;
+    struct peer small, large, reader;
+    bench->worker.config.limits.rests_max = 150000;
+    bench->reading.start.kind = START_NOW;
+    peer_join_narrow(bench, &small);
+    peer_say(bench, &small, GET_STREAM);
+    append_large(bench, 60000); /* `small` holds the rest of this one for good */
+    peer_join_narrow(bench, &large);
+    peer_join(bench, &reader);
+    peer_say(bench, &large, GET_STREAM);
+    peer_say(bench, &reader, GET_STREAM);
+    append_large(bench, 120000);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 1);
+    peer_hear(bench, &reader);
+    peer_hear(bench, &large);
+    assert_true(large.ended);
+    assert_false(reader.ended);
+    peer_hear(bench, &small);
+    assert_false(small.ended);
+    assert_int_equal(bench->worker.rests, 0);
+    peer_leave(bench, &small);
+    peer_leave(bench, &large);
+    peer_leave(bench, &reader);
+}
+
+/* Answers that nobody reads cost as much as rests of events. */
+static void answers_that_are_not_read_count_as_rests(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peers[3];
+    bench->worker.config.limits.rests_max = 140000;
+    for (int i = 0; i < 3; i++) {
+        peer_join_narrow(bench, &peers[i]);
+        ask_for_much(bench, &peers[i]);
+    }
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 1);
+    assert_true(bench->worker.rests > 60000 && bench->worker.rests <= 140000);
+    for (int i = 0; i < 3; i++)
+        peer_leave(bench, &peers[i]);
+    assert_int_equal(bench->worker.rests, 0);
+}
+
+/* ---- the end of the server ------------------------------------------------------------------- */
+
+static void drain(struct bench *bench)
+{
+    worker_drain(&bench->worker);
+    bench_settle(bench);
+}
+
+static void a_drain_closes_what_is_idle_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct peer fresh, used;
+    peer_join(bench, &fresh);
+    peer_join(bench, &used);
+    peer_say(bench, &used, GET_ECHO);
+    drain(bench);
+    peer_expect(bench, &fresh, ".");
+    peer_expect(bench, &used, "200.");
+    peer_leave(bench, &fresh);
+    peer_leave(bench, &used);
+}
+
+static void a_drain_answers_a_request_that_has_begun_and_then_closes(void **state)
+{
+    struct bench *bench = *state;
+    struct peer head, body;
+    peer_join(bench, &head);
+    peer_join(bench, &body);
+    peer_say(bench, &head, "GET /echo HTTP/1.1\r\n");
+    peer_say(bench, &body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx");
+    drain(bench);
+    peer_say(bench, &head, "Host: x\r\n\r\n" GET_ECHO);
+    peer_say(bench, &body, "y" GET_ECHO);
+    peer_expect(bench, &head, "200.");
+    peer_expect(bench, &body, "200.");
+    assert_true(peer_has(&head, "Connection: close\r\n"));
+    assert_true(peer_has(&body, "Connection: close\r\n"));
+    peer_leave(bench, &head);
+    peer_leave(bench, &body);
+}
+
+static void a_drain_answers_the_publishes_that_are_under_way_and_then_closes(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK POST_PARK);
+    drain(bench);
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201");
+    answer(bench, 1);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201 201.");
+    peer_leave(bench, &peer);
+}
+
+static void a_drain_sends_an_answer_to_its_end_and_then_closes(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    drain(bench);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer.got.len > 60000);
+    peer_leave(bench, &peer);
+}
+
+static void a_drain_ends_streams_within_its_time(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_STREAM);
+    drain(bench);
+    bench_pass(bench, bench->limits.drain_ms);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "{\"op\":\"bye\""));
+    assert_true(peer_has(&peer, "\r\n0\r\n\r\n"));
+    peer_leave(bench, &peer);
+}
+
+static void a_drain_ends_a_long_poll_with_an_empty_page_and_closes(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.wait_s = 50;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PAGE);
+    peer_expect(bench, &peer, "");
+    drain(bench);
+    bench_pass(bench, bench->limits.drain_ms);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "{\"events\":[],"));
+    peer_leave(bench, &peer);
+}
+
+/* They have begun to arrive before the drain, and their reads begin behind it. */
+static void a_drain_ends_reads_that_begin_only_now(void **state)
+{
+    struct bench *bench = *state;
+    struct peer stream, poll, socket;
+    bench->reading.wait_s = 50;
+    peer_join(bench, &stream);
+    peer_join(bench, &poll);
+    peer_join(bench, &socket);
+    peer_say(bench, &stream, "GET /stream HTTP/1.1\r\n");
+    peer_say(bench, &poll, "GET /page HTTP/1.1\r\n");
+    peer_say(bench, &socket, "GET /socket HTTP/1.1\r\n");
+    drain(bench);
+    peer_say(bench, &stream, "Host: x\r\n\r\n");
+    peer_say(bench, &poll, "Host: x\r\n\r\n");
+    peer_say(bench, &socket, strchr(PEER_UPGRADE("/socket"), '\n') + 1);
+    bench_pass(bench, bench->limits.drain_ms);
+    peer_expect(bench, &stream, "200.");
+    peer_expect(bench, &poll, "200.");
+    peer_hear(bench, &socket);
+    assert_true(peer_has(&socket, "HTTP/1.1 101"));
+    assert_true(peer_has(&socket, "the server restarts"));
+    peer_leave(bench, &stream);
+    peer_leave(bench, &poll);
+    peer_leave(bench, &socket);
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+static void a_connection_too_many_is_told_to_come_back(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    bench->worker.config.limits.connections_max = 1;
+    peer_join(bench, &first);
+    peer_join(bench, &second);
+    peer_expect(bench, &second, "503.");
+    assert_true(peer_has(&second, "Retry-After: "));
+    assert_int_equal(bench->worker.stats.limits[LIMIT_CONNECTIONS], 1);
+    peer_leave(bench, &second);
+    peer_leave(bench, &first);
+    peer_join(bench, &second);
+    peer_say(bench, &second, GET_ECHO);
+    peer_expect(bench, &second, "200");
+    peer_leave(bench, &second);
+}
+
+/* ---- without memory -------------------------------------------------------------------------- */
+
+/* Everything that a connection does, with the nth allocation failing. Whatever the peer got is
+ * whole or cut off by the end of the connection; nothing crashes, and nothing is left behind. */
+static void run_with_failure(unsigned long nth)
+{
+    struct bench *bench = bench_new();
+    struct peer peer, stream, socket;
+    bench_begin(bench);
+    peer_join(bench, &peer);
+    peer_join(bench, &stream);
+    peer_join(bench, &socket);
+    mem_fail_nth(nth);
+    peer_send(&peer, STR(POST_PUBLISH "POST /publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                                      "chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" GET_PAGE));
+    peer_send(&stream, STR(GET_STREAM));
+    peer_send(&socket, STR(PEER_UPGRADE("/socket")));
+    bench_settle(bench);
+    peer_say(bench, &peer, "GET /ech");
+    peer_say(bench, &peer, "o HTTP/1.1\r\nHost: x\r\n\r\n");
+    mem_fail_nth(0);
+    peer_hear(bench, &peer);
+    peer_hear(bench, &stream);
+    peer_hear(bench, &socket);
+    unsigned answers = peer_count(&peer, "HTTP/1.1 ");
+    assert_true(answers == 4 || peer.ended);
+    peer_leave(bench, &peer);
+    peer_leave(bench, &stream);
+    peer_leave(bench, &socket);
+    bench_free(bench);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (unsigned long nth = 1; nth <= ALLOCATIONS; nth++)
+        run_with_failure(nth);
+}
+
+static void an_answer_that_lost_memory_closes_its_connection(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer, stream;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK);
+    struct session *session = container_of(bench->worker.sessions.prev, struct session, node);
+    session->out.failed = true;
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, ".");
+    peer_join(bench, &stream);
+    session = container_of(bench->worker.sessions.prev, struct session, node);
+    session->out.failed = true;
+    peer_say(bench, &stream, GET_STREAM);
+    peer_expect(bench, &stream, ".");
+    peer_leave(bench, &peer);
+    peer_leave(bench, &stream);
+}
+
+#define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_BENCH(pipelined_publishes_are_answered_in_the_order_of_the_requests),
+        WITH_BENCH(a_get_behind_unanswered_publishes_waits_for_them),
+        WITH_BENCH(a_publish_behind_an_unanswered_get_waits_for_it),
+        WITH_BENCH(a_publish_behind_a_stream_stays_unread),
+        WITH_BENCH(publishes_in_flight_are_at_most_so_many),
+        WITH_BENCH(head_is_answered_without_the_body),
+        WITH_BENCH(a_peer_that_is_done_sending_gets_the_answers_that_are_due),
+        WITH_BENCH(nothing_is_read_behind_a_request_that_closes),
+        WITH_BENCH(what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due),
+        WITH_BENCH(a_connection_that_closes_drops_what_is_under_way),
+        WITH_BENCH(an_http_1_0_connection_ends_with_its_answer),
+        WITH_BENCH(an_http_1_0_connection_is_kept_when_asked_for),
+        WITH_BENCH(an_http_1_0_stream_is_delimited_by_the_close),
+        WITH_BENCH(a_body_is_asked_for_when_the_client_waits_to_be),
+        WITH_BENCH(a_body_is_asked_for_only_after_the_answers_that_are_due),
+        WITH_BENCH(a_body_that_is_too_large_is_refused_before_it_is_asked_for),
+        WITH_BENCH(bodies_may_come_byte_by_byte),
+        WITH_BENCH(a_head_that_trickles_in_is_refused_in_time),
+        WITH_BENCH(a_head_that_trickles_in_behind_a_publish_is_refused_in_time),
+        WITH_BENCH(a_body_that_trickles_in_is_refused_in_time),
+        WITH_BENCH(an_idle_connection_is_closed_without_a_word),
+        WITH_BENCH(a_peer_that_does_not_read_its_answer_is_closed),
+        WITH_BENCH(a_peer_that_reads_its_answer_slowly_gets_all_of_it),
+        WITH_BENCH(a_publish_that_is_not_safe_in_time_has_an_unknown_fate),
+        WITH_BENCH(an_answer_that_has_a_deadline_of_its_own_is_waited_for),
+        WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
+        WITH_BENCH(publishers_wait_while_the_log_is_behind),
+        WITH_BENCH(reads_do_not_wait_while_the_log_is_behind),
+        WITH_BENCH(a_publisher_that_has_waited_too_long_is_told_to_come_back),
+        WITH_BENCH(the_largest_rest_is_closed_when_all_together_are_too_large),
+        WITH_BENCH(answers_that_are_not_read_count_as_rests),
+        WITH_BENCH(a_drain_closes_what_is_idle_at_once),
+        WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
+        WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
+        WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),
+        WITH_BENCH(a_drain_ends_streams_within_its_time),
+        WITH_BENCH(a_drain_ends_a_long_poll_with_an_empty_page_and_closes),
+        WITH_BENCH(a_drain_ends_reads_that_begin_only_now),
+        WITH_BENCH(a_connection_too_many_is_told_to_come_back),
+        cmocka_unit_test(every_allocation_may_fail),
+        WITH_BENCH(an_answer_that_lost_memory_closes_its_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,147 @@
+#include "transport/testing.h"
+
+#define GET_STREAM "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET_PAGE "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
+
+enum { ALLOCATIONS = 60 };
+
+static int begin(void **state)
+{
+    struct bench *bench = bench_new();
+    bench->limits.hub.window_bytes = 1; /* whoever is behind has to ask the store */
+    bench_begin(bench);
+    for (int i = 0; i < 3; i++) {
+        bench_append(bench, STR("old"));
+        bench_settle(bench);
+    }
+    *state = bench;
+    return 0;
+}
+
+static int end(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+static void hear_all(struct bench *bench, struct peer *peer, const char *request)
+{
+    peer_join(bench, peer);
+    peer_say(bench, peer, request);
+    peer_hear(bench, peer);
+}
+
+static void a_stream_that_begins_behind_the_window_reads_the_store(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    hear_all(bench, &peer, GET_STREAM);
+    assert_int_equal(peer_count(&peer, "\"data\":\"old\""), 3);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "\"data\":\"new\""), 1);
+    peer_leave(bench, &peer);
+}
+
+/* One of these allocations is that of the read: a stream that has begun cannot say 503 any more. */
+static void a_stream_whose_read_fails_ends_politely(void **state)
+{
+    struct bench *bench = *state;
+    unsigned polite = 0;
+    for (unsigned long nth = 1; nth <= ALLOCATIONS; nth++) {
+        struct peer peer;
+        peer_join(bench, &peer);
+        mem_fail_nth(nth);
+        peer_say(bench, &peer, GET_STREAM);
+        mem_fail_nth(0);
+        peer_hear(bench, &peer);
+        bool whole = peer_count(&peer, "\"data\":\"old\"") == 3 && !peer.ended;
+        bool refused = peer_has(&peer, "HTTP/1.1 503");
+        bool bye = peer_has(&peer, "{\"op\":\"bye\"") && peer_has(&peer, "\r\n0\r\n\r\n");
+        assert_true(whole || refused || bye || peer.ended);
+        assert_true(!bye || peer.ended);
+        polite += bye;
+        peer_leave(bench, &peer);
+    }
+    assert_true(polite > 0);
+}
+
+static void a_page_whose_read_fails_is_answered_503(void **state)
+{
+    struct bench *bench = *state;
+    unsigned refused = 0;
+    for (unsigned long nth = 1; nth <= ALLOCATIONS; nth++) {
+        struct peer peer;
+        peer_join(bench, &peer);
+        mem_fail_nth(nth);
+        peer_say(bench, &peer, GET_PAGE);
+        mem_fail_nth(0);
+        peer_hear(bench, &peer);
+        bool whole = peer_count(&peer, "\"data\":\"old\"") == 3 && peer_has(&peer, "]");
+        bool problem = peer_has(&peer, "HTTP/1.1 503") && peer_has(&peer, "/errors/unavailable");
+        assert_true(whole || problem || (peer.ended && !peer.got.len));
+        refused += problem;
+        peer_leave(bench, &peer);
+    }
+    assert_true(refused > 0);
+}
+
+static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **state)
+{
+    struct bench *bench = *state;
+    struct peer page, poll;
+    peer_join(bench, &page);
+    peer_send(&page, STR(GET_PAGE));
+    worker_step(&bench->worker, 0);
+    shutdown(page.fd, SHUT_WR);
+    peer_expect(bench, &page, "");
+    bench_settle(bench);
+    peer_expect(bench, &page, "200.");
+    bench->reading.wait_s = 20;
+    bench->reading.start.kind = START_NOW;
+    peer_join(bench, &poll);
+    peer_say(bench, &poll, GET_PAGE);
+    shutdown(poll.fd, SHUT_WR); /* one who waits may have gone away */
+    bench_settle(bench);
+    peer_expect(bench, &poll, ".");
+    peer_leave(bench, &page);
+    peer_leave(bench, &poll);
+}
+
+static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.start.kind = START_NOW;
+    bench->reading.beat_s = 5;
+    peer_join_narrow(bench, &peer);
+    peer_say(bench, &peer, GET_STREAM);
+    for (int i = 0; i < 40; i++)
+        bench_pass(bench, 5000);
+    char room[64];
+    buf_add_id(&peer.got, log_newest(bench->log));
+    memcpy(room, peer.got.at, 16);
+    room[16] = '\0';
+    buf_free(&peer.got);
+    size_t rest = container_of(bench->worker.sessions.prev, struct session, node)->rest;
+    assert_true(rest < 100); /* one heartbeat at most is left over */
+    peer_hear(bench, &peer);
+    assert_true(peer_count(&peer, "{\"op\":\"beat\"") > 5);
+    assert_true(peer_has(&peer, room));
+    peer_leave(bench, &peer);
+}
+
+#define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_BENCH(a_stream_that_begins_behind_the_window_reads_the_store),
+        WITH_BENCH(a_stream_whose_read_fails_ends_politely),
+        WITH_BENCH(a_page_whose_read_fails_is_answered_503),
+        WITH_BENCH(a_peer_that_is_done_sending_gets_a_page_that_is_being_read),
+        WITH_BENCH(heartbeats_carry_the_cursor_and_stop_while_nobody_reads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,418 @@
+/* For tests only: a worker that is driven turn by turn in the test's own thread, over socket pairs
+ * instead of TCP, with a log in memory and a clock that the test turns. */
+#pragma once
+
+#include "transport/page.h"
+#include "transport/protocol.h"
+#include "transport/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { BENCH_PARKED_MAX = 32, BENCH_STEPS = 12, BENCH_SMALL_BUFFER = 4608 };
+
+struct bench {
+    struct clock_fake clock; /* the worker's; the log has the system's */
+    struct log *log;
+    struct worker worker;
+    struct worker_limits limits;
+    struct exchange *parked[BENCH_PARKED_MAX]; /* requests to /park, which the test answers */
+    unsigned parked_count;
+    unsigned handled;       /* requests so far */
+    struct reading reading; /* what a read asks for: the test fills in what it wants */
+    const char *pattern;    /* and of which channels: "a" without it */
+    struct append *kept;    /* publishes that the log has not seen yet */
+};
+
+/* The other end of a connection. */
+struct peer {
+    int fd;
+    struct buf got;
+    bool ended; /* the server's side is shut or closed */
+};
+
+/* ---- what the server does with a request ----------------------------------------------------- */
+
+static inline struct bench *bench_of(const struct exchange *exchange)
+{
+    return exchange->worker->config.app;
+}
+
+static inline void bench_published(struct publish *publish, struct batch *batch)
+{
+    struct exchange *exchange = container_of(publish, struct exchange, publish);
+    (void)batch;
+    if (exchange->dropped)
+        exchange_free(exchange);
+    else
+        exchange_json(exchange, publish->verdict ? 503 : 201, STR("{}\n"));
+}
+
+/* Publishes the body on channel "a". */
+static inline void bench_publish(struct exchange *exchange)
+{
+    struct append *append = worker_turn(exchange->worker, false);
+    struct event *event = append ? batch_add(append->batch) : NULL;
+    if (!event) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory"), STR_NONE);
+        return;
+    }
+    event->channel = STR("a");
+    event->type = STR("message");
+    event->data = batch_copy(append->batch, exchange->body);
+    event->kind = EVENT_TEXT;
+    exchange->publish.first = append->batch->count - 1;
+    exchange->publish.count = 1;
+    exchange->publish.done = bench_published;
+    if (!event->data.at) {
+        append->batch->count--;
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory"), STR_NONE);
+        return;
+    }
+    append_add(append, &exchange->publish);
+}
+
+static inline struct reading *bench_reading(struct bench *bench)
+{
+    struct reading *reading = reading_new();
+    struct str name = str_from(bench->pattern ? bench->pattern : "a");
+    if (!reading)
+        return NULL;
+    *reading = bench->reading;
+    reading->channel = name;
+    reading->kept = STR("");
+    reading->selection = selection_new(&name, 1, NULL, 0, NULL);
+    if (reading->selection)
+        return reading;
+    reading_free(reading);
+    return NULL;
+}
+
+static inline void bench_read(struct exchange *exchange, struct str path)
+{
+    struct reading *reading = bench_reading(bench_of(exchange));
+    if (!reading)
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory"), STR_NONE);
+    else if (str_eq(path, STR("/stream")))
+        stream_begin(exchange, reading);
+    else if (str_eq(path, STR("/socket")))
+        channel_socket_begin(exchange, reading);
+    else
+        page_begin(exchange, reading);
+}
+
+/* /park waits for the test, /publish publishes, /echo says its body, /v1 speaks freshet.v1;
+ * /stream, /page and /socket read what bench->reading says. */
+static inline void bench_handle(struct exchange *exchange)
+{
+    struct bench *bench = bench_of(exchange);
+    struct str path = exchange->head->path;
+    bench->handled++;
+    if (str_eq(path, STR("/park"))) {
+        exchange->publish.count = exchange->head->method == HTTP_POST;
+        bench->parked[bench->parked_count++ % BENCH_PARKED_MAX] = exchange;
+    } else if (str_eq(path, STR("/publish"))) {
+        bench_publish(exchange);
+    } else if (str_eq(path, STR("/echo"))) {
+        exchange_head(exchange, 200);
+        exchange_body(exchange, STR("text/plain"), exchange->body);
+    } else if (str_eq(path, STR("/v1"))) {
+        protocol_begin(exchange, NULL);
+    } else {
+        bench_read(exchange, path);
+    }
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+static inline struct worker_limits bench_limits(void)
+{
+    return (struct worker_limits){
+        .http = HTTP_LIMITS_DEFAULT,
+        .ws = {.message_max = 65536, .frame_max = 65536},
+        .head_ms = 10000,
+        .body_ms = 30000,
+        .idle_ms = 75000,
+        .stall_ms = 60000,
+        .publish_ms = 8000,
+        .close_ms = 5000,
+        .drain_ms = 2000,
+        .body_max = 65536,
+        .inflight_max = 4,
+        .connections_max = 100,
+        .pending_max = UINT64_C(1) << 20,
+        .rests_max = UINT64_C(1) << 20,
+        .hub = {.window_bytes = 1 << 20, .chunk_bytes = 65536, .cache_bytes = 65536},
+    };
+}
+
+/* With the limits as they are in `bench`. */
+static inline void bench_begin(struct bench *bench)
+{
+    struct log_config log = {
+        .memory = true,
+        .store = {.bytes_max = UINT64_C(16) << 20, .clock = clock_system()},
+        .channels_max = 1000,
+        .keys_max = 1000,
+        .key_life_us = 300000000,
+        .readers = 1,
+    };
+    clock_fake_init(&bench->clock, 1795459080000000);
+    assert_int_equal(log_open(&log, &bench->log), 0);
+    struct worker_config config = {
+        .count = 1,
+        .log = bench->log,
+        .clock = &bench->clock.clock,
+        .limits = bench->limits,
+        .app = bench,
+        .handle = bench_handle,
+    };
+    assert_int_equal(worker_init(&bench->worker, &config), 0);
+}
+
+static inline struct bench *bench_new(void)
+{
+    struct bench *bench = mem_alloc(sizeof(*bench));
+    bench->limits = bench_limits();
+    bench->reading = (struct reading){.via = VIA_NDJSON, .limit = 100, .beat_s = 25};
+    bench->reading.start.kind = START_EARLIEST;
+    return bench;
+}
+
+/* Ends like a worker's thread, its log and its connections do. */
+static inline void bench_free(struct bench *bench)
+{
+    list_each (&bench->worker.sessions, node)
+        conn_close(&container_of(node, struct session, node)->conn);
+    net_bury(&bench->worker.net);
+    assert_int_equal(bench->worker.rests, 0);
+    log_close(bench->log);
+    worker_deinit(&bench->worker);
+    free(bench);
+}
+
+/* ---- turning --------------------------------------------------------------------------------- */
+
+/* Turns until nothing moves any more, reads of the store included. */
+static inline void bench_settle(struct bench *bench)
+{
+    for (int i = 0; i < BENCH_STEPS || bench->worker.hub.reads; i++)
+        worker_step(&bench->worker, bench->worker.hub.reads ? 10 : 0);
+}
+
+/* Lets time pass, a tick of the wheel more than asked for, since timers ring up to a tick late. */
+static inline void bench_pass(struct bench *bench, int64_t ms)
+{
+    clock_fake_advance(&bench->clock, (ms + 2L * WHEEL_TICK_MS) * 1000);
+    bench_settle(bench);
+}
+
+/* Reads what has come and withholds from the log what was published by it. */
+static inline void bench_settle_without_log(struct bench *bench)
+{
+    loop_turn(&bench->worker.loop, 0);
+    assert_null(bench->kept);
+    bench->kept = bench->worker.turn;
+    bench->worker.turn = NULL;
+    bench_settle(bench);
+}
+
+static inline void bench_give_to_log(struct bench *bench)
+{
+    bench->worker.turn = bench->kept;
+    bench->kept = NULL;
+    bench_settle(bench);
+}
+
+/* The log is behind by so much: publishers must wait. */
+static inline void bench_press(struct bench *bench, uint64_t bytes)
+{
+    atomic_store(&bench->worker.hub.port.backlog, bytes);
+}
+
+static inline void bench_ignore(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    assert_int_equal(publish->verdict, PUBLISH_OK);
+}
+
+/* Publishes on channel "a" past any connection. */
+static inline void bench_append(struct bench *bench, struct str data)
+{
+    struct append *append = append_new(bench->log, &bench->worker.hub.port);
+    assert_non_null(append);
+    struct event *event = batch_add(append->batch);
+    assert_non_null(event);
+    event->channel = STR("a");
+    event->type = STR("message");
+    event->data = batch_copy(append->batch, data);
+    event->kind = EVENT_TEXT;
+    struct publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
+    assert_non_null(publish);
+    *publish = (struct publish){.count = 1, .done = bench_ignore};
+    append_add(append, publish);
+    log_append(bench->log, append);
+}
+
+/* ---- the other end --------------------------------------------------------------------------- */
+
+static inline void peer_join(struct bench *bench, struct peer *peer)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    *peer = (struct peer){.fd = fds[0]};
+    session_accept(&bench->worker, fds[1]);
+    bench_settle(bench);
+}
+
+/* Joins by a connection whose socket takes little. */
+static inline void peer_join_narrow(struct bench *bench, struct peer *peer)
+{
+    int fds[2], size = BENCH_SMALL_BUFFER;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+    *peer = (struct peer){.fd = fds[0]};
+    session_accept(&bench->worker, fds[1]);
+    bench_settle(bench);
+}
+
+static inline void peer_send(struct peer *peer, struct str bytes)
+{
+    ssize_t n = send(peer->fd, bytes.at, bytes.len, MSG_NOSIGNAL);
+    assert_true(n == (ssize_t)bytes.len || errno == EPIPE);
+}
+
+/* Says it and lets the server work. */
+static inline void peer_say(struct bench *bench, struct peer *peer, const char *text)
+{
+    peer_send(peer, str_from(text));
+    bench_settle(bench);
+}
+
+/* Reads all there is; the server may go on sending meanwhile. */
+static inline void peer_hear(struct bench *bench, struct peer *peer)
+{
+    char room[65536];
+    ssize_t n;
+    while ((n = recv(peer->fd, room, sizeof(room), 0)) > 0) {
+        buf_add(&peer->got, room, (size_t)n);
+        bench_settle(bench);
+    }
+    peer->ended = peer->ended || n == 0 || errno == ECONNRESET;
+}
+
+static inline void peer_leave(struct bench *bench, struct peer *peer)
+{
+    close(peer->fd);
+    buf_free(&peer->got);
+    bench_settle(bench);
+}
+
+static inline bool peer_has(const struct peer *peer, const char *text)
+{
+    return peer->got.len && memmem(peer->got.at, peer->got.len, text, strlen(text)) != NULL;
+}
+
+/* How often the text stands in what came. */
+static inline unsigned peer_count(const struct peer *peer, const char *text)
+{
+    struct str rest = buf_str(&peer->got);
+    unsigned count = 0;
+    const char *at;
+    while (rest.len && (at = memmem(rest.at, rest.len, text, strlen(text)))) {
+        rest = str_skip(rest, (size_t)(at - rest.at) + 1);
+        count++;
+    }
+    return count;
+}
+
+/* Whether what came is exactly these answers, by status, "201 408" say, and, with a '.' behind the
+ * last, the end of the connection. */
+static inline void peer_expect(struct bench *bench, struct peer *peer, const char *statuses)
+{
+    struct buf seen = {0};
+    peer_hear(bench, peer);
+    struct str rest = buf_str(&peer->got);
+    const char *at;
+    while (rest.len && (at = memmem(rest.at, rest.len, "HTTP/1.1 ", 9))) {
+        rest = str_skip(rest, (size_t)(at - rest.at) + 9);
+        if (rest.len >= 3 && rest.at[0] >= '1' && rest.at[0] <= '5')
+            buf_addf(&seen, "%s%.3s", seen.len ? " " : "", rest.at);
+    }
+    if (peer->ended)
+        buf_add_char(&seen, '.');
+    buf_add(&seen, "", 1);
+    assert_string_equal(seen.at, statuses);
+    buf_free(&seen);
+}
+
+/* ---- WebSocket ------------------------------------------------------------------------------- */
+
+#define PEER_UPGRADE(path)                                                                         \
+    "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"            \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+/* By malloc(), so that allocations that fail for the server do not fail for its peer. */
+static inline void peer_frame(struct bench *bench, struct peer *peer, enum ws_opcode opcode,
+                              struct str payload)
+{
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    uint8_t head[WS_HEAD_MAX];
+    size_t size = ws_frame_head(head, true, false, opcode, payload.len, mask);
+    char *frame = malloc(size + payload.len);
+    assert_non_null(frame);
+    memcpy(frame, head, size);
+    memcpy(frame + size, payload.at, payload.len);
+    ws_mask(frame + size, payload.len, mask);
+    peer_send(peer, (struct str){frame, size + payload.len});
+    free(frame);
+    if (bench)
+        bench_settle(bench);
+}
+
+static inline void peer_text(struct bench *bench, struct peer *peer, const char *text)
+{
+    peer_frame(bench, peer, WS_TEXT, str_from(text));
+}
+
+/* Opens a WebSocket, reads the 101 and forgets it. */
+static inline void peer_upgrade(struct bench *bench, struct peer *peer, const char *request)
+{
+    peer_say(bench, peer, request);
+    peer_hear(bench, peer);
+    const char *end = peer->got.len ? memmem(peer->got.at, peer->got.len, "\r\n\r\n", 4) : NULL;
+    assert_non_null(end);
+    assert_true(peer_has(peer, "HTTP/1.1 101"));
+    buf_drop(&peer->got, (size_t)(end + 4 - peer->got.at));
+}
+
+/* The close code that came, or 0. Frames are short enough for two bytes of length at most. */
+static inline unsigned peer_close_code(struct bench *bench, struct peer *peer)
+{
+    static const struct ws_limits limits = {1 << 20, 1 << 20};
+    struct ws_reader reader;
+    struct ws_event event;
+    struct buf copy = {0};
+    size_t used = 0, at = 0;
+    unsigned code = 0;
+    peer_hear(bench, peer);
+    buf_add_str(&copy, buf_str(&peer->got));
+    ws_reader_init(&reader, WS_CLIENT, &limits, NULL);
+    while (at < copy.len &&
+           ws_reader_feed(&reader, copy.at + at, copy.len - at, &used, &event) == WS_EVENT) {
+        at += used;
+        if (event.opcode == WS_CLOSE)
+            code = event.close_code;
+    }
+    ws_reader_deinit(&reader);
+    buf_free(&copy);
+    return code;
+}
