@@ -22,7 +22,6 @@ struct source {
 /* What the kinds are made of; a setting of the configuration stands before its column. */
 static const struct kind {
     const char *name;
-    enum verify_scheme scheme;
     const char *header;
     const char *prefix;
     const char *encoding;
@@ -30,23 +29,26 @@ static const struct kind {
     const char *signed_bytes;
     const char *id;
     const char *type;
+    enum verify_scheme scheme;
     bool is_free; /* header, prefix, hash, encoding, timestamp_header, signed may be set */
     bool is_slack;
 } kinds[] = {
-    {"github", VERIFY_HMAC, "x-hub-signature-256", "sha256=", "hex", "", "{body}",
-     "{header.x-github-delivery}", "github.{header.x-github-event}", false, false},
-    {"stripe", VERIFY_STRIPE, "stripe-signature", "", "hex", "", "{timestamp}.{body}", "{body.id}",
-     "stripe.{body.type}", false, false},
-    {"slack", VERIFY_HMAC, "x-slack-signature", "v0=", "hex", "x-slack-request-timestamp",
-     "v0:{timestamp}:{body}", "{body.event_id}", "slack.{body.event.type}", false, true},
-    {"shopify", VERIFY_HMAC, "x-shopify-hmac-sha256", "", "base64", "", "{body}",
-     "{header.x-shopify-webhook-id}", "shopify.{header.x-shopify-topic}", false, false},
-    {"standard", VERIFY_STANDARD, "", "", "base64", "", "{body}", "", "{body.type}", false, false},
-    {"hmac", VERIFY_HMAC, "x-signature", "", "hex", "", "{body}", "", "message", true, false},
-    {"token", VERIFY_TOKEN, "authorization", "Bearer ", "hex", "", "{body}", "", "message", true,
+    {"github", "x-hub-signature-256", "sha256=", "hex", "", "{body}", "{header.x-github-delivery}",
+     "github.{header.x-github-event}", VERIFY_HMAC, false, false},
+    {"stripe", "stripe-signature", "", "hex", "", "{timestamp}.{body}", "{body.id}",
+     "stripe.{body.type}", VERIFY_STRIPE, false, false},
+    {"slack", "x-slack-signature", "v0=", "hex", "x-slack-request-timestamp",
+     "v0:{timestamp}:{body}", "{body.event_id}", "slack.{body.event.type}", VERIFY_HMAC, false,
+     true},
+    {"shopify", "x-shopify-hmac-sha256", "", "base64", "", "{body}",
+     "{header.x-shopify-webhook-id}", "shopify.{header.x-shopify-topic}", VERIFY_HMAC, false,
      false},
-    {"basic", VERIFY_BASIC, "authorization", "", "hex", "", "{body}", "", "message", false, false},
-    {"none", VERIFY_NONE, "", "", "hex", "", "{body}", "", "message", false, false},
+    {"standard", "", "", "base64", "", "{body}", "", "{body.type}", VERIFY_STANDARD, false, false},
+    {"hmac", "x-signature", "", "hex", "", "{body}", "", "message", VERIFY_HMAC, true, false},
+    {"token", "authorization", "Bearer ", "hex", "", "{body}", "", "message", VERIFY_TOKEN, true,
+     false},
+    {"basic", "authorization", "", "hex", "", "{body}", "", "message", VERIFY_BASIC, false, false},
+    {"none", "", "", "hex", "", "{body}", "", "message", VERIFY_NONE, false, false},
 };
 
 /* ---- reading the settings -------------------------------------------------------------------- */
