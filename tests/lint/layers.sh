@@ -15,7 +15,7 @@ BEGIN {
     may["transport"] = "hub log http ws net base"
     may["courier"] = "hub log http ws net base"
     may["inbound"] = "http base"
-    may["client"] = "http ws base"
+    may["client"] = "inbound http ws base"
     may["api"] = "transport courier inbound hub log http ws net base"
     may["server"] = "api client transport courier inbound hub log http ws net base"
 
