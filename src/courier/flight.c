@@ -45,18 +45,33 @@ int64_t flight_since_ns(const struct flight *flight)
     return flight->call.started_ns;
 }
 
+/* As many requests are under way as may be, in all: it waits until one has ended. */
+static bool is_crowded(const struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    if (courier->client.inflight < courier->config.inflight_max)
+        return false;
+    struct list *node = (struct list *)(uintptr_t)&endpoint->ready;
+    if (!list_linked(node))
+        list_add_last(&courier->starved, node);
+    return true;
+}
+
 bool flight_allowed(const struct endpoint *endpoint)
 {
-    const struct courier *courier = endpoint->courier;
+    struct courier *courier = endpoint->courier;
     unsigned most = endpoint->row.options.concurrency, open = endpoint->inflight;
     if (endpoint->inflight >= (endpoint->window < most ? endpoint->window : most) ||
-        courier->client.inflight >= courier->config.inflight_max)
+        is_crowded(endpoint))
         return false;
     /* What was accepted and is not kept yet would, after a crash, come again like what is under
      * way: together they are bounded. */
     if (!courier->keep_fails)
         open += endpoint->unkept + endpoint->keeping;
-    return open < (most > UNKEPT_LEAST ? most : UNKEPT_LEAST);
+    if (open < (most > UNKEPT_LEAST ? most : UNKEPT_LEAST))
+        return true;
+    courier->keep_urgent = true;
+    return false;
 }
 
 /* A request has ended: one of those that waited for that may go. */

@@ -260,9 +260,12 @@ void courier_submit_job(struct courier *courier, struct keeper_job *job)
     keeper_submit(courier->keeper, job);
 }
 
+/* At once if somebody waits, unless it has just failed. */
 int64_t courier_keep_at(const struct courier *courier)
 {
-    return courier->keep && !courier->keeping ? courier->keep_at_ns : 0;
+    if (!courier->keep || courier->keeping)
+        return 0;
+    return courier->keep_urgent && !courier->keep_fails ? 1 : courier->keep_at_ns;
 }
 
 void courier_keep(struct courier *courier, bool now)
@@ -270,9 +273,11 @@ void courier_keep(struct courier *courier, bool now)
     struct keep *keep = courier->keep;
     if (!keep)
         return;
-    if (!now && (courier->keeping || clock_now_ns(courier->config.clock) < courier->keep_at_ns))
+    if (!now &&
+        (courier->keeping || clock_now_ns(courier->config.clock) < courier_keep_at(courier)))
         return;
     courier->keep = NULL;
+    courier->keep_urgent = false;
     courier->keep_at_ns = 0;
     courier->keeping++;
     take_endpoints(courier, keep);
