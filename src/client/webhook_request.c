@@ -37,8 +37,11 @@ static const struct verb {
      "  --description T    for people\n"
      "  --header 'N: V'    send this header too; may be repeated\n"
      "  --secret S         sign with this, whsec_ and base64, instead of a new one\n"
+     "  --format F         event, data, cloudevents or cloudevents-binary (event)\n"
      "  --batch N          up to N events a request\n"
      "  --unordered        an event that fails holds no other back\n"
+     "  --verify HOW       only if it consents: ping, cloudevents or slack\n"
+     "  --asymmetric       sign by ed25519 (v1a) too\n"
      "  --set NAME=JSON    any other member of the registration; may be repeated\n" SERVER_HELP},
     {"ls", "GET", "", VERB_LIST, WEBHOOK_SHOW_WEBHOOKS,
      "Usage: freshet webhook ls [options]\n\n"
@@ -95,9 +98,9 @@ struct said {
     const struct verb *verb;
     struct command_list positionals;
     struct command_list types, headers, members;
-    const char *url, *token, *after, *description, *secret, *state;
+    const char *url, *token, *after, *description, *secret, *state, *format, *verify;
     uint64_t batch;
-    bool unordered, json;
+    bool unordered, asymmetric, json;
 };
 
 static int refuse(struct buf *why, const char *sentence)
@@ -122,6 +125,9 @@ static int read_options(int argc, char **argv, struct said *said, struct buf *wh
         {kind == VERB_ADD, {.name = "secret", .value = &said->secret}},
         {kind == VERB_ADD, {.name = "batch", .number = &said->batch, .most = BATCH_MOST}},
         {kind == VERB_ADD, {.name = "unordered", .flag = &said->unordered}},
+        {kind == VERB_ADD, {.name = "format", .value = &said->format}},
+        {kind == VERB_ADD, {.name = "verify", .value = &said->verify}},
+        {kind == VERB_ADD, {.name = "asymmetric", .flag = &said->asymmetric}},
         {kind == VERB_ADD, {.name = "set", .list = &said->members}},
         {kind == VERB_LIST, {.name = "json", .flag = &said->json}},
         {kind == VERB_DELIVERIES, {.name = "state", .value = &said->state}},
@@ -149,6 +155,15 @@ static void add_text(struct buf *out, const char *name, const char *text)
         return;
     add_name(out, name);
     buf_add_json(out, str_from(text));
+}
+
+/* What the server takes for granted is not said. */
+static void add_bool(struct buf *out, const char *name, bool value, bool otherwise)
+{
+    if (value == otherwise)
+        return;
+    add_name(out, name);
+    buf_add_str(out, value ? STR("true") : STR("false"));
 }
 
 static void add_list(struct buf *out, const char *name, const char *const *at, size_t count)
@@ -216,14 +231,14 @@ static int add_registration(struct buf *out, const struct said *said, struct buf
     add_text(out, "after", said->after);
     add_text(out, "description", said->description);
     add_text(out, "secret", said->secret);
+    add_text(out, "format", said->format);
+    add_text(out, "verify", said->verify);
     if (said->batch) {
         add_name(out, "batch");
         buf_add_u64(out, said->batch);
     }
-    if (said->unordered) {
-        add_name(out, "ordered");
-        buf_add_lit(out, "false");
-    }
+    add_bool(out, "ordered", !said->unordered, true);
+    add_bool(out, "asymmetric", said->asymmetric, false);
     int result = add_headers(out, &said->headers, why);
     if (!result)
         result = add_members(out, &said->members, why);

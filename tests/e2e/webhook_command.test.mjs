@@ -123,10 +123,12 @@ test("each verb is the request that the API has for it", async (t) => {
     await expect(["add", "http://x/", "a", "b/**"], "POST", "/webhooks", { url: "http://x/", channels: ["a", "b/**"] });
     await expect([
         "add", "http://x/", "a", "--type", "t", "--type", "u", "--after", "earliest", "--description", 'say "hi"',
-        "--header", "X-A: 1", "--header", "X-B:", "--secret", SECRET, "--batch", "10", "--unordered", "--set", 'x={"y":[1]}',
+        "--header", "X-A: 1", "--header", "X-B:", "--secret", SECRET, "--batch", "10", "--unordered", "--asymmetric",
+        "--format", "cloudevents", "--verify", "ping", "--set", 'x={"y":[1]}',
     ], "POST", "/webhooks", {
         url: "http://x/", channels: ["a"], types: ["t", "u"], after: "earliest", description: 'say "hi"',
-        headers: { "X-A": "1", "X-B": "" }, secret: SECRET, batch: 10, ordered: false, x: { y: [1] },
+        headers: { "X-A": "1", "X-B": "" }, secret: SECRET, batch: 10, ordered: false, asymmetric: true,
+        format: "cloudevents", verify: "ping", x: { y: [1] },
     });
 });
 
@@ -193,6 +195,24 @@ test("ping tells how the receiver answered", async (t) => {
     const { id } = await told(t, server, ["add", program.url, "a"]);
     const answer = await told(t, server, ["ping", id]);
     assert.equal(answer.status, 503, JSON.stringify(answer));
+});
+
+test("what was delivered is listed and sent again: one, or all from a position on", async (t) => {
+    const server = await startServer(t);
+    const program = await listen(t);
+    const { id } = await told(t, server, ["add", program.url, "a"]);
+    const ids = await publishMany(server, "a", 3);
+    await program.delivered(4); /* with the first ping */
+    const listed = await eventually(async () => {
+        const { stdout } = await webhook(t, server, ["deliveries", id, "--state", "delivered"]);
+        const lines = stdout.split("\n").filter(Boolean);
+        return lines.length === 3 && lines.map((line) => JSON.parse(line));
+    }, "the record of three deliveries");
+    await told(t, server, ["retry", id, String(listed[0].n)]);
+    assert.ok(ids.includes((await program.delivered(5))[4].body.id));
+    await told(t, server, ["replay", id, "--after", ids[0]]);
+    assert.deepEqual((await program.delivered(7)).slice(5).map((one) => one.body.id), ids.slice(1));
+    await told(t, server, ["retry", id]);
 });
 
 /* ---- the receiver by itself ---- */
