@@ -2,6 +2,7 @@
 
 #include "api/batch.h"
 #include "api/channel.h"
+#include "api/inbound.h"
 #include "api/info.h"
 #include "api/listing.h"
 #include "api/publish.h"
@@ -89,6 +90,8 @@ const struct api_route api_routes[] = {
     {"/webhooks", false, false,
      METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
      "register, list, change and delete webhooks"},
+    {"/inbound", false, false, 1U << HTTP_POST, inbound_handle,
+     "take the webhooks of others as events"},
     {"/stats", true, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
     {"/metrics", true, false, METHODS_READ, info_metrics, "the same for Prometheus"},
     {"/healthz", true, false, METHODS_READ, info_health, "200 while the process serves"},

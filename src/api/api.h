@@ -2,6 +2,7 @@
 #pragma once
 
 #include "courier/courier.h"
+#include "inbound/source.h"
 #include "transport/session.h"
 
 /* What the handlers need to know of the server; made once, before the workers start. */
@@ -14,7 +15,9 @@ struct api {
     struct str base;    /* path under which everything hangs: empty, or "/x" */
     bool loopback_only; /* no access rules: strangers are kept out by Host and Origin */
     int64_t started_us;
-    uint32_t batch_max; /* events a batch */
+    uint32_t batch_max;            /* events a batch */
+    struct source *const *sources; /* whose webhooks become events */
+    size_t sources_count;
     atomic_bool draining;
 };
 

@@ -31,7 +31,7 @@ void publish_answer_refused(struct exchange *exchange, bool many)
     buf_free(&members);
 }
 
-static void publish_done(struct publish *publish, struct batch *batch)
+void publish_done(struct publish *publish, struct batch *batch)
 {
     struct exchange *exchange = container_of(publish, struct exchange, publish);
     const struct event *event = &batch->events[publish->first];
@@ -69,19 +69,6 @@ void publish_submit(struct exchange *exchange, struct append *append, uint32_t f
 }
 
 /* ---- what is to be published ----------------------------------------------------------------- */
-
-/* What the request says beside its body. */
-struct proposal {
-    struct buf channel;
-    struct buf type;
-    struct buf key;
-    bool has_key;
-    bool ephemeral;
-    bool has_if_match;
-    uint64_t if_match;
-    enum event_kind kind;
-    struct str content_type;
-};
 
 static void proposal_free(struct proposal *proposal)
 {
@@ -175,8 +162,7 @@ static bool check_json(struct exchange *exchange)
     return false;
 }
 
-/* JSON, text or binary, by Content-Type and by what the bytes are. */
-static bool read_kind(struct exchange *exchange, struct proposal *proposal)
+bool publish_read_kind(struct exchange *exchange, struct proposal *proposal)
 {
     struct str value = http_header(exchange->head, STR("content-type"));
     struct http_media media;
@@ -206,10 +192,25 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
     struct str key = http_header(exchange->head, STR("idempotency-key"));
     if ((key.at && !unquote_key(exchange, proposal, key)) || !read_query(exchange, proposal) ||
         !read_if_match(exchange, proposal) || !read_type(exchange, proposal) ||
-        !read_kind(exchange, proposal))
+        !publish_read_kind(exchange, proposal))
         return false;
     proposal->ephemeral =
         proposal->ephemeral || log_is_ephemeral(api_of(exchange)->log, buf_str(&proposal->channel));
+    return true;
+}
+
+static bool add_key(struct batch *batch, struct event *event, const struct proposal *proposal)
+{
+    if (propose_key(batch, event, proposal->subject, buf_str(&proposal->key)))
+        return false;
+    if (proposal->key_stands) {
+        struct event_key *key = arena_alloc(&batch->arena, sizeof(*key));
+        if (!key)
+            return false;
+        *key = *event->key;
+        key->content = 0;
+        event->key = key;
+    }
     return true;
 }
 
@@ -235,11 +236,12 @@ static bool add_event(struct exchange *exchange, const struct proposal *proposal
     if (proposal->kind == EVENT_JSON)
         propose_one_line(event);
     if (proposal->has_key && !proposal->ephemeral)
-        return propose_key(batch, event, STR_NONE, buf_str(&proposal->key)) == 0;
+        return add_key(batch, event, proposal);
     return true;
 }
 
-static void propose(struct exchange *exchange, const struct proposal *proposal)
+void publish_propose(struct exchange *exchange, const struct proposal *proposal,
+                     void (*done)(struct publish *publish, struct batch *batch))
 {
     struct append *append = worker_turn(exchange->worker, proposal->ephemeral);
     uint32_t first = append ? append->batch->count : 0;
@@ -251,14 +253,14 @@ static void propose(struct exchange *exchange, const struct proposal *proposal)
     }
     exchange->publish.has_if_match = proposal->has_if_match && !proposal->ephemeral;
     exchange->publish.if_match = proposal->if_match;
-    publish_submit(exchange, append, first, 1, publish_done);
+    publish_submit(exchange, append, first, 1, done);
 }
 
 void publish_handle(struct exchange *exchange, struct str rest)
 {
     struct proposal proposal = {0};
     if (read_proposal(exchange, rest, &proposal))
-        propose(exchange, &proposal);
+        publish_propose(exchange, &proposal, publish_done);
     proposal_free(&proposal);
 }
 

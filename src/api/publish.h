@@ -3,6 +3,31 @@
 
 #include "api/api.h"
 
+/* What is to be published, beside the body. */
+struct proposal {
+    struct buf channel;
+    struct buf type;
+    struct buf key;
+    struct str subject; /* whose key it is; empty for anybody's */
+    bool has_key;
+    bool key_stands; /* for the event whatever its content: who repeats it may say it otherwise */
+    bool ephemeral;
+    bool has_if_match;
+    uint64_t if_match;
+    enum event_kind kind;
+    struct str content_type;
+};
+
+/* JSON, text or binary, by Content-Type and by what the bytes are. False: the exchange was
+ * answered. */
+bool publish_read_kind(struct exchange *exchange, struct proposal *proposal);
+
+/* Gives the body as one event to the turn; `done` answers, as publish_done() does. */
+void publish_propose(struct exchange *exchange, const struct proposal *proposal,
+                     void (*done)(struct publish *publish, struct batch *batch));
+/* Answers with a receipt, or with why it was refused. */
+void publish_done(struct publish *publish, struct batch *batch);
+
 void publish_handle(struct exchange *exchange, struct str rest);
 void publish_trim(struct exchange *exchange, struct str rest);
 

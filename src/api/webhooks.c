@@ -1,7 +1,9 @@
 #include "api/webhooks.h"
 
+#include "courier/record.h"
 #include "http/response.h"
 #include "http/target.h"
+#include "http/token.h"
 
 #include <stdlib.h>
 
@@ -19,6 +21,7 @@ static const enum problem problems[] = {
     [COURIER_E_MANY] = PROBLEM_TOO_MANY,
     [COURIER_E_NOW] = PROBLEM_UNAVAILABLE,
     [COURIER_E_SPACE] = PROBLEM_NO_SPACE,
+    [COURIER_E_DELIVERY] = PROBLEM_NOT_FOUND,
 };
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -40,15 +43,24 @@ static void answer(struct exchange *exchange, const struct courier_request *requ
     struct str json = buf_str(&request->answer);
     if (request->fault) {
         exchange_problem(exchange, problems[request->fault], str_from(request->detail), STR_NONE);
-    } else if (request->op == COURIER_DELETE) {
+    } else if (request->op == COURIER_DELETE || request->op == COURIER_DISCARD) {
         exchange_head(exchange, 204);
         exchange_no_body(exchange);
     } else if (request->op == COURIER_CREATE) {
         add_location(exchange_head(exchange, 201), api_of(exchange)->base, json);
         exchange_body(exchange, STR("application/json"), json);
     } else {
-        exchange_json(exchange, 200, json);
+        bool later = request->op == COURIER_RETRY || request->op == COURIER_RETRY_ALL;
+        exchange_json(exchange, later ? 202 : 200, json);
     }
+}
+
+static void asked_free(struct asked *asked)
+{
+    buf_free(&asked->request.filter.channel);
+    buf_free(&asked->request.body);
+    buf_free(&asked->request.answer);
+    free(asked);
 }
 
 static void answered(struct mail *mail, void *owner)
@@ -60,79 +72,151 @@ static void answered(struct mail *mail, void *owner)
         exchange_free(asked->exchange);
     else
         answer(asked->exchange, request);
-    buf_free(&request->body);
-    buf_free(&request->answer);
-    free(asked);
+    asked_free(asked);
 }
 
-/* ---- the request ----------------------------------------------------------------------------- */
+/* ---- the path -------------------------------------------------------------------------------- */
 
-static bool verb_op(struct str verb, enum courier_op *ret_op)
+/* What can be done: the segments behind /webhooks/ID, with # for a number. */
+static const struct route {
+    enum http_method method;
+    const char *path; /* NULL: without an ID */
+    enum courier_op op;
+} routes[] = {
+    {HTTP_GET, NULL, COURIER_LIST},
+    {HTTP_POST, NULL, COURIER_CREATE},
+    {HTTP_GET, "", COURIER_GET},
+    {HTTP_PATCH, "", COURIER_CHANGE},
+    {HTTP_DELETE, "", COURIER_DELETE},
+    {HTTP_POST, "ping", COURIER_PING},
+    {HTTP_POST, "pause", COURIER_PAUSE},
+    {HTTP_POST, "resume", COURIER_RESUME},
+    {HTTP_POST, "rotate", COURIER_ROTATE},
+    {HTTP_POST, "replay", COURIER_REPLAY},
+    {HTTP_POST, "retry", COURIER_RETRY_ALL},
+    {HTTP_GET, "deliveries", COURIER_DELIVERIES},
+    {HTTP_GET, "deliveries/#", COURIER_DELIVERY},
+    {HTTP_DELETE, "deliveries/#", COURIER_DISCARD},
+    {HTTP_POST, "deliveries/#/retry", COURIER_RETRY},
+};
+
+/* Whether what is left of a path is what the route says; takes the number on the way. */
+static bool path_is(const char *path, struct str rest, uint64_t *ret_n)
 {
-    static const struct {
-        const char *name;
-        enum courier_op op;
-    } verbs[] = {{"ping", COURIER_PING},
-                 {"pause", COURIER_PAUSE},
-                 {"resume", COURIER_RESUME},
-                 {"rotate", COURIER_ROTATE}};
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (!str_eq(verb, str_from(verbs[i].name)))
-            continue;
-        *ret_op = verbs[i].op;
-        return true;
+    struct str wanted = str_from(path), segment;
+    while (wanted.len) {
+        struct str want = str_cut(&wanted, '/');
+        if (!http_path_next(&rest, &segment))
+            return false;
+        bool good =
+            str_eq(want, STR("#")) ? !http_number(segment, ret_n) && *ret_n : str_eq(segment, want);
+        if (!good)
+            return false;
     }
-    return false;
+    return !http_path_next(&rest, &segment);
 }
 
-static enum problem find_op(enum http_method method, bool one, struct str verb,
-                            enum courier_op *ret_op)
+static bool route_is(const struct route *route, bool one, struct str rest, uint64_t *ret_n)
 {
-    bool get = method == HTTP_GET || method == HTTP_HEAD;
-    if (verb.at) {
-        if (!verb_op(verb, ret_op))
-            return PROBLEM_NOT_FOUND;
-        return method == HTTP_POST ? PROBLEM_COUNT : PROBLEM_METHOD_NOT_ALLOWED;
-    }
-    if (get)
-        *ret_op = one ? COURIER_GET : COURIER_LIST;
-    else if (method == HTTP_POST && !one)
-        *ret_op = COURIER_CREATE;
-    else if (method == HTTP_PATCH && one)
-        *ret_op = COURIER_CHANGE;
-    else if (method == HTTP_DELETE && one)
-        *ret_op = COURIER_DELETE;
-    else
-        return PROBLEM_METHOD_NOT_ALLOWED;
-    return PROBLEM_COUNT;
+    return route->path ? one && path_is(route->path, rest, ret_n) : !one;
 }
 
 /* PROBLEM_COUNT when it is something that there is. */
 static enum problem read_path(enum http_method method, struct str rest,
                               struct courier_request *request)
 {
-    struct str id = STR_NONE, verb = STR_NONE, more;
-    bool one = rest.len > 1 && http_path_next(&rest, &id);
-    if (one && http_path_next(&rest, &verb) && http_path_next(&rest, &more))
-        return PROBLEM_NOT_FOUND;
+    struct str id = STR_NONE;
+    bool one = rest.len > 1 && http_path_next(&rest, &id), found = false;
+    if (method == HTTP_HEAD)
+        method = HTTP_GET;
     if (id.len >= sizeof(request->id))
         return PROBLEM_NOT_FOUND;
     if (id.len)
         memcpy(request->id, id.at, id.len);
-    return find_op(method, one, verb, &request->op);
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (!route_is(&routes[i], one, rest, &request->n))
+            continue;
+        request->op = routes[i].op;
+        if (routes[i].method == method)
+            return PROBLEM_COUNT;
+        found = true;
+    }
+    return found ? PROBLEM_METHOD_NOT_ALLOWED : PROBLEM_NOT_FOUND;
 }
 
 static void refuse_path(struct exchange *exchange, enum problem problem)
 {
     if (problem == PROBLEM_NOT_FOUND)
         api_problem(exchange, problem,
-                    "there is /webhooks, /webhooks/ID, and /webhooks/ID/ping, …/pause, "
-                    "…/resume and …/rotate");
+                    "there is /webhooks, /webhooks/ID, and below that ping, pause, resume, rotate, "
+                    "replay, retry, deliveries, deliveries/N and deliveries/N/retry");
     else
         api_problem(exchange, problem,
-                    "GET and POST go to /webhooks, GET, PATCH and DELETE to /webhooks/ID, "
-                    "POST to what can be done with one");
+                    "GET and POST go to /webhooks, GET, PATCH and DELETE to /webhooks/ID, GET to "
+                    "deliveries, GET and DELETE to one of them, POST to what can be done");
 }
+
+/* ---- the query of deliveries ------------------------------------------------------------------
+ */
+
+static bool read_states(struct str value, unsigned *ret_states)
+{
+    static const struct {
+        const char *name;
+        unsigned states;
+    } names[] = {{"delivered", 1U << RECORD_DELIVERED},
+                 {"failing", 1U << RECORD_FAILING},
+                 {"dead", 1U << RECORD_DEAD},
+                 {"failed", 1U << RECORD_FAILING | 1U << RECORD_DEAD}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!str_eq(value, str_from(names[i].name)))
+            continue;
+        *ret_states |= names[i].states;
+        return true;
+    }
+    return false;
+}
+
+static bool read_limit(struct str value, uint32_t *ret_limit)
+{
+    uint64_t limit;
+    if (http_number(value, &limit) || !limit || limit > RECORD_PAGE_MAX)
+        return false;
+    *ret_limit = (uint32_t)limit;
+    return true;
+}
+
+static bool read_filter(struct str name, struct str value, struct courier_filter *filter)
+{
+    if (http_query_name_is(name, STR("state")))
+        return read_states(value, &filter->states);
+    if (http_query_name_is(name, STR("limit")))
+        return read_limit(value, &filter->limit);
+    if (http_query_name_is(name, STR("before")))
+        return !http_number(value, &filter->before) && filter->before;
+    if (http_query_name_is(name, STR("event")))
+        return !http_number(value, &filter->event) && filter->event;
+    if (http_query_name_is(name, STR("channel")))
+        return !filter->channel.len && !http_query_decode(value, &filter->channel);
+    return true;
+}
+
+static bool read_query(struct exchange *exchange, struct courier_filter *filter)
+{
+    struct str rest = exchange->head->query, name, value;
+    filter->limit = 100;
+    while (http_query_next(&rest, &name, &value)) {
+        if (read_filter(name, value.at ? value : STR(""), filter))
+            continue;
+        api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                    "state is delivered, failing, dead or failed (both of these), before a "
+                    "delivery's number, event an id, channel a name, limit 1 to 1000");
+        return false;
+    }
+    return true;
+}
+
+/* ---- the request ----------------------------------------------------------------------------- */
 
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
@@ -144,8 +228,13 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
         buf_add_str(&request->body, exchange->body);
     if (buf_failed(&request->body))
         problem = PROBLEM_UNAVAILABLE;
+    if (problem == PROBLEM_COUNT && request->op == COURIER_DELIVERIES &&
+        !read_query(exchange, &request->filter)) {
+        asked_free(asked);
+        return;
+    }
     if (problem != PROBLEM_COUNT) {
-        free(asked);
+        asked_free(asked);
         if (problem == PROBLEM_UNAVAILABLE)
             api_problem(exchange, problem, "no memory: try again");
         else

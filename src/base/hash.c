@@ -25,13 +25,14 @@ void hash_sha1(struct str bytes, uint8_t ret[HASH_SHA1_SIZE])
     must(EVP_Digest(bytes.at, bytes.len, ret, NULL, EVP_sha1(), NULL));
 }
 
-static EVP_MAC_CTX *hmac_start(struct str key)
+static EVP_MAC_CTX *hmac_start(struct str key, const char *name)
 {
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
     must(context != NULL);
     EVP_MAC_free(hmac);
-    char digest[] = "SHA256";
+    char digest[8] = "";
+    memcpy(digest, name, strlen(name));
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),
@@ -42,14 +43,36 @@ static EVP_MAC_CTX *hmac_start(struct str key)
     return context;
 }
 
+static const char *const hmac_digests[HASH_KINDS] = {"SHA1", "SHA256", "SHA384", "SHA512"};
+
+size_t hash_hmac(enum hash_kind kind, struct str key, const struct str *parts, size_t count,
+                 uint8_t ret[HASH_SIZE_MAX])
+{
+    EVP_MAC_CTX *context = hmac_start(key, hmac_digests[kind]);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        must(EVP_MAC_update(context, (const unsigned char *)parts[i].at, parts[i].len));
+    must(EVP_MAC_final(context, ret, &size, HASH_SIZE_MAX));
+    EVP_MAC_CTX_free(context);
+    return size;
+}
+
 void hash_hmac_sha256(struct str key, const struct str *parts, size_t count,
                       uint8_t ret[HASH_SHA256_SIZE])
 {
-    EVP_MAC_CTX *context = hmac_start(key);
-    for (size_t i = 0; i < count; i++)
-        must(EVP_MAC_update(context, (const unsigned char *)parts[i].at, parts[i].len));
-    must(EVP_MAC_final(context, ret, NULL, HASH_SHA256_SIZE));
-    EVP_MAC_CTX_free(context);
+    uint8_t digest[HASH_SIZE_MAX];
+    hash_hmac(HASH_SHA256, key, parts, count, digest);
+    memcpy(ret, digest, HASH_SHA256_SIZE);
+}
+
+enum hash_kind hash_kind_of(struct str name)
+{
+    static const struct str names[HASH_KINDS] = {
+        {"sha1", 4}, {"sha256", 6}, {"sha384", 6}, {"sha512", 6}};
+    unsigned kind = 0;
+    while (kind < HASH_KINDS && !str_eq(names[kind], name))
+        kind++;
+    return (enum hash_kind)kind;
 }
 
 bool hash_equal(struct str a, struct str b)

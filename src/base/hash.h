@@ -1,4 +1,4 @@
-/* Digests and comparisons that must not leak: SHA-256, HMAC-SHA-256, random bytes. */
+/* Digests and comparisons that must not leak: SHA-256, HMAC, random bytes. */
 #pragma once
 
 #include "base/str.h"
@@ -14,6 +14,16 @@ void hash_sha1(struct str bytes, uint8_t ret[HASH_SHA1_SIZE]);
 /* HMAC-SHA-256 over the parts as if joined. */
 void hash_hmac_sha256(struct str key, const struct str *parts, size_t count,
                       uint8_t ret[HASH_SHA256_SIZE]);
+
+/* HMAC by whichever hash the other side speaks; SHA-1 is sound in an HMAC, and old senders know no
+ * other. */
+enum hash_kind { HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512, HASH_KINDS };
+enum { HASH_SIZE_MAX = 64 };
+/* Fills the first bytes of `ret` and returns how many. */
+size_t hash_hmac(enum hash_kind kind, struct str key, const struct str *parts, size_t count,
+                 uint8_t ret[HASH_SIZE_MAX]);
+/* The kind of that name (`sha256`); HASH_KINDS when there is none. */
+enum hash_kind hash_kind_of(struct str name);
 
 /* Equality whose duration depends on the lengths alone. */
 bool hash_equal(struct str a, struct str b);

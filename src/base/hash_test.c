@@ -107,6 +107,28 @@ static void hmac_does_not_see_where_parts_meet(void **state)
     }
 }
 
+/* RFC 2202 and RFC 4231, case 2: "what do ya want for nothing?" under "Jefe". */
+static void hmac_takes_other_hashes_by_their_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *start;
+        size_t size;
+    } want[] = {{"sha1", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79", 20},
+                {"sha256", "5bdcc146bf60754e6a042426089575c7", 32},
+                {"sha384", "af45d2e376484031617f78d2b58a6b1b", 48},
+                {"sha512", "164b7a7bfcf819e2e395fbe73b56e0a3", 64}};
+    struct str data = STR("what do ya want for nothing?");
+    for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        uint8_t digest[HASH_SIZE_MAX];
+        enum hash_kind kind = hash_kind_of(str_from(want[i].name));
+        assert_int_equal(hash_hmac(kind, STR("Jefe"), &data, 1, digest), want[i].size);
+        expect_hex(digest, strlen(want[i].start) / 2, want[i].start);
+    }
+    assert_int_equal(hash_kind_of(STR("md5")), HASH_KINDS);
+    assert_int_equal(hash_kind_of(STR_NONE), HASH_KINDS);
+}
+
 static void equality_is_of_length_and_of_every_byte(void **state)
 {
     (void)state;
@@ -144,6 +166,7 @@ int main(void)
         cmocka_unit_test(hmac_gives_the_digests_of_the_standard),
         cmocka_unit_test(hmac_takes_an_empty_key_and_no_data),
         cmocka_unit_test(hmac_does_not_see_where_parts_meet),
+        cmocka_unit_test(hmac_takes_other_hashes_by_their_names),
         cmocka_unit_test(equality_is_of_length_and_of_every_byte),
         cmocka_unit_test(random_bytes_fill_all_of_the_room_and_no_more),
     };

@@ -144,6 +144,7 @@ static void prepare(struct transfer *transfer, const struct transfer_request *re
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
 /* ---- running it ------------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@ enum transfer_result {
 struct transfer_request {
     const char *url;
     bool post;
+    const char *method;       /* another than GET or POST; NULL for those */
     struct str body;          /* of a POST */
     const char *content_type; /* of a POST */
     const char *token;        /* NULL: none */

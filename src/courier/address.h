@@ -16,6 +16,8 @@ struct address_policy {
     bool loopback;                  /* 127.0.0.0/8 and ::1 too */
     const struct network *networks; /* these too, whatever they are */
     size_t networks_count;
+    const char *const *hosts; /* and whatever is reached by these names */
+    size_t hosts_count;
 };
 
 /* Reads "10.0.0.0/8", "fd00::/8", or one address. -EINVAL when it is none, or has bits set behind

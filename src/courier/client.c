@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_KEPT = 256,
+    CONNECTIONS_KEPT = 2048,
     HEADER_MAX = 64 << 10, /* beyond, the answer is refused */
     DISCARD_MAX = 1 << 20, /* beyond, the rest of an answer is not waited for */
 };
@@ -138,13 +138,21 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return call->response_size > DISCARD_MAX ? 0 : len;
 }
 
-static void keep_retry_after(struct call *call, struct str value)
+static void keep_value(char *place, size_t size, struct str value)
 {
     value = str_trim(value);
-    if (!value.len || value.len >= sizeof(call->retry_after))
+    if (!value.len || value.len >= size)
         return;
-    memcpy(call->retry_after, value.at, value.len);
-    call->retry_after[value.len] = '\0';
+    memcpy(place, value.at, value.len);
+    place[value.len] = '\0';
+}
+
+static void keep_header(struct call *call, struct str name, struct str value)
+{
+    if (str_eq_nocase(name, STR("retry-after")))
+        keep_value(call->retry_after, sizeof(call->retry_after), value);
+    else if (str_eq_nocase(name, STR("webhook-allowed-origin")))
+        keep_value(call->allowed_origin, sizeof(call->allowed_origin), value);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
@@ -156,11 +164,11 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     call->header_size += size * count;
     if (call->header_size > HEADER_MAX)
         return 0;
-    if (str_starts(line, STR("HTTP/")))
-        call->retry_after[0] = '\0'; /* what came before was an interim answer */
-    struct str rest = line;
-    if (str_eq_nocase(str_cut(&rest, ':'), STR("retry-after")) && rest.at)
-        keep_retry_after(call, rest);
+    if (str_starts(line, STR("HTTP/"))) /* what came before was an interim answer */
+        call->retry_after[0] = call->allowed_origin[0] = '\0';
+    struct str rest = line, name = str_cut(&rest, ':');
+    if (rest.at)
+        keep_header(call, name, rest);
     return size * count;
 }
 
@@ -191,15 +199,24 @@ static void set_guards(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
 }
 
-static void set_call(struct call *call, const char *url, struct str body)
+static void set_method(CURL *easy, bool options, struct str body)
 {
-    CURL *easy = call->easy;
-    set_guards(easy);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->client->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
+    if (options) {
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "OPTIONS");
+        return;
+    }
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at ? body.at : "");
+}
+
+static void set_call(struct call *call, const char *url)
+{
+    CURL *easy = call->easy;
+    int64_t timeout_ms = call->timeout_ms ? call->timeout_ms : call->client->timeout_ms;
+    set_guards(easy);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -219,13 +236,15 @@ static void put_away(struct call *call)
     } else {
         curl_easy_cleanup(call->easy);
     }
+    curl_slist_free_all(call->resolve);
     curl_slist_free_all(call->headers);
+    call->resolve = NULL;
     call->easy = NULL;
     call->headers = NULL;
 }
 
-int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
-              struct str body)
+static int start(struct client *client, struct call *call, const char *url,
+                 struct curl_slist *headers, bool options, struct str body)
 {
     buf_clear(&call->response);
     call->client = client;
@@ -233,7 +252,7 @@ int call_post(struct client *client, struct call *call, const char *url, struct 
     call->status = 0;
     call->error = NULL;
     call->forbidden = false;
-    call->retry_after[0] = '\0';
+    call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;
     call->started_ns = clock_now_ns(client->loop->clock);
     call->easy = client->spares_count ? client->spares[--client->spares_count] : curl_easy_init();
@@ -242,13 +261,29 @@ int call_post(struct client *client, struct call *call, const char *url, struct 
         call->headers = NULL;
         return -ENOMEM;
     }
-    set_call(call, url, body);
+    for (const char *const *line = client->resolve; line && *line; line++)
+        call->resolve = curl_slist_append(call->resolve, *line);
+    curl_easy_setopt(call->easy, CURLOPT_RESOLVE, call->resolve);
+    set_call(call, url);
+    set_method(call->easy, options, body);
     if (curl_multi_add_handle(client->multi, call->easy)) {
         put_away(call);
         return -ENOMEM;
     }
     client->inflight++;
     return 0;
+}
+
+int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
+              struct str body)
+{
+    return start(client, call, url, headers, false, body);
+}
+
+int call_options(struct client *client, struct call *call, const char *url,
+                 struct curl_slist *headers)
+{
+    return start(client, call, url, headers, true, STR_NONE);
 }
 
 static void end_call(struct call *call)

@@ -12,7 +12,8 @@ enum { CLIENT_RESPONSE_MAX = 16 << 10, CLIENT_SPARES = 64 };
 struct client {
     struct loop *loop;
     struct address_policy policy;
-    int64_t timeout_ms; /* of a whole request */
+    int64_t timeout_ms;         /* of a whole request, unless the call says otherwise */
+    const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
     struct list unwatched; /* watches that this turn's events may still point at */
@@ -24,8 +25,10 @@ struct client {
 /* A request, embedded in what wants it. All zeroes is none. */
 struct call {
     struct client *client;
-    CURL *easy; /* while it is under way */
+    CURL *easy;         /* while it is under way */
+    int64_t timeout_ms; /* set before; 0 for the client's */
     struct curl_slist *headers;
+    struct curl_slist *resolve;
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */
@@ -34,8 +37,9 @@ struct call {
     bool forbidden;    /* the address is not allowed */
     int64_t started_ns;
     int64_t ended_ns;
-    char retry_after[64]; /* that header's value, empty without */
-    struct buf response;  /* the body's first 16 KiB */
+    char retry_after[64];     /* that header's value, empty without */
+    char allowed_origin[256]; /* that of WebHook-Allowed-Origin, empty without */
+    struct buf response;      /* the body's first 16 KiB */
     size_t response_size;
     size_t header_size;
 };
@@ -56,6 +60,10 @@ void client_turn(struct client *client);
  * and then `done` does not follow. */
 int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
               struct str body);
+
+/* The same by OPTIONS and without a body. */
+int call_options(struct client *client, struct call *call, const char *url,
+                 struct curl_slist *headers);
 
 /* Breaks it off, if it is under way: `done` does not follow. Not from within `done`. */
 void call_cancel(struct call *call);

@@ -1,6 +1,6 @@
 /* The courier's thread. A turn: the loop opens mail (batches, requests) and tells curl of its
- * sockets; calls that have ended move their endpoints on; whoever may have something to do looks at
- * the hub; what has changed is kept, in groups.
+ * sockets; requests that have ended move their lanes on; whoever may have something to do scans the
+ * log and starts requests; what has changed goes to the keeper, in bundles.
  *
  * What can go wrong: after a crash, events that were delivered and not yet kept are delivered again
  * (at least once); a disk that cannot be written delays the keeping and nothing else; a receiver
@@ -9,10 +9,12 @@
 
 #include "base/say.h"
 #include "courier/endpoint.h"
-#include "log/envelope.h"
+#include "courier/packed.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     ENDPOINTS_DEFAULT = 1000,
@@ -20,13 +22,16 @@ enum {
     CHUNK_MAX = 64 << 10, /* an endpoint holds a chunk while it delivers; there may be a thousand */
     SETTLE_MS = 10000,
     STOP_MS = 2000,
+    INFLIGHT_DEFAULT = 2048,
+    RECORDS_DEFAULT = 250000,
 };
+#define DAY_US (INT64_C(86400) * 1000000)
 
 static void encode(void *context, unsigned encoding, struct buf *out, const struct event *event)
 {
     (void)context;
     (void)encoding;
-    envelope_add(out, event);
+    packed_add(out, event);
 }
 
 static void on_batch(void *owner, struct batch *batch)
@@ -49,25 +54,42 @@ static void ring_settle(struct timer *timer)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
+static void set_defaults(struct courier_config *config)
+{
+    if (!config->timeout_ms)
+        config->timeout_ms = TIMEOUT_DEFAULT_MS;
+    if (!config->endpoints_max)
+        config->endpoints_max = ENDPOINTS_DEFAULT;
+    if (!config->inflight_max)
+        config->inflight_max = INFLIGHT_DEFAULT;
+    if (!config->disable_after_us)
+        config->disable_after_us = 5 * DAY_US;
+    if (!config->records_age_us)
+        config->records_age_us = 7 * DAY_US;
+    if (!config->records_max)
+        config->records_max = RECORDS_DEFAULT;
+}
+
 static void set_up(struct courier *courier, const struct courier_config *config)
 {
     *courier = (struct courier){.config = *config, .settle = {.ring = ring_settle}};
     list_init(&courier->endpoints);
     list_init(&courier->ready);
+    list_init(&courier->starved);
     list_init(&courier->changed);
     list_init(&courier->pings);
+    list_init(&courier->loaded);
     map_init(&courier->by_id, id_is);
     schedule_init(&courier->schedule);
+    if (gethostname(courier->origin, sizeof(courier->origin) - 1))
+        snprintf(courier->origin, sizeof(courier->origin), "freshet");
     if (config->schedule_ms && config->schedule_count) {
         size_t count =
             config->schedule_count < SCHEDULE_MAX ? config->schedule_count : SCHEDULE_MAX;
         memcpy(courier->schedule.delays_ms, config->schedule_ms, count * sizeof(int64_t));
         courier->schedule.count = count;
     }
-    if (!config->timeout_ms)
-        courier->config.timeout_ms = TIMEOUT_DEFAULT_MS;
-    if (!config->endpoints_max)
-        courier->config.endpoints_max = ENDPOINTS_DEFAULT;
+    set_defaults(&courier->config);
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
 }
@@ -79,17 +101,57 @@ static void load(void *context, struct endpoint_row *row)
     memcpy(id, row->id, sizeof(id));
     struct endpoint *endpoint = endpoint_new(courier, row);
     if (endpoint)
-        endpoint_add(endpoint);
+        list_add_last(&courier->loaded, &endpoint->ready);
     else
         say(SAY_ERROR, "webhook_unreadable", "id=%s", id);
+}
+
+static void load_lane(void *context, struct lane_row *row)
+{
+    struct courier *courier = context;
+    if (row->slot >= courier->next_slot)
+        courier->next_slot = row->slot + 1;
+    list_each (&courier->loaded, node) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, ready);
+        if (endpoint->row.number != row->endpoint)
+            continue;
+        lane_restore(endpoint, row);
+        return;
+    }
+    free(row->channel);
+}
+
+/* What cannot be read now is no reason to lose it: the server does not start. */
+static int load_all(struct courier *courier)
+{
+    struct record_statements *records = registry_records(courier->registry);
+    int result = registry_load(courier->registry, load, courier);
+    courier->next_slot = 1;
+    result = result ? result : registry_load_lanes(courier->registry, load_lane, courier);
+    result = result ? result : record_newest(records, &courier->next_n);
+    courier->next_n++;
+    for (struct list *node; (node = list_take_first(&courier->loaded));) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, ready);
+        if (!result)
+            result = record_dead(records, endpoint->row.number, &endpoint->dead);
+        endpoint_add(endpoint);
+    }
+    return result;
 }
 
 static int open_client(struct courier *courier)
 {
     struct address_policy policy = {.loopback = courier->config.allow_loopback,
                                     .networks = courier->config.networks,
-                                    .networks_count = courier->config.networks_count};
-    return client_init(&courier->client, &courier->loop, &policy, courier->config.timeout_ms);
+                                    .networks_count = courier->config.networks_count,
+                                    .hosts = courier->config.hosts,
+                                    .hosts_count = courier->config.hosts_count};
+    if (policy.loopback)
+        say(SAY_INFO, "webhooks_to_loopback",
+            "detail=\"webhooks may go to this machine, since only it can register them\"");
+    int result = client_init(&courier->client, &courier->loop, &policy, courier->config.timeout_ms);
+    courier->client.resolve = courier->config.resolve;
+    return result;
 }
 
 /* The hub last: once attached to the log it has to stay. */
@@ -126,8 +188,7 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
     }
     timer_set(&courier->loop, &courier->settle, SETTLE_MS);
     *ret_courier = courier;
-    /* What cannot be read now is no reason to lose it: the server does not start. */
-    return registry_load(courier->registry, load, courier);
+    return load_all(courier);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -148,8 +209,9 @@ static int wait_ms(const struct courier *courier)
     int ms = client_wait_ms(&courier->client);
     if (!list_empty(&courier->ready))
         return 0;
-    if (courier->keep_at_ns)
-        ms = shorter(ms, until_ms(courier, courier->keep_at_ns));
+    int64_t keep_at_ns = courier_keep_at(courier);
+    if (keep_at_ns)
+        ms = shorter(ms, until_ms(courier, keep_at_ns));
     if (courier->stopping)
         ms = shorter(ms, until_ms(courier, courier->stop_at_ns));
     return ms;
@@ -161,24 +223,41 @@ static void turn(struct courier *courier)
     client_turn(&courier->client);
     endpoints_go(courier);
     hub_turn_end(&courier->hub);
-    endpoints_keep(courier, false);
+    courier_keep(courier, false);
     atomic_store_explicit(&courier->stats.inflight, courier->client.inflight, memory_order_relaxed);
 }
 
 static bool is_done(const struct courier *courier)
 {
-    if (!courier->stopping || courier->searches)
+    if (!courier->stopping)
         return false;
     return !courier->client.inflight || clock_now_ns(courier->config.clock) >= courier->stop_at_ns;
 }
 
-static void end(struct courier *courier)
+/* Keeps the last of it, and waits for all that is with others. */
+static void finish(struct courier *courier)
 {
     pings_end(courier);
     endpoints_settle(courier);
-    endpoints_keep(courier, true);
+    while (courier->jobs || courier->keep) {
+        if (!courier->keep_fails)
+            courier_keep(courier, true);
+        else if (!courier->keeping)
+            break;
+        loop_turn(&courier->loop, 10);
+    }
+    while (courier->jobs)
+        loop_turn(&courier->loop, 10);
+    keeper_stop(courier->keeper);
+    courier->keeper = NULL;
+}
+
+static void end(struct courier *courier)
+{
     list_each (&courier->endpoints, node)
         endpoint_free(container_of(node, struct endpoint, node));
+    if (courier->keep)
+        keep_discard(courier);
     client_deinit(&courier->client);
     registry_close(courier->registry);
     courier->registry = NULL;
@@ -189,13 +268,22 @@ static void *courier_main(void *arg)
     struct courier *courier = arg;
     while (!is_done(courier))
         turn(courier);
+    finish(courier);
     end(courier);
     return NULL;
 }
 
 int courier_start(struct courier *courier)
 {
-    return -pthread_create(&courier->thread, NULL, courier_main, courier);
+    int result = keeper_start(courier->registry, &courier->keeper);
+    if (result)
+        return result;
+    result = -pthread_create(&courier->thread, NULL, courier_main, courier);
+    if (!result)
+        return 0;
+    keeper_stop(courier->keeper);
+    courier->keeper = NULL;
+    return result;
 }
 
 static void open_stop(struct mail *mail, void *owner)

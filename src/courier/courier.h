@@ -21,6 +21,14 @@ struct courier_config {
     size_t schedule_count;  /* at most SCHEDULE_MAX */
     int64_t timeout_ms;     /* of a request; 0 for 15 s */
     uint32_t endpoints_max; /* 0 for 1000 */
+    uint32_t inflight_max;  /* requests under way in all; 0 for 2048 */
+    int64_t probe_ms;       /* how soon an endpoint that fails in everything is tried; 0 for 30 s */
+    int64_t disable_after_us; /* of nothing but failure; 0 for 5 days */
+    int64_t records_age_us;   /* of deliveries, dead letters apart; 0 for 7 days */
+    uint64_t records_max;     /* deliveries in all, those that failed apart; 0 for 250000 */
+    const char *const *hosts; /* by these names webhooks may go anywhere */
+    size_t hosts_count;
+    const char *const *resolve; /* for tests: see client.h */
 };
 
 /* Opens the endpoints and attaches to the log. Before the first append, after log_open. 0 or a
@@ -63,6 +71,12 @@ enum courier_op {
     COURIER_PAUSE,
     COURIER_RESUME, /* disabled ones too; tries again at once */
     COURIER_ROTATE, /* a new secret; the old one signs too for a day */
+    COURIER_REPLAY, /* from what `after` in the body says */
+    COURIER_DELIVERIES,
+    COURIER_DELIVERY,
+    COURIER_RETRY,     /* of delivery n */
+    COURIER_RETRY_ALL, /* of all that have failed */
+    COURIER_DISCARD,   /* dead letter n: dealt with otherwise */
 };
 
 enum courier_fault {
@@ -72,8 +86,9 @@ enum courier_fault {
     COURIER_E_FORBIDDEN, /* the address is not allowed */
     COURIER_E_MISSING,   /* there is no such endpoint */
     COURIER_E_MANY,
-    COURIER_E_NOW,   /* stopping, or no memory: try again */
-    COURIER_E_SPACE, /* the disk is full */
+    COURIER_E_NOW,      /* stopping, or no memory: try again */
+    COURIER_E_SPACE,    /* the disk is full */
+    COURIER_E_DELIVERY, /* there is no such delivery */
 };
 
 /* A request, filled in by who asks and owned by them; lent to the courier until `reply_mail` was
@@ -81,7 +96,15 @@ enum courier_fault {
 struct courier_request {
     enum courier_op op;
     char id[32];     /* of the endpoint */
-    struct buf body; /* JSON, for create and change */
+    struct buf body; /* JSON, for create, change and replay */
+    uint64_t n;      /* the delivery */
+    struct courier_filter {
+        uint64_t before; /* numbers below; 0 for no bound */
+        uint64_t event;  /* that carry it; 0 for all */
+        unsigned states; /* bits 1 << enum record_state; 0 for all */
+        uint32_t limit;
+        struct buf channel; /* only this one; the asker's to free */
+    } filter;
     struct mailbox *reply;
     struct mail reply_mail; /* posted to `reply` */
     enum courier_fault fault;
@@ -89,6 +112,7 @@ struct courier_request {
     struct buf answer;  /* JSON, empty after delete */
     /* The courier's own: */
     struct mail mail;
+    struct list waiting; /* behind another change of the same endpoint */
 };
 
 /* Any thread, between courier_start and courier_stop. */

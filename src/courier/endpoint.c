@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-enum { KEEP_MS = 50, KEEP_AGAIN_MS = 1000 };
-
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
 static void free_headers(struct endpoint *endpoint)
@@ -47,12 +45,35 @@ bool endpoint_prepare(struct endpoint *endpoint)
     endpoint->selection = selection;
     free_headers(endpoint);
     endpoint->headers = lines.lines;
+    endpoint->schedule = endpoint->courier->schedule;
+    spec_schedule(endpoint->row.schedule, &endpoint->schedule);
     return selection && !lines.failed;
 }
 
-static void ring_retry(struct timer *timer)
+static void ring_wake(struct timer *timer)
 {
-    endpoint_ready(container_of(timer, struct endpoint, retry));
+    endpoint_ready(container_of(timer, struct endpoint, wake));
+}
+
+/* The oldest of those that failed goes out of turn, to see whether the receiver is well again. */
+static void ring_probe(struct timer *timer)
+{
+    struct endpoint *endpoint = container_of(timer, struct endpoint, probe);
+    struct lane *oldest = NULL;
+    list_each (&endpoint->lanes, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        if (lane->row.failures && !lane->flight && (!oldest || lane->row.after < oldest->row.after))
+            oldest = lane;
+    }
+    if (!oldest)
+        return;
+    oldest->probing = true;
+    lane_look(oldest);
+}
+
+static bool lane_is(const struct map_node *node, struct str key)
+{
+    return str_eq(str_from(container_of(node, const struct lane, in_map)->row.channel), key);
 }
 
 struct endpoint *endpoint_new(struct courier *courier, struct endpoint_row *row)
@@ -62,7 +83,16 @@ struct endpoint *endpoint_new(struct courier *courier, struct endpoint_row *row)
         endpoint_row_free(row);
         return NULL;
     }
-    *endpoint = (struct endpoint){.courier = courier, .row = *row, .retry = {.ring = ring_retry}};
+    *endpoint = (struct endpoint){.courier = courier,
+                                  .row = *row,
+                                  .window = WINDOW_FIRST,
+                                  .wake = {.ring = ring_wake},
+                                  .probe = {.ring = ring_probe}};
+    map_init(&endpoint->by_channel, lane_is);
+    list_init(&endpoint->lanes);
+    list_init(&endpoint->due);
+    list_init(&endpoint->lanes_changed);
+    list_init(&endpoint->waiting);
     if (endpoint_prepare(endpoint))
         return endpoint;
     endpoint_free(endpoint);
@@ -74,27 +104,52 @@ static void count_endpoints(struct courier *courier)
     atomic_store_explicit(&courier->stats.endpoints, courier->by_id.count, memory_order_relaxed);
 }
 
-void endpoint_free(struct endpoint *endpoint)
+static void take_out(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
-    pings_forget(endpoint);
-    call_free(&endpoint->call);
-    endpoint->hand = HAND_EMPTY;
-    endpoint_let_go(endpoint);
-    timer_stop(&endpoint->retry);
     list_remove(&endpoint->ready);
     list_remove(&endpoint->changed);
-    if (list_linked(&endpoint->node)) {
-        list_remove(&endpoint->node);
-        map_remove(&courier->by_id, &endpoint->in_map);
-        count_endpoints(courier);
+    if (!list_linked(&endpoint->node))
+        return;
+    list_remove(&endpoint->node);
+    map_remove(&courier->by_id, &endpoint->in_map);
+    count_endpoints(courier);
+}
+
+void endpoint_free(struct endpoint *endpoint)
+{
+    take_out(endpoint);
+    requests_go_on(endpoint); /* they find that it is gone */
+    pings_forget(endpoint);
+    list_each (&endpoint->lanes, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        lane->kept = false; /* its row went with the endpoint's, or is to stay */
+        lane_free(lane);
     }
-    buf_free(&endpoint->hand_body);
+    endpoint_let_go(endpoint);
+    timer_stop(&endpoint->wake);
+    timer_stop(&endpoint->probe);
+    map_deinit(&endpoint->by_channel);
     buf_free(&endpoint->last_response);
     free_headers(endpoint);
     selection_unref(endpoint->selection);
     endpoint_row_free(&endpoint->row);
     free(endpoint);
+}
+
+/* What a crash or a restart left: those that failed wait on, the rest goes at once. */
+static void begin(struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        lane->row.endpoint = endpoint->row.number;
+        if (lane->row.failures && endpoint->row.failures)
+            endpoint->struck++;
+        lane_look(lane);
+    }
+    if (endpoint_circuit_open(endpoint))
+        timer_set(&endpoint->courier->loop, &endpoint->probe, 1000);
+    endpoint_ready(endpoint);
 }
 
 void endpoint_add(struct endpoint *endpoint)
@@ -103,7 +158,7 @@ void endpoint_add(struct endpoint *endpoint)
     list_add_last(&courier->endpoints, &endpoint->node);
     map_add(&courier->by_id, &endpoint->in_map, str_from(endpoint->row.id));
     count_endpoints(courier);
-    endpoint_wait(endpoint);
+    begin(endpoint);
 }
 
 struct endpoint *endpoint_find(const struct courier *courier, const char *id)
@@ -112,67 +167,24 @@ struct endpoint *endpoint_find(const struct courier *courier, const char *id)
     return node ? container_of(node, struct endpoint, in_map) : NULL;
 }
 
-/* ---- keeping --------------------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------------------- */
 
-void endpoint_changed(struct endpoint *endpoint)
-{
-    struct courier *courier = endpoint->courier;
-    if (!list_linked(&endpoint->node)) /* deleted, or not there yet: kept as a whole */
-        return;
-    if (!list_linked(&endpoint->changed))
-        list_add_last(&courier->changed, &endpoint->changed);
-    if (!courier->keep_at_ns)
-        courier->keep_at_ns = clock_now_ns(courier->config.clock) + KEEP_MS * INT64_C(1000000);
-}
-
-static int keep_all(struct courier *courier)
-{
-    int result = registry_begin(courier->registry);
-    if (result)
-        return result;
-    list_each (&courier->changed, node) {
-        struct endpoint *endpoint = container_of(node, struct endpoint, changed);
-        if (!result)
-            result = registry_progress(courier->registry, &endpoint->row);
-    }
-    return registry_commit(courier->registry, result);
-}
-
-void endpoints_keep(struct courier *courier, bool now)
-{
-    int64_t time_ns = clock_now_ns(courier->config.clock);
-    if (list_empty(&courier->changed) || (!now && courier->keep_at_ns > time_ns))
-        return;
-    int result = keep_all(courier);
-    if (result) {
-        /* Deliveries go on: what is not kept is, after a crash, delivered again. */
-        say(SAY_WARN, "webhooks_not_kept", "error=%d", -result);
-        courier->keep_at_ns = time_ns + KEEP_AGAIN_MS * INT64_C(1000000);
-        return;
-    }
-    while (list_take_first(&courier->changed))
-        ;
-    courier->keep_at_ns = 0;
-}
-
-uint64_t endpoint_cursor(const struct endpoint *endpoint)
+uint64_t endpoint_scanned(const struct endpoint *endpoint)
 {
     uint64_t cursor = endpoint->row.cursor;
-    if (endpoint->hand != HAND_EMPTY || endpoint->chunk || endpoint->sub.state == SUB_NONE ||
-        endpoint->stale)
+    if (endpoint->chunk || endpoint->gap || endpoint->sub.state == SUB_NONE)
         return cursor;
     uint64_t seen = hub_cursor(&endpoint->courier->hub, &endpoint->sub);
     return seen > cursor ? seen : cursor;
 }
 
-void endpoints_settle(struct courier *courier)
+uint64_t endpoint_cursor(const struct endpoint *endpoint)
 {
-    list_each (&courier->endpoints, node) {
-        struct endpoint *endpoint = container_of(node, struct endpoint, node);
-        uint64_t cursor = endpoint_cursor(endpoint);
-        if (cursor == endpoint->row.cursor)
-            continue;
-        endpoint->row.cursor = cursor;
-        endpoint_changed(endpoint);
+    uint64_t cursor = endpoint_scanned(endpoint);
+    list_each (&endpoint->lanes, node) {
+        const struct lane *lane = container_of(node, struct lane, node);
+        if (lane->kind != LANE_LETTER && lane->kind != LANE_GAP && lane->row.after < cursor)
+            cursor = lane->row.after;
     }
+    return cursor;
 }

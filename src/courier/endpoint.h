@@ -1,14 +1,37 @@
-/* The courier's inside, shared by its own files: endpoints, their states, and what is kept of them.
- */
+/* The courier's inside, shared by its own files: endpoints, their lanes, and what is kept of them.
+ *
+ *      log  ──hub──▶  scan  ──▶  lanes  ──▶  flights  ──▶  receiver
+ *                      │           ▲
+ *                      │ cursor    └── what failed, or lies behind it: read from the log again
+ *
+ * An endpoint scans the log once. Each event goes into a lane: in order, its channel's; without
+ * order, one of its own. A lane has one flight (a request) at a time. The cursor is where the scan
+ * is; what is not settled below it is in lanes, and lanes are kept on disk. */
 #pragma once
 
 #include "base/map.h"
 #include "courier/client.h"
 #include "courier/courier.h"
+#include "courier/keeper.h"
+#include "courier/record.h"
 #include "courier/registry.h"
 #include "courier/schedule.h"
+#include "courier/spec.h"
 
-enum { WEBHOOK_ID_MAX = 48 };
+enum {
+    WEBHOOK_ID_MAX = 64,
+    LANES_MAX = 1000,  /* of an endpoint; when there are more its scan waits */
+    QUEUE_MAX = 64,    /* events of a lane in memory */
+    QUEUED_MAX = 1024, /* of an endpoint */
+    READS_MAX = 4,     /* lanes of an endpoint that read from the log */
+    WINDOW_FIRST = 8,  /* requests under way at first; grows as they are accepted */
+    UNKEPT_LEAST = 32, /* accepted but not kept yet, and under way, for small windows */
+    SLOW_MS = 200,     /* a request under way for longer lets other channels pass by */
+    FAILING_AFTER = 4, /* failures in a row */
+    CIRCUIT_AFTER = 5, /* lanes that failed, one after the other, and nothing accepted */
+    DEAD_MAX = 10000,  /* letters of an endpoint; with more none is given up */
+    CONCURRENCY_DEFAULT = 32,
+};
 
 struct courier {
     struct courier_config config;
@@ -18,25 +41,76 @@ struct courier {
     struct hub hub;
     struct client client;
     struct registry *registry;
+    struct keeper *keeper;
     struct map by_id;
     struct list endpoints; /* the oldest first */
+    struct list loaded;    /* while it opens: those without their lanes yet, by `ready` */
     struct list ready;     /* those that may have something to do */
+    struct list starved;   /* those that wait until fewer requests are under way */
     struct list changed;   /* those whose progress is not kept yet */
     struct list pings;
     unsigned pings_count;
-    unsigned searches;  /* for a start by time, under way */
-    int64_t keep_at_ns; /* when progress is to be kept; 0 when there is none */
+    unsigned creations; /* endpoints that are being kept for the first time */
+    unsigned jobs;      /* with the keeper or with the log's readers, under way */
+    uint64_t next_slot;
+    uint64_t next_n;
+    struct keep *keep;  /* what gathers for the keeper next; NULL for nothing */
+    unsigned keeping;   /* how many of these the keeper has */
+    bool keep_urgent;      /* somebody waits for it */
+    bool keep_fails;    /* it could not write the last */
+    int64_t keep_at_ns; /* when the next may go */
+    int64_t prune_at_ns;
     struct timer settle;
     bool stopping;
+    char origin[256]; /* who asks, in the handshake of CloudEvents */
     int64_t stop_at_ns;
     struct mail stop_mail;
     pthread_t thread;
 };
 
-enum hand { HAND_EMPTY, HAND_EVENT, HAND_GAP };
+/* An event that is owed: points into what it came in. */
+struct owed {
+    struct list node;
+    struct event event;
+    struct chunk *chunk;
+    struct batch *batch;
+};
 
-/* A webhook. It takes a chunk of events, delivers them one by one, and takes the next; after a
- * failure it lets go of everything and begins again at its cursor. */
+enum lane_kind {
+    LANE_CHANNEL, /* all events of a channel above `after` */
+    LANE_ALL,     /* all events above `after`: pages in order */
+    LANE_RANGE,   /* those in (after, upto] */
+    LANE_GAP,     /* no events: a gap to be told before the scan goes on; not kept */
+    LANE_LETTER,  /* a delivery that somebody wants sent again; not kept */
+};
+
+struct lane {
+    struct map_node in_map; /* in endpoint->by_channel, for LANE_CHANNEL and LANE_ALL */
+    struct list node;       /* in endpoint->lanes */
+    struct list due;        /* in endpoint->due */
+    struct list changed;    /* in endpoint->lanes_changed */
+    struct endpoint *endpoint;
+    enum lane_kind kind;
+    struct lane_row row;
+    uint64_t newest;                /* the newest event of it that the scan has passed */
+    uint64_t trimmed;               /* a gap up to there is to be told; 0 for none */
+    const char *reason;             /* for that gap */
+    uint64_t gap_cursor;            /* LANE_GAP: where the scan goes on */
+    struct list queue;              /* of struct owed */
+    struct buf bytes;               /* LANE_LETTER: what these point into */
+    enum record_state letter_state; /* LANE_LETTER: what it is unless it is accepted */
+    uint32_t queued;
+    uint32_t count; /* LANE_RANGE: its events */
+    bool behind;    /* there is more in the log than in the queue, up to `newest` */
+    bool kept;      /* it has a row on disk, or is about to */
+    bool exhausted; /* that it was has been told */
+    bool probing;   /* this flight is out of turn */
+    struct lane_read *read;
+    struct flight *flight;
+    struct timer retry;
+};
+
+/* A webhook. */
 struct endpoint {
     struct map_node in_map;
     struct list node;    /* in courier->endpoints */
@@ -46,78 +120,201 @@ struct endpoint {
     struct endpoint_row row;
     struct selection *selection;
     char **headers; /* "Name: value", ended by a NULL */
+    struct schedule schedule;
     struct sub sub;
     struct chunk *chunk; /* the events at hand: records [at, end) */
     uint32_t at;
     uint32_t end;
-    struct call call;
-    enum hand hand;       /* what the call delivers */
-    uint64_t hand_cursor; /* where the cursor goes when it is delivered */
-    uint64_t hand_told;   /* and `told` */
-    struct buf hand_body; /* of a gap; an event's is in `chunk` */
-    bool stale;           /* let go under a call: it begins again after it */
-    struct timer retry;
-    int last_status; /* of the last attempt, pings too; 0 for no answer */
+    struct lane *gap; /* being told; the scan waits */
+    struct map by_channel;
+    struct list lanes;
+    struct list due;
+    struct list lanes_changed;
+    unsigned lanes_count;
+    unsigned due_count;
+    unsigned queued; /* events in all lanes' queues */
+    unsigned reads;  /* lanes that read */
+    unsigned inflight;
+    unsigned window;     /* flights that may be under way */
+    unsigned unkept;     /* accepted since the last keep was filled */
+    unsigned keeping;    /* accepted, and with the keeper */
+    unsigned struck;     /* lanes that failed at their first attempt since anything was accepted */
+    unsigned probes;     /* while the circuit is open: how many have failed */
+    bool probe_due;      /* one flight may go out of turn */
+    uint64_t dead;       /* letters that are kept of it */
+    uint64_t rescan;     /* up to there the scan may meet what is under way */
+    int64_t accepted_us; /* the last time that anything was; 0 for never in this life */
+    uint64_t letters[256]; /* numbers of deliveries to be sent again */
+    unsigned letters_count;
+    bool letter_asked;      /* one is being fetched */
+    uint64_t letters_after; /* dead letters above this one follow; 0 for none */
+    uint64_t letters_upto;
+    struct timer wake; /* looks again */
+    struct timer probe;
+    struct courier_request *busy; /* a change of it is being kept */
+    struct list waiting;          /* requests that wait for that */
+    int last_status;              /* of the last attempt, pings too; 0 for no answer */
     const char *last_error;
     int64_t last_us; /* 0: there was none yet */
     struct buf last_response;
 };
 
-/* ---- endpoint.c: what there is, and what is kept of it --------------------------------------- */
+/* ---- endpoint.c: what there is -------------------------------------------------------------- */
 
 /* A new endpoint that is not among the others yet. Takes the row over, in any case. NULL when there
  * is no memory. */
 struct endpoint *endpoint_new(struct courier *courier, struct endpoint_row *row);
-/* Ends whatever it does; takes it from the others if it is among them. */
+/* Ends whatever it does; takes it from the others if it is among them. Requests that wait for it
+ * are refused. */
 void endpoint_free(struct endpoint *endpoint);
 
 /* Puts it among the others and lets it begin. */
 void endpoint_add(struct endpoint *endpoint);
 struct endpoint *endpoint_find(const struct courier *courier, const char *id);
 
-/* Makes selection and header lines anew from the row. False when there is no memory. */
+/* Makes selection, schedule and header lines anew from the row. False when there is no memory. */
 bool endpoint_prepare(struct endpoint *endpoint);
-
-/* Its progress is to be kept, soon. */
-void endpoint_changed(struct endpoint *endpoint);
-/* Keeps what has changed, if it is time or `now`. */
-void endpoints_keep(struct courier *courier, bool now);
-/* Brings the cursors of those that have all there is up to date. */
-void endpoints_settle(struct courier *courier);
 
 static inline bool endpoint_runs(const struct endpoint *endpoint)
 {
     return endpoint->row.state == ENDPOINT_ACTIVE || endpoint->row.state == ENDPOINT_FAILING;
 }
 
-/* Everything up to there was delivered. */
+static inline bool endpoint_circuit_open(const struct endpoint *endpoint)
+{
+    return endpoint->struck >= CIRCUIT_AFTER;
+}
+
+/* Where the scan is: everything up to there is settled or in a lane. */
+uint64_t endpoint_scanned(const struct endpoint *endpoint);
+/* Everything up to there was settled. */
 uint64_t endpoint_cursor(const struct endpoint *endpoint);
 
-/* ---- delivery.c ----------------------------------------------------------------------------- */
+/* ---- keep.c: what is kept -------------------------------------------------------------------- */
+
+/* Its progress is to be kept, soon. */
+void endpoint_changed(struct endpoint *endpoint);
+void lane_changed(struct lane *lane);
+/* The lane is over: its row goes. */
+void lane_forgotten(struct lane *lane);
+/* An attempt, for the record. Copies what it is given. */
+void keep_attempt(struct courier *courier, const struct record_attempt *attempt);
+/* Hands what has changed to the keeper, if it is time or `now`: then whatever is submitted behind
+ * it finds it there. */
+void courier_keep(struct courier *courier, bool now);
+/* Forgets what could not be handed over. */
+void keep_discard(struct courier *courier);
+/* When that is next; 0 for not at all. */
+int64_t courier_keep_at(const struct courier *courier);
+/* Brings the cursors of those that have all there is up to date. */
+void endpoints_settle(struct courier *courier);
+/* Submits a job and counts it in courier->jobs, which its mail counts down. */
+void courier_submit_job(struct courier *courier, struct keeper_job *job);
+
+/* ---- lane.c ---------------------------------------------------------------------------------- */
+
+struct lane *lane_new(struct endpoint *endpoint, enum lane_kind kind, struct str channel);
+/* A lane from disk; takes the row's text over. */
+struct lane *lane_restore(struct endpoint *endpoint, struct lane_row *row);
+/* Ends whatever it does and forgets it. */
+void lane_free(struct lane *lane);
+struct lane *lane_find(const struct endpoint *endpoint, struct str channel);
+/* Looks at what it can do now: fly, wait, read, or be over (and then it is freed). */
+void lane_look(struct lane *lane);
+/* Takes it out of endpoint->due, if it is there. */
+void lane_not_due(struct lane *lane);
+/* Puts an event behind the others. False when there is no memory. */
+bool lane_add(struct lane *lane, const struct event *event, struct chunk *chunk,
+              struct batch *batch);
+/* Lets go of what is in memory, to read it from the log again. */
+void lane_drop_queue(struct lane *lane);
+void owed_free(struct owed *owed);
+/* It may fly now, whatever it waited for. */
+void lane_hurry(struct lane *lane);
+/* Starts reading what it lacks. */
+void lane_read(struct lane *lane);
+/* Whether an event is in one of the flights that were under way when the scan was put back. */
+bool lanes_carry(const struct endpoint *endpoint, uint64_t id);
+
+/* ---- scan.c: from the hub into lanes ----------------------------------------------------------
+ */
 
 /* It may have something to do: looked at before the turn ends. */
 void endpoint_ready(struct endpoint *endpoint);
 void endpoints_go(struct courier *courier);
-
-/* Lets go of events at hand and of the hub, to begin again at the cursor. A call under way goes on.
- */
+/* Lets go of events at hand, of queues and of the hub, to begin again where the scan was. Flights
+ * go on. */
 void endpoint_let_go(struct endpoint *endpoint);
+/* The scan goes back to where everything was settled; flights go on, all other lanes are dropped.
+ */
+void endpoint_put_back(struct endpoint *endpoint);
+/* Drops every lane, flights too. */
+void endpoint_drop_lanes(struct endpoint *endpoint);
 
-/* Waits as long as row.next_us says, or not at all. */
-void endpoint_wait(struct endpoint *endpoint);
+/* ---- flight.c: requests, and what comes of them ------------------------------------------------
+ */
 
-/* The headers of a signed request; NULL when there is no memory. */
-struct curl_slist *endpoint_headers(const struct endpoint *endpoint, struct str id,
-                                    struct str body);
+/* Whether the endpoint may have one more request under way. */
+bool flight_allowed(const struct endpoint *endpoint);
+/* Sends what the lane has next. */
+void flight_start(struct lane *lane);
+/* Breaks it off. NULL is fine. */
+void flight_free(struct flight *flight);
+/* Events (first, last] that it carries. */
+uint64_t flight_last(const struct flight *flight);
+int64_t flight_since_ns(const struct flight *flight);
 
+/* ---- outcome.c --------------------------------------------------------------------------------
+ */
+
+struct outcome {
+    const struct call *call;
+    struct list *events; /* of struct owed, those that were carried */
+    uint64_t first;
+    uint64_t last;
+    uint32_t count;
+    bool gap;
+};
+/* The lane's flight has ended, and is no longer the lane's. */
+void lane_outcome(struct lane *lane, const struct outcome *outcome);
 /* Notes the outcome of any request. */
 void endpoint_note(struct endpoint *endpoint, const struct call *call);
 
+/* ---- notice.c: $webhooks/ID --------------------------------------------------------------------
+ */
+
+/* Publishes `{"webhook":…,"url":…` and `more` (members, beginning with a comma) there. */
+void endpoint_notice(struct endpoint *endpoint, const char *type, struct str more);
+
+/* ---- letter.c: what is sent again by hand ------------------------------------------------------
+ */
+
+/* Fetches the next one, if there is any. */
+void letters_look(struct endpoint *endpoint);
+
+/* ---- body.c -----------------------------------------------------------------------------------
+ */
+
+/* Writes the body of a delivery, and its id. */
+void body_add(struct buf *out, const struct endpoint *endpoint, const struct list *events,
+              char id[WEBHOOK_ID_MAX]);
+/* The headers of a signed request; `first` (may be NULL) is the event that CloudEvents' binary mode
+ * puts into them. NULL when there is no memory. */
+struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
+                                const struct event *first);
+/* Those of a ping or a gap. */
+static inline struct curl_slist *body_plain_headers(const struct endpoint *endpoint, struct str id,
+                                                    struct str body)
+{
+    return body_headers(endpoint, id, body, NULL);
+}
+
 /* ---- ping.c --------------------------------------------------------------------------------- */
 
-/* Sends a ping. With a request it is answered after it; if the request is a creation, the endpoint
- * is not among the others yet, and is added or freed. False when there is no memory. */
-bool ping_start(struct endpoint *endpoint, struct courier_request *request);
+/* Sends a ping, or what `how` stands for. With a request it is answered after it; if the request is
+ * a creation, the endpoint is not among the others yet, and is added or freed. False when there is
+ * no memory. */
+bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how);
 /* The endpoint goes away. */
 void pings_forget(struct endpoint *endpoint);
 /* Breaks all of them off and answers who waits. */
@@ -129,9 +326,20 @@ enum tell { TELL_LINE, TELL_ALL, TELL_SECRET };
 /* Adds the endpoint as a JSON object. Only TELL_SECRET shows the secret. */
 void endpoint_tell(const struct endpoint *endpoint, struct buf *out, enum tell tell);
 
+/* ---- change.c: what changes an endpoint, and is answered once that is kept ------------------- */
+
+void change_create(struct courier *courier, struct courier_request *request);
+/* CHANGE, PAUSE, RESUME, ROTATE, REPLAY and DELETE, of an endpoint that is not busy. */
+void change_endpoint(struct courier_request *request, struct endpoint *endpoint);
+
 /* ---- request.c ------------------------------------------------------------------------------ */
+
+void request_refuse_store(struct courier_request *request, int result);
 
 void request_answer(struct courier_request *request);
 void request_refuse(struct courier_request *request, enum courier_fault fault, const char *detail);
-/* The last step of a creation: keeps it, adds it, answers. False when it was refused and freed. */
-bool request_created(struct courier_request *request, struct endpoint *endpoint);
+/* The last step of a creation: keeps it, adds it, answers. Takes the endpoint over. */
+void request_created(struct courier_request *request, struct endpoint *endpoint);
+/* The endpoint is no longer busy: opens the requests that wait for it. It may be gone afterwards.
+ */
+void requests_go_on(struct endpoint *endpoint);

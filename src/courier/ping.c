@@ -1,15 +1,17 @@
-/* Pings: does the URL work, and does whoever is there know the secret? */
+/* Pings and handshakes: does the URL work, and does whoever is there want this? */
 #include "courier/endpoint.h"
 
 #include "base/hash.h"
 #include "base/rfc3339.h"
 #include "base/say.h"
+#include "courier/spec.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PINGS_MAX = 256 };
+enum { PINGS_MAX = 256, CHALLENGE_LEN = 32 };
 
 struct ping {
     struct list node; /* in courier->pings */
@@ -18,6 +20,8 @@ struct ping {
     struct courier *courier;
     struct endpoint *endpoint;       /* NULL once it is gone */
     struct courier_request *request; /* NULL when nobody waits */
+    enum spec_verify how;
+    char challenge[CHALLENGE_LEN + 1];
 };
 
 static bool is_creation(const struct ping *ping)
@@ -34,30 +38,88 @@ static void ping_free(struct ping *ping)
     free(ping);
 }
 
+/* ---- consent --------------------------------------------------------------------------------- */
+
+static bool is_2xx(const struct call *call)
+{
+    return call->status >= 200 && call->status < 300;
+}
+
+/* Slack takes the challenge as text, as a form's field, or as JSON. */
+static bool has_challenge(const struct ping *ping)
+{
+    struct str body = str_trim(buf_str(&ping->call.response)), expected = str_from(ping->challenge);
+    if (str_eq(body, expected))
+        return true;
+    if (str_starts(body, STR("challenge=")))
+        return str_eq(str_skip(body, 10), expected);
+    json_t *object = body.len ? json_loadb(body.at, body.len, 0, NULL) : NULL;
+    const char *text = json_string_value(json_object_get(object, "challenge"));
+    bool has = text && str_eq(str_from(text), expected);
+    json_decref(object);
+    return has;
+}
+
+/* Who answers with their origin has consented, whatever the status is (http-webhook 4.2). */
+static bool is_allowed(const struct ping *ping)
+{
+    struct str origin = str_from(ping->call.allowed_origin);
+    return str_eq(origin, STR("*")) || str_eq_nocase(origin, str_from(ping->courier->origin));
+}
+
+static bool has_consented(const struct ping *ping)
+{
+    switch (ping->how) {
+    case SPEC_VERIFY_CE:
+        return ping->call.status && is_allowed(ping);
+    case SPEC_VERIFY_SLACK:
+        return is_2xx(&ping->call) && has_challenge(ping);
+    case SPEC_VERIFY_NONE:
+    case SPEC_VERIFY_PING:
+        break;
+    }
+    return is_2xx(&ping->call);
+}
+
+static const char *refusal(const struct ping *ping)
+{
+    switch (ping->how) {
+    case SPEC_VERIFY_CE:
+        return "the URL did not answer OPTIONS with WebHook-Allowed-Origin and the origin that "
+               "WebHook-Request-Origin names, or *, so nothing was registered";
+    case SPEC_VERIFY_SLACK:
+        return "the URL did not answer url_verification with 2xx and the challenge, so nothing "
+               "was registered";
+    case SPEC_VERIFY_NONE:
+    case SPEC_VERIFY_PING:
+        break;
+    }
+    return "the URL did not answer the verification ping with 2xx, so nothing was registered; "
+           "without verify it would be";
+}
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
 /* A new endpoint exists only if it has verified. */
 static void end_creation(struct ping *ping)
 {
-    const struct call *call = &ping->call;
-    if (call->status >= 200 && call->status < 300) {
-        (void)request_created(ping->request, ping->endpoint);
+    if (has_consented(ping)) {
+        request_created(ping->request, ping->endpoint);
         return;
     }
     endpoint_free(ping->endpoint);
-    if (call->forbidden)
+    if (ping->call.forbidden && !ping->call.status)
         request_refuse(ping->request, COURIER_E_FORBIDDEN,
                        "the URL leads to an address that webhooks may not go to");
     else
-        request_refuse(ping->request, COURIER_E_BAD,
-                       "the URL did not answer the verification ping with 2xx, so "
-                       "nothing was registered; without verify it would be");
+        request_refuse(ping->request, COURIER_E_BAD, refusal(ping));
 }
 
 static void end_request(struct ping *ping)
 {
     struct buf *out = &ping->request->answer;
     const struct call *call = &ping->call;
-    bool accepted = call->status >= 200 && call->status < 300;
-    buf_addf(out, "{\"ok\":%s,\"status\":", accepted ? "true" : "false");
+    buf_addf(out, "{\"ok\":%s,\"status\":", is_2xx(call) ? "true" : "false");
     if (call->status)
         buf_addf(out, "%d", call->status);
     else
@@ -88,13 +150,24 @@ static void ping_done(struct call *call)
     ping_free(ping);
 }
 
-static void add_body(struct buf *body, const struct endpoint *endpoint)
+/* ---- beginnings ------------------------------------------------------------------------------ */
+
+static void add_ping(struct buf *body, const struct endpoint *endpoint)
 {
     buf_add_lit(body, "{\"type\":\"$ping\",\"webhook\":\"");
     buf_add_str(body, str_from(endpoint->row.id));
     buf_add_lit(body, "\",\"time\":\"");
     rfc3339_add(body, clock_wall_us(endpoint->courier->config.clock));
     buf_add_lit(body, "\"}");
+}
+
+static void add_challenge(struct ping *ping)
+{
+    uint64_t random[2];
+    hash_random(random, sizeof(random));
+    snprintf(ping->challenge, sizeof(ping->challenge), "%016" PRIx64 "%016" PRIx64, random[0],
+             random[1]);
+    buf_addf(&ping->body, "{\"type\":\"url_verification\",\"challenge\":\"%s\"}", ping->challenge);
 }
 
 static bool post(struct ping *ping)
@@ -104,26 +177,39 @@ static bool post(struct ping *ping)
     char id[WEBHOOK_ID_MAX];
     hash_random(random, sizeof(random));
     int len = snprintf(id, sizeof(id), "ping_%016" PRIx64 "%016" PRIx64, random[0], random[1]);
-    add_body(&ping->body, endpoint);
+    if (ping->how == SPEC_VERIFY_SLACK)
+        add_challenge(ping);
+    else
+        add_ping(&ping->body, endpoint);
     struct str body = buf_str(&ping->body);
     struct curl_slist *headers =
         buf_failed(&ping->body) ? NULL
-                                : endpoint_headers(endpoint, (struct str){id, (size_t)len}, body);
-    ping->call.done = ping_done;
+                                : body_plain_headers(endpoint, (struct str){id, (size_t)len}, body);
     return headers &&
            !call_post(&endpoint->courier->client, &ping->call, endpoint->row.url, headers, body);
 }
 
-bool ping_start(struct endpoint *endpoint, struct courier_request *request)
+static bool ask_options(struct ping *ping)
+{
+    char line[300];
+    snprintf(line, sizeof(line), "WebHook-Request-Origin: %s", ping->courier->origin);
+    struct curl_slist *headers = curl_slist_append(NULL, line);
+    return headers &&
+           !call_options(&ping->courier->client, &ping->call, ping->endpoint->row.url, headers);
+}
+
+bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how)
 {
     struct courier *courier = endpoint->courier;
     struct ping *ping = courier->pings_count < PINGS_MAX ? mem_try_alloc(sizeof(*ping)) : NULL;
     if (!ping)
         return false;
-    *ping = (struct ping){.courier = courier, .endpoint = endpoint, .request = request};
+    *ping = (struct ping){.courier = courier, .endpoint = endpoint, .request = request, .how = how};
+    ping->call.done = ping_done;
+    ping->call.timeout_ms = endpoint->row.options.timeout_ms;
     list_add_last(&courier->pings, &ping->node);
     courier->pings_count++;
-    if (post(ping))
+    if (how == SPEC_VERIFY_CE ? ask_options(ping) : post(ping))
         return true;
     ping_free(ping);
     return false;

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/say.h"
+#include "courier/record.h"
 #include "log/store/sqlite/db.h"
 
 #include <errno.h>
@@ -15,27 +16,67 @@ static const char *const migrations[] = {
     " old_key BLOB NOT NULL, old_until INTEGER NOT NULL, created INTEGER NOT NULL,"
     " cursor INTEGER NOT NULL, told INTEGER NOT NULL, next INTEGER NOT NULL,"
     " failures INTEGER NOT NULL, state INTEGER NOT NULL)",
+    "ALTER TABLE endpoint ADD COLUMN number INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE endpoint SET number = rowid;"
+    "CREATE UNIQUE INDEX endpoint_number ON endpoint(number);"
+    "ALTER TABLE endpoint ADD COLUMN schedule TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE endpoint ADD COLUMN ordered INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE endpoint ADD COLUMN format INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 32;"
+    "ALTER TABLE endpoint ADD COLUMN timeout INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN pair BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE endpoint ADD COLUMN old_pair BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE endpoint ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE lane(endpoint INTEGER NOT NULL, slot INTEGER NOT NULL, channel TEXT NOT NULL,"
+    " after INTEGER NOT NULL, upto INTEGER NOT NULL, told INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, since INTEGER NOT NULL, next INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL,"
+    " PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;" RECORD_TABLES,
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT, PROGRESS, DELETE, STATEMENTS };
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    PUT,
+    PROGRESS,
+    DELETE,
+    PUT_LANE,
+    DROP_LANE,
+    DROP_LANES,
+    STATEMENTS,
+};
+
+#define COLUMNS                                                                                    \
+    "id, url, channels, types, headers, description, key, old_key, old_until, created, cursor,"    \
+    " told, next, failures, state, number, schedule, ordered, format, batch, concurrency,"         \
+    " timeout, pair, old_pair, since, warned"
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [PUT] = "INSERT OR REPLACE INTO endpoint(id, url, channels, types, headers, description, key,"
-            " old_key, old_until, created, cursor, told, next, failures, state)"
-            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    [PROGRESS] = "UPDATE endpoint"
-                 " SET cursor = ?2, told = ?3, next = ?4, failures = ?5, state = ?6"
-                 " WHERE id = ?1",
+    [PUT] = "INSERT OR REPLACE INTO endpoint(" COLUMNS ")"
+            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+    [PROGRESS] = "UPDATE endpoint SET cursor = ?2, told = ?3, next = ?4, failures = ?5,"
+                 " state = ?6, since = ?7, warned = ?8 WHERE id = ?1",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
+    [PUT_LANE] = "INSERT OR REPLACE INTO lane(endpoint, slot, channel, after, upto, told, failures,"
+                 " since, next, n, attempts) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+                 " ?11)",
+    [DROP_LANE] = "DELETE FROM lane WHERE endpoint = ?1 AND slot = ?2",
+    [DROP_LANES] = "DELETE FROM lane WHERE endpoint = ?1",
 };
 
 struct registry {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
+    struct record_statements *records;
+    uint64_t number; /* the highest that was given to an endpoint */
 };
 
 void endpoint_row_free(struct endpoint_row *row)
@@ -45,6 +86,7 @@ void endpoint_row_free(struct endpoint_row *row)
     free(row->types);
     free(row->headers);
     free(row->description);
+    free(row->schedule);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -78,6 +120,19 @@ static int migrate(struct registry *registry)
     return registry_commit(registry, result);
 }
 
+/* Numbers are not given again while deliveries of a deleted endpoint may be about. */
+static int find_number(struct registry *registry)
+{
+    int64_t number = 0;
+    int result = db_number(registry->db,
+                           "SELECT max((SELECT coalesce(max(number), 0) FROM endpoint),"
+                           " (SELECT coalesce(max(endpoint), 0) FROM lane),"
+                           " (SELECT coalesce(max(endpoint), 0) FROM delivery))",
+                           &number);
+    registry->number = (uint64_t)number;
+    return result;
+}
+
 static int open_db(struct registry *registry, const char *path)
 {
     int result = db_open(path, DB_WRITE, &registry->db);
@@ -91,7 +146,8 @@ static int open_db(struct registry *registry, const char *path)
     result = result ? result : migrate(registry);
     for (int i = PUT; !result && i < STATEMENTS; i++)
         result = db_prepare(registry->db, statements[i], &registry->statements[i]);
-    return result;
+    result = result ? result : find_number(registry);
+    return result ? result : record_prepare(registry->db, &registry->records);
 }
 
 int registry_open(const char *dir, struct registry **ret_registry)
@@ -118,6 +174,7 @@ void registry_close(struct registry *registry)
         return;
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(registry->statements[i]);
+    record_finalize(registry->records);
     sqlite3_close(registry->db);
     free(registry);
 }
@@ -143,6 +200,28 @@ static void read_key(sqlite3_stmt *statement, int column, struct sign_key *key)
     key->len = (uint8_t)bytes.len;
 }
 
+static void read_pair(sqlite3_stmt *statement, int column, struct sign_pair *pair)
+{
+    struct str bytes = db_bytes(statement, column);
+    pair->set = bytes.len == sizeof(pair->seed) + sizeof(pair->open);
+    if (!pair->set)
+        return;
+    memcpy(pair->seed, bytes.at, sizeof(pair->seed));
+    memcpy(pair->open, bytes.at + sizeof(pair->seed), sizeof(pair->open));
+}
+
+static struct endpoint_options read_options(sqlite3_stmt *statement)
+{
+    int format = sqlite3_column_int(statement, 18);
+    return (struct endpoint_options){
+        .ordered = sqlite3_column_int(statement, 17) != 0,
+        .format = (uint8_t)(format < 0 || format >= BODY_FORMATS ? BODY_EVENT : format),
+        .batch = (uint32_t)sqlite3_column_int(statement, 19),
+        .concurrency = (uint32_t)sqlite3_column_int(statement, 20),
+        .timeout_ms = sqlite3_column_int64(statement, 21),
+    };
+}
+
 static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
 {
     struct str id = db_bytes(statement, 0);
@@ -154,6 +233,10 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
         .told = db_id(statement, 11),
         .next_us = sqlite3_column_int64(statement, 12),
         .failures = db_id(statement, 13),
+        .number = db_id(statement, 15),
+        .options = read_options(statement),
+        .since_us = sqlite3_column_int64(statement, 24),
+        .warned = (uint32_t)sqlite3_column_int(statement, 25),
         .state =
             state < 0 || state > ENDPOINT_DISABLED ? ENDPOINT_PAUSED : (enum endpoint_state)state,
     };
@@ -161,6 +244,10 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
         memcpy(row->id, id.at, id.len < ENDPOINT_ID_LEN ? id.len : ENDPOINT_ID_LEN);
     read_key(statement, 6, &row->key);
     read_key(statement, 7, &row->old_key);
+    read_pair(statement, 22, &row->pair);
+    read_pair(statement, 23, &row->old_pair);
+    row->options.wants_pair = row->pair.set;
+    row->schedule = read_text(statement, 16);
     row->url = read_text(statement, 1);
     row->channels = read_text(statement, 2);
     row->types = read_text(statement, 3);
@@ -172,16 +259,49 @@ int registry_load(struct registry *registry, void (*each)(void *context, struct 
                   void *context)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(registry->db,
-                            "SELECT id, url, channels, types, headers, description, key, old_key,"
-                            " old_until, created, cursor, told, next, failures, state"
-                            " FROM endpoint ORDER BY created, id",
+    int result = db_prepare(registry->db, "SELECT " COLUMNS " FROM endpoint ORDER BY created, id",
                             &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
         struct endpoint_row row;
         read_row(statement, &row);
+        each(context, &row);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static void read_lane(sqlite3_stmt *statement, struct lane_row *row)
+{
+    *row = (struct lane_row){
+        .endpoint = db_id(statement, 0),
+        .slot = db_id(statement, 1),
+        .channel = read_text(statement, 2),
+        .after = db_id(statement, 3),
+        .upto = db_id(statement, 4),
+        .told = db_id(statement, 5),
+        .failures = db_id(statement, 6),
+        .since_us = sqlite3_column_int64(statement, 7),
+        .next_us = sqlite3_column_int64(statement, 8),
+        .n = db_id(statement, 9),
+        .attempts = db_id(statement, 10),
+    };
+}
+
+int registry_load_lanes(struct registry *registry,
+                        void (*each)(void *context, struct lane_row *row), void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(registry->db,
+                            "SELECT endpoint, slot, channel, after, upto, told, failures, since,"
+                            " next, n, attempts FROM lane ORDER BY after, slot",
+                            &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        struct lane_row row;
+        read_lane(statement, &row);
         each(context, &row);
     }
     sqlite3_finalize(statement);
@@ -195,31 +315,103 @@ static void bind_key(sqlite3_stmt *statement, int at, const struct sign_key *key
     sqlite3_bind_blob(statement, at, key->bytes, key->len, SQLITE_STATIC);
 }
 
-int registry_put(struct registry *registry, const struct endpoint_row *row)
+static void bind_pair(sqlite3_stmt *statement, int at, const struct sign_pair *pair)
 {
-    sqlite3_stmt *statement = registry->statements[PUT];
+    char bytes[sizeof(pair->seed) + sizeof(pair->open)];
+    memcpy(bytes, pair->seed, sizeof(pair->seed));
+    memcpy(bytes + sizeof(pair->seed), pair->open, sizeof(pair->open));
+    sqlite3_bind_blob(statement, at, bytes, pair->set ? (int)sizeof(bytes) : 0, SQLITE_TRANSIENT);
+}
+
+static void bind_texts(sqlite3_stmt *statement, const struct endpoint_row *row)
+{
     db_bind_text(statement, 1, str_from(row->id));
     db_bind_text(statement, 2, str_from(row->url));
     db_bind_text(statement, 3, str_from(row->channels));
     db_bind_text(statement, 4, str_from(row->types));
     db_bind_text(statement, 5, str_from(row->headers));
     db_bind_text(statement, 6, str_from(row->description));
+    db_bind_text(statement, 17, str_from(row->schedule));
+}
+
+static void bind_keys(sqlite3_stmt *statement, const struct endpoint_row *row)
+{
     bind_key(statement, 7, &row->key);
     bind_key(statement, 8, &row->old_key);
     sqlite3_bind_int64(statement, 9, row->old_until_us);
+    bind_pair(statement, 23, &row->pair);
+    bind_pair(statement, 24, &row->old_pair);
+}
+
+static void bind_options(sqlite3_stmt *statement, const struct endpoint_options *options)
+{
+    sqlite3_bind_int(statement, 18, options->ordered);
+    sqlite3_bind_int(statement, 19, options->format);
+    sqlite3_bind_int(statement, 20, (int)options->batch);
+    sqlite3_bind_int(statement, 21, (int)options->concurrency);
+    sqlite3_bind_int64(statement, 22, options->timeout_ms);
+}
+
+static int put(struct registry *registry, const struct endpoint_row *row)
+{
+    sqlite3_stmt *statement = registry->statements[PUT];
+    bind_texts(statement, row);
+    bind_keys(statement, row);
+    bind_options(statement, &row->options);
     sqlite3_bind_int64(statement, 10, row->created_us);
     db_bind_id(statement, 11, row->cursor);
     db_bind_id(statement, 12, row->told);
     sqlite3_bind_int64(statement, 13, row->next_us);
     db_bind_id(statement, 14, row->failures);
     sqlite3_bind_int(statement, 15, (int)row->state);
+    db_bind_id(statement, 16, row->number);
+    sqlite3_bind_int64(statement, 25, row->since_us);
+    sqlite3_bind_int64(statement, 26, row->warned);
     return db_run(statement);
+}
+
+static int drop_lanes(struct registry *registry, uint64_t endpoint)
+{
+    db_bind_id(registry->statements[DROP_LANES], 1, endpoint);
+    return db_run(registry->statements[DROP_LANES]);
+}
+
+int registry_put(struct registry *registry, struct endpoint_row *row, bool forget)
+{
+    int result = registry_begin(registry);
+    if (result)
+        return result;
+    if (!row->number)
+        row->number = ++registry->number;
+    result = put(registry, row);
+    if (!result && forget)
+        result = drop_lanes(registry, row->number);
+    return registry_commit(registry, result);
+}
+
+static int drop(struct registry *registry, const char *id)
+{
+    sqlite3_stmt *statement;
+    uint64_t number = 0;
+    int result = db_prepare(registry->db, "SELECT number FROM endpoint WHERE id = ?1", &statement);
+    if (result)
+        return result;
+    db_bind_text(statement, 1, str_from(id));
+    if ((result = db_row(statement)) == 1)
+        number = db_id(statement, 0);
+    sqlite3_finalize(statement);
+    if (result < 0)
+        return result;
+    db_bind_text(registry->statements[DELETE], 1, str_from(id));
+    result = db_run(registry->statements[DELETE]);
+    result = result ? result : drop_lanes(registry, number);
+    return result ? result : record_forget(registry->records, number);
 }
 
 int registry_delete(struct registry *registry, const char *id)
 {
-    db_bind_text(registry->statements[DELETE], 1, str_from(id));
-    return db_run(registry->statements[DELETE]);
+    int result = registry_begin(registry);
+    return result ? result : registry_commit(registry, drop(registry, id));
 }
 
 int registry_begin(struct registry *registry)
@@ -236,6 +428,33 @@ int registry_progress(struct registry *registry, const struct endpoint_row *row)
     sqlite3_bind_int64(statement, 4, row->next_us);
     db_bind_id(statement, 5, row->failures);
     sqlite3_bind_int(statement, 6, (int)row->state);
+    sqlite3_bind_int64(statement, 7, row->since_us);
+    sqlite3_bind_int64(statement, 8, row->warned);
+    return db_run(statement);
+}
+
+int registry_put_lane(struct registry *registry, const struct lane_row *row)
+{
+    sqlite3_stmt *statement = registry->statements[PUT_LANE];
+    db_bind_id(statement, 1, row->endpoint);
+    db_bind_id(statement, 2, row->slot);
+    db_bind_text(statement, 3, str_from(row->channel));
+    db_bind_id(statement, 4, row->after);
+    db_bind_id(statement, 5, row->upto);
+    db_bind_id(statement, 6, row->told);
+    db_bind_id(statement, 7, row->failures);
+    sqlite3_bind_int64(statement, 8, row->since_us);
+    sqlite3_bind_int64(statement, 9, row->next_us);
+    db_bind_id(statement, 10, row->n);
+    db_bind_id(statement, 11, row->attempts);
+    return db_run(statement);
+}
+
+int registry_drop_lane(struct registry *registry, uint64_t endpoint, uint64_t slot)
+{
+    sqlite3_stmt *statement = registry->statements[DROP_LANE];
+    db_bind_id(statement, 1, endpoint);
+    db_bind_id(statement, 2, slot);
     return db_run(statement);
 }
 
@@ -246,4 +465,9 @@ int registry_commit(struct registry *registry, int result)
     if (result && !sqlite3_get_autocommit(registry->db))
         (void)db_run(registry->statements[ROLLBACK]);
     return result;
+}
+
+struct record_statements *registry_records(struct registry *registry)
+{
+    return registry->records;
 }

@@ -1,34 +1,78 @@
 /* Endpoints on disk: a table in state.db, written by the courier's thread alone. */
 #pragma once
 
+#include "base/buf.h"
 #include "courier/sign.h"
+
+struct record_statements;
 
 enum { ENDPOINT_ID_LEN = 25 }; /* wh_ and 22 characters: 128 random bits */
 
 enum endpoint_state {
     ENDPOINT_ACTIVE,
-    ENDPOINT_FAILING,  /* the schedule of retries is used up: tried once a day */
+    ENDPOINT_FAILING,  /* everything fails, for a while already */
     ENDPOINT_PAUSED,   /* by its owner; the cursor waits */
-    ENDPOINT_DISABLED, /* it answered 410; the cursor waits */
+    ENDPOINT_DISABLED, /* it answered 410, or failed for days; the cursor waits */
+};
+
+/* What the body of a delivery is. */
+enum body_format {
+    BODY_EVENT, /* the envelope */
+    BODY_DATA,  /* the data alone */
+    BODY_CE,    /* CloudEvents, structured */
+    BODY_CE_BINARY,
+    BODY_FORMATS,
+};
+
+/* How an endpoint wants its deliveries. */
+struct endpoint_options {
+    bool ordered;         /* each channel one after the other */
+    bool wants_pair;      /* signed by v1a too */
+    uint8_t format;       /* enum body_format */
+    uint32_t batch;       /* events in a body at most; 0: not a page */
+    uint32_t concurrency; /* requests under way at most */
+    int64_t timeout_ms;   /* 0 for the courier's */
 };
 
 /* Texts are owned and end with a zero. */
 struct endpoint_row {
     char id[ENDPOINT_ID_LEN + 1];
+    uint64_t number; /* what lanes and deliveries call it; given by registry_put when it is 0 */
     char *url;
     char *channels; /* a JSON array */
     char *types;    /* a JSON array */
     char *headers;  /* a JSON object */
     char *description;
+    char *schedule; /* a JSON array of seconds; empty for the courier's */
+    struct endpoint_options options;
     struct sign_key key;
     struct sign_key old_key; /* signs too until old_until_us; len 0 for none */
+    struct sign_pair pair;
+    struct sign_pair old_pair; /* set false for none */
     int64_t old_until_us;
     int64_t created_us;
-    uint64_t cursor;   /* everything that matches up to it was delivered */
+    uint64_t cursor;   /* everything that matches up to it was settled, but for what is in lanes */
     uint64_t told;     /* gaps up to it were delivered */
-    int64_t next_us;   /* when it is tried again; 0 for now */
+    int64_t next_us;   /* nothing is sent before; 0 for now */
     uint64_t failures; /* in a row */
+    int64_t since_us;  /* when these began */
+    uint32_t warned;   /* what was told about these */
     enum endpoint_state state;
+};
+
+/* What is not settled although the cursor is beyond it: a channel's events, or a range's. */
+struct lane_row {
+    uint64_t endpoint;
+    uint64_t slot;     /* its name within all of them */
+    char *channel;     /* empty for a range; owned */
+    uint64_t after;    /* events above this one are not settled, */
+    uint64_t upto;     /* up to this one; 0 for no end */
+    uint64_t told;     /* gaps up to it were delivered */
+    uint64_t failures; /* that count for the schedule */
+    uint64_t attempts; /* of the delivery at its front */
+    int64_t since_us;
+    int64_t next_us;
+    uint64_t n; /* of the delivery that failed; 0 for none */
 };
 
 void endpoint_row_free(struct endpoint_row *row);
@@ -46,15 +90,25 @@ void registry_close(struct registry *registry);
 int registry_load(struct registry *registry, void (*each)(void *context, struct endpoint_row *row),
                   void *context);
 
-/* Adds or replaces all of a row. Durable when it returns 0. */
-int registry_put(struct registry *registry, const struct endpoint_row *row);
+/* The same for every lane, by rising `after`. */
+int registry_load_lanes(struct registry *registry,
+                        void (*each)(void *context, struct lane_row *row), void *context);
 
-/* Durable when it returns 0. */
+/* Adds or replaces all of a row; `forget` drops its lanes in the same step. Durable when it returns
+ * 0. */
+int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);
+
+/* With its lanes and deliveries. Durable when it returns 0. */
 int registry_delete(struct registry *registry, const char *id);
 
 /* Between begin and commit: keeps how far an endpoint has got (cursor, told, next_us, failures,
- * state). All of them are one transaction, durable when commit returns 0; after any other result it
- * is as if none had been kept. */
+ * since_us, warned, state), and lanes. All of them are one transaction, durable when commit returns
+ * 0; after any other result it is as if none had been kept. */
 int registry_begin(struct registry *registry);
 int registry_progress(struct registry *registry, const struct endpoint_row *row);
+int registry_put_lane(struct registry *registry, const struct lane_row *row);
+int registry_drop_lane(struct registry *registry, uint64_t endpoint, uint64_t slot);
 int registry_commit(struct registry *registry, int result);
+
+/* What record.h works with. */
+struct record_statements *registry_records(struct registry *registry);

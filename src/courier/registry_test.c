@@ -72,7 +72,7 @@ static struct registry *open_in(struct place *place)
 }
 
 static char url[] = "https://example.com/", channels[] = "[\"a\"]", types[] = "[]",
-            headers[] = "{\"A\":\"b\"}",
+            schedule[] = "[5,60]", headers[] = "{\"A\":\"b\"}",
             description[] = "gr\xc3\xbc\xc3\x9f"
                             "e";
 
@@ -83,6 +83,14 @@ static struct endpoint_row a_row(const char *id, int64_t created_us)
                                .types = types,
                                .headers = headers,
                                .description = description,
+                               .schedule = schedule,
+                               .options = {.ordered = true,
+                                           .format = BODY_CE,
+                                           .batch = 7,
+                                           .concurrency = 9,
+                                           .timeout_ms = 3000},
+                               .since_us = 21,
+                               .warned = 2,
                                .old_until_us = 7,
                                .created_us = created_us,
                                .cursor = 1795459080123456,
@@ -93,6 +101,7 @@ static struct endpoint_row a_row(const char *id, int64_t created_us)
     snprintf(row.id, sizeof(row.id), "%s", id);
     sign_key_make(&row.key);
     sign_key_make(&row.old_key);
+    assert_int_equal(sign_pair_make(&row.pair), 0);
     row.old_key.len = 24;
     return row;
 }
@@ -102,7 +111,7 @@ static void an_endpoint_comes_back_as_it_was(void **state)
     struct place *place = *state;
     struct registry *registry = open_in(place);
     struct endpoint_row row = a_row("wh_0123456789abcdefghijkl", 3);
-    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_put(registry, &row, false), 0);
     registry_close(registry);
     registry_close(open_in(place));
     assert_int_equal(place->count, 1);
@@ -118,6 +127,17 @@ static void an_endpoint_comes_back_as_it_was(void **state)
     assert_int_equal(back->old_key.len, 24);
     assert_memory_equal(back->old_key.bytes, row.old_key.bytes, 24);
     assert_int_equal(back->old_until_us, 7);
+    assert_string_equal(back->schedule, schedule);
+    assert_true(back->options.ordered);
+    assert_int_equal(back->options.format, BODY_CE);
+    assert_int_equal(back->options.batch, 7);
+    assert_int_equal(back->options.concurrency, 9);
+    assert_int_equal(back->options.timeout_ms, 3000);
+    assert_int_equal(back->since_us, 21);
+    assert_int_equal(back->warned, 2);
+    assert_true(back->pair.set);
+    assert_memory_equal(back->pair.open, row.pair.open, 32);
+    assert_false(back->old_pair.set);
     assert_int_equal(back->created_us, 3);
     assert_int_equal(back->cursor, row.cursor);
     assert_int_equal(back->told, 12);
@@ -131,8 +151,8 @@ static void endpoints_come_back_the_oldest_first(void **state)
     struct place *place = *state;
     struct registry *registry = open_in(place);
     struct endpoint_row younger = a_row("wh_a", 2), older = a_row("wh_b", 1);
-    assert_int_equal(registry_put(registry, &younger), 0);
-    assert_int_equal(registry_put(registry, &older), 0);
+    assert_int_equal(registry_put(registry, &younger, false), 0);
+    assert_int_equal(registry_put(registry, &older, false), 0);
     registry_close(registry);
     registry_close(open_in(place));
     assert_int_equal(place->count, 2);
@@ -145,7 +165,7 @@ static void progress_is_kept_by_the_commit(void **state)
     struct place *place = *state;
     struct registry *registry = open_in(place);
     struct endpoint_row row = a_row("wh_a", 1);
-    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_put(registry, &row, false), 0);
     row.cursor++;
     row.told = 13;
     row.state = ENDPOINT_DISABLED;
@@ -169,7 +189,7 @@ static void what_failed_on_the_way_is_not_kept(void **state)
     struct registry *registry = open_in(place);
     struct endpoint_row row = a_row("wh_a", 1);
     uint64_t before = row.cursor;
-    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_put(registry, &row, false), 0);
     row.cursor++;
     assert_int_equal(registry_begin(registry), 0);
     assert_int_equal(registry_progress(registry, &row), 0);
@@ -186,7 +206,7 @@ static void a_deleted_endpoint_does_not_come_back(void **state)
     struct place *place = *state;
     struct registry *registry = open_in(place);
     struct endpoint_row row = a_row("wh_a", 1);
-    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_put(registry, &row, false), 0);
     assert_int_equal(registry_delete(registry, "wh_a"), 0);
     assert_int_equal(registry_begin(registry), 0);
     assert_int_equal(registry_progress(registry, &row), 0);
@@ -196,13 +216,91 @@ static void a_deleted_endpoint_does_not_come_back(void **state)
     assert_int_equal(place->count, 0);
 }
 
+static void keep_lane(void *context, struct lane_row *row)
+{
+    struct lane_row *lanes = context;
+    size_t count = 0;
+    while (lanes[count].slot)
+        count++;
+    assert_true(count < 3);
+    lanes[count] = *row;
+}
+
+static size_t load_lanes(struct registry *registry, struct lane_row lanes[4])
+{
+    size_t count = 0;
+    memset(lanes, 0, 4 * sizeof(*lanes));
+    assert_int_equal(registry_load_lanes(registry, keep_lane, lanes), 0);
+    while (lanes[count].slot)
+        free(lanes[count++].channel);
+    return count;
+}
+
+static void lanes_come_back_and_go_with_their_endpoint(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_a", 1);
+    struct lane_row lanes[4];
+    static char channel[] = "orders/1", none[] = "";
+    assert_int_equal(registry_put(registry, &row, false), 0);
+    struct lane_row one = {row.number, 5, channel, 100, 0, 7, 3, 4, 11, 12, 13};
+    struct lane_row other = {row.number, 6, none, 50, 60, 0, 0, 0, 0, 0, 0};
+    assert_int_equal(registry_begin(registry), 0);
+    assert_int_equal(registry_put_lane(registry, &one), 0);
+    assert_int_equal(registry_put_lane(registry, &other), 0);
+    assert_int_equal(registry_commit(registry, 0), 0);
+    assert_int_equal(load_lanes(registry, lanes), 2);
+    assert_int_equal(lanes[0].upto, 60);
+    assert_int_equal(lanes[1].after, 100);
+    assert_int_equal(lanes[1].told, 7);
+    assert_int_equal(lanes[1].failures, 3);
+    assert_int_equal(lanes[1].attempts, 4);
+    assert_int_equal(lanes[1].since_us, 11);
+    assert_int_equal(lanes[1].next_us, 12);
+    assert_int_equal(lanes[1].n, 13);
+    assert_int_equal(registry_drop_lane(registry, row.number, 6), 0);
+    assert_int_equal(load_lanes(registry, lanes), 1);
+    assert_int_equal(registry_delete(registry, "wh_a"), 0);
+    assert_int_equal(load_lanes(registry, lanes), 0);
+    registry_close(registry);
+}
+
+static void an_endpoint_of_the_first_version_is_ordered_and_has_a_number(void **state)
+{
+    struct place *place = *state;
+    char path[96];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/state.db", place->dir);
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    assert_int_equal(
+        db_exec(db,
+                "CREATE TABLE setting(name TEXT PRIMARY KEY, value INTEGER NOT NULL);"
+                "INSERT INTO setting VALUES('courier_version', 1);"
+                "CREATE TABLE endpoint(id TEXT PRIMARY KEY, url TEXT NOT NULL, channels TEXT NOT"
+                " NULL, types TEXT NOT NULL, headers TEXT NOT NULL, description TEXT NOT NULL, key"
+                " BLOB NOT NULL, old_key BLOB NOT NULL, old_until INTEGER NOT NULL, created INTEGER"
+                " NOT NULL, cursor INTEGER NOT NULL, told INTEGER NOT NULL, next INTEGER NOT NULL,"
+                " failures INTEGER NOT NULL, state INTEGER NOT NULL);"
+                "INSERT INTO endpoint VALUES('wh_old', 'http://a/', '[\"a\"]', '[]', '{}', '',"
+                " x'00', x'', 0, 1, 17, 0, 0, 0, 0)"),
+        0);
+    sqlite3_close(db);
+    registry_close(open_in(place));
+    assert_int_equal(place->count, 1);
+    assert_int_equal(place->rows[0].cursor, 17);
+    assert_int_equal(place->rows[0].number, 1);
+    assert_true(place->rows[0].options.ordered);
+    assert_int_equal(place->rows[0].options.concurrency, 32);
+}
+
 static void in_memory_it_needs_no_folder(void **state)
 {
     struct place *place = *state;
     struct registry *registry;
     struct endpoint_row row = a_row("wh_a", 1);
     assert_int_equal(registry_open(NULL, &registry), 0);
-    assert_int_equal(registry_put(registry, &row), 0);
+    assert_int_equal(registry_put(registry, &row, false), 0);
     assert_int_equal(registry_load(registry, keep, place), 0);
     assert_int_equal(place->count, 1);
     registry_close(registry);
@@ -227,10 +325,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-        TEST(an_endpoint_comes_back_as_it_was),         TEST(endpoints_come_back_the_oldest_first),
-        TEST(progress_is_kept_by_the_commit),           TEST(what_failed_on_the_way_is_not_kept),
-        TEST(a_deleted_endpoint_does_not_come_back),    TEST(in_memory_it_needs_no_folder),
+        TEST(an_endpoint_comes_back_as_it_was),
+        TEST(endpoints_come_back_the_oldest_first),
+        TEST(progress_is_kept_by_the_commit),
+        TEST(what_failed_on_the_way_is_not_kept),
+        TEST(a_deleted_endpoint_does_not_come_back),
+        TEST(in_memory_it_needs_no_folder),
         TEST(a_table_of_a_newer_version_is_left_alone),
+        TEST(lanes_come_back_and_go_with_their_endpoint),
+        TEST(an_endpoint_of_the_first_version_is_ordered_and_has_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Secrets and signatures as Standard Webhooks 1.0.0 has them: HMAC-SHA256, tagged v1. */
+/* Secrets and signatures as Standard Webhooks 1.0.0 has them: HMAC-SHA256, tagged v1, and
+ * ed25519, tagged v1a. */
 #pragma once
 
 #include "base/buf.h"
@@ -26,3 +27,28 @@ void sign_key_add(struct buf *out, const struct sign_key *key);
  * have no dot. */
 void sign_add(struct buf *out, const struct sign_key *key, struct str id, int64_t unix_seconds,
               struct str body);
+
+/* An ed25519 key pair; all zeroes is none. */
+struct sign_pair {
+    uint8_t seed[32];
+    uint8_t open[32]; /* the public key */
+    bool set;
+};
+
+/* A new random pair. 0 or -ENOMEM. */
+int sign_pair_make(struct sign_pair *ret);
+
+/* Reads `whsk_` and base64 of the seed alone or of seed and public key. -EINVAL when it is anything
+ * else, or the public key is another's. */
+int sign_pair_read(struct str text, struct sign_pair *ret);
+
+/* Adds `whpk_` and base64 of the public key. */
+void sign_pair_add_public(struct buf *out, const struct sign_pair *pair);
+
+/* Adds `whsk_` and base64 of seed and public key. */
+void sign_pair_add_secret(struct buf *out, const struct sign_pair *pair);
+
+/* Adds `v1a,` and the signature, over the same bytes as sign_add(). Marks `out` failed when there
+ * is no memory. */
+void sign_pair_add(struct buf *out, const struct sign_pair *pair, struct str id,
+                   int64_t unix_seconds, struct str body);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 static void check(struct str secret, struct str id, int64_t at, struct str body,
                   const char *expected)
 {
@@ -78,10 +80,71 @@ static void what_is_no_secret_is_refused(void **state)
     assert_int_not_equal(sign_key_read(STR("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA-_"), &key), 0);
 }
 
+static const char *const seed = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+static const char *const both = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/"
+                                "tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+
+static void the_vector_of_v1a_comes_out(void **state)
+{
+    (void)state;
+    struct sign_pair pair;
+    struct buf out = {0};
+    assert_int_equal(sign_pair_read(str_from(seed), &pair), 0);
+    sign_pair_add(&out, &pair, STR("msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"), 1674087231,
+                  STR("{\"type\":\"contact.created\",\"timestamp\":\"2022-11-03T20:26:10.344522Z\","
+                      "\"data\":{\"id\":\"1f81eb52-5198-4599-803e-771906343485\"}}"));
+    assert_true(str_eq(buf_str(&out), STR("v1a,pbpYBMlty2hExn4zt0UTGb6BaP2Vq5AfyzjB9GGV3x/"
+                                          "wCJKd8UjOCf8Qhaji6TKY9C5eNMnlF0GG4udaO6B7Ag==")));
+    buf_free(&out);
+}
+
+static void a_pair_is_read_with_and_without_its_public_key(void **state)
+{
+    (void)state;
+    struct sign_pair pair, same;
+    struct buf out = {0};
+    assert_int_equal(sign_pair_read(str_from(seed), &pair), 0);
+    assert_int_equal(sign_pair_read(str_from(both), &same), 0);
+    assert_memory_equal(pair.open, same.open, sizeof(pair.open));
+    sign_pair_add_public(&out, &pair);
+    assert_true(str_eq(buf_str(&out), STR("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")));
+    buf_clear(&out);
+    sign_pair_add_secret(&out, &pair);
+    assert_true(str_eq(buf_str(&out), str_from(both)));
+    buf_free(&out);
+}
+
+static void what_is_no_pair_is_refused(void **state)
+{
+    (void)state;
+    struct sign_pair pair;
+    char other[128];
+    snprintf(other, sizeof(other), "%s", both);
+    other[60] = other[60] == 'A' ? 'B' : 'A'; /* another's public key */
+    assert_int_not_equal(sign_pair_read(str_from(other), &pair), 0);
+    assert_int_not_equal(sign_pair_read(STR("whsk_"), &pair), 0);
+    assert_int_not_equal(sign_pair_read(STR("whsk_AAAA"), &pair), 0);
+    assert_int_not_equal(
+        sign_pair_read(STR("whsec_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="), &pair), 0);
+}
+
+static void made_pairs_differ(void **state)
+{
+    (void)state;
+    struct sign_pair one, other;
+    assert_int_equal(sign_pair_make(&one), 0);
+    assert_int_equal(sign_pair_make(&other), 0);
+    assert_memory_not_equal(one.open, other.open, sizeof(one.open));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_published_vectors_come_out),
+        cmocka_unit_test(the_vector_of_v1a_comes_out),
+        cmocka_unit_test(a_pair_is_read_with_and_without_its_public_key),
+        cmocka_unit_test(what_is_no_pair_is_refused),
+        cmocka_unit_test(made_pairs_differ),
         cmocka_unit_test(a_made_key_is_shown_and_read_back),
         cmocka_unit_test(a_key_has_24_to_64_bytes),
         cmocka_unit_test(what_is_no_secret_is_refused),

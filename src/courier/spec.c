@@ -124,11 +124,18 @@ static bool header_is_ours(struct str name)
     static const char *const ours[] = {
         "host",       "content-length", "content-type", "transfer-encoding",
         "connection", "keep-alive",     "expect",       "te",
-        "trailer",    "upgrade",        "user-agent",   "proxy-connection"};
+        "trailer",    "upgrade",        "user-agent",   "proxy-connection",
+        "event-type", "event-channel",  "event-time",   "content-encoding"};
+    static const char *const prefixes[] = {"webhook-", "ce-", "proxy-"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (str_eq_nocase(name, str_from(ours[i])))
             return true;
-    return name.len >= 8 && str_eq_nocase((struct str){name.at, 8}, STR("webhook-"));
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        struct str prefix = str_from(prefixes[i]);
+        if (name.len >= prefix.len && str_eq_nocase((struct str){name.at, prefix.len}, prefix))
+            return true;
+    }
+    return false;
 }
 
 static bool header_valid(struct str name, const json_t *value)
@@ -143,7 +150,7 @@ static const char *read_headers(struct spec *spec, const json_t *value)
 {
     static const char shape[] =
         "headers is an object of at most 20 names and texts, without those that "
-        "frame the request and without webhook-…";
+        "frame the request and without webhook-… and ce-…";
     const char *name;
     json_t *text;
     if (!json_is_object(value) || json_object_size(value) > SPEC_HEADERS_MAX)
@@ -186,8 +193,127 @@ static const char *read_secret(struct spec *spec, const json_t *value)
 
 static const char *read_verify(struct spec *spec, const json_t *value)
 {
-    spec->verify = json_is_true(value);
-    return json_is_boolean(value) ? NULL : "verify is true or false";
+    static const char *const names[] = {"none", "ping", "cloudevents", "slack"};
+    if (json_is_boolean(value)) {
+        spec->verify = json_is_true(value) ? SPEC_VERIFY_PING : SPEC_VERIFY_NONE;
+        return NULL;
+    }
+    for (size_t i = 0; json_is_string(value) && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!str_eq(str_of(value), str_from(names[i])))
+            continue;
+        spec->verify = (enum spec_verify)i;
+        return NULL;
+    }
+    return "verify is none, ping, cloudevents or slack";
+}
+
+/* ---- how deliveries are made ----------------------------------------------------------------- */
+
+static const char *read_ordered(struct spec *spec, const json_t *value)
+{
+    spec->options.ordered = json_is_true(value);
+    return json_is_boolean(value) ? NULL : "ordered is true or false";
+}
+
+static const char *read_format(struct spec *spec, const json_t *value)
+{
+    static const char *const names[BODY_FORMATS] = {"event", "data", "cloudevents",
+                                                    "cloudevents-binary"};
+    for (size_t i = 0; json_is_string(value) && i < BODY_FORMATS; i++) {
+        if (!str_eq(str_of(value), str_from(names[i])))
+            continue;
+        spec->options.format = (uint8_t)i;
+        return NULL;
+    }
+    return "format is event, data, cloudevents or cloudevents-binary";
+}
+
+static bool read_number(const json_t *value, json_int_t least, json_int_t most, uint32_t *ret)
+{
+    json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < least || number > most)
+        return false;
+    *ret = (uint32_t)number;
+    return true;
+}
+
+static const char *read_batch(struct spec *spec, const json_t *value)
+{
+    return read_number(value, 0, SPEC_BATCH_MAX, &spec->options.batch)
+               ? NULL
+               : "batch is how many events a page holds at most, 1 to 1000; 0 for no pages";
+}
+
+static const char *read_concurrency(struct spec *spec, const json_t *value)
+{
+    return read_number(value, 1, SPEC_CONCURRENCY_MAX, &spec->options.concurrency)
+               ? NULL
+               : "concurrency is how many requests may be under way, 1 to 256";
+}
+
+static const char *read_timeout(struct spec *spec, const json_t *value)
+{
+    uint32_t seconds = 0;
+    bool good = read_number(value, 1, SPEC_TIMEOUT_MAX_S, &seconds);
+    spec->options.timeout_ms = (int64_t)seconds * 1000;
+    return good ? NULL : "timeout is how many seconds a request may take, 1 to 60";
+}
+
+static const char *read_schedule(struct spec *spec, const json_t *value)
+{
+    static const char shape[] = "schedule is an array of 1 to 32 delays in seconds, each above 0 "
+                                "and at most 604800";
+    size_t index;
+    json_t *delay;
+    if (!json_is_array(value) || !json_array_size(value) || json_array_size(value) > SCHEDULE_MAX)
+        return shape;
+    json_array_foreach(value, index, delay)
+    {
+        if (!json_is_number(delay) || !(json_number_value(delay) > 0) ||
+            json_number_value(delay) > 604800)
+            return shape;
+    }
+    return keep_json(&spec->schedule, value);
+}
+
+static const char *read_asymmetric(struct spec *spec, const json_t *value)
+{
+    spec->options.wants_pair = !json_is_false(value);
+    if (json_is_boolean(value) ||
+        (json_is_string(value) && !sign_pair_read(str_of(value), &spec->pair)))
+        return NULL;
+    return "asymmetric is true, false, or whsk_ and base64 of an ed25519 key of 32 or 64 bytes";
+}
+
+const char *spec_options(const struct spec *spec, struct endpoint_options *options)
+{
+    if (spec->has & SPEC_ORDERED)
+        options->ordered = spec->options.ordered;
+    if (spec->has & SPEC_FORMAT)
+        options->format = spec->options.format;
+    if (spec->has & SPEC_BATCH)
+        options->batch = spec->options.batch;
+    if (spec->has & SPEC_CONCURRENCY)
+        options->concurrency = spec->options.concurrency;
+    if (spec->has & SPEC_TIMEOUT)
+        options->timeout_ms = spec->options.timeout_ms;
+    if (spec->has & SPEC_ASYMMETRIC)
+        options->wants_pair = spec->options.wants_pair;
+    if (options->batch && options->format == BODY_CE_BINARY)
+        return "cloudevents-binary has one event in a request: without batch, or as cloudevents";
+    return NULL;
+}
+
+void spec_schedule(const char *text, struct schedule *schedule)
+{
+    json_t *array = *text ? json_loads(text, 0, NULL) : NULL;
+    size_t count = json_array_size(array);
+    for (size_t i = 0; i < count && i < SCHEDULE_MAX; i++) {
+        double ms = json_number_value(json_array_get(array, i)) * 1000;
+        schedule->delays_ms[i] = ms < 1 ? 1 : (int64_t)ms;
+        schedule->count = i + 1;
+    }
+    json_decref(array);
 }
 
 static const char *read_state(struct spec *spec, const json_t *value)
@@ -211,8 +337,26 @@ static const struct {
     {"secret", SPEC_SECRET, read_secret},
     {"verify", SPEC_VERIFY, read_verify},
     {"state", SPEC_STATE, read_state},
+    {"ordered", SPEC_ORDERED, read_ordered},
+    {"format", SPEC_FORMAT, read_format},
+    {"batch", SPEC_BATCH, read_batch},
+    {"concurrency", SPEC_CONCURRENCY, read_concurrency},
+    {"timeout", SPEC_TIMEOUT, read_timeout},
+    {"schedule", SPEC_SCHEDULE, read_schedule},
+    {"asymmetric", SPEC_ASYMMETRIC, read_asymmetric},
 };
 enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
+
+static const char *shape_of(unsigned allowed)
+{
+    if (allowed == SPEC_AFTER)
+        return "the body says where to begin: {\"after\":\"…\"}";
+    return allowed & SPEC_STATE
+               ? "what can be changed is url, channels, types, description, headers, state, "
+                 "ordered, format, batch, concurrency, timeout, schedule and asymmetric"
+               : "the members are url, channels, types, after, description, headers, secret, "
+                 "verify, ordered, format, batch, concurrency, timeout, schedule and asymmetric";
+}
 
 static const char *read_all(json_t *object, unsigned allowed, unsigned needed, struct spec *spec)
 {
@@ -230,11 +374,10 @@ static const char *read_all(json_t *object, unsigned allowed, unsigned needed, s
         return why;
     /* A slip in a name would otherwise select more than was meant, and quietly. */
     if (known != json_object_size(object))
-        return allowed & SPEC_STATE
-                   ? "what can be changed is url, channels, types, description, headers and state"
-                   : "the members are url, channels, types, after, description, headers, "
-                     "secret and verify";
-    return (spec->has & needed) == needed ? NULL : "url and channels are needed";
+        return shape_of(allowed);
+    if ((spec->has & needed) == needed)
+        return NULL;
+    return allowed == SPEC_AFTER ? shape_of(allowed) : "url and channels are needed";
 }
 
 bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *ret,
@@ -259,6 +402,7 @@ void spec_free(struct spec *spec)
     free(spec->types);
     free(spec->description);
     free(spec->headers);
+    free(spec->schedule);
     *spec = (struct spec){0};
 }
 

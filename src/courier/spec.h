@@ -1,7 +1,8 @@
 /* What an owner says of a webhook: read from JSON, checked, kept as text. */
 #pragma once
 
-#include "courier/sign.h"
+#include "courier/registry.h"
+#include "courier/schedule.h"
 #include "log/selection.h"
 
 enum {
@@ -9,6 +10,9 @@ enum {
     SPEC_DESCRIPTION_MAX = 500,
     SPEC_HEADERS_MAX = 20,
     SPEC_HEADER_VALUE_MAX = 1024,
+    SPEC_BATCH_MAX = 1000,
+    SPEC_CONCURRENCY_MAX = 256,
+    SPEC_TIMEOUT_MAX_S = 60,
 };
 
 /* Members of the JSON object, as bits. */
@@ -22,13 +26,26 @@ enum spec_member {
     SPEC_SECRET = 64,
     SPEC_VERIFY = 128,
     SPEC_STATE = 256,
+    SPEC_ORDERED = 512,
+    SPEC_FORMAT = 1024,
+    SPEC_BATCH = 2048,
+    SPEC_CONCURRENCY = 4096,
+    SPEC_TIMEOUT = 8192,
+    SPEC_SCHEDULE = 16384,
+    SPEC_ASYMMETRIC = 32768,
 };
 enum {
+    SPEC_OPTIONS = SPEC_ORDERED | SPEC_FORMAT | SPEC_BATCH | SPEC_CONCURRENCY | SPEC_TIMEOUT |
+                   SPEC_SCHEDULE | SPEC_ASYMMETRIC,
     SPEC_CREATE = SPEC_URL | SPEC_CHANNELS | SPEC_TYPES | SPEC_DESCRIPTION | SPEC_HEADERS |
-                  SPEC_AFTER | SPEC_SECRET | SPEC_VERIFY,
-    SPEC_CHANGE =
-        SPEC_URL | SPEC_CHANNELS | SPEC_TYPES | SPEC_DESCRIPTION | SPEC_HEADERS | SPEC_STATE,
+                  SPEC_AFTER | SPEC_SECRET | SPEC_VERIFY | SPEC_OPTIONS,
+    SPEC_CHANGE = SPEC_URL | SPEC_CHANNELS | SPEC_TYPES | SPEC_DESCRIPTION | SPEC_HEADERS |
+                  SPEC_STATE | SPEC_OPTIONS,
+    /* What decides which events are owed, and in which lanes they are. */
+    SPEC_SELECTION = SPEC_CHANNELS | SPEC_TYPES | SPEC_ORDERED | SPEC_BATCH,
 };
+
+enum spec_verify { SPEC_VERIFY_NONE, SPEC_VERIFY_PING, SPEC_VERIFY_CE, SPEC_VERIFY_SLACK };
 
 enum spec_after { SPEC_AFTER_NOW, SPEC_AFTER_ID, SPEC_AFTER_TIME };
 
@@ -44,8 +61,11 @@ struct spec {
     enum spec_after after;
     uint64_t after_id; /* 0 for the earliest */
     int64_t after_time_us;
-    bool verify;
-    bool paused; /* what "state" says */
+    enum spec_verify verify;
+    char *schedule;                  /* a JSON array of seconds */
+    struct endpoint_options options; /* those that `has` names */
+    struct sign_pair pair;           /* with options.wants_pair; unset when it is to be made */
+    bool paused;                     /* what "state" says */
 };
 
 /* Reads a JSON object with some of the members `allowed`, and all of those `needed`. True, or false
@@ -53,6 +73,13 @@ struct spec {
 bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *ret,
                const char **ret_why);
 void spec_free(struct spec *spec);
+
+/* Puts the options that the spec has into `options`. NULL, or what would be right, when they do not
+ * go together. */
+const char *spec_options(const struct spec *spec, struct endpoint_options *options);
+
+/* Reads what was kept as a schedule; an empty text leaves `schedule` as it is. */
+void spec_schedule(const char *text, struct schedule *schedule);
 
 /* The host of a URL that a webhook may have: http or https, visible ASCII, no user, no zone. NULL
  * when it is none, else to be given to free(). An IPv4 address in any of its spellings (2130706433,

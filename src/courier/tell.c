@@ -54,10 +54,23 @@ static void add_header_name(void *context, const char *name, const char *value)
     buf_add_json(out, str_from(name));
 }
 
+struct lag {
+    const struct endpoint *endpoint;
+    uint64_t scanned;
+    uint64_t count;
+};
+
+/* Below the scan only what is in a channel's lane is owed; ranges know their numbers themselves. */
 static bool count_event(void *context, const struct event *event)
 {
-    (void)event;
-    ++*(uint64_t *)context;
+    struct lag *lag = context;
+    if (event->id > lag->scanned) {
+        lag->count++;
+        return true;
+    }
+    const struct lane *lane =
+        lane_find(lag->endpoint, lag->endpoint->row.options.batch ? STR("") : event->channel);
+    lag->count += lane && event->id > lane->row.after;
     return true;
 }
 
@@ -67,12 +80,50 @@ static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t c
                     uint64_t rows)
 {
     struct window *window = &endpoint->courier->hub.window;
-    uint64_t count = 0, through = window->applied,
-             from = cursor < window->floor ? window->floor : cursor;
+    struct lag lag = {endpoint, endpoint_scanned(endpoint), 0};
+    uint64_t through = window->applied, from = cursor < window->floor ? window->floor : cursor;
     if (from < window->applied)
-        through = window_read(window, endpoint->selection, from, rows, count_event, &count);
+        through = window_read(window, endpoint->selection, from, rows, count_event, &lag);
     bool exact = from == cursor && through >= window->applied;
-    buf_addf(out, ",\"lag\":%" PRIu64 ",\"lag_exact\":%s", count, exact ? "true" : "false");
+    list_each (&endpoint->lanes, node) {
+        const struct lane *lane = container_of(node, struct lane, node);
+        if (lane->kind == LANE_RANGE)
+            lag.count += lane->count;
+    }
+    buf_addf(out, ",\"lag\":%" PRIu64 ",\"lag_exact\":%s", lag.count, exact ? "true" : "false");
+}
+
+static void add_options(const struct endpoint *endpoint, struct buf *out)
+{
+    static const char *const formats[BODY_FORMATS] = {"event", "data", "cloudevents",
+                                                      "cloudevents-binary"};
+    const struct endpoint_options *options = &endpoint->row.options;
+    int64_t timeout_ms =
+        options->timeout_ms ? options->timeout_ms : endpoint->courier->config.timeout_ms;
+    const char *comma = "";
+    buf_addf(out, ",\"ordered\":%s,\"format\":\"%s\",\"batch\":%u,\"concurrency\":%u",
+             options->ordered ? "true" : "false", formats[options->format], options->batch,
+             options->concurrency);
+    buf_addf(out, ",\"timeout\":%g,\"schedule\":[", (double)timeout_ms / 1000);
+    for (size_t i = 0; i < endpoint->schedule.count; i++) {
+        buf_addf(out, "%s%.15g", comma, (double)endpoint->schedule.delays_ms[i] / 1000);
+        comma = ",";
+    }
+    buf_add_char(out, ']');
+    if (!endpoint->row.pair.set)
+        return;
+    buf_add_lit(out, ",\"public_key\":\"");
+    sign_pair_add_public(out, &endpoint->row.pair);
+    buf_add_char(out, '"');
+}
+
+/* Channels that wait for an event that failed. */
+static unsigned held_lanes(const struct endpoint *endpoint)
+{
+    unsigned held = 0;
+    list_each (&endpoint->lanes, node)
+        held += container_of(node, struct lane, node)->row.failures > 0;
+    return held;
 }
 
 static void add_response(const struct endpoint *endpoint, struct buf *out)
@@ -105,6 +156,18 @@ static void add_last(const struct endpoint *endpoint, struct buf *out, enum tell
     buf_add_char(out, '}');
 }
 
+/* When something is tried again; 0 when nothing waits for a time. */
+static int64_t next_attempt_us(const struct endpoint *endpoint)
+{
+    int64_t next_us = 0;
+    list_each (&endpoint->lanes, node) {
+        int64_t at_us = container_of(node, struct lane, node)->row.next_us;
+        if (at_us && (!next_us || at_us < next_us))
+            next_us = at_us;
+    }
+    return next_us > endpoint->row.next_us ? next_us : endpoint->row.next_us;
+}
+
 static void add_progress(const struct endpoint *endpoint, struct buf *out, enum tell tell)
 {
     uint64_t cursor = endpoint_cursor(endpoint);
@@ -112,9 +175,13 @@ static void add_progress(const struct endpoint *endpoint, struct buf *out, enum 
     add_position(out, "cursor", cursor);
     add_position(out, "newest", hub_applied(&endpoint->courier->hub));
     add_lag(endpoint, out, cursor, tell == TELL_LINE ? ROWS_A_LINE : ROWS_ALL);
+    buf_addf(out, ",\"inflight\":%u,\"held\":%u,\"dead\":%" PRIu64 ",\"circuit\":\"%s\"",
+             endpoint->inflight, held_lanes(endpoint), endpoint->dead,
+             endpoint_circuit_open(endpoint) ? "open" : "closed");
     buf_addf(out, ",\"failures\":%" PRIu64, endpoint->row.failures);
-    if (endpoint->row.next_us && endpoint_runs(endpoint))
-        add_time(out, "next_attempt", endpoint->row.next_us);
+    int64_t next_us = next_attempt_us(endpoint);
+    if (next_us && endpoint_runs(endpoint))
+        add_time(out, "next_attempt", next_us);
     add_last(endpoint, out, tell);
 }
 
@@ -137,6 +204,7 @@ void endpoint_tell(const struct endpoint *endpoint, struct buf *out, enum tell t
         sign_key_add(out, &row->key);
         buf_add_char(out, '"');
     }
+    add_options(endpoint, out);
     add_time(out, "created", row->created_us);
     add_progress(endpoint, out, tell);
     buf_add_char(out, '}');

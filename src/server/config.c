@@ -42,6 +42,15 @@ struct file_webhooks {
     uint64_t timeout_ms;
 };
 
+struct file_source {
+    char *source, *kind;
+    char **secrets;
+    unsigned secrets_count;
+    char *header, *prefix, *hash, *encoding, *timestamp_header, *signed_bytes;
+    char *channel, *type, *id;
+    uint64_t tolerance_s;
+};
+
 struct config_file {
     char *listen;
     char *data;
@@ -53,6 +62,8 @@ struct config_file {
     struct file_limits *limits;
     struct file_log *log;
     struct file_webhooks *webhooks;
+    struct file_source *inbound;
+    unsigned inbound_count;
 };
 
 #define OPT CYAML_FLAG_OPTIONAL
@@ -88,6 +99,30 @@ static const cyaml_schema_field_t webhook_fields[] = {
                          &number_schema, 1, CONFIG_SCHEDULE_MAX),
     U64(struct file_webhooks, timeout_ms), CYAML_FIELD_END};
 
+static const cyaml_schema_value_t secret_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CONFIG_SECRET_MAX)};
+#define TEXT(key, name)                                                                            \
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | OPT, struct file_source, name, 0,             \
+                           TEMPLATE_TEXT_MAX)
+static const cyaml_schema_field_t source_fields[] = {
+    CYAML_FIELD_STRING_PTR("source", CYAML_FLAG_POINTER, struct file_source, source, 0, 64),
+    CYAML_FIELD_STRING_PTR("kind", CYAML_FLAG_POINTER, struct file_source, kind, 0, 20),
+    CYAML_FIELD_SEQUENCE("secrets", CYAML_FLAG_POINTER | OPT, struct file_source, secrets,
+                         &secret_schema, 0, VERIFY_SECRETS_MAX),
+    TEXT("header", header),
+    TEXT("prefix", prefix),
+    TEXT("hash", hash),
+    TEXT("encoding", encoding),
+    TEXT("timestamp_header", timestamp_header),
+    TEXT("signed", signed_bytes),
+    TEXT("channel", channel),
+    TEXT("type", type),
+    TEXT("id", id),
+    U64(struct file_source, tolerance_s),
+    CYAML_FIELD_END};
+static const cyaml_schema_value_t source_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_source, source_fields)};
+
 static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER | OPT, struct config_file, listen, 0, 100),
     CYAML_FIELD_STRING_PTR("data", CYAML_FLAG_POINTER | OPT, struct config_file, data, 0, PATH_MAX),
@@ -101,6 +136,8 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_POINTER | OPT, struct config_file, log, log_fields),
     CYAML_FIELD_MAPPING_PTR("webhooks", CYAML_FLAG_POINTER | OPT, struct config_file, webhooks,
                             webhook_fields),
+    CYAML_FIELD_SEQUENCE("inbound", CYAML_FLAG_POINTER | OPT, struct config_file, inbound,
+                         &source_schema, 0, CONFIG_SOURCES_MAX),
     CYAML_FIELD_END};
 static const cyaml_schema_value_t file_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_file, file_fields)};
@@ -232,6 +269,121 @@ static int check_limits(const struct file_limits *file)
     return 0;
 }
 
+/* ---- inbound --------------------------------------------------------------------------------- */
+
+/* What a secret's text stands for: itself, `env:NAME`, or `file:PATH` without a last line end. A
+ * text to be freed by secret_free(), or NULL. */
+static char *secret_text(const char *said)
+{
+    char *text = mem_try_alloc(CONFIG_SECRET_MAX + 1);
+    const char *from = said;
+    size_t len = 0;
+    if (!text)
+        return NULL;
+    if (strncmp(said, "file:", 5) == 0) {
+        FILE *file = fopen(said + 5, "re");
+        len = file ? fread(text, 1, CONFIG_SECRET_MAX, file) : 0;
+        if (file)
+            fclose(file);
+        while (len && strchr("\r\n", text[len - 1]))
+            len--;
+    } else {
+        if (strncmp(said, "env:", 4) == 0)
+            from = getenv(said + 4);
+        len = from ? strnlen(from, CONFIG_SECRET_MAX) : 0;
+        memcpy(text, from ? from : "", len);
+    }
+    text[len] = '\0';
+    return text;
+}
+
+static void secret_free(char *text)
+{
+    if (text)
+        explicit_bzero(text, CONFIG_SECRET_MAX);
+    free(text);
+}
+
+/* Whether a name can come out of a template at all: what is fixed in it is checked with every
+ * value missing. */
+static const char *names_fault(const struct source *source)
+{
+    static const struct http_fields none = {0};
+    struct inbound_request request = {.fields = &none, .body = STR("")};
+    struct source_event event = {0};
+    const char *why = NULL;
+    if (source_read(source, &request, &event))
+        why = "no memory";
+    else if (name_valid(buf_str(&event.channel), &why) && event.channel.at[0] == '$')
+        why = "channels that begin with $ are the server's";
+    else if (!why)
+        (void)type_valid(buf_str(&event.type), &why);
+    source_event_deinit(&event);
+    return why;
+}
+
+static int source_read_file(const struct file_source *file, struct source **ret_source)
+{
+    char *secrets[VERIFY_SECRETS_MAX] = {0};
+    struct buf why = {0};
+    struct source_settings settings = {
+        .name = file->source,
+        .kind = file->kind,
+        .secrets = (const char *const *)secrets,
+        .secrets_count = file->secrets_count,
+        .header = file->header,
+        .prefix = file->prefix,
+        .hash = file->hash,
+        .encoding = file->encoding,
+        .timestamp_header = file->timestamp_header,
+        .signed_bytes = file->signed_bytes,
+        .channel = file->channel,
+        .type = file->type,
+        .id = file->id,
+        .tolerance_s = file->tolerance_s,
+    };
+    int result = 0;
+    for (unsigned i = 0; i < file->secrets_count && !result; i++) {
+        secrets[i] = secret_text(file->secrets[i]);
+        result = secrets[i] ? 0 : -ENOMEM;
+    }
+    if (!result)
+        result = source_new(&settings, ret_source, &why);
+    const char *fault = result ? NULL : names_fault(*ret_source);
+    if (result || fault)
+        fprintf(stderr, "freshet: inbound source \"%s\": %.*s%s\n", file->source, STR_FMT(why),
+                fault ? fault : "");
+    for (unsigned i = 0; i < VERIFY_SECRETS_MAX; i++)
+        secret_free(secrets[i]);
+    buf_free(&why);
+    return result || fault ? -EINVAL : 0;
+}
+
+static bool is_twice(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->sources_count; i++)
+        if (str_eq(source_name(config->sources[i]), str_from(name)))
+            return true;
+    return false;
+}
+
+static int sources_read(struct config *config, const struct config_file *file)
+{
+    config->sources = mem_alloc((file->inbound_count + 1) * sizeof(struct source *));
+    for (unsigned i = 0; i < file->inbound_count; i++) {
+        if (is_twice(config, file->inbound[i].source)) {
+            fprintf(stderr, "freshet: inbound source \"%s\" is there twice\n",
+                    file->inbound[i].source);
+            return -EINVAL;
+        }
+        int result = source_read_file(&file->inbound[i], &config->sources[i]);
+        config->sources_count += config->sources[i] != NULL;
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
 static int check_threads(const struct config_file *file)
 {
     if (file->threads < LOG_PORTS_MAX)
@@ -280,11 +432,14 @@ int config_read(struct config *config, const char *path)
         if (file->log->roll_s)
             config->roll_us = (int64_t)file->log->roll_s * S_US;
     }
-    return check_spaces(config);
+    return check_spaces(config) || sources_read(config, file) ? -EINVAL : 0;
 }
 
 void config_free(struct config *config)
 {
+    for (size_t i = 0; i < config->sources_count; i++)
+        source_free(config->sources[i]);
+    free(config->sources);
     free(config->spaces);
     if (config->file)
         cyaml_free(&cyaml_config, &file_schema, config->file, 0);

@@ -1,10 +1,11 @@
 /* What the operator may set, by file and by flags, with every default in one place. */
 #pragma once
 
+#include "inbound/source.h"
 #include "log/channels.h"
 #include "transport/worker.h"
 
-enum { CONFIG_SCHEDULE_MAX = 16 };
+enum { CONFIG_SCHEDULE_MAX = 16, CONFIG_SOURCES_MAX = 100, CONFIG_SECRET_MAX = 1024 };
 
 struct config {
     char *listen;
@@ -29,6 +30,9 @@ struct config {
     int64_t webhook_schedule_ms[CONFIG_SCHEDULE_MAX];
     size_t webhook_schedule_count;
     int64_t webhook_timeout_ms;
+
+    struct source **sources; /* whose webhooks become events; owned */
+    size_t sources_count;
 
     struct config_file *file; /* owns what was read */
 };

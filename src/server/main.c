@@ -12,6 +12,7 @@ static const char overview[] =
     "  freshet serve      run the server\n"
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
+    "  freshet webhook    register webhooks, look after them, try them out\n"
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
 
@@ -36,11 +37,9 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", serve_main, serve_help},
-    {"pub", client_pub, client_pub_help},
-    {"sub", client_sub, client_sub_help},
-    {"version", version, version_help},
-    {"help", help, help_help},
+    {"serve", serve_main, serve_help},    {"pub", client_pub, client_pub_help},
+    {"sub", client_sub, client_sub_help}, {"webhook", client_webhook, client_webhook_help},
+    {"version", version, version_help},   {"help", help, help_help},
 };
 
 static const struct command *find(const char *name)
@@ -51,6 +50,11 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+static const char *help_of(const struct command *command, const char *verb)
+{
+    return command->run == client_webhook ? client_webhook_help_of(verb) : command->help;
+}
+
 static int help(int argc, char **argv)
 {
     const struct command *command = argc > 1 ? find(argv[1]) : NULL;
@@ -58,7 +62,7 @@ static int help(int argc, char **argv)
         fprintf(stderr, "freshet: no command is called \"%s\"\n\n%s", argv[1], overview);
         return 2;
     }
-    fputs(command ? command->help : overview, stdout);
+    fputs(command ? help_of(command, argc > 2 ? argv[2] : NULL) : overview, stdout);
     return 0;
 }
 
@@ -86,7 +90,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (command->run != help && asks_for_help(argc - 1, argv + 1)) {
-        fputs(command->help, stdout);
+        fputs(help_of(command, argc > 2 ? argv[2] : NULL), stdout);
         return 0;
     }
     return command->run(argc - 1, argv + 1);

@@ -193,6 +193,8 @@ static int open_all(struct server *server)
         .started_us = clock_wall_us(clock_system()),
         .workers_count = config->threads,
         .batch_max = config->batch_max,
+        .sources = config->sources,
+        .sources_count = config->sources_count,
     };
     int result = open_log(server);
     if (!result)

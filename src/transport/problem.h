@@ -21,6 +21,7 @@
     X(FORBIDDEN_HOST, 403, "forbidden-host", "This server does not go by that name")               \
     X(RESERVED_CHANNEL, 403, "reserved-channel", "Channels that begin with $ are the server's")    \
     X(FORBIDDEN_TARGET, 403, "forbidden-target", "Webhooks may not go to that address")            \
+    X(BAD_SIGNATURE, 403, "bad-signature", "This webhook is not from its source")                  \
     X(NOT_FOUND, 404, "not-found", "There is nothing here")                                        \
     X(METHOD_NOT_ALLOWED, 405, "method-not-allowed", "This cannot be done here")                   \
     X(NOT_ACCEPTABLE, 406, "not-acceptable", "None of the accepted types can be had here")         \

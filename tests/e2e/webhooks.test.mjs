@@ -38,6 +38,15 @@ function idsOf(events) {
     return events.map((event) => event.id);
 }
 
+/** The events of each channel, in the order in which they stand. */
+function byChannel(events) {
+    const channels = {};
+    for (const event of events) {
+        (channels[event.channel] ??= []).push(event);
+    }
+    return channels;
+}
+
 /* ---- registering ---- */
 
 bothStores("registering answers 201 with an id and a secret, which is never shown again", async (t, server) => {
@@ -158,7 +167,7 @@ test("a ping can be asked for", async (t) => {
 
 /* ---- deliveries ---- */
 
-bothStores("every event is delivered once, in order, signed, as the envelope that a page shows", async (t, server) => {
+bothStores("every event is delivered once, in its channel's order, signed, as the envelope that a page shows", async (t, server) => {
     const receiver = await Receiver.start(t);
     const { secret } = await register(server, receiver.url, ["a/**"]);
     await publish(server, "a/text", "hello");
@@ -168,14 +177,14 @@ bothStores("every event is delivered once, in order, signed, as the envelope tha
     await publishMany(server, "a/many", 100);
     const events = await receiver.events(104);
     const { events: page } = await server.page("/events?channel=a/**&limit=1000");
-    assert.deepEqual(events, page);
+    assert.deepEqual(byChannel(events), byChannel(page));
     assert.equal(receiver.deliveries.length, 104, "an event was delivered twice");
     for (const delivery of receiver.deliveries) {
         assert.equal(delivery.method, "POST");
         assert.match(delivery.headers["content-type"], /^application\/json\b/);
         assertSigned(delivery, secret);
     }
-    const wanted = receiver.deliveries[1].bytes.toString("utf8");
+    const wanted = receiver.deliveries.find(({ body }) => body.channel === "a/json").bytes.toString("utf8");
     assert.ok(wanted.includes('{"price": 1e400,"a":1, "a":2}'), `JSON must be kept byte for byte: ${wanted}`);
     const ids = receiver.deliveries.map((delivery) => delivery.headers["webhook-id"]);
     assert.equal(new Set(ids).size, 104, "each event needs a webhook-id of its own");
@@ -413,24 +422,24 @@ test("a kill -9 in the midst of deliveries loses none, and repeats but those tha
     const receiver = await Receiver.start(t);
     const { secret } = await register(server, receiver.url, ["a/**"]);
     const ids = [];
+    const channels = {};
     for (let round = 0; round < 5; round++) {
-        ids.push(...await publishMany(server, `a/${round}`, 200));
+        channels[`a/${round}`] = await publishMany(server, `a/${round}`, 200);
+        ids.push(...channels[`a/${round}`]);
         const stopAt = Math.min(ids.length, receiver.distinct().length + randomInt(1, 150));
         await receiver.until(() => receiver.distinct().length >= stopAt, `${stopAt} events`);
         await server.restart();
     }
-    assert.deepEqual(idsOf(await receiver.events(ids.length, RETRY_MS)), ids);
+    const got = byChannel(await receiver.events(ids.length, RETRY_MS));
+    for (const [channel, wanted] of Object.entries(channels)) {
+        assert.deepEqual(idsOf(got[channel]), wanted);
+    }
     for (const delivery of receiver.deliveries) {
         assertSigned(delivery, secret);
     }
-    /* Repeats go back over what came since the cursor was last noted (50 ms at some thousand a second),
-       never to the beginning. */
-    let newest = 0;
-    for (const delivery of receiver.deliveries) {
-        const at = ids.indexOf(delivery.body.id);
-        assert.ok(at >= newest - 600, `event ${at} came again after event ${newest}`);
-        newest = Math.max(newest, at);
-    }
+    /* Repeated is what was under way, or accepted and not noted yet: together at most 32. */
+    const repeats = receiver.deliveries.length - ids.length;
+    assert.ok(repeats <= 5 * 32, `${repeats} deliveries came again over 5 kills`);
 });
 
 test("what was delivered before a SIGTERM is not delivered again", async (t) => {

@@ -14,12 +14,13 @@ BEGIN {
     may["hub"] = "log net base"
     may["transport"] = "hub log http ws net base"
     may["courier"] = "hub log http ws net base"
-    may["client"] = "http ws base"
-    may["api"] = "transport courier hub log http ws net base"
-    may["server"] = "api client transport courier hub log http ws net base"
+    may["inbound"] = "http base"
+    may["client"] = "inbound http ws base"
+    may["api"] = "transport courier inbound hub log http ws net base"
+    may["server"] = "api client transport courier inbound hub log http ws net base"
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
-    split("http ws hub", pure)
+    split("http ws hub inbound", pure)
     for (i in pure)
         socketless[pure[i]] = 1
 }

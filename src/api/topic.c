@@ -1,0 +1,132 @@
+#include "api/topic.h"
+
+#include "api/channel.h"
+#include "http/response.h"
+#include "http/target.h"
+
+#include <stdlib.h>
+
+enum { ROWS_A_READ = 100000 };
+
+/* A topic that is being read. */
+struct topic_read {
+    struct log_job job;
+    struct exchange *exchange;
+    struct selection *selection;
+    struct buf channel;
+    struct batch *batch; /* with the event, if there is one */
+    int error;
+};
+
+void topic_add_links(struct buf *out, struct str base, struct str channel)
+{
+    buf_add_lit(out, "Link: <");
+    buf_add_str(out, base);
+    buf_add_lit(out, "/hub>; rel=\"hub\"\r\nLink: <");
+    buf_add_str(out, base);
+    buf_add_lit(out, "/topics");
+    while (channel.at) {
+        buf_add_char(out, '/');
+        http_percent_encode(out, str_cut(&channel, '/'));
+    }
+    buf_add_lit(out, ">; rel=\"self\"\r\n");
+}
+
+/* ---- on a reader's thread -------------------------------------------------------------------- */
+
+static bool has_event(const struct batch *batch)
+{
+    return batch->count && batch->events[batch->count - 1].state == EVENT_APPENDED;
+}
+
+/* Walks back from the newest event until there is one of the channel. */
+static void read_newest(struct log_job *job, struct log *log)
+{
+    struct topic_read *read = container_of(job, struct topic_read, job);
+    uint64_t upto = log_newest(log), through = 0;
+    while (upto && !read->error) {
+        struct store_query query = {
+            .upto = upto, .backwards = true, .limit = 1, .bytes = 1, .rows = ROWS_A_READ};
+        struct batch *batch = NULL;
+        read->error = log_read(log, &query, read->selection, &batch, &through);
+        if (!read->error && has_event(batch)) {
+            read->batch = batch;
+            return;
+        }
+        batch_unref(batch);
+        if (!through || through > upto)
+            return;
+        upto = through - 1;
+    }
+}
+
+/* ---- on the worker's ------------------------------------------------------------------------- */
+
+static struct str content_type_of(const struct event *event)
+{
+    if (event->kind == EVENT_JSON)
+        return STR("application/json");
+    return event->kind == EVENT_TEXT ? STR("text/plain; charset=utf-8") : event->content_type;
+}
+
+static void answer(struct topic_read *read)
+{
+    struct exchange *exchange = read->exchange;
+    if (read->error) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "the store cannot be read: try again");
+        return;
+    }
+    if (!read->batch) {
+        api_problem(exchange, PROBLEM_NOT_FOUND, "the channel holds no event");
+        return;
+    }
+    const struct event *event = &read->batch->events[read->batch->count - 1];
+    struct buf *out = exchange_head(exchange, 200);
+    topic_add_links(out, api_of(exchange)->base, buf_str(&read->channel));
+    buf_add_lit(out, "ETag: \"");
+    buf_add_id(out, event->id);
+    buf_add_lit(out, "\"\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
+    exchange_body(exchange, content_type_of(event), event->data);
+}
+
+static void topic_free(struct topic_read *read)
+{
+    selection_unref(read->selection);
+    batch_unref(read->batch);
+    buf_free(&read->channel);
+    free(read);
+}
+
+static void was_read(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct topic_read *read = container_of(mail, struct topic_read, job.mail);
+    read->exchange->worker->hub.reads--;
+    if (read->exchange->dropped)
+        exchange_free(read->exchange);
+    else
+        answer(read);
+    topic_free(read);
+}
+
+void topic_handle(struct exchange *exchange, struct str rest)
+{
+    struct topic_read *read = mem_alloc(sizeof(*read));
+    *read = (struct topic_read){.exchange = exchange};
+    if (!channel_from_path(exchange, rest, &read->channel)) {
+        topic_free(read);
+        return;
+    }
+    struct str name = buf_str(&read->channel);
+    read->selection = selection_new(&name, 1, NULL, 0, NULL);
+    if (!read->selection) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        topic_free(read);
+        return;
+    }
+    read->job.run = read_newest;
+    read->job.reply = &exchange->worker->loop.mailbox;
+    read->job.mail.open = was_read;
+    exchange->worker->hub.reads++;
+    log_submit(api_of(exchange)->log, &read->job);
+}

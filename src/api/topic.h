@@ -1,0 +1,10 @@
+/* GET /topics/{channel}: the newest event of a channel as a resource of its own, which is what
+ * WebSub calls a topic. */
+#pragma once
+
+#include "api/api.h"
+
+void topic_handle(struct exchange *exchange, struct str rest);
+
+/* Adds the links by which a subscriber discovers the hub and the topic's name. */
+void topic_add_links(struct buf *out, struct str base, struct str channel);

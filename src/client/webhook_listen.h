@@ -1,0 +1,24 @@
+/* `freshet webhook listen`: a local receiver for trying webhooks out. */
+#pragma once
+
+#include "base/buf.h"
+#include "inbound/verify.h"
+
+struct listen_arguments {
+    const char *address; /* HOST:PORT as it was given, or the default */
+    struct str host;     /* without the brackets of an IPv6 address; borrowed */
+    const char *port;
+    uint64_t count;  /* 0: no end */
+    uint64_t status; /* what good deliveries are answered with */
+    struct verifier verifier;
+};
+
+/* Reads them; `environment_secret` stands in for an option that is not given and may be NULL. 0, or
+ * -EINVAL with a sentence in `why`. listen_arguments_deinit() in any case. */
+int listen_read_arguments(int argc, char **argv, const char *environment_secret,
+                          struct listen_arguments *ret, struct buf *why);
+void listen_arguments_deinit(struct listen_arguments *arguments);
+
+/* The command; argv[0] is "listen". The process's exit code. */
+int webhook_listen(int argc, char **argv);
+extern const char webhook_listen_help[];

@@ -1,0 +1,205 @@
+#include "client/webhook_receiver.h"
+
+#include "base/base64.h"
+#include "base/json.h"
+#include "base/rfc3339.h"
+#include "base/utf8.h"
+#include "http/body.h"
+#include "http/response.h"
+#include "http/target.h"
+
+#include <errno.h>
+
+static const struct http_limits limits = HTTP_LIMITS_DEFAULT;
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+static int take_chunked(struct str bytes, struct receiver_request *ret)
+{
+    struct http_chunked chunked = {0};
+    struct str rest = str_skip(bytes, ret->head.size), data;
+    int result;
+    while ((result = http_chunked_feed(&chunked, &limits, &rest, &data)) == HTTP_CHUNKED_DATA) {
+        if (data.len > RECEIVER_BODY_MAX - ret->decoded.len)
+            return 413;
+        buf_add_str(&ret->decoded, data);
+    }
+    if (result == -EAGAIN)
+        return -EAGAIN;
+    if (result != HTTP_CHUNKED_END)
+        return http_chunked_error_status(result);
+    ret->body = buf_str(&ret->decoded);
+    ret->size = bytes.len - rest.len;
+    return buf_failed(&ret->decoded) ? -ENOMEM : 0;
+}
+
+int receiver_take(struct str bytes, struct receiver_request *ret)
+{
+    struct http_scan scan = {0};
+    *ret = (struct receiver_request){0};
+    int result = bytes.len ? http_head_parse(bytes, &limits, &scan, &ret->head) : -EAGAIN;
+    if (result)
+        return result > 0 ? http_head_error_status(result) : result;
+    const struct http_framing *framing = &ret->head.framing;
+    struct str rest = str_skip(bytes, ret->head.size);
+    ret->wants_continue = ret->head.expect_continue && !rest.len;
+    if (framing->chunked)
+        return take_chunked(bytes, ret);
+    if (framing->content_length > RECEIVER_BODY_MAX)
+        return 413;
+    if (rest.len < framing->content_length)
+        return -EAGAIN;
+    ret->body = (struct str){rest.at, (size_t)framing->content_length};
+    ret->size = ret->head.size + ret->body.len;
+    return 0;
+}
+
+void receiver_request_deinit(struct receiver_request *request)
+{
+    buf_free(&request->decoded);
+}
+
+/* ---- judging --------------------------------------------------------------------------------- */
+
+static struct str member(struct str json, struct str name)
+{
+    struct str key, value, found = STR_NONE;
+    for (size_t pos = 0; json_next(json, &pos, &key, &value);)
+        if (str_eq(key, name))
+            found = value;
+    return found;
+}
+
+/* Slack's question whether somebody is there. */
+static bool is_challenge(const struct receiver_request *request, struct buf *ret_answer)
+{
+    struct str json = request->body;
+    if (json_check(json, JSON_DEPTH_MAX, NULL) || json.at[0] != '{' ||
+        !str_eq(member(json, STR("type")), STR("\"url_verification\"")))
+        return false;
+    return json_unescape(member(json, STR("challenge")), ret_answer) == 0;
+}
+
+/* WebSub's verification of intent. */
+static bool is_intent(const struct receiver_request *request, struct buf *ret_answer)
+{
+    struct str rest = request->head.query, name, value;
+    while (http_query_next(&rest, &name, &value))
+        if (http_query_name_is(name, STR("hub.challenge")))
+            return http_query_decode(value, ret_answer) == 0;
+    return false;
+}
+
+static void judge_post(const struct receiver_request *request, const struct verifier *verifier,
+                       int64_t now_s, struct receiver_outcome *ret)
+{
+    const struct inbound_request inbound = {
+        .fields = &request->head.fields, .body = request->body, .now_s = now_s};
+    ret->checked = verifier != NULL;
+    ret->verdict = verifier ? verify_request(verifier, &inbound) : VERIFY_OK;
+    if (ret->verdict)
+        ret->status = 401;
+    else if (is_challenge(request, &ret->room))
+        ret->status = 200;
+}
+
+void receiver_judge(const struct receiver_request *request, const struct verifier *verifier,
+                    int status, int64_t now_s, struct receiver_outcome *ret)
+{
+    *ret = (struct receiver_outcome){.status = status};
+    if (request->head.method == HTTP_POST)
+        judge_post(request, verifier, now_s, ret);
+    else if (request->head.method == HTTP_OPTIONS)
+        ret->status = 200;
+    else if (request->head.method == HTTP_GET)
+        ret->status = is_intent(request, &ret->room) ? 200 : 404;
+    else
+        ret->status = 405;
+    ret->text = buf_str(&ret->room);
+}
+
+void receiver_outcome_deinit(struct receiver_outcome *outcome)
+{
+    buf_free(&outcome->room);
+}
+
+void receiver_answer(const struct receiver_request *request, const struct receiver_outcome *outcome,
+                     struct buf *out)
+{
+    bool bare = outcome->status == 204 || outcome->status == 304;
+    http_response_start(out, outcome->status);
+    if (request->head.method == HTTP_OPTIONS) {
+        http_response_header(out, STR("WebHook-Allowed-Origin"), STR("*"));
+        http_response_header(out, STR("WebHook-Allowed-Rate"), STR("*"));
+    }
+    if (!request->head.framing.keep_alive)
+        http_response_header(out, STR("Connection"), STR("close"));
+    if (outcome->text.len)
+        http_response_header(out, STR("Content-Type"), STR("text/plain"));
+    if (bare)
+        http_response_end(out);
+    else
+        http_response_body(out, outcome->text);
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+/* A header's value is bytes; what is no UTF-8 is told as what it is not. */
+static void add_text(struct buf *out, const char *name, struct str text)
+{
+    if (!text.len)
+        return;
+    buf_addf(out, ",\"%s\":", name);
+    buf_add_json(out, utf8_valid(text) ? text : STR("(not UTF-8)"));
+}
+
+static void add_verdict(struct buf *out, const struct receiver_outcome *outcome)
+{
+    const char *why = outcome->verdict == VERIFY_E_MISSING ? "not signed"
+                      : outcome->verdict == VERIFY_E_WRONG ? "signed by another secret, or changed"
+                      : outcome->verdict == VERIFY_E_STALE ? "the timestamp is not of now"
+                                                           : "there is no memory";
+    if (!outcome->checked)
+        return;
+    buf_addf(out, ",\"verified\":%s", outcome->verdict ? "false" : "true");
+    if (outcome->verdict)
+        add_text(out, "why", str_from(why));
+}
+
+static void add_body(struct buf *out, struct str body)
+{
+    if (!body.len)
+        return;
+    if (!json_check(body, JSON_DEPTH_MAX, NULL)) {
+        buf_add_lit(out, ",\"body\":");
+        size_t start = out->len;
+        buf_add_str(out, body);
+        if (!buf_failed(out))
+            json_one_line(out->at + start, body.len);
+    } else if (utf8_valid(body)) {
+        add_text(out, "text", body);
+    } else {
+        buf_add_lit(out, ",\"body_base64\":\"");
+        base64_add(out, body);
+        buf_add_char(out, '"');
+    }
+}
+
+void receiver_tell(const struct receiver_request *request, const struct receiver_outcome *outcome,
+                   int64_t now_us, struct buf *out)
+{
+    const struct http_fields *fields = &request->head.fields;
+    struct verify_standard standard = verify_standard_headers(fields);
+    buf_add_lit(out, "{\"time\":\"");
+    rfc3339_add(out, now_us);
+    buf_add_char(out, '"');
+    add_text(out, "method", request->head.method_raw);
+    add_text(out, "target", request->head.target);
+    add_text(out, "webhook_id", standard.id);
+    add_text(out, "webhook_timestamp", standard.timestamp);
+    add_verdict(out, outcome);
+    buf_addf(out, ",\"answered\":%d", outcome->status);
+    add_text(out, "content_type", http_fields_get(fields, STR("content-type")));
+    add_body(out, request->body);
+    buf_add_char(out, '}');
+}

@@ -1,0 +1,201 @@
+/* Flights: one request each, for what a lane has next. */
+#include "courier/endpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BUSY_MS = 1000 };
+
+struct flight {
+    struct call call;
+    struct lane *lane;
+    struct list events; /* of struct owed */
+    uint32_t count;
+    uint64_t first;
+    uint64_t last;
+    bool gap;
+    struct buf body;
+};
+
+static void free_events(struct flight *flight)
+{
+    list_each (&flight->events, node)
+        owed_free(container_of(node, struct owed, node));
+}
+
+void flight_free(struct flight *flight)
+{
+    if (!flight)
+        return;
+    flight->lane->endpoint->inflight--;
+    call_free(&flight->call);
+    free_events(flight);
+    buf_free(&flight->body);
+    free(flight);
+}
+
+uint64_t flight_last(const struct flight *flight)
+{
+    return flight->last;
+}
+
+int64_t flight_since_ns(const struct flight *flight)
+{
+    return flight->call.started_ns;
+}
+
+/* As many requests are under way as may be, in all: it waits until one has ended. */
+static bool is_crowded(const struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    if (courier->client.inflight < courier->config.inflight_max)
+        return false;
+    struct list *node = (struct list *)(uintptr_t)&endpoint->ready;
+    if (!list_linked(node))
+        list_add_last(&courier->starved, node);
+    return true;
+}
+
+bool flight_allowed(const struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    unsigned most = endpoint->row.options.concurrency, open = endpoint->inflight;
+    if (endpoint->inflight >= (endpoint->window < most ? endpoint->window : most) ||
+        is_crowded(endpoint))
+        return false;
+    /* What was accepted and is not kept yet would, after a crash, come again like what is under
+     * way: together they are bounded. */
+    if (!courier->keep_fails)
+        open += endpoint->unkept + endpoint->keeping;
+    if (open < (most > UNKEPT_LEAST ? most : UNKEPT_LEAST))
+        return true;
+    courier->keep_urgent = true;
+    return false;
+}
+
+/* A request has ended: one of those that waited for that may go. */
+static void feed(struct courier *courier)
+{
+    struct list *node = list_take_first(&courier->starved);
+    if (node)
+        endpoint_ready(container_of(node, struct endpoint, ready));
+}
+
+static void flight_done(struct call *call)
+{
+    struct flight *flight = container_of(call, struct flight, call);
+    struct lane *lane = flight->lane;
+    struct courier *courier = lane->endpoint->courier;
+    struct list events = LIST_INIT(events);
+    struct outcome outcome = {.call = call,
+                              .events = &events,
+                              .first = flight->first,
+                              .last = flight->last,
+                              .count = flight->count,
+                              .gap = flight->gap};
+    list_take_all(&events, &flight->events);
+    lane->flight = NULL;
+    lane->endpoint->inflight--;
+    endpoint_ready(lane->endpoint);
+    lane_outcome(lane, &outcome);
+    list_each (&events, node)
+        owed_free(container_of(node, struct owed, node));
+    call_free(&flight->call);
+    buf_free(&flight->body);
+    free(flight);
+    feed(courier);
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+static uint32_t most_of(const struct lane *lane)
+{
+    uint32_t batch = lane->endpoint->row.options.batch;
+    if (lane->kind == LANE_RANGE || lane->kind == LANE_LETTER)
+        return UINT32_MAX;
+    return lane->kind == LANE_ALL && batch ? batch : 1;
+}
+
+static void load(struct flight *flight, struct lane *lane)
+{
+    uint32_t most = most_of(lane);
+    while (lane->queued && flight->count < most) {
+        struct owed *owed = container_of(lane->queue.next, struct owed, node);
+        if (lane->kind == LANE_ALL && lane->row.upto && owed->event.id > lane->row.upto)
+            break; /* a page that failed comes again as it was */
+        list_remove(&owed->node);
+        list_add_last(&flight->events, &owed->node);
+        lane->queued--;
+        lane->endpoint->queued--;
+        flight->last = owed->event.id;
+        if (!flight->count++)
+            flight->first = owed->event.id;
+    }
+}
+
+static void load_gap(struct flight *flight, const struct lane *lane, char id[WEBHOOK_ID_MAX])
+{
+    struct buf *body = &flight->body;
+    uint64_t after = lane->row.after;
+    flight->gap = true;
+    flight->first = after;
+    flight->last = lane->trimmed;
+    snprintf(id, WEBHOOK_ID_MAX, "gap_%016" PRIu64 "_%016" PRIu64, after, lane->trimmed);
+    buf_addf(body,
+             "{\"type\":\"$gap\",\"after\":\"%016" PRIu64 "\",\"earliest\":\"%016" PRIu64
+             "\",\"reason\":\"%s\"",
+             after, lane->trimmed, lane->reason);
+    if (*lane->row.channel) {
+        buf_add_lit(body, ",\"channel\":");
+        buf_add_json(body, str_from(lane->row.channel));
+    }
+    buf_add_char(body, '}');
+}
+
+static const struct event *first_event(const struct flight *flight)
+{
+    if (list_empty(&flight->events))
+        return NULL;
+    return &container_of(flight->events.next, struct owed, node)->event;
+}
+
+static bool post(struct flight *flight)
+{
+    struct lane *lane = flight->lane;
+    struct endpoint *endpoint = lane->endpoint;
+    char id[WEBHOOK_ID_MAX] = "";
+    if (lane->trimmed)
+        load_gap(flight, lane, id);
+    else
+        load(flight, lane);
+    if (!flight->gap)
+        body_add(&flight->body, endpoint, &flight->events, id);
+    struct str body = buf_str(&flight->body);
+    struct curl_slist *headers =
+        buf_failed(&flight->body) ? NULL
+                                  : body_headers(endpoint, str_from(id), body, first_event(flight));
+    flight->call.done = flight_done;
+    flight->call.timeout_ms = endpoint->row.options.timeout_ms;
+    return headers &&
+           !call_post(&endpoint->courier->client, &flight->call, endpoint->row.url, headers, body);
+}
+
+void flight_start(struct lane *lane)
+{
+    struct endpoint *endpoint = lane->endpoint;
+    struct flight *flight = mem_alloc(sizeof(*flight));
+    *flight = (struct flight){.lane = lane};
+    list_init(&flight->events);
+    endpoint->inflight++;
+    if (post(flight)) {
+        lane->flight = flight;
+        return;
+    }
+    /* No memory: not the receiver's fault. */
+    bool carried = flight->count > 0;
+    flight_free(flight);
+    lane_drop_queue(lane);
+    lane->behind = lane->behind || carried;
+    timer_set(&endpoint->courier->loop, &lane->retry, BUSY_MS);
+}

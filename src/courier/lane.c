@@ -1,0 +1,349 @@
+/* Lanes: what is not settled although the scan is beyond it. */
+#include "courier/endpoint.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { BUSY_MS = 1000, ROWS_A_READ = 50000, BYTES_A_READ = 64 << 10 };
+
+/* ---- making and freeing ---------------------------------------------------------------------- */
+
+static bool is_by_channel(const struct lane *lane)
+{
+    return lane->kind == LANE_CHANNEL || lane->kind == LANE_ALL;
+}
+
+static bool is_kept(const struct lane *lane)
+{
+    return lane->kind != LANE_GAP && lane->kind != LANE_LETTER;
+}
+
+static void ring_retry(struct timer *timer)
+{
+    lane_look(container_of(timer, struct lane, retry));
+}
+
+static struct lane *make(struct endpoint *endpoint, enum lane_kind kind)
+{
+    struct lane *lane = mem_alloc(sizeof(*lane));
+    *lane = (struct lane){.endpoint = endpoint, .kind = kind, .retry = {.ring = ring_retry}};
+    list_init(&lane->queue);
+    list_add_last(&endpoint->lanes, &lane->node);
+    endpoint->lanes_count++;
+    return lane;
+}
+
+struct lane *lane_new(struct endpoint *endpoint, enum lane_kind kind, struct str channel)
+{
+    struct lane *lane = make(endpoint, kind);
+    lane->row.endpoint = endpoint->row.number;
+    lane->row.slot = endpoint->courier->next_slot++;
+    lane->row.channel = mem_alloc(channel.len + 1);
+    if (channel.len)
+        memcpy(lane->row.channel, channel.at, channel.len);
+    if (is_by_channel(lane))
+        map_add(&endpoint->by_channel, &lane->in_map, channel);
+    if (is_kept(lane))
+        lane_changed(lane);
+    return lane;
+}
+
+struct lane *lane_restore(struct endpoint *endpoint, struct lane_row *row)
+{
+    enum lane_kind kind = row->upto && !*row->channel && !endpoint->row.options.ordered ? LANE_RANGE
+                          : *row->channel ? LANE_CHANNEL
+                                          : LANE_ALL;
+    struct lane *lane = make(endpoint, kind);
+    lane->row = *row;
+    lane->newest = endpoint->row.cursor;
+    lane->behind = true;
+    lane->kept = true;
+    lane->count = kind == LANE_RANGE;
+    if (is_by_channel(lane) && !lane_find(endpoint, str_from(row->channel)))
+        map_add(&endpoint->by_channel, &lane->in_map, str_from(row->channel));
+    return lane;
+}
+
+void owed_free(struct owed *owed)
+{
+    list_remove(&owed->node);
+    chunk_unref(owed->chunk);
+    batch_unref(owed->batch);
+    free(owed);
+}
+
+static void free_queue(struct lane *lane)
+{
+    list_each (&lane->queue, node)
+        owed_free(container_of(node, struct owed, node));
+    lane->endpoint->queued -= lane->queued;
+    lane->queued = 0;
+}
+
+static void forget_read(struct lane *lane);
+
+void lane_free(struct lane *lane)
+{
+    struct endpoint *endpoint = lane->endpoint;
+    if (lane->kept)
+        lane_forgotten(lane);
+    forget_read(lane);
+    flight_free(lane->flight);
+    free_queue(lane);
+    timer_stop(&lane->retry);
+    list_remove(&lane->node);
+    lane_not_due(lane);
+    list_remove(&lane->changed);
+    if (is_by_channel(lane) && lane_find(endpoint, str_from(lane->row.channel)) == lane)
+        map_remove(&endpoint->by_channel, &lane->in_map);
+    if (endpoint->gap == lane)
+        endpoint->gap = NULL;
+    endpoint->lanes_count--;
+    buf_free(&lane->bytes);
+    free(lane->row.channel);
+    free(lane);
+}
+
+struct lane *lane_find(const struct endpoint *endpoint, struct str channel)
+{
+    struct map_node *node = map_find(&endpoint->by_channel, channel);
+    return node ? container_of(node, struct lane, in_map) : NULL;
+}
+
+/* ---- the queue ------------------------------------------------------------------------------- */
+
+bool lane_add(struct lane *lane, const struct event *event, struct chunk *chunk,
+              struct batch *batch)
+{
+    struct owed *owed = mem_try_alloc(sizeof(*owed));
+    if (!owed)
+        return false;
+    *owed = (struct owed){.event = *event,
+                          .chunk = chunk ? chunk_ref(chunk) : NULL,
+                          .batch = batch ? batch_ref(batch) : NULL};
+    list_add_last(&lane->queue, &owed->node);
+    lane->queued++;
+    lane->endpoint->queued++;
+    return true;
+}
+
+void lane_drop_queue(struct lane *lane)
+{
+    if (lane->kind == LANE_LETTER || !lane->queued)
+        return;
+    free_queue(lane);
+    lane->behind = true;
+}
+
+/* ---- what it can do -------------------------------------------------------------------------- */
+
+static void queue_up(struct lane *lane)
+{
+    list_add_last(&lane->endpoint->due, &lane->due);
+    lane->endpoint->due_count++;
+    endpoint_ready(lane->endpoint);
+}
+
+void lane_not_due(struct lane *lane)
+{
+    if (!list_linked(&lane->due))
+        return;
+    list_remove(&lane->due);
+    lane->endpoint->due_count--;
+}
+
+void lane_look(struct lane *lane)
+{
+    struct courier *courier = lane->endpoint->courier;
+    if (lane->flight || lane->read || list_linked(&lane->due))
+        return;
+    int64_t wait_ms = (lane->row.next_us - clock_wall_us(courier->config.clock)) / 1000;
+    timer_stop(&lane->retry);
+    if (lane->row.next_us && wait_ms > 0 && !lane->probing)
+        /* The wall clock may have been put back meanwhile. */
+        timer_set(&courier->loop, &lane->retry,
+                  wait_ms < 2 * SCHEDULE_DAY_MS ? wait_ms : 2 * SCHEDULE_DAY_MS);
+    else if (lane->trimmed || lane->queued || lane->behind)
+        queue_up(lane);
+    else {
+        endpoint_ready(lane->endpoint);
+        lane_free(lane);
+    }
+}
+
+void lane_hurry(struct lane *lane)
+{
+    if (!lane->row.next_us)
+        return;
+    lane->row.next_us = 0;
+    if (is_kept(lane))
+        lane_changed(lane);
+    lane_look(lane);
+}
+
+bool lanes_carry(const struct endpoint *endpoint, uint64_t id)
+{
+    list_each (&endpoint->lanes, node) {
+        const struct lane *lane = container_of(node, struct lane, node);
+        if (lane->kind == LANE_RANGE && lane->row.after < id && id <= lane->row.upto)
+            return true;
+    }
+    return false;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+struct lane_read {
+    struct log_job job;
+    struct courier *courier;
+    struct lane *lane; /* NULL once it is gone */
+    struct selection *selection;
+    struct store_query query;
+    struct batch *batch;
+    uint64_t through;
+    int error;
+};
+
+static void forget_read(struct lane *lane)
+{
+    if (!lane->read)
+        return;
+    lane->read->lane = NULL;
+    lane->read = NULL;
+    lane->endpoint->reads--;
+}
+
+static void read_run(struct log_job *job, struct log *log)
+{
+    struct lane_read *read = container_of(job, struct lane_read, job);
+    read->error = log_read(log, &read->query, read->selection, &read->batch, &read->through);
+}
+
+static void try_later(struct lane *lane)
+{
+    timer_set(&lane->endpoint->courier->loop, &lane->retry, BUSY_MS);
+}
+
+/* Nothing of it is left in the log. */
+static void found_nothing(struct lane *lane, const struct lane_read *read)
+{
+    if (is_by_channel(lane)) {
+        lane->row.after = read->through;
+        lane->row.upto = 0;
+        lane_changed(lane);
+    } else if (read->through >= lane->row.upto) {
+        lane->behind = false;
+        lane->trimmed = lane->row.upto;
+        lane->reason = "trimmed";
+    }
+}
+
+static bool take_events(struct lane *lane, const struct lane_read *read)
+{
+    for (uint32_t i = 0; i < read->batch->count; i++) {
+        const struct event *event = &read->batch->events[i];
+        if (event->state == EVENT_APPENDED && !lane_add(lane, event, NULL, read->batch))
+            return false;
+    }
+    return true;
+}
+
+static void take_read(struct lane *lane, const struct lane_read *read)
+{
+    if (read->error || !take_events(lane, read)) {
+        lane_drop_queue(lane);
+        try_later(lane);
+        return;
+    }
+    lane->behind = is_by_channel(lane) ? lane->newest > read->through
+                                       : lane->row.upto > read->through && !lane->queued;
+    if (!lane->queued)
+        found_nothing(lane, read);
+    lane_look(lane);
+}
+
+static void read_done(struct mail *mail, void *owner)
+{
+    struct lane_read *read = container_of(mail, struct lane_read, job.mail);
+    struct lane *lane = read->lane;
+    (void)owner;
+    read->courier->jobs--;
+    if (lane) {
+        lane->read = NULL;
+        lane->endpoint->reads--;
+        take_read(lane, read);
+    }
+    if (read->error)
+        say(SAY_WARN, "read_failed", "error=%d", -read->error);
+    batch_unref(read->batch);
+    selection_unref(read->selection);
+    free(read);
+}
+
+static struct selection *selection_of(const struct lane *lane)
+{
+    const struct selection *all = lane->endpoint->selection;
+    struct str channel = str_from(lane->row.channel);
+    if (lane->kind != LANE_CHANNEL)
+        return selection_ref(lane->endpoint->selection);
+    return selection_new(&channel, 1, all->types, all->types_count, NULL);
+}
+
+static uint32_t limit_of(const struct lane *lane)
+{
+    uint32_t batch = lane->endpoint->row.options.batch;
+    if (batch)
+        return batch;
+    return lane->row.failures ? 1 : QUEUE_MAX;
+}
+
+/* What is gone is told first, and counts as told. */
+static bool has_gap(struct lane *lane, const struct selection *selection)
+{
+    uint64_t known = lane->row.told > lane->row.after ? lane->row.told : lane->row.after;
+    if (!is_by_channel(lane))
+        return false;
+    uint64_t trimmed = log_trimmed(lane->endpoint->courier->config.log, selection);
+    if (trimmed <= known || known >= lane->newest)
+        return false;
+    lane->trimmed = trimmed;
+    lane->reason = "trimmed";
+    return true;
+}
+
+static void start_read(struct lane *lane, struct selection *selection)
+{
+    struct courier *courier = lane->endpoint->courier;
+    struct lane_read *read = mem_alloc(sizeof(*read));
+    uint64_t upto = lane->row.upto ? lane->row.upto : lane->newest;
+    *read = (struct lane_read){
+        .job = {.run = read_run, .reply = &courier->loop.mailbox, .mail = {NULL, read_done}},
+        .courier = courier,
+        .lane = lane,
+        .selection = selection,
+        .query = {.after = lane->row.after,
+                  .upto = upto,
+                  .limit = limit_of(lane),
+                  .bytes = BYTES_A_READ,
+                  .rows = ROWS_A_READ},
+    };
+    lane->read = read;
+    lane->endpoint->reads++;
+    courier->jobs++;
+    log_submit(courier->config.log, &read->job);
+}
+
+void lane_read(struct lane *lane)
+{
+    struct selection *selection = selection_of(lane);
+    if (!selection) {
+        try_later(lane);
+    } else if (has_gap(lane, selection)) {
+        selection_unref(selection);
+        lane_look(lane);
+    } else {
+        start_read(lane, selection);
+    }
+}

@@ -1,0 +1,316 @@
+/* From the hub into lanes: the one reading of the log that an endpoint does. */
+#include "courier/endpoint.h"
+
+#include "courier/packed.h"
+
+enum { BUSY_MS = 1000 };
+
+/* ---- readiness ------------------------------------------------------------------------------- */
+
+void endpoint_ready(struct endpoint *endpoint)
+{
+    if (!list_linked(&endpoint->node)) /* not among the others (yet) */
+        return;
+    list_remove(&endpoint->ready);
+    list_add_last(&endpoint->courier->ready, &endpoint->ready);
+}
+
+static void wake(struct sub *sub)
+{
+    endpoint_ready(container_of(sub, struct endpoint, sub));
+}
+
+static const struct sub_ops sub_ops = {.wake = wake};
+
+static void look_again(struct endpoint *endpoint, int64_t ms)
+{
+    timer_set(&endpoint->courier->loop, &endpoint->wake,
+              ms < SCHEDULE_DAY_MS ? ms : SCHEDULE_DAY_MS);
+}
+
+void endpoint_let_go(struct endpoint *endpoint)
+{
+    endpoint->row.cursor = endpoint_scanned(endpoint);
+    endpoint->chunk = chunk_unref(endpoint->chunk);
+    hub_unsubscribe(&endpoint->courier->hub, &endpoint->sub);
+    list_each (&endpoint->lanes, node)
+        lane_drop_queue(container_of(node, struct lane, node));
+}
+
+void endpoint_put_back(struct endpoint *endpoint)
+{
+    uint64_t cursor = endpoint_cursor(endpoint);
+    endpoint_let_go(endpoint);
+    endpoint->rescan = endpoint->row.cursor;
+    endpoint->row.cursor = cursor;
+    list_each (&endpoint->lanes, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        if (lane->flight && lane->kind != LANE_LETTER) {
+            lane->newest = flight_last(lane->flight);
+            lane->behind = false;
+        } else if (lane->kind != LANE_LETTER) {
+            lane_free(lane);
+        }
+    }
+    endpoint_changed(endpoint);
+}
+
+void endpoint_drop_lanes(struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes, node)
+        lane_free(container_of(node, struct lane, node));
+}
+
+/* ---- routing --------------------------------------------------------------------------------- */
+
+static uint32_t queue_most(const struct endpoint *endpoint)
+{
+    uint32_t batch = endpoint->row.options.batch;
+    return batch * 2 > QUEUE_MAX ? batch * 2 : QUEUE_MAX;
+}
+
+static bool is_slow(const struct lane *lane)
+{
+    int64_t now_ns = clock_now_ns(lane->endpoint->courier->config.clock);
+    return !lane->flight || now_ns - flight_since_ns(lane->flight) > SLOW_MS * INT64_C(1000000);
+}
+
+static struct lane *lane_for(struct endpoint *endpoint, const struct event *event)
+{
+    bool pages = endpoint->row.options.batch > 0;
+    struct str channel = pages ? STR("") : event->channel;
+    struct lane *lane = lane_find(endpoint, channel);
+    if (lane)
+        return lane;
+    lane = lane_new(endpoint, pages ? LANE_ALL : LANE_CHANNEL, channel);
+    lane->row.after = event->id - 1;
+    lane->row.told = endpoint->row.told;
+    return lane;
+}
+
+/* Whether the event was taken; if not, the scan waits in front of it. */
+static bool route_in_order(struct endpoint *endpoint, const struct event *event)
+{
+    struct lane *lane = lane_for(endpoint, event);
+    if (event->id <= lane->newest && event->id <= endpoint->rescan)
+        return true;
+    if (!lane->behind && lane->queued >= queue_most(endpoint)) {
+        if (lane->kind == LANE_ALL || !is_slow(lane)) {
+            look_again(endpoint, SLOW_MS);
+            return false;
+        }
+        lane_drop_queue(lane);
+    }
+    lane->newest = event->id;
+    if (!lane->behind && !lane_add(lane, event, endpoint->chunk, NULL))
+        lane->behind = true;
+    lane_look(lane);
+    return true;
+}
+
+/* A page that still gathers, or a lane for one event. */
+static struct lane *range_for(struct endpoint *endpoint, const struct event *event)
+{
+    uint32_t batch = endpoint->row.options.batch;
+    if (batch > 1 && !list_empty(&endpoint->lanes)) {
+        struct lane *last = container_of(endpoint->lanes.prev, struct lane, node);
+        if (last->kind == LANE_RANGE && !last->flight && !last->behind && !last->row.attempts &&
+            last->queued < batch)
+            return last;
+    }
+    struct lane *lane = lane_new(endpoint, LANE_RANGE, STR(""));
+    lane->row.after = event->id - 1;
+    return lane;
+}
+
+static bool route_apart(struct endpoint *endpoint, const struct event *event)
+{
+    if (event->id <= endpoint->rescan && lanes_carry(endpoint, event->id))
+        return true;
+    struct lane *lane = range_for(endpoint, event);
+    lane->row.upto = event->id;
+    lane->count++;
+    lane_changed(lane);
+    if (!lane_add(lane, event, endpoint->chunk, NULL))
+        lane_drop_queue(lane);
+    if (!lane->queued)
+        lane->behind = true;
+    lane_look(lane);
+    return true;
+}
+
+static bool route(struct endpoint *endpoint, const struct record *record)
+{
+    uint32_t start = chunk_start(endpoint->chunk, endpoint->at);
+    struct str bytes = {endpoint->chunk->bytes.at + start, record->end - start};
+    struct event event;
+    if (record->id <= endpoint->row.cursor || !packed_read(bytes, &event))
+        return true; /* ephemeral ones have no id, and are not for webhooks */
+    if (!(endpoint->row.options.ordered ? route_in_order : route_apart)(endpoint, &event))
+        return false;
+    endpoint->row.cursor = record->id;
+    endpoint_changed(endpoint);
+    return true;
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+static void tell_gap(struct endpoint *endpoint, uint64_t trimmed, uint64_t cursor,
+                     const char *reason)
+{
+    struct lane *lane = lane_new(endpoint, LANE_GAP, STR(""));
+    lane->row.after = endpoint->row.cursor;
+    lane->trimmed = trimmed;
+    lane->reason = reason;
+    lane->gap_cursor = cursor;
+    endpoint->gap = lane;
+    lane_look(lane);
+}
+
+/* A cursor beyond the log: it lost its newest events (an older copy of the folder, say). */
+static bool is_unknown(struct endpoint *endpoint)
+{
+    struct log *log = endpoint->courier->config.log;
+    if (endpoint->row.cursor <= log_newest(log))
+        return false;
+    tell_gap(endpoint, log_trimmed(log, endpoint->selection), 0, "unknown");
+    return true;
+}
+
+static void hold(struct endpoint *endpoint, const struct taken *taken)
+{
+    struct str rest;
+    endpoint->chunk = chunk_ref(endpoint->sub.taken);
+    endpoint->at = taken->first;
+    endpoint->end = taken->end;
+    hub_sent(&endpoint->courier->hub, &endpoint->sub, taken->bytes.len, false, &rest);
+}
+
+static bool take(struct endpoint *endpoint)
+{
+    struct taken taken;
+    switch (hub_take(&endpoint->courier->hub, &endpoint->sub, &taken)) {
+    case TAKE_BYTES:
+        hold(endpoint, &taken);
+        return true;
+    case TAKE_GAP:
+        tell_gap(endpoint, taken.trimmed, endpoint->row.cursor, "trimmed");
+        return false;
+    case TAKE_FAILED:
+        look_again(endpoint, BUSY_MS);
+        return false;
+    case TAKE_NOTHING:
+    case TAKE_WAIT:
+        break;
+    }
+    return false;
+}
+
+static bool subscribe(struct endpoint *endpoint)
+{
+    struct hub *hub = &endpoint->courier->hub;
+    if (endpoint->sub.state != SUB_NONE)
+        return true;
+    if (is_unknown(endpoint))
+        return false;
+    if (!hub_subscribe(hub, &endpoint->sub, &sub_ops, endpoint->selection, 0, endpoint->row.cursor,
+                       endpoint->row.told))
+        return true;
+    look_again(endpoint, BUSY_MS);
+    return false;
+}
+
+/* Queues of lanes that stand still are of no use in memory. */
+static bool make_room(struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        if (lane->kind == LANE_CHANNEL && lane->queued && is_slow(lane) && !list_linked(&lane->due))
+            lane_drop_queue(lane);
+    }
+    if (endpoint->queued < QUEUED_MAX)
+        return true;
+    look_again(endpoint, SLOW_MS);
+    return false;
+}
+
+static bool may_scan(struct endpoint *endpoint)
+{
+    struct lane *all = endpoint->row.options.batch ? lane_find(endpoint, STR("")) : NULL;
+    if (endpoint->gap || endpoint_circuit_open(endpoint) || endpoint->lanes_count >= LANES_MAX ||
+        (all && (all->row.failures || all->behind)))
+        return false;
+    if (endpoint->due_count > 2 * endpoint->row.options.concurrency)
+        return false;
+    return endpoint->queued < QUEUED_MAX || make_room(endpoint);
+}
+
+static void scan(struct endpoint *endpoint)
+{
+    while (may_scan(endpoint)) {
+        if (!endpoint->chunk) {
+            if (!subscribe(endpoint) || !take(endpoint))
+                return;
+            continue;
+        }
+        if (endpoint->at == endpoint->end) {
+            endpoint->chunk = chunk_unref(endpoint->chunk);
+            continue;
+        }
+        if (!route(endpoint, &endpoint->chunk->records[endpoint->at]))
+            return;
+        endpoint->at++;
+    }
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+/* While everything fails, what is new waits, and what has failed is tried one by one. */
+static bool may_start(const struct endpoint *endpoint, const struct lane *lane)
+{
+    if (lane->kind == LANE_LETTER)
+        return flight_allowed(endpoint);
+    if (!endpoint_circuit_open(endpoint))
+        return flight_allowed(endpoint);
+    return (lane->row.failures || lane->probing) && !endpoint->inflight && flight_allowed(endpoint);
+}
+
+static void start(struct endpoint *endpoint)
+{
+    list_each (&endpoint->due, node) {
+        struct lane *lane = container_of(node, struct lane, due);
+        bool reads = !lane->trimmed && !lane->queued;
+        if (reads ? endpoint->reads >= READS_MAX : !may_start(endpoint, lane)) {
+            if (!reads && endpoint->inflight >= endpoint->window)
+                break;
+            continue;
+        }
+        lane_not_due(lane);
+        if (reads)
+            lane_read(lane);
+        else
+            flight_start(lane);
+    }
+}
+
+static void go(struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    if (courier->stopping || !endpoint_runs(endpoint))
+        return;
+    int64_t held_ms = (endpoint->row.next_us - clock_wall_us(courier->config.clock)) / 1000;
+    if (endpoint->row.next_us && held_ms > 0) {
+        look_again(endpoint, held_ms);
+        return;
+    }
+    start(endpoint);
+    scan(endpoint);
+    start(endpoint);
+    letters_look(endpoint);
+}
+
+void endpoints_go(struct courier *courier)
+{
+    for (struct list *node; (node = list_take_first(&courier->ready));)
+        go(container_of(node, struct endpoint, ready));
+}

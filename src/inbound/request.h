@@ -1,0 +1,11 @@
+/* What somebody else's webhook sent, as far as signatures and templates look at it. */
+#pragma once
+
+#include "http/fields.h"
+
+/* All borrowed from the request that is at hand. */
+struct inbound_request {
+    const struct http_fields *fields;
+    struct str body; /* as it came: what signatures are made of */
+    int64_t now_s;   /* wall time */
+};

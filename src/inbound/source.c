@@ -1,0 +1,341 @@
+#include "inbound/source.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { NAME_LEN_MAX = 64, TOLERANCE_S = 300, TOLERANCE_S_MAX = 86400, HEADER_LEN_MAX = 100 };
+
+struct source {
+    struct str name; /* in `names` */
+    const struct kind *kind;
+    char *names; /* owned: the name and the texts of the verifier, each ended by a zero */
+    struct verifier verifier;
+    struct template signed_bytes;
+    struct template channel;
+    struct template type;
+    struct template id;
+};
+
+/* What the kinds are made of; a setting of the configuration stands before its column. */
+static const struct kind {
+    const char *name;
+    const char *header;
+    const char *prefix;
+    const char *encoding;
+    const char *timestamp_header;
+    const char *signed_bytes;
+    const char *id;
+    const char *type;
+    enum verify_scheme scheme;
+    bool is_free; /* header, prefix, hash, encoding, timestamp_header, signed may be set */
+    bool is_slack;
+} kinds[] = {
+    {"github", "x-hub-signature-256", "sha256=", "hex", "", "{body}", "{header.x-github-delivery}",
+     "github.{header.x-github-event}", VERIFY_HMAC, false, false},
+    {"stripe", "stripe-signature", "", "hex", "", "{timestamp}.{body}", "{body.id}",
+     "stripe.{body.type}", VERIFY_STRIPE, false, false},
+    {"slack", "x-slack-signature", "v0=", "hex", "x-slack-request-timestamp",
+     "v0:{timestamp}:{body}", "{body.event_id}", "slack.{body.event.type}", VERIFY_HMAC, false,
+     true},
+    {"shopify", "x-shopify-hmac-sha256", "", "base64", "", "{body}",
+     "{header.x-shopify-webhook-id}", "shopify.{header.x-shopify-topic}", VERIFY_HMAC, false,
+     false},
+    {"standard", "", "", "base64", "", "{body}", "", "{body.type}", VERIFY_STANDARD, false, false},
+    {"hmac", "x-signature", "", "hex", "", "{body}", "", "message", VERIFY_HMAC, true, false},
+    {"token", "authorization", "Bearer ", "hex", "", "{body}", "", "message", VERIFY_TOKEN, true,
+     false},
+    {"basic", "authorization", "", "hex", "", "{body}", "", "message", VERIFY_BASIC, false, false},
+    {"none", "", "", "hex", "", "{body}", "", "message", VERIFY_NONE, false, false},
+};
+
+/* ---- reading the settings -------------------------------------------------------------------- */
+
+static int refuse(struct buf *why, const char *setting, const char *sentence)
+{
+    buf_addf(why, "%s: %s", setting, sentence);
+    return -EINVAL;
+}
+
+static const struct kind *find_kind(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+static bool is_name(const char *name)
+{
+    size_t len = name ? strlen(name) : 0;
+    for (size_t i = 0; i < len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", name[i]))
+            return false;
+    return len && len <= NAME_LEN_MAX && name[0] != '.';
+}
+
+/* A header's name for a lookup: letters, digits and dashes in lower case; empty is none. */
+static bool is_header(const char *name)
+{
+    for (const char *at = name; *at; at++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", *at))
+            return false;
+    return strlen(name) <= HEADER_LEN_MAX;
+}
+
+/* Copies of all texts that the verifier and the source keep, in one block. */
+static int keep_names(struct source *source, const struct source_settings *settings)
+{
+    const struct kind *kind = source->kind;
+    const char *texts[] = {settings->name, settings->header ? settings->header : kind->header,
+                           settings->prefix   ? settings->prefix
+                           : settings->header ? ""
+                                              : kind->prefix,
+                           settings->timestamp_header ? settings->timestamp_header
+                                                      : kind->timestamp_header};
+    struct str *to[] = {&source->name, &source->verifier.header, &source->verifier.prefix,
+                        &source->verifier.timestamp_header};
+    size_t size = 0;
+    for (size_t i = 0; i < 4; i++)
+        size += strlen(texts[i]) + 1;
+    char *at = source->names = mem_try_alloc(size);
+    if (!at)
+        return -ENOMEM;
+    for (size_t i = 0; i < 4; i++) {
+        size_t len = strlen(texts[i]);
+        memcpy(at, texts[i], len + 1);
+        for (size_t c = 0; i % 2 && c < len; c++)
+            at[c] = ascii_lower(at[c]);
+        *to[i] = (struct str){at, len};
+        at += len + 1;
+    }
+    return 0;
+}
+
+static bool says_how(const struct source_settings *settings)
+{
+    return settings->header || settings->prefix || settings->hash || settings->encoding ||
+           settings->timestamp_header || settings->signed_bytes;
+}
+
+static int read_scheme(struct source *source, const struct source_settings *settings,
+                       struct buf *why)
+{
+    struct verifier *verifier = &source->verifier;
+    const char *encoding = settings->encoding ? settings->encoding : source->kind->encoding;
+    verifier->scheme = source->kind->scheme;
+    verifier->signed_bytes = &source->signed_bytes;
+    verifier->hash = settings->hash ? hash_kind_of(str_from(settings->hash)) : HASH_SHA256;
+    verifier->encoding = strcmp(encoding, "base64") == 0 ? VERIFY_BASE64 : VERIFY_HEX;
+    verifier->tolerance_s = settings->tolerance_s ? (int64_t)settings->tolerance_s : TOLERANCE_S;
+    if (says_how(settings) && !source->kind->is_free)
+        return refuse(why, source->kind->name, "only hmac and token can be told how they sign");
+    if (verifier->hash == HASH_KINDS)
+        return refuse(why, "hash", "is sha1, sha256, sha384 or sha512");
+    if (verifier->encoding == VERIFY_HEX && strcmp(encoding, "hex") != 0)
+        return refuse(why, "encoding", "is hex or base64");
+    if (settings->tolerance_s > TOLERANCE_S_MAX)
+        return refuse(why, "tolerance_s", "is at most 86400");
+    if (!is_header(verifier->header.at) || !is_header(verifier->timestamp_header.at))
+        return refuse(why, "header", "is the name of an HTTP header");
+    return 0;
+}
+
+static int read_secrets(struct source *source, const struct source_settings *settings,
+                        struct buf *why)
+{
+    struct verifier *verifier = &source->verifier;
+    bool wanted = verifier->scheme != VERIFY_NONE;
+    if (wanted != (settings->secrets_count > 0))
+        return refuse(why, "secrets", wanted ? "one at least" : "a source of kind none has none");
+    if (settings->secrets_count > VERIFY_SECRETS_MAX)
+        return refuse(why, "secrets", "at most 8");
+    for (size_t i = 0; i < settings->secrets_count; i++) {
+        const char *sentence;
+        int result = verify_secret_read(verifier->scheme, str_from(settings->secrets[i]),
+                                        &verifier->secrets[verifier->secrets_count], &sentence);
+        if (result)
+            return result == -EINVAL ? refuse(why, "secrets", sentence) : result;
+        verifier->secrets_count++;
+    }
+    return 0;
+}
+
+static int compile(struct template *to, const char *name, const char *text, unsigned allowed,
+                   struct buf *why)
+{
+    const char *sentence;
+    if (!*text)
+        return 0;
+    int result = template_compile(str_from(text), allowed, to, &sentence);
+    return result == -EINVAL ? refuse(why, name, sentence) : result;
+}
+
+static bool has_part(const struct template *template, enum template_part_kind kind)
+{
+    for (size_t i = 0; i < template->count; i++)
+        if (template->parts[i].kind == kind)
+            return true;
+    return false;
+}
+
+static int read_templates(struct source *source, const struct source_settings *settings,
+                          struct buf *why)
+{
+    const struct kind *kind = source->kind;
+    bool timed = source->verifier.timestamp_header.len || kind->scheme == VERIFY_STRIPE;
+    const char *signed_bytes = settings->signed_bytes ? settings->signed_bytes : kind->signed_bytes;
+    int result = compile(&source->signed_bytes, "signed", signed_bytes, TEMPLATE_SIGNED, why);
+    if (!result && !has_part(&source->signed_bytes, TEMPLATE_BODY))
+        return refuse(why, "signed", "what is signed must hold {body}");
+    if (!result && timed != has_part(&source->signed_bytes, TEMPLATE_TIMESTAMP))
+        return refuse(why, "signed",
+                      "a timestamp_header and {timestamp} in what is signed go together: a time "
+                      "that is not signed proves nothing");
+    if (!result)
+        result = compile(&source->channel, "channel",
+                         settings->channel ? settings->channel : "{source}", TEMPLATE_NAMES, why);
+    if (!result)
+        result = compile(&source->type, "type", settings->type ? settings->type : kind->type,
+                         TEMPLATE_NAMES, why);
+    if (!result)
+        result =
+            compile(&source->id, "id", settings->id ? settings->id : kind->id, TEMPLATE_NAMES, why);
+    return result;
+}
+
+int source_new(const struct source_settings *settings, struct source **ret_source, struct buf *why)
+{
+    const struct kind *kind = find_kind(settings->kind);
+    if (!is_name(settings->name))
+        return refuse(why, "source", "a name is 1 to 64 letters, digits, '.', '_' and '-'");
+    if (!kind)
+        return refuse(why, "kind",
+                      "is github, stripe, slack, shopify, standard, hmac, token, basic or none");
+    struct source *source = mem_alloc(sizeof(*source));
+    source->kind = kind;
+    int result = keep_names(source, settings);
+    if (!result)
+        result = read_scheme(source, settings, why);
+    if (!result)
+        result = read_secrets(source, settings, why);
+    if (!result)
+        result = read_templates(source, settings, why);
+    if (result)
+        source_free(source);
+    else
+        *ret_source = source;
+    return result;
+}
+
+void source_free(struct source *source)
+{
+    if (!source)
+        return;
+    for (size_t i = 0; i < source->verifier.secrets_count; i++)
+        verify_secret_deinit(&source->verifier.secrets[i]);
+    template_free(&source->signed_bytes);
+    template_free(&source->channel);
+    template_free(&source->type);
+    template_free(&source->id);
+    free(source->names);
+    free(source);
+}
+
+struct str source_name(const struct source *source)
+{
+    return source->name;
+}
+
+bool source_answers_empty(const struct source *source)
+{
+    return source->kind->is_slack;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+int source_verify(const struct source *source, const struct inbound_request *request)
+{
+    return verify_request(&source->verifier, request);
+}
+
+/* A text that is made of parts of our own. */
+static bool render_member(const struct template_view *view, const char *path, struct buf *out)
+{
+    struct template one = {.count = 1, .parts = {{TEMPLATE_MEMBER, str_from(path)}}};
+    return template_render(&one, view, TEMPLATE_KEY, out);
+}
+
+/* Slack asks once whether we are there: {"type":"url_verification","challenge":…}. */
+static void read_challenge(const struct template_view *view, struct source_event *event)
+{
+    struct buf type = {0};
+    bool asks =
+        render_member(view, "type", &type) && str_eq(buf_str(&type), STR("url_verification"));
+    if (asks && !render_member(view, "challenge", &event->challenge))
+        buf_clear(&event->challenge);
+    buf_free(&type);
+}
+
+static void read_key(const struct source *source, const struct template_view *view,
+                     struct source_event *event)
+{
+    buf_add_str(&event->key, source->name);
+    buf_add_char(&event->key, '-');
+    struct str id = STR_NONE;
+    if (source->id.count) {
+        if (template_render(&source->id, view, TEMPLATE_KEY, &event->key))
+            return;
+    } else if (source->verifier.scheme == VERIFY_STANDARD) {
+        id = verify_standard_headers(view->request->fields).id;
+    }
+    if (id.len)
+        buf_add_str(&event->key, id);
+    else
+        buf_clear(&event->key);
+}
+
+/* A type that no event may have, or that names the server's own, gets a mark before it. */
+static void mend_type(struct buf *type)
+{
+    enum { TYPE_LEN_MAX = 64 };
+    struct str text = buf_str(type);
+    if (str_eq(text, STR("error")) || str_eq(text, STR("open"))) {
+        struct buf marked = {0};
+        buf_add_char(&marked, '_');
+        buf_add_str(&marked, text);
+        buf_free(type);
+        *type = marked;
+    }
+    if (type->len > TYPE_LEN_MAX)
+        type->len = TYPE_LEN_MAX;
+}
+
+int source_read(const struct source *source, const struct inbound_request *request,
+                struct source_event *event)
+{
+    struct template_view view;
+    int result = template_view_init(&view, source->name, request);
+    if (result)
+        return result;
+    if (source->kind->is_slack)
+        read_challenge(&view, event);
+    template_render(&source->channel, &view, TEMPLATE_CHANNEL, &event->channel);
+    template_render(&source->type, &view, TEMPLATE_TYPE, &event->type);
+    mend_type(&event->type);
+    read_key(source, &view, event);
+    template_view_deinit(&view);
+    bool failed = buf_failed(&event->channel) || buf_failed(&event->type) ||
+                  buf_failed(&event->key) || buf_failed(&event->challenge);
+    return failed ? -ENOMEM : 0;
+}
+
+void source_event_deinit(struct source_event *event)
+{
+    buf_free(&event->channel);
+    buf_free(&event->type);
+    buf_free(&event->key);
+    buf_free(&event->challenge);
+}

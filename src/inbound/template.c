@@ -1,0 +1,303 @@
+#include "inbound/template.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "http/media.h"
+#include "http/target.h"
+#include "http/token.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- reading a template ---------------------------------------------------------------------- */
+
+static const struct {
+    struct str word;
+    enum template_part_kind kind;
+    bool dotted; /* a name follows behind a dot */
+} words[] = {
+    {{"source", 6}, TEMPLATE_SOURCE, false},       {{"header", 6}, TEMPLATE_HEADER, true},
+    {{"body", 4}, TEMPLATE_MEMBER, true},          {{"form", 4}, TEMPLATE_FORM, true},
+    {{"timestamp", 9}, TEMPLATE_TIMESTAMP, false}, {{"body", 4}, TEMPLATE_BODY, false},
+};
+
+static bool name_is_fine(enum template_part_kind kind, struct str name)
+{
+    if (kind == TEMPLATE_HEADER)
+        return http_all(name, HTTP_CHAR_TOKEN);
+    return name.len > 0;
+}
+
+/* What stands between braces. */
+static bool read_reference(struct str text, unsigned allowed, struct template_part *ret)
+{
+    struct str name = text;
+    struct str word = str_cut(&name, '.');
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        bool dotted = name.at != NULL;
+        if (!str_eq(words[i].word, word) || words[i].dotted != dotted || !(words[i].kind & allowed))
+            continue;
+        *ret = (struct template_part){words[i].kind, name};
+        return !dotted || name_is_fine(words[i].kind, name);
+    }
+    return false;
+}
+
+static void lower(struct str text)
+{
+    char *at = (char *)(uintptr_t)text.at; /* of our own copy */
+    for (size_t i = 0; i < text.len; i++)
+        at[i] = ascii_lower(at[i]);
+}
+
+static const char *add_part(struct template *template, struct template_part part)
+{
+    if (part.kind == TEMPLATE_TEXT && !part.text.len)
+        return NULL;
+    if (template->count == TEMPLATE_PARTS_MAX)
+        return "a template has at most 16 parts";
+    if (part.kind == TEMPLATE_HEADER)
+        lower(part.text);
+    template->parts[template->count++] = part;
+    return NULL;
+}
+
+static const char *read_parts(struct template *template, struct str rest, unsigned allowed)
+{
+    const char *why = NULL;
+    while (rest.at && !why) {
+        struct template_part part = {TEMPLATE_TEXT, str_cut(&rest, '{')};
+        if (memchr(part.text.at, '}', part.text.len))
+            return "a } has no { before it";
+        why = add_part(template, part);
+        if (why || !rest.at)
+            continue;
+        if (!rest.len || !memchr(rest.at, '}', rest.len))
+            return "a { has no } behind it";
+        if (!read_reference(str_cut(&rest, '}'), allowed, &part))
+            return allowed & TEMPLATE_BODY
+                       ? "between braces stands timestamp, body or header.NAME"
+                       : "between braces stands source, header.NAME, body.A.B or form.NAME";
+        why = add_part(template, part);
+    }
+    return why;
+}
+
+int template_compile(struct str text, unsigned allowed, struct template *ret, const char **ret_why)
+{
+    struct template template = {0};
+    if (!text.len || text.len > TEMPLATE_TEXT_MAX) {
+        *ret_why = "a template has 1 to 512 bytes";
+        return -EINVAL;
+    }
+    template.text = mem_try_alloc(text.len);
+    if (!template.text)
+        return -ENOMEM;
+    memcpy(template.text, text.at, text.len);
+    *ret_why = read_parts(&template, (struct str){template.text, text.len}, allowed);
+    if (*ret_why) {
+        template_free(&template);
+        return -EINVAL;
+    }
+    *ret = template;
+    return 0;
+}
+
+void template_free(struct template *template)
+{
+    free(template->text);
+    *template = (struct template){0};
+}
+
+/* ---- looking into the request ---------------------------------------------------------------- */
+
+static bool is_json(struct str text)
+{
+    return !json_check(text, JSON_DEPTH_MAX, NULL);
+}
+
+/* The first member of that name, decoded into `out`. */
+static bool form_value(struct str form, struct str name, struct buf *out)
+{
+    struct str raw_name, raw_value;
+    while (http_query_next(&form, &raw_name, &raw_value))
+        if (http_query_name_is(raw_name, name))
+            return http_query_decode(raw_value, out) == 0;
+    return false;
+}
+
+static bool is_form(const struct inbound_request *request)
+{
+    struct http_media media;
+    struct str type = http_fields_get(request->fields, STR("content-type"));
+    return type.len && !http_media_parse(type, &media) &&
+           str_eq_nocase(media.full, STR("application/x-www-form-urlencoded"));
+}
+
+int template_view_init(struct template_view *view, struct str source,
+                       const struct inbound_request *request)
+{
+    *view = (struct template_view){.source = source, .request = request};
+    if (!is_form(request)) {
+        view->json = is_json(request->body) ? request->body : STR_NONE;
+        return 0;
+    }
+    view->form = request->body;
+    /* GitHub and Slack put their JSON into a form's member of this name, where they send forms. */
+    if (form_value(view->form, STR("payload"), &view->room) && is_json(buf_str(&view->room)))
+        view->json = buf_str(&view->room);
+    if (!buf_failed(&view->room))
+        return 0;
+    template_view_deinit(view);
+    return -ENOMEM;
+}
+
+void template_view_deinit(struct template_view *view)
+{
+    buf_free(&view->room);
+}
+
+static bool holds(struct str json, char open)
+{
+    for (size_t i = 0; i < json.len; i++)
+        if (!strchr(" \t\r\n", json.at[i]))
+            return json.at[i] == open;
+    return false;
+}
+
+/* One step into a value; of members that bear the same name the last counts, as it does in
+ * JSON.parse. STR_NONE when there is none. */
+static struct str step(struct str json, struct str name)
+{
+    struct str key, value, found = STR_NONE;
+    uint64_t index = 0, wanted = 0;
+    bool array = holds(json, '[');
+    if (!array && !holds(json, '{'))
+        return STR_NONE;
+    if (array && http_number(name, &wanted))
+        return STR_NONE;
+    for (size_t pos = 0; json_next(json, &pos, &key, &value); index++)
+        if (array ? index == wanted : str_eq(key, name))
+            found = value;
+    return found;
+}
+
+static bool add_member(struct str json, struct str path, struct buf *out)
+{
+    while (json.at && path.at)
+        json = step(json, str_cut(&path, '.'));
+    if (!json.len || strchr("{[n", json.at[0]))
+        return false; /* neither a container nor null can be part of a name */
+    if (json.at[0] == '"')
+        return json_unescape(json, out) == 0;
+    buf_add_str(out, json);
+    return true;
+}
+
+static bool add_value(const struct template_part *part, const struct template_view *view,
+                      struct buf *out)
+{
+    struct str value = STR_NONE;
+    switch (part->kind) {
+    case TEMPLATE_MEMBER:
+        return add_member(view->json, part->text, out);
+    case TEMPLATE_FORM:
+        return form_value(view->form, part->text, out);
+    case TEMPLATE_HEADER:
+        value = http_fields_get(view->request->fields, part->text);
+        break;
+    case TEMPLATE_SOURCE:
+        value = view->source;
+        break;
+    case TEMPLATE_TEXT:
+    case TEMPLATE_TIMESTAMP:
+    case TEMPLATE_BODY:
+        break;
+    }
+    buf_add_str(out, value);
+    return value.len > 0;
+}
+
+/* ---- making values fit ----------------------------------------------------------------------- */
+
+static bool fits_type(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+/* Cut before a character that does not fit whole. */
+static struct str cut(struct str value)
+{
+    if (value.len <= TEMPLATE_VALUE_MAX)
+        return value;
+    value.len = TEMPLATE_VALUE_MAX;
+    while (value.len && (value.at[value.len] & 0xc0) == 0x80)
+        value.len--;
+    return value;
+}
+
+static void add_for_type(struct buf *out, struct str value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        buf_add_char(out, fits_type(value.at[i]) ? value.at[i] : '_');
+}
+
+static bool is_control(struct str value, size_t at)
+{
+    unsigned char c = (unsigned char)value.at[at];
+    bool c1 = c == 0xc2 && at + 1 < value.len && (unsigned char)value.at[at + 1] < 0xa0;
+    return c < 0x20 || c == 0x7f || c1;
+}
+
+/* A value can neither open a segment nor be one that has a meaning of its own. */
+static void add_for_channel(struct buf *out, struct str value)
+{
+    bool dots = str_eq(value, STR(".")) || str_eq(value, STR(".."));
+    bool utf8 = utf8_valid(value);
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        bool control = is_control(value, i);
+        bool bad = dots || control || c == '/' || c == '*' || (c == '$' && i == 0) ||
+                   (!utf8 && (c & 0x80));
+        buf_add_char(out, bad ? '-' : c);
+        if (control && (unsigned char)c == 0xc2)
+            i++; /* the byte that makes it a control character */
+    }
+}
+
+static void add_fit(struct buf *out, enum template_use use, struct str value)
+{
+    if (use == TEMPLATE_KEY)
+        buf_add_str(out, value);
+    else if (use == TEMPLATE_TYPE)
+        add_for_type(out, cut(value));
+    else
+        add_for_channel(out, cut(value));
+}
+
+bool template_render(const struct template *template, const struct template_view *view,
+                     enum template_use use, struct buf *out)
+{
+    struct buf value = {0};
+    bool whole = true;
+    for (size_t i = 0; i < template->count; i++) {
+        const struct template_part *part = &template->parts[i];
+        if (part->kind == TEMPLATE_TEXT) {
+            buf_add_str(out, part->text);
+            continue;
+        }
+        buf_clear(&value);
+        bool there = add_value(part, view, &value) && value.len;
+        whole = whole && there;
+        if (buf_failed(&value))
+            out->failed = true;
+        else if (there)
+            add_fit(out, use, buf_str(&value));
+        else if (use != TEMPLATE_KEY)
+            buf_add_lit(out, "none");
+    }
+    buf_free(&value);
+    return whole;
+}

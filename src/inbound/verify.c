@@ -1,0 +1,336 @@
+#include "inbound/verify.h"
+
+#include "base/base64.h"
+#include "http/token.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+enum { PUBLIC_KEY_SIZE = 32, STANDARD_KEY_LEAST = 16, STANDARD_KEY_MOST = 75 };
+/* Seconds since 1970 will have twelve digits in 30,000 years: until then these are milliseconds. */
+#define MILLISECONDS_FROM UINT64_C(100000000000)
+
+/* What a request brings in proof; all borrowed from it. */
+struct proof {
+    struct str timestamp; /* `at == NULL` when there is none */
+    struct str id;        /* of Standard Webhooks */
+    size_t count;
+    struct candidate {
+        struct str text;
+        bool by_public_key; /* v1a */
+    } candidates[VERIFY_CANDIDATES_MAX];
+};
+
+/* ---- secrets --------------------------------------------------------------------------------- */
+
+static int decode_key(struct str text, size_t prefix, struct verify_secret *ret)
+{
+    int result = base64_decode(&ret->bytes, str_skip(text, prefix));
+    return buf_failed(&ret->bytes) ? -ENOMEM : result;
+}
+
+static int read_standard(struct str text, struct verify_secret *ret, const char **ret_why)
+{
+    ret->is_public = str_starts(text, STR("whpk_"));
+    bool dressed = ret->is_public || str_starts(text, STR("whsec_"));
+    size_t prefix = !dressed ? 0 : ret->is_public ? 5 : 6;
+    int result = decode_key(text, prefix, ret);
+    size_t len = ret->bytes.len;
+    bool fits = ret->is_public ? len == PUBLIC_KEY_SIZE
+                               : len >= STANDARD_KEY_LEAST && len <= STANDARD_KEY_MOST;
+    if (!result && !fits)
+        result = -EINVAL;
+    *ret_why = "a secret of Standard Webhooks is whsec_ (or whpk_, a public key) and base64";
+    return result;
+}
+
+int verify_secret_read(enum verify_scheme scheme, struct str text, struct verify_secret *ret,
+                       const char **ret_why)
+{
+    struct verify_secret secret = {0};
+    int result = 0;
+    *ret_why = NULL;
+    if (scheme == VERIFY_STANDARD) {
+        result = read_standard(text, &secret, ret_why);
+    } else if (!text.len || (scheme == VERIFY_BASIC && !memchr(text.at, ':', text.len))) {
+        *ret_why = scheme == VERIFY_BASIC ? "the secret of basic is user:password"
+                                          : "a secret is not empty";
+        result = -EINVAL;
+    } else {
+        buf_add_str(&secret.bytes, text);
+        result = buf_failed(&secret.bytes) ? -ENOMEM : 0;
+    }
+    if (result)
+        verify_secret_deinit(&secret);
+    else
+        *ret = secret;
+    return result;
+}
+
+void verify_secret_deinit(struct verify_secret *secret)
+{
+    if (secret->bytes.at)
+        OPENSSL_cleanse(secret->bytes.at, secret->bytes.cap);
+    buf_free(&secret->bytes);
+}
+
+/* ---- what the request brings ----------------------------------------------------------------- */
+
+static void add_candidate(struct proof *proof, struct str text, bool by_public_key)
+{
+    if (text.len && proof->count < VERIFY_CANDIDATES_MAX)
+        proof->candidates[proof->count++] = (struct candidate){text, by_public_key};
+}
+
+static bool begins(struct str value, struct str prefix)
+{
+    return value.len >= prefix.len && str_eq_nocase((struct str){value.at, prefix.len}, prefix);
+}
+
+static void read_one_header(const struct verifier *verifier, const struct http_fields *fields,
+                            struct proof *proof)
+{
+    struct str value = http_fields_get(fields, verifier->header);
+    if (begins(value, verifier->prefix))
+        add_candidate(proof, str_trim(str_skip(value, verifier->prefix.len)), false);
+    if (verifier->timestamp_header.len)
+        proof->timestamp = http_fields_get(fields, verifier->timestamp_header);
+}
+
+static void read_stripe(const struct verifier *verifier, const struct http_fields *fields,
+                        struct proof *proof)
+{
+    struct str rest = http_fields_get(fields, verifier->header);
+    while (rest.at) {
+        struct str value = str_trim(str_cut(&rest, ','));
+        struct str name = str_cut(&value, '=');
+        if (str_eq(name, STR("t")))
+            proof->timestamp = value;
+        else if (str_eq(name, STR("v1")))
+            add_candidate(proof, value, false);
+    }
+}
+
+struct verify_standard verify_standard_headers(const struct http_fields *fields)
+{
+    struct str id = http_fields_get(fields, STR("webhook-id"));
+    if (id.at)
+        return (struct verify_standard){id, http_fields_get(fields, STR("webhook-timestamp")),
+                                        http_fields_get(fields, STR("webhook-signature"))};
+    return (struct verify_standard){http_fields_get(fields, STR("svix-id")),
+                                    http_fields_get(fields, STR("svix-timestamp")),
+                                    http_fields_get(fields, STR("svix-signature"))};
+}
+
+static void read_standard_headers(const struct http_fields *fields, struct proof *proof)
+{
+    struct verify_standard headers = verify_standard_headers(fields);
+    struct str rest = headers.signature;
+    proof->id = headers.id;
+    proof->timestamp = headers.timestamp;
+    /* A dot in the id would let it be cut elsewhere than where it was joined. */
+    if (!headers.id.len || memchr(headers.id.at, '.', headers.id.len))
+        return;
+    while (rest.at) {
+        struct str one = str_cut(&rest, ' ');
+        struct str version = str_cut(&one, ',');
+        if (str_eq(version, STR("v1")) || str_eq(version, STR("v1a")))
+            add_candidate(proof, one, version.len == 3);
+    }
+}
+
+static struct proof read_proof(const struct verifier *verifier, const struct http_fields *fields)
+{
+    struct proof proof = {0};
+    if (verifier->scheme == VERIFY_STRIPE)
+        read_stripe(verifier, fields, &proof);
+    else if (verifier->scheme == VERIFY_STANDARD)
+        read_standard_headers(fields, &proof);
+    else
+        read_one_header(verifier, fields, &proof);
+    return proof;
+}
+
+/* ---- what was signed ------------------------------------------------------------------------- */
+
+enum { PARTS_MAX = TEMPLATE_PARTS_MAX };
+
+static struct str part_value(const struct template_part *part, const struct proof *proof,
+                             const struct inbound_request *request)
+{
+    switch (part->kind) {
+    case TEMPLATE_HEADER:
+        return http_fields_get(request->fields, part->text);
+    case TEMPLATE_TIMESTAMP:
+        return proof->timestamp;
+    case TEMPLATE_BODY:
+        return request->body;
+    default:
+        return part->text;
+    }
+}
+
+static size_t signed_parts(const struct verifier *verifier, const struct proof *proof,
+                           const struct inbound_request *request, struct str parts[PARTS_MAX])
+{
+    if (verifier->scheme == VERIFY_STANDARD) {
+        const struct str standard[] = {proof->id, STR("."), proof->timestamp, STR("."),
+                                       request->body};
+        memcpy(parts, standard, sizeof(standard));
+        return sizeof(standard) / sizeof(standard[0]);
+    }
+    const struct template *template = verifier->signed_bytes;
+    for (size_t i = 0; i < template->count; i++)
+        parts[i] = part_value(&template->parts[i], proof, request);
+    return template->count;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+static bool decode_hex(struct str text, struct buf *out)
+{
+    if (text.len % 2)
+        return false;
+    for (size_t i = 0; i < text.len; i += 2) {
+        int high = http_hex(text.at[i]), low = http_hex(text.at[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        buf_add_char(out, (char)(high << 4 | low));
+    }
+    return true;
+}
+
+static bool decode(const struct verifier *verifier, struct str text, struct buf *out)
+{
+    buf_clear(out);
+    if (text.len > 4U * HASH_SIZE_MAX)
+        return false;
+    if (verifier->scheme == VERIFY_STANDARD || verifier->encoding == VERIFY_BASE64)
+        return base64_decode(out, text) == 0;
+    return decode_hex(text, out);
+}
+
+/* Whether a signature is by the private key that belongs to this public one. */
+static int check_public(const struct verify_secret *secret, const struct str *parts, size_t count,
+                        struct str signature, bool *ret_good)
+{
+    struct buf joined = {0};
+    for (size_t i = 0; i < count; i++)
+        buf_add_str(&joined, parts[i]);
+    EVP_PKEY *key = EVP_PKEY_new_raw_public_key(
+        EVP_PKEY_ED25519, NULL, (const unsigned char *)secret->bytes.at, secret->bytes.len);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool able = !buf_failed(&joined) && key && context &&
+                EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1;
+    *ret_good =
+        able && EVP_DigestVerify(context, (const unsigned char *)signature.at, signature.len,
+                                 (const unsigned char *)joined.at, joined.len) == 1;
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(key);
+    buf_free(&joined);
+    return able ? 0 : -ENOMEM;
+}
+
+static int check_candidate(const struct verifier *verifier, const struct candidate *candidate,
+                           const struct str *parts, size_t count, struct str signature,
+                           bool *ret_good)
+{
+    bool good = false;
+    for (size_t i = 0; i < verifier->secrets_count; i++) {
+        const struct verify_secret *secret = &verifier->secrets[i];
+        uint8_t digest[HASH_SIZE_MAX];
+        if (secret->is_public != candidate->by_public_key)
+            continue;
+        if (secret->is_public) {
+            int result = check_public(secret, parts, count, signature, &good);
+            if (result)
+                return result;
+        } else {
+            size_t size = hash_hmac(verifier->hash, buf_str(&secret->bytes), parts, count, digest);
+            good = hash_equal((struct str){(const char *)digest, size}, signature);
+        }
+        *ret_good |= good;
+    }
+    return 0;
+}
+
+static int check_signatures(const struct verifier *verifier, const struct proof *proof,
+                            const struct inbound_request *request)
+{
+    struct str parts[PARTS_MAX];
+    struct buf signature = {0};
+    size_t count = signed_parts(verifier, proof, request, parts);
+    bool good = false;
+    int result = 0;
+    for (size_t i = 0; i < proof->count && !result; i++) {
+        const struct candidate *candidate = &proof->candidates[i];
+        if (decode(verifier, candidate->text, &signature))
+            result = check_candidate(verifier, candidate, parts, count, buf_str(&signature), &good);
+    }
+    if (buf_failed(&signature))
+        result = -ENOMEM;
+    buf_free(&signature);
+    return result ? result : good ? VERIFY_OK : VERIFY_E_WRONG;
+}
+
+/* Compares digests, so that not even the length of the secret is told by the time it takes. */
+static bool is_secret(const struct verifier *verifier, struct str given)
+{
+    uint8_t right[HASH_SHA256_SIZE], mine[HASH_SHA256_SIZE];
+    bool good = false;
+    hash_sha256(given, mine);
+    for (size_t i = 0; i < verifier->secrets_count; i++) {
+        hash_sha256(buf_str(&verifier->secrets[i].bytes), right);
+        good |= hash_equal((struct str){(const char *)right, sizeof(right)},
+                           (struct str){(const char *)mine, sizeof(mine)});
+    }
+    return good;
+}
+
+static int check_basic(const struct verifier *verifier, struct str value)
+{
+    struct buf given = {0};
+    struct str rest = value;
+    struct str scheme = str_cut(&rest, ' ');
+    if (!str_eq_nocase(scheme, STR("basic")) || !rest.at)
+        return VERIFY_E_MISSING;
+    bool good = base64_decode(&given, str_trim(rest)) == 0 && is_secret(verifier, buf_str(&given));
+    int result = buf_failed(&given) ? -ENOMEM : good ? VERIFY_OK : VERIFY_E_WRONG;
+    buf_free(&given);
+    return result;
+}
+
+static bool is_stale(const struct verifier *verifier, struct str timestamp, int64_t now_s)
+{
+    uint64_t then;
+    if (http_number(timestamp, &then) || then > INT64_MAX)
+        return true;
+    if (then >= MILLISECONDS_FROM)
+        then /= 1000;
+    int64_t off_s = now_s - (int64_t)then;
+    return off_s > verifier->tolerance_s || off_s < -verifier->tolerance_s;
+}
+
+static bool has_timestamp(const struct verifier *verifier)
+{
+    return verifier->scheme == VERIFY_STRIPE || verifier->scheme == VERIFY_STANDARD ||
+           verifier->timestamp_header.len;
+}
+
+int verify_request(const struct verifier *verifier, const struct inbound_request *request)
+{
+    if (verifier->scheme == VERIFY_NONE)
+        return VERIFY_OK;
+    if (verifier->scheme == VERIFY_BASIC)
+        return check_basic(verifier, http_fields_get(request->fields, STR("authorization")));
+    struct proof proof = read_proof(verifier, request->fields);
+    if (!proof.count || (has_timestamp(verifier) && !proof.timestamp.len))
+        return VERIFY_E_MISSING;
+    if (verifier->scheme == VERIFY_TOKEN)
+        return is_secret(verifier, proof.candidates[0].text) ? VERIFY_OK : VERIFY_E_WRONG;
+    int result = check_signatures(verifier, &proof, request);
+    if (!result && has_timestamp(verifier) && is_stale(verifier, proof.timestamp, request->now_s))
+        result = VERIFY_E_STALE;
+    return result;
+}
