@@ -27,7 +27,7 @@ struct channel *apply_dequeue(struct apply *apply, enum apply_queue queue)
     uint32_t number = numbers_pop(&apply->queues[queue]);
     struct channel *channel = channels_by_number(&apply->channels, number);
     if (channel)
-        channel->waits &= (uint8_t)~(1 << queue);
+        channel->waits &= (uint8_t) ~(1 << queue);
     return channel;
 }
 

@@ -20,8 +20,7 @@ struct append *append_new(struct log *log, struct log_port *origin)
         batch_unref(batch);
         return NULL;
     }
-    *append = (struct append){
-        .batch = batch, .origin = origin, .ports_count = ports, .log = log};
+    *append = (struct append){.batch = batch, .origin = origin, .ports_count = ports, .log = log};
     append->last = &append->publishes;
     append->posts = (struct append_post *)(void *)(append + 1);
     return append;

@@ -32,8 +32,8 @@ struct log_port {
 
 struct log;
 
-/* Opens the store and starts writer, readers, trimmer and janitor. -EBUSY when another process has the
- * folder; other negative errnos from the store. */
+/* Opens the store and starts writer, readers, trimmer and janitor. -EBUSY when another process has
+ * the folder; other negative errnos from the store. */
 int log_open(const struct log_config *config, struct log **ret_log);
 
 /* Answers all that is pending, stops the threads, closes the store. The ports' threads have ended

@@ -241,8 +241,7 @@ static void trim_range(struct log *log, struct range *range)
 {
     while (range->after < range->upto && range->excess) {
         range->count = 0;
-        int result =
-            log->store->ops->walk(log->store, range->after, range->upto, gather, range);
+        int result = log->store->ops->walk(log->store, range->after, range->upto, gather, range);
         if (result) {
             say(SAY_WARN, "retention_failed", "error=%d", -result);
             return;

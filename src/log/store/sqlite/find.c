@@ -185,9 +185,9 @@ static int cut_rows(struct reader *reader, struct store_cut *cut)
 
 static void cut_index(struct index *index, struct store_cut *cut)
 {
-    struct index_tally tally =
-        index_first(index, cut->number, cut->upto, cut->want_count - smaller(cut->count, cut->want_count),
-                    cut->want_bytes - smaller(cut->bytes, cut->want_bytes));
+    struct index_tally tally = index_first(index, cut->number, cut->upto,
+                                           cut->want_count - smaller(cut->count, cut->want_count),
+                                           cut->want_bytes - smaller(cut->bytes, cut->want_bytes));
     if (!tally.count)
         return;
     cut->upto = tally.last;
