@@ -2,6 +2,83 @@
 
 #include <errno.h>
 
+/* A channel may have so much more than its namespace keeps until it is trimmed at once: one in
+ * SLACK, and a few. What is less is trimmed by and by, many channels together. */
+enum { SLACK = 16, SLACK_COUNT = 16, SLACK_BYTES = 16 << 10 };
+
+/* ---- counting -------------------------------------------------------------------------------- */
+
+void apply_deinit(struct apply *apply)
+{
+    channels_deinit(&apply->channels);
+    keys_deinit(&apply->keys);
+    for (int i = 0; i < APPLY_QUEUES; i++)
+        numbers_deinit(&apply->queues[i]);
+}
+
+void apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue)
+{
+    if (!(channel->waits >> queue & 1) && numbers_push(&apply->queues[queue], channel->number))
+        channel->waits |= (uint8_t)(1 << queue);
+}
+
+struct channel *apply_dequeue(struct apply *apply, enum apply_queue queue)
+{
+    uint32_t number = numbers_pop(&apply->queues[queue]);
+    struct channel *channel = channels_by_number(&apply->channels, number);
+    if (channel)
+        channel->waits &= (uint8_t) ~(1 << queue);
+    return channel;
+}
+
+static uint64_t beyond(uint64_t have, uint64_t keep)
+{
+    return keep && have > keep ? have - keep : 0;
+}
+
+struct excess apply_excess(const struct apply *apply, const struct channel *channel)
+{
+    const struct space_config *keep = &apply->channels.spaces[channel->space].config;
+    return (struct excess){beyond(channel->count, keep->count),
+                           beyond(channel->bytes, keep->bytes)};
+}
+
+void apply_note(struct apply *apply, struct channel *channel)
+{
+    const struct space_config *keep = &apply->channels.spaces[channel->space].config;
+    struct excess excess = apply_excess(apply, channel);
+    if (excess.count || excess.bytes)
+        apply_enqueue(apply, channel, QUEUE_OVER);
+    if (excess.count > keep->count / SLACK + SLACK_COUNT ||
+        excess.bytes > keep->bytes / SLACK + SLACK_BYTES)
+        apply_enqueue(apply, channel, QUEUE_URGENT);
+}
+
+void apply_count_in(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes)
+{
+    channel->count += count;
+    channel->bytes += bytes;
+    apply->count += count;
+    apply->bytes += bytes;
+}
+
+void apply_count_out(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes)
+{
+    channel->count -= count;
+    channel->bytes -= bytes;
+    apply->count -= count;
+    apply->bytes -= bytes;
+}
+
+void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uint64_t count,
+                uint64_t bytes)
+{
+    channels_trim(&apply->channels, channel, upto);
+    apply_count_out(apply, channel, count, bytes);
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------- */
+
 static void refuse(struct publish *publish, struct event *events, uint32_t fault,
                    enum publish_verdict verdict)
 {
@@ -65,16 +142,6 @@ static void uncheck(struct apply *apply, struct event *events, uint32_t count)
     }
 }
 
-static void note_over(struct apply *apply, struct channel *channel, const struct space_config *keep)
-{
-    bool over = (keep->count && channel->count > keep->count) ||
-                (keep->bytes && channel->bytes > keep->bytes);
-    if (!over || channel->over)
-        return;
-    channel->over = true;
-    apply->over++;
-}
-
 static void append_event(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_by_number(&apply->channels, event->number);
@@ -84,9 +151,8 @@ static void append_event(struct apply *apply, struct event *event)
     event->time_us = apply->last_time_us;
     event->state = EVENT_APPENDED;
     channel->last = event->id;
-    channel->count++;
-    channel->bytes += event->data.len;
-    note_over(apply, channel, &space->config);
+    apply_count_in(apply, channel, 1, event->data.len);
+    apply_note(apply, channel);
     if (event->key) {
         keys_remove(&apply->keys, event->key);
         /* The place that check_key took is free again, so only memory could fail, and then the
@@ -105,7 +171,8 @@ static void settle_duplicate(struct apply *apply, struct event *event)
     event->time_us = entry->time_us;
 }
 
-/* `prev` keeps what stood in channel->trimmed, for apply_undo. */
+/* A mark has room for what apply_undo wants to know: `prev` is what stood in channel->trimmed,
+ * `accepted_ns` how many events there were, and the length of `data` of how many bytes. */
 static void trim(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_find(&apply->channels, event->channel);
@@ -115,10 +182,9 @@ static void trim(struct apply *apply, struct event *event)
     event->id = channel->last;
     event->prev = channel->trimmed;
     event->time_us = apply->last_time_us;
-    channels_trim(&apply->channels, channel, channel->last);
-    channel->count = 0;
-    channel->bytes = 0;
-    apply->trims++;
+    event->accepted_ns = (int64_t)channel->count;
+    event->data = (struct str){NULL, channel->bytes};
+    apply_trim(apply, channel, channel->last, channel->count, channel->bytes);
 }
 
 void apply_publish(struct apply *apply, struct publish *publish, struct batch *batch)
@@ -148,16 +214,27 @@ void apply_publish(struct apply *apply, struct publish *publish, struct batch *b
     }
 }
 
+/* `prev` is the channel's own only if it is retained or trimmed; else it came from channels that
+ * were forgotten, and this one had no event before. */
 static void undo_event(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_by_number(&apply->channels, event->number);
-    struct space *space = &apply->channels.spaces[channel->space];
     apply->last = event->id - 1;
-    channel->last = event->prev == space->folded ? 0 : event->prev;
-    channel->count--;
-    channel->bytes -= event->data.len;
+    apply_count_out(apply, channel, 1, event->data.len);
+    channel->last = channel->count || event->prev <= channel->trimmed ? event->prev : 0;
     if (event->key)
         keys_remove(&apply->keys, event->key);
+}
+
+static void undo_trim(struct apply *apply, struct event *event)
+{
+    struct channel *channel = channels_by_number(&apply->channels, event->number);
+    if (!channel || !event->id)
+        return;
+    channel->trimmed = event->prev;
+    apply_count_in(apply, channel, (uint64_t)event->accepted_ns, event->data.len);
+    apply_note(apply, channel);
+    event->data = STR_NONE;
 }
 
 void apply_undo(struct apply *apply, struct publish *publish, struct batch *batch,
@@ -165,11 +242,10 @@ void apply_undo(struct apply *apply, struct publish *publish, struct batch *batc
 {
     struct event *events = &batch->events[publish->first];
     for (uint32_t i = publish->count; i-- > 0;) {
-        struct channel *channel = channels_by_number(&apply->channels, events[i].number);
         if (events[i].state == EVENT_APPENDED)
             undo_event(apply, &events[i]);
-        else if (events[i].state == EVENT_TRIM && channel)
-            channel->trimmed = events[i].prev;
+        else if (events[i].state == EVENT_TRIM)
+            undo_trim(apply, &events[i]);
         events[i].state = EVENT_PROPOSED;
         events[i].id = 0;
     }

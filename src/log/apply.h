@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "log/channels.h"
 #include "log/keys.h"
+#include "log/numbers.h"
 
 /* Why a publish was refused; 0 is accepted (or a duplicate of what was). */
 enum publish_verdict {
@@ -32,6 +33,15 @@ struct publish {
     void (*done)(struct publish *publish, struct batch *batch);
 };
 
+/* Channels that somebody has to look at: each is in a queue at most once. */
+enum apply_queue {
+    QUEUE_OVER,   /* has more than its namespace keeps */
+    QUEUE_URGENT, /* has so much more that it is to be trimmed at once */
+    QUEUE_UNKEPT, /* was trimmed, which the store does not know yet */
+    QUEUE_NOTED,  /* was trimmed, which nobody was told yet */
+    APPLY_QUEUES,
+};
+
 /* The state that verdicts are made from. One lock guards all of it. */
 struct apply {
     struct channels channels;
@@ -39,9 +49,38 @@ struct apply {
     uint64_t last; /* the newest id given */
     int64_t last_time_us;
     struct clock *clock;
-    uint64_t trims; /* DELETEs so far */
-    uint64_t over;  /* channels that have more than their namespace keeps */
+    uint64_t count; /* events retained in all channels */
+    uint64_t bytes; /* of their data */
+    struct numbers queues[APPLY_QUEUES];
 };
+
+/* Frees what is in it. */
+void apply_deinit(struct apply *apply);
+
+/* Puts the channel last in a queue, unless it is in there. Without memory it is not, and is tried
+ * again when it is noted again. */
+void apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue);
+
+/* Takes the first of a queue that has one; NULL when that channel is gone. */
+struct channel *apply_dequeue(struct apply *apply, enum apply_queue queue);
+
+/* How much a channel has beyond what its namespace keeps. */
+struct excess {
+    uint64_t count;
+    uint64_t bytes;
+};
+struct excess apply_excess(const struct apply *apply, const struct channel *channel);
+
+/* Queues the channel if it has more than its namespace keeps. */
+void apply_note(struct apply *apply, struct channel *channel);
+
+/* Counts events into a channel, or out of it with what they weigh. */
+void apply_count_in(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes);
+void apply_count_out(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes);
+
+/* Removes a channel's oldest events, which are so many, up to `upto`. */
+void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uint64_t count,
+                uint64_t bytes);
 
 /* Decides one publish: gives ids, prev and times to its events and marks them APPENDED, DUPLICATE
  * or TRIM, or sets publish->verdict and leaves every event PROPOSED. */

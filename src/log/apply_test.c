@@ -31,8 +31,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    channels_deinit(&fixture->apply.channels);
-    keys_deinit(&fixture->apply.keys);
+    apply_deinit(&fixture->apply);
     batch_unref(fixture->batch);
     free(fixture);
     return 0;

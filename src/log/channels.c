@@ -3,7 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { NUMBERS_FIRST = 64, EXACT_MAX = 4096 };
+enum { CHUNK_BITS = 10, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, EXACT_MAX = 4096 };
+
+struct channels_chunk {
+    uint32_t count;
+    struct channel *channels[CHUNK];
+};
 
 static struct channel *of_node(const struct map_node *node)
 {
@@ -39,9 +44,12 @@ void channels_init(struct channels *channels, const struct space_config *configs
 
 void channels_deinit(struct channels *channels)
 {
-    for (uint32_t i = 0; i <= channels->number_last; i++)
-        free(channels_by_number(channels, i));
-    free(channels->by_number);
+    for (size_t i = 0; i < channels->chunks_cap; i++) {
+        for (size_t j = 0; channels->chunks[i] && j < CHUNK; j++)
+            free(channels->chunks[i]->channels[j]);
+        free(channels->chunks[i]);
+    }
+    free(channels->chunks);
     free(channels->spaces);
     map_deinit(&channels->by_name);
 }
@@ -54,7 +62,9 @@ struct channel *channels_find(const struct channels *channels, struct str name)
 
 struct channel *channels_by_number(const struct channels *channels, uint32_t number)
 {
-    return number < channels->by_number_cap ? channels->by_number[number] : NULL;
+    size_t at = number >> CHUNK_BITS;
+    const struct channels_chunk *chunk = at < channels->chunks_cap ? channels->chunks[at] : NULL;
+    return chunk ? chunk->channels[number & (CHUNK - 1)] : NULL;
 }
 
 static bool under(struct str prefix, struct str name)
@@ -71,21 +81,37 @@ struct space *channels_space(const struct channels *channels, struct str name)
     return space;
 }
 
-static int number_room(struct channels *channels, uint32_t number)
+static int chunks_room(struct channels *channels, size_t at)
 {
-    if (number < channels->by_number_cap)
+    if (at < channels->chunks_cap)
         return 0;
-    size_t cap = channels->by_number_cap ? channels->by_number_cap : NUMBERS_FIRST;
-    while (cap <= number)
+    size_t cap = channels->chunks_cap ? channels->chunks_cap : CHUNKS_FIRST;
+    while (cap <= at)
         cap *= 2;
-    struct channel **room = mem_try_realloc(channels->by_number, cap * sizeof(struct channel *));
+    struct channels_chunk **room =
+        mem_try_realloc(channels->chunks, cap * sizeof(struct channels_chunk *));
     if (!room)
         return -ENOMEM;
-    memset(room + channels->by_number_cap, 0,
-           (cap - channels->by_number_cap) * sizeof(struct channel *));
-    channels->by_number = room;
-    channels->by_number_cap = cap;
+    memset(room + channels->chunks_cap, 0,
+           (cap - channels->chunks_cap) * sizeof(struct channels_chunk *));
+    channels->chunks = room;
+    channels->chunks_cap = cap;
     return 0;
+}
+
+/* Where a number's channel has its place; NULL when there is no memory. */
+static struct channels_chunk *chunk_room(struct channels *channels, uint32_t number)
+{
+    size_t at = number >> CHUNK_BITS;
+    if (chunks_room(channels, at))
+        return NULL;
+    if (channels->chunks[at])
+        return channels->chunks[at];
+    struct channels_chunk *chunk = mem_try_alloc(sizeof(*chunk));
+    if (chunk)
+        memset(chunk, 0, sizeof(*chunk));
+    channels->chunks[at] = chunk;
+    return chunk;
 }
 
 int channels_add(struct channels *channels, struct str name, uint32_t number,
@@ -98,17 +124,16 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
         return CHANNELS_E_FULL;
     if (!number)
         number = channels->number_last + 1;
-    int result = number_room(channels, number);
-    if (result)
-        return result;
-    struct channel *channel = mem_try_alloc(sizeof(*channel) + name.len);
+    struct channels_chunk *chunk = chunk_room(channels, number);
+    struct channel *channel = chunk ? mem_try_alloc(sizeof(*channel) + name.len) : NULL;
     if (!channel)
         return -ENOMEM;
     *channel = (struct channel){.number = number, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
     channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
     map_add(&channels->by_name, &channel->node, name);
-    channels->by_number[number] = channel;
+    chunk->channels[number & (CHUNK - 1)] = channel;
+    chunk->count++;
     if (number > channels->number_last)
         channels->number_last = number;
     *ret_channel = channel;
@@ -118,7 +143,12 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
 void channels_remove(struct channels *channels, struct channel *channel)
 {
     map_remove(&channels->by_name, &channel->node);
-    channels->by_number[channel->number] = NULL;
+    struct channels_chunk **chunk = &channels->chunks[channel->number >> CHUNK_BITS];
+    (*chunk)->channels[channel->number & (CHUNK - 1)] = NULL;
+    if (--(*chunk)->count == 0) {
+        free(*chunk);
+        *chunk = NULL;
+    }
     free(channel);
 }
 

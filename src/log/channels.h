@@ -31,14 +31,16 @@ struct channel {
     uint32_t number;
     uint16_t space; /* index into channels.spaces */
     uint8_t name_len;
-    bool over; /* noted as having more than its namespace keeps */
+    uint8_t waits; /* bit n: its number is in queue n of apply.h */
     char name[];
 };
 
+struct channels_chunk;
+
 struct channels {
     struct map by_name;
-    struct channel **by_number; /* NULL where there is none */
-    size_t by_number_cap;
+    struct channels_chunk **chunks; /* by the high bits of a number; NULL where all are gone */
+    size_t chunks_cap;
     uint32_t number_last;
     uint64_t count_max;
     struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
@@ -67,7 +69,8 @@ enum { CHANNELS_E_FULL = 1 }; /* there are count_max already */
 int channels_add(struct channels *channels, struct str name, uint32_t number,
                  struct channel **ret_channel);
 
-/* Takes it out and frees it. Its number is not given again. */
+/* Takes it out and frees it. Its number is not given again; the place of a number is freed with
+ * those around it, so that names of the past cost nothing. */
 void channels_remove(struct channels *channels, struct channel *channel);
 
 /* Raises what was trimmed from a channel, and its namespace's with it. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { NAMES_BY_INDEX_MAX = 32, RESOLVE_SLICE = 4096 };
 
@@ -11,15 +12,15 @@ enum { NAMES_BY_INDEX_MAX = 32, RESOLVE_SLICE = 4096 };
 
 struct append *append_new(struct log *log, struct log_port *origin)
 {
-    struct append *append =
-        mem_try_alloc(sizeof(*append) + log->ports_count * sizeof(struct append_post));
+    unsigned ports = log->ports_count;
+    struct append *append = mem_try_alloc(sizeof(*append) + ports * sizeof(struct append_post));
     struct batch *batch = batch_new();
     if (!append || !batch) {
         free(append);
         batch_unref(batch);
         return NULL;
     }
-    *append = (struct append){.batch = batch, .origin = origin, .log = log};
+    *append = (struct append){.batch = batch, .origin = origin, .ports_count = ports, .log = log};
     append->last = &append->publishes;
     append->posts = (struct append_post *)(void *)(append + 1);
     return append;
@@ -67,7 +68,7 @@ static void open_done(struct mail *mail, void *owner)
  * the event in every mailbox. `deliver` is false when there is nothing to see. */
 static void post_all(struct log *log, struct append *append, bool deliver)
 {
-    unsigned ports = deliver ? log->ports_count : 0;
+    unsigned ports = deliver ? append->ports_count : 0;
     append->bytes = batch_bytes(append->batch);
     atomic_store_explicit(&append->refs, ports + 1, memory_order_relaxed);
     for (unsigned i = 0; i < ports; i++) {
@@ -179,15 +180,26 @@ static void append_pending(struct log *log, struct append *append)
         pthread_cond_signal(&log->work);
 }
 
+/* Under the lock. */
+static void call_trimmer_if_urgent(struct log *log)
+{
+    if (log->trim_now || !retention_is_urgent(log))
+        return;
+    log->trim_now = true;
+    pthread_cond_signal(&log->trim_work);
+}
+
 void log_append(struct log *log, struct append *append)
 {
     pthread_mutex_lock(&log->lock);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
-    if (log->config.memory)
+    if (log->config.memory) {
         append_in_memory(log, append);
-    else
+        call_trimmer_if_urgent(log);
+    } else {
         append_pending(log, append);
+    }
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -198,6 +210,7 @@ void log_broadcast(struct log *log, struct append *append)
 
 /* ---- the writer ----------------------------------------------------------------------------- */
 
+/* Under the lock. */
 static struct append *take_pending(struct log *log)
 {
     struct append *taken = log->pending;
@@ -234,10 +247,9 @@ static int commit(struct log *log, struct append *first)
 }
 
 /* A commit failed: what was decided since stands on it, so all of it is taken back, newest first.
- */
+ * Under the lock. */
 static struct append *undo_all(struct log *log, struct append *first, int error)
 {
-    pthread_mutex_lock(&log->lock);
     struct append **end = &first;
     while (*end)
         end = &(*end)->next;
@@ -255,7 +267,6 @@ static struct append *undo_all(struct log *log, struct append *first, int error)
         append->next = first;
         first = append;
     }
-    pthread_mutex_unlock(&log->lock);
     return first;
 }
 
@@ -269,6 +280,34 @@ static void call_janitor_if_due(struct log *log, const struct append *append)
     log_keep_house(log);
 }
 
+/* Makes safe, or refuses, what was pending; returns it, to be told of. Enters and leaves with the
+ * lock held, which is free while the store is at work. */
+static struct append *settle_pending(struct log *log)
+{
+    log->committing = take_pending(log);
+    pthread_mutex_unlock(&log->lock);
+    int result = commit(log, log->committing);
+    pthread_mutex_lock(&log->lock);
+    struct append *first = log->committing;
+    log->committing = NULL;
+    if (result)
+        first = undo_all(log, first, result);
+    else
+        call_trimmer_if_urgent(log);
+    return first;
+}
+
+static void tell_settled(struct log *log, struct append *first)
+{
+    for (struct append *append = first, *next; append; append = next) {
+        next = append->next;
+        atomic_fetch_sub_explicit(&log->pending_bytes, batch_bytes(append->batch),
+                                  memory_order_relaxed);
+        call_janitor_if_due(log, append);
+        publish_safe(log, append);
+    }
+}
+
 static void *writer_main(void *arg)
 {
     struct log *log = arg;
@@ -278,18 +317,9 @@ static void *writer_main(void *arg)
             pthread_cond_wait(&log->work, &log->lock);
         if (!log->pending)
             break;
-        struct append *first = take_pending(log);
+        struct append *first = settle_pending(log);
         pthread_mutex_unlock(&log->lock);
-        int result = commit(log, first);
-        if (result)
-            first = undo_all(log, first, result);
-        for (struct append *append = first, *next; append; append = next) {
-            next = append->next;
-            atomic_fetch_sub_explicit(&log->pending_bytes, batch_bytes(append->batch),
-                                      memory_order_relaxed);
-            call_janitor_if_due(log, append);
-            publish_safe(log, append);
-        }
+        tell_settled(log, first);
         pthread_mutex_lock(&log->lock);
     }
     pthread_mutex_unlock(&log->lock);
@@ -316,9 +346,9 @@ static int load_channel(void *context, const struct store_channel *stored)
     if (result)
         return result < 0 ? result : -ENOSPC;
     channel->last = stored->last;
-    channel->count = stored->count;
-    channel->bytes = stored->bytes;
     channels_trim(channels, channel, stored->trimmed);
+    apply_count_in(&log->apply, channel, stored->count, stored->bytes);
+    apply_note(&log->apply, channel); /* the settings may be others than they were */
     return 0;
 }
 
@@ -334,9 +364,7 @@ static void on_evicted(void *context, uint32_t number, uint64_t id, size_t bytes
     struct channel *channel = channels_by_number(&log->apply.channels, number);
     if (!channel || id <= channel->trimmed)
         return;
-    channels_trim(&log->apply.channels, channel, id);
-    channel->count--;
-    channel->bytes -= bytes;
+    apply_trim(&log->apply, channel, id, 1, bytes);
 }
 
 static int open_store(struct log *log)
@@ -369,21 +397,39 @@ static int start_threads(struct log *log)
     int result = readers_start(log);
     if (!result && !log->config.memory)
         result = -pthread_create(&log->writer, NULL, writer_main, log);
+    return result;
+}
+
+static int start_tending(struct log *log)
+{
+    log->tended = true;
+    int result = trimmer_start(log);
     return result ? result : janitor_start(log);
+}
+
+void cond_init_monotonic(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 static void free_log(struct log *log)
 {
     if (log->store)
         log->store->ops->close(log->store);
-    channels_deinit(&log->apply.channels);
-    keys_deinit(&log->apply.keys);
+    apply_deinit(&log->apply);
     pthread_mutex_destroy(&log->lock);
     pthread_cond_destroy(&log->work);
+    pthread_cond_destroy(&log->trim_work);
+    pthread_mutex_destroy(&log->janitor_lock);
+    pthread_cond_destroy(&log->janitor_work);
     free(log);
 }
 
-int log_open(const struct log_config *config, struct log **ret_log)
+int log_open_untended(const struct log_config *config, struct log **ret_log)
 {
     struct log *log = mem_alloc(sizeof(*log));
     log->config = *config;
@@ -392,6 +438,9 @@ int log_open(const struct log_config *config, struct log **ret_log)
     atomic_init(&log->writable, true);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->work, NULL);
+    cond_init_monotonic(&log->trim_work);
+    pthread_mutex_init(&log->janitor_lock, NULL);
+    cond_init_monotonic(&log->janitor_work);
     channels_init(&log->apply.channels, config->spaces, config->spaces_count, config->channels_max);
     keys_init(&log->apply.keys, config->key_life_us, config->keys_max);
     int result = open_store(log);
@@ -406,9 +455,20 @@ int log_open(const struct log_config *config, struct log **ret_log)
     return 0;
 }
 
+int log_open(const struct log_config *config, struct log **ret_log)
+{
+    int result = log_open_untended(config, ret_log);
+    if (!result && start_tending(*ret_log))
+        abort();
+    return result;
+}
+
 void log_close(struct log *log)
 {
-    janitor_stop(log);
+    if (log->tended) {
+        trimmer_stop(log);
+        janitor_stop(log);
+    }
     pthread_mutex_lock(&log->lock);
     log->stopping = true;
     pthread_cond_signal(&log->work);
@@ -416,6 +476,7 @@ void log_close(struct log *log)
     if (!log->config.memory)
         pthread_join(log->writer, NULL);
     readers_stop(log);
+    janitor_keep_trims(log);
     free_log(log);
 }
 
@@ -423,7 +484,9 @@ int log_attach(struct log *log, struct log_port *port)
 {
     if (log->ports_count == LOG_PORTS_MAX)
         return -ENOSPC;
+    pthread_mutex_lock(&log->lock); /* the trimmer is at work already */
     log->ports[log->ports_count++] = port;
+    pthread_mutex_unlock(&log->lock);
     return 0;
 }
 

@@ -32,8 +32,8 @@ struct log_port {
 
 struct log;
 
-/* Opens the store and starts writer, readers and janitor. -EBUSY when another process has the
- * folder; other negative errnos from the store. */
+/* Opens the store and starts writer, readers, trimmer and janitor. -EBUSY when another process has
+ * the folder; other negative errnos from the store. */
 int log_open(const struct log_config *config, struct log **ret_log);
 
 /* Answers all that is pending, stops the threads, closes the store. The ports' threads have ended
@@ -54,6 +54,7 @@ struct append {
     struct append *next;
     uint64_t bytes;
     atomic_uint refs;
+    unsigned ports_count;
     struct mail done_mail;
     struct append_post {
         struct mail mail;
@@ -154,5 +155,5 @@ struct log_job {
 };
 void log_submit(struct log *log, struct log_job *job);
 
-/* Wakes the janitor for a turn now. For tests and after a DELETE. */
+/* Wakes the janitor for a turn now: what was trimmed leaves the disk. After a DELETE. */
 void log_keep_house(struct log *log);

@@ -1,4 +1,4 @@
-/* The log's inside, shared by log.c, readers.c and retention.c and by nobody else. */
+/* The log's inside, shared by log.c, readers.c, retention.c, janitor.c and their tests. */
 #pragma once
 
 #include "log/log.h"
@@ -10,12 +10,16 @@ struct log {
     struct store *store;
     uint64_t floor;
 
-    pthread_mutex_t lock; /* guards `apply` and `pending` */
+    pthread_mutex_t lock; /* guards all up to the ports */
     pthread_cond_t work;
     struct apply apply;
     struct append *pending; /* decided, not safe */
     struct append **pending_last;
+    struct append *committing; /* the same, of which the writer has taken charge */
     bool stopping;
+    pthread_cond_t trim_work;
+    bool trim_stop;
+    bool trim_now; /* there is something that must not wait for the next second */
 
     struct log_port *ports[LOG_PORTS_MAX];
     unsigned ports_count;
@@ -35,9 +39,13 @@ struct log {
 
     pthread_mutex_t janitor_lock;
     pthread_cond_t janitor_work;
+    pthread_t trimmer;
+    uint64_t sized; /* the trimmer's: all up to this id went by the size of the whole */
     pthread_t janitor;
+    bool tended; /* trimmer and janitor have been started */
     bool janitor_stop;
     bool janitor_now;
+    int64_t keep_after_ns; /* the janitor gives trims to the store no sooner */
 
     _Atomic uint64_t events;
     _Atomic uint64_t event_bytes;
@@ -50,8 +58,34 @@ struct log {
 int readers_start(struct log *log);
 void readers_stop(struct log *log);
 
+/* A condition whose timed waits go by the monotonic clock. */
+void cond_init_monotonic(pthread_cond_t *cond);
+
+/* ---- retention.c: what is trimmed, in memory and at once ------------------------------------- */
+
+int trimmer_start(struct log *log);
+void trimmer_stop(struct log *log);
+
+/* Whether something is so far beyond what it may have that the trimmer is to come at once. Under
+ * the lock. */
+bool retention_is_urgent(const struct log *log);
+
+/* Trims what is past its retention. `urgent`: only what cannot wait. Trimmer's thread, or that of a
+ * test whose log has none; as those below. */
+void retention_trim(struct log *log, bool urgent);
+
+/* ---- janitor.c: what follows from it on the disk --------------------------------------------- */
+
 int janitor_start(struct log *log);
 void janitor_stop(struct log *log);
 
-/* One turn of retention and the store's housekeeping. Janitor's thread, or a test that has none. */
-void retention_turn(struct log *log);
+/* Gives the store what was trimmed, to be kept for good: many channels a commit. Janitor's thread;
+ * with a store in memory the trimmer's. */
+void janitor_keep_trims(struct log *log);
+
+/* Forgets channels if there are too many, and lets the store tidy up. */
+void janitor_turn(struct log *log);
+
+/* As log_open(), but nobody trims or tidies up by himself: for tests, which do it by the functions
+ * above. */
+int log_open_untended(const struct log_config *config, struct log **ret_log);

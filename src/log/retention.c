@@ -1,17 +1,191 @@
-/* The janitor: once a second it trims what is past its retention, then lets the store tidy up.
+/* Retention: what is past its time or beyond its bounds is trimmed, by a thread of its own.
  *
- * A trim is made in memory first, so that readers are told of the gap at once, then kept by the
- * store, then told to every port. A crash between undoes it, which is harmless: the events are
- * still there. The log's lock is never held while the store is asked something. */
+ * A trim is made in memory, so that readers are told of the gap at once, then told to every port;
+ * the janitor gives it to the store later, many channels a commit. A crash between undoes it, which
+ * is harmless: the events are still there, and are trimmed again at the next start. The log's lock
+ * is held in short slices, and never while the store is asked something.
+ *
+ * Channels that have too much wait in a queue (apply.h). Once a second all of them are trimmed,
+ * within a budget; those that are far beyond their bounds are trimmed as soon as they are. Either
+ * way the store is asked for many at a time. */
 #include "log/log_internal.h"
 
 #include "base/say.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { WALK_SLICE = 4096, TRIM_SLICE = 256, EVENT_OVERHEAD = 128 };
+enum {
+    CUTS = 1024,
+    WALK_SLICE = 1024,
+    EVENT_OVERHEAD = 128,
+    /* The whole log may be so much beyond its bound, one in SIZE_SLACK, until it is trimmed at
+     * once. */
+    SIZE_SLACK = 64,
+};
+
+/* What waits in the queue for longer than that has more to be trimmed when its turn comes. */
+#define BUDGET_NS INT64_C(200000000)
+
+/* ---- telling the ports ----------------------------------------------------------------------- */
+
+/* Marks for the channels that wait in QUEUE_NOTED. Under the lock. */
+static struct append *make_notice(struct log *log)
+{
+    struct append *notice = append_new(log, NULL);
+    struct apply *apply = &log->apply;
+    while (apply->queues[QUEUE_NOTED].count) {
+        const struct channel *channel = apply_dequeue(apply, QUEUE_NOTED);
+        struct event *event = channel && notice ? batch_add(notice->batch) : NULL;
+        if (!event)
+            continue; /* a window shows a trimmed event a little longer */
+        event->state = EVENT_TRIM;
+        event->id = channel->trimmed;
+        event->number = channel->number;
+        event->channel = batch_copy(notice->batch, channel_name(channel));
+        if (!event->channel.at)
+            notice->batch->count--;
+    }
+    return notice;
+}
+
+static void tell_ports(struct log *log, struct append *notice)
+{
+    if (notice && notice->batch->count)
+        log_broadcast(log, notice);
+    else if (notice)
+        append_discard(notice);
+    if (log->config.memory)
+        janitor_keep_trims(log); /* which frees them */
+}
+
+static void trim(struct log *log, struct channel *channel, uint64_t upto, uint64_t count,
+                 uint64_t bytes)
+{
+    apply_trim(&log->apply, channel, upto, count, bytes);
+    apply_enqueue(&log->apply, channel, QUEUE_UNKEPT);
+    apply_enqueue(&log->apply, channel, QUEUE_NOTED);
+}
+
+/* ---- by count and bytes of a channel --------------------------------------------------------- */
+
+static void leave_out(struct log *log, const struct append *append, bool out)
+{
+    struct apply *apply = &log->apply;
+    for (; append; append = append->next) {
+        for (uint32_t i = 0; i < append->batch->count; i++) {
+            const struct event *event = &append->batch->events[i];
+            struct channel *channel = event->state == EVENT_APPENDED
+                                          ? channels_by_number(&apply->channels, event->number)
+                                          : NULL;
+            if (!channel || event->id <= channel->trimmed)
+                continue;
+            if (out)
+                apply_count_out(apply, channel, 1, event->data.len);
+            else
+                apply_count_in(apply, channel, 1, event->data.len);
+        }
+    }
+}
+
+/* What is not safe does not count: were it refused, its channel would have lost older events for
+ * nothing. Under the lock, which is held until they are counted in again. */
+static void leave_pending_out(struct log *log, bool out)
+{
+    leave_out(log, log->committing, out);
+    leave_out(log, log->pending, out);
+}
+
+static size_t take_excess(struct log *log, enum apply_queue queue, uint32_t *left,
+                          struct store_cut *cuts)
+{
+    size_t count = 0;
+    leave_pending_out(log, true);
+    for (; *left && log->apply.queues[queue].count && count < CUTS; --*left) {
+        const struct channel *channel = apply_dequeue(&log->apply, queue);
+        if (!channel)
+            continue;
+        struct excess excess = apply_excess(&log->apply, channel);
+        cuts[count++] = (struct store_cut){.number = channel->number,
+                                           .above = channel->trimmed,
+                                           .want_count = excess.count,
+                                           .want_bytes = excess.bytes};
+    }
+    leave_pending_out(log, false);
+    return count;
+}
+
+/* Channels whose excess is all pending wait on; the others are kept in `cuts`. */
+static size_t leave_those_that_wait(struct log *log, struct store_cut *cuts, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (cuts[i].want_count || cuts[i].want_bytes)
+            cuts[kept++] = cuts[i];
+        else
+            apply_note(&log->apply, channels_by_number(&log->apply.channels, cuts[i].number));
+    }
+    return kept;
+}
+
+static size_t take_cuts(struct log *log, enum apply_queue queue, uint32_t *left,
+                        struct store_cut *cuts)
+{
+    pthread_mutex_lock(&log->lock);
+    size_t count = take_excess(log, queue, left, cuts);
+    count = leave_those_that_wait(log, cuts, count);
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+/* A channel that was trimmed otherwise meanwhile is looked at again. */
+static void make_cuts(struct log *log, const struct store_cut *cuts, size_t count)
+{
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct channel *channel = channels_by_number(&log->apply.channels, cuts[i].number);
+        if (!channel)
+            continue;
+        if (channel->trimmed == cuts[i].above && cuts[i].count)
+            trim(log, channel, cuts[i].upto, cuts[i].count, cuts[i].bytes);
+        apply_note(&log->apply, channel);
+    }
+    struct append *notice = make_notice(log);
+    pthread_mutex_unlock(&log->lock);
+    tell_ports(log, notice);
+}
+
+static uint32_t waiting(struct log *log, enum apply_queue queue)
+{
+    pthread_mutex_lock(&log->lock);
+    uint32_t count = log->apply.queues[queue].count;
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+/* Looks at each channel that waits in the queue now, once. */
+static void trim_queue(struct log *log, enum apply_queue queue)
+{
+    uint32_t left = waiting(log, queue);
+    int64_t until = clock_now_ns(log->config.store.clock) + BUDGET_NS;
+    struct store_cut *cuts = left ? mem_alloc(CUTS * sizeof(*cuts)) : NULL;
+    while (left && clock_now_ns(log->config.store.clock) <= until) {
+        size_t count = take_cuts(log, queue, &left, cuts);
+        int result = count ? log->store->ops->find_cuts(log->store, cuts, count) : 0;
+        if (result)
+            say(SAY_WARN, "retention_failed", "error=%d", -result);
+        if (!count)
+            continue;
+        for (size_t i = 0; result && i < count; i++)
+            cuts[i].count = 0; /* they are put back */
+        make_cuts(log, cuts, count);
+        if (result)
+            break;
+    }
+    free(cuts);
+}
+
+/* ---- by age, and by the size of the whole ---------------------------------------------------- */
 
 struct seen {
     uint32_t number;
@@ -19,386 +193,175 @@ struct seen {
     size_t bytes;
 };
 
-struct slice {
-    struct seen seen[WALK_SLICE];
+/* A row of events, oldest first, of which those in `space` go, until `excess` is gone. */
+struct range {
+    const struct space *space; /* NULL: all */
+    uint64_t after;
+    uint64_t upto;
+    uint64_t excess;
     size_t count;
+    struct seen seen[WALK_SLICE];
 };
 
 static bool gather(void *context, uint32_t number, uint64_t id, size_t bytes)
 {
-    struct slice *slice = context;
-    slice->seen[slice->count++] = (struct seen){number, id, bytes};
-    return slice->count < WALK_SLICE;
+    struct range *range = context;
+    range->seen[range->count++] = (struct seen){number, id, bytes};
+    return range->count < WALK_SLICE;
 }
 
-/* ---- keeping trims for good ----------------------------------------------------------------- */
-
-static void tell_ports(struct log *log, const struct store_trim *trims, size_t count)
+static void trim_seen(struct log *log, struct range *range, const struct seen *seen)
 {
-    struct append *append = append_new(log, NULL);
-    for (size_t i = 0; append && i < count; i++) {
-        struct event *event = batch_add(append->batch);
-        struct str name = batch_copy(append->batch, trims[i].name);
-        if (!event || !name.at)
-            break; /* a window shows a trimmed event a little longer */
-        event->state = EVENT_TRIM;
-        event->id = trims[i].trimmed;
-        event->number = trims[i].number;
-        event->channel = name;
+    struct channels *channels = &log->apply.channels;
+    struct channel *channel = channels_by_number(channels, seen->number);
+    if (!channel || seen->id <= channel->trimmed ||
+        (range->space && &channels->spaces[channel->space] != range->space))
+        return;
+    uint64_t weight = seen->bytes + EVENT_OVERHEAD;
+    range->excess -= weight < range->excess ? weight : range->excess;
+    trim(log, channel, seen->id, 1, seen->bytes);
+}
+
+static void trim_slice(struct log *log, struct range *range)
+{
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < range->count && range->excess; i++) {
+        trim_seen(log, range, &range->seen[i]);
+        range->after = range->seen[i].id;
     }
-    if (append)
-        log_broadcast(log, append);
+    if (range->count < WALK_SLICE && range->excess)
+        range->after = range->upto;
+    struct append *notice = make_notice(log);
+    pthread_mutex_unlock(&log->lock);
+    tell_ports(log, notice);
 }
 
-static int keep(struct log *log, const struct store_trim *trims, size_t count)
+/* Trims what is in the range; `after` is then how far it came. */
+static void trim_range(struct log *log, struct range *range)
 {
-    int result = count ? log->store->ops->trim(log->store, trims, count) : 0;
-    if (result)
-        say(SAY_WARN, "trim_not_kept", "error=%d", -result);
-    else if (count)
-        tell_ports(log, trims, count);
-    return result;
-}
-
-/* The names belong to channels, which only this thread removes. */
-static struct store_trim trim_of(const struct channel *channel)
-{
-    return (struct store_trim){channel->number, channel_name(channel), channel->last,
-                               channel->trimmed};
-}
-
-static void note_trim(struct store_trim *trims, size_t *count, const struct channel *channel)
-{
-    for (size_t i = *count; i-- > 0;) {
-        if (trims[i].number == channel->number) {
-            trims[i] = trim_of(channel);
+    while (range->after < range->upto && range->excess) {
+        range->count = 0;
+        int result = log->store->ops->walk(log->store, range->after, range->upto, gather, range);
+        if (result) {
+            say(SAY_WARN, "retention_failed", "error=%d", -result);
             return;
         }
+        trim_slice(log, range);
     }
-    trims[(*count)++] = trim_of(channel);
-}
-
-/* ---- retention by age ----------------------------------------------------------------------- */
-
-/* Trims the slice's events in channels of `space` (NULL: all). Returns how many were looked at. */
-static size_t trim_slice(struct log *log, const struct slice *slice, const struct space *space)
-{
-    struct store_trim trims[TRIM_SLICE];
-    size_t count = 0, i = 0;
-    pthread_mutex_lock(&log->lock);
-    struct channels *channels = &log->apply.channels;
-    for (; i < slice->count && count < TRIM_SLICE; i++) {
-        const struct seen *seen = &slice->seen[i];
-        struct channel *channel = channels_by_number(channels, seen->number);
-        if (!channel || seen->id <= channel->trimmed ||
-            (space && &channels->spaces[channel->space] != space))
-            continue;
-        channels_trim(channels, channel, seen->id);
-        channel->count--;
-        channel->bytes -= seen->bytes;
-        note_trim(trims, &count, channel);
-    }
-    pthread_mutex_unlock(&log->lock);
-    return keep(log, trims, count) ? 0 : i;
-}
-
-/* Trims all up to `upto`; the position reached, which is `upto` unless the store failed. */
-static uint64_t trim_range(struct log *log, const struct space *space, uint64_t after,
-                           uint64_t upto)
-{
-    struct slice *slice = mem_alloc(sizeof(*slice));
-    while (after < upto) {
-        slice->count = 0;
-        if (log->store->ops->walk(log->store, after, upto, gather, slice))
-            break;
-        size_t done = trim_slice(log, slice, space);
-        if (done < slice->count) {
-            if (!done)
-                break;
-            after = slice->seen[done - 1].id;
-            continue;
-        }
-        after = slice->count == WALK_SLICE ? slice->seen[WALK_SLICE - 1].id : upto;
-    }
-    free(slice);
-    return after;
 }
 
 static void trim_by_age(struct log *log)
 {
     int64_t now = clock_wall_us(log->config.store.clock);
+    struct range *range = mem_alloc(sizeof(*range));
     for (size_t i = 0; i < log->apply.channels.spaces_count; i++) {
         struct space *space = &log->apply.channels.spaces[i];
         uint64_t upto = 0;
-        if (!space->config.age_us)
-            continue;
-        if (log->store->ops->find_time(log->store, now - space->config.age_us, &upto) ||
+        if (!space->config.age_us ||
+            log->store->ops->find_time(log->store, now - space->config.age_us, &upto) ||
             upto <= space->aged)
             continue;
-        space->aged = trim_range(log, space, space->aged, upto);
+        range->space = space;
+        range->after = space->aged;
+        range->upto = upto;
+        range->excess = UINT64_MAX;
+        trim_range(log, range);
+        space->aged = range->after;
     }
+    free(range);
 }
 
-/* ---- retention by count and bytes of a channel ---------------------------------------------- */
-
-struct over {
-    uint32_t number;
-    uint64_t trimmed;
-    uint64_t count;
-    struct space_config keep;
-};
-
-/* The next channel after `*number` that has too much; false at the end. */
-static bool next_over(struct log *log, uint32_t *number, struct over *ret_over)
+static uint64_t size_of(const struct log *log)
 {
-    bool found = false;
+    return log->apply.bytes + log->apply.count * EVENT_OVERHEAD;
+}
+
+/* Of what is safe. */
+static uint64_t safe_size(struct log *log)
+{
     pthread_mutex_lock(&log->lock);
-    struct channels *channels = &log->apply.channels;
-    while (!found && log->apply.over && *number < channels->number_last) {
-        struct channel *channel = channels_by_number(channels, ++*number);
-        if (!channel || !channel->over)
-            continue;
-        channel->over = false;
-        log->apply.over--;
-        *ret_over = (struct over){channel->number, channel->trimmed, channel->count,
-                                  channels->spaces[channel->space].config};
-        found = true;
-    }
+    leave_pending_out(log, true);
+    uint64_t size = size_of(log);
+    leave_pending_out(log, false);
     pthread_mutex_unlock(&log->lock);
-    return found;
-}
-
-static uint64_t bound_of(struct log *log, const struct over *over)
-{
-    const struct store_ops *ops = log->store->ops;
-    uint64_t by_count = 0, by_bytes = 0;
-    if (over->keep.count)
-        (void)ops->find_nth(log->store, over->number, over->trimmed, over->keep.count + 1, 0,
-                            &by_count);
-    if (over->keep.bytes)
-        (void)ops->find_nth(log->store, over->number, over->trimmed, 0, over->keep.bytes,
-                            &by_bytes);
-    return by_count > by_bytes ? by_count : by_bytes;
-}
-
-/* Counts what stands in the channel between `after` and `upto`. */
-static int measure(struct log *log, uint32_t number, uint64_t after, uint64_t upto,
-                   uint64_t *ret_count, uint64_t *ret_bytes)
-{
-    struct selection all = {0};
-    *ret_count = *ret_bytes = 0;
-    while (after < upto) {
-        struct store_query query = {.selection = &all,
-                                    .numbers = &number,
-                                    .numbers_count = 1,
-                                    .after = after,
-                                    .upto = upto,
-                                    .limit = WALK_SLICE,
-                                    .bytes = 1 << 20,
-                                    .rows = WALK_SLICE};
-        struct batch *batch;
-        int result = log->store->ops->read(log->store, &query, &batch, &after);
-        if (result)
-            return result;
-        for (uint32_t i = 0; i < batch->count; i++)
-            *ret_bytes += batch->events[i].data.len;
-        *ret_count += batch->count;
-        batch_unref(batch);
-    }
-    return 0;
-}
-
-static void trim_over(struct log *log, const struct over *over)
-{
-    uint64_t upto = bound_of(log, over), count, bytes;
-    if (upto <= over->trimmed || measure(log, over->number, over->trimmed, upto, &count, &bytes))
-        return;
-    struct store_trim trim = {0};
-    pthread_mutex_lock(&log->lock);
-    struct channel *channel = channels_by_number(&log->apply.channels, over->number);
-    /* A DELETE may have come between, and then nothing of this is left to do. */
-    if (channel && channel->trimmed == over->trimmed) {
-        channels_trim(&log->apply.channels, channel, upto);
-        channel->count -= count < channel->count ? count : channel->count;
-        channel->bytes -= bytes < channel->bytes ? bytes : channel->bytes;
-        trim = trim_of(channel);
-    }
-    pthread_mutex_unlock(&log->lock);
-    (void)keep(log, &trim, trim.number ? 1 : 0);
-}
-
-static void trim_by_count(struct log *log)
-{
-    struct over over;
-    for (uint32_t number = 0; next_over(log, &number, &over);)
-        trim_over(log, &over);
-}
-
-/* ---- retention by the size of the whole ------------------------------------------------------ */
-
-static uint64_t retained_bytes(struct log *log)
-{
-    uint64_t bytes = 0;
-    pthread_mutex_lock(&log->lock);
-    for (uint32_t n = 1; n <= log->apply.channels.number_last; n++) {
-        const struct channel *channel = channels_by_number(&log->apply.channels, n);
-        if (channel)
-            bytes += channel->bytes + channel->count * EVENT_OVERHEAD;
-    }
-    pthread_mutex_unlock(&log->lock);
-    return bytes;
+    return size;
 }
 
 static void trim_by_size(struct log *log)
 {
-    uint64_t max = log->config.bytes_max, have = max ? retained_bytes(log) : 0;
+    uint64_t max = log->config.memory ? 0 : log->config.bytes_max;
+    uint64_t have = max ? safe_size(log) : 0;
     if (have <= max)
         return;
-    uint64_t excess = have - max, after = 0;
-    struct slice *slice = mem_alloc(sizeof(*slice));
-    while (excess) {
-        slice->count = 0;
-        if (log->store->ops->walk(log->store, after, log_newest(log), gather, slice) ||
-            !slice->count)
-            break;
-        size_t i = 0;
-        for (; i < slice->count && excess; i++) {
-            uint64_t bytes = slice->seen[i].bytes + EVENT_OVERHEAD;
-            excess -= bytes < excess ? bytes : excess;
-        }
-        uint64_t upto = slice->seen[i - 1].id;
-        if (trim_range(log, NULL, after, upto) < upto)
-            break;
-        after = upto;
-    }
-    free(slice);
+    struct range *range = mem_alloc(sizeof(*range));
+    range->after = log->sized;
+    range->upto = log_newest(log);
+    range->excess = have - max;
+    trim_range(log, range);
+    log->sized = range->after;
+    free(range);
 }
 
-/* ---- forgetting channels --------------------------------------------------------------------- */
+/* ---- when ------------------------------------------------------------------------------------ */
 
-/* A channel that holds nothing is kept as long as there is room, since what is known of it keeps
- * `prev` and gaps exact; beyond half the table it is folded into its namespace. */
-static size_t gather_empty(struct log *log, uint32_t *number, uint32_t *numbers,
-                           struct space **space)
+bool retention_is_urgent(const struct log *log)
 {
-    size_t count = 0;
-    struct channels *channels = &log->apply.channels;
-    for (; *number <= channels->number_last && count < TRIM_SLICE; ++*number) {
-        struct channel *channel = channels_by_number(channels, *number);
-        if (!channel || channel->count || channel->last > channel->trimmed)
-            continue;
-        struct space *home = &channels->spaces[channel->space];
-        if (*space && *space != home)
-            break;
-        *space = home;
-        if (channel->trimmed > home->folded)
-            home->folded = channel->trimmed;
-        numbers[count++] = channel->number;
-        channels_remove(channels, channel);
-    }
-    return count;
+    uint64_t max = log->config.memory ? 0 : log->config.bytes_max;
+    return log->apply.queues[QUEUE_URGENT].count || (max && size_of(log) > max + max / SIZE_SLACK);
 }
 
-static void forget_empty(struct log *log)
+void retention_trim(struct log *log, bool urgent)
 {
-    uint32_t numbers[TRIM_SLICE], number = 1;
-    for (;;) {
-        struct space *space = NULL;
-        pthread_mutex_lock(&log->lock);
-        bool crowded = log->apply.channels.by_name.count > log->apply.channels.count_max / 2;
-        size_t count = crowded ? gather_empty(log, &number, numbers, &space) : 0;
-        struct store_trim folded = {.trimmed = space ? space->folded : 0};
-        pthread_mutex_unlock(&log->lock);
-        if (!count)
-            break;
-        struct buf name = {0};
-        buf_add_char(&name, '*');
-        buf_add_str(&name, space->config.prefix);
-        folded.name = buf_str(&name);
-        if (!buf_failed(&name))
-            (void)log->store->ops->forget(log->store, &folded, numbers, count);
-        buf_free(&name);
-    }
+    if (!urgent)
+        trim_by_age(log);
+    trim_queue(log, QUEUE_URGENT);
+    if (!urgent)
+        trim_queue(log, QUEUE_OVER);
+    trim_by_size(log);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------ */
-
-static uint64_t trimmed_of(void *context, uint32_t number)
+static bool is_past(const struct timespec *when)
 {
-    struct log *log = context;
-    pthread_mutex_lock(&log->lock);
-    const struct channel *channel = channels_by_number(&log->apply.channels, number);
-    /* A forgotten channel has nothing left that anybody may see. */
-    uint64_t trimmed = channel ? channel->trimmed : EVENT_ID_MAX;
-    pthread_mutex_unlock(&log->lock);
-    return trimmed;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > when->tv_sec ||
+           (now.tv_sec == when->tv_sec && now.tv_nsec >= when->tv_nsec);
 }
 
-void retention_turn(struct log *log)
-{
-    trim_by_age(log);
-    trim_by_count(log);
-    if (!log->config.memory)
-        trim_by_size(log);
-    forget_empty(log);
-    int result = log->store->ops->keep_house(log->store, trimmed_of, log);
-    if (result)
-        say(SAY_WARN, "housekeeping_failed", "error=%d", -result);
-}
-
-static void wait_a_second(struct log *log)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
-    while (!log->janitor_stop && !log->janitor_now &&
-           pthread_cond_timedwait(&log->janitor_work, &log->janitor_lock, &until) != ETIMEDOUT)
-        ;
-    log->janitor_now = false;
-}
-
-static void *janitor_main(void *arg)
+static void *trimmer_main(void *arg)
 {
     struct log *log = arg;
-    pthread_mutex_lock(&log->janitor_lock);
-    while (!log->janitor_stop) {
-        wait_a_second(log);
-        if (log->janitor_stop)
-            break;
-        pthread_mutex_unlock(&log->janitor_lock);
-        retention_turn(log);
-        pthread_mutex_lock(&log->janitor_lock);
+    struct timespec until = {0}; /* at once: the settings may be others than they were */
+    pthread_mutex_lock(&log->lock);
+    while (!log->trim_stop) {
+        bool due = is_past(&until);
+        if (!due && !log->trim_now) {
+            pthread_cond_timedwait(&log->trim_work, &log->lock, &until);
+            continue;
+        }
+        log->trim_now = false;
+        pthread_mutex_unlock(&log->lock);
+        retention_trim(log, !due);
+        if (due) {
+            clock_gettime(CLOCK_MONOTONIC, &until);
+            until.tv_sec++;
+        }
+        pthread_mutex_lock(&log->lock);
     }
-    pthread_mutex_unlock(&log->janitor_lock);
+    pthread_mutex_unlock(&log->lock);
     return NULL;
 }
 
-void log_keep_house(struct log *log)
+int trimmer_start(struct log *log)
 {
-    pthread_mutex_lock(&log->janitor_lock);
-    log->janitor_now = true;
-    pthread_cond_signal(&log->janitor_work);
-    pthread_mutex_unlock(&log->janitor_lock);
+    return -pthread_create(&log->trimmer, NULL, trimmer_main, log);
 }
 
-int janitor_start(struct log *log)
+void trimmer_stop(struct log *log)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&log->janitor_work, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&log->janitor_lock, NULL);
-    return -pthread_create(&log->janitor, NULL, janitor_main, log);
-}
-
-void janitor_stop(struct log *log)
-{
-    pthread_mutex_lock(&log->janitor_lock);
-    log->janitor_stop = true;
-    pthread_cond_signal(&log->janitor_work);
-    pthread_mutex_unlock(&log->janitor_lock);
-    pthread_join(log->janitor, NULL);
-    pthread_cond_destroy(&log->janitor_work);
-    pthread_mutex_destroy(&log->janitor_lock);
+    pthread_mutex_lock(&log->lock);
+    log->trim_stop = true;
+    pthread_cond_signal(&log->trim_work);
+    pthread_mutex_unlock(&log->lock);
+    pthread_join(log->trimmer, NULL);
 }

@@ -57,6 +57,18 @@ struct store_trim {
     uint64_t trimmed;
 };
 
+/* Where a channel is to be cut off, so that its oldest events go. */
+struct store_cut {
+    uint32_t number;
+    uint64_t above;      /* the events in question have higher ids */
+    uint64_t want_count; /* at least so many are to go, */
+    uint64_t want_bytes; /* and at least so many bytes of data */
+    /* The answer: */
+    uint64_t upto; /* the oldest event with which both are reached, else the newest there is */
+    uint64_t count;
+    uint64_t bytes; /* what goes, `upto` included */
+};
+
 struct store;
 
 /* Every call returns 0 or a negative errno: -ENOSPC when there is no room, -EIO when the medium
@@ -77,20 +89,18 @@ struct store_ops {
      * thread. */
     int (*find_time)(struct store *store, int64_t time_us, uint64_t *ret_id);
 
-    /* The id of the nth newest event (1 is the newest) of a channel that is above `above`; 0 when
-     * there are fewer. With `bytes` > 0 instead counts data bytes: the newest event at which the
-     * sum of the data of it and all newer ones exceeds `bytes`. Any thread. */
-    int (*find_nth)(struct store *store, uint32_t number, uint64_t above, uint64_t nth,
-                    uint64_t bytes, uint64_t *ret_id);
+    /* Answers cuts: goes by the index, and looks at no event beyond what is to go. A cut of a
+     * channel without events has count 0. Any thread. */
+    int (*find_cuts)(struct store *store, struct store_cut *cuts, size_t count);
 
     /* Calls `each` for every event with after < id <= upto, ascending, until it returns false. For
-     * retention by age: only number, id and the size of the data. Janitor's thread. */
+     * retention: only number, id and the size of the data. Any thread. */
     int (*walk)(struct store *store, uint64_t after, uint64_t upto,
                 bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
                 void *context);
 
-    /* Keeps the trims for good (they are beyond recall once this is 0), hides the events from
-     * reads, and frees what it can. Janitor's thread. */
+    /* Keeps the trims for good (they are beyond recall once this is 0), all or none, hides the
+     * events from reads, and frees what it can. One thread (the janitor's; in memory any). */
     int (*trim)(struct store *store, const struct store_trim *trims, size_t count);
 
     /* A turn of housekeeping: rolls a file that is due, seals and indexes, unlinks what is dead,

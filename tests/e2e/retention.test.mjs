@@ -169,6 +169,22 @@ test("trimming gives the disk back", async (t) => {
     assert.ok((await server.history("kept/a")).length >= 1);
 });
 
+test("a slow consumer within retention gets everything; beyond it, it is told the gap", async (t) => {
+    const server = await startServer(t, { data: true, config: configOf({ kept: CONFIG.count(1000) }) });
+    const follower = await follow(t, server, "ndjson", "kept/a", { after: "earliest" });
+    await publish(server, "kept/a", "first");
+    await follower.has(1);
+    follower.pause();
+    const ids = await publishMany(server, "kept/a", 20_000, (n) => `${n} ${"x".repeat(1000)}`);
+    await holds(server, "kept/a", ids.slice(-1000));
+    follower.resume();
+    await follower.until(() => follower.cursor === ids.at(-1), "the newest event");
+    assertIncreasing(follower.events);
+    assert.ok(follower.gaps.length >= 1, "events are missing and nothing was said");
+    /* Whatever is missing lies in the gaps that were told. */
+    assert.deepEqual(follower.events.slice(-1000).map((event) => event.id), ids.slice(-1000));
+});
+
 test("a configuration with a key that nobody knows is refused, and the key named", async (t) => {
     const folder = temporaryFolder(t);
     for (const [text, wanted] of [

@@ -316,23 +316,41 @@ static inline void check_find_time(struct check *check)
     assert_int_equal(got, want);
 }
 
-static inline void check_find_nth(struct check *check)
+static inline bool check_cut_is_reached(const struct store_cut *cut)
 {
-    uint32_t number = 1 + (uint32_t)check_random(check, CHECK_CHANNELS);
-    uint64_t above = check_random(check, 2) ? check->trimmed[number] : check_some_id(check);
-    uint64_t nth = 1 + check_random(check, 40), seen = 0, want = 0, got = 1;
-    uint64_t bytes = check_random(check, 2) ? 0 : 1 + check_random(check, 4000), sum = 0;
-    for (size_t i = check->count; i-- > 0 && !want;) {
-        const struct check_event *event = &check->events[i];
-        if (event->event.number != number || !check_live(check, event) || event->event.id <= above)
-            continue;
-        sum += event->event.data.len;
-        seen++;
-        if (bytes ? sum > bytes : seen == nth)
-            want = event->event.id;
+    return cut->count >= cut->want_count && cut->bytes >= cut->want_bytes;
+}
+
+static inline void check_find_cuts(struct check *check)
+{
+    struct store_cut cuts[3], want[3];
+    size_t count = 1 + check_random(check, 3);
+    for (size_t k = 0; k < count; k++) {
+        uint32_t number = 1 + (uint32_t)check_random(check, CHECK_CHANNELS);
+        uint64_t above = check_random(check, 2) ? check->trimmed[number] : check_some_id(check);
+        cuts[k] = (struct store_cut){.number = number,
+                                     .above = above,
+                                     .want_count = check_random(check, 40),
+                                     .want_bytes =
+                                         check_random(check, 2) ? 0 : check_random(check, 4000)};
+        want[k] = cuts[k];
+        for (size_t i = 0; i < check->count && !check_cut_is_reached(&want[k]); i++) {
+            const struct check_event *event = &check->events[i];
+            if (event->event.number != number || !check_live(check, event) ||
+                event->event.id <= above)
+                continue;
+            want[k].upto = event->event.id;
+            want[k].bytes += event->event.data.len;
+            want[k].count++;
+        }
     }
-    assert_int_equal(check->store->ops->find_nth(check->store, number, above, nth, bytes, &got), 0);
-    assert_int_equal(got, want);
+    assert_int_equal(check->store->ops->find_cuts(check->store, cuts, count), 0);
+    for (size_t k = 0; k < count; k++) {
+        assert_int_equal(cuts[k].count, want[k].count);
+        assert_int_equal(cuts[k].bytes, want[k].bytes);
+        if (want[k].count)
+            assert_int_equal(cuts[k].upto, want[k].upto);
+    }
 }
 
 struct check_walk {
@@ -423,7 +441,7 @@ static inline void check_step(struct check *check)
         check_find_time(check);
         break;
     case 3:
-        check_find_nth(check);
+        check_find_cuts(check);
         break;
     case 4:
         check_walk(check);

@@ -333,35 +333,25 @@ static int memory_find_time(struct store *store, int64_t time_us, uint64_t *ret_
     return 0;
 }
 
-static uint64_t nth_newest(struct line *line, uint64_t above, uint64_t nth)
+static void find_cut(struct line *line, struct store_cut *cut)
 {
-    uint64_t count = line->count - line_upto(line, above);
-    return nth && nth <= count ? line_events(line)[line->count - nth]->id : 0;
-}
-
-static uint64_t newest_beyond(struct line *line, uint64_t above, uint64_t bytes)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = line->count; i-- > 0;) {
-        const struct event *event = line_events(line)[i];
-        if (event->id <= above)
+    cut->count = cut->bytes = 0;
+    for (uint32_t i = line ? line_upto(line, cut->above) : 0; line && i < line->count; i++) {
+        if (cut->count >= cut->want_count && cut->bytes >= cut->want_bytes)
             break;
-        sum += event->data.len;
-        if (sum > bytes)
-            return event->id;
+        const struct event *event = line_events(line)[i];
+        cut->upto = event->id;
+        cut->bytes += event->data.len;
+        cut->count++;
     }
-    return 0;
 }
 
-static int memory_find_nth(struct store *store, uint32_t number, uint64_t above, uint64_t nth,
-                           uint64_t bytes, uint64_t *ret_id)
+static int memory_find_cuts(struct store *store, struct store_cut *cuts, size_t count)
 {
     struct memory *memory = of(store);
-    *ret_id = 0;
     pthread_rwlock_rdlock(&memory->lock);
-    struct line *line = line_of(memory, number);
-    if (line)
-        *ret_id = bytes ? newest_beyond(line, above, bytes) : nth_newest(line, above, nth);
+    for (size_t i = 0; i < count; i++)
+        find_cut(line_of(memory, cuts[i].number), &cuts[i]);
     pthread_rwlock_unlock(&memory->lock);
     return 0;
 }
@@ -527,7 +517,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
         .append = memory_append,
         .read = memory_read,
         .find_time = memory_find_time,
-        .find_nth = memory_find_nth,
+        .find_cuts = memory_find_cuts,
         .walk = memory_walk,
         .trim = memory_trim,
         .keep_house = memory_keep_house,

@@ -121,9 +121,9 @@ static void a_batch_mostly_dead_is_made_smaller(void **state)
     assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
     assert_true(store->ops->bytes(store) < before - 900000);
     assert_int_equal(store->ops->oldest(store), 991);
-    uint64_t id;
-    assert_int_equal(store->ops->find_nth(store, 1, 0, 10, 0, &id), 0);
-    assert_int_equal(id, 991);
+    struct store_cut cut = {.number = 1, .want_count = 1};
+    assert_int_equal(store->ops->find_cuts(store, &cut, 1), 0);
+    assert_int_equal(cut.upto, 991);
     store->ops->close(store);
 }
 

@@ -159,143 +159,108 @@ int find_time(struct chain *chain, int64_t time_us, uint64_t *ret_id)
     return result < 0 ? result : 0;
 }
 
-/* ---- from the newest of a channel ----------------------------------------------------------- */
+/* ---- where channels are to be cut off -------------------------------------------------------- */
 
-/* What is still to be counted, going back from file to file. */
-struct back {
-    struct chain *chain;
-    uint32_t number;
-    uint64_t low;   /* do not go below */
-    uint64_t nth;   /* or */
-    uint64_t bytes; /* > 0 to begin with: bytes are counted */
-    bool by_bytes;
-    uint64_t id;
-};
-
-static bool back_in_index(struct back *back, struct index *index)
+static bool is_found(const struct store_cut *cut)
 {
-    if (back->by_bytes) {
-        back->id = index_beyond(index, back->number, back->low, &back->bytes);
-    } else {
-        back->id = index_nth(index, back->number, back->low, back->nth);
-        if (!back->id)
-            back->nth -= index_tally(index, back->number, back->low).count;
-    }
-    return back->id != 0;
+    return cut->count >= cut->want_count && cut->bytes >= cut->want_bytes;
 }
 
-/* Passes over a file whose rows all count and do not suffice: 1; 0 when it has to be looked into, 2
- * when the channel is not in it. */
-static int pass_file(struct back *back, struct reader *reader)
-{
-    sqlite3_stmt *statement;
-    int result = reader_statement(reader, READER_CHANNEL, &statement);
-    if (result)
-        return result;
-    sqlite3_bind_int64(statement, 1, back->number);
-    result = db_row(statement);
-    if (result == 1) {
-        uint64_t count = db_id(statement, 2), bytes = db_id(statement, 3);
-        bool whole = db_id(statement, 0) > back->low;
-        bool passed = whole && (back->by_bytes ? bytes <= back->bytes : count < back->nth);
-        if (passed && back->by_bytes)
-            back->bytes -= bytes;
-        else if (passed)
-            back->nth -= count;
-        result = passed;
-    } else if (result == 0) {
-        result = 2;
-    }
-    sqlite3_reset(statement);
-    return result;
-}
-
-static int nth_in_file(struct back *back, struct reader *reader)
-{
-    sqlite3_stmt *statement;
-    int result = reader_statement(reader, READER_LINE_NTH, &statement);
-    if (result)
-        return result;
-    sqlite3_bind_int64(statement, 1, back->number);
-    db_bind_id(statement, 2, back->low);
-    db_bind_id(statement, 3, back->nth - 1);
-    result = db_row(statement);
-    if (result == 1)
-        back->id = db_id(statement, 0);
-    sqlite3_reset(statement);
-    return result < 0 ? result : 0;
-}
-
-static int bytes_in_file(struct back *back, struct reader *reader)
+static int cut_rows(struct reader *reader, struct store_cut *cut)
 {
     sqlite3_stmt *statement;
     int result = reader_statement(reader, READER_LINE_SIZES, &statement);
     if (result)
         return result;
-    sqlite3_bind_int64(statement, 1, back->number);
-    db_bind_id(statement, 2, back->low);
-    while (!back->id && (result = db_row(statement)) == 1) {
-        size_t bytes = db_bytes(statement, 1).len;
-        if (bytes > back->bytes)
-            back->id = db_id(statement, 0);
-        else
-            back->bytes -= bytes;
+    sqlite3_bind_int64(statement, 1, cut->number);
+    db_bind_id(statement, 2, cut->upto);
+    while (!is_found(cut) && (result = db_row(statement)) == 1) {
+        cut->upto = db_id(statement, 0);
+        cut->bytes += db_bytes(statement, 1).len;
+        cut->count++;
     }
     sqlite3_reset(statement);
     return result < 0 ? result : 0;
 }
 
-/* A file that is looked into is the last: either the event is in it or `low` is. */
-static int back_in_file(struct back *back, struct segment *segment)
+static void cut_index(struct index *index, struct store_cut *cut)
 {
-    struct reader *reader;
-    if (!segment_may_have(segment, back->number))
-        return 0;
-    int result = reader_take(back->chain->readers, segment, &reader);
-    if (result)
-        return result;
-    result = pass_file(back, reader);
-    if (result == 0) {
-        result = back->by_bytes ? bytes_in_file(back, reader) : nth_in_file(back, reader);
-        result = result ? result : 1;
-    } else if (result > 0) {
-        result = 0;
+    struct index_tally tally = index_first(index, cut->number, cut->upto,
+                                           cut->want_count - smaller(cut->count, cut->want_count),
+                                           cut->want_bytes - smaller(cut->bytes, cut->want_bytes));
+    if (!tally.count)
+        return;
+    cut->upto = tally.last;
+    cut->count += tally.count;
+    cut->bytes += tally.bytes;
+}
+
+/* One connection for all of them. */
+static int cuts_in_file(struct chain *chain, struct segment *segment, struct store_cut *cuts,
+                        size_t count)
+{
+    struct reader *reader = NULL;
+    uint64_t newest = atomic_load(&segment->newest);
+    int result = 0;
+    for (size_t i = 0; !result && i < count; i++) {
+        if (is_found(&cuts[i]) || cuts[i].upto >= newest ||
+            !segment_may_have(segment, cuts[i].number))
+            continue;
+        result = reader ? 0 : reader_take(chain->readers, segment, &reader);
+        result = result ? result : cut_rows(reader, &cuts[i]);
     }
-    reader_give(back->chain->readers, reader, result < 0);
+    if (reader)
+        reader_give(chain->readers, reader, result < 0);
     return result;
 }
 
-static int back_in(struct back *back, struct segment *segment)
+static int cuts_in(struct chain *chain, struct segment *segment, struct store_cut *cuts,
+                   size_t count)
 {
+    int result = 0;
     if (!segment_enter(segment))
         return 0;
-    int result =
-        segment->sealed ? back_in_file(back, segment) : back_in_index(back, segment->index);
+    if (segment->sealed)
+        result = cuts_in_file(chain, segment, cuts, count);
+    for (size_t i = 0; !segment->sealed && i < count; i++)
+        if (!is_found(&cuts[i]))
+            cut_index(segment->index, &cuts[i]);
     segment_leave(segment);
     return result;
 }
 
-int find_nth(struct chain *chain, uint32_t number, uint64_t above, uint64_t nth, uint64_t bytes,
-             uint64_t *ret_id)
+/* What is dead already does not count, whoever asks. Answers the lowest id that any asks from. */
+static uint64_t begin_cuts(struct chain *chain, struct store_cut *cuts, size_t count)
 {
-    struct back back = {.chain = chain,
-                        .number = number,
-                        .nth = nth,
-                        .bytes = bytes,
-                        .low = larger(above, floors_get(&chain->floors, number)),
-                        .by_bytes = bytes > 0};
-    int result = bytes || nth ? 0 : 1;
-    struct segment *segment = chain_at(chain, UINT64_MAX);
-    while (segment && !result) {
-        if (atomic_load(&segment->newest) > back.low)
-            result = back_in(&back, segment);
-        if (segment->first <= back.low)
-            break;
-        segment = chain_before(chain, segment);
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct store_cut *cut = &cuts[i];
+        cut->upto = larger(cut->above, floors_get(&chain->floors, cut->number));
+        cut->count = cut->bytes = 0;
+        lowest = smaller(lowest, cut->upto);
+    }
+    return lowest;
+}
+
+static bool all_found(const struct store_cut *cuts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_found(&cuts[i]))
+            return false;
+    return true;
+}
+
+int find_cuts(struct chain *chain, struct store_cut *cuts, size_t count)
+{
+    int result = 0;
+    uint64_t lowest = begin_cuts(chain, cuts, count);
+    struct segment *segment = chain_at(chain, lowest);
+    while (segment && !result && !all_found(cuts, count)) {
+        result = cuts_in(chain, segment, cuts, count);
+        segment = chain_after(chain, segment);
     }
     segment_unref(segment);
-    *ret_id = back.id;
-    return result < 0 ? result : 0;
+    return result;
 }
 
 /* ---- all in a row --------------------------------------------------------------------------- */

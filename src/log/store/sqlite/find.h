@@ -7,8 +7,7 @@
 int find_page(struct chain *chain, const struct store_query *query, struct batch **ret_batch,
               uint64_t *ret_through);
 int find_time(struct chain *chain, int64_t time_us, uint64_t *ret_id);
-int find_nth(struct chain *chain, uint32_t number, uint64_t above, uint64_t nth, uint64_t bytes,
-             uint64_t *ret_id);
+int find_cuts(struct chain *chain, struct store_cut *cuts, size_t count);
 int find_each(struct chain *chain, uint64_t after, uint64_t upto,
               bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
               void *context);

@@ -159,25 +159,49 @@ static void a_time_is_found_across_files(void **state)
     place_deinit(&place);
 }
 
-static void the_nth_newest_is_found_across_files(void **state)
+static struct store_cut cut_of(struct place *place, struct store_cut cut)
+{
+    assert_int_equal(place->store->ops->find_cuts(place->store, &cut, 1), 0);
+    return cut;
+}
+
+static void a_cut_is_found_across_files(void **state)
 {
     (void)state;
     struct place place;
-    uint64_t id;
     make_files(&place);
-    const struct store_ops *ops = place.store->ops;
-    assert_int_equal(ops->find_nth(place.store, 1, 0, 51, 0, &id), 0);
-    assert_int_equal(id, 2849);
-    assert_int_equal(ops->find_nth(place.store, 1, 0, 50UL * FILES, 0, &id), 0);
-    assert_int_equal(id, 1000);
-    assert_int_equal(ops->find_nth(place.store, 1, 0, 50UL * FILES + 1, 0, &id), 0);
-    assert_int_equal(id, 0);
-    assert_int_equal(ops->find_nth(place.store, 1, 0, 0, 5009, &id), 0);
-    assert_int_equal(id, 1949); /* the 501st */
-    assert_int_equal(ops->find_nth(place.store, 2, 0, 2, 0, &id), 0);
-    assert_int_equal(id, 1050);
-    assert_int_equal(ops->find_nth(place.store, 2, 1050, 2, 0, &id), 0);
-    assert_int_equal(id, 0);
+    struct store_cut cut = cut_of(&place, (struct store_cut){.number = 1, .want_count = 51});
+    assert_int_equal(cut.upto, 1100);
+    assert_int_equal(cut.count, 51);
+    assert_int_equal(cut.bytes, 510);
+    cut = cut_of(&place, (struct store_cut){.number = 1, .want_bytes = 501, .want_count = 3});
+    assert_int_equal(cut.upto, 1100);
+    cut = cut_of(&place, (struct store_cut){.number = 1, .above = 1049, .want_count = 1});
+    assert_int_equal(cut.upto, 1100);
+    cut = cut_of(&place, (struct store_cut){.number = 1, .want_count = 50UL * FILES + 1});
+    assert_int_equal(cut.upto, 2949);
+    assert_int_equal(cut.count, 50UL * FILES);
+    cut = cut_of(&place, (struct store_cut){.number = 2, .want_count = 2});
+    assert_int_equal(cut.upto, 2950);
+    cut = cut_of(&place, (struct store_cut){.number = 2, .above = 2950, .want_count = 1});
+    assert_int_equal(cut.count, 0);
+    cut = cut_of(&place, (struct store_cut){.number = 77, .want_count = 1});
+    assert_int_equal(cut.count, 0);
+    place_deinit(&place);
+}
+
+static void cuts_of_many_channels_are_found_together(void **state)
+{
+    (void)state;
+    struct place place;
+    make_files(&place);
+    struct store_cut cuts[] = {{.number = 2, .want_count = 2},
+                               {.number = 1, .above = 2900, .want_count = 7},
+                               {.number = 1, .want_count = 1}};
+    assert_int_equal(place.store->ops->find_cuts(place.store, cuts, 3), 0);
+    assert_int_equal(cuts[0].upto, 2950);
+    assert_int_equal(cuts[1].upto, 2907);
+    assert_int_equal(cuts[2].upto, 1000);
     place_deinit(&place);
 }
 
@@ -212,7 +236,8 @@ int main(void)
         cmocka_unit_test(a_budget_that_is_spent_moves_the_cursor_all_the_same),
         cmocka_unit_test(with_no_channels_there_is_nothing_to_look_at),
         cmocka_unit_test(a_time_is_found_across_files),
-        cmocka_unit_test(the_nth_newest_is_found_across_files),
+        cmocka_unit_test(a_cut_is_found_across_files),
+        cmocka_unit_test(cuts_of_many_channels_are_found_together),
         cmocka_unit_test(the_oldest_follows_the_trims),
     };
     say_set_level(SAY_ERROR);

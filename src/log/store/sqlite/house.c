@@ -74,31 +74,6 @@ int house_trim(struct house *house, const struct store_trim *trims, size_t count
     return result;
 }
 
-static int forget(struct chain *chain, const struct store_trim *folded, const uint32_t *numbers,
-                  uint64_t *upto, size_t count)
-{
-    int result = 0;
-    for (size_t i = 0; !result && i < count; i++) {
-        upto[i] = atomic_load(&chain->newest);
-        result = floors_room(&chain->floors, numbers[i]);
-    }
-    result = result ? result : state_forget(chain->state, folded, numbers, upto, count);
-    for (size_t i = 0; !result && i < count; i++)
-        raise_floor(chain, numbers[i], upto[i]);
-    return result;
-}
-
-int house_forget(struct house *house, const struct store_trim *folded, const uint32_t *numbers,
-                 size_t count)
-{
-    uint64_t *upto = mem_try_alloc((count + 1) * sizeof(*upto));
-    if (!upto)
-        return -ENOMEM;
-    int result = forget(house->chain, folded, numbers, upto, count);
-    free(upto);
-    return result;
-}
-
 /* ---- deletions ------------------------------------------------------------------------------ */
 
 static int add_erasure(void *context, uint32_t number, uint64_t upto)
@@ -149,6 +124,33 @@ static int keep_marks(struct house *house)
     for (size_t i = 0; i < count; i++)
         free((char *)(uintptr_t)marks[i].name.at);
     free(marks);
+    return result;
+}
+
+static int forget(struct chain *chain, const struct store_trim *folded, const uint32_t *numbers,
+                  uint64_t *upto, size_t count)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < count; i++) {
+        upto[i] = atomic_load(&chain->newest);
+        result = floors_room(&chain->floors, numbers[i]);
+    }
+    result = result ? result : state_forget(chain->state, folded, numbers, upto, count);
+    for (size_t i = 0; !result && i < count; i++)
+        raise_floor(chain, numbers[i], upto[i]);
+    return result;
+}
+
+/* A deletion of theirs that is kept only afterwards would bring them back. */
+int house_forget(struct house *house, const struct store_trim *folded, const uint32_t *numbers,
+                 size_t count)
+{
+    uint64_t *upto = mem_try_alloc((count + 1) * sizeof(*upto));
+    if (!upto)
+        return -ENOMEM;
+    int result = keep_marks(house);
+    result = result ? result : forget(house->chain, folded, numbers, upto, count);
+    free(upto);
     return result;
 }
 

@@ -276,31 +276,21 @@ struct index_tally index_tally(struct index *index, uint32_t number, uint64_t lo
     return tally;
 }
 
-uint64_t index_nth(struct index *index, uint32_t number, uint64_t low, uint64_t nth)
+struct index_tally index_first(struct index *index, uint32_t number, uint64_t low, uint64_t count,
+                               uint64_t bytes)
 {
-    uint64_t id = 0;
+    struct index_tally tally = {0};
     pthread_rwlock_rdlock(&index->lock);
     struct span span = span_of(index, number, low, UINT64_MAX);
-    if (nth && nth <= span.end - span.start)
-        id = id_at(index, span.ordinals[span.end - nth]);
-    pthread_rwlock_unlock(&index->lock);
-    return id;
-}
-
-uint64_t index_beyond(struct index *index, uint32_t number, uint64_t low, uint64_t *bytes)
-{
-    uint64_t id = 0;
-    pthread_rwlock_rdlock(&index->lock);
-    struct span span = span_of(index, number, low, UINT64_MAX);
-    while (!id && span.start < span.end) {
-        uint32_t ordinal = span.ordinals[--span.end];
-        if (bytes_at(index, ordinal) > *bytes)
-            id = id_at(index, ordinal);
-        else
-            *bytes -= bytes_at(index, ordinal);
+    while (span.start < span.end && (tally.count < count || tally.bytes < bytes)) {
+        uint32_t ordinal = span.ordinals[span.start++];
+        tally.last = id_at(index, ordinal);
+        tally.first = tally.count ? tally.first : tally.last;
+        tally.bytes += bytes_at(index, ordinal);
+        tally.count++;
     }
     pthread_rwlock_unlock(&index->lock);
-    return id;
+    return tally;
 }
 
 uint32_t index_numbers(struct index *index)

@@ -47,12 +47,10 @@ struct index_tally {
 /* What the channel has above `low`. */
 struct index_tally index_tally(struct index *index, uint32_t number, uint64_t low);
 
-/* The nth newest id of the channel above `low`; 0 when there are fewer. */
-uint64_t index_nth(struct index *index, uint32_t number, uint64_t low, uint64_t nth);
-
-/* The newest id above `low` at which the data of it and all newer ones exceeds `*bytes`; when there
- * is none 0, and `*bytes` is less by what there was. */
-uint64_t index_beyond(struct index *index, uint32_t number, uint64_t low, uint64_t *bytes);
+/* The first of what the channel has above `low`: the fewest that are at least so many and have at
+ * least so many bytes, or all. */
+struct index_tally index_first(struct index *index, uint32_t number, uint64_t low, uint64_t count,
+                               uint64_t bytes);
 
 /* The highest channel number that has events, 0 for none; for walks over all tallies. */
 uint32_t index_numbers(struct index *index);

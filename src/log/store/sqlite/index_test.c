@@ -87,35 +87,26 @@ static void a_tally_counts_what_is_above(void **state)
     index_free(index);
 }
 
-static void the_nth_newest_is_counted_above_low(void **state)
+static void the_first_are_counted_until_both_bounds_are_met(void **state)
 {
     (void)state;
     struct index *index = index_new();
     for (uint64_t id = 1; id <= 5; id++)
-        put(index, 1, id, 1);
+        put(index, 1, id, 10 * id);
+    struct index_tally none = index_first(index, 1, 0, 1, 0);
+    assert_int_equal(none.count, 0); /* not published yet */
     index_publish(index);
-    assert_int_equal(index_nth(index, 1, 0, 1), 5);
-    assert_int_equal(index_nth(index, 1, 0, 5), 1);
-    assert_int_equal(index_nth(index, 1, 0, 6), 0);
-    assert_int_equal(index_nth(index, 1, 2, 3), 3);
-    assert_int_equal(index_nth(index, 1, 2, 4), 0);
-    index_free(index);
-}
-
-static void bytes_are_summed_from_the_newest(void **state)
-{
-    (void)state;
-    struct index *index = index_new();
-    for (uint64_t id = 1; id <= 4; id++)
-        put(index, 1, id, 10);
-    index_publish(index);
-    uint64_t bytes = 20;
-    assert_int_equal(index_beyond(index, 1, 0, &bytes), 2); /* 30 > 20 */
-    bytes = 19;
-    assert_int_equal(index_beyond(index, 1, 0, &bytes), 3); /* 20 > 19 */
-    bytes = 100;
-    assert_int_equal(index_beyond(index, 1, 1, &bytes), 0);
-    assert_int_equal(bytes, 70);
+    struct index_tally first = index_first(index, 1, 0, 2, 0);
+    assert_int_equal(first.count, 2);
+    assert_int_equal(first.first, 1);
+    assert_int_equal(first.last, 2);
+    assert_int_equal(first.bytes, 30);
+    assert_int_equal(index_first(index, 1, 0, 1, 31).last, 3);
+    assert_int_equal(index_first(index, 1, 0, 1, 30).last, 2);
+    assert_int_equal(index_first(index, 1, 2, 1, 0).last, 3);
+    assert_int_equal(index_first(index, 1, 2, 9, 0).count, 3);
+    assert_int_equal(index_first(index, 1, 0, 0, 0).count, 0);
+    assert_int_equal(index_first(index, 700, 0, 1, 1).count, 0);
     index_free(index);
 }
 
@@ -184,8 +175,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_back_was_never_there),
         cmocka_unit_test(ids_lie_above_low_and_up_to_high),
         cmocka_unit_test(a_tally_counts_what_is_above),
-        cmocka_unit_test(the_nth_newest_is_counted_above_low),
-        cmocka_unit_test(bytes_are_summed_from_the_newest),
+        cmocka_unit_test(the_first_are_counted_until_both_bounds_are_met),
         cmocka_unit_test(names_are_noted_and_taken_back),
         cmocka_unit_test(many_events_in_many_channels_keep_their_order),
         cmocka_unit_test(without_memory_nothing_is_added),

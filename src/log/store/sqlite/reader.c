@@ -15,10 +15,7 @@ static const char *const statements[READER_STATEMENTS] = {
                        "ORDER BY id LIMIT ?4",
     [READER_LINE_DOWN] = "SELECT id FROM event WHERE channel = ?1 AND id > ?2 AND id <= ?3 "
                          "ORDER BY id DESC LIMIT ?4",
-    [READER_LINE_NTH] = "SELECT id FROM event WHERE channel = ?1 AND id > ?2 "
-                        "ORDER BY id DESC LIMIT 1 OFFSET ?3",
-    [READER_LINE_SIZES] = "SELECT id, data FROM event WHERE channel = ?1 AND id > ?2 "
-                          "ORDER BY id DESC",
+    [READER_LINE_SIZES] = "SELECT id, data FROM event WHERE channel = ?1 AND id > ?2 ORDER BY id",
     [READER_EVENT] = "SELECT channel, time, prev, kind, type, content_type, sender, key, data "
                      "FROM event WHERE id = ?1",
     [READER_TYPE] = "SELECT type FROM event WHERE id = ?1",

@@ -10,8 +10,7 @@ enum reader_statement {
     READER_SCAN_DOWN, /* the same, descending */
     READER_LINE_UP,   /* channel, low, high, limit -> id; sealed files only, as all with LINE */
     READER_LINE_DOWN,
-    READER_LINE_NTH,   /* channel, low, nth - 1 -> id */
-    READER_LINE_SIZES, /* channel, low -> id, data; descending */
+    READER_LINE_SIZES, /* channel, low -> id, data */
     READER_EVENT,      /* id -> channel, time, prev, kind, type, content_type, sender, key, data */
     READER_TYPE,       /* id -> type */
     READER_NAME,       /* number -> name */

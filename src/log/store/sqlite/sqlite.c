@@ -42,10 +42,9 @@ static int sqlite_find_time(struct store *store, int64_t time_us, uint64_t *ret_
     return find_time(&of(store)->chain, time_us, ret_id);
 }
 
-static int sqlite_find_nth(struct store *store, uint32_t number, uint64_t above, uint64_t nth,
-                           uint64_t bytes, uint64_t *ret_id)
+static int sqlite_find_cuts(struct store *store, struct store_cut *cuts, size_t count)
 {
-    return find_nth(&of(store)->chain, number, above, nth, bytes, ret_id);
+    return find_cuts(&of(store)->chain, cuts, count);
 }
 
 static int sqlite_walk(struct store *store, uint64_t after, uint64_t upto,
@@ -107,7 +106,7 @@ static const struct store_ops ops = {
     .append = sqlite_append,
     .read = sqlite_read,
     .find_time = sqlite_find_time,
-    .find_nth = sqlite_find_nth,
+    .find_cuts = sqlite_find_cuts,
     .walk = sqlite_walk,
     .trim = sqlite_trim,
     .keep_house = sqlite_keep_house,

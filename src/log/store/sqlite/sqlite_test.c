@@ -182,8 +182,9 @@ static void *read_all(void *arg)
         query.bitmap_bits = 8;
         follow(threads, &query, number);
         uint64_t id;
+        struct store_cut cut = {.number = number, .want_count = turn % 100 + 1};
         if (store->ops->find_time(store, 1000 + (int64_t)turn, &id) ||
-            store->ops->find_nth(store, number, 0, turn % 100 + 1, 0, &id))
+            store->ops->find_cuts(store, &cut, 1))
             abort();
         (void)store->ops->oldest(store);
         (void)store->ops->bytes(store);
@@ -197,9 +198,13 @@ static void *keep_all(void *arg)
     struct store *store = threads->place.store;
     for (uint32_t turn = 0; !atomic_load(&threads->done); turn++) {
         uint32_t number = 1 + turn % THREAD_CHANNELS;
-        uint64_t id;
-        if (store->ops->find_nth(store, number, 0, 300, 0, &id))
+        struct store_cut cut = {.number = number, .want_count = UINT64_MAX};
+        if (store->ops->find_cuts(store, &cut, 1))
             abort();
+        cut.want_count = cut.count > 300 ? cut.count - 300 : 0;
+        if (store->ops->find_cuts(store, &cut, 1))
+            abort();
+        uint64_t id = cut.count ? cut.upto : 0;
         struct store_trim trim = {number, STR("c"), id, id};
         if (id)
             atomic_store(&threads->trimmed[number], id);

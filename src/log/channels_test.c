@@ -1,0 +1,190 @@
+#include "log/channels.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct channel *add(struct channels *channels, const char *name)
+{
+    struct channel *channel;
+    assert_int_equal(channels_add(channels, str_from(name), 0, &channel), 0);
+    return channel;
+}
+
+static uint64_t trimmed(const struct channels *channels, const char *term)
+{
+    struct str terms[] = {str_from(term)};
+    struct selection *selection = selection_new(terms, 1, NULL, 0, NULL);
+    uint64_t id = channels_trimmed(channels, selection);
+    selection_unref(selection);
+    return id;
+}
+
+static void a_channel_is_found_by_name_and_by_number(void **state)
+{
+    (void)state;
+    struct channels channels;
+    channels_init(&channels, NULL, 0, 10);
+    struct channel *a = add(&channels, "a"), *again = add(&channels, "a");
+    struct channel *b = add(&channels, "b");
+    assert_ptr_equal(a, again);
+    assert_int_equal(a->number, 1);
+    assert_int_equal(b->number, 2);
+    assert_ptr_equal(channels_find(&channels, STR("b")), b);
+    assert_ptr_equal(channels_by_number(&channels, 2), b);
+    assert_null(channels_find(&channels, STR("c")));
+    assert_null(channels_by_number(&channels, 0));
+    assert_null(channels_by_number(&channels, UINT32_MAX));
+    channels_deinit(&channels);
+}
+
+static void numbers_are_not_given_again(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct channel *far;
+    channels_init(&channels, NULL, 0, 10);
+    uint32_t number = add(&channels, "a")->number;
+    channels_remove(&channels, channels_find(&channels, STR("a")));
+    assert_null(channels_find(&channels, STR("a")));
+    assert_null(channels_by_number(&channels, number));
+    assert_int_equal(add(&channels, "a")->number, number + 1);
+    assert_int_equal(channels_add(&channels, STR("far"), 5000000, &far), 0);
+    assert_ptr_equal(channels_by_number(&channels, 5000000), far);
+    assert_int_equal(add(&channels, "next")->number, 5000001);
+    channels_deinit(&channels);
+}
+
+/* What numbers take is in `chunks`; those of the past have none. */
+static void names_of_the_past_take_no_room(void **state)
+{
+    (void)state;
+    struct channels channels;
+    char name[16];
+    channels_init(&channels, NULL, 0, 10);
+    add(&channels, "stays");
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof(name), "c%d", i);
+        channels_remove(&channels, add(&channels, name));
+    }
+    size_t chunks = 0;
+    for (size_t i = 0; i < channels.chunks_cap; i++)
+        chunks += channels.chunks[i] != NULL;
+    assert_int_equal(chunks, 1);
+    assert_int_equal(add(&channels, "new")->number, 100002);
+    channels_deinit(&channels);
+}
+
+static void beyond_the_most_that_may_be_a_name_is_refused(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct channel *channel;
+    channels_init(&channels, NULL, 0, 2);
+    add(&channels, "a");
+    add(&channels, "b");
+    assert_int_equal(channels_add(&channels, STR("c"), 0, &channel), CHANNELS_E_FULL);
+    assert_int_equal(channels_add(&channels, STR("a"), 0, &channel), 0);
+    channels_remove(&channels, channel);
+    add(&channels, "c");
+    channels_deinit(&channels);
+}
+
+static void without_memory_nothing_is_added(void **state)
+{
+    (void)state;
+    for (unsigned long nth = 1; nth <= 3; nth++) {
+        struct channels channels;
+        struct channel *channel;
+        channels_init(&channels, NULL, 0, 2);
+        mem_fail_nth(nth);
+        assert_int_equal(channels_add(&channels, STR("a"), 0, &channel), -ENOMEM);
+        mem_fail_nth(0);
+        assert_null(channels_find(&channels, STR("a")));
+        assert_int_equal(add(&channels, "a")->number, 1);
+        channels_deinit(&channels);
+    }
+}
+
+static void the_longest_prefix_of_whole_segments_decides(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct space_config configs[] = {{.prefix = STR("a"), .count = 1},
+                                     {.prefix = STR("a/b"), .count = 2}};
+    channels_init(&channels, configs, 2, 10);
+    assert_int_equal(channels_space(&channels, STR("a"))->config.count, 1);
+    assert_int_equal(channels_space(&channels, STR("a/x"))->config.count, 1);
+    assert_int_equal(channels_space(&channels, STR("a/b"))->config.count, 2);
+    assert_int_equal(channels_space(&channels, STR("a/b/c"))->config.count, 2);
+    assert_int_equal(channels_space(&channels, STR("a/bc"))->config.count, 1);
+    assert_int_equal(channels_space(&channels, STR("ab"))->config.count, 0);
+    channels_deinit(&channels);
+}
+
+static void trimmed_is_that_of_the_channels_selected(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct space_config configs[] = {{.prefix = STR("x")}};
+    channels_init(&channels, configs, 1, 10);
+    channels_trim(&channels, add(&channels, "x/a"), 5);
+    channels_trim(&channels, add(&channels, "y/a"), 7);
+    channels_trim(&channels, channels_find(&channels, STR("y/a")), 6); /* never back */
+    assert_int_equal(trimmed(&channels, "x/a"), 5);
+    assert_int_equal(trimmed(&channels, "y/a"), 7);
+    assert_int_equal(trimmed(&channels, "x/*"), 5);
+    assert_int_equal(trimmed(&channels, "**"), 7);
+    assert_int_equal(trimmed(&channels, "x/unknown"), 0);
+    channels_space(&channels, STR("x"))->folded = 9;
+    assert_int_equal(trimmed(&channels, "x/unknown"), 9);
+    assert_int_equal(trimmed(&channels, "x/a"), 5);
+    assert_int_equal(trimmed(&channels, "x/*"), 9);
+    assert_int_equal(trimmed(&channels, "y/*"), 7);
+    channels_deinit(&channels);
+}
+
+static bool resolved(const struct selection *selection, uint32_t number)
+{
+    return selection->resolved.bitmap[number >> 3] >> (number & 7) & 1;
+}
+
+static void a_pattern_is_resolved_in_slices_and_goes_on_with_new_names(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct str term = STR("a/*");
+    struct selection *selection = selection_new(&term, 1, NULL, 0, NULL);
+    channels_init(&channels, NULL, 0, 100);
+    add(&channels, "a/1");
+    add(&channels, "b/1");
+    add(&channels, "a/2");
+    assert_false(channels_resolve(&channels, selection, 2));
+    assert_true(channels_resolve(&channels, selection, 100));
+    assert_true(resolved(selection, 1) && !resolved(selection, 2) && resolved(selection, 3));
+    add(&channels, "a/3");
+    assert_true(channels_resolve(&channels, selection, 100));
+    assert_true(resolved(selection, 4));
+    selection_unref(selection);
+    channels_deinit(&channels);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_channel_is_found_by_name_and_by_number),
+        cmocka_unit_test(numbers_are_not_given_again),
+        cmocka_unit_test(names_of_the_past_take_no_room),
+        cmocka_unit_test(beyond_the_most_that_may_be_a_name_is_refused),
+        cmocka_unit_test(without_memory_nothing_is_added),
+        cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),
+        cmocka_unit_test(trimmed_is_that_of_the_channels_selected),
+        cmocka_unit_test(a_pattern_is_resolved_in_slices_and_goes_on_with_new_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

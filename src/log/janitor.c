@@ -1,0 +1,220 @@
+/* The janitor: once a second, or when it is called, it gives the store what was trimmed, folds
+ * channels of which nothing is left, and lets the store tidy up. All of that may wait for the disk,
+ * and nobody waits for it. */
+#include "log/log_internal.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { KEEP_SLICE = 4096, FORGET_SLICE = 256, LOOK_SLICE = 4096 };
+
+/* Trims are given to the store no sooner again than this many times as long as it took. */
+enum { KEEP_PAUSE = 20 };
+
+/* ---- keeping trims for good ------------------------------------------------------------------ */
+
+/* The names belong to channels, which only this thread removes. */
+static size_t take_unkept(struct log *log, struct store_trim *trims, uint32_t *left)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&log->lock);
+    for (; *left && count < KEEP_SLICE; --*left) {
+        const struct channel *channel = apply_dequeue(&log->apply, QUEUE_UNKEPT);
+        if (channel)
+            trims[count++] = (struct store_trim){channel->number, channel_name(channel),
+                                                 channel->last, channel->trimmed};
+    }
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+static void put_back(struct log *log, const struct store_trim *trims, size_t count)
+{
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < count; i++)
+        apply_enqueue(&log->apply, channels_by_number(&log->apply.channels, trims[i].number),
+                      QUEUE_UNKEPT);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void janitor_keep_trims(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint32_t left = log->apply.queues[QUEUE_UNKEPT].count;
+    pthread_mutex_unlock(&log->lock);
+    struct store_trim *trims = left ? mem_alloc(KEEP_SLICE * sizeof(*trims)) : NULL;
+    while (left) {
+        size_t count = take_unkept(log, trims, &left);
+        int result = count ? log->store->ops->trim(log->store, trims, count) : 0;
+        if (!result)
+            continue;
+        say(SAY_WARN, "trims_not_kept", "error=%d channels=%zu", -result, count);
+        put_back(log, trims, count);
+        break;
+    }
+    free(trims);
+}
+
+/* With a hundred thousand channels trimmed each second the store would do little else. */
+static void keep_trims_if_due(struct log *log)
+{
+    int64_t start = clock_now_ns(log->config.store.clock);
+    if (log->config.memory || start < log->keep_after_ns)
+        return;
+    janitor_keep_trims(log);
+    int64_t end = clock_now_ns(log->config.store.clock);
+    log->keep_after_ns = end + (end - start) * KEEP_PAUSE;
+}
+
+/* ---- forgetting channels --------------------------------------------------------------------- */
+
+static bool has_mark(const struct append *append)
+{
+    for (; append; append = append->next)
+        for (uint32_t i = 0; i < append->batch->count; i++)
+            if (append->batch->events[i].state == EVENT_TRIM)
+                return true;
+    return false;
+}
+
+/* A channel that holds nothing is kept as long as there is room, since what is known of it keeps
+ * `prev` and gaps exact; beyond half the table it is folded into its namespace. Not while a DELETE
+ * is pending, which may be taken back. */
+static bool is_crowded(const struct log *log)
+{
+    const struct channels *channels = &log->apply.channels;
+    return channels->by_name.count > channels->count_max / 2 && !has_mark(log->committing) &&
+           !has_mark(log->pending);
+}
+
+struct forgotten {
+    uint32_t number; /* the next to look at */
+    struct space *space;
+    size_t count;
+    uint32_t numbers[FORGET_SLICE];
+};
+
+/* Takes out channels of one namespace that hold nothing; false at the end of the table. */
+static bool fold(struct log *log, struct forgotten *forgotten)
+{
+    struct channels *channels = &log->apply.channels;
+    for (unsigned looked = 0; looked < LOOK_SLICE; looked++, forgotten->number++) {
+        if (forgotten->number > channels->number_last || forgotten->count == FORGET_SLICE)
+            break;
+        struct channel *channel = channels_by_number(channels, forgotten->number);
+        if (!channel || channel->count || channel->last > channel->trimmed)
+            continue;
+        struct space *home = &channels->spaces[channel->space];
+        if (forgotten->space && forgotten->space != home)
+            break;
+        forgotten->space = home;
+        if (channel->trimmed > home->folded)
+            home->folded = channel->trimmed;
+        forgotten->numbers[forgotten->count++] = channel->number;
+        channels_remove(channels, channel);
+    }
+    return forgotten->number <= channels->number_last;
+}
+
+static void keep_folded(struct log *log, const struct forgotten *forgotten, uint64_t trimmed)
+{
+    struct buf name = {0};
+    buf_add_char(&name, '*');
+    buf_add_str(&name, forgotten->space->config.prefix);
+    struct store_trim folded = {.trimmed = trimmed, .name = buf_str(&name)};
+    int result = buf_failed(&name) ? -ENOMEM
+                                   : log->store->ops->forget(log->store, &folded,
+                                                             forgotten->numbers, forgotten->count);
+    if (result)
+        say(SAY_WARN, "folding_not_kept", "error=%d channels=%zu", -result, forgotten->count);
+    buf_free(&name);
+}
+
+static void forget_empty(struct log *log)
+{
+    struct forgotten forgotten = {.number = 1};
+    for (bool more = true; more;) {
+        forgotten.count = 0;
+        forgotten.space = NULL;
+        pthread_mutex_lock(&log->lock);
+        more = is_crowded(log) && fold(log, &forgotten);
+        uint64_t trimmed = forgotten.space ? forgotten.space->folded : 0;
+        pthread_mutex_unlock(&log->lock);
+        if (forgotten.count)
+            keep_folded(log, &forgotten, trimmed);
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static uint64_t trimmed_of(void *context, uint32_t number)
+{
+    struct log *log = context;
+    pthread_mutex_lock(&log->lock);
+    const struct channel *channel = channels_by_number(&log->apply.channels, number);
+    /* A forgotten channel has nothing left that anybody may see. */
+    uint64_t trimmed = channel ? channel->trimmed : EVENT_ID_MAX;
+    pthread_mutex_unlock(&log->lock);
+    return trimmed;
+}
+
+void janitor_turn(struct log *log)
+{
+    keep_trims_if_due(log);
+    forget_empty(log);
+    int result = log->store->ops->keep_house(log->store, trimmed_of, log);
+    if (result)
+        say(SAY_WARN, "housekeeping_failed", "error=%d", -result);
+}
+
+static void wait_a_second(struct log *log)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    while (!log->janitor_stop && !log->janitor_now &&
+           pthread_cond_timedwait(&log->janitor_work, &log->janitor_lock, &until) != ETIMEDOUT)
+        ;
+    log->janitor_now = false;
+}
+
+static void *janitor_main(void *arg)
+{
+    struct log *log = arg;
+    pthread_mutex_lock(&log->janitor_lock);
+    while (!log->janitor_stop) {
+        wait_a_second(log);
+        if (log->janitor_stop)
+            break;
+        pthread_mutex_unlock(&log->janitor_lock);
+        janitor_turn(log);
+        pthread_mutex_lock(&log->janitor_lock);
+    }
+    pthread_mutex_unlock(&log->janitor_lock);
+    return NULL;
+}
+
+void log_keep_house(struct log *log)
+{
+    pthread_mutex_lock(&log->janitor_lock);
+    log->janitor_now = true;
+    pthread_cond_signal(&log->janitor_work);
+    pthread_mutex_unlock(&log->janitor_lock);
+}
+
+int janitor_start(struct log *log)
+{
+    return -pthread_create(&log->janitor, NULL, janitor_main, log);
+}
+
+void janitor_stop(struct log *log)
+{
+    pthread_mutex_lock(&log->janitor_lock);
+    log->janitor_stop = true;
+    pthread_cond_signal(&log->janitor_work);
+    pthread_mutex_unlock(&log->janitor_lock);
+    pthread_join(log->janitor, NULL);
+}

@@ -1,0 +1,484 @@
+#include "log/testing.h"
+
+/* ---- ids, times, prev ----------------------------------------------------------------------- */
+
+static void ids_rise_below_2_to_the_53_though_the_clock_stands_still_or_goes_back(void **state)
+{
+    struct world *world = *state;
+    uint64_t last = 0;
+    int64_t last_time = 0;
+    world_open(world);
+    for (int i = 0; i < 50; i++) {
+        struct post post;
+        if (i % 10 == 9)
+            clock_fake_advance(&world->clock, i % 20 == 9 ? -5000000 : 3000000);
+        post_send(world, &post, "a", "x");
+        post_wait(world, &post);
+        assert_true(post.events[0].id > last);
+        assert_true(post.events[0].id <= EVENT_ID_MAX);
+        assert_true(post.events[0].time_us >= last_time);
+        last = post.events[0].id;
+        last_time = post.events[0].time_us;
+    }
+    assert_int_equal(log_newest(world->log), last);
+}
+
+static void ids_go_on_above_those_on_disk_though_the_clock_was_set_back(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    int64_t wall = world->clock.wall_us;
+    clock_fake_advance(&world->clock, -INT64_C(86400000000));
+    world_reopen(world);
+    struct post post;
+    post_send(world, &post, "a", "y");
+    post_wait(world, &post);
+    assert_true(post.events[0].id > before);
+    assert_int_equal(post.events[0].prev, before);
+    assert_true(post.events[0].time_us >= wall);
+}
+
+static void prev_is_the_one_before_in_the_channel_also_when_that_was_trimmed(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world_open(world);
+    uint64_t first = post_one(world, "a", "x");
+    (void)post_one(world, "b", "x");
+    post_delete(world, "a");
+    post_send(world, &post, "a", "y");
+    post_wait(world, &post);
+    assert_int_equal(post.events[0].prev, first);
+    assert_int_equal(world_channel(world, "a").count, 1);
+    assert_int_equal(world_channel(world, "a").trimmed, first);
+}
+
+/* ---- all or nothing ------------------------------------------------------------------------- */
+
+static void a_publish_of_many_stands_or_falls_as_one(void **state)
+{
+    struct world *world = *state;
+    struct post first, post;
+    world_open(world);
+    post_send_keyed(world, &first, "a", "k", 1);
+    post_wait(world, &first);
+    uint64_t newest = log_newest(world->log);
+    struct append *append = append_begin(world);
+    post_begin(append, &post);
+    post_add(append, &post, "b", "x");
+    post_set_key(append, post_add(append, &post, "b", "y"), "other", 5);
+    post_set_key(append, post_add(append, &post, "a", "z"), "k", 2); /* another content */
+    log_append(world->log, append);
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_E_KEY_REUSED);
+    assert_int_equal(post.publish.fault, 2);
+    assert_int_equal(log_newest(world->log), newest);
+    assert_int_equal(world_channel(world, "b").count, 0);
+    /* The key that was noted on the way is free again. */
+    post_send_keyed(world, &post, "b", "other", 6);
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_OK);
+    assert_int_equal(post.events[0].state, EVENT_APPENDED);
+}
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+static void a_duplicate_has_the_first_answer_and_expires(void **state)
+{
+    struct world *world = *state;
+    struct post first, again;
+    world_open(world);
+    post_send_keyed(world, &first, "a", "k", 1);
+    post_wait(world, &first);
+    clock_fake_advance(&world->clock, world->config.key_life_us - 1);
+    post_send_keyed(world, &again, "a", "k", 1);
+    post_wait(world, &again);
+    assert_int_equal(again.events[0].state, EVENT_DUPLICATE);
+    assert_int_equal(again.events[0].id, first.events[0].id);
+    assert_int_equal(again.events[0].time_us, first.events[0].time_us);
+    clock_fake_advance(&world->clock, 1);
+    post_send_keyed(world, &again, "a", "k", 2);
+    post_wait(world, &again);
+    assert_int_equal(again.events[0].state, EVENT_APPENDED);
+}
+
+static void a_duplicate_waits_until_the_first_is_safe(void **state)
+{
+    struct world *world = *state;
+    struct post first, again;
+    world_open(world);
+    gate_set(true, 0);
+    post_send_keyed(world, &first, "a", "k", 1);
+    gate_wait();
+    post_send_keyed(world, &again, "a", "k", 1);
+    (void)mailbox_empty(&world->ports[0].box);
+    assert_false(first.done || again.done);
+    gate_set(false, 0);
+    post_wait(world, &again);
+    assert_true(first.done);
+    assert_int_equal(again.events[0].state, EVENT_DUPLICATE);
+    assert_int_equal(again.events[0].id, first.events[0].id);
+}
+
+static void a_duplicate_of_what_failed_fails_with_it(void **state)
+{
+    struct world *world = *state;
+    struct post first, again;
+    world_open(world);
+    gate_set(true, 0);
+    post_send_keyed(world, &first, "a", "k", 1);
+    gate_wait();
+    post_send_keyed(world, &again, "a", "k", 1);
+    gate_set(false, -ENOSPC);
+    post_wait(world, &again);
+    assert_int_equal(first.publish.verdict, PUBLISH_E_NO_SPACE);
+    assert_int_equal(again.publish.verdict, PUBLISH_E_NO_SPACE);
+    gate_set(false, 0);
+    post_send_keyed(world, &again, "a", "k", 1);
+    post_wait(world, &again);
+    assert_int_equal(again.events[0].state, EVENT_APPENDED);
+}
+
+static void keys_are_as_durable_as_their_events(void **state)
+{
+    struct world *world = *state;
+    struct post first, again;
+    world_open(world);
+    post_send_keyed(world, &first, "a", "k", 1);
+    post_wait(world, &first);
+    world_reopen(world);
+    post_send_keyed(world, &again, "a", "k", 1);
+    post_wait(world, &again);
+    assert_int_equal(again.events[0].state, EVENT_DUPLICATE);
+    assert_int_equal(again.events[0].id, first.events[0].id);
+    post_send_keyed(world, &again, "a", "k", 2);
+    post_wait(world, &again);
+    assert_int_equal(again.publish.verdict, PUBLISH_E_KEY_REUSED);
+}
+
+/* ---- If-Match ------------------------------------------------------------------------------- */
+
+static void if_match_is_held_against_events_that_are_not_safe_yet(void **state)
+{
+    struct world *world = *state;
+    struct post first, stale, right;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    gate_set(true, 0);
+    post_send(world, &first, "a", "y");
+    gate_wait();
+    post_send_if(world, &stale, "a", before);
+    post_send_if(world, &right, "a", before + 1);
+    gate_set(false, 0);
+    post_wait(world, &right);
+    assert_int_equal(first.events[0].id, before + 1);
+    assert_int_equal(stale.publish.verdict, PUBLISH_E_NOT_NEWEST);
+    assert_int_equal(stale.publish.newest, before + 1);
+    assert_int_equal(right.publish.verdict, PUBLISH_OK);
+    assert_int_equal(right.events[0].prev, before + 1);
+}
+
+/* ---- the order of the mail ------------------------------------------------------------------ */
+
+struct witness {
+    struct post post;
+    struct world *world;
+    bool others_have_it;
+};
+
+static void witness_done(struct publish *publish, struct batch *batch)
+{
+    struct witness *witness = container_of(publish, struct witness, post.publish);
+    struct world_port *other = &witness->world->ports[1];
+    (void)batch;
+    (void)mailbox_empty(&other->box);
+    witness->others_have_it = other->events == 1 && witness->world->ports[0].events == 1;
+    witness->post.done++;
+}
+
+static void every_port_has_the_event_before_its_publisher_has_the_answer(void **state)
+{
+    struct world *world = *state;
+    struct witness witness = {.world = world};
+    world_open(world);
+    struct append *append = append_begin(world);
+    post_begin(append, &witness.post);
+    witness.post.publish.done = witness_done;
+    post_add(append, &witness.post, "a", "x");
+    log_append(world->log, append);
+    while (!witness.post.done)
+        world_turn(&world->ports[0]);
+    assert_true(witness.others_have_it);
+    assert_false(world->ports[0].late || world->ports[1].late);
+}
+
+static void what_is_ephemeral_reaches_every_port_and_nothing_else(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world_open(world);
+    uint64_t newest = log_newest(world->log);
+    struct append *append = append_begin(world);
+    post_begin(append, &post);
+    post_add(append, &post, "a", "x")->state = EVENT_EPHEMERAL;
+    log_broadcast(world->log, append);
+    post_wait(world, &post);
+    assert_int_equal(world->ports[0].ephemeral, 1);
+    assert_int_equal(world->ports[1].ephemeral, 1);
+    assert_int_equal(log_newest(world->log), newest);
+    assert_int_equal(world_channel(world, "a").count, 0);
+}
+
+/* ---- failure -------------------------------------------------------------------------------- */
+
+static void a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again(void **state)
+{
+    struct world *world = *state;
+    struct post lost, upon, after;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    gate_set(true, 0);
+    post_send(world, &lost, "a", "y");
+    gate_wait();
+    post_send_if(world, &upon, "a", before + 1);
+    gate_set(false, -EIO);
+    post_wait(world, &upon);
+    assert_int_equal(lost.publish.verdict, PUBLISH_E_UNAVAILABLE);
+    assert_int_equal(upon.publish.verdict, PUBLISH_E_UNAVAILABLE);
+    assert_int_equal(log_newest(world->log), before);
+    assert_int_equal(world->ports[1].events, 1);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_false(stats.writable);
+    assert_int_equal(stats.failures, 1);
+    gate_set(false, 0);
+    post_send(world, &after, "a", "z");
+    post_wait(world, &after);
+    assert_int_equal(after.events[0].id, before + 1);
+    assert_int_equal(after.events[0].prev, before);
+    log_stats(world->log, &stats);
+    assert_true(stats.writable);
+    assert_int_equal(world_channel(world, "a").count, 2);
+}
+
+static void in_memory_too_an_append_that_fails_is_refused_and_taken_back(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    gate_set(false, -ENOMEM);
+    post_send(world, &post, "a", "y");
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_E_UNAVAILABLE);
+    gate_set(false, 0);
+    assert_int_equal(post_one(world, "a", "z"), before + 1);
+    assert_int_equal(world_channel(world, "a").count, 2);
+}
+
+static void a_delete_that_fails_leaves_the_channel_as_it_was(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    uint64_t first;
+    world_open(world);
+    uint64_t one = post_one(world, "a", "xx");
+    (void)post_one(world, "a", "yyy");
+    gate_set(false, -ENOSPC);
+    post_send_delete(world, &post, "a");
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_E_NO_SPACE);
+    struct log_channel channel = world_channel(world, "a");
+    assert_int_equal(channel.count, 2);
+    assert_int_equal(channel.bytes, 5);
+    assert_int_equal(channel.trimmed, 0);
+    assert_int_equal(world_read(world, "a", &first), 2);
+    assert_int_equal(first, one);
+}
+
+static void a_first_event_that_fails_leaves_a_channel_that_never_had_one(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    struct log_channel channel;
+    world_open(world);
+    gate_set(false, -ENOSPC);
+    post_send(world, &post, "a", "x");
+    post_wait(world, &post);
+    gate_set(false, 0);
+    assert_false(log_channel(world->log, STR("a"), &channel));
+    post_send_if(world, &post, "a", 0);
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_OK);
+    assert_int_equal(post.events[0].prev, 0);
+}
+
+/* ---- accounts ------------------------------------------------------------------------------- */
+
+static void pending_and_backlog_return_to_nothing(void **state)
+{
+    struct world *world = *state;
+    struct post posts[3];
+    world_open(world);
+    gate_set(!world->config.memory, 0);
+    for (int i = 0; i < 3; i++) {
+        post_send(world, &posts[i], "a", "x");
+        if (i == 0 && !world->config.memory)
+            gate_wait();
+    }
+    assert_true(world->config.memory ? log_backlog_bytes(world->log) > 0
+                                     : log_pending_bytes(world->log) > 0);
+    gate_set(false, 0);
+    post_wait(world, &posts[2]);
+    gate_set(false, -EIO);
+    post_send(world, &posts[0], "a", "y");
+    post_wait(world, &posts[0]);
+    assert_int_equal(log_pending_bytes(world->log), 0);
+    assert_int_equal(log_backlog_bytes(world->log), 0);
+}
+
+static void closing_answers_what_is_pending(void **state)
+{
+    struct world *world = *state;
+    struct post posts[50];
+    world_open(world);
+    for (int i = 0; i < 50; i++)
+        post_send(world, &posts[i], "a", "x");
+    world_close(world);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(posts[i].done, 1);
+        assert_int_equal(posts[i].publish.verdict, PUBLISH_OK);
+    }
+    world_open(world);
+    assert_int_equal(log_newest(world->log), posts[49].events[0].id);
+}
+
+static void a_folder_is_one_logs_only(void **state)
+{
+    struct world *world = *state;
+    struct log *second;
+    world_open(world);
+    assert_int_equal(log_open_untended(&world->config, &second), -EBUSY);
+}
+
+static void channels_are_listed_by_name_after_the_last_one_seen(void **state)
+{
+    struct world *world = *state;
+    static const char *const names[] = {"b/2", "a", "b/1", "c", "b/3"};
+    struct log_channel list[2];
+    world_open(world);
+    for (size_t i = 0; i < 5; i++)
+        post_one(world, names[i], "x");
+    assert_int_equal(log_list(world->log, STR("b/"), STR(""), 2, list), 2);
+    assert_memory_equal(list[0].name, "b/1", 3);
+    assert_memory_equal(list[1].name, "b/2", 3);
+    assert_int_equal(log_list(world->log, STR("b/"), STR("b/2"), 2, list), 1);
+    assert_memory_equal(list[0].name, "b/3", 3);
+    assert_int_equal(log_list(world->log, STR("b/"), STR("b/3"), 2, list), 0);
+}
+
+static void beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world->config.channels_max = 2;
+    world_open(world);
+    post_one(world, "a", "x");
+    post_one(world, "b", "x");
+    post_send(world, &post, "c", "x");
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_E_CHANNELS);
+    post_one(world, "a", "x");
+}
+
+/* ---- threads -------------------------------------------------------------------------------- */
+
+enum { THREADS = WORLD_PORTS, APPENDS = 300, PER_APPEND = 4 };
+
+struct publisher {
+    pthread_t thread;
+    struct world *world;
+    struct world_port *port;
+    struct post *posts;
+    unsigned index;
+};
+
+static void send_four(struct publisher *publisher, struct post *post, unsigned turn)
+{
+    struct append *append = append_new(publisher->world->log, &publisher->port->port);
+    char name[16];
+    post_begin(append, post);
+    for (unsigned i = 0; i < PER_APPEND; i++) {
+        snprintf(name, sizeof(name), "c%u", (turn + i * publisher->index) % 7);
+        post_add(append, post, name, "x");
+    }
+    log_append(publisher->world->log, append);
+}
+
+static void *publish_all(void *arg)
+{
+    struct publisher *publisher = arg;
+    for (unsigned turn = 0; turn < APPENDS; turn++) {
+        send_four(publisher, &publisher->posts[turn], turn);
+        (void)mailbox_empty(&publisher->port->box);
+    }
+    while (publisher->port->events < (uint64_t)THREADS * APPENDS * PER_APPEND)
+        world_turn(publisher->port);
+    while (!publisher->posts[APPENDS - 1].done)
+        world_turn(publisher->port);
+    return NULL;
+}
+
+/* That each port sees ids rise is asserted as they come. */
+static void threads_that_publish_all_see_one_order(void **state)
+{
+    struct world *world = *state;
+    struct publisher publishers[THREADS];
+    world_space(world, "")->count = 100;
+    world_open_with(world, log_open);
+    for (unsigned i = 0; i < THREADS; i++) {
+        publishers[i] = (struct publisher){.world = world, .port = &world->ports[i], .index = i};
+        publishers[i].posts = mem_alloc(APPENDS * sizeof(struct post));
+        pthread_create(&publishers[i].thread, NULL, publish_all, &publishers[i]);
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(publishers[i].thread, NULL);
+    for (unsigned i = 0; i < THREADS; i++) {
+        for (unsigned turn = 0; turn < APPENDS; turn++) {
+            assert_int_equal(publishers[i].posts[turn].done, 1);
+            assert_int_equal(publishers[i].posts[turn].publish.verdict, PUBLISH_OK);
+        }
+        assert_false(world->ports[i].late);
+        free(publishers[i].posts);
+    }
+    assert_int_equal(log_pending_bytes(world->log), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(ids_rise_below_2_to_the_53_though_the_clock_stands_still_or_goes_back),
+        ON_DISK(ids_go_on_above_those_on_disk_though_the_clock_was_set_back),
+        ON_BOTH(prev_is_the_one_before_in_the_channel_also_when_that_was_trimmed),
+        ON_BOTH(a_publish_of_many_stands_or_falls_as_one),
+        ON_BOTH(a_duplicate_has_the_first_answer_and_expires),
+        ON_DISK(a_duplicate_waits_until_the_first_is_safe),
+        ON_DISK(a_duplicate_of_what_failed_fails_with_it),
+        ON_DISK(keys_are_as_durable_as_their_events),
+        ON_DISK(if_match_is_held_against_events_that_are_not_safe_yet),
+        ON_BOTH(every_port_has_the_event_before_its_publisher_has_the_answer),
+        ON_BOTH(what_is_ephemeral_reaches_every_port_and_nothing_else),
+        ON_DISK(a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again),
+        IN_MEMORY(in_memory_too_an_append_that_fails_is_refused_and_taken_back),
+        ON_BOTH(a_delete_that_fails_leaves_the_channel_as_it_was),
+        ON_BOTH(a_first_event_that_fails_leaves_a_channel_that_never_had_one),
+        ON_BOTH(pending_and_backlog_return_to_nothing),
+        ON_DISK(closing_answers_what_is_pending),
+        ON_DISK(a_folder_is_one_logs_only),
+        ON_BOTH(channels_are_listed_by_name_after_the_last_one_seen),
+        ON_BOTH(beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other),
+        ON_BOTH(threads_that_publish_all_see_one_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,373 @@
+#include "log/testing.h"
+
+static void flood(struct world *world, const char *channel, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        post_one(world, channel, "0123456789");
+}
+
+static void a_count_keeps_a_channels_newest(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world_space(world, "kept")->count = 5;
+    world_open(world);
+    flood(world, "kept/a", 12);
+    flood(world, "kept/b", 3);
+    flood(world, "free", 12);
+    uint64_t newest = log_newest(world->log);
+    retention_trim(world->log, false);
+    struct log_channel a = world_channel(world, "kept/a");
+    assert_int_equal(a.count, 5);
+    assert_int_equal(a.bytes, 50);
+    assert_int_equal(a.trimmed, newest - 12 - 3 - 5);
+    assert_int_equal(world_channel(world, "kept/b").count, 3);
+    assert_int_equal(world_channel(world, "free").count, 12);
+    assert_int_equal(world_trimmed(world, "kept/a"), a.trimmed);
+    assert_int_equal(world_read(world, "kept/a", &first), 5);
+    assert_int_equal(first, a.trimmed + 1);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 5);
+}
+
+static void bytes_keep_a_channels_newest(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world_space(world, "kept")->bytes = 35;
+    world_open(world);
+    flood(world, "kept/a", 12);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 3);
+    assert_int_equal(world_channel(world, "kept/a").bytes, 30);
+    assert_int_equal(world_read(world, "kept/a", &first), 3);
+}
+
+static void an_age_is_that_of_the_event(void **state)
+{
+    struct world *world = *state;
+    world_space(world, "kept")->age_us = 1000000;
+    world_open(world);
+    flood(world, "kept/a", 4);
+    flood(world, "free", 4);
+    clock_fake_advance(&world->clock, 600000);
+    flood(world, "kept/a", 2);
+    clock_fake_advance(&world->clock, 399999);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 6);
+    clock_fake_advance(&world->clock, 1);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 2);
+    assert_int_equal(world_channel(world, "free").count, 4);
+    clock_fake_advance(&world->clock, 600000);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 0);
+}
+
+static void a_bound_for_the_whole_lets_the_oldest_of_all_channels_go(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world->config.bytes_max = 10 * (128 + 10);
+    world_open(world);
+    flood(world, "a", 8);
+    flood(world, "b", 6);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "a").count, 4);
+    assert_int_equal(world_channel(world, "b").count, 6);
+    flood(world, "c", 5);
+    retention_trim(world->log, true);
+    assert_int_equal(world_channel(world, "a").count, 0);
+    assert_int_equal(world_channel(world, "b").count, 5);
+    assert_int_equal(world_read(world, "**", &first), 10);
+}
+
+static void what_is_not_safe_yet_does_not_push_older_events_out(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world_space(world, "kept")->count = 3;
+    world_open(world);
+    flood(world, "kept/a", 3);
+    gate_set(true, 0);
+    struct append *append = append_begin(world);
+    post_begin(append, &post);
+    for (int i = 0; i < POST_EVENTS; i++)
+        post_add(append, &post, "kept/a", "x");
+    log_append(world->log, append);
+    gate_wait();
+    retention_trim(world->log, false);
+    gate_set(false, -EIO);
+    post_wait(world, &post);
+    assert_int_equal(world_channel(world, "kept/a").count, 3);
+    gate_set(false, 0);
+    flood(world, "kept/a", 1);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 3);
+}
+
+static void once_safe_it_does(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world_space(world, "kept")->count = 3;
+    world_open(world);
+    flood(world, "kept/a", 3);
+    gate_set(true, 0);
+    post_send(world, &post, "kept/a", "x");
+    gate_wait();
+    retention_trim(world->log, false);
+    gate_set(false, 0);
+    post_wait(world, &post);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 3);
+}
+
+static void what_is_urgent_is_far_beyond_its_bound(void **state)
+{
+    struct world *world = *state;
+    world_space(world, "kept")->count = 32;
+    world_open(world);
+    flood(world, "kept/a", 32 + 32 / 16 + 16);
+    assert_false(retention_is_urgent(world->log));
+    flood(world, "kept/a", 1);
+    flood(world, "kept/b", 33);
+    assert_true(retention_is_urgent(world->log));
+    retention_trim(world->log, true);
+    assert_false(retention_is_urgent(world->log));
+    assert_int_equal(world_channel(world, "kept/a").count, 32);
+    assert_int_equal(world_channel(world, "kept/b").count, 33);
+}
+
+static void ports_are_told_what_was_trimmed(void **state)
+{
+    struct world *world = *state;
+    world_space(world, "kept")->count = 1;
+    world_open(world);
+    flood(world, "kept/a", 3);
+    flood(world, "kept/b", 3);
+    retention_trim(world->log, false);
+    for (int i = 0; i < WORLD_PORTS; i++) {
+        (void)mailbox_empty(&world->ports[i].box);
+        assert_int_equal(world->ports[i].trims, 2);
+    }
+    assert_int_equal(log_backlog_bytes(world->log), 0);
+}
+
+static void the_trims_of_many_channels_are_one_commit(void **state)
+{
+    struct world *world = *state;
+    char name[32];
+    world_space(world, "kept")->count = 1;
+    world_open(world);
+    for (int i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "kept/%d", i % 100);
+        flood(world, name, 1);
+    }
+    retention_trim(world->log, false);
+    assert_int_equal(gate.trims, 0);
+    janitor_keep_trims(world->log);
+    assert_int_equal(gate.trims, 1);
+    assert_int_equal(gate.trimmed, 100);
+    janitor_keep_trims(world->log);
+    assert_int_equal(gate.trims, 1);
+}
+
+static void trims_that_could_not_be_kept_are_kept_later(void **state)
+{
+    struct world *world = *state;
+    world_space(world, "kept")->count = 1;
+    world_open(world);
+    flood(world, "kept/a", 5);
+    retention_trim(world->log, false);
+    gate.trim_fail = -ENOSPC;
+    janitor_keep_trims(world->log);
+    gate.trim_fail = 0;
+    uint64_t trimmed = world_channel(world, "kept/a").trimmed;
+    world_close(world);
+    world->config.spaces_count = 0;
+    world_open(world);
+    assert_int_equal(world_channel(world, "kept/a").trimmed, trimmed);
+    assert_int_equal(world_channel(world, "kept/a").count, 1);
+}
+
+static void after_a_start_with_narrower_settings_all_is_trimmed_to_them(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    flood(world, "kept/a", 9);
+    world_close(world);
+    world_space(world, "kept")->count = 2;
+    world_open(world);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 2);
+}
+
+static void cuts_are_found_in_sealed_files_and_dead_files_go(void **state)
+{
+    struct world *world = *state;
+    struct log_stats before, after;
+    uint64_t first;
+    world->config.store.roll_bytes = 1;
+    world_space(world, "kept")->count = 7;
+    world_open(world);
+    for (int file = 0; file < 5; file++) {
+        flood(world, "kept/a", 5);
+        janitor_turn(world->log);
+    }
+    log_stats(world->log, &before);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 7);
+    assert_int_equal(world_channel(world, "kept/a").bytes, 70);
+    janitor_turn(world->log);
+    assert_int_equal(world_read(world, "kept/a", &first), 7);
+    log_stats(world->log, &after);
+    assert_true(after.store_bytes < before.store_bytes);
+    assert_int_equal(after.oldest, first);
+}
+
+static void deleted_is_gone_at_once(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world_open(world);
+    flood(world, "a", 4);
+    uint64_t newest = log_newest(world->log);
+    post_delete(world, "a");
+    assert_int_equal(world_channel(world, "a").count, 0);
+    assert_int_equal(world_trimmed(world, "a"), newest);
+    assert_int_equal(world_read(world, "a", &first), 0);
+    assert_int_equal(world->ports[0].trims, 1);
+}
+
+/* ---- forgetting ----------------------------------------------------------------------------- */
+
+static void delete_three(struct world *world)
+{
+    static const char *const names[] = {"x/a", "x/b", "x/c"};
+    for (int i = 0; i < 3; i++) {
+        post_one(world, names[i], "x");
+        post_delete(world, names[i]);
+    }
+}
+
+static void names_of_the_past_make_room_and_leave_their_trims_to_the_namespace(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world->config.channels_max = 4;
+    world_space(world, "x");
+    world_open(world);
+    uint64_t other = post_one(world, "y", "y");
+    delete_three(world);
+    uint64_t newest = log_newest(world->log);
+    janitor_turn(world->log);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_int_equal(stats.channels, 1);
+    /* A name that was never seen may have been one of them. */
+    assert_int_equal(world_trimmed(world, "x/other"), newest);
+    assert_int_equal(world_trimmed(world, "z"), log_floor(world->log));
+    post_send(world, &post, "x/a", "x");
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_OK);
+    assert_int_equal(post.events[0].prev, newest);
+    assert_int_equal(world_channel(world, "y").last, other);
+    for (int i = 0; i < 2; i++)
+        delete_three(world);
+}
+
+static void what_was_folded_is_known_after_a_restart(void **state)
+{
+    struct world *world = *state;
+    world->config.channels_max = 4;
+    world_space(world, "x");
+    world_open(world);
+    delete_three(world);
+    uint64_t newest = log_newest(world->log);
+    janitor_turn(world->log);
+    world_reopen(world);
+    assert_int_equal(world_trimmed(world, "x/other"), newest);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_int_equal(stats.channels, 0);
+}
+
+static void with_room_left_nothing_is_forgotten(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    post_one(world, "a", "x");
+    post_delete(world, "a");
+    janitor_turn(world->log);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_int_equal(stats.channels, 1);
+}
+
+static void a_channel_is_not_forgotten_while_its_delete_may_still_fail(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    uint64_t first;
+    world->config.channels_max = 1;
+    world_open(world);
+    post_one(world, "a", "x");
+    gate_set(true, 0);
+    post_send_delete(world, &post, "a");
+    gate_wait();
+    janitor_turn(world->log);
+    gate_set(false, -EIO);
+    post_wait(world, &post);
+    assert_int_equal(world_channel(world, "a").count, 1);
+    assert_int_equal(world_read(world, "a", &first), 1);
+}
+
+/* ---- the threads ---------------------------------------------------------------------------- */
+
+static void under_a_flood_channels_come_down_to_their_bounds_by_themselves(void **state)
+{
+    struct world *world = *state;
+    static struct post posts[500];
+    world_space(world, "kept")->count = 10;
+    world_open_with(world, log_open);
+    for (int i = 0; i < 500; i++) {
+        struct append *append = append_begin(world);
+        post_begin(append, &posts[i]);
+        for (int k = 0; k < POST_EVENTS; k++)
+            post_add(append, &posts[i], k % 2 ? "kept/a" : "kept/b", "x");
+        log_append(world->log, append);
+        (void)mailbox_empty(&world->ports[0].box);
+        (void)mailbox_empty(&world->ports[1].box);
+    }
+    post_wait(world, &posts[499]);
+    /* Told by the trimmer, as a worker is. */
+    while (!world->ports[0].trims || world_channel(world, "kept/a").count != 10 ||
+           world_channel(world, "kept/b").count != 10)
+        world_turn(&world->ports[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(a_count_keeps_a_channels_newest),
+        ON_BOTH(bytes_keep_a_channels_newest),
+        ON_BOTH(an_age_is_that_of_the_event),
+        ON_DISK(a_bound_for_the_whole_lets_the_oldest_of_all_channels_go),
+        ON_DISK(what_is_not_safe_yet_does_not_push_older_events_out),
+        ON_DISK(once_safe_it_does),
+        ON_BOTH(what_is_urgent_is_far_beyond_its_bound),
+        ON_BOTH(ports_are_told_what_was_trimmed),
+        ON_DISK(the_trims_of_many_channels_are_one_commit),
+        ON_DISK(trims_that_could_not_be_kept_are_kept_later),
+        ON_DISK(after_a_start_with_narrower_settings_all_is_trimmed_to_them),
+        ON_DISK(cuts_are_found_in_sealed_files_and_dead_files_go),
+        ON_BOTH(deleted_is_gone_at_once),
+        ON_BOTH(names_of_the_past_make_room_and_leave_their_trims_to_the_namespace),
+        ON_DISK(what_was_folded_is_known_after_a_restart),
+        ON_BOTH(with_room_left_nothing_is_forgotten),
+        ON_DISK(a_channel_is_not_forgotten_while_its_delete_may_still_fail),
+        ON_BOTH(under_a_flood_channels_come_down_to_their_bounds_by_themselves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,412 @@
+/* A log with two ports whose threads are the test's own, and a store that can be held up or made to
+ * fail. For tests only. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "log/log_internal.h"
+
+#include "base/say.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { WORLD_PORTS = 2, WORLD_SPACES = 4, POST_EVENTS = 8, DEADLINE_MS = 60000 };
+
+#define WORLD_START INT64_C(1700000000000000)
+
+/* What stands between the log and its store: one log at a time. */
+struct gate {
+    const struct store_ops *real;
+    struct store_ops ops;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool shut;    /* appends wait */
+    bool waiting; /* one does */
+    int fail;     /* appends are answered with that */
+    int trim_fail;
+    unsigned appends;
+    unsigned trims; /* calls to keep trims */
+    size_t trimmed; /* channels in them */
+};
+
+static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static inline int gate_append(struct store *store, struct batch *const *batches, size_t count)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.appends++;
+    gate.waiting = true;
+    pthread_cond_broadcast(&gate.changed);
+    while (gate.shut)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    gate.waiting = false;
+    int fail = gate.fail;
+    pthread_mutex_unlock(&gate.lock);
+    return fail ? fail : gate.real->append(store, batches, count);
+}
+
+static inline int gate_trim(struct store *store, const struct store_trim *trims, size_t count)
+{
+    gate.trims++;
+    gate.trimmed += count;
+    return gate.trim_fail ? gate.trim_fail : gate.real->trim(store, trims, count);
+}
+
+static inline void gate_set(bool shut, int fail)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.shut = shut;
+    gate.fail = fail;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+/* Waits until the writer has run into the gate. */
+static inline void gate_wait(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.waiting)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static inline void gate_put(struct log *log)
+{
+    gate.real = log->store->ops;
+    gate.ops = *gate.real;
+    gate.ops.append = gate_append;
+    gate.ops.trim = gate_trim;
+    gate.shut = gate.waiting = false;
+    gate.fail = gate.trim_fail = 0;
+    gate.appends = gate.trims = 0;
+    gate.trimmed = 0;
+    log->store->ops = &gate.ops;
+}
+
+/* ---- the world ------------------------------------------------------------------------------ */
+
+struct world {
+    struct clock_fake clock;
+    char dir[64];
+    struct space_config spaces[WORLD_SPACES];
+    struct log_config config;
+    struct log *log;
+    struct world_port {
+        struct log_port port;
+        struct mailbox box;
+        struct world *world;
+        uint64_t events; /* seen */
+        uint64_t trims;
+        uint64_t ephemeral;
+        uint64_t last; /* id */
+        bool late;     /* an event was seen that log_newest() did not know */
+    } ports[WORLD_PORTS];
+};
+
+static inline void world_on_batch(void *owner, struct batch *batch)
+{
+    struct world_port *port = owner;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        port->trims += event->state == EVENT_TRIM;
+        port->ephemeral += event->state == EVENT_EPHEMERAL;
+        if (event->state != EVENT_APPENDED)
+            continue;
+        assert_true(event->id > port->last);
+        port->last = event->id;
+        if (port->world->log)
+            port->late = port->late || log_newest(port->world->log) < event->id;
+        port->events++;
+    }
+}
+
+static inline void world_init(struct world *world, bool memory)
+{
+    *world = (struct world){.dir = "/tmp/freshet-log-XXXXXX"};
+    assert_non_null(mkdtemp(world->dir));
+    say_set_level((enum say_level)(SAY_ERROR + 1)); /* failures are made here on purpose */
+    clock_fake_init(&world->clock, WORLD_START);
+    world->config = (struct log_config){
+        .memory = memory,
+        .store = {.dir = world->dir,
+                  .roll_bytes = 64 << 20,
+                  .roll_us = INT64_C(3600000000),
+                  .clock = &world->clock.clock},
+        .spaces = world->spaces,
+        .channels_max = 100000,
+        .keys_max = 1000,
+        .key_life_us = INT64_C(300000000),
+        .readers = 1,
+    };
+    for (size_t i = 0; i < WORLD_PORTS; i++) {
+        struct world_port *port = &world->ports[i];
+        port->world = world;
+        assert_int_equal(mailbox_init(&port->box, port), 0);
+        port->port = (struct log_port){.mailbox = &port->box, .on_batch = world_on_batch};
+    }
+}
+
+static inline struct space_config *world_space(struct world *world, const char *prefix)
+{
+    struct space_config *space = &world->spaces[world->config.spaces_count++];
+    *space = (struct space_config){.prefix = str_from(prefix)};
+    return space;
+}
+
+static inline void world_open_with(struct world *world,
+                                   int (*open)(const struct log_config *, struct log **))
+{
+    assert_int_equal(open(&world->config, &world->log), 0);
+    if (open == log_open_untended)
+        gate_put(world->log);
+    for (size_t i = 0; i < WORLD_PORTS; i++)
+        assert_int_equal(log_attach(world->log, &world->ports[i].port), 0);
+}
+
+/* Nobody trims or tidies up but the test. */
+static inline void world_open(struct world *world)
+{
+    world_open_with(world, log_open_untended);
+}
+
+static inline void world_close(struct world *world)
+{
+    log_close(world->log);
+    world->log = NULL;
+    for (size_t i = 0; i < WORLD_PORTS; i++)
+        (void)mailbox_empty(&world->ports[i].box);
+}
+
+static inline void world_reopen(struct world *world)
+{
+    world_close(world);
+    for (size_t i = 0; i < WORLD_PORTS; i++)
+        world->ports[i].last = 0;
+    world_open(world);
+}
+
+static inline int world_remove(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline void world_deinit(struct world *world)
+{
+    if (world->log)
+        world_close(world);
+    for (size_t i = 0; i < WORLD_PORTS; i++)
+        mailbox_deinit(&world->ports[i].box);
+    nftw(world->dir, world_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Opens mail as a worker does, waiting for some if there is none. */
+static inline void world_turn(struct world_port *port)
+{
+    if (mailbox_empty(&port->box) || !mailbox_sleep(&port->box))
+        return;
+    struct pollfd wake = {.fd = port->box.wake_fd, .events = POLLIN};
+    assert_int_equal(poll(&wake, 1, DEADLINE_MS), 1);
+    mailbox_wake(&port->box);
+}
+
+/* ---- publishing ----------------------------------------------------------------------------- */
+
+struct post {
+    struct publish publish;
+    unsigned done;
+    struct event events[POST_EVENTS]; /* as they were when it was answered; strings are gone */
+};
+
+static inline void post_done(struct publish *publish, struct batch *batch)
+{
+    struct post *post = container_of(publish, struct post, publish);
+    post->done++;
+    for (uint32_t i = 0; i < publish->count && i < POST_EVENTS; i++)
+        post->events[i] = batch->events[publish->first + i];
+}
+
+static inline struct append *append_begin(struct world *world)
+{
+    struct append *append = append_new(world->log, &world->ports[0].port);
+    assert_non_null(append);
+    return append;
+}
+
+/* An event for the post that was begun last. */
+static inline struct event *post_add(struct append *append, struct post *post, const char *channel,
+                                     const char *data)
+{
+    struct event *event = batch_add(append->batch);
+    assert_non_null(event);
+    event->channel = batch_copy(append->batch, str_from(channel));
+    event->type = STR("message");
+    event->kind = EVENT_TEXT;
+    event->data = batch_copy(append->batch, str_from(data));
+    post->publish.count++;
+    return event;
+}
+
+static inline void post_begin(struct append *append, struct post *post)
+{
+    *post = (struct post){.publish = {.first = append->batch->count, .done = post_done}};
+    append_add(append, &post->publish);
+}
+
+static inline void post_set_key(struct append *append, struct event *event, const char *name,
+                                uint64_t content)
+{
+    struct event_key *key = arena_alloc(&append->batch->arena, sizeof(*key));
+    *key = (struct event_key){.content = content};
+    snprintf((char *)key->key, sizeof(key->key), "%s", name);
+    event->key = key;
+}
+
+/* One event, given to the log and not waited for. */
+static inline void post_send(struct world *world, struct post *post, const char *channel,
+                             const char *data)
+{
+    struct append *append = append_begin(world);
+    post_begin(append, post);
+    post_add(append, post, channel, data);
+    log_append(world->log, append);
+}
+
+static inline void post_send_keyed(struct world *world, struct post *post, const char *channel,
+                                   const char *key, uint64_t content)
+{
+    struct append *append = append_begin(world);
+    post_begin(append, post);
+    post_set_key(append, post_add(append, post, channel, "x"), key, content);
+    log_append(world->log, append);
+}
+
+static inline void post_send_delete(struct world *world, struct post *post, const char *channel)
+{
+    struct append *append = append_begin(world);
+    post_begin(append, post);
+    post_add(append, post, channel, "")->state = EVENT_TRIM;
+    log_append(world->log, append);
+}
+
+static inline void post_send_if(struct world *world, struct post *post, const char *channel,
+                                uint64_t newest)
+{
+    struct append *append = append_begin(world);
+    post_begin(append, post);
+    post->publish.has_if_match = true;
+    post->publish.if_match = newest;
+    post_add(append, post, channel, "x");
+    log_append(world->log, append);
+}
+
+static inline void post_wait(struct world *world, const struct post *post)
+{
+    while (!post->done)
+        world_turn(&world->ports[0]);
+    (void)mailbox_empty(&world->ports[1].box);
+}
+
+/* Publishes and waits; the id. */
+static inline uint64_t post_one(struct world *world, const char *channel, const char *data)
+{
+    struct post post;
+    post_send(world, &post, channel, data);
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_OK);
+    return post.events[0].id;
+}
+
+static inline void post_delete(struct world *world, const char *channel)
+{
+    struct post post;
+    post_send_delete(world, &post, channel);
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_OK);
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+/* What the log says of a channel, all zeroes when it does not know it. */
+static inline struct log_channel world_channel(struct world *world, const char *name)
+{
+    struct log_channel channel = {.count = 0};
+    (void)log_channel(world->log, str_from(name), &channel);
+    return channel;
+}
+
+static inline uint64_t world_trimmed(struct world *world, const char *term)
+{
+    struct str terms[] = {str_from(term)};
+    struct selection *selection = selection_new(terms, 1, NULL, 0, NULL);
+    uint64_t trimmed = log_trimmed(world->log, selection);
+    selection_unref(selection);
+    return trimmed;
+}
+
+/* How many events a read shows; `*ret_first` is the id of the first. */
+static inline uint32_t world_read(struct world *world, const char *term, uint64_t *ret_first)
+{
+    struct str terms[] = {str_from(term)};
+    struct selection *selection = selection_new(terms, 1, NULL, 0, NULL);
+    struct store_query query = {
+        .upto = log_newest(world->log), .limit = 100000, .bytes = SIZE_MAX, .rows = 1000000};
+    struct batch *batch;
+    uint64_t through;
+    uint32_t shown = 0;
+    assert_int_equal(log_read(world->log, &query, selection, &batch, &through), 0);
+    *ret_first = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->events[i].state != EVENT_APPENDED)
+            continue;
+        *ret_first = shown++ ? *ret_first : batch->events[i].id;
+    }
+    batch_unref(batch);
+    selection_unref(selection);
+    return shown;
+}
+
+/* ---- running each test on both stores -------------------------------------------------------- */
+
+static inline int setup_memory(void **state)
+{
+    *state = mem_alloc(sizeof(struct world));
+    world_init(*state, true);
+    return 0;
+}
+
+static inline int setup_disk(void **state)
+{
+    *state = mem_alloc(sizeof(struct world));
+    world_init(*state, false);
+    return 0;
+}
+
+static inline int teardown(void **state)
+{
+    gate_set(false, 0);
+    world_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+#define IN_MEMORY(test)                                                                            \
+    {                                                                                              \
+#test " [memory]", test, setup_memory, teardown, NULL                                      \
+    }
+#define ON_DISK(test)                                                                              \
+    {                                                                                              \
+#test " [disk]", test, setup_disk, teardown, NULL                                          \
+    }
+#define ON_BOTH(test) IN_MEMORY(test), ON_DISK(test)
