@@ -1,4 +1,5 @@
 /* freshet: the command line. */
+#include "bench/bench.h"
 #include "client/client.h"
 #include "server/serve.h"
 
@@ -12,6 +13,7 @@ static const char overview[] =
     "  freshet serve      run the server\n"
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
+    "  freshet bench      measure a running server\n"
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
 
@@ -39,6 +41,7 @@ static const struct command {
     {"serve", serve_main, serve_help},
     {"pub", client_pub, client_pub_help},
     {"sub", client_sub, client_sub_help},
+    {"bench", bench_main, bench_help},
     {"version", version, version_help},
     {"help", help, help_help},
 };

@@ -15,8 +15,9 @@ BEGIN {
     may["transport"] = "hub log http ws net base"
     may["courier"] = "hub log http ws net base"
     may["client"] = "http ws base"
+    may["bench"] = "client http ws base"
     may["api"] = "transport courier hub log http ws net base"
-    may["server"] = "api client transport courier hub log http ws net base"
+    may["server"] = "api bench client transport courier hub log http ws net base"
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
     split("http ws hub", pure)
