@@ -31,6 +31,7 @@ const char bench_help[] =
     "  --sleepers N                  subscribers that never read\n"
     "  --first N, --late N           N events on the first channel beforehand; subscribers that\n"
     "                                come during the load, all at once, and want them\n"
+    "  --opening N                   connections that are opened at a time (256)\n"
     "  --patience S                  without progress until what is missing is lost (10)\n"
     "  --pid PID                     the server's process, to account for; may be repeated\n"
     "  --json                        the result as JSON\n"
@@ -78,7 +79,7 @@ int bench_main(int argc, char **argv)
     struct buf why = {0};
     int code = 2;
     if (plan_read(argc, argv, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"), &plan, &why))
-        fprintf(stderr, "freshet bench: %.*s\n\n%s", STR_FMT(buf_str(&why)), bench_help);
+        fprintf(stderr, "freshet bench: %.*s\nTry: freshet help bench\n", STR_FMT(buf_str(&why)));
     else
         code = run(&plan);
     buf_free(&why);

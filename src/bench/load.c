@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 enum {
-    OPENING_MAX = 256, /* connections on their way at a time: a listener's backlog is not endless */
     EVENTS_MAX = 512,
     SETTLE_MS = 200, /* after opening, so that its end is not measured with the load */
 };
@@ -145,7 +144,7 @@ static int open_group(struct load *load, enum bench_group group)
     uint64_t count = load->plan->groups[group], broken = load->broken;
     load->last_progress_ns = load_now(load);
     for (uint64_t i = 0; i < count || load->opening;) {
-        while (i < count && load->opening < OPENING_MAX && load->broken == broken)
+        while (i < count && load->opening < load->plan->opening && load->broken == broken)
             add_subscriber(load, group, (uint32_t)i++);
         pace_turn(load, ms_ns);
         if (load->broken != broken)
@@ -250,7 +249,7 @@ static void run_waves(struct load *load)
             publisher_fill(&load->publishers[0]);
         while (goes_on(load) && !tally_settled(&load->tally))
             turn(load, ms_ns);
-        hist_add(&load->wave_ns, load_now(load) - start, 1);
+        load->wave_ns[load->wave_count++] = load_now(load) - start;
         while (goes_on(load) && !is_quiet(load))
             turn(load, ms_ns);
     }
@@ -364,6 +363,7 @@ static void allocate(struct load *load)
     load->room = mem_alloc(LOAD_HELD_MAX + LOAD_ROOM);
     load->subscribers = mem_alloc((plan_subscribers(plan) + 1) * sizeof(struct subscriber));
     load->publishers = mem_alloc(plan->publishers * sizeof(struct publisher));
+    load->wave_ns = mem_alloc((plan->waves + 1) * sizeof(uint64_t));
     tally_init(&load->tally, (uint32_t)plan->channels, (uint32_t)plan->publishers);
     target_publish_init(&load->publish, plan, &load->run);
     for (uint32_t i = 0; i < plan->publishers; i++)
@@ -393,6 +393,7 @@ void load_deinit(struct load *load)
     free(load->subscribers);
     free(load->publishers);
     free(load->room);
+    free(load->wave_ns);
     tally_deinit(&load->tally);
     target_publish_deinit(&load->publish);
     buf_free(&load->why);

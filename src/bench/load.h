@@ -67,7 +67,8 @@ struct load {
     uint64_t late_start_ns;
     struct hist latency_ns; /* publish to receipt */
     struct hist ack_ns;     /* publish to answer */
-    struct hist wave_ns;    /* publish to the last receipt */
+    uint64_t *wave_ns;      /* of each wave: publish to the last receipt */
+    size_t wave_count;
     uint64_t late_ns;       /* until all late subscribers had caught up */
     struct usage empty, opened, end;
     struct load_moment from, to;

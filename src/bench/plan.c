@@ -114,6 +114,7 @@ static void set_defaults(struct plan *plan)
                           .in_flight = 16,
                           .seconds = 10,
                           .warm_up_ms = 500,
+                          .opening = 256,
                           .patience = 10};
     plan->groups[GROUP_SINGLE] = 100;
 }
@@ -145,6 +146,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "events", .number = &plan->events, .most = many},
         {.name = "waves", .number = &plan->waves, .most = many},
         {.name = "first", .number = &plan->first, .most = many},
+        {.name = "opening", .number = &plan->opening, .most = 20000},
         {.name = "patience", .number = &plan->patience, .most = 3600},
         {.name = "random", .flag = &plan->random},
         {.name = "json", .flag = &plan->json},

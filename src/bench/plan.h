@@ -40,6 +40,7 @@ struct plan {
     uint64_t events;   /* ends after so many; 0: by time */
     uint64_t waves;    /* one event at a time, each once all have the one before; 0: no */
     uint64_t first;    /* events on the first channel before anything else */
+    uint64_t opening;  /* connections on their way at a time */
     uint64_t patience; /* seconds without any progress until what is missing is lost */
     bool random;       /* channels at random instead of in turn */
     bool json;

@@ -144,6 +144,23 @@ static void answered(struct publisher *publisher, const struct answer *answer, u
         hist_add(&load->ack_ns, now - time_ns, 1);
 }
 
+/* Some servers close after every answer (pushpin does): the next publish connects anew. */
+static void ended(struct publisher *publisher, int error)
+{
+    if (error || publisher->in_flight) {
+        broken(publisher, error ? strerror(error) : "the server closed with publishes in flight");
+        return;
+    }
+    close(publisher->fd);
+    publisher->fd = -1;
+    publisher->connected = false;
+}
+
+static bool says_close(const struct answer *answer)
+{
+    return str_eq_nocase(answer_field(answer->head, STR("connection")), STR("close"));
+}
+
 /* Takes whole answers from the front; returns how many bytes they were. */
 static size_t take(struct publisher *publisher, struct str bytes, uint64_t now)
 {
@@ -157,23 +174,14 @@ static size_t take(struct publisher *publisher, struct str bytes, uint64_t now)
         }
         answered(publisher, &answer, now);
         used += answer.size;
+        if (!publisher->in_flight && says_close(&answer)) {
+            ended(publisher, 0);
+            return used;
+        }
     }
     if (result != 0 && result != -EAGAIN)
         broken(publisher, "the answer to a publish cannot be read");
     return used;
-}
-
-/* A server may close after an answer (pushpin does): the next publish connects anew. */
-static void ended(struct publisher *publisher, int error)
-{
-    if (error || publisher->in_flight) {
-        broken(publisher, error ? strerror(error) : "the server closed with publishes in flight");
-        return;
-    }
-    close(publisher->fd);
-    publisher->fd = -1;
-    publisher->connected = false;
-    publisher_flush(publisher);
 }
 
 static void receive(struct publisher *publisher)
