@@ -126,13 +126,13 @@ static void add_subscriber(struct load *load, enum bench_group group, uint32_t n
     struct subscriber *subscriber = &load->subscribers[load->subscriber_count++];
     bool all = group == GROUP_WIDE || group == GROUP_PATTERN;
     *subscriber = (struct subscriber){.load = load, .group = (uint8_t)group};
-    subscriber->channel = group == GROUP_LATE ? 0 : nth % load->tally.channels;
+    subscriber->seat = plan_seat(load->plan, group, nth);
     if (group == GROUP_SLEEPER) {
-        subscriber->seen = (struct seen){.channel = subscriber->channel, .lanes = 1};
+        subscriber->seen = (struct seen){.channel = subscriber->seat.channel, .lanes = 1};
         subscriber->caught_up = true;
     } else {
         subscriber->late_count = load->tally.published[0];
-        tally_join(&load->tally, &subscriber->seen, all ? SEEN_ALL : subscriber->channel,
+        tally_join(&load->tally, &subscriber->seen, all ? SEEN_ALL : subscriber->seat.channel,
                    group == GROUP_LATE);
     }
     subscriber_start(subscriber);
@@ -164,15 +164,21 @@ static bool is_quiet(const struct load *load)
     return load->answered == load->published && tally_settled(&load->tally);
 }
 
-/* The first channel's history, before there is anybody. Every event by one publisher. */
-static int publish_first(struct load *load)
+/* History, before there is anybody: `count` events, each on its own lane or all on the first. */
+static int publish_first(struct load *load, uint64_t count, bool each)
 {
-    struct publisher *publisher = &load->publishers[0];
+    uint64_t done = 0, end = load->published + count;
     load->last_progress_ns = load_now(load);
-    while (load->published < load->plan->first || load->answered < load->published) {
-        while (load->published < load->plan->first && publisher_has_room(publisher))
-            publisher_push(publisher, 0, load_now(load));
-        publisher_flush(publisher);
+    while (done < count || load->answered < end) {
+        for (; done < count; done++) {
+            uint32_t lane = each ? (uint32_t)done : 0;
+            struct publisher *publisher = &load->publishers[lane % load->tally.publishers];
+            if (!publisher_has_room(publisher))
+                break;
+            publisher_push(publisher, lane, load_now(load));
+        }
+        for (uint32_t i = 0; i < load->tally.publishers; i++)
+            publisher_flush(&load->publishers[i]);
         turn(load, ms_ns);
         if (load->broken)
             return -ECONNABORTED;
@@ -291,7 +297,9 @@ static int run(struct load *load)
 {
     const struct plan *plan = load->plan;
     load->empty = usage_read(plan->pids, plan->pid_count, true);
-    int result = plan->first ? publish_first(load) : 0;
+    int result = plan->prime ? publish_first(load, load->tally.lanes, true) : 0;
+    if (!result)
+        result = publish_first(load, plan->first, false);
     for (unsigned group = 0; group < GROUP_LATE && !result; group++)
         result = open_group(load, (enum bench_group)group);
     if (result)

@@ -35,6 +35,31 @@ uint64_t plan_subscribers(const struct plan *plan)
     return sum;
 }
 
+uint32_t plan_first_live(const struct plan *plan)
+{
+    return plan->groups[GROUP_LATE] && plan->channels > 1;
+}
+
+/* Ten channels have 1 + 2 + … + 10 subscribers. */
+static struct plan_seat spread(uint64_t nth)
+{
+    enum { CHANNELS = 10, SEATS = 55 };
+    uint32_t left = (uint32_t)(nth % SEATS), channel = 0;
+    while (left > channel)
+        left -= ++channel;
+    return (struct plan_seat){(uint32_t)(nth / SEATS) * CHANNELS + channel, left};
+}
+
+struct plan_seat plan_seat(const struct plan *plan, enum bench_group group, uint64_t nth)
+{
+    if (group == GROUP_LATE)
+        return (struct plan_seat){0, 0};
+    if (plan->matching != MATCHING_TURN)
+        return spread(nth);
+    uint64_t live = plan->channels - plan_first_live(plan);
+    return (struct plan_seat){plan_first_live(plan) + (uint32_t)(nth % live), 0};
+}
+
 static int refuse(struct buf *why, const char *sentence)
 {
     buf_add_str(why, str_from(sentence));
@@ -60,6 +85,28 @@ static int read_words(struct plan *plan, const char *via, const char *target, st
         return refuse(why, "--target is freshet, nchan, pushpin or bare");
     plan->via = (enum bench_via)via_index;
     plan->target = (enum bench_target)target_index;
+    return 0;
+}
+
+static int read_matching(struct plan *plan, const char *text, struct buf *why)
+{
+    static const char *const names[] = {[MATCHING_NAMES] = "names",
+                                        [MATCHING_PATTERNS] = "patterns"};
+    for (unsigned i = MATCHING_NAMES; text && i <= MATCHING_PATTERNS; i++)
+        if (strcmp(text, names[i]) == 0)
+            plan->matching = (enum bench_matching)i;
+    return text && !plan->matching ? refuse(why, "--matching is names or patterns") : 0;
+}
+
+static int check_matching(const struct plan *plan, struct buf *why)
+{
+    uint64_t count = plan->groups[GROUP_SINGLE];
+    if (!plan->matching)
+        return 0;
+    if (plan->target != TARGET_FRESHET || plan->via == VIA_WS || plan->via == VIA_POLL)
+        return refuse(why, "--matching is measured by --via sse, ndjson or raw");
+    if (count && plan_seat(plan, GROUP_SINGLE, (count + 54) / 55 * 55 - 1).channel >= plan->channels)
+        return refuse(why, "--matching needs ten channels for each 55 subscribers");
     return 0;
 }
 
@@ -102,7 +149,9 @@ static int check(const struct plan *plan, struct buf *why)
         return refuse(why, "--wide takes at most 100 channels a request");
     if (plan->groups[GROUP_LATE] && (plan->via == VIA_WS || plan->via == VIA_POLL))
         return refuse(why, "--late is measured by --via sse, ndjson or raw");
-    return 0;
+    if (plan->groups[GROUP_LATE] && plan->publishers > 1)
+        return refuse(why, "--late takes one publisher");
+    return check_matching(plan, why);
 }
 
 static void set_defaults(struct plan *plan)
@@ -122,7 +171,7 @@ static void set_defaults(struct plan *plan)
 static int read_all(int argc, char **argv, const char *url, struct plan *plan,
                     struct command_list *pids, struct command_list *urls, struct buf *why)
 {
-    const char *via = "sse", *target = "freshet", *publish_url = NULL;
+    const char *via = "sse", *target = "freshet", *publish_url = NULL, *matching = NULL;
     bool flat_out = false;
     const uint64_t many = 100000000;
     const struct command_option options[] = {
@@ -148,6 +197,8 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "first", .number = &plan->first, .most = many},
         {.name = "opening", .number = &plan->opening, .most = 20000},
         {.name = "patience", .number = &plan->patience, .most = 3600},
+        {.name = "prime", .flag = &plan->prime},
+        {.name = "matching", .value = &matching},
         {.name = "random", .flag = &plan->random},
         {.name = "json", .flag = &plan->json},
         {.name = "pid", .list = pids},
@@ -159,7 +210,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
     if (urls->count > 1)
         return refuse(why, "one URL is all that can be measured at a time");
     plan->rate = flat_out ? 0 : plan->rate;
-    if (read_words(plan, via, target, why) ||
+    if (read_words(plan, via, target, why) || read_matching(plan, matching, why) ||
         read_urls(plan, urls->count ? urls->at[0] : url, publish_url, why))
         return -EINVAL;
     return read_pids(plan, pids, why);

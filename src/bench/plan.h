@@ -21,6 +21,13 @@ enum bench_group {
     GROUPS
 };
 
+/* How the subscribers of one channel are spread over the channels. */
+enum bench_matching {
+    MATCHING_TURN,     /* as many on each */
+    MATCHING_NAMES,    /* one on the first, two on the second … ten on the tenth, and so on */
+    MATCHING_PATTERNS, /* the same, each by a pattern of its own that matches no other channel */
+};
+
 enum { PLAN_PIDS_MAX = 32, PLAN_SIZE_LEAST = 40 };
 
 struct plan {
@@ -40,6 +47,8 @@ struct plan {
     uint64_t events;   /* ends after so many; 0: by time */
     uint64_t waves;    /* one event at a time, each once all have the one before; 0: no */
     uint64_t first;    /* events on the first channel before anything else */
+    bool prime;        /* and one on every channel */
+    enum bench_matching matching;
     uint64_t opening;  /* connections on their way at a time */
     uint64_t patience; /* seconds without any progress until what is missing is lost */
     bool random;       /* channels at random instead of in turn */
@@ -55,6 +64,17 @@ int plan_read(int argc, char **argv, const char *environment_url, const char *en
 
 const char *plan_via_name(enum bench_via via);
 const char *plan_target_name(enum bench_target target);
+
+/* Which channel the group's nth subscriber reads, and as which of its subscribers. */
+struct plan_seat {
+    uint32_t channel;
+    uint32_t nth;
+};
+struct plan_seat plan_seat(const struct plan *plan, enum bench_group group, uint64_t nth);
+
+/* The first channel that is published to while the load runs: with late subscribers the first one
+ * is history. */
+uint32_t plan_first_live(const struct plan *plan);
 
 /* How many subscribers all groups have together. */
 uint64_t plan_subscribers(const struct plan *plan);

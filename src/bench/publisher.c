@@ -78,12 +78,13 @@ void publisher_push_next(struct publisher *publisher, uint64_t now)
 {
     struct load *load = publisher->load;
     uint32_t step = load->tally.publishers, lanes = load->tally.lanes;
-    uint32_t own = (lanes - publisher->index + step - 1) / step;
-    uint32_t lane = publisher->lane;
+    uint32_t first = publisher->index + plan_first_live(load->plan);
+    uint32_t own = (lanes - first + step - 1) / step;
+    uint32_t lane = publisher->lane < first ? first : publisher->lane;
     if (load->plan->random)
-        lane = publisher->index + (uint32_t)((draw(load) >> 32) * own >> 32) * step;
+        lane = first + (uint32_t)((draw(load) >> 32) * own >> 32) * step;
     else
-        publisher->lane = lanes - lane > step ? lane + step : publisher->index;
+        publisher->lane = lanes - lane > step ? lane + step : first;
     publisher_push(publisher, lane, now);
 }
 

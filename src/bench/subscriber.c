@@ -36,10 +36,10 @@ static void send_request(struct subscriber *subscriber, const struct target_curs
     struct load *load = subscriber->load;
     struct buf request = {0};
     if (cursor)
-        target_add_poll(&request, load->plan, &load->run, subscriber->channel, cursor);
+        target_add_poll(&request, load->plan, &load->run, subscriber->seat.channel, cursor);
     else
         target_add_subscribe(&request, load->plan, &load->run, subscriber->group,
-                             subscriber->channel);
+                             subscriber->seat);
     if (send(subscriber->fd, request.at, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
         gone(subscriber, strerror(errno));
     buf_free(&request);

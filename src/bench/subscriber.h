@@ -15,7 +15,7 @@ struct subscriber {
     uint8_t held_len;
     bool caught_up;
     uint64_t frame_left; /* WebSocket: of the payload under way */
-    uint32_t channel;
+    struct plan_seat seat;
     uint32_t late_count; /* how many events the late one had to catch up with */
     char held[LOAD_HELD_MAX];
     struct buf in; /* polling, and before the stream begins: an answer that is not whole */

@@ -13,7 +13,7 @@ static void add_channel(struct buf *out, const struct plan *plan, const struct t
     char digits[DIGITS];
     mark_write_hex(digits, channel);
     if (plan->target == TARGET_FRESHET)
-        buf_addf(out, "bench/%s/%.*s", run->name, DIGITS, digits);
+        buf_addf(out, "bench/%s/%.*s%s", run->name, DIGITS, digits, plan->matching ? "/e" : "");
     else
         buf_addf(out, "bench-%s-%.*s", run->name, DIGITS, digits);
 }
@@ -37,9 +37,20 @@ static void end_request(struct buf *out, const struct plan *plan)
     buf_add_lit(out, "\r\n");
 }
 
+/* The nth of ten patterns that match one channel, `bench/RUN/DIGITS/e`, and no other. */
+static void add_own_pattern(struct buf *out, const struct target_run *run, struct plan_seat seat)
+{
+    static const char *const tails[] = {"e", "*", "**"};
+    char digits[DIGITS];
+    mark_write_hex(digits, seat.channel);
+    uint32_t form = seat.nth + 1; /* form 0 would be the name */
+    buf_addf(out, "%s/%s/%.*s/%s", form & 1 ? "*" : "bench", form & 2 ? "*" : run->name, DIGITS,
+             digits, tails[form / 4 % 3]);
+}
+
 /* `/channels/NAME` for one channel, `/events?channel=…` for many. */
 static void add_selection(struct buf *out, const struct plan *plan, const struct target_run *run,
-                          enum bench_group group, uint32_t channel)
+                          enum bench_group group, struct plan_seat seat)
 {
     if (group == GROUP_PATTERN) {
         buf_addf(out, "/events?channel=bench/%s/*", run->name);
@@ -48,17 +59,21 @@ static void add_selection(struct buf *out, const struct plan *plan, const struct
             buf_add_str(out, i ? STR("&channel=") : STR("/events?channel="));
             add_channel(out, plan, run, i);
         }
+    } else if (plan->matching == MATCHING_PATTERNS) {
+        buf_add_lit(out, "/events?channel=");
+        add_own_pattern(out, run, seat);
     } else {
         buf_add_lit(out, "/channels/");
-        add_channel(out, plan, run, channel);
+        add_channel(out, plan, run, seat.channel);
     }
 }
 
 static void add_ours(struct buf *out, const struct plan *plan, const struct target_run *run,
-                     enum bench_group group, uint32_t channel)
+                     enum bench_group group, struct plan_seat seat)
 {
-    bool query = group == GROUP_PATTERN || group == GROUP_WIDE;
-    add_selection(out, plan, run, group, channel);
+    bool query = group == GROUP_PATTERN || group == GROUP_WIDE ||
+                 plan->matching == MATCHING_PATTERNS;
+    add_selection(out, plan, run, group, seat);
     buf_add_char(out, query ? '&' : '?');
     if (plan->via == VIA_POLL)
         buf_add_lit(out, "after=now");
@@ -71,20 +86,20 @@ static void add_ours(struct buf *out, const struct plan *plan, const struct targ
 }
 
 void target_add_subscribe(struct buf *out, const struct plan *plan, const struct target_run *run,
-                          enum bench_group group, uint32_t channel)
+                          enum bench_group group, struct plan_seat seat)
 {
     buf_addf(out, "GET %.*s", STR_FMT(plan->url.path));
     switch (plan->target) {
     case TARGET_FRESHET:
-        add_ours(out, plan, run, group, channel);
+        add_ours(out, plan, run, group, seat);
         break;
     case TARGET_NCHAN:
         buf_addf(out, "/%s?id=", plan_via_name(plan->via));
-        add_channel(out, plan, run, channel);
+        add_channel(out, plan, run, seat.channel);
         break;
     case TARGET_PUSHPIN:
         buf_addf(out, "/%s?channel=", plan->via == VIA_WS ? "ws" : "stream");
-        add_channel(out, plan, run, channel);
+        add_channel(out, plan, run, seat.channel);
         break;
     case TARGET_BARE:
         buf_add_char(out, '/');
@@ -98,7 +113,7 @@ void target_add_poll(struct buf *out, const struct plan *plan, const struct targ
 {
     buf_addf(out, "GET %.*s", STR_FMT(plan->url.path));
     if (plan->target == TARGET_FRESHET) {
-        add_selection(out, plan, run, GROUP_SINGLE, channel);
+        add_selection(out, plan, run, GROUP_SINGLE, (struct plan_seat){channel, 0});
         buf_addf(out, "?wait=25&after=%.*s HTTP/1.1\r\n", STR_FMT(cursor->cursor));
     } else {
         buf_add_lit(out, "/poll?id=");
@@ -158,7 +173,7 @@ static void add_path(struct target_publish *publish, const struct plan *plan,
     if (plan->target == TARGET_PUSHPIN)
         return;
     add_channel(out, plan, run, 0);
-    publish->channel_at = out->len - DIGITS;
+    publish->channel_at = out->len - DIGITS - (plan->matching ? 2 : 0); /* before its "/e" */
 }
 
 void target_publish_init(struct target_publish *publish, const struct plan *plan,

@@ -18,9 +18,9 @@ struct target_cursor {
 };
 
 /* Adds the request that opens a subscriber's stream or WebSocket, or, with polling, the first one,
- * which tells where to begin. `channel` counts for groups of one channel. */
+ * which tells where to begin. `seat` counts for groups of one channel. */
 void target_add_subscribe(struct buf *out, const struct plan *plan, const struct target_run *run,
-                          enum bench_group group, uint32_t channel);
+                          enum bench_group group, struct plan_seat seat);
 
 /* Adds the poll for what is behind the cursor. */
 void target_add_poll(struct buf *out, const struct plan *plan, const struct target_run *run,
