@@ -35,6 +35,7 @@ const char bench_help[] =
     "  --first N, --late N           N events on the first channel beforehand; subscribers that\n"
     "                                come during the load, all at once, and want them\n"
     "  --opening N                   connections that are opened at a time (256)\n"
+    "  --settle MS                   between opening and load (200)\n"
     "  --patience S                  without progress until what is missing is lost (10)\n"
     "  --pid PID                     the server's process, to account for; may be repeated\n"
     "  --json                        the result as JSON\n"

@@ -18,7 +18,6 @@
 
 enum {
     EVENTS_MAX = 512,
-    SETTLE_MS = 200, /* after opening, so that its end is not measured with the load */
 };
 
 static const uint64_t ms_ns = 1000000, second_ns = 1000000000;
@@ -304,7 +303,7 @@ static int run(struct load *load)
         result = open_group(load, (enum bench_group)group);
     if (result)
         return result;
-    idle(load, SETTLE_MS * ms_ns);
+    idle(load, plan->settle_ms * ms_ns);
     load->opened = usage_read(plan->pids, plan->pid_count, true);
     run_measured(load);
     load->end = usage_read(plan->pids, plan->pid_count, true);

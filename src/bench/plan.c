@@ -163,6 +163,7 @@ static void set_defaults(struct plan *plan)
                           .in_flight = 16,
                           .seconds = 10,
                           .warm_up_ms = 500,
+                          .settle_ms = 200,
                           .opening = 256,
                           .patience = 10};
     plan->groups[GROUP_SINGLE] = 100;
@@ -195,6 +196,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "events", .number = &plan->events, .most = many},
         {.name = "waves", .number = &plan->waves, .most = many},
         {.name = "first", .number = &plan->first, .most = many},
+        {.name = "settle", .number = &plan->settle_ms, .most = 60000, .zero = true},
         {.name = "opening", .number = &plan->opening, .most = 20000},
         {.name = "patience", .number = &plan->patience, .most = 3600},
         {.name = "prime", .flag = &plan->prime},

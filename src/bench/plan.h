@@ -49,6 +49,7 @@ struct plan {
     uint64_t first;    /* events on the first channel before anything else */
     bool prime;        /* and one on every channel */
     enum bench_matching matching;
+    uint64_t settle_ms; /* between opening and load */
     uint64_t opening;  /* connections on their way at a time */
     uint64_t patience; /* seconds without any progress until what is missing is lost */
     bool random;       /* channels at random instead of in turn */
