@@ -1,6 +1,6 @@
 # The commands of this project, by name. How things are built is in CMakeLists.txt, in which
 # variants in CMakePresets.json.
-.PHONY: build run test fuzz fuzz-long soak format clean
+.PHONY: build run test fuzz fuzz-long soak bench bench-quick format clean
 .DEFAULT_GOAL := build
 # Each target is a sequence; ninja and ctest share out the cores.
 .NOTPARALLEL:
@@ -45,6 +45,11 @@ soak: build             ## mixed subscribers that come and go, for SOAK_SECONDS
 	@$(MAKE) --no-print-directory $(node_modules)
 	@cd tests/e2e && FRESHET_BIN=$(CURDIR)/build/freshet SOAK_SECONDS=$(SOAK_SECONDS) \
 	    node --test soak.test.mjs
+
+bench bench-quick: build ## beside nchan, pushpin and bare loops; ROWS=cpu,flood for some of the rows
+	@scripts/install-deps.sh bench
+	@cmake --build build --target bench_loops
+	@node bench/run.mjs $(if $(ROWS),--rows $(ROWS)) $(if $(filter %-quick,$@),--quick)
 
 format:                 ## src, fuzz and bench as lint wants them
 	@scripts/install-deps.sh test

@@ -8,7 +8,8 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
     libcyaml-dev libcmocka-dev"
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
 test="clang libclang-rt-14-dev llvm clang-format clang-tidy curl ca-certificates"
-bench="nginx-light libnginx-mod-nchan pushpin"
+# The servers to compare with, the plots, and what tells where time goes.
+bench="nginx-light libnginx-mod-nchan pushpin gnuplot-nox linux-perf"
 
 wanted=
 for group in "$@"; do
@@ -20,7 +21,10 @@ for group in "$@"; do
         command -v node >/dev/null || wanted="$wanted nodejs"
         command -v npm >/dev/null || wanted="$wanted npm"
         ;;
-    bench) wanted="$wanted $bench" ;;
+    bench)
+        wanted="$wanted $bench"
+        command -v node >/dev/null || wanted="$wanted nodejs"
+        ;;
     *)
         echo "usage: $0 [build] [test] [bench]" >&2
         exit 2

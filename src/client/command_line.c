@@ -25,9 +25,12 @@ static int take(const struct command_option *option, const char *value, struct b
         *option->value = value;
     else if (option->list)
         option->list->at[option->list->count++] = value;
-    else if (http_number(str_from(value), option->number) || *option->number < 1 ||
-             *option->number > option->most)
-        return refuse(why, "takes a number, at least 1 and not too large", option->name);
+    else if (http_number(str_from(value), option->number) ||
+             *option->number < (option->zero ? 0 : 1) || *option->number > option->most)
+        return refuse(why,
+                      option->zero ? "takes a number, and not too large a one"
+                                   : "takes a number, at least 1 and not too large",
+                      option->name);
     return 0;
 }
 

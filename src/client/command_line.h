@@ -15,8 +15,9 @@ struct command_option {
     bool *flag;
     const char **value;
     struct command_list *list; /* may be given several times */
-    uint64_t *number;          /* from 1 to `most` */
+    uint64_t *number;          /* from 1, or from 0 if `zero`, to `most` */
     uint64_t most;
+    bool zero;
 };
 
 /* Reads argv[1] onward. What does not begin with `--` is positional, and so is everything behind a

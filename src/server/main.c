@@ -1,4 +1,5 @@
 /* freshet: the command line. */
+#include "bench/bench.h"
 #include "client/client.h"
 #include "server/serve.h"
 
@@ -13,6 +14,7 @@ static const char overview[] =
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
     "  freshet webhook    register webhooks, look after them, try them out\n"
+    "  freshet bench      measure a running server\n"
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
 
@@ -37,9 +39,13 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", serve_main, serve_help},    {"pub", client_pub, client_pub_help},
-    {"sub", client_sub, client_sub_help}, {"webhook", client_webhook, client_webhook_help},
-    {"version", version, version_help},   {"help", help, help_help},
+    {"serve", serve_main, serve_help},
+    {"pub", client_pub, client_pub_help},
+    {"sub", client_sub, client_sub_help},
+    {"webhook", client_webhook, client_webhook_help},
+    {"bench", bench_main, bench_help},
+    {"version", version, version_help},
+    {"help", help, help_help},
 };
 
 static const struct command *find(const char *name)

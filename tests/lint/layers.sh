@@ -16,8 +16,9 @@ BEGIN {
     may["courier"] = "hub log http ws net base"
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base"
+    may["bench"] = "client http ws base"
     may["api"] = "transport courier inbound hub log http ws net base"
-    may["server"] = "api client transport courier inbound hub log http ws net base"
+    may["server"] = "api bench client transport courier inbound hub log http ws net base"
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
     split("http ws hub inbound", pure)

@@ -1,0 +1,342 @@
+// The rows of the table: what load each is, what is read from its result, and what it ought to be.
+//
+// A row has cases, each a line of the table. A case measures several servers, one after the other in
+// every repetition: { server: { load, value } }, or a function for what is not one run of the load
+// generator. `aim` is a sentence for the reader and `met`, given the medians by server, says whether.
+
+import fs from "node:fs";
+import path from "node:path";
+import { DISK, folder } from "./servers.mjs";
+
+const perDelivery = (r) => r.cpu_us_per_delivery;
+const perPublish = (r) => r.cpu_us_per_publish;
+const wave = (r) => r.wave_us / 1000;
+const perSubscriber = (r) => (r.opened.pss_bytes - r.empty.pss_bytes) / r.subscribers;
+
+/** The same load on several servers. */
+function on(servers, load, value, own = {}) {
+    return Object.fromEntries(servers.map((name) => [name, { load: own[name] ?? load, value }]));
+}
+
+const ratio = (a, b) => (medians) => medians[a] / medians[b];
+const atMost = (factor, a, b) => ({ ratio: ratio(a, b), met: (m) => m[a] <= factor * m[b] });
+const atLeast = (factor, a, b) => ({ ratio: ratio(a, b), met: (m) => m[a] >= factor * m[b] });
+
+/* pushpin needs 50 to 130 µs a delivery, starts to deliver a second after the first subscription, and
+ * takes connections a few at a time. */
+const gently = "--settle 3000 --opening 50 --in-flight 1 --warm-up 3000 --patience 60";
+
+/* The most subscribers that 20,000 descriptors leave room for, with 1 GiB for everything else. */
+export const MOST = 19000;
+
+function cpu(n, t) {
+    const load = (via) => `--via ${via} --subscribers ${n} --rate 100 --seconds ${t.seconds}`;
+    const pushpin = (via) => `${load(via)} ${gently}`.replace("--rate 100", "--rate 4");
+    return ["sse", "ws"].map((via) => ({
+        title: `CPU per delivery, ${via === "sse" ? "SSE" : "WebSocket"}, ` +
+            `${n} subscribers, 100 events/s`,
+        unit: "µs",
+        figures: on(["freshet", "bare send", "bare io_uring", "nchan", "pushpin"], load(via),
+            perDelivery, { pushpin: pushpin(via) }),
+        aim: "≤ 1.15 × bare io_uring",
+        ...atMost(1.15, "freshet", "bare io_uring"),
+    }));
+}
+
+function flood(n, t) {
+    const load = `--subscribers ${n} --flat-out --in-flight 64 --seconds ${t.seconds}`;
+    return [{
+        title: `deliveries/s, ${n} subscribers, 64 publishes in flight`,
+        unit: "/s",
+        more: true,
+        figures: on(["freshet", "bare send", "bare io_uring", "nchan", "pushpin"], load,
+            (r) => r.deliveries_per_s,
+            { pushpin: `--subscribers ${n} --flat-out --events ${t.quick ? 50 : 200} ${gently}` }),
+        aim: "≥ 2,000,000",
+        ratio: ratio("freshet", "bare send"),
+        met: (m) => m.freshet >= 2e6,
+    }];
+}
+
+function one(n, t) {
+    const load = `--subscribers ${n} --waves ${t.quick ? 5 : 20}`;
+    return [{
+        title: `one event to ${n} subscribers, until the last has it`,
+        unit: "ms",
+        figures: on(["freshet", "freshet 2 workers", "bare send", "bare io_uring", "nchan",
+            ...t.quick ? [] : ["pushpin"]], load, wave,
+            { pushpin: `--subscribers ${n} --waves 3 ${gently}` }),
+        aim: "≤ 1.15 × bare io_uring; two workers faster again",
+        ratio: ratio("freshet", "bare io_uring"),
+        met: (m) => m.freshet <= 1.15 * m["bare io_uring"] &&
+            m["freshet 2 workers"] < m.freshet,
+    }];
+}
+
+function idle(n, t) {
+    return ["sse", "ws"].map((via) => ({
+        title: `memory per idle subscriber, ${via === "sse" ? "SSE" : "WebSocket"}, ${n} of them`,
+        unit: "B",
+        figures: on(["freshet", "nchan", ...n <= 1000 ? ["pushpin"] : []],
+            `--via ${via} --subscribers ${n} --waves 1`, perSubscriber,
+            { pushpin: `--via ${via} --subscribers ${n} --waves 1 ${gently}` }),
+        aim: "≤ 512 B, flat",
+        ratio: ratio("freshet", "nchan"),
+        met: (m) => m.freshet <= 512,
+    }));
+}
+
+/* As many events on few channels and on many: what is more is the channels. */
+function channels(n) {
+    const load = (many) => `--subscribers 0 --publishers 4 --in-flight 64 --flat-out ` +
+        `--channels ${many} --events ${n} --patience 60`;
+    const figure = (server) => async (measure) => {
+        const few = await measure(server, load(100));
+        const many = await measure(server, load(n));
+        return (many.end.pss_bytes - few.end.pss_bytes) / (n - 100);
+    };
+    return [{
+        title: `memory per idle channel, ${n} of them`,
+        unit: "B",
+        figures: { "freshet": figure("freshet"), "nchan": figure("nchan") },
+        aim: "≤ 200 B",
+        ratio: ratio("freshet", "nchan"),
+        met: (m) => m.freshet <= 200,
+    }];
+}
+
+/* One subscriber to a hundred channels at both ends, so that an event costs the same deliveries. */
+function distinct(n, t) {
+    const load = (many) => `--prime --random --channels ${many} --subscribers ${many / 100} ` +
+        `--rate 20000 --seconds ${t.seconds} --in-flight 256 --patience 60`;
+    const figure = (many) => async (measure) => perPublish(await measure("freshet", load(many)));
+    return [{
+        title: `CPU per event, random ones of ${n} channels`,
+        unit: "µs",
+        figures: { "freshet": figure(n), "freshet, 1,000 channels": figure(1000) },
+        aim: "≤ 1.15 × 1,000 channels",
+        ...atMost(1.15, "freshet", "freshet, 1,000 channels"),
+    }];
+}
+
+function patterns(n, t) {
+    const load = (kind) => `--matching ${kind} --subscribers ${n} --rate 1000 ` +
+        `--channels ${Math.ceil(n / 55) * 10} --random --seconds ${t.seconds}`;
+    const figure = (kind) => async (measure) => perPublish(await measure("freshet", load(kind)));
+    return [{
+        title: `CPU per event, ${n} patterns, one to ten match`,
+        unit: "µs",
+        figures: { "freshet": figure("patterns"), "freshet, names": figure("names") },
+        aim: "≤ 2 × exact names",
+        ...atMost(2, "freshet", "freshet, names"),
+    }];
+}
+
+const publishLoad = (many, inFlight, t) => `--subscribers 0 --publishers 64 --flat-out ` +
+    `--channels ${many} --in-flight ${inFlight} --seconds ${t.seconds}`;
+const publishesOf = (r) => r.publishes_per_s;
+
+function publishes(n, t) {
+    return [{
+        title: "acknowledged publishes/s, 64 publishers, 16 in flight, 1,000 channels",
+        unit: "/s",
+        more: true,
+        figures: on(["freshet", "freshet durable", "empty loop", "nchan"],
+            publishLoad(1000, 16, t), publishesOf),
+        aim: "≥ 300,000; durable ≥ 100,000",
+        ratio: ratio("freshet", "empty loop"),
+        met: (m) => m.freshet >= 3e5 && m["freshet durable"] >= 1e5,
+    }, {
+        title: "the same, 1 in flight",
+        unit: "/s",
+        more: true,
+        figures: on(["freshet", "freshet durable", "empty loop", "nchan"],
+            publishLoad(1000, 1, t), publishesOf),
+        aim: "≥ 0.6 × the empty loop",
+        ...atLeast(0.6, "freshet", "empty loop"),
+    }];
+}
+
+function publishesOver(n, t) {
+    const one = (server, many) => async (measure) =>
+        publishesOf(await measure(server, publishLoad(many, 16, t)));
+    return [["freshet", "in memory"], ["freshet durable", "durable"]].map(([server, how]) => ({
+        title: `publishes/s over ${n} channels, ${how}`,
+        unit: "/s",
+        more: true,
+        figures: { [server]: one(server, n), [`${server}, 1,000 channels`]: one(server, 1000) },
+        aim: "≥ 0.8 × 1,000 channels",
+        ...atLeast(0.8, server, `${server}, 1,000 channels`),
+    }));
+}
+
+/* The disk's own: a page appended and synchronised, in milliseconds. */
+async function fsync() {
+    const dir = folder(DISK);
+    const file = fs.openSync(path.join(dir, "probe"), "w");
+    const page = Buffer.alloc(4096, "x");
+    const times = [];
+    for (let i = 0; i < 200; i++) {
+        const before = process.hrtime.bigint();
+        fs.writeSync(file, page);
+        fs.fdatasyncSync(file);
+        times.push(Number(process.hrtime.bigint() - before) / 1e6);
+    }
+    fs.closeSync(file);
+    fs.rmSync(dir, { recursive: true });
+    return times.sort((a, b) => a - b)[100];
+}
+
+function latency(n, t) {
+    const load = `--subscribers 1 --rate 100 --seconds ${t.seconds}`;
+    const at = (quantile) => (r) => r.latency_us[quantile] / 1000;
+    return [{
+        title: "publish to delivery on an idle server, p50",
+        unit: "ms",
+        figures: on(["freshet", "bare send", "nchan", "pushpin"], load, at("p50"),
+            { pushpin: `${load} ${gently}` }),
+        aim: "≤ 0.150 ms",
+        ratio: ratio("freshet", "bare send"),
+        met: (m) => m.freshet <= 0.15,
+    }, {
+        title: "the same, p99",
+        unit: "ms",
+        figures: on(["freshet", "bare send", "nchan", "pushpin"], load, at("p99"),
+            { pushpin: `${load} ${gently}` }),
+        aim: "≤ 1 ms",
+        ratio: ratio("freshet", "bare send"),
+        met: (m) => m.freshet <= 1,
+    }, {
+        title: "the same, durable, p50",
+        unit: "ms",
+        figures: { ...on(["freshet durable"], load, at("p50")), "the disk's fsync": fsync },
+        aim: "≤ 2 × the disk's fsync",
+        ...atMost(2, "freshet durable", "the disk's fsync"),
+    }];
+}
+
+/* What ten more subscribers of everything cost, by the difference to a run without them. */
+function wide(n, t) {
+    const base = `--channels 100 --subscribers ${n} --rate 1000 --seconds ${t.seconds}`;
+    const more = (kind) => async (measure) => {
+        const without = await measure("freshet", base);
+        const withThem = await measure("freshet", `${base} --${kind} 10`);
+        const deliveries = withThem.deliveries_per_s - without.deliveries_per_s;
+        return (withThem.server_cpu - without.server_cpu) * 1e6 / deliveries;
+    };
+    const single = async (measure) => perDelivery(await measure("freshet", base));
+    return [["wide", "100 channels by name"], ["pattern", "one pattern over 100 channels"]].map(
+        ([kind, title]) => ({
+            title: `CPU per delivery, subscribers of ${title}, among ${n} of one`,
+            unit: "µs",
+            figures: { "freshet": more(kind), "freshet, one channel": single },
+            aim: "≤ 1.5 × of one channel",
+            ...atMost(1.5, "freshet", "freshet, one channel"),
+        }));
+}
+
+function sleepers(n, t) {
+    const load = `--sleepers ${n} --subscribers 50 --size 1000 --rate 10000 --events 100000 ` +
+        "--in-flight 64 --patience 60";
+    const memory = (r) => (r.end.pss_bytes + r.end.kernel_bytes - r.empty.kernel_bytes) / 2 ** 20;
+    return [{
+        title: `${n} sleepers, 100 MB published: memory of server and kernel`,
+        unit: "MiB",
+        figures: on(["freshet", "nchan"], load, memory),
+        aim: "≤ 256 MiB",
+        ratio: ratio("freshet", "nchan"),
+        met: (m) => m.freshet <= 256,
+    }, {
+        title: `${n} sleepers: the others' p99`,
+        unit: "ms",
+        figures: on(["freshet", "nchan"], load, (r) => r.latency_us.p99 / 1000),
+        aim: "< 100 ms",
+        ratio: ratio("freshet", "nchan"),
+        met: (m) => m.freshet < 100,
+    }];
+}
+
+function late(n) {
+    const live = `--first 100 --late ${n} --channels 2 --subscribers 100 --rate 100 --seconds 3 ` +
+        "--opening 4000 --in-flight 256 --patience 60";
+    const alone = `--first 100 --late ${n} --subscribers 0 --rate 1 --events 1 --opening 4000`;
+    return [{
+        title: `${n} reconnect at once, 100 events behind, until all have caught up`,
+        unit: "ms",
+        figures: { ...on(["freshet"], live, (r) => r.late_ms),
+            ...on(["bare, history"], alone, (r) => r.late_ms) },
+        aim: "≤ 2 × bare",
+        ...atMost(2, "freshet", "bare, history"),
+    }, {
+        title: `the same: live p99 of others`,
+        unit: "ms",
+        figures: on(["freshet"], live, (r) => r.latency_us.p99 / 1000),
+        aim: "< 100 ms",
+        met: (m) => m.freshet < 100,
+    }];
+}
+
+function poll(n, t) {
+    return [{
+        title: `long-poll, CPU per delivery, ${n} pollers, 100 events/s`,
+        unit: "µs",
+        figures: on(["freshet", "nchan"],
+            `--via poll --subscribers ${n} --rate 100 --seconds ${t.seconds}`, perDelivery),
+        aim: "≤ 0.5 × nchan",
+        ...atMost(0.5, "freshet", "nchan"),
+    }];
+}
+
+/** `n`: the size in the table. `grow`: what is plotted at a sixteenth, a quarter and all of it. */
+export const rows = {
+    cpu: { cases: cpu, n: 1000, grow: { n: 16000, axis: "subscribers",
+        load: (n) => `--subscribers ${n} --rate ${Math.max(1, Math.round(100000 / n))}`,
+        value: perDelivery, unit: "µs a delivery", servers: ["freshet", "bare io_uring"] } },
+    flood: { cases: flood, n: 200, grow: { n: 800, axis: "subscribers",
+        load: (n) => `--subscribers ${n} --flat-out --in-flight 64`,
+        value: (r) => r.deliveries_per_s / 1e6, unit: "million deliveries/s",
+        servers: ["freshet"] } },
+    one: { cases: one, n: MOST, grow: { n: MOST, axis: "subscribers",
+        load: (n) => `--subscribers ${n} --waves 10`, value: wave, unit: "ms until the last",
+        servers: ["freshet", "bare io_uring"] } },
+    idle: { cases: (n, t) => [...idle(1000, t), ...idle(n, t)], n: MOST,
+        grow: { n: MOST, axis: "subscribers", load: (n) => `--subscribers ${n} --waves 1`,
+            value: perSubscriber, unit: "B a subscriber", servers: ["freshet"] } },
+    channels: { cases: channels, n: 1000000, grow: { n: 1000000, axis: "channels",
+        load: (n) => `--subscribers 0 --publishers 4 --in-flight 64 --flat-out --channels ${n} ` +
+            `--events 1000000`, value: (r) => r.end.pss_bytes / 2 ** 20,
+        unit: "MiB with 1,000,000 events", servers: ["freshet"] } },
+    distinct: { cases: distinct, n: 1000000, grow: { n: 1000000, axis: "channels",
+        load: (n) => `--prime --random --channels ${n} --subscribers ${Math.round(n / 100)} ` +
+            "--rate 20000 --in-flight 256", value: perPublish, unit: "µs an event",
+        servers: ["freshet"] } },
+    patterns: { cases: patterns, n: 10000, grow: { n: 10000, axis: "patterns",
+        load: (n) => `--matching patterns --subscribers ${n} --rate 1000 --random ` +
+            `--channels ${Math.ceil(n / 55) * 10}`,
+        value: perPublish, unit: "µs an event", servers: ["freshet"] } },
+    publishes: { cases: publishes, n: 64, grow: { n: 256, axis: "publishers",
+        load: (n) => `--subscribers 0 --publishers ${n} --flat-out --channels 1000 --in-flight 16`,
+        value: (r) => r.publishes_per_s / 1000, unit: "thousand publishes/s",
+        servers: ["freshet", "freshet durable"] } },
+    over: { cases: publishesOver, n: 100000, grow: { n: 100000, axis: "channels",
+        load: (n) => `--subscribers 0 --publishers 64 --flat-out --channels ${n} --in-flight 16`,
+        value: (r) => r.publishes_per_s / 1000, unit: "thousand publishes/s",
+        servers: ["freshet", "freshet durable"] } },
+    latency: { cases: latency, n: 1, grow: { n: 1600, axis: "events/s",
+        load: (n) => `--subscribers 1 --rate ${n}`, value: (r) => r.latency_us.p50,
+        unit: "µs to receipt, p50", servers: ["freshet", "bare send"] } },
+    wide: { cases: wide, n: 1000, grow: { n: 1600, axis: "single-channel subscribers",
+        load: (n) => `--channels 100 --subscribers ${n} --rate 500 --wide 10 --pattern 10`,
+        value: perDelivery, unit: "µs a delivery, 20 wide ones", servers: ["freshet"] } },
+    sleepers: { cases: sleepers, n: 1000, grow: { n: 1000, axis: "sleepers",
+        load: (n) => `--sleepers ${n} --subscribers 50 --size 1000 --rate 10000 --events 50000 ` +
+            "--in-flight 64", value: (r) => r.end.pss_bytes / 2 ** 20, unit: "MiB of the server",
+        servers: ["freshet"] } },
+    late: { cases: late, n: 10000, grow: { n: 10000, axis: "reconnecting",
+        load: (n) => `--first 100 --late ${n} --subscribers 0 --rate 1 --events 1 --opening 4000`,
+        value: (r) => r.late_ms, unit: "ms until all caught up",
+        servers: ["freshet", "bare, history"] } },
+    poll: { cases: poll, n: 1000, grow: { n: 4000, axis: "pollers",
+        load: (n) => `--via poll --subscribers ${n} --rate ${Math.max(1, Math.round(40000 / n))}`,
+        value: perDelivery, unit: "µs a delivery", servers: ["freshet"] } },
+};

@@ -1,0 +1,129 @@
+// Measures freshet beside nchan, pushpin and the bare loops, and tells it in one table.
+//
+//     node bench/run.mjs [--rows cpu,flood] [--quick] [--repeat N] [--growth]
+//
+// Server on core 0, load on core 1; the servers of a case take turns, so that what the machine does
+// besides hits all of them. A figure whose run lost an event does not count and says so.
+
+import { FRESHET, child, circumstances, start } from "./servers.mjs";
+import { growthOf, plot, progress } from "./growth.mjs";
+import { markdown, text, write } from "./report.mjs";
+import { rows } from "./rows.mjs";
+
+const LOAD_CORE = "1";
+
+function options(argv) {
+    const given = { names: Object.keys(rows), quick: false, growth: false };
+    for (let i = 0; i < argv.length; i++) {
+        if (argv[i] === "--rows" && argv[i + 1]) {
+            given.names = argv[++i].split(",");
+            given.some = true;
+        } else if (argv[i] === "--repeat" && Number(argv[i + 1]) > 0) {
+            given.repeat = Number(argv[++i]);
+        } else if (argv[i] === "--quick" || argv[i] === "--growth") {
+            given[argv[i].slice(2)] = true;
+        } else {
+            throw new Error(`what is ${argv[i]}?`);
+        }
+    }
+    const unknown = given.names.filter((name) => !rows[name]);
+    if (unknown.length) {
+        throw new Error(`no such row: ${unknown}; there are ${Object.keys(rows).join(", ")}`);
+    }
+    return { ...given, repeat: given.repeat ?? (given.quick ? 1 : 5) };
+}
+
+/** One run of the load generator; what it printed. */
+function load(args) {
+    return new Promise((resolve, reject) => {
+        const process_ = child("taskset", ["-c", LOAD_CORE, FRESHET, "bench", ...args, "--json"],
+            { stdio: ["ignore", "pipe", "pipe"] });
+        let out = "", err = "";
+        process_.stdout.on("data", (data) => (out += data));
+        process_.stderr.on("data", (data) => (err += data));
+        process_.once("error", reject);
+        process_.once("close", () => {
+            try {
+                resolve(JSON.parse(out));
+            } catch {
+                reject(new Error(err.trim() || "the load generator said nothing"));
+            }
+        });
+    });
+}
+
+/** Starts the server, makes the load, stops it again. Throws when anything was lost. */
+export async function measure(server, arguments_) {
+    const running = await start(server);
+    try {
+        const result = await load([...running.load, ...arguments_.split(" ")]);
+        if (!result.ok) {
+            throw new Error(`${result.why || "not all came"} (${result.missing} missing, ` +
+                `${result.repeated} repeated)`);
+        }
+        return result;
+    } finally {
+        await running.stop();
+    }
+}
+
+async function figure(name, what) {
+    if (typeof what === "function") {
+        return what(measure);
+    }
+    return what.value(await measure(name, what.load));
+}
+
+function summary(values) {
+    const sorted = [...values].sort((a, b) => a - b);
+    return { median: sorted[Math.floor(sorted.length / 2)], least: sorted[0], most: sorted.at(-1) };
+}
+
+/** Every server of the case once in every repetition, in turn. */
+async function runCase(case_, repeat) {
+    const values = {}, failed = {};
+    for (let i = 0; i < repeat; i++) {
+        for (const [name, what] of Object.entries(case_.figures)) {
+            progress(`${i + 1}/${repeat} ${case_.title}: ${name}`);
+            try {
+                (values[name] ??= []).push(await figure(name, what));
+            } catch (error) {
+                failed[name] = error.message;
+            }
+        }
+    }
+    progress("");
+    const figures = {};
+    for (const name of Object.keys(case_.figures)) {
+        figures[name] = failed[name] ? { failed: failed[name] } : summary(values[name]);
+    }
+    const medians = Object.fromEntries(
+        Object.entries(figures).map(([name, it]) => [name, it.median ?? NaN]));
+    return { title: case_.title, unit: case_.unit, aim: case_.aim, figures,
+        ratio: case_.ratio?.(medians), met: case_.met(medians) };
+}
+
+async function main() {
+    const given = options(process.argv.slice(2));
+    const time = { seconds: given.quick ? 1 : 4, quick: given.quick };
+    const results = [];
+    for (const name of given.names) {
+        const row = rows[name];
+        const n = given.quick && row.n > 100000 ? row.n / 10 : row.n;
+        for (const case_ of row.cases(n, time)) {
+            const result = await runCase(case_, given.repeat);
+            results.push(result);
+            console.log(text(result));
+        }
+    }
+    const whole = !given.some && !given.quick;
+    if (whole || given.growth) {
+        await plot(await growthOf(given.names, measure, given.repeat, time), whole);
+    }
+    write(markdown(results, circumstances(), given), whole);
+}
+
+main().catch((error) => {
+    console.error(error.message);
+    process.exit(1);
+});

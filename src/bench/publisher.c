@@ -1,0 +1,232 @@
+#include "bench/publisher.h"
+
+#include "bench/answer.h"
+#include "bench/mark.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+static void ready(struct load_watch *watch, uint32_t events);
+
+void publisher_init(struct publisher *publisher, struct load *load, uint32_t index)
+{
+    *publisher = (struct publisher){.watch = {.ready = ready},
+                                    .load = load,
+                                    .fd = -1,
+                                    .index = index,
+                                    .lane = index,
+                                    .times = mem_alloc(load->plan->in_flight * sizeof(uint64_t))};
+}
+
+void publisher_deinit(struct publisher *publisher)
+{
+    if (publisher->fd >= 0)
+        close(publisher->fd);
+    free(publisher->times);
+    buf_free(&publisher->out);
+    buf_free(&publisher->in);
+}
+
+static void broken(struct publisher *publisher, const char *reason)
+{
+    struct load *load = publisher->load;
+    load->broken++;
+    load->publishing = false;
+    load_complain(load, "a publisher: %s", reason);
+    close(publisher->fd);
+    publisher->fd = -1;
+    publisher->connected = false;
+}
+
+bool publisher_has_room(const struct publisher *publisher)
+{
+    return publisher->in_flight < publisher->load->plan->in_flight;
+}
+
+void publisher_push(struct publisher *publisher, uint32_t lane, uint64_t now)
+{
+    struct load *load = publisher->load;
+    const struct target_publish *request = &load->publish;
+    char *at = buf_reserve(&publisher->out, request->bytes.len);
+    if (!at)
+        return;
+    struct mark mark = {lane, tally_publish(&load->tally, lane), now};
+    uint32_t channels = load->tally.channels;
+    memcpy(at, request->bytes.at, request->bytes.len);
+    mark_write_hex(at + request->channel_at, lane < channels ? lane : lane % channels);
+    mark_write(at + request->mark_at, mark);
+    publisher->out.len += request->bytes.len;
+    publisher->times[publisher->sent++ % load->plan->in_flight] = now;
+    publisher->in_flight++;
+    load->published++;
+}
+
+/* xorshift64*: which channel comes next need not surprise anybody. */
+static uint64_t draw(struct load *load)
+{
+    load->random ^= load->random >> 12;
+    load->random ^= load->random << 25;
+    load->random ^= load->random >> 27;
+    return load->random * 0x2545f4914f6cdd1d;
+}
+
+void publisher_push_next(struct publisher *publisher, uint64_t now)
+{
+    struct load *load = publisher->load;
+    uint32_t step = load->tally.publishers, lanes = load->tally.lanes;
+    uint32_t first = publisher->index + plan_first_live(load->plan);
+    uint32_t own = (lanes - first + step - 1) / step;
+    uint32_t lane = publisher->lane < first ? first : publisher->lane;
+    if (load->plan->random)
+        lane = first + (uint32_t)((draw(load) >> 32) * own >> 32) * step;
+    else
+        publisher->lane = lanes - lane > step ? lane + step : first;
+    publisher_push(publisher, lane, now);
+}
+
+void publisher_fill(struct publisher *publisher)
+{
+    struct load *load = publisher->load;
+    uint64_t now = load_now(load);
+    while (load->publishing && load->published < load->limit && publisher_has_room(publisher))
+        publisher_push_next(publisher, now);
+    publisher_flush(publisher);
+}
+
+static void begin(struct publisher *publisher)
+{
+    struct load *load = publisher->load;
+    publisher->fd =
+        load_connect(load, &load->publish_address, load->publish_address_len, 0, &publisher->watch);
+    if (publisher->fd >= 0)
+        return;
+    load->broken++;
+    load->publishing = false;
+    load_complain(load, "a publisher: %s", strerror(-publisher->fd));
+}
+
+void publisher_flush(struct publisher *publisher)
+{
+    if (publisher->fd < 0 && publisher->out.len)
+        begin(publisher);
+    if (!publisher->connected || !publisher->out.len)
+        return;
+    ssize_t sent =
+        send(publisher->fd, publisher->out.at, publisher->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN)
+        broken(publisher, strerror(errno));
+    else if (sent > 0)
+        buf_drop(&publisher->out, (size_t)sent);
+}
+
+static void refused(struct publisher *publisher, const struct answer *answer)
+{
+    struct load *load = publisher->load;
+    struct str line = answer->head;
+    load->refused++;
+    load_complain(load, "a publish was answered %.*s %.*s", STR_FMT(str_cut(&line, '\r')),
+                  (int)(answer->body.len < 300 ? answer->body.len : 300), answer->body.at);
+}
+
+static void answered(struct publisher *publisher, const struct answer *answer, uint64_t now)
+{
+    struct load *load = publisher->load;
+    uint64_t in_flight = load->plan->in_flight;
+    uint64_t time_ns = publisher->times[(publisher->sent - publisher->in_flight) % in_flight];
+    publisher->in_flight--;
+    load->answered++;
+    if (answer->status / 100 != 2)
+        refused(publisher, answer);
+    else if (time_ns >= load->measure_from_ns)
+        hist_add(&load->ack_ns, now - time_ns, 1);
+}
+
+/* Some servers close after every answer (pushpin does): the next publish connects anew. */
+static void ended(struct publisher *publisher, int error)
+{
+    if (error || publisher->in_flight) {
+        broken(publisher, error ? strerror(error) : "the server closed with publishes in flight");
+        return;
+    }
+    close(publisher->fd);
+    publisher->fd = -1;
+    publisher->connected = false;
+}
+
+static bool says_close(const struct answer *answer)
+{
+    return str_eq_nocase(answer_field(answer->head, STR("connection")), STR("close"));
+}
+
+/* Takes whole answers from the front; returns how many bytes they were. */
+static size_t take(struct publisher *publisher, struct str bytes, uint64_t now)
+{
+    struct answer answer;
+    size_t used = 0;
+    int result = -EAGAIN;
+    while (used < bytes.len && (result = answer_read(str_skip(bytes, used), &answer)) == 0) {
+        if (!publisher->in_flight) {
+            broken(publisher, "an answer came to nothing that was asked");
+            return bytes.len;
+        }
+        answered(publisher, &answer, now);
+        used += answer.size;
+        if (!publisher->in_flight && says_close(&answer)) {
+            ended(publisher, 0);
+            return used;
+        }
+    }
+    if (result != 0 && result != -EAGAIN)
+        broken(publisher, "the answer to a publish cannot be read");
+    return used;
+}
+
+static void receive(struct publisher *publisher)
+{
+    struct load *load = publisher->load;
+    ssize_t got = LOAD_ROOM;
+    while (publisher->fd >= 0 && got == LOAD_ROOM) {
+        got = recv(publisher->fd, load->room, LOAD_ROOM, 0);
+        if (got <= 0) {
+            if (got == 0 || errno != EAGAIN)
+                ended(publisher, got ? errno : 0);
+            return;
+        }
+        load->last_progress_ns = load_now(load);
+        struct str bytes = {load->room, (size_t)got};
+        if (publisher->in.len) {
+            buf_add_str(&publisher->in, bytes);
+            buf_drop(&publisher->in,
+                     take(publisher, buf_str(&publisher->in), load->last_progress_ns));
+        } else {
+            buf_add_str(&publisher->in,
+                        str_skip(bytes, take(publisher, bytes, load->last_progress_ns)));
+        }
+    }
+}
+
+static void ready(struct load_watch *watch, uint32_t events)
+{
+    struct publisher *publisher = (struct publisher *)watch;
+    if (publisher->fd < 0)
+        return;
+    if (events & EPOLLERR) {
+        int error = 0;
+        getsockopt(publisher->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+        broken(publisher, error ? strerror(error) : "the connection broke");
+        return;
+    }
+    if (events & EPOLLOUT)
+        publisher->connected = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
+        receive(publisher);
+    /* At a fixed rate the clock fills, not the answers. */
+    if (publisher->load->plan->rate)
+        publisher_flush(publisher);
+    else
+        publisher_fill(publisher);
+}

@@ -1,0 +1,312 @@
+#include "bench/subscriber.h"
+
+#include "bench/answer.h"
+#include "bench/mark.h"
+
+#include "ws/frame.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { SLEEPER_RECEIVE_BYTES = 4096 };
+
+static void gone(struct subscriber *subscriber, const char *reason)
+{
+    struct load *load = subscriber->load;
+    if (subscriber->state == SUBSCRIBER_OPENING)
+        load->opening--;
+    if (subscriber->state == SUBSCRIBER_OPEN)
+        load->open--;
+    load->broken++;
+    load_complain(load, "a subscriber: %s", reason);
+    subscriber_stop(subscriber);
+}
+
+void subscriber_stop(struct subscriber *subscriber)
+{
+    if (subscriber->state == SUBSCRIBER_OPENING || subscriber->state == SUBSCRIBER_OPEN)
+        close(subscriber->fd);
+    subscriber->state = SUBSCRIBER_GONE;
+    buf_free(&subscriber->in);
+}
+
+static void send_request(struct subscriber *subscriber, const struct target_cursor *cursor)
+{
+    struct load *load = subscriber->load;
+    struct buf request = {0};
+    if (cursor)
+        target_add_poll(&request, load->plan, &load->run, subscriber->seat.channel, cursor);
+    else
+        target_add_subscribe(&request, load->plan, &load->run, subscriber->group, subscriber->seat);
+    if (send(subscriber->fd, request.at, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
+        gone(subscriber, strerror(errno));
+    buf_free(&request);
+}
+
+/* ---- marks ----------------------------------------------------------------------------------- */
+
+/* Takes every mark; returns what is left of one that is cut. */
+static struct str take_marks(struct subscriber *subscriber, struct str bytes, uint64_t now)
+{
+    struct load *load = subscriber->load;
+    struct mark mark;
+    while (mark_next(&bytes, &mark)) {
+        tally_take(&load->tally, &subscriber->seen, mark.lane, mark.number);
+        if (mark.time_ns >= load->measure_from_ns && now >= mark.time_ns &&
+            subscriber->group != GROUP_LATE)
+            hist_add(&load->latency_ns, now - mark.time_ns, 1);
+    }
+    return bytes;
+}
+
+static void note_caught_up(struct subscriber *subscriber, uint64_t now)
+{
+    struct load *load = subscriber->load;
+    if (subscriber->caught_up || subscriber->group != GROUP_LATE ||
+        !seen_has(&load->tally, &subscriber->seen, 0, subscriber->late_count))
+        return;
+    subscriber->caught_up = true;
+    if (--load->late_left == 0)
+        load->late_ns = now - load->late_start_ns;
+}
+
+/* ---- WebSocket ------------------------------------------------------------------------------- */
+
+static uint64_t big_endian(const char *at, size_t len)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < len; i++)
+        value = value << 8 | (uint8_t)at[i];
+    return value;
+}
+
+/* Reads a server's frame head: its size, or 0 when it is cut. */
+static size_t read_head(struct str bytes, uint64_t *ret_len)
+{
+    if (bytes.len < 2)
+        return 0;
+    uint8_t len = (uint8_t)bytes.at[1] & 0x7f;
+    size_t more = len == 127 ? 8 : len == 126 ? 2 : 0;
+    if (bytes.len < 2 + more)
+        return 0;
+    *ret_len = more ? big_endian(bytes.at + 2, more) : len;
+    return 2 + more;
+}
+
+static void pong(struct subscriber *subscriber, struct str payload)
+{
+    static const uint8_t mask[4] = {0};
+    struct buf frame = {0};
+    ws_add_frame(&frame, true, false, WS_PONG, payload, mask);
+    send(subscriber->fd, frame.at, frame.len, MSG_NOSIGNAL);
+    buf_free(&frame);
+}
+
+/* A whole control frame's payload. */
+static void control(struct subscriber *subscriber, unsigned opcode, struct str payload)
+{
+    if (opcode == WS_PING)
+        pong(subscriber, payload);
+    else if (opcode == WS_CLOSE)
+        gone(subscriber, "the server closed the WebSocket");
+}
+
+static struct str take_payload(struct subscriber *subscriber, struct str bytes, uint64_t now)
+{
+    size_t len = subscriber->frame_left < bytes.len ? (size_t)subscriber->frame_left : bytes.len;
+    struct str rest = take_marks(subscriber, (struct str){bytes.at, len}, now);
+    /* A mark is cut either by the end of what has come, or it was none: frames hold it whole. */
+    size_t used = len < bytes.len ? len : len - rest.len;
+    subscriber->frame_left -= used;
+    return str_skip(bytes, used);
+}
+
+static struct str take_frames(struct subscriber *subscriber, struct str bytes, uint64_t now)
+{
+    while (bytes.len && subscriber->state == SUBSCRIBER_OPEN) {
+        if (subscriber->frame_left) {
+            bool all = subscriber->frame_left >= bytes.len;
+            bytes = take_payload(subscriber, bytes, now);
+            if (all)
+                return bytes;
+            continue;
+        }
+        uint64_t len;
+        size_t head = read_head(bytes, &len);
+        if (!head)
+            break;
+        unsigned opcode = (uint8_t)bytes.at[0] & 0x0f;
+        if (opcode < WS_CLOSE) {
+            subscriber->frame_left = len;
+            bytes = str_skip(bytes, head);
+            continue;
+        }
+        if (bytes.len < head + len)
+            break;
+        control(subscriber, opcode, (struct str){bytes.at + head, (size_t)len});
+        bytes = str_skip(bytes, head + (size_t)len);
+    }
+    return bytes;
+}
+
+/* ---- what comes ------------------------------------------------------------------------------ */
+
+static void take(struct subscriber *subscriber, struct str bytes, uint64_t now)
+{
+    uint64_t before = subscriber->load->tally.taken;
+    bool ws = subscriber->load->plan->via == VIA_WS;
+    struct str rest = ws ? take_frames(subscriber, bytes, now) : take_marks(subscriber, bytes, now);
+    if (subscriber->load->tally.taken != before)
+        subscriber->load->last_progress_ns = now;
+    if (rest.len > LOAD_HELD_MAX) {
+        gone(subscriber, "the server sent a control frame of more than 125 bytes");
+        return;
+    }
+    subscriber->held_len = (uint8_t)rest.len;
+    if (rest.len)
+        memmove(subscriber->held, rest.at, rest.len);
+    note_caught_up(subscriber, now);
+}
+
+static void opened(struct subscriber *subscriber)
+{
+    struct load *load = subscriber->load;
+    subscriber->state = SUBSCRIBER_OPEN;
+    load->opening--;
+    load->open++;
+    load->last_progress_ns = load_now(load);
+    if (subscriber->group == GROUP_SLEEPER)
+        epoll_ctl(load->epoll_fd, EPOLL_CTL_DEL, subscriber->fd, NULL);
+}
+
+static void refused(struct subscriber *subscriber, const struct answer *answer)
+{
+    struct str line = answer->head;
+    struct buf reason = {0};
+    buf_addf(&reason, "%.*s", STR_FMT(str_cut(&line, '\r')));
+    buf_add_char(&reason, '\0');
+    gone(subscriber, reason.at ? reason.at : "refused");
+    buf_free(&reason);
+}
+
+/* What has come before the stream begins. */
+static void open_stream(struct subscriber *subscriber, uint64_t now)
+{
+    struct answer answer;
+    int result = answer_read_head(buf_str(&subscriber->in), &answer);
+    if (result == -EAGAIN)
+        return;
+    int wanted = subscriber->load->plan->via == VIA_WS ? 101 : 200;
+    if (result || answer.status != wanted) {
+        if (result)
+            gone(subscriber, "what answered speaks no HTTP/1.1");
+        else
+            refused(subscriber, &answer);
+        return;
+    }
+    opened(subscriber);
+    if (subscriber->group != GROUP_SLEEPER)
+        take(subscriber, str_skip(buf_str(&subscriber->in), answer.size), now);
+    buf_free(&subscriber->in);
+}
+
+static void poll_on(struct subscriber *subscriber, uint64_t now)
+{
+    struct answer answer;
+    int result;
+    while ((result = answer_read(buf_str(&subscriber->in), &answer)) == 0) {
+        bool fine = answer.status == 200 || answer.status == 204 || answer.status == 304;
+        if (!fine && answer.status != 408) {
+            refused(subscriber, &answer);
+            return;
+        }
+        if (subscriber->state == SUBSCRIBER_OPENING)
+            opened(subscriber);
+        take_marks(subscriber, answer.body, now);
+        subscriber->load->last_progress_ns = now;
+        struct target_cursor cursor = target_cursor_of(answer.head);
+        send_request(subscriber, &cursor);
+        if (subscriber->state == SUBSCRIBER_GONE)
+            return;
+        buf_drop(&subscriber->in, answer.size);
+    }
+    if (result != -EAGAIN)
+        gone(subscriber, "what answered the poll cannot be read");
+}
+
+static void receive(struct subscriber *subscriber)
+{
+    struct load *load = subscriber->load;
+    char *room = load->room + LOAD_HELD_MAX;
+    ssize_t got = LOAD_ROOM;
+    while (got == LOAD_ROOM && subscriber->state != SUBSCRIBER_GONE) {
+        got = recv(subscriber->fd, room, LOAD_ROOM, 0);
+        if (got <= 0) {
+            if (got == 0 || errno != EAGAIN)
+                gone(subscriber, got ? strerror(errno) : "the server ended the stream");
+            return;
+        }
+        uint64_t now = load_now(load);
+        if (load->plan->via == VIA_POLL) {
+            buf_add(&subscriber->in, room, (size_t)got);
+            poll_on(subscriber, now);
+        } else if (subscriber->state == SUBSCRIBER_OPENING) {
+            buf_add(&subscriber->in, room, (size_t)got);
+            open_stream(subscriber, now);
+        } else {
+            size_t held = subscriber->held_len;
+            memcpy(room - held, subscriber->held, held);
+            take(subscriber, (struct str){room - held, held + (size_t)got}, now);
+        }
+    }
+}
+
+/* nchan holds a first poll until there is something: it is open as soon as it is asked. */
+static void first_request(struct subscriber *subscriber)
+{
+    const struct plan *plan = subscriber->load->plan;
+    static const struct target_cursor none = {0};
+    bool at_once = plan->via == VIA_POLL && plan->target == TARGET_NCHAN;
+    send_request(subscriber, at_once ? &none : NULL);
+    if (at_once && subscriber->state == SUBSCRIBER_OPENING)
+        opened(subscriber);
+}
+
+static void ready(struct load_watch *watch, uint32_t events)
+{
+    struct subscriber *subscriber = (struct subscriber *)watch;
+    if (subscriber->state == SUBSCRIBER_GONE)
+        return;
+    if (events & EPOLLERR) {
+        int error = 0;
+        getsockopt(subscriber->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+        gone(subscriber, error ? strerror(error) : "the connection broke");
+        return;
+    }
+    if (events & EPOLLOUT) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+                                    .data.ptr = &subscriber->watch};
+        epoll_ctl(subscriber->load->epoll_fd, EPOLL_CTL_MOD, subscriber->fd, &event);
+        first_request(subscriber);
+    }
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP) && subscriber->state != SUBSCRIBER_GONE)
+        receive(subscriber);
+}
+
+void subscriber_start(struct subscriber *subscriber)
+{
+    struct load *load = subscriber->load;
+    subscriber->watch.ready = ready;
+    subscriber->state = SUBSCRIBER_OPENING;
+    load->opening++;
+    subscriber->fd = load_connect(load, &load->address, load->address_len,
+                                  subscriber->group == GROUP_SLEEPER ? SLEEPER_RECEIVE_BYTES : 0,
+                                  &subscriber->watch);
+    if (subscriber->fd >= 0)
+        return;
+    load->opening--;
+    load->broken++;
+    subscriber->state = SUBSCRIBER_GONE;
+    load_complain(load, "a subscriber: %s", strerror(-subscriber->fd));
+}

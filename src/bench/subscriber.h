@@ -1,0 +1,26 @@
+/* One subscriber of a benchmark: a connection that finds marks in what comes. */
+#pragma once
+
+#include "bench/load.h"
+
+enum subscriber_state { SUBSCRIBER_NEW, SUBSCRIBER_OPENING, SUBSCRIBER_OPEN, SUBSCRIBER_GONE };
+
+struct subscriber {
+    struct load_watch watch;
+    struct load *load;
+    struct seen seen;
+    int fd;
+    uint8_t state;
+    uint8_t group;
+    uint8_t held_len;
+    bool caught_up;
+    uint64_t frame_left; /* WebSocket: of the payload under way */
+    struct plan_seat seat;
+    uint32_t late_count; /* how many events the late one had to catch up with */
+    char held[LOAD_HELD_MAX];
+    struct buf in; /* polling, and before the stream begins: an answer that is not whole */
+};
+
+/* Begins to open it; `load->opening` counts it until it is open or gone. */
+void subscriber_start(struct subscriber *subscriber);
+void subscriber_stop(struct subscriber *subscriber);

@@ -1,0 +1,203 @@
+#include "bench/target.h"
+
+#include "bench/answer.h"
+#include "bench/mark.h"
+
+/* A channel's number is always 8 digits, so that one request serves all channels with its digits
+ * changed. */
+enum { DIGITS = 8 };
+
+static void add_channel(struct buf *out, const struct plan *plan, const struct target_run *run,
+                        uint32_t channel)
+{
+    char digits[DIGITS];
+    mark_write_hex(digits, channel);
+    if (plan->target == TARGET_FRESHET)
+        buf_addf(out, "bench/%s/%.*s%s", run->name, DIGITS, digits, plan->matching ? "/e" : "");
+    else
+        buf_addf(out, "bench-%s-%.*s", run->name, DIGITS, digits);
+}
+
+static void add_fields(struct buf *out, const struct plan *plan, const struct server_url *url)
+{
+    buf_addf(out, "Host: %.*s\r\n", STR_FMT(url->authority));
+    if (plan->token)
+        buf_addf(out, "Authorization: Bearer %s\r\n", plan->token);
+}
+
+static void end_request(struct buf *out, const struct plan *plan)
+{
+    buf_add_lit(out, " HTTP/1.1\r\n");
+    add_fields(out, plan, &plan->url);
+    if (plan->via == VIA_WS)
+        buf_add_lit(out,
+                    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    else if (plan->via == VIA_SSE && plan->target != TARGET_FRESHET)
+        buf_add_lit(out, "Accept: text/event-stream\r\n");
+    buf_add_lit(out, "\r\n");
+}
+
+/* The nth of ten patterns that match one channel, `bench/RUN/DIGITS/e`, and no other. */
+static void add_own_pattern(struct buf *out, const struct target_run *run, struct plan_seat seat)
+{
+    static const char *const tails[] = {"e", "*", "**"};
+    char digits[DIGITS];
+    mark_write_hex(digits, seat.channel);
+    uint32_t form = seat.nth + 1; /* form 0 would be the name */
+    buf_addf(out, "%s/%s/%.*s/%s", form & 1 ? "*" : "bench", form & 2 ? "*" : run->name, DIGITS,
+             digits, tails[form / 4 % 3]);
+}
+
+/* `/channels/NAME` for one channel, `/events?channel=…` for many. */
+static void add_selection(struct buf *out, const struct plan *plan, const struct target_run *run,
+                          enum bench_group group, struct plan_seat seat)
+{
+    if (group == GROUP_PATTERN) {
+        buf_addf(out, "/events?channel=bench/%s/*", run->name);
+    } else if (group == GROUP_WIDE) {
+        for (uint32_t i = 0; i < plan->channels; i++) {
+            buf_add_str(out, i ? STR("&channel=") : STR("/events?channel="));
+            add_channel(out, plan, run, i);
+        }
+    } else if (plan->matching == MATCHING_PATTERNS) {
+        buf_add_lit(out, "/events?channel=");
+        add_own_pattern(out, run, seat);
+    } else {
+        buf_add_lit(out, "/channels/");
+        add_channel(out, plan, run, seat.channel);
+    }
+}
+
+static void add_ours(struct buf *out, const struct plan *plan, const struct target_run *run,
+                     enum bench_group group, struct plan_seat seat)
+{
+    bool query =
+        group == GROUP_PATTERN || group == GROUP_WIDE || plan->matching == MATCHING_PATTERNS;
+    add_selection(out, plan, run, group, seat);
+    buf_add_char(out, query ? '&' : '?');
+    if (plan->via == VIA_POLL)
+        buf_add_lit(out, "after=now");
+    else if (plan->via == VIA_WS)
+        buf_add_lit(out, "after=now");
+    else
+        buf_addf(out, "stream=%s", plan_via_name(plan->via));
+    if (group == GROUP_LATE)
+        buf_add_lit(out, "&after=earliest");
+}
+
+void target_add_subscribe(struct buf *out, const struct plan *plan, const struct target_run *run,
+                          enum bench_group group, struct plan_seat seat)
+{
+    buf_addf(out, "GET %.*s", STR_FMT(plan->url.path));
+    switch (plan->target) {
+    case TARGET_FRESHET:
+        add_ours(out, plan, run, group, seat);
+        break;
+    case TARGET_NCHAN:
+        buf_addf(out, "/%s?id=", plan_via_name(plan->via));
+        add_channel(out, plan, run, seat.channel);
+        break;
+    case TARGET_PUSHPIN:
+        buf_addf(out, "/%s?channel=", plan->via == VIA_WS ? "ws" : "stream");
+        add_channel(out, plan, run, seat.channel);
+        break;
+    case TARGET_BARE:
+        buf_add_char(out, '/');
+        break;
+    }
+    end_request(out, plan);
+}
+
+void target_add_poll(struct buf *out, const struct plan *plan, const struct target_run *run,
+                     uint32_t channel, const struct target_cursor *cursor)
+{
+    buf_addf(out, "GET %.*s", STR_FMT(plan->url.path));
+    if (plan->target == TARGET_FRESHET) {
+        add_selection(out, plan, run, GROUP_SINGLE, (struct plan_seat){channel, 0});
+        buf_addf(out, "?wait=25&after=%.*s HTTP/1.1\r\n", STR_FMT(cursor->cursor));
+    } else {
+        buf_add_lit(out, "/poll?id=");
+        add_channel(out, plan, run, channel);
+        buf_add_lit(out, " HTTP/1.1\r\n");
+        if (cursor->last_modified.len)
+            buf_addf(out, "If-Modified-Since: %.*s\r\nIf-None-Match: %.*s\r\n",
+                     STR_FMT(cursor->last_modified), STR_FMT(cursor->etag));
+    }
+    add_fields(out, plan, &plan->url);
+    buf_add_lit(out, "\r\n");
+}
+
+struct target_cursor target_cursor_of(struct str head)
+{
+    return (struct target_cursor){.cursor = answer_field(head, STR("cursor")),
+                                  .last_modified = answer_field(head, STR("last-modified")),
+                                  .etag = answer_field(head, STR("etag"))};
+}
+
+/* ---- publishing ------------------------------------------------------------------------------ */
+
+/* The event's data: room for its mark, filled up to its size. */
+static void add_data(struct buf *out, const struct plan *plan, size_t *ret_mark_at)
+{
+    *ret_mark_at = out->len;
+    char *at = buf_reserve(out, plan->size);
+    if (!at)
+        return;
+    memset(at, 'x', plan->size);
+    out->len += plan->size;
+}
+
+static void add_pushpin_body(struct target_publish *publish, const struct plan *plan,
+                             const struct target_run *run, struct buf *body)
+{
+    bool ws = plan->via == VIA_WS;
+    buf_add_lit(body, "{\"items\":[{\"channel\":\"");
+    add_channel(body, plan, run, 0);
+    publish->channel_at = body->len - DIGITS;
+    buf_addf(body, "\",\"formats\":{\"%s\":{\"content\":\"", ws ? "ws-message" : "http-stream");
+    buf_add_str(body, ws ? STR_NONE : STR("data: "));
+    add_data(body, plan, &publish->mark_at);
+    buf_add_str(body, ws ? STR_NONE : STR("\\n\\n"));
+    buf_add_lit(body, "\"}}}]}");
+}
+
+static void add_path(struct target_publish *publish, const struct plan *plan,
+                     const struct target_run *run)
+{
+    static const char *const paths[] = {[TARGET_FRESHET] = "/channels/",
+                                        [TARGET_NCHAN] = "/pub?id=",
+                                        [TARGET_PUSHPIN] = "/publish/",
+                                        [TARGET_BARE] = "/"};
+    struct buf *out = &publish->bytes;
+    buf_addf(out, "POST %.*s%s", STR_FMT(plan->publish_url.path), paths[plan->target]);
+    if (plan->target == TARGET_PUSHPIN)
+        return;
+    add_channel(out, plan, run, 0);
+    publish->channel_at = out->len - DIGITS - (plan->matching ? 2 : 0); /* before its "/e" */
+}
+
+void target_publish_init(struct target_publish *publish, const struct plan *plan,
+                         const struct target_run *run)
+{
+    struct buf body = {0};
+    *publish = (struct target_publish){0};
+    if (plan->target == TARGET_PUSHPIN)
+        add_pushpin_body(publish, plan, run, &body);
+    else
+        add_data(&body, plan, &publish->mark_at);
+    add_path(publish, plan, run);
+    buf_add_lit(&publish->bytes, " HTTP/1.1\r\n");
+    add_fields(&publish->bytes, plan, &plan->publish_url);
+    buf_addf(&publish->bytes, "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", body.len);
+    publish->mark_at += publish->bytes.len;
+    if (plan->target == TARGET_PUSHPIN)
+        publish->channel_at += publish->bytes.len;
+    buf_add_str(&publish->bytes, buf_str(&body));
+    buf_free(&body);
+}
+
+void target_publish_deinit(struct target_publish *publish)
+{
+    buf_free(&publish->bytes);
+}
