@@ -628,6 +628,28 @@ static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state
     world_free(world);
 }
 
+static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
+{
+    (void)state;
+    struct world *world = world_new((struct hub_limits){BIG, 16, 1 << 20}, BIG);
+    uint64_t start = hub_applied(&world->hub);
+    struct reader *slow = live_reader(world, "a");
+    world_publish(world, "a", "secret ");
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    world_publish(world, "a", "0123456789abcdef ");
+    struct reader *late = reader_new(world, "a", NULL, start);
+    reader_drain(late);
+    reader_got(late, "0123456789abcdef ");
+    assert_int_equal(late->gaps, 1);
+    reader_drain(slow); /* it had not got it either, and is told */
+    reader_got(slow, "0123456789abcdef ");
+    assert_int_equal(slow->gaps, 1);
+    reader_free(slow);
+    reader_free(late);
+    world_free(world);
+}
+
 /* ---- ahead of the mail ----------------------------------------------------------------------- */
 
 static void a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **state)
@@ -839,6 +861,7 @@ int main(void)
         cmocka_unit_test(who_is_live_is_told_of_no_gap),
         cmocka_unit_test(a_page_of_the_store_ahead_of_the_mail_hides_no_gap),
         cmocka_unit_test(what_was_deleted_is_in_no_page_for_those_who_come_later),
+        cmocka_unit_test(a_live_chunk_with_what_was_deleted_is_no_page),
         cmocka_unit_test(a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice),
         cmocka_unit_test(who_waits_for_mail_can_leave),
         cmocka_unit_test(one_can_leave_in_every_state),

@@ -39,7 +39,7 @@ static void more_than_one_room_full_is_read_in_one_turn(void **state)
     size_t sent = 0;
     char block[1000];
     memset(block, 'x', sizeof(block));
-    while (sent < 3 * NET_READ_SIZE) {
+    while (sent < (size_t)3 * NET_READ_SIZE) {
         ssize_t n = send(end->peer, block, sizeof(block), MSG_DONTWAIT);
         if (n < 0)
             break;

@@ -45,7 +45,7 @@ static void bytes_keep_their_order_over_sockets_that_fill_up(void **state)
             buf_add(&ends[i]->out, &n, sizeof(n));
         conn_dirty(&ends[i]->conn);
     }
-    for (int turn = 0; got[0].len + got[1].len + got[2].len < 3 * LONG; turn++) {
+    for (int turn = 0; got[0].len + got[1].len + got[2].len < (size_t)3 * LONG; turn++) {
         assert_true(turn < 10000);
         flush_all(harness);
         for (size_t i = 0; i < 3; i++)
