@@ -9,7 +9,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define S_US INT64_C(1000000)
-#define DAY_MS (24 * 3600 * 1000)
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 /* The file as cyaml reads it: a field that is not there stays 0 or NULL, and then the default of
  * config_init() stands. */

@@ -29,6 +29,13 @@ struct pull {
     bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 
+/* What has come of the request that is on its way. */
+enum session_part {
+    PART_NONE,
+    PART_HEAD, /* some of its head */
+    PART_BODY, /* all of its head, not all of its body */
+};
+
 /* A body on its way in. */
 struct session_body {
     struct http_chunked chunked;
@@ -139,6 +146,9 @@ static inline struct exchange *session_last(const struct session *session)
 {
     return container_of(session->exchanges.prev, struct exchange, node);
 }
+
+/* Sets what the connection waits for now, and until when. For incoming.c alone. */
+void session_settle(struct session *session);
 
 /* The connection is the pull's from here, and is its own again. For exchange.c alone. */
 void session_begin_pull(struct session *session, struct pull *pull);

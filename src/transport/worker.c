@@ -8,8 +8,8 @@
 
 const char *const mechanism_names[VIA_COUNT] = {"sse", "ndjson", "raw", "poll", "ws", "webhook"};
 
-#define LIMIT_TEXT(name, text, help) [LIMIT_##name] = text,
-#define LIMIT_HELP(name, text, help) [LIMIT_##name] = help,
+#define LIMIT_TEXT(name, text, help) [LIMIT_##name] = (text),
+#define LIMIT_HELP(name, text, help) [LIMIT_##name] = (help),
 const char *const limit_names[LIMIT_COUNT] = {LIMITS(LIMIT_TEXT)};
 const char *const limit_helps[LIMIT_COUNT] = {LIMITS(LIMIT_HELP)};
 

@@ -1,0 +1,241 @@
+/* A channel's socket: every frame in is published there, every event of it is a frame out. */
+#include "transport/propose.h"
+#include "transport/socket.h"
+
+#include <stdlib.h>
+
+struct channel_socket {
+    struct socket socket;
+    struct sub sub;
+    struct start_search *search;
+    struct reading *reading; /* until it is subscribed */
+    struct str channel;
+    uint16_t way;
+    bool data;
+    char name[];
+};
+
+static struct channel_socket *of_socket(struct socket *socket)
+{
+    return container_of(socket, struct channel_socket, socket);
+}
+
+static struct worker *worker_of(const struct socket *socket)
+{
+    return socket->pull.session->worker;
+}
+
+static void wake(struct sub *sub)
+{
+    session_dirty(container_of(sub, struct channel_socket, sub)->socket.pull.session);
+}
+
+static const struct sub_ops sub_ops = {wake};
+
+static void channel_publish_done(struct publish *publish, struct batch *batch)
+{
+    struct socket_publish *own = container_of(publish, struct socket_publish, publish);
+    const char *detail;
+    (void)batch;
+    if (socket_end_publish(own) && publish->verdict)
+        socket_close_problem(own->socket,
+                             propose_problem(worker_of(own->socket), publish->verdict, &detail));
+    free(own);
+}
+
+static bool propose(struct channel_socket *channel, struct append *append, enum ws_opcode opcode,
+                    struct str data, bool ephemeral)
+{
+    struct worker *worker = worker_of(&channel->socket);
+    struct event *event = batch_add(append->batch);
+    if (!event)
+        return false;
+    *event = (struct event){
+        .channel = batch_copy(append->batch, channel->channel),
+        .type = STR("message"),
+        .data = batch_copy(append->batch, data),
+        .content_type = opcode == WS_BINARY ? STR("application/octet-stream") : STR_NONE,
+        .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT,
+        .state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED,
+        .origin = channel->socket.pull.session->conn.id,
+        .accepted_ns = worker->loop.now_ns,
+        .time_us = clock_wall_us(worker->config.clock),
+    };
+    return event->channel.at && event->data.at;
+}
+
+static void channel_message(struct socket *socket, enum ws_opcode opcode, struct str data)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct worker *worker = worker_of(socket);
+    if (channel->channel.at[0] == '$') {
+        socket_close_problem(socket, PROBLEM_RESERVED_CHANNEL);
+        return;
+    }
+    bool ephemeral = log_is_ephemeral(worker->config.log, channel->channel);
+    struct append *append = worker_turn(worker, ephemeral);
+    struct socket_publish *publish = mem_try_alloc(sizeof(*publish));
+    uint32_t first = append ? append->batch->count : 0;
+    if (!append || !publish || !propose(channel, append, opcode, data, ephemeral)) {
+        if (append)
+            append->batch->count = first;
+        free(publish);
+        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
+        return;
+    }
+    *publish = (struct socket_publish){
+        .publish = {.first = first, .count = 1, .done = channel_publish_done}};
+    append_add(append, &publish->publish);
+    socket_add_publish(socket, publish);
+    stat_add(&worker->stats.publishes, 1);
+}
+
+static struct str channel_fill(struct socket *socket)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct session *session = socket->pull.session;
+    struct taken taken;
+    if (channel->sub.state == SUB_NONE)
+        return STR_NONE;
+    switch (hub_take(&session->worker->hub, &channel->sub, &taken)) {
+    case TAKE_BYTES:
+        return taken.bytes;
+    case TAKE_GAP:
+        if (channel->data) /* the data alone has no band to tell it in */
+            socket_close_problem(socket, PROBLEM_GAP);
+        else
+            encode_gap(&session->worker->deflater, channel->way, &session->out, channel->sub.cursor,
+                       channel->sub.cursor, taken.trimmed, "trimmed");
+        break;
+    case TAKE_FAILED:
+        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
+        break;
+    case TAKE_NOTHING:
+    case TAKE_WAIT:
+        break;
+    }
+    return session_unsent(session);
+}
+
+static void channel_sent(struct socket *socket, size_t n, bool blocked)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct str rest;
+    hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked, &rest);
+    session_keep_rest(socket->pull.session, rest);
+}
+
+static void channel_beat(struct socket *socket)
+{
+    struct channel_socket *channel = of_socket(socket);
+    struct session *session = socket->pull.session;
+    if (channel->sub.state == SUB_NONE)
+        return; /* where it begins is not known yet, and so there is no cursor */
+    encode_beat(&session->worker->deflater, channel->way, &session->out,
+                hub_cursor(&session->worker->hub, &channel->sub));
+}
+
+static void channel_drain(struct socket *socket)
+{
+    (void)socket; /* the close frame says it all */
+}
+
+static void channel_free(struct socket *socket)
+{
+    struct channel_socket *channel = of_socket(socket);
+    if (channel->search)
+        channel->search->owner = NULL;
+    if (socket->pull.session) {
+        struct worker *worker = worker_of(socket);
+        hub_unsubscribe(&worker->hub, &channel->sub);
+        stat_add(&worker->stats.subscribers[VIA_SOCKET], UINT64_MAX);
+    }
+    reading_free(channel->reading);
+    free(channel);
+}
+
+/* A publish whose fate is unknown is none of ours to tell: they are unacknowledged. */
+static const struct socket_speaker channel_speaker = {
+    .message = channel_message,
+    .fill = channel_fill,
+    .sent = channel_sent,
+    .beat = channel_beat,
+    .drain = channel_drain,
+    .free = channel_free,
+};
+
+static void channel_subscribe(struct channel_socket *channel)
+{
+    struct session *session = channel->socket.pull.session;
+    struct worker *worker = session->worker;
+    struct reading *reading = channel->reading;
+    if (reading->unknown)
+        encode_gap(&worker->deflater, channel->way, &session->out, reading->cursor,
+                   reading->claimed, reading->told, "unknown");
+    channel->sub.skip = reading->no_echo ? session->conn.id : 0;
+    if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,
+                      reading->cursor, reading->told))
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+    reading_free(channel->reading);
+    channel->reading = NULL;
+    session_dirty(session);
+}
+
+static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told)
+{
+    struct channel_socket *channel = owner;
+    channel->search = NULL;
+    channel->reading->cursor = cursor;
+    channel->reading->told = told;
+    if (error)
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+    else
+        channel_subscribe(channel);
+}
+
+/* Whether the data alone was asked for from a position behind which something is gone: there is no
+ * band to tell it in. */
+static bool has_untold_gap(struct worker *worker, const struct reading *reading)
+{
+    uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
+    return reading->data &&
+           (reading->unknown || (trimmed > reading->cursor && trimmed > reading->told));
+}
+
+static struct channel_socket *channel_socket_new(struct reading *reading)
+{
+    struct channel_socket *channel = mem_alloc(sizeof(*channel) + reading->channel.len);
+    memcpy(channel->name, reading->channel.at, reading->channel.len);
+    channel->channel = (struct str){channel->name, reading->channel.len};
+    channel->reading = reading;
+    channel->data = reading->data;
+    channel->socket.beat_s = (uint8_t)reading->beat_s;
+    return channel;
+}
+
+void channel_socket_begin(struct exchange *exchange, struct reading *reading)
+{
+    struct worker *worker = exchange->worker;
+    bool known = start_is_known(&worker->hub, reading->selection, &reading->start, reading);
+    if (known && has_untold_gap(worker, reading)) {
+        socket_refuse(exchange, PROBLEM_GAP,
+                      STR("events after that position are gone: begin at after=earliest"));
+        reading_free(reading);
+        return;
+    }
+    struct channel_socket *channel = channel_socket_new(reading);
+    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE,
+                     known ? &reading->cursor : NULL))
+        return;
+    stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
+    channel->way =
+        (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
+    if (known) {
+        channel_subscribe(channel);
+        return;
+    }
+    channel->search =
+        start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
+    if (!channel->search)
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+}

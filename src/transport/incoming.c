@@ -1,0 +1,307 @@
+/* Takes requests off the front of what has come, and hands them on one by one.
+ *
+ * The happy path: a head is parsed where it lies, its body stands behind it, the request becomes an
+ * exchange and the API handles it. What is not whole yet is kept by the session, a chunked body as
+ * what was decoded of it. A whole request may have to wait: for earlier answers, or for the log.
+ * What cannot be read as a request is refused, and nothing behind it is read. */
+#include "transport/incoming.h"
+
+#include "http/response.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct exchange *exchange_new(struct session *session)
+{
+    struct exchange *exchange = mem_try_alloc(sizeof(*exchange));
+    if (!exchange)
+        return NULL;
+    *exchange = (struct exchange){.session = session, .worker = session->worker};
+    list_add_last(&session->exchanges, &exchange->node);
+    session->inflight++;
+    return exchange;
+}
+
+/* A request that cannot be read as one: nothing behind it can be trusted either. */
+void incoming_refuse(struct session *session, enum problem problem, struct str detail)
+{
+    struct exchange *exchange = exchange_new(session);
+    session->finished = true;
+    if (exchange)
+        exchange_problem(exchange, problem, detail, STR_NONE);
+    else
+        conn_close(&session->conn);
+}
+
+static void remember_origin(struct exchange *exchange, struct str origin)
+{
+    exchange->browser = origin.at != NULL;
+    if (!origin.at || !origin.len || origin.len > sizeof(exchange->origin_room))
+        return;
+    memcpy(exchange->origin_room, origin.at, origin.len);
+    exchange->origin_len = (uint8_t)origin.len;
+}
+
+void incoming_drop_body(struct session *session)
+{
+    if (!session->body)
+        return;
+    buf_free(&session->body->decoded);
+    free(session->body);
+    session->body = NULL;
+}
+
+static void dispatch(struct session *session, const struct http_head *head, struct str body)
+{
+    struct exchange *exchange = exchange_new(session);
+    if (!exchange) {
+        conn_close(&session->conn);
+        return;
+    }
+    exchange->keep_alive = head->framing.keep_alive && !session->worker->draining;
+    exchange->publishes = head->method == HTTP_POST;
+    exchange->is_head = head->method == HTTP_HEAD;
+    exchange->http10 = head->minor == 0;
+    exchange->since_ns = session->worker->loop.now_ns;
+    exchange->head = head;
+    exchange->body = body;
+    remember_origin(exchange, http_header(head, STR("origin")));
+    session->continued = false;
+    session->part = PART_NONE;
+    session->held_ns = 0;
+    session->finished = session->finished || !exchange->keep_alive;
+    stat_add(&session->worker->stats.requests, 1);
+    session->worker->config.handle(exchange);
+}
+
+enum step { STEP_MORE, STEP_STOP };
+
+/* Publishes may be pipelined behind publishes; anything else is answered alone, since it is to see
+ * what came before it, and may take the connection over. */
+static bool is_out_of_turn(const struct session *session, bool publish)
+{
+    return session->inflight >= session->worker->config.limits.inflight_max ||
+           (session->inflight && (!publish || !session_last(session)->publishes));
+}
+
+/* Whether this request has to wait: for earlier answers, or for the log to catch up. */
+static bool must_wait(struct session *session, const struct http_head *head)
+{
+    bool publish = head->method == HTTP_POST;
+    if (is_out_of_turn(session, publish))
+        return true;
+    if (!publish || !worker_pressed(session->worker))
+        return false;
+    session_pause(session);
+    return true;
+}
+
+/* Its time begins with it; what has begun goes on. */
+static void begin_part(struct session *session, enum session_part part)
+{
+    if (session->part >= part)
+        return;
+    session->part = (uint8_t)part;
+    session->begun_ns = session->worker->loop.now_ns;
+}
+
+static void hold(struct session *session)
+{
+    struct worker *worker = session->worker;
+    if (!session->held_ns && session->inflight >= worker->config.limits.inflight_max)
+        worker_hit(worker, LIMIT_INFLIGHT);
+    if (!session->held_ns)
+        session->held_ns = session->worker->loop.now_ns;
+    session->held = true;
+}
+
+static void ask_for_body(struct session *session, const struct http_head *head)
+{
+    if (!head->expect_continue || session->continued || session->inflight)
+        return;
+    session->continued = true;
+    session->begun_ns = session->worker->loop.now_ns;
+    http_response_continue(&session->out);
+    conn_dirty(&session->conn);
+}
+
+static enum step wait_for_body(struct session *session, const struct http_head *head)
+{
+    begin_part(session, PART_BODY);
+    ask_for_body(session, head);
+    return STEP_STOP;
+}
+
+/* Sized: the body stands behind its head in the same bytes. */
+static enum step read_sized(struct session *session, struct str bytes, const struct http_head *head,
+                            size_t *ret_used, struct str *ret_body)
+{
+    if (head->framing.content_length > session->worker->config.limits.body_max) {
+        incoming_refuse(session, PROBLEM_TOO_LARGE,
+                        STR("the body is larger than this server's body_max"));
+        return STEP_STOP;
+    }
+    size_t length = (size_t)head->framing.content_length;
+    if (bytes.len - head->size < length)
+        return wait_for_body(session, head);
+    *ret_body = (struct str){bytes.at + head->size, length};
+    *ret_used = head->size + length;
+    return STEP_MORE;
+}
+
+/* Chunked: decoded piece by piece; the head stays in front of what is not decoded yet. */
+static enum step read_chunked(struct session *session, struct str bytes,
+                              const struct http_head *head, size_t *ret_used, struct str *ret_body)
+{
+    if (!session->body)
+        session->body = mem_alloc(sizeof(*session->body));
+    struct session_body *body = session->body;
+    struct str rest = str_skip(bytes, head->size), data;
+    int result;
+    while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
+                                       &data)) == HTTP_CHUNKED_DATA) {
+        buf_add_str(&body->decoded, data);
+        if (buf_failed(&body->decoded) ||
+            body->decoded.len > session->worker->config.limits.body_max) {
+            incoming_refuse(session, PROBLEM_TOO_LARGE,
+                            STR("the body is larger than this server's body_max"));
+            return STEP_STOP;
+        }
+    }
+    *ret_used = bytes.len - rest.len;
+    /* What a chunk promises counts already: nobody has to send it first to be refused. */
+    if (result == -EAGAIN &&
+        body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
+        incoming_refuse(session, PROBLEM_TOO_LARGE,
+                        STR("the body is larger than this server's body_max"));
+        return STEP_STOP;
+    }
+    if (result == -EAGAIN)
+        return wait_for_body(session, head);
+    if (result != HTTP_CHUNKED_END) {
+        incoming_refuse(session, problem_of_status(http_chunked_error_status(result)),
+                        http_chunked_error_detail(result));
+        return STEP_STOP;
+    }
+    *ret_body = buf_str(&body->decoded);
+    return STEP_MORE;
+}
+
+/* Keeps the head and drops what was decoded behind it. */
+static void keep_head(struct session *session, struct str bytes, size_t head_size, size_t used)
+{
+    struct str rest = str_skip(bytes, used);
+    struct buf kept = {0};
+    buf_add(&kept, bytes.at, head_size);
+    buf_add_str(&kept, rest);
+    buf_free(&session->in);
+    session->in = kept;
+}
+
+/* Leaves `bytes` in session->in, which they may already be. */
+static void keep(struct session *session, struct str bytes)
+{
+    if (bytes.at == session->in.at && bytes.len == session->in.len)
+        return;
+    if (session->in.len && bytes.at >= session->in.at &&
+        bytes.at <= session->in.at + session->in.len) {
+        buf_drop(&session->in, session->in.len - bytes.len);
+    } else {
+        buf_clear(&session->in);
+        buf_add_str(&session->in, bytes);
+    }
+    if (!session->in.len && !buf_failed(&session->in))
+        buf_free(&session->in);
+}
+
+/* One request off the front of `*bytes`. */
+static enum step step(struct session *session, struct str *bytes)
+{
+    struct worker *worker = session->worker;
+    struct http_head *head = &worker->head;
+    struct http_scan scan = session->scan;
+    size_t used = 0;
+    struct str body = STR_NONE;
+    int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
+    if (result == -EAGAIN) {
+        session->scan = scan;
+        if (bytes->len)
+            begin_part(session, PART_HEAD);
+        return STEP_STOP;
+    }
+    if (result) {
+        incoming_refuse(session, problem_of_status(http_head_error_status(result)),
+                        http_head_error_detail(result));
+        return STEP_STOP;
+    }
+    if (must_wait(session, head)) {
+        hold(session);
+        return STEP_STOP;
+    }
+    used = head->size;
+    enum step next = STEP_MORE;
+    if (head->framing.chunked)
+        next = read_chunked(session, *bytes, head, &used, &body);
+    else if (head->framing.content_length)
+        next = read_sized(session, *bytes, head, &used, &body);
+    if (next == STEP_STOP) {
+        if (session->body && !session->finished && !session->conn.dead) {
+            keep_head(session, *bytes, head->size, used);
+            *bytes = buf_str(&session->in);
+        }
+        return STEP_STOP;
+    }
+    session->scan = (struct http_scan){0};
+    dispatch(session, head, body);
+    incoming_drop_body(session);
+    *bytes = str_skip(*bytes, used);
+    return STEP_MORE;
+}
+
+bool incoming_may_follow(const struct session *session)
+{
+    return !session->closing && !session->finished && !session->conn.dead && !session->pull &&
+           !session->held;
+}
+
+/* Frames that came in the same packet as the handshake. */
+static void give_to_pull(struct session *session)
+{
+    struct buf bytes = session->in;
+    if (!session->pull || !session->pull->ops->input || !bytes.len)
+        return;
+    session->in = (struct buf){0};
+    session->pull->ops->input(session->pull, bytes.at, bytes.len);
+    buf_free(&bytes);
+}
+
+/* Behind a stream, or the last request, nothing is. */
+static bool will_be_read(const struct session *session)
+{
+    const struct pull *pull = session->pull;
+    if (pull && list_empty(&session->exchanges))
+        return pull->ops->input != NULL;
+    return !session->finished;
+}
+
+/* Works through `bytes`, which begin with session->in if that is not empty. */
+void incoming_read(struct session *session, struct str bytes)
+{
+    session->processing = true;
+    session->held = false;
+    while (incoming_may_follow(session) && bytes.len && step(session, &bytes) == STEP_MORE)
+        ;
+    session->processing = false;
+    if (session->closing || session->conn.dead)
+        return;
+    if (will_be_read(session))
+        keep(session, bytes);
+    else
+        buf_free(&session->in);
+    if (buf_failed(&session->in)) {
+        conn_close(&session->conn); /* what was lost cannot be read again */
+        return;
+    }
+    session_settle(session);
+    give_to_pull(session);
+}

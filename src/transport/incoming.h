@@ -1,0 +1,17 @@
+/* How a session reads requests. For session.c alone. */
+#pragma once
+
+#include "transport/session.h"
+
+/* Works through `bytes`, which begin with session->in if that is not empty; keeps what is left. The
+ * connection may have ended, or may belong to a pull, afterwards. */
+void incoming_read(struct session *session, struct str bytes);
+
+/* Whether another request may be read now. */
+bool incoming_may_follow(const struct session *session);
+
+/* Answers what cannot be read, or did not come in time; it is the last of the connection. */
+void incoming_refuse(struct session *session, enum problem problem, struct str detail);
+
+/* Forgets what was decoded of a body. */
+void incoming_drop_body(struct session *session);
