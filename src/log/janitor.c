@@ -143,7 +143,7 @@ static void forget_empty(struct log *log)
         more = is_crowded(log) && fold(log, &forgotten);
         uint64_t trimmed = forgotten.space ? forgotten.space->folded : 0;
         pthread_mutex_unlock(&log->lock);
-        if (forgotten.count)
+        if (forgotten.space)
             keep_folded(log, &forgotten, trimmed);
     }
 }

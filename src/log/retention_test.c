@@ -68,7 +68,7 @@ static void a_bound_for_the_whole_lets_the_oldest_of_all_channels_go(void **stat
 {
     struct world *world = *state;
     uint64_t first;
-    world->config.bytes_max = 10 * (128 + 10);
+    world->config.bytes_max = UINT64_C(10) * (128 + 10);
     world_open(world);
     flood(world, "a", 8);
     flood(world, "b", 6);

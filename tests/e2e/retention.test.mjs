@@ -32,11 +32,21 @@ function retains(name, namespaces, body) {
     }
 }
 
+/** The ids that a channel holds, by as many pages as it takes: one ends at 1 MiB whatever its limit. */
+async function idsOf(server, channel) {
+    const ids = [];
+    for (let after = "earliest", more = true; more;) {
+        const answer = await page(server, `/channels/${channel}?limit=1000&after=${after}`);
+        ids.push(...answer.events.map((event) => event.id));
+        ({ cursor: after, more } = answer);
+    }
+    return ids;
+}
+
 /** Waits until a channel holds these ids and no others: trimming may come a moment after the publish. */
 function holds(server, channel, ids) {
     return eventually(async () => {
-        const events = (await page(server, `/channels/${channel}?limit=1000`)).events;
-        assert.deepEqual(events.map((event) => event.id), ids);
+        assert.deepEqual(await idsOf(server, channel), ids);
         return true;
     }, `${channel} to hold ${ids.length} events`);
 }

@@ -17,13 +17,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { LINES_FIRST = 64 };
+enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16 };
+
+/* The lines of channels that are numbered in a row, until all of them are forgotten. */
+struct chunk {
+    uint32_t used; /* lines that are not forgotten */
+    struct line lines[CHUNK];
+};
 
 struct memory {
     struct store store;
     pthread_rwlock_t lock; /* guards all below */
-    struct line *lines;    /* by channel number */
-    size_t lines_cap;
+    struct chunk **chunks; /* by the high bits of a channel's number */
+    size_t chunks_cap;
     struct held_queue queue;
     uint64_t bytes_max;
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
@@ -39,28 +45,49 @@ static struct memory *of(struct store *store)
 
 static struct line *line_of(struct memory *memory, uint32_t number)
 {
-    return number < memory->lines_cap ? &memory->lines[number] : NULL;
+    size_t at = number >> CHUNK_BITS;
+    struct chunk *chunk = at < memory->chunks_cap ? memory->chunks[at] : NULL;
+    return chunk ? &chunk->lines[number & (CHUNK - 1)] : NULL;
 }
 
 static bool is_live(struct memory *memory, const struct event *event)
 {
-    return event->state == EVENT_APPENDED && event->id > memory->lines[event->number].trimmed;
+    const struct line *line =
+        event->state == EVENT_APPENDED ? line_of(memory, event->number) : NULL;
+    return line && event->id > line->trimmed;
 }
 
-static bool lines_room(struct memory *memory, uint32_t number)
+static bool chunks_room(struct memory *memory, size_t at)
 {
-    if (number < memory->lines_cap)
+    if (at < memory->chunks_cap)
         return true;
-    size_t cap = memory->lines_cap ? memory->lines_cap : LINES_FIRST;
-    while (cap <= number)
+    size_t cap = memory->chunks_cap ? memory->chunks_cap : CHUNKS_FIRST;
+    while (cap <= at)
         cap *= 2;
-    struct line *lines = mem_try_realloc(memory->lines, cap * sizeof(*lines));
-    if (!lines)
+    struct chunk **chunks = mem_try_realloc(memory->chunks, cap * sizeof(struct chunk *));
+    if (!chunks)
         return false;
-    memset(lines + memory->lines_cap, 0, (cap - memory->lines_cap) * sizeof(*lines));
-    memory->lines = lines;
-    memory->lines_cap = cap;
+    memset(chunks + memory->chunks_cap, 0, (cap - memory->chunks_cap) * sizeof(struct chunk *));
+    memory->chunks = chunks;
+    memory->chunks_cap = cap;
     return true;
+}
+
+/* The channel's line, made when it is new; NULL when there is no memory. */
+static struct line *line_room(struct memory *memory, uint32_t number)
+{
+    size_t at = number >> CHUNK_BITS;
+    if (!chunks_room(memory, at))
+        return NULL;
+    if (!memory->chunks[at]) {
+        struct chunk *chunk = mem_try_alloc(sizeof(*chunk));
+        if (!chunk)
+            return NULL;
+        memset(chunk, 0, sizeof(*chunk));
+        chunk->used = CHUNK;
+        memory->chunks[at] = chunk;
+    }
+    return line_of(memory, number);
 }
 
 /* ---- trimming ------------------------------------------------------------------------------- */
@@ -78,7 +105,7 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
     struct line *line = line_of(memory, number);
     if (!line || upto <= line->trimmed)
         return;
-    for (uint32_t count = line_upto(line, upto); count; count--)
+    while (line->count && line_events(line)[0]->id <= upto)
         drop_first(memory, line);
     line->trimmed = upto;
     line_shrink(line);
@@ -114,7 +141,7 @@ static void unpush(struct memory *memory, const struct batch *batch, uint32_t co
     for (uint32_t i = count; i-- > 0;) {
         if (batch->events[i].state != EVENT_APPENDED)
             continue;
-        struct line *line = &memory->lines[batch->events[i].number];
+        struct line *line = line_of(memory, batch->events[i].number);
         line_drop_last(line);
         line_shrink(line);
     }
@@ -127,8 +154,8 @@ static bool push(struct memory *memory, const struct batch *batch)
         const struct event *event = &batch->events[i];
         if (event->state != EVENT_APPENDED && event->state != EVENT_TRIM)
             continue;
-        if (lines_room(memory, event->number) &&
-            (event->state == EVENT_TRIM || line_push(&memory->lines[event->number], event)))
+        struct line *line = line_room(memory, event->number);
+        if (line && (event->state == EVENT_TRIM || line_push(line, event)))
             continue;
         unpush(memory, batch, i);
         return false;
@@ -412,7 +439,7 @@ static void point_lines_at(struct memory *memory, const struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        struct line *line = &memory->lines[event->number];
+        struct line *line = line_of(memory, event->number);
         line_events(line)[line_upto(line, event->id) - 1] = event;
     }
 }
@@ -465,14 +492,33 @@ static int memory_keep_house(struct store *store,
     return result;
 }
 
+/* Numbers are not given again: a chunk of which all are forgotten can go. Until then the line says
+ * that nothing in it is live. */
+static void forget_line(struct memory *memory, uint32_t number)
+{
+    struct line *line = line_of(memory, number);
+    if (!line)
+        return;
+    while (line->count)
+        drop_first(memory, line);
+    line_deinit(line);
+    line->trimmed = EVENT_ID_MAX;
+    struct chunk **chunk = &memory->chunks[number >> CHUNK_BITS];
+    if (--(*chunk)->used)
+        return;
+    free(*chunk);
+    *chunk = NULL;
+}
+
 static int memory_forget(struct store *store, const struct store_trim *folded,
                          const uint32_t *numbers, size_t count)
 {
-    /* Nothing outlives the process, and a line without events has no memory of its own. */
-    (void)store;
-    (void)folded;
-    (void)numbers;
-    (void)count;
+    struct memory *memory = of(store);
+    (void)folded; /* nothing outlives the process */
+    pthread_rwlock_wrlock(&memory->lock);
+    for (size_t i = 0; i < count; i++)
+        forget_line(memory, numbers[i]);
+    pthread_rwlock_unlock(&memory->lock);
     return 0;
 }
 
@@ -500,13 +546,20 @@ static uint64_t memory_oldest(struct store *store)
     return oldest;
 }
 
+static void free_chunk(struct chunk *chunk)
+{
+    for (size_t i = 0; chunk && i < CHUNK; i++)
+        line_deinit(&chunk->lines[i]);
+    free(chunk);
+}
+
 static void memory_close(struct store *store)
 {
     struct memory *memory = of(store);
     held_deinit(&memory->queue);
-    for (size_t i = 0; i < memory->lines_cap; i++)
-        line_deinit(&memory->lines[i]);
-    free(memory->lines);
+    for (size_t i = 0; i < memory->chunks_cap; i++)
+        free_chunk(memory->chunks[i]);
+    free(memory->chunks);
     pthread_rwlock_destroy(&memory->lock);
     free(memory);
 }

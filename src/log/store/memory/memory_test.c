@@ -127,6 +127,38 @@ static void a_batch_mostly_dead_is_made_smaller(void **state)
     store->ops->close(store);
 }
 
+static bool count_walked(void *context, uint32_t number, uint64_t id, size_t bytes)
+{
+    (void)number;
+    (void)id;
+    (void)bytes;
+    ++*(unsigned *)context;
+    return true;
+}
+
+static void what_was_forgotten_is_not_seen_again_and_takes_no_room(void **state)
+{
+    (void)state;
+    struct store *store = open_bounded(0, NULL, NULL);
+    struct store_trim folded = {.name = STR("*")};
+    unsigned walked = 0;
+    uint32_t first = 1;
+    append_one(store, batch_of(1, 1, 600, 10));
+    for (uint32_t number = 1; number < 600; number++)
+        append_one(store, batch_of(1 + number, 1, number, 10));
+    uint64_t full = store->ops->bytes(store);
+    assert_int_equal(store->ops->forget(store, &folded, &first, 1), 0);
+    assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
+    assert_int_equal(walked, 599);
+    for (uint32_t number = 2; number < 600; number++)
+        assert_int_equal(store->ops->forget(store, &folded, &number, 1), 0);
+    walked = 0;
+    assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
+    assert_int_equal(walked, 1);
+    assert_true(store->ops->bytes(store) * 500 < full);
+    store->ops->close(store);
+}
+
 static void without_memory_an_append_changes_nothing_and_may_be_tried_again(void **state)
 {
     (void)state;
@@ -190,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_shared_not_copied),
         cmocka_unit_test(the_newest_batch_stays_however_large),
         cmocka_unit_test(a_batch_mostly_dead_is_made_smaller),
+        cmocka_unit_test(what_was_forgotten_is_not_seen_again_and_takes_no_room),
         cmocka_unit_test(without_memory_an_append_changes_nothing_and_may_be_tried_again),
         cmocka_unit_test(without_memory_a_read_says_so),
     };
