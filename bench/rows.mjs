@@ -224,7 +224,7 @@ function wide(n, t) {
         const deliveries = withThem.deliveries_per_s - without.deliveries_per_s;
         return (withThem.server_cpu - without.server_cpu) * 1e6 / deliveries;
     };
-    const more = (kind) => difference(base(n), `${base(n)} --${kind} 10`);
+    const more = (kind) => difference(base(n), `${base(n)} --${kind} 50`);
     const single = difference(base(0), base(n));
     return [["wide", "100 channels by name"], ["pattern", "one pattern over 100 channels"]].map(
         ([kind, title]) => ({
