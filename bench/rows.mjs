@@ -11,7 +11,7 @@ import { DISK, folder } from "./servers.mjs";
 const perDelivery = (r) => r.cpu_us_per_delivery;
 const perPublish = (r) => r.cpu_us_per_publish;
 const wave = (r) => r.wave_us / 1000;
-const perSubscriber = (r) => (r.opened.pss_bytes - r.empty.pss_bytes) / r.subscribers;
+const perSubscriber = (r) => (r.opened.data_bytes - r.empty.data_bytes) / r.subscribers;
 
 /** The same load on several servers. */
 function on(servers, load, value, own = {}) {
@@ -93,7 +93,7 @@ function channels(n) {
     const figure = (server) => async (measure) => {
         const few = await measure(server, load(100));
         const many = await measure(server, load(n));
-        return (many.end.pss_bytes - few.end.pss_bytes) / (n - 100);
+        return (many.end.data_bytes - few.end.data_bytes) / (n - 100);
     };
     return [{
         title: `memory per idle channel, ${n} of them`,
@@ -215,16 +215,17 @@ function latency(n, t) {
     }];
 }
 
-/* What ten more subscribers of everything cost, by the difference to a run without them. */
+/* What subscribers cost, by the difference to a run without them: publishing costs as well. */
 function wide(n, t) {
-    const base = `--channels 100 --subscribers ${n} --rate 1000 --seconds ${t.seconds}`;
-    const more = (kind) => async (measure) => {
-        const without = await measure("freshet", base);
-        const withThem = await measure("freshet", `${base} --${kind} 10`);
+    const base = (many) => `--channels 100 --subscribers ${many} --rate 1000 --seconds ${t.seconds}`;
+    const difference = (less, more) => async (measure) => {
+        const without = await measure("freshet", less);
+        const withThem = await measure("freshet", more);
         const deliveries = withThem.deliveries_per_s - without.deliveries_per_s;
         return (withThem.server_cpu - without.server_cpu) * 1e6 / deliveries;
     };
-    const single = async (measure) => perDelivery(await measure("freshet", base));
+    const more = (kind) => difference(base(n), `${base(n)} --${kind} 50`);
+    const single = difference(base(0), base(n));
     return [["wide", "100 channels by name"], ["pattern", "one pattern over 100 channels"]].map(
         ([kind, title]) => ({
             title: `CPU per delivery, subscribers of ${title}, among ${n} of one`,
@@ -238,7 +239,7 @@ function wide(n, t) {
 function sleepers(n, t) {
     const load = `--sleepers ${n} --subscribers 50 --size 1000 --rate 10000 --events 100000 ` +
         "--in-flight 64 --patience 60";
-    const memory = (r) => (r.end.pss_bytes + r.end.kernel_bytes - r.empty.kernel_bytes) / 2 ** 20;
+    const memory = (r) => (r.end.data_bytes + r.end.kernel_bytes - r.empty.kernel_bytes) / 2 ** 20;
     return [{
         title: `${n} sleepers, 100 MB published: memory of server and kernel`,
         unit: "MiB",
@@ -304,7 +305,7 @@ export const rows = {
             value: perSubscriber, unit: "B a subscriber", servers: ["freshet"] } },
     channels: { cases: channels, n: 1000000, grow: { n: 1000000, axis: "channels",
         load: (n) => `--subscribers 0 --publishers 4 --in-flight 64 --flat-out --channels ${n} ` +
-            `--events 1000000`, value: (r) => r.end.pss_bytes / 2 ** 20,
+            `--events 1000000`, value: (r) => r.end.data_bytes / 2 ** 20,
         unit: "MiB with 1,000,000 events", servers: ["freshet"] } },
     distinct: { cases: distinct, n: 1000000, grow: { n: 1000000, axis: "channels",
         load: (n) => `--prime --random --channels ${n} --subscribers ${Math.round(n / 100)} ` +
@@ -330,7 +331,7 @@ export const rows = {
         value: perDelivery, unit: "µs a delivery, 20 wide ones", servers: ["freshet"] } },
     sleepers: { cases: sleepers, n: 1000, grow: { n: 1000, axis: "sleepers",
         load: (n) => `--sleepers ${n} --subscribers 50 --size 1000 --rate 10000 --events 50000 ` +
-            "--in-flight 64", value: (r) => r.end.pss_bytes / 2 ** 20, unit: "MiB of the server",
+            "--in-flight 64", value: (r) => r.end.data_bytes / 2 ** 20, unit: "MiB of the server",
         servers: ["freshet"] } },
     late: { cases: late, n: 10000, grow: { n: 10000, axis: "reconnecting",
         load: (n) => `--first 100 --late ${n} --subscribers 0 --rate 1 --events 1 --opening 4000`,

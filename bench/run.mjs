@@ -11,6 +11,7 @@ import { markdown, text, write } from "./report.mjs";
 import { rows } from "./rows.mjs";
 
 const LOAD_CORE = "1";
+const RUN_MS = 120_000; // what takes longer than this will not get better
 
 function options(argv) {
     const given = { names: Object.keys(rows), quick: false, growth: false };
@@ -41,8 +42,13 @@ function load(args) {
         let out = "", err = "";
         process_.stdout.on("data", (data) => (out += data));
         process_.stderr.on("data", (data) => (err += data));
+        const late = setTimeout(() => {
+            process_.kill("SIGKILL");
+            reject(new Error(`no end within ${RUN_MS / 1000} s`));
+        }, RUN_MS);
         process_.once("error", reject);
         process_.once("close", () => {
+            clearTimeout(late);
             try {
                 resolve(JSON.parse(out));
             } catch {
@@ -67,40 +73,61 @@ export async function measure(server, arguments_) {
     }
 }
 
-async function figure(name, what) {
-    if (typeof what === "function") {
-        return what(measure);
-    }
-    return what.value(await measure(name, what.load));
+/** The same, but what two cases of a repetition want alike is measured once. */
+function remembering() {
+    const known = new Map();
+    return (server, arguments_) => {
+        const key = `${server} ${arguments_}`;
+        if (!known.has(key)) {
+            known.set(key, measure(server, arguments_));
+        }
+        return known.get(key);
+    };
 }
 
-function summary(values) {
+async function figure(name, what, measured) {
+    if (typeof what === "function") {
+        return what(measured);
+    }
+    return what.value(await measured(name, what.load));
+}
+
+function summary({ values, failed }) {
+    if (failed) {
+        return { failed };
+    }
     const sorted = [...values].sort((a, b) => a - b);
     return { median: sorted[Math.floor(sorted.length / 2)], least: sorted[0], most: sorted.at(-1) };
 }
 
-/** Every server of the case once in every repetition, in turn. */
-async function runCase(case_, repeat) {
-    const values = {}, failed = {};
-    for (let i = 0; i < repeat; i++) {
-        for (const [name, what] of Object.entries(case_.figures)) {
-            progress(`${i + 1}/${repeat} ${case_.title}: ${name}`);
-            try {
-                (values[name] ??= []).push(await figure(name, what));
-            } catch (error) {
-                failed[name] = error.message;
-            }
-        }
-    }
-    progress("");
-    const figures = {};
-    for (const name of Object.keys(case_.figures)) {
-        figures[name] = failed[name] ? { failed: failed[name] } : summary(values[name]);
-    }
+function outcome(case_, seen) {
+    const figures = Object.fromEntries(
+        Object.entries(seen).map(([name, it]) => [name, summary(it)]));
     const medians = Object.fromEntries(
         Object.entries(figures).map(([name, it]) => [name, it.median ?? NaN]));
     return { title: case_.title, unit: case_.unit, aim: case_.aim, figures,
         ratio: case_.ratio?.(medians), met: case_.met(medians) };
+}
+
+/** Every server of every case once in every repetition, in turn. */
+async function runRow(cases, repeat) {
+    const seen = cases.map((case_) => Object.fromEntries(
+        Object.keys(case_.figures).map((name) => [name, { values: [] }])));
+    for (let i = 0; i < repeat; i++) {
+        const measured = remembering();
+        for (const [c, case_] of cases.entries()) {
+            for (const [name, what] of Object.entries(case_.figures)) {
+                progress(`${i + 1}/${repeat} ${case_.title}: ${name}`);
+                try {
+                    seen[c][name].values.push(await figure(name, what, measured));
+                } catch (error) {
+                    seen[c][name].failed = error.message;
+                }
+            }
+        }
+    }
+    progress("");
+    return cases.map((case_, c) => outcome(case_, seen[c]));
 }
 
 async function main() {
@@ -110,11 +137,9 @@ async function main() {
     for (const name of given.names) {
         const row = rows[name];
         const n = given.quick && row.n > 100000 ? row.n / 10 : row.n;
-        for (const case_ of row.cases(n, time)) {
-            const result = await runCase(case_, given.repeat);
-            results.push(result);
-            console.log(text(result));
-        }
+        const row_ = await runRow(row.cases(n, time), given.repeat);
+        row_.forEach((result) => console.log(text(result)));
+        results.push(...row_);
     }
     const whole = !given.some && !given.quick;
     if (whole || given.growth) {

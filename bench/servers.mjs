@@ -116,7 +116,7 @@ function nginxConfig(dir, port) {
     return `daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid ${dir}/pid;
 load_module /usr/lib/nginx/modules/ngx_nchan_module.so;
 error_log ${dir}/error.log warn;
-events { worker_connections 19980; use epoll; multi_accept on; }
+events { worker_connections 65536; use epoll; multi_accept on; }
 http {
     access_log off; tcp_nodelay on; keepalive_requests 1000000000; keepalive_timeout 3600s;
     client_body_buffer_size 16k; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;

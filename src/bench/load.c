@@ -280,12 +280,16 @@ static void run_measured(struct load *load)
         load->to = moment(load);
         return;
     }
-    begin_publishing(load, plan->events);
-    if (!plan->events)
+    bool warm_up = !plan->events && plan->warm_up_ms;
+    if (warm_up) {
+        begin_publishing(load, 0);
         publish_until(load, load_now(load) + plan->warm_up_ms * ms_ns);
+    }
     load->measure_from_ns = load_now(load);
     load->behind_ns = 0;
     load->from = moment(load);
+    if (!warm_up)
+        begin_publishing(load, plan->events);
     start_late(load);
     publish_until(load,
                   load->from.time_ns + (plan->events ? UINT32_MAX : plan->seconds) * second_ns);

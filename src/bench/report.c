@@ -60,9 +60,9 @@ static double median_wave_ns(const struct load *load)
 static void add_usage(struct buf *out, const char *name, const struct usage *usage)
 {
     buf_addf(out,
-             ",\"%s\":{\"rss_bytes\":%" PRIu64 ",\"pss_bytes\":%" PRIu64
+             ",\"%s\":{\"data_bytes\":%" PRIu64 ",\"rss_bytes\":%" PRIu64
              ",\"kernel_bytes\":%" PRIu64 "}",
-             name, usage->rss_bytes, usage->pss_bytes, usage->kernel_bytes);
+             name, usage->data_bytes, usage->rss_bytes, usage->kernel_bytes);
 }
 
 static void add_outcome(struct buf *out, const struct load *load, int result)
@@ -129,13 +129,13 @@ static void add_histogram(struct buf *out, const struct hist *hist)
 
 static void add_server(struct buf *out, const struct load *load, const struct rates *rates)
 {
-    double more = (double)load->opened.pss_bytes - (double)load->empty.pss_bytes;
+    double more = (double)load->opened.data_bytes - (double)load->empty.data_bytes;
     buf_addf(out, "%-22s %.2f cores; %.2f us a delivery, %.2f us a publish\n", "server's CPU",
              ratio(rates->server_cpu_us / 1e6, rates->seconds),
              ratio(rates->server_cpu_us, rates->taken),
              ratio(rates->server_cpu_us, rates->answered));
     buf_addf(out, "%-22s %.1f MiB; %.0f B a subscriber\n", "server's memory",
-             (double)load->end.pss_bytes / 1048576, ratio(more, (double)load->subscriber_count));
+             (double)load->end.data_bytes / 1048576, ratio(more, (double)load->subscriber_count));
 }
 
 void report_text(struct buf *out, const struct load *load, int result)

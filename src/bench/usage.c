@@ -46,7 +46,7 @@ static void add_memory(struct usage *usage, pid_t pid)
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
     usage->rss_bytes += sum_of(path, "Rss:") * 1024;
-    usage->pss_bytes += sum_of(path, "Pss:") * 1024;
+    usage->data_bytes += (sum_of(path, "Pss_Anon:") + sum_of(path, "Pss_Shmem:")) * 1024;
 }
 
 /* Pages that sockets hold, IPv4 and IPv6 alike, are told in the line of TCP, behind `mem`. */
