@@ -56,7 +56,7 @@ struct courier {
     uint64_t next_n;
     struct keep *keep;  /* what gathers for the keeper next; NULL for nothing */
     unsigned keeping;   /* how many of these the keeper has */
-    bool keep_urgent;      /* somebody waits for it */
+    bool keep_urgent;   /* somebody waits for it */
     bool keep_fails;    /* it could not write the last */
     int64_t keep_at_ns; /* when the next may go */
     int64_t prune_at_ns;
