@@ -44,7 +44,7 @@ function announce(ticket) {
         type: 'ticket.created',
         timestamp: new Date().toISOString(),
         data: { number },
-        text: `Ticket ${number} from ${visitor}: ${text}`,
+        text: `Inquiry ${number} from ${visitor}: ${text}`,
     });
     return send(url, body, () => {
         const timestamp = Math.floor(Date.now() / 1000);

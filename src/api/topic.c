@@ -85,7 +85,8 @@ static void answer(struct topic_read *read)
     topic_add_links(out, api_of(exchange)->base, buf_str(&read->channel));
     buf_add_lit(out, "ETag: \"");
     buf_add_id(out, event->id);
-    buf_add_lit(out, "\"\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
+    buf_add_lit(out,
+                "\"\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
     exchange_body(exchange, content_type_of(event), event->data);
 }
 

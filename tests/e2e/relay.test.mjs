@@ -64,8 +64,8 @@ test("an inquiry in the chat becomes a ticket, and the ticket a message in Slack
     await ask("Bob", "And to the Faroes?");
     await slack.until(() => shown(slack).length === 2, "the second message");
     assert.deepEqual(shown(slack), [
-        "#sales  Ticket 1 from Ada: Do you ship to Iceland?",
-        "#sales  Ticket 2 from Bob: And to the Faroes?",
+        "#sales  Inquiry 1 from Ada: Do you ship to Iceland?",
+        "#sales  Inquiry 2 from Bob: And to the Faroes?",
     ]);
     const events = (await server.page("/events?channel=chat/**&channel=desk/**")).events;
     assert.deepEqual(events.map(({ channel, type }) => [channel, type]), [
@@ -86,14 +86,14 @@ test("what was asked while the desk was down becomes tickets once it is back, in
     }
     const first = await desk();
     await slack.until(() => shown(slack).length === 3, "three messages");
-    const expected = ["one", "two", "three"].map((text, n) => `#sales  Ticket ${n + 1} from Ada: ${text}`);
+    const expected = ["one", "two", "three"].map((text, n) => `#sales  Inquiry ${n + 1} from Ada: ${text}`);
     assert.deepEqual(shown(slack).sort(), expected);
     first.child.kill("SIGKILL");
     await first.exited;
     await ask("Ada", "four");
     await desk();
     await slack.until(() => shown(slack).length === 4, "the fourth message");
-    assert.equal(shown(slack)[3], "#sales  Ticket 4 from Ada: four");
+    assert.equal(shown(slack)[3], "#sales  Inquiry 4 from Ada: four");
 });
 
 test("what was asked while freshet was down is there once it is back", async (t) => {
@@ -102,5 +102,5 @@ test("what was asked while freshet was down is there once it is back", async (t)
     await ask("Ada", "Anybody there?");
     await server.start();
     await slack.until(() => shown(slack).length === 1, "the message");
-    assert.deepEqual(shown(slack), ["#sales  Ticket 1 from Ada: Anybody there?"]);
+    assert.deepEqual(shown(slack), ["#sales  Inquiry 1 from Ada: Anybody there?"]);
 });
