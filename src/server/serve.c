@@ -149,6 +149,7 @@ static int open_courier(struct server *server)
         .schedule_ms = config->webhook_schedule_ms,
         .schedule_count = config->webhook_schedule_count,
         .timeout_ms = config->webhook_timeout_ms,
+        .base = server->api.base,
     };
     int result = courier_open(&courier, &server->courier);
     if (result)
