@@ -49,15 +49,18 @@ static void report(void)
     exit(0);
 }
 
-/* The id of an event is the time of its publish in µs, near enough. */
+/* The data begin with the time of the publish. */
 static void note(const char *body, size_t len)
 {
     if (len < 24 || memcmp(body, "{\"id\":\"", 7) != 0)
         return; /* a ping */
+    const char *published = strstr(body, "\"at\":");
     double at = now();
+    if (!published)
+        return;
     if (!count)
         first_at = at;
-    delays[count++] = at - strtod(body + 7, NULL) / 1e6;
+    delays[count++] = at - strtod(published + 5, NULL);
     if (count == wanted)
         report();
 }

@@ -75,7 +75,7 @@ function cpuOf(pid) {
 
 async function publish(port, channel, from, size) {
     const pad = "x".repeat(80);
-    const events = Array.from({ length: size }, (_, n) => ({ channel: channel(from + n), data: { n: from + n, pad } }));
+    const events = Array.from({ length: size }, (_, n) => ({ channel: channel(from + n), data: { at: (performance.timeOrigin + performance.now()) / 1000, n: from + n, pad } }));
     const { status, text } = await post(port, "/events", events);
     if (status !== 201) {
         throw new Error(text);

@@ -129,16 +129,69 @@ static bool is_loopback(const uint8_t address[16])
            memcmp(address, one, sizeof(one)) == 0;
 }
 
-static bool is_allowed(const uint8_t address[16], const struct address_policy *policy)
+/* Addresses that only an entry of their own opens: a wide network or a default route in the list is
+ * not meant for the machine itself, its neighbours on the wire, or the metadata of a cloud. */
+static const char *const guarded[] = {
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",       "240.0.0.0/4",
+    "::/127",    "fe80::/10",   "ff00::/8",       "fd00:ec2::254/128",
+};
+
+static unsigned guarded_bits(const uint8_t address[16])
 {
+    for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
+        struct network network;
+        if (!network_parse(str_from(guarded[i]), &network) && network_has(&network, address))
+            return network.bits;
+    }
+    return 0;
+}
+
+static bool is_listed(const uint8_t address[16], const struct address_policy *policy)
+{
+    unsigned least = guarded_bits(address);
     for (size_t i = 0; i < policy->networks_count; i++)
-        if (network_has(&policy->networks[i], address))
+        if (policy->networks[i].bits >= least && network_has(&policy->networks[i], address))
             return true;
-    if (policy->loopback && is_loopback(address))
+    return false;
+}
+
+/* The IPv4 address that a translator or tunnel leads to: NAT64 (RFC 6052, 8215), 6to4 (RFC 3056),
+ * IPv4-compatible (RFC 4291 section 2.5.5.1). */
+static bool unwrap(const uint8_t address[16], uint8_t ret[16])
+{
+    static const struct {
+        const char *prefix;
+        unsigned at; /* of the four bytes */
+    } wraps[] = {{"64:ff9b::/96", 12}, {"64:ff9b:1::/48", 12}, {"2002::/16", 2}, {"::/96", 12}};
+    static const uint8_t none[15] = {0};
+    if (memcmp(address, none, sizeof(none)) == 0)
+        return false; /* :: and ::1 are themselves */
+    for (size_t i = 0; i < sizeof(wraps) / sizeof(wraps[0]); i++) {
+        struct network network;
+        if (network_parse(str_from(wraps[i].prefix), &network) || !network_has(&network, address))
+            continue;
+        map_v4(address + wraps[i].at, ret);
+        return true;
+    }
+    return false;
+}
+
+static bool is_plain_allowed(const uint8_t address[16], const struct address_policy *policy)
+{
+    if (is_listed(address, policy) || (policy->loopback && is_loopback(address)))
         return true;
     if (has_prefix(address, mapped, V4_OFFSET))
         return !is_special_v4(address);
     return !is_special_v6(address);
+}
+
+static bool is_allowed(const uint8_t address[16], const struct address_policy *policy)
+{
+    uint8_t inner[16];
+    /* Where it leads counts as well. */
+    if (unwrap(address, inner) && !is_plain_allowed(inner, policy))
+        return false;
+    return is_plain_allowed(address, policy);
 }
 
 bool address_allowed(const struct sockaddr *address, const struct address_policy *policy)
@@ -156,6 +209,14 @@ bool address_allowed(const struct sockaddr *address, const struct address_policy
         return false;
     }
     return is_allowed(bytes, policy);
+}
+
+bool address_host_trusted(struct str host, const struct address_policy *policy)
+{
+    for (size_t i = 0; i < policy->hosts_count; i++)
+        if (str_eq_nocase(host, str_from(policy->hosts[i])))
+            return true;
+    return false;
 }
 
 bool address_host_refused(struct str host, const struct address_policy *policy)

@@ -14,7 +14,7 @@ struct network {
 
 struct address_policy {
     bool loopback;                  /* 127.0.0.0/8 and ::1 too */
-    const struct network *networks; /* these too, whatever they are */
+    const struct network *networks; /* these too; see address_allowed() */
     size_t networks_count;
     const char *const *hosts; /* and whatever is reached by these names */
     size_t hosts_count;
@@ -26,9 +26,14 @@ int network_parse(struct str text, struct network *ret);
 
 /* Whether a connection to this address may be made: public addresses, and what the policy adds.
  * IPv4 mapped into IPv6 is judged as IPv4; tunnels and translators (6to4, NAT64, Teredo) lead
- * anywhere and are refused unless listed. To be asked of the very address that is given to
- * connect(): a name may resolve to something else a moment later. */
+ * anywhere and are refused unless listed, and then where they lead must be allowed as well.
+ * Loopback, link-local, multicast, reserved and unspecified addresses and the metadata of clouds
+ * are opened by networks within their own ranges alone, not by wider ones. To be asked of the very
+ * address that is given to connect(): a name may resolve to something else a moment later. */
 bool address_allowed(const struct sockaddr *address, const struct address_policy *policy);
+
+/* Whether webhooks may go anywhere by this name. */
+bool address_host_trusted(struct str host, const struct address_policy *policy);
 
 /* Whether `host`, as it stands in a URL, is an address that is not allowed; false for names. */
 bool address_host_refused(struct str host, const struct address_policy *policy);

@@ -155,10 +155,72 @@ static void other_families_are_refused(void **state)
     assert_false(address_allowed((const struct sockaddr *)&address, &strict));
 }
 
+static void a_wide_network_does_not_open_what_is_guarded(void **state)
+{
+    (void)state;
+    struct network all[2];
+    assert_int_equal(network_parse(STR("0.0.0.0/0"), &all[0]), 0);
+    assert_int_equal(network_parse(STR("::/0"), &all[1]), 0);
+    struct address_policy policy = {.networks = all, .networks_count = 2};
+    static const char *const never[] = {"127.0.0.1",
+                                        "0.0.0.0",
+                                        "169.254.169.254",
+                                        "224.0.0.1",
+                                        "255.255.255.255",
+                                        "240.0.0.1",
+                                        "::",
+                                        "::1",
+                                        "fe80::1",
+                                        "ff02::1",
+                                        "fd00:ec2::254",
+                                        "::ffff:127.0.0.1",
+                                        "64:ff9b::7f00:1",
+                                        "2002:a9fe:a9fe::",
+                                        "::127.0.0.1"};
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        if (allowed(never[i], &policy))
+            fail_msg("%s is allowed", never[i]);
+    assert_true(allowed("10.0.0.1", &policy));
+    assert_true(allowed("fd00::1", &policy));
+    assert_int_equal(network_parse(STR("169.254.169.254"), &all[0]), 0);
+    assert_true(allowed("169.254.169.254", &policy));
+}
+
+static void where_a_listed_tunnel_leads_counts_too(void **state)
+{
+    (void)state;
+    struct network tunnels[3];
+    assert_int_equal(network_parse(STR("64:ff9b::/96"), &tunnels[0]), 0);
+    assert_int_equal(network_parse(STR("2002::/16"), &tunnels[1]), 0);
+    assert_int_equal(network_parse(STR("64:ff9b:1::/48"), &tunnels[2]), 0);
+    struct address_policy policy = {.networks = tunnels, .networks_count = 3};
+    assert_true(allowed("64:ff9b::8.8.8.8", &policy));
+    assert_false(allowed("64:ff9b::127.0.0.1", &policy));
+    assert_false(allowed("64:ff9b::10.0.0.1", &policy));
+    assert_false(allowed("64:ff9b:1::169.254.169.254", &policy));
+    assert_true(allowed("2002:808:808::1", &policy));
+    assert_false(allowed("2002:7f00:1::1", &policy));
+    assert_false(allowed("2002:c0a8:101::1", &policy));
+}
+
+static void a_host_is_trusted_by_its_whole_name(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"hooks.internal"};
+    struct address_policy policy = {.hosts = hosts, .hosts_count = 1};
+    assert_true(address_host_trusted(STR("Hooks.Internal"), &policy));
+    assert_false(address_host_trusted(STR("a.hooks.internal"), &policy));
+    assert_false(address_host_trusted(STR("hooks.internal.evil"), &policy));
+    assert_false(address_host_trusted(STR(""), &policy));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_addresses_are_allowed),
+        cmocka_unit_test(a_wide_network_does_not_open_what_is_guarded),
+        cmocka_unit_test(where_a_listed_tunnel_leads_counts_too),
+        cmocka_unit_test(a_host_is_trusted_by_its_whole_name),
         cmocka_unit_test(addresses_that_are_not_for_everybody_are_refused),
         cmocka_unit_test(ipv4_mapped_into_ipv6_is_judged_as_ipv4),
         cmocka_unit_test(loopback_is_allowed_alone_in_development),

@@ -153,8 +153,8 @@ static void created(struct mail *mail, void *owner)
         endpoint->row.number = put->row.number;
         say(SAY_INFO, "webhook_created", "id=%s", endpoint->row.id);
         endpoint_tell(endpoint, &put->request->answer, TELL_SECRET);
-        request_answer(put->request);
         endpoint_add(endpoint);
+        request_answer(put->request);
         /* The first ping is for whoever set it up to see; nothing depends on it. */
         if (put->made)
             (void)ping_start(endpoint, NULL, SPEC_VERIFY_PING);

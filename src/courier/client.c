@@ -179,7 +179,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
 {
     struct call *call = context;
     (void)purpose;
-    if (!address_allowed(&address->addr, &call->client->policy)) {
+    if (!call->trusted && !address_allowed(&address->addr, &call->client->policy)) {
         call->forbidden = true;
         return CURL_SOCKET_BAD;
     }
@@ -210,6 +210,18 @@ static void set_method(CURL *easy, enum method method, struct str body)
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at ? body.at : "");
+}
+
+static bool is_trusted(const struct client *client, const char *url)
+{
+    CURLU *parts = client->policy.hosts_count ? curl_url() : NULL;
+    char *host = NULL;
+    bool trusted = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                   curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                   address_host_trusted(str_from(host), &client->policy);
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return trusted;
 }
 
 static void set_call(struct call *call, const char *url)
@@ -254,6 +266,7 @@ static int start(struct client *client, struct call *call, const char *url,
     call->status = 0;
     call->error = NULL;
     call->forbidden = false;
+    call->trusted = is_trusted(client, url);
     call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;
     call->started_ns = clock_now_ns(client->loop->clock);

@@ -29,6 +29,7 @@ struct call {
     int64_t timeout_ms; /* set before; 0 for the client's */
     struct curl_slist *headers;
     struct curl_slist *resolve;
+    bool trusted; /* its host is one by which it may go anywhere */
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */

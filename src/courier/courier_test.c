@@ -35,6 +35,9 @@ struct world {
     int listener;
     int conn;
     unsigned port_number;
+    struct network network;
+    char resolve[128];
+    const char *resolves[2];
     char bytes[ROOM]; /* the request that came last, and its parts */
     char *body;
     char id[32]; /* of the endpoint made last */
@@ -256,9 +259,9 @@ static void assert_quiet(struct world *world)
 
 /* ---- set-up ---------------------------------------------------------------------------------- */
 
-static void listen_somewhere(struct world *world)
+static void listen_somewhere(struct world *world, const char *at)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(at)};
     socklen_t size = sizeof(address);
     world->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(world->listener, (struct sockaddr *)&address, size), 0);
@@ -267,7 +270,16 @@ static void listen_somewhere(struct world *world)
     world->port_number = ntohs(address.sin_port);
 }
 
-static int set_up_with(void **state, bool loopback)
+/* What a world may reach. */
+struct reach {
+    bool loopback;
+    const char *network; /* "", or one that is allowed */
+    const char *address; /* where the receiver listens */
+    const char *host;    /* trusted, or NULL */
+    const char *names; /* "name" and addresses, by which the receiver's port is reached; or NULL */
+};
+
+static int set_up_with(void **state, const struct reach *reach)
 {
     struct world *world = calloc(1, sizeof(*world));
     struct log_config log = {.memory = true,
@@ -278,13 +290,26 @@ static int set_up_with(void **state, bool loopback)
                              .readers = 1};
     struct courier_config config = {.clock = clock_system(),
                                     .hub = {1 << 20, 65536, 1 << 20},
-                                    .allow_loopback = loopback,
+                                    .allow_loopback = reach->loopback,
+                                    .networks = &world->network,
+                                    .networks_count = *reach->network != 0,
+                                    .hosts = &reach->host,
+                                    .hosts_count = reach->host != NULL,
+                                    .probe_ms = 1,
                                     .schedule_ms = schedule_ms,
                                     .schedule_count = 2,
                                     .timeout_ms = WAIT_MS,
                                     .endpoints_max = 2};
     world->conn = -1;
-    listen_somewhere(world);
+    listen_somewhere(world, reach->address);
+    if (*reach->network)
+        assert_int_equal(network_parse(str_from(reach->network), &world->network), 0);
+    if (reach->names) {
+        snprintf(world->resolve, sizeof(world->resolve), "mixed.test:%u:%s", world->port_number,
+                 reach->names);
+        world->resolves[0] = world->resolve;
+        config.resolve = world->resolves;
+    }
     assert_int_equal(mailbox_init(&world->mailbox, world), 0);
     assert_int_equal(log_open(&log, &world->log), 0);
     world->port = (struct log_port){.mailbox = &world->mailbox, .on_batch = no_batch};
@@ -296,14 +321,32 @@ static int set_up_with(void **state, bool loopback)
     return 0;
 }
 
+static const char here[] = "127.0.0.1";
+
 static int set_up(void **state)
 {
-    return set_up_with(state, true);
+    static const struct reach reach = {true, "", here, NULL, NULL};
+    return set_up_with(state, &reach);
 }
 
 static int set_up_strict(void **state)
 {
-    return set_up_with(state, false);
+    static const struct reach reach = {false, "", here, NULL, NULL};
+    return set_up_with(state, &reach);
+}
+
+/* One of the name's addresses is allowed, and it is not the first. */
+static int set_up_mixed(void **state)
+{
+    static const struct reach reach = {false, "127.0.0.2", "127.0.0.2", NULL,
+                                       "127.0.0.1,127.0.0.2"};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_trusting(void **state)
+{
+    static const struct reach reach = {false, "", here, "mixed.test", "127.0.0.1"};
+    return set_up_with(state, &reach);
 }
 
 static int tear_down(void **state)
@@ -652,9 +695,28 @@ static void beyond_the_limit_none_is_created(void **state)
 static void addresses_that_are_not_public_are_refused(void **state)
 {
     struct world *world = *state;
-    static const char *const hosts[] = {"127.0.0.1", "2130706433",      "0x7f.1",
-                                        "[::1]",     "10.0.0.1",        "[::ffff:127.0.0.1]",
-                                        "0",         "169.254.169.254", "[fd00::1]"};
+    static const char *const hosts[] = {"127.0.0.1",
+                                        "2130706433",
+                                        "0x7f.1",
+                                        "[::1]",
+                                        "10.0.0.1",
+                                        "[::ffff:127.0.0.1]",
+                                        "0",
+                                        "169.254.169.254",
+                                        "[fd00::1]",
+                                        "0177.0.0.1",
+                                        "0x7f000001",
+                                        "127.1",
+                                        "017700000001",
+                                        "[::ffff:7f00:1]",
+                                        "[64:ff9b::7f00:1]",
+                                        "[2002:7f00:1::]",
+                                        "[::]",
+                                        "[::127.0.0.1]",
+                                        "[fe80::1]",
+                                        "100.64.0.1",
+                                        "[fd00:ec2::254]",
+                                        "[64:ff9b:1::a9fe:a9fe]"};
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         char body[128];
         snprintf(body, sizeof(body), "{\"url\":\"http://%s/\",\"channels\":[\"a\"]}", hosts[i]);
@@ -672,6 +734,65 @@ static void a_name_is_judged_by_where_it_leads(void **state)
              world->port_number);
     assert_int_equal(ask(world, COURIER_CREATE, body), COURIER_E_FORBIDDEN);
     assert_false(readable(world->listener, 0));
+}
+
+static void create_by_name(struct world *world, const char *name, const char *more)
+{
+    char body[160];
+    snprintf(body, sizeof(body), "{\"url\":\"http://%s:%u/hook\",\"channels\":[\"a\"]%s}", name,
+             world->port_number, more);
+    submit(world, COURIER_CREATE, body);
+}
+
+static void of_a_names_addresses_only_those_allowed_are_connected_to(void **state)
+{
+    struct world *world = *state;
+    /* The same port on the address that is not allowed. */
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)world->port_number),
+                                  .sin_addr.s_addr = inet_addr(here)};
+    int one = 1, trap = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(trap, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+    assert_int_equal(bind(trap, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(trap, 4), 0);
+    create_by_name(world, "mixed.test", ",\"verify\":\"ping\"");
+    receive(world);
+    assert_ping(world);
+    answer(world, "200 OK");
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    uint64_t first = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    assert_false(readable(trap, 0));
+    close(trap);
+}
+
+static void a_delivery_to_an_address_that_is_not_allowed_is_not_made(void **state)
+{
+    struct world *world = *state;
+    create_by_name(world, "localhost", "");
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    publish(world, "a");
+    await(world, "state", "failing");
+    assert_int_equal(ask(world, COURIER_PING, NULL), 0);
+    assert_told(world, "ok", "false");
+    assert_told(world, "error", "the address is not allowed");
+    assert_false(readable(world->listener, 0));
+}
+
+static void a_trusted_host_may_be_anywhere(void **state)
+{
+    struct world *world = *state;
+    create_by_name(world, "mixed.test", ",\"verify\":true");
+    receive(world);
+    assert_ping(world);
+    answer(world, "200 OK");
+    assert_int_equal(reply(world), 0);
+    create_by_name(world, "localhost", ",\"verify\":true");
+    assert_int_equal(reply(world), COURIER_E_FORBIDDEN);
 }
 
 int main(void)
@@ -699,6 +820,10 @@ int main(void)
         TEST(beyond_the_limit_none_is_created),
         STRICT(addresses_that_are_not_public_are_refused),
         STRICT(a_name_is_judged_by_where_it_leads),
+        STRICT(a_delivery_to_an_address_that_is_not_allowed_is_not_made),
+        cmocka_unit_test_setup_teardown(of_a_names_addresses_only_those_allowed_are_connected_to,
+                                        set_up_mixed, tear_down),
+        cmocka_unit_test_setup_teardown(a_trusted_host_may_be_anywhere, set_up_trusting, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
