@@ -35,6 +35,7 @@ struct world {
     int listener;
     int conn;
     unsigned port_number;
+    int trap; /* listens on the same port of an address that is not allowed; -1 without */
     struct network network;
     char resolve[128];
     const char *resolves[2];
@@ -270,12 +271,27 @@ static void listen_somewhere(struct world *world, const char *at)
     world->port_number = ntohs(address.sin_port);
 }
 
+/* Listens on the port of `world` at another address. False when somebody has it already. */
+static bool set_trap(struct world *world, const char *at)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)world->port_number),
+                                  .sin_addr.s_addr = inet_addr(at)};
+    world->trap = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!bind(world->trap, (struct sockaddr *)&address, sizeof(address)) && !listen(world->trap, 4))
+        return true;
+    close(world->trap);
+    close(world->listener);
+    return false;
+}
+
 /* What a world may reach. */
 struct reach {
     bool loopback;
     const char *network; /* "", or one that is allowed */
     const char *address; /* where the receiver listens */
     const char *host;    /* trusted, or NULL */
+    const char *trap;    /* where nobody may go, or NULL */
     const char *names; /* "name" and addresses, by which the receiver's port is reached; or NULL */
 };
 
@@ -301,7 +317,10 @@ static int set_up_with(void **state, const struct reach *reach)
                                     .timeout_ms = WAIT_MS,
                                     .endpoints_max = 2};
     world->conn = -1;
-    listen_somewhere(world, reach->address);
+    world->trap = -1;
+    do
+        listen_somewhere(world, reach->address);
+    while (reach->trap && !set_trap(world, reach->trap));
     if (*reach->network)
         assert_int_equal(network_parse(str_from(reach->network), &world->network), 0);
     if (reach->names) {
@@ -325,27 +344,27 @@ static const char here[] = "127.0.0.1";
 
 static int set_up(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL};
     return set_up_with(state, &reach);
 }
 
 static int set_up_strict(void **state)
 {
-    static const struct reach reach = {false, "", here, NULL, NULL};
+    static const struct reach reach = {false, "", here, NULL, NULL, NULL};
     return set_up_with(state, &reach);
 }
 
 /* One of the name's addresses is allowed, and it is not the first. */
 static int set_up_mixed(void **state)
 {
-    static const struct reach reach = {false, "127.0.0.2", "127.0.0.2", NULL,
-                                       "127.0.0.1,127.0.0.2"};
+    static const struct reach reach = {false, "127.0.0.2", "127.0.0.2",
+                                       NULL,  here,        "127.0.0.1,127.0.0.2"};
     return set_up_with(state, &reach);
 }
 
 static int set_up_trusting(void **state)
 {
-    static const struct reach reach = {false, "", here, "mixed.test", "127.0.0.1"};
+    static const struct reach reach = {false, "", here, "mixed.test", NULL, "127.0.0.1"};
     return set_up_with(state, &reach);
 }
 
@@ -353,6 +372,8 @@ static int tear_down(void **state)
 {
     struct world *world = *state;
     close(world->listener);
+    if (world->trap >= 0)
+        close(world->trap);
     if (world->conn >= 0)
         close(world->conn);
     courier_stop(world->courier);
@@ -747,14 +768,6 @@ static void create_by_name(struct world *world, const char *name, const char *mo
 static void of_a_names_addresses_only_those_allowed_are_connected_to(void **state)
 {
     struct world *world = *state;
-    /* The same port on the address that is not allowed. */
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)world->port_number),
-                                  .sin_addr.s_addr = inet_addr(here)};
-    int one = 1, trap = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(setsockopt(trap, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
-    assert_int_equal(bind(trap, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(trap, 4), 0);
     create_by_name(world, "mixed.test", ",\"verify\":\"ping\"");
     receive(world);
     assert_ping(world);
@@ -765,8 +778,7 @@ static void of_a_names_addresses_only_those_allowed_are_connected_to(void **stat
     receive(world);
     assert_event(world, first);
     answer(world, "200 OK");
-    assert_false(readable(trap, 0));
-    close(trap);
+    assert_false(readable(world->trap, 0));
 }
 
 static void a_delivery_to_an_address_that_is_not_allowed_is_not_made(void **state)

@@ -40,6 +40,9 @@ struct file_webhooks {
     uint64_t *schedule_ms;
     unsigned schedule_ms_count;
     uint64_t timeout_ms;
+    char **allow;
+    unsigned allow_count;
+    uint64_t endpoints_max, records_max, records_age_s;
 };
 
 struct file_source {
@@ -94,10 +97,18 @@ static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max
                                                   U64(struct file_log, roll_s), CYAML_FIELD_END};
 
 static const cyaml_schema_value_t number_schema = {CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint64_t)};
+static const cyaml_schema_value_t text_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, 255)};
 static const cyaml_schema_field_t webhook_fields[] = {
     CYAML_FIELD_SEQUENCE("schedule_ms", CYAML_FLAG_POINTER | OPT, struct file_webhooks, schedule_ms,
                          &number_schema, 1, CONFIG_SCHEDULE_MAX),
-    U64(struct file_webhooks, timeout_ms), CYAML_FIELD_END};
+    U64(struct file_webhooks, timeout_ms),
+    CYAML_FIELD_SEQUENCE("allow", CYAML_FLAG_POINTER | OPT, struct file_webhooks, allow,
+                         &text_schema, 0, CONFIG_ALLOW_MAX),
+    U64(struct file_webhooks, endpoints_max),
+    U64(struct file_webhooks, records_max),
+    U64(struct file_webhooks, records_age_s),
+    CYAML_FIELD_END};
 
 static const cyaml_schema_value_t secret_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CONFIG_SECRET_MAX)};
@@ -228,9 +239,48 @@ static void take_spaces(struct config *config, const struct config_file *file)
     }
 }
 
+static bool is_number_or_mark(char c)
+{
+    return (c >= '0' && c <= '9') || c == '.' || c == '/' || c == ':';
+}
+
+/* A network, or the name of a host: what has nothing but digits, dots, colons and a slash must be a
+ * network, so that a slip of the pen does not become a name that nobody has. */
+static int take_allowed(struct config *config, const char *text)
+{
+    struct network network;
+    bool numeric = strchr(text, '/') || strchr(text, ':');
+    for (const char *c = text; !numeric && is_number_or_mark(*c); c++)
+        numeric = !c[1];
+    if (!network_parse(str_from(text), &network)) {
+        config->webhook_networks[config->webhook_networks_count++] = network;
+    } else if (!numeric) {
+        config->webhook_hosts[config->webhook_hosts_count++] = text;
+    } else {
+        fprintf(stderr,
+                "freshet: webhooks: allow: \"%s\" is neither a network (10.0.0.0/8, fd00::/8), nor "
+                "an address, nor the name of a host\n",
+                text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int take_allow(struct config *config, const struct file_webhooks *file)
+{
+    int result = 0;
+    for (unsigned i = 0; !result && i < file->allow_count; i++)
+        result = take_allowed(config, file->allow[i]);
+    return result;
+}
+
 static void take_webhooks(struct config *config, const struct file_webhooks *file)
 {
     TAKE(config->webhook_timeout_ms, file->timeout_ms);
+    TAKE(config->webhook_endpoints_max, file->endpoints_max);
+    TAKE(config->webhook_records_max, file->records_max);
+    if (file->records_age_s)
+        config->webhook_records_age_us = (int64_t)file->records_age_s * S_US;
     if (!file->schedule_ms_count)
         return;
     config->webhook_schedule_count = file->schedule_ms_count;
@@ -385,6 +435,8 @@ int config_read(struct config *config, const char *path)
         take_limits(config, file->limits);
     if (file->webhooks)
         take_webhooks(config, file->webhooks);
+    if (file->webhooks && take_allow(config, file->webhooks))
+        return -EINVAL;
     if (file->log) {
         TAKE(config->log_bytes_max, file->log->bytes_max);
         TAKE(config->roll_bytes, file->log->roll_bytes);

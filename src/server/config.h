@@ -1,11 +1,17 @@
 /* What the operator may set, by file and by flags, with every default in one place. */
 #pragma once
 
+#include "courier/address.h"
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "transport/worker.h"
 
-enum { CONFIG_SCHEDULE_MAX = 16, CONFIG_SOURCES_MAX = 100, CONFIG_SECRET_MAX = 1024 };
+enum {
+    CONFIG_SCHEDULE_MAX = 16,
+    CONFIG_ALLOW_MAX = 64,
+    CONFIG_SOURCES_MAX = 100,
+    CONFIG_SECRET_MAX = 1024,
+};
 
 struct config {
     char *listen;
@@ -30,6 +36,13 @@ struct config {
     int64_t webhook_schedule_ms[CONFIG_SCHEDULE_MAX];
     size_t webhook_schedule_count;
     int64_t webhook_timeout_ms;
+    struct network webhook_networks[CONFIG_ALLOW_MAX]; /* where webhooks may go, public or not */
+    size_t webhook_networks_count;
+    const char *webhook_hosts[CONFIG_ALLOW_MAX]; /* names are in `file` */
+    size_t webhook_hosts_count;
+    uint32_t webhook_endpoints_max;
+    uint64_t webhook_records_max;
+    int64_t webhook_records_age_us;
 
     struct source **sources; /* whose webhooks become events; owned */
     size_t sources_count;

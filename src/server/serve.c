@@ -30,7 +30,7 @@ const char serve_help[] =
     "one\n"
     "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
-enum { DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
+enum { REQUESTS_MAX = 2048, DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
 
 struct server {
     struct config config;
@@ -40,6 +40,7 @@ struct server {
     struct worker *workers;
     struct sockaddr_storage address;
     socklen_t address_size;
+    uint32_t webhook_requests; /* that may be under way at once */
     unsigned started;
 };
 
@@ -150,6 +151,14 @@ static int open_courier(struct server *server)
         .schedule_count = config->webhook_schedule_count,
         .timeout_ms = config->webhook_timeout_ms,
         .base = server->api.base,
+        .networks = config->webhook_networks,
+        .networks_count = config->webhook_networks_count,
+        .hosts = config->webhook_hosts,
+        .hosts_count = config->webhook_hosts_count,
+        .endpoints_max = config->webhook_endpoints_max,
+        .records_max = config->webhook_records_max,
+        .records_age_us = config->webhook_records_age_us,
+        .inflight_max = server->webhook_requests,
     };
     int result = courier_open(&courier, &server->courier);
     if (result)
@@ -184,6 +193,10 @@ static int open_all(struct server *server)
 {
     struct config *config = &server->config;
     uint64_t connections = raise_descriptors();
+    /* Webhooks need descriptors too: an eighth of them, at most. */
+    server->webhook_requests =
+        (uint32_t)(connections / 8 < REQUESTS_MAX ? connections / 8 + 1 : REQUESTS_MAX);
+    connections -= connections / 8;
     if (config->connections_max && config->connections_max < connections)
         connections = config->connections_max;
     config->limits.connections_max = (uint32_t)(connections / config->threads + 1);
