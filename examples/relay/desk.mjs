@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // A service desk: inquiries come in as webhooks (Standard Webhooks, verified here without a library)
-// and become cases, once each; a new case goes out as a webhook of its own, in the wording that
+// and become tickets, once each; a new ticket goes out as a webhook of its own, in the wording that
 // whoever set the desk up gave it.
 //
 //   DESK_INBOX_SECRET=whsec_… DESK_SECRET=whsec_… node desk.mjs PORT WEBHOOK_URL [TICKETS_FILE]
@@ -9,13 +9,13 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import { send, serve } from './http.mjs';
 
-const [port = '9002', url = 'http://127.0.0.1:7070/inbound/desk', file = 'cases.ndjson'] =
+const [port = '9002', url = 'http://127.0.0.1:7070/inbound/desk', file = 'tickets.ndjson'] =
     process.argv.slice(2);
 const inbox = process.env.DESK_INBOX_SECRET;
 const outbox = process.env.DESK_SECRET;
 
-/* The cases are a file, so that a desk that was killed knows which inquiries it has. */
-const cases = fs.existsSync(file)
+/* The tickets are a file, so that a desk that was killed knows which inquiries it has. */
+const tickets = fs.existsSync(file)
     ? fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line))
     : [];
 
@@ -37,20 +37,20 @@ function verified({ headers }, body) {
     });
 }
 
-/** Tells of a case; `text` is what Slack shows. */
-function announce(case) {
-    const { number, visitor, text } = case;
+/** Tells of a ticket; `text` is what Slack shows. */
+function announce(ticket) {
+    const { number, visitor, text } = ticket;
     const body = JSON.stringify({
-        type: 'case.created',
+        type: 'ticket.created',
         timestamp: new Date().toISOString(),
         data: { number },
-        text: `Case ${number} from ${visitor}: ${text}`,
+        text: `Inquiry ${number} from ${visitor}: ${text}`,
     });
     return send(url, body, () => {
         const timestamp = Math.floor(Date.now() / 1000);
-        const mac = signature(outbox, `case_${number}`, timestamp, body).toString('base64');
+        const mac = signature(outbox, `ticket_${number}`, timestamp, body).toString('base64');
         return {
-            'webhook-id': `case_${number}`,
+            'webhook-id': `ticket_${number}`,
             'webhook-timestamp': String(timestamp),
             'webhook-signature': `v1,${mac}`,
         };
@@ -65,17 +65,17 @@ serve('desk', Number(port), (request, bytes) => {
     if (inquiry.event !== 'inquiry') {
         return { status: 200 }; // a ping
     }
-    if (!cases.some((case) => case.inquiry === inquiry.id)) {
-        const case = {
-            number: cases.length + 1,
+    if (!tickets.some((ticket) => ticket.inquiry === inquiry.id)) {
+        const ticket = {
+            number: tickets.length + 1,
             inquiry: inquiry.id,
             visitor: inquiry.visitor,
             text: inquiry.text,
         };
-        fs.appendFileSync(file, `${JSON.stringify(case)}\n`);
-        cases.push(case);
-        console.log(`case ${case.number}: ${case.text}`);
-        announce(case);
+        fs.appendFileSync(file, `${JSON.stringify(ticket)}\n`);
+        tickets.push(ticket);
+        console.log(`ticket ${ticket.number}: ${ticket.text}`);
+        announce(ticket);
     }
     return { status: 200 };
 });

@@ -2,11 +2,13 @@
 
 #include "api/batch.h"
 #include "api/channel.h"
+#include "api/hub.h"
 #include "api/inbound.h"
 #include "api/info.h"
 #include "api/listing.h"
 #include "api/publish.h"
 #include "api/read.h"
+#include "api/topic.h"
 #include "api/webhooks.h"
 #include "http/accept.h"
 #include "http/origin.h"
@@ -92,6 +94,9 @@ const struct api_route api_routes[] = {
      "register, list, change and delete webhooks"},
     {"/inbound", false, false, 1U << HTTP_POST, inbound_handle,
      "take the webhooks of others as events"},
+    {"/topics", false, false, METHODS_READ, topic_handle,
+     "the newest event of a channel, as WebSub's topic"},
+    {"/hub", true, false, 1U << HTTP_POST, hub_handle, "subscribe to topics by WebSub"},
     {"/stats", true, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
     {"/metrics", true, false, METHODS_READ, info_metrics, "the same for Prometheus"},
     {"/healthz", true, false, METHODS_READ, info_health, "200 while the process serves"},

@@ -1,8 +1,7 @@
 #include "api/topic.h"
 
 #include "api/channel.h"
-#include "http/response.h"
-#include "http/target.h"
+#include "transport/reading.h"
 
 #include <stdlib.h>
 
@@ -17,20 +16,6 @@ struct topic_read {
     struct batch *batch; /* with the event, if there is one */
     int error;
 };
-
-void topic_add_links(struct buf *out, struct str base, struct str channel)
-{
-    buf_add_lit(out, "Link: <");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/hub>; rel=\"hub\"\r\nLink: <");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/topics");
-    while (channel.at) {
-        buf_add_char(out, '/');
-        http_percent_encode(out, str_cut(&channel, '/'));
-    }
-    buf_add_lit(out, ">; rel=\"self\"\r\n");
-}
 
 /* ---- on a reader's thread -------------------------------------------------------------------- */
 
@@ -82,7 +67,7 @@ static void answer(struct topic_read *read)
     }
     const struct event *event = &read->batch->events[read->batch->count - 1];
     struct buf *out = exchange_head(exchange, 200);
-    topic_add_links(out, api_of(exchange)->base, buf_str(&read->channel));
+    reading_add_topic(out, api_of(exchange)->base, buf_str(&read->channel));
     buf_add_lit(out, "ETag: \"");
     buf_add_id(out, event->id);
     buf_add_lit(out,

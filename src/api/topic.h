@@ -5,6 +5,3 @@
 #include "api/api.h"
 
 void topic_handle(struct exchange *exchange, struct str rest);
-
-/* Adds the links by which a subscriber discovers the hub and the topic's name. */
-void topic_add_links(struct buf *out, struct str base, struct str channel);

@@ -7,8 +7,8 @@
 
 struct usage {
     uint64_t cpu_ns;       /* of all threads, user and system; never less than before */
-    uint64_t data_bytes; /* resident, without the pages of files: what was loaded is no data */
-    uint64_t rss_bytes;  /* resident, shared pages counted in each process */
+    uint64_t data_bytes;   /* resident, without the pages of files: what was loaded is no data */
+    uint64_t rss_bytes;    /* resident, shared pages counted in each process */
     uint64_t kernel_bytes; /* of the whole machine: socket buffers and slabs */
 };
 

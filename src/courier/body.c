@@ -272,16 +272,44 @@ static void add_content(struct header_list *headers, const struct endpoint *endp
         add_line(headers, "WebHook-Request-Origin", str_from(endpoint->courier->origin));
 }
 
+/* What a subscriber of WebSub gets instead (sections 7 and 7.1). */
+static void add_websub(struct header_list *headers, const struct endpoint *endpoint,
+                       struct str body, const struct event *first)
+{
+    const struct endpoint_row *row = &endpoint->row;
+    struct buf *line = &headers->line;
+    if (first)
+        add_data_type(headers, first);
+    buf_add_lit(line, "Link: <");
+    websub_add_hub(line, str_from(row->topic), endpoint->courier->config.base);
+    buf_addf(line, ">; rel=\"hub\", <%s>; rel=\"self\"", row->topic);
+    end_line(headers);
+    if (!row->hub_secret || !*row->hub_secret)
+        return;
+    buf_add_lit(line, "X-Hub-Signature: ");
+    websub_add_signature(line, str_from(row->hub_secret), body);
+    end_line(headers);
+}
+
+static void add_standard(struct header_list *headers, const struct endpoint *endpoint,
+                         struct str id, struct str body, const struct event *first)
+{
+    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
+    add_content(headers, endpoint, first);
+    add_line(headers, "webhook-id", id);
+    buf_addf(&headers->line, "webhook-timestamp: %" PRId64, now_us / 1000000);
+    end_line(headers);
+    add_signatures(headers, endpoint, id, now_us, body);
+}
+
 struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
                                 const struct event *first)
 {
     struct header_list headers = {0};
-    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
-    add_content(&headers, endpoint, first);
-    add_line(&headers, "webhook-id", id);
-    buf_addf(&headers.line, "webhook-timestamp: %" PRId64, now_us / 1000000);
-    end_line(&headers);
-    add_signatures(&headers, endpoint, id, now_us, body);
+    if (row_is_websub(&endpoint->row))
+        add_websub(&headers, endpoint, body, first);
+    else
+        add_standard(&headers, endpoint, id, body, first);
     /* An empty Expect keeps curl from asking first, for which it would wait a second. */
     buf_add_lit(&headers.line, "Expect:");
     end_line(&headers);

@@ -117,7 +117,7 @@ static struct endpoint_row row_of(struct courier *courier, struct spec *spec)
 }
 
 /* The URL's host, if it is an address; where a name leads is seen when it is connected to. */
-static bool may_go_to(const struct courier *courier, const char *url)
+bool change_may_go_to(const struct courier *courier, const char *url)
 {
     char *host = spec_url_host(url);
     bool may = host && !address_host_refused(str_from(host), &courier->client.policy);
@@ -323,13 +323,60 @@ void change_create(struct courier *courier, struct courier_request *request)
         request_refuse(request, COURIER_E_BAD, why);
         return;
     }
-    if (!may_go_to(courier, spec.url))
+    if (!change_may_go_to(courier, spec.url))
         refuse_target(request);
     else if (courier->by_id.count >= courier->config.endpoints_max)
         refuse_many(request);
     else
         make(courier, request, &spec);
     spec_free(&spec);
+}
+
+/* ---- WebSub ---------------------------------------------------------------------------------- */
+
+/* New updates are tried soon whatever became of the last: a topic is what it is now. */
+#define WEBSUB_SCHEDULE "[5,15,60,300]"
+
+static char *text_of(const struct buf *buf)
+{
+    char *text = strndup(buf->len ? buf->at : "", buf->len);
+    if (!text)
+        abort();
+    return text;
+}
+
+static int64_t lease_until_us(const struct courier *courier, uint64_t lease_s)
+{
+    return clock_wall_us(courier->config.clock) + (int64_t)lease_s * 1000000;
+}
+
+void change_subscribe(struct courier *courier, struct courier_request *request,
+                      const struct websub_wish *wish)
+{
+    struct buf channels = {0}, schedule = {0};
+    buf_add_char(&channels, '[');
+    buf_add_json(&channels, buf_str(&wish->channel));
+    buf_add_char(&channels, ']');
+    buf_add_lit(&schedule, WEBSUB_SCHEDULE);
+    struct spec spec = {.url = text_of(&wish->callback),
+                        .channels = text_of(&channels),
+                        .schedule = text_of(&schedule)};
+    struct endpoint_row row = row_of(courier, &spec);
+    row.options.format = BODY_DATA;
+    row.topic = text_of(&wish->topic);
+    row.hub_secret = text_of(&wish->secret);
+    row.lease_until_us = lease_until_us(courier, wish->lease_s);
+    row.cursor = log_newest(courier->config.log);
+    bool failed = buf_failed(&channels) || buf_failed(&schedule);
+    struct endpoint *endpoint = endpoint_new(courier, &row);
+    if (endpoint && !failed)
+        keep_new(request, endpoint, false);
+    else
+        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+    if (endpoint && failed)
+        endpoint_free(endpoint);
+    buf_free(&channels);
+    buf_free(&schedule);
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
@@ -457,7 +504,7 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
         request_refuse(request, COURIER_E_BAD, why);
         return;
     }
-    if (spec.url && !may_go_to(endpoint->courier, spec.url))
+    if (spec.url && !change_may_go_to(endpoint->courier, spec.url))
         refuse_target(request);
     else
         change(request, endpoint, &spec);
@@ -472,6 +519,39 @@ static void op_state(struct courier_request *request, struct endpoint *endpoint,
     endpoint->row.state = state;
     start_over(endpoint);
     submit(put, changed);
+}
+
+static void renewed(struct mail *mail, void *owner)
+{
+    struct put *put = container_of(mail, struct put, job.mail);
+    struct courier *courier = owner;
+    struct endpoint_row *row = &put->endpoint->row;
+    courier->jobs--;
+    if (put->job.result) { /* as it was, with the old secret and lease */
+        free(row->hub_secret);
+        row->hub_secret = put->before.hub_secret;
+        row->lease_until_us = put->before.lease_until_us;
+        row->state = put->before.state;
+        request_refuse_store(put->request, put->job.result);
+    } else {
+        free(put->before.hub_secret);
+        request_answer(put->request);
+    }
+    not_busy(put->endpoint);
+    put_free(put);
+}
+
+/* The body is the secret, n the lease. */
+static void op_renew(struct courier_request *request, struct endpoint *endpoint)
+{
+    struct put *put = put_new(request, endpoint);
+    endpoint->busy = request;
+    endpoint->row.hub_secret = text_of(&request->body);
+    endpoint->row.lease_until_us = lease_until_us(endpoint->courier, request->n);
+    if (endpoint->row.state == ENDPOINT_DISABLED)
+        endpoint->row.state = ENDPOINT_ACTIVE;
+    start_over(endpoint);
+    submit(put, renewed);
 }
 
 static void op_rotate(struct courier_request *request, struct endpoint *endpoint)
@@ -548,6 +628,8 @@ static void deleted(struct mail *mail, void *owner)
     } else {
         say(SAY_INFO, "webhook_deleted", "id=%s", put->row.id);
         put->endpoint->busy = NULL;
+        if (row_is_websub(&put->endpoint->row) && put->request->reply != &courier->loop.mailbox)
+            websub_deny(courier, &put->endpoint->row, "the subscription was deleted");
         endpoint_free(put->endpoint);
         request_answer(put->request);
     }
@@ -572,6 +654,9 @@ void change_endpoint(struct courier_request *request, struct endpoint *endpoint)
         break;
     case COURIER_RESUME:
         op_state(request, endpoint, ENDPOINT_ACTIVE);
+        break;
+    case COURIER_RENEW:
+        op_renew(request, endpoint);
         break;
     case COURIER_ROTATE:
         op_rotate(request, endpoint);

@@ -199,12 +199,14 @@ static void set_guards(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
 }
 
-static void set_method(CURL *easy, bool options, struct str body)
+enum method { METHOD_POST, METHOD_OPTIONS, METHOD_GET };
+
+static void set_method(CURL *easy, enum method method, struct str body)
 {
-    if (options) {
+    if (method == METHOD_OPTIONS)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "OPTIONS");
+    if (method != METHOD_POST)
         return;
-    }
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at ? body.at : "");
@@ -256,7 +258,7 @@ static void put_away(struct call *call)
 }
 
 static int start(struct client *client, struct call *call, const char *url,
-                 struct curl_slist *headers, bool options, struct str body)
+                 struct curl_slist *headers, enum method method, struct str body)
 {
     buf_clear(&call->response);
     call->client = client;
@@ -278,7 +280,7 @@ static int start(struct client *client, struct call *call, const char *url,
         call->resolve = curl_slist_append(call->resolve, *line);
     curl_easy_setopt(call->easy, CURLOPT_RESOLVE, call->resolve);
     set_call(call, url);
-    set_method(call->easy, options, body);
+    set_method(call->easy, method, body);
     if (curl_multi_add_handle(client->multi, call->easy)) {
         put_away(call);
         return -ENOMEM;
@@ -290,13 +292,18 @@ static int start(struct client *client, struct call *call, const char *url,
 int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
               struct str body)
 {
-    return start(client, call, url, headers, false, body);
+    return start(client, call, url, headers, METHOD_POST, body);
 }
 
 int call_options(struct client *client, struct call *call, const char *url,
                  struct curl_slist *headers)
 {
-    return start(client, call, url, headers, true, STR_NONE);
+    return start(client, call, url, headers, METHOD_OPTIONS, STR_NONE);
+}
+
+int call_get(struct client *client, struct call *call, const char *url)
+{
+    return start(client, call, url, NULL, METHOD_GET, STR_NONE);
 }
 
 static void end_call(struct call *call)

@@ -66,6 +66,9 @@ int call_post(struct client *client, struct call *call, const char *url, struct 
 int call_options(struct client *client, struct call *call, const char *url,
                  struct curl_slist *headers);
 
+/* The same by GET. */
+int call_get(struct client *client, struct call *call, const char *url);
+
 /* Breaks it off, if it is under way: `done` does not follow. Not from within `done`. */
 void call_cancel(struct call *call);
 

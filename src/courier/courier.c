@@ -52,6 +52,11 @@ static void ring_settle(struct timer *timer)
     timer_set(&courier->loop, timer, SETTLE_MS);
 }
 
+static void ring_lease(struct timer *timer)
+{
+    websub_watch(container_of(timer, struct courier, lease));
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static void set_defaults(struct courier_config *config)
@@ -72,12 +77,14 @@ static void set_defaults(struct courier_config *config)
 
 static void set_up(struct courier *courier, const struct courier_config *config)
 {
-    *courier = (struct courier){.config = *config, .settle = {.ring = ring_settle}};
+    *courier = (struct courier){
+        .config = *config, .settle = {.ring = ring_settle}, .lease = {.ring = ring_lease}};
     list_init(&courier->endpoints);
     list_init(&courier->ready);
     list_init(&courier->starved);
     list_init(&courier->changed);
     list_init(&courier->pings);
+    list_init(&courier->intents);
     list_init(&courier->loaded);
     map_init(&courier->by_id, id_is);
     schedule_init(&courier->schedule);
@@ -136,6 +143,7 @@ static int load_all(struct courier *courier)
             result = record_dead(records, endpoint->row.number, &endpoint->dead);
         endpoint_add(endpoint);
     }
+    timer_set(&courier->loop, &courier->lease, 0);
     return result;
 }
 
@@ -238,6 +246,7 @@ static bool is_done(const struct courier *courier)
 static void finish(struct courier *courier)
 {
     pings_end(courier);
+    websub_end(courier);
     endpoints_settle(courier);
     while (courier->jobs || courier->keep) {
         if (!courier->keep_fails)

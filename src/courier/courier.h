@@ -29,6 +29,7 @@ struct courier_config {
     const char *const *hosts; /* by these names webhooks may go anywhere */
     size_t hosts_count;
     const char *const *resolve; /* for tests: see client.h */
+    struct str base;            /* the path under which the API hangs, for WebSub's topics */
 };
 
 /* Opens the endpoints and attaches to the log. Before the first append, after log_open. 0 or a
@@ -77,6 +78,8 @@ enum courier_op {
     COURIER_RETRY,     /* of delivery n */
     COURIER_RETRY_ALL, /* of all that have failed */
     COURIER_DISCARD,   /* dead letter n: dealt with otherwise */
+    COURIER_HUB,       /* a form of WebSub; answered before the subscriber is asked */
+    COURIER_RENEW,     /* the courier's own: a subscription was verified anew */
 };
 
 enum courier_fault {
@@ -96,7 +99,7 @@ enum courier_fault {
 struct courier_request {
     enum courier_op op;
     char id[32];     /* of the endpoint */
-    struct buf body; /* JSON, for create, change and replay */
+    struct buf body; /* JSON, for create, change and replay; a form for the hub */
     uint64_t n;      /* the delivery */
     struct courier_filter {
         uint64_t before; /* numbers below; 0 for no bound */

@@ -17,6 +17,7 @@
 #include "courier/registry.h"
 #include "courier/schedule.h"
 #include "courier/spec.h"
+#include "courier/websub.h"
 
 enum {
     WEBHOOK_ID_MAX = 64,
@@ -50,6 +51,9 @@ struct courier {
     struct list changed;   /* those whose progress is not kept yet */
     struct list pings;
     unsigned pings_count;
+    struct list intents; /* WebSub: GETs under way */
+    unsigned intents_count;
+    struct timer lease; /* the next that ends */
     unsigned creations; /* endpoints that are being kept for the first time */
     unsigned jobs;      /* with the keeper or with the log's readers, under way */
     uint64_t next_slot;
@@ -151,6 +155,7 @@ struct endpoint {
     uint64_t letters_upto;
     struct timer wake; /* looks again */
     struct timer probe;
+    bool expired;                 /* its lease; it is about to be deleted */
     struct courier_request *busy; /* a change of it is being kept */
     struct list waiting;          /* requests that wait for that */
     int last_status;              /* of the last attempt, pings too; 0 for no answer */
@@ -277,6 +282,8 @@ struct outcome {
 };
 /* The lane's flight has ended, and is no longer the lane's. */
 void lane_outcome(struct lane *lane, const struct outcome *outcome);
+/* The lane's gap is settled; the lane may be gone afterwards. */
+void lane_gap_told(struct lane *lane);
 /* Notes the outcome of any request. */
 void endpoint_note(struct endpoint *endpoint, const struct call *call);
 
@@ -320,6 +327,18 @@ void pings_forget(struct endpoint *endpoint);
 /* Breaks all of them off and answers who waits. */
 void pings_end(struct courier *courier);
 
+/* ---- subscription.c: WebSub ------------------------------------------------------------------
+ */
+
+/* COURIER_HUB. */
+void websub_ask(struct courier *courier, struct courier_request *request);
+/* Looks when the next lease ends; those that have ended are deleted. */
+void websub_watch(struct courier *courier);
+/* Tells a subscriber that it is none any more. */
+void websub_deny(struct courier *courier, const struct endpoint_row *row, const char *reason);
+/* Breaks off what is under way. */
+void websub_end(struct courier *courier);
+
 /* ---- tell.c --------------------------------------------------------------------------------- */
 
 enum tell { TELL_LINE, TELL_ALL, TELL_SECRET };
@@ -329,6 +348,11 @@ void endpoint_tell(const struct endpoint *endpoint, struct buf *out, enum tell t
 /* ---- change.c: what changes an endpoint, and is answered once that is kept ------------------- */
 
 void change_create(struct courier *courier, struct courier_request *request);
+/* A WebSub subscription that was verified; `wish` is borrowed. */
+void change_subscribe(struct courier *courier, struct courier_request *request,
+                      const struct websub_wish *wish);
+/* Whether it may be called at all, as far as the URL tells. */
+bool change_may_go_to(const struct courier *courier, const char *url);
 /* CHANGE, PAUSE, RESUME, ROTATE, REPLAY and DELETE, of an endpoint that is not busy. */
 void change_endpoint(struct courier_request *request, struct endpoint *endpoint);
 

@@ -144,7 +144,7 @@ static void lane_settled(struct lane *lane, uint64_t upto)
     lane_changed(lane);
 }
 
-static void gap_told(struct lane *lane)
+void lane_gap_told(struct lane *lane)
 {
     struct endpoint *endpoint = lane->endpoint;
     uint64_t trimmed = lane->trimmed;
@@ -174,7 +174,7 @@ static void accepted(struct lane *lane, const struct outcome *outcome)
     record(lane, outcome, RECORD_DELIVERED);
     endpoint_accepted(lane->endpoint);
     if (outcome->gap) {
-        gap_told(lane);
+        lane_gap_told(lane);
     } else if (lane->kind == LANE_CHANNEL || lane->kind == LANE_ALL) {
         lane_settled(lane, outcome->last);
         lane_look(lane);
@@ -264,7 +264,9 @@ static bool endpoint_failed(struct endpoint *endpoint, const struct call *call, 
         disable(endpoint, "gone");
         return false;
     }
-    if (now_us - row->since_us >= endpoint->courier->config.disable_after_us) {
+    /* A subscription of WebSub is tried until its lease ends (section 7). */
+    if (now_us - row->since_us >= endpoint->courier->config.disable_after_us &&
+        !row_is_websub(row)) {
         disable(endpoint, "failing");
         return false;
     }

@@ -34,6 +34,9 @@ static const char *const migrations[] = {
     " failures INTEGER NOT NULL, since INTEGER NOT NULL, next INTEGER NOT NULL, n INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL,"
     " PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;" RECORD_TABLES,
+    "ALTER TABLE endpoint ADD COLUMN topic TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE endpoint ADD COLUMN hub_secret TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE endpoint ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 
@@ -53,7 +56,7 @@ enum statement {
 #define COLUMNS                                                                                    \
     "id, url, channels, types, headers, description, key, old_key, old_until, created, cursor,"    \
     " told, next, failures, state, number, schedule, ordered, format, batch, concurrency,"         \
-    " timeout, pair, old_pair, since, warned"
+    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until"
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -61,7 +64,7 @@ static const char *const statements[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT OR REPLACE INTO endpoint(" COLUMNS ")"
             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
     [PROGRESS] = "UPDATE endpoint SET cursor = ?2, told = ?3, next = ?4, failures = ?5,"
                  " state = ?6, since = ?7, warned = ?8 WHERE id = ?1",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
@@ -87,6 +90,8 @@ void endpoint_row_free(struct endpoint_row *row)
     free(row->headers);
     free(row->description);
     free(row->schedule);
+    free(row->topic);
+    free(row->hub_secret);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -237,6 +242,7 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
         .options = read_options(statement),
         .since_us = sqlite3_column_int64(statement, 24),
         .warned = (uint32_t)sqlite3_column_int(statement, 25),
+        .lease_until_us = sqlite3_column_int64(statement, 28),
         .state =
             state < 0 || state > ENDPOINT_DISABLED ? ENDPOINT_PAUSED : (enum endpoint_state)state,
     };
@@ -248,6 +254,8 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
     read_pair(statement, 23, &row->old_pair);
     row->options.wants_pair = row->pair.set;
     row->schedule = read_text(statement, 16);
+    row->topic = read_text(statement, 26);
+    row->hub_secret = read_text(statement, 27);
     row->url = read_text(statement, 1);
     row->channels = read_text(statement, 2);
     row->types = read_text(statement, 3);
@@ -332,6 +340,8 @@ static void bind_texts(sqlite3_stmt *statement, const struct endpoint_row *row)
     db_bind_text(statement, 5, str_from(row->headers));
     db_bind_text(statement, 6, str_from(row->description));
     db_bind_text(statement, 17, str_from(row->schedule));
+    db_bind_text(statement, 27, str_from(row->topic ? row->topic : ""));
+    db_bind_text(statement, 28, str_from(row->hub_secret ? row->hub_secret : ""));
 }
 
 static void bind_keys(sqlite3_stmt *statement, const struct endpoint_row *row)
@@ -367,6 +377,7 @@ static int put(struct registry *registry, const struct endpoint_row *row)
     db_bind_id(statement, 16, row->number);
     sqlite3_bind_int64(statement, 25, row->since_us);
     sqlite3_bind_int64(statement, 26, row->warned);
+    sqlite3_bind_int64(statement, 29, row->lease_until_us);
     return db_run(statement);
 }
 

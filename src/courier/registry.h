@@ -58,7 +58,16 @@ struct endpoint_row {
     int64_t since_us;  /* when these began */
     uint32_t warned;   /* what was told about these */
     enum endpoint_state state;
+    /* Of a WebSub subscription; NULL or empty for none: */
+    char *topic;
+    char *hub_secret;
+    int64_t lease_until_us;
 };
+
+static inline bool row_is_websub(const struct endpoint_row *row)
+{
+    return row->topic && *row->topic;
+}
 
 /* What is not settled although the cursor is beyond it: a channel's events, or a range's. */
 struct lane_row {

@@ -106,6 +106,27 @@ static struct endpoint_row a_row(const char *id, int64_t created_us)
     return row;
 }
 
+static void a_subscription_comes_back_with_its_topic_secret_and_lease(void **state)
+{
+    struct place *place = *state;
+    static char topic[] = "http://h/topics/a", secret[] = "s3cr\xc3\xa9t";
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_1", 1), plain = a_row("wh_2", 2);
+    row.topic = topic;
+    row.hub_secret = secret;
+    row.lease_until_us = INT64_C(1795459080123456);
+    assert_int_equal(registry_put(registry, &row, false), 0);
+    assert_int_equal(registry_put(registry, &plain, false), 0);
+    registry_close(registry);
+    registry = open_in(place);
+    assert_string_equal(place->rows[0].topic, topic);
+    assert_string_equal(place->rows[0].hub_secret, secret);
+    assert_int_equal(place->rows[0].lease_until_us, row.lease_until_us);
+    assert_true(row_is_websub(&place->rows[0]));
+    assert_false(row_is_websub(&place->rows[1]));
+    registry_close(registry);
+}
+
 static void an_endpoint_comes_back_as_it_was(void **state)
 {
     struct place *place = *state;
@@ -326,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(an_endpoint_comes_back_as_it_was),
+        TEST(a_subscription_comes_back_with_its_topic_secret_and_lease),
         TEST(endpoints_come_back_the_oldest_first),
         TEST(progress_is_kept_by_the_commit),
         TEST(what_failed_on_the_way_is_not_kept),

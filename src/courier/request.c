@@ -58,7 +58,10 @@ static void op_get(struct courier_request *request, const struct endpoint *endpo
 
 static void op_ping(struct courier_request *request, struct endpoint *endpoint)
 {
-    if (!ping_start(endpoint, request, SPEC_VERIFY_PING))
+    if (row_is_websub(&endpoint->row))
+        request_refuse(request, COURIER_E_BAD,
+                       "a subscriber of WebSub is sent what its topic says and nothing else");
+    else if (!ping_start(endpoint, request, SPEC_VERIFY_PING))
         request_refuse(request, COURIER_E_NOW, "too many pings are under way: try again");
 }
 
@@ -248,6 +251,8 @@ static void open_request(struct mail *mail, void *owner)
         request_refuse(request, COURIER_E_NOW, "the server is stopping: ask the next one");
     else if (request->op == COURIER_CREATE)
         change_create(courier, request);
+    else if (request->op == COURIER_HUB)
+        websub_ask(courier, request);
     else if (request->op == COURIER_LIST)
         op_list(courier, request);
     else if (!endpoint)

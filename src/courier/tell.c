@@ -205,6 +205,10 @@ void endpoint_tell(const struct endpoint *endpoint, struct buf *out, enum tell t
         buf_add_char(out, '"');
     }
     add_options(endpoint, out);
+    if (row_is_websub(row)) {
+        add_text(out, "topic", row->topic);
+        add_time(out, "lease_until", row->lease_until_us);
+    }
     add_time(out, "created", row->created_us);
     add_progress(endpoint, out, tell);
     buf_add_char(out, '}');

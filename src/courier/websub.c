@@ -119,12 +119,21 @@ static bool callback_is_fine(struct buf *callback)
     return host != NULL;
 }
 
+/* It stands in a header of every distribution. */
+static bool topic_is_fine(struct str topic)
+{
+    for (size_t i = 0; i < topic.len; i++)
+        if (strchr("<>\"\\", topic.at[i]))
+            return false;
+    return topic.len <= SPEC_URL_MAX && http_all(topic, HTTP_CHAR_TARGET);
+}
+
 static int read_topic(struct str form, struct str base, struct websub_wish *wish)
 {
     int result = take(form, STR("hub.topic"), &wish->topic);
     if (!result && !wish->topic.len && wish->mode == WEBSUB_PUBLISH)
         result = take(form, STR("hub.url"), &wish->topic);
-    if (!result && wish->topic.len > SPEC_URL_MAX)
+    if (!result && !topic_is_fine(buf_str(&wish->topic)))
         result = -EINVAL;
     return result ? result : websub_topic_channel(buf_str(&wish->topic), base, &wish->channel);
 }

@@ -187,7 +187,7 @@ static bool add_member(struct str json, struct str path, struct buf *out)
 {
     while (json.at && path.at)
         json = step(json, str_cut(&path, '.'));
-    if (!json.len || strchr("{[n", json.at[0]))
+    if (!json.at || !json.len || strchr("{[n", json.at[0]))
         return false; /* neither a container nor null can be part of a name */
     if (json.at[0] == '"')
         return json_unescape(json, out) == 0;

@@ -7,7 +7,12 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-enum { PUBLIC_KEY_SIZE = 32, STANDARD_KEY_LEAST = 16, STANDARD_KEY_MOST = 75 };
+enum {
+    DIGEST_TEXT_MAX = 4 * HASH_SIZE_MAX,
+    PUBLIC_KEY_SIZE = 32,
+    STANDARD_KEY_LEAST = 16,
+    STANDARD_KEY_MOST = 75
+};
 /* Seconds since 1970 will have twelve digits in 30,000 years: until then these are milliseconds. */
 #define MILLISECONDS_FROM UINT64_C(100000000000)
 
@@ -204,7 +209,7 @@ static bool decode_hex(struct str text, struct buf *out)
 static bool decode(const struct verifier *verifier, struct str text, struct buf *out)
 {
     buf_clear(out);
-    if (text.len > 4U * HASH_SIZE_MAX)
+    if (text.len > DIGEST_TEXT_MAX)
         return false;
     if (verifier->scheme == VERIFY_STANDARD || verifier->encoding == VERIFY_BASE64)
         return base64_decode(out, text) == 0;

@@ -150,6 +150,7 @@ static int open_courier(struct server *server)
         .schedule_ms = config->webhook_schedule_ms,
         .schedule_count = config->webhook_schedule_count,
         .timeout_ms = config->webhook_timeout_ms,
+        .base = server->api.base,
         .networks = config->webhook_networks,
         .networks_count = config->webhook_networks_count,
         .hosts = config->webhook_hosts,

@@ -1,6 +1,7 @@
 #include "transport/reading.h"
 
 #include "http/response.h"
+#include "http/target.h"
 
 #include <stdlib.h>
 
@@ -163,6 +164,20 @@ static void add_alternate(struct buf *out, const struct reading *reading, const 
     buf_addf(out, ">; rel=\"alternate\"; type=\"%s\"\r\n", type);
 }
 
+void reading_add_topic(struct buf *out, struct str base, struct str channel)
+{
+    buf_add_lit(out, "Link: <");
+    buf_add_str(out, base);
+    buf_add_lit(out, "/hub>; rel=\"hub\"\r\nLink: <");
+    buf_add_str(out, base);
+    buf_add_lit(out, "/topics");
+    while (channel.at) {
+        buf_add_char(out, '/');
+        http_percent_encode(out, str_cut(&channel, '/'));
+    }
+    buf_add_lit(out, ">; rel=\"self\"\r\n");
+}
+
 void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
                          uint64_t cursor)
 {
@@ -171,6 +186,8 @@ void reading_add_headers(struct buf *out, const struct reading *reading, struct 
     buf_add_lit(out, "\r\nVary: Accept, Prefer\r\nLink: <");
     buf_add_str(out, base);
     buf_add_lit(out, "/webhooks>; rel=\"webhooks\"\r\n");
+    if (reading->channel.len)
+        reading_add_topic(out, base, reading->channel);
     /* A long query, said five times over, would be more header than clients take. */
     if (reading->kept.len > KEPT_MAX)
         return;

@@ -73,6 +73,9 @@ start_search(struct hub *hub, struct selection *selection, const struct start *s
 void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
                          uint64_t cursor);
 
+/* Adds the links by which a subscriber of WebSub discovers the hub and the topic's own name. */
+void reading_add_topic(struct buf *out, struct str base, struct str channel);
+
 /* Adds "?NAME=VALUE" and the kept query behind it. */
 void reading_add_query(struct buf *out, const struct reading *reading, const char *name,
                        struct str value);

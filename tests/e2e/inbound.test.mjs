@@ -221,6 +221,19 @@ test("tokens and passwords are enough where a sender can do no more", async (t) 
     assert.equal((await deliver(server, "n", "{}", {})).status, 201);
 });
 
+test("a repeated delivery is the same event after a kill -9 as well", async (t) => {
+    const server = await startServer(t, { data: true, config: source({ source: "crm", kind: "hmac", id: "{body.id}" }) });
+    const send = (body) => deliver(server, "crm", body,
+        { "X-Signature": createHmac("sha256", SECRET).update(body).digest("hex") });
+    const first = await send('{"id":"e1","attempt":1}');
+    assert.equal(first.status, 201, first.text);
+    await server.restart();
+    const again = await send('{"id":"e1","attempt":2}');
+    assert.equal(again.status, 200, again.text);
+    assert.equal(again.json().id, first.json().id);
+    assert.equal((await events(server, "crm")).length, 1);
+});
+
 test("no publisher can take a webhook's id from it", async (t) => {
     const server = await startServer(t, { config: source({ source: "github", kind: "github" }) });
     const key = "github-1";

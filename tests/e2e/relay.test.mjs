@@ -33,14 +33,14 @@ async function relay(t, { withDesk = true } = {}) {
     const port = await freePort();
     const server = await startServer(t, { data: true, listen: `127.0.0.1:${port}`, env, config: CONFIG + IMPATIENT });
     const deskPort = await freePort();
-    const cases = path.join(temporaryFolder(t), "cases.ndjson");
-    const desk = () => start(t, "desk", [String(deskPort), `${server.url}/inbound/desk`, cases], env);
+    const tickets = path.join(temporaryFolder(t), "tickets.ndjson");
+    const desk = () => start(t, "desk", [String(deskPort), `${server.url}/inbound/desk`, tickets], env);
     const slack = await start(t, "slack", ["0"], env);
     const chat = await start(t, "chat", ["0", `${server.url}/inbound/chat`], env);
     const running = withDesk ? await desk() : undefined;
     for (const args of [
         [`http://127.0.0.1:${deskPort}/`, "chat/sales", "--format", "data", "--secret", env.DESK_INBOX_SECRET],
-        [`${slack.url}/`, "desk/cases", "--type", "case.created", "--format", "data"],
+        [`${slack.url}/`, "desk/tickets", "--type", "ticket.created", "--format", "data"],
     ]) {
         const { code, stderr } = await run(t, ["webhook", "add", ...args, "--url", server.url]);
         assert.equal(code, 0, stderr);
@@ -57,20 +57,20 @@ function shown(slack) {
     return slack.lines.filter((line) => line.startsWith("#sales"));
 }
 
-test("an inquiry in the chat becomes a case, and the case a message in Slack", async (t) => {
+test("an inquiry in the chat becomes a ticket, and the ticket a message in Slack", async (t) => {
     const { server, slack, ask } = await relay(t);
     await ask("Ada", "Do you ship to Iceland?");
     await slack.until(() => shown(slack).length === 1, "the first message");
     await ask("Bob", "And to the Faroes?");
     await slack.until(() => shown(slack).length === 2, "the second message");
     assert.deepEqual(shown(slack), [
-        "#sales  Case 1 from Ada: Do you ship to Iceland?",
-        "#sales  Case 2 from Bob: And to the Faroes?",
+        "#sales  Inquiry 1 from Ada: Do you ship to Iceland?",
+        "#sales  Inquiry 2 from Bob: And to the Faroes?",
     ]);
     const events = (await server.page("/events?channel=chat/**&channel=desk/**")).events;
     assert.deepEqual(events.map(({ channel, type }) => [channel, type]), [
-        ["chat/sales", "chat.inquiry"], ["desk/cases", "case.created"],
-        ["chat/sales", "chat.inquiry"], ["desk/cases", "case.created"],
+        ["chat/sales", "chat.inquiry"], ["desk/tickets", "ticket.created"],
+        ["chat/sales", "chat.inquiry"], ["desk/tickets", "ticket.created"],
     ]);
     await ask("Eve", "Something else", "support");
     await eventually(async () => (await server.history("chat/support")).length === 1, "the inquiry on another topic");
@@ -78,7 +78,7 @@ test("an inquiry in the chat becomes a case, and the case a message in Slack", a
     assert.equal(shown(slack).length, 2);
 });
 
-test("what was asked while the desk was down becomes cases once it is back, in order, once each", async (t) => {
+test("what was asked while the desk was down becomes tickets once it is back, in order, once each", async (t) => {
     const { server, slack, desk, ask } = await relay(t, { withDesk: false });
     for (const text of ["one", "two", "three"]) {
         await ask("Ada", text);
@@ -86,14 +86,14 @@ test("what was asked while the desk was down becomes cases once it is back, in o
     }
     const first = await desk();
     await slack.until(() => shown(slack).length === 3, "three messages");
-    const expected = ["one", "two", "three"].map((text, n) => `#sales  Case ${n + 1} from Ada: ${text}`);
+    const expected = ["one", "two", "three"].map((text, n) => `#sales  Inquiry ${n + 1} from Ada: ${text}`);
     assert.deepEqual(shown(slack).sort(), expected);
     first.child.kill("SIGKILL");
     await first.exited;
     await ask("Ada", "four");
     await desk();
     await slack.until(() => shown(slack).length === 4, "the fourth message");
-    assert.equal(shown(slack)[3], "#sales  Case 4 from Ada: four");
+    assert.equal(shown(slack)[3], "#sales  Inquiry 4 from Ada: four");
 });
 
 test("what was asked while freshet was down is there once it is back", async (t) => {
@@ -102,5 +102,5 @@ test("what was asked while freshet was down is there once it is back", async (t)
     await ask("Ada", "Anybody there?");
     await server.start();
     await slack.until(() => shown(slack).length === 1, "the message");
-    assert.deepEqual(shown(slack), ["#sales  Case 1 from Ada: Anybody there?"]);
+    assert.deepEqual(shown(slack), ["#sales  Inquiry 1 from Ada: Anybody there?"]);
 });

@@ -1,0 +1,55 @@
+#include "api/hub.h"
+
+#include <stdlib.h>
+
+/* A form that is with the courier. */
+struct hub_asked {
+    struct courier_request request;
+    struct exchange *exchange;
+};
+
+static void answer(struct exchange *exchange, const struct courier_request *request)
+{
+    enum problem problem = request->fault == COURIER_E_BAD         ? PROBLEM_BAD_PARAMETER
+                           : request->fault == COURIER_E_FORBIDDEN ? PROBLEM_FORBIDDEN_TARGET
+                                                                   : PROBLEM_UNAVAILABLE;
+    if (request->fault) {
+        api_problem(exchange, problem, request->detail);
+        return;
+    }
+    /* Before the subscriber is asked whether it wants that: what it says changes nothing here. */
+    exchange_head(exchange, 202);
+    exchange_body(exchange, STR("text/plain; charset=utf-8"), STR(""));
+}
+
+static void answered(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct courier_request *request = container_of(mail, struct courier_request, reply_mail);
+    struct hub_asked *asked = container_of(request, struct hub_asked, request);
+    if (asked->exchange->dropped)
+        exchange_free(asked->exchange);
+    else
+        answer(asked->exchange, request);
+    buf_free(&request->body);
+    buf_free(&request->answer);
+    free(asked);
+}
+
+void hub_handle(struct exchange *exchange, struct str rest)
+{
+    struct hub_asked *asked = mem_alloc(sizeof(*asked));
+    struct courier_request *request = &asked->request;
+    (void)rest;
+    *asked = (struct hub_asked){.exchange = exchange};
+    buf_add_str(&request->body, exchange->body);
+    if (buf_failed(&request->body)) {
+        free(asked);
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
+    request->op = COURIER_HUB;
+    request->reply = &exchange->worker->loop.mailbox;
+    request->reply_mail.open = answered;
+    courier_submit(api_of(exchange)->courier, request);
+}
