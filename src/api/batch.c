@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "http/media.h"
+#include "http/target.h"
 #include "transport/propose.h"
 
 enum { KEY_MAX = 255, CONTENT_TYPE_MAX = 255 };
@@ -74,6 +75,8 @@ static const char *read_member(struct element *element, struct str key, struct s
         return read_string(raw, &element->type, "type is a string");
     if (str_eq(key, STR("content_type")))
         return read_string(raw, &element->content_type, "content_type is a string");
+    if (str_eq(key, STR("ephemeral")) && !str_eq(raw, STR("false")))
+        return "a batch is stored: publish ephemeral events to their channel, one by one";
     if (!str_eq(key, STR("key")))
         return NULL; /* fields that are not known are ignored */
     element->has_key = true;
@@ -289,9 +292,30 @@ static bool begin(struct exchange *exchange, struct shape *shape)
     return body.len > 0;
 }
 
+/* What belongs to one event is said in it. Passing over it here would publish otherwise than was
+ * asked. */
+static bool asks_for_one(struct exchange *exchange)
+{
+    static const char *const names[] = {"ephemeral", "key", "type"};
+    struct str query = exchange->head->query, name, value;
+    bool one = http_header(exchange->head, STR("idempotency-key")).at ||
+               http_header(exchange->head, STR("event-type")).at ||
+               http_header(exchange->head, STR("if-match")).at;
+    while (http_query_next(&query, &name, &value))
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+            one = one || http_query_name_is(name, str_from(names[i]));
+    return one;
+}
+
 void batch_handle(struct exchange *exchange)
 {
     struct shape shape;
+    if (asks_for_one(exchange)) {
+        api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                    "type and key are members of each event; ephemeral events and If-Match go to "
+                    "a channel, one by one");
+        return;
+    }
     if (!begin(exchange, &shape))
         return;
     struct append *append = worker_turn(exchange->worker, false);
@@ -303,6 +327,8 @@ void batch_handle(struct exchange *exchange)
     int64_t count = add_all(exchange, append, &shape);
     if (count < 0)
         append->batch->count = first;
+    else if (!count)
+        exchange_json(exchange, 201, STR("{\"events\":[]}\n"));
     else
         publish_submit(exchange, append, first, (uint32_t)count, batch_done);
 }

@@ -181,8 +181,21 @@ bool publish_read_kind(struct exchange *exchange, struct proposal *proposal)
     return true;
 }
 
+static bool has_repeats(const struct exchange *exchange)
+{
+    static const struct str once[] = {
+        {"event-type", 10}, {"idempotency-key", 15}, {"if-match", 8}, {"content-type", 12}};
+    for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
+        if (http_fields_repeat(&exchange->head->fields, once[i]))
+            return true;
+    return false;
+}
+
 static bool read_proposal(struct exchange *exchange, struct str rest, struct proposal *proposal)
 {
+    if (has_repeats(exchange))
+        return refuse(exchange, PROBLEM_BAD_REQUEST,
+                      "say Event-Type, Idempotency-Key, If-Match and Content-Type once each");
     if (!channel_from_path(exchange, rest, &proposal->channel))
         return false;
     if (channel_is_reserved(buf_str(&proposal->channel)))
@@ -196,6 +209,9 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
         return false;
     proposal->ephemeral =
         proposal->ephemeral || log_is_ephemeral(api_of(exchange)->log, buf_str(&proposal->channel));
+    if (proposal->ephemeral && proposal->has_if_match)
+        return refuse(exchange, PROBLEM_BAD_PARAMETER,
+                      "an ephemeral event stands in no order: If-Match cannot be kept");
     return true;
 }
 

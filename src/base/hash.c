@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -31,8 +32,8 @@ static EVP_MAC_CTX *hmac_start(struct str key, const char *name)
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
     must(context != NULL);
     EVP_MAC_free(hmac);
-    char digest[8] = "";
-    memcpy(digest, name, strlen(name));
+    char digest[8];
+    (void)snprintf(digest, sizeof(digest), "%s", name); /* the parameter takes no const */
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),

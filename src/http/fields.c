@@ -173,6 +173,14 @@ struct str http_fields_get(const struct http_fields *fields, struct str lowercas
     return value;
 }
 
+bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name)
+{
+    struct str value;
+    size_t pos = 0;
+    return http_fields_next(fields, lowercase_name, &pos, &value) &&
+           http_fields_next(fields, lowercase_name, &pos, &value);
+}
+
 bool http_fields_list_has(const struct http_fields *fields, struct str lowercase_name,
                           struct str element)
 {

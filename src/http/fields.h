@@ -99,6 +99,9 @@ int http_fields_parse(struct str lines, const struct http_limits *limits, struct
  * lower case. */
 struct str http_fields_get(const struct http_fields *fields, struct str lowercase_name);
 
+/* Whether the field is there more than once. Of one that may not be, it is not for us to choose. */
+bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name);
+
 /* Walks the fields of one name: `*pos` begins as 0; false at the end. */
 bool http_fields_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
                       struct str *ret_value);

@@ -34,6 +34,7 @@ struct view {
     struct list reads;
     struct list pages; /* of the cache */
     uint64_t stamp;    /* of the newest record */
+    uint64_t queued;   /* the stamp up to which its live subscribers were queued */
     uint64_t serial;   /* of the last event that was put in, or refused */
     uint32_t subs;
     bool exact; /* that a term matches is all there is to ask */
@@ -312,6 +313,9 @@ static void on_event(void *context, const struct event *event, struct topic *top
 static void queue_subs(struct view *view, uint64_t before)
 {
     view->live->through = view->hub->window.applied;
+    if (view->queued == view->stamp)
+        return; /* nothing of this batch was for it */
+    view->queued = view->stamp;
     list_each (&view->live_subs, node) {
         struct sub *sub = container_of(node, struct sub, node);
         if (sub->stamp == view->stamp)

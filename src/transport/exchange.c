@@ -132,7 +132,8 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
         problem == PROBLEM_TOO_MANY)
         buf_add_lit(out, "Retry-After: 1\r\n");
     if (problem == PROBLEM_UPGRADE_REQUIRED)
-        buf_add_lit(out, "Sec-WebSocket-Version: 13\r\n");
+        buf_add_lit(out, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+                         "Connection: Upgrade\r\n");
     if (buf_failed(&document))
         out->failed = true;
     exchange_body(exchange, STR("application/problem+json"), buf_str(&document));

@@ -92,7 +92,10 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading, u
     problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
     stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
     struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));
-    buf_add_lit(out, "Link: <");
+    /* Nothing was handed out: whoever goes on by this gets all that is retained. */
+    buf_add_lit(out, "Cursor: ");
+    buf_add_id(out, 0);
+    buf_add_lit(out, "\r\nLink: <");
     reading_add_query(out, reading, "after", STR("earliest"));
     buf_add_lit(out, ">; rel=\"first\"\r\n");
     if (buf_failed(&document) || buf_failed(&members))
