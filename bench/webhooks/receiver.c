@@ -109,10 +109,10 @@ static void accept_all(int listener, int epoll)
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct epoll_event events[256];
-    int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), epoll = epoll_create1(0);
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0),
+        epoll = epoll_create1(0);
     address.sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "9999"));
     wanted = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
     mode = argc > 3 ? argv[3] : "";
