@@ -79,25 +79,25 @@ static void answered(struct mail *mail, void *owner)
 
 /* What can be done: the segments behind /webhooks/ID, with # for a number. */
 static const struct route {
-    enum http_method method;
     const char *path; /* NULL: without an ID */
+    enum http_method method;
     enum courier_op op;
 } routes[] = {
-    {HTTP_GET, NULL, COURIER_LIST},
-    {HTTP_POST, NULL, COURIER_CREATE},
-    {HTTP_GET, "", COURIER_GET},
-    {HTTP_PATCH, "", COURIER_CHANGE},
-    {HTTP_DELETE, "", COURIER_DELETE},
-    {HTTP_POST, "ping", COURIER_PING},
-    {HTTP_POST, "pause", COURIER_PAUSE},
-    {HTTP_POST, "resume", COURIER_RESUME},
-    {HTTP_POST, "rotate", COURIER_ROTATE},
-    {HTTP_POST, "replay", COURIER_REPLAY},
-    {HTTP_POST, "retry", COURIER_RETRY_ALL},
-    {HTTP_GET, "deliveries", COURIER_DELIVERIES},
-    {HTTP_GET, "deliveries/#", COURIER_DELIVERY},
-    {HTTP_DELETE, "deliveries/#", COURIER_DISCARD},
-    {HTTP_POST, "deliveries/#/retry", COURIER_RETRY},
+    {NULL, HTTP_GET, COURIER_LIST},
+    {NULL, HTTP_POST, COURIER_CREATE},
+    {"", HTTP_GET, COURIER_GET},
+    {"", HTTP_PATCH, COURIER_CHANGE},
+    {"", HTTP_DELETE, COURIER_DELETE},
+    {"ping", HTTP_POST, COURIER_PING},
+    {"pause", HTTP_POST, COURIER_PAUSE},
+    {"resume", HTTP_POST, COURIER_RESUME},
+    {"rotate", HTTP_POST, COURIER_ROTATE},
+    {"replay", HTTP_POST, COURIER_REPLAY},
+    {"retry", HTTP_POST, COURIER_RETRY_ALL},
+    {"deliveries", HTTP_GET, COURIER_DELIVERIES},
+    {"deliveries/#", HTTP_GET, COURIER_DELIVERY},
+    {"deliveries/#", HTTP_DELETE, COURIER_DISCARD},
+    {"deliveries/#/retry", HTTP_POST, COURIER_RETRY},
 };
 
 /* Whether what is left of a path is what the route says; takes the number on the way. */

@@ -293,6 +293,7 @@ struct reach {
     const char *host;    /* trusted, or NULL */
     const char *trap;    /* where nobody may go, or NULL */
     const char *names; /* "name" and addresses, by which the receiver's port is reached; or NULL */
+    int64_t disable_after_us; /* 0 for days */
 };
 
 static int set_up_with(void **state, const struct reach *reach)
@@ -312,6 +313,7 @@ static int set_up_with(void **state, const struct reach *reach)
                                     .hosts = &reach->host,
                                     .hosts_count = reach->host != NULL,
                                     .probe_ms = 1,
+                                    .disable_after_us = reach->disable_after_us,
                                     .schedule_ms = schedule_ms,
                                     .schedule_count = 2,
                                     .timeout_ms = WAIT_MS,
@@ -344,27 +346,33 @@ static const char here[] = "127.0.0.1";
 
 static int set_up(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0};
     return set_up_with(state, &reach);
 }
 
 static int set_up_strict(void **state)
 {
-    static const struct reach reach = {false, "", here, NULL, NULL, NULL};
+    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_impatient(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1};
     return set_up_with(state, &reach);
 }
 
 /* One of the name's addresses is allowed, and it is not the first. */
 static int set_up_mixed(void **state)
 {
-    static const struct reach reach = {false, "127.0.0.2", "127.0.0.2",
-                                       NULL,  here,        "127.0.0.1,127.0.0.2"};
+    static const struct reach reach = {
+        false, "127.0.0.2", "127.0.0.2", NULL, here, "127.0.0.1,127.0.0.2", 0};
     return set_up_with(state, &reach);
 }
 
 static int set_up_trusting(void **state)
 {
-    static const struct reach reach = {false, "", here, "mixed.test", NULL, "127.0.0.1"};
+    static const struct reach reach = {false, "", here, "mixed.test", NULL, "127.0.0.1", 0};
     return set_up_with(state, &reach);
 }
 
@@ -807,6 +815,121 @@ static void a_trusted_host_may_be_anywhere(void **state)
     assert_int_equal(reply(world), COURIER_E_FORBIDDEN);
 }
 
+static void create_for_many(struct world *world, const char *more)
+{
+    char body[256];
+    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"c/*\"]%s}",
+             world->port_number, more);
+    assert_int_equal(ask(world, COURIER_CREATE, body), 0);
+    note_created(world);
+    receive(world);
+    assert_ping(world);
+    answer(world, "200 OK");
+}
+
+static void while_everything_fails_the_oldest_alone_is_tried_out_of_turn(void **state)
+{
+    struct world *world = *state;
+    uint64_t ids[7];
+    char channel[16];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    for (int i = 0; i < 7; i++) {
+        snprintf(channel, sizeof(channel), "c/%d", i);
+        ids[i] = publish(world, channel);
+    }
+    for (int i = 0; i < 5; i++) {
+        receive(world);
+        assert_event(world, ids[i]);
+        answer(world, "500 Oops");
+    }
+    for (int i = 0; i < 2; i++) {
+        receive(world);
+        assert_event(world, ids[0]);
+        answer(world, "500 Oops");
+    }
+    receive(world);
+    assert_event(world, ids[0]);
+    assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    assert_told(world, "circuit", "open");
+    assert_told(world, "lag", "7");
+    answer(world, "200 OK");
+    for (int i = 1; i < 7; i++) {
+        receive(world);
+        assert_signed(world, world->secret);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    assert_told(world, "circuit", "closed");
+}
+
+static void a_channel_that_lags_is_told_what_it_missed(void **state)
+{
+    struct world *world = *state;
+    char id[256];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    uint64_t first = publish(world, "c/1");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "500 Oops");
+    uint64_t other = publish(world, "c/2");
+    receive(world);
+    assert_event(world, other);
+    answer(world, "200 OK");
+    append(world, "c/1", EVENT_TRIM);
+    uint64_t left = publish(world, "c/1");
+    await(world, "held", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    header(world, "webhook-id", id);
+    assert_int_equal(strncmp(id, "gap_", 4), 0);
+    assert_non_null(strstr(world->body, "\"channel\":\"c/1\""));
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, left);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+}
+
+static void after_too_long_of_nothing_but_failure_it_is_disabled(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    for (int i = 0; i < 2; i++) {
+        receive(world);
+        assert_event(world, first);
+        answer(world, "500 Oops");
+    }
+    await(world, "state", "disabled");
+    assert_told(world, "lag", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_told(world, "state", "active");
+}
+
+static void nothing_is_sent_before_retry_after(void **state)
+{
+    struct world *world = *state;
+    create_for_many(world, "");
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "429 Slow\r\nRetry-After: 3600");
+    await(world, "held", "1");
+    publish(world, "c/2");
+    assert_quiet(world);
+    assert_told(world, "lag", "2");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    assert_told(world, "retrying", "1");
+    for (int i = 0; i < 2; i++) {
+        receive(world);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -830,6 +953,11 @@ int main(void)
         TEST(what_is_gone_is_told_as_a_gap_first),
         TEST(it_begins_where_after_says),
         TEST(beyond_the_limit_none_is_created),
+        TEST(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
+        TEST(a_channel_that_lags_is_told_what_it_missed),
+        TEST(nothing_is_sent_before_retry_after),
+        cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
+                                        set_up_impatient, tear_down),
         STRICT(addresses_that_are_not_public_are_refused),
         STRICT(a_name_is_judged_by_where_it_leads),
         STRICT(a_delivery_to_an_address_that_is_not_allowed_is_not_made),

@@ -171,8 +171,8 @@ void lane_gap_told(struct lane *lane)
 
 static void accepted(struct lane *lane, const struct outcome *outcome)
 {
+    struct endpoint *endpoint = lane->endpoint;
     record(lane, outcome, RECORD_DELIVERED);
-    endpoint_accepted(lane->endpoint);
     if (outcome->gap) {
         lane_gap_told(lane);
     } else if (lane->kind == LANE_CHANNEL || lane->kind == LANE_ALL) {
@@ -181,6 +181,7 @@ static void accepted(struct lane *lane, const struct outcome *outcome)
     } else {
         lane_free(lane);
     }
+    endpoint_accepted(endpoint); /* looks at all lanes: this one may be gone */
 }
 
 /* ---- failed ---------------------------------------------------------------------------------- */
@@ -393,9 +394,9 @@ static void letter_outcome(struct lane *lane, const struct outcome *outcome)
     record(lane, outcome, good ? RECORD_DELIVERED : lane->letter_state);
     if (good && lane->letter_state == RECORD_DEAD && endpoint->dead)
         endpoint->dead--;
+    lane_free(lane);
     if (good)
         endpoint_accepted(endpoint);
-    lane_free(lane);
     if (!good && outcome->call->status == 410)
         disable(endpoint, "gone");
 }

@@ -334,6 +334,34 @@ test("a subscription that the operator deletes is denied, with a reason", async 
     assert.equal(challenge, undefined);
 });
 
+test("who would be one too many is denied, with a reason", async (t) => {
+    const server = await startServer(t, { config: "webhooks:\n  endpoints_max: 1\n" });
+    const subscriber = await Subscriber.start(t);
+    const late = await Subscriber.start(t);
+    await subscribe(server, subscriber, "news");
+    assert.equal((await ask(server, "subscribe", { callback: late.url, topic: topicOf(server, "news") })).status, 202);
+    const { mode, reason } = await late.question(1);
+    assert.equal(mode, "denied");
+    assert.match(reason, /as many subscribers/);
+    assert.equal((await subscribe(server, subscriber, "news", { lease_seconds: 5000 })).lease, "5000", "a renewal is none more");
+});
+
+test("a subscriber that does not answer holds up neither others nor the end of the server", async (t) => {
+    const server = await startServer(t, { data: true });
+    const silent = await Subscriber.start(t);
+    const heard = new Promise((resolve) => {
+        silent.http.removeAllListeners("request");
+        silent.http.on("request", resolve); /* and no answer */
+    });
+    const subscriber = await Subscriber.start(t);
+    assert.equal((await ask(server, "subscribe", { callback: silent.url, topic: topicOf(server, "news") })).status, 202);
+    await deadline(heard, "the question");
+    await subscribe(server, subscriber, "news");
+    await publish(server, "news", "hello");
+    await subscriber.distribution(0);
+    assert.deepEqual(await server.terminate(), { code: 0, signal: null });
+});
+
 test("a distribution that fails is repeated, and the next goes out after it", async (t) => {
     const server = await startServer(t);
     const subscriber = await Subscriber.start(t);

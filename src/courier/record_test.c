@@ -1,0 +1,170 @@
+#include "courier/record.h"
+
+#include "courier/registry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int set_up(void **state)
+{
+    struct registry *registry;
+    assert_int_equal(registry_open(NULL, &registry), 0);
+    *state = registry;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    registry_close(*state);
+    return 0;
+}
+
+static struct record_attempt attempt_of(uint64_t n, uint32_t number, enum record_state state)
+{
+    return (struct record_attempt){.n = n,
+                                   .endpoint = 1,
+                                   .first = 1000 + n,
+                                   .last = 1000 + n,
+                                   .count = 1,
+                                   .number = number,
+                                   .state = state,
+                                   .channel = STR("a"),
+                                   .type = STR("t"),
+                                   .time_us = (int64_t)n * 1000000,
+                                   .took_us = 1500,
+                                   .status = state == RECORD_DELIVERED ? 200 : 500,
+                                   .response = STR("body")};
+}
+
+static void add(struct registry *registry, uint64_t n, uint32_t number, enum record_state state)
+{
+    struct record_attempt attempt = attempt_of(n, number, state);
+    if (state == RECORD_DEAD)
+        attempt.letter = STR("packed");
+    assert_int_equal(record_add(registry_records(registry), &attempt), 0);
+}
+
+static bool tells(struct registry *registry, const struct record_query *query, const char *text)
+{
+    struct buf out = {0};
+    assert_int_equal(record_tell(registry_records(registry), query, &out), 0);
+    buf_add_char(&out, '\0');
+    bool has = strstr(out.at, text) != NULL;
+    buf_free(&out);
+    return has;
+}
+
+static const struct record_query all = {.endpoint = 1, .limit = 100};
+
+static void a_delivery_is_told_with_every_attempt(void **state)
+{
+    add(*state, 7, 1, RECORD_FAILING);
+    add(*state, 7, 2, RECORD_DELIVERED);
+    assert_true(
+        tells(*state, &all, "{\"n\":7,\"state\":\"delivered\",\"event\":\"0000000000001007\""));
+    assert_true(tells(*state, &all,
+                      "{\"number\":1,\"time\":\"1970-01-01T00:00:07.000000Z\",\"ms\":1.500,"
+                      "\"status\":500,\"response\":\"body\"}"));
+    assert_true(tells(*state, &all, "{\"number\":2,"));
+}
+
+static void a_first_attempt_that_was_accepted_is_told_when_another_follows(void **state)
+{
+    add(*state, 7, 1, RECORD_DELIVERED);
+    assert_true(tells(*state, &all, "[{\"number\":1,"));
+    add(*state, 7, 2, RECORD_DELIVERED);
+    assert_true(tells(*state, &all, "[{\"number\":1,"));
+    assert_true(tells(*state, &all, ",{\"number\":2,"));
+}
+
+static void filters_leave_out_the_others(void **state)
+{
+    add(*state, 1, 1, RECORD_DELIVERED);
+    add(*state, 2, 1, RECORD_FAILING);
+    struct record_query failing = all, other = all, none = all, page = all;
+    failing.states = 1U << RECORD_FAILING;
+    assert_true(tells(*state, &failing, "\"n\":2"));
+    assert_false(tells(*state, &failing, "\"n\":1"));
+    other.endpoint = 2;
+    assert_false(tells(*state, &other, "\"n\""));
+    none.channel = STR("b");
+    assert_false(tells(*state, &none, "\"n\""));
+    page.limit = 1;
+    assert_true(tells(*state, &page, "\"more\":true,\"next\":\"?before=2\""));
+}
+
+static void pruning_spares_dead_letters_and_what_is_young(void **state)
+{
+    for (uint64_t n = 1; n <= 10; n++)
+        add(*state, n, 1, n == 1 ? RECORD_DEAD : n == 9 ? RECORD_FAILING : RECORD_DELIVERED);
+    struct record_statements *records = registry_records(*state);
+    assert_int_equal(record_prune(records, 5000000, 3, 100), 0);
+    assert_true(tells(*state, &all, "\"n\":1,"));
+    for (int n = 2; n <= 6; n++) {
+        char text[16];
+        snprintf(text, sizeof(text), "\"n\":%d,", n);
+        assert_false(tells(*state, &all, text));
+    }
+    assert_true(tells(*state, &all, "\"n\":7,"));
+    assert_true(tells(*state, &all, "\"n\":10,"));
+}
+
+static void a_dead_letter_is_kept_until_it_is_dealt_with(void **state)
+{
+    struct record_statements *records = registry_records(*state);
+    struct record_letter letter = {0};
+    uint64_t numbers[4], dead;
+    size_t count;
+    add(*state, 3, 1, RECORD_DEAD);
+    add(*state, 4, 1, RECORD_DEAD);
+    assert_int_equal(record_dead(records, 1, &dead), 0);
+    assert_int_equal(dead, 2);
+    assert_int_equal(record_find(records, 1, 3, &letter), 0);
+    assert_true(str_eq(buf_str(&letter.events), STR("packed")));
+    buf_free(&letter.events);
+    assert_int_equal(record_find(records, 2, 3, &letter), -ENOENT);
+    add(*state, 3, 2, RECORD_DELIVERED);
+    assert_int_equal(record_list_dead(records, 1, 0, numbers, 4, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(numbers[0], 4);
+    assert_int_equal(record_drop(records, 1, 3), -ENOENT);
+    assert_int_equal(record_drop(records, 1, 4), 0);
+    assert_int_equal(record_dead(records, 1, &dead), 0);
+    assert_int_equal(dead, 0);
+}
+
+static void an_attempt_of_a_delivery_that_is_gone_is_dropped(void **state)
+{
+    add(*state, 3, 2, RECORD_FAILING);
+    assert_false(tells(*state, &all, "\"n\""));
+}
+
+static void numbers_go_on_above_what_there_is(void **state)
+{
+    uint64_t n;
+    add(*state, 41, 1, RECORD_DELIVERED);
+    assert_int_equal(record_newest(registry_records(*state), &n), 0);
+    assert_int_equal(n, 41);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(a_delivery_is_told_with_every_attempt),
+        TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
+        TEST(filters_leave_out_the_others),
+        TEST(pruning_spares_dead_letters_and_what_is_young),
+        TEST(a_dead_letter_is_kept_until_it_is_dealt_with),
+        TEST(an_attempt_of_a_delivery_that_is_gone_is_dropped),
+        TEST(numbers_go_on_above_what_there_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
