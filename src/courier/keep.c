@@ -7,7 +7,13 @@
 
 #include <stdlib.h>
 
-enum { KEEP_MS = 20, KEEP_AGAIN_MS = 1000, PRUNE_MS = 1000, PRUNE_MOST = 20000 };
+enum {
+    KEEP_MS = 20,
+    KEEP_AGAIN_MS = 1000,
+    PRUNE_MS = 1000,
+    PRUNE_MOST = 20000,
+    AGAIN_MOST = 10000
+};
 
 struct attempts {
     struct record_attempt *all;
@@ -188,7 +194,7 @@ static void restore(struct courier *courier, struct keep *keep)
         if (!keep->lanes[i].channel)
             *add_lane(gathering(courier)) = keep->lanes[i];
     for (size_t i = 0; i < keep->attempts.count; i++)
-        if (keep->attempts.all[i].state != RECORD_DELIVERED)
+        if (keep->attempts.all[i].state != RECORD_DELIVERED && i < AGAIN_MOST)
             keep_attempt(courier, &keep->attempts.all[i]);
 }
 

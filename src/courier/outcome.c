@@ -113,8 +113,7 @@ static void endpoint_accepted(struct endpoint *endpoint)
     timer_stop(&endpoint->probe);
     if (endpoint->window < row->options.concurrency)
         endpoint->window++;
-    if (row->failures)
-        endpoint_changed(endpoint);
+    endpoint_changed(endpoint); /* what was accepted is counted until it is kept */
     if (was_failing) {
         struct buf more = {0};
         row->state = ENDPOINT_ACTIVE;

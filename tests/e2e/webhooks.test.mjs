@@ -216,7 +216,7 @@ test("only what the patterns select is delivered", async (t) => {
             wanted.push(id);
         }
     }
-    assert.deepEqual(idsOf(await receiver.events(5)), wanted);
+    assert.deepEqual(idsOf(await receiver.events(5)).sort(), wanted); /* between channels there is no order */
 });
 
 test("an event that several patterns select is delivered once", async (t) => {

@@ -176,3 +176,16 @@ test("a delivered event is sent again when asked, under the same webhook-id", as
     await eventually(async () => (await deliveries(server, id)).deliveries[0].attempts.length === 2, "both attempts");
     assertProblem(await server.request("POST", `/webhooks/${id}/deliveries/4711/retry`), 404);
 });
+
+test("many deliveries can be sent again, one after the other", async (t) => {
+    const server = await startServer(t, { data: true });
+    const receiver = await Receiver.start(t);
+    const { id } = await register(server, receiver.url, ["a"]);
+    await publishMany(server, "a", 80);
+    await receiver.events(80);
+    await eventually(async () => (await deliveries(server, id)).deliveries.length === 80, "them on record");
+    for (const { n } of (await deliveries(server, id)).deliveries) {
+        assert.equal((await server.request("POST", `/webhooks/${id}/deliveries/${n}/retry`)).status, 202);
+    }
+    await receiver.until(() => receiver.deliveries.length === 160, "all of them again");
+});
