@@ -50,7 +50,8 @@ static void publish(const char *data, size_t len)
 static bool request(int fd)
 {
     static const char answer[] = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
-    char *length = strstr(in, "Content-Length: "), *body = length ? strstr(length, "\r\n\r\n") : NULL;
+    char *length = strstr(in, "Content-Length: "),
+         *body = length ? strstr(length, "\r\n\r\n") : NULL;
     size_t len = body ? strtoul(length + 16, NULL, 10) : 0;
     if (!body || body + 4 + len > in + have)
         return true;
@@ -76,7 +77,8 @@ static void readable(int fd, int poll)
 int main(int argc, char **argv)
 {
     int listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
-    struct sockaddr_in at = {AF_INET, htons((uint16_t)atoi(argv[1])), {htonl(INADDR_LOOPBACK)}, {0}};
+    struct sockaddr_in at = {
+        AF_INET, htons((uint16_t)atoi(argv[1])), {htonl(INADDR_LOOPBACK)}, {0}};
     struct epoll_event events[64], event = {EPOLLIN, {.fd = listener}};
     uring = argc > 2 && !strcmp(argv[2], "uring");
     keep = argc > 3;

@@ -15,11 +15,12 @@ enum { ROOM = 1 << 16 };
 static struct {
     char in[ROOM];
     size_t have;
-} *peers[32768];
+} * peers[32768];
 
 static const char answer[] =
     "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 94\r\n\r\n"
-    "{\"id\":\"1795459080123456\",\"channel\":\"bench-0000\",\"time\":\"2026-11-23T18:38:00.123456Z\"}"
+    "{\"id\":\"1795459080123456\",\"channel\":\"bench-0000\",\"time\":\"2026-11-23T18:38:00."
+    "123456Z\"}"
     "         ";
 
 static void readable(int fd)
@@ -45,8 +46,8 @@ static void readable(int fd)
 int main(int argc, char **argv)
 {
     int listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
-    struct sockaddr_in at = {AF_INET, htons((uint16_t)atoi(argv[argc - 1])),
-                             {htonl(INADDR_LOOPBACK)}, {0}};
+    struct sockaddr_in at = {
+        AF_INET, htons((uint16_t)atoi(argv[argc - 1])), {htonl(INADDR_LOOPBACK)}, {0}};
     struct epoll_event events[64], event = {EPOLLIN, {.fd = listener}};
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 4096))

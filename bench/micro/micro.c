@@ -1,6 +1,7 @@
 /* The hot pieces by themselves.
  *     micro              nanoseconds of each
- *     micro NAME COUNT   one of them, COUNT times, for callgrind to count what measure() executes */
+ *     micro NAME COUNT   one of them, COUNT times, for callgrind to count what measure() executes
+ */
 #include "hub/topics.h"
 #include "http/head.h"
 #include "net/mailbox.h"
@@ -29,9 +30,9 @@ static const char request[] =
     "User-Agent: curl/7.88.1\r\nAccept: */*\r\nContent-Type: application/json\r\n"
     "Idempotency-Key: 7b1f3c\r\nContent-Length: 100\r\n\r\n";
 
-static const char data[] =
-    "{\"price\": 67123.5, \"size\": 0.25, \"side\": \"buy\", \"venue\": \"one of many\", \"seq\": 12345678, "
-    "\"x\": 1}";
+static const char data[] = "{\"price\": 67123.5, \"size\": 0.25, \"side\": \"buy\", \"venue\": "
+                           "\"one of many\", \"seq\": 12345678, "
+                           "\"x\": 1}";
 
 enum { PATTERNS = 1000 };
 
@@ -136,8 +137,7 @@ static void tell(struct bench *bench, const struct piece *piece)
     enum { COUNT = 1000000 };
     int64_t start = clock_now_ns(clock_system());
     measure(bench, piece, COUNT);
-    printf("%-8s %8.1f ns\n", piece->name,
-           (double)(clock_now_ns(clock_system()) - start) / COUNT);
+    printf("%-8s %8.1f ns\n", piece->name, (double)(clock_now_ns(clock_system()) - start) / COUNT);
 }
 
 int main(int argc, char **argv)

@@ -291,7 +291,8 @@ static void run_measured(struct load *load)
     if (!warm_up)
         begin_publishing(load, plan->events);
     start_late(load);
-    publish_until(load, load->from.time_ns + (plan->events ? UINT32_MAX : plan->seconds) * second_ns);
+    publish_until(load,
+                  load->from.time_ns + (plan->events ? UINT32_MAX : plan->seconds) * second_ns);
     load->to = moment(load);
     drain(load);
 }

@@ -54,8 +54,8 @@ struct load {
     struct target_publish publish;
     uint64_t random;
     bool publishing;
-    uint64_t limit; /* how many events may be published by now */
-    uint32_t turn;  /* the publisher that is next */
+    uint64_t limit;                    /* how many events may be published by now */
+    uint32_t turn;                     /* the publisher that is next */
     uint64_t pace_start_ns, pace_base; /* when publishing began, and with how many events */
 
     uint64_t measure_from_ns; /* what was published earlier is not measured */
@@ -69,15 +69,15 @@ struct load {
     struct hist ack_ns;     /* publish to answer */
     uint64_t *wave_ns;      /* of each wave: publish to the last receipt */
     size_t wave_count;
-    uint64_t late_ns;       /* until all late subscribers had caught up */
+    uint64_t late_ns; /* until all late subscribers had caught up */
     struct usage empty, opened, end;
     struct load_moment from, to;
     struct buf why; /* the first thing that went wrong */
 };
 
-/* Runs it: 0 when it ran to its end, whatever was lost on the way; -ECANCELED when interrupted; else
- * a negative errno, with a sentence in `load->why`. `interrupt_fd` is readable once the user wants
- * an end, or -1. */
+/* Runs it: 0 when it ran to its end, whatever was lost on the way; -ECANCELED when interrupted;
+ * else a negative errno, with a sentence in `load->why`. `interrupt_fd` is readable once the user
+ * wants an end, or -1. */
 int load_run(struct load *load, const struct plan *plan, int interrupt_fd);
 void load_deinit(struct load *load);
 

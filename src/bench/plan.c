@@ -90,8 +90,8 @@ static int read_words(struct plan *plan, const char *via, const char *target, st
 
 static int read_matching(struct plan *plan, const char *text, struct buf *why)
 {
-    static const char *const names[] = {[MATCHING_NAMES] = "names",
-                                        [MATCHING_PATTERNS] = "patterns"};
+    static const char *const names[] = {
+        [MATCHING_NAMES] = "names", [MATCHING_PATTERNS] = "patterns"};
     for (unsigned i = MATCHING_NAMES; text && i <= MATCHING_PATTERNS; i++)
         if (strcmp(text, names[i]) == 0)
             plan->matching = (enum bench_matching)i;
@@ -105,7 +105,8 @@ static int check_matching(const struct plan *plan, struct buf *why)
         return 0;
     if (plan->target != TARGET_FRESHET || plan->via == VIA_WS || plan->via == VIA_POLL)
         return refuse(why, "--matching is measured by --via sse, ndjson or raw");
-    if (count && plan_seat(plan, GROUP_SINGLE, (count + 54) / 55 * 55 - 1).channel >= plan->channels)
+    if (count &&
+        plan_seat(plan, GROUP_SINGLE, (count + 54) / 55 * 55 - 1).channel >= plan->channels)
         return refuse(why, "--matching needs ten channels for each 55 subscribers");
     return 0;
 }

@@ -44,15 +44,15 @@ struct plan {
     uint64_t in_flight; /* of each publisher */
     uint64_t seconds;
     uint64_t warm_up_ms;
-    uint64_t events;   /* ends after so many; 0: by time */
-    uint64_t waves;    /* one event at a time, each once all have the one before; 0: no */
-    uint64_t first;    /* events on the first channel before anything else */
-    bool prime;        /* and one on every channel */
+    uint64_t events; /* ends after so many; 0: by time */
+    uint64_t waves;  /* one event at a time, each once all have the one before; 0: no */
+    uint64_t first;  /* events on the first channel before anything else */
+    bool prime;      /* and one on every channel */
     enum bench_matching matching;
     uint64_t settle_ms; /* between opening and load */
-    uint64_t opening;  /* connections on their way at a time */
-    uint64_t patience; /* seconds without any progress until what is missing is lost */
-    bool random;       /* channels at random instead of in turn */
+    uint64_t opening;   /* connections on their way at a time */
+    uint64_t patience;  /* seconds without any progress until what is missing is lost */
+    bool random;        /* channels at random instead of in turn */
     bool json;
     pid_t pids[PLAN_PIDS_MAX]; /* the server's processes, to account for */
     size_t pid_count;

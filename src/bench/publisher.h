@@ -11,10 +11,10 @@ struct publisher {
     uint32_t index;
     uint32_t lane; /* that is next, when they come in turn */
     uint32_t in_flight;
-    uint64_t sent;     /* publishes ever; its remainder is the place in `times` */
-    uint64_t *times;   /* when those in flight were sent, a ring of plan->in_flight */
-    struct buf out;    /* requests that the socket has not taken */
-    struct buf in;     /* an answer that is not whole */
+    uint64_t sent;   /* publishes ever; its remainder is the place in `times` */
+    uint64_t *times; /* when those in flight were sent, a ring of plan->in_flight */
+    struct buf out;  /* requests that the socket has not taken */
+    struct buf in;   /* an answer that is not whole */
 };
 
 void publisher_init(struct publisher *publisher, struct load *load, uint32_t index);

@@ -38,8 +38,7 @@ static void send_request(struct subscriber *subscriber, const struct target_curs
     if (cursor)
         target_add_poll(&request, load->plan, &load->run, subscriber->seat.channel, cursor);
     else
-        target_add_subscribe(&request, load->plan, &load->run, subscriber->group,
-                             subscriber->seat);
+        target_add_subscribe(&request, load->plan, &load->run, subscriber->group, subscriber->seat);
     if (send(subscriber->fd, request.at, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
         gone(subscriber, strerror(errno));
     buf_free(&request);
@@ -157,8 +156,7 @@ static void take(struct subscriber *subscriber, struct str bytes, uint64_t now)
 {
     uint64_t before = subscriber->load->tally.taken;
     bool ws = subscriber->load->plan->via == VIA_WS;
-    struct str rest =
-        ws ? take_frames(subscriber, bytes, now) : take_marks(subscriber, bytes, now);
+    struct str rest = ws ? take_frames(subscriber, bytes, now) : take_marks(subscriber, bytes, now);
     if (subscriber->load->tally.taken != before)
         subscriber->load->last_progress_ns = now;
     if (rest.len > LOAD_HELD_MAX) {
@@ -302,9 +300,9 @@ void subscriber_start(struct subscriber *subscriber)
     subscriber->watch.ready = ready;
     subscriber->state = SUBSCRIBER_OPENING;
     load->opening++;
-    subscriber->fd = load_connect(
-        load, &load->address, load->address_len,
-        subscriber->group == GROUP_SLEEPER ? SLEEPER_RECEIVE_BYTES : 0, &subscriber->watch);
+    subscriber->fd = load_connect(load, &load->address, load->address_len,
+                                  subscriber->group == GROUP_SLEEPER ? SLEEPER_RECEIVE_BYTES : 0,
+                                  &subscriber->watch);
     if (subscriber->fd >= 0)
         return;
     load->opening--;

@@ -29,9 +29,9 @@ static void join_channel(struct tally *tally, struct seen *seen, uint32_t channe
 {
     tally->audience[channel]++;
     for (uint32_t lane = channel; lane < tally->lanes; lane += tally->channels) {
-        uint32_t *next = seen->lanes == 1              ? &seen->next.one
+        uint32_t *next = seen->lanes == 1            ? &seen->next.one
                          : seen->channel == SEEN_ALL ? &seen->next.many[lane]
-                                                       : &seen->next.many[lane / tally->channels];
+                                                     : &seen->next.many[lane / tally->channels];
         *next = from_start ? 0 : tally->published[lane];
         tally->owed += from_start ? tally->published[lane] : 0;
     }
@@ -70,7 +70,8 @@ static uint32_t *next_of(const struct tally *tally, struct seen *seen, uint32_t 
         return seen->lanes == 1 ? &seen->next.one : &seen->next.many[lane];
     if (seen->lanes == 1)
         return lane == seen->channel ? &seen->next.one : NULL;
-    return lane % tally->channels == seen->channel ? &seen->next.many[lane / tally->channels] : NULL;
+    return lane % tally->channels == seen->channel ? &seen->next.many[lane / tally->channels]
+                                                   : NULL;
 }
 
 void tally_take(struct tally *tally, struct seen *seen, uint32_t lane, uint32_t number)

@@ -30,8 +30,9 @@ static void end_request(struct buf *out, const struct plan *plan)
     buf_add_lit(out, " HTTP/1.1\r\n");
     add_fields(out, plan, &plan->url);
     if (plan->via == VIA_WS)
-        buf_add_lit(out, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+        buf_add_lit(out,
+                    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
     else if (plan->via == VIA_SSE && plan->target != TARGET_FRESHET)
         buf_add_lit(out, "Accept: text/event-stream\r\n");
     buf_add_lit(out, "\r\n");
@@ -71,8 +72,8 @@ static void add_selection(struct buf *out, const struct plan *plan, const struct
 static void add_ours(struct buf *out, const struct plan *plan, const struct target_run *run,
                      enum bench_group group, struct plan_seat seat)
 {
-    bool query = group == GROUP_PATTERN || group == GROUP_WIDE ||
-                 plan->matching == MATCHING_PATTERNS;
+    bool query =
+        group == GROUP_PATTERN || group == GROUP_WIDE || plan->matching == MATCHING_PATTERNS;
     add_selection(out, plan, run, group, seat);
     buf_add_char(out, query ? '&' : '?');
     if (plan->via == VIA_POLL)

@@ -38,12 +38,9 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", serve_main, serve_help},
-    {"pub", client_pub, client_pub_help},
-    {"sub", client_sub, client_sub_help},
-    {"bench", bench_main, bench_help},
-    {"version", version, version_help},
-    {"help", help, help_help},
+    {"serve", serve_main, serve_help},    {"pub", client_pub, client_pub_help},
+    {"sub", client_sub, client_sub_help}, {"bench", bench_main, bench_help},
+    {"version", version, version_help},   {"help", help, help_help},
 };
 
 static const struct command *find(const char *name)
