@@ -76,9 +76,7 @@ static void add_ours(struct buf *out, const struct plan *plan, const struct targ
         group == GROUP_PATTERN || group == GROUP_WIDE || plan->matching == MATCHING_PATTERNS;
     add_selection(out, plan, run, group, seat);
     buf_add_char(out, query ? '&' : '?');
-    if (plan->via == VIA_POLL)
-        buf_add_lit(out, "after=now");
-    else if (plan->via == VIA_WS)
+    if (plan->via == VIA_POLL || plan->via == VIA_WS)
         buf_add_lit(out, "after=now");
     else
         buf_addf(out, "stream=%s", plan_via_name(plan->via));
