@@ -62,9 +62,9 @@ function script(pictures, file) {
         return `${data}\nset title ${quoted(title)}\nset xlabel ${quoted(axis)}\n` +
             `set ylabel ${quoted(unit)}\nplot ${plots}`;
     }).join("\n");
-    return `set terminal pngcairo size ${columns * 480},${height * 340}\nset output "${file}"
+    return `set terminal pngcairo noenhanced size ${columns * 480},${height * 340}\nset output "${file}"
 set multiplot layout ${height},${columns}\nset yrange [0:*]\nset xrange [0:*]\nset key bottom right
-set grid\nset format x "%'.0f"\nset xtics nomirror autofreq\nset datafile missing "NaN"
+set grid\nset format x "%.0s%c"\nset xtics nomirror autofreq\nset datafile missing "NaN"
 ${drawn}\nunset multiplot\n`;
 }
 

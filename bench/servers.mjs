@@ -146,7 +146,7 @@ http_port=127.0.0.1:${ports[0]}
 logdir=${dir}
 log_level=0
 client_buffer_size=8192
-client_maxconn=20000
+client_maxconn=50000
 condure_bin=condure
 [proxy]
 routesfile=${dir}/routes

@@ -167,8 +167,8 @@ static bool is_stranger(struct exchange *exchange)
                         "address this server as localhost, 127.0.0.1 or [::1]");
         return true;
     }
-    if (origin.at && (!http_origin_is_loopback(origin) ||
-                      http_fields_repeat(&head->fields, STR("origin")))) {
+    if (origin.at &&
+        (!http_origin_is_loopback(origin) || http_fields_repeat(&head->fields, STR("origin")))) {
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN,
                         "without access rules only pages from this machine may use this server");
         return true;

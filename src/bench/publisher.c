@@ -126,9 +126,9 @@ void publisher_flush(struct publisher *publisher)
 static void refused(struct publisher *publisher, const struct answer *answer)
 {
     struct load *load = publisher->load;
-    struct str line = answer->head;
+    struct str rest = answer->head, line = str_cut(&rest, '\r');
     load->refused++;
-    load_complain(load, "a publish was answered %.*s %.*s", STR_FMT(str_cut(&line, '\r')),
+    load_complain(load, "a publish was answered %.*s %.*s", STR_FMT(line),
                   (int)(answer->body.len < 300 ? answer->body.len : 300), answer->body.at);
 }
 

@@ -54,7 +54,8 @@ static int by_size(const void *a, const void *b)
 static double median_wave_ns(const struct load *load)
 {
     qsort(load->wave_ns, load->wave_count, sizeof(uint64_t), by_size);
-    return load->wave_count ? (double)load->wave_ns[load->wave_count / 2] : 0;
+    size_t middle = load->wave_count / 2;
+    return load->wave_count ? (double)load->wave_ns[middle] : 0;
 }
 
 static void add_usage(struct buf *out, const char *name, const struct usage *usage)

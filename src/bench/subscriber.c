@@ -182,9 +182,9 @@ static void opened(struct subscriber *subscriber)
 
 static void refused(struct subscriber *subscriber, const struct answer *answer)
 {
-    struct str line = answer->head;
+    struct str rest = answer->head, line = str_cut(&rest, '\r');
     struct buf reason = {0};
-    buf_addf(&reason, "%.*s", STR_FMT(str_cut(&line, '\r')));
+    buf_addf(&reason, "%.*s", STR_FMT(line));
     buf_add_char(&reason, '\0');
     gone(subscriber, reason.at ? reason.at : "refused");
     buf_free(&reason);

@@ -65,7 +65,7 @@ static uint64_t socket_bytes(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-struct usage usage_read(const pid_t *pids, size_t count, int memory)
+struct usage usage_read(const pid_t *pids, size_t count, bool memory)
 {
     struct usage usage = {0};
     for (size_t i = 0; i < count; i++) {

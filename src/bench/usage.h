@@ -1,6 +1,7 @@
 /* What processes and the kernel's network use, as /proc tells it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,7 +15,7 @@ struct usage {
 
 /* Sums over the processes; those that have gone count nothing. `memory` says whether to look at
  * memory as well, which takes long for large processes. */
-struct usage usage_read(const pid_t *pids, size_t count, int memory);
+struct usage usage_read(const pid_t *pids, size_t count, bool memory);
 
 /* CPU of the calling process so far. */
 uint64_t usage_own_cpu_ns(void);

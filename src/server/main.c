@@ -39,13 +39,13 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", serve_main, serve_help},
-    {"pub", client_pub, client_pub_help},
-    {"sub", client_sub, client_sub_help},
-    {"webhook", client_webhook, client_webhook_help},
-    {"bench", bench_main, bench_help},
-    {"version", version, version_help},
-    {"help", help, help_help},
+    {.name = "serve", .run = serve_main, .help = serve_help},
+    {.name = "pub", .run = client_pub, .help = client_pub_help},
+    {.name = "sub", .run = client_sub, .help = client_sub_help},
+    {.name = "webhook", .run = client_webhook, .help = client_webhook_help},
+    {.name = "bench", .run = bench_main, .help = bench_help},
+    {.name = "version", .run = version, .help = version_help},
+    {.name = "help", .run = help, .help = help_help},
 };
 
 static const struct command *find(const char *name)

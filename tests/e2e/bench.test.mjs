@@ -140,7 +140,7 @@ test("a server that refuses publishes fails", async (t) => {
     const result = await bench(t, await fakeServer(t, (_n, event) => [event], 503), load);
     assert.equal(result.code, FAILED);
     assert.equal(result.refused, 10);
-    assert.match(result.why, /503/);
+    assert.match(result.why, /503 Service Unavailable/);
 });
 
 test("nobody there is told, and so is wrong usage", async (t) => {

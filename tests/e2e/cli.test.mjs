@@ -57,7 +57,7 @@ test("help names every command, and there is help for each", async (t) => {
     for (const args of [["help"], ["--help"]]) {
         const { code, stdout } = await run(t, args);
         assert.equal(code, 0);
-        for (const command of ["serve", "pub", "sub", "webhook", "version", "help"]) {
+        for (const command of ["serve", "pub", "sub", "webhook", "bench", "version", "help"]) {
             assert.match(stdout, new RegExp(`\\b${command}\\b`));
         }
     }

@@ -11,6 +11,7 @@ static const char *const statements[READER_STATEMENTS] = {
     [READER_SCAN_UP] = "SELECT id, channel FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id",
     [READER_SCAN_DOWN] =
         "SELECT id, channel FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id DESC",
+    /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is too long for one line */
     [READER_LINE_UP] = "SELECT id FROM event WHERE channel = ?1 AND id > ?2 AND id <= ?3 "
                        "ORDER BY id LIMIT ?4",
     [READER_LINE_DOWN] = "SELECT id FROM event WHERE channel = ?1 AND id > ?2 AND id <= ?3 "
