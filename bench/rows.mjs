@@ -51,7 +51,7 @@ function flood(n, t) {
         more: true,
         figures: on(["freshet", "bare send", "bare io_uring", "nchan", "pushpin"], load,
             (r) => r.deliveries_per_s,
-            { pushpin: `--subscribers ${n} --flat-out --events ${t.quick ? 50 : 200} ${gently}` }),
+            { pushpin: `--subscribers ${n} --flat-out --events ${t.quick ? 50 : 1000} ${gently}` }),
         aim: "≥ 2,000,000",
         ratio: ratio("freshet", "bare send"),
         met: (m) => m.freshet >= 2e6,
