@@ -51,7 +51,7 @@ function flood(n, t) {
         more: true,
         figures: on(["freshet", "bare send", "bare io_uring", "nchan", "pushpin"], load,
             (r) => r.deliveries_per_s,
-            { pushpin: `--subscribers ${n} --flat-out --events ${t.quick ? 50 : 200} ${gently}` }),
+            { pushpin: `--subscribers ${n} --flat-out --events ${t.quick ? 50 : 1000} ${gently}` }),
         aim: "≥ 2,000,000",
         ratio: ratio("freshet", "bare send"),
         met: (m) => m.freshet >= 2e6,
@@ -70,6 +70,13 @@ function one(n, t) {
         ratio: ratio("freshet", "bare io_uring"),
         met: (m) => m.freshet <= 1.15 * m["bare io_uring"] &&
             m["freshet 2 workers"] < m.freshet,
+    }, {
+        title: "the same, CPU per delivery",
+        unit: "µs",
+        figures: on(["freshet", "freshet 2 workers", "bare send", "bare io_uring", "nchan"], load,
+            perDelivery),
+        aim: "≤ 1.15 × bare io_uring",
+        ...atMost(1.15, "freshet", "bare io_uring"),
     }];
 }
 
@@ -188,7 +195,7 @@ async function fsync() {
 }
 
 function latency(n, t) {
-    const load = `--subscribers 1 --rate 100 --seconds ${t.seconds}`;
+    const load = `--spin --subscribers 1 --rate 100 --seconds ${t.seconds}`;
     const at = (quantile) => (r) => r.latency_us[quantile] / 1000;
     return [{
         title: "publish to delivery on an idle server, p50",
@@ -324,7 +331,7 @@ export const rows = {
         value: (r) => r.publishes_per_s / 1000, unit: "thousand publishes/s",
         servers: ["freshet", "freshet durable"] } },
     latency: { cases: latency, n: 1, grow: { n: 1600, axis: "events/s",
-        load: (n) => `--subscribers 1 --rate ${n}`, value: (r) => r.latency_us.p50,
+        load: (n) => `--spin --subscribers 1 --rate ${n}`, value: (r) => r.latency_us.p50,
         unit: "µs to receipt, p50", servers: ["freshet", "bare send"] } },
     wide: { cases: wide, n: 1000, grow: { n: 1600, axis: "single-channel subscribers",
         load: (n) => `--channels 100 --subscribers ${n} --rate 500 --wide 10 --pattern 10`,

@@ -117,6 +117,9 @@ async function runRow(cases, repeat) {
         const measured = remembering();
         for (const [c, case_] of cases.entries()) {
             for (const [name, what] of Object.entries(case_.figures)) {
+                if (seen[c][name].failed) {
+                    continue;
+                }
                 progress(`${i + 1}/${repeat} ${case_.title}: ${name}`);
                 try {
                     seen[c][name].values.push(await figure(name, what, measured));

@@ -245,6 +245,7 @@ export function circumstances() {
         ["machine", `${os.cpus().length} × ${model ?? os.arch()}, ` +
             `${Math.round(os.totalmem() / 2 ** 30)} GiB`],
         ["kernel", os.release()],
+        ["congestion control", firstLine("sysctl", ["-n", "net.ipv4.tcp_congestion_control"])],
         ["file limit", firstLine("sh", ["-c", "ulimit -Hn"])],
         ["disk of durable logs", firstLine("sh", ["-c", `df --output=fstype ${DISK} | tail -n 1`])],
         ["freshet", firstLine(FRESHET, ["version"])],

@@ -24,6 +24,7 @@ const char bench_help[] =
     "  --publishers P                connections that publish (1)\n"
     "  --in-flight F                 publishes of each that are not yet answered (16)\n"
     "  --random                      channels at random instead of in turn\n"
+    "  --spin                        never sleep, so that waking up is no part of the latency\n"
     "  --seconds S                   how long (10)\n"
     "  --events N                    or how many events\n"
     "  --warm-up MS                  before it is measured (500)\n"

@@ -58,6 +58,8 @@ int load_connect(struct load *load, const struct sockaddr_storage *address, sock
 static void turn(struct load *load, uint64_t wait_ns)
 {
     struct epoll_event events[EVENTS_MAX];
+    if (load->plan->spin)
+        wait_ns = 0;
     struct timespec wait = {(time_t)(wait_ns / second_ns), (long)(wait_ns % second_ns)};
     int count = epoll_pwait2(load->epoll_fd, events, EVENTS_MAX, &wait, NULL);
     for (int i = 0; i < count; i++) {

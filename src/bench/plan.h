@@ -52,6 +52,7 @@ struct plan {
     uint64_t settle_ms; /* between opening and load */
     uint64_t opening;   /* connections on their way at a time */
     uint64_t patience;  /* seconds without any progress until what is missing is lost */
+    bool spin;          /* never sleeps: its own waking up is no part of the latency */
     bool random;        /* channels at random instead of in turn */
     bool json;
     pid_t pids[PLAN_PIDS_MAX]; /* the server's processes, to account for */
