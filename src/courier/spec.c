@@ -146,6 +146,16 @@ static bool header_valid(struct str name, const json_t *value)
            (!text.len || http_all(text, HTTP_CHAR_VALUE));
 }
 
+/* By another case: what would be sent then is two headers of one name. */
+static bool header_is_twice(const json_t *headers, const char *name)
+{
+    unsigned count = 0;
+    void *walk = json_object_iter((json_t *)(uintptr_t)headers);
+    for (; walk; walk = json_object_iter_next((json_t *)(uintptr_t)headers, walk))
+        count += str_eq_nocase(str_from(json_object_iter_key(walk)), str_from(name));
+    return count > 1;
+}
+
 static const char *read_headers(struct spec *spec, const json_t *value)
 {
     static const char shape[] =
@@ -161,6 +171,8 @@ static const char *read_headers(struct spec *spec, const json_t *value)
         text = json_object_iter_value(walk);
         if (!header_valid(str_from(name), text))
             return shape;
+        if (header_is_twice(value, name))
+            return "headers names one of them twice";
     }
     return keep_json(&spec->headers, value);
 }

@@ -116,6 +116,15 @@ static void headers_that_frame_or_sign_the_request_are_refused(void **state)
     check_header("X-Long", longest, false);
 }
 
+static void a_header_is_named_once_in_whatever_case(void **state)
+{
+    (void)state;
+    struct spec spec;
+    assert_false(reads("{\"headers\":{\"X-A\":\"a\",\"x-a\":\"b\"}}", SPEC_CHANGE, &spec));
+    assert_true(reads("{\"headers\":{\"X-A\":\"a\",\"X-B\":\"b\"}}", SPEC_CHANGE, &spec));
+    spec_free(&spec);
+}
+
 static void after_is_an_id_a_time_or_a_word(void **state)
 {
     (void)state;
@@ -200,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_registration_is_read),
         cmocka_unit_test(what_is_no_registration_is_refused),
         cmocka_unit_test(headers_that_frame_or_sign_the_request_are_refused),
+        cmocka_unit_test(a_header_is_named_once_in_whatever_case),
         cmocka_unit_test(after_is_an_id_a_time_or_a_word),
         cmocka_unit_test(a_change_has_only_what_it_changes),
         cmocka_unit_test(urls_are_http_with_a_host_and_nothing_hidden),

@@ -65,17 +65,19 @@ void websub_add_hub(struct buf *out, struct str topic, struct str base)
 
 /* ---- the form -------------------------------------------------------------------------------- */
 
-/* The first member of that name, decoded. 0, -EINVAL when it cannot be, -ENOMEM. */
+/* The member of that name, decoded. 0, -EINVAL when it cannot be or is there twice, -ENOMEM. */
 static int take(struct str form, struct str name, struct buf *out)
 {
     struct str raw_name, raw_value;
-    while (http_query_next(&form, &raw_name, &raw_value)) {
+    bool found = false;
+    int result = 0;
+    while (!result && http_query_next(&form, &raw_name, &raw_value)) {
         if (!http_query_name_is(raw_name, name))
             continue;
-        int result = http_query_decode(raw_value, out);
-        return result > 0 ? -EINVAL : result;
+        result = found ? -EINVAL : http_query_decode(raw_value, out);
+        found = true;
     }
-    return 0;
+    return result > 0 ? -EINVAL : result;
 }
 
 static int read_mode(struct str form, enum websub_mode *ret)

@@ -69,6 +69,7 @@ static void what_is_no_request_is_refused_with_a_reason(void **state)
 {
     (void)state;
     static const char *const bad[] = {
+        "hub.mode=subscribe&hub.mode=unsubscribe&" TOPIC CALLBACK,
         "",
         TOPIC CALLBACK,
         "hub.mode=retrieve&" TOPIC CALLBACK,

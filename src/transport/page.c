@@ -173,6 +173,14 @@ static void fail(struct page_wait *wait)
     release(wait, worker);
 }
 
+/* Who did not say where it was has missed nothing: what goes while its page is read is not a gap. */
+static bool claims_nothing(const struct reading *reading)
+{
+    const struct start *start = &reading->start;
+    return start->kind == START_EARLIEST || start->kind == START_LAST ||
+           start->kind == START_TIME || (start->kind == START_CURSOR && !start->id);
+}
+
 static void look(struct page_wait *wait)
 {
     struct hub *hub = &wait->exchange->worker->hub;
@@ -185,6 +193,8 @@ static void look(struct page_wait *wait)
             finish(wait, true);
             return;
         case TAKE_GAP:
+            if (!wait->count && claims_nothing(wait->reading))
+                continue;
             /* Once there is something in the page, the gap is the next one's to tell. */
             if (wait->count)
                 finish(wait, true);

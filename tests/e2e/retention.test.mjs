@@ -195,6 +195,25 @@ test("a slow consumer within retention gets everything; beyond it, it is told th
     assert.deepEqual(follower.events.slice(-1000).map((event) => event.id), ids.slice(-1000));
 });
 
+retains("a page from the earliest on is never refused, whatever is trimmed while it is read", { kept: CONFIG.count(50) }, async (t, server) => {
+    let over = false;
+    const flood = (async () => {
+        const batch = Array.from({ length: 50 }, () => ({ channel: "kept/a", data: "x".repeat(300) }));
+        for (let n = 0; n < 100; n++) {
+            assert.equal((await server.request("POST", "/events", { body: batch })).status, 201);
+        }
+        over = true;
+    })();
+    flood.catch(() => (over = true));
+    while (!over) {
+        for (const start of ["after=earliest", "last=40", "after=2020-01-01T00:00:00Z"]) {
+            const answer = await server.get(`/channels/kept/a?limit=30&${start}`);
+            assert.equal(answer.status, 200, `${start}: ${answer.text}`);
+        }
+    }
+    await flood;
+});
+
 test("a configuration with a key that nobody knows is refused, and the key named", async (t) => {
     const folder = temporaryFolder(t);
     for (const [text, wanted] of [
