@@ -173,7 +173,8 @@ static void fail(struct page_wait *wait)
     release(wait, worker);
 }
 
-/* Who did not say where it was has missed nothing: what goes while its page is read is not a gap. */
+/* Who did not say where it was has missed nothing: what goes while its page is read is not a gap.
+ */
 static bool claims_nothing(const struct reading *reading)
 {
     const struct start *start = &reading->start;
