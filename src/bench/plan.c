@@ -22,11 +22,6 @@ const char *plan_via_name(enum bench_via via)
     return via_names[via];
 }
 
-const char *plan_target_name(enum bench_target target)
-{
-    return target_names[target];
-}
-
 uint64_t plan_subscribers(const struct plan *plan)
 {
     uint64_t sum = 0;

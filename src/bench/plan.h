@@ -65,7 +65,6 @@ int plan_read(int argc, char **argv, const char *environment_url, const char *en
               struct plan *ret, struct buf *why);
 
 const char *plan_via_name(enum bench_via via);
-const char *plan_target_name(enum bench_target target);
 
 /* Which channel the group's nth subscriber reads, and as which of its subscribers. */
 struct plan_seat {
