@@ -30,6 +30,7 @@ struct bench {
     struct reading reading; /* what a read asks for: the test fills in what it wants */
     const char *pattern;    /* and of which channels: "a" without it */
     struct append *kept;    /* publishes that the log has not seen yet */
+    unsigned published;     /* publishes that have no verdict yet */
 };
 
 /* The other end of a connection. */
@@ -50,6 +51,7 @@ static inline void bench_published(struct publish *publish, struct batch *batch)
 {
     struct exchange *exchange = container_of(publish, struct exchange, publish);
     (void)batch;
+    bench_of(exchange)->published--;
     if (exchange->dropped)
         exchange_free(exchange);
     else
@@ -77,6 +79,7 @@ static inline void bench_publish(struct exchange *exchange)
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory"), STR_NONE);
         return;
     }
+    bench_of(exchange)->published++;
     append_add(append, &exchange->publish);
 }
 
@@ -201,11 +204,17 @@ static inline void bench_free(struct bench *bench)
 
 /* ---- turning --------------------------------------------------------------------------------- */
 
-/* Turns until nothing moves any more, reads of the store included. */
+/* What other threads have still to bring: reads of the store, and the log's mail. */
+static inline bool bench_awaits(const struct bench *bench)
+{
+    return bench->worker.hub.reads || (bench->published && !bench->kept);
+}
+
+/* Turns until nothing moves any more. */
 static inline void bench_settle(struct bench *bench)
 {
-    for (int i = 0; i < BENCH_STEPS || bench->worker.hub.reads; i++)
-        worker_step(&bench->worker, bench->worker.hub.reads ? 10 : 0);
+    for (int i = 0; i < BENCH_STEPS || bench_awaits(bench); i++)
+        worker_step(&bench->worker, bench_awaits(bench) ? 10 : 0);
 }
 
 /* Lets time pass, a tick of the wheel more than asked for, since timers ring up to a tick late. */
@@ -238,10 +247,16 @@ static inline void bench_press(struct bench *bench, uint64_t bytes)
     atomic_store(&bench->worker.hub.port.backlog, bytes);
 }
 
-static inline void bench_ignore(struct publish *publish, struct batch *batch)
+struct bench_publish {
+    struct publish publish;
+    struct bench *bench;
+};
+
+static inline void bench_appended(struct publish *publish, struct batch *batch)
 {
     (void)batch;
     assert_int_equal(publish->verdict, PUBLISH_OK);
+    container_of(publish, struct bench_publish, publish)->bench->published--;
 }
 
 /* Publishes on channel "a" past any connection. */
@@ -255,10 +270,11 @@ static inline void bench_append(struct bench *bench, struct str data)
     event->type = STR("message");
     event->data = batch_copy(append->batch, data);
     event->kind = EVENT_TEXT;
-    struct publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
+    struct bench_publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
     assert_non_null(publish);
-    *publish = (struct publish){.count = 1, .done = bench_ignore};
-    append_add(append, publish);
+    *publish = (struct bench_publish){{.count = 1, .done = bench_appended}, bench};
+    bench->published++;
+    append_add(append, &publish->publish);
     log_append(bench->log, append);
 }
 
