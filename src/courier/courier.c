@@ -227,6 +227,7 @@ static int wait_ms(const struct courier *courier)
 
 static void turn(struct courier *courier)
 {
+    mailbox_set_leisure(&courier->loop.mailbox, list_empty(&courier->endpoints));
     loop_turn(&courier->loop, wait_ms(courier));
     client_turn(&courier->client);
     endpoints_go(courier);

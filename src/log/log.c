@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { NAMES_BY_INDEX_MAX = 32, RESOLVE_SLICE = 4096 };
+enum {
+    NAMES_BY_INDEX_MAX = 32,
+    RESOLVE_SLICE = 4096,
+    LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
+};
 
 /* ---- appends -------------------------------------------------------------------------------- */
 
@@ -74,8 +78,10 @@ static void post_all(struct log *log, struct append *append, bool deliver)
     for (unsigned i = 0; i < ports; i++) {
         struct log_port *port = log->ports[i];
         append->posts[i] = (struct append_post){{NULL, open_post}, append, port};
-        atomic_fetch_add_explicit(&port->backlog, append->bytes, memory_order_relaxed);
-        mailbox_post(port->mailbox, &append->posts[i].mail);
+        uint64_t backlog =
+            atomic_fetch_add_explicit(&port->backlog, append->bytes, memory_order_relaxed);
+        (backlog < LEISURE_BYTES ? mailbox_leave : mailbox_post)(port->mailbox,
+                                                                 &append->posts[i].mail);
     }
     append->done_mail.open = open_done;
     if (append->publishes)

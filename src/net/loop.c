@@ -29,7 +29,7 @@ int loop_init(struct loop *loop, struct clock *clock, void *owner)
         return -errno;
     int result = mailbox_init(&loop->mailbox, owner);
     if (!result)
-        result = loop_watch(loop, loop->mailbox.wake_fd, EPOLLIN, &loop->mailbox_watch);
+        result = loop_watch(loop, loop->mailbox.wake_fd, EPOLLIN | EPOLLET, &loop->mailbox_watch);
     return result;
 }
 

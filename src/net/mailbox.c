@@ -11,6 +11,7 @@ int mailbox_init(struct mailbox *mailbox, void *owner)
     *mailbox = (struct mailbox){.owner = owner};
     atomic_init(&mailbox->newest, NULL);
     atomic_init(&mailbox->awake, true);
+    atomic_init(&mailbox->at_leisure, false);
     mailbox->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return mailbox->wake_fd < 0 ? -errno : 0;
 }
@@ -21,20 +22,43 @@ void mailbox_deinit(struct mailbox *mailbox)
     mailbox->wake_fd = -1;
 }
 
-void mailbox_post(struct mailbox *mailbox, struct mail *mail)
+static void push(struct mailbox *mailbox, struct mail *mail)
 {
     struct mail *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
     do {
         mail->next = newest;
     } while (!atomic_compare_exchange_weak(&mailbox->newest, &newest, mail));
-    /* The push above and the owner's `awake = false` are both sequentially consistent: either it
-     * sees the mail before it sleeps, or we see that it sleeps. */
+}
+
+static void wake(struct mailbox *mailbox)
+{
+    /* The push before this and the owner's `awake = false` are both sequentially consistent: either
+     * it sees the mail before it sleeps, or we see that it sleeps. */
     if (atomic_load(&mailbox->awake) || atomic_exchange(&mailbox->awake, true))
         return;
     uint64_t one = 1;
-    /* EAGAIN would mean that the counter is full: the owner is being woken as it is. */
+    /* EAGAIN would mean that the counter is full: after 2^64 wakes. */
     ssize_t ignored = write(mailbox->wake_fd, &one, sizeof(one));
     (void)ignored;
+}
+
+void mailbox_post(struct mailbox *mailbox, struct mail *mail)
+{
+    push(mailbox, mail);
+    wake(mailbox);
+}
+
+void mailbox_leave(struct mailbox *mailbox, struct mail *mail)
+{
+    /* In this order, for the same reason: an owner whose leisure has ended looks once more. */
+    push(mailbox, mail);
+    if (!atomic_load(&mailbox->at_leisure))
+        wake(mailbox);
+}
+
+void mailbox_set_leisure(struct mailbox *mailbox, bool at_leisure)
+{
+    atomic_store(&mailbox->at_leisure, at_leisure);
 }
 
 unsigned mailbox_empty(struct mailbox *mailbox)
@@ -72,7 +96,4 @@ bool mailbox_sleep(struct mailbox *mailbox)
 void mailbox_wake(struct mailbox *mailbox)
 {
     atomic_store(&mailbox->awake, true);
-    uint64_t count;
-    ssize_t ignored = read(mailbox->wake_fd, &count, sizeof(count));
-    (void)ignored;
 }

@@ -14,7 +14,8 @@ struct mail {
 struct mailbox {
     _Atomic(struct mail *) newest; /* a stack; turned round when it is emptied */
     atomic_bool awake;             /* the owner will look by itself: no wake needed */
-    int wake_fd;                   /* an eventfd, readable when there may be mail */
+    atomic_bool at_leisure;        /* what is left for the owner may wait until it looks */
+    int wake_fd;                   /* an eventfd, written to when there may be mail */
     void *owner;
 };
 
@@ -25,11 +26,18 @@ void mailbox_deinit(struct mailbox *mailbox);
 /* Any thread. Wakes the owner only if it sleeps, so a hundred posts cost one system call. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);
 
+/* Like mailbox_post(), but does not wake an owner that is at leisure. Any thread. */
+void mailbox_leave(struct mailbox *mailbox, struct mail *mail);
+
+/* Owner's thread, before it empties the mailbox and sleeps: whether mail that is left may wait. */
+void mailbox_set_leisure(struct mailbox *mailbox, bool at_leisure);
+
 /* Owner's thread: opens all that is there. Returns how many. */
 unsigned mailbox_empty(struct mailbox *mailbox);
 
 /* Owner's thread, before it waits: false when there is mail already and it must not wait. */
 bool mailbox_sleep(struct mailbox *mailbox);
 
-/* Owner's thread, after it waited. */
+/* Owner's thread, after it waited. Nobody reads what the eventfd has counted: who waits on it waits
+ * for an edge, which each write is. */
 void mailbox_wake(struct mailbox *mailbox);

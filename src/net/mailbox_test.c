@@ -2,12 +2,12 @@
 
 #include "base/mem.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +16,7 @@ enum { THREADS = 4, LETTERS = 20000 };
 
 struct owner {
     struct mailbox mailbox;
+    int epoll_fd; /* sees each wake once */
     unsigned opened;
     int next[THREADS];
     struct letter *more; /* posted from within an opening */
@@ -50,22 +51,29 @@ static struct letter letter(int number)
     return (struct letter){.mail = {NULL, open_letter}, .number = number};
 }
 
-static uint64_t wakes(struct mailbox *mailbox)
+/* Waits for a wake as a loop does; whether there was one. */
+static bool woken(struct owner *owner, int wait_ms)
 {
-    uint64_t count = 0;
-    return read(mailbox->wake_fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+    struct epoll_event event;
+    int count = epoll_wait(owner->epoll_fd, &event, 1, wait_ms);
+    assert_true(count >= 0);
+    return count == 1;
 }
 
 static struct owner *owner_new(void)
 {
     struct owner *owner = mem_alloc(sizeof(*owner));
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     assert_int_equal(mailbox_init(&owner->mailbox, owner), 0);
+    owner->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    assert_int_equal(epoll_ctl(owner->epoll_fd, EPOLL_CTL_ADD, owner->mailbox.wake_fd, &event), 0);
     return owner;
 }
 
 static void owner_free(struct owner *owner)
 {
     mailbox_deinit(&owner->mailbox);
+    close(owner->epoll_fd);
     free(owner);
 }
 
@@ -116,7 +124,7 @@ static void an_owner_that_is_awake_is_not_woken(void **state)
     struct owner *owner = owner_new();
     struct letter one = letter(0);
     mailbox_post(&owner->mailbox, &one.mail);
-    assert_int_equal(wakes(&owner->mailbox), 0);
+    assert_false(woken(owner, 0));
     assert_false(mailbox_sleep(&owner->mailbox));
     mailbox_empty(&owner->mailbox);
     owner_free(owner);
@@ -132,7 +140,9 @@ static void many_posts_wake_a_sleeper_once(void **state)
         letters[i] = letter(i);
         mailbox_post(&owner->mailbox, &letters[i].mail);
     }
-    assert_int_equal(wakes(&owner->mailbox), 1);
+    uint64_t writes = 0;
+    assert_int_equal(read(owner->mailbox.wake_fd, &writes, sizeof(writes)), sizeof(writes));
+    assert_int_equal(writes, 1);
     mailbox_wake(&owner->mailbox);
     assert_int_equal(mailbox_empty(&owner->mailbox), 100);
     assert_true(mailbox_sleep(&owner->mailbox));
@@ -140,21 +150,54 @@ static void many_posts_wake_a_sleeper_once(void **state)
     owner_free(owner);
 }
 
-static void a_wake_is_used_up_by_waking(void **state)
+static void every_sleep_ends_by_one_wake(void **state)
 {
     (void)state;
     struct owner *owner = owner_new();
-    struct letter one = letter(0), two = letter(1);
+    struct letter letters[3];
+    for (int i = 0; i < 3; i++) {
+        letters[i] = letter(i);
+        assert_true(mailbox_sleep(&owner->mailbox));
+        mailbox_post(&owner->mailbox, &letters[i].mail);
+        assert_true(woken(owner, 0));
+        assert_false(woken(owner, 0));
+        mailbox_wake(&owner->mailbox);
+        assert_int_equal(mailbox_empty(&owner->mailbox), 1);
+    }
+    owner_free(owner);
+}
+
+static void what_is_left_for_an_owner_at_leisure_waits_for_what_is_posted(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter left = letter(0), posted = letter(1);
+    mailbox_set_leisure(&owner->mailbox, true);
     assert_true(mailbox_sleep(&owner->mailbox));
-    mailbox_post(&owner->mailbox, &one.mail);
+    mailbox_leave(&owner->mailbox, &left.mail);
+    assert_false(woken(owner, 0));
+    mailbox_post(&owner->mailbox, &posted.mail);
+    assert_true(woken(owner, 0));
     mailbox_wake(&owner->mailbox);
-    assert_int_equal(wakes(&owner->mailbox), 0);
-    mailbox_empty(&owner->mailbox);
+    assert_int_equal(mailbox_empty(&owner->mailbox), 2);
+    owner_free(owner);
+}
+
+static void what_is_left_wakes_an_owner_without_leisure(void **state)
+{
+    (void)state;
+    struct owner *owner = owner_new();
+    struct letter before = letter(0), after = letter(1);
+    mailbox_set_leisure(&owner->mailbox, true);
+    mailbox_leave(&owner->mailbox, &before.mail);
+    mailbox_set_leisure(&owner->mailbox, false);
+    assert_false(mailbox_sleep(&owner->mailbox));
+    assert_int_equal(mailbox_empty(&owner->mailbox), 1);
     assert_true(mailbox_sleep(&owner->mailbox));
-    mailbox_post(&owner->mailbox, &two.mail);
-    assert_int_equal(wakes(&owner->mailbox), 1);
+    mailbox_leave(&owner->mailbox, &after.mail);
+    assert_true(woken(owner, 0));
     mailbox_wake(&owner->mailbox);
-    mailbox_empty(&owner->mailbox);
+    assert_int_equal(mailbox_empty(&owner->mailbox), 1);
     owner_free(owner);
 }
 
@@ -177,8 +220,7 @@ static void empty_until(struct owner *owner, unsigned count)
 {
     while (owner->opened < count) {
         if (!mailbox_empty(&owner->mailbox) && mailbox_sleep(&owner->mailbox)) {
-            struct pollfd fd = {.fd = owner->mailbox.wake_fd, .events = POLLIN};
-            assert_int_equal(poll(&fd, 1, -1), 1);
+            assert_true(woken(owner, -1));
             mailbox_wake(&owner->mailbox);
         }
     }
@@ -215,7 +257,9 @@ int main(void)
         cmocka_unit_test(what_is_posted_while_opening_waits_for_the_next_time),
         cmocka_unit_test(an_owner_that_is_awake_is_not_woken),
         cmocka_unit_test(many_posts_wake_a_sleeper_once),
-        cmocka_unit_test(a_wake_is_used_up_by_waking),
+        cmocka_unit_test(every_sleep_ends_by_one_wake),
+        cmocka_unit_test(what_is_left_for_an_owner_at_leisure_waits_for_what_is_posted),
+        cmocka_unit_test(what_is_left_wakes_an_owner_without_leisure),
         cmocka_unit_test(many_threads_lose_nothing_and_each_keeps_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
