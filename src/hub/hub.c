@@ -349,6 +349,11 @@ void hub_on_batch(struct hub *hub, struct batch *batch)
     }
 }
 
+void hub_pass(struct hub *hub, struct batch *batch)
+{
+    window_pass(&hub->window, batch);
+}
+
 void hub_turn_end(struct hub *hub)
 {
     list_each (&hub->dirty, node) {

@@ -92,6 +92,9 @@ void hub_deinit(struct hub *hub);
 /* Fans a safe batch out: called from the owner's on_batch. */
 void hub_on_batch(struct hub *hub, struct batch *batch);
 
+/* Instead of that while nobody is subscribed: notes how far the log is, and keeps nothing of it. */
+void hub_pass(struct hub *hub, struct batch *batch);
+
 /* The end of a flush: all who were woken have taken what they could. Lets go of live chunks. */
 void hub_turn_end(struct hub *hub);
 

@@ -158,6 +158,19 @@ void window_add(struct window *window, struct batch *batch,
     window->bytes += batch_bytes(batch);
 }
 
+void window_pass(struct window *window, const struct batch *batch)
+{
+    while (window->batch_first < window->batch_end)
+        drop_batch(window);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state == EVENT_APPENDED)
+            window->floor = window->applied = event->id;
+        else if (event->state == EVENT_TRIM && event->id)
+            trim(window, event);
+    }
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* The position of the first event with a higher id. */

@@ -367,6 +367,29 @@ static void without_memory_to_gather_the_window_is_scanned(void **state)
     end(&fixture);
 }
 
+static void what_passes_is_noted_and_not_kept(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    add_one(&fixture, "a", "1");
+    propose(&fixture, "a", "2");
+    window_pass(&fixture.window, fixture.batch);
+    fixture.batch = batch_unref(fixture.batch);
+    assert_int_equal(fixture.window.bytes, 0);
+    assert_int_equal(fixture.window.floor, fixture.last);
+    assert_int_equal(fixture.window.applied, fixture.last);
+    propose(&fixture, "a", "")->state = EVENT_TRIM;
+    window_pass(&fixture.window, fixture.batch);
+    fixture.batch = batch_unref(fixture.batch);
+    fixture.last--;
+    assert_int_equal(fixture.window.trimmed, fixture.last + 1);
+    add_one(&fixture, "a", "3");
+    read(&fixture, "a", fixture.window.floor);
+    assert_string_equal(fixture.told, "3 ");
+    end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_mark_hides_the_channels_events_up_to_it),
         cmocka_unit_test(what_is_not_in_the_log_takes_no_room),
         cmocka_unit_test(without_memory_to_gather_the_window_is_scanned),
+        cmocka_unit_test(what_passes_is_noted_and_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
