@@ -19,15 +19,29 @@ static enum encode_kind kind_of(unsigned way)
 /* ---- server-sent events ---------------------------------------------------------------------- */
 
 /* One `data:` a line; CR, LF and CRLF all end one (HTML, section 9.2.6). */
+static void add_sse_line(struct buf *out, struct str line)
+{
+    buf_add_lit(out, "data: ");
+    buf_add_str(out, line);
+    buf_add_char(out, '\n');
+}
+
+static bool is_one_line(struct str data)
+{
+    return !data.len || (!memchr(data.at, '\n', data.len) && !memchr(data.at, '\r', data.len));
+}
+
 static void add_sse_data(struct buf *out, struct str data)
 {
     size_t start = 0;
+    if (is_one_line(data)) { /* as nearly all are */
+        add_sse_line(out, data);
+        return;
+    }
     for (size_t i = 0; i <= data.len; i++) {
         if (i < data.len && data.at[i] != '\n' && data.at[i] != '\r')
             continue;
-        buf_add_lit(out, "data: ");
-        buf_add(out, data.at + start, i - start);
-        buf_add_char(out, '\n');
+        add_sse_line(out, (struct str){data.at + start, i - start});
         if (i + 1 < data.len && data.at[i] == '\r' && data.at[i + 1] == '\n')
             i++;
         start = i + 1;
