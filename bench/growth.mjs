@@ -6,10 +6,13 @@ import { execFileSync } from "node:child_process";
 import { ROOT } from "./servers.mjs";
 import { rows } from "./rows.mjs";
 
+const started = Date.now();
+
 /** A line that the next one takes the place of; nothing when nobody watches. */
 export function progress(line) {
+    const minutes = Math.round((Date.now() - started) / 60000);
     if (process.stderr.isTTY) {
-        process.stderr.write(`\r\x1b[K${line}`);
+        process.stderr.write(`\r\x1b[K${line && `${minutes} min  ${line}`}`);
     }
 }
 
@@ -30,24 +33,20 @@ async function point(measure, server, grow, n, repeat, time) {
     return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** [{ title, axis, unit, lines: { server: [[x, y]…] } }] */
-export async function growthOf(names, measure, repeat, time) {
-    const pictures = [];
-    for (const name of names) {
-        const grow = rows[name].grow;
-        const lines = {};
-        for (const part of PARTS) {
-            const n = Math.max(1, Math.round(grow.n * part));
-            for (const server of grow.servers) {
-                progress(`growth of ${name}: ${n} ${grow.axis}, ${server}`);
-                const value = await point(measure, server, grow, n, repeat, time);
-                (lines[server] ??= []).push([n, value]);
-            }
+/** { title, axis, unit, lines: { server: [[x, y]…] } } */
+export async function growthOf(name, measure, repeat, time) {
+    const grow = rows[name].grow;
+    const lines = {};
+    for (const part of PARTS) {
+        const n = Math.max(1, Math.round(grow.n * part));
+        for (const server of grow.servers) {
+            progress(`growth of ${name}: ${n} ${grow.axis}, ${server}`);
+            const value = await point(measure, server, grow, n, repeat, time);
+            (lines[server] ??= []).push([n, value]);
         }
-        pictures.push({ title: name, axis: grow.axis, unit: grow.unit, lines });
     }
     progress("");
-    return pictures;
+    return { title: name, axis: grow.axis, unit: grow.unit, lines };
 }
 
 function script(pictures, file) {
@@ -55,8 +54,9 @@ function script(pictures, file) {
     const height = Math.ceil(pictures.length / columns);
     const quoted = (words) => `"${words.replaceAll('"', "")}"`;
     const drawn = pictures.map(({ title, axis, unit, lines }, i) => {
-        const data = Object.entries(lines).map(([server, points], j) =>
-            `$d${i}_${j} << EOD\n${points.map((p) => p.join(" ")).join("\n")}\nEOD`).join("\n");
+        const row = (point) => point.map((value) => value ?? "NaN").join(" ");
+        const data = Object.values(lines).map((points, j) =>
+            `$d${i}_${j} << EOD\n${points.map(row).join("\n")}\nEOD`).join("\n");
         const plots = Object.keys(lines).map((server, j) =>
             `$d${i}_${j} using 1:2 with linespoints lw 2 title ${quoted(server)}`).join(", ");
         return `${data}\nset title ${quoted(title)}\nset xlabel ${quoted(axis)}\n` +
@@ -68,7 +68,7 @@ set grid\nset format x "%.0s%c"\nset xtics nomirror autofreq\nset datafile missi
 ${drawn}\nunset multiplot\n`;
 }
 
-export async function plot(pictures, whole) {
+export function plot(pictures, whole) {
     const file = path.join(ROOT, whole ? "docs/growth.png" : "build/bench/growth.png");
     const commands = path.join(ROOT, "build/bench/growth.gp");
     fs.writeFileSync(commands, script(pictures, file));

@@ -32,9 +32,10 @@ export function text(result) {
 }
 
 function line(result) {
-    const [[, ours], ...others] = Object.entries(result.figures);
+    const [[which, ours], ...others] = Object.entries(result.figures);
+    const how = which.replace(/^freshet ?/, "");
     const rest = others.map(([name, figure]) => `${name} ${told(figure)}`).join("; ");
-    return `| ${result.title} | ${told(ours)} ${result.unit} | ${rest} | ${factor(result)} | ` +
+    return `| ${result.title} | ${how && `${how}: `}${told(ours)} ${result.unit} | ${rest} | ${factor(result)} | ` +
         `${result.aim} | ${verdict(result)} |`;
 }
 
@@ -58,9 +59,11 @@ processes of a server spent, user and system, by the scheduler's account. The ra
 first figure and the one that the aim names, else the nearest peer.
 
 pushpin spends so much on a delivery that at 100 events/s its queue would only grow; it is measured
-at the rate that it bears. It acknowledges a publish before it delivers it. nchan and freshet in
-memory keep events as long as the process lives; "durable" is on disk, synchronised, before it is
-acknowledged.
+at the rate that it bears. It acknowledges a publish before it delivers it. nchan, and freshet
+where nothing else is said, keep events in memory; "durable" is on disk, synchronised, before it is
+acknowledged. The fsync beside it is asked for as often as the load asks for one. A memory that is
+"of server and kernel" is what the server's processes have written to, and the growth of the
+kernel's socket buffers and slabs of the whole machine.
 `;
 
 export function markdown(results, circumstances, given) {
@@ -68,7 +71,8 @@ export function markdown(results, circumstances, given) {
     return `${intro}
 ## The table
 
-${given.repeat === 1 ? "One run each." : `Medians of ${given.repeat}.`}
+${given.repeat === 1 ? "One run each." : `Medians of ${given.repeat}.`} A server that lost something, or
+did not come to an end, was not tried again in that row.
 
 | what | freshet | beside it | ratio | aim | |
 | --- | --- | --- | --- | --- | --- |

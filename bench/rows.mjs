@@ -177,13 +177,17 @@ function publishesOver(n, t) {
     }));
 }
 
-/* The disk's own: a page appended and synchronised, in milliseconds. */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/* The disk's own: a page appended and synchronised, in milliseconds; a hundred times a second like
+ * the load, since a disk, like a core, is faster when it is asked without a pause. */
 async function fsync() {
     const dir = folder(DISK);
     const file = fs.openSync(path.join(dir, "probe"), "w");
     const page = Buffer.alloc(4096, "x");
     const times = [];
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 300; i++) {
+        await sleep(10);
         const before = process.hrtime.bigint();
         fs.writeSync(file, page);
         fs.fdatasyncSync(file);
@@ -191,11 +195,11 @@ async function fsync() {
     }
     fs.closeSync(file);
     fs.rmSync(dir, { recursive: true });
-    return times.sort((a, b) => a - b)[100];
+    return times.sort((a, b) => a - b)[times.length / 2];
 }
 
 function latency(n, t) {
-    const load = `--spin --subscribers 1 --rate 100 --seconds ${t.seconds}`;
+    const load = `--spin --subscribers 1 --rate 100 --seconds ${t.quick ? 1 : 10}`;
     const at = (quantile) => (r) => r.latency_us[quantile] / 1000;
     return [{
         title: "publish to delivery on an idle server, p50",
@@ -222,45 +226,44 @@ function latency(n, t) {
     }];
 }
 
-/* What subscribers cost, by the difference to a run without them: publishing costs as well. */
+/* At both ends an event goes to a hundred subscribers, so that its publish has the same share in a
+ * delivery: ten of its own channel and ninety of all the hundred, or a hundred of its own, of ten. */
 function wide(n, t) {
-    const base = (many) => `--channels 100 --subscribers ${many} --rate 1000 --seconds ${t.seconds}`;
-    const difference = (less, more) => async (measure) => {
-        const without = await measure("freshet", less);
-        const withThem = await measure("freshet", more);
-        const deliveries = withThem.deliveries_per_s - without.deliveries_per_s;
-        return (withThem.server_cpu - without.server_cpu) * 1e6 / deliveries;
-    };
-    const more = (kind) => difference(base(n), `${base(n)} --${kind} 50`);
-    const single = difference(base(0), base(n));
-    return [["wide", "100 channels by name"], ["pattern", "one pattern over 100 channels"]].map(
+    const all = n * 9 / 100;
+    const figure = (channels, more = "") => async (measure) => perDelivery(await measure("freshet",
+        `--channels ${channels} --subscribers ${n} --rate 200 --seconds ${t.seconds}${more}`));
+    return [["wide", "100 channels by name"], ["pattern", "a pattern over 100 channels"]].map(
         ([kind, title]) => ({
-            title: `CPU per delivery, subscribers of ${title}, among ${n} of one`,
+            title: `CPU per delivery, ${all} subscribers of ${title} among ${n} of one`,
             unit: "µs",
-            figures: { "freshet": more(kind), "freshet, one channel": single },
+            figures: { "freshet": figure(100, ` --${kind} ${all}`),
+                "freshet, all of one": figure(10) },
             aim: "≤ 1.5 × of one channel",
-            ...atMost(1.5, "freshet", "freshet, one channel"),
+            ...atMost(1.5, "freshet", "freshet, all of one"),
         }));
 }
 
+/* The log is on disk, as for anyone who does not say --memory: in memory it would hold what was
+ * published, which is no sleeper's. */
 function sleepers(n, t) {
     const load = `--sleepers ${n} --subscribers 50 --size 1000 --rate 10000 --events 100000 ` +
         "--in-flight 64 --patience 60";
     const memory = (r) => (r.end.data_bytes + r.end.kernel_bytes - r.empty.kernel_bytes) / 2 ** 20;
+    const servers = ["freshet durable", "freshet", "nchan"];
     return [{
         title: `${n} sleepers, 100 MB published: memory of server and kernel`,
         unit: "MiB",
-        figures: on(["freshet", "nchan"], load, memory),
-        aim: "≤ 256 MiB",
-        ratio: ratio("freshet", "nchan"),
-        met: (m) => m.freshet <= 256,
+        figures: on(servers, load, memory),
+        aim: "≤ 256 MiB with the log on disk",
+        ratio: ratio("freshet durable", "nchan"),
+        met: (m) => m["freshet durable"] <= 256,
     }, {
         title: `${n} sleepers: the others' p99`,
         unit: "ms",
-        figures: on(["freshet", "nchan"], load, (r) => r.latency_us.p99 / 1000),
+        figures: on(servers, load, (r) => r.latency_us.p99 / 1000),
         aim: "< 100 ms",
-        ratio: ratio("freshet", "nchan"),
-        met: (m) => m.freshet < 100,
+        ratio: ratio("freshet durable", "nchan"),
+        met: (m) => m["freshet durable"] < 100 && m.freshet < 100,
     }];
 }
 
@@ -336,10 +339,10 @@ export const rows = {
     wide: { cases: wide, n: 1000, grow: { n: 1600, axis: "single-channel subscribers",
         load: (n) => `--channels 100 --subscribers ${n} --rate 500 --wide 10 --pattern 10`,
         value: perDelivery, unit: "µs a delivery, 20 wide ones", servers: ["freshet"] } },
-    sleepers: { cases: sleepers, n: 1000, grow: { n: 1000, axis: "sleepers",
+    sleepers: { cases: sleepers, n: 1000, grow: { n: 4000, axis: "sleepers",
         load: (n) => `--sleepers ${n} --subscribers 50 --size 1000 --rate 10000 --events 50000 ` +
             "--in-flight 64", value: (r) => r.end.data_bytes / 2 ** 20, unit: "MiB of the server",
-        servers: ["freshet"] } },
+        servers: ["freshet durable"] } },
     late: { cases: late, n: 10000, grow: { n: 10000, axis: "reconnecting",
         load: (n) => `--first 100 --late ${n} --subscribers 0 --rate 1 --events 1 --opening 4000`,
         value: (r) => r.late_ms, unit: "ms until all caught up",

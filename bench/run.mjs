@@ -1,17 +1,21 @@
 // Measures freshet beside nchan, pushpin and the bare loops, and tells it in one table.
 //
-//     node bench/run.mjs [--rows cpu,flood] [--quick] [--repeat N] [--growth]
+//     node bench/run.mjs [--rows cpu,flood] [--quick] [--repeat N] [--growth] [--resume]
 //
 // Server on core 0, load on core 1; the servers of a case take turns, so that what the machine does
-// besides hits all of them. A figure whose run lost an event does not count and says so.
+// besides hits all of them. A figure whose run lost an event does not count and says so. What a row
+// gave is kept in build/bench/results.json, and --resume goes on behind it.
 
-import { FRESHET, child, circumstances, start } from "./servers.mjs";
+import fs from "node:fs";
+import path from "node:path";
+import { FRESHET, ROOT, child, circumstances, start } from "./servers.mjs";
 import { growthOf, plot, progress } from "./growth.mjs";
 import { markdown, text, write } from "./report.mjs";
 import { rows } from "./rows.mjs";
 
 const LOAD_CORE = "1";
 const RUN_MS = 120_000; // what takes longer than this will not get better
+const KEPT = path.join(ROOT, "build/bench/results.json");
 
 function options(argv) {
     const given = { names: Object.keys(rows), quick: false, growth: false };
@@ -21,7 +25,7 @@ function options(argv) {
             given.some = true;
         } else if (argv[i] === "--repeat" && Number(argv[i + 1]) > 0) {
             given.repeat = Number(argv[++i]);
-        } else if (argv[i] === "--quick" || argv[i] === "--growth") {
+        } else if (["--quick", "--growth", "--resume"].includes(argv[i])) {
             given[argv[i].slice(2)] = true;
         } else {
             throw new Error(`what is ${argv[i]}?`);
@@ -133,22 +137,48 @@ async function runRow(cases, repeat) {
     return cases.map((case_, c) => outcome(case_, seen[c]));
 }
 
+/* What an interrupted run has measured already: of the same program and the same options. */
+function kept(given, about) {
+    const fresh = { about, repeat: given.repeat, quick: given.quick, rows: {}, growth: {} };
+    if (!given.resume || !fs.existsSync(KEPT)) {
+        return fresh;
+    }
+    const old = JSON.parse(fs.readFileSync(KEPT, "utf8"));
+    const same = (key) => JSON.stringify(old[key]) === JSON.stringify(fresh[key]);
+    return ["about", "repeat", "quick"].every(same) ? old : fresh;
+}
+
+/* Measures what is not known yet, and keeps it. */
+async function known(results, part, name, measured) {
+    if (!results[part][name]) {
+        results[part][name] = await measured();
+        fs.writeFileSync(KEPT, JSON.stringify(results));
+    }
+    return results[part][name];
+}
+
 async function main() {
     const given = options(process.argv.slice(2));
-    const time = { seconds: given.quick ? 1 : 4, quick: given.quick };
-    const results = [];
+    const time = { seconds: given.quick ? 1 : 3, quick: given.quick };
+    const results = kept(given, circumstances());
+    const all = [], pictures = [];
     for (const name of given.names) {
         const row = rows[name];
         const n = given.quick && row.n > 100000 ? row.n / 10 : row.n;
-        const row_ = await runRow(row.cases(n, time), given.repeat);
+        const row_ = await known(results, "rows", name,
+            () => runRow(row.cases(n, time), given.repeat));
         row_.forEach((result) => console.log(text(result)));
-        results.push(...row_);
+        all.push(...row_);
     }
     const whole = !given.some && !given.quick;
     if (whole || given.growth) {
-        await plot(await growthOf(given.names, measure, given.repeat, time), whole);
+        for (const name of given.names) {
+            pictures.push(await known(results, "growth", name,
+                () => growthOf(name, measure, given.repeat, time)));
+        }
+        plot(pictures, whole);
     }
-    write(markdown(results, circumstances(), given), whole);
+    write(markdown(all, results.about, given), whole);
 }
 
 main().catch((error) => {
