@@ -162,6 +162,11 @@ struct buf *exchange_head(struct exchange *exchange, int status);
 void exchange_body(struct exchange *exchange, struct str content_type, struct str body);
 void exchange_no_body(struct exchange *exchange);
 
+/* The same for an answer that is made elsewhere first: the head, to be followed by headers and body
+ * in the same buffer, and then all of it, which is copied. Empty: there was no memory for it. */
+void exchange_add_head(struct exchange *exchange, struct buf *out, int status);
+void exchange_whole(struct exchange *exchange, struct str bytes);
+
 /* All in one. `detail` says what would be right. `members` as in problem_add. */
 void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
                       struct str members);

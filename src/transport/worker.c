@@ -184,6 +184,7 @@ void worker_deinit(struct worker *worker)
         ;
     listener_deinit(&worker->listener);
     hub_deinit(&worker->hub);
+    page_memos_deinit(&worker->page_memos);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);
     ws_inflater_deinit(&worker->inflater);
