@@ -91,7 +91,8 @@ struct exchange {
     char origin_room[72]; /* a copy of it, for later; empty when too long */
     uint8_t origin_len;
     /* Only during handle: */
-    const struct http_head *head;
+    const struct http_head *head; /* NULL: a page that is asked for again, see repeat.h */
+    struct str head_bytes;
     struct str body;
 };
 

@@ -183,6 +183,7 @@ void worker_deinit(struct worker *worker)
     while (mailbox_empty(&worker->loop.mailbox))
         ;
     listener_deinit(&worker->listener);
+    repeats_deinit(&worker->repeats);
     hub_deinit(&worker->hub);
     page_memos_deinit(&worker->page_memos);
     net_deinit(&worker->net);
