@@ -108,16 +108,13 @@ static struct view *view_new(struct hub *hub, struct selection *selection, unsig
 
 static struct view *view_get(struct hub *hub, struct selection *selection, unsigned encoding)
 {
-    struct buf key = {0};
-    write_view_key(&key, selection->canonical, encoding);
-    struct view *view = NULL;
-    if (!buf_failed(&key)) {
-        struct map_node *node = map_find(&hub->views, buf_str(&key));
-        view = node ? container_of(node, struct view, node)
-                    : view_new(hub, selection, encoding, buf_str(&key));
-    }
-    buf_free(&key);
-    return view;
+    buf_clear(&hub->key);
+    write_view_key(&hub->key, selection->canonical, encoding);
+    if (buf_failed(&hub->key))
+        return NULL;
+    struct map_node *node = map_find(&hub->views, buf_str(&hub->key));
+    return node ? container_of(node, struct view, node)
+                : view_new(hub, selection, encoding, buf_str(&hub->key));
 }
 
 static void page_free(struct page *page)
@@ -752,4 +749,5 @@ void hub_deinit(struct hub *hub)
     window_deinit(&hub->window);
     map_deinit(&hub->views);
     topics_deinit(&hub->topics);
+    buf_free(&hub->key);
 }

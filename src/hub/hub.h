@@ -66,6 +66,7 @@ struct hub {
     struct topics topics;
     struct window window;
     struct map views;
+    struct buf key;    /* room to write a view's key in */
     struct list dirty; /* views that have a live chunk */
     struct list cache; /* cached pages, oldest first */
     struct list ahead; /* subscribers whose cursor is above what this thread has seen */

@@ -66,9 +66,8 @@ static void add_cors(struct exchange *exchange, struct buf *out)
                 "Vary: Origin\r\n");
 }
 
-struct buf *exchange_head(struct exchange *exchange, int status)
+void exchange_add_head(struct exchange *exchange, struct buf *out, int status)
 {
-    struct buf *out = answer_of(exchange);
     struct worker *worker = exchange->worker;
     http_response_start(out, status);
     http_response_header(
@@ -82,6 +81,12 @@ struct buf *exchange_head(struct exchange *exchange, int status)
     else if (exchange->http10)
         buf_add_lit(out, "Connection: keep-alive\r\n");
     add_cors(exchange, out);
+}
+
+struct buf *exchange_head(struct exchange *exchange, int status)
+{
+    struct buf *out = answer_of(exchange);
+    exchange_add_head(exchange, out, status);
     return out;
 }
 
@@ -106,6 +111,15 @@ void exchange_body(struct exchange *exchange, struct str content_type, struct st
     } else {
         http_response_body(out, body);
     }
+    answered(exchange);
+}
+
+void exchange_whole(struct exchange *exchange, struct str bytes)
+{
+    struct buf *out = answer_of(exchange);
+    buf_add_str(out, bytes);
+    if (!bytes.len)
+        out->failed = true;
     answered(exchange);
 }
 

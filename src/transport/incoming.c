@@ -7,6 +7,7 @@
 #include "transport/incoming.h"
 
 #include "http/response.h"
+#include "transport/page.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,27 +52,51 @@ void incoming_drop_body(struct session *session)
     session->body = NULL;
 }
 
-static void dispatch(struct session *session, const struct http_head *head, struct str body)
+/* The exchange of a request that is whole; NULL when the connection had to be closed. */
+static struct exchange *begin_exchange(struct session *session, bool keep_alive, struct str origin)
 {
     struct exchange *exchange = exchange_new(session);
     if (!exchange) {
         conn_close(&session->conn);
-        return;
+        return NULL;
     }
-    exchange->keep_alive = head->framing.keep_alive && !session->worker->draining;
-    exchange->publishes = head->method == HTTP_POST;
-    exchange->is_head = head->method == HTTP_HEAD;
-    exchange->http10 = head->minor == 0;
+    exchange->keep_alive = keep_alive && !session->worker->draining;
     exchange->since_ns = session->worker->loop.now_ns;
-    exchange->head = head;
-    exchange->body = body;
-    remember_origin(exchange, http_header(head, STR("origin")));
+    remember_origin(exchange, origin);
+    session->scan = (struct http_scan){0};
     session->continued = false;
     session->part = PART_NONE;
     session->held_ns = 0;
     session->finished = session->finished || !exchange->keep_alive;
     stat_add(&session->worker->stats.requests, 1);
+    return exchange;
+}
+
+static void dispatch(struct session *session, const struct http_head *head, struct str head_bytes,
+                     struct str body)
+{
+    struct exchange *exchange =
+        begin_exchange(session, head->framing.keep_alive, http_header(head, STR("origin")));
+    if (!exchange)
+        return;
+    exchange->publishes = head->method == HTTP_POST;
+    exchange->is_head = head->method == HTTP_HEAD;
+    exchange->http10 = head->minor == 0;
+    exchange->head = head;
+    exchange->head_bytes = head_bytes;
+    exchange->body = body;
     session->worker->config.handle(exchange);
+}
+
+/* What the API would find is known. */
+static void dispatch_repeat(struct session *session, const struct repeat *repeat)
+{
+    struct exchange *exchange = begin_exchange(session, repeat->keep_alive, repeat->origin);
+    if (!exchange)
+        return;
+    exchange->is_head = repeat->is_head;
+    exchange->http10 = repeat->http10;
+    page_begin(exchange, reading_share(repeat->reading));
 }
 
 enum step { STEP_MORE, STEP_STOP };
@@ -214,9 +239,24 @@ static void keep(struct session *session, struct str bytes)
         buf_free(&session->in);
 }
 
+static enum step step_repeat(struct session *session, const struct repeat *repeat,
+                             struct str *bytes)
+{
+    if (is_out_of_turn(session, false)) {
+        hold(session);
+        return STEP_STOP;
+    }
+    *bytes = str_skip(*bytes, repeat->head.len);
+    dispatch_repeat(session, repeat);
+    return STEP_MORE;
+}
+
 /* One request off the front of `*bytes`. */
 static enum step step(struct session *session, struct str *bytes)
 {
+    const struct repeat *repeat = repeats_find(&session->worker->repeats, *bytes);
+    if (repeat)
+        return step_repeat(session, repeat, bytes);
     struct worker *worker = session->worker;
     struct http_head *head = &worker->head;
     struct http_scan scan = session->scan;
@@ -251,8 +291,7 @@ static enum step step(struct session *session, struct str *bytes)
         }
         return STEP_STOP;
     }
-    session->scan = (struct http_scan){0};
-    dispatch(session, head, body);
+    dispatch(session, head, (struct str){bytes->at, head->size}, body);
     incoming_drop_body(session);
     *bytes = str_skip(*bytes, used);
     return STEP_MORE;

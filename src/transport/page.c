@@ -1,11 +1,11 @@
 #include "transport/page.h"
 
-#include "http/response.h"
+#include "transport/page_answer.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PAGE_BYTES = 1 << 20, WAIT_DEFAULT_S = 25, BEFORE_ROWS = 100000 };
+enum { PAGE_BYTES = 1 << 20, BEFORE_ROWS = 100000 };
 
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
@@ -18,92 +18,6 @@ struct page_wait {
     uint32_t count;
     bool expired;
 };
-
-/* ---- the answer ------------------------------------------------------------------------------ */
-
-static struct str id_text(char room[17], uint64_t id)
-{
-    for (int i = 15; i >= 0; i--, id /= 10)
-        room[i] = (char)('0' + id % 10);
-    room[16] = '\0';
-    return (struct str){room, 16};
-}
-
-static void add_next(struct buf *out, const struct reading *reading, uint64_t cursor)
-{
-    char room[17];
-    struct buf value = {0};
-    buf_add_str(&value, id_text(room, cursor));
-    buf_addf(&value, "&wait=%u", reading->wait_s ? reading->wait_s : WAIT_DEFAULT_S);
-    reading_add_query(out, reading, "after", buf_str(&value));
-    buf_free(&value);
-}
-
-static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor,
-                      uint64_t first)
-{
-    char room[17];
-    buf_add_lit(out, "Link: <");
-    add_next(out, reading, cursor);
-    buf_add_lit(out, ">; rel=\"next\"\r\nLink: <");
-    reading_add_query(out, reading, "after", STR("earliest"));
-    buf_add_lit(out, ">; rel=\"first\"\r\n");
-    if (!first)
-        return;
-    buf_add_lit(out, "Link: <");
-    reading_add_query(out, reading, "before", id_text(room, first));
-    buf_add_lit(out, ">; rel=\"prev\"\r\n");
-}
-
-/* `first`: the id of the first event if there is something before it, for rel="prev". */
-static void answer(struct exchange *exchange, const struct reading *reading, struct str events,
-                   uint64_t cursor, bool more, uint64_t first)
-{
-    struct buf body = {0}, next = {0};
-    buf_add_lit(&body, "{\"events\":[");
-    buf_add(&body, events.at, events.len ? events.len - 1 : 0); /* the last comma */
-    buf_add_lit(&body, "],\"cursor\":\"");
-    buf_add_id(&body, cursor);
-    buf_addf(&body, "\",\"more\":%s,\"next\":", more ? "true" : "false");
-    add_next(&next, reading, cursor);
-    buf_add_json(&body, buf_str(&next));
-    buf_add_lit(&body, "}\n");
-    struct buf *out = exchange_head(exchange, 200);
-    reading_add_headers(out, reading, exchange->worker->config.base, cursor);
-    add_links(out, reading, cursor, first);
-    if (reading->prefer_wait)
-        buf_addf(out, "Preference-Applied: wait=%u\r\n", reading->wait_s);
-    if (buf_failed(&body) || buf_failed(&next))
-        out->failed = true;
-    exchange_body(exchange, STR("application/json"), buf_str(&body));
-    buf_free(&body);
-    buf_free(&next);
-}
-
-void page_answer_gap(struct exchange *exchange, const struct reading *reading, uint64_t after,
-                     uint64_t trimmed)
-{
-    struct buf document = {0}, members = {0};
-    buf_add_char(&members, ',');
-    encode_gap_members(&members, after, trimmed, reading->unknown ? "unknown" : "trimmed");
-    struct str detail = reading->unknown
-                            ? STR("the log has no such position: begin at rel=\"first\"")
-                            : STR("events after it were trimmed: begin at rel=\"first\"");
-    problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
-    stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
-    struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));
-    /* Nothing was handed out: whoever goes on by this gets all that is retained. */
-    buf_add_lit(out, "Cursor: ");
-    buf_add_id(out, 0);
-    buf_add_lit(out, "\r\nLink: <");
-    reading_add_query(out, reading, "after", STR("earliest"));
-    buf_add_lit(out, ">; rel=\"first\"\r\n");
-    if (buf_failed(&document) || buf_failed(&members))
-        out->failed = true;
-    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
-    buf_free(&document);
-    buf_free(&members);
-}
 
 /* ---- gathering ------------------------------------------------------------------------------- */
 
@@ -145,12 +59,14 @@ static void finish(struct page_wait *wait, bool more)
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
-    uint64_t cursor = more ? wait->sub.cursor : hub_applied(&worker->hub);
+    struct page_content content = {.events = buf_str(&wait->events),
+                                   .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
+                                   .more = more};
     exchange_detach(exchange);
     if (buf_failed(&wait->events))
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
     else
-        answer(exchange, wait->reading, buf_str(&wait->events), cursor, more, 0);
+        page_answer(exchange, wait->reading, &content);
     release(wait, worker);
 }
 
@@ -362,7 +278,11 @@ static void before_done(struct mail *mail, void *owner)
     (void)owner;
     struct before *before = container_of(mail, struct before, job.mail);
     struct exchange *exchange = before->exchange;
-    uint64_t cursor = before->count ? before->last : before->reading->before - 1;
+    struct page_content content = {.events = buf_str(&before->events),
+                                   .cursor =
+                                       before->count ? before->last : before->reading->before - 1,
+                                   .first = before->more ? before->first : 0,
+                                   .more = before->more};
     before->hub->reads--;
     if (exchange->dropped)
         exchange_free(exchange);
@@ -370,8 +290,7 @@ static void before_done(struct mail *mail, void *owner)
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
                          STR_NONE);
     else
-        answer(exchange, before->reading, buf_str(&before->events), cursor, before->more,
-               before->more ? before->first : 0);
+        page_answer(exchange, before->reading, &content);
     reading_free(before->reading);
     buf_free(&before->events);
     free(before);

@@ -15,10 +15,20 @@ struct reading *reading_new(void)
     return reading;
 }
 
+struct reading *reading_share(struct reading *reading)
+{
+    reading->shares++;
+    return reading;
+}
+
 void reading_free(struct reading *reading)
 {
     if (!reading)
         return;
+    if (reading->shares) {
+        reading->shares--;
+        return;
+    }
     selection_unref(reading->selection);
     arena_free(&reading->arena);
     free(reading);

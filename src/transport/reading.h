@@ -19,7 +19,7 @@ struct start {
     int64_t time_us;
 };
 
-/* Made by the API for one request; freed by reading_free(). */
+/* Made by the API for one request, and for those who repeat it; freed by reading_free(). */
 struct reading {
     struct selection *selection;
     struct start start;
@@ -36,6 +36,7 @@ struct reading {
     struct str channel; /* the one channel, when asked by /channels/…; in `arena` */
     struct str kept;    /* the query without positions and token, for links; in `arena` */
     struct arena arena;
+    uint32_t shares; /* further owners */
     /* The start once it was found: */
     uint64_t cursor;
     uint64_t told;    /* gaps up to here are not to be told */
@@ -44,6 +45,8 @@ struct reading {
 };
 
 struct reading *reading_new(void);
+/* Another owner, who calls reading_free() too. */
+struct reading *reading_share(struct reading *reading);
 void reading_free(struct reading *reading);
 
 /* A search for where to begin, under way. `owner` may be set to NULL to have the answer ignored. */

@@ -91,7 +91,8 @@ struct exchange {
     char origin_room[72]; /* a copy of it, for later; empty when too long */
     uint8_t origin_len;
     /* Only during handle: */
-    const struct http_head *head;
+    const struct http_head *head; /* NULL: a page that is asked for again, see repeat.h */
+    struct str head_bytes;
     struct str body;
 };
 
@@ -161,6 +162,11 @@ void session_end_pull(struct session *session);
 struct buf *exchange_head(struct exchange *exchange, int status);
 void exchange_body(struct exchange *exchange, struct str content_type, struct str body);
 void exchange_no_body(struct exchange *exchange);
+
+/* The same for an answer that is made elsewhere first: the head, to be followed by headers and body
+ * in the same buffer, and then all of it, which is copied. Empty: there was no memory for it. */
+void exchange_add_head(struct exchange *exchange, struct buf *out, int status);
+void exchange_whole(struct exchange *exchange, struct str bytes);
 
 /* All in one. `detail` says what would be right. `members` as in problem_add. */
 void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,

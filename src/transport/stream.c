@@ -1,5 +1,5 @@
 #include "transport/stream.h"
-#include "transport/page.h"
+#include "transport/page_answer.h"
 
 #include "http/response.h"
 

@@ -108,12 +108,16 @@ static inline void bench_read(struct exchange *exchange, struct str path)
         stream_begin(exchange, reading);
     else if (str_eq(path, STR("/socket")))
         channel_socket_begin(exchange, reading);
-    else
+    else {
+        if (str_eq(path, STR("/poll")))
+            repeats_keep(&exchange->worker->repeats, exchange, reading);
         page_begin(exchange, reading);
+    }
 }
 
 /* /park waits for the test, /publish publishes, /echo says its body, /v1 speaks freshet.v1;
- * /stream, /page and /socket read what bench->reading says. */
+ * /stream, /page and /socket read what bench->reading says; /poll is a page whose request is kept.
+ */
 static inline void bench_handle(struct exchange *exchange)
 {
     struct bench *bench = bench_of(exchange);

@@ -183,7 +183,9 @@ void worker_deinit(struct worker *worker)
     while (mailbox_empty(&worker->loop.mailbox))
         ;
     listener_deinit(&worker->listener);
+    repeats_deinit(&worker->repeats);
     hub_deinit(&worker->hub);
+    page_memos_deinit(&worker->page_memos);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);
     ws_inflater_deinit(&worker->inflater);

@@ -7,6 +7,8 @@
 #include "hub/hub.h"
 #include "net/listen.h"
 #include "transport/encode.h"
+#include "transport/page_memo.h"
+#include "transport/repeat.h"
 #include "ws/reader.h"
 
 struct exchange;
@@ -114,6 +116,8 @@ struct worker {
     struct append *turn_ephemeral;
     struct http_head head; /* of the request being read right now */
     struct http_date date;
+    struct page_memos page_memos;
+    struct repeats repeats;
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;

@@ -1,0 +1,160 @@
+/* An answer is its key, written out: page_key() says what it depends on, add_answer() writes it,
+ * and whoever comes with an equal key gets the bytes that another has made. What is added here and
+ * depends on anything else must join the key. */
+#include "transport/page_answer.h"
+
+#include "http/response.h"
+
+enum { WAIT_DEFAULT_S = 25, ANSWER_ROOM = 1536 };
+
+static struct str id_text(char room[17], uint64_t id)
+{
+    for (int i = 15; i >= 0; i--, id /= 10)
+        room[i] = (char)('0' + id % 10);
+    room[16] = '\0';
+    return (struct str){room, 16};
+}
+
+static void add_next(struct buf *out, const struct reading *reading, uint64_t cursor)
+{
+    char room[17];
+    struct buf value = {0};
+    buf_add_str(&value, id_text(room, cursor));
+    buf_add_lit(&value, "&wait=");
+    buf_add_u64(&value, reading->wait_s ? reading->wait_s : WAIT_DEFAULT_S);
+    reading_add_query(out, reading, "after", buf_str(&value));
+    buf_free(&value);
+}
+
+static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor,
+                      uint64_t first)
+{
+    char room[17];
+    buf_add_lit(out, "Link: <");
+    add_next(out, reading, cursor);
+    buf_add_lit(out, ">; rel=\"next\"\r\nLink: <");
+    reading_add_query(out, reading, "after", STR("earliest"));
+    buf_add_lit(out, ">; rel=\"first\"\r\n");
+    if (!first)
+        return;
+    buf_add_lit(out, "Link: <");
+    reading_add_query(out, reading, "before", id_text(room, first));
+    buf_add_lit(out, ">; rel=\"prev\"\r\n");
+}
+
+/* Everything behind the events. */
+static void add_tail(struct buf *out, const struct reading *reading,
+                     const struct page_content *content)
+{
+    struct buf next = {0};
+    add_next(&next, reading, content->cursor);
+    buf_add_lit(out, "],\"cursor\":\"");
+    buf_add_id(out, content->cursor);
+    buf_add_str(out, content->more ? STR("\",\"more\":true,\"next\":")
+                                   : STR("\",\"more\":false,\"next\":"));
+    buf_add_json(out, buf_str(&next));
+    buf_add_lit(out, "}\n");
+    if (buf_failed(&next))
+        out->failed = true;
+    buf_free(&next);
+}
+
+static void add_body(struct buf *out, bool is_head, const struct reading *reading,
+                     const struct page_content *content)
+{
+    const struct str start = STR("{\"events\":[");
+    struct str events = content->events;
+    struct buf tail = {0};
+    events.len -= events.len > 0; /* the last comma */
+    add_tail(&tail, reading, content);
+    http_response_header_u64(out, STR("Content-Length"), start.len + events.len + tail.len);
+    http_response_end(out);
+    if (!is_head) {
+        buf_add_str(out, start);
+        buf_add_str(out, events);
+        buf_add_str(out, buf_str(&tail));
+    }
+    if (buf_failed(&tail))
+        out->failed = true;
+    buf_free(&tail);
+}
+
+static void add_answer(struct buf *out, struct exchange *exchange, const struct reading *reading,
+                       const struct page_content *content)
+{
+    exchange_add_head(exchange, out, 200);
+    reading_add_headers(out, reading, exchange->worker->config.base, content->cursor);
+    add_links(out, reading, content->cursor, content->first);
+    if (reading->prefer_wait) {
+        buf_add_lit(out, "Preference-Applied: wait=");
+        buf_add_u64(out, reading->wait_s);
+        buf_add_lit(out, "\r\n");
+    }
+    buf_add_lit(out, "Content-Type: application/json\r\n");
+    add_body(out, exchange->is_head, reading, content);
+}
+
+static struct page_key key_of(const struct exchange *exchange, const struct reading *reading,
+                              const struct page_content *content)
+{
+    return (struct page_key){
+        .unix_seconds = clock_wall_us(exchange->worker->config.clock) / 1000000,
+        .cursor = content->cursor,
+        .first = content->first,
+        .wait_s = reading->wait_s,
+        .prefer_wait = reading->prefer_wait,
+        .more = content->more,
+        .is_head = exchange->is_head,
+        .keep_alive = exchange->keep_alive,
+        .http10 = exchange->http10,
+        .origin = {exchange->origin_room, exchange->origin_len},
+        .channel = reading->channel,
+        .kept = reading->kept,
+        .events = content->events,
+    };
+}
+
+void page_answer(struct exchange *exchange, const struct reading *reading,
+                 const struct page_content *content)
+{
+    struct page_memos *memos = &exchange->worker->page_memos;
+    struct page_key key = key_of(exchange, reading, content);
+    struct str known = page_memos_find(memos, &key);
+    if (known.at) {
+        exchange_whole(exchange, known);
+        return;
+    }
+    struct buf bytes = {0};
+    buf_reserve(&bytes, ANSWER_ROOM + content->events.len);
+    add_answer(&bytes, exchange, reading, content);
+    if (buf_failed(&bytes))
+        buf_free(&bytes);
+    page_memos_keep(memos, &key, buf_str(&bytes));
+    exchange_whole(exchange, buf_str(&bytes));
+    buf_free(&bytes);
+}
+
+void page_answer_gap(struct exchange *exchange, const struct reading *reading, uint64_t after,
+                     uint64_t trimmed)
+{
+    struct buf document = {0}, members = {0};
+    buf_add_char(&members, ',');
+    encode_gap_members(&members, after, trimmed, reading->unknown ? "unknown" : "trimmed");
+    struct str detail = reading->unknown
+                            ? STR("the log has no such position: begin at rel=\"first\"")
+                            : STR("events after it were trimmed: begin at rel=\"first\"");
+    problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
+    stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
+    struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));
+    /* Nothing was handed out: whoever goes on by this gets all that is retained. */
+    buf_add_lit(out, "Cursor: ");
+    buf_add_id(out, 0);
+    buf_add_lit(out, "\r\nLink: <");
+    reading_add_query(out, reading, "after", STR("earliest"));
+    buf_add_lit(out, ">; rel=\"first\"\r\n");
+    if (buf_failed(&document) || buf_failed(&members))
+        out->failed = true;
+    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
+    buf_free(&document);
+    buf_free(&members);
+}

@@ -1,0 +1,20 @@
+/* Writes the answers that pages are. */
+#pragma once
+
+#include "transport/reading.h"
+
+struct page_content {
+    struct str events; /* JSON, each with a comma behind it */
+    uint64_t cursor;
+    uint64_t first; /* the id of the first event if there is something before it, for rel="prev" */
+    bool more;      /* there is more behind it at once */
+};
+
+/* Answers the exchange; what one gets is kept for the next who are to get the same. */
+void page_answer(struct exchange *exchange, const struct reading *reading,
+                 const struct page_content *content);
+
+/* Answers 410: events between `after` and `trimmed` are gone, or `after` is no position of this log
+ * (reading->unknown). Does not free the reading. */
+void page_answer_gap(struct exchange *exchange, const struct reading *reading, uint64_t after,
+                     uint64_t trimmed);

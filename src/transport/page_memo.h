@@ -1,0 +1,45 @@
+/* The last answers that were pages, for others who are to get the very same bytes: a thousand who
+ * poll one channel wait for one answer. */
+#pragma once
+
+#include "base/buf.h"
+
+enum { PAGE_MEMOS = 4, PAGE_MEMO_BYTES = 16 << 10 };
+
+/* All that the bytes of a page's answer depend on; two answers with equal keys are equal. */
+struct page_key {
+    int64_t unix_seconds; /* of its Date */
+    uint64_t cursor;
+    uint64_t first; /* see page_content */
+    uint32_t wait_s;
+    bool prefer_wait;
+    bool more;
+    bool is_head;
+    bool keep_alive;
+    bool http10;
+    struct str origin; /* that may read it; empty when no browser asked */
+    struct str channel;
+    struct str kept; /* see struct reading */
+    struct str events;
+};
+
+struct page_memo {
+    struct page_key key;
+    struct str bytes; /* head and body; `at == NULL` when there is none */
+    struct buf texts; /* these, and the key's strings */
+};
+
+/* One a worker; zero is a good beginning. */
+struct page_memos {
+    struct page_memo at[PAGE_MEMOS];
+    unsigned next; /* to be replaced */
+};
+
+/* The whole answer, good until page_memos_keep(); `at == NULL` when it is not known. */
+struct str page_memos_find(const struct page_memos *memos, const struct page_key *key);
+
+/* Keeps a copy of an answer instead of the oldest, unless it is longer than PAGE_MEMO_BYTES with
+ * all that belongs to it, or there is no memory. */
+void page_memos_keep(struct page_memos *memos, const struct page_key *key, struct str bytes);
+
+void page_memos_deinit(struct page_memos *memos);

@@ -1,0 +1,242 @@
+#include "transport/testing.h"
+
+#include <stdio.h>
+
+#define POLL "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static int begin(void **state)
+{
+    struct bench *bench = bench_new();
+    bench_begin(bench);
+    bench_append(bench, STR("old"));
+    bench_settle(bench);
+    bench->reading.start = (struct start){.kind = START_CURSOR, .id = log_newest(bench->log)};
+    bench->reading.wait_s = 25;
+    *state = bench;
+    return 0;
+}
+
+static int end(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+static void join_and_say(struct bench *bench, struct peer *peer, const char *request)
+{
+    peer_join(bench, peer);
+    peer_say(bench, peer, request);
+}
+
+static void a_head_that_is_repeated_is_not_read_again(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peers[3];
+    for (int i = 0; i < 3; i++)
+        join_and_say(bench, &peers[i], POLL);
+    assert_int_equal(bench->handled, 1);
+    assert_int_equal(bench->worker.stats.requests, 3);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    for (int i = 0; i < 3; i++) {
+        peer_expect(bench, &peers[i], "200");
+        assert_int_equal(peer_count(&peers[i], "\"data\":\"new\""), 1);
+        assert_int_equal(peer_count(&peers[i], "\"data\":\"old\""), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        peer_leave(bench, &peers[i]);
+}
+
+static void one_who_comes_late_gets_what_came_meanwhile(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, late;
+    join_and_say(bench, &first, POLL);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    join_and_say(bench, &late, POLL);
+    assert_int_equal(bench->handled, 1);
+    peer_expect(bench, &late, "200");
+    assert_int_equal(peer_count(&late, "\"data\":\"new\""), 1);
+    peer_leave(bench, &first);
+    peer_leave(bench, &late);
+}
+
+static void a_head_that_differs_in_a_byte_is_read(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const others[] = {
+        "HEAD /poll?after=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /poll?after=2 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /poll?after=1&limit=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /%70oll?after=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /poll?after=1 HTTP/1.0\r\nHost: x\r\n\r\n",
+        "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost\r\n\r\n",
+        "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nPrefer: wait=5\r\n\r\n",
+        "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "GET /poll?after=1 HTTP/1.1\r\nHost: y\r\n\r\n",
+    };
+    struct peer peer;
+    join_and_say(bench, &peer, POLL);
+    peer_leave(bench, &peer);
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        join_and_say(bench, &peer, others[i]);
+        assert_int_equal(bench->handled, i + 2);
+        peer_leave(bench, &peer);
+    }
+}
+
+static void what_belongs_to_the_request_is_repeated_with_it(void **state)
+{
+    struct bench *bench = *state;
+    static const char request[] = "HEAD /poll?after=1 HTTP/1.0\r\nConnection: keep-alive\r\n"
+                                  "Origin: http://localhost\r\n\r\n";
+    struct peer first, again;
+    join_and_say(bench, &first, request);
+    join_and_say(bench, &again, request);
+    assert_int_equal(bench->handled, 1);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_expect(bench, &first, "200");
+    peer_expect(bench, &again, "200");
+    assert_true(str_eq(buf_str(&first.got), buf_str(&again.got)));
+    assert_false(peer_has(&again, "\"data\""));
+    assert_true(peer_has(&again, "Connection: keep-alive\r\n"));
+    assert_true(peer_has(&again, "Access-Control-Allow-Origin: http://localhost\r\n"));
+    peer_leave(bench, &first);
+    peer_leave(bench, &again);
+}
+
+static void a_last_request_that_is_repeated_closes_its_connection(void **state)
+{
+    struct bench *bench = *state;
+    static const char request[] =
+        "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    struct peer first, again;
+    join_and_say(bench, &first, request);
+    join_and_say(bench, &again, request);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_expect(bench, &first, "200.");
+    peer_expect(bench, &again, "200.");
+    assert_int_equal(bench->handled, 1);
+    peer_leave(bench, &first);
+    peer_leave(bench, &again);
+}
+
+static void repeats_wait_for_what_is_in_front_of_them(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    join_and_say(bench, &peer,
+                 POLL POLL "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2"
+                           "\r\n\r\nhi");
+    assert_int_equal(bench->handled, 1);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200 200 200");
+    assert_int_equal(peer_count(&peer, "\"data\":\"new\""), 2);
+    assert_int_equal(peer_count(&peer, "\r\n\r\nhi"), 1);
+    peer_leave(bench, &peer);
+}
+
+static void a_repeat_that_comes_in_pieces_is_whole_all_the_same(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, slow;
+    join_and_say(bench, &first, POLL);
+    peer_join(bench, &slow);
+    for (size_t i = 0; i < sizeof(POLL) - 1; i++) {
+        peer_send(&slow, (struct str){&POLL[i], 1});
+        bench_settle(bench);
+    }
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_expect(bench, &slow, "200");
+    peer_leave(bench, &first);
+    peer_leave(bench, &slow);
+}
+
+static void who_is_ahead_of_the_log_is_told_each_time(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, again, then;
+    bench->reading.start.id++;
+    join_and_say(bench, &first, POLL);
+    join_and_say(bench, &again, POLL);
+    peer_expect(bench, &first, "410");
+    peer_expect(bench, &again, "410");
+    bench_append(bench, STR("second"));
+    bench_append(bench, STR("third"));
+    bench_settle(bench);
+    join_and_say(bench, &then, POLL);
+    peer_expect(bench, &then, "200");
+    assert_int_equal(bench->handled, 1);
+    peer_leave(bench, &first);
+    peer_leave(bench, &again);
+    peer_leave(bench, &then);
+}
+
+static void expect_each_to_be_read(struct bench *bench, const char *request)
+{
+    struct peer peer;
+    for (unsigned i = 1; i <= 2; i++) {
+        join_and_say(bench, &peer, request);
+        assert_int_equal(bench->handled, i);
+        peer_leave(bench, &peer);
+    }
+}
+
+static void a_request_with_a_secret_is_not_kept(void **state)
+{
+    expect_each_to_be_read(
+        *state, "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n");
+}
+
+static void a_request_with_a_body_is_not_kept(void **state)
+{
+    expect_each_to_be_read(*state,
+                           "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
+}
+
+static void a_read_without_a_cursor_is_not_kept(void **state)
+{
+    struct bench *bench = *state;
+    bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    expect_each_to_be_read(bench, POLL);
+}
+
+static void many_different_heads_push_each_other_out(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    for (unsigned i = 0; i < 2 * (REPEATS + 1); i++) {
+        char request[64];
+        (void)snprintf(request, sizeof(request), "GET /poll?after=%u HTTP/1.1\r\nHost: x\r\n\r\n",
+                       i % (REPEATS + 1));
+        join_and_say(bench, &peer, request);
+        assert_int_equal(bench->handled, i + 1);
+        peer_leave(bench, &peer);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_head_that_is_repeated_is_not_read_again),
+        CASE(one_who_comes_late_gets_what_came_meanwhile),
+        CASE(a_head_that_differs_in_a_byte_is_read),
+        CASE(what_belongs_to_the_request_is_repeated_with_it),
+        CASE(a_last_request_that_is_repeated_closes_its_connection),
+        CASE(repeats_wait_for_what_is_in_front_of_them),
+        CASE(a_repeat_that_comes_in_pieces_is_whole_all_the_same),
+        CASE(who_is_ahead_of_the_log_is_told_each_time),
+        CASE(a_request_with_a_secret_is_not_kept),
+        CASE(a_request_with_a_body_is_not_kept),
+        CASE(a_read_without_a_cursor_is_not_kept),
+        CASE(many_different_heads_push_each_other_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
