@@ -104,8 +104,8 @@ static struct str channel_fill(struct socket *socket)
         if (channel->data) /* the data alone has no band to tell it in */
             socket_close_problem(socket, PROBLEM_GAP);
         else
-            encode_gap(&session->worker->deflater, channel->way, &session->out, channel->sub.cursor,
-                       channel->sub.cursor, taken.trimmed, "trimmed");
+            encode_gap(&session->worker->deflater, channel->way, session_add(session),
+                       channel->sub.cursor, channel->sub.cursor, taken.trimmed, "trimmed");
         break;
     case TAKE_FAILED:
         socket_close_problem(socket, PROBLEM_UNAVAILABLE);
@@ -131,7 +131,7 @@ static void channel_beat(struct socket *socket)
     struct session *session = socket->pull.session;
     if (channel->sub.state == SUB_NONE)
         return; /* where it begins is not known yet, and so there is no cursor */
-    encode_beat(&session->worker->deflater, channel->way, &session->out,
+    encode_beat(&session->worker->deflater, channel->way, session_add(session),
                 hub_cursor(&session->worker->hub, &channel->sub));
 }
 
@@ -170,7 +170,7 @@ static void channel_subscribe(struct channel_socket *channel)
     struct worker *worker = session->worker;
     struct reading *reading = channel->reading;
     if (reading->unknown)
-        encode_gap(&worker->deflater, channel->way, &session->out, reading->cursor,
+        encode_gap(&worker->deflater, channel->way, session_add(session), reading->cursor,
                    reading->claimed, reading->told, "unknown");
     channel->sub.skip = reading->no_echo ? session->conn.id : 0;
     if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,

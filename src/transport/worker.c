@@ -40,7 +40,7 @@ static void resume(struct worker *worker, struct list *sessions)
     struct list now = LIST_INIT(now);
     list_take_all(&now, sessions);
     for (struct list *node; (node = list_take_first(&now));) {
-        struct session *session = container_of(node, struct session, wait_node);
+        struct session *session = container_of(node, struct session_intake, wait_node)->session;
         mailbox_empty(&worker->loop.mailbox);
         if (!session->conn.dead)
             session_resume(session);
@@ -63,7 +63,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
     list_init(&worker->sessions);
     list_init(&worker->paused);
-    list_init(&worker->rest_sessions);
+    list_init(&worker->rests_held);
     list_init(&worker->resumed);
     worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);

@@ -117,8 +117,8 @@ struct worker {
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
-    uint64_t rests; /* bytes that sockets did not take */
-    struct list rest_sessions;
+    uint64_t rests;         /* bytes that sockets did not take */
+    struct list rests_held; /* of the sessions that have some */
     bool draining;
     bool stopping;
     int64_t stop_at_ns;
