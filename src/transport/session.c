@@ -324,6 +324,14 @@ static void read_end(struct session *session, int error)
         session_close_soon(session);
 }
 
+/* The head of a stream, or of a socket, goes out at once: as many connections as come in one turn
+ * would hold as many heads until its end, and leave the heap that large. */
+static void send_head(struct session *session)
+{
+    if (session->pull && !session->inflight && !session->closing && !session_is_clear(session))
+        conn_flush(&session->conn);
+}
+
 static void read_requests(struct session *session)
 {
     while (incoming_may_follow(session)) {
@@ -347,6 +355,7 @@ static void read_requests(struct session *session)
             bytes = buf_str(in);
         }
         incoming_read(session, bytes);
+        send_head(session);
     }
 }
 
@@ -482,7 +491,7 @@ static void closed(struct conn *conn)
     drop_out(session);
     stat_set(&worker->stats.connections, worker->net.conns);
     listener_resume(&worker->listener);
-    free(session);
+    slab_give(session);
 }
 
 static const struct conn_ops ops = {readable, fill, sent, hung_up, closed};
@@ -613,14 +622,14 @@ void session_accept(struct worker *worker, int fd)
         close(fd);
         return;
     }
-    struct session *session = mem_try_alloc(sizeof(*session));
+    struct session *session = slab_take(&worker->session_room);
     if (!session) {
         close(fd);
         return;
     }
     *session = (struct session){.worker = worker, .timer = {.ring = ring}};
     if (conn_init(&session->conn, &worker->net, fd, &ops)) {
-        free(session);
+        slab_give(session);
         return;
     }
     list_add_last(&worker->sessions, &session->node);

@@ -15,6 +15,8 @@ struct stream {
     uint8_t beat_s;
 };
 
+const size_t stream_size = sizeof(struct stream);
+
 static struct stream *of_pull(struct pull *pull)
 {
     return container_of(pull, struct stream, pull);
@@ -126,7 +128,7 @@ static void free_stream(struct pull *pull)
         hub_unsubscribe(&worker->hub, &stream->sub);
         stat_add(&worker->stats.subscribers[stream->via], UINT64_MAX);
     }
-    free(stream);
+    slab_give(stream);
 }
 
 static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, drain, free_stream, false};
@@ -181,12 +183,12 @@ static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
 static void begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
-    struct stream *stream = mem_try_alloc(sizeof(*stream));
+    struct stream *stream = slab_take(&worker->stream_room);
     bool chunked = !exchange->http10;
     if (!stream || refuse_raw_gap(exchange, reading)) {
         if (!stream)
             exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
-        free(stream);
+        slab_give(stream);
         reading_free(reading);
         return;
     }
@@ -197,7 +199,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
     if (hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, stream->way,
                       reading->cursor, reading->told)) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
-        free(stream);
+        slab_give(stream);
         reading_free(reading);
         return;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/hist.h"
+#include "base/slab.h"
 #include "http/date.h"
 #include "http/head.h"
 #include "hub/hub.h"
@@ -106,6 +107,9 @@ struct worker {
     struct net net;
     struct listener listener;
     struct hub hub;
+    struct slab session_room; /* what there is one of for every subscriber */
+    struct slab stream_room;
+    struct slab channel_room;
     struct list sessions;
     struct list paused;  /* sessions whose publish waits for the log to catch up */
     struct list resumed; /* sessions that may go on with what they have read */
