@@ -44,7 +44,7 @@ static int feed_piece(struct ws_reader *reader, struct str piece, struct buf *lo
         require(at <= piece.len);
     }
     require(r != WS_MORE || at + used == piece.len);
-    require(!ws_reader_idle(reader) || !reader->partial || r != WS_MORE);
+    require(!ws_reader_idle(reader) || !reader->progress || r != WS_MORE);
     free(copy);
     return r;
 }

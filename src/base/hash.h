@@ -7,6 +7,10 @@
 
 enum { HASH_SHA256_SIZE = 32, HASH_SHA1_SIZE = 20 };
 
+/* Does now what the first digest would have to wait for: reading the library's configuration and
+ * its providers takes a millisecond or more, and 60 KB. */
+void hash_prepare(void);
+
 void hash_sha256(struct str bytes, uint8_t ret[HASH_SHA256_SIZE]);
 /* SHA-1 is broken; it is here for the WebSocket handshake alone (RFC 6455 section 4.2.2). */
 void hash_sha1(struct str bytes, uint8_t ret[HASH_SHA1_SIZE]);

@@ -223,6 +223,11 @@ uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
     return live ? hub->window.applied : sub->cursor;
 }
 
+const struct selection *hub_selection(const struct sub *sub)
+{
+    return sub->view->selection;
+}
+
 /* ---- fan-out -------------------------------------------------------------------------------- */
 
 struct fan_out {

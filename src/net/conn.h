@@ -69,6 +69,10 @@ int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops 
 /* Says that `fill` may have something. Cheap, and does nothing while the socket is full. */
 void conn_dirty(struct conn *conn);
 
+/* Sends one piece now and not with the others when the turn ends: for what would take much memory
+ * if all held theirs until then. Not from within one of its own calls but `readable`. */
+void conn_flush(struct conn *conn);
+
 /* Reads once into the net's room. Returns a number of bytes with `*ret_bytes` set, 0 when there is
  * nothing now, -EPIPE when the peer is done sending, or another negative errno. */
 int conn_read(struct conn *conn, struct str *ret_bytes);

@@ -115,6 +115,20 @@ static void settle(struct net *net, struct conn *conn, const struct uring_send *
         conn_dirty(conn);
 }
 
+void conn_flush(struct conn *conn)
+{
+    if (conn->dead || !conn->writable)
+        return;
+    list_remove(&conn->dirty);
+    struct str bytes = conn->ops->fill(conn);
+    if (conn->dead || !bytes.len)
+        return;
+    struct uring_send alone = {conn->fd, bytes, 0};
+    list_remove(&conn->dirty); /* what it made dirty while it filled, as in gather() */
+    send_one(&alone);
+    settle(conn->net, conn, &alone);
+}
+
 bool net_flush(struct net *net)
 {
     struct slice slice;

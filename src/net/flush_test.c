@@ -230,6 +230,62 @@ static void what_is_closed_between_slices_is_buried_in_peace(void **state)
     harness_free(harness);
 }
 
+static void one_that_is_flushed_alone_does_not_wait_for_the_others(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *other = end_new(harness), *one = end_new(harness);
+    end_say(other, "other");
+    end_say(one, "one");
+    conn_flush(&one->conn);
+    peer_has(one, "one");
+    peer_has(other, "");
+    flush_all(harness);
+    peer_has(one, "");
+    peer_has(other, "other");
+    conn_flush(&one->conn); /* nothing is left of it */
+    assert_int_equal(one->sents, 1);
+    end_free(other);
+    end_free(one);
+    harness_free(harness);
+}
+
+static void a_full_socket_that_is_flushed_alone_keeps_the_rest(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *end = end_new(harness);
+    struct buf got = {0};
+    for (uint32_t n = 0; n < LONG / sizeof(n); n++)
+        buf_add(&end->out, &n, sizeof(n));
+    conn_flush(&end->conn);
+    assert_false(end->conn.writable);
+    conn_flush(&end->conn);
+    assert_int_equal(end->fills, 1);
+    for (int turn = 0; got.len < LONG; turn++) {
+        assert_true(turn < 10000);
+        peer_read(end, &got, LONG);
+        loop_turn(&harness->loop, 0);
+        flush_all(harness);
+    }
+    assert_true(str_eq(buf_str(&got), buf_str(&end->out)));
+    buf_free(&got);
+    end_free(end);
+    harness_free(harness);
+}
+
+static void one_that_closes_itself_while_it_is_flushed_alone_is_not_sent(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *end = end_new(harness);
+    end_say(end, "never");
+    end->closes_on_fill = end;
+    conn_flush(&end->conn);
+    conn_flush(&end->conn);
+    assert_int_equal(end->fills, 1);
+    assert_int_equal(end->sents, 0);
+    end_free(end);
+    harness_free(harness);
+}
+
 int main(void)
 {
     static bool plain = false, uring = true;
@@ -249,6 +305,9 @@ int main(void)
         BOTH(one_that_another_closes_while_it_fills_is_not_sent),
         BOTH(one_that_another_closes_when_it_is_sent_hears_no_more),
         BOTH(what_is_closed_between_slices_is_buried_in_peace),
+        BOTH(one_that_is_flushed_alone_does_not_wait_for_the_others),
+        BOTH(a_full_socket_that_is_flushed_alone_keeps_the_rest),
+        BOTH(one_that_closes_itself_while_it_is_flushed_alone_is_not_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "server/serve.h"
 
 #include "api/api.h"
+#include "base/hash.h"
 #include "base/say.h"
 #include "server/config.h"
 
@@ -193,6 +194,7 @@ static int open_all(struct server *server)
 {
     struct config *config = &server->config;
     uint64_t connections = raise_descriptors();
+    hash_prepare(); /* a server is ready when it says so */
     /* Webhooks need descriptors too: an eighth of them, at most. */
     server->webhook_requests =
         (uint32_t)(connections / 8 < REQUESTS_MAX ? connections / 8 + 1 : REQUESTS_MAX);

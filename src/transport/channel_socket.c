@@ -4,16 +4,21 @@
 
 #include <stdlib.h>
 
+/* How it begins: until it is subscribed. */
+struct channel_start {
+    struct reading *reading;
+    struct start_search *search; /* NULL: not, or not yet, searched for */
+};
+
 struct channel_socket {
     struct socket socket;
     struct sub sub;
-    struct start_search *search;
-    struct reading *reading; /* until it is subscribed */
-    struct str channel;
+    struct channel_start *start; /* NULL once it is subscribed */
     uint16_t way;
     bool data;
-    char name[];
 };
+
+const size_t channel_socket_size = sizeof(struct channel_socket);
 
 static struct channel_socket *of_socket(struct socket *socket)
 {
@@ -23,6 +28,12 @@ static struct channel_socket *of_socket(struct socket *socket)
 static struct worker *worker_of(const struct socket *socket)
 {
     return socket->pull.session->worker;
+}
+
+static struct str name_of(const struct channel_socket *channel)
+{
+    return channel->start ? channel->start->reading->channel
+                          : hub_selection(&channel->sub)->names[0];
 }
 
 static void wake(struct sub *sub)
@@ -44,14 +55,14 @@ static void channel_publish_done(struct publish *publish, struct batch *batch)
 }
 
 static bool propose(struct channel_socket *channel, struct append *append, enum ws_opcode opcode,
-                    struct str data, bool ephemeral)
+                    struct str name, struct str data, bool ephemeral)
 {
     struct worker *worker = worker_of(&channel->socket);
     struct event *event = batch_add(append->batch);
     if (!event)
         return false;
     *event = (struct event){
-        .channel = batch_copy(append->batch, channel->channel),
+        .channel = batch_copy(append->batch, name),
         .type = STR("message"),
         .data = batch_copy(append->batch, data),
         .content_type = opcode == WS_BINARY ? STR("application/octet-stream") : STR_NONE,
@@ -68,15 +79,16 @@ static void channel_message(struct socket *socket, enum ws_opcode opcode, struct
 {
     struct channel_socket *channel = of_socket(socket);
     struct worker *worker = worker_of(socket);
-    if (channel->channel.at[0] == '$') {
+    struct str name = name_of(channel);
+    if (name.at[0] == '$') {
         socket_close_problem(socket, PROBLEM_RESERVED_CHANNEL);
         return;
     }
-    bool ephemeral = log_is_ephemeral(worker->config.log, channel->channel);
+    bool ephemeral = log_is_ephemeral(worker->config.log, name);
     struct append *append = worker_turn(worker, ephemeral);
     struct socket_publish *publish = mem_try_alloc(sizeof(*publish));
     uint32_t first = append ? append->batch->count : 0;
-    if (!append || !publish || !propose(channel, append, opcode, data, ephemeral)) {
+    if (!append || !publish || !propose(channel, append, opcode, name, data, ephemeral)) {
         if (append)
             append->batch->count = first;
         free(publish);
@@ -104,8 +116,8 @@ static struct str channel_fill(struct socket *socket)
         if (channel->data) /* the data alone has no band to tell it in */
             socket_close_problem(socket, PROBLEM_GAP);
         else
-            encode_gap(&session->worker->deflater, channel->way, &session->out, channel->sub.cursor,
-                       channel->sub.cursor, taken.trimmed, "trimmed");
+            encode_gap(&session->worker->deflater, channel->way, session_add(session),
+                       channel->sub.cursor, channel->sub.cursor, taken.trimmed, "trimmed");
         break;
     case TAKE_FAILED:
         socket_close_problem(socket, PROBLEM_UNAVAILABLE);
@@ -131,7 +143,7 @@ static void channel_beat(struct socket *socket)
     struct session *session = socket->pull.session;
     if (channel->sub.state == SUB_NONE)
         return; /* where it begins is not known yet, and so there is no cursor */
-    encode_beat(&session->worker->deflater, channel->way, &session->out,
+    encode_beat(&session->worker->deflater, channel->way, session_add(session),
                 hub_cursor(&session->worker->hub, &channel->sub));
 }
 
@@ -140,18 +152,28 @@ static void channel_drain(struct socket *socket)
     (void)socket; /* the close frame says it all */
 }
 
+static void end_start(struct channel_socket *channel)
+{
+    struct channel_start *start = channel->start;
+    if (!start)
+        return;
+    if (start->search)
+        start->search->owner = NULL;
+    reading_free(start->reading);
+    free(start);
+    channel->start = NULL;
+}
+
 static void channel_free(struct socket *socket)
 {
     struct channel_socket *channel = of_socket(socket);
-    if (channel->search)
-        channel->search->owner = NULL;
     if (socket->pull.session) {
         struct worker *worker = worker_of(socket);
         hub_unsubscribe(&worker->hub, &channel->sub);
         stat_add(&worker->stats.subscribers[VIA_SOCKET], UINT64_MAX);
     }
-    reading_free(channel->reading);
-    free(channel);
+    end_start(channel);
+    slab_give(channel);
 }
 
 /* A publish whose fate is unknown is none of ours to tell: they are unacknowledged. */
@@ -168,25 +190,24 @@ static void channel_subscribe(struct channel_socket *channel)
 {
     struct session *session = channel->socket.pull.session;
     struct worker *worker = session->worker;
-    struct reading *reading = channel->reading;
+    const struct reading *reading = channel->start->reading;
     if (reading->unknown)
-        encode_gap(&worker->deflater, channel->way, &session->out, reading->cursor,
+        encode_gap(&worker->deflater, channel->way, session_add(session), reading->cursor,
                    reading->claimed, reading->told, "unknown");
     channel->sub.skip = reading->no_echo ? session->conn.id : 0;
     if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,
                       reading->cursor, reading->told))
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
-    reading_free(channel->reading);
-    channel->reading = NULL;
+    end_start(channel);
     session_dirty(session);
 }
 
 static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told)
 {
     struct channel_socket *channel = owner;
-    channel->search = NULL;
-    channel->reading->cursor = cursor;
-    channel->reading->told = told;
+    channel->start->search = NULL;
+    channel->start->reading->cursor = cursor;
+    channel->start->reading->told = told;
     if (error)
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
     else
@@ -202,14 +223,15 @@ static bool has_untold_gap(struct worker *worker, const struct reading *reading)
            (reading->unknown || (trimmed > reading->cursor && trimmed > reading->told));
 }
 
-static struct channel_socket *channel_socket_new(struct reading *reading)
+static struct channel_socket *channel_socket_new(struct worker *worker, struct reading *reading)
 {
-    struct channel_socket *channel = mem_alloc(sizeof(*channel) + reading->channel.len);
-    memcpy(channel->name, reading->channel.at, reading->channel.len);
-    channel->channel = (struct str){channel->name, reading->channel.len};
-    channel->reading = reading;
-    channel->data = reading->data;
-    channel->socket.beat_s = (uint8_t)reading->beat_s;
+    struct channel_socket *channel = slab_take(&worker->channel_room);
+    if (!channel)
+        return NULL;
+    *channel = (struct channel_socket){.socket = {.beat_s = (uint8_t)reading->beat_s},
+                                       .start = mem_alloc(sizeof(*channel->start)),
+                                       .data = reading->data};
+    channel->start->reading = reading;
     return channel;
 }
 
@@ -223,7 +245,12 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    struct channel_socket *channel = channel_socket_new(reading);
+    struct channel_socket *channel = channel_socket_new(worker, reading);
+    if (!channel) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        reading_free(reading);
+        return;
+    }
     if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE,
                      known ? &reading->cursor : NULL))
         return;
@@ -234,8 +261,8 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
         channel_subscribe(channel);
         return;
     }
-    channel->search =
+    channel->start->search =
         start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
-    if (!channel->search)
+    if (!channel->start->search)
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
 }

@@ -25,20 +25,20 @@ static void end_exchange(struct exchange *exchange)
 /* Sends what is answered, as far as it is in turn; then goes on reading. */
 static void pump(struct session *session)
 {
-    while (!list_empty(&session->exchanges) && !session->closing) {
+    while (session->inflight && !session->closing) {
         struct exchange *first = session_first(session);
         if (!first->answered)
             break;
-        buf_add_str(&session->out, buf_str(&first->answer));
+        buf_add_str(session_add(session), buf_str(&first->answer));
         if (buf_failed(&first->answer))
-            session->out.failed = true;
+            session_add(session)->failed = true;
         end_exchange(first);
     }
-    if (buf_failed(&session->out)) {
+    if (session_lost(session)) {
         conn_close(&session->conn);
         return;
     }
-    if (session->finished && list_empty(&session->exchanges) && !session->closing)
+    if (session->finished && !session->inflight && !session->closing)
         session_close_soon(session);
     session_dirty(session);
     if (!session->processing && !session->closing)
@@ -52,7 +52,7 @@ static struct buf *answer_of(struct exchange *exchange)
     struct session *session = exchange->session;
     bool direct =
         session && !session->closing && session_first(session) == exchange && !exchange->answer.len;
-    return direct ? &session->out : &exchange->answer;
+    return direct ? session_add(session) : &exchange->answer;
 }
 
 static void add_cors(struct exchange *exchange, struct buf *out)
@@ -163,13 +163,15 @@ struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
         session->http10 = exchange->http10;
     }
     exchange_free(exchange);
-    if (!session || buf_failed(&session->out)) {
+    if (!session || session_lost(session)) {
         if (session)
             conn_close(&session->conn);
         pull->ops->free(pull);
         return NULL;
     }
     session_begin_pull(session, pull);
+    if (!session->processing)
+        session_drop_intake(session);
     conn_dirty(&session->conn);
     return session;
 }

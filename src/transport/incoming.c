@@ -18,7 +18,7 @@ static struct exchange *exchange_new(struct session *session)
     if (!exchange)
         return NULL;
     *exchange = (struct exchange){.session = session, .worker = session->worker};
-    list_add_last(&session->exchanges, &exchange->node);
+    list_add_last(&session_take_in(session)->exchanges, &exchange->node);
     session->inflight++;
     return exchange;
 }
@@ -45,11 +45,12 @@ static void remember_origin(struct exchange *exchange, struct str origin)
 
 void incoming_drop_body(struct session *session)
 {
-    if (!session->body)
+    struct session_intake *intake = session->intake;
+    if (!intake || !intake->body)
         return;
-    buf_free(&session->body->decoded);
-    free(session->body);
-    session->body = NULL;
+    buf_free(&intake->body->decoded);
+    free(intake->body);
+    intake->body = NULL;
 }
 
 /* The exchange of a request that is whole; NULL when the connection had to be closed. */
@@ -63,10 +64,10 @@ static struct exchange *begin_exchange(struct session *session, bool keep_alive,
     exchange->keep_alive = keep_alive && !session->worker->draining;
     exchange->since_ns = session->worker->loop.now_ns;
     remember_origin(exchange, origin);
-    session->scan = (struct http_scan){0};
+    session->intake->scan = (struct http_scan){0};
     session->continued = false;
     session->part = PART_NONE;
-    session->held_ns = 0;
+    session->intake->held_ns = 0;
     session->finished = session->finished || !exchange->keep_alive;
     stat_add(&session->worker->stats.requests, 1);
     return exchange;
@@ -127,16 +128,16 @@ static void begin_part(struct session *session, enum session_part part)
     if (session->part >= part)
         return;
     session->part = (uint8_t)part;
-    session->begun_ns = session->worker->loop.now_ns;
+    session->intake->begun_ns = session->worker->loop.now_ns;
 }
 
 static void hold(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (!session->held_ns && session->inflight >= worker->config.limits.inflight_max)
+    if (!session->intake->held_ns && session->inflight >= worker->config.limits.inflight_max)
         worker_hit(worker, LIMIT_INFLIGHT);
-    if (!session->held_ns)
-        session->held_ns = session->worker->loop.now_ns;
+    if (!session->intake->held_ns)
+        session->intake->held_ns = session->worker->loop.now_ns;
     session->held = true;
 }
 
@@ -145,8 +146,8 @@ static void ask_for_body(struct session *session, const struct http_head *head)
     if (!head->expect_continue || session->continued || session->inflight)
         return;
     session->continued = true;
-    session->begun_ns = session->worker->loop.now_ns;
-    http_response_continue(&session->out);
+    session->intake->begun_ns = session->worker->loop.now_ns;
+    http_response_continue(session_add(session));
     conn_dirty(&session->conn);
 }
 
@@ -178,9 +179,9 @@ static enum step read_sized(struct session *session, struct str bytes, const str
 static enum step read_chunked(struct session *session, struct str bytes,
                               const struct http_head *head, size_t *ret_used, struct str *ret_body)
 {
-    if (!session->body)
-        session->body = mem_alloc(sizeof(*session->body));
-    struct session_body *body = session->body;
+    if (!session->intake->body)
+        session->intake->body = mem_alloc(sizeof(*session->intake->body));
+    struct session_body *body = session->intake->body;
     struct str rest = str_skip(bytes, head->size), data;
     int result;
     while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
@@ -219,24 +220,23 @@ static void keep_head(struct session *session, struct str bytes, size_t head_siz
     struct buf kept = {0};
     buf_add(&kept, bytes.at, head_size);
     buf_add_str(&kept, rest);
-    buf_free(&session->in);
-    session->in = kept;
+    buf_free(&session->intake->in);
+    session->intake->in = kept;
 }
 
-/* Leaves `bytes` in session->in, which they may already be. */
-static void keep(struct session *session, struct str bytes)
+/* Leaves `bytes` in `in`, where they may already be. */
+static void keep(struct buf *in, struct str bytes)
 {
-    if (bytes.at == session->in.at && bytes.len == session->in.len)
+    if (bytes.at == in->at && bytes.len == in->len)
         return;
-    if (session->in.len && bytes.at >= session->in.at &&
-        bytes.at <= session->in.at + session->in.len) {
-        buf_drop(&session->in, session->in.len - bytes.len);
+    if (in->len && bytes.at >= in->at && bytes.at <= in->at + in->len) {
+        buf_drop(in, in->len - bytes.len);
     } else {
-        buf_clear(&session->in);
-        buf_add_str(&session->in, bytes);
+        buf_clear(in);
+        buf_add_str(in, bytes);
     }
-    if (!session->in.len && !buf_failed(&session->in))
-        buf_free(&session->in);
+    if (!in->len && !buf_failed(in))
+        buf_free(in);
 }
 
 static enum step step_repeat(struct session *session, const struct repeat *repeat,
@@ -259,12 +259,12 @@ static enum step step(struct session *session, struct str *bytes)
         return step_repeat(session, repeat, bytes);
     struct worker *worker = session->worker;
     struct http_head *head = &worker->head;
-    struct http_scan scan = session->scan;
+    struct http_scan scan = session->intake->scan;
     size_t used = 0;
     struct str body = STR_NONE;
     int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
     if (result == -EAGAIN) {
-        session->scan = scan;
+        session->intake->scan = scan;
         if (bytes->len)
             begin_part(session, PART_HEAD);
         return STEP_STOP;
@@ -285,9 +285,9 @@ static enum step step(struct session *session, struct str *bytes)
     else if (head->framing.content_length)
         next = read_sized(session, *bytes, head, &used, &body);
     if (next == STEP_STOP) {
-        if (session->body && !session->finished && !session->conn.dead) {
+        if (session->intake->body && !session->finished && !session->conn.dead) {
             keep_head(session, *bytes, head->size, used);
-            *bytes = buf_str(&session->in);
+            *bytes = buf_str(&session->intake->in);
         }
         return STEP_STOP;
     }
@@ -306,10 +306,10 @@ bool incoming_may_follow(const struct session *session)
 /* Frames that came in the same packet as the handshake. */
 static void give_to_pull(struct session *session)
 {
-    struct buf bytes = session->in;
+    struct buf bytes = session->intake->in;
     if (!session->pull || !session->pull->ops->input || !bytes.len)
         return;
-    session->in = (struct buf){0};
+    session->intake->in = (struct buf){0};
     session->pull->ops->input(session->pull, bytes.at, bytes.len);
     buf_free(&bytes);
 }
@@ -318,14 +318,15 @@ static void give_to_pull(struct session *session)
 static bool will_be_read(const struct session *session)
 {
     const struct pull *pull = session->pull;
-    if (pull && list_empty(&session->exchanges))
+    if (pull && !session->inflight)
         return pull->ops->input != NULL;
     return !session->finished;
 }
 
-/* Works through `bytes`, which begin with session->in if that is not empty. */
+/* Works through `bytes`, which begin with what the intake has if that is not empty. */
 void incoming_read(struct session *session, struct str bytes)
 {
+    struct buf *in = &session_take_in(session)->in;
     session->processing = true;
     session->held = false;
     while (incoming_may_follow(session) && bytes.len && step(session, &bytes) == STEP_MORE)
@@ -334,13 +335,14 @@ void incoming_read(struct session *session, struct str bytes)
     if (session->closing || session->conn.dead)
         return;
     if (will_be_read(session))
-        keep(session, bytes);
+        keep(in, bytes);
     else
-        buf_free(&session->in);
-    if (buf_failed(&session->in)) {
+        buf_free(in);
+    if (buf_failed(in)) {
         conn_close(&session->conn); /* what was lost cannot be read again */
         return;
     }
     session_settle(session);
     give_to_pull(session);
+    session_drop_intake(session);
 }

@@ -3,8 +3,8 @@
 
 #include "transport/session.h"
 
-/* Works through `bytes`, which begin with session->in if that is not empty; keeps what is left. The
- * connection may have ended, or may belong to a pull, afterwards. */
+/* Works through `bytes`, which begin with what the intake has if that is not empty; keeps what is
+ * left. The connection may have ended, or may belong to a pull, afterwards. */
 void incoming_read(struct session *session, struct str bytes);
 
 /* Whether another request may be read now. */

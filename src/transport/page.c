@@ -176,7 +176,8 @@ static void free_pull(struct pull *pull)
     exchange_free(exchange);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, ring, free_pull};
+static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, false};
+static const struct pull_ops brief_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, true};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -321,7 +322,7 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));
-    *wait = (struct page_wait){.pull = {.ops = &pull_ops, .brief = !reading->wait_s},
+    *wait = (struct page_wait){.pull = {.ops = reading->wait_s ? &pull_ops : &brief_ops},
                                .exchange = exchange,
                                .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);

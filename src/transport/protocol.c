@@ -18,10 +18,10 @@ void protocol_send(struct protocol *protocol, struct buf *message)
 {
     struct session *session = protocol_session(protocol);
     if (buf_failed(message))
-        session->out.failed = true;
+        session_add(session)->failed = true;
     else if (!protocol->socket.close_sent) /* nothing follows a close frame */
-        ws_add_message(&session->out, &session->worker->deflater, protocol->socket.window_bits,
-                       WS_TEXT, buf_str(message));
+        ws_add_message(session_add(session), &session->worker->deflater,
+                       protocol->socket.window_bits, WS_TEXT, buf_str(message));
     buf_free(message);
     session_dirty(session);
 }
@@ -142,7 +142,7 @@ static void beat(struct socket *socket)
     struct protocol *protocol = of_socket(socket);
     struct session *session = protocol_session(protocol);
     unsigned way = encode_way(ENCODE_PROTOCOL, false, false, socket->window_bits);
-    encode_beat(&session->worker->deflater, way, &session->out, protocol_cursor(protocol));
+    encode_beat(&session->worker->deflater, way, session_add(session), protocol_cursor(protocol));
 }
 
 static void drain(struct socket *socket)
@@ -150,7 +150,7 @@ static void drain(struct socket *socket)
     struct protocol *protocol = of_socket(socket);
     struct session *session = protocol_session(protocol);
     unsigned way = encode_way(ENCODE_PROTOCOL, false, false, socket->window_bits);
-    encode_bye(&session->worker->deflater, way, &session->out, protocol_cursor(protocol),
+    encode_bye(&session->worker->deflater, way, session_add(session), protocol_cursor(protocol),
                1000 + worker_random(2000));
 }
 

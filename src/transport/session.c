@@ -66,10 +66,10 @@ static int64_t phase_age_ms(const struct session *session)
     switch ((enum session_phase)session->phase) {
     case PHASE_HEAD:
     case PHASE_BODY:
-        return ms_since(session, session->begun_ns);
+        return ms_since(session, session->intake->begun_ns);
     case PHASE_WAIT:
-        return ms_since(session,
-                        session->inflight ? session_first(session)->since_ns : session->held_ns);
+        return ms_since(session, session->inflight ? session_first(session)->since_ns
+                                                   : session->intake->held_ns);
     case PHASE_IDLE:
     case PHASE_SEND:
     case PHASE_PULL:
@@ -106,16 +106,18 @@ void session_ring_in(struct session *session, int64_t ms)
 
 void session_wake(struct session *session)
 {
-    if (!list_linked(&session->wait_node))
-        list_add_last(&session->worker->resumed, &session->wait_node);
+    struct session_intake *intake = session_take_in(session);
+    if (!list_linked(&intake->wait_node))
+        list_add_last(&session->worker->resumed, &intake->wait_node);
 }
 
 void session_pause(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (list_linked(&session->wait_node))
+    struct session_intake *intake = session_take_in(session);
+    if (list_linked(&intake->wait_node))
         return;
-    list_add_last(&worker->paused, &session->wait_node);
+    list_add_last(&worker->paused, &intake->wait_node);
     worker_hit(worker, LIMIT_PENDING);
     if (!list_linked(&worker->pressure.node))
         timer_set(&worker->loop, &worker->pressure, 1);
@@ -141,24 +143,27 @@ void session_close_soon(struct session *session)
 
 static void set_rest(struct session *session, size_t rest)
 {
+    struct session_out *out = session->out;
+    if (!out)
+        return;
     session->worker->rests += rest;
-    session->worker->rests -= session->rest;
-    session->rest = rest;
+    session->worker->rests -= out->rest;
+    out->rest = rest;
     if (!rest)
-        list_remove(&session->rest_node);
-    else if (!list_linked(&session->rest_node))
-        list_add_last(&session->worker->rest_sessions, &session->rest_node);
+        list_remove(&out->rest_node);
+    else if (!list_linked(&out->rest_node))
+        list_add_last(&session->worker->rests_held, &out->rest_node);
 }
 
 static struct session *largest_rest(struct worker *worker)
 {
-    struct session *largest = NULL;
-    list_each (&worker->rest_sessions, node) {
-        struct session *session = container_of(node, struct session, rest_node);
-        if (!largest || session->rest > largest->rest)
-            largest = session;
+    const struct session_out *largest = NULL;
+    list_each (&worker->rests_held, node) {
+        const struct session_out *out = container_of(node, struct session_out, rest_node);
+        if (!largest || out->rest > largest->rest)
+            largest = out;
     }
-    return largest;
+    return largest->session;
 }
 
 static void count_rest(struct session *session)
@@ -166,7 +171,7 @@ static void count_rest(struct session *session)
     struct worker *worker = session->worker;
     if (session->conn.dead)
         return;
-    set_rest(session, session->conn.writable ? 0 : session->out.len - session->out_sent);
+    set_rest(session, session->conn.writable ? 0 : session_unsent_len(session));
     while (worker->rests > worker->config.limits.rests_max) {
         struct session *largest = largest_rest(worker);
         worker_hit(worker, LIMIT_RESTS);
@@ -177,8 +182,29 @@ static void count_rest(struct session *session)
 
 void session_keep_rest(struct session *session, struct str rest)
 {
-    buf_add_str(&session->out, rest);
+    if (!rest.len)
+        return;
+    buf_add_str(session_add(session), rest);
     count_rest(session);
+}
+
+struct buf *session_add(struct session *session)
+{
+    if (!session->out) {
+        session->out = mem_alloc(sizeof(*session->out));
+        session->out->session = session;
+    }
+    return &session->out->bytes;
+}
+
+static void drop_out(struct session *session)
+{
+    if (!session->out)
+        return;
+    set_rest(session, 0);
+    buf_free(&session->out->bytes);
+    free(session->out);
+    session->out = NULL;
 }
 
 void session_dirty(struct session *session)
@@ -208,6 +234,39 @@ void session_end_pull(struct session *session)
     enter(session, PHASE_WAIT);
 }
 
+/* ---- what came --------------------------------------------------------------------------- */
+
+struct session_intake *session_take_in(struct session *session)
+{
+    if (session->intake)
+        return session->intake;
+    struct session_intake *intake = session->intake = mem_alloc(sizeof(*intake));
+    intake->session = session;
+    list_init(&intake->exchanges);
+    return intake;
+}
+
+static void free_intake(struct session *session)
+{
+    struct session_intake *intake = session->intake;
+    if (!intake)
+        return;
+    list_remove(&intake->wait_node);
+    incoming_drop_body(session);
+    buf_free(&intake->in);
+    free(intake);
+    session->intake = NULL;
+}
+
+void session_drop_intake(struct session *session)
+{
+    const struct session_intake *intake = session->intake;
+    if (!intake || session->inflight || session->held || session->part || intake->in.len ||
+        intake->body || list_linked(&intake->wait_node))
+        return;
+    free_intake(session);
+}
+
 /* ---- reading ----------------------------------------------------------------------------- */
 
 void session_settle(struct session *session)
@@ -226,8 +285,8 @@ void session_settle(struct session *session)
 
 static void process(struct session *session)
 {
-    if (session->in.len && !session->pull)
-        incoming_read(session, buf_str(&session->in));
+    if (session->intake && session->intake->in.len && !session->pull)
+        incoming_read(session, buf_str(&session->intake->in));
     else
         session_settle(session);
 }
@@ -265,6 +324,14 @@ static void read_end(struct session *session, int error)
         session_close_soon(session);
 }
 
+/* The head of a stream, or of a socket, goes out at once: as many connections as come in one turn
+ * would hold as many heads until its end, and leave the heap that large. */
+static void send_head(struct session *session)
+{
+    if (session->pull && !session->inflight && !session->closing && !session_is_clear(session))
+        conn_flush(&session->conn);
+}
+
 static void read_requests(struct session *session)
 {
     while (incoming_may_follow(session)) {
@@ -278,15 +345,17 @@ static void read_requests(struct session *session)
         }
         /* Whoever published before these bytes came has its events posted to us by now. */
         mailbox_empty(&session->worker->loop.mailbox);
-        if (session->in.len) {
-            buf_add_str(&session->in, bytes);
-            if (buf_failed(&session->in)) {
+        struct buf *in = &session_take_in(session)->in;
+        if (in->len) {
+            buf_add_str(in, bytes);
+            if (buf_failed(in)) {
                 conn_close(&session->conn);
                 return;
             }
-            bytes = buf_str(&session->in);
+            bytes = buf_str(in);
         }
         incoming_read(session, bytes);
+        send_head(session);
     }
 }
 
@@ -295,7 +364,7 @@ static void read_pull(struct session *session)
     struct pull *pull = session->pull;
     if (!pull->ops->input) {
         /* Nothing is read while a stream is open, but its end is noticed. */
-        if (session->conn.hup && !pull->brief)
+        if (session->conn.hup && !pull->ops->brief)
             conn_close(&session->conn);
         return;
     }
@@ -314,14 +383,14 @@ static void read_pull(struct session *session)
 
 void session_resume(struct session *session)
 {
-    if (session->pull) {
-        if (session->pull->ops->input)
-            read_pull(session);
-        return;
+    if (!session->pull) {
+        process(session);
+        if (incoming_may_follow(session) && session->conn.readable)
+            read_requests(session);
+    } else if (session->pull->ops->input) {
+        read_pull(session);
     }
-    process(session);
-    if (incoming_may_follow(session) && session->conn.readable)
-        read_requests(session);
+    session_drop_intake(session);
 }
 
 static void readable(struct conn *conn)
@@ -355,7 +424,7 @@ static struct str fill(struct conn *conn)
         shut(session);
     else if (session->pull)
         bytes = session->pull->ops->fill(session->pull);
-    if (!buf_failed(&session->out))
+    if (!session_lost(session))
         return bytes;
     conn_close(conn); /* something is missing in it */
     return STR_NONE;
@@ -363,12 +432,13 @@ static struct str fill(struct conn *conn)
 
 static void out_is_sent(struct session *session)
 {
-    session->out_sent = 0;
+    struct session_out *out = session->out;
     bool soon = session->inflight || session->held || session->part;
-    if (session->pull || !soon || session->out.cap > OUT_KEEP)
-        buf_free(&session->out); /* an idle connection holds none */
+    out->sent = 0;
+    if (session->pull || !soon || out->bytes.cap > OUT_KEEP)
+        drop_out(session); /* an idle connection holds none */
     else
-        buf_clear(&session->out);
+        buf_clear(&out->bytes);
     session_settle(session);
 }
 
@@ -386,7 +456,7 @@ static bool sent(struct conn *conn, size_t n)
         session->pull->ops->sent(session->pull, n, !conn->writable);
         return true;
     }
-    session->out_sent += n;
+    session->out->sent += n;
     if (n)
         note_progress(session);
     if (session_is_clear(session))
@@ -395,15 +465,9 @@ static bool sent(struct conn *conn, size_t n)
     return true;
 }
 
-static void closed(struct conn *conn)
+static void drop_exchanges(struct session_intake *intake)
 {
-    struct session *session = of_conn(conn);
-    struct worker *worker = session->worker;
-    timer_stop(&session->timer);
-    set_rest(session, 0);
-    list_remove(&session->wait_node);
-    list_remove(&session->node);
-    for (struct list *node; (node = list_take_first(&session->exchanges));) {
+    for (struct list *node; (node = list_take_first(&intake->exchanges));) {
         struct exchange *exchange = container_of(node, struct exchange, node);
         exchange->session = NULL;
         if (exchange->answered)
@@ -411,14 +475,23 @@ static void closed(struct conn *conn)
         else
             exchange->dropped = true; /* whoever answers it frees it */
     }
+}
+
+static void closed(struct conn *conn)
+{
+    struct session *session = of_conn(conn);
+    struct worker *worker = session->worker;
+    timer_stop(&session->timer);
+    list_remove(&session->node);
+    if (session->intake)
+        drop_exchanges(session->intake);
     if (session->pull)
         session->pull->ops->free(session->pull);
-    incoming_drop_body(session);
-    buf_free(&session->in);
-    buf_free(&session->out);
+    free_intake(session);
+    drop_out(session);
     stat_set(&worker->stats.connections, worker->net.conns);
     listener_resume(&worker->listener);
-    free(session);
+    slab_give(session);
 }
 
 static const struct conn_ops ops = {readable, fill, sent, hung_up, closed};
@@ -475,7 +548,7 @@ void session_drain(struct session *session, uint32_t after_ms)
 {
     if (session->closing)
         return;
-    if (!list_empty(&session->exchanges))
+    if (session->inflight)
         end_after_exchanges(session);
     if (session->pull) {
         session->draining = true;
@@ -549,15 +622,14 @@ void session_accept(struct worker *worker, int fd)
         close(fd);
         return;
     }
-    struct session *session = mem_try_alloc(sizeof(*session));
+    struct session *session = slab_take(&worker->session_room);
     if (!session) {
         close(fd);
         return;
     }
     *session = (struct session){.worker = worker, .timer = {.ring = ring}};
-    list_init(&session->exchanges);
     if (conn_init(&session->conn, &worker->net, fd, &ops)) {
-        free(session);
+        slab_give(session);
         return;
     }
     list_add_last(&worker->sessions, &session->node);

@@ -21,12 +21,12 @@ struct pull_ops {
     void (*ring)(struct pull *pull);  /* the session's timer */
     void (*drain)(struct pull *pull); /* end politely */
     void (*free)(struct pull *pull);
+    bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 
 struct pull {
     const struct pull_ops *ops;
     struct session *session;
-    bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 
 /* What has come of the request that is on its way. */
@@ -42,27 +42,41 @@ struct session_body {
     struct buf decoded;
 };
 
+/* What a connection holds of requests: only while one is on its way, or is to be looked at again.
+ */
+struct session_intake {
+    struct session *session;
+    struct buf in;         /* came and not used */
+    struct list exchanges; /* in order of the requests */
+    struct list wait_node; /* in worker->paused or worker->resumed */
+    struct session_body *body;
+    struct http_scan scan;
+    int64_t begun_ns; /* when the part of a request that is on its way began */
+    int64_t held_ns;  /* when the request that is held was first held; 0 for none */
+};
+
+/* What is to be sent before anything of the pull: only while there is some. */
+struct session_out {
+    struct session *session;
+    struct buf bytes;
+    size_t sent;           /* of them */
+    size_t rest;           /* of them: what the socket did not take, counted in worker->rests */
+    struct list rest_node; /* in worker->rests_held while `rest` is not 0 */
+};
+
+/* There is one for every idle subscriber: what is needed only at times hangs on a pointer. */
 struct session {
     struct conn conn;
     struct worker *worker;
-    struct list node;      /* in worker->sessions */
-    struct list rest_node; /* in worker->rest_sessions while `rest` is not 0 */
-    struct list wait_node; /* in worker->paused or worker->resumed */
+    struct list node; /* in worker->sessions */
     struct timer timer;
-    struct buf in;  /* came and not used */
-    struct buf out; /* to be sent before anything of `pull` */
-    size_t out_sent;
-    struct list exchanges; /* in order of the requests */
     struct pull *pull;
-    struct session_body *body;
-    struct http_scan scan;
-    size_t rest;      /* of out: bytes that the socket did not take, counted in worker->rests */
-    int64_t begun_ns; /* when the part of a request that is on its way began */
-    int64_t held_ns;  /* when the request that is held was first held; 0 for none */
-    uint32_t inflight;
-    uint8_t phase;  /* enum session_phase */
-    uint8_t part;   /* enum session_part */
-    bool closing;   /* once `out` is sent */
+    struct session_intake *intake; /* NULL: nothing has come */
+    struct session_out *out;       /* NULL: nothing is to be sent */
+    uint32_t inflight;             /* exchanges of `intake` */
+    uint8_t phase;                 /* enum session_phase */
+    uint8_t part;                  /* enum session_part */
+    bool closing;                  /* once `out` is sent */
     bool finished;  /* no more requests are read: the last has come, or the peer is done sending */
     bool held;      /* a whole request waits for earlier answers or for the log */
     bool continued; /* `100 Continue` was sent for the current request */
@@ -106,8 +120,9 @@ void session_resume(struct session *session);
  * `after_ms`. */
 void session_drain(struct session *session, uint32_t after_ms);
 
-/* Adds bytes that go out before anything of the pull; the caller fills session->out itself, then
- * says so. */
+/* Where to add bytes that go out before anything of the pull. Stands until it is sent; whoever has
+ * added says session_dirty(). */
+struct buf *session_add(struct session *session);
 void session_dirty(struct session *session);
 
 /* Rings the pull in so many ms, unless it is to be drained before. */
@@ -124,29 +139,50 @@ void session_close_soon(struct session *session);
  * does not take. The connection may be closed for it. */
 void session_keep_rest(struct session *session, struct str rest);
 
+/* How much of `out` is to be sent yet, and what. */
+static inline size_t session_unsent_len(const struct session *session)
+{
+    return session->out ? session->out->bytes.len - session->out->sent : 0;
+}
+
+static inline struct str session_unsent(const struct session *session)
+{
+    return session_unsent_len(session) ? str_skip(buf_str(&session->out->bytes), session->out->sent)
+                                       : STR_NONE;
+}
+
 /* Whether everything of `out` is sent. */
 static inline bool session_is_clear(const struct session *session)
 {
-    return session->out_sent == session->out.len;
+    return !session_unsent_len(session);
 }
 
-/* What of `out` is to be sent yet. */
-static inline struct str session_unsent(const struct session *session)
+/* Whether memory lacked for something that was to be sent. */
+static inline bool session_lost(const struct session *session)
 {
-    return session_is_clear(session) ? STR_NONE
-                                     : str_skip(buf_str(&session->out), session->out_sent);
+    return session->out && buf_failed(&session->out->bytes);
+}
+
+/* What the socket did not take. */
+static inline size_t session_rest(const struct session *session)
+{
+    return session->out ? session->out->rest : 0;
 }
 
 /* The exchange whose answer is next in turn, and the newest; there must be one. */
 static inline struct exchange *session_first(const struct session *session)
 {
-    return container_of(session->exchanges.next, struct exchange, node);
+    return container_of(session->intake->exchanges.next, struct exchange, node);
 }
 
 static inline struct exchange *session_last(const struct session *session)
 {
-    return container_of(session->exchanges.prev, struct exchange, node);
+    return container_of(session->intake->exchanges.prev, struct exchange, node);
 }
+
+/* What came: made if there is none, and let go if nothing of it is needed any more. */
+struct session_intake *session_take_in(struct session *session);
+void session_drop_intake(struct session *session);
 
 /* Sets what the connection waits for now, and until when. For incoming.c alone. */
 void session_settle(struct session *session);

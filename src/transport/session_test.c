@@ -765,13 +765,13 @@ static void an_answer_that_lost_memory_closes_its_connection(void **state)
     peer_join(bench, &peer);
     peer_say(bench, &peer, POST_PARK);
     struct session *session = container_of(bench->worker.sessions.prev, struct session, node);
-    session->out.failed = true;
+    session_add(session)->failed = true;
     answer(bench, 0);
     bench_settle(bench);
     peer_expect(bench, &peer, ".");
     peer_join(bench, &stream);
     session = container_of(bench->worker.sessions.prev, struct session, node);
-    session->out.failed = true;
+    session_add(session)->failed = true;
     peer_say(bench, &stream, GET_STREAM);
     peer_expect(bench, &stream, ".");
     peer_leave(bench, &peer);

@@ -19,7 +19,7 @@ void socket_close(struct socket *socket, unsigned code, struct str reason)
     if (socket->close_sent || session->closing)
         return;
     socket->close_sent = true;
-    ws_add_close(&session->out, code, reason, NULL);
+    ws_add_close(session_add(session), code, reason, NULL);
     if (socket->close_seen)
         session_close_soon(session);
     else
@@ -63,7 +63,7 @@ static void on_event(struct socket *socket, const struct ws_event *event)
         break;
     case WS_PING:
         if (!socket->close_sent)
-            ws_add_frame(&session->out, true, false, WS_PONG, event->data, NULL);
+            ws_add_frame(session_add(session), true, false, WS_PONG, event->data, NULL);
         session_dirty(session);
         break;
     case WS_CLOSE:
@@ -86,7 +86,7 @@ static void on_broken(struct socket *socket, int result)
 /* A peer that sends pings and reads no pongs must not fill our memory. */
 static bool out_is_full(const struct session *session)
 {
-    return session->out.len - session->out_sent > session->worker->config.limits.ws.message_max;
+    return session_unsent_len(session) > session->worker->config.limits.ws.message_max;
 }
 
 static void input(struct pull *pull, char *bytes, size_t len)
@@ -109,7 +109,7 @@ static void input(struct pull *pull, char *bytes, size_t len)
     }
     if (out_is_full(session))
         worker_hit(session->worker, LIMIT_RESTS);
-    if (out_is_full(session) || buf_failed(&session->out))
+    if (out_is_full(session) || session_lost(session))
         conn_close(&session->conn);
 }
 
@@ -278,7 +278,7 @@ static void free_socket(struct pull *pull)
     socket->speaker->free(socket);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, input, deaf, ring, drain, free_socket};
+static const struct pull_ops pull_ops = {fill, sent, input, deaf, ring, drain, free_socket, false};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 

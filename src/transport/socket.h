@@ -23,7 +23,6 @@ struct socket {
     const struct socket_speaker *speaker;
     struct ws_reader reader;
     struct list publishes_open; /* not answered, oldest first */
-    struct str from;            /* for later: the authenticated subject */
     int64_t beat_ns;            /* when the next heartbeat is due */
     uint32_t inflight;
     uint8_t window_bits; /* of permessage-deflate, 0 without */
@@ -63,6 +62,9 @@ void socket_close_problem(struct socket *socket, enum problem problem);
 void socket_add_publish(struct socket *socket, struct socket_publish *publish);
 /* It was answered; false when nobody waits for that any more. */
 bool socket_end_publish(struct socket_publish *publish);
+
+/* How much one takes in worker->channel_room. */
+extern const size_t channel_socket_size;
 
 /* The channel's socket: what GET /channels/… upgrades to. Takes the reading over. */
 void channel_socket_begin(struct exchange *exchange, struct reading *reading);

@@ -112,7 +112,7 @@ static void a_publisher_that_does_not_read_is_read_again(void **state)
     peer_join_narrow(bench, &peer);
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
     peer_frame(bench, &peer, WS_TEXT, (struct str){bytes, sizeof(bytes)});
-    assert_true(newest_session(bench)->rest > 0);
+    assert_true(session_rest(newest_session(bench)) > 0);
     for (uint32_t i = 0; i < bench->limits.inflight_max; i++)
         peer_frame(NULL, &peer, WS_TEXT, STR("one"));
     bench_settle_without_log(bench);

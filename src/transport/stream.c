@@ -15,6 +15,8 @@ struct stream {
     uint8_t beat_s;
 };
 
+const size_t stream_size = sizeof(struct stream);
+
 static struct stream *of_pull(struct pull *pull)
 {
     return container_of(pull, struct stream, pull);
@@ -38,7 +40,7 @@ static void end(struct stream *stream)
     struct session *session = stream->pull.session;
     hub_unsubscribe(&session->worker->hub, &stream->sub);
     if (!session->http10)
-        http_chunk_end(&session->out);
+        http_chunk_end(session_add(session));
     session_close_soon(session);
 }
 
@@ -46,7 +48,7 @@ static void end_busy(struct stream *stream)
 {
     struct session *session = stream->pull.session;
     uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->way, &session->out, cursor,
+    encode_bye(NULL, stream->way, session_add(session), cursor,
                RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
     end(stream);
 }
@@ -58,7 +60,7 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
     if (stream->via == VIA_RAW)
         end(stream); /* raw has no band to tell it in */
     else
-        encode_gap(NULL, stream->way, &session->out, cursor, cursor, trimmed, "trimmed");
+        encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed, "trimmed");
 }
 
 static struct str fill(struct pull *pull)
@@ -101,7 +103,7 @@ static void ring(struct pull *pull)
     struct session *session = pull->session;
     /* One who has bytes to read already needs no sign of life. */
     if (session_is_clear(session) && session->conn.writable) {
-        encode_beat(NULL, stream->way, &session->out,
+        encode_beat(NULL, stream->way, session_add(session),
                     hub_cursor(&session->worker->hub, &stream->sub));
         session_dirty(session);
     }
@@ -113,7 +115,8 @@ static void drain(struct pull *pull)
     struct stream *stream = of_pull(pull);
     struct session *session = pull->session;
     uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->way, &session->out, cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
+    encode_bye(NULL, stream->way, session_add(session), cursor,
+               RETRY_MS + worker_random(RETRY_JITTER_MS));
     end(stream);
 }
 
@@ -125,10 +128,10 @@ static void free_stream(struct pull *pull)
         hub_unsubscribe(&worker->hub, &stream->sub);
         stat_add(&worker->stats.subscribers[stream->via], UINT64_MAX);
     }
-    free(stream);
+    slab_give(stream);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, drain, free_stream};
+static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, drain, free_stream, false};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -180,12 +183,12 @@ static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
 static void begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
-    struct stream *stream = mem_try_alloc(sizeof(*stream));
+    struct stream *stream = slab_take(&worker->stream_room);
     bool chunked = !exchange->http10;
     if (!stream || refuse_raw_gap(exchange, reading)) {
         if (!stream)
             exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
-        free(stream);
+        slab_give(stream);
         reading_free(reading);
         return;
     }
@@ -196,14 +199,14 @@ static void begin(struct exchange *exchange, struct reading *reading)
     if (hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, stream->way,
                       reading->cursor, reading->told)) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
-        free(stream);
+        slab_give(stream);
         reading_free(reading);
         return;
     }
     stat_add(&worker->stats.subscribers[reading->via], 1);
     add_head(exchange, reading);
     stream->pull.session = exchange->session;
-    add_first_records(stream, &exchange->session->out, reading);
+    add_first_records(stream, session_add(exchange->session), reading);
     reading_free(reading);
     if (exchange_pull(exchange, &stream->pull))
         beat_later(stream);

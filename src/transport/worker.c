@@ -1,4 +1,5 @@
-#include "transport/session.h"
+#include "transport/socket.h"
+#include "transport/stream.h"
 
 #include "base/hash.h"
 #include "base/say.h"
@@ -40,7 +41,7 @@ static void resume(struct worker *worker, struct list *sessions)
     struct list now = LIST_INIT(now);
     list_take_all(&now, sessions);
     for (struct list *node; (node = list_take_first(&now));) {
-        struct session *session = container_of(node, struct session, wait_node);
+        struct session *session = container_of(node, struct session_intake, wait_node)->session;
         mailbox_empty(&worker->loop.mailbox);
         if (!session->conn.dead)
             session_resume(session);
@@ -61,9 +62,12 @@ static void ring_pressure(struct timer *timer)
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
+    slab_init(&worker->session_room, sizeof(struct session));
+    slab_init(&worker->stream_room, stream_size);
+    slab_init(&worker->channel_room, channel_socket_size);
     list_init(&worker->sessions);
     list_init(&worker->paused);
-    list_init(&worker->rest_sessions);
+    list_init(&worker->rests_held);
     list_init(&worker->resumed);
     worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);
@@ -190,6 +194,9 @@ void worker_deinit(struct worker *worker)
     ws_deflater_deinit(&worker->deflater);
     ws_inflater_deinit(&worker->inflater);
     loop_deinit(&worker->loop);
+    slab_deinit(&worker->session_room);
+    slab_deinit(&worker->stream_room);
+    slab_deinit(&worker->channel_room);
 }
 
 uint32_t worker_random(uint32_t below)

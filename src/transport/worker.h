@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/hist.h"
+#include "base/slab.h"
 #include "http/date.h"
 #include "http/head.h"
 #include "hub/hub.h"
@@ -108,6 +109,9 @@ struct worker {
     struct net net;
     struct listener listener;
     struct hub hub;
+    struct slab session_room; /* what there is one of for every subscriber */
+    struct slab stream_room;
+    struct slab channel_room;
     struct list sessions;
     struct list paused;  /* sessions whose publish waits for the log to catch up */
     struct list resumed; /* sessions that may go on with what they have read */
@@ -121,8 +125,8 @@ struct worker {
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
-    uint64_t rests; /* bytes that sockets did not take */
-    struct list rest_sessions;
+    uint64_t rests;         /* bytes that sockets did not take */
+    struct list rests_held; /* of the sessions that have some */
     bool draining;
     bool stopping;
     int64_t stop_at_ns;

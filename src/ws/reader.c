@@ -1,7 +1,8 @@
-/* A frame's head is gathered in the reader itself, at most 14 bytes, and checked as soon as its
- * first two bytes are there. Payload is unmasked where it lies. A message or control frame that
- * lies in the caller's bytes as a whole is handed out from there; only one that comes in pieces is
- * gathered on the heap, and that memory goes back with the call after the one that handed it out.
+/* What is under way lies on the stack while bytes are fed, and on the heap only from one call to
+ * the next. A frame's head, at most 14 bytes, is checked as soon as its first two bytes are there.
+ * Payload is unmasked where it lies. A message or control frame that lies in the caller's bytes as
+ * a whole is handed out from there; only one that comes in pieces is gathered on the heap, and that
+ * memory goes back with the call after the one that handed it out.
  */
 #include "ws/reader.h"
 
@@ -11,12 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum state {
-    AT_HEAD,
-    IN_PAYLOAD,
-    CLOSED, /* the peer said goodbye */
-};
-
 enum { BIT_FIN = 0x80, BIT_RSV1 = 0x40, BITS_RSV = 0x70, BIT_MASK = 0x80, BIT_CONTROL = 0x08 };
 
 struct ws_partial {
@@ -24,6 +19,20 @@ struct ws_partial {
     struct buf inflated; /* the whole message, once it was compressed */
     size_t control_len;
     char control[WS_CONTROL_MAX];
+};
+
+/* What the reader has to know until the message, and the frame, is whole. */
+struct ws_progress {
+    struct ws_reader *reader;
+    struct ws_partial *partial; /* what has come of a message or control frame */
+    uint64_t left;              /* bytes of the frame's payload still to come */
+    struct utf8_state utf8;
+    uint8_t mask[4]; /* rotated to where the payload goes on */
+    uint8_t head[WS_HEAD_MAX];
+    uint8_t head_len;
+    uint8_t message; /* opcode of the message under way, or 0 */
+    bool compressed; /* that message */
+    bool in_payload;
 };
 
 struct fault {
@@ -66,49 +75,63 @@ void ws_reader_init(struct ws_reader *reader, enum ws_role role, const struct ws
     *reader = (struct ws_reader){.limits = limits, .inflater = inflater, .role = (uint8_t)role};
 }
 
-static void drop_partial(struct ws_reader *reader)
+static void drop_partial(struct ws_progress *progress)
 {
-    if (!reader->partial)
+    if (!progress->partial)
         return;
-    buf_free(&reader->partial->message);
-    buf_free(&reader->partial->inflated);
-    free(reader->partial);
-    reader->partial = NULL;
+    buf_free(&progress->partial->message);
+    buf_free(&progress->partial->inflated);
+    free(progress->partial);
+    progress->partial = NULL;
+}
+
+static void drop_progress(struct ws_reader *reader)
+{
+    if (!reader->progress)
+        return;
+    drop_partial(reader->progress);
+    free(reader->progress);
+    reader->progress = NULL;
 }
 
 void ws_reader_deinit(struct ws_reader *reader)
 {
-    drop_partial(reader);
+    drop_progress(reader);
+}
+
+static bool is_between(const struct ws_progress *progress)
+{
+    return !progress->in_payload && !progress->head_len && !progress->message;
 }
 
 bool ws_reader_idle(const struct ws_reader *reader)
 {
-    return reader->state != IN_PAYLOAD && !reader->head_len && !reader->message;
+    return !reader->progress || is_between(reader->progress);
 }
 
-static struct ws_partial *partial_of(struct ws_reader *reader)
+static struct ws_partial *partial_of(struct ws_progress *progress)
 {
-    if (reader->partial)
-        return reader->partial;
+    if (progress->partial)
+        return progress->partial;
     struct ws_partial *partial = mem_try_alloc(sizeof(*partial));
     if (partial)
         *partial = (struct ws_partial){.control_len = 0};
-    return reader->partial = partial;
+    return progress->partial = partial;
 }
 
-static enum ws_opcode opcode_of(const struct ws_reader *reader)
+static enum ws_opcode opcode_of(const struct ws_progress *progress)
 {
-    return (enum ws_opcode)(reader->head[0] & 0x0f);
+    return (enum ws_opcode)(progress->head[0] & 0x0f);
 }
 
-static bool is_control(const struct ws_reader *reader)
+static bool is_control(const struct ws_progress *progress)
 {
-    return reader->head[0] & BIT_CONTROL;
+    return progress->head[0] & BIT_CONTROL;
 }
 
-static bool is_final(const struct ws_reader *reader)
+static bool is_final(const struct ws_progress *progress)
 {
-    return reader->head[0] & BIT_FIN;
+    return progress->head[0] & BIT_FIN;
 }
 
 static bool opcode_known(enum ws_opcode opcode)
@@ -116,60 +139,60 @@ static bool opcode_known(enum ws_opcode opcode)
     return opcode <= WS_BINARY || (opcode >= WS_CLOSE && opcode <= WS_PONG);
 }
 
-static int check_bits(const struct ws_reader *reader)
+static int check_bits(const struct ws_progress *progress)
 {
-    enum ws_opcode opcode = opcode_of(reader);
+    enum ws_opcode opcode = opcode_of(progress);
     bool starts_message = opcode == WS_TEXT || opcode == WS_BINARY;
-    int allowed = reader->inflater && starts_message ? BIT_RSV1 : 0;
-    if (reader->head[0] & BITS_RSV & ~allowed)
+    int allowed = progress->reader->inflater && starts_message ? BIT_RSV1 : 0;
+    if (progress->head[0] & BITS_RSV & ~allowed)
         return WS_E_RESERVED_BIT;
     if (!opcode_known(opcode))
         return WS_E_RESERVED_OPCODE;
-    bool masked = reader->head[1] & BIT_MASK;
-    if (reader->role == WS_SERVER && !masked)
+    bool masked = progress->head[1] & BIT_MASK;
+    if (progress->reader->role == WS_SERVER && !masked)
         return WS_E_UNMASKED;
-    return reader->role == WS_CLIENT && masked ? WS_E_MASKED : 0;
+    return progress->reader->role == WS_CLIENT && masked ? WS_E_MASKED : 0;
 }
 
 /* Whether such a frame may come at this point. */
-static int check_place(const struct ws_reader *reader)
+static int check_place(const struct ws_progress *progress)
 {
-    if (is_control(reader)) {
-        if (!is_final(reader))
+    if (is_control(progress)) {
+        if (!is_final(progress))
             return WS_E_CONTROL_FRAGMENTED;
-        return (reader->head[1] & 0x7f) > WS_CONTROL_MAX ? WS_E_CONTROL_TOO_LONG : 0;
+        return (progress->head[1] & 0x7f) > WS_CONTROL_MAX ? WS_E_CONTROL_TOO_LONG : 0;
     }
-    if (opcode_of(reader) == WS_CONTINUATION)
-        return reader->message ? 0 : WS_E_NOTHING_TO_CONTINUE;
-    return reader->message ? WS_E_MESSAGE_UNFINISHED : 0;
+    if (opcode_of(progress) == WS_CONTINUATION)
+        return progress->message ? 0 : WS_E_NOTHING_TO_CONTINUE;
+    return progress->message ? WS_E_MESSAGE_UNFINISHED : 0;
 }
 
-static int check_first_bytes(const struct ws_reader *reader)
+static int check_first_bytes(const struct ws_progress *progress)
 {
-    int r = check_bits(reader);
-    return r ? r : check_place(reader);
+    int r = check_bits(progress);
+    return r ? r : check_place(progress);
 }
 
 /* How many bytes hold the length behind the first two of the head. */
-static size_t length_size(const struct ws_reader *reader)
+static size_t length_size(const struct ws_progress *progress)
 {
-    int short_len = reader->head[1] & 0x7f;
+    int short_len = progress->head[1] & 0x7f;
     return short_len == 126 ? 2 : short_len == 127 ? 8 : 0;
 }
 
-static size_t head_size(const struct ws_reader *reader)
+static size_t head_size(const struct ws_progress *progress)
 {
-    if (reader->head_len < 2)
+    if (progress->head_len < 2)
         return 2;
-    return 2 + length_size(reader) + (reader->head[1] & BIT_MASK ? 4 : 0);
+    return 2 + length_size(progress) + (progress->head[1] & BIT_MASK ? 4 : 0);
 }
 
-static int read_length(const struct ws_reader *reader, uint64_t *ret)
+static int read_length(const struct ws_progress *progress, uint64_t *ret)
 {
-    size_t size = length_size(reader);
-    uint64_t len = size ? 0 : reader->head[1] & 0x7f;
+    size_t size = length_size(progress);
+    uint64_t len = size ? 0 : progress->head[1] & 0x7f;
     for (size_t i = 0; i < size; i++)
-        len = len << 8 | reader->head[2 + i];
+        len = len << 8 | progress->head[2 + i];
     if (len >> 63)
         return WS_E_LENGTH_TOO_LARGE;
     if ((size == 2 && len < 126) || (size == 8 && len <= UINT16_MAX))
@@ -184,72 +207,74 @@ static uint64_t wire_max(size_t limit, bool compressed)
     return compressed ? (uint64_t)limit + limit / 16 + 64 : limit;
 }
 
-static int check_size(const struct ws_reader *reader, uint64_t len, bool compressed)
+static int check_size(const struct ws_progress *progress, uint64_t len, bool compressed)
 {
-    size_t gathered = reader->partial ? reader->partial->message.len : 0;
-    if (len > wire_max(reader->limits->frame_max, compressed))
+    size_t gathered = progress->partial ? progress->partial->message.len : 0;
+    if (len > wire_max(progress->reader->limits->frame_max, compressed))
         return WS_E_TOO_BIG;
-    return len > wire_max(reader->limits->message_max, compressed) - gathered ? WS_E_TOO_BIG : 0;
+    return len > wire_max(progress->reader->limits->message_max, compressed) - gathered
+               ? WS_E_TOO_BIG
+               : 0;
 }
 
 /* The head is whole: makes ready for the payload. */
-static int begin_payload(struct ws_reader *reader)
+static int begin_payload(struct ws_progress *progress)
 {
-    int r = read_length(reader, &reader->left);
+    int r = read_length(progress, &progress->left);
     if (r)
         return r;
-    if (reader->role == WS_SERVER)
-        memcpy(reader->mask, reader->head + 2 + length_size(reader), 4);
-    reader->state = IN_PAYLOAD;
-    if (is_control(reader)) {
-        if (reader->partial)
-            reader->partial->control_len = 0;
+    if (progress->reader->role == WS_SERVER)
+        memcpy(progress->mask, progress->head + 2 + length_size(progress), 4);
+    progress->in_payload = true;
+    if (is_control(progress)) {
+        if (progress->partial)
+            progress->partial->control_len = 0;
         return 0;
     }
-    if (!reader->message) {
-        reader->message = (uint8_t)opcode_of(reader);
-        reader->compressed = reader->head[0] & BIT_RSV1;
-        reader->utf8 = (struct utf8_state){0};
+    if (!progress->message) {
+        progress->message = (uint8_t)opcode_of(progress);
+        progress->compressed = progress->head[0] & BIT_RSV1;
+        progress->utf8 = (struct utf8_state){0};
     }
-    return check_size(reader, reader->left, reader->compressed);
+    return check_size(progress, progress->left, progress->compressed);
 }
 
 /* Moves bytes of the head into the reader until it is whole or `*bytes` is empty. */
-static int take_head(struct ws_reader *reader, struct str *bytes)
+static int take_head(struct ws_progress *progress, struct str *bytes)
 {
     int r = 0;
-    while (!r && bytes->len && reader->state == AT_HEAD) {
-        size_t want = head_size(reader) - reader->head_len;
+    while (!r && bytes->len && !progress->in_payload) {
+        size_t want = head_size(progress) - progress->head_len;
         size_t n = want < bytes->len ? want : bytes->len;
-        memcpy(reader->head + reader->head_len, bytes->at, n);
-        reader->head_len = (uint8_t)(reader->head_len + n);
+        memcpy(progress->head + progress->head_len, bytes->at, n);
+        progress->head_len = (uint8_t)(progress->head_len + n);
         *bytes = str_skip(*bytes, n);
-        if (reader->head_len == 2)
-            r = check_first_bytes(reader);
-        if (!r && reader->head_len >= 2 && reader->head_len == head_size(reader))
-            r = begin_payload(reader);
+        if (progress->head_len == 2)
+            r = check_first_bytes(progress);
+        if (!r && progress->head_len >= 2 && progress->head_len == head_size(progress))
+            r = begin_payload(progress);
     }
     return r;
 }
 
-static void frame_done(struct ws_reader *reader)
+static void frame_done(struct ws_progress *progress)
 {
-    reader->state = AT_HEAD;
-    reader->head_len = 0;
+    progress->in_payload = false;
+    progress->head_len = 0;
 }
 
-static void unmask(struct ws_reader *reader, char *bytes, size_t len)
+static void unmask(struct ws_progress *progress, char *bytes, size_t len)
 {
-    ws_mask(bytes, len, reader->mask);
+    ws_mask(bytes, len, progress->mask);
     uint8_t rotated[4];
     for (size_t i = 0; i < 4; i++)
-        rotated[i] = reader->mask[(len + i) & 3];
-    memcpy(reader->mask, rotated, 4);
+        rotated[i] = progress->mask[(len + i) & 3];
+    memcpy(progress->mask, rotated, 4);
 }
 
-static int parse_close(struct ws_reader *reader, struct str payload, struct ws_event *ret)
+static int parse_close(struct ws_progress *progress, struct str payload, struct ws_event *ret)
 {
-    reader->state = CLOSED;
+    progress->reader->closed = true;
     ret->close_code = WS_CLOSE_NONE;
     if (!payload.len)
         return WS_EVENT;
@@ -262,31 +287,32 @@ static int parse_close(struct ws_reader *reader, struct str payload, struct ws_e
     return utf8_valid(ret->data) ? WS_EVENT : WS_E_UTF8;
 }
 
-static int take_control(struct ws_reader *reader, struct str piece, struct ws_event *ret)
+static int take_control(struct ws_progress *progress, struct str piece, struct ws_event *ret)
 {
-    bool gathered = reader->partial && reader->partial->control_len;
-    if (piece.len && (reader->left || gathered)) {
-        struct ws_partial *partial = partial_of(reader);
+    bool gathered = progress->partial && progress->partial->control_len;
+    if (piece.len && (progress->left || gathered)) {
+        struct ws_partial *partial = partial_of(progress);
         if (!partial)
             return -ENOMEM;
         memcpy(partial->control + partial->control_len, piece.at, piece.len);
         partial->control_len += piece.len;
         piece = (struct str){partial->control, partial->control_len};
     }
-    if (reader->left)
+    if (progress->left)
         return WS_MORE;
-    frame_done(reader);
-    *ret = (struct ws_event){.opcode = opcode_of(reader), .data = piece};
-    return ret->opcode == WS_CLOSE ? parse_close(reader, piece, ret) : WS_EVENT;
+    frame_done(progress);
+    *ret = (struct ws_event){.opcode = opcode_of(progress), .data = piece};
+    return ret->opcode == WS_CLOSE ? parse_close(progress, piece, ret) : WS_EVENT;
 }
 
 /* Replaces a compressed message by what it says. */
-static int inflate_message(struct ws_reader *reader, struct str *message)
+static int inflate_message(struct ws_progress *progress, struct str *message)
 {
-    struct ws_partial *partial = partial_of(reader);
+    struct ws_partial *partial = partial_of(progress);
     if (!partial)
         return -ENOMEM;
-    int r = ws_inflate(reader->inflater, *message, reader->limits->message_max, &partial->inflated);
+    int r = ws_inflate(progress->reader->inflater, *message, progress->reader->limits->message_max,
+                       &partial->inflated);
     if (r > 0)
         return r == WS_INFLATE_TOO_BIG ? WS_E_TOO_BIG : WS_E_DEFLATE;
     buf_free(&partial->message);
@@ -294,26 +320,26 @@ static int inflate_message(struct ws_reader *reader, struct str *message)
     return r;
 }
 
-static int message_done(struct ws_reader *reader, struct str message, struct ws_event *ret)
+static int message_done(struct ws_progress *progress, struct str message, struct ws_event *ret)
 {
-    bool text = reader->message == WS_TEXT;
-    if (reader->compressed) {
-        int r = inflate_message(reader, &message);
+    bool text = progress->message == WS_TEXT;
+    if (progress->compressed) {
+        int r = inflate_message(progress, &message);
         if (r)
             return r;
         if (text && !utf8_valid(message))
             return WS_E_UTF8;
-    } else if (text && !utf8_done(&reader->utf8)) {
+    } else if (text && !utf8_done(&progress->utf8)) {
         return WS_E_UTF8;
     }
-    *ret = (struct ws_event){.opcode = (enum ws_opcode)reader->message, .data = message};
-    reader->message = 0;
+    *ret = (struct ws_event){.opcode = (enum ws_opcode)progress->message, .data = message};
+    progress->message = 0;
     return WS_EVENT;
 }
 
-static int gather(struct ws_reader *reader, struct str *piece)
+static int gather(struct ws_progress *progress, struct str *piece)
 {
-    struct ws_partial *partial = partial_of(reader);
+    struct ws_partial *partial = partial_of(progress);
     if (!partial)
         return -ENOMEM;
     buf_add_str(&partial->message, *piece);
@@ -321,66 +347,93 @@ static int gather(struct ws_reader *reader, struct str *piece)
     return buf_failed(&partial->message) ? -ENOMEM : 0;
 }
 
-static int take_data(struct ws_reader *reader, struct str piece, struct ws_event *ret)
+static int take_data(struct ws_progress *progress, struct str piece, struct ws_event *ret)
 {
     /* Compressed text can only be looked at once it is whole. */
-    bool look = reader->message == WS_TEXT && !reader->compressed;
-    if (look && !utf8_feed(&reader->utf8, piece))
+    bool look = progress->message == WS_TEXT && !progress->compressed;
+    if (look && !utf8_feed(&progress->utf8, piece))
         return WS_E_UTF8;
-    bool whole = !reader->left && is_final(reader);
-    bool gathered = reader->partial && reader->partial->message.len;
+    bool whole = !progress->left && is_final(progress);
+    bool gathered = progress->partial && progress->partial->message.len;
     if (gathered || (piece.len && !whole)) {
-        int r = gather(reader, &piece);
+        int r = gather(progress, &piece);
         if (r)
             return r;
     }
-    if (!reader->left)
-        frame_done(reader);
-    return whole ? message_done(reader, piece, ret) : WS_MORE;
+    if (!progress->left)
+        frame_done(progress);
+    return whole ? message_done(progress, piece, ret) : WS_MORE;
 }
 
-static int take_payload(struct ws_reader *reader, char *bytes, size_t len, struct ws_event *ret)
+static int take_payload(struct ws_progress *progress, char *bytes, size_t len, struct ws_event *ret)
 {
-    if (reader->role == WS_SERVER)
-        unmask(reader, bytes, len);
-    reader->left -= len;
+    if (progress->reader->role == WS_SERVER)
+        unmask(progress, bytes, len);
+    progress->left -= len;
     struct str piece = {bytes, len};
-    return is_control(reader) ? take_control(reader, piece, ret) : take_data(reader, piece, ret);
+    return is_control(progress) ? take_control(progress, piece, ret)
+                                : take_data(progress, piece, ret);
 }
 
 /* Goes on until there is an event, a fault, or nothing left of the bytes. */
-static int run(struct ws_reader *reader, char *bytes, size_t len, size_t *used,
+static int run(struct ws_progress *progress, char *bytes, size_t len, size_t *used,
                struct ws_event *ret)
 {
     int r;
     do {
         struct str rest = {bytes + *used, len - *used};
-        r = take_head(reader, &rest);
+        r = take_head(progress, &rest);
         *used = len - rest.len;
-        if (r || reader->state != IN_PAYLOAD)
+        if (r || !progress->in_payload)
             return r;
-        size_t n = reader->left < rest.len ? (size_t)reader->left : rest.len;
-        r = take_payload(reader, bytes + *used, n, ret);
+        size_t n = progress->left < rest.len ? (size_t)progress->left : rest.len;
+        r = take_payload(progress, bytes + *used, n, ret);
         *used += n;
     } while (r == WS_MORE && *used < len);
     return r;
 }
 
+/* Keeps on the heap what is under way, or what an event's data points to; else keeps nothing. */
+static int keep(struct ws_reader *reader, struct ws_progress *progress)
+{
+    if (is_between(progress) && !progress->partial) {
+        drop_progress(reader);
+        return 0;
+    }
+    if (reader->progress)
+        return 0;
+    reader->progress = mem_try_alloc(sizeof(*progress));
+    if (!reader->progress) {
+        drop_partial(progress);
+        return -ENOMEM;
+    }
+    *reader->progress = *progress;
+    return 0;
+}
+
 int ws_reader_feed(struct ws_reader *reader, char *bytes, size_t len, size_t *ret_used,
                    struct ws_event *ret_event)
 {
-    *ret_used = reader->state == CLOSED ? len : 0;
+    *ret_used = reader->closed ? len : 0;
     if (reader->error)
         return reader->error;
     /* Nothing is under way, so what is still held belonged to the event before. */
-    if (!reader->message && reader->state != IN_PAYLOAD)
-        drop_partial(reader);
-    if (reader->state == CLOSED || !len)
+    if (reader->closed || ws_reader_idle(reader))
+        drop_progress(reader);
+    if (reader->closed || !len)
         return WS_MORE;
-    int r = run(reader, bytes, len, ret_used, ret_event);
+    struct ws_progress fresh = {.reader = reader};
+    struct ws_progress *progress = reader->progress ? reader->progress : &fresh;
+    int r = run(progress, bytes, len, ret_used, ret_event);
+    if (r == WS_MORE || r == WS_EVENT) {
+        int kept = keep(reader, progress);
+        r = kept ? kept : r;
+    } else {
+        drop_partial(progress);
+    }
     if (r != WS_MORE && r != WS_EVENT) {
         reader->error = (int8_t)r;
-        drop_partial(reader);
+        drop_progress(reader);
     }
     return r;
 }

@@ -53,23 +53,15 @@ struct ws_event {
     struct str data;     /* the message, the ping's payload, or the close reason */
 };
 
-struct ws_partial;
+struct ws_progress;
 
-/* One connection's decoder: 64 bytes, and nothing on the heap while no message is under way. */
+/* One connection's decoder: 32 bytes, and nothing on the heap while no message is under way. */
 struct ws_reader {
     const struct ws_limits *limits;
     struct ws_inflater *inflater;
-    struct ws_partial
-        *partial;  /* what has come of a message or control frame that is not whole yet */
-    uint64_t left; /* bytes of the frame's payload still to come */
-    struct utf8_state utf8;
-    uint8_t mask[4]; /* rotated to where the payload goes on */
-    uint8_t head[WS_HEAD_MAX];
-    uint8_t head_len;
-    uint8_t message; /* opcode of the message under way, or 0 */
-    bool compressed; /* that message */
+    struct ws_progress *progress; /* of a message or frame that is not whole yet */
     uint8_t role;
-    uint8_t state;
+    bool closed; /* the peer said goodbye */
     int8_t error;
 };
 

@@ -1,0 +1,137 @@
+/* Blocks are aligned to their size, so that an address tells its block. A block is mapped and not
+ * allocated: of one that is not full, the pages behind the last structure cost nothing. Under a
+ * sanitizer every structure is allocated by itself, so that it sees who uses what was given back.
+ */
+#include "base/slab.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ONE_BY_ONE
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ONE_BY_ONE
+#endif
+
+void slab_init(struct slab *slab, size_t size)
+{
+    size_t step = _Alignof(uint64_t);
+    assert(size <= SLAB_BLOCK / 16);
+    *slab = (struct slab){.size = (size + step - 1) / step * step};
+    list_init(&slab->open);
+}
+
+#ifdef ONE_BY_ONE
+
+void *slab_take(struct slab *slab)
+{
+    return mem_try_alloc(slab->size);
+}
+
+void slab_give(void *ptr)
+{
+    free(ptr);
+}
+
+void slab_deinit(struct slab *slab)
+{
+    (void)slab;
+}
+
+#else
+
+struct given {
+    struct given *next;
+};
+
+struct block {
+    struct list node; /* in slab->open while there is room */
+    struct slab *slab;
+    struct given *given; /* came back */
+    size_t end;          /* behind the last structure that was ever taken */
+    size_t used;         /* structures */
+};
+
+/* Maps twice as much and gives back what lies around the aligned block. */
+static struct block *map_block(void)
+{
+    char *at = mmap(NULL, (size_t)2 * SLAB_BLOCK, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    size_t before = (SLAB_BLOCK - (uintptr_t)at % SLAB_BLOCK) % SLAB_BLOCK;
+    if (before)
+        munmap(at, before);
+    munmap(at + before + SLAB_BLOCK, SLAB_BLOCK - before);
+    return (struct block *)(void *)(at + before);
+}
+
+static struct block *block_new(struct slab *slab)
+{
+    struct block *block = map_block();
+    if (!block)
+        return NULL;
+    *block = (struct block){.slab = slab, .end = sizeof(*block)};
+    list_add_first(&slab->open, &block->node);
+    slab->blocks++;
+    return block;
+}
+
+static void block_free(struct block *block)
+{
+    list_remove(&block->node);
+    block->slab->blocks--;
+    munmap(block, SLAB_BLOCK);
+}
+
+static bool is_full(const struct block *block)
+{
+    return !block->given && block->end + block->slab->size > SLAB_BLOCK;
+}
+
+void *slab_take(struct slab *slab)
+{
+    struct block *block = list_empty(&slab->open)
+                              ? block_new(slab)
+                              : container_of(slab->open.next, struct block, node);
+    if (!block)
+        return NULL;
+    void *ptr = block->given;
+    if (ptr) {
+        block->given = block->given->next;
+    } else {
+        ptr = (char *)block + block->end;
+        block->end += slab->size;
+    }
+    block->used++;
+    if (is_full(block))
+        list_remove(&block->node);
+    return ptr;
+}
+
+void slab_give(void *ptr)
+{
+    if (!ptr)
+        return;
+    struct block *block = (struct block *)((uintptr_t)ptr / SLAB_BLOCK * SLAB_BLOCK);
+    struct slab *slab = block->slab;
+    struct given *given = ptr;
+    given->next = block->given;
+    block->given = given;
+    if (!list_linked(&block->node))
+        list_add_first(&slab->open, &block->node);
+    /* The last one stays: who comes and goes alone needs no map for it. */
+    if (!--block->used && slab->blocks > 1)
+        block_free(block);
+}
+
+void slab_deinit(struct slab *slab)
+{
+    list_each (&slab->open, node)
+        block_free(container_of(node, struct block, node));
+}
+
+#endif

@@ -1,0 +1,98 @@
+#include "base/slab.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { SIZE = 152, MANY = 5000 };
+
+static void begin(struct slab *slab, char **all)
+{
+    slab_init(slab, SIZE);
+    for (int i = 0; i < MANY; i++) {
+        all[i] = slab_take(slab);
+        assert_non_null(all[i]);
+        memset(all[i], i % 251, SIZE);
+    }
+}
+
+static void what_is_taken_is_nobody_elses(void **state)
+{
+    (void)state;
+    struct slab slab;
+    char *all[MANY];
+    begin(&slab, all);
+    for (int i = 0; i < MANY; i += 2)
+        slab_give(all[i]);
+    for (int i = 0; i < MANY; i += 2) {
+        all[i] = slab_take(&slab);
+        memset(all[i], i % 251, SIZE);
+    }
+    for (int i = 0; i < MANY; i++) {
+        char want[SIZE];
+        memset(want, i % 251, SIZE);
+        assert_memory_equal(all[i], want, SIZE);
+        slab_give(all[i]);
+    }
+    slab_deinit(&slab);
+}
+
+static void room_that_came_back_is_used_before_more_is_mapped(void **state)
+{
+    (void)state;
+    struct slab slab;
+    char *all[MANY];
+    begin(&slab, all);
+    size_t blocks = slab.blocks;
+    for (int round = 0; round < 3; round++) {
+        for (int i = round; i < MANY; i += 3)
+            slab_give(all[i]);
+        for (int i = round; i < MANY; i += 3)
+            all[i] = slab_take(&slab);
+        assert_int_equal(slab.blocks, blocks);
+    }
+    for (int i = 0; i < MANY; i++)
+        slab_give(all[i]);
+    slab_deinit(&slab);
+    assert_int_equal(slab.blocks, 0);
+}
+
+static void blocks_of_which_nothing_is_in_use_go_back(void **state)
+{
+    (void)state;
+    struct slab slab;
+    char *all[MANY];
+    begin(&slab, all);
+    for (int i = 0; i < MANY; i++)
+        slab_give(all[i]);
+    assert_in_range(slab.blocks, 0, 1);
+    slab_give(NULL);
+    slab_deinit(&slab);
+}
+
+static void structures_are_packed(void **state)
+{
+    (void)state;
+    struct slab slab;
+    char *all[MANY];
+    begin(&slab, all);
+    /* Under a sanitizer there are no blocks. */
+    assert_in_range(slab.blocks * SLAB_BLOCK, 0, MANY * SIZE + SLAB_BLOCK + SLAB_BLOCK / 16);
+    for (int i = 0; i < MANY; i++)
+        slab_give(all[i]);
+    slab_deinit(&slab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_taken_is_nobody_elses),
+        cmocka_unit_test(room_that_came_back_is_used_before_more_is_mapped),
+        cmocka_unit_test(blocks_of_which_nothing_is_in_use_go_back),
+        cmocka_unit_test(structures_are_packed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
