@@ -31,7 +31,8 @@ const char serve_help[] =
     "one\n"
     "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
-enum { REQUESTS_MAX = 2048, DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
+enum { DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
+enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
 
 struct server {
     struct config config;
@@ -105,6 +106,15 @@ static uint64_t raise_descriptors(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur > 2UL * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
                                                     : limit.rlim_cur / 2;
+}
+
+/* Webhooks need descriptors too; few connections must not leave them none. */
+static uint32_t requests_of(uint64_t descriptors)
+{
+    uint64_t share = descriptors / REQUESTS_SHARE;
+    if (share < REQUESTS_MIN)
+        share = descriptors / 8 < REQUESTS_MIN ? descriptors / 8 + 1 : REQUESTS_MIN;
+    return (uint32_t)(share < REQUESTS_MAX ? share : REQUESTS_MAX);
 }
 
 static const char *data_dir(const struct server *server)
@@ -195,10 +205,8 @@ static int open_all(struct server *server)
     struct config *config = &server->config;
     uint64_t connections = raise_descriptors();
     hash_prepare(); /* a server is ready when it says so */
-    /* Webhooks need descriptors too: an eighth of them, at most. */
-    server->webhook_requests =
-        (uint32_t)(connections / 8 < REQUESTS_MAX ? connections / 8 + 1 : REQUESTS_MAX);
-    connections -= connections / 8;
+    server->webhook_requests = requests_of(connections);
+    connections -= server->webhook_requests;
     if (config->connections_max && config->connections_max < connections)
         connections = config->connections_max;
     config->limits.connections_max = (uint32_t)(connections / config->threads + 1);
