@@ -163,7 +163,7 @@ static struct session *largest_rest(struct worker *worker)
         if (!largest || out->rest > largest->rest)
             largest = out;
     }
-    return largest->session;
+    return largest ? largest->session : NULL;
 }
 
 static void count_rest(struct session *session)
