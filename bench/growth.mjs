@@ -94,7 +94,7 @@ set title ${quoted(it.title)}
 set xlabel ${quoted(it.axis)}
 set ylabel ${quoted(it.unit)}
 set xrange [0:${xs.at(-1) * 1.05}]
-set yrange [0:${top > 0 ? top * 1.35 : 1}]
+set yrange [0:${top > 0 ? top * 1.5 : 1}]
 set xtics (${xs.map((x) => `${quoted(shortened(x))} ${x}`).join(", ")})
 plot ${plots}`;
 }
@@ -104,9 +104,9 @@ function script(pictures, file) {
     return `set terminal pngcairo noenhanced font "sans,10" size ${COLUMNS * 480},${height * 340}
 set output "${file}"
 set multiplot layout ${height},${COLUMNS}
-set key top left horizontal samplen 2
+set key top left Left reverse samplen 2 spacing 1.1
 set border 3
-set grid ytics lc rgb "#dddddd"
+set grid ytics lt 1 lw 1 lc rgb "#e0e0e0"
 set tics nomirror
 set datafile missing "NaN"
 ${pictures.map(drawn).join("\n")}
