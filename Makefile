@@ -46,10 +46,10 @@ soak: build             ## mixed subscribers that come and go, for SOAK_SECONDS
 	@cd tests/e2e && FRESHET_BIN=$(CURDIR)/build/freshet SOAK_SECONDS=$(SOAK_SECONDS) \
 	    node --test soak.test.mjs
 
-bench bench-quick: build ## beside nchan, pushpin and bare loops; ROWS=cpu,flood for some of the rows
+bench bench-quick: build ## beside nchan, pushpin and bare loops; ROWS=cpu,flood for some of the rows, RESUME=1 to go on
 	@scripts/install-deps.sh bench
 	@cmake --build build --target bench_loops
-	@node bench/run.mjs $(if $(ROWS),--rows $(ROWS)) $(if $(filter %-quick,$@),--quick)
+	@node bench/run.mjs $(if $(ROWS),--rows $(ROWS)) $(if $(filter %-quick,$@),--quick) $(if $(RESUME),--resume)
 
 format:                 ## src, fuzz and bench as lint wants them
 	@scripts/install-deps.sh test

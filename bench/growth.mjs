@@ -3,72 +3,118 @@
 import fs from "node:fs";
 import path from "node:path";
 import { execFileSync } from "node:child_process";
+import { begin, done, progress } from "./progress.mjs";
 import { ROOT } from "./servers.mjs";
 import { rows } from "./rows.mjs";
 
-const started = Date.now();
-
-/** A line that the next one takes the place of; nothing when nobody watches. */
-export function progress(line) {
-    const minutes = Math.round((Date.now() - started) / 60000);
-    if (process.stderr.isTTY) {
-        process.stderr.write(`\r\x1b[K${line && `${minutes} min  ${line}`}`);
-    }
-}
-
 const PARTS = [1 / 16, 1 / 4, 1];
+const REPEAT_MOST = 3;
 
-async function point(measure, server, grow, n, repeat, time) {
+/** The median of some runs; NaN and why when one of them does not count. */
+async function point(measuring, server, grow, n, given) {
     const values = [];
-    for (let i = 0; i < Math.min(repeat, 3); i++) {
-        const load = grow.load(n);
-        const timed = load.includes("--events") || load.includes("--waves");
+    const load = grow.load(n);
+    const timed = load.includes("--events") || load.includes("--waves");
+    for (let i = 0; i < Math.min(given.repeat, REPEAT_MOST); i++) {
         try {
-            values.push(grow.value(await measure(server,
-                timed ? load : `${load} --seconds ${time.seconds}`)));
-        } catch {
-            return NaN; // a run that lost an event does not count
+            values.push(grow.value(await measuring(i).run(server,
+                timed ? load : `${load} --seconds ${given.quick ? 1 : 3}`)));
+        } catch (error) {
+            return { value: NaN, failed: error.message };
         }
     }
-    return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+    return { value: values.sort((a, b) => a - b)[Math.floor(values.length / 2)] };
 }
 
-/** { title, axis, unit, lines: { server: [[x, y]…] } } */
-export async function growthOf(name, measure, repeat, time) {
+async function picture(name, measuringOf, given) {
     const grow = rows[name].grow;
-    const lines = {};
+    const lines = {}, failures = [];
     for (const part of PARTS) {
         const n = Math.max(1, Math.round(grow.n * part));
         for (const server of grow.servers) {
-            progress(`growth of ${name}: ${n} ${grow.axis}, ${server}`);
-            const value = await point(measure, server, grow, n, repeat, time);
+            progress(`${n} ${grow.axis}, ${server}`);
+            const measuring = (i) => measuringOf(`growth of ${name} ${i + 1}`);
+            const { value, failed } = await point(measuring, server, grow, n, given);
             (lines[server] ??= []).push([n, value]);
+            if (failed) {
+                failures.push(`${grow.title}, ${server}, ${n}: ${failed}`);
+            }
         }
     }
-    progress("");
-    return { title: name, axis: grow.axis, unit: grow.unit, lines };
+    return { ...grow, lines, failures };
+}
+
+/** [{ title, axis, unit, shape, lines: { server: [[x, y]…] }, failures }] */
+export async function growthOf(names, measuringOf, given) {
+    const pictures = [];
+    for (const [i, name] of names.entries()) {
+        begin(`picture ${i + 1} of ${names.length}, ${name}:`);
+        pictures.push(await picture(name, measuringOf, given));
+    }
+    done();
+    return pictures;
+}
+
+/* ---- drawing ---------------------------------------------------------------------------------- */
+
+const COLOURS = ["#1f4e9e", "#c8641e", "#2f8f4e"];
+const COLUMNS = 3;
+
+const quoted = (words) => `"${words.replaceAll('"', "")}"`;
+const data = (points) => points.map((point) => point.join(" ")).join("\n");
+
+/** What the first line would be if it were straight: through its ends, or at its mean. */
+function straight({ shape, lines }) {
+    const points = Object.values(lines)[0].filter(([, y]) => Number.isFinite(y));
+    if (points.length < 2) {
+        return [];
+    }
+    const mean = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+    return shape === "flat" ? points.map(([x]) => [x, mean]) : [points[0], points.at(-1)];
+}
+
+function shortened(n) {
+    return n >= 1e6 ? `${n / 1e6}M` : n >= 10000 ? `${Math.round(n / 100) / 10}k` : `${n}`;
+}
+
+/* Ticks where the points are; room above for the names of the lines. */
+function drawn(it, i) {
+    const points = Object.values(it.lines);
+    const xs = points[0].map(([x]) => x);
+    const top = Math.max(...points.flat().map(([, y]) => y).filter(Number.isFinite), 0);
+    const line = straight(it);
+    const blocks = [...points, line].map((block, j) =>
+        `$d${i}_${j} << EOD\n${data(block) || "NaN NaN"}\nEOD`).join("\n");
+    const plots = [
+        `$d${i}_${points.length} using 1:2 with lines lw 1.5 dt 2 lc rgb "#999999" title "straight"`,
+        ...Object.keys(it.lines).map((server, j) => `$d${i}_${j} using 1:2 with linespoints lw 2 ` +
+            `pt 7 ps 0.9 lc rgb "${COLOURS[j]}" title ${quoted(server)}`)].join(", ");
+    return `${blocks}
+set title ${quoted(it.title)}
+set xlabel ${quoted(it.axis)}
+set ylabel ${quoted(it.unit)}
+set xrange [0:${xs.at(-1) * 1.05}]
+set yrange [0:${top > 0 ? top * 1.5 : 1}]
+set xtics (${xs.map((x) => `${quoted(shortened(x))} ${x}`).join(", ")})
+plot ${plots}`;
 }
 
 function script(pictures, file) {
-    const columns = 3;
-    const height = Math.ceil(pictures.length / columns);
-    const quoted = (words) => `"${words.replaceAll('"', "")}"`;
-    const drawn = pictures.map(({ title, axis, unit, lines }, i) => {
-        const row = (point) => point.map((value) => value ?? "NaN").join(" ");
-        const data = Object.values(lines).map((points, j) =>
-            `$d${i}_${j} << EOD\n${points.map(row).join("\n")}\nEOD`).join("\n");
-        const plots = Object.keys(lines).map((server, j) =>
-            `$d${i}_${j} using 1:2 with linespoints lw 2 title ${quoted(server)}`).join(", ");
-        return `${data}\nset title ${quoted(title)}\nset xlabel ${quoted(axis)}\n` +
-            `set ylabel ${quoted(unit)}\nplot ${plots}`;
-    }).join("\n");
-    return `set terminal pngcairo noenhanced size ${columns * 480},${height * 340}\nset output "${file}"
-set multiplot layout ${height},${columns}\nset yrange [0:*]\nset xrange [0:*]\nset key bottom right
-set grid\nset format x "%.0s%c"\nset xtics nomirror autofreq\nset datafile missing "NaN"
-${drawn}\nunset multiplot\n`;
+    const height = Math.ceil(pictures.length / COLUMNS);
+    return `set terminal pngcairo noenhanced font "sans,10" size ${COLUMNS * 480},${height * 340}
+set output "${file}"
+set multiplot layout ${height},${COLUMNS}
+set key top left Left reverse samplen 2 spacing 1.1
+set border 3
+set grid ytics lt 1 lw 1 lc rgb "#e0e0e0"
+set tics nomirror
+set datafile missing "NaN"
+${pictures.map(drawn).join("\n")}
+unset multiplot
+`;
 }
 
-export function plot(pictures, whole) {
+export async function plot(pictures, whole) {
     const file = path.join(ROOT, whole ? "docs/growth.png" : "build/bench/growth.png");
     const commands = path.join(ROOT, "build/bench/growth.gp");
     fs.writeFileSync(commands, script(pictures, file));

@@ -13,29 +13,31 @@ function number(value) {
         : size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-function told(figure) {
+/** `repeat`: how many runs are not worth a word. */
+function told(figure, repeat) {
     if (figure.failed) {
         return `does not count: ${figure.failed}`;
     }
-    const { median, least, most } = figure;
-    return least === most ? number(median) : `${number(median)} (${number(least)}–${number(most)})`;
+    const { median, least, most, count } = figure;
+    const fewer = count < repeat ? `; ${count} runs` : "";
+    return least === most ? number(median)
+        : `${number(median)} (${number(least)}–${number(most)}${fewer})`;
 }
 
 const verdict = (result) => result.met ? "met" : "not met";
 const factor = (result) => Number.isFinite(result.ratio) ? result.ratio.toFixed(2) : "";
 
-export function text(result) {
+export function text(result, { repeat }) {
     const lines = Object.entries(result.figures).map(([name, figure]) =>
-        `    ${name.padEnd(24)} ${told(figure)} ${figure.failed ? "" : result.unit}`);
+        `    ${name.padEnd(24)} ${told(figure, repeat)} ${figure.failed ? "" : result.unit}`);
     return `${result.title}\n${lines.join("\n")}\n    ${verdict(result)}: ${result.aim}` +
         `${factor(result) && `; ratio ${factor(result)}`}\n`;
 }
 
-function line(result) {
-    const [[which, ours], ...others] = Object.entries(result.figures);
-    const how = which.replace(/^freshet ?/, "");
-    const rest = others.map(([name, figure]) => `${name} ${told(figure)}`).join("; ");
-    return `| ${result.title} | ${how && `${how}: `}${told(ours)} ${result.unit} | ${rest} | ${factor(result)} | ` +
+function line(result, repeat) {
+    const [[, ours], ...others] = Object.entries(result.figures);
+    const rest = others.map(([name, figure]) => `${name} ${told(figure, repeat)}`).join("; ");
+    return `| ${result.title} | ${told(ours, repeat)} ${ours.failed ? "" : result.unit} | ${rest} | ${factor(result)} | ` +
         `${result.aim} | ${verdict(result)} |`;
 }
 
@@ -59,35 +61,60 @@ processes of a server spent, user and system, by the scheduler's account. The ra
 first figure and the one that the aim names, else the nearest peer.
 
 pushpin spends so much on a delivery that at 100 events/s its queue would only grow; it is measured
-at the rate that it bears. It acknowledges a publish before it delivers it. nchan, and freshet
-where nothing else is said, keep events in memory; "durable" is on disk, synchronised, before it is
-acknowledged. The fsync beside it is asked for as often as the load asks for one. A memory that is
-"of server and kernel" is what the server's processes have written to, and the growth of the
-kernel's socket buffers and slabs of the whole machine.
+at the rate that it bears, 4 events/s, and 20/s where latency is. What is published within about 20 ms
+of a channel's first event it loses: instead of flat out it is measured one event at a time, each as
+soon as all have the one before. It acknowledges a publish before it delivers it. nchan and freshet in
+memory keep events as long as the process lives; "durable" is on disk, synchronised, before it is
+acknowledged.
+
+What failed once is not tried again. A peer whose run takes more than 20 seconds is measured three
+times, which is said beside its figure.
+
+What a subscriber of a hundred channels costs is measured at a rate at which nothing waits, so that
+no two events are sent together, and with so many of them that nine deliveries in ten are theirs. It
+is held against as many deliveries of as many events to subscribers of one channel that is as busy.
+
+The sleepers' row is judged with the log on disk, as anyone has it who does not say \`--memory\`:
+100 MB of events in memory are memory of the server, sleepers or not, and are told beside it. The
+kernel's part is what TCP holds in buffers and what its slabs grew by, without the cache of files;
+both are of the whole machine, the sleepers' own ends of the connections included.
+
+Latency on an idle server is of 1,200 events a run, 5 ms apart. The load generator spins meanwhile
+instead of sleeping, so that its own waking up is not in it; what else may keep it from its core shows
+beside *bare send* too.
 `;
 
-export function markdown(results, circumstances, given) {
+function growth(pictures) {
+    const failures = pictures.flatMap((picture) => picture.failures)
+        .map((failure) => `\n- does not count: ${failure}`).join("");
+    return pictures.length ? `
+## Growth
+
+Each of the above at a sixteenth, a quarter and all of a size; medians of up to three runs. The dashed
+line is what freshet's would be if it were straight: flat where nothing ought to depend on the size,
+through both ends where it ought to be so much for each.
+
+![growth](growth.png)
+${failures}
+` : "";
+}
+
+export function markdown(results, pictures, { circumstances, begun }, given) {
     const about = circumstances.map(([name, value]) => `| ${name} | ${value} |`).join("\n");
     return `${intro}
 ## The table
 
-${given.repeat === 1 ? "One run each." : `Medians of ${given.repeat}.`} A server that lost something, or
-did not come to an end, was not tried again in that row.
+${given.repeat === 1 ? "One run each." : `Medians of ${given.repeat}.`}
 
 | what | freshet | beside it | ratio | aim | |
 | --- | --- | --- | --- | --- | --- |
-${results.map(line).join("\n")}
-
-## Growth
-
-Each of the above at a sixteenth, a quarter and all of its size.
-
-![growth](growth.png)
-
+${results.map((result) => line(result, given.repeat)).join("\n")}
+${growth(pictures)}
 ## Machine, versions, settings
 
 | | |
 | --- | --- |
+| begun | ${begun} |
 ${about}
 
 Settings are in [bench/servers.mjs](../bench/servers.mjs), loads in [bench/rows.mjs](../bench/rows.mjs):

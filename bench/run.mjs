@@ -2,23 +2,27 @@
 //
 //     node bench/run.mjs [--rows cpu,flood] [--quick] [--repeat N] [--growth] [--resume]
 //
-// Server on core 0, load on core 1; the servers of a case take turns, so that what the machine does
-// besides hits all of them. A figure whose run lost an event does not count and says so. What a row
-// gave is kept in build/bench/results.json, and --resume goes on behind it.
+// --resume goes on from what was measured before this program was ended, by the same commit. Server on core 0, load on core 1; the servers of a case take turns, so that what the machine does
+// besides hits all of them. A figure whose run lost an event does not count and says so.
 
-import fs from "node:fs";
-import path from "node:path";
-import { FRESHET, ROOT, child, circumstances, start } from "./servers.mjs";
-import { growthOf, plot, progress } from "./growth.mjs";
+import { FRESHET, child, start } from "./servers.mjs";
+import { growthOf, plot } from "./growth.mjs";
+import { begin, done, progress } from "./progress.mjs";
 import { markdown, text, write } from "./report.mjs";
+import { openResults } from "./results.mjs";
 import { rows } from "./rows.mjs";
 
 const LOAD_CORE = "1";
 const RUN_MS = 120_000; // what takes longer than this will not get better
-const KEPT = path.join(ROOT, "build/bench/results.json");
+
+/* Peers whose runs take this long are measured three times. Neither freshet nor what its aims name
+ * as their measure ever is. */
+const PEERS = ["nchan", "pushpin"];
+const LONG_SECONDS = 20;
+const LONG_REPEAT = 3;
 
 function options(argv) {
-    const given = { names: Object.keys(rows), quick: false, growth: false };
+    const given = { names: Object.keys(rows), quick: false, growth: false, resume: false };
     for (let i = 0; i < argv.length; i++) {
         if (argv[i] === "--rows" && argv[i + 1]) {
             given.names = argv[++i].split(",");
@@ -77,23 +81,36 @@ export async function measure(server, arguments_) {
     }
 }
 
-/** The same, but what two cases of a repetition want alike is measured once. */
-function remembering() {
-    const known = new Map();
-    return (server, arguments_) => {
-        const key = `${server} ${arguments_}`;
-        if (!known.has(key)) {
-            known.set(key, measure(server, arguments_));
+/** What one figure is made from: runs of the load generator, and whatever else it takes. */
+class Measuring {
+    seconds = 0;
+
+    constructor(results, prefix) {
+        this.results = results;
+        this.prefix = prefix;
+    }
+
+    /** Two figures that want the same of one repetition share it. */
+    async take(name, make) {
+        const entry = await this.results.take(`${this.prefix} ${name}`, make);
+        this.seconds += entry.seconds;
+        if (entry.failed) {
+            throw new Error(entry.failed);
         }
-        return known.get(key);
-    };
+        return entry.result;
+    }
+
+    run(server, arguments_) {
+        return this.take(`${server}: ${arguments_}`, () => measure(server, arguments_));
+    }
 }
 
-async function figure(name, what, measured) {
+async function figure(name, what, measuring) {
     if (typeof what === "function") {
-        return what(measured);
+        return what((server, arguments_) => measuring.run(server, arguments_),
+            (other, make) => measuring.take(other, make));
     }
-    return what.value(await measured(name, what.load));
+    return what.value(await measuring.run(what.server ?? name, what.load));
 }
 
 function summary({ values, failed }) {
@@ -101,7 +118,8 @@ function summary({ values, failed }) {
         return { failed };
     }
     const sorted = [...values].sort((a, b) => a - b);
-    return { median: sorted[Math.floor(sorted.length / 2)], least: sorted[0], most: sorted.at(-1) };
+    return { median: sorted[Math.floor(sorted.length / 2)], least: sorted[0], most: sorted.at(-1),
+        count: sorted.length };
 }
 
 function outcome(case_, seen) {
@@ -113,72 +131,69 @@ function outcome(case_, seen) {
         ratio: case_.ratio?.(medians), met: case_.met(medians) };
 }
 
-/** Every server of every case once in every repetition, in turn. */
-async function runRow(cases, repeat) {
-    const seen = cases.map((case_) => Object.fromEntries(
-        Object.keys(case_.figures).map((name) => [name, { values: [] }])));
-    for (let i = 0; i < repeat; i++) {
-        const measured = remembering();
-        for (const [c, case_] of cases.entries()) {
-            for (const [name, what] of Object.entries(case_.figures)) {
-                if (seen[c][name].failed) {
-                    continue;
-                }
-                progress(`${i + 1}/${repeat} ${case_.title}: ${name}`);
-                try {
-                    seen[c][name].values.push(await figure(name, what, measured));
-                } catch (error) {
-                    seen[c][name].failed = error.message;
-                }
+/** What failed once is not tried again, and what takes long is not tried as often. */
+function isDone(name, it, nth) {
+    return it.failed || (PEERS.includes(name) && it.longest > LONG_SECONDS && nth >= LONG_REPEAT);
+}
+
+/** One repetition: every server of every case once, in turn. */
+async function repetition(row, nth, cases, seen, results) {
+    for (const [c, case_] of cases.entries()) {
+        for (const [name, what] of Object.entries(case_.figures)) {
+            const it = seen[c][name];
+            if (isDone(name, it, nth)) {
+                continue;
             }
+            progress(`${case_.title}: ${name}`);
+            const measuring = new Measuring(results, `${row} ${nth + 1}`);
+            try {
+                it.values.push(await figure(name, what, measuring));
+            } catch (error) {
+                it.failed = error.message;
+            }
+            it.longest = Math.max(it.longest, measuring.seconds);
         }
     }
-    progress("");
+}
+
+async function runRow(row, place, cases, repeat, results) {
+    const seen = cases.map((case_) => Object.fromEntries(
+        Object.keys(case_.figures).map((name) => [name, { values: [], longest: 0 }])));
+    for (let nth = 0; nth < repeat; nth++) {
+        begin(`${place}, ${row}, run ${nth + 1} of ${repeat}:`);
+        await repetition(row, nth, cases, seen, results);
+    }
+    done();
     return cases.map((case_, c) => outcome(case_, seen[c]));
 }
 
-/* What an interrupted run has measured already: of the same program and the same options. */
-function kept(given, about) {
-    const fresh = { about, repeat: given.repeat, quick: given.quick, rows: {}, growth: {} };
-    if (!given.resume || !fs.existsSync(KEPT)) {
-        return fresh;
+/** The pictures; what hinders gnuplot does not cost the table. */
+async function grow(given, results, whole) {
+    const pictures = await growthOf(given.names, (key) => new Measuring(results, key), given);
+    try {
+        await plot(pictures, whole);
+    } catch (error) {
+        console.error(`no plot: ${error.message}`);
     }
-    const old = JSON.parse(fs.readFileSync(KEPT, "utf8"));
-    const same = (key) => JSON.stringify(old[key]) === JSON.stringify(fresh[key]);
-    return ["about", "repeat", "quick"].every(same) ? old : fresh;
-}
-
-/* Measures what is not known yet, and keeps it. */
-async function known(results, part, name, measured) {
-    if (!results[part][name]) {
-        results[part][name] = await measured();
-        fs.writeFileSync(KEPT, JSON.stringify(results));
-    }
-    return results[part][name];
+    return pictures;
 }
 
 async function main() {
     const given = options(process.argv.slice(2));
-    const time = { seconds: given.quick ? 1 : 3, quick: given.quick };
-    const results = kept(given, circumstances());
-    const all = [], pictures = [];
-    for (const name of given.names) {
+    const time = { seconds: given.quick ? 1 : 4, quick: given.quick };
+    const whole = !given.some && !given.quick && given.repeat >= 5;
+    const all = openResults(given.resume);
+    const results = [];
+    for (const [i, name] of given.names.entries()) {
         const row = rows[name];
         const n = given.quick && row.n > 100000 ? row.n / 10 : row.n;
-        const row_ = await known(results, "rows", name,
-            () => runRow(row.cases(n, time), given.repeat));
-        row_.forEach((result) => console.log(text(result)));
-        all.push(...row_);
+        const place = `row ${i + 1} of ${given.names.length}`;
+        const row_ = await runRow(name, place, row.cases(n, time), given.repeat, all);
+        row_.forEach((result) => console.log(text(result, given)));
+        results.push(...row_);
     }
-    const whole = !given.some && !given.quick;
-    if (whole || given.growth) {
-        for (const name of given.names) {
-            pictures.push(await known(results, "growth", name,
-                () => growthOf(name, measure, given.repeat, time)));
-        }
-        plot(pictures, whole);
-    }
-    write(markdown(all, results.about, given), whole);
+    const pictures = whole || given.growth ? await grow(given, all, whole) : [];
+    write(markdown(results, pictures, all, given), whole);
 }
 
 main().catch((error) => {

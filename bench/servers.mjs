@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 export const FRESHET = path.resolve(process.env.FRESHET_BIN ?? path.join(ROOT, "build/freshet"));
 export const DISK = process.env.BENCH_DISK ?? os.tmpdir(); // where durable logs are kept
-const LOOPS = path.join(ROOT, "build/bench");
+export const LOOPS = path.join(ROOT, "build/bench");
 const SERVER_CORE = "0";
 
 /* ---- children, none of which outlives this program -------------------------------------------- */

@@ -74,7 +74,8 @@ struct usage usage_read(const pid_t *pids, size_t count, bool memory)
             add_memory(&usage, pids[i]);
     }
     if (memory)
-        usage.kernel_bytes = socket_bytes() + sum_of("/proc/meminfo", "Slab:") * 1024;
+        /* Slabs that can be reclaimed are the cache of files: a log on disk fills those. */
+        usage.kernel_bytes = socket_bytes() + sum_of("/proc/meminfo", "SUnreclaim:") * 1024;
     return usage;
 }
 

@@ -7,10 +7,12 @@
 #include <sys/types.h>
 
 struct usage {
-    uint64_t cpu_ns;       /* of all threads, user and system; never less than before */
-    uint64_t data_bytes;   /* resident, without the pages of files: what was loaded is no data */
-    uint64_t rss_bytes;    /* resident, shared pages counted in each process */
-    uint64_t kernel_bytes; /* of the whole machine: socket buffers and slabs */
+    uint64_t cpu_ns;     /* of all threads, user and system; never less than before */
+    uint64_t data_bytes; /* resident, without the pages of files: what was loaded is no data */
+    uint64_t rss_bytes;  /* resident, shared pages counted in each process */
+    /* Of the whole machine: what TCP holds in buffers, and slabs without those that the kernel can
+     * reclaim. Pages of files are in neither. What else the machine does is in both. */
+    uint64_t kernel_bytes;
 };
 
 /* Sums over the processes; those that have gone count nothing. `memory` says whether to look at

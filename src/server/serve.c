@@ -43,6 +43,7 @@ struct server {
     struct sockaddr_storage address;
     socklen_t address_size;
     uint32_t webhook_requests; /* that may be under way at once */
+    _Atomic uint32_t connections; /* of all workers */
     unsigned started;
 };
 
@@ -187,6 +188,7 @@ static int open_worker(struct server *server, unsigned index)
         .log = server->log,
         .clock = clock_system(),
         .limits = server->config.limits,
+        .connections = &server->connections,
         .want_uring = !getenv("FRESHET_NO_URING"),
         .base = server->api.base,
         .app = &server->api,
@@ -209,7 +211,7 @@ static int open_all(struct server *server)
     connections -= server->webhook_requests;
     if (config->connections_max && config->connections_max < connections)
         connections = config->connections_max;
-    config->limits.connections_max = (uint32_t)(connections / config->threads + 1);
+    config->limits.connections_max = (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),

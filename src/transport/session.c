@@ -490,6 +490,7 @@ static void closed(struct conn *conn)
     free_intake(session);
     drop_out(session);
     stat_set(&worker->stats.connections, worker->net.conns);
+    atomic_fetch_sub(worker->config.connections, 1);
     listener_resume(&worker->listener);
     slab_give(session);
 }
@@ -611,25 +612,49 @@ static void ring(struct timer *timer)
     }
 }
 
-void session_accept(struct worker *worker, int fd)
+static void refuse_connection(struct worker *worker, int fd)
 {
-    if (worker->net.conns >= worker->config.limits.connections_max) {
-        worker_hit(worker, LIMIT_CONNECTIONS);
-        static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-                                   "Connection: close\r\nContent-Length: 0\r\n\r\n";
-        ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)ignored;
-        close(fd);
-        return;
-    }
+    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                               "Connection: close\r\nContent-Length: 0\r\n\r\n";
+    worker_hit(worker, LIMIT_CONNECTIONS);
+    ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+    close(fd);
+}
+
+/* Takes one of the connections that all workers may have; the kernel deals them out by chance. */
+static bool may_connect(struct worker *worker)
+{
+    _Atomic uint32_t *connections = worker->config.connections;
+    if (atomic_fetch_add(connections, 1) < worker->config.limits.connections_max)
+        return true;
+    atomic_fetch_sub(connections, 1);
+    return false;
+}
+
+static struct session *session_new(struct worker *worker, int fd)
+{
     struct session *session = slab_take(&worker->session_room);
     if (!session) {
         close(fd);
-        return;
+        return NULL;
     }
     *session = (struct session){.worker = worker, .timer = {.ring = ring}};
-    if (conn_init(&session->conn, &worker->net, fd, &ops)) {
-        slab_give(session);
+    if (!conn_init(&session->conn, &worker->net, fd, &ops))
+        return session;
+    slab_give(session);
+    return NULL;
+}
+
+void session_accept(struct worker *worker, int fd)
+{
+    if (!may_connect(worker)) {
+        refuse_connection(worker, fd);
+        return;
+    }
+    struct session *session = session_new(worker, fd);
+    if (!session) {
+        atomic_fetch_sub(worker->config.connections, 1);
         return;
     }
     list_add_last(&worker->sessions, &session->node);

@@ -65,6 +65,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     slab_init(&worker->session_room, sizeof(struct session));
     slab_init(&worker->stream_room, stream_size);
     slab_init(&worker->channel_room, channel_socket_size);
+    if (!worker->config.connections)
+        worker->config.connections = &worker->own_connections;
     list_init(&worker->sessions);
     list_init(&worker->paused);
     list_init(&worker->rests_held);

@@ -54,7 +54,7 @@ struct worker_limits {
     int64_t drain_ms;   /* over which streams end when the server stops */
     uint64_t body_max;
     uint32_t inflight_max;    /* publishes of one connection that are not answered */
-    uint32_t connections_max; /* of this worker */
+    uint32_t connections_max; /* of all workers together */
     uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
                                  publishers wait */
     uint64_t rests_max;       /* what sockets do not take, all connections of a worker together */
@@ -68,6 +68,7 @@ struct worker_config {
     struct clock *clock;
     struct worker_limits limits;
     bool want_uring;
+    _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
     struct str base; /* path under which the API hangs: empty, or "/x" */
     void *app;       /* for handle */
     /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
@@ -113,6 +114,7 @@ struct worker {
     struct slab stream_room;
     struct slab channel_room;
     struct list sessions;
+    _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;  /* sessions whose publish waits for the log to catch up */
     struct list resumed; /* sessions that may go on with what they have read */
     struct timer pressure;

@@ -103,6 +103,19 @@ test("a connection too many is 503", async (t) => {
     assert.ok((await counted(server, "connections_refused")) >= 6);
 });
 
+test("connections are counted over all workers", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  connections_max: 8\n",
+        args: ["--threads", "4"] });
+    const held = await Promise.all(Array.from({ length: 8 }, () => server.connect()));
+    for (const conn of held) { // whichever worker got it
+        conn.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert.equal((await conn.readResponse()).status, 200);
+    }
+    const refused = await server.connect();
+    assert.equal((await refused.readResponse()).status, 503);
+    [...held, refused].forEach((conn) => conn.destroy());
+});
+
 test("a WebSocket message too large is closed with 1009", async (t) => {
     const server = await limited(t, { message_max: 200 });
     const socket = await Socket.open(t, server, "/channels/a");
