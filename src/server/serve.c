@@ -42,7 +42,7 @@ struct server {
     struct worker *workers;
     struct sockaddr_storage address;
     socklen_t address_size;
-    uint32_t webhook_requests; /* that may be under way at once */
+    uint32_t webhook_requests;    /* that may be under way at once */
     _Atomic uint32_t connections; /* of all workers */
     unsigned started;
 };
@@ -211,7 +211,8 @@ static int open_all(struct server *server)
     connections -= server->webhook_requests;
     if (config->connections_max && config->connections_max < connections)
         connections = config->connections_max;
-    config->limits.connections_max = (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
+    config->limits.connections_max =
+        (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),

@@ -69,8 +69,8 @@ struct worker_config {
     struct worker_limits limits;
     bool want_uring;
     _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
-    struct str base; /* path under which the API hangs: empty, or "/x" */
-    void *app;       /* for handle */
+    struct str base;               /* path under which the API hangs: empty, or "/x" */
+    void *app;                     /* for handle */
     /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
     void (*handle)(struct exchange *exchange);
 };
@@ -115,8 +115,8 @@ struct worker {
     struct slab channel_room;
     struct list sessions;
     _Atomic uint32_t own_connections; /* when config.connections names no other */
-    struct list paused;  /* sessions whose publish waits for the log to catch up */
-    struct list resumed; /* sessions that may go on with what they have read */
+    struct list paused;               /* sessions whose publish waits for the log to catch up */
+    struct list resumed;              /* sessions that may go on with what they have read */
     struct timer pressure;
     struct append *turn; /* publishes parsed in this turn */
     struct append *turn_ephemeral;

@@ -108,7 +108,7 @@ test("connections are counted over all workers", async (t) => {
         args: ["--threads", "4"] });
     const held = await Promise.all(Array.from({ length: 8 }, () => server.connect()));
     for (const conn of held) { // whichever worker got it
-        conn.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        conn.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert.equal((await conn.readResponse()).status, 200);
     }
     const refused = await server.connect();
