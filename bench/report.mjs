@@ -81,7 +81,8 @@ both are of the whole machine, the sleepers' own ends of the connections include
 
 Latency on an idle server is of 1,200 events a run, 5 ms apart. The load generator spins meanwhile
 instead of sleeping, so that its own waking up is not in it; what else may keep it from its core shows
-beside *bare send* too.
+beside *bare send* too. The disk's fsync beside the durable one is asked for as often as well: a disk
+that is asked without a pause answers in half the time.
 `;
 
 function growth(pictures) {
