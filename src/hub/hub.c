@@ -217,6 +217,13 @@ static void go_live(struct sub *sub)
     set_state(sub, SUB_LIVE, &sub->view->live_subs);
 }
 
+/* It has taken all of its view's live chunk. */
+static void catch_up(struct hub *hub, struct sub *sub)
+{
+    sub->cursor = hub->window.applied;
+    go_live(sub);
+}
+
 uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
 {
     bool live = sub->state == SUB_LIVE && sub->cursor < hub->window.applied;
@@ -553,8 +560,7 @@ static enum take take_live(struct hub *hub, struct sub *sub, struct taken *taken
     uint32_t first = (uint32_t)(sub->stamp + 1 - chunk->first_stamp);
     if (take_records(sub, chunk, first, taken) == TAKE_BYTES)
         return TAKE_BYTES;
-    sub->cursor = hub->window.applied;
-    go_live(sub);
+    catch_up(hub, sub);
     return TAKE_NOTHING;
 }
 
@@ -697,6 +703,8 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct s
         sub->keeps_up = false;
     if (blocked && sub->state == SUB_QUEUED)
         fall_behind(sub);
+    else if (sub->state == SUB_QUEUED && chunk == sub->view->live && next == chunk->count)
+        catch_up(hub, sub);
     chunk_unref(chunk);
 }
 

@@ -145,7 +145,8 @@ struct taken {
 enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken);
 
 /* The first `n` bytes of what was taken are out of our hands. The cursor moves past every record of
- * which at least a byte went out; `*ret_rest` is what is left of a record that was cut, and must be
- * copied by the caller before anything else happens, and be sent before more is taken. With
- * `blocked` the subscriber falls behind rather than stay queued: its socket is full. */
+ * which at least a byte went out, and a subscriber that has all there is becomes live by it;
+ * `*ret_rest` is what is left of a record that was cut, and must be copied by the caller before
+ * anything else happens, and be sent before more is taken. With `blocked` the subscriber falls
+ * behind rather than stay queued: its socket is full. */
 void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct str *ret_rest);

@@ -295,6 +295,27 @@ static void who_is_not_asked_in_a_turn_reads_on_by_its_cursor(void **state)
     world_free(world);
 }
 
+static void who_was_sent_all_there_is_is_live_without_asking_again(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    struct reader *reader = live_reader(world, "a"), *slow = live_reader(world, "a");
+    struct taken taken;
+    struct str rest;
+    world_publish(world, "a", "1");
+    assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
+    assert_false(sub_is_live(&reader->sub));
+    hub_sent(&world->hub, &reader->sub, taken.bytes.len, false, &rest);
+    assert_true(sub_is_live(&reader->sub));
+    assert_int_equal(hub_cursor(&world->hub, &reader->sub), hub_applied(&world->hub));
+    assert_int_equal(hub_take(&world->hub, &slow->sub, &taken), TAKE_BYTES);
+    hub_sent(&world->hub, &slow->sub, taken.bytes.len, true, &rest); /* and the socket is full */
+    assert_false(sub_is_live(&slow->sub));
+    reader_free(reader);
+    reader_free(slow);
+    world_free(world);
+}
+
 static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
 {
     (void)state;
@@ -849,6 +870,7 @@ int main(void)
         cmocka_unit_test(the_rest_of_a_cut_record_is_handed_back),
         cmocka_unit_test(a_batch_that_comes_between_take_and_sent_is_not_lost),
         cmocka_unit_test(who_is_not_asked_in_a_turn_reads_on_by_its_cursor),
+        cmocka_unit_test(who_was_sent_all_there_is_is_live_without_asking_again),
         cmocka_unit_test(a_live_chunk_that_grows_too_long_is_kept_as_a_page),
         cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),
         cmocka_unit_test(a_long_live_chunk_with_ephemeral_events_is_no_page),

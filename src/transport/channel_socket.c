@@ -129,12 +129,13 @@ static struct str channel_fill(struct socket *socket)
     return session_unsent(session);
 }
 
-static void channel_sent(struct socket *socket, size_t n, bool blocked)
+static bool channel_sent(struct socket *socket, size_t n, bool blocked)
 {
     struct channel_socket *channel = of_socket(socket);
     struct str rest;
     hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked, &rest);
     session_keep_rest(socket->pull.session, rest);
+    return !sub_is_live(&channel->sub);
 }
 
 static void channel_beat(struct socket *socket)

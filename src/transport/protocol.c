@@ -127,7 +127,7 @@ static struct str fill(struct socket *socket)
     return session_unsent(session);
 }
 
-static void sent(struct socket *socket, size_t n, bool blocked)
+static bool sent(struct socket *socket, size_t n, bool blocked)
 {
     struct protocol *protocol = of_socket(socket);
     struct session *session = protocol_session(protocol);
@@ -135,6 +135,7 @@ static void sent(struct socket *socket, size_t n, bool blocked)
     hub_sent(&session->worker->hub, &protocol->taking->sub, n, blocked, &rest);
     protocol->taking = NULL;
     session_keep_rest(session, rest);
+    return true; /* other parts may have something */
 }
 
 static void beat(struct socket *socket)

@@ -453,8 +453,8 @@ static bool sent(struct conn *conn, size_t n)
 {
     struct session *session = of_conn(conn);
     if (session_is_clear(session)) {
-        session->pull->ops->sent(session->pull, n, !conn->writable);
-        return true;
+        bool more = session->pull->ops->sent(session->pull, n, !conn->writable);
+        return more || session->closing || !session_is_clear(session);
     }
     session->out->sent += n;
     if (n)

@@ -10,9 +10,10 @@ struct pull;
 /* What a connection does once it no longer speaks request and response. The session owns the pull
  * and calls `free` last. */
 struct pull_ops {
-    /* Like conn_ops, called when the session's own bytes are out. */
+    /* Like conn_ops, called when the session's own bytes are out. `sent` may say that there is no
+     * need to ask again: whatever changes that makes the session dirty. */
     struct str (*fill)(struct pull *pull);
-    void (*sent)(struct pull *pull, size_t n, bool blocked);
+    bool (*sent)(struct pull *pull, size_t n, bool blocked);
     /* Bytes have come; NULL: the peer has nothing to say, they stay unread. */
     void (*input)(struct pull *pull, char *bytes, size_t len);
     /* With `input`: whether nothing is to be read now. Then the pull sees to session_wake() or

@@ -216,10 +216,11 @@ static struct str fill(struct pull *pull)
     return session_unsent(session);
 }
 
-static void sent(struct pull *pull, size_t n, bool blocked)
+static bool sent(struct pull *pull, size_t n, bool blocked)
 {
     struct socket *socket = of_pull(pull);
-    socket->speaker->sent(socket, n, blocked);
+    bool more = socket->speaker->sent(socket, n, blocked);
+    return more || socket->close_due;
 }
 
 static void beat_later(struct socket *socket)
@@ -406,11 +407,12 @@ static struct str refused_fill(struct socket *socket)
     return STR_NONE;
 }
 
-static void refused_sent(struct socket *socket, size_t n, bool blocked)
+static bool refused_sent(struct socket *socket, size_t n, bool blocked)
 {
     (void)socket;
     (void)n;
     (void)blocked;
+    return true;
 }
 
 static void refused_nothing(struct socket *socket)

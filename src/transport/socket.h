@@ -10,7 +10,7 @@ struct socket_publish;
 struct socket_speaker {
     void (*message)(struct socket *socket, enum ws_opcode opcode, struct str data);
     struct str (*fill)(struct socket *socket);
-    void (*sent)(struct socket *socket, size_t n, bool blocked);
+    bool (*sent)(struct socket *socket, size_t n, bool blocked);
     void (*beat)(struct socket *socket);
     /* Of a publish nothing was heard in time; NULL: nobody is to be told. */
     void (*lost)(struct socket *socket, struct socket_publish *publish);

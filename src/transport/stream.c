@@ -84,12 +84,13 @@ static struct str fill(struct pull *pull)
     return STR_NONE;
 }
 
-static void sent(struct pull *pull, size_t n, bool blocked)
+static bool sent(struct pull *pull, size_t n, bool blocked)
 {
     struct stream *stream = of_pull(pull);
     struct str rest;
     hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked, &rest);
     session_keep_rest(pull->session, rest);
+    return !sub_is_live(&stream->sub);
 }
 
 static void beat_later(struct stream *stream)

@@ -33,6 +33,21 @@ static void hear_all(struct bench *bench, struct peer *peer, const char *request
     peer_hear(bench, peer);
 }
 
+static void a_live_stream_is_not_asked_twice_for_one_event(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    hear_all(bench, &peer, GET_STREAM);
+    bench_append(bench, STR("new"));
+    uint64_t sends = bench->worker.net.sends;
+    while (bench->worker.net.sends == sends)
+        worker_step(&bench->worker, 10);
+    assert_true(list_empty(&bench->worker.net.dirty));
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "\"data\":\"new\""), 1);
+    peer_leave(bench, &peer);
+}
+
 static void a_stream_that_begins_behind_the_window_reads_the_store(void **state)
 {
     struct bench *bench = *state;
@@ -233,6 +248,7 @@ static void the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_BENCH(a_live_stream_is_not_asked_twice_for_one_event),
         WITH_BENCH(a_stream_that_begins_behind_the_window_reads_the_store),
         WITH_BENCH(a_stream_whose_read_fails_ends_politely),
         WITH_BENCH(a_page_whose_read_fails_is_answered_503),
