@@ -78,8 +78,8 @@ static void post_all(struct log *log, struct append *append, bool deliver)
     for (unsigned i = 0; i < ports; i++) {
         struct log_port *port = log->ports[i];
         append->posts[i] = (struct append_post){{NULL, open_post}, append, port};
-        uint64_t backlog =
-            atomic_fetch_add_explicit(&port->backlog, append->bytes, memory_order_relaxed);
+        uint64_t backlog = append->bytes + atomic_fetch_add_explicit(&port->backlog, append->bytes,
+                                                                     memory_order_relaxed);
         (backlog < LEISURE_BYTES ? mailbox_leave : mailbox_post)(port->mailbox,
                                                                  &append->posts[i].mail);
     }
@@ -517,7 +517,10 @@ uint64_t log_backlog_bytes(const struct log *log)
 {
     uint64_t most = 0;
     for (unsigned i = 0; i < log->ports_count; i++) {
-        uint64_t bytes = atomic_load_explicit(&log->ports[i]->backlog, memory_order_relaxed);
+        const struct log_port *port = log->ports[i];
+        uint64_t bytes = atomic_load_explicit(&port->backlog, memory_order_relaxed);
+        if (bytes < LEISURE_BYTES && mailbox_is_at_leisure(port->mailbox))
+            continue; /* it is not behind: it was not called */
         most = bytes > most ? bytes : most;
     }
     return most;

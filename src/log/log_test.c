@@ -338,6 +338,46 @@ static void pending_and_backlog_return_to_nothing(void **state)
     assert_int_equal(log_backlog_bytes(world->log), 0);
 }
 
+static bool is_called(const struct world_port *port)
+{
+    struct pollfd wake = {.fd = port->box.wake_fd, .events = POLLIN};
+    return poll(&wake, 1, 0) == 1;
+}
+
+static void all_but_one_look(struct world *world, const struct world_port *one)
+{
+    for (size_t i = 0; i < WORLD_PORTS; i++)
+        if (&world->ports[i] != one)
+            mailbox_empty(&world->ports[i].box);
+}
+
+static void a_port_at_leisure_is_called_for_much_and_is_not_behind_before(void **state)
+{
+    struct world *world = *state;
+    struct world_port *idle = &world->ports[1];
+    struct post post;
+    enum { MUCH = 300000 };
+    char *much = malloc(MUCH + 1);
+    world_open(world);
+    mailbox_set_leisure(&idle->box, true);
+    assert_true(mailbox_sleep(&idle->box));
+    post_send(world, &post, "a", "little");
+    all_but_one_look(world, idle);
+    assert_false(is_called(idle));
+    assert_int_equal(log_backlog_bytes(world->log), 0);
+    memset(much, 'x', MUCH);
+    much[MUCH] = '\0';
+    post_send(world, &post, "a", much);
+    assert_true(is_called(idle));
+    all_but_one_look(world, idle);
+    assert_true(log_backlog_bytes(world->log) > MUCH);
+    mailbox_wake(&idle->box);
+    assert_int_equal(mailbox_empty(&idle->box), 2);
+    assert_int_equal(idle->events, 2);
+    assert_int_equal(log_backlog_bytes(world->log), 0);
+    free(much);
+}
+
 static void closing_answers_what_is_pending(void **state)
 {
     struct world *world = *state;
@@ -474,6 +514,7 @@ int main(void)
         ON_BOTH(a_delete_that_fails_leaves_the_channel_as_it_was),
         ON_BOTH(a_first_event_that_fails_leaves_a_channel_that_never_had_one),
         ON_BOTH(pending_and_backlog_return_to_nothing),
+        IN_MEMORY(a_port_at_leisure_is_called_for_much_and_is_not_behind_before),
         ON_DISK(closing_answers_what_is_pending),
         ON_DISK(a_folder_is_one_logs_only),
         ON_BOTH(channels_are_listed_by_name_after_the_last_one_seen),

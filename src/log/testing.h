@@ -217,7 +217,9 @@ static inline void world_turn(struct world_port *port)
     if (mailbox_empty(&port->box) || !mailbox_sleep(&port->box))
         return;
     struct pollfd wake = {.fd = port->box.wake_fd, .events = POLLIN};
+    uint64_t wakes;
     assert_int_equal(poll(&wake, 1, DEADLINE_MS), 1);
+    assert_int_equal(read(wake.fd, &wakes, sizeof(wakes)), sizeof(wakes));
     mailbox_wake(&port->box);
 }
 

@@ -61,6 +61,11 @@ void mailbox_set_leisure(struct mailbox *mailbox, bool at_leisure)
     atomic_store(&mailbox->at_leisure, at_leisure);
 }
 
+bool mailbox_is_at_leisure(const struct mailbox *mailbox)
+{
+    return atomic_load(&mailbox->at_leisure);
+}
+
 unsigned mailbox_empty(struct mailbox *mailbox)
 {
     /* A look is cheaper than an exchange, and mostly there is nothing. */

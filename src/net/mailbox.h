@@ -32,6 +32,9 @@ void mailbox_leave(struct mailbox *mailbox, struct mail *mail);
 /* Owner's thread, before it empties the mailbox and sleeps: whether mail that is left may wait. */
 void mailbox_set_leisure(struct mailbox *mailbox, bool at_leisure);
 
+/* Any thread. */
+bool mailbox_is_at_leisure(const struct mailbox *mailbox);
+
 /* Owner's thread: opens all that is there. Returns how many. */
 unsigned mailbox_empty(struct mailbox *mailbox);
 

@@ -197,8 +197,10 @@ static void channel_subscribe(struct channel_socket *channel)
                    reading->claimed, reading->told, "unknown");
     channel->sub.skip = reading->no_echo ? session->conn.id : 0;
     if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,
-                      reading->cursor, reading->told))
+                      reading->cursor, reading->told)) {
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+        return;
+    }
     end_start(channel);
     session_dirty(session);
 }

@@ -528,6 +528,10 @@ static void fate_unknown(struct session *session)
 static void waited(struct session *session)
 {
     bool due = phase_age_ms(session) >= session->worker->config.limits.publish_ms;
+    if (!session->inflight && !session->held) {
+        session_settle(session); /* answered a moment ago, by mail of this turn */
+        return;
+    }
     if (session->inflight && session_first(session)->patient)
         return;
     if (!due)

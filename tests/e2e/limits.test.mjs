@@ -116,6 +116,14 @@ test("connections are counted over all workers", async (t) => {
     [...held, refused].forEach((conn) => conn.destroy());
 });
 
+test("publishers are not held up by a courier that has no endpoint", async (t) => {
+    const server = await limited(t, { pending_max: 65536 });
+    for (let n = 0; n < 20; n++) {
+        await publish(server, "a", "x".repeat(20000));
+    }
+    assert.equal(await counted(server, "publishes_paused"), 0);
+});
+
 test("a WebSocket message too large is closed with 1009", async (t) => {
     const server = await limited(t, { message_max: 200 });
     const socket = await Socket.open(t, server, "/channels/a");
