@@ -224,6 +224,20 @@ static void catch_up(struct hub *hub, struct sub *sub)
     go_live(sub);
 }
 
+/* Puts it where its cursor is. An ephemeral event passes by everybody who is not live, so nobody
+ * waits for a take who has nothing to take. */
+static void settle(struct hub *hub, struct sub *sub)
+{
+    if (sub->cursor < hub->window.applied)
+        fall_behind(sub);
+    else if (sub->cursor == hub->window.applied)
+        go_live(sub);
+    else
+        /* Its cursor is from a thread that the log's mail reached earlier: what that has seen must
+         * not come again, so it waits until this thread is there too. */
+        set_state(sub, SUB_WAITING, &hub->ahead);
+}
+
 uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
 {
     bool live = sub->state == SUB_LIVE && sub->cursor < hub->window.applied;
@@ -353,7 +367,7 @@ void hub_on_batch(struct hub *hub, struct batch *batch)
         struct sub *sub = container_of(node, struct sub, node);
         if (sub->cursor > hub->window.applied)
             continue;
-        fall_behind(sub);
+        settle(hub, sub);
         sub->ops->wake(sub);
     }
 }
@@ -605,14 +619,6 @@ static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken
     return take;
 }
 
-/* Its cursor is from a thread that the log's mail reached earlier: what that has seen must not come
- * again, so it waits until this thread is there too. */
-static enum take wait_for_mail(struct hub *hub, struct sub *sub)
-{
-    set_state(sub, SUB_WAITING, &hub->ahead);
-    return TAKE_WAIT;
-}
-
 enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
 {
     if (sub->failed) {
@@ -635,10 +641,8 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
         if (take != TAKE_NOTHING)
             return take;
     }
-    if (sub->cursor > hub->window.applied)
-        return wait_for_mail(hub, sub);
-    go_live(sub);
-    return TAKE_NOTHING;
+    settle(hub, sub);
+    return sub_is_live(sub) ? TAKE_NOTHING : TAKE_WAIT;
 }
 
 /* Latency is that of subscribers that keep up: what one fetches later says nothing of the server.
@@ -705,6 +709,8 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct s
         fall_behind(sub);
     else if (sub->state == SUB_QUEUED && chunk == sub->view->live && next == chunk->count)
         catch_up(hub, sub);
+    else if (!blocked && sub->state == SUB_BEHIND)
+        settle(hub, sub);
     chunk_unref(chunk);
 }
 
@@ -720,7 +726,7 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     hub->subs++;
     *sub = (struct sub){
         .view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip, .fresh = true};
-    fall_behind(sub);
+    settle(hub, sub);
     return 0;
 }
 

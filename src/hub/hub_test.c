@@ -378,6 +378,38 @@ static void ephemeral_events_reach_who_is_live_and_move_no_cursor(void **state)
     world_free(world);
 }
 
+/* The head of a stream is on its way before its first take: whoever has read it and publishes must
+ * find the stream live. */
+static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    world_publish(world, "a", "old ");
+    uint64_t start = hub_applied(&world->hub);
+    world_add(world, "a", "seen ");
+    uint64_t seen = world_append(world); /* by another thread; our mail is not opened yet */
+    struct reader *fresh = reader_new(world, "a", NULL, start);
+    struct reader *ahead = reader_new(world, "a", NULL, seen);
+    struct reader *reading = reader_new(world, "a", NULL, start - 1);
+    struct taken taken;
+    struct str rest;
+    assert_int_equal(hub_take(&world->hub, &reading->sub, &taken), TAKE_BYTES);
+    hub_sent(&world->hub, &reading->sub, taken.bytes.len, false, &rest);
+    assert_true(sub_is_live(&fresh->sub));
+    assert_true(sub_is_live(&reading->sub));
+    world_ephemeral(world, "a", "typing ");
+    reader_drain(fresh);
+    reader_drain(ahead);
+    reader_drain(reading);
+    reader_got(fresh, "seen typing ");
+    reader_got(ahead, "typing ");
+    reader_got(reading, "seen typing ");
+    reader_free(fresh);
+    reader_free(ahead);
+    reader_free(reading);
+    world_free(world);
+}
+
 static void a_long_live_chunk_with_ephemeral_events_is_no_page(void **state)
 {
     (void)state;
@@ -770,8 +802,9 @@ static void the_last_of_a_view_takes_its_live_chunk_and_pages_along(void **state
     (void)state;
     struct world *world = roomy_world();
     struct reader *reader = live_reader(world, "a");
-    struct reader *late = reader_new(world, "a", NULL, hub_applied(&world->hub));
+    uint64_t start = hub_applied(&world->hub);
     world_publish(world, "a", "x");
+    struct reader *late = reader_new(world, "a", NULL, start);
     reader_drain(late);
     reader_free(late);
     assert_false(list_empty(&world->hub.dirty));
@@ -873,6 +906,7 @@ int main(void)
         cmocka_unit_test(who_was_sent_all_there_is_is_live_without_asking_again),
         cmocka_unit_test(a_live_chunk_that_grows_too_long_is_kept_as_a_page),
         cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),
+        cmocka_unit_test(ephemeral_events_reach_who_has_all_there_is_without_a_take),
         cmocka_unit_test(a_long_live_chunk_with_ephemeral_events_is_no_page),
         cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_who_want_it),
         cmocka_unit_test(below_the_window_the_store_is_read_once_for_equal_cursors),
