@@ -29,7 +29,6 @@ struct asked {
     struct str types[SELECTION_TERMS_MAX];
     size_t terms_count;
     size_t types_count;
-    bool has_token;
     struct str stream; /* decoded, in the reading's arena; `at == NULL` when not there */
     struct str format;
     struct str after;
@@ -133,7 +132,7 @@ static struct str decode(struct asked *asked, struct str raw)
 static bool read_parameter(struct asked *asked, struct str name, struct str raw)
 {
     if (http_query_name_is(name, STR("token")))
-        return asked->has_token = true;
+        return true;
     struct str value = decode(asked, raw);
     if (!value.at)
         return false;
@@ -338,8 +337,7 @@ static void read_request(struct exchange *exchange, struct str channel)
     reading->channel = arena_copy(&reading->arena, channel);
     bool good = read_all(asked);
     bool any = asked->terms_count > 0;
-    /* A secret is not to be kept, nor compared like other bytes. */
-    if (good && reading->via == VIA_POLL && !asked->has_token)
+    if (good && reading->via == VIA_POLL)
         repeats_keep(&exchange->worker->repeats, exchange, reading);
     buf_free(&asked->kept);
     free(asked);

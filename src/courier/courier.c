@@ -37,7 +37,10 @@ static void encode(void *context, unsigned encoding, struct buf *out, const stru
 static void on_batch(void *owner, struct batch *batch)
 {
     struct courier *courier = owner;
-    (list_empty(&courier->endpoints) ? hub_pass : hub_on_batch)(&courier->hub, batch);
+    if (list_empty(&courier->endpoints))
+        hub_pass(&courier->hub, batch);
+    else
+        hub_on_batch(&courier->hub, batch);
 }
 
 static bool id_is(const struct map_node *node, struct str key)

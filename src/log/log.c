@@ -80,8 +80,10 @@ static void post_all(struct log *log, struct append *append, bool deliver)
         append->posts[i] = (struct append_post){{NULL, open_post}, append, port};
         uint64_t backlog = append->bytes + atomic_fetch_add_explicit(&port->backlog, append->bytes,
                                                                      memory_order_relaxed);
-        (backlog < LEISURE_BYTES ? mailbox_leave : mailbox_post)(port->mailbox,
-                                                                 &append->posts[i].mail);
+        if (backlog < LEISURE_BYTES)
+            mailbox_leave(port->mailbox, &append->posts[i].mail);
+        else
+            mailbox_post(port->mailbox, &append->posts[i].mail);
     }
     append->done_mail.open = open_done;
     if (append->publishes)

@@ -2,6 +2,39 @@
 
 #include "transport/reading.h"
 
+#include "http/target.h"
+
+/* What generic clients and browsers send with every request, none of it a secret. A head that is
+ * kept stays in memory and is compared like other bytes, so a name that is not here is not kept:
+ * it might be somebody's key. */
+static const char *const plain_names[] = {
+    "host",      "connection",       "keep-alive",         "user-agent",
+    "accept",    "accept-encoding",  "accept-language",    "cache-control",
+    "pragma",    "prefer",           "priority",           "origin",
+    "te",        "sec-fetch-dest",   "sec-fetch-mode",     "sec-fetch-site",
+    "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-gpc",
+    "dnt"};
+
+static bool is_plain(struct str name)
+{
+    for (size_t i = 0; i < sizeof(plain_names) / sizeof(plain_names[0]); i++)
+        if (str_eq_nocase(name, str_from(plain_names[i])))
+            return true;
+    return false;
+}
+
+static bool may_have_secret(const struct http_head *head)
+{
+    for (size_t i = 0; i < head->fields.count; i++)
+        if (!is_plain(head->fields.at[i].name))
+            return true;
+    struct str rest = head->query, name, value;
+    while (http_query_next(&rest, &name, &value))
+        if (http_query_name_is(name, STR("token")))
+            return true;
+    return false;
+}
+
 /* A reading that says where by a cursor is only ever set to what this thread knows by now, and that
  * is used before anything else happens. A search ends later, and before=ID is bounded by the newest
  * event of its time. */
@@ -9,7 +42,7 @@ static bool may_be_shared(const struct exchange *exchange, const struct reading 
 {
     const struct http_head *head = exchange->head;
     return reading->start.kind == START_CURSOR && !reading->has_before && !head->framing.chunked &&
-           !head->framing.content_length && !http_header(head, STR("authorization")).at;
+           !head->framing.content_length && !may_have_secret(head);
 }
 
 void repeats_keep(struct repeats *repeats, const struct exchange *exchange, struct reading *reading)
