@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { SLOTS_FIRST = 16 };
+enum { SLOTS_FIRST = 16, CACHE_LINE = 64 };
 
 static inline uint64_t rotl(uint64_t x, int b)
 {
@@ -69,6 +69,22 @@ void map_deinit(struct map *map)
     free(map->slots);
     map->slots = NULL;
     map->count = 0;
+}
+
+uint32_t map_prefetch_slot(const struct map *map, struct str key)
+{
+    uint32_t hash = (uint32_t)map_hash(map->seed, key);
+    __builtin_prefetch(slot_of(map, hash));
+    return hash;
+}
+
+void map_prefetch_node(const struct map *map, uint32_t hash)
+{
+    const struct map_node *node = *slot_of(map, hash);
+    if (!node)
+        return;
+    __builtin_prefetch(node);
+    __builtin_prefetch((const char *)node + CACHE_LINE); /* most keys are behind the node */
 }
 
 struct map_node *map_find(const struct map *map, struct str key)

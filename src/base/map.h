@@ -26,6 +26,12 @@ void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struc
 /* Frees the table; the elements are the caller's. */
 void map_deinit(struct map *map);
 
+/* Who has many keys to look up waits for memory at each. Asked beforehand, first for all places in
+ * the table, then for all elements, it comes meanwhile. The hash is for map_prefetch_node() alone,
+ * while the map does not change. */
+uint32_t map_prefetch_slot(const struct map *map, struct str key);
+void map_prefetch_node(const struct map *map, uint32_t hash);
+
 /* The element with this key, or NULL. */
 struct map_node *map_find(const struct map *map, struct str key);
 

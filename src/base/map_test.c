@@ -98,6 +98,23 @@ static void growth_loses_nothing(void **state)
     free(items);
 }
 
+static void asking_beforehand_goes_by_the_same_hash_and_needs_no_element(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    for (int i = 0; i < MANY; i++) {
+        uint32_t hash = map_prefetch_slot(&map, key_of(&items[i]));
+        map_prefetch_node(&map, hash);
+        add(&map, &items[i]);
+        assert_int_equal(hash, items[i].node.hash);
+        map_prefetch_node(&map, hash);
+    }
+    map_deinit(&map);
+    free(items);
+}
+
 static void growth_that_fails_costs_only_time(void **state)
 {
     (void)state;
@@ -230,6 +247,7 @@ int main(void)
         cmocka_unit_test(an_empty_map_finds_nothing),
         cmocka_unit_test(what_was_added_is_found_by_its_bytes),
         cmocka_unit_test(growth_loses_nothing),
+        cmocka_unit_test(asking_beforehand_goes_by_the_same_hash_and_needs_no_element),
         cmocka_unit_test(growth_that_fails_costs_only_time),
         cmocka_unit_test(what_was_removed_is_gone_and_the_rest_stays),
         cmocka_unit_test(removing_what_is_not_in_the_map_is_a_no_op),

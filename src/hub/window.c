@@ -139,6 +139,7 @@ void window_add(struct window *window, struct batch *batch,
 {
     uint32_t added = 0;
     make_room(window, batch->count);
+    events_prefetch(&window->topics->names, batch->events, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state == EVENT_APPENDED) {

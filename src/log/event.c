@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { EVENTS_FIRST = 4 };
+enum { EVENTS_FIRST = 4, PREFETCHED = 64 };
 
 struct batch *batch_new(void)
 {
@@ -50,4 +50,16 @@ struct event *batch_add(struct batch *batch)
 size_t batch_bytes(const struct batch *batch)
 {
     return sizeof(*batch) + batch->cap * sizeof(struct event) + batch->arena.total;
+}
+
+void events_prefetch(const struct map *map, const struct event *events, size_t count)
+{
+    uint32_t hashes[PREFETCHED];
+    for (size_t from = 0; from + 1 < count; from += PREFETCHED) {
+        size_t run = count - from < PREFETCHED ? count - from : PREFETCHED;
+        for (size_t i = 0; i < run; i++)
+            hashes[i] = map_prefetch_slot(map, events[from + i].channel);
+        for (size_t i = 0; i < run; i++)
+            map_prefetch_node(map, hashes[i]);
+    }
 }

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/map.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -71,6 +72,9 @@ static inline struct str batch_copy(struct batch *batch, struct str s)
 {
     return arena_copy(&batch->arena, s);
 }
+
+/* Asks for the memory in which map_find() will look for the channels of these events. */
+void events_prefetch(const struct map *map, const struct event *events, size_t count);
 
 /* The heap that the batch holds, in bytes. */
 size_t batch_bytes(const struct batch *batch);

@@ -200,6 +200,7 @@ static void call_trimmer_if_urgent(struct log *log)
 void log_append(struct log *log, struct append *append)
 {
     pthread_mutex_lock(&log->lock);
+    events_prefetch(&log->apply.channels.by_name, append->batch->events, append->batch->count);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
     if (log->config.memory) {
