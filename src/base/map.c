@@ -84,7 +84,8 @@ void map_prefetch_node(const struct map *map, uint32_t hash)
     if (!node)
         return;
     __builtin_prefetch(node);
-    __builtin_prefetch((const char *)node + CACHE_LINE); /* most keys are behind the node */
+    /* Most keys are behind the node; a short one may end before. */
+    __builtin_prefetch((const void *)((uintptr_t)node + CACHE_LINE));
 }
 
 struct map_node *map_find(const struct map *map, struct str key)

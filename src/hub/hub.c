@@ -224,8 +224,8 @@ static void catch_up(struct hub *hub, struct sub *sub)
     go_live(sub);
 }
 
-/* Puts it where its cursor is. An ephemeral event passes by everybody who is not live, so nobody
- * waits for a take who has nothing to take. */
+/* Puts it where its cursor is. An ephemeral event passes by everybody who is not live, so who is at
+ * the newest position does not wait for a take. */
 static void settle(struct hub *hub, struct sub *sub)
 {
     if (sub->cursor < hub->window.applied)
@@ -600,6 +600,17 @@ static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
     return true;
 }
 
+/* What has nothing to read and no gap to be told of is at the newest position already: who resumes
+ * on a quiet channel is live at once, like who begins now. */
+static void skip_nothing(struct hub *hub, struct sub *sub)
+{
+    uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
+    if (sub->cursor < hub->window.applied &&
+        !window_may_have(&hub->window, sub->view->selection, sub->cursor) &&
+        log_trimmed(hub->log, sub->view->selection) <= known)
+        sub->cursor = hub->window.applied;
+}
+
 static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken)
 {
     struct view *view = sub->view;
@@ -726,6 +737,7 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     hub->subs++;
     *sub = (struct sub){
         .view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip, .fresh = true};
+    skip_nothing(hub, sub);
     settle(hub, sub);
     return 0;
 }

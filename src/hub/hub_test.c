@@ -410,6 +410,45 @@ static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **st
     world_free(world);
 }
 
+static void who_resumes_where_nothing_came_is_live_without_a_take(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t seen = world_publish(world, "quiet", "old ");
+    world_publish(world, "elsewhere", "x ");
+    struct reader *quiet = reader_new(world, "quiet never", NULL, seen);
+    struct reader *busy = reader_new(world, "quiet elsewhere", NULL, seen);
+    assert_true(sub_is_live(&quiet->sub));
+    assert_int_equal(hub_cursor(&world->hub, &quiet->sub), hub_applied(&world->hub));
+    assert_false(sub_is_live(&busy->sub));
+    world_ephemeral(world, "quiet", "typing ");
+    reader_drain(quiet);
+    reader_drain(busy);
+    reader_got(quiet, "typing ");
+    reader_got(busy, "x ");
+    reader_free(quiet);
+    reader_free(busy);
+    world_free(world);
+}
+
+static void who_resumes_behind_a_gap_is_told_though_nothing_came(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "gone ");
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    world_publish(world, "elsewhere", "x ");
+    struct reader *reader = reader_new(world, "a", NULL, start);
+    assert_false(sub_is_live(&reader->sub));
+    reader_drain(reader);
+    assert_int_equal(reader->gaps, 1);
+    assert_true(sub_is_live(&reader->sub));
+    reader_free(reader);
+    world_free(world);
+}
+
 static void a_long_live_chunk_with_ephemeral_events_is_no_page(void **state)
 {
     (void)state;
@@ -907,6 +946,8 @@ int main(void)
         cmocka_unit_test(a_live_chunk_that_grows_too_long_is_kept_as_a_page),
         cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),
         cmocka_unit_test(ephemeral_events_reach_who_has_all_there_is_without_a_take),
+        cmocka_unit_test(who_resumes_where_nothing_came_is_live_without_a_take),
+        cmocka_unit_test(who_resumes_behind_a_gap_is_told_though_nothing_came),
         cmocka_unit_test(a_long_live_chunk_with_ephemeral_events_is_no_page),
         cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_who_want_it),
         cmocka_unit_test(below_the_window_the_store_is_read_once_for_equal_cursors),

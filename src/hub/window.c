@@ -210,6 +210,22 @@ static uint64_t read_scan(struct window *window, const struct selection *selecti
     return window->applied;
 }
 
+bool window_may_have(const struct window *window, const struct selection *selection, uint64_t after)
+{
+    if (after < window->floor || selection->patterns_count ||
+        selection->names_count > BY_CHANNEL_MAX)
+        return true;
+    for (uint32_t i = 0; i < selection->names_count; i++) {
+        const struct topic *topic = topics_find(window->topics, selection->names[i]);
+        if (!topic || topic->tail <= window->first)
+            continue;
+        const struct event *newest = slot(window, topic->tail - 1)->event;
+        if (!newest || newest->id > after)
+            return true;
+    }
+    return false;
+}
+
 /* A cursor into one channel's thread: positions gathered newest first. */
 struct thread {
     uint64_t *positions;

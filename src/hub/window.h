@@ -48,3 +48,8 @@ void window_pass(struct window *window, const struct batch *batch);
 uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
                      uint64_t rows, bool (*each)(void *context, const struct event *event),
                      void *context);
+
+/* Whether the selection may have events with ids above `after`, told without looking at them: only
+ * ever false when there are none, for a few names and a cursor that the window reaches. */
+bool window_may_have(const struct window *window, const struct selection *selection,
+                     uint64_t after);

@@ -90,14 +90,19 @@ static void trim(struct fixture *fixture, const char *channel, uint64_t upto)
     add(fixture);
 }
 
-static uint64_t read_rows(struct fixture *fixture, const char *terms, const char *type,
-                          uint64_t after, uint64_t rows)
+static struct selection *select_terms(const char *terms, const char *type)
 {
     struct str term[SELECTION_TERMS_MAX], types = type ? str_from(type) : STR_NONE;
     size_t count = 0;
     for (struct str rest = str_from(terms); rest.at;)
         term[count++] = str_cut(&rest, ' ');
-    struct selection *selection = selection_new(term, count, &types, type ? 1 : 0, NULL);
+    return selection_new(term, count, &types, type ? 1 : 0, NULL);
+}
+
+static uint64_t read_rows(struct fixture *fixture, const char *terms, const char *type,
+                          uint64_t after, uint64_t rows)
+{
+    struct selection *selection = select_terms(terms, type);
     fixture->told[0] = '\0';
     fixture->given = 0;
     uint64_t through = window_read(&fixture->window, selection, after, rows, on_read, fixture);
@@ -108,6 +113,14 @@ static uint64_t read_rows(struct fixture *fixture, const char *terms, const char
 static uint64_t read(struct fixture *fixture, const char *terms, uint64_t after)
 {
     return read_rows(fixture, terms, NULL, after, BIG);
+}
+
+static bool may_have(struct fixture *fixture, const char *terms, uint64_t after)
+{
+    struct selection *selection = select_terms(terms, NULL);
+    bool may = window_may_have(&fixture->window, selection, after);
+    selection_unref(selection);
+    return may;
 }
 
 static void an_empty_window_begins_behind_the_newest(void **state)
@@ -158,6 +171,25 @@ static void more_names_than_threads_are_gathered_are_scanned(void **state)
     add_one(&fixture, "a", "a");
     assert_int_equal(read(&fixture, terms, START), START + 3);
     assert_string_equal(fixture.told, "7 a ");
+    end(&fixture);
+}
+
+static void whether_there_may_be_events_is_told_of_a_few_names(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    add_one(&fixture, "a", "1");
+    add_one(&fixture, "b", "2");
+    assert_true(may_have(&fixture, "a", START));
+    assert_false(may_have(&fixture, "a", START + 1));
+    assert_true(may_have(&fixture, "a b", START + 1));
+    assert_false(may_have(&fixture, "a b", START + 2));
+    assert_false(may_have(&fixture, "nobody", START));
+    assert_true(may_have(&fixture, "nobody", START - 1)); /* the store may know */
+    assert_true(may_have(&fixture, "*", START + 2));
+    trim(&fixture, "a", START + 1);
+    assert_true(may_have(&fixture, "a", START)); /* not looked at further */
     end(&fixture);
 }
 
@@ -396,6 +428,7 @@ int main(void)
         cmocka_unit_test(an_empty_window_begins_behind_the_newest),
         cmocka_unit_test(events_come_back_in_log_order_by_name_and_by_pattern),
         cmocka_unit_test(more_names_than_threads_are_gathered_are_scanned),
+        cmocka_unit_test(whether_there_may_be_events_is_told_of_a_few_names),
         cmocka_unit_test(types_are_asked_for_both_ways),
         cmocka_unit_test(a_read_that_stops_says_how_far_it_came),
         cmocka_unit_test(what_is_too_much_falls_out_and_raises_the_floor),

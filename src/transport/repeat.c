@@ -4,45 +4,56 @@
 
 #include "http/target.h"
 
-/* What generic clients and browsers send with every request, none of it a secret. A head that is
- * kept stays in memory and is compared like other bytes, so a name that is not here is not kept:
- * it might be somebody's key. */
-static const char *const plain_names[] = {
+/* A head that is kept stays in memory and is compared like other bytes. What is not named here
+ * might be somebody's key, so a head that has it is not kept. Nor is one with a body, or one that
+ * wants more than a page: the names that say so are not here. A Referer may have a secret in its
+ * query. */
+static const char *const plain_headers[] = {
     "host",      "connection",       "keep-alive",         "user-agent",
     "accept",    "accept-encoding",  "accept-language",    "cache-control",
     "pragma",    "prefer",           "priority",           "origin",
     "te",        "sec-fetch-dest",   "sec-fetch-mode",     "sec-fetch-site",
     "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-gpc",
     "dnt"};
+static const char *const plain_parameters[] = {"after", "channel", "type",  "limit",
+                                               "wait",  "format",  "stream"};
 
-static bool is_plain(struct str name)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool is_plain_header(struct str name)
 {
-    for (size_t i = 0; i < sizeof(plain_names) / sizeof(plain_names[0]); i++)
-        if (str_eq_nocase(name, str_from(plain_names[i])))
+    for (size_t i = 0; i < COUNT(plain_headers); i++)
+        if (str_eq_nocase(name, str_from(plain_headers[i])))
             return true;
     return false;
 }
 
-static bool may_have_secret(const struct http_head *head)
+static bool is_plain_parameter(struct str name_raw)
 {
-    for (size_t i = 0; i < head->fields.count; i++)
-        if (!is_plain(head->fields.at[i].name))
-            return true;
-    struct str rest = head->query, name, value;
-    while (http_query_next(&rest, &name, &value))
-        if (http_query_name_is(name, STR("token")))
+    for (size_t i = 0; i < COUNT(plain_parameters); i++)
+        if (http_query_name_is(name_raw, str_from(plain_parameters[i])))
             return true;
     return false;
+}
+
+static bool is_plain(const struct http_head *head)
+{
+    for (size_t i = 0; i < head->fields.count; i++)
+        if (!is_plain_header(head->fields.at[i].name))
+            return false;
+    struct str rest = head->query, name, value;
+    while (http_query_next(&rest, &name, &value))
+        if (!is_plain_parameter(name))
+            return false;
+    return true;
 }
 
 /* A reading that says where by a cursor is only ever set to what this thread knows by now, and that
  * is used before anything else happens. A search ends later, and before=ID is bounded by the newest
  * event of its time. */
-static bool may_be_shared(const struct exchange *exchange, const struct reading *reading)
+static bool may_be_shared(const struct reading *reading)
 {
-    const struct http_head *head = exchange->head;
-    return reading->start.kind == START_CURSOR && !reading->has_before && !head->framing.chunked &&
-           !head->framing.content_length && !may_have_secret(head);
+    return reading->start.kind == START_CURSOR && !reading->has_before;
 }
 
 void repeats_keep(struct repeats *repeats, const struct exchange *exchange, struct reading *reading)
@@ -51,7 +62,7 @@ void repeats_keep(struct repeats *repeats, const struct exchange *exchange, stru
     const struct http_head *head = exchange->head;
     struct str bytes = exchange->head_bytes;
     struct str origin = http_header(head, STR("origin"));
-    if (bytes.len > REPEAT_BYTES || !may_be_shared(exchange, reading))
+    if (bytes.len > REPEAT_BYTES || !is_plain(head) || !may_be_shared(reading))
         return;
     repeats->next++;
     reading_free(repeat->reading);

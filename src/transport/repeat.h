@@ -28,8 +28,8 @@ struct repeats {
 };
 
 /* Keeps what the request that is being handled was found to mean, unless its head is longer than
- * REPEAT_BYTES, it has a body, something that might be a secret (`?token=`, or a header that is not
- * one of the harmless ones), or the reading may change while it is shared. Not for requests that
+ * REPEAT_BYTES, it has a body, a header or parameter that might be a secret (any but the few that
+ * are known not to be), or the reading may change while it is shared. Not for requests that
  * anything but their bytes decides over: see docs/decisions/0005. */
 void repeats_keep(struct repeats *repeats, const struct exchange *exchange,
                   struct reading *reading);

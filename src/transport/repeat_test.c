@@ -196,6 +196,8 @@ static void a_request_with_what_might_be_a_secret_is_not_kept(void **state)
         "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nX-Api-Key: t\r\n\r\n",
         "GET /poll?after=1&token=t HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET /poll?%74oken=t&after=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /poll?after=1&api_key=t HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nReferer: http://y/?t\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         bench->handled = 0;
@@ -203,13 +205,14 @@ static void a_request_with_what_might_be_a_secret_is_not_kept(void **state)
     }
 }
 
-static void what_a_browser_sends_by_itself_keeps_nothing_from_being_kept(void **state)
+static void what_is_known_to_be_harmless_is_kept(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
     for (int i = 0; i < 2; i++) {
         join_and_say(bench, &peer,
-                     "GET /poll?after=1 HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n"
+                     "GET /poll?channel=a&type=b&after=1&wait=25&limit=10&format=data HTTP/1.1\r\n"
+                     "Host: x\r\nConnection: keep-alive\r\n"
                      "sec-ch-ua: \"Chromium\"\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\n"
                      "Origin: http://localhost\r\nSec-Fetch-Site: cross-site\r\n"
                      "Accept-Encoding: gzip\r\nAccept-Language: en\r\n\r\n");
@@ -228,6 +231,14 @@ static void a_read_without_a_cursor_is_not_kept(void **state)
 {
     struct bench *bench = *state;
     bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    expect_each_to_be_read(bench, POLL);
+}
+
+static void a_read_backwards_is_not_kept(void **state)
+{
+    struct bench *bench = *state;
+    bench->reading.has_before = true;
+    bench->reading.wait_s = 0;
     expect_each_to_be_read(bench, POLL);
 }
 
@@ -259,9 +270,10 @@ int main(void)
         CASE(a_repeat_that_comes_in_pieces_is_whole_all_the_same),
         CASE(who_is_ahead_of_the_log_is_told_each_time),
         CASE(a_request_with_what_might_be_a_secret_is_not_kept),
-        CASE(what_a_browser_sends_by_itself_keeps_nothing_from_being_kept),
+        CASE(what_is_known_to_be_harmless_is_kept),
         CASE(a_request_with_a_body_is_not_kept),
         CASE(a_read_without_a_cursor_is_not_kept),
+        CASE(a_read_backwards_is_not_kept),
         CASE(many_different_heads_push_each_other_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
