@@ -106,8 +106,9 @@ static inline uint64_t hub_applied(const struct hub *hub)
 }
 
 /* Subscribes at a cursor. `told`: gaps up to that position are known to the subscriber already (0:
- * none). Takes its own reference to the selection. -ENOMEM. At the newest position it is live at
- * once; otherwise the caller calls hub_take() until there is nothing. */
+ * none). Takes its own reference to the selection. -ENOMEM. At the newest position, or where
+ * nothing can have come since, it is live at once; otherwise the caller calls hub_take() until
+ * there is nothing. */
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
                   struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
 
