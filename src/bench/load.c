@@ -18,6 +18,8 @@
 
 enum {
     EVENTS_MAX = 512,
+    LATE_EVENTS_MAX = 32,
+    CONNECTS_A_TURN = 64,
 };
 
 static const uint64_t ms_ns = 1000000, second_ns = 1000000000;
@@ -34,7 +36,7 @@ void load_complain(struct load *load, const char *format, ...)
     buf_add_str(&load->why, str_from(text));
 }
 
-int load_connect(struct load *load, const struct sockaddr_storage *address, socklen_t len,
+int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t len,
                  int receive_bytes, struct load_watch *watch)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -46,7 +48,7 @@ int load_connect(struct load *load, const struct sockaddr_storage *address, sock
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = watch};
     if ((connect(fd, (const struct sockaddr *)address, len) && errno != EINPROGRESS) ||
-        epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
+        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
         int error = errno;
         close(fd);
         return -error;
@@ -65,6 +67,20 @@ static void turn(struct load *load, uint64_t wait_ns)
     for (int i = 0; i < count; i++) {
         struct load_watch *watch = events[i].data.ptr;
         watch->ready(watch, events[i].events);
+    }
+}
+
+/* Thousands of late subscribers that have much to read are seen to a few at a time: the others are
+ * other people's clients, and do not wait for them. */
+static void late_ready(struct load_watch *watch, uint32_t events_)
+{
+    const struct load *load = container_of(watch, struct load, late_watch);
+    struct epoll_event events[LATE_EVENTS_MAX];
+    (void)events_;
+    int count = epoll_wait(load->late_epoll_fd, events, LATE_EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++) {
+        struct load_watch *late = events[i].data.ptr;
+        late->ready(late, events[i].events);
     }
 }
 
@@ -145,9 +161,11 @@ static int open_group(struct load *load, enum bench_group group)
     uint64_t count = load->plan->groups[group], broken = load->broken;
     load->last_progress_ns = load_now(load);
     for (uint64_t i = 0; i < count || load->opening;) {
-        while (i < count && load->opening < load->plan->opening && load->broken == broken)
+        uint64_t most = i + CONNECTS_A_TURN < count ? i + CONNECTS_A_TURN : count;
+        while (i < most && load->opening < load->plan->opening && load->broken == broken)
             add_subscriber(load, group, (uint32_t)i++);
-        pace_turn(load, ms_ns);
+        bool full = i == count || load->opening >= load->plan->opening;
+        pace_turn(load, full ? ms_ns : 0);
         if (load->broken != broken)
             return -ECONNABORTED;
         if (load->interrupted)
@@ -349,15 +367,22 @@ static void interrupt_came(struct load_watch *watch, uint32_t events)
     container_of(watch, struct load, interrupt_watch)->interrupted = true;
 }
 
+static int watch_fd(struct load *load, int fd, struct load_watch *watch)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = watch};
+    return epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
 static int prepare(struct load *load, int interrupt_fd)
 {
     const struct plan *plan = load->plan;
-    load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (load->epoll_fd < 0)
-        return -errno;
+    load->late_watch.ready = late_ready;
     load->interrupt_watch.ready = interrupt_came;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &load->interrupt_watch};
-    if (interrupt_fd >= 0 && epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, interrupt_fd, &event))
+    load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    load->late_epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (load->epoll_fd < 0 || load->late_epoll_fd < 0 ||
+        watch_fd(load, load->late_epoll_fd, &load->late_watch) ||
+        (interrupt_fd >= 0 && watch_fd(load, interrupt_fd, &load->interrupt_watch)))
         return -errno;
     int result = resolve(load, &plan->url, &load->address, &load->address_len);
     return result ? result
@@ -386,7 +411,7 @@ static void allocate(struct load *load)
 
 int load_run(struct load *load, const struct plan *plan, int interrupt_fd)
 {
-    *load = (struct load){.plan = plan, .epoll_fd = -1};
+    *load = (struct load){.plan = plan, .epoll_fd = -1, .late_epoll_fd = -1};
     allocate(load);
     int result = prepare(load, interrupt_fd);
     if (!result)
@@ -413,6 +438,8 @@ void load_deinit(struct load *load)
     buf_free(&load->why);
     if (load->epoll_fd >= 0)
         close(load->epoll_fd);
+    if (load->late_epoll_fd >= 0)
+        close(load->late_epoll_fd);
 }
 
 bool load_is_perfect(const struct load *load)

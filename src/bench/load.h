@@ -40,6 +40,8 @@ struct load {
     struct tally tally;
     struct clock *clock;
     int epoll_fd;
+    int late_epoll_fd; /* of the late subscribers, watched by epoll_fd: see late_ready() */
+    struct load_watch late_watch;
     struct load_watch interrupt_watch;
     bool interrupted;
     char *room; /* LOAD_HELD_MAX bytes, then LOAD_ROOM */
@@ -93,7 +95,7 @@ static inline uint64_t load_now(const struct load *load)
     return (uint64_t)clock_now_ns(load->clock);
 }
 
-/* A socket on its way to `address`, watched edge-triggered; -errno. `receive_bytes` is its receive
- * buffer, 0 for the kernel's own choice. */
-int load_connect(struct load *load, const struct sockaddr_storage *address, socklen_t len,
+/* A socket on its way to `address`, watched edge-triggered by `epoll_fd`; -errno. `receive_bytes`
+ * is its receive buffer, 0 for the kernel's own choice. */
+int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t len,
                  int receive_bytes, struct load_watch *watch);

@@ -100,8 +100,8 @@ void publisher_fill(struct publisher *publisher)
 static void begin(struct publisher *publisher)
 {
     struct load *load = publisher->load;
-    publisher->fd =
-        load_connect(load, &load->publish_address, load->publish_address_len, 0, &publisher->watch);
+    publisher->fd = load_connect(load->epoll_fd, &load->publish_address, load->publish_address_len,
+                                 0, &publisher->watch);
     if (publisher->fd >= 0)
         return;
     load->broken++;

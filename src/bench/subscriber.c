@@ -11,6 +11,12 @@
 
 enum { SLEEPER_RECEIVE_BYTES = 4096 };
 
+static int epoll_of(const struct subscriber *subscriber)
+{
+    const struct load *load = subscriber->load;
+    return subscriber->group == GROUP_LATE ? load->late_epoll_fd : load->epoll_fd;
+}
+
 static void gone(struct subscriber *subscriber, const char *reason)
 {
     struct load *load = subscriber->load;
@@ -177,7 +183,7 @@ static void opened(struct subscriber *subscriber)
     load->open++;
     load->last_progress_ns = load_now(load);
     if (subscriber->group == GROUP_SLEEPER)
-        epoll_ctl(load->epoll_fd, EPOLL_CTL_DEL, subscriber->fd, NULL);
+        epoll_ctl(epoll_of(subscriber), EPOLL_CTL_DEL, subscriber->fd, NULL);
 }
 
 static void refused(struct subscriber *subscriber, const struct answer *answer)
@@ -287,7 +293,7 @@ static void ready(struct load_watch *watch, uint32_t events)
     if (events & EPOLLOUT) {
         struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
                                     .data.ptr = &subscriber->watch};
-        epoll_ctl(subscriber->load->epoll_fd, EPOLL_CTL_MOD, subscriber->fd, &event);
+        epoll_ctl(epoll_of(subscriber), EPOLL_CTL_MOD, subscriber->fd, &event);
         first_request(subscriber);
     }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP) && subscriber->state != SUBSCRIBER_GONE)
@@ -300,7 +306,7 @@ void subscriber_start(struct subscriber *subscriber)
     subscriber->watch.ready = ready;
     subscriber->state = SUBSCRIBER_OPENING;
     load->opening++;
-    subscriber->fd = load_connect(load, &load->address, load->address_len,
+    subscriber->fd = load_connect(epoll_of(subscriber), &load->address, load->address_len,
                                   subscriber->group == GROUP_SLEEPER ? SLEEPER_RECEIVE_BYTES : 0,
                                   &subscriber->watch);
     if (subscriber->fd >= 0)

@@ -52,8 +52,19 @@ int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops 
 
 void conn_dirty(struct conn *conn)
 {
-    if (conn->writable && !conn->dead && !list_linked(&conn->dirty))
-        list_add_last(&conn->net->dirty, &conn->dirty);
+    if (!conn->writable || conn->dead || (list_linked(&conn->dirty) && !conn->late))
+        return;
+    list_remove(&conn->dirty);
+    list_add_last(&conn->net->dirty, &conn->dirty);
+    conn->late = false;
+}
+
+void conn_dirty_later(struct conn *conn)
+{
+    if (!conn->writable || conn->dead || list_linked(&conn->dirty))
+        return;
+    list_add_last(&conn->net->later, &conn->dirty);
+    conn->late = true;
 }
 
 int conn_read(struct conn *conn, struct str *ret_bytes)

@@ -28,16 +28,19 @@ struct conn {
     struct watch watch;
     const struct conn_ops *ops;
     struct net *net;
-    struct list dirty; /* in net->dirty while it may have something to send */
+    struct list dirty; /* in net->dirty or net->later while it may have something to send */
     int fd;
     uint32_t id;   /* never 0, not given twice within 2^32 connections of one process */
     bool readable; /* the kernel may have bytes for us */
     bool writable; /* the kernel may take bytes from us */
     bool hup;      /* the peer will send no more */
     bool dead;     /* conn_close() was called */
+    bool late;     /* in net->later */
 };
 
-enum { NET_SLICE = 256, NET_READ_SIZE = 64 * 1024 };
+/* NET_LATER: how many of a slice those in net->later have for sure, and at most while there are
+ * others. */
+enum { NET_SLICE = 256, NET_LATER = 64, NET_READ_SIZE = 64 * 1024 };
 
 struct uring;
 
@@ -45,6 +48,7 @@ struct uring;
 struct net {
     struct loop *loop;
     struct list dirty;
+    struct list later; /* who catches up: behind those who have something new */
     struct list dead;
     struct uring *uring; /* NULL: plain sends */
     char *read_room;     /* NET_READ_SIZE bytes, for whoever reads right now */
@@ -69,6 +73,10 @@ int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops 
 /* Says that `fill` may have something. Cheap, and does nothing while the socket is full. */
 void conn_dirty(struct conn *conn);
 
+/* The same for what may wait until others have what is new: pages for one who catches up. Whoever
+ * was sent something and has more comes here too. conn_dirty() takes it out again. */
+void conn_dirty_later(struct conn *conn);
+
 /* Sends one piece now and not with the others when the turn ends: for what would take much memory
  * if all held theirs until then. Not from within one of its own calls but `readable`. */
 void conn_flush(struct conn *conn);
@@ -83,6 +91,11 @@ void conn_close(struct conn *conn);
 
 /* Sends for one slice of dirty connections; whether there are more. */
 bool net_flush(struct net *net);
+
+static inline bool net_is_dirty(const struct net *net)
+{
+    return !list_empty(&net->dirty) || !list_empty(&net->later);
+}
 
 /* Tells the owners of what was closed. Last thing in a turn. */
 void net_bury(struct net *net);

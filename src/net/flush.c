@@ -12,6 +12,7 @@ int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threa
 {
     *net = (struct net){.loop = loop, .id_next = thread + 1, .id_step = threads};
     list_init(&net->dirty);
+    list_init(&net->later);
     list_init(&net->dead);
     net->read_room = mem_alloc(NET_READ_SIZE);
     return 0;
@@ -48,12 +49,11 @@ static void drop_dead(struct slice *slice)
     slice->count = kept;
 }
 
-/* Asks dirty connections what they have until the slice is full. */
-static void gather(struct net *net, struct slice *slice)
+/* Asks connections of a list what they have until the slice has `most`. */
+static void gather_from(struct slice *slice, struct list *list, unsigned most)
 {
-    slice->count = 0;
-    while (slice->count < NET_SLICE) {
-        struct list *node = list_take_first(&net->dirty);
+    while (slice->count < most) {
+        struct list *node = list_take_first(list);
         if (!node)
             break;
         struct conn *conn = container_of(node, struct conn, dirty);
@@ -66,6 +66,16 @@ static void gather(struct net *net, struct slice *slice)
         slice->conns[slice->count] = conn;
         slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};
     }
+}
+
+/* What is new first. Pages are large: as many of them as of events in a slice would hold up the
+ * next event, while those who catch up may not be kept waiting for ever either. */
+static void gather(struct net *net, struct slice *slice)
+{
+    slice->count = 0;
+    gather_from(slice, &net->dirty, list_empty(&net->later) ? NET_SLICE : NET_SLICE - NET_LATER);
+    unsigned most = slice->count + NET_LATER;
+    gather_from(slice, &net->later, most);
     drop_dead(slice);
 }
 
@@ -112,7 +122,7 @@ static void settle(struct net *net, struct conn *conn, const struct uring_send *
     if (n < send_->bytes.len)
         conn->writable = false; /* until epoll says otherwise */
     if (conn->ops->sent(conn, n))
-        conn_dirty(conn);
+        conn_dirty_later(conn);
 }
 
 void conn_flush(struct conn *conn)
@@ -136,5 +146,5 @@ bool net_flush(struct net *net)
     send_all(net, &slice);
     for (unsigned i = 0; i < slice.count; i++)
         settle(net, slice.conns[i], &slice.sends[i]);
-    return !list_empty(&net->dirty);
+    return net_is_dirty(net);
 }

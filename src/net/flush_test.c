@@ -132,6 +132,93 @@ static void who_says_that_it_has_more_is_asked_again_and_others_are_not(void **s
     harness_free(harness);
 }
 
+/* Connections that say `x`: the first `dirty` are dirty, the others may wait. */
+static struct end **crowd(struct harness *harness, int dirty)
+{
+    struct end **ends = mem_alloc(MANY * sizeof(struct end *));
+    for (int i = 0; i < MANY; i++) {
+        ends[i] = end_new(harness);
+        ends[i]->stop = true;
+        buf_add_lit(&ends[i]->out, "x");
+        conn_dirty_later(&ends[i]->conn);
+        if (i < dirty)
+            conn_dirty(&ends[i]->conn);
+    }
+    return ends;
+}
+
+static void crowd_free(struct end **ends)
+{
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(ends[i]->sents, 1);
+        end_free(ends[i]);
+    }
+    free(ends);
+}
+
+static void what_is_new_goes_before_those_who_may_wait(void **state)
+{
+    struct harness *harness = world(state);
+    struct end **ends = crowd(harness, 0);
+    struct end *live = end_new(harness);
+    end_say(live, "x");
+    assert_true(net_flush(&harness->net));
+    peer_has(live, "x");
+    end_free(live);
+    flush_all(harness);
+    crowd_free(ends);
+    harness_free(harness);
+}
+
+static void those_who_may_wait_have_a_share_of_every_slice(void **state)
+{
+    struct harness *harness = world(state);
+    struct end **ends = crowd(harness, NET_SLICE);
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(harness->fills, NET_SLICE);
+    assert_int_equal(ends[NET_SLICE]->sents, 1);
+    assert_int_equal(ends[NET_SLICE + NET_LATER - 1]->sents, 1);
+    assert_int_equal(ends[NET_SLICE + NET_LATER]->sents, 0);
+    assert_int_equal(ends[NET_SLICE - 1]->sents, 0);
+    flush_all(harness);
+    crowd_free(ends);
+    harness_free(harness);
+}
+
+static void who_was_sent_something_and_has_more_comes_after_the_others(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *greedy = end_new(harness);
+    end_say(greedy, "x");
+    greedy->stop = false;
+    struct end **ends = crowd(harness, MANY);
+    assert_true(net_flush(&harness->net));
+    buf_add_lit(&greedy->out, "y");
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(ends[NET_SLICE]->sents, 1);
+    assert_int_equal(greedy->sents, 2);
+    flush_all(harness);
+    peer_has(greedy, "xy");
+    end_free(greedy);
+    crowd_free(ends);
+    harness_free(harness);
+}
+
+static void one_that_closes_while_it_may_wait_is_forgotten(void **state)
+{
+    struct harness *harness = world(state);
+    struct end *end = end_new(harness);
+    buf_add_lit(&end->out, "x");
+    conn_dirty_later(&end->conn);
+    conn_close(&end->conn);
+    assert_false(net_flush(&harness->net));
+    conn_dirty_later(&end->conn);
+    assert_false(net_is_dirty(&harness->net));
+    assert_int_equal(end->fills, 0);
+    end_free(end);
+    harness_free(harness);
+}
+
 static void a_peer_that_is_gone_hangs_up(void **state)
 {
     struct harness *harness = world(state);
@@ -300,6 +387,10 @@ int main(void)
         BOTH(a_full_socket_is_not_asked_until_it_drains),
         BOTH(a_flush_sends_for_one_slice_and_says_whether_there_are_more),
         BOTH(who_says_that_it_has_more_is_asked_again_and_others_are_not),
+        BOTH(what_is_new_goes_before_those_who_may_wait),
+        BOTH(those_who_may_wait_have_a_share_of_every_slice),
+        BOTH(who_was_sent_something_and_has_more_comes_after_the_others),
+        BOTH(one_that_closes_while_it_may_wait_is_forgotten),
         BOTH(a_peer_that_is_gone_hangs_up),
         BOTH(one_that_closes_itself_while_it_fills_is_not_sent),
         BOTH(one_that_another_closes_while_it_fills_is_not_sent),

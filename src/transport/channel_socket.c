@@ -38,7 +38,7 @@ static struct str name_of(const struct channel_socket *channel)
 
 static void wake(struct sub *sub)
 {
-    session_dirty(container_of(sub, struct channel_socket, sub)->socket.pull.session);
+    session_woken(container_of(sub, struct channel_socket, sub)->socket.pull.session, sub);
 }
 
 static const struct sub_ops sub_ops = {wake};

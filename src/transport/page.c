@@ -133,7 +133,7 @@ static void look(struct page_wait *wait)
 
 static void wake(struct sub *sub)
 {
-    session_dirty(container_of(sub, struct page_wait, sub)->pull.session);
+    session_woken(container_of(sub, struct page_wait, sub)->pull.session, sub);
 }
 
 static const struct sub_ops sub_ops = {wake};

@@ -126,7 +126,7 @@ static void drop_leaving(struct protocol *protocol)
 
 static void wake(struct sub *sub)
 {
-    session_dirty(protocol_session(container_of(sub, struct part, sub)->protocol));
+    session_woken(protocol_session(container_of(sub, struct part, sub)->protocol), sub);
 }
 
 static const struct sub_ops sub_ops = {wake};

@@ -214,6 +214,14 @@ void session_dirty(struct session *session)
     conn_dirty(&session->conn);
 }
 
+void session_woken(struct session *session, const struct sub *sub)
+{
+    if (sub->state == SUB_BEHIND && session_is_clear(session))
+        conn_dirty_later(&session->conn);
+    else
+        session_dirty(session);
+}
+
 /* ---- pulls ----------------------------------------------------------------------------------- */
 
 void session_begin_pull(struct session *session, struct pull *pull)

@@ -126,6 +126,10 @@ void session_drain(struct session *session, uint32_t after_ms);
 struct buf *session_add(struct session *session);
 void session_dirty(struct session *session);
 
+/* The same for a subscriber of the pull that the hub has woken: what is new goes before pages for
+ * those who catch up. */
+void session_woken(struct session *session, const struct sub *sub);
+
 /* Rings the pull in so many ms, unless it is to be drained before. */
 void session_ring_in(struct session *session, int64_t ms);
 

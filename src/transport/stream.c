@@ -29,7 +29,7 @@ static struct worker *worker_of(const struct stream *stream)
 
 static void wake(struct sub *sub)
 {
-    session_dirty(container_of(sub, struct stream, sub)->pull.session);
+    session_woken(container_of(sub, struct stream, sub)->pull.session, sub);
 }
 
 static const struct sub_ops sub_ops = {wake};

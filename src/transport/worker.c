@@ -120,7 +120,7 @@ static void count(struct worker *worker)
 
 void worker_step(struct worker *worker, int wait_ms)
 {
-    bool busy = !list_empty(&worker->net.dirty) || !list_empty(&worker->resumed) || worker->turn ||
+    bool busy = net_is_dirty(&worker->net) || !list_empty(&worker->resumed) || worker->turn ||
                 worker->turn_ephemeral;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
     while (submit(worker))
