@@ -10,6 +10,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define S_US INT64_C(1000000)
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
+#define POLL_PACE_MAX_MS 1000
 
 /* The file as cyaml reads it: a field that is not there stays 0 or NULL, and then the default of
  * config_init() stands. */
@@ -29,7 +30,7 @@ struct file_limits {
     uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
         inflight_max;
     uint64_t pending_max, rests_max, window_bytes, chunk_bytes, cache_bytes;
-    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms;
+    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms, poll_pace_ms;
 };
 
 struct file_log {
@@ -90,7 +91,8 @@ static const cyaml_schema_field_t limit_fields[] = {
     LIMIT(channels_max), LIMIT(keys_max),     LIMIT(inflight_max), LIMIT(pending_max),
     LIMIT(rests_max),    LIMIT(window_bytes), LIMIT(chunk_bytes),  LIMIT(cache_bytes),
     LIMIT(head_ms),      LIMIT(body_ms),      LIMIT(idle_ms),      LIMIT(stall_ms),
-    LIMIT(publish_ms),   LIMIT(close_ms),     LIMIT(drain_ms),     CYAML_FIELD_END};
+    LIMIT(publish_ms),   LIMIT(close_ms),     LIMIT(drain_ms),     LIMIT(poll_pace_ms),
+    CYAML_FIELD_END};
 
 static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
                                                   U64(struct file_log, roll_bytes),
@@ -219,6 +221,7 @@ static void take_limits(struct config *config, const struct file_limits *file)
     TAKE(limits->publish_ms, file->publish_ms);
     TAKE(limits->close_ms, file->close_ms);
     TAKE(limits->drain_ms, file->drain_ms);
+    TAKE(limits->poll_pace_ms, file->poll_pace_ms);
 }
 
 static void take_spaces(struct config *config, const struct config_file *file)
@@ -308,6 +311,7 @@ static int check_limits(const struct file_limits *file)
         {"publish_ms", file->publish_ms, DAY_MS},
         {"close_ms", file->close_ms, DAY_MS},
         {"drain_ms", file->drain_ms, DAY_MS},
+        {"poll_pace_ms", file->poll_pace_ms, POLL_PACE_MAX_MS},
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (checks[i].value <= checks[i].most)

@@ -1,11 +1,9 @@
 #include "transport/page.h"
 
 #include "transport/page_answer.h"
+#include "transport/page_before.h"
 
-#include <errno.h>
 #include <stdlib.h>
-
-enum { PAGE_BYTES = 1 << 20, BEFORE_ROWS = 100000 };
 
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
@@ -17,6 +15,8 @@ struct page_wait {
     struct buf events; /* JSON, each with a comma behind it */
     uint32_t count;
     bool expired;
+    struct list paced_node; /* in worker->paced while it has something and waits for its pace */
+    int64_t due_ns;         /* until when */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -48,12 +48,70 @@ static void release(struct page_wait *wait, struct worker *worker)
 {
     if (wait->search)
         wait->search->owner = NULL;
+    list_remove(&wait->paced_node);
     stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
     buf_free(&wait->events);
     free(wait);
 }
+
+/* ---- the pace -------------------------------------------------------------------------------- */
+
+/* Sixteen bits are what the session has room for. A poll that comes 65 s after the last may be
+ * taken for one that comes at once, and is held like that. */
+static uint16_t now_ms(const struct page_wait *wait)
+{
+    return (uint16_t)(wait->exchange->worker->loop.now_ns / 1000000);
+}
+
+static void note_answer(struct page_wait *wait)
+{
+    if (!wait->reading->wait_s)
+        return;
+    wait->pull.session->polled = true;
+    wait->pull.session->polled_ms = now_ms(wait);
+}
+
+static int64_t pace_left_ms(const struct page_wait *wait)
+{
+    const struct session *session = wait->pull.session;
+    if (!wait->reading->wait_s || !session->polled || wait->expired)
+        return 0;
+    uint16_t since = (uint16_t)(now_ms(wait) - session->polled_ms);
+    return wait->exchange->worker->config.limits.poll_pace_ms - since;
+}
+
+/* Whether what it has waits for more. Whoever is first in the list began to wait first, and is due
+ * no later than a pace from then: so long at most an event is held. */
+static bool hold(struct page_wait *wait)
+{
+    struct worker *worker = wait->exchange->worker;
+    int64_t ms = pace_left_ms(wait);
+    if (ms <= 0 || wait->count >= wait->reading->limit)
+        return false;
+    if (list_linked(&wait->paced_node))
+        return true;
+    wait->due_ns = worker->loop.now_ns + ms * 1000000;
+    list_add_last(&worker->paced, &wait->paced_node);
+    return true;
+}
+
+int64_t pages_due(struct worker *worker)
+{
+    while (!list_empty(&worker->paced)) {
+        struct page_wait *wait = container_of(worker->paced.next, struct page_wait, paced_node);
+        int64_t left_ns = wait->due_ns - worker->loop.now_ns;
+        if (left_ns > 0)
+            return (left_ns + 999999) / 1000000;
+        list_remove(&wait->paced_node);
+        wait->expired = true; /* as if its wait were over */
+        session_dirty(wait->pull.session);
+    }
+    return -1;
+}
+
+/* ---- answering ------------------------------------------------------------------------------- */
 
 static void finish(struct page_wait *wait, bool more)
 {
@@ -62,6 +120,7 @@ static void finish(struct page_wait *wait, bool more)
     struct page_content content = {.events = buf_str(&wait->events),
                                    .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
                                    .more = more};
+    note_answer(wait);
     exchange_detach(exchange);
     if (buf_failed(&wait->events))
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
@@ -124,7 +183,7 @@ static void look(struct page_wait *wait)
         case TAKE_WAIT:
             return;
         case TAKE_NOTHING:
-            if (wait->count || !wait->reading->wait_s || wait->expired)
+            if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
                 finish(wait, false);
             return;
         }
@@ -213,113 +272,11 @@ static void found(void *owner, int error, uint64_t cursor, uint64_t told)
         begin(wait);
 }
 
-/* ---- scrolling back: before=ID --------------------------------------------------------------- */
-
-struct before {
-    struct log_job job;
-    struct exchange *exchange;
-    struct reading *reading;
-    struct hub *hub;
-    struct buf events;
-    uint64_t first;
-    uint64_t last;
-    uint32_t count;
-    bool more;
-    int error;
-};
-
-/* The newest below `before`; one more than wanted tells whether there is more. */
-static int read_before(struct before *before, struct log *log, struct batch **ret_batch)
-{
-    uint64_t upto = before->reading->before - 1;
-    for (;;) {
-        struct store_query query = {.upto = upto,
-                                    .backwards = true,
-                                    .limit = before->reading->limit + 1,
-                                    .bytes = PAGE_BYTES,
-                                    .rows = BEFORE_ROWS};
-        uint64_t through;
-        int result = log_read(log, &query, before->reading->selection, ret_batch, &through);
-        if (result || (*ret_batch)->count || !through || through > upto)
-            return result;
-        *ret_batch = batch_unref(*ret_batch);
-        upto = through - 1;
-        if (!upto)
-            return (*ret_batch = batch_new()) ? 0 : -ENOMEM;
-    }
-}
-
-static void before_run(struct log_job *job, struct log *log)
-{
-    struct before *before = container_of(job, struct before, job);
-    struct batch *batch = NULL;
-    unsigned way = encode_way(ENCODE_PAGE, before->reading->data, false, 0);
-    before->error = read_before(before, log, &batch);
-    if (before->error)
-        return;
-    uint32_t first =
-        batch->count > before->reading->limit ? batch->count - before->reading->limit : 0;
-    size_t bytes = 0;
-    for (uint32_t i = first; i < batch->count; i++)
-        bytes += batch->events[i].data.len;
-    before->more = first > 0 || bytes >= PAGE_BYTES;
-    for (uint32_t i = first; i < batch->count; i++) {
-        const struct event *event = &batch->events[i];
-        if (event->state != EVENT_APPENDED)
-            continue;
-        if (!before->count++)
-            before->first = event->id;
-        before->last = event->id;
-        encode_event(NULL, way, &before->events, event);
-    }
-    batch_unref(batch);
-}
-
-static void before_done(struct mail *mail, void *owner)
-{
-    (void)owner;
-    struct before *before = container_of(mail, struct before, job.mail);
-    struct exchange *exchange = before->exchange;
-    struct page_content content = {.events = buf_str(&before->events),
-                                   .cursor =
-                                       before->count ? before->last : before->reading->before - 1,
-                                   .first = before->more ? before->first : 0,
-                                   .more = before->more};
-    before->hub->reads--;
-    if (exchange->dropped)
-        exchange_free(exchange);
-    else if (before->error || buf_failed(&before->events))
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
-                         STR_NONE);
-    else
-        page_answer(exchange, before->reading, &content);
-    reading_free(before->reading);
-    buf_free(&before->events);
-    free(before);
-}
-
-static void begin_before(struct exchange *exchange, struct reading *reading)
-{
-    struct hub *hub = &exchange->worker->hub;
-    struct before *before = mem_alloc(sizeof(*before));
-    if (reading->before > log_newest(hub->log))
-        reading->before = log_newest(hub->log) + 1;
-    if (!reading->before)
-        reading->before = 1;
-    *before = (struct before){
-        .job = {.run = before_run, .reply = hub->mailbox, .mail = {NULL, before_done}},
-        .exchange = exchange,
-        .reading = reading,
-        .hub = hub};
-    hub->reads++;
-    log_submit(hub->log, &before->job);
-}
-
 void page_begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
     if (reading->has_before) {
-        begin_before(exchange, reading);
+        page_before_begin(exchange, reading);
         return;
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));

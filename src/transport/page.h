@@ -5,3 +5,7 @@
 
 /* Answers the exchange with a page, at once or after a wait. Takes the reading over. */
 void page_begin(struct exchange *exchange, struct reading *reading);
+
+/* Sends what polls have that were held for limits.poll_pace_ms; in how many ms there is more to
+ * send, or -1. */
+int64_t pages_due(struct worker *worker);

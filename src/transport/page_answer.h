@@ -3,6 +3,9 @@
 
 #include "transport/reading.h"
 
+/* How many bytes of events a page has at most, if it has more than one. */
+enum { PAGE_BYTES = 1 << 20 };
+
 struct page_content {
     struct str events; /* JSON, each with a comma behind it */
     uint64_t cursor;

@@ -264,7 +264,7 @@ static inline void bench_appended(struct publish *publish, struct batch *batch)
 }
 
 /* Publishes on channel "a" past any connection. */
-static inline void bench_append(struct bench *bench, struct str data)
+static inline void bench_append_as(struct bench *bench, struct str data, bool ephemeral)
 {
     struct append *append = append_new(bench->log, &bench->worker.hub.port);
     assert_non_null(append);
@@ -274,12 +274,21 @@ static inline void bench_append(struct bench *bench, struct str data)
     event->type = STR("message");
     event->data = batch_copy(append->batch, data);
     event->kind = EVENT_TEXT;
+    event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
     struct bench_publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
     assert_non_null(publish);
     *publish = (struct bench_publish){{.count = 1, .done = bench_appended}, bench};
     bench->published++;
     append_add(append, &publish->publish);
-    log_append(bench->log, append);
+    if (ephemeral)
+        log_broadcast(bench->log, append);
+    else
+        log_append(bench->log, append);
+}
+
+static inline void bench_append(struct bench *bench, struct str data)
+{
+    bench_append_as(bench, data, false);
 }
 
 /* ---- the other end --------------------------------------------------------------------------- */

@@ -1,3 +1,4 @@
+#include "transport/page.h"
 #include "transport/socket.h"
 #include "transport/stream.h"
 
@@ -69,6 +70,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         worker->config.connections = &worker->own_connections;
     list_init(&worker->sessions);
     list_init(&worker->paused);
+    list_init(&worker->paced);
     list_init(&worker->rests_held);
     list_init(&worker->resumed);
     worker->listener.fd = -1;
@@ -122,7 +124,11 @@ void worker_step(struct worker *worker, int wait_ms)
 {
     bool busy = net_is_dirty(&worker->net) || !list_empty(&worker->resumed) || worker->turn ||
                 worker->turn_ephemeral;
+    int64_t due_ms = pages_due(worker);
+    if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
+        wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
+    pages_due(worker);
     while (submit(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume(worker, &worker->resumed);

@@ -52,6 +52,9 @@ struct worker_limits {
     int64_t publish_ms; /* a publish that is not safe by then has an unknown fate */
     int64_t close_ms;   /* for the other side of a close handshake */
     int64_t drain_ms;   /* over which streams end when the server stops */
+    /* Between two answers to polls of one connection, and how long an event waits for that at most;
+     * 0: a poll is answered as soon as there is something. */
+    int64_t poll_pace_ms;
     uint64_t body_max;
     uint32_t inflight_max;    /* publishes of one connection that are not answered */
     uint32_t connections_max; /* of all workers together */
@@ -117,6 +120,7 @@ struct worker {
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* sessions whose publish waits for the log to catch up */
     struct list resumed;              /* sessions that may go on with what they have read */
+    struct list paced;                /* polls that have something; see pages_due() */
     struct timer pressure;
     struct append *turn; /* publishes parsed in this turn */
     struct append *turn_ephemeral;

@@ -227,3 +227,23 @@ test("a bad poll is refused at once", async (t) => {
     assertProblem(await server.get("/channels/a?wait=55&after=nonsense"), 400);
     assertProblem(await server.get("/events?wait=55"), 400);
 });
+
+test("with a pace, one who polls again and again still gets every event once and in order", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  poll_pace_ms: 20\n" });
+    const conn = await RawConn.open(server.port);
+    const want = Array.from({ length: 200 }, (_, n) => `${n}`);
+    const publishing = (async () => {
+        for (const data of want) {
+            await server.publish("a", data);
+        }
+    })();
+    const got = [];
+    for (let next = "?after=earliest&wait=55"; got.length < want.length;) {
+        await conn.send(`GET /channels/a${next} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`);
+        const page = (await conn.readResponse()).json();
+        got.push(...page.events.map((event) => event.data));
+        next = page.next;
+    }
+    await publishing;
+    assert.deepEqual(got, want);
+});

@@ -1,0 +1,240 @@
+/* When a page is sent: at once, after a wait, or at the pace that polls are held to. */
+#include "transport/testing.h"
+
+#define GET_POLL "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
+
+enum { PACE_MS = 20 };
+
+static int begin_at_pace(void **state, int64_t pace_ms)
+{
+    struct bench *bench = bench_new();
+    bench->reading.start = (struct start){.kind = START_NOW};
+    bench->reading.wait_s = 25;
+    bench->limits.poll_pace_ms = pace_ms;
+    bench_begin(bench);
+    *state = bench;
+    return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_at_pace(state, PACE_MS);
+}
+
+static int begin_without(void **state)
+{
+    return begin_at_pace(state, 0);
+}
+
+static int end(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+static void publish(struct bench *bench, const char *data)
+{
+    bench_append(bench, str_from(data));
+    bench_settle(bench);
+}
+
+/* Less than a tick of the wheel: no timer rings. */
+static void pass(struct bench *bench, int64_t ms)
+{
+    clock_fake_advance(&bench->clock, ms * 1000);
+    bench_settle(bench);
+}
+
+/* Joins, polls, gets `first` and polls again. */
+static void poll_once(struct bench *bench, struct peer *peer)
+{
+    peer_join(bench, peer);
+    peer_say(bench, peer, GET_POLL);
+    publish(bench, "first");
+    peer_expect(bench, peer, "200");
+    assert_true(peer_has(peer, "\"data\":\"first\""));
+    buf_clear(&peer->got);
+    peer_say(bench, peer, GET_POLL);
+}
+
+static void the_first_poll_of_a_connection_is_answered_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    peer_leave(bench, &peer);
+}
+
+static void one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    pass(bench, 5);
+    publish(bench, "second");
+    pass(bench, PACE_MS - 6);
+    publish(bench, "third");
+    peer_expect(bench, &peer, "");
+    pass(bench, 1);
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "\"data\":\"second\""));
+    assert_true(peer_has(&peer, "\"data\":\"third\""));
+    peer_leave(bench, &peer);
+}
+
+static void what_is_ephemeral_is_held_with_the_rest(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    bench_append_as(bench, STR("passing"), true);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "");
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "\"data\":\"second\""));
+    assert_true(peer_has(&peer, "\"data\":\"passing\""));
+    peer_leave(bench, &peer);
+}
+
+static void without_a_pace_it_is_answered_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
+static void what_comes_later_than_the_pace_is_not_held(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "");
+    publish(bench, "second");
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
+static void what_was_there_when_the_poll_came_is_held_as_well(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    pass(bench, PACE_MS);
+    publish(bench, "second");
+    peer_expect(bench, &peer, "200");
+    buf_clear(&peer.got);
+    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    peer_say(bench, &peer, GET_POLL);
+    peer_expect(bench, &peer, "");
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "\"data\":\"second\""));
+    peer_leave(bench, &peer);
+}
+
+static void a_full_page_is_not_held(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.limit = 2;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    peer_expect(bench, &peer, "");
+    publish(bench, "third");
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "\"data\":\"third\""));
+    peer_leave(bench, &peer);
+}
+
+static void a_page_that_does_not_wait_is_not_held(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.wait_s = 0;
+    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    publish(bench, "first");
+    peer_join(bench, &peer);
+    for (int i = 0; i < 2; i++) {
+        peer_say(bench, &peer, GET_POLL);
+        peer_expect(bench, &peer, "200");
+        buf_clear(&peer.got);
+    }
+    peer_leave(bench, &peer);
+}
+
+static void who_was_woken_first_is_not_held_up_by_others(void **state)
+{
+    struct bench *bench = *state;
+    struct peer early, late;
+    poll_once(bench, &early);
+    pass(bench, PACE_MS);
+    poll_once(bench, &late); /* early is answered by that, too */
+    peer_expect(bench, &early, "200");
+    buf_clear(&early.got);
+    peer_say(bench, &early, GET_POLL);
+    publish(bench, "second");
+    pass(bench, PACE_MS - 1);
+    peer_expect(bench, &early, "");
+    peer_expect(bench, &late, "");
+    pass(bench, 1);
+    peer_expect(bench, &early, "200");
+    peer_expect(bench, &late, "200");
+    peer_leave(bench, &early);
+    peer_leave(bench, &late);
+}
+
+static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    assert_false(list_empty(&bench->worker.paced));
+    peer_leave(bench, &peer);
+    bench_settle(bench);
+    list_each (&bench->worker.sessions, node)
+        conn_close(&container_of(node, struct session, node)->conn);
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.paced));
+    pass(bench, PACE_MS);
+}
+
+static void a_drain_does_not_wait_for_the_pace(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    list_each (&bench->worker.sessions, node)
+        session_drain(container_of(node, struct session, node), 0);
+    bench_pass(bench, 0);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "\"data\":\"second\""));
+    assert_true(list_empty(&bench->worker.paced));
+    peer_leave(bench, &peer);
+}
+
+int main(void)
+{
+#define AT_PACE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        AT_PACE(the_first_poll_of_a_connection_is_answered_at_once),
+        AT_PACE(one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came),
+        AT_PACE(what_is_ephemeral_is_held_with_the_rest),
+        cmocka_unit_test_setup_teardown(without_a_pace_it_is_answered_at_once, begin_without, end),
+        AT_PACE(what_comes_later_than_the_pace_is_not_held),
+        AT_PACE(what_was_there_when_the_poll_came_is_held_as_well),
+        AT_PACE(a_full_page_is_not_held),
+        AT_PACE(a_page_that_does_not_wait_is_not_held),
+        AT_PACE(who_was_woken_first_is_not_held_up_by_others),
+        AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
+        AT_PACE(a_drain_does_not_wait_for_the_pace),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
