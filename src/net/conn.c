@@ -21,7 +21,8 @@ static void ready(struct watch *watch, uint32_t events)
         conn->readable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         conn->hup = true;
-    if (events & EPOLLOUT) {
+    /* It comes along with whatever else is told, and is news only to one that was full. */
+    if (events & EPOLLOUT && !conn->writable) {
         conn->writable = true;
         conn_dirty(conn);
     }

@@ -52,6 +52,23 @@ static void more_than_one_room_full_is_read_in_one_turn(void **state)
     harness_free(harness);
 }
 
+static void one_that_could_be_sent_to_all_along_is_not_dirty_when_it_is_read(void **state)
+{
+    (void)state;
+    struct harness *harness = world();
+    struct end *end = end_new(harness);
+    turn(harness);
+    while (net_flush(&harness->net))
+        ;
+    assert_int_equal(send(end->peer, "hello", 5, 0), 5);
+    turn(harness);
+    assert_true(str_eq(buf_str(&end->in), STR("hello")));
+    assert_false(net_is_dirty(&harness->net));
+    assert_int_equal(end->fills, 0);
+    end_free(end);
+    harness_free(harness);
+}
+
 static void the_end_comes_behind_the_last_bytes(void **state)
 {
     (void)state;
@@ -168,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_peer_sends_is_read_until_nothing_is_left),
         cmocka_unit_test(more_than_one_room_full_is_read_in_one_turn),
+        cmocka_unit_test(one_that_could_be_sent_to_all_along_is_not_dirty_when_it_is_read),
         cmocka_unit_test(the_end_comes_behind_the_last_bytes),
         cmocka_unit_test(a_peer_that_breaks_off_is_told),
         cmocka_unit_test(closing_twice_is_told_once_and_at_the_end_of_the_turn),
