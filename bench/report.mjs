@@ -74,10 +74,20 @@ What a subscriber of a hundred channels costs is measured at a rate at which not
 no two events are sent together, and with so many of them that nine deliveries in ten are theirs. It
 is held against as many deliveries of as many events to subscribers of one channel that is as busy.
 
+Polls are judged with \`poll_pace_ms: 25\`, as one would set it who has many that poll a busy channel:
+answers to one connection are at least 25 ms apart and bring what came meanwhile, while what comes now
+and then is answered at once. Without it, which is the default and stands beside it, each poller is
+answered and asks again a hundred times a second, which is nearly all the kernel's work. nchan, whose
+core is full with this load, may answer with all that it has (\`nchan_longpoll_multipart_response\`):
+one event an answer, as its default is, it falls behind by half a second and more.
+
 The sleepers' row is judged with the log on disk, as anyone has it who does not say \`--memory\`:
 100 MB of events in memory are memory of the server, sleepers or not, and are told beside it. The
 kernel's part is what TCP holds in buffers and what its slabs grew by, without the cache of files;
 both are of the whole machine, the sleepers' own ends of the connections included.
+
+Those who reconnect are read with what the load generator has left over from the others: how long
+ten thousand streams waited for it would else stand in the others' latency.
 
 Latency on an idle server is of 1,200 events a run, 5 ms apart. The load generator spins meanwhile
 instead of sleeping, so that its own waking up is not in it; what else may keep it from its core shows

@@ -111,8 +111,8 @@ function familyOf(pid) {
 /* ---- the servers ------------------------------------------------------------------------------ */
 
 function nginxConfig(dir, port) {
-    const location = (via, kind, first) => `location = /${via} { nchan_subscriber ${kind};
-        nchan_channel_id $arg_id; nchan_subscriber_first_message ${first}; }`;
+    const location = (via, kind, first, more = "") => `location = /${via} { nchan_subscriber ${kind};
+        nchan_channel_id $arg_id; nchan_subscriber_first_message ${first}; ${more}}`;
     return `daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid ${dir}/pid;
 load_module /usr/lib/nginx/modules/ngx_nchan_module.so;
 error_log ${dir}/error.log warn;
@@ -129,7 +129,7 @@ http {
         ${location("sse", "eventsource", "newest")}
         ${location("ws", "websocket", "newest")}
         ${location("raw", "http-raw-stream", "newest")}
-        ${location("poll", "longpoll", "oldest")}
+        ${location("poll", "longpoll", "oldest", "nchan_longpoll_multipart_response raw; ")}
     }
 }
 `;
@@ -170,6 +170,11 @@ const kinds = {
         args: ["serve", "--memory", "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
     "freshet durable": (dir, ports) => ({ command: FRESHET,
         args: ["serve", "--data", dir, "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
+    "freshet, polls paced": (dir, ports) => {
+        fs.writeFileSync(`${dir}/freshet.yaml`, "limits:\n  poll_pace_ms: 25\n");
+        return { command: FRESHET, args: ["serve", "--config", `${dir}/freshet.yaml`, "--memory",
+            "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] };
+    },
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
         args: ["serve", "--memory", "--threads", "2", "--listen", `127.0.0.1:${ports[0]}`] }),
     "bare send": (dir, ports) => ({ command: path.join(LOOPS, "bench_bare"), target: "bare",
