@@ -91,7 +91,8 @@ ten thousand streams waited for it would else stand in the others' latency.
 
 Latency on an idle server is of 1,200 events a run, 5 ms apart. The load generator spins meanwhile
 instead of sleeping, so that its own waking up is not in it; what else may keep it from its core shows
-beside *bare send* too. The disk's fsync beside the durable one is asked for as often as well: a disk
+beside *bare send* too. *freshet, spinning* has \`spin_us: 10000\`: its worker does not sleep between
+events either, and so is not woken, which is most of what it takes otherwise. The disk's fsync beside the durable one is asked for as often as well: a disk
 that is asked without a pause answers in half the time.
 `;
 

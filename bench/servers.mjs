@@ -164,17 +164,20 @@ connection_subscription_max=20
 `;
 }
 
+function configured(dir, ports, config) {
+    fs.writeFileSync(`${dir}/freshet.yaml`, config);
+    return { command: FRESHET, args: ["serve", "--config", `${dir}/freshet.yaml`, "--memory",
+        "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] };
+}
+
 /** What to run, given a folder of its own and free ports. */
 const kinds = {
     "freshet": (dir, ports) => ({ command: FRESHET,
         args: ["serve", "--memory", "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
     "freshet durable": (dir, ports) => ({ command: FRESHET,
         args: ["serve", "--data", dir, "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
-    "freshet, polls paced": (dir, ports) => {
-        fs.writeFileSync(`${dir}/freshet.yaml`, "limits:\n  poll_pace_ms: 25\n");
-        return { command: FRESHET, args: ["serve", "--config", `${dir}/freshet.yaml`, "--memory",
-            "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] };
-    },
+    "freshet, polls paced": (dir, ports) => configured(dir, ports, "limits:\n  poll_pace_ms: 25\n"),
+    "freshet, spinning": (dir, ports) => configured(dir, ports, "spin_us: 10000\n"),
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
         args: ["serve", "--memory", "--threads", "2", "--listen", `127.0.0.1:${ports[0]}`] }),
     "bare send": (dir, ports) => ({ command: path.join(LOOPS, "bench_bare"), target: "bare",

@@ -127,12 +127,16 @@ static int wait_for(struct loop *loop, int wait_ms)
     return wait_ms < 0 || timer_ms < wait_ms ? timer_ms : wait_ms;
 }
 
+static bool spins(const struct loop *loop)
+{
+    return loop->now_ns - loop->busy_ns < loop->spin_ns;
+}
+
 void loop_turn(struct loop *loop, int wait_ms)
 {
     struct epoll_event events[EVENTS_A_TURN];
-    if (mailbox_empty(&loop->mailbox))
-        wait_ms = 0;
-    wait_ms = wait_for(loop, wait_ms);
+    bool mail = mailbox_empty(&loop->mailbox);
+    wait_ms = mail || spins(loop) ? 0 : wait_for(loop, wait_ms);
     bool slept = wait_ms != 0 && mailbox_sleep(&loop->mailbox);
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, slept ? wait_ms : 0);
     if (slept)
@@ -143,5 +147,6 @@ void loop_turn(struct loop *loop, int wait_ms)
         watch->ready(watch, events[i].events);
     }
     ring_timers(loop);
-    mailbox_empty(&loop->mailbox);
+    if (mailbox_empty(&loop->mailbox) || mail || count)
+        loop->busy_ns = loop->now_ns;
 }

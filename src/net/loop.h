@@ -28,6 +28,8 @@ struct loop {
     struct clock *clock;
     int64_t now_ns; /* monotonic, as of this turn */
     int64_t start_ns;
+    int64_t busy_ns; /* when a turn last had something to do */
+    int64_t spin_ns; /* for so long after that, turns look and do not wait; 0 unless set */
     uint32_t tick;
     struct list wheel[WHEEL_SLOTS];
     struct mailbox mailbox;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -251,6 +252,27 @@ static void mail_that_is_there_is_opened_without_a_wait(void **state)
     assert_int_equal(fixture->opened, 1);
 }
 
+/* Sleeps only where it has to: else the test would never end. */
+static void after_work_it_looks_for_more_for_as_long_as_it_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct timespec began, ended;
+    fixture->loop.spin_ns = 5000000;
+    fixture->mail.open = count_mail;
+    mailbox_post(&fixture->loop.mailbox, &fixture->mail);
+    loop_turn(&fixture->loop, -1);
+    clock_fake_advance(&fixture->clock, 4999);
+    loop_turn(&fixture->loop, -1);
+    clock_fake_advance(&fixture->clock, 1);
+    loop_turn(&fixture->loop, -1);
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    loop_turn(&fixture->loop, 30);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    int64_t took_ns = (ended.tv_sec - began.tv_sec) * INT64_C(1000000000);
+    assert_true(took_ns + ended.tv_nsec - began.tv_nsec > 20000000);
+    assert_int_equal(fixture->opened, 1);
+}
+
 static void *post(void *arg)
 {
     struct fixture *fixture = arg;
@@ -287,6 +309,7 @@ int main(void)
         TEST(a_descriptor_that_is_ready_is_told),
         TEST(what_cannot_be_watched_is_an_error),
         TEST(mail_that_is_there_is_opened_without_a_wait),
+        TEST(after_work_it_looks_for_more_for_as_long_as_it_is_told),
         TEST(mail_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #define S_US INT64_C(1000000)
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
 #define POLL_PACE_MAX_MS 1000
+#define SPIN_MAX_US 1000000
 
 /* The file as cyaml reads it: a field that is not there stays 0 or NULL, and then the default of
  * config_init() stands. */
@@ -61,6 +62,7 @@ struct config_file {
     char *base;
     bool memory;
     uint64_t threads;
+    uint64_t spin_us;
     struct file_space *namespaces;
     unsigned namespaces_count;
     struct file_limits *limits;
@@ -142,6 +144,7 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_STRING_PTR("base", CYAML_FLAG_POINTER | OPT, struct config_file, base, 0, 100),
     CYAML_FIELD_BOOL("memory", OPT, struct config_file, memory),
     U64(struct config_file, threads),
+    U64(struct config_file, spin_us),
     CYAML_FIELD_SEQUENCE("namespaces", CYAML_FLAG_POINTER | OPT, struct config_file, namespaces,
                          &space_schema, 0, 1000),
     CYAML_FIELD_MAPPING_PTR("limits", CYAML_FLAG_POINTER | OPT, struct config_file, limits,
@@ -440,9 +443,12 @@ static int sources_read(struct config *config, const struct config_file *file)
 
 static int check_threads(const struct config_file *file)
 {
-    if (file->threads < LOG_PORTS_MAX)
+    if (file->threads >= LOG_PORTS_MAX)
+        fprintf(stderr, "freshet: threads is a number from 1 to %d\n", LOG_PORTS_MAX - 1);
+    else if (file->spin_us > SPIN_MAX_US)
+        fprintf(stderr, "freshet: spin_us is at most %d\n", SPIN_MAX_US);
+    else
         return 0;
-    fprintf(stderr, "freshet: threads is a number from 1 to %d\n", LOG_PORTS_MAX - 1);
     return -EINVAL;
 }
 
@@ -474,6 +480,7 @@ int config_read(struct config *config, const char *path)
     TAKE(config->data, file->data);
     TAKE(config->base, file->base);
     TAKE(config->threads, file->threads);
+    TAKE(config->spin_us, file->spin_us);
     config->memory = file->memory;
     take_spaces(config, file);
     if (file->limits)

@@ -20,6 +20,7 @@ struct config {
     bool memory;
     bool insecure;
     unsigned threads;
+    int64_t spin_us; /* which a worker looks for more work before it sleeps */
 
     struct space_config *spaces; /* prefixes are in `file` */
     size_t spaces_count;

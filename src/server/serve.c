@@ -188,6 +188,7 @@ static int open_worker(struct server *server, unsigned index)
         .log = server->log,
         .clock = clock_system(),
         .limits = server->config.limits,
+        .spin_us = server->config.spin_us,
         .connections = &server->connections,
         .want_uring = !getenv("FRESHET_NO_URING"),
         .base = server->api.base,

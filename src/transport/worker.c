@@ -75,6 +75,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->resumed);
     worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);
+    worker->loop.spin_ns = config->spin_us * 1000;
     if (!result)
         result = net_init(&worker->net, &worker->loop, config->index, config->count);
     if (!result)

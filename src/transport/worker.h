@@ -70,6 +70,7 @@ struct worker_config {
     struct log *log;
     struct clock *clock;
     struct worker_limits limits;
+    int64_t spin_us; /* after work, before it sleeps */
     bool want_uring;
     _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
     struct str base;               /* path under which the API hangs: empty, or "/x" */

@@ -178,7 +178,9 @@ test("a value out of range is refused at the start, and the key is named", async
     for (const [config, key] of [
         ["limits:\n  inflight_max: 4294967296\n", /limits\.inflight_max/],
         ["limits:\n  idle_ms: 99999999999\n", /limits\.idle_ms/],
+        ["limits:\n  poll_pace_ms: 1001\n", /limits\.poll_pace_ms/],
         ["threads: 65\n", /threads/],
+        ["spin_us: 1000001\n", /spin_us/],
         ["limits:\n  no_such: 1\n", /no_such/],
     ]) {
         const file = path.join(temporaryFolder(t), "freshet.yaml");

@@ -299,6 +299,20 @@ onFourWorkers(
     },
 );
 
+test("workers that spin before they sleep serve all mechanisms, across workers, too", async (t) => {
+    const server = await startServer(t, { args: ["--threads", "2"], config: "spin_us: 2000\n" });
+    const followers = await Promise.all(
+        [...MECHANISMS, ...MECHANISMS].map((via) => follow(t, server, via, "x")));
+    const ids = await publishMany(server, "x", 20);
+    for (const follower of followers) {
+        await follower.has(20);
+        assert.deepEqual(
+            follower.events.map((event) => event.id),
+            ids,
+        );
+    }
+});
+
 test("any number of workers will do", async (t) => {
     for (const threads of ["1", "2", "3", "8"]) {
         const server = await startServer(t, { args: ["--threads", threads] });
