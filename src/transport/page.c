@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* Of a page that is held. So many that are held are not to take as much as full pages would. */
+enum { HELD_BYTES = 16 * 1024 };
+
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
     struct pull pull;
@@ -88,7 +91,7 @@ static bool hold(struct page_wait *wait)
 {
     struct worker *worker = wait->exchange->worker;
     int64_t ms = pace_left_ms(wait);
-    if (ms <= 0 || wait->count >= wait->reading->limit)
+    if (ms <= 0 || wait->count >= wait->reading->limit || wait->events.len >= HELD_BYTES)
         return false;
     if (list_linked(&wait->paced_node))
         return true;

@@ -1,6 +1,8 @@
 /* When a page is sent: at once, after a wait, or at the pace that polls are held to. */
 #include "transport/testing.h"
 
+#include <time.h>
+
 #define GET_POLL "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
 
 enum { PACE_MS = 20 };
@@ -168,25 +170,63 @@ static void a_page_that_does_not_wait_is_not_held(void **state)
     peer_leave(bench, &peer);
 }
 
-static void who_was_woken_first_is_not_held_up_by_others(void **state)
+static void a_large_page_is_not_held(void **state)
 {
     struct bench *bench = *state;
-    struct peer early, late;
-    poll_once(bench, &early);
-    pass(bench, PACE_MS);
-    poll_once(bench, &late); /* early is answered by that, too */
-    peer_expect(bench, &early, "200");
-    buf_clear(&early.got);
-    peer_say(bench, &early, GET_POLL);
-    publish(bench, "second");
-    pass(bench, PACE_MS - 1);
-    peer_expect(bench, &early, "");
-    peer_expect(bench, &late, "");
-    pass(bench, 1);
-    peer_expect(bench, &early, "200");
-    peer_expect(bench, &late, "200");
-    peer_leave(bench, &early);
-    peer_leave(bench, &late);
+    struct peer peer;
+    char data[20000];
+    memset(data, 'x', sizeof(data));
+    poll_once(bench, &peer);
+    bench_append(bench, (struct str){data, sizeof(data)});
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
+/* `second` was answered 10 ms before `first`, and waits behind it: it is due, but not first. */
+static void hold_two(struct bench *bench, struct peer *first, struct peer *second)
+{
+    peer_join(bench, second);
+    peer_say(bench, second, GET_POLL);
+    publish(bench, "one");
+    peer_expect(bench, second, "200");
+    pass(bench, 10);
+    poll_once(bench, first);
+    peer_say(bench, second, GET_POLL);
+    publish(bench, "two");
+    buf_clear(&second->got);
+    pass(bench, PACE_MS - 9);
+    peer_expect(bench, first, "");
+    peer_expect(bench, second, "");
+}
+
+static void no_event_is_held_longer_than_the_pace_whoever_is_before_it(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    hold_two(bench, &first, &second);
+    pass(bench, 9);
+    peer_expect(bench, &first, "200");
+    peer_expect(bench, &second, "200");
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+}
+
+static void one_that_is_due_is_answered_when_who_was_before_it_is_gone(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    struct timespec began, ended;
+    hold_two(bench, &first, &second);
+    close(first.fd);
+    worker_step(&bench->worker, 0);
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    worker_step(&bench->worker, 20000); /* with an answer to send, it does not wait */
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    assert_true(ended.tv_sec - began.tv_sec < 15);
+    peer_expect(bench, &second, "200");
+    buf_free(&first.got);
+    peer_leave(bench, &second);
 }
 
 static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
@@ -232,7 +272,9 @@ int main(void)
         AT_PACE(what_was_there_when_the_poll_came_is_held_as_well),
         AT_PACE(a_full_page_is_not_held),
         AT_PACE(a_page_that_does_not_wait_is_not_held),
-        AT_PACE(who_was_woken_first_is_not_held_up_by_others),
+        AT_PACE(a_large_page_is_not_held),
+        AT_PACE(no_event_is_held_longer_than_the_pace_whoever_is_before_it),
+        AT_PACE(one_that_is_due_is_answered_when_who_was_before_it_is_gone),
         AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
         AT_PACE(a_drain_does_not_wait_for_the_pace),
     };

@@ -123,9 +123,9 @@ static void count(struct worker *worker)
 
 void worker_step(struct worker *worker, int wait_ms)
 {
+    int64_t due_ms = pages_due(worker); /* which may make some dirty */
     bool busy = net_is_dirty(&worker->net) || !list_empty(&worker->resumed) || worker->turn ||
                 worker->turn_ephemeral;
-    int64_t due_ms = pages_due(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
