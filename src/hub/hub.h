@@ -20,8 +20,8 @@ struct hub;
 
 struct sub_ops {
     /* There may be something to take, or the wait is over. Called on the hub's thread from within
-     * the hub: only notes it, and calls hub_take() later, before the turn ends. In SUB_BEHIND it
-     * may wait until others have what is new. */
+     * the hub: only notes it, and calls hub_take() from the flush; in SUB_BEHIND that may be some
+     * turns later, when others have what is new. */
     void (*wake)(struct sub *sub);
 };
 

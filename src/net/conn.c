@@ -24,7 +24,7 @@ static void ready(struct watch *watch, uint32_t events)
     /* It comes along with whatever else is told, and is news only to one that was full. */
     if (events & EPOLLOUT && !conn->writable) {
         conn->writable = true;
-        conn_dirty(conn);
+        conn_dirty_again(conn);
     }
     if (events & EPOLLERR)
         conn->ops->hung_up(conn);
@@ -66,6 +66,14 @@ void conn_dirty_later(struct conn *conn)
         return;
     list_add_last(&conn->net->later, &conn->dirty);
     conn->late = true;
+}
+
+void conn_dirty_again(struct conn *conn)
+{
+    if (conn->behind)
+        conn_dirty_later(conn);
+    else
+        conn_dirty(conn);
 }
 
 int conn_read(struct conn *conn, struct str *ret_bytes)

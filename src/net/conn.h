@@ -15,7 +15,7 @@ struct conn_ops {
      * other connections' `fill` and `sent`; it does not follow once the connection was closed. */
     struct str (*fill)(struct conn *conn);
     /* The socket took the first `n` bytes of what `fill` gave; fewer than given when it is full.
-     * Whether `fill` should be asked again at once. */
+     * Whether `fill` should be asked again, soon. */
     bool (*sent)(struct conn *conn, size_t n);
     /* The peer hung up or the socket failed, and nothing of it is left to read. The owner calls
      * conn_close(). */
@@ -36,10 +36,11 @@ struct conn {
     bool hup;      /* the peer will send no more */
     bool dead;     /* conn_close() was called */
     bool late;     /* in net->later */
+    bool behind;   /* the owner says that what it has next is for catching up */
 };
 
-/* NET_LATER: how many of a slice those in net->later have for sure, and at most while there are
- * others. */
+/* How many connections a slice asks, and how many of them, at least and at most, from net->later:
+ * pages are large, and a slice of nothing else would hold up the next event. */
 enum { NET_SLICE = 256, NET_LATER = 64, NET_READ_SIZE = 64 * 1024 };
 
 struct uring;
@@ -74,8 +75,12 @@ int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops 
 void conn_dirty(struct conn *conn);
 
 /* The same for what may wait until others have what is new: pages for one who catches up. Whoever
- * was sent something and has more comes here too. conn_dirty() takes it out again. */
+ * is `behind` comes here too when it was sent something and has more, or when its socket has room
+ * again. conn_dirty() takes it out again. */
 void conn_dirty_later(struct conn *conn);
+
+/* One of the two, by what the owner says of it. */
+void conn_dirty_again(struct conn *conn);
 
 /* Sends one piece now and not with the others when the turn ends: for what would take much memory
  * if all held theirs until then. Not from within one of its own calls but `readable`. */

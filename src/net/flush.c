@@ -49,13 +49,12 @@ static void drop_dead(struct slice *slice)
     slice->count = kept;
 }
 
-/* Asks connections of a list what they have until the slice has `most`. */
-static void gather_from(struct slice *slice, struct list *list, unsigned most)
+/* Asks at most so many connections of a list what they have; how many it asked. Who has nothing to
+ * send counts too: a page may have been made when it was asked. */
+static unsigned gather_from(struct slice *slice, struct list *list, unsigned most)
 {
-    while (slice->count < most) {
-        struct list *node = list_take_first(list);
-        if (!node)
-            break;
+    unsigned asked = 0;
+    for (struct list *node; asked < most && (node = list_take_first(list)); asked++) {
         struct conn *conn = container_of(node, struct conn, dirty);
         struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
         if (conn->dead || !bytes.len)
@@ -66,16 +65,16 @@ static void gather_from(struct slice *slice, struct list *list, unsigned most)
         slice->conns[slice->count] = conn;
         slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};
     }
+    return asked;
 }
 
-/* What is new first. Pages are large: as many of them as of events in a slice would hold up the
- * next event, while those who catch up may not be kept waiting for ever either. */
+/* What is new first, but those who catch up may not be kept waiting for ever either. */
 static void gather(struct net *net, struct slice *slice)
 {
     slice->count = 0;
-    gather_from(slice, &net->dirty, list_empty(&net->later) ? NET_SLICE : NET_SLICE - NET_LATER);
-    unsigned most = slice->count + NET_LATER;
-    gather_from(slice, &net->later, most);
+    unsigned most = list_empty(&net->later) ? NET_SLICE : NET_SLICE - NET_LATER;
+    unsigned room = NET_SLICE - gather_from(slice, &net->dirty, most);
+    gather_from(slice, &net->later, room < NET_LATER ? room : NET_LATER);
     drop_dead(slice);
 }
 
@@ -122,7 +121,7 @@ static void settle(struct net *net, struct conn *conn, const struct uring_send *
     if (n < send_->bytes.len)
         conn->writable = false; /* until epoll says otherwise */
     if (conn->ops->sent(conn, n))
-        conn_dirty_later(conn);
+        conn_dirty_again(conn);
 }
 
 void conn_flush(struct conn *conn)

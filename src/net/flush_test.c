@@ -185,12 +185,83 @@ static void those_who_may_wait_have_a_share_of_every_slice(void **state)
     harness_free(harness);
 }
 
+static void who_has_nothing_to_send_counts_in_a_slice_too(void **state)
+{
+    struct harness *harness = world(state);
+    struct end **ends = mem_alloc(MANY * sizeof(struct end *));
+    for (int i = 0; i < MANY; i++) {
+        ends[i] = end_new(harness);
+        conn_dirty_later(&ends[i]->conn);
+    }
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(harness->fills, NET_LATER);
+    for (int i = 0; i < MANY; i++)
+        conn_dirty(&ends[i]->conn);
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(harness->fills, NET_LATER + NET_SLICE);
+    for (int i = 0; i < MANY; i++)
+        end_free(ends[i]);
+    free(ends);
+    harness_free(harness);
+}
+
+/* Of a crowd that may wait, one that says more is sent it in the next slice only if it is not
+ * behind. */
+static void who_has_more_waits_with_those_who_may_if_it_is_behind(void **state)
+{
+    for (int behind = 0; behind < 2; behind++) {
+        struct harness *harness = world(state);
+        struct end *more = end_new(harness);
+        end_say(more, "x");
+        more->conn.behind = behind;
+        struct end **ends = crowd(harness, 0);
+        assert_true(net_flush(&harness->net));
+        assert_int_equal(more->sents, 1);
+        buf_add_lit(&more->out, "y");
+        assert_true(net_flush(&harness->net));
+        assert_int_equal(more->sents, behind ? 1 : 2);
+        flush_all(harness);
+        peer_has(more, "xy");
+        end_free(more);
+        crowd_free(ends);
+        harness_free(harness);
+    }
+}
+
+static void a_socket_that_has_room_again_waits_with_those_who_may_if_it_is_behind(void **state)
+{
+    for (int behind = 0; behind < 2; behind++) {
+        struct harness *harness = world(state);
+        struct end *full = end_new(harness);
+        struct buf got = {0};
+        while (full->out.len < LONG)
+            buf_add_lit(&full->out, "0123456789abcdef");
+        conn_dirty(&full->conn);
+        flush_all(harness);
+        assert_false(full->conn.writable);
+        unsigned sents = full->sents;
+        full->conn.behind = behind;
+        struct end **ends = crowd(harness, 0);
+        peer_read(full, &got, SIZE_MAX);
+        loop_turn(&harness->loop, 0);
+        assert_true(net_flush(&harness->net));
+        assert_int_equal(full->sents, behind ? sents : sents + 1);
+        flush_all(harness);
+        assert_true(full->sents > sents);
+        buf_free(&got);
+        end_free(full);
+        crowd_free(ends);
+        harness_free(harness);
+    }
+}
+
 static void who_was_sent_something_and_has_more_comes_after_the_others(void **state)
 {
     struct harness *harness = world(state);
     struct end *greedy = end_new(harness);
     end_say(greedy, "x");
     greedy->stop = false;
+    greedy->conn.behind = true;
     struct end **ends = crowd(harness, MANY);
     assert_true(net_flush(&harness->net));
     buf_add_lit(&greedy->out, "y");
@@ -389,6 +460,9 @@ int main(void)
         BOTH(who_says_that_it_has_more_is_asked_again_and_others_are_not),
         BOTH(what_is_new_goes_before_those_who_may_wait),
         BOTH(those_who_may_wait_have_a_share_of_every_slice),
+        BOTH(who_has_nothing_to_send_counts_in_a_slice_too),
+        BOTH(who_has_more_waits_with_those_who_may_if_it_is_behind),
+        BOTH(a_socket_that_has_room_again_waits_with_those_who_may_if_it_is_behind),
         BOTH(who_was_sent_something_and_has_more_comes_after_the_others),
         BOTH(one_that_closes_while_it_may_wait_is_forgotten),
         BOTH(a_peer_that_is_gone_hangs_up),

@@ -135,7 +135,7 @@ static bool channel_sent(struct socket *socket, size_t n, bool blocked)
     struct str rest;
     hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked, &rest);
     session_keep_rest(socket->pull.session, rest);
-    return !sub_is_live(&channel->sub);
+    return session_has_more(socket->pull.session, &channel->sub);
 }
 
 static void channel_beat(struct socket *socket)

@@ -216,10 +216,17 @@ void session_dirty(struct session *session)
 
 void session_woken(struct session *session, const struct sub *sub)
 {
-    if (sub->state == SUB_BEHIND && session_is_clear(session))
-        conn_dirty_later(&session->conn);
+    session->conn.behind = sub->state == SUB_BEHIND;
+    if (session_is_clear(session))
+        conn_dirty_again(&session->conn);
     else
         session_dirty(session);
+}
+
+bool session_has_more(struct session *session, const struct sub *sub)
+{
+    session->conn.behind = !sub_is_live(sub) && sub->state != SUB_QUEUED;
+    return !sub_is_live(sub);
 }
 
 /* ---- pulls ----------------------------------------------------------------------------------- */

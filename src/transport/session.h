@@ -132,6 +132,9 @@ void session_dirty(struct session *session);
  * those who catch up. */
 void session_woken(struct session *session, const struct sub *sub);
 
+/* What a pull's `sent` says that has one subscriber: whether to ask again, and when it will be. */
+bool session_has_more(struct session *session, const struct sub *sub);
+
 /* Rings the pull in so many ms, unless it is to be drained before. */
 void session_ring_in(struct session *session, int64_t ms);
 

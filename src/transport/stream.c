@@ -90,7 +90,7 @@ static bool sent(struct pull *pull, size_t n, bool blocked)
     struct str rest;
     hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked, &rest);
     session_keep_rest(pull->session, rest);
-    return !sub_is_live(&stream->sub);
+    return session_has_more(pull->session, &stream->sub);
 }
 
 static void beat_later(struct stream *stream)

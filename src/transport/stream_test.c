@@ -42,7 +42,7 @@ static void a_live_stream_is_not_asked_twice_for_one_event(void **state)
     uint64_t sends = bench->worker.net.sends;
     while (bench->worker.net.sends == sends)
         worker_step(&bench->worker, 10);
-    assert_true(list_empty(&bench->worker.net.dirty));
+    assert_false(net_is_dirty(&bench->worker.net));
     peer_hear(bench, &peer);
     assert_int_equal(peer_count(&peer, "\"data\":\"new\""), 1);
     peer_leave(bench, &peer);
@@ -185,6 +185,32 @@ static const struct session *newest_session(const struct bench *bench)
     return container_of(bench->worker.sessions.prev, struct session, node);
 }
 
+static void one_whose_socket_is_full_gives_way_to_others_until_it_has_caught_up(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    char data[8000];
+    memset(data, 'x', sizeof(data));
+    peer_join_narrow(bench, &peer);
+    peer_say(bench, &peer, GET_STREAM);
+    peer_hear(bench, &peer);
+    bench_append(bench, STR("live"));
+    bench_settle(bench);
+    assert_false(newest_session(bench)->conn.behind);
+    for (int i = 0; i < 20; i++)
+        bench_append(bench, (struct str){data, sizeof(data)});
+    bench_settle(bench);
+    assert_false(newest_session(bench)->conn.writable);
+    assert_true(newest_session(bench)->conn.behind);
+    peer_hear(bench, &peer);
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    assert_false(newest_session(bench)->conn.behind);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "\"data\":\"new\""), 1);
+    peer_leave(bench, &peer);
+}
+
 /* docs/performance.md counts with these; what is needed only at times hangs on a pointer. */
 _Static_assert(sizeof(struct session) <= 152, "a session is for every subscriber");
 _Static_assert(sizeof(struct sub) <= 80, "a sub is for every subscriber");
@@ -254,6 +280,7 @@ int main(void)
         WITH_BENCH(a_page_whose_read_fails_is_answered_503),
         WITH_BENCH(a_peer_that_is_done_sending_gets_a_page_that_is_being_read),
         WITH_BENCH(heartbeats_carry_the_cursor_and_stop_while_nobody_reads),
+        WITH_BENCH(one_whose_socket_is_full_gives_way_to_others_until_it_has_caught_up),
         WITH_BENCH(an_idle_subscriber_holds_its_session_and_its_stream_alone),
         WITH_BENCH(an_idle_connection_between_requests_holds_its_session_alone),
         WITH_BENCH(the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn),
