@@ -74,26 +74,26 @@ What a subscriber of a hundred channels costs is measured at a rate at which not
 no two events are sent together, and with so many of them that nine deliveries in ten are theirs. It
 is held against as many deliveries of as many events to subscribers of one channel that is as busy.
 
-Polls are judged with \`poll_pace_ms: 25\`, as one would set it who has many that poll a busy channel:
-answers to one connection are at least 25 ms apart and bring what came meanwhile, while what comes now
-and then is answered at once. Without it, which is the default and stands beside it, each poller is
-answered and asks again a hundred times a second, which is nearly all the kernel's work. nchan, whose
-core is full with this load, may answer with all that it has (\`nchan_longpoll_multipart_response\`):
-one event an answer, as its default is, it falls behind by half a second and more.
+A thousand who poll a channel with 100 events/s are answered and ask again 100,000 times a second, which
+is nearly all the kernel's work. nchan, whose core is full with it, may answer with all that it has
+(\`nchan_longpoll_multipart_response\`): its answers come later and hold several events, which makes
+its deliveries cheaper; one event an answer, as is its default, it falls behind by a second. With
+\`poll_pace_ms: 25\`, off by default, freshet's answers to one connection are as far apart, and about as
+late as nchan's.
 
 The sleepers' row is judged with the log on disk, as anyone has it who does not say \`--memory\`:
 100 MB of events in memory are memory of the server, sleepers or not, and are told beside it. The
 kernel's part is what TCP holds in buffers and what its slabs grew by, without the cache of files;
 both are of the whole machine, the sleepers' own ends of the connections included.
 
-Those who reconnect are read with what the load generator has left over from the others: how long
-ten thousand streams waited for it would else stand in the others' latency.
+Those who reconnect are opened 64 at a time and read with what the load generator has left over from
+the others: how long ten thousand streams waited for it would else stand in the others' latency.
 
 Latency on an idle server is of 1,200 events a run, 5 ms apart. The load generator spins meanwhile
 instead of sleeping, so that its own waking up is not in it; what else may keep it from its core shows
 beside *bare send* too. *freshet, spinning* has \`spin_us: 10000\`: its worker does not sleep between
-events either, and so is not woken, which is most of what it takes otherwise. The disk's fsync beside the durable one is asked for as often as well: a disk
-that is asked without a pause answers in half the time.
+events either. The disk's fsync beside the durable one is asked for as often as well: a disk that is
+asked without a pause answers in half the time.
 `;
 
 function growth(pictures) {
@@ -130,7 +130,7 @@ ${growth(pictures)}
 ${about}
 
 Settings are in [bench/servers.mjs](../bench/servers.mjs), loads in [bench/rows.mjs](../bench/rows.mjs):
-freshet with one worker (\`--threads 1\`); nginx with one worker process, enough connections, no access
+freshet with one worker (\`--threads 1\`) and no other settings but those named; nginx with one worker process, enough connections, no access
 log and 4 GiB of shared memory for nchan; pushpin with \`message_rate\` and \`message_hwm\` at
 10,000,000 and log level 0, its streams held by its own test target.
 `;

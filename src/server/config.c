@@ -441,7 +441,7 @@ static int sources_read(struct config *config, const struct config_file *file)
     return 0;
 }
 
-static int check_threads(const struct config_file *file)
+static int check_workers(const struct config_file *file)
 {
     if (file->threads >= LOG_PORTS_MAX)
         fprintf(stderr, "freshet: threads is a number from 1 to %d\n", LOG_PORTS_MAX - 1);
@@ -474,7 +474,7 @@ int config_read(struct config *config, const char *path)
         return -EINVAL;
     }
     const struct config_file *file = config->file;
-    if (check_threads(file) || (file->limits && check_limits(file->limits)))
+    if (check_workers(file) || (file->limits && check_limits(file->limits)))
         return -EINVAL;
     TAKE(config->listen, file->listen);
     TAKE(config->data, file->data);

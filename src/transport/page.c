@@ -70,7 +70,7 @@ static uint16_t now_ms(const struct page_wait *wait)
 
 static void note_answer(struct page_wait *wait)
 {
-    if (!wait->reading->wait_s)
+    if (!wait->reading->wait_s || !wait->count)
         return;
     wait->pull.session->polled = true;
     wait->pull.session->polled_ms = now_ms(wait);

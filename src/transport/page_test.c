@@ -140,6 +140,22 @@ static void what_was_there_when_the_poll_came_is_held_as_well(void **state)
     peer_leave(bench, &peer);
 }
 
+static void what_comes_after_an_empty_answer_is_not_held(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_POLL);
+    bench_pass(bench, 25000);
+    peer_expect(bench, &peer, "200");
+    assert_true(peer_has(&peer, "\"events\":[]"));
+    buf_clear(&peer.got);
+    peer_say(bench, &peer, GET_POLL);
+    publish(bench, "first");
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
 static void a_full_page_is_not_held(void **state)
 {
     struct bench *bench = *state;
@@ -270,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_pace_it_is_answered_at_once, begin_without, end),
         AT_PACE(what_comes_later_than_the_pace_is_not_held),
         AT_PACE(what_was_there_when_the_poll_came_is_held_as_well),
+        AT_PACE(what_comes_after_an_empty_answer_is_not_held),
         AT_PACE(a_full_page_is_not_held),
         AT_PACE(a_page_that_does_not_wait_is_not_held),
         AT_PACE(a_large_page_is_not_held),

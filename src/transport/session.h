@@ -75,7 +75,7 @@ struct session {
     struct session_intake *intake; /* NULL: nothing has come */
     struct session_out *out;       /* NULL: nothing is to be sent */
     uint32_t inflight;             /* exchanges of `intake` */
-    uint16_t polled_ms;            /* when a poll was answered last, if `polled` */
+    uint16_t polled_ms;            /* when a poll was last answered with something */
     uint8_t phase;                 /* enum session_phase */
     uint8_t part;                  /* enum session_part */
     bool closing;                  /* once `out` is sent */
@@ -85,7 +85,7 @@ struct session {
     bool processing;
     bool http10;   /* of the request that became a pull */
     bool draining; /* the timer rings for the drain of the pull */
-    bool polled;
+    bool polled;   /* polled_ms is set */
 };
 
 /* A request and its answer. */
