@@ -77,9 +77,9 @@ is held against as many deliveries of as many events to subscribers of one chann
 A thousand who poll a channel with 100 events/s are answered and ask again 100,000 times a second, which
 is nearly all the kernel's work. nchan, whose core is full with it, may answer with all that it has
 (\`nchan_longpoll_multipart_response\`): its answers come later and hold several events, which makes
-its deliveries cheaper; one event an answer, as is its default, it falls behind by a second. With
-\`poll_pace_ms: 25\`, off by default, freshet's answers to one connection are as far apart, and about as
-late as nchan's.
+its deliveries cheaper; one event an answer, as is its default, it falls behind by a second.
+freshet's answers to one connection come up to 25 ms apart while its worker is busy for a quarter of
+its time or more; *unpaced* has \`poll_pace_ms: 0\`: each is sent as soon as there is something.
 
 The sleepers' row is judged with the log on disk, as anyone has it who does not say \`--memory\`:
 100 MB of events in memory are memory of the server, sleepers or not, and are told beside it. The

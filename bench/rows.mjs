@@ -319,19 +319,12 @@ function late(n) {
 
 function poll(n, t) {
     const load = `--via poll --subscribers ${n} --rate 100 --seconds ${t.seconds}`;
-    const paced = (value) => ({ "freshet": { server: "freshet, polls paced", load, value },
-        ...on(["nchan"], load, value) });
-    const latency = (p) => paced((r) => r.latency_us[p] / 1000);
+    const each = (value) => on(["freshet", "freshet, unpaced", "nchan"], load, value);
+    const latency = (p) => each((r) => r.latency_us[p] / 1000);
     return [{
         title: `long-poll, CPU per delivery, ${n} pollers, 100 events/s`,
         unit: "µs",
-        figures: on(["freshet", "nchan"], load, perDelivery),
-        aim: "≤ 0.5 × nchan",
-        ...atMost(0.5, "freshet", "nchan"),
-    }, prompt(["freshet", "nchan"], load), {
-        title: "the same, answers of freshet 25 ms apart (`poll_pace_ms`)",
-        unit: "µs",
-        figures: paced(perDelivery),
+        figures: each(perDelivery),
         aim: "≤ 0.5 × nchan",
         ...atMost(0.5, "freshet", "nchan"),
     }, {

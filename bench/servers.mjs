@@ -176,7 +176,7 @@ const kinds = {
         args: ["serve", "--memory", "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
     "freshet durable": (dir, ports) => ({ command: FRESHET,
         args: ["serve", "--data", dir, "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
-    "freshet, polls paced": (dir, ports) => configured(dir, ports, "limits:\n  poll_pace_ms: 25\n"),
+    "freshet, unpaced": (dir, ports) => configured(dir, ports, "limits:\n  poll_pace_ms: 0\n"),
     "freshet, spinning": (dir, ports) => configured(dir, ports, "spin_us: 10000\n"),
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
         args: ["serve", "--memory", "--threads", "2", "--listen", `127.0.0.1:${ports[0]}`] }),

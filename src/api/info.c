@@ -14,7 +14,7 @@
 
 struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
-    uint64_t views, window_bytes, rests;
+    uint64_t views, window_bytes, rests, busy_us;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[VIA_COUNT];
     uint64_t problems[PROBLEM_COUNT];
@@ -35,6 +35,7 @@ static void add_worker(struct totals *totals, const struct worker_stats *stats)
     totals->views += LOAD(stats->views);
     totals->window_bytes += LOAD(stats->window_bytes);
     totals->rests += LOAD(stats->rests_bytes);
+    totals->busy_us += LOAD(stats->busy_us);
     for (unsigned i = 0; i < LIMIT_COUNT; i++)
         totals->limits[i] += LOAD(stats->limits[i]);
     for (unsigned i = 0; i < VIA_COUNT; i++)
@@ -153,6 +154,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     buf_addf(out, "\",\"uptime_s\":%lld,",
              (long long)(clock_wall_us(api->clock) - api->started_us) / 1000000);
     add_member(out, "workers", api->workers_count);
+    add_member(out, "busy_us", totals->busy_us);
     add_subscribers(out, totals);
     add_member(out, "connections", totals->connections);
     add_member(out, "connections_total", totals->connections_total);
@@ -208,6 +210,12 @@ static void add_metric(struct buf *out, const char *name, const char *kind, cons
              kind, name, (unsigned long long)value);
 }
 
+static void add_seconds(struct buf *out, const char *name, const char *help, uint64_t us)
+{
+    buf_addf(out, "# HELP freshet_%s %s\n# TYPE freshet_%s counter\nfreshet_%s %.6f\n", name, help,
+             name, name, (double)us / 1e6);
+}
+
 static void add_limit_metrics(struct buf *out, const struct totals *totals)
 {
     for (unsigned i = 0; i < LIMIT_COUNT; i++) {
@@ -254,6 +262,8 @@ void info_metrics(struct exchange *exchange, struct str rest)
     log_stats(api->log, &log);
     add_labelled(&body, &totals);
     add_metric(&body, "connections", "gauge", "Open connections", totals.connections);
+    add_seconds(&body, "busy_seconds_total", "Time in which workers had something to do",
+                totals.busy_us);
     add_metric(&body, "requests_total", "counter", "HTTP requests", totals.requests);
     add_metric(&body, "events_total", "counter", "Events appended", log.events);
     add_metric(&body, "deliveries_total", "counter", "Events handed to sockets", totals.deliveries);

@@ -656,16 +656,22 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
     return sub_is_live(sub) ? TAKE_NOTHING : TAKE_WAIT;
 }
 
+void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count)
+{
+    if (!hub->latency_ns)
+        return;
+    int64_t ns = clock_now_ns(hub->clock) - accepted_ns;
+    hist_add(hub->latency_ns, ns > 0 ? (uint64_t)ns : 0, count);
+}
+
 /* Latency is that of subscribers that keep up: what one fetches later says nothing of the server.
  */
 static void count_sent(struct hub *hub, const struct sub *sub, const struct record *record,
                        uint32_t count)
 {
     hub->deliveries += count;
-    if (!hub->latency_ns || !record->accepted_ns || !sub->keeps_up)
-        return;
-    int64_t ns = clock_now_ns(hub->clock) - record->accepted_ns;
-    hist_add(hub->latency_ns, ns > 0 ? (uint64_t)ns : 0, count);
+    if (record->accepted_ns && sub->keeps_up && !sub->ops->holds)
+        hub_timed(hub, record->accepted_ns, count);
 }
 
 /* The first record that ends behind the first `n` bytes from record `first` on. */

@@ -23,6 +23,7 @@ struct sub_ops {
      * the hub: only notes it, and calls hub_take() from the flush; in SUB_BEHIND that may be some
      * turns later, when others have what is new. */
     void (*wake)(struct sub *sub);
+    bool holds; /* what it has taken may wait: it tells hub_timed() itself when that goes out */
 };
 
 enum sub_state {
@@ -152,3 +153,6 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken);
  * anything else happens, and be sent before more is taken. With `blocked` the subscriber falls
  * behind rather than stay queued: its socket is full. */
 void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct str *ret_rest);
+
+/* So many events, of which none was accepted before `accepted_ns`, are handed to a socket now. */
+void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count);

@@ -181,7 +181,7 @@ static inline void reader_wake(struct sub *sub)
     container_of(sub, struct reader, sub)->wakes++;
 }
 
-static const struct sub_ops reader_ops = {reader_wake};
+static const struct sub_ops reader_ops = {.wake = reader_wake};
 
 /* A selection of the channels in `terms`, separated by spaces, and of the types in `types`. */
 static inline struct selection *select_terms(const char *terms, const char *types)

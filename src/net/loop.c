@@ -23,7 +23,7 @@ int loop_init(struct loop *loop, struct clock *clock, void *owner)
     for (int i = 0; i < WHEEL_SLOTS; i++)
         list_init(&loop->wheel[i]);
     look_at_clock(loop);
-    loop->start_ns = loop->now_ns;
+    loop->start_ns = loop->weighed_ns = loop->now_ns;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return -errno;
@@ -132,21 +132,46 @@ static bool spins(const struct loop *loop)
     return loop->now_ns - loop->busy_ns < loop->spin_ns;
 }
 
+/* A turn that had nothing to do was idle from its beginning, another until it waits. */
+static int64_t idle_since(const struct loop *loop)
+{
+    return loop->busy_ns < loop->now_ns ? loop->now_ns : clock_now_ns(loop->clock);
+}
+
+/* Half of what it was stays, so that who acts on it does not swing; not after a long sleep. */
+static void weigh_load(struct loop *loop)
+{
+    int64_t window_ns = LOAD_WINDOW_MS * INT64_C(1000000);
+    int64_t ns = loop->now_ns - loop->weighed_ns;
+    if (ns < window_ns)
+        return;
+    int64_t busy_ns = ns - (loop->idle_ns - loop->weighed_idle_ns);
+    unsigned load = (unsigned)(busy_ns * LOAD_FULL / ns);
+    loop->load = ns < 2 * window_ns ? (loop->load + load) / 2 : load;
+    loop->weighed_ns = loop->now_ns;
+    loop->weighed_idle_ns = loop->idle_ns;
+}
+
 void loop_turn(struct loop *loop, int wait_ms)
 {
     struct epoll_event events[EVENTS_A_TURN];
     bool mail = mailbox_empty(&loop->mailbox);
-    wait_ms = mail || spins(loop) ? 0 : wait_for(loop, wait_ms);
+    bool busy = mail || !wait_ms;
+    int64_t since_ns = busy ? 0 : idle_since(loop);
+    wait_ms = busy || spins(loop) ? 0 : wait_for(loop, wait_ms);
     bool slept = wait_ms != 0 && mailbox_sleep(&loop->mailbox);
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, slept ? wait_ms : 0);
     if (slept)
         mailbox_wake(&loop->mailbox);
     look_at_clock(loop);
+    if (!busy)
+        loop->idle_ns += loop->now_ns - since_ns;
+    weigh_load(loop);
     for (int i = 0; i < count; i++) {
         struct watch *watch = events[i].data.ptr;
         watch->ready(watch, events[i].events);
     }
     ring_timers(loop);
-    if (mailbox_empty(&loop->mailbox) || mail || count)
+    if (mailbox_empty(&loop->mailbox) || busy || count)
         loop->busy_ns = loop->now_ns;
 }

@@ -14,6 +14,9 @@ struct watch {
 
 enum { WHEEL_SLOTS = 1024, WHEEL_TICK_MS = 64 };
 
+/* How long is looked at before `load` says something new, and what it is while there is no rest. */
+enum { LOAD_WINDOW_MS = 100, LOAD_FULL = 1024 };
+
 /* Rings once, not before its time and at most a tick (64 ms) late. All zeroes is off. A wheel
  * instead of a heap: setting one off and on again costs no allocation and no search, which is what
  * ten thousand heartbeats do all day. */
@@ -29,6 +32,9 @@ struct loop {
     int64_t now_ns; /* monotonic, as of this turn */
     int64_t start_ns;
     int64_t busy_ns; /* when a turn last had something to do */
+    int64_t idle_ns; /* since the start, in which none had */
+    int64_t weighed_ns, weighed_idle_ns;
+    unsigned load;   /* share of the time with something to do, lately, of LOAD_FULL */
     int64_t spin_ns; /* for so long after that, turns look and do not wait; 0 unless set */
     uint32_t tick;
     struct list wheel[WHEEL_SLOTS];
@@ -39,6 +45,12 @@ struct loop {
 /* 0 or a negative errno. `owner` is what opened mail is given. */
 int loop_init(struct loop *loop, struct clock *clock, void *owner);
 void loop_deinit(struct loop *loop);
+
+/* Of the time since the start, for how long it had something to do. */
+static inline int64_t loop_busy_ns(const struct loop *loop)
+{
+    return loop->now_ns - loop->start_ns - loop->idle_ns;
+}
 
 /* Watches a descriptor; the watch must stay until loop_unwatch. 0 or a negative errno. */
 int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch);

@@ -273,6 +273,62 @@ static void after_work_it_looks_for_more_for_as_long_as_it_is_told(void **state)
     assert_int_equal(fixture->opened, 1);
 }
 
+/* A turn that is told not to wait is one of who has something to do. */
+static void work(struct fixture *fixture, int64_t us)
+{
+    loop_turn(&fixture->loop, 0);
+    clock_fake_advance(&fixture->clock, us);
+}
+
+/* Two turns that find nothing, since the clock does not go on during one; nor do they sleep. */
+static void rest(struct fixture *fixture, int64_t us)
+{
+    fixture->loop.spin_ns = INT64_MAX;
+    loop_turn(&fixture->loop, 1);
+    clock_fake_advance(&fixture->clock, us);
+    loop_turn(&fixture->loop, 1);
+}
+
+static void its_load_is_the_share_of_the_time_with_something_to_do(void **state)
+{
+    struct fixture *fixture = *state;
+    struct loop *loop = &fixture->loop;
+    assert_int_equal(loop->load, 0);
+    for (int i = 0; i < 2000; i++) {
+        work(fixture, 300);
+        rest(fixture, 700);
+    }
+    assert_in_range(loop->load, LOAD_FULL * 29 / 100, LOAD_FULL * 31 / 100);
+    assert_in_range(loop->idle_ns, 1399000000, 1401000000);
+}
+
+static void its_load_is_full_while_it_does_not_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 2000; i++)
+        work(fixture, 1000);
+    assert_in_range(fixture->loop.load, LOAD_FULL - 1, LOAD_FULL);
+}
+
+static void its_load_swings_slowly_and_is_forgotten_by_a_long_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int ms = 0; ms <= LOAD_WINDOW_MS; ms++)
+        work(fixture, 1000);
+    assert_in_range(fixture->loop.load, LOAD_FULL / 2 - 1, LOAD_FULL / 2);
+    rest(fixture, 60000000);
+    assert_in_range(fixture->loop.load, 0, 1);
+}
+
+static void while_it_sleeps_it_is_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->loop.clock = clock_system();
+    int64_t began_ns = fixture->loop.now_ns = clock_now_ns(fixture->loop.clock);
+    loop_turn(&fixture->loop, 20);
+    assert_in_range(fixture->loop.idle_ns, 19000000, fixture->loop.now_ns - began_ns);
+}
+
 static void *post(void *arg)
 {
     struct fixture *fixture = arg;
@@ -310,6 +366,10 @@ int main(void)
         TEST(what_cannot_be_watched_is_an_error),
         TEST(mail_that_is_there_is_opened_without_a_wait),
         TEST(after_work_it_looks_for_more_for_as_long_as_it_is_told),
+        TEST(its_load_is_the_share_of_the_time_with_something_to_do),
+        TEST(its_load_is_full_while_it_does_not_rest),
+        TEST(its_load_swings_slowly_and_is_forgotten_by_a_long_rest),
+        TEST(while_it_sleeps_it_is_idle),
         TEST(mail_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@ struct file_limits {
     uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
         inflight_max;
     uint64_t pending_max, rests_max, window_bytes, chunk_bytes, cache_bytes;
-    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms, poll_pace_ms;
+    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms;
+    uint64_t *poll_pace_ms; /* NULL when it is not there: 0 says something */
 };
 
 struct file_log {
@@ -88,12 +89,14 @@ static const cyaml_schema_value_t space_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_space, space_fields)};
 
 #define LIMIT(name) U64(struct file_limits, name)
+#define LIMIT_PTR(name)                                                                            \
+    CYAML_FIELD_UINT_PTR(#name, CYAML_FLAG_POINTER | OPT, struct file_limits, name)
 static const cyaml_schema_field_t limit_fields[] = {
     LIMIT(body_max),     LIMIT(message_max),  LIMIT(batch_max),    LIMIT(connections_max),
     LIMIT(channels_max), LIMIT(keys_max),     LIMIT(inflight_max), LIMIT(pending_max),
     LIMIT(rests_max),    LIMIT(window_bytes), LIMIT(chunk_bytes),  LIMIT(cache_bytes),
     LIMIT(head_ms),      LIMIT(body_ms),      LIMIT(idle_ms),      LIMIT(stall_ms),
-    LIMIT(publish_ms),   LIMIT(close_ms),     LIMIT(drain_ms),     LIMIT(poll_pace_ms),
+    LIMIT(publish_ms),   LIMIT(close_ms),     LIMIT(drain_ms),     LIMIT_PTR(poll_pace_ms),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
@@ -176,6 +179,7 @@ void config_init(struct config *config)
                    .publish_ms = 10000,
                    .close_ms = 5000,
                    .drain_ms = 2000,
+                   .poll_pace_ms = 25,
                    .body_max = MIB,
                    .inflight_max = 64,
                    .pending_max = 64 * MIB,
@@ -224,7 +228,8 @@ static void take_limits(struct config *config, const struct file_limits *file)
     TAKE(limits->publish_ms, file->publish_ms);
     TAKE(limits->close_ms, file->close_ms);
     TAKE(limits->drain_ms, file->drain_ms);
-    TAKE(limits->poll_pace_ms, file->poll_pace_ms);
+    if (file->poll_pace_ms)
+        limits->poll_pace_ms = (int64_t)*file->poll_pace_ms;
 }
 
 static void take_spaces(struct config *config, const struct config_file *file)
@@ -314,7 +319,7 @@ static int check_limits(const struct file_limits *file)
         {"publish_ms", file->publish_ms, DAY_MS},
         {"close_ms", file->close_ms, DAY_MS},
         {"drain_ms", file->drain_ms, DAY_MS},
-        {"poll_pace_ms", file->poll_pace_ms, POLL_PACE_MAX_MS},
+        {"poll_pace_ms", file->poll_pace_ms ? *file->poll_pace_ms : 0, POLL_PACE_MAX_MS},
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (checks[i].value <= checks[i].most)

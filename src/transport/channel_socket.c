@@ -41,7 +41,7 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct channel_socket, sub)->socket.pull.session, sub);
 }
 
-static const struct sub_ops sub_ops = {wake};
+static const struct sub_ops sub_ops = {.wake = wake};
 
 static void channel_publish_done(struct publish *publish, struct batch *batch)
 {

@@ -17,12 +17,24 @@ struct page_wait {
     struct start_search *search;
     struct buf events; /* JSON, each with a comma behind it */
     uint32_t count;
+    uint32_t timed;    /* of them came while it waited, */
+    int64_t oldest_ns; /* the first of those at this time */
     bool expired;
     struct list paced_node; /* in worker->paced while it has something and waits for its pace */
     int64_t due_ns;         /* until when */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
+
+/* What it keeps back for a while is as late as that. */
+static void time_records(struct page_wait *wait, const struct record *first, uint32_t count)
+{
+    if (!wait->sub.keeps_up || !first->accepted_ns || !count)
+        return;
+    if (!wait->timed)
+        wait->oldest_ns = first->accepted_ns;
+    wait->timed += count;
+}
 
 /* Moves records from what was taken into the page; true when the page is full. */
 static bool put(struct page_wait *wait, const struct taken *taken)
@@ -41,6 +53,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         wait->count++;
         record++;
     }
+    time_records(wait, &chunk->records[taken->first], record - taken->first);
     struct str rest;
     hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false,
              &rest);
@@ -60,6 +73,21 @@ static void release(struct page_wait *wait, struct worker *worker)
 }
 
 /* ---- the pace -------------------------------------------------------------------------------- */
+
+/* A worker with time to spare answers at once. One that is busy for a quarter of its time answers
+ * each connection as seldom as it may, since an answer costs as much with one event as with five.
+ */
+enum { LOAD_UNPACED = LOAD_FULL / 8, LOAD_PACED = LOAD_FULL / 4 };
+
+static int64_t pace_ms(const struct worker *worker)
+{
+    int64_t most = worker->config.limits.poll_pace_ms, load = worker->loop.load;
+    if (load <= LOAD_UNPACED)
+        return 0;
+    if (load >= LOAD_PACED)
+        return most;
+    return most * (load - LOAD_UNPACED) / (LOAD_PACED - LOAD_UNPACED);
+}
 
 /* Sixteen bits are what the session has room for. A poll that comes 65 s after the last may be
  * taken for one that comes at once, and is held like that. */
@@ -82,11 +110,11 @@ static int64_t pace_left_ms(const struct page_wait *wait)
     if (!wait->reading->wait_s || !session->polled || wait->expired)
         return 0;
     uint16_t since = (uint16_t)(now_ms(wait) - session->polled_ms);
-    return wait->exchange->worker->config.limits.poll_pace_ms - since;
+    return pace_ms(wait->exchange->worker) - since;
 }
 
 /* Whether what it has waits for more. Whoever is first in the list began to wait first, and is due
- * no later than a pace from then: so long at most an event is held. */
+ * no later than the longest pace from then: so long at most an event is held. */
 static bool hold(struct page_wait *wait)
 {
     struct worker *worker = wait->exchange->worker;
@@ -124,6 +152,8 @@ static void finish(struct page_wait *wait, bool more)
                                    .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
                                    .more = more};
     note_answer(wait);
+    if (wait->timed)
+        hub_timed(&worker->hub, wait->oldest_ns, wait->timed);
     exchange_detach(exchange);
     if (buf_failed(&wait->events))
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
@@ -198,7 +228,7 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct page_wait, sub)->pull.session, sub);
 }
 
-static const struct sub_ops sub_ops = {wake};
+static const struct sub_ops sub_ops = {.wake = wake, .holds = true};
 
 /* ---- as a pull ------------------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
-/* When a page is sent: at once, after a wait, or at the pace that polls are held to. */
+/* When a page is sent: at once, after a wait, or at the pace that polls are held to while the
+ * worker is busy. */
 #include "transport/testing.h"
 
 #include <time.h>
@@ -14,6 +15,7 @@ static int begin_at_pace(void **state, int64_t pace_ms)
     bench->reading.wait_s = 25;
     bench->limits.poll_pace_ms = pace_ms;
     bench_begin(bench);
+    bench->worker.loop.load = LOAD_FULL;
     *state = bench;
     return 0;
 }
@@ -84,6 +86,23 @@ static void one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came(
     peer_leave(bench, &peer);
 }
 
+static void how_long_it_is_held_counts_as_latency(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    struct hist *latency = &bench->worker.stats.latency_ns;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    publish(bench, "third");
+    assert_int_equal(latency->count, 1);
+    assert_int_equal(latency->max, 0);
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200");
+    assert_int_equal(latency->count, 3);
+    assert_int_equal(latency->max, PACE_MS * 1000000);
+    peer_leave(bench, &peer);
+}
+
 static void what_is_ephemeral_is_held_with_the_rest(void **state)
 {
     struct bench *bench = *state;
@@ -106,6 +125,31 @@ static void without_a_pace_it_is_answered_at_once(void **state)
     struct peer peer;
     poll_once(bench, &peer);
     publish(bench, "second");
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
+static void a_worker_with_time_to_spare_answers_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->worker.loop.load = LOAD_FULL / 8;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
+static void the_busier_a_worker_is_the_longer_it_waits(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->worker.loop.load = LOAD_FULL * 3 / 16;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    pass(bench, PACE_MS / 2 - 1);
+    peer_expect(bench, &peer, "");
+    pass(bench, 1);
     peer_expect(bench, &peer, "200");
     peer_leave(bench, &peer);
 }
@@ -282,8 +326,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         AT_PACE(the_first_poll_of_a_connection_is_answered_at_once),
         AT_PACE(one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came),
+        AT_PACE(how_long_it_is_held_counts_as_latency),
         AT_PACE(what_is_ephemeral_is_held_with_the_rest),
         cmocka_unit_test_setup_teardown(without_a_pace_it_is_answered_at_once, begin_without, end),
+        AT_PACE(a_worker_with_time_to_spare_answers_at_once),
+        AT_PACE(the_busier_a_worker_is_the_longer_it_waits),
         AT_PACE(what_comes_later_than_the_pace_is_not_held),
         AT_PACE(what_was_there_when_the_poll_came_is_held_as_well),
         AT_PACE(what_comes_after_an_empty_answer_is_not_held),

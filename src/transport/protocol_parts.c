@@ -129,7 +129,7 @@ static void wake(struct sub *sub)
     session_woken(protocol_session(container_of(sub, struct part, sub)->protocol), sub);
 }
 
-static const struct sub_ops sub_ops = {wake};
+static const struct sub_ops sub_ops = {.wake = wake};
 
 static struct part *part_new(struct protocol *protocol, struct group *group, struct str ref)
 {

@@ -32,7 +32,7 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct stream, sub)->pull.session, sub);
 }
 
-static const struct sub_ops sub_ops = {wake};
+static const struct sub_ops sub_ops = {.wake = wake};
 
 /* Ends the body, so that the client sees an end and not a break. */
 static void end(struct stream *stream)

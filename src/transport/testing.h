@@ -274,6 +274,7 @@ static inline void bench_append_as(struct bench *bench, struct str data, bool ep
     event->type = STR("message");
     event->data = batch_copy(append->batch, data);
     event->kind = EVENT_TEXT;
+    event->accepted_ns = clock_now_ns(&bench->clock.clock);
     event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
     struct bench_publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
     assert_non_null(publish);

@@ -119,6 +119,7 @@ static void count(struct worker *worker)
     stat_set(&stats->window_bytes, worker->hub.window.bytes);
     stat_set(&stats->views, worker->hub.views_count);
     stat_set(&stats->rests_bytes, worker->rests);
+    stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
 void worker_step(struct worker *worker, int wait_ms)

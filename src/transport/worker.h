@@ -52,8 +52,8 @@ struct worker_limits {
     int64_t publish_ms; /* a publish that is not safe by then has an unknown fate */
     int64_t close_ms;   /* for the other side of a close handshake */
     int64_t drain_ms;   /* over which streams end when the server stops */
-    /* Between two answers to polls of one connection, and how long an event waits for that at most;
-     * 0: a poll is answered as soon as there is something. */
+    /* Between two answers to polls of one connection while the worker is busy, and how long an
+     * event waits for that at most; 0: a poll is always answered as soon as there is something. */
     int64_t poll_pace_ms;
     uint64_t body_max;
     uint32_t inflight_max;    /* publishes of one connection that are not answered */
@@ -92,6 +92,7 @@ struct worker_stats {
     _Atomic uint64_t window_bytes;
     _Atomic uint64_t views;
     _Atomic uint64_t rests_bytes;
+    _Atomic uint64_t busy_us;             /* of its time, with something to do */
     _Atomic uint64_t problems[64];        /* by enum problem */
     _Atomic uint64_t limits[LIMIT_COUNT]; /* how often each was hit */
     struct hist latency_ns;

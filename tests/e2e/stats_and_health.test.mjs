@@ -76,6 +76,16 @@ bothStores("stats count events and deliveries, and time the way from publish to 
     assert.ok(p50 <= p99 && p99 <= max && max > 0, `p50 ${p50}, p99 ${p99}, max ${max}`);
 });
 
+bothStores("stats count how long workers had something to do", async (t, server) => {
+    const before = await stats(server);
+    for (let n = 0; n < 100; n++) {
+        await server.publish("a", `${n}`);
+    }
+    const after = await stats(server);
+    assert.ok(after.busy_us > before.busy_us, `${before.busy_us} to ${after.busy_us} µs`);
+    assert.ok(after.busy_us < after.workers * (after.uptime_s + 1) * 1e6, `${after.busy_us} µs`);
+});
+
 bothStores("what is fetched later does not count as latency", async (t, server) => {
     for (let n = 0; n < 10; n++) {
         await server.publish("a", `${n}`);

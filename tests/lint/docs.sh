@@ -31,10 +31,10 @@ done
 # The keys as the schema of the file has them: `limits.body_max`. A key that holds others is none.
 keys_of_schema() {
     grep -v '^#define' "$1" | tr -s '\n ' ' ' |
-        grep -oE 'CYAML_FIELD_[A-Z_]+\("[a-z_]+",[^"()]*struct [a-z_]+|U64\(struct [a-z_]+, [a-z_]+|LIMIT\([a-z_]+|TEXT\("[a-z_]+"' |
+        grep -oE 'CYAML_FIELD_[A-Z_]+\("[a-z_]+",[^"()]*struct [a-z_]+|U64\(struct [a-z_]+, [a-z_]+|LIMIT(_PTR)?\([a-z_]+|TEXT\("[a-z_]+"' |
         sed -E 's/^CYAML_FIELD_[A-Z_]+\("([a-z_]+)",.*struct ([a-z_]+)$/\2.\1/
             s/^U64\(struct ([a-z_]+), ([a-z_]+)$/\1.\2/
-            s/^LIMIT\(([a-z_]+)$/file_limits.\1/
+            s/^LIMIT(_PTR)?\(([a-z_]+)$/file_limits.\2/
             s/^TEXT\("([a-z_]+)"$/file_source.\1/
             s/^config_file\.//; s/^file_space\./namespaces./
             s/^file_source\./inbound./
