@@ -79,8 +79,9 @@ void timer_stop(struct timer *timer)
     list_remove(&timer->node);
 }
 
-static void ring_slot(struct loop *loop, uint32_t tick)
+static bool ring_slot(struct loop *loop, uint32_t tick)
 {
+    bool rang = false;
     struct list due = LIST_INIT(due);
     list_each (&loop->wheel[tick % WHEEL_SLOTS], node) {
         struct timer *timer = container_of(node, struct timer, node);
@@ -93,17 +94,21 @@ static void ring_slot(struct loop *loop, uint32_t tick)
     for (struct list *node; (node = list_take_first(&due));) {
         struct timer *timer = container_of(node, struct timer, node);
         timer->ring(timer);
+        rang = true;
     }
+    return rang;
 }
 
-static void ring_timers(struct loop *loop)
+static bool ring_timers(struct loop *loop)
 {
+    bool rang = false;
     uint32_t now = tick_at(loop, loop->now_ns);
     /* After a pause longer than the wheel, one round sees every slot. */
     if (now - loop->tick > WHEEL_SLOTS)
         loop->tick = now - WHEEL_SLOTS;
     while (loop->tick != now)
-        ring_slot(loop, ++loop->tick);
+        rang |= ring_slot(loop, ++loop->tick);
+    return rang;
 }
 
 /* Milliseconds until the next slot that holds a timer; the wheel has few, so this looks at them. */
@@ -132,10 +137,11 @@ static bool spins(const struct loop *loop)
     return loop->now_ns - loop->busy_ns < loop->spin_ns;
 }
 
-/* A turn that had nothing to do was idle from its beginning, another until it waits. */
+/* From when it waits. One that spins and found nothing is idle between its turns, too: looking is
+ * no work. */
 static int64_t idle_since(const struct loop *loop)
 {
-    return loop->busy_ns < loop->now_ns ? loop->now_ns : clock_now_ns(loop->clock);
+    return spins(loop) && loop->busy_ns < loop->now_ns ? loop->now_ns : clock_now_ns(loop->clock);
 }
 
 /* Half of what it was stays, so that who acts on it does not swing; not after a long sleep. */
@@ -171,7 +177,7 @@ void loop_turn(struct loop *loop, int wait_ms)
         struct watch *watch = events[i].data.ptr;
         watch->ready(watch, events[i].events);
     }
-    ring_timers(loop);
-    if (mailbox_empty(&loop->mailbox) || busy || count)
-        loop->busy_ns = loop->now_ns;
+    bool rang = ring_timers(loop);
+    if (mailbox_empty(&loop->mailbox) || busy || count || rang)
+        loop_worked(loop);
 }

@@ -52,6 +52,12 @@ static inline int64_t loop_busy_ns(const struct loop *loop)
     return loop->now_ns - loop->start_ns - loop->idle_ns;
 }
 
+/* This turn has something to do. Whoever finds more than the turn itself did, says so. */
+static inline void loop_worked(struct loop *loop)
+{
+    loop->busy_ns = loop->now_ns;
+}
+
 /* Watches a descriptor; the watch must stay until loop_unwatch. 0 or a negative errno. */
 int loop_watch(struct loop *loop, int fd, uint32_t events, struct watch *watch);
 int loop_rewatch(struct loop *loop, int fd, uint32_t events, struct watch *watch);

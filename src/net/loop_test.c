@@ -25,6 +25,7 @@ struct bell {
     struct bell *stops;    /* on ringing */
     struct bell *sets;     /* on ringing, anew */
     int64_t sets_after_ms; /* … after that */
+    int64_t takes_us;      /* to ring */
 };
 
 struct fixture {
@@ -43,6 +44,7 @@ static void ring(struct timer *timer)
     size_t len = strlen(fixture->rung);
     fixture->rung[len] = bell->name;
     fixture->rung[len + 1] = '\0';
+    clock_fake_advance(&fixture->clock, bell->takes_us);
     if (bell->stops)
         timer_stop(&bell->stops->timer);
     if (bell->sets)
@@ -329,6 +331,21 @@ static void while_it_sleeps_it_is_idle(void **state)
     assert_in_range(fixture->loop.idle_ns, 19000000, fixture->loop.now_ns - began_ns);
 }
 
+static void ringing_is_not_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->loop.spin_ns = INT64_MAX;
+    fixture->bells[0].takes_us = 50000;
+    for (int i = 0; i < 20; i++) {
+        set(fixture, 0, 0);
+        clock_fake_advance(&fixture->clock, WHEEL_TICK_MS * INT64_C(1000));
+        loop_turn(&fixture->loop, 1);
+    }
+    loop_turn(&fixture->loop, 1);
+    assert_int_equal(strlen(fixture->rung), 20);
+    assert_in_range(loop_busy_ns(&fixture->loop), 20 * 50000000, INT64_MAX);
+}
+
 static void *post(void *arg)
 {
     struct fixture *fixture = arg;
@@ -370,6 +387,7 @@ int main(void)
         TEST(its_load_is_full_while_it_does_not_rest),
         TEST(its_load_swings_slowly_and_is_forgotten_by_a_long_rest),
         TEST(while_it_sleeps_it_is_idle),
+        TEST(ringing_is_not_rest),
         TEST(mail_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,7 +159,7 @@ static const cyaml_schema_field_t file_fields[] = {
                          &source_schema, 0, CONFIG_SOURCES_MAX),
     CYAML_FIELD_END};
 static const cyaml_schema_value_t file_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_file, file_fields)};
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER_NULL_STR, struct config_file, file_fields)};
 
 static const cyaml_config_t cyaml_config = {
     .log_fn = cyaml_log, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR};
@@ -324,7 +324,7 @@ static int check_limits(const struct file_limits *file)
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (checks[i].value <= checks[i].most)
             continue;
-        fprintf(stderr, "freshet: limits.%s is at most %llu\n", checks[i].name,
+        fprintf(stderr, "freshet: limits.%s is a number from 0 to %llu\n", checks[i].name,
                 (unsigned long long)checks[i].most);
         return -EINVAL;
     }
@@ -479,6 +479,8 @@ int config_read(struct config *config, const char *path)
         return -EINVAL;
     }
     const struct config_file *file = config->file;
+    if (!file) /* it is empty */
+        return 0;
     if (check_workers(file) || (file->limits && check_limits(file->limits)))
         return -EINVAL;
     TAKE(config->listen, file->listen);

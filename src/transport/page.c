@@ -8,6 +8,14 @@
 /* Of a page that is held. So many that are held are not to take as much as full pages would. */
 enum { HELD_BYTES = 16 * 1024 };
 
+/* As many as come one by one in a usual pace. */
+enum { AGES_MAX = 8 };
+
+struct age {
+    int64_t ns; /* since when they are on their way */
+    uint32_t count;
+};
+
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
     struct pull pull;
@@ -17,8 +25,9 @@ struct page_wait {
     struct start_search *search;
     struct buf events; /* JSON, each with a comma behind it */
     uint32_t count;
-    uint32_t timed;    /* of them came while it waited, */
-    int64_t oldest_ns; /* the first of those at this time */
+    uint32_t timed; /* of them are in `ages` */
+    unsigned ages_count;
+    struct age ages[AGES_MAX];
     bool expired;
     struct list paced_node; /* in worker->paced while it has something and waits for its pace */
     int64_t due_ns;         /* until when */
@@ -26,14 +35,29 @@ struct page_wait {
 
 /* ---- gathering ------------------------------------------------------------------------------- */
 
-/* What it keeps back for a while is as late as that. */
-static void time_records(struct page_wait *wait, const struct record *first, uint32_t count)
+/* What it keeps back for a while is as late as that. Beyond so many ages, one that comes counts as
+ * old as the one before it: never as younger than it is. */
+static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count)
 {
-    if (!wait->sub.keeps_up || !first->accepted_ns || !count)
+    if (!count)
         return;
-    if (!wait->timed)
-        wait->oldest_ns = first->accepted_ns;
+    if (wait->ages_count < AGES_MAX)
+        wait->ages[wait->ages_count++] = (struct age){.ns = since_ns};
+    wait->ages[wait->ages_count - 1].count += count;
     wait->timed += count;
+}
+
+/* What one fetches that was behind says nothing of the server, but for how long it is held. */
+static void time_taken(struct page_wait *wait, const struct record *first, uint32_t count)
+{
+    if (wait->sub.keeps_up && first->accepted_ns)
+        time_events(wait, first->accepted_ns, count);
+}
+
+static void tell_times(const struct page_wait *wait)
+{
+    for (unsigned i = 0; i < wait->ages_count; i++)
+        hub_timed(&wait->exchange->worker->hub, wait->ages[i].ns, wait->ages[i].count);
 }
 
 /* Moves records from what was taken into the page; true when the page is full. */
@@ -53,7 +77,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         wait->count++;
         record++;
     }
-    time_records(wait, &chunk->records[taken->first], record - taken->first);
+    time_taken(wait, &chunk->records[taken->first], record - taken->first);
     struct str rest;
     hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false,
              &rest);
@@ -124,6 +148,7 @@ static bool hold(struct page_wait *wait)
     if (list_linked(&wait->paced_node))
         return true;
     wait->due_ns = worker->loop.now_ns + ms * 1000000;
+    time_events(wait, worker->loop.now_ns, wait->count - wait->timed);
     list_add_last(&worker->paced, &wait->paced_node);
     return true;
 }
@@ -152,13 +177,13 @@ static void finish(struct page_wait *wait, bool more)
                                    .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
                                    .more = more};
     note_answer(wait);
-    if (wait->timed)
-        hub_timed(&worker->hub, wait->oldest_ns, wait->timed);
     exchange_detach(exchange);
-    if (buf_failed(&wait->events))
+    if (buf_failed(&wait->events)) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
-    else
+    } else {
+        tell_times(wait);
         page_answer(exchange, wait->reading, &content);
+    }
     release(wait, worker);
 }
 

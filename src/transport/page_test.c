@@ -93,13 +93,34 @@ static void how_long_it_is_held_counts_as_latency(void **state)
     struct hist *latency = &bench->worker.stats.latency_ns;
     poll_once(bench, &peer);
     publish(bench, "second");
+    pass(bench, PACE_MS - 2);
     publish(bench, "third");
+    publish(bench, "fourth");
     assert_int_equal(latency->count, 1);
     assert_int_equal(latency->max, 0);
-    pass(bench, PACE_MS);
+    pass(bench, 2);
     peer_expect(bench, &peer, "200");
-    assert_int_equal(latency->count, 3);
+    assert_int_equal(latency->count, 4);
     assert_int_equal(latency->max, PACE_MS * 1000000);
+    assert_in_range(hist_quantile(latency, 0.5), 1700000, 2300000);
+    peer_leave(bench, &peer);
+}
+
+static void of_many_that_are_held_none_counts_as_younger_than_it_is(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    struct hist *latency = &bench->worker.stats.latency_ns;
+    poll_once(bench, &peer);
+    for (int i = 1; i < PACE_MS; i++) {
+        publish(bench, "more");
+        pass(bench, 1);
+    }
+    pass(bench, 1);
+    peer_expect(bench, &peer, "200");
+    assert_int_equal(latency->count, PACE_MS);
+    assert_int_equal(latency->max, PACE_MS * 1000000);
+    assert_in_range(hist_quantile(latency, 0.5), PACE_MS / 2 * 1000000, PACE_MS * 1000000);
     peer_leave(bench, &peer);
 }
 
@@ -181,6 +202,23 @@ static void what_was_there_when_the_poll_came_is_held_as_well(void **state)
     pass(bench, PACE_MS);
     peer_expect(bench, &peer, "200");
     assert_true(peer_has(&peer, "\"data\":\"second\""));
+    assert_int_equal(bench->worker.stats.latency_ns.count, 4);
+    assert_int_equal(bench->worker.stats.latency_ns.max, PACE_MS * 1000000);
+    peer_leave(bench, &peer);
+}
+
+static void a_page_that_is_due_is_work_for_the_worker(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    pass(bench, PACE_MS - 1);
+    clock_fake_advance(&bench->clock, 1000);
+    bench->worker.loop.spin_ns = INT64_MAX; /* no turn waits */
+    worker_step(&bench->worker, 1000);
+    assert_int_equal(bench->worker.loop.busy_ns, bench->worker.loop.now_ns);
+    peer_expect(bench, &peer, "200");
     peer_leave(bench, &peer);
 }
 
@@ -327,12 +365,14 @@ int main(void)
         AT_PACE(the_first_poll_of_a_connection_is_answered_at_once),
         AT_PACE(one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came),
         AT_PACE(how_long_it_is_held_counts_as_latency),
+        AT_PACE(of_many_that_are_held_none_counts_as_younger_than_it_is),
         AT_PACE(what_is_ephemeral_is_held_with_the_rest),
         cmocka_unit_test_setup_teardown(without_a_pace_it_is_answered_at_once, begin_without, end),
         AT_PACE(a_worker_with_time_to_spare_answers_at_once),
         AT_PACE(the_busier_a_worker_is_the_longer_it_waits),
         AT_PACE(what_comes_later_than_the_pace_is_not_held),
         AT_PACE(what_was_there_when_the_poll_came_is_held_as_well),
+        AT_PACE(a_page_that_is_due_is_work_for_the_worker),
         AT_PACE(what_comes_after_an_empty_answer_is_not_held),
         AT_PACE(a_full_page_is_not_held),
         AT_PACE(a_page_that_does_not_wait_is_not_held),

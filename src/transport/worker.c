@@ -134,6 +134,8 @@ void worker_step(struct worker *worker, int wait_ms)
     while (submit(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume(worker, &worker->resumed);
+    if (net_is_dirty(&worker->net))
+        loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))
         hub_turn_end(&worker->hub);
     net_bury(&worker->net);

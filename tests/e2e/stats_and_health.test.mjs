@@ -83,7 +83,6 @@ bothStores("stats count how long workers had something to do", async (t, server)
     }
     const after = await stats(server);
     assert.ok(after.busy_us > before.busy_us, `${before.busy_us} to ${after.busy_us} µs`);
-    assert.ok(after.busy_us < after.workers * (after.uptime_s + 1) * 1e6, `${after.busy_us} µs`);
 });
 
 bothStores("what is fetched later does not count as latency", async (t, server) => {
