@@ -343,6 +343,41 @@ static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
     pass(bench, PACE_MS);
 }
 
+static void the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_POLL GET_POLL);
+    publish(bench, "first");
+    peer_expect(bench, &peer, "200");
+    publish(bench, "second");
+    peer_expect(bench, &peer, "200");
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200 200");
+    assert_int_equal(peer_count(&peer, "\"data\":\"first\""), 1);
+    assert_int_equal(peer_count(&peer, "\"data\":\"second\""), 1);
+    peer_leave(bench, &peer);
+}
+
+static void a_last_poll_is_answered_at_the_pace_before_the_connection_ends(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_POLL);
+    publish(bench, "first");
+    peer_expect(bench, &peer, "200");
+    buf_clear(&peer.got);
+    peer_say(bench, &peer, "GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    publish(bench, "second");
+    peer_expect(bench, &peer, "");
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "\"data\":\"second\""));
+    peer_leave(bench, &peer);
+}
+
 static void a_drain_does_not_wait_for_the_pace(void **state)
 {
     struct bench *bench = *state;
@@ -380,6 +415,8 @@ int main(void)
         AT_PACE(no_event_is_held_longer_than_the_pace_whoever_is_before_it),
         AT_PACE(one_that_is_due_is_answered_when_who_was_before_it_is_gone),
         AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
+        AT_PACE(the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows),
+        AT_PACE(a_last_poll_is_answered_at_the_pace_before_the_connection_ends),
         AT_PACE(a_drain_does_not_wait_for_the_pace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
