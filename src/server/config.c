@@ -1,5 +1,7 @@
 #include "server/config.h"
 
+#include "server/yaml_file.h"
+
 #include <cyaml/cyaml.h>
 #include <errno.h>
 #include <limits.h>
@@ -141,6 +143,8 @@ static const cyaml_schema_field_t source_fields[] = {
 static const cyaml_schema_value_t source_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_source, source_fields)};
 
+/* May be there with every line of it commented out. */
+#define SECTION (CYAML_FLAG_POINTER_NULL_STR | OPT)
 static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER | OPT, struct config_file, listen, 0, 100),
     CYAML_FIELD_STRING_PTR("data", CYAML_FLAG_POINTER | OPT, struct config_file, data, 0, PATH_MAX),
@@ -148,15 +152,13 @@ static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_BOOL("memory", OPT, struct config_file, memory),
     U64(struct config_file, threads),
     U64(struct config_file, spin_us),
-    CYAML_FIELD_SEQUENCE("namespaces", CYAML_FLAG_POINTER | OPT, struct config_file, namespaces,
-                         &space_schema, 0, 1000),
-    CYAML_FIELD_MAPPING_PTR("limits", CYAML_FLAG_POINTER | OPT, struct config_file, limits,
-                            limit_fields),
-    CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_POINTER | OPT, struct config_file, log, log_fields),
-    CYAML_FIELD_MAPPING_PTR("webhooks", CYAML_FLAG_POINTER | OPT, struct config_file, webhooks,
-                            webhook_fields),
-    CYAML_FIELD_SEQUENCE("inbound", CYAML_FLAG_POINTER | OPT, struct config_file, inbound,
-                         &source_schema, 0, CONFIG_SOURCES_MAX),
+    CYAML_FIELD_SEQUENCE("namespaces", SECTION, struct config_file, namespaces, &space_schema, 0,
+                         1000),
+    CYAML_FIELD_MAPPING_PTR("limits", SECTION, struct config_file, limits, limit_fields),
+    CYAML_FIELD_MAPPING_PTR("log", SECTION, struct config_file, log, log_fields),
+    CYAML_FIELD_MAPPING_PTR("webhooks", SECTION, struct config_file, webhooks, webhook_fields),
+    CYAML_FIELD_SEQUENCE("inbound", SECTION, struct config_file, inbound, &source_schema, 0,
+                         CONFIG_SOURCES_MAX),
     CYAML_FIELD_END};
 static const cyaml_schema_value_t file_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER_NULL_STR, struct config_file, file_fields)};
@@ -470,14 +472,25 @@ static int check_spaces(const struct config *config)
     return 0;
 }
 
+static int load(struct config *config, const char *path)
+{
+    struct buf text;
+    if (yaml_file_read(path, &text))
+        return -EINVAL;
+    cyaml_err_t error = text.len
+                            ? cyaml_load_data((const uint8_t *)text.at, text.len, &cyaml_config,
+                                              &file_schema, (cyaml_data_t **)&config->file, NULL)
+                            : CYAML_OK;
+    buf_free(&text);
+    if (error != CYAML_OK)
+        fprintf(stderr, "freshet: %s: %s\n", path, cyaml_strerror(error));
+    return error != CYAML_OK ? -EINVAL : 0;
+}
+
 int config_read(struct config *config, const char *path)
 {
-    cyaml_err_t error =
-        cyaml_load_file(path, &cyaml_config, &file_schema, (cyaml_data_t **)&config->file, NULL);
-    if (error != CYAML_OK) {
-        fprintf(stderr, "freshet: %s: %s\n", path, cyaml_strerror(error));
+    if (load(config, path))
         return -EINVAL;
-    }
     const struct config_file *file = config->file;
     if (!file) /* it is empty */
         return 0;
@@ -550,8 +563,10 @@ static int value_flag(struct config *config, const char *flag, char *value)
 
 int config_flags(struct config *config, int argc, char **argv)
 {
+    int files = 0;
     for (int i = 0; i + 1 < argc; i++)
-        if (strcmp(argv[i], "--config") == 0 && config_read(config, argv[i + 1]))
+        if (strcmp(argv[i], "--config") == 0 &&
+            (files++ ? complain("--config", "is given once") : config_read(config, argv[i + 1])))
             return -EINVAL;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--memory") == 0) {

@@ -1,5 +1,6 @@
 /* What a configuration file sets, and what stays as it is without it. */
 #include "server/config.h"
+#include "server/yaml_file.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -114,6 +115,53 @@ static void what_is_not_known_or_not_yaml_is_refused(void **state)
     refuses("webhooks:\n  allow: [10.0.0.256]\n");
 }
 
+static void a_section_may_be_empty(void **state)
+{
+    (void)state;
+    static const char *const sections[] = {"limits", "log", "webhooks", "namespaces", "inbound"};
+    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+        struct config config;
+        char text[100];
+        snprintf(text, sizeof(text), "%s:\n#  some: thing\nspin_us: 50\n", sections[i]);
+        assert_int_equal(read_text(&config, text), 0);
+        assert_int_equal(config.spin_us, 50);
+        config_free(&config);
+    }
+}
+
+/* Only one would be read, and whoever wrote the other would not know. */
+static void more_than_one_document_is_refused(void **state)
+{
+    (void)state;
+    refuses("---\n# first\n---\nspin_us: 50\n");
+    refuses("null\n---\nspin_us: 50\n");
+    refuses("spin_us: 50\n---\nspin_us: 50\n");
+    refuses("spin_us: 50\n...\n---\n{}\n");
+    refuses("spin_us: 50\n...\n}\n");
+}
+
+static void a_file_of_unreasonable_size_is_refused(void **state)
+{
+    (void)state;
+    char *text = malloc(YAML_FILE_MAX + 2);
+    assert_non_null(text);
+    memset(text, '\n', YAML_FILE_MAX + 1);
+    text[YAML_FILE_MAX + 1] = 0;
+    refuses(text);
+    free(text);
+}
+
+static void two_files_are_refused(void **state)
+{
+    (void)state;
+    char flag[] = "--config", path[] = "/dev/null";
+    char *flags[] = {flag, path, flag, path};
+    struct config config;
+    config_init(&config);
+    assert_int_equal(config_flags(&config, 4, flags), -EINVAL);
+    config_free(&config);
+}
+
 static void a_file_that_is_not_there_is_refused(void **state)
 {
     (void)state;
@@ -131,6 +179,10 @@ int main(void)
         cmocka_unit_test(a_pace_of_0_is_none_and_no_pace_the_default),
         cmocka_unit_test(what_is_beyond_reason_is_refused),
         cmocka_unit_test(what_is_not_known_or_not_yaml_is_refused),
+        cmocka_unit_test(a_section_may_be_empty),
+        cmocka_unit_test(more_than_one_document_is_refused),
+        cmocka_unit_test(a_file_of_unreasonable_size_is_refused),
+        cmocka_unit_test(two_files_are_refused),
         cmocka_unit_test(a_file_that_is_not_there_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
