@@ -103,9 +103,12 @@ static void dispatch_repeat(struct session *session, const struct repeat *repeat
 enum step { STEP_MORE, STEP_STOP };
 
 /* Publishes may be pipelined behind publishes; anything else is answered alone, since it is to see
- * what came before it, and may take the connection over. */
+ * what came before it, and may take the connection over. Nor does it begin before earlier answers
+ * are sent: a read that waits would wait for ever behind one that its peer does not read. */
 static bool is_out_of_turn(const struct session *session, bool publish)
 {
+    if (!publish && !session_is_clear(session))
+        return true;
     return session->inflight >= session->worker->config.limits.inflight_max ||
            (session->inflight && (!publish || !session_last(session)->publishes));
 }

@@ -153,12 +153,22 @@ static bool hold(struct page_wait *wait)
     return true;
 }
 
+/* What was deleted is kept back from nobody: it goes at once, or not at all. */
+static bool was_trimmed(struct worker *worker)
+{
+    bool trimmed = worker->paced_marks != worker->hub.window.marks;
+    worker->paced_marks = worker->hub.window.marks;
+    return trimmed;
+}
+
 int64_t pages_due(struct worker *worker)
 {
+    bool all = was_trimmed(worker);
+    int64_t now_ns = list_empty(&worker->paced) ? 0 : clock_now_ns(worker->config.clock);
     while (!list_empty(&worker->paced)) {
         struct page_wait *wait = container_of(worker->paced.next, struct page_wait, paced_node);
-        int64_t left_ns = wait->due_ns - worker->loop.now_ns;
-        if (left_ns > 0)
+        int64_t left_ns = wait->due_ns - now_ns;
+        if (left_ns > 0 && !all)
             return (left_ns + 999999) / 1000000;
         list_remove(&wait->paced_node);
         wait->expired = true; /* as if its wait were over */
@@ -206,6 +216,14 @@ static void fail(struct page_wait *wait)
     release(wait, worker);
 }
 
+static const struct pull_ops pull_ops, brief_ops;
+
+/* As long as there is nothing for it, whoever is done sending is taken for gone. */
+static void set_awaited(struct page_wait *wait)
+{
+    wait->pull.ops = wait->count ? &brief_ops : &pull_ops;
+}
+
 /* Who did not say where it was has missed nothing: what goes while its page is read is not a gap.
  */
 static bool claims_nothing(const struct reading *reading)
@@ -243,6 +261,8 @@ static void look(struct page_wait *wait)
         case TAKE_NOTHING:
             if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
                 finish(wait, false);
+            else
+                set_awaited(wait);
             return;
         }
     }
@@ -338,9 +358,8 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));
-    *wait = (struct page_wait){.pull = {.ops = reading->wait_s ? &pull_ops : &brief_ops},
-                               .exchange = exchange,
-                               .reading = reading};
+    *wait =
+        (struct page_wait){.pull = {.ops = &brief_ops}, .exchange = exchange, .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);
     if (!exchange_attach(exchange, &wait->pull)) {
         release(wait, worker);

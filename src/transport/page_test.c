@@ -130,7 +130,7 @@ static void what_is_ephemeral_is_held_with_the_rest(void **state)
     struct peer peer;
     poll_once(bench, &peer);
     publish(bench, "second");
-    bench_append_as(bench, STR("passing"), true);
+    bench_append_as(bench, STR("passing"), EVENT_EPHEMERAL);
     bench_settle(bench);
     peer_expect(bench, &peer, "");
     pass(bench, PACE_MS);
@@ -316,14 +316,14 @@ static void one_that_is_due_is_answered_when_who_was_before_it_is_gone(void **st
     struct peer first, second;
     struct timespec began, ended;
     hold_two(bench, &first, &second);
-    close(first.fd);
+    conn_close(&container_of(bench->worker.sessions.prev, struct session, node)->conn);
     worker_step(&bench->worker, 0);
     clock_gettime(CLOCK_MONOTONIC, &began);
     worker_step(&bench->worker, 20000); /* with an answer to send, it does not wait */
     clock_gettime(CLOCK_MONOTONIC, &ended);
     assert_true(ended.tv_sec - began.tv_sec < 15);
     peer_expect(bench, &second, "200");
-    buf_free(&first.got);
+    peer_leave(bench, &first);
     peer_leave(bench, &second);
 }
 
@@ -341,6 +341,65 @@ static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
     bench_settle(bench);
     assert_true(list_empty(&bench->worker.paced));
     pass(bench, PACE_MS);
+}
+
+static void one_that_is_done_sending_gets_what_is_held_for_it(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    shutdown(peer.fd, SHUT_WR);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "");
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "\"data\":\"second\""));
+    peer_leave(bench, &peer);
+}
+
+static void one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    shutdown(peer.fd, SHUT_WR);
+    bench_settle(bench);
+    peer_expect(bench, &peer, ".");
+    peer_leave(bench, &peer);
+}
+
+/* The turn before may have begun when it was not due yet. */
+static void one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    pass(bench, PACE_MS - 2);
+    assert_int_equal(pages_due(&bench->worker), 2);
+    clock_fake_advance(&bench->clock, 2000);
+    assert_int_equal(pages_due(&bench->worker), -1);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
+static void what_is_deleted_meanwhile_is_not_held_any_longer(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    peer_expect(bench, &peer, "");
+    bench_trim(bench);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200");
+    buf_clear(&peer.got);
+    peer_say(bench, &peer, GET_POLL);
+    publish(bench, "third");
+    peer_expect(bench, &peer, "");
+    peer_leave(bench, &peer);
 }
 
 static void the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows(void **state)
@@ -415,6 +474,10 @@ int main(void)
         AT_PACE(no_event_is_held_longer_than_the_pace_whoever_is_before_it),
         AT_PACE(one_that_is_due_is_answered_when_who_was_before_it_is_gone),
         AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
+        AT_PACE(one_that_is_done_sending_gets_what_is_held_for_it),
+        AT_PACE(one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone),
+        AT_PACE(one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn),
+        AT_PACE(what_is_deleted_meanwhile_is_not_held_any_longer),
         AT_PACE(the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows),
         AT_PACE(a_last_poll_is_answered_at_the_pace_before_the_connection_ends),
         AT_PACE(a_drain_does_not_wait_for_the_pace),

@@ -288,10 +288,10 @@ void session_settle(struct session *session)
 {
     if (session->closing || session->conn.dead || session->pull)
         return;
-    if (session->inflight || session->held)
-        enter(session, PHASE_WAIT);
-    else if (!session_is_clear(session))
+    if (!session->inflight && !session_is_clear(session))
         enter(session, PHASE_SEND);
+    else if (session->inflight || session->held)
+        enter(session, PHASE_WAIT);
     else if (session->part)
         enter(session, session->part == PART_BODY ? PHASE_BODY : PHASE_HEAD);
     else
@@ -455,6 +455,8 @@ static void out_is_sent(struct session *session)
     else
         buf_clear(&out->bytes);
     session_settle(session);
+    if (session->held && !session->pull)
+        session_wake(session); /* it may have waited for this */
 }
 
 /* A slow peer is not one that does not read. */

@@ -418,6 +418,40 @@ static void a_peer_that_reads_its_answer_slowly_gets_all_of_it(void **state)
     peer_leave(bench, &peer);
 }
 
+/* A read behind an answer that is not read would wait for ever. */
+static void a_read_behind_an_answer_that_is_not_read_waits_no_longer_than_the_answer(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.wait_s = 3;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    peer_say(bench, &peer, GET_PAGE);
+    bench_append(bench, STR("x"));
+    bench_pass(bench, bench->limits.stall_ms - 1000);
+    assert_false(list_empty(&bench->worker.sessions));
+    bench_pass(bench, 1000);
+    assert_true(list_empty(&bench->worker.sessions));
+    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
+    peer_leave(bench, &peer);
+}
+
+static void reads_behind_a_large_answer_begin_when_it_is_sent(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.wait_s = 3;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    peer_say(bench, &peer, GET_PAGE GET_ECHO POST_PUBLISH GET_PAGE GET_STREAM);
+    assert_int_equal(bench->handled, 1);
+    peer_hear(bench, &peer);
+    bench_append(bench, STR("x"));
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200 200 200 201 200 200");
+    peer_leave(bench, &peer);
+}
+
 static void a_publish_that_is_not_safe_in_time_has_an_unknown_fate(void **state)
 {
     struct bench *bench = *state;
@@ -806,6 +840,8 @@ int main(void)
         WITH_BENCH(an_idle_connection_is_closed_without_a_word),
         WITH_BENCH(a_peer_that_does_not_read_its_answer_is_closed),
         WITH_BENCH(a_peer_that_reads_its_answer_slowly_gets_all_of_it),
+        WITH_BENCH(a_read_behind_an_answer_that_is_not_read_waits_no_longer_than_the_answer),
+        WITH_BENCH(reads_behind_a_large_answer_begin_when_it_is_sent),
         WITH_BENCH(a_publish_that_is_not_safe_in_time_has_an_unknown_fate),
         WITH_BENCH(an_answer_that_has_a_deadline_of_its_own_is_waited_for),
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),

@@ -264,7 +264,7 @@ static inline void bench_appended(struct publish *publish, struct batch *batch)
 }
 
 /* Publishes on channel "a" past any connection. */
-static inline void bench_append_as(struct bench *bench, struct str data, bool ephemeral)
+static inline void bench_append_as(struct bench *bench, struct str data, enum event_state state)
 {
     struct append *append = append_new(bench->log, &bench->worker.hub.port);
     assert_non_null(append);
@@ -275,13 +275,13 @@ static inline void bench_append_as(struct bench *bench, struct str data, bool ep
     event->data = batch_copy(append->batch, data);
     event->kind = EVENT_TEXT;
     event->accepted_ns = clock_now_ns(&bench->clock.clock);
-    event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
+    event->state = (uint8_t)state;
     struct bench_publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
     assert_non_null(publish);
     *publish = (struct bench_publish){{.count = 1, .done = bench_appended}, bench};
     bench->published++;
     append_add(append, &publish->publish);
-    if (ephemeral)
+    if (state == EVENT_EPHEMERAL)
         log_broadcast(bench->log, append);
     else
         log_append(bench->log, append);
@@ -289,7 +289,13 @@ static inline void bench_append_as(struct bench *bench, struct str data, bool ep
 
 static inline void bench_append(struct bench *bench, struct str data)
 {
-    bench_append_as(bench, data, false);
+    bench_append_as(bench, data, EVENT_PROPOSED);
+}
+
+/* Deletes what is on channel "a". */
+static inline void bench_trim(struct bench *bench)
+{
+    bench_append_as(bench, STR(""), EVENT_TRIM);
 }
 
 /* ---- the other end --------------------------------------------------------------------------- */

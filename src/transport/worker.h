@@ -123,6 +123,7 @@ struct worker {
     struct list paused;               /* sessions whose publish waits for the log to catch up */
     struct list resumed;              /* sessions that may go on with what they have read */
     struct list paced;                /* polls that have something; see pages_due() */
+    uint64_t paced_marks;             /* of deletion, as of its last call */
     struct timer pressure;
     struct append *turn; /* publishes parsed in this turn */
     struct append *turn_ephemeral;
