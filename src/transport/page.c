@@ -216,12 +216,16 @@ static void fail(struct page_wait *wait)
     release(wait, worker);
 }
 
-static const struct pull_ops pull_ops, brief_ops;
+static const struct pull_ops waiting_ops, giving_ops;
 
-/* As long as there is nothing for it, whoever is done sending is taken for gone. */
-static void set_awaited(struct page_wait *wait)
+/* While there is nothing for it, whoever is done sending is taken for gone. */
+static void wait_for_more(struct page_wait *wait)
 {
-    wait->pull.ops = wait->count ? &brief_ops : &pull_ops;
+    if (wait->count)
+        return;
+    wait->pull.ops = &waiting_ops;
+    if (wait->pull.session->conn.hup)
+        conn_close(&wait->pull.session->conn);
 }
 
 /* Who did not say where it was has missed nothing: what goes while its page is read is not a gap.
@@ -237,6 +241,7 @@ static void look(struct page_wait *wait)
 {
     struct hub *hub = &wait->exchange->worker->hub;
     struct taken taken;
+    wait->pull.ops = &giving_ops;
     for (;;) {
         switch (hub_take(hub, &wait->sub, &taken)) {
         case TAKE_BYTES:
@@ -262,7 +267,7 @@ static void look(struct page_wait *wait)
             if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
                 finish(wait, false);
             else
-                set_awaited(wait);
+                wait_for_more(wait);
             return;
         }
     }
@@ -314,8 +319,8 @@ static void free_pull(struct pull *pull)
     exchange_free(exchange);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, false};
-static const struct pull_ops brief_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, true};
+static const struct pull_ops waiting_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, false};
+static const struct pull_ops giving_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, true};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -359,7 +364,7 @@ void page_begin(struct exchange *exchange, struct reading *reading)
     }
     struct page_wait *wait = mem_alloc(sizeof(*wait));
     *wait =
-        (struct page_wait){.pull = {.ops = &brief_ops}, .exchange = exchange, .reading = reading};
+        (struct page_wait){.pull = {.ops = &giving_ops}, .exchange = exchange, .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);
     if (!exchange_attach(exchange, &wait->pull)) {
         release(wait, worker);

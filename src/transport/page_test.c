@@ -369,6 +369,20 @@ static void one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone(vo
     peer_leave(bench, &peer);
 }
 
+/* Its end came while it was looked for where to begin. */
+static void one_that_was_done_sending_before_it_waits_is_taken_for_gone(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    peer_join(bench, &peer);
+    peer_send(&peer, STR(GET_POLL));
+    shutdown(peer.fd, SHUT_WR);
+    bench_settle(bench);
+    peer_expect(bench, &peer, ".");
+    peer_leave(bench, &peer);
+}
+
 /* The turn before may have begun when it was not due yet. */
 static void one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn(void **state)
 {
@@ -476,6 +490,7 @@ int main(void)
         AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
         AT_PACE(one_that_is_done_sending_gets_what_is_held_for_it),
         AT_PACE(one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone),
+        AT_PACE(one_that_was_done_sending_before_it_waits_is_taken_for_gone),
         AT_PACE(one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn),
         AT_PACE(what_is_deleted_meanwhile_is_not_held_any_longer),
         AT_PACE(the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows),

@@ -70,8 +70,9 @@ static int64_t phase_age_ms(const struct session *session)
     case PHASE_WAIT:
         return ms_since(session, session->inflight ? session_first(session)->since_ns
                                                    : session->intake->held_ns);
-    case PHASE_IDLE:
     case PHASE_SEND:
+        return ms_since(session, session->out->taken_ns);
+    case PHASE_IDLE:
     case PHASE_PULL:
     case PHASE_LINGER:
         break;
@@ -194,6 +195,8 @@ struct buf *session_add(struct session *session)
         session->out = mem_alloc(sizeof(*session->out));
         session->out->session = session;
     }
+    if (session_is_clear(session))
+        session->out->taken_ns = session->worker->loop.now_ns;
     return &session->out->bytes;
 }
 
@@ -347,7 +350,7 @@ static void send_head(struct session *session)
         conn_flush(&session->conn);
 }
 
-static void read_requests(struct session *session)
+static void read_until_pull(struct session *session)
 {
     while (incoming_may_follow(session)) {
         struct str bytes;
@@ -396,16 +399,31 @@ static void read_pull(struct session *session)
     }
 }
 
+/* The kernel tells once of what has come: if it has become a pull, the rest is the pull's. */
+static void read_requests(struct session *session)
+{
+    read_until_pull(session);
+    if (session->pull && session->conn.readable)
+        read_pull(session);
+}
+
 void session_resume(struct session *session)
 {
     if (!session->pull) {
         process(session);
-        if (incoming_may_follow(session) && session->conn.readable)
+        if (session->conn.readable)
             read_requests(session);
-    } else if (session->pull->ops->input) {
+    } else {
         read_pull(session);
     }
     session_drop_intake(session);
+}
+
+/* What it has is looked at before more is read, or before its end is seen. */
+static bool will_resume(const struct session *session)
+{
+    const struct session_intake *intake = session->intake;
+    return intake && intake->in.len && list_linked(&intake->wait_node);
 }
 
 static void readable(struct conn *conn)
@@ -415,7 +433,7 @@ static void readable(struct conn *conn)
         discard(session);
     else if (session->pull)
         read_pull(session);
-    else if (!session->closing)
+    else if (!session->closing && !will_resume(session))
         read_requests(session);
 }
 
@@ -454,14 +472,17 @@ static void out_is_sent(struct session *session)
         drop_out(session); /* an idle connection holds none */
     else
         buf_clear(&out->bytes);
+    if (session->held) { /* it may have waited for this; its own time begins now */
+        session->intake->held_ns = session->worker->loop.now_ns;
+        session_wake(session);
+    }
     session_settle(session);
-    if (session->held && !session->pull)
-        session_wake(session); /* it may have waited for this */
 }
 
 /* A slow peer is not one that does not read. */
 static void note_progress(struct session *session)
 {
+    session->out->taken_ns = session->worker->loop.now_ns;
     if (session->phase == PHASE_SEND || (session->closing && session->phase != PHASE_LINGER))
         set_stall_timer(session);
 }

@@ -61,6 +61,7 @@ struct session_out {
     struct session *session;
     struct buf bytes;
     size_t sent;           /* of them */
+    int64_t taken_ns;      /* when there began to be some, or the socket last took some */
     size_t rest;           /* of them: what the socket did not take, counted in worker->rests */
     struct list rest_node; /* in worker->rests_held while `rest` is not 0 */
 };

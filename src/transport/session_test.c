@@ -155,6 +155,23 @@ static void a_peer_that_is_done_sending_gets_the_answers_that_are_due(void **sta
     peer_leave(bench, &peer);
 }
 
+/* Its end is seen before the turn comes to what stands behind the first answer. */
+static void a_peer_that_is_done_sending_gets_answers_to_what_was_not_looked_at_yet(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.wait_s = 3;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PAGE POST_PUBLISH);
+    bench_append(bench, STR("x"));
+    while (list_empty(&bench->worker.resumed))
+        worker_step(&bench->worker, 10);
+    shutdown(peer.fd, SHUT_WR);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "200 201.");
+    peer_leave(bench, &peer);
+}
+
 static void nothing_is_read_behind_a_request_that_closes(void **state)
 {
     struct bench *bench = *state;
@@ -388,6 +405,14 @@ static void ask_for_much(struct bench *bench, struct peer *peer)
     bench_settle(bench);
 }
 
+/* What the peer has by now, without a turn of the server in between. */
+static void hear_so_far(struct peer *peer)
+{
+    char room[65536];
+    for (ssize_t n; (n = recv(peer->fd, room, sizeof(room), 0)) > 0;)
+        buf_add(&peer->got, room, (size_t)n);
+}
+
 static void a_peer_that_does_not_read_its_answer_is_closed(void **state)
 {
     struct bench *bench = *state;
@@ -449,6 +474,95 @@ static void reads_behind_a_large_answer_begin_when_it_is_sent(void **state)
     bench_append(bench, STR("x"));
     bench_settle(bench);
     peer_expect(bench, &peer, "200 200 200 201 200 200");
+    peer_leave(bench, &peer);
+}
+
+static void
+a_peer_that_does_not_read_its_answer_is_closed_though_it_goes_on_publishing(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    for (int i = 0; i < 8; i++) {
+        bench_pass(bench, bench->limits.stall_ms / 4);
+        peer_say(bench, &peer, POST_PUBLISH);
+    }
+    assert_true(list_empty(&bench->worker.sessions));
+    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
+    peer_leave(bench, &peer);
+}
+
+/* Its time begins when its turn comes. */
+static void a_read_behind_an_answer_that_takes_long_is_answered(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    peer_say(bench, &peer, GET_ECHO);
+    bench_pass(bench, bench->limits.publish_ms + 1000);
+    for (int i = 0; i < 200; i++) {
+        hear_so_far(&peer);
+        clock_fake_advance(&bench->clock, (WHEEL_TICK_MS + 1L) * 1000);
+        worker_step(&bench->worker, 0);
+    }
+    peer_expect(bench, &peer, "200 200");
+    peer_leave(bench, &peer);
+}
+
+/* The kernel tells once of what came while nothing was read. */
+static void frames_that_came_while_the_handshake_waited_are_read(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PARK PEER_UPGRADE("/socket"));
+    peer_frame(bench, &peer, WS_PING, STR("ping"));
+    exchange_json(bench->parked[0], 200, STR("{}\n"));
+    bench_settle(bench);
+    hear_so_far(&peer);
+    assert_true(peer_has(&peer, "HTTP/1.1 101"));
+    assert_true(peer_has(&peer, "\x8a\x04ping"));
+    peer_leave(bench, &peer);
+}
+
+static void the_end_of_a_peer_that_came_while_its_stream_waited_is_noticed(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PARK GET_STREAM);
+    shutdown(peer.fd, SHUT_WR);
+    bench_settle(bench);
+    exchange_json(bench->parked[0], 200, STR("{}\n"));
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.sessions));
+    peer_leave(bench, &peer);
+}
+
+/* More than one read takes. */
+static void many_frames_right_behind_the_handshake_are_all_read(void **state)
+{
+    enum { FRAMES = 1000, PAYLOAD = 100 };
+    static const uint8_t mask[4] = {0};
+    struct bench *bench = *state;
+    struct peer peer;
+    struct buf all = {0};
+    uint8_t head[WS_HEAD_MAX];
+    char payload[PAYLOAD];
+    memset(payload, 'x', PAYLOAD);
+    buf_add_str(&all, STR(PEER_UPGRADE("/socket")));
+    for (int i = 0; i < FRAMES; i++) {
+        buf_add(&all, (char *)head, ws_frame_head(head, true, false, WS_PING, PAYLOAD, mask));
+        buf_add(&all, payload, PAYLOAD);
+    }
+    peer_join(bench, &peer);
+    peer_send(&peer, buf_str(&all));
+    buf_free(&all);
+    bench_settle(bench);
+    hear_so_far(&peer);
+    assert_int_equal(peer_count(&peer, "\x8a\x64"), FRAMES);
     peer_leave(bench, &peer);
 }
 
@@ -824,6 +938,7 @@ int main(void)
         WITH_BENCH(publishes_in_flight_are_at_most_so_many),
         WITH_BENCH(head_is_answered_without_the_body),
         WITH_BENCH(a_peer_that_is_done_sending_gets_the_answers_that_are_due),
+        WITH_BENCH(a_peer_that_is_done_sending_gets_answers_to_what_was_not_looked_at_yet),
         WITH_BENCH(nothing_is_read_behind_a_request_that_closes),
         WITH_BENCH(what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due),
         WITH_BENCH(a_connection_that_closes_drops_what_is_under_way),
@@ -842,6 +957,11 @@ int main(void)
         WITH_BENCH(a_peer_that_reads_its_answer_slowly_gets_all_of_it),
         WITH_BENCH(a_read_behind_an_answer_that_is_not_read_waits_no_longer_than_the_answer),
         WITH_BENCH(reads_behind_a_large_answer_begin_when_it_is_sent),
+        WITH_BENCH(a_peer_that_does_not_read_its_answer_is_closed_though_it_goes_on_publishing),
+        WITH_BENCH(a_read_behind_an_answer_that_takes_long_is_answered),
+        WITH_BENCH(frames_that_came_while_the_handshake_waited_are_read),
+        WITH_BENCH(the_end_of_a_peer_that_came_while_its_stream_waited_is_noticed),
+        WITH_BENCH(many_frames_right_behind_the_handshake_are_all_read),
         WITH_BENCH(a_publish_that_is_not_safe_in_time_has_an_unknown_fate),
         WITH_BENCH(an_answer_that_has_a_deadline_of_its_own_is_waited_for),
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
