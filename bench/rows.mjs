@@ -382,7 +382,8 @@ export const rows = {
             "--channels 1000 --in-flight 16", value: (r) => publishesOf(r) / 1000,
         unit: "thousand/s", shape: "flat", servers: ["freshet", "freshet durable"] } },
     over: { cases: publishesOver, n: 100000, grow: { title: "Publishes/s over channels",
-        n: 100000, axis: "channels", load: (n) => publishLoad(n, 16), unit: "thousand/s",
+        n: 100000, axis: "channels, none of them new",
+        load: (n) => `${publishLoad(n, 16)} --prime`, unit: "thousand/s",
         value: (r) => publishesOf(r) / 1000, shape: "flat",
         servers: ["freshet", "freshet durable"] } },
     latency: { cases: latency, n: 1, grow: { title: "Publish to delivery, p50", n: 1600,
@@ -401,7 +402,7 @@ export const rows = {
         n: 10000, axis: "reconnecting", load: (n) => `--first 100 --late ${n} --subscribers 0 ` +
             "--rate 1 --events 1 --opening 4000", value: (r) => r.late_ms, unit: "ms",
         shape: "line", servers: ["freshet", "bare, history"] } },
-    poll: { cases: poll, n: 1000, grow: { title: "CPU per delivery, long-poll, about 40,000/s",
-        n: 4000, axis: "pollers", load: (n) => `--via poll ${some(n)} ${rate(40000, n)}`,
+    poll: { cases: poll, n: 1000, grow: { title: "CPU per delivery, long-poll, 10 events/s",
+        n: 4000, axis: "pollers", load: (n) => `--via poll ${some(n)} --rate 10`,
         value: perDelivery, unit: "µs a delivery", shape: "flat", servers: ["freshet"] } },
 };
