@@ -41,7 +41,7 @@ struct conn {
 
 /* How many connections a slice asks, and how many of them, at least and at most, from net->later:
  * pages are large, and a slice of nothing else would hold up the next event. */
-enum { NET_SLICE = 256, NET_LATER = 64, NET_READ_SIZE = 64 * 1024 };
+enum { NET_SLICE = 1024, NET_LATER = 64, NET_READ_SIZE = 64 * 1024 };
 
 struct uring;
 

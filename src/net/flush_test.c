@@ -1,6 +1,8 @@
 /* Every test runs twice: with plain sends and with io_uring, where there is one. */
 #include "net/testing.h"
 
+#include <sys/resource.h>
+
 enum { MANY = 2 * NET_SLICE + 88, LONG = 1 << 20 };
 
 static struct harness *world(void **state)
@@ -444,8 +446,19 @@ static void one_that_closes_itself_while_it_is_flushed_alone_is_not_sent(void **
     harness_free(harness);
 }
 
+/* More than two slices of socket pairs are more than many a shell allows at first. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(void)
 {
+    allow_descriptors();
     static bool plain = false, uring = true;
 #define BOTH(name)                                                                                 \
     {#name " by send", name, NULL, NULL, &plain},                                                  \
