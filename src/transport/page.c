@@ -153,26 +153,37 @@ static bool hold(struct page_wait *wait)
     return true;
 }
 
-/* What was deleted is kept back from nobody: it goes at once, or not at all. */
-static bool was_trimmed(struct worker *worker)
+static void end_hold(struct page_wait *wait)
 {
-    bool trimmed = worker->paced_marks != worker->hub.window.marks;
-    worker->paced_marks = worker->hub.window.marks;
-    return trimmed;
+    list_remove(&wait->paced_node);
+    wait->expired = true; /* as if its wait were over */
+    session_dirty(wait->pull.session);
+}
+
+/* What was deleted is not held any longer. Retention trims what is older than most pages begin. */
+static void end_trimmed(struct worker *worker)
+{
+    const struct window *window = &worker->hub.window;
+    if (worker->paced_marks == window->marks)
+        return;
+    worker->paced_marks = window->marks;
+    list_each (&worker->paced, node) {
+        struct page_wait *wait = container_of(node, struct page_wait, paced_node);
+        if (window->trimmed > wait->reading->cursor)
+            end_hold(wait);
+    }
 }
 
 int64_t pages_due(struct worker *worker)
 {
-    bool all = was_trimmed(worker);
+    end_trimmed(worker);
     int64_t now_ns = list_empty(&worker->paced) ? 0 : clock_now_ns(worker->config.clock);
     while (!list_empty(&worker->paced)) {
         struct page_wait *wait = container_of(worker->paced.next, struct page_wait, paced_node);
         int64_t left_ns = wait->due_ns - now_ns;
-        if (left_ns > 0 && !all)
+        if (left_ns > 0)
             return (left_ns + 999999) / 1000000;
-        list_remove(&wait->paced_node);
-        wait->expired = true; /* as if its wait were over */
-        session_dirty(wait->pull.session);
+        end_hold(wait);
     }
     return -1;
 }
@@ -219,10 +230,8 @@ static void fail(struct page_wait *wait)
 static const struct pull_ops waiting_ops, giving_ops;
 
 /* While there is nothing for it, whoever is done sending is taken for gone. */
-static void wait_for_more(struct page_wait *wait)
+static void wait_for_first(struct page_wait *wait)
 {
-    if (wait->count)
-        return;
     wait->pull.ops = &waiting_ops;
     if (wait->pull.session->conn.hup)
         conn_close(&wait->pull.session->conn);
@@ -266,8 +275,8 @@ static void look(struct page_wait *wait)
         case TAKE_NOTHING:
             if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
                 finish(wait, false);
-            else
-                wait_for_more(wait);
+            else if (!wait->count)
+                wait_for_first(wait);
             return;
         }
     }

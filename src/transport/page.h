@@ -7,5 +7,5 @@
 void page_begin(struct exchange *exchange, struct reading *reading);
 
 /* Makes polls dirty that were held for a pace and are due, by the clock and not by when the turn
- * began; all of them when something was deleted. In how many ms the next may be, or -1. */
+ * began, or of which something may have been deleted. In how many ms the next may be, or -1. */
 int64_t pages_due(struct worker *worker);

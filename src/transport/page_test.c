@@ -416,6 +416,21 @@ static void what_is_deleted_meanwhile_is_not_held_any_longer(void **state)
     peer_leave(bench, &peer);
 }
 
+static void what_retention_trims_from_before_it_changes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->reading.start = (struct start){.kind = START_NOW};
+    poll_once(bench, &peer);
+    publish(bench, "second");
+    bench->worker.hub.window.marks++; /* as a mark does that names an older event */
+    bench_settle(bench);
+    peer_expect(bench, &peer, "");
+    pass(bench, PACE_MS);
+    peer_expect(bench, &peer, "200");
+    peer_leave(bench, &peer);
+}
+
 static void the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows(void **state)
 {
     struct bench *bench = *state;
@@ -493,6 +508,7 @@ int main(void)
         AT_PACE(one_that_was_done_sending_before_it_waits_is_taken_for_gone),
         AT_PACE(one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn),
         AT_PACE(what_is_deleted_meanwhile_is_not_held_any_longer),
+        AT_PACE(what_retention_trims_from_before_it_changes_nothing),
         AT_PACE(the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows),
         AT_PACE(a_last_poll_is_answered_at_the_pace_before_the_connection_ends),
         AT_PACE(a_drain_does_not_wait_for_the_pace),

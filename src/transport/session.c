@@ -3,7 +3,7 @@
  * Bytes are read into the thread's room and parsed there; only what is left over is kept by the
  * connection, so an idle one holds no buffer. Publishes may be pipelined: each becomes an exchange,
  * and answers go out in the order of the requests, whoever is ready first. Any other request waits
- * until all earlier ones are answered, so that it sees what they did.
+ * until all earlier answers are sent, so that it sees what they did.
  *
  * A connection ends by session_close_soon(): what is to be sent is sent, then our side is shut, and
  * what the peer still sends is thrown away for a moment, since closing a socket with unread bytes

@@ -413,18 +413,24 @@ static void hear_so_far(struct peer *peer)
         buf_add(&peer->got, room, (size_t)n);
 }
 
+/* It goes when it has read nothing for as long as is allowed, and not before. */
+static void leave_by_stall(struct bench *bench, struct peer *peer)
+{
+    bench_pass(bench, bench->limits.stall_ms - 1000);
+    assert_false(list_empty(&bench->worker.sessions));
+    bench_pass(bench, 1000);
+    assert_true(list_empty(&bench->worker.sessions));
+    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
+    peer_leave(bench, peer);
+}
+
 static void a_peer_that_does_not_read_its_answer_is_closed(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
     peer_join_narrow(bench, &peer);
     ask_for_much(bench, &peer);
-    bench_pass(bench, bench->limits.stall_ms - 1000);
-    assert_false(list_empty(&bench->worker.sessions));
-    bench_pass(bench, 1000);
-    assert_true(list_empty(&bench->worker.sessions));
-    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
-    peer_leave(bench, &peer);
+    leave_by_stall(bench, &peer);
 }
 
 static void a_peer_that_reads_its_answer_slowly_gets_all_of_it(void **state)
@@ -453,12 +459,7 @@ static void a_read_behind_an_answer_that_is_not_read_waits_no_longer_than_the_an
     ask_for_much(bench, &peer);
     peer_say(bench, &peer, GET_PAGE);
     bench_append(bench, STR("x"));
-    bench_pass(bench, bench->limits.stall_ms - 1000);
-    assert_false(list_empty(&bench->worker.sessions));
-    bench_pass(bench, 1000);
-    assert_true(list_empty(&bench->worker.sessions));
-    assert_int_equal(bench->worker.stats.limits[LIMIT_STALL], 1);
-    peer_leave(bench, &peer);
+    leave_by_stall(bench, &peer);
 }
 
 static void reads_behind_a_large_answer_begin_when_it_is_sent(void **state)
