@@ -1,6 +1,6 @@
 # The commands of this project, by name. How things are built is in CMakeLists.txt, in which
 # variants in CMakePresets.json.
-.PHONY: build run test fuzz fuzz-long soak bench bench-quick format clean
+.PHONY: build run test check fuzz fuzz-long soak bench bench-quick format clean
 .DEFAULT_GOAL := build
 # Each target is a sequence; ninja and ctest share out the cores.
 .NOTPARALLEL:
@@ -22,14 +22,21 @@ $(node_modules): tests/e2e/package.json tests/e2e/package-lock.json
 	npm ci --prefix tests/e2e
 	@touch $@
 
-test:                   ## everything: unit, corpora, lint, end to end
+test:                   ## unit tests, corpora, lint, end to end: what a newcomer runs
+	@scripts/install-deps.sh build test
+	@$(MAKE) --no-print-directory $(node_modules)
+	@cmake --preset release >/dev/null
+	@cmake --build build
+	@ctest --test-dir build -j2 -LE check --output-on-failure --no-tests=error --no-label-summary
+
+check:                  ## what takes longer: sanitized builds, clang-tidy, faults, attacks
 	@scripts/install-deps.sh build test
 	@$(MAKE) --no-print-directory $(node_modules)
 	@for preset in release asan tsan; do \
 	    cmake --preset $$preset >/dev/null || exit; \
 	done
 	@for tree in build build/asan build/tsan; do cmake --build $$tree || exit; done
-	@ctest --test-dir build -j2 --output-on-failure --no-tests=error --no-label-summary
+	@ctest --test-dir build -j2 -L check --output-on-failure --no-tests=error --no-label-summary
 
 fuzz:                   ## each fuzz target for FUZZ_SECONDS
 	@scripts/install-deps.sh build test

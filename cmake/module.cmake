@@ -29,7 +29,8 @@ function(freshet_unit_test name module)
     add_executable(${target} ${module}_test.c)
     target_link_libraries(${target} PRIVATE freshet_${name} PkgConfig::CMOCKA)
     add_test(NAME ${FRESHET_TEST_PREFIX}${name}.${flat} COMMAND ${target})
-    set_tests_properties(${FRESHET_TEST_PREFIX}${name}.${flat} PROPERTIES LABELS unit TIMEOUT 120)
+    set_tests_properties(${FRESHET_TEST_PREFIX}${name}.${flat} PROPERTIES
+        LABELS "${FRESHET_UNIT_LABELS}" TIMEOUT 120)
 endfunction()
 
 # The same test in two builds needs two names, so that CTest can show which one failed.
@@ -39,4 +40,13 @@ elseif(FRESHET_SANITIZE MATCHES "thread")
     set(FRESHET_TEST_PREFIX "tsan.")
 else()
     set(FRESHET_TEST_PREFIX "")
+endif()
+
+# `make test` runs all but the label check; `make check` runs that.
+if(FRESHET_TEST_PREFIX)
+    set(FRESHET_UNIT_LABELS "unit;check")
+    set(FRESHET_CORPUS_LABELS "corpus;check")
+else()
+    set(FRESHET_UNIT_LABELS unit)
+    set(FRESHET_CORPUS_LABELS corpus)
 endif()

@@ -18,13 +18,18 @@ struct totals {
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[VIA_COUNT];
     uint64_t problems[PROBLEM_COUNT];
+    uint64_t budgets[BUDGET_COUNT];
+    uint64_t held[ACCOUNT_COUNT];
     struct hist *latency;
+    struct hist *turn;
+    struct hist *mail;
 };
 
 #define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
 
-static void add_worker(struct totals *totals, const struct worker_stats *stats)
+static void add_worker(struct totals *totals, const struct worker *worker)
 {
+    const struct worker_stats *stats = &worker->stats;
     totals->requests += LOAD(stats->requests);
     totals->connections += LOAD(stats->connections);
     totals->connections_total += LOAD(stats->connections_total);
@@ -42,15 +47,30 @@ static void add_worker(struct totals *totals, const struct worker_stats *stats)
         totals->subscribers[i] += LOAD(stats->subscribers[i]);
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)
         totals->problems[i] += LOAD(stats->problems[i]);
+    for (unsigned i = 0; i < BUDGET_COUNT; i++)
+        totals->budgets[i] += LOAD(stats->budgets[i]);
+    for (unsigned i = 0; i < ACCOUNT_COUNT; i++)
+        totals->held[i] += account_held(&worker->account, (enum account_kind)i);
     hist_merge(totals->latency, &stats->latency_ns);
+    hist_merge(totals->turn, &stats->turn_ns);
+    hist_merge(totals->mail, &stats->mail_ns);
 }
 
 static void totals_init(struct totals *totals, const struct api *api)
 {
-    *totals = (struct totals){.latency = mem_alloc(sizeof(struct hist))};
+    *totals = (struct totals){.latency = mem_alloc(sizeof(struct hist)),
+                              .turn = mem_alloc(sizeof(struct hist)),
+                              .mail = mem_alloc(sizeof(struct hist))};
     for (unsigned i = 0; i < api->workers_count; i++)
-        add_worker(totals, &api->workers[i].stats);
+        add_worker(totals, &api->workers[i]);
     totals->subscribers[VIA_WEBHOOK] = courier_endpoints(api->courier);
+}
+
+static void totals_free(const struct totals *totals)
+{
+    free(totals->latency);
+    free(totals->turn);
+    free(totals->mail);
 }
 
 /* Resident memory, in bytes; 0 where /proc does not say. */
@@ -114,6 +134,27 @@ static void add_subscribers(struct buf *out, const struct totals *totals)
     close_object(out, ",");
 }
 
+static void add_budgets(struct buf *out, const struct totals *totals)
+{
+    buf_add_lit(out, "\"budgets\":{");
+    for (unsigned i = 0; i < BUDGET_COUNT; i++)
+        add_member(out, budget_names[i], totals->budgets[i]);
+    close_object(out, ",");
+}
+
+static void add_held(struct buf *out, const struct api *api, const struct totals *totals)
+{
+    uint64_t total = 0;
+    buf_add_lit(out, "\"held\":{");
+    for (unsigned i = 0; i < ACCOUNT_COUNT; i++) {
+        add_member(out, account_names[i], totals->held[i]);
+        total += totals->held[i];
+    }
+    add_member(out, "total", total);
+    add_member(out, "limit", api->workers_count * api->workers[0].account.limit);
+    close_object(out, ",");
+}
+
 static void add_log(struct buf *out, const struct log_stats *log)
 {
     buf_add_lit(out, "\"log\":{\"newest\":\"");
@@ -166,7 +207,10 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_member(out, "sends", totals->sends);
     add_member(out, "views", totals->views);
     add_hist(out, "latency_us", totals->latency);
+    add_hist(out, "turn_us", totals->turn);
+    add_hist(out, "mail_us", totals->mail);
     add_hist(out, "commit_us", log_commit_hist(api->log));
+    add_budgets(out, totals);
     add_log(out, &log);
     buf_add_lit(out, "\"memory\":{");
     add_member(out, "rss", memory_bytes());
@@ -174,6 +218,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_member(out, "rests", totals->rests);
     add_member(out, "pending", log_pending_bytes(api->log));
     add_member(out, "backlog", log_backlog_bytes(api->log));
+    add_held(out, api, totals);
     close_object(out, ",");
     add_limits_hit(out, totals);
     close_object(out, "\n");
@@ -197,7 +242,7 @@ void info_stats(struct exchange *exchange, struct str rest)
     (void)rest;
     totals_init(&totals, api_of(exchange));
     add_stats(&body, api_of(exchange), &totals);
-    free(totals.latency);
+    totals_free(&totals);
     answer(exchange, "application/json", &body);
 }
 
@@ -223,6 +268,24 @@ static void add_limit_metrics(struct buf *out, const struct totals *totals)
         snprintf(name, sizeof(name), "%s_total", limit_names[i]);
         add_metric(out, name, "counter", limit_helps[i], totals->limits[i]);
     }
+}
+
+static void add_budget_metrics(struct buf *out, const struct totals *totals)
+{
+    for (unsigned i = 0; i < BUDGET_COUNT; i++) {
+        char name[48];
+        snprintf(name, sizeof(name), "budget_%s_total", budget_names[i]);
+        add_metric(out, name, "counter", budget_helps[i], totals->budgets[i]);
+    }
+}
+
+static void add_held_metrics(struct buf *out, const struct totals *totals)
+{
+    buf_add_lit(out, "# HELP freshet_held_bytes Memory that peers make the workers hold\n"
+                     "# TYPE freshet_held_bytes gauge\n");
+    for (unsigned i = 0; i < ACCOUNT_COUNT; i++)
+        buf_addf(out, "freshet_held_bytes{kind=\"%s\"} %llu\n", account_names[i],
+                 (unsigned long long)totals->held[i]);
 }
 
 static void add_metric_hist(struct buf *out, const char *name, const char *help,
@@ -275,6 +338,8 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
     add_limit_metrics(&body, &totals);
+    add_budget_metrics(&body, &totals);
+    add_held_metrics(&body, &totals);
     add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet",
                log_pending_bytes(api->log));
     add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread",
@@ -282,8 +347,12 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "memory_bytes", "gauge", "Resident memory", memory_bytes());
     add_metric_hist(&body, "latency_seconds",
                     "From a publish's acceptance to its bytes handed to a socket", totals.latency);
+    add_metric_hist(&body, "turn_seconds", "How long a turn of a worker kept all others waiting",
+                    totals.turn);
+    add_metric_hist(&body, "mail_seconds", "How long the oldest mail of a worker waited",
+                    totals.mail);
     add_metric_hist(&body, "commit_seconds", "Duration of a commit", log_commit_hist(api->log));
-    free(totals.latency);
+    totals_free(&totals);
     answer(exchange, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 

@@ -22,9 +22,36 @@ void mailbox_deinit(struct mailbox *mailbox)
     mailbox->wake_fd = -1;
 }
 
+void mailbox_measure(struct mailbox *mailbox, struct clock *clock, struct hist *wait_ns)
+{
+    mailbox->clock = clock;
+    mailbox->wait_ns = wait_ns;
+}
+
+/* Stamps the mailbox before the push that ends its emptiness. Two threads may both do so; their
+ * stamps are as good as the same. */
+static void stamp(struct mailbox *mailbox)
+{
+    if (mailbox->clock)
+        atomic_store_explicit(&mailbox->oldest_ns, clock_now_ns(mailbox->clock),
+                              memory_order_relaxed);
+}
+
+static void note_wait(struct mailbox *mailbox)
+{
+    if (!mailbox->clock)
+        return;
+    int64_t since_ns = atomic_exchange_explicit(&mailbox->oldest_ns, 0, memory_order_relaxed);
+    int64_t ns = since_ns ? clock_now_ns(mailbox->clock) - since_ns : -1;
+    if (ns >= 0)
+        hist_add(mailbox->wait_ns, (uint64_t)ns, 1);
+}
+
 static void push(struct mailbox *mailbox, struct mail *mail)
 {
     struct mail *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
+    if (!newest)
+        stamp(mailbox);
     do {
         mail->next = newest;
     } while (!atomic_compare_exchange_weak(&mailbox->newest, &newest, mail));
@@ -71,6 +98,7 @@ unsigned mailbox_empty(struct mailbox *mailbox)
     /* A look is cheaper than an exchange, and mostly there is nothing. */
     if (!atomic_load_explicit(&mailbox->newest, memory_order_acquire))
         return 0;
+    note_wait(mailbox);
     struct mail *mail = atomic_exchange(&mailbox->newest, NULL);
     struct mail *oldest = NULL;
     unsigned count = 0;

@@ -1,6 +1,9 @@
 /* How threads meet: mail is posted from anywhere and opened by the thread that owns the mailbox. */
 #pragma once
 
+#include "base/clock.h"
+#include "base/hist.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -17,11 +20,18 @@ struct mailbox {
     atomic_bool at_leisure;        /* what is left for the owner may wait until it looks */
     int wake_fd;                   /* an eventfd, written to when there may be mail */
     void *owner;
+    struct clock *clock;       /* for `wait_ns`; NULL: waits are not measured */
+    struct hist *wait_ns;      /* for how long the oldest mail waited until it was opened */
+    _Atomic int64_t oldest_ns; /* when the mailbox last stopped being empty; 0: not known */
 };
 
 /* 0, or a negative errno when there is no eventfd. The owner counts as awake. */
 int mailbox_init(struct mailbox *mailbox, void *owner);
 void mailbox_deinit(struct mailbox *mailbox);
+
+/* Measures from now on how long mail waits, into `wait_ns`, which belongs to the owner's thread.
+ * Before anybody posts. */
+void mailbox_measure(struct mailbox *mailbox, struct clock *clock, struct hist *wait_ns);
 
 /* Any thread. Wakes the owner only if it sleeps, so a hundred posts cost one system call. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);

@@ -249,6 +249,31 @@ static void many_threads_lose_nothing_and_each_keeps_its_order(void **state)
     owner_free(owner);
 }
 
+static void a_mailbox_measures_how_long_its_oldest_mail_waited(void **state)
+{
+    (void)state;
+    struct clock_fake fake;
+    struct hist wait_ns = {0};
+    struct owner *owner = owner_new();
+    struct letter letters[3] = {letter(0), letter(1), letter(2)};
+    clock_fake_init(&fake, 0);
+    clock_fake_advance(&fake, 1);
+    mailbox_measure(&owner->mailbox, &fake.clock, &wait_ns);
+    mailbox_post(&owner->mailbox, &letters[0].mail);
+    clock_fake_advance(&fake, 7);
+    mailbox_leave(&owner->mailbox, &letters[1].mail);
+    clock_fake_advance(&fake, 2);
+    mailbox_empty(&owner->mailbox);
+    assert_int_equal(wait_ns.count, 1);
+    assert_int_equal(wait_ns.max, 9000);
+    mailbox_empty(&owner->mailbox);
+    assert_int_equal(wait_ns.count, 1);
+    mailbox_post(&owner->mailbox, &letters[2].mail);
+    mailbox_empty(&owner->mailbox);
+    assert_int_equal(wait_ns.count, 2);
+    owner_free(owner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +285,7 @@ int main(void)
         cmocka_unit_test(every_sleep_ends_by_one_wake),
         cmocka_unit_test(what_is_left_for_an_owner_at_leisure_waits_for_what_is_posted),
         cmocka_unit_test(what_is_left_wakes_an_owner_without_leisure),
+        cmocka_unit_test(a_mailbox_measures_how_long_its_oldest_mail_waited),
         cmocka_unit_test(many_threads_lose_nothing_and_each_keeps_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

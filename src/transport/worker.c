@@ -15,6 +15,11 @@ const char *const mechanism_names[VIA_COUNT] = {"sse", "ndjson", "raw", "poll", 
 const char *const limit_names[LIMIT_COUNT] = {LIMITS(LIMIT_TEXT)};
 const char *const limit_helps[LIMIT_COUNT] = {LIMITS(LIMIT_HELP)};
 
+#define BUDGET_TEXT(name, text, help) [BUDGET_##name] = (text),
+#define BUDGET_HELP(name, text, help) [BUDGET_##name] = (help),
+const char *const budget_names[BUDGET_COUNT] = {BUDGETS(BUDGET_TEXT)};
+const char *const budget_helps[BUDGET_COUNT] = {BUDGETS(BUDGET_HELP)};
+
 enum { PRESSURE_MS = 64 };
 
 static void on_batch(void *owner, struct batch *batch)
@@ -63,6 +68,7 @@ static void ring_pressure(struct timer *timer)
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
+    worker->account.limit = config->limits.held_max;
     slab_init(&worker->session_room, sizeof(struct session));
     slab_init(&worker->stream_room, stream_size);
     slab_init(&worker->channel_room, channel_socket_size);
@@ -76,6 +82,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);
     worker->loop.spin_ns = config->spin_us * 1000;
+    mailbox_measure(&worker->loop.mailbox, config->clock, &worker->stats.mail_ns);
+    worker->turn_ended_ns = worker->loop.now_ns;
     if (!result)
         result = net_init(&worker->net, &worker->loop, config->index, config->count);
     if (!result)
@@ -122,6 +130,19 @@ static void count(struct worker *worker)
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
+/* The time since the last turn ended, less what the worker waited for something to do, is what this
+ * turn took. */
+static void time_turn(struct worker *worker)
+{
+    int64_t now_ns = clock_now_ns(worker->config.clock);
+    int64_t idle_ns = worker->loop.idle_ns - worker->turn_idle_ns;
+    int64_t ns = now_ns - worker->turn_ended_ns - idle_ns;
+    if (worker->loop.busy_ns == worker->loop.now_ns)
+        hist_add(&worker->stats.turn_ns, ns > 0 ? (uint64_t)ns : 0, 1);
+    worker->turn_ended_ns = now_ns;
+    worker->turn_idle_ns = worker->loop.idle_ns;
+}
+
 void worker_step(struct worker *worker, int wait_ms)
 {
     int64_t due_ms = pages_due(worker); /* which may make some dirty */
@@ -140,6 +161,7 @@ void worker_step(struct worker *worker, int wait_ms)
         hub_turn_end(&worker->hub);
     net_bury(&worker->net);
     count(worker);
+    time_turn(worker);
 }
 
 static bool is_done(const struct worker *worker)

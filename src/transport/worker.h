@@ -1,6 +1,7 @@
 /* A worker: one thread with its listener, its connections and its hub. */
 #pragma once
 
+#include "base/account.h"
 #include "base/hist.h"
 #include "base/slab.h"
 #include "http/date.h"
@@ -41,6 +42,19 @@ enum limit {
 extern const char *const limit_names[LIMIT_COUNT];
 extern const char *const limit_helps[LIMIT_COUNT];
 
+/* Where a step of a turn runs out of its budget, it is counted: name in /stats and /metrics, and
+ * what it counts. What is left of the step goes to the end of a queue. */
+#define BUDGETS(X) X(READ, "read", "Reads from a connection that were put off, with bytes left")
+
+enum budget_kind {
+#define BUDGET_NAME(name, text, help) BUDGET_##name,
+    BUDGETS(BUDGET_NAME)
+#undef BUDGET_NAME
+        BUDGET_COUNT,
+};
+extern const char *const budget_names[BUDGET_COUNT];
+extern const char *const budget_helps[BUDGET_COUNT];
+
 /* All times in ms, all sizes in bytes. */
 struct worker_limits {
     struct http_limits http;
@@ -61,6 +75,7 @@ struct worker_limits {
     uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
                                  publishers wait */
     uint64_t rests_max;       /* what sockets do not take, all connections of a worker together */
+    uint64_t held_max;        /* all that peers make a worker hold, by its account */
     struct hub_limits hub;
 };
 
@@ -92,10 +107,13 @@ struct worker_stats {
     _Atomic uint64_t window_bytes;
     _Atomic uint64_t views;
     _Atomic uint64_t rests_bytes;
-    _Atomic uint64_t busy_us;             /* of its time, with something to do */
-    _Atomic uint64_t problems[64];        /* by enum problem */
-    _Atomic uint64_t limits[LIMIT_COUNT]; /* how often each was hit */
+    _Atomic uint64_t busy_us;               /* of its time, with something to do */
+    _Atomic uint64_t problems[64];          /* by enum problem */
+    _Atomic uint64_t limits[LIMIT_COUNT];   /* how often each was hit */
+    _Atomic uint64_t budgets[BUDGET_COUNT]; /* how often each ran out */
     struct hist latency_ns;
+    struct hist turn_ns; /* how long a turn with something to do kept all others waiting */
+    struct hist mail_ns; /* how long the oldest mail waited until it was opened */
 };
 
 static inline void stat_add(_Atomic uint64_t *stat, uint64_t n)
@@ -134,6 +152,9 @@ struct worker {
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
+    struct account account; /* what peers make this worker hold */
+    int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
+    int64_t turn_idle_ns;
     uint64_t rests;         /* bytes that sockets did not take */
     struct list rests_held; /* of the sessions that have some */
     bool draining;
@@ -170,6 +191,12 @@ struct append *worker_turn(struct worker *worker, bool ephemeral);
 static inline void worker_hit(struct worker *worker, enum limit limit)
 {
     stat_add(&worker->stats.limits[limit], 1);
+}
+
+/* Counts that a budget ran out. */
+static inline void worker_put_off(struct worker *worker, enum budget_kind budget)
+{
+    stat_add(&worker->stats.budgets[budget], 1);
 }
 
 /* Whether publishers have to wait for the log. */

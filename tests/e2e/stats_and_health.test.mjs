@@ -85,6 +85,24 @@ bothStores("stats count how long workers had something to do", async (t, server)
     assert.ok(after.busy_us > before.busy_us, `${before.busy_us} to ${after.busy_us} µs`);
 });
 
+bothStores("stats say how long turns took and mail waited, and what peers make the server hold", async (t, server) => {
+    const stream = await server.sse("/channels/a");
+    for (let n = 0; n < 10; n++) {
+        await server.publish("a", `${n}`);
+    }
+    await stream.events(10);
+    const now = await stats(server);
+    for (const name of ["turn_us", "mail_us"]) {
+        const { count, p50, p99, max } = now[name];
+        assert.ok(count > 0 && p50 <= p99 && p99 <= max && max > 0, `${name}: ${JSON.stringify(now[name])}`);
+    }
+    const { total, limit, ...kinds } = now.memory.held;
+    assert.deepEqual(Object.keys(kinds), ["intake", "inflated", "batch", "chunks", "answers", "rests"]);
+    assert.equal(Object.values(kinds).reduce((sum, n) => sum + n, 0), total);
+    assert.ok(limit > 0 && total <= limit);
+    assert.equal(typeof now.budgets.read, "number");
+});
+
 bothStores("what is fetched later does not count as latency", async (t, server) => {
     for (let n = 0; n < 10; n++) {
         await server.publish("a", `${n}`);

@@ -1,0 +1,51 @@
+/* An account of the memory that peers make one thread hold, by what it is held for. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The kinds: name in /stats and /metrics, and what it counts. */
+#define ACCOUNTS(X)                                                                                \
+    X(INTAKE, "intake", "requests and messages that have not come whole")                          \
+    X(INFLATED, "inflated", "messages made larger by decompression")                               \
+    X(BATCH, "batch", "events parsed in this turn and not given to the log yet")                   \
+    X(CHUNKS, "chunks", "events encoded for subscribers")                                          \
+    X(ANSWERS, "answers", "answers that are made and not sent yet")                                \
+    X(RESTS, "rests", "what sockets did not take")
+
+enum account_kind {
+#define ACCOUNT_NAME(name, text, help) ACCOUNT_##name,
+    ACCOUNTS(ACCOUNT_NAME)
+#undef ACCOUNT_NAME
+        ACCOUNT_COUNT,
+};
+extern const char *const account_names[ACCOUNT_COUNT];
+
+/* One thread adds and takes away; any thread may read `held`. */
+struct account {
+    _Atomic uint64_t held[ACCOUNT_COUNT];
+    uint64_t total;
+    uint64_t limit; /* 0 for none */
+};
+
+/* Bytes are held, and no longer held, for this kind. Taking away more than is held is a fault of
+ * the caller and aborts. */
+void account_add(struct account *account, enum account_kind kind, size_t bytes);
+void account_sub(struct account *account, enum account_kind kind, size_t bytes);
+
+/* Replaces `*counted`, which one holder has in the account, by `bytes`: for a buffer that grows and
+ * shrinks. */
+void account_set(struct account *account, enum account_kind kind, size_t *counted, size_t bytes);
+
+/* What is held of a kind. Any thread. */
+static inline uint64_t account_held(const struct account *account, enum account_kind kind)
+{
+    return atomic_load_explicit(&account->held[kind], memory_order_relaxed);
+}
+
+/* How many bytes are held above the limit; 0 within it. The owner's thread. */
+static inline uint64_t account_excess(const struct account *account)
+{
+    return account->limit && account->total > account->limit ? account->total - account->limit : 0;
+}

@@ -1,0 +1,34 @@
+/* A budget: how much one step may spend before it gives way to others.
+ *
+ * Work whose length is decided by input runs under a budget of bytes and of time, and puts off what
+ * is left once the budget is spent. The clock is read once in BUDGET_STRIDE bytes, so that an inner
+ * loop can ask after each record. */
+#pragma once
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes between two looks at the clock, and what a step costs at least that moves no bytes. */
+enum { BUDGET_STRIDE = 4096, BUDGET_STEP = 64 };
+
+struct budget {
+    struct clock *clock; /* NULL: bytes alone count */
+    int64_t until_ns;
+    int64_t bytes_left;
+    int64_t look_at; /* the clock is read when bytes_left has fallen to this */
+    bool spent;
+};
+
+/* Starts a budget of `us` microseconds from now and of `bytes`. `clock` may be NULL. */
+void budget_begin(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes);
+
+/* Charges a step that handled `bytes`. Returns whether there is budget for another step. The step
+ * that used the rest up is done all the same, so a budget always lets one step pass. */
+bool budget_spend(struct budget *budget, size_t bytes);
+
+static inline bool budget_is_spent(const struct budget *budget)
+{
+    return budget->spent;
+}
