@@ -10,7 +10,7 @@ tickets='\b([Ii]ssue|[Tt]icket|PR) #?[0-9]+'
 
 # grep answers 1 when it finds nothing, which is what we want, and 2 when it could not look.
 found=0
-grep -rInE --exclude-dir=.git --exclude-dir=node_modules --exclude-dir=build \
+grep -rInE --exclude-dir=.git --exclude=.git --exclude-dir=node_modules --exclude-dir=build \
     --exclude-dir=freshet-data "$paths|$tickets" . || found=$?
 [ "$found" -eq 1 ] && exit 0
 echo "say it without naming a machine, a tool of one workplace or a ticket"
