@@ -208,6 +208,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_member(out, "views", totals->views);
     add_hist(out, "latency_us", totals->latency);
     add_hist(out, "turn_us", totals->turn);
+    add_hist(out, "lock_us", log_lock_hist(api->log));
     add_hist(out, "mail_us", totals->mail);
     add_hist(out, "commit_us", log_commit_hist(api->log));
     add_budgets(out, totals);
@@ -349,6 +350,8 @@ void info_metrics(struct exchange *exchange, struct str rest)
                     "From a publish's acceptance to its bytes handed to a socket", totals.latency);
     add_metric_hist(&body, "turn_seconds", "How long a turn of a worker kept all others waiting",
                     totals.turn);
+    add_metric_hist(&body, "lock_seconds", "How long the lock of the log was held",
+                    log_lock_hist(api->log));
     add_metric_hist(&body, "mail_seconds", "How long the oldest mail of a worker waited",
                     totals.mail);
     add_metric_hist(&body, "commit_seconds", "Duration of a commit", log_commit_hist(api->log));

@@ -20,31 +20,31 @@ enum { KEEP_PAUSE = 20 };
 static size_t take_unkept(struct log *log, struct store_trim *trims, uint32_t *left)
 {
     size_t count = 0;
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (; *left && count < KEEP_SLICE; --*left) {
         const struct channel *channel = apply_dequeue(&log->apply, QUEUE_UNKEPT);
         if (channel)
             trims[count++] = (struct store_trim){channel->number, channel_name(channel),
                                                  channel->last, channel->trimmed};
     }
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return count;
 }
 
 static void put_back(struct log *log, const struct store_trim *trims, size_t count)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (size_t i = 0; i < count; i++)
         apply_enqueue(&log->apply, channels_by_number(&log->apply.channels, trims[i].number),
                       QUEUE_UNKEPT);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
 }
 
 void janitor_keep_trims(struct log *log)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     uint32_t left = log->apply.queues[QUEUE_UNKEPT].count;
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     struct store_trim *trims = left ? mem_alloc(KEEP_SLICE * sizeof(*trims)) : NULL;
     while (left) {
         size_t count = take_unkept(log, trims, &left);
@@ -139,10 +139,10 @@ static void forget_empty(struct log *log)
     for (bool more = true; more;) {
         forgotten.count = 0;
         forgotten.space = NULL;
-        pthread_mutex_lock(&log->lock);
+        log_lock(log);
         more = is_crowded(log) && fold(log, &forgotten);
         uint64_t trimmed = forgotten.space ? forgotten.space->folded : 0;
-        pthread_mutex_unlock(&log->lock);
+        log_unlock(log);
         if (forgotten.space)
             keep_folded(log, &forgotten, trimmed);
     }
@@ -153,11 +153,11 @@ static void forget_empty(struct log *log)
 static uint64_t trimmed_of(void *context, uint32_t number)
 {
     struct log *log = context;
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     const struct channel *channel = channels_by_number(&log->apply.channels, number);
     /* A forgotten channel has nothing left that anybody may see. */
     uint64_t trimmed = channel ? channel->trimmed : EVENT_ID_MAX;
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return trimmed;
 }
 

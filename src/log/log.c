@@ -12,6 +12,40 @@ enum {
     LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
 };
 
+/* ---- the lock ------------------------------------------------------------------------------- */
+
+static void note_locked(struct log *log)
+{
+    log->locked_ns = clock_now_ns(log->config.store.clock);
+}
+
+static void note_unlocked(struct log *log)
+{
+    hist_add(&log->lock_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - log->locked_ns), 1);
+}
+
+void log_lock(struct log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    note_locked(log);
+}
+
+void log_unlock(struct log *log)
+{
+    note_unlocked(log);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *until)
+{
+    note_unlocked(log);
+    if (until)
+        (void)pthread_cond_timedwait(cond, &log->mutex, until);
+    else
+        pthread_cond_wait(cond, &log->mutex);
+    note_locked(log);
+}
+
 /* ---- appends -------------------------------------------------------------------------------- */
 
 struct append *append_new(struct log *log, struct log_port *origin)
@@ -199,7 +233,7 @@ static void call_trimmer_if_urgent(struct log *log)
 
 void log_append(struct log *log, struct append *append)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     events_prefetch(&log->apply.channels.by_name, append->batch->events, append->batch->count);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
@@ -209,7 +243,7 @@ void log_append(struct log *log, struct append *append)
     } else {
         append_pending(log, append);
     }
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
 }
 
 void log_broadcast(struct log *log, struct append *append)
@@ -294,9 +328,9 @@ static void call_janitor_if_due(struct log *log, const struct append *append)
 static struct append *settle_pending(struct log *log)
 {
     log->committing = take_pending(log);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     int result = commit(log, log->committing);
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     struct append *first = log->committing;
     log->committing = NULL;
     if (result)
@@ -320,18 +354,18 @@ static void tell_settled(struct log *log, struct append *first)
 static void *writer_main(void *arg)
 {
     struct log *log = arg;
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (;;) {
         while (!log->pending && !log->stopping)
-            pthread_cond_wait(&log->work, &log->lock);
+            log_wait(log, &log->work, NULL);
         if (!log->pending)
             break;
         struct append *first = settle_pending(log);
-        pthread_mutex_unlock(&log->lock);
+        log_unlock(log);
         tell_settled(log, first);
-        pthread_mutex_lock(&log->lock);
+        log_lock(log);
     }
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return NULL;
 }
 
@@ -430,7 +464,7 @@ static void free_log(struct log *log)
     if (log->store)
         log->store->ops->close(log->store);
     apply_deinit(&log->apply);
-    pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->mutex);
     pthread_cond_destroy(&log->work);
     pthread_cond_destroy(&log->trim_work);
     pthread_mutex_destroy(&log->janitor_lock);
@@ -445,7 +479,7 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     log->apply.clock = config->store.clock;
     log->pending_last = &log->pending;
     atomic_init(&log->writable, true);
-    pthread_mutex_init(&log->lock, NULL);
+    pthread_mutex_init(&log->mutex, NULL);
     pthread_cond_init(&log->work, NULL);
     cond_init_monotonic(&log->trim_work);
     pthread_mutex_init(&log->janitor_lock, NULL);
@@ -478,10 +512,10 @@ void log_close(struct log *log)
         trimmer_stop(log);
         janitor_stop(log);
     }
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     log->stopping = true;
     pthread_cond_signal(&log->work);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     if (!log->config.memory)
         pthread_join(log->writer, NULL);
     readers_stop(log);
@@ -493,9 +527,9 @@ int log_attach(struct log *log, struct log_port *port)
 {
     if (log->ports_count == LOG_PORTS_MAX)
         return -ENOSPC;
-    pthread_mutex_lock(&log->lock); /* the trimmer is at work already */
+    log_lock(log); /* the trimmer is at work already */
     log->ports[log->ports_count++] = port;
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return 0;
 }
 
@@ -531,9 +565,9 @@ uint64_t log_backlog_bytes(const struct log *log)
 
 uint64_t log_trimmed(struct log *log, const struct selection *selection)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     uint64_t trimmed = channels_trimmed(&log->apply.channels, selection);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return trimmed > log->floor ? trimmed : log->floor;
 }
 
@@ -545,13 +579,13 @@ bool log_is_ephemeral(const struct log *log, struct str channel)
 static size_t resolve_names(struct log *log, const struct selection *selection, uint32_t *numbers)
 {
     size_t count = 0;
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct channel *channel = channels_find(&log->apply.channels, selection->names[i]);
         if (channel && selection_has_channel(selection, selection->names[i]))
             numbers[count++] = channel->number;
     }
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return count;
 }
 
@@ -566,22 +600,22 @@ static void resolve_all(struct log *log, struct selection *selection)
 {
     bool done = false;
     while (!done) {
-        pthread_mutex_lock(&log->lock);
+        log_lock(log);
         done = channels_resolve(&log->apply.channels, selection, RESOLVE_SLICE);
-        pthread_mutex_unlock(&log->lock);
+        log_unlock(log);
     }
 }
 
 void log_hide_trimmed(struct log *log, struct batch *batch)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct channel *channel =
             channels_by_number(&log->apply.channels, batch->events[i].number);
         if (channel && batch->events[i].id <= channel->trimmed)
             batch->events[i].state = EVENT_PROPOSED;
     }
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
 }
 
 int log_read(struct log *log, struct store_query *query, struct selection *selection,
@@ -659,7 +693,7 @@ size_t log_list(struct log *log, struct str prefix, struct str after, size_t lim
     uint32_t number = 1;
     bool more = limit > 0;
     while (more) {
-        pthread_mutex_lock(&log->lock);
+        log_lock(log);
         const struct channels *channels = &log->apply.channels;
         for (unsigned i = 0; i < RESOLVE_SLICE && number <= channels->number_last; i++, number++) {
             const struct channel *channel = channels_by_number(channels, number);
@@ -668,19 +702,19 @@ size_t log_list(struct log *log, struct str prefix, struct str after, size_t lim
                 count = list_insert(log, out, count, limit, channel);
         }
         more = number <= channels->number_last;
-        pthread_mutex_unlock(&log->lock);
+        log_unlock(log);
     }
     return count;
 }
 
 bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     const struct channel *channel = channels_find(&log->apply.channels, name);
     bool known = channel && channel->last;
     if (known)
         describe(log, channel, ret_channel);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return known;
 }
 
@@ -696,13 +730,18 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
         .failures = atomic_load(&log->failures),
         .writable = atomic_load(&log->writable),
     };
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     ret_stats->channels = log->apply.channels.by_name.count;
     ret_stats->keys = log->apply.keys.map.count;
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
 }
 
 const struct hist *log_commit_hist(const struct log *log)
 {
     return &log->commit_ns;
+}
+
+const struct hist *log_lock_hist(const struct log *log)
+{
+    return &log->lock_ns;
 }

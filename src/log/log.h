@@ -145,6 +145,10 @@ void log_stats(struct log *log, struct log_stats *ret_stats);
 /* Durations of commits in ns. */
 const struct hist *log_commit_hist(const struct log *log);
 
+/* Durations in ns for which the log's lock was held. The rule is 1 ms at most, whatever is in the
+ * log: long work is cut in slices, done outside, or kept up to date with each change. */
+const struct hist *log_lock_hist(const struct log *log);
+
 /* Submits work to the readers' pool: `job->run` on a reader's thread, then the mail to `reply`.
  * The job lives until its mail was opened. Any thread. */
 struct log_job {

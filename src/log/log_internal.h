@@ -4,13 +4,16 @@
 #include "log/log.h"
 
 #include <pthread.h>
+#include <time.h>
 
 struct log {
     struct log_config config;
     struct store *store;
     uint64_t floor;
 
-    pthread_mutex_t lock; /* guards all up to the ports */
+    pthread_mutex_t mutex; /* guards all up to the ports; taken by log_lock() alone */
+    int64_t locked_ns;     /* when it was taken */
+    struct hist lock_ns;   /* for how long it was held, each time */
     pthread_cond_t work;
     struct apply apply;
     struct append *pending; /* decided, not safe */
@@ -54,6 +57,14 @@ struct log {
     atomic_bool writable;
     struct hist commit_ns;
 };
+
+/* Take and give back the log's lock, and note for how long it was held. */
+void log_lock(struct log *log);
+void log_unlock(struct log *log);
+
+/* Waits for `cond`, until a time by the monotonic clock if `until` is not NULL. The lock, which the
+ * caller holds, is free meanwhile. */
+void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *until);
 
 int readers_start(struct log *log);
 void readers_stop(struct log *log);

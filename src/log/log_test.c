@@ -432,6 +432,34 @@ static void beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other(vo
     post_one(world, "a", "x");
 }
 
+static void the_log_notes_for_how_long_its_lock_was_held(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    const struct hist *hist = log_lock_hist(world->log);
+    uint64_t before = hist->count;
+    log_lock(world->log);
+    clock_fake_advance(&world->clock, 700);
+    log_unlock(world->log);
+    assert_int_equal(hist->count, before + 1);
+    assert_int_equal(hist->max, 700000);
+}
+
+static void waiting_for_work_does_not_count_as_holding_the_lock(void **state)
+{
+    struct world *world = *state;
+    struct timespec now;
+    world_open(world);
+    const struct hist *hist = log_lock_hist(world->log);
+    uint64_t before = hist->count;
+    log_lock(world->log);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    log_wait(world->log, &world->log->trim_work, &now);
+    assert_int_equal(hist->count, before + 1);
+    log_unlock(world->log);
+    assert_int_equal(hist->count, before + 2);
+}
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 enum { THREADS = WORLD_PORTS, APPENDS = 300, PER_APPEND = 4 };
@@ -519,6 +547,8 @@ int main(void)
         ON_DISK(a_folder_is_one_logs_only),
         ON_BOTH(channels_are_listed_by_name_after_the_last_one_seen),
         ON_BOTH(beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other),
+        IN_MEMORY(the_log_notes_for_how_long_its_lock_was_held),
+        IN_MEMORY(waiting_for_work_does_not_count_as_holding_the_lock),
         ON_BOTH(threads_that_publish_all_see_one_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

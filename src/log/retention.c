@@ -131,17 +131,17 @@ static size_t leave_those_that_wait(struct log *log, struct store_cut *cuts, siz
 static size_t take_cuts(struct log *log, enum apply_queue queue, uint32_t *left,
                         struct store_cut *cuts)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     size_t count = take_excess(log, queue, left, cuts);
     count = leave_those_that_wait(log, cuts, count);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return count;
 }
 
 /* A channel that was trimmed otherwise meanwhile is looked at again. */
 static void make_cuts(struct log *log, const struct store_cut *cuts, size_t count)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (size_t i = 0; i < count; i++) {
         struct channel *channel = channels_by_number(&log->apply.channels, cuts[i].number);
         if (!channel)
@@ -151,15 +151,15 @@ static void make_cuts(struct log *log, const struct store_cut *cuts, size_t coun
         apply_note(&log->apply, channel);
     }
     struct append *notice = make_notice(log);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     tell_ports(log, notice);
 }
 
 static uint32_t waiting(struct log *log, enum apply_queue queue)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     uint32_t count = log->apply.queues[queue].count;
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return count;
 }
 
@@ -224,7 +224,7 @@ static void trim_seen(struct log *log, struct range *range, const struct seen *s
 
 static void trim_slice(struct log *log, struct range *range)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     for (size_t i = 0; i < range->count && range->excess; i++) {
         trim_seen(log, range, &range->seen[i]);
         range->after = range->seen[i].id;
@@ -232,7 +232,7 @@ static void trim_slice(struct log *log, struct range *range)
     if (range->count < WALK_SLICE && range->excess)
         range->after = range->upto;
     struct append *notice = make_notice(log);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     tell_ports(log, notice);
 }
 
@@ -279,11 +279,11 @@ static uint64_t size_of(const struct log *log)
 /* Of what is safe. */
 static uint64_t safe_size(struct log *log)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     leave_pending_out(log, true);
     uint64_t size = size_of(log);
     leave_pending_out(log, false);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return size;
 }
 
@@ -332,23 +332,23 @@ static void *trimmer_main(void *arg)
 {
     struct log *log = arg;
     struct timespec until = {0}; /* at once: the settings may be others than they were */
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     while (!log->trim_stop) {
         bool due = is_past(&until);
         if (!due && !log->trim_now) {
-            pthread_cond_timedwait(&log->trim_work, &log->lock, &until);
+            log_wait(log, &log->trim_work, &until);
             continue;
         }
         log->trim_now = false;
-        pthread_mutex_unlock(&log->lock);
+        log_unlock(log);
         retention_trim(log, !due);
         if (due) {
             clock_gettime(CLOCK_MONOTONIC, &until);
             until.tv_sec++;
         }
-        pthread_mutex_lock(&log->lock);
+        log_lock(log);
     }
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     return NULL;
 }
 
@@ -359,9 +359,9 @@ int trimmer_start(struct log *log)
 
 void trimmer_stop(struct log *log)
 {
-    pthread_mutex_lock(&log->lock);
+    log_lock(log);
     log->trim_stop = true;
     pthread_cond_signal(&log->trim_work);
-    pthread_mutex_unlock(&log->lock);
+    log_unlock(log);
     pthread_join(log->trimmer, NULL);
 }

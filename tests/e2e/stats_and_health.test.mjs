@@ -92,7 +92,7 @@ bothStores("stats say how long turns took and mail waited, and what peers make t
     }
     await stream.events(10);
     const now = await stats(server);
-    for (const name of ["turn_us", "mail_us"]) {
+    for (const name of ["turn_us", "lock_us", "mail_us"]) {
         const { count, p50, p99, max } = now[name];
         assert.ok(count > 0 && p50 <= p99 && p99 <= max && max > 0, `${name}: ${JSON.stringify(now[name])}`);
     }
