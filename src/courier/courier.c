@@ -116,19 +116,64 @@ static void load(void *context, struct endpoint_row *row)
         say(SAY_ERROR, "webhook_unreadable", "id=%s", id);
 }
 
+/* Lanes come grouped by endpoint, so that each endpoint is searched for once. */
+struct lane_loading {
+    struct courier *courier;
+    struct endpoint **by_number;
+    size_t count;
+    struct endpoint *last; /* whose lanes are coming */
+};
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = (*(struct endpoint *const *)a)->row.number;
+    uint64_t y = (*(struct endpoint *const *)b)->row.number;
+    return (x > y) - (x < y);
+}
+
+static struct endpoint *find_number(const struct lane_loading *loading, uint64_t number)
+{
+    size_t low = 0, high = loading->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (loading->by_number[middle]->row.number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < loading->count && loading->by_number[low]->row.number == number;
+    return found ? loading->by_number[low] : NULL;
+}
+
 static void load_lane(void *context, struct lane_row *row)
 {
-    struct courier *courier = context;
+    struct lane_loading *loading = context;
+    struct courier *courier = loading->courier;
     if (row->slot >= courier->next_slot)
         courier->next_slot = row->slot + 1;
-    list_each (&courier->loaded, node) {
-        struct endpoint *endpoint = container_of(node, struct endpoint, ready);
-        if (endpoint->row.number != row->endpoint)
-            continue;
-        lane_restore(endpoint, row);
-        return;
-    }
-    free(row->channel);
+    if (!loading->last || loading->last->row.number != row->endpoint)
+        loading->last = find_number(loading, row->endpoint);
+    if (loading->last)
+        lane_restore(loading->last, row);
+    else
+        free(row->channel);
+}
+
+/* Linear in lanes, with one binary search an endpoint: thousands of webhooks that fail leave
+ * hundreds of thousands of lanes. */
+static int load_lanes(struct courier *courier)
+{
+    struct lane_loading loading = {.courier = courier};
+    size_t count = 0;
+    list_each (&courier->loaded, node)
+        count++;
+    loading.by_number = mem_alloc((count + 1) * sizeof(struct endpoint *));
+    list_each (&courier->loaded, node)
+        loading.by_number[loading.count++] = container_of(node, struct endpoint, ready);
+    qsort(loading.by_number, count, sizeof(struct endpoint *), compare_numbers);
+    int result = registry_load_lanes(courier->registry, load_lane, &loading);
+    free(loading.by_number);
+    return result;
 }
 
 /* What cannot be read now is no reason to lose it: the server does not start. */
@@ -137,7 +182,7 @@ static int load_all(struct courier *courier)
     struct record_statements *records = registry_records(courier->registry);
     int result = registry_load(courier->registry, load, courier);
     courier->next_slot = 1;
-    result = result ? result : registry_load_lanes(courier->registry, load_lane, courier);
+    result = result ? result : load_lanes(courier);
     result = result ? result : record_newest(records, &courier->next_n);
     courier->next_n++;
     for (struct list *node; (node = list_take_first(&courier->loaded));) {

@@ -303,7 +303,7 @@ int registry_load_lanes(struct registry *registry,
     sqlite3_stmt *statement;
     int result = db_prepare(registry->db,
                             "SELECT endpoint, slot, channel, after, upto, told, failures, since,"
-                            " next, n, attempts FROM lane ORDER BY after, slot",
+                            " next, n, attempts FROM lane ORDER BY endpoint, after, slot",
                             &statement);
     if (result)
         return result;

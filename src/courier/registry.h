@@ -99,7 +99,7 @@ void registry_close(struct registry *registry);
 int registry_load(struct registry *registry, void (*each)(void *context, struct endpoint_row *row),
                   void *context);
 
-/* The same for every lane, by rising `after`. */
+/* The same for every lane: those of one endpoint together, by rising `after`. */
 int registry_load_lanes(struct registry *registry,
                         void (*each)(void *context, struct lane_row *row), void *context);
 

@@ -287,6 +287,25 @@ static void lanes_come_back_and_go_with_their_endpoint(void **state)
     registry_close(registry);
 }
 
+static void lanes_of_one_endpoint_come_together_the_oldest_first(void **state)
+{
+    struct registry *registry = open_in(*state);
+    struct lane_row lanes[4];
+    static char channel[] = "a";
+    struct lane_row rows[] = {{1, 1, channel, 300, 0, 0, 0, 0, 0, 0, 0},
+                              {2, 2, channel, 200, 0, 0, 0, 0, 0, 0, 0},
+                              {1, 3, channel, 100, 0, 0, 0, 0, 0, 0, 0}};
+    assert_int_equal(registry_begin(registry), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(registry_put_lane(registry, &rows[i]), 0);
+    assert_int_equal(registry_commit(registry, 0), 0);
+    assert_int_equal(load_lanes(registry, lanes), 3);
+    assert_int_equal(lanes[0].slot, 3);
+    assert_int_equal(lanes[1].slot, 1);
+    assert_int_equal(lanes[2].slot, 2);
+    registry_close(registry);
+}
+
 static void an_endpoint_of_the_first_version_is_ordered_and_has_a_number(void **state)
 {
     struct place *place = *state;
@@ -355,6 +374,7 @@ int main(void)
         TEST(in_memory_it_needs_no_folder),
         TEST(a_table_of_a_newer_version_is_left_alone),
         TEST(lanes_come_back_and_go_with_their_endpoint),
+        TEST(lanes_of_one_endpoint_come_together_the_oldest_first),
         TEST(an_endpoint_of_the_first_version_is_ordered_and_has_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
