@@ -5,7 +5,17 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { SLOTS_FIRST = 16, CACHE_LINE = 64 };
+enum {
+    SLOTS_FIRST = 16,
+    CACHE_LINE = 64,
+    /* Slots that an addition moves. Twice as many additions as there are slots come before the next
+     * growth, so one would do; more free the old table sooner. */
+    MOVE = 8,
+    /* Tables of so many slots or more are pages of the kernel's: malloc would clear them, and free
+     * them, at once. */
+    PAGED = 16384,
+    DROP = 16384, /* slots whose pages are given back at once, about 10 µs of work */
+};
 
 static inline uint64_t rotl(uint64_t x, int b)
 {
@@ -53,7 +63,28 @@ uint64_t map_hash(const uint64_t seed[2], struct str bytes)
 
 static struct map_node **slot_of(const struct map *map, uint32_t hash)
 {
+    if (__builtin_expect(map->old != NULL, 0) && (hash & map->old_mask) >= map->moved)
+        return &map->old[hash & map->old_mask];
     return &map->slots[hash & map->mask];
+}
+
+static struct map_node **table_new(size_t size)
+{
+    size_t bytes = size * sizeof(struct map_node *);
+    if (size >= PAGED)
+        return mem_try_pages(bytes);
+    struct map_node **slots = mem_try_alloc(bytes);
+    if (slots)
+        memset(slots, 0, bytes);
+    return slots;
+}
+
+static void table_free(struct map_node **slots, size_t size)
+{
+    if (size >= PAGED)
+        mem_free_pages(slots, size * sizeof(struct map_node *));
+    else
+        free(slots);
 }
 
 void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struct str key))
@@ -66,8 +97,11 @@ void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struc
 
 void map_deinit(struct map *map)
 {
-    free(map->slots);
-    map->slots = NULL;
+    if (map->slots)
+        table_free(map->slots, map->mask + 1);
+    if (map->old)
+        table_free(map->old, map->old_mask + 1);
+    map->slots = map->old = NULL;
     map->count = 0;
 }
 
@@ -97,30 +131,47 @@ struct map_node *map_find(const struct map *map, struct str key)
     return NULL;
 }
 
-static void grow(struct map *map)
+static void begin_growth(struct map *map)
 {
-    size_t size = (map->mask + 1) * 2;
-    struct map_node **slots = mem_try_alloc(size * sizeof(struct map_node *));
+    size_t size = map->mask + 1;
+    struct map_node **slots = table_new(size * 2);
     if (!slots)
         return;
-    memset(slots, 0, size * sizeof(struct map_node *));
-    for (size_t i = 0; i <= map->mask; i++) {
-        for (struct map_node *node = map->slots[i], *next; node; node = next) {
-            next = node->next;
-            struct map_node **slot = &slots[node->hash & (size - 1)];
-            node->next = *slot;
-            *slot = node;
-        }
-    }
-    free(map->slots);
+    map->old = map->slots;
+    map->old_mask = map->mask;
+    map->moved = 0;
     map->slots = slots;
-    map->mask = size - 1;
+    map->mask = size * 2 - 1;
+}
+
+static void move_slot(struct map *map)
+{
+    for (struct map_node *node = map->old[map->moved++], *next; node; node = next) {
+        next = node->next;
+        struct map_node **slot = &map->slots[node->hash & map->mask];
+        node->next = *slot;
+        *slot = node;
+    }
+    if (map->moved % DROP == 0 && map->old_mask + 1 >= PAGED)
+        mem_drop_pages(&map->old[map->moved - DROP], DROP * sizeof(struct map_node *));
+}
+
+static void go_on_growing(struct map *map)
+{
+    for (int i = 0; i < MOVE && map->moved <= map->old_mask; i++)
+        move_slot(map);
+    if (map->moved <= map->old_mask)
+        return;
+    table_free(map->old, map->old_mask + 1);
+    map->old = NULL;
 }
 
 void map_add(struct map *map, struct map_node *node, struct str key)
 {
-    if (map->count > map->mask)
-        grow(map);
+    if (map->old)
+        go_on_growing(map);
+    else if (map->count > map->mask)
+        begin_growth(map);
     node->hash = (uint32_t)map_hash(map->seed, key);
     struct map_node **slot = slot_of(map, node->hash);
     node->next = *slot;
@@ -139,13 +190,25 @@ void map_remove(struct map *map, struct map_node *node)
     map->count--;
 }
 
+/* The first element in slots `from` and above. */
+static struct map_node *first_in(struct map_node **slots, size_t from, size_t mask)
+{
+    for (size_t i = from; i <= mask; i++)
+        if (slots[i])
+            return slots[i];
+    return NULL;
+}
+
+/* What has not moved yet comes first. */
 struct map_node *map_next(const struct map *map, const struct map_node *before)
 {
-    if (before && before->next)
-        return before->next;
-    size_t i = before ? (before->hash & map->mask) + 1 : 0;
-    for (; i <= map->mask; i++)
-        if (map->slots[i])
-            return map->slots[i];
-    return NULL;
+    struct map_node *node = before ? before->next : NULL;
+    bool in_old = map->old && (!before || (before->hash & map->old_mask) >= map->moved);
+    if (!node && in_old)
+        node = first_in(map->old, before ? (before->hash & map->old_mask) + 1 : map->moved,
+                        map->old_mask);
+    if (!node)
+        node =
+            first_in(map->slots, before && !in_old ? (before->hash & map->mask) + 1 : 0, map->mask);
+    return node;
 }

@@ -1,4 +1,8 @@
-/* An intrusive hash map by bytes: elements embed a node, the map owns only its table. */
+/* An intrusive hash map by bytes: elements embed a node, the map owns only its table.
+ *
+ * The map grows a little with each addition, since locks are held over it: beside the new table the
+ * old one stays until the additions that follow have moved all of its slots, a few each. A slot is
+ * in one of the two tables at any time, so finding looks at one slot as before. */
 #pragma once
 
 #include "base/str.h"
@@ -15,6 +19,9 @@ struct map {
     struct map_node **slots;
     size_t mask;
     size_t count;
+    struct map_node **old; /* the table before, while its slots move; else NULL */
+    size_t old_mask;
+    size_t moved; /* slots of `old` below this one are in `slots` */
     uint64_t seed[2];
     bool (*key_is)(const struct map_node *node, struct str key);
 };
@@ -26,17 +33,18 @@ void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struc
 /* Frees the table; the elements are the caller's. */
 void map_deinit(struct map *map);
 
-/* Who has many keys to look up waits for memory at each. Asked beforehand, first for all places in
- * the table, then for all elements, it comes meanwhile. The hash is for map_prefetch_node() alone,
- * while the map does not change. */
+/* Prefetch the slots of many keys, then the elements in them, so that their cache misses overlap
+ * instead of adding up. The hash is for map_prefetch_node() alone, while the map does not change.
+ */
 uint32_t map_prefetch_slot(const struct map *map, struct str key);
 void map_prefetch_node(const struct map *map, uint32_t hash);
 
 /* The element with this key, or NULL. */
 struct map_node *map_find(const struct map *map, struct str key);
 
-/* Adds an element under `key`, which must not be in the map yet. The map does not keep `key`.
- * Growing may fail quietly: the map then gets slower, never wrong. */
+/* Adds an element under `key`, which must not be in the map yet. The map does not keep `key`. The
+ * time does not depend on the size of the map. Growing may fail quietly: the map then gets slower,
+ * never wrong. */
 void map_add(struct map *map, struct map_node *node, struct str key);
 
 void map_remove(struct map *map, struct map_node *node);

@@ -98,6 +98,89 @@ static void growth_loses_nothing(void **state)
     free(items);
 }
 
+/* Adds items until the map has begun to grow in such a way that half the slots
+ * of the old table have moved; how many were added. */
+static int add_until_growing(struct map *map, struct item *items, size_t least)
+{
+    int added = 0;
+    while (map->mask < least || !map->old || map->moved < map->old_mask / 2)
+        add(map, &items[added++]);
+    assert_true(map->moved <= map->old_mask);
+    return added;
+}
+
+static void no_addition_moves_more_than_a_few_slots(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    for (int i = 0; i < MANY; i++) {
+        size_t moved = map.old ? map.moved : 0, left = map.old ? map.old_mask + 1 - moved : 0;
+        add(&map, &items[i]);
+        assert_true(map.old ? map.moved - moved <= 8 : left <= 8);
+    }
+    map_deinit(&map);
+    free(items);
+}
+
+static void while_it_grows_all_is_found_walked_and_removed(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    int added = add_until_growing(&map, items, 1000);
+    for (struct map_node *node = map_next(&map, NULL); node; node = map_next(&map, node))
+        container_of(node, struct item, node)->seen++;
+    for (int i = 0; i < added; i++) {
+        assert_true(has(&map, &items[i]));
+        assert_int_equal(items[i].seen, 1);
+    }
+    for (int i = 0; i < added; i += 2)
+        map_remove(&map, &items[i].node);
+    for (int i = 0; i < added; i++)
+        assert_int_equal(has(&map, &items[i]), i % 2);
+    assert_non_null(map.old);
+    map_deinit(&map);
+    free(items);
+}
+
+static void all_may_be_removed_while_walking_and_growing(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    int added = add_until_growing(&map, items, 1000), seen = 0;
+    for (struct map_node *node = map_next(&map, NULL), *next; node; node = next, seen++) {
+        next = map_next(&map, node);
+        map_remove(&map, node);
+    }
+    assert_int_equal(seen, added);
+    assert_null(map_next(&map, NULL));
+    map_deinit(&map);
+    free(items);
+}
+
+/* Large enough that the tables are pages of the kernel's. */
+static void large_tables_grow_alike(void **state)
+{
+    (void)state;
+    enum { LARGE = 150000 };
+    struct item *items = mem_alloc(LARGE * sizeof(*items));
+    struct map map;
+    map_init(&map, key_is);
+    for (int i = 0; i < LARGE; i++) {
+        snprintf(items[i].key, sizeof(items[i].key), "key-%d", i);
+        add(&map, &items[i]);
+    }
+    for (int i = 0; i < LARGE; i++)
+        assert_true(has(&map, &items[i]));
+    map_deinit(&map);
+    free(items);
+}
+
 static void asking_beforehand_goes_by_the_same_hash_and_needs_no_element(void **state)
 {
     (void)state;
@@ -247,6 +330,10 @@ int main(void)
         cmocka_unit_test(an_empty_map_finds_nothing),
         cmocka_unit_test(what_was_added_is_found_by_its_bytes),
         cmocka_unit_test(growth_loses_nothing),
+        cmocka_unit_test(no_addition_moves_more_than_a_few_slots),
+        cmocka_unit_test(while_it_grows_all_is_found_walked_and_removed),
+        cmocka_unit_test(all_may_be_removed_while_walking_and_growing),
+        cmocka_unit_test(large_tables_grow_alike),
         cmocka_unit_test(asking_beforehand_goes_by_the_same_hash_and_needs_no_element),
         cmocka_unit_test(growth_that_fails_costs_only_time),
         cmocka_unit_test(what_was_removed_is_gone_and_the_rest_stays),

@@ -14,6 +14,14 @@ void *mem_try_alloc(size_t size) __attribute__((malloc, warn_unused_result));
 /* realloc() for a size that comes from outside; on NULL the old block still stands. */
 void *mem_try_realloc(void *old, size_t size) __attribute__((warn_unused_result));
 
+/* Zeroed pages straight from the kernel, which gives each only when it is touched: for large tables
+ * that must come and go without a pause. NULL when there are none. Free with mem_free_pages(). */
+void *mem_try_pages(size_t size) __attribute__((malloc, warn_unused_result));
+void mem_free_pages(void *pages, size_t size);
+
+/* Gives the memory of whole pages back before the block is freed; they read as zeroes again. */
+void mem_drop_pages(void *pages, size_t size);
+
 /* Makes the `nth` mem_try_… call from now return NULL, once; 0 switches that off. For tests, so
  * that every allocation can be made to fail in turn. Calling thread only. */
 void mem_fail_nth(unsigned long nth);

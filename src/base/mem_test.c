@@ -100,6 +100,22 @@ static void the_container_is_found_from_its_member(void **state)
     assert_ptr_equal(container_of(&outer.member, struct outer, member), &outer);
 }
 
+static void pages_are_zero_at_first_and_once_they_were_dropped(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    char *pages = mem_try_pages(SIZE);
+    assert_non_null(pages);
+    assert_int_equal(pages[0] | pages[SIZE - 1], 0);
+    pages[0] = pages[SIZE - 1] = 1;
+    mem_drop_pages(pages, SIZE / 2);
+    assert_int_equal(pages[0], 0);
+    assert_int_equal(pages[SIZE - 1], 1);
+    mem_free_pages(pages, SIZE);
+    mem_fail_nth(1);
+    assert_null(mem_try_pages(SIZE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +126,7 @@ int main(void)
         cmocka_unit_test(a_failed_growth_leaves_the_old_block),
         cmocka_unit_test(failing_can_be_called_off_and_spares_small_memory),
         cmocka_unit_test(the_container_is_found_from_its_member),
+        cmocka_unit_test(pages_are_zero_at_first_and_once_they_were_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

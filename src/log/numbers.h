@@ -1,56 +1,73 @@
-/* A queue of channel numbers: first in, first out. */
+/* A queue of channel numbers: first in, first out. It lies in blocks that never move, since the
+ * log's lock is held over it and a ring of millions takes milliseconds to copy. */
 #pragma once
 
 #include "base/mem.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+
+enum { NUMBERS_BLOCK = 254 }; /* 1 KiB */
+
+struct numbers_block {
+    struct numbers_block *next;
+    uint32_t at[NUMBERS_BLOCK];
+};
 
 /* All zeroes is an empty queue. */
 struct numbers {
-    uint32_t *at; /* a ring of cap, which is a power of two */
-    uint32_t start;
+    struct numbers_block *first;
+    struct numbers_block *last;
+    uint32_t start; /* the place of the first number in its block */
+    uint32_t end;   /* the place behind the last one in its block */
     uint32_t count;
-    uint32_t cap;
 };
-
-enum { NUMBERS_FIRST = 64 };
 
 static inline void numbers_deinit(struct numbers *numbers)
 {
-    free(numbers->at);
+    for (struct numbers_block *block = numbers->first, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
     *numbers = (struct numbers){0};
 }
 
-/* Twice the ring, unrolled; false, and nothing has changed, when there is no memory. */
+/* Another block at the end; false, and nothing has changed, when there is no memory. */
 static inline bool numbers_grow(struct numbers *numbers)
 {
-    uint32_t cap = numbers->cap ? numbers->cap * 2 : NUMBERS_FIRST;
-    uint32_t *at = mem_try_alloc(cap * sizeof(*at));
-    if (!at)
+    struct numbers_block *block = mem_try_alloc(sizeof(*block));
+    if (!block)
         return false;
-    for (uint32_t i = 0; i < numbers->count; i++)
-        at[i] = numbers->at[(numbers->start + i) & (numbers->cap - 1)];
-    free(numbers->at);
-    *numbers = (struct numbers){at, 0, numbers->count, cap};
+    block->next = NULL;
+    *(numbers->last ? &numbers->last->next : &numbers->first) = block;
+    numbers->last = block;
+    numbers->end = 0;
     return true;
 }
 
 /* Puts a number last; false when there is no memory. */
 static inline bool numbers_push(struct numbers *numbers, uint32_t number)
 {
-    if (numbers->count == numbers->cap && !numbers_grow(numbers))
+    if ((!numbers->last || numbers->end == NUMBERS_BLOCK) && !numbers_grow(numbers))
         return false;
-    numbers->at[(numbers->start + numbers->count++) & (numbers->cap - 1)] = number;
+    numbers->last->at[numbers->end++] = number;
+    numbers->count++;
     return true;
 }
 
-/* Takes the first, of which there must be one. */
+/* Takes the first, of which there must be one. An empty queue keeps one block. */
 static inline uint32_t numbers_pop(struct numbers *numbers)
 {
-    uint32_t number = numbers->at[numbers->start];
-    numbers->start = (numbers->start + 1) & (numbers->cap - 1);
+    struct numbers_block *block = numbers->first;
+    uint32_t number = block->at[numbers->start++];
     numbers->count--;
+    if (!numbers->count) {
+        numbers->start = numbers->end = 0;
+    } else if (numbers->start == NUMBERS_BLOCK) {
+        numbers->first = block->next;
+        numbers->start = 0;
+        free(block);
+    }
     return number;
 }

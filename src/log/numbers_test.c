@@ -27,12 +27,12 @@ static void without_memory_nothing_is_lost(void **state)
 {
     (void)state;
     struct numbers numbers = {0};
-    for (uint32_t i = 0; i < NUMBERS_FIRST; i++)
+    for (uint32_t i = 0; i < NUMBERS_BLOCK; i++)
         assert_true(numbers_push(&numbers, i));
     mem_fail_nth(1);
     assert_false(numbers_push(&numbers, 1000));
-    assert_true(numbers_push(&numbers, NUMBERS_FIRST));
-    for (uint32_t i = 0; i <= NUMBERS_FIRST; i++)
+    assert_true(numbers_push(&numbers, NUMBERS_BLOCK));
+    for (uint32_t i = 0; i <= NUMBERS_BLOCK; i++)
         assert_int_equal(numbers_pop(&numbers), i);
     numbers_deinit(&numbers);
 }
