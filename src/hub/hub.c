@@ -59,6 +59,7 @@ struct view_read {
     struct list waiting;
     uint64_t after;
     uint64_t upto;
+    uint32_t limit;
     size_t bytes;
     uint64_t marks; /* of TRIM that had been seen when it began */
     uint64_t through;
@@ -433,7 +434,7 @@ static void read_run(struct log_job *job, struct log *log)
     struct view_read *read = container_of(job, struct view_read, job);
     struct store_query query = {.after = read->after,
                                 .upto = read->upto,
-                                .limit = EVENTS_A_READ,
+                                .limit = read->limit,
                                 .bytes = read->bytes,
                                 .rows = ROWS_A_READ};
     read->error = log_read(log, &query, read->selection, &read->batch, &read->through);
@@ -489,9 +490,11 @@ static void read_done(struct mail *mail, void *owner)
     free(read);
 }
 
-static struct view_read *read_start(struct view *view, uint64_t cursor)
+/* Whoever takes few events has no more of them read. */
+static struct view_read *read_start(struct view *view, const struct sub *sub)
 {
     struct hub *hub = view->hub;
+    bool few = sub->most && sub->most < EVENTS_A_READ;
     struct view_read *read = mem_try_alloc(sizeof(*read));
     if (!read)
         return NULL;
@@ -499,8 +502,9 @@ static struct view_read *read_start(struct view *view, uint64_t cursor)
         .job = {.run = read_run, .reply = hub->mailbox, .mail = {NULL, read_done}},
         .view = view,
         .hub = hub,
-        .after = cursor,
+        .after = sub->cursor,
         .upto = hub->window.applied,
+        .limit = few ? sub->most : EVENTS_A_READ,
         .marks = hub->window.marks,
         .bytes = hub->limits.chunk_bytes};
     read->selection = selection_ref(view->selection);
@@ -521,7 +525,7 @@ static enum take wait_for_read(struct sub *sub)
             found = read;
     }
     if (!found)
-        found = read_start(view, sub->cursor);
+        found = read_start(view, sub);
     if (!found)
         return TAKE_FAILED;
     set_state(sub, SUB_WAITING, &found->waiting);

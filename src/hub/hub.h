@@ -52,6 +52,7 @@ struct sub {
     bool fresh;          /* nothing was taken yet: its cursor is a client's claim */
     bool keeps_up;       /* was live, and its socket has not been full since */
     int8_t failed;       /* the last read failed: 0, or the errno */
+    uint32_t most;       /* a read for it takes at most so many events; 0: a chunk's worth */
 };
 
 struct hub_limits {

@@ -582,6 +582,24 @@ static void below_the_window_the_store_is_read_once_for_equal_cursors(void **sta
     world_free(world);
 }
 
+static void a_subscriber_that_takes_few_events_has_no_more_of_them_read(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    for (int i = 0; i < 10; i++)
+        world_publish(world, "a", "a ");
+    struct reader *reader = reader_new(world, "a", NULL, start);
+    reader->sub.most = 3;
+    assert_int_equal(reader_drain(reader), TAKE_WAIT);
+    assert_int_equal(world_run_jobs(world), 1);
+    assert_int_equal(reader_drain(reader), TAKE_WAIT);
+    reader_got(reader, "a a a ");
+    assert_int_equal(world->encoded, 3);
+    reader_free(reader);
+    world_free(world);
+}
+
 static void a_long_history_comes_page_by_page(void **state)
 {
     (void)state;
@@ -1019,6 +1037,7 @@ int main(void)
         cmocka_unit_test(a_long_live_chunk_with_ephemeral_events_is_no_page),
         cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_who_want_it),
         cmocka_unit_test(below_the_window_the_store_is_read_once_for_equal_cursors),
+        cmocka_unit_test(a_subscriber_that_takes_few_events_has_no_more_of_them_read),
         cmocka_unit_test(a_long_history_comes_page_by_page),
         cmocka_unit_test(a_read_that_fails_is_told_and_can_be_tried_again),
         cmocka_unit_test(a_gap_is_told_once_and_then_what_is_left),

@@ -117,7 +117,8 @@ struct store_ops {
     int (*forget)(struct store *store, const struct store_trim *folded, const uint32_t *numbers,
                   size_t count);
 
-    /* The bytes that it occupies, and the oldest id retained (0 when none). Any thread. */
+    /* The bytes that it occupies, and the oldest id retained (0 when none): kept figures, as of the
+     * last turn of housekeeping and what was appended since. Any thread; never waits. */
     uint64_t (*bytes)(struct store *store);
     uint64_t (*oldest)(struct store *store);
 

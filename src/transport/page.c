@@ -250,6 +250,8 @@ static void look(struct page_wait *wait)
     struct taken taken;
     wait->pull.ops = &giving_ops;
     for (;;) {
+        /* One more than fits tells that there is more. */
+        wait->sub.most = wait->reading->limit - wait->count + 1;
         switch (hub_take(hub, &wait->sub, &taken)) {
         case TAKE_BYTES:
             if (!put(wait, &taken))

@@ -27,6 +27,12 @@ void page_drop(struct page *page);
 /* Whether no further event may be added. */
 bool page_full(const struct page *page);
 
+/* How many events may be added yet: at least one unless the page is full. */
+static inline size_t page_room(const struct page *page)
+{
+    return page->query->limit - page->batch->count;
+}
+
 /* Accounts for one more row looked at; false, and nothing is counted, when the budget is spent. */
 static inline bool page_look(struct page *page, uint64_t id)
 {

@@ -436,6 +436,7 @@ static inline void check_step(struct check *check)
         break;
     case 1:
         check_keep_house(check);
+        check_oldest(check);
         break;
     case 2:
         check_find_time(check);
@@ -445,7 +446,6 @@ static inline void check_step(struct check *check)
         break;
     case 4:
         check_walk(check);
-        check_oldest(check);
         break;
     case 5:
     case 6:
@@ -479,5 +479,6 @@ static inline void check_all(struct check *check)
         query.numbers_count = way & 2 ? CHECK_CHANNELS : 0;
         check_read_on(check, query);
     }
+    check_keep_house(check);
     check_oldest(check);
 }

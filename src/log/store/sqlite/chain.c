@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* SEALED_OPEN bounds the connections that nobody uses; a write-ahead log is let grow to WAL_RATIO
- * times the size of a file, when readers keep it from being begun anew. */
-enum { SEALED_OPEN = 16, WAL_RATIO = 4, NAME_DIGITS = 16 };
+/* A write-ahead log is let grow to WAL_RATIO times the size of a file, when readers keep it from
+ * being begun anew. */
+enum { WAL_RATIO = 4, NAME_DIGITS = 16 };
 
 void chain_init(struct chain *chain, const struct store_config *config, const char *folder,
                 const struct chain_hook *hook)
@@ -23,11 +23,10 @@ void chain_init(struct chain *chain, const struct store_config *config, const ch
     chain->folder = strdup(folder);
     if (!chain->folder)
         abort();
-    chain->readers = readers_new(SEALED_OPEN);
+    chain->readers = readers_new(readers_affordable());
     floors_init(&chain->floors);
     pthread_mutex_init(&chain->list_lock, NULL);
     pthread_mutex_init(&chain->append_lock, NULL);
-    pthread_mutex_init(&chain->oldest_lock, NULL);
 }
 
 static void free_marks(struct store_trim *marks, size_t count)
@@ -49,7 +48,6 @@ void chain_deinit(struct chain *chain)
     state_close(chain->state);
     pthread_mutex_destroy(&chain->list_lock);
     pthread_mutex_destroy(&chain->append_lock);
-    pthread_mutex_destroy(&chain->oldest_lock);
     free(chain->folder);
 }
 
@@ -102,6 +100,16 @@ struct segment *chain_before(struct chain *chain, struct segment *segment)
     pthread_mutex_unlock(&chain->list_lock);
     segment_unref(segment);
     return before;
+}
+
+void chain_measure(struct chain *chain)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&chain->list_lock);
+    for (size_t i = 0; i < chain->count; i++)
+        bytes += atomic_load_explicit(&chain->list[i]->bytes, memory_order_relaxed);
+    atomic_store(&chain->bytes, bytes);
+    pthread_mutex_unlock(&chain->list_lock);
 }
 
 static int list_room(struct chain *chain)
@@ -309,7 +317,9 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
     result = result ? result : stage_marks(chain, content->marks, content->marks_count);
     if (result)
         return result;
+    uint64_t bytes = atomic_load(&chain->active->bytes), none = 0;
     result = writer_append(chain->writer, batches, count);
+    atomic_fetch_add(&chain->bytes, atomic_load(&chain->active->bytes) - bytes);
     if (result) {
         unstage_marks(chain, content->marks_count);
         return result;
@@ -318,6 +328,7 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
     if (content->last) {
         atomic_store(&chain->newest_time_us, content->last->time_us);
         atomic_store(&chain->newest, content->last->id);
+        (void)atomic_compare_exchange_strong(&chain->oldest_id, &none, content->first->id);
     }
     chain_step(chain, "appended");
     return 0;

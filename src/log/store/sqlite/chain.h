@@ -43,9 +43,12 @@ struct chain {
     _Atomic uint64_t newest;
     _Atomic int64_t newest_time_us;
 
-    pthread_mutex_t oldest_lock;
-    uint64_t oldest;        /* all below it is dead; only rises */
-    uint32_t oldest_number; /* the channel of the event with that id, 0 when there is none */
+    /* Figures for whoever may not wait for a lock or the disk. */
+    _Atomic uint64_t oldest_id; /* the oldest event retained, 0 for none: as of the last upkeep */
+    _Atomic uint64_t bytes; /* on the disk: as of the last upkeep, and what was appended since */
+
+    _Atomic uint64_t oldest; /* all below it is dead; only rises */
+    uint32_t oldest_number;  /* its channel, 0 when it is not known to be alive; upkeep's */
 };
 
 /* An empty chain on the folder, which is there. */
@@ -71,6 +74,9 @@ struct segment *chain_at(struct chain *chain, uint64_t id);
 /* The one behind, or before, this one, whose reference is taken. NULL at the end. Any thread. */
 struct segment *chain_after(struct chain *chain, struct segment *segment);
 struct segment *chain_before(struct chain *chain, struct segment *segment);
+
+/* Counts the files' bytes anew. Upkeep. */
+void chain_measure(struct chain *chain);
 
 /* Takes it out, for good. Janitor. */
 void chain_remove(struct chain *chain, struct segment *segment);

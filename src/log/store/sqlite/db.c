@@ -84,6 +84,9 @@ static int errno_of_system(sqlite3 *db)
         return -ENOSPC;
     case ENOMEM:
         return -ENOMEM;
+    case EMFILE:
+    case ENFILE:
+        return -EMFILE;
     default:
         return -EIO;
     }

@@ -23,7 +23,7 @@ int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db);
 int db_create_file(const char *path);
 
 /* The errno for what went wrong last on the connection: -ENOSPC where room would help (quotas and
- * file size limits too), -ENOMEM, else -EIO. */
+ * file size limits too), -ENOMEM, -EMFILE when descriptors have run out, else -EIO. */
 int db_error(sqlite3 *db);
 
 /* Runs statements whose rows are of no interest. 0 or a negative errno. */

@@ -312,9 +312,7 @@ int find_each(struct chain *chain, uint64_t after, uint64_t upto,
               bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
               void *context)
 {
-    pthread_mutex_lock(&chain->oldest_lock);
-    uint64_t oldest = chain->oldest;
-    pthread_mutex_unlock(&chain->oldest_lock);
+    uint64_t oldest = atomic_load(&chain->oldest);
     struct walk walk = {chain, oldest ? larger(after, oldest - 1) : after, upto, each, context};
     int result = 0;
     struct segment *segment = chain_at(chain, walk.after + 1);
@@ -328,48 +326,99 @@ int find_each(struct chain *chain, uint64_t after, uint64_t upto,
 
 /* ---- the oldest ----------------------------------------------------------------------------- */
 
-static int oldest_in(struct chain *chain, struct segment *segment, uint64_t from, uint64_t *ret_id,
-                     uint32_t *ret_number)
+struct oldest {
+    struct chain *chain;
+    uint64_t rows_left;
+    uint64_t id;     /* of the row looked at last */
+    uint32_t number; /* its channel */
+};
+
+/* 1 once a row is alive, or the budget is spent. */
+static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows)
 {
+    int result;
+    while ((result = db_row(rows)) == 1) {
+        oldest->id = db_id(rows, 0);
+        oldest->number = (uint32_t)db_id(rows, 1);
+        if (oldest->id > floors_get(&oldest->chain->floors, oldest->number))
+            break;
+        if (!oldest->rows_left--) {
+            oldest->number = 0;
+            break;
+        }
+    }
+    sqlite3_reset(rows);
+    return result;
+}
+
+static int oldest_from(struct oldest *oldest, struct reader *reader, uint64_t low, uint64_t high)
+{
+    sqlite3_stmt *rows;
+    int result = reader_statement(reader, READER_SCAN_UP, &rows);
+    if (result)
+        return result;
+    db_bind_id(rows, 1, low);
+    db_bind_id(rows, 2, high);
+    return oldest_row(oldest, rows);
+}
+
+static int oldest_in(struct oldest *oldest, struct segment *segment)
+{
+    struct readers *readers = oldest->chain->readers;
     struct reader *reader;
-    uint64_t high = atomic_load(&segment->newest);
+    uint64_t from = atomic_load(&oldest->chain->oldest), high = atomic_load(&segment->newest);
     if (high < from || !segment_enter(segment))
         return 0;
-    int result = reader_take(chain->readers, segment, &reader);
+    int result = reader_take(readers, segment, &reader);
     if (!result) {
-        result = first_live(chain, reader, READER_SCAN_UP, from ? from - 1 : 0, high, ret_id,
-                            ret_number);
-        reader_give(chain->readers, reader, result < 0);
+        result = oldest_from(oldest, reader, from ? from - 1 : 0, high);
+        reader_give(readers, reader, result < 0);
     }
     segment_leave(segment);
     return result;
 }
 
-static int look_for_oldest(struct chain *chain)
+/* The figure of an empty log is replaced by the writer, once there is a first event. */
+static void tell_oldest(struct chain *chain, const struct oldest *oldest, uint64_t newest)
 {
-    uint64_t newest = atomic_load(&chain->newest), id = 0;
-    uint32_t number = 0;
+    atomic_store(&chain->oldest, oldest->id ? oldest->id : newest + 1);
+    chain->oldest_number = oldest->number;
+    atomic_store(&chain->oldest_id, oldest->id);
+}
+
+static int look_for_oldest(struct chain *chain, uint64_t rows)
+{
+    struct oldest oldest = {.chain = chain, .rows_left = rows};
+    uint64_t newest = atomic_load(&chain->newest), from = atomic_load(&chain->oldest);
     int result = 0;
-    struct segment *segment = chain->oldest <= newest ? chain_at(chain, chain->oldest) : NULL;
+    struct segment *segment = from <= newest ? chain_at(chain, from) : NULL;
     while (segment && !result) {
-        result = oldest_in(chain, segment, chain->oldest, &id, &number);
+        result = oldest_in(&oldest, segment);
         segment = chain_after(chain, segment);
     }
     segment_unref(segment);
     if (result < 0)
         return result;
-    chain->oldest = result ? id : larger(chain->oldest, newest + 1);
-    chain->oldest_number = result ? number : 0;
+    if (!result) /* all were dead */
+        oldest = (struct oldest){.chain = chain};
+    tell_oldest(chain, &oldest, larger(newest, from ? from - 1 : 0));
     return 0;
 }
 
-int find_oldest(struct chain *chain, uint64_t *ret_id)
+static bool is_oldest_known(struct chain *chain)
 {
+    uint64_t oldest = atomic_load(&chain->oldest);
+    return chain->oldest_number && floors_get(&chain->floors, chain->oldest_number) < oldest;
+}
+
+int find_oldest(struct chain *chain, uint64_t rows)
+{
+    uint64_t newest;
     int result = 0;
-    pthread_mutex_lock(&chain->oldest_lock);
-    if (!chain->oldest_number || floors_get(&chain->floors, chain->oldest_number) >= chain->oldest)
-        result = look_for_oldest(chain);
-    *ret_id = chain->oldest_number ? chain->oldest : 0;
-    pthread_mutex_unlock(&chain->oldest_lock);
+    do {
+        newest = atomic_load(&chain->newest);
+        if (!is_oldest_known(chain))
+            result = look_for_oldest(chain, rows);
+    } while (!result && !atomic_load(&chain->oldest_id) && newest != atomic_load(&chain->newest));
     return result;
 }

@@ -12,8 +12,10 @@ int find_each(struct chain *chain, uint64_t after, uint64_t upto,
               bool (*each)(void *context, uint32_t number, uint64_t id, size_t bytes),
               void *context);
 
-/* The oldest id retained, 0 for none. Mostly known; else it looks behind the one known last. */
-int find_oldest(struct chain *chain, uint64_t *ret_id);
+/* Sees to it that chain->oldest_id says which is the oldest event retained, or 0. Looks at `rows`
+ * rows at most, from where it was last; if they are all dead, the figure is a row's that is.
+ * Upkeep's thread. */
+int find_oldest(struct chain *chain, uint64_t rows);
 
 /* The newest row between the ids low and high whose time is <= time_us, where that of the row `low`
  * is. For one file. */

@@ -461,7 +461,6 @@ static int forget_forgotten(struct house *house)
 int house_keep(struct house *house)
 {
     struct chain *chain = house->chain;
-    uint64_t oldest;
     int kept = keep_marks(house);
     int begun = kept ? kept : begin_pass_if_due(house);
     int rolled = roll_if_due(house);
@@ -470,7 +469,8 @@ int house_keep(struct house *house)
     int tidied = kept ? kept : tidy_segments(house);
     int ended = tidied ? tidied : end_pass(house);
     int forgotten = forget_forgotten(house);
-    int found = find_oldest(chain, &oldest);
+    int found = find_oldest(chain, UINT64_MAX);
+    chain_measure(chain);
     int stated = state_tidy(chain->state);
     /* Whatever failed, the rest was done: it may be what makes room. */
     const int results[] = {begun, rolled, tidied, ended, forgotten, found, stated};

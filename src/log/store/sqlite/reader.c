@@ -1,9 +1,23 @@
+/* The files of the chain are read through SQLite, and to open one costs more than to read a page
+ * from it: the schema is parsed and each statement compiled. So a connection stays open when its
+ * read is over, with its statements, until READERS_IDLE_MAX others have been used since. Any thread
+ * takes one (the readers' pool, retention, upkeep) and has it for itself until it gives it back;
+ * two threads in one file have two.
+ *
+ *     taken   by one thread, in no list
+ *     idle    in readers->idle by the time of its last use, and in its segment's list
+ *
+ * A file that is sealed, replaced or unlinked has its connections closed by readers_drop(): idle
+ * ones at once, taken ones when they are given back, which `generation` tells. A connection to a
+ * file that is still appended to begins a transaction for each read, so as to see what is new and
+ * not to hold up checkpoints. */
 #include "log/store/sqlite/reader.h"
 
 #include "base/mem.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static const char *const statements[READER_STATEMENTS] = {
     [READER_BEGIN] = "BEGIN",
@@ -29,20 +43,43 @@ static const char *const statements[READER_STATEMENTS] = {
         "SELECT id, time, key FROM event WHERE id >= ?1 AND key IS NOT NULL ORDER BY id",
 };
 
+/* A sealed file that is read again is mostly asked for another channel: a larger cache would hold
+ * pages that the kernel's has anyway. Lookaside memory is for connections that parse much. */
+#define SET_UP "PRAGMA query_only = 1; PRAGMA cache_size = "
+#define CACHE_SEALED "-64"
+#define CACHE_APPENDED "-256"
+enum { LOOKASIDE_SIZE = 512, LOOKASIDE_SLOTS = 24 };
+
 struct readers {
     pthread_mutex_t lock;
-    struct reader **idle; /* the one used last comes last */
+    struct list idle; /* the one used last comes last; also linked from their segments */
     size_t count;
     size_t max;
+    _Atomic uint64_t opened;
 };
 
 struct readers *readers_new(size_t idle_max)
 {
     struct readers *readers = mem_alloc(sizeof(*readers));
     pthread_mutex_init(&readers->lock, NULL);
-    readers->idle = mem_alloc((idle_max + 1) * sizeof(struct reader *));
+    list_init(&readers->idle);
     readers->max = idle_max;
     return readers;
+}
+
+size_t readers_affordable(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return READERS_IDLE_MIN;
+    size_t share = (size_t)(limit.rlim_cur / READERS_DESCRIPTORS_SHARE);
+    share = share > READERS_IDLE_MAX ? READERS_IDLE_MAX : share;
+    return share < READERS_IDLE_MIN ? READERS_IDLE_MIN : share;
+}
+
+uint64_t readers_opened(const struct readers *readers)
+{
+    return atomic_load_explicit(&readers->opened, memory_order_relaxed);
 }
 
 static void reader_close(struct reader *reader)
@@ -55,50 +92,102 @@ static void reader_close(struct reader *reader)
     free(reader);
 }
 
-void readers_free(struct readers *readers)
+/* ---- idle connections ------------------------------------------------------------------------ */
+
+static struct reader *take_out(struct readers *readers, struct reader *reader)
 {
-    if (!readers)
-        return;
-    for (size_t i = 0; i < readers->count; i++)
-        reader_close(readers->idle[i]);
-    free(readers->idle);
-    pthread_mutex_destroy(&readers->lock);
-    free(readers);
+    struct reader **at = &reader->segment->idle;
+    while (*at != reader)
+        at = &(*at)->next;
+    *at = reader->next;
+    list_remove(&reader->used);
+    readers->count--;
+    return reader;
 }
 
-static struct reader *take_out(struct readers *readers, size_t at)
+/* The one whose last use is longest ago; NULL when there is none. */
+static struct reader *take_oldest(struct readers *readers)
 {
-    struct reader *reader = readers->idle[at];
-    readers->count--;
-    memmove(&readers->idle[at], &readers->idle[at + 1],
-            (readers->count - at) * sizeof(struct reader *));
-    return reader;
+    if (list_empty(&readers->idle))
+        return NULL;
+    return take_out(readers, container_of(readers->idle.next, struct reader, used));
 }
 
 /* The idle connection to the segment that was used last; NULL when there is none. */
 static struct reader *take_idle(struct readers *readers, const struct segment *segment)
 {
-    struct reader *reader = NULL;
     pthread_mutex_lock(&readers->lock);
-    for (size_t i = readers->count; i-- > 0 && !reader;)
-        if (readers->idle[i]->segment == segment)
-            reader = take_out(readers, i);
+    struct reader *reader = segment->idle ? take_out(readers, segment->idle) : NULL;
     pthread_mutex_unlock(&readers->lock);
     return reader;
 }
 
-static int open_reader(struct segment *segment, struct reader **ret_reader)
+/* Whether anything was closed. */
+static bool close_all_idle(struct readers *readers)
 {
-    struct reader *reader = mem_alloc(sizeof(*reader));
-    reader->segment = segment;
+    bool any = false;
+    for (struct reader *reader;; any = true) {
+        pthread_mutex_lock(&readers->lock);
+        reader = take_oldest(readers);
+        pthread_mutex_unlock(&readers->lock);
+        if (!reader)
+            return any;
+        reader_close(reader);
+    }
+}
+
+void readers_free(struct readers *readers)
+{
+    if (!readers)
+        return;
+    (void)close_all_idle(readers);
+    pthread_mutex_destroy(&readers->lock);
+    free(readers);
+}
+
+/* Once the bound is reached one is closed for each that comes: it returns that one. */
+static struct reader *put_in(struct readers *readers, struct reader *reader)
+{
+    struct segment *segment = reader->segment;
+    if (reader->generation != atomic_load(&segment->generation))
+        return reader;
+    reader->next = segment->idle;
+    segment->idle = reader;
+    list_add_last(&readers->idle, &reader->used);
+    readers->count++;
+    return readers->count > readers->max ? take_oldest(readers) : NULL;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int run(struct reader *reader, enum reader_statement which)
+{
+    sqlite3_stmt *statement;
+    int result = reader_statement(reader, which, &statement);
+    return result ? result : db_run(statement);
+}
+
+static int set_up(struct reader *reader)
+{
+    sqlite3_db_config(reader->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, LOOKASIDE_SIZE, LOOKASIDE_SLOTS);
+    int result = db_exec(reader->db, reader->sealed ? SET_UP CACHE_SEALED : SET_UP CACHE_APPENDED);
+    return result || !reader->sealed ? result : run(reader, READER_BEGIN);
+}
+
+static int open_reader(struct readers *readers, struct segment *segment, struct reader **ret_reader)
+{
+    struct reader *reader = mem_try_alloc(sizeof(*reader));
+    if (!reader)
+        return -ENOMEM;
+    *reader = (struct reader){.segment = segment, .sealed = segment->sealed};
     reader->generation = atomic_load(&segment->generation);
     int result = db_open(segment->path, segment->sealed ? DB_IMMUTABLE : DB_READ, &reader->db);
-    result =
-        result ? result : db_exec(reader->db, "PRAGMA query_only = 1; PRAGMA cache_size = -256");
+    result = result ? result : set_up(reader);
     if (result) {
         reader_close(reader);
         return result;
     }
+    atomic_fetch_add_explicit(&readers->opened, 1, memory_order_relaxed);
     *ret_reader = reader;
     return 0;
 }
@@ -106,12 +195,12 @@ static int open_reader(struct segment *segment, struct reader **ret_reader)
 int reader_take(struct readers *readers, struct segment *segment, struct reader **ret_reader)
 {
     struct reader *reader = take_idle(readers, segment);
-    int result = reader ? 0 : open_reader(segment, &reader);
+    int result = reader ? 0 : open_reader(readers, segment, &reader);
+    if ((result == -EMFILE || result == -ENOMEM) && close_all_idle(readers))
+        result = open_reader(readers, segment, &reader);
     if (result)
         return result;
-    sqlite3_stmt *begin;
-    result = reader_statement(reader, READER_BEGIN, &begin);
-    result = result ? result : db_run(begin);
+    result = reader->sealed ? 0 : run(reader, READER_BEGIN);
     if (result) {
         reader_close(reader);
         return result;
@@ -120,25 +209,21 @@ int reader_take(struct readers *readers, struct segment *segment, struct reader 
     return 0;
 }
 
-static int end_transaction(struct reader *reader)
+/* A sealed file's transaction goes on: to begin one anew would drop the page cache. */
+static int end_read(struct reader *reader)
 {
-    sqlite3_stmt *end;
     for (int i = 0; i < READER_STATEMENTS; i++)
         if (reader->statements[i])
             sqlite3_reset(reader->statements[i]);
-    int result = reader_statement(reader, READER_END, &end);
-    return result ? result : db_run(end);
+    return reader->sealed ? 0 : run(reader, READER_END);
 }
 
 void reader_give(struct readers *readers, struct reader *reader, bool failed)
 {
     struct reader *closing = reader;
-    if (end_transaction(reader) == 0 && !failed) {
+    if (end_read(reader) == 0 && !failed) {
         pthread_mutex_lock(&readers->lock);
-        if (reader->generation == atomic_load(&reader->segment->generation)) {
-            readers->idle[readers->count++] = reader;
-            closing = readers->count > readers->max ? take_out(readers, 0) : NULL;
-        }
+        closing = put_in(readers, reader);
         pthread_mutex_unlock(&readers->lock);
     }
     reader_close(closing);

@@ -1,7 +1,11 @@
-/* Connections that read the files of the chain: a few are kept open, the least used are closed. */
+/* Connections that read the files of the chain, kept open with their statements prepared. */
 #pragma once
 
+#include "base/list.h"
 #include "log/store/sqlite/segment.h"
+
+/* A connection costs about 100 KB with its page cache: 50 MB in all. */
+enum { READERS_IDLE_MAX = 512, READERS_IDLE_MIN = 16, READERS_DESCRIPTORS_SHARE = 8 };
 
 enum reader_statement {
     READER_BEGIN,
@@ -26,18 +30,30 @@ struct readers;
 
 /* Keeps at most `idle_max` connections open that nobody uses. */
 struct readers *readers_new(size_t idle_max);
+
+/* How many idle connections this process can afford: READERS_IDLE_MAX, which bounds their memory,
+ * or a share of its descriptors if those are few. */
+size_t readers_affordable(void);
+
+/* Connections opened so far. Any thread. */
+uint64_t readers_opened(const struct readers *readers);
+
 /* Nobody has a reader any more. */
 void readers_free(struct readers *readers);
 
 struct reader {
+    struct list used;    /* in readers->idle, or in no list */
+    struct reader *next; /* in segment->idle */
     sqlite3 *db;
     struct segment *segment;
     unsigned generation;
+    bool sealed; /* the file does not change: one transaction serves all reads */
     sqlite3_stmt *statements[READER_STATEMENTS];
 };
 
 /* A connection to the segment, in a read transaction. The caller holds a reference to the segment
- * and its gate, until it gives the reader back. Any thread. */
+ * and its gate, until it gives the reader back. If descriptors or memory have run out, the idle
+ * connections are closed and it is tried once more. Any thread. */
 int reader_take(struct readers *readers, struct segment *segment, struct reader **ret_reader);
 /* Ends the transaction; all statements are reset. `failed`: it is not to be used again. */
 void reader_give(struct readers *readers, struct reader *reader, bool failed);

@@ -1,6 +1,7 @@
 #include "log/store/sqlite/testing.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 
 static char folder[] = "/tmp/freshet-reader-XXXXXX";
 
@@ -110,6 +111,32 @@ static void a_dropped_segment_keeps_no_connection(void **state)
     readers_free(readers);
 }
 
+static void more_idle_connections_than_descriptors_are_closed(void **state)
+{
+    (void)state;
+    struct readers *readers = readers_new(SEGMENTS);
+    struct rlimit was, few;
+    for (int i = 0; i < SEGMENTS - 1; i++)
+        reader_give(readers, take(readers, segments[i]), false);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = (struct rlimit){.rlim_cur = open_files() - 2, .rlim_max = was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    reader_give(readers, take(readers, segments[SEGMENTS - 1]), false);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    readers_free(readers);
+}
+
+static void few_descriptors_allow_few_idle_connections(void **state)
+{
+    (void)state;
+    struct rlimit was, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = (struct rlimit){.rlim_cur = 256, .rlim_max = was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(readers_affordable(), 256 / READERS_DESCRIPTORS_SHARE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+}
+
 static void one_that_failed_is_not_used_again(void **state)
 {
     (void)state;
@@ -138,6 +165,8 @@ int main(void)
         cmocka_unit_test(no_more_than_so_many_stay_open),
         cmocka_unit_test(the_one_used_least_is_closed_first),
         cmocka_unit_test(a_dropped_segment_keeps_no_connection),
+        cmocka_unit_test(more_idle_connections_than_descriptors_are_closed),
+        cmocka_unit_test(few_descriptors_allow_few_idle_connections),
         cmocka_unit_test(one_that_failed_is_not_used_again),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),
     };

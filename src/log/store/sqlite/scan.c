@@ -226,9 +226,11 @@ static int prepare_lines(struct scan *scan)
 {
     const struct store_query *query = scan->page->query;
     size_t count = query->numbers_count + (query->numbers_count == 0);
-    size_t ahead = AHEAD_ALL / count;
-    ahead = ahead > query->limit ? query->limit : ahead;
+    size_t ahead = AHEAD_ALL / count, left = page_room(scan->page);
     scan->ahead = (uint32_t)(ahead < AHEAD_MIN ? AHEAD_MIN : ahead > AHEAD_MAX ? AHEAD_MAX : ahead);
+    /* Each event that is read may be one that is given, unless it has to be of some type. */
+    if (!query->selection->types_count && left < scan->ahead)
+        scan->ahead = (uint32_t)left;
     scan->lines = mem_try_alloc(count * (sizeof(struct line) + scan->ahead * sizeof(uint64_t)));
     if (!scan->lines)
         return -ENOMEM;

@@ -16,6 +16,8 @@
 
 enum { SEGMENT_VERSION = 1 };
 
+struct reader;
+
 /* Which channels may be in a sealed file, so that most of the others need not open it: a Bloom
  * filter of at most 8 KiB, useless but harmless where a file has a hundred thousand channels. */
 struct segment_filter {
@@ -36,6 +38,7 @@ struct segment {
     struct index *index;          /* gate; NULL once sealed */
     struct segment_filter filter; /* gate; once sealed */
 
+    struct reader *idle;         /* open connections that nobody uses; readers->lock */
     _Atomic unsigned generation; /* connections of another one are not to be used again */
     _Atomic uint64_t oldest;     /* ids of its oldest and newest event, 0 for none */
     _Atomic uint64_t newest;

@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Rows that an opening looks at to find the oldest event that is alive; upkeep looks on. */
+enum { OLDEST_ROWS = 1000 };
+
 struct sqlite {
     struct store store;
     struct chain chain;
@@ -76,20 +79,12 @@ static int sqlite_forget(struct store *store, const struct store_trim *folded,
 
 static uint64_t sqlite_bytes(struct store *store)
 {
-    struct chain *chain = &of(store)->chain;
-    uint64_t bytes = 0;
-    pthread_mutex_lock(&chain->list_lock);
-    for (size_t i = 0; i < chain->count; i++)
-        bytes += atomic_load_explicit(&chain->list[i]->bytes, memory_order_relaxed);
-    pthread_mutex_unlock(&chain->list_lock);
-    return bytes;
+    return atomic_load_explicit(&of(store)->chain.bytes, memory_order_relaxed);
 }
 
 static uint64_t sqlite_oldest(struct store *store)
 {
-    uint64_t oldest = 0;
-    (void)find_oldest(&of(store)->chain, &oldest);
-    return oldest;
+    return atomic_load_explicit(&of(store)->chain.oldest_id, memory_order_relaxed);
 }
 
 static void sqlite_close(struct store *store)
@@ -165,7 +160,9 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     result = result ? result : load_floors(chain);
     result = result ? result : chain_load(chain);
     result = result ? result : load_report(chain, loader, ret_newest);
-    return result ? result : house_load(&sqlite->house);
+    result = result ? result : house_load(&sqlite->house);
+    chain_measure(chain);
+    return result ? result : find_oldest(chain, OLDEST_ROWS);
 }
 
 int sqlite_open_hooked(const struct store_config *config, const struct store_loader *loader,
