@@ -181,12 +181,7 @@ static inline void reader_wake(struct sub *sub)
     container_of(sub, struct reader, sub)->wakes++;
 }
 
-static inline void reader_keep_rest(struct sub *sub, struct str rest)
-{
-    buf_add_str(&container_of(sub, struct reader, sub)->rest, rest);
-}
-
-static const struct sub_ops reader_ops = {.wake = reader_wake, .keep_rest = reader_keep_rest};
+static const struct sub_ops reader_ops = {.wake = reader_wake};
 
 /* A selection of the channels in `terms`, separated by spaces, and of the types in `types`. */
 static inline struct selection *select_terms(const char *terms, const char *types)
@@ -244,10 +239,12 @@ static inline bool reader_send_rest(struct reader *reader, size_t *room)
 static inline bool reader_send(struct reader *reader, const struct taken *taken, size_t *room)
 {
     size_t n = taken->bytes.len < *room ? taken->bytes.len : *room;
+    struct str rest;
     assert_true(taken->bytes.len > 0);
     buf_add(&reader->got, taken->bytes.at, n);
     *room -= n;
-    hub_sent(&reader->world->hub, &reader->sub, n, n < taken->bytes.len);
+    hub_sent(&reader->world->hub, &reader->sub, n, n < taken->bytes.len, &rest);
+    buf_add_str(&reader->rest, rest);
     return n == taken->bytes.len;
 }
 

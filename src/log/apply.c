@@ -1,15 +1,102 @@
 #include "log/apply.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* A channel may have so much more than its namespace keeps until it is trimmed at once: one in
  * SLACK, and a few. What is less is trimmed by and by, many channels together. */
 enum { SLACK = 16, SLACK_COUNT = 16, SLACK_BYTES = 16 << 10 };
 
+/* ---- DELETEs that are not safe yet ------------------------------------------------------------
+ */
+
+struct deletion {
+    struct map_node node;
+    uint32_t number; /* of the channel */
+    uint32_t marks;  /* DELETEs of it that are pending */
+    uint64_t upto;   /* where the latest of them cuts */
+};
+
+static struct deletion *deletion_of_node(const struct map_node *node)
+{
+    return container_of(node, struct deletion, node);
+}
+
+static struct str number_bytes(const uint32_t *number)
+{
+    return (struct str){(const char *)number, sizeof(*number)};
+}
+
+static bool is_number(const struct map_node *node, struct str key)
+{
+    return str_eq(number_bytes(&deletion_of_node(node)->number), key);
+}
+
+static struct deletion *deletion_find(const struct apply *apply, uint32_t number)
+{
+    struct map_node *node =
+        apply->deletions.count ? map_find(&apply->deletions, number_bytes(&number)) : NULL;
+    return node ? deletion_of_node(node) : NULL;
+}
+
+/* Room for a mark of the channel; false without memory. */
+static bool deletion_room(struct apply *apply, const struct channel *channel)
+{
+    if (deletion_find(apply, channel->number))
+        return true;
+    struct deletion *deletion = mem_try_alloc(sizeof(*deletion));
+    if (!deletion)
+        return false;
+    *deletion = (struct deletion){.number = channel->number, .upto = channel->trimmed};
+    map_add(&apply->deletions, &deletion->node, number_bytes(&deletion->number));
+    return true;
+}
+
+/* Ends one mark, or the room that was made for it. */
+static void deletion_end(struct apply *apply, struct deletion *deletion)
+{
+    if (deletion->marks && --deletion->marks)
+        return;
+    map_remove(&apply->deletions, &deletion->node);
+    free(deletion);
+}
+
+uint64_t apply_trimmed(const struct apply *apply, const struct channel *channel)
+{
+    const struct deletion *deletion = deletion_find(apply, channel->number);
+    return deletion && deletion->upto > channel->trimmed ? deletion->upto : channel->trimmed;
+}
+
+void apply_settle(struct apply *apply, const struct batch *batch)
+{
+    for (uint32_t i = 0; apply->deletions.count && i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        struct deletion *deletion =
+            event->state == EVENT_TRIM && event->id ? deletion_find(apply, event->number) : NULL;
+        if (!deletion)
+            continue;
+        channels_trim(&apply->channels, channels_by_number(&apply->channels, event->number),
+                      event->id);
+        deletion_end(apply, deletion);
+    }
+}
+
 /* ---- counting -------------------------------------------------------------------------------- */
+
+void apply_init(struct apply *apply, struct clock *clock, int64_t key_life_us)
+{
+    *apply = (struct apply){.key_life_us = key_life_us};
+    log_time_init(&apply->time, clock, 0);
+    map_init(&apply->deletions, is_number);
+}
 
 void apply_deinit(struct apply *apply)
 {
+    for (struct map_node *node; (node = map_next(&apply->deletions, NULL));) {
+        map_remove(&apply->deletions, node);
+        free(deletion_of_node(node));
+    }
+    map_deinit(&apply->deletions);
     channels_deinit(&apply->channels);
     keys_deinit(&apply->keys);
     for (int i = 0; i < APPLY_QUEUES; i++)
@@ -79,6 +166,12 @@ void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uin
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
+void apply_tick(struct apply *apply)
+{
+    log_time_read(&apply->time);
+    keys_expire(&apply->keys, log_time_before(&apply->time, apply->key_life_us));
+}
+
 static void refuse(struct publish *publish, struct event *events, uint32_t fault,
                    enum publish_verdict verdict)
 {
@@ -100,7 +193,7 @@ static enum publish_verdict check_key(struct apply *apply, struct event *event)
         event->time_us = entry->time_us;
         return PUBLISH_OK;
     }
-    int result = keys_add(&apply->keys, event->key, 0, apply->last_time_us);
+    int result = keys_add(&apply->keys, event->key, 0, apply->time.last_us);
     if (result)
         return result == KEYS_E_FULL ? PUBLISH_E_KEYS : PUBLISH_E_UNAVAILABLE;
     return PUBLISH_OK;
@@ -121,8 +214,18 @@ static enum publish_verdict check_channel(struct apply *apply, struct publish *p
     return PUBLISH_OK;
 }
 
+static enum publish_verdict check_trim(struct apply *apply, const struct event *event)
+{
+    const struct channel *channel = channels_find(&apply->channels, event->channel);
+    if (!channel || !channel->last || deletion_room(apply, channel))
+        return PUBLISH_OK;
+    return PUBLISH_E_UNAVAILABLE;
+}
+
 static enum publish_verdict check(struct apply *apply, struct publish *publish, struct event *event)
 {
+    if (event->state == EVENT_TRIM)
+        return check_trim(apply, event);
     enum publish_verdict verdict = event->key ? check_key(apply, event) : PUBLISH_OK;
     if (verdict || event->state == EVENT_DUPLICATE)
         return verdict;
@@ -132,6 +235,14 @@ static enum publish_verdict check(struct apply *apply, struct publish *publish, 
     return verdict;
 }
 
+static void uncheck_trim(struct apply *apply, const struct event *event)
+{
+    const struct channel *channel = channels_find(&apply->channels, event->channel);
+    struct deletion *deletion = channel ? deletion_find(apply, channel->number) : NULL;
+    if (deletion && !deletion->marks)
+        deletion_end(apply, deletion);
+}
+
 static void uncheck(struct apply *apply, struct event *events, uint32_t count)
 {
     for (uint32_t i = count; i-- > 0;) {
@@ -139,6 +250,8 @@ static void uncheck(struct apply *apply, struct event *events, uint32_t count)
             keys_remove(&apply->keys, events[i].key);
         if (events[i].state == EVENT_DUPLICATE)
             events[i].state = EVENT_PROPOSED;
+        if (events[i].state == EVENT_TRIM)
+            uncheck_trim(apply, &events[i]);
     }
 }
 
@@ -148,17 +261,14 @@ static void append_event(struct apply *apply, struct event *event)
     struct space *space = &apply->channels.spaces[channel->space];
     event->id = ++apply->last;
     event->prev = channel->last ? channel->last : space->folded;
-    event->time_us = apply->last_time_us;
+    event->time_us = apply->time.last_us;
     event->state = EVENT_APPENDED;
     channel->last = event->id;
     apply_count_in(apply, channel, 1, event->data.len);
     apply_note(apply, channel);
-    if (event->key) {
-        keys_remove(&apply->keys, event->key);
-        /* The place that check_key took is free again, so only memory could fail, and then the
-         * key is forgotten early: the event stands. */
-        (void)keys_add(&apply->keys, event->key, event->id, event->time_us);
-    }
+    struct keys_entry *entry = event->key ? keys_find(&apply->keys, event->key) : NULL;
+    if (entry)
+        entry->id = event->id;
 }
 
 /* A duplicate of an event in the same publish learns its id only now. */
@@ -171,31 +281,30 @@ static void settle_duplicate(struct apply *apply, struct event *event)
     event->time_us = entry->time_us;
 }
 
-/* A mark has room for what apply_undo wants to know: `prev` is what stood in channel->trimmed,
+/* A mark has room for what apply_undo wants to know: `prev` is what apply_trimmed() was,
  * `accepted_ns` how many events there were, and the length of `data` of how many bytes. */
 static void trim(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_find(&apply->channels, event->channel);
-    if (!channel || !channel->last)
+    struct deletion *deletion = channel ? deletion_find(apply, channel->number) : NULL;
+    if (!deletion)
         return;
     event->number = channel->number;
     event->id = channel->last;
-    event->prev = channel->trimmed;
-    event->time_us = apply->last_time_us;
+    event->prev = apply_trimmed(apply, channel);
+    event->time_us = apply->time.last_us;
     event->accepted_ns = (int64_t)channel->count;
     event->data = (struct str){NULL, channel->bytes};
-    apply_trim(apply, channel, channel->last, channel->count, channel->bytes);
+    deletion->upto = channel->last;
+    deletion->marks++;
+    apply_count_out(apply, channel, channel->count, channel->bytes);
 }
 
 void apply_publish(struct apply *apply, struct publish *publish, struct batch *batch)
 {
     struct event *events = &batch->events[publish->first];
-    int64_t now = clock_wall_us(apply->clock);
-    if (now > apply->last_time_us)
-        apply->last_time_us = now;
-    keys_expire(&apply->keys, apply->last_time_us);
     for (uint32_t i = 0; i < publish->count; i++) {
-        if (events[i].state != EVENT_PROPOSED)
+        if (events[i].state != EVENT_PROPOSED && events[i].state != EVENT_TRIM)
             continue;
         enum publish_verdict verdict = check(apply, publish, &events[i]);
         if (verdict) {
@@ -221,7 +330,8 @@ static void undo_event(struct apply *apply, struct event *event)
     struct channel *channel = channels_by_number(&apply->channels, event->number);
     apply->last = event->id - 1;
     apply_count_out(apply, channel, 1, event->data.len);
-    channel->last = channel->count || event->prev <= channel->trimmed ? event->prev : 0;
+    channel->last =
+        channel->count || event->prev <= apply_trimmed(apply, channel) ? event->prev : 0;
     if (event->key)
         keys_remove(&apply->keys, event->key);
 }
@@ -229,9 +339,11 @@ static void undo_event(struct apply *apply, struct event *event)
 static void undo_trim(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_by_number(&apply->channels, event->number);
-    if (!channel || !event->id)
+    struct deletion *deletion = event->id ? deletion_find(apply, event->number) : NULL;
+    if (!channel || !deletion)
         return;
-    channel->trimmed = event->prev;
+    deletion->upto = event->prev;
+    deletion_end(apply, deletion);
     apply_count_in(apply, channel, (uint64_t)event->accepted_ns, event->data.len);
     apply_note(apply, channel);
     event->data = STR_NONE;

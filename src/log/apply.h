@@ -2,9 +2,9 @@
  * I/O: a replicated engine can run the same decisions on every node. */
 #pragma once
 
-#include "base/clock.h"
 #include "log/channels.h"
 #include "log/keys.h"
+#include "log/log_time.h"
 #include "log/numbers.h"
 
 /* Why a publish was refused; 0 is accepted (or a duplicate of what was). */
@@ -46,16 +46,23 @@ enum apply_queue {
 struct apply {
     struct channels channels;
     struct keys keys;
-    uint64_t last; /* the newest id given */
-    int64_t last_time_us;
-    struct clock *clock;
-    uint64_t count; /* events retained in all channels */
-    uint64_t bytes; /* of their data */
+    int64_t key_life_us;
+    struct log_time time;
+    struct map deletions; /* that were decided and are not safe yet, by channel */
+    uint64_t last;        /* the newest id given */
+    uint64_t count;       /* events retained in all channels */
+    uint64_t bytes;       /* of their data */
     struct numbers queues[APPLY_QUEUES];
 };
 
+/* Begins with empty tables and the time of `clock`. The caller sets `channels` and `keys` up. */
+void apply_init(struct apply *apply, struct clock *clock, int64_t key_life_us);
+
 /* Frees what is in it. */
 void apply_deinit(struct apply *apply);
+
+/* Reads the clocks for the publishes that follow; keys that have had their life are gone. */
+void apply_tick(struct apply *apply);
 
 /* Puts the channel last in a queue, unless it is in there. Without memory it is not, and is tried
  * again when it is noted again. */
@@ -78,6 +85,11 @@ void apply_note(struct apply *apply, struct channel *channel);
 void apply_count_in(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes);
 void apply_count_out(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes);
 
+/* The newest id that was removed from the channel by what was decided so far. Verdicts and
+ * retention build on it. Readers go by channel->trimmed, which a DELETE raises only once it is
+ * safe: a page that hides events must not be wrong if the commit then fails. */
+uint64_t apply_trimmed(const struct apply *apply, const struct channel *channel);
+
 /* Removes a channel's oldest events, which are so many, up to `upto`. */
 void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uint64_t count,
                 uint64_t bytes);
@@ -85,6 +97,9 @@ void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uin
 /* Decides one publish: gives ids, prev and times to its events and marks them APPENDED, DUPLICATE
  * or TRIM, or sets publish->verdict and leaves every event PROPOSED. */
 void apply_publish(struct apply *apply, struct publish *publish, struct batch *batch);
+
+/* The batch has become safe: readers are to see its DELETEs. */
+void apply_settle(struct apply *apply, const struct batch *batch);
 
 /* Takes back what apply_publish did to the state, and refuses the publish with `verdict`. Publishes
  * are undone in reverse order. The ids may be given again: nobody has seen them. */

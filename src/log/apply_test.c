@@ -19,9 +19,9 @@ static int setup(void **state)
 {
     struct fixture *fixture = mem_alloc(sizeof(*fixture));
     clock_fake_init(&fixture->clock, 1000000);
+    apply_init(&fixture->apply, &fixture->clock.clock, INT64_C(300) * 1000000);
     channels_init(&fixture->apply.channels, NULL, 0, 3);
-    keys_init(&fixture->apply.keys, INT64_C(300) * 1000000, 100);
-    fixture->apply.clock = &fixture->clock.clock;
+    keys_init(&fixture->apply.keys, 100);
     fixture->apply.last = 100;
     fixture->batch = batch_new();
     *state = fixture;
@@ -50,6 +50,7 @@ static uint32_t propose(struct fixture *fixture, const char *channel, const stru
 static struct publish decide(struct fixture *fixture, uint32_t first, uint32_t count)
 {
     struct publish publish = {.first = first, .count = count};
+    apply_tick(&fixture->apply);
     apply_publish(&fixture->apply, &publish, fixture->batch);
     return publish;
 }
@@ -169,9 +170,57 @@ static void a_trim_reaches_the_newest_event_and_keeps_prev(void **state)
     uint32_t mark = propose(fixture, "a", NULL);
     fixture->batch->events[mark].state = EVENT_TRIM;
     decide(fixture, mark, 1);
-    assert_int_equal(channels_find(&fixture->apply.channels, STR("a"))->trimmed, 101);
+    const struct channel *channel = channels_find(&fixture->apply.channels, STR("a"));
+    assert_int_equal(apply_trimmed(&fixture->apply, channel), 101);
+    assert_int_equal(channel->trimmed, 0); /* as long as it could fail, readers see the event */
     decide(fixture, propose(fixture, "a", NULL), 1);
     assert_int_equal(fixture->batch->events[2].prev, 101);
+    apply_settle(&fixture->apply, fixture->batch);
+    assert_int_equal(channel->trimmed, 101);
+    assert_int_equal(channel->count, 1);
+    assert_int_equal(fixture->apply.deletions.count, 0);
+}
+
+/* Two DELETEs of one channel with an event between, of which none becomes safe, and then the same
+ * of which all do. */
+static void trims_that_overlap_are_undone_and_settled_in_their_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct publish done[4];
+    for (unsigned round = 0; round < 2; round++) {
+        decide(fixture, propose(fixture, "a", NULL), 1);
+        uint32_t first = fixture->batch->count;
+        for (unsigned i = 0; i < 4; i++) {
+            uint32_t at = propose(fixture, "a", NULL);
+            if (i % 2)
+                fixture->batch->events[at].state = EVENT_TRIM;
+            done[i] = decide(fixture, at, 1);
+        }
+        const struct channel *channel = channels_find(&fixture->apply.channels, STR("a"));
+        uint64_t last = fixture->batch->events[first + 2].id, trimmed = channel->trimmed;
+        assert_int_equal(apply_trimmed(&fixture->apply, channel), last);
+        assert_int_equal(channel->count, 0);
+        for (unsigned i = 4; round == 0 && i-- > 0;)
+            apply_undo(&fixture->apply, &done[i], fixture->batch, PUBLISH_E_NO_SPACE);
+        if (round == 1)
+            apply_settle(&fixture->apply, fixture->batch);
+        assert_int_equal(fixture->apply.deletions.count, 0);
+        assert_int_equal(channel->trimmed, round ? last : trimmed);
+        assert_int_equal(channel->count, round ? 0 : 1);
+    }
+}
+
+static void a_trim_without_memory_is_refused_and_leaves_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    uint32_t mark = propose(fixture, "a", NULL);
+    fixture->batch->events[mark].state = EVENT_TRIM;
+    mem_fail_nth(1);
+    assert_int_equal(decide(fixture, mark, 1).verdict, PUBLISH_E_UNAVAILABLE);
+    const struct channel *channel = channels_find(&fixture->apply.channels, STR("a"));
+    assert_int_equal(channel->count, 1);
+    assert_int_equal(apply_trimmed(&fixture->apply, channel), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -189,6 +238,8 @@ int main(void)
         TEST(there_are_only_so_many_channels),
         TEST(what_is_undone_leaves_no_trace),
         TEST(a_trim_reaches_the_newest_event_and_keeps_prev),
+        TEST(trims_that_overlap_are_undone_and_settled_in_their_order),
+        TEST(a_trim_without_memory_is_refused_and_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,7 +120,8 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
     *ret_channel = channels_find(channels, name);
     if (*ret_channel)
         return 0;
-    if (channels->by_name.count >= channels->count_max || channels->number_last == UINT32_MAX)
+    bool full = channels->by_name.count >= channels->count_max;
+    if (!number && (full || channels->number_last == UINT32_MAX))
         return CHANNELS_E_FULL;
     if (!number)
         number = channels->number_last + 1;

@@ -65,7 +65,8 @@ struct space *channels_space(const struct channels *channels, struct str name);
 enum { CHANNELS_E_FULL = 1 }; /* there are count_max already */
 
 /* The channel of that name, made if it is new, with number `number` or the next one when 0.
- * CHANNELS_E_FULL or -ENOMEM. `name` is valid. */
+ * CHANNELS_E_FULL or -ENOMEM. `name` is valid. One that comes with a number was stored before, and
+ * is known even beyond count_max: a lower limit must not keep a log from being opened. */
 int channels_add(struct channels *channels, struct str name, uint32_t number,
                  struct channel **ret_channel);
 

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* One key more may free two expired ones: their number falls as fast as others come. */
+enum { FREED_PER_ADD = 2 };
+
 static struct str bytes_of(const struct event_key *key)
 {
     return (struct str){(const char *)key->key, sizeof(key->key)};
@@ -18,9 +21,9 @@ static bool key_is(const struct map_node *node, struct str key)
     return str_eq(bytes_of(&of_node(node)->key), key);
 }
 
-void keys_init(struct keys *keys, int64_t life_us, uint64_t count_max)
+void keys_init(struct keys *keys, uint64_t count_max)
 {
-    *keys = (struct keys){.life_us = life_us, .count_max = count_max};
+    *keys = (struct keys){.count_max = count_max, .expired_us = INT64_MIN};
     map_init(&keys->map, key_is);
     list_init(&keys->by_age);
 }
@@ -32,32 +35,54 @@ static void drop(struct keys *keys, struct keys_entry *entry)
     free(entry);
 }
 
+static struct keys_entry *oldest(const struct keys *keys)
+{
+    return list_empty(&keys->by_age) ? NULL
+                                     : container_of(keys->by_age.next, struct keys_entry, by_age);
+}
+
 void keys_deinit(struct keys *keys)
 {
-    keys_expire(keys, INT64_MAX);
+    for (struct keys_entry *entry; (entry = oldest(keys));)
+        drop(keys, entry);
     map_deinit(&keys->map);
 }
 
-void keys_expire(struct keys *keys, int64_t now_us)
+static bool is_expired(const struct keys *keys, const struct keys_entry *entry)
 {
-    list_each (&keys->by_age, node) {
-        struct keys_entry *entry = container_of(node, struct keys_entry, by_age);
-        if (entry->time_us > now_us - keys->life_us)
-            break;
-        drop(keys, entry);
-    }
+    return entry->time_us <= keys->expired_us;
 }
 
-const struct keys_entry *keys_find(const struct keys *keys, const struct event_key *key)
+void keys_expire(struct keys *keys, int64_t upto_us)
+{
+    if (upto_us > keys->expired_us)
+        keys->expired_us = upto_us;
+}
+
+bool keys_free_expired(struct keys *keys, unsigned most)
+{
+    struct keys_entry *entry = oldest(keys);
+    for (; most && entry && is_expired(keys, entry); most--) {
+        drop(keys, entry);
+        entry = oldest(keys);
+    }
+    return entry && is_expired(keys, entry);
+}
+
+static struct keys_entry *find_any(const struct keys *keys, const struct event_key *key)
 {
     struct map_node *node = map_find(&keys->map, bytes_of(key));
     return node ? of_node(node) : NULL;
 }
 
-int keys_add(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us)
+struct keys_entry *keys_find(const struct keys *keys, const struct event_key *key)
 {
-    if (keys->map.count >= keys->count_max)
-        return KEYS_E_FULL;
+    struct keys_entry *entry = find_any(keys, key);
+    return entry && !is_expired(keys, entry) ? entry : NULL;
+}
+
+static int add(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us)
+{
     struct keys_entry *entry = mem_try_alloc(sizeof(*entry));
     if (!entry)
         return -ENOMEM;
@@ -67,9 +92,29 @@ int keys_add(struct keys *keys, const struct event_key *key, uint64_t id, int64_
     return 0;
 }
 
+int keys_add(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us)
+{
+    keys_remove(keys, key); /* an expired one may still be there */
+    (void)keys_free_expired(keys, FREED_PER_ADD);
+    if (keys->map.count >= keys->count_max)
+        return KEYS_E_FULL;
+    return add(keys, key, id, time_us);
+}
+
+int keys_load(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us,
+              uint64_t *dropped)
+{
+    keys_remove(keys, key);
+    if (keys->map.count && keys->map.count >= keys->count_max) {
+        drop(keys, oldest(keys));
+        ++*dropped;
+    }
+    return add(keys, key, id, time_us);
+}
+
 void keys_remove(struct keys *keys, const struct event_key *key)
 {
-    struct map_node *node = map_find(&keys->map, bytes_of(key));
-    if (node)
-        drop(keys, of_node(node));
+    struct keys_entry *entry = find_any(keys, key);
+    if (entry)
+        drop(keys, entry);
 }

@@ -32,20 +32,47 @@ static bool has(const struct keys *keys, unsigned n)
     return entry != NULL;
 }
 
-static void a_key_is_known_for_its_life_and_no_longer(void **state)
+static void an_expired_key_is_absent_at_once(void **state)
 {
     (void)state;
     struct keys keys;
-    keys_init(&keys, 10, 100);
+    keys_init(&keys, 100);
     add(&keys, 1, 0);
     add(&keys, 2, 5);
-    keys_expire(&keys, 9);
     assert_true(has(&keys, 1));
-    keys_expire(&keys, 10);
+    keys_expire(&keys, 0);
     assert_false(has(&keys, 1));
     assert_true(has(&keys, 2));
-    keys_expire(&keys, 15);
-    assert_int_equal(keys.map.count, 0);
+    keys_expire(&keys, -1); /* the mark never falls */
+    assert_false(has(&keys, 1));
+    add(&keys, 1, 6); /* the same key, of another event */
+    assert_true(has(&keys, 1));
+    keys_expire(&keys, 5);
+    assert_true(has(&keys, 1));
+    assert_false(has(&keys, 2));
+    keys_deinit(&keys);
+}
+
+static void many_that_expire_at_once_are_freed_a_few_at_a_time(void **state)
+{
+    (void)state;
+    enum { MANY = 1000 };
+    struct keys keys;
+    keys_init(&keys, MANY);
+    for (unsigned n = 0; n < MANY; n++)
+        add(&keys, n, 0);
+    keys_expire(&keys, 0);
+    assert_int_equal(keys.map.count, MANY);
+    assert_false(has(&keys, 0));
+    add(&keys, MANY, 1); /* though the table is full of what has expired */
+    assert_int_equal(keys.map.count, MANY - 1);
+    assert_true(keys_free_expired(&keys, 100));
+    assert_int_equal(keys.map.count, MANY - 101);
+    for (unsigned n = 1; n < MANY; n++)
+        add(&keys, MANY + n, 1);
+    assert_false(keys_free_expired(&keys, 1));
+    assert_int_equal(keys.map.count, MANY);
+    assert_true(has(&keys, MANY));
     keys_deinit(&keys);
 }
 
@@ -54,12 +81,32 @@ static void beyond_the_most_that_may_be_a_key_is_refused(void **state)
     (void)state;
     struct keys keys;
     struct event_key third = key_of(3);
-    keys_init(&keys, 10, 2);
+    keys_init(&keys, 2);
     add(&keys, 1, 0);
     add(&keys, 2, 1);
     assert_int_equal(keys_add(&keys, &third, 1, 2), KEYS_E_FULL);
-    keys_expire(&keys, 10);
+    keys_expire(&keys, 0);
     add(&keys, 3, 10);
+    keys_deinit(&keys);
+}
+
+static void loading_drops_the_oldest_for_lack_of_room(void **state)
+{
+    (void)state;
+    struct keys keys;
+    uint64_t dropped = 0;
+    keys_init(&keys, 2);
+    for (unsigned n = 0; n < 5; n++) {
+        struct event_key key = key_of(n);
+        assert_int_equal(keys_load(&keys, &key, 100 + n, n, &dropped), 0);
+    }
+    assert_int_equal(dropped, 3);
+    assert_false(has(&keys, 2));
+    assert_true(has(&keys, 3));
+    struct event_key again = key_of(3);
+    assert_int_equal(keys_load(&keys, &again, 200, 9, &dropped), 0);
+    assert_int_equal(keys_find(&keys, &again)->id, 200);
+    assert_int_equal(dropped, 3);
     keys_deinit(&keys);
 }
 
@@ -68,7 +115,7 @@ static void a_key_taken_back_was_never_there(void **state)
     (void)state;
     struct keys keys;
     struct event_key first = key_of(1), other = key_of(2);
-    keys_init(&keys, 10, 100);
+    keys_init(&keys, 100);
     add(&keys, 1, 0);
     keys_remove(&keys, &other);
     assert_true(has(&keys, 1));
@@ -84,7 +131,7 @@ static void without_memory_a_key_is_not_noted(void **state)
     (void)state;
     struct keys keys;
     struct event_key first = key_of(1);
-    keys_init(&keys, 10, 100);
+    keys_init(&keys, 100);
     mem_fail_nth(1);
     assert_int_equal(keys_add(&keys, &first, 101, 0), -ENOMEM);
     assert_false(has(&keys, 1));
@@ -94,8 +141,10 @@ static void without_memory_a_key_is_not_noted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_key_is_known_for_its_life_and_no_longer),
+        cmocka_unit_test(an_expired_key_is_absent_at_once),
+        cmocka_unit_test(many_that_expire_at_once_are_freed_a_few_at_a_time),
         cmocka_unit_test(beyond_the_most_that_may_be_a_key_is_refused),
+        cmocka_unit_test(loading_drops_the_oldest_for_lack_of_room),
         cmocka_unit_test(a_key_taken_back_was_never_there),
         cmocka_unit_test(without_memory_a_key_is_not_noted),
     };

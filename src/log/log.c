@@ -207,6 +207,8 @@ static void append_in_memory(struct log *log, struct append *append)
     int result = has_work(append) ? log->store->ops->append(log->store, &append->batch, 1) : 0;
     if (result)
         undo(log, append, verdict_of(result));
+    else
+        apply_settle(&log->apply, append->batch);
     note_commit(log, result);
     publish_safe(log, append);
 }
@@ -235,6 +237,7 @@ void log_append(struct log *log, struct append *append)
 {
     log_lock(log);
     events_prefetch(&log->apply.channels.by_name, append->batch->events, append->batch->count);
+    apply_tick(&log->apply);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
     if (log->config.memory) {
@@ -334,9 +337,10 @@ static struct append *settle_pending(struct log *log)
     struct append *first = log->committing;
     log->committing = NULL;
     if (result)
-        first = undo_all(log, first, result);
-    else
-        call_trimmer_if_urgent(log);
+        return undo_all(log, first, result);
+    for (const struct append *append = first; append; append = append->next)
+        apply_settle(&log->apply, append->batch);
+    call_trimmer_if_urgent(log);
     return first;
 }
 
@@ -387,7 +391,7 @@ static int load_channel(void *context, const struct store_channel *stored)
     struct channel *channel;
     int result = channels_add(channels, stored->name, stored->number, &channel);
     if (result)
-        return result < 0 ? result : -ENOSPC;
+        return result;
     channel->last = stored->last;
     channels_trim(channels, channel, stored->trimmed);
     apply_count_in(&log->apply, channel, stored->count, stored->bytes);
@@ -398,7 +402,19 @@ static int load_channel(void *context, const struct store_channel *stored)
 static int load_key(void *context, const struct event_key *key, uint64_t id, int64_t time_us)
 {
     struct log *log = context;
-    return keys_find(&log->apply.keys, key) ? 0 : keys_add(&log->apply.keys, key, id, time_us);
+    return keys_load(&log->apply.keys, key, id, time_us, &log->keys_dropped);
+}
+
+/* What was kept by larger limits than there are now. */
+static void tell_overfull(const struct log *log)
+{
+    const struct channels *channels = &log->apply.channels;
+    if (log->keys_dropped)
+        say(SAY_WARN, "keys_dropped", "count=%llu oldest_first=true keys_max=%llu",
+            (unsigned long long)log->keys_dropped, (unsigned long long)log->config.keys_max);
+    if (channels->by_name.count > channels->count_max)
+        say(SAY_WARN, "channels_over_limit", "count=%zu channels_max=%llu new_channels=refused",
+            channels->by_name.count, (unsigned long long)channels->count_max);
 }
 
 static void on_evicted(void *context, uint32_t number, uint64_t id, size_t bytes)
@@ -408,6 +424,15 @@ static void on_evicted(void *context, uint32_t number, uint64_t id, size_t bytes
     if (!channel || id <= channel->trimmed)
         return;
     apply_trim(&log->apply, channel, id, 1, bytes);
+}
+
+/* Below the first id of a log that was empty. It is not 0, so that no cursor handed out is ever 0:
+ * 0 is free to mean the beginning. Nor does a clock that is centuries ahead use up the ids. */
+static uint64_t first_base(int64_t now_us)
+{
+    if (now_us <= 1)
+        return 1;
+    return (uint64_t)now_us < EVENT_ID_MAX / 2 ? (uint64_t)now_us - 1 : EVENT_ID_MAX / 2;
 }
 
 static int open_store(struct log *log)
@@ -422,12 +447,11 @@ static int open_store(struct log *log)
                      ? store_memory_open(&log->config.store, &log->store)
                      : store_sqlite_open(&log->config.store, &loader, &log->store, &newest);
     if (result)
-        return result;
-    /* An empty log's newest id is not 0, so that no cursor handed out is ever 0: 0 is free to mean
-     * the beginning. */
-    uint64_t base = now > 1 ? (uint64_t)now - 1 : 1;
+        return result < 0 ? result : -EIO; /* what is told to the user is an errno */
+    tell_overfull(log);
+    uint64_t base = first_base(now);
     log->apply.last = newest.id > base ? newest.id : base;
-    log->apply.last_time_us = newest.time_us > now ? newest.time_us : now;
+    log_time_init(&log->apply.time, clock, newest.time_us);
     if (newest.number > log->apply.channels.number_last)
         log->apply.channels.number_last = newest.number;
     log->floor = log->config.memory ? log->apply.last : 0;
@@ -476,7 +500,7 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
 {
     struct log *log = mem_alloc(sizeof(*log));
     log->config = *config;
-    log->apply.clock = config->store.clock;
+    apply_init(&log->apply, config->store.clock, config->key_life_us);
     log->pending_last = &log->pending;
     atomic_init(&log->writable, true);
     pthread_mutex_init(&log->mutex, NULL);
@@ -485,7 +509,7 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     pthread_mutex_init(&log->janitor_lock, NULL);
     cond_init_monotonic(&log->janitor_work);
     channels_init(&log->apply.channels, config->spaces, config->spaces_count, config->channels_max);
-    keys_init(&log->apply.keys, config->key_life_us, config->keys_max);
+    keys_init(&log->apply.keys, config->keys_max);
     int result = open_store(log);
     if (result) {
         free_log(log);

@@ -10,6 +10,7 @@ struct log {
     struct log_config config;
     struct store *store;
     uint64_t floor;
+    uint64_t keys_dropped; /* while it was opened: there were more than may be */
 
     pthread_mutex_t mutex; /* guards all up to the ports; taken by log_lock() alone */
     int64_t locked_ns;     /* when it was taken */

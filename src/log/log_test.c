@@ -103,6 +103,71 @@ static void a_duplicate_has_the_first_answer_and_expires(void **state)
     assert_int_equal(again.events[0].state, EVENT_APPENDED);
 }
 
+static enum event_state send_key(struct world *world, const char *key, uint64_t content)
+{
+    struct post post;
+    post_send_keyed(world, &post, "a", key, content);
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_OK);
+    return (enum event_state)post.events[0].state;
+}
+
+static void a_clock_that_jumps_neither_forgets_keys_nor_keeps_them(void **state)
+{
+    static const int64_t jumps_s[] = {INT64_C(10) * 365 * 86400, -86400, 86400};
+    struct world *world = *state;
+    world_open(world);
+    for (size_t i = 0; i < sizeof(jumps_s) / sizeof(*jumps_s); i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "k%zu", i);
+        assert_int_equal(send_key(world, name, 1), EVENT_APPENDED);
+        world->clock.wall_us += jumps_s[i] * 1000000;
+        assert_int_equal(send_key(world, name, 1), EVENT_DUPLICATE);
+        assert_int_equal(send_key(world, "then", i), EVENT_APPENDED);
+        world->clock.wall_us -= jumps_s[i] * 1000000;
+        assert_int_equal(send_key(world, name, 1), EVENT_DUPLICATE);
+        clock_fake_advance(&world->clock, world->config.key_life_us);
+        assert_int_equal(send_key(world, name, 2), EVENT_APPENDED);
+        clock_fake_advance(&world->clock, world->config.key_life_us);
+    }
+}
+
+/* Whatever the clock did, and however low the limits are now. */
+static void a_log_is_opened_though_it_holds_more_than_may_be(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    world_open(world);
+    world->clock.wall_us += INT64_C(10) * 365 * 86400 * 1000000;
+    for (int i = 0; i < 8; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "k%d", i);
+        post_send_keyed(world, &post, name, name, 1);
+        post_wait(world, &post);
+        clock_fake_advance(&world->clock, 4000000);
+    }
+    world->clock.wall_us -= INT64_C(10) * 365 * 86400 * 1000000;
+    world->config.keys_max = 3;
+    world->config.channels_max = 2;
+    world_reopen(world);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_int_equal(stats.keys, 3);
+    assert_int_equal(stats.channels, 8);
+    assert_int_equal(world_channel(world, "k0").count, 1);
+    post_send_keyed(world, &post, "k7", "k7", 1);
+    post_wait(world, &post);
+    assert_int_equal(post.events[0].state, EVENT_DUPLICATE);
+    post_send(world, &post, "another", "x");
+    post_wait(world, &post);
+    assert_int_equal(post.publish.verdict, PUBLISH_E_CHANNELS);
+    (void)post_one(world, "k7", "x");
+    clock_fake_advance(&world->clock, world->config.key_life_us);
+    post_send_keyed(world, &post, "k0", "k0", 2);
+    post_wait(world, &post);
+    assert_int_equal(post.events[0].state, EVENT_APPENDED);
+}
+
 static void a_duplicate_waits_until_the_first_is_safe(void **state)
 {
     struct world *world = *state;
@@ -295,6 +360,34 @@ static void a_delete_that_fails_leaves_the_channel_as_it_was(void **state)
     assert_int_equal(channel.trimmed, 0);
     assert_int_equal(world_read(world, "a", &first), 2);
     assert_int_equal(first, one);
+}
+
+/* A reader that comes while a DELETE is pending must not move its cursor over events that are back
+ * when the commit has failed. */
+static void readers_see_a_delete_only_once_it_is_safe(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world_open(world);
+    (void)post_one(world, "a", "x");
+    uint64_t last = post_one(world, "a", "y");
+    for (int fail = -ENOSPC; fail <= 0; fail += ENOSPC) {
+        struct post post, again;
+        gate_set(true, fail);
+        post_send_delete(world, &post, "a");
+        gate_wait();
+        post_send_delete(world, &again, "a");
+        assert_int_equal(world_read(world, "a", &first), 2);
+        assert_int_equal(world_read(world, "**", &first), 2);
+        assert_int_equal(world_trimmed(world, "a"), 0);
+        assert_int_equal(world_trimmed(world, "*"), 0);
+        gate_set(false, fail);
+        post_wait(world, &post);
+        post_wait(world, &again);
+        assert_int_equal(world_read(world, "a", &first), fail ? 2 : 0);
+        assert_int_equal(world_trimmed(world, "a"), fail ? 0 : last);
+    }
+    assert_int_equal(world_channel(world, "a").count, 0);
 }
 
 static void a_first_event_that_fails_leaves_a_channel_that_never_had_one(void **state)
@@ -531,6 +624,8 @@ int main(void)
         ON_BOTH(prev_is_the_one_before_in_the_channel_also_when_that_was_trimmed),
         ON_BOTH(a_publish_of_many_stands_or_falls_as_one),
         ON_BOTH(a_duplicate_has_the_first_answer_and_expires),
+        ON_BOTH(a_clock_that_jumps_neither_forgets_keys_nor_keeps_them),
+        ON_DISK(a_log_is_opened_though_it_holds_more_than_may_be),
         ON_DISK(a_duplicate_waits_until_the_first_is_safe),
         ON_DISK(a_duplicate_of_what_failed_fails_with_it),
         ON_DISK(keys_are_as_durable_as_their_events),
@@ -540,6 +635,7 @@ int main(void)
         ON_DISK(a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again),
         IN_MEMORY(in_memory_too_an_append_that_fails_is_refused_and_taken_back),
         ON_BOTH(a_delete_that_fails_leaves_the_channel_as_it_was),
+        ON_DISK(readers_see_a_delete_only_once_it_is_safe),
         ON_BOTH(a_first_event_that_fails_leaves_a_channel_that_never_had_one),
         ON_BOTH(pending_and_backlog_return_to_nothing),
         IN_MEMORY(a_port_at_leisure_is_called_for_much_and_is_not_behind_before),

@@ -18,6 +18,7 @@
 enum {
     CUTS = 1024,
     WALK_SLICE = 1024,
+    KEYS_SLICE = 512,
     EVENT_OVERHEAD = 128,
     /* The whole log may be so much beyond its bound, one in SIZE_SLACK, until it is trimmed at
      * once. */
@@ -78,7 +79,7 @@ static void leave_out(struct log *log, const struct append *append, bool out)
             struct channel *channel = event->state == EVENT_APPENDED
                                           ? channels_by_number(&apply->channels, event->number)
                                           : NULL;
-            if (!channel || event->id <= channel->trimmed)
+            if (!channel || event->id <= apply_trimmed(apply, channel))
                 continue;
             if (out)
                 apply_count_out(apply, channel, 1, event->data.len);
@@ -107,7 +108,7 @@ static size_t take_excess(struct log *log, enum apply_queue queue, uint32_t *lef
             continue;
         struct excess excess = apply_excess(&log->apply, channel);
         cuts[count++] = (struct store_cut){.number = channel->number,
-                                           .above = channel->trimmed,
+                                           .above = apply_trimmed(&log->apply, channel),
                                            .want_count = excess.count,
                                            .want_bytes = excess.bytes};
     }
@@ -146,7 +147,7 @@ static void make_cuts(struct log *log, const struct store_cut *cuts, size_t coun
         struct channel *channel = channels_by_number(&log->apply.channels, cuts[i].number);
         if (!channel)
             continue;
-        if (channel->trimmed == cuts[i].above && cuts[i].count)
+        if (apply_trimmed(&log->apply, channel) == cuts[i].above && cuts[i].count)
             trim(log, channel, cuts[i].upto, cuts[i].count, cuts[i].bytes);
         apply_note(&log->apply, channel);
     }
@@ -214,7 +215,7 @@ static void trim_seen(struct log *log, struct range *range, const struct seen *s
 {
     struct channels *channels = &log->apply.channels;
     struct channel *channel = channels_by_number(channels, seen->number);
-    if (!channel || seen->id <= channel->trimmed ||
+    if (!channel || seen->id <= apply_trimmed(&log->apply, channel) ||
         (range->space && &channels->spaces[channel->space] != range->space))
         return;
     uint64_t weight = seen->bytes + EVENT_OVERHEAD;
@@ -250,15 +251,23 @@ static void trim_range(struct log *log, struct range *range)
     }
 }
 
+/* Events of this time or an earlier one are at least `age_us` old, whatever the wall clock did. */
+static int64_t time_before(struct log *log, int64_t age_us)
+{
+    log_lock(log);
+    int64_t time_us = log_time_before(&log->apply.time, age_us);
+    log_unlock(log);
+    return time_us;
+}
+
 static void trim_by_age(struct log *log)
 {
-    int64_t now = clock_wall_us(log->config.store.clock);
     struct range *range = mem_alloc(sizeof(*range));
     for (size_t i = 0; i < log->apply.channels.spaces_count; i++) {
         struct space *space = &log->apply.channels.spaces[i];
         uint64_t upto = 0;
         if (!space->config.age_us ||
-            log->store->ops->find_time(log->store, now - space->config.age_us, &upto) ||
+            log->store->ops->find_time(log->store, time_before(log, space->config.age_us), &upto) ||
             upto <= space->aged)
             continue;
         range->space = space;
@@ -302,6 +311,19 @@ static void trim_by_size(struct log *log)
     free(range);
 }
 
+/* The clocks are read though nobody publishes, and keys that have expired are freed a few at a
+ * time.
+ */
+static void age(struct log *log)
+{
+    for (bool more = true; more;) {
+        log_lock(log);
+        apply_tick(&log->apply);
+        more = keys_free_expired(&log->apply.keys, KEYS_SLICE);
+        log_unlock(log);
+    }
+}
+
 /* ---- when ------------------------------------------------------------------------------------ */
 
 bool retention_is_urgent(const struct log *log)
@@ -312,8 +334,10 @@ bool retention_is_urgent(const struct log *log)
 
 void retention_trim(struct log *log, bool urgent)
 {
-    if (!urgent)
+    if (!urgent) {
+        age(log);
         trim_by_age(log);
+    }
     trim_queue(log, QUEUE_URGENT);
     if (!urgent)
         trim_queue(log, QUEUE_OVER);

@@ -64,6 +64,68 @@ static void an_age_is_that_of_the_event(void **state)
     assert_int_equal(world_channel(world, "kept/a").count, 0);
 }
 
+/* The wall clock jumps by `jump_us` for `turns` turns of the trimmer, half a second each, and back.
+ */
+static void jump(struct world *world, int64_t jump_us, int turns)
+{
+    world->clock.wall_us += jump_us;
+    for (int i = 0; i < turns; i++) {
+        retention_trim(world->log, false);
+        clock_fake_advance(&world->clock, 500000);
+    }
+    post_one(world, "kept/a", "while the clock is wrong");
+    world->clock.wall_us -= jump_us;
+    retention_trim(world->log, false);
+}
+
+static void a_clock_that_jumps_ages_nothing(void **state)
+{
+    static const int64_t jumps_s[] = {2 * 86400, -2 * 86400, INT64_C(10) * 365 * 86400, 3600,
+                                      -3600};
+    struct world *world = *state;
+    int64_t hour = INT64_C(3600000000);
+    world_space(world, "kept")->age_us = hour;
+    world_open(world);
+    flood(world, "kept/a", 4);
+    for (size_t i = 0; i < sizeof(jumps_s) / sizeof(*jumps_s); i++)
+        jump(world, jumps_s[i] * 1000000, i % 2 ? 3 : 60);
+    assert_int_equal(world_channel(world, "kept/a").count, 9);
+    clock_fake_advance(&world->clock, hour);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/a").count, 0);
+}
+
+/* A run whose clock was ten years ahead for good, and one after it whose clock is right. */
+static void after_a_restart_times_of_the_future_count_from_the_start(void **state)
+{
+    struct world *world = *state;
+    int64_t hour = INT64_C(3600000000), years = hour * 24 * 3650;
+    world_space(world, "kept")->age_us = hour;
+    world_open(world);
+    flood(world, "kept/old", 3);
+    world->clock.wall_us += years;
+    for (int i = 0; i < 30; i++) {
+        clock_fake_advance(&world->clock, 1000000);
+        retention_trim(world->log, false);
+    }
+    flood(world, "kept/new", 3);
+    world->clock.wall_us -= years;
+    world_reopen(world);
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/old").count, 3);
+    assert_int_equal(world_channel(world, "kept/new").count, 3);
+    clock_fake_advance(&world->clock, hour - 30 * INT64_C(1000000));
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/old").count, 0);
+    assert_int_equal(world_channel(world, "kept/new").count, 3);
+    uint64_t last = post_one(world, "kept/last", "x");
+    assert_true(last > world_channel(world, "kept/new").last);
+    clock_fake_advance(&world->clock, 30 * INT64_C(1000000));
+    retention_trim(world->log, false);
+    assert_int_equal(world_channel(world, "kept/new").count, 0);
+    assert_int_equal(world_channel(world, "kept/last").count, 1);
+}
+
 static void a_bound_for_the_whole_lets_the_oldest_of_all_channels_go(void **state)
 {
     struct world *world = *state;
@@ -353,6 +415,8 @@ int main(void)
         ON_BOTH(a_count_keeps_a_channels_newest),
         ON_BOTH(bytes_keep_a_channels_newest),
         ON_BOTH(an_age_is_that_of_the_event),
+        ON_BOTH(a_clock_that_jumps_ages_nothing),
+        ON_DISK(after_a_restart_times_of_the_future_count_from_the_start),
         ON_DISK(a_bound_for_the_whole_lets_the_oldest_of_all_channels_go),
         ON_DISK(what_is_not_safe_yet_does_not_push_older_events_out),
         ON_DISK(once_safe_it_does),

@@ -16,8 +16,8 @@ struct store_channel {
 };
 
 /* What a store reports while it opens; called on the opening thread, in this order: channels,
- * then keys by rising id. Strings are good during the call only. A non-zero result ends the
- * opening with it. */
+ * then keys by rising id. Strings are good during the call only. A negative
+ * errno ends the opening with it. */
 struct store_loader {
     int (*channel)(void *context, const struct store_channel *channel);
     int (*key)(void *context, const struct event_key *key, uint64_t id, int64_t time_us);

@@ -78,7 +78,9 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         record++;
     }
     time_taken(wait, &chunk->records[taken->first], record - taken->first);
-    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false);
+    struct str rest;
+    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false,
+             &rest);
     return full;
 }
 

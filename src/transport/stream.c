@@ -32,12 +32,7 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct stream, sub)->pull.session, sub);
 }
 
-static void keep_rest(struct sub *sub, struct str rest)
-{
-    session_keep_rest(container_of(sub, struct stream, sub)->pull.session, rest);
-}
-
-static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
+static const struct sub_ops sub_ops = {.wake = wake};
 
 /* Ends the body, so that the client sees an end and not a break. */
 static void end(struct stream *stream)
@@ -92,7 +87,9 @@ static struct str fill(struct pull *pull)
 static bool sent(struct pull *pull, size_t n, bool blocked)
 {
     struct stream *stream = of_pull(pull);
-    hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked);
+    struct str rest;
+    hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked, &rest);
+    session_keep_rest(pull->session, rest);
     return session_has_more(pull->session, &stream->sub);
 }
 

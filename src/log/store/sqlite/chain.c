@@ -306,6 +306,7 @@ static int begin_file(struct chain *chain, uint64_t first)
         return result;
     }
     chain->active = segment; /* which the list keeps */
+    chain->active_since_us = clock_now_ns(chain->config.clock) / 1000;
     return 0;
 }
 
@@ -364,8 +365,7 @@ bool chain_is_due(struct chain *chain)
     bool due = false;
     pthread_mutex_lock(&chain->append_lock);
     if (chain->active && atomic_load(&chain->active->newest)) {
-        int64_t age =
-            clock_wall_us(chain->config.clock) - atomic_load(&chain->active->oldest_time_us);
+        int64_t age = clock_now_ns(chain->config.clock) / 1000 - chain->active_since_us;
         due = writer_file_bytes(chain->writer) >= chain->config.roll_bytes ||
               writer_wal_bytes(chain->writer) / WAL_RATIO >= chain->config.roll_bytes ||
               age >= chain->config.roll_us;
@@ -502,6 +502,18 @@ static int drop_empty(struct chain *chain, struct segment *segment)
     return result;
 }
 
+/* When an active file of an earlier run was begun, on this run's monotonic clock. Only the wall
+ * clock tells: a file that claims to be of the future is new. */
+static int64_t since_of(struct chain *chain, const struct segment *segment)
+{
+    int64_t age = clock_wall_us(chain->config.clock) - atomic_load(&segment->oldest_time_us);
+    if (age < 0)
+        age = 0;
+    if (age > chain->config.roll_us)
+        age = chain->config.roll_us;
+    return clock_now_ns(chain->config.clock) / 1000 - age;
+}
+
 /* The newest file is appended to again, unless it is sealed. */
 static int resume_last(struct chain *chain)
 {
@@ -511,6 +523,7 @@ static int resume_last(struct chain *chain)
     if (!atomic_load(&last->newest))
         return drop_empty(chain, last);
     chain->active = last;
+    chain->active_since_us = since_of(chain, last);
     chain->writer = last->writer;
     last->writer = NULL;
     return 0;

@@ -35,6 +35,7 @@ struct chain {
 
     pthread_mutex_t append_lock;
     struct segment *active;   /* NULL: the next append begins a file */
+    int64_t active_since_us;  /* monotonic: when it was begun, so that no clock jump ages it */
     struct writer *writer;    /* of `active` */
     struct store_trim *marks; /* deletions appended, not in state.db yet; names are theirs */
     size_t marks_count;

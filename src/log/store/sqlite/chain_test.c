@@ -55,6 +55,30 @@ static void the_age_of_a_file_is_that_of_its_first_event_after_a_restart_too(voi
     place_deinit(&place);
 }
 
+static void a_clock_that_jumps_rolls_no_file_and_keeps_none(void **state)
+{
+    static const int64_t jumps_us[] = {INT64_C(172800000000), -INT64_C(172800000000)};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct place place;
+        place_init(&place);
+        place_open(&place);
+        place.clock.wall_us += jumps_us[i];
+        place_put(&place, 100, 10, 1, "a", 10);
+        place.clock.wall_us -= jumps_us[i];
+        place_keep_house(&place);
+        assert_int_equal(place_files(&place, "wal"), 1);
+        place.clock.wall_us += jumps_us[i];
+        place_keep_house(&place);
+        assert_int_equal(place_files(&place, "wal"), 1);
+        place.clock.wall_us -= jumps_us[i];
+        clock_fake_advance(&place.clock, place.config.roll_us);
+        place_keep_house(&place);
+        assert_int_equal(place_files(&place, "wal"), 0);
+        place_deinit(&place);
+    }
+}
+
 static void nothing_appended_is_nothing_rolled(void **state)
 {
     (void)state;
@@ -181,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_file_is_rolled_when_it_has_its_size),
         cmocka_unit_test(a_file_is_rolled_when_it_has_its_age),
         cmocka_unit_test(the_age_of_a_file_is_that_of_its_first_event_after_a_restart_too),
+        cmocka_unit_test(a_clock_that_jumps_rolls_no_file_and_keeps_none),
         cmocka_unit_test(nothing_appended_is_nothing_rolled),
         cmocka_unit_test(a_file_is_named_by_its_first_event),
         cmocka_unit_test(ids_that_do_not_rise_overwrite_no_file),
