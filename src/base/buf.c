@@ -110,32 +110,74 @@ void buf_addf(struct buf *buf, const char *format, ...)
     va_end(again);
 }
 
-static void add_escaped(struct buf *buf, unsigned char c)
+/* How a byte is escaped in a JSON string: 0 as it is, 'u' by its number, or the letter that stands
+ * behind the backslash. */
+static const char json_escapes[256] = {
+    [0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u',  [0x04] = 'u', [0x05] = 'u',
+    [0x06] = 'u', [0x07] = 'u', ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [0x0b] = 'u',
+    ['\f'] = 'f', ['\r'] = 'r', [0x0e] = 'u', [0x0f] = 'u',  [0x10] = 'u', [0x11] = 'u',
+    [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u',  [0x16] = 'u', [0x17] = 'u',
+    [0x18] = 'u', [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u',  [0x1c] = 'u', [0x1d] = 'u',
+    [0x1e] = 'u', [0x1f] = 'u', ['"'] = '"',  ['\\'] = '\\',
+};
+
+/* Bytes that are looked at one by one behind an escape, which seldom comes alone. */
+enum { JSON_STEP = 64, JSON_ESCAPE_MAX = 6 };
+
+static char *put_json(char *to, unsigned char c)
 {
-    static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-    for (const char *form = short_forms; *form; form += 2) {
-        if ((unsigned char)form[0] == c) {
-            buf_add(buf, (char[]){'\\', form[1]}, 2);
-            return;
-        }
+    char escape = json_escapes[c];
+    if (!escape) {
+        *to = (char)c;
+        return to + 1;
     }
-    buf_addf(buf, "\\u%04x", c);
+    *to++ = '\\';
+    *to++ = escape;
+    if (escape != 'u')
+        return to;
+    memcpy(to, "00", 2);
+    to[2] = "0123456789abcdef"[c >> 4];
+    to[3] = "0123456789abcdef"[c & 15];
+    return to + 4;
+}
+
+/* Whether any of eight bytes is to be escaped. A borrow may mark a byte above one that is, which
+ * changes nothing. */
+static bool any_escape(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
+    return ((bytes - ones * 0x20) & ~bytes & tops) || ((quote - ones) & ~quote & tops) ||
+           ((backslash - ones) & ~backslash & tops);
+}
+
+/* How many bytes from the first stand for themselves. */
+static size_t plain_json(struct str s)
+{
+    size_t n = 0;
+    while (n + 8 <= s.len && !any_escape(s.at + n))
+        n += 8;
+    while (n < s.len && !json_escapes[(unsigned char)s.at[n]])
+        n++;
+    return n;
 }
 
 void buf_add_json(struct buf *buf, struct str s)
 {
-    size_t start = 0;
     buf_add_char(buf, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        buf_add(buf, s.at + start, i - start);
-        add_escaped(buf, c);
-        start = i + 1;
+    while (s.len && !buf->failed) {
+        size_t plain = plain_json(s);
+        buf_add(buf, s.at, plain);
+        s = str_skip(s, plain);
+        size_t step = s.len < JSON_STEP ? s.len : JSON_STEP;
+        char *room = step ? buf_reserve(buf, step * JSON_ESCAPE_MAX) : NULL, *to = room;
+        for (size_t i = 0; room && i < step; i++)
+            to = put_json(to, (unsigned char)s.at[i]);
+        buf->len += (size_t)(to - room);
+        s = str_skip(s, step);
     }
-    if (start < s.len)
-        buf_add(buf, s.at + start, s.len - start);
     buf_add_char(buf, '"');
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 /* Compares, and frees the buffer. */
@@ -140,6 +141,47 @@ static void json_strings_escape_what_they_must(void **state)
     expect(&buf, STR("\"a\\\"b\\\\c/d\\b\\f\\n\\r\\t\\u0000\\u0001\\u001f\x7f\""));
 }
 
+/* Every byte at every place of a word of eight, beside plain ones and beside others to escape. */
+static void json_strings_escape_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        for (size_t at = 0; at < 300; at += at < 20 ? 1 : 37) {
+            char text[300], want[8];
+            struct buf buf = {0};
+            memset(text, 'x', sizeof(text));
+            text[at] = (char)c;
+            buf_add_json(&buf, (struct str){text, sizeof(text)});
+            if (c >= 0x20 && c != '"' && c != '\\')
+                snprintf(want, sizeof(want), "%c", c);
+            else if (strchr("\"\\\b\f\n\r\t", c) && c)
+                snprintf(want, sizeof(want), "\\%c",
+                         "\"\\bfnrt"[strchr("\"\\\b\f\n\r\t", c) - "\"\\\b\f\n\r\t"]);
+            else
+                snprintf(want, sizeof(want), "\\u%04x", (unsigned)c);
+            assert_int_equal(buf.len, 2 + 299 + strlen(want));
+            assert_memory_equal(buf.at + 1 + at, want, strlen(want));
+            assert_int_equal(buf.at[buf.len - 2], at == 299 ? want[strlen(want) - 1] : 'x');
+            buf_free(&buf);
+        }
+    }
+}
+
+static void json_strings_of_escapes_alone_are_whole(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 300; n++) {
+        char text[300];
+        struct buf buf = {0};
+        memset(text, 1, n);
+        buf_add_json(&buf, (struct str){text, n});
+        assert_int_equal(buf.len, 2 + 6 * n);
+        for (size_t i = 0; i < n; i++)
+            assert_memory_equal(buf.at + 1 + 6 * i, "\\u0001", 6);
+        buf_free(&buf);
+    }
+}
+
 static void json_strings_keep_utf8(void **state)
 {
     (void)state;
@@ -247,6 +289,8 @@ int main(void)
         cmocka_unit_test(ids_have_16_digits),
         cmocka_unit_test(hex_has_no_leading_zeroes),
         cmocka_unit_test(json_strings_escape_what_they_must),
+        cmocka_unit_test(json_strings_escape_wherever_it_stands),
+        cmocka_unit_test(json_strings_of_escapes_alone_are_whole),
         cmocka_unit_test(json_strings_keep_utf8),
         cmocka_unit_test(no_text_is_an_empty_json_string),
         cmocka_unit_test(dropping_moves_the_rest_down),

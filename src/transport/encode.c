@@ -21,9 +21,14 @@ static enum encode_kind kind_of(unsigned way)
 /* One `data:` a line; CR, LF and CRLF all end one (HTML, section 9.2.6). */
 static void add_sse_line(struct buf *out, struct str line)
 {
-    buf_add_lit(out, "data: ");
-    buf_add_str(out, line);
-    buf_add_char(out, '\n');
+    char *to = buf_reserve(out, 6 + line.len + 1); /* there may be a million of one byte each */
+    if (!to)
+        return;
+    memcpy(to, "data: ", 6);
+    if (line.len)
+        memcpy(to + 6, line.at, line.len);
+    to[6 + line.len] = '\n';
+    out->len += 6 + line.len + 1;
 }
 
 static bool is_one_line(struct str data)

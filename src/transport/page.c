@@ -29,6 +29,7 @@ struct page_wait {
     unsigned ages_count;
     struct age ages[AGES_MAX];
     bool expired;
+    bool waited;            /* there was nothing for it at first */
     struct list paced_node; /* in worker->paced while it has something and waits for its pace */
     int64_t due_ns;         /* until when */
 };
@@ -196,7 +197,8 @@ static void finish(struct page_wait *wait, bool more)
     struct worker *worker = exchange->worker;
     struct page_content content = {.events = buf_str(&wait->events),
                                    .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
-                                   .more = more};
+                                   .more = more,
+                                   .waited = wait->waited};
     note_answer(wait);
     exchange_detach(exchange);
     if (buf_failed(&wait->events)) {
@@ -233,6 +235,7 @@ static const struct pull_ops waiting_ops, giving_ops;
 static void wait_for_first(struct page_wait *wait)
 {
     wait->pull.ops = &waiting_ops;
+    wait->waited = true;
     if (wait->pull.session->conn.hup)
         conn_close(&wait->pull.session->conn);
 }

@@ -27,12 +27,15 @@ static void add_next(struct buf *out, const struct reading *reading, uint64_t cu
 }
 
 static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor,
-                      uint64_t first)
+                      uint64_t first, bool waited)
 {
     char room[17];
     buf_add_lit(out, "Link: <");
     add_next(out, reading, cursor);
-    buf_add_lit(out, ">; rel=\"next\"\r\nLink: <");
+    buf_add_lit(out, ">; rel=\"next\"\r\n");
+    if (waited)
+        return;
+    buf_add_lit(out, "Link: <");
     reading_add_query(out, reading, "after", STR("earliest"));
     buf_add_lit(out, ">; rel=\"first\"\r\n");
     if (!first)
@@ -83,8 +86,12 @@ static void add_answer(struct buf *out, struct exchange *exchange, const struct 
                        const struct page_content *content)
 {
     exchange_add_head(exchange, out, 200);
-    reading_add_headers(out, reading, exchange->worker->config.base, content->cursor);
-    add_links(out, reading, content->cursor, content->first);
+    /* A poll that waits comes again and again; its first request was told all the links. */
+    if (content->waited)
+        reading_add_cursor(out, content->cursor);
+    else
+        reading_add_headers(out, reading, exchange->worker->config.base, content->cursor);
+    add_links(out, reading, content->cursor, content->first, content->waited);
     if (reading->prefer_wait) {
         buf_add_lit(out, "Preference-Applied: wait=");
         buf_add_u64(out, reading->wait_s);
@@ -104,6 +111,7 @@ static struct page_key key_of(const struct exchange *exchange, const struct read
         .wait_s = reading->wait_s,
         .prefer_wait = reading->prefer_wait,
         .more = content->more,
+        .waited = content->waited,
         .is_head = exchange->is_head,
         .keep_alive = exchange->keep_alive,
         .http10 = exchange->http10,

@@ -11,6 +11,7 @@ struct page_content {
     uint64_t cursor;
     uint64_t first; /* the id of the first event if there is something before it, for rel="prev" */
     bool more;      /* there is more behind it at once */
+    bool waited;    /* a poll that had nothing at first: of links only the next is told */
 };
 
 /* Answers the exchange; what one gets is kept for the next who are to get the same. */

@@ -79,6 +79,27 @@ static void each_gets_the_answer_to_its_own_request(void **state)
     peer_leave(bench, &last);
 }
 
+static void one_that_waited_is_told_the_next_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct peer at_once, waited;
+    wait_for(bench, &waited, WAIT_PAGE("GET", "1.1", ""));
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_expect(bench, &waited, "200");
+    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    wait_for(bench, &at_once, WAIT_PAGE("GET", "1.1", ""));
+    peer_hear(bench, &at_once);
+    assert_int_equal(peer_count(&waited, "Link: "), 1);
+    assert_int_equal(peer_count(&waited, "rel=\"next\""), 1);
+    assert_int_equal(peer_count(&waited, "Cursor: "), 1);
+    assert_true(peer_has(&at_once, "rel=\"next\""));
+    assert_true(peer_has(&at_once, "rel=\"first\""));
+    assert_true(peer_has(&at_once, "rel=\"webhooks\""));
+    peer_leave(bench, &at_once);
+    peer_leave(bench, &waited);
+}
+
 static void who_wants_less_or_other_things_gets_them(void **state)
 {
     struct bench *bench = *state;
@@ -135,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_who_ask_alike_get_one_answer, begin, end),
         cmocka_unit_test_setup_teardown(each_gets_the_answer_to_its_own_request, begin, end),
+        cmocka_unit_test_setup_teardown(one_that_waited_is_told_the_next_alone, begin, end),
         cmocka_unit_test_setup_teardown(who_wants_less_or_other_things_gets_them, begin, end),
         cmocka_unit_test_setup_teardown(an_answer_a_second_later_has_its_own_date, begin, end),
     };

@@ -14,6 +14,7 @@ struct page_key {
     uint32_t wait_s;
     bool prefer_wait;
     bool more;
+    bool waited;
     bool is_head;
     bool keep_alive;
     bool http10;

@@ -66,6 +66,7 @@ static void a_key_that_differs_in_anything_finds_nothing(void **state)
     DIFFERENT(prefer_wait, true);
     DIFFERENT(more, true);
     DIFFERENT(is_head, true);
+    DIFFERENT(waited, true);
     DIFFERENT(keep_alive, false);
     DIFFERENT(http10, true);
     DIFFERENT(origin, STR_NONE);

@@ -188,12 +188,18 @@ void reading_add_topic(struct buf *out, struct str base, struct str channel)
     buf_add_lit(out, ">; rel=\"self\"\r\n");
 }
 
-void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
-                         uint64_t cursor)
+void reading_add_cursor(struct buf *out, uint64_t cursor)
 {
     buf_add_lit(out, "Cursor: ");
     buf_add_id(out, cursor);
-    buf_add_lit(out, "\r\nVary: Accept, Prefer\r\nLink: <");
+    buf_add_lit(out, "\r\nVary: Accept, Prefer\r\n");
+}
+
+void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
+                         uint64_t cursor)
+{
+    reading_add_cursor(out, cursor);
+    buf_add_lit(out, "Link: <");
     buf_add_str(out, base);
     buf_add_lit(out, "/webhooks>; rel=\"webhooks\"\r\n");
     if (reading->channel.len)

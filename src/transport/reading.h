@@ -72,7 +72,10 @@ struct start_search *
 start_search(struct hub *hub, struct selection *selection, const struct start *start, void *owner,
              void (*found)(void *owner, int error, uint64_t cursor, uint64_t told));
 
-/* Headers that every read's answer has: Cursor, Vary, and links to the other mechanisms. */
+/* The headers that every read's answer has: Cursor and Vary. */
+void reading_add_cursor(struct buf *out, uint64_t cursor);
+
+/* The same, and links to the other mechanisms. */
 void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
                          uint64_t cursor);
 
