@@ -154,6 +154,19 @@ static void refuse_stranger(struct exchange *exchange, enum problem problem, con
         api_problem(exchange, problem, detail);
 }
 
+/* A page of another site cannot read an answer without an Origin of its own, but it can have the
+ * work done: by <img>, <script>, a form or a frame, a thousand times over. Browsers tell such
+ * requests apart (Fetch Metadata, W3C). A link that somebody follows is not one of them. */
+static bool is_cross_site(const struct http_head *head)
+{
+    if (!str_eq(http_header(head, STR("sec-fetch-site")), STR("cross-site")))
+        return false;
+    bool followed = str_eq(http_header(head, STR("sec-fetch-mode")), STR("navigate")) &&
+                    str_eq(http_header(head, STR("sec-fetch-dest")), STR("document")) &&
+                    str_eq(http_header(head, STR("sec-fetch-user")), STR("?1"));
+    return !followed && !http_header(head, STR("origin")).at;
+}
+
 /* Without access rules any website could talk to a server on its visitor's machine: by a request of
  * its own (Origin), or by a name of its own that it has turned to 127.0.0.1 (Host). */
 static bool is_stranger(struct exchange *exchange)
@@ -171,6 +184,11 @@ static bool is_stranger(struct exchange *exchange)
         (!http_origin_is_loopback(origin) || http_fields_repeat(&head->fields, STR("origin")))) {
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN,
                         "without access rules only pages from this machine may use this server");
+        return true;
+    }
+    if (is_cross_site(head)) {
+        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN,
+                        "without access rules pages of other sites may not load from this server");
         return true;
     }
     return false;

@@ -100,6 +100,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
         courier->schedule.count = count;
     }
     set_defaults(&courier->config);
+    courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
 }

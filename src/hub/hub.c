@@ -328,8 +328,9 @@ static void on_event(void *context, const struct event *event, struct topic *top
     struct fan_out *fan_out = context;
     fan_out->event = event;
     fan_out->hub->event_serial++;
-    for (uint32_t i = 0; topic && i < topic->views.count; i++)
-        put_event(context, topic->views.views[i]);
+    struct view *view;
+    for (uint32_t i = 0; topic && (view = view_set_next(&topic->views, &i));)
+        put_event(context, view);
     topics_match_patterns(&fan_out->hub->topics, event->channel, put_event, context);
 }
 
@@ -742,7 +743,7 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
 {
     struct view *view = view_get(hub, selection, encoding);
     if (!view)
-        return -ENOMEM;
+        return topics_has_room(&hub->topics, selection) ? -ENOMEM : -ENOSPC;
     view->subs++;
     hub->subs++;
     *sub = (struct sub){
@@ -776,6 +777,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     hub->port.mailbox = mailbox;
     hub->port.on_batch = on_batch;
     topics_init(&hub->topics);
+    hub->topics.branches_max = limits->branches_max;
     map_init(&hub->views, view_is);
     list_init(&hub->dirty);
     list_init(&hub->cache);

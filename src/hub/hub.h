@@ -56,6 +56,7 @@ struct hub_limits {
     size_t window_bytes; /* recent events kept for this thread */
     size_t chunk_bytes;  /* a page for one who catches up; also a bound for live chunks */
     size_t cache_bytes;  /* encoded pages kept for others who might want the same */
+    size_t branches_max; /* segments of all patterns together, see topics.h; 0 for no bound */
 };
 
 struct hub {
@@ -109,9 +110,9 @@ static inline uint64_t hub_applied(const struct hub *hub)
 }
 
 /* Subscribes at a cursor. `told`: gaps up to that position are known to the subscriber already (0:
- * none). Takes its own reference to the selection. -ENOMEM. At the newest position, or where
- * nothing can have come since, it is live at once; otherwise the caller calls hub_take() until
- * there is nothing. */
+ * none). Takes its own reference to the selection. -ENOMEM, or -ENOSPC at branches_max. At the
+ * newest position, or where nothing can have come since, it is live at once; otherwise the caller
+ * calls hub_take() until there is nothing. */
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
                   struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
 

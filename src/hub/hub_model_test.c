@@ -12,9 +12,13 @@ static const char *const selections[] = {
     "a", "b", "a b", "a/x a/y b", "a/*", "**", "a/x a/* **", "*/x $s/*", "b/** a/y", "$s/x",
 };
 static const struct hub_limits limits[] = {
-    {64 << 20, 512, 1 << 20}, /* all is in the window */
-    {2048, 128, 4096},        /* most is read from the store */
-    {1, 64, 1},
+    {.window_bytes = 64 << 20,
+     .chunk_bytes = 512,
+     .cache_bytes = 1 << 20}, /* all is in the window */
+    {.window_bytes = 2048,
+     .chunk_bytes = 128,
+     .cache_bytes = 4096}, /* most is read from the store */
+    {.window_bytes = 1, .chunk_bytes = 64, .cache_bytes = 1},
 };
 
 struct logged {

@@ -257,7 +257,8 @@ static void the_rest_of_a_cut_record_is_handed_back(void **state)
 static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
 {
     (void)state;
-    struct world *world = world_new((struct hub_limits){BIG, 16, 1 << 20}, BIG);
+    struct world *world = world_new(
+        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 16, .cache_bytes = 1 << 20}, BIG);
     for (size_t n = 0; n <= 8; n++) {
         struct reader *reader = live_reader(world, "a");
         world_publish(world, "a", "one ");
@@ -452,7 +453,8 @@ static void who_resumes_behind_a_gap_is_told_though_nothing_came(void **state)
 static void a_long_live_chunk_with_ephemeral_events_is_no_page(void **state)
 {
     (void)state;
-    struct world *world = world_new((struct hub_limits){BIG, 8, 1 << 20}, BIG);
+    struct world *world = world_new(
+        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 8, .cache_bytes = 1 << 20}, BIG);
     struct reader *reader = live_reader(world, "a");
     world_publish(world, "a", "1 ");
     world_ephemeral(world, "a", "e ");
@@ -668,7 +670,8 @@ static void who_is_live_is_told_of_no_gap(void **state)
 static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
 {
     (void)state;
-    struct world *world = world_new((struct hub_limits){BIG, 4096, 1 << 20}, BIG);
+    struct world *world = world_new(
+        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 4096, .cache_bytes = 1 << 20}, BIG);
     uint64_t start = hub_applied(&world->hub);
     world_publish(world, "a", "1 ");
     world->hub.window.floor = start + 1; /* as if the first had fallen out */
@@ -741,7 +744,8 @@ static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state
 static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
 {
     (void)state;
-    struct world *world = world_new((struct hub_limits){BIG, 16, 1 << 20}, BIG);
+    struct world *world = world_new(
+        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 16, .cache_bytes = 1 << 20}, BIG);
     uint64_t start = hub_applied(&world->hub);
     struct reader *slow = live_reader(world, "a");
     world_publish(world, "a", "secret ");

@@ -13,37 +13,116 @@ struct branch {
     struct branch *star;       /* the child for "*" */
     struct view_set here;      /* patterns that end here */
     struct view_set all_below; /* patterns that end with "**" behind here */
+    uint64_t hash;             /* of the segment */
     uint64_t id; /* 64 bits: whoever subscribes makes branches, and none may share a number */
     uint32_t children;
     uint32_t segment_len;
     char segment[];
 };
 
+/* ---- sets of views -------------------------------------------------------------------------- */
+
+/* A set of one view has no table, and one of a few is a dense array. A larger one is a hash table,
+ * so that ten thousand subscribers of one channel that all leave do not each search for themselves
+ * in a list of the others. */
+
+enum { SET_DENSE_MAX = 8 };
+
+static uint32_t place_of(const struct view_set *set, const struct view *view)
+{
+    return (uint32_t)(((uintptr_t)view >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (set->cap - 1);
+}
+
+static bool is_hashed(const struct view_set *set)
+{
+    return set->cap > SET_DENSE_MAX;
+}
+
+static void put(struct view_set *set, struct view *view)
+{
+    uint32_t i = is_hashed(set) ? place_of(set, view) : set->count;
+    while (set->views[i])
+        i = (i + 1) & (set->cap - 1);
+    set->views[i] = view;
+}
+
+/* Half of a hash table stays empty. */
+static bool is_full(const struct view_set *set)
+{
+    return is_hashed(set) ? set->count >= set->cap / 2 : set->count == set->cap;
+}
+
+static bool grow(struct view_set *set)
+{
+    uint32_t cap = set->cap == SET_DENSE_MAX ? 4 * SET_DENSE_MAX : set->cap ? set->cap * 2 : 2;
+    struct view **views = mem_try_alloc(cap * sizeof(struct view *));
+    if (!views)
+        return false;
+    memset(views, 0, cap * sizeof(struct view *));
+    struct view_set larger = {.views = views, .cap = cap};
+    struct view *view;
+    for (uint32_t i = 0; (view = view_set_next(set, &i)); larger.count++)
+        put(&larger, view);
+    if (set->cap)
+        free(set->views);
+    *set = larger;
+    return true;
+}
+
 static bool set_add(struct view_set *set, struct view *view)
 {
-    if (set->count == set->cap) {
-        uint32_t cap = set->cap ? set->cap * 2 : 2;
-        struct view **views = mem_try_realloc(set->views, cap * sizeof(struct view *));
-        if (!views)
-            return false;
-        set->views = views;
-        set->cap = cap;
+    if (!set->count && !set->cap) {
+        *set = (struct view_set){.one = view, .count = 1};
+        return true;
     }
-    set->views[set->count++] = view;
+    if ((!set->cap || is_full(set)) && !grow(set))
+        return false;
+    put(set, view);
+    set->count++;
     return true;
+}
+
+/* Moves back what stands behind a place that became empty, if it was meant for that place or one
+ * before: a search ends at the first empty place. */
+static void close_hole(struct view_set *set, uint32_t hole)
+{
+    uint32_t mask = set->cap - 1;
+    for (uint32_t i = (hole + 1) & mask; set->views[i]; i = (i + 1) & mask) {
+        uint32_t home = place_of(set, set->views[i]);
+        if (((i - home) & mask) < ((i - hole) & mask))
+            continue;
+        set->views[hole] = set->views[i];
+        set->views[i] = NULL;
+        hole = i;
+    }
+}
+
+static bool take_out(struct view_set *set, const struct view *view)
+{
+    uint32_t i = is_hashed(set) ? place_of(set, view) : 0;
+    for (uint32_t n = 0; n < set->cap && set->views[i]; n++, i = (i + 1) & (set->cap - 1)) {
+        if (set->views[i] != view)
+            continue;
+        set->views[i] = NULL;
+        if (is_hashed(set)) {
+            close_hole(set, i);
+        } else {
+            set->views[i] = set->views[set->count - 1];
+            set->views[set->count - 1] = NULL;
+        }
+        return true;
+    }
+    return false;
 }
 
 static void set_remove(struct view_set *set, const struct view *view)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (set->views[i] != view)
-            continue;
-        set->views[i] = set->views[--set->count];
-        break;
-    }
-    if (set->count)
+    if (!set->cap ? set->one != view : !take_out(set, view))
         return;
-    free(set->views);
+    if (--set->count)
+        return;
+    if (set->cap)
+        free(set->views);
     *set = (struct view_set){0};
 }
 
@@ -85,21 +164,29 @@ void topics_release(struct topics *topics, struct topic *topic)
 
 /* ---- patterns ------------------------------------------------------------------------------- */
 
-enum { BRANCH_KEY_MAX = sizeof(uint64_t) + NAME_MAX_BYTES };
+/* The key of a branch: its parent and the hash of its segment, which a walk along a name computes
+ * once for all branches of that depth. */
+struct branch_key {
+    uint64_t parent;
+    uint64_t segment;
+};
 
-static struct str branch_key(char room[BRANCH_KEY_MAX], uint64_t parent, struct str segment)
+static uint64_t segment_hash(const struct topics *topics, struct str segment)
 {
-    memcpy(room, &parent, sizeof(parent));
-    memcpy(room + sizeof(parent), segment.at, segment.len);
-    return (struct str){room, sizeof(parent) + segment.len};
+    return map_hash(topics->branches.seed, segment);
 }
 
-static bool branch_is(const struct map_node *node, struct str key)
+static struct str key_bytes(const struct branch_key *key)
+{
+    return (struct str){(const char *)key, sizeof(*key)};
+}
+
+static bool branch_is(const struct map_node *node, struct str key_)
 {
     const struct branch *branch = container_of(node, const struct branch, node);
-    char room[BRANCH_KEY_MAX];
-    struct str own = {branch->segment, branch->segment_len};
-    return str_eq(branch_key(room, branch->parent->id, own), key);
+    struct branch_key key;
+    memcpy(&key, key_.at, sizeof(key));
+    return branch->parent->id == key.parent && branch->hash == key.segment;
 }
 
 static struct branch *branch_new(struct topics *topics, struct branch *parent, struct str segment)
@@ -107,18 +194,40 @@ static struct branch *branch_new(struct topics *topics, struct branch *parent, s
     struct branch *branch = mem_try_alloc(sizeof(*branch) + segment.len);
     if (!branch)
         return NULL;
-    *branch = (struct branch){
-        .parent = parent, .id = ++topics->branch_ids, .segment_len = (uint32_t)segment.len};
+    *branch = (struct branch){.parent = parent,
+                              .id = ++topics->branch_ids,
+                              .hash = segment_hash(topics, segment),
+                              .segment_len = (uint32_t)segment.len};
     memcpy(branch->segment, segment.at, segment.len);
+    topics->branches_count++;
     return branch;
+}
+
+static void branch_free(struct topics *topics, struct branch *branch)
+{
+    topics->branches_count--;
+    free(branch);
+}
+
+/* The child whose segment hashes to `hash`; the caller compares the segment itself. */
+static struct branch *child_by_hash(const struct topics *topics, const struct branch *parent,
+                                    uint64_t hash)
+{
+    struct branch_key key = {parent->id, hash};
+    struct map_node *node = map_find(&topics->branches, key_bytes(&key));
+    return node ? container_of(node, struct branch, node) : NULL;
+}
+
+static bool has_segment(const struct branch *branch, struct str segment)
+{
+    return str_eq((struct str){branch->segment, branch->segment_len}, segment);
 }
 
 static struct branch *branch_child(const struct topics *topics, const struct branch *parent,
                                    struct str segment)
 {
-    char room[BRANCH_KEY_MAX];
-    struct map_node *node = map_find(&topics->branches, branch_key(room, parent->id, segment));
-    return node ? container_of(node, struct branch, node) : NULL;
+    struct branch *child = child_by_hash(topics, parent, segment_hash(topics, segment));
+    return child && has_segment(child, segment) ? child : NULL;
 }
 
 static struct branch *branch_get(struct topics *topics, struct branch *parent, struct str segment)
@@ -130,13 +239,17 @@ static struct branch *branch_get(struct topics *topics, struct branch *parent, s
     child = branch_new(topics, parent, segment);
     if (!child)
         return NULL;
+    if (!star && child_by_hash(topics, parent, child->hash)) {
+        branch_free(topics, child); /* another segment with this very hash: one in 2^64 */
+        return NULL;
+    }
     parent->children++;
     if (star) {
         parent->star = child;
         return child;
     }
-    char room[BRANCH_KEY_MAX];
-    map_add(&topics->branches, &child->node, branch_key(room, parent->id, segment));
+    struct branch_key key = {parent->id, child->hash};
+    map_add(&topics->branches, &child->node, key_bytes(&key));
     return child;
 }
 
@@ -150,7 +263,7 @@ static void branch_prune(struct topics *topics, struct branch *branch)
         else
             map_remove(&topics->branches, &branch->node);
         parent->children--;
-        free(branch);
+        branch_free(topics, branch);
         branch = parent;
     }
 }
@@ -179,18 +292,50 @@ static struct branch *descend(struct topics *topics, struct str pattern, bool ma
     return branch;
 }
 
-static bool add_pattern(struct topics *topics, struct view *view, struct str pattern)
+/* How many branches the pattern has that are not in the trie yet. */
+static size_t branches_missing(const struct topics *topics, struct str pattern)
+{
+    const struct branch *branch = topics->root;
+    size_t missing = 0;
+    while (pattern.at) {
+        struct str segment = str_cut(&pattern, '/');
+        if (str_eq(segment, STR("**")) && !pattern.at)
+            break;
+        if (branch)
+            branch =
+                str_eq(segment, STR("*")) ? branch->star : branch_child(topics, branch, segment);
+        missing += !branch;
+    }
+    return missing;
+}
+
+static bool has_room(const struct topics *topics, size_t branches)
+{
+    return !topics->branches_max || topics->branches_count + branches <= topics->branches_max;
+}
+
+bool topics_has_room(const struct topics *topics, const struct selection *selection)
+{
+    size_t missing = 0;
+    for (uint32_t i = 0; i < selection->patterns_count; i++)
+        missing += branches_missing(topics, selection->patterns[i]);
+    return has_room(topics, missing);
+}
+
+static int add_pattern(struct topics *topics, struct view *view, struct str pattern)
 {
     bool all;
+    if (!has_room(topics, branches_missing(topics, pattern)))
+        return -ENOSPC;
     struct branch *branch = descend(topics, pattern, true, &all);
     if (!branch)
-        return false;
+        return -ENOMEM;
     if (!set_add(all ? &branch->all_below : &branch->here, view)) {
         branch_prune(topics, branch);
-        return false;
+        return -ENOMEM;
     }
     topics->patterns++;
-    return true;
+    return 0;
 }
 
 static void remove_pattern(struct topics *topics, struct view *view, struct str pattern)
@@ -205,42 +350,63 @@ static void remove_pattern(struct topics *topics, struct view *view, struct str 
 }
 
 struct walk {
+    const struct topics *topics;
     void (*each)(void *context, struct view *view);
     void *context;
+    struct str segments[NAME_SEGMENTS_MAX];
+    uint64_t hashes[NAME_SEGMENTS_MAX];
+    unsigned count;
+    uint64_t steps;
 };
 
 static void tell(const struct view_set *set, const struct walk *walk)
 {
-    for (uint32_t i = 0; i < set->count; i++)
-        walk->each(walk->context, set->views[i]);
+    struct view *view;
+    for (uint32_t i = 0; (view = view_set_next(set, &i));)
+        walk->each(walk->context, view);
 }
 
-/* Recursion is as deep as a name has segments, of which 255 bytes hold 128, and each branch is
- * visited at most once. */
-static void match(const struct topics *topics, const struct branch *branch, struct str rest,
-                  bool server, const struct walk *walk)
+static const struct branch *spelled_child(const struct walk *walk, const struct branch *branch,
+                                          unsigned depth)
 {
-    if (!rest.at) {
+    if (branch->children == (branch->star ? 1 : 0))
+        return NULL;
+    const struct branch *child = child_by_hash(walk->topics, branch, walk->hashes[depth]);
+    return child && has_segment(child, walk->segments[depth]) ? child : NULL;
+}
+
+/* Recursion ends at the depth of the trie, and each branch is visited at most once. */
+static void match(struct walk *walk, const struct branch *branch, unsigned depth)
+{
+    walk->steps++;
+    if (depth == walk->count) {
         tell(&branch->here, walk);
         return;
     }
     /* A '$' segment wants to be spelled, but only the first one. */
+    bool server = !depth && walk->segments[0].len && walk->segments[0].at[0] == '$';
     if (!server)
         tell(&branch->all_below, walk);
-    struct str segment = str_cut(&rest, '/');
-    const struct branch *child = branch_child(topics, branch, segment);
+    const struct branch *child = spelled_child(walk, branch, depth);
     if (child)
-        match(topics, child, rest, false, walk);
+        match(walk, child, depth + 1);
     if (branch->star && !server)
-        match(topics, branch->star, rest, false, walk);
+        match(walk, branch->star, depth + 1);
 }
 
-void topics_match_patterns(const struct topics *topics, struct str name,
-                           void (*each)(void *context, struct view *view), void *context)
+uint64_t topics_match_patterns(const struct topics *topics, struct str name,
+                               void (*each)(void *context, struct view *view), void *context)
 {
-    struct walk walk = {each, context};
-    if (topics->patterns)
-        match(topics, topics->root, name, name.len && name.at[0] == '$', &walk);
+    struct walk walk = {.topics = topics, .each = each, .context = context};
+    if (!topics->patterns)
+        return 0;
+    for (struct str rest = name; rest.at && walk.count < NAME_SEGMENTS_MAX; walk.count++) {
+        struct str segment = str_cut(&rest, '/');
+        walk.segments[walk.count] = segment;
+        walk.hashes[walk.count] = segment_hash(topics, segment);
+    }
+    match(&walk, topics->root, 0);
+    return walk.steps;
 }
 
 /* ---- views ---------------------------------------------------------------------------------- */
@@ -272,15 +438,18 @@ static void remove_some(struct topics *topics, struct view *view, const struct s
 int topics_add_view(struct topics *topics, struct view *view, const struct selection *selection)
 {
     uint32_t names = 0, patterns = 0;
+    int result = 0;
     while (names < selection->names_count && add_name(topics, view, selection->names[names]))
         names++;
-    while (names == selection->names_count && patterns < selection->patterns_count &&
-           add_pattern(topics, view, selection->patterns[patterns]))
-        patterns++;
-    if (names == selection->names_count && patterns == selection->patterns_count)
-        return 0;
-    remove_some(topics, view, selection, names, patterns);
-    return -ENOMEM;
+    if (names < selection->names_count)
+        result = -ENOMEM;
+    while (!result && patterns < selection->patterns_count) {
+        result = add_pattern(topics, view, selection->patterns[patterns]);
+        patterns += !result;
+    }
+    if (result)
+        remove_some(topics, view, selection, names, patterns);
+    return result;
 }
 
 void topics_remove_view(struct topics *topics, struct view *view, const struct selection *selection)
@@ -301,7 +470,8 @@ void topics_deinit(struct topics *topics)
     for (struct map_node *node = map_next(&topics->names, NULL), *next; node; node = next) {
         next = map_next(&topics->names, node);
         struct topic *topic = container_of(node, struct topic, node);
-        free(topic->views.views);
+        if (topic->views.cap)
+            free(topic->views.views);
         free(topic);
     }
     map_deinit(&topics->names);

@@ -73,7 +73,8 @@ static void a_name_has_a_topic_as_long_as_a_view_wants_it(void **state)
     assert_int_equal(topics_find(&topics, STR("b"))->views.count, 1);
     drop(&topics, &two, b);
     assert_null(topics_find(&topics, STR("b")));
-    assert_ptr_equal(topics_find(&topics, STR("a"))->views.views[0], &one);
+    uint32_t at = 0;
+    assert_ptr_equal(view_set_next(&topics_find(&topics, STR("a"))->views, &at), &one);
     drop(&topics, &one, a);
     is_empty(&topics);
     topics_deinit(&topics);
@@ -248,8 +249,9 @@ static void each_view_is_matched(const struct topics *topics, struct view *views
         views[i].matched = 0;
     match(topics, name);
     const struct topic *topic = topics_find(topics, str_from(name));
-    for (uint32_t i = 0; topic && i < topic->views.count; i++)
-        topic->views.views[i]->matched++;
+    struct view *view;
+    for (uint32_t i = 0; topic && (view = view_set_next(&topic->views, &i));)
+        view->matched++;
     for (int i = 0; i < VIEWS; i++) {
         bool wanted = selections[i] && selection_has_channel(selections[i], str_from(name));
         assert_int_equal(views[i].matched > 0, wanted);
@@ -283,6 +285,130 @@ static void views_that_come_and_go_match_as_plain_comparison_says(void **state)
     topics_deinit(&topics);
 }
 
+/* Fills the trie with patterns that begin like the name as long as they can and fail at its end:
+ * each choice of PATTERN_STARS_MAX segments is "*". Returns how many there are. */
+static int add_near_misses(struct topics *topics, struct view *view, struct selection **out,
+                           int max)
+{
+    int count = 0;
+    for (unsigned stars = 0; stars < 1u << (PATTERN_SEGMENTS_MAX - 1) && count < max; stars++) {
+        char pattern[3 * PATTERN_SEGMENTS_MAX], *at = pattern;
+        if (__builtin_popcount(stars) != PATTERN_STARS_MAX)
+            continue;
+        for (int i = 0; i < PATTERN_SEGMENTS_MAX - 1; i++)
+            at = stpcpy(at, stars >> i & 1 ? "*/" : "a/");
+        stpcpy(at, "b");
+        assert_true(pattern_valid(str_from(pattern), NULL));
+        out[count++] = add(topics, view, pattern);
+    }
+    return count;
+}
+
+static void no_set_of_patterns_makes_a_match_walk_far(void **state)
+{
+    (void)state;
+    enum { MOST = 1500, STEPS_MAX = 10000 };
+    static const char *names[] = {"a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a",
+                                  "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", "a/a/a/a",
+                                  "b"};
+    struct selection *selections[MOST];
+    struct topics topics;
+    struct view view = {0};
+    unsigned all = 0;
+    topics_init(&topics);
+    int count = add_near_misses(&topics, &view, selections, MOST);
+    assert_int_equal(count, 1365); /* 4 of 15 */
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        uint64_t steps = topics_match_patterns(&topics, str_from(names[i]), count_match, &all);
+        assert_true(steps <= STEPS_MAX);
+    }
+    assert_int_equal(all, 0);
+    while (count--)
+        drop(&topics, &view, selections[count]);
+    is_empty(&topics);
+    assert_int_equal(topics.branches_count, 0);
+    topics_deinit(&topics);
+}
+
+static void a_match_without_near_misses_takes_a_step_a_segment(void **state)
+{
+    (void)state;
+    struct topics topics;
+    struct view view = {0};
+    struct selection *selections[1000];
+    unsigned all = 0;
+    topics_init(&topics);
+    for (int i = 0; i < 1000; i++) {
+        char pattern[32];
+        snprintf(pattern, sizeof(pattern), "user/%d/**", i);
+        selections[i] = add(&topics, &view, pattern);
+    }
+    assert_int_equal(topics_match_patterns(&topics, STR("user/7/inbox"), count_match, &all), 3);
+    assert_int_equal(all, 1);
+    for (int i = 0; i < 1000; i++)
+        drop(&topics, &view, selections[i]);
+    is_empty(&topics);
+    topics_deinit(&topics);
+}
+
+static void patterns_beyond_the_bound_of_branches_are_refused(void **state)
+{
+    (void)state;
+    struct topics topics;
+    struct view one = {0}, two = {0};
+    topics_init(&topics);
+    topics.branches_max = 5;
+    struct selection *first = add(&topics, &one, "a/b/* a/c/*");
+    static const char *more[] = {"x/*", "a/b/c/*", "a/*/c"};
+    for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
+        struct selection *selection = select_terms(more[i]);
+        assert_int_equal(topics_add_view(&topics, &two, selection), -ENOSPC);
+        assert_int_equal(topics.branches_count, 5);
+        selection_unref(selection);
+    }
+    struct selection *shared = add(&topics, &two, "a/b/* a/**");
+    assert_int_equal(match(&topics, "a/b/c"), 3);
+    drop(&topics, &two, shared);
+    drop(&topics, &one, first);
+    is_empty(&topics);
+    assert_int_equal(topics.branches_count, 0);
+    topics_deinit(&topics);
+}
+
+static void a_set_of_many_views_has_each_once(void **state)
+{
+    (void)state;
+    enum { MANY = 3000 };
+    struct view *views = mem_alloc(MANY * sizeof(*views));
+    bool in[MANY] = {false};
+    struct topics topics;
+    unsigned seed = 3;
+    topics_init(&topics);
+    struct selection *selection = select_terms("a b/*");
+    for (int step = 0; step < 20000; step++) {
+        int most = step < 10000 ? MANY : 20, i = rand_r(&seed) % most;
+        if (in[i])
+            topics_remove_view(&topics, &views[i], selection);
+        else
+            assert_int_equal(topics_add_view(&topics, &views[i], selection), 0);
+        in[i] = !in[i];
+    }
+    const struct topic *topic = topics_find(&topics, STR("a"));
+    struct view *view;
+    for (uint32_t at = 0; topic && (view = view_set_next(&topic->views, &at));)
+        view->matched++;
+    match(&topics, "b/c");
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(views[i].matched, in[i] ? 2 : 0);
+        if (in[i])
+            topics_remove_view(&topics, &views[i], selection);
+    }
+    selection_unref(selection);
+    is_empty(&topics);
+    topics_deinit(&topics);
+    free(views);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +416,10 @@ int main(void)
         cmocka_unit_test(a_topic_with_events_in_the_window_outlives_its_views),
         cmocka_unit_test(patterns_match_as_the_selection_says),
         cmocka_unit_test(without_patterns_nothing_is_walked),
+        cmocka_unit_test(no_set_of_patterns_makes_a_match_walk_far),
+        cmocka_unit_test(a_match_without_near_misses_takes_a_step_a_segment),
+        cmocka_unit_test(patterns_beyond_the_bound_of_branches_are_refused),
+        cmocka_unit_test(a_set_of_many_views_has_each_once),
         cmocka_unit_test(a_view_under_two_patterns_comes_twice),
         cmocka_unit_test(the_longest_name_and_the_deepest_pattern_fit),
         cmocka_unit_test(patterns_stay_apart_after_four_billion_branches),

@@ -45,6 +45,25 @@ static bool segment_valid(struct str segment, bool wild, bool last, const char *
     return fail(ret_why, "'*' stands for a whole segment, '**' only for the last ones");
 }
 
+/* Whether a term with a wildcard is within the bounds of a pattern; `name` is valid otherwise. */
+static bool within_bounds(struct str name, const char **ret_why)
+{
+    unsigned segments = 0, stars = 0;
+    bool wild = false;
+    for (struct str rest = name; rest.at; segments++) {
+        struct str segment = str_cut(&rest, '/');
+        stars += segment_is(segment, "*");
+        wild = wild || segment.at[0] == '*';
+    }
+    if (wild && segments > PATTERN_SEGMENTS_MAX)
+        return fail(ret_why,
+                    "a pattern has at most 16 segments: end it with '**' for what is below");
+    if (stars > PATTERN_STARS_MAX)
+        return fail(ret_why,
+                    "a pattern has at most 4 segments '*': spell the others, or end with '**'");
+    return true;
+}
+
 static bool valid(struct str name, bool wild, const char **ret_why)
 {
     if (!name.len || name.len > NAME_MAX_BYTES)
@@ -59,7 +78,7 @@ static bool valid(struct str name, bool wild, const char **ret_why)
         if (!segment_valid(segment, wild, !rest.at, ret_why))
             return false;
     }
-    return true;
+    return !wild || within_bounds(name, ret_why);
 }
 
 bool name_valid(struct str name, const char **ret_why)
@@ -230,14 +249,94 @@ static bool sorted_has(const struct str *terms, uint32_t count, struct str term)
     return count && bsearch(&term, terms, count, sizeof(*terms), by_bytes);
 }
 
+/* The patterns of a selection are sorted by their bytes, so those that begin alike stand together:
+ * a run of them is a place in a trie. A step down the trie is two searches in the run, and a name
+ * that no pattern can match is known after a step or two, however many patterns there are. */
+struct run {
+    const struct str *terms;
+    uint32_t low, high;
+    uint32_t at; /* bytes that all terms of the run share */
+};
+
+/* How the term from byte `at` on compares with `part`: 0 if it begins with it. */
+static int compare_part(struct str term, uint32_t at, struct str part)
+{
+    struct str have = str_skip(term, at);
+    if (have.len > part.len)
+        have.len = part.len;
+    return str_cmp(have, part);
+}
+
+/* The first term of the run that compares with `part` as `least` or more. */
+static uint32_t bound(const struct run *run, struct str part, int least)
+{
+    uint32_t low = run->low, high = run->high;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (compare_part(run->terms[middle], run->at, part) < least)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The terms of the run that go on with `part`. */
+static struct run narrow(const struct run *run, struct str part)
+{
+    struct run next = *run;
+    next.low = bound(run, part, 0);
+    next.high = next.low;
+    if (next.low < run->high && !compare_part(run->terms[next.low], run->at, part))
+        next.high = bound(run, part, 1);
+    next.at += (uint32_t)part.len;
+    return next;
+}
+
+/* Whether a term of the run ends here. It is the shortest of them, so it is the first. */
+static bool ends_here(const struct run *run)
+{
+    return run->low < run->high && run->terms[run->low].len == run->at;
+}
+
+static bool run_matches(const struct run *run, struct str rest, bool server);
+
+/* Whether a term matches that has `segment` next, and behind it what matches `rest`. */
+static bool part_matches(const struct run *run, struct str segment, struct str rest)
+{
+    struct run part = narrow(run, segment);
+    if (!rest.at)
+        return ends_here(&part);
+    if (part.low == part.high)
+        return false;
+    struct run below = narrow(&part, STR("/"));
+    return below.low < below.high && run_matches(&below, rest, false);
+}
+
+/* Recursion is as deep as the longest pattern has segments. */
+static bool run_matches(const struct run *run, struct str rest, bool server)
+{
+    struct str segment = str_cut(&rest, '/');
+    /* A '$' segment wants to be spelled, but only the first one. */
+    if (!server) {
+        struct run all = narrow(run, STR("**"));
+        if (ends_here(&all) || part_matches(run, STR("*"), rest))
+            return true;
+    }
+    return part_matches(run, segment, rest);
+}
+
+static bool patterns_match(const struct selection *selection, struct str channel)
+{
+    struct run all = {selection->patterns, 0, selection->patterns_count, 0};
+    return all.high && channel.len && run_matches(&all, channel, channel.at[0] == '$');
+}
+
 static bool has_channel_here(const struct selection *selection, struct str channel)
 {
     if (sorted_has(selection->names, selection->names_count, channel))
         return true;
-    for (uint32_t i = 0; i < selection->patterns_count; i++)
-        if (pattern_matches(selection->patterns[i], channel))
-            return true;
-    return false;
+    return patterns_match(selection, channel);
 }
 
 bool selection_has_channel(const struct selection *selection, struct str channel)

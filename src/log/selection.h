@@ -8,12 +8,20 @@
 
 enum { SELECTION_TERMS_MAX = 100, NAME_MAX_BYTES = 255, TYPE_MAX_BYTES = 64 };
 
+/* Bounds of a pattern. A trie of patterns is walked along every choice between a segment that is
+ * spelled and '*': so few of either keep the walk for one name to some thousand steps, whatever
+ * strangers subscribe to. */
+enum { NAME_SEGMENTS_MAX = (NAME_MAX_BYTES + 1) / 2 };
+enum { PATTERN_SEGMENTS_MAX = 16, PATTERN_STARS_MAX = 4 };
+
 /* Whether `name`, decoded, is a channel's name: segments joined by '/', none empty, "." or "..",
  * no '*', no control characters, UTF-8, at most NAME_MAX_BYTES. On false `*ret_why` (may be NULL)
  * says what is wrong and what would be right. */
 bool name_valid(struct str name, const char **ret_why);
 
-/* The same for a pattern: a name in which a segment may be "*", and the last may be "**". */
+/* The same for a pattern: a name in which a segment may be "*", and the last may be "**". A term
+ * that has a wildcard has at most PATTERN_SEGMENTS_MAX segments, and PATTERN_STARS_MAX of them are
+ * "*". */
 bool pattern_valid(struct str pattern, const char **ret_why);
 
 /* Whether the term has a wildcard; otherwise it is a plain name. */

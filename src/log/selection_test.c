@@ -1,6 +1,8 @@
 #include "log/selection.h"
 
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -59,6 +61,72 @@ static void a_pattern_has_whole_stars_and_two_only_at_its_end(void **state)
     assert_false(pattern_valid(STR("a/***"), NULL));
 }
 
+static void a_pattern_has_few_segments_and_fewer_stars(void **state)
+{
+    (void)state;
+    static const char *good[] = {"*/*/*/*",
+                                 "a/*/b/*/c/*/d/*",
+                                 "*/*/*/*/**",
+                                 "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/*",
+                                 "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/**",
+                                 "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18"};
+    static const char *bad[] = {"*/*/*/*/*",
+                                "a/*/b/*/c/*/d/*/e/*",
+                                "*/*/*/*/*/**",
+                                "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/*",
+                                "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/**",
+                                "*/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        assert_true(pattern_valid(str_from(good[i]), NULL));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        const char *why = NULL;
+        assert_false(pattern_valid(str_from(bad[i]), &why));
+        assert_non_null(why);
+    }
+}
+
+static void add_random_segment(char **out, unsigned *seed, bool wild, bool last)
+{
+    static const char *segments[] = {"a", "ab", "a!", "b", "$a", "*"};
+    const char *segment = segments[(unsigned)rand_r(seed) % (wild ? 6 : 5)];
+    *out = stpcpy(*out, wild && last && rand_r(seed) % 3 == 0 ? "**" : segment);
+    if (!last)
+        *out = stpcpy(*out, "/");
+}
+
+static struct str random_term(char *room, unsigned *seed, bool wild)
+{
+    char *out = room;
+    for (int left = 1 + rand_r(seed) % 4; left--;)
+        add_random_segment(&out, seed, wild, !left);
+    return str_from(room);
+}
+
+/* The search in sorted patterns must say what the patterns say one by one, also where names begin
+ * alike and sort around the '/'. */
+static void many_patterns_match_as_each_of_them_does(void **state)
+{
+    (void)state;
+    unsigned seed = 7;
+    for (int round = 0; round < 2000; round++) {
+        char rooms[SELECTION_TERMS_MAX][32], name_room[32];
+        struct str terms[SELECTION_TERMS_MAX];
+        size_t count = 1 + (size_t)rand_r(&seed) % (round % 2 ? 5 : SELECTION_TERMS_MAX);
+        for (size_t i = 0; i < count; i++)
+            terms[i] = random_term(rooms[i], &seed, true);
+        struct selection *selection = selection_new(terms, count, NULL, 0, NULL);
+        assert_non_null(selection);
+        for (int n = 0; n < 20; n++) {
+            struct str name = random_term(name_room, &seed, false);
+            bool wanted = false;
+            for (size_t i = 0; i < count; i++)
+                wanted = wanted || pattern_matches(terms[i], name);
+            assert_int_equal(selection_has_channel(selection, name), wanted);
+        }
+        selection_unref(selection);
+    }
+}
+
 static void types_are_short_and_plain(void **state)
 {
     (void)state;
@@ -102,6 +170,8 @@ int main(void)
         cmocka_unit_test(the_servers_channels_want_to_be_spelled),
         cmocka_unit_test(names_are_refused_with_a_reason),
         cmocka_unit_test(a_pattern_has_whole_stars_and_two_only_at_its_end),
+        cmocka_unit_test(a_pattern_has_few_segments_and_fewer_stars),
+        cmocka_unit_test(many_patterns_match_as_each_of_them_does),
         cmocka_unit_test(types_are_short_and_plain),
         cmocka_unit_test(equal_selections_have_equal_canonical_forms),
         cmocka_unit_test(what_is_excepted_is_not_selected),

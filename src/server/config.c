@@ -32,7 +32,7 @@ struct file_space {
 struct file_limits {
     uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
         inflight_max;
-    uint64_t pending_max, rests_max, held_max, window_bytes, chunk_bytes, cache_bytes;
+    uint64_t pending_max, rests_max, held_max, branches_max, window_bytes, chunk_bytes, cache_bytes;
     uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms;
     uint64_t *poll_pace_ms; /* NULL when it is not there: 0 says something */
 };
@@ -94,12 +94,12 @@ static const cyaml_schema_value_t space_schema = {
 #define LIMIT_PTR(name)                                                                            \
     CYAML_FIELD_UINT_PTR(#name, CYAML_FLAG_POINTER | OPT, struct file_limits, name)
 static const cyaml_schema_field_t limit_fields[] = {
-    LIMIT(body_max),         LIMIT(message_max), LIMIT(batch_max),    LIMIT(connections_max),
-    LIMIT(channels_max),     LIMIT(keys_max),    LIMIT(inflight_max), LIMIT(pending_max),
-    LIMIT(rests_max),        LIMIT(held_max),    LIMIT(window_bytes), LIMIT(chunk_bytes),
-    LIMIT(cache_bytes),      LIMIT(head_ms),     LIMIT(body_ms),      LIMIT(idle_ms),
-    LIMIT(stall_ms),         LIMIT(publish_ms),  LIMIT(close_ms),     LIMIT(drain_ms),
-    LIMIT_PTR(poll_pace_ms), CYAML_FIELD_END};
+    LIMIT(body_max),     LIMIT(message_max),      LIMIT(batch_max),    LIMIT(connections_max),
+    LIMIT(channels_max), LIMIT(keys_max),         LIMIT(inflight_max), LIMIT(pending_max),
+    LIMIT(rests_max),    LIMIT(held_max),         LIMIT(branches_max), LIMIT(window_bytes),
+    LIMIT(chunk_bytes),  LIMIT(cache_bytes),      LIMIT(head_ms),      LIMIT(body_ms),
+    LIMIT(idle_ms),      LIMIT(stall_ms),         LIMIT(publish_ms),   LIMIT(close_ms),
+    LIMIT(drain_ms),     LIMIT_PTR(poll_pace_ms), CYAML_FIELD_END};
 
 static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
                                                   U64(struct file_log, roll_bytes),
@@ -187,7 +187,8 @@ void config_init(struct config *config)
                    .pending_max = 64 * MIB,
                    .rests_max = 64 * MIB,
                    .held_max = 256 * MIB,
-                   .hub = {.window_bytes = 8 * MIB,
+                   .hub = {.branches_max = 1000000,
+                           .window_bytes = 8 * MIB,
                            .chunk_bytes = UINT64_C(256) * 1024,
                            .cache_bytes = 4 * MIB}},
         .channels_max = 2000000,
@@ -222,6 +223,7 @@ static void take_limits(struct config *config, const struct file_limits *file)
     TAKE(limits->pending_max, file->pending_max);
     TAKE(limits->rests_max, file->rests_max);
     TAKE(limits->held_max, file->held_max);
+    TAKE(limits->hub.branches_max, file->branches_max);
     TAKE(limits->hub.window_bytes, file->window_bytes);
     TAKE(limits->hub.chunk_bytes, file->chunk_bytes);
     TAKE(limits->hub.cache_bytes, file->cache_bytes);

@@ -196,9 +196,11 @@ static void channel_subscribe(struct channel_socket *channel)
         encode_gap(&worker->deflater, channel->way, session_add(session), reading->cursor,
                    reading->claimed, reading->told, "unknown");
     channel->sub.skip = reading->no_echo ? session->conn.id : 0;
-    if (hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection, channel->way,
-                      reading->cursor, reading->told)) {
-        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+    int result = hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection,
+                               channel->way, reading->cursor, reading->told);
+    if (result) {
+        struct str detail;
+        socket_close_problem(&channel->socket, reading_subscribe_problem(worker, result, &detail));
         return;
     }
     end_start(channel);

@@ -219,14 +219,18 @@ static void finish_gap(struct page_wait *wait, uint64_t after, uint64_t trimmed)
     release(wait, worker);
 }
 
-static void fail(struct page_wait *wait)
+static void refuse(struct page_wait *wait, enum problem problem, struct str detail)
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
     exchange_detach(exchange);
-    exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
-                     STR_NONE);
+    exchange_problem(exchange, problem, detail, STR_NONE);
     release(wait, worker);
+}
+
+static void fail(struct page_wait *wait)
+{
+    refuse(wait, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"));
 }
 
 static const struct pull_ops waiting_ops, giving_ops;
@@ -347,9 +351,12 @@ static void begin(struct page_wait *wait)
         return;
     }
     unsigned way = encode_way(ENCODE_PAGE, reading->data, false, 0);
-    if (hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, way, reading->cursor,
-                      reading->told)) {
-        fail(wait);
+    int result = hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, way,
+                               reading->cursor, reading->told);
+    if (result) {
+        struct str detail;
+        enum problem problem = reading_subscribe_problem(worker, result, &detail);
+        refuse(wait, problem, detail);
         return;
     }
     if (reading->wait_s)

@@ -12,6 +12,7 @@
  * within a channel, and that an event is sent once, hold across groups too. */
 #include "transport/protocol_parts.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static struct hub *hub_of(const struct protocol *protocol)
@@ -267,13 +268,15 @@ static bool subscribe_at(struct part *part, uint64_t cursor, uint64_t told)
     struct selection *selection = selection_of(part);
     hub_unsubscribe(hub, &part->sub);
     unsigned way = encode_way(ENCODE_PROTOCOL, false, false, protocol->socket.window_bits);
-    bool good =
-        selection && hub_subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told) == 0;
+    int result = selection ? hub_subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told)
+                           : -ENOMEM;
     selection_unref(selection);
-    if (!good)
+    if (result == -ENOSPC)
+        socket_close_problem(&protocol->socket, PROBLEM_TOO_MANY);
+    else if (result)
         protocol_give_up(protocol);
     session_dirty(protocol_session(protocol));
-    return good;
+    return !result;
 }
 
 uint64_t protocol_cursor(const struct protocol *protocol)

@@ -3,6 +3,7 @@
 #include "http/response.h"
 #include "http/target.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { KEPT_MAX = 1024, LAST_ROWS = 100000, LAST_BYTES = 4 << 20 };
@@ -152,6 +153,18 @@ start_search(struct hub *hub, struct selection *selection, const struct start *s
     hub->reads++;
     log_submit(hub->log, &search->job);
     return search;
+}
+
+enum problem reading_subscribe_problem(struct worker *worker, int result, struct str *ret_detail)
+{
+    if (result != -ENOSPC) {
+        *ret_detail = STR("no memory: try again");
+        return PROBLEM_UNAVAILABLE;
+    }
+    worker_hit(worker, LIMIT_BRANCHES);
+    *ret_detail = STR("the server's subscribers use too many patterns (limits.branches_max): name "
+                      "channels, or try again later");
+    return PROBLEM_TOO_MANY;
 }
 
 /* ---- headers --------------------------------------------------------------------------------- */

@@ -72,6 +72,10 @@ struct start_search *
 start_search(struct hub *hub, struct selection *selection, const struct start *start, void *owner,
              void (*found)(void *owner, int error, uint64_t cursor, uint64_t told));
 
+/* The problem to answer when hub_subscribe() has failed with `result`, with what to say about it.
+ * Counts the limit that was hit. */
+enum problem reading_subscribe_problem(struct worker *worker, int result, struct str *ret_detail);
+
 /* The headers that every read's answer has: Cursor and Vary. */
 void reading_add_cursor(struct buf *out, uint64_t cursor);
 

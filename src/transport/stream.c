@@ -197,9 +197,12 @@ static void begin(struct exchange *exchange, struct reading *reading)
                               .via = (uint8_t)reading->via,
                               .beat_s = (uint8_t)reading->beat_s};
     stream->way = (uint16_t)encode_way(streams[reading->via].kind, reading->data, chunked, 0);
-    if (hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, stream->way,
-                      reading->cursor, reading->told)) {
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+    int result = hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection,
+                               stream->way, reading->cursor, reading->told);
+    if (result) {
+        struct str detail;
+        enum problem problem = reading_subscribe_problem(worker, result, &detail);
+        exchange_problem(exchange, problem, detail, STR_NONE);
         slab_give(stream);
         reading_free(reading);
         return;

@@ -26,6 +26,7 @@ extern const char *const mechanism_names[VIA_COUNT];
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
     X(RESTS, "rests_closed", "Connections closed because peers do not read, by rests_max")         \
+    X(BRANCHES, "patterns_refused", "Subscriptions to patterns over branches_max")                 \
     X(CHANNELS, "channels_refused", "Publishes to a new channel over channels_max")                \
     X(KEYS, "keys_refused", "Publishes under a new key over keys_max")                             \
     X(MESSAGE, "messages_refused", "WebSocket messages over message_max, closed with 1009")        \

@@ -89,6 +89,33 @@ test("an Origin that is not loopback is refused with 403, reading, writing and a
     assert.deepEqual(await server.history("a"), []);
 });
 
+test("what a page of another site loads without an Origin is refused with 403", async (t) => {
+    const server = await startServer(t);
+    const host = { Host: `127.0.0.1:${server.port}` };
+    const loads = [["no-cors", "image"], ["no-cors", "script"], ["no-cors", "empty"], ["navigate", "iframe"],
+        ["navigate", "document"], ["websocket", "websocket"]];
+    for (const [mode, dest] of loads) {
+        const fetch = { "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest };
+        for (const path of ["/channels/a", "/events?channel=a&after=0000000000000001", "/stats"]) {
+            const answer = await ask(server, "GET", path, { ...host, ...fetch });
+            assert.equal(answer.status, 403, `${mode} ${dest} ${path}: ${answer.status}`);
+            assertProblem(answer, 403);
+        }
+    }
+});
+
+test("what the visitor asks for, and pages of this machine, are not taken for another site", async (t) => {
+    const server = await startServer(t);
+    const host = { Host: `127.0.0.1:${server.port}` };
+    const followed = { "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1" };
+    for (const headers of [{ "Sec-Fetch-Site": "none", ...followed }, { "Sec-Fetch-Site": "cross-site", ...followed },
+        { "Sec-Fetch-Site": "same-origin" }, { "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors" },
+        { "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", Origin: "http://localhost:3000" }]) {
+        const answer = await ask(server, "GET", "/channels/a", { ...host, ...headers });
+        assert.equal(answer.status, 200, JSON.stringify(headers));
+    }
+});
+
 bothStores("a loopback Origin on any port is allowed to read and write", async (t, server) => {
     for (const origin of GOOD_ORIGINS) {
         const posted = await server.post("a", "x", { Origin: origin });

@@ -169,7 +169,8 @@ test("two stars at the end stand for one segment or more, not for none", async (
 test("a malformed pattern is refused", async (t) => {
     const server = await startServer(t);
     for (const pattern of ["a/**/b", "**/a", "a*", "*a", "a/b*c", "***", "a/***", "a//*", "/*", "*/", "",
-        "a/../*", "a/\u0001", `${"a".repeat(255)}/*`]) {
+        "a/../*", "a/\u0001", `${"a".repeat(255)}/*`,
+        "*/*/*/*/*", "a/*/b/*/c/*/d/*/e/*", `${"a/".repeat(16)}*`, `${"*/a/".repeat(8)}**`]) {
         const answer = await server.get(select([pattern]));
         assert.equal(answer.status, 400, `${JSON.stringify(pattern)} answered ${answer.status}`);
         assertProblem(answer, 400);
