@@ -138,6 +138,9 @@ struct store_config {
     struct clock *clock;
     /* Memory: called from within append for each event that has to go, oldest first. */
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
+    /* SQLite: what was told of a channel at the opening was wrong by so much, as far as its events
+     * up to `last` are concerned. Upkeep's thread. May be NULL. */
+    void (*recounted)(void *context, uint32_t number, uint64_t last, int64_t count, int64_t bytes);
     void *context;
 };
 

@@ -39,6 +39,9 @@ static void free_marks(struct store_trim *marks, size_t count)
 void chain_deinit(struct chain *chain)
 {
     readers_free(chain->readers);
+    sums_close(chain->sums.db);
+    free(chain->sums.path);
+    free(chain->sums.noted);
     writer_close_clean(chain->writer);
     for (size_t i = 0; i < chain->count; i++)
         segment_unref(chain->list[i]);
@@ -435,7 +438,7 @@ static int take_entry(struct chain *chain, int folder, const char *name)
     return 0;
 }
 
-static int list_files(struct chain *chain)
+int chain_list(struct chain *chain)
 {
     int result = 0;
     DIR *folder = opendir(chain->folder);
@@ -480,7 +483,7 @@ static int load_rolled(struct chain *chain, struct segment *segment)
 
 static int load_file(struct chain *chain, struct segment *segment)
 {
-    int result = segment_load(segment);
+    int result = segment->summed ? 0 : segment_load(segment);
     segment->trimmed = true; /* for all that is known */
     if (!result && !segment->sealed)
         result = load_rolled(chain, segment);
@@ -529,9 +532,18 @@ static int resume_last(struct chain *chain)
     return 0;
 }
 
+int chain_load_sealed(struct chain *chain)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < chain->count; i++)
+        if (chain->list[i]->sealed)
+            result = segment_load(chain->list[i]);
+    return result;
+}
+
 int chain_load(struct chain *chain)
 {
-    int result = list_files(chain);
+    int result = 0;
     for (size_t i = 0; !result && i < chain->count; i++)
         result = load_file(chain, chain->list[i]);
     return result ? result : resume_last(chain);

@@ -12,12 +12,28 @@
 #include "log/store/sqlite/floors.h"
 #include "log/store/sqlite/reader.h"
 #include "log/store/sqlite/state.h"
+#include "log/store/sqlite/sums.h"
 #include "log/store/sqlite/writer.h"
 
 /* For tests: called at each step after which a crash would leave something new on the disk. */
 struct chain_hook {
     void (*step)(void *context, const char *name);
     void *context;
+};
+
+/* See summing.h. For the thread that does upkeep, and the one that opens before it. */
+struct chain_sums {
+    struct sums *db; /* NULL when they are not kept at the moment */
+    char *path;
+    bool stuck;      /* they could not be dropped, and may be wrong */
+    uint32_t *noted; /* channels whose rows are to be brought up */
+    size_t noted_count;
+    size_t noted_cap;
+    uint64_t channels; /* about how many rows there are */
+    uint32_t highest;  /* number */
+    int64_t retry_after_ns;
+    int64_t check_after_ns;
+    uint64_t check_low; /* the number to check next */
 };
 
 struct chain {
@@ -27,6 +43,7 @@ struct chain {
     struct state *state; /* the janitor's, once open */
     struct readers *readers;
     struct floors floors;
+    struct chain_sums sums;
 
     pthread_mutex_t list_lock;
     struct segment **list; /* ascending */
@@ -64,9 +81,15 @@ static inline void chain_step(struct chain *chain, const char *name)
         chain->hook.step(chain->hook.context, name);
 }
 
-/* Finds the files, mends what a crash left, and reads what has to be in memory. Those that are
- * neither the newest nor sealed are rolled. */
+/* Finds the files. */
+int chain_list(struct chain *chain);
+
+/* Mends what a crash left of each, and reads what has to be in memory: not of files that are in the
+ * sums. Those that are neither the newest nor sealed are rolled. */
 int chain_load(struct chain *chain);
+
+/* The same for the sealed files only, when the sums turned out to be of no use. */
+int chain_load_sealed(struct chain *chain);
 
 /* The segment that would hold this id, or the first there is; NULL in an empty chain. The caller
  * gets a reference, as from those below. Any thread. */

@@ -8,6 +8,7 @@
 #include "base/say.h"
 #include "log/store/sqlite/find.h"
 #include "log/store/sqlite/seal.h"
+#include "log/store/sqlite/summing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -69,8 +70,12 @@ int house_trim(struct house *house, const struct store_trim *trims, size_t count
     for (size_t i = 0; !result && i < count; i++)
         result = floors_room(&chain->floors, trims[i].number);
     result = result ? result : state_trim(chain->state, trims, count, false);
-    for (size_t i = 0; !result && i < count; i++)
+    for (size_t i = 0; !result && i < count; i++) {
         raise_floor(chain, trims[i].number, trims[i].trimmed);
+        summing_note(chain, trims[i].number);
+    }
+    if (!result)
+        (void)summing_settle(chain); /* they are dropped if that fails */
     return result;
 }
 
@@ -117,8 +122,10 @@ static int keep_marks(struct house *house)
     struct store_trim *marks = chain_take_marks(house->chain, &count);
     int result = state_trim(house->chain->state, marks, count, true);
     result = result ? result : note_erasures(house, marks, count);
-    for (size_t i = 0; !result && i < count; i++)
+    for (size_t i = 0; !result && i < count; i++) {
         note_trimmed(house->chain, 0, marks[i].trimmed);
+        summing_note(house->chain, marks[i].number);
+    }
     if (result && chain_add_marks(house->chain, marks, count))
         say(SAY_ERROR, "deletions_not_kept", "count=%zu until=restart", count);
     for (size_t i = 0; i < count; i++)
@@ -136,8 +143,10 @@ static int forget(struct chain *chain, const struct store_trim *folded, const ui
         result = floors_room(&chain->floors, numbers[i]);
     }
     result = result ? result : state_forget(chain->state, folded, numbers, upto, count);
-    for (size_t i = 0; !result && i < count; i++)
+    for (size_t i = 0; !result && i < count; i++) {
         raise_floor(chain, numbers[i], upto[i]);
+        summing_note(chain, numbers[i]);
+    }
     return result;
 }
 
@@ -291,6 +300,7 @@ static int keep_newest(struct chain *chain, struct segment *segment)
 static int unlink_segment(struct chain *chain, struct segment *segment)
 {
     int result = keep_newest(chain, segment);
+    result = result ? result : summing_leave(chain, segment);
     if (result)
         return result;
     chain_step(chain, "dead");
@@ -314,14 +324,17 @@ static int rewrite(struct house *house, struct segment *segment)
     if (now_ns(house) < segment->retry_after_ns)
         return 0;
     int result = keep_newest(chain, segment);
+    result = result ? result : summing_settle(chain);
     result = result ? result : seal_rewrite(chain, segment);
     if (result == 1)
         return unlink_segment(chain, segment);
-    if (result)
+    if (result) {
         segment->retry_after_ns = now_ns(house) + RETRY_NS;
-    else
-        segment->erase = segment->trimmed = false;
-    return result;
+        return result;
+    }
+    segment->erase = segment->trimmed = false;
+    summing_replaced(chain, segment);
+    return 0;
 }
 
 static int seal(struct house *house, struct segment *segment)
@@ -453,7 +466,8 @@ static int forget_forgotten(struct house *house)
     segment_unref(oldest);
     if (first == house->swept)
         return 0;
-    int result = state_forget_forgotten(chain->state, first);
+    int result = summing_settle(chain);
+    result = result ? result : state_forget_forgotten(chain->state, first);
     house->swept = result ? house->swept : first;
     return result;
 }
@@ -469,11 +483,14 @@ int house_keep(struct house *house)
     int tidied = kept ? kept : tidy_segments(house);
     int ended = tidied ? tidied : end_pass(house);
     int forgotten = forget_forgotten(house);
+    int settled = summing_settle(chain);
+    summing_add(chain);
+    summing_check(chain);
     int found = find_oldest(chain, UINT64_MAX);
     chain_measure(chain);
     int stated = state_tidy(chain->state);
     /* Whatever failed, the rest was done: it may be what makes room. */
-    const int results[] = {begun, rolled, tidied, ended, forgotten, found, stated};
+    const int results[] = {begun, rolled, tidied, ended, forgotten, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
         if (results[i])
             return results[i];

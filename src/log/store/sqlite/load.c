@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "log/store/sqlite/find.h"
+#include "log/store/sqlite/summing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct load {
     size_t cap;
     uint32_t highest;
     struct arena names;
+    uint64_t sums; /* rows of them */
 };
 
 /* ---- floors --------------------------------------------------------------------------------- */
@@ -197,11 +199,14 @@ static int gather_file(struct load *load, struct reader *reader)
 
 /* Calls `look` with a reader for each file in turn. Nobody else is there yet: no gates. */
 static int each_file(struct load *load,
+                     bool (*is_needed)(const struct load *load, const struct segment *segment),
                      int (*look)(struct load *load, struct segment *segment, struct reader *reader))
 {
     int result = 0;
     for (size_t i = 0; !result && i < load->chain->count; i++) {
         struct reader *reader;
+        if (!is_needed(load, load->chain->list[i]))
+            continue;
         result = reader_take(load->chain->readers, load->chain->list[i], &reader);
         if (result)
             break;
@@ -214,6 +219,33 @@ static int each_file(struct load *load,
 static int gather(struct load *load, struct segment *segment, struct reader *reader)
 {
     return segment->sealed ? gather_file(load, reader) : gather_names(load, segment->index, reader);
+}
+
+/* A row of the sums stands for all files that are in them. */
+static int gather_sum(void *context, const struct sums_row *stored)
+{
+    struct load *load = context;
+    struct gathered *gathered;
+    struct sums_row row = *stored;
+    load->sums++;
+    int result = summing_bring_up(load->chain, &row);
+    if (result || is_forgotten(load, row.number, row.last))
+        return result;
+    result = meet(load, row.number, row.name, &gathered);
+    if (result)
+        return result;
+    raise_last(gathered, row.last);
+    gathered->count += row.count;
+    gathered->bytes += row.bytes;
+    return 0;
+}
+
+static int gather_sums(struct load *load)
+{
+    struct chain_sums *sums = &load->chain->sums;
+    int result = sums->db ? sums_each_row(sums->db, 0, UINT64_MAX >> 1, gather_sum, load) : 0;
+    sums->channels = load->sums;
+    return result;
 }
 
 /* Deletions whose file is not sealed are not in state.db yet, and may be all that is left of a
@@ -277,12 +309,16 @@ static int report_keys_from(struct load *load, struct reader *reader, uint64_t i
     return result;
 }
 
+static bool has_keys(const struct load *load, const struct segment *segment)
+{
+    return atomic_load(&segment->oldest) && (!segment->summed || segment->keyed) &&
+           atomic_load(&segment->newest_time_us) >= load->loader->keys_since_us;
+}
+
 static int report_keys(struct load *load, struct segment *segment, struct reader *reader)
 {
     int64_t since = load->loader->keys_since_us;
     uint64_t from = atomic_load(&segment->oldest), before;
-    if (!from || atomic_load(&segment->newest_time_us) < since)
-        return 0;
     if (atomic_load(&segment->oldest_time_us) < since) {
         int result = find_time_in(reader, since - 1, from, atomic_load(&segment->newest), &before);
         if (result)
@@ -292,15 +328,48 @@ static int report_keys(struct load *load, struct segment *segment, struct reader
     return report_keys_from(load, reader, from);
 }
 
-static int report(struct load *load)
+static bool is_not_summed(const struct load *load, const struct segment *segment)
+{
+    (void)load;
+    return !segment->summed;
+}
+
+static int gather_all(struct load *load)
 {
     struct state *state = load->chain->state;
     int result = state_forgotten(state, gather_forgotten, load);
     result = result ? result : state_rows(state, gather_row, load);
     result = result ? result : gather_marks(load);
-    result = result ? result : each_file(load, gather);
+    result = result ? result : gather_sums(load);
+    return result ? result : each_file(load, is_not_summed, gather);
+}
+
+static void forget_gathered(struct load *load)
+{
+    free(load->channels);
+    arena_free(&load->names);
+    load->channels = NULL;
+    load->cap = 0;
+    load->names = (struct arena){0};
+}
+
+/* Sums that cannot be read, or that know of trims which state.db does not, are of no use. */
+static int gather_anew(struct load *load, int error)
+{
+    forget_gathered(load);
+    summing_drop(load->chain, "opening", error);
+    int result = load->chain->sums.stuck ? -EIO : chain_load_sealed(load->chain);
+    return result ? result : gather_all(load);
+}
+
+static int report(struct load *load)
+{
+    int result = gather_all(load);
+    if (result && load->chain->sums.db && result != -ENOMEM)
+        result = gather_anew(load, result);
     result = result ? result : report_channels(load);
-    return result ? result : each_file(load, report_keys);
+    load->chain->sums.highest = load->highest;
+    return result ? result : each_file(load, has_keys, report_keys);
 }
 
 int load_report(struct chain *chain, const struct store_loader *loader,
@@ -317,7 +386,6 @@ int load_report(struct chain *chain, const struct store_loader *loader,
     *ret_newest =
         (struct store_newest){atomic_load(&chain->newest), atomic_load(&chain->newest_time_us),
                               load.highest > kept.number ? load.highest : kept.number};
-    free(load.channels);
-    arena_free(&load.names);
+    forget_gathered(&load);
     return result;
 }

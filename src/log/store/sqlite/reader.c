@@ -37,6 +37,8 @@ static const char *const statements[READER_STATEMENTS] = {
     [READER_NAME] = "SELECT name FROM channel WHERE number = ?1",
     [READER_CHANNEL] = "SELECT first, last, count, bytes FROM channel WHERE number = ?1",
     [READER_CHANNELS] = "SELECT number, name, first, last, count, bytes FROM channel",
+    [READER_CHANNELS_IN] = "SELECT number, first, last, count, bytes FROM channel "
+                           "WHERE number >= ?1 AND number < ?2",
     [READER_TIME] = "SELECT id, time FROM event WHERE id >= ?1 ORDER BY id LIMIT 1",
     [READER_WALK] = "SELECT id, channel, data FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id",
     [READER_KEYS] =

@@ -14,15 +14,16 @@ enum reader_statement {
     READER_SCAN_DOWN, /* the same, descending */
     READER_LINE_UP,   /* channel, low, high, limit -> id; sealed files only, as all with LINE */
     READER_LINE_DOWN,
-    READER_LINE_SIZES, /* channel, low -> id, data */
-    READER_EVENT,      /* id -> channel, time, prev, kind, type, content_type, sender, key, data */
-    READER_TYPE,       /* id -> type */
-    READER_NAME,       /* number -> name */
-    READER_CHANNEL,    /* number -> first, last, count, bytes; sealed files only */
-    READER_CHANNELS,   /* -> number, name, first, last, count, bytes; sealed files only */
-    READER_TIME,       /* id -> id, time of the first event from that id on */
-    READER_WALK,       /* low, high -> id, channel, data */
-    READER_KEYS,       /* low -> id, time, key of events that have one */
+    READER_LINE_SIZES,  /* channel, low -> id, data */
+    READER_EVENT,       /* id -> channel, time, prev, kind, type, content_type, sender, key, data */
+    READER_TYPE,        /* id -> type */
+    READER_NAME,        /* number -> name */
+    READER_CHANNEL,     /* number -> first, last, count, bytes; sealed files only */
+    READER_CHANNELS,    /* -> number, name, first, last, count, bytes; sealed files only */
+    READER_CHANNELS_IN, /* low, end -> number, first, last, count, bytes; sealed files only */
+    READER_TIME,        /* id -> id, time of the first event from that id on */
+    READER_WALK,        /* low, high -> id, channel, data */
+    READER_KEYS,        /* low -> id, time, key of events that have one */
     READER_STATEMENTS,
 };
 

@@ -4,6 +4,7 @@
 #include "base/say.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -41,15 +42,30 @@ static int write_tallies(sqlite3 *db, struct index *index)
     return result;
 }
 
+static int write_stamp(sqlite3 *db, uint32_t stamp)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "PRAGMA user_version = %" PRIu32, stamp);
+    return db_exec(db, sql);
+}
+
 /* What only marks named goes with them. */
-static int finish(sqlite3 *db, struct index *index)
+static int finish(sqlite3 *db, struct index *index, uint32_t stamp)
 {
     int result = db_exec(db, CREATE_INDEX);
     result = result ? result : write_tallies(db, index);
+    result = result ? result : write_stamp(db, stamp);
     return result ? result
                   : db_exec(db, "DELETE FROM channel WHERE count IS NULL;"
                                 "DELETE FROM trim;"
                                 "UPDATE meta SET value = 1 WHERE name = 'sealed'");
+}
+
+/* Tells two files of the same name apart, of which one comes from a backup. Never 0, which files
+ * have that were sealed before there were stamps. */
+static uint32_t make_stamp(const struct chain *chain)
+{
+    return (uint32_t)(clock_wall_us(chain->config.clock) & 0x3fffffff) | 1U << 30;
 }
 
 /* ---- sealing -------------------------------------------------------------------------------- */
@@ -63,7 +79,7 @@ static int transact(struct chain *chain, struct segment *segment, sqlite3 *db)
     result = db_exec(db, "BEGIN IMMEDIATE");
     if (result)
         return result;
-    result = finish(db, segment->index);
+    result = finish(db, segment->index, make_stamp(chain));
     result = result ? result : db_exec(db, "COMMIT");
     if (!sqlite3_get_autocommit(db))
         (void)db_exec(db, "ROLLBACK");
@@ -185,13 +201,15 @@ static int copy_names(sqlite3 *from, sqlite3 *to, struct index *index)
 /* Without a journal: a copy that does not get finished is thrown away. */
 static int fill_copy(struct chain *chain, sqlite3 *from, sqlite3 *to, struct index *index)
 {
+    int64_t stamp = 0;
     int result = db_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
                              "PRAGMA temp_store = MEMORY");
     result = result ? result : segment_make_schema(to);
     result = result ? result : db_exec(to, "BEGIN");
     result = result ? result : copy_rows(chain, from, to, index);
     result = result ? result : copy_names(from, to, index);
-    result = result ? result : finish(to, index);
+    result = result ? result : db_number(from, "PRAGMA user_version", &stamp);
+    result = result ? result : finish(to, index, (uint32_t)stamp);
     return result ? result : db_exec(to, "COMMIT");
 }
 

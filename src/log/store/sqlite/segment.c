@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILTER_BITS_MIN = 64, FILTER_BITS_MAX = 1 << 16, FILTER_BITS_PER_CHANNEL = 8, HEADER = 100 };
+enum { FILTER_BITS_MIN = 64, FILTER_BITS_MAX = 1 << 18, FILTER_BITS_PER_CHANNEL = 8, HEADER = 100 };
 
 static char *path_of(const char *folder, const char *name)
 {
@@ -227,8 +227,9 @@ bool segment_may_have(const struct segment *segment, uint32_t number)
            ((filter->bits[a >> 3] >> (a & 7) & 1) && (filter->bits[b >> 3] >> (b & 7) & 1));
 }
 
-static int filter_load(struct segment_filter *filter, sqlite3 *db)
+static int filter_load(struct segment *segment, sqlite3 *db)
 {
+    struct segment_filter *filter = &segment->filter;
     int64_t channels = 0;
     sqlite3_stmt *statement = NULL;
     int result = db_number(db, "SELECT count(*) FROM channel", &channels);
@@ -238,6 +239,7 @@ static int filter_load(struct segment_filter *filter, sqlite3 *db)
     uint32_t bits = FILTER_BITS_MIN;
     while (bits < FILTER_BITS_MAX && bits < channels * FILTER_BITS_PER_CHANNEL)
         bits *= 2;
+    segment->channels = (uint32_t)channels;
     free(filter->bits);
     *filter = (struct segment_filter){mem_alloc(bits / 8), bits - 1};
     while ((result = db_row(statement)) == 1)
@@ -275,10 +277,13 @@ static int load_ends(struct segment *segment, sqlite3 *db)
 
 int segment_load_sealed(struct segment *segment, sqlite3 *db)
 {
+    int64_t stamp = 0;
     int result = load_ends(segment, db);
     segment->sealed = true;
     segment_measure(segment);
-    return result ? result : filter_load(&segment->filter, db);
+    result = result ? result : db_number(db, "PRAGMA user_version", &stamp);
+    segment->stamp = (uint32_t)stamp;
+    return result ? result : filter_load(segment, db);
 }
 
 static int load_names(struct index *index, sqlite3 *db)
@@ -321,19 +326,73 @@ static int load_unsealed(struct segment *segment, sqlite3 *db)
     return result;
 }
 
+/* What a database says of itself in its first bytes (sqlite.org/fileformat2.html, section 1.3). */
+struct header {
+    bool wal;
+    uint32_t page_size;
+    uint32_t pages;
+    uint32_t stamp; /* PRAGMA user_version */
+    uint64_t size;  /* of the file */
+};
+
+static uint32_t big_endian(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
 /* Whether the file is in SQLite's format, and in which journal mode: read before SQLite opens it,
  * since SQLite takes an empty or a foreign file for a new one as long as it can. */
-static int read_header(const struct segment *segment, bool *ret_wal)
+static int read_header(const struct segment *segment, struct header *ret_header)
 {
     unsigned char header[HEADER];
+    struct stat info = {0};
     int fd = open(segment->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     ssize_t got = read(fd, header, sizeof(header));
+    int result = fstat(fd, &info) ? -errno : 0;
     close(fd);
-    if (got != HEADER || memcmp(header, "SQLite format 3", 16) != 0)
-        return -EIO;
-    *ret_wal = header[18] == 2 || header[19] == 2;
+    if (result || got != HEADER || memcmp(header, "SQLite format 3", 16) != 0)
+        return result ? result : -EIO;
+    uint32_t size = (uint32_t)header[16] << 8 | header[17];
+    *ret_header = (struct header){.wal = header[18] == 2 || header[19] == 2,
+                                  .page_size = size == 1 ? 65536 : size,
+                                  .pages = big_endian(header + 28),
+                                  .stamp = big_endian(header + 60),
+                                  .size = (uint64_t)info.st_size};
+    return 0;
+}
+
+/* The filter's size is a power of two. */
+static int take_filter(struct segment *segment, struct str bits)
+{
+    if (!bits.len || bits.len > FILTER_BITS_MAX / 8 || (bits.len & (bits.len - 1)))
+        return -ESTALE;
+    free(segment->filter.bits);
+    segment->filter = (struct segment_filter){mem_alloc(bits.len), (uint32_t)bits.len * 8 - 1};
+    memcpy(segment->filter.bits, bits.at, bits.len);
+    return 0;
+}
+
+int segment_load_summed(struct segment *segment, const struct sums_file *file)
+{
+    struct header header;
+    int result = read_header(segment, &header);
+    if (result || header.wal || header.stamp != file->stamp || segment_has_journal(segment) ||
+        (uint64_t)header.pages * header.page_size != header.size)
+        return -ESTALE;
+    result = take_filter(segment, file->filter);
+    if (result)
+        return result;
+    atomic_store(&segment->oldest, file->oldest);
+    atomic_store(&segment->newest, file->newest);
+    atomic_store(&segment->oldest_time_us, file->oldest_time_us);
+    atomic_store(&segment->newest_time_us, file->newest_time_us);
+    atomic_store(&segment->bytes, header.size);
+    segment->stamp = file->stamp;
+    segment->channels = file->channels;
+    segment->keyed = file->keyed;
+    segment->sealed = segment->summed = true;
     return 0;
 }
 
@@ -413,11 +472,11 @@ static int load_with_sides(struct segment *segment)
 
 int segment_load(struct segment *segment)
 {
-    bool wal = false;
-    int result = read_header(segment, &wal);
+    struct header header;
+    int result = read_header(segment, &header);
     if (!result)
-        result =
-            wal || segment_has_journal(segment) ? load_with_sides(segment) : load_single(segment);
+        result = header.wal || segment_has_journal(segment) ? load_with_sides(segment)
+                                                            : load_single(segment);
     if (result)
         say(SAY_ERROR, "file_not_opened", "path=%s error=%d detail=\"%s\"", segment->path, -result,
             strerror(-result));

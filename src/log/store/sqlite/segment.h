@@ -10,6 +10,7 @@
 
 #include "log/store/sqlite/db.h"
 #include "log/store/sqlite/index.h"
+#include "log/store/sqlite/sums.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,7 +20,7 @@ enum { SEGMENT_VERSION = 1 };
 struct reader;
 
 /* Which channels may be in a sealed file, so that most of the others need not open it: a Bloom
- * filter of at most 8 KiB, useless but harmless where a file has a hundred thousand channels. */
+ * filter of at most 32 KiB, which lets a third of the others through at a hundred thousand. */
 struct segment_filter {
     uint8_t *bits;
     uint32_t mask; /* bits - 1; a power of two less one */
@@ -37,6 +38,8 @@ struct segment {
     bool gone;                    /* gate; nothing in it is retained, and its file is unlinked */
     struct index *index;          /* gate; NULL once sealed */
     struct segment_filter filter; /* gate; once sealed */
+    uint32_t stamp;               /* gate; given when it is sealed, kept when it is rewritten */
+    uint32_t channels;            /* gate; once sealed: how many it has */
 
     struct reader *idle;         /* open connections that nobody uses; readers->lock */
     _Atomic unsigned generation; /* connections of another one are not to be used again */
@@ -47,6 +50,8 @@ struct segment {
     _Atomic uint64_t bytes; /* on the disk */
 
     /* The janitor's. */
+    bool summed;            /* what it has is in the sums */
+    uint64_t keyed;         /* if it is: id of its newest event that has a key, 0 for none */
     bool erase;             /* has events that were deleted, and is to be rewritten */
     bool trimmed;           /* something in it may have been trimmed since it was counted */
     int64_t count_after_ns; /* do not count again before */
@@ -76,6 +81,10 @@ int segment_make_schema(sqlite3 *db);
 /* Finds out what the file is, after whatever happened to it: finishes a seal that was begun, builds
  * the index of one that is not sealed. -EIO with a log line when it cannot be read. */
 int segment_load(struct segment *segment);
+
+/* Takes over what the sums know of a sealed file. Of the file only the header is read: -ESTALE when
+ * it is not the one that they know. */
+int segment_load_summed(struct segment *segment, const struct sums_file *file);
 
 /* Reads from a sealed file what is kept in memory about it. `db` has it open. */
 int segment_load_sealed(struct segment *segment, sqlite3 *db);

@@ -5,6 +5,7 @@
 #include "log/store/sqlite/find.h"
 #include "log/store/sqlite/house.h"
 #include "log/store/sqlite/load.h"
+#include "log/store/sqlite/summing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,11 @@ struct sqlite {
 static struct sqlite *of(struct store *store)
 {
     return container_of(store, struct sqlite, store);
+}
+
+struct chain *sqlite_chain(struct store *store)
+{
+    return &of(store)->chain;
 }
 
 static int sqlite_append(struct store *store, struct batch *const *batches, size_t count)
@@ -158,6 +164,8 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     int result = make_folder(chain->folder);
     result = result ? result : open_state(sqlite, chain->config.dir);
     result = result ? result : load_floors(chain);
+    result = result ? result : chain_list(chain);
+    result = result ? result : summing_match(chain);
     result = result ? result : chain_load(chain);
     result = result ? result : load_report(chain, loader, ret_newest);
     result = result ? result : house_load(&sqlite->house);
@@ -174,6 +182,7 @@ int sqlite_open_hooked(const struct store_config *config, const struct store_loa
     sqlite->store.ops = &ops;
     sqlite->lock = -1;
     chain_init(&sqlite->chain, config, folder, hook);
+    sqlite->chain.sums.path = join(config->dir, "sums.db");
     house_init(&sqlite->house, &sqlite->chain);
     free(folder);
     int result = make_folder(config->dir);

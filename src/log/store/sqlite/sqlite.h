@@ -7,3 +7,6 @@
 int sqlite_open_hooked(const struct store_config *config, const struct store_loader *loader,
                        const struct chain_hook *hook, struct store **ret_store,
                        struct store_newest *ret_newest);
+
+/* The chain of a store that was opened so, for tests to look into. */
+struct chain *sqlite_chain(struct store *store);

@@ -1,0 +1,616 @@
+/* The sums say what all sealed files together have of each channel, so that an opening reads one
+ * row a channel and no sealed file. A row was counted at a floor: it has the channel's events above
+ * that in the files that are in the sums. This file keeps the rows true.
+ *
+ *     a file is sealed      it is added, with others, in one transaction: a crash before that
+ * leaves it for the opening to read, as any file that is not in the sums a channel is trimmed  its
+ * row is brought up to the new floor: what was trimmed is counted in the files and subtracted. A
+ * crash before that leaves a row whose floor is too low, which the opening brings up the same way
+ *     a file is rewritten   its events above the floors stay: nothing changes but what is kept of
+ *                           the file. The events below must have been subtracted before
+ *     a file is unlinked    the same, and then it leaves the sums first
+ *     a channel is          its floor is above all that it has: its row goes as if it were trimmed,
+ *     forgotten             before state.db drops what it keeps of it
+ *
+ * Trims are in state.db before rows are brought up, so a row's floor is never above the channel's.
+ * If it is, or if a file is missing or has another stamp, someone has exchanged a part of the
+ * folder: then all sums are dropped, and the opening reads the files. The same happens when the
+ * medium fails here. Upkeep adds the files anew later; that is also how a folder is upgraded that
+ * has no sums yet.
+ *
+ * What is damaged without being seen (a row that says something else) would be believed for ever.
+ * So upkeep counts the channels anew now and then, some at a time. */
+#include "log/store/sqlite/summing.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NS_PER_S INT64_C(1000000000)
+/* Files are added for so long in a turn of upkeep. */
+#define ADD_NS (NS_PER_S / 4)
+/* When the sums could not be kept they are begun anew no sooner. */
+#define RETRY_NS (60 * NS_PER_S)
+/* All channels are counted anew so often. */
+#define CHECK_NS (24 * 3600 * NS_PER_S)
+
+/* Files are added once there are ADD_FILES, or once their channels are one in ADD_SHARE of all: to
+ * add a file costs a page for nearly each of its channels. CHECK_NUMBERS are counted at a time, and
+ * the next CHECK_PAUSE times as long after as that took. */
+enum {
+    ADD_FILES = 8,
+    ADD_SHARE = 8,
+    ADD_TRIES = 3,
+    CHECK_NUMBERS = 1 << 16,
+    CHECK_PAUSE = 50,
+};
+
+static int64_t now_ns(const struct chain *chain)
+{
+    return clock_now_ns(chain->config.clock);
+}
+
+/* ---- dropping ---------------------------------------------------------------------------------
+ */
+
+static void forget_files(struct chain *chain)
+{
+    pthread_mutex_lock(&chain->list_lock);
+    for (size_t i = 0; i < chain->count; i++)
+        chain->list[i]->summed = false;
+    pthread_mutex_unlock(&chain->list_lock);
+}
+
+void summing_drop(struct chain *chain, const char *reason, int error)
+{
+    struct chain_sums *own = &chain->sums;
+    say(SAY_WARN, "sums_dropped", "reason=%s error=%d", reason, -error);
+    own->stuck = sums_discard(own->db, own->path) != 0;
+    own->db = NULL;
+    own->noted_count = 0;
+    own->channels = 0;
+    own->retry_after_ns = now_ns(chain) + RETRY_NS;
+    forget_files(chain);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------
+ */
+
+struct tally {
+    uint64_t count;
+    uint64_t bytes;
+};
+
+static int tally_rows(struct reader *reader, uint32_t number, uint64_t low, uint64_t high,
+                      struct tally *tally)
+{
+    sqlite3_stmt *rows;
+    int result = reader_statement(reader, READER_LINE_SIZES, &rows);
+    if (result)
+        return result;
+    sqlite3_bind_int64(rows, 1, number);
+    db_bind_id(rows, 2, low);
+    while ((result = db_row(rows)) == 1 && db_id(rows, 0) <= high) {
+        tally->count++;
+        tally->bytes += db_bytes(rows, 1).len;
+    }
+    sqlite3_reset(rows);
+    return result < 0 ? result : 0;
+}
+
+/* Adds what is in low < id <= high, given the file's own row of the channel: (first, last, count,
+ * bytes) from column `at` on. */
+static int tally_channel(struct reader *reader, sqlite3_stmt *row, int at, uint32_t number,
+                         uint64_t low, uint64_t high, struct tally *tally)
+{
+    uint64_t first = db_id(row, at), last = db_id(row, at + 1);
+    if (low >= last || high < first)
+        return 0;
+    if (low >= first || high < last)
+        return tally_rows(reader, number, low, high, tally);
+    tally->count += db_id(row, at + 2);
+    tally->bytes += db_id(row, at + 3);
+    return 0;
+}
+
+static int tally_in(struct chain *chain, struct segment *segment, uint32_t number, uint64_t low,
+                    uint64_t high, struct tally *tally)
+{
+    struct reader *reader;
+    sqlite3_stmt *row;
+    int result = reader_take(chain->readers, segment, &reader);
+    if (result)
+        return result;
+    result = reader_statement(reader, READER_CHANNEL, &row);
+    if (!result) {
+        sqlite3_bind_int64(row, 1, number);
+        result = db_row(row);
+        if (result == 1)
+            result = tally_channel(reader, row, 0, number, low, high, tally);
+    }
+    reader_give(chain->readers, reader, result < 0);
+    return result;
+}
+
+/* What the files that are in the sums have of the channel in low < id <= high. */
+static int tally_files(struct chain *chain, uint32_t number, uint64_t low, uint64_t high,
+                       struct tally *tally)
+{
+    int result = 0;
+    struct segment *segment = chain_at(chain, low + 1);
+    while (segment && segment->first <= high && !result) {
+        if (segment->summed && segment_enter(segment)) {
+            if (segment_may_have(segment, number))
+                result = tally_in(chain, segment, number, low, high, tally);
+            segment_leave(segment);
+        }
+        segment = chain_after(chain, segment);
+    }
+    segment_unref(segment);
+    return result;
+}
+
+/* 1 when the row has changed. */
+static int bring_up(struct chain *chain, struct sums_row *row)
+{
+    struct tally gone = {0};
+    uint64_t floor = floors_get(&chain->floors, row->number);
+    if (floor == row->floor)
+        return 0;
+    if (floor < row->floor)
+        return -ESTALE;
+    if (floor < row->last) {
+        int result = tally_files(chain, row->number, row->floor, floor, &gone);
+        if (result)
+            return result;
+    } else {
+        gone = (struct tally){row->count, row->bytes};
+    }
+    if (gone.count > row->count || gone.bytes > row->bytes)
+        return -ESTALE;
+    row->floor = floor;
+    row->count -= gone.count;
+    row->bytes -= gone.bytes;
+    return 1;
+}
+
+int summing_bring_up(struct chain *chain, struct sums_row *row)
+{
+    int result = bring_up(chain, row);
+    if (result == 1)
+        summing_note(chain, row->number);
+    return result < 0 ? result : 0;
+}
+
+/* What state.db has of a channel is enough once all is trimmed. */
+static int settle_row(struct chain *chain, uint32_t number)
+{
+    struct sums_row row;
+    int result = sums_get(chain->sums.db, number, &row);
+    if (result == 1)
+        result = bring_up(chain, &row);
+    if (result == 1)
+        result = row.floor >= row.last ? sums_drop(chain->sums.db, number)
+                                       : sums_put(chain->sums.db, &row);
+    return result;
+}
+
+void summing_note(struct chain *chain, uint32_t number)
+{
+    struct chain_sums *own = &chain->sums;
+    if (!own->db)
+        return;
+    if (own->noted_count == own->noted_cap) {
+        size_t cap = own->noted_cap ? own->noted_cap * 2 : 256;
+        uint32_t *room = mem_try_realloc(own->noted, cap * sizeof(*room));
+        if (!room) {
+            summing_drop(chain, "memory", -ENOMEM);
+            return;
+        }
+        own->noted = room;
+        own->noted_cap = cap;
+    }
+    own->noted[own->noted_count++] = number;
+}
+
+static int settle_noted(struct chain *chain)
+{
+    struct chain_sums *own = &chain->sums;
+    int result = sums_begin(own->db);
+    if (result)
+        return result;
+    for (size_t i = 0; !result && i < own->noted_count; i++)
+        result = settle_row(chain, own->noted[i]);
+    result = sums_end(own->db, result);
+    chain_step(chain, "settled");
+    return result;
+}
+
+int summing_settle(struct chain *chain)
+{
+    struct chain_sums *own = &chain->sums;
+    int result = own->noted_count ? settle_noted(chain) : 0;
+    if (result)
+        summing_drop(chain, "trim", result);
+    own->noted_count = 0;
+    if (own->stuck)
+        own->stuck = sums_discard(NULL, own->path) != 0;
+    return own->stuck ? -EIO : 0;
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+static int newest_keyed(struct reader *reader, uint64_t *ret_id)
+{
+    int64_t id = 0;
+    int result = db_number(
+        reader->db, "SELECT id FROM event WHERE key IS NOT NULL ORDER BY id DESC LIMIT 1", &id);
+    *ret_id = (uint64_t)id;
+    return result == -ENOENT ? 0 : result;
+}
+
+static int put_file(struct chain *chain, const struct segment *segment)
+{
+    const struct segment_filter *filter = &segment->filter;
+    struct sums_file file = {
+        .first = segment->first,
+        .stamp = segment->stamp,
+        .oldest = atomic_load(&segment->oldest),
+        .newest = atomic_load(&segment->newest),
+        .oldest_time_us = atomic_load(&segment->oldest_time_us),
+        .newest_time_us = atomic_load(&segment->newest_time_us),
+        .keyed = segment->keyed,
+        .channels = segment->channels,
+        .filter = {(const char *)filter->bits, filter->bits ? (filter->mask + 1) / 8 : 0},
+    };
+    return sums_put_file(chain->sums.db, &file);
+}
+
+/* The row of the same number was counted from another floor, or is of a channel forgotten since. */
+static int make_way(struct chain *chain, const struct sums_row *added)
+{
+    struct sums_row row;
+    int result = sums_get(chain->sums.db, added->number, &row);
+    if (result != 1)
+        return result;
+    return str_eq(row.name, added->name) ? settle_row(chain, added->number)
+                                         : sums_drop(chain->sums.db, added->number);
+}
+
+static int add_channel(struct chain *chain, struct reader *reader, sqlite3_stmt *row)
+{
+    struct sums_row added = {.number = (uint32_t)db_id(row, 0), .name = db_bytes(row, 1)};
+    int result = 1;
+    added.last = db_id(row, 3);
+    for (int i = 0; result == 1 && i < ADD_TRIES; i++) {
+        struct tally live = {0};
+        added.floor = floors_get(&chain->floors, added.number);
+        if (added.number > chain->sums.highest)
+            chain->sums.highest = added.number;
+        if (added.floor >= added.last)
+            return 0;
+        result = i ? make_way(chain, &added) : 0;
+        result = result
+                     ? result
+                     : tally_channel(reader, row, 2, added.number, added.floor, UINT64_MAX, &live);
+        added.count = live.count;
+        added.bytes = live.bytes;
+        result = result ? result : sums_add(chain->sums.db, &added);
+    }
+    return result == 1 ? -ESTALE : result;
+}
+
+static int add_channels(struct chain *chain, struct segment *segment, struct reader *reader)
+{
+    sqlite3_stmt *row = NULL;
+    uint32_t channels = 0;
+    int result = newest_keyed(reader, &segment->keyed);
+    result = result ? result : reader_statement(reader, READER_CHANNELS, &row);
+    if (result)
+        return result;
+    for (; (result = db_row(row)) == 1; channels++)
+        if ((result = add_channel(chain, reader, row)))
+            break;
+    if (channels > chain->sums.channels)
+        chain->sums.channels = channels;
+    return result;
+}
+
+static int add_file(struct chain *chain, struct segment *segment)
+{
+    struct reader *reader;
+    int result = reader_take(chain->readers, segment, &reader);
+    if (result)
+        return result;
+    result = add_channels(chain, segment, reader);
+    result = result ? result : put_file(chain, segment);
+    reader_give(chain->readers, reader, result < 0);
+    segment->summed = result == 0;
+    return result;
+}
+
+static bool is_to_be_added(const struct segment *segment)
+{
+    return segment->sealed && !segment->summed;
+}
+
+/* Rows are added up over all files as they are in the chain. */
+static int add_files(struct chain *chain)
+{
+    int64_t until = now_ns(chain) + ADD_NS;
+    int result = sums_begin(chain->sums.db);
+    if (result)
+        return result;
+    struct segment *segment = chain_at(chain, 0);
+    while (segment && !result && now_ns(chain) <= until) {
+        if (is_to_be_added(segment))
+            result = add_file(chain, segment);
+        segment = chain_after(chain, segment);
+    }
+    segment_unref(segment);
+    result = sums_end(chain->sums.db, result);
+    chain_step(chain, "added");
+    return result ? result : sums_tidy(chain->sums.db);
+}
+
+static bool is_worth_adding(struct chain *chain)
+{
+    uint64_t files = 0, channels = 0;
+    pthread_mutex_lock(&chain->list_lock);
+    for (size_t i = 0; i < chain->count; i++) {
+        if (!is_to_be_added(chain->list[i]))
+            continue;
+        files++;
+        channels += chain->list[i]->channels;
+    }
+    pthread_mutex_unlock(&chain->list_lock);
+    return files && (files >= ADD_FILES || channels >= chain->sums.channels / ADD_SHARE);
+}
+
+static void begin_anew(struct chain *chain)
+{
+    struct chain_sums *own = &chain->sums;
+    if (own->stuck || now_ns(chain) < own->retry_after_ns)
+        return;
+    int result = sums_open(own->path, &own->db);
+    if (!result)
+        return;
+    say(SAY_WARN, "sums_not_begun", "error=%d", -result);
+    own->retry_after_ns = now_ns(chain) + RETRY_NS;
+}
+
+void summing_add(struct chain *chain)
+{
+    if (!chain->sums.db)
+        begin_anew(chain);
+    if (!chain->sums.db || !is_worth_adding(chain))
+        return;
+    int result = add_files(chain);
+    if (result)
+        summing_drop(chain, "file", result);
+}
+
+int summing_leave(struct chain *chain, struct segment *segment)
+{
+    struct sums *db = chain->sums.db;
+    int result = summing_settle(chain);
+    if (result || !segment->summed || !db)
+        return result;
+    result = sums_begin(db);
+    if (!result)
+        result = sums_end(db, sums_drop_file(db, segment->first));
+    segment->summed = false;
+    if (result)
+        summing_drop(chain, "unlink", result);
+    chain_step(chain, "left");
+    return chain->sums.stuck ? -EIO : 0;
+}
+
+void summing_replaced(struct chain *chain, struct segment *segment)
+{
+    struct sums *db = chain->sums.db;
+    if (!segment->summed || !db)
+        return;
+    int result = sums_begin(db);
+    if (!result)
+        result = sums_end(db, put_file(chain, segment));
+    if (result)
+        summing_drop(chain, "rewrite", result);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------
+ */
+
+static int match_file(void *context, const struct sums_file *file)
+{
+    struct chain *chain = context;
+    struct segment *segment = chain_at(chain, file->first);
+    int result = -ESTALE;
+    if (segment && segment->first == file->first)
+        result = segment_load_summed(segment, file);
+    segment_unref(segment);
+    return result;
+}
+
+int summing_match(struct chain *chain)
+{
+    struct chain_sums *own = &chain->sums;
+    int result = sums_open(own->path, &own->db);
+    if (result) { /* nothing may contradict the files, were it read next time */
+        own->stuck = sums_discard(NULL, own->path) != 0;
+        return own->stuck ? result : 0;
+    }
+    result = sums_each_file(own->db, match_file, chain);
+    if (result == -ENOMEM)
+        return result;
+    if (result)
+        summing_drop(chain, "other_files", result);
+    return own->stuck ? -EIO : 0;
+}
+
+/* ---- checking ---------------------------------------------------------------------------------
+ */
+
+struct check_row {
+    struct tally stored;
+    struct tally found;
+    uint64_t floor;
+    uint64_t last;
+    uint64_t found_last;
+    bool known;
+};
+
+struct check {
+    struct chain *chain;
+    uint64_t low;
+    struct check_row *rows; /* CHECK_NUMBERS of them */
+    uint64_t wrong;
+    bool missing; /* a channel has no row, and must have one */
+};
+
+static int check_stored(void *context, const struct sums_row *row)
+{
+    struct check *check = context;
+    struct check_row *to = &check->rows[row->number - check->low];
+    *to = (struct check_row){
+        .stored = {row->count, row->bytes}, .floor = row->floor, .last = row->last, .known = true};
+    return 0;
+}
+
+static int check_channel(struct check *check, struct reader *reader, sqlite3_stmt *row)
+{
+    uint32_t number = (uint32_t)db_id(row, 0);
+    struct check_row *to = &check->rows[number - check->low];
+    uint64_t last = db_id(row, 2);
+    uint64_t floor = to->known ? to->floor : floors_get(&check->chain->floors, number);
+    if (floor >= last)
+        return 0;
+    to->found_last = last;
+    return tally_channel(reader, row, 1, number, floor, UINT64_MAX, &to->found);
+}
+
+static int check_rows_in(struct check *check, struct reader *reader)
+{
+    sqlite3_stmt *row;
+    int result = reader_statement(reader, READER_CHANNELS_IN, &row);
+    if (result)
+        return result;
+    db_bind_id(row, 1, check->low);
+    db_bind_id(row, 2, check->low + CHECK_NUMBERS);
+    while ((result = db_row(row)) == 1)
+        if ((result = check_channel(check, reader, row)))
+            break;
+    return result;
+}
+
+static int check_file(struct check *check, struct segment *segment)
+{
+    struct reader *reader;
+    int result = reader_take(check->chain->readers, segment, &reader);
+    if (!result) {
+        result = check_rows_in(check, reader);
+        reader_give(check->chain->readers, reader, result < 0);
+    }
+    if (result)
+        say(SAY_ERROR, "file_damaged", "path=%s error=%d", segment->path, -result);
+    return result;
+}
+
+static int check_files(struct check *check)
+{
+    int result = 0;
+    struct segment *segment = chain_at(check->chain, 0);
+    while (segment && !result) {
+        if (segment->summed)
+            result = check_file(check, segment);
+        segment = chain_after(check->chain, segment);
+    }
+    segment_unref(segment);
+    return result;
+}
+
+/* A channel whose floor was raised meanwhile is left for the next time. */
+static bool is_wrong(const struct check *check, const struct check_row *row, uint32_t number)
+{
+    uint64_t floor = floors_get(&check->chain->floors, number);
+    if (!row->known)
+        return row->found.count && floor < row->found_last;
+    return floor == row->floor &&
+           (row->stored.count != row->found.count || row->stored.bytes != row->found.bytes ||
+            (row->found_last && row->last != row->found_last));
+}
+
+static int mend_row(struct check *check, const struct check_row *row, uint32_t number)
+{
+    struct chain *chain = check->chain;
+    struct sums_row stored;
+    check->wrong++;
+    check->missing = check->missing || !row->known;
+    if (chain->config.recounted)
+        chain->config.recounted(chain->config.context, number, row->found_last,
+                                (int64_t)(row->found.count - row->stored.count),
+                                (int64_t)(row->found.bytes - row->stored.bytes));
+    int result = row->known ? sums_get(chain->sums.db, number, &stored) : 0;
+    if (result != 1)
+        return result;
+    stored.last = row->found_last ? row->found_last : stored.last;
+    stored.count = row->found.count;
+    stored.bytes = row->found.bytes;
+    return sums_put(chain->sums.db, &stored);
+}
+
+static int mend(struct check *check)
+{
+    struct sums *db = check->chain->sums.db;
+    int result = sums_begin(db);
+    if (result)
+        return result;
+    for (uint32_t i = 0; !result && i < CHECK_NUMBERS; i++)
+        if (is_wrong(check, &check->rows[i], (uint32_t)(check->low + i)))
+            result = mend_row(check, &check->rows[i], (uint32_t)(check->low + i));
+    return sums_end(db, result);
+}
+
+static int check_slice(struct check *check)
+{
+    int result = sums_each_row(check->chain->sums.db, check->low, check->low + CHECK_NUMBERS,
+                               check_stored, check);
+    if (!result && check_files(check))
+        return 0; /* that file has been told of */
+    result = result ? result : mend(check);
+    if (check->wrong)
+        say(SAY_ERROR, "sums_were_wrong", "channels=%llu from=%llu",
+            (unsigned long long)check->wrong, (unsigned long long)check->low);
+    return result ? result : check->missing ? -ESTALE : 0;
+}
+
+/* When the next is due: soon, or after the last in a day. */
+static void move_on(struct chain *chain, int64_t took_ns)
+{
+    struct chain_sums *own = &chain->sums;
+    own->check_low += CHECK_NUMBERS;
+    bool all = own->check_low > own->highest;
+    own->check_low = all ? 0 : own->check_low;
+    own->check_after_ns = now_ns(chain) + (all ? CHECK_NS : took_ns * CHECK_PAUSE);
+}
+
+void summing_check(struct chain *chain)
+{
+    struct chain_sums *own = &chain->sums;
+    int64_t start = now_ns(chain);
+    if (!own->db || own->noted_count || start < own->check_after_ns)
+        return;
+    struct check check = {.chain = chain, .low = own->check_low};
+    check.rows = mem_try_alloc(CHECK_NUMBERS * sizeof(*check.rows));
+    if (!check.rows)
+        return;
+    memset(check.rows, 0, CHECK_NUMBERS * sizeof(*check.rows));
+    int result = check_slice(&check);
+    free(check.rows);
+    move_on(chain, now_ns(chain) - start);
+    if (result)
+        summing_drop(chain, "check", result);
+}

@@ -1,0 +1,317 @@
+#include "log/store/sqlite/sums.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+#include "log/store/sqlite/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { VERSION = 1, TIDY_BYTES = 1 << 20, NAME_ROOM = 256 };
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    GET,
+    ADD,
+    PUT,
+    DROP,
+    PUT_FILE,
+    DROP_FILE,
+    STATEMENTS,
+};
+
+static const char *const statements[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [GET] = "SELECT number, name, last, floor, count, bytes FROM channel WHERE number = ?1",
+    [ADD] = "INSERT INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(number) DO UPDATE SET"
+            " last = max(last, excluded.last), count = count + excluded.count,"
+            " bytes = bytes + excluded.bytes"
+            " WHERE floor = excluded.floor AND name = excluded.name",
+    [PUT] = "INSERT OR REPLACE INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [DROP] = "DELETE FROM channel WHERE number = ?1",
+    [PUT_FILE] = "INSERT OR REPLACE INTO file VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [DROP_FILE] = "DELETE FROM file WHERE first = ?1",
+};
+
+struct sums {
+    sqlite3 *db;
+    char *path;
+    sqlite3_stmt *statements[STATEMENTS];
+    char name[NAME_ROOM]; /* of the row that sums_get() found last */
+};
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int make_schema(sqlite3 *db)
+{
+    return db_exec(
+        db, "BEGIN;"
+            "CREATE TABLE file(first INTEGER PRIMARY KEY, stamp INTEGER NOT NULL,"
+            " oldest INTEGER NOT NULL, newest INTEGER NOT NULL, oldest_time INTEGER NOT NULL,"
+            " newest_time INTEGER NOT NULL, keyed INTEGER NOT NULL, channels INTEGER NOT NULL,"
+            " filter BLOB NOT NULL);"
+            "CREATE TABLE channel(number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+            " last INTEGER NOT NULL, floor INTEGER NOT NULL, count INTEGER NOT NULL,"
+            " bytes INTEGER NOT NULL);"
+            "PRAGMA user_version = 1;"
+            "COMMIT");
+}
+
+static int set_up(struct sums *sums)
+{
+    int64_t version = 0;
+    int result = db_exec(sums->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                   "PRAGMA cache_size = -16384");
+    result = result ? result : db_number(sums->db, "PRAGMA user_version", &version);
+    if (!result && !version)
+        result = make_schema(sums->db);
+    else if (!result && version != VERSION)
+        result = -ENOTSUP;
+    for (int i = 0; !result && i < STATEMENTS; i++)
+        result = db_prepare(sums->db, statements[i], &sums->statements[i]);
+    return result;
+}
+
+static int open_db(struct sums *sums)
+{
+    int result = db_create_file(sums->path);
+    result = result == -EEXIST ? 0 : result;
+    result = result ? result : db_open(sums->path, DB_WRITE, &sums->db);
+    return result ? result : set_up(sums);
+}
+
+static void close_db(struct sums *sums)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(sums->statements[i]);
+        sums->statements[i] = NULL;
+    }
+    if (sums->db)
+        sqlite3_db_config(sums->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    sqlite3_close(sums->db);
+    sums->db = NULL;
+}
+
+/* The write-ahead log goes first: left behind, it would be played into the next database. */
+static int unlink_all(const char *path)
+{
+    static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
+    char side[4096];
+    int result = 0;
+    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
+        snprintf(side, sizeof(side), "%s%s", path, sides[i]);
+        if (unlink(side) && errno != ENOENT && !result)
+            result = -errno;
+    }
+    return result;
+}
+
+static int sync_folder_of(const char *path)
+{
+    char folder[4096];
+    snprintf(folder, sizeof(folder), "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = '\0';
+    return db_sync_folder(slash ? folder : ".");
+}
+
+int sums_open(const char *path, struct sums **ret_sums)
+{
+    struct sums *sums = mem_alloc(sizeof(*sums));
+    sums->path = strdup(path);
+    if (!sums->path)
+        abort();
+    int result = open_db(sums);
+    if (result) {
+        say(SAY_WARN, "sums_not_readable", "path=%s error=%d detail=\"%s\"", path, -result,
+            sums->db ? sqlite3_errmsg(sums->db) : "");
+        close_db(sums);
+        result = unlink_all(path);
+        result = result ? result : open_db(sums);
+    }
+    if (result) {
+        sums_close(sums);
+        return result;
+    }
+    *ret_sums = sums;
+    return 0;
+}
+
+void sums_close(struct sums *sums)
+{
+    if (!sums)
+        return;
+    close_db(sums);
+    free(sums->path);
+    free(sums);
+}
+
+int sums_discard(struct sums *sums, const char *path)
+{
+    sums_close(sums);
+    int result = unlink_all(path);
+    return result ? result : sync_folder_of(path);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static struct sums_file file_of(sqlite3_stmt *row)
+{
+    return (struct sums_file){.first = db_id(row, 0),
+                              .stamp = (uint32_t)db_id(row, 1),
+                              .oldest = db_id(row, 2),
+                              .newest = db_id(row, 3),
+                              .oldest_time_us = sqlite3_column_int64(row, 4),
+                              .newest_time_us = sqlite3_column_int64(row, 5),
+                              .keyed = db_id(row, 6),
+                              .channels = (uint32_t)db_id(row, 7),
+                              .filter = db_bytes(row, 8)};
+}
+
+static struct sums_row row_of(sqlite3_stmt *row)
+{
+    return (struct sums_row){.number = (uint32_t)db_id(row, 0),
+                             .name = db_bytes(row, 1),
+                             .last = db_id(row, 2),
+                             .floor = db_id(row, 3),
+                             .count = db_id(row, 4),
+                             .bytes = db_id(row, 5)};
+}
+
+int sums_each_file(struct sums *sums, int (*each)(void *context, const struct sums_file *file),
+                   void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(sums->db, "SELECT * FROM file ORDER BY first", &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        struct sums_file file = file_of(statement);
+        if ((result = each(context, &file)))
+            break;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int sums_each_row(struct sums *sums, uint64_t low, uint64_t high,
+                  int (*each)(void *context, const struct sums_row *row), void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(
+        sums->db, "SELECT * FROM channel WHERE number >= ?1 AND number < ?2 ORDER BY number",
+        &statement);
+    if (result)
+        return result;
+    db_bind_id(statement, 1, low);
+    db_bind_id(statement, 2, high);
+    while ((result = db_row(statement)) == 1) {
+        struct sums_row row = row_of(statement);
+        if ((result = each(context, &row)))
+            break;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int sums_get(struct sums *sums, uint32_t number, struct sums_row *ret_row)
+{
+    sqlite3_stmt *statement = sums->statements[GET];
+    sqlite3_bind_int64(statement, 1, number);
+    int result = db_row(statement);
+    if (result != 1)
+        return result;
+    *ret_row = row_of(statement);
+    if (ret_row->name.len > NAME_ROOM)
+        result = -EIO;
+    else
+        memcpy(sums->name, ret_row->name.at, ret_row->name.len);
+    ret_row->name.at = sums->name;
+    sqlite3_reset(statement);
+    return result;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+int sums_begin(struct sums *sums)
+{
+    return db_run(sums->statements[BEGIN]);
+}
+
+int sums_end(struct sums *sums, int result)
+{
+    if (!result)
+        result = db_run(sums->statements[COMMIT]);
+    if (result && !sqlite3_get_autocommit(sums->db))
+        (void)db_run(sums->statements[ROLLBACK]);
+    return result;
+}
+
+static int run_row(struct sums *sums, enum statement which, const struct sums_row *row)
+{
+    sqlite3_stmt *statement = sums->statements[which];
+    sqlite3_bind_int64(statement, 1, row->number);
+    db_bind_text(statement, 2, row->name);
+    db_bind_id(statement, 3, row->last);
+    db_bind_id(statement, 4, row->floor);
+    db_bind_id(statement, 5, row->count);
+    db_bind_id(statement, 6, row->bytes);
+    return db_run(statement);
+}
+
+int sums_add(struct sums *sums, const struct sums_row *row)
+{
+    int result = run_row(sums, ADD, row);
+    return result ? result : !sqlite3_changes(sums->db);
+}
+
+int sums_put(struct sums *sums, const struct sums_row *row)
+{
+    return run_row(sums, PUT, row);
+}
+
+int sums_drop(struct sums *sums, uint32_t number)
+{
+    sqlite3_bind_int64(sums->statements[DROP], 1, number);
+    return db_run(sums->statements[DROP]);
+}
+
+int sums_put_file(struct sums *sums, const struct sums_file *file)
+{
+    sqlite3_stmt *statement = sums->statements[PUT_FILE];
+    const uint64_t ids[] = {file->first, file->stamp, file->oldest, file->newest};
+    for (int i = 0; i < 4; i++)
+        db_bind_id(statement, i + 1, ids[i]);
+    sqlite3_bind_int64(statement, 5, file->oldest_time_us);
+    sqlite3_bind_int64(statement, 6, file->newest_time_us);
+    db_bind_id(statement, 7, file->keyed);
+    sqlite3_bind_int64(statement, 8, file->channels);
+    sqlite3_bind_blob64(statement, 9, file->filter.at, file->filter.len, SQLITE_STATIC);
+    return db_run(statement);
+}
+
+int sums_drop_file(struct sums *sums, uint64_t first)
+{
+    db_bind_id(sums->statements[DROP_FILE], 1, first);
+    return db_run(sums->statements[DROP_FILE]);
+}
+
+int sums_tidy(struct sums *sums)
+{
+    sqlite3_db_release_memory(sums->db);
+    char path[4096];
+    struct stat info = {0};
+    snprintf(path, sizeof(path), "%s-wal", sums->path);
+    if (stat(path, &info) || info.st_size <= TIDY_BYTES)
+        return 0;
+    int code = sqlite3_wal_checkpoint_v2(sums->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : db_error(sums->db);
+}
