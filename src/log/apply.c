@@ -325,10 +325,11 @@ void apply_publish(struct apply *apply, struct publish *publish, struct batch *b
 
 /* `prev` is the channel's own only if it is retained or trimmed; else it came from channels that
  * were forgotten, and this one had no event before. */
-static void undo_event(struct apply *apply, struct event *event)
+static void undo_event(struct apply *apply, struct event *event, enum publish_verdict verdict)
 {
     struct channel *channel = channels_by_number(&apply->channels, event->number);
-    apply->last = event->id - 1;
+    if (verdict != PUBLISH_E_FATE_UNKNOWN)
+        apply->last = event->id - 1;
     apply_count_out(apply, channel, 1, event->data.len);
     channel->last =
         channel->count || event->prev <= apply_trimmed(apply, channel) ? event->prev : 0;
@@ -355,7 +356,7 @@ void apply_undo(struct apply *apply, struct publish *publish, struct batch *batc
     struct event *events = &batch->events[publish->first];
     for (uint32_t i = publish->count; i-- > 0;) {
         if (events[i].state == EVENT_APPENDED)
-            undo_event(apply, &events[i]);
+            undo_event(apply, &events[i], verdict);
         else if (events[i].state == EVENT_TRIM)
             undo_trim(apply, &events[i]);
         events[i].state = EVENT_PROPOSED;

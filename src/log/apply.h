@@ -10,12 +10,13 @@
 /* Why a publish was refused; 0 is accepted (or a duplicate of what was). */
 enum publish_verdict {
     PUBLISH_OK = 0,
-    PUBLISH_E_KEY_REUSED,  /* another content under the same idempotency key */
-    PUBLISH_E_NOT_NEWEST,  /* If-Match names another id than the channel's newest */
-    PUBLISH_E_CHANNELS,    /* there are as many channels as may be */
-    PUBLISH_E_KEYS,        /* there are as many keys as may be */
-    PUBLISH_E_NO_SPACE,    /* the store is full */
-    PUBLISH_E_UNAVAILABLE, /* the store failed, or there is no memory */
+    PUBLISH_E_KEY_REUSED,   /* another content under the same idempotency key */
+    PUBLISH_E_NOT_NEWEST,   /* If-Match names another id than the channel's newest */
+    PUBLISH_E_CHANNELS,     /* there are as many channels as may be */
+    PUBLISH_E_KEYS,         /* there are as many keys as may be */
+    PUBLISH_E_NO_SPACE,     /* the store is full */
+    PUBLISH_E_UNAVAILABLE,  /* the store failed, or there is no memory */
+    PUBLISH_E_FATE_UNKNOWN, /* the store failed, and after a crash it may be there all the same */
 };
 
 /* One request to publish: one event, or many that stand or fall together. */
@@ -102,6 +103,7 @@ void apply_publish(struct apply *apply, struct publish *publish, struct batch *b
 void apply_settle(struct apply *apply, const struct batch *batch);
 
 /* Takes back what apply_publish did to the state, and refuses the publish with `verdict`. Publishes
- * are undone in reverse order. The ids may be given again: nobody has seen them. */
+ * are undone in reverse order. The ids may be given again, since nobody has seen them, unless the
+ * verdict is FATE_UNKNOWN: then somebody may. */
 void apply_undo(struct apply *apply, struct publish *publish, struct batch *batch,
                 enum publish_verdict verdict);

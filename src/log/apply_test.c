@@ -163,6 +163,19 @@ static void what_is_undone_leaves_no_trace(void **state)
     assert_int_equal(fixture->batch->events[2].prev, 101);
 }
 
+static void an_id_of_unknown_fate_is_not_given_again(void **state)
+{
+    struct fixture *fixture = *state;
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    struct publish first = decide(fixture, propose(fixture, "a", NULL), 1);
+    struct publish second = decide(fixture, propose(fixture, "a", NULL), 1);
+    apply_undo(&fixture->apply, &second, fixture->batch, PUBLISH_E_FATE_UNKNOWN);
+    apply_undo(&fixture->apply, &first, fixture->batch, PUBLISH_E_FATE_UNKNOWN);
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    assert_int_equal(fixture->batch->events[3].id, 104);
+    assert_int_equal(fixture->batch->events[3].prev, 101);
+}
+
 static void a_trim_reaches_the_newest_event_and_keeps_prev(void **state)
 {
     struct fixture *fixture = *state;
@@ -237,6 +250,7 @@ int main(void)
         TEST(a_key_twice_in_one_publish_is_a_duplicate_of_the_first),
         TEST(there_are_only_so_many_channels),
         TEST(what_is_undone_leaves_no_trace),
+        TEST(an_id_of_unknown_fate_is_not_given_again),
         TEST(a_trim_reaches_the_newest_event_and_keeps_prev),
         TEST(trims_that_overlap_are_undone_and_settled_in_their_order),
         TEST(a_trim_without_memory_is_refused_and_leaves_nothing),

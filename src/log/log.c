@@ -187,6 +187,8 @@ static void undo(struct log *log, struct append *append, enum publish_verdict ve
 
 static enum publish_verdict verdict_of(int error)
 {
+    if (error == STORE_E_FATE_UNKNOWN)
+        return PUBLISH_E_FATE_UNKNOWN;
     return error == -ENOSPC ? PUBLISH_E_NO_SPACE : PUBLISH_E_UNAVAILABLE;
 }
 
@@ -194,9 +196,10 @@ static void note_commit(struct log *log, int result)
 {
     bool was = atomic_exchange(&log->writable, result == 0);
     atomic_fetch_add_explicit(result ? &log->failures : &log->commits, 1, memory_order_relaxed);
+    int error = result == STORE_E_FATE_UNKNOWN ? EIO : -result;
     if (result && was)
         say(SAY_ERROR, "store_failed", "error=%d detail=\"%s\" publishes=refused reads=served",
-            -result, strerror(-result));
+            error, strerror(error));
     if (!result && !was)
         say(SAY_INFO, "store_recovered", "publishes=accepted");
 }
@@ -293,7 +296,8 @@ static int commit(struct log *log, struct append *first)
 }
 
 /* A commit failed: what was decided since stands on it, so all of it is taken back, newest first.
- * Under the lock. */
+ * If its fate is unknown, so is that of what came since: among it are repeats of what may come
+ * back. Under the lock. */
 static struct append *undo_all(struct log *log, struct append *first, int error)
 {
     struct append **end = &first;

@@ -327,6 +327,32 @@ static void a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_
     assert_int_equal(world_channel(world, "a").count, 2);
 }
 
+static void a_commit_of_unknown_fate_is_told_as_that_and_its_ids_are_not_given_again(void **state)
+{
+    struct world *world = *state;
+    struct post lost, upon, after;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    gate_set(true, 0);
+    post_send_keyed(world, &lost, "a", "k", 1);
+    gate_wait();
+    post_send_keyed(world, &upon, "a", "k", 1);
+    gate_set(false, STORE_E_FATE_UNKNOWN);
+    post_wait(world, &upon);
+    assert_int_equal(lost.publish.verdict, PUBLISH_E_FATE_UNKNOWN);
+    assert_int_equal(upon.publish.verdict, PUBLISH_E_FATE_UNKNOWN);
+    assert_int_equal(log_newest(world->log), before);
+    assert_int_equal(world->ports[1].events, 1);
+    gate_set(false, 0);
+    post_send_keyed(world, &after, "a", "k", 1);
+    post_wait(world, &after);
+    assert_int_equal(after.publish.verdict, PUBLISH_OK);
+    assert_int_equal(after.events[0].state, EVENT_APPENDED);
+    assert_true(after.events[0].id > before + 1);
+    assert_int_equal(after.events[0].prev, before);
+    assert_int_equal(world_channel(world, "a").count, 2);
+}
+
 static void in_memory_too_an_append_that_fails_is_refused_and_taken_back(void **state)
 {
     struct world *world = *state;
@@ -633,6 +659,7 @@ int main(void)
         ON_BOTH(every_port_has_the_event_before_its_publisher_has_the_answer),
         ON_BOTH(what_is_ephemeral_reaches_every_port_and_nothing_else),
         ON_DISK(a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again),
+        ON_DISK(a_commit_of_unknown_fate_is_told_as_that_and_its_ids_are_not_given_again),
         IN_MEMORY(in_memory_too_an_append_that_fails_is_refused_and_taken_back),
         ON_BOTH(a_delete_that_fails_leaves_the_channel_as_it_was),
         ON_DISK(readers_see_a_delete_only_once_it_is_safe),

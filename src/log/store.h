@@ -71,8 +71,15 @@ struct store_cut {
 
 struct store;
 
+/* Of append alone: the medium failed, and failed again when it was to be proved that nothing of the
+ * batches, nor of earlier ones with this result, will be there after a crash. Reads do not see
+ * them. Their ids must not be given again, and who waits for them must not be told that they
+ * failed. */
+enum { STORE_E_FATE_UNKNOWN = 1 };
+
 /* Every call returns 0 or a negative errno: -ENOSPC when there is no room, -EIO when the medium
- * fails, -ENOMEM. A failed call has changed nothing and may be tried again. */
+ * fails, -ENOMEM. A call that failed with one has changed nothing, which no crash brings back, and
+ * may be tried again. */
 struct store_ops {
     /* Makes all batches durable, all or nothing: writes their APPENDED events and TRIM marks in
      * order; others are skipped. One thread (the writer) calls it. After 0 every read sees them. */

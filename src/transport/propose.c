@@ -67,6 +67,9 @@ enum problem propose_problem(struct worker *worker, enum publish_verdict verdict
     case PUBLISH_E_NO_SPACE:
         *ret_detail = "nothing was published: free some space, or shorten retention";
         return PROBLEM_NO_SPACE;
+    case PUBLISH_E_FATE_UNKNOWN:
+        *ret_detail = "the store failed, and it may have been kept: repeat it with the same key";
+        return PROBLEM_FATE_UNKNOWN;
     case PUBLISH_OK:
     case PUBLISH_E_UNAVAILABLE:
         break;

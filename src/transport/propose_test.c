@@ -78,6 +78,8 @@ static void a_refusal_by_a_limit_is_counted(void **state)
     assert_int_equal(propose_problem(worker, PUBLISH_E_KEYS, &detail), PROBLEM_TOO_MANY);
     assert_int_equal(propose_problem(worker, PUBLISH_E_NO_SPACE, &detail), PROBLEM_NO_SPACE);
     assert_int_equal(propose_problem(worker, PUBLISH_E_UNAVAILABLE, &detail), PROBLEM_UNAVAILABLE);
+    assert_int_equal(propose_problem(worker, PUBLISH_E_FATE_UNKNOWN, &detail),
+                     PROBLEM_FATE_UNKNOWN);
     assert_int_equal(worker->stats.limits[LIMIT_CHANNELS], 1);
     assert_int_equal(worker->stats.limits[LIMIT_KEYS], 1);
     free(worker);

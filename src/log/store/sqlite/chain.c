@@ -354,7 +354,7 @@ int chain_append(struct chain *chain, struct batch *const *batches, size_t count
 void chain_roll(struct chain *chain)
 {
     pthread_mutex_lock(&chain->append_lock);
-    if (chain->active) {
+    if (chain->active && !writer_is_unsure(chain->writer)) {
         chain->active->writer = chain->writer;
         chain->active = NULL;
         chain->writer = NULL;
@@ -367,7 +367,7 @@ bool chain_is_due(struct chain *chain)
 {
     bool due = false;
     pthread_mutex_lock(&chain->append_lock);
-    if (chain->active && atomic_load(&chain->active->newest)) {
+    if (chain->active && atomic_load(&chain->active->newest) && !writer_is_unsure(chain->writer)) {
         int64_t age = clock_now_ns(chain->config.clock) / 1000 - chain->active_since_us;
         due = writer_file_bytes(chain->writer) >= chain->config.roll_bytes ||
               writer_wal_bytes(chain->writer) / WAL_RATIO >= chain->config.roll_bytes ||

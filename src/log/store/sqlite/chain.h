@@ -108,7 +108,8 @@ void chain_remove(struct chain *chain, struct segment *segment);
 /* Makes the batches durable, see store_ops.append. Writer. */
 int chain_append(struct chain *chain, struct batch *const *batches, size_t count);
 
-/* Lets go of the active file; the next append begins another. Janitor. */
+/* Lets go of the active file; the next append begins another. Not while the fate of something in it
+ * is unknown: then newer events would be in the next file when it comes back. Janitor. */
 void chain_roll(struct chain *chain);
 
 /* Whether the active file has reached its size or age. Janitor. */

@@ -1,6 +1,9 @@
 #include "log/store/sqlite/writer.h"
 
 #include "base/mem.h"
+#include "base/say.h"
+#include "log/store.h"
+#include "log/store/sqlite/wal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,6 +40,7 @@ struct writer {
     uint64_t frames;             /* in the write-ahead log */
     uint64_t frames_most;        /* that it ever had, which is how long the file is */
     uint64_t checkpoint_after;   /* not before the log has this many bytes */
+    bool unsure;                 /* what failed may be in the file after a crash */
     int64_t marks;               /* the rowid of the newest mark that is safe; -1: not known yet */
     /* What the transaction under way has put into the index. */
     uint32_t *added;
@@ -159,9 +163,25 @@ uint64_t writer_wal_bytes(const struct writer *writer)
     return writer->frames * FRAME;
 }
 
-int writer_mend(struct writer *writer, sqlite3 **ret_db)
+bool writer_is_unsure(const struct writer *writer)
+{
+    return writer->unsure;
+}
+
+/* Opens the file again, if need be, and sees to it that what failed in it has failed for good. */
+static int mend(struct writer *writer)
 {
     int result = writer->db ? 0 : open_db(writer);
+    if (result || !writer->unsure)
+        return result;
+    result = wal_cut(writer->db);
+    writer->unsure = result != 0;
+    return result;
+}
+
+int writer_mend(struct writer *writer, sqlite3 **ret_db)
+{
+    int result = mend(writer);
     *ret_db = writer->db;
     return result;
 }
@@ -353,25 +373,36 @@ static int transact(struct writer *writer, struct batch *const *batches, size_t 
     return result ? result : db_run(writer->statements[COMMIT]);
 }
 
-int writer_append(struct writer *writer, struct batch *const *batches, size_t count)
+/* The result of an append that failed with `error`. */
+static int give_up(struct writer *writer, int error)
 {
-    const struct event *newest = NULL;
-    int result = writer->db ? 0 : open_db(writer);
-    if (result)
-        return result;
-    result = transact(writer, batches, count, &newest);
-    if (!result) {
-        show(writer, batches, newest);
-        (void)count_pages(writer);
-        checkpoint_if_worthwhile(writer);
-        atomic_store(&writer->segment->bytes,
-                     writer->checkpointed_pages * PAGE + writer->frames_most * FRAME);
-        return 0;
-    }
     take_back(writer);
     if (!sqlite3_get_autocommit(writer->db))
         (void)db_run(writer->statements[ROLLBACK]);
     if (!sqlite3_get_autocommit(writer->db))
         close_db(writer);
-    return result;
+    writer->unsure = true;
+    int result = mend(writer);
+    if (!result)
+        return error;
+    say(SAY_ERROR, "commit_of_unknown_fate", "path=%s error=%d mending=%d", writer->segment->path,
+        -error, -result);
+    return STORE_E_FATE_UNKNOWN;
+}
+
+int writer_append(struct writer *writer, struct batch *const *batches, size_t count)
+{
+    const struct event *newest = NULL;
+    int result = mend(writer);
+    if (result)
+        return writer->unsure ? STORE_E_FATE_UNKNOWN : result;
+    result = transact(writer, batches, count, &newest);
+    if (result)
+        return give_up(writer, result);
+    show(writer, batches, newest);
+    (void)count_pages(writer);
+    checkpoint_if_worthwhile(writer);
+    atomic_store(&writer->segment->bytes,
+                 writer->checkpointed_pages * PAGE + writer->frames_most * FRAME);
+    return 0;
 }

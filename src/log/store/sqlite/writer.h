@@ -16,9 +16,13 @@ void writer_close(struct writer *writer);
 void writer_close_clean(struct writer *writer);
 
 /* Writes what is APPENDED or TRIM in the batches in one transaction and syncs it; then it is in the
- * segment's index. On failure nothing has changed, and it may be tried again: the connection mends
- * itself. */
+ * segment's index. After a negative errno nothing has changed, nor ever will, and it may be tried
+ * again: the connection mends itself. STORE_E_FATE_UNKNOWN while it cannot be proved of this or an
+ * earlier transaction that it will not be in the file after a crash. */
 int writer_append(struct writer *writer, struct batch *const *batches, size_t count);
+
+/* Whether that is so: then the file must remain the one that is appended to. */
+bool writer_is_unsure(const struct writer *writer);
 
 /* The bytes of the pages written so far, which is what the file will have once it is sealed; and of
  * the write-ahead log. */

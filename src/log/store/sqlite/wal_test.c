@@ -1,0 +1,173 @@
+#include "log/store/sqlite/testing.h"
+
+#include "log/store/sqlite/db.h"
+#include "log/store/sqlite/faults.h"
+#include "log/store/sqlite/wal.h"
+
+struct rig {
+    char dir[64];
+    char path[128];
+    sqlite3 *db;
+};
+
+static int setup(void **state)
+{
+    struct rig *rig = mem_alloc(sizeof(*rig));
+    snprintf(rig->dir, sizeof(rig->dir), "/tmp/freshet-wal-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    snprintf(rig->path, sizeof(rig->path), "%s/x.db", rig->dir);
+    assert_int_equal(db_create_file(rig->path), 0);
+    assert_int_equal(db_open(rig->path, DB_WRITE, &rig->db), 0);
+    assert_int_equal(db_exec(rig->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                      "CREATE TABLE t(a INTEGER PRIMARY KEY, b)"),
+                     0);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+    sqlite3_close(rig->db);
+    place_empty(rig->dir);
+    free(rig);
+    return 0;
+}
+
+static int insert(struct rig *rig, int a)
+{
+    char sql[80];
+    snprintf(sql, sizeof(sql), "INSERT INTO t VALUES(%d, zeroblob(60))", a);
+    return db_exec(rig->db, sql);
+}
+
+/* How many operations on the disk an insert is. */
+static unsigned long operations_of_insert(struct rig *rig, int a)
+{
+    faults_set(0, 0, 0);
+    assert_int_equal(insert(rig, a), 0);
+    return faults.count;
+}
+
+/* An insert of which all is written but not synced, so that it fails. */
+static void insert_unsynced(struct rig *rig, int a, unsigned long operations)
+{
+    faults_set(operations, 1, SQLITE_IOERR_FSYNC);
+    assert_int_not_equal(insert(rig, a), 0);
+    assert_int_equal(faults.count, operations);
+    faults_set(0, 0, 0);
+}
+
+/* The rows that somebody finds who opens the file after a crash. */
+static int64_t rows_after_crash(const struct rig *rig)
+{
+    char command[800], path[160];
+    int64_t rows = -1;
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/crashed.db", rig->dir);
+    snprintf(command, sizeof(command), "cp %s %s && cp %s-wal %s-wal && rm -f %s-shm", rig->path,
+             path, rig->path, path, path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    assert_int_equal(db_number(db, "SELECT count(*) FROM t", &rows), 0);
+    sqlite3_close(db);
+    return rows;
+}
+
+static void a_commit_that_failed_does_not_come_back_once_it_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(insert(rig, 1), 0);
+    unsigned long operations = operations_of_insert(rig, 2);
+    insert_unsynced(rig, 3, operations);
+    assert_int_equal(rows_after_crash(rig), 3); /* which is what all this is about */
+    assert_int_equal(wal_cut(rig->db), 0);
+    assert_int_equal(rows_after_crash(rig), 2);
+    assert_int_equal(insert(rig, 4), 0);
+    assert_int_equal(rows_after_crash(rig), 3);
+}
+
+static void the_first_commit_of_a_log_that_was_begun_anew_can_be_cut_too(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(insert(rig, 1), 0);
+    for (unsigned long nth = 1; nth < 20; nth++) {
+        assert_int_equal(
+            sqlite3_wal_checkpoint_v2(rig->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL), 0);
+        faults_set(nth, 1, SQLITE_IOERR_FSYNC);
+        int result = insert(rig, 2);
+        faults_set(0, 0, 0);
+        assert_int_equal(wal_cut(rig->db), 0);
+        assert_int_equal(rows_after_crash(rig), result ? 1 : 2);
+        assert_int_equal(db_exec(rig->db, "DELETE FROM t WHERE a = 2"), 0);
+    }
+}
+
+static void a_cut_that_fails_says_so_and_may_be_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(insert(rig, 1), 0);
+    unsigned long operations = operations_of_insert(rig, 2);
+    for (unsigned long nth = 1; nth <= 2; nth++) {
+        insert_unsynced(rig, 3, operations);
+        faults_set(nth, 1, SQLITE_IOERR_WRITE);
+        assert_int_equal(wal_cut(rig->db), -EIO);
+        faults_set(0, 0, 0);
+        assert_int_equal(wal_cut(rig->db), 0);
+        assert_int_equal(rows_after_crash(rig), 2);
+    }
+}
+
+static void an_empty_log_needs_no_cut(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(
+        sqlite3_wal_checkpoint_v2(rig->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL), 0);
+    faults_set(0, 0, 0);
+    assert_int_equal(wal_cut(rig->db), 0);
+    assert_int_equal(wal_settle(rig->db), 0);
+    assert_int_equal(faults.count, 0);
+}
+
+static void settling_writes_the_newest_commit_again_and_no_other(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(wal_settle(rig->db), 0); /* the first one */
+    assert_int_equal(db_exec(rig->db, "BEGIN; INSERT INTO t VALUES(100, zeroblob(200000)); COMMIT"),
+                     0);
+    faults_set(0, 0, 0);
+    assert_int_equal(wal_settle(rig->db), 0);
+    assert_in_range(faults.count, 4, 6); /* 64 KiB each, and the sync */
+    assert_int_equal(insert(rig, 1), 0);
+    faults_set(0, 0, 0);
+    assert_int_equal(wal_settle(rig->db), 0);
+    assert_int_equal(faults.count, 2);
+    assert_int_equal(rows_after_crash(rig), 2);
+    faults_set(2, 1, SQLITE_IOERR_FSYNC);
+    assert_int_equal(wal_settle(rig->db), -EIO);
+    faults_set(0, 0, 0);
+}
+
+static void within_a_transaction_nothing_is_decided(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(db_exec(rig->db, "BEGIN"), 0);
+    assert_int_not_equal(wal_cut(rig->db), 0);
+    assert_int_equal(db_exec(rig->db, "COMMIT"), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_commit_that_failed_does_not_come_back_once_it_is_cut),
+        TEST(the_first_commit_of_a_log_that_was_begun_anew_can_be_cut_too),
+        TEST(a_cut_that_fails_says_so_and_may_be_tried_again),
+        TEST(an_empty_log_needs_no_cut),
+        TEST(settling_writes_the_newest_commit_again_and_no_other),
+        TEST(within_a_transaction_nothing_is_decided),
+    };
+    faults_install();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
