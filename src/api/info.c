@@ -173,6 +173,23 @@ static void add_log(struct buf *out, const struct log_stats *log)
     close_object(out, ",");
 }
 
+static void add_webhooks(struct buf *out, const struct courier_stats *stats)
+{
+    buf_add_lit(out, "\"webhooks\":{");
+    add_member(out, "endpoints", LOAD(stats->endpoints));
+    add_member(out, "deliveries", LOAD(stats->deliveries));
+    add_member(out, "failures", LOAD(stats->failures));
+    add_member(out, "requests_max", LOAD(stats->requests_max));
+    buf_add_lit(out, "\"requests\":{");
+    for (unsigned i = 0; i < POOL_CLASSES; i++)
+        add_member(out, pool_class_names[i], LOAD(stats->inflight[i]));
+    close_object(out, ",");
+    add_member(out, "waiting", LOAD(stats->waiting));
+    add_member(out, "waits", LOAD(stats->waits));
+    add_member(out, "gave_way", LOAD(stats->gave_way));
+    close_object(out, ",");
+}
+
 static void add_limits_hit(struct buf *out, const struct totals *totals)
 {
     buf_add_lit(out, "\"limits\":{");
@@ -221,6 +238,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_member(out, "backlog", log_backlog_bytes(api->log));
     add_held(out, api, totals);
     close_object(out, ",");
+    add_webhooks(out, courier_stats(api->courier));
     add_limits_hit(out, totals);
     close_object(out, "\n");
 }
@@ -315,6 +333,27 @@ static void add_labelled(struct buf *out, const struct totals *totals)
                  problem_slug((enum problem)i).at, (unsigned long long)totals->problems[i]);
 }
 
+static void add_webhook_metrics(struct buf *out, const struct courier_stats *stats)
+{
+    add_metric(out, "webhook_deliveries_total", "counter", "Events that webhooks accepted",
+               LOAD(stats->deliveries));
+    add_metric(out, "webhook_failures_total", "counter", "Requests of webhooks that failed",
+               LOAD(stats->failures));
+    add_metric(out, "webhook_requests_max", "gauge", "Requests of webhooks at a time, at most",
+               LOAD(stats->requests_max));
+    buf_add_lit(out, "# HELP freshet_webhook_requests Requests of webhooks under way\n"
+                     "# TYPE freshet_webhook_requests gauge\n");
+    for (unsigned i = 0; i < POOL_CLASSES; i++)
+        buf_addf(out, "freshet_webhook_requests{class=\"%s\"} %llu\n", pool_class_names[i],
+                 (unsigned long long)LOAD(stats->inflight[i]));
+    add_metric(out, "webhook_waiting", "gauge", "Webhooks that wait for a request of others to end",
+               LOAD(stats->waiting));
+    add_metric(out, "webhook_waits_total", "counter", "How often a webhook had to wait for that",
+               LOAD(stats->waits));
+    add_metric(out, "webhook_gave_way_total", "counter",
+               "Requests of webhooks broken off for others, and sent again", LOAD(stats->gave_way));
+}
+
 void info_metrics(struct exchange *exchange, struct str rest)
 {
     struct buf body = {0};
@@ -338,6 +377,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "commits_total", "counter", "Commits of the store", log.commits);
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
+    add_webhook_metrics(&body, courier_stats(api->courier));
     add_limit_metrics(&body, &totals);
     add_budget_metrics(&body, &totals);
     add_held_metrics(&body, &totals);

@@ -157,7 +157,7 @@ static void created(struct mail *mail, void *owner)
         request_answer(put->request);
         /* The first ping is for whoever set it up to see; nothing depends on it. */
         if (put->made)
-            (void)ping_start(endpoint, NULL, SPEC_VERIFY_PING);
+            ping_first(endpoint);
     }
     put_free(put);
 }
@@ -418,6 +418,7 @@ static void start_over(struct endpoint *endpoint)
 {
     endpoint->row.failures = 0;
     endpoint->row.since_us = endpoint->row.next_us = 0;
+    endpoint_begin_standing(endpoint);
     endpoint->row.warned = 0;
     endpoint->struck = endpoint->probes = 0;
     endpoint_let_go(endpoint);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_KEPT = 2048,
     HEADER_MAX = 64 << 10, /* beyond, the answer is refused */
     DISCARD_MAX = 1 << 20, /* beyond, the rest of an answer is not waited for */
 };
@@ -82,9 +81,12 @@ static int on_timer(CURLM *multi, long after_ms, void *context)
 }
 
 int client_init(struct client *client, struct loop *loop, const struct address_policy *policy,
-                int64_t timeout_ms)
+                int64_t timeout_ms, unsigned connections_max)
 {
-    *client = (struct client){.loop = loop, .policy = *policy, .timeout_ms = timeout_ms};
+    *client = (struct client){.loop = loop,
+                              .policy = *policy,
+                              .timeout_ms = timeout_ms,
+                              .connections_max = connections_max};
     list_init(&client->unwatched);
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
         return -ENOMEM;
@@ -97,7 +99,9 @@ int client_init(struct client *client, struct loop *loop, const struct address_p
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+    /* Those that are kept open count as well: for a new one the oldest of them is closed. */
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)connections_max);
+    curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)connections_max);
     return 0;
 }
 
@@ -196,6 +200,8 @@ static void set_guards(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A name server that does not answer must not be waited for when a call has timed out. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
 }
 

@@ -13,6 +13,7 @@ struct client {
     struct loop *loop;
     struct address_policy policy;
     int64_t timeout_ms;         /* of a whole request, unless the call says otherwise */
+    unsigned connections_max;   /* those that are kept open for later count too */
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
@@ -45,9 +46,16 @@ struct call {
     size_t header_size;
 };
 
-/* `policy` is copied; its networks must stay. 0 or -ENOMEM. */
+/* Whether it was answered by 2xx. */
+static inline bool call_is_accepted(const struct call *call)
+{
+    return call->status >= 200 && call->status < 300;
+}
+
+/* `policy` is copied; its networks must stay. More than `connections_max` calls at a time wait for
+ * one another. 0 or -ENOMEM. */
 int client_init(struct client *client, struct loop *loop, const struct address_policy *policy,
-                int64_t timeout_ms);
+                int64_t timeout_ms, unsigned connections_max);
 /* No call is under way. */
 void client_deinit(struct client *client);
 

@@ -22,7 +22,9 @@ enum {
     CHUNK_MAX = 64 << 10, /* an endpoint holds a chunk while it delivers; there may be a thousand */
     SETTLE_MS = 10000,
     STOP_MS = 2000,
-    INFLIGHT_DEFAULT = 2048,
+    REQUESTS_DEFAULT = 2048,
+    PATIENCE_DEFAULT_MS = 250,
+    PRESS_MS = 5, /* at least, between two looks at what is overdue */
     RECORDS_DEFAULT = 250000,
 };
 #define DAY_US (INT64_C(86400) * 1000000)
@@ -68,8 +70,13 @@ static void set_defaults(struct courier_config *config)
         config->timeout_ms = TIMEOUT_DEFAULT_MS;
     if (!config->endpoints_max)
         config->endpoints_max = ENDPOINTS_DEFAULT;
-    if (!config->inflight_max)
-        config->inflight_max = INFLIGHT_DEFAULT;
+    if (!config->requests_max)
+        config->requests_max = REQUESTS_DEFAULT;
+    if (!config->patience_ms)
+        config->patience_ms = PATIENCE_DEFAULT_MS;
+    for (unsigned i = 0; i < POOL_CLASSES; i++)
+        if (!config->shares[i])
+            config->shares[i] = pool_shares[i];
     if (!config->disable_after_us)
         config->disable_after_us = 5 * DAY_US;
     if (!config->records_age_us)
@@ -84,7 +91,6 @@ static void set_up(struct courier *courier, const struct courier_config *config)
         .config = *config, .settle = {.ring = ring_settle}, .lease = {.ring = ring_lease}};
     list_init(&courier->endpoints);
     list_init(&courier->ready);
-    list_init(&courier->starved);
     list_init(&courier->changed);
     list_init(&courier->pings);
     list_init(&courier->intents);
@@ -101,6 +107,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     }
     set_defaults(&courier->config);
     courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
+    pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
 }
@@ -206,7 +213,8 @@ static int open_client(struct courier *courier)
     if (policy.loopback)
         say(SAY_INFO, "webhooks_to_loopback",
             "detail=\"webhooks may go to this machine, since only it can register them\"");
-    int result = client_init(&courier->client, &courier->loop, &policy, courier->config.timeout_ms);
+    int result = client_init(&courier->client, &courier->loop, &policy, courier->config.timeout_ms,
+                             courier->pool.total);
     courier->client.resolve = courier->config.resolve;
     return result;
 }
@@ -271,7 +279,43 @@ static int wait_ms(const struct courier *courier)
         ms = shorter(ms, until_ms(courier, keep_at_ns));
     if (courier->stopping)
         ms = shorter(ms, until_ms(courier, courier->stop_at_ns));
+    else if (pool_is_crowded(&courier->pool) && courier->press_at_ns != INT64_MAX)
+        ms = shorter(ms, until_ms(courier, courier->press_at_ns));
     return ms;
+}
+
+static void set_stat(_Atomic uint64_t *stat, uint64_t value)
+{
+    atomic_store_explicit(stat, value, memory_order_relaxed);
+}
+
+static void count(struct courier *courier)
+{
+    struct courier_stats *stats = &courier->stats;
+    const struct pool *pool = &courier->pool;
+    uint64_t waiting = 0;
+    for (unsigned i = 0; i < POOL_CLASSES; i++) {
+        set_stat(&stats->inflight[i], pool->used_by[i]);
+        waiting += pool->waiting[i];
+    }
+    set_stat(&stats->requests_max, pool->total);
+    set_stat(&stats->waiting, waiting);
+    set_stat(&stats->waits, pool->waits);
+    set_stat(&stats->gave_way, pool->gave_way);
+}
+
+/* Requests that are overdue give way to those that wait, and those that may go are called. */
+static void share_seats(struct courier *courier)
+{
+    if (!pool_is_crowded(&courier->pool)) {
+        courier->press_at_ns = 0;
+    } else if (clock_now_ns(courier->config.clock) >= courier->press_at_ns) {
+        int64_t now_ns = clock_now_ns(courier->config.clock);
+        int64_t next_ns = pool_press(&courier->pool, now_ns);
+        int64_t least_ns = now_ns + PRESS_MS * INT64_C(1000000);
+        courier->press_at_ns = next_ns > least_ns ? next_ns : least_ns;
+    }
+    pool_call(&courier->pool);
 }
 
 static void turn(struct courier *courier)
@@ -279,10 +323,12 @@ static void turn(struct courier *courier)
     mailbox_set_leisure(&courier->loop.mailbox, list_empty(&courier->endpoints));
     loop_turn(&courier->loop, wait_ms(courier));
     client_turn(&courier->client);
+    share_seats(courier);
     endpoints_go(courier);
+    share_seats(courier);
     hub_turn_end(&courier->hub);
     courier_keep(courier, false);
-    atomic_store_explicit(&courier->stats.inflight, courier->client.inflight, memory_order_relaxed);
+    count(courier);
 }
 
 static bool is_done(const struct courier *courier)

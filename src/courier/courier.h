@@ -3,6 +3,7 @@
 
 #include "base/hist.h"
 #include "courier/address.h"
+#include "courier/pool.h"
 #include "hub/hub.h"
 
 struct courier;
@@ -18,11 +19,13 @@ struct courier_config {
     size_t networks_count;
     const int64_t
         *schedule_ms; /* delays after the first, second, … failure; NULL for the standard's */
-    size_t schedule_count;  /* at most SCHEDULE_MAX */
-    int64_t timeout_ms;     /* of a request; 0 for 15 s */
-    uint32_t endpoints_max; /* 0 for 1000 */
-    uint32_t inflight_max;  /* requests under way in all; 0 for 2048 */
-    int64_t probe_ms;       /* how soon an endpoint that fails in everything is tried; 0 for 30 s */
+    size_t schedule_count;         /* at most SCHEDULE_MAX */
+    int64_t timeout_ms;            /* of a request; 0 for 15 s */
+    uint32_t endpoints_max;        /* 0 for 1000 */
+    uint32_t requests_max;         /* requests under way in all; 0 for 2048 */
+    unsigned shares[POOL_CLASSES]; /* percent of these; 0 for the defaults */
+    int64_t patience_ms; /* a request may give way to others after so long; 0 for 250 ms */
+    int64_t probe_ms;    /* how soon an endpoint that fails in everything is tried; 0 for 30 s */
     int64_t disable_after_us; /* of nothing but failure; 0 for 5 days */
     int64_t records_age_us;   /* of deliveries, dead letters apart; 0 for 7 days */
     uint64_t records_max;     /* deliveries in all, those that failed apart; 0 for 250000 */
@@ -49,7 +52,11 @@ void courier_free(struct courier *courier);
 /* Counted by the courier's thread, read by any. */
 struct courier_stats {
     _Atomic uint64_t endpoints;
-    _Atomic uint64_t inflight;   /* requests under way, pings too */
+    _Atomic uint64_t inflight[POOL_CLASSES]; /* requests under way */
+    _Atomic uint64_t requests_max;
+    _Atomic uint64_t waiting;    /* endpoints that wait for a request's end */
+    _Atomic uint64_t waits;      /* how often one had to */
+    _Atomic uint64_t gave_way;   /* requests that were broken off for others, and came again */
     _Atomic uint64_t deliveries; /* attempts that were answered 2xx */
     _Atomic uint64_t failures;   /* attempts that were not */
     struct hist attempts_ns;     /* how long they took */

@@ -71,6 +71,16 @@ static void ring_probe(struct timer *timer)
     lane_look(oldest);
 }
 
+static void call_endpoint(struct pool_waiter *waiter)
+{
+    endpoint_ready(container_of(waiter, struct endpoint, waiter));
+}
+
+static void call_ping(struct pool_waiter *waiter)
+{
+    ping_first(container_of(waiter, struct endpoint, ping_waiter));
+}
+
 static bool lane_is(const struct map_node *node, struct str key)
 {
     return str_eq(str_from(container_of(node, const struct lane, in_map)->row.channel), key);
@@ -86,6 +96,10 @@ struct endpoint *endpoint_new(struct courier *courier, struct endpoint_row *row)
     *endpoint = (struct endpoint){.courier = courier,
                                   .row = *row,
                                   .window = WINDOW_FIRST,
+                                  .standing = row->failures ? POOL_FAILING : POOL_NEW,
+                                  .patience_ms = courier->config.patience_ms,
+                                  .waiter = {.call = call_endpoint},
+                                  .ping_waiter = {.call = call_ping},
                                   .wake = {.ring = ring_wake},
                                   .probe = {.ring = ring_probe}};
     map_init(&endpoint->by_channel, lane_is);
@@ -127,6 +141,8 @@ void endpoint_free(struct endpoint *endpoint)
         lane_free(lane);
     }
     endpoint_let_go(endpoint);
+    pool_forget(&endpoint->courier->pool, &endpoint->waiter);
+    pool_forget(&endpoint->courier->pool, &endpoint->ping_waiter);
     timer_stop(&endpoint->wake);
     timer_stop(&endpoint->probe);
     map_deinit(&endpoint->by_channel);

@@ -41,21 +41,20 @@ struct courier {
     struct loop loop;
     struct hub hub;
     struct client client;
+    struct pool pool;    /* whose requests may be under way */
+    int64_t press_at_ns; /* when one of them may have to give way; 0 for now */
     struct registry *registry;
     struct keeper *keeper;
     struct map by_id;
     struct list endpoints; /* the oldest first */
     struct list loaded;    /* while it opens: those without their lanes yet, by `ready` */
     struct list ready;     /* those that may have something to do */
-    struct list starved;   /* those that wait until fewer requests are under way */
     struct list changed;   /* those whose progress is not kept yet */
     struct list pings;
-    unsigned pings_count;
     struct list intents; /* WebSub: GETs under way */
-    unsigned intents_count;
-    struct timer lease; /* the next that ends */
-    unsigned creations; /* endpoints that are being kept for the first time */
-    unsigned jobs;      /* with the keeper or with the log's readers, under way */
+    struct timer lease;  /* the next that ends */
+    unsigned creations;  /* endpoints that are being kept for the first time */
+    unsigned jobs;       /* with the keeper or with the log's readers, under way */
     uint64_t next_slot;
     uint64_t next_n;
     struct keep *keep;  /* what gathers for the keeper next; NULL for nothing */
@@ -139,6 +138,10 @@ struct endpoint {
     unsigned queued; /* events in all lanes' queues */
     unsigned reads;  /* lanes that read */
     unsigned inflight;
+    struct pool_waiter waiter;
+    struct pool_waiter ping_waiter; /* for the first ping */
+    enum pool_class standing;
+    int64_t patience_ms; /* a request that takes longer gives way to others that wait */
     unsigned window;     /* flights that may be under way */
     unsigned unkept;     /* accepted since the last keep was filled */
     unsigned keeping;    /* accepted, and with the keeper */
@@ -259,8 +262,8 @@ void endpoint_drop_lanes(struct endpoint *endpoint);
 /* ---- flight.c: requests, and what comes of them ------------------------------------------------
  */
 
-/* Whether the endpoint may have one more request under way. */
-bool flight_allowed(const struct endpoint *endpoint);
+/* Whether the endpoint may have one more request under way. If not it becomes ready once it may. */
+bool flight_allowed(struct endpoint *endpoint);
 /* Sends what the lane has next. */
 void flight_start(struct lane *lane);
 /* Breaks it off. NULL is fine. */
@@ -268,6 +271,20 @@ void flight_free(struct flight *flight);
 /* Events (first, last] that it carries. */
 uint64_t flight_last(const struct flight *flight);
 int64_t flight_since_ns(const struct flight *flight);
+
+/* ---- standing.c: how well it answers -----------------------------------------------------------
+ */
+
+/* Nothing is known of it (any more) but whether it failed. */
+void endpoint_begin_standing(struct endpoint *endpoint);
+/* A request has ended, and what follows for `failures` is done. */
+void endpoint_judge(struct endpoint *endpoint, const struct call *call);
+/* A request of it gave way to others that wait. */
+void endpoint_gave_way(struct endpoint *endpoint);
+/* When a request that begins now is to give way. */
+int64_t endpoint_overdue_ns(const struct endpoint *endpoint);
+/* How many requests it may have under way, as far as it is concerned alone. */
+unsigned endpoint_most(const struct endpoint *endpoint);
 
 /* ---- outcome.c --------------------------------------------------------------------------------
  */
@@ -318,9 +335,11 @@ static inline struct curl_slist *body_plain_headers(const struct endpoint *endpo
 
 /* ---- ping.c --------------------------------------------------------------------------------- */
 
-/* Sends a ping, or what `how` stands for. With a request it is answered after it; if the request is
- * a creation, the endpoint is not among the others yet, and is added or freed. False when there is
- * no memory. */
+/* Sends the ping that follows a creation, once it may be under way. */
+void ping_first(struct endpoint *endpoint);
+/* Sends a ping, or what `how` stands for. The request is answered after it; if it is a creation,
+ * the endpoint is not among the others yet, and is added or freed. False when too many are under
+ * way, or there is no memory. */
 bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how);
 /* The endpoint goes away. */
 void pings_forget(struct endpoint *endpoint);

@@ -9,6 +9,7 @@ enum { BUSY_MS = 1000 };
 
 struct flight {
     struct call call;
+    struct pool_seat seat;
     struct lane *lane;
     struct list events; /* of struct owed */
     uint32_t count;
@@ -28,7 +29,9 @@ void flight_free(struct flight *flight)
 {
     if (!flight)
         return;
-    flight->lane->endpoint->inflight--;
+    struct endpoint *endpoint = flight->lane->endpoint;
+    endpoint->inflight--;
+    pool_rise(&endpoint->courier->pool, &flight->seat);
     call_free(&flight->call);
     free_events(flight);
     buf_free(&flight->body);
@@ -45,48 +48,48 @@ int64_t flight_since_ns(const struct flight *flight)
     return flight->call.started_ns;
 }
 
-/* As many requests are under way as may be, in all: it waits until one has ended. */
-static bool is_crowded(const struct endpoint *endpoint)
-{
-    struct courier *courier = endpoint->courier;
-    if (courier->client.inflight < courier->config.inflight_max)
-        return false;
-    struct list *node = (struct list *)(uintptr_t)&endpoint->ready;
-    if (!list_linked(node))
-        list_add_last(&courier->starved, node);
-    return true;
-}
-
-bool flight_allowed(const struct endpoint *endpoint)
+/* Whether what would come again after a crash is as much as may be. */
+static bool is_unkept(const struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
     unsigned most = endpoint->row.options.concurrency, open = endpoint->inflight;
-    if (endpoint->inflight >= (endpoint->window < most ? endpoint->window : most) ||
-        is_crowded(endpoint))
-        return false;
     /* What was accepted and is not kept yet would, after a crash, come again like what is under
      * way: together they are bounded. */
     if (!courier->keep_fails)
         open += endpoint->unkept + endpoint->keeping;
     if (open < (most > UNKEPT_LEAST ? most : UNKEPT_LEAST))
-        return true;
+        return false;
     courier->keep_urgent = true;
-    return false;
+    return true;
 }
 
-/* A request has ended: one of those that waited for that may go. */
-static void feed(struct courier *courier)
+bool flight_allowed(struct endpoint *endpoint)
 {
-    struct list *node = list_take_first(&courier->starved);
-    if (node)
-        endpoint_ready(container_of(node, struct endpoint, ready));
+    if (endpoint->inflight >= endpoint_most(endpoint) || is_unkept(endpoint))
+        return false;
+    return pool_ask(&endpoint->courier->pool, &endpoint->waiter, endpoint->standing);
+}
+
+/* The request is broken off for another that waits: what it carried comes first again. */
+static void give_way(struct pool_seat *seat)
+{
+    struct flight *flight = container_of(seat, struct flight, seat);
+    struct lane *lane = flight->lane;
+    struct endpoint *endpoint = lane->endpoint;
+    list_take_all(&flight->events, &lane->queue);
+    list_take_all(&lane->queue, &flight->events);
+    lane->queued += flight->count;
+    endpoint->queued += flight->count;
+    lane->flight = NULL;
+    flight_free(flight);
+    endpoint_gave_way(endpoint);
+    lane_look(lane);
 }
 
 static void flight_done(struct call *call)
 {
     struct flight *flight = container_of(call, struct flight, call);
     struct lane *lane = flight->lane;
-    struct courier *courier = lane->endpoint->courier;
     struct list events = LIST_INIT(events);
     struct outcome outcome = {.call = call,
                               .events = &events,
@@ -97,6 +100,7 @@ static void flight_done(struct call *call)
     list_take_all(&events, &flight->events);
     lane->flight = NULL;
     lane->endpoint->inflight--;
+    pool_rise(&lane->endpoint->courier->pool, &flight->seat);
     endpoint_ready(lane->endpoint);
     lane_outcome(lane, &outcome);
     list_each (&events, node)
@@ -104,7 +108,6 @@ static void flight_done(struct call *call)
     call_free(&flight->call);
     buf_free(&flight->body);
     free(flight);
-    feed(courier);
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -190,9 +193,11 @@ void flight_start(struct lane *lane)
         return;
     }
     struct flight *flight = mem_alloc(sizeof(*flight));
-    *flight = (struct flight){.lane = lane};
+    *flight = (struct flight){.lane = lane, .seat = {.give_way = give_way}};
     list_init(&flight->events);
     endpoint->inflight++;
+    pool_sit(&endpoint->courier->pool, &flight->seat, &endpoint->waiter, endpoint->standing,
+             endpoint_overdue_ns(endpoint));
     if (post(flight)) {
         lane->flight = flight;
         return;

@@ -19,11 +19,6 @@ void endpoint_note(struct endpoint *endpoint, const struct call *call)
     buf_add_str(&endpoint->last_response, buf_str(&call->response));
 }
 
-static bool is_accepted(const struct call *call)
-{
-    return call->status >= 200 && call->status < 300;
-}
-
 static int64_t took_us(const struct call *call)
 {
     int64_t ns = call->ended_ns - call->started_ns;
@@ -32,7 +27,7 @@ static int64_t took_us(const struct call *call)
 
 static void count_attempt(struct courier *courier, const struct call *call, uint32_t events)
 {
-    bool accepted = is_accepted(call);
+    bool accepted = call_is_accepted(call);
     _Atomic uint64_t *counter = accepted ? &courier->stats.deliveries : &courier->stats.failures;
     atomic_fetch_add_explicit(counter, accepted && events ? events : 1, memory_order_relaxed);
     hist_add(&courier->stats.attempts_ns, (uint64_t)took_us(call) * 1000, 1);
@@ -71,7 +66,7 @@ static void record(struct lane *lane, const struct outcome *outcome, enum record
     struct buf letter = {0};
     if (!lane->row.attempts++)
         lane->row.n = courier->next_n++;
-    if (is_accepted(call) && response.len > RECORD_OK_RESPONSE_MAX)
+    if (call_is_accepted(call) && response.len > RECORD_OK_RESPONSE_MAX)
         response.len = RECORD_OK_RESPONSE_MAX;
     if (state == RECORD_DEAD && lane->kind != LANE_LETTER)
         pack_events(&letter, outcome);
@@ -389,7 +384,7 @@ static void failed(struct lane *lane, const struct outcome *outcome)
 static void letter_outcome(struct lane *lane, const struct outcome *outcome)
 {
     struct endpoint *endpoint = lane->endpoint;
-    bool good = is_accepted(outcome->call);
+    bool good = call_is_accepted(outcome->call);
     record(lane, outcome, good ? RECORD_DELIVERED : lane->letter_state);
     if (good && lane->letter_state == RECORD_DEAD && endpoint->dead)
         endpoint->dead--;
@@ -402,12 +397,14 @@ static void letter_outcome(struct lane *lane, const struct outcome *outcome)
 
 void lane_outcome(struct lane *lane, const struct outcome *outcome)
 {
-    count_attempt(lane->endpoint->courier, outcome->call, outcome->count);
-    endpoint_note(lane->endpoint, outcome->call);
+    struct endpoint *endpoint = lane->endpoint;
+    count_attempt(endpoint->courier, outcome->call, outcome->count);
+    endpoint_note(endpoint, outcome->call);
     if (lane->kind == LANE_LETTER)
         letter_outcome(lane, outcome);
-    else if (is_accepted(outcome->call))
+    else if (call_is_accepted(outcome->call))
         accepted(lane, outcome);
     else
         failed(lane, outcome);
+    endpoint_judge(endpoint, outcome->call);
 }

@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PINGS_MAX = 256, CHALLENGE_LEN = 32 };
+enum { CHALLENGE_LEN = 32 };
 
 struct ping {
     struct list node; /* in courier->pings */
     struct call call;
+    struct pool_seat seat;
     struct buf body;
     struct courier *courier;
     struct endpoint *endpoint;       /* NULL once it is gone */
@@ -32,18 +33,13 @@ static bool is_creation(const struct ping *ping)
 static void ping_free(struct ping *ping)
 {
     list_remove(&ping->node);
-    ping->courier->pings_count--;
+    pool_rise(&ping->courier->pool, &ping->seat);
     call_free(&ping->call);
     buf_free(&ping->body);
     free(ping);
 }
 
 /* ---- consent --------------------------------------------------------------------------------- */
-
-static bool is_2xx(const struct call *call)
-{
-    return call->status >= 200 && call->status < 300;
-}
 
 /* Slack takes the challenge as text, as a form's field, or as JSON. */
 static bool has_challenge(const struct ping *ping)
@@ -73,12 +69,12 @@ static bool has_consented(const struct ping *ping)
     case SPEC_VERIFY_CE:
         return ping->call.status && is_allowed(ping);
     case SPEC_VERIFY_SLACK:
-        return is_2xx(&ping->call) && has_challenge(ping);
+        return call_is_accepted(&ping->call) && has_challenge(ping);
     case SPEC_VERIFY_NONE:
     case SPEC_VERIFY_PING:
         break;
     }
-    return is_2xx(&ping->call);
+    return call_is_accepted(&ping->call);
 }
 
 static const char *refusal(const struct ping *ping)
@@ -119,7 +115,7 @@ static void end_request(struct ping *ping)
 {
     struct buf *out = &ping->request->answer;
     const struct call *call = &ping->call;
-    buf_addf(out, "{\"ok\":%s,\"status\":", is_2xx(call) ? "true" : "false");
+    buf_addf(out, "{\"ok\":%s,\"status\":", call_is_accepted(call) ? "true" : "false");
     if (call->status)
         buf_addf(out, "%d", call->status);
     else
@@ -139,6 +135,8 @@ static void ping_done(struct call *call)
     struct endpoint *endpoint = ping->endpoint;
     if (endpoint)
         endpoint_note(endpoint, call);
+    if (endpoint && endpoint->standing == POOL_NEW)
+        endpoint_judge(endpoint, call);
     ping->endpoint = NULL; /* whoever frees it must not look for us */
     if (is_creation(ping)) {
         ping->endpoint = endpoint;
@@ -198,21 +196,43 @@ static bool ask_options(struct ping *ping)
            !call_options(&ping->courier->client, &ping->call, ping->endpoint->row.url, headers);
 }
 
-bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how)
+/* Nobody waits for the first ping: it is not sent again. */
+static void give_way(struct pool_seat *seat)
+{
+    ping_free(container_of(seat, struct ping, seat));
+}
+
+static bool start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how)
 {
     struct courier *courier = endpoint->courier;
-    struct ping *ping = courier->pings_count < PINGS_MAX ? mem_try_alloc(sizeof(*ping)) : NULL;
+    struct ping *ping = mem_try_alloc(sizeof(*ping));
     if (!ping)
         return false;
     *ping = (struct ping){.courier = courier, .endpoint = endpoint, .request = request, .how = how};
+    ping->seat.give_way = give_way;
     ping->call.done = ping_done;
     ping->call.timeout_ms = endpoint->row.options.timeout_ms;
     list_add_last(&courier->pings, &ping->node);
-    courier->pings_count++;
+    pool_sit(&courier->pool, &ping->seat, NULL, POOL_ASKED,
+             request ? INT64_MAX : endpoint_overdue_ns(endpoint));
     if (how == SPEC_VERIFY_CE ? ask_options(ping) : post(ping))
         return true;
     ping_free(ping);
     return false;
+}
+
+bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how)
+{
+    return pool_has_room(&endpoint->courier->pool, POOL_ASKED) && start(endpoint, request, how);
+}
+
+void ping_first(struct endpoint *endpoint)
+{
+    struct pool *pool = &endpoint->courier->pool;
+    if (!pool_ask(pool, &endpoint->ping_waiter, POOL_ASKED))
+        return;
+    pool_forget(pool, &endpoint->ping_waiter);
+    (void)start(endpoint, NULL, SPEC_VERIFY_PING);
 }
 
 void pings_forget(struct endpoint *endpoint)

@@ -266,7 +266,7 @@ static void scan(struct endpoint *endpoint)
 /* ---- starting -------------------------------------------------------------------------------- */
 
 /* While everything fails, what is new waits, and what has failed is tried one by one. */
-static bool may_start(const struct endpoint *endpoint, const struct lane *lane)
+static bool may_start(struct endpoint *endpoint, const struct lane *lane)
 {
     if (lane->kind == LANE_LETTER)
         return flight_allowed(endpoint);
@@ -281,7 +281,7 @@ static void start(struct endpoint *endpoint)
         struct lane *lane = container_of(node, struct lane, due);
         bool reads = !lane->trimmed && !lane->queued;
         if (reads ? endpoint->reads >= READS_MAX : !may_start(endpoint, lane)) {
-            if (!reads && endpoint->inflight >= endpoint->window)
+            if (!reads && endpoint->inflight >= endpoint_most(endpoint))
                 break;
             continue;
         }
@@ -293,7 +293,7 @@ static void start(struct endpoint *endpoint)
     }
 }
 
-static void go(struct endpoint *endpoint)
+static void advance(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
     if (courier->stopping || !endpoint_runs(endpoint))
@@ -307,6 +307,12 @@ static void go(struct endpoint *endpoint)
     scan(endpoint);
     start(endpoint);
     letters_look(endpoint);
+}
+
+static void go(struct endpoint *endpoint)
+{
+    advance(endpoint);
+    pool_decline(&endpoint->courier->pool, &endpoint->waiter);
 }
 
 void endpoints_go(struct courier *courier)

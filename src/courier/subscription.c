@@ -10,13 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { INTENTS_MAX = 256, CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000 };
+enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000 };
 
 /* A subscriber that is being asked or told; and then the change that follows from it. */
 struct intent {
     struct list node; /* in courier->intents while the GET is under way */
     struct courier *courier;
     struct call call;
+    struct pool_seat seat;
     struct buf url;
     struct websub_wish wish;
     bool denial; /* nothing follows */
@@ -26,10 +27,8 @@ struct intent {
 
 static void intent_free(struct intent *intent)
 {
-    if (list_linked(&intent->node)) {
-        list_remove(&intent->node);
-        intent->courier->intents_count--;
-    }
+    list_remove(&intent->node);
+    pool_rise(&intent->courier->pool, &intent->seat);
     call_free(&intent->call);
     buf_free(&intent->url);
     buf_free(&intent->request.body);
@@ -128,7 +127,7 @@ static void intent_done(struct call *call)
 {
     struct intent *intent = container_of(call, struct intent, call);
     list_remove(&intent->node);
-    intent->courier->intents_count--;
+    pool_rise(&intent->courier->pool, &intent->seat);
     if (intent->denial || intent->courier->stopping || !has_confirmed(intent))
         intent_free(intent);
     else
@@ -139,10 +138,14 @@ static void send_get(struct intent *intent)
 {
     struct courier *courier = intent->courier;
     buf_add_char(&intent->url, '\0');
+    if (buf_failed(&intent->url) || !pool_has_room(&courier->pool, POOL_ASKED)) {
+        intent_free(intent); /* a denial is a courtesy; those that ask were looked at before */
+        return;
+    }
     list_add_last(&courier->intents, &intent->node);
-    courier->intents_count++;
+    pool_sit(&courier->pool, &intent->seat, NULL, POOL_ASKED, INT64_MAX);
     intent->call.done = intent_done;
-    if (buf_failed(&intent->url) || call_get(&courier->client, &intent->call, intent->url.at))
+    if (call_get(&courier->client, &intent->call, intent->url.at))
         intent_free(intent);
 }
 
@@ -180,7 +183,7 @@ void websub_ask(struct courier *courier, struct courier_request *request)
         request_refuse(request, COURIER_E_FORBIDDEN,
                        "callbacks are at public addresses, and at others only if the server's "
                        "configuration lists them");
-    else if (asks && courier->intents_count >= INTENTS_MAX)
+    else if (asks && !pool_has_room(&courier->pool, POOL_ASKED))
         request_refuse(request, COURIER_E_NOW, "too many subscribers are being asked: try again");
     else
         good = true;
@@ -194,7 +197,7 @@ void websub_ask(struct courier *courier, struct courier_request *request)
 
 void websub_deny(struct courier *courier, const struct endpoint_row *row, const char *reason)
 {
-    if (courier->intents_count >= INTENTS_MAX || courier->stopping)
+    if (courier->stopping)
         return;
     struct intent *intent = mem_alloc(sizeof(*intent));
     *intent = (struct intent){.courier = courier, .denial = true};

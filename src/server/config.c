@@ -48,6 +48,7 @@ struct file_webhooks {
     char **allow;
     unsigned allow_count;
     uint64_t endpoints_max, records_max, records_age_s;
+    uint64_t requests_max, patience_ms, slow_share, new_share, failing_share, asked_share;
 };
 
 struct file_source {
@@ -117,6 +118,12 @@ static const cyaml_schema_field_t webhook_fields[] = {
     U64(struct file_webhooks, endpoints_max),
     U64(struct file_webhooks, records_max),
     U64(struct file_webhooks, records_age_s),
+    U64(struct file_webhooks, requests_max),
+    U64(struct file_webhooks, patience_ms),
+    U64(struct file_webhooks, slow_share),
+    U64(struct file_webhooks, new_share),
+    U64(struct file_webhooks, failing_share),
+    U64(struct file_webhooks, asked_share),
     CYAML_FIELD_END};
 
 static const cyaml_schema_value_t secret_schema = {
@@ -291,11 +298,38 @@ static int take_allow(struct config *config, const struct file_webhooks *file)
     return result;
 }
 
+/* Shares of the requests, in percent. Some must be left for endpoints that answer soon. */
+static int take_shares(struct config *config, const struct file_webhooks *file)
+{
+    const struct {
+        enum pool_class class;
+        uint64_t share;
+    } shares[] = {{POOL_SLOW, file->slow_share},
+                  {POOL_NEW, file->new_share},
+                  {POOL_FAILING, file->failing_share},
+                  {POOL_ASKED, file->asked_share}};
+    uint64_t all = 0;
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        uint64_t share = shares[i].share ? shares[i].share : pool_shares[shares[i].class];
+        all += share < 100 ? share : 100;
+        config->webhook_shares[shares[i].class] = (unsigned)(share < 100 ? share : 100);
+    }
+    if (all <= CONFIG_SHARES_MAX)
+        return 0;
+    fprintf(stderr,
+            "freshet: webhooks: slow_share, new_share, failing_share and asked_share are percent, "
+            "and together at most %d\n",
+            CONFIG_SHARES_MAX);
+    return -EINVAL;
+}
+
 static void take_webhooks(struct config *config, const struct file_webhooks *file)
 {
     TAKE(config->webhook_timeout_ms, file->timeout_ms);
     TAKE(config->webhook_endpoints_max, file->endpoints_max);
     TAKE(config->webhook_records_max, file->records_max);
+    TAKE(config->webhook_requests_max, file->requests_max);
+    TAKE(config->webhook_patience_ms, file->patience_ms);
     if (file->records_age_s)
         config->webhook_records_age_us = (int64_t)file->records_age_s * S_US;
     if (!file->schedule_ms_count)
@@ -511,6 +545,8 @@ int config_read(struct config *config, const char *path)
         take_limits(config, file->limits);
     if (file->webhooks)
         take_webhooks(config, file->webhooks);
+    if (file->webhooks && take_shares(config, file->webhooks))
+        return -EINVAL;
     if (file->webhooks && take_allow(config, file->webhooks))
         return -EINVAL;
     if (file->log) {

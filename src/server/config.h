@@ -2,6 +2,7 @@
 #pragma once
 
 #include "courier/address.h"
+#include "courier/pool.h"
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "transport/worker.h"
@@ -11,6 +12,7 @@ enum {
     CONFIG_SOURCES_MAX = 100,
     CONFIG_SECRET_MAX = 1024,
     CONFIG_ALLOW_MAX = 64,
+    CONFIG_SHARES_MAX = 90, /* percent */
 };
 
 struct config {
@@ -42,6 +44,9 @@ struct config {
     const char *webhook_hosts[CONFIG_ALLOW_MAX]; /* names are in `file` */
     size_t webhook_hosts_count;
     uint32_t webhook_endpoints_max;
+    uint64_t webhook_requests_max;         /* 0: by the limit of open files */
+    unsigned webhook_shares[POOL_CLASSES]; /* percent; 0 for the courier's */
+    int64_t webhook_patience_ms;           /* 0 for the courier's */
     uint64_t webhook_records_max;
     int64_t webhook_records_age_us;
 

@@ -109,10 +109,13 @@ static uint64_t raise_descriptors(void)
                                                     : limit.rlim_cur / 2;
 }
 
-/* Webhooks need descriptors too; few connections must not leave them none. */
-static uint32_t requests_of(uint64_t descriptors)
+/* Webhooks need descriptors too; few connections must not leave them none. `wanted` is 0 if the
+ * configuration does not say. */
+static uint32_t requests_of(uint64_t descriptors, uint64_t wanted)
 {
     uint64_t share = descriptors / REQUESTS_SHARE;
+    if (wanted)
+        return (uint32_t)(wanted < descriptors / 2 ? wanted : descriptors / 2);
     if (share < REQUESTS_MIN)
         share = descriptors / 8 < REQUESTS_MIN ? descriptors / 8 + 1 : REQUESTS_MIN;
     return (uint32_t)(share < REQUESTS_MAX ? share : REQUESTS_MAX);
@@ -170,8 +173,10 @@ static int open_courier(struct server *server)
         .endpoints_max = config->webhook_endpoints_max,
         .records_max = config->webhook_records_max,
         .records_age_us = config->webhook_records_age_us,
-        .inflight_max = server->webhook_requests,
+        .requests_max = server->webhook_requests,
+        .patience_ms = config->webhook_patience_ms,
     };
+    memcpy(courier.shares, config->webhook_shares, sizeof(courier.shares));
     int result = courier_open(&courier, &server->courier);
     if (result)
         fprintf(stderr, "freshet serve: cannot open the webhooks in %s: %s\n", data_dir(server),
@@ -208,7 +213,7 @@ static int open_all(struct server *server)
     struct config *config = &server->config;
     uint64_t connections = raise_descriptors();
     hash_prepare(); /* a server is ready when it says so */
-    server->webhook_requests = requests_of(connections);
+    server->webhook_requests = requests_of(connections, config->webhook_requests_max);
     connections -= server->webhook_requests;
     if (config->connections_max && config->connections_max < connections)
         connections = config->connections_max;

@@ -1,0 +1,93 @@
+/* Which requests of webhooks may be under way: a bounded number of seats, shared out by how well
+ * endpoints answer, so that receivers that hang hold up nobody but themselves. */
+#pragma once
+
+#include "base/list.h"
+
+#include <stdint.h>
+
+/* A class of endpoints. Each but QUICK has a share of the seats that it cannot exceed; QUICK may
+ * have all that is free. What the shares leave over is thus a reserve for QUICK. */
+enum pool_class {
+    POOL_QUICK,   /* accepted the last time, and soon */
+    POOL_SLOW,    /* accepted, but late; or gave its seat up before it had answered */
+    POOL_NEW,     /* has not answered yet */
+    POOL_FAILING, /* does not answer, or refuses everything */
+    POOL_ASKED,   /* pings and verifications */
+    POOL_CLASSES,
+};
+extern const char *const pool_class_names[POOL_CLASSES];
+
+/* The shares by default, in percent; QUICK's stands for what is left. */
+extern const unsigned pool_shares[POOL_CLASSES];
+
+enum { POOL_TOTAL_MIN = POOL_CLASSES };
+
+/* Embedded in whatever has requests. All zeroes is none. */
+struct pool_waiter {
+    struct list node; /* in `first` or `more` of its class */
+    void (*call)(struct pool_waiter *waiter);
+    unsigned held; /* seats */
+    bool called;   /* a seat is kept for it */
+    enum pool_class class;
+};
+
+/* Embedded in a request. All zeroes is none. */
+struct pool_seat {
+    struct list node; /* in `seats` of its class, the oldest first */
+    struct pool_waiter *holder;
+    enum pool_class class;
+    int64_t overdue_ns; /* from then on it gives way to those that wait; INT64_MAX for never */
+    /* Ends the request, and calls pool_rise(). */
+    void (*give_way)(struct pool_seat *seat);
+};
+
+struct pool {
+    unsigned total;
+    unsigned quota[POOL_CLASSES];
+    unsigned used;
+    unsigned kept; /* for those that were called and do not sit yet */
+    unsigned used_by[POOL_CLASSES];
+    unsigned kept_by[POOL_CLASSES];
+    struct list seats[POOL_CLASSES];
+    struct list first[POOL_CLASSES]; /* wait, and hold no seat */
+    struct list more[POOL_CLASSES];  /* hold a seat, and would take another */
+    unsigned waiting[POOL_CLASSES];  /* the length of `first` */
+    unsigned turn;                   /* the class that is called first */
+    uint64_t waits;                  /* how often somebody without a seat had to wait */
+    uint64_t gave_way;
+};
+
+/* `percent` is each class's share of `total` (POOL_QUICK's is not looked at). Every class gets one
+ * seat at least. */
+void pool_init(struct pool *pool, unsigned total, const unsigned percent[POOL_CLASSES]);
+
+/* Whether the waiter may take one more seat of the class now. If not it is queued, and called once
+ * it may. Nobody overtakes those that wait without a seat, and whoever has seats takes no more than
+ * are left free: so a few that want many leave room for many that want one. */
+bool pool_ask(struct pool *pool, struct pool_waiter *waiter, enum pool_class class);
+
+/* The same for one that does not wait. */
+bool pool_has_room(const struct pool *pool, enum pool_class class);
+
+/* Takes a seat, after pool_ask() or pool_has_room() said so. `holder` may be NULL. */
+void pool_sit(struct pool *pool, struct pool_seat *seat, struct pool_waiter *holder,
+              enum pool_class class, int64_t overdue_ns);
+/* Gives it back; harmless when it has none. */
+void pool_rise(struct pool *pool, struct pool_seat *seat);
+
+/* The waiter waits no longer, and no seat is kept for it. What it holds stays. */
+void pool_forget(struct pool *pool, struct pool_waiter *waiter);
+
+/* Whoever was called does not sit after all. */
+void pool_decline(struct pool *pool, struct pool_waiter *waiter);
+
+/* Calls those that may sit now. */
+void pool_call(struct pool *pool);
+
+/* Where somebody waits without a seat, as many requests give way as wait, if they are overdue.
+ * Returns when the next will be; INT64_MAX for never. */
+int64_t pool_press(struct pool *pool, int64_t now_ns);
+
+/* Whether somebody waits without a seat: then pool_press() is to be called in time. */
+bool pool_is_crowded(const struct pool *pool);
