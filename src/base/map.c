@@ -124,7 +124,11 @@ void map_prefetch_node(const struct map *map, uint32_t hash)
 
 struct map_node *map_find(const struct map *map, struct str key)
 {
-    uint32_t hash = (uint32_t)map_hash(map->seed, key);
+    return map_find_hashed(map, (uint32_t)map_hash(map->seed, key), key);
+}
+
+struct map_node *map_find_hashed(const struct map *map, uint32_t hash, struct str key)
+{
     for (struct map_node *node = *slot_of(map, hash); node; node = node->next)
         if (node->hash == hash && map->key_is(node, key))
             return node;
@@ -168,11 +172,16 @@ static void go_on_growing(struct map *map)
 
 void map_add(struct map *map, struct map_node *node, struct str key)
 {
+    map_add_hashed(map, node, (uint32_t)map_hash(map->seed, key));
+}
+
+void map_add_hashed(struct map *map, struct map_node *node, uint32_t hash)
+{
     if (map->old)
         go_on_growing(map);
     else if (map->count > map->mask)
         begin_growth(map);
-    node->hash = (uint32_t)map_hash(map->seed, key);
+    node->hash = hash;
     struct map_node **slot = slot_of(map, node->hash);
     node->next = *slot;
     *slot = node;

@@ -47,6 +47,11 @@ struct map_node *map_find(const struct map *map, struct str key);
  * never wrong. */
 void map_add(struct map *map, struct map_node *node, struct str key);
 
+/* The same for a key whose hash the caller computes, always in the same way and from something that
+ * strangers cannot foresee, such as a map_hash() of a part of the key. */
+struct map_node *map_find_hashed(const struct map *map, uint32_t hash, struct str key);
+void map_add_hashed(struct map *map, struct map_node *node, uint32_t hash);
+
 void map_remove(struct map *map, struct map_node *node);
 
 /* Walks all elements in no order: start with NULL, then with the one before; NULL ends. The map

@@ -11,6 +11,7 @@ struct branch {
     struct map_node node;
     struct branch *parent;
     struct branch *star;       /* the child for "*" */
+    struct branch *spelled;    /* a child whose segment is spelled; most branches have one */
     struct view_set here;      /* patterns that end here */
     struct view_set all_below; /* patterns that end with "**" behind here */
     uint64_t hash;             /* of the segment */
@@ -209,12 +210,29 @@ static void branch_free(struct topics *topics, struct branch *branch)
     free(branch);
 }
 
+static uint32_t spelled_children(const struct branch *branch)
+{
+    return branch->children - (branch->star ? 1 : 0);
+}
+
+/* Mixes the hash of the segment, which is keyed, with the number of the parent. */
+static uint32_t mix(uint64_t parent, uint64_t segment)
+{
+    uint64_t x = (segment ^ parent * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+    return (uint32_t)(x >> 32);
+}
+
 /* The child whose segment hashes to `hash`; the caller compares the segment itself. */
 static struct branch *child_by_hash(const struct topics *topics, const struct branch *parent,
                                     uint64_t hash)
 {
+    if (parent->spelled && parent->spelled->hash == hash)
+        return parent->spelled;
+    if (spelled_children(parent) <= (parent->spelled ? 1 : 0))
+        return NULL;
     struct branch_key key = {parent->id, hash};
-    struct map_node *node = map_find(&topics->branches, key_bytes(&key));
+    struct map_node *node =
+        map_find_hashed(&topics->branches, mix(parent->id, hash), key_bytes(&key));
     return node ? container_of(node, struct branch, node) : NULL;
 }
 
@@ -248,8 +266,9 @@ static struct branch *branch_get(struct topics *topics, struct branch *parent, s
         parent->star = child;
         return child;
     }
-    struct branch_key key = {parent->id, child->hash};
-    map_add(&topics->branches, &child->node, key_bytes(&key));
+    map_add_hashed(&topics->branches, &child->node, mix(parent->id, child->hash));
+    if (!parent->spelled)
+        parent->spelled = child;
     return child;
 }
 
@@ -262,6 +281,8 @@ static void branch_prune(struct topics *topics, struct branch *branch)
             parent->star = NULL;
         else
             map_remove(&topics->branches, &branch->node);
+        if (parent->spelled == branch)
+            parent->spelled = NULL;
         parent->children--;
         branch_free(topics, branch);
         branch = parent;
@@ -369,8 +390,6 @@ static void tell(const struct view_set *set, const struct walk *walk)
 static const struct branch *spelled_child(const struct walk *walk, const struct branch *branch,
                                           unsigned depth)
 {
-    if (branch->children == (branch->star ? 1 : 0))
-        return NULL;
     const struct branch *child = child_by_hash(walk->topics, branch, walk->hashes[depth]);
     return child && has_segment(child, walk->segments[depth]) ? child : NULL;
 }
