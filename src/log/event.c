@@ -49,7 +49,8 @@ struct event *batch_add(struct batch *batch)
 
 size_t batch_bytes(const struct batch *batch)
 {
-    return sizeof(*batch) + batch->cap * sizeof(struct event) + batch->arena.total;
+    return sizeof(*batch) + batch->cap * sizeof(struct event) + batch->arena.total +
+           3 * HEAP_OVERHEAD;
 }
 
 void events_prefetch(const struct map *map, const struct event *events, size_t count)

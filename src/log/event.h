@@ -8,6 +8,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* What an allocation takes beyond what was asked for, on average. */
+enum { HEAP_OVERHEAD = 16 };
+
 /* Ids are below 2^53, so that a JavaScript number can hold one. */
 #define EVENT_ID_MAX ((UINT64_C(1) << 53) - 1)
 

@@ -81,13 +81,15 @@ static bool has_mark(const struct append *append)
 }
 
 /* A channel that holds nothing is kept as long as there is room, since what is known of it keeps
- * `prev` and gaps exact; beyond half the table it is folded into its namespace. Not while a DELETE
- * is pending, which may be taken back. */
+ * `prev` and gaps exact; beyond half the table, or a quarter of the memory that a log in memory may
+ * take, it is folded into its namespace. Not while a DELETE is pending, which may be taken back. */
 static bool is_crowded(const struct log *log)
 {
     const struct channels *channels = &log->apply.channels;
-    return channels->by_name.count > channels->count_max / 2 && !has_mark(log->committing) &&
-           !has_mark(log->pending);
+    uint64_t most = log->config.memory ? log->config.store.bytes_max / 4 : 0;
+    bool crowded = channels->by_name.count > channels->count_max / 2 ||
+                   (most && log_channels_bytes(log) > most);
+    return crowded && !has_mark(log->committing) && !has_mark(log->pending);
 }
 
 struct forgotten {

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What an idempotency key takes: its entry, its place in the table, what the heap adds. */
+enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEAD };
+
 enum {
     NAMES_BY_INDEX_MAX = 32,
     RESOLVE_SLICE = 4096,
@@ -446,12 +449,19 @@ static void on_recounted(void *context, uint32_t number, uint64_t last, int64_t 
     struct log *log = context;
     log_lock(log);
     struct channel *channel = channels_by_number(&log->apply.channels, number);
-    if (channel && channel->trimmed < last && (count >= 0 || channel->count >= (uint64_t)-count) &&
+    if (channel && apply_trimmed(&log->apply, channel) < last &&
+        (count >= 0 || channel->count >= (uint64_t)-count) &&
         (bytes >= 0 || channel->bytes >= (uint64_t)-bytes)) {
         apply_count_in(&log->apply, channel, (uint64_t)count, (uint64_t)bytes);
         apply_note(&log->apply, channel);
     }
     log_unlock(log);
+}
+
+static uint64_t beside(void *context)
+{
+    const struct log *log = context;
+    return log_channels_bytes(log) + log->apply.keys.map.count * KEY_BYTES;
 }
 
 static int open_store(struct log *log)
@@ -462,6 +472,7 @@ static int open_store(struct log *log)
     struct store_loader loader = {load_channel, load_key, log, now - log->config.key_life_us};
     log->config.store.evicted = on_evicted;
     log->config.store.recounted = on_recounted;
+    log->config.store.beside = beside;
     log->config.store.context = log;
     int result = log->config.memory
                      ? store_memory_open(&log->config.store, &log->store)

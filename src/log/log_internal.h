@@ -67,6 +67,14 @@ void log_unlock(struct log *log);
  * caller holds, is free meanwhile. */
 void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *until);
 
+/* What a channel takes: a name of some length, its places in the tables, what the heap adds. */
+enum { CHANNEL_BYTES = sizeof(struct channel) + 88 };
+
+static inline uint64_t log_channels_bytes(const struct log *log)
+{
+    return log->apply.channels.by_name.count * (uint64_t)CHANNEL_BYTES;
+}
+
 int readers_start(struct log *log);
 void readers_stop(struct log *log);
 

@@ -148,6 +148,9 @@ struct store_config {
     /* SQLite: what was told of a channel at the opening was wrong by so much, as far as its events
      * up to `last` are concerned. Upkeep's thread. May be NULL. */
     void (*recounted)(void *context, uint32_t number, uint64_t last, int64_t count, int64_t bytes);
+    /* Memory: called from within append; bytes that others hold for the events, which count against
+     * bytes_max too. NULL for none. */
+    uint64_t (*beside)(void *context);
     void *context;
 };
 

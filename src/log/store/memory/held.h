@@ -32,6 +32,23 @@ static inline size_t held_count(const struct held_queue *queue)
     return queue->end - queue->start - queue->holes;
 }
 
+/* What the queue itself takes from the heap. */
+static inline uint64_t held_room_bytes(const struct held_queue *queue)
+{
+    return queue->cap * sizeof(struct held);
+}
+
+/* The first and the last id of all batches; the first of an empty queue is above all ids. */
+static inline uint64_t held_oldest(const struct held_queue *queue)
+{
+    return queue->start < queue->end ? queue->held[queue->start].first : EVENT_ID_MAX + 1;
+}
+
+static inline uint64_t held_newest(const struct held_queue *queue)
+{
+    return queue->start < queue->end ? queue->held[queue->end - 1].last : 0;
+}
+
 /* Room for so many more; false when there is no memory. */
 bool held_room(struct held_queue *queue, size_t count);
 

@@ -18,6 +18,12 @@ struct line {
 
 void line_deinit(struct line *line);
 
+/* What the line takes from the heap beside itself. */
+static inline uint64_t line_bytes(const struct line *line)
+{
+    return line->cap ? line->cap * sizeof(struct event *) + HEAP_OVERHEAD : 0;
+}
+
 /* The events, ascending; line->count of them, until the line changes. */
 static inline const struct event **line_events(struct line *line)
 {

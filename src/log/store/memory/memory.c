@@ -6,6 +6,13 @@
  *
  * A line holds exactly the events that are retained; what a batch holds beside them is dead. A
  * batch without a live event is let go; one that is mostly dead is copied smaller by keep_house.
+ * An empty line says only that older events of its channel are dead, and goes, with those numbered
+ * around it, once no batch holds such.
+ *
+ * All of that counts against bytes_max, as it was taken from the heap, with what the log itself
+ * holds for the events' channels and keys. The latter counts for half of the bound at most: the log
+ * frees it later, and events that go meanwhile would go for nothing.
+ *
  * One lock: appends and trims take it alone and briefly, reads share it. */
 #include "log/store/memory/held.h"
 #include "log/store/memory/line.h"
@@ -17,11 +24,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16 };
+/* A turn of keep_house looks at SWEEP chunks. */
+enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, SWEEP = 4096 };
 
-/* The lines of channels that are numbered in a row, until all of them are forgotten. */
+/* The lines of channels that are numbered in a row. */
 struct chunk {
-    uint32_t used; /* lines that are not forgotten */
     struct line lines[CHUNK];
 };
 
@@ -30,9 +37,12 @@ struct memory {
     pthread_rwlock_t lock; /* guards all below */
     struct chunk **chunks; /* by the high bits of a channel's number */
     size_t chunks_cap;
+    uint64_t index_bytes; /* of chunks and lines */
+    size_t swept;         /* the next chunk for keep_house to look at */
     struct held_queue queue;
     uint64_t bytes_max;
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
+    uint64_t (*beside)(void *context);
     void *context;
 };
 
@@ -68,6 +78,7 @@ static bool chunks_room(struct memory *memory, size_t at)
     if (!chunks)
         return false;
     memset(chunks + memory->chunks_cap, 0, (cap - memory->chunks_cap) * sizeof(struct chunk *));
+    memory->index_bytes += (cap - memory->chunks_cap) * sizeof(struct chunk *);
     memory->chunks = chunks;
     memory->chunks_cap = cap;
     return true;
@@ -84,10 +95,25 @@ static struct line *line_room(struct memory *memory, uint32_t number)
         if (!chunk)
             return NULL;
         memset(chunk, 0, sizeof(*chunk));
-        chunk->used = CHUNK;
         memory->chunks[at] = chunk;
+        memory->index_bytes += sizeof(*chunk) + HEAP_OVERHEAD;
     }
     return line_of(memory, number);
+}
+
+static bool push_event(struct memory *memory, struct line *line, const struct event *event)
+{
+    uint64_t before = line_bytes(line);
+    bool done = line_push(line, event);
+    memory->index_bytes += line_bytes(line) - before;
+    return done;
+}
+
+static void shrink(struct memory *memory, struct line *line)
+{
+    uint64_t before = line_bytes(line);
+    line_shrink(line);
+    memory->index_bytes -= before - line_bytes(line);
 }
 
 /* ---- trimming ------------------------------------------------------------------------------- */
@@ -108,7 +134,7 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
     while (line->count && line_events(line)[0]->id <= upto)
         drop_first(memory, line);
     line->trimmed = upto;
-    line_shrink(line);
+    shrink(memory, line);
 }
 
 static void evict_oldest(struct memory *memory)
@@ -126,11 +152,18 @@ static void evict_oldest(struct memory *memory)
     batch_unref(batch);
 }
 
+static uint64_t held_bytes(const struct memory *memory)
+{
+    return memory->queue.bytes + held_room_bytes(&memory->queue) + memory->index_bytes;
+}
+
 /* The newest batch stays whatever its size: what was just acknowledged can be read. */
 static void evict(struct memory *memory)
 {
-    while (memory->bytes_max && memory->queue.bytes > memory->bytes_max &&
-           held_count(&memory->queue) > 1)
+    uint64_t beside = memory->beside ? memory->beside(memory->context) : 0;
+    uint64_t most =
+        memory->bytes_max - (beside < memory->bytes_max / 2 ? beside : memory->bytes_max / 2);
+    while (memory->bytes_max && held_bytes(memory) > most && held_count(&memory->queue) > 1)
         evict_oldest(memory);
 }
 
@@ -143,7 +176,7 @@ static void unpush(struct memory *memory, const struct batch *batch, uint32_t co
             continue;
         struct line *line = line_of(memory, batch->events[i].number);
         line_drop_last(line);
-        line_shrink(line);
+        shrink(memory, line);
     }
 }
 
@@ -155,7 +188,7 @@ static bool push(struct memory *memory, const struct batch *batch)
         if (event->state != EVENT_APPENDED && event->state != EVENT_TRIM)
             continue;
         struct line *line = line_room(memory, event->number);
-        if (line && (event->state == EVENT_TRIM || line_push(line, event)))
+        if (line && (event->state == EVENT_TRIM || push_event(memory, line, event)))
             continue;
         unpush(memory, batch, i);
         return false;
@@ -481,6 +514,31 @@ static int compact_next(struct memory *memory, uint64_t *id)
     return result;
 }
 
+/* Whether no line of the chunk has an event, nor is needed to tell that one in a batch is dead. */
+static bool is_spent(const struct memory *memory, const struct chunk *chunk)
+{
+    uint64_t first = held_oldest(&memory->queue);
+    for (size_t i = 0; i < CHUNK; i++)
+        if (chunk->lines[i].count || chunk->lines[i].trimmed >= first)
+            return false;
+    return true;
+}
+
+static void sweep(struct memory *memory)
+{
+    for (size_t n = 0; n < SWEEP && n < memory->chunks_cap; n++) {
+        pthread_rwlock_wrlock(&memory->lock);
+        size_t at = memory->swept++ % memory->chunks_cap;
+        struct chunk *chunk = memory->chunks[at];
+        if (chunk && is_spent(memory, chunk)) {
+            free(chunk);
+            memory->chunks[at] = NULL;
+            memory->index_bytes -= sizeof(*chunk) + HEAP_OVERHEAD;
+        }
+        pthread_rwlock_unlock(&memory->lock);
+    }
+}
+
 static int memory_keep_house(struct store *store,
                              uint64_t (*trimmed_of)(void *context, uint32_t number), void *context)
 {
@@ -489,25 +547,8 @@ static int memory_keep_house(struct store *store,
     int result = 0;
     for (uint64_t id = 1; id && !result;)
         result = compact_next(of(store), &id);
+    sweep(of(store));
     return result;
-}
-
-/* Numbers are not given again: a chunk of which all are forgotten can go. Until then the line says
- * that nothing in it is live. */
-static void forget_line(struct memory *memory, uint32_t number)
-{
-    struct line *line = line_of(memory, number);
-    if (!line)
-        return;
-    while (line->count)
-        drop_first(memory, line);
-    line_deinit(line);
-    line->trimmed = EVENT_ID_MAX;
-    struct chunk **chunk = &memory->chunks[number >> CHUNK_BITS];
-    if (--(*chunk)->used)
-        return;
-    free(*chunk);
-    *chunk = NULL;
 }
 
 static int memory_forget(struct store *store, const struct store_trim *folded,
@@ -517,7 +558,7 @@ static int memory_forget(struct store *store, const struct store_trim *folded,
     (void)folded; /* nothing outlives the process */
     pthread_rwlock_wrlock(&memory->lock);
     for (size_t i = 0; i < count; i++)
-        forget_line(memory, numbers[i]);
+        trim_line(memory, numbers[i], held_newest(&memory->queue));
     pthread_rwlock_unlock(&memory->lock);
     return 0;
 }
@@ -526,7 +567,7 @@ static uint64_t memory_bytes(struct store *store)
 {
     struct memory *memory = of(store);
     pthread_rwlock_rdlock(&memory->lock);
-    uint64_t bytes = memory->queue.bytes;
+    uint64_t bytes = held_bytes(memory);
     pthread_rwlock_unlock(&memory->lock);
     return bytes;
 }
@@ -583,6 +624,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
     memory->store.ops = &ops;
     memory->bytes_max = config->bytes_max;
     memory->evicted = config->evicted;
+    memory->beside = config->beside;
     memory->context = config->context;
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
