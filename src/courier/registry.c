@@ -4,6 +4,7 @@
 #include "base/say.h"
 #include "courier/record.h"
 #include "log/store/sqlite/db.h"
+#include "log/store/sqlite/wal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,6 +81,8 @@ struct registry {
     sqlite3_stmt *statements[STATEMENTS];
     struct record_statements *records;
     uint64_t number; /* the highest that was given to an endpoint */
+    bool in_memory;
+    bool unsure; /* what failed may be in the file after a crash */
 };
 
 void endpoint_row_free(struct endpoint_row *row)
@@ -159,6 +162,7 @@ int registry_open(const char *dir, struct registry **ret_registry)
 {
     char *path = NULL;
     struct registry *registry = mem_alloc(sizeof(*registry));
+    registry->in_memory = !dir;
     if (dir && asprintf(&path, "%s/state.db", dir) < 0)
         abort();
     int result = open_db(registry, path ? path : ":memory:");
@@ -425,9 +429,18 @@ int registry_delete(struct registry *registry, const char *id)
     return result ? result : registry_commit(registry, drop(registry, id));
 }
 
+/* What failed is made to have failed, see log/store/sqlite/wal.c. */
+static int mend(struct registry *registry)
+{
+    int result = registry->unsure && !registry->in_memory ? wal_cut(registry->db) : 0;
+    registry->unsure = result != 0;
+    return result ? REGISTRY_E_FATE_UNKNOWN : 0;
+}
+
 int registry_begin(struct registry *registry)
 {
-    return db_run(registry->statements[BEGIN]);
+    int result = mend(registry);
+    return result ? result : db_run(registry->statements[BEGIN]);
 }
 
 int registry_progress(struct registry *registry, const struct endpoint_row *row)
@@ -475,7 +488,11 @@ int registry_commit(struct registry *registry, int result)
         result = db_run(registry->statements[COMMIT]);
     if (result && !sqlite3_get_autocommit(registry->db))
         (void)db_run(registry->statements[ROLLBACK]);
-    return result;
+    if (!result)
+        return 0;
+    registry->unsure = true;
+    int mended = mend(registry);
+    return mended ? mended : result;
 }
 
 struct record_statements *registry_records(struct registry *registry)

@@ -103,6 +103,10 @@ int registry_load(struct registry *registry, void (*each)(void *context, struct 
 int registry_load_lanes(struct registry *registry,
                         void (*each)(void *context, struct lane_row *row), void *context);
 
+/* Of what changes the registry: the medium failed, and failed again when it was to be proved that
+ * nothing of the change will be there after a crash. */
+enum { REGISTRY_E_FATE_UNKNOWN = 1 };
+
 /* Adds or replaces all of a row; `forget` drops its lanes in the same step. Durable when it returns
  * 0. */
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);

@@ -1,6 +1,7 @@
 #include "courier/registry.h"
 
 #include "log/store/sqlite/db.h"
+#include "log/store/sqlite/faults.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,8 +362,68 @@ static void a_table_of_a_newer_version_is_left_alone(void **state)
     assert_int_not_equal(registry_open(place->dir, &registry), 0);
 }
 
+/* How many endpoints somebody finds who opens the folder as kill -9 would leave it now. */
+static size_t count_after_crash(const struct place *place)
+{
+    struct place crashed = {.count = 0};
+    char command[256];
+    struct registry *registry;
+    strcpy(crashed.dir, "/tmp/freshet-courier-XXXXXX");
+    assert_non_null(mkdtemp(crashed.dir));
+    snprintf(command, sizeof(command), "cp %s/state.db* %s && rm %s/*-shm", place->dir, crashed.dir,
+             crashed.dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(registry_open(crashed.dir, &registry), 0);
+    assert_int_equal(registry_load(registry, keep, &crashed), 0);
+    registry_close(registry);
+    size_t count = crashed.count;
+    forget(&crashed);
+    nftw(crashed.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return count;
+}
+
+static void an_endpoint_that_was_refused_does_not_come_back_after_a_crash(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_1", 1);
+    for (unsigned long nth = 1; nth < 4; nth++) {
+        faults_set(nth, 1, SQLITE_IOERR_FSYNC);
+        int result = registry_put(registry, &row, false);
+        faults_set(0, 0, 0);
+        assert_int_equal(count_after_crash(place), result ? 0 : 1);
+        if (!result)
+            assert_int_equal(registry_delete(registry, "wh_1"), 0);
+    }
+    registry_close(registry);
+}
+
+static void an_endpoint_that_may_come_back_is_told_as_that_until_it_cannot(void **state)
+{
+    struct place *place = *state;
+    struct registry *registry = open_in(place);
+    struct endpoint_row row = a_row("wh_1", 1);
+    unsigned unknown = 0;
+    for (unsigned long nth = 1; nth < 6; nth++) {
+        faults_set(nth, 1000, SQLITE_IOERR_FSYNC);
+        int result = registry_put(registry, &row, false);
+        unknown += result == REGISTRY_E_FATE_UNKNOWN;
+        if (result == REGISTRY_E_FATE_UNKNOWN)
+            assert_int_equal(registry_put(registry, &row, false), REGISTRY_E_FATE_UNKNOWN);
+        faults_set(0, 0, 0);
+        if (result < 0)
+            assert_int_equal(count_after_crash(place), 0);
+        assert_int_equal(registry_put(registry, &row, false), 0);
+        assert_int_equal(registry_delete(registry, "wh_1"), 0);
+        assert_int_equal(count_after_crash(place), 0);
+    }
+    assert_true(unknown > 0);
+    registry_close(registry);
+}
+
 int main(void)
 {
+    faults_install();
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(an_endpoint_comes_back_as_it_was),
@@ -371,6 +432,8 @@ int main(void)
         TEST(progress_is_kept_by_the_commit),
         TEST(what_failed_on_the_way_is_not_kept),
         TEST(a_deleted_endpoint_does_not_come_back),
+        TEST(an_endpoint_that_was_refused_does_not_come_back_after_a_crash),
+        TEST(an_endpoint_that_may_come_back_is_told_as_that_until_it_cannot),
         TEST(in_memory_it_needs_no_folder),
         TEST(a_table_of_a_newer_version_is_left_alone),
         TEST(lanes_come_back_and_go_with_their_endpoint),

@@ -28,7 +28,11 @@ void request_refuse(struct courier_request *request, enum courier_fault fault, c
 void request_refuse_store(struct courier_request *request, int result)
 {
     say(SAY_WARN, "webhook_not_kept", "error=%d", -result);
-    if (result == -ENOSPC)
+    if (result == REGISTRY_E_FATE_UNKNOWN)
+        request_refuse(
+            request, COURIER_E_NOW,
+            "the store failed, and a restart may show the change: look before you repeat");
+    else if (result == -ENOSPC)
         request_refuse(request, COURIER_E_SPACE, "the disk is full: nothing was changed");
     else
         request_refuse(request, COURIER_E_NOW,

@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "base/say.h"
+#include "log/store/sqlite/summing.h"
+#include "log/store/sqlite/wal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -478,7 +480,36 @@ static int load_rolled(struct chain *chain, struct segment *segment)
     sqlite3 *db = NULL;
     int result = writer_open(segment, &segment->writer);
     result = result ? result : writer_mend(segment->writer, &db);
+    /* What is read here will be shown, and must not be lost after that. */
+    result = result ? result : wal_settle(db);
     return result ? result : load_marks(chain, db);
+}
+
+static int confine(struct segment *segment, uint64_t end)
+{
+    sqlite3 *db = NULL;
+    int result = segment->writer ? writer_mend(segment->writer, &db) : 0;
+    return result ? result : segment_confine(segment, end, db);
+}
+
+/* What is in a file and does not belong there is removed. The sums may have counted it. */
+static int confine_files(struct chain *chain)
+{
+    bool was_sealed = false;
+    for (size_t i = 0; i < chain->count; i++) {
+        struct segment *segment = chain->list[i];
+        uint64_t end = i + 1 < chain->count ? chain->list[i + 1]->first : 0;
+        if (segment_is_confined(segment, end))
+            continue;
+        was_sealed = was_sealed || segment->sealed;
+        int result = confine(segment, end);
+        if (result)
+            return result;
+    }
+    if (!was_sealed)
+        return 0;
+    summing_drop(chain, "foreign_events", 0);
+    return chain->sums.stuck ? -EIO : chain_load_sealed(chain);
 }
 
 static int load_file(struct chain *chain, struct segment *segment)
@@ -546,5 +577,6 @@ int chain_load(struct chain *chain)
     int result = 0;
     for (size_t i = 0; !result && i < chain->count; i++)
         result = load_file(chain, chain->list[i]);
+    result = result ? result : confine_files(chain);
     return result ? result : resume_last(chain);
 }

@@ -199,6 +199,64 @@ static void a_clean_end_leaves_one_file(void **state)
     place_deinit(&place);
 }
 
+/* Lays a copy of the only file beside it, from the second of its two runs of events on: then the
+ * first has events that are the second's. */
+static void split_file(const struct place *place, uint64_t first, uint64_t second)
+{
+    char from[128], to[128], sql[512], command[300];
+    sqlite3 *db;
+    snprintf(from, sizeof(from), "%s/log/%016llu.db", place->dir, (unsigned long long)first);
+    snprintf(to, sizeof(to), "%s/log/%016llu.db", place->dir, (unsigned long long)second);
+    snprintf(command, sizeof(command), "cp %s %s", from, to);
+    assert_int_equal(system(command), 0);
+    snprintf(sql, sizeof(sql),
+             "DELETE FROM event WHERE id < %llu; UPDATE channel SET count ="
+             " (SELECT count(*) FROM event WHERE channel = number), bytes = 20 * 1000,"
+             " first = %llu WHERE count NOTNULL",
+             (unsigned long long)second, (unsigned long long)second);
+    assert_int_equal(db_open(to, DB_WRITE, &db), 0);
+    assert_int_equal(db_exec(db, sql), 0);
+    sqlite3_close(db);
+}
+
+static void check_removal(bool sealed)
+{
+    struct place place;
+    uint64_t ids[100];
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 1000);
+    place_put(&place, 110, 3, 3, "c", 1000);
+    place_put(&place, 500, 20, 1, "a", 1000);
+    if (sealed)
+        place_roll(&place);
+    place_close(&place);
+    split_file(&place, 100, 500);
+    for (int again = 0; again < 2; again++) {
+        place_open(&place);
+        assert_int_equal(place_ids(&place, 1, ids, 100), 30);
+        assert_int_equal(ids[9], 109);
+        assert_int_equal(ids[10], 500);
+        assert_int_equal(place_find(&place, "a")->count, 30);
+        assert_int_equal(place_find(&place, "a")->bytes, 30000);
+        assert_int_equal(place_find(&place, "a")->last, 519);
+        assert_int_equal(place_find(&place, "c")->count, 3);
+        assert_int_equal(place.newest.id, 519);
+        place_keep_house(&place);
+        place_close(&place);
+    }
+    place_deinit(&place);
+}
+
+static void what_a_file_has_of_the_next_ones_ids_is_removed(void **state)
+{
+    (void)state;
+    say_set_level((enum say_level)(SAY_ERROR + 1));
+    check_removal(false);
+    check_removal(true);
+    say_set_level(SAY_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +269,7 @@ int main(void)
         cmocka_unit_test(ids_that_do_not_rise_overwrite_no_file),
         cmocka_unit_test(a_deletion_alone_is_as_durable_as_an_event),
         cmocka_unit_test(what_a_crash_left_beside_the_files_is_cleared_away),
+        cmocka_unit_test(what_a_file_has_of_the_next_ones_ids_is_removed),
         cmocka_unit_test(bytes_are_what_the_folder_has),
         cmocka_unit_test(a_clean_end_leaves_one_file),
     };

@@ -482,3 +482,78 @@ int segment_load(struct segment *segment)
             strerror(-result));
     return result;
 }
+
+/* ---- confining ------------------------------------------------------------------------------ */
+
+bool segment_is_confined(const struct segment *segment, uint64_t end)
+{
+    uint64_t oldest = atomic_load(&segment->oldest), newest = atomic_load(&segment->newest);
+    return !newest || (oldest >= segment->first && (!end || newest < end));
+}
+
+/* Statements that mean the ids of the segment's range by ?1 <= id < ?2. */
+static int run_ranged(sqlite3 *db, const char *sql, const struct segment *segment, uint64_t end)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db, sql, &statement);
+    if (result)
+        return result;
+    db_bind_id(statement, 1, segment->first);
+    db_bind_id(statement, 2, end ? end : INT64_MAX);
+    result = db_run(statement);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int remove_foreign(sqlite3 *db, const struct segment *segment, uint64_t end)
+{
+    static const char *const active[] = {
+        "DELETE FROM event WHERE id < ?1 OR id >= ?2",
+        "DELETE FROM trim WHERE upto >= ?2",
+    };
+    static const char *const sealed[] = {
+        "UPDATE channel SET"
+        " count = (SELECT count(*) FROM event WHERE channel = number),"
+        " bytes = (SELECT ifnull(sum(length(CAST(data AS BLOB))), 0) FROM event"
+        "          WHERE channel = number),"
+        " first = (SELECT min(id) FROM event WHERE channel = number),"
+        " last = (SELECT max(id) FROM event WHERE channel = number)"
+        " WHERE first < ?1 OR last >= ?2",
+        "DELETE FROM channel WHERE count = 0",
+    };
+    int result = db_exec(db, "BEGIN IMMEDIATE");
+    for (size_t i = 0; !result && i < 2; i++)
+        result = run_ranged(db, active[i], segment, end);
+    for (size_t i = 0; !result && segment->sealed && i < 2; i++)
+        result = run_ranged(db, sealed[i], segment, end);
+    result = result ? result : db_exec(db, "COMMIT");
+    if (!sqlite3_get_autocommit(db))
+        (void)db_exec(db, "ROLLBACK");
+    return result;
+}
+
+static int open_and_remove(const struct segment *segment, uint64_t end)
+{
+    sqlite3 *db = NULL;
+    int result = db_open(segment->path, DB_WRITE, &db);
+    result = result ? result : db_exec(db, "PRAGMA synchronous = FULL");
+    result = result ? result : remove_foreign(db, segment, end);
+    sqlite3_close(db);
+    return result;
+}
+
+int segment_confine(struct segment *segment, uint64_t end, sqlite3 *db)
+{
+    int result = db ? remove_foreign(db, segment, end) : open_and_remove(segment, end);
+    say(SAY_WARN, "foreign_events_removed",
+        "path=%s oldest=%" PRIu64 " newest=%" PRIu64 " next_file=%" PRIu64 " error=%d",
+        segment->path, atomic_load(&segment->oldest), atomic_load(&segment->newest), end, -result);
+    if (result)
+        return result;
+    index_free(segment->index);
+    segment->index = NULL;
+    segment->sealed = segment->summed = false;
+    atomic_store(&segment->oldest, 0);
+    atomic_store(&segment->newest, 0);
+    return segment_load(segment);
+}

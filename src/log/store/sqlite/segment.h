@@ -86,6 +86,15 @@ int segment_load(struct segment *segment);
  * it is not the one that they know. */
 int segment_load_summed(struct segment *segment, const struct sums_file *file);
 
+/* Whether all ids in a loaded file are above those of the file before it and below `end`, the id
+ * that names the file behind it; 0 for none. */
+bool segment_is_confined(const struct segment *segment, uint64_t end);
+
+/* Removes for good what is not, with a log line, and loads the file again. It came from a commit
+ * that failed and was told as failed; versions that did not prevent its return left such files.
+ * Nobody else has the segment; `db` is the connection that writes to it, or NULL. */
+int segment_confine(struct segment *segment, uint64_t end, sqlite3 *db);
+
 /* Reads from a sealed file what is kept in memory about it. `db` has it open. */
 int segment_load_sealed(struct segment *segment, sqlite3 *db);
 

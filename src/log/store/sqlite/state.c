@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store/sqlite/db.h"
+#include "log/store/sqlite/wal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,7 @@ static const char *const statements[STATEMENTS] = {
 struct state {
     sqlite3 *db;
     char *wal_path;
+    bool unsure; /* what failed may be in the file after a crash */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -129,6 +131,7 @@ static int set_up(struct state *state)
     result = prepare(state, SET, STATEMENTS);
     result = result ? result : migrate(state);
     result = result ? result : prepare(state, BEGIN, SET);
+    result = result ? result : wal_settle(state->db);
     return result ? result : state_tidy(state);
 }
 
@@ -226,9 +229,18 @@ int state_erasures(struct state *state, int (*each)(void *context, uint32_t numb
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
+/* See wal.c: what failed is made to have failed. */
+static int mend(struct state *state)
+{
+    int result = state->unsure ? wal_cut(state->db) : 0;
+    state->unsure = result != 0;
+    return result;
+}
+
 static int begin(struct state *state)
 {
-    return db_run(state->statements[BEGIN]);
+    int result = mend(state);
+    return result ? result : db_run(state->statements[BEGIN]);
 }
 
 static int end(struct state *state, int result)
@@ -237,6 +249,10 @@ static int end(struct state *state, int result)
         result = db_run(state->statements[COMMIT]);
     if (result && !sqlite3_get_autocommit(state->db))
         (void)db_run(state->statements[ROLLBACK]);
+    if (result) {
+        state->unsure = true;
+        (void)mend(state);
+    }
     return result;
 }
 
@@ -272,7 +288,8 @@ int state_trim(struct state *state, const struct store_trim *trims, size_t count
 
 int state_erased(struct state *state)
 {
-    return db_exec(state->db, "DELETE FROM erase");
+    int result = begin(state);
+    return result ? result : end(state, db_exec(state->db, "DELETE FROM erase"));
 }
 
 static int forget(struct state *state, uint32_t number, uint64_t upto)
@@ -302,7 +319,8 @@ int state_forget_forgotten(struct state *state, uint64_t oldest)
     if (result)
         return result;
     db_bind_id(statement, 1, oldest);
-    result = db_run(statement);
+    result = begin(state);
+    result = result ? result : end(state, db_run(statement));
     sqlite3_finalize(statement);
     return result;
 }

@@ -43,7 +43,8 @@ int state_forgotten(struct state *state, int (*each)(void *context, uint32_t num
 int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
                    void *context);
 
-/* Each call below is durable when it returns 0, and has done nothing otherwise. */
+/* Each call below is durable when it returns 0, and has done nothing otherwise; unless the disk
+ * that failed did not even let us prove that, no crash changes it. */
 
 /* Raises the rows of these channels; with `erase` also notes that the files must be rewritten. */
 int state_trim(struct state *state, const struct store_trim *trims, size_t count, bool erase);

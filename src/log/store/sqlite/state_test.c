@@ -1,5 +1,7 @@
 #include "log/store/sqlite/testing.h"
 
+#include "log/store/sqlite/faults.h"
+
 static char dir[] = "/tmp/freshet-state-XXXXXX";
 static char path[64];
 
@@ -223,14 +225,52 @@ static void the_log_of_changes_does_not_grow_without_end(void **unused)
     state_close(state);
 }
 
+/* The newest event that is known to whoever opens the file after a crash. */
+static uint64_t newest_after_crash(void)
+{
+    char command[600], crashed[80];
+    struct state_newest newest;
+    struct state *state;
+    snprintf(crashed, sizeof(crashed), "%s/crashed.db", dir);
+    snprintf(command, sizeof(command), "cp %s %s; cp %s-wal %s-wal", path, crashed, path, crashed);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(state_open(crashed, &state), 0);
+    assert_int_equal(state_newest(state, &newest), 0);
+    state_close(state);
+    return newest.id;
+}
+
+static void what_failed_does_not_come_back_after_a_crash(void **unused)
+{
+    (void)unused;
+    struct state *state = open_it();
+    assert_int_equal(state_set_newest(state, 5, 50), 0);
+    for (unsigned long nth = 1; nth < 6; nth++) {
+        faults_set(nth, 1, SQLITE_IOERR_FSYNC);
+        int result = state_set_newest(state, 5 + nth, 50);
+        faults_set(0, 0, 0);
+        if (result)
+            assert_int_equal(newest_after_crash(), 5);
+    }
+    faults_set(2, 1000, SQLITE_IOERR_FSYNC);
+    assert_int_not_equal(state_set_newest(state, 100, 50), 0);
+    assert_int_not_equal(state_erased(state), 0); /* not even begun */
+    faults_set(0, 0, 0);
+    assert_int_equal(state_erased(state), 0);
+    assert_true(newest_after_crash() < 100);
+    state_close(state);
+}
+
 int main(void)
 {
+    faults_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(trims_come_back_after_reopening, remove_file),
         cmocka_unit_test_teardown(a_trim_never_goes_back, remove_file),
         cmocka_unit_test_teardown(erasures_are_kept_until_done, remove_file),
         cmocka_unit_test_teardown(a_forgotten_channel_leaves_its_number_and_the_fold, remove_file),
         cmocka_unit_test_teardown(the_newest_event_is_remembered, remove_file),
+        cmocka_unit_test_teardown(what_failed_does_not_come_back_after_a_crash, remove_file),
         cmocka_unit_test_teardown(a_file_of_a_newer_version_is_refused, remove_file),
         cmocka_unit_test_teardown(a_file_that_is_no_database_is_an_error, remove_file),
         cmocka_unit_test_teardown(another_module_may_write_its_tables_meanwhile, remove_file),
