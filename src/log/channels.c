@@ -20,6 +20,11 @@ static bool name_is(const struct map_node *node, struct str key)
     return str_eq(channel_name(of_node(node)), key);
 }
 
+static struct str name_of(const void *owner, uint32_t number)
+{
+    return channel_name(channels_by_number(owner, number));
+}
+
 static int by_length_down(const void *a, const void *b)
 {
     size_t x = ((const struct space *)a)->config.prefix.len;
@@ -32,6 +37,7 @@ void channels_init(struct channels *channels, const struct space_config *configs
 {
     *channels = (struct channels){.count_max = count_max};
     map_init(&channels->by_name, name_is);
+    name_tree_init(&channels->order, name_of, channels);
     channels->spaces = mem_alloc((count + 1) * sizeof(*channels->spaces));
     bool has_all = false;
     for (size_t i = 0; i < count; i++) {
@@ -51,6 +57,7 @@ void channels_deinit(struct channels *channels)
     }
     free(channels->chunks);
     free(channels->spaces);
+    name_tree_deinit(&channels->order);
     map_deinit(&channels->by_name);
 }
 
@@ -127,8 +134,10 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
         number = channels->number_last + 1;
     struct channels_chunk *chunk = chunk_room(channels, number);
     struct channel *channel = chunk ? mem_try_alloc(sizeof(*channel) + name.len) : NULL;
-    if (!channel)
+    if (!channel || name_tree_add(&channels->order, name, number)) {
+        free(channel);
         return -ENOMEM;
+    }
     *channel = (struct channel){.number = number, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
     channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
@@ -143,6 +152,7 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
 
 void channels_remove(struct channels *channels, struct channel *channel)
 {
+    name_tree_remove(&channels->order, channel_name(channel));
     map_remove(&channels->by_name, &channel->node);
     struct channels_chunk **chunk = &channels->chunks[channel->number >> CHUNK_BITS];
     (*chunk)->channels[channel->number & (CHUNK - 1)] = NULL;
@@ -151,6 +161,27 @@ void channels_remove(struct channels *channels, struct channel *channel)
         *chunk = NULL;
     }
     free(channel);
+}
+
+static struct channel *walked(struct channels_walk *walk, uint32_t number)
+{
+    struct channel *channel = number ? channels_by_number(walk->channels, number) : NULL;
+    return channel && str_starts(channel_name(channel), walk->prefix) ? channel : NULL;
+}
+
+struct channel *channels_first(struct channels_walk *walk, const struct channels *channels,
+                               struct str prefix, struct str after)
+{
+    bool goes_on = after.len && str_cmp(after, prefix) >= 0;
+    walk->channels = channels;
+    walk->prefix = prefix;
+    return walked(walk,
+                  name_tree_seek(&walk->walk, &channels->order, goes_on ? after : prefix, goes_on));
+}
+
+struct channel *channels_next(struct channels_walk *walk)
+{
+    return walked(walk, name_tree_next(&walk->walk));
 }
 
 void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto)

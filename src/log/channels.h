@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "log/name_tree.h"
 #include "log/selection.h"
 
 /* The settings of the channels under a prefix. */
@@ -39,6 +40,7 @@ struct channels_chunk;
 
 struct channels {
     struct map by_name;
+    struct name_tree order;
     struct channels_chunk **chunks; /* by the high bits of a number; NULL where all are gone */
     size_t chunks_cap;
     uint32_t number_last;
@@ -61,6 +63,29 @@ static inline struct str channel_name(const struct channel *channel)
 struct channel *channels_find(const struct channels *channels, struct str name);
 struct channel *channels_by_number(const struct channels *channels, uint32_t number);
 struct space *channels_space(const struct channels *channels, struct str name);
+
+/* A walk over the channels under a literal prefix, by rising name, in time that does not depend on
+ * how many others there are:
+ *
+ *     log_lock(log);
+ *     for (channel = channels_first(&walk, channels, prefix, after);
+ *          channel && looked++ < SLICE; channel = channels_next(&walk))
+ *         … copy what is wanted, and the name to `after` …
+ *     log_unlock(log);
+ *
+ * The walk is good until a channel comes or goes, so for the lock's time: a long one goes on behind
+ * the last name that it has seen. The table counts channels without any event too. */
+struct channels_walk {
+    const struct channels *channels;
+    struct str prefix;
+    struct name_tree_walk walk;
+};
+
+/* The first channel whose name begins with `prefix` (borrowed, empty for all) and is above `after`
+ * (empty for the start); NULL at the end. */
+struct channel *channels_first(struct channels_walk *walk, const struct channels *channels,
+                               struct str prefix, struct str after);
+struct channel *channels_next(struct channels_walk *walk);
 
 enum { CHANNELS_E_FULL = 1 }; /* there are count_max already */
 

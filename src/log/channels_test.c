@@ -149,6 +149,43 @@ static void trimmed_is_that_of_the_channels_selected(void **state)
     channels_deinit(&channels);
 }
 
+/* The names of a walk, each behind a space. */
+static const char *walked(const struct channels *channels, const char *prefix, const char *after)
+{
+    static struct channels_walk walk;
+    static char names[256];
+    size_t len = 0;
+    names[0] = 0;
+    for (struct channel *channel =
+             channels_first(&walk, channels, str_from(prefix), str_from(after));
+         channel; channel = channels_next(&walk))
+        len += (size_t)snprintf(names + len, sizeof(names) - len, " %.*s",
+                                STR_FMT(channel_name(channel)));
+    return names;
+}
+
+static void channels_are_walked_by_name_under_a_prefix(void **state)
+{
+    (void)state;
+    struct channels channels;
+    channels_init(&channels, NULL, 0, 10);
+    assert_string_equal(walked(&channels, "", ""), "");
+    add(&channels, "b/2");
+    add(&channels, "c");
+    add(&channels, "b/1");
+    add(&channels, "b");
+    add(&channels, "b/10");
+    assert_string_equal(walked(&channels, "", ""), " b b/1 b/10 b/2 c");
+    assert_string_equal(walked(&channels, "b/", ""), " b/1 b/10 b/2");
+    assert_string_equal(walked(&channels, "b/1", ""), " b/1 b/10");
+    assert_string_equal(walked(&channels, "b/1", "b/1"), " b/10");
+    assert_string_equal(walked(&channels, "b/", "a"), " b/1 b/10 b/2");
+    assert_string_equal(walked(&channels, "b/", "c"), "");
+    channels_remove(&channels, channels_find(&channels, STR("b/1")));
+    assert_string_equal(walked(&channels, "b", ""), " b b/10 b/2");
+    channels_deinit(&channels);
+}
+
 static bool resolved(const struct selection *selection, uint32_t number)
 {
     return selection->resolved.bitmap[number >> 3] >> (number & 7) & 1;
@@ -184,6 +221,7 @@ int main(void)
         cmocka_unit_test(without_memory_nothing_is_added),
         cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),
         cmocka_unit_test(trimmed_is_that_of_the_channels_selected),
+        cmocka_unit_test(channels_are_walked_by_name_under_a_prefix),
         cmocka_unit_test(a_pattern_is_resolved_in_slices_and_goes_on_with_new_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

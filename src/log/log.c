@@ -12,6 +12,7 @@ enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEA
 enum {
     NAMES_BY_INDEX_MAX = 32,
     RESOLVE_SLICE = 4096,
+    LIST_SLICE = 256,
     LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
 };
 
@@ -715,50 +716,45 @@ static void describe(const struct log *log, const struct channel *channel, struc
     ret->bytes = channel->bytes;
 }
 
-static struct str listed_name(const struct log_channel *channel)
+/* A part of a list that is made in slices. */
+struct list_slice {
+    struct channels_walk walk;
+    char seen[NAME_MAX_BYTES]; /* the name up to which all was looked at */
+    struct str after;
+};
+
+static void note_seen(struct list_slice *slice, struct str name)
 {
-    return (struct str){channel->name, channel->name_len};
+    memcpy(slice->seen, name.at, name.len);
+    slice->after = (struct str){slice->seen, name.len};
 }
 
-/* Keeps `out` sorted and the `limit` smallest names in it; the new count. */
-static size_t list_insert(const struct log *log, struct log_channel *out, size_t count,
-                          size_t limit, const struct channel *channel)
+/* Looks at no more channels than LIST_SLICE; false at the end. */
+static bool list_some(struct log *log, struct list_slice *slice, struct str prefix,
+                      struct log_channel *out, size_t limit, size_t *count)
 {
-    struct str name = channel_name(channel);
-    if (count == limit && str_cmp(listed_name(&out[count - 1]), name) <= 0)
-        return count;
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (str_cmp(listed_name(&out[middle]), name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+    unsigned looked = 0;
+    log_lock(log);
+    struct channel *channel =
+        channels_first(&slice->walk, &log->apply.channels, prefix, slice->after);
+    for (; channel && *count < limit && looked < LIST_SLICE; looked++) {
+        if (channel->last)
+            describe(log, channel, &out[(*count)++]);
+        note_seen(slice, channel_name(channel));
+        channel = channels_next(&slice->walk);
     }
-    size_t end = count < limit ? count : limit - 1;
-    memmove(&out[low + 1], &out[low], (end - low) * sizeof(*out));
-    describe(log, channel, &out[low]);
-    return end + 1;
+    log_unlock(log);
+    return channel && *count < limit;
 }
 
 size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
                 struct log_channel *out)
 {
+    struct list_slice slice;
     size_t count = 0;
-    uint32_t number = 1;
-    bool more = limit > 0;
-    while (more) {
-        log_lock(log);
-        const struct channels *channels = &log->apply.channels;
-        for (unsigned i = 0; i < RESOLVE_SLICE && number <= channels->number_last; i++, number++) {
-            const struct channel *channel = channels_by_number(channels, number);
-            if (channel && channel->last && str_starts(channel_name(channel), prefix) &&
-                str_cmp(channel_name(channel), after) > 0)
-                count = list_insert(log, out, count, limit, channel);
-        }
-        more = number <= channels->number_last;
-        log_unlock(log);
-    }
+    slice.after = after;
+    while (list_some(log, &slice, prefix, out, limit, &count))
+        ;
     return count;
 }
 

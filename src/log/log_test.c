@@ -537,6 +537,32 @@ static void channels_are_listed_by_name_after_the_last_one_seen(void **state)
     assert_int_equal(log_list(world->log, STR("b/"), STR("b/3"), 2, list), 0);
 }
 
+/* More than one slice, and names that were made in falling order. */
+static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
+{
+    struct world *world = *state;
+    enum { CHANNELS = 1001 };
+    struct log_channel *list = mem_alloc(CHANNELS * sizeof(*list));
+    char name[16];
+    world_open(world);
+    for (int i = CHANNELS; i-- > 0;) {
+        snprintf(name, sizeof(name), "c/%04d", i);
+        post_one(world, name, "x");
+    }
+    uint64_t before = log_lock_hist(world->log)->count;
+    assert_int_equal(log_list(world->log, STR("c/"), STR(""), CHANNELS, list), CHANNELS);
+    assert_int_equal(log_lock_hist(world->log)->count - before, (CHANNELS + 255) / 256);
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof(name), "c/%04d", i);
+        assert_memory_equal(list[i].name, name, 6);
+    }
+    before = log_lock_hist(world->log)->count;
+    assert_int_equal(log_list(world->log, STR("c/"), STR("c/0990"), 5, list), 5);
+    assert_int_equal(log_lock_hist(world->log)->count - before, 1);
+    assert_memory_equal(list[0].name, "c/0991", 6);
+    free(list);
+}
+
 static void beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other(void **state)
 {
     struct world *world = *state;
@@ -669,6 +695,7 @@ int main(void)
         ON_DISK(closing_answers_what_is_pending),
         ON_DISK(a_folder_is_one_logs_only),
         ON_BOTH(channels_are_listed_by_name_after_the_last_one_seen),
+        IN_MEMORY(a_list_of_many_channels_holds_the_lock_in_slices),
         ON_BOTH(beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other),
         IN_MEMORY(the_log_notes_for_how_long_its_lock_was_held),
         IN_MEMORY(waiting_for_work_does_not_count_as_holding_the_lock),

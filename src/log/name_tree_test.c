@@ -1,0 +1,218 @@
+#include "log/name_tree.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MANY = 3000, NAME = 256 };
+
+/* Names by number, and those among them that are in the index, sorted. */
+struct model {
+    struct name_tree names;
+    char (*text)[NAME];
+    size_t count;
+    struct str *sorted;
+    size_t sorted_count;
+};
+
+static struct str name_of(const void *owner, uint32_t number)
+{
+    const struct model *model = owner;
+    return str_from(model->text[number]);
+}
+
+static int setup(void **state)
+{
+    struct model *model = mem_alloc(sizeof(*model));
+    model->text = mem_alloc((MANY + 1) * sizeof(*model->text));
+    model->sorted = mem_alloc((MANY + 1) * sizeof(*model->sorted));
+    name_tree_init(&model->names, name_of, model);
+    *state = model;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct model *model = *state;
+    name_tree_deinit(&model->names);
+    free(model->text);
+    free(model->sorted);
+    free(model);
+    return 0;
+}
+
+/* Where the first name lies that is not below `name`. */
+static size_t find(const struct model *model, struct str name)
+{
+    size_t at = 0;
+    while (at < model->sorted_count && str_cmp(model->sorted[at], name) < 0)
+        at++;
+    return at;
+}
+
+/* Adds the name under the next number, unless it is there. */
+static void add(struct model *model, const char *text)
+{
+    size_t at = find(model, str_from(text));
+    if (at < model->sorted_count && str_eq(model->sorted[at], str_from(text)))
+        return;
+    uint32_t number = (uint32_t)++model->count;
+    snprintf(model->text[number], NAME, "%s", text);
+    struct str name = str_from(model->text[number]);
+    assert_int_equal(name_tree_add(&model->names, name, number), 0);
+    memmove(&model->sorted[at + 1], &model->sorted[at],
+            (model->sorted_count - at) * sizeof(*model->sorted));
+    model->sorted[at] = name;
+    model->sorted_count++;
+}
+
+static void take_out(struct model *model, size_t at)
+{
+    name_tree_remove(&model->names, model->sorted[at]);
+    model->sorted_count--;
+    memmove(&model->sorted[at], &model->sorted[at + 1],
+            (model->sorted_count - at) * sizeof(*model->sorted));
+}
+
+/* The walk from `from` meets all that the model says, in its order. */
+static void check_walk(struct model *model, struct str from, bool beyond)
+{
+    struct name_tree_walk *walk = mem_alloc(sizeof(*walk));
+    size_t at = find(model, from);
+    if (beyond && at < model->sorted_count && str_eq(model->sorted[at], from))
+        at++;
+    for (uint32_t number = name_tree_seek(walk, &model->names, from, beyond); number;
+         number = name_tree_next(walk), at++) {
+        assert_true(at < model->sorted_count);
+        assert_ptr_equal(model->text[number], model->sorted[at].at);
+    }
+    assert_int_equal(at, model->sorted_count);
+    assert_int_equal(model->names.count, model->sorted_count);
+    free(walk);
+}
+
+/* Few letters and few lengths, so that many names are beginnings of others. */
+static void make_name(char *to, unsigned *seed)
+{
+    static const char letters[] = "ab/\xc3\xa4";
+    size_t len = 1 + (unsigned)rand_r(seed) % 7;
+    for (size_t i = 0; i < len; i++)
+        to[i] = letters[(unsigned)rand_r(seed) % 5];
+    to[len] = 0;
+}
+
+static void an_empty_index_has_no_first(void **state)
+{
+    struct model *model = *state;
+    check_walk(model, STR(""), false);
+    name_tree_remove(&model->names, STR("a"));
+    check_walk(model, STR("a"), true);
+}
+
+static void names_come_in_the_order_of_their_bytes(void **state)
+{
+    struct model *model = *state;
+    static const char *const names[] = {"b", "a/b", "a", "ab", "a\xc3\xa4", "a/a", "a!"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        add(model, names[i]);
+    check_walk(model, STR(""), false);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        check_walk(model, str_from(names[i]), false);
+        check_walk(model, str_from(names[i]), true);
+    }
+    check_walk(model, STR("a/"), false);
+    check_walk(model, STR("a/aa"), false);
+    check_walk(model, STR("zzz"), false);
+    check_walk(model, (struct str){"a\0", 2}, true); /* equal to "a", as no name has a 0 */
+}
+
+static void it_agrees_with_a_sorted_list_whatever_comes_and_goes(void **state)
+{
+    struct model *model = *state;
+    unsigned seed = 15;
+    char name[NAME];
+    for (int turn = 0; turn < MANY; turn++) {
+        make_name(name, &seed);
+        if (model->sorted_count && rand_r(&seed) % 3 == 0)
+            take_out(model, (unsigned)rand_r(&seed) % model->sorted_count);
+        else
+            add(model, name);
+        make_name(name, &seed);
+        if (turn % 10 == 0)
+            check_walk(model, str_from(name), turn % 20 == 0);
+    }
+    assert_true(model->sorted_count > 200);
+    while (model->sorted_count) {
+        take_out(model, (unsigned)rand_r(&seed) % model->sorted_count);
+        if (model->sorted_count % 16 == 0)
+            check_walk(model, STR(""), false);
+    }
+    assert_int_equal(model->names.count, 0);
+}
+
+static void the_deepest_tree_is_walked_to_its_end(void **state)
+{
+    struct model *model = *state;
+    char name[NAME] = "";
+    for (int len = 1; len < NAME; len++) {
+        name[len - 1] = '\xff';
+        add(model, name);
+        name[len - 1] = '\x80';
+        add(model, name);
+    }
+    check_walk(model, STR(""), false);
+    check_walk(model, str_from(name), true);
+    while (model->sorted_count)
+        take_out(model, model->sorted_count - 1);
+}
+
+static void nodes_are_used_again(void **state)
+{
+    struct model *model = *state;
+    char name[NAME];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "a/%d", i);
+        add(model, name);
+        if (model->sorted_count > 10)
+            take_out(model, 0);
+    }
+    assert_true(model->names.made <= 11);
+    check_walk(model, STR(""), false);
+}
+
+static void without_memory_nothing_changes(void **state)
+{
+    struct model *model = *state;
+    add(model, "a");
+    for (unsigned long nth = 1; nth <= 2; nth++) {
+        mem_fail_nth(nth);
+        assert_int_equal(name_tree_add(&model->names, STR("b"), 2), -ENOMEM);
+        mem_fail_nth(0);
+        check_walk(model, STR(""), false);
+    }
+    add(model, "b");
+    check_walk(model, STR(""), false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_empty_index_has_no_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_come_in_the_order_of_their_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_agrees_with_a_sorted_list_whatever_comes_and_goes, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_deepest_tree_is_walked_to_its_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_are_used_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_memory_nothing_changes, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
