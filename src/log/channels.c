@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CHUNK_BITS = 10, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, EXACT_MAX = 4096 };
+enum { CHUNK_BITS = 10, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16 };
 
 struct channels_chunk {
     uint32_t count;
@@ -58,6 +58,8 @@ void channels_deinit(struct channels *channels)
     free(channels->chunks);
     free(channels->spaces);
     name_tree_deinit(&channels->order);
+    numbers_deinit(&channels->free);
+    free(channels->reused_at);
     map_deinit(&channels->by_name);
 }
 
@@ -121,22 +123,48 @@ static struct channels_chunk *chunk_room(struct channels *channels, uint32_t num
     return chunk;
 }
 
-int channels_add(struct channels *channels, struct str name, uint32_t number,
-                 struct channel **ret_channel)
+/* Whether numbers that are given again can be noted. */
+static bool reused_room(struct channels *channels)
 {
-    *ret_channel = channels_find(channels, name);
-    if (*ret_channel)
-        return 0;
-    bool full = channels->by_name.count >= channels->count_max;
-    if (!number && (full || channels->number_last == UINT32_MAX))
-        return CHANNELS_E_FULL;
-    if (!number)
-        number = channels->number_last + 1;
+    if (!channels->reused_at)
+        channels->reused_at = mem_try_alloc(REUSED_KEPT * sizeof(*channels->reused_at));
+    return channels->reused_at != NULL;
+}
+
+/* The number for a new channel, which note_given() takes; 0 when there is none. */
+static uint32_t choose_number(struct channels *channels)
+{
+    if (channels->free.count && reused_room(channels))
+        return numbers_first(&channels->free);
+    return channels->number_last < UINT32_MAX ? channels->number_last + 1 : 0;
+}
+
+static void note_given(struct channels *channels, uint32_t number, bool is_new)
+{
+    if (is_new && number <= channels->number_last) {
+        (void)numbers_pop(&channels->free);
+        channels->reused_at[channels->reused++ % REUSED_KEPT] = number;
+    }
+    if (number > channels->number_last)
+        channels->number_last = number;
+}
+
+void channels_release(struct channels *channels, uint32_t number)
+{
+    /* Without memory it is never given again, which does no harm. */
+    if (number && number <= channels->number_last && !channels_by_number(channels, number))
+        (void)numbers_push(&channels->free, number);
+}
+
+/* Puts a channel into the table, with nothing known of it but its name; NULL when there is no
+ * memory. */
+static struct channel *enter(struct channels *channels, struct str name, uint32_t number)
+{
     struct channels_chunk *chunk = chunk_room(channels, number);
     struct channel *channel = chunk ? mem_try_alloc(sizeof(*channel) + name.len) : NULL;
     if (!channel || name_tree_add(&channels->order, name, number)) {
         free(channel);
-        return -ENOMEM;
+        return NULL;
     }
     *channel = (struct channel){.number = number, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
@@ -144,9 +172,24 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
     map_add(&channels->by_name, &channel->node, name);
     chunk->channels[number & (CHUNK - 1)] = channel;
     chunk->count++;
-    if (number > channels->number_last)
-        channels->number_last = number;
-    *ret_channel = channel;
+    return channel;
+}
+
+int channels_add(struct channels *channels, struct str name, uint32_t number,
+                 struct channel **ret_channel)
+{
+    bool is_new = !number;
+    *ret_channel = channels_find(channels, name);
+    if (*ret_channel)
+        return 0;
+    if (is_new && channels->by_name.count < channels->count_max)
+        number = choose_number(channels);
+    if (!number)
+        return CHANNELS_E_FULL;
+    *ret_channel = enter(channels, name, number);
+    if (!*ret_channel)
+        return -ENOMEM;
+    note_given(channels, number, is_new);
     return 0;
 }
 
@@ -223,52 +266,19 @@ static uint64_t spaces_trimmed(const struct channels *channels, struct str patte
     return highest;
 }
 
-uint64_t channels_trimmed(const struct channels *channels, const struct selection *selection)
+void channels_trimmed_bounds(const struct channels *channels, const struct selection *selection,
+                             uint64_t *ret_least, uint64_t *ret_most)
 {
-    uint64_t highest = 0;
+    uint64_t least = 0, most = 0;
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct channel *channel = channels_find(channels, selection->names[i]);
-        highest = larger(highest, channel ? channel->trimmed
-                                          : channels_space(channels, selection->names[i])->folded);
+        least = larger(least, channel ? channel->trimmed
+                                      : channels_space(channels, selection->names[i])->folded);
     }
-    bool exact = channels->number_last <= EXACT_MAX;
-    for (uint32_t i = 0; i < selection->patterns_count; i++)
-        highest = larger(highest, spaces_trimmed(channels, selection->patterns[i], exact));
-    for (uint32_t n = 1; selection->patterns_count && exact && n <= channels->number_last; n++) {
-        const struct channel *channel = channels_by_number(channels, n);
-        if (channel && channel->trimmed > highest &&
-            selection_has_channel(selection, channel_name(channel)))
-            highest = channel->trimmed;
+    for (uint32_t i = 0; i < selection->patterns_count; i++) {
+        least = larger(least, spaces_trimmed(channels, selection->patterns[i], true));
+        most = larger(most, spaces_trimmed(channels, selection->patterns[i], false));
     }
-    return highest;
-}
-
-static bool bitmap_room(struct selection_resolved *resolved, size_t bits)
-{
-    if (bits <= resolved->cap)
-        return true;
-    size_t cap = resolved->cap ? resolved->cap : 1024;
-    while (cap < bits)
-        cap *= 2;
-    uint8_t *bitmap = mem_try_realloc(resolved->bitmap, cap / 8);
-    if (!bitmap)
-        return false;
-    memset(bitmap + resolved->cap / 8, 0, (cap - resolved->cap) / 8);
-    resolved->bitmap = bitmap;
-    resolved->cap = cap;
-    return true;
-}
-
-bool channels_resolve(const struct channels *channels, struct selection *selection, size_t most)
-{
-    struct selection_resolved *resolved = &selection->resolved;
-    size_t end = (size_t)channels->number_last + 1;
-    if (!bitmap_room(resolved, end))
-        return true;
-    for (; resolved->bits < end && most; resolved->bits++, most--) {
-        const struct channel *channel = channels_by_number(channels, (uint32_t)resolved->bits);
-        if (channel && selection_has_channel(selection, channel_name(channel)))
-            resolved->bitmap[resolved->bits >> 3] |= (uint8_t)(1 << (resolved->bits & 7));
-    }
-    return resolved->bits >= end;
+    *ret_least = least;
+    *ret_most = larger(least, most);
 }

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "log/name_tree.h"
+#include "log/numbers.h"
 #include "log/selection.h"
 
 /* The settings of the channels under a prefix. */
@@ -38,12 +39,19 @@ struct channel {
 
 struct channels_chunk;
 
+/* How many numbers that were given again the table remembers, so that those who keep numbers can
+ * bring themselves up to it. */
+enum { REUSED_KEPT = 16384 };
+
 struct channels {
     struct map by_name;
     struct name_tree order;
     struct channels_chunk **chunks; /* by the high bits of a number; NULL where all are gone */
     size_t chunks_cap;
-    uint32_t number_last;
+    uint32_t number_last; /* the highest that was ever given */
+    struct numbers free;  /* that were released */
+    uint64_t reused;      /* how often a number was given again */
+    uint32_t *reused_at;  /* the last REUSED_KEPT of them, by `reused` modulo that; NULL for none */
     uint64_t count_max;
     struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
     size_t spaces_count;
@@ -89,23 +97,24 @@ struct channel *channels_next(struct channels_walk *walk);
 
 enum { CHANNELS_E_FULL = 1 }; /* there are count_max already */
 
-/* The channel of that name, made if it is new, with number `number` or the next one when 0.
+/* The channel of that name, made if it is new, with number `number` or a free one when 0.
  * CHANNELS_E_FULL or -ENOMEM. `name` is valid. One that comes with a number was stored before, and
  * is known even beyond count_max: a lower limit must not keep a log from being opened. */
 int channels_add(struct channels *channels, struct str name, uint32_t number,
                  struct channel **ret_channel);
 
-/* Takes it out and frees it. Its number is not given again; the place of a number is freed with
- * those around it, so that names of the past cost nothing. */
+/* Takes it out and frees it. The place of a number is freed with those around it, so that names of
+ * the past cost nothing. */
 void channels_remove(struct channels *channels, struct channel *channel);
+
+/* The number of a channel that was removed may be given again, since nothing refers to it any more:
+ * no file, and nobody who took numbers out of the table. */
+void channels_release(struct channels *channels, uint32_t number);
 
 /* Raises what was trimmed from a channel, and its namespace's with it. */
 void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto);
 
-/* The highest `trimmed` among the channels that the selection has. Exact for names; for patterns
- * exact in a small table, else that of the namespaces, which may err towards a gap. */
-uint64_t channels_trimmed(const struct channels *channels, const struct selection *selection);
-
-/* Brings selection->resolved up to this table, looking at no more than `most` channels; true when
- * nothing is left to look at. The caller holds the log's lock and selection->resolved.lock. */
-bool channels_resolve(const struct channels *channels, struct selection *selection, size_t most);
+/* The bounds of what was trimmed from the channels that the selection has, without a look at those
+ * that its patterns match. `*ret_least` is exact if there are no patterns. */
+void channels_trimmed_bounds(const struct channels *channels, const struct selection *selection,
+                             uint64_t *ret_least, uint64_t *ret_most);

@@ -16,15 +16,6 @@ static struct channel *add(struct channels *channels, const char *name)
     return channel;
 }
 
-static uint64_t trimmed(const struct channels *channels, const char *term)
-{
-    struct str terms[] = {str_from(term)};
-    struct selection *selection = selection_new(terms, 1, NULL, 0, NULL);
-    uint64_t id = channels_trimmed(channels, selection);
-    selection_unref(selection);
-    return id;
-}
-
 static void a_channel_is_found_by_name_and_by_number(void **state)
 {
     (void)state;
@@ -43,7 +34,7 @@ static void a_channel_is_found_by_name_and_by_number(void **state)
     channels_deinit(&channels);
 }
 
-static void numbers_are_not_given_again(void **state)
+static void a_number_is_given_again_once_it_is_released(void **state)
 {
     (void)state;
     struct channels channels;
@@ -54,9 +45,64 @@ static void numbers_are_not_given_again(void **state)
     assert_null(channels_find(&channels, STR("a")));
     assert_null(channels_by_number(&channels, number));
     assert_int_equal(add(&channels, "a")->number, number + 1);
+    channels_release(&channels, number);
+    assert_int_equal(add(&channels, "b")->number, number);
+    assert_int_equal(channels.reused, 1);
+    assert_int_equal(channels.reused_at[0], number);
     assert_int_equal(channels_add(&channels, STR("far"), 5000000, &far), 0);
     assert_ptr_equal(channels_by_number(&channels, 5000000), far);
     assert_int_equal(add(&channels, "next")->number, 5000001);
+    assert_int_equal(channels.reused, 1);
+    channels_deinit(&channels);
+}
+
+static void a_number_in_use_or_never_given_is_not_released(void **state)
+{
+    (void)state;
+    struct channels channels;
+    channels_init(&channels, NULL, 0, 10);
+    channels_release(&channels, add(&channels, "a")->number);
+    channels_release(&channels, 0);
+    channels_release(&channels, 77);
+    assert_int_equal(add(&channels, "b")->number, 2);
+    assert_int_equal(add(&channels, "c")->number, 3);
+    channels_deinit(&channels);
+}
+
+static void a_free_number_stays_free_if_there_is_no_memory_for_its_channel(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct channel *channel;
+    channels_init(&channels, NULL, 0, 10);
+    channels_remove(&channels, add(&channels, "a"));
+    channels_release(&channels, 1);
+    for (int i = 0; i < 2; i++) { /* its chunk, behind the list of those given again; itself */
+        mem_fail_nth(2);
+        assert_int_equal(channels_add(&channels, STR("b"), 0, &channel), -ENOMEM);
+        mem_fail_nth(0);
+        assert_int_equal(channels.free.count, 1);
+    }
+    assert_int_equal(add(&channels, "b")->number, 1);
+    channels_deinit(&channels);
+}
+
+/* Channels that come and go take no more than those that are there at once. */
+static void released_numbers_bound_the_table(void **state)
+{
+    (void)state;
+    struct channels channels;
+    char name[16];
+    channels_init(&channels, NULL, 0, 10);
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof(name), "c%d", i);
+        struct channel *channel = add(&channels, name);
+        uint32_t number = channel->number;
+        channels_remove(&channels, channel);
+        channels_release(&channels, number);
+    }
+    assert_int_equal(channels.number_last, 1);
+    assert_int_equal(channels.order.made, 0);
     channels_deinit(&channels);
 }
 
@@ -127,28 +173,6 @@ static void the_longest_prefix_of_whole_segments_decides(void **state)
     channels_deinit(&channels);
 }
 
-static void trimmed_is_that_of_the_channels_selected(void **state)
-{
-    (void)state;
-    struct channels channels;
-    struct space_config configs[] = {{.prefix = STR("x")}};
-    channels_init(&channels, configs, 1, 10);
-    channels_trim(&channels, add(&channels, "x/a"), 5);
-    channels_trim(&channels, add(&channels, "y/a"), 7);
-    channels_trim(&channels, channels_find(&channels, STR("y/a")), 6); /* never back */
-    assert_int_equal(trimmed(&channels, "x/a"), 5);
-    assert_int_equal(trimmed(&channels, "y/a"), 7);
-    assert_int_equal(trimmed(&channels, "x/*"), 5);
-    assert_int_equal(trimmed(&channels, "**"), 7);
-    assert_int_equal(trimmed(&channels, "x/unknown"), 0);
-    channels_space(&channels, STR("x"))->folded = 9;
-    assert_int_equal(trimmed(&channels, "x/unknown"), 9);
-    assert_int_equal(trimmed(&channels, "x/a"), 5);
-    assert_int_equal(trimmed(&channels, "x/*"), 9);
-    assert_int_equal(trimmed(&channels, "y/*"), 7);
-    channels_deinit(&channels);
-}
-
 /* The names of a walk, each behind a space. */
 static const char *walked(const struct channels *channels, const char *prefix, const char *after)
 {
@@ -186,43 +210,19 @@ static void channels_are_walked_by_name_under_a_prefix(void **state)
     channels_deinit(&channels);
 }
 
-static bool resolved(const struct selection *selection, uint32_t number)
-{
-    return selection->resolved.bitmap[number >> 3] >> (number & 7) & 1;
-}
-
-static void a_pattern_is_resolved_in_slices_and_goes_on_with_new_names(void **state)
-{
-    (void)state;
-    struct channels channels;
-    struct str term = STR("a/*");
-    struct selection *selection = selection_new(&term, 1, NULL, 0, NULL);
-    channels_init(&channels, NULL, 0, 100);
-    add(&channels, "a/1");
-    add(&channels, "b/1");
-    add(&channels, "a/2");
-    assert_false(channels_resolve(&channels, selection, 2));
-    assert_true(channels_resolve(&channels, selection, 100));
-    assert_true(resolved(selection, 1) && !resolved(selection, 2) && resolved(selection, 3));
-    add(&channels, "a/3");
-    assert_true(channels_resolve(&channels, selection, 100));
-    assert_true(resolved(selection, 4));
-    selection_unref(selection);
-    channels_deinit(&channels);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_is_found_by_name_and_by_number),
-        cmocka_unit_test(numbers_are_not_given_again),
+        cmocka_unit_test(a_number_is_given_again_once_it_is_released),
+        cmocka_unit_test(a_number_in_use_or_never_given_is_not_released),
+        cmocka_unit_test(a_free_number_stays_free_if_there_is_no_memory_for_its_channel),
+        cmocka_unit_test(released_numbers_bound_the_table),
         cmocka_unit_test(names_of_the_past_take_no_room),
         cmocka_unit_test(beyond_the_most_that_may_be_a_name_is_refused),
         cmocka_unit_test(without_memory_nothing_is_added),
         cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),
-        cmocka_unit_test(trimmed_is_that_of_the_channels_selected),
         cmocka_unit_test(channels_are_walked_by_name_under_a_prefix),
-        cmocka_unit_test(a_pattern_is_resolved_in_slices_and_goes_on_with_new_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "log/log_internal.h"
 
 #include "base/say.h"
+#include "log/candidates.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +12,8 @@ enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEA
 
 enum {
     NAMES_BY_INDEX_MAX = 32,
-    RESOLVE_SLICE = 4096,
     LIST_SLICE = 256,
+    HIDE_SLICE = 1024,
     LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
 };
 
@@ -619,12 +620,23 @@ uint64_t log_backlog_bytes(const struct log *log)
     return most;
 }
 
-uint64_t log_trimmed(struct log *log, const struct selection *selection)
+static bool look_for_trimmed(struct log *log, struct channels_trimmed *trimmed)
 {
     log_lock(log);
-    uint64_t trimmed = channels_trimmed(&log->apply.channels, selection);
+    bool more = channels_trimmed_look(trimmed);
     log_unlock(log);
-    return trimmed > log->floor ? trimmed : log->floor;
+    return more;
+}
+
+uint64_t log_trimmed(struct log *log, const struct selection *selection)
+{
+    struct channels_trimmed trimmed;
+    log_lock(log);
+    channels_trimmed_begin(&trimmed, &log->apply.channels, selection);
+    log_unlock(log);
+    while (look_for_trimmed(log, &trimmed))
+        channels_trimmed_judge(&trimmed);
+    return trimmed.highest > log->floor ? trimmed.highest : log->floor;
 }
 
 bool log_is_ephemeral(const struct log *log, struct str channel)
@@ -651,27 +663,46 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Holds the log's lock for a slice of the table at a time: a million names take a while. */
-static void resolve_all(struct log *log, struct selection *selection)
+static bool look_for_numbers(struct log *log, struct channels_resolve *resolve)
 {
-    bool done = false;
-    while (!done) {
-        log_lock(log);
-        done = channels_resolve(&log->apply.channels, selection, RESOLVE_SLICE);
-        log_unlock(log);
+    log_lock(log);
+    bool more = channels_resolve_look(resolve);
+    log_unlock(log);
+    return more;
+}
+
+/* Under selection->resolved.lock. */
+static int resolve_all(struct log *log, struct selection *selection)
+{
+    struct channels_resolve resolve;
+    log_lock(log);
+    channels_resolve_begin(&resolve, &log->apply.channels, selection);
+    log_unlock(log);
+    while (look_for_numbers(log, &resolve))
+        if (!channels_resolve_judge(&resolve))
+            return -ENOMEM;
+    return 0;
+}
+
+/* A channel that the table does not know was forgotten: nothing of it is retained. */
+static void hide_some(struct log *log, struct batch *batch, uint32_t from, uint32_t end)
+{
+    log_lock(log);
+    for (uint32_t i = from; i < end; i++) {
+        const struct channel *channel =
+            channels_by_number(&log->apply.channels, batch->events[i].number);
+        if (!channel || batch->events[i].id <= channel->trimmed)
+            batch->events[i].state = EVENT_PROPOSED;
     }
+    log_unlock(log);
 }
 
 void log_hide_trimmed(struct log *log, struct batch *batch)
 {
-    log_lock(log);
-    for (uint32_t i = 0; i < batch->count; i++) {
-        const struct channel *channel =
-            channels_by_number(&log->apply.channels, batch->events[i].number);
-        if (channel && batch->events[i].id <= channel->trimmed)
-            batch->events[i].state = EVENT_PROPOSED;
+    for (uint32_t from = 0; from < batch->count; from += HIDE_SLICE) {
+        uint32_t left = batch->count - from;
+        hide_some(log, batch, from, from + (left < HIDE_SLICE ? left : HIDE_SLICE));
     }
-    log_unlock(log);
 }
 
 int log_read(struct log *log, struct store_query *query, struct selection *selection,
@@ -679,18 +710,22 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
 {
     uint32_t numbers[SELECTION_TERMS_MAX];
     bool few = !selection->patterns_count && selection->names_count <= NAMES_BY_INDEX_MAX;
+    uint64_t newest = log_newest(log);
+    int result = 0;
     query->selection = selection;
+    if (query->upto > newest)
+        query->upto = newest; /* a number that is given again from here on is above it */
     if (few) {
         query->numbers_count = resolve_names(log, selection, numbers);
         qsort(numbers, query->numbers_count, sizeof(*numbers), by_number);
         query->numbers = numbers;
     } else {
         pthread_mutex_lock(&selection->resolved.lock);
-        resolve_all(log, selection);
+        result = resolve_all(log, selection);
         query->bitmap = selection->resolved.bitmap;
         query->bitmap_bits = selection->resolved.bits;
     }
-    int result = log->store->ops->read(log->store, query, ret_batch, ret_through);
+    result = result ? result : log->store->ops->read(log->store, query, ret_batch, ret_through);
     if (!few)
         pthread_mutex_unlock(&selection->resolved.lock);
     if (!result)

@@ -56,6 +56,12 @@ static inline bool numbers_push(struct numbers *numbers, uint32_t number)
     return true;
 }
 
+/* The first, of which there must be one. */
+static inline uint32_t numbers_first(const struct numbers *numbers)
+{
+    return numbers->first->at[numbers->start];
+}
+
 /* Takes the first, of which there must be one. An empty queue keeps one block. */
 static inline uint32_t numbers_pop(struct numbers *numbers)
 {

@@ -36,12 +36,13 @@ bool pattern_matches(struct str pattern, struct str name);
 bool type_valid(struct str type, const char **ret_why);
 
 /* Which channel numbers the selection has, as far as the log's table was looked at: filled in by
- * channels_resolve(), so that a pattern is held against each channel once. */
+ * channels_resolve_…(), so that a pattern is held against each channel once. */
 struct selection_resolved {
     pthread_mutex_t lock;
     uint8_t *bitmap;
-    size_t bits; /* channels below this number have been looked at */
-    size_t cap;  /* bits that the bitmap has room for */
+    size_t bits;     /* channels below this number have been looked at */
+    size_t cap;      /* bits that the bitmap has room for */
+    uint64_t reused; /* numbers that were given again were looked at up to here */
 };
 
 /* Shared between threads by reference; never changed once made (`resolved` apart). */

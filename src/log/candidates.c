@@ -1,0 +1,288 @@
+#include "log/candidates.h"
+
+#include <stdlib.h>
+
+/* Beyond that many channels a table is not small, and a pattern is answered exactly only if it has
+ * that few under its beginning. */
+enum { SMALL_TABLE = 4096, FEW = 1024, BITMAP_FIRST = 1024 };
+
+struct str pattern_beginning(struct str pattern)
+{
+    const char *star = memchr(pattern.at, '*', pattern.len);
+    return (struct str){pattern.at, star ? (size_t)(star - pattern.at) : pattern.len};
+}
+
+void candidates_by_terms(struct candidates *candidates, const struct channels *channels,
+                         const struct selection *selection)
+{
+    candidates->channels = channels;
+    candidates->selection = selection;
+    candidates->trimmed_above = NO_TRIM;
+    candidates->looked = candidates->count = 0;
+    candidates->by_number = false;
+    candidates->name = candidates->pattern = 0;
+    candidates->number = 0;
+    candidates->after_len = 0;
+}
+
+void candidates_by_number(struct candidates *candidates, const struct channels *channels,
+                          uint64_t number)
+{
+    candidates->channels = channels;
+    candidates->selection = NULL;
+    candidates->trimmed_above = NO_TRIM;
+    candidates->looked = candidates->count = 0;
+    candidates->by_number = true;
+    candidates->number = number;
+}
+
+static bool is_full(const struct candidates *candidates)
+{
+    return candidates->count == CANDIDATES_SLICE;
+}
+
+static void look_at(struct candidates *candidates, const struct channel *channel)
+{
+    candidates->looked++;
+    if (candidates->trimmed_above != NO_TRIM && channel->trimmed <= candidates->trimmed_above)
+        return;
+    struct candidate *candidate = &candidates->at[candidates->count++];
+    candidate->number = channel->number;
+    candidate->name_len = channel->name_len;
+    memcpy(candidate->name, channel->name, channel->name_len);
+    candidate->trimmed = channel->trimmed;
+}
+
+static bool next_numbers(struct candidates *candidates)
+{
+    const struct channels *channels = candidates->channels;
+    for (unsigned i = 0; i < CANDIDATES_LOOK && candidates->number <= channels->number_last; i++) {
+        const struct channel *channel = channels_by_number(channels, (uint32_t)candidates->number);
+        if (channel && is_full(candidates))
+            return true;
+        if (channel)
+            look_at(candidates, channel);
+        candidates->number++;
+    }
+    return candidates->number <= channels->number_last;
+}
+
+/* Whether another pattern's beginning has all that is under this one's. */
+static bool is_within_another(const struct selection *selection, uint32_t pattern)
+{
+    struct str own = pattern_beginning(selection->patterns[pattern]);
+    for (uint32_t i = 0; i < selection->patterns_count; i++) {
+        struct str other = pattern_beginning(selection->patterns[i]);
+        if (i != pattern && str_starts(own, other) && (other.len < own.len || i < pattern))
+            return true;
+    }
+    return false;
+}
+
+/* Goes on under the beginning of the pattern that is next; `left` is how many may be looked at. */
+static void next_pattern(struct candidates *candidates, unsigned *left)
+{
+    struct str beginning = pattern_beginning(candidates->selection->patterns[candidates->pattern]);
+    const struct channel *channel =
+        channels_first(&candidates->walk, candidates->channels, beginning,
+                       (struct str){candidates->after, candidates->after_len});
+    for (; channel && *left && !is_full(candidates); --*left) {
+        look_at(candidates, channel);
+        candidates->after_len = channel->name_len;
+        memcpy(candidates->after, channel->name, channel->name_len);
+        channel = channels_next(&candidates->walk);
+    }
+    if (channel)
+        return;
+    candidates->pattern++;
+    candidates->after_len = 0;
+}
+
+bool candidates_next(struct candidates *candidates)
+{
+    const struct selection *selection = candidates->selection;
+    unsigned left = CANDIDATES_LOOK;
+    candidates->count = 0;
+    if (candidates->by_number)
+        return next_numbers(candidates);
+    for (; candidates->name < selection->names_count && !is_full(candidates); candidates->name++) {
+        const struct channel *channel =
+            channels_find(candidates->channels, selection->names[candidates->name]);
+        if (channel)
+            look_at(candidates, channel);
+    }
+    while (candidates->pattern < selection->patterns_count && left && !is_full(candidates)) {
+        if (candidates->after_len || !is_within_another(selection, candidates->pattern))
+            next_pattern(candidates, &left);
+        else
+            candidates->pattern++;
+    }
+    return candidates->name < selection->names_count ||
+           candidates->pattern < selection->patterns_count;
+}
+
+bool candidates_reused(struct candidates *candidates, const struct channels *channels,
+                       uint64_t *serial)
+{
+    candidates->channels = channels;
+    candidates->trimmed_above = NO_TRIM;
+    candidates->count = 0;
+    for (; *serial < channels->reused && !is_full(candidates); ++*serial) {
+        const struct channel *channel =
+            channels_by_number(channels, channels->reused_at[*serial % REUSED_KEPT]);
+        if (channel)
+            look_at(candidates, channel);
+    }
+    return *serial < channels->reused;
+}
+
+/* ---- resolving ------------------------------------------------------------------------------- */
+
+static bool bitmap_room(struct selection_resolved *resolved, size_t bits)
+{
+    if (bits <= resolved->cap)
+        return true;
+    size_t cap = resolved->cap ? resolved->cap : BITMAP_FIRST;
+    while (cap < bits)
+        cap *= 2;
+    uint8_t *bitmap = mem_try_realloc(resolved->bitmap, cap / 8);
+    if (!bitmap)
+        return false;
+    memset(bitmap + resolved->cap / 8, 0, (cap - resolved->cap) / 8);
+    resolved->bitmap = bitmap;
+    resolved->cap = cap;
+    return true;
+}
+
+/* A pattern that begins with a wildcard may match any name. */
+static bool spells_beginnings(const struct selection *selection)
+{
+    for (uint32_t i = 0; i < selection->patterns_count; i++)
+        if (!pattern_beginning(selection->patterns[i]).len)
+            return false;
+    return true;
+}
+
+static void go_by_number(struct channels_resolve *resolve)
+{
+    resolve->stage = RESOLVE_NUMBERS;
+    candidates_by_number(&resolve->candidates, resolve->channels,
+                         resolve->selection->resolved.bits);
+}
+
+/* What was resolved is of no use if more numbers were given again since than the table remembers.
+ */
+void channels_resolve_begin(struct channels_resolve *resolve, const struct channels *channels,
+                            struct selection *selection)
+{
+    struct selection_resolved *resolved = &selection->resolved;
+    resolve->channels = channels;
+    resolve->selection = selection;
+    resolve->begun_above = channels->number_last;
+    resolve->more = true;
+    if (channels->reused - resolved->reused > REUSED_KEPT) {
+        if (resolved->cap)
+            memset(resolved->bitmap, 0, resolved->cap / 8);
+        resolved->bits = 0;
+    }
+    if (!resolved->bits)
+        resolved->reused = channels->reused;
+    if (resolved->bits || !spells_beginnings(selection)) {
+        go_by_number(resolve);
+        return;
+    }
+    resolve->stage = RESOLVE_TERMS;
+    candidates_by_terms(&resolve->candidates, channels, selection);
+}
+
+/* The stages follow one another when there are no more candidates in one. */
+static void next_stage(struct channels_resolve *resolve)
+{
+    struct selection_resolved *resolved = &resolve->selection->resolved;
+    resolve->more = true;
+    switch (resolve->stage) {
+    case RESOLVE_TERMS:
+        resolved->bits = resolve->begun_above + 1;
+        go_by_number(resolve);
+        break;
+    case RESOLVE_NUMBERS:
+        resolved->bits = resolve->candidates.number;
+        resolve->stage = RESOLVE_REUSED;
+        break;
+    case RESOLVE_REUSED:
+    case RESOLVE_DONE:
+        resolve->stage = RESOLVE_DONE;
+    }
+}
+
+bool channels_resolve_look(struct channels_resolve *resolve)
+{
+    struct selection_resolved *resolved = &resolve->selection->resolved;
+    if (!resolve->more)
+        next_stage(resolve);
+    if (resolve->stage == RESOLVE_DONE)
+        return false;
+    if (resolve->channels->reused - resolved->reused > REUSED_KEPT)
+        channels_resolve_begin(resolve, resolve->channels, resolve->selection);
+    resolve->more =
+        resolve->stage == RESOLVE_REUSED
+            ? candidates_reused(&resolve->candidates, resolve->channels, &resolved->reused)
+            : candidates_next(&resolve->candidates);
+    return true;
+}
+
+bool channels_resolve_judge(struct channels_resolve *resolve)
+{
+    struct selection_resolved *resolved = &resolve->selection->resolved;
+    const struct candidates *candidates = &resolve->candidates;
+    if (!bitmap_room(resolved, candidates->number + 1))
+        return false;
+    for (size_t i = 0; i < candidates->count; i++) {
+        uint32_t number = candidates->at[i].number;
+        uint8_t bit = (uint8_t)(1 << (number & 7));
+        if (!bitmap_room(resolved, (size_t)number + 1))
+            return false;
+        if (selection_has_channel(resolve->selection, candidate_name(&candidates->at[i])))
+            resolved->bitmap[number >> 3] |= bit;
+        else
+            resolved->bitmap[number >> 3] &= (uint8_t)~bit;
+    }
+    return true;
+}
+
+/* ---- what was trimmed ------------------------------------------------------------------------ */
+
+void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct channels *channels,
+                            const struct selection *selection)
+{
+    trimmed->selection = selection;
+    channels_trimmed_bounds(channels, selection, &trimmed->highest, &trimmed->most);
+    trimmed->look_max = channels->by_name.count <= SMALL_TABLE ? SIZE_MAX : FEW;
+    trimmed->more = true;
+    candidates_by_terms(&trimmed->candidates, channels, selection);
+    trimmed->candidates.name = selection->names_count; /* the bounds have those */
+}
+
+bool channels_trimmed_look(struct channels_trimmed *trimmed)
+{
+    struct candidates *candidates = &trimmed->candidates;
+    if (!trimmed->more || trimmed->highest >= trimmed->most)
+        return false;
+    if (candidates->looked >= trimmed->look_max) {
+        trimmed->highest = trimmed->most;
+        return false;
+    }
+    candidates->trimmed_above = trimmed->highest;
+    trimmed->more = candidates_next(candidates);
+    return true;
+}
+
+void channels_trimmed_judge(struct channels_trimmed *trimmed)
+{
+    for (size_t i = 0; i < trimmed->candidates.count; i++) {
+        const struct candidate *candidate = &trimmed->candidates.at[i];
+        if (candidate->trimmed > trimmed->highest &&
+            selection_has_channel(trimmed->selection, candidate_name(candidate)))
+            trimmed->highest = candidate->trimmed;
+    }
+}
