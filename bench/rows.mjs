@@ -6,6 +6,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
+import { returns } from "./returns.mjs";
 import { DISK, folder } from "./servers.mjs";
 
 const perDelivery = (r) => r.cpu_us_per_delivery;
@@ -317,6 +318,27 @@ function late(n) {
     }];
 }
 
+/* Each channel has an event in one of ten files. */
+function back(n, t) {
+    const files = t.quick ? 20 : 200;
+    const figure = (value) => async (_measure, take) =>
+        value(await take(`returns ${n} ${files}`, () => returns(n, files)));
+    return [{
+        title: `${n} clients of channels of their own come back at once, ${files} files behind, ` +
+            "until all have caught up",
+        unit: "ms",
+        figures: { "freshet durable": figure((r) => r.ms) },
+        aim: "≤ 0.05 ms a file that has something",
+        met: (m) => m["freshet durable"] <= files * 1000 * 0.05,
+    }, {
+        title: "the same, CPU per file that has something",
+        unit: "µs",
+        figures: { "freshet durable": figure((r) => r.cpu_us_per_file) },
+        aim: "≤ 50 µs",
+        met: (m) => m["freshet durable"] <= 50,
+    }];
+}
+
 function poll(n, t) {
     const load = `--via poll --subscribers ${n} --rate 100 --seconds ${t.seconds}`;
     const each = (value) => on(["freshet", "freshet, unpaced", "nchan"], load, value);
@@ -347,7 +369,8 @@ function poll(n, t) {
 const some = (n) => `--subscribers ${n}`;
 const rate = (total, n) => `--rate ${Math.max(1, Math.round(total / n))}`;
 
-/** `n`: the size in the table. `grow`: what is plotted at a sixteenth, a quarter and all of its n. */
+/** `n`: the size in the table. `grow`: what is plotted, if anything, at a sixteenth, a quarter and all
+ *  of its n. */
 export const rows = {
     cpu: { cases: cpu, n: 1000, grow: { title: "CPU per delivery, SSE, about 100,000/s", n: 16000,
         axis: "subscribers", load: (n) => `${some(n)} ${rate(100000, n)}`, value: perDelivery,
@@ -402,6 +425,7 @@ export const rows = {
         n: 10000, axis: "reconnecting", load: (n) => `--first 100 --late ${n} --subscribers 0 ` +
             "--rate 1 --events 1 --opening 4000", value: (r) => r.late_ms, unit: "ms",
         shape: "line", servers: ["freshet", "bare, history"] } },
+    back: { cases: back, n: 10000 },
     poll: { cases: poll, n: 1000, grow: { title: "CPU per delivery, long-poll, 10 events/s",
         n: 4000, axis: "pollers", load: (n) => `--via poll ${some(n)} --rate 10`,
         value: perDelivery, unit: "µs a delivery", shape: "flat", servers: ["freshet"] } },

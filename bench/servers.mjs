@@ -176,6 +176,11 @@ const kinds = {
         args: ["serve", "--memory", "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
     "freshet durable": (dir, ports) => ({ command: FRESHET,
         args: ["serve", "--data", dir, "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] }),
+    "freshet, small files": (dir, ports) => {
+        fs.writeFileSync(`${dir}/freshet.yaml`, "log:\n  roll_bytes: 131072\n");
+        return { command: FRESHET, args: ["serve", "--config", `${dir}/freshet.yaml`, "--data", dir,
+            "--threads", "1", "--listen", `127.0.0.1:${ports[0]}`] };
+    },
     "freshet, unpaced": (dir, ports) => configured(dir, ports, "limits:\n  poll_pace_ms: 0\n"),
     "freshet, spinning": (dir, ports) => configured(dir, ports, "spin_us: 10000\n"),
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
@@ -203,7 +208,7 @@ const kinds = {
 
 /** Starts one; `load` are the arguments that tell `freshet bench` where and what it is. */
 export async function start(name) {
-    const durable = name === "freshet durable";
+    const durable = ["freshet durable", "freshet, small files"].includes(name);
     const dir = folder(durable ? DISK : undefined);
     fs.chmodSync(dir, 0o777); // nginx's worker is another user
     const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);

@@ -12,7 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILTER_BITS_MIN = 64, FILTER_BITS_MAX = 1 << 18, FILTER_BITS_PER_CHANNEL = 8, HEADER = 100 };
+enum {
+    FILTER_BITS_MIN = 64,
+    FILTER_BITS_MAX = 1 << 18,
+    FILTER_BITS_PER_CHANNEL = 16,
+    FILTER_HASHES_MAX = 8,
+    HEADER = 100
+};
 
 static char *path_of(const char *folder, const char *name)
 {
@@ -204,27 +210,45 @@ void segment_measure(struct segment *segment)
 
 /* ---- the filter ----------------------------------------------------------------------------- */
 
+/* A factor is odd, so that no two numbers below 2^32 have the same two hashes. */
 static uint32_t spread(uint32_t number, uint32_t factor)
 {
     number *= factor;
     return number ^ number >> 15;
 }
 
+/* The bit of a channel for each of its hashes: two of them make up all (Kirsch, Mitzenmacher 2006).
+ */
+static uint32_t filter_bit(const struct segment_filter *filter, uint32_t number, uint32_t hash)
+{
+    uint32_t step = spread(number, 0x85ebca6b) | 1;
+    return (spread(number, 0x9e3779b1) + hash * step) & filter->mask;
+}
+
+/* So many that half of the bits are set. */
+static uint32_t hashes_of(uint32_t bits, uint64_t channels)
+{
+    uint64_t best = channels ? bits * UINT64_C(7) / (channels * 10) : 1;
+    return best > FILTER_HASHES_MAX ? FILTER_HASHES_MAX : best ? (uint32_t)best : 1;
+}
+
 static void filter_add(struct segment_filter *filter, uint32_t number)
 {
-    uint32_t a = spread(number, 0x9e3779b1) & filter->mask;
-    uint32_t b = spread(number, 0x85ebca6b) & filter->mask;
-    filter->bits[a >> 3] |= (uint8_t)(1 << (a & 7));
-    filter->bits[b >> 3] |= (uint8_t)(1 << (b & 7));
+    for (uint32_t i = 0; i < filter->hashes; i++) {
+        uint32_t bit = filter_bit(filter, number, i);
+        filter->bits[bit >> 3] |= (uint8_t)(1 << (bit & 7));
+    }
 }
 
 bool segment_may_have(const struct segment *segment, uint32_t number)
 {
     const struct segment_filter *filter = &segment->filter;
-    uint32_t a = spread(number, 0x9e3779b1) & filter->mask;
-    uint32_t b = spread(number, 0x85ebca6b) & filter->mask;
-    return !filter->bits ||
-           ((filter->bits[a >> 3] >> (a & 7) & 1) && (filter->bits[b >> 3] >> (b & 7) & 1));
+    for (uint32_t i = 0; filter->bits && i < filter->hashes; i++) {
+        uint32_t bit = filter_bit(filter, number, i);
+        if (!(filter->bits[bit >> 3] >> (bit & 7) & 1))
+            return false;
+    }
+    return true;
 }
 
 static int filter_load(struct segment *segment, sqlite3 *db)
@@ -241,7 +265,8 @@ static int filter_load(struct segment *segment, sqlite3 *db)
         bits *= 2;
     segment->channels = (uint32_t)channels;
     free(filter->bits);
-    *filter = (struct segment_filter){mem_alloc(bits / 8), bits - 1};
+    *filter =
+        (struct segment_filter){mem_alloc(bits / 8), bits - 1, hashes_of(bits, segment->channels)};
     while ((result = db_row(statement)) == 1)
         filter_add(filter, (uint32_t)db_id(statement, 0));
     sqlite3_finalize(statement);
@@ -364,12 +389,13 @@ static int read_header(const struct segment *segment, struct header *ret_header)
 }
 
 /* The filter's size is a power of two. */
-static int take_filter(struct segment *segment, struct str bits)
+static int take_filter(struct segment *segment, struct str bits, uint32_t channels)
 {
     if (!bits.len || bits.len > FILTER_BITS_MAX / 8 || (bits.len & (bits.len - 1)))
         return -ESTALE;
     free(segment->filter.bits);
-    segment->filter = (struct segment_filter){mem_alloc(bits.len), (uint32_t)bits.len * 8 - 1};
+    segment->filter = (struct segment_filter){mem_alloc(bits.len), (uint32_t)bits.len * 8 - 1,
+                                              hashes_of((uint32_t)bits.len * 8, channels)};
     memcpy(segment->filter.bits, bits.at, bits.len);
     return 0;
 }
@@ -381,7 +407,7 @@ int segment_load_summed(struct segment *segment, const struct sums_file *file)
     if (result || header.wal || header.stamp != file->stamp || segment_has_journal(segment) ||
         (uint64_t)header.pages * header.page_size != header.size)
         return -ESTALE;
-    result = take_filter(segment, file->filter);
+    result = take_filter(segment, file->filter, file->channels);
     if (result)
         return result;
     atomic_store(&segment->oldest, file->oldest);

@@ -158,6 +158,38 @@ static void a_file_goes_with_all_that_lies_beside_it(void **state)
     segment_unref(segment);
 }
 
+/* A sealed file of the channels 7, 14, 21 … */
+static void make_channels(struct segment *segment, uint32_t channels)
+{
+    sqlite3 *db;
+    char sql[256];
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %u)"
+             " INSERT INTO channel(number, name) SELECT n * 7, 'x' FROM c",
+             channels);
+    assert_int_equal(db_open(segment->path, DB_WRITE, &db), 0);
+    assert_int_equal(db_exec(db, sql), 0);
+    assert_int_equal(segment_load_sealed(segment, db), 0);
+    sqlite3_close(db);
+}
+
+static void the_filter_lets_few_channels_through_that_are_not_in_the_file(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {1, 100, 5000};
+    for (uint64_t i = 0; i < 3; i++) {
+        struct segment *segment = begin(500 + i);
+        uint32_t through = 0;
+        make_channels(segment, counts[i]);
+        for (uint32_t n = 1; n <= counts[i]; n++)
+            assert_true(segment_may_have(segment, n * 7));
+        for (uint32_t n = 1; n < 100000; n++)
+            through += n % 7 ? segment_may_have(segment, n) : 0;
+        assert_true(through < 100000 / 500);
+        segment_unref(segment);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_file_of_a_newer_version_is_refused),
         cmocka_unit_test(a_channel_that_is_in_a_sealed_file_is_never_denied),
         cmocka_unit_test(a_file_goes_with_all_that_lies_beside_it),
+        cmocka_unit_test(the_filter_lets_few_channels_through_that_are_not_in_the_file),
     };
     say_set_level(SAY_ERROR);
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

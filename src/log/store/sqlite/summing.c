@@ -152,6 +152,18 @@ static int tally_files(struct chain *chain, uint32_t number, uint64_t low, uint6
     return result;
 }
 
+/* The floor has fallen: harmless if it was that of a forgotten channel which had the number before,
+ * so that there is nothing between the two. */
+static int bring_down(struct chain *chain, struct sums_row *row, uint64_t floor)
+{
+    struct tally back = {0};
+    int result = tally_files(chain, row->number, floor, row->floor, &back);
+    if (result || back.count)
+        return result ? result : -ESTALE;
+    row->floor = floor;
+    return 1;
+}
+
 /* 1 when the row has changed. */
 static int bring_up(struct chain *chain, struct sums_row *row)
 {
@@ -160,7 +172,7 @@ static int bring_up(struct chain *chain, struct sums_row *row)
     if (floor == row->floor)
         return 0;
     if (floor < row->floor)
-        return -ESTALE;
+        return bring_down(chain, row, floor);
     if (floor < row->last) {
         int result = tally_files(chain, row->number, row->floor, floor, &gone);
         if (result)
