@@ -26,32 +26,6 @@ struct load {
     uint64_t sums; /* rows of them */
 };
 
-/* ---- floors --------------------------------------------------------------------------------- */
-
-static int raise(struct chain *chain, uint32_t number, uint64_t upto)
-{
-    int result = floors_room(&chain->floors, number);
-    if (!result)
-        floors_raise(&chain->floors, number, upto);
-    return result;
-}
-
-static int raise_row(void *context, const struct state_row *row)
-{
-    return row->number ? raise(context, row->number, row->trimmed) : 0;
-}
-
-static int raise_forgotten(void *context, uint32_t number, uint64_t upto)
-{
-    return raise(context, number, upto);
-}
-
-int load_floors(struct chain *chain)
-{
-    int result = state_rows(chain->state, raise_row, chain);
-    return result ? result : state_forgotten(chain->state, raise_forgotten, chain);
-}
-
 /* ---- gathering ------------------------------------------------------------------------------ */
 
 static struct gathered *gathered_of(struct load *load, uint32_t number)
@@ -88,12 +62,20 @@ static void raise_last(struct gathered *gathered, uint64_t last)
         gathered->last = last;
 }
 
+static int raise_floor(struct load *load, uint32_t number, uint64_t upto)
+{
+    int result = floors_room(&load->chain->floors, number);
+    if (!result)
+        floors_raise(&load->chain->floors, number, upto);
+    return result;
+}
+
 static int gather_forgotten(void *context, uint32_t number, uint64_t upto)
 {
     struct gathered *gathered = gathered_of(context, number);
     if (gathered)
         gathered->forgotten = upto;
-    return gathered ? 0 : -ENOMEM;
+    return gathered ? raise_floor(context, number, upto) : -ENOMEM;
 }
 
 /* Rows of number 0 are what was folded, and are reported as they are. */
@@ -107,9 +89,10 @@ static int gather_row(void *context, const struct state_row *row)
         return load->loader->channel(load->loader->context, &channel);
     }
     int result = meet(load, row->number, row->name, &gathered);
-    if (!result)
-        raise_last(gathered, row->last);
-    return result;
+    if (result)
+        return result;
+    raise_last(gathered, row->last);
+    return raise_floor(load, row->number, row->trimmed);
 }
 
 /* Whether a file's events of the channel are of one that was forgotten since. */

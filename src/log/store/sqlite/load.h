@@ -3,9 +3,7 @@
 
 #include "log/store/sqlite/chain.h"
 
-/* Raises the floors by what state.db says. Before the chain is loaded, whose files add to them. */
-int load_floors(struct chain *chain);
-
-/* Reports all to the loader. After the chain is loaded. */
+/* Raises the floors by what state.db says, and reports all to the loader. After the chain is
+ * loaded, whose marks have raised floors already. */
 int load_report(struct chain *chain, const struct store_loader *loader,
                 struct store_newest *ret_newest);

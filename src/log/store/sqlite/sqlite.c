@@ -163,7 +163,6 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     struct chain *chain = &sqlite->chain;
     int result = make_folder(chain->folder);
     result = result ? result : open_state(sqlite, chain->config.dir);
-    result = result ? result : load_floors(chain);
     result = result ? result : chain_list(chain);
     result = result ? result : summing_match(chain);
     result = result ? result : chain_load(chain);

@@ -187,8 +187,9 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
                void *context)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(state->db, "SELECT name, number, last, trimmed FROM trim ORDER BY name",
-                            &statement);
+    /* As they lie in the file: by name, each would be looked for in another place. */
+    int result = db_prepare(
+        state->db, "SELECT name, number, last, trimmed FROM trim ORDER BY rowid", &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {

@@ -30,8 +30,8 @@ struct state_newest {
 
 int state_newest(struct state *state, struct state_newest *ret_newest);
 
-/* Calls `each` for all rows by name; strings are good during the call. A non-zero result ends it
- * and is returned. */
+/* Calls `each` for all rows, in no order; strings are good during the call. A non-zero result ends
+ * it and is returned. */
 int state_rows(struct state *state, int (*each)(void *context, const struct state_row *row),
                void *context);
 

@@ -126,9 +126,9 @@ static void a_forgotten_channel_leaves_its_number_and_the_fold(void **unused)
     assert_int_equal(state_forget(state, &folded, &number, &upto, 1), 0);
     assert_int_equal(state_rows(state, see_row, &rows), 0);
     assert_int_equal(rows.count, 2);
-    assert_string_equal(rows.names[0], "*");
-    assert_int_equal(rows.upto[0], 20);
-    assert_string_equal(rows.names[1], "b");
+    assert_string_equal(rows.names[0], "b");
+    assert_string_equal(rows.names[1], "*");
+    assert_int_equal(rows.upto[1], 20);
     assert_int_equal(state_forgotten(state, see_pair, &forgotten), 0);
     assert_int_equal(forgotten.count, 1);
     assert_int_equal(forgotten.upto[0], 20);
