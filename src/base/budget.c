@@ -2,18 +2,26 @@
 
 void budget_begin(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes)
 {
-    *budget = (struct budget){.clock = clock,
-                              .until_ns = clock ? clock_now_ns(clock) + us * 1000 : 0,
-                              .bytes_left = bytes,
-                              .look_at = bytes - BUDGET_STRIDE};
+    budget_begin_late(budget, clock, us, bytes);
+    if (clock)
+        budget->until_ns = clock_now_ns(clock) + us * 1000;
+}
+
+void budget_begin_late(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes)
+{
+    *budget = (struct budget){
+        .clock = clock, .us = us, .bytes_left = bytes, .look_at = bytes - BUDGET_STRIDE};
 }
 
 static bool is_late(struct budget *budget)
 {
     if (!budget->clock || budget->bytes_left > budget->look_at)
         return false;
+    int64_t now_ns = clock_now_ns(budget->clock);
     budget->look_at = budget->bytes_left - BUDGET_STRIDE;
-    return clock_now_ns(budget->clock) >= budget->until_ns;
+    if (!budget->until_ns)
+        budget->until_ns = now_ns + budget->us * 1000;
+    return now_ns >= budget->until_ns;
 }
 
 bool budget_spend(struct budget *budget, size_t bytes)

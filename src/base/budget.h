@@ -15,7 +15,8 @@ enum { BUDGET_STRIDE = 4096, BUDGET_STEP = 64 };
 
 struct budget {
     struct clock *clock; /* NULL: bytes alone count */
-    int64_t until_ns;
+    int64_t us;
+    int64_t until_ns; /* 0: its time has not begun */
     int64_t bytes_left;
     int64_t look_at; /* the clock is read when bytes_left has fallen to this */
     bool spent;
@@ -23,6 +24,10 @@ struct budget {
 
 /* Starts a budget of `us` microseconds from now and of `bytes`. `clock` may be NULL. */
 void budget_begin(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes);
+
+/* The same, without a look at the clock: the time begins with the first look, which is when
+ * BUDGET_STRIDE bytes are spent. For what mostly ends before that. */
+void budget_begin_late(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes);
 
 /* Charges a step that handled `bytes`. Returns whether there is budget for another step. The step
  * that used the rest up is done all the same, so a budget always lets one step pass. */

@@ -70,6 +70,23 @@ static void small_steps_see_the_end_of_time_too(void **state)
     assert_true(steps <= BUDGET_STRIDE / BUDGET_STEP);
 }
 
+/* Steps that end before BUDGET_STRIDE bytes do not read the clock at all. */
+static void the_time_of_a_late_budget_begins_with_the_first_look(void **state)
+{
+    (void)state;
+    struct clock_fake fake;
+    struct budget budget;
+    clock_fake_init(&fake, 0);
+    clock_fake_advance(&fake, 1);
+    budget_begin_late(&budget, &fake.clock, 1000, INT64_MAX);
+    clock_fake_advance(&fake, 1000000);
+    assert_true(budget_spend(&budget, BUDGET_STRIDE));
+    clock_fake_advance(&fake, 999);
+    assert_true(budget_spend(&budget, BUDGET_STRIDE));
+    clock_fake_advance(&fake, 1);
+    assert_false(budget_spend(&budget, BUDGET_STRIDE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +95,7 @@ int main(void)
         cmocka_unit_test(a_step_larger_than_any_number_ends_the_budget),
         cmocka_unit_test(a_budget_ends_when_its_time_is_over),
         cmocka_unit_test(small_steps_see_the_end_of_time_too),
+        cmocka_unit_test(the_time_of_a_late_budget_begins_with_the_first_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,10 @@ struct conn {
  * pages are large, and a slice of nothing else would hold up the next event. */
 enum { NET_SLICE = 1024, NET_LATER = 64, NET_READ_SIZE = 64 * 1024 };
 
+/* The bytes and the time of a slice, and what being asked counts for: a page may have been made for
+ * nothing to send yet. A slice that has used them up is sent, and the rest is the next turn's. */
+enum { NET_SLICE_BYTES = 2 << 20, NET_SLICE_US = 2000, NET_ASK_COST = 256 };
+
 struct uring;
 
 /* What the connections of one thread share. */
@@ -58,6 +62,7 @@ struct net {
     uint32_t id_step; /* so that threads give different ids */
     uint64_t sends;
     uint64_t bytes_sent;
+    uint64_t slices_cut; /* slices that ended with their bytes or their time */
     uint32_t conns;
 };
 

@@ -2,6 +2,7 @@
 #include "net/conn.h"
 #include "net/uring.h"
 
+#include "base/budget.h"
 #include "base/say.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ void net_deinit(struct net *net)
 }
 
 struct slice {
+    struct budget budget;
     struct conn *conns[NET_SLICE];
     struct uring_send sends[NET_SLICE];
     unsigned count;
@@ -54,9 +56,11 @@ static void drop_dead(struct slice *slice)
 static unsigned gather_from(struct slice *slice, struct list *list, unsigned most)
 {
     unsigned asked = 0;
-    for (struct list *node; asked < most && (node = list_take_first(list)); asked++) {
-        struct conn *conn = container_of(node, struct conn, dirty);
+    while (asked < most && !list_empty(list) && !budget_is_spent(&slice->budget)) {
+        struct conn *conn = container_of(list_take_first(list), struct conn, dirty);
         struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
+        asked++;
+        (void)budget_spend(&slice->budget, bytes.len + NET_ASK_COST);
         if (conn->dead || !bytes.len)
             continue;
         /* What it made dirty while it filled is in these bytes, or is asked for once they are sent.
@@ -68,13 +72,19 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
     return asked;
 }
 
-/* What is new first, but those who catch up may not be kept waiting for ever either. */
+/* What is new first, but those who catch up may not be kept waiting for ever either: they get a
+ * budget of their own. */
 static void gather(struct net *net, struct slice *slice)
 {
     slice->count = 0;
+    budget_begin_late(&slice->budget, net->loop->clock, NET_SLICE_US, NET_SLICE_BYTES);
     unsigned most = list_empty(&net->later) ? NET_SLICE : NET_SLICE - NET_LATER;
     unsigned room = NET_SLICE - gather_from(slice, &net->dirty, most);
+    bool cut = budget_is_spent(&slice->budget);
+    if (!list_empty(&net->later))
+        budget_begin_late(&slice->budget, net->loop->clock, NET_SLICE_US, NET_SLICE_BYTES);
     gather_from(slice, &net->later, room < NET_LATER ? room : NET_LATER);
+    net->slices_cut += cut || budget_is_spent(&slice->budget);
     drop_dead(slice);
 }
 

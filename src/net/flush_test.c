@@ -446,6 +446,31 @@ static void one_that_closes_itself_while_it_is_flushed_alone_is_not_sent(void **
     harness_free(harness);
 }
 
+/* A thousand pages would be sent for tens of milliseconds. */
+static void a_slice_ends_with_its_bytes(void **state)
+{
+    enum { LARGE = 32 * 1024, ENDS = 2 * NET_SLICE_BYTES / LARGE };
+    struct harness *harness = world(state);
+    struct end *ends[ENDS];
+    char *bytes = malloc(LARGE);
+    memset(bytes, 'x', LARGE);
+    for (int i = 0; i < ENDS; i++) {
+        ends[i] = end_new(harness);
+        ends[i]->stop = true;
+        buf_add(&ends[i]->out, bytes, LARGE);
+        conn_dirty(&ends[i]->conn);
+    }
+    free(bytes);
+    assert_true(net_flush(&harness->net));
+    assert_int_equal(harness->net.slices_cut, 1);
+    assert_true(harness->fills > 0 && harness->fills < ENDS * 3 / 4);
+    flush_all(harness);
+    assert_int_equal(harness->fills, ENDS);
+    for (int i = 0; i < ENDS; i++)
+        end_free(ends[i]);
+    harness_free(harness);
+}
+
 /* More than two slices of socket pairs are more than many a shell allows at first. */
 static void allow_descriptors(void)
 {
@@ -470,6 +495,7 @@ int main(void)
         BOTH(bytes_keep_their_order_over_sockets_that_fill_up),
         BOTH(a_full_socket_is_not_asked_until_it_drains),
         BOTH(a_flush_sends_for_one_slice_and_says_whether_there_are_more),
+        BOTH(a_slice_ends_with_its_bytes),
         BOTH(who_says_that_it_has_more_is_asked_again_and_others_are_not),
         BOTH(what_is_new_goes_before_those_who_may_wait),
         BOTH(those_who_may_wait_have_a_share_of_every_slice),

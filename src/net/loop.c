@@ -1,10 +1,14 @@
 #include "net/loop.h"
 
+#include "base/budget.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 512 };
+/* TIMER_COST is what a timer that rings counts for in its budget, so that the clock is looked at
+ * once in sixteen. */
+enum { EVENTS_A_TURN = 512, TIMER_COST = BUDGET_STRIDE / 16 };
 
 static void mailbox_ready(struct watch *watch, uint32_t events)
 {
@@ -22,6 +26,7 @@ int loop_init(struct loop *loop, struct clock *clock, void *owner)
     *loop = (struct loop){.clock = clock, .mailbox_watch = {mailbox_ready}};
     for (int i = 0; i < WHEEL_SLOTS; i++)
         list_init(&loop->wheel[i]);
+    list_init(&loop->due);
     look_at_clock(loop);
     loop->start_ns = loop->weighed_ns = loop->now_ns;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -79,35 +84,43 @@ void timer_stop(struct timer *timer)
     list_remove(&timer->node);
 }
 
-static bool ring_slot(struct loop *loop, uint32_t tick)
+/* Takes the slots that were passed as a whole: what is in them may be a hundred thousand timers. */
+static void pass_slots(struct loop *loop)
 {
-    bool rang = false;
-    struct list due = LIST_INIT(due);
-    list_each (&loop->wheel[tick % WHEEL_SLOTS], node) {
-        struct timer *timer = container_of(node, struct timer, node);
-        if (timer->due > tick)
-            continue;
-        list_remove(node);
-        list_add_last(&due, node);
-    }
-    /* One at a time: ringing may stop others that are due. */
-    for (struct list *node; (node = list_take_first(&due));) {
-        struct timer *timer = container_of(node, struct timer, node);
-        timer->ring(timer);
-        rang = true;
-    }
-    return rang;
-}
-
-static bool ring_timers(struct loop *loop)
-{
-    bool rang = false;
     uint32_t now = tick_at(loop, loop->now_ns);
     /* After a pause longer than the wheel, one round sees every slot. */
     if (now - loop->tick > WHEEL_SLOTS)
         loop->tick = now - WHEEL_SLOTS;
     while (loop->tick != now)
-        rang |= ring_slot(loop, ++loop->tick);
+        list_take_all(&loop->due, &loop->wheel[++loop->tick % WHEEL_SLOTS]);
+}
+
+/* A slot also holds timers of later rounds of the wheel: these go back. */
+static bool ring_one(struct loop *loop, struct timer *timer)
+{
+    if (timer->due > loop->tick) {
+        list_add_last(&loop->wheel[timer->due % WHEEL_SLOTS], &timer->node);
+        return false;
+    }
+    timer->ring(timer);
+    return true;
+}
+
+/* One at a time: ringing may stop others that are due. */
+static bool ring_timers(struct loop *loop)
+{
+    bool rang = false;
+    pass_slots(loop);
+    if (list_empty(&loop->due))
+        return false;
+    struct budget budget;
+    budget_begin(&budget, loop->clock, TIMERS_US, (int64_t)TIMERS_A_TURN * TIMER_COST);
+    for (struct list *node; (node = list_take_first(&loop->due));) {
+        rang |= ring_one(loop, container_of(node, struct timer, node));
+        if (!budget_spend(&budget, TIMER_COST))
+            break;
+    }
+    loop->timers_cut += !list_empty(&loop->due);
     return rang;
 }
 
@@ -162,7 +175,7 @@ void loop_turn(struct loop *loop, int wait_ms)
 {
     struct epoll_event events[EVENTS_A_TURN];
     bool mail = mailbox_empty(&loop->mailbox);
-    bool busy = mail || !wait_ms;
+    bool busy = mail || !wait_ms || !list_empty(&loop->due);
     int64_t since_ns = busy ? 0 : idle_since(loop);
     wait_ms = busy || spins(loop) ? 0 : wait_for(loop, wait_ms);
     bool slept = wait_ms != 0 && mailbox_sleep(&loop->mailbox);

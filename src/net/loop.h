@@ -14,6 +14,10 @@ struct watch {
 
 enum { WHEEL_SLOTS = 1024, WHEEL_TICK_MS = 64 };
 
+/* For how long timers ring in one turn, and how many do at most. More that are due wait for the
+ * next turn, so that mail and sockets come between. */
+enum { TIMERS_US = 1000, TIMERS_A_TURN = 4096 };
+
 /* How long is looked at before `load` says something new, and what it is while there is no rest. */
 enum { LOAD_WINDOW_MS = 100, LOAD_FULL = 1024 };
 
@@ -38,6 +42,8 @@ struct loop {
     int64_t spin_ns; /* for so long after that, turns look and do not wait; 0 unless set */
     uint32_t tick;
     struct list wheel[WHEEL_SLOTS];
+    struct list due;     /* timers of slots that were passed: rung, or put back, a few a turn */
+    uint64_t timers_cut; /* turns that left some of them for the next */
     struct mailbox mailbox;
     struct watch mailbox_watch;
 };

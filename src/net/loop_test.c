@@ -172,6 +172,45 @@ static void ringing_may_stop_another_that_is_due_too(void **state)
     assert_string_equal(fixture->rung, "ac");
 }
 
+/* Mail and sockets come between: timers that are due together ring over several turns. */
+static void timers_that_take_long_are_left_for_the_next_turn(void **state)
+{
+    enum { CROWD = 64 };
+    struct fixture *fixture = *state;
+    struct bell *crowd = mem_alloc(CROWD * sizeof(*crowd));
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = (struct bell){.timer = {.ring = ring}, .fixture = fixture, .name = 'x'};
+        crowd[i].takes_us = TIMERS_US;
+        timer_set(&fixture->loop, &crowd[i].timer, 10);
+    }
+    pass(fixture, 2L * WHEEL_TICK_MS);
+    size_t first = strlen(fixture->rung);
+    assert_true(first > 0 && first <= CROWD / 2);
+    while (!list_empty(&fixture->loop.due))
+        loop_turn(&fixture->loop, -1); /* does not wait while some are due */
+    assert_int_equal(strlen(fixture->rung), CROWD);
+    free(crowd);
+}
+
+static void so_many_timers_ring_in_a_turn_and_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bell *crowd = mem_alloc(2 * TIMERS_A_TURN * sizeof(*crowd));
+    struct timer *last = &crowd[2 * TIMERS_A_TURN - 1].timer;
+    for (int i = 0; i < 2 * TIMERS_A_TURN; i++) {
+        crowd[i] = (struct bell){.timer = {.ring = ring}, .fixture = fixture, .name = '\0'};
+        timer_set(&fixture->loop, &crowd[i].timer, 10);
+    }
+    pass(fixture, 2L * WHEEL_TICK_MS);
+    assert_int_equal(fixture->loop.timers_cut, 1);
+    assert_true(list_linked(&last->node));
+    timer_stop(&crowd[TIMERS_A_TURN + 1].timer); /* one that is due may still be stopped */
+    for (int i = 0; i < 4; i++)
+        loop_turn(&fixture->loop, 0);
+    assert_false(list_linked(&last->node));
+    free(crowd);
+}
+
 static void ringing_may_set_itself_and_others_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -378,6 +417,8 @@ int main(void)
         TEST(a_time_that_is_past_already_rings_at_the_next_tick),
         TEST(a_timer_that_is_stopped_or_set_anew_forgets_its_first_time),
         TEST(ringing_may_stop_another_that_is_due_too),
+        TEST(timers_that_take_long_are_left_for_the_next_turn),
+        TEST(so_many_timers_ring_in_a_turn_and_no_more),
         TEST(ringing_may_set_itself_and_others_anew),
         TEST(a_descriptor_that_is_ready_is_told),
         TEST(what_cannot_be_watched_is_an_error),

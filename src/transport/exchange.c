@@ -154,6 +154,17 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     buf_free(&document);
 }
 
+/* What came behind the request belongs to a pull that listens, and to nobody else. */
+static void hand_over_intake(struct session *session)
+{
+    struct session_intake *intake = session->intake;
+    if (intake && intake->in.len && session->pull->ops->input)
+        session_wake(session);
+    else if (intake)
+        buf_free(&intake->in);
+    session_drop_intake(session);
+}
+
 struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
 {
     struct session *session = exchange->session;
@@ -171,7 +182,7 @@ struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
     }
     session_begin_pull(session, pull);
     if (!session->processing)
-        session_drop_intake(session);
+        hand_over_intake(session);
     conn_dirty(&session->conn);
     return session;
 }

@@ -12,6 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* What a request counts for beside its bytes: the clock is looked at after four of them. */
+enum { REQUEST_COST = BUDGET_STRIDE / 4 };
+
 static struct exchange *exchange_new(struct session *session)
 {
     struct exchange *exchange = mem_try_alloc(sizeof(*exchange));
@@ -300,21 +303,21 @@ static enum step step(struct session *session, struct str *bytes)
     return STEP_MORE;
 }
 
+/* One request off the front, within the budget; false when that is enough for now. What is not
+ * whole is looked at again with each read, and costs as much. */
+static bool read_one(struct session *session, struct str *bytes)
+{
+    size_t len = bytes->len;
+    enum step next = step(session, bytes);
+    size_t seen = next == STEP_MORE ? len - bytes->len : len;
+    size_t cost = seen < NET_READ_SIZE ? seen : NET_READ_SIZE;
+    return worker_spend(session->worker, cost + REQUEST_COST) && next == STEP_MORE;
+}
+
 bool incoming_may_follow(const struct session *session)
 {
     return !session->closing && !session->finished && !session->conn.dead && !session->pull &&
            !session->held;
-}
-
-/* Frames that came in the same packet as the handshake. */
-static void give_to_pull(struct session *session)
-{
-    struct buf bytes = session->intake->in;
-    if (!session->pull || !session->pull->ops->input || !bytes.len)
-        return;
-    session->intake->in = (struct buf){0};
-    session->pull->ops->input(session->pull, bytes.at, bytes.len);
-    buf_free(&bytes);
 }
 
 /* Behind a stream, or the last request, nothing is. */
@@ -332,7 +335,7 @@ void incoming_read(struct session *session, struct str bytes)
     struct buf *in = &session_take_in(session)->in;
     session->processing = true;
     session->held = false;
-    while (incoming_may_follow(session) && bytes.len && step(session, &bytes) == STEP_MORE)
+    while (incoming_may_follow(session) && bytes.len && read_one(session, &bytes))
         ;
     session->processing = false;
     if (session->closing || session->conn.dead)
@@ -346,6 +349,5 @@ void incoming_read(struct session *session, struct str bytes)
         return;
     }
     session_settle(session);
-    give_to_pull(session);
     session_drop_intake(session);
 }

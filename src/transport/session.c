@@ -316,19 +316,38 @@ static void hung_up(struct conn *conn)
     conn_close(conn);
 }
 
+/* A connection whose budget is used up, or for which the turn has none, is read later: `queue` is
+ * the worker's list for that. */
+static void read_later(struct session *session, struct list *queue)
+{
+    struct session_intake *intake = session_take_in(session);
+    if (!list_linked(&intake->wait_node))
+        list_add_last(queue, &intake->wait_node);
+}
+
+static void put_off(struct session *session)
+{
+    read_later(session, &session->worker->put_off);
+    worker_put_off(session->worker, BUDGET_READ);
+}
+
 /* Thrown away, so that our last bytes are not taken along by a reset. */
 static void discard(struct session *session)
 {
     struct str bytes;
     int n;
-    for (int i = 0; i < LINGER_BYTES / NET_READ_SIZE; i++) {
-        n = conn_read(&session->conn, &bytes);
-        if (n == 0)
-            return;
-        if (n < 0)
+    size_t sum = 0;
+    while ((n = conn_read(&session->conn, &bytes)) > 0) {
+        sum += (size_t)n;
+        if (!worker_spend(session->worker, (size_t)n))
             break;
     }
-    conn_close(&session->conn);
+    if (n == 0)
+        return;
+    if (n > 0)
+        put_off(session);
+    if (n < 0 || (session->intake->discarded += sum) > LINGER_BYTES)
+        conn_close(&session->conn);
 }
 
 /* A peer that is done sending still gets the answers that are due. */
@@ -350,9 +369,21 @@ static void send_head(struct session *session)
         conn_flush(&session->conn);
 }
 
+/* Adds bytes to what has come and was not used; false when there was no memory and the connection
+ * is closed for it. */
+static bool add_to_intake(struct session *session, struct str bytes)
+{
+    struct buf *in = &session_take_in(session)->in;
+    buf_add_str(in, bytes);
+    if (!buf_failed(in))
+        return true;
+    conn_close(&session->conn);
+    return false;
+}
+
 static void read_until_pull(struct session *session)
 {
-    while (incoming_may_follow(session)) {
+    while (incoming_may_follow(session) && !worker_is_spent(session->worker)) {
         struct str bytes;
         int n = conn_read(&session->conn, &bytes);
         if (n == 0)
@@ -365,11 +396,8 @@ static void read_until_pull(struct session *session)
         mailbox_empty(&session->worker->loop.mailbox);
         struct buf *in = &session_take_in(session)->in;
         if (in->len) {
-            buf_add_str(in, bytes);
-            if (buf_failed(in)) {
-                conn_close(&session->conn);
+            if (!add_to_intake(session, bytes))
                 return;
-            }
             bytes = buf_str(in);
         }
         incoming_read(session, bytes);
@@ -377,64 +405,112 @@ static void read_until_pull(struct session *session)
     }
 }
 
+static bool listens(const struct session *session)
+{
+    return !session->conn.dead && !session->closing && session->pull->ops->input &&
+           !session->pull->ops->deaf(session->pull);
+}
+
+/* Has the pull use what came and was not used yet. */
+static void give_kept(struct session *session)
+{
+    struct buf *in = &session->intake->in;
+    size_t used = session->pull->ops->input(session->pull, in->at, in->len);
+    buf_drop(in, used);
+    if (!in->len)
+        buf_free(in);
+}
+
+/* Reads once and has the pull use it; what is left is kept. False when there was nothing. */
+static bool read_once(struct session *session)
+{
+    struct str bytes;
+    int n = conn_read(&session->conn, &bytes);
+    if (n < 0)
+        conn_close(&session->conn);
+    if (n <= 0)
+        return false;
+    size_t used = session->pull->ops->input(session->pull, session->conn.net->read_room, bytes.len);
+    return used == bytes.len || session->conn.dead || add_to_intake(session, str_skip(bytes, used));
+}
+
+static bool has_kept(const struct session *session)
+{
+    return session->intake && session->intake->in.len;
+}
+
 static void read_pull(struct session *session)
 {
-    struct pull *pull = session->pull;
-    if (!pull->ops->input) {
+    if (!session->pull->ops->input) {
         /* Nothing is read while a stream is open, but its end is noticed. */
-        if (session->conn.hup && !pull->ops->brief)
+        if (session->conn.hup && !session->pull->ops->brief)
             conn_close(&session->conn);
         return;
     }
-    while (!session->conn.dead && !session->closing && !pull->ops->deaf(pull)) {
-        struct str bytes;
-        int n = conn_read(&session->conn, &bytes);
-        if (n == 0)
+    while (!worker_is_spent(session->worker)) {
+        mailbox_empty(&session->worker->loop.mailbox);
+        if (!listens(session))
             return;
-        if (n < 0) {
-            conn_close(&session->conn);
+        if (has_kept(session))
+            give_kept(session);
+        else if (!read_once(session))
             return;
-        }
-        pull->ops->input(pull, session->conn.net->read_room, (size_t)n);
     }
 }
 
 /* The kernel tells once of what has come: if it has become a pull, the rest is the pull's. */
 static void read_requests(struct session *session)
 {
-    read_until_pull(session);
-    if (session->pull && session->conn.readable)
+    if (session->conn.readable)
+        read_until_pull(session);
+    if (session->pull && (session->conn.readable || has_kept(session)))
         read_pull(session);
+}
+
+/* Whether there is something that it would read now. */
+static bool would_read(const struct session *session)
+{
+    if (session->conn.dead || (!session->conn.readable && !has_kept(session)))
+        return false;
+    return session->pull ? listens(session) : incoming_may_follow(session);
+}
+
+/* The session's turn, within its budget. What is left then waits until all others had theirs. */
+static void read_session(struct session *session, bool again)
+{
+    worker_begin_step(session->worker);
+    if (session->phase == PHASE_LINGER) {
+        discard(session);
+        return;
+    }
+    if (again && !session->pull)
+        process(session);
+    read_requests(session);
+    if (worker_is_spent(session->worker) && would_read(session))
+        put_off(session);
+    session_drop_intake(session);
 }
 
 void session_resume(struct session *session)
 {
-    if (!session->pull) {
-        process(session);
-        if (session->conn.readable)
-            read_requests(session);
-    } else {
-        read_pull(session);
-    }
-    session_drop_intake(session);
+    read_session(session, true);
 }
 
-/* What it has is looked at before more is read, or before its end is seen. */
-static bool will_resume(const struct session *session)
+/* Its turn comes: until then nothing of it is read, and its end is not seen. */
+static bool is_queued(const struct session *session)
 {
-    const struct session_intake *intake = session->intake;
-    return intake && intake->in.len && list_linked(&intake->wait_node);
+    return session->intake && list_linked(&session->intake->wait_node);
 }
 
 static void readable(struct conn *conn)
 {
     struct session *session = of_conn(conn);
-    if (session->phase == PHASE_LINGER)
-        discard(session);
-    else if (session->pull)
-        read_pull(session);
-    else if (!session->closing && !will_resume(session))
-        read_requests(session);
+    if (is_queued(session))
+        return;
+    if (worker_reads_later(session->worker))
+        read_later(session, &session->worker->resumed);
+    else
+        read_session(session, false);
 }
 
 static void shut(struct session *session)
@@ -444,6 +520,7 @@ static void shut(struct session *session)
     shutdown(session->conn.fd, SHUT_WR);
     enter(session, PHASE_LINGER);
     session->conn.readable = true;
+    worker_begin_step(session->worker);
     discard(session);
 }
 

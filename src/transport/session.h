@@ -14,8 +14,10 @@ struct pull_ops {
      * need to ask again: whatever changes that makes the session dirty. */
     struct str (*fill)(struct pull *pull);
     bool (*sent)(struct pull *pull, size_t n, bool blocked);
-    /* Bytes have come; NULL: the peer has nothing to say, they stay unread. */
-    void (*input)(struct pull *pull, char *bytes, size_t len);
+    /* Bytes have come; NULL: the peer has nothing to say, they stay unread. Returns how many were
+     * used: all of them, unless worker_spend() says that it is enough for now, or `deaf` would say
+     * that nothing is to be read. The rest comes again. */
+    size_t (*input)(struct pull *pull, char *bytes, size_t len);
     /* With `input`: whether nothing is to be read now. Then the pull sees to session_wake() or
      * session_pause(). */
     bool (*deaf)(struct pull *pull);
@@ -54,6 +56,7 @@ struct session_intake {
     struct http_scan scan;
     int64_t begun_ns; /* when the part of a request that is on its way began */
     int64_t held_ns;  /* when the request that is held was first held; 0 for none */
+    size_t discarded; /* bytes thrown away after our side was shut */
 };
 
 /* What is to be sent before anything of the pull: only while there is some. */

@@ -620,6 +620,198 @@ static void the_deadline_of_a_publish_holds_while_more_trickles_in(void **state)
     peer_leave(bench, &peer);
 }
 
+/* ---- budgets --------------------------------------------------------------------------------- */
+
+#define POST_ECHO "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+
+enum { FLOOD = 200, SMALL_STEP = 2048, FEW_TURNS = 3 };
+
+/* So small a share that what a test can send at once takes many turns. */
+static void make_steps_small(struct bench *bench)
+{
+    bench->worker.config.budgets.step_bytes = SMALL_STEP;
+    bench->worker.config.budgets.turn_bytes = SMALL_STEP;
+}
+
+static void send_often(struct peer *peer, struct str bytes, unsigned times)
+{
+    struct buf all = {0};
+    for (unsigned i = 0; i < times; i++)
+        buf_add_str(&all, bytes);
+    assert_false(buf_failed(&all));
+    peer_send(peer, buf_str(&all));
+    buf_free(&all);
+}
+
+static void step_often(struct bench *bench, unsigned turns)
+{
+    for (unsigned i = 0; i < turns; i++)
+        worker_step(&bench->worker, 0);
+}
+
+/* A stranger is answered while the flood has most of its way to go. */
+static void expect_answer_to_stranger(struct bench *bench, struct peer *stranger)
+{
+    peer_send(stranger, STR(GET_ECHO));
+    step_often(bench, FEW_TURNS);
+    hear_so_far(stranger);
+    assert_int_equal(peer_count(stranger, "HTTP/1.1 200"), 1);
+    assert_true(bench->worker.stats.budgets[BUDGET_READ] > 0);
+}
+
+static void a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end(void **state)
+{
+    static const char pong[] = {(char)0x8a, (char)0x80, 0, 0, 0, 0};
+    static const char ping[] = {(char)0x89, (char)0x81, 0, 0, 0, 0, 'q'};
+    struct bench *bench = *state;
+    struct peer flood, stranger;
+    make_steps_small(bench);
+    peer_join(bench, &flood);
+    peer_join(bench, &stranger);
+    peer_upgrade(bench, &flood, PEER_UPGRADE("/socket"));
+    send_often(&flood, (struct str){pong, sizeof(pong)}, 5000);
+    peer_send(&flood, (struct str){ping, sizeof(ping)});
+    expect_answer_to_stranger(bench, &stranger);
+    assert_false(list_empty(&bench->worker.put_off));
+    step_often(bench, 5000);
+    hear_so_far(&flood);
+    assert_true(peer_has(&flood, "\x8a\x01q"));
+    assert_true(list_empty(&bench->worker.put_off));
+    peer_leave(bench, &flood);
+    peer_leave(bench, &stranger);
+}
+
+static void a_flood_of_requests_holds_up_nobody_and_is_answered_in_order(void **state)
+{
+    struct bench *bench = *state;
+    struct peer flood, stranger;
+    make_steps_small(bench);
+    peer_join(bench, &flood);
+    peer_join(bench, &stranger);
+    send_often(&flood, STR(POST_ECHO), FLOOD);
+    expect_answer_to_stranger(bench, &stranger);
+    assert_false(list_empty(&bench->worker.put_off));
+    step_often(bench, 2 * FLOOD);
+    hear_so_far(&flood);
+    assert_int_equal(peer_count(&flood, "HTTP/1.1 200"), FLOOD);
+    peer_leave(bench, &flood);
+    peer_leave(bench, &stranger);
+}
+
+static void what_was_put_off_outlives_the_half_close_of_its_peer(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    make_steps_small(bench);
+    peer_join(bench, &peer);
+    send_often(&peer, STR(POST_ECHO), FLOOD);
+    shutdown(peer.fd, SHUT_WR);
+    step_often(bench, 2 * FLOOD);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "HTTP/1.1 200"), FLOOD);
+    assert_true(peer.ended);
+    peer_leave(bench, &peer);
+}
+
+static void what_was_put_off_may_become_a_stream_or_a_socket(void **state)
+{
+    struct bench *bench = *state;
+    struct peer stream, socket;
+    static const uint8_t mask[4] = {0};
+    char ping[WS_HEAD_MAX];
+    make_steps_small(bench);
+    peer_join(bench, &stream);
+    peer_join(bench, &socket);
+    send_often(&stream, STR(POST_ECHO), FLOOD);
+    peer_send(&stream, STR(GET_STREAM GET_ECHO));
+    send_often(&socket, STR(POST_ECHO), FLOOD);
+    peer_send(&socket, STR(PEER_UPGRADE("/socket")));
+    size_t size = ws_frame_head((uint8_t *)ping, true, false, WS_PING, 0, mask);
+    send_often(&socket, (struct str){ping, size}, FLOOD);
+    step_often(bench, 8 * FLOOD);
+    bench_append(bench, STR("news"));
+    bench_settle(bench);
+    hear_so_far(&stream);
+    hear_so_far(&socket);
+    assert_int_equal(peer_count(&stream, "HTTP/1.1 200"), FLOOD + 1);
+    assert_true(peer_has(&stream, "news"));
+    assert_int_equal(peer_count(&socket, "HTTP/1.1 200"), FLOOD);
+    assert_true(peer_has(&socket, "news"));
+    assert_int_equal(peer_count(&socket, "\x8a"), FLOOD);
+    peer_leave(bench, &stream);
+    peer_leave(bench, &socket);
+}
+
+static void a_connection_that_is_put_off_may_go(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    make_steps_small(bench);
+    peer_join(bench, &peer);
+    send_often(&peer, STR(POST_ECHO), FLOOD);
+    worker_step(&bench->worker, 0);
+    assert_false(list_empty(&bench->worker.put_off));
+    conn_close(&container_of(bench->worker.sessions.next, struct session, node)->conn);
+    peer_leave(bench, &peer);
+    assert_true(list_empty(&bench->worker.put_off));
+}
+
+static void what_a_peer_still_sends_when_all_is_said_is_thrown_away_by_and_by(void **state)
+{
+    struct bench *bench = *state;
+    struct peer flood, stranger;
+    make_steps_small(bench);
+    peer_join(bench, &flood);
+    peer_join(bench, &stranger);
+    peer_send(&flood, STR("nonsense\r\n\r\n"));
+    step_often(bench, 2);
+    send_often(&flood, STR(POST_ECHO), 10 * FLOOD); /* more than one read takes */
+    worker_step(&bench->worker, 0);
+    expect_answer_to_stranger(bench, &stranger);
+    peer_expect(bench, &flood, "400.");
+    peer_leave(bench, &flood);
+    peer_leave(bench, &stranger);
+}
+
+/* Many that have not been read yet wait in the order in which they came. */
+static void connections_beyond_the_budget_of_a_turn_are_read_in_the_next(void **state)
+{
+    enum { PEERS = 20 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    make_steps_small(bench);
+    for (int i = 0; i < PEERS; i++)
+        peer_join(bench, &peers[i]);
+    for (int i = 0; i < PEERS; i++)
+        peer_send(&peers[i], STR(POST_ECHO));
+    worker_step(&bench->worker, 0);
+    assert_true(bench->handled < PEERS);
+    assert_true(bench->worker.late);
+    step_often(bench, PEERS);
+    for (int i = 0; i < PEERS; i++) {
+        peer_expect(bench, &peers[i], "200");
+        peer_leave(bench, &peers[i]);
+    }
+}
+
+static void a_drain_is_seen_in_the_midst_of_a_flood(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    make_steps_small(bench);
+    peer_join(bench, &peer);
+    send_often(&peer, STR(POST_ECHO), FLOOD);
+    step_often(bench, FEW_TURNS);
+    worker_drain(&bench->worker);
+    worker_step(&bench->worker, 0);
+    assert_true(bench->worker.draining);
+    assert_true(bench->handled < FLOOD);
+    step_often(bench, FLOOD);
+    peer_hear(bench, &peer);
+    assert_true(peer.ended);
+    peer_leave(bench, &peer);
+}
+
 /* ---- back-pressure --------------------------------------------------------------------------- */
 
 static void publishers_wait_while_the_log_is_behind(void **state)
@@ -966,6 +1158,14 @@ int main(void)
         WITH_BENCH(a_publish_that_is_not_safe_in_time_has_an_unknown_fate),
         WITH_BENCH(an_answer_that_has_a_deadline_of_its_own_is_waited_for),
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
+        WITH_BENCH(a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end),
+        WITH_BENCH(a_flood_of_requests_holds_up_nobody_and_is_answered_in_order),
+        WITH_BENCH(what_was_put_off_outlives_the_half_close_of_its_peer),
+        WITH_BENCH(what_was_put_off_may_become_a_stream_or_a_socket),
+        WITH_BENCH(a_connection_that_is_put_off_may_go),
+        WITH_BENCH(what_a_peer_still_sends_when_all_is_said_is_thrown_away_by_and_by),
+        WITH_BENCH(connections_beyond_the_budget_of_a_turn_are_read_in_the_next),
+        WITH_BENCH(a_drain_is_seen_in_the_midst_of_a_flood),
         WITH_BENCH(publishers_wait_while_the_log_is_behind),
         WITH_BENCH(reads_do_not_wait_while_the_log_is_behind),
         WITH_BENCH(a_publisher_that_has_waited_too_long_is_told_to_come_back),

@@ -89,28 +89,58 @@ static bool out_is_full(const struct session *session)
     return session_unsent_len(session) > session->worker->config.limits.ws.message_max;
 }
 
-static void input(struct pull *pull, char *bytes, size_t len)
+/* Answers go out at the end of the turn. A peer that asks much and reads is not read on until then,
+ * so that only what it does not take counts against it. */
+static void pause_to_send(const struct session *session)
+{
+    struct worker *worker = session->worker;
+    if (session->conn.writable &&
+        session_unsent_len(session) > worker->config.limits.ws.message_max / 2)
+        worker_end_step(worker);
+}
+
+/* Whether publishes that wait for the log fill memory. inflight_max counts between reads only. */
+static bool is_pressed(const struct socket *socket)
+{
+    return socket->inflight && worker_pressed(socket->pull.session->worker);
+}
+
+/* One message or control frame; false when that is enough for now. */
+static bool input_one(struct socket *socket, struct str *bytes)
+{
+    struct worker *worker = socket->pull.session->worker;
+    struct ws_event event = {.data = STR_NONE};
+    size_t used = 0;
+    int result =
+        ws_reader_feed(&socket->reader, (char *)(uintptr_t)bytes->at, bytes->len, &used, &event);
+    *bytes = str_skip(*bytes, used);
+    if (result == WS_EVENT)
+        on_event(socket, &event);
+    else if (result != WS_MORE)
+        on_broken(socket, result);
+    pause_to_send(socket->pull.session);
+    bool more = worker_spend(worker, event.data.len > used ? event.data.len : used);
+    return more && result == WS_EVENT && !socket->pull.session->conn.dead && !is_pressed(socket);
+}
+
+static size_t input(struct pull *pull, char *bytes, size_t len)
 {
     struct socket *socket = of_pull(pull);
     struct session *session = pull->session;
-    for (;;) {
-        struct ws_event event;
-        size_t used = 0;
-        int result = ws_reader_feed(&socket->reader, bytes, len, &used, &event);
-        if (result == WS_MORE || session->conn.dead)
-            break;
-        if (result != WS_EVENT) {
-            on_broken(socket, result);
-            break;
-        }
-        bytes += used;
-        len -= used;
-        on_event(socket, &event);
-    }
+    struct str rest = {bytes, len};
+    struct ws_event none;
+    size_t used;
+    while (input_one(socket, &rest))
+        ;
+    if (socket->reader.error)
+        rest.len = 0;
+    else
+        (void)ws_reader_feed(&socket->reader, NULL, 0, &used, &none); /* lets the event go */
     if (out_is_full(session))
         worker_hit(session->worker, LIMIT_RESTS);
     if (out_is_full(session) || session_lost(session))
         conn_close(&session->conn);
+    return len - rest.len;
 }
 
 /* ---- publishes ------------------------------------------------------------------------------- */

@@ -22,6 +22,17 @@ const char *const budget_helps[BUDGET_COUNT] = {BUDGETS(BUDGET_HELP)};
 
 enum { PRESSURE_MS = 64 };
 
+/* A step is the share of one connection; a turn reads about eight that use theirs up, and eight
+ * more of those that were put off. So many turns a second are left, and so short each stays, that a
+ * stranger's request is answered within a few turns whatever the others send. */
+enum {
+    STEP_US = 500,
+    STEP_BYTES = 256 * 1024,
+    TURN_US = 4000,
+    TURN_BYTES = 4 << 20,
+    PUT_OFF_US = 2000,
+};
+
 static void on_batch(void *owner, struct batch *batch)
 {
     struct worker *worker = owner;
@@ -40,8 +51,22 @@ bool worker_pressed(const struct worker *worker)
            log_backlog_bytes(worker->config.log) > most;
 }
 
+void worker_begin_step(struct worker *worker)
+{
+    const struct worker_budgets *budgets = &worker->config.budgets;
+    budget_begin_late(&worker->step_budget, worker->config.clock, budgets->step_us,
+                      budgets->step_bytes);
+}
+
+static void begin_turn(struct worker *worker, int64_t us)
+{
+    budget_begin_late(&worker->turn_budget, worker->config.clock, us,
+                      worker->config.budgets.turn_bytes);
+}
+
 /* Goes on with sessions that were answered by mail: not from within the mail, since one request may
- * see only what all mail before it has brought. */
+ * see only what all mail before it has brought. Those for which the turn's budget does not last
+ * stay in front. At least one is read. */
 static void resume(struct worker *worker, struct list *sessions)
 {
     struct list now = LIST_INIT(now);
@@ -51,7 +76,24 @@ static void resume(struct worker *worker, struct list *sessions)
         mailbox_empty(&worker->loop.mailbox);
         if (!session->conn.dead)
             session_resume(session);
+        if (budget_is_spent(&worker->turn_budget))
+            break;
     }
+    list_take_all(&now, sessions);
+    list_take_all(sessions, &now);
+}
+
+/* Those that have used up their share come behind all others, in turn, with a budget of their own.
+ */
+static void resume_all(struct worker *worker)
+{
+    resume(worker, &worker->resumed);
+    worker->late = !list_empty(&worker->resumed);
+    if (worker->late)
+        worker_put_off(worker, BUDGET_TURN);
+    begin_turn(worker, worker->config.budgets.put_off_us);
+    resume(worker, &worker->put_off);
+    begin_turn(worker, worker->config.budgets.turn_us);
 }
 
 /* Sessions whose publish waits look again when the log has caught up. */
@@ -62,7 +104,19 @@ static void ring_pressure(struct timer *timer)
         timer_set(&worker->loop, timer, PRESSURE_MS);
         return;
     }
-    resume(worker, &worker->paused);
+    list_take_all(&worker->resumed, &worker->paused);
+}
+
+static void set_defaults(struct worker_budgets *budgets)
+{
+    const struct worker_budgets defaults = {STEP_US, STEP_BYTES, TURN_US, TURN_BYTES, PUT_OFF_US};
+    *budgets = (struct worker_budgets){
+        .step_us = budgets->step_us ? budgets->step_us : defaults.step_us,
+        .step_bytes = budgets->step_bytes ? budgets->step_bytes : defaults.step_bytes,
+        .turn_us = budgets->turn_us ? budgets->turn_us : defaults.turn_us,
+        .turn_bytes = budgets->turn_bytes ? budgets->turn_bytes : defaults.turn_bytes,
+        .put_off_us = budgets->put_off_us ? budgets->put_off_us : defaults.put_off_us,
+    };
 }
 
 int worker_init(struct worker *worker, const struct worker_config *config)
@@ -79,6 +133,9 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->paced);
     list_init(&worker->rests_held);
     list_init(&worker->resumed);
+    list_init(&worker->put_off);
+    set_defaults(&worker->config.budgets);
+    begin_turn(worker, worker->config.budgets.turn_us);
     worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);
     worker->loop.spin_ns = config->spin_us * 1000;
@@ -127,6 +184,8 @@ static void count(struct worker *worker)
     stat_set(&stats->window_bytes, worker->hub.window.bytes);
     stat_set(&stats->views, worker->hub.views_count);
     stat_set(&stats->rests_bytes, worker->rests);
+    stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);
+    stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
@@ -146,15 +205,15 @@ static void time_turn(struct worker *worker)
 void worker_step(struct worker *worker, int wait_ms)
 {
     int64_t due_ms = pages_due(worker); /* which may make some dirty */
-    bool busy = net_is_dirty(&worker->net) || !list_empty(&worker->resumed) || worker->turn ||
-                worker->turn_ephemeral;
+    bool busy = net_is_dirty(&worker->net) || !list_empty(&worker->resumed) ||
+                !list_empty(&worker->put_off) || worker->turn || worker->turn_ephemeral;
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
     pages_due(worker);
     while (submit(worker))
         mailbox_empty(&worker->loop.mailbox);
-    resume(worker, &worker->resumed);
+    resume_all(worker);
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/account.h"
+#include "base/budget.h"
 #include "base/hist.h"
 #include "base/slab.h"
 #include "http/date.h"
@@ -45,7 +46,11 @@ extern const char *const limit_helps[LIMIT_COUNT];
 
 /* Where a step of a turn runs out of its budget, it is counted: name in /stats and /metrics, and
  * what it counts. What is left of the step goes to the end of a queue. */
-#define BUDGETS(X) X(READ, "read", "Reads from a connection that were put off, with bytes left")
+#define BUDGETS(X)                                                                                 \
+    X(READ, "read", "Reads from a connection that were put off, with bytes left")                  \
+    X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
+    X(TIMERS, "timers", "Turns that put off timers which were due")                                \
+    X(FLUSH, "flush", "Slices of sends that ended by their bytes or their time")
 
 enum budget_kind {
 #define BUDGET_NAME(name, text, help) BUDGET_##name,
@@ -80,12 +85,21 @@ struct worker_limits {
     struct hub_limits hub;
 };
 
+/* What a turn may spend on reading: on one connection, on all of them, and on those that have used
+ * up a share of their own already. 0 stands for a default. */
+struct worker_budgets {
+    int64_t step_us, step_bytes;
+    int64_t turn_us, turn_bytes;
+    int64_t put_off_us;
+};
+
 struct worker_config {
     unsigned index;
     unsigned count;
     struct log *log;
     struct clock *clock;
     struct worker_limits limits;
+    struct worker_budgets budgets;
     int64_t spin_us; /* after work, before it sleeps */
     bool want_uring;
     _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
@@ -141,6 +155,10 @@ struct worker {
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* sessions whose publish waits for the log to catch up */
     struct list resumed;              /* sessions that may go on with what they have read */
+    struct list put_off;              /* and those that have used up their budget for now */
+    struct budget turn_budget;        /* for reading, of all sessions in this turn */
+    struct budget step_budget;        /* of the session that is being read */
+    bool late;                        /* the last turn has left some of `resumed` */
     struct list paced;                /* polls that have something; see pages_due() */
     uint64_t paced_marks;             /* of deletion, as of its last call */
     struct timer pressure;
@@ -198,6 +216,34 @@ static inline void worker_hit(struct worker *worker, enum limit limit)
 static inline void worker_put_off(struct worker *worker, enum budget_kind budget)
 {
     stat_add(&worker->stats.budgets[budget], 1);
+}
+
+/* A session's turn to be read begins. */
+void worker_begin_step(struct worker *worker);
+
+/* Charges bytes that the session being read made us work through. Returns whether it may go on. */
+static inline bool worker_spend(struct worker *worker, size_t bytes)
+{
+    (void)budget_spend(&worker->turn_budget, bytes);
+    return budget_spend(&worker->step_budget, bytes);
+}
+
+/* The session being read has to wait for the next turn, whatever it has left. */
+static inline void worker_end_step(struct worker *worker)
+{
+    worker->step_budget.spent = true;
+}
+
+static inline bool worker_is_spent(const struct worker *worker)
+{
+    return budget_is_spent(&worker->step_budget);
+}
+
+/* Whether a session that has something to read has to wait until others were read: the turn's
+ * budget is used up, or the turn before has left some. */
+static inline bool worker_reads_later(const struct worker *worker)
+{
+    return worker->late || budget_is_spent(&worker->turn_budget);
 }
 
 /* Whether publishers have to wait for the log. */
