@@ -38,7 +38,11 @@ static void answered(struct mail *mail, void *owner)
 
 void hub_handle(struct exchange *exchange, struct str rest)
 {
-    struct hub_asked *asked = mem_alloc(sizeof(*asked));
+    struct hub_asked *asked = mem_try_alloc(sizeof(*asked));
+    if (!asked) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
     struct courier_request *request = &asked->request;
     (void)rest;
     *asked = (struct hub_asked){.exchange = exchange};

@@ -56,21 +56,24 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     hist_merge(totals->mail, &stats->mail_ns);
 }
 
-static void totals_init(struct totals *totals, const struct api *api)
+/* False when there is no memory. */
+static bool totals_init(struct totals *totals, const struct api *api)
 {
-    *totals = (struct totals){.latency = mem_alloc(sizeof(struct hist)),
-                              .turn = mem_alloc(sizeof(struct hist)),
-                              .mail = mem_alloc(sizeof(struct hist))};
+    enum { HISTS = 3 };
+    struct hist *hists = mem_try_alloc(HISTS * sizeof(*hists));
+    if (!hists)
+        return false;
+    memset(hists, 0, HISTS * sizeof(*hists));
+    *totals = (struct totals){.latency = hists, .turn = hists + 1, .mail = hists + 2};
     for (unsigned i = 0; i < api->workers_count; i++)
         add_worker(totals, &api->workers[i]);
     totals->subscribers[VIA_WEBHOOK] = courier_endpoints(api->courier);
+    return true;
 }
 
 static void totals_free(const struct totals *totals)
 {
-    free(totals->latency);
-    free(totals->turn);
-    free(totals->mail);
+    free(totals->latency); /* the first of them */
 }
 
 /* Resident memory, in bytes; 0 where /proc does not say. */
@@ -259,7 +262,10 @@ void info_stats(struct exchange *exchange, struct str rest)
     struct buf body = {0};
     struct totals totals;
     (void)rest;
-    totals_init(&totals, api_of(exchange));
+    if (!totals_init(&totals, api_of(exchange))) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
     add_stats(&body, api_of(exchange), &totals);
     totals_free(&totals);
     answer(exchange, "application/json", &body);
@@ -361,7 +367,10 @@ void info_metrics(struct exchange *exchange, struct str rest)
     struct log_stats log;
     struct api *api = api_of(exchange);
     (void)rest;
-    totals_init(&totals, api);
+    if (!totals_init(&totals, api)) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
     log_stats(api->log, &log);
     add_labelled(&body, &totals);
     add_metric(&body, "connections", "gauge", "Open connections", totals.connections);

@@ -113,7 +113,11 @@ static void done(struct mail *mail, void *owner)
 void listing_handle(struct exchange *exchange)
 {
     struct hub *hub = &exchange->worker->hub;
-    struct listing *listing = mem_alloc(sizeof(*listing));
+    struct listing *listing = mem_try_alloc(sizeof(*listing));
+    if (!listing) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
     *listing = (struct listing){.job = {.run = run, .reply = hub->mailbox, .mail = {NULL, done}},
                                 .exchange = exchange,
                                 .hub = hub};

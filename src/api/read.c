@@ -325,9 +325,12 @@ static void begin(struct exchange *exchange, struct reading *reading, bool one_c
 
 static void read_request(struct exchange *exchange, struct str channel)
 {
-    struct asked *asked = mem_alloc(sizeof(*asked));
-    asked->exchange = exchange;
-    asked->reading = reading_new();
+    struct asked *asked = mem_try_alloc(sizeof(*asked));
+    if (!asked) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
+    *asked = (struct asked){.exchange = exchange, .reading = reading_new()};
     if (!asked->reading) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
         free(asked);

@@ -97,7 +97,11 @@ static void was_read(struct mail *mail, void *owner)
 
 void topic_handle(struct exchange *exchange, struct str rest)
 {
-    struct topic_read *read = mem_alloc(sizeof(*read));
+    struct topic_read *read = mem_try_alloc(sizeof(*read));
+    if (!read) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
     *read = (struct topic_read){.exchange = exchange};
     if (!channel_from_path(exchange, rest, &read->channel)) {
         topic_free(read);

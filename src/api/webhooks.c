@@ -220,7 +220,11 @@ static bool read_query(struct exchange *exchange, struct courier_filter *filter)
 
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
-    struct asked *asked = mem_alloc(sizeof(*asked));
+    struct asked *asked = mem_try_alloc(sizeof(*asked));
+    if (!asked) {
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        return;
+    }
     *asked = (struct asked){.exchange = exchange};
     struct courier_request *request = &asked->request;
     enum problem problem = read_path(exchange->head->method, rest, request);

@@ -190,3 +190,18 @@ void buf_drop(struct buf *buf, size_t n)
     memmove(buf->at, buf->at + n, buf->len - n);
     buf->len -= n;
 }
+
+void buf_fit(struct buf *buf)
+{
+    if (!buf->len) {
+        bool failed = buf->failed;
+        buf_free(buf);
+        buf->failed = failed;
+        return;
+    }
+    char *at = buf->cap > buf->len ? mem_try_realloc(buf->at, buf->len) : NULL;
+    if (!at)
+        return;
+    buf->at = at;
+    buf->cap = buf->len;
+}

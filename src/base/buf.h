@@ -51,6 +51,9 @@ void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(pr
  * `s` must be UTF-8. */
 void buf_add_json(struct buf *buf, struct str s);
 
+/* Gives back the memory behind the last byte, as far as the allocator can. */
+void buf_fit(struct buf *buf);
+
 /* Drops the first `n` bytes and moves the rest down. */
 void buf_drop(struct buf *buf, size_t n);
 

@@ -13,9 +13,14 @@ void *mem_alloc(size_t size)
     return block;
 }
 
+static _Thread_local unsigned long fail_every;
+
 static int must_fail(void)
 {
-    return fail_in && --fail_in == 0;
+    if (!fail_in || --fail_in)
+        return 0;
+    fail_in = fail_every;
+    return 1;
 }
 
 void *mem_try_alloc(size_t size)
@@ -49,4 +54,10 @@ void mem_drop_pages(void *pages, size_t size)
 void mem_fail_nth(unsigned long nth)
 {
     fail_in = nth;
+    fail_every = 0;
+}
+
+void mem_fail_every(unsigned long n)
+{
+    fail_in = fail_every = n;
 }

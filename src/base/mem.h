@@ -26,6 +26,9 @@ void mem_drop_pages(void *pages, size_t size);
  * that every allocation can be made to fail in turn. Calling thread only. */
 void mem_fail_nth(unsigned long nth);
 
+/* Makes every `n`th mem_try_… call fail from now on, the same way; 0 switches that off. */
+void mem_fail_every(unsigned long n);
+
 /* The structure that embeds `member` at address `ptr`. By way of an integer, so that it serves
  * pointers to const as well. */
 #define container_of(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))

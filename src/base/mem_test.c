@@ -51,6 +51,23 @@ static void growing_keeps_what_was_there(void **state)
     free(block);
 }
 
+static void every_nth_allocation_fails_until_that_is_switched_off(void **state)
+{
+    (void)state;
+    mem_fail_every(3);
+    for (int i = 1; i <= 9; i++) {
+        void *block = mem_try_alloc(1);
+        assert_true((block == NULL) == (i % 3 == 0));
+        free(block);
+    }
+    mem_fail_every(0);
+    for (int i = 0; i < 9; i++) {
+        void *block = mem_try_alloc(1);
+        assert_non_null(block);
+        free(block);
+    }
+}
+
 static void the_nth_allocation_fails_and_only_that(void **state)
 {
     (void)state;
@@ -122,6 +139,7 @@ int main(void)
         cmocka_unit_test(small_memory_comes_zeroed),
         cmocka_unit_test(small_memory_aborts_where_there_is_none),
         cmocka_unit_test(growing_keeps_what_was_there),
+        cmocka_unit_test(every_nth_allocation_fails_until_that_is_switched_off),
         cmocka_unit_test(the_nth_allocation_fails_and_only_that),
         cmocka_unit_test(a_failed_growth_leaves_the_old_block),
         cmocka_unit_test(failing_can_be_called_off_and_spares_small_memory),

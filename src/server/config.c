@@ -33,7 +33,7 @@ struct file_limits {
     uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
         inflight_max;
     uint64_t pending_max, rests_max, held_max, branches_max, window_bytes, chunk_bytes, cache_bytes;
-    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms;
+    uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms, message_ms;
     uint64_t *poll_pace_ms; /* NULL when it is not there: 0 says something */
 };
 
@@ -95,12 +95,12 @@ static const cyaml_schema_value_t space_schema = {
 #define LIMIT_PTR(name)                                                                            \
     CYAML_FIELD_UINT_PTR(#name, CYAML_FLAG_POINTER | OPT, struct file_limits, name)
 static const cyaml_schema_field_t limit_fields[] = {
-    LIMIT(body_max),     LIMIT(message_max),      LIMIT(batch_max),    LIMIT(connections_max),
-    LIMIT(channels_max), LIMIT(keys_max),         LIMIT(inflight_max), LIMIT(pending_max),
-    LIMIT(rests_max),    LIMIT(held_max),         LIMIT(branches_max), LIMIT(window_bytes),
-    LIMIT(chunk_bytes),  LIMIT(cache_bytes),      LIMIT(head_ms),      LIMIT(body_ms),
-    LIMIT(idle_ms),      LIMIT(stall_ms),         LIMIT(publish_ms),   LIMIT(close_ms),
-    LIMIT(drain_ms),     LIMIT_PTR(poll_pace_ms), CYAML_FIELD_END};
+    LIMIT(body_max),     LIMIT(message_max), LIMIT(batch_max),        LIMIT(connections_max),
+    LIMIT(channels_max), LIMIT(keys_max),    LIMIT(inflight_max),     LIMIT(pending_max),
+    LIMIT(rests_max),    LIMIT(held_max),    LIMIT(branches_max),     LIMIT(window_bytes),
+    LIMIT(chunk_bytes),  LIMIT(cache_bytes), LIMIT(head_ms),          LIMIT(body_ms),
+    LIMIT(idle_ms),      LIMIT(stall_ms),    LIMIT(publish_ms),       LIMIT(close_ms),
+    LIMIT(message_ms),   LIMIT(drain_ms),    LIMIT_PTR(poll_pace_ms), CYAML_FIELD_END};
 
 static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
                                                   U64(struct file_log, roll_bytes),
@@ -187,6 +187,7 @@ void config_init(struct config *config)
                    .stall_ms = 60000,
                    .publish_ms = 10000,
                    .close_ms = 5000,
+                   .message_ms = 30000,
                    .drain_ms = 2000,
                    .poll_pace_ms = 25,
                    .body_max = MIB,
@@ -240,6 +241,7 @@ static void take_limits(struct config *config, const struct file_limits *file)
     TAKE(limits->stall_ms, file->stall_ms);
     TAKE(limits->publish_ms, file->publish_ms);
     TAKE(limits->close_ms, file->close_ms);
+    TAKE(limits->message_ms, file->message_ms);
     TAKE(limits->drain_ms, file->drain_ms);
     if (file->poll_pace_ms)
         limits->poll_pace_ms = (int64_t)*file->poll_pace_ms;
@@ -358,6 +360,7 @@ static int check_limits(const struct file_limits *file)
         {"stall_ms", file->stall_ms, DAY_MS},
         {"publish_ms", file->publish_ms, DAY_MS},
         {"close_ms", file->close_ms, DAY_MS},
+        {"message_ms", file->message_ms, DAY_MS},
         {"drain_ms", file->drain_ms, DAY_MS},
         {"poll_pace_ms", file->poll_pace_ms ? *file->poll_pace_ms : 0, POLL_PACE_MAX_MS},
     };

@@ -230,13 +230,15 @@ static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 
 static struct channel_socket *channel_socket_new(struct worker *worker, struct reading *reading)
 {
-    struct channel_socket *channel = slab_take(&worker->channel_room);
-    if (!channel)
+    struct channel_start *start = mem_try_alloc(sizeof(*start));
+    struct channel_socket *channel = start ? slab_take(&worker->channel_room) : NULL;
+    if (!channel) {
+        free(start);
         return NULL;
-    *channel = (struct channel_socket){.socket = {.beat_s = (uint8_t)reading->beat_s},
-                                       .start = mem_alloc(sizeof(*channel->start)),
-                                       .data = reading->data};
-    channel->start->reading = reading;
+    }
+    *start = (struct channel_start){.reading = reading};
+    *channel = (struct channel_socket){
+        .socket = {.beat_s = (uint8_t)reading->beat_s}, .start = start, .data = reading->data};
     return channel;
 }
 

@@ -8,6 +8,7 @@
 
 void exchange_free(struct exchange *exchange)
 {
+    holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_ANSWERS, 0);
     buf_free(&exchange->answer);
     free(exchange);
 }
@@ -98,6 +99,9 @@ static void answered(struct exchange *exchange)
         exchange_free(exchange);
         return;
     }
+    if (exchange->answer.cap)
+        holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_ANSWERS,
+                    exchange->answer.cap);
     pump(session);
 }
 

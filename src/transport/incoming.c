@@ -15,13 +15,19 @@
 /* What a request counts for beside its bytes: the clock is looked at after four of them. */
 enum { REQUEST_COST = BUDGET_STRIDE / 4 };
 
+/* Answers to publishes that wait to be sent, at which no further publish of the connection begins.
+ */
+enum { UNSENT_MAX = 64 * 1024 };
+
 static struct exchange *exchange_new(struct session *session)
 {
-    struct exchange *exchange = mem_try_alloc(sizeof(*exchange));
+    struct session_intake *intake = session_take_in(session);
+    struct exchange *exchange = intake ? mem_try_alloc(sizeof(*exchange)) : NULL;
     if (!exchange)
         return NULL;
-    *exchange = (struct exchange){.session = session, .worker = session->worker};
-    list_add_last(&session_take_in(session)->exchanges, &exchange->node);
+    *exchange = (struct exchange){
+        .session = session, .worker = session->worker, .holding = {.session = session}};
+    list_add_last(&intake->exchanges, &exchange->node);
     session->inflight++;
     return exchange;
 }
@@ -110,7 +116,7 @@ enum step { STEP_MORE, STEP_STOP };
  * are sent: a read that waits would wait for ever behind one that its peer does not read. */
 static bool is_out_of_turn(const struct session *session, bool publish)
 {
-    if (!publish && !session_is_clear(session))
+    if (publish ? session_unsent_len(session) > UNSENT_MAX : !session_is_clear(session))
         return true;
     return session->inflight >= session->worker->config.limits.inflight_max ||
            (session->inflight && (!publish || !session_last(session)->publishes));
@@ -181,20 +187,40 @@ static enum step read_sized(struct session *session, struct str bytes, const str
     return STEP_MORE;
 }
 
+/* Without memory for what comes of a request, that request is refused, and is the last. */
+static enum step refuse_for_memory(struct session *session)
+{
+    incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
+    return STEP_STOP;
+}
+
+static struct session_body *body_of(struct session *session)
+{
+    if (session->intake->body)
+        return session->intake->body;
+    struct session_body *body = mem_try_alloc(sizeof(*body));
+    if (body)
+        *body = (struct session_body){.decoded = {0}};
+    else
+        (void)refuse_for_memory(session);
+    return session->intake->body = body;
+}
+
 /* Chunked: decoded piece by piece; the head stays in front of what is not decoded yet. */
 static enum step read_chunked(struct session *session, struct str bytes,
                               const struct http_head *head, size_t *ret_used, struct str *ret_body)
 {
-    if (!session->intake->body)
-        session->intake->body = mem_alloc(sizeof(*session->intake->body));
-    struct session_body *body = session->intake->body;
+    struct session_body *body = body_of(session);
+    if (!body)
+        return STEP_STOP;
     struct str rest = str_skip(bytes, head->size), data;
     int result;
     while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
                                        &data)) == HTTP_CHUNKED_DATA) {
         buf_add_str(&body->decoded, data);
-        if (buf_failed(&body->decoded) ||
-            body->decoded.len > session->worker->config.limits.body_max) {
+        if (buf_failed(&body->decoded))
+            return refuse_for_memory(session);
+        if (body->decoded.len > session->worker->config.limits.body_max) {
             incoming_refuse(session, PROBLEM_TOO_LARGE,
                             STR("the body is larger than this server's body_max"));
             return STEP_STOP;
@@ -332,7 +358,9 @@ static bool will_be_read(const struct session *session)
 /* Works through `bytes`, which begin with what the intake has if that is not empty. */
 void incoming_read(struct session *session, struct str bytes)
 {
-    struct buf *in = &session_take_in(session)->in;
+    if (!session_take_in(session))
+        return;
+    struct buf *in = &session->intake->in;
     session->processing = true;
     session->held = false;
     while (incoming_may_follow(session) && bytes.len && read_one(session, &bytes))
@@ -349,5 +377,6 @@ void incoming_read(struct session *session, struct str bytes)
         return;
     }
     session_settle(session);
+    session_count_intake(session);
     session_drop_intake(session);
 }

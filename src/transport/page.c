@@ -337,8 +337,10 @@ static void free_pull(struct pull *pull)
     exchange_free(exchange);
 }
 
-static const struct pull_ops waiting_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, false};
-static const struct pull_ops giving_ops = {fill, sent, NULL, NULL, ring, ring, free_pull, true};
+static const struct pull_ops waiting_ops = {
+    .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull};
+static const struct pull_ops giving_ops = {
+    .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull, .brief = true};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -383,7 +385,12 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         page_before_begin(exchange, reading);
         return;
     }
-    struct page_wait *wait = mem_alloc(sizeof(*wait));
+    struct page_wait *wait = mem_try_alloc(sizeof(*wait));
+    if (!wait) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        reading_free(reading);
+        return;
+    }
     *wait =
         (struct page_wait){.pull = {.ops = &giving_ops}, .exchange = exchange, .reading = reading};
     stat_add(&worker->stats.subscribers[VIA_POLL], 1);

@@ -93,7 +93,12 @@ static void before_done(struct mail *mail, void *owner)
 void page_before_begin(struct exchange *exchange, struct reading *reading)
 {
     struct hub *hub = &exchange->worker->hub;
-    struct before *before = mem_alloc(sizeof(*before));
+    struct before *before = mem_try_alloc(sizeof(*before));
+    if (!before) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        reading_free(reading);
+        return;
+    }
     if (reading->before > log_newest(hub->log))
         reading->before = log_newest(hub->log) + 1;
     if (!reading->before)

@@ -215,9 +215,14 @@ void protocol_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    struct protocol *protocol = mem_alloc(sizeof(*protocol));
-    protocol->worker = worker;
-    protocol->socket.beat_s = (uint8_t)(reading ? reading->beat_s : 25);
+    struct protocol *protocol = mem_try_alloc(sizeof(*protocol));
+    if (!protocol) {
+        socket_refuse(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
+        reading_free(reading);
+        return;
+    }
+    *protocol = (struct protocol){.worker = worker,
+                                  .socket = {.beat_s = (uint8_t)(reading ? reading->beat_s : 25)}};
     list_init(&protocol->parts);
     list_init(&protocol->groups);
     list_init(&protocol->terms);

@@ -26,7 +26,13 @@ enum session_phase {
     PHASE_LINGER, /* our side is shut */
 };
 
-enum { OUT_KEEP = 4096, LINGER_MS = 2000, LINGER_BYTES = 4 << 20 };
+/* GIVE_WAY_LEAST: who holds less of what has not come whole is read on while memory is tight. */
+enum {
+    OUT_KEEP = 4096,
+    LINGER_MS = 2000,
+    LINGER_BYTES = 4 << 20,
+    GIVE_WAY_LEAST = 64 * 1024,
+};
 
 static struct session *of_conn(struct conn *conn)
 {
@@ -108,7 +114,7 @@ void session_ring_in(struct session *session, int64_t ms)
 void session_wake(struct session *session)
 {
     struct session_intake *intake = session_take_in(session);
-    if (!list_linked(&intake->wait_node))
+    if (intake && !list_linked(&intake->wait_node))
         list_add_last(&session->worker->resumed, &intake->wait_node);
 }
 
@@ -116,12 +122,11 @@ void session_pause(struct session *session)
 {
     struct worker *worker = session->worker;
     struct session_intake *intake = session_take_in(session);
-    if (list_linked(&intake->wait_node))
+    if (!intake || list_linked(&intake->wait_node))
         return;
     list_add_last(&worker->paused, &intake->wait_node);
     worker_hit(worker, LIMIT_PENDING);
-    if (!list_linked(&worker->pressure.node))
-        timer_set(&worker->loop, &worker->pressure, 1);
+    worker_check_paused(worker);
 }
 
 static void set_stall_timer(struct session *session)
@@ -137,47 +142,43 @@ void session_close_soon(struct session *session)
     set_stall_timer(session);
 }
 
-/* ---- rests ----------------------------------------------------------------------------------- */
+/* ---- what is to be sent ---------------------------------------------------------------------- */
 
-/* What sockets do not take is the one thing that slow peers could make us hold without limit: rests
- * of events, and answers. All of it counts against one budget, beyond which the largest go. */
+/* What sockets do not take is what slow peers could make us hold without limit: rests of events,
+ * and answers. A connection holds no more memory for it than there are bytes, and all of it counts
+ * against rests_max, beyond which the largest go. */
 
-static void set_rest(struct session *session, size_t rest)
+enum { FIT_SLACK = 1024 };
+
+/* Moves what is unsent to the front and gives the rest back, once that is a fifth: so often that
+ * little is wasted, and so seldom that each byte is moved a few times at most. */
+static void fit(struct session_out *out)
 {
-    struct session_out *out = session->out;
-    if (!out)
+    size_t left = out->bytes.len - out->sent;
+    if (out->bytes.cap - left <= left / 4 + FIT_SLACK)
         return;
-    session->worker->rests += rest;
-    session->worker->rests -= out->rest;
-    out->rest = rest;
-    if (!rest)
-        list_remove(&out->rest_node);
-    else if (!list_linked(&out->rest_node))
-        list_add_last(&session->worker->rests_held, &out->rest_node);
+    buf_drop(&out->bytes, out->sent);
+    out->sent = 0;
+    buf_fit(&out->bytes);
 }
 
-static struct session *largest_rest(struct worker *worker)
-{
-    const struct session_out *largest = NULL;
-    list_each (&worker->rests_held, node) {
-        const struct session_out *out = container_of(node, struct session_out, rest_node);
-        if (!largest || out->rest > largest->rest)
-            largest = out;
-    }
-    return largest ? largest->session : NULL;
-}
-
-static void count_rest(struct session *session)
+static void count_out(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (session->conn.dead)
+    struct session_out *out = session->out;
+    if (!out || session->conn.dead)
         return;
-    set_rest(session, session->conn.writable ? 0 : session_unsent_len(session));
-    while (worker->rests > worker->config.limits.rests_max) {
-        struct session *largest = largest_rest(worker);
+    bool taken = session->conn.writable;
+    if (!taken)
+        fit(out);
+    holding_set(&worker->holdings, &out->holding, taken ? ACCOUNT_ANSWERS : ACCOUNT_RESTS,
+                out->bytes.cap);
+    while (account_held(&worker->account, ACCOUNT_RESTS) > worker->config.limits.rests_max) {
+        struct holding *largest = holdings_largest(&worker->holdings, ACCOUNT_RESTS);
+        if (!largest)
+            return;
         worker_hit(worker, LIMIT_RESTS);
-        set_rest(largest, 0);
-        conn_close(&largest->conn);
+        session_shed(largest->session, largest);
     }
 }
 
@@ -186,15 +187,26 @@ void session_keep_rest(struct session *session, struct str rest)
     if (!rest.len)
         return;
     buf_add_str(session_add(session), rest);
-    count_rest(session);
+    count_out(session);
+}
+
+/* Without memory for what is to be sent the connection cannot go on. */
+static struct session_out *out_new(struct session *session)
+{
+    struct session_out *out = mem_try_alloc(sizeof(*out));
+    if (out)
+        *out = (struct session_out){.session = session, .holding = {.session = session}};
+    else
+        conn_close(&session->conn);
+    return out;
 }
 
 struct buf *session_add(struct session *session)
 {
-    if (!session->out) {
-        session->out = mem_alloc(sizeof(*session->out));
-        session->out->session = session;
-    }
+    if (!session->out)
+        session->out = out_new(session);
+    if (!session->out)
+        return &session->worker->no_room;
     if (session_is_clear(session))
         session->out->taken_ns = session->worker->loop.now_ns;
     return &session->out->bytes;
@@ -204,7 +216,7 @@ static void drop_out(struct session *session)
 {
     if (!session->out)
         return;
-    set_rest(session, 0);
+    holding_set(&session->worker->holdings, &session->out->holding, ACCOUNT_RESTS, 0);
     buf_free(&session->out->bytes);
     free(session->out);
     session->out = NULL;
@@ -212,8 +224,7 @@ static void drop_out(struct session *session)
 
 void session_dirty(struct session *session)
 {
-    if (!session->conn.writable && !session_is_clear(session))
-        count_rest(session); /* there may be more of it now */
+    count_out(session); /* there may be more of it now */
     conn_dirty(&session->conn);
 }
 
@@ -239,6 +250,8 @@ void session_begin_pull(struct session *session, struct pull *pull)
     session->pull = pull;
     pull->session = session;
     session->phase = PHASE_PULL;
+    if (session->intake)
+        session->intake->begun_ns = 0;
     timer_stop(&session->timer);
     if (session->worker->draining)
         session_drain(session, 0); /* ends at once, as politely as the rest */
@@ -258,10 +271,14 @@ struct session_intake *session_take_in(struct session *session)
 {
     if (session->intake)
         return session->intake;
-    struct session_intake *intake = session->intake = mem_alloc(sizeof(*intake));
-    intake->session = session;
+    struct session_intake *intake = mem_try_alloc(sizeof(*intake));
+    if (!intake) {
+        conn_close(&session->conn);
+        return NULL;
+    }
+    *intake = (struct session_intake){.session = session, .holding = {.session = session}};
     list_init(&intake->exchanges);
-    return intake;
+    return session->intake = intake;
 }
 
 static void free_intake(struct session *session)
@@ -272,15 +289,32 @@ static void free_intake(struct session *session)
     list_remove(&intake->wait_node);
     incoming_drop_body(session);
     buf_free(&intake->in);
+    holding_set(&session->worker->holdings, &intake->holding, ACCOUNT_INTAKE, 0);
     free(intake);
     session->intake = NULL;
+}
+
+static size_t pull_held(const struct session *session)
+{
+    const struct pull *pull = session->pull;
+    return pull && pull->ops->held ? pull->ops->held(pull) : 0;
+}
+
+void session_count_intake(struct session *session)
+{
+    size_t bytes = pull_held(session);
+    if (session->conn.dead || (bytes && !session_take_in(session)) || !session->intake)
+        return;
+    struct session_intake *intake = session->intake;
+    bytes += intake->in.cap + (intake->body ? intake->body->decoded.cap : 0);
+    holding_set(&session->worker->holdings, &intake->holding, ACCOUNT_INTAKE, bytes);
 }
 
 void session_drop_intake(struct session *session)
 {
     const struct session_intake *intake = session->intake;
     if (!intake || session->inflight || session->held || session->part || intake->in.len ||
-        intake->body || list_linked(&intake->wait_node))
+        intake->body || list_linked(&intake->wait_node) || pull_held(session))
         return;
     free_intake(session);
 }
@@ -321,7 +355,7 @@ static void hung_up(struct conn *conn)
 static void read_later(struct session *session, struct list *queue)
 {
     struct session_intake *intake = session_take_in(session);
-    if (!list_linked(&intake->wait_node))
+    if (intake && !list_linked(&intake->wait_node))
         list_add_last(queue, &intake->wait_node);
 }
 
@@ -346,7 +380,7 @@ static void discard(struct session *session)
         return;
     if (n > 0)
         put_off(session);
-    if (n < 0 || (session->intake->discarded += sum) > LINGER_BYTES)
+    if (n < 0 || !session->intake || (session->intake->discarded += sum) > LINGER_BYTES)
         conn_close(&session->conn);
 }
 
@@ -373,12 +407,19 @@ static void send_head(struct session *session)
  * is closed for it. */
 static bool add_to_intake(struct session *session, struct str bytes)
 {
-    struct buf *in = &session_take_in(session)->in;
-    buf_add_str(in, bytes);
-    if (!buf_failed(in))
+    struct session_intake *intake = session_take_in(session);
+    if (!intake)
+        return false;
+    buf_add_str(&intake->in, bytes);
+    if (!buf_failed(&intake->in))
         return true;
     conn_close(&session->conn);
     return false;
+}
+
+static bool has_kept(const struct session *session)
+{
+    return session->intake && session->intake->in.len;
 }
 
 static void read_until_pull(struct session *session)
@@ -394,11 +435,10 @@ static void read_until_pull(struct session *session)
         }
         /* Whoever published before these bytes came has its events posted to us by now. */
         mailbox_empty(&session->worker->loop.mailbox);
-        struct buf *in = &session_take_in(session)->in;
-        if (in->len) {
+        if (has_kept(session)) {
             if (!add_to_intake(session, bytes))
                 return;
-            bytes = buf_str(in);
+            bytes = buf_str(&session->intake->in);
         }
         incoming_read(session, bytes);
         send_head(session);
@@ -432,11 +472,6 @@ static bool read_once(struct session *session)
         return false;
     size_t used = session->pull->ops->input(session->pull, session->conn.net->read_room, bytes.len);
     return used == bytes.len || session->conn.dead || add_to_intake(session, str_skip(bytes, used));
-}
-
-static bool has_kept(const struct session *session)
-{
-    return session->intake && session->intake->in.len;
 }
 
 static void read_pull(struct session *session)
@@ -475,9 +510,26 @@ static bool would_read(const struct session *session)
     return session->pull ? listens(session) : incoming_may_follow(session);
 }
 
+/* Whether it holds so much of what has not come whole, while memory is tight, that others go first.
+ * It is looked at again after a while; the deadline of its request or message holds all the same.
+ */
+static bool gives_way(struct session *session)
+{
+    struct worker *worker = session->worker;
+    if (!worker_is_tight(worker) || !session->intake ||
+        session->intake->holding.bytes < GIVE_WAY_LEAST ||
+        !holding_is_large(&worker->holdings, &session->intake->holding))
+        return false;
+    read_later(session, &worker->paused);
+    worker_check_paused(worker);
+    return true;
+}
+
 /* The session's turn, within its budget. What is left then waits until all others had theirs. */
 static void read_session(struct session *session, bool again)
 {
+    if (gives_way(session))
+        return;
     worker_begin_step(session->worker);
     if (session->phase == PHASE_LINGER) {
         discard(session);
@@ -488,6 +540,7 @@ static void read_session(struct session *session, bool again)
     read_requests(session);
     if (worker_is_spent(session->worker) && would_read(session))
         put_off(session);
+    session_count_intake(session);
     session_drop_intake(session);
 }
 
@@ -576,8 +629,39 @@ static bool sent(struct conn *conn, size_t n)
         note_progress(session);
     if (session_is_clear(session))
         out_is_sent(session);
-    count_rest(session);
+    count_out(session);
     return true;
+}
+
+static void refuse_unfinished(struct session *session)
+{
+    buf_free(&session->intake->in);
+    incoming_drop_body(session);
+    session->held = false;
+    if (session->pull && session->pull->ops->refuse)
+        session->pull->ops->refuse(session->pull, PROBLEM_UNAVAILABLE);
+    else if (session->pull)
+        conn_close(&session->conn);
+    else
+        incoming_refuse(session, PROBLEM_UNAVAILABLE,
+                        STR("the server holds as many unfinished requests as it may: try again"));
+}
+
+/* What has not come whole is refused. Whoever holds what is to be sent is closed: a subscriber
+ * comes back with its cursor. */
+void session_shed(struct session *session, struct holding *holding)
+{
+    struct session_intake *intake = session->intake;
+    bool ends = session->closing || session->finished || session->conn.dead;
+    bool refuse = intake && holding == &intake->holding && !ends;
+    if (refuse)
+        refuse_unfinished(session);
+    else
+        conn_close(&session->conn);
+    if (session->conn.dead) /* its buffers go at the end of this turn */
+        holding_set(&session->worker->holdings, holding, (enum account_kind)holding->kind, 0);
+    else
+        session_count_intake(session);
 }
 
 static void drop_exchanges(struct session_intake *intake)
@@ -626,6 +710,7 @@ static void fate_unknown(struct session *session)
     *stand_in = *first;
     stand_in->keep_alive = false;
     stand_in->answer = (struct buf){0};
+    stand_in->holding = (struct holding){.session = session};
     list_insert_before(&first->node, &stand_in->node);
     list_remove(&first->node);
     first->session = NULL;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/body.h"
+#include "transport/holding.h"
 #include "transport/problem.h"
 #include "transport/worker.h"
 
@@ -24,6 +25,10 @@ struct pull_ops {
     void (*ring)(struct pull *pull);  /* the session's timer */
     void (*drain)(struct pull *pull); /* end politely */
     void (*free)(struct pull *pull);
+    /* With `input`: the bytes held of what has not come whole; and: forget it, and end the
+     * connection with a problem. */
+    size_t (*held)(const struct pull *pull);
+    void (*refuse)(struct pull *pull, enum problem problem);
     bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 
@@ -49,12 +54,13 @@ struct session_body {
  */
 struct session_intake {
     struct session *session;
-    struct buf in;         /* came and not used */
-    struct list exchanges; /* in order of the requests */
-    struct list wait_node; /* in worker->paused or worker->resumed */
+    struct buf in;          /* came and not used */
+    struct holding holding; /* for `in`, the body, and what the pull has of a message */
+    struct list exchanges;  /* in order of the requests */
+    struct list wait_node;  /* in worker->paused or worker->resumed */
     struct session_body *body;
     struct http_scan scan;
-    int64_t begun_ns; /* when the part of a request that is on its way began */
+    int64_t begun_ns; /* when the part of a request, or the message, that is on its way began */
     int64_t held_ns;  /* when the request that is held was first held; 0 for none */
     size_t discarded; /* bytes thrown away after our side was shut */
 };
@@ -63,10 +69,9 @@ struct session_intake {
 struct session_out {
     struct session *session;
     struct buf bytes;
-    size_t sent;           /* of them */
-    int64_t taken_ns;      /* when there began to be some, or the socket last took some */
-    size_t rest;           /* of them: what the socket did not take, counted in worker->rests */
-    struct list rest_node; /* in worker->rests_held while `rest` is not 0 */
+    size_t sent;            /* of them */
+    int64_t taken_ns;       /* when there began to be some, or the socket last took some */
+    struct holding holding; /* an answer while the socket takes it, a rest while it does not */
 };
 
 /* There is one for every idle subscriber: what is needed only at times hangs on a pointer. */
@@ -99,6 +104,7 @@ struct exchange {
     struct worker *worker;
     struct publish publish; /* for the API's use, so that a publish costs one allocation */
     struct buf answer;      /* if it was given out of turn */
+    struct holding holding; /* for that */
     int64_t since_ns;       /* when the request was understood */
     bool keep_alive;
     bool is_head;
@@ -120,6 +126,12 @@ struct exchange {
 /* Takes over an accepted socket. */
 void session_accept(struct worker *worker, int fd);
 
+/* Gives up what the holding stands for: beyond held_max the largest give way. */
+void session_shed(struct session *session, struct holding *holding);
+
+/* Counts what has come and is not used. After each time that it may have grown or shrunk. */
+void session_count_intake(struct session *session);
+
 /* Looks again at a request that was held back. */
 void session_resume(struct session *session);
 
@@ -128,7 +140,8 @@ void session_resume(struct session *session);
 void session_drain(struct session *session, uint32_t after_ms);
 
 /* Where to add bytes that go out before anything of the pull. Stands until it is sent; whoever has
- * added says session_dirty(). */
+ * added says session_dirty(). Without memory the connection is closed, and what is added is lost.
+ */
 struct buf *session_add(struct session *session);
 void session_dirty(struct session *session);
 
@@ -149,8 +162,8 @@ void session_pause(struct session *session);
 /* Closes when everything is sent, after telling the peer that we are done. */
 void session_close_soon(struct session *session);
 
-/* The unsent rest of an event, copied; counts against the worker's budget, like all that a socket
- * does not take. The connection may be closed for it. */
+/* The unsent rest of an event, copied; counts against rests_max, like all that a socket does not
+ * take. The connection may be closed for it. */
 void session_keep_rest(struct session *session, struct str rest);
 
 /* How much of `out` is to be sent yet, and what. */
@@ -177,12 +190,6 @@ static inline bool session_lost(const struct session *session)
     return session->out && buf_failed(&session->out->bytes);
 }
 
-/* What the socket did not take. */
-static inline size_t session_rest(const struct session *session)
-{
-    return session->out ? session->out->rest : 0;
-}
-
 /* The exchange whose answer is next in turn, and the newest; there must be one. */
 static inline struct exchange *session_first(const struct session *session)
 {
@@ -194,7 +201,8 @@ static inline struct exchange *session_last(const struct session *session)
     return container_of(session->intake->exchanges.prev, struct exchange, node);
 }
 
-/* What came: made if there is none, and let go if nothing of it is needed any more. */
+/* What came: made if there is none, and let go if nothing of it is needed any more. NULL when there
+ * is no memory; then the connection is closed. */
 struct session_intake *session_take_in(struct session *session);
 void session_drop_intake(struct session *session);
 

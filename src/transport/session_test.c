@@ -892,7 +892,7 @@ static void the_largest_rest_is_closed_when_all_together_are_too_large(void **st
     assert_false(reader.ended);
     peer_hear(bench, &small);
     assert_false(small.ended);
-    assert_int_equal(bench->worker.rests, 0);
+    assert_int_equal(bench_rests(bench), 0);
     peer_leave(bench, &small);
     peer_leave(bench, &large);
     peer_leave(bench, &reader);
@@ -909,10 +909,70 @@ static void answers_that_are_not_read_count_as_rests(void **state)
         ask_for_much(bench, &peers[i]);
     }
     assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 1);
-    assert_true(bench->worker.rests > 60000 && bench->worker.rests <= 140000);
+    assert_true(bench_rests(bench) > 60000 && bench_rests(bench) <= 140000);
     for (int i = 0; i < 3; i++)
         peer_leave(bench, &peers[i]);
-    assert_int_equal(bench->worker.rests, 0);
+    assert_int_equal(bench_rests(bench), 0);
+}
+
+/* Slow peers cost what they leave unread, and not the buffer that it was made in. */
+static void a_rest_takes_no_more_memory_than_it_has_bytes(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join_narrow(bench, &peer);
+    ask_for_much(bench, &peer);
+    const struct session *session = container_of(bench->worker.sessions.next, struct session, node);
+    for (size_t left; (left = session_unsent_len(session));) {
+        assert_true(bench_rests(bench) <= left + left / 4 + 1024);
+        assert_true(bench_rests(bench) >= left);
+        char room[2000];
+        assert_true(recv(peer.fd, room, sizeof(room), 0) > 0);
+        bench_settle(bench);
+    }
+    assert_int_equal(bench_rests(bench), 0);
+    peer_leave(bench, &peer);
+}
+
+static void a_peer_that_pipelines_and_does_not_read_is_not_read_on(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join_narrow(bench, &peer);
+    for (int i = 0; i < 3; i++)
+        ask_for_much(bench, &peer);
+    assert_int_equal(bench->handled, 2);
+    peer_hear(bench, &peer);
+    peer_expect(bench, &peer, "200 200 200");
+    peer_leave(bench, &peer);
+}
+
+static void unfinished_bodies_are_refused_beyond_what_may_be_held(void **state)
+{
+    enum { PEERS = 6, SENT = 50000 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    unsigned refused = 0;
+    char *bytes = malloc(SENT);
+    memset(bytes, 'x', SENT);
+    bench->worker.account.limit = PEERS * SENT / 2;
+    for (int i = 0; i < PEERS; i++) {
+        peer_join(bench, &peers[i]);
+        peer_send(&peers[i],
+                  STR("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"));
+        peer_send(&peers[i], (struct str){bytes, SENT});
+        bench_settle(bench);
+        assert_int_equal(account_excess(&bench->worker.account), 0);
+    }
+    for (int i = 0; i < PEERS; i++) {
+        peer_hear(bench, &peers[i]);
+        refused +=
+            peer_has(&peers[i], "HTTP/1.1 503") && peer_has(&peers[i], "/errors/unavailable");
+        peer_leave(bench, &peers[i]);
+    }
+    assert_true(refused >= PEERS / 2 - 1 && refused < PEERS);
+    assert_int_equal(refused, bench->worker.stats.limits[LIMIT_HELD]);
+    free(bytes);
 }
 
 /* ---- the end of the server ------------------------------------------------------------------- */
@@ -1171,6 +1231,9 @@ int main(void)
         WITH_BENCH(a_publisher_that_has_waited_too_long_is_told_to_come_back),
         WITH_BENCH(the_largest_rest_is_closed_when_all_together_are_too_large),
         WITH_BENCH(answers_that_are_not_read_count_as_rests),
+        WITH_BENCH(a_rest_takes_no_more_memory_than_it_has_bytes),
+        WITH_BENCH(a_peer_that_pipelines_and_does_not_read_is_not_read_on),
+        WITH_BENCH(unfinished_bodies_are_refused_beyond_what_may_be_held),
         WITH_BENCH(a_drain_closes_what_is_idle_at_once),
         WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),

@@ -50,6 +50,8 @@ static void on_close(struct socket *socket, unsigned code)
         socket_close(socket, code, STR_NONE);
 }
 
+static void set_timer(struct socket *socket);
+
 /* ---- frames in ------------------------------------------------------------------------------- */
 
 static void on_event(struct socket *socket, const struct ws_event *event)
@@ -58,6 +60,8 @@ static void on_event(struct socket *socket, const struct ws_event *event)
     switch (event->opcode) {
     case WS_TEXT:
     case WS_BINARY:
+        if (session->intake)
+            session->intake->begun_ns = 0;
         if (!socket->close_sent)
             socket->speaker->message(socket, event->opcode, event->data);
         break;
@@ -114,13 +118,45 @@ static bool input_one(struct socket *socket, struct str *bytes)
     int result =
         ws_reader_feed(&socket->reader, (char *)(uintptr_t)bytes->at, bytes->len, &used, &event);
     *bytes = str_skip(*bytes, used);
+    size_t inflated = ws_reader_inflated(&socket->reader);
+    account_add(&worker->account, ACCOUNT_INFLATED, inflated);
     if (result == WS_EVENT)
         on_event(socket, &event);
     else if (result != WS_MORE)
         on_broken(socket, result);
+    account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
     pause_to_send(socket->pull.session);
     bool more = worker_spend(worker, event.data.len > used ? event.data.len : used);
     return more && result == WS_EVENT && !socket->pull.session->conn.dead && !is_pressed(socket);
+}
+
+static size_t held(const struct pull *pull)
+{
+    return ws_reader_held(&container_of(pull, const struct socket, pull)->reader);
+}
+
+static void refuse(struct pull *pull, enum problem problem)
+{
+    struct socket *socket = of_pull(pull);
+    ws_reader_give_up(&socket->reader);
+    socket->close_seen = true; /* nothing more is read, so nothing more is waited for */
+    if (socket->close_sent)
+        conn_close(&pull->session->conn);
+    else
+        socket_close_problem(socket, problem);
+}
+
+/* A message that has begun has a deadline, as a request has. */
+static void time_message(struct socket *socket)
+{
+    struct session *session = socket->pull.session;
+    if (ws_reader_idle(&socket->reader) || socket->close_sent || session->conn.dead)
+        return;
+    struct session_intake *intake = session_take_in(session);
+    if (!intake || intake->begun_ns)
+        return;
+    intake->begun_ns = session->worker->loop.now_ns;
+    set_timer(socket);
 }
 
 static size_t input(struct pull *pull, char *bytes, size_t len)
@@ -136,6 +172,7 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
         rest.len = 0;
     else
         (void)ws_reader_feed(&socket->reader, NULL, 0, &used, &none); /* lets the event go */
+    time_message(socket);
     if (out_is_full(session))
         worker_hit(session->worker, LIMIT_RESTS);
     if (out_is_full(session) || session_lost(session))
@@ -174,10 +211,22 @@ static int64_t deadline_ns(const struct socket *socket, const struct socket_publ
     return publish->since_ns + socket->pull.session->worker->config.limits.publish_ms * 1000000;
 }
 
-/* One timer for heartbeats and for publishes of which nothing is heard. */
+/* When the message that is under way must have come whole; INT64_MAX without one. */
+static int64_t message_ns(const struct socket *socket)
+{
+    const struct session *session = socket->pull.session;
+    int64_t ms = session->worker->config.limits.message_ms;
+    if (!session->intake || !session->intake->begun_ns)
+        return INT64_MAX;
+    return session->intake->begun_ns + ms * 1000000;
+}
+
+/* One timer for heartbeats, for the message under way, and for publishes of which nothing is heard.
+ */
 static void set_timer(struct socket *socket)
 {
-    int64_t ms = ms_until(socket, socket->beat_ns);
+    int64_t next_ns = message_ns(socket);
+    int64_t ms = ms_until(socket, socket->beat_ns < next_ns ? socket->beat_ns : next_ns);
     if (!list_empty(&socket->publishes_open)) {
         int64_t left_ms = ms_until(socket, deadline_ns(socket, oldest(socket)));
         ms = left_ms < ms ? left_ms : ms;
@@ -269,6 +318,22 @@ static void beat(struct socket *socket)
     beat_later(socket);
 }
 
+/* A message that did not come whole in time ends the connection, unless it was we who did not read.
+ */
+static bool refuse_late_message(struct socket *socket)
+{
+    struct session *session = socket->pull.session;
+    struct worker *worker = session->worker;
+    if (message_ns(socket) > worker->loop.now_ns)
+        return false;
+    session->intake->begun_ns = worker->loop.now_ns;
+    if (socket->inflight >= worker->config.limits.inflight_max || worker_pressed(worker))
+        return false;
+    refuse(&socket->pull, PROBLEM_TIMEOUT);
+    session_count_intake(session);
+    return true;
+}
+
 static void ring(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
@@ -277,6 +342,8 @@ static void ring(struct pull *pull)
         conn_close(&pull->session->conn);
         return;
     }
+    if (refuse_late_message(socket))
+        return;
     give_up_late(socket);
     if (!ms_until(socket, socket->beat_ns))
         beat(socket);
@@ -309,7 +376,17 @@ static void free_socket(struct pull *pull)
     socket->speaker->free(socket);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, input, deaf, ring, drain, free_socket, false};
+static const struct pull_ops pull_ops = {
+    .fill = fill,
+    .sent = sent,
+    .input = input,
+    .deaf = deaf,
+    .ring = ring,
+    .drain = drain,
+    .free = free_socket,
+    .held = held,
+    .refuse = refuse,
+};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 

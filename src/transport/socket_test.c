@@ -112,7 +112,7 @@ static void a_publisher_that_does_not_read_is_read_again(void **state)
     peer_join_narrow(bench, &peer);
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
     peer_frame(bench, &peer, WS_TEXT, (struct str){bytes, sizeof(bytes)});
-    assert_true(session_rest(newest_session(bench)) > 0);
+    assert_true(session_unsent_len(newest_session(bench)) > 0);
     for (uint32_t i = 0; i < bench->limits.inflight_max; i++)
         peer_frame(NULL, &peer, WS_TEXT, STR("one"));
     bench_settle_without_log(bench);
@@ -325,6 +325,151 @@ static void every_allocation_may_fail(void **state)
         run_with_failure(nth);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Begins a message of `size` bytes and does not end it. */
+static void begin_message(struct bench *bench, struct peer *peer, size_t size)
+{
+    static const uint8_t mask[4] = {0};
+    uint8_t head[WS_HEAD_MAX];
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    memset(bytes, 'x', size);
+    size_t len = ws_frame_head(head, false, false, WS_TEXT, size, mask);
+    peer_send(peer, (struct str){(char *)head, len});
+    peer_send(peer, (struct str){bytes, size});
+    free(bytes);
+    bench_settle(bench);
+}
+
+static uint64_t intake(const struct bench *bench)
+{
+    return account_held(&bench->worker.account, ACCOUNT_INTAKE);
+}
+
+static void a_message_that_does_not_end_is_counted_and_has_a_deadline(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    join_channel(bench, &peer);
+    begin_message(bench, &peer, 30000);
+    assert_true(intake(bench) >= 30000);
+    bench_pass(bench, bench->limits.message_ms - 1000);
+    assert_int_equal(peer_close_code(bench, &peer), 0);
+    bench_pass(bench, 1000);
+    assert_int_equal(peer_close_code(bench, &peer), 4408);
+    assert_int_equal(intake(bench), 0);
+    peer_leave(bench, &peer);
+}
+
+static void messages_that_end_in_time_have_a_deadline_each(void **state)
+{
+    static const char last[] = {(char)0x80, (char)0x80, 0, 0, 0, 0};
+    struct bench *bench = *state;
+    struct peer peer;
+    join_channel(bench, &peer);
+    for (int i = 0; i < 4; i++) {
+        begin_message(bench, &peer, 1000);
+        bench_pass(bench, bench->limits.message_ms / 2);
+        peer_send(&peer, (struct str){last, sizeof(last)});
+        begin_message(bench, &peer, 1000);
+        bench_pass(bench, bench->limits.message_ms / 2);
+        peer_send(&peer, (struct str){last, sizeof(last)});
+        bench_settle(bench);
+    }
+    assert_int_equal(peer_close_code(bench, &peer), 0);
+    assert_int_equal(intake(bench), 0);
+    peer_leave(bench, &peer);
+}
+
+static void the_largest_unfinished_messages_give_way_to_others(void **state)
+{
+    enum { PEERS = 8, LARGE = 60000, SMALL = 2000 };
+    struct bench *bench = *state;
+    struct peer large[PEERS], small;
+    bench->worker.account.limit = PEERS * LARGE / 2;
+    join_channel(bench, &small);
+    begin_message(bench, &small, SMALL);
+    for (int i = 0; i < PEERS; i++) {
+        join_channel(bench, &large[i]);
+        begin_message(bench, &large[i], LARGE);
+        assert_int_equal(account_excess(&bench->worker.account), 0);
+    }
+    assert_true(bench->worker.stats.limits[LIMIT_HELD] > 0);
+    assert_int_equal(peer_close_code(bench, &small), 0);
+    unsigned closed = 0;
+    for (int i = 0; i < PEERS; i++) {
+        unsigned code = peer_close_code(bench, &large[i]);
+        assert_true(code == 0 || code == 4503);
+        closed += code == 4503;
+        peer_leave(bench, &large[i]);
+    }
+    assert_true(closed >= PEERS / 2);
+    assert_int_equal(closed, bench->worker.stats.limits[LIMIT_HELD]);
+    peer_leave(bench, &small);
+}
+
+/* A message that is not read because memory is tight is read when there is room again. */
+static void an_unfinished_message_waits_while_memory_is_tight(void **state)
+{
+    enum { LARGE = 70000 };
+    static const char last[] = {(char)0x80, (char)0x80, 0, 0, 0, 0};
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->worker.config.limits.ws.message_max = 2L * LARGE;
+    bench->worker.config.limits.ws.frame_max = 2L * LARGE;
+    join_channel(bench, &peer);
+    begin_message(bench, &peer, LARGE);
+    bench->worker.account.limit = bench->worker.account.total + 1;
+    peer_send(&peer, (struct str){last, sizeof(last)});
+    bench_pass(bench, 1000);
+    assert_int_equal(bench->worker.stats.publishes, 0);
+    bench->worker.account.limit = 0;
+    bench_pass(bench, 1000);
+    assert_int_equal(bench->worker.stats.publishes, 1);
+    peer_leave(bench, &peer);
+}
+
+/* A kilobyte that becomes a megabyte: what it became counts, within the turn. */
+static void compressed_messages_press_publishers_within_the_turn(void **state)
+{
+    enum { BOMBS = 60, LARGE = 60000 };
+    static const uint8_t mask[4] = {0};
+    struct bench *bench = *state;
+    struct ws_deflater deflater = {0};
+    struct buf bomb = {0}, all = {0};
+    struct peer peer;
+    uint8_t head[WS_HEAD_MAX];
+    char *bytes = malloc(LARGE);
+    memset(bytes, 'x', LARGE);
+    assert_int_equal(ws_deflate(&deflater, 15, (struct str){bytes, LARGE}, &bomb), 0);
+    for (int i = 0; i < BOMBS; i++) {
+        buf_add(&all, head, ws_frame_head(head, true, true, WS_TEXT, bomb.len, mask));
+        buf_add_str(&all, buf_str(&bomb));
+    }
+    bench->worker.config.budgets.step_bytes = 1 << 30;
+    bench->worker.config.limits.pending_max = 5L * LARGE;
+    bench->worker.config.limits.inflight_max = 1000;
+    peer_join(bench, &peer);
+    peer_upgrade(bench, &peer,
+                 "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                 "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Version: 13\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    peer_send(&peer, buf_str(&all));
+    worker_step(&bench->worker, 0);
+    assert_true(bench->worker.stats.publishes > 0 && bench->worker.stats.publishes < 10);
+    while (bench->worker.stats.publishes < BOMBS) {
+        uint64_t before = bench->worker.stats.publishes;
+        bench_pass(bench, 100);
+        assert_true(bench->worker.stats.publishes > before);
+    }
+    ws_deflater_deinit(&deflater);
+    buf_free(&bomb);
+    buf_free(&all);
+    free(bytes);
+    peer_leave(bench, &peer);
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -344,6 +489,11 @@ int main(void)
         WITH_BENCH(a_drain_answers_publishes_before_it_closes),
         WITH_BENCH(heartbeats_come_in_time_whatever_is_published),
         WITH_BENCH(a_channel_of_the_servers_own_is_not_published_to),
+        WITH_BENCH(a_message_that_does_not_end_is_counted_and_has_a_deadline),
+        WITH_BENCH(messages_that_end_in_time_have_a_deadline_each),
+        WITH_BENCH(the_largest_unfinished_messages_give_way_to_others),
+        WITH_BENCH(an_unfinished_message_waits_while_memory_is_tight),
+        WITH_BENCH(compressed_messages_press_publishers_within_the_turn),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

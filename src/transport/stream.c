@@ -132,7 +132,8 @@ static void free_stream(struct pull *pull)
     slab_give(stream);
 }
 
-static const struct pull_ops pull_ops = {fill, sent, NULL, NULL, ring, drain, free_stream, false};
+static const struct pull_ops pull_ops = {
+    .fill = fill, .sent = sent, .ring = ring, .drain = drain, .free = free_stream};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -258,7 +259,12 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
         begin(exchange, reading);
         return;
     }
-    struct beginning *beginning = mem_alloc(sizeof(*beginning));
+    struct beginning *beginning = mem_try_alloc(sizeof(*beginning));
+    if (!beginning) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        reading_free(reading);
+        return;
+    }
     *beginning = (struct beginning){exchange, reading};
     if (!start_search(hub, reading->selection, &reading->start, beginning, found))
         found(beginning, -1, 0, 0);

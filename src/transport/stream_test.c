@@ -172,7 +172,8 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
     memcpy(room, peer.got.at, 16);
     room[16] = '\0';
     buf_free(&peer.got);
-    size_t rest = session_rest(container_of(bench->worker.sessions.prev, struct session, node));
+    size_t rest =
+        session_unsent_len(container_of(bench->worker.sessions.prev, struct session, node));
     assert_true(rest < 100); /* one heartbeat at most is left over */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "{\"op\":\"beat\"") > 5);

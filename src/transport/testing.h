@@ -151,6 +151,7 @@ static inline struct worker_limits bench_limits(void)
         .stall_ms = 60000,
         .publish_ms = 8000,
         .close_ms = 5000,
+        .message_ms = 30000,
         .drain_ms = 2000,
         .body_max = 65536,
         .inflight_max = 4,
@@ -200,10 +201,18 @@ static inline void bench_free(struct bench *bench)
     list_each (&bench->worker.sessions, node)
         conn_close(&container_of(node, struct session, node)->conn);
     net_bury(&bench->worker.net);
-    assert_int_equal(bench->worker.rests, 0);
+    static const enum account_kind kinds[] = {ACCOUNT_INTAKE, ACCOUNT_INFLATED, ACCOUNT_ANSWERS,
+                                              ACCOUNT_RESTS};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        assert_int_equal(account_held(&bench->worker.account, kinds[i]), 0);
     log_close(bench->log);
     worker_deinit(&bench->worker);
     free(bench);
+}
+
+static inline uint64_t bench_rests(const struct bench *bench)
+{
+    return account_held(&bench->worker.account, ACCOUNT_RESTS);
 }
 
 /* ---- turning --------------------------------------------------------------------------------- */

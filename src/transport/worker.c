@@ -33,6 +33,9 @@ enum {
     PUT_OFF_US = 2000,
 };
 
+/* What a turn gathers at most before the log gets it. */
+enum { BATCH_BYTES = 1 << 20 };
+
 static void on_batch(void *owner, struct batch *batch)
 {
     struct worker *worker = owner;
@@ -47,7 +50,7 @@ static void accepted(struct listener *listener, int fd)
 bool worker_pressed(const struct worker *worker)
 {
     uint64_t most = worker->config.limits.pending_max;
-    return log_pending_bytes(worker->config.log) > most ||
+    return log_pending_bytes(worker->config.log) + worker->turn_bytes > most ||
            log_backlog_bytes(worker->config.log) > most;
 }
 
@@ -96,7 +99,14 @@ static void resume_all(struct worker *worker)
     begin_turn(worker, worker->config.budgets.turn_us);
 }
 
-/* Sessions whose publish waits look again when the log has caught up. */
+void worker_check_paused(struct worker *worker)
+{
+    if (!list_linked(&worker->pressure.node))
+        timer_set(&worker->loop, &worker->pressure, 1);
+}
+
+/* Sessions whose publish waits look again when the log has caught up, and those that are not read
+ * because of what they hold after a while. */
 static void ring_pressure(struct timer *timer)
 {
     struct worker *worker = container_of(timer, struct worker, pressure);
@@ -131,7 +141,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->sessions);
     list_init(&worker->paused);
     list_init(&worker->paced);
-    list_init(&worker->rests_held);
+    holdings_init(&worker->holdings, &worker->account);
+    worker->no_room.failed = true;
     list_init(&worker->resumed);
     list_init(&worker->put_off);
     set_defaults(&worker->config.budgets);
@@ -168,11 +179,43 @@ static bool submit(struct worker *worker)
 {
     struct append *turn = worker->turn, *ephemeral = worker->turn_ephemeral;
     worker->turn = worker->turn_ephemeral = NULL;
+    account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes, 0);
     if (ephemeral)
         log_broadcast(worker->config.log, ephemeral);
     if (turn)
         log_append(worker->config.log, turn);
     return turn || ephemeral;
+}
+
+static size_t append_bytes(const struct append *append)
+{
+    return append ? batch_bytes(append->batch) : 0;
+}
+
+/* What is parsed is charged at once, so that it presses publishers within the turn, and goes to the
+ * log before the turn's end if it is much. */
+bool worker_spend(struct worker *worker, size_t bytes)
+{
+    if (worker->turn || worker->turn_ephemeral)
+        account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes,
+                    append_bytes(worker->turn) + append_bytes(worker->turn_ephemeral));
+    if (worker->turn_bytes > BATCH_BYTES)
+        (void)submit(worker);
+    (void)budget_spend(&worker->turn_budget, bytes);
+    return budget_spend(&worker->step_budget, bytes);
+}
+
+/* Beyond held_max the largest go: with each turn as many as it takes. A turn adds no more than its
+ * budget lets in, so that it is enough to look once. */
+static void make_room(struct worker *worker)
+{
+    while (account_excess(&worker->account)) {
+        struct holding *largest = holdings_largest_of_all(&worker->holdings);
+        if (!largest)
+            return;
+        worker_hit(worker, LIMIT_HELD);
+        session_shed(largest->session, largest);
+    }
 }
 
 static void count(struct worker *worker)
@@ -183,7 +226,7 @@ static void count(struct worker *worker)
     stat_set(&stats->sends, worker->net.sends);
     stat_set(&stats->window_bytes, worker->hub.window.bytes);
     stat_set(&stats->views, worker->hub.views_count);
-    stat_set(&stats->rests_bytes, worker->rests);
+    stat_set(&stats->rests_bytes, account_held(&worker->account, ACCOUNT_RESTS));
     stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);
     stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
@@ -218,6 +261,7 @@ void worker_step(struct worker *worker, int wait_ms)
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))
         hub_turn_end(&worker->hub);
+    make_room(worker);
     net_bury(&worker->net);
     count(worker);
     time_turn(worker);

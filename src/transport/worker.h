@@ -10,6 +10,7 @@
 #include "hub/hub.h"
 #include "net/listen.h"
 #include "transport/encode.h"
+#include "transport/holding.h"
 #include "transport/page_memo.h"
 #include "transport/repeat.h"
 #include "ws/reader.h"
@@ -28,6 +29,7 @@ extern const char *const mechanism_names[VIA_COUNT];
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
     X(RESTS, "rests_closed", "Connections closed because peers do not read, by rests_max")         \
     X(BRANCHES, "patterns_refused", "Subscriptions to patterns over branches_max")                 \
+    X(HELD, "held_closed", "Connections closed, or requests refused, by held_max")                 \
     X(CHANNELS, "channels_refused", "Publishes to a new channel over channels_max")                \
     X(KEYS, "keys_refused", "Publishes under a new key over keys_max")                             \
     X(MESSAGE, "messages_refused", "WebSocket messages over message_max, closed with 1009")        \
@@ -71,6 +73,7 @@ struct worker_limits {
     int64_t stall_ms;   /* a peer that does not read an answer */
     int64_t publish_ms; /* a publish that is not safe by then has an unknown fate */
     int64_t close_ms;   /* for the other side of a close handshake */
+    int64_t message_ms; /* from a WebSocket message's first byte to its end */
     int64_t drain_ms;   /* over which streams end when the server stops */
     /* Between two answers to polls of one connection while the worker is busy, and how long an
      * event waits for that at most; 0: a poll is always answered as soon as there is something. */
@@ -174,8 +177,9 @@ struct worker {
     struct account account; /* what peers make this worker hold */
     int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
     int64_t turn_idle_ns;
-    uint64_t rests;         /* bytes that sockets did not take */
-    struct list rests_held; /* of the sessions that have some */
+    struct holdings holdings; /* of sessions; counts in `account` */
+    size_t turn_bytes;        /* of `turn` and `turn_ephemeral`, in `account` */
+    struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
     bool draining;
     bool stopping;
     int64_t stop_at_ns;
@@ -221,12 +225,10 @@ static inline void worker_put_off(struct worker *worker, enum budget_kind budget
 /* A session's turn to be read begins. */
 void worker_begin_step(struct worker *worker);
 
-/* Charges bytes that the session being read made us work through. Returns whether it may go on. */
-static inline bool worker_spend(struct worker *worker, size_t bytes)
-{
-    (void)budget_spend(&worker->turn_budget, bytes);
-    return budget_spend(&worker->step_budget, bytes);
-}
+/* Charges bytes that the session being read made us work through, after each request or message,
+ * and gives the log what the turn has gathered if that is much. Returns whether the session may go
+ * on. */
+bool worker_spend(struct worker *worker, size_t bytes);
 
 /* The session being read has to wait for the next turn, whatever it has left. */
 static inline void worker_end_step(struct worker *worker)
@@ -246,8 +248,18 @@ static inline bool worker_reads_later(const struct worker *worker)
     return worker->late || budget_is_spent(&worker->turn_budget);
 }
 
-/* Whether publishers have to wait for the log. */
+/* Whether publishers have to wait for the log, or for what this turn has gathered for it. */
 bool worker_pressed(const struct worker *worker);
+
+/* Whether peers make us hold so much that those who hold the most are not read on. */
+static inline bool worker_is_tight(const struct worker *worker)
+{
+    const struct account *account = &worker->account;
+    return account->limit && account->total > account->limit - account->limit / 4;
+}
+
+/* Has the paused sessions looked at again, before long. */
+void worker_check_paused(struct worker *worker);
 
 /* A random number below `below`, not for secrets. */
 uint32_t worker_random(uint32_t below);

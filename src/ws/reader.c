@@ -99,6 +99,28 @@ void ws_reader_deinit(struct ws_reader *reader)
     drop_progress(reader);
 }
 
+void ws_reader_give_up(struct ws_reader *reader)
+{
+    drop_progress(reader);
+    reader->closed = true;
+}
+
+size_t ws_reader_inflated(const struct ws_reader *reader)
+{
+    const struct ws_partial *partial = reader->progress ? reader->progress->partial : NULL;
+    return partial ? partial->inflated.cap : 0;
+}
+
+size_t ws_reader_held(const struct ws_reader *reader)
+{
+    const struct ws_progress *progress = reader->progress;
+    if (!progress)
+        return 0;
+    const struct ws_partial *partial = progress->partial;
+    return sizeof(*progress) +
+           (partial ? sizeof(*partial) + partial->message.cap + partial->inflated.cap : 0);
+}
+
 static bool is_between(const struct ws_progress *progress)
 {
     return !progress->in_payload && !progress->head_len && !progress->message;

@@ -84,5 +84,12 @@ void ws_reader_deinit(struct ws_reader *reader);
 int ws_reader_feed(struct ws_reader *reader, char *bytes, size_t len, size_t *ret_used,
                    struct ws_event *ret_event);
 
+/* What the reader holds on the heap, and how much of it is an event that was decompressed. */
+size_t ws_reader_held(const struct ws_reader *reader);
+size_t ws_reader_inflated(const struct ws_reader *reader);
+
+/* Forgets what is under way, and takes and ignores all that still comes. */
+void ws_reader_give_up(struct ws_reader *reader);
+
 /* Whether the reader stands between messages: no frame head, payload or fragment is under way. */
 bool ws_reader_idle(const struct ws_reader *reader);

@@ -1,0 +1,73 @@
+#include "transport/holding.h"
+
+/* The class that holds `bytes`: the position of the highest bit. */
+static unsigned class_of(size_t bytes)
+{
+    unsigned class = 63 - (unsigned)__builtin_clzll((unsigned long long)bytes);
+    return class < HOLDING_CLASSES ? class : HOLDING_CLASSES - 1;
+}
+
+void holdings_init(struct holdings *holdings, struct account *account)
+{
+    *holdings = (struct holdings){.account = account};
+    for (unsigned kind = 0; kind < ACCOUNT_COUNT; kind++)
+        for (unsigned class = 0; class < HOLDING_CLASSES; class ++)
+            list_init(&holdings->classes[kind][class]);
+}
+
+static void unlist(struct holdings *holdings, struct holding *holding)
+{
+    if (!list_linked(&holding->node))
+        return;
+    unsigned class = class_of(holding->bytes);
+    list_remove(&holding->node);
+    if (list_empty(&holdings->classes[holding->kind][class]))
+        holdings->filled[holding->kind] &= ~(UINT64_C(1) << class);
+}
+
+static void enlist(struct holdings *holdings, struct holding *holding)
+{
+    if (holding->bytes < HOLDING_LEAST)
+        return;
+    unsigned class = class_of(holding->bytes);
+    list_add_last(&holdings->classes[holding->kind][class], &holding->node);
+    holdings->filled[holding->kind] |= UINT64_C(1) << class;
+}
+
+void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
+                 size_t bytes)
+{
+    if (bytes == holding->bytes && (!bytes || holding->kind == kind))
+        return;
+    unlist(holdings, holding);
+    account_sub(holdings->account, holding->kind, holding->bytes);
+    account_add(holdings->account, kind, bytes);
+    holding->kind = (uint8_t)kind;
+    holding->bytes = bytes;
+    enlist(holdings, holding);
+}
+
+struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind)
+{
+    if (!holdings->filled[kind])
+        return NULL;
+    unsigned class = 63 - (unsigned)__builtin_clzll(holdings->filled[kind]);
+    return container_of(holdings->classes[kind][class].next, struct holding, node);
+}
+
+struct holding *holdings_largest_of_all(const struct holdings *holdings)
+{
+    struct holding *largest = NULL;
+    for (unsigned kind = 0; kind < ACCOUNT_COUNT; kind++) {
+        struct holding *holding = holdings_largest(holdings, kind);
+        if (holding && (!largest || holding->bytes > largest->bytes))
+            largest = holding;
+    }
+    return largest;
+}
+
+bool holding_is_large(const struct holdings *holdings, const struct holding *holding)
+{
+    return list_linked(&holding->node) &&
+           holdings->filled[holding->kind] >> class_of(holding->bytes) == 1;
+}

@@ -1,0 +1,45 @@
+/* Who holds how much: buffers of connections by size, so that the largest is found at once.
+ *
+ * Every buffer whose size a peer decides has a holding. It is counted in the worker's account, and
+ * lies in a list of its kind and of its size class, so that setting one and finding one of the
+ * largest cost the same however many there are. */
+#pragma once
+
+#include "base/account.h"
+#include "base/list.h"
+
+struct session;
+
+/* Classes are powers of two. What is smaller than the least is counted, and is nowhere listed:
+ * closing its holder would give back next to nothing. */
+enum { HOLDING_CLASSES = 48, HOLDING_LEAST = 1024 };
+
+/* Embedded beside the buffer. All zeroes holds nothing. */
+struct holding {
+    struct list node;
+    struct session *session;
+    size_t bytes;
+    uint8_t kind; /* enum account_kind */
+};
+
+struct holdings {
+    struct account *account;
+    uint64_t filled[ACCOUNT_COUNT]; /* a bit for every class that has some */
+    struct list classes[ACCOUNT_COUNT][HOLDING_CLASSES];
+};
+
+/* `account` is borrowed. */
+void holdings_init(struct holdings *holdings, struct account *account);
+
+/* The buffer is of this kind and holds so many bytes now. With 0 it is nowhere listed any more. */
+void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
+                 size_t bytes);
+
+/* One of the largest of a kind: none holds twice as much. NULL when there is none to speak of. */
+struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind);
+
+/* The same of all kinds. */
+struct holding *holdings_largest_of_all(const struct holdings *holdings);
+
+/* Whether none of its kind holds twice as much. */
+bool holding_is_large(const struct holdings *holdings, const struct holding *holding);
