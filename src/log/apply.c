@@ -359,7 +359,8 @@ void apply_undo(struct apply *apply, struct publish *publish, struct batch *batc
             undo_event(apply, &events[i], verdict);
         else if (events[i].state == EVENT_TRIM)
             undo_trim(apply, &events[i]);
-        events[i].state = EVENT_PROPOSED;
+        if (events[i].state != EVENT_TRIM)
+            events[i].state = EVENT_PROPOSED;
         events[i].id = 0;
     }
     publish->verdict = verdict;

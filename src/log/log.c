@@ -281,21 +281,34 @@ static size_t count_appends(const struct append *append)
     return count;
 }
 
+static bool has_events(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->events[i].state == EVENT_APPENDED)
+            return true;
+    return false;
+}
+
+/* Whether the store is writable is seen by events: a full disk takes marks a little longer. */
 static int commit(struct log *log, struct append *first)
 {
     struct batch **batches = mem_try_alloc(count_appends(first) * sizeof(struct batch *));
     if (!batches)
         return -ENOMEM;
     size_t count = 0;
-    for (struct append *append = first; append; append = append->next)
-        if (has_work(append))
-            batches[count++] = append->batch;
+    bool events = false;
+    for (struct append *append = first; append; append = append->next) {
+        if (!has_work(append))
+            continue;
+        events = events || has_events(append->batch);
+        batches[count++] = append->batch;
+    }
     int64_t start = clock_now_ns(log->config.store.clock);
     int result = count ? log->store->ops->append(log->store, batches, count) : 0;
     hist_add(&log->commit_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - start),
              count ? 1 : 0);
     free(batches);
-    if (count || result)
+    if (events || result)
         note_commit(log, result);
     return result;
 }
@@ -335,18 +348,56 @@ static void call_janitor_if_due(struct log *log, const struct append *append)
     log_keep_house(log);
 }
 
+static bool is_delete(const struct publish *publish, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < publish->count; i++)
+        if (batch->events[publish->first + i].state != EVENT_TRIM)
+            return false;
+    return publish->verdict == PUBLISH_E_NO_SPACE && publish->count;
+}
+
+/* The DELETEs among what was refused for lack of room are decided again, without the rest: the
+ * store keeps room for them. True if there are any. Under the lock. */
+static bool decide_deletes(struct log *log, struct append *first)
+{
+    bool any = false;
+    for (struct append *append = first; append; append = append->next) {
+        for (struct publish *publish = append->publishes; publish; publish = publish->next) {
+            if (!is_delete(publish, append->batch))
+                continue;
+            publish->verdict = PUBLISH_OK;
+            apply_publish(&log->apply, publish, append->batch);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Has the store make the appends safe, without the lock, which is held before and after. */
+static int commit_unlocked(struct log *log, struct append *first)
+{
+    log->committing = first;
+    log_unlock(log);
+    int result = commit(log, first);
+    log_lock(log);
+    log->committing = NULL;
+    return result;
+}
+
 /* Makes safe, or refuses, what was pending; returns it, to be told of. Enters and leaves with the
  * lock held, which is free while the store is at work. */
 static struct append *settle_pending(struct log *log)
 {
-    log->committing = take_pending(log);
-    log_unlock(log);
-    int result = commit(log, log->committing);
-    log_lock(log);
-    struct append *first = log->committing;
-    log->committing = NULL;
-    if (result)
-        return undo_all(log, first, result);
+    struct append *first = take_pending(log);
+    int result = commit_unlocked(log, first);
+    if (result) {
+        first = undo_all(log, first, result);
+        if (result != -ENOSPC || !decide_deletes(log, first))
+            return first;
+        result = commit_unlocked(log, first);
+        if (result)
+            return undo_all(log, first, result);
+    }
     for (const struct append *append = first; append; append = append->next)
         apply_settle(&log->apply, append->batch);
     call_trimmer_if_urgent(log);

@@ -388,6 +388,41 @@ static void a_delete_that_fails_leaves_the_channel_as_it_was(void **state)
     assert_int_equal(first, one);
 }
 
+/* The store takes marks on a full disk, so the DELETEs among publishes that are refused are done.
+ */
+static void on_a_full_disk_deletes_are_done_though_others_publish(void **state)
+{
+    struct world *world = *state;
+    struct post posts[5];
+    uint64_t first;
+    world_open(world);
+    (void)post_one(world, "a", "x");
+    uint64_t last = post_one(world, "a", "y");
+    (void)post_one(world, "b", "x");
+    gate.full = true;
+    gate_set(true, 0);
+    post_send(world, &posts[0], "b", "x");
+    gate_wait();
+    post_send(world, &posts[1], "a", "z");
+    post_send_delete(world, &posts[2], "a");
+    post_send_delete(world, &posts[3], "unknown");
+    post_send(world, &posts[4], "a", "z");
+    gate_set(false, 0);
+    for (int i = 0; i < 5; i++) {
+        post_wait(world, &posts[i]);
+        assert_int_equal(posts[i].done, 1);
+        assert_int_equal(posts[i].publish.verdict, i % 5 == 2 || i == 3 ? 0 : PUBLISH_E_NO_SPACE);
+    }
+    assert_int_equal(world_read(world, "a", &first), 0);
+    assert_int_equal(world_read(world, "b", &first), 1);
+    assert_int_equal(world_channel(world, "a").trimmed, last);
+    assert_int_equal(world_channel(world, "a").count, 0);
+    gate.full = false;
+    assert_int_equal(post_one(world, "a", "again"), last + 2);
+    world_reopen(world);
+    assert_int_equal(world_read(world, "a", &first), 1);
+}
+
 /* A reader that comes while a DELETE is pending must not move its cursor over events that are back
  * when the commit has failed. */
 static void readers_see_a_delete_only_once_it_is_safe(void **state)
@@ -689,6 +724,7 @@ int main(void)
         IN_MEMORY(in_memory_too_an_append_that_fails_is_refused_and_taken_back),
         ON_BOTH(a_delete_that_fails_leaves_the_channel_as_it_was),
         ON_DISK(readers_see_a_delete_only_once_it_is_safe),
+        ON_DISK(on_a_full_disk_deletes_are_done_though_others_publish),
         ON_BOTH(a_first_event_that_fails_leaves_a_channel_that_never_had_one),
         ON_BOTH(pending_and_backlog_return_to_nothing),
         IN_MEMORY(a_port_at_leisure_is_called_for_much_and_is_not_behind_before),

@@ -82,7 +82,8 @@ enum { STORE_E_FATE_UNKNOWN = 1 };
  * may be tried again. */
 struct store_ops {
     /* Makes all batches durable, all or nothing: writes their APPENDED events and TRIM marks in
-     * order; others are skipped. One thread (the writer) calls it. After 0 every read sees them. */
+     * order; others are skipped. Marks alone may use room that is kept aside for them when the disk
+     * is full. One thread (the writer) calls it. After 0 every read sees them. */
     int (*append)(struct store *store, struct batch *const *batches, size_t count);
 
     /* Reads a page into a new batch that the caller owns. `*ret_through` is the position up to
@@ -138,10 +139,11 @@ struct store {
 };
 
 struct store_config {
-    const char *dir;     /* SQLite: the folder; made when it is not there */
-    uint64_t bytes_max;  /* memory: beyond this the oldest go; SQLite: unused, the log trims */
-    uint64_t roll_bytes; /* SQLite: a file's size at which the next is begun */
-    int64_t roll_us;     /* SQLite: the age at which it is */
+    const char *dir;        /* SQLite: the folder; made when it is not there */
+    uint64_t bytes_max;     /* memory: beyond this the oldest go; SQLite: unused, the log trims */
+    uint64_t roll_bytes;    /* SQLite: a file's size at which the next is begun */
+    int64_t roll_us;        /* SQLite: the age at which it is */
+    uint64_t reserve_bytes; /* SQLite: room set aside for trims on a full disk; 0 for none */
     struct clock *clock;
     /* Memory: called from within append for each event that has to go, oldest first. */
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);

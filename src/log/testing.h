@@ -32,6 +32,7 @@ struct gate {
     bool shut;    /* appends wait */
     bool waiting; /* one does */
     int fail;     /* appends are answered with that */
+    bool full;    /* appends that hold an event are answered with -ENOSPC */
     int trim_fail;
     unsigned appends;
     unsigned trims; /* calls to keep trims */
@@ -39,6 +40,15 @@ struct gate {
 };
 
 static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static inline bool gate_has_event(struct batch *const *batches, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < batches[i]->count; j++)
+            if (batches[i]->events[j].state == EVENT_APPENDED)
+                return true;
+    return false;
+}
 
 static inline int gate_append(struct store *store, struct batch *const *batches, size_t count)
 {
@@ -49,7 +59,7 @@ static inline int gate_append(struct store *store, struct batch *const *batches,
     while (gate.shut)
         pthread_cond_wait(&gate.changed, &gate.lock);
     gate.waiting = false;
-    int fail = gate.fail;
+    int fail = gate.full && gate_has_event(batches, count) ? -ENOSPC : gate.fail;
     pthread_mutex_unlock(&gate.lock);
     return fail ? fail : gate.real->append(store, batches, count);
 }
@@ -85,7 +95,7 @@ static inline void gate_put(struct log *log)
     gate.ops = *gate.real;
     gate.ops.append = gate_append;
     gate.ops.trim = gate_trim;
-    gate.shut = gate.waiting = false;
+    gate.shut = gate.waiting = gate.full = false;
     gate.fail = gate.trim_fail = 0;
     gate.appends = gate.trims = 0;
     gate.trimmed = 0;

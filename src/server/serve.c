@@ -32,6 +32,8 @@ const char serve_help[] =
     "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
 enum { DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
+/* Set aside on the disk at most; sealing needs the size of a file. */
+enum { DISK_RESERVE_MAX = 64 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
 
 struct server {
@@ -135,6 +137,8 @@ static int open_log(struct server *server)
                   .bytes_max = config->log_bytes_max ? config->log_bytes_max : UINT64_C(256) << 20,
                   .roll_bytes = config->roll_bytes,
                   .roll_us = config->roll_us,
+                  .reserve_bytes =
+                      config->roll_bytes < DISK_RESERVE_MAX ? config->roll_bytes : DISK_RESERVE_MAX,
                   .clock = clock_system()},
         .spaces = config->spaces,
         .spaces_count = config->spaces_count,

@@ -149,3 +149,31 @@ test("many publishers against a full disk all get an answer, and those with 201 
     }));
     await assertAllThere(server, acked);
 });
+
+test("a DELETE on a full disk is done at once though others publish, makes room, and survives a kill -9", { skip }, async (t) => {
+    const { server } = await startSmall(t);
+    const acked = new Map();
+    assert.equal((await request(server, "POST", "/channels/small", { body: "kept" })).status, 201);
+    for (const size of [200_000, 1_000, 0]) { /* not even a DELETE fits then */
+        assertProblem(await fill(server, acked, size), [507, 503]);
+    }
+    let over = false;
+    const publishing = Promise.all(Array.from({ length: 4 }, async () => {
+        for (let n = 0; n < 1000 && !over; n++) {
+            await request(server, "POST", "/channels/y", { body: "y".repeat(50_000) });
+        }
+    }));
+    const deleted = await request(server, "DELETE", "/channels/x");
+    over = true;
+    await publishing;
+    assert.equal(deleted.status, 204, deleted.text);
+    assert.deepEqual((await page(server, "/channels/x?after=earliest")).events, []);
+    await eventually(async () => {
+        return (await request(server, "POST", "/channels/x", { body: "room again" })).status === 201;
+    }, "a publish to be taken again");
+    await server.kill();
+    await server.start();
+    const { events } = await page(server, "/channels/x?last=100");
+    assert.ok(events.length >= 1 && events.every((event) => event.data === "room again"));
+    assert.equal((await page(server, "/channels/small?last=1")).events[0].data, "kept");
+});

@@ -16,6 +16,15 @@
  * being begun anew. */
 enum { WAL_RATIO = 4, NAME_DIGITS = 16 };
 
+static void init_reserve(struct chain *chain)
+{
+    char *path;
+    if (asprintf(&path, "%s/reserve", chain->config.dir) < 0)
+        abort();
+    reserve_init(&chain->reserve, path, chain->config.reserve_bytes);
+    free(path);
+}
+
 void chain_init(struct chain *chain, const struct store_config *config, const char *folder,
                 const struct chain_hook *hook)
 {
@@ -27,6 +36,7 @@ void chain_init(struct chain *chain, const struct store_config *config, const ch
         abort();
     chain->readers = readers_new(readers_affordable());
     floors_init(&chain->floors);
+    init_reserve(chain);
     pthread_mutex_init(&chain->list_lock, NULL);
     pthread_mutex_init(&chain->append_lock, NULL);
 }
@@ -50,6 +60,7 @@ void chain_deinit(struct chain *chain)
     free(chain->list);
     free_marks(chain->marks, chain->marks_count);
     floors_deinit(&chain->floors);
+    reserve_deinit(&chain->reserve);
     state_close(chain->state);
     pthread_mutex_destroy(&chain->list_lock);
     pthread_mutex_destroy(&chain->append_lock);
@@ -340,13 +351,25 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
     return 0;
 }
 
+/* On a full disk, marks may use what is set aside; until it is set aside again, events may not. */
+static int append_with_reserve(struct chain *chain, struct batch *const *batches, size_t count,
+                               const struct content *content)
+{
+    if (content->first && reserve_is_given(&chain->reserve))
+        return -ENOSPC;
+    int result = append(chain, batches, count, content);
+    if (result == -ENOSPC && !content->first && reserve_give(&chain->reserve))
+        result = append(chain, batches, count, content);
+    return result;
+}
+
 int chain_append(struct chain *chain, struct batch *const *batches, size_t count)
 {
     struct content content;
     int result = look_into(batches, count, &content);
     if (!result && (content.first || content.marks_count)) {
         pthread_mutex_lock(&chain->append_lock);
-        result = append(chain, batches, count, &content);
+        result = append_with_reserve(chain, batches, count, &content);
         pthread_mutex_unlock(&chain->append_lock);
     }
     free(content.marks);

@@ -11,6 +11,7 @@
 #include "log/store.h"
 #include "log/store/sqlite/floors.h"
 #include "log/store/sqlite/reader.h"
+#include "log/store/sqlite/reserve.h"
 #include "log/store/sqlite/state.h"
 #include "log/store/sqlite/sums.h"
 #include "log/store/sqlite/writer.h"
@@ -43,6 +44,7 @@ struct chain {
     struct state *state; /* the janitor's, once open */
     struct readers *readers;
     struct floors floors;
+    struct reserve reserve;
     struct chain_sums sums;
 
     pthread_mutex_t list_lock;

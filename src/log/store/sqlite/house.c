@@ -280,6 +280,8 @@ static int roll_if_due(struct house *house)
     if (!chain_is_due(chain) && !active_is_to_be_erased(chain))
         return 0;
     int result = segment_make_spare(chain->folder);
+    if (result == -ENOSPC && active_is_to_be_erased(chain) && reserve_give(&chain->reserve))
+        result = segment_make_spare(chain->folder);
     chain_step(chain, "spare");
     if (!result || is_dead(chain, chain->active))
         chain_roll(chain);
@@ -326,6 +328,8 @@ static int rewrite(struct house *house, struct segment *segment)
     int result = keep_newest(chain, segment);
     result = result ? result : summing_settle(chain);
     result = result ? result : seal_rewrite(chain, segment);
+    if (result == -ENOSPC && reserve_give(&chain->reserve))
+        result = seal_rewrite(chain, segment);
     if (result == 1)
         return unlink_segment(chain, segment);
     if (result) {
@@ -342,6 +346,8 @@ static int seal(struct house *house, struct segment *segment)
     if (now_ns(house) < segment->retry_after_ns)
         return -EAGAIN;
     int result = seal_segment(house->chain, segment);
+    if (result == -ENOSPC && segment->erase && reserve_give(&house->chain->reserve))
+        result = seal_segment(house->chain, segment); /* what is deleted goes only then */
     if (result && result != -EBUSY)
         segment->retry_after_ns = now_ns(house) + RETRY_NS;
     return result;
@@ -489,6 +495,7 @@ int house_keep(struct house *house)
     int found = find_oldest(chain, UINT64_MAX);
     chain_measure(chain);
     int stated = state_tidy(chain->state);
+    reserve_make(&chain->reserve);
     /* Whatever failed, the rest was done: it may be what makes room. */
     const int results[] = {begun, rolled, tidied, ended, forgotten, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)

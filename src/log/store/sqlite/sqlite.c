@@ -169,6 +169,8 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     result = result ? result : load_report(chain, loader, ret_newest);
     result = result ? result : house_load(&sqlite->house);
     chain_measure(chain);
+    if (!result)
+        reserve_make(&chain->reserve);
     return result ? result : find_oldest(chain, OLDEST_ROWS);
 }
 
