@@ -1,6 +1,6 @@
 # The commands of this project, by name. How things are built is in CMakeLists.txt, in which
 # variants in CMakePresets.json.
-.PHONY: build run test check fuzz fuzz-long soak bench bench-quick format clean
+.PHONY: build run test check hostile fuzz fuzz-long soak bench bench-quick format clean
 .DEFAULT_GOAL := build
 # Each target is a sequence; ninja and ctest share out the cores.
 .NOTPARALLEL:
@@ -37,6 +37,10 @@ check:                  ## what takes longer: sanitized builds, clang-tidy, faul
 	done
 	@for tree in build build/asan build/tsan; do cmake --build $$tree || exit; done
 	@ctest --test-dir build -j2 -L check --output-on-failure --no-tests=error --no-label-summary
+
+hostile: build          ## attacks with strangers beside, in their long form; ATTACKS="pongs bombs" for some
+	@scripts/install-deps.sh test
+	@FRESHET_BIN=$(CURDIR)/build/freshet node tests/hostile/run.mjs --long $(ATTACKS)
 
 fuzz:                   ## each fuzz target for FUZZ_SECONDS
 	@scripts/install-deps.sh build test

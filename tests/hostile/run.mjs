@@ -1,0 +1,168 @@
+// Attacks a server, with strangers beside, and judges by the server's own figures:
+//
+// - nobody waits for more than 100 ms for a worker's turn, for the log's lock, or for mail;
+// - ten seconds after the attack the memory is back to within a tenth of what it was;
+// - nothing that was acknowledged to a stranger is lost, given twice or out of order.
+//
+//     FRESHET_BIN=build/freshet node run.mjs [--long] [NAME...]
+
+import { spawn, execFileSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import readline from "node:readline";
+import { fileURLToPath } from "node:url";
+import { attacks } from "./attacks.mjs";
+import { get, pause, request } from "./support.mjs";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const BIN = path.resolve(process.env.FRESHET_BIN ?? path.join(HERE, "../../build/freshet"));
+const WAIT_MAX_MS = 100;
+const MEMORY_SHARE = 1.1;
+const MEMORY_SLACK = 8 << 20; /* of small processes a tenth is less than a page cache of the heap */
+const MEMORY_MS = 10_000;
+const SETTLE_MS = 1_000;
+const WARM_MIB = 24; /* fills the workers' windows, which are no peer's doing */
+
+const long = process.argv.includes("--long");
+const names = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const SECONDS = long ? 15 : 4;
+
+function startServer(dir, attack) {
+    const args = ["serve", "--listen", "127.0.0.1:0", "--data", path.join(dir, "data"), "--threads", "2"];
+    if (attack.config) {
+        fs.writeFileSync(path.join(dir, "freshet.yaml"), attack.config);
+        args.push("--config", path.join(dir, "freshet.yaml"));
+    }
+    const child = spawn(BIN, args, { stdio: ["ignore", "pipe", "pipe"] });
+    child.text = "";
+    child.stderr.on("data", (text) => (child.text += text));
+    const port = new Promise((resolve, reject) => {
+        child.stdout.on("data", (text) => {
+            const match = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+            if (match) {
+                resolve(Number(match[1]));
+            }
+        });
+        child.once("close", () => reject(new Error(`the server did not start: ${child.text}`)));
+    });
+    child.ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
+    return port.then((number) => ({ child, port: number }));
+}
+
+/** What the server holds: its anonymous memory. Pages of the log's files belong to the kernel. */
+function memory(pid) {
+    const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
+    return Number(/RssAnon:\s+(\d+)/.exec(status)[1]) * 1024;
+}
+
+/** The attackers get what the server and its strangers leave of the processors: judged is how the
+ *  server shares its time out, not how the kernel does. */
+function attacker(what, name, port, seconds) {
+    const child = spawn("nice", ["-n", "19", process.execPath, path.join(HERE, "attacks.mjs"), what, name,
+        port, seconds], { stdio: ["ignore", "inherit", "inherit"] });
+    return new Promise((resolve) => child.once("close", (code) => resolve(code)));
+}
+
+function startStrangers(port) {
+    const child = spawn(process.execPath, [path.join(HERE, "strangers.mjs"), port], {
+        stdio: ["pipe", "pipe", "inherit"],
+    });
+    const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return {
+        ready: lines.next(),
+        async end() {
+            child.stdin.write("end\n");
+            return JSON.parse((await lines.next()).value);
+        },
+    };
+}
+
+async function warmUp(port) {
+    for (let n = 0; n < WARM_MIB * 4; n++) {
+        await request(port, "POST", "/channels/warm", { body: "w".repeat(256 << 10) });
+    }
+    await pause(SETTLE_MS);
+}
+
+async function memoryAfter(pid, before) {
+    const most = Math.max(before * MEMORY_SHARE, before + MEMORY_SLACK);
+    let now = memory(pid);
+    for (const until = Date.now() + MEMORY_MS; now > most && Date.now() < until;) {
+        await pause(200);
+        now = memory(pid);
+    }
+    return { now, good: now <= most };
+}
+
+const mib = (bytes) => `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+const ms = (us) => `${(us / 1000).toFixed(1)} ms`;
+
+function judge(stats, seen, after, before, end) {
+    const faults = [];
+    for (const name of ["turn_us", "lock_us", "mail_us"]) {
+        if (stats[name].max > WAIT_MAX_MS * 1000) {
+            faults.push(`${name} reached ${ms(stats[name].max)}`);
+        }
+    }
+    if (!after.good) {
+        faults.push(`memory went from ${mib(before)} to ${mib(after.now)} and stayed there`);
+    }
+    for (const name of ["lost", "twice", "disordered", "unanswered"]) {
+        if (seen[name]) {
+            faults.push(`strangers: ${seen[name]} ${name}`);
+        }
+    }
+    if (end.code !== 0) {
+        faults.push(`the server ended with ${JSON.stringify(end)}`);
+    }
+    return faults;
+}
+
+async function run(name) {
+    const attack = attacks[name];
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-hostile-"));
+    const { child, port } = await startServer(dir, attack);
+    process.once("exit", () => child.kill("SIGKILL"));
+    await attacker("prepare", name, port, 0);
+    await warmUp(port);
+    const strangers = startStrangers(port);
+    await strangers.ready;
+    await pause(SETTLE_MS);
+    const before = memory(child.pid);
+    const peak = setInterval(() => (child.peak = Math.max(child.peak ?? 0, alive() ? memory(child.pid) : 0)), 50);
+    const alive = () => child.exitCode === null && child.signalCode === null;
+    await attacker("attack", name, port, SECONDS);
+    const after = alive() ? await memoryAfter(child.pid, before) : { now: 0, good: false };
+    clearInterval(peak);
+    const seen = await strangers.end();
+    const answer = await get(port, "/stats");
+    const stats = answer.status === 200 ? JSON.parse(answer.text) : undefined;
+    child.kill("SIGTERM");
+    const end = await child.ended;
+    fs.rmSync(dir, { recursive: true, force: true });
+    const faults = stats ? judge(stats, seen, after, before, end) : [`the server is gone: ${child.text.slice(-2000)}`];
+    console.log(`${faults.length ? "FAILED" : "held"}  ${name}: ${attack.title}`);
+    if (stats) {
+        console.log(`    longest turn ${ms(stats.turn_us.max)}, lock ${ms(stats.lock_us.max)}, ` +
+            `mail ${ms(stats.mail_us.max)}; memory ${mib(before)}, at most ${mib(child.peak ?? 0)}, ` +
+            `then ${mib(after.now)}`);
+    }
+    console.log(`    strangers: /healthz p50 ${seen.healthz.p50} max ${seen.healthz.max} ms, publish p50 ` +
+        `${seen.publish.p50} max ${seen.publish.max} ms, delivery p50 ${seen.delivery.p50} max ` +
+        `${seen.delivery.max} ms, refused ${seen.refused}, cut off ${seen.cut}`);
+    faults.forEach((fault) => console.log(`    ${fault}`));
+    return !faults.length;
+}
+
+execFileSync("nice", ["--version"]);
+let passed = 0, failed = 0;
+for (const name of names.length ? names : Object.keys(attacks)) {
+    if (await run(name)) {
+        passed++;
+    } else {
+        failed++;
+    }
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
