@@ -190,6 +190,9 @@ static void add_webhooks(struct buf *out, const struct courier_stats *stats)
     add_member(out, "waiting", LOAD(stats->waiting));
     add_member(out, "waits", LOAD(stats->waits));
     add_member(out, "gave_way", LOAD(stats->gave_way));
+    add_member(out, "backlog", LOAD(stats->backlog));
+    add_member(out, "missed", LOAD(stats->missed));
+    add_member(out, "turns_cut", LOAD(stats->turns_cut));
     close_object(out, ",");
 }
 
@@ -358,6 +361,14 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                LOAD(stats->waits));
     add_metric(out, "webhook_gave_way_total", "counter",
                "Requests of webhooks broken off for others, and sent again", LOAD(stats->gave_way));
+    add_metric(out, "webhook_backlog_bytes", "gauge", "Events that webhooks did not look at yet",
+               LOAD(stats->backlog));
+    add_metric(out, "webhook_missed_total", "counter",
+               "How often that was too much, and webhooks read the store instead",
+               LOAD(stats->missed));
+    add_metric(out, "webhook_turns_cut_total", "counter",
+               "Turns of the webhooks' thread that ended before all was done",
+               LOAD(stats->turns_cut));
 }
 
 void info_metrics(struct exchange *exchange, struct str rest)

@@ -22,6 +22,9 @@ enum {
     CHUNK_MAX = 64 << 10, /* an endpoint holds a chunk while it delivers; there may be a thousand */
     SETTLE_MS = 10000,
     STOP_MS = 2000,
+    MAIL_MAX = 8 << 20, /* bytes that the log has mailed and nobody has looked at */
+    MAIL_US = 5000,     /* of a turn, for these */
+    TURN_US = 5000,     /* of a turn, for what endpoints do */
     REQUESTS_DEFAULT = 2048,
     PATIENCE_DEFAULT_MS = 250,
     PRESS_MS = 5, /* at least, between two looks at what is overdue */
@@ -36,14 +39,101 @@ static void encode(void *context, unsigned encoding, struct buf *out, const stru
     packed_add(out, event);
 }
 
-static void on_batch(void *owner, struct batch *batch)
+/* ---- the log's mail --------------------------------------------------------------------------
+ *
+ * Fanning a batch out costs as much as there are endpoints that it matches, and the log must not
+ * wait for that. So batches are only queued when they are opened, and fanned out for as long as a
+ * turn may take. Beyond MAIL_MAX they are dropped, here or by the log itself: endpoints have
+ * cursors, and read on from the store. */
+
+struct batch_mail {
+    struct list node;
+    struct batch *batch;
+};
+
+static void count_one(_Atomic uint64_t *stat)
+{
+    atomic_fetch_add_explicit(stat, 1, memory_order_relaxed);
+}
+
+static struct batch *take_mail(struct courier *courier)
+{
+    struct list *node = list_take_first(&courier->mail);
+    if (!node)
+        return NULL;
+    struct batch_mail *mail = container_of(node, struct batch_mail, node);
+    struct batch *batch = mail->batch;
+    courier->mail_bytes -= batch_bytes(batch);
+    free(mail);
+    return batch;
+}
+
+static void drop_mail(struct courier *courier)
+{
+    for (struct batch *batch; (batch = take_mail(courier));)
+        batch_unref(batch);
+}
+
+/* Whatever is queued is older than `upto`. */
+static void on_missed(void *owner, uint64_t upto)
 {
     struct courier *courier = owner;
+    drop_mail(courier);
+    hub_miss(&courier->hub, upto);
+    count_one(&courier->stats.missed);
+}
+
+/* The newest event of a batch; of one that has none, that before it. */
+static uint64_t newest_of(const struct batch *batch, uint64_t before)
+{
+    for (uint32_t i = batch->count; i > 0; i--)
+        if (batch->events[i - 1].state == EVENT_APPENDED)
+            return batch->events[i - 1].id;
+    return before;
+}
+
+static void fan_out(struct courier *courier, struct batch *batch)
+{
     if (list_empty(&courier->endpoints))
         hub_pass(&courier->hub, batch);
     else
         hub_on_batch(&courier->hub, batch);
 }
+
+static void on_batch(void *owner, struct batch *batch)
+{
+    struct courier *courier = owner;
+    if (list_empty(&courier->endpoints) && list_empty(&courier->mail)) {
+        hub_pass(&courier->hub, batch);
+        return;
+    }
+    courier->mailed = newest_of(batch, courier->mailed);
+    struct batch_mail *mail = courier->mail_bytes <= MAIL_MAX ? mem_try_alloc(sizeof(*mail)) : NULL;
+    if (!mail) {
+        on_missed(courier, courier->mailed);
+        return;
+    }
+    *mail = (struct batch_mail){.batch = batch_ref(batch)};
+    courier->mail_bytes += batch_bytes(batch);
+    list_add_last(&courier->mail, &mail->node);
+}
+
+void courier_read_mail(struct courier *courier)
+{
+    struct budget budget;
+    struct batch *batch;
+    budget_begin(&budget, courier->config.clock, MAIL_US, INT64_MAX);
+    while (!budget_is_spent(&budget) && (batch = take_mail(courier))) {
+        fan_out(courier, batch);
+        /* An event may be for every endpoint, so that each batch is worth a look at the clock. */
+        (void)budget_spend(&budget, BUDGET_STRIDE);
+        batch_unref(batch);
+    }
+    if (!list_empty(&courier->mail))
+        count_one(&courier->stats.turns_cut);
+}
+
+/* ---- endpoints and timers -------------------------------------------------------------------- */
 
 static bool id_is(const struct map_node *node, struct str key)
 {
@@ -90,6 +180,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     *courier = (struct courier){
         .config = *config, .settle = {.ring = ring_settle}, .lease = {.ring = ring_lease}};
     list_init(&courier->endpoints);
+    list_init(&courier->mail);
     list_init(&courier->ready);
     list_init(&courier->changed);
     list_init(&courier->pings);
@@ -108,6 +199,8 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     set_defaults(&courier->config);
     courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
+    courier->config.hub.backlog_max = MAIL_MAX;
+    courier->config.hub.on_missed = on_missed;
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
 }
@@ -272,7 +365,7 @@ static int shorter(int a, int b)
 static int wait_ms(const struct courier *courier)
 {
     int ms = client_wait_ms(&courier->client);
-    if (!list_empty(&courier->ready))
+    if (!list_empty(&courier->ready) || !list_empty(&courier->mail))
         return 0;
     int64_t keep_at_ns = courier_keep_at(courier);
     if (keep_at_ns)
@@ -299,6 +392,7 @@ static void count(struct courier *courier)
         waiting += pool->waiting[i];
     }
     set_stat(&stats->requests_max, pool->total);
+    set_stat(&stats->backlog, courier->mail_bytes);
     set_stat(&stats->waiting, waiting);
     set_stat(&stats->waits, pool->waits);
     set_stat(&stats->gave_way, pool->gave_way);
@@ -323,8 +417,12 @@ static void turn(struct courier *courier)
     mailbox_set_leisure(&courier->loop.mailbox, list_empty(&courier->endpoints));
     loop_turn(&courier->loop, wait_ms(courier));
     client_turn(&courier->client);
+    courier_read_mail(courier);
     share_seats(courier);
+    budget_begin(&courier->budget, courier->config.clock, TURN_US, INT64_MAX);
     endpoints_go(courier);
+    if (budget_is_spent(&courier->budget))
+        count_one(&courier->stats.turns_cut);
     share_seats(courier);
     hub_turn_end(&courier->hub);
     courier_keep(courier, false);
@@ -412,6 +510,7 @@ void courier_free(struct courier *courier)
         end(courier); /* it was never started */
     while (mailbox_empty(&courier->loop.mailbox))
         ;
+    drop_mail(courier);
     hub_deinit(&courier->hub);
     map_deinit(&courier->by_id);
     loop_deinit(&courier->loop);

@@ -56,6 +56,9 @@ struct courier_stats {
     _Atomic uint64_t requests_max;
     _Atomic uint64_t waiting;    /* endpoints that wait for a request's end */
     _Atomic uint64_t waits;      /* how often one had to */
+    _Atomic uint64_t backlog;    /* bytes of events that were not looked at yet */
+    _Atomic uint64_t missed;     /* how often these were too many, and the store is read instead */
+    _Atomic uint64_t turns_cut;  /* turns that ended before all was done */
     _Atomic uint64_t gave_way;   /* requests that were broken off for others, and came again */
     _Atomic uint64_t deliveries; /* attempts that were answered 2xx */
     _Atomic uint64_t failures;   /* attempts that were not */

@@ -9,6 +9,7 @@
  * is; what is not settled below it is in lanes, and lanes are kept on disk. */
 #pragma once
 
+#include "base/budget.h"
 #include "base/map.h"
 #include "courier/client.h"
 #include "courier/courier.h"
@@ -40,6 +41,10 @@ struct courier {
     struct courier_stats stats;
     struct loop loop;
     struct hub hub;
+    struct list mail; /* of struct batch_mail, not fanned out yet */
+    uint64_t mail_bytes;
+    uint64_t mailed;      /* the newest event that was ever queued there */
+    struct budget budget; /* of what endpoints do in this turn */
     struct client client;
     struct pool pool;    /* whose requests may be under way */
     int64_t press_at_ns; /* when one of them may have to give way; 0 for now */
@@ -166,6 +171,11 @@ struct endpoint {
     int64_t last_us; /* 0: there was none yet */
     struct buf last_response;
 };
+
+/* ---- courier.c ------------------------------------------------------------------------------- */
+
+/* Fans out what the log has mailed, for as long as a turn may take. */
+void courier_read_mail(struct courier *courier);
 
 /* ---- endpoint.c: what there is -------------------------------------------------------------- */
 

@@ -250,6 +250,7 @@ static void open_request(struct mail *mail, void *owner)
 {
     struct courier *courier = owner;
     struct courier_request *request = container_of(mail, struct courier_request, mail);
+    courier_read_mail(courier); /* who asks sees what was published before */
     struct endpoint *endpoint = endpoint_find(courier, request->id);
     if (courier->stopping)
         request_refuse(request, COURIER_E_NOW, "the server is stopping: ask the next one");

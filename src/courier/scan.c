@@ -3,7 +3,7 @@
 
 #include "courier/packed.h"
 
-enum { BUSY_MS = 1000 };
+enum { BUSY_MS = 1000, GO_COST = BUDGET_STRIDE / 4 };
 
 /* ---- readiness ------------------------------------------------------------------------------- */
 
@@ -260,6 +260,10 @@ static void scan(struct endpoint *endpoint)
         if (!route(endpoint, &endpoint->chunk->records[endpoint->at]))
             return;
         endpoint->at++;
+        if (!budget_spend(&endpoint->courier->budget, BUDGET_STEP)) {
+            endpoint_ready(endpoint); /* goes on in the next turn, behind the others */
+            return;
+        }
     }
 }
 
@@ -317,6 +321,9 @@ static void go(struct endpoint *endpoint)
 
 void endpoints_go(struct courier *courier)
 {
-    for (struct list *node; (node = list_take_first(&courier->ready));)
+    struct list *node;
+    while (!budget_is_spent(&courier->budget) && (node = list_take_first(&courier->ready))) {
         go(container_of(node, struct endpoint, ready));
+        (void)budget_spend(&courier->budget, GO_COST);
+    }
 }

@@ -352,6 +352,18 @@ static void queue_subs(struct view *view, uint64_t before)
     }
 }
 
+/* Those whose cursor this thread has reached meanwhile. */
+static void settle_ahead(struct hub *hub)
+{
+    list_each (&hub->ahead, node) {
+        struct sub *sub = container_of(node, struct sub, node);
+        if (sub->cursor > hub->window.applied)
+            continue;
+        settle(hub, sub);
+        sub->ops->wake(sub);
+    }
+}
+
 void hub_on_batch(struct hub *hub, struct batch *batch)
 {
     struct fan_out fan_out = {.hub = hub, .before = hub->window.applied};
@@ -365,18 +377,23 @@ void hub_on_batch(struct hub *hub, struct batch *batch)
         if (view->live->bytes.len > hub->limits.chunk_bytes)
             retire_live(view);
     }
-    list_each (&hub->ahead, node) {
-        struct sub *sub = container_of(node, struct sub, node);
-        if (sub->cursor > hub->window.applied)
-            continue;
-        settle(hub, sub);
-        sub->ops->wake(sub);
-    }
+    settle_ahead(hub);
 }
 
 void hub_pass(struct hub *hub, struct batch *batch)
 {
     window_pass(&hub->window, batch);
+}
+
+void hub_miss(struct hub *hub, uint64_t upto)
+{
+    uint64_t before = hub->window.applied;
+    window_miss(&hub->window, upto);
+    cache_trim(hub, 0);
+    for (struct map_node *node = map_next(&hub->views, NULL); node;
+         node = map_next(&hub->views, node))
+        lose_live(container_of(node, struct view, node), before);
+    settle_ahead(hub);
 }
 
 void hub_turn_end(struct hub *hub)
@@ -776,6 +793,8 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
                         .context = context};
     hub->port.mailbox = mailbox;
     hub->port.on_batch = on_batch;
+    hub->port.backlog_max = limits->backlog_max;
+    hub->port.on_missed = limits->on_missed;
     topics_init(&hub->topics);
     hub->topics.branches_max = limits->branches_max;
     map_init(&hub->views, view_is);

@@ -53,10 +53,12 @@ struct sub {
 };
 
 struct hub_limits {
-    size_t window_bytes; /* recent events kept for this thread */
-    size_t chunk_bytes;  /* a page for one who catches up; also a bound for live chunks */
-    size_t cache_bytes;  /* encoded pages kept for others who might want the same */
-    size_t branches_max; /* segments of all patterns together, see topics.h; 0 for no bound */
+    size_t window_bytes;  /* recent events kept for this thread */
+    size_t chunk_bytes;   /* a page for one who catches up; also a bound for live chunks */
+    size_t cache_bytes;   /* encoded pages kept for others who might want the same */
+    size_t branches_max;  /* segments of all patterns together, see topics.h; 0 for no bound */
+    uint64_t backlog_max; /* see struct log_port; 0: the log waits for this thread */
+    void (*on_missed)(void *owner, uint64_t upto); /* hands on with hub_miss; with backlog_max */
 };
 
 struct hub {
@@ -99,6 +101,10 @@ void hub_on_batch(struct hub *hub, struct batch *batch);
 
 /* Instead of that while nobody is subscribed: notes how far the log is, and keeps nothing of it. */
 void hub_pass(struct hub *hub, struct batch *batch);
+
+/* Instead of batches that passed the port by (see struct log_port): everybody reads on from the
+ * store. */
+void hub_miss(struct hub *hub, uint64_t upto);
 
 /* The end of a flush: all who were woken have taken what they could. Lets go of live chunks. */
 void hub_turn_end(struct hub *hub);

@@ -645,6 +645,124 @@ static void who_falls_behind_is_told_of_what_is_trimmed_meanwhile(void **state)
     world_free(world);
 }
 
+static void miss(void *owner, uint64_t upto)
+{
+    hub_miss(&((struct world *)owner)->hub, upto);
+}
+
+/* A hub whose mail is bounded: two or three batches, and the rest passes it by. */
+static struct world *bounded_world(void)
+{
+    struct hub_limits limits = roomy;
+    limits.backlog_max = 64;
+    limits.on_missed = miss;
+    return world_new(limits, BIG);
+}
+
+/* Publishes numbers in order; the mail stays closed. */
+static void publish_numbers(struct world *world, int from, int to, struct buf *want)
+{
+    for (int i = from; i < to; i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%d ", i);
+        buf_add_str(want, str_from(number));
+        world_add(world, "a", number);
+        world_append(world);
+    }
+}
+
+static void drain_all(struct reader *reader)
+{
+    do
+        reader_drain(reader);
+    while (world_run_jobs(reader->world));
+    assert_int_equal(reader->last, TAKE_NOTHING);
+}
+
+static void assert_got(struct reader *reader, struct buf *want)
+{
+    assert_true(str_eq(buf_str(&reader->got), buf_str(want)));
+    assert_int_equal(reader->gaps, 0);
+}
+
+static void what_passed_by_is_read_from_the_store_in_order_and_once(void **state)
+{
+    (void)state;
+    struct world *world = bounded_world();
+    struct reader *reader = live_reader(world, "a");
+    struct buf want = {0};
+    for (int round = 0; round < 3; round++) {
+        publish_numbers(world, round * 100, round * 100 + 100, &want);
+        assert_int_equal(log_backlog_bytes(world->log), 0); /* it holds nobody up */
+        assert_true(atomic_load(&world->hub.port.is_missing));
+        mailbox_empty(&world->mail);
+        drain_all(reader);
+        assert_got(reader, &want);
+        assert_true(sub_is_live(&reader->sub));
+    }
+    publish_numbers(world, 300, 301, &want);
+    mailbox_empty(&world->mail);
+    assert_int_equal(reader_drain(reader), TAKE_NOTHING);
+    assert_got(reader, &want);
+    buf_free(&want);
+    reader_free(reader);
+    world_free(world);
+}
+
+static void a_subscriber_in_every_state_misses_nothing_that_passed_by(void **state)
+{
+    (void)state;
+    struct world *world = bounded_world();
+    struct reader *live = live_reader(world, "a"), *queued = live_reader(world, "a"),
+                  *cut = live_reader(world, "a"), *waiting = live_reader(world, "a"),
+                  *other = live_reader(world, "b");
+    struct buf want = {0};
+    publish_numbers(world, 10, 40, &want);
+    mailbox_empty(&world->mail);
+    assert_int_equal(reader_drain(waiting), TAKE_WAIT);
+    drain_all(live);
+    publish_numbers(world, 40, 41, &want);
+    mailbox_empty(&world->mail);
+    reader_flush(cut, 5);
+    publish_numbers(world, 41, 99, &want);
+    mailbox_empty(&world->mail);
+    struct reader *all[] = {live, queued, cut, waiting};
+    for (size_t i = 0; i < 4; i++) {
+        drain_all(all[i]);
+        assert_got(all[i], &want);
+        reader_free(all[i]);
+    }
+    drain_all(other);
+    assert_int_equal(other->got.len, 0);
+    assert_true(sub_is_live(&other->sub));
+    reader_free(other);
+    buf_free(&want);
+    world_free(world);
+}
+
+static void what_was_trimmed_while_it_passed_by_is_told_as_a_gap(void **state)
+{
+    (void)state;
+    struct world *world = bounded_world();
+    struct reader *reader = live_reader(world, "a");
+    struct buf want = {0};
+    publish_numbers(world, 0, 50, &want);
+    uint64_t last = log_newest(world->log);
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    drain_all(reader);
+    assert_int_equal(reader->gaps, 1);
+    assert_int_equal(reader->gap, last);
+    buf_clear(&reader->got); /* what had come live before */
+    world_publish(world, "a", "after ");
+    reader_drain(reader);
+    reader_got(reader, "after ");
+    assert_int_equal(reader->gaps, 1);
+    buf_free(&want);
+    reader_free(reader);
+    world_free(world);
+}
+
 static void who_is_live_is_told_of_no_gap(void **state)
 {
     (void)state;
@@ -979,6 +1097,9 @@ int main(void)
         cmocka_unit_test(a_gap_is_told_once_and_then_what_is_left),
         cmocka_unit_test(who_falls_behind_is_told_of_what_is_trimmed_meanwhile),
         cmocka_unit_test(who_is_live_is_told_of_no_gap),
+        cmocka_unit_test(what_passed_by_is_read_from_the_store_in_order_and_once),
+        cmocka_unit_test(a_subscriber_in_every_state_misses_nothing_that_passed_by),
+        cmocka_unit_test(what_was_trimmed_while_it_passed_by_is_told_as_a_gap),
         cmocka_unit_test(a_page_of_the_store_ahead_of_the_mail_hides_no_gap),
         cmocka_unit_test(what_was_deleted_is_in_no_page_for_those_who_come_later),
         cmocka_unit_test(a_live_chunk_with_what_was_deleted_is_no_page),

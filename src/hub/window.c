@@ -172,6 +172,16 @@ void window_pass(struct window *window, const struct batch *batch)
     }
 }
 
+void window_miss(struct window *window, uint64_t upto)
+{
+    while (window->batch_first < window->batch_end)
+        drop_batch(window);
+    if (upto > window->applied)
+        window->applied = upto;
+    window->floor = window->applied;
+    window->marks++; /* some may have been among it */
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* The position of the first event with a higher id. */

@@ -41,6 +41,9 @@ void window_add(struct window *window, struct batch *batch,
 /* As if the batch had been added and had fallen out at once, with all before it. */
 void window_pass(struct window *window, const struct batch *batch);
 
+/* As if events up to `upto` that were never seen had been added, and all of them had fallen out. */
+void window_miss(struct window *window, uint64_t upto);
+
 /* Calls `each` for the selected events with after < id, ascending, until it returns false. `after`
  * must be >= floor. Looks at no more than `rows` of them. Returns the id up to which everything was
  * given: of the last event given if `each` stopped, of the last one looked at if `rows` did,

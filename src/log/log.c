@@ -107,15 +107,50 @@ static void open_done(struct mail *mail, void *owner)
     append_unref(append);
 }
 
+static void open_missed(struct mail *mail, void *owner)
+{
+    struct log_port *port = container_of(mail, struct log_port, missed_mail);
+    /* In this order: what is missed from now on is mailed again. */
+    atomic_store(&port->is_missing, false);
+    port->on_missed(owner, atomic_load(&port->missed));
+}
+
+/* Whether the batch is to pass the port by. What follows a batch that did must do so too, until the
+ * port has looked: it would seem to follow what came before. */
+static bool is_too_much(struct log_port *port)
+{
+    return port->backlog_max &&
+           (atomic_load(&port->is_missing) ||
+            atomic_load_explicit(&port->backlog, memory_order_relaxed) > port->backlog_max);
+}
+
+/* Called in the order of the log, by one thread at a time. `upto` is 0 for ephemeral events. */
+static void pass_by(struct log_port *port, struct append *append, uint64_t upto)
+{
+    append_unref(append);
+    if (!upto)
+        return;
+    atomic_store(&port->missed, upto);
+    if (atomic_exchange(&port->is_missing, true))
+        return;
+    port->missed_mail = (struct mail){NULL, open_missed};
+    mailbox_post(port->mailbox, &port->missed_mail);
+}
+
 /* Posts what is safe to every port, then the answers to the publishers: whoever has an answer finds
- * the event in every mailbox. `deliver` is false when there is nothing to see. */
-static void post_all(struct log *log, struct append *append, bool deliver)
+ * the event in every mailbox. `deliver` is false when there is nothing to see. `upto` is the newest
+ * event that is safe; 0 for a batch that the store does not have. */
+static void post_all(struct log *log, struct append *append, bool deliver, uint64_t upto)
 {
     unsigned ports = deliver ? append->ports_count : 0;
     append->bytes = batch_bytes(append->batch);
     atomic_store_explicit(&append->refs, ports + 1, memory_order_relaxed);
     for (unsigned i = 0; i < ports; i++) {
         struct log_port *port = log->ports[i];
+        if (is_too_much(port)) {
+            pass_by(port, append, upto);
+            continue;
+        }
         append->posts[i] = (struct append_post){{NULL, open_post}, append, port};
         uint64_t backlog = append->bytes + atomic_fetch_add_explicit(&port->backlog, append->bytes,
                                                                      memory_order_relaxed);
@@ -168,7 +203,7 @@ static void publish_safe(struct log *log, struct append *append)
     bool any = tally(log, append->batch, &newest);
     if (newest)
         atomic_store(&log->newest, newest);
-    post_all(log, append, any);
+    post_all(log, append, any, atomic_load(&log->newest));
 }
 
 static void undo(struct log *log, struct append *append, enum publish_verdict verdict)
@@ -259,7 +294,7 @@ void log_append(struct log *log, struct append *append)
 
 void log_broadcast(struct log *log, struct append *append)
 {
-    post_all(log, append, true);
+    post_all(log, append, true, 0);
 }
 
 /* ---- the writer ----------------------------------------------------------------------------- */
@@ -664,8 +699,8 @@ uint64_t log_backlog_bytes(const struct log *log)
     for (unsigned i = 0; i < log->ports_count; i++) {
         const struct log_port *port = log->ports[i];
         uint64_t bytes = atomic_load_explicit(&port->backlog, memory_order_relaxed);
-        if (bytes < LEISURE_BYTES && mailbox_is_at_leisure(port->mailbox))
-            continue; /* it is not behind: it was not called */
+        if (port->backlog_max || (bytes < LEISURE_BYTES && mailbox_is_at_leisure(port->mailbox)))
+            continue; /* it misses what is too much; or it is not behind, but was not called */
         most = bytes > most ? bytes : most;
     }
     return most;

@@ -28,6 +28,16 @@ struct log_port {
      * of TRIM, or EPHEMERAL events; anything else in it is to be skipped. */
     void (*on_batch)(void *owner, struct batch *batch);
     _Atomic uint64_t backlog; /* bytes posted and not opened yet */
+    /* A thread that can read from the store what it missed sets both. Beyond `backlog_max` bytes
+     * batches pass it by, instead of holding up those that publish. `on_missed` comes in their
+     * place: events up to `upto` that were not seen are in the store, and the next batch goes on
+     * behind them. Ephemeral events are missed without a word. */
+    uint64_t backlog_max;
+    void (*on_missed)(void *owner, uint64_t upto);
+    /* The log's own: */
+    _Atomic uint64_t missed;
+    atomic_bool is_missing; /* `missed_mail` is on its way */
+    struct mail missed_mail;
 };
 
 struct log;
@@ -86,7 +96,8 @@ uint64_t log_newest(const struct log *log);
 /* The position below which an in-memory log knows nothing: cursors of a former life. 0 on disk. */
 uint64_t log_floor(const struct log *log);
 
-/* Bytes given to the log that are not safe yet, and the largest backlog of a port. */
+/* Bytes given to the log that are not safe yet, and the largest backlog of a port that has no bound
+ * of its own. */
 uint64_t log_pending_bytes(const struct log *log);
 uint64_t log_backlog_bytes(const struct log *log);
 
