@@ -185,6 +185,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     list_init(&courier->changed);
     list_init(&courier->pings);
     list_init(&courier->intents);
+    list_init(&courier->listings);
     list_init(&courier->loaded);
     map_init(&courier->by_id, id_is);
     schedule_init(&courier->schedule);
@@ -365,7 +366,8 @@ static int shorter(int a, int b)
 static int wait_ms(const struct courier *courier)
 {
     int ms = client_wait_ms(&courier->client);
-    if (!list_empty(&courier->ready) || !list_empty(&courier->mail))
+    if (!list_empty(&courier->ready) || !list_empty(&courier->mail) ||
+        !list_empty(&courier->listings))
         return 0;
     int64_t keep_at_ns = courier_keep_at(courier);
     if (keep_at_ns)
@@ -424,6 +426,7 @@ static void turn(struct courier *courier)
     if (budget_is_spent(&courier->budget))
         count_one(&courier->stats.turns_cut);
     share_seats(courier);
+    listings_go_on(courier);
     hub_turn_end(&courier->hub);
     courier_keep(courier, false);
     count(courier);
@@ -440,6 +443,7 @@ static bool is_done(const struct courier *courier)
 static void finish(struct courier *courier)
 {
     pings_end(courier);
+    listings_end(courier);
     websub_end(courier);
     endpoints_settle(courier);
     while (courier->jobs || courier->keep) {

@@ -55,20 +55,12 @@ static void ring_wake(struct timer *timer)
     endpoint_ready(container_of(timer, struct endpoint, wake));
 }
 
-/* The oldest of those that failed goes out of turn, to see whether the receiver is well again. */
 static void ring_probe(struct timer *timer)
 {
     struct endpoint *endpoint = container_of(timer, struct endpoint, probe);
-    struct lane *oldest = NULL;
-    list_each (&endpoint->lanes, node) {
-        struct lane *lane = container_of(node, struct lane, node);
-        if (lane->row.failures && !lane->flight && (!oldest || lane->row.after < oldest->row.after))
-            oldest = lane;
-    }
-    if (!oldest)
-        return;
-    oldest->probing = true;
-    lane_look(oldest);
+    endpoint->probe_due =
+        true; /* looked for within the turn's budget: thousands may ring at once */
+    endpoint_ready(endpoint);
 }
 
 static void call_endpoint(struct pool_waiter *waiter)
@@ -125,6 +117,7 @@ static void take_out(struct endpoint *endpoint)
     list_remove(&endpoint->changed);
     if (!list_linked(&endpoint->node))
         return;
+    listings_forget(endpoint);
     list_remove(&endpoint->node);
     map_remove(&courier->by_id, &endpoint->in_map);
     count_endpoints(courier);

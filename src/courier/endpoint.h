@@ -56,10 +56,11 @@ struct courier {
     struct list ready;     /* those that may have something to do */
     struct list changed;   /* those whose progress is not kept yet */
     struct list pings;
-    struct list intents; /* WebSub: GETs under way */
-    struct timer lease;  /* the next that ends */
-    unsigned creations;  /* endpoints that are being kept for the first time */
-    unsigned jobs;       /* with the keeper or with the log's readers, under way */
+    struct list listings; /* of struct listing: lists of all endpoints that are being written */
+    struct list intents;  /* WebSub: GETs under way */
+    struct timer lease;   /* the next that ends */
+    unsigned creations;   /* endpoints that are being kept for the first time */
+    unsigned jobs;        /* with the keeper or with the log's readers, under way */
     uint64_t next_slot;
     uint64_t next_n;
     struct keep *keep;  /* what gathers for the keeper next; NULL for nothing */
@@ -140,8 +141,9 @@ struct endpoint {
     struct list lanes_changed;
     unsigned lanes_count;
     unsigned due_count;
-    unsigned queued; /* events in all lanes' queues */
-    unsigned reads;  /* lanes that read */
+    unsigned queued;    /* events in all lanes' queues */
+    int64_t room_at_ns; /* when queues may be looked through for what stands still */
+    unsigned reads;     /* lanes that read */
     unsigned inflight;
     struct pool_waiter waiter;
     struct pool_waiter ping_waiter; /* for the first ping */
@@ -158,6 +160,7 @@ struct endpoint {
     int64_t accepted_us; /* the last time that anything was; 0 for never in this life */
     uint64_t letters[256]; /* numbers of deliveries to be sent again */
     unsigned letters_count;
+    unsigned letter_lanes;
     bool letter_asked;      /* one is being fetched */
     uint64_t letters_after; /* dead letters above this one follow; 0 for none */
     uint64_t letters_upto;
@@ -390,6 +393,12 @@ void change_endpoint(struct courier_request *request, struct endpoint *endpoint)
 void request_refuse_store(struct courier_request *request, int result);
 
 void request_answer(struct courier_request *request);
+/* Writes more of the lists that somebody waits for, for as long as a turn may take. */
+void listings_go_on(struct courier *courier);
+/* The endpoint goes away. */
+void listings_forget(struct endpoint *endpoint);
+/* Refuses those who wait for a list. */
+void listings_end(struct courier *courier);
 void request_refuse(struct courier_request *request, enum courier_fault fault, const char *detail);
 /* The last step of a creation: keeps it, adds it, answers. Takes the endpoint over. */
 void request_created(struct courier_request *request, struct endpoint *endpoint);

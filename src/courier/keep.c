@@ -11,7 +11,8 @@ enum {
     KEEP_MS = 20,
     KEEP_AGAIN_MS = 1000,
     PRUNE_MS = 1000,
-    PRUNE_MOST = 20000,
+    PRUNE_MOST = 20000,       /* looked at in a second; no more than that are delivered in one */
+    RESPONSES_MAX = 16 << 20, /* bytes; deliveries beyond are kept without theirs */
     AGAIN_MOST = 10000
 };
 
@@ -19,6 +20,7 @@ struct attempts {
     struct record_attempt *all;
     size_t count;
     size_t cap;
+    size_t bytes; /* of responses */
 };
 
 /* A bundle: everything in it is a copy, since its endpoints may go while it is written. */
@@ -101,9 +103,13 @@ void keep_attempt(struct courier *courier, const struct record_attempt *attempt)
     attempts->all = grow(attempts->all, attempts->count, &attempts->cap, sizeof(*attempts->all));
     struct record_attempt *copy = &attempts->all[attempts->count++];
     *copy = *attempt;
+    /* While the disk is slow the bundle grows, and a response may be large. */
+    if (attempts->bytes > RESPONSES_MAX)
+        copy->response = STR_NONE;
+    attempts->bytes += copy->response.len;
     copy->channel = arena_copy(&keep->arena, attempt->channel);
     copy->type = arena_copy(&keep->arena, attempt->type);
-    copy->response = arena_copy(&keep->arena, attempt->response);
+    copy->response = arena_copy(&keep->arena, copy->response);
     copy->letter = arena_copy(&keep->arena, attempt->letter);
     /* Without memory it is the copy that suffers, not the delivery. */
     struct str *parts[] = {&copy->channel, &copy->type, &copy->response, &copy->letter};

@@ -5,12 +5,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+struct jobs {
+    struct keeper_job *first;
+    struct keeper_job **last;
+};
+
 struct keeper {
     struct registry *registry;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct keeper_job *first;
-    struct keeper_job **last;
+    struct jobs jobs[2]; /* those that look are second */
     bool stopping;
     pthread_t thread;
 };
@@ -18,13 +22,14 @@ struct keeper {
 static struct keeper_job *next_job(struct keeper *keeper)
 {
     pthread_mutex_lock(&keeper->lock);
-    while (!keeper->first && !keeper->stopping)
+    while (!keeper->jobs[0].first && !keeper->jobs[1].first && !keeper->stopping)
         pthread_cond_wait(&keeper->more, &keeper->lock);
-    struct keeper_job *job = keeper->first;
+    struct jobs *jobs = &keeper->jobs[!keeper->jobs[0].first];
+    struct keeper_job *job = jobs->first;
     if (job) {
-        keeper->first = job->next;
-        if (!keeper->first)
-            keeper->last = &keeper->first;
+        jobs->first = job->next;
+        if (!jobs->first)
+            jobs->last = &jobs->first;
     }
     pthread_mutex_unlock(&keeper->lock);
     return job;
@@ -44,7 +49,8 @@ int keeper_start(struct registry *registry, struct keeper **ret_keeper)
 {
     struct keeper *keeper = mem_alloc(sizeof(*keeper));
     keeper->registry = registry;
-    keeper->last = &keeper->first;
+    for (int i = 0; i < 2; i++)
+        keeper->jobs[i].last = &keeper->jobs[i].first;
     pthread_mutex_init(&keeper->lock, NULL);
     pthread_cond_init(&keeper->more, NULL);
     int result = -pthread_create(&keeper->thread, NULL, keeper_main, keeper);
@@ -60,8 +66,9 @@ void keeper_submit(struct keeper *keeper, struct keeper_job *job)
 {
     job->next = NULL;
     pthread_mutex_lock(&keeper->lock);
-    *keeper->last = job;
-    keeper->last = &job->next;
+    struct jobs *jobs = &keeper->jobs[job->looks];
+    *jobs->last = job;
+    jobs->last = &job->next;
     pthread_cond_signal(&keeper->more);
     pthread_mutex_unlock(&keeper->lock);
 }

@@ -13,6 +13,7 @@ struct keeper_job {
     /* On the keeper's thread; 0 or a negative errno, which is `result` afterwards. */
     int (*run)(struct keeper_job *job, struct registry *registry);
     int result;
+    bool looks; /* only reads: what is to be kept goes first, since deliveries wait for that */
     struct mailbox *reply;
     struct mail mail; /* posted to `reply` when it has run */
 };
@@ -20,7 +21,7 @@ struct keeper_job {
 /* The registry is the keeper's until keeper_stop. 0 or a negative errno. */
 int keeper_start(struct registry *registry, struct keeper **ret_keeper);
 
-/* Runs it behind all that was submitted before. Any thread. */
+/* Runs it behind all that was submitted before, lookers apart. Any thread. */
 void keeper_submit(struct keeper *keeper, struct keeper_job *job);
 
 /* Runs all that was submitted, and ends the thread. NULL is fine. */

@@ -32,6 +32,7 @@ static struct lane *make(struct endpoint *endpoint, enum lane_kind kind)
     list_init(&lane->queue);
     list_add_last(&endpoint->lanes, &lane->node);
     endpoint->lanes_count++;
+    endpoint->letter_lanes += kind == LANE_LETTER;
     return lane;
 }
 
@@ -101,6 +102,7 @@ void lane_free(struct lane *lane)
     if (endpoint->gap == lane)
         endpoint->gap = NULL;
     endpoint->lanes_count--;
+    endpoint->letter_lanes -= lane->kind == LANE_LETTER;
     buf_free(&lane->bytes);
     free(lane->row.channel);
     free(lane);

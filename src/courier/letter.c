@@ -141,7 +141,7 @@ static void found(struct mail *mail, void *owner)
 static void ask(struct endpoint *endpoint, uint64_t n)
 {
     struct letter_job *own = mem_alloc(sizeof(*own));
-    *own = (struct letter_job){.job = {.run = find, .mail = {NULL, found}},
+    *own = (struct letter_job){.job = {.run = find, .looks = true, .mail = {NULL, found}},
                                .courier = endpoint->courier,
                                .endpoint = endpoint->row.number,
                                .n = n,
@@ -151,18 +151,10 @@ static void ask(struct endpoint *endpoint, uint64_t n)
     courier_submit_job(endpoint->courier, &own->job);
 }
 
-static bool has_lane(const struct endpoint *endpoint)
-{
-    list_each (&endpoint->lanes, node)
-        if (container_of(node, struct lane, node)->kind == LANE_LETTER)
-            return true;
-    return false;
-}
-
 void letters_look(struct endpoint *endpoint)
 {
     bool more = endpoint->letters_upto && endpoint->letters_after < endpoint->letters_upto;
-    if (endpoint->letter_asked || (!endpoint->letters_count && !more) || has_lane(endpoint))
+    if (endpoint->letter_asked || (!endpoint->letters_count && !more) || endpoint->letter_lanes)
         return;
     if (!endpoint->letters_count) {
         ask(endpoint, 0);

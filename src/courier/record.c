@@ -10,6 +10,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* Deliveries that a page looks at; then it ends, and says where the next goes on. */
+enum { LOOKED_AT_MAX = 5000 };
+
 enum statement {
     ADD,
     FIRST,
@@ -20,9 +23,11 @@ enum statement {
     FIND,
     FIND_LETTER,
     ATTEMPTS,
-    PRUNE_AGE,
-    PRUNE_ROWS,
+    SLICE,
+    PRUNE,
     PRUNE_ATTEMPTS,
+    PRUNE_LETTERS,
+    NEWEST,
     DROP,
     DROP_ATTEMPTS,
     STATEMENTS,
@@ -46,13 +51,16 @@ static const char *const texts[STATEMENTS] = {
     [FIND_LETTER] = "SELECT events FROM letter WHERE n = ?1",
     [ATTEMPTS] = "SELECT number, time, took, status, error, response FROM attempt"
                  " WHERE delivery = ?1 ORDER BY number",
-    [PRUNE_AGE] = "DELETE FROM delivery WHERE n IN (SELECT n FROM delivery WHERE n < ?3"
-                  " AND time < ?1 AND state <> 2 ORDER BY n LIMIT ?2)",
-    [PRUNE_ROWS] = "DELETE FROM delivery WHERE n IN (SELECT n FROM delivery WHERE n < ?1"
-                   " AND state = 0 ORDER BY n LIMIT ?2)",
-    [PRUNE_ATTEMPTS] = "DELETE FROM attempt WHERE delivery IN (SELECT DISTINCT delivery FROM"
-                       " attempt WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE n = delivery)"
-                       " LIMIT ?1)",
+    [SLICE] = "SELECT max(n) FROM (SELECT n FROM delivery WHERE n > ?1 AND n < ?2"
+              " ORDER BY n LIMIT ?3)",
+    [PRUNE] = "DELETE FROM delivery WHERE n > ?1 AND n <= ?2 AND (time < ?3 AND state <> 2"
+              " OR n < ?4 AND state = 0"
+              " OR NOT EXISTS (SELECT 1 FROM endpoint WHERE number = delivery.endpoint))",
+    [PRUNE_ATTEMPTS] = "DELETE FROM attempt WHERE delivery > ?1 AND delivery <= ?2"
+                       " AND NOT EXISTS (SELECT 1 FROM delivery WHERE n = delivery)",
+    [PRUNE_LETTERS] = "DELETE FROM letter WHERE n > ?1 AND n <= ?2"
+                      " AND NOT EXISTS (SELECT 1 FROM delivery WHERE n = letter.n)",
+    [NEWEST] = "SELECT max(n) FROM delivery",
     [DROP] = "DELETE FROM delivery WHERE n = ?1 AND endpoint = ?2 AND state = 2",
     [DROP_ATTEMPTS] = "DELETE FROM attempt WHERE delivery = ?1",
 };
@@ -60,6 +68,8 @@ static const char *const texts[STATEMENTS] = {
 struct record_statements {
     sqlite3 *db;
     sqlite3_stmt *of[STATEMENTS];
+    uint64_t aged;    /* pruning has gone round up to this delivery */
+    uint64_t counted; /* of those up to this one, what is too much is gone */
 };
 
 static const char *const state_names[RECORD_STATES] = {"delivered", "failing", "dead"};
@@ -184,48 +194,72 @@ int record_add(struct record_statements *statements, const struct record_attempt
 
 /* ---- dropping -------------------------------------------------------------------------------- */
 
-int record_prune(struct record_statements *statements, int64_t before_us, uint64_t rows,
-                 uint64_t most)
+static int number_of(sqlite3_stmt *statement, uint64_t *ret_number)
 {
+    int result = db_row(statement);
+    *ret_number = result == 1 ? db_id(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
+/* What a pruning drops. */
+struct prune {
+    int64_t before_us;
+    uint64_t upto; /* deliveries below are too many */
     uint64_t newest;
-    int result = record_newest(statements, &newest);
-    if (result)
-        return result;
-    sqlite3_bind_int64(statements->of[PRUNE_AGE], 1, before_us);
-    db_bind_id(statements->of[PRUNE_AGE], 2, most);
-    db_bind_id(statements->of[PRUNE_AGE], 3, newest);
-    result = db_run(statements->of[PRUNE_AGE]);
-    if (!result && newest > rows) {
-        db_bind_id(statements->of[PRUNE_ROWS], 1, newest - rows);
-        db_bind_id(statements->of[PRUNE_ROWS], 2, most);
-        result = db_run(statements->of[PRUNE_ROWS]);
-    }
-    if (!result) {
-        db_bind_id(statements->of[PRUNE_ATTEMPTS], 1, most);
-        result = db_run(statements->of[PRUNE_ATTEMPTS]);
+    uint64_t most;
+};
+
+static int prune_range(struct record_statements *statements, uint64_t after, uint64_t through,
+                       const struct prune *prune)
+{
+    static const enum statement orphans[] = {PRUNE_ATTEMPTS, PRUNE_LETTERS};
+    db_bind_id(statements->of[PRUNE], 1, after);
+    db_bind_id(statements->of[PRUNE], 2, through);
+    sqlite3_bind_int64(statements->of[PRUNE], 3, prune->before_us);
+    db_bind_id(statements->of[PRUNE], 4, prune->upto);
+    int result = db_run(statements->of[PRUNE]);
+    for (size_t i = 0; !result && i < sizeof(orphans) / sizeof(orphans[0]); i++) {
+        db_bind_id(statements->of[orphans[i]], 1, after);
+        db_bind_id(statements->of[orphans[i]], 2, through);
+        result = db_run(statements->of[orphans[i]]);
     }
     return result;
 }
 
-static int forget_by(struct record_statements *statements, const char *sql, uint64_t endpoint)
+/* Looks at the next `most` deliveries behind `*at` and below `end`; at 0 it begins again. */
+static int prune_slice(struct record_statements *statements, uint64_t *at, uint64_t end,
+                       const struct prune *prune)
 {
-    uint64_t none;
-    return count_of(statements, sql, endpoint, &none);
+    uint64_t through, after = *at;
+    db_bind_id(statements->of[SLICE], 1, after);
+    db_bind_id(statements->of[SLICE], 2, end);
+    db_bind_id(statements->of[SLICE], 3, prune->most);
+    int result = number_of(statements->of[SLICE], &through);
+    if (result)
+        return result;
+    *at = through;
+    return through ? prune_range(statements, after, through, prune) : 0;
 }
 
-int record_forget(struct record_statements *statements, uint64_t endpoint)
+/* Two walks, each of which goes on where it was: one goes round all there is, for what has grown
+ * old; the other follows the bound of `rows`, and sees each delivery that falls behind it once. So
+ * the work of a call is bounded by `most`, however many deliveries stay. */
+int record_prune(struct record_statements *statements, int64_t before_us, uint64_t rows,
+                 uint64_t most)
 {
-    int result = forget_by(statements,
-                           "DELETE FROM letter WHERE n IN"
-                           " (SELECT n FROM delivery WHERE endpoint = ?1 AND state <> 0)",
-                           endpoint);
-    result = result ? result
-                    : forget_by(statements,
-                                "DELETE FROM attempt WHERE delivery IN"
-                                " (SELECT n FROM delivery WHERE endpoint = ?1)",
-                                endpoint);
-    return result ? result
-                  : forget_by(statements, "DELETE FROM delivery WHERE endpoint = ?1", endpoint);
+    struct prune prune = {.before_us = before_us, .most = most};
+    int result = number_of(statements->of[NEWEST], &prune.newest);
+    if (result)
+        return result;
+    prune.upto = prune.newest > rows ? prune.newest - rows : 0;
+    result = prune_slice(statements, &statements->aged, prune.newest, &prune);
+    uint64_t counted = statements->counted;
+    if (!result && counted + 1 < prune.upto)
+        result = prune_slice(statements, &counted, prune.upto, &prune);
+    if (!result)
+        statements->counted = counted ? counted : prune.upto ? prune.upto - 1 : 0;
+    return result;
 }
 
 int record_drop(struct record_statements *statements, uint64_t endpoint, uint64_t n)
@@ -379,15 +413,9 @@ static void add_filters(struct buf *sql, const struct record_query *query)
                      " status, error, response FROM delivery WHERE endpoint = ?1 AND n < ?2");
     if (query->n)
         buf_add_lit(sql, " AND n = ?3");
-    if (query->event)
-        buf_add_lit(sql, " AND first <= ?4 AND last >= ?4");
-    if (query->channel.len)
-        buf_add_lit(sql, " AND channel = ?5");
-    if (query->states)
-        buf_add_lit(sql, " AND ((1 << state) & ?6) <> 0");
     if (query->states && !(query->states & 1U << RECORD_DELIVERED))
         buf_add_lit(sql, " AND state <> 0");
-    buf_add_lit(sql, " ORDER BY n DESC LIMIT ?7");
+    buf_add_lit(sql, " ORDER BY n DESC LIMIT ?4");
     buf_add_char(sql, '\0');
 }
 
@@ -403,28 +431,39 @@ static int prepare_query(struct record_statements *statements, const struct reco
     db_bind_id(*ret_statement, 1, query->endpoint);
     db_bind_id(*ret_statement, 2, query->before ? query->before : INT64_MAX);
     db_bind_id(*ret_statement, 3, query->n);
-    db_bind_id(*ret_statement, 4, query->event);
-    db_bind_text(*ret_statement, 5, query->channel);
-    sqlite3_bind_int(*ret_statement, 6, (int)query->states);
-    sqlite3_bind_int64(*ret_statement, 7, query->n ? 1 : (int64_t)query->limit + 1);
+    sqlite3_bind_int64(*ret_statement, 4, LOOKED_AT_MAX + 1);
     return 0;
+}
+
+/* Filters are applied here and not by SQLite, so that what is looked at can be counted. */
+static bool is_wanted(const struct record_query *query, sqlite3_stmt *row)
+{
+    int state = sqlite3_column_int(row, 4);
+    if (query->event && (db_id(row, 1) > query->event || db_id(row, 2) < query->event))
+        return false;
+    if (query->states && !(query->states & 1U << (state & 7)))
+        return false;
+    return !query->channel.len || str_eq(db_bytes(row, 6), query->channel);
 }
 
 int record_tell(struct record_statements *statements, const struct record_query *query,
                 struct buf *out)
 {
     sqlite3_stmt *statement;
-    uint32_t count = 0;
+    uint32_t count = 0, looked_at = 0;
     uint64_t last = 0;
     int result = prepare_query(statements, query, &statement);
     if (result)
         return result;
     if (!query->n)
         buf_add_lit(out, "{\"deliveries\":[");
-    while ((result = db_row(statement)) == 1 && count < query->limit) {
+    while ((result = db_row(statement)) == 1 && count < query->limit &&
+           looked_at++ < LOOKED_AT_MAX) {
+        last = db_id(statement, 0);
+        if (!is_wanted(query, statement))
+            continue;
         if (count++)
             buf_add_char(out, ',');
-        last = db_id(statement, 0);
         result = tell_delivery(statements, statement, out);
         if (result)
             break;

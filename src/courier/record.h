@@ -65,14 +65,12 @@ int record_dead(struct record_statements *statements, uint64_t endpoint, uint64_
  * dropped. */
 int record_add(struct record_statements *statements, const struct record_attempt *attempt);
 
-/* Drops what is older than `before_us`, then the oldest delivered beyond `rows` in all; no more
- * than `most` of them in one call. What has failed goes by age alone, and dead letters never by
- * themselves. Within the registry's transaction. */
+/* Drops what is older than `before_us`, the oldest delivered beyond `rows` in all, and everything
+ * of endpoints that are gone, a slice in each call: it looks at 2 × `most` deliveries, and goes on
+ * from there in the next. What has failed goes by age alone, and dead letters never by themselves.
+ * Within the registry's transaction. */
 int record_prune(struct record_statements *statements, int64_t before_us, uint64_t rows,
                  uint64_t most);
-
-/* Drops everything of an endpoint. Within the registry's transaction. */
-int record_forget(struct record_statements *statements, uint64_t endpoint);
 
 struct record_query {
     uint64_t endpoint;
@@ -85,7 +83,8 @@ struct record_query {
 };
 
 /* Adds a JSON object: the newest first, with all attempts: {"deliveries":[…],"next":n}, or with
- * query->n the one delivery; nothing when it is not there. */
+ * query->n the one delivery; nothing when it is not there. A page looks at a bounded number of
+ * deliveries: it may have few or none, and more may follow. */
 int record_tell(struct record_statements *statements, const struct record_query *query,
                 struct buf *out);
 

@@ -15,7 +15,17 @@
 static int set_up(void **state)
 {
     struct registry *registry;
+    static char text[] = "x";
+    struct endpoint_row row = {.id = "wh_a",
+                               .url = text,
+                               .channels = text,
+                               .types = text,
+                               .headers = text,
+                               .description = text,
+                               .schedule = text};
     assert_int_equal(registry_open(NULL, &registry), 0);
+    assert_int_equal(registry_put(registry, &row, false), 0);
+    assert_int_equal(row.number, 1);
     *state = registry;
     return 0;
 }
@@ -140,6 +150,47 @@ static void a_dead_letter_is_kept_until_it_is_dealt_with(void **state)
     assert_int_equal(dead, 0);
 }
 
+static unsigned count_told(struct registry *registry)
+{
+    struct buf out = {0};
+    unsigned count = 0;
+    assert_int_equal(record_tell(registry_records(registry), &all, &out), 0);
+    buf_add_char(&out, '\0');
+    for (const char *at = out.at; (at = strstr(at, "\"n\":")); at++)
+        count++;
+    buf_free(&out);
+    return count;
+}
+
+/* However few are looked at in a call, and however many stay. */
+static void pruning_goes_on_where_it_was(void **state)
+{
+    struct record_statements *records = registry_records(*state);
+    for (uint64_t n = 1; n <= 40; n++)
+        add(*state, n, 1, n <= 20 ? RECORD_FAILING : RECORD_DELIVERED);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(record_prune(records, 0, 5, 2), 0);
+    assert_int_equal(count_told(*state), 20 + 6);
+    /* What is delivered later than it fell behind goes with the next round. */
+    add(*state, 7, 2, RECORD_DELIVERED);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(record_prune(records, 0, 5, 2), 0);
+    assert_int_equal(count_told(*state), 19 + 6);
+}
+
+static void what_an_endpoint_leaves_behind_is_pruned(void **state)
+{
+    struct record_statements *records = registry_records(*state);
+    struct record_letter letter = {0};
+    for (uint64_t n = 1; n <= 10; n++)
+        add(*state, n, 1, n == 3 ? RECORD_DEAD : RECORD_DELIVERED);
+    assert_int_equal(registry_delete(*state, "wh_a"), 0);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(record_prune(records, 0, 100, 2), 0);
+    assert_int_equal(record_find(records, 1, 3, &letter), -ENOENT);
+    assert_int_equal(count_told(*state), 1); /* the newest keeps the numbers going */
+}
+
 static void an_attempt_of_a_delivery_that_is_gone_is_dropped(void **state)
 {
     add(*state, 3, 2, RECORD_FAILING);
@@ -162,6 +213,8 @@ int main(void)
         TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
         TEST(filters_leave_out_the_others),
         TEST(pruning_spares_dead_letters_and_what_is_young),
+        TEST(pruning_goes_on_where_it_was),
+        TEST(what_an_endpoint_leaves_behind_is_pruned),
         TEST(a_dead_letter_is_kept_until_it_is_dealt_with),
         TEST(an_attempt_of_a_delivery_that_is_gone_is_dropped),
         TEST(numbers_go_on_above_what_there_is),

@@ -419,8 +419,8 @@ static int drop(struct registry *registry, const char *id)
         return result;
     db_bind_text(registry->statements[DELETE], 1, str_from(id));
     result = db_run(registry->statements[DELETE]);
-    result = result ? result : drop_lanes(registry, number);
-    return result ? result : record_forget(registry->records, number);
+    /* Its deliveries may be many: pruning drops them little by little. */
+    return result ? result : drop_lanes(registry, number);
 }
 
 int registry_delete(struct registry *registry, const char *id)

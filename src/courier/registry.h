@@ -111,7 +111,7 @@ enum { REGISTRY_E_FATE_UNKNOWN = 1 };
  * 0. */
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);
 
-/* With its lanes and deliveries. Durable when it returns 0. */
+/* With its lanes; its deliveries go as the record is pruned. Durable when it returns 0. */
 int registry_delete(struct registry *registry, const char *id);
 
 /* Between begin and commit: keeps how far an endpoint has got (cursor, told, next_us, failures,

@@ -41,17 +41,78 @@ void request_refuse_store(struct courier_request *request, int result)
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
 
+/* A list of all endpoints, written little by little: it costs as much as they have lanes. */
+struct listing {
+    struct list node; /* in courier->listings */
+    struct courier_request *request;
+    struct endpoint *next; /* NULL at the end */
+    const char *comma;
+};
+
+enum { LIST_US = 2000 };
+
+static struct endpoint *behind(struct courier *courier, const struct list *node)
+{
+    return node->next == &courier->endpoints ? NULL
+                                             : container_of(node->next, struct endpoint, node);
+}
+
 static void op_list(struct courier *courier, struct courier_request *request)
 {
-    const char *comma = "";
+    struct listing *listing = mem_alloc(sizeof(*listing));
+    *listing = (struct listing){
+        .request = request, .next = behind(courier, &courier->endpoints), .comma = ""};
     buf_add_lit(&request->answer, "{\"webhooks\":[");
-    list_each (&courier->endpoints, node) {
-        buf_add_str(&request->answer, str_from(comma));
-        endpoint_tell(container_of(node, struct endpoint, node), &request->answer, TELL_LINE);
-        comma = ",";
+    list_add_last(&courier->listings, &listing->node);
+}
+
+static void list_one(struct courier *courier, struct listing *listing)
+{
+    struct buf *out = &listing->request->answer;
+    buf_add_str(out, str_from(listing->comma));
+    endpoint_tell(listing->next, out, TELL_LINE);
+    listing->comma = ",";
+    listing->next = behind(courier, &listing->next->node);
+}
+
+static void end_listing(struct listing *listing)
+{
+    list_remove(&listing->node);
+    buf_add_lit(&listing->request->answer, "]}");
+    request_answer(listing->request);
+    free(listing);
+}
+
+void listings_go_on(struct courier *courier)
+{
+    struct budget budget;
+    budget_begin(&budget, courier->config.clock, LIST_US, INT64_MAX);
+    while (!list_empty(&courier->listings) && budget_spend(&budget, BUDGET_STRIDE)) {
+        struct listing *listing = container_of(courier->listings.next, struct listing, node);
+        if (listing->next)
+            list_one(courier, listing);
+        else
+            end_listing(listing);
     }
-    buf_add_lit(&request->answer, "]}");
-    request_answer(request);
+}
+
+void listings_forget(struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    list_each (&courier->listings, node) {
+        struct listing *listing = container_of(node, struct listing, node);
+        if (listing->next == endpoint)
+            listing->next = behind(courier, &endpoint->node);
+    }
+}
+
+void listings_end(struct courier *courier)
+{
+    for (struct list *node; (node = list_take_first(&courier->listings));) {
+        struct listing *listing = container_of(node, struct listing, node);
+        request_refuse(listing->request, COURIER_E_NOW, "the server is stopping: ask the next one");
+        free(listing);
+    }
 }
 
 static void op_get(struct courier_request *request, const struct endpoint *endpoint)
@@ -160,7 +221,7 @@ static void look(struct courier_request *request, struct endpoint *endpoint,
     struct look *look = mem_alloc(sizeof(*look));
     uint32_t limit = request->filter.limit;
     *look = (struct look){
-        .job = {.run = run, .mail = {NULL, looked}},
+        .job = {.run = run, .looks = run != run_discard, .mail = {NULL, looked}},
         .request = request,
         .query = {.endpoint = endpoint->row.number,
                   .n = request->op == COURIER_DELIVERIES ? 0 : request->n,

@@ -223,15 +223,17 @@ static bool subscribe(struct endpoint *endpoint)
 /* Queues of lanes that stand still are of no use in memory. */
 static bool make_room(struct endpoint *endpoint)
 {
+    int64_t now_ns = clock_now_ns(endpoint->courier->config.clock);
+    look_again(endpoint, SLOW_MS);
+    if (now_ns < endpoint->room_at_ns)
+        return false;
+    endpoint->room_at_ns = now_ns + SLOW_MS / 4 * INT64_C(1000000);
     list_each (&endpoint->lanes, node) {
         struct lane *lane = container_of(node, struct lane, node);
         if (lane->kind == LANE_CHANNEL && lane->queued && is_slow(lane) && !list_linked(&lane->due))
             lane_drop_queue(lane);
     }
-    if (endpoint->queued < QUEUED_MAX)
-        return true;
-    look_again(endpoint, SLOW_MS);
-    return false;
+    return endpoint->queued < QUEUED_MAX;
 }
 
 static bool may_scan(struct endpoint *endpoint)
@@ -279,12 +281,34 @@ static bool may_start(struct endpoint *endpoint, const struct lane *lane)
     return (lane->row.failures || lane->probing) && !endpoint->inflight && flight_allowed(endpoint);
 }
 
+/* The oldest of those that failed goes out of turn, to see whether the receiver is well again. */
+static void probe(struct endpoint *endpoint)
+{
+    struct lane *oldest = NULL;
+    endpoint->probe_due = false;
+    list_each (&endpoint->lanes, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        if (lane->row.failures && !lane->flight && (!oldest || lane->row.after < oldest->row.after))
+            oldest = lane;
+    }
+    if (!oldest)
+        return;
+    oldest->probing = true;
+    lane_look(oldest);
+}
+
+/* Lanes that are due go in turn. Once neither a read nor a request may begin, the rest of them is
+ * not looked at: there may be as many as LANES_MAX. */
 static void start(struct endpoint *endpoint)
 {
+    bool refused = false;
     list_each (&endpoint->due, node) {
         struct lane *lane = container_of(node, struct lane, due);
         bool reads = !lane->trimmed && !lane->queued;
-        if (reads ? endpoint->reads >= READS_MAX : !may_start(endpoint, lane)) {
+        if (refused && endpoint->reads >= READS_MAX)
+            break;
+        if (reads ? endpoint->reads >= READS_MAX : refused || !may_start(endpoint, lane)) {
+            refused = refused || (!reads && !endpoint_circuit_open(endpoint));
             if (!reads && endpoint->inflight >= endpoint_most(endpoint))
                 break;
             continue;
@@ -307,6 +331,8 @@ static void advance(struct endpoint *endpoint)
         look_again(endpoint, held_ms);
         return;
     }
+    if (endpoint->probe_due)
+        probe(endpoint);
     start(endpoint);
     scan(endpoint);
     start(endpoint);

@@ -72,7 +72,7 @@ static void applied(struct mail *mail, void *owner)
     }
     if (request->fault)
         say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
-    websub_watch(courier);
+    timer_set(&courier->loop, &courier->lease, 0); /* one look for all that change together */
     if (request->op != COURIER_CREATE || !is_full(request) || courier->stopping) {
         intent_free(intent);
         return;
