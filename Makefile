@@ -41,6 +41,7 @@ check:                  ## what takes longer: sanitized builds, clang-tidy, faul
 hostile: build          ## attacks with strangers beside, in their long form; ATTACKS="pongs bombs" for some
 	@scripts/install-deps.sh test
 	@FRESHET_BIN=$(CURDIR)/build/freshet node tests/hostile/run.mjs --long $(ATTACKS)
+	@[ -n "$(ATTACKS)" ] || FRESHET_BIN=$(CURDIR)/build/freshet node tests/hostile/webhooks_hang.mjs
 
 fuzz:                   ## each fuzz target for FUZZ_SECONDS
 	@scripts/install-deps.sh build test

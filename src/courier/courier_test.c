@@ -305,19 +305,20 @@ static int set_up_with(void **state, const struct reach *reach)
                              .keys_max = 1000,
                              .key_life_us = 1000000,
                              .readers = 1};
-    struct courier_config config = {.clock = clock_system(),
-                                    .hub = {1 << 20, 65536, 1 << 20},
-                                    .allow_loopback = reach->loopback,
-                                    .networks = &world->network,
-                                    .networks_count = *reach->network != 0,
-                                    .hosts = &reach->host,
-                                    .hosts_count = reach->host != NULL,
-                                    .probe_ms = 1,
-                                    .disable_after_us = reach->disable_after_us,
-                                    .schedule_ms = schedule_ms,
-                                    .schedule_count = 2,
-                                    .timeout_ms = WAIT_MS,
-                                    .endpoints_max = 2};
+    struct courier_config config = {
+        .clock = clock_system(),
+        .hub = {.window_bytes = 1 << 20, .chunk_bytes = 65536, .cache_bytes = 1 << 20},
+        .allow_loopback = reach->loopback,
+        .networks = &world->network,
+        .networks_count = *reach->network != 0,
+        .hosts = &reach->host,
+        .hosts_count = reach->host != NULL,
+        .probe_ms = 1,
+        .disable_after_us = reach->disable_after_us,
+        .schedule_ms = schedule_ms,
+        .schedule_count = 2,
+        .timeout_ms = WAIT_MS,
+        .endpoints_max = 2};
     world->conn = -1;
     world->trap = -1;
     do
