@@ -313,6 +313,8 @@ static int begin_file(struct chain *chain, uint64_t first)
     result = segment_take_spare(chain->folder, segment);
     chain_step(chain, "begun");
     result = result ? result : writer_open(segment, &chain->writer);
+    /* The write-ahead log was made now, and SQLite does not say so if its name cannot be synced. */
+    result = result ? result : db_sync_folder(chain->folder);
     result = result ? result : add_last(chain, segment);
     if (result) {
         writer_close(chain->writer);
@@ -575,7 +577,7 @@ static int64_t since_of(struct chain *chain, const struct segment *segment)
 static int resume_last(struct chain *chain)
 {
     struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
-    if (!last || last->sealed)
+    if (!last || last->sealed || last->finished)
         return 0;
     if (!atomic_load(&last->newest))
         return drop_empty(chain, last);
@@ -601,5 +603,7 @@ int chain_load(struct chain *chain)
     for (size_t i = 0; !result && i < chain->count; i++)
         result = load_file(chain, chain->list[i]);
     result = result ? result : confine_files(chain);
+    /* A write-ahead log may have been made: see begin_file(). */
+    result = result ? result : db_sync_folder(chain->folder);
     return result ? result : resume_last(chain);
 }

@@ -491,6 +491,7 @@ static int load_with_sides(struct segment *segment)
         sqlite3_close(db);
         return segment_has_journal(segment) ? -EIO : load_single(segment);
     }
+    segment->finished = sealed;
     result = result ? result : load_unsealed(segment, db);
     sqlite3_close(db);
     return result;

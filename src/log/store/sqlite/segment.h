@@ -37,6 +37,8 @@ struct segment {
      * the file changes its life. */
     pthread_rwlock_t gate;
     bool sealed;                  /* gate */
+    bool finished;                /* says that it is sealed, but has its write-ahead log still: what
+                                   * is kept of its channels would not count what is appended now */
     bool gone;                    /* gate; nothing in it is retained, and its file is unlinked */
     struct index *index;          /* gate; NULL once sealed */
     struct segment_filter filter; /* gate; once sealed */

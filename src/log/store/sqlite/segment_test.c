@@ -190,6 +190,40 @@ static void the_filter_lets_few_channels_through_that_are_not_in_the_file(void *
     }
 }
 
+/* A stranger who reads the file at the start keeps it from being made single, and what is appended
+ * then is not to get into it: what is kept of its channels has been written. */
+static void a_file_that_was_finished_is_not_appended_to(void **state)
+{
+    (void)state;
+    struct place place;
+    char file[128];
+    sqlite3 *db, *stranger;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 1000);
+    place_close(&place);
+    snprintf(file, sizeof(file), "%s/log/0000000000000100.db", place.dir);
+    assert_int_equal(db_open(file, DB_WRITE, &db), 0);
+    assert_int_equal(db_exec(db, "UPDATE channel SET count = 10, bytes = 10000, first = 100,"
+                                 " last = 109; UPDATE meta SET value = 1 WHERE name = 'sealed';"
+                                 "CREATE INDEX event_by_channel ON event(channel)"),
+                     0);
+    assert_int_equal(db_open(file, DB_WRITE, &stranger), 0);
+    assert_int_equal(db_exec(stranger, "BEGIN; SELECT * FROM event"), 0);
+    place_open(&place);
+    place_put(&place, 200, 5, 1, "a", 1000);
+    assert_int_equal(place_files(&place, ".db"), 2);
+    sqlite3_close(db);
+    assert_int_equal(db_exec(stranger, "COMMIT"), 0);
+    sqlite3_close(stranger);
+    place_roll(&place);
+    place_close(&place);
+    place_open(&place);
+    assert_int_equal(place_find(&place, "a")->count, 15);
+    assert_int_equal(place_find(&place, "a")->last, 204);
+    place_deinit(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_torn_file_is_an_error),
         cmocka_unit_test(a_file_of_a_newer_version_is_refused),
         cmocka_unit_test(a_channel_that_is_in_a_sealed_file_is_never_denied),
+        cmocka_unit_test(a_file_that_was_finished_is_not_appended_to),
         cmocka_unit_test(a_file_goes_with_all_that_lies_beside_it),
         cmocka_unit_test(the_filter_lets_few_channels_through_that_are_not_in_the_file),
     };
