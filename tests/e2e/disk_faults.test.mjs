@@ -87,13 +87,40 @@ async function publishOnce(server, model, random, channel, name) {
 class Gone extends Error {}
 
 async function publisher(server, model, random, who, name) {
+    for (let n = 0; ; n++) {
+        await publishOnce(server, model, random, who % 2 ? `load/${who}` : "load/shared", `${name}/${who}/${n}`);
+    }
+}
+
+/** Waits for somebody who goes on until the server is gone. */
+async function untilGone(promise) {
     try {
-        for (let n = 0; ; n++) {
-            await publishOnce(server, model, random, who % 2 ? `own/${who}` : "shared", `${name}/${who}/${n}`);
-        }
+        await promise;
     } catch (error) {
         if (!(error instanceof Gone)) {
             throw error;
+        }
+    }
+}
+
+/** Publishes to channels of its own and deletes them. */
+async function deleter(server, model, random, name) {
+    for (let n = 0; ; n++) {
+        const channel = `gone/${name}/${n}`;
+        const from = model.fates.size;
+        await publishOnce(server, model, random, channel, `${name}/deleted/${n}`);
+        const answer = await request(server, "DELETE", `/channels/${channel}`).catch(() => undefined);
+        if (answer?.status === 404) {
+            continue; /* nothing was published */
+        }
+        const fate = answer === undefined ? "unknown" : answer.status === 204 ? "deleted" : fateOf(answer);
+        for (const [data, asked] of [...model.fates].slice(from)) {
+            if (asked.channel === channel && asked.fate === "acked" && fate !== "refused") {
+                model.fates.set(data, { ...asked, fate });
+            }
+        }
+        if (answer === undefined) {
+            throw new Gone();
         }
     }
 }
@@ -122,7 +149,7 @@ class Reader {
     }
 
     async begin(t, server) {
-        this.follower = await follow(t, server, this.via, "**", { after: this.cursor ?? "earliest" });
+        this.follower = await follow(t, server, this.via, "load/**", { after: this.cursor ?? "earliest" });
     }
 
     async end() {
@@ -138,14 +165,26 @@ async function live(t, server, model, readers, random, name) {
     for (const reader of readers) {
         await reader.begin(t, server);
     }
-    const publishers = Promise.all(Array.from({ length: PUBLISHERS },
-        (_, who) => publisher(server, model, random, who, name)));
+    const publishers = Promise.all([deleter(server, model, random, name), ...Array.from({ length: PUBLISHERS },
+        (_, who) => publisher(server, model, random, who, name))].map(untilGone));
     await Promise.race([publishers, model.reaches(30 + random(400), random(4) > 0)]);
     await server.kill();
     await publishers;
     for (const reader of readers) {
         await reader.end();
     }
+}
+
+/** What is left in the channels that were deleted, or were to be. */
+async function readDeleted(server, model) {
+    const channels = new Set([...model.fates.values()].map(({ channel }) => channel));
+    const events = [];
+    for (const channel of [...channels].filter((name) => name.startsWith("gone/"))) {
+        const answer = await server.get(`/channels/${channel}?after=earliest`);
+        assert.ok([200, 404].includes(answer.status), answer.text);
+        events.push(...(answer.status === 200 ? answer.json().events : []));
+    }
+    return events;
 }
 
 function assertKept(events, model) {
@@ -157,7 +196,8 @@ function assertKept(events, model) {
         const asked = model.fates.get(event.data);
         assert.ok(asked, `${event.id} was never published`);
         assert.equal(event.channel, asked.channel);
-        assert.notEqual(asked.fate, "refused", `${event.id} ${event.data.slice(0, 30)} was refused and is there`);
+        assert.ok(["acked", "unknown"].includes(asked.fate),
+            `${event.id} ${event.data.slice(0, 30)} was ${asked.fate} and is there`);
     }
     for (const [data, { fate, id }] of model.fates) {
         if (fate === "acked") {
@@ -184,6 +224,10 @@ async function playRound(t, seed) {
         LD_PRELOAD: LIBRARY, DISK_FOLDER: path.join(server.dir, "data"),
         DISK_RATE: String(10 + random(41)), DISK_ERRNO: String([5, 28, 0][random(3)]),
     };
+    if (seed % 5 === 0) { /* so many that fates remain unknown, but for the calls of the start */
+        env.DISK_RATE = "250";
+        env.DISK_AFTER = "150";
+    }
     await server.kill();
     for (let life = 0; life < LIVES; life++) {
         await startFailing(server, env, seed * 100 + life);
@@ -191,10 +235,11 @@ async function playRound(t, seed) {
     }
     server.env = {};
     await server.start();
-    const { events } = await readAll(server, "channel=**");
-    t.diagnostic(`seed ${seed}: ${JSON.stringify(model.counts)}, ${events.length} events, ` +
+    const { events } = await readAll(server, "channel=load/**");
+    const all = [...events, ...await readDeleted(server, model)].sort((a, b) => a.id < b.id ? -1 : 1);
+    t.diagnostic(`seed ${seed}: ${JSON.stringify(model.counts)}, ${all.length} events, ` +
         `${env.DISK_RATE} of 1,000 calls fail with ${env.DISK_ERRNO}`);
-    assertKept(events, model);
+    assertKept(all, model);
     for (const reader of readers) {
         await reader.begin(t, server);
         await reader.follower.until(() => reader.follower.cursor >= events.at(-1).id, "the newest event");
