@@ -179,11 +179,10 @@ static bool is_unknown(struct endpoint *endpoint)
 
 static void hold(struct endpoint *endpoint, const struct taken *taken)
 {
-    struct str rest;
     endpoint->chunk = chunk_ref(endpoint->sub.taken);
     endpoint->at = taken->first;
     endpoint->end = taken->end;
-    hub_sent(&endpoint->courier->hub, &endpoint->sub, taken->bytes.len, false, &rest);
+    hub_sent(&endpoint->courier->hub, &endpoint->sub, taken->bytes.len, false);
 }
 
 static bool take(struct endpoint *endpoint)

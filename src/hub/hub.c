@@ -726,22 +726,10 @@ static void advance(struct sub *sub, const struct chunk *chunk, uint32_t last)
         sub->cursor = chunk->through;
 }
 
-void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct str *ret_rest)
+/* Puts the subscriber where it belongs now that it has everything up to record `next`. */
+static void settle_sent(struct hub *hub, struct sub *sub, const struct chunk *chunk, uint32_t next,
+                        bool blocked)
 {
-    struct chunk *chunk = sub->taken;
-    sub->taken = NULL;
-    *ret_rest = STR_NONE;
-    uint32_t next = record_at(chunk, sub->first, n);
-    size_t end = chunk_start(chunk, sub->first) + n;
-    size_t cut = n && next < chunk->count ? end - chunk_start(chunk, next) : 0;
-    if (cut) {
-        *ret_rest = (struct str){chunk->bytes.at + end, chunk->records[next].end - end};
-        next++;
-    }
-    if (next > sub->first) {
-        count_sent(hub, sub, &chunk->records[sub->first], next - sub->first);
-        advance(sub, chunk, next - 1);
-    }
     if (blocked)
         sub->keeps_up = false;
     if (blocked && sub->state == SUB_QUEUED)
@@ -750,7 +738,27 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct s
         catch_up(hub, sub);
     else if (!blocked && sub->state == SUB_BEHIND)
         settle(hub, sub);
-    chunk_unref(chunk);
+}
+
+void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked)
+{
+    struct chunk *chunk = sub->taken;
+    sub->taken = NULL;
+    struct str rest = STR_NONE;
+    uint32_t next = record_at(chunk, sub->first, n);
+    size_t end = chunk_start(chunk, sub->first) + n;
+    if (n && next < chunk->count && end > chunk_start(chunk, next)) {
+        rest = (struct str){chunk->bytes.at + end, chunk->records[next].end - end};
+        next++;
+    }
+    if (next > sub->first) {
+        count_sent(hub, sub, &chunk->records[sub->first], next - sub->first);
+        advance(sub, chunk, next - 1);
+    }
+    settle_sent(hub, sub, chunk, next, blocked);
+    if (rest.len)
+        sub->ops->keep_rest(sub, rest);
+    chunk_unref(chunk); /* which may be the last reference: the page has left the cache */
 }
 
 /* ---- subscribing ---------------------------------------------------------------------------- */

@@ -23,6 +23,9 @@ struct sub_ops {
      * the hub: only notes it, and calls hub_take() from the flush; in SUB_BEHIND that may be some
      * turns later, when others have what is new. */
     void (*wake)(struct sub *sub);
+    /* The unsent rest of a record that the socket cut: copied here, since the bytes may be gone
+     * once this returns. It is to be sent before more is taken. NULL if its sends are never cut. */
+    void (*keep_rest)(struct sub *sub, struct str rest);
     bool holds; /* what it has taken may wait: it tells hub_timed() itself when that goes out */
 };
 
@@ -156,11 +159,11 @@ struct taken {
 enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken);
 
 /* The first `n` bytes of what was taken are out of our hands. The cursor moves past every record of
- * which at least a byte went out, and a subscriber that has all there is becomes live by it;
- * `*ret_rest` is what is left of a record that was cut, and must be copied by the caller before
- * anything else happens, and be sent before more is taken. With `blocked` the subscriber falls
- * behind rather than stay queued: its socket is full. */
-void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked, struct str *ret_rest);
+ * which at least a byte went out, and a subscriber that has all there is becomes live by it. A
+ * record that was cut is handed to ops->keep_rest(): nothing that points into what was taken
+ * outlives this call. With `blocked` the subscriber falls behind rather than stay queued: its
+ * socket is full. */
+void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked);
 
 /* So many events, of which none was accepted before `accepted_ns`, are handed to a socket now. */
 void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count);

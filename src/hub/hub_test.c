@@ -69,9 +69,8 @@ static void a_whole_batch_comes_in_one_take(void **state)
     assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
     assert_int_equal(taken.bytes.len, 50);
     assert_int_equal(taken.end - taken.first, 50);
-    struct str rest;
-    hub_sent(&world->hub, &reader->sub, 50, false, &rest);
-    assert_int_equal(rest.len, 0);
+    hub_sent(&world->hub, &reader->sub, 50, false);
+    assert_int_equal(reader->rest.len, 0);
     assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_NOTHING);
     reader_free(reader);
     world_free(world);
@@ -240,18 +239,90 @@ static void the_rest_of_a_cut_record_is_handed_back(void **state)
     uint64_t first = world_publish(world, "a", "first"),
              second = world_publish(world, "a", "second");
     struct taken taken;
-    struct str rest;
     assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
-    hub_sent(&world->hub, &reader->sub, 2, true, &rest);
-    assert_true(str_eq(rest, STR("rst")));
+    hub_sent(&world->hub, &reader->sub, 2, true);
+    assert_true(str_eq(buf_str(&reader->rest), STR("rst")));
+    buf_clear(&reader->rest);
     assert_int_equal(hub_cursor(&world->hub, &reader->sub), first);
     assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
     assert_true(str_eq(taken.bytes, STR("second")));
-    hub_sent(&world->hub, &reader->sub, 6, true, &rest);
-    assert_int_equal(rest.len, 0);
+    hub_sent(&world->hub, &reader->sub, 6, true);
+    assert_int_equal(reader->rest.len, 0);
     assert_int_equal(hub_cursor(&world->hub, &reader->sub), second);
     reader_free(reader);
     world_free(world);
+}
+
+/* What takes the bytes that one is sending out of the hub's own hands. */
+static void evict_pages(struct world *world, struct reader *other)
+{
+    (void)other;
+    hub_turn_end(&world->hub);
+}
+
+static void take_other_page(struct world *world, struct reader *other)
+{
+    struct taken taken;
+    (void)world;
+    assert_int_equal(hub_take(&other->world->hub, &other->sub, &taken), TAKE_BYTES);
+    reader_send(other, &taken, &(size_t){3});
+}
+
+static void delete_channel(struct world *world, struct reader *other)
+{
+    (void)other;
+    world_trim(world, "b");
+    mailbox_empty(&world->mail);
+}
+
+/* The rest of a cut record is handed over before the page goes that it lies in, whatever made the
+ * page leave the cache since it was taken. */
+static void check_rest_without_cache(struct hub_limits limits, bool live,
+                                     void (*meanwhile)(struct world *, struct reader *))
+{
+    struct world *world = world_new(limits, BIG);
+    struct reader *reader = live ? live_reader(world, "a") : NULL;
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "b", "others ");
+    world_publish(world, "a", "abcdefgh ");
+    world_publish(world, "a", "ijklmnop ");
+    if (!live)
+        reader = reader_new(world, "a", NULL, start);
+    struct reader *other = reader_new(world, "b a", NULL, start);
+    struct taken taken;
+    while (hub_take(&world->hub, &reader->sub, &taken) == TAKE_WAIT)
+        world_run_jobs(world);
+    while (reader_drain(other) == TAKE_WAIT)
+        world_run_jobs(world);
+    reader_free(other);
+    other = reader_new(world, "a b", NULL, start);
+    if (limits.window_bytes > 1)
+        meanwhile(world, other);
+    else
+        evict_pages(world, other);
+    buf_add(&reader->got, taken.bytes.at, 4);
+    hub_sent(&world->hub, &reader->sub, 4, true);
+    buf_add_str(&reader->got, buf_str(&reader->rest));
+    buf_add_char(&reader->got, '\0');
+    assert_string_equal(reader->got.at, "abcdefgh ");
+    reader_free(other);
+    reader_free(reader);
+    world_free(world);
+}
+
+static void a_page_may_leave_the_cache_between_take_and_sent(void **state)
+{
+    (void)state;
+    const struct hub_limits none = {BIG, 4096, 1}, tiny = {BIG, 16, 16}, stored = {1, 64, 1};
+    void (*const meanwhile[])(struct world *, struct reader *) = {evict_pages, take_other_page,
+                                                                  delete_channel};
+    for (size_t i = 0; i < 3; i++) {
+        for (int live = 0; live < 2; live++) {
+            check_rest_without_cache(none, live, meanwhile[i]);
+            check_rest_without_cache(tiny, live, meanwhile[i]);
+        }
+        check_rest_without_cache(stored, false, meanwhile[i]);
+    }
 }
 
 static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
@@ -264,15 +335,13 @@ static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
         world_publish(world, "a", "one ");
         world_publish(world, "a", "two ");
         struct taken taken;
-        struct str rest;
         assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
         buf_add(&reader->got, taken.bytes.at, n);
         if (n % 2) /* so long that the live chunk is retired */
             world_publish(world, "a", "0123456789abcdef ");
         else
             world_publish(world, "a", "3 ");
-        hub_sent(&world->hub, &reader->sub, n, n < 8, &rest);
-        buf_add_str(&reader->rest, rest);
+        hub_sent(&world->hub, &reader->sub, n, n < 8);
         assert_int_equal(reader_drain(reader), TAKE_NOTHING);
         reader_got(reader, n % 2 ? "one two 0123456789abcdef " : "one two 3 ");
         hub_turn_end(&world->hub);
@@ -302,15 +371,14 @@ static void who_was_sent_all_there_is_is_live_without_asking_again(void **state)
     struct world *world = tight_world();
     struct reader *reader = live_reader(world, "a"), *slow = live_reader(world, "a");
     struct taken taken;
-    struct str rest;
     world_publish(world, "a", "1");
     assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
     assert_false(sub_is_live(&reader->sub));
-    hub_sent(&world->hub, &reader->sub, taken.bytes.len, false, &rest);
+    hub_sent(&world->hub, &reader->sub, taken.bytes.len, false);
     assert_true(sub_is_live(&reader->sub));
     assert_int_equal(hub_cursor(&world->hub, &reader->sub), hub_applied(&world->hub));
     assert_int_equal(hub_take(&world->hub, &slow->sub, &taken), TAKE_BYTES);
-    hub_sent(&world->hub, &slow->sub, taken.bytes.len, true, &rest); /* and the socket is full */
+    hub_sent(&world->hub, &slow->sub, taken.bytes.len, true); /* and the socket is full */
     assert_false(sub_is_live(&slow->sub));
     reader_free(reader);
     reader_free(slow);
@@ -393,9 +461,8 @@ static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **st
     struct reader *ahead = reader_new(world, "a", NULL, seen);
     struct reader *reading = reader_new(world, "a", NULL, start - 1);
     struct taken taken;
-    struct str rest;
     assert_int_equal(hub_take(&world->hub, &reading->sub, &taken), TAKE_BYTES);
-    hub_sent(&world->hub, &reading->sub, taken.bytes.len, false, &rest);
+    hub_sent(&world->hub, &reading->sub, taken.bytes.len, false);
     assert_true(sub_is_live(&fresh->sub));
     assert_true(sub_is_live(&reading->sub));
     world_ephemeral(world, "a", "typing ");
@@ -1080,6 +1147,7 @@ int main(void)
         cmocka_unit_test(records_without_bytes_hold_nobody_up),
         cmocka_unit_test(who_could_not_send_all_gets_the_rest_in_order_and_once),
         cmocka_unit_test(the_rest_of_a_cut_record_is_handed_back),
+        cmocka_unit_test(a_page_may_leave_the_cache_between_take_and_sent),
         cmocka_unit_test(a_batch_that_comes_between_take_and_sent_is_not_lost),
         cmocka_unit_test(who_is_not_asked_in_a_turn_reads_on_by_its_cursor),
         cmocka_unit_test(who_was_sent_all_there_is_is_live_without_asking_again),

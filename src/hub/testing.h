@@ -181,7 +181,12 @@ static inline void reader_wake(struct sub *sub)
     container_of(sub, struct reader, sub)->wakes++;
 }
 
-static const struct sub_ops reader_ops = {.wake = reader_wake};
+static inline void reader_keep_rest(struct sub *sub, struct str rest)
+{
+    buf_add_str(&container_of(sub, struct reader, sub)->rest, rest);
+}
+
+static const struct sub_ops reader_ops = {.wake = reader_wake, .keep_rest = reader_keep_rest};
 
 /* A selection of the channels in `terms`, separated by spaces, and of the types in `types`. */
 static inline struct selection *select_terms(const char *terms, const char *types)
@@ -239,12 +244,10 @@ static inline bool reader_send_rest(struct reader *reader, size_t *room)
 static inline bool reader_send(struct reader *reader, const struct taken *taken, size_t *room)
 {
     size_t n = taken->bytes.len < *room ? taken->bytes.len : *room;
-    struct str rest;
     assert_true(taken->bytes.len > 0);
     buf_add(&reader->got, taken->bytes.at, n);
     *room -= n;
-    hub_sent(&reader->world->hub, &reader->sub, n, n < taken->bytes.len, &rest);
-    buf_add_str(&reader->rest, rest);
+    hub_sent(&reader->world->hub, &reader->sub, n, n < taken->bytes.len);
     return n == taken->bytes.len;
 }
 

@@ -41,7 +41,12 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct channel_socket, sub)->socket.pull.session, sub);
 }
 
-static const struct sub_ops sub_ops = {.wake = wake};
+static void keep_rest(struct sub *sub, struct str rest)
+{
+    session_keep_rest(container_of(sub, struct channel_socket, sub)->socket.pull.session, rest);
+}
+
+static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
 static void channel_publish_done(struct publish *publish, struct batch *batch)
 {
@@ -132,9 +137,7 @@ static struct str channel_fill(struct socket *socket)
 static bool channel_sent(struct socket *socket, size_t n, bool blocked)
 {
     struct channel_socket *channel = of_socket(socket);
-    struct str rest;
-    hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked, &rest);
-    session_keep_rest(socket->pull.session, rest);
+    hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked);
     return session_has_more(socket->pull.session, &channel->sub);
 }
 

@@ -79,9 +79,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         record++;
     }
     time_taken(wait, &chunk->records[taken->first], record - taken->first);
-    struct str rest;
-    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false,
-             &rest);
+    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false);
     return full;
 }
 

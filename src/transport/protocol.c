@@ -131,11 +131,9 @@ static bool sent(struct socket *socket, size_t n, bool blocked)
 {
     struct protocol *protocol = of_socket(socket);
     struct session *session = protocol_session(protocol);
-    struct str rest;
-    hub_sent(&session->worker->hub, &protocol->taking->sub, n, blocked, &rest);
+    hub_sent(&session->worker->hub, &protocol->taking->sub, n, blocked);
     (void)session_has_more(session, &protocol->taking->sub);
     protocol->taking = NULL;
-    session_keep_rest(session, rest);
     return true; /* other parts may have something */
 }
 

@@ -130,7 +130,12 @@ static void wake(struct sub *sub)
     session_woken(protocol_session(container_of(sub, struct part, sub)->protocol), sub);
 }
 
-static const struct sub_ops sub_ops = {.wake = wake};
+static void keep_rest(struct sub *sub, struct str rest)
+{
+    session_keep_rest(protocol_session(container_of(sub, struct part, sub)->protocol), rest);
+}
+
+static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
 static struct part *part_new(struct protocol *protocol, struct group *group, struct str ref)
 {

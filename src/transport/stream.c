@@ -32,7 +32,12 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct stream, sub)->pull.session, sub);
 }
 
-static const struct sub_ops sub_ops = {.wake = wake};
+static void keep_rest(struct sub *sub, struct str rest)
+{
+    session_keep_rest(container_of(sub, struct stream, sub)->pull.session, rest);
+}
+
+static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
 /* Ends the body, so that the client sees an end and not a break. */
 static void end(struct stream *stream)
@@ -87,9 +92,7 @@ static struct str fill(struct pull *pull)
 static bool sent(struct pull *pull, size_t n, bool blocked)
 {
     struct stream *stream = of_pull(pull);
-    struct str rest;
-    hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked, &rest);
-    session_keep_rest(pull->session, rest);
+    hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked);
     return session_has_more(pull->session, &stream->sub);
 }
 
