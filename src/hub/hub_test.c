@@ -313,7 +313,9 @@ static void check_rest_without_cache(struct hub_limits limits, bool live,
 static void a_page_may_leave_the_cache_between_take_and_sent(void **state)
 {
     (void)state;
-    const struct hub_limits none = {BIG, 4096, 1}, tiny = {BIG, 16, 16}, stored = {1, 64, 1};
+    const struct hub_limits none = {.window_bytes = BIG, .chunk_bytes = 4096, .cache_bytes = 1},
+                            tiny = {.window_bytes = BIG, .chunk_bytes = 16, .cache_bytes = 16},
+                            stored = {.window_bytes = 1, .chunk_bytes = 64, .cache_bytes = 1};
     void (*const meanwhile[])(struct world *, struct reader *) = {evict_pages, take_other_page,
                                                                   delete_channel};
     for (size_t i = 0; i < 3; i++) {

@@ -109,12 +109,27 @@ static bool is_pressed(const struct socket *socket)
     return socket->inflight && worker_pressed(socket->pull.session->worker);
 }
 
+/* A compressed message may become a thousand times as large, and as much work. It is read when all
+ * other connections had their turn. What is sent in less than 126 bytes does not become much. */
+static bool is_for_later(const struct socket *socket, struct str bytes)
+{
+    enum { RSV1 = 0x40, CONTROL = 0x08, LENGTH = 0x7f, LONG = 126 };
+    const uint8_t *head = (const uint8_t *)bytes.at;
+    return socket->reader.inflater && !socket->pull.session->worker->reads_put_off &&
+           bytes.len >= 2 && ws_reader_idle(&socket->reader) && (head[0] & RSV1) &&
+           !(head[0] & CONTROL) && (head[1] & LENGTH) >= LONG;
+}
+
 /* One message or control frame; false when that is enough for now. */
 static bool input_one(struct socket *socket, struct str *bytes)
 {
     struct worker *worker = socket->pull.session->worker;
     struct ws_event event = {.data = STR_NONE};
     size_t used = 0;
+    if (is_for_later(socket, *bytes)) {
+        worker_end_step(worker);
+        return false;
+    }
     int result =
         ws_reader_feed(&socket->reader, (char *)(uintptr_t)bytes->at, bytes->len, &used, &event);
     *bytes = str_skip(*bytes, used);

@@ -430,31 +430,50 @@ static void an_unfinished_message_waits_while_memory_is_tight(void **state)
     peer_leave(bench, &peer);
 }
 
+/* A message of `size` bytes that are nearly all alike, compressed, so many times. */
+static void add_bombs(struct buf *out, size_t size, unsigned times)
+{
+    static const uint8_t mask[4] = {0};
+    struct ws_deflater deflater = {0};
+    struct buf bomb = {0};
+    uint8_t head[WS_HEAD_MAX];
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    memset(bytes, 'x', size);
+    for (unsigned i = 0; i < 256; i++) /* it takes some hundred bytes */
+        bytes[i] = (char)('!' + i * i % 89);
+    assert_int_equal(ws_deflate(&deflater, 15, (struct str){bytes, size}, &bomb), 0);
+    for (unsigned i = 0; i < times; i++) {
+        buf_add(out, head, ws_frame_head(head, true, true, WS_TEXT, bomb.len, mask));
+        buf_add_str(out, buf_str(&bomb));
+    }
+    assert_false(buf_failed(out));
+    ws_deflater_deinit(&deflater);
+    buf_free(&bomb);
+    free(bytes);
+}
+
+static void join_compressed(struct bench *bench, struct peer *peer)
+{
+    peer_join(bench, peer);
+    peer_upgrade(bench, peer,
+                 "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                 "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Version: 13\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+}
+
 /* A kilobyte that becomes a megabyte: what it became counts, within the turn. */
 static void compressed_messages_press_publishers_within_the_turn(void **state)
 {
     enum { BOMBS = 60, LARGE = 60000 };
-    static const uint8_t mask[4] = {0};
     struct bench *bench = *state;
-    struct ws_deflater deflater = {0};
-    struct buf bomb = {0}, all = {0};
+    struct buf all = {0};
     struct peer peer;
-    uint8_t head[WS_HEAD_MAX];
-    char *bytes = malloc(LARGE);
-    memset(bytes, 'x', LARGE);
-    assert_int_equal(ws_deflate(&deflater, 15, (struct str){bytes, LARGE}, &bomb), 0);
-    for (int i = 0; i < BOMBS; i++) {
-        buf_add(&all, head, ws_frame_head(head, true, true, WS_TEXT, bomb.len, mask));
-        buf_add_str(&all, buf_str(&bomb));
-    }
     bench->worker.config.budgets.step_bytes = 1 << 30;
     bench->worker.config.limits.pending_max = 5L * LARGE;
     bench->worker.config.limits.inflight_max = 1000;
-    peer_join(bench, &peer);
-    peer_upgrade(bench, &peer,
-                 "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                 "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Version: 13\r\n"
-                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    add_bombs(&all, LARGE, BOMBS);
+    join_compressed(bench, &peer);
     peer_send(&peer, buf_str(&all));
     worker_step(&bench->worker, 0);
     assert_true(bench->worker.stats.publishes > 0 && bench->worker.stats.publishes < 10);
@@ -463,11 +482,38 @@ static void compressed_messages_press_publishers_within_the_turn(void **state)
         bench_pass(bench, 100);
         assert_true(bench->worker.stats.publishes > before);
     }
-    ws_deflater_deinit(&deflater);
-    buf_free(&bomb);
     buf_free(&all);
-    free(bytes);
     peer_leave(bench, &peer);
+}
+
+/* Work that a few bytes cause comes behind that of all others, whoever was there first. */
+static void compressed_messages_are_read_behind_all_others(void **state)
+{
+    enum { BOMBERS = 10, LARGE = 60000 };
+    struct bench *bench = *state;
+    struct buf bomb = {0};
+    struct peer bombers[BOMBERS], stranger;
+    bench->worker.config.budgets.step_bytes = LARGE / 2;
+    bench->worker.config.budgets.turn_bytes = LARGE / 2;
+    add_bombs(&bomb, LARGE, 1);
+    peer_join(bench, &stranger);
+    for (int i = 0; i < BOMBERS; i++)
+        join_compressed(bench, &bombers[i]);
+    for (int i = 0; i < BOMBERS; i++)
+        peer_send(&bombers[i], buf_str(&bomb));
+    peer_send(&stranger, STR("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"));
+    unsigned before = bench->handled;
+    worker_step(&bench->worker, 0);
+    assert_int_equal(bench->handled, before + 1);
+    assert_int_equal(bench->worker.stats.publishes, 1);
+    for (int i = 0; i < BOMBERS; i++)
+        worker_step(&bench->worker, 0);
+    assert_int_equal(bench->worker.stats.publishes, BOMBERS);
+    bench_settle(bench);
+    for (int i = 0; i < BOMBERS; i++)
+        peer_leave(bench, &bombers[i]);
+    peer_leave(bench, &stranger);
+    buf_free(&bomb);
 }
 
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -494,6 +540,7 @@ int main(void)
         WITH_BENCH(the_largest_unfinished_messages_give_way_to_others),
         WITH_BENCH(an_unfinished_message_waits_while_memory_is_tight),
         WITH_BENCH(compressed_messages_press_publishers_within_the_turn),
+        WITH_BENCH(compressed_messages_are_read_behind_all_others),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,7 +95,9 @@ static void resume_all(struct worker *worker)
     if (worker->late)
         worker_put_off(worker, BUDGET_TURN);
     begin_turn(worker, worker->config.budgets.put_off_us);
+    worker->reads_put_off = true;
     resume(worker, &worker->put_off);
+    worker->reads_put_off = false;
     begin_turn(worker, worker->config.budgets.turn_us);
 }
 
@@ -257,6 +259,7 @@ void worker_step(struct worker *worker, int wait_ms)
     while (submit(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);
+    (void)submit(worker);
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))

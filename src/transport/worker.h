@@ -161,6 +161,7 @@ struct worker {
     struct list put_off;              /* and those that have used up their budget for now */
     struct budget turn_budget;        /* for reading, of all sessions in this turn */
     struct budget step_budget;        /* of the session that is being read */
+    bool reads_put_off;               /* these are being read */
     bool late;                        /* the last turn has left some of `resumed` */
     struct list paced;                /* polls that have something; see pages_due() */
     uint64_t paced_marks;             /* of deletion, as of its last call */
