@@ -151,8 +151,9 @@ static void note_given(struct channels *channels, uint32_t number, bool is_new)
 
 void channels_release(struct channels *channels, uint32_t number)
 {
-    /* Without memory it is never given again, which does no harm. */
-    if (number && number <= channels->number_last && !channels_by_number(channels, number))
+    /* Without memory it is not given again until the next start, which does no harm. */
+    if (channels->free.count < channels->count_max && number && number <= channels->number_last &&
+        !channels_by_number(channels, number))
         (void)numbers_push(&channels->free, number);
 }
 

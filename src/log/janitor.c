@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { KEEP_SLICE = 4096, FORGET_SLICE = 256, LOOK_SLICE = 4096 };
+enum { KEEP_SLICE = 1024, FORGET_SLICE = 256, LOOK_SLICE = 1024, RELEASE_SLICE = 1024 };
 
 /* Trims are given to the store no sooner again than this many times as long as it took. */
 enum { KEEP_PAUSE = 20 };
@@ -71,15 +71,6 @@ static void keep_trims_if_due(struct log *log)
 
 /* ---- forgetting channels --------------------------------------------------------------------- */
 
-static bool has_mark(const struct append *append)
-{
-    for (; append; append = append->next)
-        for (uint32_t i = 0; i < append->batch->count; i++)
-            if (append->batch->events[i].state == EVENT_TRIM)
-                return true;
-    return false;
-}
-
 /* A channel that holds nothing is kept as long as there is room, since what is known of it keeps
  * `prev` and gaps exact; beyond half the table, or a quarter of the memory that a log in memory may
  * take, it is folded into its namespace. Not while a DELETE is pending, which may be taken back. */
@@ -89,7 +80,7 @@ static bool is_crowded(const struct log *log)
     uint64_t most = log->config.memory ? log->config.store.bytes_max / 4 : 0;
     bool crowded = channels->by_name.count > channels->count_max / 2 ||
                    (most && log_channels_bytes(log) > most);
-    return crowded && !has_mark(log->committing) && !has_mark(log->pending);
+    return crowded && !log->apply.deletions.count;
 }
 
 struct forgotten {
@@ -132,6 +123,8 @@ static void keep_folded(struct log *log, const struct forgotten *forgotten, uint
                                                              forgotten->numbers, forgotten->count);
     if (result)
         say(SAY_WARN, "folding_not_kept", "error=%d channels=%zu", -result, forgotten->count);
+    for (size_t i = 0; !result && log->config.memory && i < forgotten->count; i++)
+        janitor_note_freed(log, forgotten->numbers[i]);
     buf_free(&name);
 }
 
@@ -148,6 +141,46 @@ static void forget_empty(struct log *log)
         if (forgotten.space)
             keep_folded(log, &forgotten, trimmed);
     }
+}
+
+/* ---- giving their numbers again ----------------------------------------------------------------
+ */
+
+void janitor_note_freed(struct log *log, uint32_t number)
+{
+    /* Without memory it is free at the next opening. */
+    (void)numbers_push(&log->freed, number);
+}
+
+static void release_some(struct log *log)
+{
+    log_lock(log);
+    for (unsigned i = 0; i < RELEASE_SLICE && log->resting.count; i++)
+        channels_release(&log->apply.channels, numbers_pop(&log->resting));
+    log_unlock(log);
+}
+
+static uint64_t rounds_of(struct log *log)
+{
+    log_lock(log);
+    uint64_t rounds = log->trim_rounds;
+    log_unlock(log);
+    return rounds;
+}
+
+/* The trimmer asks the store about channels by number, without the lock. What he had in hand when
+ * the numbers became free is done with once his round has ended. */
+static void release_numbers(struct log *log)
+{
+    uint64_t rounds = rounds_of(log);
+    while (log->resting.count && (!log->tended || rounds > log->resting_since))
+        release_some(log);
+    if (log->resting.count || !log->freed.count)
+        return;
+    numbers_deinit(&log->resting);
+    log->resting = log->freed;
+    log->resting_since = rounds;
+    log->freed = (struct numbers){0};
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -167,6 +200,7 @@ void janitor_turn(struct log *log)
 {
     keep_trims_if_due(log);
     forget_empty(log);
+    release_numbers(log);
     int result = log->store->ops->keep_house(log->store, trimmed_of, log);
     if (result)
         say(SAY_WARN, "housekeeping_failed", "error=%d", -result);

@@ -260,6 +260,8 @@ static void append_pending(struct log *log, struct append *append)
 {
     atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch),
                               memory_order_relaxed);
+    log->pending_sum.events += append->batch->count;
+    log->pending_sum.bytes += batch_bytes(append->batch);
     append->next = NULL;
     *log->pending_last = append;
     log->pending_last = &append->next;
@@ -305,6 +307,9 @@ static struct append *take_pending(struct log *log)
     struct append *taken = log->pending;
     log->pending = NULL;
     log->pending_last = &log->pending;
+    log->committing_sum.events += log->pending_sum.events;
+    log->committing_sum.bytes += log->pending_sum.bytes;
+    log->pending_sum = (struct unsafe){0};
     return taken;
 }
 
@@ -433,7 +438,8 @@ static struct append *settle_pending(struct log *log)
         if (result)
             return undo_all(log, first, result);
     }
-    for (const struct append *append = first; append; append = append->next)
+    for (const struct append *append = first; append && log->apply.deletions.count;
+         append = append->next)
         apply_settle(&log->apply, append->batch);
     call_trimmer_if_urgent(log);
     return first;
@@ -460,6 +466,7 @@ static void *writer_main(void *arg)
         if (!log->pending)
             break;
         struct append *first = settle_pending(log);
+        log->committing_sum = (struct unsafe){0};
         log_unlock(log);
         tell_settled(log, first);
         log_lock(log);
@@ -552,12 +559,27 @@ static uint64_t beside(void *context)
     return log_channels_bytes(log) + log->apply.keys.map.count * KEY_BYTES;
 }
 
+static void on_unused(void *context, uint32_t number)
+{
+    struct channels *channels = &((struct log *)context)->apply.channels;
+    if (number > channels->number_last)
+        channels->number_last = number;
+    channels_release(channels, number);
+}
+
+static void on_released(void *context, uint32_t number)
+{
+    janitor_note_freed(context, number);
+}
+
 static int open_store(struct log *log)
 {
     struct clock *clock = log->config.store.clock;
     struct store_newest newest = {0};
     int64_t now = clock_wall_us(clock);
-    struct store_loader loader = {load_channel, load_key, log, now - log->config.key_life_us};
+    struct store_loader loader = {load_channel, load_key, log, now - log->config.key_life_us,
+                                  on_unused};
+    log->config.store.released = on_released;
     log->config.store.evicted = on_evicted;
     log->config.store.recounted = on_recounted;
     log->config.store.beside = beside;
@@ -607,6 +629,8 @@ static void free_log(struct log *log)
     if (log->store)
         log->store->ops->close(log->store);
     apply_deinit(&log->apply);
+    numbers_deinit(&log->freed);
+    numbers_deinit(&log->resting);
     pthread_mutex_destroy(&log->mutex);
     pthread_cond_destroy(&log->work);
     pthread_cond_destroy(&log->trim_work);

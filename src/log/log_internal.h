@@ -20,10 +20,16 @@ struct log {
     struct append *pending; /* decided, not safe */
     struct append **pending_last;
     struct append *committing; /* the same, of which the writer has taken charge */
+    /* No more events than that, nor bytes of them, are in either list. */
+    struct unsafe {
+        uint64_t events;
+        uint64_t bytes;
+    } pending_sum, committing_sum;
     bool stopping;
     pthread_cond_t trim_work;
     bool trim_stop;
-    bool trim_now; /* there is something that must not wait for the next second */
+    bool trim_now;        /* there is something that must not wait for the next second */
+    uint64_t trim_rounds; /* ended by the trimmer, who then has no numbers of channels in hand */
 
     struct log_port *ports[LOG_PORTS_MAX];
     unsigned ports_count;
@@ -50,6 +56,11 @@ struct log {
     bool janitor_stop;
     bool janitor_now;
     int64_t keep_after_ns; /* the janitor gives trims to the store no sooner */
+    /* The janitor's: numbers of forgotten channels that the store does not refer to any more. They
+     * are released once the trimmer has ended a round that it may have begun before. */
+    struct numbers freed;
+    struct numbers resting;
+    uint64_t resting_since; /* trim_rounds when those came to rest */
 
     _Atomic uint64_t events;
     _Atomic uint64_t event_bytes;
@@ -102,6 +113,9 @@ void janitor_stop(struct log *log);
 /* Gives the store what was trimmed, to be kept for good: many channels a commit. Janitor's thread;
  * with a store in memory the trimmer's. */
 void janitor_keep_trims(struct log *log);
+
+/* A number of a forgotten channel that nothing in the store refers to. Janitor's thread. */
+void janitor_note_freed(struct log *log, uint32_t number);
 
 /* Forgets channels if there are too many, and lets the store tidy up. */
 void janitor_turn(struct log *log);

@@ -16,8 +16,9 @@
 #include <time.h>
 
 enum {
-    CUTS = 1024,
-    WALK_SLICE = 1024,
+    CUTS = 512,
+    WALK_SLICE = 512,
+    WALK_PENDING = 2048, /* events */
     KEYS_SLICE = 512,
     EVENT_OVERHEAD = 128,
     /* The whole log may be so much beyond its bound, one in SIZE_SLACK, until it is trimmed at
@@ -89,30 +90,61 @@ static void leave_out(struct log *log, const struct append *append, bool out)
     }
 }
 
+static struct unsafe unsafe_sum(const struct log *log)
+{
+    return (struct unsafe){log->pending_sum.events + log->committing_sum.events,
+                           log->pending_sum.bytes + log->committing_sum.bytes};
+}
+
+static uint64_t less(uint64_t from, uint64_t by)
+{
+    return from > by ? from - by : 0;
+}
+
+/* Under the lock, as those below. */
+static bool few_are_pending(const struct log *log)
+{
+    return unsafe_sum(log).events <= WALK_PENDING;
+}
+
 /* What is not safe does not count: were it refused, its channel would have lost older events for
- * nothing. Under the lock, which is held until they are counted in again. */
+ * nothing. The lock is held until they are counted in again, so this is for few of them only. When
+ * many are pending, all of them are taken to be the channel's own: then some of its excess stays
+ * until fewer are. */
 static void leave_pending_out(struct log *log, bool out)
 {
     leave_out(log, log->committing, out);
     leave_out(log, log->pending, out);
 }
 
+static struct excess safe_excess(const struct log *log, const struct channel *channel, bool exact)
+{
+    struct excess excess = apply_excess(&log->apply, channel);
+    struct unsafe sum = unsafe_sum(log);
+    if (exact || channel->last <= log_newest(log))
+        return excess;
+    return (struct excess){less(excess.count, sum.events), less(excess.bytes, sum.bytes)};
+}
+
 static size_t take_excess(struct log *log, enum apply_queue queue, uint32_t *left,
                           struct store_cut *cuts)
 {
     size_t count = 0;
-    leave_pending_out(log, true);
+    bool exact = few_are_pending(log);
+    if (exact)
+        leave_pending_out(log, true);
     for (; *left && log->apply.queues[queue].count && count < CUTS; --*left) {
         const struct channel *channel = apply_dequeue(&log->apply, queue);
         if (!channel)
             continue;
-        struct excess excess = apply_excess(&log->apply, channel);
+        struct excess excess = safe_excess(log, channel, exact);
         cuts[count++] = (struct store_cut){.number = channel->number,
                                            .above = apply_trimmed(&log->apply, channel),
                                            .want_count = excess.count,
                                            .want_bytes = excess.bytes};
     }
-    leave_pending_out(log, false);
+    if (exact)
+        leave_pending_out(log, false);
     return count;
 }
 
@@ -289,11 +321,15 @@ static uint64_t size_of(const struct log *log)
 static uint64_t safe_size(struct log *log)
 {
     log_lock(log);
-    leave_pending_out(log, true);
+    struct unsafe sum = unsafe_sum(log);
+    bool exact = few_are_pending(log);
+    if (exact)
+        leave_pending_out(log, true);
     uint64_t size = size_of(log);
-    leave_pending_out(log, false);
+    if (exact)
+        leave_pending_out(log, false);
     log_unlock(log);
-    return size;
+    return exact ? size : less(size, sum.bytes + sum.events * EVENT_OVERHEAD);
 }
 
 static void trim_by_size(struct log *log)
@@ -371,6 +407,7 @@ static void *trimmer_main(void *arg)
             until.tv_sec++;
         }
         log_lock(log);
+        log->trim_rounds++;
     }
     log_unlock(log);
     return NULL;

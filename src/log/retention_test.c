@@ -355,6 +355,57 @@ static void what_was_folded_is_known_after_a_restart(void **state)
     assert_int_equal(stats.channels, 0);
 }
 
+/* Channels come and go: what the table takes is bounded by how many there are at once. */
+static void numbers_of_forgotten_channels_are_given_again(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world->config.channels_max = 8;
+    world->config.store.roll_bytes = 1; /* every turn of upkeep seals the file */
+    world_open(world);
+    post_one(world, "stays", "x");
+    for (int i = 0; i < 60; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "c%d", i);
+        post_one(world, name, "x");
+        assert_int_equal(world_read(world, name, &first), 1);
+        post_delete(world, name);
+        janitor_turn(world->log);
+        janitor_turn(world->log);
+        if (i % 20 == 19)
+            world_reopen(world);
+    }
+    assert_int_equal(world_read(world, "stays", &first), world->config.memory ? 0 : 1);
+    assert_true(world->log->apply.channels.number_last <= 24);
+}
+
+static void while_much_is_pending_nothing_is_trimmed_for_what_is_not_safe(void **state)
+{
+    struct world *world = *state;
+    enum { POSTS = 300 };
+    static struct post posts[POSTS];
+    uint64_t first;
+    world_space(world, "kept")->count = 10;
+    world_open(world);
+    for (int i = 0; i < 12; i++)
+        post_one(world, "kept/a", "x");
+    gate_set(true, 0);
+    for (int i = 0; i < POSTS; i++) {
+        struct append *append = append_begin(world);
+        post_begin(append, &posts[i]);
+        for (int k = 0; k < POST_EVENTS; k++)
+            post_add(append, &posts[i], k % 2 ? "kept/a" : "kept/b", "x");
+        log_append(world->log, append);
+    }
+    gate_wait();
+    retention_trim(world->log, false);
+    assert_int_equal(world_read(world, "kept/a", &first), 12);
+    gate_set(false, 0);
+    post_wait(world, &posts[POSTS - 1]);
+    retention_trim(world->log, false);
+    assert_int_equal(world_read(world, "kept/a", &first), 10);
+}
+
 static void with_room_left_nothing_is_forgotten(void **state)
 {
     struct world *world = *state;
@@ -429,6 +480,8 @@ int main(void)
         ON_BOTH(deleted_is_gone_at_once),
         ON_BOTH(names_of_the_past_make_room_and_leave_their_trims_to_the_namespace),
         ON_DISK(what_was_folded_is_known_after_a_restart),
+        ON_BOTH(numbers_of_forgotten_channels_are_given_again),
+        ON_DISK(while_much_is_pending_nothing_is_trimmed_for_what_is_not_safe),
         ON_BOTH(with_room_left_nothing_is_forgotten),
         ON_DISK(a_channel_is_not_forgotten_while_its_delete_may_still_fail),
         ON_BOTH(under_a_flood_channels_come_down_to_their_bounds_by_themselves),

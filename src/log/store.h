@@ -23,12 +23,15 @@ struct store_loader {
     int (*key)(void *context, const struct event_key *key, uint64_t id, int64_t time_us);
     void *context;
     int64_t keys_since_us; /* keys of events older than this are of no use any more */
+    /* After the channels: a number up to the highest of them that stands for nothing. May be NULL.
+     */
+    void (*unused)(void *context, uint32_t number);
 };
 
 struct store_newest {
     uint64_t id;     /* of the newest event ever stored, retained or not; 0 when there was none */
     int64_t time_us; /* its time */
-    uint32_t number; /* the highest channel number in use */
+    uint32_t number; /* the highest channel number in use, forgotten ones included */
 };
 
 /* What to read. Events are those with after < id <= upto, of the channels named, of the types that
@@ -153,6 +156,9 @@ struct store_config {
     /* Memory: called from within append; bytes that others hold for the events, which count against
      * bytes_max too. NULL for none. */
     uint64_t (*beside)(void *context);
+    /* SQLite: nothing on the disk refers to the number of this forgotten channel any more. Upkeep's
+     * thread. May be NULL. In memory nothing does once it is forgotten. */
+    void (*released)(void *context, uint32_t number);
     void *context;
 };
 

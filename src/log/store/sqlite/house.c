@@ -29,7 +29,7 @@ struct erasure {
 
 void house_init(struct house *house, struct chain *chain)
 {
-    *house = (struct house){.chain = chain};
+    *house = (struct house){.chain = chain, .forgotten = {.again = true}};
 }
 
 void house_deinit(struct house *house)
@@ -159,6 +159,7 @@ int house_forget(struct house *house, const struct store_trim *folded, const uin
         return -ENOMEM;
     int result = keep_marks(house);
     result = result ? result : forget(house->chain, folded, numbers, upto, count);
+    forgotten_changed(&house->forgotten);
     free(upto);
     return result;
 }
@@ -299,8 +300,9 @@ static int keep_newest(struct chain *chain, struct segment *segment)
                             atomic_load(&segment->newest_time_us));
 }
 
-static int unlink_segment(struct chain *chain, struct segment *segment)
+static int unlink_segment(struct house *house, struct segment *segment)
 {
+    struct chain *chain = house->chain;
     int result = keep_newest(chain, segment);
     result = result ? result : summing_leave(chain, segment);
     if (result)
@@ -312,6 +314,8 @@ static int unlink_segment(struct chain *chain, struct segment *segment)
     readers_drop(chain->readers, segment);
     result = segment_unlink(segment);
     pthread_rwlock_unlock(&segment->gate);
+    forgotten_changed(&house->forgotten);
+    house->forgotten.stuck = house->forgotten.stuck || result;
     segment->erase = false;
     chain_step(chain, "unlinked");
     say(SAY_INFO, "file_unlinked", "path=%s bytes=%llu", segment->path,
@@ -331,13 +335,14 @@ static int rewrite(struct house *house, struct segment *segment)
     if (result == -ENOSPC && reserve_give(&chain->reserve))
         result = seal_rewrite(chain, segment);
     if (result == 1)
-        return unlink_segment(chain, segment);
+        return unlink_segment(house, segment);
     if (result) {
         segment->retry_after_ns = now_ns(house) + RETRY_NS;
         return result;
     }
     segment->erase = segment->trimmed = false;
     summing_replaced(chain, segment);
+    forgotten_changed(&house->forgotten);
     return 0;
 }
 
@@ -350,6 +355,8 @@ static int seal(struct house *house, struct segment *segment)
         result = seal_segment(house->chain, segment); /* what is deleted goes only then */
     if (result && result != -EBUSY)
         segment->retry_after_ns = now_ns(house) + RETRY_NS;
+    if (!result)
+        forgotten_changed(&house->forgotten);
     return result;
 }
 
@@ -426,7 +433,7 @@ static int tidy_sealed(struct house *house, struct segment *segment, bool may_re
     if (result)
         return result;
     if (!census.live)
-        return unlink_segment(chain, segment);
+        return unlink_segment(house, segment);
     if (census.dead <= census.live || is_oldest(chain, segment))
         return 0;
     segment->trimmed = true;
@@ -441,7 +448,7 @@ static int tidy_segment(struct house *house, struct segment *segment, bool may_r
     if (is_active(chain, segment))
         return 0;
     if (!segment->sealed && is_dead(chain, segment))
-        return unlink_segment(chain, segment);
+        return unlink_segment(house, segment);
     if (!segment->sealed) {
         int result = seal(house, segment);
         if (result)
@@ -463,21 +470,6 @@ static int tidy_segments(struct house *house)
     return first_error;
 }
 
-/* What is kept of forgotten channels goes with the last file that could hold their events. */
-static int forget_forgotten(struct house *house)
-{
-    struct chain *chain = house->chain;
-    struct segment *oldest = chain_at(chain, 0);
-    uint64_t first = oldest ? oldest->first : atomic_load(&chain->newest) + 1;
-    segment_unref(oldest);
-    if (first == house->swept)
-        return 0;
-    int result = summing_settle(chain);
-    result = result ? result : state_forget_forgotten(chain->state, first);
-    house->swept = result ? house->swept : first;
-    return result;
-}
-
 int house_keep(struct house *house)
 {
     struct chain *chain = house->chain;
@@ -488,7 +480,7 @@ int house_keep(struct house *house)
     kept = kept ? kept : keep_marks(house);
     int tidied = kept ? kept : tidy_segments(house);
     int ended = tidied ? tidied : end_pass(house);
-    int forgotten = forget_forgotten(house);
+    int swept = forgotten_sweep(&house->forgotten, chain);
     int settled = summing_settle(chain);
     summing_add(chain);
     summing_check(chain);
@@ -497,7 +489,7 @@ int house_keep(struct house *house)
     int stated = state_tidy(chain->state);
     reserve_make(&chain->reserve);
     /* Whatever failed, the rest was done: it may be what makes room. */
-    const int results[] = {begun, rolled, tidied, ended, forgotten, settled, found, stated};
+    const int results[] = {begun, rolled, tidied, ended, swept, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
         if (results[i])
             return results[i];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "log/store/sqlite/chain.h"
+#include "log/store/sqlite/forgotten.h"
 
 struct erasure;
 
@@ -10,8 +11,8 @@ struct house {
     struct erasure *erasures; /* channels deleted whose events are to leave the disk */
     size_t erasures_count;
     size_t erasures_cap;
-    bool erasing;           /* segments marked `erase` are being rewritten */
-    uint64_t swept;         /* forgotten channels of files that began below are dropped */
+    bool erasing; /* segments marked `erase` are being rewritten */
+    struct forgotten forgotten;
     int64_t erase_after_ns; /* not before: a rewrite costs more than a DELETE does */
 };
 

@@ -219,25 +219,6 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     place_deinit(&place);
 }
 
-static void the_number_of_a_forgotten_channel_is_known_to_have_been_used(void **state)
-{
-    (void)state;
-    struct place place;
-    uint32_t number = 9;
-    struct store_trim folded = {0, STR("*"), 0, 109};
-    place_init(&place);
-    place_open(&place);
-    place_put(&place, 100, 10, 9, "a", 5);
-    place_trim(&place, 9, "a", 109, 109);
-    assert_int_equal(place.store->ops->forget(place.store, &folded, &number, 1), 0);
-    place_roll(&place);
-    assert_int_equal(place_files(&place, "db"), 0);
-    place_close(&place);
-    place_open(&place);
-    assert_int_equal(place.newest.number, 9);
-    place_deinit(&place);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,7 +232,6 @@ int main(void)
         cmocka_unit_test(a_deletion_not_erased_yet_is_erased_after_the_next_start),
         cmocka_unit_test(what_came_after_a_deletion_stays),
         cmocka_unit_test(a_forgotten_channel_does_not_come_back),
-        cmocka_unit_test(the_number_of_a_forgotten_channel_is_known_to_have_been_used),
     };
     say_set_level(SAY_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

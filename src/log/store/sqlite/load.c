@@ -266,6 +266,14 @@ static int report_channels(struct load *load)
     return result;
 }
 
+/* Without a name there is nothing in any file, nor in state.db, that a number could stand for. */
+static void report_unused(struct load *load)
+{
+    for (uint32_t number = 1; load->loader->unused && number <= load->highest; number++)
+        if (!load->channels[number].name.at && !load->channels[number].forgotten)
+            load->loader->unused(load->loader->context, number);
+}
+
 static int report_key(struct load *load, sqlite3_stmt *row)
 {
     struct event_key key = {.content = 0};
@@ -351,6 +359,8 @@ static int report(struct load *load)
     if (result && load->chain->sums.db && result != -ENOMEM)
         result = gather_anew(load, result);
     result = result ? result : report_channels(load);
+    if (!result)
+        report_unused(load);
     load->chain->sums.highest = load->highest;
     return result ? result : each_file(load, has_keys, report_keys);
 }
@@ -366,9 +376,8 @@ int load_report(struct chain *chain, const struct store_loader *loader,
         atomic_store(&chain->newest, kept.id);
         atomic_store(&chain->newest_time_us, kept.time_us);
     }
-    *ret_newest =
-        (struct store_newest){atomic_load(&chain->newest), atomic_load(&chain->newest_time_us),
-                              load.highest > kept.number ? load.highest : kept.number};
+    *ret_newest = (struct store_newest){atomic_load(&chain->newest),
+                                        atomic_load(&chain->newest_time_us), load.highest};
     forget_gathered(&load);
     return result;
 }

@@ -35,6 +35,7 @@ enum statement {
     ERASE,
     UNTRIM,
     FORGET,
+    UNFORGET,
     SET,
     STATEMENTS,
 };
@@ -50,6 +51,7 @@ static const char *const statements[STATEMENTS] = {
               "ON CONFLICT(number) DO UPDATE SET upto = max(upto, excluded.upto)",
     [UNTRIM] = "DELETE FROM trim WHERE number = ?1",
     [FORGET] = "INSERT OR REPLACE INTO forgotten(number, upto) VALUES(?1, ?2)",
+    [UNFORGET] = "DELETE FROM forgotten WHERE number = ?1",
     [SET] = "INSERT INTO setting(name, value) VALUES(?1, ?2) "
             "ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)",
 };
@@ -202,13 +204,10 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
     return result;
 }
 
-static int pairs(struct state *state, const char *sql,
-                 int (*each)(void *context, uint32_t number, uint64_t upto), void *context)
+static int each_pair(sqlite3_stmt *statement,
+                     int (*each)(void *context, uint32_t number, uint64_t upto), void *context)
 {
-    sqlite3_stmt *statement;
-    int result = db_prepare(state->db, sql, &statement);
-    if (result)
-        return result;
+    int result;
     while ((result = db_row(statement)) == 1)
         if ((result = each(context, (uint32_t)db_id(statement, 0), db_id(statement, 1))))
             break;
@@ -216,10 +215,33 @@ static int pairs(struct state *state, const char *sql,
     return result;
 }
 
+static int pairs(struct state *state, const char *sql,
+                 int (*each)(void *context, uint32_t number, uint64_t upto), void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, sql, &statement);
+    return result ? result : each_pair(statement, each, context);
+}
+
 int state_forgotten(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
                     void *context)
 {
     return pairs(state, "SELECT number, upto FROM forgotten", each, context);
+}
+
+int state_forgotten_after(struct state *state, uint32_t after, int limit,
+                          int (*each)(void *context, uint32_t number, uint64_t upto), void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db,
+                            "SELECT number, upto FROM forgotten WHERE number > ?1"
+                            " ORDER BY number LIMIT ?2",
+                            &statement);
+    if (result)
+        return result;
+    sqlite3_bind_int64(statement, 1, after);
+    sqlite3_bind_int64(statement, 2, limit);
+    return each_pair(statement, each, context);
 }
 
 int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
@@ -313,17 +335,14 @@ int state_forget(struct state *state, const struct store_trim *folded, const uin
     return end(state, result);
 }
 
-int state_forget_forgotten(struct state *state, uint64_t oldest)
+int state_unforget(struct state *state, const uint32_t *numbers, size_t count)
 {
-    sqlite3_stmt *statement;
-    int result = db_prepare(state->db, "DELETE FROM forgotten WHERE upto < ?1", &statement);
-    if (result)
-        return result;
-    db_bind_id(statement, 1, oldest);
-    result = begin(state);
-    result = result ? result : end(state, db_run(statement));
-    sqlite3_finalize(statement);
-    return result;
+    int result = begin(state);
+    for (size_t i = 0; !result && i < count; i++) {
+        sqlite3_bind_int64(state->statements[UNFORGET], 1, numbers[i]);
+        result = db_run(state->statements[UNFORGET]);
+    }
+    return end(state, result);
 }
 
 int state_set_newest(struct state *state, uint64_t id, int64_t time_us)

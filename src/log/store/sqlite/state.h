@@ -38,6 +38,10 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
 /* The same for channels that were forgotten while files may hold events of them up to `upto`. */
 int state_forgotten(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
                     void *context);
+/* The same for the next `limit` numbers above `after`, rising. */
+int state_forgotten_after(struct state *state, uint32_t after, int limit,
+                          int (*each)(void *context, uint32_t number, uint64_t upto),
+                          void *context);
 
 /* The same for channels whose events up to `upto` are still to be erased from the files. */
 int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
@@ -56,8 +60,8 @@ int state_erased(struct state *state);
 int state_forget(struct state *state, const struct store_trim *folded, const uint32_t *numbers,
                  const uint64_t *upto, size_t count);
 
-/* Drops what is kept of forgotten channels for the sake of files that began below `oldest`. */
-int state_forget_forgotten(struct state *state, uint64_t oldest);
+/* Drops what is kept of forgotten channels of which no file has anything any more. */
+int state_unforget(struct state *state, const uint32_t *numbers, size_t count);
 
 int state_set_newest(struct state *state, uint64_t id, int64_t time_us);
 

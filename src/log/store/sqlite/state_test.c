@@ -134,10 +134,11 @@ static void a_forgotten_channel_leaves_its_number_and_the_fold(void **unused)
     assert_int_equal(forgotten.upto[0], 20);
     assert_int_equal(state_newest(state, &newest), 0);
     assert_int_equal(newest.number, 1);
-    assert_int_equal(state_forget_forgotten(state, 20), 0);
-    assert_int_equal(state_forgotten(state, see_pair, &none), 0);
+    assert_int_equal(state_forgotten_after(state, 1, 10, see_pair, &none), 0);
+    assert_int_equal(none.count, 0);
+    assert_int_equal(state_forgotten_after(state, 0, 10, see_pair, &none), 0);
     assert_int_equal(none.count, 1);
-    assert_int_equal(state_forget_forgotten(state, 21), 0);
+    assert_int_equal(state_unforget(state, &number, 1), 0);
     assert_int_equal(state_forgotten(state, see_pair, &none), 0);
     assert_int_equal(none.count, 1);
     state_close(state);

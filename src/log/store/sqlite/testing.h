@@ -77,7 +77,10 @@ static inline int place_key(void *context, const struct event_key *key, uint64_t
 
 static inline int place_try_open(struct place *place)
 {
-    struct store_loader loader = {place_channel, place_key, &place->loaded, place->keys_since_us};
+    struct store_loader loader = {.channel = place_channel,
+                                  .key = place_key,
+                                  .context = &place->loaded,
+                                  .keys_since_us = place->keys_since_us};
     place->loaded = (struct loaded){0};
     place->newest = (struct store_newest){0};
     return sqlite_open_hooked(&place->config, &loader, &place->hook, &place->store, &place->newest);
