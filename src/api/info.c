@@ -196,6 +196,18 @@ static void add_webhooks(struct buf *out, const struct courier_stats *stats)
     close_object(out, ",");
 }
 
+static void add_readers(struct buf *out, const struct log_stats *log)
+{
+    buf_add_lit(out, "\"readers\":{");
+    add_member(out, "queued", log->readers.queued);
+    add_member(out, "running", log->readers.running);
+    add_member(out, "slices", log->readers.slices);
+    add_member(out, "rows", log->readers.rows);
+    add_member(out, "cancelled", log->readers.cancelled);
+    add_member(out, "spent", log->readers.spent);
+    close_object(out, ",");
+}
+
 static void add_limits_hit(struct buf *out, const struct totals *totals)
 {
     buf_add_lit(out, "\"limits\":{");
@@ -236,6 +248,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_hist(out, "commit_us", log_commit_hist(api->log));
     add_budgets(out, totals);
     add_log(out, &log);
+    add_readers(out, &log);
     buf_add_lit(out, "\"memory\":{");
     add_member(out, "rss", memory_bytes());
     add_member(out, "windows", totals->window_bytes);
@@ -314,6 +327,22 @@ static void add_held_metrics(struct buf *out, const struct totals *totals)
     for (unsigned i = 0; i < ACCOUNT_COUNT; i++)
         buf_addf(out, "freshet_held_bytes{kind=\"%s\"} %llu\n", account_names[i],
                  (unsigned long long)totals->held[i]);
+}
+
+static void add_reader_metrics(struct buf *out, const struct log_stats *log)
+{
+    add_metric(out, "readers_queued", "gauge", "Reads of the store that wait for their turn",
+               log->readers.queued);
+    add_metric(out, "readers_running", "gauge", "Reads of the store under way",
+               log->readers.running);
+    add_metric(out, "readers_slices_total", "counter", "Slices of reads of the store",
+               log->readers.slices);
+    add_metric(out, "readers_rows_total", "counter", "Rows that reads of the store looked at",
+               log->readers.rows);
+    add_metric(out, "readers_cancelled_total", "counter", "Reads whose client was gone",
+               log->readers.cancelled);
+    add_metric(out, "readers_spent_total", "counter", "Reads that were ended by their allowance",
+               log->readers.spent);
 }
 
 static void add_metric_hist(struct buf *out, const char *name, const char *help,
@@ -398,6 +427,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
     add_webhook_metrics(&body, courier_stats(api->courier));
+    add_reader_metrics(&body, &log);
     add_limit_metrics(&body, &totals);
     add_budget_metrics(&body, &totals);
     add_held_metrics(&body, &totals);

@@ -86,13 +86,14 @@ static void answer(struct exchange *exchange, const struct listing *listing)
     buf_free(&body);
 }
 
-static void run(struct log_job *job, struct log *log)
+static bool run(struct log_job *job, struct log *log)
 {
     struct listing *listing = container_of(job, struct listing, job);
     listing->channels = mem_try_alloc((listing->limit + 1) * sizeof(*listing->channels));
     if (listing->channels)
         listing->count = log_list(log, buf_str(&listing->prefix), buf_str(&listing->after),
                                   listing->limit + 1, listing->channels);
+    return true;
 }
 
 static void done(struct mail *mail, void *owner)
@@ -101,6 +102,7 @@ static void done(struct mail *mail, void *owner)
     struct exchange *exchange = listing->exchange;
     (void)owner;
     listing->hub->reads--;
+    exchange->job = NULL;
     if (exchange->dropped)
         exchange_free(exchange);
     else if (!listing->channels)
@@ -128,5 +130,6 @@ void listing_handle(struct exchange *exchange)
         return;
     }
     hub->reads++;
+    exchange_await(exchange, &listing->job);
     log_submit(hub->log, &listing->job);
 }

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-enum { ROWS_A_READ = 100000 };
-
 /* A topic that is being read. */
 struct topic_read {
     struct log_job job;
@@ -14,6 +12,7 @@ struct topic_read {
     struct selection *selection;
     struct buf channel;
     struct batch *batch; /* with the event, if there is one */
+    uint64_t upto;       /* all above it was looked at */
     int error;
 };
 
@@ -24,25 +23,26 @@ static bool has_event(const struct batch *batch)
     return batch->count && batch->events[batch->count - 1].state == EVENT_APPENDED;
 }
 
-/* Walks back from the newest event until there is one of the channel. */
-static void read_newest(struct log_job *job, struct log *log)
+/* A slice of the way back from the newest event, until there is one of the channel. */
+static bool read_newest(struct log_job *job, struct log *log)
 {
     struct topic_read *read = container_of(job, struct topic_read, job);
-    uint64_t upto = log_newest(log), through = 0;
-    while (upto && !read->error) {
-        struct store_query query = {
-            .upto = upto, .backwards = true, .limit = 1, .bytes = 1, .rows = ROWS_A_READ};
-        struct batch *batch = NULL;
-        read->error = log_read(log, &query, read->selection, &batch, &through);
-        if (!read->error && has_event(batch)) {
-            read->batch = batch;
-            return;
-        }
-        batch_unref(batch);
-        if (!through || through > upto)
-            return;
-        upto = through - 1;
+    struct store_query query = {.after = log_trimmed(log, read->selection),
+                                .upto = read->upto,
+                                .backwards = true,
+                                .limit = 1,
+                                .bytes = 1,
+                                .rows = LOG_SLICE_ROWS};
+    struct batch *batch = NULL;
+    uint64_t through = 0;
+    read->error = log_read(log, &query, read->selection, &batch, &through);
+    if (!read->error && has_event(batch)) {
+        read->batch = batch;
+        return true;
     }
+    batch_unref(batch);
+    read->upto = through && through <= read->upto ? through - 1 : 0;
+    return read->error || read->upto <= query.after;
 }
 
 /* ---- on the worker's ------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static struct str content_type_of(const struct event *event)
 static void answer(struct topic_read *read)
 {
     struct exchange *exchange = read->exchange;
-    if (read->error) {
+    if (read->error || read->job.spent || read->job.cancelled) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "the store cannot be read: try again");
         return;
     }
@@ -88,6 +88,7 @@ static void was_read(struct mail *mail, void *owner)
     (void)owner;
     struct topic_read *read = container_of(mail, struct topic_read, job.mail);
     read->exchange->worker->hub.reads--;
+    read->exchange->job = NULL;
     if (read->exchange->dropped)
         exchange_free(read->exchange);
     else
@@ -114,9 +115,12 @@ void topic_handle(struct exchange *exchange, struct str rest)
         topic_free(read);
         return;
     }
-    read->job.run = read_newest;
-    read->job.reply = &exchange->worker->loop.mailbox;
-    read->job.mail.open = was_read;
+    read->upto = log_newest(api_of(exchange)->log);
+    read->job = (struct log_job){.run = read_newest,
+                                 .reply = &exchange->worker->loop.mailbox,
+                                 .mail = {NULL, was_read},
+                                 .slices_max = LOG_REQUEST_SLICES};
     exchange->worker->hub.reads++;
+    exchange_await(exchange, &read->job);
     log_submit(api_of(exchange)->log, &read->job);
 }

@@ -207,10 +207,11 @@ struct search {
     enum spec_verify verify;
 };
 
-static void search_run(struct log_job *job, struct log *log)
+static bool search_run(struct log_job *job, struct log *log)
 {
     struct search *search = container_of(job, struct search, job);
     search->error = log_find_time(log, search->time_us, &search->id);
+    return true;
 }
 
 static void replay(struct courier_request *request, struct endpoint *endpoint, uint64_t cursor,

@@ -2,11 +2,12 @@
 #include "courier/endpoint.h"
 
 #include "base/say.h"
+#include "log/fetch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BUSY_MS = 1000, ROWS_A_READ = 50000, BYTES_A_READ = 64 << 10 };
+enum { BUSY_MS = 1000, BYTES_A_READ = 64 << 10 };
 
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
@@ -198,14 +199,9 @@ bool lanes_carry(const struct endpoint *endpoint, uint64_t id)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 struct lane_read {
-    struct log_job job;
+    struct log_fetch fetch;
     struct courier *courier;
     struct lane *lane; /* NULL once it is gone */
-    struct selection *selection;
-    struct store_query query;
-    struct batch *batch;
-    uint64_t through;
-    int error;
 };
 
 static void forget_read(struct lane *lane)
@@ -213,14 +209,9 @@ static void forget_read(struct lane *lane)
     if (!lane->read)
         return;
     lane->read->lane = NULL;
+    log_job_cancel(lane->endpoint->courier->config.log, &lane->read->fetch.job);
     lane->read = NULL;
     lane->endpoint->reads--;
-}
-
-static void read_run(struct log_job *job, struct log *log)
-{
-    struct lane_read *read = container_of(job, struct lane_read, job);
-    read->error = log_read(log, &read->query, read->selection, &read->batch, &read->through);
 }
 
 static void try_later(struct lane *lane)
@@ -232,10 +223,10 @@ static void try_later(struct lane *lane)
 static void found_nothing(struct lane *lane, const struct lane_read *read)
 {
     if (is_by_channel(lane)) {
-        lane->row.after = read->through;
+        lane->row.after = read->fetch.through;
         lane->row.upto = 0;
         lane_changed(lane);
-    } else if (read->through >= lane->row.upto) {
+    } else if (read->fetch.through >= lane->row.upto) {
         lane->behind = false;
         lane->trimmed = lane->row.upto;
         lane->reason = "trimmed";
@@ -244,9 +235,10 @@ static void found_nothing(struct lane *lane, const struct lane_read *read)
 
 static bool take_events(struct lane *lane, const struct lane_read *read)
 {
-    for (uint32_t i = 0; i < read->batch->count; i++) {
-        const struct event *event = &read->batch->events[i];
-        if (event->state == EVENT_APPENDED && !lane_add(lane, event, NULL, read->batch))
+    struct batch *batch = read->fetch.batch;
+    for (uint32_t i = 0; batch && i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state == EVENT_APPENDED && !lane_add(lane, event, NULL, batch))
             return false;
     }
     return true;
@@ -254,13 +246,13 @@ static bool take_events(struct lane *lane, const struct lane_read *read)
 
 static void take_read(struct lane *lane, const struct lane_read *read)
 {
-    if (read->error || !take_events(lane, read)) {
+    if (read->fetch.error || read->fetch.job.cancelled || !take_events(lane, read)) {
         lane_drop_queue(lane);
         try_later(lane);
         return;
     }
-    lane->behind = is_by_channel(lane) ? lane->newest > read->through
-                                       : lane->row.upto > read->through && !lane->queued;
+    lane->behind = is_by_channel(lane) ? lane->newest > read->fetch.through
+                                       : lane->row.upto > read->fetch.through && !lane->queued;
     if (!lane->queued)
         found_nothing(lane, read);
     lane_look(lane);
@@ -268,7 +260,7 @@ static void take_read(struct lane *lane, const struct lane_read *read)
 
 static void read_done(struct mail *mail, void *owner)
 {
-    struct lane_read *read = container_of(mail, struct lane_read, job.mail);
+    struct lane_read *read = container_of(mail, struct lane_read, fetch.job.mail);
     struct lane *lane = read->lane;
     (void)owner;
     read->courier->jobs--;
@@ -277,10 +269,9 @@ static void read_done(struct mail *mail, void *owner)
         lane->endpoint->reads--;
         take_read(lane, read);
     }
-    if (read->error)
-        say(SAY_WARN, "read_failed", "error=%d", -read->error);
-    batch_unref(read->batch);
-    selection_unref(read->selection);
+    if (read->fetch.error)
+        say(SAY_WARN, "read_failed", "error=%d", -read->fetch.error);
+    log_fetch_deinit(&read->fetch);
     free(read);
 }
 
@@ -320,21 +311,18 @@ static void start_read(struct lane *lane, struct selection *selection)
     struct courier *courier = lane->endpoint->courier;
     struct lane_read *read = mem_alloc(sizeof(*read));
     uint64_t upto = lane->row.upto ? lane->row.upto : lane->newest;
-    *read = (struct lane_read){
-        .job = {.run = read_run, .reply = &courier->loop.mailbox, .mail = {NULL, read_done}},
-        .courier = courier,
-        .lane = lane,
-        .selection = selection,
-        .query = {.after = lane->row.after,
-                  .upto = upto,
-                  .limit = limit_of(lane),
-                  .bytes = BYTES_A_READ,
-                  .rows = ROWS_A_READ},
-    };
+    struct store_query query = {.after = lane->row.after,
+                                .upto = upto,
+                                .limit = limit_of(lane),
+                                .bytes = BYTES_A_READ,
+                                .rows = LOG_READ_ROWS};
+    *read = (struct lane_read){.courier = courier, .lane = lane};
+    log_fetch_init(&read->fetch, selection, &query, &courier->loop.mailbox, read_done);
+    selection_unref(selection);
     lane->read = read;
     lane->endpoint->reads++;
     courier->jobs++;
-    log_submit(courier->config.log, &read->job);
+    log_submit(courier->config.log, &read->fetch.job);
 }
 
 void lane_read(struct lane *lane)

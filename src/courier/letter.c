@@ -3,6 +3,7 @@
 #include "courier/endpoint.h"
 
 #include "courier/packed.h"
+#include "log/fetch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,9 +22,7 @@ struct letter_job {
     size_t count;
     struct record_letter letter;
     /* Its event, if it is none that is kept here. */
-    struct log_job log_job;
-    struct selection *selection;
-    struct batch *batch;
+    struct log_fetch fetch;
 };
 
 static int find(struct keeper_job *job, struct registry *registry)
@@ -39,8 +38,7 @@ static int find(struct keeper_job *job, struct registry *registry)
 static void job_free(struct letter_job *own)
 {
     buf_free(&own->letter.events);
-    batch_unref(own->batch);
-    selection_unref(own->selection);
+    log_fetch_deinit(&own->fetch);
     free(own);
 }
 
@@ -51,9 +49,10 @@ static void load(struct lane *lane, struct letter_job *own)
     for (size_t took; (took = packed_read(rest, &event)); rest = str_skip(rest, took))
         if (!lane_add(lane, &event, NULL, NULL))
             return;
-    for (uint32_t i = 0; own->batch && i < own->batch->count; i++)
-        if (own->batch->events[i].state == EVENT_APPENDED)
-            (void)lane_add(lane, &own->batch->events[i], NULL, own->batch);
+    struct batch *batch = own->fetch.batch;
+    for (uint32_t i = 0; batch && i < batch->count; i++)
+        if (batch->events[i].state == EVENT_APPENDED)
+            (void)lane_add(lane, &batch->events[i], NULL, batch);
 }
 
 static void send_again(struct endpoint *endpoint, struct letter_job *own)
@@ -70,27 +69,15 @@ static void send_again(struct endpoint *endpoint, struct letter_job *own)
 
 /* ---- what is still in the log ---------------------------------------------------------------- */
 
-static void read_run(struct log_job *job, struct log *log)
-{
-    struct letter_job *own = container_of(job, struct letter_job, log_job);
-    struct store_query query = {.after = own->letter.first - 1,
-                                .upto = own->letter.last,
-                                .limit = RECORD_PAGE_MAX,
-                                .bytes = 1 << 20,
-                                .rows = 50000};
-    uint64_t through;
-    own->job.result = log_read(log, &query, own->selection, &own->batch, &through);
-}
-
 static void read_done(struct mail *mail, void *owner)
 {
-    struct letter_job *own = container_of(mail, struct letter_job, log_job.mail);
+    struct letter_job *own = container_of(mail, struct letter_job, fetch.job.mail);
     struct courier *courier = owner;
     struct endpoint *endpoint = endpoint_find(courier, own->id);
     courier->jobs--;
     if (endpoint) {
         endpoint->letter_asked = false;
-        if (!own->job.result)
+        if (!own->fetch.error && !own->fetch.job.cancelled)
             send_again(endpoint, own);
         endpoint_ready(endpoint);
     }
@@ -100,11 +87,14 @@ static void read_done(struct mail *mail, void *owner)
 static void read_log(struct endpoint *endpoint, struct letter_job *own)
 {
     struct courier *courier = endpoint->courier;
-    own->selection = selection_ref(endpoint->selection);
-    own->log_job = (struct log_job){
-        .run = read_run, .reply = &courier->loop.mailbox, .mail = {NULL, read_done}};
+    struct store_query query = {.after = own->letter.first - 1,
+                                .upto = own->letter.last,
+                                .limit = RECORD_PAGE_MAX,
+                                .bytes = 1 << 20,
+                                .rows = LOG_READ_ROWS};
+    log_fetch_init(&own->fetch, endpoint->selection, &query, &courier->loop.mailbox, read_done);
     courier->jobs++;
-    log_submit(courier->config.log, &own->log_job);
+    log_submit(courier->config.log, &own->fetch.job);
 }
 
 /* ---- one after the other --------------------------------------------------------------------- */

@@ -15,11 +15,12 @@
 #include "hub/hub.h"
 
 #include "base/say.h"
+#include "log/fetch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ROWS_A_TAKE = 20000, ROWS_A_READ = 50000, EVENTS_A_READ = 1000 };
+enum { ROWS_A_TAKE = 20000, EVENTS_A_READ = 1000 };
 
 struct view {
     struct map_node node;
@@ -51,20 +52,13 @@ struct page {
 
 /* A page being read from the store, and who waits for it. */
 struct view_read {
-    struct log_job job;
+    struct log_fetch fetch;
     struct list in_view;
     struct view *view; /* NULL once the view is gone */
     struct hub *hub;
-    struct selection *selection;
     struct list waiting;
-    uint64_t after;
-    uint64_t upto;
-    uint32_t limit;
-    size_t bytes;
     uint64_t marks; /* of TRIM that had been seen when it began */
-    uint64_t through;
-    struct batch *batch;
-    int error;
+    bool cancelled; /* nobody waited for it any more */
 };
 
 /* ---- views ---------------------------------------------------------------------------------- */
@@ -134,6 +128,13 @@ static void drop_live(struct view *view)
     list_remove(&view->dirty);
 }
 
+/* Its mail comes all the same. */
+static void cancel_read(struct view_read *read)
+{
+    read->cancelled = true;
+    log_job_cancel(read->hub->log, &read->fetch.job);
+}
+
 static void view_release(struct view *view)
 {
     struct hub *hub = view->hub;
@@ -145,6 +146,7 @@ static void view_release(struct view *view)
         struct view_read *read = container_of(read_node, struct view_read, in_view);
         list_remove(&read->in_view);
         read->view = NULL;
+        cancel_read(read);
     }
     drop_live(view);
     topics_remove_view(&hub->topics, view, view->selection);
@@ -447,30 +449,21 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
 
 /* ---- pages from the store ------------------------------------------------------------------- */
 
-static void read_run(struct log_job *job, struct log *log)
-{
-    struct view_read *read = container_of(job, struct view_read, job);
-    struct store_query query = {.after = read->after,
-                                .upto = read->upto,
-                                .limit = read->limit,
-                                .bytes = read->bytes,
-                                .rows = ROWS_A_READ};
-    read->error = log_read(log, &query, read->selection, &read->batch, &read->through);
-}
-
 static struct chunk *page_from_batch(struct view *view, const struct view_read *read)
 {
-    struct chunk *chunk = chunk_new(read->after);
+    uint64_t after = read->fetch.query.after;
+    const struct batch *batch = read->fetch.batch;
+    struct chunk *chunk = chunk_new(after);
     if (!chunk)
         return NULL;
     struct paging paging = {view, chunk, SIZE_MAX, false};
-    for (uint32_t i = 0; i < read->batch->count && !paging.failed; i++)
-        if (read->batch->events[i].state == EVENT_APPENDED)
-            page_event(&paging, &read->batch->events[i]);
-    chunk->through = read->through;
+    for (uint32_t i = 0; batch && i < batch->count && !paging.failed; i++)
+        if (batch->events[i].state == EVENT_APPENDED)
+            page_event(&paging, &batch->events[i]);
+    chunk->through = read->fetch.through;
     if (paging.failed)
-        chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : read->after;
-    return chunk->through > read->after ? chunk : chunk_unref(chunk);
+        chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : after;
+    return chunk->through > after ? chunk : chunk_unref(chunk);
 }
 
 static void wake_waiting(struct view_read *read, int error)
@@ -483,28 +476,32 @@ static void wake_waiting(struct view_read *read, int error)
     }
 }
 
-static void read_done(struct mail *mail, void *owner)
+static void take_read(struct view_read *read)
 {
-    (void)owner;
-    struct view_read *read = container_of(mail, struct view_read, job.mail);
-    struct view *view = read->view;
-    int error = read->error;
-    read->hub->reads--;
-    if (view && !error) {
-        if (read->marks != read->hub->window.marks)
-            log_hide_trimmed(read->hub->log, read->batch);
-        struct chunk *chunk = page_from_batch(view, read);
+    int error = read->fetch.error;
+    if (!error) {
+        if (read->fetch.batch && read->marks != read->hub->window.marks)
+            log_hide_trimmed(read->hub->log, read->fetch.batch);
+        struct chunk *chunk = page_from_batch(read->view, read);
         if (chunk)
-            cache_add(view, chunk, true);
+            cache_add(read->view, chunk, true);
         else
             error = -ENOMEM;
     }
     if (error)
         say(SAY_WARN, "read_failed", "error=%d", -error);
-    list_remove(&read->in_view);
     wake_waiting(read, error);
-    batch_unref(read->batch);
-    selection_unref(read->selection);
+}
+
+static void read_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct view_read *read = container_of(mail, struct view_read, fetch.job.mail);
+    read->hub->reads--;
+    if (!read->cancelled)
+        take_read(read);
+    list_remove(&read->in_view);
+    log_fetch_deinit(&read->fetch);
     free(read);
 }
 
@@ -516,20 +513,17 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
     struct view_read *read = mem_try_alloc(sizeof(*read));
     if (!read)
         return NULL;
-    *read = (struct view_read){
-        .job = {.run = read_run, .reply = hub->mailbox, .mail = {NULL, read_done}},
-        .view = view,
-        .hub = hub,
-        .after = sub->cursor,
-        .upto = hub->window.applied,
-        .limit = few ? sub->most : EVENTS_A_READ,
-        .marks = hub->window.marks,
-        .bytes = hub->limits.chunk_bytes};
-    read->selection = selection_ref(view->selection);
+    struct store_query query = {.after = sub->cursor,
+                                .upto = hub->window.applied,
+                                .limit = few ? sub->most : EVENTS_A_READ,
+                                .bytes = hub->limits.chunk_bytes,
+                                .rows = LOG_READ_ROWS};
+    *read = (struct view_read){.view = view, .hub = hub, .marks = hub->window.marks};
+    log_fetch_init(&read->fetch, view->selection, &query, hub->mailbox, read_done);
     list_init(&read->waiting);
     list_add_last(&view->reads, &read->in_view);
     hub->reads++;
-    log_submit(hub->log, &read->job);
+    log_submit(hub->log, &read->fetch.job);
     return read;
 }
 
@@ -539,7 +533,7 @@ static enum take wait_for_read(struct sub *sub)
     struct view_read *found = NULL;
     list_each (&view->reads, node) {
         struct view_read *read = container_of(node, struct view_read, in_view);
-        if (read->after == sub->cursor)
+        if (read->fetch.query.after == sub->cursor && !read->cancelled)
             found = read;
     }
     if (!found)
@@ -778,11 +772,24 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     return 0;
 }
 
+/* Whoever waited for a read may have been the last. */
+static void cancel_idle_reads(const struct view *view)
+{
+    list_each (&view->reads, node) {
+        struct view_read *read = container_of(node, struct view_read, in_view);
+        if (list_empty(&read->waiting) && !read->cancelled)
+            cancel_read(read);
+    }
+}
+
 void hub_unsubscribe(struct hub *hub, struct sub *sub)
 {
     if (sub->state == SUB_NONE)
         return;
+    bool waited = sub->state == SUB_WAITING;
     set_state(sub, SUB_NONE, NULL);
+    if (waited)
+        cancel_idle_reads(sub->view);
     sub->taken = chunk_unref(sub->taken);
     hub->subs--;
     view_release(sub->view);

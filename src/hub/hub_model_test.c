@@ -174,11 +174,11 @@ static void flush(struct model *model, int at)
 
 static void run_one_job(struct model *model)
 {
-    struct log_job *job = model->world->jobs;
+    struct log_job *job = world_take_job(model->world);
     if (!job)
         return;
-    model->world->jobs = job->next;
-    job->run(job, model->world->log);
+    while (!job->cancelled && !job->run(job, model->world->log))
+        ;
     mailbox_post(job->reply, &job->mail);
 }
 

@@ -406,7 +406,7 @@ static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
     assert_int_equal(quick->got.len, 6 * (CHUNK / 2));
     /* What was retired is not encoded again, though the window has let go of it. */
     assert_int_equal(world->encoded, encoded);
-    assert_null(world->jobs);
+    assert_true(list_empty(&world->jobs));
     hub_turn_end(&world->hub);
     assert_int_equal(world->hub.cached, 0);
     reader_free(slow);
@@ -553,7 +553,7 @@ static void a_page_of_the_window_is_encoded_once_for_all_who_want_it(void **stat
         assert_true(sub_is_live(&readers[i]->sub));
     }
     assert_int_equal(world->encoded, 2);
-    assert_null(world->jobs);
+    assert_true(list_empty(&world->jobs));
     for (int i = 0; i < 10; i++)
         reader_free(readers[i]);
     world_free(world);
@@ -894,9 +894,9 @@ static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state
     world_publish(world, "b", "b ");
     struct reader *early = reader_new(world, "a b", NULL, start);
     reader_drain(early);
-    struct log_job *job = world->jobs; /* is read now, and answered after the DELETE */
-    world->jobs = NULL;
-    job->run(job, world->log);
+    struct log_job *job = world_take_job(world); /* is read now, and answered after the DELETE */
+    while (!job->run(job, world->log))
+        ;
     world_trim(world, "a");
     mailbox_empty(&world->mail);
     struct reader *late = reader_new(world, "a b", NULL, start);
@@ -1045,6 +1045,34 @@ static void a_view_can_go_while_its_read_is_under_way(void **state)
     world_free(world);
 }
 
+static void a_read_is_cancelled_when_the_last_who_waits_for_it_leaves(void **state)
+{
+    (void)state;
+    struct world *world = tight_world();
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "one ");
+    world_publish(world, "a", "two ");
+    struct reader *stays = reader_new(world, "a", NULL, hub_applied(&world->hub));
+    struct reader *first = reader_new(world, "a", NULL, start);
+    struct reader *second = reader_new(world, "a", NULL, start);
+    assert_int_equal(reader_drain(first), TAKE_WAIT);
+    assert_int_equal(reader_drain(second), TAKE_WAIT);
+    reader_free(first);
+    assert_int_equal(world->cancelled, 0);
+    reader_free(second);
+    assert_int_equal(world->cancelled, 1);
+    /* Another who comes before the mail does not wait for what will not be done. */
+    struct reader *third = reader_new(world, "a", NULL, start);
+    assert_int_equal(reader_drain(third), TAKE_WAIT);
+    assert_int_equal(world->hub.reads, 2);
+    assert_int_equal(world_run_jobs(world), 2);
+    assert_int_equal(reader_drain(third), TAKE_NOTHING);
+    reader_got(third, "one two ");
+    reader_free(third);
+    reader_free(stays);
+    world_free(world);
+}
+
 static void the_last_of_a_view_takes_its_live_chunk_and_pages_along(void **state)
 {
     (void)state;
@@ -1177,6 +1205,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_mail_can_leave),
         cmocka_unit_test(one_can_leave_in_every_state),
         cmocka_unit_test(a_view_can_go_while_its_read_is_under_way),
+        cmocka_unit_test(a_read_is_cancelled_when_the_last_who_waits_for_it_leaves),
         cmocka_unit_test(the_last_of_a_view_takes_its_live_chunk_and_pages_along),
         cmocka_unit_test(a_subscriber_that_finds_no_memory_leaves_nothing_behind),
         cmocka_unit_test(without_memory_for_a_live_chunk_a_page_is_read_later),

@@ -19,7 +19,8 @@ struct world {
     struct hub hub;
     struct mailbox mail;
     struct mailbox answers;
-    struct log_job *jobs; /* given to the readers' pool, not run yet */
+    struct list jobs; /* given to the readers' pool, not run yet */
+    unsigned cancelled;
     struct append *append;
     uint32_t encoded;
 };
@@ -38,17 +39,20 @@ struct reader {
     enum take last; /* what the last take said */
 };
 
-/* The linker puts this in the place of log_submit() for the hub. */
+/* The linker puts these in the place of log_submit() and log_job_cancel() for the hub. */
 void __wrap_log_submit(struct log *log, struct log_job *job);
 void __wrap_log_submit(struct log *log, struct log_job *job)
 {
     (void)log;
-    struct world *world = container_of(job->reply, struct world, answers);
-    struct log_job **last = &world->jobs;
-    while (*last)
-        last = &(*last)->next;
-    job->next = NULL;
-    *last = job;
+    list_add_last(&container_of(job->reply, struct world, answers)->jobs, &job->node);
+}
+
+void __wrap_log_job_cancel(struct log *log, struct log_job *job);
+void __wrap_log_job_cancel(struct log *log, struct log_job *job)
+{
+    (void)log;
+    container_of(job->reply, struct world, answers)->cancelled++;
+    job->cancelled = true;
 }
 
 /* An event is written as its data; in encoding 1 with a '!' behind it. */
@@ -72,6 +76,7 @@ static inline struct world *world_new(struct hub_limits limits, uint64_t store_b
 {
     struct world *world = mem_alloc(sizeof(*world));
     clock_fake_init(&world->clock, 1700000000000000);
+    list_init(&world->jobs);
     struct log_config config = {
         .memory = true,
         .store = {.bytes_max = store_bytes, .clock = &world->clock.clock},
@@ -90,12 +95,19 @@ static inline struct world *world_new(struct hub_limits limits, uint64_t store_b
     return world;
 }
 
+/* The job that waits longest, taken out; NULL when there is none. */
+static inline struct log_job *world_take_job(struct world *world)
+{
+    struct list *node = list_take_first(&world->jobs);
+    return node ? container_of(node, struct log_job, node) : NULL;
+}
+
 /* Runs the jobs that wait and opens their answers; returns how many. */
 static inline unsigned world_run_jobs(struct world *world)
 {
-    for (struct log_job *job; (job = world->jobs);) {
-        world->jobs = job->next;
-        job->run(job, world->log);
+    for (struct log_job *job; (job = world_take_job(world));) {
+        while (!job->cancelled && !job->run(job, world->log))
+            ;
         mailbox_post(job->reply, &job->mail);
     }
     return mailbox_empty(&world->answers);

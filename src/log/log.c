@@ -825,6 +825,8 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
     query->selection = selection;
     if (query->upto > newest)
         query->upto = newest; /* a number that is given again from here on is above it */
+    uint64_t looked = 0, *ret_looked = query->looked;
+    query->looked = &looked;
     if (few) {
         query->numbers_count = resolve_names(log, selection, numbers);
         qsort(numbers, query->numbers_count, sizeof(*numbers), by_number);
@@ -838,6 +840,10 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
     result = result ? result : log->store->ops->read(log->store, query, ret_batch, ret_through);
     if (!few)
         pthread_mutex_unlock(&selection->resolved.lock);
+    query->looked = ret_looked;
+    if (ret_looked)
+        *ret_looked += looked;
+    atomic_fetch_add_explicit(&log->rows, looked, memory_order_relaxed);
     if (!result)
         log_hide_trimmed(log, *ret_batch);
     return result;
@@ -930,6 +936,7 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
     ret_stats->channels = log->apply.channels.by_name.count;
     ret_stats->keys = log->apply.keys.map.count;
     log_unlock(log);
+    readers_stats(log, ret_stats);
 }
 
 const struct hist *log_commit_hist(const struct log *log)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/hist.h"
+#include "base/list.h"
 #include "log/apply.h"
 #include "log/store.h"
 #include "net/mailbox.h"
@@ -150,6 +151,14 @@ struct log_stats {
     uint64_t commits;
     uint64_t failures; /* commits that failed */
     bool writable;     /* the last commit succeeded */
+    struct {
+        uint64_t queued;    /* jobs that wait for a slice */
+        uint64_t running;   /* jobs of which a slice is being done */
+        uint64_t slices;    /* done since the start */
+        uint64_t rows;      /* looked at */
+        uint64_t cancelled; /* jobs dropped because nobody wanted the result any more */
+        uint64_t spent;     /* jobs whose allowance ran out */
+    } readers;
 };
 void log_stats(struct log *log, struct log_stats *ret_stats);
 
@@ -160,15 +169,43 @@ const struct hist *log_commit_hist(const struct log *log);
  * log: long work is cut in slices, done outside, or kept up to date with each change. */
 const struct hist *log_lock_hist(const struct log *log);
 
-/* Submits work to the readers' pool: `job->run` on a reader's thread, then the mail to `reply`.
- * The job lives until its mail was opened. Any thread. */
-struct log_job {
-    struct log_job *next;
-    void (*run)(struct log_job *job, struct log *log);
-    struct mailbox *reply;
-    struct mail mail;
+/* ---- the readers' pool ----------------------------------------------------------------------- */
+
+enum {
+    LOG_SLICE_ROWS = 4096,    /* a job looks at so many rows before others have their turn */
+    LOG_REQUEST_SLICES = 256, /* the allowance of a job that one request causes: a million rows */
+    LOG_LEAVING_SLICES = 16,  /* the same once the client has finished sending and may be gone */
 };
+
+/* Work that may wait for the disk, done in slices so that a long job cannot hold up a short one.
+ * The submitter sets the first five fields, zeroes the others, and keeps the job until its mail was
+ * opened. */
+struct log_job {
+    /* Does one slice on a reader's thread: LOG_SLICE_ROWS rows at most. True when the job is done.
+     */
+    bool (*run)(struct log_job *job, struct log *log);
+    struct mailbox *reply; /* gets `mail` once the job has ended, however it ended */
+    struct mail mail;
+    uint32_t slices_max; /* the allowance; 0 for a job that bounds itself */
+    /* For the one who opens the mail: */
+    bool spent;     /* the allowance ran out before the job was done */
+    bool cancelled; /* by log_job_cancel(), or because the log was closed */
+    /* The pool's own: */
+    uint8_t state;
+    uint32_t slices; /* done so far */
+    struct list node;
+};
+
+/* Submits a job. Any thread. */
 void log_submit(struct log *log, struct log_job *job);
+
+/* Drops a job whose result nobody wants any more: no further slice is done. Its mail comes all the
+ * same, and does nothing but free. Harmless for a job that has ended. On the thread that opens the
+ * job's mail. */
+void log_job_cancel(struct log *log, struct log_job *job);
+
+/* Lowers the allowance to LOG_LEAVING_SLICES. As log_job_cancel(). */
+void log_job_hurry(struct log *log, struct log_job *job);
 
 /* Wakes the janitor for a turn now: what was trimmed leaves the disk. After a DELETE. */
 void log_keep_house(struct log *log);

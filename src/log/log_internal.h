@@ -6,6 +6,9 @@
 #include <pthread.h>
 #include <time.h>
 
+/* The queues of jobs, see readers.c. */
+enum { READERS_LEVELS = 4 };
+
 struct log {
     struct log_config config;
     struct store *store;
@@ -42,10 +45,16 @@ struct log {
 
     pthread_mutex_t jobs_lock;
     pthread_cond_t jobs_work;
-    struct log_job *jobs;
-    struct log_job **jobs_last;
-    pthread_t *readers;
+    struct list jobs[READERS_LEVELS]; /* by the slices that they have had */
+    uint64_t jobs_taken;
+    uint64_t jobs_queued;
+    uint64_t jobs_running;
+    uint64_t jobs_slices;
+    uint64_t jobs_cancelled;
+    uint64_t jobs_spent;
     bool jobs_stop;
+    pthread_t *readers;
+    _Atomic uint64_t rows; /* looked at by reads */
 
     pthread_mutex_t janitor_lock;
     pthread_cond_t janitor_work;
@@ -88,6 +97,7 @@ static inline uint64_t log_channels_bytes(const struct log *log)
 
 int readers_start(struct log *log);
 void readers_stop(struct log *log);
+void readers_stats(struct log *log, struct log_stats *ret_stats);
 
 /* A condition whose timed waits go by the monotonic clock. */
 void cond_init_monotonic(pthread_cond_t *cond);

@@ -1,48 +1,174 @@
-/* The readers: a small pool of threads for whatever may wait for the disk. */
+/* The readers: a small pool of threads for work that may wait for the disk.
+ *
+ * A read of the store can be as long as the log, and every client may ask for one. So a job is done
+ * in slices of LOG_SLICE_ROWS rows. After each slice the job goes to the end of a queue:
+ *
+ *     level 0   new jobs                    taken first
+ *     level 1   1 to 3 slices done
+ *     level 2   4 to 31
+ *     level 3   32 and more                 taken last
+ *
+ * A page that needs one slice therefore passes by every job that needs many, and waits for as long
+ * as a slice takes. Each eighth take begins with the last level, so that a stream of new jobs
+ * cannot keep an old one waiting for ever.
+ *
+ * A job is new, then queued and running in turns, then over; only an over job's mail is posted, and
+ * it is posted once. A job is over when it is done, when its allowance of slices is spent, or when
+ * it was cancelled. The thread that opens the mail owns the job: until then the job's memory
+ * stands, so that thread may cancel the job at any time, whatever state it is in.
+ *
+ * `jobs_lock` guards the queues and the states. It is never held while a slice is done. */
 #include "log/log_internal.h"
 
 #include <stdlib.h>
 
+enum { LEVEL_1 = 1, LEVEL_2 = 4, LEVEL_3 = 32, OLDEST_EACH = 8 };
+
+enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER };
+
+static unsigned level_of(const struct log_job *job)
+{
+    return job->slices < LEVEL_1 ? 0 : job->slices < LEVEL_2 ? 1 : job->slices < LEVEL_3 ? 2 : 3;
+}
+
+/* ---- states: all under jobs_lock ------------------------------------------------------------- */
+
+static void queue(struct log *log, struct log_job *job)
+{
+    job->state = JOB_QUEUED;
+    list_add_last(&log->jobs[level_of(job)], &job->node);
+    log->jobs_queued++;
+    pthread_cond_signal(&log->jobs_work);
+}
+
+static struct log_job *unqueue(struct log *log, struct list *node)
+{
+    struct log_job *job = container_of(node, struct log_job, node);
+    list_remove(node);
+    log->jobs_queued--;
+    return job;
+}
+
+static void end(struct log *log, struct log_job *job)
+{
+    job->state = JOB_OVER;
+    log->jobs_cancelled += job->cancelled;
+    log->jobs_spent += job->spent;
+}
+
+static struct log_job *next_job(struct log *log)
+{
+    bool oldest_first = ++log->jobs_taken % OLDEST_EACH == 0;
+    for (unsigned i = 0; i < READERS_LEVELS; i++) {
+        struct list *level = &log->jobs[oldest_first ? READERS_LEVELS - 1 - i : i];
+        if (!list_empty(level))
+            return unqueue(log, level->next);
+    }
+    return NULL;
+}
+
+/* After a slice: whether the job is over. */
+static bool settle(struct log *log, struct log_job *job, bool done)
+{
+    log->jobs_running--;
+    log->jobs_slices++;
+    job->slices++;
+    job->spent = !done && !job->cancelled && job->slices_max && job->slices >= job->slices_max;
+    job->cancelled = job->cancelled || (log->jobs_stop && !done && !job->spent);
+    if (done || job->spent || job->cancelled)
+        end(log, job);
+    else
+        queue(log, job);
+    return job->state == JOB_OVER;
+}
+
+/* ---- on a reader's thread -------------------------------------------------------------------- */
+
+/* Waits for work; NULL when the log is closed and nothing is left. */
 static struct log_job *take_job(struct log *log)
 {
     pthread_mutex_lock(&log->jobs_lock);
-    while (!log->jobs && !log->jobs_stop)
+    while (!log->jobs_queued && !log->jobs_stop)
         pthread_cond_wait(&log->jobs_work, &log->jobs_lock);
-    struct log_job *job = log->jobs;
+    struct log_job *job = next_job(log);
     if (job) {
-        log->jobs = job->next;
-        if (!log->jobs)
-            log->jobs_last = &log->jobs;
+        job->state = JOB_RUNNING;
+        log->jobs_running++;
     }
     pthread_mutex_unlock(&log->jobs_lock);
     return job;
 }
 
+/* The job may be freed as soon as its mail is posted, and may be taken by another reader as soon as
+ * it is queued. */
+static void give_job(struct log *log, struct log_job *job, bool done)
+{
+    pthread_mutex_lock(&log->jobs_lock);
+    bool over = settle(log, job, done);
+    pthread_mutex_unlock(&log->jobs_lock);
+    if (over)
+        mailbox_post(job->reply, &job->mail);
+}
+
 static void *reader_main(void *arg)
 {
     struct log *log = arg;
-    for (struct log_job *job; (job = take_job(log));) {
-        job->run(job, log);
-        mailbox_post(job->reply, &job->mail);
-    }
+    for (struct log_job *job; (job = take_job(log));)
+        give_job(log, job, job->run(job, log));
     return NULL;
 }
 
+/* ---- for the submitters ---------------------------------------------------------------------- */
+
 void log_submit(struct log *log, struct log_job *job)
 {
-    job->next = NULL;
     pthread_mutex_lock(&log->jobs_lock);
-    *log->jobs_last = job;
-    log->jobs_last = &job->next;
-    pthread_cond_signal(&log->jobs_work);
+    queue(log, job);
     pthread_mutex_unlock(&log->jobs_lock);
+}
+
+void log_job_cancel(struct log *log, struct log_job *job)
+{
+    bool over = false;
+    pthread_mutex_lock(&log->jobs_lock);
+    if (job->state != JOB_OVER)
+        job->cancelled = true;
+    if (job->state == JOB_QUEUED) {
+        unqueue(log, &job->node);
+        end(log, job);
+        over = true;
+    }
+    pthread_mutex_unlock(&log->jobs_lock);
+    if (over)
+        mailbox_post(job->reply, &job->mail);
+}
+
+void log_job_hurry(struct log *log, struct log_job *job)
+{
+    pthread_mutex_lock(&log->jobs_lock);
+    if (!job->slices_max || job->slices_max > LOG_LEAVING_SLICES)
+        job->slices_max = LOG_LEAVING_SLICES;
+    pthread_mutex_unlock(&log->jobs_lock);
+}
+
+void readers_stats(struct log *log, struct log_stats *ret_stats)
+{
+    pthread_mutex_lock(&log->jobs_lock);
+    ret_stats->readers.queued = log->jobs_queued;
+    ret_stats->readers.running = log->jobs_running;
+    ret_stats->readers.slices = log->jobs_slices;
+    ret_stats->readers.cancelled = log->jobs_cancelled;
+    ret_stats->readers.spent = log->jobs_spent;
+    pthread_mutex_unlock(&log->jobs_lock);
+    ret_stats->readers.rows = atomic_load_explicit(&log->rows, memory_order_relaxed);
 }
 
 int readers_start(struct log *log)
 {
     pthread_mutex_init(&log->jobs_lock, NULL);
     pthread_cond_init(&log->jobs_work, NULL);
-    log->jobs_last = &log->jobs;
+    for (unsigned i = 0; i < READERS_LEVELS; i++)
+        list_init(&log->jobs[i]);
     log->readers = mem_alloc(log->config.readers * sizeof(pthread_t));
     for (unsigned i = 0; i < log->config.readers; i++) {
         int error = pthread_create(&log->readers[i], NULL, reader_main, log);

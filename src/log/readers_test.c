@@ -1,10 +1,13 @@
 #include "log/testing.h"
 
+#include <semaphore.h>
+
 enum { JOBS = 200 };
 
 struct job {
     struct log_job job;
     pthread_t ran_on;
+    unsigned slices; /* that it needs, 0 for one */
     unsigned ran;
     unsigned answered;
     unsigned order;
@@ -16,12 +19,12 @@ struct desk {
     unsigned answered;
 };
 
-static void run(struct log_job *job, struct log *log)
+static bool run(struct log_job *job, struct log *log)
 {
     struct job *mine = container_of(job, struct job, job);
     (void)log_newest(log);
     mine->ran_on = pthread_self();
-    mine->ran++;
+    return ++mine->ran >= mine->slices;
 }
 
 static void open_answer(struct mail *mail, void *owner)
@@ -48,18 +51,25 @@ static void desk_close(struct desk *desk)
     mailbox_deinit(&desk->box);
 }
 
-static void submit(struct desk *desk, struct job *jobs)
+static void submit_one(struct desk *desk, struct job *job, unsigned slices, uint32_t slices_max)
 {
-    for (unsigned i = 0; i < JOBS; i++) {
-        jobs[i] =
-            (struct job){.job = {.run = run, .reply = &desk->box, .mail = {.open = open_answer}}};
-        log_submit(desk->world->log, &jobs[i].job);
-    }
+    *job = (struct job){.job = {.run = run,
+                                .reply = &desk->box,
+                                .mail = {.open = open_answer},
+                                .slices_max = slices_max},
+                        .slices = slices};
+    log_submit(desk->world->log, &job->job);
 }
 
-static void wait_for_all(struct desk *desk)
+static void submit(struct desk *desk, struct job *jobs)
 {
-    while (desk->answered < JOBS) {
+    for (unsigned i = 0; i < JOBS; i++)
+        submit_one(desk, &jobs[i], 1, 0);
+}
+
+static void wait_for(struct desk *desk, unsigned answered)
+{
+    while (desk->answered < answered) {
         if (mailbox_empty(&desk->box) || !mailbox_sleep(&desk->box))
             continue;
         struct pollfd wake = {.fd = desk->box.wake_fd, .events = POLLIN};
@@ -76,7 +86,7 @@ static void each_job_runs_once_elsewhere_and_is_answered_here(void **state)
     static struct job jobs[JOBS];
     desk_open(&desk, *state, 3);
     submit(&desk, jobs);
-    wait_for_all(&desk);
+    wait_for(&desk, JOBS);
     for (unsigned i = 0; i < JOBS; i++) {
         assert_int_equal(jobs[i].ran, 1);
         assert_int_equal(jobs[i].answered, 1);
@@ -91,7 +101,7 @@ static void one_reader_takes_jobs_in_their_order(void **state)
     static struct job jobs[JOBS];
     desk_open(&desk, *state, 1);
     submit(&desk, jobs);
-    wait_for_all(&desk);
+    wait_for(&desk, JOBS);
     for (unsigned i = 0; i < JOBS; i++)
         assert_int_equal(jobs[i].order, i);
     desk_close(&desk);
@@ -111,12 +121,175 @@ static void closing_lets_the_jobs_that_wait_be_answered(void **state)
     desk_close(&desk);
 }
 
+/* Keeps the one reader busy, so that what is submitted meanwhile is queued. */
+struct hold {
+    struct log_job job;
+    sem_t begun;
+    sem_t go;
+};
+
+static bool hold_run(struct log_job *job, struct log *log)
+{
+    struct hold *hold = container_of(job, struct hold, job);
+    (void)log;
+    sem_post(&hold->begun);
+    sem_wait(&hold->go);
+    return true;
+}
+
+static void hold_done(struct mail *mail, void *owner)
+{
+    struct hold *hold = container_of(mail, struct hold, job.mail);
+    (void)owner;
+    sem_destroy(&hold->begun);
+    sem_destroy(&hold->go);
+}
+
+static void hold_reader(struct desk *desk, struct hold *hold)
+{
+    *hold =
+        (struct hold){.job = {.run = hold_run, .reply = &desk->box, .mail = {.open = hold_done}}};
+    sem_init(&hold->begun, 0, 0);
+    sem_init(&hold->go, 0, 0);
+    log_submit(desk->world->log, &hold->job);
+    sem_wait(&hold->begun);
+}
+
+static void short_jobs_pass_by_long_ones(void **state)
+{
+    struct desk desk;
+    struct hold hold;
+    static struct job longs[8], shorts[20];
+    desk_open(&desk, *state, 1);
+    hold_reader(&desk, &hold);
+    for (unsigned i = 0; i < 8; i++)
+        submit_one(&desk, &longs[i], 500, 0);
+    for (unsigned i = 0; i < 20; i++)
+        submit_one(&desk, &shorts[i], 1, 0);
+    sem_post(&hold.go);
+    wait_for(&desk, 28);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(shorts[i].order, i);
+    desk_close(&desk);
+}
+
+static void long_jobs_take_turns_and_are_not_kept_waiting_for_ever(void **state)
+{
+    struct desk desk;
+    struct hold hold;
+    static struct job longs[3], jobs[JOBS];
+    desk_open(&desk, *state, 1);
+    hold_reader(&desk, &hold);
+    for (unsigned i = 0; i < 3; i++)
+        submit_one(&desk, &longs[i], 4 + i, 0);
+    submit(&desk, jobs);
+    sem_post(&hold.go);
+    wait_for(&desk, JOBS + 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(longs[i].ran, 4 + i);
+        assert_true(longs[i].order < JOBS); /* while new ones were still there */
+    }
+    desk_close(&desk);
+}
+
+static void a_job_ends_when_its_allowance_is_spent(void **state)
+{
+    struct desk desk;
+    struct log_stats stats;
+    static struct job jobs[3];
+    desk_open(&desk, *state, 2);
+    submit_one(&desk, &jobs[0], UINT32_MAX, 7);
+    submit_one(&desk, &jobs[1], 7, 7);
+    submit_one(&desk, &jobs[2], 40, 0);
+    wait_for(&desk, 3);
+    assert_int_equal(jobs[0].ran, 7);
+    assert_true(jobs[0].job.spent && !jobs[0].job.cancelled);
+    assert_int_equal(jobs[1].ran, 7);
+    assert_false(jobs[1].job.spent);
+    assert_int_equal(jobs[2].ran, 40);
+    log_stats(desk.world->log, &stats);
+    assert_int_equal(stats.readers.slices, 54);
+    assert_int_equal(stats.readers.spent, 1);
+    desk_close(&desk);
+}
+
+static void a_cancelled_job_does_no_further_slice_and_is_answered_once(void **state)
+{
+    struct desk desk;
+    struct hold hold;
+    struct log_stats stats;
+    static struct job waits, runs, over;
+    desk_open(&desk, *state, 1);
+    submit_one(&desk, &over, 1, 0);
+    wait_for(&desk, 1);
+    log_job_cancel(desk.world->log, &over.job); /* too late, and harmless */
+    submit_one(&desk, &runs, UINT32_MAX, 0);
+    log_job_cancel(desk.world->log, &runs.job); /* queued, running, or in between */
+    wait_for(&desk, 2);
+    assert_true(runs.job.cancelled);
+    hold_reader(&desk, &hold);
+    submit_one(&desk, &waits, 5, 0);
+    log_stats(desk.world->log, &stats);
+    assert_int_equal(stats.readers.queued, 1);
+    assert_int_equal(stats.readers.running, 1);
+    log_job_cancel(desk.world->log, &waits.job);
+    log_job_cancel(desk.world->log, &waits.job);
+    wait_for(&desk, 3);
+    assert_int_equal(waits.ran, 0);
+    assert_true(waits.job.cancelled && !over.job.cancelled);
+    log_stats(desk.world->log, &stats);
+    assert_int_equal(stats.readers.cancelled, 2);
+    assert_int_equal(stats.readers.queued, 0);
+    sem_post(&hold.go);
+    desk_close(&desk);
+    assert_int_equal(waits.answered, 1);
+}
+
+static void a_job_that_is_hurried_gets_few_slices(void **state)
+{
+    struct desk desk;
+    struct hold hold;
+    static struct job jobs[2];
+    desk_open(&desk, *state, 1);
+    hold_reader(&desk, &hold);
+    submit_one(&desk, &jobs[0], UINT32_MAX, LOG_REQUEST_SLICES);
+    submit_one(&desk, &jobs[1], UINT32_MAX, 2);
+    log_job_hurry(desk.world->log, &jobs[0].job);
+    log_job_hurry(desk.world->log, &jobs[1].job);
+    sem_post(&hold.go);
+    wait_for(&desk, 2);
+    assert_int_equal(jobs[0].ran, LOG_LEAVING_SLICES);
+    assert_int_equal(jobs[1].ran, 2);
+    desk_close(&desk);
+}
+
+static void closing_ends_long_jobs_after_a_slice(void **state)
+{
+    struct desk desk;
+    struct world *world = *state;
+    static struct job jobs[4];
+    desk_open(&desk, world, 2);
+    for (unsigned i = 0; i < 4; i++)
+        submit_one(&desk, &jobs[i], UINT32_MAX, 0);
+    world_close(world);
+    (void)mailbox_empty(&desk.box);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(jobs[i].answered == 1 && jobs[i].job.cancelled);
+    desk_close(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(each_job_runs_once_elsewhere_and_is_answered_here),
         ON_BOTH(one_reader_takes_jobs_in_their_order),
         ON_BOTH(closing_lets_the_jobs_that_wait_be_answered),
+        IN_MEMORY(short_jobs_pass_by_long_ones),
+        IN_MEMORY(long_jobs_take_turns_and_are_not_kept_waiting_for_ever),
+        IN_MEMORY(a_job_ends_when_its_allowance_is_spent),
+        IN_MEMORY(a_cancelled_job_does_no_further_slice_and_is_answered_once),
+        IN_MEMORY(a_job_that_is_hurried_gets_few_slices),
+        IN_MEMORY(closing_ends_long_jobs_after_a_slice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

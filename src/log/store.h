@@ -46,10 +46,11 @@ struct store_query {
     size_t bitmap_bits;
     uint64_t after;
     uint64_t upto;
-    bool backwards; /* newest first: take the newest below or at upto; the result still ascends */
-    uint32_t limit; /* at most so many events, > 0 */
-    size_t bytes;   /* stop once their data has reached this; at least one event is given */
-    uint64_t rows;  /* look at no more rows than this */
+    bool backwards;   /* newest first: take the newest below or at upto; the result still ascends */
+    uint32_t limit;   /* at most so many events, > 0 */
+    size_t bytes;     /* stop once their data has reached this; at least one event is given */
+    uint64_t rows;    /* look at no more rows than this */
+    uint64_t *looked; /* the rows looked at are added to it; may be NULL */
 };
 
 /* One channel that was trimmed, to be kept for good. */

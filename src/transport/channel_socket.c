@@ -162,7 +162,7 @@ static void end_start(struct channel_socket *channel)
     if (!start)
         return;
     if (start->search)
-        start->search->owner = NULL;
+        start_search_drop(start->search);
     reading_free(start->reading);
     free(start);
     channel->start = NULL;
@@ -271,8 +271,8 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
         channel_subscribe(channel);
         return;
     }
-    channel->start->search =
-        start_search(&worker->hub, reading->selection, &reading->start, channel, channel_found);
+    channel->start->search = start_search(&worker->hub, reading->selection, &reading->start, NULL,
+                                          channel, channel_found);
     if (!channel->start->search)
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
 }

@@ -13,6 +13,13 @@ void exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
+void exchange_await(struct exchange *exchange, struct log_job *job)
+{
+    exchange->job = job;
+    if (exchange->session && exchange->session->conn.hup)
+        log_job_hurry(exchange->worker->hub.log, job);
+}
+
 static void end_exchange(struct exchange *exchange)
 {
     struct session *session = exchange->session;

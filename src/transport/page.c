@@ -1,5 +1,6 @@
 #include "transport/page.h"
 
+#include "log/fetch.h"
 #include "transport/page_answer.h"
 #include "transport/page_before.h"
 
@@ -7,6 +8,12 @@
 
 /* Of a page that is held. So many that are held are not to take as much as full pages would. */
 enum { HELD_BYTES = 16 * 1024 };
+
+/* The store is read in pieces of LOG_READ_ROWS: so many for one request. */
+enum {
+    READS_MAX = LOG_REQUEST_SLICES * LOG_SLICE_ROWS / LOG_READ_ROWS,
+    READS_LEAVING = LOG_LEAVING_SLICES * LOG_SLICE_ROWS / LOG_READ_ROWS,
+};
 
 /* As many as come one by one in a usual pace. */
 enum { AGES_MAX = 8 };
@@ -25,7 +32,10 @@ struct page_wait {
     struct start_search *search;
     struct buf events; /* JSON, each with a comma behind it */
     uint32_t count;
-    uint32_t timed; /* of them are in `ages` */
+    uint32_t reads;        /* of the store that it has waited for */
+    uint64_t read_after;   /* the cursor of the last of them */
+    uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: it was not */
+    uint32_t timed;        /* of them are in `ages` */
     unsigned ages_count;
     struct age ages[AGES_MAX];
     bool expired;
@@ -86,7 +96,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
 static void release(struct page_wait *wait, struct worker *worker)
 {
     if (wait->search)
-        wait->search->owner = NULL;
+        start_search_drop(wait->search);
     list_remove(&wait->paced_node);
     stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
@@ -195,6 +205,7 @@ static void finish(struct page_wait *wait, bool more)
     struct worker *worker = exchange->worker;
     struct page_content content = {.events = buf_str(&wait->events),
                                    .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
+                                   .first = wait->looked_until,
                                    .more = more,
                                    .waited = wait->waited};
     note_answer(wait);
@@ -251,6 +262,19 @@ static bool claims_nothing(const struct reading *reading)
            start->kind == START_TIME || (start->kind == START_CURSOR && !start->id);
 }
 
+/* A request gets a million rows of the store, and less if its client may be gone: true once it has
+ * had them. Then the page ends, empty or not, and its cursor says how far the log was looked at. */
+static bool read_enough(struct page_wait *wait)
+{
+    const struct session *session = wait->pull.session;
+    bool reads =
+        wait->sub.state == SUB_WAITING && wait->sub.cursor < hub_applied(&session->worker->hub);
+    if (!reads || (wait->reads && wait->read_after == wait->sub.cursor))
+        return false;
+    wait->read_after = wait->sub.cursor;
+    return wait->reads++ >= (session->conn.hup ? READS_LEAVING : READS_MAX);
+}
+
 static void look(struct page_wait *wait)
 {
     struct hub *hub = &wait->exchange->worker->hub;
@@ -278,6 +302,8 @@ static void look(struct page_wait *wait)
             fail(wait);
             return;
         case TAKE_WAIT:
+            if (read_enough(wait))
+                finish(wait, true);
             return;
         case TAKE_NOTHING:
             if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
@@ -367,6 +393,9 @@ static void begin(struct page_wait *wait)
 static void found(void *owner, int error, uint64_t cursor, uint64_t told)
 {
     struct page_wait *wait = owner;
+    if (wait->search->job.spent)
+        wait->looked_until = wait->search->upto + 1;
+    wait->exchange->job = NULL;
     wait->search = NULL;
     wait->reading->cursor = cursor;
     wait->reading->told = told;
@@ -401,7 +430,8 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         begin(wait);
         return;
     }
-    wait->search = start_search(&worker->hub, reading->selection, &reading->start, wait, found);
+    wait->search =
+        start_search(&worker->hub, reading->selection, &reading->start, exchange, wait, found);
     if (!wait->search)
         fail(wait);
 }

@@ -1,3 +1,12 @@
+/* Pages that scroll back: the newest `limit` events below an id.
+ *
+ * A reader's thread walks back from the id in slices. Each slice that finds events leaves one
+ * *part*: its events as JSON, ascending. The parts come newest first and are joined in reverse once
+ * the job has ended, on the worker's thread.
+ *
+ * The job ends when the page is full, when the log's beginning is reached, or when its allowance of
+ * slices is spent. In the last case the page has what was found, which may be nothing, and its link
+ * rel="prev" goes on from where the walk stopped. */
 #include "transport/page_before.h"
 
 #include "transport/page_answer.h"
@@ -5,89 +14,126 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BEFORE_ROWS = 100000 };
-
 struct before {
     struct log_job job;
     struct exchange *exchange;
     struct reading *reading;
     struct hub *hub;
-    struct buf events;
+    struct buf parts[LOG_REQUEST_SLICES];
+    unsigned parts_count;
+    size_t bytes;  /* of data */
+    uint64_t upto; /* all above it was looked at; 0 at the beginning of the log */
     uint64_t first;
     uint64_t last;
     uint32_t count;
-    bool more;
+    bool more; /* there is an event below `first` */
+    bool failed;
     int error;
 };
 
-/* The newest below `before`; one more than wanted tells whether there is more. */
-static int read_before(struct before *before, struct log *log, struct batch **ret_batch)
+/* Where the newest `wanted` events of the batch begin; 0 when there are no more than that. */
+static uint32_t first_shown(const struct batch *batch, uint32_t wanted)
 {
-    uint64_t upto = before->reading->before - 1;
-    for (;;) {
-        struct store_query query = {.upto = upto,
-                                    .backwards = true,
-                                    .limit = before->reading->limit + 1,
-                                    .bytes = PAGE_BYTES,
-                                    .rows = BEFORE_ROWS};
-        uint64_t through;
-        int result = log_read(log, &query, before->reading->selection, ret_batch, &through);
-        if (result || (*ret_batch)->count || !through || through > upto)
-            return result;
-        *ret_batch = batch_unref(*ret_batch);
-        upto = through - 1;
-        if (!upto)
-            return (*ret_batch = batch_new()) ? 0 : -ENOMEM;
+    uint32_t from = batch->count;
+    for (; from > 0; from--) {
+        if (batch->events[from - 1].state != EVENT_APPENDED)
+            continue;
+        if (!wanted--)
+            break;
     }
+    return from;
 }
 
-static void before_run(struct log_job *job, struct log *log)
+/* Takes what a slice has found. The slice asks for one event more than the page wants: it is not
+ * shown, and tells that there is more. */
+static void take(struct before *before, const struct batch *batch)
 {
-    struct before *before = container_of(job, struct before, job);
-    struct batch *batch = NULL;
     unsigned way = encode_way(ENCODE_PAGE, before->reading->data, false, 0);
-    before->error = read_before(before, log, &batch);
-    if (before->error)
-        return;
-    uint32_t first =
-        batch->count > before->reading->limit ? batch->count - before->reading->limit : 0;
-    size_t bytes = 0;
-    for (uint32_t i = first; i < batch->count; i++)
-        bytes += batch->events[i].data.len;
-    before->more = first > 0 || bytes >= PAGE_BYTES;
-    for (uint32_t i = first; i < batch->count; i++) {
+    uint32_t from = first_shown(batch, before->reading->limit - before->count);
+    struct buf *part = &before->parts[before->parts_count];
+    uint64_t first = 0, last = 0;
+    for (uint32_t i = from; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state != EVENT_APPENDED)
             continue;
-        if (!before->count++)
-            before->first = event->id;
-        before->last = event->id;
-        encode_event(NULL, way, &before->events, event);
+        first = first ? first : event->id;
+        last = event->id;
+        before->count++;
+        before->bytes += event->data.len;
+        encode_event(NULL, way, part, event);
     }
+    before->more = from > 0;
+    before->first = first ? first : before->first;
+    before->last = before->last ? before->last : last;
+    before->parts_count += part->len > 0;
+    before->failed = before->failed || buf_failed(part);
+}
+
+static bool before_run(struct log_job *job, struct log *log)
+{
+    struct before *before = container_of(job, struct before, job);
+    struct store_query query = {.upto = before->upto,
+                                .backwards = true,
+                                .limit = before->reading->limit - before->count + 1,
+                                .bytes = PAGE_BYTES - before->bytes,
+                                .rows = LOG_SLICE_ROWS};
+    struct batch *batch;
+    uint64_t through;
+    before->error = log_read(log, &query, before->reading->selection, &batch, &through);
+    if (before->error)
+        return true;
+    take(before, batch);
     batch_unref(batch);
+    before->upto = through && through <= before->upto ? through - 1 : 0;
+    before->more = before->more || (before->bytes >= PAGE_BYTES && before->upto);
+    return before->more || before->failed || !before->upto;
+}
+
+static void join(struct before *before, struct buf *events)
+{
+    for (unsigned i = before->parts_count; i-- > 0;)
+        buf_add_str(events, buf_str(&before->parts[i]));
+}
+
+static void before_free(struct before *before)
+{
+    reading_free(before->reading);
+    for (unsigned i = 0; i < before->parts_count; i++)
+        buf_free(&before->parts[i]);
+    free(before);
+}
+
+static void answer(struct before *before)
+{
+    struct exchange *exchange = before->exchange;
+    struct buf events = {0};
+    join(before, &events);
+    struct page_content content = {.events = buf_str(&events),
+                                   .cursor =
+                                       before->count ? before->last : before->reading->before - 1,
+                                   .first = before->more   ? before->first
+                                            : before->upto ? before->upto + 1
+                                                           : 0,
+                                   .more = before->more || before->upto};
+    if (before->error || before->failed || buf_failed(&events))
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
+                         STR_NONE);
+    else
+        page_answer(exchange, before->reading, &content);
+    buf_free(&events);
 }
 
 static void before_done(struct mail *mail, void *owner)
 {
     (void)owner;
     struct before *before = container_of(mail, struct before, job.mail);
-    struct exchange *exchange = before->exchange;
-    struct page_content content = {.events = buf_str(&before->events),
-                                   .cursor =
-                                       before->count ? before->last : before->reading->before - 1,
-                                   .first = before->more ? before->first : 0,
-                                   .more = before->more};
     before->hub->reads--;
-    if (exchange->dropped)
-        exchange_free(exchange);
-    else if (before->error || buf_failed(&before->events))
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
-                         STR_NONE);
+    before->exchange->job = NULL;
+    if (before->exchange->dropped)
+        exchange_free(before->exchange);
     else
-        page_answer(exchange, before->reading, &content);
-    reading_free(before->reading);
-    buf_free(&before->events);
-    free(before);
+        answer(before);
+    before_free(before);
 }
 
 void page_before_begin(struct exchange *exchange, struct reading *reading)
@@ -103,11 +149,15 @@ void page_before_begin(struct exchange *exchange, struct reading *reading)
         reading->before = log_newest(hub->log) + 1;
     if (!reading->before)
         reading->before = 1;
-    *before = (struct before){
-        .job = {.run = before_run, .reply = hub->mailbox, .mail = {NULL, before_done}},
-        .exchange = exchange,
-        .reading = reading,
-        .hub = hub};
+    *before = (struct before){.job = {.run = before_run,
+                                      .reply = hub->mailbox,
+                                      .mail = {NULL, before_done},
+                                      .slices_max = LOG_REQUEST_SLICES},
+                              .exchange = exchange,
+                              .reading = reading,
+                              .upto = reading->before - 1,
+                              .hub = hub};
     hub->reads++;
+    exchange_await(exchange, &before->job);
     log_submit(hub->log, &before->job);
 }

@@ -157,7 +157,7 @@ struct str protocol_part_ref(const struct part *part)
 static void part_free(struct part *part)
 {
     if (part->search)
-        part->search->owner = NULL;
+        start_search_drop(part->search);
     if (part->serial)
         part->protocol->joining--;
     hub_unsubscribe(hub_of(part->protocol), &part->sub);
@@ -366,7 +366,7 @@ static bool find_start(struct part *part, const struct start *start)
     if (start_is_known(hub, selection, start, &known))
         begin(part, &known);
     else
-        part->search = start_search(hub, selection, start, part, found);
+        part->search = start_search(hub, selection, start, NULL, part, found);
     bool good = part->search || part->sub.state != SUB_NONE;
     selection_unref(selection);
     return good;

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { KEPT_MAX = 1024, LAST_ROWS = 100000, LAST_BYTES = 4 << 20 };
+enum { KEPT_MAX = 1024, LAST_BYTES = 4 << 20 };
 
 struct reading *reading_new(void)
 {
@@ -85,40 +85,37 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
     return false;
 }
 
-/* Walks back from the newest event until enough were seen. */
-static int search_last(struct start_search *search, struct log *log)
+/* A slice of the way back from the newest event: true once enough events were seen. */
+static bool search_last(struct start_search *search, struct log *log)
 {
-    uint32_t left = search->start.last;
-    uint64_t upto = search->newest;
-    search->cursor = search->newest;
-    while (left && upto) {
-        struct store_query query = {
-            .upto = upto, .backwards = true, .limit = left, .bytes = LAST_BYTES, .rows = LAST_ROWS};
-        struct batch *batch;
-        uint64_t through;
-        int result = log_read(log, &query, search->selection, &batch, &through);
-        if (result)
-            return result;
-        for (uint32_t i = batch->count; i-- > 0 && left;) {
-            if (batch->events[i].state != EVENT_APPENDED)
-                continue;
-            search->cursor = batch->events[i].id - 1;
-            left--;
-        }
-        batch_unref(batch);
-        if (!through || through > upto)
-            break;
-        upto = through - 1;
+    struct store_query query = {.upto = search->upto,
+                                .backwards = true,
+                                .limit = search->left,
+                                .bytes = LAST_BYTES,
+                                .rows = LOG_SLICE_ROWS};
+    struct batch *batch;
+    uint64_t through;
+    search->error = log_read(log, &query, search->selection, &batch, &through);
+    if (search->error)
+        return true;
+    for (uint32_t i = batch->count; i-- > 0 && search->left;) {
+        if (batch->events[i].state != EVENT_APPENDED)
+            continue;
+        search->cursor = batch->events[i].id - 1;
+        search->left--;
     }
-    return 0;
+    batch_unref(batch);
+    search->upto = through && through <= search->upto ? through - 1 : 0;
+    return !search->left || !search->upto;
 }
 
-static void search_run(struct log_job *job, struct log *log)
+static bool search_run(struct log_job *job, struct log *log)
 {
     struct start_search *search = container_of(job, struct start_search, job);
-    search->error = search->start.kind == START_LAST
-                        ? search_last(search, log)
-                        : log_find_time(log, search->start.time_us, &search->cursor);
+    if (search->start.kind == START_LAST)
+        return search_last(search, log);
+    search->error = log_find_time(log, search->start.time_us, &search->cursor);
+    return true;
 }
 
 static void search_done(struct mail *mail, void *owner)
@@ -135,24 +132,38 @@ static void search_done(struct mail *mail, void *owner)
     free(search);
 }
 
-struct start_search *
-start_search(struct hub *hub, struct selection *selection, const struct start *start, void *owner,
-             void (*found)(void *owner, int error, uint64_t cursor, uint64_t told))
+struct start_search *start_search(struct hub *hub, struct selection *selection,
+                                  const struct start *start, struct exchange *exchange, void *owner,
+                                  void (*found)(void *owner, int error, uint64_t cursor,
+                                                uint64_t told))
 {
     struct start_search *search = mem_try_alloc(sizeof(*search));
+    uint64_t newest = log_newest(hub->log);
     if (!search)
         return NULL;
-    *search = (struct start_search){
-        .job = {.run = search_run, .reply = hub->mailbox, .mail = {NULL, search_done}},
-        .hub = hub,
-        .selection = selection_ref(selection),
-        .start = *start,
-        .newest = log_newest(hub->log),
-        .owner = owner,
-        .found = found};
+    *search = (struct start_search){.job = {.run = search_run,
+                                            .reply = hub->mailbox,
+                                            .mail = {NULL, search_done},
+                                            .slices_max = LOG_REQUEST_SLICES},
+                                    .hub = hub,
+                                    .selection = selection_ref(selection),
+                                    .start = *start,
+                                    .cursor = newest,
+                                    .upto = newest,
+                                    .left = start->last,
+                                    .owner = owner,
+                                    .found = found};
     hub->reads++;
+    if (exchange)
+        exchange_await(exchange, &search->job);
     log_submit(hub->log, &search->job);
     return search;
+}
+
+void start_search_drop(struct start_search *search)
+{
+    search->owner = NULL;
+    log_job_cancel(search->hub->log, &search->job);
 }
 
 enum problem reading_subscribe_problem(struct worker *worker, int result, struct str *ret_detail)

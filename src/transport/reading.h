@@ -49,14 +49,15 @@ struct reading *reading_new(void);
 struct reading *reading_share(struct reading *reading);
 void reading_free(struct reading *reading);
 
-/* A search for where to begin, under way. `owner` may be set to NULL to have the answer ignored. */
+/* A search for where to begin, under way. */
 struct start_search {
     struct log_job job;
     struct hub *hub;
     struct selection *selection;
     struct start start;
-    uint64_t newest;
     uint64_t cursor;
+    uint64_t upto; /* START_LAST: all above it was looked at; 0 at the beginning of the log */
+    uint32_t left; /* START_LAST: so many events are still to be found */
     int error;
     void *owner;
     void (*found)(void *owner, int error, uint64_t cursor, uint64_t told);
@@ -67,10 +68,16 @@ struct start_search {
 bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
                     struct reading *ret);
 
-/* Searches for it; `found` is called on the hub's thread. NULL when there is no memory. */
-struct start_search *
-start_search(struct hub *hub, struct selection *selection, const struct start *start, void *owner,
-             void (*found)(void *owner, int error, uint64_t cursor, uint64_t told));
+/* Searches for it; `found` is called on the hub's thread. NULL when there is no memory. If
+ * START_LAST uses up its allowance, the oldest event found so far is the start. `exchange`: the one
+ * that waits for it, or NULL. */
+struct start_search *start_search(struct hub *hub, struct selection *selection,
+                                  const struct start *start, struct exchange *exchange, void *owner,
+                                  void (*found)(void *owner, int error, uint64_t cursor,
+                                                uint64_t told));
+
+/* Ends the search early: `found` is not called. */
+void start_search_drop(struct start_search *search);
 
 /* The problem to answer when hub_subscribe() has failed with `result`, with what to say about it.
  * Counts the limit that was hit. */

@@ -555,9 +555,22 @@ static bool is_queued(const struct session *session)
     return session->intake && list_linked(&session->intake->wait_node);
 }
 
+/* The peer is done sending: it waits for its answer, or is gone. Only a write would tell which, so
+ * its reads of the store go on, but not for long. */
+static void hurry(struct session *session)
+{
+    list_each (&session->intake->exchanges, node) {
+        struct exchange *exchange = container_of(node, struct exchange, node);
+        if (exchange->job)
+            log_job_hurry(session->worker->hub.log, exchange->job);
+    }
+}
+
 static void readable(struct conn *conn)
 {
     struct session *session = of_conn(conn);
+    if (conn->hup && session->inflight)
+        hurry(session);
     if (is_queued(session))
         return;
     if (worker_reads_later(session->worker))
@@ -669,6 +682,8 @@ static void drop_exchanges(struct session_intake *intake)
     for (struct list *node; (node = list_take_first(&intake->exchanges));) {
         struct exchange *exchange = container_of(node, struct exchange, node);
         exchange->session = NULL;
+        if (exchange->job)
+            log_job_cancel(exchange->worker->hub.log, exchange->job);
         if (exchange->answered)
             exchange_free(exchange);
         else
@@ -708,6 +723,9 @@ static void fate_unknown(struct session *session)
         return;
     }
     *stand_in = *first;
+    if (first->job)
+        log_job_cancel(session->worker->hub.log, first->job);
+    stand_in->job = NULL;
     stand_in->keep_alive = false;
     stand_in->answer = (struct buf){0};
     stand_in->holding = (struct holding){.session = session};

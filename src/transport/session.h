@@ -115,6 +115,7 @@ struct exchange {
     bool patient;   /* whoever answers it has a deadline of its own; limits.publish_ms is not it */
     bool answered;
     bool dropped;         /* a later answer is not wanted any more */
+    struct log_job *job;  /* what the log's readers do for it; NULL when nothing */
     char origin_room[72]; /* a copy of it, for later; empty when too long */
     uint8_t origin_len;
     /* Only during handle: */
@@ -241,6 +242,11 @@ struct session *exchange_pull(struct exchange *exchange, struct pull *pull);
 bool exchange_attach(struct exchange *exchange, struct pull *pull);
 /* The pull is done; the exchange is answered next. Does not free the pull. */
 void exchange_detach(struct exchange *exchange);
+
+/* A job of the log's readers works for this exchange: it is cancelled if the connection goes, and
+ * hurried once the peer has finished sending. Before the job is submitted; clear `job` when its
+ * mail is opened. */
+void exchange_await(struct exchange *exchange, struct log_job *job);
 
 /* Frees an exchange whose connection is gone, or whose answer is complete. The answering functions
  * do this; for those who find `dropped` set. */

@@ -231,6 +231,7 @@ static void found(void *owner, int error, uint64_t cursor, uint64_t told)
     struct exchange *exchange = beginning->exchange;
     struct reading *reading = beginning->reading;
     free(beginning);
+    exchange->job = NULL;
     reading->cursor = cursor;
     reading->told = told;
     if (exchange->dropped) {
@@ -269,6 +270,8 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     *beginning = (struct beginning){exchange, reading};
-    if (!start_search(hub, reading->selection, &reading->start, beginning, found))
+    struct start_search *search =
+        start_search(hub, reading->selection, &reading->start, exchange, beginning, found);
+    if (!search)
         found(beginning, -1, 0, 0);
 }

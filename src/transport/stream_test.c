@@ -110,10 +110,11 @@ struct hold {
     sem_t go;
 };
 
-static void hold_run(struct log_job *job, struct log *log)
+static bool hold_run(struct log_job *job, struct log *log)
 {
     (void)log;
     sem_wait(&container_of(job, struct hold, job)->go);
+    return true;
 }
 
 static void hold_done(struct mail *mail, void *owner)

@@ -29,6 +29,7 @@ struct bench {
     unsigned handled;       /* requests so far */
     struct reading reading; /* what a read asks for: the test fills in what it wants */
     const char *pattern;    /* and of which channels: "a" without it */
+    const char *type;       /* and of which type: all without it */
     struct append *kept;    /* publishes that the log has not seen yet */
     unsigned published;     /* publishes that have no verdict yet */
 };
@@ -92,7 +93,8 @@ static inline struct reading *bench_reading(struct bench *bench)
     *reading = bench->reading;
     reading->channel = name;
     reading->kept = STR("");
-    reading->selection = selection_new(&name, 1, NULL, 0, NULL);
+    struct str type = bench->type ? str_from(bench->type) : STR_NONE;
+    reading->selection = selection_new(&name, 1, &type, bench->type != NULL, NULL);
     if (reading->selection)
         return reading;
     reading_free(reading);

@@ -130,6 +130,8 @@ static uint64_t through(const struct page *page, bool complete)
 void page_finish(struct page *page, bool complete, struct batch **ret_batch, uint64_t *ret_through)
 {
     *ret_through = through(page, complete);
+    if (page->query->looked)
+        *page->query->looked += page->query->rows - page->rows_left;
     if (page->query->backwards)
         reverse(page->batch);
     *ret_batch = page->batch;

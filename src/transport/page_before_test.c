@@ -1,0 +1,249 @@
+/* How far one request looks into the log, and what becomes of its work when its client is gone. */
+#include "transport/testing.h"
+
+#include <semaphore.h>
+
+#define GET_PAGE "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
+
+enum {
+    LEAVING_ROWS = LOG_LEAVING_SLICES * LOG_SLICE_ROWS,
+    EVENTS = LEAVING_ROWS + 2000, /* more than a client gets that may be gone */
+    BUNDLE = 1000,
+};
+
+static int begin(void **state)
+{
+    struct bench *bench = bench_new();
+    bench->reading.via = VIA_POLL;
+    bench->type = "rare";
+    bench_begin(bench);
+    *state = bench;
+    return 0;
+}
+
+static int end(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+/* EVENTS events on channel "a". The first `rare` of them have the type that is asked for. */
+static void fill(struct bench *bench, unsigned rare)
+{
+    for (unsigned i = 0; i < EVENTS;) {
+        struct append *append = append_new(bench->log, &bench->worker.hub.port);
+        struct bench_publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
+        *publish = (struct bench_publish){{.done = bench_appended}, bench};
+        for (unsigned j = 0; j < BUNDLE && i < EVENTS; j++, i++) {
+            struct event *event = batch_add(append->batch);
+            event->channel = STR("a");
+            event->type = i < rare ? STR("rare") : STR("message");
+            event->data = STR("x");
+            event->kind = EVENT_TEXT;
+            publish->publish.count++;
+        }
+        bench->published++;
+        append_add(append, &publish->publish);
+        log_append(bench->log, append);
+    }
+    bench_settle(bench);
+}
+
+static struct log_stats stats_of(const struct bench *bench)
+{
+    struct log_stats stats;
+    log_stats(bench->log, &stats);
+    return stats;
+}
+
+/* Keeps the one reader busy, so that what is asked of it waits. */
+struct hold {
+    struct log_job job;
+    sem_t go;
+};
+
+static bool hold_run(struct log_job *job, struct log *log)
+{
+    (void)log;
+    sem_wait(&container_of(job, struct hold, job)->go);
+    return true;
+}
+
+static void hold_done(struct mail *mail, void *owner)
+{
+    struct worker *worker = owner;
+    worker->hub.reads--;
+    sem_destroy(&container_of(mail, struct hold, job.mail)->go);
+}
+
+static void hold_reader(struct bench *bench, struct hold *hold)
+{
+    *hold = (struct hold){
+        .job = {.run = hold_run, .reply = bench->worker.hub.mailbox, .mail = {NULL, hold_done}}};
+    sem_init(&hold->go, 0, 0);
+    bench->worker.hub.reads++;
+    log_submit(bench->log, &hold->job);
+}
+
+/* Asks, and says at once that there will be no more requests. */
+static void ask_and_shut(struct bench *bench, struct peer *peer)
+{
+    peer_join(bench, peer);
+    peer_send(peer, STR(GET_PAGE));
+    shutdown(peer->fd, SHUT_WR);
+    bench_settle(bench);
+    peer_expect(bench, peer, "200.");
+}
+
+/* The id behind `before` in a link; 0 when there is no such link. */
+static uint64_t linked(const struct peer *peer, const char *text)
+{
+    const char *at = memmem(peer->got.at, peer->got.len, text, strlen(text));
+    return at ? strtoull(at + strlen(text), NULL, 10) : 0;
+}
+
+static void a_page_before_looks_at_all_there_is(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    fill(bench, 3);
+    bench->reading.has_before = true;
+    bench->reading.before = EVENT_ID_MAX;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PAGE);
+    peer_expect(bench, &peer, "200");
+    assert_int_equal(peer_count(&peer, "\"type\":\"rare\""), 3);
+    assert_true(peer_has(&peer, "\"more\":false"));
+    assert_false(peer_has(&peer, "rel=\"prev\""));
+    assert_int_equal(stats_of(bench).readers.rows, EVENTS);
+    assert_int_equal(stats_of(bench).readers.spent, 0);
+    peer_leave(bench, &peer);
+}
+
+static void a_page_before_joins_what_its_slices_find(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    fill(bench, EVENTS);
+    bench->type = NULL;
+    bench->reading.limit = 1000;
+    bench->reading.has_before = true;
+    bench->reading.before = EVENT_ID_MAX;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_PAGE);
+    peer_expect(bench, &peer, "200");
+    assert_int_equal(peer_count(&peer, "\"type\":\"message\"") + peer_count(&peer, "\"rare\""),
+                     1000);
+    uint64_t prev = linked(&peer, "?before=");
+    uint64_t first = linked(&peer, "{\"events\":[{\"id\":\"");
+    assert_true(prev && prev == first);
+    peer_leave(bench, &peer);
+}
+
+static void a_page_before_that_is_cut_short_says_where_to_go_on(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    fill(bench, 3);
+    bench->reading.has_before = true;
+    bench->reading.before = EVENT_ID_MAX;
+    ask_and_shut(bench, &first);
+    assert_true(peer_has(&first, "{\"events\":[],"));
+    assert_true(peer_has(&first, "\"more\":true"));
+    assert_int_equal(stats_of(bench).readers.rows, LEAVING_ROWS);
+    assert_int_equal(stats_of(bench).readers.spent, 1);
+    bench->reading.before = linked(&first, "?before=");
+    assert_true(bench->reading.before > 0);
+    ask_and_shut(bench, &second);
+    assert_int_equal(peer_count(&second, "\"type\":\"rare\""), 3);
+    assert_true(peer_has(&second, "\"more\":false"));
+    assert_int_equal(stats_of(bench).readers.rows, EVENTS);
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+}
+
+static void last_that_is_cut_short_links_to_what_is_before(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    fill(bench, 3);
+    bench->reading.start = (struct start){.kind = START_LAST, .last = 2};
+    ask_and_shut(bench, &first);
+    assert_true(peer_has(&first, "{\"events\":[],"));
+    assert_int_equal(stats_of(bench).readers.spent, 1);
+    bench->reading.has_before = true;
+    bench->reading.before = linked(&first, "?before=");
+    assert_true(bench->reading.before > 0);
+    ask_and_shut(bench, &second);
+    assert_int_equal(peer_count(&second, "\"type\":\"rare\""), 3);
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+}
+
+static void a_page_after_that_is_cut_short_moves_the_cursor(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    uint64_t cursor = 0;
+    unsigned pages = 0;
+    fill(bench, 0);
+    for (bool more = true; more; pages++) {
+        bench->reading.start = (struct start){.kind = START_CURSOR, .id = cursor};
+        ask_and_shut(bench, &peer);
+        assert_true(peer_has(&peer, "{\"events\":[],"));
+        uint64_t next = linked(&peer, "Cursor: ");
+        assert_true(next > cursor);
+        cursor = next;
+        more = peer_has(&peer, "\"more\":true");
+        peer_leave(bench, &peer);
+    }
+    assert_int_equal(cursor, log_newest(bench->log));
+    assert_true(pages > 1);
+}
+
+/* Asks while the reader is busy and goes away; the work must not be done. */
+static void leave_while_it_waits(struct bench *bench)
+{
+    struct hold hold;
+    struct peer peer;
+    struct log_stats before = stats_of(bench);
+    peer_join(bench, &peer);
+    hold_reader(bench, &hold);
+    peer_send(&peer, STR(GET_PAGE));
+    worker_step(&bench->worker, 0);
+    assert_int_equal(bench->worker.hub.reads, 2);
+    conn_close(&container_of(bench->worker.sessions.prev, struct session, node)->conn);
+    worker_step(&bench->worker, 0);
+    sem_post(&hold.go);
+    bench_settle(bench);
+    assert_int_equal(bench->worker.hub.reads, 0);
+    assert_int_equal(stats_of(bench).readers.rows, before.readers.rows);
+    assert_int_equal(stats_of(bench).readers.cancelled, before.readers.cancelled + 1);
+    peer_leave(bench, &peer);
+}
+
+static void work_for_a_client_that_is_gone_is_dropped(void **state)
+{
+    struct bench *bench = *state;
+    fill(bench, 3);
+    leave_while_it_waits(bench); /* a page by its cursor */
+    bench->reading.start = (struct start){.kind = START_LAST, .last = 2};
+    leave_while_it_waits(bench);
+    bench->reading.has_before = true;
+    bench->reading.before = EVENT_ID_MAX;
+    leave_while_it_waits(bench);
+}
+
+int main(void)
+{
+#define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
+    const struct CMUnitTest tests[] = {
+        WITH_BENCH(a_page_before_looks_at_all_there_is),
+        WITH_BENCH(a_page_before_joins_what_its_slices_find),
+        WITH_BENCH(a_page_before_that_is_cut_short_says_where_to_go_on),
+        WITH_BENCH(last_that_is_cut_short_links_to_what_is_before),
+        WITH_BENCH(a_page_after_that_is_cut_short_moves_the_cursor),
+        WITH_BENCH(work_for_a_client_that_is_gone_is_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
