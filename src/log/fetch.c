@@ -1,6 +1,47 @@
+/* A read forwards, slice by slice, that scans together with others.
+ *
+ * A pattern that has many channels is read by a scan: all rows between the cursor and the newest
+ * event. When a thousand consumers come back at once, each by a pattern of its own, that would be a
+ * thousand scans of the same rows. So a slice that has to scan takes along the fetches that are
+ * queued and scan too:
+ *
+ *     at the start    |---- slice ----|
+ *     further                |--------|         joins where it is
+ *     too far                             |     nothing is done for it, and it keeps its turn
+ *
+ * The rows are read once, for the channels of all; each fetch copies what is for it, and leaves
+ * with a full page.
+ *
+ * Where a slice starts is a matter of fairness. A new fetch starts at its own cursor: it may be
+ * short and must not wait for others. A fetch that has had slices is long. It starts at the lowest
+ * cursor of the long ones, so that they come together and go on as one; but each eighth of its
+ * slices starts at its own cursor, or others that begin at the log's beginning could hold it up for
+ * ever.
+ *
+ * Only fetches with the same types scan together, since the store looks at types before it reads
+ * the data. What a slice copies is bounded, for all of its fetches together. */
 #include "log/fetch.h"
 
+#include "log/log_internal.h"
+#include "log/read.h"
 #include "log/store/page.h"
+
+#include <errno.h>
+
+enum {
+    TOGETHER_MAX = 256,
+    TOGETHER_EVENTS = 4096,
+    TOGETHER_BYTES = 1 << 20,
+    COPIED_MAX = 8 << 20,
+    OWN_EACH = 8
+};
+
+/* ---- one fetch ------------------------------------------------------------------------------- */
+
+static struct log_fetch *of_job(struct log_job *job)
+{
+    return container_of(job, struct log_fetch, job);
+}
 
 static bool is_full(const struct log_fetch *fetch)
 {
@@ -9,58 +50,254 @@ static bool is_full(const struct log_fetch *fetch)
            (batch->count >= fetch->query.limit || fetch->bytes >= fetch->query.bytes);
 }
 
+static bool is_done(const struct log_fetch *fetch)
+{
+    return fetch->error || is_full(fetch) || fetch->through >= fetch->query.upto ||
+           fetch->rows >= fetch->query.rows;
+}
+
 static void fail(struct log_fetch *fetch, int error)
 {
     fetch->batch = batch_unref(fetch->batch);
     fetch->error = error;
 }
 
-/* Copies what a later slice has found behind what there is. */
-static int add_all(struct log_fetch *fetch, const struct batch *batch)
+/* Copies an event into the page. -ENOMEM. */
+static int add(struct log_fetch *fetch, struct page *page, const struct event *event)
 {
-    struct page page = {.query = &fetch->query, .batch = fetch->batch};
-    int result = 0;
-    for (uint32_t i = 0; !result && i < batch->count; i++)
-        if (batch->events[i].state == EVENT_APPENDED)
-            result = page_add(&page, &batch->events[i]);
-    return result;
+    if (!fetch->batch)
+        fetch->batch = page->batch = batch_new();
+    if (!fetch->batch || page_add(page, event))
+        return -ENOMEM;
+    fetch->bytes += event->data.len;
+    return 0;
 }
 
-/* Takes the batch over. */
+static struct page page_of(struct log_fetch *fetch)
+{
+    return (struct page){.query = &fetch->query, .batch = fetch->batch};
+}
+
+/* Takes over a batch that is for this fetch alone. */
 static void take(struct log_fetch *fetch, struct batch *batch)
 {
+    struct page page = page_of(fetch);
     int result = 0;
-    for (uint32_t i = 0; i < batch->count; i++)
-        fetch->bytes += batch->events[i].data.len;
     if (!fetch->batch) {
         fetch->batch = batch;
+        for (uint32_t i = 0; i < batch->count; i++)
+            fetch->bytes += batch->events[i].data.len;
         return;
     }
-    result = add_all(fetch, batch);
+    for (uint32_t i = 0; !result && i < batch->count; i++)
+        if (batch->events[i].state == EVENT_APPENDED)
+            result = add(fetch, &page, &batch->events[i]);
     batch_unref(batch);
     if (result)
         fail(fetch, result);
 }
 
-static bool fetch_run(struct log_job *job, struct log *log)
+static void read_alone(struct log_fetch *fetch, struct log *log, const struct channel_set *set)
 {
-    struct log_fetch *fetch = container_of(job, struct log_fetch, job);
     uint64_t looked = 0, left = fetch->query.rows - fetch->rows;
     struct store_query slice = fetch->query;
     struct batch *batch;
+    slice.selection = fetch->selection;
     slice.after = fetch->through;
     slice.limit -= fetch->batch ? fetch->batch->count : 0;
     slice.bytes -= fetch->bytes;
     slice.rows = left < LOG_SLICE_ROWS ? left : LOG_SLICE_ROWS;
     slice.looked = &looked;
-    int result = log_read(log, &slice, fetch->selection, &batch, &fetch->through);
+    int result = log_read_set(log, &slice, set, &batch, &fetch->through);
     if (result)
         fail(fetch, result);
     else
         take(fetch, batch);
     fetch->rows += looked ? looked : 1;
-    return fetch->error || is_full(fetch) || fetch->through >= fetch->query.upto ||
-           fetch->rows >= fetch->query.rows;
+}
+
+/* ---- together -------------------------------------------------------------------------------- */
+
+struct together {
+    struct log *log;
+    struct log_fetch *lead;
+    struct channel_set *set;
+    struct log_job *jobs[TOGETHER_MAX]; /* beside the lead's */
+    size_t count;
+    struct batch *batch; /* of all */
+    uint64_t through;
+    uint64_t looked;
+    size_t copied;
+};
+
+static bool same_types(const struct selection *a, const struct selection *b)
+{
+    if (a->types_count != b->types_count)
+        return false;
+    for (uint32_t i = 0; i < a->types_count; i++)
+        if (!str_eq(a->types[i], b->types[i]))
+            return false;
+    return true;
+}
+
+static bool fetch_run(struct log_job *job, struct log *log);
+
+/* Whether a slice for it starts at its own cursor. */
+static bool starts_alone(const struct log_fetch *fetch)
+{
+    return fetch->job.slices % OWN_EACH == 0;
+}
+
+static bool joins(const struct log_job *job, void *context)
+{
+    const struct log_fetch *lead = context;
+    if (job->run != fetch_run)
+        return false;
+    const struct log_fetch *fetch = container_of(job, const struct log_fetch, job);
+    bool behind = fetch->through < lead->through;
+    return !fetch->by_index && fetch->through < lead->query.upto &&
+           !(behind && (starts_alone(lead) || !job->slices)) &&
+           selection_may_scan(fetch->selection) && same_types(fetch->selection, lead->selection);
+}
+
+/* Adds the channels of all to the set; one that turns out to need no scan goes back. */
+static void gather(struct together *together)
+{
+    struct log_job *jobs[TOGETHER_MAX];
+    size_t count = readers_gather(together->log, joins, together->lead, jobs, TOGETHER_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct log_fetch *fetch = of_job(jobs[i]);
+        int result = channel_set_add(together->set, together->log, fetch->selection);
+        fetch->by_index = result > 0;
+        if (result)
+            readers_give_back(together->log, jobs[i]);
+        else
+            together->jobs[together->count++] = jobs[i];
+    }
+}
+
+/* Makes the slice begin with this fetch, and large enough for what it lacks. */
+static void widen(struct store_query *slice, const struct log_fetch *fetch)
+{
+    uint32_t limit = fetch->query.limit - (fetch->batch ? fetch->batch->count : 0);
+    size_t bytes = fetch->query.bytes - fetch->bytes;
+    slice->limit = limit > slice->limit ? limit : slice->limit;
+    slice->bytes = bytes > slice->bytes ? bytes : slice->bytes;
+    slice->after = fetch->through < slice->after ? fetch->through : slice->after;
+}
+
+/* Ends where the fetch that lacks most would be full if all were for it: what is read beyond that
+ * would be read again. */
+static int read_all(struct together *together)
+{
+    struct store_query slice = {.selection = together->lead->selection,
+                                .after = together->lead->through,
+                                .upto = together->lead->query.upto,
+                                .rows = LOG_SLICE_ROWS,
+                                .looked = &together->looked};
+    widen(&slice, together->lead);
+    for (size_t i = 0; i < together->count; i++)
+        widen(&slice, of_job(together->jobs[i]));
+    slice.limit = slice.limit < TOGETHER_EVENTS ? slice.limit : TOGETHER_EVENTS;
+    slice.bytes = slice.bytes < TOGETHER_BYTES ? slice.bytes : TOGETHER_BYTES;
+    return log_read_set(together->log, &slice, together->set, &together->batch, &together->through);
+}
+
+static bool has_number(const struct selection *selection, uint32_t number)
+{
+    const struct selection_resolved *resolved = &selection->resolved;
+    return number < resolved->bits && (resolved->bitmap[number >> 3] >> (number & 7) & 1);
+}
+
+/* Under the selection's lock. */
+static int copy_events(const struct together *together, struct log_fetch *fetch)
+{
+    const struct batch *batch = together->batch;
+    struct page page = page_of(fetch);
+    int result = 0;
+    for (uint32_t i = 0; i < batch->count && !result && !is_full(fetch); i++) {
+        const struct event *event = &batch->events[i];
+        if (event->id <= fetch->through || event->id > fetch->query.upto ||
+            event->state != EVENT_APPENDED || !has_number(fetch->selection, event->number))
+            continue;
+        result = add(fetch, &page, event);
+    }
+    return result;
+}
+
+static void copy(struct together *together, struct log_fetch *fetch)
+{
+    size_t before = fetch->bytes;
+    uint64_t upto = fetch->query.upto;
+    if (fetch->through >= together->through)
+        return;
+    pthread_mutex_lock(&fetch->selection->resolved.lock);
+    int result = copy_events(together, fetch);
+    pthread_mutex_unlock(&fetch->selection->resolved.lock);
+    if (result)
+        fail(fetch, result);
+    else if (is_full(fetch))
+        fetch->through = fetch->batch->events[fetch->batch->count - 1].id;
+    else
+        fetch->through = together->through < upto ? together->through : upto;
+    fetch->rows += together->looked ? together->looked : 1;
+    together->copied += fetch->bytes - before;
+}
+
+/* Nothing was done for them. The last goes first, so that they keep their order. */
+static void give_back(struct together *together, size_t count)
+{
+    while (count-- > 0)
+        readers_give_back(together->log, together->jobs[count]);
+}
+
+static void copy_for_others(struct together *together)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < together->count; i++) {
+        struct log_fetch *fetch = of_job(together->jobs[i]);
+        if (fetch->through >= together->through || together->copied >= COPIED_MAX) {
+            together->jobs[left++] = together->jobs[i];
+            continue;
+        }
+        copy(together, fetch);
+        readers_give(together->log, together->jobs[i], is_done(fetch));
+    }
+    give_back(together, left);
+}
+
+static void scan_together(struct together *together)
+{
+    int result = read_all(together);
+    if (result) {
+        fail(together->lead, result);
+        give_back(together, together->count);
+        return;
+    }
+    copy(together, together->lead);
+    copy_for_others(together);
+    batch_unref(together->batch);
+}
+
+/* ---- as a job -------------------------------------------------------------------------------- */
+
+static bool fetch_run(struct log_job *job, struct log *log)
+{
+    struct log_fetch *fetch = of_job(job);
+    struct channel_set set = {0};
+    struct together together = {.log = log, .lead = fetch, .set = &set};
+    int result = channel_set_add(&set, log, fetch->selection);
+    fetch->by_index = !result && !set.scans;
+    if (!result && set.scans)
+        gather(&together);
+    if (result)
+        fail(fetch, result);
+    else if (together.count)
+        scan_together(&together);
+    else
+        read_alone(fetch, log, &set);
+    channel_set_deinit(&set);
+    return is_done(fetch);
 }
 
 void log_fetch_init(struct log_fetch *fetch, struct selection *selection,

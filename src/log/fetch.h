@@ -21,6 +21,7 @@ struct log_fetch {
     /* Its own: */
     size_t bytes;
     uint64_t rows; /* looked at so far */
+    bool by_index; /* its selection was found to need no scan */
 };
 
 /* Prepares a fetch of after, upto, limit, bytes and rows of the query; the job is submitted by

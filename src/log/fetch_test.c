@@ -2,6 +2,8 @@
 
 #include "log/testing.h"
 
+#include <semaphore.h>
+
 enum { EVENTS = 3 * LOG_SLICE_ROWS + 500, EVERY = 1000, RARE = EVENTS / EVERY + 1 };
 
 static void none(struct mail *mail, void *owner)
@@ -154,6 +156,232 @@ static void what_is_trimmed_between_slices_is_not_in_the_page(void **state)
     world_close(world);
 }
 
+/* ---- by index -------------------------------------------------------------------------------- */
+
+static uint64_t rows_so_far(struct world *world)
+{
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    return stats.readers.rows;
+}
+
+/* Reads all of the pattern; answers how many events there are, and checks that no other rows were
+ * looked at. */
+static uint32_t read_by_index(struct world *world, struct selection *selection)
+{
+    struct log_fetch fetch;
+    struct store_query query = query_of(world, 1000, LOG_READ_ROWS);
+    uint64_t before = rows_so_far(world);
+    assert_int_equal(fetch_all(world, &fetch, selection, &query), 1);
+    uint32_t count = fetch.batch->count;
+    assert_int_equal(rows_so_far(world) - before, count);
+    assert_int_equal(fetch.through, query.upto);
+    log_fetch_deinit(&fetch);
+    return count;
+}
+
+static void a_pattern_of_few_channels_is_read_by_index(void **state)
+{
+    struct world *world = *state;
+    struct selection *selection = select_term("user/7/**", NULL);
+    struct selection *leading = select_term("*/7/inbox", NULL);
+    world_open(world);
+    post_one(world, "user/7/inbox", "1");
+    fill(world);
+    post_one(world, "user/7/inbox", "2");
+    post_one(world, "user/70/inbox", "not this");
+    assert_int_equal(read_by_index(world, selection), 2);
+    assert_int_equal(read_by_index(world, leading), 2);
+    post_one(world, "user/7/outbox", "3"); /* the pattern gets a channel that was not there */
+    post_one(world, "group/7/inbox", "3");
+    assert_int_equal(read_by_index(world, selection), 3);
+    assert_int_equal(read_by_index(world, leading), 3);
+    post_delete(world, "user/7/inbox");
+    assert_int_equal(read_by_index(world, selection), 1);
+    selection_unref(selection);
+    selection_unref(leading);
+    world_close(world);
+}
+
+/* ---- together -------------------------------------------------------------------------------- */
+
+enum { CONSUMERS = 12 };
+
+/* Reads by the pool, page after page, until it is up to date. */
+struct consumer {
+    struct log_fetch fetch;
+    struct world *world;
+    struct selection *selection;
+    struct store_query query;
+    uint32_t found;
+    unsigned pages;
+    bool over;
+};
+
+static void consumer_page(struct mail *mail, void *owner)
+{
+    struct consumer *consumer = container_of(mail, struct consumer, fetch.job.mail);
+    struct log_fetch *fetch = &consumer->fetch;
+    (void)owner;
+    assert_int_equal(fetch->error, 0);
+    assert_true(fetch->through > consumer->query.after);
+    uint32_t count = count_of(fetch->batch);
+    assert_true(count <= consumer->query.limit);
+    if (count)
+        assert_true(fetch->batch->events[0].id > consumer->query.after);
+    consumer->found += count;
+    consumer->pages++;
+    consumer->query.after = fetch->through;
+    log_fetch_deinit(fetch);
+    consumer->over = consumer->query.after >= consumer->query.upto;
+    if (consumer->over)
+        return;
+    log_fetch_init(fetch, consumer->selection, &consumer->query, &consumer->world->ports[1].box,
+                   consumer_page);
+    log_submit(consumer->world->log, &fetch->job);
+}
+
+static void consumer_begin(struct consumer *consumer, struct world *world, const char *pattern,
+                           uint64_t after, uint32_t limit)
+{
+    *consumer = (struct consumer){.world = world, .selection = select_term(pattern, "rare")};
+    consumer->query = query_of(world, limit, LOG_READ_ROWS);
+    consumer->query.after = after;
+    log_fetch_init(&consumer->fetch, consumer->selection, &consumer->query, &world->ports[1].box,
+                   consumer_page);
+    log_submit(world->log, &consumer->fetch.job);
+}
+
+static void consumer_wait(struct consumer *consumer)
+{
+    while (!consumer->over)
+        world_turn(&consumer->world->ports[1]);
+    selection_unref(consumer->selection);
+}
+
+/* Keeps the one reader busy, so that what is submitted meanwhile is queued. */
+struct hold {
+    struct log_job job;
+    sem_t begun;
+    sem_t go;
+    bool over;
+};
+
+static bool hold_run(struct log_job *job, struct log *log)
+{
+    struct hold *hold = container_of(job, struct hold, job);
+    (void)log;
+    sem_post(&hold->begun);
+    sem_wait(&hold->go);
+    return true;
+}
+
+static void hold_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    container_of(mail, struct hold, job.mail)->over = true;
+}
+
+static void hold_reader(struct world *world, struct hold *hold)
+{
+    *hold = (struct hold){
+        .job = {.run = hold_run, .reply = &world->ports[1].box, .mail = {NULL, hold_done}}};
+    sem_init(&hold->begun, 0, 0);
+    sem_init(&hold->go, 0, 0);
+    log_submit(world->log, &hold->job);
+    sem_wait(&hold->begun);
+}
+
+static void hold_end(struct world *world, struct hold *hold)
+{
+    sem_post(&hold->go);
+    while (!hold->over)
+        world_turn(&world->ports[1]);
+    sem_destroy(&hold->begun);
+    sem_destroy(&hold->go);
+}
+
+static const char *const patterns[] = {"**", "noise/**", "noise/*", "*/*"};
+
+static void scans_of_the_same_rows_are_done_once(void **state)
+{
+    struct world *world = *state;
+    static struct consumer consumers[CONSUMERS];
+    struct hold hold;
+    world_open(world);
+    fill(world);
+    uint64_t before = rows_so_far(world);
+    hold_reader(world, &hold);
+    for (unsigned i = 0; i < CONSUMERS; i++)
+        consumer_begin(&consumers[i], world, patterns[i % 4], 0, 1000);
+    hold_end(world, &hold);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        consumer_wait(&consumers[i]);
+        assert_int_equal(consumers[i].found, RARE);
+        assert_int_equal(consumers[i].pages, 1);
+    }
+    assert_int_equal(rows_so_far(world) - before, EVENTS);
+    world_close(world);
+}
+
+/* Each begins behind another event, and takes pages of `limit` events, or a few more. */
+static void catch_up_from_different_cursors(struct world *world, uint32_t limit)
+{
+    static struct consumer consumers[CONSUMERS];
+    uint64_t cursors[RARE];
+    struct log_fetch all;
+    struct hold hold;
+    struct selection *selection = select_term("**", "rare");
+    struct store_query query = query_of(world, 1000, LOG_READ_ROWS);
+    fetch_all(world, &all, selection, &query);
+    for (unsigned i = 0; i < RARE; i++)
+        cursors[i] = all.batch->events[i].id;
+    log_fetch_deinit(&all);
+    selection_unref(selection);
+    hold_reader(world, &hold);
+    for (unsigned i = 0; i < CONSUMERS; i++)
+        consumer_begin(&consumers[i], world, patterns[i % 4], i ? cursors[i - 1] : 0,
+                       limit + i % 3);
+    hold_end(world, &hold);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        consumer_wait(&consumers[i]);
+        assert_int_equal(consumers[i].found, RARE - i);
+    }
+}
+
+static void scans_from_different_cursors_lose_nothing_and_come_together(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    fill(world);
+    uint64_t before = rows_so_far(world);
+    catch_up_from_different_cursors(world, 1000);
+    /* One pass is to learn the cursors. Each alone would look at half of the rows on average. */
+    assert_true(rows_so_far(world) - before <= (uint64_t)EVENTS * 3);
+    catch_up_from_different_cursors(world, 1);
+    world_close(world);
+}
+
+static void one_that_leaves_does_not_take_the_others_along(void **state)
+{
+    struct world *world = *state;
+    static struct consumer consumers[3];
+    struct hold hold;
+    world_open(world);
+    fill(world);
+    hold_reader(world, &hold);
+    for (unsigned i = 0; i < 3; i++)
+        consumer_begin(&consumers[i], world, patterns[i], 0, 1000);
+    log_job_cancel(world->log, &consumers[0].fetch.job); /* the mail comes, with nothing */
+    consumers[0].fetch.through = consumers[0].query.upto;
+    hold_end(world, &hold);
+    for (unsigned i = 0; i < 3; i++) {
+        consumer_wait(&consumers[i]);
+        assert_int_equal(consumers[i].found, i ? RARE : 0);
+    }
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +389,10 @@ int main(void)
         ON_BOTH(a_full_page_ends_a_read_early),
         ON_BOTH(reads_of_few_rows_in_a_row_lose_nothing),
         ON_BOTH(what_is_trimmed_between_slices_is_not_in_the_page),
+        ON_BOTH(a_pattern_of_few_channels_is_read_by_index),
+        ON_BOTH(scans_of_the_same_rows_are_done_once),
+        ON_BOTH(scans_from_different_cursors_lose_nothing_and_come_together),
+        ON_BOTH(one_that_leaves_does_not_take_the_others_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,6 @@
 enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEAD };
 
 enum {
-    NAMES_BY_INDEX_MAX = 32,
     LIST_SLICE = 256,
     HIDE_SLICE = 1024,
     LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
@@ -754,46 +753,6 @@ bool log_is_ephemeral(const struct log *log, struct str channel)
     return channels_space(&log->apply.channels, channel)->config.ephemeral;
 }
 
-static size_t resolve_names(struct log *log, const struct selection *selection, uint32_t *numbers)
-{
-    size_t count = 0;
-    log_lock(log);
-    for (uint32_t i = 0; i < selection->names_count; i++) {
-        const struct channel *channel = channels_find(&log->apply.channels, selection->names[i]);
-        if (channel && selection_has_channel(selection, selection->names[i]))
-            numbers[count++] = channel->number;
-    }
-    log_unlock(log);
-    return count;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-static bool look_for_numbers(struct log *log, struct channels_resolve *resolve)
-{
-    log_lock(log);
-    bool more = channels_resolve_look(resolve);
-    log_unlock(log);
-    return more;
-}
-
-/* Under selection->resolved.lock. */
-static int resolve_all(struct log *log, struct selection *selection)
-{
-    struct channels_resolve resolve;
-    log_lock(log);
-    channels_resolve_begin(&resolve, &log->apply.channels, selection);
-    log_unlock(log);
-    while (look_for_numbers(log, &resolve))
-        if (!channels_resolve_judge(&resolve))
-            return -ENOMEM;
-    return 0;
-}
-
 /* A channel that the table does not know was forgotten: nothing of it is retained. */
 static void hide_some(struct log *log, struct batch *batch, uint32_t from, uint32_t end)
 {
@@ -813,40 +772,6 @@ void log_hide_trimmed(struct log *log, struct batch *batch)
         uint32_t left = batch->count - from;
         hide_some(log, batch, from, from + (left < HIDE_SLICE ? left : HIDE_SLICE));
     }
-}
-
-int log_read(struct log *log, struct store_query *query, struct selection *selection,
-             struct batch **ret_batch, uint64_t *ret_through)
-{
-    uint32_t numbers[SELECTION_TERMS_MAX];
-    bool few = !selection->patterns_count && selection->names_count <= NAMES_BY_INDEX_MAX;
-    uint64_t newest = log_newest(log);
-    int result = 0;
-    query->selection = selection;
-    if (query->upto > newest)
-        query->upto = newest; /* a number that is given again from here on is above it */
-    uint64_t looked = 0, *ret_looked = query->looked;
-    query->looked = &looked;
-    if (few) {
-        query->numbers_count = resolve_names(log, selection, numbers);
-        qsort(numbers, query->numbers_count, sizeof(*numbers), by_number);
-        query->numbers = numbers;
-    } else {
-        pthread_mutex_lock(&selection->resolved.lock);
-        result = resolve_all(log, selection);
-        query->bitmap = selection->resolved.bitmap;
-        query->bitmap_bits = selection->resolved.bits;
-    }
-    result = result ? result : log->store->ops->read(log->store, query, ret_batch, ret_through);
-    if (!few)
-        pthread_mutex_unlock(&selection->resolved.lock);
-    query->looked = ret_looked;
-    if (ret_looked)
-        *ret_looked += looked;
-    atomic_fetch_add_explicit(&log->rows, looked, memory_order_relaxed);
-    if (!result)
-        log_hide_trimmed(log, *ret_batch);
-    return result;
 }
 
 int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id)

@@ -97,6 +97,17 @@ static inline uint64_t log_channels_bytes(const struct log *log)
 
 int readers_start(struct log *log);
 void readers_stop(struct log *log);
+
+/* Takes further jobs out of the queues, which the job that is being run does a slice of along with
+ * its own: those for which `joins` says yes, at most `max`. Each is then given back, by one of the
+ * two calls below. On a reader's thread. */
+size_t readers_gather(struct log *log, bool (*joins)(const struct log_job *job, void *context),
+                      void *context, struct log_job **out, size_t max);
+/* A slice of it was done. */
+void readers_give(struct log *log, struct log_job *job, bool done);
+/* Nothing was done of it: it keeps its turn. */
+void readers_give_back(struct log *log, struct log_job *job);
+
 void readers_stats(struct log *log, struct log_stats *ret_stats);
 
 /* A condition whose timed waits go by the monotonic clock. */

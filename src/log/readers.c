@@ -22,7 +22,7 @@
 
 #include <stdlib.h>
 
-enum { LEVEL_1 = 1, LEVEL_2 = 4, LEVEL_3 = 32, OLDEST_EACH = 8 };
+enum { LEVEL_1 = 1, LEVEL_2 = 4, LEVEL_3 = 32, OLDEST_EACH = 8, GATHER_LOOK = 1024 };
 
 enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER };
 
@@ -33,12 +33,17 @@ static unsigned level_of(const struct log_job *job)
 
 /* ---- states: all under jobs_lock ------------------------------------------------------------- */
 
-static void queue(struct log *log, struct log_job *job)
+static void queue_at(struct log *log, struct log_job *job, struct list *place)
 {
     job->state = JOB_QUEUED;
-    list_add_last(&log->jobs[level_of(job)], &job->node);
+    list_insert_before(place, &job->node);
     log->jobs_queued++;
     pthread_cond_signal(&log->jobs_work);
+}
+
+static void queue(struct log *log, struct log_job *job)
+{
+    queue_at(log, job, &log->jobs[level_of(job)]);
 }
 
 static struct log_job *unqueue(struct log *log, struct list *node)
@@ -54,6 +59,12 @@ static void end(struct log *log, struct log_job *job)
     job->state = JOB_OVER;
     log->jobs_cancelled += job->cancelled;
     log->jobs_spent += job->spent;
+}
+
+static void start(struct log *log, struct log_job *job)
+{
+    job->state = JOB_RUNNING;
+    log->jobs_running++;
 }
 
 static struct log_job *next_job(struct log *log)
@@ -91,20 +102,52 @@ static struct log_job *take_job(struct log *log)
     while (!log->jobs_queued && !log->jobs_stop)
         pthread_cond_wait(&log->jobs_work, &log->jobs_lock);
     struct log_job *job = next_job(log);
-    if (job) {
-        job->state = JOB_RUNNING;
-        log->jobs_running++;
-    }
+    if (job)
+        start(log, job);
     pthread_mutex_unlock(&log->jobs_lock);
     return job;
 }
 
 /* The job may be freed as soon as its mail is posted, and may be taken by another reader as soon as
  * it is queued. */
-static void give_job(struct log *log, struct log_job *job, bool done)
+void readers_give(struct log *log, struct log_job *job, bool done)
 {
     pthread_mutex_lock(&log->jobs_lock);
     bool over = settle(log, job, done);
+    pthread_mutex_unlock(&log->jobs_lock);
+    if (over)
+        mailbox_post(job->reply, &job->mail);
+}
+
+size_t readers_gather(struct log *log, bool (*joins)(const struct log_job *job, void *context),
+                      void *context, struct log_job **out, size_t max)
+{
+    size_t count = 0;
+    unsigned looked = 0;
+    pthread_mutex_lock(&log->jobs_lock);
+    for (unsigned i = 0; i < READERS_LEVELS; i++) {
+        list_each (&log->jobs[i], node) {
+            if (count == max || looked++ == GATHER_LOOK)
+                break;
+            if (!joins(container_of(node, struct log_job, node), context))
+                continue;
+            out[count] = unqueue(log, node);
+            start(log, out[count++]);
+        }
+    }
+    pthread_mutex_unlock(&log->jobs_lock);
+    return count;
+}
+
+void readers_give_back(struct log *log, struct log_job *job)
+{
+    pthread_mutex_lock(&log->jobs_lock);
+    bool over = job->cancelled;
+    log->jobs_running--;
+    if (over)
+        end(log, job);
+    else
+        queue_at(log, job, log->jobs[level_of(job)].next);
     pthread_mutex_unlock(&log->jobs_lock);
     if (over)
         mailbox_post(job->reply, &job->mail);
@@ -114,7 +157,7 @@ static void *reader_main(void *arg)
 {
     struct log *log = arg;
     for (struct log_job *job; (job = take_job(log));)
-        give_job(log, job, job->run(job, log));
+        readers_give(log, job, job->run(job, log));
     return NULL;
 }
 

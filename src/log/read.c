@@ -1,0 +1,184 @@
+/* How a selection becomes a read of the store.
+ *
+ * The store knows channels by number. Few channels are read by its index, which costs as much as
+ * there are events in them. Many are read by a scan in id order, which costs as much as there are
+ * events in all. A pattern counts as few if it has at most 32 channels, or at most a thousand and
+ * at most an eighth of all: merging a thousand lines is slower than a scan of little else.
+ *
+ * A selection keeps the numbers that its patterns have (selection->resolved) and is brought up to
+ * the table before each read. A read works on a copy: neither the log's lock nor the selection's is
+ * held while the disk is waited for. */
+#include "log/read.h"
+
+#include "log/candidates.h"
+#include "log/log_internal.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum { NAMES_BY_INDEX_MAX = 32, FEW_SHARE = 8 };
+
+static size_t resolve_names(struct log *log, const struct selection *selection, uint32_t *numbers)
+{
+    size_t count = 0;
+    log_lock(log);
+    for (uint32_t i = 0; i < selection->names_count; i++) {
+        const struct channel *channel = channels_find(&log->apply.channels, selection->names[i]);
+        if (channel && selection_has_channel(selection, selection->names[i]))
+            numbers[count++] = channel->number;
+    }
+    log_unlock(log);
+    return count;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool look_for_numbers(struct log *log, struct channels_resolve *resolve)
+{
+    log_lock(log);
+    bool more = channels_resolve_look(resolve);
+    log_unlock(log);
+    return more;
+}
+
+/* Under selection->resolved.lock. */
+static int resolve_all(struct log *log, struct selection *selection)
+{
+    struct channels_resolve resolve;
+    log_lock(log);
+    channels_resolve_begin(&resolve, &log->apply.channels, selection);
+    log_unlock(log);
+    while (look_for_numbers(log, &resolve))
+        if (!channels_resolve_judge(&resolve))
+            return -ENOMEM;
+    return 0;
+}
+
+bool selection_may_scan(const struct selection *selection)
+{
+    return selection->patterns_count || selection->names_count > NAMES_BY_INDEX_MAX;
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+static uint64_t word_at(const uint8_t *bitmap, size_t word)
+{
+    uint64_t bits;
+    memcpy(&bits, bitmap + word * sizeof(bits), sizeof(bits));
+    return bits;
+}
+
+/* Copies the numbers out of the bitmap; false when there are more than `most`. The bitmap's room is
+ * a multiple of 64 bits, and bits are counted from the low end of each byte. */
+static bool copy_numbers(struct channel_set *set, const struct selection_resolved *resolved,
+                         size_t most)
+{
+    set->count = 0;
+    for (size_t word = 0; word * 64 < resolved->bits; word++) {
+        uint64_t bits = le64toh(word_at(resolved->bitmap, word));
+        if (set->count + (size_t)__builtin_popcountll(bits) > most)
+            return false;
+        for (; bits; bits &= bits - 1)
+            set->numbers[set->count++] = (uint32_t)(word * 64 + (size_t)__builtin_ctzll(bits));
+    }
+    return true;
+}
+
+static size_t few_of(struct log *log)
+{
+    log_lock(log);
+    size_t few = log->apply.channels.by_name.count / FEW_SHARE;
+    log_unlock(log);
+    few = few < CHANNEL_SET_FEW ? few : CHANNEL_SET_FEW;
+    return few > NAMES_BY_INDEX_MAX ? few : NAMES_BY_INDEX_MAX;
+}
+
+static int add_bitmap(struct channel_set *set, const struct selection_resolved *resolved)
+{
+    size_t size = (resolved->bits + 7) / 8, have = (set->bits + 7) / 8;
+    if (size > have) {
+        uint8_t *bitmap = mem_try_realloc(set->bitmap, size);
+        if (!bitmap)
+            return -ENOMEM;
+        memset(bitmap + have, 0, size - have);
+        set->bitmap = bitmap;
+        set->bits = resolved->bits;
+    }
+    for (size_t i = 0; i < size; i++)
+        set->bitmap[i] |= resolved->bitmap[i];
+    return 0;
+}
+
+/* Under the selection's lock. */
+static int add_resolved(struct channel_set *set, const struct selection_resolved *resolved,
+                        size_t few)
+{
+    bool scans = set->scans;
+    size_t count = set->count;
+    if (copy_numbers(set, resolved, few))
+        return scans;
+    set->count = count;
+    set->scans = true;
+    return add_bitmap(set, resolved);
+}
+
+int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection)
+{
+    if (!set->newest)
+        set->newest = log_newest(log);
+    if (!selection_may_scan(selection)) {
+        set->count = resolve_names(log, selection, set->numbers);
+        qsort(set->numbers, set->count, sizeof(*set->numbers), by_number);
+        return set->scans;
+    }
+    size_t few = few_of(log);
+    pthread_mutex_lock(&selection->resolved.lock);
+    int result = resolve_all(log, selection);
+    result = result ? result : add_resolved(set, &selection->resolved, few);
+    pthread_mutex_unlock(&selection->resolved.lock);
+    return result;
+}
+
+void channel_set_deinit(struct channel_set *set)
+{
+    free(set->bitmap);
+}
+
+/* ---- reads ----------------------------------------------------------------------------------- */
+
+int log_read_set(struct log *log, struct store_query *query, const struct channel_set *set,
+                 struct batch **ret_batch, uint64_t *ret_through)
+{
+    uint64_t looked = 0, *ret_looked = query->looked;
+    if (query->upto > set->newest)
+        query->upto = set->newest;
+    query->numbers = set->scans ? NULL : set->numbers;
+    query->numbers_count = set->count;
+    query->bitmap = set->bitmap;
+    query->bitmap_bits = set->bits;
+    query->looked = &looked;
+    int result = log->store->ops->read(log->store, query, ret_batch, ret_through);
+    query->looked = ret_looked;
+    if (ret_looked)
+        *ret_looked += looked;
+    atomic_fetch_add_explicit(&log->rows, looked, memory_order_relaxed);
+    if (!result)
+        log_hide_trimmed(log, *ret_batch);
+    return result;
+}
+
+int log_read(struct log *log, struct store_query *query, struct selection *selection,
+             struct batch **ret_batch, uint64_t *ret_through)
+{
+    struct channel_set set = {0};
+    int result = channel_set_add(&set, log, selection);
+    query->selection = selection;
+    result = result ? result : log_read_set(log, query, &set, ret_batch, ret_through);
+    channel_set_deinit(&set);
+    return result;
+}

@@ -1,0 +1,31 @@
+/* Reads of the store for a selection: which channels it has now, and whether the store goes by its
+ * index or scans. */
+#pragma once
+
+#include "log/log.h"
+
+/* Beyond so many channels the store scans whatever else is known. */
+enum { CHANNEL_SET_FEW = 1000 };
+
+/* The channels of a selection, or of several, at one moment. */
+struct channel_set {
+    bool scans;   /* they are many: go by the bitmap, otherwise by the numbers */
+    size_t count; /* of `numbers`, which rise */
+    uint32_t numbers[CHANNEL_SET_FEW];
+    uint8_t *bitmap;
+    size_t bits;
+    uint64_t newest; /* safe when the first was looked up: no event above it is to be read */
+};
+
+/* Adds the channels of the selection to an empty set, or to one that scans. A set that scans takes
+ * no selection of few channels: true, and nothing was added. Negative: -ENOMEM. For readers'
+ * threads; no lock is held when it returns. */
+int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection);
+void channel_set_deinit(struct channel_set *set);
+
+/* As log_read() for the channels of the set; of query->selection only the types count. */
+int log_read_set(struct log *log, struct store_query *query, const struct channel_set *set,
+                 struct batch **ret_batch, uint64_t *ret_through);
+
+/* Whether a read of this selection may have to scan; told without a look at the table. */
+bool selection_may_scan(const struct selection *selection);

@@ -1,0 +1,95 @@
+#include "log/read.h"
+
+#include "log/testing.h"
+
+static struct selection *select_term(const char *term)
+{
+    struct str terms[] = {str_from(term)};
+    struct selection *selection = selection_new(terms, 1, NULL, 0, NULL);
+    assert_non_null(selection);
+    return selection;
+}
+
+/* What is added to the set, which the test frees. */
+static int add(struct world *world, struct channel_set *set, const char *term)
+{
+    struct selection *selection = select_term(term);
+    int result = channel_set_add(set, world->log, selection);
+    selection_unref(selection);
+    return result;
+}
+
+static void make_channels(struct world *world, const char *prefix, unsigned count)
+{
+    char name[32];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "%s/%u", prefix, i);
+        post_one(world, name, "x");
+    }
+}
+
+static void a_set_is_few_numbers_or_a_bitmap(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    make_channels(world, "few", 32);
+    make_channels(world, "many", 33);
+    struct channel_set few = {0}, many = {0}, none = {0}, name = {0};
+    assert_int_equal(add(world, &few, "few/*"), 0);
+    assert_false(few.scans);
+    assert_int_equal(few.count, 32);
+    for (uint32_t i = 0; i < 32; i++)
+        assert_int_equal(few.numbers[i], i + 1);
+    assert_int_equal(add(world, &many, "many/*"), 0);
+    assert_true(many.scans);
+    assert_int_equal(add(world, &none, "none/*"), 0);
+    assert_true(!none.scans && !none.count);
+    assert_int_equal(add(world, &name, "many/7"), 0);
+    assert_true(!name.scans && name.count == 1 && name.numbers[0] == 40);
+    channel_set_deinit(&many);
+    world_close(world);
+}
+
+static void how_many_are_few_depends_on_how_many_there_are(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    make_channels(world, "some", 100);
+    struct channel_set of_few = {0}, of_many = {0};
+    assert_int_equal(add(world, &of_few, "some/*"), 0);
+    assert_true(of_few.scans);
+    make_channels(world, "others", 700);
+    assert_int_equal(add(world, &of_many, "some/*"), 0);
+    assert_false(of_many.scans);
+    assert_int_equal(of_many.count, 100);
+    channel_set_deinit(&of_few);
+    world_close(world);
+}
+
+static void a_set_that_scans_takes_others_that_scan(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    make_channels(world, "a", 40);
+    make_channels(world, "b", 40);
+    struct channel_set set = {0};
+    assert_int_equal(add(world, &set, "a/*"), 0);
+    assert_int_equal(add(world, &set, "a/7"), 1);
+    make_channels(world, "c", 40);
+    assert_int_equal(add(world, &set, "c/*"), 0);
+    for (uint32_t number = 1; number <= 120; number++)
+        assert_int_equal(number < set.bits && set.bitmap[number >> 3] >> (number & 7) & 1,
+                         number <= 40 || number > 80);
+    channel_set_deinit(&set);
+    world_close(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_MEMORY(a_set_is_few_numbers_or_a_bitmap),
+        IN_MEMORY(how_many_are_few_depends_on_how_many_there_are),
+        IN_MEMORY(a_set_that_scans_takes_others_that_scan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
