@@ -97,8 +97,9 @@ struct store_ops {
     int (*read)(struct store *store, const struct store_query *query, struct batch **ret_batch,
                 uint64_t *ret_through);
 
-    /* The id of the newest retained event whose time is <= time_us; 0 when there is none. Any
-     * thread. */
+    /* The id of the newest retained event whose time is <= time_us; 0 when there is none. If many
+     * events before it were removed a moment ago, that of one of them: it divides what is retained
+     * in the same way. Any thread. */
     int (*find_time)(struct store *store, int64_t time_us, uint64_t *ret_id);
 
     /* Answers cuts: goes by the index, and looks at no event beyond what is to go. A cut of a

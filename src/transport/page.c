@@ -302,8 +302,10 @@ static void look(struct page_wait *wait)
             fail(wait);
             return;
         case TAKE_WAIT:
-            if (read_enough(wait))
+            if (read_enough(wait)) {
+                worker_put_off(wait->exchange->worker, BUDGET_SEARCH);
                 finish(wait, true);
+            }
             return;
         case TAKE_NOTHING:
             if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
@@ -393,8 +395,10 @@ static void begin(struct page_wait *wait)
 static void found(void *owner, int error, uint64_t cursor, uint64_t told)
 {
     struct page_wait *wait = owner;
-    if (wait->search->job.spent)
+    if (wait->search->job.spent) {
+        worker_put_off(wait->exchange->worker, BUDGET_SEARCH);
         wait->looked_until = wait->search->upto + 1;
+    }
     wait->exchange->job = NULL;
     wait->search = NULL;
     wait->reading->cursor = cursor;

@@ -107,6 +107,8 @@ static void answer(struct before *before)
 {
     struct exchange *exchange = before->exchange;
     struct buf events = {0};
+    if (before->job.spent)
+        worker_put_off(exchange->worker, BUDGET_SEARCH);
     join(before, &events);
     struct page_content content = {.events = buf_str(&events),
                                    .cursor =

@@ -152,6 +152,7 @@ static void a_page_before_that_is_cut_short_says_where_to_go_on(void **state)
     assert_true(peer_has(&first, "\"more\":true"));
     assert_int_equal(stats_of(bench).readers.rows, LEAVING_ROWS);
     assert_int_equal(stats_of(bench).readers.spent, 1);
+    assert_int_equal(bench->worker.stats.budgets[BUDGET_SEARCH], 1);
     bench->reading.before = linked(&first, "?before=");
     assert_true(bench->reading.before > 0);
     ask_and_shut(bench, &second);
@@ -199,6 +200,7 @@ static void a_page_after_that_is_cut_short_moves_the_cursor(void **state)
     }
     assert_int_equal(cursor, log_newest(bench->log));
     assert_true(pages > 1);
+    assert_int_equal(bench->worker.stats.budgets[BUDGET_SEARCH], pages - 1);
 }
 
 /* Asks while the reader is busy and goes away; the work must not be done. */

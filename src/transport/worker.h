@@ -52,7 +52,8 @@ extern const char *const limit_helps[LIMIT_COUNT];
     X(READ, "read", "Reads from a connection that were put off, with bytes left")                  \
     X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
     X(TIMERS, "timers", "Turns that put off timers which were due")                                \
-    X(FLUSH, "flush", "Slices of sends that ended by their bytes or their time")
+    X(FLUSH, "flush", "Slices of sends that ended by their bytes or their time")                   \
+    X(SEARCH, "search", "Pages that ended because their request had looked at a million rows")
 
 enum budget_kind {
 #define BUDGET_NAME(name, text, help) BUDGET_##name,

@@ -106,9 +106,14 @@ int find_time_in(struct reader *reader, int64_t time_us, uint64_t low, uint64_t 
     return 0;
 }
 
-/* The first live row that the statement comes upon, bound to low and high: 1, or 0 for none. */
+/* What is looked at, at most, for the newest event before a time. */
+enum { TIME_ROWS = 1000 };
+
+/* The first live row that the statement comes upon, bound to low and high, or row number `most`: 1,
+ * or 0 when there are fewer rows and none is live. */
 static int first_live(struct chain *chain, struct reader *reader, enum reader_statement which,
-                      uint64_t low, uint64_t high, uint64_t *ret_id, uint32_t *ret_number)
+                      uint64_t low, uint64_t high, uint64_t most, uint64_t *ret_id,
+                      uint32_t *ret_number)
 {
     sqlite3_stmt *statement;
     int result = reader_statement(reader, which, &statement);
@@ -116,7 +121,7 @@ static int first_live(struct chain *chain, struct reader *reader, enum reader_st
         return result;
     db_bind_id(statement, 1, low);
     db_bind_id(statement, 2, high);
-    while ((result = db_row(statement)) == 1) {
+    for (; most && (result = db_row(statement)) == 1; most--) {
         *ret_id = db_id(statement, 0);
         *ret_number = (uint32_t)db_id(statement, 1);
         if (*ret_id > floors_get(&chain->floors, *ret_number))
@@ -137,7 +142,8 @@ static int time_in(struct chain *chain, struct segment *segment, int64_t time_us
     if (!result) {
         result = find_time_in(reader, time_us, oldest, newest, &high);
         if (!result)
-            result = first_live(chain, reader, READER_SCAN_DOWN, 0, high, ret_id, &number);
+            result =
+                first_live(chain, reader, READER_SCAN_DOWN, 0, high, TIME_ROWS, ret_id, &number);
         reader_give(chain->readers, reader, result < 0);
     }
     segment_leave(segment);

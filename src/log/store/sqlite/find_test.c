@@ -197,6 +197,23 @@ static void a_time_is_found_across_files(void **state)
     assert_int_equal(id, 2950);
 }
 
+/* The rows of what was just deleted are still there, and not all of them are looked at. */
+static void a_time_is_found_behind_many_rows_that_are_dead(void **state)
+{
+    (void)state;
+    struct place fresh;
+    uint64_t id;
+    place_init(&fresh);
+    place_open(&fresh);
+    place_put(&fresh, 1, 10, 1, "kept", 1);
+    place_put(&fresh, 11, 3000, 2, "gone", 1);
+    place_trim(&fresh, 2, "gone", 3010, 3010);
+    assert_int_equal(fresh.store->ops->find_time(fresh.store, INT64_MAX, &id), 0);
+    assert_true(id >= 10);
+    assert_int_equal(id, 3010 - 999);
+    place_deinit(&fresh);
+}
+
 static struct store_cut cut_of(struct store_cut cut)
 {
     assert_int_equal(place.store->ops->find_cuts(place.store, &cut, 1), 0);
@@ -270,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_page_looks_at_no_more_rows_than_it_takes),
         cmocka_unit_test(with_no_channels_there_is_nothing_to_look_at),
         cmocka_unit_test(a_time_is_found_across_files),
+        cmocka_unit_test(a_time_is_found_behind_many_rows_that_are_dead),
         cmocka_unit_test(a_cut_is_found_across_files),
         cmocka_unit_test(cuts_of_many_channels_are_found_together),
         cmocka_unit_test(the_oldest_follows_the_trims),
