@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { NAMES_BY_INDEX_MAX = 32, FEW_SHARE = 8 };
+enum { NAMES_BY_INDEX_MAX = 32, FEW_SHARE = 8, ROWS_LEAST = 128 };
 
 static size_t resolve_names(struct log *log, const struct selection *selection, uint32_t *numbers)
 {
@@ -151,10 +151,20 @@ void channel_set_deinit(struct channel_set *set)
 
 /* ---- reads ----------------------------------------------------------------------------------- */
 
+/* The store opens a line of each channel in each file, which costs as much as some rows. Many lines
+ * are therefore paid for with rows, so that a slice takes no longer. */
+static uint64_t rows_of(const struct channel_set *set, uint64_t rows)
+{
+    uint64_t fewer = rows * NAMES_BY_INDEX_MAX / (set->count ? set->count : 1);
+    if (set->scans || set->count <= NAMES_BY_INDEX_MAX || rows <= ROWS_LEAST)
+        return rows;
+    return fewer > ROWS_LEAST ? fewer : ROWS_LEAST;
+}
+
 int log_read_set(struct log *log, struct store_query *query, const struct channel_set *set,
                  struct batch **ret_batch, uint64_t *ret_through)
 {
-    uint64_t looked = 0, *ret_looked = query->looked;
+    uint64_t looked = 0, *ret_looked = query->looked, rows = query->rows;
     if (query->upto > set->newest)
         query->upto = set->newest;
     query->numbers = set->scans ? NULL : set->numbers;
@@ -162,8 +172,10 @@ int log_read_set(struct log *log, struct store_query *query, const struct channe
     query->bitmap = set->bitmap;
     query->bitmap_bits = set->bits;
     query->looked = &looked;
+    query->rows = rows_of(set, rows);
     int result = log->store->ops->read(log->store, query, ret_batch, ret_through);
     query->looked = ret_looked;
+    query->rows = rows;
     if (ret_looked)
         *ret_looked += looked;
     atomic_fetch_add_explicit(&log->rows, looked, memory_order_relaxed);

@@ -84,12 +84,45 @@ static void a_set_that_scans_takes_others_that_scan(void **state)
     world_close(world);
 }
 
+static void many_lines_are_paid_for_with_rows(void **state)
+{
+    struct world *world = *state;
+    world_open(world);
+    make_channels(world, "some", 100);
+    make_channels(world, "others", 700);
+    for (int turn = 0; turn < 4; turn++)
+        make_channels(world, "some", 100);
+    struct selection *selection = select_term("some/*");
+    uint64_t looked = 0, through = 0, found = 0;
+    unsigned slices = 0;
+    struct store_query query = {.upto = log_newest(world->log),
+                                .limit = 1000,
+                                .bytes = 1 << 20,
+                                .rows = 512,
+                                .looked = &looked};
+    while (query.after < query.upto) {
+        struct batch *batch;
+        looked = 0;
+        assert_int_equal(log_read(world->log, &query, selection, &batch, &through), 0);
+        assert_true(looked <= 512 * 32 / 100 && query.rows == 512 && through > query.after);
+        found += batch->count;
+        query.after = through;
+        slices++;
+        batch_unref(batch);
+    }
+    assert_int_equal(found, 500);
+    assert_int_equal(slices, 4);
+    selection_unref(selection);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_MEMORY(a_set_is_few_numbers_or_a_bitmap),
         IN_MEMORY(how_many_are_few_depends_on_how_many_there_are),
         IN_MEMORY(a_set_that_scans_takes_others_that_scan),
+        IN_MEMORY(many_lines_are_paid_for_with_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
