@@ -43,7 +43,7 @@ static void encode(void *context, unsigned encoding, struct buf *out, const stru
  *
  * Fanning a batch out costs as much as there are endpoints that it matches, and the log must not
  * wait for that. So batches are only queued when they are opened, and fanned out for as long as a
- * turn may take. Beyond MAIL_MAX they are dropped, here or by the log itself: endpoints have
+ * turn may take. Beyond `backlog_max` they are dropped, here or by the log itself: endpoints have
  * cursors, and read on from the store. */
 
 struct batch_mail {
@@ -108,7 +108,8 @@ static void on_batch(void *owner, struct batch *batch)
         return;
     }
     courier->mailed = newest_of(batch, courier->mailed);
-    struct batch_mail *mail = courier->mail_bytes <= MAIL_MAX ? mem_try_alloc(sizeof(*mail)) : NULL;
+    struct batch_mail *mail =
+        courier->mail_bytes <= courier->config.backlog_max ? mem_try_alloc(sizeof(*mail)) : NULL;
     if (!mail) {
         on_missed(courier, courier->mailed);
         return;
@@ -162,6 +163,8 @@ static void set_defaults(struct courier_config *config)
         config->endpoints_max = ENDPOINTS_DEFAULT;
     if (!config->requests_max)
         config->requests_max = REQUESTS_DEFAULT;
+    if (!config->backlog_max)
+        config->backlog_max = MAIL_MAX;
     if (!config->patience_ms)
         config->patience_ms = PATIENCE_DEFAULT_MS;
     for (unsigned i = 0; i < POOL_CLASSES; i++)
@@ -200,7 +203,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     set_defaults(&courier->config);
     courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
-    courier->config.hub.backlog_max = MAIL_MAX;
+    courier->config.hub.backlog_max = courier->config.backlog_max;
     courier->config.hub.on_missed = on_missed;
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;

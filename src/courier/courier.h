@@ -24,8 +24,9 @@ struct courier_config {
     uint32_t endpoints_max;        /* 0 for 1000 */
     uint32_t requests_max;         /* requests under way in all; 0 for 2048 */
     unsigned shares[POOL_CLASSES]; /* percent of these; 0 for the defaults */
-    int64_t patience_ms; /* a request may give way to others after so long; 0 for 250 ms */
-    int64_t probe_ms;    /* how soon an endpoint that fails in everything is tried; 0 for 30 s */
+    uint64_t backlog_max; /* bytes of events that wait in memory to be looked at; 0 for 8 MiB */
+    int64_t patience_ms;  /* a request may give way to others after so long; 0 for 250 ms */
+    int64_t probe_ms;     /* how soon an endpoint that fails in everything is tried; 0 for 30 s */
     int64_t disable_after_us; /* of nothing but failure; 0 for 5 days */
     int64_t records_age_us;   /* of deliveries, dead letters apart; 0 for 7 days */
     uint64_t records_max;     /* deliveries in all, those that failed apart; 0 for 250000 */

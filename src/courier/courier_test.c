@@ -294,6 +294,7 @@ struct reach {
     const char *trap;    /* where nobody may go, or NULL */
     const char *names; /* "name" and addresses, by which the receiver's port is reached; or NULL */
     int64_t disable_after_us; /* 0 for days */
+    uint64_t backlog_max;     /* 0 for megabytes */
 };
 
 static int set_up_with(void **state, const struct reach *reach)
@@ -313,6 +314,7 @@ static int set_up_with(void **state, const struct reach *reach)
         .networks_count = *reach->network != 0,
         .hosts = &reach->host,
         .hosts_count = reach->host != NULL,
+        .backlog_max = reach->backlog_max,
         .probe_ms = 1,
         .disable_after_us = reach->disable_after_us,
         .schedule_ms = schedule_ms,
@@ -347,33 +349,40 @@ static const char here[] = "127.0.0.1";
 
 static int set_up(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0};
     return set_up_with(state, &reach);
 }
 
 static int set_up_strict(void **state)
 {
-    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0};
+    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0, 0};
     return set_up_with(state, &reach);
 }
 
 static int set_up_impatient(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1, 0};
+    return set_up_with(state, &reach);
+}
+
+/* Nearly every batch passes the courier by. */
+static int set_up_busy(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 1};
     return set_up_with(state, &reach);
 }
 
 /* One of the name's addresses is allowed, and it is not the first. */
 static int set_up_mixed(void **state)
 {
-    static const struct reach reach = {
-        false, "127.0.0.2", "127.0.0.2", NULL, here, "127.0.0.1,127.0.0.2", 0};
+    static const struct reach reach = {false, "127.0.0.2",           "127.0.0.2", NULL,
+                                       here,  "127.0.0.1,127.0.0.2", 0,           0};
     return set_up_with(state, &reach);
 }
 
 static int set_up_trusting(void **state)
 {
-    static const struct reach reach = {false, "", here, "mixed.test", NULL, "127.0.0.1", 0};
+    static const struct reach reach = {false, "", here, "mixed.test", NULL, "127.0.0.1", 0, 0};
     return set_up_with(state, &reach);
 }
 
@@ -931,6 +940,49 @@ static void nothing_is_sent_before_retry_after(void **state)
     await(world, "lag", "0");
 }
 
+static void no_answer(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    assert_int_equal(publish->verdict, 0);
+}
+
+static void append_many(struct world *world, unsigned count, struct publish *publishes)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct append *append = append_new(world->log, &world->port);
+        publishes[i] = (struct publish){.count = 1, .done = no_answer};
+        *batch_add(append->batch) = (struct event){.channel = STR("a"),
+                                                   .type = STR("message"),
+                                                   .data = STR("hello"),
+                                                   .kind = EVENT_TEXT,
+                                                   .state = EVENT_PROPOSED,
+                                                   .time_us = clock_wall_us(clock_system())};
+        append_add(append, &publishes[i]);
+        log_append(world->log, append);
+    }
+}
+
+static void what_passes_the_courier_by_is_delivered_in_order_and_once(void **state)
+{
+    enum { MANY = 200 };
+    struct world *world = *state;
+    struct publish publishes[MANY];
+    char last[256] = "";
+    create(world, "");
+    append_many(world, MANY, publishes);
+    for (unsigned i = 0; i < MANY; i++) {
+        char id[256];
+        receive(world);
+        header(world, "webhook-id", id);
+        assert_true(strcmp(id, last) > 0);
+        memcpy(last, id, sizeof(last));
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    assert_quiet(world);
+    assert_true(courier_stats(world->courier)->missed > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -959,6 +1011,8 @@ int main(void)
         TEST(nothing_is_sent_before_retry_after),
         cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
                                         set_up_impatient, tear_down),
+        cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,
+                                        set_up_busy, tear_down),
         STRICT(addresses_that_are_not_public_are_refused),
         STRICT(a_name_is_judged_by_where_it_leads),
         STRICT(a_delivery_to_an_address_that_is_not_allowed_is_not_made),
