@@ -6,6 +6,7 @@
 #include "server/config.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -338,8 +339,15 @@ static int run(struct server *server)
     return 0;
 }
 
+/* From this size on a block is mapped by itself and goes back to the system when it is freed. Left
+ * alone the allocator raises the size with the first large block that comes and goes, and then
+ * keeps what a burst of messages took for good. What is made all the time, like pages of encoded
+ * events, is smaller. */
+enum { MAPPED_LEAST = 512 * 1024 };
+
 int serve_main(int argc, char **argv)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_LEAST);
     struct server server = {0};
     config_init(&server.config);
     block_signals();
