@@ -32,6 +32,7 @@ enum {
     TURN_US = 4000,
     TURN_BYTES = 4 << 20,
     PUT_OFF_US = 2000,
+    PUT_OFF_BYTES = 1 << 19,
 };
 
 /* What a turn gathers at most before the log gets it. */
@@ -64,10 +65,19 @@ void worker_begin_step(struct worker *worker)
                       budgets->step_bytes);
 }
 
-static void begin_turn(struct worker *worker, int64_t us)
+static void begin_turn(struct worker *worker)
 {
-    budget_begin_late(&worker->turn_budget, worker->config.clock, us,
-                      worker->config.budgets.turn_bytes);
+    const struct worker_budgets *budgets = &worker->config.budgets;
+    budget_begin_late(&worker->turn_budget, worker->config.clock, budgets->turn_us,
+                      budgets->turn_bytes);
+}
+
+/* A single step may be large here, so its own time counts. */
+static void begin_put_off(struct worker *worker)
+{
+    const struct worker_budgets *budgets = &worker->config.budgets;
+    int64_t bytes = budgets->turn_bytes < PUT_OFF_BYTES ? budgets->turn_bytes : PUT_OFF_BYTES;
+    budget_begin(&worker->turn_budget, worker->config.clock, budgets->put_off_us, bytes);
 }
 
 /* Goes on with sessions that were answered by mail: not from within the mail, since one request may
@@ -97,11 +107,13 @@ static void resume_all(struct worker *worker)
     worker->late = !list_empty(&worker->resumed);
     if (worker->late)
         worker_put_off(worker, BUDGET_TURN);
-    begin_turn(worker, worker->config.budgets.put_off_us);
-    worker->reads_put_off = true;
-    resume(worker, &worker->put_off);
-    worker->reads_put_off = false;
-    begin_turn(worker, worker->config.budgets.turn_us);
+    if (!list_empty(&worker->put_off)) {
+        begin_put_off(worker);
+        worker->reads_put_off = true;
+        resume(worker, &worker->put_off);
+        worker->reads_put_off = false;
+    }
+    begin_turn(worker);
 }
 
 void worker_check_paused(struct worker *worker)
@@ -184,7 +196,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->resumed);
     list_init(&worker->put_off);
     set_defaults(&worker->config.budgets);
-    begin_turn(worker, worker->config.budgets.turn_us);
+    begin_turn(worker);
     worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);
     worker->loop.spin_ns = config->spin_us * 1000;
