@@ -186,6 +186,7 @@ static void check_channel(struct place *place, struct shared *shared, uint32_t n
 static void check_loaded(struct place *place, struct shared *shared)
 {
     uint64_t acked = atomic_load(&shared->acked);
+    assert_non_null(sqlite_chain(place->store)->sums.db); /* or they were dropped */
     assert_true(place->newest.id >= (acked > FIRST ? acked : 0));
     assert_true(place->newest.id <= atomic_load(&shared->attempted));
     for (uint32_t n = 1; n <= CHANNELS; n++) {

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store/sqlite/find.h"
+#include "log/store/sqlite/recount.h"
 #include "log/store/sqlite/seal.h"
 #include "log/store/sqlite/summing.h"
 
@@ -483,7 +484,7 @@ int house_keep(struct house *house)
     int swept = forgotten_sweep(&house->forgotten, chain);
     int settled = summing_settle(chain);
     summing_add(chain);
-    summing_check(chain);
+    recount_some(chain);
     int found = find_oldest(chain, UINT64_MAX);
     chain_measure(chain);
     int stated = state_tidy(chain->state);

@@ -402,7 +402,7 @@ static int take_filter(struct segment *segment, struct str bits, uint32_t channe
 
 int segment_load_summed(struct segment *segment, const struct sums_file *file)
 {
-    struct header header;
+    struct header header = {0};
     int result = read_header(segment, &header);
     if (result || header.wal || header.stamp != file->stamp || segment_has_journal(segment) ||
         (uint64_t)header.pages * header.page_size != header.size)
@@ -499,7 +499,7 @@ static int load_with_sides(struct segment *segment)
 
 int segment_load(struct segment *segment)
 {
-    struct header header;
+    struct header header = {0};
     int result = read_header(segment, &header);
     if (!result)
         result = header.wal || segment_has_journal(segment) ? load_with_sides(segment)

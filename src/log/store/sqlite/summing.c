@@ -19,11 +19,12 @@
  * has no sums yet.
  *
  * What is damaged without being seen (a row that says something else) would be believed for ever.
- * So upkeep counts the channels anew now and then, some at a time. */
+ * So upkeep counts the channels anew now and then (recount.c). */
 #include "log/store/sqlite/summing.h"
 
 #include "base/mem.h"
 #include "base/say.h"
+#include "log/store/sqlite/tally.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,19 +34,10 @@
 #define ADD_NS (NS_PER_S / 4)
 /* When the sums could not be kept they are begun anew no sooner. */
 #define RETRY_NS (60 * NS_PER_S)
-/* All channels are counted anew so often. */
-#define CHECK_NS (24 * 3600 * NS_PER_S)
 
 /* Files are added once there are ADD_FILES, or once their channels are one in ADD_SHARE of all: to
- * add a file costs a page for nearly each of its channels. CHECK_NUMBERS are counted at a time, and
- * the next CHECK_PAUSE times as long after as that took. */
-enum {
-    ADD_FILES = 8,
-    ADD_SHARE = 8,
-    ADD_TRIES = 3,
-    CHECK_NUMBERS = 1 << 16,
-    CHECK_PAUSE = 50,
-};
+ * add a file costs a page for nearly each of its channels. */
+enum { ADD_FILES = 8, ADD_SHARE = 8, ADD_TRIES = 3 };
 
 static int64_t now_ns(const struct chain *chain)
 {
@@ -77,80 +69,6 @@ void summing_drop(struct chain *chain, const char *reason, int error)
 
 /* ---- rows -------------------------------------------------------------------------------------
  */
-
-struct tally {
-    uint64_t count;
-    uint64_t bytes;
-};
-
-static int tally_rows(struct reader *reader, uint32_t number, uint64_t low, uint64_t high,
-                      struct tally *tally)
-{
-    sqlite3_stmt *rows;
-    int result = reader_statement(reader, READER_LINE_SIZES, &rows);
-    if (result)
-        return result;
-    sqlite3_bind_int64(rows, 1, number);
-    db_bind_id(rows, 2, low);
-    while ((result = db_row(rows)) == 1 && db_id(rows, 0) <= high) {
-        tally->count++;
-        tally->bytes += db_bytes(rows, 1).len;
-    }
-    sqlite3_reset(rows);
-    return result < 0 ? result : 0;
-}
-
-/* Adds what is in low < id <= high, given the file's own row of the channel: (first, last, count,
- * bytes) from column `at` on. */
-static int tally_channel(struct reader *reader, sqlite3_stmt *row, int at, uint32_t number,
-                         uint64_t low, uint64_t high, struct tally *tally)
-{
-    uint64_t first = db_id(row, at), last = db_id(row, at + 1);
-    if (low >= last || high < first)
-        return 0;
-    if (low >= first || high < last)
-        return tally_rows(reader, number, low, high, tally);
-    tally->count += db_id(row, at + 2);
-    tally->bytes += db_id(row, at + 3);
-    return 0;
-}
-
-static int tally_in(struct chain *chain, struct segment *segment, uint32_t number, uint64_t low,
-                    uint64_t high, struct tally *tally)
-{
-    struct reader *reader;
-    sqlite3_stmt *row;
-    int result = reader_take(chain->readers, segment, &reader);
-    if (result)
-        return result;
-    result = reader_statement(reader, READER_CHANNEL, &row);
-    if (!result) {
-        sqlite3_bind_int64(row, 1, number);
-        result = db_row(row);
-        if (result == 1)
-            result = tally_channel(reader, row, 0, number, low, high, tally);
-    }
-    reader_give(chain->readers, reader, result < 0);
-    return result;
-}
-
-/* What the files that are in the sums have of the channel in low < id <= high. */
-static int tally_files(struct chain *chain, uint32_t number, uint64_t low, uint64_t high,
-                       struct tally *tally)
-{
-    int result = 0;
-    struct segment *segment = chain_at(chain, low + 1);
-    while (segment && segment->first <= high && !result) {
-        if (segment->summed && segment_enter(segment)) {
-            if (segment_may_have(segment, number))
-                result = tally_in(chain, segment, number, low, high, tally);
-            segment_leave(segment);
-        }
-        segment = chain_after(chain, segment);
-    }
-    segment_unref(segment);
-    return result;
-}
 
 /* The floor has fallen: harmless if it was that of a forgotten channel which had the number before,
  * so that there is nothing between the two. */
@@ -461,168 +379,4 @@ int summing_match(struct chain *chain)
     if (result)
         summing_drop(chain, "other_files", result);
     return own->stuck ? -EIO : 0;
-}
-
-/* ---- checking ---------------------------------------------------------------------------------
- */
-
-struct check_row {
-    struct tally stored;
-    struct tally found;
-    uint64_t floor;
-    uint64_t last;
-    uint64_t found_last;
-    bool known;
-};
-
-struct check {
-    struct chain *chain;
-    uint64_t low;
-    struct check_row *rows; /* CHECK_NUMBERS of them */
-    uint64_t wrong;
-    bool missing; /* a channel has no row, and must have one */
-};
-
-static int check_stored(void *context, const struct sums_row *row)
-{
-    struct check *check = context;
-    struct check_row *to = &check->rows[row->number - check->low];
-    *to = (struct check_row){
-        .stored = {row->count, row->bytes}, .floor = row->floor, .last = row->last, .known = true};
-    return 0;
-}
-
-static int check_channel(struct check *check, struct reader *reader, sqlite3_stmt *row)
-{
-    uint32_t number = (uint32_t)db_id(row, 0);
-    struct check_row *to = &check->rows[number - check->low];
-    uint64_t last = db_id(row, 2);
-    uint64_t floor = to->known ? to->floor : floors_get(&check->chain->floors, number);
-    if (floor >= last)
-        return 0;
-    to->found_last = last;
-    return tally_channel(reader, row, 1, number, floor, UINT64_MAX, &to->found);
-}
-
-static int check_rows_in(struct check *check, struct reader *reader)
-{
-    sqlite3_stmt *row;
-    int result = reader_statement(reader, READER_CHANNELS_IN, &row);
-    if (result)
-        return result;
-    db_bind_id(row, 1, check->low);
-    db_bind_id(row, 2, check->low + CHECK_NUMBERS);
-    while ((result = db_row(row)) == 1)
-        if ((result = check_channel(check, reader, row)))
-            break;
-    return result;
-}
-
-static int check_file(struct check *check, struct segment *segment)
-{
-    struct reader *reader;
-    int result = reader_take(check->chain->readers, segment, &reader);
-    if (!result) {
-        result = check_rows_in(check, reader);
-        reader_give(check->chain->readers, reader, result < 0);
-    }
-    if (result)
-        say(SAY_ERROR, "file_damaged", "path=%s error=%d", segment->path, -result);
-    return result;
-}
-
-static int check_files(struct check *check)
-{
-    int result = 0;
-    struct segment *segment = chain_at(check->chain, 0);
-    while (segment && !result) {
-        if (segment->summed)
-            result = check_file(check, segment);
-        segment = chain_after(check->chain, segment);
-    }
-    segment_unref(segment);
-    return result;
-}
-
-/* A channel whose floor was raised meanwhile is left for the next time. */
-static bool is_wrong(const struct check *check, const struct check_row *row, uint32_t number)
-{
-    uint64_t floor = floors_get(&check->chain->floors, number);
-    if (!row->known)
-        return row->found.count && floor < row->found_last;
-    return floor == row->floor &&
-           (row->stored.count != row->found.count || row->stored.bytes != row->found.bytes ||
-            (row->found_last && row->last != row->found_last));
-}
-
-static int mend_row(struct check *check, const struct check_row *row, uint32_t number)
-{
-    struct chain *chain = check->chain;
-    struct sums_row stored;
-    check->wrong++;
-    check->missing = check->missing || !row->known;
-    if (chain->config.recounted)
-        chain->config.recounted(chain->config.context, number, row->found_last,
-                                (int64_t)(row->found.count - row->stored.count),
-                                (int64_t)(row->found.bytes - row->stored.bytes));
-    int result = row->known ? sums_get(chain->sums.db, number, &stored) : 0;
-    if (result != 1)
-        return result;
-    stored.last = row->found_last ? row->found_last : stored.last;
-    stored.count = row->found.count;
-    stored.bytes = row->found.bytes;
-    return sums_put(chain->sums.db, &stored);
-}
-
-static int mend(struct check *check)
-{
-    struct sums *db = check->chain->sums.db;
-    int result = sums_begin(db);
-    if (result)
-        return result;
-    for (uint32_t i = 0; !result && i < CHECK_NUMBERS; i++)
-        if (is_wrong(check, &check->rows[i], (uint32_t)(check->low + i)))
-            result = mend_row(check, &check->rows[i], (uint32_t)(check->low + i));
-    return sums_end(db, result);
-}
-
-static int check_slice(struct check *check)
-{
-    int result = sums_each_row(check->chain->sums.db, check->low, check->low + CHECK_NUMBERS,
-                               check_stored, check);
-    if (!result && check_files(check))
-        return 0; /* that file has been told of */
-    result = result ? result : mend(check);
-    if (check->wrong)
-        say(SAY_ERROR, "sums_were_wrong", "channels=%llu from=%llu",
-            (unsigned long long)check->wrong, (unsigned long long)check->low);
-    return result ? result : check->missing ? -ESTALE : 0;
-}
-
-/* When the next is due: soon, or after the last in a day. */
-static void move_on(struct chain *chain, int64_t took_ns)
-{
-    struct chain_sums *own = &chain->sums;
-    own->check_low += CHECK_NUMBERS;
-    bool all = own->check_low > own->highest;
-    own->check_low = all ? 0 : own->check_low;
-    own->check_after_ns = now_ns(chain) + (all ? CHECK_NS : took_ns * CHECK_PAUSE);
-}
-
-void summing_check(struct chain *chain)
-{
-    struct chain_sums *own = &chain->sums;
-    int64_t start = now_ns(chain);
-    if (!own->db || own->noted_count || start < own->check_after_ns)
-        return;
-    struct check check = {.chain = chain, .low = own->check_low};
-    check.rows = mem_try_alloc(CHECK_NUMBERS * sizeof(*check.rows));
-    if (!check.rows)
-        return;
-    memset(check.rows, 0, CHECK_NUMBERS * sizeof(*check.rows));
-    int result = check_slice(&check);
-    free(check.rows);
-    move_on(chain, now_ns(chain) - start);
-    if (result)
-        summing_drop(chain, "check", result);
 }

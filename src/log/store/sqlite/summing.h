@@ -42,6 +42,3 @@ void summing_replaced(struct chain *chain, struct segment *segment);
 
 /* Adds the sealed files that are not in the sums yet, once it is worth while. */
 void summing_add(struct chain *chain);
-
-/* Counts some of the channels anew from the files and mends their rows: now and then. */
-void summing_check(struct chain *chain);

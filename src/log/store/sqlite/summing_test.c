@@ -1,93 +1,4 @@
-#include "log/store/sqlite/testing.h"
-
-#include "base/say.h"
-#include "log/store/sqlite/summing.h"
-
-enum { FILES = 5, EVENTS = 20, A_LAST = 1419, B_LAST = 1469 };
-
-/* Sealed files with events of "a" (1) in all of them and "b" (2) in the even ones, added up: each
- * test has a copy. */
-static struct place model;
-
-static int make_model(void **state)
-{
-    (void)state;
-    place_init(&model);
-    place_open(&model);
-    for (uint64_t file = 0; file < FILES; file++) {
-        place_put(&model, 1000 + file * 100, EVENTS, 1, "a", 10);
-        if (file % 2 == 0)
-            place_put(&model, 1050 + file * 100, EVENTS, 2, "b", 5);
-        place_roll(&model);
-    }
-    place_close(&model);
-    return 0;
-}
-
-static int remove_model(void **state)
-{
-    (void)state;
-    place_deinit(&model);
-    return 0;
-}
-
-static void make_files(struct place *place)
-{
-    char command[256];
-    place_init(place);
-    snprintf(command, sizeof(command), "cp -r %s/. %s", model.dir, place->dir);
-    assert_int_equal(system(command), 0);
-    place->clock.wall_us = model.clock.wall_us;
-    place_open(place);
-}
-
-static void reopen(struct place *place)
-{
-    place_close(place);
-    place_open(place);
-}
-
-static size_t files_summed(struct place *place)
-{
-    struct chain *chain = sqlite_chain(place->store);
-    size_t count = 0;
-    for (size_t i = 0; i < chain->count; i++)
-        count += chain->list[i]->summed;
-    return count;
-}
-
-static void check(const struct place *place, const char *name, uint64_t last, uint64_t count)
-{
-    const struct store_channel *channel = place_find(place, name);
-    assert_non_null(channel);
-    assert_int_equal(channel->last, last);
-    assert_int_equal(channel->count, count);
-    assert_int_equal(channel->bytes, count * (*name == 'a' ? 10 : 5));
-}
-
-static void check_whole(const struct place *place)
-{
-    check(place, "a", A_LAST, FILES * EVENTS);
-    check(place, "b", B_LAST, (FILES + 1) / 2 * EVENTS);
-}
-
-static void run_sql(const struct place *place, const char *file, const char *sql)
-{
-    char path[128];
-    sqlite3 *db;
-    snprintf(path, sizeof(path), "%s/%s", place->dir, file);
-    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    assert_int_equal(db_exec(db, sql), 0);
-    sqlite3_close(db);
-}
-
-static void remove_file(const struct place *place, const char *file)
-{
-    char path[128];
-    snprintf(path, sizeof(path), "%s/%s", place->dir, file);
-    assert_int_equal(unlink(path), 0);
-}
+#include "log/store/sqlite/summing_testing.h"
 
 static void an_opening_reads_no_file_that_is_in_the_sums(void **state)
 {
@@ -297,57 +208,6 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     place_deinit(&place);
 }
 
-struct told {
-    uint32_t number;
-    int64_t count;
-    int64_t bytes;
-    unsigned times;
-};
-
-static void on_recounted(void *context, uint32_t number, uint64_t last, int64_t count,
-                         int64_t bytes)
-{
-    struct told *told = context;
-    assert_int_equal(last, A_LAST);
-    *told = (struct told){number, count, bytes, told->times + 1};
-}
-
-static void a_row_that_is_wrong_is_found_and_mended(void **state)
-{
-    (void)state;
-    struct place place;
-    struct told told = {0};
-    make_files(&place);
-    place_close(&place);
-    run_sql(&place, "sums.db", "UPDATE channel SET count = count + 5, bytes = 7 WHERE number = 1");
-    place.config.recounted = on_recounted;
-    place.config.context = &told;
-    place_open(&place);
-    place_keep_house(&place);
-    assert_int_equal(told.times, 1);
-    assert_int_equal(told.number, 1);
-    assert_int_equal(told.count, -5);
-    assert_int_equal(told.bytes, FILES * EVENTS * 10 - 7);
-    reopen(&place);
-    check_whole(&place);
-    assert_int_equal(files_summed(&place), FILES);
-    place_deinit(&place);
-}
-
-static void a_row_that_is_missing_is_found(void **state)
-{
-    (void)state;
-    struct place place;
-    make_files(&place);
-    place_close(&place);
-    run_sql(&place, "sums.db", "DELETE FROM channel WHERE number = 1");
-    place_open(&place);
-    place_keep_house(&place);
-    reopen(&place);
-    check_whole(&place);
-    place_deinit(&place);
-}
-
 static void keys_of_files_in_the_sums_are_told(void **state)
 {
     (void)state;
@@ -380,8 +240,6 @@ int main(void)
         cmocka_unit_test(a_file_that_was_cut_short_is_refused),
         cmocka_unit_test(files_that_are_rewritten_or_unlinked_leave_the_sums_right),
         cmocka_unit_test(a_forgotten_channel_does_not_come_back),
-        cmocka_unit_test(a_row_that_is_wrong_is_found_and_mended),
-        cmocka_unit_test(a_row_that_is_missing_is_found),
         cmocka_unit_test(keys_of_files_in_the_sums_are_told),
     };
     say_set_level(SAY_ERROR);

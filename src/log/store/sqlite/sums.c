@@ -30,10 +30,10 @@ static const char *const statements[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [GET] = "SELECT number, name, last, floor, count, bytes FROM channel WHERE number = ?1",
-    [ADD] = "INSERT INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(number) DO UPDATE SET"
-            " last = max(last, excluded.last), count = count + excluded.count,"
-            " bytes = bytes + excluded.bytes"
-            " WHERE floor = excluded.floor AND name = excluded.name",
+    [ADD] = ("INSERT INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(number) DO UPDATE SET"
+             " last = max(last, excluded.last), count = count + excluded.count,"
+             " bytes = bytes + excluded.bytes"
+             " WHERE floor = excluded.floor AND name = excluded.name"),
     [PUT] = "INSERT OR REPLACE INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [DROP] = "DELETE FROM channel WHERE number = ?1",
     [PUT_FILE] = "INSERT OR REPLACE INTO file VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
