@@ -2,7 +2,7 @@
 
 #include "base/say.h"
 
-enum { FILES = 20 };
+enum { FILES = 20, IN_FILE = 50, IN_ALL = FILES * IN_FILE };
 
 /* Many files with channel 1 in all of them and channel 2 in the first and the last only: made once,
  * since that takes long. Only the last test changes anything. */
@@ -124,7 +124,7 @@ static uint64_t opened(void)
 static void a_page_opens_only_the_files_that_it_takes_from_and_keeps_them_open(void **state)
 {
     (void)state;
-    uint64_t ids[FILES * 50];
+    uint64_t ids[IN_ALL];
     place_close(&place);
     place_open(&place);
     uint64_t before = opened();
@@ -135,9 +135,9 @@ static void a_page_opens_only_the_files_that_it_takes_from_and_keeps_them_open(v
     assert_int_equal(opened(), before); /* it was full after the first */
     assert_int_equal(place_ids(&place, 1, ids, 51), 51);
     assert_int_equal(opened(), before + 1);
-    assert_int_equal(place_ids(&place, 1, ids, FILES * 50), FILES * 50);
+    assert_int_equal(place_ids(&place, 1, ids, IN_ALL), IN_ALL);
     assert_int_equal(opened(), before + FILES - 2);
-    assert_int_equal(place_ids(&place, 1, ids, FILES * 50), FILES * 50);
+    assert_int_equal(place_ids(&place, 1, ids, IN_ALL), IN_ALL);
     assert_int_equal(opened(), before + FILES - 2);
 }
 

@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { NUMBERS = 1 << 16 };
+enum { NUMBERS = 1 << 13 };
 #define PAUSE INT64_C(50)
-#define ROUND_NS (INT64_C(24) * 3600 * 1000000000)
+#define NS_PER_S INT64_C(1000000000)
+#define FIRST_NS (10 * NS_PER_S) /* after the opening, when there is much else to do */
+#define ROUND_NS (24 * 3600 * NS_PER_S)
 
 struct check_row {
     struct tally stored;
@@ -164,6 +166,8 @@ void recount_some(struct chain *chain)
 {
     struct chain_sums *own = &chain->sums;
     int64_t start = clock_now_ns(chain->config.clock);
+    if (!own->check_after_ns)
+        own->check_after_ns = start + FIRST_NS;
     if (!own->db || own->noted_count || start < own->check_after_ns)
         return;
     struct check check = {.chain = chain, .low = own->check_low};
