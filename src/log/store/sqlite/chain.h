@@ -32,6 +32,7 @@ struct chain_sums {
     size_t noted_cap;
     uint64_t channels; /* about how many rows there are */
     uint32_t highest;  /* number */
+    uint32_t lowered;  /* rows whose floor had fallen */
     int64_t retry_after_ns;
     int64_t check_after_ns;
     uint64_t check_low; /* the number to check next */

@@ -37,7 +37,7 @@
 
 /* Files are added once there are ADD_FILES, or once their channels are one in ADD_SHARE of all: to
  * add a file costs a page for nearly each of its channels. */
-enum { ADD_FILES = 8, ADD_SHARE = 8, ADD_TRIES = 3 };
+enum { ADD_FILES = 8, ADD_SHARE = 8, ADD_TRIES = 3, LOWERED_LOOKED_FOR = 256 };
 
 static int64_t now_ns(const struct chain *chain)
 {
@@ -71,11 +71,14 @@ void summing_drop(struct chain *chain, const char *reason, int error)
  */
 
 /* The floor has fallen: harmless if it was that of a forgotten channel which had the number before,
- * so that there is nothing between the two. */
+ * so that there is nothing between the two. Many channels may be like that, and to look for each of
+ * them costs a start what it must not: some are looked for, upkeep will count all. */
 static int bring_down(struct chain *chain, struct sums_row *row, uint64_t floor)
 {
     struct tally back = {0};
-    int result = tally_files(chain, row->number, floor, row->floor, &back);
+    int result = chain->sums.lowered++ < LOWERED_LOOKED_FOR
+                     ? tally_files(chain, row->number, floor, row->floor, &back)
+                     : 0;
     if (result || back.count)
         return result ? result : -ESTALE;
     row->floor = floor;
