@@ -64,6 +64,8 @@ void publish_submit(struct exchange *exchange, struct append *append, uint32_t f
     publish->first = first;
     publish->count = count;
     publish->done = done;
+    publish->maker =
+        propose_maker(exchange->worker, exchange->session ? &exchange->session->conn : NULL);
     append_add(append, publish);
     stat_add(&exchange->worker->stats.publishes, count);
 }

@@ -203,7 +203,14 @@ static enum publish_verdict check_channel(struct apply *apply, struct publish *p
                                           struct event *event)
 {
     struct channel *channel;
-    int result = channels_add(&apply->channels, event->channel, 0, &channel);
+    if (publish->has_if_match && publish->if_match &&
+        !channels_find(&apply->channels, event->channel)) {
+        publish->newest = 0;
+        return PUBLISH_E_NOT_NEWEST; /* a refusal makes no channel */
+    }
+    int result = channels_make(&apply->channels, event->channel, &publish->maker, &channel);
+    if (result == CHANNELS_E_SHARE)
+        return PUBLISH_E_SHARE;
     if (result)
         return result == CHANNELS_E_FULL ? PUBLISH_E_CHANNELS : PUBLISH_E_UNAVAILABLE;
     if (publish->has_if_match && channel->last != publish->if_match) {

@@ -13,6 +13,7 @@ enum publish_verdict {
     PUBLISH_E_KEY_REUSED,   /* another content under the same idempotency key */
     PUBLISH_E_NOT_NEWEST,   /* If-Match names another id than the channel's newest */
     PUBLISH_E_CHANNELS,     /* there are as many channels as may be */
+    PUBLISH_E_SHARE,        /* its maker has had its share of the channels that are left */
     PUBLISH_E_KEYS,         /* there are as many keys as may be */
     PUBLISH_E_NO_SPACE,     /* the store is full */
     PUBLISH_E_UNAVAILABLE,  /* the store failed, or there is no memory */
@@ -26,6 +27,7 @@ struct publish {
     uint32_t count;
     bool has_if_match;
     uint64_t if_match;
+    struct maker maker; /* of new channels: zeroes as long as log_wants_makers() says no */
     /* The answer; the events' own ids and states are in the batch. */
     enum publish_verdict verdict;
     uint32_t fault;  /* which of its events was at fault, counted from its first */

@@ -35,7 +35,7 @@ static int by_length_down(const void *a, const void *b)
 void channels_init(struct channels *channels, const struct space_config *configs, size_t count,
                    uint64_t count_max)
 {
-    *channels = (struct channels){.count_max = count_max};
+    *channels = (struct channels){.count_max = count_max, .share_percent = {100, 100}};
     map_init(&channels->by_name, name_is);
     name_tree_init(&channels->order, name_of, channels);
     channels->spaces = mem_alloc((count + 1) * sizeof(*channels->spaces));
@@ -194,8 +194,51 @@ int channels_add(struct channels *channels, struct str name, uint32_t number,
     return 0;
 }
 
+bool channels_are_scarce(const struct channels *channels)
+{
+    return channels->count_max >= SHARED_FROM && channels->by_name.count >= channels->count_max / 2;
+}
+
+/* The place of a maker's count, plus 1; 0 for who has no share. The hash is keyed, so that nobody
+ * can choose whom to share a place with. */
+static uint16_t place_of(const struct channels *channels, const struct maker *maker, int kind)
+{
+    struct str id = {(const char *)&maker->ids[kind], sizeof(maker->ids[kind])};
+    return maker->ids[kind] ? (uint16_t)(map_hash(channels->by_name.seed, id) % MAKERS + 1) : 0;
+}
+
+static bool has_share(const struct channels *channels, int kind, uint16_t place)
+{
+    uint64_t made = place ? channels->made[kind][place - 1] : 0;
+    uint64_t left = channels->count_max - channels->by_name.count;
+    return !place || made * 100 < channels->share_percent[kind] * (made + left);
+}
+
+int channels_make(struct channels *channels, struct str name, const struct maker *maker,
+                  struct channel **ret_channel)
+{
+    uint16_t places[MAKER_KINDS] = {0};
+    bool shared = channels_are_scarce(channels) && channels->by_name.count < channels->count_max &&
+                  !channels_find(channels, name);
+    for (int kind = 0; shared && kind < MAKER_KINDS; kind++) {
+        places[kind] = place_of(channels, maker, kind);
+        if (!has_share(channels, kind, places[kind]))
+            return CHANNELS_E_SHARE;
+    }
+    int result = channels_add(channels, name, 0, ret_channel);
+    for (int kind = 0; !result && shared && kind < MAKER_KINDS; kind++) {
+        (*ret_channel)->made_by[kind] = places[kind];
+        if (places[kind])
+            channels->made[kind][places[kind] - 1]++;
+    }
+    return result;
+}
+
 void channels_remove(struct channels *channels, struct channel *channel)
 {
+    for (int kind = 0; kind < MAKER_KINDS; kind++)
+        if (channel->made_by[kind])
+            channels->made[kind][channel->made_by[kind] - 1]--;
     name_tree_remove(&channels->order, channel_name(channel));
     map_remove(&channels->by_name, &channel->node);
     struct channels_chunk **chunk = &channels->chunks[channel->number >> CHUNK_BITS];

@@ -33,11 +33,22 @@ struct channel {
     uint32_t number;
     uint16_t space; /* index into channels.spaces */
     uint8_t name_len;
-    uint8_t waits; /* bit n: its number is in queue n of apply.h */
+    uint8_t waits;       /* bit n: its number is in queue n of apply.h */
+    uint16_t made_by[2]; /* by MAKER_…: whose share it counts in, plus 1; 0 for nobody's */
     char name[];
 };
 
 struct channels_chunk;
+
+/* Who wants to make a channel, as far as shares are concerned; 0 for who needs none. */
+enum { MAKER_ADDRESS, MAKER_CONNECTION, MAKER_KINDS };
+struct maker {
+    uint64_t ids[MAKER_KINDS];
+};
+
+/* So many makers of a kind are told apart, by a hash: two may have to share what is one's. In a
+ * table for fewer than SHARED_FROM channels there are no shares. */
+enum { MAKERS = 4096, SHARED_FROM = 1000 };
 
 /* How many numbers that were given again the table remembers, so that those who keep numbers can
  * bring themselves up to it. */
@@ -53,6 +64,8 @@ struct channels {
     uint64_t reused;      /* how often a number was given again */
     uint32_t *reused_at;  /* the last REUSED_KEPT of them, by `reused` modulo that; NULL for none */
     uint64_t count_max;
+    unsigned share_percent[MAKER_KINDS]; /* see channels_make(); 100 for all */
+    uint32_t made[MAKER_KINDS][MAKERS];  /* channels that count in each maker's share */
     struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
     size_t spaces_count;
 };
@@ -95,7 +108,20 @@ struct channel *channels_first(struct channels_walk *walk, const struct channels
                                struct str prefix, struct str after);
 struct channel *channels_next(struct channels_walk *walk);
 
-enum { CHANNELS_E_FULL = 1 }; /* there are count_max already */
+enum {
+    CHANNELS_E_FULL = 1, /* there are count_max already */
+    CHANNELS_E_SHARE,    /* the maker has had its share */
+};
+
+/* Whether the table is more than half full, so that shares count. */
+bool channels_are_scarce(const struct channels *channels);
+
+/* As channels_add() with number 0, for a maker. The first half of the table is for everybody. Of
+ * the other half, a maker may make share_percent of what is free and what it has made of it: one
+ * alone gets that share, and the more makers there are the less each, but there is always something
+ * left for who has none yet. CHANNELS_E_SHARE too. */
+int channels_make(struct channels *channels, struct str name, const struct maker *maker,
+                  struct channel **ret_channel);
 
 /* The channel of that name, made if it is new, with number `number` or a free one when 0.
  * CHANNELS_E_FULL or -ENOMEM. `name` is valid. One that comes with a number was stored before, and

@@ -141,6 +141,65 @@ static void beyond_the_most_that_may_be_a_name_is_refused(void **state)
     channels_deinit(&channels);
 }
 
+/* Makes channels until one is refused; how many. */
+static int make_all(struct channels *channels, const char *prefix, uint64_t address,
+                    uint64_t connection)
+{
+    struct maker maker = {{address, connection}};
+    struct channel *channel;
+    char name[32];
+    int made = 0, result;
+    do {
+        snprintf(name, sizeof(name), "%s/%d", prefix, made);
+        result = channels_make(channels, str_from(name), &maker, &channel);
+    } while (!result && ++made < 10000);
+    assert_int_equal(result, channels->by_name.count < channels->count_max ? CHANNELS_E_SHARE
+                                                                           : CHANNELS_E_FULL);
+    return made;
+}
+
+static void nobody_can_fill_the_table_alone(void **state)
+{
+    (void)state;
+    struct channels *channels = mem_alloc(sizeof(*channels));
+    struct maker first = {{7, 70}};
+    struct channel *channel;
+    channels_init(channels, NULL, 0, 2000);
+    channels->share_percent[MAKER_ADDRESS] = 80;
+    channels->share_percent[MAKER_CONNECTION] = 50;
+    assert_int_equal(make_all(channels, "a", 7, 70), 1000 + 500);
+    assert_int_equal(make_all(channels, "b", 7, 71), 250); /* half of what is left */
+    int third = make_all(channels, "c", 7, 72) + make_all(channels, "d", 7, 73);
+    assert_true(third >= 40 && third <= 60); /* the address has 4 in 5 of the second half */
+    assert_true(make_all(channels, "e", 8, 80) >= 90); /* and others get theirs */
+    /* A channel that is known is for everybody, and one that goes leaves room. */
+    assert_int_equal(channels_make(channels, STR("a/1400"), &first, &channel), 0);
+    assert_int_equal(channels_make(channels, STR("new"), &first, &channel), CHANNELS_E_SHARE);
+    for (int i = 0; i < 500; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "a/%d", 1000 + i);
+        channels_remove(channels, channels_find(channels, str_from(name)));
+    }
+    assert_int_equal(channels_make(channels, STR("new"), &first, &channel), 0);
+    channels_deinit(channels);
+    free(channels);
+}
+
+static void the_server_itself_and_small_tables_know_no_shares(void **state)
+{
+    (void)state;
+    struct channels *channels = mem_alloc(sizeof(*channels));
+    channels_init(channels, NULL, 0, 2000);
+    channels->share_percent[MAKER_ADDRESS] = 1;
+    assert_int_equal(make_all(channels, "a", 0, 0), 2000);
+    channels_deinit(channels);
+    channels_init(channels, NULL, 0, SHARED_FROM - 1);
+    channels->share_percent[MAKER_ADDRESS] = 1;
+    assert_int_equal(make_all(channels, "a", 7, 70), SHARED_FROM - 1);
+    channels_deinit(channels);
+    free(channels);
+}
+
 static void without_memory_nothing_is_added(void **state)
 {
     (void)state;
@@ -220,6 +279,8 @@ int main(void)
         cmocka_unit_test(released_numbers_bound_the_table),
         cmocka_unit_test(names_of_the_past_take_no_room),
         cmocka_unit_test(beyond_the_most_that_may_be_a_name_is_refused),
+        cmocka_unit_test(nobody_can_fill_the_table_alone),
+        cmocka_unit_test(the_server_itself_and_small_tables_know_no_shares),
         cmocka_unit_test(without_memory_nothing_is_added),
         cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),
         cmocka_unit_test(channels_are_walked_by_name_under_a_prefix),

@@ -284,6 +284,8 @@ void log_append(struct log *log, struct append *append)
     apply_tick(&log->apply);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
+    atomic_store_explicit(&log->scarce, channels_are_scarce(&log->apply.channels),
+                          memory_order_relaxed);
     if (log->config.memory) {
         append_in_memory(log, append);
         call_trimmer_if_urgent(log);
@@ -651,6 +653,9 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     pthread_mutex_init(&log->janitor_lock, NULL);
     cond_init_monotonic(&log->janitor_work);
     channels_init(&log->apply.channels, config->spaces, config->spaces_count, config->channels_max);
+    for (int kind = 0; kind < MAKER_KINDS; kind++)
+        if (config->share_percent[kind])
+            log->apply.channels.share_percent[kind] = config->share_percent[kind];
     keys_init(&log->apply.keys, config->keys_max);
     int result = open_store(log);
     if (result) {
@@ -746,6 +751,11 @@ uint64_t log_trimmed(struct log *log, const struct selection *selection)
     while (look_for_trimmed(log, &trimmed))
         channels_trimmed_judge(&trimmed);
     return trimmed.highest > log->floor ? trimmed.highest : log->floor;
+}
+
+bool log_wants_makers(const struct log *log)
+{
+    return atomic_load_explicit(&log->scarce, memory_order_relaxed);
 }
 
 bool log_is_ephemeral(const struct log *log, struct str channel)

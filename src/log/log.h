@@ -16,6 +16,7 @@ struct log_config {
     const struct space_config *spaces;
     size_t spaces_count;
     uint64_t channels_max;
+    unsigned share_percent[MAKER_KINDS]; /* of new channels, see channels_make(); 0 as 100 */
     uint64_t keys_max;
     int64_t key_life_us;
     uint64_t bytes_max; /* retention for the whole log: the oldest go beyond it; 0 for no bound */
@@ -105,6 +106,10 @@ uint64_t log_backlog_bytes(const struct log *log);
 /* The newest id removed from a channel that the selection has (see channels_trimmed). Any thread.
  */
 uint64_t log_trimmed(struct log *log, const struct selection *selection);
+
+/* Whether publishes are to name the makers of new channels, since those are scarce. A hint, so that
+ * nobody asks for an address in vain. Any thread. */
+bool log_wants_makers(const struct log *log);
 
 /* Whether events of this channel are ephemeral by their namespace. Any thread. */
 bool log_is_ephemeral(const struct log *log, struct str channel);

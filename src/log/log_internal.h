@@ -38,6 +38,7 @@ struct log {
     unsigned ports_count;
 
     _Atomic uint64_t newest;
+    atomic_bool scarce; /* channels are, as of the last append */
     _Atomic uint64_t pending_bytes;
 
     pthread_t writer;

@@ -31,7 +31,7 @@ struct file_space {
 
 struct file_limits {
     uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
-        inflight_max;
+        inflight_max, channels_address_percent, channels_connection_percent;
     uint64_t pending_max, rests_max, held_max, branches_max, window_bytes, chunk_bytes, cache_bytes;
     uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms, message_ms;
     uint64_t *poll_pace_ms; /* NULL when it is not there: 0 says something */
@@ -94,13 +94,32 @@ static const cyaml_schema_value_t space_schema = {
 #define LIMIT(name) U64(struct file_limits, name)
 #define LIMIT_PTR(name)                                                                            \
     CYAML_FIELD_UINT_PTR(#name, CYAML_FLAG_POINTER | OPT, struct file_limits, name)
-static const cyaml_schema_field_t limit_fields[] = {
-    LIMIT(body_max),     LIMIT(message_max), LIMIT(batch_max),        LIMIT(connections_max),
-    LIMIT(channels_max), LIMIT(keys_max),    LIMIT(inflight_max),     LIMIT(pending_max),
-    LIMIT(rests_max),    LIMIT(held_max),    LIMIT(branches_max),     LIMIT(window_bytes),
-    LIMIT(chunk_bytes),  LIMIT(cache_bytes), LIMIT(head_ms),          LIMIT(body_ms),
-    LIMIT(idle_ms),      LIMIT(stall_ms),    LIMIT(publish_ms),       LIMIT(close_ms),
-    LIMIT(message_ms),   LIMIT(drain_ms),    LIMIT_PTR(poll_pace_ms), CYAML_FIELD_END};
+static const cyaml_schema_field_t limit_fields[] = {LIMIT(body_max),
+                                                    LIMIT(message_max),
+                                                    LIMIT(batch_max),
+                                                    LIMIT(connections_max),
+                                                    LIMIT(channels_address_percent),
+                                                    LIMIT(channels_connection_percent),
+                                                    LIMIT(channels_max),
+                                                    LIMIT(keys_max),
+                                                    LIMIT(inflight_max),
+                                                    LIMIT(pending_max),
+                                                    LIMIT(rests_max),
+                                                    LIMIT(held_max),
+                                                    LIMIT(branches_max),
+                                                    LIMIT(window_bytes),
+                                                    LIMIT(chunk_bytes),
+                                                    LIMIT(cache_bytes),
+                                                    LIMIT(head_ms),
+                                                    LIMIT(body_ms),
+                                                    LIMIT(idle_ms),
+                                                    LIMIT(stall_ms),
+                                                    LIMIT(publish_ms),
+                                                    LIMIT(close_ms),
+                                                    LIMIT(message_ms),
+                                                    LIMIT(drain_ms),
+                                                    LIMIT_PTR(poll_pace_ms),
+                                                    CYAML_FIELD_END};
 
 static const cyaml_schema_field_t log_fields[] = {U64(struct file_log, bytes_max),
                                                   U64(struct file_log, roll_bytes),
@@ -200,6 +219,8 @@ void config_init(struct config *config)
                            .chunk_bytes = UINT64_C(256) * 1024,
                            .cache_bytes = 4 * MIB}},
         .channels_max = 2000000,
+        .channels_address_percent = 90,
+        .channels_connection_percent = 75,
         .keys_max = 1000000,
         .batch_max = 1000,
         .log_bytes_max = 0,
@@ -226,6 +247,8 @@ static void take_limits(struct config *config, const struct file_limits *file)
     TAKE(config->batch_max, file->batch_max);
     TAKE(config->connections_max, file->connections_max);
     TAKE(config->channels_max, file->channels_max);
+    TAKE(config->channels_address_percent, file->channels_address_percent);
+    TAKE(config->channels_connection_percent, file->channels_connection_percent);
     TAKE(config->keys_max, file->keys_max);
     TAKE(limits->inflight_max, file->inflight_max);
     TAKE(limits->pending_max, file->pending_max);
@@ -353,6 +376,8 @@ static int check_limits(const struct file_limits *file)
         {"message_max", file->message_max, UINT64_C(1) << 30},
         {"batch_max", file->batch_max, 100000},
         {"inflight_max", file->inflight_max, 1000000},
+        {"channels_address_percent", file->channels_address_percent, 100},
+        {"channels_connection_percent", file->channels_connection_percent, 100},
         {"chunk_bytes", file->chunk_bytes, UINT64_C(1) << 30},
         {"head_ms", file->head_ms, DAY_MS},
         {"body_ms", file->body_ms, DAY_MS},

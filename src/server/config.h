@@ -30,6 +30,8 @@ struct config {
     struct worker_limits limits;
     uint64_t connections_max; /* of all workers together; 0: what the file limit allows */
     uint64_t channels_max;
+    unsigned channels_address_percent;
+    unsigned channels_connection_percent;
     uint64_t keys_max;
     uint32_t batch_max;
     uint64_t log_bytes_max;

@@ -144,6 +144,7 @@ static int open_log(struct server *server)
         .spaces = config->spaces,
         .spaces_count = config->spaces_count,
         .channels_max = config->channels_max,
+        .share_percent = {config->channels_address_percent, config->channels_connection_percent},
         .keys_max = config->keys_max,
         .key_life_us = INT64_C(300) * 1000000,
         .bytes_max = config->log_bytes_max,

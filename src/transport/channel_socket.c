@@ -101,7 +101,10 @@ static void channel_message(struct socket *socket, enum ws_opcode opcode, struct
         return;
     }
     *publish = (struct socket_publish){
-        .publish = {.first = first, .count = 1, .done = channel_publish_done}};
+        .publish = {.first = first,
+                    .count = 1,
+                    .maker = propose_maker(worker, &socket->pull.session->conn),
+                    .done = channel_publish_done}};
     append_add(append, &publish->publish);
     socket_add_publish(socket, publish);
     stat_add(&worker->stats.publishes, 1);

@@ -5,6 +5,8 @@
 #include "base/rfc3339.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 /* Each part goes in with its length before it, so that no two lists of parts are alike. */
 static int hash_parts(const struct str *parts, size_t count, uint8_t ret[HASH_SHA256_SIZE])
@@ -39,6 +41,35 @@ int propose_key(struct batch *batch, struct event *event, struct str subject, st
     return 0;
 }
 
+/* An IPv6 network of 64 bits is one address: whoever has one has all of it. */
+static uint64_t address_of(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = sizeof(peer);
+    uint64_t id = 0;
+    if (getpeername(fd, &peer.any, &size))
+        return 1;
+    if (peer.any.sa_family == AF_INET)
+        return (uint64_t)1 << 32 | peer.v4.sin_addr.s_addr;
+    if (peer.any.sa_family == AF_INET6)
+        memcpy(&id, &peer.v6.sin6_addr, sizeof(id));
+    return id ? id : 1;
+}
+
+struct maker propose_maker(const struct worker *worker, const struct conn *conn)
+{
+    struct maker maker = {{0}};
+    if (log_wants_makers(worker->config.log)) {
+        maker.ids[MAKER_ADDRESS] = conn ? address_of(conn->fd) : 1;
+        maker.ids[MAKER_CONNECTION] = conn ? conn->id : 1;
+    }
+    return maker;
+}
+
 void propose_one_line(struct event *event)
 {
     /* The bytes are the batch's own, and nobody else has seen them yet. */
@@ -58,6 +89,12 @@ enum problem propose_problem(struct worker *worker, enum publish_verdict verdict
     case PUBLISH_E_CHANNELS:
         worker_hit(worker, LIMIT_CHANNELS);
         *ret_detail = "there are as many channels as this server's channels_max allows";
+        return PROBLEM_TOO_MANY;
+    case PUBLISH_E_SHARE:
+        worker_hit(worker, LIMIT_SHARES);
+        *ret_detail = "this address or connection has made its share of the new channels that are "
+                      "left: raise channels_max, channels_address_percent or "
+                      "channels_connection_percent";
         return PROBLEM_TOO_MANY;
     case PUBLISH_E_KEYS:
         worker_hit(worker, LIMIT_KEYS);

@@ -9,6 +9,9 @@
  * over what is published. Channel, type, content type and data must be set. 0 or -ENOMEM. */
 int propose_key(struct batch *batch, struct event *event, struct str subject, struct str key);
 
+/* Who makes the channels of a publish that came over the connection (NULL: it is gone). */
+struct maker propose_maker(const struct worker *worker, const struct conn *conn);
+
 /* Puts the event's JSON data, which must lie in the batch's arena, on one line. */
 void propose_one_line(struct event *event);
 

@@ -75,6 +75,8 @@ static void a_refusal_by_a_limit_is_counted(void **state)
     struct worker *worker = mem_alloc(sizeof(*worker));
     const char *detail;
     assert_int_equal(propose_problem(worker, PUBLISH_E_CHANNELS, &detail), PROBLEM_TOO_MANY);
+    assert_int_equal(propose_problem(worker, PUBLISH_E_SHARE, &detail), PROBLEM_TOO_MANY);
+    assert_non_null(strstr(detail, "channels_address_percent"));
     assert_int_equal(propose_problem(worker, PUBLISH_E_KEYS, &detail), PROBLEM_TOO_MANY);
     assert_int_equal(propose_problem(worker, PUBLISH_E_NO_SPACE, &detail), PROBLEM_NO_SPACE);
     assert_int_equal(propose_problem(worker, PUBLISH_E_UNAVAILABLE, &detail), PROBLEM_UNAVAILABLE);

@@ -373,7 +373,10 @@ static void submit(struct protocol *protocol, const struct said *said,
         return;
     }
     *request = (struct protocol_publish){
-        .own = {.publish = {.first = first, .count = 1, .done = publish_done}},
+        .own = {.publish = {.first = first,
+                            .count = 1,
+                            .maker = propose_maker(worker, &protocol_session(protocol)->conn),
+                            .done = publish_done}},
         .ref_len = (uint8_t)said->ref.len};
     if (said->ref.len)
         memcpy(request->ref, said->ref.at, said->ref.len);

@@ -31,6 +31,7 @@ extern const char *const mechanism_names[VIA_COUNT];
     X(BRANCHES, "patterns_refused", "Subscriptions to patterns over branches_max")                 \
     X(HELD, "held_closed", "Connections closed, or requests refused, by held_max")                 \
     X(CHANNELS, "channels_refused", "Publishes to a new channel over channels_max")                \
+    X(SHARES, "shares_refused", "Publishes to a new channel over a share of channels_max")         \
     X(KEYS, "keys_refused", "Publishes under a new key over keys_max")                             \
     X(MESSAGE, "messages_refused", "WebSocket messages over message_max, closed with 1009")        \
     X(IDLE, "idle_closed", "Connections closed after idle_ms without a request")                   \
