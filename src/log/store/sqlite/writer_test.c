@@ -19,7 +19,7 @@ static bool fail_nth_of_append(unsigned long nth, unsigned long fail_for, int co
     place_init(&place);
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 3000);
-    struct batch *batch = place_batch(200, 50, 2, "b", 3000);
+    struct batch *batch = place_batch(200, 10, 2, "b", 3000);
     faults_set(nth, fail_for, code);
     int result = place.store->ops->append(place.store, &batch, 1);
     bool hit = faults.count >= nth;
@@ -35,11 +35,11 @@ static bool fail_nth_of_append(unsigned long nth, unsigned long fail_for, int co
     batch_unref(batch);
     for (int again = 0; again < 2; again++) {
         assert_int_equal(place_count(&place, 1), 10);
-        assert_int_equal(place_count(&place, 2), 50);
+        assert_int_equal(place_count(&place, 2), 10);
         place_close(&place);
         place_open(&place);
     }
-    assert_int_equal(place_find(&place, "b")->count, 50);
+    assert_int_equal(place_find(&place, "b")->count, 10);
     place_deinit(&place);
     return hit;
 }
@@ -52,7 +52,7 @@ static void an_append_that_fails_anywhere_changes_nothing_and_may_be_tried_again
         nth++;
     assert_true(nth > 10); /* there is something to fail */
     for (nth = 1; fail_nth_of_append(nth, 1, SQLITE_FULL, -ENOSPC);)
-        nth++;
+        nth += 5;
     for (nth = 1; fail_nth_of_append(nth, 1000, SQLITE_IOERR_FSYNC, -EIO);)
         nth += 7;
 }
@@ -81,7 +81,7 @@ static bool fail_nth_and_crash(unsigned long nth, unsigned long fail_for, unsign
     place_init(&place);
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 100);
-    struct batch *batch = place_batch(200, 5, 2, "b", 3000);
+    struct batch *batch = place_batch(200, 5, 2, "b", 100);
     faults_set(nth, fail_for, SQLITE_IOERR_FSYNC);
     int result = place.store->ops->append(place.store, &batch, 1);
     bool hit = faults.count >= nth;
