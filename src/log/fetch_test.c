@@ -4,7 +4,7 @@
 
 #include <semaphore.h>
 
-enum { EVENTS = 3 * LOG_SLICE_ROWS + 500, EVERY = 1000, RARE = EVENTS / EVERY + 1 };
+enum { EVENTS = 12 * LOG_SLICE_ROWS + 500, EVERY = 1000, RARE = EVENTS / EVERY + 1 };
 
 static void none(struct mail *mail, void *owner)
 {
@@ -78,7 +78,7 @@ static void a_read_gathers_what_its_slices_find(void **state)
     fill(world);
     log_stats(world->log, &before);
     struct store_query query = query_of(world, 1000, LOG_READ_ROWS);
-    assert_int_equal(fetch_all(world, &fetch, selection, &query), 4);
+    assert_int_equal(fetch_all(world, &fetch, selection, &query), 13);
     log_stats(world->log, &after);
     assert_int_equal(after.readers.rows - before.readers.rows, EVENTS);
     assert_int_equal(fetch.rows, EVENTS);
@@ -97,13 +97,13 @@ static void a_full_page_ends_a_read_early(void **state)
     world_open(world);
     fill(world);
     struct store_query query = query_of(world, 6, LOG_READ_ROWS);
-    assert_int_equal(fetch_all(world, &fetch, selection, &query), 2);
+    assert_int_equal(fetch_all(world, &fetch, selection, &query), 5);
     assert_int_equal(count_of(fetch.batch), 6);
     assert_int_equal(fetch.through, fetch.batch->events[5].id);
     log_fetch_deinit(&fetch);
     query.limit = 1000;
     query.bytes = 4 * 9 + 1; /* nine events, and one that goes beyond */
-    assert_int_equal(fetch_all(world, &fetch, selection, &query), 3);
+    assert_int_equal(fetch_all(world, &fetch, selection, &query), 9);
     assert_int_equal(count_of(fetch.batch), 10);
     assert_int_equal(fetch.through, fetch.batch->events[9].id);
     log_fetch_deinit(&fetch);

@@ -177,9 +177,9 @@ const struct hist *log_lock_hist(const struct log *log);
 /* ---- the readers' pool ----------------------------------------------------------------------- */
 
 enum {
-    LOG_SLICE_ROWS = 4096,    /* a job looks at so many rows before others have their turn */
-    LOG_REQUEST_SLICES = 256, /* the allowance of a job that one request causes: a million rows */
-    LOG_LEAVING_SLICES = 16,  /* the same once the client has finished sending and may be gone */
+    LOG_SLICE_ROWS = 1024,     /* a job looks at so many rows before others have their turn */
+    LOG_REQUEST_SLICES = 1024, /* the allowance of a job that one request causes: a million rows */
+    LOG_LEAVING_SLICES = 64,   /* the same once the client has finished sending and may be gone */
 };
 
 /* Work that may wait for the disk, done in slices so that a long job cannot hold up a short one.

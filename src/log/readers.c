@@ -4,9 +4,9 @@
  * in slices of LOG_SLICE_ROWS rows. After each slice the job goes to the end of a queue:
  *
  *     level 0   new jobs                    taken first
- *     level 1   1 to 3 slices done
- *     level 2   4 to 31
- *     level 3   32 and more                 taken last
+ *     level 1   1 to 7 slices done
+ *     level 2   8 to 63
+ *     level 3   64 and more                 taken last
  *
  * A page that needs one slice therefore passes by every job that needs many, and waits for as long
  * as a slice takes. Each eighth take begins with the last level, so that a stream of new jobs
@@ -22,7 +22,7 @@
 
 #include <stdlib.h>
 
-enum { LEVEL_1 = 1, LEVEL_2 = 4, LEVEL_3 = 32, OLDEST_EACH = 8, GATHER_LOOK = 1024 };
+enum { LEVEL_1 = 1, LEVEL_2 = 8, LEVEL_3 = 64, OLDEST_EACH = 8, GATHER_LOOK = 1024 };
 
 enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER };
 

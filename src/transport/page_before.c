@@ -14,13 +14,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { PARTS_FIRST = 4 };
+
 struct before {
     struct log_job job;
     struct exchange *exchange;
     struct reading *reading;
     struct hub *hub;
-    struct buf parts[LOG_REQUEST_SLICES];
+    struct buf *parts;
     unsigned parts_count;
+    unsigned parts_cap;
     size_t bytes;  /* of data */
     uint64_t upto; /* all above it was looked at; 0 at the beginning of the log */
     uint64_t first;
@@ -44,14 +47,33 @@ static uint32_t first_shown(const struct batch *batch, uint32_t wanted)
     return from;
 }
 
+/* Room for another part; NULL when there is no memory. */
+static struct buf *next_part(struct before *before)
+{
+    if (before->parts_count == before->parts_cap) {
+        unsigned cap = before->parts_cap ? before->parts_cap * 2 : PARTS_FIRST;
+        struct buf *parts = mem_try_realloc(before->parts, cap * sizeof(*parts));
+        if (!parts)
+            return NULL;
+        before->parts = parts;
+        before->parts_cap = cap;
+    }
+    before->parts[before->parts_count] = (struct buf){0};
+    return &before->parts[before->parts_count];
+}
+
 /* Takes what a slice has found. The slice asks for one event more than the page wants: it is not
  * shown, and tells that there is more. */
 static void take(struct before *before, const struct batch *batch)
 {
     unsigned way = encode_way(ENCODE_PAGE, before->reading->data, false, 0);
     uint32_t from = first_shown(batch, before->reading->limit - before->count);
-    struct buf *part = &before->parts[before->parts_count];
+    struct buf *part = next_part(before);
     uint64_t first = 0, last = 0;
+    if (!part) {
+        before->failed = true;
+        return;
+    }
     for (uint32_t i = from; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state != EVENT_APPENDED)
@@ -100,6 +122,7 @@ static void before_free(struct before *before)
     reading_free(before->reading);
     for (unsigned i = 0; i < before->parts_count; i++)
         buf_free(&before->parts[i]);
+    free(before->parts);
     free(before);
 }
 

@@ -7,8 +7,8 @@ import { eventually, request, startServer, stats, test } from "./support/index.m
 
 const EVENTS = 200_000;
 const LONG_READS = 8;
-const SLICE_ROWS = 4096;
-const LEAVING_ROWS = 16 * SLICE_ROWS; // for a client that has closed its side
+const SLICE_ROWS = 1024;
+const LEAVING_ROWS = 64 * SLICE_ROWS; // for a client that has closed its side
 const NOTHING = "/events?channel=**&type=none"; // looks at all, and finds nothing
 const LONG = 600_000; // ms: a slow machine takes a while to publish
 
