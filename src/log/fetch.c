@@ -33,7 +33,9 @@ enum {
     TOGETHER_EVENTS = 4096,
     TOGETHER_BYTES = 1 << 20,
     COPIED_MAX = 8 << 20,
-    OWN_EACH = 8
+    OWN_EACH = 8,
+    CROWD = 32, /* so many look at more rows in a slice, which costs something for each of them */
+    CROWD_ROWS = 4 * LOG_SLICE_ROWS,
 };
 
 /* ---- one fetch ------------------------------------------------------------------------------- */
@@ -193,7 +195,7 @@ static int read_all(struct together *together)
     struct store_query slice = {.selection = together->lead->selection,
                                 .after = together->lead->through,
                                 .upto = together->lead->query.upto,
-                                .rows = LOG_SLICE_ROWS,
+                                .rows = together->count < CROWD ? LOG_SLICE_ROWS : CROWD_ROWS,
                                 .looked = &together->looked};
     widen(&slice, together->lead);
     for (size_t i = 0; i < together->count; i++)
