@@ -39,8 +39,12 @@ void endpoint_judge(struct endpoint *endpoint, const struct call *call)
 
 void endpoint_gave_way(struct endpoint *endpoint)
 {
-    bool fails = endpoint->standing == POOL_FAILING;
-    set_standing(endpoint, fails ? POOL_FAILING : POOL_SLOW, endpoint->patience_ms * PATIENCE_MORE);
+    int64_t patience_ms = endpoint->patience_ms * PATIENCE_MORE;
+    enum pool_class standing = endpoint->standing;
+    /* A quick one gets a second chance: whoever is slow may have to wait for long. */
+    if (standing != POOL_FAILING && (standing != POOL_QUICK || patience_ms > QUICK_MS))
+        standing = POOL_SLOW;
+    set_standing(endpoint, standing, patience_ms);
 }
 
 int64_t endpoint_overdue_ns(const struct endpoint *endpoint)
