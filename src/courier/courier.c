@@ -207,6 +207,8 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     courier->config.hub.on_missed = on_missed;
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
+    courier->config.hub.slice_bytes = 0;
+    courier->config.hub.live_max = 0; /* lanes hold chunks, within bounds of their own */
 }
 
 static void load(void *context, struct endpoint_row *row)

@@ -141,8 +141,7 @@ static bool route_apart(struct endpoint *endpoint, const struct event *event)
 
 static bool route(struct endpoint *endpoint, const struct record *record)
 {
-    uint32_t start = chunk_start(endpoint->chunk, endpoint->at);
-    struct str bytes = {endpoint->chunk->bytes.at + start, record->end - start};
+    struct str bytes = chunk_record(endpoint->chunk, endpoint->at);
     struct event event;
     if (record->id <= endpoint->row.cursor || !packed_read(bytes, &event))
         return true; /* ephemeral ones have no id, and are not for webhooks */

@@ -4,13 +4,74 @@
 
 #include <stdlib.h>
 
-enum { RECORDS_FIRST = 8 };
+enum { RECORDS_FIRST = 4, PIECES_FIRST = 2 };
 
-struct chunk *chunk_new(uint64_t from)
+/* ---- counting ------------------------------------------------------------------------------- */
+
+/* Replaces `*counted` in the room by `bytes`. */
+static void count(struct chunk_room *room, size_t *counted, size_t bytes)
+{
+    if (!room || *counted == bytes)
+        return;
+    room->bytes += bytes - *counted;
+    if (room->account)
+        account_set(room->account, ACCOUNT_CHUNKS, counted, bytes);
+    *counted = bytes;
+}
+
+static size_t own_size(const struct chunk *chunk)
+{
+    return sizeof(*chunk) + chunk->bytes.cap + chunk->cap * sizeof(struct record) +
+           chunk->pieces_cap * sizeof(struct piece_at);
+}
+
+static size_t piece_size(const struct piece *piece)
+{
+    return sizeof(*piece) + piece->bytes.cap;
+}
+
+/* ---- pieces --------------------------------------------------------------------------------- */
+
+struct piece *piece_new(struct chunk_room *room, unsigned encoding, struct buf *bytes)
+{
+    struct piece *piece = buf_failed(bytes) ? NULL : mem_try_alloc(sizeof(*piece));
+    if (!piece) {
+        buf_free(bytes);
+        return NULL;
+    }
+    size_t nothing = 0;
+    *piece = (struct piece){.room = room, .refs = 1, .encoding = encoding, .bytes = *bytes};
+    *bytes = (struct buf){0};
+    count(room, &nothing, piece_size(piece));
+    return piece;
+}
+
+struct piece *piece_ref(struct piece *piece)
+{
+    piece->refs++;
+    return piece;
+}
+
+struct piece *piece_unref(struct piece *piece)
+{
+    if (!piece || --piece->refs)
+        return NULL;
+    size_t counted = piece_size(piece);
+    count(piece->room, &counted, 0);
+    buf_free(&piece->bytes);
+    free(piece);
+    return NULL;
+}
+
+/* ---- chunks --------------------------------------------------------------------------------- */
+
+struct chunk *chunk_new(struct chunk_room *room, uint64_t from)
 {
     struct chunk *chunk = mem_try_alloc(sizeof(*chunk));
-    if (chunk)
-        *chunk = (struct chunk){.refs = 1, .from = from, .through = from};
+    if (!chunk)
+        return NULL;
+    *chunk = (struct chunk){.room = room, .refs = 1, .from = from, .through = from};
+    count(room, &chunk->counted, own_size(chunk));
     return chunk;
 }
 
@@ -24,13 +85,17 @@ struct chunk *chunk_unref(struct chunk *chunk)
 {
     if (!chunk || --chunk->refs)
         return NULL;
+    count(chunk->room, &chunk->counted, 0);
+    for (uint32_t i = 0; i < chunk->pieces_count; i++)
+        piece_unref(chunk->pieces[i].piece);
     buf_free(&chunk->bytes);
+    free(chunk->pieces);
     free(chunk->records);
     free(chunk);
     return NULL;
 }
 
-static bool room(struct chunk *chunk)
+static bool room_for_record(struct chunk *chunk)
 {
     if (chunk->count < chunk->cap)
         return true;
@@ -43,9 +108,22 @@ static bool room(struct chunk *chunk)
     return true;
 }
 
+static bool room_for_piece(struct chunk *chunk)
+{
+    if (chunk->pieces_count < chunk->pieces_cap)
+        return true;
+    uint32_t cap = chunk->pieces_cap ? chunk->pieces_cap * 2 : PIECES_FIRST;
+    struct piece_at *pieces = mem_try_realloc(chunk->pieces, cap * sizeof(*pieces));
+    if (!pieces)
+        return false;
+    chunk->pieces = pieces;
+    chunk->pieces_cap = cap;
+    return true;
+}
+
 bool chunk_add(struct chunk *chunk, const struct event *event)
 {
-    if (buf_failed(&chunk->bytes) || chunk->bytes.len > UINT32_MAX || !room(chunk)) {
+    if (buf_failed(&chunk->bytes) || chunk->bytes.len > UINT32_MAX || !room_for_record(chunk)) {
         chunk->bytes.len = chunk_start(chunk, chunk->count);
         chunk->bytes.failed = false;
         return false;
@@ -56,6 +134,17 @@ bool chunk_add(struct chunk *chunk, const struct event *event)
         .end = (uint32_t)chunk->bytes.len,
         .origin = event->origin,
     };
+    count(chunk->room, &chunk->counted, own_size(chunk));
+    return true;
+}
+
+bool chunk_add_piece(struct chunk *chunk, const struct event *event, struct piece *piece)
+{
+    if (!room_for_piece(chunk) || !chunk_add(chunk, event))
+        return false;
+    chunk->pieces[chunk->pieces_count++] =
+        (struct piece_at){.record = chunk->count - 1, .piece = piece_ref(piece)};
+    chunk->by_reference += piece->bytes.len;
     return true;
 }
 
@@ -72,7 +161,45 @@ uint32_t chunk_after(const struct chunk *chunk, uint64_t id)
     return low;
 }
 
+/* The first piece at or behind the record, as its place among the pieces. */
+static uint32_t first_piece(const struct chunk *chunk, uint32_t record)
+{
+    uint32_t low = 0, high = chunk->pieces_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (chunk->pieces[middle].record < record)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct piece *chunk_piece(const struct chunk *chunk, uint32_t record)
+{
+    uint32_t at = first_piece(chunk, record);
+    bool is = at < chunk->pieces_count && chunk->pieces[at].record == record;
+    return is ? chunk->pieces[at].piece : NULL;
+}
+
+uint32_t chunk_run_end(const struct chunk *chunk, uint32_t first)
+{
+    uint32_t at = first_piece(chunk, first);
+    if (at == chunk->pieces_count)
+        return chunk->count;
+    return chunk->pieces[at].record > first ? chunk->pieces[at].record : first + 1;
+}
+
+struct str chunk_record(const struct chunk *chunk, uint32_t record)
+{
+    const struct piece *piece = chunk_piece(chunk, record);
+    uint32_t start = chunk_start(chunk, record);
+    return piece ? buf_str(&piece->bytes)
+                 : (struct str){chunk->bytes.at + start,
+                                (size_t)(chunk->records[record].end - start)};
+}
+
 size_t chunk_size(const struct chunk *chunk)
 {
-    return sizeof(*chunk) + chunk->bytes.cap + chunk->cap * sizeof(struct record);
+    return own_size(chunk) + chunk->by_reference;
 }

@@ -19,7 +19,7 @@ static bool add(struct chunk *chunk, uint64_t id, const char *bytes)
 static void an_empty_chunk_reaches_to_where_it_begins(void **state)
 {
     (void)state;
-    struct chunk *chunk = chunk_new(42);
+    struct chunk *chunk = chunk_new(NULL, 42);
     assert_int_equal(chunk->from, 42);
     assert_int_equal(chunk->through, 42);
     assert_int_equal(chunk->count, 0);
@@ -31,7 +31,7 @@ static void an_empty_chunk_reaches_to_where_it_begins(void **state)
 static void records_keep_the_boundaries_of_events(void **state)
 {
     (void)state;
-    struct chunk *chunk = chunk_new(0);
+    struct chunk *chunk = chunk_new(NULL, 0);
     assert_true(add(chunk, 10, "one"));
     assert_true(add(chunk, 0, ""));
     assert_true(add(chunk, 12, "three"));
@@ -48,7 +48,7 @@ static void records_keep_the_boundaries_of_events(void **state)
 static void the_first_record_behind_an_id_is_found(void **state)
 {
     (void)state;
-    struct chunk *chunk = chunk_new(0);
+    struct chunk *chunk = chunk_new(NULL, 0);
     for (uint64_t id = 10; id < 1000; id += 10)
         assert_true(add(chunk, id, "x"));
     assert_int_equal(chunk_after(chunk, 0), 0);
@@ -64,7 +64,7 @@ static void the_first_record_behind_an_id_is_found(void **state)
 static void bytes_live_as_long_as_the_last_reference(void **state)
 {
     (void)state;
-    struct chunk *chunk = chunk_new(0);
+    struct chunk *chunk = chunk_new(NULL, 0);
     assert_true(add(chunk, 1, "kept"));
     assert_ptr_equal(chunk_ref(chunk), chunk);
     chunk_unref(chunk);
@@ -75,7 +75,7 @@ static void bytes_live_as_long_as_the_last_reference(void **state)
 static void a_record_that_found_no_memory_leaves_the_others_whole(void **state)
 {
     (void)state;
-    struct chunk *chunk = chunk_new(0);
+    struct chunk *chunk = chunk_new(NULL, 0);
     assert_true(add(chunk, 1, "one"));
     chunk->bytes.failed = true;
     assert_false(add(chunk, 2, "two"));
@@ -98,18 +98,99 @@ static void no_chunk_without_memory(void **state)
 {
     (void)state;
     mem_fail_nth(1);
-    assert_null(chunk_new(0));
+    assert_null(chunk_new(NULL, 0));
     mem_fail_nth(0);
 }
 
 static void its_size_counts_bytes_and_records(void **state)
 {
     (void)state;
-    struct chunk *chunk = chunk_new(0);
+    struct chunk *chunk = chunk_new(NULL, 0);
     size_t empty = chunk_size(chunk);
     assert_true(add(chunk, 1, "one"));
     assert_true(chunk_size(chunk) >= empty + 3 + sizeof(struct record));
     chunk_unref(chunk);
+}
+
+static struct piece *some_piece(struct chunk_room *room, const char *text)
+{
+    struct buf bytes = {0};
+    buf_add_str(&bytes, str_from(text));
+    return piece_new(room, 1, &bytes);
+}
+
+static bool add_piece(struct chunk *chunk, uint64_t id, struct piece *piece)
+{
+    struct event event = {.id = id, .state = EVENT_APPENDED};
+    return chunk_add_piece(chunk, &event, piece);
+}
+
+static void a_piece_stands_between_what_lies_in_the_chunk(void **state)
+{
+    (void)state;
+    struct chunk *chunk = chunk_new(NULL, 0);
+    struct piece *piece = some_piece(NULL, "large");
+    assert_true(add_piece(chunk, 1, piece));
+    assert_true(add(chunk, 2, "two"));
+    assert_true(add(chunk, 3, "three"));
+    assert_true(add_piece(chunk, 4, piece));
+    assert_true(add_piece(chunk, 5, piece));
+    piece_unref(piece);
+    const char *want[] = {"large", "two", "three", "large", "large"};
+    const uint32_t ends[] = {1, 3, 3, 4, 5};
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_true(str_eq(chunk_record(chunk, i), str_from(want[i])));
+        assert_int_equal(chunk_run_end(chunk, i), ends[i]);
+        assert_int_equal(chunk_piece(chunk, i) == NULL, i == 1 || i == 2);
+    }
+    assert_int_equal(chunk_len(chunk), 3 * 5 + 8);
+    chunk_unref(chunk);
+}
+
+static void a_room_counts_a_piece_once_and_what_each_chunk_holds(void **state)
+{
+    (void)state;
+    struct account account = {0};
+    struct chunk_room room = {.account = &account};
+    struct piece *piece = some_piece(&room, "large");
+    size_t alone = room.bytes;
+    struct chunk *chunks[10];
+    assert_true(alone > 5);
+    for (int i = 0; i < 10; i++) {
+        chunks[i] = chunk_new(&room, 0);
+        assert_true(add_piece(chunks[i], 1, piece));
+        assert_true(add(chunks[i], 2, "small"));
+    }
+    piece_unref(piece);
+    assert_int_equal(account_held(&account, ACCOUNT_CHUNKS), room.bytes);
+    assert_int_equal(room.bytes - alone, 10 * (chunk_size(chunks[0]) - 5));
+    for (int i = 0; i < 10; i++)
+        chunk_unref(chunks[i]);
+    assert_int_equal(room.bytes, 0);
+    assert_int_equal(account_held(&account, ACCOUNT_CHUNKS), 0);
+}
+
+static void without_memory_a_piece_is_not_added(void **state)
+{
+    (void)state;
+    struct piece *piece = some_piece(NULL, "large");
+    struct buf failed = {.failed = true};
+    for (unsigned long nth = 1; nth <= 2; nth++) {
+        struct chunk *chunk = chunk_new(NULL, 0);
+        mem_fail_nth(nth);
+        assert_false(add_piece(chunk, 1, piece));
+        mem_fail_nth(0);
+        assert_int_equal(chunk->count, 0);
+        assert_int_equal(piece->refs, 1);
+        chunk_unref(chunk);
+    }
+    assert_null(piece_new(NULL, 0, &failed));
+    mem_fail_nth(1);
+    struct buf bytes = {0};
+    assert_null(piece_new(NULL, 0, &bytes));
+    mem_fail_nth(0);
+    assert_null(piece_unref(NULL));
+    piece_unref(piece);
 }
 
 int main(void)
@@ -122,6 +203,9 @@ int main(void)
         cmocka_unit_test(a_record_that_found_no_memory_leaves_the_others_whole),
         cmocka_unit_test(no_chunk_without_memory),
         cmocka_unit_test(its_size_counts_bytes_and_records),
+        cmocka_unit_test(a_piece_stands_between_what_lies_in_the_chunk),
+        cmocka_unit_test(a_room_counts_a_piece_once_and_what_each_chunk_holds),
+        cmocka_unit_test(without_memory_a_piece_is_not_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,28 @@
 /* Fan-out by view.
  *
- * A batch is walked once. Each event is encoded once into the *live chunk* of every view that it
- * matches; every live subscriber of these views is queued and woken. When the owner flushes, each
- * takes the records behind its own stamp, usually all of them in one piece. Stamps number the
- * records of a view's live chunks; they, not ids, tell who has what, since ephemeral events have no
- * id. When the flush is over the live chunks are let go.
+ * A batch is walked once. Each event is encoded once a format, and put into the *live chunk* of
+ * every view that it matches: copied, or by reference if it is large. Every live subscriber of
+ * these views is queued and woken. When the owner flushes, each takes the records behind its own
+ * stamp, usually all of them in one piece. Stamps number the records of a view's live chunks; they,
+ * not ids, tell who has what, since ephemeral events have no id. When the flush is over the live
+ * chunks are let go.
+ *
+ * Batches are queued, since one event may be for a hundred thousand views, or for as many
+ * subscribers of one. A turn has a budget, and the fan-out may pause after each subscriber. Between
+ * events a pause looks like a batch that was shorter. Within an event some views have it and some
+ * do not, while `applied` is still the event before. Three rules keep order and completeness then:
+ *
+ * - Nobody becomes live by its cursor while an event is under way: its view may have the event in
+ *   the live chunk already, and a live subscriber gets only what comes after. It waits in `ahead`.
+ * - A subscriber that has taken all of a live chunk may be one event ahead of `applied`; its cursor
+ *   never goes back.
+ * - Whoever subscribes while batches are queued waits until they are fanned out, so that publishers
+ *   find what they have published.
  *
  * Who could not send everything falls behind: it keeps its cursor and nothing else. Later it takes
  * a page, a chunk like the live one, encoded from the window or from the store; equal requests
- * share it. At the newest position it is live again.
+ * share it. Pages have a budget for each turn too. At the newest position it is live again. Views
+ * fall behind as a whole while more than live_max is encoded.
  *
  * What can go wrong: without memory for a live chunk its subscribers fall behind and read the page
  * later; a read that fails is told to the subscriber; events that are gone are told as a gap. */
@@ -20,6 +34,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum {
+    /* A copy of less costs less than the send of its own that a piece needs. */
+    LARGE_BYTES = 16 << 10,
+    PIECES_MAX = 64, /* large events kept for others, within cache_bytes */
+    BATCHES_FIRST = 16,
+    VIEWS_FIRST = 16,
+    SLICE_US = 1000,
+    PUT_OFF_A_TURN = 64,
+    BRANCH_COST = 64, /* bytes as which the budget counts a branch of the trie, and a view found */
+    VIEW_COST = 16,
+};
 enum { ROWS_A_TAKE = 20000, EVENTS_A_READ = 1000 };
 
 struct view {
@@ -35,10 +60,10 @@ struct view {
     struct list reads;
     struct list pages; /* of the cache */
     uint64_t stamp;    /* of the newest record */
-    uint64_t queued;   /* the stamp up to which its live subscribers were queued */
     uint64_t serial;   /* of the last event that was put in, or refused */
     uint32_t subs;
-    bool exact; /* that a term matches is all there is to ask */
+    uint32_t place; /* in fan_out.views while it is to be served */
+    bool exact;     /* that a term matches is all there is to ask */
 };
 
 /* A page in the cache. */
@@ -124,6 +149,7 @@ static void page_free(struct page *page)
 
 static void drop_live(struct view *view)
 {
+    view->hub->shared_count = 0; /* which may lie in it */
     view->live = chunk_unref(view->live);
     list_remove(&view->dirty);
 }
@@ -133,6 +159,14 @@ static void cancel_read(struct view_read *read)
 {
     read->cancelled = true;
     log_job_cancel(read->hub->log, &read->fetch.job);
+}
+
+static void forget_in_fan_out(const struct view *view)
+{
+    struct fan_out *fan_out = &view->hub->fan_out;
+    if (fan_out->under_way && view->place < fan_out->views_count &&
+        fan_out->views[view->place] == view)
+        fan_out->views[view->place] = NULL;
 }
 
 static void view_release(struct view *view)
@@ -149,6 +183,7 @@ static void view_release(struct view *view)
         cancel_read(read);
     }
     drop_live(view);
+    forget_in_fan_out(view);
     topics_remove_view(&hub->topics, view, view->selection);
     map_remove(&hub->views, &view->node);
     selection_unref(view->selection);
@@ -158,10 +193,29 @@ static void view_release(struct view *view)
 
 /* ---- the cache of pages --------------------------------------------------------------------- */
 
+static void piece_forget(struct hub *hub, struct piece *piece)
+{
+    hub->cached_pieces -= piece->bytes.len;
+    hub->pieces_count--;
+    list_remove(&piece->node);
+    piece_unref(piece);
+}
+
+/* Keeps the newest pages and pieces, of so many bytes each. A page counts with what it holds by
+ * reference, though others may hold it too. */
 static void cache_trim(struct hub *hub, size_t most)
 {
     while (hub->cached > most && !list_empty(&hub->cache))
         page_free(container_of(hub->cache.next, struct page, in_cache));
+    while ((hub->cached_pieces > most || hub->pieces_count > PIECES_MAX) &&
+           !list_empty(&hub->pieces))
+        piece_forget(hub, container_of(hub->pieces.next, struct piece, node));
+}
+
+/* What is kept stays at least until the next is: those who are to have it take it soon. */
+static void cache_trim_for(struct hub *hub, size_t size)
+{
+    cache_trim(hub, hub->limits.cache_bytes > size ? hub->limits.cache_bytes : size);
 }
 
 /* Takes over the reference. */
@@ -177,8 +231,7 @@ static void cache_add(struct view *view, struct chunk *chunk, bool stored)
     list_add_last(&hub->cache, &page->in_cache);
     list_add_first(&view->pages, &page->in_view);
     hub->cached += chunk_size(chunk);
-    cache_trim(hub, hub->limits.cache_bytes > chunk_size(chunk) ? hub->limits.cache_bytes
-                                                                : chunk_size(chunk));
+    cache_trim_for(hub, chunk_size(chunk));
 }
 
 /* The store leaves out what was trimmed before the mark of it is here. Where the window is asked
@@ -195,6 +248,90 @@ static struct chunk *cache_find(const struct view *view, uint64_t cursor)
             return chunk;
     }
     return NULL;
+}
+
+/* ---- encoding ------------------------------------------------------------------------------- */
+
+/* Equal for a logged event wherever it was read; ephemeral ones have only the number that the hub
+ * gave them when they came. */
+static bool is_piece_of(const struct hub *hub, const struct piece *piece, const struct event *event)
+{
+    return event->state == EVENT_EPHEMERAL ? piece->serial == hub->event_serial
+                                           : piece->id == event->id;
+}
+
+static struct piece *find_piece(const struct hub *hub, unsigned encoding, const struct event *event)
+{
+    list_each (&hub->pieces, node) {
+        struct piece *piece = container_of(node, struct piece, node);
+        if (piece->encoding == encoding && is_piece_of(hub, piece, event))
+            return piece;
+    }
+    return NULL;
+}
+
+/* A large event in a format, encoded if nobody has wanted it yet; one reference. */
+static struct piece *take_piece(struct hub *hub, unsigned encoding, const struct event *event)
+{
+    struct piece *piece = find_piece(hub, encoding, event);
+    if (piece)
+        return piece_ref(piece);
+    struct buf bytes = {0};
+    hub->encode(hub->context, encoding, &bytes, event);
+    piece = piece_new(&hub->room, encoding, &bytes);
+    if (!piece)
+        return NULL;
+    if (event->state == EVENT_EPHEMERAL)
+        piece->serial = hub->event_serial;
+    else
+        piece->id = event->id;
+    list_add_last(&hub->pieces, &piece->node);
+    hub->pieces_count++;
+    hub->cached_pieces += piece->bytes.len;
+    piece_ref(piece);
+    cache_trim_for(hub, piece->bytes.len);
+    return piece;
+}
+
+static bool add_large(struct view *view, struct chunk *chunk, const struct event *event)
+{
+    struct piece *piece = take_piece(view->hub, view->encoding, event);
+    /* What is written as nothing is a record without bytes. */
+    bool good = piece &&
+                (piece->bytes.len ? chunk_add_piece(chunk, event, piece) : chunk_add(chunk, event));
+    piece_unref(piece);
+    return good;
+}
+
+/* Adds the event to a chunk of the view. */
+static bool encode_into(struct view *view, struct chunk *chunk, const struct event *event)
+{
+    struct hub *hub = view->hub;
+    if (event->data.len >= hub->limits.large_bytes)
+        return add_large(view, chunk, event);
+    hub->encode(hub->context, view->encoding, &chunk->bytes, event);
+    return chunk_add(chunk, event);
+}
+
+/* The same for one that goes to many views now: the first of a format has encoded it. */
+static bool share_into(struct view *view, struct chunk *chunk, const struct event *event)
+{
+    struct hub *hub = view->hub;
+    for (uint32_t i = 0; i < hub->shared_count; i++) {
+        const struct hub_shared *shared = &hub->shared[i];
+        if (shared->encoding != view->encoding)
+            continue;
+        buf_add(&chunk->bytes, shared->chunk->bytes.at + shared->start,
+                shared->end - shared->start);
+        return chunk_add(chunk, event);
+    }
+    uint32_t count = chunk->count;
+    if (!encode_into(view, chunk, event))
+        return false;
+    if (hub->shared_count < HUB_SHARED && event->data.len < hub->limits.large_bytes)
+        hub->shared[hub->shared_count++] = (struct hub_shared){
+            chunk, view->encoding, chunk_start(chunk, count), chunk_start(chunk, count + 1)};
+    return true;
 }
 
 /* ---- states of a subscriber ----------------------------------------------------------------- */
@@ -220,31 +357,42 @@ static void go_live(struct sub *sub)
     set_state(sub, SUB_LIVE, &sub->view->live_subs);
 }
 
-/* It has taken all of its view's live chunk. */
+/* It has taken all of its view's live chunk. While an event is under way, that may be more than
+ * every view has. */
 static void catch_up(struct hub *hub, struct sub *sub)
 {
-    sub->cursor = hub->window.applied;
+    if (sub->cursor < hub->applied)
+        sub->cursor = hub->applied;
     go_live(sub);
 }
 
+/* It waits until everything up to `until` was fanned out. */
+static void wait_ahead(struct hub *hub, struct sub *sub, uint64_t until)
+{
+    sub->stamp = until;
+    set_state(sub, SUB_WAITING, &hub->ahead);
+}
+
 /* Puts it where its cursor is. An ephemeral event passes by everybody who is not live, so who is at
- * the newest position does not wait for a take. */
+ * the newest position does not wait for a take.
+ *
+ * It waits when its cursor is from a thread that the log's mail reached earlier, since what that
+ * has seen must not come again; and while an event is under way, since the view may have it in its
+ * live chunk already, and who becomes live gets only what comes later. */
 static void settle(struct hub *hub, struct sub *sub)
 {
-    if (sub->cursor < hub->window.applied)
+    if (sub->cursor < hub->applied)
         fall_behind(sub);
-    else if (sub->cursor == hub->window.applied)
+    else if (sub->cursor == hub->applied && !hub->fan_out.under_way)
         go_live(sub);
     else
-        /* Its cursor is from a thread that the log's mail reached earlier: what that has seen must
-         * not come again, so it waits until this thread is there too. */
-        set_state(sub, SUB_WAITING, &hub->ahead);
+        wait_ahead(hub, sub, sub->cursor);
 }
 
 uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
 {
-    bool live = sub->state == SUB_LIVE && sub->cursor < hub->window.applied;
-    return live ? hub->window.applied : sub->cursor;
+    bool live = sub->state == SUB_LIVE && sub->cursor < hub->applied;
+    return live ? hub->applied : sub->cursor;
 }
 
 const struct selection *hub_selection(const struct sub *sub)
@@ -254,15 +402,9 @@ const struct selection *hub_selection(const struct sub *sub)
 
 /* ---- fan-out -------------------------------------------------------------------------------- */
 
-struct fan_out {
-    struct hub *hub;
-    uint64_t before; /* what was applied before this batch */
-    const struct event *event;
-};
-
-static bool begin_live(struct view *view, uint64_t before)
+static bool begin_live(struct view *view)
 {
-    view->live = chunk_new(before);
+    view->live = chunk_new(&view->hub->room, view->hub->applied);
     if (!view->live)
         return false;
     view->live->first_stamp = view->stamp + 1;
@@ -270,16 +412,17 @@ static bool begin_live(struct view *view, uint64_t before)
     return true;
 }
 
-/* Everybody who was up to date until `before` is not any more, and reads a page later. */
-static void lose_live(struct view *view, uint64_t before)
+/* Everybody who was up to date is not any more, and reads a page later. */
+static void lose_live(struct view *view)
 {
+    uint64_t applied = view->hub->applied;
     drop_live(view);
     list_each (&view->queued_subs, node)
         fall_behind(container_of(node, struct sub, node));
     list_each (&view->live_subs, other) {
         struct sub *sub = container_of(other, struct sub, node);
-        if (sub->cursor < before)
-            sub->cursor = before;
+        if (sub->cursor < applied)
+            sub->cursor = applied;
         fall_behind(sub);
         sub->ops->wake(sub);
     }
@@ -290,7 +433,7 @@ static void lose_live(struct view *view, uint64_t before)
 static void retire_live(struct view *view)
 {
     struct chunk *chunk = chunk_ref(view->live);
-    lose_live(view, view->hub->window.applied);
+    lose_live(view);
     /* What was trimmed while it grew is still in it, and not for those who come later. */
     bool plain = view->hub->window.trimmed <= chunk->from;
     for (uint32_t i = 0; i < chunk->count && plain; i++)
@@ -301,105 +444,327 @@ static void retire_live(struct view *view)
         chunk_unref(chunk);
 }
 
-static void put_event(void *context, struct view *view)
+/* Too much is held for others who do not take it: the view's subscribers read pages later. Chunks
+ * that are being sent still count for the moment. */
+static void give_up_live(struct view *view)
 {
-    const struct fan_out *fan_out = context;
-    struct hub *hub = fan_out->hub;
-    const struct event *event = fan_out->event;
-    if (view->serial == hub->event_serial)
-        return;
-    view->serial = hub->event_serial;
+    view->hub->fell_behind++;
+    lose_live(view);
+}
+
+static bool is_too_much(const struct hub *hub)
+{
+    return hub->limits.live_max && hub->room.bytes > hub->limits.live_max;
+}
+
+/* Charges a step of the fan-out. Whether there is budget for another. */
+static bool spend(struct hub *hub, size_t bytes)
+{
+    return !hub->limits.slice_bytes || budget_spend(&hub->fan_out.budget, bytes);
+}
+
+static bool is_spent(const struct hub *hub)
+{
+    return hub->limits.slice_bytes && budget_is_spent(&hub->fan_out.budget);
+}
+
+static void put_event(struct view *view, const struct event *event)
+{
+    struct hub *hub = view->hub;
     if (!view->exact && !selection_has(view->selection, event))
         return;
     /* With nobody live there is nobody to encode for. */
     if (!view->live && list_empty(&view->live_subs))
         return;
-    if (!view->live && !begin_live(view, fan_out->before)) {
-        lose_live(view, fan_out->before);
+    size_t len = view->live ? view->live->bytes.len : 0;
+    if ((!view->live && !begin_live(view)) || !share_into(view, view->live, event)) {
+        lose_live(view);
         return;
     }
-    hub->encode(hub->context, view->encoding, &view->live->bytes, event);
-    if (chunk_add(view->live, event))
-        view->stamp++;
-    else
-        lose_live(view, fan_out->before);
+    view->stamp++;
+    if (event->state == EVENT_APPENDED)
+        view->live->through = event->id;
+    spend(hub, view->live->bytes.len - len);
 }
 
-static void on_event(void *context, const struct event *event, struct topic *topic)
+/* Moves the live subscribers of the view that lack something into its queue. They became live in
+ * the order of their stamps, so behind one that has everything all have. Whether there is budget
+ * for more. */
+static bool queue_subs(struct view *view)
 {
-    struct fan_out *fan_out = context;
-    fan_out->event = event;
-    fan_out->hub->event_serial++;
-    struct view *view;
-    for (uint32_t i = 0; topic && (view = view_set_next(&topic->views, &i));)
-        put_event(context, view);
-    topics_match_patterns(&fan_out->hub->topics, event->channel, put_event, context);
-}
-
-/* Moves the live subscribers of a view that has something new into its queue. */
-static void queue_subs(struct view *view, uint64_t before)
-{
-    view->live->through = view->hub->window.applied;
-    if (view->queued == view->stamp)
-        return; /* nothing of this batch was for it */
-    view->queued = view->stamp;
-    list_each (&view->live_subs, node) {
-        struct sub *sub = container_of(node, struct sub, node);
+    struct hub *hub = view->hub;
+    while (!list_empty(&view->live_subs)) {
+        struct sub *sub = container_of(view->live_subs.next, struct sub, node);
         if (sub->stamp == view->stamp)
-            continue; /* it came after this record */
-        if (sub->cursor < before)
-            sub->cursor = before;
+            break;
+        if (sub->cursor < hub->applied)
+            sub->cursor = hub->applied;
         set_state(sub, SUB_QUEUED, &view->queued_subs);
         sub->ops->wake(sub);
+        if (!spend(hub, 0))
+            return false;
     }
+    return true;
 }
 
-/* Those whose cursor this thread has reached meanwhile. */
-static void settle_ahead(struct hub *hub)
+/* Whether those who are to send the live chunk do not get round to it. What it holds by reference
+ * is bounded by live_max, since most of it others hold too. */
+static bool is_too_long(const struct chunk *chunk, const struct hub_limits *limits)
+{
+    size_t len = limits->live_max ? chunk->bytes.len : chunk_len(chunk);
+    return len > limits->chunk_bytes;
+}
+
+/* Whether the view has the event and its subscribers know. */
+static bool serve(struct view *view)
+{
+    struct hub *hub = view->hub;
+    if (!hub->fan_out.put)
+        put_event(view, hub->fan_out.event);
+    hub->fan_out.put = true;
+    if (!queue_subs(view))
+        return false;
+    if (view->live && is_too_long(view->live, &hub->limits))
+        retire_live(view);
+    else if (view->live && is_too_much(hub))
+        give_up_live(view);
+    return true;
+}
+
+/* Subscribers that this thread has come up with. */
+static void release_ahead(struct hub *hub)
 {
     list_each (&hub->ahead, node) {
         struct sub *sub = container_of(node, struct sub, node);
-        if (sub->cursor > hub->window.applied)
+        if (sub->stamp > hub->applied)
             continue;
         settle(hub, sub);
         sub->ops->wake(sub);
     }
 }
 
+static void end_event(struct hub *hub)
+{
+    struct fan_out *fan_out = &hub->fan_out;
+    fan_out->under_way = false;
+    if (fan_out->event->state == EVENT_APPENDED)
+        hub->applied = fan_out->event->id;
+    if (fan_out->paused)
+        release_ahead(hub); /* some may wait for the end of this very event */
+}
+
+static void serve_views(struct hub *hub)
+{
+    struct fan_out *fan_out = &hub->fan_out;
+    while (fan_out->at < fan_out->views_count) {
+        struct view *view = fan_out->views[fan_out->at];
+        if (view && !serve(view))
+            return;
+        fan_out->put = false;
+        fan_out->at++;
+        if (is_spent(hub) && fan_out->at < fan_out->views_count)
+            return;
+    }
+    end_event(hub);
+}
+
+static bool room_for_view(struct fan_out *fan_out)
+{
+    if (fan_out->views_count < fan_out->views_cap)
+        return true;
+    uint32_t cap = fan_out->views_cap ? fan_out->views_cap * 2 : VIEWS_FIRST;
+    struct view **views = mem_try_realloc(fan_out->views, cap * sizeof(*views));
+    if (!views)
+        return false;
+    fan_out->views = views;
+    fan_out->views_cap = cap;
+    return true;
+}
+
+/* Notes that the event under way matches a term of the view, which counts once. Without memory for
+ * that the view falls behind. */
+static void gather_view(void *context, struct view *view)
+{
+    struct hub *hub = context;
+    struct fan_out *fan_out = &hub->fan_out;
+    if (view->serial == hub->event_serial)
+        return;
+    view->serial = hub->event_serial;
+    if (!room_for_view(fan_out)) {
+        lose_live(view);
+        return;
+    }
+    view->place = fan_out->views_count;
+    fan_out->views[fan_out->views_count++] = view;
+}
+
+static void begin_event(struct hub *hub, const struct event *event, const struct topic *topic)
+{
+    struct fan_out *fan_out = &hub->fan_out;
+    hub->event_serial++;
+    hub->shared_count = 0;
+    fan_out->event = event;
+    fan_out->under_way = true;
+    fan_out->put = fan_out->paused = false;
+    fan_out->views_count = fan_out->at = 0;
+    struct view *view;
+    for (uint32_t i = 0; topic && (view = view_set_next(&topic->views, &i));)
+        gather_view(hub, view);
+    uint64_t looked_at = topics_match_patterns(&hub->topics, event->channel, gather_view, hub);
+    spend(hub, BRANCH_COST * looked_at + VIEW_COST * fan_out->views_count);
+    serve_views(hub);
+}
+
+static void next_event(struct hub *hub, const struct event *event)
+{
+    if (event->state == EVENT_APPENDED) {
+        begin_event(hub, event, window_put(&hub->window, event));
+    } else if (event->state == EVENT_EPHEMERAL) {
+        begin_event(hub, event, topics_find(&hub->topics, event->channel));
+    } else if (event->state == EVENT_TRIM) {
+        window_mark(&hub->window, event);
+        cache_trim(hub, 0); /* what was deleted is shown to nobody who comes later */
+    }
+}
+
+static void end_batch(struct hub *hub, struct batch *batch)
+{
+    struct fan_out *fan_out = &hub->fan_out;
+    window_close(&hub->window, batch);
+    atomic_fetch_sub_explicit(&hub->port.backlog, batch_bytes(batch), memory_order_relaxed);
+    batch_unref(batch);
+    fan_out->open = false;
+    fan_out->next = 0;
+    if (++fan_out->first == fan_out->end)
+        fan_out->first = fan_out->end = 0;
+}
+
+/* One step of the first batch. */
+static void fan_out_step(struct hub *hub)
+{
+    struct fan_out *fan_out = &hub->fan_out;
+    struct batch *batch = fan_out->batches[fan_out->first];
+    if (!fan_out->open) {
+        window_open(&hub->window, batch);
+        fan_out->open = true;
+    } else if (fan_out->under_way) {
+        serve_views(hub);
+    } else if (fan_out->next < batch->count) {
+        next_event(hub, &batch->events[fan_out->next++]);
+    } else {
+        end_batch(hub, batch);
+    }
+}
+
+/* Goes on until the budget is spent. */
+static void fan_out_go_on(struct hub *hub)
+{
+    struct fan_out *fan_out = &hub->fan_out;
+    while (fan_out->first < fan_out->end && !is_spent(hub))
+        fan_out_step(hub);
+    if (fan_out->first < fan_out->end)
+        hub->fan_outs_put_off++;
+    fan_out->paused = true;
+    hub->shared_count = 0; /* the chunks that it lies in may go */
+    if (!fan_out->under_way)
+        release_ahead(hub);
+}
+
+static void fan_out_all(struct hub *hub)
+{
+    while (hub->fan_out.first < hub->fan_out.end)
+        fan_out_step(hub);
+    release_ahead(hub);
+}
+
+static bool room_for_batch(struct fan_out *fan_out)
+{
+    if (fan_out->end < fan_out->cap)
+        return true;
+    if (fan_out->first) {
+        size_t count = fan_out->end - fan_out->first;
+        memmove(fan_out->batches, fan_out->batches + fan_out->first,
+                count * sizeof(struct batch *));
+        fan_out->first = 0;
+        fan_out->end = count;
+        return true;
+    }
+    struct batch **batches =
+        mem_try_realloc(fan_out->batches, fan_out->cap * 2 * sizeof(struct batch *));
+    if (!batches)
+        return false;
+    fan_out->batches = batches;
+    fan_out->cap *= 2;
+    return true;
+}
+
+static uint64_t newest_in(const struct batch *batch)
+{
+    for (uint32_t i = batch->count; i-- > 0;)
+        if (batch->events[i].state == EVENT_APPENDED)
+            return batch->events[i].id;
+    return 0;
+}
+
+/* Without memory to queue the batch all is done at once. What is queued counts as not looked at, so
+ * that publishers wait when it is too much. */
 void hub_on_batch(struct hub *hub, struct batch *batch)
 {
-    struct fan_out fan_out = {.hub = hub, .before = hub->window.applied};
-    uint64_t marks = hub->window.marks;
-    window_add(&hub->window, batch, on_event, &fan_out);
-    if (marks != hub->window.marks)
-        cache_trim(hub, 0); /* what was deleted is shown to nobody who comes later */
-    list_each (&hub->dirty, node) {
-        struct view *view = container_of(node, struct view, dirty);
-        queue_subs(view, fan_out.before);
-        if (view->live->bytes.len > hub->limits.chunk_bytes)
-            retire_live(view);
-    }
-    settle_ahead(hub);
+    struct fan_out *fan_out = &hub->fan_out;
+    uint64_t newest = newest_in(batch);
+    if (!room_for_batch(fan_out))
+        fan_out_all(hub);
+    fan_out->batches[fan_out->end++] = batch_ref(batch);
+    if (newest)
+        fan_out->posted = newest;
+    atomic_fetch_add_explicit(&hub->port.backlog, batch_bytes(batch), memory_order_relaxed);
+    fan_out_go_on(hub);
 }
 
 void hub_pass(struct hub *hub, struct batch *batch)
 {
+    fan_out_all(hub);
     window_pass(&hub->window, batch);
+    hub->applied = hub->fan_out.posted = hub->window.applied;
+}
+
+/* Subscribers whose page was put off look for it again: as many as a turn may serve. */
+static void wake_put_off(struct hub *hub)
+{
+    struct list *node;
+    for (int i = 0; i < PUT_OFF_A_TURN && (node = list_take_first(&hub->put_off)); i++) {
+        struct sub *sub = container_of(node, struct sub, node);
+        fall_behind(sub);
+        sub->ops->wake(sub);
+    }
+}
+
+void hub_turn(struct hub *hub)
+{
+    int64_t bytes = (int64_t)hub->limits.slice_bytes;
+    budget_begin(&hub->fan_out.budget, hub->clock, SLICE_US, bytes);
+    budget_begin(&hub->paging, hub->clock, SLICE_US, bytes);
+    wake_put_off(hub);
+    if (hub->fan_out.first < hub->fan_out.end)
+        fan_out_go_on(hub);
 }
 
 void hub_miss(struct hub *hub, uint64_t upto)
 {
-    uint64_t before = hub->window.applied;
+    fan_out_all(hub);
     window_miss(&hub->window, upto);
     cache_trim(hub, 0);
     for (struct map_node *node = map_next(&hub->views, NULL); node;
          node = map_next(&hub->views, node))
-        lose_live(container_of(node, struct view, node), before);
-    settle_ahead(hub);
+        lose_live(container_of(node, struct view, node));
+    hub->applied = hub->fan_out.posted = hub->window.applied;
+    release_ahead(hub);
 }
 
 void hub_turn_end(struct hub *hub)
 {
+    if (hub_is_busy(hub))
+        return;
     list_each (&hub->dirty, node) {
         struct view *view = container_of(node, struct view, dirty);
         list_each (&view->queued_subs, sub_node)
@@ -421,19 +786,17 @@ struct paging {
 static bool page_event(void *context, const struct event *event)
 {
     struct paging *paging = context;
-    struct hub *hub = paging->view->hub;
-    hub->encode(hub->context, paging->view->encoding, &paging->chunk->bytes, event);
-    if (!chunk_add(paging->chunk, event)) {
+    if (!encode_into(paging->view, paging->chunk, event)) {
         paging->failed = true;
         return false;
     }
-    return paging->chunk->bytes.len < paging->most;
+    return chunk_len(paging->chunk) < paging->most;
 }
 
 static struct chunk *page_from_window(struct view *view, uint64_t cursor)
 {
     struct hub *hub = view->hub;
-    struct chunk *chunk = chunk_new(cursor);
+    struct chunk *chunk = chunk_new(&hub->room, cursor);
     if (!chunk)
         return NULL;
     struct paging paging = {view, chunk, hub->limits.chunk_bytes, false};
@@ -443,6 +806,8 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
         chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
     if (chunk->through == cursor)
         return chunk_unref(chunk); /* not one event fitted into memory */
+    if (hub->limits.slice_bytes)
+        budget_spend(&hub->paging, chunk_len(chunk));
     cache_add(view, chunk_ref(chunk), false);
     return chunk;
 }
@@ -453,7 +818,7 @@ static struct chunk *page_from_batch(struct view *view, const struct view_read *
 {
     uint64_t after = read->fetch.query.after;
     const struct batch *batch = read->fetch.batch;
-    struct chunk *chunk = chunk_new(after);
+    struct chunk *chunk = chunk_new(&view->hub->room, after);
     if (!chunk)
         return NULL;
     struct paging paging = {view, chunk, SIZE_MAX, false};
@@ -514,7 +879,7 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
     if (!read)
         return NULL;
     struct store_query query = {.after = sub->cursor,
-                                .upto = hub->window.applied,
+                                .upto = hub->applied,
                                 .limit = few ? sub->most : EVENTS_A_READ,
                                 .bytes = hub->limits.chunk_bytes,
                                 .rows = LOG_READ_ROWS};
@@ -550,8 +915,9 @@ static enum take wait_for_read(struct sub *sub)
  * cursor all the same. */
 static bool is_left_out(const struct sub *sub, const struct chunk *chunk, uint32_t record)
 {
-    return chunk->records[record].end == chunk_start(chunk, record) ||
-           (sub->skip && chunk->records[record].origin == sub->skip);
+    bool empty =
+        chunk->records[record].end == chunk_start(chunk, record) && !chunk_piece(chunk, record);
+    return empty || (sub->skip && chunk->records[record].origin == sub->skip);
 }
 
 /* Cuts the run of records in front of the next that is the subscriber's own. */
@@ -571,10 +937,14 @@ static enum take take_records(struct sub *sub, struct chunk *chunk, uint32_t fir
         taken->first++;
     if (taken->first == taken->end)
         return TAKE_NOTHING;
+    taken->end = chunk_run_end(chunk, taken->first);
     if (sub->skip)
         cut_own(sub, taken);
     uint32_t start = chunk_start(chunk, taken->first);
-    taken->bytes = (struct str){chunk->bytes.at + start, chunk_start(chunk, taken->end) - start};
+    const struct piece *piece = chunk_piece(chunk, taken->first);
+    taken->bytes =
+        piece ? buf_str(&piece->bytes)
+              : (struct str){chunk->bytes.at + start, chunk_start(chunk, taken->end) - start};
     sub->taken = chunk_ref(chunk);
     sub->first = taken->first;
     return TAKE_BYTES;
@@ -621,10 +991,18 @@ static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
 static void skip_nothing(struct hub *hub, struct sub *sub)
 {
     uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
-    if (sub->cursor < hub->window.applied &&
+    if (sub->cursor < hub->applied &&
         !window_may_have(&hub->window, sub->view->selection, sub->cursor) &&
         log_trimmed(hub->log, sub->view->selection) <= known)
-        sub->cursor = hub->window.applied;
+        sub->cursor = hub->applied;
+}
+
+/* This turn has made pages enough. */
+static enum take put_off(struct hub *hub, struct sub *sub)
+{
+    hub->pages_put_off++;
+    set_state(sub, SUB_WAITING, &hub->put_off);
+    return TAKE_WAIT;
 }
 
 static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken)
@@ -633,6 +1011,8 @@ static enum take take_page(struct hub *hub, struct sub *sub, struct taken *taken
     struct chunk *chunk = cache_find(view, sub->cursor);
     if (chunk)
         chunk_ref(chunk);
+    else if (sub->cursor >= hub->window.floor && budget_is_spent(&hub->paging))
+        return put_off(hub, sub);
     else if (sub->cursor >= hub->window.floor)
         chunk = page_from_window(view, sub->cursor);
     else
@@ -661,7 +1041,7 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
         if (take != TAKE_WAIT)
             return take;
     }
-    while (sub->cursor < hub->window.applied) {
+    while (sub->cursor < hub->applied) {
         if (has_gap(hub, sub, ret_taken))
             return TAKE_GAP;
         enum take take = take_page(hub, sub, ret_taken);
@@ -690,10 +1070,16 @@ static void count_sent(struct hub *hub, const struct sub *sub, const struct reco
         hub_timed(hub, record->accepted_ns, count);
 }
 
-/* The first record that ends behind the first `n` bytes from record `first` on. */
+/* What became of a run of records from `first` on, of which `n` bytes went out. */
+struct sent {
+    uint32_t next;   /* the first record of which nothing went out */
+    struct str rest; /* what is left of the one before, if it was cut */
+};
+
+/* The first record of a run that ends behind its first `n` bytes. */
 static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
 {
-    uint32_t low = first, high = chunk->count;
+    uint32_t low = first, high = chunk_run_end(chunk, first);
     size_t end = chunk_start(chunk, first) + n;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -703,6 +1089,26 @@ static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
             high = middle;
     }
     return low;
+}
+
+static struct sent sent_of_run(const struct chunk *chunk, uint32_t first, size_t n)
+{
+    struct sent sent = {.next = record_at(chunk, first, n)};
+    size_t end = chunk_start(chunk, first) + n;
+    if (n && sent.next < chunk->count && end > chunk_start(chunk, sent.next)) {
+        sent.rest = (struct str){chunk->bytes.at + end, chunk->records[sent.next].end - end};
+        sent.next++;
+    }
+    return sent;
+}
+
+static struct sent sent_of(const struct chunk *chunk, uint32_t first, size_t n)
+{
+    const struct piece *piece = chunk_piece(chunk, first);
+    if (!piece)
+        return sent_of_run(chunk, first, n);
+    return (struct sent){.next = n ? first + 1 : first,
+                         .rest = n ? str_skip(buf_str(&piece->bytes), n) : STR_NONE};
 }
 
 /* The subscriber has everything up to and with record `last` of the chunk. */
@@ -737,21 +1143,15 @@ static void settle_sent(struct hub *hub, struct sub *sub, const struct chunk *ch
 void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked)
 {
     struct chunk *chunk = sub->taken;
+    struct sent sent = sent_of(chunk, sub->first, n);
     sub->taken = NULL;
-    struct str rest = STR_NONE;
-    uint32_t next = record_at(chunk, sub->first, n);
-    size_t end = chunk_start(chunk, sub->first) + n;
-    if (n && next < chunk->count && end > chunk_start(chunk, next)) {
-        rest = (struct str){chunk->bytes.at + end, chunk->records[next].end - end};
-        next++;
+    if (sent.next > sub->first) {
+        count_sent(hub, sub, &chunk->records[sub->first], sent.next - sub->first);
+        advance(sub, chunk, sent.next - 1);
     }
-    if (next > sub->first) {
-        count_sent(hub, sub, &chunk->records[sub->first], next - sub->first);
-        advance(sub, chunk, next - 1);
-    }
-    settle_sent(hub, sub, chunk, next, blocked);
-    if (rest.len)
-        sub->ops->keep_rest(sub, rest);
+    settle_sent(hub, sub, chunk, sent.next, blocked);
+    if (sent.rest.len)
+        sub->ops->keep_rest(sub, sent.rest);
     chunk_unref(chunk); /* which may be the last reference: the page has left the cache */
 }
 
@@ -768,7 +1168,12 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     *sub = (struct sub){
         .view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip, .fresh = true};
     skip_nothing(hub, sub);
-    settle(hub, sub);
+    /* Whoever publishes and then reads finds what it published, though the fan-out is not there
+     * yet. */
+    if (hub->fan_out.posted > hub->applied)
+        wait_ahead(hub, sub, sub->cursor > hub->fan_out.posted ? sub->cursor : hub->fan_out.posted);
+    else
+        settle(hub, sub);
     return 0;
 }
 
@@ -806,6 +1211,8 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
                         .limits = *limits,
                         .encode = encode,
                         .context = context};
+    if (!hub->limits.large_bytes)
+        hub->limits.large_bytes = LARGE_BYTES;
     hub->port.mailbox = mailbox;
     hub->port.on_batch = on_batch;
     hub->port.backlog_max = limits->backlog_max;
@@ -815,13 +1222,21 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     map_init(&hub->views, view_is);
     list_init(&hub->dirty);
     list_init(&hub->cache);
+    list_init(&hub->pieces);
+    list_init(&hub->put_off);
+    hub->fan_out.cap = BATCHES_FIRST;
+    hub->fan_out.batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
     list_init(&hub->ahead);
     window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(log));
+    hub->applied = hub->fan_out.posted = hub->window.applied;
     return log_attach(log, &hub->port);
 }
 
 void hub_deinit(struct hub *hub)
 {
+    fan_out_all(hub);
+    free(hub->fan_out.batches);
+    free(hub->fan_out.views);
     cache_trim(hub, 0);
     window_deinit(&hub->window);
     map_deinit(&hub->views);

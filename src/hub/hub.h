@@ -5,6 +5,7 @@
  * encoded for everybody, the window, or the store. Knows neither HTTP nor sockets. */
 #pragma once
 
+#include "base/budget.h"
 #include "hub/chunk.h"
 #include "hub/window.h"
 #include "log/log.h"
@@ -62,6 +63,39 @@ struct hub_limits {
     size_t branches_max;  /* segments of all patterns together, see topics.h; 0 for no bound */
     uint64_t backlog_max; /* see struct log_port; 0: the log waits for this thread */
     void (*on_missed)(void *owner, uint64_t upto); /* hands on with hub_miss; with backlog_max */
+    size_t large_bytes; /* data from which an event is shared by reference; 0 for the default */
+    size_t slice_bytes; /* of fan-out, and of pages, in one turn; 0: all at once, hub_turn() is not
+                           called */
+    size_t live_max;    /* encoded events held, beyond which views fall behind; 0 for no bound */
+};
+
+/* Where an event that is being fanned out was encoded in a format: other views copy it. */
+struct hub_shared {
+    const struct chunk *chunk;
+    unsigned encoding;
+    uint32_t start;
+    uint32_t end;
+};
+
+enum { HUB_SHARED = 4 };
+
+/* Safe batches on their way to the views. One event at a time is under way: the views that it
+ * matches are gathered first, then served one after the other, under a budget. */
+struct fan_out {
+    struct batch **batches; /* [first, end), of which the first may be fanned out in part */
+    size_t first, end, cap;
+    uint64_t posted;      /* the newest id in them, or `applied` */
+    uint32_t next;        /* event of the first batch */
+    uint32_t views_count; /* that the event under way matches */
+    uint32_t views_cap;
+    uint32_t at;         /* of them, the one to be served next */
+    struct view **views; /* NULL where a view has gone meanwhile */
+    const struct event *event;
+    bool open;      /* the first batch is being added to the window */
+    bool under_way; /* an event is */
+    bool put;       /* and is in the live chunk of the view at `at` */
+    bool paused;    /* since it began */
+    struct budget budget;
 };
 
 struct hub {
@@ -75,11 +109,24 @@ struct hub {
     struct topics topics;
     struct window window;
     struct map views;
-    struct buf key;    /* room to write a view's key in */
-    struct list dirty; /* views that have a live chunk */
-    struct list cache; /* cached pages, oldest first */
-    struct list ahead; /* subscribers whose cursor is above what this thread has seen */
-    size_t cached;
+    struct buf key;      /* room to write a view's key in */
+    struct list dirty;   /* views that have a live chunk */
+    struct list cache;   /* cached pages, oldest first */
+    struct list ahead;   /* subscribers that wait until this thread is where they are */
+    struct list put_off; /* subscribers whose page is for a later turn */
+    struct fan_out fan_out;
+    struct budget paging;
+    uint64_t applied; /* everything up to here was fanned out */
+    uint64_t fan_outs_put_off;
+    uint64_t pages_put_off;
+    struct list pieces; /* large events that were encoded, oldest first */
+    struct chunk_room room;
+    struct hub_shared shared[HUB_SHARED];
+    uint32_t shared_count;
+    uint32_t pieces_count;
+    size_t cached;         /* bytes of pages */
+    size_t cached_pieces;  /* and of pieces */
+    uint64_t fell_behind;  /* views that were given up because of live_max */
     uint64_t event_serial; /* so that a view takes an event once, however many terms match it */
     uint64_t deliveries;
     uint32_t subs;
@@ -99,7 +146,8 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
 /* No subscriber is left, and no read is under way (hub->reads). */
 void hub_deinit(struct hub *hub);
 
-/* Fans a safe batch out: called from the owner's on_batch. */
+/* Fans a safe batch out, or what of it this turn's budget allows: called from the owner's on_batch.
+ */
 void hub_on_batch(struct hub *hub, struct batch *batch);
 
 /* Instead of that while nobody is subscribed: notes how far the log is, and keeps nothing of it. */
@@ -109,13 +157,31 @@ void hub_pass(struct hub *hub, struct batch *batch);
  * store. */
 void hub_miss(struct hub *hub, uint64_t upto);
 
-/* The end of a flush: all who were woken have taken what they could. Lets go of live chunks. */
+/* A turn of the owner begins, with a new budget: goes on with what the last one left. For hubs with
+ * limits.slice_bytes. */
+void hub_turn(struct hub *hub);
+
+/* Whether there is something left for the next turn. */
+static inline bool hub_is_busy(const struct hub *hub)
+{
+    return hub->fan_out.first < hub->fan_out.end || !list_empty(&hub->put_off);
+}
+
+/* Whether an event has reached some of its views and not all: positions of subscribers of different
+ * views do not compare then. */
+static inline bool hub_is_between(const struct hub *hub)
+{
+    return hub->fan_out.under_way;
+}
+
+/* The end of a flush: all who were woken have taken what they could. Lets go of live chunks, unless
+ * the hub is busy. */
 void hub_turn_end(struct hub *hub);
 
 /* The newest position that this thread has seen. */
 static inline uint64_t hub_applied(const struct hub *hub)
 {
-    return hub->window.applied;
+    return hub->applied;
 }
 
 /* Subscribes at a cursor. `told`: gaps up to that position are known to the subscriber already (0:

@@ -12,13 +12,26 @@ static const char *const selections[] = {
     "a", "b", "a b", "a/x a/y b", "a/*", "**", "a/x a/* **", "*/x $s/*", "b/** a/y", "$s/x",
 };
 static const struct hub_limits limits[] = {
+    LIMITS(64 << 20, 512, 1 << 20), /* all is in the window */
+    LIMITS(2048, 128, 4096),        /* most is read from the store */
+    LIMITS(1, 64, 1),
+    /* Some are pieces, and there is little room for what is live. */
+    {.window_bytes = 4096,
+     .chunk_bytes = 512,
+     .cache_bytes = 256,
+     .large_bytes = 20,
+     .live_max = 6000},
+    /* A turn does one step. */
+    {.window_bytes = 4096,
+     .chunk_bytes = 512,
+     .cache_bytes = 4096,
+     .large_bytes = 20,
+     .slice_bytes = 1},
     {.window_bytes = 64 << 20,
      .chunk_bytes = 512,
-     .cache_bytes = 1 << 20}, /* all is in the window */
-    {.window_bytes = 2048,
-     .chunk_bytes = 128,
-     .cache_bytes = 4096}, /* most is read from the store */
-    {.window_bytes = 1, .chunk_bytes = 64, .cache_bytes = 1},
+     .cache_bytes = 4096,
+     .slice_bytes = 200,
+     .live_max = 6000},
 };
 
 struct logged {
@@ -186,6 +199,9 @@ static void step(struct model *model)
 {
     unsigned chance = any(model, 100);
     int at = (int)any(model, READERS);
+    if (model->world->hub.limits.slice_bytes)
+        for (unsigned i = any(model, 12) ? any(model, 3) : 150; i; i--)
+            hub_turn(&model->world->hub);
     if (chance < 20)
         publish(model);
     else if (chance < 24)
@@ -213,11 +229,14 @@ static void settle(struct model *model)
 {
     struct world *world = model->world;
     mailbox_empty(&world->mail);
+    world_turn(world);
     for (int at = 0; at < READERS; at++) {
         if (!model->readers[at])
             continue;
-        while (reader_drain(model->readers[at]) != TAKE_NOTHING)
+        while (reader_drain(model->readers[at]) != TAKE_NOTHING) {
             world_run_jobs(world);
+            world_turn(world);
+        }
         check_got(model, at);
         assert_int_equal(model->readers[at]->got.len, 0);
         check_between(model, at, UINT64_MAX);
@@ -259,11 +278,25 @@ static void each_gets_all_in_order_and_once_with_no_room_to_speak_of(void **stat
         run(seed, limits[2], 64 << 20);
 }
 
+static void each_gets_all_in_order_and_once_by_reference(void **state)
+{
+    (void)state;
+    for (unsigned seed = 41; seed <= 46; seed++)
+        run(seed, limits[3], 64 << 20);
+}
+
+static void each_gets_all_in_order_and_once_in_slices(void **state)
+{
+    (void)state;
+    for (unsigned seed = 51; seed <= 90; seed++)
+        run(seed, limits[4 + seed % 2], 64 << 20);
+}
+
 static void what_the_store_evicts_is_told_or_still_in_the_window(void **state)
 {
     (void)state;
     for (unsigned seed = 31; seed <= 36; seed++)
-        run(seed, limits[seed % 3], 8192);
+        run(seed, limits[seed % 6], 8192);
 }
 
 int main(void)
@@ -272,6 +305,8 @@ int main(void)
         cmocka_unit_test(each_gets_all_in_order_and_once_from_the_window),
         cmocka_unit_test(each_gets_all_in_order_and_once_from_the_store),
         cmocka_unit_test(each_gets_all_in_order_and_once_with_no_room_to_speak_of),
+        cmocka_unit_test(each_gets_all_in_order_and_once_by_reference),
+        cmocka_unit_test(each_gets_all_in_order_and_once_in_slices),
         cmocka_unit_test(what_the_store_evicts_is_told_or_still_in_the_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

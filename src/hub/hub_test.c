@@ -313,9 +313,8 @@ static void check_rest_without_cache(struct hub_limits limits, bool live,
 static void a_page_may_leave_the_cache_between_take_and_sent(void **state)
 {
     (void)state;
-    const struct hub_limits none = {.window_bytes = BIG, .chunk_bytes = 4096, .cache_bytes = 1},
-                            tiny = {.window_bytes = BIG, .chunk_bytes = 16, .cache_bytes = 16},
-                            stored = {.window_bytes = 1, .chunk_bytes = 64, .cache_bytes = 1};
+    const struct hub_limits none = LIMITS(BIG, 4096, 1), tiny = LIMITS(BIG, 16, 16),
+                            stored = LIMITS(1, 64, 1);
     void (*const meanwhile[])(struct world *, struct reader *) = {evict_pages, take_other_page,
                                                                   delete_channel};
     for (size_t i = 0; i < 3; i++) {
@@ -330,8 +329,7 @@ static void a_page_may_leave_the_cache_between_take_and_sent(void **state)
 static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
 {
     (void)state;
-    struct world *world = world_new(
-        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 16, .cache_bytes = 1 << 20}, BIG);
+    struct world *world = world_new((struct hub_limits)LIMITS(BIG, 16, 1 << 20), BIG);
     for (size_t n = 0; n <= 8; n++) {
         struct reader *reader = live_reader(world, "a");
         world_publish(world, "a", "one ");
@@ -411,6 +409,275 @@ static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
     assert_int_equal(world->hub.cached, 0);
     reader_free(slow);
     reader_free(quick);
+    world_free(world);
+}
+
+/* ---- many views --------------------------------------------------------------------------------
+ */
+
+enum { VIEWS = 40 };
+
+/* Readers of distinct selections that all have channel a, in two formats by turns. */
+static void many_views(struct world *world, struct reader *readers[VIEWS], bool live)
+{
+    for (int i = 0; i < VIEWS; i++) {
+        char terms[32];
+        snprintf(terms, sizeof(terms), "a own/%d", i);
+        readers[i] = reader_new(world, terms, NULL, hub_applied(&world->hub));
+        hub_unsubscribe(&world->hub, &readers[i]->sub);
+        reader_begin(readers[i], i % 2 ? 1 : 0, live ? hub_applied(&world->hub) : 0, 0);
+    }
+    assert_int_equal(world->hub.views_count, VIEWS);
+}
+
+static void check_many(struct world *world, struct reader *readers[VIEWS], const char *text)
+{
+    for (int i = 0; i < VIEWS; i++) {
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        assert_int_equal(readers[i]->got.len, strlen(text) + (i % 2 ? 1 : 0));
+        assert_memory_equal(readers[i]->got.at, text, strlen(text));
+        reader_free(readers[i]);
+    }
+    hub_turn_end(&world->hub);
+    assert_int_equal(world->hub.room.bytes, 0);
+    world_free(world);
+}
+
+/* Small and large, logged and ephemeral: for whatever is live, once a format. */
+static void an_event_is_encoded_once_for_all_views_of_a_format(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct world *world = roomy_world();
+        struct reader *readers[VIEWS];
+        const char *text = i & 1 ? "a large event, shared by reference " : "small ";
+        world->hub.limits.large_bytes = 20;
+        many_views(world, readers, true);
+        (i & 2 ? world_ephemeral(world, "a", text) : (void)world_publish(world, "a", text));
+        assert_int_equal(world->encoded, 2);
+        check_many(world, readers, text);
+    }
+}
+
+static void a_large_event_is_encoded_once_for_pages_too(void **state)
+{
+    (void)state;
+    for (int stored = 0; stored < 2; stored++) {
+        struct hub_limits limits = LIMITS(stored ? 1 : BIG, 64, 1 << 20);
+        limits.large_bytes = 20;
+        struct world *world = world_new(limits, BIG);
+        struct reader *readers[VIEWS];
+        const char *text = "a large event, shared by reference ";
+        world_publish(world, "a", text);
+        world_publish(world, "elsewhere", "x");
+        many_views(world, readers, false);
+        for (int i = 0; i < VIEWS; i++)
+            while (reader_drain(readers[i]) == TAKE_WAIT)
+                world_run_jobs(world);
+        assert_int_equal(world->encoded, 2);
+        check_many(world, readers, text);
+    }
+}
+
+static void views_share_the_bytes_of_a_large_event(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *readers[VIEWS];
+    char *text = mem_alloc(100001);
+    memset(text, 'x', 100000);
+    world->hub.limits.live_max = 1 << 20;
+    many_views(world, readers, true);
+    world_publish(world, "a", text);
+    assert_in_range(world->hub.room.bytes, 200000, 400000);
+    check_many(world, readers, text);
+    free(text);
+}
+
+/* Views fall behind when too much is live, and get everything all the same. */
+static void beyond_live_max_views_fall_behind_and_lose_nothing(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *readers[VIEWS];
+    world->hub.limits.live_max = 4096;
+    many_views(world, readers, true);
+    for (int i = 0; i < 20; i++) {
+        world_publish(world, "a", "some text ");
+        assert_in_range(world->hub.room.bytes, 0, 8192);
+    }
+    assert_true(world->hub.fell_behind > 0);
+    for (int i = 0; i < VIEWS; i++) {
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        assert_int_equal(readers[i]->got.len, 20 * (i % 2 ? 11 : 10));
+        reader_free(readers[i]);
+    }
+    world_free(world);
+}
+
+static void the_rest_of_a_cut_piece_is_handed_back(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *reader = live_reader(world, "a");
+    world->hub.limits.large_bytes = 20;
+    for (size_t n = 1; n < 40; n++) {
+        world_publish(world, "a", "one ");
+        world_publish(world, "a", "0123456789012345678901234567890 ");
+        world_publish(world, "a", "two ");
+        while (reader_flush(reader, n) != TAKE_NOTHING || reader->rest.len)
+            hub_turn_end(&world->hub);
+        reader_got(reader, "one 0123456789012345678901234567890 two ");
+    }
+    reader_free(reader);
+    world_free(world);
+}
+
+/* ---- slices ---------------------------------------------------------------------------------- */
+
+/* A world in which a turn does one step. */
+static struct world *slow_world(void)
+{
+    struct hub_limits limits = roomy;
+    limits.slice_bytes = 1;
+    struct world *world = world_new(limits, BIG);
+    hub_turn(&world->hub);
+    return world;
+}
+
+static unsigned woken(struct reader *readers[VIEWS])
+{
+    unsigned count = 0;
+    for (int i = 0; i < VIEWS; i++)
+        count += readers[i]->wakes > 0;
+    return count;
+}
+
+static void an_event_reaches_many_views_in_many_turns(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *readers[VIEWS];
+    uint64_t start = hub_applied(&world->hub);
+    many_views(world, readers, true);
+    uint64_t id = world_publish(world, "a", "text ");
+    unsigned before = woken(readers), turns = 0;
+    for (; hub_is_busy(&world->hub); turns++) {
+        assert_true(atomic_load(&world->hub.port.backlog) > 0);
+        assert_int_equal(hub_applied(&world->hub), start);
+        hub_turn(&world->hub);
+        hub_turn_end(&world->hub);
+        assert_in_range(woken(readers), before, before + 1);
+        before = woken(readers);
+    }
+    assert_true(turns >= VIEWS);
+    assert_int_equal(hub_applied(&world->hub), id);
+    assert_int_equal(atomic_load(&world->hub.port.backlog), 0);
+    for (int i = 0; i < VIEWS; i++)
+        hub_turn(&world->hub);
+    assert_int_equal(woken(readers), VIEWS);
+    world->hub.limits.slice_bytes = BIG;
+    hub_turn(&world->hub);
+    for (int i = 0; i < VIEWS; i++) {
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        assert_int_equal(readers[i]->got.len, i % 2 ? 6 : 5);
+        reader_free(readers[i]);
+    }
+    world_free(world);
+}
+
+static void many_subscribers_of_a_view_are_woken_in_many_turns(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *readers[VIEWS];
+    for (int i = 0; i < VIEWS; i++)
+        readers[i] = live_reader(world, "a");
+    world_ephemeral(world, "a", "typing ");
+    for (unsigned before = woken(readers); hub_is_busy(&world->hub); before = woken(readers)) {
+        hub_turn(&world->hub);
+        assert_in_range(woken(readers), before, before + 1);
+        for (int i = 0; i < VIEWS; i++)
+            reader_drain(readers[i]);
+        hub_turn_end(&world->hub);
+    }
+    for (int i = 0; i < VIEWS; i++) {
+        reader_drain(readers[i]);
+        reader_got(readers[i], "typing ");
+        reader_free(readers[i]);
+    }
+    world_free(world);
+}
+
+/* Whoever published and reads then finds what it published, though the fan-out is not there yet. */
+static void who_comes_meanwhile_waits_for_what_was_posted(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    uint64_t start = hub_applied(&world->hub);
+    struct reader *live = live_reader(world, "a b");
+    world_publish(world, "a", "one ");
+    world_publish(world, "b", "two ");
+    struct reader *late = reader_new(world, "a b", NULL, start);
+    struct reader *now = reader_new(world, "a b", NULL, log_newest(world->log));
+    assert_int_equal(reader_drain(late), TAKE_WAIT);
+    assert_int_equal(reader_drain(now), TAKE_WAIT);
+    world_turn(world);
+    assert_int_equal(late->wakes, 1);
+    hub_turn(&world->hub);
+    assert_int_equal(reader_drain(late), TAKE_NOTHING);
+    assert_int_equal(reader_drain(now), TAKE_NOTHING);
+    assert_int_equal(reader_drain(live), TAKE_NOTHING);
+    reader_got(late, "one two ");
+    reader_got(now, "");
+    reader_got(live, "one two ");
+    reader_free(late);
+    reader_free(now);
+    reader_free(live);
+    world_free(world);
+}
+
+static void pages_of_a_turn_are_bounded_and_the_rest_is_put_off(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *readers[VIEWS];
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "text ");
+    world_turn(world);
+    many_views(world, readers, true);
+    for (int i = 0; i < VIEWS; i++) {
+        hub_unsubscribe(&world->hub, &readers[i]->sub);
+        reader_begin(readers[i], 0, start, 0);
+    }
+    unsigned encoded = world->encoded, left = VIEWS;
+    for (int turns = 0; left; turns++) {
+        assert_true(turns <= VIEWS);
+        hub_turn(&world->hub);
+        for (int i = 0; i < VIEWS; i++)
+            left -= !sub_is_live(&readers[i]->sub) && reader_drain(readers[i]) == TAKE_NOTHING;
+        assert_in_range(world->encoded - encoded, 1, 1);
+        encoded = world->encoded;
+    }
+    for (int i = 0; i < VIEWS; i++) {
+        reader_got(readers[i], "text ");
+        reader_free(readers[i]);
+    }
+    world_free(world);
+}
+
+static void a_view_may_go_while_an_event_is_on_its_way_to_it(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *readers[VIEWS];
+    many_views(world, readers, true);
+    world_publish(world, "a", "text ");
+    for (int i = 0; i < VIEWS; i++) {
+        hub_turn(&world->hub);
+        reader_free(readers[i * 7 % VIEWS]);
+    }
+    world_turn(world);
     world_free(world);
 }
 
@@ -522,8 +789,7 @@ static void who_resumes_behind_a_gap_is_told_though_nothing_came(void **state)
 static void a_long_live_chunk_with_ephemeral_events_is_no_page(void **state)
 {
     (void)state;
-    struct world *world = world_new(
-        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 8, .cache_bytes = 1 << 20}, BIG);
+    struct world *world = world_new((struct hub_limits)LIMITS(BIG, 8, 1 << 20), BIG);
     struct reader *reader = live_reader(world, "a");
     world_publish(world, "a", "1 ");
     world_ephemeral(world, "a", "e ");
@@ -857,8 +1123,7 @@ static void who_is_live_is_told_of_no_gap(void **state)
 static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
 {
     (void)state;
-    struct world *world = world_new(
-        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 4096, .cache_bytes = 1 << 20}, BIG);
+    struct world *world = world_new((struct hub_limits)LIMITS(BIG, 4096, 1 << 20), BIG);
     uint64_t start = hub_applied(&world->hub);
     world_publish(world, "a", "1 ");
     world->hub.window.floor = start + 1; /* as if the first had fallen out */
@@ -931,8 +1196,7 @@ static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state
 static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
 {
     (void)state;
-    struct world *world = world_new(
-        (struct hub_limits){.window_bytes = BIG, .chunk_bytes = 16, .cache_bytes = 1 << 20}, BIG);
+    struct world *world = world_new((struct hub_limits)LIMITS(BIG, 16, 1 << 20), BIG);
     uint64_t start = hub_applied(&world->hub);
     struct reader *slow = live_reader(world, "a");
     world_publish(world, "a", "secret ");
@@ -1182,6 +1446,16 @@ int main(void)
         cmocka_unit_test(who_is_not_asked_in_a_turn_reads_on_by_its_cursor),
         cmocka_unit_test(who_was_sent_all_there_is_is_live_without_asking_again),
         cmocka_unit_test(a_live_chunk_that_grows_too_long_is_kept_as_a_page),
+        cmocka_unit_test(an_event_is_encoded_once_for_all_views_of_a_format),
+        cmocka_unit_test(a_large_event_is_encoded_once_for_pages_too),
+        cmocka_unit_test(views_share_the_bytes_of_a_large_event),
+        cmocka_unit_test(beyond_live_max_views_fall_behind_and_lose_nothing),
+        cmocka_unit_test(the_rest_of_a_cut_piece_is_handed_back),
+        cmocka_unit_test(an_event_reaches_many_views_in_many_turns),
+        cmocka_unit_test(many_subscribers_of_a_view_are_woken_in_many_turns),
+        cmocka_unit_test(who_comes_meanwhile_waits_for_what_was_posted),
+        cmocka_unit_test(pages_of_a_turn_are_bounded_and_the_rest_is_put_off),
+        cmocka_unit_test(a_view_may_go_while_an_event_is_on_its_way_to_it),
         cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),
         cmocka_unit_test(ephemeral_events_reach_who_has_all_there_is_without_a_take),
         cmocka_unit_test(who_resumes_where_nothing_came_is_live_without_a_take),

@@ -11,6 +11,11 @@
 
 #include <cmocka.h>
 
+#define LIMITS(window, chunk, cache)                                                               \
+    {                                                                                              \
+        .window_bytes = (window), .chunk_bytes = (chunk), .cache_bytes = (cache)                   \
+    }
+
 /* Mail of the log and answers of the readers' pool come by two mailboxes, so that a test decides
  * which is opened first; and jobs are run when the test says so, on its own thread. */
 struct world {
@@ -64,6 +69,13 @@ static inline void world_encode(void *context, unsigned encoding, struct buf *ou
     buf_add_str(out, event->data);
     if (encoding == 1)
         buf_add_char(out, '!');
+}
+
+/* Turns until the hub has no work left. */
+static inline void world_turn(struct world *world)
+{
+    while (hub_is_busy(&world->hub))
+        hub_turn(&world->hub);
 }
 
 static inline void world_on_batch(void *owner, struct batch *batch)

@@ -133,30 +133,56 @@ static void trim(struct window *window, const struct event *mark)
     }
 }
 
+void window_open(struct window *window, const struct batch *batch)
+{
+    make_room(window, batch->count);
+    events_prefetch(&window->topics->names, batch->events, batch->count);
+}
+
+struct topic *window_put(struct window *window, const struct event *event)
+{
+    struct topic *topic = topics_get(window->topics, event->channel);
+    add_event(window, event, topic);
+    return topic;
+}
+
+void window_mark(struct window *window, const struct event *mark)
+{
+    if (mark->id)
+        trim(window, mark);
+}
+
+static bool has_appended(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->events[i].state == EVENT_APPENDED)
+            return true;
+    return false;
+}
+
+void window_close(struct window *window, struct batch *batch)
+{
+    if (!has_appended(batch))
+        return;
+    window->batches[window->batch_end++ & window->batch_mask] = batch_ref(batch);
+    window->bytes += batch_bytes(batch);
+}
+
 void window_add(struct window *window, struct batch *batch,
                 void (*each)(void *context, const struct event *event, struct topic *topic),
                 void *context)
 {
-    uint32_t added = 0;
-    make_room(window, batch->count);
-    events_prefetch(&window->topics->names, batch->events, batch->count);
+    window_open(window, batch);
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        if (event->state == EVENT_APPENDED) {
-            struct topic *topic = topics_get(window->topics, event->channel);
-            add_event(window, event, topic);
-            added++;
-            each(context, event, topic);
-        } else if (event->state == EVENT_EPHEMERAL) {
+        if (event->state == EVENT_APPENDED)
+            each(context, event, window_put(window, event));
+        else if (event->state == EVENT_EPHEMERAL)
             each(context, event, topics_find(window->topics, event->channel));
-        } else if (event->state == EVENT_TRIM && event->id) {
-            trim(window, event);
-        }
+        else if (event->state == EVENT_TRIM)
+            window_mark(window, event);
     }
-    if (!added)
-        return;
-    window->batches[window->batch_end++ & window->batch_mask] = batch_ref(batch);
-    window->bytes += batch_bytes(batch);
+    window_close(window, batch);
 }
 
 void window_pass(struct window *window, const struct batch *batch)

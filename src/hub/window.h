@@ -32,8 +32,18 @@ struct window {
 void window_init(struct window *window, struct topics *topics, size_t bytes_max, uint64_t newest);
 void window_deinit(struct window *window);
 
-/* Takes a reference to a batch and adds its APPENDED events, calling `each` for every one of them
- * and for EPHEMERAL ones, with the channel's topic. What is too much falls out at the other end. */
+/* Adds a batch event by event, so that the caller may pause: window_open() makes room, at the other
+ * end what is too much falls out; window_put() adds an APPENDED event and returns its channel's
+ * topic (NULL without memory); window_mark() applies a TRIM; window_close() takes the reference to
+ * the batch that the window needs. Between the first and the last the batch is the caller's to
+ * hold. */
+void window_open(struct window *window, const struct batch *batch);
+struct topic *window_put(struct window *window, const struct event *event);
+void window_mark(struct window *window, const struct event *mark);
+void window_close(struct window *window, struct batch *batch);
+
+/* All of that at once, calling `each` for every APPENDED event and for EPHEMERAL ones, with the
+ * channel's topic. */
 void window_add(struct window *window, struct batch *batch,
                 void (*each)(void *context, const struct event *event, struct topic *topic),
                 void *context);

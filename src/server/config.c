@@ -32,7 +32,8 @@ struct file_space {
 struct file_limits {
     uint64_t body_max, message_max, batch_max, connections_max, channels_max, keys_max,
         inflight_max, channels_address_percent, channels_connection_percent;
-    uint64_t pending_max, rests_max, held_max, branches_max, window_bytes, chunk_bytes, cache_bytes;
+    uint64_t pending_max, rests_max, held_max, branches_max, window_bytes, chunk_bytes, cache_bytes,
+        live_max;
     uint64_t head_ms, body_ms, idle_ms, stall_ms, publish_ms, close_ms, drain_ms, message_ms;
     uint64_t *poll_pace_ms; /* NULL when it is not there: 0 says something */
 };
@@ -110,6 +111,7 @@ static const cyaml_schema_field_t limit_fields[] = {LIMIT(body_max),
                                                     LIMIT(window_bytes),
                                                     LIMIT(chunk_bytes),
                                                     LIMIT(cache_bytes),
+                                                    LIMIT(live_max),
                                                     LIMIT(head_ms),
                                                     LIMIT(body_ms),
                                                     LIMIT(idle_ms),
@@ -217,7 +219,9 @@ void config_init(struct config *config)
                    .hub = {.branches_max = 1000000,
                            .window_bytes = 8 * MIB,
                            .chunk_bytes = UINT64_C(256) * 1024,
-                           .cache_bytes = 4 * MIB}},
+                           .cache_bytes = 4 * MIB,
+                           .slice_bytes = MIB,
+                           .live_max = 32 * MIB}},
         .channels_max = 2000000,
         .channels_address_percent = 90,
         .channels_connection_percent = 75,
@@ -258,6 +262,7 @@ static void take_limits(struct config *config, const struct file_limits *file)
     TAKE(limits->hub.window_bytes, file->window_bytes);
     TAKE(limits->hub.chunk_bytes, file->chunk_bytes);
     TAKE(limits->hub.cache_bytes, file->cache_bytes);
+    TAKE(limits->hub.live_max, file->live_max);
     TAKE(limits->head_ms, file->head_ms);
     TAKE(limits->body_ms, file->body_ms);
     TAKE(limits->idle_ms, file->idle_ms);

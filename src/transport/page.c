@@ -31,6 +31,7 @@ struct page_wait {
     struct reading *reading;
     struct start_search *search;
     struct buf events; /* JSON, each with a comma behind it */
+    size_t counted;    /* of them, in the worker's account */
     uint32_t count;
     uint32_t reads;        /* of the store that it has waited for */
     uint64_t read_after;   /* the cursor of the last of them */
@@ -71,25 +72,34 @@ static void tell_times(const struct page_wait *wait)
         hub_timed(&wait->exchange->worker->hub, wait->ages[i].ns, wait->ages[i].count);
 }
 
+/* Whether the page is full before it has so many bytes more. */
+static bool is_full_for(const struct page_wait *wait, size_t size)
+{
+    return wait->count >= wait->reading->limit ||
+           (wait->count && wait->events.len + size > PAGE_BYTES);
+}
+
 /* Moves records from what was taken into the page; true when the page is full. */
 static bool put(struct page_wait *wait, const struct taken *taken)
 {
     const struct chunk *chunk = taken->chunk;
     uint32_t record = taken->first;
-    size_t start = chunk_start(chunk, record);
+    size_t moved = 0;
     bool full = false;
     while (record < taken->end && !full) {
-        size_t size = chunk->records[record].end - chunk_start(chunk, record);
-        full = wait->count >= wait->reading->limit ||
-               (wait->count && wait->events.len + size > PAGE_BYTES);
+        struct str bytes = chunk_record(chunk, record);
+        full = is_full_for(wait, bytes.len);
         if (full)
             break;
-        buf_add(&wait->events, chunk->bytes.at + chunk_start(chunk, record), size);
+        buf_add_str(&wait->events, bytes);
+        moved += bytes.len;
         wait->count++;
         record++;
     }
+    account_set(&wait->exchange->worker->account, ACCOUNT_ANSWERS, &wait->counted,
+                wait->events.cap);
     time_taken(wait, &chunk->records[taken->first], record - taken->first);
-    hub_sent(&wait->exchange->worker->hub, &wait->sub, chunk_start(chunk, record) - start, false);
+    hub_sent(&wait->exchange->worker->hub, &wait->sub, moved, false);
     return full;
 }
 
@@ -101,6 +111,7 @@ static void release(struct page_wait *wait, struct worker *worker)
     stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
+    account_set(&worker->account, ACCOUNT_ANSWERS, &wait->counted, 0);
     buf_free(&wait->events);
     free(wait);
 }
@@ -204,7 +215,8 @@ static void finish(struct page_wait *wait, bool more)
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
     struct page_content content = {.events = buf_str(&wait->events),
-                                   .cursor = more ? wait->sub.cursor : hub_applied(&worker->hub),
+                                   .cursor = more ? wait->sub.cursor
+                                                  : hub_cursor(&worker->hub, &wait->sub),
                                    .first = wait->looked_until,
                                    .more = more,
                                    .waited = wait->waited};

@@ -321,8 +321,14 @@ static void merge(struct protocol *protocol, struct part *part)
 
 void protocol_merge(struct protocol *protocol)
 {
+    struct session *session = protocol_session(protocol);
     if (!protocol->joining)
         return;
+    if (hub_is_between(hub_of(protocol))) { /* one part may have an event that another has not */
+        session->conn.behind = true;
+        conn_dirty_again(&session->conn);
+        return;
+    }
     list_each (&protocol->groups, node) {
         struct group *group = container_of(node, struct group, node);
         struct part *part = oldest_joining(protocol, group);

@@ -160,7 +160,10 @@ static inline struct worker_limits bench_limits(void)
         .connections_max = 100,
         .pending_max = UINT64_C(1) << 20,
         .rests_max = UINT64_C(1) << 20,
-        .hub = {.window_bytes = 1 << 20, .chunk_bytes = 65536, .cache_bytes = 65536},
+        .hub = {.window_bytes = 1 << 20,
+                .chunk_bytes = 65536,
+                .cache_bytes = 65536,
+                .slice_bytes = 65536},
     };
 }
 
@@ -222,7 +225,8 @@ static inline uint64_t bench_rests(const struct bench *bench)
 /* What other threads have still to bring: reads of the store, and the log's mail. */
 static inline bool bench_awaits(const struct bench *bench)
 {
-    return bench->worker.hub.reads || (bench->published && !bench->kept);
+    return bench->worker.hub.reads || hub_is_busy(&bench->worker.hub) ||
+           (bench->published && !bench->kept);
 }
 
 /* Turns until nothing moves any more. */

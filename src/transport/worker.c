@@ -208,6 +208,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         result = hub_init(&worker->hub, config->log, config->clock, &worker->loop.mailbox,
                           &config->limits.hub, encode_event, &worker->deflater, on_batch);
     worker->hub.latency_ns = &worker->stats.latency_ns;
+    worker->hub.room.account = &worker->account;
     return result;
 }
 
@@ -279,6 +280,9 @@ static void count(struct worker *worker)
     stat_set(&stats->rests_bytes, account_held(&worker->account, ACCOUNT_RESTS));
     stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);
     stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
+    stat_set(&stats->budgets[BUDGET_LIVE], worker->hub.fell_behind);
+    stat_set(&stats->budgets[BUDGET_FAN_OUT], worker->hub.fan_outs_put_off);
+    stat_set(&stats->budgets[BUDGET_PAGES], worker->hub.pages_put_off);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
@@ -298,8 +302,10 @@ static void time_turn(struct worker *worker)
 void worker_step(struct worker *worker, int wait_ms)
 {
     int64_t due_ms = pages_due(worker); /* which may make some dirty */
-    bool busy = net_is_dirty(&worker->net) || !list_empty(&worker->resumed) ||
-                !list_empty(&worker->put_off) || worker->turn || worker->turn_ephemeral;
+    hub_turn(&worker->hub);
+    bool busy = net_is_dirty(&worker->net) || hub_is_busy(&worker->hub) ||
+                !list_empty(&worker->resumed) || !list_empty(&worker->put_off) || worker->turn ||
+                worker->turn_ephemeral;
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);

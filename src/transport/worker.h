@@ -54,7 +54,10 @@ extern const char *const limit_helps[LIMIT_COUNT];
     X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
     X(TIMERS, "timers", "Turns that put off timers which were due")                                \
     X(FLUSH, "flush", "Slices of sends that ended by their bytes or their time")                   \
-    X(SEARCH, "search", "Pages that ended because their request had looked at a million rows")
+    X(SEARCH, "search", "Pages that ended because their request had looked at a million rows")     \
+    X(FAN_OUT, "fan_out", "Turns that left events which had not reached all views")                \
+    X(PAGES, "pages", "Pages of recent events that were put off")                                  \
+    X(LIVE, "live", "Views that fell behind because of live_max")
 
 enum budget_kind {
 #define BUDGET_NAME(name, text, help) BUDGET_##name,
