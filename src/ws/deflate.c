@@ -138,8 +138,8 @@ static int deflate_all(z_stream *stream, struct str message, struct buf *out)
     return r;
 }
 
-int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str message,
-               struct buf *out)
+static int deflate_at(struct ws_deflater *deflater, unsigned window_bits, int level,
+                      struct str message, struct buf *out)
 {
     size_t before = out->len;
     if (!message.len) {
@@ -148,6 +148,9 @@ int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str me
         return buf_failed(out) ? -ENOMEM : 0;
     }
     z_stream *stream = fresh_deflate(deflater, window_bits);
+    /* Behind a reset this only notes the level. */
+    if (stream)
+        deflateParams(stream, level, Z_DEFAULT_STRATEGY);
     if (!stream || deflate_all(stream, message, out) < 0) {
         out->len = before;
         return -ENOMEM;
@@ -157,18 +160,26 @@ int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str me
     return 0;
 }
 
+int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str message,
+               struct buf *out)
+{
+    return deflate_at(deflater, window_bits, Z_DEFAULT_COMPRESSION, message, out);
+}
+
 /* Compresses into the scratch buffer; whether that made it shorter. */
 static bool gets_smaller(struct ws_deflater *deflater, unsigned window_bits, struct str payload)
 {
+    int level = payload.len < WS_DEFLATE_FAST ? Z_DEFAULT_COMPRESSION : Z_BEST_SPEED;
     buf_clear(&deflater->scratch);
-    return ws_deflate(deflater, window_bits, payload, &deflater->scratch) == 0 &&
+    return deflate_at(deflater, window_bits, level, payload, &deflater->scratch) == 0 &&
            deflater->scratch.len < payload.len;
 }
 
 void ws_add_message(struct buf *buf, struct ws_deflater *deflater, unsigned window_bits,
                     enum ws_opcode opcode, struct str payload)
 {
-    if (!deflater || !window_bits || payload.len < WS_DEFLATE_LEAST) {
+    bool fits = payload.len >= WS_DEFLATE_LEAST && payload.len <= WS_DEFLATE_MOST;
+    if (!deflater || !window_bits || !fits) {
         ws_add_frame(buf, true, false, opcode, payload, NULL);
         return;
     }

@@ -14,8 +14,10 @@ enum {
     WS_DEFLATE_CLASSES = 3,
 };
 
-/* Payloads below this many bytes are never compressed by ws_add_message(). */
-enum { WS_DEFLATE_LEAST = 64 };
+/* Payloads outside of these bounds are never compressed by ws_add_message(): one message is
+ * compressed in one go, and a mebibyte would hold the thread for 25 to 130 ms. From
+ * WS_DEFLATE_FAST on the lowest level has to do, 3 to 40 ns a byte. */
+enum { WS_DEFLATE_LEAST = 64, WS_DEFLATE_FAST = 8 << 10, WS_DEFLATE_MOST = 128 << 10 };
 
 /* The largest window that we use which is at most `bits`; 0 when there is none. */
 unsigned ws_window_bits(unsigned bits);
@@ -36,9 +38,10 @@ int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str me
                struct buf *out);
 
 /* Adds a message of one unmasked frame, compressed when that was negotiated and pays: the payload
- * has at least WS_DEFLATE_LEAST bytes and gets smaller. `deflater` NULL or `window_bits` 0 means
- * not negotiated. Without memory for a compressor the message goes out plain. The bytes are the
- * same for all connections that agreed on the same window, so they can be encoded once for all. */
+ * has WS_DEFLATE_LEAST to WS_DEFLATE_MOST bytes and gets smaller. `deflater` NULL or `window_bits`
+ * 0 means not negotiated. Without memory for a compressor the message goes out plain. The bytes are
+ * the same for all connections that agreed on the same window, so they can be encoded once for all.
+ */
 void ws_add_message(struct buf *buf, struct ws_deflater *deflater, unsigned window_bits,
                     enum ws_opcode opcode, struct str payload);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 static struct ws_deflater deflater;
@@ -244,11 +245,12 @@ static void a_message_is_compressed_only_where_that_pays(void **state)
 
 static void assert_plain(struct ws_deflater *with, unsigned window_bits, size_t len, bool want)
 {
-    char same[WS_DEFLATE_LEAST] = {0};
+    char *same = mem_alloc(len);
     struct buf out = {0};
     ws_add_message(&out, with, window_bits, WS_TEXT, (struct str){same, len});
     assert_int_equal((uint8_t)out.at[0], want ? 0x81 : 0xc1);
     buf_free(&out);
+    free(same);
 }
 
 static void a_short_message_and_one_without_the_extension_go_out_plain(void **state)
@@ -260,11 +262,38 @@ static void a_short_message_and_one_without_the_extension_go_out_plain(void **st
     assert_plain(NULL, 15, WS_DEFLATE_LEAST, true);
 }
 
+static void a_message_that_would_take_long_goes_out_plain(void **state)
+{
+    (void)state;
+    assert_plain(&deflater, 9, WS_DEFLATE_MOST, false);
+    assert_plain(&deflater, 9, WS_DEFLATE_MOST + 1, true);
+    assert_plain(&deflater, 15, 1 << 20, true);
+}
+
+/* A compressor that was used on the lowest level does its best again. */
+static void the_level_is_that_of_the_message(void **state)
+{
+    (void)state;
+    struct buf small = {0}, large = {0}, before = {0}, between = {0}, after = {0};
+    add_text(&small, WS_DEFLATE_FAST - 1);
+    add_text(&large, WS_DEFLATE_FAST * 4);
+    ws_add_message(&before, &deflater, 15, WS_TEXT, buf_str(&small));
+    ws_add_message(&between, &deflater, 15, WS_TEXT, buf_str(&large));
+    ws_add_message(&after, &deflater, 15, WS_TEXT, buf_str(&small));
+    assert_int_equal((uint8_t)between.at[0], 0xc1);
+    assert_true(str_eq(buf_str(&before), buf_str(&after)));
+    buf_free(&small);
+    buf_free(&large);
+    buf_free(&before);
+    buf_free(&between);
+    buf_free(&after);
+}
+
 static void a_big_message_does_not_stay_in_the_scratch_buffer(void **state)
 {
     (void)state;
     struct buf noise = {0}, out = {0};
-    add_noise(&noise, 200000);
+    add_noise(&noise, 100000);
     ws_add_message(&out, &deflater, 15, WS_BINARY, buf_str(&noise));
     assert_int_equal(deflater.scratch.cap, 0);
     buf_free(&noise);
@@ -361,6 +390,8 @@ int main(void)
         TEST(the_window_is_the_next_smaller_of_ours),
         TEST(a_message_is_compressed_only_where_that_pays),
         TEST(a_short_message_and_one_without_the_extension_go_out_plain),
+        TEST(a_message_that_would_take_long_goes_out_plain),
+        TEST(the_level_is_that_of_the_message),
         TEST(a_big_message_does_not_stay_in_the_scratch_buffer),
         TEST(without_memory_a_message_goes_out_plain),
         TEST(every_allocation_that_fails_is_reported_and_survived),
