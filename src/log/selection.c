@@ -133,33 +133,15 @@ static int by_bytes(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* Copies, sorts and drops what stands twice; the number left, or -1 when there is no memory. */
-static int settle(struct arena *arena, struct str *to, size_t count)
+/* Sorts, and drops what stands twice; the number left. */
+static uint32_t settle(struct str *terms, uint32_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        to[i] = arena_copy(arena, to[i]);
-        if (!to[i].at)
-            return -1;
-    }
-    qsort(to, count, sizeof(*to), by_bytes);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!kept || !str_eq(to[kept - 1], to[i]))
-            to[kept++] = to[i];
-    return (int)kept;
-}
-
-static bool settle_all(struct selection *selection)
-{
-    int names = settle(&selection->arena, selection->names, selection->names_count);
-    int patterns = settle(&selection->arena, selection->patterns, selection->patterns_count);
-    int types = settle(&selection->arena, selection->types, selection->types_count);
-    if (names < 0 || patterns < 0 || types < 0)
-        return false;
-    selection->names_count = (uint32_t)names;
-    selection->patterns_count = (uint32_t)patterns;
-    selection->types_count = (uint32_t)types;
-    return true;
+    qsort(terms, count, sizeof(*terms), by_bytes);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (!kept || !str_eq(terms[kept - 1], terms[i]))
+            terms[kept++] = terms[i];
+    return kept;
 }
 
 /* Names cannot hold control characters, so these separate without escaping. */
@@ -171,56 +153,98 @@ static void add_terms(struct buf *buf, const struct str *terms, uint32_t count, 
     }
 }
 
-static bool write_canonical(struct selection *selection)
-{
-    struct buf buf = {0};
-    add_terms(&buf, selection->names, selection->names_count, '\x01');
-    add_terms(&buf, selection->patterns, selection->patterns_count, '\x02');
-    add_terms(&buf, selection->types, selection->types_count, '\x03');
-    if (selection->except) {
-        buf_add_char(&buf, '\x04');
-        buf_add_str(&buf, selection->except->canonical);
-    }
-    bool good = !buf_failed(&buf);
-    if (good)
-        selection->canonical = arena_copy(&selection->arena, buf_str(&buf));
-    buf_free(&buf);
-    return good && (selection->canonical.at || !selection->canonical.len);
-}
+/* What a selection is made of, in strings of the caller's. */
+struct parts {
+    struct str *room;
+    struct str *names, *patterns, *types;
+    uint32_t names_count, patterns_count, types_count;
+    struct selection *except;
+    struct buf canonical;
+};
 
-static bool fill(struct selection *selection, const struct str *terms, size_t terms_count,
-                 const struct str *types, size_t types_count)
+static bool gather(struct parts *parts, const struct str *terms, size_t terms_count,
+                   const struct str *types, size_t types_count)
 {
-    struct str *room =
-        arena_alloc(&selection->arena, (2 * terms_count + types_count + 1) * sizeof(struct str));
-    if (!room)
+    parts->room = mem_try_alloc((2 * terms_count + types_count + 1) * sizeof(struct str));
+    if (!parts->room)
         return false;
-    selection->names = room;
-    selection->patterns = room + terms_count;
-    selection->types = room + 2 * terms_count;
+    parts->names = parts->room;
+    parts->patterns = parts->room + terms_count;
+    parts->types = parts->room + 2 * terms_count;
     for (size_t i = 0; i < terms_count; i++) {
         if (pattern_is_wild(terms[i]))
-            selection->patterns[selection->patterns_count++] = terms[i];
+            parts->patterns[parts->patterns_count++] = terms[i];
         else
-            selection->names[selection->names_count++] = terms[i];
+            parts->names[parts->names_count++] = terms[i];
     }
     for (size_t i = 0; i < types_count; i++)
-        selection->types[selection->types_count++] = types[i];
-    return settle_all(selection) && write_canonical(selection);
+        parts->types[parts->types_count++] = types[i];
+    parts->names_count = settle(parts->names, parts->names_count);
+    parts->patterns_count = settle(parts->patterns, parts->patterns_count);
+    parts->types_count = settle(parts->types, parts->types_count);
+    return true;
+}
+
+static bool write_canonical(struct parts *parts)
+{
+    struct buf *buf = &parts->canonical;
+    add_terms(buf, parts->names, parts->names_count, '\x01');
+    add_terms(buf, parts->patterns, parts->patterns_count, '\x02');
+    add_terms(buf, parts->types, parts->types_count, '\x03');
+    if (parts->except) {
+        buf_add_char(buf, '\x04');
+        buf_add_str(buf, parts->except->canonical);
+    }
+    return !buf_failed(buf);
+}
+
+/* Copies of terms are where the canonical shape has them, each behind its mark. */
+static struct str *place(struct str **to, const struct str *terms, uint32_t count, const char **at)
+{
+    struct str *first = *to;
+    for (uint32_t i = 0; i < count; i++) {
+        *(*to)++ = (struct str){*at + 1, terms[i].len};
+        *at += 1 + terms[i].len;
+    }
+    return first;
+}
+
+/* All in one allocation: there is a selection for every subscriber of a channel of its own. */
+static struct selection *assemble(const struct parts *parts)
+{
+    size_t count = (size_t)parts->names_count + parts->patterns_count + parts->types_count;
+    struct str canonical = buf_str(&parts->canonical);
+    struct selection *selection =
+        mem_try_alloc(sizeof(*selection) + count * sizeof(struct str) + canonical.len);
+    if (!selection)
+        return NULL;
+    *selection = (struct selection){.except = parts->except ? selection_ref(parts->except) : NULL,
+                                    .names_count = parts->names_count,
+                                    .patterns_count = parts->patterns_count,
+                                    .types_count = parts->types_count};
+    struct str *to = (struct str *)(void *)(selection + 1);
+    char *text = (char *)(to + count);
+    if (canonical.len)
+        memcpy(text, canonical.at, canonical.len);
+    const char *at = text;
+    selection->canonical = (struct str){text, canonical.len};
+    selection->names = place(&to, parts->names, parts->names_count, &at);
+    selection->patterns = place(&to, parts->patterns, parts->patterns_count, &at);
+    selection->types = place(&to, parts->types, parts->types_count, &at);
+    atomic_init(&selection->refs, 1);
+    pthread_mutex_init(&selection->resolved.lock, NULL);
+    return selection;
 }
 
 struct selection *selection_new(const struct str *terms, size_t terms_count,
                                 const struct str *types, size_t types_count,
                                 struct selection *except)
 {
-    struct selection *selection = mem_try_alloc(sizeof(*selection));
-    if (!selection)
-        return NULL;
-    *selection = (struct selection){.except = except ? selection_ref(except) : NULL};
-    atomic_init(&selection->refs, 1);
-    pthread_mutex_init(&selection->resolved.lock, NULL);
-    if (!fill(selection, terms, terms_count, types, types_count))
-        return selection_unref(selection);
+    struct parts parts = {.except = except};
+    bool good = gather(&parts, terms, terms_count, types, types_count) && write_canonical(&parts);
+    struct selection *selection = good ? assemble(&parts) : NULL;
+    buf_free(&parts.canonical);
+    free(parts.room);
     return selection;
 }
 
@@ -237,7 +261,6 @@ struct selection *selection_unref(struct selection *selection)
         struct selection *except = selection->except;
         pthread_mutex_destroy(&selection->resolved.lock);
         free(selection->resolved.bitmap);
-        arena_free(&selection->arena);
         free(selection);
         selection = except;
     }

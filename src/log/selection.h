@@ -55,8 +55,7 @@ struct selection {
     struct str *patterns;     /* sorted, each once */
     struct str *types;        /* sorted, each once; none means all */
     struct selection *except; /* what this matches too is not selected; may be NULL */
-    struct str canonical;     /* equal for equal selections */
-    struct arena arena;
+    struct str canonical;     /* equal for equal selections; the terms lie in it */
     struct selection_resolved resolved;
 };
 
