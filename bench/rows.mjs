@@ -109,6 +109,19 @@ function idle(n, t) {
     }));
 }
 
+/* A view, a selection and a channel's entry for each, as with user/N/inbox. */
+function ownChannel(n) {
+    return [{
+        title: `memory per idle subscriber of a channel of its own, SSE, ${n} of them`,
+        unit: "B",
+        figures: on(["freshet", "nchan"], `--channels ${n} --subscribers ${n} --waves 1`,
+            perSubscriber),
+        aim: "≤ 1,024 B",
+        ratio: ratio("freshet", "nchan"),
+        met: (m) => m.freshet <= 1024,
+    }];
+}
+
 /* As many events on few channels and on many: what is more is the channels. */
 function channels(n) {
     const load = (many) => `--subscribers 0 --publishers 4 --in-flight 64 --flat-out ` +
@@ -382,7 +395,7 @@ export const rows = {
     one: { cases: one, n: MOST, grow: { title: "One event until the last has it", n: MOST,
         axis: "subscribers", load: (n) => `${some(n)} --waves 10`, value: wave, unit: "ms",
         shape: "line", servers: ["freshet", "bare io_uring"] } },
-    idle: { cases: (n, t) => [...idle(1000, t), ...idle(n, t)], n: MOST,
+    idle: { cases: (n, t) => [...idle(1000, t), ...idle(n, t), ...ownChannel(n)], n: MOST,
         grow: { title: "Memory of idle subscribers, SSE", n: MOST, axis: "subscribers",
             load: (n) => `${some(n)} --waves 1`,
             value: (r) => (r.opened.data_bytes - r.empty.data_bytes) / 2 ** 20, unit: "MiB",
