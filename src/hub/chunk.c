@@ -161,8 +161,7 @@ uint32_t chunk_after(const struct chunk *chunk, uint64_t id)
     return low;
 }
 
-/* The first piece at or behind the record, as its place among the pieces. */
-static uint32_t first_piece(const struct chunk *chunk, uint32_t record)
+uint32_t chunk_first_piece(const struct chunk *chunk, uint32_t record)
 {
     uint32_t low = 0, high = chunk->pieces_count;
     while (low < high) {
@@ -173,21 +172,6 @@ static uint32_t first_piece(const struct chunk *chunk, uint32_t record)
             high = middle;
     }
     return low;
-}
-
-const struct piece *chunk_piece(const struct chunk *chunk, uint32_t record)
-{
-    uint32_t at = first_piece(chunk, record);
-    bool is = at < chunk->pieces_count && chunk->pieces[at].record == record;
-    return is ? chunk->pieces[at].piece : NULL;
-}
-
-uint32_t chunk_run_end(const struct chunk *chunk, uint32_t first)
-{
-    uint32_t at = first_piece(chunk, first);
-    if (at == chunk->pieces_count)
-        return chunk->count;
-    return chunk->pieces[at].record > first ? chunk->pieces[at].record : first + 1;
 }
 
 struct str chunk_record(const struct chunk *chunk, uint32_t record)

@@ -87,12 +87,31 @@ static inline uint32_t chunk_start(const struct chunk *chunk, uint32_t record)
     return record ? chunk->records[record - 1].end : 0;
 }
 
+/* For a chunk that has pieces: the first that is at or behind the record, as its place among them.
+ */
+uint32_t chunk_first_piece(const struct chunk *chunk, uint32_t record);
+
 /* The piece that is the record's bytes; NULL when they lie in the chunk. */
-const struct piece *chunk_piece(const struct chunk *chunk, uint32_t record);
+static inline const struct piece *chunk_piece(const struct chunk *chunk, uint32_t record)
+{
+    if (!chunk->pieces_count) /* as nearly always */
+        return NULL;
+    uint32_t at = chunk_first_piece(chunk, record);
+    bool is = at < chunk->pieces_count && chunk->pieces[at].record == record;
+    return is ? chunk->pieces[at].piece : NULL;
+}
 
 /* How far the records from `first` on lie one behind the other: to the next that is a piece, which
  * stands alone. */
-uint32_t chunk_run_end(const struct chunk *chunk, uint32_t first);
+static inline uint32_t chunk_run_end(const struct chunk *chunk, uint32_t first)
+{
+    if (!chunk->pieces_count)
+        return chunk->count;
+    uint32_t at = chunk_first_piece(chunk, first);
+    if (at == chunk->pieces_count)
+        return chunk->count;
+    return chunk->pieces[at].record > first ? chunk->pieces[at].record : first + 1;
+}
 
 /* The bytes of one record. */
 struct str chunk_record(const struct chunk *chunk, uint32_t record);

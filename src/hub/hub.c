@@ -42,8 +42,11 @@ enum {
     VIEWS_FIRST = 16,
     SLICE_US = 1000,
     PUT_OFF_A_TURN = 64,
-    BRANCH_COST = 64, /* bytes as which the budget counts a branch of the trie, and a view found */
-    VIEW_COST = 16,
+    SUBS_COST = 2048,
+    /* Bytes as which the budget counts a branch of the trie, a view, and a subscriber queued. */
+    BRANCH_COST = 64,
+    VIEW_COST = 64,
+    SUB_COST = 64,
 };
 enum { ROWS_A_TAKE = 20000, EVENTS_A_READ = 1000 };
 
@@ -471,8 +474,10 @@ static bool is_spent(const struct hub *hub)
 static void put_event(struct view *view, const struct event *event)
 {
     struct hub *hub = view->hub;
-    if (!view->exact && !selection_has(view->selection, event))
+    if (!view->exact && !selection_has(view->selection, event)) {
+        spend(hub, VIEW_COST);
         return;
+    }
     /* With nobody live there is nobody to encode for. */
     if (!view->live && list_empty(&view->live_subs))
         return;
@@ -484,7 +489,7 @@ static void put_event(struct view *view, const struct event *event)
     view->stamp++;
     if (event->state == EVENT_APPENDED)
         view->live->through = event->id;
-    spend(hub, view->live->bytes.len - len);
+    spend(hub, VIEW_COST + view->live->bytes.len - len);
 }
 
 /* Moves the live subscribers of the view that lack something into its queue. They became live in
@@ -493,6 +498,7 @@ static void put_event(struct view *view, const struct event *event)
 static bool queue_subs(struct view *view)
 {
     struct hub *hub = view->hub;
+    int64_t cost = 0;
     while (!list_empty(&view->live_subs)) {
         struct sub *sub = container_of(view->live_subs.next, struct sub, node);
         if (sub->stamp == view->stamp)
@@ -501,9 +507,15 @@ static bool queue_subs(struct view *view)
             sub->cursor = hub->applied;
         set_state(sub, SUB_QUEUED, &view->queued_subs);
         sub->ops->wake(sub);
-        if (!spend(hub, 0))
+        cost += SUB_COST;
+        if (cost < SUBS_COST && cost < hub->fan_out.budget.bytes_left)
+            continue; /* the budget is asked now and then, since this is the innermost loop */
+        if (!spend(hub, (size_t)cost))
             return false;
+        cost = 0;
     }
+    if (cost)
+        spend(hub, (size_t)cost);
     return true;
 }
 
@@ -611,7 +623,8 @@ static void begin_event(struct hub *hub, const struct event *event, const struct
     for (uint32_t i = 0; topic && (view = view_set_next(&topic->views, &i));)
         gather_view(hub, view);
     uint64_t looked_at = topics_match_patterns(&hub->topics, event->channel, gather_view, hub);
-    spend(hub, BRANCH_COST * looked_at + VIEW_COST * fan_out->views_count);
+    if (looked_at || !fan_out->views_count)
+        spend(hub, BRANCH_COST * looked_at);
     serve_views(hub);
 }
 

@@ -564,7 +564,8 @@ static void an_event_reaches_many_views_in_many_turns(void **state)
     unsigned before = woken(readers), turns = 0;
     for (; hub_is_busy(&world->hub); turns++) {
         assert_true(atomic_load(&world->hub.port.backlog) > 0);
-        assert_int_equal(hub_applied(&world->hub), start);
+        if (hub_is_between(&world->hub))
+            assert_int_equal(hub_applied(&world->hub), start);
         hub_turn(&world->hub);
         hub_turn_end(&world->hub);
         assert_in_range(woken(readers), before, before + 1);

@@ -416,9 +416,9 @@ static void match(struct walk *walk, const struct branch *branch, unsigned depth
 uint64_t topics_match_patterns(const struct topics *topics, struct str name,
                                void (*each)(void *context, struct view *view), void *context)
 {
-    struct walk walk = {.topics = topics, .each = each, .context = context};
     if (!topics->patterns)
         return 0;
+    struct walk walk = {.topics = topics, .each = each, .context = context};
     for (struct str rest = name; rest.at && walk.count < NAME_SEGMENTS_MAX; walk.count++) {
         struct str segment = str_cut(&rest, '/');
         walk.segments[walk.count] = segment;
