@@ -82,7 +82,8 @@ struct page {
 struct view_read {
     struct log_fetch fetch;
     struct list in_view;
-    struct view *view; /* NULL once the view is gone */
+    struct list put_off; /* in hub->reads_put_off once it is done and this turn has pages enough */
+    struct view *view;   /* NULL once the view is gone */
     struct hub *hub;
     struct list waiting;
     uint64_t marks; /* of TRIM that had been seen when it began */
@@ -752,11 +753,20 @@ static void wake_put_off(struct hub *hub)
     }
 }
 
+static void end_read(struct view_read *read);
+
+static void end_reads_put_off(struct hub *hub)
+{
+    while (!list_empty(&hub->reads_put_off) && !budget_is_spent(&hub->paging))
+        end_read(container_of(hub->reads_put_off.next, struct view_read, put_off));
+}
+
 void hub_turn(struct hub *hub)
 {
     int64_t bytes = (int64_t)hub->limits.slice_bytes;
     budget_begin(&hub->fan_out.budget, hub->clock, SLICE_US, bytes);
     budget_begin(&hub->paging, hub->clock, SLICE_US, bytes);
+    end_reads_put_off(hub);
     wake_put_off(hub);
     if (hub->fan_out.first < hub->fan_out.end)
         fan_out_go_on(hub);
@@ -806,6 +816,12 @@ static bool page_event(void *context, const struct event *event)
     return chunk_len(paging->chunk) < paging->most;
 }
 
+static void spend_on_page(struct hub *hub, const struct chunk *chunk)
+{
+    if (hub->limits.slice_bytes)
+        budget_spend(&hub->paging, chunk_len(chunk));
+}
+
 static struct chunk *page_from_window(struct view *view, uint64_t cursor)
 {
     struct hub *hub = view->hub;
@@ -819,8 +835,7 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
         chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
     if (chunk->through == cursor)
         return chunk_unref(chunk); /* not one event fitted into memory */
-    if (hub->limits.slice_bytes)
-        budget_spend(&hub->paging, chunk_len(chunk));
+    spend_on_page(hub, chunk);
     cache_add(view, chunk_ref(chunk), false);
     return chunk;
 }
@@ -854,6 +869,7 @@ static void wake_waiting(struct view_read *read, int error)
     }
 }
 
+/* Makes a page of what was read, for those who wait for it. */
 static void take_read(struct view_read *read)
 {
     int error = read->fetch.error;
@@ -861,26 +877,41 @@ static void take_read(struct view_read *read)
         if (read->fetch.batch && read->marks != read->hub->window.marks)
             log_hide_trimmed(read->hub->log, read->fetch.batch);
         struct chunk *chunk = page_from_batch(read->view, read);
-        if (chunk)
+        if (chunk) {
+            spend_on_page(read->hub, chunk);
             cache_add(read->view, chunk, true);
-        else
+        } else {
             error = -ENOMEM;
+        }
     }
     if (error)
         say(SAY_WARN, "read_failed", "error=%d", -error);
     wake_waiting(read, error);
 }
 
-static void read_done(struct mail *mail, void *owner)
+static void end_read(struct view_read *read)
 {
-    (void)owner;
-    struct view_read *read = container_of(mail, struct view_read, fetch.job.mail);
     read->hub->reads--;
     if (!read->cancelled)
         take_read(read);
     list_remove(&read->in_view);
+    list_remove(&read->put_off);
     log_fetch_deinit(&read->fetch);
     free(read);
+}
+
+/* Many reads may be done at once, but only so many pages are made in a turn. */
+static void read_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct view_read *read = container_of(mail, struct view_read, fetch.job.mail);
+    struct hub *hub = read->hub;
+    if (read->cancelled || !hub->limits.slice_bytes || !budget_is_spent(&hub->paging)) {
+        end_read(read);
+        return;
+    }
+    hub->pages_put_off++;
+    list_add_last(&hub->reads_put_off, &read->put_off);
 }
 
 /* Whoever takes few events has no more of them read. */
@@ -1237,6 +1268,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     list_init(&hub->cache);
     list_init(&hub->pieces);
     list_init(&hub->put_off);
+    list_init(&hub->reads_put_off);
     hub->fan_out.cap = BATCHES_FIRST;
     hub->fan_out.batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
     list_init(&hub->ahead);
@@ -1248,6 +1280,8 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
 void hub_deinit(struct hub *hub)
 {
     fan_out_all(hub);
+    list_each (&hub->reads_put_off, node)
+        end_read(container_of(node, struct view_read, put_off));
     free(hub->fan_out.batches);
     free(hub->fan_out.views);
     cache_trim(hub, 0);

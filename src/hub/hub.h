@@ -114,6 +114,7 @@ struct hub {
     struct list cache;   /* cached pages, oldest first */
     struct list ahead;   /* subscribers that wait until this thread is where they are */
     struct list put_off; /* subscribers whose page is for a later turn */
+    struct list reads_put_off;
     struct fan_out fan_out;
     struct budget paging;
     uint64_t applied; /* everything up to here was fanned out */
@@ -164,7 +165,8 @@ void hub_turn(struct hub *hub);
 /* Whether there is something left for the next turn. */
 static inline bool hub_is_busy(const struct hub *hub)
 {
-    return hub->fan_out.first < hub->fan_out.end || !list_empty(&hub->put_off);
+    return hub->fan_out.first < hub->fan_out.end || !list_empty(&hub->put_off) ||
+           !list_empty(&hub->reads_put_off);
 }
 
 /* Whether an event has reached some of its views and not all: positions of subscribers of different

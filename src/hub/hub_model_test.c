@@ -27,6 +27,11 @@ static const struct hub_limits limits[] = {
      .cache_bytes = 4096,
      .large_bytes = 20,
      .slice_bytes = 1},
+    {.window_bytes = 2048,
+     .chunk_bytes = 128,
+     .cache_bytes = 1024,
+     .large_bytes = 20,
+     .slice_bytes = 100},
     {.window_bytes = 64 << 20,
      .chunk_bytes = 512,
      .cache_bytes = 4096,
@@ -289,14 +294,14 @@ static void each_gets_all_in_order_and_once_in_slices(void **state)
 {
     (void)state;
     for (unsigned seed = 51; seed <= 90; seed++)
-        run(seed, limits[4 + seed % 2], 64 << 20);
+        run(seed, limits[4 + seed % 3], 64 << 20);
 }
 
 static void what_the_store_evicts_is_told_or_still_in_the_window(void **state)
 {
     (void)state;
     for (unsigned seed = 31; seed <= 36; seed++)
-        run(seed, limits[seed % 6], 8192);
+        run(seed, limits[seed % 7], 8192);
 }
 
 int main(void)
