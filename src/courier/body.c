@@ -185,7 +185,7 @@ static void add_signatures(struct header_list *headers, const struct endpoint *e
     const struct endpoint_row *row = &endpoint->row;
     struct buf *line = &headers->line;
     int64_t now = now_us / 1000000;
-    bool both = now_us < row->old_until_us;
+    bool both = courier_now_us(endpoint->courier) < row->old_until_us;
     buf_add_lit(line, "webhook-signature: ");
     sign_add(line, &row->key, id, now, body);
     if (both && row->old_key.len) {

@@ -346,9 +346,9 @@ static char *text_of(const struct buf *buf)
     return text;
 }
 
-static int64_t lease_until_us(const struct courier *courier, uint64_t lease_s)
+static int64_t lease_until_us(struct courier *courier, uint64_t lease_s)
 {
-    return clock_wall_us(courier->config.clock) + (int64_t)lease_s * 1000000;
+    return courier_now_us(courier) + (int64_t)lease_s * 1000000;
 }
 
 void change_subscribe(struct courier *courier, struct courier_request *request,
@@ -569,7 +569,7 @@ static void op_rotate(struct courier_request *request, struct endpoint *endpoint
     endpoint->busy = request;
     row->old_key = row->key;
     row->old_pair = row->pair;
-    row->old_until_us = clock_wall_us(endpoint->courier->config.clock) + DAY_US;
+    row->old_until_us = courier_now_us(endpoint->courier) + DAY_US;
     sign_key_make(&row->key);
     row->pair = pair;
     submit(put, changed);

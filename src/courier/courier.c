@@ -201,6 +201,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
         courier->schedule.count = count;
     }
     set_defaults(&courier->config);
+    steady_init(&courier->time, courier->config.clock);
     courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
     courier->config.hub.backlog_max = courier->config.backlog_max;
@@ -419,8 +420,52 @@ static void share_seats(struct courier *courier)
     pool_call(&courier->pool);
 }
 
+int64_t courier_now_us(struct courier *courier)
+{
+    if (steady_read(&courier->time) == STEADY_BELIEVED)
+        courier->unshifted_us += courier->time.jump_us;
+    return courier->time.wall_us - courier->unshifted_us;
+}
+
+static void shift(int64_t *time_us, int64_t by_us)
+{
+    if (*time_us)
+        *time_us += by_us;
+}
+
+static void shift_lane(struct lane *lane, int64_t by_us)
+{
+    if (!lane->row.next_us && !lane->row.since_us)
+        return;
+    shift(&lane->row.next_us, by_us);
+    shift(&lane->row.since_us, by_us);
+    lane_changed(lane);
+}
+
+/* A wall clock that has jumped for good takes all that was counted from it along, so that nothing
+ * is sent sooner, given up earlier or ended before its time. Between turns, so that within one all
+ * times are of one clock. */
+static void shift_schedules(struct courier *courier)
+{
+    int64_t by_us = courier->unshifted_us;
+    courier->unshifted_us = 0;
+    list_each (&courier->endpoints, node) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, node);
+        shift(&endpoint->row.next_us, by_us);
+        shift(&endpoint->row.since_us, by_us);
+        shift(&endpoint->row.lease_until_us, by_us);
+        shift(&endpoint->row.old_until_us, by_us);
+        shift(&endpoint->accepted_us, by_us);
+        endpoint_changed(endpoint);
+        list_each (&endpoint->lanes, lane)
+            shift_lane(container_of(lane, struct lane, node), by_us);
+    }
+}
+
 static void turn(struct courier *courier)
 {
+    if (courier->unshifted_us)
+        shift_schedules(courier);
     mailbox_set_leisure(&courier->loop.mailbox, list_empty(&courier->endpoints));
     loop_turn(&courier->loop, wait_ms(courier));
     client_turn(&courier->client);

@@ -47,6 +47,32 @@ struct world {
 
 static const int64_t schedule_ms[] = {1, 1};
 
+/* The system's clocks, moved by so much. */
+struct moved {
+    struct clock clock;
+    _Atomic int64_t wall_us;
+    _Atomic int64_t monotonic_us;
+};
+
+static int64_t moved_wall_us(struct clock *clock)
+{
+    return clock_wall_us(clock_system()) + container_of(clock, struct moved, clock)->wall_us;
+}
+
+static int64_t moved_monotonic_ns(struct clock *clock)
+{
+    return clock_now_ns(clock_system()) +
+           container_of(clock, struct moved, clock)->monotonic_us * 1000;
+}
+
+static struct moved moved = {.clock = {moved_wall_us, moved_monotonic_ns}};
+
+static void move(int64_t wall_s, int64_t monotonic_s)
+{
+    moved.monotonic_us += monotonic_s * 1000000;
+    moved.wall_us += wall_s * 1000000;
+}
+
 /* ---- the test's thread ----------------------------------------------------------------------- */
 
 static void no_batch(void *owner, struct batch *batch)
@@ -307,7 +333,7 @@ static int set_up_with(void **state, const struct reach *reach)
                              .key_life_us = 1000000,
                              .readers = 1};
     struct courier_config config = {
-        .clock = clock_system(),
+        .clock = &moved.clock,
         .hub = {.window_bytes = 1 << 20, .chunk_bytes = 65536, .cache_bytes = 1 << 20},
         .allow_loopback = reach->loopback,
         .networks = &world->network,
@@ -321,6 +347,7 @@ static int set_up_with(void **state, const struct reach *reach)
         .schedule_count = 2,
         .timeout_ms = WAIT_MS,
         .endpoints_max = 2};
+    moved.wall_us = moved.monotonic_us = 0;
     world->conn = -1;
     world->trap = -1;
     do
@@ -983,6 +1010,56 @@ static void what_passes_the_courier_by_is_delivered_in_order_and_once(void **sta
     assert_true(courier_stats(world->courier)->missed > 0);
 }
 
+/* For a moment, then for good, then back. */
+static void a_clock_that_jumps_sends_nothing_early(void **state)
+{
+    struct world *world = *state;
+    int64_t years_s = INT64_C(10) * 365 * 86400;
+    create_for_many(world, "");
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "429 Slow\r\nRetry-After: 3600");
+    await(world, "held", "1");
+    move(years_s, 0);
+    publish(world, "c/2");
+    assert_quiet(world);
+    move(20, 20);
+    publish(world, "c/3");
+    assert_quiet(world);
+    move(20 - years_s, 20);
+    publish(world, "c/4");
+    assert_quiet(world);
+    move(20, 20);
+    publish(world, "c/5");
+    assert_quiet(world);
+    move(3600, 3600);
+    publish(world, "c/6");
+    for (int i = 0; i < 6; i++) {
+        receive(world);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+}
+
+static void a_clock_that_jumps_disables_nothing(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    static const int64_t jumps_s[][2] = {{0, 0}, {INT64_C(315360000), 0}, {20, 20}};
+    for (size_t i = 0; i < sizeof(jumps_s) / sizeof(*jumps_s); i++) {
+        receive(world);
+        assert_event(world, first);
+        move(jumps_s[i][0], jumps_s[i][1]);
+        answer(world, "500 Oops");
+    }
+    await(world, "state", "failing");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "state", "active");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1009,6 +1086,8 @@ int main(void)
         TEST(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
         TEST(a_channel_that_lags_is_told_what_it_missed),
         TEST(nothing_is_sent_before_retry_after),
+        TEST(a_clock_that_jumps_sends_nothing_early),
+        TEST(a_clock_that_jumps_disables_nothing),
         cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
                                         set_up_impatient, tear_down),
         cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,

@@ -11,6 +11,7 @@
 
 #include "base/budget.h"
 #include "base/map.h"
+#include "base/steady.h"
 #include "courier/client.h"
 #include "courier/courier.h"
 #include "courier/keeper.h"
@@ -40,6 +41,8 @@ struct courier {
     struct schedule schedule;
     struct courier_stats stats;
     struct loop loop;
+    struct steady time;   /* for courier_now_us() */
+    int64_t unshifted_us; /* a jump that schedules have not followed yet */
     struct hub hub;
     struct list mail; /* of struct batch_mail, not fanned out yet */
     uint64_t mail_bytes;
@@ -358,6 +361,12 @@ bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum
 void pings_forget(struct endpoint *endpoint);
 /* Breaks all of them off and answers who waits. */
 void pings_end(struct courier *courier);
+
+/* ---- courier.c ------------------------------------------------------------------------------ */
+
+/* Wall time for what counts from now: waits, leases, for how long something fails. A wall clock
+ * that jumps moves none of that: see shift_schedules(). */
+int64_t courier_now_us(struct courier *courier);
 
 /* ---- subscription.c: WebSub ------------------------------------------------------------------
  */

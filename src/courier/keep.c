@@ -262,7 +262,7 @@ static void set_prune(struct courier *courier, struct keep *keep)
         return;
     courier->prune_at_ns = now_ns + PRUNE_MS * INT64_C(1000000);
     keep->prune = true;
-    keep->prune_before_us = clock_wall_us(courier->config.clock) - courier->config.records_age_us;
+    keep->prune_before_us = courier_now_us(courier) - courier->config.records_age_us;
     keep->prune_rows = courier->config.records_max;
 }
 

@@ -162,7 +162,7 @@ void lane_look(struct lane *lane)
     struct courier *courier = lane->endpoint->courier;
     if (lane->flight || lane->read || list_linked(&lane->due))
         return;
-    int64_t wait_ms = (lane->row.next_us - clock_wall_us(courier->config.clock)) / 1000;
+    int64_t wait_ms = (lane->row.next_us - courier_now_us(courier)) / 1000;
     timer_stop(&lane->retry);
     if (lane->row.next_us && wait_ms > 0 && !lane->probing)
         /* The wall clock may have been put back meanwhile. */

@@ -103,7 +103,7 @@ static void endpoint_accepted(struct endpoint *endpoint)
     struct endpoint_row *row = &endpoint->row;
     bool was_open = endpoint_circuit_open(endpoint), was_failing = row->state == ENDPOINT_FAILING;
     endpoint->unkept++;
-    endpoint->accepted_us = clock_wall_us(endpoint->courier->config.clock);
+    endpoint->accepted_us = courier_now_us(endpoint->courier);
     endpoint->struck = endpoint->probes = 0;
     timer_stop(&endpoint->probe);
     if (endpoint->window < row->options.concurrency)
@@ -251,7 +251,7 @@ static void slow_down(struct endpoint *endpoint, const struct call *call, int64_
 static bool endpoint_failed(struct endpoint *endpoint, const struct call *call, int64_t asked_ms)
 {
     struct endpoint_row *row = &endpoint->row;
-    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
+    int64_t now_us = courier_now_us(endpoint->courier);
     if (!row->failures++)
         row->since_us = now_us;
     endpoint_changed(endpoint);
@@ -332,7 +332,7 @@ static void put_off(struct lane *lane, const struct outcome *outcome, int64_t as
 {
     struct endpoint *endpoint = lane->endpoint;
     struct lane_row *row = &lane->row;
-    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
+    int64_t now_us = courier_now_us(endpoint->courier);
     uint32_t random;
     hash_random(&random, sizeof(random));
     int64_t delay_ms = schedule_delay_ms(&endpoint->schedule, row->failures, random, asked_ms);
@@ -361,8 +361,10 @@ static void put_off(struct lane *lane, const struct outcome *outcome, int64_t as
 static void failed(struct lane *lane, const struct outcome *outcome)
 {
     struct endpoint *endpoint = lane->endpoint;
-    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
-    int64_t asked_ms = retry_after_ms(str_from(outcome->call->retry_after), now_us);
+    int64_t now_us = courier_now_us(endpoint->courier);
+    /* A date that the receiver names is one of its own clock. */
+    int64_t asked_ms = retry_after_ms(str_from(outcome->call->retry_after),
+                                      clock_wall_us(endpoint->courier->config.clock));
     if (!lane->row.failures)
         lane->row.since_us = now_us;
     if (!lane->probing)

@@ -324,7 +324,7 @@ static void advance(struct endpoint *endpoint)
     struct courier *courier = endpoint->courier;
     if (courier->stopping || !endpoint_runs(endpoint))
         return;
-    int64_t held_ms = (endpoint->row.next_us - clock_wall_us(courier->config.clock)) / 1000;
+    int64_t held_ms = (endpoint->row.next_us - courier_now_us(courier)) / 1000;
     if (endpoint->row.next_us && held_ms > 0) {
         look_again(endpoint, held_ms);
         return;

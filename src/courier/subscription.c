@@ -227,7 +227,7 @@ static void expire(struct endpoint *endpoint)
 
 void websub_watch(struct courier *courier)
 {
-    int64_t now_us = clock_wall_us(courier->config.clock);
+    int64_t now_us = courier_now_us(courier);
     int64_t next_ms = WATCH_MOST_MS;
     list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, node);

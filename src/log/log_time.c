@@ -12,11 +12,9 @@
  *               | /                          before the run: the wall clock at its start decides
  *               +-----------------------> monotonic time
  *
- * The two clocks of a kernel are slewed together, so their difference (the offset) changes only by
- * jumps. An offset that is more than TOLERANCE_US away from the believed one is a jump. It is
- * logged at once, and believed after it has lasted for DOUBT_US: until then log time goes on by the
- * monotonic clock. A clock that jumps ten years ahead for a second thus leaves no event of that
- * time behind, which all later events would have to follow.
+ * A jump is logged at once, and believed after it has lasted for ten seconds (base/steady.h): until
+ * then log time goes on by the monotonic clock. A clock that jumps ten years ahead for a second
+ * thus leaves no event of that time behind, which all later events would have to follow.
  *
  * A jump back that is believed leaves log time ahead of the clock. Log time then goes on slowly,
  * at one part in SLOW, until the clock has caught up: times still differ, and still rise.
@@ -34,8 +32,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define TOLERANCE_US INT64_C(1000000)
-#define DOUBT_US INT64_C(10000000)
+#define BEHIND_US INT64_C(1000000) /* is worth a line */
+#define QUIET_US INT64_C(10000000)
 enum { SLOW = 16 };
 
 static struct log_time_piece *last_piece(struct log_time *time)
@@ -65,39 +63,21 @@ static void begin_piece(struct log_time *time, int64_t wall_us)
     if (time->pieces_count == LOG_TIME_PIECES)
         join_two(time);
     time->pieces[time->pieces_count++] =
-        (struct log_time_piece){time->read_us, ahead ? time->last_us : wall_us,
+        (struct log_time_piece){time->clock.read_us, ahead ? time->last_us : wall_us,
                                 ahead ? LOG_TIME_SLOW : LOG_TIME_WITH_CLOCK};
 }
 
 void log_time_init(struct log_time *time, struct clock *clock, int64_t newest_us)
 {
-    int64_t monotonic_us = clock_now_ns(clock) / 1000, wall_us = clock_wall_us(clock);
-    *time = (struct log_time){.clock = clock,
-                              .started_us = wall_us,
-                              .last_us = newest_us > wall_us ? newest_us : wall_us,
-                              .read_us = monotonic_us,
-                              .offset_us = wall_us - monotonic_us};
+    *time = (struct log_time){.quiet_until_us = INT64_MIN};
+    steady_init(&time->clock, clock);
+    int64_t wall_us = time->clock.wall_us;
+    time->started_us = wall_us;
+    time->last_us = newest_us > wall_us ? newest_us : wall_us;
     begin_piece(time, wall_us);
-    if (newest_us > wall_us + TOLERANCE_US)
+    if (newest_us > wall_us + BEHIND_US)
         say(SAY_WARN, "clock_behind_log", "by_ms=%lld times=go_on_slowly",
             (long long)((newest_us - wall_us) / 1000));
-}
-
-static bool differ(int64_t a_us, int64_t b_us)
-{
-    return a_us > b_us + TOLERANCE_US || a_us < b_us - TOLERANCE_US;
-}
-
-static void begin_doubt(struct log_time *time, int64_t offset_us)
-{
-    time->doubted = true;
-    time->doubted_us = offset_us;
-    time->doubted_since_us = time->read_us;
-    if (time->read_us < time->quiet_until_us)
-        return;
-    time->quiet_until_us = time->read_us + DOUBT_US;
-    say(SAY_WARN, "clock_jumped", "by_ms=%lld ages=unchanged believed_after_ms=%lld",
-        (long long)((offset_us - time->offset_us) / 1000), (long long)(DOUBT_US / 1000));
 }
 
 /* Brings log time up to date, which is wall time unless it is ahead of that. */
@@ -105,7 +85,7 @@ static void advance(struct log_time *time, int64_t wall_us)
 {
     const struct log_time_piece *piece = last_piece(time);
     if (piece->pace == LOG_TIME_SLOW) {
-        int64_t slow_us = piece->time_us + (time->read_us - piece->since_us) / SLOW;
+        int64_t slow_us = piece->time_us + (time->clock.read_us - piece->since_us) / SLOW;
         if (wall_us < slow_us)
             wall_us = slow_us;
         else
@@ -115,35 +95,32 @@ static void advance(struct log_time *time, int64_t wall_us)
         time->last_us = wall_us;
 }
 
-/* What was appended until now went by the old offset. */
-static void believe(struct log_time *time, int64_t offset_us)
+static void tell_jump(struct log_time *time)
 {
-    say(SAY_WARN, "clock_believed", "by_ms=%lld ages=unchanged",
-        (long long)((offset_us - time->offset_us) / 1000));
-    advance(time, time->read_us + time->offset_us);
-    time->doubted = false;
-    time->offset_us = offset_us;
-    begin_piece(time, time->read_us + offset_us);
+    if (time->clock.read_us < time->quiet_until_us)
+        return;
+    time->quiet_until_us = time->clock.read_us + QUIET_US;
+    say(SAY_WARN, "clock_jumped", "by_ms=%lld ages=unchanged times=go_on",
+        (long long)(time->clock.jump_us / 1000));
 }
 
-/* Wall time, as far as the clock is believed. */
-static int64_t believed_wall_us(struct log_time *time, int64_t offset_us)
+/* What was appended until now went by the old offset. */
+static void follow(struct log_time *time)
 {
-    if (!differ(offset_us, time->offset_us)) {
-        time->doubted = false;
-        return time->read_us + offset_us;
-    }
-    if (!time->doubted || differ(offset_us, time->doubted_us))
-        begin_doubt(time, offset_us);
-    if (time->read_us - time->doubted_since_us >= DOUBT_US)
-        believe(time, offset_us);
-    return time->read_us + time->offset_us;
+    say(SAY_WARN, "clock_believed", "by_ms=%lld ages=unchanged",
+        (long long)(time->clock.jump_us / 1000));
+    advance(time, time->clock.wall_us - time->clock.jump_us);
+    begin_piece(time, time->clock.wall_us);
 }
 
 int64_t log_time_read(struct log_time *time)
 {
-    time->read_us = clock_now_ns(time->clock) / 1000;
-    advance(time, believed_wall_us(time, clock_wall_us(time->clock) - time->read_us));
+    enum steady_event event = steady_read(&time->clock);
+    if (event == STEADY_DOUBTED)
+        tell_jump(time);
+    else if (event == STEADY_BELIEVED)
+        follow(time);
+    advance(time, time->clock.wall_us);
     return time->last_us;
 }
 
@@ -159,7 +136,7 @@ static int64_t time_in(const struct log_time_piece *piece, int64_t at_us)
  * count as reached. */
 int64_t log_time_before(const struct log_time *time, int64_t age_us)
 {
-    int64_t at_us = time->read_us - age_us;
+    int64_t at_us = time->clock.read_us - age_us;
     const struct log_time_piece *piece = &time->pieces[time->pieces_count - 1];
     if (at_us < time->pieces[0].since_us)
         return time->started_us + (at_us - time->pieces[0].since_us);

@@ -1,9 +1,7 @@
 /* Log time: the times that events get, and how old they are, whatever the wall clock does. */
 #pragma once
 
-#include "base/clock.h"
-
-#include <stdbool.h>
+#include "base/steady.h"
 
 enum { LOG_TIME_PIECES = 64 };
 
@@ -21,14 +19,9 @@ struct log_time_piece {
 };
 
 struct log_time {
-    struct clock *clock;
-    int64_t started_us; /* wall time at the start of this run */
-    int64_t last_us;    /* log time as of the last reading */
-    int64_t read_us;    /* monotonic time of that reading */
-    int64_t offset_us;  /* wall time less monotonic time, as it is believed */
-    bool doubted;       /* the clock shows another offset, */
-    int64_t doubted_us; /* this one, */
-    int64_t doubted_since_us;
+    struct steady clock;
+    int64_t started_us;     /* wall time at the start of this run */
+    int64_t last_us;        /* log time as of the last reading */
     int64_t quiet_until_us; /* no jump is logged again before */
     struct log_time_piece pieces[LOG_TIME_PIECES];
     unsigned pieces_count;

@@ -32,7 +32,7 @@ static struct fixture begin(int64_t newest_us)
 /* The fixture is copied on return, the clock's address with it. */
 static void bind(struct fixture *fixture)
 {
-    fixture->time.clock = &fixture->clock.clock;
+    fixture->time.clock.clock = &fixture->clock.clock;
 }
 
 static int64_t after(struct fixture *fixture, int64_t us)
