@@ -19,7 +19,7 @@ enum {
     CUTS = 512,
     WALK_SLICE = 512,
     WALK_PENDING = 2048, /* events */
-    KEYS_SLICE = 512,
+    KEYS_SLICE = 256,
     EVENT_OVERHEAD = 128,
     /* The whole log may be so much beyond its bound, one in SIZE_SLACK, until it is trimmed at
      * once. */
