@@ -22,11 +22,12 @@ static inline int64_t clock_now_ns(struct clock *clock)
     return clock->monotonic_ns(clock);
 }
 
-/* A clock that stands still until it is told the time; both hands read from these fields. */
+/* A clock that stands still until it is told the time; both hands read from these fields. Threads
+ * may read it while a test moves it. */
 struct clock_fake {
     struct clock clock;
-    int64_t wall_us;
-    int64_t monotonic_ns;
+    _Atomic int64_t wall_us;
+    _Atomic int64_t monotonic_ns;
 };
 
 void clock_fake_init(struct clock_fake *fake, int64_t wall_us);
