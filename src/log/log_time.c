@@ -33,7 +33,7 @@
 #include <string.h>
 
 #define BEHIND_US INT64_C(1000000) /* is worth a line */
-#define QUIET_US INT64_C(10000000)
+#define QUIET_US INT64_C(1000000)  /* between two lines */
 enum { SLOW = 16 };
 
 static struct log_time_piece *last_piece(struct log_time *time)
