@@ -73,10 +73,10 @@ void apply_settle(struct apply *apply, const struct batch *batch)
         const struct event *event = &batch->events[i];
         struct deletion *deletion =
             event->state == EVENT_TRIM && event->id ? deletion_find(apply, event->number) : NULL;
-        if (!deletion)
+        struct channel *channel = channels_by_number(&apply->channels, event->number);
+        if (!deletion || !channel)
             continue;
-        channels_trim(&apply->channels, channels_by_number(&apply->channels, event->number),
-                      event->id);
+        channels_trim(&apply->channels, channel, event->id);
         deletion_end(apply, deletion);
     }
 }
