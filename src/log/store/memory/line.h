@@ -13,7 +13,8 @@ struct line {
     uint32_t start; /* into `many` */
     uint32_t count;
     uint32_t cap;
-    uint64_t trimmed; /* the store's note: the newest id that was removed */
+    bool lags;        /* the store's note: oldest events up to `trimmed` are still in the line */
+    uint64_t trimmed; /* and another: the newest id that was removed */
 };
 
 void line_deinit(struct line *line);

@@ -4,10 +4,12 @@
  *                 ^  ^      ^
  *     lines   #1 -+--+------'                      per channel, pointers to its events, ascending
  *
- * A line holds exactly the events that are retained; what a batch holds beside them is dead. A
- * batch without a live event is let go; one that is mostly dead is copied smaller by keep_house.
- * An empty line says only that older events of its channel are dead, and goes, with those numbered
- * around it, once no batch holds such.
+ * A line holds exactly the events that are retained; what a batch holds beside them is dead. The
+ * exception is a line that lags: a trim of many events hides them at once, drops the first few, and
+ * leaves the rest to keep_house, since appends wait for the lock. Their batches are held until
+ * then. A batch without a live event is let go; one that is mostly dead is copied smaller by
+ * keep_house. An empty line says only that older events of its channel are dead, and goes, with
+ * those numbered around it, once no batch holds such.
  *
  * All of that counts against bytes_max, as it was taken from the heap, with what the log itself
  * holds for the events' channels and keys. The latter counts for half of the bound at most: the log
@@ -16,6 +18,7 @@
  * One lock: appends and trims take it alone and briefly, reads share it. */
 #include "log/store/memory/held.h"
 #include "log/store/memory/line.h"
+#include "log/numbers.h"
 #include "log/store/page.h"
 
 #include "base/mem.h"
@@ -25,7 +28,7 @@
 #include <stdlib.h>
 
 /* A turn of keep_house looks at SWEEP chunks. */
-enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, SWEEP = 4096 };
+enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, SWEEP = 4096, DROPS = 1024 };
 
 /* The lines of channels that are numbered in a row. */
 struct chunk {
@@ -37,8 +40,10 @@ struct memory {
     pthread_rwlock_t lock; /* guards all below */
     struct chunk **chunks; /* by the high bits of a channel's number */
     size_t chunks_cap;
-    uint64_t index_bytes; /* of chunks and lines */
-    size_t swept;         /* the next chunk for keep_house to look at */
+    uint64_t index_bytes;   /* of chunks and lines */
+    size_t swept;           /* the next chunk for keep_house to look at */
+    struct numbers lagging; /* channels whose lines lag */
+    uint32_t drops_left;    /* events that may be dropped before the lock is given away */
     struct held_queue queue;
     uint64_t bytes_max;
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
@@ -122,8 +127,21 @@ static void drop_first(struct memory *memory, struct line *line)
 {
     struct held *held = &memory->queue.held[held_find(&memory->queue, line_events(line)[0]->id)];
     line_drop_first(line);
+    memory->drops_left -= memory->drops_left != 0;
     if (--held->live == 0)
         held_let_go(&memory->queue, held);
+}
+
+/* Drops events of the line that are trimmed, at most so many; whether some are left. */
+static bool drop_dead(struct memory *memory, struct line *line, uint32_t most)
+{
+    while (line->count && line_events(line)[0]->id <= line->trimmed) {
+        if (!most--)
+            return true;
+        drop_first(memory, line);
+    }
+    shrink(memory, line);
+    return false;
 }
 
 static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
@@ -131,10 +149,12 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
     struct line *line = line_of(memory, number);
     if (!line || upto <= line->trimmed)
         return;
-    while (line->count && line_events(line)[0]->id <= upto)
-        drop_first(memory, line);
     line->trimmed = upto;
-    shrink(memory, line);
+    if (!drop_dead(memory, line, memory->drops_left) || line->lags)
+        return;
+    line->lags = numbers_push(&memory->lagging, number);
+    if (!line->lags) /* without memory for that, now */
+        (void)drop_dead(memory, line, UINT32_MAX);
 }
 
 static void evict_oldest(struct memory *memory)
@@ -143,11 +163,14 @@ static void evict_oldest(struct memory *memory)
     struct batch *batch = batch_ref(held->batch);
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        if (!is_live(memory, event))
+        struct line *line = event->state == EVENT_APPENDED ? line_of(memory, event->number) : NULL;
+        if (!line || !line->count || line_events(line)[0] != event)
             continue;
-        if (memory->evicted)
+        if (event->id > line->trimmed && memory->evicted)
             memory->evicted(memory->context, event->number, event->id, event->data.len);
-        trim_line(memory, event->number, event->id);
+        if (event->id > line->trimmed)
+            line->trimmed = event->id;
+        (void)drop_dead(memory, line, 1);
     }
     batch_unref(batch);
 }
@@ -228,6 +251,7 @@ static int memory_append(struct store *store, struct batch *const *batches, size
 {
     struct memory *memory = of(store);
     pthread_rwlock_wrlock(&memory->lock);
+    memory->drops_left = DROPS;
     bool done = append_all(memory, batches, count);
     pthread_rwlock_unlock(&memory->lock);
     return done ? 0 : -ENOMEM;
@@ -250,6 +274,12 @@ static int look(struct page *page, const struct event *event, bool wanted)
     return result ? result : page_full(page);
 }
 
+/* How many of a line's events are not above `id`, or are trimmed. */
+static uint32_t line_live(struct line *line, uint64_t id)
+{
+    return line_upto(line, id > line->trimmed ? id : line->trimmed);
+}
+
 /* A place in a line: what is left of it between the query's bounds. */
 struct cursor {
     const struct event **next; /* the last of them when reading backwards */
@@ -261,7 +291,7 @@ static void cursor_init(struct cursor *cursor, struct line *line, const struct s
     *cursor = (struct cursor){0};
     if (!line || query->upto <= query->after)
         return;
-    uint32_t start = line_upto(line, query->after), end = line_upto(line, query->upto);
+    uint32_t start = line_live(line, query->after), end = line_upto(line, query->upto);
     if (start == end)
         return;
     cursor->left = end - start;
@@ -396,7 +426,7 @@ static int memory_find_time(struct store *store, int64_t time_us, uint64_t *ret_
 static void find_cut(struct line *line, struct store_cut *cut)
 {
     cut->count = cut->bytes = 0;
-    for (uint32_t i = line ? line_upto(line, cut->above) : 0; line && i < line->count; i++) {
+    for (uint32_t i = line ? line_live(line, cut->above) : 0; line && i < line->count; i++) {
         if (cut->count >= cut->want_count && cut->bytes >= cut->want_bytes)
             break;
         const struct event *event = line_events(line)[i];
@@ -453,6 +483,7 @@ static int memory_trim(struct store *store, const struct store_trim *trims, size
 {
     struct memory *memory = of(store);
     pthread_rwlock_wrlock(&memory->lock);
+    memory->drops_left = DROPS;
     for (size_t i = 0; i < count; i++)
         trim_line(memory, trims[i].number, trims[i].trimmed);
     pthread_rwlock_unlock(&memory->lock);
@@ -503,6 +534,8 @@ static int compact_next(struct memory *memory, uint64_t *id)
     int result = 0;
     pthread_rwlock_wrlock(&memory->lock);
     size_t i = held_find(&memory->queue, *id);
+    if (memory->lagging.count) /* they point into batches; the next turn will do */
+        i = memory->queue.end;
     while (i < memory->queue.end &&
            (!memory->queue.held[i].batch ||
             memory->queue.held[i].live * 2 >= memory->queue.held[i].appended))
@@ -539,12 +572,30 @@ static void sweep(struct memory *memory)
     }
 }
 
+/* Drops what lines still hold of trimmed events, without holding anybody up. */
+static void catch_up(struct memory *memory)
+{
+    for (bool more = true; more;) {
+        pthread_rwlock_wrlock(&memory->lock);
+        struct line *line =
+            memory->lagging.count ? line_of(memory, numbers_first(&memory->lagging)) : NULL;
+        if (memory->lagging.count && (!line || !drop_dead(memory, line, DROPS))) {
+            (void)numbers_pop(&memory->lagging);
+            if (line)
+                line->lags = false;
+        }
+        more = memory->lagging.count > 0;
+        pthread_rwlock_unlock(&memory->lock);
+    }
+}
+
 static int memory_keep_house(struct store *store,
                              uint64_t (*trimmed_of)(void *context, uint32_t number), void *context)
 {
     (void)trimmed_of;
     (void)context;
     int result = 0;
+    catch_up(of(store));
     for (uint64_t id = 1; id && !result;)
         result = compact_next(of(store), &id);
     sweep(of(store));
@@ -557,6 +608,7 @@ static int memory_forget(struct store *store, const struct store_trim *folded,
     struct memory *memory = of(store);
     (void)folded; /* nothing outlives the process */
     pthread_rwlock_wrlock(&memory->lock);
+    memory->drops_left = DROPS;
     for (size_t i = 0; i < count; i++)
         trim_line(memory, numbers[i], held_newest(&memory->queue));
     pthread_rwlock_unlock(&memory->lock);
@@ -601,6 +653,7 @@ static void memory_close(struct store *store)
     for (size_t i = 0; i < memory->chunks_cap; i++)
         free_chunk(memory->chunks[i]);
     free(memory->chunks);
+    numbers_deinit(&memory->lagging);
     pthread_rwlock_destroy(&memory->lock);
     free(memory);
 }

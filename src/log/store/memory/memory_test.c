@@ -159,6 +159,47 @@ static void what_others_hold_counts_for_half_of_the_bound_at_most(void **state)
     store->ops->close(store);
 }
 
+/* A trim of many events is seen at once, though they are dropped by and by. */
+static void a_trim_of_many_hides_them_at_once(void **state)
+{
+    enum { MANY = 10000, EACH = 100 };
+    struct store_trim trims[] = {{1, STR("c"), MANY, MANY - 7}, {2, STR("d"), 0, MANY + 5}};
+    (void)state;
+    for (int evict = 0; evict < 2; evict++) {
+        struct check check = {0};
+        struct store *store = open_bounded(evict ? 4 << 20 : 0, NULL, &check);
+        for (uint64_t id = 1; id <= MANY; id += EACH)
+            append_one(store, batch_of(id, EACH, 1, 10));
+        append_one(store, batch_of(MANY + 1, 20, 2, 10));
+        assert_int_equal(store->ops->trim(store, trims, 2), 0);
+        assert_int_equal(store->ops->oldest(store), MANY - 6);
+        struct store_cut cut = {.number = 1, .want_count = 1};
+        assert_int_equal(store->ops->find_cuts(store, &cut, 1), 0);
+        assert_int_equal(cut.upto, MANY - 6);
+        struct selection all = {0};
+        uint32_t numbers[] = {1, 2};
+        struct store_query query = {.selection = &all,
+                                    .numbers = numbers,
+                                    .numbers_count = 2,
+                                    .upto = MANY + 20,
+                                    .limit = 1000,
+                                    .bytes = SIZE_MAX,
+                                    .rows = 1000};
+        struct batch *batch;
+        uint64_t through;
+        assert_int_equal(store->ops->read(store, &query, &batch, &through), 0);
+        assert_int_equal(batch->count, 7 + 15);
+        batch_unref(batch);
+        uint64_t before = store->ops->bytes(store);
+        for (uint64_t id = MANY + 21; evict && id < 4 * MANY; id += EACH)
+            append_one(store, batch_of(id, EACH, 3, 10)); /* which evicts what lags */
+        assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+        assert_true(evict ? store->ops->bytes(store) <= 4 << 20
+                          : store->ops->bytes(store) * 10 < before);
+        store->ops->close(store);
+    }
+}
+
 /* A number that is given again must neither hide the new channel's events nor show the old one's.
  */
 static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
@@ -286,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_newest_batch_stays_however_large),
         cmocka_unit_test(the_index_counts_against_the_bound),
         cmocka_unit_test(what_others_hold_counts_for_half_of_the_bound_at_most),
+        cmocka_unit_test(a_trim_of_many_hides_them_at_once),
         cmocka_unit_test(a_number_may_be_given_again_once_it_is_forgotten),
         cmocka_unit_test(a_batch_mostly_dead_is_made_smaller),
         cmocka_unit_test(what_was_forgotten_is_not_seen_again_and_takes_no_room),
