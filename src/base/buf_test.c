@@ -213,6 +213,27 @@ static void dropping_moves_the_rest_down(void **state)
     expect(&buf, STR(""));
 }
 
+static void fitting_gives_back_what_lies_behind_the_last_byte(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    buf_fit(&buf);
+    buf_add_lit(&buf, "abcdef");
+    buf_drop(&buf, 2);
+    mem_fail_nth(1);
+    buf_fit(&buf); /* without memory all stays as it was */
+    assert_true(buf.cap > buf.len);
+    assert_false(buf_failed(&buf));
+    buf_fit(&buf);
+    assert_int_equal(buf.cap, 4);
+    buf_add_lit(&buf, "gh");
+    assert_true(str_eq(buf_str(&buf), STR("cdefgh")));
+    buf_clear(&buf);
+    buf_fit(&buf);
+    assert_null(buf.at);
+    buf_free(&buf);
+}
+
 static void clearing_keeps_the_memory(void **state)
 {
     (void)state;
@@ -294,6 +315,7 @@ int main(void)
         cmocka_unit_test(json_strings_keep_utf8),
         cmocka_unit_test(no_text_is_an_empty_json_string),
         cmocka_unit_test(dropping_moves_the_rest_down),
+        cmocka_unit_test(fitting_gives_back_what_lies_behind_the_last_byte),
         cmocka_unit_test(clearing_keeps_the_memory),
         cmocka_unit_test(a_failure_sticks_until_cleared),
         cmocka_unit_test(a_size_beyond_memory_fails_without_asking),

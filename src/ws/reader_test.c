@@ -625,11 +625,31 @@ static void nothing_is_held_between_messages(void **state)
     assert_false(ws_reader_idle(&reader));
     assert_int_equal(ws_reader_feed(&reader, peer.sent.at + 1, 8, &used, &event), WS_MORE);
     assert_false(ws_reader_idle(&reader));
+    assert_true(ws_reader_held(&reader) > 2);
+    assert_int_equal(ws_reader_inflated(&reader), 0);
     assert_int_equal(ws_reader_feed(&reader, peer.sent.at + 9, 8, &used, &event), WS_EVENT);
     assert_true(str_eq(event.data, STR("Hello")));
     assert_true(ws_reader_idle(&reader));
     assert_int_equal(ws_reader_feed(&reader, NULL, 0, &used, &event), WS_MORE);
     assert_null(reader.progress);
+    assert_int_equal(ws_reader_held(&reader), 0);
+    ws_reader_deinit(&reader);
+}
+
+static void a_message_that_is_given_up_is_forgotten_and_what_follows_ignored(void **state)
+{
+    (void)state;
+    struct ws_reader reader;
+    struct ws_event event;
+    size_t used;
+    send_frame(WS_TEXT, STR("Hel"));
+    send_frame(FIN | WS_CONTINUATION, STR("lo"));
+    ws_reader_init(&reader, WS_SERVER, &LIMITS, NULL);
+    assert_int_equal(ws_reader_feed(&reader, peer.sent.at, 9, &used, &event), WS_MORE);
+    ws_reader_give_up(&reader);
+    assert_int_equal(ws_reader_held(&reader), 0);
+    assert_int_equal(ws_reader_feed(&reader, peer.sent.at + 9, 8, &used, &event), WS_MORE);
+    assert_int_equal(used, 8);
     ws_reader_deinit(&reader);
 }
 
@@ -782,6 +802,7 @@ int main(void)
         TEST(a_reader_takes_at_most_64_bytes),
         TEST(a_whole_message_is_handed_out_without_a_copy),
         TEST(nothing_is_held_between_messages),
+        TEST(a_message_that_is_given_up_is_forgotten_and_what_follows_ignored),
         TEST(a_head_alone_reserves_no_memory_for_its_payload),
         TEST(a_fault_is_final),
         TEST(every_fault_has_a_close_code_and_a_reason_that_may_be_sent),
