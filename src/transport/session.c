@@ -511,12 +511,13 @@ static bool would_read(const struct session *session)
 }
 
 /* Whether it holds so much of what has not come whole, while memory is tight, that others go first.
+ * A peer that is done sending is read to its end, which frees what it holds.
  * It is looked at again after a while; the deadline of its request or message holds all the same.
  */
 static bool gives_way(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (!worker_is_tight(worker) || !session->intake ||
+    if (!worker_is_tight(worker) || !session->intake || session->conn.hup ||
         session->intake->holding.bytes < GIVE_WAY_LEAST ||
         !holding_is_large(&worker->holdings, &session->intake->holding))
         return false;

@@ -430,6 +430,25 @@ static void an_unfinished_message_waits_while_memory_is_tight(void **state)
     peer_leave(bench, &peer);
 }
 
+/* A peer that goes frees memory: it does not wait for others to do so. */
+static void a_peer_that_gives_way_and_goes_is_seen_to_go(void **state)
+{
+    enum { LARGE = 70000 };
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->worker.config.limits.ws.message_max = 2L * LARGE;
+    bench->worker.config.limits.ws.frame_max = 2L * LARGE;
+    join_channel(bench, &peer);
+    begin_message(bench, &peer, LARGE);
+    bench->worker.account.limit = bench->worker.account.total + 1;
+    peer_send(&peer, STR("x"));
+    bench_settle(bench);
+    peer_leave(bench, &peer);
+    bench_pass(bench, 100);
+    assert_true(list_empty(&bench->worker.sessions));
+    assert_int_equal(intake(bench), 0);
+}
+
 /* A message of `size` bytes that are nearly all alike, compressed, so many times. */
 static void add_bombs(struct buf *out, size_t size, unsigned times)
 {
@@ -539,6 +558,7 @@ int main(void)
         WITH_BENCH(messages_that_end_in_time_have_a_deadline_each),
         WITH_BENCH(the_largest_unfinished_messages_give_way_to_others),
         WITH_BENCH(an_unfinished_message_waits_while_memory_is_tight),
+        WITH_BENCH(a_peer_that_gives_way_and_goes_is_seen_to_go),
         WITH_BENCH(compressed_messages_press_publishers_within_the_turn),
         WITH_BENCH(compressed_messages_are_read_behind_all_others),
         cmocka_unit_test(every_allocation_may_fail),
