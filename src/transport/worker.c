@@ -35,8 +35,9 @@ enum {
     PUT_OFF_BYTES = 1 << 19,
 };
 
-/* What a turn gathers at most before the log gets it. */
-enum { BATCH_BYTES = 1 << 20 };
+/* What a turn gathers at most before the log gets it: the log's lock is held for all events of an
+ * append, a microsecond for each that makes a channel. One request's events stay together. */
+enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 512 };
 
 enum { GIVE_BACK_LEAST = 4 << 20, GIVE_BACK_KEEP = 1 << 20, GIVE_BACK_MS = 3000 };
 
@@ -250,7 +251,8 @@ bool worker_spend(struct worker *worker, size_t bytes)
     if (worker->turn || worker->turn_ephemeral)
         account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes,
                     append_bytes(worker->turn) + append_bytes(worker->turn_ephemeral));
-    if (worker->turn_bytes > BATCH_BYTES)
+    if (worker->turn_bytes > BATCH_BYTES ||
+        (worker->turn && worker->turn->batch->count > BATCH_EVENTS))
         (void)submit(worker);
     (void)budget_spend(&worker->turn_budget, bytes);
     return budget_spend(&worker->step_budget, bytes);

@@ -167,7 +167,7 @@ test("every limit has a counter that begins at 0, in /stats and in /metrics", as
     const server = await startServer(t);
     const { limits } = (await server.get("/stats", ALONE)).json();
     const names = ["connections_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "patterns_refused", "channels_refused",
-        "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "unclosed_sockets"];
+        "shares_refused", "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "unclosed_sockets"];
     assert.deepEqual(Object.keys(limits).sort(), [...names].sort());
     for (const name of names) {
         assert.equal(await counted(server, name), 0);
