@@ -370,14 +370,17 @@ static void remove_pattern(struct topics *topics, struct view *view, struct str 
     branch_prune(topics, branch);
 }
 
+/* A walk along a name. Segments are cut and hashed as deep as the trie goes, each once. */
 struct walk {
     const struct topics *topics;
     void (*each)(void *context, struct view *view);
     void *context;
+    struct str rest; /* behind the segments that were cut */
+    unsigned count;  /* of them */
+    unsigned hashed;
+    uint64_t steps;
     struct str segments[NAME_SEGMENTS_MAX];
     uint64_t hashes[NAME_SEGMENTS_MAX];
-    unsigned count;
-    uint64_t steps;
 };
 
 static void tell(const struct view_set *set, const struct walk *walk)
@@ -387,9 +390,26 @@ static void tell(const struct view_set *set, const struct walk *walk)
         walk->each(walk->context, view);
 }
 
-static const struct branch *spelled_child(const struct walk *walk, const struct branch *branch,
+/* Whether the name has a segment at this depth. */
+static bool has_depth(struct walk *walk, unsigned depth)
+{
+    if (depth < walk->count)
+        return true;
+    if (!walk->rest.at || depth == NAME_SEGMENTS_MAX)
+        return false;
+    walk->segments[walk->count++] = str_cut(&walk->rest, '/');
+    return true;
+}
+
+static const struct branch *spelled_child(struct walk *walk, const struct branch *branch,
                                           unsigned depth)
 {
+    if (!spelled_children(branch))
+        return NULL;
+    while (walk->hashed <= depth) {
+        walk->hashes[walk->hashed] = segment_hash(walk->topics, walk->segments[walk->hashed]);
+        walk->hashed++;
+    }
     const struct branch *child = child_by_hash(walk->topics, branch, walk->hashes[depth]);
     return child && has_segment(child, walk->segments[depth]) ? child : NULL;
 }
@@ -398,7 +418,7 @@ static const struct branch *spelled_child(const struct walk *walk, const struct 
 static void match(struct walk *walk, const struct branch *branch, unsigned depth)
 {
     walk->steps++;
-    if (depth == walk->count) {
+    if (!has_depth(walk, depth)) {
         tell(&branch->here, walk);
         return;
     }
@@ -418,12 +438,13 @@ uint64_t topics_match_patterns(const struct topics *topics, struct str name,
 {
     if (!topics->patterns)
         return 0;
-    struct walk walk = {.topics = topics, .each = each, .context = context};
-    for (struct str rest = name; rest.at && walk.count < NAME_SEGMENTS_MAX; walk.count++) {
-        struct str segment = str_cut(&rest, '/');
-        walk.segments[walk.count] = segment;
-        walk.hashes[walk.count] = segment_hash(topics, segment);
-    }
+    struct walk walk; /* not set to zero: a walk fills in what it reaches of the arrays */
+    walk.topics = topics;
+    walk.each = each;
+    walk.context = context;
+    walk.rest = name;
+    walk.count = walk.hashed = 0;
+    walk.steps = 0;
     match(&walk, topics->root, 0);
     return walk.steps;
 }

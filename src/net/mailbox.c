@@ -29,12 +29,10 @@ void mailbox_measure(struct mailbox *mailbox, struct clock *clock, struct hist *
 }
 
 /* Stamps the mailbox before the push that ends its emptiness. Two threads may both do so; their
- * stamps are as good as the same. */
-static void stamp(struct mailbox *mailbox)
+ * stamps are as good as the same. Apart from the push, which must stay small to be inlined. */
+__attribute__((noinline, cold)) static void stamp(struct mailbox *mailbox)
 {
-    if (mailbox->clock)
-        atomic_store_explicit(&mailbox->oldest_ns, clock_now_ns(mailbox->clock),
-                              memory_order_relaxed);
+    atomic_store_explicit(&mailbox->oldest_ns, clock_now_ns(mailbox->clock), memory_order_relaxed);
 }
 
 static void note_wait(struct mailbox *mailbox)
@@ -47,10 +45,10 @@ static void note_wait(struct mailbox *mailbox)
         hist_add(mailbox->wait_ns, (uint64_t)ns, 1);
 }
 
-static void push(struct mailbox *mailbox, struct mail *mail)
+static inline void push(struct mailbox *mailbox, struct mail *mail)
 {
     struct mail *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
-    if (!newest)
+    if (__builtin_expect(!newest, 0) && mailbox->clock)
         stamp(mailbox);
     do {
         mail->next = newest;
