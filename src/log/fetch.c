@@ -80,12 +80,22 @@ static struct page page_of(struct log_fetch *fetch)
     return (struct page){.query = &fetch->query, .batch = fetch->batch};
 }
 
-/* Takes over a batch that is for this fetch alone. */
+/* Whether nothing in the batch was trimmed since it was read. */
+static bool is_all_shown(const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->events[i].state != EVENT_APPENDED)
+            return false;
+    return batch->count > 0;
+}
+
+/* Takes over a batch that is for this fetch alone. Events that were trimmed are dropped: they would
+ * make the page full, and nobody is shown them. */
 static void take(struct log_fetch *fetch, struct batch *batch)
 {
     struct page page = page_of(fetch);
     int result = 0;
-    if (!fetch->batch) {
+    if (!fetch->batch && is_all_shown(batch)) {
         fetch->batch = batch;
         for (uint32_t i = 0; i < batch->count; i++)
             fetch->bytes += batch->events[i].data.len;

@@ -89,6 +89,33 @@ static void a_read_gathers_what_its_slices_find(void **state)
     world_close(world);
 }
 
+/* Few channels begin where the least trimmed of them does; a scan reads what the store still has.
+ */
+static void trimmed_events_make_no_page_full(void **state)
+{
+    struct world *world = *state;
+    char name[32];
+    struct log_fetch fetch;
+    world_open(world);
+    fill(world);
+    uint64_t newest = log_newest(world->log);
+    for (unsigned i = 1; i <= 90; i++) {
+        snprintf(name, sizeof(name), "noise/%u", i);
+        post_delete(world, name);
+    }
+    struct selection *selection = select_term("**", NULL);
+    struct store_query query = query_of(world, 100, LOG_READ_ROWS);
+    (void)fetch_all(world, &fetch, selection, &query);
+    assert_int_equal(fetch.batch->count, 100);
+    assert_int_equal(fetch.bytes, 100 * strlen("data"));
+    for (uint32_t i = 0; i < fetch.batch->count; i++)
+        assert_int_equal(fetch.batch->events[i].state, EVENT_APPENDED);
+    assert_true(fetch.through < newest);
+    log_fetch_deinit(&fetch);
+    selection_unref(selection);
+    world_close(world);
+}
+
 static void a_full_page_ends_a_read_early(void **state)
 {
     struct world *world = *state;
@@ -387,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_BOTH(a_read_gathers_what_its_slices_find),
         ON_BOTH(a_full_page_ends_a_read_early),
+        ON_BOTH(trimmed_events_make_no_page_full),
         ON_BOTH(reads_of_few_rows_in_a_row_lose_nothing),
         ON_BOTH(what_is_trimmed_between_slices_is_not_in_the_page),
         ON_BOTH(a_pattern_of_few_channels_is_read_by_index),

@@ -784,6 +784,29 @@ void log_hide_trimmed(struct log *log, struct batch *batch)
     }
 }
 
+static uint64_t least_trimmed(struct log *log, const uint32_t *numbers, size_t count)
+{
+    uint64_t least = UINT64_MAX;
+    log_lock(log);
+    for (size_t i = 0; i < count; i++) {
+        const struct channel *channel = channels_by_number(&log->apply.channels, numbers[i]);
+        least = channel && channel->trimmed < least ? channel->trimmed : least;
+    }
+    log_unlock(log);
+    return least;
+}
+
+uint64_t log_least_trimmed(struct log *log, const uint32_t *numbers, size_t count)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t from = 0; from < count && least; from += HIDE_SLICE) {
+        size_t left = count - from;
+        uint64_t some = least_trimmed(log, numbers + from, left < HIDE_SLICE ? left : HIDE_SLICE);
+        least = some < least ? some : least;
+    }
+    return least;
+}
+
 int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id)
 {
     return log->store->ops->find_time(log->store, time_us, ret_id);

@@ -96,6 +96,10 @@ static inline uint64_t log_channels_bytes(const struct log *log)
     return log->apply.channels.by_name.count * (uint64_t)CHANNEL_BYTES;
 }
 
+/* The lowest `trimmed` of the channels with these numbers: all that they have up to there is gone.
+ * UINT64_MAX when they were all forgotten. Any thread; holds the lock in slices. */
+uint64_t log_least_trimmed(struct log *log, const uint32_t *numbers, size_t count);
+
 int readers_start(struct log *log);
 void readers_stop(struct log *log);
 

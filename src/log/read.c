@@ -161,12 +161,25 @@ static uint64_t rows_of(const struct channel_set *set, uint64_t rows)
     return fewer > ROWS_LEAST ? fewer : ROWS_LEAST;
 }
 
+/* The store learns of trims later than the log's table does. Without this, the trimmed events of a
+ * channel would be read, and fill page after page that shows nothing. */
+static uint64_t after_of(struct log *log, const struct store_query *query,
+                         const struct channel_set *set)
+{
+    if (set->scans)
+        return query->after;
+    uint64_t dead = log_least_trimmed(log, set->numbers, set->count);
+    dead = dead < query->upto ? dead : query->upto;
+    return dead > query->after ? dead : query->after;
+}
+
 int log_read_set(struct log *log, struct store_query *query, const struct channel_set *set,
                  struct batch **ret_batch, uint64_t *ret_through)
 {
-    uint64_t looked = 0, *ret_looked = query->looked, rows = query->rows;
+    uint64_t looked = 0, *ret_looked = query->looked, rows = query->rows, after = query->after;
     if (query->upto > set->newest)
         query->upto = set->newest;
+    query->after = after_of(log, query, set);
     query->numbers = set->scans ? NULL : set->numbers;
     query->numbers_count = set->count;
     query->bitmap = set->bitmap;
@@ -176,6 +189,7 @@ int log_read_set(struct log *log, struct store_query *query, const struct channe
     int result = log->store->ops->read(log->store, query, ret_batch, ret_through);
     query->looked = ret_looked;
     query->rows = rows;
+    query->after = after;
     if (ret_looked)
         *ret_looked += looked;
     atomic_fetch_add_explicit(&log->rows, looked, memory_order_relaxed);
