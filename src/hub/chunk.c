@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { RECORDS_FIRST = 4, PIECES_FIRST = 2 };
+enum { RECORDS_FIRST = 4, PIECES_FIRST = 2, PIECE_SLACK = 1024 };
 
 /* ---- counting ------------------------------------------------------------------------------- */
 
@@ -25,12 +25,19 @@ static size_t own_size(const struct chunk *chunk)
            chunk->pieces_cap * sizeof(struct piece_at);
 }
 
-static size_t piece_size(const struct piece *piece)
+/* ---- pieces --------------------------------------------------------------------------------- */
+
+size_t piece_size(const struct piece *piece)
 {
     return sizeof(*piece) + piece->bytes.cap;
 }
 
-/* ---- pieces --------------------------------------------------------------------------------- */
+void piece_set_keeper(struct piece *piece, void *keeper)
+{
+    size_t counted = piece->keeper ? 0 : piece_size(piece);
+    count(piece->room, &counted, keeper ? 0 : piece_size(piece));
+    piece->keeper = keeper;
+}
 
 struct piece *piece_new(struct chunk_room *room, unsigned encoding, struct buf *bytes)
 {
@@ -40,6 +47,8 @@ struct piece *piece_new(struct chunk_room *room, unsigned encoding, struct buf *
         return NULL;
     }
     size_t nothing = 0;
+    if (bytes->cap - bytes->len > bytes->len / 4 + PIECE_SLACK)
+        buf_fit(bytes); /* a slow peer may hold it for long */
     *piece = (struct piece){.room = room, .refs = 1, .encoding = encoding, .bytes = *bytes};
     *bytes = (struct buf){0};
     count(room, &nothing, piece_size(piece));
@@ -58,6 +67,7 @@ struct piece *piece_unref(struct piece *piece)
         return NULL;
     size_t counted = piece_size(piece);
     count(piece->room, &counted, 0);
+    list_remove(&piece->node);
     buf_free(&piece->bytes);
     free(piece);
     return NULL;

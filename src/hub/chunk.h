@@ -25,8 +25,9 @@ struct record {
 
 /* A large event in one format. */
 struct piece {
-    struct list node; /* in the owner's list of pieces that others may want */
+    struct list node; /* in a list of the owner, who finds it there for others that want it */
     struct chunk_room *room;
+    void *keeper;    /* who counts it instead of the room; NULL: nobody does */
     uint64_t id;     /* of a logged event */
     uint64_t serial; /* the hub's number of an ephemeral one */
     uint32_t refs;   /* one thread: that of the hub */
@@ -65,6 +66,13 @@ struct piece *piece_ref(struct piece *piece);
 /* NULL is fine. Returns NULL. */
 struct piece *piece_unref(struct piece *piece);
 
+/* The heap that it holds. */
+size_t piece_size(const struct piece *piece);
+
+/* Connections that the piece was cut for hold it from now on: their keeper counts it, and not the
+ * room. With NULL the room does again. The keeper has a reference, and gives it back last. */
+void piece_set_keeper(struct piece *piece, void *keeper);
+
 /* One reference; NULL when there is no memory. */
 struct chunk *chunk_new(struct chunk_room *room, uint64_t from);
 struct chunk *chunk_ref(struct chunk *chunk);
@@ -92,7 +100,7 @@ static inline uint32_t chunk_start(const struct chunk *chunk, uint32_t record)
 uint32_t chunk_first_piece(const struct chunk *chunk, uint32_t record);
 
 /* The piece that is the record's bytes; NULL when they lie in the chunk. */
-static inline const struct piece *chunk_piece(const struct chunk *chunk, uint32_t record)
+static inline struct piece *chunk_piece(const struct chunk *chunk, uint32_t record)
 {
     if (!chunk->pieces_count) /* as nearly always */
         return NULL;

@@ -170,6 +170,35 @@ static void a_room_counts_a_piece_once_and_what_each_chunk_holds(void **state)
     assert_int_equal(account_held(&account, ACCOUNT_CHUNKS), 0);
 }
 
+/* So that live_max, which bounds what the room holds, is not used up by slow peers. */
+static void a_piece_with_a_keeper_is_not_counted_in_the_room(void **state)
+{
+    (void)state;
+    struct account account = {0};
+    struct chunk_room room = {.account = &account};
+    struct piece *piece = some_piece(&room, "large");
+    int keeper;
+    piece_set_keeper(piece, &keeper);
+    assert_int_equal(room.bytes, 0);
+    assert_int_equal(account.total, 0);
+    piece_set_keeper(piece, NULL);
+    assert_int_equal(room.bytes, piece_size(piece));
+    assert_int_equal(account.total, room.bytes);
+    piece_unref(piece);
+    assert_int_equal(account.total, 0);
+}
+
+static void a_piece_takes_no_more_memory_than_it_has_bytes(void **state)
+{
+    (void)state;
+    struct buf bytes = {0};
+    for (int i = 0; i < 10000; i++)
+        buf_add_lit(&bytes, "0123456789");
+    struct piece *piece = piece_new(NULL, 0, &bytes);
+    assert_in_range(piece_size(piece), 100000, 126500);
+    piece_unref(piece);
+}
+
 static void without_memory_a_piece_is_not_added(void **state)
 {
     (void)state;
@@ -205,6 +234,8 @@ int main(void)
         cmocka_unit_test(its_size_counts_bytes_and_records),
         cmocka_unit_test(a_piece_stands_between_what_lies_in_the_chunk),
         cmocka_unit_test(a_room_counts_a_piece_once_and_what_each_chunk_holds),
+        cmocka_unit_test(a_piece_with_a_keeper_is_not_counted_in_the_room),
+        cmocka_unit_test(a_piece_takes_no_more_memory_than_it_has_bytes),
         cmocka_unit_test(without_memory_a_piece_is_not_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

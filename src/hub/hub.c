@@ -22,7 +22,8 @@
  * Who could not send everything falls behind: it keeps its cursor and nothing else. Later it takes
  * a page, a chunk like the live one, encoded from the window or from the store; equal requests
  * share it. Pages have a budget for each turn too. At the newest position it is live again. Views
- * fall behind as a whole while more than live_max is encoded.
+ * fall behind as a whole while more than live_max is encoded, or more than it may be is held of all
+ * that the account counts. A socket that was cut within a large event keeps a reference to it.
  *
  * What can go wrong: without memory for a live chunk its subscribers fall behind and read the page
  * later; a read that fails is told to the subscriber; events that are gone are told as a gap. */
@@ -37,7 +38,9 @@
 enum {
     /* A copy of less costs less than the send of its own that a piece needs. */
     LARGE_BYTES = 16 << 10,
-    PIECES_MAX = 64, /* large events kept for others, within cache_bytes */
+    /* Large events kept for others, within cache_bytes; also how many of those that only others
+     * hold are looked through. */
+    PIECES_MAX = 64,
     BATCHES_FIRST = 16,
     VIEWS_FIRST = 16,
     SLICE_US = 1000,
@@ -197,11 +200,14 @@ static void view_release(struct view *view)
 
 /* ---- the cache of pages --------------------------------------------------------------------- */
 
+/* Whoever wants the piece while chunks or slow peers hold it finds it all the same: it would be
+ * encoded and held twice otherwise. */
 static void piece_forget(struct hub *hub, struct piece *piece)
 {
     hub->cached_pieces -= piece->bytes.len;
     hub->pieces_count--;
     list_remove(&piece->node);
+    list_add_first(&hub->loose_pieces, &piece->node);
     piece_unref(piece);
 }
 
@@ -264,14 +270,24 @@ static bool is_piece_of(const struct hub *hub, const struct piece *piece, const 
                                            : piece->id == event->id;
 }
 
-static struct piece *find_piece(const struct hub *hub, unsigned encoding, const struct event *event)
+static struct piece *find_in(const struct hub *hub, const struct list *pieces, unsigned encoding,
+                             const struct event *event)
 {
-    list_each (&hub->pieces, node) {
+    unsigned count = 0;
+    list_each (pieces, node) {
         struct piece *piece = container_of(node, struct piece, node);
         if (piece->encoding == encoding && is_piece_of(hub, piece, event))
             return piece;
+        if (++count == PIECES_MAX)
+            return NULL;
     }
     return NULL;
+}
+
+static struct piece *find_piece(const struct hub *hub, unsigned encoding, const struct event *event)
+{
+    struct piece *piece = find_in(hub, &hub->pieces, encoding, event);
+    return piece ? piece : find_in(hub, &hub->loose_pieces, encoding, event);
 }
 
 /* A large event in a format, encoded if nobody has wanted it yet; one reference. */
@@ -458,7 +474,9 @@ static void give_up_live(struct view *view)
 
 static bool is_too_much(const struct hub *hub)
 {
-    return hub->limits.live_max && hub->room.bytes > hub->limits.live_max;
+    const struct chunk_room *room = &hub->room;
+    return (hub->limits.live_max && room->bytes > hub->limits.live_max) ||
+           (room->account && account_excess(room->account));
 }
 
 /* Charges a step of the fan-out. Whether there is budget for another. */
@@ -1116,8 +1134,9 @@ static void count_sent(struct hub *hub, const struct sub *sub, const struct reco
 
 /* What became of a run of records from `first` on, of which `n` bytes went out. */
 struct sent {
-    uint32_t next;   /* the first record of which nothing went out */
-    struct str rest; /* what is left of the one before, if it was cut */
+    uint32_t next;       /* the first record of which nothing went out */
+    struct str rest;     /* what is left of the one before, if it was cut */
+    struct piece *piece; /* that the rest is the end of; NULL if it lies in the chunk */
 };
 
 /* The first record of a run that ends behind its first `n` bytes. */
@@ -1148,11 +1167,12 @@ static struct sent sent_of_run(const struct chunk *chunk, uint32_t first, size_t
 
 static struct sent sent_of(const struct chunk *chunk, uint32_t first, size_t n)
 {
-    const struct piece *piece = chunk_piece(chunk, first);
+    struct piece *piece = chunk_piece(chunk, first);
     if (!piece)
         return sent_of_run(chunk, first, n);
     return (struct sent){.next = n ? first + 1 : first,
-                         .rest = n ? str_skip(buf_str(&piece->bytes), n) : STR_NONE};
+                         .rest = n ? str_skip(buf_str(&piece->bytes), n) : STR_NONE,
+                         .piece = piece};
 }
 
 /* The subscriber has everything up to and with record `last` of the chunk. */
@@ -1195,7 +1215,7 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked)
     }
     settle_sent(hub, sub, chunk, sent.next, blocked);
     if (sent.rest.len)
-        sub->ops->keep_rest(sub, sent.rest);
+        sub->ops->keep_rest(sub, sent.rest, sent.piece);
     chunk_unref(chunk); /* which may be the last reference: the page has left the cache */
 }
 
@@ -1267,6 +1287,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     list_init(&hub->dirty);
     list_init(&hub->cache);
     list_init(&hub->pieces);
+    list_init(&hub->loose_pieces);
     list_init(&hub->put_off);
     list_init(&hub->reads_put_off);
     hub->fan_out.cap = BATCHES_FIRST;

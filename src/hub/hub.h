@@ -24,9 +24,11 @@ struct sub_ops {
      * the hub: only notes it, and calls hub_take() from the flush; in SUB_BEHIND that may be some
      * turns later, when others have what is new. */
     void (*wake)(struct sub *sub);
-    /* The unsent rest of a record that the socket cut: copied here, since the bytes may be gone
-     * once this returns. It is to be sent before more is taken. NULL if its sends are never cut. */
-    void (*keep_rest)(struct sub *sub, struct str rest);
+    /* The unsent rest of a record that the socket cut. It is to be sent before more is taken. The
+     * bytes may be gone once this returns: they are copied here or, if the rest is the end of a
+     * piece, kept by a reference to that. `piece` is NULL for all others. NULL if its sends are
+     * never cut. */
+    void (*keep_rest)(struct sub *sub, struct str rest, struct piece *piece);
     bool holds; /* what it has taken may wait: it tells hub_timed() itself when that goes out */
 };
 
@@ -120,14 +122,15 @@ struct hub {
     uint64_t applied; /* everything up to here was fanned out */
     uint64_t fan_outs_put_off;
     uint64_t pages_put_off;
-    struct list pieces; /* large events that were encoded, oldest first */
+    struct list pieces;       /* large events that were encoded, oldest first */
+    struct list loose_pieces; /* those that only others hold any more, newest first */
     struct chunk_room room;
     struct hub_shared shared[HUB_SHARED];
     uint32_t shared_count;
     uint32_t pieces_count;
     size_t cached;         /* bytes of pages */
     size_t cached_pieces;  /* and of pieces */
-    uint64_t fell_behind;  /* views that were given up because of live_max */
+    uint64_t fell_behind;  /* views that were given up because too much was held */
     uint64_t event_serial; /* so that a view takes an event once, however many terms match it */
     uint64_t deliveries;
     uint32_t subs;

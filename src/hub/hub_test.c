@@ -533,6 +533,55 @@ static void the_rest_of_a_cut_piece_is_handed_back(void **state)
     world_free(world);
 }
 
+/* Slow peers that come to a large event at different times hold it once, as long as one does. */
+static void a_piece_that_somebody_holds_is_not_encoded_again(void **state)
+{
+    (void)state;
+    struct hub_limits limits = LIMITS(1, 64, 1 << 20);
+    limits.large_bytes = 20;
+    struct world *world = world_new(limits, BIG);
+    const char *text = "a large event, shared by reference ";
+    uint64_t begin = hub_applied(&world->hub);
+    world_publish(world, "a", text);
+    world_publish(world, "elsewhere", "x");
+    struct piece *held = NULL;
+    for (int i = 0; i < 3; i++) {
+        struct reader *reader = reader_new(world, "a", NULL, begin);
+        struct taken taken;
+        while (hub_take(&world->hub, &reader->sub, &taken) == TAKE_WAIT)
+            world_run_jobs(world);
+        struct piece *piece = chunk_piece(taken.chunk, taken.first);
+        assert_non_null(piece);
+        assert_true(!held || piece == held);
+        held = held ? held : piece_ref(piece);
+        hub_sent(&world->hub, &reader->sub, taken.bytes.len, false);
+        reader_free(reader);
+        hub_turn_end(&world->hub);
+        assert_true(list_empty(&world->hub.pieces));
+    }
+    assert_int_equal(world->encoded, 1);
+    piece_unref(held);
+    assert_true(list_empty(&world->hub.loose_pieces));
+    world_free(world);
+}
+
+/* Whatever fills the account, views do not add to it. */
+static void views_fall_behind_while_the_account_is_exceeded(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *readers[VIEWS];
+    struct account account = {.limit = 1000};
+    world->hub.room.account = &account;
+    many_views(world, readers, true);
+    account_add(&account, ACCOUNT_INTAKE, 2000);
+    world_publish(world, "a", "some text ");
+    assert_int_equal(world->hub.fell_behind, VIEWS);
+    assert_int_equal(world->hub.room.bytes, 0);
+    account_sub(&account, ACCOUNT_INTAKE, 2000);
+    check_many(world, readers, "some text ");
+}
+
 /* ---- slices ---------------------------------------------------------------------------------- */
 
 /* A world in which a turn does one step. */
@@ -1452,6 +1501,8 @@ int main(void)
         cmocka_unit_test(views_share_the_bytes_of_a_large_event),
         cmocka_unit_test(beyond_live_max_views_fall_behind_and_lose_nothing),
         cmocka_unit_test(the_rest_of_a_cut_piece_is_handed_back),
+        cmocka_unit_test(a_piece_that_somebody_holds_is_not_encoded_again),
+        cmocka_unit_test(views_fall_behind_while_the_account_is_exceeded),
         cmocka_unit_test(an_event_reaches_many_views_in_many_turns),
         cmocka_unit_test(many_subscribers_of_a_view_are_woken_in_many_turns),
         cmocka_unit_test(who_comes_meanwhile_waits_for_what_was_posted),

@@ -205,8 +205,9 @@ static inline void reader_wake(struct sub *sub)
     container_of(sub, struct reader, sub)->wakes++;
 }
 
-static inline void reader_keep_rest(struct sub *sub, struct str rest)
+static inline void reader_keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
+    (void)piece;
     buf_add_str(&container_of(sub, struct reader, sub)->rest, rest);
 }
 

@@ -41,9 +41,10 @@ static void wake(struct sub *sub)
     session_woken(container_of(sub, struct channel_socket, sub)->socket.pull.session, sub);
 }
 
-static void keep_rest(struct sub *sub, struct str rest)
+static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
-    session_keep_rest(container_of(sub, struct channel_socket, sub)->socket.pull.session, rest);
+    session_keep_rest(container_of(sub, struct channel_socket, sub)->socket.pull.session, rest,
+                      piece);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};

@@ -7,6 +7,11 @@ static unsigned class_of(size_t bytes)
     return class < HOLDING_CLASSES ? class : HOLDING_CLASSES - 1;
 }
 
+static size_t share_of(const struct holding *holding)
+{
+    return holding->sharers > 1 ? holding->bytes / holding->sharers : holding->bytes;
+}
+
 void holdings_init(struct holdings *holdings, struct account *account)
 {
     *holdings = (struct holdings){.account = account};
@@ -19,7 +24,7 @@ static void unlist(struct holdings *holdings, struct holding *holding)
 {
     if (!list_linked(&holding->node))
         return;
-    unsigned class = class_of(holding->bytes);
+    unsigned class = class_of(share_of(holding));
     list_remove(&holding->node);
     if (list_empty(&holdings->classes[holding->kind][class]))
         holdings->filled[holding->kind] &= ~(UINT64_C(1) << class);
@@ -27,24 +32,31 @@ static void unlist(struct holdings *holdings, struct holding *holding)
 
 static void enlist(struct holdings *holdings, struct holding *holding)
 {
-    if (holding->bytes < HOLDING_LEAST)
+    if (share_of(holding) < HOLDING_LEAST)
         return;
-    unsigned class = class_of(holding->bytes);
+    unsigned class = class_of(share_of(holding));
     list_add_last(&holdings->classes[holding->kind][class], &holding->node);
     holdings->filled[holding->kind] |= UINT64_C(1) << class;
 }
 
-void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
-                 size_t bytes)
+void holding_set_shared(struct holdings *holdings, struct holding *holding, enum account_kind kind,
+                        size_t bytes, uint32_t sharers)
 {
-    if (bytes == holding->bytes && (!bytes || holding->kind == kind))
+    if (bytes == holding->bytes && (!bytes || holding->kind == kind) && sharers == holding->sharers)
         return;
     unlist(holdings, holding);
     account_sub(holdings->account, holding->kind, holding->bytes);
     account_add(holdings->account, kind, bytes);
     holding->kind = (uint8_t)kind;
     holding->bytes = bytes;
+    holding->sharers = sharers;
     enlist(holdings, holding);
+}
+
+void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
+                 size_t bytes)
+{
+    holding_set_shared(holdings, holding, kind, bytes, 0);
 }
 
 struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind)
@@ -60,7 +72,7 @@ struct holding *holdings_largest_of_all(const struct holdings *holdings)
     struct holding *largest = NULL;
     for (unsigned kind = 0; kind < ACCOUNT_COUNT; kind++) {
         struct holding *holding = holdings_largest(holdings, kind);
-        if (holding && (!largest || holding->bytes > largest->bytes))
+        if (holding && (!largest || share_of(holding) > share_of(largest)))
             largest = holding;
     }
     return largest;
@@ -69,5 +81,5 @@ struct holding *holdings_largest_of_all(const struct holdings *holdings)
 bool holding_is_large(const struct holdings *holdings, const struct holding *holding)
 {
     return list_linked(&holding->node) &&
-           holdings->filled[holding->kind] >> class_of(holding->bytes) == 1;
+           holdings->filled[holding->kind] >> class_of(share_of(holding)) == 1;
 }

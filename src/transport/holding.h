@@ -2,7 +2,8 @@
  *
  * Every buffer whose size a peer decides has a holding. It is counted in the worker's account, and
  * lies in a list of its kind and of its size class, so that setting one and finding one of the
- * largest cost the same however many there are. */
+ * largest cost the same however many there are. What several connections hold together is counted
+ * once, and is as large as the share of each: closing one of them gives back no more. */
 #pragma once
 
 #include "base/account.h"
@@ -19,7 +20,8 @@ struct holding {
     struct list node;
     struct session *session;
     size_t bytes;
-    uint8_t kind; /* enum account_kind */
+    uint32_t sharers; /* who hold it together; 0 for one alone */
+    uint8_t kind;     /* enum account_kind */
 };
 
 struct holdings {
@@ -34,6 +36,10 @@ void holdings_init(struct holdings *holdings, struct account *account);
 /* The buffer is of this kind and holds so many bytes now. With 0 it is nowhere listed any more. */
 void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
                  size_t bytes);
+
+/* The same for a buffer that so many connections hold together. */
+void holding_set_shared(struct holdings *holdings, struct holding *holding, enum account_kind kind,
+                        size_t bytes, uint32_t sharers);
 
 /* One of the largest of a kind: none holds twice as much. NULL when there is none to speak of. */
 struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind);

@@ -58,6 +58,21 @@ static void one_of_the_largest_is_found_whatever_was_set_last(void **state)
     clear(fixture);
 }
 
+static void what_is_shared_is_as_large_as_a_share_and_counts_once(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, &fixture->a, ACCOUNT_RESTS, 5000);
+    holding_set_shared(&fixture->holdings, &fixture->b, ACCOUNT_RESTS, 50000, 50);
+    assert_int_equal(account_held(&fixture->account, ACCOUNT_RESTS), 55000);
+    assert_ptr_equal(holdings_largest(&fixture->holdings, ACCOUNT_RESTS), &fixture->a);
+    assert_ptr_equal(holdings_largest_of_all(&fixture->holdings), &fixture->a);
+    holding_set_shared(&fixture->holdings, &fixture->b, ACCOUNT_RESTS, 50000, 2);
+    assert_int_equal(account_held(&fixture->account, ACCOUNT_RESTS), 55000);
+    assert_ptr_equal(holdings_largest_of_all(&fixture->holdings), &fixture->b);
+    assert_true(holding_is_large(&fixture->holdings, &fixture->b));
+    clear(fixture);
+}
+
 static void a_holding_that_changes_its_kind_is_counted_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -97,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_of_the_largest_is_found_whatever_was_set_last),
+        TEST(what_is_shared_is_as_large_as_a_share_and_counts_once),
         TEST(a_holding_that_changes_its_kind_is_counted_once),
         TEST(what_is_small_is_counted_and_not_listed),
         TEST(sizes_beyond_all_classes_are_in_the_highest),

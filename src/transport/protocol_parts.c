@@ -130,9 +130,9 @@ static void wake(struct sub *sub)
     session_woken(protocol_session(container_of(sub, struct part, sub)->protocol), sub);
 }
 
-static void keep_rest(struct sub *sub, struct str rest)
+static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
-    session_keep_rest(protocol_session(container_of(sub, struct part, sub)->protocol), rest);
+    session_keep_rest(protocol_session(container_of(sub, struct part, sub)->protocol), rest, piece);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};

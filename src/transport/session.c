@@ -145,8 +145,9 @@ void session_close_soon(struct session *session)
 /* ---- what is to be sent ---------------------------------------------------------------------- */
 
 /* What sockets do not take is what slow peers could make us hold without limit: rests of events,
- * and answers. A connection holds no more memory for it than there are bytes, and all of it counts
- * against rests_max, beyond which the largest go. */
+ * and answers. A connection holds no more memory for it than there are bytes, and shares the rest
+ * of a large event with all others that lack some of it; see rest.h. All of it counts against
+ * rests_max, beyond which the largest go. */
 
 enum { FIT_SLACK = 1024 };
 
@@ -182,14 +183,6 @@ static void count_out(struct session *session)
     }
 }
 
-void session_keep_rest(struct session *session, struct str rest)
-{
-    if (!rest.len)
-        return;
-    buf_add_str(session_add(session), rest);
-    count_out(session);
-}
-
 /* Without memory for what is to be sent the connection cannot go on. */
 static struct session_out *out_new(struct session *session)
 {
@@ -212,10 +205,30 @@ struct buf *session_add(struct session *session)
     return &session->out->bytes;
 }
 
+/* A rest is kept when all before it is sent, so that it goes first. */
+static bool share_rest(struct session *session, struct str rest, struct piece *piece)
+{
+    struct session_out *out = session->out;
+    return piece && out && session_is_clear(session) &&
+           rest_keep(&session->worker->holdings, &out->rest, session, piece,
+                     piece->bytes.len - rest.len);
+}
+
+void session_keep_rest(struct session *session, struct str rest, struct piece *piece)
+{
+    if (!rest.len)
+        return;
+    struct buf *own = session_add(session);
+    if (!share_rest(session, rest, piece))
+        buf_add_str(own, rest);
+    count_out(session);
+}
+
 static void drop_out(struct session *session)
 {
     if (!session->out)
         return;
+    rest_drop(&session->out->rest);
     holding_set(&session->worker->holdings, &session->out->holding, ACCOUNT_RESTS, 0);
     buf_free(&session->out->bytes);
     free(session->out);
@@ -638,7 +651,10 @@ static bool sent(struct conn *conn, size_t n)
         bool more = session->pull->ops->sent(session->pull, n, !conn->writable);
         return more || session->closing || !session_is_clear(session);
     }
-    session->out->sent += n;
+    if (session->out->rest.rest)
+        rest_advance(&session->out->rest, n);
+    else
+        session->out->sent += n;
     if (n)
         note_progress(session);
     if (session_is_clear(session))
@@ -661,6 +677,16 @@ static void refuse_unfinished(struct session *session)
                         STR("the server holds as many unfinished requests as it may: try again"));
 }
 
+/* Its buffers go at the end of this turn. */
+static void stop_holding(struct session *session, struct holding *holding)
+{
+    struct rest_place *place = session->out ? &session->out->rest : NULL;
+    if (place && place->rest && holding == &place->rest->holding)
+        rest_drop(place);
+    else
+        holding_set(&session->worker->holdings, holding, (enum account_kind)holding->kind, 0);
+}
+
 /* What has not come whole is refused. Whoever holds what is to be sent is closed: a subscriber
  * comes back with its cursor. */
 void session_shed(struct session *session, struct holding *holding)
@@ -672,8 +698,8 @@ void session_shed(struct session *session, struct holding *holding)
         refuse_unfinished(session);
     else
         conn_close(&session->conn);
-    if (session->conn.dead) /* its buffers go at the end of this turn */
-        holding_set(&session->worker->holdings, holding, (enum account_kind)holding->kind, 0);
+    if (session->conn.dead)
+        stop_holding(session, holding);
     else
         session_count_intake(session);
 }

@@ -4,6 +4,7 @@
 #include "http/body.h"
 #include "transport/holding.h"
 #include "transport/problem.h"
+#include "transport/rest.h"
 #include "transport/worker.h"
 
 struct pull;
@@ -65,9 +66,11 @@ struct session_intake {
     size_t discarded; /* bytes thrown away after our side was shut */
 };
 
-/* What is to be sent before anything of the pull: only while there is some. */
+/* What is to be sent before anything of the pull: only while there is some. The rest of a large
+ * event goes first. */
 struct session_out {
     struct session *session;
+    struct rest_place rest;
     struct buf bytes;
     size_t sent;            /* of them */
     int64_t taken_ns;       /* when there began to be some, or the socket last took some */
@@ -163,20 +166,29 @@ void session_pause(struct session *session);
 /* Closes when everything is sent, after telling the peer that we are done. */
 void session_close_soon(struct session *session);
 
-/* The unsent rest of an event, copied; counts against rests_max, like all that a socket does not
- * take. The connection may be closed for it. */
-void session_keep_rest(struct session *session, struct str rest);
+/* The unsent rest of an event: the end of the piece, to which it takes a reference, or, if that is
+ * NULL, bytes that are copied. Counts against rests_max, like all that a socket does not take. The
+ * connection may be closed for it. */
+void session_keep_rest(struct session *session, struct str rest, struct piece *piece);
 
-/* How much of `out` is to be sent yet, and what. */
-static inline size_t session_unsent_len(const struct session *session)
+/* How much of `out` is to be sent yet, of that without what is shared with others, and what is
+ * next. */
+static inline size_t session_own_len(const struct session *session)
 {
     return session->out ? session->out->bytes.len - session->out->sent : 0;
 }
 
+static inline size_t session_unsent_len(const struct session *session)
+{
+    return session->out ? session_own_len(session) + rest_unsent(&session->out->rest).len : 0;
+}
+
 static inline struct str session_unsent(const struct session *session)
 {
-    return session_unsent_len(session) ? str_skip(buf_str(&session->out->bytes), session->out->sent)
-                                       : STR_NONE;
+    if (!session_unsent_len(session))
+        return STR_NONE;
+    return session->out->rest.rest ? rest_unsent(&session->out->rest)
+                                   : str_skip(buf_str(&session->out->bytes), session->out->sent);
 }
 
 /* Whether everything of `out` is sent. */

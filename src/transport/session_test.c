@@ -1,5 +1,7 @@
 #include "transport/testing.h"
 
+#include <stdio.h>
+
 #define POST_PARK "POST /park HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
 #define POST_PUBLISH "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
 #define GET_ECHO "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -934,6 +936,126 @@ static void a_rest_takes_no_more_memory_than_it_has_bytes(void **state)
     peer_leave(bench, &peer);
 }
 
+/* ---- slow peers of one large event ---- */
+
+enum { CROWD = 50, LARGE = 100000 };
+
+static void make_text(char *text)
+{
+    for (int i = 0; i < LARGE; i++)
+        text[i] = (char)('a' + (i * 7 + i / 26) % 26);
+    text[LARGE] = '\0';
+}
+
+/* Streams of selections that all have "a", and are all different. */
+static void join_crowd(struct bench *bench, struct peer *crowd, int first, int count)
+{
+    char pattern[32];
+    bench->pattern = pattern;
+    bench->reading.start.kind = START_NOW;
+    for (int i = first; i < first + count; i++) {
+        snprintf(pattern, sizeof(pattern), "a other/%d", i);
+        peer_join_narrow(bench, &crowd[i]);
+        peer_say(bench, &crowd[i], GET_STREAM);
+    }
+    bench->pattern = NULL;
+}
+
+static void append_text(struct bench *bench, const char *text)
+{
+    bench_append(bench, str_from(text));
+    bench_settle(bench);
+}
+
+/* What is held while the event is, which is little more than itself, whoever lacks it. */
+static void check_held_once(const struct bench *bench)
+{
+    assert_in_range(bench_rests(bench), LARGE, LARGE + LARGE / 4 + 2048);
+}
+
+static void check_got(struct bench *bench, struct peer *peer, const char *text)
+{
+    peer_hear(bench, peer);
+    assert_false(peer->ended);
+    assert_int_equal(peer_count(peer, text), 1);
+    assert_int_equal(peer_count(peer, "\"data\":"), 3);
+    buf_add_char(&peer->got, '\0');
+    const char *large = strstr(peer->got.at, text);
+    const char *one = strstr(large, "\"data\":\"one\"");
+    assert_non_null(one);
+    assert_non_null(strstr(one, "\"data\":\"two\""));
+}
+
+static void slow_peers_of_a_large_event_hold_it_once_and_get_all_of_it(void **state)
+{
+    struct bench *bench = *state;
+    struct peer crowd[CROWD];
+    char *text = mem_alloc(LARGE + 1);
+    make_text(text);
+    bench->worker.config.limits.rests_max = 2 * LARGE;
+    for (int live_max = 0; live_max < 2; live_max++) {
+        bench->worker.hub.limits.live_max = live_max ? 1 << 20 : 0;
+        join_crowd(bench, crowd, 0, CROWD);
+        append_text(bench, text);
+        check_held_once(bench);
+        append_text(bench, "one");
+        append_text(bench, "two");
+        check_held_once(bench);
+        for (int i = 0; i < CROWD; i++)
+            check_got(bench, &crowd[i], text);
+        assert_int_equal(bench_rests(bench), 0);
+        for (int i = 0; i < CROWD; i++)
+            peer_leave(bench, &crowd[i]);
+    }
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 0);
+    free(text);
+}
+
+static void slow_peers_of_a_large_event_leave_in_any_order(void **state)
+{
+    struct bench *bench = *state;
+    struct peer crowd[CROWD];
+    char *text = mem_alloc(LARGE + 1);
+    make_text(text);
+    join_crowd(bench, crowd, 0, CROWD);
+    append_text(bench, text);
+    for (int i = 0; i < CROWD; i++) {
+        struct peer *peer = &crowd[(i * 17 + 5) % CROWD];
+        check_held_once(bench);
+        if (i % 3)
+            peer_hear(bench, peer);
+        peer_leave(bench, peer);
+    }
+    assert_int_equal(bench_rests(bench), 0);
+    assert_int_equal(account_held(&bench->worker.account, ACCOUNT_CHUNKS), 0);
+    free(text);
+}
+
+/* Whoever holds an event alone is closed before any of those who share one. */
+static void those_who_share_a_large_event_go_last(void **state)
+{
+    struct bench *bench = *state;
+    struct peer crowd[CROWD];
+    char *text = mem_alloc(LARGE + 1);
+    make_text(text);
+    bench->worker.config.limits.rests_max = 3 * LARGE / 2;
+    join_crowd(bench, crowd, 0, CROWD - 1);
+    append_text(bench, text);
+    join_crowd(bench, crowd, CROWD - 1, 1);
+    append_text(bench, text);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 1);
+    check_held_once(bench);
+    peer_hear(bench, &crowd[CROWD - 1]);
+    assert_true(crowd[CROWD - 1].ended);
+    bench->worker.config.limits.rests_max = LARGE / 2; /* if nothing else helps, they go too */
+    peer_hear(bench, &crowd[0]);
+    assert_in_range(bench_rests(bench), 0, LARGE / 2);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], CROWD);
+    for (int i = 0; i < CROWD; i++)
+        peer_leave(bench, &crowd[i]);
+    free(text);
+}
+
 static void a_peer_that_pipelines_and_does_not_read_is_not_read_on(void **state)
 {
     struct bench *bench = *state;
@@ -1243,6 +1365,9 @@ int main(void)
         WITH_BENCH(the_largest_rest_is_closed_when_all_together_are_too_large),
         WITH_BENCH(answers_that_are_not_read_count_as_rests),
         WITH_BENCH(a_rest_takes_no_more_memory_than_it_has_bytes),
+        WITH_BENCH(slow_peers_of_a_large_event_hold_it_once_and_get_all_of_it),
+        WITH_BENCH(slow_peers_of_a_large_event_leave_in_any_order),
+        WITH_BENCH(those_who_share_a_large_event_go_last),
         WITH_BENCH(a_peer_that_pipelines_and_does_not_read_is_not_read_on),
         WITH_BENCH(unfinished_bodies_are_refused_beyond_what_may_be_held),
         WITH_BENCH(what_was_let_go_is_given_back_to_the_system_after_a_while),

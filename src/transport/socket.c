@@ -90,7 +90,7 @@ static void on_broken(struct socket *socket, int result)
 /* A peer that sends pings and reads no pongs must not fill our memory. */
 static bool out_is_full(const struct session *session)
 {
-    return session_unsent_len(session) > session->worker->config.limits.ws.message_max;
+    return session_own_len(session) > session->worker->config.limits.ws.message_max;
 }
 
 /* Answers go out at the end of the turn. A peer that asks much and reads is not read on until then,
@@ -99,7 +99,7 @@ static void pause_to_send(const struct session *session)
 {
     struct worker *worker = session->worker;
     if (session->conn.writable &&
-        session_unsent_len(session) > worker->config.limits.ws.message_max / 2)
+        session_own_len(session) > worker->config.limits.ws.message_max / 2)
         worker_end_step(worker);
 }
 

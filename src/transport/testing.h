@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { BENCH_PARKED_MAX = 32, BENCH_STEPS = 12, BENCH_SMALL_BUFFER = 4608 };
+enum { BENCH_PARKED_MAX = 32, BENCH_STEPS = 12, BENCH_SMALL_BUFFER = 4608, BENCH_TERMS_MAX = 4 };
 
 struct bench {
     struct clock_fake clock; /* the worker's; the log has the system's */
@@ -28,7 +28,7 @@ struct bench {
     unsigned parked_count;
     unsigned handled;       /* requests so far */
     struct reading reading; /* what a read asks for: the test fills in what it wants */
-    const char *pattern;    /* and of which channels: "a" without it */
+    const char *pattern;    /* and of which channels, separated by spaces: "a" without it */
     const char *type;       /* and of which type: all without it */
     struct append *kept;    /* publishes that the log has not seen yet */
     unsigned published;     /* publishes that have no verdict yet */
@@ -87,14 +87,17 @@ static inline void bench_publish(struct exchange *exchange)
 static inline struct reading *bench_reading(struct bench *bench)
 {
     struct reading *reading = reading_new();
-    struct str name = str_from(bench->pattern ? bench->pattern : "a");
+    struct str names[BENCH_TERMS_MAX], rest = str_from(bench->pattern ? bench->pattern : "a");
+    size_t count = 0;
+    while (rest.at && count < BENCH_TERMS_MAX)
+        names[count++] = str_cut(&rest, ' ');
     if (!reading)
         return NULL;
     *reading = bench->reading;
-    reading->channel = name;
+    reading->channel = names[0];
     reading->kept = STR("");
     struct str type = bench->type ? str_from(bench->type) : STR_NONE;
-    reading->selection = selection_new(&name, 1, &type, bench->type != NULL, NULL);
+    reading->selection = selection_new(names, count, &type, bench->type != NULL, NULL);
     if (reading->selection)
         return reading;
     reading_free(reading);
