@@ -54,7 +54,7 @@ static struct store *open_store(const char *dir, uint64_t counts[3])
 {
     struct store_config config = {
         .dir = dir, .roll_bytes = 1, .roll_us = INT64_C(3600000000), .clock = clock_system()};
-    struct store_loader loader = {count_channel, count_key, counts, INT64_MAX, NULL};
+    struct store_loader loader = {count_channel, count_key, counts, INT64_MAX, NULL, NULL};
     struct store_newest newest;
     struct store *store;
     int result = store_sqlite_open(&config, &loader, &store, &newest);

@@ -95,6 +95,21 @@ void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struc
         abort();
 }
 
+void map_reserve(struct map *map, size_t count)
+{
+    size_t size = map->mask + 1;
+    while (size < count && size <= SIZE_MAX / sizeof(struct map_node *) / 2)
+        size *= 2;
+    if (map->count || map->old || size == map->mask + 1)
+        return;
+    struct map_node **slots = table_new(size);
+    if (!slots)
+        return;
+    table_free(map->slots, map->mask + 1);
+    map->slots = slots;
+    map->mask = size - 1;
+}
+
 void map_deinit(struct map *map)
 {
     if (map->slots)

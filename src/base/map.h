@@ -30,6 +30,10 @@ struct map {
  */
 void map_init(struct map *map, bool (*key_is)(const struct map_node *node, struct str key));
 
+/* Makes an empty map's table fit for `count` elements, so that their additions need not grow it.
+ * Without memory it stays as it is, and grows with them. */
+void map_reserve(struct map *map, size_t count);
+
 /* Frees the table; the elements are the caller's. */
 void map_deinit(struct map *map);
 

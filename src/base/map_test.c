@@ -221,6 +221,29 @@ static void growth_that_fails_costs_only_time(void **state)
     free(items);
 }
 
+static void a_table_that_was_reserved_does_not_grow(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    mem_fail_nth(1);
+    map_reserve(&map, MANY);
+    mem_fail_nth(0);
+    map_reserve(&map, MANY);
+    size_t mask = map.mask;
+    assert_true(mask + 1 >= MANY && mask < MANY * 2);
+    for (int i = 0; i < MANY; i++)
+        add(&map, &items[i]);
+    map_reserve(&map, (size_t)MANY * 4); /* too late */
+    assert_int_equal(map.mask, mask);
+    assert_null(map.old);
+    for (int i = 0; i < MANY; i++)
+        assert_true(has(&map, &items[i]));
+    map_deinit(&map);
+    free(items);
+}
+
 static void what_was_removed_is_gone_and_the_rest_stays(void **state)
 {
     (void)state;
@@ -336,6 +359,7 @@ int main(void)
         cmocka_unit_test(large_tables_grow_alike),
         cmocka_unit_test(asking_beforehand_goes_by_the_same_hash_and_needs_no_element),
         cmocka_unit_test(growth_that_fails_costs_only_time),
+        cmocka_unit_test(a_table_that_was_reserved_does_not_grow),
         cmocka_unit_test(what_was_removed_is_gone_and_the_rest_stays),
         cmocka_unit_test(removing_what_is_not_in_the_map_is_a_no_op),
         cmocka_unit_test(walking_meets_each_element_once),

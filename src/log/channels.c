@@ -1,5 +1,7 @@
 #include "log/channels.h"
 
+#include "log/name_sort.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -157,22 +159,43 @@ void channels_release(struct channels *channels, uint32_t number)
         (void)numbers_push(&channels->free, number);
 }
 
-/* Puts a channel into the table, with nothing known of it but its name; NULL when there is no
- * memory. */
-static struct channel *enter(struct channels *channels, struct str name, uint32_t number)
+/* Puts a channel into the table, with nothing known of it but its name, and not into the order of
+ * names; NULL when there is no memory. */
+static struct channel *place(struct channels *channels, struct str name, uint32_t number)
 {
     struct channels_chunk *chunk = chunk_room(channels, number);
     struct channel *channel = chunk ? mem_try_alloc(sizeof(*channel) + name.len) : NULL;
-    if (!channel || name_tree_add(&channels->order, name, number)) {
-        free(channel);
+    if (!channel)
         return NULL;
-    }
     *channel = (struct channel){.number = number, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
     channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
     map_add(&channels->by_name, &channel->node, name);
     chunk->channels[number & (CHUNK - 1)] = channel;
     chunk->count++;
+    return channel;
+}
+
+/* Takes a channel out of the table, but not out of the order of names, and frees it. */
+static void displace(struct channels *channels, struct channel *channel)
+{
+    map_remove(&channels->by_name, &channel->node);
+    struct channels_chunk **chunk = &channels->chunks[channel->number >> CHUNK_BITS];
+    (*chunk)->channels[channel->number & (CHUNK - 1)] = NULL;
+    if (--(*chunk)->count == 0) {
+        free(*chunk);
+        *chunk = NULL;
+    }
+    free(channel);
+}
+
+static struct channel *enter(struct channels *channels, struct str name, uint32_t number)
+{
+    struct channel *channel = place(channels, name, number);
+    if (channel && name_tree_add(&channels->order, name, number)) {
+        displace(channels, channel);
+        return NULL;
+    }
     return channel;
 }
 
@@ -240,15 +263,81 @@ void channels_remove(struct channels *channels, struct channel *channel)
         if (channel->made_by[kind])
             channels->made[kind][channel->made_by[kind] - 1]--;
     name_tree_remove(&channels->order, channel_name(channel));
-    map_remove(&channels->by_name, &channel->node);
-    struct channels_chunk **chunk = &channels->chunks[channel->number >> CHUNK_BITS];
-    (*chunk)->channels[channel->number & (CHUNK - 1)] = NULL;
-    if (--(*chunk)->count == 0) {
-        free(*chunk);
-        *chunk = NULL;
-    }
-    free(channel);
+    displace(channels, channel);
 }
+
+/* ---- loading -------------------------------------------------------------------------------- */
+
+void channels_expect(struct channels *channels, uint64_t count)
+{
+    map_reserve(&channels->by_name, count);
+}
+
+int channels_load(struct channels *channels, struct str name, uint32_t number,
+                  struct channel **ret_channel)
+{
+    *ret_channel = place(channels, name, number);
+    if (!*ret_channel)
+        return -ENOMEM;
+    note_given(channels, number, false);
+    return 0;
+}
+
+/* An entry for each channel, by rising number. */
+static size_t list_all(const struct channels *channels, struct name_sort_entry *entries)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < channels->chunks_cap; i++)
+        for (size_t j = 0; channels->chunks[i] && j < CHUNK; j++)
+            if (channels->chunks[i]->channels[j])
+                entries[count++].number = channels->chunks[i]->channels[j]->number;
+    return count;
+}
+
+static void merge_twin(struct channels *channels, uint32_t number, uint32_t twin_number)
+{
+    struct channel *channel = channels_by_number(channels, number);
+    struct channel *twin = channels_by_number(channels, twin_number);
+    channel->count += twin->count;
+    channel->bytes += twin->bytes;
+    if (twin->last > channel->last)
+        channel->last = twin->last;
+    channels_trim(channels, channel, twin->trimmed);
+    displace(channels, twin);
+}
+
+static int index_sorted(struct channels *channels, const struct name_sort_entry *entries,
+                        size_t count)
+{
+    struct name_tree_filler filler = {.names = &channels->order};
+    uint32_t last = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t number = entries[i].number;
+        int result = name_tree_append(&filler, name_of(channels, number), number);
+        if (result < 0)
+            return result;
+        if (result == NAME_TREE_E_TWIN)
+            merge_twin(channels, last, number);
+        else
+            last = number;
+    }
+    return 0;
+}
+
+int channels_index(struct channels *channels)
+{
+    size_t count = channels->by_name.count;
+    struct name_sort_entry *entries = mem_try_alloc((count + 1) * sizeof(*entries));
+    if (!entries)
+        return -ENOMEM;
+    count = list_all(channels, entries);
+    name_sort(entries, count, name_of, channels);
+    int result = index_sorted(channels, entries, count);
+    free(entries);
+    return result;
+}
+
+/* ---- walks and trims ------------------------------------------------------------------------ */
 
 static struct channel *walked(struct channels_walk *walk, uint32_t number)
 {

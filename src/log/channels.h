@@ -129,6 +129,22 @@ int channels_make(struct channels *channels, struct str name, const struct maker
 int channels_add(struct channels *channels, struct str name, uint32_t number,
                  struct channel **ret_channel);
 
+/* Fills an empty table with the channels of a log that is opened, millions in a second or two:
+ *
+ *     channels_expect(channels, count);
+ *     for (…)
+ *         result = channels_load(channels, name, number, &channel);
+ *     result = channels_index(channels);
+ *
+ * channels_load() does not look whether the name is there already: a store has one number for a
+ * name. Walks, and removals, must wait for channels_index(), which builds the order of names at
+ * once. If a damaged store had two numbers for a name after all, channels_index() leaves the
+ * channel with the lower one, which gets what is known of both. -ENOMEM. */
+void channels_expect(struct channels *channels, uint64_t count);
+int channels_load(struct channels *channels, struct str name, uint32_t number,
+                  struct channel **ret_channel);
+int channels_index(struct channels *channels);
+
 /* Takes it out and frees it. The place of a number is freed with those around it, so that names of
  * the past cost nothing. */
 void channels_remove(struct channels *channels, struct channel *channel);

@@ -269,6 +269,80 @@ static void channels_are_walked_by_name_under_a_prefix(void **state)
     channels_deinit(&channels);
 }
 
+static struct channel *load(struct channels *channels, const char *name, uint32_t number)
+{
+    struct channel *channel;
+    assert_int_equal(channels_load(channels, str_from(name), number, &channel), 0);
+    return channel;
+}
+
+static void what_is_loaded_is_found_and_walked(void **state)
+{
+    (void)state;
+    static const char *const want[] = {"a", "a/1", "b", "new"};
+    struct channels channels;
+    struct channels_walk walk;
+    channels_init(&channels, NULL, 0, 2); /* stored channels are known beyond the limit */
+    channels_expect(&channels, 3);
+    load(&channels, "b", 1);
+    struct channel *a1 = load(&channels, "a/1", 5000);
+    load(&channels, "a", 7000);
+    assert_int_equal(channels_index(&channels), 0);
+    assert_ptr_equal(channels_find(&channels, STR("a/1")), a1);
+    assert_ptr_equal(channels_by_number(&channels, 5000), a1);
+    channels.count_max = 4;
+    assert_int_equal(add(&channels, "new")->number, 7001);
+    struct channel *channel = channels_first(&walk, &channels, STR(""), STR(""));
+    for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++, channel = channels_next(&walk))
+        assert_true(channel && str_eq(channel_name(channel), str_from(want[i])));
+    assert_null(channel);
+    channels_deinit(&channels);
+}
+
+static void two_numbers_of_one_name_become_one_channel(void **state)
+{
+    (void)state;
+    struct channels channels;
+    channels_init(&channels, NULL, 0, 10);
+    struct channel *first = load(&channels, "a", 1);
+    struct channel *twin = load(&channels, "a", 2);
+    load(&channels, "b", 3);
+    first->last = 10, first->count = 1, first->bytes = 5;
+    twin->last = 20, twin->count = 2, twin->bytes = 7, twin->trimmed = 15;
+    assert_int_equal(channels_index(&channels), 0);
+    assert_int_equal(channels.by_name.count, 2);
+    assert_int_equal(channels.order.count, 2);
+    assert_ptr_equal(channels_find(&channels, STR("a")), first);
+    assert_null(channels_by_number(&channels, 2));
+    assert_int_equal(first->last, 20);
+    assert_int_equal(first->count, 3);
+    assert_int_equal(first->bytes, 12);
+    assert_int_equal(first->trimmed, 15);
+    channels_remove(&channels, first);
+    assert_null(channels_find(&channels, STR("a")));
+    channels_deinit(&channels);
+}
+
+static void without_memory_nothing_is_loaded(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct channel *channel;
+    channels_init(&channels, NULL, 0, 10);
+    static const unsigned long nths[] = {1, 2, 2}; /* the rows of chunks, a chunk, the channel */
+    for (size_t i = 0; i < sizeof(nths) / sizeof(*nths); i++) {
+        mem_fail_nth(nths[i]);
+        assert_int_equal(channels_load(&channels, STR("a"), 1, &channel), -ENOMEM);
+        mem_fail_nth(0);
+    }
+    load(&channels, "a", 1);
+    mem_fail_nth(1);
+    assert_int_equal(channels_index(&channels), -ENOMEM);
+    mem_fail_nth(0);
+    assert_int_equal(channels_index(&channels), 0);
+    channels_deinit(&channels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +358,9 @@ int main(void)
         cmocka_unit_test(without_memory_nothing_is_added),
         cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),
         cmocka_unit_test(channels_are_walked_by_name_under_a_prefix),
+        cmocka_unit_test(what_is_loaded_is_found_and_walked),
+        cmocka_unit_test(two_numbers_of_one_name_become_one_channel),
+        cmocka_unit_test(without_memory_nothing_is_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -492,7 +492,7 @@ static int load_channel(void *context, const struct store_channel *stored)
         return 0;
     }
     struct channel *channel;
-    int result = channels_add(channels, stored->name, stored->number, &channel);
+    int result = channels_load(channels, stored->name, stored->number, &channel);
     if (result)
         return result;
     channel->last = stored->last;
@@ -500,6 +500,11 @@ static int load_channel(void *context, const struct store_channel *stored)
     apply_count_in(&log->apply, channel, stored->count, stored->bytes);
     apply_note(&log->apply, channel); /* the settings may be others than they were */
     return 0;
+}
+
+static void expect_channels(void *context, uint64_t count)
+{
+    channels_expect(&((struct log *)context)->apply.channels, count);
 }
 
 static int load_key(void *context, const struct event_key *key, uint64_t id, int64_t time_us)
@@ -578,8 +583,8 @@ static int open_store(struct log *log)
     struct clock *clock = log->config.store.clock;
     struct store_newest newest = {0};
     int64_t now = clock_wall_us(clock);
-    struct store_loader loader = {load_channel, load_key, log, now - log->config.key_life_us,
-                                  on_unused};
+    struct store_loader loader = {load_channel, load_key,       log, now - log->config.key_life_us,
+                                  on_unused,    expect_channels};
     log->config.store.released = on_released;
     log->config.store.evicted = on_evicted;
     log->config.store.recounted = on_recounted;
@@ -588,6 +593,7 @@ static int open_store(struct log *log)
     int result = log->config.memory
                      ? store_memory_open(&log->config.store, &log->store)
                      : store_sqlite_open(&log->config.store, &loader, &log->store, &newest);
+    result = result ? result : channels_index(&log->apply.channels);
     if (result)
         return result < 0 ? result : -EIO; /* what is told to the user is an errno */
     tell_overfull(log);

@@ -155,6 +155,44 @@ static struct name_tree_ref go_down(const struct name_tree *names, struct str na
     return ref;
 }
 
+/* Puts a new node above all names that agree with the last up to `bit`, and the leaf beside them.
+ */
+static void put_right(struct name_tree_filler *filler, unsigned bit, struct name_tree_ref leaf,
+                      uint32_t at)
+{
+    struct name_tree *names = filler->names;
+    while (filler->depth && node_at(names, filler->edge[filler->depth - 1])->bit > bit)
+        filler->depth--;
+    struct place place = {.side = 1};
+    if (filler->depth)
+        place.node = node_at(names, filler->edge[filler->depth - 1]);
+    struct name_tree_node *node = node_at(names, at);
+    node->bit = (uint16_t)bit;
+    set_child(node, 0, place.node ? child_of(place.node, 1) : names->root);
+    set_child(node, 1, leaf);
+    put(names, place, (struct name_tree_ref){at, false});
+    filler->edge[filler->depth++] = at;
+}
+
+int name_tree_append(struct name_tree_filler *filler, struct str name, uint32_t number)
+{
+    struct name_tree *names = filler->names;
+    struct name_tree_ref leaf = {number, true};
+    unsigned bit = names->count ? first_difference(filler->last, name) : 0;
+    uint32_t at;
+    if (bit == NO_BIT)
+        return NAME_TREE_E_TWIN;
+    if (names->count && !take_node(names, &at))
+        return -ENOMEM;
+    if (names->count)
+        put_right(filler, bit, leaf, at);
+    else
+        names->root = leaf;
+    filler->last = name;
+    names->count++;
+    return 0;
+}
+
 int name_tree_add(struct name_tree *names, struct str name, uint32_t number)
 {
     struct name_tree_ref leaf = {number, true};

@@ -53,6 +53,27 @@ void name_tree_deinit(struct name_tree *names);
 /* Adds a name of 1 to 255 bytes, none of them 0, which is not in the index yet. -ENOMEM. */
 int name_tree_add(struct name_tree *names, struct str name, uint32_t number);
 
+/* Fills an empty index with names by rising order, in time that does not depend on how many there
+ * are already: an addition looks at the name before and at the right edge of the tree only.
+ *
+ *     struct name_tree_filler filler = {.names = names};
+ *     for (…)
+ *         result = name_tree_append(&filler, name, number);
+ *
+ * Names must stay valid until the next is appended, and nothing else may change the index. */
+struct name_tree_filler {
+    struct name_tree *names;
+    struct str last;
+    uint32_t depth;
+    uint32_t edge[NAME_TREE_DEPTH]; /* the nodes from the root to the last name's leaf */
+};
+
+enum { NAME_TREE_E_TWIN = 1 };
+
+/* Adds a name that is above all names in the index. -ENOMEM; NAME_TREE_E_TWIN for a name that is
+ * equal to the last, which is not added. */
+int name_tree_append(struct name_tree_filler *filler, struct str name, uint32_t number);
+
 /* Takes the name out; a name that is not in the index is left alone. */
 void name_tree_remove(struct name_tree *names, struct str name);
 

@@ -203,6 +203,67 @@ static void without_memory_nothing_changes(void **state)
     check_walk(model, STR(""), false);
 }
 
+/* Takes all names out, and fills the index with them again at once. */
+static void fill(struct model *model)
+{
+    struct name_tree_filler *filler = mem_alloc(sizeof(*filler));
+    filler->names = &model->names;
+    for (size_t i = 0; i < model->sorted_count; i++)
+        name_tree_remove(&model->names, model->sorted[i]);
+    for (size_t i = 0; i < model->sorted_count; i++) {
+        const char *at = model->sorted[i].at;
+        uint32_t number = (uint32_t)((size_t)(at - model->text[0]) / NAME);
+        assert_int_equal(name_tree_append(filler, model->sorted[i], number), 0);
+        assert_int_equal(name_tree_append(filler, model->sorted[i], 1), NAME_TREE_E_TWIN);
+    }
+    free(filler);
+}
+
+static void an_index_that_was_filled_at_once_is_as_any_other(void **state)
+{
+    struct model *model = *state;
+    unsigned seed = 16;
+    char name[NAME];
+    for (int turn = 0; turn < MANY; turn++) {
+        make_name(name, &seed);
+        add(model, name);
+        if (turn % 300 != 0)
+            continue;
+        fill(model);
+        check_walk(model, STR(""), false);
+        check_walk(model, str_from(name), true);
+        take_out(model, (unsigned)rand_r(&seed) % model->sorted_count);
+        check_walk(model, STR(""), false);
+    }
+}
+
+static void the_deepest_tree_is_filled_at_once(void **state)
+{
+    struct model *model = *state;
+    char name[NAME] = "";
+    for (int len = 1; len < NAME; len++) {
+        name[len - 1] = '\xff';
+        add(model, name);
+    }
+    fill(model);
+    check_walk(model, STR(""), false);
+    check_walk(model, str_from(name), false);
+}
+
+static void a_filling_goes_on_when_there_is_memory_again(void **state)
+{
+    struct model *model = *state;
+    struct name_tree_filler *filler = mem_alloc(sizeof(*filler));
+    filler->names = &model->names;
+    assert_int_equal(name_tree_append(filler, STR("a"), 1), 0);
+    mem_fail_nth(1);
+    assert_int_equal(name_tree_append(filler, STR("b"), 2), -ENOMEM);
+    mem_fail_nth(0);
+    assert_int_equal(name_tree_append(filler, STR("b"), 2), 0);
+    assert_int_equal(model->names.count, 2);
+    free(filler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +274,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_deepest_tree_is_walked_to_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_are_used_again, setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory_nothing_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_index_that_was_filled_at_once_is_as_any_other, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_deepest_tree_is_filled_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_filling_goes_on_when_there_is_memory_again, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

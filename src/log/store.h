@@ -16,8 +16,8 @@ struct store_channel {
 };
 
 /* What a store reports while it opens; called on the opening thread, in this order: channels,
- * then keys by rising id. Strings are good during the call only. A negative
- * errno ends the opening with it. */
+ * then keys by rising id. No two channels have the same number. Strings are good during the call
+ * only. A negative errno ends the opening with it. */
 struct store_loader {
     int (*channel)(void *context, const struct store_channel *channel);
     int (*key)(void *context, const struct event_key *key, uint64_t id, int64_t time_us);
@@ -26,6 +26,8 @@ struct store_loader {
     /* After the channels: a number up to the highest of them that stands for nothing. May be NULL.
      */
     void (*unused)(void *context, uint32_t number);
+    /* Before the channels: how many there will be. May be NULL. */
+    void (*expect)(void *context, uint64_t count);
 };
 
 struct store_newest {

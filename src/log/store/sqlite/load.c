@@ -251,9 +251,19 @@ static int gather_marks(struct load *load)
 
 /* ---- reporting ------------------------------------------------------------------------------ */
 
+static void report_count(const struct load *load)
+{
+    uint64_t count = 0;
+    for (uint32_t number = 1; number <= load->highest; number++)
+        count += load->channels[number].name.at != NULL;
+    if (load->loader->expect)
+        load->loader->expect(load->loader->context, count);
+}
+
 static int report_channels(struct load *load)
 {
     int result = 0;
+    report_count(load);
     for (uint32_t number = 1; !result && number <= load->highest; number++) {
         const struct gathered *gathered = &load->channels[number];
         if (!gathered->name.at)

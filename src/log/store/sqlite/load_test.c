@@ -91,7 +91,7 @@ static void a_loader_that_refuses_ends_the_opening(void **state)
 {
     (void)state;
     struct place place;
-    struct store_loader loader = {refuse_channel, place_key, &place.loaded, 0, NULL};
+    struct store_loader loader = {refuse_channel, place_key, &place.loaded, 0, NULL, NULL};
     place_init(&place);
     place_open(&place);
     place_put(&place, 100, 10, 7, "a", 3);
