@@ -70,6 +70,8 @@ struct view {
     uint32_t subs;
     uint32_t place; /* in fan_out.views while it is to be served */
     bool exact;     /* that a term matches is all there is to ask */
+    uint64_t trims; /* of log_trims(), as of `trimmed` */
+    uint64_t trimmed;
 };
 
 /* A page in the cache. */
@@ -1026,6 +1028,18 @@ static enum take take_live(struct hub *hub, struct sub *sub, struct taken *taken
     return TAKE_NOTHING;
 }
 
+/* What log_trimmed() says of the view's selection. With many patterns that is milliseconds of work,
+ * and a subscriber that catches up asks with each page. */
+static uint64_t view_trimmed(struct view *view)
+{
+    uint64_t trims = log_trims(view->hub->log);
+    if (view->trims != trims) {
+        view->trimmed = log_trimmed(view->hub->log, view->selection);
+        view->trims = trims;
+    }
+    return view->trimmed;
+}
+
 /* Whether something is gone between the cursor and what is retained; told once. What a client
  * claims is held against the log itself; after that the marks that have passed by tell when to look
  * again. */
@@ -1036,7 +1050,7 @@ static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
     sub->fresh = false;
     if (!fresh && in_window && hub->window.trimmed <= known)
         return false;
-    uint64_t trimmed = log_trimmed(hub->log, sub->view->selection);
+    uint64_t trimmed = view_trimmed(sub->view);
     if (trimmed <= known)
         return false;
     /* What the log has trimmed further, its mark still in the mail or evicted from memory, is in
@@ -1055,7 +1069,7 @@ static void skip_nothing(struct hub *hub, struct sub *sub)
     uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
     if (sub->cursor < hub->applied &&
         !window_may_have(&hub->window, sub->view->selection, sub->cursor) &&
-        log_trimmed(hub->log, sub->view->selection) <= known)
+        view_trimmed(sub->view) <= known)
         sub->cursor = hub->applied;
 }
 

@@ -257,8 +257,16 @@ int channels_make(struct channels *channels, struct str name, const struct maker
     return result;
 }
 
+/* Under the log's lock, so one thread at a time. */
+static void channels_note_trim(struct channels *channels)
+{
+    uint64_t trims = atomic_load_explicit(&channels->trims, memory_order_relaxed);
+    atomic_store_explicit(&channels->trims, trims + 1, memory_order_release);
+}
+
 void channels_remove(struct channels *channels, struct channel *channel)
 {
+    channels_note_trim(channels);
     for (int kind = 0; kind < MAKER_KINDS; kind++)
         if (channel->made_by[kind])
             channels->made[kind][channel->made_by[kind] - 1]--;
@@ -367,6 +375,7 @@ void channels_trim(struct channels *channels, struct channel *channel, uint64_t 
         channel->trimmed = upto;
     if (channel->trimmed > space->trimmed_max)
         space->trimmed_max = channel->trimmed;
+    channels_note_trim(channels);
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)

@@ -68,6 +68,7 @@ struct channels {
     uint32_t made[MAKER_KINDS][MAKERS];  /* channels that count in each maker's share */
     struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
     size_t spaces_count;
+    _Atomic uint64_t trims; /* rises with each change that channels_trimmed_begin() could see */
 };
 
 /* Copies `configs` (their strings must outlive the table); adds one for the prefix "" if none is

@@ -759,6 +759,11 @@ uint64_t log_trimmed(struct log *log, const struct selection *selection)
     return trimmed.highest > log->floor ? trimmed.highest : log->floor;
 }
 
+uint64_t log_trims(const struct log *log)
+{
+    return 1 + atomic_load_explicit(&log->apply.channels.trims, memory_order_acquire);
+}
+
 bool log_wants_makers(const struct log *log)
 {
     return atomic_load_explicit(&log->scarce, memory_order_relaxed);

@@ -107,6 +107,10 @@ uint64_t log_backlog_bytes(const struct log *log);
  */
 uint64_t log_trimmed(struct log *log, const struct selection *selection);
 
+/* A number, never 0, that stays as it is while log_trimmed() answers every selection as before.
+ * Take it first, then ask. Any thread. */
+uint64_t log_trims(const struct log *log);
+
 /* Whether publishes are to name the makers of new channels, since those are scarce. A hint, so that
  * nobody asks for an address in vain. Any thread. */
 bool log_wants_makers(const struct log *log);

@@ -434,6 +434,7 @@ static void readers_see_a_delete_only_once_it_is_safe(void **state)
     uint64_t last = post_one(world, "a", "y");
     for (int fail = -ENOSPC; fail <= 0; fail += ENOSPC) {
         struct post post, again;
+        uint64_t trims = log_trims(world->log);
         gate_set(true, fail);
         post_send_delete(world, &post, "a");
         gate_wait();
@@ -442,11 +443,13 @@ static void readers_see_a_delete_only_once_it_is_safe(void **state)
         assert_int_equal(world_read(world, "**", &first), 2);
         assert_int_equal(world_trimmed(world, "a"), 0);
         assert_int_equal(world_trimmed(world, "*"), 0);
+        assert_int_equal(log_trims(world->log), trims);
         gate_set(false, fail);
         post_wait(world, &post);
         post_wait(world, &again);
         assert_int_equal(world_read(world, "a", &first), fail ? 2 : 0);
         assert_int_equal(world_trimmed(world, "a"), fail ? 0 : last);
+        assert_int_equal(log_trims(world->log) == trims, fail != 0);
     }
     assert_int_equal(world_channel(world, "a").count, 0);
 }

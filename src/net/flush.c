@@ -60,7 +60,9 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
         struct conn *conn = container_of(list_take_first(list), struct conn, dirty);
         struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
         asked++;
-        (void)budget_spend(&slice->budget, bytes.len + NET_ASK_COST);
+        /* One that gave nothing may have worked for it, say looked for what was deleted. */
+        (void)budget_spend(&slice->budget,
+                           bytes.len ? bytes.len + NET_ASK_COST : BUDGET_STRIDE / 4);
         if (conn->dead || !bytes.len)
             continue;
         /* What it made dirty while it filled is in these bytes, or is asked for once they are sent.
