@@ -606,7 +606,7 @@ static bool room_for_view(struct fan_out *fan_out)
     if (fan_out->views_count < fan_out->views_cap)
         return true;
     uint32_t cap = fan_out->views_cap ? fan_out->views_cap * 2 : VIEWS_FIRST;
-    struct view **views = mem_try_realloc(fan_out->views, cap * sizeof(*views));
+    struct view **views = mem_try_realloc(fan_out->views, cap * sizeof(struct view *));
     if (!views)
         return false;
     fan_out->views = views;

@@ -992,7 +992,7 @@ static void slow_peers_of_a_large_event_hold_it_once_and_get_all_of_it(void **st
     struct peer crowd[CROWD];
     char *text = mem_alloc(LARGE + 1);
     make_text(text);
-    bench->worker.config.limits.rests_max = 2 * LARGE;
+    bench->worker.config.limits.rests_max = UINT64_C(2) * LARGE;
     for (int live_max = 0; live_max < 2; live_max++) {
         bench->worker.hub.limits.live_max = live_max ? 1 << 20 : 0;
         join_crowd(bench, crowd, 0, CROWD);

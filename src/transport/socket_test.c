@@ -123,6 +123,36 @@ static void a_publisher_that_does_not_read_is_read_again(void **state)
     peer_leave(bench, &peer);
 }
 
+/* The rest of an event that is larger than a message may be is shared, and not the peer's doing. */
+static void a_slow_peer_of_a_large_event_may_ping_and_is_answered_behind_it(void **state)
+{
+    enum { LARGE = 100000 };
+    struct bench *bench = *state;
+    struct peer peer;
+    char *text = mem_alloc(LARGE);
+    memset(text, 'x', LARGE);
+    peer_join_narrow(bench, &peer);
+    peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
+    bench_append(bench, (struct str){text, LARGE});
+    bench_settle(bench);
+    assert_true(session_unsent_len(newest_session(bench)) > bench->limits.ws.message_max);
+    for (int i = 0; i < 3; i++)
+        peer_frame(bench, &peer, WS_PING, STR("are you there"));
+    bench_append(bench, STR("next"));
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    assert_false(peer.ended);
+    assert_int_equal(bench->worker.stats.limits[LIMIT_RESTS], 0);
+    assert_int_equal(peer_count(&peer, "are you there"), 3);
+    const char *pong = memmem(peer.got.at, peer.got.len, "are you there", 13);
+    size_t before = (size_t)(pong - peer.got.at);
+    assert_in_range(before, LARGE, LARGE + 1000);
+    assert_non_null(memmem(pong, peer.got.len - before, "\"data\":\"next\"", 13));
+    assert_int_equal(bench_rests(bench), 0);
+    peer_leave(bench, &peer);
+    free(text);
+}
+
 /* ---- back-pressure --------------------------------------------------------------------------- */
 
 static void a_publisher_is_not_read_while_the_log_is_behind(void **state)
@@ -544,6 +574,7 @@ int main(void)
         WITH_BENCH(a_publish_whose_fate_is_unknown_frees_its_place_on_a_channels_socket),
         WITH_BENCH(a_socket_that_is_gone_is_not_told),
         WITH_BENCH(a_publisher_that_does_not_read_is_read_again),
+        WITH_BENCH(a_slow_peer_of_a_large_event_may_ping_and_is_answered_behind_it),
         WITH_BENCH(a_publisher_is_not_read_while_the_log_is_behind),
         WITH_BENCH(a_peer_that_pings_and_reads_no_pongs_is_closed),
         WITH_BENCH(frames_that_come_with_the_handshake_are_read),
