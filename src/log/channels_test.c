@@ -307,8 +307,13 @@ static void two_numbers_of_one_name_become_one_channel(void **state)
     struct channel *first = load(&channels, "a", 1);
     struct channel *twin = load(&channels, "a", 2);
     load(&channels, "b", 3);
-    first->last = 10, first->count = 1, first->bytes = 5;
-    twin->last = 20, twin->count = 2, twin->bytes = 7, twin->trimmed = 15;
+    first->last = 10;
+    first->count = 1;
+    first->bytes = 5;
+    twin->last = 20;
+    twin->count = 2;
+    twin->bytes = 7;
+    twin->trimmed = 15;
     assert_int_equal(channels_index(&channels), 0);
     assert_int_equal(channels.by_name.count, 2);
     assert_int_equal(channels.order.count, 2);

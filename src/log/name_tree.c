@@ -179,7 +179,7 @@ int name_tree_append(struct name_tree_filler *filler, struct str name, uint32_t 
     struct name_tree *names = filler->names;
     struct name_tree_ref leaf = {number, true};
     unsigned bit = names->count ? first_difference(filler->last, name) : 0;
-    uint32_t at;
+    uint32_t at = 0;
     if (bit == NO_BIT)
         return NAME_TREE_E_TWIN;
     if (names->count && !take_node(names, &at))

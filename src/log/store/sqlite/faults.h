@@ -54,10 +54,13 @@ static int faults_truncate(sqlite3_file *file, sqlite3_int64 size)
                         : faults_real(file)->pMethods->xTruncate(faults_real(file), size);
 }
 
+/* Does not wait for the disk: what was written outlives the process, even one that is killed, and
+ * thousands of real syncs would take minutes. */
 static int faults_sync(sqlite3_file *file, int flags)
 {
-    return faults_due() ? faults.code
-                        : faults_real(file)->pMethods->xSync(faults_real(file), flags);
+    (void)file;
+    (void)flags;
+    return faults_due() ? faults.code : SQLITE_OK;
 }
 
 static int faults_size(sqlite3_file *file, sqlite3_int64 *size)
@@ -169,7 +172,7 @@ static void faults_install(void)
     sqlite3_vfs_register(&vfs, 1);
 }
 
-static void faults_set(unsigned long fail_at, unsigned long fail_for, int code)
+static inline void faults_set(unsigned long fail_at, unsigned long fail_for, int code)
 {
     faults = (struct faults){0, fail_at, fail_for, code};
 }

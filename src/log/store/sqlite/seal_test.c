@@ -127,10 +127,10 @@ static void a_turn_that_fails_anywhere_loses_nothing(void **state)
     (void)state;
     unsigned long nth = 1;
     while (fail_nth_of_turn(nth, 1))
-        nth++;
+        nth += STRIDE;
     assert_true(nth > 30);
     for (nth = 1; fail_nth_of_turn(nth, 100000);)
-        nth += 3;
+        nth += 3 * STRIDE;
 }
 
 static void what_was_deleted_leaves_the_disk(void **state)

@@ -108,7 +108,7 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
 
 /* ---- threads -------------------------------------------------------------------------------- */
 
-enum { THREAD_CHANNELS = 5, THREAD_TURNS = 300 };
+enum { THREAD_CHANNELS = 5, THREAD_TURNS = 300 / STRIDE };
 
 struct threads {
     struct place place;

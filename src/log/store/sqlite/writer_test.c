@@ -49,12 +49,12 @@ static void an_append_that_fails_anywhere_changes_nothing_and_may_be_tried_again
     (void)state;
     unsigned long nth = 1;
     while (fail_nth_of_append(nth, 1, SQLITE_IOERR_WRITE, -EIO))
-        nth++;
+        nth += STRIDE;
     assert_true(nth > 10); /* there is something to fail */
     for (nth = 1; fail_nth_of_append(nth, 1, SQLITE_FULL, -ENOSPC);)
-        nth += 5;
+        nth += 5 * STRIDE;
     for (nth = 1; fail_nth_of_append(nth, 1000, SQLITE_IOERR_FSYNC, -EIO);)
-        nth += 7;
+        nth += 7 * STRIDE;
 }
 
 /* ---- and then the process is killed --------------------------------------------------------- */
@@ -147,7 +147,7 @@ static void a_file_that_cannot_be_begun_is_begun_by_the_next_append(void **state
     (void)state;
     unsigned long nth = 1;
     while (fail_nth_of_first_append(nth))
-        nth++;
+        nth += STRIDE;
     assert_true(nth > 10);
 }
 
@@ -161,7 +161,7 @@ static void without_memory_an_append_changes_nothing(void **state)
     *batch_add(batch) =
         (struct event){.id = 100, .number = 9, .state = EVENT_TRIM, .channel = STR("z")};
     int result = -ENOMEM;
-    for (unsigned long nth = 1; result; nth++) {
+    for (unsigned long nth = 1; result; nth += STRIDE) {
         mem_fail_nth(nth);
         result = place.store->ops->append(place.store, &batch, 1);
         mem_fail_nth(0);
