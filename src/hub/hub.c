@@ -417,7 +417,7 @@ uint64_t hub_cursor(const struct hub *hub, const struct sub *sub)
     return live ? hub->applied : sub->cursor;
 }
 
-const struct selection *hub_selection(const struct sub *sub)
+struct selection *hub_selection(const struct sub *sub)
 {
     return sub->view->selection;
 }

@@ -203,7 +203,7 @@ void hub_unsubscribe(struct hub *hub, struct sub *sub);
 uint64_t hub_cursor(const struct hub *hub, const struct sub *sub);
 
 /* What it is subscribed to; borrowed, and stands while it is subscribed. */
-const struct selection *hub_selection(const struct sub *sub);
+struct selection *hub_selection(const struct sub *sub);
 
 static inline bool sub_is_live(const struct sub *sub)
 {

@@ -51,11 +51,16 @@ struct selection {
     uint32_t names_count;
     uint32_t patterns_count;
     uint32_t types_count;
-    struct str *names;        /* sorted, each once */
-    struct str *patterns;     /* sorted, each once */
-    struct str *types;        /* sorted, each once; none means all */
-    struct selection *except; /* what this matches too is not selected; may be NULL */
-    struct str canonical;     /* equal for equal selections; the terms lie in it */
+    struct str *names;    /* sorted, each once */
+    struct str *patterns; /* sorted, each once */
+    struct str *types;    /* sorted, each once; none means all */
+    /* What this or anything that it excepts in turn matches is not selected; may be NULL. Its types
+     * do not count. A chain of selections stands for all of their terms, and none is copied. */
+    struct selection *except;
+    /* Equal for equal selections; the terms lie in it. What is excepted is equal if it is the same
+     * in memory, where it stays as long as this does: to write it out costs as much as the chain.
+     */
+    struct str canonical;
     struct selection_resolved resolved;
 };
 

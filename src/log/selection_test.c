@@ -162,6 +162,28 @@ static void what_is_excepted_is_not_selected(void **state)
     selection_unref(selection);
 }
 
+static void a_chain_of_excepted_selections_copies_none_of_their_terms(void **state)
+{
+    (void)state;
+    struct str first[] = {STR("a/b")}, second[] = {STR("a/c"), STR("b")}, all[] = {STR("a/**")};
+    struct selection *one = selection_new(first, 1, NULL, 0, NULL);
+    struct selection *two = selection_new(second, 2, NULL, 0, one);
+    struct selection *three = selection_new(all, 1, NULL, 0, two);
+    struct selection *same = selection_new(all, 1, NULL, 0, two);
+    struct selection *other = selection_new(all, 1, NULL, 0, one);
+    assert_true(selection_has_channel(three, STR("a/d")));
+    assert_false(selection_has_channel(three, STR("a/c")));
+    assert_false(selection_has_channel(three, STR("a/b")));
+    assert_true(str_eq(three->canonical, same->canonical));
+    assert_false(str_eq(three->canonical, other->canonical));
+    assert_int_equal(three->canonical.len, 1 + all[0].len + 1 + sizeof(void *));
+    selection_unref(one);
+    selection_unref(two);
+    selection_unref(three);
+    selection_unref(same);
+    selection_unref(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +197,7 @@ int main(void)
         cmocka_unit_test(types_are_short_and_plain),
         cmocka_unit_test(equal_selections_have_equal_canonical_forms),
         cmocka_unit_test(what_is_excepted_is_not_selected),
+        cmocka_unit_test(a_chain_of_excepted_selections_copies_none_of_their_terms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

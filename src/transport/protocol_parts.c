@@ -6,6 +6,15 @@
  * gets all events in the order of the log. Parts merge in the order in which they came; so nothing
  * that is merged can overlap with what still catches up.
  *
+ * A part that catches up costs a view, reads and pages. So a few catch up at a time: they are
+ * *admitted*, in the order in which they came. The others wait as a position, and one is admitted
+ * for each that has merged.
+ *
+ * What earlier parts select is not copied for each part. A part excepts the selection of the part
+ * before it, which excepts the one before that, and so on down to the main part's: a chain. It
+ * stays right when parts merge. When a term is dropped, all that are admitted get new selections,
+ * or one that asks for the term again would be denied it for ever.
+ *
  * A selection has one list of types for all its terms. So there is a *group*, with a main part, for
  * each list of types that was asked for, and order over the whole connection holds within a group.
  * A channel belongs to one group at most: what would overlap with another is refused. So order
@@ -114,13 +123,16 @@ static bool is_wanted_later(const struct protocol *protocol, const struct term *
     return false;
 }
 
-static void drop_leaving(struct protocol *protocol)
+/* Whether a term was dropped. */
+static bool drop_leaving(struct protocol *protocol)
 {
+    uint32_t count = protocol->terms_count;
     list_each (&protocol->terms, node) {
         struct term *term = term_at(node);
         if (term->leaving && !is_wanted_later(protocol, term))
             remove_term(protocol, term);
     }
+    return protocol->terms_count < count;
 }
 
 /* ---- parts and groups ------------------------------------------------------------------------ */
@@ -139,7 +151,7 @@ static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
 static struct part *part_new(struct protocol *protocol, struct group *group, struct str ref)
 {
-    struct part *part = mem_try_alloc(sizeof(*part));
+    struct part *part = mem_try_alloc(sizeof(*part) + ref.len);
     if (!part)
         return NULL;
     *part = (struct part){.protocol = protocol, .group = group, .ref_len = (uint8_t)ref.len};
@@ -160,8 +172,11 @@ static void part_free(struct part *part)
         start_search_drop(part->search);
     if (part->serial)
         part->protocol->joining--;
+    part->protocol->waiting -= part->waits != NULL;
     hub_unsubscribe(hub_of(part->protocol), &part->sub);
+    selection_unref(part->selection);
     list_remove(&part->node);
+    free(part->waits);
     free(part);
 }
 
@@ -246,23 +261,66 @@ void protocol_free_parts(struct protocol *protocol)
 
 /* ---- subscribers ----------------------------------------------------------------------------- */
 
+static bool has_own_terms(const struct selection *selection)
+{
+    return selection && selection->names_count + selection->patterns_count;
+}
+
+/* The selection of the last part before it that has terms; NULL when there is none. */
+static struct selection *selection_before(const struct part *part)
+{
+    const struct part *last = NULL;
+    list_each (&part->protocol->parts, node) {
+        const struct part *other = container_of(node, struct part, node);
+        if (other->group == part->group && other->serial < part->serial &&
+            has_own_terms(other->selection) && (!last || other->serial > last->serial))
+            last = other;
+    }
+    return last ? last->selection : NULL;
+}
+
+static unsigned chain_length(const struct selection *selection)
+{
+    unsigned length = 0;
+    for (; selection; selection = selection->except)
+        length++;
+    return length;
+}
+
+/* What the part leaves out, as a reference: NULL when that is nothing. A chain that has become long
+ * is replaced by one selection of all its terms. False when there is no memory. */
+static bool except_of(const struct part *part, struct selection **ret)
+{
+    struct selection *before = part->serial ? selection_before(part) : NULL;
+    struct str terms[SELECTION_TERMS_MAX];
+    if (chain_length(before) < PROTOCOL_EXCEPT_MAX) {
+        *ret = before ? selection_ref(before) : NULL;
+        return true;
+    }
+    *ret = selection_new(terms, gather(part, true, terms), NULL, 0, NULL);
+    return *ret;
+}
+
 /* What the part selects now; NULL when there is no memory. */
 static struct selection *selection_of(const struct part *part)
 {
     const struct selection *types = part->group->types;
     struct str terms[SELECTION_TERMS_MAX];
-    struct selection *except = NULL;
-    if (part != part->group->main) {
-        size_t count = gather(part, true, terms);
-        except = selection_new(terms, count, NULL, 0, NULL);
-        if (!except)
-            return NULL;
-    }
+    struct selection *except;
+    if (!except_of(part, &except))
+        return NULL;
     size_t count = gather(part, false, terms);
     struct selection *selection =
         selection_new(terms, count, types->types, types->types_count, except);
     selection_unref(except);
     return selection;
+}
+
+static void set_selection(struct part *part, struct selection *selection)
+{
+    selection_ref(selection);
+    selection_unref(part->selection);
+    part->selection = selection;
 }
 
 /* Subscribes the part, anew if it was, at `cursor`. */
@@ -275,6 +333,8 @@ static bool subscribe_at(struct part *part, uint64_t cursor, uint64_t told)
     unsigned way = encode_way(ENCODE_PROTOCOL, false, false, protocol->socket.window_bits);
     int result = selection ? hub_subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told)
                            : -ENOMEM;
+    if (!result) /* others who select the same have one already: what excepts it is shared too */
+        set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
     if (result == -ENOSPC)
         socket_close_problem(&protocol->socket, PROBLEM_TOO_MANY);
@@ -284,16 +344,153 @@ static bool subscribe_at(struct part *part, uint64_t cursor, uint64_t told)
     return !result;
 }
 
+/* The admitted part that comes next in order; NULL when there is none. */
+static struct part *next_admitted(const struct protocol *protocol, uint32_t serial)
+{
+    struct part *next = NULL;
+    list_each (&protocol->parts, node) {
+        struct part *part = container_of(node, struct part, node);
+        if (part->serial > serial && !part->waits && (!next || part->serial < next->serial))
+            next = part;
+    }
+    return next;
+}
+
+/* Gives the part a new selection, where it is. */
+static void renew(struct part *part)
+{
+    struct protocol *protocol = part->protocol;
+    if (part->sub.state != SUB_NONE) {
+        subscribe_at(part, hub_cursor(hub_of(protocol), &part->sub), part->sub.told);
+        return;
+    }
+    struct selection *selection = part->search ? selection_of(part) : NULL;
+    if (selection)
+        set_selection(part, selection); /* for later parts: the search goes on with what it has */
+    else if (part->search)
+        protocol_give_up(protocol);
+    selection_unref(selection);
+}
+
+static void renew_joining(struct protocol *protocol)
+{
+    for (struct part *part = next_admitted(protocol, 0); part;
+         part = next_admitted(protocol, part->serial))
+        renew(part);
+}
+
+static uint64_t part_cursor(const struct part *part, uint64_t otherwise)
+{
+    if (part->waits && part->answered)
+        return part->waits->id;
+    return part->sub.state == SUB_NONE ? otherwise : hub_cursor(hub_of(part->protocol), &part->sub);
+}
+
 uint64_t protocol_cursor(const struct protocol *protocol)
 {
-    const struct hub *hub = hub_of(protocol);
-    uint64_t least = hub_applied(hub);
+    uint64_t least = hub_applied(hub_of(protocol));
     list_each (&protocol->parts, node) {
         const struct part *part = container_of(node, struct part, node);
-        uint64_t cursor = part->sub.state == SUB_NONE ? least : hub_cursor(hub, &part->sub);
+        uint64_t cursor = part_cursor(part, least);
         least = cursor < least ? cursor : least;
     }
     return least;
+}
+
+/* ---- beginning ------------------------------------------------------------------------------- */
+
+/* Tells where the part begins. */
+static void answer(struct part *part, const struct reading *start)
+{
+    struct protocol *protocol = part->protocol;
+    part->answered = true;
+    protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
+    if (start->unknown)
+        protocol_send_gap(protocol, protocol_part_ref(part), start->claimed, start->told,
+                          "unknown");
+}
+
+static void begin(struct part *part, const struct reading *start)
+{
+    if (!part->answered)
+        answer(part, start);
+    subscribe_at(part, start->cursor, start->told);
+}
+
+static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+{
+    struct part *part = owner;
+    struct reading start = {.cursor = cursor, .told = told};
+    part->search = NULL;
+    if (error)
+        protocol_give_up(part->protocol);
+    else
+        begin(part, &start);
+}
+
+/* Admits the part: where it begins is found out, now or later. False when there is no memory. */
+static bool admit(struct part *part, const struct start *start)
+{
+    struct hub *hub = hub_of(part->protocol);
+    struct selection *selection = selection_of(part);
+    struct reading known = {0};
+    if (!selection)
+        return false;
+    set_selection(part, selection);
+    if (start_is_known(hub, selection, start, &known))
+        begin(part, &known);
+    else
+        part->search = start_search(hub, selection, start, NULL, part, found);
+    bool good = part->search || part->sub.state != SUB_NONE;
+    selection_unref(selection);
+    return good;
+}
+
+/* Lets the part wait, as a position if it is known. */
+static bool let_wait(struct part *part, const struct start *start)
+{
+    struct selection *selection = selection_of(part);
+    struct reading known = {0};
+    part->waits = selection ? mem_try_alloc(sizeof(*part->waits)) : NULL;
+    if (part->waits) {
+        *part->waits = *start;
+        part->protocol->waiting++;
+    }
+    if (part->waits && start_is_known(hub_of(part->protocol), selection, start, &known)) {
+        *part->waits = (struct start){.kind = START_CURSOR, .id = known.cursor};
+        answer(part, &known);
+    }
+    selection_unref(selection);
+    return part->waits;
+}
+
+static struct part *oldest_waiting(const struct protocol *protocol)
+{
+    struct part *oldest = NULL;
+    list_each (&protocol->parts, node) {
+        struct part *part = container_of(node, struct part, node);
+        if (part->waits && (!oldest || part->serial < oldest->serial))
+            oldest = part;
+    }
+    return oldest;
+}
+
+static bool has_place(const struct protocol *protocol)
+{
+    return protocol->joining - protocol->waiting < PROTOCOL_ADMITTED_MAX;
+}
+
+static void admit_waiting(struct protocol *protocol)
+{
+    while (protocol->waiting && has_place(protocol) && !protocol->socket.close_sent) {
+        struct part *part = oldest_waiting(protocol);
+        struct start start = *part->waits;
+        free(part->waits);
+        part->waits = NULL;
+        protocol->waiting--;
+        if (!admit(part, &start))
+            protocol_give_up(protocol);
+    }
 }
 
 /* ---- merging --------------------------------------------------------------------------------- */
@@ -313,10 +510,12 @@ static void merge(struct protocol *protocol, struct part *part)
         if (term_at(node)->part == part)
             term_at(node)->part = main;
     }
-    drop_leaving(protocol);
+    bool dropped = drop_leaving(protocol);
     if (subscribe_at(main, applied, told))
         protocol_send_cursor(protocol, "live", protocol_part_ref(part), applied);
     part_free(part);
+    if (dropped)
+        renew_joining(protocol);
 }
 
 void protocol_merge(struct protocol *protocol)
@@ -335,48 +534,12 @@ void protocol_merge(struct protocol *protocol)
         if (part && is_up_to_date(group->main) && sub_is_live(&part->sub))
             merge(protocol, part);
     }
+    admit_waiting(protocol);
     drop_empty_groups(protocol);
 }
 
-/* ---- subscribing ----------------------------------------------------------------------------- */
-
-static void begin(struct part *part, const struct reading *start)
-{
-    struct protocol *protocol = part->protocol;
-    protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
-    if (start->unknown)
-        protocol_send_gap(protocol, protocol_part_ref(part), start->claimed, start->told,
-                          "unknown");
-    subscribe_at(part, start->cursor, start->told);
-}
-
-static void found(void *owner, int error, uint64_t cursor, uint64_t told)
-{
-    struct part *part = owner;
-    struct reading start = {.cursor = cursor, .told = told};
-    part->search = NULL;
-    if (error)
-        protocol_give_up(part->protocol);
-    else
-        begin(part, &start);
-}
-
-/* Where the part begins is found out, now or later. */
-static bool find_start(struct part *part, const struct start *start)
-{
-    struct hub *hub = hub_of(part->protocol);
-    struct selection *selection = selection_of(part);
-    struct reading known = {0};
-    if (!selection)
-        return false;
-    if (start_is_known(hub, selection, start, &known))
-        begin(part, &known);
-    else
-        part->search = start_search(hub, selection, start, NULL, part, found);
-    bool good = part->search || part->sub.state != SUB_NONE;
-    selection_unref(selection);
-    return good;
-}
+/* ---- subscribing ------------------------------------------------------------------------------
+ */
 
 static size_t terms_of(const struct selection *selection, struct str *out)
 {
@@ -450,8 +613,9 @@ void protocol_subscribe(struct protocol *protocol, struct str ref, const struct 
         protocol_error(protocol, ref, problem, detail);
         return;
     }
+    bool at_once = has_place(protocol);
     struct part *part = join(protocol, ref, asked, names, count);
-    if (!part || !find_start(part, start))
+    if (!part || !(at_once ? admit(part, start) : let_wait(part, start)))
         protocol_give_up(protocol);
 }
 
@@ -466,11 +630,9 @@ void protocol_unsubscribe(struct protocol *protocol, const struct str *names, si
     }
     if (!changed)
         return;
-    drop_leaving(protocol);
-    list_each (&protocol->parts, node) {
-        struct part *part = container_of(node, struct part, node);
-        if (part->sub.state != SUB_NONE)
-            subscribe_at(part, hub_cursor(hub_of(protocol), &part->sub), part->sub.told);
-    }
+    (void)drop_leaving(protocol);
+    list_each (&protocol->groups, node)
+        renew(container_of(node, struct group, node)->main);
+    renew_joining(protocol);
     drop_empty_groups(protocol);
 }

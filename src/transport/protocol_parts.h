@@ -7,6 +7,8 @@
 enum {
     PROTOCOL_REF_MAX = 64,
     PROTOCOL_JOINING_MAX = SELECTION_TERMS_MAX, /* subscriptions that are not live yet */
+    PROTOCOL_ADMITTED_MAX = 8, /* of them catch up at a time: the others wait as a position */
+    PROTOCOL_EXCEPT_MAX = 16,  /* selections in a chain of what a part leaves out */
 };
 
 struct protocol;
@@ -19,10 +21,13 @@ struct part {
     struct protocol *protocol;
     struct group *group;
     struct sub sub;
+    struct selection *selection; /* what it is subscribed to, or searches; NULL while it waits */
+    struct start *waits;         /* where it is to begin, until it is admitted */
     struct start_search *search; /* while its beginning is looked for */
-    uint32_t serial;             /* parts are merged in this order; main has 0 */
+    uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */
+    bool answered;               /* where it begins has been told */
     uint8_t ref_len;
-    char ref[PROTOCOL_REF_MAX];
+    char ref[];
 };
 
 /* All that was asked for with the same types. */
@@ -50,6 +55,7 @@ struct protocol {
     struct part *taking; /* between fill and sent */
     uint32_t terms_count;
     uint32_t joining;
+    uint32_t waiting; /* of those that join */
     uint32_t serials;
 };
 

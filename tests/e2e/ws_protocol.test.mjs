@@ -328,6 +328,39 @@ test("an event in the history of several patterns is sent once, in order", async
     assert.deepEqual(events.map((event) => event.id), ids);
 });
 
+bothStores("many overlapping subscriptions that are behind send each event once, whatever is unsubscribed meanwhile", async (t, server) => {
+    const channels = Array.from({ length: 30 }, (_, n) => `c${n}/x`);
+    const ids = [];
+    for (let n = 0; n < 300; n++) {
+        ids.push((await publish(server, channels[n % 30], "x".repeat(2000))).id);
+    }
+    const socket = await Freshet.open(t, server);
+    const refs = [];
+    for (const channel of channels) {
+        refs.push(await socket.ask({ op: "subscribe", channels: [channel], after: "earliest" }));
+        refs.push(await socket.ask({ op: "subscribe", channels: ["*/x", channel], last: 1000 }));
+    }
+    await socket.ask({ op: "unsubscribe", channels: ["c3/x", "c29/x", "c28/x"] });
+    refs.push(await socket.ask({ op: "subscribe", channels: ["c28/x", "c29/x", "**"], after: "earliest" }));
+    const live = new Set(), events = [];
+    while (live.size < refs.length) {
+        const message = await socket.notBeat("all subscriptions to be live");
+        assert.ok(["ok", "live", "event"].includes(message.op), JSON.stringify(message));
+        if (message.op === "live") {
+            live.add(message.ref);
+        } else if (message.op === "event") {
+            events.push(message.event);
+        }
+    }
+    assert.deepEqual([...live], refs, "subscriptions become live in the order in which they came");
+    assert.deepEqual(events.map((event) => event.id).sort(), ids);
+    for (const channel of channels) {
+        assertIncreasing(events.filter((event) => event.channel === channel));
+    }
+    const { id } = await publish(server, "c29/x", "new");
+    assert.equal((await socket.pushed(1))[0].id, id);
+});
+
 test("a second subscription brings the history of the channels that are new, not again that of the old", async (t) => {
     const server = await startServer(t);
     const old = await publishMany(server, "a/old", 20);
