@@ -45,10 +45,12 @@ static bool chunks_room(struct name_tree *names, size_t at)
     if (at < names->chunks_cap)
         return true;
     size_t cap = names->chunks_cap ? names->chunks_cap * 2 : CHUNKS_FIRST;
-    struct name_tree_chunk **room = mem_try_realloc(names->chunks, cap * sizeof(*room));
+    struct name_tree_chunk **room =
+        mem_try_realloc(names->chunks, cap * sizeof(struct name_tree_chunk *));
     if (!room)
         return false;
-    memset(room + names->chunks_cap, 0, (cap - names->chunks_cap) * sizeof(*room));
+    memset(room + names->chunks_cap, 0,
+           (cap - names->chunks_cap) * sizeof(struct name_tree_chunk *));
     names->chunks = room;
     names->chunks_cap = cap;
     return true;
