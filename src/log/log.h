@@ -187,7 +187,7 @@ enum {
 };
 
 /* Work that may wait for the disk, done in slices so that a long job cannot hold up a short one.
- * The submitter sets the first five fields, zeroes the others, and keeps the job until its mail was
+ * The submitter sets the first fields, zeroes the others, and keeps the job until its mail was
  * opened. */
 struct log_job {
     /* Does one slice on a reader's thread: LOG_SLICE_ROWS rows at most. True when the job is done.
@@ -196,6 +196,8 @@ struct log_job {
     struct mailbox *reply; /* gets `mail` once the job has ended, however it ended */
     struct mail mail;
     uint32_t slices_max; /* the allowance; 0 for a job that bounds itself */
+    struct clock *clock; /* the allowance in time; NULL for none. After a slice that ends at */
+    int64_t until_ns;    /* `until_ns` or later by this clock, no further one is done. */
     /* For the one who opens the mail: */
     bool spent;     /* the allowance ran out before the job was done */
     bool cancelled; /* by log_job_cancel(), or because the log was closed */

@@ -13,9 +13,9 @@
  * cannot keep an old one waiting for ever.
  *
  * A job is new, then queued and running in turns, then over; only an over job's mail is posted, and
- * it is posted once. A job is over when it is done, when its allowance of slices is spent, or when
- * it was cancelled. The thread that opens the mail owns the job: until then the job's memory
- * stands, so that thread may cancel the job at any time, whatever state it is in.
+ * it is posted once. A job is over when it is done, when its allowance of slices or of time is
+ * spent, or when it was cancelled. The thread that opens the mail owns the job: until then the
+ * job's memory stands, so that thread may cancel the job at any time, whatever state it is in.
  *
  * `jobs_lock` guards the queues and the states. It is never held while a slice is done. */
 #include "log/log_internal.h"
@@ -78,13 +78,20 @@ static struct log_job *next_job(struct log *log)
     return NULL;
 }
 
+static bool has_allowance(const struct log_job *job)
+{
+    if (job->slices_max && job->slices >= job->slices_max)
+        return false;
+    return !job->clock || clock_now_ns(job->clock) < job->until_ns;
+}
+
 /* After a slice: whether the job is over. */
 static bool settle(struct log *log, struct log_job *job, bool done)
 {
     log->jobs_running--;
     log->jobs_slices++;
     job->slices++;
-    job->spent = !done && !job->cancelled && job->slices_max && job->slices >= job->slices_max;
+    job->spent = !done && !job->cancelled && !has_allowance(job);
     job->cancelled = job->cancelled || (log->jobs_stop && !done && !job->spent);
     if (done || job->spent || job->cancelled)
         end(log, job);

@@ -13,9 +13,14 @@ void exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
+/* The job gets half of the time in which the request must be answered: what it has found by then
+ * is sent, rather than a refusal once it is too late. */
 void exchange_await(struct exchange *exchange, struct log_job *job)
 {
+    const struct worker *worker = exchange->worker;
     exchange->job = job;
+    job->clock = worker->config.clock;
+    job->until_ns = clock_now_ns(job->clock) + worker->config.limits.publish_ms * (1000000 / 2);
     if (exchange->session && exchange->session->conn.hup)
         log_job_hurry(exchange->worker->hub.log, job);
 }

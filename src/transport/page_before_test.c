@@ -236,6 +236,40 @@ static void work_for_a_client_that_is_gone_is_dropped(void **state)
     leave_while_it_waits(bench);
 }
 
+/* Asks while the reader is busy for half of the time in which a request must be answered. */
+static void ask_late(struct bench *bench, struct peer *peer)
+{
+    struct hold hold;
+    peer_join(bench, peer);
+    hold_reader(bench, &hold);
+    peer_send(peer, STR(GET_PAGE));
+    worker_step(&bench->worker, 0);
+    clock_fake_advance(&bench->clock, bench->limits.publish_ms * 1000 / 2);
+    sem_post(&hold.go);
+    bench_settle(bench);
+    peer_hear(bench, peer);
+}
+
+static void a_search_that_takes_long_answers_with_what_it_has(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    fill(bench, 3);
+    for (int last = 0; last < 2; last++) {
+        bench->reading.has_before = !last;
+        bench->reading.before = EVENT_ID_MAX;
+        bench->reading.start = (struct start){.kind = START_LAST, .last = 2};
+        struct log_stats before = stats_of(bench);
+        ask_late(bench, &peer);
+        assert_true(peer_has(&peer, "200 OK"));
+        assert_true(linked(&peer, "before=") > EVENTS - 2 * LOG_SLICE_ROWS);
+        struct log_stats after = stats_of(bench);
+        assert_int_equal(after.readers.spent, before.readers.spent + 1);
+        assert_true(after.readers.rows - before.readers.rows <= 2 * LOG_SLICE_ROWS);
+        peer_leave(bench, &peer);
+    }
+}
+
 int main(void)
 {
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -246,6 +280,7 @@ int main(void)
         WITH_BENCH(last_that_is_cut_short_links_to_what_is_before),
         WITH_BENCH(a_page_after_that_is_cut_short_moves_the_cursor),
         WITH_BENCH(work_for_a_client_that_is_gone_is_dropped),
+        WITH_BENCH(a_search_that_takes_long_answers_with_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
