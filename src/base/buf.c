@@ -135,7 +135,8 @@ static char *put_json(char *to, unsigned char c)
     *to++ = escape;
     if (escape != 'u')
         return to;
-    memcpy(to, "00", 2);
+    to[0] = '0';
+    to[1] = '0';
     to[2] = "0123456789abcdef"[c >> 4];
     to[3] = "0123456789abcdef"[c & 15];
     return to + 4;

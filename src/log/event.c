@@ -50,7 +50,7 @@ struct event *batch_add(struct batch *batch)
 size_t batch_bytes(const struct batch *batch)
 {
     return sizeof(*batch) + batch->cap * sizeof(struct event) + batch->arena.total +
-           3 * HEAP_OVERHEAD;
+           (size_t)3 * HEAP_OVERHEAD;
 }
 
 void events_prefetch(const struct map *map, const struct event *events, size_t count)
