@@ -94,15 +94,11 @@ static void a_read_gathers_what_its_slices_find(void **state)
 static void trimmed_events_make_no_page_full(void **state)
 {
     struct world *world = *state;
-    char name[32];
     struct log_fetch fetch;
+    world_space(world, "noise")->count = 1;
     world_open(world);
     fill(world);
-    uint64_t newest = log_newest(world->log);
-    for (unsigned i = 1; i <= 90; i++) {
-        snprintf(name, sizeof(name), "noise/%u", i);
-        post_delete(world, name);
-    }
+    retention_trim(world->log, false); /* the store is not told: nobody tidies up */
     struct selection *selection = select_term("**", NULL);
     struct store_query query = query_of(world, 100, LOG_READ_ROWS);
     (void)fetch_all(world, &fetch, selection, &query);
@@ -110,7 +106,6 @@ static void trimmed_events_make_no_page_full(void **state)
     assert_int_equal(fetch.bytes, 100 * strlen("data"));
     for (uint32_t i = 0; i < fetch.batch->count; i++)
         assert_int_equal(fetch.batch->events[i].state, EVENT_APPENDED);
-    assert_true(fetch.through < newest);
     log_fetch_deinit(&fetch);
     selection_unref(selection);
     world_close(world);
