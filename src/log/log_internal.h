@@ -9,6 +9,9 @@
 /* The queues of jobs, see readers.c. */
 enum { READERS_LEVELS = 4 };
 
+/* readers_gather() looks at so many jobs at most, since the lock of the queues is held over it. */
+enum { READERS_GATHER_LOOK = 1024 };
+
 struct log {
     struct log_config config;
     struct store *store;

@@ -22,7 +22,7 @@
 
 #include <stdlib.h>
 
-enum { LEVEL_1 = 1, LEVEL_2 = 8, LEVEL_3 = 64, OLDEST_EACH = 8, GATHER_LOOK = 1024 };
+enum { LEVEL_1 = 1, LEVEL_2 = 8, LEVEL_3 = 64, OLDEST_EACH = 8 };
 
 enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER };
 
@@ -126,22 +126,32 @@ void readers_give(struct log *log, struct log_job *job, bool done)
         mailbox_post(job->reply, &job->mail);
 }
 
+/* Jobs of one level that join; looks at no more than `*left` in all levels. */
+static size_t gather_level(struct log *log, struct list *level, unsigned *left,
+                           bool (*joins)(const struct log_job *job, void *context), void *context,
+                           struct log_job **out, size_t max)
+{
+    size_t count = 0;
+    list_each (level, node) {
+        if (count == max || !*left)
+            break;
+        --*left;
+        if (!joins(container_of(node, struct log_job, node), context))
+            continue;
+        out[count] = unqueue(log, node);
+        start(log, out[count++]);
+    }
+    return count;
+}
+
 size_t readers_gather(struct log *log, bool (*joins)(const struct log_job *job, void *context),
                       void *context, struct log_job **out, size_t max)
 {
     size_t count = 0;
-    unsigned looked = 0;
+    unsigned left = READERS_GATHER_LOOK;
     pthread_mutex_lock(&log->jobs_lock);
-    for (unsigned i = 0; i < READERS_LEVELS; i++) {
-        list_each (&log->jobs[i], node) {
-            if (count == max || looked++ == GATHER_LOOK)
-                break;
-            if (!joins(container_of(node, struct log_job, node), context))
-                continue;
-            out[count] = unqueue(log, node);
-            start(log, out[count++]);
-        }
-    }
+    for (unsigned i = 0; i < READERS_LEVELS && left; i++)
+        count += gather_level(log, &log->jobs[i], &left, joins, context, out + count, max - count);
     pthread_mutex_unlock(&log->jobs_lock);
     return count;
 }

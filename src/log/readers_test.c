@@ -278,6 +278,65 @@ static void closing_ends_long_jobs_after_a_slice(void **state)
     desk_close(&desk);
 }
 
+/* Asks a number of jobs whether they join, all of which refuse. */
+struct asking {
+    struct log_job job;
+    unsigned asked;
+};
+
+static bool refuses(const struct log_job *job, void *context)
+{
+    (void)job;
+    ++*(unsigned *)context;
+    return false;
+}
+
+static bool ask_all(struct log_job *job, struct log *log)
+{
+    struct asking *asking = container_of(job, struct asking, job);
+    struct log_job *none[1];
+    assert_int_equal(readers_gather(log, refuses, &asking->asked, none, 1), 0);
+    return true;
+}
+
+static void open_nothing(struct mail *mail, void *owner)
+{
+    (void)mail;
+    (void)owner;
+}
+
+/* Queues as many jobs as are looked at on a level, and some on each level above. */
+static void fill_levels(struct desk *desk, struct job *jobs, unsigned count)
+{
+    static const uint32_t slices[READERS_LEVELS] = {0, 1, 8, 64};
+    for (unsigned i = 0; i < count; i++) {
+        unsigned level = i < READERS_GATHER_LOOK ? 0 : i % READERS_LEVELS;
+        jobs[i] = (struct job){.job = {.run = run,
+                                       .reply = &desk->box,
+                                       .mail = {.open = open_answer},
+                                       .slices = slices[level]}};
+        log_submit(desk->world->log, &jobs[i].job);
+    }
+}
+
+static void a_reader_looks_at_a_bounded_number_of_jobs_that_might_join(void **state)
+{
+    enum { MANY = 2 * READERS_GATHER_LOOK };
+    struct desk desk;
+    struct hold hold;
+    struct asking asking = {.job = {.run = ask_all, .mail = {.open = open_nothing}}};
+    static struct job jobs[MANY];
+    desk_open(&desk, *state, 1);
+    hold_reader(&desk, &hold);
+    asking.job.reply = &desk.box;
+    log_submit(desk.world->log, &asking.job);
+    fill_levels(&desk, jobs, MANY);
+    sem_post(&hold.go);
+    wait_for(&desk, MANY);
+    desk_close(&desk);
+    assert_int_equal(asking.asked, READERS_GATHER_LOOK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +349,7 @@ int main(void)
         IN_MEMORY(a_cancelled_job_does_no_further_slice_and_is_answered_once),
         IN_MEMORY(a_job_that_is_hurried_gets_few_slices),
         IN_MEMORY(closing_ends_long_jobs_after_a_slice),
+        IN_MEMORY(a_reader_looks_at_a_bounded_number_of_jobs_that_might_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
