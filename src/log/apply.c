@@ -208,7 +208,9 @@ static enum publish_verdict check_channel(struct apply *apply, struct publish *p
         publish->newest = 0;
         return PUBLISH_E_NOT_NEWEST; /* a refusal makes no channel */
     }
+    size_t channels = apply->channels.by_name.count;
     int result = channels_make(&apply->channels, event->channel, &publish->maker, &channel);
+    event->has_made = apply->channels.by_name.count > channels;
     if (result == CHANNELS_E_SHARE)
         return PUBLISH_E_SHARE;
     if (result)
@@ -250,7 +252,17 @@ static void uncheck_trim(struct apply *apply, const struct event *event)
         deletion_end(apply, deletion);
 }
 
-static void uncheck(struct apply *apply, struct event *events, uint32_t count)
+/* A refusal makes no channel: else a client could fill the table without publishing anything. */
+static void uncheck_channel(struct apply *apply, struct event *event, uint32_t number_last)
+{
+    struct channels *channels = &apply->channels;
+    if (event->has_made)
+        channels_unmake(channels, channels_by_number(channels, event->number), number_last);
+    event->has_made = false;
+}
+
+/* Newest first. `number_last` is the table's of channels before the publish. */
+static void uncheck(struct apply *apply, struct event *events, uint32_t count, uint32_t number_last)
 {
     for (uint32_t i = count; i-- > 0;) {
         if (events[i].state == EVENT_PROPOSED && events[i].key)
@@ -259,6 +271,7 @@ static void uncheck(struct apply *apply, struct event *events, uint32_t count)
             events[i].state = EVENT_PROPOSED;
         if (events[i].state == EVENT_TRIM)
             uncheck_trim(apply, &events[i]);
+        uncheck_channel(apply, &events[i], number_last);
     }
 }
 
@@ -310,12 +323,13 @@ static void trim(struct apply *apply, struct event *event)
 void apply_publish(struct apply *apply, struct publish *publish, struct batch *batch)
 {
     struct event *events = &batch->events[publish->first];
+    uint32_t number_last = apply->channels.number_last;
     for (uint32_t i = 0; i < publish->count; i++) {
         if (events[i].state != EVENT_PROPOSED && events[i].state != EVENT_TRIM)
             continue;
         enum publish_verdict verdict = check(apply, publish, &events[i]);
         if (verdict) {
-            uncheck(apply, events, i);
+            uncheck(apply, events, i, number_last);
             refuse(publish, events, i, verdict);
             return;
         }

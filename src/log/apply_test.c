@@ -238,6 +238,56 @@ static void a_trim_without_memory_is_refused_and_leaves_nothing(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static struct event_key key_of(uint8_t byte, uint64_t content)
+{
+    return (struct event_key){.key = {byte}, .content = content};
+}
+
+/* Each publish that is refused, for whatever reason, leaves the table as it was: the names, the
+ * numbers, the shares. */
+static void a_refused_publish_leaves_no_channel_and_no_number_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    struct channels *channels = &fixture->apply.channels;
+    struct event_key key = key_of(1, 1), other = key_of(1, 2);
+    decide(fixture, propose(fixture, "old", &key), 1);
+    for (int round = 0; round < 3; round++) {
+        uint32_t first = propose(fixture, "a", NULL);
+        propose(fixture, "b", NULL);
+        propose(fixture, "a", NULL);
+        propose(fixture, "c", round == 1 ? NULL : &other); /* else one channel too many */
+        struct publish refused = decide(fixture, first, 4);
+        assert_int_equal(refused.verdict, round == 1 ? PUBLISH_E_CHANNELS : PUBLISH_E_KEY_REUSED);
+        assert_int_equal(refused.fault, 3);
+        assert_int_equal(channels->by_name.count, 1);
+        assert_null(channels_find(channels, STR("a")));
+        assert_int_equal(channels->number_last, 1);
+    }
+    decide(fixture, propose(fixture, "a", NULL), 1);
+    assert_int_equal(channels_find(channels, STR("a"))->number, 2);
+    assert_int_equal(channels_find(channels, STR("old"))->count, 1);
+}
+
+static void a_refused_publish_gives_back_numbers_that_were_free(void **state)
+{
+    struct fixture *fixture = *state;
+    struct channels *channels = &fixture->apply.channels;
+    struct event_key key = key_of(1, 1), other = key_of(1, 2);
+    struct channel *gone;
+    decide(fixture, propose(fixture, "old", &key), 1);
+    assert_int_equal(channels_add(channels, STR("gone"), 0, &gone), 0);
+    channels_remove(channels, gone);
+    channels_release(channels, 2);
+    uint32_t first = propose(fixture, "a", NULL);
+    propose(fixture, "b", NULL);
+    propose(fixture, "c", &other);
+    assert_int_equal(decide(fixture, first, 3).verdict, PUBLISH_E_KEY_REUSED);
+    assert_int_equal(channels->free.count, 1);
+    assert_int_equal(channels->number_last, 2);
+    decide(fixture, propose(fixture, "d", NULL), 1);
+    assert_int_equal(channels_find(channels, STR("d"))->number, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +304,8 @@ int main(void)
         TEST(a_trim_reaches_the_newest_event_and_keeps_prev),
         TEST(trims_that_overlap_are_undone_and_settled_in_their_order),
         TEST(a_trim_without_memory_is_refused_and_leaves_nothing),
+        TEST(a_refused_publish_leaves_no_channel_and_no_number_behind),
+        TEST(a_refused_publish_gives_back_numbers_that_were_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

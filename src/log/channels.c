@@ -264,14 +264,29 @@ static void channels_note_trim(struct channels *channels)
     atomic_store_explicit(&channels->trims, trims + 1, memory_order_release);
 }
 
-void channels_remove(struct channels *channels, struct channel *channel)
+static void take_out(struct channels *channels, struct channel *channel)
 {
-    channels_note_trim(channels);
     for (int kind = 0; kind < MAKER_KINDS; kind++)
         if (channel->made_by[kind])
             channels->made[kind][channel->made_by[kind] - 1]--;
     name_tree_remove(&channels->order, channel_name(channel));
     displace(channels, channel);
+}
+
+void channels_remove(struct channels *channels, struct channel *channel)
+{
+    channels_note_trim(channels);
+    take_out(channels, channel);
+}
+
+void channels_unmake(struct channels *channels, struct channel *channel, uint32_t number_last)
+{
+    uint32_t number = channel->number;
+    take_out(channels, channel);
+    if (number > number_last)
+        channels->number_last = number - 1;
+    else
+        channels_release(channels, number);
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */

@@ -150,6 +150,12 @@ int channels_index(struct channels *channels);
  * the past cost nothing. */
 void channels_remove(struct channels *channels, struct channel *channel);
 
+/* Takes back a channel that was made since the lock was taken, so that nobody has seen it or its
+ * number: the number is free again at once. Several are taken back newest first. `number_last` is
+ * the table's from before: a number that was given only now counts as never given, others were in
+ * use once. */
+void channels_unmake(struct channels *channels, struct channel *channel, uint32_t number_last);
+
 /* The number of a channel that was removed may be given again, since nothing refers to it any more:
  * no file, and nobody who took numbers out of the table. */
 void channels_release(struct channels *channels, uint32_t number);

@@ -50,6 +50,7 @@ struct event {
     uint32_t origin;             /* the connection it came by, 0 for none; not stored */
     uint8_t kind;                /* enum event_kind */
     uint8_t state;               /* enum event_state */
+    bool has_made;               /* its channel, in the verdict that is being made */
 };
 
 /* Many events in log order with all their bytes; the unit of reference counting. */
