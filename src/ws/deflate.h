@@ -54,7 +54,7 @@ struct ws_inflater {
 void ws_inflater_deinit(struct ws_inflater *inflater);
 
 enum ws_inflate_error {
-    WS_INFLATE_BROKEN = 1, /* not deflate, or cut short */
+    WS_INFLATE_BROKEN = 1, /* not deflate, cut short, or of far too many blocks */
     WS_INFLATE_TOO_BIG,    /* more than `max` bytes come out */
 };
 

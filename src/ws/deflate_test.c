@@ -1,3 +1,4 @@
+#define ZLIB_CONST
 #include "ws/deflate.h"
 
 #include "base/mem.h"
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <zlib.h>
 
 static struct ws_deflater deflater;
 static struct ws_inflater inflater;
@@ -153,6 +155,118 @@ static void a_block_after_the_last_may_refer_to_what_came_before(void **state)
     assert_inflates(STR("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"), STR("HelloHello"));
     /* The block that the tail completes may say that it is the last, too. */
     assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x04"), STR("Hello"));
+}
+
+/* Bits as deflate has them: the lowest first. */
+static void add_bits(struct buf *buf, unsigned *have, uint64_t bits, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++, ++*have) {
+        if (*have % 8 == 0)
+            buf_add_char(buf, 0);
+        buf->at[buf->len - 1] |= (char)((bits >> i & 1) << *have % 8);
+    }
+}
+
+/* Blocks that hold nothing: a dynamic one has a code for their end alone. */
+static void add_empty_blocks(struct buf *buf, unsigned type, bool final, unsigned count)
+{
+    unsigned have = 0;
+    for (unsigned i = 0; i < count; i++) {
+        add_bits(buf, &have, final | type << 1, 3);
+        if (type == 1) {
+            add_bits(buf, &have, 0, 7);
+        } else {
+            add_bits(buf, &have, 14 << 10, 14); /* 257 and 1 codes, 18 lengths of their lengths */
+            for (unsigned k = 0; k < 18; k++)   /* in the order 16 17 18 0 8 … 1 */
+                add_bits(buf, &have, k == 2 || k == 17 ? 1 : 0, 3);
+            add_bits(buf, &have, 1 | 127 << 1, 8); /* 138 zeroes */
+            add_bits(buf, &have, 1 | 107 << 1, 8); /* 118 zeroes */
+            add_bits(buf, &have, 0, 3);            /* two lengths of one, and the block's end */
+        }
+        have += final ? (8 - have % 8) % 8 : 0;
+    }
+    add_bits(buf, &have, 0, 3); /* what the tail completes */
+}
+
+static int inflate_result(struct str bytes)
+{
+    struct buf out = {0};
+    int result = ws_inflate(&inflater, bytes, 1 << 20, &out);
+    buf_free(&out);
+    return result;
+}
+
+static int empty_blocks(struct str before, unsigned type, bool final, unsigned count)
+{
+    struct buf bytes = {0};
+    buf_add_str(&bytes, before);
+    add_empty_blocks(&bytes, type, final, count);
+    int result = inflate_result(buf_str(&bytes));
+    buf_free(&bytes);
+    return result;
+}
+
+static void blocks_that_hold_nothing_are_bounded(void **state)
+{
+    (void)state;
+    struct str hello = STR("\xf3\x48\xcd\xc9\xc9\x07\x00"); /* ends with a final block */
+    for (int i = 0; i < 2; i++) {
+        struct str before = i ? hello : STR_NONE;
+        assert_int_equal(empty_blocks(before, 1, true, 15), 0);
+        assert_int_equal(empty_blocks(before, 1, true, 17), WS_INFLATE_BROKEN);
+        assert_int_equal(empty_blocks(before, 1, true, 500000), WS_INFLATE_BROKEN);
+        assert_int_equal(empty_blocks(before, 2, true, 500), WS_INFLATE_BROKEN);
+        assert_int_equal(empty_blocks(before, 2, false, 9990), 0);
+        assert_int_equal(empty_blocks(before, 2, false, 10001), WS_INFLATE_BROKEN);
+        assert_int_equal(empty_blocks(before, 2, false, 65000), WS_INFLATE_BROKEN);
+        assert_int_equal(empty_blocks(before, 1, false, 200000), 0);
+        assert_int_equal(empty_blocks(before, 1, false, 800000), WS_INFLATE_BROKEN);
+    }
+    assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x00"), STR("Hello"));
+}
+
+/* A compressor of the worst habits: with the smallest memory, and a flush after each small write.
+ */
+static void assert_flushed_inflates(struct str plain, int flush, int strategy, size_t write)
+{
+    z_stream stream = {0};
+    struct buf out = {0};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, -15, 1, strategy), Z_OK);
+    stream.next_in = (const Bytef *)plain.at;
+    size_t room = plain.len * 2 + (plain.len / write + 2) * 12;
+    stream.next_out = (Bytef *)buf_reserve(&out, room);
+    stream.avail_out = (unsigned)room;
+    for (size_t at = 0; at < plain.len; at += write) {
+        stream.avail_in = (unsigned)(plain.len - at < write ? plain.len - at : write);
+        int mode = at + write >= plain.len ? Z_SYNC_FLUSH : flush;
+        assert_int_equal(deflate(&stream, mode), Z_OK);
+    }
+    out.len = room - stream.avail_out;
+    deflateEnd(&stream);
+    assert_memory_equal(out.at + out.len - 4, "\x00\x00\xff\xff", 4);
+    out.len -= 4;
+    assert_inflates(buf_str(&out), plain);
+    buf_free(&out);
+}
+
+static void every_habit_of_an_honest_compressor_is_read(void **state)
+{
+    (void)state;
+    static const int flushes[] = {Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_BLOCK};
+    static const int strategies[] = {Z_DEFAULT_STRATEGY, Z_HUFFMAN_ONLY, Z_RLE, Z_FIXED};
+    static const size_t writes[] = {1, 7, 60, 300, 1 << 20};
+    for (size_t i = 0; i < 2 * 5 * 4 * 5; i++) {
+        struct buf plain = {0};
+        size_t write = writes[i / 2 % 5];
+        (i & 1 ? add_noise : add_text)(&plain, write == 1 ? 5000 : 20000);
+        assert_flushed_inflates(buf_str(&plain), flushes[i / 10 % 5], strategies[i / 50], write);
+        buf_free(&plain);
+    }
+    struct buf plain = {0};
+    add_text(&plain, 1 << 20); /* 8,192 dynamic blocks, and 20,000 others */
+    assert_flushed_inflates(buf_str(&plain), Z_NO_FLUSH, Z_HUFFMAN_ONLY, 1 << 20);
+    assert_flushed_inflates(buf_str(&plain), Z_SYNC_FLUSH, Z_DEFAULT_STRATEGY, 100);
+    buf_free(&plain);
 }
 
 static void a_message_that_just_fits_passes_and_one_byte_more_does_not(void **state)
@@ -382,6 +496,8 @@ int main(void)
         TEST(every_size_comes_back_through_every_window),
         TEST(what_was_in_the_buffers_before_stays),
         TEST(a_block_after_the_last_may_refer_to_what_came_before),
+        TEST(blocks_that_hold_nothing_are_bounded),
+        TEST(every_habit_of_an_honest_compressor_is_read),
         TEST(a_message_that_just_fits_passes_and_one_byte_more_does_not),
         TEST(a_bomb_stops_at_the_limit),
         TEST(what_is_no_deflate_is_refused),
