@@ -21,6 +21,7 @@ struct space {
     struct space_config config;
     uint64_t folded;      /* the highest `trimmed` of its channels that were forgotten */
     uint64_t trimmed_max; /* the highest `trimmed` of any of its channels, folded included */
+    bool is_folding;      /* the janitor has channels of it in hand that it forgets */
     uint64_t aged;        /* retention by age has looked at all events up to this id */
 };
 

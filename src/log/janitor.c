@@ -11,6 +11,10 @@
 
 enum { KEEP_SLICE = 1024, FORGET_SLICE = 256, LOOK_SLICE = 1024, RELEASE_SLICE = 1024 };
 
+/* Channels are forgotten so many in one step of the store, and for so long in a turn. */
+enum { FORGET_MAX = 1024 };
+#define FORGET_NS INT64_C(100000000)
+
 /* Trims are given to the store no sooner again than this many times as long as it took. */
 enum { KEEP_PAUSE = 20 };
 
@@ -83,64 +87,134 @@ static bool is_crowded(const struct log *log)
     return crowded && !log->apply.deletions.count;
 }
 
+/* Channels that are forgotten in one step of the store, whatever namespaces they are of. */
 struct forgotten {
     uint32_t number; /* the next to look at */
-    struct space *space;
     size_t count;
-    uint32_t numbers[FORGET_SLICE];
+    size_t spaces_count;
+    struct store_trim *folded; /* one a namespace */
+    struct space **spaces;
+    uint32_t numbers[FORGET_MAX];
 };
 
-/* Takes out channels of one namespace that hold nothing; false at the end of the table. */
+static bool is_full(const struct forgotten *forgotten)
+{
+    return forgotten->count == FORGET_MAX;
+}
+
+/* Takes out a channel that holds nothing. */
+static void fold_channel(struct channels *channels, struct channel *channel,
+                         struct forgotten *forgotten)
+{
+    struct space *home = &channels->spaces[channel->space];
+    if (channel->trimmed > home->folded)
+        home->folded = channel->trimmed;
+    if (!home->is_folding)
+        forgotten->spaces[forgotten->spaces_count++] = home;
+    home->is_folding = true;
+    forgotten->numbers[forgotten->count++] = channel->number;
+    channels_remove(channels, channel);
+}
+
+/* Takes out channels that hold nothing; false at the end of the table. */
 static bool fold(struct log *log, struct forgotten *forgotten)
 {
     struct channels *channels = &log->apply.channels;
+    size_t most = forgotten->count + FORGET_SLICE;
     for (unsigned looked = 0; looked < LOOK_SLICE; looked++, forgotten->number++) {
-        if (forgotten->number > channels->number_last || forgotten->count == FORGET_SLICE)
+        if (forgotten->number > channels->number_last || forgotten->count == most ||
+            is_full(forgotten))
             break;
         struct channel *channel = channels_by_number(channels, forgotten->number);
-        if (!channel || channel->count || channel->last > channel->trimmed)
-            continue;
-        struct space *home = &channels->spaces[channel->space];
-        if (forgotten->space && forgotten->space != home)
-            break;
-        forgotten->space = home;
-        if (channel->trimmed > home->folded)
-            home->folded = channel->trimmed;
-        forgotten->numbers[forgotten->count++] = channel->number;
-        channels_remove(channels, channel);
+        if (channel && !channel->count && channel->last <= channel->trimmed)
+            fold_channel(channels, channel, forgotten);
     }
     return forgotten->number <= channels->number_last;
 }
 
-static void keep_folded(struct log *log, const struct forgotten *forgotten, uint64_t trimmed)
+/* What is folded of a namespace goes by its prefix behind a '*'. */
+static int name_folded(const struct forgotten *forgotten, struct buf *names)
 {
-    struct buf name = {0};
-    buf_add_char(&name, '*');
-    buf_add_str(&name, forgotten->space->config.prefix);
-    struct store_trim folded = {.trimmed = trimmed, .name = buf_str(&name)};
-    int result = buf_failed(&name) ? -ENOMEM
-                                   : log->store->ops->forget(log->store, &folded,
-                                                             forgotten->numbers, forgotten->count);
+    for (size_t i = 0; i < forgotten->spaces_count; i++) {
+        buf_add_char(names, '*');
+        buf_add_str(names, forgotten->spaces[i]->config.prefix);
+    }
+    if (buf_failed(names))
+        return -ENOMEM;
+    struct str left = buf_str(names);
+    for (size_t i = 0; i < forgotten->spaces_count; i++) {
+        size_t len = 1 + forgotten->spaces[i]->config.prefix.len;
+        forgotten->folded[i].name = (struct str){left.at, len};
+        left = str_skip(left, len);
+    }
+    return 0;
+}
+
+/* Gathers over the whole table, or until there is enough for a step; false at the end. */
+static bool fold_many(struct log *log, struct forgotten *forgotten)
+{
+    bool more = true;
+    forgotten->count = forgotten->spaces_count = 0;
+    while (more && !is_full(forgotten)) {
+        log_lock(log);
+        more = is_crowded(log) && fold(log, forgotten);
+        log_unlock(log);
+    }
+    log_lock(log);
+    for (size_t i = 0; i < forgotten->spaces_count; i++) {
+        forgotten->folded[i] = (struct store_trim){.trimmed = forgotten->spaces[i]->folded};
+        forgotten->spaces[i]->is_folding = false;
+    }
+    log_unlock(log);
+    return more;
+}
+
+static void keep_folded(struct log *log, const struct forgotten *forgotten)
+{
+    struct buf names = {0};
+    int result = name_folded(forgotten, &names);
+    result = result
+                 ? result
+                 : log->store->ops->forget(log->store, forgotten->folded, forgotten->spaces_count,
+                                           forgotten->numbers, forgotten->count);
     if (result)
         say(SAY_WARN, "folding_not_kept", "error=%d channels=%zu", -result, forgotten->count);
     for (size_t i = 0; !result && log->config.memory && i < forgotten->count; i++)
         janitor_note_freed(log, forgotten->numbers[i]);
-    buf_free(&name);
+    buf_free(&names);
+}
+
+/* Ends after a while, so that the store's upkeep has its turn however fast channels come and go;
+ * the next turn goes on from there. */
+static void forget_some(struct log *log, struct forgotten *forgotten)
+{
+    int64_t until = clock_now_ns(log->config.store.clock) + FORGET_NS;
+    bool more = true;
+    forgotten->number = log->forget_from ? log->forget_from : 1;
+    while (more && clock_now_ns(log->config.store.clock) < until) {
+        more = fold_many(log, forgotten);
+        if (forgotten->count)
+            keep_folded(log, forgotten);
+    }
+    log->forget_from = more ? forgotten->number : 1;
 }
 
 static void forget_empty(struct log *log)
 {
-    struct forgotten forgotten = {.number = 1};
-    for (bool more = true; more;) {
-        forgotten.count = 0;
-        forgotten.space = NULL;
-        log_lock(log);
-        more = is_crowded(log) && fold(log, &forgotten);
-        uint64_t trimmed = forgotten.space ? forgotten.space->folded : 0;
-        log_unlock(log);
-        if (forgotten.space)
-            keep_folded(log, &forgotten, trimmed);
-    }
+    log_lock(log);
+    bool crowded = is_crowded(log);
+    log_unlock(log);
+    struct forgotten *forgotten = crowded ? mem_try_alloc(sizeof(*forgotten)) : NULL;
+    if (!forgotten)
+        return;
+    size_t spaces = log->apply.channels.spaces_count;
+    forgotten->folded = mem_try_alloc(spaces * sizeof(*forgotten->folded));
+    forgotten->spaces = mem_try_alloc(spaces * sizeof(struct space *));
+    if (forgotten->folded && forgotten->spaces)
+        forget_some(log, forgotten);
+    free(forgotten->folded);
+    free(forgotten->spaces);
+    free(forgotten);
 }
 
 /* ---- giving their numbers again ----------------------------------------------------------------

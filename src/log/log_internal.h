@@ -69,6 +69,7 @@ struct log {
     bool janitor_stop;
     bool janitor_now;
     int64_t keep_after_ns; /* the janitor gives trims to the store no sooner */
+    uint32_t forget_from;  /* the janitor's: the number of a channel at which its last turn ended */
     /* The janitor's: numbers of forgotten channels that the store does not refer to any more. They
      * are released once the trimmer has ended a round that it may have begun before. */
     struct numbers freed;

@@ -379,6 +379,43 @@ static void numbers_of_forgotten_channels_are_given_again(void **state)
     assert_true(world->log->apply.channels.number_last <= 24);
 }
 
+static void fill_two_namespaces(struct world *world, unsigned count)
+{
+    world->config.channels_max = count;
+    world_space(world, "x");
+    world_open(world);
+    for (unsigned i = 0; i < count; i++) {
+        char name[16];
+        struct channel *channel;
+        snprintf(name, sizeof(name), "%c/%u", i & 1 ? 'x' : 'y', i);
+        assert_int_equal(channels_add(&world->log->apply.channels, str_from(name), 0, &channel), 0);
+    }
+}
+
+static void channels_of_many_namespaces_are_forgotten_in_one_step(void **state)
+{
+    struct world *world = *state;
+    fill_two_namespaces(world, 1000);
+    janitor_turn(world->log);
+    assert_int_equal(gate.forgets, 1);
+    assert_true(world->log->apply.channels.by_name.count <= 500);
+    assert_int_equal(gate.houses, 1);
+}
+
+static void a_turn_of_upkeep_is_not_kept_from_the_store_by_channels_to_forget(void **state)
+{
+    struct world *world = *state;
+    fill_two_namespaces(world, 5000);
+    world->log->apply.channels.count_max = 0; /* all may go */
+    gate.clock = &world->clock;
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        janitor_turn(world->log);
+        assert_int_equal(gate.houses, turn);
+        assert_true(gate.forgets <= 2 * turn);
+    }
+    assert_int_equal(world->log->apply.channels.by_name.count, 0);
+}
+
 static void while_much_is_pending_nothing_is_trimmed_for_what_is_not_safe(void **state)
 {
     struct world *world = *state;
@@ -480,6 +517,8 @@ int main(void)
         ON_BOTH(deleted_is_gone_at_once),
         ON_BOTH(names_of_the_past_make_room_and_leave_their_trims_to_the_namespace),
         ON_DISK(what_was_folded_is_known_after_a_restart),
+        ON_BOTH(channels_of_many_namespaces_are_forgotten_in_one_step),
+        ON_BOTH(a_turn_of_upkeep_is_not_kept_from_the_store_by_channels_to_forget),
         ON_BOTH(numbers_of_forgotten_channels_are_given_again),
         ON_DISK(while_much_is_pending_nothing_is_trimmed_for_what_is_not_safe),
         ON_BOTH(with_room_left_nothing_is_forgotten),

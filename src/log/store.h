@@ -126,11 +126,11 @@ struct store_ops {
                       void *context);
 
     /* The channels are forgotten: nothing of them is retained, and their trims need not be kept.
-     * `folded` (a row kept like a channel's, number 0, under a name of the caller's that no channel
-     * can have) becomes durable in the same step, and comes back through the loader. Janitor's
+     * Rows `folded` (kept like a channel's, number 0, under names of the caller's that no channel
+     * can have) become durable in the same step, and come back through the loader. Janitor's
      * thread. */
-    int (*forget)(struct store *store, const struct store_trim *folded, const uint32_t *numbers,
-                  size_t count);
+    int (*forget)(struct store *store, const struct store_trim *folded, size_t folded_count,
+                  const uint32_t *numbers, size_t count);
 
     /* The bytes that it occupies, and the oldest id retained (0 when none): kept figures, as of the
      * last turn of housekeeping and what was appended since. Any thread; never waits. */

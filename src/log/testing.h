@@ -37,6 +37,9 @@ struct gate {
     unsigned appends;
     unsigned trims; /* calls to keep trims */
     size_t trimmed; /* channels in them */
+    unsigned forgets;
+    unsigned houses;
+    struct clock_fake *clock; /* that a call to forget channels takes 60 ms by; NULL for none */
 };
 
 static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -71,6 +74,23 @@ static inline int gate_trim(struct store *store, const struct store_trim *trims,
     return gate.trim_fail ? gate.trim_fail : gate.real->trim(store, trims, count);
 }
 
+static inline int gate_forget(struct store *store, const struct store_trim *folded,
+                              size_t folded_count, const uint32_t *numbers, size_t count)
+{
+    gate.forgets++;
+    if (gate.clock)
+        clock_fake_advance(gate.clock, 60000);
+    return gate.real->forget(store, folded, folded_count, numbers, count);
+}
+
+static inline int gate_keep_house(struct store *store,
+                                  uint64_t (*trimmed_of)(void *context, uint32_t number),
+                                  void *context)
+{
+    gate.houses++;
+    return gate.real->keep_house(store, trimmed_of, context);
+}
+
 static inline void gate_set(bool shut, int fail)
 {
     pthread_mutex_lock(&gate.lock);
@@ -95,6 +115,10 @@ static inline void gate_put(struct log *log)
     gate.ops = *gate.real;
     gate.ops.append = gate_append;
     gate.ops.trim = gate_trim;
+    gate.ops.forget = gate_forget;
+    gate.ops.keep_house = gate_keep_house;
+    gate.forgets = gate.houses = 0;
+    gate.clock = NULL;
     gate.shut = gate.waiting = gate.full = false;
     gate.fail = gate.trim_fail = 0;
     gate.appends = gate.trims = 0;

@@ -602,10 +602,11 @@ static int memory_keep_house(struct store *store,
     return result;
 }
 
-static int memory_forget(struct store *store, const struct store_trim *folded,
+static int memory_forget(struct store *store, const struct store_trim *folded, size_t folded_count,
                          const uint32_t *numbers, size_t count)
 {
     struct memory *memory = of(store);
+    (void)folded_count;
     (void)folded; /* nothing outlives the process */
     pthread_rwlock_wrlock(&memory->lock);
     memory->drops_left = DROPS;

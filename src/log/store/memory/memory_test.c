@@ -212,7 +212,7 @@ static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
     struct batch *both = batch_of(1, 2, 1, 10); /* the second event keeps the batch alive */
     both->events[1].number = 300;
     append_one(store, both);
-    assert_int_equal(store->ops->forget(store, &folded, &number, 1), 0);
+    assert_int_equal(store->ops->forget(store, &folded, 1, &number, 1), 0);
     assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
     append_one(store, batch_of(3, 1, 1, 10));
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
@@ -250,11 +250,11 @@ static void what_was_forgotten_is_not_seen_again_and_takes_no_room(void **state)
     for (uint32_t number = 1; number < 600; number++)
         append_one(store, batch_of(1 + number, 1, number, 10));
     uint64_t full = store->ops->bytes(store);
-    assert_int_equal(store->ops->forget(store, &folded, &first, 1), 0);
+    assert_int_equal(store->ops->forget(store, &folded, 1, &first, 1), 0);
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
     assert_int_equal(walked, 599);
     for (uint32_t number = 2; number < 600; number++)
-        assert_int_equal(store->ops->forget(store, &folded, &number, 1), 0);
+        assert_int_equal(store->ops->forget(store, &folded, 1, &number, 1), 0);
     walked = 0;
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
     assert_int_equal(walked, 1);

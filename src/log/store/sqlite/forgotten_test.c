@@ -26,7 +26,7 @@ static void forget(struct place *place, uint32_t number, const char *name, uint6
 {
     struct store_trim folded = {0, STR("*"), 0, last};
     place_trim(place, number, name, last, last);
-    assert_int_equal(place->store->ops->forget(place->store, &folded, &number, 1), 0);
+    assert_int_equal(place->store->ops->forget(place->store, &folded, 1, &number, 1), 0);
 }
 
 static void a_number_is_released_once_its_files_are_gone(void **state)

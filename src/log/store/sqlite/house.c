@@ -135,15 +135,16 @@ static int keep_marks(struct house *house)
     return result;
 }
 
-static int forget(struct chain *chain, const struct store_trim *folded, const uint32_t *numbers,
-                  uint64_t *upto, size_t count)
+static int forget(struct chain *chain, const struct store_trim *folded, size_t folded_count,
+                  const uint32_t *numbers, uint64_t *upto, size_t count)
 {
     int result = 0;
     for (size_t i = 0; !result && i < count; i++) {
         upto[i] = atomic_load(&chain->newest);
         result = floors_room(&chain->floors, numbers[i]);
     }
-    result = result ? result : state_forget(chain->state, folded, numbers, upto, count);
+    result =
+        result ? result : state_forget(chain->state, folded, folded_count, numbers, upto, count);
     for (size_t i = 0; !result && i < count; i++) {
         raise_floor(chain, numbers[i], upto[i]);
         summing_note(chain, numbers[i]);
@@ -152,14 +153,14 @@ static int forget(struct chain *chain, const struct store_trim *folded, const ui
 }
 
 /* A deletion of theirs that is kept only afterwards would bring them back. */
-int house_forget(struct house *house, const struct store_trim *folded, const uint32_t *numbers,
-                 size_t count)
+int house_forget(struct house *house, const struct store_trim *folded, size_t folded_count,
+                 const uint32_t *numbers, size_t count)
 {
     uint64_t *upto = mem_try_alloc((count + 1) * sizeof(*upto));
     if (!upto)
         return -ENOMEM;
     int result = keep_marks(house);
-    result = result ? result : forget(house->chain, folded, numbers, upto, count);
+    result = result ? result : forget(house->chain, folded, folded_count, numbers, upto, count);
     forgotten_changed(&house->forgotten);
     free(upto);
     return result;

@@ -24,6 +24,6 @@ int house_load(struct house *house);
 
 /* As in store_ops. Janitor's thread. */
 int house_trim(struct house *house, const struct store_trim *trims, size_t count);
-int house_forget(struct house *house, const struct store_trim *folded, const uint32_t *numbers,
-                 size_t count);
+int house_forget(struct house *house, const struct store_trim *folded, size_t folded_count,
+                 const uint32_t *numbers, size_t count);
 int house_keep(struct house *house);

@@ -198,7 +198,7 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     place_put(&place, 100, 10, 1, "a", 5);
     place_put(&place, 110, 10, 2, "b", 5);
     place_trim(&place, 1, "a", 109, 109);
-    assert_int_equal(place.store->ops->forget(place.store, &folded, &number, 1), 0);
+    assert_int_equal(place.store->ops->forget(place.store, &folded, 1, &number, 1), 0);
     for (int again = 0; again < 3; again++) {
         place_close(&place);
         place_open(&place);

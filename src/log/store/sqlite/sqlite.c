@@ -77,10 +77,10 @@ static int sqlite_keep_house(struct store *store,
     return house_keep(&of(store)->house);
 }
 
-static int sqlite_forget(struct store *store, const struct store_trim *folded,
+static int sqlite_forget(struct store *store, const struct store_trim *folded, size_t folded_count,
                          const uint32_t *numbers, size_t count)
 {
-    return house_forget(&of(store)->house, folded, numbers, count);
+    return house_forget(&of(store)->house, folded, folded_count, numbers, count);
 }
 
 static uint64_t sqlite_bytes(struct store *store)

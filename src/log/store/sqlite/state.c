@@ -323,13 +323,14 @@ static int forget(struct state *state, uint32_t number, uint64_t upto)
     return result ? result : set(state, "highest_number", number);
 }
 
-int state_forget(struct state *state, const struct store_trim *folded, const uint32_t *numbers,
-                 const uint64_t *upto, size_t count)
+int state_forget(struct state *state, const struct store_trim *folded, size_t folded_count,
+                 const uint32_t *numbers, const uint64_t *upto, size_t count)
 {
     int result = begin(state);
     if (result)
         return result;
-    result = trim(state, folded);
+    for (size_t i = 0; !result && i < folded_count; i++)
+        result = trim(state, &folded[i]);
     for (size_t i = 0; !result && i < count; i++)
         result = forget(state, numbers[i], upto[i]);
     return end(state, result);

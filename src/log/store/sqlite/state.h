@@ -56,9 +56,9 @@ int state_trim(struct state *state, const struct store_trim *trims, size_t count
 /* Everything noted to be erased has been. */
 int state_erased(struct state *state);
 
-/* Forgets channels, each trimmed up to upto[i], and raises the row `folded`. */
-int state_forget(struct state *state, const struct store_trim *folded, const uint32_t *numbers,
-                 const uint64_t *upto, size_t count);
+/* Forgets channels, each trimmed up to upto[i], and raises the rows `folded`. */
+int state_forget(struct state *state, const struct store_trim *folded, size_t folded_count,
+                 const uint32_t *numbers, const uint64_t *upto, size_t count);
 
 /* Drops what is kept of forgotten channels of which no file has anything any more. */
 int state_unforget(struct state *state, const uint32_t *numbers, size_t count);

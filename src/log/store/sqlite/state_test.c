@@ -123,7 +123,7 @@ static void a_forgotten_channel_leaves_its_number_and_the_fold(void **unused)
     struct seen rows = {0}, forgotten = {0}, none = {0};
     struct state_newest newest;
     assert_int_equal(state_trim(state, trims, 2, false), 0);
-    assert_int_equal(state_forget(state, &folded, &number, &upto, 1), 0);
+    assert_int_equal(state_forget(state, &folded, 1, &number, &upto, 1), 0);
     assert_int_equal(state_rows(state, see_row, &rows), 0);
     assert_int_equal(rows.count, 2);
     assert_string_equal(rows.names[0], "b");
