@@ -392,6 +392,8 @@ static void catch_up(struct hub *hub, struct sub *sub)
 static void wait_ahead(struct hub *hub, struct sub *sub, uint64_t until)
 {
     sub->stamp = until;
+    if (until < hub->ahead_least)
+        hub->ahead_least = until;
     set_state(sub, SUB_WAITING, &hub->ahead);
 }
 
@@ -564,13 +566,20 @@ static bool serve(struct view *view)
     return true;
 }
 
-/* Subscribers that this thread has come up with. */
+/* Subscribers that this thread has come up with. Asked after every event: the list is walked only
+ * if one of them is due. */
 static void release_ahead(struct hub *hub)
 {
+    if (hub->ahead_least > hub->applied)
+        return;
+    hub->ahead_least = UINT64_MAX;
     list_each (&hub->ahead, node) {
         struct sub *sub = container_of(node, struct sub, node);
-        if (sub->stamp > hub->applied)
+        if (sub->stamp > hub->applied) {
+            if (sub->stamp < hub->ahead_least)
+                hub->ahead_least = sub->stamp;
             continue;
+        }
         settle(hub, sub);
         sub->ops->wake(sub);
     }
@@ -582,8 +591,8 @@ static void end_event(struct hub *hub)
     fan_out->under_way = false;
     if (fan_out->event->state == EVENT_APPENDED)
         hub->applied = fan_out->event->id;
-    if (fan_out->paused)
-        release_ahead(hub); /* some may wait for the end of this very event */
+    /* Some wait for the end of this very event, and the next may be one that is not logged. */
+    release_ahead(hub);
 }
 
 static void serve_views(struct hub *hub)
@@ -784,8 +793,9 @@ static void end_reads_put_off(struct hub *hub)
 void hub_turn(struct hub *hub)
 {
     int64_t bytes = (int64_t)hub->limits.slice_bytes;
-    budget_begin(&hub->fan_out.budget, hub->clock, SLICE_US, bytes);
-    budget_begin(&hub->paging, hub->clock, SLICE_US, bytes);
+    /* The owner may sleep before it has work for these: their time begins with the work. */
+    budget_begin_late(&hub->fan_out.budget, hub->clock, SLICE_US, bytes);
+    budget_begin_late(&hub->paging, hub->clock, SLICE_US, bytes);
     end_reads_put_off(hub);
     wake_put_off(hub);
     if (hub->fan_out.first < hub->fan_out.end)
@@ -1235,16 +1245,27 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked)
 
 /* ---- subscribing ---------------------------------------------------------------------------- */
 
-int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
-                  struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told)
+/* Makes the subscriber one of its view's, at its cursor and in no state yet. */
+static int enter_view(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+                      struct selection *selection, unsigned encoding)
 {
     struct view *view = view_get(hub, selection, encoding);
     if (!view)
         return topics_has_room(&hub->topics, selection) ? -ENOMEM : -ENOSPC;
     view->subs++;
     hub->subs++;
-    *sub = (struct sub){
-        .view = view, .ops = ops, .cursor = cursor, .told = told, .skip = sub->skip, .fresh = true};
+    *sub = (struct sub){.view = view, .ops = ops, .skip = sub->skip, .fresh = true};
+    return 0;
+}
+
+int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+                  struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told)
+{
+    int result = enter_view(hub, sub, ops, selection, encoding);
+    if (result)
+        return result;
+    sub->cursor = cursor;
+    sub->told = told;
     skip_nothing(hub, sub);
     /* Whoever publishes and then reads finds what it published, though the fan-out is not there
      * yet. */
@@ -1252,6 +1273,18 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
         wait_ahead(hub, sub, sub->cursor > hub->fan_out.posted ? sub->cursor : hub->fan_out.posted);
     else
         settle(hub, sub);
+    return 0;
+}
+
+int hub_go_on(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+              struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told)
+{
+    int result = enter_view(hub, sub, ops, selection, encoding);
+    if (result)
+        return result;
+    sub->cursor = cursor;
+    sub->told = told;
+    settle(hub, sub);
     return 0;
 }
 
@@ -1307,6 +1340,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     hub->fan_out.cap = BATCHES_FIRST;
     hub->fan_out.batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
     list_init(&hub->ahead);
+    hub->ahead_least = UINT64_MAX;
     window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(log));
     hub->applied = hub->fan_out.posted = hub->window.applied;
     return log_attach(log, &hub->port);

@@ -111,11 +111,12 @@ struct hub {
     struct topics topics;
     struct window window;
     struct map views;
-    struct buf key;      /* room to write a view's key in */
-    struct list dirty;   /* views that have a live chunk */
-    struct list cache;   /* cached pages, oldest first */
-    struct list ahead;   /* subscribers that wait until this thread is where they are */
-    struct list put_off; /* subscribers whose page is for a later turn */
+    struct buf key;       /* room to write a view's key in */
+    struct list dirty;    /* views that have a live chunk */
+    struct list cache;    /* cached pages, oldest first */
+    struct list ahead;    /* subscribers that wait until this thread is where they are */
+    uint64_t ahead_least; /* at most the least id that one of them waits for */
+    struct list put_off;  /* subscribers whose page is for a later turn */
     struct list reads_put_off;
     struct fan_out fan_out;
     struct budget paging;
@@ -195,6 +196,11 @@ static inline uint64_t hub_applied(const struct hub *hub)
  * calls hub_take() until there is nothing. */
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
                   struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
+
+/* The same for what was live until now and goes on at its position with another selection. It does
+ * not wait for what is queued, since ephemeral events would pass it by meanwhile. */
+int hub_go_on(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+              struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
 
 /* Ends it; harmless when it is not subscribed. */
 void hub_unsubscribe(struct hub *hub, struct sub *sub);

@@ -687,6 +687,79 @@ static void who_comes_meanwhile_waits_for_what_was_posted(void **state)
     world_free(world);
 }
 
+/* The end of what it waits for, and an event that is not logged, may come in one go. */
+static void who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *live = live_reader(world, "a");
+    world_add(world, "a", "one ");
+    world_add(world, "a", "two ");
+    uint64_t newest = world_append(world);
+    mailbox_empty(&world->mail);
+    struct reader *late = reader_new(world, "e", NULL, newest);
+    assert_false(sub_is_live(&late->sub));
+    world_ephemeral(world, "e", "typing ");
+    world->hub.limits.slice_bytes = BIG;
+    hub_turn(&world->hub);
+    reader_drain(late);
+    reader_drain(live);
+    reader_got(late, "typing ");
+    reader_got(live, "one two ");
+    assert_int_equal(world->hub.ahead_least, UINT64_MAX);
+    reader_free(late);
+    reader_free(live);
+    world_free(world);
+}
+
+static void what_was_live_goes_on_with_another_selection_and_stays_live(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *other = live_reader(world, "a"), *moved = live_reader(world, "e");
+    world_add(world, "a", "one ");
+    world_add(world, "a", "two ");
+    world_append(world);
+    mailbox_empty(&world->mail);
+    while (hub_is_between(&world->hub))
+        hub_turn(&world->hub);
+    assert_true(hub_is_busy(&world->hub));
+    struct selection *wider = select_terms("e f", NULL);
+    hub_unsubscribe(&world->hub, &moved->sub);
+    assert_int_equal(
+        hub_go_on(&world->hub, &moved->sub, &reader_ops, wider, 0, hub_applied(&world->hub), 0), 0);
+    assert_true(sub_is_live(&moved->sub));
+    world_ephemeral(world, "e", "typing ");
+    world_turn(world);
+    hub_turn(&world->hub);
+    reader_drain(moved);
+    reader_got(moved, "typing ");
+    selection_unref(wider);
+    reader_free(moved);
+    reader_free(other);
+    world_free(world);
+}
+
+/* The owner sleeps between the turn's begin and the mail that wakes it. */
+static void a_sleep_spends_nothing_of_the_budget(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *readers[VIEWS];
+    many_views(world, readers, true);
+    world->hub.limits.slice_bytes = BIG;
+    hub_turn(&world->hub);
+    clock_fake_advance(&world->clock, 1000000);
+    char text[1000] = {0};
+    memset(text, 'x', sizeof(text) - 1);
+    world_publish(world, "a", text);
+    assert_int_equal(world->hub.fan_outs_put_off, 0);
+    assert_int_equal(woken(readers), VIEWS);
+    for (int i = 0; i < VIEWS; i++)
+        reader_free(readers[i]);
+    world_free(world);
+}
+
 static void pages_of_a_turn_are_bounded_and_the_rest_is_put_off(void **state)
 {
     (void)state;
@@ -1506,6 +1579,9 @@ int main(void)
         cmocka_unit_test(an_event_reaches_many_views_in_many_turns),
         cmocka_unit_test(many_subscribers_of_a_view_are_woken_in_many_turns),
         cmocka_unit_test(who_comes_meanwhile_waits_for_what_was_posted),
+        cmocka_unit_test(who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it),
+        cmocka_unit_test(what_was_live_goes_on_with_another_selection_and_stays_live),
+        cmocka_unit_test(a_sleep_spends_nothing_of_the_budget),
         cmocka_unit_test(pages_of_a_turn_are_bounded_and_the_rest_is_put_off),
         cmocka_unit_test(a_view_may_go_while_an_event_is_on_its_way_to_it),
         cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),

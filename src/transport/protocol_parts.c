@@ -323,16 +323,21 @@ static void set_selection(struct part *part, struct selection *selection)
     part->selection = selection;
 }
 
-/* Subscribes the part, anew if it was, at `cursor`. */
-static bool subscribe_at(struct part *part, uint64_t cursor, uint64_t told)
+typedef int subscribe_call(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
+                           struct selection *selection, unsigned encoding, uint64_t cursor,
+                           uint64_t told);
+
+/* Subscribes the part, anew if it was, at `cursor`: by hub_go_on() what was live until now. */
+static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t cursor,
+                         uint64_t told)
 {
     struct protocol *protocol = part->protocol;
     struct hub *hub = hub_of(protocol);
     struct selection *selection = selection_of(part);
     hub_unsubscribe(hub, &part->sub);
     unsigned way = encode_way(ENCODE_PROTOCOL, false, false, protocol->socket.window_bits);
-    int result = selection ? hub_subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told)
-                           : -ENOMEM;
+    int result =
+        selection ? subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told) : -ENOMEM;
     if (!result) /* others who select the same have one already: what excepts it is shared too */
         set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
@@ -361,7 +366,8 @@ static void renew(struct part *part)
 {
     struct protocol *protocol = part->protocol;
     if (part->sub.state != SUB_NONE) {
-        subscribe_at(part, hub_cursor(hub_of(protocol), &part->sub), part->sub.told);
+        subscribe_at(part, sub_is_live(&part->sub) ? hub_go_on : hub_subscribe,
+                     hub_cursor(hub_of(protocol), &part->sub), part->sub.told);
         return;
     }
     struct selection *selection = part->search ? selection_of(part) : NULL;
@@ -414,7 +420,7 @@ static void begin(struct part *part, const struct reading *start)
 {
     if (!part->answered)
         answer(part, start);
-    subscribe_at(part, start->cursor, start->told);
+    subscribe_at(part, hub_subscribe, start->cursor, start->told);
 }
 
 static void found(void *owner, int error, uint64_t cursor, uint64_t told)
@@ -511,7 +517,7 @@ static void merge(struct protocol *protocol, struct part *part)
             term_at(node)->part = main;
     }
     bool dropped = drop_leaving(protocol);
-    if (subscribe_at(main, applied, told))
+    if (subscribe_at(main, hub_go_on, applied, told))
         protocol_send_cursor(protocol, "live", protocol_part_ref(part), applied);
     part_free(part);
     if (dropped)
