@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 20000, ROOM = 16384 };
+enum { WAIT_MS = 20000, ROOM = 4 << 20 };
 
 /* A log in memory, a courier, and a receiver that the test plays itself. */
 struct world {
@@ -101,18 +101,23 @@ static void on_reply(struct mail *mail, void *owner)
     ((struct world *)owner)->replied = true;
 }
 
-static void submit(struct world *world, enum courier_op op, const char *body)
+static void submit_of(struct world *world, enum courier_op op, uint64_t n, const char *body)
 {
     struct courier_request *request = &world->request;
     buf_free(&request->answer);
     buf_free(&request->body);
     *request = (struct courier_request){
-        .op = op, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+        .op = op, .n = n, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
     snprintf(request->id, sizeof(request->id), "%s", world->id);
     if (body)
         buf_add_str(&request->body, str_from(body));
     world->replied = false;
     courier_submit(world->courier, request);
+}
+
+static void submit(struct world *world, enum courier_op op, const char *body)
+{
+    submit_of(world, op, 0, body);
 }
 
 static enum courier_fault reply(struct world *world)
@@ -125,6 +130,12 @@ static enum courier_fault reply(struct world *world)
 static enum courier_fault ask(struct world *world, enum courier_op op, const char *body)
 {
     submit(world, op, body);
+    return reply(world);
+}
+
+static enum courier_fault ask_delivery(struct world *world, enum courier_op op, uint64_t n)
+{
+    submit_of(world, op, n, NULL);
     return reply(world);
 }
 
@@ -1060,6 +1071,215 @@ static void a_clock_that_jumps_disables_nothing(void **state)
     await(world, "state", "active");
 }
 
+/* ---- pages that are carried in parts --------------------------------------------------------- */
+
+/* Publishes `count` events of `size` bytes to c/0, c/1, … in one batch, so that they make one page.
+ */
+static void append_page(struct world *world, unsigned count, unsigned size)
+{
+    struct append *append = append_new(world->log, &world->port);
+    char channel[16], *data = malloc(size);
+    memset(data, 'x', size);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(channel, sizeof(channel), "c/%u", i);
+        *batch_add(append->batch) =
+            (struct event){.channel = batch_copy(append->batch, str_from(channel)),
+                           .type = STR("message"),
+                           .data = batch_copy(append->batch, (struct str){data, size}),
+                           .kind = EVENT_TEXT,
+                           .state = EVENT_PROPOSED,
+                           .time_us = clock_wall_us(clock_system())};
+    }
+    free(data);
+    world->publish = (struct publish){.count = count, .done = on_published};
+    world->published = 0;
+    append_add(append, &world->publish);
+    log_append(world->log, append);
+    while (!world->published)
+        wait_for_mail(world);
+}
+
+/* The bits of those of the events from `first` on that the request carries. */
+static unsigned carried(const struct world *world, uint64_t first, unsigned count)
+{
+    unsigned bits = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "\"id\":\"%016" PRIu64 "\"", first + i);
+        bits |= strstr(world->body, id) ? 1U << i : 0;
+    }
+    return bits;
+}
+
+/* Takes requests until all of `wanted` was accepted; none of it may come twice. Returns how many
+ * requests that took. */
+static unsigned take_all(struct world *world, uint64_t first, unsigned count, unsigned wanted)
+{
+    unsigned seen = 0, requests = 0;
+    while (seen != wanted) {
+        receive(world);
+        unsigned bits = carried(world, first, count);
+        assert_int_equal(bits & seen, 0);
+        assert_int_equal(bits & ~wanted, 0);
+        seen |= bits;
+        requests++;
+        answer(world, "200 OK");
+    }
+    return requests;
+}
+
+static void create_for_pages(struct world *world)
+{
+    create_for_many(world, ",\"ordered\":false,\"batch\":20");
+}
+
+static void refuse_a_page(struct world *world, const char *status)
+{
+    receive(world);
+    assert_int_equal(carried(world, world->published, 20), (1U << 20) - 1);
+    answer(world, status);
+}
+
+static void a_page_that_failed_is_sent_again_in_parts(void **state)
+{
+    struct world *world = *state;
+    static const unsigned sizes[] = {100, 9000, 20000};
+    create_for_pages(world);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        append_page(world, 20, sizes[i]);
+        refuse_a_page(world, "500 Oops");
+        unsigned requests = take_all(world, world->published, 20, (1U << 20) - 1);
+        assert_true(sizes[i] == 100 ? requests == 1 : requests > 1);
+        await(world, "lag", "0");
+        assert_quiet(world);
+    }
+}
+
+static void a_page_that_is_trimmed_meanwhile_ends(void **state)
+{
+    struct world *world = *state;
+    static const unsigned trimmed[] = {0, 3, 19};
+    create_for_many(world, ",\"ordered\":false,\"batch\":20,\"schedule\":[3600]");
+    for (size_t i = 0; i < sizeof(trimmed) / sizeof(*trimmed); i++) {
+        char channel[16];
+        append_page(world, 20, 9000);
+        uint64_t first = world->published;
+        refuse_a_page(world, "500 Oops");
+        await(world, "held", "1");
+        snprintf(channel, sizeof(channel), "c/%u", trimmed[i]);
+        append(world, channel, EVENT_TRIM);
+        assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+        take_all(world, first, 20, ((1U << 20) - 1) & ~(1U << trimmed[i]));
+        if (trimmed[i] == 19) { /* nothing is left behind the last part, which is told */
+            receive(world);
+            assert_non_null(strstr(world->body, "$gap"));
+            answer(world, "200 OK");
+        }
+        await(world, "lag", "0");
+    }
+}
+
+static void a_page_that_is_given_up_goes_on_behind_the_dead_part(void **state)
+{
+    struct world *world = *state;
+    create_for_many(world, ",\"ordered\":false,\"batch\":20,\"schedule\":[3600]");
+    append_page(world, 20, 9000);
+    uint64_t first = world->published;
+    refuse_a_page(world, "500 Oops");
+    await(world, "held", "1");
+    publish(world, "c/99");
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "failures", "0");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    receive(world);
+    unsigned dead = carried(world, first, 20);
+    assert_true(dead && dead != (1U << 20) - 1);
+    answer(world, "500 Oops");
+    take_all(world, first, 20, ((1U << 20) - 1) & ~dead);
+    await(world, "dead", "1");
+    await(world, "lag", "0");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    take_all(world, first, 20, dead);
+    await(world, "dead", "0");
+}
+
+/* More rows that are not for the endpoint than one read looks at. */
+static void append_others(struct world *world)
+{
+    enum { BATCHES = 55, EACH = 1000 };
+    for (int i = 0; i < BATCHES; i++) {
+        struct append *append = append_new(world->log, &world->port);
+        for (int j = 0; j < EACH; j++)
+            *batch_add(append->batch) = (struct event){.channel = STR("n"),
+                                                       .type = STR("message"),
+                                                       .data = STR("1"),
+                                                       .kind = EVENT_TEXT,
+                                                       .state = EVENT_PROPOSED};
+        world->publish = (struct publish){.count = EACH, .done = on_published};
+        world->published = 0;
+        append_add(append, &world->publish);
+        log_append(world->log, append);
+        while (!world->published)
+            wait_for_mail(world);
+    }
+}
+
+/* Refuses a page of two events that are far apart. */
+static void refuse_a_wide_page(struct world *world, uint64_t *ret_first, uint64_t *ret_last)
+{
+    append_page(world, 40, 1); /* few channels would be read one by one */
+    create_for_many(world, ",\"ordered\":false,\"batch\":20,\"concurrency\":1,\"schedule\":[3600]");
+    publish(world, "c/9");
+    receive(world);
+    *ret_first = publish(world, "c/0");
+    append_others(world);
+    *ret_last = publish(world, "c/1");
+    await(world, "lag", "3");
+    answer(world, "200 OK");
+    receive(world);
+    assert_int_equal(carried(world, *ret_first, 1) & carried(world, *ret_last, 1), 1);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+}
+
+static void a_page_with_many_rows_between_is_sent_again_whole(void **state)
+{
+    struct world *world = *state;
+    uint64_t first, last;
+    refuse_a_wide_page(world, &first, &last);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    take_all(world, first, 1, 1);
+    take_all(world, last, 1, 1);
+    await(world, "lag", "0");
+    assert_quiet(world);
+}
+
+static void a_page_whose_first_channel_is_gone_ends(void **state)
+{
+    struct world *world = *state;
+    uint64_t first, last;
+    refuse_a_wide_page(world, &first, &last);
+    append(world, "c/0", EVENT_TRIM);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    take_all(world, last, 1, 1);
+    await(world, "lag", "0");
+    assert_quiet(world);
+}
+
+static void a_large_page_is_sent_again_by_hand_in_parts(void **state)
+{
+    struct world *world = *state;
+    create_for_pages(world);
+    append_page(world, 20, 90000);
+    uint64_t first = world->published;
+    refuse_a_page(world, "200 OK");
+    await(world, "lag", "0");
+    assert_int_equal(ask_delivery(world, COURIER_RETRY, 1), 0);
+    assert_true(take_all(world, first, 20, (1U << 20) - 1) > 1);
+    assert_quiet(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1088,6 +1308,12 @@ int main(void)
         TEST(nothing_is_sent_before_retry_after),
         TEST(a_clock_that_jumps_sends_nothing_early),
         TEST(a_clock_that_jumps_disables_nothing),
+        TEST(a_page_that_failed_is_sent_again_in_parts),
+        TEST(a_page_that_is_trimmed_meanwhile_ends),
+        TEST(a_page_that_is_given_up_goes_on_behind_the_dead_part),
+        TEST(a_page_with_many_rows_between_is_sent_again_whole),
+        TEST(a_page_whose_first_channel_is_gone_ends),
+        TEST(a_large_page_is_sent_again_by_hand_in_parts),
         cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
                                         set_up_impatient, tear_down),
         cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,

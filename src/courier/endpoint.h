@@ -91,7 +91,7 @@ struct owed {
 enum lane_kind {
     LANE_CHANNEL, /* all events of a channel above `after` */
     LANE_ALL,     /* all events above `after`: pages in order */
-    LANE_RANGE,   /* those in (after, upto] */
+    LANE_RANGE,   /* those in (after, upto], in as many requests as they need */
     LANE_GAP,     /* no events: a gap to be told before the scan goes on; not kept */
     LANE_LETTER,  /* a delivery that somebody wants sent again; not kept */
 };
@@ -114,6 +114,7 @@ struct lane {
     uint32_t queued;
     uint32_t count; /* LANE_RANGE: its events */
     bool behind;    /* there is more in the log than in the queue, up to `newest` */
+    bool closed;    /* LANE_RANGE: takes no further events */
     bool kept;      /* it has a row on disk, or is about to */
     bool exhausted; /* that it was has been told */
     bool probing;   /* this flight is out of turn */

@@ -116,7 +116,7 @@ static uint32_t most_of(const struct lane *lane)
 {
     uint32_t batch = lane->endpoint->row.options.batch;
     if (lane->kind == LANE_RANGE || lane->kind == LANE_LETTER)
-        return UINT32_MAX;
+        return batch ? UINT32_MAX : 1; /* the pages may have been switched off meanwhile */
     return lane->kind == LANE_ALL && batch ? batch : 1;
 }
 
@@ -205,6 +205,11 @@ void flight_start(struct lane *lane)
     /* No memory: not the receiver's fault. */
     bool carried = flight->count > 0;
     flight_free(flight);
+    if (lane->kind == LANE_LETTER) {
+        lane_free(lane); /* stays in the record as it was */
+        endpoint_ready(endpoint);
+        return;
+    }
     lane_drop_queue(lane);
     lane->behind = lane->behind || carried;
     timer_set(&endpoint->courier->loop, &lane->retry, BUSY_MS);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BUSY_MS = 1000, BYTES_A_READ = 64 << 10 };
+enum { BUSY_MS = 1000, BYTES_A_READ = 64 << 10, BYTES_A_LETTER = 1 << 20 };
 
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
@@ -226,10 +226,15 @@ static void found_nothing(struct lane *lane, const struct lane_read *read)
         lane->row.after = read->fetch.through;
         lane->row.upto = 0;
         lane_changed(lane);
+    } else if (read->fetch.through >= lane->row.upto && lane->kind == LANE_LETTER) {
+        lane->behind = false;
     } else if (read->fetch.through >= lane->row.upto) {
         lane->behind = false;
         lane->trimmed = lane->row.upto;
         lane->reason = "trimmed";
+    } else {
+        lane->row.after = read->fetch.through; /* the read's bound of rows ended it */
+        lane_changed(lane);
     }
 }
 
@@ -252,7 +257,7 @@ static void take_read(struct lane *lane, const struct lane_read *read)
         return;
     }
     lane->behind = is_by_channel(lane) ? lane->newest > read->fetch.through
-                                       : lane->row.upto > read->fetch.through && !lane->queued;
+                                       : lane->row.upto > read->fetch.through;
     if (!lane->queued)
         found_nothing(lane, read);
     lane_look(lane);
@@ -314,12 +319,13 @@ static void start_read(struct lane *lane, struct selection *selection)
     struct store_query query = {.after = lane->row.after,
                                 .upto = upto,
                                 .limit = limit_of(lane),
-                                .bytes = BYTES_A_READ,
+                                .bytes = lane->kind == LANE_LETTER ? BYTES_A_LETTER : BYTES_A_READ,
                                 .rows = LOG_READ_ROWS};
     *read = (struct lane_read){.courier = courier, .lane = lane};
     log_fetch_init(&read->fetch, selection, &query, &courier->loop.mailbox, read_done);
     selection_unref(selection);
     lane->read = read;
+    lane->closed = true; /* later events have lanes of their own */
     lane->endpoint->reads++;
     courier->jobs++;
     log_submit(courier->config.log, &read->fetch.job);

@@ -3,7 +3,6 @@
 #include "courier/endpoint.h"
 
 #include "courier/packed.h"
-#include "log/fetch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,8 +20,6 @@ struct letter_job {
     uint64_t numbers[LIST_MOST];
     size_t count;
     struct record_letter letter;
-    /* Its event, if it is none that is kept here. */
-    struct log_fetch fetch;
 };
 
 static int find(struct keeper_job *job, struct registry *registry)
@@ -38,21 +35,23 @@ static int find(struct keeper_job *job, struct registry *registry)
 static void job_free(struct letter_job *own)
 {
     buf_free(&own->letter.events);
-    log_fetch_deinit(&own->fetch);
     free(own);
 }
 
+/* A dead letter has its events with it. Those of others are read from the log, a range like what a
+ * lane has to send again: a large page may come in several requests. */
 static void load(struct lane *lane, struct letter_job *own)
 {
+    if (!own->letter.events.len) {
+        lane->row.after = own->letter.first - 1;
+        lane->row.upto = own->letter.last;
+        lane->behind = true;
+    }
     struct event event;
     struct str rest = buf_str(&own->letter.events);
     for (size_t took; (took = packed_read(rest, &event)); rest = str_skip(rest, took))
         if (!lane_add(lane, &event, NULL, NULL))
             return;
-    struct batch *batch = own->fetch.batch;
-    for (uint32_t i = 0; batch && i < batch->count; i++)
-        if (batch->events[i].state == EVENT_APPENDED)
-            (void)lane_add(lane, &batch->events[i], NULL, batch);
 }
 
 static void send_again(struct endpoint *endpoint, struct letter_job *own)
@@ -64,37 +63,7 @@ static void send_again(struct endpoint *endpoint, struct letter_job *own)
     lane->bytes = own->letter.events;
     load(lane, own);
     own->letter.events = (struct buf){0};
-    lane_look(lane); /* what is neither here nor in the log any more is over at once */
-}
-
-/* ---- what is still in the log ---------------------------------------------------------------- */
-
-static void read_done(struct mail *mail, void *owner)
-{
-    struct letter_job *own = container_of(mail, struct letter_job, fetch.job.mail);
-    struct courier *courier = owner;
-    struct endpoint *endpoint = endpoint_find(courier, own->id);
-    courier->jobs--;
-    if (endpoint) {
-        endpoint->letter_asked = false;
-        if (!own->fetch.error && !own->fetch.job.cancelled)
-            send_again(endpoint, own);
-        endpoint_ready(endpoint);
-    }
-    job_free(own);
-}
-
-static void read_log(struct endpoint *endpoint, struct letter_job *own)
-{
-    struct courier *courier = endpoint->courier;
-    struct store_query query = {.after = own->letter.first - 1,
-                                .upto = own->letter.last,
-                                .limit = RECORD_PAGE_MAX,
-                                .bytes = 1 << 20,
-                                .rows = LOG_READ_ROWS};
-    log_fetch_init(&own->fetch, endpoint->selection, &query, &courier->loop.mailbox, read_done);
-    courier->jobs++;
-    log_submit(courier->config.log, &own->fetch.job);
+    lane_look(lane);
 }
 
 /* ---- one after the other --------------------------------------------------------------------- */
@@ -113,10 +82,6 @@ static void found(struct mail *mail, void *owner)
     struct courier *courier = owner;
     struct endpoint *endpoint = endpoint_find(courier, own->id);
     courier->jobs--;
-    if (endpoint && own->n && !own->job.result && !own->letter.events.len && !courier->stopping) {
-        read_log(endpoint, own);
-        return;
-    }
     if (endpoint) {
         endpoint->letter_asked = false;
         if (!own->job.result && own->n)
@@ -138,6 +103,8 @@ static void ask(struct endpoint *endpoint, uint64_t n)
                                .after = endpoint->letters_after};
     memcpy(own->id, endpoint->row.id, sizeof(own->id));
     endpoint->letter_asked = true;
+    if (!n)
+        courier_keep(endpoint->courier, true); /* a list holds what has died just now */
     courier_submit_job(endpoint->courier, &own->job);
 }
 

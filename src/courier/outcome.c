@@ -57,6 +57,12 @@ static void pack_events(struct buf *out, const struct outcome *outcome)
         packed_add(out, &container_of(node, struct owed, node)->event);
 }
 
+/* A letter stays the delivery that it was, though it may be sent again in several requests. */
+static bool has_own_extent(const struct lane *lane, const struct outcome *outcome)
+{
+    return !outcome->gap && lane->kind != LANE_LETTER;
+}
+
 /* Counts the attempt, and gives the delivery its number at the first. */
 static void record(struct lane *lane, const struct outcome *outcome, enum record_state state)
 {
@@ -75,7 +81,7 @@ static void record(struct lane *lane, const struct outcome *outcome, enum record
                               .endpoint = lane->row.endpoint,
                               .first = outcome->first,
                               .last = outcome->last,
-                              .count = outcome->gap ? 0 : outcome->count,
+                              .count = has_own_extent(lane, outcome) ? outcome->count : 0,
                               .number = (uint32_t)lane->row.attempts,
                               .state = state,
                               .channel = channel_of(lane, outcome),
@@ -163,17 +169,36 @@ void lane_gap_told(struct lane *lane)
     lane_free(lane);
 }
 
+/* A range that was read from the log may have been carried in part: a read is bounded in events,
+ * bytes and rows. */
+static bool has_rest(const struct lane *lane, const struct outcome *outcome)
+{
+    return lane->kind == LANE_RANGE && outcome->last < lane->row.upto;
+}
+
+/* What the flight carried is settled: the lane goes on behind it, or is over. */
+static void go_on(struct lane *lane, const struct outcome *outcome)
+{
+    if (lane->kind == LANE_RANGE && !has_rest(lane, outcome)) {
+        lane_free(lane);
+        return;
+    }
+    if (lane->kind == LANE_RANGE) {
+        lane->behind = true;
+        lane->count -= lane->count > outcome->count ? outcome->count : lane->count - 1;
+    }
+    lane_settled(lane, outcome->last);
+    lane_look(lane);
+}
+
 static void accepted(struct lane *lane, const struct outcome *outcome)
 {
     struct endpoint *endpoint = lane->endpoint;
     record(lane, outcome, RECORD_DELIVERED);
     if (outcome->gap) {
         lane_gap_told(lane);
-    } else if (lane->kind == LANE_CHANNEL || lane->kind == LANE_ALL) {
-        lane_settled(lane, outcome->last);
-        lane_look(lane);
     } else {
-        lane_free(lane);
+        go_on(lane, outcome);
     }
     endpoint_accepted(endpoint); /* looks at all lanes: this one may be gone */
 }
@@ -319,12 +344,7 @@ static void give_up(struct lane *lane, const struct outcome *outcome)
         lane->endpoint->row.id, outcome->first, lane->row.attempts);
     lane->endpoint->dead++;
     tell_exhausted(lane, outcome, true);
-    if (lane->kind == LANE_RANGE) {
-        lane_free(lane);
-        return;
-    }
-    lane_settled(lane, outcome->last);
-    lane_look(lane);
+    go_on(lane, outcome);
 }
 
 /* What it carried is read from the log again when its time has come. */
@@ -383,14 +403,25 @@ static void failed(struct lane *lane, const struct outcome *outcome)
 
 /* ---- letters --------------------------------------------------------------------------------- */
 
+static bool letter_has_rest(const struct lane *lane, const struct outcome *outcome)
+{
+    return lane->row.upto ? outcome->last < lane->row.upto : lane->queued > 0;
+}
+
 static void letter_outcome(struct lane *lane, const struct outcome *outcome)
 {
     struct endpoint *endpoint = lane->endpoint;
-    bool good = call_is_accepted(outcome->call);
-    record(lane, outcome, good ? RECORD_DELIVERED : lane->letter_state);
-    if (good && lane->letter_state == RECORD_DEAD && endpoint->dead)
+    bool good = call_is_accepted(outcome->call), rest = good && letter_has_rest(lane, outcome);
+    record(lane, outcome, good && !rest ? RECORD_DELIVERED : lane->letter_state);
+    if (good && !rest && lane->letter_state == RECORD_DEAD && endpoint->dead)
         endpoint->dead--;
-    lane_free(lane);
+    if (rest) {
+        lane->row.after = outcome->last;
+        lane->behind = lane->row.upto != 0;
+        lane_look(lane);
+    } else {
+        lane_free(lane);
+    }
     if (good)
         endpoint_accepted(endpoint);
     if (!good && outcome->call->status == 410)

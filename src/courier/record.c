@@ -40,7 +40,10 @@ static const char *const texts[STATEMENTS] = {
     [FIRST] = "INSERT OR IGNORE INTO attempt(delivery, number, time, took, status, error, response)"
               " SELECT n, 1, time, took, status, error, response FROM delivery"
               " WHERE n = ?1 AND attempts = 1",
-    [AGAIN] = "UPDATE delivery SET state = ?6, attempts = ?7, time = ?10, took = ?11,"
+    /* A retry may carry a part of the page: the rest is a delivery of its own. */
+    [AGAIN] = "UPDATE delivery SET first = iif(?5 > 0, ?3, first), last = iif(?5 > 0, ?4, last),"
+              " count = iif(?5 > 0, ?5, count), channel = iif(?5 > 0, ?8, channel),"
+              " type = iif(?5 > 0, ?9, type), state = ?6, attempts = ?7, time = ?10, took = ?11,"
               " status = ?12, error = ?13, response = ?14 WHERE n = ?1 AND endpoint = ?2",
     [ATTEMPT] = "INSERT OR REPLACE INTO attempt(delivery, number, time, took, status, error,"
                 " response) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
@@ -141,13 +144,11 @@ static int add_delivery(struct record_statements *statements, const struct recor
     sqlite3_stmt *statement = statements->of[attempt->number == 1 ? ADD : AGAIN];
     db_bind_id(statement, 1, attempt->n);
     db_bind_id(statement, 2, attempt->endpoint);
-    if (attempt->number == 1) {
-        db_bind_id(statement, 3, attempt->first);
-        db_bind_id(statement, 4, attempt->last);
-        sqlite3_bind_int64(statement, 5, attempt->count);
-        db_bind_text(statement, 8, attempt->channel);
-        db_bind_text(statement, 9, attempt->type);
-    }
+    db_bind_id(statement, 3, attempt->first);
+    db_bind_id(statement, 4, attempt->last);
+    sqlite3_bind_int64(statement, 5, attempt->count);
+    db_bind_text(statement, 8, attempt->channel);
+    db_bind_text(statement, 9, attempt->type);
     sqlite3_bind_int(statement, 6, (int)attempt->state);
     sqlite3_bind_int64(statement, 7, attempt->number);
     sqlite3_bind_int64(statement, 10, attempt->time_us);

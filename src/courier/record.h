@@ -22,7 +22,7 @@ struct record_attempt {
     uint64_t endpoint;
     uint64_t first; /* its events */
     uint64_t last;
-    uint32_t count;
+    uint32_t count;  /* 0 with a later attempt: they stay as the record has them */
     uint32_t number; /* 1 for the first */
     enum record_state state;
     struct str channel; /* of its first event */

@@ -108,25 +108,38 @@ static bool route_in_order(struct endpoint *endpoint, const struct event *event)
     return true;
 }
 
+/* The page that still gathers; NULL without one. */
+static struct lane *gathering(const struct endpoint *endpoint)
+{
+    uint32_t batch = endpoint->row.options.batch;
+    if (batch < 2 || list_empty(&endpoint->lanes))
+        return NULL;
+    struct lane *last = container_of(endpoint->lanes.prev, struct lane, node);
+    bool gathers = last->kind == LANE_RANGE && !last->closed && !last->flight && !last->behind &&
+                   !last->row.attempts && last->queued < batch;
+    return gathers ? last : NULL;
+}
+
 /* A page that still gathers, or a lane for one event. */
 static struct lane *range_for(struct endpoint *endpoint, const struct event *event)
 {
-    uint32_t batch = endpoint->row.options.batch;
-    if (batch > 1 && !list_empty(&endpoint->lanes)) {
-        struct lane *last = container_of(endpoint->lanes.prev, struct lane, node);
-        if (last->kind == LANE_RANGE && !last->flight && !last->behind && !last->row.attempts &&
-            last->queued < batch)
-            return last;
-    }
-    struct lane *lane = lane_new(endpoint, LANE_RANGE, STR(""));
+    struct lane *lane = gathering(endpoint);
+    if (lane)
+        return lane;
+    lane = lane_new(endpoint, LANE_RANGE, STR(""));
     lane->row.after = event->id - 1;
     return lane;
 }
 
 static bool route_apart(struct endpoint *endpoint, const struct event *event)
 {
-    if (event->id <= endpoint->rescan && lanes_carry(endpoint, event->id))
+    if (event->id <= endpoint->rescan && lanes_carry(endpoint, event->id)) {
+        /* A page that went on behind this event would carry it a second time. */
+        struct lane *page = gathering(endpoint);
+        if (page)
+            page->closed = true;
         return true;
+    }
     struct lane *lane = range_for(endpoint, event);
     lane->row.upto = event->id;
     lane->count++;
