@@ -252,11 +252,18 @@ bool channels_resolve_judge(struct channels_resolve *resolve)
 
 /* ---- what was trimmed ------------------------------------------------------------------------ */
 
+void channels_trimmed_prepare(struct channels_trimmed *trimmed, const struct channels *channels,
+                              const struct selection *selection)
+{
+    channels_spaces_of(&trimmed->spaces, channels, selection);
+}
+
 void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct channels *channels,
                             const struct selection *selection)
 {
     trimmed->selection = selection;
-    channels_trimmed_bounds(channels, selection, &trimmed->highest, &trimmed->most);
+    channels_trimmed_bounds(channels, selection, &trimmed->spaces, &trimmed->highest,
+                            &trimmed->most);
     trimmed->look_max = channels->by_name.count <= SMALL_TABLE ? SIZE_MAX : FEW;
     trimmed->more = true;
     candidates_by_terms(&trimmed->candidates, channels, selection);

@@ -108,9 +108,13 @@ struct channels_trimmed {
     uint64_t most;    /* it cannot be above this */
     size_t look_max;
     bool more;
+    struct channels_spaces spaces;
     struct candidates candidates;
 };
 
+/* Without the lock, before the others. */
+void channels_trimmed_prepare(struct channels_trimmed *trimmed, const struct channels *channels,
+                              const struct selection *selection);
 void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct channels *channels,
                             const struct selection *selection);
 bool channels_trimmed_look(struct channels_trimmed *trimmed);

@@ -233,6 +233,7 @@ static uint64_t trimmed_of(const struct channels *channels, const char *const *t
 {
     struct selection *selection = select_terms(terms, count);
     struct channels_trimmed trimmed;
+    channels_trimmed_prepare(&trimmed, channels, selection);
     channels_trimmed_begin(&trimmed, channels, selection);
     while (channels_trimmed_look(&trimmed))
         channels_trimmed_judge(&trimmed);

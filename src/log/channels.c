@@ -27,11 +27,38 @@ static struct str name_of(const void *owner, uint32_t number)
     return channel_name(channels_by_number(owner, number));
 }
 
+static struct space *space_of_node(const struct map_node *node)
+{
+    return container_of(node, struct space, node);
+}
+
+static bool prefix_is(const struct map_node *node, struct str key)
+{
+    return str_eq(space_of_node(node)->config.prefix, key);
+}
+
 static int by_length_down(const void *a, const void *b)
 {
     size_t x = ((const struct space *)a)->config.prefix.len;
     size_t y = ((const struct space *)b)->config.prefix.len;
     return (x < y) - (x > y);
+}
+
+/* A prefix that is longer than any name has none. */
+static void index_spaces(struct channels *channels)
+{
+    map_init(&channels->by_prefix, prefix_is);
+    map_reserve(&channels->by_prefix, channels->spaces_count);
+    for (size_t i = 0; i < channels->spaces_count; i++) {
+        struct space *space = &channels->spaces[i];
+        struct str prefix = space->config.prefix;
+        if (!prefix.len || prefix.len > NAME_MAX_BYTES || map_find(&channels->by_prefix, prefix))
+            continue;
+        map_add(&channels->by_prefix, &space->node, prefix);
+        channels->prefix_lens[prefix.len] = 1;
+        if (prefix.len > channels->prefix_longest)
+            channels->prefix_longest = prefix.len;
+    }
 }
 
 void channels_init(struct channels *channels, const struct space_config *configs, size_t count,
@@ -48,6 +75,7 @@ void channels_init(struct channels *channels, const struct space_config *configs
     }
     channels->spaces_count = has_all ? count : count + 1;
     qsort(channels->spaces, channels->spaces_count, sizeof(*channels->spaces), by_length_down);
+    index_spaces(channels);
 }
 
 void channels_deinit(struct channels *channels)
@@ -58,6 +86,7 @@ void channels_deinit(struct channels *channels)
         free(channels->chunks[i]);
     }
     free(channels->chunks);
+    map_deinit(&channels->by_prefix);
     free(channels->spaces);
     name_tree_deinit(&channels->order);
     numbers_deinit(&channels->free);
@@ -78,18 +107,19 @@ struct channel *channels_by_number(const struct channels *channels, uint32_t num
     return chunk ? chunk->channels[number & (CHUNK - 1)] : NULL;
 }
 
-static bool under(struct str prefix, struct str name)
-{
-    return str_starts(name, prefix) &&
-           (!prefix.len || name.len == prefix.len || name.at[prefix.len] == '/');
-}
-
+/* A look-up for each segment of the name that ends where some prefix does: not one for each
+ * namespace, of which there may be thousands. */
 struct space *channels_space(const struct channels *channels, struct str name)
 {
-    struct space *space = channels->spaces;
-    while (!under(space->config.prefix, name))
-        space++;
-    return space;
+    size_t len = name.len < channels->prefix_longest ? name.len : channels->prefix_longest;
+    for (; len; len--) {
+        if (!channels->prefix_lens[len] || (len < name.len && name.at[len] != '/'))
+            continue;
+        struct map_node *node = map_find(&channels->by_prefix, (struct str){name.at, len});
+        if (node)
+            return space_of_node(node);
+    }
+    return &channels->spaces[channels->spaces_count - 1];
 }
 
 static int chunks_room(struct channels *channels, size_t at)
@@ -412,29 +442,44 @@ static bool may_match_under(struct str pattern, struct str prefix)
     return true;
 }
 
-static uint64_t spaces_trimmed(const struct channels *channels, struct str pattern, bool exact)
+static bool any_may_match_under(const struct selection *selection, struct str prefix)
+{
+    for (uint32_t i = 0; i < selection->patterns_count; i++)
+        if (may_match_under(selection->patterns[i], prefix))
+            return true;
+    return false;
+}
+
+void channels_spaces_of(struct channels_spaces *spaces, const struct channels *channels,
+                        const struct selection *selection)
+{
+    memset(spaces->bits, 0, channels->spaces_count / 8 + 1);
+    for (size_t i = 0; selection->patterns_count && i < channels->spaces_count; i++)
+        if (any_may_match_under(selection, channels->spaces[i].config.prefix))
+            spaces->bits[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
+static uint64_t names_trimmed(const struct channels *channels, const struct selection *selection)
 {
     uint64_t highest = 0;
-    for (size_t i = 0; i < channels->spaces_count; i++) {
-        const struct space *space = &channels->spaces[i];
-        if (may_match_under(pattern, space->config.prefix))
-            highest = larger(highest, exact ? space->folded : space->trimmed_max);
+    for (uint32_t i = 0; i < selection->names_count; i++) {
+        const struct channel *channel = channels_find(channels, selection->names[i]);
+        highest = larger(highest, channel ? channel->trimmed
+                                          : channels_space(channels, selection->names[i])->folded);
     }
     return highest;
 }
 
 void channels_trimmed_bounds(const struct channels *channels, const struct selection *selection,
-                             uint64_t *ret_least, uint64_t *ret_most)
+                             const struct channels_spaces *spaces, uint64_t *ret_least,
+                             uint64_t *ret_most)
 {
-    uint64_t least = 0, most = 0;
-    for (uint32_t i = 0; i < selection->names_count; i++) {
-        const struct channel *channel = channels_find(channels, selection->names[i]);
-        least = larger(least, channel ? channel->trimmed
-                                      : channels_space(channels, selection->names[i])->folded);
-    }
-    for (uint32_t i = 0; i < selection->patterns_count; i++) {
-        least = larger(least, spaces_trimmed(channels, selection->patterns[i], true));
-        most = larger(most, spaces_trimmed(channels, selection->patterns[i], false));
+    uint64_t least = names_trimmed(channels, selection), most = 0;
+    for (size_t i = 0; selection->patterns_count && i < channels->spaces_count; i++) {
+        if (!(spaces->bits[i / 8] >> i % 8 & 1))
+            continue;
+        least = larger(least, channels->spaces[i].folded);
+        most = larger(most, channels->spaces[i].trimmed_max);
     }
     *ret_least = least;
     *ret_most = larger(least, most);

@@ -18,6 +18,7 @@ struct space_config {
 };
 
 struct space {
+    struct map_node node; /* by its prefix */
     struct space_config config;
     uint64_t folded;      /* the highest `trimmed` of its channels that were forgotten */
     uint64_t trimmed_max; /* the highest `trimmed` of any of its channels, folded included */
@@ -69,6 +70,9 @@ struct channels {
     uint32_t made[MAKER_KINDS][MAKERS];  /* channels that count in each maker's share */
     struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
     size_t spaces_count;
+    struct map by_prefix;                    /* the spaces whose prefix is not empty */
+    uint8_t prefix_lens[NAME_MAX_BYTES + 1]; /* 1 where a prefix has that length */
+    size_t prefix_longest;
     _Atomic uint64_t trims; /* rises with each change that channels_trimmed_begin() could see */
 };
 
@@ -164,7 +168,19 @@ void channels_release(struct channels *channels, uint32_t number);
 /* Raises what was trimmed from a channel, and its namespace's with it. */
 void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto);
 
+/* A bit for each namespace that the table may have. */
+struct channels_spaces {
+    uint8_t bits[UINT16_MAX / 8 + 1];
+};
+
+/* The namespaces that a name which one of the selection's patterns matches may be in: many patterns
+ * against many prefixes, so without the lock, which prefixes do not need. */
+void channels_spaces_of(struct channels_spaces *spaces, const struct channels *channels,
+                        const struct selection *selection);
+
 /* The bounds of what was trimmed from the channels that the selection has, without a look at those
- * that its patterns match. `*ret_least` is exact if there are no patterns. */
+ * that its patterns match. `spaces` is from channels_spaces_of(). `*ret_least` is exact if there
+ * are no patterns. */
 void channels_trimmed_bounds(const struct channels *channels, const struct selection *selection,
-                             uint64_t *ret_least, uint64_t *ret_most);
+                             const struct channels_spaces *spaces, uint64_t *ret_least,
+                             uint64_t *ret_most);

@@ -348,6 +348,55 @@ static void without_memory_nothing_is_loaded(void **state)
     channels_deinit(&channels);
 }
 
+static struct str prefix_of(const struct channels *channels, const char *name)
+{
+    return channels_space(channels, str_from(name))->config.prefix;
+}
+
+static void namespaces_go_by_whole_segments(void **state)
+{
+    (void)state;
+    struct channels channels;
+    static const struct space_config configs[] = {{.prefix = STR("a")},
+                                                  {.prefix = STR("a/b/c")},
+                                                  {.prefix = STR("a/b")},
+                                                  {.prefix = STR("long/long")},
+                                                  {.prefix = STR("a/b"), .count = 7}};
+    channels_init(&channels, configs, 5, 10);
+    assert_true(str_eq(prefix_of(&channels, "a"), STR("a")));
+    assert_true(str_eq(prefix_of(&channels, "a/x/b"), STR("a")));
+    assert_true(str_eq(prefix_of(&channels, "a/b"), STR("a/b")));
+    assert_true(str_eq(prefix_of(&channels, "a/bc/d"), STR("a")));
+    assert_true(str_eq(prefix_of(&channels, "a/b/c"), STR("a/b/c")));
+    assert_true(str_eq(prefix_of(&channels, "a/b/c/d/e/f/g"), STR("a/b/c")));
+    assert_true(str_eq(prefix_of(&channels, "long/lon"), STR("")));
+    assert_true(str_eq(prefix_of(&channels, "ab"), STR("")));
+    assert_true(str_eq(prefix_of(&channels, "long/long/x"), STR("long/long")));
+    channels_deinit(&channels);
+}
+
+/* Each of them is found by look-ups, of which there is one where prefixes have one length. */
+static void a_thousand_namespaces_are_told_apart(void **state)
+{
+    enum { SPACES = 1000 };
+    (void)state;
+    struct channels channels;
+    static char texts[SPACES][16];
+    static struct space_config configs[SPACES];
+    for (unsigned i = 0; i < SPACES; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "n/%04u", i);
+        configs[i].prefix = str_from(texts[i]);
+    }
+    channels_init(&channels, configs, SPACES, 10);
+    for (unsigned i = 0; i < SPACES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "n/%04u/x", i);
+        assert_true(str_eq(prefix_of(&channels, name), configs[i].prefix));
+    }
+    assert_true(str_eq(prefix_of(&channels, "n/1000/x"), STR("")));
+    channels_deinit(&channels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +415,8 @@ int main(void)
         cmocka_unit_test(what_is_loaded_is_found_and_walked),
         cmocka_unit_test(two_numbers_of_one_name_become_one_channel),
         cmocka_unit_test(without_memory_nothing_is_loaded),
+        cmocka_unit_test(namespaces_go_by_whole_segments),
+        cmocka_unit_test(a_thousand_namespaces_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

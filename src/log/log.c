@@ -751,6 +751,7 @@ static bool look_for_trimmed(struct log *log, struct channels_trimmed *trimmed)
 uint64_t log_trimmed(struct log *log, const struct selection *selection)
 {
     struct channels_trimmed trimmed;
+    channels_trimmed_prepare(&trimmed, &log->apply.channels, selection);
     log_lock(log);
     channels_trimmed_begin(&trimmed, &log->apply.channels, selection);
     log_unlock(log);
