@@ -1,6 +1,7 @@
 #include "api/info.h"
 
 #include "api/channel.h"
+#include "base/heap.h"
 #include "base/rfc3339.h"
 #include "http/accept.h"
 #include "http/response.h"
@@ -8,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
@@ -74,21 +74,6 @@ static bool totals_init(struct totals *totals, const struct api *api)
 static void totals_free(const struct totals *totals)
 {
     free(totals->latency); /* the first of them */
-}
-
-/* Resident memory, in bytes; 0 where /proc does not say. */
-static uint64_t memory_bytes(void)
-{
-    char line[128] = "";
-    FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long long pages = 0;
-    if (file && fgets(line, sizeof(line), file)) {
-        const char *space = strchr(line, ' ');
-        pages = space ? strtoull(space, NULL, 10) : 0;
-    }
-    if (file)
-        fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void add_member(struct buf *out, const char *name, uint64_t value)
@@ -250,7 +235,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_log(out, &log);
     add_readers(out, &log);
     buf_add_lit(out, "\"memory\":{");
-    add_member(out, "rss", memory_bytes());
+    add_member(out, "rss", heap_resident());
     add_member(out, "windows", totals->window_bytes);
     add_member(out, "rests", totals->rests);
     add_member(out, "pending", log_pending_bytes(api->log));
@@ -435,7 +420,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
                log_pending_bytes(api->log));
     add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread",
                log_backlog_bytes(api->log));
-    add_metric(&body, "memory_bytes", "gauge", "Resident memory", memory_bytes());
+    add_metric(&body, "memory_bytes", "gauge", "Resident memory", heap_resident());
     add_metric_hist(&body, "latency_seconds",
                     "From a publish's acceptance to its bytes handed to a socket", totals.latency);
     add_metric_hist(&body, "turn_seconds", "How long a turn of a worker kept all others waiting",

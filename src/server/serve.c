@@ -1,6 +1,7 @@
 #include "server/serve.h"
 
 #include "api/api.h"
+#include "base/heap.h"
 #include "base/hash.h"
 #include "base/say.h"
 #include "server/config.h"
@@ -283,6 +284,22 @@ static int wait_for_signal(void)
     return signal_number;
 }
 
+enum { HEAP_LOOK_S = 3 };
+
+/* While nothing is asked of this thread, it sees to it that freed memory goes back. */
+static void wait_and_tidy(void)
+{
+    struct heap_watch watch = {0};
+    struct timespec wait = {.tv_sec = HEAP_LOOK_S};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    while (sigtimedwait(&set, NULL, &wait) < 0)
+        if (errno == EAGAIN && heap_watch(&watch, heap_resident()))
+            heap_give_back(&watch);
+}
+
 static void *second_signal(void *arg)
 {
     (void)arg;
@@ -334,7 +351,7 @@ static int run(struct server *server)
     if (check_port(server) || open_all(server) || start_threads(server))
         return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
     greet(server);
-    wait_for_signal();
+    wait_and_tidy();
     drain(server);
     free(server->workers);
     return 0;

@@ -1097,17 +1097,6 @@ static void unfinished_bodies_are_refused_beyond_what_may_be_held(void **state)
     free(bytes);
 }
 
-static void what_was_let_go_is_given_back_to_the_system_after_a_while(void **state)
-{
-    struct bench *bench = *state;
-    bench->worker.held_most = 64 << 20;
-    bench_settle(bench);
-    assert_int_equal(bench->worker.held_most, 64 << 20);
-    bench_pass(bench, 3000);
-    assert_int_equal(bench->worker.held_most, 0);
-    assert_false(list_linked(&bench->worker.give_back.node));
-}
-
 /* ---- the end of the server ------------------------------------------------------------------- */
 
 static void drain(struct bench *bench)
@@ -1370,7 +1359,6 @@ int main(void)
         WITH_BENCH(those_who_share_a_large_event_go_last),
         WITH_BENCH(a_peer_that_pipelines_and_does_not_read_is_not_read_on),
         WITH_BENCH(unfinished_bodies_are_refused_beyond_what_may_be_held),
-        WITH_BENCH(what_was_let_go_is_given_back_to_the_system_after_a_while),
         WITH_BENCH(a_drain_closes_what_is_idle_at_once),
         WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),

@@ -39,8 +39,6 @@ enum {
  * append, a microsecond for each that makes a channel. One request's events stay together. */
 enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 512 };
 
-enum { GIVE_BACK_LEAST = 4 << 20, GIVE_BACK_KEEP = 1 << 20, GIVE_BACK_MS = 3000 };
-
 static void on_batch(void *owner, struct batch *batch)
 {
     struct worker *worker = owner;
@@ -135,37 +133,6 @@ static void ring_pressure(struct timer *timer)
     list_take_all(&worker->resumed, &worker->paused);
 }
 
-/* What peers make the worker hold, and the log for all workers. */
-static uint64_t held(const struct worker *worker)
-{
-    return worker->account.total + log_pending_bytes(worker->config.log);
-}
-
-static bool has_let_go(const struct worker *worker)
-{
-    return worker->held_most >= GIVE_BACK_LEAST && held(worker) < worker->held_most / 4;
-}
-
-/* The allocator keeps what was freed, so what peers once made us hold would stay resident. Once
- * most of a large amount is let go, and is not wanted again after a while, it is given back. */
-static void ring_give_back(struct timer *timer)
-{
-    struct worker *worker = container_of(timer, struct worker, give_back);
-    if (!has_let_go(worker))
-        return;
-    worker->held_most = held(worker);
-    (void)malloc_trim(GIVE_BACK_KEEP);
-}
-
-static void give_back_soon(struct worker *worker)
-{
-    uint64_t now = held(worker);
-    if (now > worker->held_most)
-        worker->held_most = now;
-    if (has_let_go(worker) && !list_linked(&worker->give_back.node))
-        timer_set(&worker->loop, &worker->give_back, GIVE_BACK_MS);
-}
-
 static void set_defaults(struct worker_budgets *budgets)
 {
     const struct worker_budgets defaults = {STEP_US, STEP_BYTES, TURN_US, TURN_BYTES, PUT_OFF_US};
@@ -180,9 +147,7 @@ static void set_defaults(struct worker_budgets *budgets)
 
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
-    *worker = (struct worker){.config = *config,
-                              .pressure = {.ring = ring_pressure},
-                              .give_back = {.ring = ring_give_back}};
+    *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
     worker->account.limit = config->limits.held_max;
     slab_init(&worker->session_room, sizeof(struct session));
     slab_init(&worker->stream_room, stream_size);
@@ -321,7 +286,6 @@ void worker_step(struct worker *worker, int wait_ms)
     if (!net_flush(&worker->net))
         hub_turn_end(&worker->hub);
     make_room(worker);
-    give_back_soon(worker);
     net_bury(&worker->net);
     count(worker);
     time_turn(worker);

@@ -184,10 +184,8 @@ struct worker {
     int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
     int64_t turn_idle_ns;
     struct holdings holdings; /* of sessions; counts in `account` */
-    uint64_t held_most;       /* by `account`, since memory was last given back */
-    struct timer give_back;
-    size_t turn_bytes;  /* of `turn` and `turn_ephemeral`, in `account` */
-    struct buf no_room; /* stands for what lacks memory: what is added to it is lost */
+    size_t turn_bytes;        /* of `turn` and `turn_ephemeral`, in `account` */
+    struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
     bool draining;
     bool stopping;
     int64_t stop_at_ns;

@@ -3,7 +3,7 @@
 // - nobody waits for more than 100 ms for a worker's turn, for the log's lock, or for mail. The kernel may
 //   stop a server for that long as well, but not in each of three runs: what fails for time alone is
 //   run again, at most twice;
-// - ten seconds after the attack the memory is back to within a tenth of what it was;
+// - ten seconds after the attack the memory is back to within a tenth of what it was, and what the caches hold;
 // - nothing that was acknowledged to a stranger is lost, given twice or out of order.
 //
 // With --table the results come once more, as rows for docs/hostile.md.
@@ -24,7 +24,7 @@ const HERE = path.dirname(fileURLToPath(import.meta.url));
 const BIN = path.resolve(process.env.FRESHET_BIN ?? path.join(HERE, "../../build/freshet"));
 const WAIT_MAX_MS = 100;
 const MEMORY_SHARE = 1.1;
-const MEMORY_SLACK = 8 << 20; /* of small processes a tenth is less than a page cache of the heap */
+const MEMORY_SLACK = 16 << 20; /* the server's own caches may fill meanwhile: pages, statements, windows */
 const MEMORY_MS = 10_000;
 const SETTLE_MS = 1_000;
 const RUNS_MAX = 3;
