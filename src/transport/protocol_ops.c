@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { KEY_MAX = 255 };
+enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
 
 /* The members of a message, raw. */
 struct said {
@@ -170,12 +170,21 @@ static void subscribe(struct protocol *protocol, const struct said *said, const 
     selection_unref(asked);
 }
 
+/* Charges for a change of what is subscribed to, by the parts that it gave a new selection and the
+ * terms that it compared. It is enough for the clock to be read after each. */
+static void charge(struct protocol *protocol, const struct names *names)
+{
+    size_t parts = 1 + protocol->joining - protocol->waiting;
+    (void)worker_spend(protocol->worker, parts * BUDGET_STRIDE + names->count * TERM_COST);
+}
+
 static void op_subscribe(struct protocol *protocol, const struct said *said)
 {
     struct names names = {.count = 0}, only = {.count = 0};
     if (read_names(protocol, said, said->channels, &channels, &names) &&
         (!said->types.len || read_names(protocol, said, said->types, &types, &only)))
         subscribe(protocol, said, &names, &only);
+    charge(protocol, &names);
     arena_free(&names.arena);
     arena_free(&only.arena);
 }
@@ -195,6 +204,7 @@ static void op_unsubscribe(struct protocol *protocol, const struct said *said)
         protocol_unsubscribe(protocol, names.at, names.count);
         send_plain(protocol, "ok", said->ref);
     }
+    charge(protocol, &names);
     arena_free(&names.arena);
 }
 

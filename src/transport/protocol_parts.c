@@ -625,18 +625,18 @@ void protocol_subscribe(struct protocol *protocol, struct str ref, const struct 
         protocol_give_up(protocol);
 }
 
+/* A term that is held for a part that joins is leaving already: to ask again changes nothing. */
 void protocol_unsubscribe(struct protocol *protocol, const struct str *names, size_t count)
 {
     bool changed = false;
     for (size_t i = 0; i < count; i++) {
         struct term *term = find_term(protocol, names[i]);
-        changed = changed || term;
+        changed = changed || (term && !term->leaving);
         if (term)
             term->leaving = true;
     }
-    if (!changed)
+    if (!changed || !drop_leaving(protocol))
         return;
-    (void)drop_leaving(protocol);
     list_each (&protocol->groups, node)
         renew(container_of(node, struct group, node)->main);
     renew_joining(protocol);

@@ -1,3 +1,4 @@
+#include "transport/protocol_parts.h"
 #include "transport/testing.h"
 
 /* Longer than a narrow socket takes. */
@@ -565,11 +566,100 @@ static void compressed_messages_are_read_behind_all_others(void **state)
     buf_free(&bomb);
 }
 
+/* ---- freshet.v1's subscriptions -------------------------------------------------------------- */
+
+enum { PARTS = 3 };
+
+/* A peer that does not read, whose subscriptions overlap and catch up. */
+static void join_overlapping(struct bench *bench, struct peer *peer)
+{
+    char *large = mem_alloc(MUCH);
+    memset(large, 'x', MUCH);
+    for (int i = 0; i < 5; i++)
+        bench_append(bench, (struct str){large, MUCH});
+    free(large);
+    peer_join_narrow(bench, peer);
+    peer_upgrade(bench, peer, PEER_UPGRADE("/v1"));
+    peer_text(bench, peer, "{\"op\":\"subscribe\",\"channels\":[\"**\"],\"after\":\"earliest\"}");
+    peer_text(bench, peer,
+              "{\"op\":\"subscribe\",\"channels\":[\"a/**\",\"*\"],\"after\":\"earliest\"}");
+    peer_text(bench, peer,
+              "{\"op\":\"subscribe\",\"channels\":[\"a\",\"a/b\"],\"after\":\"earliest\"}");
+}
+
+static void selections_of(const struct protocol *protocol, struct selection *ret[PARTS])
+{
+    for (int i = 0; i < PARTS; i++)
+        ret[i] = NULL;
+    list_each (&protocol->parts, node) {
+        const struct part *part = container_of(node, struct part, node);
+        if (part->serial)
+            ret[part->serial - 1] = part->selection;
+    }
+}
+
+/* What later subscriptions want is held until they have caught up: it must cost nothing to ask for
+ * its end again and again. */
+static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **state)
+{
+    static const char *const repeats[] = {
+        "{\"op\":\"unsubscribe\",\"channels\":[\"**\"]}",
+        "{\"op\":\"unsubscribe\",\"channels\":[\"**\",\"**\"]}",
+        "{\"op\":\"unsubscribe\",\"channels\":[\"*\",\"**\"]}",
+        "{\"op\":\"unsubscribe\",\"channels\":[\"a/**\",\"none\",\"**\"]}",
+        "{\"op\":\"unsubscribe\",\"channels\":[\"a/*/c\"]}",
+    };
+    struct bench *bench = *state;
+    struct peer peer;
+    struct selection *before[PARTS], *after[PARTS];
+    join_overlapping(bench, &peer);
+    struct protocol *protocol = container_of(newest_socket(bench), struct protocol, socket);
+    assert_int_equal(protocol->joining, PARTS);
+    selections_of(protocol, before);
+    for (int i = 0; i < PARTS; i++)
+        assert_non_null(selection_ref(before[i]));
+    for (size_t i = 0; i < 3 * sizeof(repeats) / sizeof(repeats[0]); i++) {
+        peer_text(bench, &peer, repeats[i % (sizeof(repeats) / sizeof(repeats[0]))]);
+        selections_of(protocol, after);
+        assert_memory_equal(before, after, sizeof(before));
+        assert_int_equal(protocol->terms_count, 5);
+    }
+    for (int i = 0; i < PARTS; i++)
+        selection_unref(before[i]);
+    peer_leave(bench, &peer);
+}
+
+/* Few bytes that cause work are charged for it, so that a flood of them is read in turns. */
+static void what_changes_subscriptions_is_charged_for_its_work(void **state)
+{
+    static const char *const floods[] = {
+        "{\"op\":\"unsubscribe\",\"channels\":[\"**\"]}",
+        "{\"op\":\"subscribe\",\"channels\":[\"b\"]}",
+        "{\"op\":\"unsubscribe\",\"channels\":[\"a\",\"b\",\"c\",\"none\"]}",
+    };
+    enum { TIMES = 50 };
+    struct bench *bench = *state;
+    struct peer peer;
+    bench->worker.config.budgets.step_bytes = 4L * BUDGET_STRIDE;
+    for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
+        join_protocol(bench, &peer);
+        uint64_t before = bench->worker.stats.budgets[BUDGET_READ];
+        for (int k = 0; k < TIMES; k++)
+            peer_frame(NULL, &peer, WS_TEXT, str_from(floods[i]));
+        bench_pass(bench, 100);
+        bench_pass(bench, 100);
+        assert_true(bench->worker.stats.budgets[BUDGET_READ] >= before + TIMES / 4);
+        peer_leave(bench, &peer);
+    }
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_BENCH(an_unsubscribe_that_drops_nothing_subscribes_nothing_anew),
+        WITH_BENCH(what_changes_subscriptions_is_charged_for_its_work),
         WITH_BENCH(a_publish_whose_fate_is_unknown_is_told_in_freshet_v1),
         WITH_BENCH(a_publish_whose_fate_is_unknown_frees_its_place_on_a_channels_socket),
         WITH_BENCH(a_socket_that_is_gone_is_not_told),

@@ -25,7 +25,7 @@ enum {
     TYPE_DYNAMIC = 2,     /* of a block's header (RFC 1951, section 3.2.3) */
 
     /* A block that holds nothing costs its time too. These bound a message to about 10,000 dynamic
-     * blocks (0.8 us each, for their tables) or 320,000 others. The most that a compressor makes of
+     * blocks (1 us each, for their tables) or 320,000 others. The most that a compressor makes of
      * a mebibyte is 8,192 dynamic ones, with its smallest memory; one that flushes after each of
      * 100,000 writes makes 200,000 others. */
     DYNAMIC_COST = 32,
