@@ -1,5 +1,7 @@
 #include "api/hub.h"
 
+#include "api/webhooks.h"
+
 #include <stdlib.h>
 
 /* A form that is with the courier. */
@@ -38,6 +40,8 @@ static void answered(struct mail *mail, void *owner)
 
 void hub_handle(struct exchange *exchange, struct str rest)
 {
+    if (!webhooks_body_fits(exchange))
+        return;
     struct hub_asked *asked = mem_try_alloc(sizeof(*asked));
     if (!asked) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");

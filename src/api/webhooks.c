@@ -218,8 +218,18 @@ static bool read_query(struct exchange *exchange, struct courier_filter *filter)
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
+bool webhooks_body_fits(struct exchange *exchange)
+{
+    if (exchange->body.len <= COURIER_BODY_MAX)
+        return true;
+    api_problem(exchange, PROBLEM_TOO_LARGE, "a webhook or a subscription has at most 64 KiB");
+    return false;
+}
+
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
+    if (!webhooks_body_fits(exchange))
+        return;
     struct asked *asked = mem_try_alloc(sizeof(*asked));
     if (!asked) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");

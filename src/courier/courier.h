@@ -40,6 +40,10 @@ struct courier_config {
  * negative errno, and then nothing is left. */
 int courier_open(const struct courier_config *config, struct courier **ret_courier);
 
+/* The largest body that a request to the courier may have: its thread parses it, between the
+ * deliveries of all endpoints. */
+enum { COURIER_BODY_MAX = 64 << 10 };
+
 /* Starts the thread. 0 or a negative errno. */
 int courier_start(struct courier *courier);
 

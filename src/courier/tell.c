@@ -8,8 +8,9 @@
 #include <inttypes.h>
 
 /* How many events in memory are looked at to count what is owed; fewer with many patterns, since
- * each event is held against all of them. */
-enum { ROWS_A_LINE = 2000, ROWS_ALL = 100000, PATTERNS_FEW = 4 };
+ * each event is held against all of them. What that costs depends on the patterns and on the
+ * channels' names, so that the time is bounded too: the clock is read after LAG_SLICE events. */
+enum { ROWS_A_LINE = 2000, ROWS_ALL = 100000, PATTERNS_FEW = 4, LAG_US = 5000, LAG_SLICE = 16 };
 
 static const char *state_name(const struct endpoint *endpoint)
 {
@@ -75,8 +76,28 @@ static bool count_event(void *context, const struct event *event)
     return true;
 }
 
+/* Counts what is owed above `from`, and returns how far it came. Names are looked up: only patterns
+ * are held against each event. */
+static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
+{
+    struct courier *courier = lag->endpoint->courier;
+    struct window *window = &courier->hub.window;
+    const struct selection *selection = lag->endpoint->selection;
+    struct budget budget;
+    if (!selection->patterns_count)
+        return window_read(window, selection, from, rows, count_event, lag);
+    budget_begin(&budget, courier->config.clock, LAG_US, INT64_MAX);
+    for (uint64_t looked = 0; from < window->applied && looked < rows; looked += LAG_SLICE) {
+        uint64_t through = window_read(window, selection, from, LAG_SLICE, count_event, lag);
+        if (through <= from || !budget_spend(&budget, BUDGET_STRIDE))
+            return through;
+        from = through;
+    }
+    return from;
+}
+
 /* What is owed, counted in the window: exact unless the cursor lies before it or there is too much.
- */
+ * Otherwise it is at least that. */
 static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t cursor,
                     uint64_t rows)
 {
@@ -85,7 +106,7 @@ static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t c
     uint64_t through = window->applied, from = cursor < window->floor ? window->floor : cursor;
     rows /= 1 + endpoint->selection->patterns_count / PATTERNS_FEW;
     if (from < window->applied)
-        through = window_read(window, endpoint->selection, from, rows, count_event, &lag);
+        through = count_lag(&lag, from, rows);
     bool exact = from == cursor && through >= window->applied;
     list_each (&endpoint->lanes, node) {
         const struct lane *lane = container_of(node, struct lane, node);
