@@ -37,7 +37,7 @@ enum {
 
 /* What a turn gathers at most before the log gets it: the log's lock is held for all events of an
  * append, a microsecond for each that makes a channel. One request's events stay together. */
-enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 512 };
+enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 256 };
 
 static void on_batch(void *owner, struct batch *batch)
 {
