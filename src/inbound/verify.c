@@ -10,6 +10,7 @@
 enum {
     DIGEST_TEXT_MAX = 4 * HASH_SIZE_MAX,
     PUBLIC_KEY_SIZE = 32,
+    PUBLIC_SIGNATURE_SIZE = 64,
     STANDARD_KEY_LEAST = 16,
     STANDARD_KEY_MOST = 75
 };
@@ -25,6 +26,13 @@ struct proof {
         struct str text;
         bool by_public_key; /* v1a */
     } candidates[VERIFY_CANDIDATES_MAX];
+};
+
+/* The signatures of a proof, decoded. */
+struct claims {
+    size_t count;
+    struct buf signatures[VERIFY_CANDIDATES_MAX];
+    bool by_public_key[VERIFY_CANDIDATES_MAX];
 };
 
 /* ---- secrets --------------------------------------------------------------------------------- */
@@ -217,65 +225,111 @@ static bool decode(const struct verifier *verifier, struct str text, struct buf 
 }
 
 /* Whether a signature is by the private key that belongs to this public one. */
-static int check_public(const struct verify_secret *secret, const struct str *parts, size_t count,
-                        struct str signature, bool *ret_good)
+static int check_public(const struct verify_secret *secret, struct str joined, struct str signature,
+                        bool *ret_good)
 {
-    struct buf joined = {0};
-    for (size_t i = 0; i < count; i++)
-        buf_add_str(&joined, parts[i]);
     EVP_PKEY *key = EVP_PKEY_new_raw_public_key(
         EVP_PKEY_ED25519, NULL, (const unsigned char *)secret->bytes.at, secret->bytes.len);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool able = !buf_failed(&joined) && key && context &&
-                EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1;
+    bool able = key && context && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1;
     *ret_good =
         able && EVP_DigestVerify(context, (const unsigned char *)signature.at, signature.len,
                                  (const unsigned char *)joined.at, joined.len) == 1;
     EVP_MD_CTX_free(context);
     EVP_PKEY_free(key);
-    buf_free(&joined);
     return able ? 0 : -ENOMEM;
 }
 
-static int check_candidate(const struct verifier *verifier, const struct candidate *candidate,
-                           const struct str *parts, size_t count, struct str signature,
-                           bool *ret_good)
+/* Holds the signatures that are made with secrets against a digest for each secret: the body is
+ * read once for a secret, however many signatures are claimed. */
+static void check_digests(const struct verifier *verifier, const struct claims *claims,
+                          const struct str *parts, size_t count, bool *ret_good)
 {
-    bool good = false;
-    for (size_t i = 0; i < verifier->secrets_count; i++) {
+    bool claimed = false;
+    for (size_t i = 0; i < claims->count; i++)
+        claimed = claimed || !claims->by_public_key[i];
+    for (size_t i = 0; claimed && i < verifier->secrets_count; i++) {
         const struct verify_secret *secret = &verifier->secrets[i];
         uint8_t digest[HASH_SIZE_MAX];
-        if (secret->is_public != candidate->by_public_key)
+        if (secret->is_public)
             continue;
-        if (secret->is_public) {
-            int result = check_public(secret, parts, count, signature, &good);
-            if (result)
-                return result;
-        } else {
-            size_t size = hash_hmac(verifier->hash, buf_str(&secret->bytes), parts, count, digest);
-            good = hash_equal((struct str){(const char *)digest, size}, signature);
-        }
+        size_t size = hash_hmac(verifier->hash, buf_str(&secret->bytes), parts, count, digest);
+        for (size_t k = 0; k < claims->count; k++)
+            *ret_good |=
+                !claims->by_public_key[k] && hash_equal((struct str){(const char *)digest, size},
+                                                        buf_str(&claims->signatures[k]));
+    }
+}
+
+static int check_joined(const struct verifier *verifier, const struct claims *claims,
+                        struct str joined, bool *ret_good)
+{
+    unsigned checks = 0;
+    int result = 0;
+    for (size_t i = 0; i < claims->count * verifier->secrets_count && !result; i++) {
+        size_t claim = i / verifier->secrets_count;
+        const struct verify_secret *secret = &verifier->secrets[i % verifier->secrets_count];
+        bool good = false;
+        if (!claims->by_public_key[claim] || !secret->is_public)
+            continue;
+        if (checks++ == VERIFY_PUBLIC_MAX)
+            break;
+        result = check_public(secret, joined, buf_str(&claims->signatures[claim]), &good);
         *ret_good |= good;
     }
-    return 0;
+    return result;
+}
+
+/* Holds the signatures that are made with private keys against each public key. 0 or -ENOMEM. */
+static int check_public_keys(const struct verifier *verifier, const struct claims *claims,
+                             const struct str *parts, size_t count, bool *ret_good)
+{
+    struct buf joined = {0};
+    bool claimed = false, have_key = false;
+    for (size_t i = 0; i < claims->count; i++)
+        claimed = claimed || claims->by_public_key[i];
+    for (size_t i = 0; i < verifier->secrets_count; i++)
+        have_key = have_key || verifier->secrets[i].is_public;
+    if (!claimed || !have_key)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        buf_add_str(&joined, parts[i]);
+    int result =
+        buf_failed(&joined) ? -ENOMEM : check_joined(verifier, claims, buf_str(&joined), ret_good);
+    buf_free(&joined);
+    return result;
+}
+
+/* Decodes what can be a signature. Each is to be freed. False when there is no memory. */
+static bool read_claims(const struct verifier *verifier, const struct proof *proof,
+                        struct claims *claims)
+{
+    bool failed = false;
+    for (size_t i = 0; i < proof->count && !failed; i++) {
+        struct buf *signature = &claims->signatures[claims->count];
+        bool by_public_key = proof->candidates[i].by_public_key;
+        bool readable = decode(verifier, proof->candidates[i].text, signature);
+        failed = buf_failed(signature);
+        claims->by_public_key[claims->count] = by_public_key;
+        claims->count += readable && (!by_public_key || signature->len == PUBLIC_SIGNATURE_SIZE);
+    }
+    return !failed;
 }
 
 static int check_signatures(const struct verifier *verifier, const struct proof *proof,
                             const struct inbound_request *request)
 {
     struct str parts[PARTS_MAX];
-    struct buf signature = {0};
+    struct claims claims = {.count = 0};
     size_t count = signed_parts(verifier, proof, request, parts);
     bool good = false;
-    int result = 0;
-    for (size_t i = 0; i < proof->count && !result; i++) {
-        const struct candidate *candidate = &proof->candidates[i];
-        if (decode(verifier, candidate->text, &signature))
-            result = check_candidate(verifier, candidate, parts, count, buf_str(&signature), &good);
+    int result = read_claims(verifier, proof, &claims) ? 0 : -ENOMEM;
+    if (!result) {
+        check_digests(verifier, &claims, parts, count, &good);
+        result = check_public_keys(verifier, &claims, parts, count, &good);
     }
-    if (buf_failed(&signature))
-        result = -ENOMEM;
-    buf_free(&signature);
+    for (size_t i = 0; i < VERIFY_CANDIDATES_MAX; i++)
+        buf_free(&claims.signatures[i]);
     return result ? result : good ? VERIFY_OK : VERIFY_E_WRONG;
 }
 
@@ -334,8 +388,8 @@ int verify_request(const struct verifier *verifier, const struct inbound_request
         return VERIFY_E_MISSING;
     if (verifier->scheme == VERIFY_TOKEN)
         return is_secret(verifier, proof.candidates[0].text) ? VERIFY_OK : VERIFY_E_WRONG;
-    int result = check_signatures(verifier, &proof, request);
-    if (!result && has_timestamp(verifier) && is_stale(verifier, proof.timestamp, request->now_s))
-        result = VERIFY_E_STALE;
-    return result;
+    /* Before the body is read: what is stale is refused whether it is signed or not. */
+    if (has_timestamp(verifier) && is_stale(verifier, proof.timestamp, request->now_s))
+        return VERIFY_E_STALE;
+    return check_signatures(verifier, &proof, request);
 }

@@ -5,7 +5,9 @@
 #include "base/hash.h"
 #include "inbound/template.h"
 
-enum { VERIFY_SECRETS_MAX = 8, VERIFY_CANDIDATES_MAX = 16 };
+/* A request may claim so many signatures: of others no notice is taken. One that is made with a
+ * private key costs a pass over the body for each public key, so that so many pairs are checked. */
+enum { VERIFY_SECRETS_MAX = 8, VERIFY_CANDIDATES_MAX = 16, VERIFY_PUBLIC_MAX = 8 };
 
 enum verify_scheme {
     VERIFY_HMAC,     /* one header holds the signature */
@@ -42,7 +44,7 @@ enum verify_verdict {
     VERIFY_OK = 0,
     VERIFY_E_MISSING = 1, /* no signature, token or timestamp where one is due */
     VERIFY_E_WRONG,       /* it is not by any of our secrets */
-    VERIFY_E_STALE,       /* it is, but not of now */
+    VERIFY_E_STALE,       /* it is not of now, whoever it is by */
 };
 
 /* Reads a secret as its scheme has it (`whsec_…` and `whpk_…` are base64 in VERIFY_STANDARD and

@@ -172,6 +172,61 @@ static void any_of_the_secrets_will_do(void **state)
     source_free(source);
 }
 
+/* As many as may be claimed, with the right one at `at`; beyond sixteen no notice is taken. */
+static int verify_among(const struct source *source, unsigned count, unsigned at, int64_t now_s)
+{
+    struct buf lines = {0};
+    buf_add_lit(&lines, "Stripe-Signature: t=1674087231");
+    for (unsigned i = 0; i < count; i++)
+        buf_addf(&lines, ",v1=%s", i == at ? RIGHT : RIGHT "00");
+    buf_add(&lines, "\r\n", 3);
+    int verdict =
+        verify(source, lines.at, "{\"id\":\"evt_test_webhook\",\"object\":\"event\"}", now_s);
+    buf_free(&lines);
+    return verdict;
+}
+
+static void every_claim_is_held_against_every_secret_and_what_is_stale_is_not_read(void **state)
+{
+    (void)state;
+    struct source *source = make((struct source_settings){
+        .kind = "stripe", SECRETS("a", "b", "c", "d", "e", "f", "g", "whsec_test_secret")});
+    int64_t now_s = 1674087231;
+    for (unsigned at = 0; at < VERIFY_CANDIDATES_MAX; at++)
+        assert_int_equal(verify_among(source, VERIFY_CANDIDATES_MAX, at, now_s), VERIFY_OK);
+    assert_int_equal(verify_among(source, 100, VERIFY_CANDIDATES_MAX - 1, now_s), VERIFY_OK);
+    assert_int_equal(verify_among(source, 100, VERIFY_CANDIDATES_MAX, now_s), VERIFY_E_WRONG);
+    assert_int_equal(verify_among(source, 16, 100, now_s), VERIFY_E_WRONG);
+    assert_int_equal(verify_among(source, 16, 100, now_s + 301), VERIFY_E_STALE);
+    assert_int_equal(verify_among(source, 16, 3, now_s - 301), VERIFY_E_STALE);
+    source_free(source);
+}
+
+#define WRONG_V1A                                                                                  \
+    "v1a,AAAAAAlty2hExn4zt0UTGb6BaP2Vq5AfyzjB9GGV3x/wCJKd8UjOCf8Qhaji6TKY9C5eNMnlF0GG4udaO6B7Ag=="
+
+/* Each of these is a pass over the body, so that eight are looked at. */
+static void few_signatures_of_private_keys_are_looked_at(void **state)
+{
+    (void)state;
+    struct source *source = make((struct source_settings){
+        .kind = "standard", SECRETS("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")});
+    for (int wrong = 0; wrong < 12; wrong++) {
+        struct buf lines = {0};
+        buf_add_lit(&lines, "webhook-id: msg_2KWPBgLlAfxdpx2AI54pPJ85f4W\r\n"
+                            "webhook-timestamp: 1674087231\r\nwebhook-signature: v1a,AAAA");
+        for (int i = 0; i < wrong; i++)
+            buf_add_lit(&lines, " " WRONG_V1A " " V1);
+        buf_add(&lines, " " V1A "\r\n", sizeof(" " V1A "\r\n"));
+        int want = wrong < VERIFY_PUBLIC_MAX && 2 * wrong + 1 < VERIFY_CANDIDATES_MAX
+                       ? VERIFY_OK
+                       : VERIFY_E_WRONG;
+        assert_int_equal(verify(source, lines.at, STANDARD_BODY, 1674087231), want);
+        buf_free(&lines);
+    }
+    source_free(source);
+}
+
 /* `hello\n` under s3cr3t-websub, recomputed with openssl. */
 static void a_generic_hmac_is_as_it_is_configured(void **state)
 {
@@ -235,6 +290,8 @@ int main(void)
         cmocka_unit_test(standard_webhooks_are_verified_by_either_name_and_either_key),
         cmocka_unit_test(an_id_with_a_dot_proves_nothing),
         cmocka_unit_test(any_of_the_secrets_will_do),
+        cmocka_unit_test(every_claim_is_held_against_every_secret_and_what_is_stale_is_not_read),
+        cmocka_unit_test(few_signatures_of_private_keys_are_looked_at),
         cmocka_unit_test(a_generic_hmac_is_as_it_is_configured),
         cmocka_unit_test(a_token_is_compared_as_a_whole),
         cmocka_unit_test(a_password_is_compared_as_a_whole),
