@@ -94,6 +94,34 @@ static void a_first_attempt_that_was_accepted_is_told_when_another_follows(void 
     assert_true(tells(*state, &all, ",{\"number\":2,"));
 }
 
+static void assert_extent(struct registry *registry, uint64_t n, uint64_t first, uint64_t last)
+{
+    struct record_letter letter;
+    assert_int_equal(record_find(registry_records(registry), 1, n, &letter), 0);
+    assert_int_equal(letter.first, first);
+    assert_int_equal(letter.last, last);
+    buf_free(&letter.events);
+}
+
+static void a_retry_that_carries_a_part_is_recorded_as_that_part(void **state)
+{
+    struct record_attempt page = attempt_of(7, 1, RECORD_FAILING);
+    page.last = 1026;
+    page.count = 20;
+    assert_int_equal(record_add(registry_records(*state), &page), 0);
+    assert_extent(*state, 7, 1007, 1026);
+    page.number = 2;
+    page.last = 1010;
+    page.count = 4;
+    assert_int_equal(record_add(registry_records(*state), &page), 0);
+    assert_extent(*state, 7, 1007, 1010);
+    page.number = 3;
+    page.first = page.last = 1008;
+    page.count = 0; /* a letter or a gap: the delivery stays what it was */
+    assert_int_equal(record_add(registry_records(*state), &page), 0);
+    assert_extent(*state, 7, 1007, 1010);
+}
+
 static void filters_leave_out_the_others(void **state)
 {
     add(*state, 1, 1, RECORD_DELIVERED);
@@ -211,6 +239,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_delivery_is_told_with_every_attempt),
         TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
+        TEST(a_retry_that_carries_a_part_is_recorded_as_that_part),
         TEST(filters_leave_out_the_others),
         TEST(pruning_spares_dead_letters_and_what_is_young),
         TEST(pruning_goes_on_where_it_was),
