@@ -85,10 +85,10 @@ static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
     const struct selection *selection = lag->endpoint->selection;
     struct budget budget;
     if (!selection->patterns_count)
-        return window_read(window, selection, from, rows, count_event, lag);
+        return window_read(window, selection, from, rows, NULL, count_event, lag);
     budget_begin(&budget, courier->config.clock, LAG_US, INT64_MAX);
     for (uint64_t looked = 0; from < window->applied && looked < rows; looked += LAG_SLICE) {
-        uint64_t through = window_read(window, selection, from, LAG_SLICE, count_event, lag);
+        uint64_t through = window_read(window, selection, from, LAG_SLICE, NULL, count_event, lag);
         if (through <= from || !budget_spend(&budget, BUDGET_STRIDE))
             return through;
         from = through;

@@ -50,8 +50,11 @@ enum {
     BRANCH_COST = 64,
     VIEW_COST = 64,
     SUB_COST = 64,
+    TERM_COST = 32, /* of what a view excepts */
 };
-enum { ROWS_A_TAKE = 20000, EVENTS_A_READ = 1000 };
+/* Rows of the window that one page looks at: so many by a selection of few terms, and as many fewer
+ * as there are TERMS_FEW more. */
+enum { ROWS_A_TAKE = 1024, TERMS_FEW = 8, EVENTS_A_READ = 1000 };
 
 struct view {
     struct map_node node;
@@ -68,9 +71,10 @@ struct view {
     uint64_t stamp;    /* of the newest record */
     uint64_t serial;   /* of the last event that was put in, or refused */
     uint32_t subs;
-    uint32_t place; /* in fan_out.views while it is to be served */
-    bool exact;     /* that a term matches is all there is to ask */
-    uint64_t trims; /* of log_trims(), as of `trimmed` */
+    uint32_t place;  /* in fan_out.views while it is to be served */
+    bool exact;      /* that a term matches is all there is to ask */
+    uint32_t weight; /* see selection_weight() */
+    uint64_t trims;  /* of log_trims(), as of `trimmed` */
     uint64_t trimmed;
 };
 
@@ -119,6 +123,7 @@ static struct view *view_new(struct hub *hub, struct selection *selection, unsig
     if (!view)
         return NULL;
     *view = (struct view){.hub = hub, .selection = selection_ref(selection), .encoding = encoding};
+    view->weight = selection_weight(selection);
     view->exact = !selection->types_count && !selection->except;
     list_init(&view->live_subs);
     list_init(&view->queued_subs);
@@ -494,11 +499,19 @@ static bool is_spent(const struct hub *hub)
     return hub->limits.slice_bytes && budget_is_spent(&hub->fan_out.budget);
 }
 
+/* Whether the view wants an event of which it is known that a term matches. */
+static bool wants(const struct view *view, const struct event *event)
+{
+    return selection_has_type(view->selection, event->type) &&
+           !selection_excepts(view->selection, event->channel);
+}
+
 static void put_event(struct view *view, const struct event *event)
 {
     struct hub *hub = view->hub;
-    if (!view->exact && !selection_has(view->selection, event)) {
-        spend(hub, VIEW_COST);
+    size_t cost = VIEW_COST + (view->selection->except ? TERM_COST * (size_t)view->weight : 0);
+    if (!view->exact && !wants(view, event)) {
+        spend(hub, cost);
         return;
     }
     /* With nobody live there is nobody to encode for. */
@@ -512,7 +525,7 @@ static void put_event(struct view *view, const struct event *event)
     view->stamp++;
     if (event->state == EVENT_APPENDED)
         view->live->through = event->id;
-    spend(hub, VIEW_COST + view->live->bytes.len - len);
+    spend(hub, cost + view->live->bytes.len - len);
 }
 
 /* Moves the live subscribers of the view that lack something into its queue. They became live in
@@ -623,15 +636,19 @@ static bool room_for_view(struct fan_out *fan_out)
     return true;
 }
 
-/* Notes that the event under way matches a term of the view, which counts once. Without memory for
- * that the view falls behind. */
+/* Notes that the event under way matches a term of the view, which counts once. A view with nobody
+ * live is passed over: nobody becomes live in it while the event is under way. Without memory for
+ * the note the view falls behind. */
 static void gather_view(void *context, struct view *view)
 {
     struct hub *hub = context;
     struct fan_out *fan_out = &hub->fan_out;
-    if (view->serial == hub->event_serial)
-        return;
+    bool known = view->serial == hub->event_serial;
     view->serial = hub->event_serial;
+    if (known || (!view->live && list_empty(&view->live_subs))) {
+        spend(hub, VIEW_COST);
+        return;
+    }
     if (!room_for_view(fan_out)) {
         lose_live(view);
         return;
@@ -852,6 +869,11 @@ static void spend_on_page(struct hub *hub, const struct chunk *chunk)
         budget_spend(&hub->paging, chunk_len(chunk));
 }
 
+static uint64_t rows_a_take(const struct view *view)
+{
+    return ROWS_A_TAKE / (1 + view->weight / TERMS_FEW) + 1;
+}
+
 static struct chunk *page_from_window(struct view *view, uint64_t cursor)
 {
     struct hub *hub = view->hub;
@@ -860,7 +882,8 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
         return NULL;
     struct paging paging = {view, chunk, hub->limits.chunk_bytes, false};
     chunk->through =
-        window_read(&hub->window, view->selection, cursor, ROWS_A_TAKE, page_event, &paging);
+        window_read(&hub->window, view->selection, cursor, rows_a_take(view),
+                    hub->limits.slice_bytes ? &hub->paging : NULL, page_event, &paging);
     if (paging.failed)
         chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
     if (chunk->through == cursor)

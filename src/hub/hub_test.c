@@ -760,6 +760,33 @@ static void a_sleep_spends_nothing_of_the_budget(void **state)
     world_free(world);
 }
 
+static void views_with_nobody_live_are_passed_over(void **state)
+{
+    (void)state;
+    struct world *world = slow_world();
+    struct reader *readers[VIEWS];
+    uint64_t start = hub_applied(&world->hub);
+    world_publish(world, "a", "old ");
+    world_turn(world);
+    many_views(world, readers, true);
+    for (int i = 0; i < VIEWS; i++) {
+        hub_unsubscribe(&world->hub, &readers[i]->sub);
+        reader_begin(readers[i], 0, start, 0);
+    }
+    world_publish(world, "a", "new ");
+    assert_false(hub_is_busy(&world->hub) && hub_is_between(&world->hub));
+    assert_int_equal(world->hub.fan_out.views_count, 0);
+    world_turn(world);
+    world->hub.limits.slice_bytes = BIG;
+    hub_turn(&world->hub);
+    for (int i = 0; i < VIEWS; i++) {
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        reader_got(readers[i], "old new ");
+        reader_free(readers[i]);
+    }
+    world_free(world);
+}
+
 static void pages_of_a_turn_are_bounded_and_the_rest_is_put_off(void **state)
 {
     (void)state;
@@ -1582,6 +1609,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it),
         cmocka_unit_test(what_was_live_goes_on_with_another_selection_and_stays_live),
         cmocka_unit_test(a_sleep_spends_nothing_of_the_budget),
+        cmocka_unit_test(views_with_nobody_live_are_passed_over),
         cmocka_unit_test(pages_of_a_turn_are_bounded_and_the_rest_is_put_off),
         cmocka_unit_test(a_view_may_go_while_an_event_is_on_its_way_to_it),
         cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),

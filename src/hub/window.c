@@ -6,6 +6,13 @@
 
 enum { RING_FIRST = 1024, BATCHES_FIRST = 256, BY_CHANNEL_MAX = 32 };
 
+/* Steps along channels' threads for one page; fewer than WALK_FEW are always taken, more only while
+ * at least WALK_SPARSE rows lie between two of them. */
+enum { WALK_MAX = 8192, WALK_FEW = 1024, WALK_SPARSE = 16 };
+
+/* What a budget is charged for a row, for each term that it is held against, for a step. */
+enum { ROW_COST = 16, TERM_COST = 32, STEP_COST = 32 };
+
 static struct window_slot *slot(const struct window *window, uint64_t position)
 {
     return &window->ring[position & window->mask];
@@ -228,11 +235,18 @@ static uint64_t position_after(const struct window *window, uint64_t id)
     return low;
 }
 
+/* What a row costs that is held against the selection, in bytes of a budget. */
+static size_t row_cost(const struct selection *selection)
+{
+    return ROW_COST + TERM_COST * (size_t)selection_weight(selection);
+}
+
 static uint64_t read_scan(struct window *window, const struct selection *selection, uint64_t after,
-                          uint64_t rows, bool (*each)(void *context, const struct event *event),
-                          void *context)
+                          uint64_t rows, struct budget *budget,
+                          bool (*each)(void *context, const struct event *event), void *context)
 {
     uint64_t through = after;
+    size_t cost = row_cost(selection);
     for (uint64_t p = position_after(window, after); p < window->end; p++) {
         const struct event *event = slot(window, p)->event;
         if (!event)
@@ -241,6 +255,8 @@ static uint64_t read_scan(struct window *window, const struct selection *selecti
             return through;
         through = event->id;
         if (selection_has(selection, event) && !each(context, event))
+            return through;
+        if (budget && !budget_spend(budget, cost) && p + 1 < window->end)
             return through;
     }
     return window->applied;
@@ -267,6 +283,7 @@ struct thread {
     uint64_t *positions;
     size_t count;
     size_t cap;
+    uint64_t steps; /* of the walk */
 };
 
 static bool thread_add(struct thread *thread, uint64_t position)
@@ -283,21 +300,40 @@ static bool thread_add(struct thread *thread, uint64_t position)
     return true;
 }
 
+/* Whether the walk back along a channel's thread pays, after so many steps on it. The thread leads
+ * from the newest event to the oldest, so a page needs all of it down to the cursor: whoever is far
+ * behind on a busy channel goes forward through all rows instead. */
+static bool walk_pays(const struct window *window, uint64_t steps, uint64_t at)
+{
+    return steps < WALK_FEW || window->end - at > steps * WALK_SPARSE;
+}
+
+/* One channel's positions behind the cursor. False when they are too many, or without memory. */
+static bool gather_channel(const struct window *window, const struct selection *selection,
+                           const struct topic *topic, uint64_t after, struct thread *thread)
+{
+    uint64_t steps = 0;
+    for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {
+        const struct event *event = slot(window, p - 1)->event;
+        if (event && event->id <= after)
+            break;
+        if (++thread->steps > WALK_MAX || !walk_pays(window, ++steps, p))
+            return false;
+        if (event && selection_has_type(selection, event->type) && !thread_add(thread, p - 1))
+            return false;
+    }
+    return true;
+}
+
 static bool gather(const struct window *window, const struct selection *selection, uint64_t after,
                    struct thread *thread)
 {
     for (uint32_t i = 0; i < selection->names_count; i++) {
-        const struct topic *topic = topics_find(window->topics, selection->names[i]);
-        if (selection->except && !selection_has_channel(selection, selection->names[i]))
+        if (selection_excepts(selection, selection->names[i]))
             continue;
-        for (uint64_t p = topic ? topic->tail : 0; p > window->first;
-             p = slot(window, p - 1)->before) {
-            const struct event *event = slot(window, p - 1)->event;
-            if (event && event->id <= after)
-                break;
-            if (event && selection_has_type(selection, event->type) && !thread_add(thread, p - 1))
-                return false;
-        }
+        const struct topic *topic = topics_find(window->topics, selection->names[i]);
+        if (!gather_channel(window, selection, topic, after, thread))
+            return false;
     }
     return true;
 }
@@ -319,27 +355,34 @@ static uint64_t give(struct window *window, const struct thread *thread,
     return window->applied;
 }
 
+static void sort(struct thread *thread, bool one_channel)
+{
+    if (!one_channel && thread->count) {
+        qsort(thread->positions, thread->count, sizeof(uint64_t), by_position);
+        return;
+    }
+    for (size_t i = 0; i < thread->count / 2; i++) {
+        uint64_t swap = thread->positions[i];
+        thread->positions[i] = thread->positions[thread->count - 1 - i];
+        thread->positions[thread->count - 1 - i] = swap;
+    }
+}
+
 uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
-                     uint64_t rows, bool (*each)(void *context, const struct event *event),
-                     void *context)
+                     uint64_t rows, struct budget *budget,
+                     bool (*each)(void *context, const struct event *event), void *context)
 {
     struct thread thread = {0};
-    if (selection->patterns_count || selection->names_count > BY_CHANNEL_MAX)
-        return read_scan(window, selection, after, rows, each, context);
-    if (!gather(window, selection, after, &thread)) {
-        free(thread.positions);
-        return read_scan(window, selection, after, rows, each, context);
+    uint64_t through;
+    if (selection->patterns_count || selection->names_count > BY_CHANNEL_MAX ||
+        !gather(window, selection, after, &thread)) {
+        through = read_scan(window, selection, after, rows, budget, each, context);
+    } else {
+        sort(&thread, selection->names_count == 1);
+        through = give(window, &thread, each, context);
     }
-    if (selection->names_count == 1) {
-        for (size_t i = 0; i < thread.count / 2; i++) {
-            uint64_t swap = thread.positions[i];
-            thread.positions[i] = thread.positions[thread.count - 1 - i];
-            thread.positions[thread.count - 1 - i] = swap;
-        }
-    } else if (thread.count) {
-        qsort(thread.positions, thread.count, sizeof(uint64_t), by_position);
-    }
-    uint64_t through = give(window, &thread, each, context);
     free(thread.positions);
+    if (budget && thread.steps) /* afterwards: a walk in vain must leave something for the rows */
+        budget_spend(budget, thread.steps * STEP_COST);
     return through;
 }

@@ -2,6 +2,7 @@
  * channel. */
 #pragma once
 
+#include "base/budget.h"
 #include "hub/topics.h"
 
 /* Positions count events since the start and never wrap in a lifetime; an event is at position p in
@@ -55,12 +56,12 @@ void window_pass(struct window *window, const struct batch *batch);
 void window_miss(struct window *window, uint64_t upto);
 
 /* Calls `each` for the selected events with after < id, ascending, until it returns false. `after`
- * must be >= floor. Looks at no more than `rows` of them. Returns the id up to which everything was
- * given: of the last event given if `each` stopped, of the last one looked at if `rows` did,
- * otherwise `applied`. */
+ * must be >= floor. Looks at no more than `rows` of them, and stops behind the one that used the
+ * budget up (NULL: none). Returns the id up to which everything was given: of the last event given
+ * if `each` stopped, of the last one looked at if `rows` or the budget did, otherwise `applied`. */
 uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
-                     uint64_t rows, bool (*each)(void *context, const struct event *event),
-                     void *context);
+                     uint64_t rows, struct budget *budget,
+                     bool (*each)(void *context, const struct event *event), void *context);
 
 /* Whether the selection may have events with ids above `after`, told without looking at them: only
  * ever false when there are none, for a few names and a cursor that the window reaches. */

@@ -105,7 +105,8 @@ static uint64_t read_rows(struct fixture *fixture, const char *terms, const char
     struct selection *selection = select_terms(terms, type);
     fixture->told[0] = '\0';
     fixture->given = 0;
-    uint64_t through = window_read(&fixture->window, selection, after, rows, on_read, fixture);
+    uint64_t through =
+        window_read(&fixture->window, selection, after, rows, NULL, on_read, fixture);
     selection_unref(selection);
     return through;
 }
@@ -391,11 +392,69 @@ static void without_memory_to_gather_the_window_is_scanned(void **state)
     struct selection *selection = selection_new(&name, 1, NULL, 0, NULL);
     fixture.told[0] = '\0';
     mem_fail_nth(1);
-    uint64_t through = window_read(&fixture.window, selection, START, BIG, on_read, &fixture);
+    uint64_t through = window_read(&fixture.window, selection, START, BIG, NULL, on_read, &fixture);
     mem_fail_nth(0);
     selection_unref(selection);
     assert_int_equal(through, START + 3);
     assert_string_equal(fixture.told, "1 3 ");
+    end(&fixture);
+}
+
+/* Adds so many events of channel a, 100 a batch. */
+static void add_many(struct fixture *fixture, unsigned count)
+{
+    for (unsigned i = 1; i <= count; i++) {
+        propose(fixture, "a", "");
+        if (i % 100 == 0)
+            add(fixture);
+    }
+}
+
+/* Reads with a budget of so many bytes. */
+static uint64_t read_within(struct fixture *fixture, const char *terms, uint64_t after,
+                            int64_t bytes)
+{
+    struct selection *selection = select_terms(terms, NULL);
+    struct budget budget;
+    budget_begin(&budget, NULL, 0, bytes);
+    fixture->told[0] = '\0';
+    fixture->given = 0;
+    uint64_t through =
+        window_read(&fixture->window, selection, after, BIG, &budget, on_read, fixture);
+    selection_unref(selection);
+    return through;
+}
+
+static void rows_spend_a_budget_by_the_terms_they_are_held_against(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, SIZE_MAX);
+    add_many(&fixture, 1000);
+    uint64_t few = read_within(&fixture, "x/*", START, 10000);
+    uint64_t many = read_within(&fixture, "x/* y/* z/* x/*/a y/*/a z/*/a", START, 10000);
+    assert_in_range(few - START, 100, 400);
+    assert_in_range(many - START, 1, (few - START) / 2);
+    assert_int_equal(read_within(&fixture, "x/*", START, 1), START + 1);
+    assert_int_equal(read_within(&fixture, "x/*", few, BIG), START + 1000);
+    end(&fixture);
+}
+
+/* A page at a time, the walk from the newest event down to the cursor would be done again and again
+ * otherwise. */
+static void a_busy_channel_is_read_forward_from_a_cursor_far_behind(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    enum { MANY = 20000 };
+    begin(&fixture, SIZE_MAX);
+    add_many(&fixture, MANY);
+    assert_int_equal(read_rows(&fixture, "a", NULL, START, 100), START + 100);
+    assert_int_equal(fixture.given, 100);
+    assert_int_equal(read_rows(&fixture, "a b", NULL, START, 100), START + 100);
+    uint64_t near = START + MANY - 500;
+    assert_int_equal(read_rows(&fixture, "a", NULL, near, 100), START + MANY);
+    assert_int_equal(fixture.given, 500);
     end(&fixture);
 }
 
@@ -439,6 +498,8 @@ int main(void)
         cmocka_unit_test(a_mark_hides_the_channels_events_up_to_it),
         cmocka_unit_test(what_is_not_in_the_log_takes_no_room),
         cmocka_unit_test(without_memory_to_gather_the_window_is_scanned),
+        cmocka_unit_test(rows_spend_a_budget_by_the_terms_they_are_held_against),
+        cmocka_unit_test(a_busy_channel_is_read_forward_from_a_cursor_far_behind),
         cmocka_unit_test(what_passes_is_noted_and_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -364,12 +364,23 @@ static bool has_channel_here(const struct selection *selection, struct str chann
 
 bool selection_has_channel(const struct selection *selection, struct str channel)
 {
-    if (!has_channel_here(selection, channel))
-        return false;
+    return has_channel_here(selection, channel) && !selection_excepts(selection, channel);
+}
+
+bool selection_excepts(const struct selection *selection, struct str channel)
+{
     for (const struct selection *out = selection->except; out; out = out->except)
         if (has_channel_here(out, channel))
-            return false;
-    return true;
+            return true;
+    return false;
+}
+
+uint32_t selection_weight(const struct selection *selection)
+{
+    uint32_t weight = 0;
+    for (; selection; selection = selection->except)
+        weight += selection->patterns_count + (selection->names_count > 0);
+    return weight;
 }
 
 bool selection_has_type(const struct selection *selection, struct str type)

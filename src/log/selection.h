@@ -75,6 +75,14 @@ struct selection *selection_unref(struct selection *selection);
 bool selection_has_channel(const struct selection *selection, struct str channel);
 bool selection_has_type(const struct selection *selection, struct str type);
 
+/* The part of that which is left once it is known that a term matches: whether the channel is
+ * excepted. */
+bool selection_excepts(const struct selection *selection, struct str channel);
+
+/* How many terms an event is held against at most, with all that is excepted in turn; the names of
+ * a selection count as one, since they are searched. */
+uint32_t selection_weight(const struct selection *selection);
+
 static inline bool selection_has(const struct selection *selection, const struct event *event)
 {
     return selection_has_type(selection, event->type) &&
