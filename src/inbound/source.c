@@ -320,6 +320,8 @@ int source_read(const struct source *source, const struct inbound_request *reque
     int result = template_view_init(&view, source->name, request);
     if (result)
         return result;
+    template_view_look(
+        &view, (const struct template *const[]){&source->channel, &source->type, &source->id}, 3);
     if (source->kind->is_slack)
         read_challenge(&view, event);
     template_render(&source->channel, &view, TEMPLATE_CHANNEL, &event->channel);

@@ -183,10 +183,15 @@ static struct str step(struct str json, struct str name)
     return found;
 }
 
-static bool add_member(struct str json, struct str path, struct buf *out)
+static struct str find_member(struct str json, struct str path)
 {
     while (json.at && path.at)
         json = step(json, str_cut(&path, '.'));
+    return json;
+}
+
+static bool add_member(struct str json, struct buf *out)
+{
     if (!json.at || !json.len || strchr("{[n", json.at[0]))
         return false; /* neither a container nor null can be part of a name */
     if (json.at[0] == '"')
@@ -195,15 +200,158 @@ static bool add_member(struct str json, struct str path, struct buf *out)
     return true;
 }
 
+/* ---- looking up many references at once ------------------------------------------------------ */
+
+static const struct template_want *find_want(const struct template_view *view,
+                                             const struct template_part *part)
+{
+    for (size_t i = 0; i < view->wants_count; i++) {
+        const struct template_want *want = &view->wants[i];
+        if (want->part.kind == part->kind && str_eq(want->part.text, part->text))
+            return want;
+    }
+    return NULL;
+}
+
+static void add_wants(struct template_view *view, const struct template *template)
+{
+    for (size_t i = 0; i < template->count; i++) {
+        const struct template_part *part = &template->parts[i];
+        bool looks = part->kind == TEMPLATE_MEMBER || part->kind == TEMPLATE_FORM;
+        if (looks && view->wants_count < TEMPLATE_WANTS_MAX && !find_want(view, part))
+            view->wants[view->wants_count++] =
+                (struct template_want){.part = *part, .value = STR_NONE, .rest = part->text};
+    }
+}
+
+/* The first byte tells most names apart, unless it is escaped. */
+static bool may_be(struct str name_raw, struct str name)
+{
+    return name_raw.len >= name.len &&
+           (name_raw.at[0] == name.at[0] || name_raw.at[0] == '%' || name_raw.at[0] == '+');
+}
+
+static void look_into_form(struct template_view *view)
+{
+    struct str form = view->form, name, value;
+    while (http_query_next(&form, &name, &value)) {
+        for (size_t i = 0; i < view->wants_count; i++) {
+            struct template_want *want = &view->wants[i];
+            struct str wanted = want->part.text;
+            if (want->found || want->part.kind != TEMPLATE_FORM || !may_be(name, wanted) ||
+                !http_query_name_is(name, wanted))
+                continue;
+            want->value = value;
+            want->found = true;
+        }
+    }
+}
+
+static bool has(uint64_t set, size_t i)
+{
+    return set >> i & 1;
+}
+
+/* Takes the next step of each path; those that cannot be in this value leave the set. */
+static uint64_t begin_step(struct template_view *view, bool array, uint64_t set)
+{
+    for (size_t i = 0; i < view->wants_count; i++) {
+        struct template_want *want = &view->wants[i];
+        if (!has(set, i))
+            continue;
+        want->value = STR_NONE;
+        want->head = str_cut(&want->rest, '.');
+        if (array && http_number(want->head, &want->index))
+            set &= ~(UINT64_C(1) << i);
+    }
+    return set;
+}
+
+/* Takes one step into a value for all of the set: of members of one name the last counts. */
+static void step_all(struct template_view *view, struct str json, uint64_t set)
+{
+    struct str key, value;
+    bool array = holds(json, '[');
+    set = begin_step(view, array, set);
+    if (!array && !holds(json, '{'))
+        return;
+    uint64_t index = 0;
+    for (size_t pos = 0; set && json_next(json, &pos, &key, &value); index++) {
+        for (size_t i = 0; i < view->wants_count; i++) {
+            struct template_want *want = &view->wants[i];
+            if (has(set, i) && (array ? want->index == index : str_eq(key, want->head)))
+                want->value = value;
+        }
+    }
+}
+
+/* Those of the set whose paths go on within the same value as that of `first`. */
+static uint64_t that_go_on(const struct template_view *view, uint64_t set, size_t first)
+{
+    uint64_t group = 0;
+    for (size_t i = first; i < view->wants_count; i++) {
+        const struct template_want *want = &view->wants[i];
+        if (has(set, i) && want->rest.at && want->value.at == view->wants[first].value.at)
+            group |= UINT64_C(1) << i;
+    }
+    return group;
+}
+
+/* Looks up all of the set, whose paths go on in this value. It recurses as deep as a path, which is
+ * the configuration's. */
+static void look_into(struct template_view *view, struct str json, uint64_t set)
+{
+    step_all(view, json, set);
+    for (size_t i = 0; i < view->wants_count; i++) {
+        const struct template_want *want = &view->wants[i];
+        if (!has(set, i) || !want->rest.at || !want->value.at)
+            continue;
+        uint64_t group = that_go_on(view, set, i);
+        set &= ~group;
+        look_into(view, want->value, group);
+    }
+}
+
+void template_view_look(struct template_view *view, const struct template *const *templates,
+                        size_t count)
+{
+    uint64_t members = 0;
+    for (size_t i = 0; i < count; i++)
+        add_wants(view, templates[i]);
+    for (size_t i = 0; i < view->wants_count; i++)
+        if (view->wants[i].part.kind == TEMPLATE_MEMBER)
+            members |= UINT64_C(1) << i;
+    if (view->json.at && members)
+        look_into(view, view->json, members);
+    if (view->form.at)
+        look_into_form(view);
+}
+
+static bool add_from_form(const struct template_view *view, const struct template_part *part,
+                          struct buf *out)
+{
+    const struct template_want *want = find_want(view, part);
+    if (!want)
+        return form_value(view->form, part->text, out);
+    return want->found && http_query_decode(want->value, out) == 0;
+}
+
+static bool add_from_json(const struct template_view *view, const struct template_part *part,
+                          struct buf *out)
+{
+    const struct template_want *want = find_want(view, part);
+    return add_member(want ? want->value : find_member(view->json, part->text), out);
+}
+
 static bool add_value(const struct template_part *part, const struct template_view *view,
                       struct buf *out)
 {
     struct str value = STR_NONE;
     switch (part->kind) {
     case TEMPLATE_MEMBER:
-        return add_member(view->json, part->text, out);
+        return add_from_json(view, part, out);
     case TEMPLATE_FORM:
-        return form_value(view->form, part->text, out);
+        return add_from_form(view, part, out);
     case TEMPLATE_HEADER:
         value = http_fields_get(view->request->fields, part->text);
         break;

@@ -41,8 +41,22 @@ struct template
 int template_compile(struct str text, unsigned allowed, struct template *ret, const char **ret_why);
 void template_free(struct template *template);
 
+enum { TEMPLATE_WANTS_MAX = 48 };
+
+/* A reference into the body, and what it refers to. */
+struct template_want {
+    struct template_part part;
+    struct str value; /* raw; STR_NONE when it is not there */
+    struct str head;  /* while it is looked for: the step that is due, */
+    struct str rest;  /* and those behind it */
+    uint64_t index;   /* the step as an index */
+    bool found;
+};
+
 /* The body as templates look into it; made once a request, after it was verified. */
 struct template_view {
+    size_t wants_count;
+    struct template_want wants[TEMPLATE_WANTS_MAX];
     struct str source;
     const struct inbound_request *request;
     struct str json; /* the body if it is JSON, or a form's member `payload` if that is */
@@ -54,6 +68,11 @@ struct template_view {
 int template_view_init(struct template_view *view, struct str source,
                        const struct inbound_request *request);
 void template_view_deinit(struct template_view *view);
+
+/* Looks up what these templates refer to, all in one pass over the body. What was not looked up
+ * before template_render() costs a pass for each reference. */
+void template_view_look(struct template_view *view, const struct template *const *templates,
+                        size_t count);
 
 /* How values are made fit for where they go. */
 enum template_use {

@@ -122,6 +122,63 @@ static void a_form_is_looked_into_and_so_is_the_json_in_its_payload(void **state
     expect("{form.command}", TEMPLATE_CHANNEL, "none");
 }
 
+/* What is looked up for many templates at once is what each finds by itself. */
+static void assert_looks_the_same(const char *first, const char *second, const char *third)
+{
+    const char *texts[] = {first, second, third};
+    struct template templates[3];
+    struct template_view alone, looked;
+    struct inbound_case it;
+    struct buf lines = {0}, want = {0}, got = {0};
+    const char *why;
+    buf_addf(&lines, HEADERS, media);
+    inbound_case_init(&it, buf_str(&lines), str_from(body), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(template_compile(str_from(texts[i]), TEMPLATE_NAMES, &templates[i], &why),
+                         0);
+    assert_int_equal(template_view_init(&alone, STR("hub"), &it.request), 0);
+    assert_int_equal(template_view_init(&looked, STR("hub"), &it.request), 0);
+    template_view_look(
+        &looked, (const struct template *const[]){&templates[0], &templates[1], &templates[2]}, 3);
+    for (int i = 0; i < 3; i++) {
+        bool whole = template_render(&templates[i], &alone, TEMPLATE_KEY, &want);
+        assert_int_equal(template_render(&templates[i], &looked, TEMPLATE_KEY, &got), whole);
+    }
+    assert_true(str_eq(buf_str(&want), buf_str(&got)));
+    for (int i = 0; i < 3; i++)
+        template_free(&templates[i]);
+    template_view_deinit(&alone);
+    template_view_deinit(&looked);
+    inbound_case_free(&it);
+    buf_free(&lines);
+    buf_free(&want);
+    buf_free(&got);
+}
+
+static void many_references_are_looked_up_at_once(void **state)
+{
+    (void)state;
+    assert_looks_the_same("{body.a.0.x}/{body.a.1.x}/{body.a.2.x}/{body.a.x}", "{body.a}",
+                          "{body.n}{body.n}{body.n.n}{body.none}{body.none.x}");
+    assert_looks_the_same("{body.repository.name}-{body.repository.full_name}-{body.repository}",
+                          "{body.twice}{body.twice.0}{body.long}{body.absent.name}",
+                          "{body.repository.name}{source}{header.x-odd}{form.n}");
+    body = "{\"a\":{\"x\":1,\"y\":2},\"b\":3,\"a\":{\"x\":[{\"z\":4}],\"x\":{\"0\":5}}}";
+    assert_looks_the_same("{body.a.x.0}{body.a.x.0.z}{body.a.y}", "{body.a.x.z}{body.b.c}",
+                          "{body.b}{body.a.}{body..a}");
+    body = "[1,[2,[3]]]";
+    assert_looks_the_same("{body.0}{body.1.0}{body.1.1.0}", "{body.1.1}{body.x}{body.1.x}",
+                          "{body.01}{body.-1}");
+    body = "\"text\"";
+    assert_looks_the_same("{body.0}", "{body.text}", "{body.a.b}");
+    media = "application/x-www-form-urlencoded";
+    body = "a=1&a=2&b&%63=3+4&d=%&=5&payload=%7B%22a%22%3A%7B%22b%22%3A6%7D%7D&e+f=7";
+    assert_looks_the_same("{form.a}{form.b}{form.c}{form.d}",
+                          "{form.e f}{form.absent}{form.payload}", "{body.a.b}{body.a}{form.a}");
+    body = "";
+    assert_looks_the_same("{form.a}", "{body.a}", "x");
+}
+
 static void a_template_that_is_none_is_refused_with_a_reason(void **state)
 {
     (void)state;
@@ -162,6 +219,7 @@ int main(void)
         cmocka_unit_test_setup(of_two_members_of_one_name_the_last_counts, begin),
         cmocka_unit_test_setup(a_long_value_is_cut_before_a_character_that_does_not_fit, begin),
         cmocka_unit_test_setup(a_form_is_looked_into_and_so_is_the_json_in_its_payload, begin),
+        cmocka_unit_test_setup(many_references_are_looked_up_at_once, begin),
         cmocka_unit_test_setup(a_template_that_is_none_is_refused_with_a_reason, begin),
         cmocka_unit_test_setup(a_template_has_at_most_sixteen_parts, begin),
     };
