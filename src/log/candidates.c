@@ -6,6 +6,10 @@
  * that few under its beginning. */
 enum { SMALL_TABLE = 4096, FEW = 1024, BITMAP_FIRST = 1024 };
 
+/* A look at the table costs as much as so many steps of matching. The last of a
+ * stage is free if it finds nothing, so that every slice comes further. */
+enum { LOOK_STEPS = 64 };
+
 struct str pattern_beginning(struct str pattern)
 {
     const char *star = memchr(pattern.at, '*', pattern.len);
@@ -170,29 +174,69 @@ static void go_by_number(struct channels_resolve *resolve)
                          resolve->selection->resolved.bits);
 }
 
+/* Where an interrupted search by terms goes on. One by number goes on at resolved.bits. */
+struct resolve_place {
+    uint64_t begun_above;
+    uint32_t name;
+    uint32_t pattern;
+    uint8_t after_len;
+    char after[NAME_MAX_BYTES];
+};
+
+static void forget_place(struct selection_resolved *resolved)
+{
+    free(resolved->place);
+    resolved->place = NULL;
+}
+
+static void begin_anew(struct selection_resolved *resolved)
+{
+    if (resolved->cap)
+        memset(resolved->bitmap, 0, resolved->cap / 8);
+    resolved->bits = 0;
+    forget_place(resolved);
+}
+
+static void go_by_terms(struct channels_resolve *resolve)
+{
+    const struct resolve_place *place = resolve->selection->resolved.place;
+    struct candidates *candidates = &resolve->candidates;
+    resolve->stage = RESOLVE_TERMS;
+    candidates_by_terms(candidates, resolve->channels, resolve->selection);
+    if (!place)
+        return;
+    resolve->begun_above = place->begun_above;
+    candidates->name = place->name;
+    candidates->pattern = place->pattern;
+    candidates->after_len = place->after_len;
+    memcpy(candidates->after, place->after, place->after_len);
+}
+
 /* What was resolved is of no use if more numbers were given again since than the table remembers.
  */
+static void begin_stage(struct channels_resolve *resolve)
+{
+    const struct channels *channels = resolve->channels;
+    struct selection_resolved *resolved = &resolve->selection->resolved;
+    resolve->begun_above = channels->number_last;
+    resolve->more = true;
+    if (channels->reused - resolved->reused > REUSED_KEPT)
+        begin_anew(resolved);
+    if (!resolved->bits && !resolved->place)
+        resolved->reused = channels->reused;
+    if (resolved->bits || !spells_beginnings(resolve->selection))
+        go_by_number(resolve);
+    else
+        go_by_terms(resolve);
+}
+
 void channels_resolve_begin(struct channels_resolve *resolve, const struct channels *channels,
                             struct selection *selection)
 {
-    struct selection_resolved *resolved = &selection->resolved;
     resolve->channels = channels;
     resolve->selection = selection;
-    resolve->begun_above = channels->number_last;
-    resolve->more = true;
-    if (channels->reused - resolved->reused > REUSED_KEPT) {
-        if (resolved->cap)
-            memset(resolved->bitmap, 0, resolved->cap / 8);
-        resolved->bits = 0;
-    }
-    if (!resolved->bits)
-        resolved->reused = channels->reused;
-    if (resolved->bits || !spells_beginnings(selection)) {
-        go_by_number(resolve);
-        return;
-    }
-    resolve->stage = RESOLVE_TERMS;
-    candidates_by_terms(&resolve->candidates, channels, selection);
+    resolve->steps = 0;
+    begin_stage(resolve);
 }
 
 /* The stages follow one another when there are no more candidates in one. */
@@ -212,6 +256,7 @@ static void next_stage(struct channels_resolve *resolve)
     case RESOLVE_REUSED:
     case RESOLVE_DONE:
         resolve->stage = RESOLVE_DONE;
+        forget_place(resolved);
     }
 }
 
@@ -223,11 +268,13 @@ bool channels_resolve_look(struct channels_resolve *resolve)
     if (resolve->stage == RESOLVE_DONE)
         return false;
     if (resolve->channels->reused - resolved->reused > REUSED_KEPT)
-        channels_resolve_begin(resolve, resolve->channels, resolve->selection);
+        begin_stage(resolve);
     resolve->more =
         resolve->stage == RESOLVE_REUSED
             ? candidates_reused(&resolve->candidates, resolve->channels, &resolved->reused)
             : candidates_next(&resolve->candidates);
+    if (resolve->more || resolve->candidates.count)
+        resolve->steps += LOOK_STEPS;
     return true;
 }
 
@@ -242,11 +289,34 @@ bool channels_resolve_judge(struct channels_resolve *resolve)
         uint8_t bit = (uint8_t)(1 << (number & 7));
         if (!bitmap_room(resolved, (size_t)number + 1))
             return false;
-        if (selection_has_channel(resolve->selection, candidate_name(&candidates->at[i])))
+        if (selection_has_channel_counted(resolve->selection, candidate_name(&candidates->at[i]),
+                                          &resolve->steps))
             resolved->bitmap[number >> 3] |= bit;
         else
             resolved->bitmap[number >> 3] &= (uint8_t)~bit;
     }
+    return true;
+}
+
+bool channels_resolve_stop(struct channels_resolve *resolve)
+{
+    struct selection_resolved *resolved = &resolve->selection->resolved;
+    const struct candidates *candidates = &resolve->candidates;
+    if (!resolve->more)
+        next_stage(resolve);
+    if (resolve->stage == RESOLVE_DONE)
+        return true;
+    if (!resolved->place)
+        resolved->place = mem_try_alloc(sizeof(*resolved->place));
+    if (!resolved->place)
+        return false;
+    *resolved->place = (struct resolve_place){.begun_above = resolve->begun_above,
+                                              .name = candidates->name,
+                                              .pattern = candidates->pattern,
+                                              .after_len = candidates->after_len};
+    memcpy(resolved->place->after, candidates->after, candidates->after_len);
+    if (resolve->stage == RESOLVE_NUMBERS)
+        resolved->bits = candidates->number;
     return true;
 }
 
@@ -265,6 +335,7 @@ void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct chann
     channels_trimmed_bounds(channels, selection, &trimmed->spaces, &trimmed->highest,
                             &trimmed->most);
     trimmed->look_max = channels->by_name.count <= SMALL_TABLE ? SIZE_MAX : FEW;
+    trimmed->steps = 0;
     trimmed->more = true;
     candidates_by_terms(&trimmed->candidates, channels, selection);
     trimmed->candidates.name = selection->names_count; /* the bounds have those */
@@ -273,12 +344,15 @@ void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct chann
 bool channels_trimmed_look(struct channels_trimmed *trimmed)
 {
     struct candidates *candidates = &trimmed->candidates;
-    if (!trimmed->more || trimmed->highest >= trimmed->most)
+    if (trimmed->highest >= trimmed->most)
         return false;
-    if (candidates->looked >= trimmed->look_max) {
+    bool enough = candidates->looked >= trimmed->look_max && trimmed->more;
+    if (enough || trimmed->steps >= TRIMMED_STEPS) {
         trimmed->highest = trimmed->most;
         return false;
     }
+    if (!trimmed->more)
+        return false;
     candidates->trimmed_above = trimmed->highest;
     trimmed->more = candidates_next(candidates);
     return true;
@@ -286,10 +360,11 @@ bool channels_trimmed_look(struct channels_trimmed *trimmed)
 
 void channels_trimmed_judge(struct channels_trimmed *trimmed)
 {
-    for (size_t i = 0; i < trimmed->candidates.count; i++) {
+    for (size_t i = 0; i < trimmed->candidates.count && trimmed->steps < TRIMMED_STEPS; i++) {
         const struct candidate *candidate = &trimmed->candidates.at[i];
         if (candidate->trimmed > trimmed->highest &&
-            selection_has_channel(trimmed->selection, candidate_name(candidate)))
+            selection_has_channel_counted(trimmed->selection, candidate_name(candidate),
+                                          &trimmed->steps))
             trimmed->highest = candidate->trimmed;
     }
 }

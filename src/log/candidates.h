@@ -82,13 +82,16 @@ struct str pattern_beginning(struct str pattern);
  *     while (channels_resolve_look(&resolve))                    under the log's lock
  *         channels_resolve_judge(&resolve)                       without it
  *
- * The caller holds selection->resolved.lock all the time. */
+ * The caller holds selection->resolved.lock all the time. It may stop before the end, when
+ * `resolve.steps` are more than it has time for: channels_resolve_stop() notes in the selection how
+ * far it came, and the next that begins goes on there, whoever that is. */
 struct channels_resolve {
     const struct channels *channels;
     struct selection *selection;
     enum { RESOLVE_TERMS, RESOLVE_NUMBERS, RESOLVE_REUSED, RESOLVE_DONE } stage;
     uint64_t begun_above; /* numbers above this were given after the terms were begun with */
     bool more;
+    uint64_t steps; /* of selection_has_channel_counted() so far, and the channels looked at */
     struct candidates candidates;
 };
 
@@ -97,16 +100,28 @@ void channels_resolve_begin(struct channels_resolve *resolve, const struct chann
 bool channels_resolve_look(struct channels_resolve *resolve);
 /* False when there is no memory: what is resolved is not complete then. */
 bool channels_resolve_judge(struct channels_resolve *resolve);
+/* False when there is no memory: then what was done since it began is done again. */
+bool channels_resolve_stop(struct channels_resolve *resolve);
+
+/* Whether the selection was resolved to the end, as the table was then. Under resolved.lock. */
+static inline bool channels_resolve_is_whole(const struct selection *selection)
+{
+    return !selection->resolved.place;
+}
 
 /* The highest `trimmed` among the channels that the selection has, asked for in the same manner.
  * Exact for names. Exact for patterns if the table is small, or if there are few channels under
- * what they spell before their first wildcard; otherwise it is that of the namespaces, which may
- * err towards a gap. */
+ * what they spell before their first wildcard, and if the patterns take no more than TRIMMED_STEPS
+ * to be held against them; otherwise it is that of the namespaces, which may err towards a gap. It
+ * is asked for on workers' threads, so that it may take a few milliseconds at most. */
+enum { TRIMMED_STEPS = 65536 };
+
 struct channels_trimmed {
     const struct selection *selection;
     uint64_t highest; /* the answer in the end */
     uint64_t most;    /* it cannot be above this */
     size_t look_max;
+    uint64_t steps; /* of selection_has_channel_counted() so far */
     bool more;
     struct channels_spaces spaces;
     struct candidates candidates;

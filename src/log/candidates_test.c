@@ -45,6 +45,36 @@ static void add_many(struct channels *channels, const char *prefix, int count)
     }
 }
 
+/* A hundred patterns that take as many steps as patterns can, and the channels that make them. */
+enum { COSTLY = 100 };
+
+static struct selection *select_costly(void)
+{
+    struct buf texts[COSTLY] = {0};
+    struct str terms[COSTLY];
+    size_t count = 0;
+    for (unsigned stars = 0; count < COSTLY; stars++) {
+        if (__builtin_popcount(stars) != PATTERN_STARS_MAX)
+            continue;
+        buf_add_str(&texts[count], STR("a"));
+        for (unsigned i = 0; i < PATTERN_SEGMENTS_MAX - 2; i++)
+            buf_add_str(&texts[count], stars >> i & 1 ? STR("/*") : STR("/a"));
+        buf_add_str(&texts[count], STR("/b"));
+        terms[count] = buf_str(&texts[count]);
+        assert_true(pattern_valid(terms[count], NULL));
+        count++;
+    }
+    struct selection *selection = selection_new(terms, COSTLY, NULL, 0, NULL);
+    for (size_t i = 0; i < COSTLY; i++)
+        buf_free(&texts[i]);
+    return selection;
+}
+
+static void add_costly(struct channels *channels, int count)
+{
+    add_many(channels, "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", count);
+}
+
 static struct selection *select_terms(const char *const *terms, size_t count)
 {
     struct str strs[SELECTION_TERMS_MAX];
@@ -226,6 +256,85 @@ static void more_numbers_than_the_table_remembers_are_all_resolved_anew(void **s
     selection_unref(selection);
 }
 
+/* As resolve(), but with a stop as soon as a slice has taken `most` steps; the slices. */
+static unsigned resolve_in_slices(const struct channels *channels, struct selection *selection,
+                                  uint64_t most, size_t *looked)
+{
+    struct channels_resolve resolve;
+    unsigned slices = 0;
+    for (bool more = true; more; slices++) {
+        assert_true(slices < 10000);
+        channels_resolve_begin(&resolve, channels, selection);
+        while ((more = channels_resolve_look(&resolve))) {
+            *looked += resolve.candidates.count;
+            assert_true(channels_resolve_judge(&resolve));
+            if (resolve.steps >= most)
+                break;
+        }
+        assert_true(!more || channels_resolve_stop(&resolve));
+        assert_true(more || channels_resolve_is_whole(selection));
+    }
+    return slices;
+}
+
+static void what_is_resolved_in_slices_is_looked_at_once(void **state)
+{
+    struct channels *channels = *state;
+    const char *spelled[] = {"a/*/00002", "b/*", "a/1/**", "b/00001"}, *wild[] = {"*/00002"};
+    struct selection *selections[] = {select_terms(spelled, 4), select_terms(wild, 1)};
+    add_many(channels, "a/1", 900);
+    add_many(channels, "b", 3000);
+    for (int i = 0; i < 2; i++) {
+        size_t looked = 0;
+        assert_true(resolve_in_slices(channels, selections[i], 1, &looked) > 3900 / 128);
+        assert_true(looked >= 3900 && looked <= 3901); /* one is named too */
+        check_resolved(channels, selections[i]);
+        selection_unref(selections[i]);
+    }
+}
+
+/* One interrupted is right though channels come, and numbers are given again, between slices. */
+static void what_comes_between_slices_is_resolved_too(void **state)
+{
+    struct channels *channels = *state;
+    const char *terms[] = {"a/*", "b/*"};
+    struct selection *selection = select_terms(terms, 2);
+    struct channels_resolve resolve;
+    size_t looked = 0;
+    add_many(channels, "a", 400);
+    add_many(channels, "c", 10);
+    channels_resolve_begin(&resolve, channels, selection);
+    assert_true(channels_resolve_look(&resolve) && channels_resolve_judge(&resolve));
+    assert_true(channels_resolve_stop(&resolve));
+    give_again(channels, "a/00001", "c/now");
+    give_again(channels, "c/00001", "a/now");
+    add_many(channels, "b", 300);
+    (void)resolve_in_slices(channels, selection, 1, &looked);
+    check_resolved(channels, selection);
+    channels_resolve_begin(&resolve, channels, selection);
+    assert_true(channels_resolve_stop(&resolve));
+    for (int i = 0; i <= REUSED_KEPT; i++)
+        give_again(channels, i % 2 ? "d/2" : i ? "d/1" : "a/now", i % 2 ? "d/1" : "d/2");
+    (void)resolve_in_slices(channels, selection, 1, &looked);
+    check_resolved(channels, selection);
+    selection_unref(selection);
+}
+
+/* Names are cheap, steps are not: a slice ends by what its patterns take. */
+static void costly_patterns_take_more_slices(void **state)
+{
+    struct channels *channels = *state;
+    struct selection *selection = select_costly();
+    struct channels_resolve resolve;
+    add_costly(channels, 1000);
+    channels_resolve_begin(&resolve, channels, selection);
+    while (channels_resolve_look(&resolve))
+        assert_true(channels_resolve_judge(&resolve));
+    printf("%u steps for each name\n", (unsigned)(resolve.steps / 1000));
+    assert_true(resolve.steps > 1000 * 50);
+    selection_unref(selection);
+}
+
 /* ---- what was trimmed ------------------------------------------------------------------------ */
 
 static uint64_t trimmed_of(const struct channels *channels, const char *const *terms, size_t count,
@@ -289,6 +398,23 @@ static void many_patterns_look_at_each_channel_once(void **state)
     assert_int_equal(looked, 4000);
 }
 
+/* The same with patterns that take hundreds of steps for a name: they are answered by the bound. */
+static void costly_patterns_are_answered_by_the_bound(void **state)
+{
+    struct channels *channels = *state;
+    struct selection *selection = select_costly();
+    struct channels_trimmed trimmed;
+    add_costly(channels, 4000);
+    trim_all(channels);
+    channels_trimmed_prepare(&trimmed, channels, selection);
+    channels_trimmed_begin(&trimmed, channels, selection);
+    while (channels_trimmed_look(&trimmed))
+        channels_trimmed_judge(&trimmed);
+    assert_int_equal(trimmed.highest, 1000 + channels->number_last); /* errs towards a gap */
+    assert_true(trimmed.steps < TRIMMED_STEPS + 5000);
+    selection_unref(selection);
+}
+
 static void in_a_large_table_a_pattern_with_few_channels_is_exact(void **state)
 {
     struct channels *channels = *state;
@@ -315,6 +441,10 @@ int main(void)
         TEST(a_pattern_that_begins_with_a_wildcard_is_resolved_by_number),
         TEST(numbers_that_are_given_again_are_resolved_again),
         TEST(more_numbers_than_the_table_remembers_are_all_resolved_anew),
+        TEST(what_is_resolved_in_slices_is_looked_at_once),
+        TEST(what_comes_between_slices_is_resolved_too),
+        TEST(costly_patterns_take_more_slices),
+        TEST(costly_patterns_are_answered_by_the_bound),
         TEST(trimmed_is_that_of_the_channels_selected),
         TEST(many_patterns_look_at_each_channel_once),
         TEST(in_a_large_table_a_pattern_with_few_channels_is_exact),

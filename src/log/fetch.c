@@ -22,6 +22,7 @@
  * the data. What a slice copies is bounded, for all of its fetches together. */
 #include "log/fetch.h"
 
+#include "log/candidates.h"
 #include "log/log_internal.h"
 #include "log/read.h"
 #include "log/store/page.h"
@@ -172,20 +173,32 @@ static bool joins(const struct log_job *job, void *context)
            selection_may_scan(fetch->selection) && same_types(fetch->selection, lead->selection);
 }
 
-/* Adds the channels of all to the set; one that turns out to need no scan goes back. */
-static void gather(struct together *together)
+/* Adds its channels to the set, or lets go of the job: one that turns out to need no scan goes
+ * back, and one whose channels are not all known yet has had its slice. */
+static void try_add(struct together *together, struct log_job *job, uint64_t *steps)
+{
+    struct log_fetch *fetch = of_job(job);
+    int result = channel_set_add(together->set, together->log, fetch->selection, steps);
+    fetch->by_index = result > 0;
+    if (!result)
+        together->jobs[together->count++] = job;
+    else if (result == -EAGAIN)
+        readers_give(together->log, job, false);
+    else
+        readers_give_back(together->log, job);
+}
+
+/* Adds the channels of all to the set, until the slice's steps are used up: the others keep their
+ * turn. */
+static void gather(struct together *together, uint64_t *steps)
 {
     struct log_job *jobs[TOGETHER_MAX];
     size_t count = readers_gather(together->log, joins, together->lead, jobs, TOGETHER_MAX);
-    for (size_t i = 0; i < count; i++) {
-        struct log_fetch *fetch = of_job(jobs[i]);
-        int result = channel_set_add(together->set, together->log, fetch->selection);
-        fetch->by_index = result > 0;
-        if (result)
-            readers_give_back(together->log, jobs[i]);
-        else
-            together->jobs[together->count++] = jobs[i];
-    }
+    size_t added = 0;
+    while (added < count && *steps)
+        try_add(together, jobs[added++], steps);
+    while (count > added)
+        readers_give_back(together->log, jobs[--count]);
 }
 
 /* Makes the slice begin with this fetch, and large enough for what it lacks. */
@@ -237,6 +250,13 @@ static int copy_events(const struct together *together, struct log_fetch *fetch)
     return result;
 }
 
+/* Under the selection's lock. Another slice may have begun to resolve it anew meanwhile, so that it
+ * does not tell any more which channels it has: -EAGAIN, and the rows are read again. */
+static int copy_if_whole(const struct together *together, struct log_fetch *fetch)
+{
+    return channels_resolve_is_whole(fetch->selection) ? copy_events(together, fetch) : -EAGAIN;
+}
+
 static void copy(struct together *together, struct log_fetch *fetch)
 {
     size_t before = fetch->bytes;
@@ -244,8 +264,10 @@ static void copy(struct together *together, struct log_fetch *fetch)
     if (fetch->through >= together->through)
         return;
     pthread_mutex_lock(&fetch->selection->resolved.lock);
-    int result = copy_events(together, fetch);
+    int result = copy_if_whole(together, fetch);
     pthread_mutex_unlock(&fetch->selection->resolved.lock);
+    if (result == -EAGAIN)
+        return;
     if (result)
         fail(fetch, result);
     else if (is_full(fetch))
@@ -298,10 +320,15 @@ static bool fetch_run(struct log_job *job, struct log *log)
     struct log_fetch *fetch = of_job(job);
     struct channel_set set = {0};
     struct together together = {.log = log, .lead = fetch, .set = &set};
-    int result = channel_set_add(&set, log, fetch->selection);
+    uint64_t steps = RESOLVE_STEPS;
+    int result = channel_set_add(&set, log, fetch->selection, &steps);
+    if (result == -EAGAIN) {
+        channel_set_deinit(&set);
+        return false;
+    }
     fetch->by_index = !result && !set.scans;
     if (!result && set.scans)
-        gather(&together);
+        gather(&together, &steps);
     if (result)
         fail(fetch, result);
     else if (together.count)

@@ -119,8 +119,9 @@ bool log_wants_makers(const struct log *log);
 bool log_is_ephemeral(const struct log *log, struct str channel);
 
 /* Reads from the store: query->selection decides; numbers and bitmap are filled in here. What was
- * trimmed meanwhile is left out. As store_ops.read otherwise. For reader threads: it may wait for
- * the disk. */
+ * trimmed meanwhile is left out. As store_ops.read otherwise. -EAGAIN when a slice's time went into
+ * finding out which channels the patterns have: it goes on with that in the next slice. For reader
+ * threads: it may wait for the disk. */
 int log_read(struct log *log, struct store_query *query, struct selection *selection,
              struct batch **ret_batch, uint64_t *ret_through);
 

@@ -46,17 +46,22 @@ static bool look_for_numbers(struct log *log, struct channels_resolve *resolve)
     return more;
 }
 
-/* Under selection->resolved.lock. */
-static int resolve_all(struct log *log, struct selection *selection)
+/* Under selection->resolved.lock. -EAGAIN once the steps are used up: it goes on the next time. */
+static int resolve_some(struct log *log, struct selection *selection, uint64_t *steps)
 {
     struct channels_resolve resolve;
+    int result = 0;
     log_lock(log);
     channels_resolve_begin(&resolve, &log->apply.channels, selection);
     log_unlock(log);
-    while (look_for_numbers(log, &resolve))
+    while (!result && look_for_numbers(log, &resolve)) {
         if (!channels_resolve_judge(&resolve))
             return -ENOMEM;
-    return 0;
+        if (resolve.steps >= *steps)
+            result = channels_resolve_stop(&resolve) ? -EAGAIN : -ENOMEM;
+    }
+    *steps -= resolve.steps < *steps ? resolve.steps : *steps;
+    return result;
 }
 
 bool selection_may_scan(const struct selection *selection)
@@ -127,7 +132,8 @@ static int add_resolved(struct channel_set *set, const struct selection_resolved
     return add_bitmap(set, resolved);
 }
 
-int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection)
+int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection,
+                    uint64_t *steps)
 {
     if (!set->newest)
         set->newest = log_newest(log);
@@ -138,7 +144,7 @@ int channel_set_add(struct channel_set *set, struct log *log, struct selection *
     }
     size_t few = few_of(log);
     pthread_mutex_lock(&selection->resolved.lock);
-    int result = resolve_all(log, selection);
+    int result = resolve_some(log, selection, steps);
     result = result ? result : add_resolved(set, &selection->resolved, few);
     pthread_mutex_unlock(&selection->resolved.lock);
     return result;
@@ -202,7 +208,8 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
              struct batch **ret_batch, uint64_t *ret_through)
 {
     struct channel_set set = {0};
-    int result = channel_set_add(&set, log, selection);
+    uint64_t steps = RESOLVE_STEPS;
+    int result = channel_set_add(&set, log, selection, &steps);
     query->selection = selection;
     result = result ? result : log_read_set(log, query, &set, ret_batch, ret_through);
     channel_set_deinit(&set);

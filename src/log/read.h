@@ -7,6 +7,10 @@
 /* Beyond so many channels the store scans whatever else is known. */
 enum { CHANNEL_SET_FEW = 1000 };
 
+/* So many steps of matching patterns one slice takes, for all its selections together: a few
+ * milliseconds. A channel takes three steps if the patterns are few and plain. */
+enum { RESOLVE_STEPS = 262144 };
+
 /* The channels of a selection, or of several, at one moment. */
 struct channel_set {
     bool scans;   /* they are many: go by the bitmap, otherwise by the numbers */
@@ -18,9 +22,11 @@ struct channel_set {
 };
 
 /* Adds the channels of the selection to an empty set, or to one that scans. A set that scans takes
- * no selection of few channels: true, and nothing was added. Negative: -ENOMEM. For readers'
- * threads; no lock is held when it returns. */
-int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection);
+ * no selection of few channels: true, and nothing was added. Negative: -ENOMEM, or -EAGAIN once
+ * `*steps`, which it lowers, are used up: the selection keeps what was done, and the caller comes
+ * back with its next slice. For readers' threads; no lock is held when it returns. */
+int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection,
+                    uint64_t *steps);
 void channel_set_deinit(struct channel_set *set);
 
 /* As log_read() for the channels of the set; of query->selection only the types count. */

@@ -2,6 +2,8 @@
 
 #include "log/testing.h"
 
+#include <errno.h>
+
 static struct selection *select_term(const char *term)
 {
     struct str terms[] = {str_from(term)};
@@ -14,7 +16,8 @@ static struct selection *select_term(const char *term)
 static int add(struct world *world, struct channel_set *set, const char *term)
 {
     struct selection *selection = select_term(term);
-    int result = channel_set_add(set, world->log, selection);
+    uint64_t steps = UINT64_MAX;
+    int result = channel_set_add(set, world->log, selection, &steps);
     selection_unref(selection);
     return result;
 }
@@ -26,6 +29,28 @@ static void make_channels(struct world *world, const char *prefix, unsigned coun
         snprintf(name, sizeof(name), "%s/%u", prefix, i);
         post_one(world, name, "x");
     }
+}
+
+/* A slice that has no steps left leaves the rest to the next, which goes on where it was. */
+static void channels_are_found_out_slice_by_slice(void **state)
+{
+    struct world *world = *state;
+    struct selection *selection = select_term("many/*");
+    struct channel_set set = {0};
+    unsigned slices = 0;
+    int result = -EAGAIN;
+    world_open(world);
+    make_channels(world, "many", 400);
+    for (; result == -EAGAIN && slices < 1000; slices++) {
+        uint64_t steps = 1;
+        result = channel_set_add(&set, world->log, selection, &steps);
+        assert_true(result != -EAGAIN || (!steps && !set.count && !set.bitmap));
+    }
+    assert_int_equal(result, 0);
+    assert_true(slices >= 4 && set.scans);
+    channel_set_deinit(&set);
+    selection_unref(selection);
+    world_close(world);
 }
 
 static void a_set_is_few_numbers_or_a_bitmap(void **state)
@@ -147,6 +172,7 @@ static void trimmed_events_in_front_fill_no_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_MEMORY(channels_are_found_out_slice_by_slice),
         IN_MEMORY(a_set_is_few_numbers_or_a_bitmap),
         IN_MEMORY(how_many_are_few_depends_on_how_many_there_are),
         IN_MEMORY(a_set_that_scans_takes_others_that_scan),

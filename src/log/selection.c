@@ -261,6 +261,7 @@ struct selection *selection_unref(struct selection *selection)
         struct selection *except = selection->except;
         pthread_mutex_destroy(&selection->resolved.lock);
         free(selection->resolved.bitmap);
+        free(selection->resolved.place);
         free(selection);
         selection = except;
     }
@@ -279,6 +280,7 @@ struct run {
     const struct str *terms;
     uint32_t low, high;
     uint32_t at; /* bytes that all terms of the run share */
+    uint64_t *steps;
 };
 
 /* How the term from byte `at` on compares with `part`: 0 if it begins with it. */
@@ -308,6 +310,7 @@ static uint32_t bound(const struct run *run, struct str part, int least)
 static struct run narrow(const struct run *run, struct str part)
 {
     struct run next = *run;
+    ++*run->steps;
     next.low = bound(run, part, 0);
     next.high = next.low;
     if (next.low < run->high && !compare_part(run->terms[next.low], run->at, part))
@@ -349,28 +352,42 @@ static bool run_matches(const struct run *run, struct str rest, bool server)
     return part_matches(run, segment, rest);
 }
 
-static bool patterns_match(const struct selection *selection, struct str channel)
+static bool patterns_match(const struct selection *selection, struct str channel, uint64_t *steps)
 {
-    struct run all = {selection->patterns, 0, selection->patterns_count, 0};
+    struct run all = {selection->patterns, 0, selection->patterns_count, 0, steps};
     return all.high && channel.len && run_matches(&all, channel, channel.at[0] == '$');
 }
 
-static bool has_channel_here(const struct selection *selection, struct str channel)
+static bool has_channel_here(const struct selection *selection, struct str channel, uint64_t *steps)
 {
+    ++*steps;
     if (sorted_has(selection->names, selection->names_count, channel))
         return true;
-    return patterns_match(selection, channel);
+    return patterns_match(selection, channel, steps);
+}
+
+bool selection_has_channel_counted(const struct selection *selection, struct str channel,
+                                   uint64_t *steps)
+{
+    if (!has_channel_here(selection, channel, steps))
+        return false;
+    for (const struct selection *out = selection->except; out; out = out->except)
+        if (has_channel_here(out, channel, steps))
+            return false;
+    return true;
 }
 
 bool selection_has_channel(const struct selection *selection, struct str channel)
 {
-    return has_channel_here(selection, channel) && !selection_excepts(selection, channel);
+    uint64_t steps = 0;
+    return selection_has_channel_counted(selection, channel, &steps);
 }
 
 bool selection_excepts(const struct selection *selection, struct str channel)
 {
+    uint64_t steps = 0;
     for (const struct selection *out = selection->except; out; out = out->except)
-        if (has_channel_here(out, channel))
+        if (has_channel_here(out, channel, &steps))
             return true;
     return false;
 }

@@ -102,6 +102,10 @@ static bool before_run(struct log_job *job, struct log *log)
     struct batch *batch;
     uint64_t through;
     before->error = log_read(log, &query, before->reading->selection, &batch, &through);
+    if (before->error == -EAGAIN) {
+        before->error = 0;
+        return false;
+    }
     if (before->error)
         return true;
     take(before, batch);

@@ -96,6 +96,10 @@ static bool search_last(struct start_search *search, struct log *log)
     struct batch *batch;
     uint64_t through;
     search->error = log_read(log, &query, search->selection, &batch, &through);
+    if (search->error == -EAGAIN) {
+        search->error = 0;
+        return false;
+    }
     if (search->error)
         return true;
     for (uint32_t i = batch->count; i-- > 0 && search->left;) {
