@@ -30,8 +30,8 @@ struct page_wait {
     struct exchange *exchange; /* open as long as this lives */
     struct reading *reading;
     struct start_search *search;
-    struct buf events; /* JSON, each with a comma behind it */
-    size_t counted;    /* of them, in the worker's account */
+    struct buf events;      /* JSON, each with a comma behind it */
+    struct holding holding; /* for them: the largest page is closed when memory is to be had */
     uint32_t count;
     uint32_t reads;        /* of the store that it has waited for */
     uint64_t read_after;   /* the cursor of the last of them */
@@ -96,7 +96,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         wait->count++;
         record++;
     }
-    account_set(&wait->exchange->worker->account, ACCOUNT_ANSWERS, &wait->counted,
+    holding_set(&wait->exchange->worker->holdings, &wait->holding, ACCOUNT_ANSWERS,
                 wait->events.cap);
     time_taken(wait, &chunk->records[taken->first], record - taken->first);
     hub_sent(&wait->exchange->worker->hub, &wait->sub, moved, false);
@@ -111,7 +111,7 @@ static void release(struct page_wait *wait, struct worker *worker)
     stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
-    account_set(&worker->account, ACCOUNT_ANSWERS, &wait->counted, 0);
+    holding_set(&worker->holdings, &wait->holding, ACCOUNT_ANSWERS, 0);
     buf_free(&wait->events);
     free(wait);
 }
@@ -442,6 +442,7 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         exchange_free(exchange);
         return;
     }
+    wait->holding.session = wait->pull.session;
     if (start_is_known(&worker->hub, reading->selection, &reading->start, reading)) {
         begin(wait);
         return;

@@ -327,6 +327,27 @@ static void one_that_is_due_is_answered_when_who_was_before_it_is_gone(void **st
     peer_leave(bench, &second);
 }
 
+/* What is in a page that is not answered yet is its own connection's to give up. */
+static void a_page_on_its_way_gives_way_itself(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    static char text[8192];
+    memset(text, 'x', sizeof(text));
+    poll_once(bench, &peer);
+    bench_append(bench, (struct str){text, sizeof(text)});
+    bench_settle(bench);
+    assert_false(list_empty(&bench->worker.paced));
+    struct holding *largest = holdings_largest(&bench->worker.holdings, ACCOUNT_ANSWERS);
+    assert_non_null(largest);
+    assert_true(largest->bytes >= sizeof(text));
+    session_shed(largest->session, largest);
+    bench_settle(bench);
+    assert_true(list_empty(&bench->worker.paced));
+    assert_int_equal(account_held(&bench->worker.account, ACCOUNT_ANSWERS), 0);
+    peer_leave(bench, &peer);
+}
+
 static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
 {
     struct bench *bench = *state;
@@ -502,6 +523,7 @@ int main(void)
         AT_PACE(a_large_page_is_not_held),
         AT_PACE(no_event_is_held_longer_than_the_pace_whoever_is_before_it),
         AT_PACE(one_that_is_due_is_answered_when_who_was_before_it_is_gone),
+        AT_PACE(a_page_on_its_way_gives_way_itself),
         AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
         AT_PACE(one_that_is_done_sending_gets_what_is_held_for_it),
         AT_PACE(one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone),
