@@ -1311,24 +1311,25 @@ int hub_go_on(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     return 0;
 }
 
-/* Whoever waited for a read may have been the last. */
-static void cancel_idle_reads(const struct view *view)
+/* The read that this subscriber alone waits for; NULL when there is none. The last in a list has
+ * the list's head on both sides. */
+static struct view_read *read_of_last(const struct hub *hub, const struct sub *sub)
 {
-    list_each (&view->reads, node) {
-        struct view_read *read = container_of(node, struct view_read, in_view);
-        if (list_empty(&read->waiting) && !read->cancelled)
-            cancel_read(read);
-    }
+    struct list *head = sub->node.next;
+    if (sub->state != SUB_WAITING || head != sub->node.prev || head == &hub->ahead ||
+        head == &hub->put_off)
+        return NULL;
+    return container_of(head, struct view_read, waiting);
 }
 
 void hub_unsubscribe(struct hub *hub, struct sub *sub)
 {
     if (sub->state == SUB_NONE)
         return;
-    bool waited = sub->state == SUB_WAITING;
+    struct view_read *idle = read_of_last(hub, sub);
     set_state(sub, SUB_NONE, NULL);
-    if (waited)
-        cancel_idle_reads(sub->view);
+    if (idle)
+        cancel_read(idle);
     sub->taken = chunk_unref(sub->taken);
     hub->subs--;
     view_release(sub->view);
