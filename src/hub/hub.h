@@ -190,6 +190,12 @@ static inline uint64_t hub_applied(const struct hub *hub)
     return hub->applied;
 }
 
+/* The newest position whose mail this thread has opened; its fan-out may be to come. */
+static inline uint64_t hub_posted(const struct hub *hub)
+{
+    return hub->fan_out.posted;
+}
+
 /* Subscribes at a cursor. `told`: gaps up to that position are known to the subscriber already (0:
  * none). Takes its own reference to the selection. -ENOMEM, or -ENOSPC at branches_max. At the
  * newest position, or where nothing can have come since, it is live at once; otherwise the caller

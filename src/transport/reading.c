@@ -142,7 +142,9 @@ struct start_search *start_search(struct hub *hub, struct selection *selection,
                                                 uint64_t told))
 {
     struct start_search *search = mem_try_alloc(sizeof(*search));
-    uint64_t newest = log_newest(hub->log);
+    /* Not the log's newest, which may be an event whose mail is still on its way to this thread: a
+     * page that begins right before it would find nothing. */
+    uint64_t newest = hub_posted(hub);
     if (!search)
         return NULL;
     *search = (struct start_search){.job = {.run = search_run,
