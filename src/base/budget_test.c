@@ -22,7 +22,7 @@ static void a_step_without_bytes_costs_something(void **state)
     (void)state;
     struct budget budget;
     int steps = 0;
-    budget_begin(&budget, NULL, 0, 100 * BUDGET_STEP);
+    budget_begin(&budget, NULL, 0, INT64_C(100) * BUDGET_STEP);
     while (budget_spend(&budget, 0))
         steps++;
     assert_int_equal(steps, 99);

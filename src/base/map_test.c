@@ -232,7 +232,7 @@ static void a_table_that_was_reserved_does_not_grow(void **state)
     mem_fail_nth(0);
     map_reserve(&map, MANY);
     size_t mask = map.mask;
-    assert_true(mask + 1 >= MANY && mask < MANY * 2);
+    assert_true(mask + 1 >= MANY && mask < (size_t)MANY * 2);
     for (int i = 0; i < MANY; i++)
         add(&map, &items[i]);
     map_reserve(&map, (size_t)MANY * 4); /* too late */

@@ -42,12 +42,12 @@ static void a_short_jump_is_told_once_and_not_followed(void **state)
     (void)state;
     for (int way = -1; way <= 1; way += 2) {
         int64_t before = fake.wall_us;
-        fake.wall_us += way * 172800 * S;
+        fake.wall_us += way * (172800 * S);
         assert_int_equal(after(S), STEADY_DOUBTED);
-        assert_int_equal(steady.jump_us, way * 172800 * S);
+        assert_int_equal(steady.jump_us, way * (172800 * S));
         assert_int_equal(after(8 * S), STEADY_CALM);
         assert_int_equal(steady.wall_us, before + 9 * S);
-        fake.wall_us -= way * 172800 * S;
+        fake.wall_us -= way * (172800 * S);
         assert_int_equal(after(60 * S), STEADY_CALM);
         assert_int_equal(steady.wall_us, fake.wall_us);
     }
@@ -73,7 +73,7 @@ static void a_clock_that_jumps_about_is_never_believed(void **state)
     for (int i = 1; i <= 10; i++) {
         fake.wall_us += 100 * S;
         assert_int_equal(after(9 * S), STEADY_DOUBTED);
-        assert_int_equal(steady.wall_us, start + i * 9 * S);
+        assert_int_equal(steady.wall_us, start + i * (9 * S));
     }
 }
 

@@ -331,7 +331,7 @@ static void costly_patterns_take_more_slices(void **state)
     while (channels_resolve_look(&resolve))
         assert_true(channels_resolve_judge(&resolve));
     printf("%u steps for each name\n", (unsigned)(resolve.steps / 1000));
-    assert_true(resolve.steps > 1000 * 50);
+    assert_true(resolve.steps > UINT64_C(1000) * 50);
     selection_unref(selection);
 }
 

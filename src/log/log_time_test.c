@@ -145,7 +145,7 @@ static void forth_and_back_for_a_minute_each_keeps_every_age(void **state)
         assert_true(!i || given[i] > given[i - 1]);
         /* Nothing is taken for an hour old before it is. */
         for (int j = 0; j <= i; j++)
-            if ((i - j) * 60 * S < HOUR)
+            if ((i - j) * (60 * S) < HOUR)
                 assert_true(log_time_before(&fixture.time, HOUR) < given[j]);
     }
     assert_true(fixture.time.pieces_count <= LOG_TIME_PIECES);

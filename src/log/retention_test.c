@@ -80,8 +80,8 @@ static void jump(struct world *world, int64_t jump_us, int turns)
 
 static void a_clock_that_jumps_ages_nothing(void **state)
 {
-    static const int64_t jumps_s[] = {2 * 86400, -2 * 86400, INT64_C(10) * 365 * 86400, 3600,
-                                      -3600};
+    static const int64_t jumps_s[] = {INT64_C(2) * 86400, INT64_C(-2) * 86400,
+                                      INT64_C(10) * 365 * 86400, 3600, -3600};
     struct world *world = *state;
     int64_t hour = INT64_C(3600000000);
     world_space(world, "kept")->age_us = hour;

@@ -193,7 +193,7 @@ static bool write_canonical(struct parts *parts)
     add_terms(buf, parts->types, parts->types_count, '\x03');
     if (parts->except) {
         buf_add_char(buf, '\x04');
-        buf_add(buf, &parts->except, sizeof(parts->except));
+        buf_add(buf, &parts->except, sizeof(struct selection *));
     }
     return !buf_failed(buf);
 }

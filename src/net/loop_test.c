@@ -195,7 +195,7 @@ static void timers_that_take_long_are_left_for_the_next_turn(void **state)
 static void so_many_timers_ring_in_a_turn_and_no_more(void **state)
 {
     struct fixture *fixture = *state;
-    struct bell *crowd = mem_alloc(2 * TIMERS_A_TURN * sizeof(*crowd));
+    struct bell *crowd = mem_alloc((size_t)2 * TIMERS_A_TURN * sizeof(*crowd));
     struct timer *last = &crowd[2 * TIMERS_A_TURN - 1].timer;
     for (int i = 0; i < 2 * TIMERS_A_TURN; i++) {
         crowd[i] = (struct bell){.timer = {.ring = ring}, .fixture = fixture, .name = '\0'};

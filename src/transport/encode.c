@@ -24,7 +24,8 @@ static void add_sse_line(struct buf *out, struct str line)
     char *to = buf_reserve(out, 6 + line.len + 1); /* there may be a million of one byte each */
     if (!to)
         return;
-    memcpy(to, "data: ", 6);
+    static const char field[6] = {'d', 'a', 't', 'a', ':', ' '};
+    memcpy(to, field, sizeof(field));
     if (line.len)
         memcpy(to + 6, line.at, line.len);
     to[6 + line.len] = '\n';

@@ -255,7 +255,7 @@ static void every_habit_of_an_honest_compressor_is_read(void **state)
     static const int flushes[] = {Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_BLOCK};
     static const int strategies[] = {Z_DEFAULT_STRATEGY, Z_HUFFMAN_ONLY, Z_RLE, Z_FIXED};
     static const size_t writes[] = {1, 7, 60, 300, 1 << 20};
-    for (size_t i = 0; i < 2 * 5 * 4 * 5; i++) {
+    for (size_t i = 0; i < (size_t)2 * 5 * 4 * 5; i++) {
         struct buf plain = {0};
         size_t write = writes[i / 2 % 5];
         (i & 1 ? add_noise : add_text)(&plain, write == 1 ? 5000 : 20000);
@@ -390,7 +390,7 @@ static void the_level_is_that_of_the_message(void **state)
     (void)state;
     struct buf small = {0}, large = {0}, before = {0}, between = {0}, after = {0};
     add_text(&small, WS_DEFLATE_FAST - 1);
-    add_text(&large, WS_DEFLATE_FAST * 4);
+    add_text(&large, (size_t)WS_DEFLATE_FAST * 4);
     ws_add_message(&before, &deflater, 15, WS_TEXT, buf_str(&small));
     ws_add_message(&between, &deflater, 15, WS_TEXT, buf_str(&large));
     ws_add_message(&after, &deflater, 15, WS_TEXT, buf_str(&small));

@@ -191,7 +191,7 @@ static void a_trim_of_many_hides_them_at_once(void **state)
         assert_int_equal(batch->count, 7 + 15);
         batch_unref(batch);
         uint64_t before = store->ops->bytes(store);
-        for (uint64_t id = MANY + 21; evict && id < 4 * MANY; id += EACH)
+        for (uint64_t id = MANY + 21; evict && id < UINT64_C(4) * MANY; id += EACH)
             append_one(store, batch_of(id, EACH, 3, 10)); /* which evicts what lags */
         assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
         assert_true(evict ? store->ops->bytes(store) <= 4 << 20

@@ -344,7 +344,7 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
         return result;
     }
     commit_marks(chain, content->marks_count);
-    if (content->last) {
+    if (content->first && content->last) {
         atomic_store(&chain->newest_time_us, content->last->time_us);
         atomic_store(&chain->newest, content->last->id);
         (void)atomic_compare_exchange_strong(&chain->oldest_id, &none, content->first->id);

@@ -222,7 +222,7 @@ static void split_file(const struct place *place, uint64_t first, uint64_t secon
 static void check_removal(bool sealed)
 {
     struct place place;
-    uint64_t ids[100];
+    uint64_t ids[100] = {0};
     place_init(&place);
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 1000);

@@ -17,7 +17,7 @@ enum { NUMBERS = 1 << 13 };
 #define PAUSE INT64_C(50)
 #define NS_PER_S INT64_C(1000000000)
 #define FIRST_NS (10 * NS_PER_S) /* after the opening, when there is much else to do */
-#define ROUND_NS (24 * 3600 * NS_PER_S)
+#define ROUND_NS (INT64_C(86400) * NS_PER_S)
 
 struct check_row {
     struct tally stored;

@@ -130,7 +130,7 @@ static void a_turn_that_fails_anywhere_loses_nothing(void **state)
         nth += STRIDE;
     assert_true(nth > 30);
     for (nth = 1; fail_nth_of_turn(nth, 100000);)
-        nth += 3 * STRIDE;
+        nth += 3UL * STRIDE;
 }
 
 static void what_was_deleted_leaves_the_disk(void **state)

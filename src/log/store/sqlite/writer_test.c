@@ -52,9 +52,9 @@ static void an_append_that_fails_anywhere_changes_nothing_and_may_be_tried_again
         nth += STRIDE;
     assert_true(nth > 10); /* there is something to fail */
     for (nth = 1; fail_nth_of_append(nth, 1, SQLITE_FULL, -ENOSPC);)
-        nth += 5 * STRIDE;
+        nth += 5UL * STRIDE;
     for (nth = 1; fail_nth_of_append(nth, 1000, SQLITE_IOERR_FSYNC, -EIO);)
-        nth += 7 * STRIDE;
+        nth += 7UL * STRIDE;
 }
 
 /* ---- and then the process is killed --------------------------------------------------------- */
