@@ -22,7 +22,7 @@ enum account_kind {
 };
 extern const char *const account_names[ACCOUNT_COUNT];
 
-/* One thread adds and takes away; any thread may read `held`. */
+/* The account belongs to one thread, which adds and takes away; any thread may read `held`. */
 struct account {
     _Atomic uint64_t held[ACCOUNT_COUNT];
     uint64_t total;
@@ -38,7 +38,7 @@ void account_sub(struct account *account, enum account_kind kind, size_t bytes);
  * shrinks. */
 void account_set(struct account *account, enum account_kind kind, size_t *counted, size_t bytes);
 
-/* What is held of a kind. Any thread. */
+/* Returns the bytes held of a kind. Any thread. */
 static inline uint64_t account_held(const struct account *account, enum account_kind kind)
 {
     return atomic_load_explicit(&account->held[kind], memory_order_relaxed);

@@ -223,7 +223,7 @@ static struct map_node *first_in(struct map_node **slots, size_t from, size_t ma
     return NULL;
 }
 
-/* What has not moved yet comes first. */
+/* Slots that have not moved yet come first. */
 struct map_node *map_next(const struct map *map, const struct map_node *before)
 {
     struct map_node *node = before ? before->next : NULL;

@@ -99,7 +99,7 @@ int client_init(struct client *client, struct loop *loop, const struct address_p
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    /* Those that are kept open count as well: for a new one the oldest of them is closed. */
+    /* Idle connections count as well: curl closes the oldest of them for a new one. */
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)connections_max);
     curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)connections_max);
     return 0;

@@ -292,7 +292,7 @@ int64_t flight_since_ns(const struct flight *flight);
 /* ---- standing.c: how well it answers -----------------------------------------------------------
  */
 
-/* Nothing is known of it (any more) but whether it failed. */
+/* Begins the endpoint's standing anew: only whether it failed is known of it. */
 void endpoint_begin_standing(struct endpoint *endpoint);
 /* A request has ended, and what follows for `failures` is done. */
 void endpoint_judge(struct endpoint *endpoint, const struct call *call);

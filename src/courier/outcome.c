@@ -176,7 +176,7 @@ static bool has_rest(const struct lane *lane, const struct outcome *outcome)
     return lane->kind == LANE_RANGE && outcome->last < lane->row.upto;
 }
 
-/* What the flight carried is settled: the lane goes on behind it, or is over. */
+/* The lane goes on behind the events that the flight carried, or is over. */
 static void go_on(struct lane *lane, const struct outcome *outcome)
 {
     if (lane->kind == LANE_RANGE && !has_rest(lane, outcome)) {

@@ -196,7 +196,7 @@ static bool ask_options(struct ping *ping)
            !call_options(&ping->courier->client, &ping->call, ping->endpoint->row.url, headers);
 }
 
-/* Nobody waits for the first ping: it is not sent again. */
+/* The first ping is not sent again, since nobody waits for it. */
 static void give_way(struct pool_seat *seat)
 {
     ping_free(container_of(seat, struct ping, seat));

@@ -152,7 +152,7 @@ void pool_rise(struct pool *pool, struct pool_seat *seat)
     seat->holder = NULL;
     if (!holder)
         return;
-    /* One that waits for more may have none at all now: it asks anew, behind those that wait. */
+    /* An endpoint that waits for more may have no seat now: it asks anew, behind the others. */
     dequeue(pool, holder);
     holder->held--;
 }
@@ -176,7 +176,7 @@ static bool call_first(struct pool *pool, enum pool_class class)
     return true;
 }
 
-/* Those that hold many seats may have to wait longer than those behind them. */
+/* Endpoints that hold many seats may have to wait longer than those behind them. */
 static bool call_more(struct pool *pool, enum pool_class class)
 {
     struct list *more = &pool->more[class];
@@ -194,7 +194,7 @@ static bool call_more(struct pool *pool, enum pool_class class)
 
 void pool_call(struct pool *pool)
 {
-    /* One of each class in turn, so that the seats that all share go round. */
+    /* Each class gets one seat in turn, so that the seats that all share go round. */
     for (unsigned idle = 0; idle < POOL_CLASSES;) {
         enum pool_class class = (enum pool_class)(pool->turn++ % POOL_CLASSES);
         idle = call_first(pool, class) ? 0 : idle + 1;

@@ -79,7 +79,7 @@ void pool_rise(struct pool *pool, struct pool_seat *seat);
 /* The waiter waits no longer, and no seat is kept for it. What it holds stays. */
 void pool_forget(struct pool *pool, struct pool_waiter *waiter);
 
-/* Whoever was called does not sit after all. */
+/* The endpoint that was called gives its seat back. */
 void pool_decline(struct pool *pool, struct pool_waiter *waiter);
 
 /* Calls those that may sit now. */

@@ -92,7 +92,7 @@ static void no_class_but_the_quick_exceeds_its_share(void **state)
         pool_call(&pool);
         assert_int_equal(pool.used_by[i], percent[i]);
     }
-    /* What is left is the reserve. */
+    /* The reserve is the rest. */
     all[POOL_QUICK] = peers(&pool, 100, POOL_QUICK, 1);
     take_all(all[POOL_QUICK], 100);
     assert_int_equal(pool.used_by[POOL_QUICK], 26);
