@@ -30,6 +30,7 @@
 #include "hub/hub.h"
 
 #include "base/say.h"
+#include "hub/pages.h"
 #include "log/fetch.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ enum {
     PIECES_MAX = 64,
     BATCHES_FIRST = 16,
     VIEWS_FIRST = 16,
+    PAGES_MAX = 1024, /* in the cache, however small they are */
     SLICE_US = 1000,
     PUT_OFF_A_TURN = 64,
     SUBS_COST = 2048,
@@ -66,10 +68,9 @@ struct view {
     struct list live_subs;
     struct list queued_subs;
     struct list behind_subs;
-    struct list reads;
-    struct list pages; /* of the cache */
-    uint64_t stamp;    /* of the newest record */
-    uint64_t serial;   /* of the last event that was put in, or refused */
+    struct pages *pages; /* of the cache; NULL while there are none */
+    uint64_t stamp;      /* of the newest record */
+    uint64_t serial;     /* of the last event that was put in, or refused */
     uint32_t subs;
     uint32_t place;  /* in fan_out.views while it is to be served */
     bool exact;      /* that a term matches is all there is to ask */
@@ -78,26 +79,37 @@ struct view {
     uint64_t trimmed;
 };
 
-/* A page in the cache. */
-struct page {
-    struct list in_cache;
-    struct list in_view;
-    struct view *view;
-    struct chunk *chunk;
-    bool stored; /* read from the store */
-};
-
-/* A page being read from the store, and who waits for it. */
+/* A page being read from the store, and who waits for it. While somebody does, the hub finds it by
+ * its view and cursor, and the view stands. */
 struct view_read {
+    struct map_node node;
     struct log_fetch fetch;
-    struct list in_view;
     struct list put_off; /* in hub->reads_put_off once it is done and this turn has pages enough */
-    struct view *view;   /* NULL once the view is gone */
+    struct view *view;
     struct hub *hub;
     struct list waiting;
     uint64_t marks; /* of TRIM that had been seen when it began */
     bool cancelled; /* nobody waited for it any more */
 };
+
+/* What tells reads that somebody waits for from each other. */
+struct read_key {
+    const struct view *view;
+    uint64_t after;
+};
+
+static struct str read_key(const struct read_key *key)
+{
+    return (struct str){(const char *)key, sizeof(*key)};
+}
+
+static bool read_is(const struct map_node *node, struct str key_)
+{
+    const struct view_read *read = container_of(node, const struct view_read, node);
+    struct read_key key;
+    memcpy(&key, key_.at, sizeof(key));
+    return read->view == key.view && read->fetch.query.after == key.after;
+}
 
 /* ---- views ---------------------------------------------------------------------------------- */
 
@@ -128,8 +140,6 @@ static struct view *view_new(struct hub *hub, struct selection *selection, unsig
     list_init(&view->live_subs);
     list_init(&view->queued_subs);
     list_init(&view->behind_subs);
-    list_init(&view->reads);
-    list_init(&view->pages);
     if (topics_add_view(&hub->topics, view, selection)) {
         selection_unref(selection);
         free(view);
@@ -155,8 +165,9 @@ static void page_free(struct page *page)
 {
     struct hub *hub = page->view->hub;
     hub->cached -= chunk_size(page->chunk);
+    hub->pages_count--;
     list_remove(&page->in_cache);
-    list_remove(&page->in_view);
+    pages_remove(&page->view->pages, page);
     chunk_unref(page->chunk);
     free(page);
 }
@@ -172,6 +183,7 @@ static void drop_live(struct view *view)
 static void cancel_read(struct view_read *read)
 {
     read->cancelled = true;
+    map_remove(&read->hub->wanted, &read->node);
     log_job_cancel(read->hub->log, &read->fetch.job);
 }
 
@@ -188,14 +200,8 @@ static void view_release(struct view *view)
     struct hub *hub = view->hub;
     if (--view->subs)
         return;
-    list_each (&view->pages, node)
-        page_free(container_of(node, struct page, in_view));
-    list_each (&view->reads, read_node) {
-        struct view_read *read = container_of(read_node, struct view_read, in_view);
-        list_remove(&read->in_view);
-        read->view = NULL;
-        cancel_read(read);
-    }
+    for (struct page *page; (page = pages_any(view->pages));)
+        page_free(page);
     drop_live(view);
     forget_in_fan_out(view);
     topics_remove_view(&hub->topics, view, view->selection);
@@ -222,7 +228,7 @@ static void piece_forget(struct hub *hub, struct piece *piece)
  * reference, though others may hold it too. */
 static void cache_trim(struct hub *hub, size_t most)
 {
-    while (hub->cached > most && !list_empty(&hub->cache))
+    while ((hub->cached > most || hub->pages_count > PAGES_MAX) && !list_empty(&hub->cache))
         page_free(container_of(hub->cache.next, struct page, in_cache));
     while ((hub->cached_pieces > most || hub->pieces_count > PIECES_MAX) &&
            !list_empty(&hub->pieces))
@@ -235,18 +241,37 @@ static void cache_trim_for(struct hub *hub, size_t size)
     cache_trim(hub, hub->limits.cache_bytes > size ? hub->limits.cache_bytes : size);
 }
 
+/* Whether a page of the kind has all that the chunk has. Then it stays in the place of it. */
+static bool cache_has(struct hub *hub, const struct view *view, const struct chunk *chunk,
+                      bool stored)
+{
+    struct page *page = pages_around(view->pages, chunk, stored);
+    if (!page)
+        return false;
+    list_remove(&page->in_cache);
+    list_add_last(&hub->cache, &page->in_cache);
+    return true;
+}
+
 /* Takes over the reference. */
 static void cache_add(struct view *view, struct chunk *chunk, bool stored)
 {
     struct hub *hub = view->hub;
-    struct page *page = mem_try_alloc(sizeof(*page));
+    struct page *page = cache_has(hub, view, chunk, stored) ? NULL : mem_try_alloc(sizeof(*page));
     if (!page) {
         chunk_unref(chunk);
         return;
     }
+    for (struct page *old; (old = pages_within(view->pages, chunk, stored));)
+        page_free(old);
     *page = (struct page){.view = view, .chunk = chunk, .stored = stored};
+    if (!pages_add(&view->pages, page)) {
+        chunk_unref(chunk);
+        free(page);
+        return;
+    }
     list_add_last(&hub->cache, &page->in_cache);
-    list_add_first(&view->pages, &page->in_view);
+    hub->pages_count++;
     hub->cached += chunk_size(chunk);
     cache_trim_for(hub, chunk_size(chunk));
 }
@@ -255,16 +280,10 @@ static void cache_add(struct view *view, struct chunk *chunk, bool stored)
  * about gaps, the window alone may answer, or events would be gone and nobody told. */
 static struct chunk *cache_find(const struct view *view, uint64_t cursor)
 {
-    bool in_window = cursor >= view->hub->window.floor;
-    list_each (&view->pages, node) {
-        const struct page *page = container_of(node, const struct page, in_view);
-        struct chunk *chunk = page->chunk;
-        if (page->stored && in_window)
-            continue;
-        if (chunk->from <= cursor && cursor < chunk->through)
-            return chunk;
-    }
-    return NULL;
+    const struct page *page = pages_find(view->pages, cursor, false);
+    if (!page && cursor < view->hub->window.floor)
+        page = pages_find(view->pages, cursor, true);
+    return page ? page->chunk : NULL;
 }
 
 /* ---- encoding ------------------------------------------------------------------------------- */
@@ -945,9 +964,10 @@ static void take_read(struct view_read *read)
 static void end_read(struct view_read *read)
 {
     read->hub->reads--;
-    if (!read->cancelled)
+    if (!read->cancelled) {
+        map_remove(&read->hub->wanted, &read->node);
         take_read(read);
-    list_remove(&read->in_view);
+    }
     list_remove(&read->put_off);
     log_fetch_deinit(&read->fetch);
     free(read);
@@ -983,7 +1003,7 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
     *read = (struct view_read){.view = view, .hub = hub, .marks = hub->window.marks};
     log_fetch_init(&read->fetch, view->selection, &query, hub->mailbox, read_done);
     list_init(&read->waiting);
-    list_add_last(&view->reads, &read->in_view);
+    map_add(&hub->wanted, &read->node, read_key(&(struct read_key){view, sub->cursor}));
     hub->reads++;
     log_submit(hub->log, &read->fetch.job);
     return read;
@@ -992,17 +1012,13 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
 static enum take wait_for_read(struct sub *sub)
 {
     struct view *view = sub->view;
-    struct view_read *found = NULL;
-    list_each (&view->reads, node) {
-        struct view_read *read = container_of(node, struct view_read, in_view);
-        if (read->fetch.query.after == sub->cursor && !read->cancelled)
-            found = read;
-    }
-    if (!found)
-        found = read_start(view, sub);
-    if (!found)
+    struct map_node *node =
+        map_find(&view->hub->wanted, read_key(&(struct read_key){view, sub->cursor}));
+    struct view_read *read =
+        node ? container_of(node, struct view_read, node) : read_start(view, sub);
+    if (!read)
         return TAKE_FAILED;
-    set_state(sub, SUB_WAITING, &found->waiting);
+    set_state(sub, SUB_WAITING, &read->waiting);
     return TAKE_WAIT;
 }
 
@@ -1355,6 +1371,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     topics_init(&hub->topics);
     hub->topics.branches_max = limits->branches_max;
     map_init(&hub->views, view_is);
+    map_init(&hub->wanted, read_is);
     list_init(&hub->dirty);
     list_init(&hub->cache);
     list_init(&hub->pieces);
@@ -1380,6 +1397,7 @@ void hub_deinit(struct hub *hub)
     cache_trim(hub, 0);
     window_deinit(&hub->window);
     map_deinit(&hub->views);
+    map_deinit(&hub->wanted);
     topics_deinit(&hub->topics);
     buf_free(&hub->key);
 }

@@ -111,6 +111,7 @@ struct hub {
     struct topics topics;
     struct window window;
     struct map views;
+    struct map wanted;    /* reads of the store that somebody waits for */
     struct buf key;       /* room to write a view's key in */
     struct list dirty;    /* views that have a live chunk */
     struct list cache;    /* cached pages, oldest first */
@@ -129,6 +130,7 @@ struct hub {
     struct hub_shared shared[HUB_SHARED];
     uint32_t shared_count;
     uint32_t pieces_count;
+    uint32_t pages_count;  /* in the cache */
     size_t cached;         /* bytes of pages */
     size_t cached_pieces;  /* and of pieces */
     uint64_t fell_behind;  /* views that were given up because too much was held */

@@ -1487,6 +1487,59 @@ static void a_read_is_cancelled_when_the_last_who_waits_for_it_leaves(void **sta
     world_free(world);
 }
 
+/* Readers of one channel of `count` events, each at another position, the newest first. */
+static void read_from_each(struct world *world, struct reader **readers, int count)
+{
+    uint64_t start = hub_applied(&world->hub);
+    for (int i = 0; i < count; i++)
+        world_publish(world, "a", "x");
+    for (int i = 0; i < count; i++) {
+        readers[i] = reader_new(world, "a", NULL, start + (uint64_t)(count - 1 - i));
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        assert_int_equal(readers[i]->got.len, i + 1);
+    }
+}
+
+static void of_pages_that_contain_each_other_one_is_kept(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *readers[50];
+    read_from_each(world, readers, 50);
+    assert_int_equal(world->hub.pages_count, 1);
+    for (int i = 0; i < 50; i++)
+        reader_free(readers[i]);
+    world_free(world);
+}
+
+static void the_cache_holds_so_many_pages_however_small_they_are(void **state)
+{
+    (void)state;
+    enum { MANY = 1200, MOST = 1024 };
+    struct hub_limits limits = roomy;
+    limits.chunk_bytes = 1; /* an event each */
+    limits.cache_bytes = BIG;
+    struct world *world = world_new(limits, BIG);
+    struct reader *readers[MANY - 1];
+    uint64_t start = hub_applied(&world->hub);
+    for (int i = 0; i < MANY; i++)
+        world_publish(world, "a", "x");
+    struct reader *reader = reader_new(world, "a", NULL, start);
+    reader_drain(reader);
+    assert_int_equal(reader->got.len, MANY);
+    assert_int_equal(world->hub.pages_count, MOST);
+    for (int i = 0; i < MANY - 1; i++) { /* a page each is found, or made again */
+        readers[i] = reader_new(world, "a", NULL, start + (uint64_t)i);
+        assert_int_equal(reader_flush(readers[i], 1), TAKE_BYTES);
+        reader_got(readers[i], "x");
+    }
+    assert_int_equal(world->hub.pages_count, MOST);
+    for (int i = 0; i < MANY - 1; i++)
+        reader_free(readers[i]);
+    reader_free(reader);
+    world_free(world);
+}
+
 static void the_last_of_a_view_takes_its_live_chunk_and_pages_along(void **state)
 {
     (void)state;
@@ -1636,6 +1689,8 @@ int main(void)
         cmocka_unit_test(one_can_leave_in_every_state),
         cmocka_unit_test(a_view_can_go_while_its_read_is_under_way),
         cmocka_unit_test(a_read_is_cancelled_when_the_last_who_waits_for_it_leaves),
+        cmocka_unit_test(of_pages_that_contain_each_other_one_is_kept),
+        cmocka_unit_test(the_cache_holds_so_many_pages_however_small_they_are),
         cmocka_unit_test(the_last_of_a_view_takes_its_live_chunk_and_pages_along),
         cmocka_unit_test(a_subscriber_that_finds_no_memory_leaves_nothing_behind),
         cmocka_unit_test(without_memory_for_a_live_chunk_a_page_is_read_later),
