@@ -30,7 +30,7 @@ function randomOf(seed) {
 /** What was asked for, by the event's data, and what the server said of it. */
 class Model {
     constructor() {
-        this.fates = new Map(); // data -> {channel, fate: "acked", "refused" or "unknown", id}
+        this.fates = new Map(); // data -> {channel, fate: "acked", "refused" or "unknown", id, past: [fate]}
         this.onAnswer = () => {};
         this.counts = { acked: 0, refused: 0, unknown: 0 };
     }
@@ -38,7 +38,8 @@ class Model {
     note(datas, channel, fate, ids = []) {
         this.counts[fate]++;
         this.onAnswer(fate);
-        datas.forEach((data, i) => this.fates.set(data, { channel, fate, id: ids[i] }));
+        datas.forEach((data, i) => this.fates.set(data,
+            { channel, fate, id: ids[i], past: [...this.fates.get(data)?.past ?? [], fate] }));
     }
 
     /** Settles when so many answers have come; with `refused`, at the first refusal from then on. */
@@ -197,7 +198,7 @@ function assertKept(events, model) {
         assert.ok(asked, `${event.id} was never published`);
         assert.equal(event.channel, asked.channel);
         assert.ok(["acked", "unknown"].includes(asked.fate),
-            `${event.id} ${event.data.slice(0, 30)} was ${asked.fate} and is there`);
+            `${event.id} ${event.data.slice(0, 30)} was ${asked.past} and is there`);
     }
     for (const [data, { fate, id }] of model.fates) {
         if (fate === "acked") {

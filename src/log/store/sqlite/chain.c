@@ -353,13 +353,27 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
     return 0;
 }
 
+/* As long as it is not known whether an earlier append will be there after a crash, no refusal is
+ * final: who repeated that append would take it for an answer about both. */
+static int decide_earlier(struct chain *chain)
+{
+    sqlite3 *db;
+    if (!chain->writer || !writer_is_unsure(chain->writer))
+        return 0;
+    (void)writer_mend(chain->writer, &db);
+    return writer_is_unsure(chain->writer) ? STORE_E_FATE_UNKNOWN : 0;
+}
+
 /* On a full disk, marks may use what is set aside; until it is set aside again, events may not. */
 static int append_with_reserve(struct chain *chain, struct batch *const *batches, size_t count,
                                const struct content *content)
 {
+    int result = decide_earlier(chain);
+    if (result)
+        return result;
     if (content->first && reserve_is_given(&chain->reserve))
         return -ENOSPC;
-    int result = append(chain, batches, count, content);
+    result = append(chain, batches, count, content);
     if (result == -ENOSPC && !content->first && reserve_give(&chain->reserve))
         result = append(chain, batches, count, content);
     return result;

@@ -8,10 +8,13 @@
  *                             is whole, and takes the failed transaction for one that succeeded
  *
  * So a failed COMMIT says nothing about the fate of its transaction. wal_cut() decides it: it
- * writes zeros over the header of the first frame behind the good ones, and syncs. Nothing behind
- * it can be reached then. This needs no room on a disk that is full, keeps what was set aside for
- * the log, and is invisible to other connections, which never look behind the end that the index
- * says.
+ * writes zeros over the header of every frame of it, the last one first, and syncs. The first alone
+ * would not do: the next transaction may begin with the same frame, byte for byte, if both split
+ * the same page, and with it alone the frames behind it would be a whole commit again. The last
+ * frame goes first so that a cut that fails half way can be tried again: what is left is still
+ * found from the first frame on. All this needs no room on a disk that is full, keeps what was set
+ * aside for the log, and is invisible to other connections, which never look behind the end that
+ * the index says. Frames of earlier rounds of the log are left alone: they have other salts.
  *
  * The other way round, a commit that is found when a file is opened may lie in the machine's memory
  * alone: the process was killed before it synced, or its sync failed, after which the kernel takes
@@ -30,6 +33,8 @@
 enum {
     LOG_HEADER = 32,
     FRAME_HEADER = 24,
+    SALT = 8,
+    SALT_AT = 8, /* in a frame's header */
     INDEX_VERSION = 3007000,
     INDEX_REGION = 32 << 10,
     COPY_BYTES = 64 << 10,
@@ -44,7 +49,10 @@ struct index_header {
     uint8_t has_big_endian_checksums;
     uint16_t page_size;
     uint32_t frames; /* that are good */
-    uint32_t rest[7];
+    uint32_t pages;
+    uint32_t frame_checksum[2];
+    unsigned char salt[SALT]; /* as it is in the log's header and in each of its frames */
+    uint32_t checksum[2];
 };
 
 _Static_assert(sizeof(struct index_header) == 48, "the header of an index has 48 bytes");
@@ -56,6 +64,7 @@ struct wal {
     sqlite3_int64 end; /* of the good frames */
     sqlite3_int64 frame_size;
     uint32_t frames;
+    unsigned char salt[SALT];
 };
 
 static int errno_of(int code)
@@ -83,6 +92,7 @@ static int read_index(sqlite3 *db, struct wal *wal)
     /* 64 KiB do not fit into 16 bits, and are written as 1. */
     wal->frame_size = (header.page_size == 1 ? 65536 : header.page_size) + FRAME_HEADER;
     wal->frames = header.frames;
+    memcpy(wal->salt, header.salt, SALT);
     wal->end = LOG_HEADER + wal->frames * wal->frame_size;
     return 0;
 }
@@ -119,13 +129,42 @@ static int with_lock(sqlite3 *db, int (*act)(const struct wal *wal))
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
+/* Whether there is a frame of this round of the log at `at`. */
+static int is_of_this_round(const struct wal *wal, sqlite3_int64 at, bool *ret_is)
+{
+    unsigned char header[FRAME_HEADER];
+    *ret_is = false;
+    if (at + FRAME_HEADER > wal->size)
+        return 0;
+    int code = wal->file->pMethods->xRead(wal->file, header, sizeof(header), at);
+    *ret_is = memcmp(header + SALT_AT, wal->salt, SALT) == 0;
+    return errno_of(code);
+}
+
+/* Where the frames end that lie behind the good ones. */
+static int find_end(const struct wal *wal, sqlite3_int64 *ret_end)
+{
+    bool is = true;
+    int result = 0;
+    for (*ret_end = wal->end; !result; *ret_end += wal->frame_size) {
+        result = is_of_this_round(wal, *ret_end, &is);
+        if (!is)
+            break;
+    }
+    return result;
+}
+
 static int cut(const struct wal *wal)
 {
     static const char zeros[FRAME_HEADER];
-    if (wal->size <= wal->end)
-        return 0; /* nothing was written */
-    int code = wal->file->pMethods->xWrite(wal->file, zeros, sizeof(zeros), wal->end);
-    return code ? errno_of(code) : sync_log(wal);
+    sqlite3_int64 at;
+    int result = find_end(wal, &at);
+    while (!result && at > wal->end) {
+        at -= wal->frame_size;
+        result = errno_of(wal->file->pMethods->xWrite(wal->file, zeros, sizeof(zeros), at));
+    }
+    /* Without a frame to cut too: an earlier cut may have failed when it was synced. */
+    return result || wal->size <= wal->end ? result : sync_log(wal);
 }
 
 int wal_cut(sqlite3 *db)

@@ -119,6 +119,37 @@ static void an_append_that_may_come_back_is_told_as_that_and_its_file_is_not_rol
     assert_int_equal(unknown, 1); /* when it was the sync that failed */
 }
 
+/* A producer who repeats an append of unknown fate takes a final refusal for an answer about both.
+ */
+static void
+a_refusal_for_lack_of_room_is_not_final_while_an_earlier_append_may_come_back(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place.config.reserve_bytes = 64 << 10;
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 100);
+    struct batch *batch = place_batch(200, 5, 2, "b", 100);
+    assert_true(reserve_give(&sqlite_chain(place.store)->reserve));
+    assert_int_equal(place.store->ops->append(place.store, &batch, 1), -ENOSPC);
+    reserve_make(&sqlite_chain(place.store)->reserve);
+    int result = -EIO;
+    for (unsigned long nth = 1; result != STORE_E_FATE_UNKNOWN; nth++) {
+        faults_set(nth, 1000, SQLITE_IOERR_FSYNC);
+        result = place.store->ops->append(place.store, &batch, 1);
+        assert_int_not_equal(result, 0);
+    }
+    faults_set(1, 1000, SQLITE_IOERR_FSYNC);
+    assert_true(reserve_give(&sqlite_chain(place.store)->reserve));
+    assert_int_equal(place.store->ops->append(place.store, &batch, 1), STORE_E_FATE_UNKNOWN);
+    faults_set(0, 0, 0);
+    assert_int_equal(place.store->ops->append(place.store, &batch, 1), -ENOSPC);
+    assert_int_equal(count_after_crash(&place), 0);
+    batch_unref(batch);
+    place_deinit(&place);
+}
+
 /* ---- the first append, which begins a file -------------------------------------------------- */
 
 static bool fail_nth_of_first_append(unsigned long nth)
@@ -285,6 +316,8 @@ int main(void)
         cmocka_unit_test(an_append_that_fails_anywhere_changes_nothing_and_may_be_tried_again),
         cmocka_unit_test(an_append_that_failed_does_not_come_back_after_a_crash),
         cmocka_unit_test(an_append_that_may_come_back_is_told_as_that_and_its_file_is_not_rolled),
+        cmocka_unit_test(
+            a_refusal_for_lack_of_room_is_not_final_while_an_earlier_append_may_come_back),
         cmocka_unit_test(a_file_that_cannot_be_begun_is_begun_by_the_next_append),
         cmocka_unit_test(without_memory_an_append_changes_nothing),
         cmocka_unit_test(beyond_the_limit_of_a_file_there_is_no_space_until_it_is_raised),
