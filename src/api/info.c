@@ -237,6 +237,8 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     buf_add_lit(out, "\"memory\":{");
     add_member(out, "rss", heap_resident());
     add_member(out, "windows", totals->window_bytes);
+    add_member(out, "index", log.store_memory.index);
+    add_member(out, "sqlite", log.store_memory.sqlite);
     add_member(out, "rests", totals->rests);
     add_member(out, "pending", log_pending_bytes(api->log));
     add_member(out, "backlog", log_backlog_bytes(api->log));
@@ -416,6 +418,11 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_limit_metrics(&body, &totals);
     add_budget_metrics(&body, &totals);
     add_held_metrics(&body, &totals);
+    add_metric(&body, "window_bytes", "gauge", "Recent events that workers keep",
+               totals.window_bytes);
+    add_metric(&body, "index_bytes", "gauge", "Index of the log's files that are not sealed",
+               log.store_memory.index);
+    add_metric(&body, "sqlite_bytes", "gauge", "Memory that SQLite holds", log.store_memory.sqlite);
     add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet",
                log_pending_bytes(api->log));
     add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread",

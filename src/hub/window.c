@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum { RING_FIRST = 1024, BATCHES_FIRST = 256, BY_CHANNEL_MAX = 32 };
+enum { RING_FIRST = 1024, BATCHES_FIRST = 256, BY_CHANNEL_MAX = 32, SPARSE = 4 };
+enum { TOPIC_OVERHEAD = 32 };
 
 /* Steps along channels' threads for one page; fewer than WALK_FEW are always taken, more only while
  * at least WALK_SPARSE rows lie between two of them. */
@@ -38,12 +39,19 @@ static void raise_floor(struct window *window, uint64_t id)
         window->floor = id;
 }
 
+/* What a channel costs that has events here, with its place in a map. */
+static size_t topic_bytes(const struct topic *topic)
+{
+    return sizeof(*topic) + topic->name_len + TOPIC_OVERHEAD;
+}
+
 static void drop_first(struct window *window)
 {
     struct window_slot *oldest = slot(window, window->first++);
     struct topic *topic = oldest->topic;
     if (topic && topic->tail == window->first) { /* tail is position + 1 */
         topic->tail = 0;
+        window->bytes -= topic_bytes(topic);
         topics_release(window->topics, topic);
     }
 }
@@ -61,19 +69,46 @@ static void drop_batch(struct window *window)
     batch_unref(batch);
 }
 
-void window_deinit(struct window *window)
+static void drop_all(struct window *window)
 {
     while (window->batch_first < window->batch_end)
         drop_batch(window);
+}
+
+void window_deinit(struct window *window)
+{
+    drop_all(window);
     free(window->ring);
     free(window->batches);
 }
 
-/* ---- growing -------------------------------------------------------------------------------- */
+/* ---- growing and shrinking -------------------------------------------------------------------
+ */
 
-static bool grow_ring(struct window *window)
+static uint64_t ring_size(const struct window *window)
 {
-    uint64_t size = (window->mask + 1) * 2;
+    return window->mask + 1;
+}
+
+static uint64_t batches_size(const struct window *window)
+{
+    return window->batch_mask + 1;
+}
+
+/* What the rings take beyond their first size: as much as small events themselves. */
+static size_t rings_bytes(const struct window *window)
+{
+    return (ring_size(window) - RING_FIRST) * sizeof(*window->ring) +
+           (batches_size(window) - BATCHES_FIRST) * sizeof(struct batch *);
+}
+
+size_t window_bytes(const struct window *window)
+{
+    return window->bytes + rings_bytes(window);
+}
+
+static bool resize_ring(struct window *window, uint64_t size)
+{
     struct window_slot *ring = mem_try_alloc(size * sizeof(*ring));
     if (!ring)
         return false;
@@ -85,9 +120,8 @@ static bool grow_ring(struct window *window)
     return true;
 }
 
-static bool grow_batches(struct window *window)
+static bool resize_batches(struct window *window, uint64_t size)
 {
-    uint64_t size = (window->batch_mask + 1) * 2;
     struct batch **batches = mem_try_alloc(size * sizeof(struct batch *));
     if (!batches)
         return false;
@@ -99,19 +133,43 @@ static bool grow_batches(struct window *window)
     return true;
 }
 
+/* The size for a ring of which three quarters are empty: about half of it is used then, so that it
+ * does not grow back at once. */
+static uint64_t fitting(uint64_t size, uint64_t least, uint64_t used)
+{
+    while (size > least && used * SPARSE < size)
+        size /= 2;
+    return size;
+}
+
+/* A flood of small events makes the rings large, and they would stay so under large events. Without
+ * memory for a smaller ring the larger one stays. */
+static void shrink(struct window *window)
+{
+    uint64_t slots = fitting(ring_size(window), RING_FIRST, window->end - window->first);
+    uint64_t batches =
+        fitting(batches_size(window), BATCHES_FIRST, window->batch_end - window->batch_first);
+    if (slots < ring_size(window))
+        (void)resize_ring(window, slots);
+    if (batches < batches_size(window))
+        (void)resize_batches(window, batches);
+}
+
 /* Room for a batch of `count` events. Without memory to grow, what is oldest falls out instead. */
 static void make_room(struct window *window, uint32_t count)
 {
-    while (window->bytes > window->bytes_max && window->batch_first < window->batch_end)
+    while (window_bytes(window) > window->bytes_max && window->batch_first < window->batch_end) {
         drop_batch(window);
-    while (window->end - window->first + count > window->mask + 1)
-        if (!grow_ring(window)) {
+        shrink(window);
+    }
+    while (window->end - window->first + count > ring_size(window))
+        if (!resize_ring(window, ring_size(window) * 2)) {
             if (window->batch_first == window->batch_end)
                 abort(); /* an empty window, and still no room for one batch */
             drop_batch(window);
         }
     while (window->batch_end - window->batch_first > window->batch_mask)
-        if (!grow_batches(window))
+        if (!resize_batches(window, batches_size(window) * 2))
             drop_batch(window);
 }
 
@@ -119,6 +177,8 @@ static void add_event(struct window *window, const struct event *event, struct t
 {
     *slot(window, window->end) = (struct window_slot){event, topic, topic ? topic->tail : 0};
     window->end++;
+    if (topic && !topic->tail)
+        window->bytes += topic_bytes(topic);
     if (topic)
         topic->tail = window->end;
     else
@@ -192,10 +252,15 @@ void window_add(struct window *window, struct batch *batch,
     window_close(window, batch);
 }
 
+static void clear(struct window *window)
+{
+    drop_all(window);
+    shrink(window);
+}
+
 void window_pass(struct window *window, const struct batch *batch)
 {
-    while (window->batch_first < window->batch_end)
-        drop_batch(window);
+    clear(window);
     for (uint32_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state == EVENT_APPENDED)
@@ -207,8 +272,7 @@ void window_pass(struct window *window, const struct batch *batch)
 
 void window_miss(struct window *window, uint64_t upto)
 {
-    while (window->batch_first < window->batch_end)
-        drop_batch(window);
+    clear(window);
     if (upto > window->applied)
         window->applied = upto;
     window->floor = window->applied;

@@ -23,8 +23,8 @@ struct window {
     uint64_t applied;       /* the newest id that was added, or where the window began */
     struct batch **batches; /* ring of references, oldest first */
     uint64_t batch_first, batch_end, batch_mask;
-    size_t bytes;
-    size_t bytes_max;
+    size_t bytes;     /* of the batches, and of topics that have events in them */
+    size_t bytes_max; /* for window_bytes() */
     uint64_t trimmed; /* the highest id that a TRIM mark named */
     uint64_t marks;   /* of TRIM seen so far */
 };
@@ -32,6 +32,10 @@ struct window {
 /* An empty window that begins behind `newest`. */
 void window_init(struct window *window, struct topics *topics, size_t bytes_max, uint64_t newest);
 void window_deinit(struct window *window);
+
+/* What the window holds, its own tables included: a small event costs as much there as in its
+ * batch. */
+size_t window_bytes(const struct window *window);
 
 /* Adds a batch event by event, so that the caller may pause: window_open() makes room, at the other
  * end what is too much falls out; window_put() adds an APPENDED event and returns its channel's

@@ -481,6 +481,58 @@ static void what_passes_is_noted_and_not_kept(void **state)
     end(&fixture);
 }
 
+/* Many events in one batch, each of a channel of its own if `channels`. */
+static void add_many_of(struct fixture *fixture, unsigned count, bool channels)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "c/%u", channels ? i : 0);
+        propose(fixture, name, "");
+    }
+    window_open(&fixture->window, fixture->batch);
+    for (uint32_t i = 0; i < fixture->batch->count; i++)
+        window_put(&fixture->window, &fixture->batch->events[i]);
+    window_close(&fixture->window, fixture->batch);
+    fixture->batch = batch_unref(fixture->batch);
+}
+
+static void tables_of_small_events_count_as_the_events_do(void **state)
+{
+    (void)state;
+    enum { EVENTS = 3000 };
+    struct fixture fixture;
+    begin(&fixture, BIG);
+    add_many_of(&fixture, EVENTS, false);
+    size_t batch = fixture.window.bytes;
+    assert_true(window_bytes(&fixture.window) >= batch + EVENTS * sizeof(struct window_slot) / 2);
+    window_miss(&fixture.window, fixture.last);
+    assert_int_equal(window_bytes(&fixture.window), 0);
+    add_many_of(&fixture, EVENTS, true);
+    assert_true(fixture.window.bytes >= batch + EVENTS * sizeof(struct topic));
+    end(&fixture);
+}
+
+static void tables_shrink_when_large_events_follow_small_ones(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static char large[BIG / 8];
+    begin(&fixture, BIG);
+    memset(large, 'x', sizeof(large) - 1);
+    for (unsigned i = 0; i < 1000; i++)
+        add_one(&fixture, "a", "");
+    for (unsigned i = 0; i < 3; i++)
+        add_many_of(&fixture, 1000, false);
+    assert_true(fixture.window.mask + 1 >= 4096 && fixture.window.batch_mask + 1 >= 1024);
+    for (unsigned i = 0; i < 16; i++)
+        add_one(&fixture, "a", large);
+    assert_true(fixture.window.mask + 1 <= 1024 && fixture.window.batch_mask + 1 <= 256);
+    fixture.told[0] = '\0';
+    assert_true(window_bytes(&fixture.window) <= BIG + BIG / 4);
+    assert_true(fixture.window.batch_end - fixture.window.batch_first >= 6);
+    end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +553,8 @@ int main(void)
         cmocka_unit_test(rows_spend_a_budget_by_the_terms_they_are_held_against),
         cmocka_unit_test(a_busy_channel_is_read_forward_from_a_cursor_far_behind),
         cmocka_unit_test(what_passes_is_noted_and_not_kept),
+        cmocka_unit_test(tables_of_small_events_count_as_the_events_do),
+        cmocka_unit_test(tables_shrink_when_large_events_follow_small_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

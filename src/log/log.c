@@ -902,6 +902,8 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
         .failures = atomic_load(&log->failures),
         .writable = atomic_load(&log->writable),
     };
+    if (log->store->ops->memory)
+        ret_stats->store_memory = log->store->ops->memory(log->store);
     log_lock(log);
     ret_stats->channels = log->apply.channels.by_name.count;
     ret_stats->keys = log->apply.keys.map.count;

@@ -158,6 +158,7 @@ struct log_stats {
     uint64_t newest;
     uint64_t oldest;
     uint64_t store_bytes;
+    struct store_memory store_memory;
     uint64_t commits;
     uint64_t failures; /* commits that failed */
     bool writable;     /* the last commit succeeded */

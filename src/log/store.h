@@ -75,6 +75,13 @@ struct store_cut {
     uint64_t bytes; /* what goes, `upto` included */
 };
 
+/* Memory that the store keeps for itself, whatever is read: it grows with what is appended, up to
+ * bounds of its own. */
+struct store_memory {
+    uint64_t index;  /* which events of files that are not sealed belong to which channel */
+    uint64_t sqlite; /* what SQLite holds in this process: pages in caches, statements */
+};
+
 struct store;
 
 /* Of append alone: the medium failed, and failed again when it was to be proved that nothing of the
@@ -136,6 +143,9 @@ struct store_ops {
      * last turn of housekeeping and what was appended since. Any thread; never waits. */
     uint64_t (*bytes)(struct store *store);
     uint64_t (*oldest)(struct store *store);
+
+    /* The same of its memory. NULL for a store that is nothing but memory: see `bytes`. */
+    struct store_memory (*memory)(struct store *store);
 
     /* Closes cleanly and frees it. After it, nobody calls. */
     void (*close)(struct store *store);

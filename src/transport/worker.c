@@ -217,7 +217,7 @@ bool worker_spend(struct worker *worker, size_t bytes)
         account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes,
                     append_bytes(worker->turn) + append_bytes(worker->turn_ephemeral));
     if (worker->turn_bytes > BATCH_BYTES ||
-        (worker->turn && worker->turn->batch->count > BATCH_EVENTS))
+        (worker->turn && worker->turn->batch->count >= BATCH_EVENTS))
         (void)submit(worker);
     (void)budget_spend(&worker->turn_budget, bytes);
     return budget_spend(&worker->step_budget, bytes);
@@ -242,7 +242,7 @@ static void count(struct worker *worker)
     stat_set(&stats->deliveries, worker->hub.deliveries);
     stat_set(&stats->bytes_out, worker->net.bytes_sent);
     stat_set(&stats->sends, worker->net.sends);
-    stat_set(&stats->window_bytes, worker->hub.window.bytes);
+    stat_set(&stats->window_bytes, window_bytes(&worker->hub.window));
     stat_set(&stats->views, worker->hub.views_count);
     stat_set(&stats->rests_bytes, account_held(&worker->account, ACCOUNT_RESTS));
     stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);

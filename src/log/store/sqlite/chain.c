@@ -120,11 +120,15 @@ struct segment *chain_before(struct chain *chain, struct segment *segment)
 
 void chain_measure(struct chain *chain)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, index = 0;
     pthread_mutex_lock(&chain->list_lock);
-    for (size_t i = 0; i < chain->count; i++)
-        bytes += atomic_load_explicit(&chain->list[i]->bytes, memory_order_relaxed);
+    for (size_t i = 0; i < chain->count; i++) {
+        struct segment *segment = chain->list[i];
+        bytes += atomic_load_explicit(&segment->bytes, memory_order_relaxed);
+        index += segment->index ? index_bytes(segment->index) : 0; /* which upkeep alone frees */
+    }
     atomic_store(&chain->bytes, bytes);
+    atomic_store(&chain->index_bytes, index);
     pthread_mutex_unlock(&chain->list_lock);
 }
 

@@ -67,6 +67,8 @@ struct chain {
     /* Figures for whoever may not wait for a lock or the disk. */
     _Atomic uint64_t oldest_id; /* the oldest event retained, 0 for none: as of the last upkeep */
     _Atomic uint64_t bytes; /* on the disk: as of the last upkeep, and what was appended since */
+    _Atomic uint64_t index_bytes; /* of memory, for files that are not sealed: as of the last upkeep
+                                   */
 
     _Atomic uint64_t oldest; /* all below it is dead; only rises */
     uint32_t oldest_number;  /* its channel, 0 when it is not known to be alive; upkeep's */
@@ -102,7 +104,7 @@ struct segment *chain_at(struct chain *chain, uint64_t id);
 struct segment *chain_after(struct chain *chain, struct segment *segment);
 struct segment *chain_before(struct chain *chain, struct segment *segment);
 
-/* Counts the files' bytes anew. Upkeep. */
+/* Counts the files' bytes anew, and those of their indexes. Upkeep. */
 void chain_measure(struct chain *chain);
 
 /* Takes it out, for good. Janitor. */

@@ -36,11 +36,13 @@ struct index {
     size_t lines_cap;
     uint32_t added;
     uint32_t visible;
+    size_t bytes; /* of all of it */
 };
 
 struct index *index_new(void)
 {
     struct index *index = mem_alloc(sizeof(*index));
+    index->bytes = sizeof(*index);
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -101,7 +103,7 @@ static const uint32_t *ordinals(const struct line *line)
 }
 
 /* Makes room for pointers up to `at` in a growing table of them, the new ones NULL. */
-static bool table_room(void ***table, size_t *cap, size_t at)
+static bool table_room(struct index *index, void ***table, size_t *cap, size_t at)
 {
     if (at < *cap)
         return true;
@@ -112,6 +114,7 @@ static bool table_room(void ***table, size_t *cap, size_t at)
     if (!room)
         return false;
     memset(room + *cap, 0, (more - *cap) * sizeof(*room));
+    index->bytes += (more - *cap) * sizeof(*room);
     *table = room;
     *cap = more;
     return true;
@@ -120,28 +123,32 @@ static bool table_room(void ***table, size_t *cap, size_t at)
 static bool rows_room(struct index *index)
 {
     size_t chunk = index->added >> ROWS_BITS;
-    if (index->added == UINT32_MAX || !table_room(&index->rows, &index->rows_cap, chunk))
+    if (index->added == UINT32_MAX || !table_room(index, &index->rows, &index->rows_cap, chunk))
         return false;
-    if (!index->rows[chunk])
-        index->rows[chunk] = mem_try_alloc(sizeof(struct rows));
+    if (index->rows[chunk])
+        return true;
+    index->rows[chunk] = mem_try_alloc(sizeof(struct rows));
+    if (index->rows[chunk])
+        index->bytes += sizeof(struct rows);
     return index->rows[chunk] != NULL;
 }
 
 static struct line *line_room(struct index *index, uint32_t number)
 {
     size_t chunk = number >> LINES_BITS;
-    if (!table_room(&index->lines, &index->lines_cap, chunk))
+    if (!table_room(index, &index->lines, &index->lines_cap, chunk))
         return NULL;
     if (!index->lines[chunk]) {
         index->lines[chunk] = mem_try_alloc(sizeof(struct lines));
         if (!index->lines[chunk])
             return NULL;
         memset(index->lines[chunk], 0, sizeof(struct lines));
+        index->bytes += sizeof(struct lines);
     }
     return line_of(index, number);
 }
 
-static bool line_grow(struct line *line)
+static bool line_grow(struct index *index, struct line *line)
 {
     if (line->count < (line->cap ? line->cap : FEW))
         return true;
@@ -152,6 +159,7 @@ static bool line_grow(struct line *line)
     memcpy(many, ordinals(line), line->count * sizeof(*many));
     if (line->cap)
         free(line->many);
+    index->bytes += (cap - line->cap) * sizeof(*many);
     line->many = many;
     line->cap = cap & 0x7fffffff;
     return true;
@@ -162,7 +170,7 @@ static bool line_grow(struct line *line)
 static int add(struct index *index, uint32_t number, uint64_t id, size_t bytes)
 {
     struct line *line = line_room(index, number);
-    if (!line || !rows_room(index) || !line_grow(line))
+    if (!line || !rows_room(index) || !line_grow(index, line))
         return -ENOMEM;
     uint32_t ordinal = index->added++;
     struct rows *rows = rows_of(index, ordinal);
@@ -313,4 +321,12 @@ uint32_t index_rows(struct index *index)
     uint32_t rows = index->visible;
     pthread_rwlock_unlock(&index->lock);
     return rows;
+}
+
+size_t index_bytes(struct index *index)
+{
+    pthread_rwlock_rdlock(&index->lock);
+    size_t bytes = index->bytes;
+    pthread_rwlock_unlock(&index->lock);
+    return bytes;
 }

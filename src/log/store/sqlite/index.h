@@ -56,3 +56,6 @@ struct index_tally index_first(struct index *index, uint32_t number, uint64_t lo
 uint32_t index_numbers(struct index *index);
 
 uint32_t index_rows(struct index *index);
+
+/* The heap that it holds. */
+size_t index_bytes(struct index *index);

@@ -168,6 +168,21 @@ static void without_memory_nothing_is_added(void **state)
     index_free(index);
 }
 
+static void its_memory_is_counted(void **state)
+{
+    (void)state;
+    enum { EVENTS = 20000 };
+    struct index *index = index_new();
+    size_t empty = index_bytes(index);
+    for (uint64_t id = 1; id <= EVENTS; id++)
+        put(index, 1, id, 1);
+    size_t one_channel = index_bytes(index) - empty;
+    assert_in_range(one_channel, EVENTS * 16, EVENTS * 24);
+    put(index, 1000, EVENTS + 1, 1);
+    assert_true(index_bytes(index) > empty + one_channel);
+    index_free(index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +194,7 @@ int main(void)
         cmocka_unit_test(names_are_noted_and_taken_back),
         cmocka_unit_test(many_events_in_many_channels_keep_their_order),
         cmocka_unit_test(without_memory_nothing_is_added),
+        cmocka_unit_test(its_memory_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

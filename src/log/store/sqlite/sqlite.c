@@ -93,6 +93,14 @@ static uint64_t sqlite_oldest(struct store *store)
     return atomic_load_explicit(&of(store)->chain.oldest_id, memory_order_relaxed);
 }
 
+static struct store_memory sqlite_memory(struct store *store)
+{
+    return (struct store_memory){
+        .index = atomic_load_explicit(&of(store)->chain.index_bytes, memory_order_relaxed),
+        .sqlite = (uint64_t)sqlite3_memory_used(),
+    };
+}
+
 static void sqlite_close(struct store *store)
 {
     struct sqlite *sqlite = of(store);
@@ -114,6 +122,7 @@ static const struct store_ops ops = {
     .forget = sqlite_forget,
     .bytes = sqlite_bytes,
     .oldest = sqlite_oldest,
+    .memory = sqlite_memory,
     .close = sqlite_close,
 };
 
