@@ -4,6 +4,9 @@
 
 #include "client/interrupt.h"
 
+#include "base/command_line.h"
+#include "base/environment.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,11 +85,11 @@ int bench_main(int argc, char **argv)
 {
     struct plan plan;
     struct buf why = {0};
-    int code = 2;
-    if (plan_read(argc, argv, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"), &plan, &why))
-        fprintf(stderr, "freshet bench: %.*s\nTry: freshet help bench\n", STR_FMT(buf_str(&why)));
-    else
-        code = run(&plan);
+    int result = plan_read(argc, argv, environment("FRESHET_URL"), environment("FRESHET_TOKEN"),
+                           &plan, &why);
+    int code = result ? command_line_end(result, "freshet bench", &why, bench_help,
+                                         "Try: freshet help bench\n")
+                      : run(&plan);
     buf_free(&why);
     return code;
 }

@@ -1,6 +1,6 @@
 #include "bench/plan.h"
 
-#include "client/command_line.h"
+#include "base/command_line.h"
 
 #include "base/mem.h"
 
@@ -123,9 +123,8 @@ static int read_pids(struct plan *plan, const struct command_list *texts, struct
     if (texts->count > PLAN_PIDS_MAX)
         return refuse(why, "too many times --pid");
     for (size_t i = 0; i < texts->count; i++) {
-        char *end;
-        long pid = strtol(texts->at[i], &end, 10);
-        if (*end || pid < 1 || pid > INT32_MAX)
+        uint64_t pid;
+        if (number_read(str_from(texts->at[i]), &pid) || pid < 1 || pid > INT32_MAX)
             return refuse(why, "--pid is the number of a process");
         plan->pids[plan->pid_count++] = (pid_t)pid;
     }
@@ -220,8 +219,8 @@ int plan_read(int argc, char **argv, const char *environment_url, const char *en
 {
     set_defaults(ret);
     ret->token = environment_token;
-    struct command_list pids = {mem_alloc((size_t)argc * sizeof(char *)), 0};
-    struct command_list urls = {mem_alloc((size_t)argc * sizeof(char *)), 0};
+    struct command_list pids = {.at = mem_alloc((size_t)argc * sizeof(char *))};
+    struct command_list urls = {.at = mem_alloc((size_t)argc * sizeof(char *))};
     int result = read_all(argc, argv, environment_url ? environment_url : SERVER_URL_DEFAULT, ret,
                           &pids, &urls, why);
     free(pids.at);

@@ -59,8 +59,8 @@ struct plan {
     size_t pid_count;
 };
 
-/* Reads `freshet bench`'s arguments. 0, or -EINVAL with a sentence in `why`. What it returns
- * borrows from argv and the environment's texts. */
+/* Reads `freshet bench`'s arguments. 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`.
+ * What it returns borrows from argv and the environment's texts. */
 int plan_read(int argc, char **argv, const char *environment_url, const char *environment_token,
               struct plan *ret, struct buf *why);
 

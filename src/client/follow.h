@@ -2,7 +2,7 @@
  */
 #pragma once
 
-#include "client/command_line.h"
+#include "base/command_line.h"
 #include "client/printer.h"
 #include "client/record.h"
 #include "client/retry_delay.h"

@@ -24,7 +24,7 @@ static void open_fixture(struct fixture *f)
     *f = (struct fixture){.channels = {"a b", "c/**"}, .types = {"t"}};
     f->interrupt.fd = eventfd(0, 0);
     f->printer = (struct printer){.fd = -1, .interrupt = &f->interrupt, .count_max = 0};
-    f->wish.channels = (struct command_list){f->channels, 1};
+    f->wish.channels = (struct command_list){.at = f->channels, .count = 1};
     f->follow =
         (struct follow){.wish = &f->wish, .interrupt = &f->interrupt, .printer = &f->printer};
 }
@@ -51,7 +51,7 @@ static void one_channel_has_a_path_of_its_own_and_more_go_into_the_query(void **
     open_fixture(&f);
     assert_path(&f, "/channels/a%20b?after=now");
     f.wish.channels.count = 2;
-    f.wish.types = (struct command_list){f.types, 1};
+    f.wish.types = (struct command_list){.at = f.types, .count = 1};
     assert_path(&f, "/events?channel=a%20b&channel=c%2F%2A%2A&type=t&after=now");
     f.channels[0] = "c/*";
     f.wish.channels.count = 1;
@@ -93,7 +93,7 @@ static void an_event_of_another_type_moves_the_cursor_unprinted(void **state)
     (void)state;
     struct fixture f;
     open_fixture(&f);
-    f.wish.types = (struct command_list){f.types, 1};
+    f.wish.types = (struct command_list){.at = f.types, .count = 1};
     struct record record = record_read(STR("{\"id\":\"5\",\"type\":\"u\",\"data\":1}"));
     follow_take(&f.follow, &record);
     assert_string_equal(f.follow.cursor, "5");

@@ -1,6 +1,7 @@
 #include "client/client.h"
 
-#include "client/command_line.h"
+#include "base/environment.h"
+#include "base/command_line.h"
 #include "client/line_reader.h"
 #include "client/pub.h"
 #include "client/record.h"
@@ -72,7 +73,8 @@ static int check(const struct pub_arguments *arguments, struct buf *why)
 static int read_positionals(const struct command_list *list, struct pub_arguments *ret,
                             struct buf *why)
 {
-    if (!list->count || !list->at[0][0] || list->at[0][0] == '-')
+    bool meant = list->behind == list->count; /* `-- -x` is the channel -x */
+    if (!list->count || !list->at[0][0] || (list->at[0][0] == '-' && !meant))
         return refuse(why, "say which channel");
     if (list->count > 2)
         return refuse(why, "there is more than a channel and its data: quote data with spaces");
@@ -95,8 +97,9 @@ static int read_options(int argc, char **argv, struct command_list *positionals,
         {.name = "token", .value = &ret->token},
     };
     size_t count = sizeof(options) / sizeof(options[0]);
-    if (command_line_read(argc, argv, options, count, positionals, why))
-        return -EINVAL;
+    int result = command_line_read(argc, argv, options, count, positionals, why);
+    if (result)
+        return result;
     if (json && ret->content_type)
         return refuse(why, "--json and --content-type exclude each other");
     if (!ret->content_type)
@@ -476,12 +479,11 @@ int client_pub(int argc, char **argv)
 {
     struct buf why = {0};
     struct pub_arguments arguments;
-    int code = 2;
-    if (pub_read_arguments(argc, argv, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"), &arguments,
-                           &why))
-        fprintf(stderr, "freshet pub: %.*s\n\n%s", STR_FMT(buf_str(&why)), client_pub_help);
-    else
-        code = run_with(&arguments);
+    int result = pub_read_arguments(argc, argv, environment("FRESHET_URL"),
+                                    environment("FRESHET_TOKEN"), &arguments, &why);
+    int code = result
+                   ? command_line_end(result, "freshet pub", &why, client_pub_help, client_pub_help)
+                   : run_with(&arguments);
     buf_free(&why);
     return code;
 }

@@ -17,6 +17,6 @@ struct pub_arguments {
 };
 
 /* Reads them; `environment_url` and `environment_token` stand in for options that are not given and
- * may be NULL. 0, or -EINVAL with a sentence in `why`. */
+ * may be NULL. 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. */
 int pub_read_arguments(int argc, char **argv, const char *environment_url,
                        const char *environment_token, struct pub_arguments *ret, struct buf *why);

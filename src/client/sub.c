@@ -4,6 +4,8 @@
 #include "client/follow_ws.h"
 #include "client/sub.h"
 
+#include "base/command_line.h"
+#include "base/environment.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rfc3339.h"
@@ -109,8 +111,9 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
         {.name = "token", .value = &wish->token},
     };
     size_t count = sizeof(options) / sizeof(options[0]);
-    if (command_line_read(argc, argv, options, count, &wish->channels, why))
-        return -EINVAL;
+    int result = command_line_read(argc, argv, options, count, &wish->channels, why);
+    if (result)
+        return result;
     if (read_via(via, &wish->via))
         return refuse(why, "--via is sse, ndjson, poll or ws");
     if (server_url_parse(url, &wish->url))
@@ -203,12 +206,11 @@ int client_sub(int argc, char **argv)
     size_t room = (size_t)argc * sizeof(char *);
     arguments.wish.channels.at = mem_alloc(room);
     arguments.wish.types.at = mem_alloc(room);
-    int code = 2;
-    if (sub_read_arguments(argc, argv, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"), &arguments,
-                           &why))
-        fprintf(stderr, "freshet sub: %.*s\n\n%s", STR_FMT(buf_str(&why)), client_sub_help);
-    else
-        code = run_with(&arguments);
+    int result = sub_read_arguments(argc, argv, environment("FRESHET_URL"),
+                                    environment("FRESHET_TOKEN"), &arguments, &why);
+    int code = result
+                   ? command_line_end(result, "freshet sub", &why, client_sub_help, client_sub_help)
+                   : run_with(&arguments);
     free(arguments.wish.channels.at);
     free(arguments.wish.types.at);
     buf_free(&why);

@@ -10,7 +10,7 @@ struct sub_arguments {
 };
 
 /* Reads them; `environment_url` and `environment_token` stand in for options that are not given and
- * may be NULL. The lists of `ret->wish` have room for argc. 0, or -EINVAL with a sentence in `why`.
- */
+ * may be NULL. The lists of `ret->wish` have room for argc. 0, COMMAND_LINE_HELP, or -EINVAL
+ * with a sentence in `why`. */
 int sub_read_arguments(int argc, char **argv, const char *environment_url,
                        const char *environment_token, struct sub_arguments *ret, struct buf *why);

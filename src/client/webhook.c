@@ -5,6 +5,8 @@
 #include "client/webhook_listen.h"
 #include "client/webhook_request.h"
 
+#include "base/command_line.h"
+#include "base/environment.h"
 #include "base/json.h"
 
 #include <stdio.h>
@@ -181,15 +183,13 @@ int client_webhook(int argc, char **argv)
     struct buf why = {0};
     struct webhook_request request;
     const char *verb = argc > 1 ? argv[1] : NULL;
-    int code = 2;
+    const char *help = client_webhook_help_of(verb);
     if (verb && strcmp(verb, "listen") == 0)
         return webhook_listen(argc - 1, argv + 1);
-    if (webhook_read_arguments(argc - 1, argv + 1, getenv("FRESHET_URL"), getenv("FRESHET_TOKEN"),
-                               &request, &why))
-        fprintf(stderr, "freshet webhook: %.*s\n\n%s", STR_FMT(buf_str(&why)),
-                client_webhook_help_of(verb));
-    else
-        code = run_with(&request);
+    int result = webhook_read_arguments(argc - 1, argv + 1, environment("FRESHET_URL"),
+                                        environment("FRESHET_TOKEN"), &request, &why);
+    int code =
+        result ? command_line_end(result, "freshet webhook", &why, help, help) : run_with(&request);
     webhook_request_deinit(&request);
     buf_free(&why);
     return code;

@@ -1,6 +1,7 @@
 #include "client/webhook_listen.h"
 
-#include "client/command_line.h"
+#include "base/environment.h"
+#include "base/command_line.h"
 #include "client/printer.h"
 #include "client/webhook_receiver.h"
 
@@ -53,10 +54,8 @@ static int add_secret(struct listen_arguments *ret, const char *text, struct buf
 static int read_address(struct listen_arguments *ret, struct buf *why)
 {
     const char *colon = strrchr(ret->address, ':');
-    char *end = NULL;
-    unsigned long port =
-        colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 65536;
-    if (port > 65535 || *end || colon == ret->address)
+    uint64_t port;
+    if (!colon || number_read(str_from(colon + 1), &port) || port > 65535 || colon == ret->address)
         return refuse(why, "listen at ADDRESS:PORT, as in 127.0.0.1:9000 or [::1]:9000");
     ret->port = colon + 1;
     ret->host = (struct str){ret->address, (size_t)(colon - ret->address)};
@@ -93,7 +92,7 @@ int listen_read_arguments(int argc, char **argv, const char *environment_secret,
         {.name = "count", .number = &ret->count, .most = UINT64_MAX},
     };
     int result = command_line_read(argc, argv, options, 3, &positionals, why);
-    if (!secrets.count && environment_secret && *environment_secret)
+    if (!secrets.count && environment_secret)
         secrets.at[secrets.count++] = environment_secret;
     if (!result)
         result = check(ret, &positionals, &secrets, why);
@@ -318,8 +317,11 @@ int webhook_listen(int argc, char **argv)
     struct listen_arguments arguments;
     struct interrupt interrupt;
     int code = 2;
-    if (listen_read_arguments(argc, argv, getenv("FRESHET_WEBHOOK_SECRET"), &arguments, &why)) {
-        fprintf(stderr, "freshet webhook: %.*s\n\n%s", STR_FMT(buf_str(&why)), webhook_listen_help);
+    int result =
+        listen_read_arguments(argc, argv, environment("FRESHET_WEBHOOK_SECRET"), &arguments, &why);
+    if (result) {
+        code = command_line_end(result, "freshet webhook", &why, webhook_listen_help,
+                                webhook_listen_help);
     } else if (interrupt_init(&interrupt)) {
         perror("freshet webhook");
         code = 1;

@@ -13,8 +13,8 @@ struct listen_arguments {
     struct verifier verifier;
 };
 
-/* Reads them; `environment_secret` stands in for an option that is not given and may be NULL. 0, or
- * -EINVAL with a sentence in `why`. listen_arguments_deinit() in any case. */
+/* Reads them; `environment_secret` stands in for an option that is not given and may be NULL. 0,
+ * COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. listen_arguments_deinit() in any case. */
 int listen_read_arguments(int argc, char **argv, const char *environment_secret,
                           struct listen_arguments *ret, struct buf *why);
 void listen_arguments_deinit(struct listen_arguments *arguments);

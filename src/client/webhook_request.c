@@ -1,6 +1,6 @@
 #include "client/webhook_request.h"
 
-#include "client/command_line.h"
+#include "base/command_line.h"
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -316,7 +316,8 @@ int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                         .url = environment_url ? environment_url : SERVER_URL_DEFAULT,
                         .token = environment_token};
     if (!said.verb)
-        return refuse(why, "there is no such verb");
+        return argc && command_line_is_help(argv[0]) ? COMMAND_LINE_HELP
+                                                     : refuse(why, "there is no such verb");
     ret->method = said.verb->method;
     ret->show = said.verb->show;
     const char **room = mem_alloc(4 * (size_t)argc * sizeof(char *));

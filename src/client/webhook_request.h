@@ -22,8 +22,8 @@ struct webhook_request {
 };
 
 /* Reads the arguments, of which the first is the verb. `environment_…` stand in for options that
- * are not given and may be NULL. 0, or -EINVAL with a sentence in `why`; webhook_request_deinit()
- * in any case. */
+ * are not given and may be NULL. 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`;
+ * webhook_request_deinit() in any case. */
 int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                            const char *environment_token, struct webhook_request *ret,
                            struct buf *why);

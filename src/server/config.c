@@ -1,5 +1,6 @@
 #include "server/config.h"
 
+#include "base/command_line.h"
 #include "server/yaml_file.h"
 
 #include <cyaml/cyaml.h>
@@ -609,53 +610,50 @@ static int complain(const char *flag, const char *what)
     return -EINVAL;
 }
 
-static int threads_flag(struct config *config, const char *value)
-{
-    char *end;
-    unsigned long threads = strtoul(value, &end, 10);
-    if (*end || !threads || threads > LOG_PORTS_MAX - 1)
-        return complain("--threads", "is a number from 1 to 64");
-    config->threads = (unsigned)threads;
-    return 0;
-}
+struct flags {
+    const char *listen, *data, *base, *file;
+    uint64_t threads;
+    bool memory, insecure;
+};
 
-static int value_flag(struct config *config, const char *flag, char *value)
+static int flags_read(struct flags *flags, int argc, char **argv)
 {
-    if (strcmp(flag, "--listen") == 0)
-        config->listen = value;
-    else if (strcmp(flag, "--data") == 0)
-        config->data = value;
-    else if (strcmp(flag, "--base") == 0)
-        config->base = value;
-    else if (strcmp(flag, "--threads") == 0)
-        return threads_flag(config, value);
-    else if (strcmp(flag, "--config") != 0)
-        return complain(flag, "is not a flag");
-    return 0;
+    const struct command_option options[] = {
+        {.name = "listen", .value = &flags->listen},
+        {.name = "data", .value = &flags->data},
+        {.name = "base", .value = &flags->base},
+        {.name = "config", .value = &flags->file},
+        {.name = "threads", .number = &flags->threads, .most = LOG_PORTS_MAX - 1},
+        {.name = "memory", .flag = &flags->memory},
+        {.name = "insecure", .flag = &flags->insecure},
+    };
+    struct command_list rest = {.at = mem_alloc((size_t)argc * sizeof(char *))};
+    struct buf why = {0};
+    int result =
+        command_line_read(argc, argv, options, sizeof(options) / sizeof(options[0]), &rest, &why);
+    if (result == -EINVAL)
+        fprintf(stderr, "freshet serve: %.*s\nTry: freshet help serve\n", STR_FMT(why));
+    else if (!result && rest.count)
+        result = complain(rest.at[0], "is one word too many");
+    buf_free(&why);
+    free(rest.at);
+    return result;
 }
 
 int config_flags(struct config *config, int argc, char **argv)
 {
-    int files = 0;
-    for (int i = 0; i + 1 < argc; i++)
-        if (strcmp(argv[i], "--config") == 0 &&
-            (files++ ? complain("--config", "is given once") : config_read(config, argv[i + 1])))
-            return -EINVAL;
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--memory") == 0) {
-            config->memory = true;
-        } else if (strcmp(argv[i], "--insecure") == 0) {
-            config->insecure = true;
-        } else if (strncmp(argv[i], "--", 2) != 0 || i + 1 == argc) {
-            return complain(argv[i], i + 1 == argc && argv[i][0] == '-'
-                                         ? "wants a value, or is not a flag"
-                                         : "is not a flag");
-        } else if (value_flag(config, argv[i], argv[i + 1])) {
-            return -EINVAL;
-        } else {
-            i++;
-        }
-    }
+    struct flags flags = {0};
+    int result = flags_read(&flags, argc, argv);
+    if (!result && flags.file)
+        result = config_read(config, flags.file);
+    if (result)
+        return result;
+    TAKE(config->listen, flags.listen);
+    TAKE(config->data, flags.data);
+    TAKE(config->base, flags.base);
+    TAKE(config->threads, flags.threads);
+    TAKE(config->memory, flags.memory);
+    config->insecure = flags.insecure;
     if (config->memory && config->data)
         return complain("--memory", "keeps no data: leave out --data");
     if (config->base && (config->base[0] != '/' || config->base[strlen(config->base) - 1] == '/'))

@@ -16,9 +16,9 @@ enum {
 };
 
 struct config {
-    char *listen;
-    char *data;
-    char *base;
+    const char *listen;
+    const char *data;
+    const char *base;
     bool memory;
     bool insecure;
     unsigned threads;
@@ -65,8 +65,8 @@ void config_init(struct config *config);
  * error. */
 int config_read(struct config *config, const char *path);
 
-/* Reads the flags behind "serve" over that (--config among them, which is read first). 0, or
- * -EINVAL after saying what is wrong on standard error. */
+/* Reads the command's flags, argv[1] onward, over that (--config among them, which is read first).
+ * 0, COMMAND_LINE_HELP, or -EINVAL after saying what is wrong on standard error. */
 int config_flags(struct config *config, int argc, char **argv);
 
 void config_free(struct config *config);

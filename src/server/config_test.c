@@ -154,11 +154,11 @@ static void a_file_of_unreasonable_size_is_refused(void **state)
 static void two_files_are_refused(void **state)
 {
     (void)state;
-    char flag[] = "--config", path[] = "/dev/null";
-    char *flags[] = {flag, path, flag, path};
+    char name[] = "serve", flag[] = "--config", path[] = "/dev/null";
+    char *flags[] = {name, flag, path, flag, path};
     struct config config;
     config_init(&config);
-    assert_int_equal(config_flags(&config, 4, flags), -EINVAL);
+    assert_int_equal(config_flags(&config, 5, flags), -EINVAL);
     config_free(&config);
 }
 

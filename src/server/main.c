@@ -1,4 +1,5 @@
 /* freshet: the command line. */
+#include "base/command_line.h"
 #include "bench/bench.h"
 #include "client/client.h"
 #include "server/serve.h"
@@ -18,8 +19,20 @@ static const char overview[] =
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
 
+static const char version_help[] = "usage: freshet version\n\nPrints the version.\n";
+static const char help_help[] = "usage: freshet help [COMMAND]\n\nTells what a command does.\n";
+
+static bool asks_for_help(int argc, char **argv)
+{
+    return argc > 1 && command_line_is_help(argv[1]);
+}
+
 static int version(int argc, char **argv)
 {
+    if (asks_for_help(argc, argv)) {
+        fputs(version_help, stdout);
+        return 0;
+    }
     if (argc > 1) {
         fprintf(stderr, "freshet version: \"%s\" is one word too many\nTry: freshet help version\n",
                 argv[1]);
@@ -28,9 +41,6 @@ static int version(int argc, char **argv)
     puts("freshet " FRESHET_VERSION);
     return 0;
 }
-
-static const char version_help[] = "usage: freshet version\n\nPrints the version.\n";
-static const char help_help[] = "usage: freshet help [COMMAND]\n\nTells what a command does.\n";
 
 static int help(int argc, char **argv);
 
@@ -63,26 +73,19 @@ static const char *help_of(const struct command *command, const char *verb)
 
 static int help(int argc, char **argv)
 {
-    const struct command *command = argc > 1 ? find(argv[1]) : NULL;
-    if (argc > 1 && !command) {
-        fprintf(stderr, "freshet: no command is called \"%s\"\n\n%s", argv[1], overview);
+    const char *name = asks_for_help(argc, argv) ? "help" : argc > 1 ? argv[1] : NULL;
+    const struct command *command = name ? find(name) : NULL;
+    if (name && !command) {
+        fprintf(stderr, "freshet: no command is called \"%s\"\n\n%s", name, overview);
         return 2;
     }
     fputs(command ? help_of(command, argc > 2 ? argv[2] : NULL) : overview, stdout);
     return 0;
 }
 
-static int asks_for_help(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return 1;
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    if (asks_for_help(argc, argv)) {
         fputs(overview, stdout);
         return 0;
     }
@@ -94,10 +97,6 @@ int main(int argc, char **argv)
             fprintf(stderr, "freshet: no command is called \"%s\"\n\n", argv[1]);
         fputs(overview, stderr);
         return 2;
-    }
-    if (command->run != help && asks_for_help(argc - 1, argv + 1)) {
-        fputs(help_of(command, argc > 2 ? argv[2] : NULL), stdout);
-        return 0;
     }
     return command->run(argc - 1, argv + 1);
 }

@@ -1,6 +1,8 @@
 #include "server/serve.h"
 
 #include "api/api.h"
+#include "base/command_line.h"
+#include "base/environment.h"
 #include "base/heap.h"
 #include "base/hash.h"
 #include "base/say.h"
@@ -202,7 +204,7 @@ static int open_worker(struct server *server, unsigned index)
         .limits = server->config.limits,
         .spin_us = server->config.spin_us,
         .connections = &server->connections,
-        .want_uring = !getenv("FRESHET_NO_URING"),
+        .want_uring = !environment("FRESHET_NO_URING"),
         .base = server->api.base,
         .app = &server->api,
         .handle = api_handle,
@@ -369,7 +371,11 @@ int serve_main(int argc, char **argv)
     struct server server = {0};
     config_init(&server.config);
     block_signals();
-    int code = config_flags(&server.config, argc - 1, argv + 1) ? 2 : run(&server);
+    int result = config_flags(&server.config, argc, argv), code = 2;
+    if (!result)
+        code = run(&server);
+    else if (result == COMMAND_LINE_HELP)
+        code = fputs(serve_help, stdout) < 0;
     config_free(&server.config);
     return code;
 }

@@ -1,4 +1,4 @@
-#include "client/command_line.h"
+#include "base/command_line.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -95,7 +95,8 @@ static void a_number_outside_its_range_is_refused(void **state)
 {
     (void)state;
     struct result r;
-    static const char *const wrong[] = {"0", "101", "-1", "1x", "", "99999999999999999999"};
+    static const char *const wrong[] = {"0",   "101",  "-1",  "1x", "",  "99999999999999999999",
+                                        "010", "0x10", "1e1", " 1", "+1"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         RUN(&r, "sub", "--count", wrong[i]);
         assert_int_equal(r.error, -EINVAL);
@@ -106,6 +107,55 @@ static void a_number_outside_its_range_is_refused(void **state)
     assert_int_equal(r.count, 100);
 }
 
+static void nothing_behind_two_dashes_is_an_option(void **state)
+{
+    (void)state;
+    struct result r;
+    RUN(&r, "pub", "news", "--", "--help", "-h", "--json", "--");
+    assert_int_equal(r.error, 0);
+    assert_int_equal(r.positionals.count, 5);
+    assert_int_equal(r.positionals.behind, 4);
+    assert_string_equal(r.names[1], "--help");
+    assert_string_equal(r.names[4], "--");
+    assert_false(r.json);
+}
+
+static void help_is_asked_for_where_an_option_may_stand(void **state)
+{
+    (void)state;
+    struct result r;
+    RUN(&r, "pub", "news", "--help");
+    assert_int_equal(r.error, COMMAND_LINE_HELP);
+    RUN(&r, "pub", "-h");
+    assert_int_equal(r.error, COMMAND_LINE_HELP);
+}
+
+static void a_value_is_a_value_whatever_it_looks_like(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"-h", "--help", "--json", "--", "-", "--url=x"};
+    struct result r;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        RUN(&r, "pub", "--url", values[i], "x");
+        assert_int_equal(r.error, 0);
+        assert_string_equal(r.url, values[i]);
+        assert_int_equal(r.positionals.count, 1);
+        assert_false(r.json);
+    }
+}
+
+static void a_value_that_can_be_one_is_given_once(void **state)
+{
+    (void)state;
+    struct result r;
+    RUN(&r, "sub", "--url", "a", "--url=b");
+    assert_refused(&r, "--url is given twice");
+    RUN(&r, "sub", "--count=1", "--count=1");
+    assert_refused(&r, "--count is given twice");
+    RUN(&r, "sub", "--json", "--type=a", "--json", "--type=a");
+    assert_int_equal(r.error, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +163,10 @@ int main(void)
         cmocka_unit_test(a_value_may_stand_behind_an_equals_sign_and_be_empty),
         cmocka_unit_test(a_lone_dash_and_what_follows_two_dashes_are_positional),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(nothing_behind_two_dashes_is_an_option),
+        cmocka_unit_test(help_is_asked_for_where_an_option_may_stand),
+        cmocka_unit_test(a_value_is_a_value_whatever_it_looks_like),
+        cmocka_unit_test(a_value_that_can_be_one_is_given_once),
         cmocka_unit_test(a_number_outside_its_range_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
