@@ -102,7 +102,7 @@ static void released_numbers_bound_the_table(void **state)
         channels_release(&channels, number);
     }
     assert_int_equal(channels.number_last, 1);
-    assert_int_equal(channels.order.made, 0);
+    assert_int_equal(channels.order.nodes, 0);
     channels_deinit(&channels);
 }
 

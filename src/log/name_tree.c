@@ -5,19 +5,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CHUNK_BITS = 12, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, NO_BIT = NAME_TREE_DEPTH };
+/* Bits of the longest name that is compared; also what two equal names differ in. */
+enum { FAN = NAME_TREE_FAN, BYTES = 256, NO_BIT = BYTES * 8 };
+
+/* A full node gives entries to a neighbour that has room for that many, and two neighbours with so
+ * many entries in all become one. */
+enum { WORTH_SHIFTING = FAN / 8, WORTH_JOINING = FAN * 3 / 4 };
 
 struct name_tree_node {
-    uint32_t child[2];
-    uint16_t bit; /* the first in which the names below differ; 0 is the first byte's highest */
-    bool is_leaf[2];
+    uint16_t count;
+    bool is_leaf;
+    uint16_t bit[FAN]; /* the first in which an entry differs from that before; not of the first */
+    uint32_t number[FAN]; /* of a channel; above the leaves, the first channel under the child */
+    struct name_tree_node *child[]; /* FAN of them above the leaves, none in a leaf */
 };
 
-struct name_tree_chunk {
-    struct name_tree_node nodes[CHUNK];
-};
-
-_Static_assert(sizeof(struct name_tree_node) == 12, "a channel costs 12 bytes here");
+_Static_assert(sizeof(struct name_tree_node) <= 376, "a leaf fits in 384 bytes of the heap");
 
 void name_tree_init(struct name_tree *names,
                     struct str (*name_of)(const void *owner, uint32_t number), const void *owner)
@@ -25,71 +28,74 @@ void name_tree_init(struct name_tree *names,
     *names = (struct name_tree){.name_of = name_of, .owner = owner};
 }
 
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+static struct name_tree_node *new_node(struct name_tree *names, bool is_leaf)
+{
+    size_t children = is_leaf ? 0 : FAN * sizeof(struct name_tree_node *);
+    struct name_tree_node *node = mem_try_alloc(sizeof(*node) + children);
+    if (!node)
+        return NULL;
+    node->count = 0;
+    node->is_leaf = is_leaf;
+    names->nodes++;
+    return node;
+}
+
+static void free_node(struct name_tree *names, struct name_tree_node *node)
+{
+    names->nodes--;
+    free(node);
+}
+
+/* Goes down to a leaf and back, so that nothing recurses. */
 void name_tree_deinit(struct name_tree *names)
 {
-    for (size_t i = 0; i < names->chunks_cap; i++)
-        free(names->chunks[i]);
-    free(names->chunks);
+    struct name_tree_node *path[NAME_TREE_DEPTH];
+    uint32_t depth = 0;
+    if (names->root)
+        path[depth++] = names->root;
+    while (depth) {
+        struct name_tree_node *node = path[depth - 1];
+        if (!node->is_leaf && node->count) {
+            path[depth++] = node->child[--node->count];
+            continue;
+        }
+        free_node(names, node);
+        depth--;
+    }
     *names = (struct name_tree){0};
 }
 
-/* ---- nodes ----------------------------------------------------------------------------------- */
-
-static struct name_tree_node *node_at(const struct name_tree *names, uint32_t at)
+/* Copies entries between nodes of the same level, or within one. */
+static void copy(struct name_tree_node *to, uint32_t to_at, const struct name_tree_node *from,
+                 uint32_t from_at, uint32_t count)
 {
-    return &names->chunks[at >> CHUNK_BITS]->nodes[at & (CHUNK - 1)];
+    memmove(&to->bit[to_at], &from->bit[from_at], count * sizeof(*to->bit));
+    memmove(&to->number[to_at], &from->number[from_at], count * sizeof(*to->number));
+    if (!to->is_leaf)
+        memmove(&to->child[to_at], &from->child[from_at], count * sizeof(struct name_tree_node *));
 }
 
-static bool chunks_room(struct name_tree *names, size_t at)
+/* Makes room for an entry, whose bits are not right yet. */
+static void open_up(struct name_tree_node *node, uint32_t at, uint32_t number,
+                    struct name_tree_node *child)
 {
-    if (at < names->chunks_cap)
-        return true;
-    size_t cap = names->chunks_cap ? names->chunks_cap * 2 : CHUNKS_FIRST;
-    struct name_tree_chunk **room =
-        mem_try_realloc(names->chunks, cap * sizeof(struct name_tree_chunk *));
-    if (!room)
-        return false;
-    memset(room + names->chunks_cap, 0,
-           (cap - names->chunks_cap) * sizeof(struct name_tree_chunk *));
-    names->chunks = room;
-    names->chunks_cap = cap;
-    return true;
+    copy(node, at + 1, node, at, node->count - at);
+    node->number[at] = number;
+    if (!node->is_leaf)
+        node->child[at] = child;
+    node->count++;
 }
 
-/* Takes a node into use; false when there is no memory. */
-static bool take_node(struct name_tree *names, uint32_t *ret_at)
+/* Takes an entry out. The two beside it differ where one of them differed from it first. */
+static void cut(struct name_tree_node *node, uint32_t at)
 {
-    if (names->free) {
-        *ret_at = names->free - 1;
-        names->free = node_at(names, *ret_at)->child[0];
-        return true;
-    }
-    size_t chunk = names->made >> CHUNK_BITS;
-    if (!chunks_room(names, chunk))
-        return false;
-    if (!names->chunks[chunk])
-        names->chunks[chunk] = mem_try_alloc(sizeof(struct name_tree_chunk));
-    if (!names->chunks[chunk])
-        return false;
-    *ret_at = names->made++;
-    return true;
-}
-
-static void give_node(struct name_tree *names, uint32_t at)
-{
-    node_at(names, at)->child[0] = names->free;
-    names->free = at + 1;
-}
-
-static struct name_tree_ref child_of(const struct name_tree_node *node, unsigned side)
-{
-    return (struct name_tree_ref){node->child[side], node->is_leaf[side]};
-}
-
-static void set_child(struct name_tree_node *node, unsigned side, struct name_tree_ref ref)
-{
-    node->child[side] = ref.at;
-    node->is_leaf[side] = ref.is_leaf;
+    uint16_t bit = node->bit[at];
+    copy(node, at, node, at + 1, node->count - at - 1U);
+    node->count--;
+    if (at && at < node->count && bit < node->bit[at])
+        node->bit[at] = bit;
 }
 
 /* ---- bits ------------------------------------------------------------------------------------ */
@@ -107,184 +113,376 @@ static unsigned bit_of(struct str name, unsigned bit)
 /* The first bit in which the names differ; NO_BIT when they are equal. */
 static unsigned first_difference(struct str a, struct str b)
 {
-    size_t end = a.len > b.len ? a.len : b.len, i = 0;
+    size_t end = a.len > b.len ? a.len : b.len, least = a.len < b.len ? a.len : b.len, i = 0;
+    while (i + sizeof(uint64_t) <= least && !memcmp(a.at + i, b.at + i, sizeof(uint64_t)))
+        i += sizeof(uint64_t);
     while (i < end && byte_at(a, i) == byte_at(b, i))
         i++;
-    if (i >= end || i >= NAME_TREE_DEPTH / 8)
+    if (i >= end || i >= BYTES)
         return NO_BIT;
     unsigned differing = byte_at(a, i) ^ byte_at(b, i);
     return (unsigned)i * 8 + (unsigned)__builtin_clz(differing) - 24;
 }
 
-/* The leaf that shares the most bits with the name, among those that may be equal to it. */
-static uint32_t nearest(const struct name_tree *names, struct str name)
+static struct str name_at(const struct name_tree *names, const struct name_tree_node *node,
+                          uint32_t at)
 {
-    struct name_tree_ref ref = names->root;
-    while (!ref.is_leaf) {
-        const struct name_tree_node *node = node_at(names, ref.at);
-        ref = child_of(node, bit_of(name, node->bit));
-    }
-    return ref.at;
+    return names->name_of(names->owner, node->number[at]);
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* Finds out anew where an entry differs from that before, if there is one. */
+static void compare(const struct name_tree *names, struct name_tree_node *node, uint32_t at)
+{
+    if (at && at < node->count)
+        node->bit[at] =
+            (uint16_t)first_difference(name_at(names, node, at - 1), name_at(names, node, at));
+}
 
-/* Where a reference is kept: at a node's side, or at the root. */
-struct place {
-    struct name_tree_node *node; /* NULL: the root */
-    unsigned side;
+/* ---- searches -------------------------------------------------------------------------------- */
+
+/* Where a name belongs in a node. */
+struct spot {
+    uint32_t behind; /* how many entries are not above the name */
+    unsigned bit;    /* in which it differs from the nearest of them; NO_BIT if it is the last */
+    bool is_above;   /* that nearest entry */
 };
 
-static void put(struct name_tree *names, struct place place, struct name_tree_ref ref)
+/* The entry that has the most bits in common with the name, going by the bits of the node alone. */
+static uint32_t nearest(const struct name_tree_node *node, struct str name)
 {
-    if (place.node)
-        set_child(place.node, place.side, ref);
-    else
-        names->root = ref;
-}
-
-/* Goes down towards the name as far as nodes distinguish bits before `bit`. */
-static struct name_tree_ref go_down(const struct name_tree *names, struct str name, unsigned bit,
-                                    struct place *ret_place)
-{
-    struct name_tree_ref ref = names->root;
-    *ret_place = (struct place){0};
-    while (!ref.is_leaf && node_at(names, ref.at)->bit < bit) {
-        struct name_tree_node *node = node_at(names, ref.at);
-        *ret_place = (struct place){node, bit_of(name, node->bit)};
-        ref = child_of(node, ret_place->side);
+    uint32_t found = 0, at = 1;
+    while (at < node->count) {
+        unsigned bit = node->bit[at];
+        if (bit_of(name, bit)) {
+            found = at++;
+            continue;
+        }
+        do
+            at++;
+        while (at < node->count && node->bit[at] > bit);
     }
-    return ref;
+    return found;
 }
 
-/* Puts a new node above all names that agree with the last up to `bit`, and the leaf beside them.
- */
-static void put_right(struct name_tree_filler *filler, unsigned bit, struct name_tree_ref leaf,
-                      uint32_t at)
+static struct spot find(const struct name_tree *names, const struct name_tree_node *node,
+                        struct str name)
 {
-    struct name_tree *names = filler->names;
-    while (filler->depth && node_at(names, filler->edge[filler->depth - 1])->bit > bit)
-        filler->depth--;
-    struct place place = {.side = 1};
-    if (filler->depth)
-        place.node = node_at(names, filler->edge[filler->depth - 1]);
-    struct name_tree_node *node = node_at(names, at);
-    node->bit = (uint16_t)bit;
-    set_child(node, 0, place.node ? child_of(place.node, 1) : names->root);
-    set_child(node, 1, leaf);
-    put(names, place, (struct name_tree_ref){at, false});
-    filler->edge[filler->depth++] = at;
+    uint32_t at = nearest(node, name);
+    unsigned bit = first_difference(name, name_at(names, node, at));
+    struct spot spot = {at + 1, bit, bit == NO_BIT || bit_of(name, bit)};
+    /* All entries that agree with the nearest up to that bit are on the same side of the name. */
+    if (bit == NO_BIT)
+        return spot;
+    while (spot.is_above && spot.behind < node->count && node->bit[spot.behind] > bit)
+        spot.behind++;
+    while (!spot.is_above && spot.behind > 1 && node->bit[spot.behind - 1] > bit)
+        spot.behind--;
+    spot.behind -= !spot.is_above;
+    return spot;
+}
+
+/* The child under which the name lies, or would. */
+static uint32_t child_at(struct spot spot)
+{
+    return spot.behind ? spot.behind - 1 : 0;
+}
+
+/* ---- room ------------------------------------------------------------------------------------ */
+
+/* The child begins with another entry than before. */
+static void note_first(const struct name_tree *names, struct name_tree_node *above, uint32_t at)
+{
+    above->number[at] = above->child[at]->number[0];
+    compare(names, above, at);
+    compare(names, above, at + 1);
+}
+
+/* Moves the first entries of a child to the end of the one before. */
+static void shift_left(const struct name_tree *names, struct name_tree_node *above, uint32_t at,
+                       uint32_t count)
+{
+    struct name_tree_node *left = above->child[at - 1], *right = above->child[at];
+    uint32_t seam = left->count;
+    copy(left, seam, right, 0, count);
+    left->count = (uint16_t)(seam + count);
+    compare(names, left, seam);
+    copy(right, 0, right, count, right->count - count);
+    right->count = (uint16_t)(right->count - count);
+    if (right->count)
+        note_first(names, above, at);
+}
+
+/* Moves the last entries of a child to the beginning of the one behind. */
+static void shift_right(const struct name_tree *names, struct name_tree_node *above, uint32_t at,
+                        uint32_t count)
+{
+    struct name_tree_node *left = above->child[at], *right = above->child[at + 1];
+    copy(right, count, right, 0, right->count);
+    left->count = (uint16_t)(left->count - count);
+    copy(right, 0, left, left->count, count);
+    right->count = (uint16_t)(right->count + count);
+    compare(names, right, count);
+    note_first(names, above, at + 1);
+}
+
+/* Divides a full child; false when there is no memory. */
+static bool divide(struct name_tree *names, struct name_tree_node *above, uint32_t at,
+                   uint32_t left)
+{
+    struct name_tree_node *full = above->child[at];
+    struct name_tree_node *node = new_node(names, full->is_leaf);
+    if (!node)
+        return false;
+    node->count = (uint16_t)(full->count - left);
+    copy(node, 0, full, left, node->count);
+    full->count = (uint16_t)left;
+    open_up(above, at + 1, node->number[0], node);
+    compare(names, above, at + 1);
+    compare(names, above, at + 2);
+    return true;
+}
+
+static uint32_t room_of(const struct name_tree_node *above, uint32_t at)
+{
+    return at < above->count ? (uint32_t)FAN - above->child[at]->count : 0;
+}
+
+/* Makes room in a full child, whose neighbours take half of what they have room for. Names that
+ * rise or fall one after the other leave nearly full nodes that way. `at_end`: the entry that is to
+ * come is above all of the child. False when there is no memory. */
+static bool make_room(struct name_tree *names, struct name_tree_node *above, uint32_t at,
+                      bool at_end)
+{
+    uint32_t right = room_of(above, at + 1), left = at ? room_of(above, at - 1) : 0;
+    if (right >= WORTH_SHIFTING)
+        shift_right(names, above, at, (right + 1) / 2);
+    else if (left >= WORTH_SHIFTING)
+        shift_left(names, above, at, (left + 1) / 2);
+    else
+        return divide(names, above, at, at_end ? FAN - 1 : FAN / 2);
+    return true;
+}
+
+/* A new root above the old one, which is full; false when there is no memory. */
+static bool grow(struct name_tree *names)
+{
+    struct name_tree_node *root = new_node(names, false);
+    if (!root)
+        return false;
+    root->count = 1;
+    root->number[0] = names->root->number[0];
+    root->child[0] = names->root;
+    names->root = root;
+    names->height++;
+    return true;
+}
+
+/* ---- additions ------------------------------------------------------------------------------- */
+
+/* A name that is to be added: a search says where, or it is known to be above all others. */
+struct coming {
+    struct str name;
+    uint32_t number;
+    bool is_last;
+    unsigned bit; /* in which it differs from the last name, if it is above all */
+};
+
+static struct spot place(const struct name_tree *names, const struct name_tree_node *node,
+                         const struct coming *coming)
+{
+    return coming->is_last ? (struct spot){node->count, coming->bit, true}
+                           : find(names, node, coming->name);
+}
+
+/* Goes down to the leaf in which the name belongs, and makes room on the way in nodes that are
+ * full, so that there is always room above for one that is divided. NULL without memory. */
+static struct name_tree_node *leaf_with_room(struct name_tree *names, const struct coming *coming)
+{
+    if (names->root->count == FAN && !grow(names))
+        return NULL;
+    struct name_tree_node *node = names->root;
+    while (!node->is_leaf) {
+        uint32_t at = child_at(place(names, node, coming));
+        struct name_tree_node *child = node->child[at];
+        if (child->count < FAN) {
+            node = child;
+            continue;
+        }
+        bool at_end = place(names, child, coming).behind == FAN;
+        if (!make_room(names, node, at, at_end))
+            return NULL;
+    }
+    return node;
+}
+
+/* The nodes at the left edge begin with the new name. */
+static void note_least(struct name_tree *names, uint32_t number, unsigned bit)
+{
+    for (struct name_tree_node *node = names->root; !node->is_leaf; node = node->child[0]) {
+        node->number[0] = number;
+        if (node->count > 1 && bit < node->bit[1])
+            node->bit[1] = (uint16_t)bit;
+    }
+}
+
+/* The new entry differs from the nearest at `bit`; what is on its other side differs from it where
+ * it differed from the nearest. */
+static void put(struct name_tree_node *leaf, struct spot spot, uint32_t number)
+{
+    uint32_t at = spot.behind;
+    uint16_t before = leaf->bit[at < leaf->count ? at : 0];
+    open_up(leaf, at, number, NULL);
+    leaf->bit[at] = spot.is_above ? (uint16_t)spot.bit : before;
+    if (at + 1U < leaf->count)
+        leaf->bit[at + 1] = spot.is_above ? before : (uint16_t)spot.bit;
+}
+
+static int add(struct name_tree *names, const struct coming *coming)
+{
+    if (!names->root && !(names->root = new_node(names, true)))
+        return -ENOMEM;
+    names->height += !names->height;
+    struct name_tree_node *leaf = leaf_with_room(names, coming);
+    if (!leaf)
+        return -ENOMEM;
+    struct spot spot = leaf->count ? place(names, leaf, coming) : (struct spot){.is_above = true};
+    if (spot.bit == NO_BIT)
+        return -EEXIST;
+    put(leaf, spot, coming->number);
+    if (!spot.behind)
+        note_least(names, coming->number, spot.bit);
+    names->count++;
+    return 0;
 }
 
 int name_tree_append(struct name_tree_filler *filler, struct str name, uint32_t number)
 {
-    struct name_tree *names = filler->names;
-    struct name_tree_ref leaf = {number, true};
-    unsigned bit = names->count ? first_difference(filler->last, name) : 0;
-    uint32_t at = 0;
-    if (bit == NO_BIT)
+    struct coming coming = {name, number, true, 0};
+    if (filler->names->count)
+        coming.bit = first_difference(filler->last, name);
+    if (coming.bit == NO_BIT)
         return NAME_TREE_E_TWIN;
-    if (names->count && !take_node(names, &at))
-        return -ENOMEM;
-    if (names->count)
-        put_right(filler, bit, leaf, at);
-    else
-        names->root = leaf;
-    filler->last = name;
-    names->count++;
-    return 0;
+    int result = add(filler->names, &coming);
+    if (!result)
+        filler->last = name;
+    return result;
 }
 
 int name_tree_add(struct name_tree *names, struct str name, uint32_t number)
 {
-    struct name_tree_ref leaf = {number, true};
-    struct place place;
-    uint32_t at;
-    if (!names->count) {
-        names->root = leaf;
-        names->count = 1;
-        return 0;
+    return add(names, &(struct coming){.name = name, .number = number});
+}
+
+/* ---- removals -------------------------------------------------------------------------------- */
+
+static bool are_few(const struct name_tree_node *above, uint32_t at)
+{
+    return at + 1 < above->count &&
+           above->child[at]->count + above->child[at + 1]->count <= WORTH_JOINING;
+}
+
+static void join(struct name_tree *names, struct name_tree_node *above, uint32_t at)
+{
+    struct name_tree_node *right = above->child[at + 1];
+    shift_left(names, above, at + 1, right->count);
+    cut(above, at + 1);
+    free_node(names, right);
+}
+
+static void join_if_few(struct name_tree *names, struct name_tree_node *above, uint32_t at)
+{
+    if (are_few(above, at))
+        join(names, above, at);
+    else if (at && are_few(above, at - 1))
+        join(names, above, at - 1);
+}
+
+/* Brings a node up to its child, which has lost an entry, its first if `first`. Whether the node's
+ * own first entry is another then. */
+static bool mend(struct name_tree *names, struct name_tree_node *above, uint32_t at, bool first)
+{
+    struct name_tree_node *child = above->child[at];
+    if (!child->count) {
+        free_node(names, child);
+        cut(above, at);
+        return first && !at;
     }
-    unsigned bit = first_difference(name, names->name_of(names->owner, nearest(names, name)));
-    if (bit == NO_BIT || !take_node(names, &at))
-        return -ENOMEM;
-    struct name_tree_ref other = go_down(names, name, bit, &place);
-    struct name_tree_node *node = node_at(names, at);
-    unsigned side = bit_of(name, bit);
-    node->bit = (uint16_t)bit;
-    set_child(node, side, leaf);
-    set_child(node, !side, other);
-    put(names, place, (struct name_tree_ref){at, false});
-    names->count++;
-    return 0;
+    if (first)
+        note_first(names, above, at);
+    join_if_few(names, above, at);
+    return first && !at;
+}
+
+static void lower_root(struct name_tree *names)
+{
+    while (names->root && names->root->count <= !names->root->is_leaf) {
+        struct name_tree_node *root = names->root;
+        names->root = root->is_leaf || !root->count ? NULL : root->child[0];
+        names->height--;
+        free_node(names, root);
+    }
 }
 
 void name_tree_remove(struct name_tree *names, struct str name)
 {
-    struct name_tree_ref ref = names->root;
-    struct place place = {0}; /* of the node above `ref` */
-    uint32_t above = 0;
-    unsigned side = 0;
-    if (!names->count)
-        return;
-    while (!ref.is_leaf) {
-        if (ref.at != names->root.at)
-            place = (struct place){node_at(names, above), side};
-        above = ref.at;
-        side = bit_of(name, node_at(names, above)->bit);
-        ref = child_of(node_at(names, above), side);
+    struct name_tree_step path[NAME_TREE_DEPTH];
+    struct name_tree_node *nodes[NAME_TREE_DEPTH];
+    uint32_t depth = 0;
+    struct name_tree_node *node = names->root;
+    struct spot spot = {0};
+    while (node) {
+        spot = find(names, node, name);
+        path[depth].at = child_at(spot);
+        nodes[depth++] = node;
+        node = node->is_leaf ? NULL : node->child[child_at(spot)];
     }
-    if (!str_eq(names->name_of(names->owner, ref.at), name))
+    if (!depth || spot.bit != NO_BIT)
         return;
-    if (--names->count) {
-        put(names, place, child_of(node_at(names, above), !side));
-        give_node(names, above);
-    }
+    uint32_t at = path[--depth].at;
+    bool first = !at;
+    cut(nodes[depth], at);
+    names->count--;
+    while (depth--)
+        first = mend(names, nodes[depth], path[depth].at, first);
+    lower_root(names);
 }
 
 /* ---- walks ----------------------------------------------------------------------------------- */
 
-static uint32_t leftmost(struct name_tree_walk *walk, struct name_tree_ref ref)
+/* The number at the end of the path; if the leaf has ended, that with which the next one begins. */
+static uint32_t walked(struct name_tree_walk *walk)
 {
-    while (!ref.is_leaf) {
-        walk->waiting[walk->depth++] = ref.at;
-        ref = child_of(node_at(walk->names, ref.at), 0);
-    }
-    return ref.at;
+    while (walk->depth && walk->path[walk->depth - 1].at >= walk->path[walk->depth - 1].node->count)
+        if (--walk->depth)
+            walk->path[walk->depth - 1].at++;
+    if (!walk->depth)
+        return 0;
+    struct name_tree_step *step = &walk->path[walk->depth - 1];
+    for (; !step->node->is_leaf; step++, walk->depth++)
+        step[1] = (struct name_tree_step){step->node->child[step->at], 0};
+    return step->node->number[step->at];
 }
 
 uint32_t name_tree_next(struct name_tree_walk *walk)
 {
     if (!walk->depth)
         return 0;
-    uint32_t at = walk->waiting[--walk->depth];
-    return leftmost(walk, child_of(node_at(walk->names, at), 1));
-}
-
-/* Goes down as go_down() does; where it goes left, the right waits. */
-static struct name_tree_ref seek_down(struct name_tree_walk *walk, struct str name, unsigned bit)
-{
-    struct name_tree_ref ref = walk->names->root;
-    while (!ref.is_leaf && node_at(walk->names, ref.at)->bit < bit) {
-        const struct name_tree_node *node = node_at(walk->names, ref.at);
-        unsigned side = bit_of(name, node->bit);
-        if (!side)
-            walk->waiting[walk->depth++] = ref.at;
-        ref = child_of(node, side);
-    }
-    return ref;
+    walk->path[walk->depth - 1].at++;
+    return walked(walk);
 }
 
 uint32_t name_tree_seek(struct name_tree_walk *walk, const struct name_tree *names, struct str from,
                         bool beyond)
 {
-    walk->names = names;
+    const struct name_tree_node *node = names->root;
     walk->depth = 0;
-    if (!names->count)
-        return 0;
-    unsigned bit = first_difference(from, names->name_of(names->owner, nearest(names, from)));
-    struct name_tree_ref ref = seek_down(walk, from, bit);
-    /* All names under `ref` agree with `from` before that bit, and differ from it there. */
-    bool is_above = bit == NO_BIT ? !beyond : !bit_of(from, bit);
-    return is_above ? leftmost(walk, ref) : name_tree_next(walk);
+    while (node) {
+        struct spot spot = find(names, node, from);
+        uint32_t at = child_at(spot);
+        if (node->is_leaf)
+            at = spot.behind - (spot.bit == NO_BIT && !beyond);
+        walk->path[walk->depth++] = (struct name_tree_step){node, at};
+        node = node->is_leaf ? NULL : node->child[at];
+    }
+    return walked(walk);
 }

@@ -1,21 +1,24 @@
-/* An ordered index of names: which channel comes after a name, or after a prefix, in 12 bytes a
- * channel.
+/* An ordered index of names: which channel comes after a name, or after a prefix, in 7 to 10 bytes
+ * a channel.
  *
- * It is a crit-bit tree. A node says at which bit the names below it differ for the first time;
- * those with a 0 there lie under its left child, those with a 1 under its right. A leaf is the
- * number of a channel, whose name is asked for by `name_of`, so that no name is kept twice. A walk
- * from left to right meets the names in the order of their bytes.
+ * The index is a B-tree that keeps no names. An entry of a leaf is the number of a channel, whose
+ * name is asked for by `name_of`, and the place of the first bit in which that name differs from
+ * the name before it. An entry above the leaves stands for a child, and is the first number under
+ * it. A walk from left to right meets the names in the order of their bytes.
  *
- *         bit 15                    names "a", "c/1", "c/2": the first byte differs at its bit 6
- *        /      \                   (61 is 0110 0001, 63 is 0110 0011), the two others at
- *      "a"     bit 23               their third byte
- *             /      \
- *         "c/1"      "c/2"
+ *     leaf    number  "a"   "c/1"   "c/2"      "a" and "c/1" differ at the 7th bit of the first
+ * byte bit           6       23         (61 is 0110 0001, 63 is 0110 0011), the two others at the
+ * last bit of the third byte
  *
- * The depth of the tree is bounded by the length of its names, 8 bits for each of 255 bytes, so no
- * order of additions makes it slow, and nothing has to be balanced. An addition, a removal and a
- * search visit each node on the way down once or twice, and look at one name. Bytes behind the end
- * of a name count as 0, which no name contains.
+ * A search goes through the bits of a node, and skips what lies on the other side of a bit that the
+ * name does not have. That leaves one entry, which has more bits in common with the name than any
+ * other; a comparison with the name of that entry alone says where the name belongs. (Ferguson,
+ * "Bit-Tree: a data structure for fast file processing", CACM 35/6, 1992.)
+ *
+ * Whatever peers name their channels, a node has NAME_TREE_FAN entries at most, and a full tree of
+ * 2^32 channels 8 levels: an addition, a removal or a search reads the name of one channel a level,
+ * and a few more where a node is divided or joined. Bytes behind the end of a name count as 0,
+ * which no name contains.
  *
  * The log's lock guards the index, as the table of channels that it belongs to. */
 #pragma once
@@ -24,23 +27,17 @@
 
 #include <stdint.h>
 
-enum { NAME_TREE_DEPTH = 256 * 8 };
+/* Entries of a node, and levels: neighbours of a node with fewer than 23 entries are nearly full,
+ * so the 2^32 numbers that there are do not fill twelve. */
+enum { NAME_TREE_FAN = 62, NAME_TREE_DEPTH = 12 };
 
-struct name_tree_chunk;
-
-/* What hangs on a node: another node, or a leaf. */
-struct name_tree_ref {
-    uint32_t at; /* the node's index, or the channel's number */
-    bool is_leaf;
-};
+struct name_tree_node;
 
 struct name_tree {
-    struct name_tree_chunk **chunks;
-    size_t chunks_cap;
-    uint32_t made; /* nodes that were ever taken into use */
-    uint32_t free; /* the first of those that are free again, plus 1; 0 for none */
+    struct name_tree_node *root; /* NULL for an empty index */
     uint32_t count;
-    struct name_tree_ref root; /* of no meaning when count is 0 */
+    uint32_t nodes;
+    uint32_t height; /* levels, that of the leaves included */
     struct str (*name_of)(const void *owner, uint32_t number);
     const void *owner;
 };
@@ -50,11 +47,12 @@ void name_tree_init(struct name_tree *names,
                     struct str (*name_of)(const void *owner, uint32_t number), const void *owner);
 void name_tree_deinit(struct name_tree *names);
 
-/* Adds a name of 1 to 255 bytes, none of them 0, which is not in the index yet. -ENOMEM. */
+/* Adds a name of 1 to 255 bytes, none of them 0, which is not in the index yet (-EEXIST). -ENOMEM.
+ */
 int name_tree_add(struct name_tree *names, struct str name, uint32_t number);
 
-/* Fills an empty index with names by rising order, in time that does not depend on how many there
- * are already: an addition looks at the name before and at the right edge of the tree only.
+/* Fills an empty index with names by rising order: an addition looks at the name before and at the
+ * right edge of the tree only.
  *
  *     struct name_tree_filler filler = {.names = names};
  *     for (…)
@@ -64,8 +62,6 @@ int name_tree_add(struct name_tree *names, struct str name, uint32_t number);
 struct name_tree_filler {
     struct name_tree *names;
     struct str last;
-    uint32_t depth;
-    uint32_t edge[NAME_TREE_DEPTH]; /* the nodes from the root to the last name's leaf */
 };
 
 enum { NAME_TREE_E_TWIN = 1 };
@@ -79,9 +75,11 @@ void name_tree_remove(struct name_tree *names, struct str name);
 
 /* A walk by rising names. It ends when the index changes: begin another behind the last name. */
 struct name_tree_walk {
-    const struct name_tree *names;
     uint32_t depth;
-    uint32_t waiting[NAME_TREE_DEPTH]; /* nodes whose right child is still to come */
+    struct name_tree_step {
+        const struct name_tree_node *node;
+        uint32_t at;
+    } path[NAME_TREE_DEPTH];
 };
 
 /* The number with the first name that is not below `from`, or, if `beyond`, that is above it; 0 at

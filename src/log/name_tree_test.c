@@ -22,11 +22,14 @@ struct model {
     size_t count;
     struct str *sorted;
     size_t sorted_count;
+    unsigned reads; /* names that the index asked for */
+    bool fails;     /* an addition may find no memory */
 };
 
 static struct str name_of(const void *owner, uint32_t number)
 {
-    const struct model *model = owner;
+    struct model *model = (struct model *)(uintptr_t)owner;
+    model->reads++;
     return str_from(model->text[number]);
 }
 
@@ -53,9 +56,14 @@ static int teardown(void **state)
 /* Where the first name lies that is not below `name`. */
 static size_t find(const struct model *model, struct str name)
 {
-    size_t at = 0;
-    while (at < model->sorted_count && str_cmp(model->sorted[at], name) < 0)
-        at++;
+    size_t at = 0, end = model->sorted_count;
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+        if (str_cmp(model->sorted[middle], name) < 0)
+            at = middle + 1;
+        else
+            end = middle;
+    }
     return at;
 }
 
@@ -68,7 +76,12 @@ static void add(struct model *model, const char *text)
     uint32_t number = (uint32_t)++model->count;
     snprintf(model->text[number], NAME, "%s", text);
     struct str name = str_from(model->text[number]);
-    assert_int_equal(name_tree_add(&model->names, name, number), 0);
+    int result = name_tree_add(&model->names, name, number);
+    if (model->fails && result == -ENOMEM) {
+        model->count--;
+        return;
+    }
+    assert_int_equal(result, 0);
     memmove(&model->sorted[at + 1], &model->sorted[at],
             (model->sorted_count - at) * sizeof(*model->sorted));
     model->sorted[at] = name;
@@ -175,7 +188,7 @@ static void the_deepest_tree_is_walked_to_its_end(void **state)
         take_out(model, model->sorted_count - 1);
 }
 
-static void nodes_are_used_again(void **state)
+static void nodes_that_are_empty_are_freed(void **state)
 {
     struct model *model = *state;
     char name[NAME];
@@ -185,21 +198,95 @@ static void nodes_are_used_again(void **state)
         if (model->sorted_count > 10)
             take_out(model, 0);
     }
-    assert_true(model->names.made <= 11);
+    assert_int_equal(model->names.nodes, 1);
     check_walk(model, STR(""), false);
+    while (model->sorted_count)
+        take_out(model, 0);
+    assert_int_equal(model->names.nodes, 0);
+    assert_int_equal(model->names.height, 0);
+}
+
+/* Names in orders that fill nodes badly, or that make a tree of bits deep. */
+enum order { RISING, FALLING, SCATTERED, BETWEEN, NESTED, BITS, ORDERS };
+
+static void name_in_order(char *to, enum order order, unsigned i)
+{
+    static const char flipped[] = "cqAie!";
+    char deep[NAME];
+    memset(deep, 'a', sizeof(deep));
+    if (order == RISING || order == FALLING)
+        snprintf(to, NAME, "user/%05u", order == RISING ? i : MANY - i);
+    else if (order == SCATTERED)
+        snprintf(to, NAME, "%x", i * 2654435761U);
+    else if (order == BETWEEN)
+        snprintf(to, NAME, "%c%05u", i % 3 ? 'm' : 'a' + (char)(i % 26), i % 2 ? i : MANY - i);
+    else if (order == NESTED || i >= MANY / 2)
+        snprintf(to, NAME, "%.250s%u", deep, i);
+    else
+        snprintf(to, NAME, "%.*s%c", (int)(i / 6), deep, flipped[i % 6]);
+}
+
+/* Each addition reads as many names as there are levels, and a few more where nodes divide. */
+static void no_names_make_an_addition_slow(void **state)
+{
+    for (enum order order = 0; order < ORDERS; order++) {
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+        struct model *model = *state;
+        char name[NAME];
+        for (unsigned i = 0; i < MANY; i++) {
+            size_t count = model->sorted_count;
+            name_in_order(name, order, i);
+            model->reads = 0;
+            add(model, name);
+            assert_true(model->reads <= 10 * model->names.height);
+            assert_true(model->names.height <= 3);
+            if (model->sorted_count > count && i % 4 == 3)
+                take_out(model, (i * 7919U) % model->sorted_count);
+        }
+        check_walk(model, STR(""), false);
+        check_walk(model, str_from(name), true);
+    }
+}
+
+static void whatever_the_order_nodes_are_more_than_half_full(void **state)
+{
+    for (enum order order = 0; order < ORDERS; order++) {
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+        struct model *model = *state;
+        char name[NAME];
+        for (unsigned i = 0; i < MANY; i++) {
+            name_in_order(name, order, i);
+            add(model, name);
+        }
+        assert_true(model->names.nodes * NAME_TREE_FAN * 6 / 10 <
+                    model->names.count + NAME_TREE_FAN);
+        for (unsigned i = 0; model->sorted_count > MANY / 16; i++)
+            take_out(model, i * 7919U % model->sorted_count);
+        assert_true(model->names.nodes * NAME_TREE_FAN * 3 / 10 <
+                    model->names.count + NAME_TREE_FAN);
+    }
 }
 
 static void without_memory_nothing_changes(void **state)
 {
     struct model *model = *state;
-    add(model, "a");
-    for (unsigned long nth = 1; nth <= 2; nth++) {
-        mem_fail_nth(nth);
-        assert_int_equal(name_tree_add(&model->names, STR("b"), 2), -ENOMEM);
+    char name[NAME];
+    unsigned failures = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "%x", i * 2654435761U);
+        mem_fail_nth(1);
+        model->fails = true;
+        size_t count = model->count;
+        add(model, name);
         mem_fail_nth(0);
-        check_walk(model, STR(""), false);
+        model->fails = false;
+        failures += model->count == count;
+        add(model, name);
+        assert_int_equal(model->names.count, model->sorted_count);
     }
-    add(model, "b");
+    assert_true(failures > 20);
     check_walk(model, STR(""), false);
 }
 
@@ -255,12 +342,20 @@ static void a_filling_goes_on_when_there_is_memory_again(void **state)
     struct model *model = *state;
     struct name_tree_filler *filler = mem_alloc(sizeof(*filler));
     filler->names = &model->names;
-    assert_int_equal(name_tree_append(filler, STR("a"), 1), 0);
-    mem_fail_nth(1);
-    assert_int_equal(name_tree_append(filler, STR("b"), 2), -ENOMEM);
-    mem_fail_nth(0);
-    assert_int_equal(name_tree_append(filler, STR("b"), 2), 0);
-    assert_int_equal(model->names.count, 2);
+    unsigned failures = 0;
+    for (uint32_t i = 1; i <= MANY; i++) {
+        snprintf(model->text[i], NAME, "user/%05u", i);
+        mem_fail_nth(1);
+        int result = name_tree_append(filler, str_from(model->text[i]), i);
+        mem_fail_nth(0);
+        if (!result)
+            continue;
+        assert_int_equal(result, -ENOMEM);
+        assert_int_equal(name_tree_append(filler, str_from(model->text[i]), i), 0);
+        failures++;
+    }
+    assert_true(failures > 20);
+    assert_int_equal(model->names.count, MANY);
     free(filler);
 }
 
@@ -272,7 +367,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_agrees_with_a_sorted_list_whatever_comes_and_goes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_deepest_tree_is_walked_to_its_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(nodes_are_used_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_that_are_empty_are_freed, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_names_make_an_addition_slow, setup, teardown),
+        cmocka_unit_test_setup_teardown(whatever_the_order_nodes_are_more_than_half_full, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(without_memory_nothing_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(an_index_that_was_filled_at_once_is_as_any_other, setup,
                                         teardown),
