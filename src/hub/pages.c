@@ -68,7 +68,7 @@ static bool room_for_one(struct shelf *shelf)
     if (shelf->count < shelf->cap)
         return true;
     uint32_t cap = shelf->cap ? shelf->cap * 2 : CAP_FIRST;
-    struct page **at = mem_try_realloc(shelf->at, cap * sizeof(*at));
+    struct page **at = mem_try_realloc(shelf->at, cap * sizeof(struct page *));
     if (!at)
         return false;
     shelf->at = at;
@@ -102,7 +102,8 @@ bool pages_add(struct pages **pages, struct page *page)
         return false;
     }
     uint32_t place = place_behind(shelf, page->chunk->from);
-    memmove(shelf->at + place + 1, shelf->at + place, (shelf->count - place) * sizeof(*shelf->at));
+    memmove(shelf->at + place + 1, shelf->at + place,
+            (shelf->count - place) * sizeof(struct page *));
     shelf->at[place] = page;
     shelf->count++;
     return true;
@@ -113,7 +114,8 @@ void pages_remove(struct pages **pages, const struct page *page)
     struct shelf *shelf = &(*pages)->shelves[page->stored];
     uint32_t place = place_behind(shelf, page->chunk->from) - 1;
     shelf->count--;
-    memmove(shelf->at + place, shelf->at + place + 1, (shelf->count - place) * sizeof(*shelf->at));
+    memmove(shelf->at + place, shelf->at + place + 1,
+            (shelf->count - place) * sizeof(struct page *));
     free_if_empty(pages);
 }
 

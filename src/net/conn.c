@@ -1,5 +1,7 @@
 #include "net/conn.h"
 
+#include "base/budget.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -106,16 +108,36 @@ void conn_close(struct conn *conn)
         return;
     conn->dead = true;
     list_remove(&conn->dirty);
-    close(conn->fd); /* also takes it out of epoll */
-    conn->fd = -1;
     conn->net->conns--;
     list_add_last(&conn->net->dead, &conn->dirty);
 }
 
-void net_bury(struct net *net)
+void conn_bury_first(struct conn *conn)
 {
+    if (!conn->dead || !list_linked(&conn->dirty))
+        return;
+    list_remove(&conn->dirty);
+    list_add_first(&conn->net->dead, &conn->dirty);
+}
+
+static void bury(struct conn *conn)
+{
+    close(conn->fd); /* also takes it out of epoll */
+    conn->fd = -1;
+    conn->ops->closed(conn);
+}
+
+bool net_bury(struct net *net)
+{
+    if (list_empty(&net->dead))
+        return false;
+    struct budget budget;
+    budget_begin(&budget, net->loop->clock, NET_BURY_US, (int64_t)NET_BURY * BUDGET_STRIDE);
     for (struct list *node; (node = list_take_first(&net->dead));) {
-        struct conn *conn = container_of(node, struct conn, dirty);
-        conn->ops->closed(conn);
+        bury(container_of(node, struct conn, dirty));
+        if (!budget_spend(&budget, BUDGET_STRIDE))
+            break;
     }
+    net->burials_cut += !list_empty(&net->dead);
+    return !list_empty(&net->dead);
 }

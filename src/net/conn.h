@@ -20,7 +20,8 @@ struct conn_ops {
     /* The peer hung up or the socket failed, and nothing of it is left to read. The owner calls
      * conn_close(). */
     void (*hung_up)(struct conn *conn);
-    /* Closed for good, at the end of the turn: the owner frees what embeds the connection. */
+    /* Closed for good, at the end of the turn or of a later one: the owner frees what embeds the
+     * connection. */
     void (*closed)(struct conn *conn);
 };
 
@@ -48,21 +49,26 @@ enum { NET_SLICE = 1024, NET_LATER = 64, NET_READ_SIZE = 64 * 1024 };
  * nothing to send yet. A slice that has used them up is sent, and the rest is the next turn's. */
 enum { NET_SLICE_BYTES = 2 << 20, NET_SLICE_US = 2000, NET_ASK_COST = 256 };
 
+/* How many connections that were closed a turn buries at most, and for how long: ten thousand may
+ * be reset at once. */
+enum { NET_BURY = 256, NET_BURY_US = 1000 };
+
 struct uring;
 
 /* What the connections of one thread share. */
 struct net {
     struct loop *loop;
     struct list dirty;
-    struct list later; /* who catches up: behind those who have something new */
-    struct list dead;
+    struct list later;   /* who catches up: behind those who have something new */
+    struct list dead;    /* closed and not buried yet */
     struct uring *uring; /* NULL: plain sends */
     char *read_room;     /* NET_READ_SIZE bytes, for whoever reads right now */
     uint32_t id_next;
     uint32_t id_step; /* so that threads give different ids */
     uint64_t sends;
     uint64_t bytes_sent;
-    uint64_t slices_cut; /* slices that ended with their bytes or their time */
+    uint64_t slices_cut;  /* slices that ended with their bytes or their time */
+    uint64_t burials_cut; /* turns that left closed connections for the next */
     uint32_t conns;
 };
 
@@ -96,9 +102,13 @@ void conn_flush(struct conn *conn);
  * nothing now, -EPIPE when the peer is done sending, or another negative errno. */
 int conn_read(struct conn *conn, struct str *ret_bytes);
 
-/* Closes the socket at once and `closed` follows at the end of the turn. Calling it again does
- * nothing. */
+/* The connection is closed: nothing of it is read or sent any more. Its socket is closed and
+ * `closed` called at the end of the turn, or of a later one if many are closed. Calling it again
+ * does nothing. */
 void conn_close(struct conn *conn);
+
+/* A connection that was closed is buried before all others, since it holds much. */
+void conn_bury_first(struct conn *conn);
 
 /* Sends for one slice of dirty connections; whether there are more. */
 bool net_flush(struct net *net);
@@ -108,5 +118,11 @@ static inline bool net_is_dirty(const struct net *net)
     return !list_empty(&net->dirty) || !list_empty(&net->later);
 }
 
-/* Tells the owners of what was closed. Last thing in a turn. */
-void net_bury(struct net *net);
+static inline bool net_has_dead(const struct net *net)
+{
+    return !list_empty(&net->dead);
+}
+
+/* Closes sockets of what was closed and tells the owners: as many as a turn may. Last thing in a
+ * turn. Whether some are left. */
+bool net_bury(struct net *net);

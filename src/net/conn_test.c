@@ -124,6 +124,79 @@ static void closing_twice_is_told_once_and_at_the_end_of_the_turn(void **state)
     harness_free(harness);
 }
 
+/* Closes all, as an attack that resets them does. */
+static struct end **close_many(struct harness *harness, int many)
+{
+    struct end **ends = mem_alloc((size_t)many * sizeof(struct end *));
+    for (int i = 0; i < many; i++)
+        ends[i] = end_new(harness);
+    for (int i = 0; i < many; i++)
+        conn_close(&ends[i]->conn);
+    assert_int_equal(harness->net.conns, 0);
+    return ends;
+}
+
+static unsigned count_closed(struct end **ends, int many)
+{
+    unsigned closed = 0;
+    for (int i = 0; i < many; i++)
+        closed += ends[i]->closes;
+    return closed;
+}
+
+static void free_ends(struct end **ends, int many)
+{
+    for (int i = 0; i < many; i++)
+        end_free(ends[i]);
+    free(ends);
+}
+
+static void of_many_that_are_closed_at_once_a_turn_buries_some(void **state)
+{
+    (void)state;
+    enum { MANY = 2 * NET_BURY + 10 };
+    struct harness *harness = world();
+    struct end **ends = close_many(harness, MANY);
+    assert_true(net_bury(&harness->net));
+    assert_int_equal(count_closed(ends, MANY), NET_BURY);
+    assert_true(net_bury(&harness->net));
+    assert_int_equal(harness->net.burials_cut, 2);
+    assert_false(net_bury(&harness->net));
+    assert_int_equal(count_closed(ends, MANY), MANY);
+    assert_false(net_bury(&harness->net));
+    free_ends(ends, MANY);
+    harness_free(harness);
+}
+
+static void a_turn_buries_for_so_long(void **state)
+{
+    (void)state;
+    struct harness *harness = world();
+    struct end **ends = close_many(harness, 4);
+    harness->close_us = NET_BURY_US / 2;
+    assert_true(net_bury(&harness->net));
+    assert_int_equal(count_closed(ends, 4), 2);
+    harness->close_us = 0;
+    assert_false(net_bury(&harness->net));
+    free_ends(ends, 4);
+    harness_free(harness);
+}
+
+static void one_that_holds_much_is_buried_first(void **state)
+{
+    (void)state;
+    enum { MANY = NET_BURY + 10 };
+    struct harness *harness = world();
+    struct end **ends = close_many(harness, MANY);
+    conn_bury_first(&ends[MANY - 1]->conn);
+    assert_true(net_bury(&harness->net));
+    assert_int_equal(ends[MANY - 1]->closes, 1);
+    assert_int_equal(count_closed(ends, MANY), NET_BURY);
+    conn_bury_first(&ends[MANY - 1]->conn); /* too late, and harmless */
+    free_ends(ends, MANY);
+    harness_free(harness);
+}
+
 static void one_closed_by_another_in_the_same_turn_hears_no_more(void **state)
 {
     (void)state;
@@ -189,6 +262,9 @@ int main(void)
         cmocka_unit_test(the_end_comes_behind_the_last_bytes),
         cmocka_unit_test(a_peer_that_breaks_off_is_told),
         cmocka_unit_test(closing_twice_is_told_once_and_at_the_end_of_the_turn),
+        cmocka_unit_test(of_many_that_are_closed_at_once_a_turn_buries_some),
+        cmocka_unit_test(a_turn_buries_for_so_long),
+        cmocka_unit_test(one_that_holds_much_is_buried_first),
         cmocka_unit_test(one_closed_by_another_in_the_same_turn_hears_no_more),
         cmocka_unit_test(what_cannot_be_watched_is_closed),
         cmocka_unit_test(ids_are_never_nought_and_threads_share_none),

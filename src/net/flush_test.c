@@ -379,7 +379,8 @@ static void what_is_closed_between_slices_is_buried_in_peace(void **state)
     assert_true(net_flush(&harness->net));
     for (int i = 0; i < MANY; i += 3)
         conn_close(&ends[i]->conn);
-    net_bury(&harness->net);
+    while (net_bury(&harness->net))
+        ;
     flush_all(harness);
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(ends[i]->closes, i % 3 == 0);

@@ -20,7 +20,8 @@ struct harness {
     struct clock_fake clock;
     struct loop loop;
     struct net net;
-    unsigned fills; /* of all */
+    unsigned fills;   /* of all */
+    int64_t close_us; /* how long it takes to free one that was closed */
 };
 
 struct end {
@@ -86,7 +87,9 @@ static inline void end_hung_up(struct conn *conn)
 
 static inline void end_closed(struct conn *conn)
 {
-    end_of(conn)->closes++;
+    struct end *end = end_of(conn);
+    end->closes++;
+    clock_fake_advance(&end->harness->clock, end->harness->close_us);
 }
 
 static const struct conn_ops end_ops = {end_readable, end_fill, end_sent, end_hung_up, end_closed};
@@ -104,7 +107,8 @@ static inline struct harness *harness_new(bool uring)
 
 static inline void harness_free(struct harness *harness)
 {
-    net_bury(&harness->net);
+    while (net_bury(&harness->net))
+        ;
     assert_int_equal(harness->net.conns, 0);
     net_deinit(&harness->net);
     loop_deinit(&harness->loop);

@@ -677,7 +677,7 @@ static void refuse_unfinished(struct session *session)
                         STR("the server holds as many unfinished requests as it may: try again"));
 }
 
-/* Its buffers go at the end of this turn. */
+/* Its buffers go when the connection is buried. */
 static void stop_holding(struct session *session, struct holding *holding)
 {
     struct rest_place *place = session->out ? &session->out->rest : NULL;
@@ -698,10 +698,12 @@ void session_shed(struct session *session, struct holding *holding)
         refuse_unfinished(session);
     else
         conn_close(&session->conn);
-    if (session->conn.dead)
-        stop_holding(session, holding);
-    else
+    if (!session->conn.dead) {
         session_count_intake(session);
+        return;
+    }
+    stop_holding(session, holding);
+    conn_bury_first(&session->conn); /* what it held is to be free soon */
 }
 
 static void drop_exchanges(struct session_intake *intake)
@@ -796,7 +798,7 @@ static void end_after_exchanges(struct session *session)
 
 void session_drain(struct session *session, uint32_t after_ms)
 {
-    if (session->closing)
+    if (session->closing || session->draining)
         return;
     if (session->inflight)
         end_after_exchanges(session);

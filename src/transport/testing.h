@@ -208,7 +208,8 @@ static inline void bench_free(struct bench *bench)
 {
     list_each (&bench->worker.sessions, node)
         conn_close(&container_of(node, struct session, node)->conn);
-    net_bury(&bench->worker.net);
+    while (net_bury(&bench->worker.net))
+        ;
     static const enum account_kind kinds[] = {ACCOUNT_INTAKE, ACCOUNT_INFLATED, ACCOUNT_ANSWERS,
                                               ACCOUNT_RESTS};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

@@ -23,6 +23,9 @@ const char *const budget_helps[BUDGET_COUNT] = {BUDGETS(BUDGET_HELP)};
 
 enum { PRESSURE_MS = 64 };
 
+/* Sessions that a turn tells that the server stops. */
+enum { DRAIN_A_TURN = 1024 };
+
 /* A step is the share of one connection; a turn reads about eight that use theirs up, and eight
  * more of those that were put off. So many turns a second are left, and so short each stays, that a
  * stranger's request is answered within a few turns whatever the others send. */
@@ -155,6 +158,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     if (!worker->config.connections)
         worker->config.connections = &worker->own_connections;
     list_init(&worker->sessions);
+    list_init(&worker->undrained);
     list_init(&worker->paused);
     list_init(&worker->paced);
     holdings_init(&worker->holdings, &worker->account);
@@ -247,6 +251,7 @@ static void count(struct worker *worker)
     stat_set(&stats->rests_bytes, account_held(&worker->account, ACCOUNT_RESTS));
     stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);
     stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
+    stat_set(&stats->budgets[BUDGET_BURY], worker->net.burials_cut);
     stat_set(&stats->budgets[BUDGET_LIVE], worker->hub.fell_behind);
     stat_set(&stats->budgets[BUDGET_FAN_OUT], worker->hub.fan_outs_put_off);
     stat_set(&stats->budgets[BUDGET_PAGES], worker->hub.pages_put_off);
@@ -266,13 +271,31 @@ static void time_turn(struct worker *worker)
     worker->turn_idle_ns = worker->loop.idle_ns;
 }
 
+/* The server stops: tells so many sessions of it. Each of them may be closed for it. */
+static void drain_some(struct worker *worker)
+{
+    int64_t ms = worker->config.limits.drain_ms;
+    struct list *node;
+    for (int i = 0; i < DRAIN_A_TURN && (node = list_take_first(&worker->undrained)); i++) {
+        list_add_last(&worker->sessions, node);
+        session_drain(container_of(node, struct session, node),
+                      ms > 0 ? worker_random((uint32_t)ms) : 0);
+    }
+}
+
+/* Whether something is left for the next turn. */
+static bool is_busy(const struct worker *worker)
+{
+    return net_is_dirty(&worker->net) || net_has_dead(&worker->net) || hub_is_busy(&worker->hub) ||
+           !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
+           !list_empty(&worker->undrained) || worker->turn || worker->turn_ephemeral;
+}
+
 void worker_step(struct worker *worker, int wait_ms)
 {
     int64_t due_ms = pages_due(worker); /* which may make some dirty */
     hub_turn(&worker->hub);
-    bool busy = net_is_dirty(&worker->net) || hub_is_busy(&worker->hub) ||
-                !list_empty(&worker->resumed) || !list_empty(&worker->put_off) || worker->turn ||
-                worker->turn_ephemeral;
+    bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
@@ -286,7 +309,8 @@ void worker_step(struct worker *worker, int wait_ms)
     if (!net_flush(&worker->net))
         hub_turn_end(&worker->hub);
     make_room(worker);
-    net_bury(&worker->net);
+    drain_some(worker);
+    (void)net_bury(&worker->net);
     count(worker);
     time_turn(worker);
 }
@@ -305,10 +329,12 @@ static void *worker_main(void *arg)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
         worker_step(worker, worker->draining ? 100 : -1);
+    list_take_all(&worker->sessions, &worker->undrained);
     list_each (&worker->sessions, node) {
         conn_close(&container_of(node, struct session, node)->conn);
     }
-    net_bury(&worker->net);
+    while (net_bury(&worker->net))
+        ; /* nobody is left who would wait for it */
     return NULL;
 }
 
@@ -326,10 +352,8 @@ static void drain(struct mail *mail, void *owner)
     /* One more second for what ends last to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
     listener_deinit(&worker->listener);
-    list_each (&worker->sessions, node) {
-        session_drain(container_of(node, struct session, node),
-                      ms > 0 ? worker_random((uint32_t)ms) : 0);
-    }
+    list_take_all(&worker->undrained, &worker->sessions);
+    drain_some(worker);
 }
 
 void worker_drain(struct worker *worker)

@@ -54,6 +54,7 @@ extern const char *const limit_helps[LIMIT_COUNT];
     X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
     X(TIMERS, "timers", "Turns that put off timers which were due")                                \
     X(FLUSH, "flush", "Slices of sends that ended by their bytes or their time")                   \
+    X(BURY, "bury", "Turns that left closed connections to be freed later")                        \
     X(SEARCH, "search", "Pages that ended because their request had looked at a million rows")     \
     X(FAN_OUT, "fan_out", "Turns that left events which had not reached all views")                \
     X(PAGES, "pages", "Pages of recent events that were put off")                                  \
@@ -160,6 +161,7 @@ struct worker {
     struct slab stream_room;
     struct slab channel_room;
     struct list sessions;
+    struct list undrained;            /* sessions that are to be told of the drain, a few a turn */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* sessions whose publish waits for the log to catch up */
     struct list resumed;              /* sessions that may go on with what they have read */
