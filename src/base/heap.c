@@ -9,13 +9,19 @@
 /* So much more since the last look is growth that goes on. */
 enum { STILL = 1 << 20 };
 
-bool heap_watch(struct heap_watch *watch, uint64_t resident)
+/* Between two looks: so long, and so many times as long as a look takes. */
+enum { LOOK_MS = 3000, LOOK_SHARE = 1000 };
+
+bool heap_watch(struct heap_watch *watch, uint64_t resident, uint64_t free)
 {
     bool grows = resident > watch->last + STILL;
     watch->last = resident;
     if (!watch->floor || resident < watch->floor)
         watch->floor = resident;
-    return !grows && resident > watch->floor + HEAP_GROWTH;
+    if (free < watch->free_floor)
+        watch->free_floor = free;
+    bool more = resident > watch->floor + HEAP_GROWTH || free > watch->free_floor + HEAP_GROWTH;
+    return !grows && more;
 }
 
 uint64_t heap_resident(void)
@@ -32,8 +38,24 @@ uint64_t heap_resident(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+uint64_t heap_free(void)
+{
+    return mallinfo2().fordblks;
+}
+
 void heap_give_back(struct heap_watch *watch)
 {
     (void)malloc_trim(0);
     watch->floor = watch->last = heap_resident();
+    watch->free_floor = heap_free();
+}
+
+int64_t heap_look(struct heap_watch *watch, struct clock *clock)
+{
+    int64_t since_ns = clock_now_ns(clock);
+    uint64_t free = heap_free();
+    int64_t ms = (clock_now_ns(clock) - since_ns) * LOOK_SHARE / 1000000;
+    if (heap_watch(watch, heap_resident(), free))
+        heap_give_back(watch);
+    return ms > LOOK_MS ? ms : LOOK_MS;
 }

@@ -27,21 +27,39 @@ static void memory_is_given_back_once_after_a_growth_has_ended(void **state)
         bool wanted;
     } steps[] = {{20, false}, {21, false}, {120, false}, {300, false}, {300, true}};
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
-        assert_int_equal(heap_watch(&watch, steps[i].mib * MIB), steps[i].wanted);
+        assert_int_equal(heap_watch(&watch, steps[i].mib * MIB, 0), steps[i].wanted);
     watch.floor = watch.last = (uint64_t)280 * MIB; /* what heap_give_back() found: it is in use */
-    assert_false(heap_watch(&watch, (uint64_t)280 * MIB));
-    assert_false(heap_watch(&watch, (uint64_t)281 * MIB));
+    assert_false(heap_watch(&watch, (uint64_t)280 * MIB, 0));
+    assert_false(heap_watch(&watch, (uint64_t)281 * MIB, 0));
 }
 
 static void growth_counts_from_the_least_that_was_resident(void **state)
 {
     (void)state;
     struct heap_watch watch = {0};
-    assert_false(heap_watch(&watch, (uint64_t)100 * MIB));
-    assert_false(heap_watch(&watch, (uint64_t)50 * MIB));
-    assert_false(heap_watch(&watch, (uint64_t)53 * MIB));
-    assert_false(heap_watch(&watch, (uint64_t)60 * MIB));
-    assert_true(heap_watch(&watch, (uint64_t)60 * MIB));
+    assert_false(heap_watch(&watch, (uint64_t)100 * MIB, 0));
+    assert_false(heap_watch(&watch, (uint64_t)50 * MIB, 0));
+    assert_false(heap_watch(&watch, (uint64_t)53 * MIB, 0));
+    assert_false(heap_watch(&watch, (uint64_t)60 * MIB, 0));
+    assert_true(heap_watch(&watch, (uint64_t)60 * MIB, 0));
+}
+
+static void what_is_freed_later_is_given_back_although_nothing_grows(void **state)
+{
+    (void)state;
+    struct heap_watch watch = {0};
+    assert_false(heap_watch(&watch, (uint64_t)100 * MIB, MIB));
+    assert_false(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
+    assert_true(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
+    watch.floor = watch.last = (uint64_t)200 * MIB; /* in the middle of a flood: all was in use */
+    watch.free_floor = MIB;
+    assert_false(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
+    assert_true(heap_watch(&watch, (uint64_t)190 * MIB, (uint64_t)90 * MIB));
+    watch.floor = watch.last = (uint64_t)100 * MIB;
+    watch.free_floor = (uint64_t)90 * MIB; /* it counts as free, and is given back */
+    assert_false(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)90 * MIB));
+    assert_false(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)50 * MIB));
+    assert_true(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)53 * MIB));
 }
 
 static void what_was_freed_leaves_the_process(void **state)
@@ -69,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_given_back_once_after_a_growth_has_ended),
         cmocka_unit_test(growth_counts_from_the_least_that_was_resident),
+        cmocka_unit_test(what_is_freed_later_is_given_back_although_nothing_grows),
 #ifndef ALLOCATOR_IS_A_SANITIZERS
         cmocka_unit_test(what_was_freed_leaves_the_process),
 #endif

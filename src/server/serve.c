@@ -286,20 +286,19 @@ static int wait_for_signal(void)
     return signal_number;
 }
 
-enum { HEAP_LOOK_S = 3 };
-
 /* While nothing is asked of this thread, it sees to it that freed memory goes back. */
 static void wait_and_tidy(void)
 {
     struct heap_watch watch = {0};
-    struct timespec wait = {.tv_sec = HEAP_LOOK_S};
+    struct timespec wait = {0};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    while (sigtimedwait(&set, NULL, &wait) < 0)
-        if (errno == EAGAIN && heap_watch(&watch, heap_resident()))
-            heap_give_back(&watch);
+    do {
+        int64_t ms = heap_look(&watch, clock_system());
+        wait = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    } while (sigtimedwait(&set, NULL, &wait) < 0);
 }
 
 static void *second_signal(void *arg)

@@ -194,13 +194,17 @@ export const attacks = {
         args: ["--config"],
         config: "webhooks: {allow: [127.0.0.1]}\n",
         async attack(port, until) {
+            const made = [];
             for (let n = 0; n < 300; n++) {
-                await json("/webhooks", {
+                made.push(await json("/webhooks", {
                     url: `http://127.0.0.1:9/${n}`, channels: nearMisses(100, 4 * n),
-                })(port);
+                })(port));
             }
             const events = Array.from({ length: 100 }, (_, n) => ({ channel: `${"a/".repeat(15)}c${n}`, data: 1 }));
             await repeat(until, 1, () => json("/events", events)(port));
+            for (const { text } of made) { /* what the operator has registered may stay in memory */
+                await request(port, "DELETE", `/webhooks/${JSON.parse(text).id}`);
+            }
         },
     },
     subscribe_loop: {
