@@ -28,9 +28,18 @@ static void note_unlocked(struct log *log)
     hist_add(&log->lock_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - log->locked_ns), 1);
 }
 
+/* The first of those who wait holds `turn`, so that nobody who waits there too overtakes him. */
+static void wait_in_turn(struct log *log)
+{
+    pthread_mutex_lock(&log->turn);
+    pthread_mutex_lock(&log->mutex);
+    pthread_mutex_unlock(&log->turn);
+}
+
 void log_lock(struct log *log)
 {
-    pthread_mutex_lock(&log->mutex);
+    if (pthread_mutex_trylock(&log->mutex))
+        wait_in_turn(log);
     note_locked(log);
 }
 
@@ -38,6 +47,15 @@ void log_unlock(struct log *log)
 {
     note_unlocked(log);
     pthread_mutex_unlock(&log->mutex);
+}
+
+/* A thread that unlocks a mutex and locks it again mostly gets it before one that was waiting has
+ * awoken. */
+void log_give_way(struct log *log)
+{
+    log_unlock(log);
+    wait_in_turn(log);
+    note_locked(log);
 }
 
 void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *until)
@@ -257,13 +275,12 @@ static void append_in_memory(struct log *log, struct append *append)
 
 static void append_pending(struct log *log, struct append *append)
 {
-    atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch),
-                              memory_order_relaxed);
     log->pending_sum.events += append->batch->count;
     log->pending_sum.bytes += batch_bytes(append->batch);
     append->next = NULL;
-    *log->pending_last = append;
-    log->pending_last = &append->next;
+    append->before = log->pending ? log->pending_end : NULL;
+    *(log->pending ? &log->pending_end->next : &log->pending) = append;
+    log->pending_end = append;
     if (log->pending == append)
         pthread_cond_signal(&log->work);
 }
@@ -277,20 +294,45 @@ static void call_trimmer_if_urgent(struct log *log)
     pthread_cond_signal(&log->trim_work);
 }
 
-void log_append(struct log *log, struct append *append)
+/* Under the lock, as those below. */
+static void decide(struct log *log, struct append *append)
 {
-    log_lock(log);
     events_prefetch(&log->apply.channels.by_name, append->batch->events, append->batch->count);
     apply_tick(&log->apply);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
     atomic_store_explicit(&log->scarce, channels_are_scarce(&log->apply.channels),
                           memory_order_relaxed);
+}
+
+static void leave_undecided(struct log *log, struct append *append)
+{
+    append->next = NULL;
+    *log->undecided_last = append;
+    log->undecided_last = &append->next;
+}
+
+static void append_on_disk(struct log *log, struct append *append)
+{
+    atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch),
+                              memory_order_relaxed);
+    if (log->is_undoing) {
+        leave_undecided(log, append);
+        return;
+    }
+    decide(log, append);
+    append_pending(log, append);
+}
+
+void log_append(struct log *log, struct append *append)
+{
+    log_lock(log);
     if (log->config.memory) {
+        decide(log, append);
         append_in_memory(log, append);
         call_trimmer_if_urgent(log);
     } else {
-        append_pending(log, append);
+        append_on_disk(log, append);
     }
     log_unlock(log);
 }
@@ -302,16 +344,18 @@ void log_broadcast(struct log *log, struct append *append)
 
 /* ---- the writer ----------------------------------------------------------------------------- */
 
-/* Under the lock. */
-static struct append *take_pending(struct log *log)
+/* What is pending follows what is being committed. Under the lock. */
+static void take_pending(struct log *log)
 {
-    struct append *taken = log->pending;
+    if (!log->pending)
+        return;
+    log->pending->before = log->committing ? log->committing_end : NULL;
+    *(log->committing ? &log->committing_end->next : &log->committing) = log->pending;
+    log->committing_end = log->pending_end;
     log->pending = NULL;
-    log->pending_last = &log->pending;
     log->committing_sum.events += log->pending_sum.events;
     log->committing_sum.bytes += log->pending_sum.bytes;
     log->pending_sum = (struct unsafe){0};
-    return taken;
 }
 
 static size_t count_appends(const struct append *append)
@@ -354,31 +398,6 @@ static int commit(struct log *log, struct append *first)
     return result;
 }
 
-/* A commit failed: what was decided since stands on it, so all of it is taken back, newest first.
- * If its fate is unknown, so is that of what came since: among it are repeats of what may come
- * back. Under the lock. */
-static struct append *undo_all(struct log *log, struct append *first, int error)
-{
-    struct append **end = &first;
-    while (*end)
-        end = &(*end)->next;
-    *end = take_pending(log);
-    struct append *reverse = NULL;
-    for (struct append *append = first, *next; append; append = next) {
-        next = append->next;
-        append->next = reverse;
-        reverse = append;
-    }
-    first = NULL;
-    for (struct append *append = reverse, *next; append; append = next) {
-        next = append->next;
-        undo(log, append, verdict_of(error));
-        append->next = first;
-        first = append;
-    }
-    return first;
-}
-
 /* A file fills faster than the janitor comes by itself when much is published. */
 static void call_janitor_if_due(struct log *log, const struct append *append)
 {
@@ -397,51 +416,118 @@ static bool is_delete(const struct publish *publish, const struct batch *batch)
     return publish->verdict == PUBLISH_E_NO_SPACE && publish->count;
 }
 
-/* The DELETEs among what was refused for lack of room are decided again, without the rest: the
- * store keeps room for them. True if there are any. Under the lock. */
-static bool decide_deletes(struct log *log, struct append *first)
+/* ---- slices of it, under the lock, which is free between ------------------------------------- */
+
+/* Counts an append that was dealt with, and gives the lock away once they are many. */
+static void pace(struct log *log, const struct append *append, uint32_t *events)
+{
+    *events += append->batch->count + 1;
+    if (*events < LOG_SETTLE_SLICE)
+        return;
+    log_give_way(log);
+    *events = 0;
+}
+
+/* A commit failed: what was decided since stands on it, so all of it is taken back, newest first.
+ * If its fate is unknown, so is that of what came since: among it are repeats of what may come
+ * back. */
+static void undo_all(struct log *log, int error)
+{
+    uint32_t events = 0;
+    for (struct append *append = log->committing_end; append; append = append->before) {
+        undo(log, append, verdict_of(error));
+        pace(log, append, &events);
+    }
+}
+
+static bool decide_deletes_of(struct log *log, struct append *append)
 {
     bool any = false;
-    for (struct append *append = first; append; append = append->next) {
-        for (struct publish *publish = append->publishes; publish; publish = publish->next) {
-            if (!is_delete(publish, append->batch))
-                continue;
-            publish->verdict = PUBLISH_OK;
-            apply_publish(&log->apply, publish, append->batch);
-            any = true;
-        }
+    for (struct publish *publish = append->publishes; publish; publish = publish->next) {
+        if (!is_delete(publish, append->batch))
+            continue;
+        publish->verdict = PUBLISH_OK;
+        apply_publish(&log->apply, publish, append->batch);
+        any = true;
     }
     return any;
 }
 
-/* Has the store make the appends safe, without the lock, which is held before and after. */
-static int commit_unlocked(struct log *log, struct append *first)
+/* The DELETEs among what was refused for lack of room are decided again, without the rest: the
+ * store keeps room for them. True if there are any. */
+static bool decide_deletes(struct log *log)
 {
-    log->committing = first;
+    bool any = false;
+    uint32_t events = 0;
+    for (struct append *append = log->committing; append; append = append->next) {
+        any = decide_deletes_of(log, append) || any;
+        pace(log, append, &events);
+    }
+    return any;
+}
+
+static void decide_undecided(struct log *log)
+{
+    uint32_t events = 0;
+    while (log->undecided) {
+        struct append *append = log->undecided;
+        log->undecided = append->next;
+        if (!log->undecided)
+            log->undecided_last = &log->undecided;
+        decide(log, append);
+        append_pending(log, append);
+        pace(log, append, &events);
+    }
+}
+
+/* Readers are to see the DELETEs. */
+static void settle(struct log *log, const struct append *append)
+{
+    uint32_t events = 0;
+    for (; append && log->apply.deletions.count; append = append->next) {
+        apply_settle(&log->apply, append->batch);
+        pace(log, append, &events);
+    }
+}
+
+/* Has the store make safe what the writer has taken, without the lock, which is held before and
+ * after. */
+static int commit_unlocked(struct log *log)
+{
     log_unlock(log);
-    int result = commit(log, first);
+    int result = commit(log, log->committing);
     log_lock(log);
-    log->committing = NULL;
+    return result;
+}
+
+/* Refuses what the writer has taken, and all that was decided since. Whatever comes meanwhile waits
+ * until that is done. */
+static int refuse_all(struct log *log, int error)
+{
+    log->is_undoing = true;
+    take_pending(log);
+    undo_all(log, error);
+    if (error != -ENOSPC || !decide_deletes(log))
+        return error;
+    int result = commit_unlocked(log);
+    if (result)
+        undo_all(log, result);
     return result;
 }
 
 /* Makes safe, or refuses, what was pending; returns it, to be told of. Enters and leaves with the
- * lock held, which is free while the store is at work. */
+ * lock held, which is free while the store is at work, and between slices. */
 static struct append *settle_pending(struct log *log)
 {
-    struct append *first = take_pending(log);
-    int result = commit_unlocked(log, first);
-    if (result) {
-        first = undo_all(log, first, result);
-        if (result != -ENOSPC || !decide_deletes(log, first))
-            return first;
-        result = commit_unlocked(log, first);
-        if (result)
-            return undo_all(log, first, result);
-    }
-    for (const struct append *append = first; append && log->apply.deletions.count;
-         append = append->next)
-        apply_settle(&log->apply, append->batch);
+    take_pending(log);
+    struct append *first = log->committing;
+    int result = commit_unlocked(log);
+    result = result ? refuse_all(log, result) : 0;
+    log->committing = NULL;
+    if (!result)
+        settle(log, first);
+    decide_undecided(log);
+    log->is_undoing = false;
     call_trimmer_if_urgent(log);
     return first;
 }
@@ -639,6 +725,7 @@ static void free_log(struct log *log)
     numbers_deinit(&log->freed);
     numbers_deinit(&log->resting);
     pthread_mutex_destroy(&log->mutex);
+    pthread_mutex_destroy(&log->turn);
     pthread_cond_destroy(&log->work);
     pthread_cond_destroy(&log->trim_work);
     pthread_mutex_destroy(&log->janitor_lock);
@@ -651,9 +738,10 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     struct log *log = mem_alloc(sizeof(*log));
     log->config = *config;
     apply_init(&log->apply, config->store.clock, config->key_life_us);
-    log->pending_last = &log->pending;
+    log->undecided_last = &log->undecided;
     atomic_init(&log->writable, true);
     pthread_mutex_init(&log->mutex, NULL);
+    pthread_mutex_init(&log->turn, NULL);
     pthread_cond_init(&log->work, NULL);
     cond_init_monotonic(&log->trim_work);
     pthread_mutex_init(&log->janitor_lock, NULL);

@@ -64,6 +64,7 @@ struct append {
     struct log_port *origin; /* whose thread gets `done` */
     /* The log's own from here. */
     struct append *next;
+    struct append *before;
     uint64_t bytes;
     atomic_uint refs;
     unsigned ports_count;

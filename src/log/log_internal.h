@@ -19,18 +19,25 @@ struct log {
     uint64_t keys_dropped; /* while it was opened: there were more than may be */
 
     pthread_mutex_t mutex; /* guards all up to the ports; taken by log_lock() alone */
+    pthread_mutex_t turn;  /* held by the first of those who wait for the mutex */
     int64_t locked_ns;     /* when it was taken */
     struct hist lock_ns;   /* for how long it was held, each time */
     pthread_cond_t work;
     struct apply apply;
     struct append *pending; /* decided, not safe */
-    struct append **pending_last;
+    struct append *pending_end;
     struct append *committing; /* the same, of which the writer has taken charge */
+    struct append *committing_end;
     /* No more events than that, nor bytes of them, are in either list. */
     struct unsafe {
         uint64_t events;
         uint64_t bytes;
     } pending_sum, committing_sum;
+    /* The writer takes back what a commit that failed leaves, in slices. What would be decided
+     * meanwhile would stand on it, so appends wait, and the writer decides them in the end. */
+    bool is_undoing;
+    struct append *undecided;
+    struct append **undecided_last;
     bool stopping;
     pthread_cond_t trim_work;
     bool trim_stop;
@@ -88,9 +95,15 @@ struct log {
 void log_lock(struct log *log);
 void log_unlock(struct log *log);
 
+/* Gives the lock away to somebody who waits for it, if anybody does, and takes it again. */
+void log_give_way(struct log *log);
+
 /* Waits for `cond`, until a time by the monotonic clock if `until` is not NULL. The lock, which the
  * caller holds, is free meanwhile. */
 void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *until);
+
+/* The writer gives the lock away after so many events that it settles, takes back or decides. */
+enum { LOG_SETTLE_SLICE = 512 };
 
 /* What a channel takes: a name of some length, its places in the tables, what the heap adds. */
 enum { CHANNEL_BYTES = sizeof(struct channel) + 88 };

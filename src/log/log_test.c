@@ -423,6 +423,129 @@ static void on_a_full_disk_deletes_are_done_though_others_publish(void **state)
     assert_int_equal(world_read(world, "a", &first), 1);
 }
 
+/* What is pending when a commit fails: so many appends of so many publishes each. */
+struct load {
+    unsigned appends;
+    unsigned publishes;
+    bool deletes;
+};
+
+enum { LOAD_MAX = 6000 };
+
+static void send_load(struct world *world, const struct load *load, struct post *posts)
+{
+    char name[16];
+    for (unsigned i = 0; i < load->appends; i++) {
+        struct append *append = append_begin(world);
+        for (unsigned j = 0; j < load->publishes; j++) {
+            struct post *post = posts++;
+            post_begin(append, post);
+            snprintf(name, sizeof(name), "c%u", j % 50);
+            struct event *event = post_add(append, post, name, load->deletes ? "" : "x");
+            event->state = load->deletes ? EVENT_TRIM : EVENT_PROPOSED;
+        }
+        log_append(world->log, append);
+    }
+}
+
+static uint64_t holds_of(const struct world *world)
+{
+    return atomic_load(&log_lock_hist(world->log)->count);
+}
+
+/* Returns how often the lock was taken meanwhile. */
+static uint64_t fail_load(struct world *world, const struct load *load, int error)
+{
+    struct post *posts = mem_alloc(LOAD_MAX * sizeof(*posts)), one;
+    unsigned count = load->appends * load->publishes;
+    gate_set(true, 0);
+    post_send(world, &one, "a", "x");
+    gate_wait();
+    send_load(world, load, posts);
+    uint64_t holds = holds_of(world);
+    gate_set(false, error);
+    post_wait(world, &posts[count - 1]);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(posts[i].publish.verdict, PUBLISH_E_UNAVAILABLE);
+    holds = holds_of(world) - holds;
+    gate_set(false, 0);
+    free(posts);
+    return holds;
+}
+
+static void a_failed_commit_is_taken_back_in_slices(void **state)
+{
+    struct world *world = *state;
+    static const struct load little = {1, 1, false};
+    static const struct load loads[] = {
+        {5000, 1, false}, {10, 500, false}, {60, 100, false}, {5000, 1, true}, {20, 300, true}};
+    char name[16];
+    world_open(world);
+    for (unsigned i = 0; i < 50; i++) {
+        snprintf(name, sizeof(name), "c%u", i);
+        (void)post_one(world, name, "x");
+    }
+    uint64_t last = log_newest(world->log);
+    uint64_t fewest = fail_load(world, &little, -EIO);
+    for (size_t i = 0; i < sizeof(loads) / sizeof(*loads); i++) {
+        uint64_t holds = fail_load(world, &loads[i], -EIO);
+        assert_true(holds >= fewest + loads[i].appends * loads[i].publishes / LOG_SETTLE_SLICE / 2);
+        for (unsigned j = 0; j < 50; j++) {
+            snprintf(name, sizeof(name), "c%u", j);
+            assert_int_equal(world_channel(world, name).count, 1);
+            assert_int_equal(world_channel(world, name).trimmed, 0);
+        }
+    }
+    assert_int_equal(post_one(world, "a", "x"), last + 1);
+}
+
+static void deletes_are_made_visible_in_slices(void **state)
+{
+    struct world *world = *state;
+    const struct load load = {5000, 1, false};
+    struct post *posts = mem_alloc(LOAD_MAX * sizeof(*posts)), one;
+    world_open(world);
+    uint64_t last = post_one(world, "a", "x");
+    gate_set(true, 0);
+    post_send(world, &one, "a", "x");
+    gate_wait();
+    send_load(world, &load, posts);
+    post_send_delete(world, &posts[5000], "a");
+    uint64_t holds = holds_of(world);
+    gate_set(false, 0);
+    post_wait(world, &posts[5000]);
+    assert_true(holds_of(world) - holds >= 5000 / LOG_SETTLE_SLICE);
+    assert_int_equal(world_channel(world, "a").trimmed, last + 1);
+    free(posts);
+}
+
+/* Else it would be decided upon ids, keys and counts that are being taken back. */
+static void an_append_that_comes_while_others_are_taken_back_waits(void **state)
+{
+    struct world *world = *state;
+    struct post posts[5];
+    world_open(world);
+    uint64_t last = post_one(world, "a", "x");
+    gate.full = true;
+    gate_set(true, 0);
+    post_send_keyed(world, &posts[0], "b", "key", 1);
+    gate_wait();
+    post_send_delete(world, &posts[1], "a");
+    gate.shut_at = gate.appends + 1; /* that of the DELETE alone */
+    gate_set(false, 0);
+    gate_wait_for(gate.shut_at);
+    post_send_keyed(world, &posts[2], "b", "key", 2);
+    post_send_keyed(world, &posts[3], "b", "key", 2);
+    gate.full = false;
+    gate_set(false, 0);
+    for (int i = 0; i < 4; i++)
+        post_wait(world, &posts[i]);
+    assert_int_equal(posts[2].events[0].id, last + 1);
+    assert_int_equal(posts[3].events[0].id, last + 1);
+    assert_int_equal(posts[3].events[0].state, EVENT_DUPLICATE);
+    assert_int_equal(log_pending_bytes(world->log), 0);
+}
+
 /* A reader that comes while a DELETE is pending must not move its cursor over events that are back
  * when the commit has failed. */
 static void readers_see_a_delete_only_once_it_is_safe(void **state)
@@ -728,6 +851,9 @@ int main(void)
         ON_BOTH(a_delete_that_fails_leaves_the_channel_as_it_was),
         ON_DISK(readers_see_a_delete_only_once_it_is_safe),
         ON_DISK(on_a_full_disk_deletes_are_done_though_others_publish),
+        ON_DISK(a_failed_commit_is_taken_back_in_slices),
+        ON_DISK(deletes_are_made_visible_in_slices),
+        ON_DISK(an_append_that_comes_while_others_are_taken_back_waits),
         ON_BOTH(a_first_event_that_fails_leaves_a_channel_that_never_had_one),
         ON_BOTH(pending_and_backlog_return_to_nothing),
         IN_MEMORY(a_port_at_leisure_is_called_for_much_and_is_not_behind_before),

@@ -457,10 +457,12 @@ static uint32_t walked(struct name_tree_walk *walk)
             walk->path[walk->depth - 1].at++;
     if (!walk->depth)
         return 0;
-    struct name_tree_step *step = &walk->path[walk->depth - 1];
-    for (; !step->node->is_leaf; step++, walk->depth++)
-        step[1] = (struct name_tree_step){step->node->child[step->at], 0};
-    return step->node->number[step->at];
+    struct name_tree_step step = walk->path[walk->depth - 1];
+    while (!step.node->is_leaf) {
+        step = (struct name_tree_step){step.node->child[step.at], 0};
+        walk->path[walk->depth++] = step;
+    }
+    return step.node->number[step.at];
 }
 
 uint32_t name_tree_next(struct name_tree_walk *walk)
@@ -476,13 +478,16 @@ uint32_t name_tree_seek(struct name_tree_walk *walk, const struct name_tree *nam
 {
     const struct name_tree_node *node = names->root;
     walk->depth = 0;
-    while (node) {
+    if (!node)
+        return 0;
+    for (;;) {
         struct spot spot = find(names, node, from);
         uint32_t at = child_at(spot);
         if (node->is_leaf)
             at = spot.behind - (spot.bit == NO_BIT && !beyond);
         walk->path[walk->depth++] = (struct name_tree_step){node, at};
-        node = node->is_leaf ? NULL : node->child[at];
+        if (node->is_leaf)
+            return walked(walk);
+        node = node->child[at];
     }
-    return walked(walk);
 }

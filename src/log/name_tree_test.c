@@ -242,7 +242,7 @@ static void no_names_make_an_addition_slow(void **state)
             assert_true(model->reads <= 10 * model->names.height);
             assert_true(model->names.height <= 3);
             if (model->sorted_count > count && i % 4 == 3)
-                take_out(model, (i * 7919U) % model->sorted_count);
+                take_out(model, (size_t)i * 7919 % model->sorted_count);
         }
         check_walk(model, STR(""), false);
         check_walk(model, str_from(name), true);
@@ -260,11 +260,11 @@ static void whatever_the_order_nodes_are_more_than_half_full(void **state)
             name_in_order(name, order, i);
             add(model, name);
         }
-        assert_true(model->names.nodes * NAME_TREE_FAN * 6 / 10 <
+        assert_true((size_t)model->names.nodes * NAME_TREE_FAN * 6 / 10 <
                     model->names.count + NAME_TREE_FAN);
         for (unsigned i = 0; model->sorted_count > MANY / 16; i++)
-            take_out(model, i * 7919U % model->sorted_count);
-        assert_true(model->names.nodes * NAME_TREE_FAN * 3 / 10 <
+            take_out(model, (size_t)i * 7919 % model->sorted_count);
+        assert_true((size_t)model->names.nodes * NAME_TREE_FAN * 3 / 10 <
                     model->names.count + NAME_TREE_FAN);
     }
 }

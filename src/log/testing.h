@@ -29,10 +29,11 @@ struct gate {
     struct store_ops ops;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool shut;    /* appends wait */
-    bool waiting; /* one does */
-    int fail;     /* appends are answered with that */
-    bool full;    /* appends that hold an event are answered with -ENOSPC */
+    bool shut;        /* appends wait */
+    bool waiting;     /* one does */
+    int fail;         /* appends are answered with that */
+    unsigned shut_at; /* it shuts at the append with that number; 0 for never */
+    bool full;        /* appends that hold an event are answered with -ENOSPC */
     int trim_fail;
     unsigned appends;
     unsigned trims; /* calls to keep trims */
@@ -57,6 +58,7 @@ static inline int gate_append(struct store *store, struct batch *const *batches,
 {
     pthread_mutex_lock(&gate.lock);
     gate.appends++;
+    gate.shut = gate.shut || gate.appends == gate.shut_at;
     gate.waiting = true;
     pthread_cond_broadcast(&gate.changed);
     while (gate.shut)
@@ -100,13 +102,19 @@ static inline void gate_set(bool shut, int fail)
     pthread_mutex_unlock(&gate.lock);
 }
 
+/* Waits until the writer has run into the gate with an append of this number, or a later one. */
+static inline void gate_wait_for(unsigned append)
+{
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.waiting || gate.appends < append)
+        pthread_cond_wait(&gate.changed, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+
 /* Waits until the writer has run into the gate. */
 static inline void gate_wait(void)
 {
-    pthread_mutex_lock(&gate.lock);
-    while (!gate.waiting)
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
+    gate_wait_for(0);
 }
 
 static inline void gate_put(struct log *log)
@@ -121,7 +129,7 @@ static inline void gate_put(struct log *log)
     gate.clock = NULL;
     gate.shut = gate.waiting = gate.full = false;
     gate.fail = gate.trim_fail = 0;
-    gate.appends = gate.trims = 0;
+    gate.appends = gate.shut_at = gate.trims = 0;
     gate.trimmed = 0;
     log->store->ops = &gate.ops;
 }
