@@ -81,6 +81,21 @@ static inline void list_take_all(struct list *to, struct list *from)
     list_init(from);
 }
 
+/* Moves the nodes of `from` in front of `end`, one of its nodes or the list itself for all, behind
+ * the last of `to`. */
+static inline void list_take_until(struct list *to, struct list *from, struct list *end)
+{
+    struct list *first = from->next, *last = end->prev;
+    if (first == end)
+        return;
+    from->next = end;
+    end->prev = from;
+    first->prev = to->prev;
+    to->prev->next = first;
+    last->next = to;
+    to->prev = last;
+}
+
 /* Walks the list; the current node may be removed meanwhile, its successor may not. */
 #define list_each(head, node)                                                                      \
     for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \

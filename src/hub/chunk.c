@@ -85,16 +85,8 @@ struct chunk *chunk_new(struct chunk_room *room, uint64_t from)
     return chunk;
 }
 
-struct chunk *chunk_ref(struct chunk *chunk)
+void chunk_free(struct chunk *chunk)
 {
-    chunk->refs++;
-    return chunk;
-}
-
-struct chunk *chunk_unref(struct chunk *chunk)
-{
-    if (!chunk || --chunk->refs)
-        return NULL;
     count(chunk->room, &chunk->counted, 0);
     for (uint32_t i = 0; i < chunk->pieces_count; i++)
         piece_unref(chunk->pieces[i].piece);
@@ -102,7 +94,6 @@ struct chunk *chunk_unref(struct chunk *chunk)
     free(chunk->pieces);
     free(chunk->records);
     free(chunk);
-    return NULL;
 }
 
 static bool room_for_record(struct chunk *chunk)

@@ -75,9 +75,23 @@ void piece_set_keeper(struct piece *piece, void *keeper);
 
 /* One reference; NULL when there is no memory. */
 struct chunk *chunk_new(struct chunk_room *room, uint64_t from);
-struct chunk *chunk_ref(struct chunk *chunk);
-/* NULL is fine. Returns NULL. */
-struct chunk *chunk_unref(struct chunk *chunk);
+/* Frees a chunk without references. For chunk_unref() alone. */
+void chunk_free(struct chunk *chunk);
+
+/* Another reference. Inline, like the next: each delivery takes one and gives it back. */
+static inline struct chunk *chunk_ref(struct chunk *chunk)
+{
+    chunk->refs++;
+    return chunk;
+}
+
+/* Gives a reference back. NULL is fine. Returns NULL. */
+static inline struct chunk *chunk_unref(struct chunk *chunk)
+{
+    if (chunk && !--chunk->refs)
+        chunk_free(chunk);
+    return NULL;
+}
 
 /* Closes a record over the bytes added to chunk->bytes since the last one. False when there is no
  * memory, and then these bytes are taken away again. */

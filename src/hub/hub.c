@@ -47,12 +47,12 @@ enum {
     PAGES_MAX = 1024, /* in the cache, however small they are */
     SLICE_US = 1000,
     PUT_OFF_A_TURN = 64,
-    SUBS_COST = 2048,
     /* Bytes as which the budget counts a branch of the trie, a view, and a subscriber queued. */
     BRANCH_COST = 64,
     VIEW_COST = 64,
     SUB_COST = 64,
     TERM_COST = 32, /* of what a view excepts */
+    TIMED_TOGETHER = 64,
 };
 /* Rows of the window that one page looks at: so many by a selection of few terms, and as many fewer
  * as there are TERMS_FEW more. */
@@ -553,25 +553,21 @@ static void put_event(struct view *view, const struct event *event)
 static bool queue_subs(struct view *view)
 {
     struct hub *hub = view->hub;
-    int64_t cost = 0;
-    while (!list_empty(&view->live_subs)) {
-        struct sub *sub = container_of(view->live_subs.next, struct sub, node);
+    struct list *node = view->live_subs.next;
+    bool more = true;
+    while (more && node != &view->live_subs) {
+        struct sub *sub = container_of(node, struct sub, node);
         if (sub->stamp == view->stamp)
             break;
         if (sub->cursor < hub->applied)
             sub->cursor = hub->applied;
-        set_state(sub, SUB_QUEUED, &view->queued_subs);
+        sub->state = SUB_QUEUED;
+        node = node->next;
         sub->ops->wake(sub);
-        cost += SUB_COST;
-        if (cost < SUBS_COST && cost < hub->fan_out.budget.bytes_left)
-            continue; /* the budget is asked now and then, since this is the innermost loop */
-        if (!spend(hub, (size_t)cost))
-            return false;
-        cost = 0;
+        more = spend(hub, SUB_COST);
     }
-    if (cost)
-        spend(hub, (size_t)cost);
-    return true;
+    list_take_until(&view->queued_subs, &view->live_subs, node);
+    return more;
 }
 
 /* Whether those who are to send the live chunk do not get round to it. What it holds by reference
@@ -694,12 +690,29 @@ static void begin_event(struct hub *hub, const struct event *event, const struct
     serve_views(hub);
 }
 
+/* An event that no view can want is done with: a channel has no subscribers most of the time. */
+static void pass_event(struct hub *hub, const struct event *event)
+{
+    if (event->state == EVENT_APPENDED)
+        hub->applied = event->id;
+    spend(hub, 0);
+    release_ahead(hub);
+}
+
+static void fan_out_event(struct hub *hub, const struct event *event, const struct topic *topic)
+{
+    if ((topic && topic->views.count) || hub->topics.patterns)
+        begin_event(hub, event, topic);
+    else
+        pass_event(hub, event);
+}
+
 static void next_event(struct hub *hub, const struct event *event)
 {
     if (event->state == EVENT_APPENDED) {
-        begin_event(hub, event, window_put(&hub->window, event));
+        fan_out_event(hub, event, window_put(&hub->window, event));
     } else if (event->state == EVENT_EPHEMERAL) {
-        begin_event(hub, event, topics_find(&hub->topics, event->channel));
+        fan_out_event(hub, event, topics_find(&hub->topics, event->channel));
     } else if (event->state == EVENT_TRIM) {
         window_mark(&hub->window, event);
         cache_trim(hub, 0); /* what was deleted is shown to nobody who comes later */
@@ -1028,38 +1041,40 @@ static enum take wait_for_read(struct sub *sub)
  * cursor all the same. */
 static bool is_left_out(const struct sub *sub, const struct chunk *chunk, uint32_t record)
 {
-    bool empty =
-        chunk->records[record].end == chunk_start(chunk, record) && !chunk_piece(chunk, record);
-    return empty || (sub->skip && chunk->records[record].origin == sub->skip);
+    if (sub->skip && chunk->records[record].origin == sub->skip)
+        return true;
+    return chunk->records[record].end == chunk_start(chunk, record) && !chunk_piece(chunk, record);
 }
 
-/* Cuts the run of records in front of the next that is the subscriber's own. */
-static void cut_own(const struct sub *sub, struct taken *taken)
+/* Where the run of records from `first` on ends that goes to this subscriber as one piece of
+ * memory: in front of the next that is its own. */
+static uint32_t run_end(const struct sub *sub, const struct chunk *chunk, uint32_t first)
 {
-    uint32_t end = taken->first;
-    while (end < taken->end && taken->chunk->records[end].origin != sub->skip)
-        end++;
-    taken->end = end;
+    uint32_t end = chunk_run_end(chunk, first);
+    if (!sub->skip)
+        return end;
+    while (first < end && chunk->records[first].origin != sub->skip)
+        first++;
+    return first;
 }
 
 static enum take take_records(struct sub *sub, struct chunk *chunk, uint32_t first,
                               struct taken *taken)
 {
-    *taken = (struct taken){.chunk = chunk, .first = first, .end = chunk->count};
-    while (taken->first < taken->end && is_left_out(sub, chunk, taken->first))
-        taken->first++;
-    if (taken->first == taken->end)
+    while (first < chunk->count && is_left_out(sub, chunk, first))
+        first++;
+    if (first == chunk->count)
         return TAKE_NOTHING;
-    taken->end = chunk_run_end(chunk, taken->first);
-    if (sub->skip)
-        cut_own(sub, taken);
-    uint32_t start = chunk_start(chunk, taken->first);
-    const struct piece *piece = chunk_piece(chunk, taken->first);
-    taken->bytes =
-        piece ? buf_str(&piece->bytes)
-              : (struct str){chunk->bytes.at + start, chunk_start(chunk, taken->end) - start};
+    uint32_t start = chunk_start(chunk, first), end = run_end(sub, chunk, first);
+    const struct piece *piece = chunk_piece(chunk, first);
+    taken->bytes = piece
+                       ? buf_str(&piece->bytes)
+                       : (struct str){chunk->bytes.at + start, chunk->records[end - 1].end - start};
+    taken->chunk = chunk;
+    taken->first = first;
+    taken->end = end;
     sub->taken = chunk_ref(chunk);
-    sub->first = taken->first;
+    sub->first = first;
     return TAKE_BYTES;
 }
 
@@ -1177,12 +1192,23 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken)
     return sub_is_live(sub) ? TAKE_NOTHING : TAKE_WAIT;
 }
 
+void hub_note_timed(struct hub *hub)
+{
+    if (!hub->timed)
+        return;
+    int64_t ns = clock_now_ns(hub->clock) - hub->timed_ns;
+    hist_add(hub->latency_ns, ns > 0 ? (uint64_t)ns : 0, hub->timed);
+    hub->timed = 0;
+}
+
 void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count)
 {
     if (!hub->latency_ns)
         return;
-    int64_t ns = clock_now_ns(hub->clock) - accepted_ns;
-    hist_add(hub->latency_ns, ns > 0 ? (uint64_t)ns : 0, count);
+    if (accepted_ns != hub->timed_ns || hub->timed >= TIMED_TOGETHER)
+        hub_note_timed(hub);
+    hub->timed_ns = accepted_ns;
+    hub->timed += count;
 }
 
 /* Latency is that of subscribers that keep up: what one fetches later says nothing of the server.
@@ -1191,7 +1217,11 @@ static void count_sent(struct hub *hub, const struct sub *sub, const struct reco
                        uint32_t count)
 {
     hub->deliveries += count;
-    if (record->accepted_ns && sub->keeps_up && !sub->ops->holds)
+    if (!record->accepted_ns || !sub->keeps_up || sub->ops->holds)
+        return;
+    if (record->accepted_ns == hub->timed_ns && hub->timed && hub->timed < TIMED_TOGETHER)
+        hub->timed += count; /* as nearly always */
+    else
         hub_timed(hub, record->accepted_ns, count);
 }
 
@@ -1202,11 +1232,14 @@ struct sent {
     struct piece *piece; /* that the rest is the end of; NULL if it lies in the chunk */
 };
 
-/* The first record of a run that ends behind its first `n` bytes. */
+/* The first record of a run that ends behind its first `n` bytes. Mostly all of the run is sent,
+ * which is asked first. */
 static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
 {
     uint32_t low = first, high = chunk_run_end(chunk, first);
     size_t end = chunk_start(chunk, first) + n;
+    if (chunk->records[high - 1].end == end)
+        return high;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (chunk->records[middle].end <= end)

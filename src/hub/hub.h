@@ -140,6 +140,8 @@ struct hub {
     uint32_t views_count;
     uint32_t reads; /* under way */
     bool closing;
+    int64_t timed_ns; /* of deliveries that are not in latency_ns yet: when all were accepted */
+    uint32_t timed;   /* and how many there are */
     struct hist *latency_ns; /* from accepted to handed to the socket of those who keep up; may be
                                 NULL */
 };
@@ -250,5 +252,10 @@ enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken);
  * socket is full. */
 void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked);
 
-/* So many events, of which none was accepted before `accepted_ns`, are handed to a socket now. */
+/* So many events, of which none was accepted before `accepted_ns`, are handed to a socket now.
+ * Those of one event that follow each other look at the clock once in 64: what is late by that is
+ * the time of 64 calls. */
 void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count);
+
+/* Puts into latency_ns what hub_timed() has not yet. After each flush. */
+void hub_note_timed(struct hub *hub);

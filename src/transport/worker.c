@@ -308,6 +308,7 @@ void worker_step(struct worker *worker, int wait_ms)
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))
         hub_turn_end(&worker->hub);
+    hub_note_timed(&worker->hub);
     make_room(worker);
     drain_some(worker);
     (void)net_bury(&worker->net);

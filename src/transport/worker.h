@@ -241,7 +241,7 @@ bool worker_spend(struct worker *worker, size_t bytes);
 /* The session being read has to wait for the next turn, whatever it has left. */
 static inline void worker_end_step(struct worker *worker)
 {
-    worker->step_budget.spent = true;
+    budget_end(&worker->step_budget);
 }
 
 static inline bool worker_is_spent(const struct worker *worker)
