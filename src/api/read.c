@@ -32,6 +32,7 @@ struct asked {
     struct str stream; /* decoded, in the reading's arena; `at == NULL` when not there */
     struct str format;
     struct str after;
+    struct str told;
     struct str before;
     struct str last;
     struct str limit;
@@ -81,6 +82,8 @@ static struct str *place_of(struct asked *asked, struct str name)
 {
     if (http_query_name_is(name, STR("after")))
         return &asked->after;
+    if (http_query_name_is(name, STR("told")))
+        return &asked->told;
     if (http_query_name_is(name, STR("before")))
         return &asked->before;
     if (http_query_name_is(name, STR("last")))
@@ -261,8 +264,13 @@ static bool read_start(struct asked *asked)
     }
     if (asked->after.at && !read_after(asked, start))
         return false;
+    if (asked->told.at && parse_id(asked->told, &start->told))
+        return refuse(asked, PROBLEM_BAD_CURSOR, "told is the earliest of a gap");
     if (header.len) /* a browser sends it by itself and cannot correct it, so it is not refused */
         start->kind = parse_id(header, &start->id) ? START_UNREADABLE : START_CURSOR;
+    if (header.len && start->told < start->id)
+        start->told =
+            0; /* the browser has come further than the URL, which it cannot correct either */
     return true;
 }
 

@@ -10,6 +10,14 @@ void follow_set_cursor(struct follow *follow, struct str cursor)
     follow->cursor[cursor.len] = '\0';
 }
 
+void follow_set_told(struct follow *follow, struct str told)
+{
+    if (!record_is_cursor(told))
+        told = STR("");
+    memcpy(follow->told, told.at, told.len);
+    follow->told[told.len] = '\0';
+}
+
 void follow_tell(const char *name, struct str object)
 {
     struct buf line = {0};
@@ -57,6 +65,13 @@ static bool is_one_channel(const struct follow_wish *wish)
     return wish->channels.count == 1 && !server_url_is_pattern(str_from(wish->channels.at[0]));
 }
 
+static void add_cursor(const struct follow *follow, struct buf *out)
+{
+    server_url_add_query(out, "after", str_from(follow->cursor));
+    if (follow->told[0])
+        server_url_add_query(out, "told", str_from(follow->told));
+}
+
 void follow_add_path(const struct follow *follow, struct buf *out)
 {
     const struct follow_wish *wish = follow->wish;
@@ -72,7 +87,7 @@ void follow_add_path(const struct follow *follow, struct buf *out)
         server_url_add_query(out, "type", str_from(wish->types.at[i]));
     (void)snprintf(last, sizeof(last), "%llu", (unsigned long long)wish->last);
     if (follow->cursor[0])
-        server_url_add_query(out, "after", str_from(follow->cursor));
+        add_cursor(follow, out);
     else if (wish->after)
         server_url_add_query(out, "after", str_from(wish->after));
     else if (wish->last)

@@ -34,10 +34,11 @@ struct follow {
     const struct interrupt *interrupt;
     struct printer *printer;
     char cursor[RECORD_CURSOR_MAX + 1]; /* empty until the server has said one; or "earliest" */
-    uint64_t retry_ms;                  /* what the server asked for before the next attempt */
-    bool reached;                       /* it has answered at least once */
-    bool heard;                         /* something came over this connection */
-    struct buf why;                     /* why the connection ended, for people */
+    char told[RECORD_CURSOR_MAX + 1]; /* of a poll, beside the cursor: gaps were told up to here */
+    uint64_t retry_ms;                /* what the server asked for before the next attempt */
+    bool reached;                     /* it has answered at least once */
+    bool heard;                       /* something came over this connection */
+    struct buf why;                   /* why the connection ended, for people */
 };
 
 /* How a connection ended. */
@@ -52,6 +53,9 @@ bool follow_take(struct follow *follow, const struct record *record);
 
 /* Moves the cursor; ignores what is none. */
 void follow_set_cursor(struct follow *follow, struct str cursor);
+
+/* Notes up to where gaps were told, which belongs to the cursor; none: the cursor says it. */
+void follow_set_told(struct follow *follow, struct str told);
 
 /* Tells a line on standard error. */
 void follow_tell(const char *name, struct str object);

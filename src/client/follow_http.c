@@ -140,8 +140,28 @@ static int take_page(struct follow *follow, struct str body)
         follow_take(follow, &record);
     follow->heard = true;
     follow_set_cursor(follow, page.cursor);
+    follow_set_told(follow, page.told);
     printer_flush(follow->printer);
     return 0;
+}
+
+/* Goes on where the server says. True when the next poll may follow at once. */
+static bool take_gap(struct follow *follow, struct str body)
+{
+    struct str cursor, told;
+    follow->reached = follow->heard = true;
+    follow_tell("$gap", body);
+    if (!record_read_gap(body, &cursor, &told)) {
+        follow_set_cursor(follow, cursor);
+        follow_set_told(follow, told);
+        return true;
+    }
+    /* Nobody can be told twice to begin at the beginning. */
+    if (strcmp(follow->cursor, "earliest") == 0)
+        return false;
+    memcpy(follow->cursor, "earliest", sizeof("earliest"));
+    follow_set_told(follow, STR(""));
+    return true;
 }
 
 /* True when the next poll may follow at once. */
@@ -149,14 +169,8 @@ static bool take_answer(struct follow *follow, int result, const struct transfer
                         enum follow_end *ret_end)
 {
     if (!result && answer->status == 410) {
-        follow->reached = follow->heard = true;
-        follow_tell("$gap", buf_str(&answer->body));
         *ret_end = FOLLOW_LOST;
-        /* Nobody can be told twice to begin at the beginning. */
-        if (strcmp(follow->cursor, "earliest") == 0)
-            return false;
-        memcpy(follow->cursor, "earliest", sizeof("earliest"));
-        return true;
+        return take_gap(follow, buf_str(&answer->body));
     }
     if (result || answer->status != 200) {
         *ret_end = follow_end_of(follow, result, answer);

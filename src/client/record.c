@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "http/target.h"
 #include "http/token.h"
 
 #include <errno.h>
@@ -103,8 +104,23 @@ int record_read_page(struct str body, struct record_page *ret)
         return -EINVAL;
     ret->events = member(body, STR("events"));
     ret->cursor = cursor_in(member(body, STR("cursor")));
+    ret->told = cursor_in(member(body, STR("told")));
     bool good = ret->events.len && ret->events.at[0] == '[' && ret->cursor.len;
     return good ? 0 : -EINVAL;
+}
+
+int record_read_gap(struct str body, struct str *ret_cursor, struct str *ret_told)
+{
+    struct str next = is_object(body) ? plain_string(member(body, STR("next"))) : STR_NONE;
+    struct str query = str_skip(next, next.len > 0), name, value;
+    *ret_cursor = *ret_told = STR_NONE;
+    while (http_query_next(&query, &name, &value)) {
+        if (http_query_name_is(name, STR("after")))
+            *ret_cursor = value;
+        else if (http_query_name_is(name, STR("told")))
+            *ret_told = value;
+    }
+    return record_is_cursor(*ret_cursor) && record_is_cursor(*ret_told) ? 0 : -EINVAL;
 }
 
 bool record_next_event(const struct record_page *page, size_t *pos, struct record *ret)

@@ -35,10 +35,16 @@ bool record_is_cursor(struct str text);
 struct record_page {
     struct str events; /* raw array: for record_next_event */
     struct str cursor;
+    struct str
+        told; /* belongs to the cursor: up to where gaps were told; empty if it is not said */
 };
 
 /* 0, or -EINVAL when the body is no page. */
 int record_read_page(struct str body, struct record_page *ret);
+
+/* Where a page goes on after a gap, as the problem document says in `next`; -EINVAL if it says
+ * none: then nothing is left but to begin at the beginning. */
+int record_read_gap(struct str body, struct str *ret_cursor, struct str *ret_told);
 
 /* Walks a page's envelopes: `*pos` begins as 0; false at the end. */
 bool record_next_event(const struct record_page *page, size_t *pos, struct record *ret);

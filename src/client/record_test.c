@@ -83,12 +83,38 @@ static void a_page_gives_its_events_in_order(void **state)
                                       &page),
                      0);
     assert_str(page.cursor, "9");
+    assert_int_equal(page.told.len, 0);
     size_t pos = 0;
     assert_true(record_next_event(&page, &pos, &record));
     assert_str(record.cursor, "1");
     assert_true(record_next_event(&page, &pos, &record));
     assert_str(record.cursor, "2");
     assert_false(record_next_event(&page, &pos, &record));
+}
+
+static void a_page_and_a_gap_say_up_to_where_gaps_were_told(void **state)
+{
+    (void)state;
+    struct record_page page;
+    struct str cursor, told;
+    assert_int_equal(
+        record_read_page(STR("{\"events\":[],\"cursor\":\"9\",\"told\":\"12\"}"), &page), 0);
+    assert_str(page.told, "12");
+    assert_int_equal(
+        record_read_gap(
+            STR("{\"earliest\":\"5\",\"next\":\"?after=3&told=5&wait=25&channel=a%2F**\"}"),
+            &cursor, &told),
+        0);
+    assert_str(cursor, "3");
+    assert_str(told, "5");
+    static const char *const none[] = {"{\"earliest\":\"5\"}",
+                                       "{\"next\":\"\"}",
+                                       "{\"next\":7}",
+                                       "{\"next\":\"?after=3\"}",
+                                       "{\"next\":\"?after=x&told=5\"}",
+                                       "[]"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        assert_int_equal(record_read_gap(str_from(none[i]), &cursor, &told), -EINVAL);
 }
 
 static void a_page_without_events_or_cursor_is_none(void **state)
@@ -171,6 +197,7 @@ int main(void)
         cmocka_unit_test(what_is_no_object_is_broken),
         cmocka_unit_test(a_cursor_is_up_to_16_digits),
         cmocka_unit_test(a_page_gives_its_events_in_order),
+        cmocka_unit_test(a_page_and_a_gap_say_up_to_where_gaps_were_told),
         cmocka_unit_test(a_page_without_events_or_cursor_is_none),
         cmocka_unit_test(data_comes_out_as_what_was_published),
         cmocka_unit_test(a_problem_cannot_drive_the_terminal),

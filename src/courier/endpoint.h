@@ -107,7 +107,8 @@ struct lane {
     uint64_t newest;                /* the newest event of it that the scan has passed */
     uint64_t trimmed;               /* a gap up to there is to be told; 0 for none */
     const char *reason;             /* for that gap */
-    uint64_t gap_cursor;            /* LANE_GAP: where the scan goes on */
+    uint64_t gap_cursor;            /* where the scan (LANE_GAP) or the lane goes on behind it; a
+                                       lane that has events to go on with: 0 */
     struct list queue;              /* of struct owed */
     struct buf bytes;               /* LANE_LETTER: what these point into */
     enum record_state letter_state; /* LANE_LETTER: what it is unless it is accepted */

@@ -249,6 +249,23 @@ static bool take_events(struct lane *lane, const struct lane_read *read)
     return true;
 }
 
+/* What is gone is told before the events that were read, and counts as told. These are kept
+ * meanwhile: if they were read afterwards, a receiver that is slower than retention would hear of
+ * gaps alone. */
+static bool has_gap(struct lane *lane, const struct lane_read *read)
+{
+    uint64_t known = lane->row.told > lane->row.after ? lane->row.told : lane->row.after;
+    if (!is_by_channel(lane))
+        return false;
+    uint64_t trimmed = log_trimmed(read->courier->config.log, read->fetch.selection);
+    if (trimmed <= known || known >= lane->newest)
+        return false;
+    lane->trimmed = trimmed;
+    lane->reason = "trimmed";
+    lane->gap_cursor = lane->queued ? 0 : read->fetch.through;
+    return true;
+}
+
 static void take_read(struct lane *lane, const struct lane_read *read)
 {
     if (read->fetch.error || read->fetch.job.cancelled || !take_events(lane, read)) {
@@ -258,7 +275,7 @@ static void take_read(struct lane *lane, const struct lane_read *read)
     }
     lane->behind = is_by_channel(lane) ? lane->newest > read->fetch.through
                                        : lane->row.upto > read->fetch.through;
-    if (!lane->queued)
+    if (!has_gap(lane, read) && !lane->queued)
         found_nothing(lane, read);
     lane_look(lane);
 }
@@ -297,20 +314,6 @@ static uint32_t limit_of(const struct lane *lane)
     return lane->row.failures ? 1 : QUEUE_MAX;
 }
 
-/* What is gone is told first, and counts as told. */
-static bool has_gap(struct lane *lane, const struct selection *selection)
-{
-    uint64_t known = lane->row.told > lane->row.after ? lane->row.told : lane->row.after;
-    if (!is_by_channel(lane))
-        return false;
-    uint64_t trimmed = log_trimmed(lane->endpoint->courier->config.log, selection);
-    if (trimmed <= known || known >= lane->newest)
-        return false;
-    lane->trimmed = trimmed;
-    lane->reason = "trimmed";
-    return true;
-}
-
 static void start_read(struct lane *lane, struct selection *selection)
 {
     struct courier *courier = lane->endpoint->courier;
@@ -336,9 +339,6 @@ void lane_read(struct lane *lane)
     struct selection *selection = selection_of(lane);
     if (!selection) {
         try_later(lane);
-    } else if (has_gap(lane, selection)) {
-        selection_unref(selection);
-        lane_look(lane);
     } else {
         start_read(lane, selection);
     }

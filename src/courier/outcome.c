@@ -154,7 +154,7 @@ void lane_gap_told(struct lane *lane)
         return;
     }
     if (lane->kind != LANE_GAP) {
-        lane_settled(lane, 0);
+        lane_settled(lane, lane->gap_cursor);
         lane->row.told = trimmed;
         lane_look(lane);
         return;

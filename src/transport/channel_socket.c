@@ -126,7 +126,7 @@ static struct str channel_fill(struct socket *socket)
             socket_close_problem(socket, PROBLEM_GAP);
         else
             encode_gap(&session->worker->deflater, channel->way, session_add(session),
-                       channel->sub.cursor, channel->sub.cursor, taken.trimmed, "trimmed");
+                       channel->sub.cursor, channel->sub.cursor, taken.trimmed, GAP_TRIMMED);
         break;
     case TAKE_FAILED:
         socket_close_problem(socket, PROBLEM_UNAVAILABLE);
@@ -199,9 +199,9 @@ static void channel_subscribe(struct channel_socket *channel)
     struct session *session = channel->socket.pull.session;
     struct worker *worker = session->worker;
     const struct reading *reading = channel->start->reading;
-    if (reading->unknown)
+    if (reading->gap)
         encode_gap(&worker->deflater, channel->way, session_add(session), reading->cursor,
-                   reading->claimed, reading->told, "unknown");
+                   reading->claimed, reading->told, reading->gap);
     channel->sub.skip = reading->no_echo ? session->conn.id : 0;
     int result = hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection,
                                channel->way, reading->cursor, reading->told);
@@ -232,7 +232,7 @@ static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 {
     uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
     return reading->data &&
-           (reading->unknown || (trimmed > reading->cursor && trimmed > reading->told));
+           (reading->gap || (trimmed > reading->cursor && trimmed > reading->told));
 }
 
 static struct channel_socket *channel_socket_new(struct worker *worker, struct reading *reading)

@@ -35,12 +35,14 @@ struct page_wait {
     uint32_t count;
     uint32_t reads;        /* of the store that it has waited for */
     uint64_t read_after;   /* the cursor of the last of them */
+    uint64_t known;        /* up to where the client knows of gaps, as it said itself; else 0 */
     uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: it was not */
     uint32_t timed;        /* of them are in `ages` */
     unsigned ages_count;
     struct age ages[AGES_MAX];
     bool expired;
-    bool waited;            /* there was nothing for it at first */
+    bool owes;   /* a gap above `known` was passed over, and is the next request's to tell */
+    bool waited; /* there was nothing for it at first */
     struct list paced_node; /* in worker->paced while it has something and waits for its pace */
     int64_t due_ns;         /* until when */
 };
@@ -210,13 +212,22 @@ int64_t pages_due(struct worker *worker)
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
+/* Up to where the client will know of gaps, if its cursor does not say it. */
+static uint64_t told_at(const struct page_wait *wait, uint64_t cursor)
+{
+    if (wait->owes)
+        return wait->known;
+    return wait->sub.told > cursor ? wait->sub.told : 0;
+}
+
 static void finish(struct page_wait *wait, bool more)
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
+    uint64_t cursor = more ? wait->sub.cursor : hub_cursor(&worker->hub, &wait->sub);
     struct page_content content = {.events = buf_str(&wait->events),
-                                   .cursor = more ? wait->sub.cursor
-                                                  : hub_cursor(&worker->hub, &wait->sub),
+                                   .cursor = cursor,
+                                   .told = told_at(wait, cursor),
                                    .first = wait->looked_until,
                                    .more = more,
                                    .waited = wait->waited};
@@ -231,12 +242,12 @@ static void finish(struct page_wait *wait, bool more)
     release(wait, worker);
 }
 
-static void finish_gap(struct page_wait *wait, uint64_t after, uint64_t trimmed)
+static void finish_gap(struct page_wait *wait, const struct page_gap *gap)
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
     exchange_detach(exchange);
-    page_answer_gap(exchange, wait->reading, after, trimmed);
+    page_answer_gap(exchange, wait->reading, gap);
     release(wait, worker);
 }
 
@@ -274,6 +285,28 @@ static bool claims_nothing(const struct reading *reading)
            start->kind == START_TIME || (start->kind == START_CURSOR && !start->id);
 }
 
+/* Tells the gap that was found in front of the first event, or passed over with none behind it. */
+static void tell_gap(struct page_wait *wait, uint64_t trimmed)
+{
+    uint64_t cursor = wait->sub.cursor;
+    struct page_gap gap = {
+        .after = wait->owes ? wait->known : cursor, .trimmed = trimmed, .cursor = cursor};
+    finish_gap(wait, &gap);
+}
+
+/* Whether the page goes on in spite of a gap. A client that was just told of one gets what there is
+ * behind it first, and of the next by the request after that: otherwise retention that trims more
+ * often than it asks would answer it 410 for ever. */
+static bool passes_over(struct page_wait *wait)
+{
+    if (wait->count)
+        return false;
+    if (claims_nothing(wait->reading))
+        return true;
+    wait->owes = wait->owes || wait->known;
+    return wait->owes;
+}
+
 /* A request gets a million rows of the store, and less if its client may be gone: true once it has
  * had them. Then the page ends, empty or not, and its cursor says how far the log was looked at. */
 static bool read_enough(struct page_wait *wait)
@@ -293,6 +326,7 @@ static void look(struct page_wait *wait)
     struct taken taken;
     wait->pull.ops = &giving_ops;
     for (;;) {
+        uint64_t told = wait->sub.told;
         /* One more than fits tells that there is more. */
         wait->sub.most = wait->reading->limit - wait->count + 1;
         switch (hub_take(hub, &wait->sub, &taken)) {
@@ -302,13 +336,14 @@ static void look(struct page_wait *wait)
             finish(wait, true);
             return;
         case TAKE_GAP:
-            if (!wait->count && claims_nothing(wait->reading))
+            if (passes_over(wait))
                 continue;
-            /* Once there is something in the page, the gap is the next one's to tell. */
-            if (wait->count)
-                finish(wait, true);
-            else
-                finish_gap(wait, wait->sub.cursor, taken.trimmed);
+            if (!wait->count) {
+                tell_gap(wait, taken.trimmed);
+                return;
+            }
+            wait->sub.told = told; /* the gap is the next page's to tell */
+            finish(wait, true);
             return;
         case TAKE_FAILED:
             fail(wait);
@@ -320,7 +355,9 @@ static void look(struct page_wait *wait)
             }
             return;
         case TAKE_NOTHING:
-            if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
+            if (wait->owes && !wait->count)
+                tell_gap(wait, wait->sub.told);
+            else if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
                 finish(wait, false);
             else if (!wait->count)
                 wait_for_first(wait);
@@ -386,10 +423,13 @@ static void begin(struct page_wait *wait)
 {
     struct worker *worker = wait->exchange->worker;
     struct reading *reading = wait->reading;
-    if (reading->unknown) {
-        finish_gap(wait, reading->claimed, reading->told);
+    if (reading->gap) {
+        finish_gap(wait, &(struct page_gap){.after = reading->claimed,
+                                            .trimmed = reading->told,
+                                            .cursor = reading->cursor});
         return;
     }
+    wait->known = reading->start.told ? reading->told : 0;
     unsigned way = encode_way(ENCODE_PAGE, reading->data, false, 0);
     int result = hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, way,
                                reading->cursor, reading->told);

@@ -15,34 +15,54 @@ static struct str id_text(char room[17], uint64_t id)
     return (struct str){room, 16};
 }
 
-static void add_next(struct buf *out, const struct reading *reading, uint64_t cursor)
+static void add_next(struct buf *out, const struct reading *reading, uint64_t cursor, uint64_t told)
 {
     char room[17];
     struct buf value = {0};
     buf_add_str(&value, id_text(room, cursor));
+    if (told) {
+        buf_add_lit(&value, "&told=");
+        buf_add_str(&value, id_text(room, told));
+    }
     buf_add_lit(&value, "&wait=");
     buf_add_u64(&value, reading->wait_s ? reading->wait_s : WAIT_DEFAULT_S);
     reading_add_query(out, reading, "after", buf_str(&value));
     buf_free(&value);
 }
 
-static void add_links(struct buf *out, const struct reading *reading, uint64_t cursor,
-                      uint64_t first, bool waited)
+static void add_next_link(struct buf *out, const struct reading *reading, uint64_t cursor,
+                          uint64_t told)
 {
-    char room[17];
     buf_add_lit(out, "Link: <");
-    add_next(out, reading, cursor);
+    add_next(out, reading, cursor, told);
     buf_add_lit(out, ">; rel=\"next\"\r\n");
-    if (waited)
-        return;
+}
+
+static void add_first_link(struct buf *out, const struct reading *reading)
+{
     buf_add_lit(out, "Link: <");
     reading_add_query(out, reading, "after", STR("earliest"));
     buf_add_lit(out, ">; rel=\"first\"\r\n");
-    if (!first)
+}
+
+static void add_links(struct buf *out, const struct reading *reading,
+                      const struct page_content *content)
+{
+    char room[17];
+    add_next_link(out, reading, content->cursor, content->told);
+    if (content->waited)
+        return;
+    add_first_link(out, reading);
+    if (!content->first)
         return;
     buf_add_lit(out, "Link: <");
-    reading_add_query(out, reading, "before", id_text(room, first));
+    reading_add_query(out, reading, "before", id_text(room, content->first));
     buf_add_lit(out, ">; rel=\"prev\"\r\n");
+}
+
+static bool is_unknown(const struct reading *reading)
+{
+    return reading->gap && strcmp(reading->gap, GAP_UNKNOWN) == 0;
 }
 
 /* Everything behind the events. */
@@ -50,9 +70,13 @@ static void add_tail(struct buf *out, const struct reading *reading,
                      const struct page_content *content)
 {
     struct buf next = {0};
-    add_next(&next, reading, content->cursor);
+    add_next(&next, reading, content->cursor, content->told);
     buf_add_lit(out, "],\"cursor\":\"");
     buf_add_id(out, content->cursor);
+    if (content->told) {
+        buf_add_lit(out, "\",\"told\":\"");
+        buf_add_id(out, content->told);
+    }
     buf_add_str(out, content->more ? STR("\",\"more\":true,\"next\":")
                                    : STR("\",\"more\":false,\"next\":"));
     buf_add_json(out, buf_str(&next));
@@ -91,7 +115,7 @@ static void add_answer(struct buf *out, struct exchange *exchange, const struct 
         reading_add_cursor(out, content->cursor);
     else
         reading_add_headers(out, reading, exchange->worker->config.base, content->cursor);
-    add_links(out, reading, content->cursor, content->first, content->waited);
+    add_links(out, reading, content);
     if (reading->prefer_wait) {
         buf_add_lit(out, "Preference-Applied: wait=");
         buf_add_u64(out, reading->wait_s);
@@ -107,6 +131,7 @@ static struct page_key key_of(const struct exchange *exchange, const struct read
     return (struct page_key){
         .unix_seconds = clock_wall_us(exchange->worker->config.clock) / 1000000,
         .cursor = content->cursor,
+        .told = content->told,
         .first = content->first,
         .wait_s = reading->wait_s,
         .prefer_wait = reading->prefer_wait,
@@ -142,27 +167,49 @@ void page_answer(struct exchange *exchange, const struct reading *reading,
     buf_free(&bytes);
 }
 
-void page_answer_gap(struct exchange *exchange, const struct reading *reading, uint64_t after,
-                     uint64_t trimmed)
+/* Whoever has missed something goes on where it was, and is not told of the same again. Where an
+ * unknown position stood in the log nobody can say. */
+static void add_ways_on(struct buf *head, struct buf *members, const struct reading *reading,
+                        const struct page_gap *gap)
 {
-    struct buf document = {0}, members = {0};
+    add_first_link(head, reading);
+    if (is_unknown(reading))
+        return;
+    uint64_t told = gap->trimmed > gap->cursor ? gap->trimmed : gap->cursor;
+    struct buf next = {0};
+    add_next(&next, reading, gap->cursor, told);
+    buf_add_lit(members, ",\"next\":");
+    buf_add_json(members, buf_str(&next));
+    if (buf_failed(&next))
+        members->failed = true;
+    buf_free(&next);
+    add_next_link(head, reading, gap->cursor, told);
+}
+
+void page_answer_gap(struct exchange *exchange, const struct reading *reading,
+                     const struct page_gap *gap)
+{
+    struct buf document = {0}, members = {0}, links = {0};
     buf_add_char(&members, ',');
-    encode_gap_members(&members, after, trimmed, reading->unknown ? "unknown" : "trimmed");
-    struct str detail = reading->unknown
-                            ? STR("the log has no such position: begin at rel=\"first\"")
-                            : STR("events after it were trimmed: begin at rel=\"first\"");
+    encode_gap_members(&members, gap->after, gap->trimmed,
+                       is_unknown(reading) ? GAP_UNKNOWN : GAP_TRIMMED);
+    add_ways_on(&links, &members, reading, gap);
+    struct str detail =
+        is_unknown(reading)
+            ? STR("the log has no such position: begin at rel=\"first\"")
+            : STR("events after it were trimmed: go on by rel=\"next\", or begin at rel=\"first\"");
     problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
     stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
     struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));
     /* Nothing was handed out: whoever goes on by this gets all that is retained. */
     buf_add_lit(out, "Cursor: ");
     buf_add_id(out, 0);
-    buf_add_lit(out, "\r\nLink: <");
-    reading_add_query(out, reading, "after", STR("earliest"));
-    buf_add_lit(out, ">; rel=\"first\"\r\n");
-    if (buf_failed(&document) || buf_failed(&members))
+    buf_add_lit(out, "\r\n");
+    buf_add_str(out, buf_str(&links));
+    if (buf_failed(&document) || buf_failed(&members) || buf_failed(&links))
         out->failed = true;
     exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
     buf_free(&document);
     buf_free(&members);
+    buf_free(&links);
 }

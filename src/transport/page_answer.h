@@ -9,6 +9,7 @@ enum { PAGE_BYTES = 1 << 20 };
 struct page_content {
     struct str events; /* JSON, each with a comma behind it */
     uint64_t cursor;
+    uint64_t told;  /* up to where the client knows of gaps, if that is not the cursor; else 0 */
     uint64_t first; /* the id of the first event if there is something before it, for rel="prev" */
     bool more;      /* there is more behind it at once */
     bool waited;    /* a poll that had nothing at first: of links only the next is told */
@@ -18,7 +19,13 @@ struct page_content {
 void page_answer(struct exchange *exchange, const struct reading *reading,
                  const struct page_content *content);
 
+struct page_gap {
+    uint64_t after;
+    uint64_t trimmed;
+    uint64_t cursor; /* where the client goes on */
+};
+
 /* Answers 410: events between `after` and `trimmed` are gone, or `after` is no position of this log
- * (reading->unknown). Does not free the reading. */
-void page_answer_gap(struct exchange *exchange, const struct reading *reading, uint64_t after,
-                     uint64_t trimmed);
+ * (GAP_UNKNOWN). Does not free the reading. */
+void page_answer_gap(struct exchange *exchange, const struct reading *reading,
+                     const struct page_gap *gap);

@@ -137,9 +137,11 @@ static void answer(struct before *before)
     if (before->job.spent)
         worker_put_off(exchange->worker, BUDGET_SEARCH);
     join(before, &events);
+    uint64_t told = before->reading->told,
+             cursor = before->count ? before->last : before->reading->before - 1;
     struct page_content content = {.events = buf_str(&events),
-                                   .cursor =
-                                       before->count ? before->last : before->reading->before - 1,
+                                   .cursor = cursor,
+                                   .told = told > cursor ? told : 0,
                                    .first = before->more   ? before->first
                                             : before->upto ? before->upto + 1
                                                            : 0,
@@ -178,6 +180,7 @@ void page_before_begin(struct exchange *exchange, struct reading *reading)
         reading->before = log_newest(hub->log) + 1;
     if (!reading->before)
         reading->before = 1;
+    reading->told = log_trimmed(hub->log, reading->selection); /* asked for what there is */
     *before = (struct before){.job = {.run = before_run,
                                       .reply = hub->mailbox,
                                       .mail = {NULL, before_done},

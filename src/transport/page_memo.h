@@ -10,6 +10,7 @@ enum { PAGE_MEMOS = 4, PAGE_MEMO_BYTES = 16 << 10 };
 struct page_key {
     int64_t unix_seconds; /* of its Date */
     uint64_t cursor;
+    uint64_t told;  /* see page_content */
     uint64_t first; /* see page_content */
     uint32_t wait_s;
     bool prefer_wait;

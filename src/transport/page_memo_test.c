@@ -61,6 +61,7 @@ static void a_key_that_differs_in_anything_finds_nothing(void **state)
     assert_false(knows(&memos, other))
     DIFFERENT(unix_seconds, 1795459081);
     DIFFERENT(cursor, 8);
+    DIFFERENT(told, 9);
     DIFFERENT(first, 1);
     DIFFERENT(wait_s, 24);
     DIFFERENT(prefer_wait, true);

@@ -13,7 +13,7 @@ enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
 
 /* The members of a message, raw. */
 struct said {
-    struct str op, ref, channels, types, after, last, channel, data, data_base64, type, key,
+    struct str op, ref, channels, types, after, told, last, channel, data, data_base64, type, key,
         content_type;
 };
 
@@ -28,6 +28,7 @@ static struct str *member_of(struct said *said, struct str key)
         {STR("channels"), &said->channels},
         {STR("types"), &said->types},
         {STR("after"), &said->after},
+        {STR("told"), &said->told},
         {STR("last"), &said->last},
         {STR("channel"), &said->channel},
         {STR("data"), &said->data},
@@ -117,6 +118,19 @@ static bool read_names(struct protocol *protocol, const struct said *said, struc
     return problem == PROBLEM_COUNT;
 }
 
+static bool read_id(struct str text, uint64_t *ret)
+{
+    return text.len && text.len <= 16 && !http_number(text, ret) && *ret <= EVENT_ID_MAX;
+}
+
+static bool read_told(struct str raw, struct start *start)
+{
+    struct buf text = {0};
+    bool good = text_of(raw, &text) && read_id(buf_str(&text), &start->told);
+    buf_free(&text);
+    return good;
+}
+
 static bool read_after(struct str raw, struct start *start)
 {
     struct buf text = {0};
@@ -130,8 +144,7 @@ static bool read_after(struct str raw, struct start *start)
     else if (good && !rfc3339_parse(after, &start->time_us))
         start->kind = START_TIME;
     else
-        good = good && after.len && after.len <= 16 && !http_number(after, &start->id) &&
-               start->id <= EVENT_ID_MAX;
+        good = good && read_id(after, &start->id);
     buf_free(&text);
     return good;
 }
@@ -151,6 +164,11 @@ static bool read_start(struct protocol *protocol, const struct said *said, struc
     if (said->after.len && !read_after(said->after, start)) {
         protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
                        "after is a string: a cursor, earliest, now, or an RFC 3339 time");
+        return false;
+    }
+    if (said->told.len && !read_told(said->told, start)) {
+        protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
+                       "told is a string: the earliest of a gap");
         return false;
     }
     return true;

@@ -411,9 +411,9 @@ static void answer(struct part *part, const struct reading *start)
     struct protocol *protocol = part->protocol;
     part->answered = true;
     protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
-    if (start->unknown)
+    if (start->gap)
         protocol_send_gap(protocol, protocol_part_ref(part), start->claimed, start->told,
-                          "unknown");
+                          start->gap);
 }
 
 static void begin(struct part *part, const struct reading *start)
@@ -463,7 +463,9 @@ static bool let_wait(struct part *part, const struct start *start)
         part->protocol->waiting++;
     }
     if (part->waits && start_is_known(hub_of(part->protocol), selection, start, &known)) {
-        *part->waits = (struct start){.kind = START_CURSOR, .id = known.cursor};
+        *part->waits = (struct start){.kind = START_CURSOR,
+                                      .id = known.cursor,
+                                      .told = known.told > known.cursor ? known.told : 0};
         answer(part, &known);
     }
     selection_unref(selection);

@@ -48,17 +48,36 @@ static void begin_at_earliest(struct hub *hub, struct selection *selection, stru
 static void begin_unknown(struct hub *hub, struct selection *selection, uint64_t claimed,
                           struct reading *ret)
 {
-    ret->unknown = true;
+    ret->gap = GAP_UNKNOWN;
     ret->claimed = claimed;
     ret->told = log_trimmed(hub->log, selection);
     ret->cursor = log_newest(hub->log);
+}
+
+/* A client may know of gaps beyond its cursor, since it was told of them: they are not told again.
+ * Or it knows less than its cursor says, since a page passed over a gap that is still to be told.
+ */
+static void begin_at_cursor(struct hub *hub, struct selection *selection, const struct start *start,
+                            struct reading *ret)
+{
+    ret->cursor = start->id;
+    if (!start->told || start->told > log_newest(hub->log))
+        return;
+    ret->told = start->told;
+    if (start->told >= start->id)
+        return;
+    ret->told = log_trimmed(hub->log, selection);
+    if (ret->told > start->told) {
+        ret->gap = GAP_TRIMMED;
+        ret->claimed = start->told;
+    }
 }
 
 bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
                     struct reading *ret)
 {
     ret->told = 0;
-    ret->unknown = false;
+    ret->gap = NULL;
     switch (start->kind) {
     case START_CURSOR:
         if (!start->id)
@@ -66,7 +85,7 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
         else if (start->id > log_newest(hub->log))
             begin_unknown(hub, selection, start->id, ret);
         else
-            ret->cursor = start->id;
+            begin_at_cursor(hub, selection, start, ret);
         return true;
     case START_UNREADABLE:
         begin_unknown(hub, selection, 0, ret);

@@ -17,7 +17,12 @@ struct start {
     uint64_t id;
     uint32_t last;
     int64_t time_us;
+    uint64_t told; /* START_CURSOR: gaps up to here are known to the client; 0: up to `id` */
 };
+
+/* Reasons of gaps, as clients are told them. */
+#define GAP_TRIMMED "trimmed"
+#define GAP_UNKNOWN "unknown" /* the client's position is not one of this log */
 
 /* Made by the API for one request, and for those who repeat it; freed by reading_free(). */
 struct reading {
@@ -39,9 +44,10 @@ struct reading {
     uint32_t shares; /* further owners */
     /* The start once it was found: */
     uint64_t cursor;
-    uint64_t told;    /* gaps up to here are not to be told */
-    bool unknown;     /* the client's position is not one of this log */
-    uint64_t claimed; /* that position */
+    uint64_t told; /* gaps up to here are not to be told */
+    const char
+        *gap; /* why a gap from `claimed` to `told` is to be told first; NULL: there is none */
+    uint64_t claimed; /* the client's position; after GAP_TRIMMED up to where it knows of gaps */
 };
 
 struct reading *reading_new(void);
@@ -63,7 +69,7 @@ struct start_search {
     void (*found)(void *owner, int error, uint64_t cursor, uint64_t told);
 };
 
-/* Whether the start can be told at once (true: `cursor`, `told`, `unknown` and `claimed` are set),
+/* Whether the start can be told at once (true: `cursor`, `told`, `gap` and `claimed` are set),
  * or has to be searched for. */
 bool start_is_known(struct hub *hub, struct selection *selection, const struct start *start,
                     struct reading *ret);

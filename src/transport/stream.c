@@ -65,7 +65,7 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
     if (stream->via == VIA_RAW)
         end(stream); /* raw has no band to tell it in */
     else
-        encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed, "trimmed");
+        encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed, GAP_TRIMMED);
 }
 
 static struct str fill(struct pull *pull)
@@ -168,9 +168,9 @@ static void add_head(struct exchange *exchange, const struct reading *reading)
 static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading)
 {
     encode_first(stream->way, out, reading->cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
-    if (reading->unknown)
+    if (reading->gap)
         encode_gap(NULL, stream->way, out, reading->cursor, reading->claimed, reading->told,
-                   "unknown");
+                   reading->gap);
 }
 
 static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
@@ -178,11 +178,13 @@ static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
     if (reading->via != VIA_RAW)
         return false;
     uint64_t trimmed = log_trimmed(exchange->worker->config.log, reading->selection);
-    bool gap = reading->unknown || (trimmed > reading->cursor && trimmed > reading->told);
-    if (gap)
-        page_answer_gap(exchange, reading, reading->unknown ? reading->claimed : reading->cursor,
-                        trimmed);
-    return gap;
+    struct page_gap gap = {.after = reading->gap ? reading->claimed : reading->cursor,
+                           .trimmed = trimmed,
+                           .cursor = reading->cursor};
+    bool told = reading->gap || (trimmed > reading->cursor && trimmed > reading->told);
+    if (told)
+        page_answer_gap(exchange, reading, &gap);
+    return told;
 }
 
 static void begin(struct exchange *exchange, struct reading *reading)
