@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "http/media.h"
 #include "http/target.h"
+#include "transport/checked.h"
 #include "transport/propose.h"
 
 enum { KEY_MAX = 255, CONTENT_TYPE_MAX = 255 };
@@ -22,6 +23,7 @@ struct element {
     bool has_data;
     bool has_base64;
     bool is_text;
+    bool may_be_deep; /* what it stands in is nested deeper than data may be */
 };
 
 static void element_free(struct element *element)
@@ -45,7 +47,7 @@ static const char *read_data(struct element *element, struct str raw)
     element->has_data = true;
     element->is_text = raw.len && raw.at[0] == '"';
     element->raw = raw;
-    if (json_check(raw, JSON_DEPTH_MAX, NULL) == JSON_E_DEPTH)
+    if (element->may_be_deep && json_check(raw, JSON_DEPTH_MAX, NULL) == JSON_E_DEPTH)
         return "JSON may be nested 128 deep";
     return element->is_text
                ? read_string(raw, &element->data, "data is a string that UTF-8 cannot say")
@@ -155,9 +157,10 @@ static bool fill_event(struct exchange *exchange, struct batch *batch, struct ev
     return true;
 }
 
-static struct fault add_element(struct exchange *exchange, struct batch *batch, struct str raw)
+static struct fault add_element(struct exchange *exchange, struct batch *batch, struct str raw,
+                                bool may_be_deep)
 {
-    struct element element = {0};
+    struct element element = {.may_be_deep = may_be_deep};
     struct fault fault = read_element(raw, &element);
     if (!fault.detail) {
         struct event *event = batch_add(batch);
@@ -176,6 +179,8 @@ struct shape {
     struct str rest; /* NDJSON: lines not read yet */
     size_t pos;      /* array: for json_next */
     bool array;
+    bool deep; /* the array, or the line that was read last, see JSON_DEPTH_MAX */
+    struct exchange *exchange;
 };
 
 static bool is_blank(struct str line)
@@ -195,6 +200,15 @@ static struct str trim_line(struct str line)
     return line;
 }
 
+/* Whether the text is JSON; white space around it does not matter. */
+static bool is_json(struct shape *shape, struct str text)
+{
+    struct json_scan room;
+    const struct json_scan *scan = checked_scan(shape->exchange->worker, text, &room);
+    shape->deep = scan->deep_at != JSON_NOT_DEEP;
+    return !scan->error;
+}
+
 /* The next element; 1, 0 at the end, or -1 with a fault. */
 static int next_element(struct shape *shape, struct str *ret_raw, struct fault *ret_fault)
 {
@@ -206,7 +220,7 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
         if (!line.len)
             continue;
         *ret_raw = line;
-        if (!json_check(line, JSON_DEPTH_LIMIT, NULL))
+        if (is_json(shape, line.len == shape->body.len ? shape->exchange->body : line))
             return 1;
         *ret_fault = (struct fault){PROBLEM_BAD_JSON, "this line is not JSON"};
         return -1;
@@ -241,7 +255,7 @@ static int64_t add_all(struct exchange *exchange, struct append *append, struct 
             refuse_count(exchange, max);
             return -1;
         }
-        fault = add_element(exchange, append->batch, raw);
+        fault = add_element(exchange, append->batch, raw, shape->deep);
         if (fault.detail)
             break;
         count++;
@@ -281,8 +295,9 @@ static void batch_done(struct publish *publish, struct batch *batch)
 static bool begin(struct exchange *exchange, struct shape *shape)
 {
     struct str body = trim_line(exchange->body);
-    *shape = (struct shape){.body = body, .rest = body, .array = body.len && body.at[0] == '['};
-    if (shape->array && json_check(body, JSON_DEPTH_LIMIT, NULL)) {
+    *shape = (struct shape){
+        .body = body, .rest = body, .array = body.len && body.at[0] == '[', .exchange = exchange};
+    if (shape->array && !is_json(shape, exchange->body)) {
         api_problem(exchange, PROBLEM_BAD_JSON, "the body begins like a JSON array and is none");
         return false;
     }

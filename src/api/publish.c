@@ -6,6 +6,7 @@
 #include "http/condition.h"
 #include "http/media.h"
 #include "http/target.h"
+#include "transport/checked.h"
 #include "transport/propose.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ static bool is_text(const struct http_media *media)
 static bool check_json(struct exchange *exchange)
 {
     size_t at = 0;
-    int result = json_check(exchange->body, JSON_DEPTH_MAX, &at);
+    int result = checked_data(exchange->worker, exchange->body, &at);
     if (!result)
         return true;
     struct buf members = {0};

@@ -4,18 +4,9 @@
 
 #include <errno.h>
 
-/* One pass over the text, without recursion: what encloses the current value is a stack of bits,
- * one an open container. A byte is read through peek(), which says 0 at the end; no token begins
- * with 0 or goes on with it, so the end needs no case of its own. */
-struct scan {
-    struct str text;
-    size_t at;
-    unsigned depth;
-    unsigned depth_max;
-    uint64_t is_object[JSON_DEPTH_LIMIT / 64];
-};
-
-static inline unsigned char peek(const struct scan *scan)
+/* A byte is read through peek(), which says 0 at the end; no token begins with 0 or goes on with
+ * it, so the end needs no case of its own. */
+static inline unsigned char peek(const struct json_scan *scan)
 {
     return scan->at < scan->text.len ? (unsigned char)scan->text.at[scan->at] : 0;
 }
@@ -25,7 +16,7 @@ static inline bool is_space(unsigned char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static inline void skip_space(struct scan *scan)
+static inline void skip_space(struct json_scan *scan)
 {
     while (is_space(peek(scan)))
         scan->at++;
@@ -77,25 +68,28 @@ static size_t skip_plain(struct str text, size_t at, uint64_t *seen)
     return at;
 }
 
-static int scan_escape(struct scan *scan)
+static const bool is_short_escape[256] = {['"'] = true, ['\\'] = true, ['/'] = true, ['b'] = true,
+                                          ['f'] = true, ['n'] = true,  ['r'] = true, ['t'] = true};
+
+/* The escapes of two bytes at `at`: a text may hold nothing else. */
+static size_t skip_short_escapes(struct str text, size_t at)
 {
-    scan->at++;
-    switch (peek(scan)) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't':
-        scan->at++;
+    while (text.len - at >= 2 && text.at[at] == '\\' &&
+           is_short_escape[(unsigned char)text.at[at + 1]])
+        at += 2;
+    return at;
+}
+
+static int scan_escape(struct json_scan *scan)
+{
+    size_t at = skip_short_escapes(scan->text, scan->at);
+    if (at > scan->at) {
+        scan->at = at;
         return 0;
-    case 'u':
-        break;
-    default:
-        return JSON_E_SYNTAX;
     }
+    scan->at++;
+    if (peek(scan) != 'u')
+        return JSON_E_SYNTAX;
     scan->at++;
     for (int i = 0; i < 4; i++, scan->at++)
         if (hex_value(peek(scan)) < 0)
@@ -118,7 +112,7 @@ static size_t utf8_fault(struct str s)
 }
 
 /* Checks what was passed over since `from`; leaves the position at the fault. */
-static int check_utf8(struct scan *scan, size_t from)
+static int check_utf8(struct json_scan *scan, size_t from)
 {
     struct str passed = {scan->text.at + from, scan->at - from};
     if (utf8_valid(passed))
@@ -127,7 +121,7 @@ static int check_utf8(struct scan *scan, size_t from)
     return JSON_E_UTF8;
 }
 
-static int scan_string(struct scan *scan)
+static int scan_string(struct json_scan *scan)
 {
     if (peek(scan) != '"')
         return JSON_E_SYNTAX;
@@ -150,7 +144,7 @@ static int scan_string(struct scan *scan)
     return error;
 }
 
-static int scan_digits(struct scan *scan)
+static int scan_digits(struct json_scan *scan)
 {
     if (!is_digit(peek(scan)))
         return JSON_E_SYNTAX;
@@ -159,7 +153,7 @@ static int scan_digits(struct scan *scan)
     return 0;
 }
 
-static int scan_number(struct scan *scan)
+static int scan_number(struct json_scan *scan)
 {
     int error = 0;
     scan->at += peek(scan) == '-';
@@ -179,7 +173,7 @@ static int scan_number(struct scan *scan)
     return error;
 }
 
-static int scan_word(struct scan *scan, struct str word)
+static int scan_word(struct json_scan *scan, struct str word)
 {
     for (size_t i = 0; i < word.len; i++, scan->at++)
         if (peek(scan) != (unsigned char)word.at[i])
@@ -188,7 +182,7 @@ static int scan_word(struct scan *scan, struct str word)
 }
 
 /* A value without parts. */
-static int scan_scalar(struct scan *scan)
+static int scan_scalar(struct json_scan *scan)
 {
     switch (peek(scan)) {
     case '"':
@@ -204,14 +198,16 @@ static int scan_scalar(struct scan *scan)
     }
 }
 
-static bool in_object(const struct scan *scan)
+static bool in_object(const struct json_scan *scan)
 {
     unsigned bit = scan->depth - 1;
     return scan->is_object[bit / 64] >> bit % 64 & 1;
 }
 
-static int open_container(struct scan *scan)
+static int open_container(struct json_scan *scan)
 {
+    if (scan->depth == JSON_DEPTH_MAX && scan->deep_at == JSON_NOT_DEEP)
+        scan->deep_at = scan->at;
     if (scan->depth == scan->depth_max)
         return JSON_E_DEPTH;
     uint64_t bit = (uint64_t)1 << scan->depth % 64;
@@ -223,7 +219,7 @@ static int open_container(struct scan *scan)
     return 0;
 }
 
-static bool take_close(struct scan *scan)
+static bool take_close(struct json_scan *scan)
 {
     if (peek(scan) != (in_object(scan) ? '}' : ']'))
         return false;
@@ -233,7 +229,7 @@ static bool take_close(struct scan *scan)
 }
 
 /* What stands before a value: its key, where it is an object's. */
-static int scan_key(struct scan *scan)
+static int scan_key(struct json_scan *scan)
 {
     if (!in_object(scan))
         return 0;
@@ -249,7 +245,7 @@ static int scan_key(struct scan *scan)
 }
 
 /* Goes on behind a value: closes what ends there, up to a comma or the end of the outermost. */
-static int scan_after_value(struct scan *scan)
+static int scan_after_value(struct json_scan *scan)
 {
     while (scan->depth) {
         skip_space(scan);
@@ -265,7 +261,7 @@ static int scan_after_value(struct scan *scan)
 }
 
 /* An error, or 0 with the next value due if depth is not 0. */
-static int scan_step(struct scan *scan)
+static int scan_step(struct json_scan *scan)
 {
     unsigned char c = peek(scan);
     if (c != '{' && c != '[') {
@@ -278,23 +274,31 @@ static int scan_step(struct scan *scan)
     return take_close(scan) ? scan_after_value(scan) : scan_key(scan);
 }
 
-static int scan_text(struct scan *scan)
+/* Goes on to a value that begins at `until` or behind it. An error, or 0: with depth 0 it is done.
+ */
+static int scan_values(struct json_scan *scan, size_t until)
 {
-    skip_space(scan);
-    if (scan->at == scan->text.len)
-        return JSON_E_EMPTY;
     int error;
     do
         error = scan_step(scan);
-    while (!error && scan->depth);
-    if (error)
-        return error;
+    while (!error && scan->depth && scan->at < until);
+    return error;
+}
+
+static int scan_begin(struct json_scan *scan)
+{
+    skip_space(scan);
+    return scan->at == scan->text.len ? JSON_E_EMPTY : 0;
+}
+
+static int scan_end(struct json_scan *scan)
+{
     skip_space(scan);
     return scan->at == scan->text.len ? JSON_OK : JSON_E_SYNTAX;
 }
 
 /* Whether a fault of grammar is really one of encoding: then people look in the right place. */
-static bool breaks_utf8(const struct scan *scan)
+static bool breaks_utf8(const struct json_scan *scan)
 {
     struct utf8_state state = {0};
     struct str rest = str_skip(scan->text, scan->at);
@@ -307,17 +311,40 @@ static bool breaks_utf8(const struct scan *scan)
     return !utf8_done(&state);
 }
 
+void json_scan_begin(struct json_scan *scan, unsigned depth_max)
+{
+    *scan = (struct json_scan){
+        .depth_max = depth_max > JSON_DEPTH_LIMIT ? JSON_DEPTH_LIMIT : depth_max,
+        .deep_at = JSON_NOT_DEEP,
+    };
+}
+
+bool json_scan_some(struct json_scan *scan, struct str text, size_t bytes)
+{
+    size_t until = bytes < SIZE_MAX - scan->at ? scan->at + bytes : SIZE_MAX;
+    scan->text = text;
+    if (!scan->begun)
+        scan->error = (uint8_t)scan_begin(scan);
+    scan->begun = true;
+    if (!scan->error)
+        scan->error = (uint8_t)scan_values(scan, until);
+    if (!scan->error && scan->depth)
+        return false;
+    if (!scan->error)
+        scan->error = (uint8_t)scan_end(scan);
+    if (scan->error == JSON_E_SYNTAX && scan->at < text.len && breaks_utf8(scan))
+        scan->error = JSON_E_UTF8;
+    return true;
+}
+
 int json_check(struct str text, unsigned depth_max, size_t *ret_at)
 {
-    struct scan scan = {.text = text, .depth_max = depth_max};
-    if (scan.depth_max > JSON_DEPTH_LIMIT)
-        scan.depth_max = JSON_DEPTH_LIMIT;
-    int error = scan_text(&scan);
-    if (error == JSON_E_SYNTAX && scan.at < text.len && breaks_utf8(&scan))
-        error = JSON_E_UTF8;
+    struct json_scan scan;
+    json_scan_begin(&scan, depth_max);
+    (void)json_scan_some(&scan, text, SIZE_MAX);
     if (ret_at)
         *ret_at = scan.at;
-    return error;
+    return scan.error;
 }
 
 static void replace(char *text, size_t len, char from, char to)
@@ -503,7 +530,7 @@ static int add_escape(struct str *rest, struct buf *out)
 
 int json_unescape(struct str raw, struct buf *out)
 {
-    struct scan scan = {.text = raw};
+    struct json_scan scan = {.text = raw};
     if (scan_string(&scan) != 0 || scan.at != raw.len)
         return -EINVAL;
     size_t before = out->len;

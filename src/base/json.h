@@ -23,6 +23,28 @@ enum json_error {
  * (may be NULL) gets the offset of the fault. */
 int json_check(struct str text, unsigned depth_max, size_t *ret_at);
 
+/* The same check, which may pause: one pass without recursion, in which what encloses the current
+ * value is a stack of bits, one an open container. All but `error`, `at` and `deep_at` is its own.
+ */
+struct json_scan {
+    struct str text;
+    size_t at;      /* how far it has come, and in the end where the fault is */
+    size_t deep_at; /* the first container nested deeper than JSON_DEPTH_MAX, or JSON_NOT_DEEP */
+    unsigned depth;
+    unsigned depth_max;
+    uint64_t is_object[JSON_DEPTH_LIMIT / 64];
+    bool begun;
+    uint8_t error; /* enum json_error, once it is done */
+};
+
+#define JSON_NOT_DEEP SIZE_MAX
+
+void json_scan_begin(struct json_scan *scan, unsigned depth_max);
+
+/* Checks about `bytes` more of the text, and the rest of the value that stands there. Whether it is
+ * done. The text is the same each time, though it may have moved. */
+bool json_scan_some(struct json_scan *scan, struct str text, size_t bytes);
+
 /* Replaces raw CR and LF, which in a valid text can only be white space between tokens, by
  * spaces, in place: one value stays one line. Call after json_check. */
 void json_one_line(char *text, size_t len);

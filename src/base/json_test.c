@@ -18,8 +18,18 @@ static int check_at(struct str text, size_t *ret_at)
     assert_non_null(copy);
     if (text.len)
         memcpy(copy, text.at, text.len);
-    int result = json_check((struct str){copy, text.len}, JSON_DEPTH_MAX, ret_at);
+    size_t at;
+    int result = json_check((struct str){copy, text.len}, JSON_DEPTH_MAX, &at);
     free(copy);
+    /* A check that pauses as often as it may says the same. */
+    struct json_scan scan;
+    json_scan_begin(&scan, JSON_DEPTH_MAX);
+    while (!json_scan_some(&scan, text, 1))
+        ;
+    assert_int_equal(scan.error, result);
+    assert_int_equal(scan.at, at);
+    if (ret_at)
+        *ret_at = at;
     return result;
 }
 
@@ -569,6 +579,47 @@ static void what_buf_add_json_writes_is_json_and_comes_back(void **state)
     buf_free(&back);
 }
 
+static void a_check_pauses_after_as_many_bytes_as_it_was_given(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    struct json_scan scan;
+    unsigned pieces = 0;
+    for (int i = 0; i < 1000; i++)
+        buf_add_str(&text, i ? STR(",\"a\\n\"") : STR("[0"));
+    buf_add_char(&text, ']');
+    json_scan_begin(&scan, JSON_DEPTH_MAX);
+    do {
+        size_t before = scan.at;
+        bool done = json_scan_some(&scan, buf_str(&text), 100);
+        assert_true(scan.at <= before + 106);
+        pieces++;
+        if (done)
+            break;
+    } while (true);
+    assert_int_equal(scan.error, JSON_OK);
+    assert_true(pieces >= text.len / 106);
+    buf_free(&text);
+}
+
+static void where_it_gets_too_deep_for_data_is_told_though_more_is_allowed(void **state)
+{
+    (void)state;
+    for (size_t depth = JSON_DEPTH_MAX; depth <= JSON_DEPTH_MAX + 2; depth++) {
+        struct buf text = {0};
+        struct json_scan scan;
+        for (size_t i = 0; i < depth; i++)
+            buf_add_char(&text, '[');
+        for (size_t i = 0; i < depth; i++)
+            buf_add_char(&text, ']');
+        json_scan_begin(&scan, JSON_DEPTH_LIMIT);
+        assert_true(json_scan_some(&scan, buf_str(&text), SIZE_MAX));
+        assert_int_equal(scan.error, JSON_OK);
+        assert_int_equal(scan.deep_at, depth > JSON_DEPTH_MAX ? JSON_DEPTH_MAX : JSON_NOT_DEEP);
+        buf_free(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +647,8 @@ int main(void)
         cmocka_unit_test(each_level_remembers_what_it_is),
         cmocka_unit_test(the_offset_says_where_the_fault_is),
         cmocka_unit_test(the_offset_of_a_bracket_too_deep_is_its_own),
+        cmocka_unit_test(a_check_pauses_after_as_many_bytes_as_it_was_given),
+        cmocka_unit_test(where_it_gets_too_deep_for_data_is_told_though_more_is_allowed),
         cmocka_unit_test(a_string_of_any_length_may_end_anywhere_in_a_word),
         cmocka_unit_test(one_line_replaces_line_ends_by_spaces),
         cmocka_unit_test(one_line_stays_within_its_length),

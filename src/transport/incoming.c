@@ -7,6 +7,7 @@
 #include "transport/incoming.h"
 
 #include "http/response.h"
+#include "transport/checked.h"
 #include "transport/page.h"
 
 #include <errno.h>
@@ -213,6 +214,11 @@ static enum step read_chunked(struct session *session, struct str bytes,
     struct session_body *body = body_of(session);
     if (!body)
         return STEP_STOP;
+    if (body->whole) {
+        *ret_used = head->size;
+        *ret_body = buf_str(&body->decoded);
+        return STEP_MORE;
+    }
     struct str rest = str_skip(bytes, head->size), data;
     int result;
     while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
@@ -241,8 +247,33 @@ static enum step read_chunked(struct session *session, struct str bytes,
                         http_chunked_error_detail(result));
         return STEP_STOP;
     }
+    body->whole = true;
     *ret_body = buf_str(&body->decoded);
     return STEP_MORE;
+}
+
+/* Whether a text is a container, if it is JSON. */
+static bool begins_container(struct str text)
+{
+    static const char space[] = {' ', '\t', '\r', '\n'};
+    size_t at = 0;
+    while (at < text.len && memchr(space, text.at[at], sizeof(space)))
+        at++;
+    return at < text.len && (text.at[at] == '[' || text.at[at] == '{');
+}
+
+/* Whether the body may be handled: the JSON of a large one is checked before, in pieces. Any large
+ * body that begins like a container may be meant as JSON. */
+static bool is_checked(struct session *session, const struct http_head *head, struct str body)
+{
+    if (body.len <= CHECKED_LARGE || head->method != HTTP_POST)
+        return true;
+    if (!session->intake->check && !begins_container(body))
+        return true;
+    if (checked_go_on(session->worker, &session->intake->check, body))
+        return true;
+    begin_part(session, PART_BODY);
+    return false;
 }
 
 /* Keeps the head and drops what was decoded behind it. */
@@ -316,6 +347,8 @@ static enum step step(struct session *session, struct str *bytes)
         next = read_chunked(session, *bytes, head, &used, &body);
     else if (head->framing.content_length)
         next = read_sized(session, *bytes, head, &used, &body);
+    if (next == STEP_MORE && !is_checked(session, head, body))
+        next = STEP_STOP;
     if (next == STEP_STOP) {
         if (session->intake->body && !session->finished && !session->conn.dead) {
             keep_head(session, *bytes, head->size, used);
@@ -324,6 +357,8 @@ static enum step step(struct session *session, struct str *bytes)
         return STEP_STOP;
     }
     dispatch(session, head, (struct str){bytes->at, head->size}, body);
+    if (session->intake)
+        checked_end(worker, &session->intake->check);
     incoming_drop_body(session);
     *bytes = str_skip(*bytes, used);
     return STEP_MORE;

@@ -5,6 +5,7 @@
 #include "base/rfc3339.h"
 #include "http/media.h"
 #include "http/token.h"
+#include "transport/checked.h"
 #include "transport/propose.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
 struct said {
     struct str op, ref, channels, types, after, told, last, channel, data, data_base64, type, key,
         content_type;
+    bool may_be_deep; /* nested deeper than data may be */
 };
 
 static struct str *member_of(struct said *said, struct str key)
@@ -310,7 +312,7 @@ static const char *read_data(const struct said *said, struct proposal *proposal)
     else if (!text_of(said->data_base64, &text) || base64_decode(&proposal->data, buf_str(&text)))
         why = "data_base64 is not base64 with padding";
     buf_free(&text);
-    if (proposal->json && json_check(said->data, JSON_DEPTH_MAX, NULL))
+    if (proposal->json && said->may_be_deep && json_check(said->data, JSON_DEPTH_MAX, NULL))
         why = "JSON may be nested 128 deep";
     return why;
 }
@@ -480,7 +482,10 @@ void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct s
 {
     struct said said = {.op = STR_NONE};
     struct str key, value;
-    bool object = opcode == WS_TEXT && json_check(data, JSON_DEPTH_LIMIT, NULL) == 0;
+    struct json_scan room;
+    const struct json_scan *scan =
+        opcode == WS_TEXT ? checked_scan(protocol->worker, data, &room) : NULL;
+    bool object = scan && !scan->error;
     struct str text = data;
     while (text.len && strchr(" \t\r\n", text.at[0]))
         text = str_skip(text, 1);
@@ -489,6 +494,7 @@ void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct s
                        "a message is a JSON object in a text frame");
         return;
     }
+    said.may_be_deep = scan->deep_at != JSON_NOT_DEEP;
     for (size_t pos = 0; json_next(text, &pos, &key, &value);) {
         struct str *to = member_of(&said, key);
         if (to)

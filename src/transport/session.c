@@ -8,6 +8,7 @@
  * A connection ends by session_close_soon(): what is to be sent is sent, then our side is shut, and
  * what the peer still sends is thrown away for a moment, since closing a socket with unread bytes
  * would reset it and could take the answer along. */
+#include "transport/checked.h"
 #include "transport/incoming.h"
 
 #include <errno.h>
@@ -300,6 +301,7 @@ static void free_intake(struct session *session)
     if (!intake)
         return;
     list_remove(&intake->wait_node);
+    checked_end(session->worker, &intake->check);
     incoming_drop_body(session);
     buf_free(&intake->in);
     holding_set(&session->worker->holdings, &intake->holding, ACCOUNT_INTAKE, 0);
@@ -327,7 +329,7 @@ void session_drop_intake(struct session *session)
 {
     const struct session_intake *intake = session->intake;
     if (!intake || session->inflight || session->held || session->part || intake->in.len ||
-        intake->body || list_linked(&intake->wait_node) || pull_held(session))
+        intake->body || intake->check || list_linked(&intake->wait_node) || pull_held(session))
         return;
     free_intake(session);
 }
@@ -372,10 +374,17 @@ static void read_later(struct session *session, struct list *queue)
         list_add_last(queue, &intake->wait_node);
 }
 
+/* Whether a request or message that has come whole is being checked. */
+static bool has_begun(const struct session *session)
+{
+    return session->intake && session->intake->check;
+}
+
 static void put_off(struct session *session)
 {
-    read_later(session, &session->worker->put_off);
-    worker_put_off(session->worker, BUDGET_READ);
+    struct worker *worker = session->worker;
+    read_later(session, has_begun(session) ? &worker->unfinished : &worker->put_off);
+    worker_put_off(worker, BUDGET_READ);
 }
 
 /* Thrown away, so that our last bytes are not taken along by a reset. */
@@ -666,6 +675,7 @@ static bool sent(struct conn *conn, size_t n)
 static void refuse_unfinished(struct session *session)
 {
     buf_free(&session->intake->in);
+    checked_end(session->worker, &session->intake->check);
     incoming_drop_body(session);
     session->held = false;
     if (session->pull && session->pull->ops->refuse)

@@ -49,6 +49,7 @@ enum session_part {
 struct session_body {
     struct http_chunked chunked;
     struct buf decoded;
+    bool whole;
 };
 
 /* What a connection holds of requests: only while one is on its way, or is to be looked at again.
@@ -60,6 +61,7 @@ struct session_intake {
     struct list exchanges;  /* in order of the requests */
     struct list wait_node;  /* in worker->paused or worker->resumed */
     struct session_body *body;
+    struct json_scan *check; /* of a large body or message that is whole; NULL: none is under way */
     struct http_scan scan;
     int64_t begun_ns; /* when the part of a request, or the message, that is on its way began */
     int64_t held_ns;  /* when the request that is held was first held; 0 for none */

@@ -661,6 +661,91 @@ static void expect_answer_to_stranger(struct bench *bench, struct peer *stranger
     assert_true(bench->worker.stats.budgets[BUDGET_READ] > 0);
 }
 
+enum { LARGE_BODY = 200 << 10 };
+
+/* A request with a large body, sized or in one chunk, which `fault` ends. */
+static void make_large(struct buf *request, bool chunked, const char *fault)
+{
+    struct buf body = {0};
+    buf_add_char(&body, '[');
+    while (body.len < LARGE_BODY)
+        buf_add_lit(&body, "1,[],");
+    buf_addf(&body, "2]%s", fault);
+    buf_add_lit(request, "POST /echo HTTP/1.1\r\nHost: x\r\n");
+    if (chunked)
+        buf_addf(request, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n", body.len);
+    else
+        buf_addf(request, "Content-Length: %zu\r\n\r\n", body.len);
+    buf_add_str(request, buf_str(&body));
+    if (chunked)
+        buf_add_lit(request, "\r\n0\r\n\r\n");
+    buf_free(&body);
+}
+
+/* Sends it in reads of 4 KiB, of which the last has but a small share of the turn. */
+static void send_large(struct bench *bench, struct peer *peer, struct str request)
+{
+    for (; request.len > 4096; request = str_skip(request, 4096)) {
+        peer_send(peer, (struct str){request.at, 4096});
+        worker_step(&bench->worker, 0);
+    }
+    make_steps_small(bench);
+    peer_send(peer, request);
+    worker_step(&bench->worker, 0);
+    assert_false(list_empty(&bench->worker.unfinished));
+}
+
+/* How many turns end before the check does. */
+static unsigned count_pauses(struct bench *bench)
+{
+    unsigned pauses = 0;
+    for (; !list_empty(&bench->worker.unfinished); pauses++)
+        worker_step(&bench->worker, 0);
+    assert_null(bench->worker.checked);
+    return pauses;
+}
+
+static void the_json_of_a_large_body_is_checked_in_pieces(void **state)
+{
+    struct bench *bench = *state;
+    bench->worker.config.limits.body_max = 2 * LARGE_BODY;
+    const struct worker_budgets budgets = bench->worker.config.budgets;
+    for (int i = 0; i < 4; i++) {
+        struct peer peer;
+        struct buf request = {0};
+        bool broken = i & 2;
+        make_large(&request, i & 1, broken ? "]" : "");
+        buf_add_lit(&request, GET_ECHO); /* what comes behind it is not lost */
+        peer_join(bench, &peer);
+        send_large(bench, &peer, buf_str(&request));
+        assert_true(1 + count_pauses(bench) >= LARGE_BODY / (32 << 10));
+        bench->worker.config.budgets = budgets;
+        bench_settle(bench);
+        hear_so_far(&peer);
+        assert_int_equal(peer_count(&peer, "HTTP/1.1 200"), 2);
+        assert_true(peer_has(&peer, broken ? "[],2]]" : "[],2]"));
+        peer_leave(bench, &peer);
+        buf_free(&request);
+    }
+}
+
+static void others_are_answered_while_a_large_body_is_checked(void **state)
+{
+    struct bench *bench = *state;
+    struct peer large, stranger;
+    struct buf request = {0};
+    bench->worker.config.limits.body_max = 2 * LARGE_BODY;
+    make_large(&request, false, "");
+    peer_join(bench, &stranger);
+    peer_join(bench, &large);
+    send_large(bench, &large, buf_str(&request));
+    expect_answer_to_stranger(bench, &stranger);
+    assert_false(list_empty(&bench->worker.unfinished));
+    peer_leave(bench, &large); /* gone in the midst of it */
+    peer_leave(bench, &stranger);
+    buf_free(&request);
+}
+
 static void a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end(void **state)
 {
     static const char pong[] = {(char)0x8a, (char)0x80, 0, 0, 0, 0};
@@ -1340,6 +1425,8 @@ int main(void)
         WITH_BENCH(a_publish_that_is_not_safe_in_time_has_an_unknown_fate),
         WITH_BENCH(an_answer_that_has_a_deadline_of_its_own_is_waited_for),
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
+        WITH_BENCH(the_json_of_a_large_body_is_checked_in_pieces),
+        WITH_BENCH(others_are_answered_while_a_large_body_is_checked),
         WITH_BENCH(a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end),
         WITH_BENCH(a_flood_of_requests_holds_up_nobody_and_is_answered_in_order),
         WITH_BENCH(what_was_put_off_outlives_the_half_close_of_its_peer),

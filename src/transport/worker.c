@@ -102,6 +102,7 @@ static void resume(struct worker *worker, struct list *sessions)
 }
 
 /* Those that have used up their share come behind all others, in turn, with a budget of their own.
+ * What has begun is finished first, so that little is held for it.
  */
 static void resume_all(struct worker *worker)
 {
@@ -109,6 +110,8 @@ static void resume_all(struct worker *worker)
     worker->late = !list_empty(&worker->resumed);
     if (worker->late)
         worker_put_off(worker, BUDGET_TURN);
+    list_take_all(&worker->unfinished, &worker->put_off);
+    list_take_all(&worker->put_off, &worker->unfinished);
     if (!list_empty(&worker->put_off)) {
         begin_put_off(worker);
         worker->reads_put_off = true;
@@ -165,6 +168,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     worker->no_room.failed = true;
     list_init(&worker->resumed);
     list_init(&worker->put_off);
+    list_init(&worker->unfinished);
     set_defaults(&worker->config.budgets);
     begin_turn(worker);
     worker->listener.fd = -1;
@@ -288,7 +292,8 @@ static bool is_busy(const struct worker *worker)
 {
     return net_is_dirty(&worker->net) || net_has_dead(&worker->net) || hub_is_busy(&worker->hub) ||
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
-           !list_empty(&worker->undrained) || worker->turn || worker->turn_ephemeral;
+           !list_empty(&worker->unfinished) || !list_empty(&worker->undrained) || worker->turn ||
+           worker->turn_ephemeral;
 }
 
 void worker_step(struct worker *worker, int wait_ms)

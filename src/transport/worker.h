@@ -16,6 +16,7 @@
 #include "ws/reader.h"
 
 struct exchange;
+struct json_scan;
 struct session;
 
 enum mechanism { VIA_SSE, VIA_NDJSON, VIA_RAW, VIA_POLL, VIA_SOCKET, VIA_WEBHOOK, VIA_COUNT };
@@ -166,6 +167,7 @@ struct worker {
     struct list paused;               /* sessions whose publish waits for the log to catch up */
     struct list resumed;              /* sessions that may go on with what they have read */
     struct list put_off;              /* and those that have used up their budget for now */
+    struct list unfinished;           /* and those that did within one request or message */
     struct budget turn_budget;        /* for reading, of all sessions in this turn */
     struct budget step_budget;        /* of the session that is being read */
     bool reads_put_off;               /* these are being read */
@@ -175,7 +177,8 @@ struct worker {
     struct timer pressure;
     struct append *turn; /* publishes parsed in this turn */
     struct append *turn_ephemeral;
-    struct http_head head; /* of the request being read right now */
+    struct http_head head;           /* of the request being read right now */
+    const struct json_scan *checked; /* what is known of its body; NULL: nothing. See checked.h */
     struct http_date date;
     struct page_memos page_memos;
     struct repeats repeats;

@@ -1,0 +1,50 @@
+#include "transport/checked.h"
+
+#include <stdlib.h>
+
+/* PIECE_COST is what a piece counts for in bytes, so that mostly its time decides. */
+enum { PIECE = 32 << 10, PIECE_COST = BUDGET_STRIDE };
+
+bool checked_go_on(struct worker *worker, struct json_scan **scan, struct str text)
+{
+    if (!*scan) {
+        *scan = mem_try_alloc(sizeof(**scan));
+        if (!*scan)
+            return true;
+        json_scan_begin(*scan, JSON_DEPTH_LIMIT);
+    }
+    while (!json_scan_some(*scan, text, PIECE))
+        if (!worker_spend(worker, PIECE_COST))
+            return false;
+    worker->checked = *scan;
+    return true;
+}
+
+void checked_end(struct worker *worker, struct json_scan **scan)
+{
+    if (worker->checked == *scan)
+        worker->checked = NULL;
+    free(*scan);
+    *scan = NULL;
+}
+
+const struct json_scan *checked_scan(const struct worker *worker, struct str text,
+                                     struct json_scan *room)
+{
+    const struct json_scan *checked = worker->checked;
+    if (checked && checked->text.at == text.at && checked->text.len == text.len)
+        return checked;
+    json_scan_begin(room, JSON_DEPTH_LIMIT);
+    (void)json_scan_some(room, text, SIZE_MAX);
+    return room;
+}
+
+int checked_data(const struct worker *worker, struct str text, size_t *ret_at)
+{
+    const struct json_scan *checked = worker->checked;
+    if (!checked || checked->text.at != text.at || checked->text.len != text.len)
+        return json_check(text, JSON_DEPTH_MAX, ret_at);
+    bool deep = checked->deep_at != JSON_NOT_DEEP;
+    *ret_at = deep ? checked->deep_at : checked->at;
+    return deep ? JSON_E_DEPTH : checked->error;
+}

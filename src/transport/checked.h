@@ -1,0 +1,26 @@
+/* The JSON of large bodies and messages, checked a piece at a time before they are handled.
+ *
+ * A mebibyte may take 5 ms to check. So the connection's turn ends between two pieces, and what is
+ * handled at last finds the verdict here instead of checking again. */
+#pragma once
+
+#include "base/json.h"
+#include "transport/worker.h"
+
+/* Texts of more bytes are checked in pieces. No read brings more at once, so that such a text lies
+ * in memory of its own. */
+enum { CHECKED_LARGE = 64 << 10 };
+
+/* Goes on with the check of a text: `*scan` is NULL at first, and the caller's to keep. False if
+ * the turn's budget did not suffice. Without memory there is no check in advance. */
+bool checked_go_on(struct worker *worker, struct json_scan **scan, struct str text);
+
+/* The text was handled, or is not to be: frees `*scan`. */
+void checked_end(struct worker *worker, struct json_scan **scan);
+
+/* The verdict on a text, with JSON_DEPTH_LIMIT as the depth: found, or else made in `room`. */
+const struct json_scan *checked_scan(const struct worker *worker, struct str text,
+                                     struct json_scan *room);
+
+/* The same as a result of json_check() with JSON_DEPTH_MAX. */
+int checked_data(const struct worker *worker, struct str text, size_t *ret_at);
