@@ -3,13 +3,14 @@
 //
 //     node attacks.mjs prepare|attack NAME PORT SECONDS
 
+import zlib from "node:zlib";
 import { fileURLToPath } from "node:url";
 import {
-    DEFLATE, FRESHET_V1, connect, connectMany, destroyAll, flood, frame, get, getLine, openSocket, openSockets,
-    pause, publishMany, request, select,
+    DEFLATE, FRESHET_V1, arrive, connect, connectMany, destroyAll, flood, frame, get, getLine, openSocket, openSockets,
+    pause, publishMany, request, select, views,
 } from "./support.mjs";
 
-const TEXT = 1, CONTINUATION = 0, PONG = 10, PING = 9;
+const TEXT = 1, BINARY = 2, CONTINUATION = 0, PONG = 10, PING = 9;
 const MIB = 1 << 20;
 
 async function untilThen(until) {
@@ -46,6 +47,57 @@ function nearMisses(count, skip = 0) {
         }
     }
     return patterns.slice(skip);
+}
+
+/** A name of 17 segments, which `nearMisses` all but match. */
+const DEEP = Array(17).fill("a").join("/");
+
+/** 98 patterns that overlap, of which only the first and the last match DEEP; others for each `n`. */
+function overlapping(n) {
+    const patterns = nearMisses(97, 20 * n);
+    return ["a/**", ...patterns.slice(1), `${patterns[0].slice(0, -2)}/**`];
+}
+
+/** A binary message that inflates to little, by as many blocks of deflate as there is room for. */
+function blocks(size) {
+    const first = zlib.deflateRawSync(Buffer.alloc(40_000, "a"));
+    const empty = Buffer.from([3, 0]); /* a block of fixed codes that ends at once */
+    const count = Math.floor((size - first.length) / 2);
+    return Buffer.concat([first, Buffer.alloc(2 * count, empty), Buffer.from([0])]);
+}
+
+/** Connections of freshet.v1 that read nothing, each with subscriptions of which none is live. */
+async function behind(port, count, channels) {
+    const sockets = await openSockets(port, count, "/events", { extra: FRESHET_V1, read: false });
+    sockets.forEach((socket, n) => socket.write(Buffer.concat(channels(n).map((one) => frame(TEXT,
+        JSON.stringify({ op: "subscribe", channels: [one], after: "earliest" }))))));
+    return sockets;
+}
+
+/** Larger events of DEEP than the sockets of those who do not read can take. */
+async function fillDeep(port) {
+    for (let n = 0; n < 40; n++) {
+        await request(port, "POST", `/channels/${DEEP}`, { body: "x".repeat(60_000) });
+    }
+}
+
+/** Whether a stream that is there gets an ephemeral event which is published then. */
+async function getsEphemeral(port) {
+    const socket = await connect(port, { read: false });
+    let text = "";
+    const has = (what) => new Promise((resolve) => {
+        const look = () => (text.includes(what) || socket.destroyed) && resolve(text.includes(what));
+        socket.on("data", (bytes) => { text += bytes; look(); });
+        socket.once("close", look);
+        socket.setTimeout(20_000, () => socket.destroy());
+        look();
+    });
+    socket.write(getLine("/channels/e/x?stream=ndjson"));
+    const there = await has('"beat"');
+    const published = there && (await request(port, "POST", "/channels/e/x", { body: "hello" })).status === 202;
+    const got = !published || await has("hello");
+    socket.destroy();
+    return got;
 }
 
 export const attacks = {
@@ -114,13 +166,23 @@ export const attacks = {
             destroyAll(sockets);
         },
     },
+    block_bombs: {
+        title: "messages of 1 MiB that are half a million blocks of deflate, and inflate to little",
+        async attack(port, until) {
+            const bomb = frame(BINARY, blocks(MIB - 16), { deflated: true });
+            await repeat(until, 6, async () => { /* it is closed for it, and comes again */
+                const socket = await openSocket(port, "/channels/a", { extra: DEFLATE });
+                await flood(socket, bomb, until);
+                socket.destroy();
+            });
+        },
+    },
     large_event: {
         title: "500 streams of distinct selections, and events of 1 MiB",
         async attack(port, until) {
             const sockets = await connectMany(port, 500);
-            sockets.forEach((socket, n) =>
-                socket.write(getLine(select(["big", `none/${n}`], "&stream=ndjson"))));
-            await pause(500);
+            await arrive(port, until, sockets.length, () => sockets.forEach((socket, n) =>
+                socket.write(getLine(select(["big", `none/${n}`], "&stream=ndjson")))));
             for (const fill of ["a", "\x01", "\n"]) {
                 await request(port, "POST", "/channels/big", { body: fill.repeat(MIB) });
             }
@@ -133,9 +195,8 @@ export const attacks = {
         async attack(port, until) {
             const sockets = await openSockets(port, 100, (n) => select(["big", `none/${n}`]),
                 { extra: FRESHET_V1 + DEFLATE });
-            sockets.forEach((socket, n) => socket.write(frame(TEXT,
-                JSON.stringify({ op: "subscribe", channels: ["big", `none/${n}`] }))));
-            await pause(500);
+            await arrive(port, until, sockets.length, () => sockets.forEach((socket, n) => socket.write(frame(TEXT,
+                JSON.stringify({ op: "subscribe", channels: ["big", `more/${n}`] })))), views);
             let text = "";
             for (let seed = 1; text.length < MIB - 100; seed = seed * 48271 % 2147483647) {
                 text += seed.toString(36);
@@ -181,9 +242,8 @@ export const attacks = {
         title: "50 connections with 100 patterns each that all but match, and batches of 100 such events",
         async attack(port, until) {
             const sockets = await connectMany(port, 50);
-            sockets.forEach((socket, n) =>
-                socket.write(getLine(select(nearMisses(100, 25 * n), "&stream=ndjson"))));
-            await pause(500);
+            await arrive(port, until, sockets.length, () => sockets.forEach((socket, n) =>
+                socket.write(getLine(select(nearMisses(100, 25 * n), "&stream=ndjson")))));
             const events = Array.from({ length: 100 }, (_, n) => ({ channel: `${"a/".repeat(15)}c${n}`, data: 1 }));
             await repeat(until, 1, () => json("/events", events)(port));
             destroyAll(sockets);
@@ -218,6 +278,27 @@ export const attacks = {
             socket.destroy();
         },
     },
+    unsubscribe_loop: {
+        title: "a freshet.v1 connection that is behind leaves again and again what 99 later subscriptions want",
+        prepare: fillDeep,
+        async attack(port, until) {
+            const channels = ["**", ...Array.from({ length: 99 }, (_, n) => `a/*/c${n}/*/e/f/g/**`)];
+            const [socket] = await behind(port, 1, () => channels);
+            const gone = frame(TEXT, JSON.stringify({ op: "unsubscribe", channels: ["**"] }));
+            await flood(socket, Buffer.concat(Array(1000).fill(gone)), until);
+            socket.destroy();
+        },
+    },
+    behind_views: {
+        title: "50 freshet.v1 connections that read nothing, with 98 overlapping patterns each, and batches that match",
+        prepare: fillDeep,
+        async attack(port, until) {
+            const sockets = await arrive(port, until, 50, () => behind(port, 50, overlapping), views);
+            const events = Array.from({ length: 20 }, () => ({ channel: DEEP, data: 1 }));
+            await repeat(until, 1, () => json("/events", events)(port));
+            destroyAll(sockets);
+        },
+    },
     many_parts: {
         title: "freshet.v1 connections with 100 subscriptions each that read nothing",
         prepare: (port) => fillLog(port, 100, 20_000, 500),
@@ -238,6 +319,32 @@ export const attacks = {
             const path = select(Array.from({ length: 100 }, (_, n) => `o*/${n}/x`.replace("o*", "*")),
                 `&after=${page.cursor}`);
             await repeat(until, 4, () => get(port, path));
+        },
+    },
+    resolving: {
+        title: "reads of 100 patterns that all but match, distinct each time, held against 50,000 channels",
+        prepare: (port) => publishMany(port, Array.from({ length: 50_000 }, (_, n) =>
+            ({ channel: `${"a/".repeat(15)}x${n}`, data: 1 }))),
+        async attack(port, until) {
+            await repeat(until, 8, async (n) => {
+                const socket = await connect(port);
+                socket.write(getLine(select(nearMisses(100, n % 1000), `&type=t${n}&after=earliest`)));
+                await pause(50);
+                socket.destroy();
+            });
+        },
+    },
+    cancelled_reads: {
+        title: "1,000 streams of one view that read from different cursors are closed at once",
+        prepare: (port) => fillLog(port, 100, 200_000, 20),
+        async attack(port, until) {
+            const { oldest } = JSON.parse((await get(port, "/stats")).text).log;
+            while (Date.now() < until) {
+                const sockets = await connectMany(port, 1000);
+                await arrive(port, until, sockets.length, () => sockets.forEach((socket, n) => socket.write(getLine(
+                    select(["**"], `&type=none&stream=ndjson&after=${String(Number(oldest) + n).padStart(16, "0")}`)))));
+                destroyAll(sockets);
+            }
         },
     },
     trimmed_scans: {
@@ -288,6 +395,37 @@ export const attacks = {
         attack: (port, until) => repeat(until, 4, (n) =>
             get(port, n % 2 ? "/channels?limit=1000" : "/channels?prefix=z/01&limit=1000")),
     },
+    deep_names: {
+        title: "new channels whose names share 250 bytes, 1,000 a request, where each byte is a branch",
+        async attack(port, until) {
+            const base = "a".repeat(250);
+            const branches = Array.from({ length: 250 * 6 }, (_, n) => base.slice(0, Math.floor(n / 6)) + "cqAie!"[n % 6]);
+            await publishMany(port, branches.map((channel) => ({ channel, data: 1 })));
+            for (let k = 0; k < 5 && Date.now() < until; k++) {
+                await publishMany(port, Array.from({ length: 1000 }, (_, n) =>
+                    ({ channel: `${base}${k}${String(n).padStart(3, "0")}`, data: 1 })));
+            }
+        },
+    },
+    ephemeral_behind_slices: {
+        title: "400 streams of distinct selections and batches that all of them get, beside ephemeral events",
+        config: "namespaces:\n  - prefix: e\n    ephemeral: true\n",
+        async attack(port, until) {
+            const sockets = await connectMany(port, 400);
+            await arrive(port, until, sockets.length, () => sockets.forEach((socket, n) =>
+                socket.write(getLine(select(["busy"], `&type=t&type=u${n}&stream=ndjson`)))));
+            const events = Array.from({ length: 200 }, () => ({ channel: "busy", type: "t", data: 1 }));
+            let lost = 0;
+            await Promise.all([
+                repeat(until, 1, () => json("/events", events)(port)),
+                repeat(until, 1, async () => { lost += !await getsEphemeral(port); }),
+            ]);
+            destroyAll(sockets);
+            if (lost) {
+                throw new Error(`${lost} ephemeral events did not come to a stream that was there`);
+            }
+        },
+    },
     stats_while_deleting: {
         title: "/readyz, /stats and /metrics while a channel of many events is deleted",
         prepare: (port) => fillLog(port, 1, 200_000, 20),
@@ -325,8 +463,8 @@ export const attacks = {
         title: "1,000 streams that never read while 100 MB pass",
         async attack(port, until) {
             const sockets = await connectMany(port, 1000, { read: false });
-            sockets.forEach((socket) => socket.write(getLine("/channels/much?stream=ndjson")));
-            await pause(300);
+            await arrive(port, until, sockets.length, () =>
+                sockets.forEach((socket) => socket.write(getLine("/channels/much?stream=ndjson"))));
             for (let n = 0; n < 1600 && Date.now() < until; n++) {
                 await request(port, "POST", "/channels/much", { body: "m".repeat(64_000) });
             }

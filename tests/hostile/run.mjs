@@ -6,7 +6,8 @@
 // - ten seconds after the attack the memory is back to within a tenth of what it was. What the server says that
 //   it keeps for itself is left out: the store's index and SQLite's caches, which grow with what is published,
 //   whoever publishes, up to bounds of their own;
-// - nothing that was acknowledged to a stranger is lost, given twice or out of order.
+// - nothing that was acknowledged to a stranger is lost, given twice or out of order;
+// - the attack itself, where it looks for something, has not seen what must not be.
 //
 // With --table the results come once more, as rows for docs/hostile.md. With --sanitized the server is one
 // that was built with a sanitizer: it is judged by what it says at its end and by what the strangers saw,
@@ -160,7 +161,7 @@ async function run(name) {
     const before = await memory(child.pid, port);
     const peak = setInterval(() => (child.peak = Math.max(child.peak ?? 0, alive() ? anonymous(child.pid) : 0)), 50);
     const alive = () => child.exitCode === null && child.signalCode === null;
-    await attacker("attack", name, port, SECONDS);
+    const code = await attacker("attack", name, port, SECONDS);
     const after = sanitized ? { now: 0, good: true }
         : alive() ? await memoryAfter(child.pid, port, before) : { now: 0, good: false };
     clearInterval(peak);
@@ -171,6 +172,9 @@ async function run(name) {
     const end = await child.ended;
     fs.rmSync(dir, { recursive: true, force: true });
     const faults = stats ? judge(seen, after, before, { end, text: child.text }) : [`the server is gone: ${child.text.slice(-2000)}`];
+    if (code) {
+        faults.push("the attack itself saw what must not be, see above");
+    }
     const waits = stats && !sanitized ? judgeWaits(stats) : [];
     const result = faults.length ? "failed" : waits.length ? "late" : "held";
     console.log(`${result}  ${name}: ${attack.title}`);

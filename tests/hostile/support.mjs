@@ -65,6 +65,26 @@ export function request(port, method, path, { body, headers = {} } = {}) {
 
 export const get = (port, path) => request(port, "GET", path);
 
+/** What /stats says; nothing if it has no answer. */
+async function statsOf(port) {
+    const answer = await get(port, "/stats");
+    return answer.status === 200 ? JSON.parse(answer.text) : undefined;
+}
+
+export const subscribers = (stats) => stats.subscribers.total;
+export const views = (stats) => stats.views;
+
+/** Calls `come`, then waits until the server counts so many subscribers (or views) more, or until the time is over. */
+export async function arrive(port, until, more, come, count = subscribers) {
+    const before = await statsOf(port);
+    const came = await come();
+    for (let now = before; before && Date.now() < until && !(now && count(now) >= count(before) + more);) {
+        await pause(20);
+        now = await statsOf(port);
+    }
+    return came;
+}
+
 /** Publishes many events by POST /events, `size` a request. */
 export async function publishMany(port, events, size = 1000) {
     for (let i = 0; i < events.length; i += size) {
@@ -98,13 +118,13 @@ export function handshake(path, extra = "") {
 export const DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 export const FRESHET_V1 = "Sec-WebSocket-Protocol: freshet.v1\r\n";
 
-/** One frame as a client sends it, masked by zeroes. */
-export function frame(opcode, payload = "", { fin = true, deflate = false } = {}) {
+/** One frame as a client sends it, masked by zeroes; `deflated`: the payload was deflated by the caller. */
+export function frame(opcode, payload = "", { fin = true, deflate = false, deflated = deflate } = {}) {
     let bytes = Buffer.from(payload);
     if (deflate) {
         bytes = zlib.deflateRawSync(bytes, { finishFlush: zlib.constants.Z_SYNC_FLUSH }).subarray(0, -4);
     }
-    const first = (fin ? 0x80 : 0) | (deflate ? 0x40 : 0) | opcode;
+    const first = (fin ? 0x80 : 0) | (deflated ? 0x40 : 0) | opcode;
     let head;
     if (bytes.length < 126) {
         head = Buffer.from([first, 0x80 | bytes.length, 0, 0, 0, 0]);
