@@ -220,7 +220,7 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
         if (!line.len)
             continue;
         *ret_raw = line;
-        if (is_json(shape, line.len == shape->body.len ? shape->exchange->body : line))
+        if (is_json(shape, line.len == shape->body.len ? exchange_input(shape->exchange) : line))
             return 1;
         *ret_fault = (struct fault){PROBLEM_BAD_JSON, "this line is not JSON"};
         return -1;
@@ -294,10 +294,10 @@ static void batch_done(struct publish *publish, struct batch *batch)
 
 static bool begin(struct exchange *exchange, struct shape *shape)
 {
-    struct str body = trim_line(exchange->body);
+    struct str body = trim_line(exchange_input(exchange));
     *shape = (struct shape){
         .body = body, .rest = body, .array = body.len && body.at[0] == '[', .exchange = exchange};
-    if (shape->array && !is_json(shape, exchange->body)) {
+    if (shape->array && !is_json(shape, exchange_input(exchange))) {
         api_problem(exchange, PROBLEM_BAD_JSON, "the body begins like a JSON array and is none");
         return false;
     }

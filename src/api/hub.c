@@ -50,7 +50,7 @@ void hub_handle(struct exchange *exchange, struct str rest)
     struct courier_request *request = &asked->request;
     (void)rest;
     *asked = (struct hub_asked){.exchange = exchange};
-    buf_add_str(&request->body, exchange->body);
+    buf_add_str(&request->body, exchange_input(exchange));
     if (buf_failed(&request->body)) {
         free(asked);
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");

@@ -149,7 +149,7 @@ static bool is_text(const struct http_media *media)
 static bool check_json(struct exchange *exchange)
 {
     size_t at = 0;
-    int result = checked_data(exchange->worker, exchange->body, &at);
+    int result = checked_data(exchange->worker, exchange_input(exchange), &at);
     if (!result)
         return true;
     struct buf members = {0};
@@ -179,7 +179,7 @@ bool publish_read_kind(struct exchange *exchange, struct proposal *proposal)
         proposal->kind = EVENT_JSON;
         return check_json(exchange);
     }
-    if ((!known || is_text(&media)) && utf8 && utf8_valid(exchange->body))
+    if ((!known || is_text(&media)) && utf8 && utf8_valid(exchange_input(exchange)))
         proposal->kind = EVENT_TEXT;
     return true;
 }
@@ -242,7 +242,7 @@ static bool add_event(struct exchange *exchange, const struct proposal *proposal
         return false;
     event->channel = batch_copy(batch, buf_str(&proposal->channel));
     event->type = batch_copy(batch, buf_str(&proposal->type));
-    event->data = batch_copy(batch, exchange->body);
+    event->data = batch_copy(batch, exchange_input(exchange));
     event->content_type =
         proposal->kind == EVENT_BINARY ? batch_copy(batch, proposal->content_type) : STR_NONE;
     event->kind = (uint8_t)proposal->kind;

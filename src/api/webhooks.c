@@ -220,7 +220,7 @@ static bool read_query(struct exchange *exchange, struct courier_filter *filter)
 
 bool webhooks_body_fits(struct exchange *exchange)
 {
-    if (exchange->body.len <= COURIER_BODY_MAX)
+    if (exchange_input(exchange).len <= COURIER_BODY_MAX)
         return true;
     api_problem(exchange, PROBLEM_TOO_LARGE, "a webhook or a subscription has at most 64 KiB");
     return false;
@@ -239,7 +239,7 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
     struct courier_request *request = &asked->request;
     enum problem problem = read_path(exchange->head->method, rest, request);
     if (problem == PROBLEM_COUNT)
-        buf_add_str(&request->body, exchange->body);
+        buf_add_str(&request->body, exchange_input(exchange));
     if (buf_failed(&request->body))
         problem = PROBLEM_UNAVAILABLE;
     if (problem == PROBLEM_COUNT && request->op == COURIER_DELIVERIES &&

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 /* The kinds: name in /stats and /metrics, and what it counts. */
 #define ACCOUNTS(X)                                                                                \
@@ -29,11 +30,6 @@ struct account {
     uint64_t limit; /* 0 for none */
 };
 
-/* Bytes are held, and no longer held, for this kind. Taking away more than is held is a fault of
- * the caller and aborts. */
-void account_add(struct account *account, enum account_kind kind, size_t bytes);
-void account_sub(struct account *account, enum account_kind kind, size_t bytes);
-
 /* Replaces `*counted`, which one holder has in the account, by `bytes`: for a buffer that grows and
  * shrinks. */
 void account_set(struct account *account, enum account_kind kind, size_t *counted, size_t bytes);
@@ -42,6 +38,24 @@ void account_set(struct account *account, enum account_kind kind, size_t *counte
 static inline uint64_t account_held(const struct account *account, enum account_kind kind)
 {
     return atomic_load_explicit(&account->held[kind], memory_order_relaxed);
+}
+
+/* Bytes are held, and no longer held, for this kind. Taking away more than is held is a fault of
+ * the caller and aborts. */
+static inline void account_add(struct account *account, enum account_kind kind, size_t bytes)
+{
+    atomic_store_explicit(&account->held[kind], account_held(account, kind) + bytes,
+                          memory_order_relaxed);
+    account->total += bytes;
+}
+
+static inline void account_sub(struct account *account, enum account_kind kind, size_t bytes)
+{
+    uint64_t held = account_held(account, kind);
+    if (bytes > held)
+        abort();
+    atomic_store_explicit(&account->held[kind], held - bytes, memory_order_relaxed);
+    account->total -= bytes;
 }
 
 /* How many bytes are held above the limit; 0 within it. The owner's thread. */

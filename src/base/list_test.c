@@ -134,6 +134,29 @@ static void one_list_moves_behind_another(void **state)
     expect(&to, "abc");
 }
 
+static void the_nodes_in_front_of_one_go_behind_the_last_of_another(void **state)
+{
+    (void)state;
+    struct list from = LIST_INIT(from), to = LIST_INIT(to);
+    struct item items[ITEMS];
+    name_items(items);
+    for (int i = 0; i < ITEMS; i++)
+        list_add_last(&from, &items[i].node);
+    list_take_until(&to, &from, from.next);
+    expect(&to, "");
+    list_take_until(&to, &from, &items[1].node);
+    expect(&to, "a");
+    expect(&from, "bcde");
+    list_take_until(&to, &from, &items[3].node);
+    expect(&to, "abc");
+    expect(&from, "de");
+    list_take_until(&to, &from, &from);
+    expect(&to, "abcde");
+    expect(&from, "");
+    list_take_until(&to, &from, &from);
+    expect(&to, "abcde");
+}
+
 static void the_element_at_hand_may_be_removed_while_walking(void **state)
 {
     (void)state;
@@ -163,6 +186,7 @@ int main(void)
         cmocka_unit_test(removing_twice_is_a_no_op),
         cmocka_unit_test(the_first_is_taken_out),
         cmocka_unit_test(one_list_moves_behind_another),
+        cmocka_unit_test(the_nodes_in_front_of_one_go_behind_the_last_of_another),
         cmocka_unit_test(the_element_at_hand_may_be_removed_while_walking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

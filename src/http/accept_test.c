@@ -16,6 +16,7 @@ static struct http_fields fields_of(struct str name, struct str values)
     while (values.at) {
         struct str line = str_cut(&values, '\n');
         fields.at[fields.count++] = (struct http_field){name, line};
+        fields.names |= http_field_bit(name);
     }
     return fields;
 }

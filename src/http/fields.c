@@ -141,12 +141,14 @@ static int parse_field(struct str *rest, struct http_field *ret)
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret)
 {
     ret->count = 0;
+    ret->names = 0;
     while (lines.len) {
         if (ret->count == limits->fields_max || ret->count == HTTP_FIELDS_MAX)
             return HTTP_E_TOO_MANY;
         int error = parse_field(&lines, &ret->at[ret->count]);
         if (error)
             return error;
+        ret->names |= http_field_bit(ret->at[ret->count].name);
         ret->count++;
     }
     return 0;
@@ -155,6 +157,8 @@ int http_fields_parse(struct str lines, const struct http_limits *limits, struct
 bool http_fields_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
                       struct str *ret_value)
 {
+    if (!http_fields_may_have(fields, lowercase_name))
+        return false;
     while (*pos < fields->count) {
         const struct http_field *field = &fields->at[(*pos)++];
         if (str_eq_nocase(field->name, lowercase_name)) {
@@ -165,7 +169,7 @@ bool http_fields_next(const struct http_fields *fields, struct str lowercase_nam
     return false;
 }
 
-struct str http_fields_get(const struct http_fields *fields, struct str lowercase_name)
+struct str http_fields_find(const struct http_fields *fields, struct str lowercase_name)
 {
     struct str value = STR_NONE;
     size_t pos = 0;

@@ -89,15 +89,42 @@ struct http_field {
 /* Header fields in the order in which they came, borrowed from the bytes of the head. */
 struct http_fields {
     size_t count;
+    uint64_t names; /* a bit for each name that is there, by a hash: most that are asked for are not
+                       there */
     struct http_field at[HTTP_FIELDS_MAX];
 };
 
 /* Splits header lines, each with its CRLF, without the empty one. 0 or an enum http_head_error. */
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret);
 
+/* The bit of a name, in whatever case: by its length and its ends. */
+static inline uint64_t http_field_bit(struct str name)
+{
+    if (!name.len)
+        return 0;
+    unsigned first = (unsigned char)name.at[0] | 0x20U;
+    unsigned last = (unsigned char)name.at[name.len - 1] | 0x20U;
+    return UINT64_C(1) << ((name.len + (size_t)first * 3 + (size_t)last * 5) & 63);
+}
+
+/* Whether there may be a field of that name; false only if there is none. Inline, since a request
+ * is asked for a dozen names, and has a few. */
+static inline bool http_fields_may_have(const struct http_fields *fields, struct str lowercase_name)
+{
+    return (fields->names & http_field_bit(lowercase_name)) != 0;
+}
+
+/* As http_fields_get(), for a name that there may be. */
+struct str http_fields_find(const struct http_fields *fields, struct str lowercase_name);
+
 /* The value of the first field of that name; `at == NULL` when there is none. The name is given in
  * lower case. */
-struct str http_fields_get(const struct http_fields *fields, struct str lowercase_name);
+static inline struct str http_fields_get(const struct http_fields *fields,
+                                         struct str lowercase_name)
+{
+    return http_fields_may_have(fields, lowercase_name) ? http_fields_find(fields, lowercase_name)
+                                                        : STR_NONE;
+}
 
 /* Whether the field is there more than once. Of one that may not be, it is not for us to choose. */
 bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name);

@@ -178,6 +178,21 @@ static void fields_come_in_order_without_the_space_around_values(void **state)
     assert_non_null(fields.at[2].value.at);
 }
 
+/* Names of one length with the same ends share a bit of http_fields.names. */
+static void a_name_is_found_in_any_case_and_not_taken_for_a_similar_one(void **state)
+{
+    (void)state;
+    struct http_fields fields;
+    assert_int_equal(parse(STR("HOST:a\r\nX-Key-1:b\r\nx-KEY-1:c\r\n"), &fields), 0);
+    assert_str(http_fields_get(&fields, STR("host")), "a");
+    assert_str(http_fields_get(&fields, STR("x-key-1")), "b");
+    assert_true(http_fields_repeat(&fields, STR("x-key-1")));
+    assert_null(http_fields_get(&fields, STR("hurt")).at);
+    assert_null(http_fields_get(&fields, STR("origin")).at);
+    assert_int_equal(parse(STR(""), &fields), 0);
+    assert_null(http_fields_get(&fields, STR("host")).at);
+}
+
 static void more_fields_than_the_limit_are_refused(void **state)
 {
     (void)state;
@@ -357,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_header_section_may_be_as_large_as_the_limit),
         cmocka_unit_test(a_head_that_trickles_in_is_searched_only_once),
         cmocka_unit_test(fields_come_in_order_without_the_space_around_values),
+        cmocka_unit_test(a_name_is_found_in_any_case_and_not_taken_for_a_similar_one),
         cmocka_unit_test(more_fields_than_the_limit_are_refused),
         cmocka_unit_test(a_limit_above_what_there_is_room_for_is_no_overflow),
         cmocka_unit_test(a_folded_line_is_refused),

@@ -56,6 +56,35 @@ static void one_encoding_serves_all_of_a_view(void **state)
     world_free(world);
 }
 
+static void each_delivery_of_an_event_counts_in_the_latency(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct hist latency_ns = {0};
+    struct reader *readers[100];
+    world->hub.latency_ns = &latency_ns;
+    for (int i = 0; i < 100; i++)
+        readers[i] = live_reader(world, "a");
+    clock_fake_advance(&world->clock, 1);
+    for (int round = 0; round < 2; round++) {
+        world_add(world, "a", "x")->accepted_ns = clock_now_ns(&world->clock.clock);
+        world_append(world);
+        mailbox_empty(&world->mail);
+        clock_fake_advance(&world->clock, 5);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        hub_turn_end(&world->hub);
+    }
+    hub_note_timed(&world->hub);
+    assert_int_equal(latency_ns.count, 200);
+    assert_int_equal(latency_ns.max, 10000);
+    hub_note_timed(&world->hub);
+    assert_int_equal(latency_ns.count, 200);
+    for (int i = 0; i < 100; i++)
+        reader_free(readers[i]);
+    world_free(world);
+}
+
 static void a_whole_batch_comes_in_one_take(void **state)
 {
     (void)state;
@@ -1636,6 +1665,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_encoding_serves_all_of_a_view),
+        cmocka_unit_test(each_delivery_of_an_event_counts_in_the_latency),
         cmocka_unit_test(a_whole_batch_comes_in_one_take),
         cmocka_unit_test(equal_selections_share_a_view_and_encodings_do_not),
         cmocka_unit_test(an_event_comes_once_however_many_terms_match),

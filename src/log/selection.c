@@ -12,6 +12,16 @@ static bool fail(const char **ret_why, const char *why)
     return false;
 }
 
+/* Whether all of it is printable ASCII, as nearly every name is: then neither UTF-8 nor control
+ * characters need a look of their own. */
+static bool is_plain(struct str s)
+{
+    bool plain = true;
+    for (size_t i = 0; i < s.len; i++)
+        plain &= s.at[i] >= 0x20 && s.at[i] < 0x7f;
+    return plain;
+}
+
 static bool has_control(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -68,9 +78,10 @@ static bool valid(struct str name, bool wild, const char **ret_why)
 {
     if (!name.len || name.len > NAME_MAX_BYTES)
         return fail(ret_why, "a name has 1 to 255 bytes");
-    if (!utf8_valid(name))
+    bool plain = is_plain(name);
+    if (!plain && !utf8_valid(name))
         return fail(ret_why, "a name is UTF-8");
-    if (has_control(name))
+    if (!plain && has_control(name))
         return fail(ret_why, "a name has no control characters");
     struct str rest = name;
     while (rest.at) {

@@ -70,7 +70,7 @@ static struct buf *answer_of(struct exchange *exchange)
 
 static void add_cors(struct exchange *exchange, struct buf *out)
 {
-    struct str origin = {exchange->origin_room, exchange->origin_len};
+    struct str origin = {exchange->origin, exchange->origin_len};
     if (!origin.len)
         return;
     http_response_header(out, STR("Access-Control-Allow-Origin"), origin);

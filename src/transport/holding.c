@@ -45,18 +45,14 @@ void holding_set_shared(struct holdings *holdings, struct holding *holding, enum
     if (bytes == holding->bytes && (!bytes || holding->kind == kind) && sharers == holding->sharers)
         return;
     unlist(holdings, holding);
-    account_sub(holdings->account, holding->kind, holding->bytes);
-    account_add(holdings->account, kind, bytes);
+    if (holding->bytes)
+        account_sub(holdings->account, holding->kind, holding->bytes);
+    if (bytes)
+        account_add(holdings->account, kind, bytes);
     holding->kind = (uint8_t)kind;
     holding->bytes = bytes;
     holding->sharers = sharers;
     enlist(holdings, holding);
-}
-
-void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
-                 size_t bytes)
-{
-    holding_set_shared(holdings, holding, kind, bytes, 0);
 }
 
 struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind)

@@ -33,13 +33,19 @@ struct holdings {
 /* `account` is borrowed. */
 void holdings_init(struct holdings *holdings, struct account *account);
 
-/* The buffer is of this kind and holds so many bytes now. With 0 it is nowhere listed any more. */
-void holding_set(struct holdings *holdings, struct holding *holding, enum account_kind kind,
-                 size_t bytes);
-
-/* The same for a buffer that so many connections hold together. */
+/* The buffer is of this kind, holds so many bytes now, and so many connections hold it together (0:
+ * one alone). */
 void holding_set_shared(struct holdings *holdings, struct holding *holding, enum account_kind kind,
                         size_t bytes, uint32_t sharers);
+
+/* The buffer is of this kind and holds so many bytes now. With 0 it is nowhere listed any more.
+ * Inline, since each request asks, mostly of a buffer that is as it was. */
+static inline void holding_set(struct holdings *holdings, struct holding *holding,
+                               enum account_kind kind, size_t bytes)
+{
+    if (bytes != holding->bytes || (bytes && holding->kind != kind) || holding->sharers)
+        holding_set_shared(holdings, holding, kind, bytes, 0);
+}
 
 /* One of the largest of a kind: none holds twice as much. NULL when there is none to speak of. */
 struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind);

@@ -20,14 +20,20 @@ enum { REQUEST_COST = BUDGET_STRIDE / 4 };
  */
 enum { UNSENT_MAX = 64 * 1024 };
 
-static struct exchange *exchange_new(struct session *session)
+static struct exchange *exchange_new(struct session *session, struct str origin)
 {
     struct session_intake *intake = session_take_in(session);
-    struct exchange *exchange = intake ? mem_try_alloc(sizeof(*exchange)) : NULL;
+    size_t len = origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
+    struct exchange *exchange = intake ? mem_try_alloc(sizeof(*exchange) + len) : NULL;
     if (!exchange)
         return NULL;
-    *exchange = (struct exchange){
-        .session = session, .worker = session->worker, .holding = {.session = session}};
+    *exchange = (struct exchange){.session = session,
+                                  .worker = session->worker,
+                                  .holding = {.session = session},
+                                  .browser = origin.at != NULL,
+                                  .origin_len = (uint8_t)len};
+    if (len)
+        memcpy(exchange->origin, origin.at, len);
     list_add_last(&intake->exchanges, &exchange->node);
     session->inflight++;
     return exchange;
@@ -36,21 +42,12 @@ static struct exchange *exchange_new(struct session *session)
 /* A request that cannot be read as one: nothing behind it can be trusted either. */
 void incoming_refuse(struct session *session, enum problem problem, struct str detail)
 {
-    struct exchange *exchange = exchange_new(session);
+    struct exchange *exchange = exchange_new(session, STR_NONE);
     session->finished = true;
     if (exchange)
         exchange_problem(exchange, problem, detail, STR_NONE);
     else
         conn_close(&session->conn);
-}
-
-static void remember_origin(struct exchange *exchange, struct str origin)
-{
-    exchange->browser = origin.at != NULL;
-    if (!origin.at || !origin.len || origin.len > sizeof(exchange->origin_room))
-        return;
-    memcpy(exchange->origin_room, origin.at, origin.len);
-    exchange->origin_len = (uint8_t)origin.len;
 }
 
 void incoming_drop_body(struct session *session)
@@ -66,14 +63,13 @@ void incoming_drop_body(struct session *session)
 /* The exchange of a request that is whole; NULL when the connection had to be closed. */
 static struct exchange *begin_exchange(struct session *session, bool keep_alive, struct str origin)
 {
-    struct exchange *exchange = exchange_new(session);
+    struct exchange *exchange = exchange_new(session, origin);
     if (!exchange) {
         conn_close(&session->conn);
         return NULL;
     }
     exchange->keep_alive = keep_alive && !session->worker->draining;
     exchange->since_ns = session->worker->loop.now_ns;
-    remember_origin(exchange, origin);
     session->intake->scan = (struct http_scan){0};
     session->continued = false;
     session->part = PART_NONE;
@@ -94,8 +90,8 @@ static void dispatch(struct session *session, const struct http_head *head, stru
     exchange->is_head = head->method == HTTP_HEAD;
     exchange->http10 = head->minor == 0;
     exchange->head = head;
-    exchange->head_bytes = head_bytes;
-    exchange->body = body;
+    session->worker->head_bytes = head_bytes;
+    session->worker->body = body;
     session->worker->config.handle(exchange);
 }
 
@@ -412,6 +408,4 @@ void incoming_read(struct session *session, struct str bytes)
         return;
     }
     session_settle(session);
-    session_count_intake(session);
-    session_drop_intake(session);
 }

@@ -4,7 +4,8 @@
 #include "transport/session.h"
 
 /* Works through `bytes`, which begin with what the intake has if that is not empty; keeps what is
- * left. The connection may have ended, or may belong to a pull, afterwards. */
+ * left. The connection may have ended, or may belong to a pull, afterwards. The caller counts what
+ * is kept. */
 void incoming_read(struct session *session, struct str bytes);
 
 /* Whether another request may be read now. */

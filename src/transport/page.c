@@ -18,11 +18,6 @@ enum {
 /* As many as come one by one in a usual pace. */
 enum { AGES_MAX = 8 };
 
-struct age {
-    int64_t ns; /* since when they are on their way */
-    uint32_t count;
-};
-
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
     struct pull pull;
@@ -30,21 +25,21 @@ struct page_wait {
     struct exchange *exchange; /* open as long as this lives */
     struct reading *reading;
     struct start_search *search;
-    struct buf events;      /* JSON, each with a comma behind it */
-    struct holding holding; /* for them: the largest page is closed when memory is to be had */
+    struct buf events; /* JSON, each with a comma behind it; counted in the exchange's holding */
     uint32_t count;
     uint32_t reads;        /* of the store that it has waited for */
     uint64_t read_after;   /* the cursor of the last of them */
     uint64_t known;        /* up to where the client knows of gaps, as it said itself; else 0 */
     uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: it was not */
     uint32_t timed;        /* of them are in `ages` */
-    unsigned ages_count;
-    struct age ages[AGES_MAX];
+    uint16_t ages_count;
     bool expired;
     bool owes;   /* a gap above `known` was passed over, and is the next request's to tell */
     bool waited; /* there was nothing for it at first */
-    struct list paced_node; /* in worker->paced while it has something and waits for its pace */
-    int64_t due_ns;         /* until when */
+    int64_t ages_ns[AGES_MAX]; /* since when they are on their way: */
+    uint32_t ages[AGES_MAX];   /* so many events since that time */
+    struct list paced_node;    /* in worker->paced while it has something and waits for its pace */
+    int64_t due_ns;            /* until when */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -56,8 +51,8 @@ static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count
     if (!count)
         return;
     if (wait->ages_count < AGES_MAX)
-        wait->ages[wait->ages_count++] = (struct age){.ns = since_ns};
-    wait->ages[wait->ages_count - 1].count += count;
+        wait->ages_ns[wait->ages_count++] = since_ns;
+    wait->ages[wait->ages_count - 1] += count;
     wait->timed += count;
 }
 
@@ -71,7 +66,7 @@ static void time_taken(struct page_wait *wait, const struct record *first, uint3
 static void tell_times(const struct page_wait *wait)
 {
     for (unsigned i = 0; i < wait->ages_count; i++)
-        hub_timed(&wait->exchange->worker->hub, wait->ages[i].ns, wait->ages[i].count);
+        hub_timed(&wait->exchange->worker->hub, wait->ages_ns[i], wait->ages[i]);
 }
 
 /* Whether the page is full before it has so many bytes more. */
@@ -98,7 +93,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
         wait->count++;
         record++;
     }
-    holding_set(&wait->exchange->worker->holdings, &wait->holding, ACCOUNT_ANSWERS,
+    holding_set(&wait->exchange->worker->holdings, &wait->exchange->holding, ACCOUNT_ANSWERS,
                 wait->events.cap);
     time_taken(wait, &chunk->records[taken->first], record - taken->first);
     hub_sent(&wait->exchange->worker->hub, &wait->sub, moved, false);
@@ -113,7 +108,6 @@ static void release(struct page_wait *wait, struct worker *worker)
     stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
-    holding_set(&worker->holdings, &wait->holding, ACCOUNT_ANSWERS, 0);
     buf_free(&wait->events);
     free(wait);
 }
@@ -482,7 +476,6 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         exchange_free(exchange);
         return;
     }
-    wait->holding.session = wait->pull.session;
     if (start_is_known(&worker->hub, reading->selection, &reading->start, reading)) {
         begin(wait);
         return;

@@ -140,7 +140,7 @@ static struct page_key key_of(const struct exchange *exchange, const struct read
         .is_head = exchange->is_head,
         .keep_alive = exchange->keep_alive,
         .http10 = exchange->http10,
-        .origin = {exchange->origin_room, exchange->origin_len},
+        .origin = {exchange->origin, exchange->origin_len},
         .channel = reading->channel,
         .kept = reading->kept,
         .events = content->events,

@@ -60,7 +60,7 @@ void repeats_keep(struct repeats *repeats, const struct exchange *exchange, stru
 {
     struct repeat *repeat = &repeats->at[repeats->next % REPEATS];
     const struct http_head *head = exchange->head;
-    struct str bytes = exchange->head_bytes;
+    struct str bytes = exchange->worker->head_bytes;
     struct str origin = http_header(head, STR("origin"));
     if (bytes.len > REPEAT_BYTES || !is_plain(head) || !may_be_shared(reading))
         return;

@@ -756,12 +756,13 @@ static void fate_unknown(struct session *session)
 {
     struct exchange *first = session_first(session);
     /* The first is replaced by an answer of our own; the real one finds itself dropped. */
-    struct exchange *stand_in = mem_try_alloc(sizeof(*stand_in));
+    struct exchange *stand_in = mem_try_alloc(sizeof(*stand_in) + first->origin_len);
     if (!stand_in) {
         conn_close(&session->conn);
         return;
     }
     *stand_in = *first;
+    memcpy(stand_in->origin, first->origin, first->origin_len);
     if (first->job)
         log_job_cancel(session->worker->hub.log, first->job);
     stand_in->job = NULL;

@@ -119,15 +119,23 @@ struct exchange {
     bool publishes; /* others may be pipelined behind it */
     bool patient;   /* whoever answers it has a deadline of its own; limits.publish_ms is not it */
     bool answered;
-    bool dropped;         /* a later answer is not wanted any more */
-    struct log_job *job;  /* what the log's readers do for it; NULL when nothing */
-    char origin_room[72]; /* a copy of it, for later; empty when too long */
+    bool dropped; /* a later answer is not wanted any more */
     uint8_t origin_len;
-    /* Only during handle: */
-    const struct http_head *head; /* NULL: a page that is asked for again, see repeat.h */
-    struct str head_bytes;
-    struct str body;
+    struct log_job *job; /* what the log's readers do for it; NULL when nothing */
+    /* Only during handle, when the worker has the rest of the request. NULL: a page that is asked
+     * for again, see repeat.h. */
+    const struct http_head *head;
+    char origin[]; /* a copy of it, for later; empty when too long */
 };
+
+/* The request's body. Only during handle. */
+static inline struct str exchange_input(const struct exchange *exchange)
+{
+    return exchange->worker->body;
+}
+
+/* Longer origins are not answered with. */
+enum { EXCHANGE_ORIGIN_MAX = 72 };
 
 /* Takes over an accepted socket. */
 void session_accept(struct worker *worker, int fd);

@@ -70,7 +70,7 @@ static inline void bench_publish(struct exchange *exchange)
     }
     event->channel = STR("a");
     event->type = STR("message");
-    event->data = batch_copy(append->batch, exchange->body);
+    event->data = batch_copy(append->batch, exchange_input(exchange));
     event->kind = EVENT_TEXT;
     exchange->publish.first = append->batch->count - 1;
     exchange->publish.count = 1;
@@ -135,7 +135,7 @@ static inline void bench_handle(struct exchange *exchange)
         bench_publish(exchange);
     } else if (str_eq(path, STR("/echo"))) {
         exchange_head(exchange, 200);
-        exchange_body(exchange, STR("text/plain"), exchange->body);
+        exchange_body(exchange, STR("text/plain"), exchange_input(exchange));
     } else if (str_eq(path, STR("/v1"))) {
         protocol_begin(exchange, NULL);
     } else {

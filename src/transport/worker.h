@@ -177,7 +177,9 @@ struct worker {
     struct timer pressure;
     struct append *turn; /* publishes parsed in this turn */
     struct append *turn_ephemeral;
-    struct http_head head;           /* of the request being read right now */
+    struct http_head head; /* of the request being read right now */
+    struct str head_bytes; /* and all of them */
+    struct str body;
     const struct json_scan *checked; /* what is known of its body; NULL: nothing. See checked.h */
     struct http_date date;
     struct page_memos page_memos;
