@@ -11,6 +11,7 @@ enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* one more tells whether th
 
 struct listing {
     struct log_job job;
+    struct read_place place; /* where the channels count */
     struct exchange *exchange;
     struct hub *hub;
     struct buf prefix;
@@ -25,6 +26,8 @@ static void listing_free(struct listing *listing)
     buf_free(&listing->prefix);
     buf_free(&listing->after);
     free(listing->channels);
+    if (listing->place.room)
+        read_place_end(&listing->place);
     free(listing);
 }
 
@@ -89,7 +92,13 @@ static void answer(struct exchange *exchange, const struct listing *listing)
 static bool run(struct log_job *job, struct log *log)
 {
     struct listing *listing = container_of(job, struct listing, job);
-    listing->channels = mem_try_alloc((listing->limit + 1) * sizeof(*listing->channels));
+    size_t size = (listing->limit + 1) * sizeof(*listing->channels);
+    if (read_place_is_full(&listing->place)) {
+        read_place_stop(&listing->place);
+        return true;
+    }
+    listing->channels = mem_try_alloc(size);
+    read_place_has(&listing->place, size);
     if (listing->channels)
         listing->count = log_list(log, buf_str(&listing->prefix), buf_str(&listing->after),
                                   listing->limit + 1, listing->channels);
@@ -101,6 +110,8 @@ static void done(struct mail *mail, void *owner)
     struct listing *listing = container_of(mail, struct listing, job.mail);
     struct exchange *exchange = listing->exchange;
     (void)owner;
+    if (read_place_waits(&listing->place, !exchange->dropped))
+        return;
     listing->hub->reads--;
     exchange->job = NULL;
     if (exchange->dropped)
@@ -131,5 +142,5 @@ void listing_handle(struct exchange *exchange)
     }
     hub->reads++;
     exchange_await(exchange, &listing->job);
-    log_submit(hub->log, &listing->job);
+    read_place_begin(&listing->place, &hub->read_room, &listing->job);
 }

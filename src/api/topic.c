@@ -8,6 +8,7 @@
 /* A topic that is being read. */
 struct topic_read {
     struct log_job job;
+    struct read_place place; /* where the batch counts */
     struct exchange *exchange;
     struct selection *selection;
     struct buf channel;
@@ -35,9 +36,14 @@ static bool read_newest(struct log_job *job, struct log *log)
                                 .rows = LOG_SLICE_ROWS};
     struct batch *batch = NULL;
     uint64_t through = 0;
+    if (read_place_is_full(&read->place)) {
+        read_place_stop(&read->place);
+        return true;
+    }
     read->error = log_read(log, &query, read->selection, &batch, &through);
     if (!read->error && has_event(batch)) {
         read->batch = batch;
+        read_place_has(&read->place, batch_bytes(batch));
         return true;
     }
     batch_unref(batch);
@@ -80,6 +86,8 @@ static void topic_free(struct topic_read *read)
     selection_unref(read->selection);
     batch_unref(read->batch);
     buf_free(&read->channel);
+    if (read->place.room)
+        read_place_end(&read->place);
     free(read);
 }
 
@@ -87,6 +95,8 @@ static void was_read(struct mail *mail, void *owner)
 {
     (void)owner;
     struct topic_read *read = container_of(mail, struct topic_read, job.mail);
+    if (read_place_waits(&read->place, !read->exchange->dropped))
+        return;
     read->exchange->worker->hub.reads--;
     read->exchange->job = NULL;
     if (read->exchange->dropped)
@@ -122,5 +132,5 @@ void topic_handle(struct exchange *exchange, struct str rest)
                                  .slices_max = LOG_REQUEST_SLICES};
     exchange->worker->hub.reads++;
     exchange_await(exchange, &read->job);
-    log_submit(api_of(exchange)->log, &read->job);
+    read_place_begin(&read->place, &exchange->worker->hub.read_room, &read->job);
 }

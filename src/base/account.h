@@ -13,7 +13,8 @@
     X(BATCH, "batch", "events parsed in this turn and not given to the log yet")                   \
     X(CHUNKS, "chunks", "events encoded for subscribers")                                          \
     X(ANSWERS, "answers", "answers that are made and not sent yet")                                \
-    X(RESTS, "rests", "what sockets did not take")
+    X(RESTS, "rests", "what sockets did not take")                                                 \
+    X(READS, "reads", "what reads of the store have found and is not encoded yet")
 
 enum account_kind {
 #define ACCOUNT_NAME(name, text, help) ACCOUNT_##name,

@@ -983,6 +983,7 @@ static void end_read(struct view_read *read)
     }
     list_remove(&read->put_off);
     log_fetch_deinit(&read->fetch);
+    read_place_end(&read->fetch.place);
     free(read);
 }
 
@@ -992,6 +993,8 @@ static void read_done(struct mail *mail, void *owner)
     (void)owner;
     struct view_read *read = container_of(mail, struct view_read, fetch.job.mail);
     struct hub *hub = read->hub;
+    if (read_place_waits(&read->fetch.place, !read->cancelled))
+        return;
     if (read->cancelled || !hub->limits.slice_bytes || !budget_is_spent(&hub->paging)) {
         end_read(read);
         return;
@@ -1018,7 +1021,7 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
     list_init(&read->waiting);
     map_add(&hub->wanted, &read->node, read_key(&(struct read_key){view, sub->cursor}));
     hub->reads++;
-    log_submit(hub->log, &read->fetch.job);
+    read_place_begin(&read->fetch.place, &hub->read_room, &read->fetch.job);
     return read;
 }
 
@@ -1411,6 +1414,7 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     list_init(&hub->loose_pieces);
     list_init(&hub->put_off);
     list_init(&hub->reads_put_off);
+    read_room_init(&hub->read_room, log, limits->reads_max);
     hub->fan_out.cap = BATCHES_FIRST;
     hub->fan_out.batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
     list_init(&hub->ahead);

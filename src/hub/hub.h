@@ -8,7 +8,7 @@
 #include "base/budget.h"
 #include "hub/chunk.h"
 #include "hub/window.h"
-#include "log/log.h"
+#include "log/read_room.h"
 
 /* Writes an event in the way that the number stands for. The hub knows no way of its own: views are
  * equal when selection and number are. `context` is the hub's owner's (a compressor, say). */
@@ -69,6 +69,8 @@ struct hub_limits {
     size_t slice_bytes; /* of fan-out, and of pages, in one turn; 0: all at once, hub_turn() is not
                            called */
     size_t live_max;    /* encoded events held, beyond which views fall behind; 0 for no bound */
+    size_t reads_max;   /* events that reads of the store have found and that are not encoded yet,
+                           beyond which they wait; 0 for no bound */
 };
 
 /* Where an event that is being fanned out was encoded in a format: other views copy it. */
@@ -138,7 +140,8 @@ struct hub {
     uint64_t deliveries;
     uint32_t subs;
     uint32_t views_count;
-    uint32_t reads; /* under way */
+    uint32_t reads; /* under way, or waiting for room */
+    struct read_room read_room;
     bool closing;
     int64_t timed_ns; /* of deliveries that are not in latency_ns yet: when all were accepted */
     uint32_t timed;   /* and how many there are */

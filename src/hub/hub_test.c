@@ -1049,6 +1049,37 @@ static void a_subscriber_that_takes_few_events_has_no_more_of_them_read(void **s
     world_free(world);
 }
 
+static void reads_wait_while_others_have_found_too_much(void **state)
+{
+    enum { READERS = 6 };
+    (void)state;
+    struct hub_limits limits = tight;
+    limits.reads_max = 1;
+    struct world *world = world_new(limits, BIG);
+    struct reader *readers[READERS];
+    uint64_t start = hub_applied(&world->hub);
+    for (int i = 0; i < READERS; i++)
+        world_publish(world, (char[]){(char)('a' + i), '\0'}, "one ");
+    world_publish(world, "last", "");
+    for (int i = 0; i < READERS; i++) {
+        readers[i] = reader_new(world, (char[]){(char)('a' + i), '\0'}, NULL, start);
+        assert_int_equal(reader_drain(readers[i]), TAKE_WAIT);
+    }
+    assert_int_equal(world_run_jobs(world), READERS);
+    assert_int_equal(readers[0]->wakes, 1);
+    assert_int_equal(readers[READERS - 1]->wakes, 0);
+    assert_true(world->hub.read_room.put_off >= READERS - 1);
+    while (world_run_jobs(world))
+        ;
+    for (int i = 0; i < READERS; i++) {
+        assert_int_equal(reader_drain(readers[i]), TAKE_NOTHING);
+        reader_got(readers[i], "one ");
+        reader_free(readers[i]);
+    }
+    assert_int_equal(atomic_load(&world->hub.read_room.held), 0);
+    world_free(world);
+}
+
 static void a_long_history_comes_page_by_page(void **state)
 {
     (void)state;
@@ -1703,6 +1734,7 @@ int main(void)
         cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_who_want_it),
         cmocka_unit_test(below_the_window_the_store_is_read_once_for_equal_cursors),
         cmocka_unit_test(a_subscriber_that_takes_few_events_has_no_more_of_them_read),
+        cmocka_unit_test(reads_wait_while_others_have_found_too_much),
         cmocka_unit_test(a_long_history_comes_page_by_page),
         cmocka_unit_test(a_read_that_fails_is_told_and_can_be_tried_again),
         cmocka_unit_test(a_gap_is_told_once_and_then_what_is_left),

@@ -76,6 +76,11 @@ static int add(struct log_fetch *fetch, struct page *page, const struct event *e
     return 0;
 }
 
+static void count_found(struct log_fetch *fetch)
+{
+    read_place_has(&fetch->place, fetch->batch ? batch_bytes(fetch->batch) : 0);
+}
+
 static struct page page_of(struct log_fetch *fetch)
 {
     return (struct page){.query = &fetch->query, .batch = fetch->batch};
@@ -168,8 +173,8 @@ static bool joins(const struct log_job *job, void *context)
         return false;
     const struct log_fetch *fetch = container_of(job, const struct log_fetch, job);
     bool behind = fetch->through < lead->through;
-    return !fetch->by_index && fetch->through < lead->query.upto &&
-           !(behind && (starts_alone(lead) || !job->slices)) &&
+    return !read_place_is_full(&fetch->place) && !fetch->by_index &&
+           fetch->through < lead->query.upto && !(behind && (starts_alone(lead) || !job->slices)) &&
            selection_may_scan(fetch->selection) && same_types(fetch->selection, lead->selection);
 }
 
@@ -290,11 +295,13 @@ static void copy_for_others(struct together *together)
     size_t left = 0;
     for (size_t i = 0; i < together->count; i++) {
         struct log_fetch *fetch = of_job(together->jobs[i]);
-        if (fetch->through >= together->through || together->copied >= COPIED_MAX) {
+        if (fetch->through >= together->through || together->copied >= COPIED_MAX ||
+            read_place_is_full(&fetch->place)) {
             together->jobs[left++] = together->jobs[i];
             continue;
         }
         copy(together, fetch);
+        count_found(fetch);
         readers_give(together->log, together->jobs[i], is_done(fetch));
     }
     give_back(together, left);
@@ -315,7 +322,7 @@ static void scan_together(struct together *together)
 
 /* ---- as a job -------------------------------------------------------------------------------- */
 
-static bool fetch_run(struct log_job *job, struct log *log)
+static bool fetch_slice(struct log_job *job, struct log *log)
 {
     struct log_fetch *fetch = of_job(job);
     struct channel_set set = {0};
@@ -337,6 +344,18 @@ static bool fetch_run(struct log_job *job, struct log *log)
         read_alone(fetch, log, &set);
     channel_set_deinit(&set);
     return is_done(fetch);
+}
+
+static bool fetch_run(struct log_job *job, struct log *log)
+{
+    struct log_fetch *fetch = of_job(job);
+    if (read_place_is_full(&fetch->place)) {
+        read_place_stop(&fetch->place);
+        return true;
+    }
+    bool done = fetch_slice(job, log);
+    count_found(fetch);
+    return done;
 }
 
 void log_fetch_init(struct log_fetch *fetch, struct selection *selection,

@@ -2,16 +2,16 @@
  * behind. */
 #pragma once
 
-#include "log/log.h"
+#include "log/read_room.h"
 
 /* What one fetch looks at, at most, before its owner hears of it. */
 enum { LOG_READ_ROWS = 50000 };
 
 /* The owner embeds it and frees what it holds, by log_fetch_deinit(), when the job's mail is
- * opened.
- */
+ * opened. */
 struct log_fetch {
     struct log_job job;
+    struct read_place place; /* where the batch counts, if the job is submitted through a room */
     struct selection *selection; /* a reference */
     struct store_query query;    /* what to read in all: `rows` slice by slice */
     /* The answer: */
@@ -25,7 +25,8 @@ struct log_fetch {
 };
 
 /* Prepares a fetch of after, upto, limit, bytes and rows of the query; the job is submitted by
- * log_submit(). Takes its own reference to the selection. */
+ * read_place_begin(), or by log_submit() if nobody counts what it finds. Takes its own reference to
+ * the selection. */
 void log_fetch_init(struct log_fetch *fetch, struct selection *selection,
                     const struct store_query *query, struct mailbox *reply,
                     void (*done)(struct mail *mail, void *owner));

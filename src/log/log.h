@@ -213,6 +213,10 @@ struct log_job {
 /* Submits a job. Any thread. */
 void log_submit(struct log *log, struct log_job *job);
 
+/* The job's mail is opened, and it is to be submitted once more: its last slice did nothing, and
+ * does not count. On the thread that opens the job's mail. */
+void log_job_park(struct log *log, struct log_job *job);
+
 /* Drops a job whose result nobody wants any more: no further slice is done. Its mail comes all the
  * same, and does nothing but free. Harmless for a job that has ended. On the thread that opens the
  * job's mail. */

@@ -15,7 +15,9 @@
  * A job is new, then queued and running in turns, then over; only an over job's mail is posted, and
  * it is posted once. A job is over when it is done, when its allowance of slices or of time is
  * spent, or when it was cancelled. The thread that opens the mail owns the job: until then the
- * job's memory stands, so that thread may cancel the job at any time, whatever state it is in.
+ * job's memory stands, so that thread may cancel the job at any time, whatever state it is in. It
+ * may also park a job that is over, to submit it once more later; a parked job that is cancelled
+ * is over again, and its mail is posted.
  *
  * `jobs_lock` guards the queues and the states. It is never held while a slice is done. */
 #include "log/log_internal.h"
@@ -24,7 +26,7 @@
 
 enum { LEVEL_1 = 1, LEVEL_2 = 8, LEVEL_3 = 64, OLDEST_EACH = 8 };
 
-enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER };
+enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER, JOB_PARKED };
 
 static unsigned level_of(const struct log_job *job)
 {
@@ -187,14 +189,23 @@ void log_submit(struct log *log, struct log_job *job)
     pthread_mutex_unlock(&log->jobs_lock);
 }
 
+void log_job_park(struct log *log, struct log_job *job)
+{
+    pthread_mutex_lock(&log->jobs_lock);
+    job->state = JOB_PARKED;
+    job->slices -= job->slices > 0; /* the last one found that nothing could be done */
+    pthread_mutex_unlock(&log->jobs_lock);
+}
+
 void log_job_cancel(struct log *log, struct log_job *job)
 {
     bool over = false;
     pthread_mutex_lock(&log->jobs_lock);
     if (job->state != JOB_OVER)
         job->cancelled = true;
-    if (job->state == JOB_QUEUED) {
+    if (job->state == JOB_QUEUED)
         unqueue(log, &job->node);
+    if (job->state == JOB_QUEUED || job->state == JOB_PARKED) {
         end(log, job);
         over = true;
     }

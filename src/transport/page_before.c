@@ -4,9 +4,10 @@
  * *part*: its events as JSON, ascending. The parts come newest first and are joined in reverse once
  * the job has ended, on the worker's thread.
  *
- * The job ends when the page is full, when the log's beginning is reached, or when its allowance of
- * slices is spent. In the last case the page has what was found, which may be nothing, and its link
- * rel="prev" goes on from where the walk stopped. */
+ * The job ends when the page is full, when the log's beginning is reached, when its allowance of
+ * slices is spent, or when the worker's reads have found so much that it has to give way
+ * (log/read_room.h). In the last two cases the page has what was found, which may be nothing, and
+ * its link rel="prev" goes on from where the walk stopped. */
 #include "transport/page_before.h"
 
 #include "transport/page_answer.h"
@@ -18,12 +19,14 @@ enum { PARTS_FIRST = 4 };
 
 struct before {
     struct log_job job;
+    struct read_place place; /* where the parts count */
     struct exchange *exchange;
     struct reading *reading;
     struct hub *hub;
     struct buf *parts;
     unsigned parts_count;
     unsigned parts_cap;
+    size_t held;   /* by the parts */
     size_t bytes;  /* of data */
     uint64_t upto; /* all above it was looked at; 0 at the beginning of the log */
     uint64_t first;
@@ -89,11 +92,11 @@ static void take(struct before *before, const struct batch *batch)
     before->last = before->last ? before->last : last;
     before->parts_count += part->len > 0;
     before->failed = before->failed || buf_failed(part);
+    before->held += part->cap + sizeof(*part);
 }
 
-static bool before_run(struct log_job *job, struct log *log)
+static bool before_slice(struct before *before, struct log *log)
 {
-    struct before *before = container_of(job, struct before, job);
     struct store_query query = {.upto = before->upto,
                                 .backwards = true,
                                 .limit = before->reading->limit - before->count + 1,
@@ -115,6 +118,18 @@ static bool before_run(struct log_job *job, struct log *log)
     return before->more || before->failed || !before->upto;
 }
 
+static bool before_run(struct log_job *job, struct log *log)
+{
+    struct before *before = container_of(job, struct before, job);
+    if (read_place_is_full(&before->place)) {
+        read_place_stop(&before->place);
+        return true;
+    }
+    bool done = before_slice(before, log);
+    read_place_has(&before->place, before->held);
+    return done;
+}
+
 static void join(struct before *before, struct buf *events)
 {
     for (unsigned i = before->parts_count; i-- > 0;)
@@ -127,6 +142,7 @@ static void before_free(struct before *before)
     for (unsigned i = 0; i < before->parts_count; i++)
         buf_free(&before->parts[i]);
     free(before->parts);
+    read_place_end(&before->place);
     free(before);
 }
 
@@ -158,6 +174,8 @@ static void before_done(struct mail *mail, void *owner)
 {
     (void)owner;
     struct before *before = container_of(mail, struct before, job.mail);
+    if (read_place_waits(&before->place, !before->exchange->dropped))
+        return;
     before->hub->reads--;
     before->exchange->job = NULL;
     if (before->exchange->dropped)
@@ -191,5 +209,5 @@ void page_before_begin(struct exchange *exchange, struct reading *reading)
                               .hub = hub};
     hub->reads++;
     exchange_await(exchange, &before->job);
-    log_submit(hub->log, &before->job);
+    read_place_begin(&before->place, &hub->read_room, &before->job);
 }

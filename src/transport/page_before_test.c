@@ -27,14 +27,14 @@ static int end(void **state)
     return 0;
 }
 
-/* EVENTS events on channel "a". The first `rare` of them have the type that is asked for. */
-static void fill(struct bench *bench, unsigned rare)
+/* So many events on channel "a". The first `rare` of them have the type that is asked for. */
+static void fill_with(struct bench *bench, unsigned count, unsigned rare)
 {
-    for (unsigned i = 0; i < EVENTS;) {
+    for (unsigned i = 0; i < count;) {
         struct append *append = append_new(bench->log, &bench->worker.hub.port);
         struct bench_publish *publish = arena_alloc(&append->batch->arena, sizeof(*publish));
         *publish = (struct bench_publish){{.done = bench_appended}, bench};
-        for (unsigned j = 0; j < BUNDLE && i < EVENTS; j++, i++) {
+        for (unsigned j = 0; j < BUNDLE && i < count; j++, i++) {
             struct event *event = batch_add(append->batch);
             event->channel = STR("a");
             event->type = i < rare ? STR("rare") : STR("message");
@@ -47,6 +47,11 @@ static void fill(struct bench *bench, unsigned rare)
         log_append(bench->log, append);
     }
     bench_settle(bench);
+}
+
+static void fill(struct bench *bench, unsigned rare)
+{
+    fill_with(bench, EVENTS, rare);
 }
 
 static struct log_stats stats_of(const struct bench *bench)
@@ -165,6 +170,40 @@ static void a_page_before_that_is_cut_short_says_where_to_go_on(void **state)
     peer_leave(bench, &second);
 }
 
+static void a_page_before_gives_way_when_others_have_found_too_much(void **state)
+{
+    enum { ASKING = 8 };
+    struct bench *bench = *state;
+    struct peer peers[ASKING];
+    struct hold hold;
+    fill_with(bench, 3 * LOG_SLICE_ROWS, 3 * LOG_SLICE_ROWS);
+    bench->worker.hub.read_room.most = 1; /* what one slice finds fills it */
+    bench->reading.limit = 10000;
+    bench->reading.has_before = true;
+    bench->reading.before = EVENT_ID_MAX;
+    for (unsigned i = 0; i < ASKING; i++)
+        peer_join(bench, &peers[i]);
+    hold_reader(bench, &hold);
+    for (unsigned i = 0; i < ASKING; i++) {
+        peer_send(&peers[i], STR(GET_PAGE));
+        worker_step(&bench->worker, 0);
+    }
+    sem_post(&hold.go);
+    bench_settle(bench);
+    for (unsigned i = 0; i < ASKING; i++) {
+        peer_expect(bench, &peers[i], "200");
+        unsigned count = (unsigned)peer_count(&peers[i], "\"type\":\"rare\"");
+        assert_in_range(count, 1, LOG_SLICE_ROWS);
+        assert_true(peer_has(&peers[i], "\"more\":true"));
+        uint64_t first = linked(&peers[i], "{\"events\":[{\"id\":\"");
+        assert_int_equal(linked(&peers[i], "?before="), first);
+        peer_leave(bench, &peers[i]);
+    }
+    assert_true(bench->worker.stats.budgets[BUDGET_FOUND] >= ASKING - 1);
+    assert_int_equal(account_held(&bench->worker.account, ACCOUNT_READS), 0);
+    assert_int_equal(bench->worker.hub.reads, 0);
+}
+
 static void last_that_is_cut_short_links_to_what_is_before(void **state)
 {
     struct bench *bench = *state;
@@ -279,6 +318,7 @@ int main(void)
         WITH_BENCH(a_page_before_looks_at_all_there_is),
         WITH_BENCH(a_page_before_joins_what_its_slices_find),
         WITH_BENCH(a_page_before_that_is_cut_short_says_where_to_go_on),
+        WITH_BENCH(a_page_before_gives_way_when_others_have_found_too_much),
         WITH_BENCH(last_that_is_cut_short_links_to_what_is_before),
         WITH_BENCH(a_page_after_that_is_cut_short_moves_the_cursor),
         WITH_BENCH(work_for_a_client_that_is_gone_is_dropped),

@@ -42,6 +42,8 @@ enum {
  * append, a microsecond for each that makes a channel. One request's events stay together. */
 enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 256 };
 
+enum { READS_SHARE = 8 }; /* of held_max */
+
 static void on_batch(void *owner, struct batch *batch)
 {
     struct worker *worker = owner;
@@ -151,10 +153,20 @@ static void set_defaults(struct worker_budgets *budgets)
     };
 }
 
+/* What reads of the store may find before it is encoded: as much as may be encoded, and a small
+ * part of what may be held at all, since nobody can be closed for it. */
+static size_t reads_max(const struct worker_limits *limits)
+{
+    uint64_t share = limits->held_max / READS_SHARE;
+    return (share && share < limits->hub.live_max) || !limits->hub.live_max ? (size_t)share
+                                                                            : limits->hub.live_max;
+}
+
 int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
     worker->account.limit = config->limits.held_max;
+    worker->config.limits.hub.reads_max = reads_max(&config->limits);
     slab_init(&worker->session_room, sizeof(struct session));
     slab_init(&worker->stream_room, stream_size);
     slab_init(&worker->channel_room, channel_socket_size);
@@ -180,7 +192,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         result = net_init(&worker->net, &worker->loop, config->index, config->count);
     if (!result)
         result = hub_init(&worker->hub, config->log, config->clock, &worker->loop.mailbox,
-                          &config->limits.hub, encode_event, &worker->deflater, on_batch);
+                          &worker->config.limits.hub, encode_event, &worker->deflater, on_batch);
     worker->hub.latency_ns = &worker->stats.latency_ns;
     worker->hub.room.account = &worker->account;
     return result;
@@ -235,6 +247,8 @@ bool worker_spend(struct worker *worker, size_t bytes)
  * budget lets in, so that it is enough to look once. */
 static void make_room(struct worker *worker)
 {
+    account_set(&worker->account, ACCOUNT_READS, &worker->reads_bytes,
+                atomic_load_explicit(&worker->hub.read_room.held, memory_order_relaxed));
     while (account_excess(&worker->account)) {
         struct holding *largest = holdings_largest_of_all(&worker->holdings);
         if (!largest)
@@ -257,6 +271,7 @@ static void count(struct worker *worker)
     stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
     stat_set(&stats->budgets[BUDGET_BURY], worker->net.burials_cut);
     stat_set(&stats->budgets[BUDGET_LIVE], worker->hub.fell_behind);
+    stat_set(&stats->budgets[BUDGET_FOUND], worker->hub.read_room.put_off);
     stat_set(&stats->budgets[BUDGET_FAN_OUT], worker->hub.fan_outs_put_off);
     stat_set(&stats->budgets[BUDGET_PAGES], worker->hub.pages_put_off);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);

@@ -59,7 +59,8 @@ extern const char *const limit_helps[LIMIT_COUNT];
     X(SEARCH, "search", "Pages that ended because their request had looked at a million rows")     \
     X(FAN_OUT, "fan_out", "Turns that left events which had not reached all views")                \
     X(PAGES, "pages", "Pages of recent events that were put off")                                  \
-    X(LIVE, "live", "Views that fell behind because of live_max")
+    X(LIVE, "live", "Views that fell behind because of live_max")                                  \
+    X(FOUND, "found", "Reads of the store that waited, or ended, because of what others found")
 
 enum budget_kind {
 #define BUDGET_NAME(name, text, help) BUDGET_##name,
@@ -192,6 +193,7 @@ struct worker {
     int64_t turn_idle_ns;
     struct holdings holdings; /* of sessions; counts in `account` */
     size_t turn_bytes;        /* of `turn` and `turn_ephemeral`, in `account` */
+    size_t reads_bytes;       /* of what reads of the store have found, in `account` */
     struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
     bool draining;
     bool stopping;
