@@ -38,7 +38,8 @@ void map_reserve(struct map *map, size_t count);
 void map_deinit(struct map *map);
 
 /* Prefetch the slots of many keys, then the elements in them, so that their cache misses overlap
- * instead of adding up. The hash is for map_prefetch_node() alone, while the map does not change.
+ * instead of adding up. The hash is for map_prefetch_node(), while the map does not change, and for
+ * map_find_hashed().
  */
 uint32_t map_prefetch_slot(const struct map *map, struct str key);
 void map_prefetch_node(const struct map *map, uint32_t hash);

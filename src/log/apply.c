@@ -7,6 +7,9 @@
  * SLACK, and a few. What is less is trimmed by and by, many channels together. */
 enum { SLACK = 16, SLACK_COUNT = 16, SLACK_BYTES = 16 << 10 };
 
+/* So many events are looked up together. */
+enum { LOOKED_UP = 64 };
+
 /* ---- DELETEs that are not safe yet ------------------------------------------------------------
  */
 
@@ -101,6 +104,7 @@ void apply_deinit(struct apply *apply)
     keys_deinit(&apply->keys);
     for (int i = 0; i < APPLY_QUEUES; i++)
         numbers_deinit(&apply->queues[i]);
+    numbers_deinit(&apply->unclaimed);
 }
 
 void apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue)
@@ -202,15 +206,14 @@ static enum publish_verdict check_key(struct apply *apply, struct event *event)
 static enum publish_verdict check_channel(struct apply *apply, struct publish *publish,
                                           struct event *event)
 {
-    struct channel *channel;
-    if (publish->has_if_match && publish->if_match &&
-        !channels_find(&apply->channels, event->channel)) {
+    struct channel *channel = channels_known(&apply->channels, event->channel, event->number);
+    bool is_there = channel_counts(channel);
+    if (publish->has_if_match && publish->if_match && !is_there) {
         publish->newest = 0;
         return PUBLISH_E_NOT_NEWEST; /* a refusal makes no channel */
     }
-    size_t channels = apply->channels.by_name.count;
     int result = channels_make(&apply->channels, event->channel, &publish->maker, &channel);
-    event->has_made = apply->channels.by_name.count > channels;
+    event->has_made = !result && !is_there;
     if (result == CHANNELS_E_SHARE)
         return PUBLISH_E_SHARE;
     if (result)
@@ -284,6 +287,7 @@ static void append_event(struct apply *apply, struct event *event)
     event->time_us = apply->time.last_us;
     event->state = EVENT_APPENDED;
     channel->last = event->id;
+    channels_note_used(&apply->channels, channel);
     apply_count_in(apply, channel, 1, event->data.len);
     apply_note(apply, channel);
     struct keys_entry *entry = event->key ? keys_find(&apply->keys, event->key) : NULL;
@@ -318,6 +322,55 @@ static void trim(struct apply *apply, struct event *event)
     deletion->upto = channel->last;
     deletion->marks++;
     apply_count_out(apply, channel, channel->count, channel->bytes);
+}
+
+/* Each name is hashed once, and the cache misses of a run overlap. */
+static void look_up_run(const struct map *by_name, struct event *events, size_t count)
+{
+    uint32_t hashes[LOOKED_UP];
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = map_prefetch_slot(by_name, events[i].channel);
+    for (size_t i = 0; i < count; i++)
+        map_prefetch_node(by_name, hashes[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct map_node *node = map_find_hashed(by_name, hashes[i], events[i].channel);
+        if (node && events[i].state == EVENT_PROPOSED)
+            events[i].number = container_of(node, struct channel, node)->number;
+    }
+}
+
+void apply_look_up(struct apply *apply, struct event *events, size_t count)
+{
+    for (size_t from = 0; from + 1 < count; from += LOOKED_UP)
+        look_up_run(&apply->channels.by_name, events + from,
+                    count - from < LOOKED_UP ? count - from : LOOKED_UP);
+}
+
+void apply_prepare(struct apply *apply, struct event *events, size_t count)
+{
+    apply_look_up(apply, events, count);
+    for (size_t i = 0; i < count; i++)
+        if (events[i].state == EVENT_PROPOSED && !events[i].number)
+            events[i].has_prepared =
+                channels_prepare(&apply->channels, events[i].channel, &events[i].number);
+}
+
+void apply_end_prepared(struct apply *apply, struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct event *event = &batch->events[i];
+        if (event->has_prepared && !channels_end_prepared(&apply->channels, event->number) &&
+            !numbers_push(&apply->unclaimed, event->number))
+            channels_drop(&apply->channels, event->number);
+        event->has_prepared = false;
+    }
+}
+
+bool apply_drop_unclaimed(struct apply *apply, uint32_t most)
+{
+    for (; most && apply->unclaimed.count; most--)
+        channels_drop(&apply->channels, numbers_pop(&apply->unclaimed));
+    return apply->unclaimed.count;
 }
 
 void apply_publish(struct apply *apply, struct publish *publish, struct batch *batch)

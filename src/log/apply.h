@@ -56,6 +56,7 @@ struct apply {
     uint64_t count;       /* events retained in all channels */
     uint64_t bytes;       /* of their data */
     struct numbers queues[APPLY_QUEUES];
+    struct numbers unclaimed; /* channels that were prepared, and that no verdict has claimed */
 };
 
 /* Begins with empty tables and the time of `clock`. The caller sets `channels` and `keys` up. */
@@ -96,6 +97,25 @@ uint64_t apply_trimmed(const struct apply *apply, const struct channel *channel)
 /* Removes a channel's oldest events, which are so many, up to `upto`. */
 void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uint64_t count,
                 uint64_t bytes);
+
+/* Finds the channels that events have, if there are any, for the verdicts that follow soon. */
+void apply_look_up(struct apply *apply, struct event *events, size_t count);
+
+/* A large batch is prepared in slices, with the lock given away between them: its events' channels
+ * are looked up, and those that are new are made. The verdicts are made under one hold all the
+ * same, so that a batch stands or falls as one, by the keys and channels of that moment; they find
+ * most of their work done. What was prepared and is not needed is dropped in slices.
+ *
+ *     apply_prepare(apply, events, count)             for all events of the batch
+ *     apply_publish(apply, publish, batch)            for each publish, and in the same hold
+ *     apply_end_prepared(apply, batch)
+ *     while (apply_drop_unclaimed(apply, SLICE)) …
+ *
+ * A verdict needs nothing of it: without preparation it is the same, and takes longer. */
+void apply_prepare(struct apply *apply, struct event *events, size_t count);
+void apply_end_prepared(struct apply *apply, struct batch *batch);
+/* Whether there are more than `most`. */
+bool apply_drop_unclaimed(struct apply *apply, uint32_t most);
 
 /* Decides one publish: gives ids, prev and times to its events and marks them APPENDED, DUPLICATE
  * or TRIM, or sets publish->verdict and leaves every event PROPOSED. */

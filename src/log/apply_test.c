@@ -288,6 +288,115 @@ static void a_refused_publish_gives_back_numbers_that_were_free(void **state)
     assert_int_equal(channels_find(channels, STR("d"))->number, 2);
 }
 
+/* ---- preparation ----------------------------------------------------------------------------- */
+
+static void prepare(struct fixture *fixture, uint32_t first, uint32_t count)
+{
+    for (uint32_t from = first; from < first + count; from++)
+        apply_prepare(&fixture->apply, &fixture->batch->events[from], 1);
+}
+
+static void end(struct fixture *fixture)
+{
+    apply_end_prepared(&fixture->apply, fixture->batch);
+    while (apply_drop_unclaimed(&fixture->apply, 1))
+        ;
+    assert_int_equal(fixture->apply.channels.unclaimed, 0);
+}
+
+static void a_refused_batch_leaves_none_of_the_channels_that_were_prepared(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7}, other = {.key = {1}, .content = 8};
+    decide(fixture, propose(fixture, "a", &key), 1);
+    uint32_t first = propose(fixture, "b", NULL);
+    propose(fixture, "c", NULL);
+    propose(fixture, "a", &other);
+    prepare(fixture, first, 3);
+    assert_int_equal(channels_count(&fixture->apply.channels), 1);
+    assert_int_equal(decide(fixture, first, 3).verdict, PUBLISH_E_KEY_REUSED);
+    end(fixture);
+    assert_int_equal(fixture->apply.channels.by_name.count, 1);
+    assert_int_equal(fixture->apply.last, 101);
+}
+
+/* Between the slices of a preparation others publish, and are refused. */
+static void what_others_do_between_is_held_against_the_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_key key = {.key = {1}, .content = 7};
+    uint32_t first = propose(fixture, "b", &key);
+    propose(fixture, "c", NULL);
+    uint32_t duplicate = propose(fixture, "b", &key), new = propose(fixture, "d", NULL);
+    prepare(fixture, first, 2);
+    assert_int_equal(decide(fixture, duplicate, 1).verdict, PUBLISH_OK);
+    assert_int_equal(decide(fixture, new, 1).verdict, PUBLISH_OK);
+    assert_int_equal(decide(fixture, propose(fixture, "e", NULL), 1).verdict, PUBLISH_OK);
+    assert_int_equal(decide(fixture, first, 2).verdict, PUBLISH_E_CHANNELS);
+    end(fixture);
+    assert_int_equal(fixture->apply.channels.by_name.count, 3);
+    assert_null(channels_find(&fixture->apply.channels, STR("c")));
+}
+
+static void a_prepared_channel_is_not_there_for_if_match(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t wants = 0; wants < 2; wants++) {
+        uint32_t first = propose(fixture, "a", NULL);
+        struct publish publish = {
+            .first = first, .count = 1, .has_if_match = true, .if_match = 1 - wants};
+        prepare(fixture, first, 1);
+        apply_publish(&fixture->apply, &publish, fixture->batch);
+        assert_int_equal(publish.verdict, wants ? PUBLISH_OK : PUBLISH_E_NOT_NEWEST);
+        end(fixture);
+        assert_int_equal(fixture->apply.channels.by_name.count, wants);
+    }
+}
+
+/* One step of a random history: publishes of many events, some of which are refused. */
+static void random_publish(struct fixture *fixture, unsigned *seed, bool prepared)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const struct event_key keys[] = {{.key = {1}, .content = 1},
+                                            {.key = {1}, .content = 2},
+                                            {.key = {2}, .content = 1},
+                                            {.key = {3}, .content = 1}};
+    uint32_t first = fixture->batch->count;
+    uint32_t count = 1 + (uint32_t)rand_r(seed) % 4;
+    for (uint32_t i = 0; i < count; i++) {
+        int key = rand_r(seed) % 12;
+        propose(fixture, names[rand_r(seed) % 5], key < 4 ? &keys[key] : NULL);
+    }
+    if (prepared)
+        prepare(fixture, first, count);
+    (void)decide(fixture, first, count);
+    if (prepared)
+        end(fixture);
+    if (rand_r(seed) % 4 == 0)
+        clock_fake_advance(&fixture->clock, INT64_C(100) * 1000000);
+}
+
+static void prepared_or_not_the_verdicts_are_the_same(void **state)
+{
+    (void)state;
+    void *plain, *prepared;
+    assert_int_equal(setup(&plain) | setup(&prepared), 0);
+    unsigned seed = 15, same = 15;
+    for (int turn = 0; turn < 500; turn++) {
+        random_publish(plain, &seed, false);
+        random_publish(prepared, &same, true);
+    }
+    const struct batch *a = ((struct fixture *)plain)->batch;
+    const struct batch *b = ((struct fixture *)prepared)->batch;
+    for (uint32_t i = 0; i < a->count; i++) {
+        assert_int_equal(a->events[i].state, b->events[i].state);
+        assert_int_equal(a->events[i].id, b->events[i].id);
+        assert_int_equal(a->events[i].prev, b->events[i].prev);
+    }
+    teardown(&plain);
+    teardown(&prepared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +415,13 @@ int main(void)
         TEST(a_trim_without_memory_is_refused_and_leaves_nothing),
         TEST(a_refused_publish_leaves_no_channel_and_no_number_behind),
         TEST(a_refused_publish_gives_back_numbers_that_were_free),
+        cmocka_unit_test_setup_teardown(
+            a_refused_batch_leaves_none_of_the_channels_that_were_prepared, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_others_do_between_is_held_against_the_batch, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_prepared_channel_is_not_there_for_if_match, setup,
+                                        teardown),
+        cmocka_unit_test(prepared_or_not_the_verdicts_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,6 +100,12 @@ struct channel *channels_find(const struct channels *channels, struct str name)
     return node ? of_node(node) : NULL;
 }
 
+struct channel *channels_known(const struct channels *channels, struct str name, uint32_t number)
+{
+    struct channel *channel = number ? channels_by_number(channels, number) : NULL;
+    return channel && str_eq(channel_name(channel), name) ? channel : channels_find(channels, name);
+}
+
 struct channel *channels_by_number(const struct channels *channels, uint32_t number)
 {
     size_t at = number >> CHUNK_BITS;
@@ -163,7 +169,7 @@ static bool reused_room(struct channels *channels)
     return channels->reused_at != NULL;
 }
 
-/* The number for a new channel, which note_given() takes; 0 when there is none. */
+/* The number for a new channel, which take_number() takes; 0 when there is none. */
 static uint32_t choose_number(struct channels *channels)
 {
     if (channels->free.count && reused_room(channels))
@@ -171,14 +177,23 @@ static uint32_t choose_number(struct channels *channels)
     return channels->number_last < UINT32_MAX ? channels->number_last + 1 : 0;
 }
 
-static void note_given(struct channels *channels, uint32_t number, bool is_new)
+/* True if it was another channel's once. */
+static bool take_number(struct channels *channels, uint32_t number)
 {
-    if (is_new && number <= channels->number_last) {
+    bool reused = number <= channels->number_last;
+    if (reused)
         (void)numbers_pop(&channels->free);
-        channels->reused_at[channels->reused++ % REUSED_KEPT] = number;
-    }
-    if (number > channels->number_last)
+    else
         channels->number_last = number;
+    return reused;
+}
+
+void channels_note_used(struct channels *channels, struct channel *channel)
+{
+    if (!(channel->waits & CHANNEL_REUSES))
+        return;
+    channels->reused_at[channels->reused++ % REUSED_KEPT] = channel->number;
+    channel->waits &= (uint8_t)~CHANNEL_REUSES;
 }
 
 void channels_release(struct channels *channels, uint32_t number)
@@ -229,27 +244,55 @@ static struct channel *enter(struct channels *channels, struct str name, uint32_
     return channel;
 }
 
-int channels_add(struct channels *channels, struct str name, uint32_t number,
-                 struct channel **ret_channel)
+/* A new channel with a free number. */
+static int enter_new(struct channels *channels, struct str name, struct channel **ret_channel)
 {
-    bool is_new = !number;
-    *ret_channel = channels_find(channels, name);
-    if (*ret_channel)
-        return 0;
-    if (is_new && channels->by_name.count < channels->count_max)
-        number = choose_number(channels);
+    uint32_t number = choose_number(channels);
     if (!number)
         return CHANNELS_E_FULL;
     *ret_channel = enter(channels, name, number);
     if (!*ret_channel)
         return -ENOMEM;
-    note_given(channels, number, is_new);
+    if (take_number(channels, number))
+        (*ret_channel)->waits = CHANNEL_REUSES;
+    return 0;
+}
+
+static int add_new(struct channels *channels, struct str name, struct channel **ret_channel)
+{
+    return channels_count(channels) < channels->count_max ? enter_new(channels, name, ret_channel)
+                                                          : CHANNELS_E_FULL;
+}
+
+static void raise_number(struct channels *channels, uint32_t number)
+{
+    if (number > channels->number_last)
+        channels->number_last = number;
+}
+
+int channels_add(struct channels *channels, struct str name, uint32_t number,
+                 struct channel **ret_channel)
+{
+    *ret_channel = channels_find(channels, name);
+    if (*ret_channel)
+        return 0;
+    if (!number) {
+        int result = add_new(channels, name, ret_channel);
+        if (!result)
+            channels_note_used(channels, *ret_channel);
+        return result;
+    }
+    *ret_channel = enter(channels, name, number);
+    if (!*ret_channel)
+        return -ENOMEM;
+    raise_number(channels, number);
     return 0;
 }
 
 bool channels_are_scarce(const struct channels *channels)
 {
-    return channels->count_max >= SHARED_FROM && channels->by_name.count >= channels->count_max / 2;
+    return channels->count_max >= SHARED_FROM &&
+           channels_count(channels) >= channels->count_max / 2;
 }
 
 /* The place of a maker's count, plus 1; 0 for who has no share. The hash is keyed, so that nobody
@@ -263,28 +306,51 @@ static uint16_t place_of(const struct channels *channels, const struct maker *ma
 static bool has_share(const struct channels *channels, int kind, uint16_t place)
 {
     uint64_t made = place ? channels->made[kind][place - 1] : 0;
-    uint64_t left = channels->count_max - channels->by_name.count;
+    uint64_t left = channels->count_max - channels_count(channels);
     return !place || made * 100 < channels->share_percent[kind] * (made + left);
 }
 
+static int claim(struct channels *channels, struct channel *channel)
+{
+    if (channels_count(channels) >= channels->count_max)
+        return CHANNELS_E_FULL;
+    channel->waits &= (uint8_t)~CHANNEL_UNCLAIMED;
+    channels->unclaimed--;
+    return 0;
+}
+
 int channels_make(struct channels *channels, struct str name, const struct maker *maker,
-                  struct channel **ret_channel)
+                  struct channel **channel)
 {
     uint16_t places[MAKER_KINDS] = {0};
-    bool shared = channels_are_scarce(channels) && channels->by_name.count < channels->count_max &&
-                  !channels_find(channels, name);
+    if (channel_counts(*channel))
+        return 0;
+    bool shared = channels_are_scarce(channels) && channels_count(channels) < channels->count_max;
     for (int kind = 0; shared && kind < MAKER_KINDS; kind++) {
         places[kind] = place_of(channels, maker, kind);
         if (!has_share(channels, kind, places[kind]))
             return CHANNELS_E_SHARE;
     }
-    int result = channels_add(channels, name, 0, ret_channel);
+    int result = *channel ? claim(channels, *channel) : add_new(channels, name, channel);
     for (int kind = 0; !result && shared && kind < MAKER_KINDS; kind++) {
-        (*ret_channel)->made_by[kind] = places[kind];
+        (*channel)->made_by[kind] = places[kind];
         if (places[kind])
             channels->made[kind][places[kind] - 1]++;
     }
     return result;
+}
+
+bool channels_prepare(struct channels *channels, struct str name, uint32_t *ret_number)
+{
+    struct channel *channel = channels_find(channels, name);
+    bool made =
+        !channel && channels->unclaimed < UNCLAIMED_MAX && !enter_new(channels, name, &channel);
+    *ret_number = channel ? channel->number : 0;
+    if (!made)
+        return false;
+    channel->waits |= CHANNEL_PREPARED | CHANNEL_UNCLAIMED;
+    channels->unclaimed++;
+    return true;
 }
 
 /* Under the log's lock, so one thread at a time. */
@@ -294,11 +360,19 @@ static void channels_note_trim(struct channels *channels)
     atomic_store_explicit(&channels->trims, trims + 1, memory_order_release);
 }
 
-static void take_out(struct channels *channels, struct channel *channel)
+/* The channel is in nobody's share any more. */
+static void give_share_back(struct channels *channels, struct channel *channel)
 {
-    for (int kind = 0; kind < MAKER_KINDS; kind++)
+    for (int kind = 0; kind < MAKER_KINDS; kind++) {
         if (channel->made_by[kind])
             channels->made[kind][channel->made_by[kind] - 1]--;
+        channel->made_by[kind] = 0;
+    }
+}
+
+static void take_out(struct channels *channels, struct channel *channel)
+{
+    give_share_back(channels, channel);
     name_tree_remove(&channels->order, channel_name(channel));
     displace(channels, channel);
 }
@@ -312,11 +386,42 @@ void channels_remove(struct channels *channels, struct channel *channel)
 void channels_unmake(struct channels *channels, struct channel *channel, uint32_t number_last)
 {
     uint32_t number = channel->number;
+    if (channel->waits & CHANNEL_PREPARED) {
+        give_share_back(channels, channel);
+        channel->waits |= CHANNEL_UNCLAIMED;
+        channels->unclaimed++;
+        return;
+    }
     take_out(channels, channel);
     if (number > number_last)
         channels->number_last = number - 1;
     else
         channels_release(channels, number);
+}
+
+bool channels_end_prepared(struct channels *channels, uint32_t number)
+{
+    struct channel *channel = channels_by_number(channels, number);
+    if (channel && !channel_counts(channel))
+        return false;
+    if (channel)
+        channel->waits &= (uint8_t)~CHANNEL_PREPARED;
+    return true;
+}
+
+/* Others may have seen the number, so number_last stays above it: what is above that was never
+ * given. */
+void channels_drop(struct channels *channels, uint32_t number)
+{
+    struct channel *channel = channels_by_number(channels, number);
+    if (!channel)
+        return;
+    channel->waits &= (uint8_t)~CHANNEL_PREPARED;
+    if (channel_counts(channel))
+        return;
+    channels->unclaimed--;
+    take_out(channels, channel);
+    channels_release(channels, number);
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */
@@ -332,7 +437,7 @@ int channels_load(struct channels *channels, struct str name, uint32_t number,
     *ret_channel = place(channels, name, number);
     if (!*ret_channel)
         return -ENOMEM;
-    note_given(channels, number, false);
+    raise_number(channels, number);
     return 0;
 }
 
@@ -464,8 +569,9 @@ static uint64_t names_trimmed(const struct channels *channels, const struct sele
     uint64_t highest = 0;
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct channel *channel = channels_find(channels, selection->names[i]);
-        highest = larger(highest, channel ? channel->trimmed
-                                          : channels_space(channels, selection->names[i])->folded);
+        highest = larger(highest, channel_counts(channel)
+                                      ? channel->trimmed
+                                      : channels_space(channels, selection->names[i])->folded);
     }
     return highest;
 }

@@ -35,10 +35,20 @@ struct channel {
     uint32_t number;
     uint16_t space; /* index into channels.spaces */
     uint8_t name_len;
-    uint8_t waits;       /* bit n: its number is in queue n of apply.h */
+    uint8_t waits;       /* bit n: its number is in queue n of apply.h; CHANNEL_… above them */
     uint16_t made_by[2]; /* by MAKER_…: whose share it counts in, plus 1; 0 for nobody's */
     char name[];
 };
+
+/* Bits of `waits`, see channels_prepare(). */
+enum {
+    CHANNEL_REUSES = 1 << 5,    /* its number was another's; this has had no event that says so */
+    CHANNEL_PREPARED = 1 << 6,  /* for verdicts that are still to be made */
+    CHANNEL_UNCLAIMED = 1 << 7, /* no verdict has accepted an event for it */
+};
+
+/* How many unclaimed channels there are at most. */
+enum { UNCLAIMED_MAX = 1 << 16 };
 
 struct channels_chunk;
 
@@ -66,6 +76,7 @@ struct channels {
     uint64_t reused;      /* how often a number was given again */
     uint32_t *reused_at;  /* the last REUSED_KEPT of them, by `reused` modulo that; NULL for none */
     uint64_t count_max;
+    uint32_t unclaimed;                  /* channels in the table that do not count yet */
     unsigned share_percent[MAKER_KINDS]; /* see channels_make(); 100 for all */
     uint32_t made[MAKER_KINDS][MAKERS];  /* channels that count in each maker's share */
     struct space *spaces; /* the longest prefix that fits a name decides; the last has prefix "" */
@@ -87,8 +98,22 @@ static inline struct str channel_name(const struct channel *channel)
     return (struct str){channel->name, channel->name_len};
 }
 
+/* Whether the channel is there for others than those who prepared it; NULL is not. */
+static inline bool channel_counts(const struct channel *channel)
+{
+    return channel && !(channel->waits & CHANNEL_UNCLAIMED);
+}
+
+/* How many channels count. */
+static inline size_t channels_count(const struct channels *channels)
+{
+    return channels->by_name.count - channels->unclaimed;
+}
+
 struct channel *channels_find(const struct channels *channels, struct str name);
 struct channel *channels_by_number(const struct channels *channels, uint32_t number);
+/* As channels_find(), and fast if `number` is the channel's; 0 for unknown. */
+struct channel *channels_known(const struct channels *channels, struct str name, uint32_t number);
 struct space *channels_space(const struct channels *channels, struct str name);
 
 /* A walk over the channels under a literal prefix, by rising name, in time that does not depend on
@@ -122,12 +147,30 @@ enum {
 /* Whether the table is more than half full, so that shares count. */
 bool channels_are_scarce(const struct channels *channels);
 
-/* As channels_add() with number 0, for a maker. The first half of the table is for everybody. Of
- * the other half, a maker may make share_percent of what is free and what it has made of it: one
- * alone gets that share, and the more makers there are the less each, but there is always something
- * left for who has none yet. CHANNELS_E_SHARE too. */
+/* Makes a channel, or claims it if it is unclaimed, for a maker. `*channel` is what
+ * channels_known() says of the name. The first half of the table is for everybody. Of the other
+ * half, a maker may make share_percent of what is free and what it has made of it: one alone gets
+ * that share, and the more makers there are the less each, but there is always something left for
+ * who has none yet. CHANNELS_E_FULL, CHANNELS_E_SHARE or -ENOMEM. */
 int channels_make(struct channels *channels, struct str name, const struct maker *maker,
-                  struct channel **ret_channel);
+                  struct channel **channel);
+
+/* Makes a channel for a publish that is decided later, since a thousand of them are too many for
+ * one hold of the lock. Until a verdict claims it by channels_make(), it counts for nobody: it is
+ * beyond count_max and shares, and channels_count() leaves it out. `*ret_number` is that of the
+ * channel, whoever made it; 0 for none. True if it was made, so that channels_end_prepared() is
+ * due. */
+bool channels_prepare(struct channels *channels, struct str name, uint32_t *ret_number);
+
+/* The verdicts for which the channel was prepared were made. False if none has claimed it:
+ * channels_drop() is due, some time. */
+bool channels_end_prepared(struct channels *channels, uint32_t number);
+
+/* Takes a prepared channel out again, unless it was claimed meanwhile. */
+void channels_drop(struct channels *channels, uint32_t number);
+
+/* The channel is about to have an event: from now on it matters whose its number was. */
+void channels_note_used(struct channels *channels, struct channel *channel);
 
 /* The channel of that name, made if it is new, with number `number` or a free one when 0.
  * CHANNELS_E_FULL or -ENOMEM. `name` is valid. One that comes with a number was stored before, and
@@ -155,10 +198,10 @@ int channels_index(struct channels *channels);
  * the past cost nothing. */
 void channels_remove(struct channels *channels, struct channel *channel);
 
-/* Takes back a channel that was made since the lock was taken, so that nobody has seen it or its
- * number: the number is free again at once. Several are taken back newest first. `number_last` is
- * the table's from before: a number that was given only now counts as never given, others were in
- * use once. */
+/* Takes back a channel that was claimed or made since the lock was taken. One that was prepared is
+ * unclaimed again. Nobody has seen another, or its number: the number is free again at once.
+ * Several are taken back newest first. `number_last` is the table's from before: a number that was
+ * given only now counts as never given, others were in use once. */
 void channels_unmake(struct channels *channels, struct channel *channel, uint32_t number_last);
 
 /* The number of a channel that was removed may be given again, since nothing refers to it any more:

@@ -141,6 +141,13 @@ static void beyond_the_most_that_may_be_a_name_is_refused(void **state)
     channels_deinit(&channels);
 }
 
+static int make(struct channels *channels, struct str name, const struct maker *maker,
+                struct channel **ret_channel)
+{
+    *ret_channel = channels_find(channels, name);
+    return channels_make(channels, name, maker, ret_channel);
+}
+
 /* Makes channels until one is refused; how many. */
 static int make_all(struct channels *channels, const char *prefix, uint64_t address,
                     uint64_t connection)
@@ -151,7 +158,7 @@ static int make_all(struct channels *channels, const char *prefix, uint64_t addr
     int made = 0, result;
     do {
         snprintf(name, sizeof(name), "%s/%d", prefix, made);
-        result = channels_make(channels, str_from(name), &maker, &channel);
+        result = make(channels, str_from(name), &maker, &channel);
     } while (!result && ++made < 10000);
     assert_int_equal(result, channels->by_name.count < channels->count_max ? CHANNELS_E_SHARE
                                                                            : CHANNELS_E_FULL);
@@ -173,16 +180,122 @@ static void nobody_can_fill_the_table_alone(void **state)
     assert_true(third >= 40 && third <= 60); /* the address has 4 in 5 of the second half */
     assert_true(make_all(channels, "e", 8, 80) >= 90); /* and others get theirs */
     /* A channel that is known is for everybody, and one that goes leaves room. */
-    assert_int_equal(channels_make(channels, STR("a/1400"), &first, &channel), 0);
-    assert_int_equal(channels_make(channels, STR("new"), &first, &channel), CHANNELS_E_SHARE);
+    assert_int_equal(make(channels, STR("a/1400"), &first, &channel), 0);
+    assert_int_equal(make(channels, STR("new"), &first, &channel), CHANNELS_E_SHARE);
     for (int i = 0; i < 500; i++) {
         char name[32];
         snprintf(name, sizeof(name), "a/%d", 1000 + i);
         channels_remove(channels, channels_find(channels, str_from(name)));
     }
-    assert_int_equal(channels_make(channels, STR("new"), &first, &channel), 0);
+    assert_int_equal(make(channels, STR("new"), &first, &channel), 0);
     channels_deinit(channels);
     free(channels);
+}
+
+/* So many channels that are prepared and unclaimed, beside those that there are; their numbers. */
+static void prepare_some(struct channels *channels, uint32_t *numbers, unsigned count)
+{
+    char name[32];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "prepared/%u", i);
+        assert_true(channels_prepare(channels, str_from(name), &numbers[i]));
+        assert_false(channels_prepare(channels, str_from(name), &numbers[i]));
+    }
+}
+
+static void a_prepared_channel_counts_once_it_is_claimed(void **state)
+{
+    (void)state;
+    struct channels channels;
+    struct channel *channel;
+    uint32_t numbers[50];
+    channels_init(&channels, NULL, 0, 2);
+    add(&channels, "a");
+    prepare_some(&channels, numbers, 50);
+    assert_int_equal(channels_count(&channels), 1);
+    assert_int_equal(make(&channels, STR("b"), &(struct maker){0}, &channel), 0);
+    assert_int_equal(make(&channels, STR("prepared/7"), &(struct maker){0}, &channel),
+                     CHANNELS_E_FULL);
+    channels_remove(&channels, channels_find(&channels, STR("b")));
+    assert_int_equal(make(&channels, STR("prepared/7"), &(struct maker){0}, &channel), 0);
+    assert_int_equal(channels_count(&channels), 2);
+    for (unsigned i = 0; i < 50; i++) {
+        assert_int_equal(channels_end_prepared(&channels, numbers[i]), i == 7);
+        channels_drop(&channels, numbers[i]);
+        assert_int_equal(channels_by_number(&channels, numbers[i]) != NULL, i == 7);
+    }
+    assert_int_equal(channels.unclaimed, 0);
+    assert_int_equal(channels.by_name.count, 2);
+    channels_deinit(&channels);
+}
+
+/* As if it had never been there, and it may be claimed again until it is dropped. */
+static void a_claim_that_is_taken_back_leaves_a_prepared_channel(void **state)
+{
+    (void)state;
+    struct channels *channels = mem_alloc(sizeof(*channels));
+    struct maker maker = {{7, 70}};
+    struct channel *channel;
+    uint32_t number;
+    channels_init(channels, NULL, 0, 2000);
+    channels->share_percent[MAKER_CONNECTION] = 50;
+    assert_int_equal(make_all(channels, "a", 7, 70), 1000 + 500);
+    channels_remove(channels, channels_find(channels, STR("a/1400")));
+    for (int i = 0; i < 3; i++) {
+        assert_true(channels_prepare(channels, STR("new"), &number));
+        assert_int_equal(make(channels, STR("new"), &maker, &channel), 0);
+        assert_int_equal(make_all(channels, "b", 7, 70), 0);
+        channels_unmake(channels, channel, channels->number_last);
+        assert_int_equal(make(channels, STR("new"), &maker, &channel), 0);
+        channels_unmake(channels, channel, channels->number_last);
+        assert_false(channels_end_prepared(channels, number));
+        channels_drop(channels, number);
+    }
+    assert_null(channels_find(channels, STR("new")));
+    channels_deinit(channels);
+    free(channels);
+}
+
+/* Somebody may have seen the number, but nothing follows from that until there is an event. */
+static void the_number_of_a_dropped_channel_is_noted_only_with_the_next_event(void **state)
+{
+    (void)state;
+    struct channels channels;
+    uint32_t first, number = 0;
+    channels_init(&channels, NULL, 0, 100);
+    assert_true(channels_prepare(&channels, STR("a"), &first));
+    channels_drop(&channels, first);
+    assert_int_equal(channels.number_last, first);
+    for (int i = 0; i < 10; i++) {
+        assert_true(channels_prepare(&channels, STR("b"), &number));
+        assert_int_equal(number, first);
+        assert_int_equal(channels.reused, 0);
+        if (i < 9)
+            channels_drop(&channels, number);
+    }
+    channels_note_used(&channels, channels_by_number(&channels, number));
+    channels_note_used(&channels, channels_by_number(&channels, number));
+    assert_int_equal(channels.reused, 1);
+    assert_int_equal(channels.reused_at[0], first);
+    channels_deinit(&channels);
+}
+
+static void without_memory_no_channel_is_prepared(void **state)
+{
+    (void)state;
+    struct channels channels;
+    uint32_t number = 1;
+    channels_init(&channels, NULL, 0, 100);
+    bool made = false;
+    for (unsigned long nth = 1; !made; nth++) {
+        mem_fail_nth(nth);
+        made = channels_prepare(&channels, STR("a"), &number);
+        mem_fail_nth(0);
+        assert_int_equal(number != 0, made);
+        assert_int_equal(channels.unclaimed, made);
+        assert_true(nth > 2 || !made);
+    }
+    channels_deinit(&channels);
 }
 
 static void the_server_itself_and_small_tables_know_no_shares(void **state)
@@ -408,6 +521,10 @@ int main(void)
         cmocka_unit_test(names_of_the_past_take_no_room),
         cmocka_unit_test(beyond_the_most_that_may_be_a_name_is_refused),
         cmocka_unit_test(nobody_can_fill_the_table_alone),
+        cmocka_unit_test(a_prepared_channel_counts_once_it_is_claimed),
+        cmocka_unit_test(a_claim_that_is_taken_back_leaves_a_prepared_channel),
+        cmocka_unit_test(the_number_of_a_dropped_channel_is_noted_only_with_the_next_event),
+        cmocka_unit_test(without_memory_no_channel_is_prepared),
         cmocka_unit_test(the_server_itself_and_small_tables_know_no_shares),
         cmocka_unit_test(without_memory_nothing_is_added),
         cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),

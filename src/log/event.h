@@ -51,6 +51,7 @@ struct event {
     uint8_t kind;                /* enum event_kind */
     uint8_t state;               /* enum event_state */
     bool has_made;               /* its channel, in the verdict that is being made */
+    bool has_prepared;           /* its channel, before the verdict */
 };
 
 /* Many events in log order with all their bytes; the unit of reference counting. */

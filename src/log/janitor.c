@@ -82,7 +82,7 @@ static bool is_crowded(const struct log *log)
 {
     const struct channels *channels = &log->apply.channels;
     uint64_t most = log->config.memory ? log->config.store.bytes_max / 4 : 0;
-    bool crowded = channels->by_name.count > channels->count_max / 2 ||
+    bool crowded = channels_count(channels) > channels->count_max / 2 ||
                    (most && log_channels_bytes(log) > most);
     return crowded && !log->apply.deletions.count;
 }
@@ -126,7 +126,8 @@ static bool fold(struct log *log, struct forgotten *forgotten)
             is_full(forgotten))
             break;
         struct channel *channel = channels_by_number(channels, forgotten->number);
-        if (channel && !channel->count && channel->last <= channel->trimmed)
+        if (channel && !channel->count && channel->last <= channel->trimmed &&
+            !(channel->waits & CHANNEL_PREPARED))
             fold_channel(channels, channel, forgotten);
     }
     return forgotten->number <= channels->number_last;

@@ -13,6 +13,8 @@ enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEA
 enum {
     LIST_SLICE = 256,
     HIDE_SLICE = 1024,
+    PREPARE_FROM = 256, /* events of an append that are prepared if there are more */
+    PREPARE_SLICE = 128,
     LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
 };
 
@@ -294,15 +296,40 @@ static void call_trimmer_if_urgent(struct log *log)
     pthread_cond_signal(&log->trim_work);
 }
 
-/* Under the lock, as those below. */
+/* Under the lock, as those below. Whatever a client sends in one request, its verdicts find the
+ * channels made. */
+static void prepare(struct log *log, struct batch *batch)
+{
+    for (uint32_t from = 0; from < batch->count; from += PREPARE_SLICE) {
+        uint32_t left = batch->count - from;
+        apply_prepare(&log->apply, &batch->events[from],
+                      left < PREPARE_SLICE ? left : PREPARE_SLICE);
+        log_give_way(log);
+    }
+}
+
+static bool is_large(const struct append *append)
+{
+    return append->batch->count > PREPARE_FROM;
+}
+
 static void decide(struct log *log, struct append *append)
 {
-    events_prefetch(&log->apply.channels.by_name, append->batch->events, append->batch->count);
+    if (!is_large(append))
+        apply_look_up(&log->apply, append->batch->events, append->batch->count);
     apply_tick(&log->apply);
     for (struct publish *publish = append->publishes; publish; publish = publish->next)
         apply_publish(&log->apply, publish, append->batch);
+    if (is_large(append))
+        apply_end_prepared(&log->apply, append->batch);
     atomic_store_explicit(&log->scarce, channels_are_scarce(&log->apply.channels),
                           memory_order_relaxed);
+}
+
+static void drop_unclaimed(struct log *log)
+{
+    while (apply_drop_unclaimed(&log->apply, PREPARE_SLICE))
+        log_give_way(log);
 }
 
 static void leave_undecided(struct log *log, struct append *append)
@@ -326,7 +353,10 @@ static void append_on_disk(struct log *log, struct append *append)
 
 void log_append(struct log *log, struct append *append)
 {
+    bool large = is_large(append); /* it is gone in the end */
     log_lock(log);
+    if (large)
+        prepare(log, append->batch);
     if (log->config.memory) {
         decide(log, append);
         append_in_memory(log, append);
@@ -334,6 +364,8 @@ void log_append(struct log *log, struct append *append)
     } else {
         append_on_disk(log, append);
     }
+    if (large)
+        drop_unclaimed(log);
     log_unlock(log);
 }
 
@@ -478,6 +510,7 @@ static void decide_undecided(struct log *log)
         append_pending(log, append);
         pace(log, append, &events);
     }
+    drop_unclaimed(log);
 }
 
 /* Readers are to see the DELETEs. */
@@ -993,7 +1026,7 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
     if (log->store->ops->memory)
         ret_stats->store_memory = log->store->ops->memory(log->store);
     log_lock(log);
-    ret_stats->channels = log->apply.channels.by_name.count;
+    ret_stats->channels = channels_count(&log->apply.channels);
     ret_stats->keys = log->apply.keys.map.count;
     log_unlock(log);
     readers_stats(log, ret_stats);

@@ -766,6 +766,52 @@ static void waiting_for_work_does_not_count_as_holding_the_lock(void **state)
     assert_int_equal(hist->count, before + 2);
 }
 
+/* What one client's batch may be. */
+enum { MANY_EVENTS = 1256 };
+
+static struct append *many_events(struct world *world, struct post *post, const char *prefix,
+                                  bool keyed, bool refused)
+{
+    struct append *append = append_begin(world);
+    char name[32];
+    post_begin(append, post);
+    for (unsigned i = 0; i < MANY_EVENTS; i++) {
+        snprintf(name, sizeof(name), "%s/%u", prefix, i);
+        struct event *event = post_add(append, post, name, "x");
+        if (keyed)
+            post_set_key(append, event, name, 1);
+    }
+    if (refused)
+        post_set_key(append, &append->batch->events[MANY_EVENTS - 1], "reused", 2);
+    return append;
+}
+
+static void a_large_batch_holds_the_lock_in_slices(void **state)
+{
+    struct world *world = *state;
+    struct post post;
+    uint64_t stats_channels = 0;
+    world->config.keys_max = 100000;
+    world_open(world);
+    post_send_keyed(world, &post, "a", "reused", 1);
+    post_wait(world, &post);
+    for (unsigned kind = 0; kind < 8; kind++) {
+        const char *prefix = kind % 2 ? "known" : kind & 4 ? "new" : "newer";
+        struct append *append = many_events(world, &post, prefix, kind & 2, kind & 4);
+        uint64_t holds = holds_of(world);
+        log_append(world->log, append);
+        assert_true(holds_of(world) - holds >= MANY_EVENTS / 128);
+        post_wait(world, &post);
+        assert_int_equal(post.publish.verdict, kind & 4 ? PUBLISH_E_KEY_REUSED : PUBLISH_OK);
+        struct log_stats stats;
+        log_stats(world->log, &stats);
+        if (kind & 4)
+            assert_int_equal(stats.channels, stats_channels);
+        stats_channels = stats.channels;
+    }
+    assert_int_equal(world->log->apply.channels.unclaimed, 0);
+}
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 enum { THREADS = WORLD_PORTS, APPENDS = 300, PER_APPEND = 4 };
@@ -864,6 +910,7 @@ int main(void)
         ON_BOTH(beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other),
         IN_MEMORY(the_log_notes_for_how_long_its_lock_was_held),
         IN_MEMORY(waiting_for_work_does_not_count_as_holding_the_lock),
+        ON_BOTH(a_large_batch_holds_the_lock_in_slices),
         ON_BOTH(threads_that_publish_all_see_one_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
