@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
     libsqlite3-dev libjansson-dev libcurl4-openssl-dev libssl-dev zlib1g-dev liburing-dev
-    libcyaml-dev libyaml-dev libcmocka-dev"
+    libyaml-dev libcmocka-dev"
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
 test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy curl ca-certificates"
 # The servers to compare with, the plots, and what tells where time goes.

@@ -13,12 +13,7 @@ struct suffix {
 
 /* From the largest to the smallest, as number_write_in() tries them. */
 static const struct suffix times[] = {
-    {"d", 24 * 3600 * S_US},
-    {"h", 3600 * S_US},
-    {"m", 60 * S_US},
-    {"s", S_US},
-    {"ms", 1000},
-    {"us", 1},
+    {"d", 86400 * S_US}, {"h", 3600 * S_US}, {"m", 60 * S_US}, {"s", S_US}, {"ms", 1000}, {"us", 1},
 };
 static const struct suffix sizes[] = {
     {"PiB", KIB *KIB *KIB *KIB *KIB},

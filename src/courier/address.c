@@ -1,9 +1,10 @@
 #include "courier/address.h"
 
+#include "base/number.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 
 enum { V4_OFFSET = 96, TEXT_MAX = 64 };
 
@@ -52,11 +53,8 @@ static int parse_address(const char *text, uint8_t ret[16], unsigned *ret_most)
 
 static int parse_bits(const char *text, unsigned most, unsigned *ret_bits)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return -EINVAL;
-    unsigned long bits = strtoul(text, &end, 10);
-    if (*end || bits > most)
+    uint64_t bits;
+    if (number_read(str_from(text), &bits) || bits > most)
         return -EINVAL;
     *ret_bits = (unsigned)bits;
     return 0;
@@ -146,6 +144,32 @@ static unsigned guarded_bits(const uint8_t address[16])
     return 0;
 }
 
+/* Whether all of the network lies within guarded ranges that are narrower than it is: halves it
+ * until a half lies within a guarded range or meets none. As deep as the longest guarded prefix,
+ * and as wide as there are guarded ranges. */
+static bool is_guarded(const struct network *network, unsigned bits)
+{
+    bool meets = false;
+    for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
+        struct network range;
+        if (network_parse(str_from(guarded[i]), &range))
+            continue;
+        if (bits >= range.bits && network_has(&range, network->address))
+            return true;
+        meets |= bits < range.bits && has_prefix(range.address, network->address, bits);
+    }
+    if (!meets)
+        return false;
+    struct network low = *network, high = *network;
+    high.address[bits / 8] |= (uint8_t)(0x80 >> bits % 8);
+    return is_guarded(&low, bits + 1) && is_guarded(&high, bits + 1);
+}
+
+bool network_opens(const struct network *network)
+{
+    return network->bits >= guarded_bits(network->address) || !is_guarded(network, network->bits);
+}
+
 static bool is_listed(const uint8_t address[16], const struct address_policy *policy)
 {
     unsigned least = guarded_bits(address);
@@ -227,4 +251,69 @@ bool address_host_refused(struct str host, const struct address_policy *policy)
     if (memchr(host.at, '/', host.len) || network_parse(host, &network))
         return false;
     return !is_allowed(network.address, policy);
+}
+
+/* ---- hosts ---------------------------------------------------------------------------------- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_name_char(char c)
+{
+    return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '-' || c == '_';
+}
+
+static bool is_label(struct str label)
+{
+    enum { LABEL_MAX = 63 };
+    for (size_t i = 0; i < label.len; i++)
+        if (!is_name_char(label.at[i]))
+            return false;
+    return label.len && label.len <= LABEL_MAX && label.at[0] != '-';
+}
+
+/* Decimal, octal or hexadecimal: whoever resolves it takes the whole for an IPv4 address. */
+static bool is_number_label(struct str label)
+{
+    bool is_hex = label.len > 1 && label.at[0] == '0' && ascii_lower(label.at[1]) == 'x';
+    for (size_t i = is_hex ? 2 : 0; i < label.len; i++)
+        if (!is_digit(label.at[i]) &&
+            !(is_hex && ascii_lower(label.at[i]) >= 'a' && ascii_lower(label.at[i]) <= 'f'))
+            return false;
+    return true;
+}
+
+static bool is_host_name(struct str host)
+{
+    enum { HOST_MAX = 253 };
+    struct str label = STR_NONE;
+    if (host.len && host.at[host.len - 1] == '.')
+        host.len--; /* the root, which may be named */
+    if (!host.len || host.len > HOST_MAX)
+        return false;
+    while (host.at) {
+        label = str_cut(&host, '.');
+        if (!is_label(label))
+            return false;
+    }
+    return !is_number_label(label);
+}
+
+bool address_host_possible(struct str host)
+{
+    char text[TEXT_MAX];
+    uint8_t address[16];
+    unsigned most;
+    bool is_literal = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
+    if (is_host_name(host))
+        return true;
+    if (is_literal)
+        host = (struct str){host.at + 1, host.len - 2};
+    if (!host.len || host.len >= sizeof(text) || memchr(host.at, '\0', host.len))
+        return false;
+    memcpy(text, host.at, host.len);
+    text[host.len] = '\0';
+    return !parse_address(text, address, &most) && is_literal == (most == 128);
 }

@@ -12,6 +12,10 @@ struct network {
     uint8_t bits;
 };
 
+/* Whether the network opens any address at all when it is listed: see address_allowed() for those
+ * that a wide network leaves closed. */
+bool network_opens(const struct network *network);
+
 struct address_policy {
     bool loopback;                  /* 127.0.0.0/8 and ::1 too */
     const struct network *networks; /* these too; see address_allowed() */
@@ -37,3 +41,8 @@ bool address_host_trusted(struct str host, const struct address_policy *policy);
 
 /* Whether `host`, as it stands in a URL, is an address that is not allowed; false for names. */
 bool address_host_refused(struct str host, const struct address_policy *policy);
+
+/* Whether `host`, as it stands in a URL, can be connected to by anybody: an address as inet_pton()
+ * reads it (IPv6 in brackets), or a name of labels of 1 to 63 letters, digits, '-' and '_', 253
+ * bytes at most. A name whose last label is a number is meant for an address, and is none. */
+bool address_host_possible(struct str host);

@@ -214,10 +214,30 @@ static void a_host_is_trusted_by_its_whole_name(void **state)
     assert_false(address_host_trusted(STR(""), &policy));
 }
 
+static void a_network_that_is_wholly_guarded_opens_nothing(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {"224.0.0.0/3", "::ffff:224.0.0.0/99"};
+    static const char *const something[] = {
+        "0.0.0.0/0", "::/0",        "127.0.0.1", "127.0.0.0/8", "126.0.0.0/7",     "10.0.0.0/8",
+        "8.8.8.8",   "224.0.0.0/4", "fe80::/10", "fe80::/9",    "169.254.169.254", "fd00::/8",
+    };
+    struct network network;
+    for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+        assert_int_equal(network_parse(str_from(nothing[i]), &network), 0);
+        assert_false(network_opens(&network));
+    }
+    for (size_t i = 0; i < sizeof(something) / sizeof(something[0]); i++) {
+        assert_int_equal(network_parse(str_from(something[i]), &network), 0);
+        assert_true(network_opens(&network));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_addresses_are_allowed),
+        cmocka_unit_test(a_network_that_is_wholly_guarded_opens_nothing),
         cmocka_unit_test(a_wide_network_does_not_open_what_is_guarded),
         cmocka_unit_test(where_a_listed_tunnel_leads_counts_too),
         cmocka_unit_test(a_host_is_trusted_by_its_whole_name),

@@ -1,6 +1,7 @@
 #include "courier/spec.h"
 
 #include "base/rfc3339.h"
+#include "courier/address.h"
 #include "http/token.h"
 
 #include <curl/curl.h>
@@ -26,17 +27,35 @@ static bool is_http(CURLU *parts)
     return good;
 }
 
+/* curl takes http:/h and http:///h for http://h; receivers and proxies do not. */
+static bool has_authority(const char *url)
+{
+    const char *slashes = strstr(url, "://");
+    return slashes && slashes[3] != '/';
+}
+
+/* Nothing listens on port 0. */
+static bool is_port_zero(CURLU *parts)
+{
+    char *port = NULL;
+    bool zero = curl_url_get(parts, CURLUPART_PORT, &port, 0) == CURLUE_OK &&
+                strspn(port, "0") == strlen(port);
+    curl_free(port);
+    return zero;
+}
+
 char *spec_url_host(const char *url)
 {
     CURLU *parts = curl_url();
     char *host = NULL, *copy = NULL;
-    bool good = parts && strlen(url) <= SPEC_URL_MAX;
+    bool good = parts && strlen(url) <= SPEC_URL_MAX && has_authority(url);
     for (const char *c = url; good && *c; c++)
         good = *c > ' ' && *c < 0x7f;
     if (good && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK && is_http(parts) &&
         !has_part(parts, CURLUPART_USER) && !has_part(parts, CURLUPART_PASSWORD) &&
-        !has_part(parts, CURLUPART_ZONEID) &&
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK && *host)
+        !has_part(parts, CURLUPART_ZONEID) && !is_port_zero(parts) &&
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        address_host_possible(str_from(host)))
         copy = strdup(host);
     curl_free(host);
     curl_url_cleanup(parts);
@@ -66,7 +85,8 @@ static const char *read_url(struct spec *spec, const json_t *value)
 {
     char *host = json_is_string(value) ? spec_url_host(json_string_value(value)) : NULL;
     if (!host)
-        return "url is http://… or https://… with a host and without user name, at most 2048 ASCII "
+        return "url is http://… or https://… with a host that can exist (hooks.example.com, "
+               "192.0.2.1, [2001:db8::1]), no port 0 and no user name, at most 2048 ASCII "
                "characters";
     free(host);
     return keep_text(&spec->url, value);

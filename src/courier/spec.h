@@ -81,9 +81,10 @@ const char *spec_options(const struct spec *spec, struct endpoint_options *optio
 /* Reads what was kept as a schedule; an empty text leaves `schedule` as it is. */
 void spec_schedule(const char *text, struct schedule *schedule);
 
-/* The host of a URL that a webhook may have: http or https, visible ASCII, no user, no zone. NULL
- * when it is none, else to be given to free(). An IPv4 address in any of its spellings (2130706433,
- * 0x7f.1) comes out as four decimals. */
+/* The host of a URL that a webhook may have: http or https, visible ASCII, no user, no zone, and a
+ * host and port that a connection can be made to (see address_host_possible()). NULL when it is
+ * none, else to be given to free(). An IPv4 address in any of its spellings (2130706433, 0x7f.1)
+ * comes out as four decimals. */
 char *spec_url_host(const char *url);
 
 /* The selection that the texts of two arrays name; NULL when there is no memory. */

@@ -174,6 +174,45 @@ static void check_host(const char *url, const char *expected)
     free(host);
 }
 
+static void urls_that_can_never_connect_are_refused(void **state)
+{
+    (void)state;
+    static const char *const never[] = {
+        "http:///h",         "http:////h",       "http:/h",           "https:///h/x",
+        "http://h:0/",       "http://h:00000/",  "http://[::1]:0/",   "http://256.1.1.1/",
+        "http://1.2.3.4.5/", "http://1.2.3.999", "http://a.b.0x1g.1", "http://a..b/",
+        "http://.a/",        "http://./",        "http://-a/",        "http://h:65536/",
+        "http://a.123/",     "http://[::g]/",    "http://[1.2.3.4]/", "http://*.example.com/",
+        "http://a.0xff/",
+    };
+    static const char *const good[] = {
+        "http://h:1/",
+        "http://h:/",
+        "https://hooks.example.com.:443/x",
+        "http://a_b/",
+        "http://1.2.3.4/",
+        "http://1a.2b/",
+        "http://xn--bcher-kva.example/",
+        "http://h/?x=http:///",
+        "http://h/a://b",
+    };
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        check_host(never[i], NULL);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        char *host = spec_url_host(good[i]);
+        if (!host)
+            fail_msg("%s is refused", good[i]);
+        free(host);
+    }
+    char label[100], url[200];
+    memset(label, 'a', 64);
+    label[64] = 0;
+    snprintf(url, sizeof(url), "http://%s/", label);
+    check_host(url, NULL);
+    snprintf(url, sizeof(url), "http://%s/", label + 1);
+    check_host(url, label + 1);
+}
+
 static void urls_are_http_with_a_host_and_nothing_hidden(void **state)
 {
     (void)state;
@@ -212,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_header_is_named_once_in_whatever_case),
         cmocka_unit_test(after_is_an_id_a_time_or_a_word),
         cmocka_unit_test(a_change_has_only_what_it_changes),
+        cmocka_unit_test(urls_that_can_never_connect_are_refused),
         cmocka_unit_test(urls_are_http_with_a_host_and_nothing_hidden),
         cmocka_unit_test(an_address_in_disguise_is_seen_through),
     };

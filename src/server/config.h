@@ -5,26 +5,34 @@
 #include "courier/pool.h"
 #include "inbound/source.h"
 #include "log/channels.h"
+#include "server/faults.h"
 #include "transport/worker.h"
+
+#include <limits.h>
 
 enum {
     CONFIG_SCHEDULE_MAX = 16,
+    CONFIG_SPACES_MAX = 1000,
     CONFIG_SOURCES_MAX = 100,
-    CONFIG_SECRET_MAX = 1024,
     CONFIG_ALLOW_MAX = 64,
     CONFIG_SHARES_MAX = 90, /* percent */
 };
 
+/* Texts are borrowed from the command line or are in `file`. */
 struct config {
     const char *listen;
     const char *data;
     const char *base;
     bool memory;
     bool insecure;
+    bool no_uring;
     unsigned threads;
     int64_t spin_us; /* which a worker looks for more work before it sleeps */
 
-    struct space_config *spaces; /* prefixes are in `file` */
+    struct sockaddr_storage address; /* what `listen` says */
+    socklen_t address_size;
+
+    struct space_config *spaces;
     size_t spaces_count;
 
     struct worker_limits limits;
@@ -43,30 +51,29 @@ struct config {
     int64_t webhook_timeout_ms;
     struct network webhook_networks[CONFIG_ALLOW_MAX]; /* where webhooks may go, public or not */
     size_t webhook_networks_count;
-    const char *webhook_hosts[CONFIG_ALLOW_MAX]; /* names are in `file` */
+    const char *webhook_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_hosts_count;
     uint32_t webhook_endpoints_max;
     uint64_t webhook_requests_max;         /* 0: by the limit of open files */
     unsigned webhook_shares[POOL_CLASSES]; /* percent; 0 for the courier's */
-    int64_t webhook_patience_ms;           /* 0 for the courier's */
+    int64_t webhook_patience_ms;
     uint64_t webhook_records_max;
     int64_t webhook_records_age_us;
 
     struct source **sources; /* whose webhooks become events; owned */
     size_t sources_count;
 
-    struct config_file *file; /* owns what was read */
+    struct yaml_file *file; /* what was read; owned */
 };
 
 /* Every default. */
 void config_init(struct config *config);
 
-/* Reads the file over the defaults. 0, or -EINVAL after saying what is wrong and where on standard
- * error. */
-int config_read(struct config *config, const char *path);
+/* Reads the file over the defaults. 0, or -EINVAL with all that is wrong in `faults`. */
+int config_read(struct config *config, const char *path, struct faults *faults);
 
-/* Reads the command's flags, argv[1] onward, over that (--config among them, which is read first).
- * 0, COMMAND_LINE_HELP, or -EINVAL after saying what is wrong on standard error. */
-int config_flags(struct config *config, int argc, char **argv);
+/* Reads the environment and the command's options, argv[1] onward, over that; --config among them
+ * is read first. 0, COMMAND_LINE_HELP, or -EINVAL with all that is wrong in `faults`. */
+int config_options(struct config *config, int argc, char **argv, struct faults *faults);
 
 void config_free(struct config *config);

@@ -1,8 +1,13 @@
-/* What a configuration file sets, and what stays as it is without it. */
+/* What a configuration file and the command line set, what stays as it is without them, and what is
+ * refused. */
 #include "server/config.h"
+
+#include "base/command_line.h"
+#include "server/keys.h"
 #include "server/yaml_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,24 +18,63 @@
 
 #include <cmocka.h>
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static char path[] = "/tmp/freshet-config-XXXXXX";
+
 /* Reads a file with this text over the defaults. */
-static int read_text(struct config *config, const char *text)
+static int read_with(struct config *config, const char *text, struct faults *faults)
 {
-    char path[] = "/tmp/freshet-config-XXXXXX";
-    int fd = mkstemp(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     close(fd);
     config_init(config);
-    int result = config_read(config, path);
-    unlink(path);
+    return config_read(config, path, faults);
+}
+
+static int read_text(struct config *config, const char *text)
+{
+    struct faults faults = {0};
+    int result = read_with(config, text, &faults);
+    if (result)
+        print_message("%.*s", STR_FMT(buf_str(&faults.text)));
+    assert_true(!result == !faults.count);
+    faults_free(&faults);
     return result;
 }
+
+static bool has(const struct faults *faults, const char *part)
+{
+    return part && faults->text.len &&
+           memmem(faults->text.at, faults->text.len, part, strlen(part)) != NULL;
+}
+
+/* One fault, which names all of these. */
+static void refuses_with(const char *text, const char *const *parts, size_t count)
+{
+    struct config config;
+    struct faults faults = {0};
+    if (!read_with(&config, text, &faults))
+        fail_msg("accepted: %s", text);
+    for (size_t i = 0; i < count; i++)
+        if (faults.count != 1 || !has(&faults, parts[i]))
+            fail_msg("%s\n%u faults, without %s: %.*s", text, faults.count, parts[i],
+                     STR_FMT(buf_str(&faults.text)));
+    faults_free(&faults);
+    config_free(&config);
+}
+#define REFUSES(text, ...)                                                                         \
+    refuses_with(text, (const char *const[]){__VA_ARGS__},                                         \
+                 COUNT_OF(((const char *const[]){__VA_ARGS__})))
 
 static void refuses(const char *text)
 {
     struct config config;
-    assert_int_equal(read_text(&config, text), -EINVAL);
+    struct faults faults = {0};
+    assert_int_equal(read_with(&config, text, &faults), -EINVAL);
+    assert_true(faults.count > 0);
+    faults_free(&faults);
     config_free(&config);
 }
 
@@ -151,24 +195,462 @@ static void a_file_of_unreasonable_size_is_refused(void **state)
     free(text);
 }
 
-static void two_files_are_refused(void **state)
+/* ---- options --------------------------------------------------------------------------------- */
+
+/* Reads options with a file that has this text; NULL for none. */
+static int read_options(struct config *config, const char *text, const char *const *options,
+                        size_t count, struct faults *faults)
+{
+    char *argv[16] = {(char *)(uintptr_t) "serve"};
+    int argc = 1;
+    if (text) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        close(fd);
+        argv[argc++] = (char *)(uintptr_t) "--config";
+        argv[argc++] = path;
+    }
+    for (size_t i = 0; i < count; i++)
+        argv[argc++] = (char *)(uintptr_t)options[i];
+    config_init(config);
+    return config_options(config, argc, argv, faults);
+}
+
+static void an_option_beats_the_file(void **state)
 {
     (void)state;
-    char name[] = "serve", flag[] = "--config", path[] = "/dev/null";
-    char *flags[] = {name, flag, path, flag, path};
+    static const struct {
+        const char *text;
+        const char *options[4];
+        size_t count;
+        bool memory;
+        const char *data;
+    } cases[] = {
+        {"memory: true\n", {"--data", "d"}, 2, false, "d"},
+        {"memory: true\n", {"--data=d"}, 1, false, "d"},
+        {"data: e\n", {"--memory"}, 1, true, NULL},
+        {"data: e\n", {"--data", "d"}, 2, false, "d"},
+        {"memory: false\n", {"--memory"}, 1, true, NULL},
+        {"memory: true\n", {"--threads=1"}, 1, true, NULL},
+        {"data: e\n", {"--threads=1"}, 1, false, "e"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct config config;
+        struct faults faults = {0};
+        assert_int_equal(
+            read_options(&config, cases[i].text, cases[i].options, cases[i].count, &faults), 0);
+        assert_int_equal(config.memory, cases[i].memory);
+        assert_int_equal(config.data == NULL, cases[i].data == NULL);
+        if (config.data)
+            assert_string_equal(config.data, cases[i].data);
+        config_free(&config);
+    }
+}
+
+static void all_options_beat_their_keys(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--listen=127.0.0.1:2", "--base=/b", "--threads=2"};
     struct config config;
-    config_init(&config);
-    assert_int_equal(config_flags(&config, 5, flags), -EINVAL);
+    struct faults faults = {0};
+    assert_int_equal(
+        read_options(&config, "listen: 127.0.0.1:1\nbase: /a\nthreads: 1\n", options, 3, &faults),
+        0);
+    assert_string_equal(config.listen, "127.0.0.1:2");
+    assert_string_equal(config.base, "/b");
+    assert_int_equal(config.threads, 2);
     config_free(&config);
+}
+
+static void an_option_that_cannot_be_is_refused_and_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options[4];
+        size_t count;
+        const char *name;
+    } cases[] = {
+        {{"--memory", "--data=d"}, 2, "--memory"},
+        {{"--listen", "127.0.0.1"}, 2, "--listen"},
+        {{"--listen="}, 1, "--listen"},
+        {{"--listen=127.0.0.1:1", "--listen=127.0.0.1:2"}, 2, "--listen"},
+        {{"--data="}, 1, "--data"},
+        {{"--base=x"}, 1, "--base"},
+        {{"--base=/x/"}, 1, "--base"},
+        {{"--base="}, 1, "--base"},
+        {{"--base=/"}, 1, "--base"},
+        {{"--threads=0"}, 1, "--threads"},
+        {{"--threads=65"}, 1, "--threads"},
+        {{"--threads=01"}, 1, "--threads"},
+        {{"--memory=true"}, 1, "--memory"},
+        {{"--config="}, 1, "--config"},
+        {{"--config=/dev/null", "--config=/dev/null"}, 2, "--config"},
+        {{"--nothing"}, 1, "--nothing"},
+        {{"word"}, 1, "word"},
+        {{"--listen=0.0.0.0:1"}, 1, "--insecure"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct config config;
+        struct faults faults = {0};
+        assert_int_equal(read_options(&config, NULL, cases[i].options, cases[i].count, &faults),
+                         -EINVAL);
+        if (faults.count != 1 || !has(&faults, cases[i].name))
+            fail_msg("%s: %.*s", cases[i].options[0], STR_FMT(buf_str(&faults.text)));
+        faults_free(&faults);
+        config_free(&config);
+    }
+}
+
+static void a_switch_of_the_environment_is_a_boolean(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        int result;
+        bool off;
+    } cases[] = {{"1", 0, true}, {"true", 0, true}, {"0", 0, false},       {"off", 0, false},
+                 {"", 0, false}, {"2", -EINVAL, 0}, {"flase", -EINVAL, 0}, {" ", -EINVAL, 0}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct config config;
+        struct faults faults = {0};
+        setenv("FRESHET_NO_URING", cases[i].value, 1);
+        assert_int_equal(read_options(&config, NULL, NULL, 0, &faults), cases[i].result);
+        assert_int_equal(config.no_uring, cases[i].off);
+        assert_int_equal(cases[i].result != 0, has(&faults, "FRESHET_NO_URING"));
+        faults_free(&faults);
+        config_free(&config);
+    }
+    unsetenv("FRESHET_NO_URING");
 }
 
 static void a_file_that_is_not_there_is_refused(void **state)
 {
     (void)state;
     struct config config;
+    struct faults faults = {0};
     config_init(&config);
-    assert_int_equal(config_read(&config, "/tmp/freshet-no-such-file"), -EINVAL);
+    assert_int_equal(config_read(&config, "/tmp/freshet-no-such-file", &faults), -EINVAL);
+    assert_true(has(&faults, "/tmp/freshet-no-such-file: No such file"));
+    faults_free(&faults);
     config_free(&config);
+}
+
+/* ---- all keys -------------------------------------------------------------------------------- */
+
+/* A file whose last line sets `name` to `value`, and how many lines it has. */
+static size_t file_with(char *text, size_t size, const char *name, const char *value)
+{
+    struct str rest = str_from(name);
+    struct buf out = {0};
+    size_t lines = 1;
+    if (str_starts(rest, STR("namespaces."))) {
+        buf_add_lit(&out, "namespaces:\n- ");
+        if (strcmp(name, "namespaces.prefix") != 0) {
+            buf_add_lit(&out, "prefix: p\n  ");
+            lines++;
+        }
+        lines += 1;
+        rest = str_skip(rest, strlen("namespaces."));
+    } else if (str_starts(rest, STR("inbound."))) {
+        buf_add_lit(&out, "inbound:\n- ");
+        lines++;
+        if (strcmp(name, "inbound.source") != 0) {
+            buf_add_lit(&out, "source: s\n  ");
+            lines++;
+        }
+        if (strcmp(name, "inbound.kind") != 0) {
+            buf_add_lit(&out, "kind: none\n  ");
+            lines++;
+        }
+        rest = str_skip(rest, strlen("inbound."));
+    }
+    size_t depth = out.len ? 2 : 0;
+    while (rest.at) {
+        struct str part = str_cut(&rest, '.');
+        buf_add_str(&out, part);
+        buf_add_char(&out, ':');
+        if (!rest.at)
+            break;
+        depth += 2;
+        lines++;
+        buf_addf(&out, "\n%*s", (int)depth, "");
+    }
+    buf_addf(&out, " %s\n", value);
+    snprintf(text, size, "%.*s", STR_FMT(buf_str(&out)));
+    buf_free(&out);
+    return lines;
+}
+
+static void refuses_value(const struct key *key, const char *value)
+{
+    char text[400], line[80];
+    size_t lines = file_with(text, sizeof(text), key->name, value);
+    snprintf(line, sizeof(line), "%s:%zu: %s: ", path, lines, key->name);
+    REFUSES(text, line);
+}
+
+static int accepts_value(const struct key *key, const char *value)
+{
+    char text[400];
+    struct config config;
+    file_with(text, sizeof(text), key->name, value);
+    int result = read_text(&config, text);
+    config_free(&config);
+    return result;
+}
+
+static void bad_numbers_are_refused_at_every_key(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "1e6", "1_000",  "1,000", "0x10", "010",
+        "-1",  "+1",     "1.5",   "many", "1 h",
+        "1x",  "true",   "''",    "1:30", "0o7",
+        "[1]", "{a: 1}", "'1 '",  ".inf", "18446744073709551616",
+    };
+    for (size_t i = 0; i < keys_count; i++)
+        for (size_t j = 0; keys[i].kind == KEY_NUMBER && j < COUNT_OF(bad); j++)
+            refuses_value(&keys[i], bad[j]);
+}
+
+static void the_least_and_the_greatest_are_accepted_and_no_more(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < keys_count; i++) {
+        const struct key *key = &keys[i];
+        struct buf value = {0};
+        char text[40];
+        if (key->kind != KEY_NUMBER)
+            continue;
+        assert_true(key->least <= key->most && key->most <= UINT64_MAX / key->scale / 2);
+        assert_true(key->size == 8 || key->most * key->scale <= UINT32_MAX);
+        assert_true(!key->fallback || (key->fallback >= key->least && key->fallback <= key->most));
+        number_write_in(&value, key->most, key->unit);
+        buf_add_char(&value, '\0');
+        if (!strstr(key->name, "_share")) /* which may not have all that one of them may */
+            assert_int_equal(accepts_value(key, value.at), 0);
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)key->least);
+        assert_int_equal(accepts_value(key, text), 0);
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)key->most + 1);
+        refuses_value(key, text);
+        refuses_value(key, "9223372036854775807");
+        refuses_value(key, "18446744073709551615");
+        buf_free(&value);
+    }
+}
+
+static void bad_booleans_are_refused_at_every_key(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"flase", "tru", "0", "1", "''", "y", "2", "[true]", "none"};
+    for (size_t i = 0; i < keys_count; i++)
+        for (size_t j = 0; keys[i].kind == KEY_BOOLEAN && j < COUNT_OF(bad); j++)
+            refuses_value(&keys[i], bad[j]);
+}
+
+static void nothing_behind_a_key_is_refused_unless_it_is_a_list(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {"", "~", "null"};
+    for (size_t i = 0; i < keys_count; i++)
+        for (size_t j = 0; j < COUNT_OF(nothing); j++) {
+            if (keys[i].kind == KEY_LIST)
+                assert_int_equal(accepts_value(&keys[i], nothing[j]), 0);
+            else
+                refuses_value(&keys[i], nothing[j]);
+        }
+}
+
+static void a_list_holds_single_values_and_not_too_many(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"text", "{a: 1}", "[[1]]", "[{a: 1}]", "[~]"};
+    for (size_t i = 0; i < keys_count; i++) {
+        if (keys[i].kind != KEY_LIST || key_is_section(str_from(keys[i].name)))
+            continue;
+        for (size_t j = 0; j < COUNT_OF(bad); j++)
+            refuses_value(&keys[i], bad[j]);
+    }
+    refuses("webhooks:\n  schedule_ms: []\n");
+    refuses("webhooks:\n  schedule_ms: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]\n");
+}
+
+/* ---- what is stored -------------------------------------------------------------------------- */
+
+static void a_number_is_stored_with_its_unit(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_int_equal(read_text(&config,
+                               "limits: {body_max: 64KiB, idle_ms: 5m, head_ms: 250}\n"
+                               "spin_us: 2ms\n"
+                               "log: {roll_s: 1h, bytes_max: 10GiB, roll_bytes: 10MB}\n"
+                               "webhooks: {schedule_ms: [5s, 250, 1h], records_age_s: 7d}\n"
+                               "namespaces: [{prefix: a, retention: {age_s: 1h}}]\n"),
+                     0);
+    assert_int_equal(config.limits.body_max, 65536);
+    assert_int_equal(config.limits.idle_ms, 300000);
+    assert_int_equal(config.limits.head_ms, 250);
+    assert_int_equal(config.spin_us, 2000);
+    assert_int_equal(config.roll_us, INT64_C(3600000000));
+    assert_int_equal(config.log_bytes_max, UINT64_C(10) << 30);
+    assert_int_equal(config.roll_bytes, 10000000);
+    assert_int_equal(config.webhook_schedule_count, 3);
+    assert_int_equal(config.webhook_schedule_ms[0], 5000);
+    assert_int_equal(config.webhook_schedule_ms[1], 250);
+    assert_int_equal(config.webhook_schedule_ms[2], 3600000);
+    assert_int_equal(config.webhook_records_age_us, INT64_C(604800000000));
+    assert_int_equal(config.spaces[0].age_us, INT64_C(3600000000));
+    config_free(&config);
+}
+
+static void a_number_of_0_is_the_default_unless_it_says_something(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_int_equal(read_text(&config, "threads: 0\nspin_us: 0\n"
+                                        "limits: {body_max: 0, idle_ms: 0s, poll_pace_ms: 0}\n"
+                                        "webhooks: {timeout_ms: 0}\n"),
+                     0);
+    assert_true(config.threads >= 1);
+    assert_int_equal(config.limits.body_max, 1 << 20);
+    assert_int_equal(config.limits.idle_ms, 75000);
+    assert_int_equal(config.limits.poll_pace_ms, 0);
+    assert_int_equal(config.webhook_timeout_ms, 15000);
+    config_free(&config);
+}
+
+static void the_shares_of_the_table_are_the_couriers(void **state)
+{
+    (void)state;
+    struct config config;
+    config_init(&config);
+    for (unsigned i = POOL_SLOW; i < POOL_CLASSES; i++)
+        assert_int_equal(config.webhook_shares[i], pool_shares[i]);
+    config_free(&config);
+}
+
+/* ---- what cannot be meant -------------------------------------------------------------------- */
+
+static void what_cannot_be_meant_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    REFUSES("namespaces:\n- prefix: a\n- prefix: b\n- prefix: a\n", ":4: namespaces.prefix",
+            "twice");
+    REFUSES("namespaces:\n- prefix: ''\n- prefix: ''\n", ":3: namespaces.prefix", "twice");
+    REFUSES("namespaces:\n- prefix: $x\n", ":2: namespaces.prefix", "$");
+    REFUSES("namespaces:\n- prefix: a/*\n", ":2: namespaces.prefix", "a/*");
+    REFUSES("namespaces:\n- prefix: a/\n", ":2: namespaces.prefix", "a/");
+    REFUSES("namespaces:\n- ephemeral: true\n", ":2: namespaces.prefix", "missing");
+    REFUSES("namespaces:\n- a\n", ":2: namespaces");
+    REFUSES("memory: true\ndata: d\n", ":1: memory", "data");
+    REFUSES("limits:\n  idle_ms: 1\n  idle_ms: 2\n", ":3: limits.idle_ms", "twice");
+    REFUSES("webhooks:\n  slow_share: 60\n", ":1: webhooks", "100 percent");
+    REFUSES("limits: 3\n", ":1: limits");
+    REFUSES("limits: []\n", ":1: limits");
+    REFUSES("- a\n", ":1: ");
+    REFUSES("text\n", ":1: ");
+    REFUSES("? [a]\n: 1\n", ":1: ");
+    REFUSES("limits:\n  boddy_max: 1\n", ":2: limits.boddy_max", "did you mean limits.body_max?");
+    REFUSES("body_max: 1\n", ":1: body_max", "did you mean limits.body_max?");
+    REFUSES("zzzzzzzzzz: 1\n", ":1: zzzzzzzzzz", "freshet help configuration");
+    REFUSES("listen: 127.0.0.1:70700\n", ":1: listen", "127.0.0.1:70700", "as in");
+    REFUSES("base: x\n", ":1: base", "as in");
+    REFUSES("base: '/a b'\n", ":1: base", "as in");
+    REFUSES("data: \"a\\0b\"\n", ":1: data");
+}
+
+static void an_entry_that_matches_nothing_is_refused(void **state)
+{
+    (void)state;
+    static const char *const never[] = {
+        "10.0.0.256",   "10.0.0.1/8",   "10.0.0.0/33", "'*'",         "'*.internal'", "a:80",
+        "http://a",     "a/b",          "'a b'",       "a..b",        "'.a'",         "''",
+        "0x7f.1",       "2130706433",   "1.2.3",       "user@a",      "224.0.0.0/3",  "'[::1]'",
+        "'fe80::1%lo'", "b\xc3\xbc.de", "-a",          "10.0.0.0/08",
+    };
+    static const char *const good[] = {"10.0.0.0/8", "127.0.0.1", "'::1'",      "hooks.internal",
+                                       "my_service", "0.0.0.0/0", "localhost.", "fd00::/8"};
+    char text[100];
+    for (size_t i = 0; i < COUNT_OF(never); i++) {
+        snprintf(text, sizeof(text), "webhooks:\n  allow: [127.0.0.1, %s]\n", never[i]);
+        REFUSES(text, ":2: webhooks.allow");
+    }
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        struct config config;
+        snprintf(text, sizeof(text), "webhooks:\n  allow: [%s]\n", good[i]);
+        assert_int_equal(read_text(&config, text), 0);
+        assert_int_equal(config.webhook_networks_count + config.webhook_hosts_count, 1);
+        config_free(&config);
+    }
+}
+
+static void a_source_that_cannot_be_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    unsetenv("FRESHET_TEST_UNSET");
+    setenv("FRESHET_TEST_EMPTY", "", 1);
+#define GITHUB "inbound:\n- source: g\n  kind: github\n"
+    REFUSES(GITHUB "  secrets:\n  - abc\n  - env:FRESHET_TEST_UNSET\n", ":6: inbound.secrets",
+            "secret 2", "FRESHET_TEST_UNSET is not set");
+    REFUSES(GITHUB "  secrets: ['env:FRESHET_TEST_EMPTY']\n", ":4: inbound.secrets", "is empty");
+    REFUSES(GITHUB "  secrets: ['env:']\n", ":4: inbound.secrets", "name of a variable");
+    REFUSES(GITHUB "  secrets: ['file:/tmp/freshet-no-such']\n", ":4: inbound.secrets",
+            "/tmp/freshet-no-such: No such file");
+    REFUSES(GITHUB "  secrets: ['file:/tmp']\n", ":4: inbound.secrets", "/tmp: Is a directory");
+    REFUSES(GITHUB "  secrets: ['file:/dev/null']\n", ":4: inbound.secrets", "/dev/null is empty");
+    REFUSES(GITHUB "  secrets: ['file:/dev/zero']\n", ":4: inbound.secrets", "larger than");
+    REFUSES(GITHUB "  secrets: ['']\n", ":4: inbound.secrets", "empty");
+    REFUSES(GITHUB, ":2: inbound", "secrets");
+    REFUSES(GITHUB "  secrets: [x]\n  channel: $x\n", ":5: inbound", "$");
+    REFUSES(GITHUB "  secrets: [x]\n- source: g\n  kind: none\n", ":5: inbound.source", "twice");
+    REFUSES("inbound:\n- kind: none\n", ":2: inbound", "name");
+    REFUSES("inbound:\n- source: g\n  kind: gitea\n", ":3: inbound", "kind");
+    REFUSES("inbound:\n- source: g\n  kind: none\n  tolerance_s: 2d\n", ":4: inbound.tolerance_s");
+}
+
+static void all_faults_are_told_at_once(void **state)
+{
+    (void)state;
+    struct config config;
+    struct faults faults = {0};
+    assert_int_equal(read_with(&config, "threads: x\nlimits: {body_max: y}\nzzz: 1\n", &faults),
+                     -EINVAL);
+    assert_int_equal(faults.count, 3);
+    assert_true(has(&faults, "threads") && has(&faults, "limits.body_max") && has(&faults, "zzz"));
+    faults_free(&faults);
+    config_free(&config);
+}
+
+static void a_tree_of_unreasonable_depth_or_width_ends(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000 };
+    char *text = malloc(SIZE + 100);
+    assert_non_null(text);
+    memset(text, '[', SIZE);
+    text[SIZE] = 0;
+    refuses(text);
+    for (size_t i = 0; i < SIZE; i += 5)
+        memcpy(text + i, "a: 1\n", 5);
+    refuses(text);
+    strcpy(text, "limits: &a {b: *a}\nnamespaces: &c [*c, *c]\n");
+    refuses(text);
+    free(text);
+}
+
+static int open_file(void **state)
+{
+    (void)state;
+    int fd = mkstemp(path);
+    close(fd);
+    return fd < 0;
+}
+
+static int close_file(void **state)
+{
+    (void)state;
+    return unlink(path);
 }
 
 int main(void)
@@ -182,8 +664,24 @@ int main(void)
         cmocka_unit_test(a_section_may_be_empty),
         cmocka_unit_test(more_than_one_document_is_refused),
         cmocka_unit_test(a_file_of_unreasonable_size_is_refused),
-        cmocka_unit_test(two_files_are_refused),
         cmocka_unit_test(a_file_that_is_not_there_is_refused),
+        cmocka_unit_test(an_option_beats_the_file),
+        cmocka_unit_test(all_options_beat_their_keys),
+        cmocka_unit_test(an_option_that_cannot_be_is_refused_and_named),
+        cmocka_unit_test(a_switch_of_the_environment_is_a_boolean),
+        cmocka_unit_test(bad_numbers_are_refused_at_every_key),
+        cmocka_unit_test(the_least_and_the_greatest_are_accepted_and_no_more),
+        cmocka_unit_test(bad_booleans_are_refused_at_every_key),
+        cmocka_unit_test(nothing_behind_a_key_is_refused_unless_it_is_a_list),
+        cmocka_unit_test(a_list_holds_single_values_and_not_too_many),
+        cmocka_unit_test(a_number_is_stored_with_its_unit),
+        cmocka_unit_test(a_number_of_0_is_the_default_unless_it_says_something),
+        cmocka_unit_test(the_shares_of_the_table_are_the_couriers),
+        cmocka_unit_test(what_cannot_be_meant_is_refused_with_its_line),
+        cmocka_unit_test(an_entry_that_matches_nothing_is_refused),
+        cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_line),
+        cmocka_unit_test(all_faults_are_told_at_once),
+        cmocka_unit_test(a_tree_of_unreasonable_depth_or_width_ends),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_file, close_file);
 }

@@ -2,6 +2,8 @@
 #include "base/command_line.h"
 #include "bench/bench.h"
 #include "client/client.h"
+#include "server/check.h"
+#include "server/keys.h"
 #include "server/serve.h"
 
 #include <stdio.h>
@@ -12,6 +14,7 @@ static const char overview[] =
     ": publish an event once; it reaches every consumer by HTTP streaming,\n"
     "long-polling, WebSocket or webhook.\n\nusage: freshet COMMAND …\n\n"
     "  freshet serve      run the server\n"
+    "  freshet check      say whether a configuration is right\n"
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
     "  freshet webhook    register webhooks, look after them, try them out\n"
@@ -20,7 +23,8 @@ static const char overview[] =
     "  freshet help CMD   tell more of a command\n";
 
 static const char version_help[] = "usage: freshet version\n\nPrints the version.\n";
-static const char help_help[] = "usage: freshet help [COMMAND]\n\nTells what a command does.\n";
+static const char help_help[] = "usage: freshet help [COMMAND | configuration]\n\n"
+                                "Tells what a command does, or which keys the configuration has.\n";
 
 static bool asks_for_help(int argc, char **argv)
 {
@@ -50,6 +54,7 @@ static const struct command {
     const char *help;
 } commands[] = {
     {.name = "serve", .run = serve_main, .help = serve_help},
+    {.name = "check", .run = check_main, .help = check_help},
     {.name = "pub", .run = client_pub, .help = client_pub_help},
     {.name = "sub", .run = client_sub, .help = client_sub_help},
     {.name = "webhook", .run = client_webhook, .help = client_webhook_help},
@@ -71,10 +76,21 @@ static const char *help_of(const struct command *command, const char *verb)
     return command->run == client_webhook ? client_webhook_help_of(verb) : command->help;
 }
 
+static int print_keys(void)
+{
+    struct buf text = {0};
+    keys_print(&text);
+    fwrite(text.at, 1, text.len, stdout);
+    buf_free(&text);
+    return 0;
+}
+
 static int help(int argc, char **argv)
 {
     const char *name = asks_for_help(argc, argv) ? "help" : argc > 1 ? argv[1] : NULL;
     const struct command *command = name ? find(name) : NULL;
+    if (name && strcmp(name, "configuration") == 0)
+        return print_keys();
     if (name && !command) {
         fprintf(stderr, "freshet: no command is called \"%s\"\n\n%s", name, overview);
         return 2;

@@ -2,7 +2,6 @@
 
 #include "api/api.h"
 #include "base/command_line.h"
-#include "base/environment.h"
 #include "base/heap.h"
 #include "base/hash.h"
 #include "base/say.h"
@@ -26,7 +25,7 @@ const char serve_help[] =
     "  --listen ADDRESS:PORT  where to listen; port 0 takes a free one\n"
     "  --data DIR             the folder for the log (made if it is not there)\n"
     "  --memory               keep the log in memory alone\n"
-    "  --config FILE          settings, see docs/configuration.md; flags beat the file\n"
+    "  --config FILE          settings, see `freshet help configuration`; options beat the file\n"
     "  --threads N            workers, default one a core\n"
     "  --base /PATH           the path under which the API hangs\n"
     "  --insecure             listen elsewhere than on loopback although there are no access "
@@ -35,7 +34,7 @@ const char serve_help[] =
     "one\n"
     "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
 
-enum { DESCRIPTORS_SPARE = 200, LISTEN_DEFAULT_PORT = 7070 };
+enum { DESCRIPTORS_SPARE = 200 };
 /* Set aside on the disk at most; sealing needs the size of a file. */
 enum { DISK_RESERVE_MAX = 64 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
@@ -46,8 +45,6 @@ struct server {
     struct log *log;
     struct courier *courier;
     struct worker *workers;
-    struct sockaddr_storage address;
-    socklen_t address_size;
     uint32_t webhook_requests;    /* that may be under way at once */
     _Atomic uint32_t connections; /* of all workers */
     unsigned started;
@@ -60,45 +57,23 @@ struct server {
 static int check_port_is_free(const struct server *server)
 {
     int one = 1;
-    int fd = socket(server->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(server->config.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     int result = 0;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-        bind(fd, (const struct sockaddr *)&server->address, server->address_size))
+        bind(fd, (const struct sockaddr *)&server->config.address, server->config.address_size))
         result = -errno;
     close(fd);
     return result;
-}
-
-static const char *address_text(const struct server *server)
-{
-    return server->config.listen ? server->config.listen : "127.0.0.1:7070";
-}
-
-static int read_address(struct server *server)
-{
-    const char *listen = address_text(server);
-    if (listen_parse(listen, &server->address, &server->address_size)) {
-        fprintf(stderr,
-                "freshet serve: --listen is ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070\n"
-                "Try: freshet help serve\n");
-        return -EINVAL;
-    }
-    if (listen_is_loopback(&server->address) || server->config.insecure)
-        return 0;
-    fprintf(stderr,
-            "freshet serve: %s can be reached from other machines, and there are no access "
-            "rules: anyone could publish and read.\nSay --insecure if that is meant.\n",
-            listen);
-    return -EINVAL;
 }
 
 static int check_port(const struct server *server)
 {
     int result = check_port_is_free(server);
     if (result)
-        fprintf(stderr, "freshet serve: cannot listen on %s: %s\n", address_text(server),
+        fprintf(stderr, "freshet serve: cannot listen on %s: %s\n",
+                server->config.listen ? server->config.listen : "127.0.0.1:7070",
                 strerror(-result));
     return result;
 }
@@ -204,14 +179,14 @@ static int open_worker(struct server *server, unsigned index)
         .limits = server->config.limits,
         .spin_us = server->config.spin_us,
         .connections = &server->connections,
-        .want_uring = !environment("FRESHET_NO_URING"),
+        .want_uring = !server->config.no_uring,
         .base = server->api.base,
         .app = &server->api,
         .handle = api_handle,
     };
     int result = worker_init(worker, &config);
     if (!result)
-        result = worker_listen(worker, &server->address, server->address_size);
+        result = worker_listen(worker, &server->config.address, server->config.address_size);
     if (result)
         fprintf(stderr, "freshet serve: cannot start worker %u: %s\n", index, strerror(-result));
     return result;
@@ -256,7 +231,7 @@ static void greet(const struct server *server)
 {
     char at[80];
     const char *base = server->config.base ? server->config.base : "";
-    listen_format(&server->address, at, sizeof(at));
+    listen_format(&server->config.address, at, sizeof(at));
     printf("freshet " FRESHET_VERSION " serves http://%s%s\n\n"
            "Try, each in a terminal of its own:\n\n"
            "  curl -N 'http://%s%s/channels/news?stream=sse'\n"
@@ -347,8 +322,6 @@ static int start_threads(struct server *server)
 
 static int run(struct server *server)
 {
-    if (read_address(server))
-        return 2;
     if (check_port(server) || open_all(server) || start_threads(server))
         return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
     greet(server);
@@ -356,6 +329,15 @@ static int run(struct server *server)
     drain(server);
     free(server->workers);
     return 0;
+}
+
+static int explain(int result, const struct faults *faults)
+{
+    if (result == COMMAND_LINE_HELP)
+        return fputs(serve_help, stdout) < 0;
+    faults_print(faults, "freshet serve");
+    fprintf(stderr, "Try: freshet help serve\n");
+    return 2;
 }
 
 /* From this size on a block is mapped by itself and goes back to the system when it is freed. Left
@@ -368,13 +350,12 @@ int serve_main(int argc, char **argv)
 {
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_LEAST);
     struct server server = {0};
+    struct faults faults = {0};
     config_init(&server.config);
     block_signals();
-    int result = config_flags(&server.config, argc, argv), code = 2;
-    if (!result)
-        code = run(&server);
-    else if (result == COMMAND_LINE_HELP)
-        code = fputs(serve_help, stdout) < 0;
+    int result = config_options(&server.config, argc, argv, &faults);
+    int code = result ? explain(result, &faults) : run(&server);
+    faults_free(&faults);
     config_free(&server.config);
     return code;
 }

@@ -1,10 +1,19 @@
 #include "server/yaml_file.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <yaml.h>
+
+struct yaml_file {
+    const char *path;
+    yaml_document_t document;
+};
+
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_all(int fd, struct buf *text)
 {
@@ -32,54 +41,153 @@ static int read_file(const char *path, struct buf *text)
     return result;
 }
 
-/* What is wrong with it, and in which line; NULL when nothing is. */
-static const char *find_fault(yaml_parser_t *parser, size_t *ret_line)
+static int refuse(struct faults *faults, const char *path, size_t line, const char *sentence)
 {
-    int documents = 0;
-    for (;;) {
-        yaml_event_t event;
-        if (!yaml_parser_parse(parser, &event)) {
-            *ret_line = parser->problem_mark.line + 1;
-            return parser->problem ? parser->problem : "is not YAML";
-        }
-        yaml_event_type_t type = event.type;
-        *ret_line = event.start_mark.line + 1;
-        yaml_event_delete(&event);
-        if (type == YAML_STREAM_END_EVENT)
-            return NULL;
-        if (type == YAML_DOCUMENT_START_EVENT && ++documents > 1)
-            return "a second document begins here: put all settings into one";
-    }
-}
-
-static int complain(const char *path, const char *what)
-{
-    fprintf(stderr, "freshet: %s: %s\n", path, what);
+    struct place place = {path, line};
+    faults_add(faults, &place, "", "%s", sentence);
     return -EINVAL;
 }
 
-static int check(const char *path, struct str text)
+static int refuse_syntax(struct faults *faults, const char *path, const yaml_parser_t *parser)
 {
-    size_t line;
-    yaml_parser_t parser;
-    if (!text.len)
-        return 0;
-    if (!yaml_parser_initialize(&parser))
-        return complain(path, strerror(ENOMEM));
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
-    const char *fault = find_fault(&parser, &line);
-    if (fault)
-        fprintf(stderr, "freshet: %s: line %zu: %s\n", path, line, fault);
-    yaml_parser_delete(&parser);
-    return fault ? -EINVAL : 0;
+    const char *problem = parser->problem ? parser->problem : "there is no memory";
+    struct place place = {path, parser->problem_mark.line + 1};
+    if (parser->context)
+        faults_add(faults, &place, "", "is not YAML: %s %s", parser->context, problem);
+    else
+        faults_add(faults, &place, "", "is not YAML: %s", problem);
+    return -EINVAL;
 }
 
-int yaml_file_read(const char *path, struct buf *ret_text)
+/* Whatever stands behind the document is refused. */
+static int check_end(yaml_parser_t *parser, const char *path, struct faults *faults)
 {
-    *ret_text = (struct buf){0};
-    int result = read_file(path, ret_text);
-    result = result ? complain(path, strerror(-result)) : check(path, buf_str(ret_text));
-    if (result)
-        buf_free(ret_text);
+    yaml_document_t second;
+    if (!yaml_parser_load(parser, &second))
+        return refuse_syntax(faults, path, parser);
+    const yaml_node_t *root = yaml_document_get_root_node(&second);
+    size_t line = second.start_mark.line + 1;
+    yaml_document_delete(&second);
+    return root ? refuse(faults, path, line,
+                         "a second document begins here: put all settings into one")
+                : 0;
+}
+
+static int load(struct yaml_file *file, struct str text, struct faults *faults)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return refuse(faults, file->path, 0, strerror(ENOMEM));
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
+    int result;
+    if (!yaml_parser_load(&parser, &file->document))
+        result = refuse_syntax(faults, file->path, &parser);
+    else if (yaml_document_get_root_node(&file->document))
+        result = check_end(&parser, file->path, faults);
+    else
+        result = 0;
+    yaml_parser_delete(&parser);
     return result;
+}
+
+int yaml_file_open(const char *path, struct yaml_file **ret_file, struct faults *faults)
+{
+    struct buf text = {0};
+    int result = read_file(path, &text);
+    if (result) {
+        buf_free(&text);
+        return refuse(faults, path, 0, strerror(-result));
+    }
+    struct yaml_file *file = mem_alloc(sizeof(*file));
+    *file = (struct yaml_file){.path = path};
+    result = load(file, text.len ? buf_str(&text) : STR(""), faults);
+    buf_free(&text);
+    if (result)
+        yaml_file_free(file);
+    else
+        *ret_file = file;
+    return result;
+}
+
+void yaml_file_free(struct yaml_file *file)
+{
+    if (file)
+        yaml_document_delete(&file->document);
+    free(file);
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* libyaml counts nodes from 1, and only looks at a document that it is given. */
+static const yaml_node_t *node_of(struct yaml_value value)
+{
+    const yaml_document_t *document = &value.file->document;
+    return value.node ? document->nodes.start + value.node - 1 : NULL;
+}
+
+struct yaml_value yaml_file_root(const struct yaml_file *file)
+{
+    bool is_empty = file->document.nodes.start == file->document.nodes.top;
+    return (struct yaml_value){file, is_empty ? 0 : 1};
+}
+
+static bool is_nothing(const yaml_node_t *node)
+{
+    static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+    struct str text = {(const char *)node->data.scalar.value, node->data.scalar.length};
+    if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (str_eq(text, str_from(words[i])))
+            return true;
+    return false;
+}
+
+enum yaml_kind yaml_kind(struct yaml_value value)
+{
+    const yaml_node_t *node = node_of(value);
+    if (!node || node->type == YAML_NO_NODE)
+        return YAML_NOTHING;
+    if (node->type == YAML_SEQUENCE_NODE)
+        return YAML_LIST;
+    if (node->type == YAML_MAPPING_NODE)
+        return YAML_MAP;
+    return is_nothing(node) ? YAML_NOTHING : YAML_TEXT;
+}
+
+struct place yaml_place(struct yaml_value value)
+{
+    const yaml_node_t *node = node_of(value);
+    return (struct place){value.file->path, node ? node->start_mark.line + 1 : 1};
+}
+
+struct str yaml_text(struct yaml_value value)
+{
+    const yaml_node_t *node = node_of(value);
+    return (struct str){(const char *)node->data.scalar.value, node->data.scalar.length};
+}
+
+size_t yaml_count(struct yaml_value value)
+{
+    const yaml_node_t *node = node_of(value);
+    if (node && node->type == YAML_SEQUENCE_NODE)
+        return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    if (node && node->type == YAML_MAPPING_NODE)
+        return (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+    return 0;
+}
+
+struct yaml_value yaml_item(struct yaml_value list, size_t n)
+{
+    return (struct yaml_value){list.file, node_of(list)->data.sequence.items.start[n]};
+}
+
+struct yaml_value yaml_key(struct yaml_value map, size_t n)
+{
+    return (struct yaml_value){map.file, node_of(map)->data.mapping.pairs.start[n].key};
+}
+
+struct yaml_value yaml_value_of(struct yaml_value map, size_t n)
+{
+    return (struct yaml_value){map.file, node_of(map)->data.mapping.pairs.start[n].value};
 }

@@ -8,6 +8,8 @@ root=$room/tree
 trap 'rm -rf "$room"' EXIT
 failed=0
 
+table='## The file\n\n| `one` | x | text | - | - | none |\n| `a.two` | x | ms | 1ms | 1d | 5s | y |\n'
+
 plant() {
     rm -rf "$root"
     mkdir -p "$root/src/base" "$root/src/net" "$root/src/http" "$root/src/hub" "$root/src/api" \
@@ -15,10 +17,10 @@ plant() {
     printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
         >"$root/src/transport/problem.h"
-    printf '/* U64(struct config_file, one) LIMIT(two) */\n/* CYAML_FIELD_BOOL("three", OPT, struct file_log, three) */\n' \
-        >"$root/src/server/config.c"
-    printf '## The file\n\n| `one` | x |\n| `limits.two` | x |\n| `log.three` | x |\n' \
-        >"$root/docs/configuration.md"
+    printf '#!/bin/sh\ncat keys\n' >"$root/freshet"
+    chmod +x "$root/freshet"
+    printf 'key unit least greatest default meaning\none text - - - x\na.two ms 1ms 1d 5s x\n' >"$root/keys"
+    printf "$table" >"$root/docs/configuration.md"
     printf '/* One. */\n#pragma once\n\nint one(void);\n' >"$root/src/base/one.h"
     printf '#include "base/one.h"\n\nint one(void)\n{\n    return 1;\n}\n' >"$root/src/base/one.c"
     printf '[{"directory": "%s", "file": "%s/src/base/one.c", "command": "clang -Isrc src/base/one.c"}]\n' \
@@ -55,12 +57,13 @@ refuses words "the number of a ticket" src/base/two.c '/* iss''ue 12 */\n'
 refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
 refuses docs "an error that is not told" src/transport/problem.h \
     '    X(BAD_TWO, 400, "bad-two", "Two")\n'
-refuses docs "a key of the configuration that is not told" src/server/config.c \
-    '/* U64(struct config_file, one) LIMIT(two) LIMIT(four) */\n/* CYAML_FIELD_BOOL("three", OPT, struct file_log, three) */\n'
+refuses docs "a key of the configuration that is not told" keys \
+    'key\none text - - - x\na.two ms 1ms 1d 5s x\na.three ms 1ms 1d 5s x\n'
 refuses docs "a key that is told and does not exist" docs/configuration.md \
-    '## The file\n\n| `one` | x |\n| `limits.two` | x |\n| `log.three` | x |\n| `log.four` | x |\n'
-refuses docs "a key that is told in the wrong place" docs/configuration.md \
-    '## The file\n\n| `one` | x |\n| `log.two` | x |\n| `log.three` | x |\n'
+    "$table| \`a.four\` | x | ms | 1ms | 1d | 5s |\\n"
+refuses docs "another greatest value" keys 'key\none text - - - x\na.two ms 1ms 2d 5s x\n'
+refuses docs "another unit" keys 'key\none text - - - x\na.two s 1ms 1d 5s x\n'
+refuses docs "another default" keys 'key\none text - - - x\na.two ms 1ms 1d 6s x\n'
 refuses tidy "a semicolon that ends an if" src/base/one.c \
     '#include "base/one.h"\n\nint one(void)\n{\n    int a = 1;\n    if (a > 1);\n    return a;\n}\n'
 refuses tidy "a function of more than 80 lines" src/base/one.c \

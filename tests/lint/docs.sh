@@ -1,6 +1,7 @@
 #!/bin/sh
-# docs.sh ROOT: every relative link in a document leads to a file, docs/api.md has every error that
-# the program knows, and docs/configuration.md has every key of the configuration file and no other.
+# docs.sh ROOT BUILD: every relative link in a document leads to a file, docs/api.md has every error
+# that the program knows, and docs/configuration.md has every key of the configuration that the
+# program in BUILD has, with the same unit, least, greatest and default, and no other.
 set -eu
 cd "$1"
 bad=0
@@ -28,41 +29,35 @@ for slug in $slugs; do
     }
 done
 
-# The keys as the schema of the file has them: `limits.body_max`. A key that holds others is none.
-keys_of_schema() {
-    grep -v '^#define' "$1" | tr -s '\n ' ' ' |
-        grep -oE 'CYAML_FIELD_[A-Z_]+\("[a-z_]+",[^"()]*struct [a-z_]+|U64\(struct [a-z_]+, [a-z_]+|LIMIT(_PTR)?\([a-z_]+|TEXT\("[a-z_]+"' |
-        sed -E 's/^CYAML_FIELD_[A-Z_]+\("([a-z_]+)",.*struct ([a-z_]+)$/\2.\1/
-            s/^U64\(struct ([a-z_]+), ([a-z_]+)$/\1.\2/
-            s/^LIMIT(_PTR)?\(([a-z_]+)$/file_limits.\2/
-            s/^TEXT\("([a-z_]+)"$/file_source.\1/
-            s/^config_file\.//; s/^file_space\./namespaces./
-            s/^file_source\./inbound./
-            s/^file_retention\./namespaces.retention./; s/^file_//' |
-        LC_ALL=C sort -u | awk '{ key[NR] = $0 }
-            END { for (i = 1; i <= NR; i++) if (index(key[i + 1], key[i] ".") != 1) print key[i] }'
+# The keys as the program has them: name, unit, least, greatest; and the default if it is a number.
+keys_of_program() {
+    "$1" help configuration | awk 'NR > 1 { print $1, $2, $3, $4, $5 }' | LC_ALL=C sort
 }
 
+# The same from the rows of the document. A default that is not a number is told in words.
 keys_of_document() {
-    sed -n '/^## The file/,$p' "$1" | grep -oE '^\| `[a-z_.]+` \|' | cut -d '`' -f 2 |
-        LC_ALL=C sort -u
+    sed -n '/^## The file/,$p' "$1" | grep -E '^\| `[a-z_.]+` \|' | sed 's/^| //; s/ |$//' |
+        awk -F ' [|] ' '$3 != "" {
+            gsub("`", "", $1)
+            print $1, $3, $4, $5, $6 ~ /^[0-9]+[A-Za-z]*$/ ? $6 : "-" }' | LC_ALL=C sort
 }
 
-schema=src/server/config.c
+program=${2:-build}/freshet
 document=docs/configuration.md
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
-[ ! -f $schema ] || keys_of_schema $schema >"$room/schema"
+[ ! -x "$program" ] || keys_of_program "$program" >"$room/program"
 [ ! -f $document ] || keys_of_document $document >"$room/document"
-if [ -s "$room/schema" ] && [ -s "$room/document" ]; then
-    LC_ALL=C comm -3 "$room/schema" "$room/document" >"$room/differ"
+if [ -s "$room/program" ] && [ -s "$room/document" ]; then
+    LC_ALL=C comm -3 "$room/program" "$room/document" >"$room/differ"
     [ ! -s "$room/differ" ] || {
-        echo "keys that only $schema has, and, indented, that only $document has:"
+        echo "keys (name, unit, least, greatest, default) that only the program has, and, indented,"
+        echo "that only $document has:"
         cat "$room/differ"
         bad=1
     }
 else
-    echo "found no keys in $schema or $document"
+    echo "found no keys in $program or $document"
     bad=1
 fi
 exit $bad

@@ -1,0 +1,399 @@
+/* How the file becomes a struct config.
+ *
+ * The file is a tree of texts (yaml_file.h). A mapping is walked key by key: the names on the way
+ * make the full name, `limits.body_max`, and the table of keys says what that is. A scalar is read
+ * and stored by the table alone (keys.h). Lists are stored by the functions that stand in `lists`
+ * below, since each is stored in a way of its own; a list of mappings is walked with an item of its
+ * own as the base of its keys.
+ *
+ * Nothing ends the walk: each fault is told with its line, and the next key is read. So the tree
+ * that is stored may be incomplete, and whoever asked for it looks at the faults first. All of this
+ * runs once, before threads are started. The depth of the walk is the table's, not the file's. */
+#include "server/config_file.h"
+
+#include "base/mem.h"
+#include "server/keys.h"
+#include "server/sources.h"
+#include "server/yaml_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct reader {
+    struct config *config;
+    struct faults *faults;
+};
+
+enum { PATH_LEN_MAX = 200 };
+
+static void fault(struct reader *reader, struct yaml_value at, struct str name, const char *what)
+{
+    char text[PATH_LEN_MAX];
+    struct place place = yaml_place(at);
+    snprintf(text, sizeof(text), "%.*s", STR_FMT(name));
+    faults_add(reader->faults, &place, text, "%s", what);
+}
+
+/* The value of a key, and the key, for errors: a value with nothing in it has no line. */
+struct entry {
+    struct yaml_value key, value;
+    struct str name; /* in full */
+};
+
+static void read_map(struct reader *reader, struct yaml_value map, struct str path, void *base);
+
+/* ---- scalars --------------------------------------------------------------------------------- */
+
+static void read_scalar(struct reader *reader, const struct key *key, const struct entry *entry,
+                        void *base)
+{
+    struct place place = yaml_place(entry->key);
+    struct buf right = {0};
+    enum yaml_kind kind = yaml_kind(entry->value);
+    if (kind == YAML_TEXT) {
+        (void)key_set(key, base, yaml_text(entry->value), &place, reader->faults);
+        return;
+    }
+    key_expects(key, &right);
+    faults_add(reader->faults, &place, key->name,
+               kind == YAML_NOTHING ? "there is nothing behind it; it takes %.*s, or is left out"
+                                    : "holds a list or keys, but takes %.*s",
+               STR_FMT(buf_str(&right)));
+    buf_free(&right);
+}
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+/* Whether the value is a list that is not too long. One with nothing in it sets nothing. */
+static bool is_list(struct reader *reader, const struct key *key, const struct entry *entry)
+{
+    struct place place = yaml_place(entry->key);
+    enum yaml_kind kind = yaml_kind(entry->value);
+    if (kind == YAML_LIST && yaml_count(entry->value) <= key->items_max)
+        return true;
+    if (kind != YAML_NOTHING)
+        faults_add(reader->faults, &place, key->name, "is a list of at most %zu: %s",
+                   key->items_max,
+                   kind == YAML_LIST ? "this one is longer"
+                                     : "put each item on a line of its own behind a dash, or all "
+                                       "into [ ] with commas");
+    return false;
+}
+
+static bool is_text(struct reader *reader, const struct key *key, struct yaml_value item)
+{
+    if (yaml_kind(item) == YAML_TEXT)
+        return true;
+    fault(reader, item, str_from(key->name), "an item of this list is a single value");
+    return false;
+}
+
+static void read_schedule(struct reader *reader, const struct key *key, const struct entry *entry,
+                          void *base)
+{
+    struct config *config = base;
+    if (!yaml_count(entry->value))
+        fault(reader, entry->key, entry->name, "is a list of 1 to 16 times, as in [5s, 5m, 1h]");
+    config->webhook_schedule_count = 0;
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        uint64_t ms = 0;
+        if (is_text(reader, key, item) &&
+            key_read_number(key, yaml_text(item), &place, reader->faults, &ms))
+            config->webhook_schedule_ms[config->webhook_schedule_count++] = (int64_t)ms;
+    }
+}
+
+static const char *take_allowed(struct config *config, struct str text)
+{
+    struct network network;
+    if (strlen(text.at) != text.len)
+        return "holds a byte that is zero";
+    if (!network_parse(text, &network)) {
+        if (!network_opens(&network))
+            return "opens nothing: loopback, link-local, multicast and reserved addresses are "
+                   "opened only by an entry within their own range, as in 127.0.0.1";
+        config->webhook_networks[config->webhook_networks_count++] = network;
+        return NULL;
+    }
+    if (text.at[0] == '[' || !address_host_possible(text))
+        return "matches nothing: it takes a network (10.0.0.0/8, fd00::/8) with no bits set behind "
+               "its length, an address (10.1.2.3), or the name of a host (hooks.internal) without "
+               "port, scheme or wildcard";
+    config->webhook_hosts[config->webhook_hosts_count++] = text.at;
+    return NULL;
+}
+
+static void read_allow(struct reader *reader, const struct key *key, const struct entry *entry,
+                       void *base)
+{
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        if (!is_text(reader, key, item))
+            continue;
+        const char *why = take_allowed(base, yaml_text(item));
+        if (why)
+            faults_add(reader->faults, &place, key->name, "\"%.100s\" %s", yaml_text(item).at, why);
+    }
+}
+
+/* ---- namespaces ------------------------------------------------------------------------------ */
+
+/* Items of a list are mappings. */
+static bool is_map(struct reader *reader, struct yaml_value item, const struct key *key)
+{
+    if (yaml_kind(item) == YAML_MAP)
+        return true;
+    fault(reader, item, str_from(key->name), "an item of this list holds keys, as in {KEY: VALUE}");
+    return false;
+}
+
+static const struct space_config *find_space(const struct config *config, struct str prefix)
+{
+    for (size_t i = 0; i < config->spaces_count; i++)
+        if (str_eq(config->spaces[i].prefix, prefix))
+            return &config->spaces[i];
+    return NULL;
+}
+
+static void read_space(struct reader *reader, struct yaml_value item, const struct key *key)
+{
+    struct config *config = reader->config;
+    struct space_config space = {0};
+    unsigned faults = reader->faults->count;
+    read_map(reader, item, str_from(key->name), &space);
+    if (reader->faults->count != faults)
+        return;
+    if (!space.prefix.at)
+        fault(
+            reader, item, STR("namespaces.prefix"),
+            "is missing: say for which channels this holds, as in prefix: trades, or prefix: \"\" "
+            "for all");
+    else if (find_space(config, space.prefix))
+        fault(reader, item, STR("namespaces.prefix"),
+              space.prefix.len ? "this prefix is there twice: put all its settings into one item"
+                               : "the empty prefix is there twice: put all its settings into one "
+                                 "item");
+    else
+        config->spaces[config->spaces_count++] = space;
+}
+
+static void read_spaces(struct reader *reader, const struct key *key, const struct entry *entry,
+                        void *base)
+{
+    struct config *config = base;
+    size_t count = yaml_count(entry->value);
+    free(config->spaces);
+    config->spaces = mem_alloc((count + 1) * sizeof(*config->spaces));
+    config->spaces_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_map(reader, yaml_item(entry->value, i), key))
+            read_space(reader, yaml_item(entry->value, i), key);
+}
+
+/* ---- inbound --------------------------------------------------------------------------------- */
+
+static void read_secrets(struct reader *reader, const struct key *key, const struct entry *entry,
+                         void *base)
+{
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        if (is_text(reader, key, item))
+            (void)source_item_add_secret(base, yaml_text(item), &place, reader->faults);
+    }
+}
+
+/* Where a setting of an item stands; the item itself if it is not there. */
+static struct place place_of_setting(const void *context, struct str setting)
+{
+    const struct yaml_value *map = context;
+    for (size_t i = 0; i < yaml_count(*map); i++) {
+        struct yaml_value key = yaml_key(*map, i);
+        if (yaml_kind(key) == YAML_TEXT && str_eq(yaml_text(key), setting))
+            return yaml_place(key);
+    }
+    return yaml_place(*map);
+}
+
+static bool is_known_source(const struct config *config, const struct source *source)
+{
+    for (size_t i = 0; i < config->sources_count; i++)
+        if (str_eq(source_name(config->sources[i]), source_name(source)))
+            return true;
+    return false;
+}
+
+static void read_source(struct reader *reader, struct yaml_value map, const struct key *key)
+{
+    struct config *config = reader->config;
+    struct source_item item = {0};
+    unsigned faults = reader->faults->count;
+    struct source *source = NULL;
+    read_map(reader, map, str_from(key->name), &item);
+    if (reader->faults->count == faults)
+        source = source_item_make(&item, place_of_setting, &map, reader->faults);
+    if (source && is_known_source(config, source)) {
+        fault(reader, map, STR("inbound.source"), "a source of this name is there twice");
+        source_free(source);
+    } else if (source) {
+        config->sources[config->sources_count++] = source;
+    }
+    source_item_deinit(&item);
+}
+
+static void read_sources(struct reader *reader, const struct key *key, const struct entry *entry,
+                         void *base)
+{
+    struct config *config = base;
+    size_t count = yaml_count(entry->value);
+    free(config->sources);
+    config->sources = mem_alloc((count + 1) * sizeof(struct source *));
+    for (size_t i = 0; i < count; i++)
+        if (is_map(reader, yaml_item(entry->value, i), key))
+            read_source(reader, yaml_item(entry->value, i), key);
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+typedef void list_reader(struct reader *reader, const struct key *key, const struct entry *entry,
+                         void *base);
+
+static const struct {
+    const char *name;
+    list_reader *read;
+} lists[] = {
+    {"webhooks.schedule_ms", read_schedule},
+    {"webhooks.allow", read_allow},
+    {"namespaces", read_spaces},
+    {"inbound", read_sources},
+    {"inbound.secrets", read_secrets},
+};
+
+static void read_list(struct reader *reader, const struct key *key, const struct entry *entry,
+                      void *base)
+{
+    if (!is_list(reader, key, entry))
+        return;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (strcmp(lists[i].name, key->name) == 0)
+            lists[i].read(reader, key, entry, base);
+}
+
+static void refuse_unknown(struct reader *reader, const struct entry *entry)
+{
+    char sentence[200];
+    const char *nearest = key_nearest(entry->name);
+    snprintf(sentence, sizeof(sentence), "is not a key%s%s%s", nearest ? "; did you mean " : "",
+             nearest ? nearest : "",
+             nearest ? "?" : ": `freshet help configuration` lists all of them");
+    fault(reader, entry->key, entry->name, sentence);
+}
+
+static void read_section(struct reader *reader, const struct entry *entry, void *base)
+{
+    enum yaml_kind kind = yaml_kind(entry->value);
+    if (kind == YAML_MAP)
+        read_map(reader, entry->value, entry->name, base);
+    else if (kind != YAML_NOTHING)
+        fault(reader, entry->key, entry->name, "holds keys of its own, each on a line below it");
+}
+
+static void read_entry(struct reader *reader, const struct entry *entry, void *base)
+{
+    const struct key *key = key_find(entry->name);
+    if (key && key->kind == KEY_LIST)
+        read_list(reader, key, entry, base);
+    else if (key)
+        read_scalar(reader, key, entry, base);
+    else if (key_is_section(entry->name))
+        read_section(reader, entry, base);
+    else
+        refuse_unknown(reader, entry);
+}
+
+static bool is_there_before(struct yaml_value map, size_t n)
+{
+    struct str name = yaml_text(yaml_key(map, n));
+    for (size_t i = 0; i < n; i++) {
+        struct yaml_value key = yaml_key(map, i);
+        if (yaml_kind(key) == YAML_TEXT && str_eq(yaml_text(key), name))
+            return true;
+    }
+    return false;
+}
+
+/* More keys than the table has must hold one twice or one that is not known; the bound keeps a file
+ * of a million keys from being compared with itself. */
+static bool has_too_many(struct reader *reader, struct yaml_value map, struct str path)
+{
+    if (yaml_count(map) <= keys_count)
+        return false;
+    fault(reader, map, path, "holds more keys than there are");
+    return true;
+}
+
+static void read_map(struct reader *reader, struct yaml_value map, struct str path, void *base)
+{
+    if (has_too_many(reader, map, path))
+        return;
+    for (size_t i = 0; i < yaml_count(map); i++) {
+        char name[PATH_LEN_MAX];
+        struct entry entry = {yaml_key(map, i), yaml_value_of(map, i), STR_NONE};
+        if (yaml_kind(entry.key) != YAML_TEXT) {
+            fault(reader, entry.key, path, "a key is a name, as in KEY: VALUE");
+            continue;
+        }
+        struct str key = yaml_text(entry.key);
+        snprintf(name, sizeof(name), "%.*s%s%.*s", STR_FMT(path), path.len ? "." : "",
+                 STR_FMT(key));
+        entry.name = str_from(name);
+        if (is_there_before(map, i))
+            fault(reader, entry.key, entry.name, "is there twice");
+        else
+            read_entry(reader, &entry, base);
+    }
+}
+
+/* ---- what goes together ---------------------------------------------------------------------- */
+
+/* Shares of the requests, in percent. Some must be left for endpoints that answer soon. */
+static void check_shares(const struct config *config, const struct place *place,
+                         struct faults *faults)
+{
+    unsigned all = config->webhook_shares[POOL_SLOW] + config->webhook_shares[POOL_NEW] +
+                   config->webhook_shares[POOL_FAILING] + config->webhook_shares[POOL_ASKED];
+    if (all > CONFIG_SHARES_MAX)
+        faults_add(faults, place, "webhooks",
+                   "slow_share, new_share, failing_share and asked_share are %u percent together; "
+                   "at most %d leave something for webhooks that answer soon",
+                   all, CONFIG_SHARES_MAX);
+}
+
+static void check_together(struct reader *reader, const struct yaml_file *file)
+{
+    struct config *config = reader->config;
+    struct yaml_value root = yaml_file_root(file);
+    struct place place = place_of_setting(&root, STR("webhooks"));
+    check_shares(config, &place, reader->faults);
+    place = place_of_setting(&root, STR("memory"));
+    if (config->memory && config->data)
+        faults_add(reader->faults, &place, "memory",
+                   "a log in memory has no folder: leave out either memory or data");
+}
+
+void config_file_read(struct config *config, const char *path, struct faults *faults)
+{
+    struct reader reader = {config, faults};
+    if (yaml_file_open(path, &config->file, faults))
+        return;
+    struct yaml_value root = yaml_file_root(config->file);
+    if (yaml_kind(root) == YAML_MAP)
+        read_map(&reader, root, STR(""), config);
+    else if (yaml_kind(root) != YAML_NOTHING)
+        fault(&reader, root, STR(""), "the file holds keys, as in `listen: 127.0.0.1:7070`");
+    config->limits.ws.frame_max = config->limits.ws.message_max;
+    check_together(&reader, config->file);
+}

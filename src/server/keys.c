@@ -1,0 +1,437 @@
+#include "server/keys.h"
+
+#include "base/nearest.h"
+#include "base/say.h"
+#include "net/listen.h"
+#include "server/config.h"
+#include "server/sources.h"
+
+#include <stdio.h>
+
+#define KIB(n) (UINT64_C(n) << 10)
+#define MIB(n) (UINT64_C(n) << 20)
+#define GIB(n) (UINT64_C(n) << 30)
+#define TIB(n) (UINT64_C(n) << 40)
+#define PIB(n) (UINT64_C(n) << 50)
+#define DAY_S UINT64_C(86400)
+#define DAY_MS (DAY_S * 1000)
+#define HOUR_MS UINT64_C(3600000)
+#define YEARS_S(n) (UINT64_C(n) * 365 * DAY_S)
+#define S_US UINT64_C(1000000)
+#define MANY UINT64_C(1000000000)
+
+/* ---- texts that have a form ------------------------------------------------------------------ */
+
+static const char *check_listen(const char *text)
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+    return listen_parse(text, &address, &size) ? "ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070"
+                                               : NULL;
+}
+
+static const char *check_base(const char *text)
+{
+    size_t len = strlen(text);
+    bool good = text[0] == '/' && text[len - 1] != '/';
+    for (size_t i = 0; good && i < len; i++)
+        good = text[i] > ' ' && text[i] < 127 && !strchr("?#%", text[i]);
+    return good ? NULL
+                : "a path that begins with a slash and does not end with one, as in /realtime";
+}
+
+static const char *check_prefix(const char *text)
+{
+    const char *why;
+    if (text[0] == '$')
+        return "a prefix that does not begin with $: those channels are the server's own";
+    if (!text[0] || name_valid(str_from(text), &why))
+        return NULL;
+    return "segments joined by /, as in trades or trades/eu, or empty for all channels";
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define IN(type, member) .at = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
+#define CONFIG(member) IN(struct config, member)
+#define SPACE(member) IN(struct space_config, member)
+#define SOURCE(member) IN(struct source_item, settings.member)
+
+/* The place comes last: it is two initializers. */
+#define NUMBER_AT(key, unit_, least_, most_, fallback_, scale_, sentence, ...)                     \
+    {                                                                                              \
+        .name = (key), .kind = KEY_NUMBER, .unit = (unit_), .least = (least_), .most = (most_),    \
+        .fallback = (fallback_), .scale = (scale_), .help = (sentence), __VA_ARGS__                \
+    }
+#define NUMBER(key, unit, least, most, fallback, scale, where, help)                               \
+    NUMBER_AT(key, unit, least, most, fallback, scale, help, where)
+#define COUNT(key, least, most, fallback, where, help)                                             \
+    NUMBER_AT(key, NUMBER_COUNT, least, most, fallback, 1, help, where)
+#define BYTES(key, least, most, fallback, where, help)                                             \
+    NUMBER_AT(key, NUMBER_BYTES, least, most, fallback, 1, help, where)
+#define MS(key, least, most, fallback, where, help)                                                \
+    NUMBER_AT(key, NUMBER_MS, least, most, fallback, 1, help, where)
+#define PERCENT(key, most, fallback, where, help)                                                  \
+    NUMBER_AT(key, NUMBER_PERCENT, 1, most, fallback, 1, help, where)
+#define BOOLEAN(key, where, sentence)                                                              \
+    {                                                                                              \
+        .name = (key), .kind = KEY_BOOLEAN, .help = (sentence), where                              \
+    }
+#define TEXT(key, least_, most_, check_, where, sentence)                                          \
+    {                                                                                              \
+        .name = (key), .kind = KEY_TEXT, .least = (least_), .most = (most_), .check = (check_),    \
+        .help = (sentence), where                                                                  \
+    }
+#define SOURCE_TEXT(key, member, sentence)                                                         \
+    {                                                                                              \
+        .name = (key), .kind = KEY_TEXT, .most = TEMPLATE_TEXT_MAX, .help = (sentence),            \
+        SOURCE(member)                                                                             \
+    }
+#define LIST(key, unit_, least_, most_, items, sentence)                                           \
+    {                                                                                              \
+        .name = (key), .kind = KEY_LIST, .unit = (unit_), .least = (least_), .most = (most_),      \
+        .items_max = (items), .help = (sentence)                                                   \
+    }
+
+/* clang-format off */
+const struct key keys[] = {
+    TEXT("listen", 1, 100, check_listen, CONFIG(listen), "where to listen"),
+    TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
+    TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
+    BOOLEAN("memory", CONFIG(memory), "keep the log in memory alone"),
+    COUNT("threads", 1, LOG_PORTS_MAX - 1, 0, CONFIG(threads), "worker threads"),
+    NUMBER("spin_us", NUMBER_US, 0, S_US, 0, 1, CONFIG(spin_us), "how long a worker looks for more work before it sleeps"),
+
+    BYTES("limits.body_max", 1, GIB(1), MIB(1), CONFIG(limits.body_max), "the body of a request"),
+    BYTES("limits.message_max", 1, GIB(1), MIB(1), CONFIG(limits.ws.message_max), "a message from a WebSocket"),
+    COUNT("limits.batch_max", 1, 100000, 1000, CONFIG(batch_max), "events of one POST /events"),
+    COUNT("limits.connections_max", 1, MANY, 0, CONFIG(connections_max), "connections of all workers together"),
+    COUNT("limits.channels_max", 1, MANY, 2000000, CONFIG(channels_max), "channels that the log knows"),
+    PERCENT("limits.channels_address_percent", 100, 90, CONFIG(channels_address_percent), "new channels that one address may make once half are taken"),
+    PERCENT("limits.channels_connection_percent", 100, 75, CONFIG(channels_connection_percent), "new channels that one connection may make once half are taken"),
+    COUNT("limits.keys_max", 1, MANY, 1000000, CONFIG(keys_max), "idempotency keys of the last five minutes"),
+    COUNT("limits.inflight_max", 1, 1000000, 64, CONFIG(limits.inflight_max), "publishes of one connection that are not answered yet"),
+    BYTES("limits.pending_max", 1, TIB(1), MIB(64), CONFIG(limits.pending_max), "bytes published and not safe yet"),
+    BYTES("limits.rests_max", 1, TIB(1), MIB(64), CONFIG(limits.rests_max), "what sockets of one worker do not take"),
+    BYTES("limits.held_max", 1, TIB(1), MIB(256), CONFIG(limits.held_max), "all that peers make a worker hold"),
+    COUNT("limits.branches_max", 1, MANY, 1000000, CONFIG(limits.hub.branches_max), "segments of the patterns of a worker's subscribers"),
+    BYTES("limits.window_bytes", 1, TIB(1), MIB(8), CONFIG(limits.hub.window_bytes), "recent events that a worker keeps at hand"),
+    BYTES("limits.chunk_bytes", 1, GIB(1), KIB(256), CONFIG(limits.hub.chunk_bytes), "a piece of what a consumer catches up on"),
+    BYTES("limits.cache_bytes", 1, TIB(1), MIB(4), CONFIG(limits.hub.cache_bytes), "pieces kept for others who are as far behind"),
+    BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
+    MS("limits.head_ms", 1, DAY_MS, 10000, CONFIG(limits.head_ms), "from the first byte of a request to the end of its head"),
+    MS("limits.body_ms", 1, DAY_MS, 30000, CONFIG(limits.body_ms), "from there to the end of its body"),
+    MS("limits.idle_ms", 1, DAY_MS, 75000, CONFIG(limits.idle_ms), "between requests"),
+    MS("limits.stall_ms", 1, DAY_MS, 60000, CONFIG(limits.stall_ms), "in which a peer reads nothing of an answer"),
+    MS("limits.publish_ms", 1, DAY_MS, 10000, CONFIG(limits.publish_ms), "until a publish is safe"),
+    MS("limits.message_ms", 1, DAY_MS, 30000, CONFIG(limits.message_ms), "from a WebSocket message's first byte to its last"),
+    MS("limits.close_ms", 1, DAY_MS, 5000, CONFIG(limits.close_ms), "for the answer to a WebSocket's close frame"),
+    MS("limits.drain_ms", 1, DAY_MS, 2000, CONFIG(limits.drain_ms), "over which streams end when the server stops"),
+    MS("limits.poll_pace_ms", 0, 1000, 25, CONFIG(limits.poll_pace_ms), "how long an event for a busy poller is held; 0: not at all"),
+
+    BYTES("log.bytes_max", 1, PIB(1), 0, CONFIG(log_bytes_max), "retention for the whole log"),
+    BYTES("log.roll_bytes", 1, TIB(1), MIB(64), CONFIG(roll_bytes), "a file of the log is sealed at this size"),
+    NUMBER("log.roll_s", NUMBER_S, 1, YEARS_S(10), 3600, S_US, CONFIG(roll_us), "a file of the log is sealed at this age"),
+
+    LIST("webhooks.schedule_ms", NUMBER_MS, 1, 30 * DAY_MS, CONFIG_SCHEDULE_MAX, "waits between attempts"),
+    MS("webhooks.timeout_ms", 1, HOUR_MS, 15000, CONFIG(webhook_timeout_ms), "for a receiver's answer"),
+    LIST("webhooks.allow", NUMBER_COUNT, 0, 0, CONFIG_ALLOW_MAX, "where webhooks may go besides public addresses"),
+    COUNT("webhooks.endpoints_max", 1, 1000000, 1000, CONFIG(webhook_endpoints_max), "how many webhooks there may be"),
+    COUNT("webhooks.records_max", 1, MANY, 250000, CONFIG(webhook_records_max), "deliveries that the record holds"),
+    NUMBER("webhooks.records_age_s", NUMBER_S, 1, YEARS_S(10), 7 * DAY_S, S_US, CONFIG(webhook_records_age_us), "for how long it holds them"),
+    COUNT("webhooks.requests_max", 1, 1000000, 0, CONFIG(webhook_requests_max), "requests under way of all webhooks together"),
+    PERCENT("webhooks.slow_share", CONFIG_SHARES_MAX, 20, CONFIG(webhook_shares[POOL_SLOW]), "share of the requests for webhooks that accept late"),
+    PERCENT("webhooks.new_share", CONFIG_SHARES_MAX, 20, CONFIG(webhook_shares[POOL_NEW]), "for those that have not answered yet"),
+    PERCENT("webhooks.failing_share", CONFIG_SHARES_MAX, 10, CONFIG(webhook_shares[POOL_FAILING]), "for those that do not answer, or refuse everything"),
+    PERCENT("webhooks.asked_share", CONFIG_SHARES_MAX, 10, CONFIG(webhook_shares[POOL_ASKED]), "for pings, and verifications of WebSub"),
+    MS("webhooks.patience_ms", 1, HOUR_MS, 250, CONFIG(webhook_patience_ms), "after so long a request may be broken off if others wait"),
+
+    LIST("namespaces", NUMBER_COUNT, 0, 0, CONFIG_SPACES_MAX, "settings for the channels under a prefix"),
+    TEXT("namespaces.prefix", 0, 255, check_prefix, SPACE(prefix), "segments joined by /, empty for all channels"),
+    NUMBER("namespaces.retention.age_s", NUMBER_S, 0, YEARS_S(100), 0, S_US, SPACE(age_us), "older events go; 0: never"),
+    COUNT("namespaces.retention.count", 0, MANY, 0, SPACE(count), "a channel keeps its newest so many; 0: all"),
+    BYTES("namespaces.retention.bytes", 0, PIB(1), 0, SPACE(bytes), "a channel keeps its newest so many bytes; 0: all"),
+    BOOLEAN("namespaces.ephemeral", SPACE(ephemeral), "nothing published here is stored"),
+
+    LIST("inbound", NUMBER_COUNT, 0, 0, CONFIG_SOURCES_MAX, "sources whose webhooks become events"),
+    TEXT("inbound.source", 1, 64, NULL, SOURCE(name), "the name in the path /inbound/{source}"),
+    TEXT("inbound.kind", 1, 20, NULL, SOURCE(kind), "who sends, and so how it is verified"),
+    LIST("inbound.secrets", NUMBER_COUNT, 0, 0, VERIFY_SECRETS_MAX, "any of which verifies: the text, env:NAME or file:PATH"),
+    SOURCE_TEXT("inbound.channel", channel, "the channel"),
+    SOURCE_TEXT("inbound.type", type, "the type"),
+    SOURCE_TEXT("inbound.id", id, "the idempotency key"),
+    NUMBER("inbound.tolerance_s", NUMBER_S, 1, DAY_S, 300, 1, SOURCE(tolerance_s), "how far a signed time may be away"),
+    SOURCE_TEXT("inbound.header", header, "where signature or token is"),
+    SOURCE_TEXT("inbound.prefix", prefix, "what stands before it"),
+    SOURCE_TEXT("inbound.hash", hash, "sha1, sha256, sha384 or sha512"),
+    SOURCE_TEXT("inbound.encoding", encoding, "hex or base64"),
+    SOURCE_TEXT("inbound.timestamp_header", timestamp_header, "where the time is"),
+    SOURCE_TEXT("inbound.signed", signed_bytes, "what is signed"),
+};
+/* clang-format on */
+const size_t keys_count = sizeof(keys) / sizeof(keys[0]);
+
+/* ---- looking keys up ------------------------------------------------------------------------- */
+
+const struct key *key_find(struct str name)
+{
+    for (size_t i = 0; i < keys_count; i++)
+        if (str_eq(str_from(keys[i].name), name))
+            return &keys[i];
+    return NULL;
+}
+
+bool key_is_section(struct str name)
+{
+    for (size_t i = 0; i < keys_count; i++) {
+        struct str key = str_from(keys[i].name);
+        if (key.len > name.len && str_starts(key, name) && key.at[name.len] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* What stands behind the last dot. */
+static struct str last_part(struct str name)
+{
+    size_t start = name.len;
+    while (start && name.at[start - 1] != '.')
+        start--;
+    return str_skip(name, start);
+}
+
+/* The name as a whole is compared with all names, its last part with the last parts of all, since a
+ * key may be in the wrong section. */
+const char *key_nearest(struct str name)
+{
+    struct str part = last_part(name);
+    const char *nearest = NULL;
+    unsigned least = NEAREST_LEN_MAX + 1;
+    for (size_t i = 0; i < keys_count; i++) {
+        struct str key = str_from(keys[i].name);
+        unsigned whole = nearest_distance(name, key);
+        unsigned parts = nearest_distance(part, last_part(key));
+        unsigned distance = whole < parts ? whole : 2 * parts + (whole > parts);
+        if (distance >= least || !nearest_is_near(part, whole < parts ? whole : parts))
+            continue;
+        least = distance;
+        nearest = keys[i].name;
+    }
+    return nearest;
+}
+
+/* ---- reading values -------------------------------------------------------------------------- */
+
+void key_store(const struct key *key, void *base, uint64_t number)
+{
+    uint64_t scaled = number * key->scale;
+    uint32_t narrow = (uint32_t)scaled;
+    if (key->size == sizeof(narrow))
+        memcpy((char *)base + key->at, &narrow, sizeof(narrow));
+    else
+        memcpy((char *)base + key->at, &scaled, sizeof(scaled));
+}
+
+static const char *unit_words(enum number_unit unit)
+{
+    switch (unit) {
+    case NUMBER_PERCENT:
+        return "a whole number of percent";
+    case NUMBER_US:
+        return "a time in microseconds";
+    case NUMBER_MS:
+        return "a time in milliseconds";
+    case NUMBER_S:
+        return "a time in whole seconds";
+    case NUMBER_BYTES:
+        return "a size in bytes";
+    case NUMBER_COUNT:
+        break;
+    }
+    return "a whole number";
+}
+
+static uint64_t example_of(const struct key *key)
+{
+    if (key->fallback)
+        return key->fallback;
+    return key->unit == NUMBER_S       ? DAY_S
+           : key->unit == NUMBER_BYTES ? GIB(10)
+           : key->most < 10000         ? 4
+           : key->unit == NUMBER_COUNT ? 10000
+                                       : 5000;
+}
+
+static void expect_number(const struct key *key, struct buf *out)
+{
+    uint64_t example = example_of(key);
+    struct buf with_unit = {0};
+    number_write_in(&with_unit, example, key->unit);
+    buf_addf(out, "%s from ", unit_words(key->unit));
+    number_write_in(out, key->least, key->unit);
+    buf_add_lit(out, " to ");
+    number_write_in(out, key->most, key->unit);
+    buf_addf(out, ", as in %llu", (unsigned long long)example);
+    if (key->unit != NUMBER_COUNT && key->unit != NUMBER_PERCENT)
+        buf_addf(out, " or %.*s", STR_FMT(buf_str(&with_unit)));
+    buf_free(&with_unit);
+}
+
+void key_expects(const struct key *key, struct buf *out)
+{
+    const char *form = key->check ? key->check(" ") : NULL;
+    if (key->kind == KEY_BOOLEAN)
+        buf_add_lit(out, "true or false (yes, no, on, off)");
+    else if (form)
+        buf_add_str(out, str_from(form));
+    else if (key->kind == KEY_TEXT)
+        buf_addf(out, "a text of %llu to %llu bytes", (unsigned long long)key->least,
+                 (unsigned long long)key->most);
+    else
+        expect_number(key, out);
+}
+
+static bool refuse(const struct key *key, struct str found, const char *expected,
+                   const struct place *place, struct faults *faults)
+{
+    char quoted[120];
+    struct buf right = {0};
+    say_quote(quoted, sizeof(quoted), found.at, found.len);
+    if (expected)
+        buf_add_str(&right, str_from(expected));
+    else
+        key_expects(key, &right);
+    faults_add(faults, place, key->name, "%s is not %.*s", quoted, STR_FMT(buf_str(&right)));
+    buf_free(&right);
+    return false;
+}
+
+bool key_read_number(const struct key *key, struct str text, const struct place *place,
+                     struct faults *faults, uint64_t *ret)
+{
+    uint64_t number = 0;
+    uint64_t least = key->kind == KEY_LIST ? key->least : 0;
+    if (number_read_in(text, key->unit, &number) || number < least || number > key->most)
+        return refuse(key, text, NULL, place, faults);
+    *ret = number;
+    return true;
+}
+
+bool key_check_text(const struct key *key, struct str text, const struct place *place,
+                    struct faults *faults)
+{
+    bool has_zero = text.len && memchr(text.at, '\0', text.len);
+    if (text.len < key->least || text.len > key->most || has_zero)
+        return refuse(key, text, NULL, place, faults);
+    const char *right = key->check ? key->check(text.at) : NULL;
+    return right ? refuse(key, text, right, place, faults) : true;
+}
+
+static bool set_number(const struct key *key, void *base, struct str text,
+                       const struct place *place, struct faults *faults)
+{
+    uint64_t number;
+    if (!key_read_number(key, text, place, faults, &number))
+        return false;
+    if (number >= key->least)
+        key_store(key, base, number);
+    return true;
+}
+
+static bool set_boolean(const struct key *key, void *base, struct str text,
+                        const struct place *place, struct faults *faults)
+{
+    bool value;
+    if (boolean_read(text, &value))
+        return refuse(key, text, NULL, place, faults);
+    memcpy((char *)base + key->at, &value, sizeof(value));
+    return true;
+}
+
+static bool set_text(const struct key *key, void *base, struct str text, const struct place *place,
+                     struct faults *faults)
+{
+    if (!key_check_text(key, text, place, faults))
+        return false;
+    if (key->size == sizeof(struct str))
+        memcpy((char *)base + key->at, &text, sizeof(text));
+    else
+        memcpy((char *)base + key->at, &text.at, sizeof(text.at));
+    return true;
+}
+
+bool key_set(const struct key *key, void *base, struct str text, const struct place *place,
+             struct faults *faults)
+{
+    switch (key->kind) {
+    case KEY_NUMBER:
+        return set_number(key, base, text, place, faults);
+    case KEY_BOOLEAN:
+        return set_boolean(key, base, text, place, faults);
+    case KEY_TEXT:
+        return set_text(key, base, text, place, faults);
+    case KEY_LIST:
+        break;
+    }
+    return false;
+}
+
+/* ---- the table as a whole -------------------------------------------------------------------- */
+
+void keys_set_defaults(void *config)
+{
+    for (size_t i = 0; i < keys_count; i++) {
+        struct str name = str_from(keys[i].name);
+        bool elsewhere = str_starts(name, STR("namespaces")) || str_starts(name, STR("inbound"));
+        if (keys[i].kind == KEY_NUMBER && keys[i].fallback && !elsewhere)
+            key_store(&keys[i], config, keys[i].fallback);
+    }
+}
+
+static const char *type_word(const struct key *key)
+{
+    static const char *const units[] = {
+        [NUMBER_COUNT] = "number", [NUMBER_PERCENT] = "percent",
+        [NUMBER_US] = "us",        [NUMBER_MS] = "ms",
+        [NUMBER_S] = "s",          [NUMBER_BYTES] = "bytes",
+    };
+    switch (key->kind) {
+    case KEY_BOOLEAN:
+        return "boolean";
+    case KEY_TEXT:
+        return "text";
+    case KEY_LIST:
+        return "list";
+    case KEY_NUMBER:
+        break;
+    }
+    return units[key->unit];
+}
+
+static void print_number(struct buf *out, const struct key *key, uint64_t number, bool has)
+{
+    struct buf text = {0};
+    if (has)
+        number_write_in(&text, number, key->unit);
+    else
+        buf_add_char(&text, '-');
+    buf_addf(out, "  %-10.*s", STR_FMT(buf_str(&text)));
+    buf_free(&text);
+}
+
+void keys_print(struct buf *out)
+{
+    buf_addf(out, "%-36s  %-7s  %-10s  %-10s  %-10s  %s\n", "key", "unit", "least", "greatest",
+             "default", "meaning");
+    for (size_t i = 0; i < keys_count; i++) {
+        const struct key *key = &keys[i];
+        bool is_number = key->most && (key->kind == KEY_NUMBER || key->kind == KEY_LIST);
+        if (key_is_section(str_from(key->name)))
+            continue;
+        buf_addf(out, "%-36s  %-7s", key->name, type_word(key));
+        print_number(out, key, key->least, is_number);
+        print_number(out, key, key->most, is_number);
+        print_number(out, key, key->fallback, key->fallback);
+        buf_addf(out, "  %s\n", key->help);
+    }
+}
