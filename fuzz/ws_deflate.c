@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { OUT_MAX = 8192 };
 
@@ -32,6 +33,27 @@ static void try_round(struct ws_inflater *inflater, struct str message, unsigned
     buf_free(&out);
 }
 
+/* In pieces, with the message in another place each time, comes the same. */
+static void try_pieces(struct ws_inflater *inflater, struct str bytes, int want, struct str whole)
+{
+    struct ws_inflating inflating;
+    struct buf out = {0};
+    char *copies[2] = {malloc(bytes.len + 1), malloc(bytes.len + 1)};
+    require(copies[0] && copies[1]);
+    for (int i = 0; i < 2; i++)
+        memcpy(copies[i], bytes.at, bytes.len);
+    int result =
+        ws_inflate_begin(&inflating, inflater, (struct str){copies[0], bytes.len}, OUT_MAX, &out);
+    require(!result);
+    for (int i = 1; (result = ws_inflate_some(&inflating, 5)) == WS_INFLATE_MORE; i ^= 1)
+        ws_inflate_move(&inflating, (struct str){copies[i], bytes.len});
+    ws_inflate_end(&inflating);
+    require(result == want && (result || str_eq(buf_str(&out), whole)));
+    free(copies[0]);
+    free(copies[1]);
+    buf_free(&out);
+}
+
 /* The first byte chooses the window. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -46,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str bytes = {copy, size - 1};
     int result = ws_inflate(&inflater, bytes, OUT_MAX, &out);
     require(result >= 0 && (result || out.len <= OUT_MAX));
+    try_pieces(&inflater, bytes, result, buf_str(&out));
     try_round(&inflater, bytes, bits);
     free(copy);
     buf_free(&out);

@@ -38,8 +38,10 @@ static int feed_piece(struct ws_reader *reader, struct str piece, struct buf *lo
     require(copy);
     if (piece.len)
         memcpy(copy, piece.at, piece.len);
-    while ((r = ws_reader_feed(reader, copy + at, piece.len - at, &used, &event)) == WS_EVENT) {
-        write_event(log, &event);
+    while ((r = ws_reader_feed(reader, copy + at, piece.len - at, &used, &event)) == WS_EVENT ||
+           ws_reader_is_inflating(reader)) {
+        if (r == WS_EVENT)
+            write_event(log, &event);
         at += used;
         require(at <= piece.len);
     }
@@ -53,9 +55,11 @@ static int feed_piece(struct ws_reader *reader, struct str piece, struct buf *lo
 static void read_all(struct str bytes, uint8_t mode, size_t step, struct buf *log)
 {
     struct ws_inflater inflater = {0};
+    struct ws_limits cut = limits;
     struct ws_reader reader;
     int r = WS_MORE;
-    ws_reader_init(&reader, mode & CLIENT ? WS_CLIENT : WS_SERVER, &limits,
+    cut.piece = step;
+    ws_reader_init(&reader, mode & CLIENT ? WS_CLIENT : WS_SERVER, &cut,
                    mode & DEFLATE ? &inflater : NULL);
     while (r == WS_MORE && bytes.len) {
         size_t n = step < bytes.len ? step : bytes.len;

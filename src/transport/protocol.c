@@ -175,6 +175,7 @@ static void lost(struct socket *socket, struct socket_publish *publish)
 }
 
 static const struct socket_speaker speaker = {
+    .json = true,
     .message = message,
     .fill = fill,
     .sent = sent,

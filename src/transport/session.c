@@ -374,10 +374,12 @@ static void read_later(struct session *session, struct list *queue)
         list_add_last(queue, &intake->wait_node);
 }
 
-/* Whether a request or message that has come whole is being checked. */
+/* Whether a request or message that has come whole is being checked, or decompressed. */
 static bool has_begun(const struct session *session)
 {
-    return session->intake && session->intake->check;
+    const struct pull *pull = session->pull;
+    return (session->intake && session->intake->check) ||
+           (pull && pull->ops->busy && pull->ops->busy(pull));
 }
 
 static void put_off(struct session *session)
@@ -508,7 +510,9 @@ static void read_pull(struct session *session)
         mailbox_empty(&session->worker->loop.mailbox);
         if (!listens(session))
             return;
-        if (has_kept(session))
+        if (has_begun(session))
+            (void)session->pull->ops->input(session->pull, NULL, 0);
+        else if (has_kept(session))
             give_kept(session);
         else if (!read_once(session))
             return;
@@ -520,26 +524,28 @@ static void read_requests(struct session *session)
 {
     if (session->conn.readable)
         read_until_pull(session);
-    if (session->pull && (session->conn.readable || has_kept(session)))
+    if (session->pull && (session->conn.readable || has_kept(session) || has_begun(session)))
         read_pull(session);
 }
 
 /* Whether there is something that it would read now. */
 static bool would_read(const struct session *session)
 {
-    if (session->conn.dead || (!session->conn.readable && !has_kept(session)))
+    if (session->conn.dead ||
+        (!session->conn.readable && !has_kept(session) && !has_begun(session)))
         return false;
     return session->pull ? listens(session) : incoming_may_follow(session);
 }
 
 /* Whether it holds so much of what has not come whole, while memory is tight, that others go first.
- * A peer that is done sending is read to its end, which frees what it holds.
+ * A peer that is done sending is read to its end, and a message that has come whole is handled,
+ * which frees what they hold.
  * It is looked at again after a while; the deadline of its request or message holds all the same.
  */
 static bool gives_way(struct session *session)
 {
     struct worker *worker = session->worker;
-    if (!worker_is_tight(worker) || !session->intake || session->conn.hup ||
+    if (!worker_is_tight(worker) || !session->intake || session->conn.hup || has_begun(session) ||
         session->intake->holding.bytes < GIVE_WAY_LEAST ||
         !holding_is_large(&worker->holdings, &session->intake->holding))
         return false;

@@ -30,6 +30,9 @@ struct pull_ops {
      * connection with a problem. */
     size_t (*held)(const struct pull *pull);
     void (*refuse)(struct pull *pull, enum problem problem);
+    /* With `input`: whether a message that has come whole is being worked through. Then `input` is
+     * called without bytes, to go on. */
+    bool (*busy)(const struct pull *pull);
     bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 

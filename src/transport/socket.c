@@ -1,10 +1,14 @@
 #include "transport/socket.h"
 
 #include "http/response.h"
+#include "transport/checked.h"
 #include "ws/handshake.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* What a piece of a message that is decompressed counts for, so that mostly its time decides. */
+enum { INFLATE_COST = 2 * BUDGET_STRIDE };
 
 static struct socket *of_pull(struct pull *pull)
 {
@@ -120,13 +124,57 @@ static bool is_for_later(const struct socket *socket, struct str bytes)
            !(head[0] & CONTROL) && (head[1] & LENGTH) >= LONG;
 }
 
+/* Whether the message may be handled: the JSON of a large one is checked before, in pieces. Until
+ * then it stays the reader's, so that there must be no next call. */
+static bool is_checked(struct socket *socket, struct str text)
+{
+    struct session *session = socket->pull.session;
+    if (!socket->speaker->json || socket->close_sent || text.len <= CHECKED_LARGE ||
+        !ws_reader_owns(&socket->reader, text) || !session_take_in(session))
+        return true;
+    return checked_go_on(session->worker, &session->intake->check, text);
+}
+
+static void handle_event(struct socket *socket, const struct ws_event *event)
+{
+    struct session *session = socket->pull.session;
+    if (event->opcode == WS_TEXT && !is_checked(socket, event->data))
+        return;
+    on_event(socket, event);
+    if (session->intake)
+        checked_end(session->worker, &session->intake->check);
+}
+
+static bool is_checking(const struct socket *socket)
+{
+    const struct session *session = socket->pull.session;
+    return session->intake && session->intake->check;
+}
+
+/* Goes on with the check of the last message. */
+static void check_on(struct socket *socket)
+{
+    struct worker *worker = socket->pull.session->worker;
+    const struct json_scan *check = socket->pull.session->intake->check;
+    struct ws_event event = {.opcode = WS_TEXT, .data = check->text};
+    size_t inflated = ws_reader_inflated(&socket->reader);
+    account_add(&worker->account, ACCOUNT_INFLATED, inflated);
+    handle_event(socket, &event);
+    account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
+}
+
 /* One message or control frame; false when that is enough for now. */
 static bool input_one(struct socket *socket, struct str *bytes)
 {
     struct worker *worker = socket->pull.session->worker;
     struct ws_event event = {.data = STR_NONE};
     size_t used = 0;
-    if (is_for_later(socket, *bytes)) {
+    if (is_checking(socket)) {
+        check_on(socket);
+        pause_to_send(socket->pull.session);
+        return !worker_is_spent(worker) && !socket->pull.session->conn.dead && !is_pressed(socket);
+    }
+    if (!ws_reader_is_inflating(&socket->reader) && is_for_later(socket, *bytes)) {
         worker_end_step(worker);
         return false;
     }
@@ -136,13 +184,15 @@ static bool input_one(struct socket *socket, struct str *bytes)
     size_t inflated = ws_reader_inflated(&socket->reader);
     account_add(&worker->account, ACCOUNT_INFLATED, inflated);
     if (result == WS_EVENT)
-        on_event(socket, &event);
+        handle_event(socket, &event);
     else if (result != WS_MORE)
         on_broken(socket, result);
     account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
     pause_to_send(socket->pull.session);
-    bool more = worker_spend(worker, event.data.len > used ? event.data.len : used);
-    return more && result == WS_EVENT && !socket->pull.session->conn.dead && !is_pressed(socket);
+    bool inflating = ws_reader_is_inflating(&socket->reader);
+    size_t cost = inflating ? INFLATE_COST : event.data.len > used ? event.data.len : used;
+    bool more = worker_spend(worker, cost) && (result == WS_EVENT || inflating);
+    return more && !socket->pull.session->conn.dead && !is_pressed(socket);
 }
 
 static size_t held(const struct pull *pull)
@@ -150,9 +200,17 @@ static size_t held(const struct pull *pull)
     return ws_reader_held(&container_of(pull, const struct socket, pull)->reader);
 }
 
+static bool busy(const struct pull *pull)
+{
+    const struct socket *socket = container_of(pull, const struct socket, pull);
+    return is_checking(socket) || ws_reader_is_inflating(&socket->reader);
+}
+
 static void refuse(struct pull *pull, enum problem problem)
 {
     struct socket *socket = of_pull(pull);
+    if (pull->session->intake)
+        checked_end(pull->session->worker, &pull->session->intake->check);
     ws_reader_give_up(&socket->reader);
     socket->close_seen = true; /* nothing more is read, so nothing more is waited for */
     if (socket->close_sent)
@@ -185,7 +243,7 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
         ;
     if (socket->reader.error)
         rest.len = 0;
-    else
+    else if (!busy(pull))
         (void)ws_reader_feed(&socket->reader, NULL, 0, &used, &none); /* lets the event go */
     time_message(socket);
     if (out_is_full(session))
@@ -400,6 +458,7 @@ static const struct pull_ops pull_ops = {
     .drain = drain,
     .free = free_socket,
     .held = held,
+    .busy = busy,
     .refuse = refuse,
 };
 

@@ -8,6 +8,7 @@ struct socket_publish;
 
 /* What is spoken over the socket: the envelopes of a channel, or freshet.v1. */
 struct socket_speaker {
+    bool json; /* its messages are JSON, if they are text */
     void (*message)(struct socket *socket, enum ws_opcode opcode, struct str data);
     struct str (*fill)(struct socket *socket);
     bool (*sent)(struct socket *socket, size_t n, bool blocked);

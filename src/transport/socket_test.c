@@ -566,6 +566,135 @@ static void compressed_messages_are_read_behind_all_others(void **state)
     buf_free(&bomb);
 }
 
+enum { LARGE_MESSAGE = 500 << 10, SMALL_STEP = 4096 };
+
+static size_t count_unfinished(const struct bench *bench)
+{
+    size_t count = 0;
+    list_each (&bench->worker.unfinished, node)
+        count++;
+    return count;
+}
+
+/* Turns until nothing is unfinished; how many. */
+static unsigned finish(struct bench *bench)
+{
+    unsigned turns = 0;
+    for (; count_unfinished(bench); turns++) {
+        assert_int_equal(count_unfinished(bench), 1);
+        worker_step(&bench->worker, 0);
+    }
+    return turns;
+}
+
+static void allow_large(struct bench *bench)
+{
+    bench->worker.config.limits.ws.message_max = 2L * LARGE_MESSAGE;
+    bench->worker.config.limits.ws.frame_max = 2L * LARGE_MESSAGE;
+}
+
+/* One is finished before the next begins, so that what it becomes is held once. */
+static void a_compressed_message_is_decompressed_in_pieces(void **state)
+{
+    struct bench *bench = *state;
+    struct buf bomb = {0};
+    struct peer first, second, stranger;
+    allow_large(bench);
+    bench->worker.config.budgets.step_bytes = SMALL_STEP;
+    bench->worker.config.budgets.turn_bytes = SMALL_STEP;
+    add_bombs(&bomb, LARGE_MESSAGE, 1);
+    peer_join(bench, &stranger);
+    join_compressed(bench, &first);
+    join_compressed(bench, &second);
+    peer_send(&first, buf_str(&bomb));
+    peer_send(&second, buf_str(&bomb));
+    worker_step(&bench->worker, 0);
+    assert_int_equal(count_unfinished(bench), 1);
+    assert_true(intake(bench) > 0);
+    unsigned before = bench->handled;
+    peer_send(&stranger, STR("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"));
+    worker_step(&bench->worker, 0);
+    assert_int_equal(bench->handled, before + 1);
+    assert_true(finish(bench) >= 5);
+    assert_int_equal(bench->worker.stats.publishes, 1);
+    bench_settle(bench);
+    assert_int_equal(bench->worker.stats.publishes, 2);
+    assert_int_equal(intake(bench), 0);
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+    peer_leave(bench, &stranger);
+    buf_free(&bomb);
+}
+
+/* Sends a publish of freshet.v1 with large data, up to where it is checked. */
+static void send_large_publish(struct bench *bench, struct peer *peer, const char *end)
+{
+    struct buf text = {0};
+    buf_add_lit(&text, "{\"op\":\"publish\",\"ref\":7,\"channel\":\"a\",\"data\":[");
+    while (text.len < LARGE_MESSAGE)
+        buf_add_lit(&text, "1,[],");
+    buf_addf(&text, "2]%s", end);
+    uint8_t head[WS_HEAD_MAX];
+    static const uint8_t none[4] = {0};
+    peer_send(peer, (struct str){(char *)head,
+                                 ws_frame_head(head, true, false, WS_TEXT, text.len, none)});
+    struct str rest = buf_str(&text);
+    for (; rest.len > SMALL_STEP; rest = str_skip(rest, SMALL_STEP)) {
+        peer_send(peer, (struct str){rest.at, SMALL_STEP});
+        worker_step(&bench->worker, 0);
+    }
+    bench->worker.config.budgets.step_bytes = SMALL_STEP;
+    bench->worker.config.budgets.turn_bytes = SMALL_STEP;
+    peer_send(peer, rest);
+    peer_frame(NULL, peer, WS_TEXT, STR("{\"op\":\"ping\",\"ref\":8}"));
+    worker_step(&bench->worker, 0);
+    assert_int_equal(count_unfinished(bench), 1);
+    buf_free(&text);
+}
+
+static void the_json_of_a_large_message_is_checked_in_pieces(void **state)
+{
+    static const char *const ends[] = {"}", "]}"};
+    struct bench *bench = *state;
+    const struct worker_budgets budgets = bench->worker.config.budgets;
+    allow_large(bench);
+    for (int i = 0; i < 2; i++) {
+        struct peer peer;
+        bench->worker.config.budgets = budgets;
+        join_protocol(bench, &peer);
+        send_large_publish(bench, &peer, ends[i]);
+        assert_true(finish(bench) >= LARGE_MESSAGE / (64 << 10));
+        bench->worker.config.budgets = budgets;
+        bench_settle(bench);
+        peer_hear(bench, &peer);
+        assert_true(peer_has(&peer, i ? "bad-op" : "{\"op\":\"ok\",\"ref\":7"));
+        assert_true(peer_has(&peer, "{\"op\":\"pong\",\"ref\":8"));
+        assert_int_equal(intake(bench), 0);
+        peer_leave(bench, &peer);
+    }
+}
+
+/* Whoever leaves, or has to give way, in the midst of it leaves nothing behind. */
+static void a_connection_may_end_while_its_message_is_checked(void **state)
+{
+    struct bench *bench = *state;
+    const struct worker_budgets budgets = bench->worker.config.budgets;
+    allow_large(bench);
+    for (int i = 0; i < 2; i++) {
+        struct peer peer;
+        bench->worker.config.budgets = budgets;
+        join_protocol(bench, &peer);
+        send_large_publish(bench, &peer, "}");
+        struct session *session = newest_socket(bench)->pull.session;
+        if (i)
+            session_shed(session, &session->intake->holding);
+        peer_leave(bench, &peer);
+        bench_settle(bench);
+        assert_int_equal(count_unfinished(bench), 0);
+        assert_int_equal(intake(bench), 0);
+    }
+}
+
 /* ---- freshet.v1's subscriptions -------------------------------------------------------------- */
 
 enum { PARTS = 3 };
@@ -682,6 +811,9 @@ int main(void)
         WITH_BENCH(a_peer_that_gives_way_and_goes_is_seen_to_go),
         WITH_BENCH(compressed_messages_press_publishers_within_the_turn),
         WITH_BENCH(compressed_messages_are_read_behind_all_others),
+        WITH_BENCH(a_compressed_message_is_decompressed_in_pieces),
+        WITH_BENCH(the_json_of_a_large_message_is_checked_in_pieces),
+        WITH_BENCH(a_connection_may_end_while_its_message_is_checked),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -452,7 +452,7 @@ static inline void peer_upgrade(struct bench *bench, struct peer *peer, const ch
 /* The close code that came, or 0. Frames are short enough for two bytes of length at most. */
 static inline unsigned peer_close_code(struct bench *bench, struct peer *peer)
 {
-    static const struct ws_limits limits = {1 << 20, 1 << 20};
+    static const struct ws_limits limits = {1 << 20, 1 << 20, 0};
     struct ws_reader reader;
     struct ws_event event;
     struct buf copy = {0};

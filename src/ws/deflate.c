@@ -31,6 +31,7 @@ enum {
     DYNAMIC_COST = 32,
     BLOCK_COST = 1,
     BLOCKS_COST_MAX = 10000 * DYNAMIC_COST,
+    PIECE_COST = 256 * DYNAMIC_COST, /* of blocks, in one piece */
     /* To go on behind a final block copies the history. Compressors end a message so at most. */
     FINALS_MAX = 16,
 };
@@ -209,17 +210,6 @@ void ws_inflater_deinit(struct ws_inflater *inflater)
     *inflater = (struct ws_inflater){0};
 }
 
-/* One message on its way out of the decompressor. */
-struct inflating {
-    z_stream *stream;
-    struct buf *out;
-    size_t start; /* where the message begins in `out` */
-    size_t max;
-    bool between_blocks;
-    unsigned finals;      /* blocks that said they were the last, and were not */
-    unsigned blocks_cost; /* of BLOCKS_COST_MAX */
-};
-
 /* A decompressor that remembers nothing; NULL when there is no memory for one. */
 static z_stream *fresh_inflate(struct ws_inflater *inflater)
 {
@@ -237,7 +227,7 @@ static z_stream *fresh_inflate(struct ws_inflater *inflater)
 
 /* A block may say that it is the last (section 7.2.3.4), yet others follow, and they may refer to
  * what came before it. */
-static int go_on_after_last(struct inflating *in)
+static int go_on_after_last(struct ws_inflating *in)
 {
     size_t len = in->out->len - in->start;
     size_t history = len < HISTORY_MAX ? len : HISTORY_MAX;
@@ -265,19 +255,21 @@ static unsigned block_cost(const z_stream *stream, const Bytef *piece)
 }
 
 /* Charges for the block if one begins here; false when the message has had too many. */
-static bool may_go_on(struct inflating *in, const Bytef *piece)
+static bool may_go_on(struct ws_inflating *in, const Bytef *piece)
 {
     if (in->between_blocks && in->stream->avail_in)
         in->blocks_cost += block_cost(in->stream, piece);
     return in->blocks_cost <= BLOCKS_COST_MAX;
 }
 
-/* Lets zlib run once, to the end of a block at most. 0, an enum ws_inflate_error, or -ENOMEM. */
-static int inflate_some(struct inflating *in)
+/* Lets zlib run once, to the end of a block or to `until` bytes of output at most. 0, an enum
+ * ws_inflate_error, or -ENOMEM. */
+static int inflate_some(struct ws_inflating *in, size_t until)
 {
-    size_t len = in->out->len - in->start;
     /* One byte more than allowed, to tell a message that just fits from one that does not. */
-    if (give_room(in->stream, in->out, in->max - len + 1) < 0)
+    size_t room = in->max - (in->out->len - in->start) + 1;
+    size_t wanted = until - in->out->len;
+    if (give_room(in->stream, in->out, wanted < room ? wanted : room) < 0)
         return -ENOMEM;
     int r = inflate(in->stream, Z_BLOCK);
     take_output(in->stream, in->out);
@@ -292,34 +284,97 @@ static int inflate_some(struct inflating *in)
     return r == Z_OK || starved ? 0 : WS_INFLATE_BROKEN;
 }
 
-static int inflate_piece(struct inflating *in, struct str piece)
+/* Whether what the stream was given is used up, and nothing of it waits for room. */
+static bool is_dry(const struct ws_inflating *in)
 {
-    int r = 0;
-    while (!r && piece.len) {
-        unsigned n = least_uint(piece.len);
-        const Bytef *from = (const Bytef *)piece.at;
-        in->stream->next_in = from;
-        in->stream->avail_in = n;
-        do
-            r = may_go_on(in, from) ? inflate_some(in) : WS_INFLATE_BROKEN;
-        while (!r && (in->stream->avail_in || (!in->stream->avail_out && !in->between_blocks)));
-        piece = str_skip(piece, n);
+    return !in->stream->avail_in && (in->stream->avail_out || in->between_blocks);
+}
+
+/* Gives the stream what comes next: the message, then the tail that its sender has left out. False
+ * when there is nothing more. */
+static bool feed_next(struct ws_inflating *in)
+{
+    if (!in->rest.len && !in->in_tail) {
+        in->in_tail = true;
+        in->rest = FLUSH_TAIL;
     }
-    return r;
+    unsigned n = least_uint(in->rest.len);
+    in->from = (const unsigned char *)in->rest.at;
+    in->stream->next_in = in->from;
+    in->stream->avail_in = n;
+    in->rest = str_skip(in->rest, n);
+    return n > 0;
+}
+
+/* The tail completes a block of bytes, so that no bits are left. */
+static int end_of_all(const struct ws_inflating *in)
+{
+    bool complete = in->between_blocks && !(in->stream->data_type & UNUSED_BITS);
+    return complete ? 0 : WS_INFLATE_BROKEN;
+}
+
+int ws_inflate_some(struct ws_inflating *in, size_t piece)
+{
+    size_t until = piece < SIZE_MAX - in->out->len ? in->out->len + piece : SIZE_MAX;
+    unsigned cost_until = piece < SIZE_MAX ? in->blocks_cost + PIECE_COST : UINT_MAX;
+    while (in->out->len < until && in->blocks_cost < cost_until) {
+        if (is_dry(in) && !feed_next(in))
+            return end_of_all(in);
+        int r = may_go_on(in, in->from) ? inflate_some(in, until) : WS_INFLATE_BROKEN;
+        if (r)
+            return r;
+    }
+    return WS_INFLATE_MORE;
+}
+
+int ws_inflate_begin(struct ws_inflating *in, struct ws_inflater *inflater, struct str bytes,
+                     size_t max, struct buf *out)
+{
+    *in = (struct ws_inflating){.inflater = inflater,
+                                .stream = fresh_inflate(inflater),
+                                .out = out,
+                                .rest = bytes,
+                                .start = out->len,
+                                .max = max < SIZE_MAX ? max : SIZE_MAX - 1,
+                                .between_blocks = true};
+    if (!in->stream)
+        return -ENOMEM;
+    inflater->stream = NULL;
+    in->stream->data_type = BLOCK_BOUNDARY;
+    in->stream->avail_in = 0;
+    in->stream->avail_out = 0;
+    return 0;
+}
+
+void ws_inflate_move(struct ws_inflating *in, struct str bytes)
+{
+    if (in->in_tail)
+        return;
+    /* What is unread are the last bytes of the message, in two runs at most. */
+    size_t unread = in->stream->avail_in + in->rest.len;
+    const char *end = bytes.at + bytes.len;
+    ptrdiff_t read = (const char *)in->stream->next_in - (const char *)in->from;
+    in->stream->next_in = (const Bytef *)(end - unread);
+    in->from = in->stream->next_in - read;
+    in->rest = (struct str){end - in->rest.len, in->rest.len};
+}
+
+void ws_inflate_end(struct ws_inflating *in)
+{
+    struct ws_inflater own = {.stream = in->stream};
+    if (in->stream && !in->inflater->stream)
+        in->inflater->stream = in->stream;
+    else
+        ws_inflater_deinit(&own);
+    in->stream = NULL;
 }
 
 int ws_inflate(struct ws_inflater *inflater, struct str bytes, size_t max, struct buf *out)
 {
-    struct inflating in = {.stream = fresh_inflate(inflater), .out = out, .start = out->len};
-    if (!in.stream)
-        return -ENOMEM;
-    in.max = max < SIZE_MAX ? max : SIZE_MAX - 1;
-    in.between_blocks = true;
-    in.stream->data_type = BLOCK_BOUNDARY;
-    int r = inflate_piece(&in, bytes);
+    struct ws_inflating in;
+    int r = ws_inflate_begin(&in, inflater, bytes, max, out);
     if (!r)
-        r = inflate_piece(&in, FLUSH_TAIL);
-    /* The tail completes a block of bytes, so that no bits are left. */
-    bool complete = in.between_blocks && !(in.stream->data_type & UNUSED_BITS);
-    return r || complete ? r : WS_INFLATE_BROKEN;
+        r = ws_inflate_some(&in, SIZE_MAX);
+    ws_inflate_end(&in);
+    return r;
 }

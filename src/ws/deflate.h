@@ -51,12 +51,43 @@ struct ws_inflater {
     struct z_stream_s *stream;
 };
 
+/* About what one takes while a message is decompressed. */
+enum { WS_INFLATER_SIZE = 40 << 10 };
+
 void ws_inflater_deinit(struct ws_inflater *inflater);
 
 enum ws_inflate_error {
     WS_INFLATE_BROKEN = 1, /* not deflate, cut short, or of far too many blocks */
     WS_INFLATE_TOO_BIG,    /* more than `max` bytes come out */
+    WS_INFLATE_MORE,       /* no failure: the piece is done, and the message is not */
 };
+
+/* A message that is decompressed in pieces. */
+struct ws_inflating {
+    struct ws_inflater *inflater;
+    struct z_stream_s *stream;
+    struct buf *out;
+    struct str rest;           /* what the stream has not been given yet */
+    const unsigned char *from; /* what it was given last */
+    size_t start;              /* where the message begins in `out` */
+    size_t max;
+    unsigned finals;      /* blocks that said they were the last, and were not */
+    unsigned blocks_cost; /* of those that there may be */
+    bool between_blocks;
+    bool in_tail; /* the message is read, and what its sender has left out comes */
+};
+
+/* Begins to decompress `bytes`, which must stay, or be told of by ws_inflate_move(); then
+ * ws_inflate_some() adds about `piece` bytes to `out` at a time, or fewer if they come in many
+ * blocks: WS_INFLATE_MORE, 0 at the end, another enum ws_inflate_error, or -ENOMEM. Meanwhile the
+ * thread may decompress other messages. ws_inflate_end() follows in any case, once. */
+int ws_inflate_begin(struct ws_inflating *in, struct ws_inflater *inflater, struct str bytes,
+                     size_t max, struct buf *out);
+int ws_inflate_some(struct ws_inflating *in, size_t piece);
+void ws_inflate_end(struct ws_inflating *in);
+
+/* The same bytes lie elsewhere now. */
+void ws_inflate_move(struct ws_inflating *in, struct str bytes);
 
 /* Adds the message that was compressed into `bytes` (all its frames joined) to `out`, at most `max`
  * bytes of it: a bomb costs no more than that. 0, an enum ws_inflate_error, or -ENOMEM; after a

@@ -30,10 +30,39 @@ static int teardown(void **state)
     return 0;
 }
 
+/* In pieces, while another message is decompressed between two of them, and the bytes move. */
+static int inflate_pieces(struct str bytes, size_t max, size_t piece, struct buf *out)
+{
+    struct ws_inflating inflating;
+    struct buf moved[2] = {{0}, {0}}, other = {0};
+    for (int i = 0; i < 2; i++)
+        buf_add_str(&moved[i], bytes);
+    int result = ws_inflate_begin(&inflating, &inflater, buf_str(&moved[0]), max, out);
+    for (int i = 1; !result; i ^= 1) {
+        size_t before = out->len;
+        result = ws_inflate_some(&inflating, piece);
+        assert_true(out->len <= before + piece);
+        if (result != WS_INFLATE_MORE)
+            break;
+        result = 0;
+        buf_clear(&other);
+        assert_int_equal(ws_inflate(&inflater, STR("\x4a\x04\x00"), 1, &other), 0);
+        ws_inflate_move(&inflating, buf_str(&moved[i]));
+    }
+    ws_inflate_end(&inflating);
+    buf_free(&moved[0]);
+    buf_free(&moved[1]);
+    buf_free(&other);
+    return result;
+}
+
 static void assert_inflates(struct str bytes, struct str want)
 {
     struct buf out = {0};
     assert_int_equal(ws_inflate(&inflater, bytes, want.len, &out), 0);
+    assert_true(str_eq(buf_str(&out), want));
+    buf_clear(&out);
+    assert_int_equal(inflate_pieces(bytes, want.len, 1 + want.len / 50, &out), 0);
     assert_true(str_eq(buf_str(&out), want));
     buf_free(&out);
 }
@@ -42,6 +71,9 @@ static void assert_refused(struct str bytes, size_t max, int want)
 {
     struct buf out = {0};
     assert_int_equal(ws_inflate(&inflater, bytes, max, &out), want);
+    assert_true(out.len <= max + 1);
+    buf_clear(&out);
+    assert_int_equal(inflate_pieces(bytes, max, 1 + max / 50, &out), want);
     assert_true(out.len <= max + 1);
     buf_free(&out);
 }

@@ -17,6 +17,8 @@ enum { BIT_FIN = 0x80, BIT_RSV1 = 0x40, BITS_RSV = 0x70, BIT_MASK = 0x80, BIT_CO
 struct ws_partial {
     struct buf message;  /* payload so far, as on the wire but unmasked */
     struct buf inflated; /* the whole message, once it was compressed */
+    struct ws_inflating inflating;
+    bool is_inflating;
     size_t control_len;
     char control[WS_CONTROL_MAX];
 };
@@ -75,10 +77,24 @@ void ws_reader_init(struct ws_reader *reader, enum ws_role role, const struct ws
     *reader = (struct ws_reader){.limits = limits, .inflater = inflater, .role = (uint8_t)role};
 }
 
+static bool is_inflating(const struct ws_progress *progress)
+{
+    return progress->partial && progress->partial->is_inflating;
+}
+
+static void end_inflating(struct ws_partial *partial)
+{
+    if (!partial->is_inflating)
+        return;
+    partial->is_inflating = false;
+    ws_inflate_end(&partial->inflating);
+}
+
 static void drop_partial(struct ws_progress *progress)
 {
     if (!progress->partial)
         return;
+    end_inflating(progress->partial);
     buf_free(&progress->partial->message);
     buf_free(&progress->partial->inflated);
     free(progress->partial);
@@ -105,6 +121,17 @@ void ws_reader_give_up(struct ws_reader *reader)
     reader->closed = true;
 }
 
+bool ws_reader_is_inflating(const struct ws_reader *reader)
+{
+    return reader->progress && is_inflating(reader->progress);
+}
+
+bool ws_reader_owns(const struct ws_reader *reader, struct str data)
+{
+    const struct ws_partial *partial = reader->progress ? reader->progress->partial : NULL;
+    return partial && (data.at == partial->message.at || data.at == partial->inflated.at);
+}
+
 size_t ws_reader_inflated(const struct ws_reader *reader)
 {
     const struct ws_partial *partial = reader->progress ? reader->progress->partial : NULL;
@@ -118,7 +145,8 @@ size_t ws_reader_held(const struct ws_reader *reader)
         return 0;
     const struct ws_partial *partial = progress->partial;
     return sizeof(*progress) +
-           (partial ? sizeof(*partial) + partial->message.cap + partial->inflated.cap : 0);
+           (partial ? sizeof(*partial) + partial->message.cap + partial->inflated.cap : 0) +
+           (ws_reader_is_inflating(reader) ? WS_INFLATER_SIZE : 0);
 }
 
 static bool is_between(const struct ws_progress *progress)
@@ -137,7 +165,7 @@ static struct ws_partial *partial_of(struct ws_progress *progress)
         return progress->partial;
     struct ws_partial *partial = mem_try_alloc(sizeof(*partial));
     if (partial)
-        *partial = (struct ws_partial){.control_len = 0};
+        *partial = (struct ws_partial){.is_inflating = false};
     return progress->partial = partial;
 }
 
@@ -327,36 +355,65 @@ static int take_control(struct ws_progress *progress, struct str piece, struct w
     return ret->opcode == WS_CLOSE ? parse_close(progress, piece, ret) : WS_EVENT;
 }
 
-/* Replaces a compressed message by what it says. */
-static int inflate_message(struct ws_progress *progress, struct str *message)
+static int hand_out(struct ws_progress *progress, struct str message, struct ws_event *ret)
+{
+    *ret = (struct ws_event){.opcode = (enum ws_opcode)progress->message, .data = message};
+    progress->message = 0;
+    return WS_EVENT;
+}
+
+/* Decompresses a piece of the message, which is in `message` if it came in pieces itself. */
+static int inflate_on(struct ws_progress *progress, struct ws_event *ret)
+{
+    struct ws_partial *partial = progress->partial;
+    size_t piece = progress->reader->limits->piece;
+    int r = ws_inflate_some(&partial->inflating, piece ? piece : SIZE_MAX);
+    if (r == WS_INFLATE_MORE)
+        return WS_MORE;
+    end_inflating(partial);
+    if (r)
+        return r < 0 ? r : r == WS_INFLATE_TOO_BIG ? WS_E_TOO_BIG : WS_E_DEFLATE;
+    buf_free(&partial->message);
+    struct str message = buf_str(&partial->inflated);
+    if (progress->message == WS_TEXT && !utf8_valid(message))
+        return WS_E_UTF8;
+    return hand_out(progress, message, ret);
+}
+
+/* What is not decompressed yet lies in the caller's bytes, which will be gone. */
+static int keep_compressed(struct ws_partial *partial, struct str message)
+{
+    if (partial->message.len)
+        return 0;
+    buf_add_str(&partial->message, message);
+    if (buf_failed(&partial->message))
+        return -ENOMEM;
+    ws_inflate_move(&partial->inflating, buf_str(&partial->message));
+    return 0;
+}
+
+static int inflate_message(struct ws_progress *progress, struct str message, struct ws_event *ret)
 {
     struct ws_partial *partial = partial_of(progress);
     if (!partial)
         return -ENOMEM;
-    int r = ws_inflate(progress->reader->inflater, *message, progress->reader->limits->message_max,
-                       &partial->inflated);
-    if (r > 0)
-        return r == WS_INFLATE_TOO_BIG ? WS_E_TOO_BIG : WS_E_DEFLATE;
-    buf_free(&partial->message);
-    *message = buf_str(&partial->inflated);
+    partial->is_inflating = true;
+    int r = ws_inflate_begin(&partial->inflating, progress->reader->inflater, message,
+                             progress->reader->limits->message_max, &partial->inflated);
+    if (!r)
+        r = inflate_on(progress, ret);
+    if (!r)
+        r = keep_compressed(partial, message);
     return r;
 }
 
 static int message_done(struct ws_progress *progress, struct str message, struct ws_event *ret)
 {
-    bool text = progress->message == WS_TEXT;
-    if (progress->compressed) {
-        int r = inflate_message(progress, &message);
-        if (r)
-            return r;
-        if (text && !utf8_valid(message))
-            return WS_E_UTF8;
-    } else if (text && !utf8_done(&progress->utf8)) {
+    if (progress->compressed)
+        return inflate_message(progress, message, ret);
+    if (progress->message == WS_TEXT && !utf8_done(&progress->utf8))
         return WS_E_UTF8;
-    }
-    *ret = (struct ws_event){.opcode = (enum ws_opcode)progress->message, .data = message};
-    progress->message = 0;
-    return WS_EVENT;
+    return hand_out(progress, message, ret);
 }
 
 static int gather(struct ws_progress *progress, struct str *piece)
@@ -411,7 +468,7 @@ static int run(struct ws_progress *progress, char *bytes, size_t len, size_t *us
         size_t n = progress->left < rest.len ? (size_t)progress->left : rest.len;
         r = take_payload(progress, bytes + *used, n, ret);
         *used += n;
-    } while (r == WS_MORE && *used < len);
+    } while (r == WS_MORE && *used < len && !is_inflating(progress));
     return r;
 }
 
@@ -442,11 +499,12 @@ int ws_reader_feed(struct ws_reader *reader, char *bytes, size_t len, size_t *re
     /* Nothing is under way, so what is still held belonged to the event before. */
     if (reader->closed || ws_reader_idle(reader))
         drop_progress(reader);
-    if (reader->closed || !len)
+    if (reader->closed || (!len && !ws_reader_is_inflating(reader)))
         return WS_MORE;
     struct ws_progress fresh = {.reader = reader};
     struct ws_progress *progress = reader->progress ? reader->progress : &fresh;
-    int r = run(progress, bytes, len, ret_used, ret_event);
+    int r = is_inflating(progress) ? inflate_on(progress, ret_event)
+                                   : run(progress, bytes, len, ret_used, ret_event);
     if (r == WS_MORE || r == WS_EVENT) {
         int kept = keep(reader, progress);
         r = kept ? kept : r;

@@ -12,10 +12,11 @@ enum ws_role {
     WS_CLIENT,
 };
 
-/* All in bytes and above 0. A message counts as it is once decompressed. */
+/* All in bytes, and above 0 but for `piece`. A message counts as it is once decompressed. */
 struct ws_limits {
     size_t message_max;
     size_t frame_max;
+    size_t piece; /* of a message that one call decompresses; 0: all of it */
 };
 
 /* What ws_reader_feed() returns when it is not a negative errno. From WS_E_… on the peer broke the
@@ -79,10 +80,18 @@ void ws_reader_deinit(struct ws_reader *reader);
  *   -ENOMEM   no memory; final as well.
  * The event's data points into `bytes` where that saves copying, else to memory of the reader, and
  * stands until the next call for this reader. So go on calling until WS_MORE: the last call gives
- * back what the last event held. After a WS_CLOSE event everything is taken and ignored
+ * back what the last event held. With limits.piece WS_MORE also says that a message has been
+ * decompressed in part: ws_reader_is_inflating(). Nothing behind it was taken, and the next call
+ * goes on with it before it takes anything. After a WS_CLOSE event everything is taken and ignored
  * (section 5.5.1). */
 int ws_reader_feed(struct ws_reader *reader, char *bytes, size_t len, size_t *ret_used,
                    struct ws_event *ret_event);
+
+/* Whether a message is decompressed in part. */
+bool ws_reader_is_inflating(const struct ws_reader *reader);
+
+/* Whether the event's data is memory of the reader, which stands until the next call. */
+bool ws_reader_owns(const struct ws_reader *reader, struct str data);
 
 /* What the reader holds on the heap, and how much of it is an event that was decompressed. */
 size_t ws_reader_held(const struct ws_reader *reader);
