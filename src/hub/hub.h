@@ -229,6 +229,13 @@ static inline bool sub_is_live(const struct sub *sub)
     return sub->state == SUB_LIVE;
 }
 
+/* Whether it waits for a page of the store, rather than for a turn that has time for a page of the
+ * window. */
+static inline bool hub_sub_reads_store(const struct hub *hub, const struct sub *sub)
+{
+    return sub->state == SUB_WAITING && sub->cursor < hub->window.floor;
+}
+
 enum take {
     TAKE_NOTHING, /* it has all there is: it is live, and will be woken */
     TAKE_BYTES,   /* here is more; hub_sent() must follow */

@@ -837,6 +837,8 @@ static void pages_of_a_turn_are_bounded_and_the_rest_is_put_off(void **state)
             left -= !sub_is_live(&readers[i]->sub) && reader_drain(readers[i]) == TAKE_NOTHING;
         assert_in_range(world->encoded - encoded, 1, 1);
         encoded = world->encoded;
+        for (int i = 0; i < VIEWS; i++) /* which is no read of the store */
+            assert_false(hub_sub_reads_store(&world->hub, &readers[i]->sub));
     }
     for (int i = 0; i < VIEWS; i++) {
         reader_got(readers[i], "text ");
@@ -1016,6 +1018,7 @@ static void below_the_window_the_store_is_read_once_for_equal_cursors(void **sta
         readers[i] = reader_new(world, "a", NULL, start);
         assert_int_equal(reader_drain(readers[i]), TAKE_WAIT);
         assert_int_equal(reader_drain(readers[i]), TAKE_WAIT);
+        assert_true(hub_sub_reads_store(&world->hub, &readers[i]->sub));
     }
     assert_int_equal(world->hub.reads, 1);
     assert_int_equal(world_run_jobs(world), 1);
@@ -1436,6 +1439,7 @@ static void a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **st
     struct reader *reader = reader_new(world, "a", NULL, seen);
     assert_int_equal(reader_drain(reader), TAKE_WAIT);
     assert_int_equal(reader->sub.state, SUB_WAITING);
+    assert_false(hub_sub_reads_store(&world->hub, &reader->sub));
     assert_int_equal(hub_cursor(&world->hub, &reader->sub), seen);
     world_add(world, "a", "new ");
     world_append(world);

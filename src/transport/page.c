@@ -306,9 +306,8 @@ static bool passes_over(struct page_wait *wait)
 static bool read_enough(struct page_wait *wait)
 {
     const struct session *session = wait->pull.session;
-    bool reads =
-        wait->sub.state == SUB_WAITING && wait->sub.cursor < hub_applied(&session->worker->hub);
-    if (!reads || (wait->reads && wait->read_after == wait->sub.cursor))
+    if (!hub_sub_reads_store(&session->worker->hub, &wait->sub) ||
+        (wait->reads && wait->read_after == wait->sub.cursor))
         return false;
     wait->read_after = wait->sub.cursor;
     return wait->reads++ >= (session->conn.hup ? READS_LEAVING : READS_MAX);

@@ -67,13 +67,20 @@ static int64_t ms_since(const struct session *session, int64_t ns)
     return (session->worker->loop.now_ns - ns) / 1000000;
 }
 
+int64_t session_begun_ns(const struct session *session)
+{
+    const struct session_intake *intake = session->intake;
+    int64_t put_off_ns = intake->later_ns ? session->worker->loop.now_ns - intake->later_ns : 0;
+    return intake->begun_ns + put_off_ns;
+}
+
 /* How long ago that began which the phase gives time for. */
 static int64_t phase_age_ms(const struct session *session)
 {
     switch ((enum session_phase)session->phase) {
     case PHASE_HEAD:
     case PHASE_BODY:
-        return ms_since(session, session->intake->begun_ns);
+        return ms_since(session, session_begun_ns(session));
     case PHASE_WAIT:
         return ms_since(session, session->inflight ? session_first(session)->since_ns
                                                    : session->intake->held_ns);
@@ -370,8 +377,23 @@ static void hung_up(struct conn *conn)
 static void read_later(struct session *session, struct list *queue)
 {
     struct session_intake *intake = session_take_in(session);
-    if (intake && !list_linked(&intake->wait_node))
-        list_add_last(queue, &intake->wait_node);
+    if (!intake || list_linked(&intake->wait_node))
+        return;
+    list_add_last(queue, &intake->wait_node);
+    /* While memory is tight the deadline holds: it frees what is held for an unfinished request. */
+    if (queue != &session->worker->paused)
+        intake->later_ns = session->worker->loop.now_ns;
+}
+
+/* The session's turn has come. */
+static void end_wait(struct session *session)
+{
+    struct session_intake *intake = session->intake;
+    if (!intake || !intake->later_ns)
+        return;
+    if (intake->begun_ns)
+        intake->begun_ns = session_begun_ns(session);
+    intake->later_ns = 0;
 }
 
 /* Whether a request or message that has come whole is being checked, or decompressed. */
@@ -554,6 +576,17 @@ static bool gives_way(struct session *session)
     return true;
 }
 
+/* Looks again at what was kept. Where that is the beginning of a request, the look has used up
+ * budget and got nowhere: the step begins anew, so that the request is read on however small a step
+ * is. */
+static void process_kept(struct session *session)
+{
+    size_t before = session->intake ? session->intake->in.len : 0;
+    process(session);
+    if (before && has_kept(session) && session->intake->in.len == before && !has_begun(session))
+        worker_begin_step(session->worker);
+}
+
 /* The session's turn, within its budget. What is left then waits until all others had theirs. */
 static void read_session(struct session *session, bool again)
 {
@@ -565,7 +598,7 @@ static void read_session(struct session *session, bool again)
         return;
     }
     if (again && !session->pull)
-        process(session);
+        process_kept(session);
     read_requests(session);
     if (worker_is_spent(session->worker) && would_read(session))
         put_off(session);
@@ -575,6 +608,7 @@ static void read_session(struct session *session, bool again)
 
 void session_resume(struct session *session)
 {
+    end_wait(session);
     read_session(session, true);
 }
 
@@ -843,6 +877,16 @@ static void ring_pull(struct session *session)
         pull->ops->ring(pull);
 }
 
+/* The deadline may have moved since the timer was set, while the session waited for its turn. */
+static void refuse_late(struct session *session)
+{
+    if (phase_age_ms(session) < phase_ms(session))
+        set_phase_timer(session);
+    else
+        incoming_refuse(session, PROBLEM_TIMEOUT,
+                        STR("send the whole request without long pauses"));
+}
+
 static void ring(struct timer *timer)
 {
     struct session *session = container_of(timer, struct session, timer);
@@ -860,8 +904,7 @@ static void ring(struct timer *timer)
         break;
     case PHASE_HEAD:
     case PHASE_BODY:
-        incoming_refuse(session, PROBLEM_TIMEOUT,
-                        STR("send the whole request without long pauses"));
+        refuse_late(session);
         break;
     case PHASE_WAIT:
         waited(session);

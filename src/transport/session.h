@@ -66,7 +66,9 @@ struct session_intake {
     struct session_body *body;
     struct json_scan *check; /* of a large body or message that is whole; NULL: none is under way */
     struct http_scan scan;
-    int64_t begun_ns; /* when the part of a request, or the message, that is on its way began */
+    int64_t begun_ns; /* when the part of a request, or the message, that is on its way began; later
+                         by as long as the server has put off reading it */
+    int64_t later_ns; /* since when that is put off; 0: it is not */
     int64_t held_ns;  /* when the request that is held was first held; 0 for none */
     size_t discarded; /* bytes thrown away after our side was shut */
 };
@@ -148,6 +150,10 @@ void session_shed(struct session *session, struct holding *holding);
 
 /* Counts what has come and is not used. After each time that it may have grown or shrunk. */
 void session_count_intake(struct session *session);
+
+/* When the part of a request, or the message, that is on its way began. The time for which the
+ * server has put off reading what has come does not count as the peer's. */
+int64_t session_begun_ns(const struct session *session);
 
 /* Looks again at a request that was held back. */
 void session_resume(struct session *session);

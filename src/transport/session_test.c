@@ -829,6 +829,41 @@ static void what_was_put_off_may_become_a_stream_or_a_socket(void **state)
     peer_leave(bench, &socket);
 }
 
+/* What has come was not late: the server has put off reading it. */
+static void time_for_which_a_request_was_put_off_is_not_its_peers(void **state)
+{
+    struct bench *bench = *state;
+    struct peer body, message;
+    make_steps_small(bench);
+    peer_join(bench, &body);
+    peer_join(bench, &message);
+    peer_upgrade(bench, &message, PEER_UPGRADE("/socket"));
+    peer_send(&body, STR("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    send_often(&body, STR("1\r\nx\r\n"), 25000);
+    peer_send(&body, STR("0\r\n\r\n"));
+    static const char part[] = {0, (char)0x81, 0, 0, 0, 0, 'x'};
+    static const char first[] = {1, (char)0x81, 0, 0, 0, 0, 'x'};
+    static const char last[] = {(char)0x80, (char)0x80, 0, 0, 0, 0};
+    static const char ping[] = {(char)0x89, (char)0x81, 0, 0, 0, 0, 'q'};
+    peer_send(&message, (struct str){first, sizeof(first)});
+    send_often(&message, (struct str){part, sizeof(part)}, 20000);
+    peer_send(&message, (struct str){last, sizeof(last)});
+    peer_send(&message, (struct str){ping, sizeof(ping)});
+    worker_step(&bench->worker, 0);
+    assert_false(list_empty(&bench->worker.put_off));
+    for (int i = 0; i < 10; i++) {
+        clock_fake_advance(&bench->clock, bench->limits.body_ms * 1000);
+        worker_step(&bench->worker, 0);
+    }
+    step_often(bench, 100);
+    hear_so_far(&body);
+    assert_int_equal(peer_count(&body, "HTTP/1.1 200"), 1);
+    hear_so_far(&message);
+    assert_true(peer_has(&message, "\x8a\x01q"));
+    peer_leave(bench, &body);
+    peer_leave(bench, &message);
+}
+
 static void a_connection_that_is_put_off_may_go(void **state)
 {
     struct bench *bench = *state;
@@ -1430,6 +1465,7 @@ int main(void)
         WITH_BENCH(a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end),
         WITH_BENCH(a_flood_of_requests_holds_up_nobody_and_is_answered_in_order),
         WITH_BENCH(what_was_put_off_outlives_the_half_close_of_its_peer),
+        WITH_BENCH(time_for_which_a_request_was_put_off_is_not_its_peers),
         WITH_BENCH(what_was_put_off_may_become_a_stream_or_a_socket),
         WITH_BENCH(a_connection_that_is_put_off_may_go),
         WITH_BENCH(what_a_peer_still_sends_when_all_is_said_is_thrown_away_by_and_by),

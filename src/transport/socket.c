@@ -291,7 +291,7 @@ static int64_t message_ns(const struct socket *socket)
     int64_t ms = session->worker->config.limits.message_ms;
     if (!session->intake || !session->intake->begun_ns)
         return INT64_MAX;
-    return session->intake->begun_ns + ms * 1000000;
+    return session_begun_ns(session) + ms * 1000000;
 }
 
 /* One timer for heartbeats, for the message under way, and for publishes of which nothing is heard.
