@@ -17,7 +17,7 @@ struct listing {
     struct buf prefix;
     struct buf after;
     struct log_channel *channels;
-    size_t count;
+    struct log_list list;
     uint32_t limit;
 };
 
@@ -72,9 +72,9 @@ static void add_next(struct buf *out, const struct listing *listing)
 static void answer(struct exchange *exchange, const struct listing *listing)
 {
     struct buf body = {0};
-    bool more = listing->count > listing->limit;
+    bool more = listing->list.count > listing->limit;
     buf_add_lit(&body, "{\"channels\":[");
-    for (size_t i = 0; i < listing->count && i < listing->limit; i++) {
+    for (size_t i = 0; i < listing->list.count && i < listing->limit; i++) {
         if (i)
             buf_add_char(&body, ',');
         add_channel(&body, &listing->channels[i]);
@@ -89,20 +89,29 @@ static void answer(struct exchange *exchange, const struct listing *listing)
     buf_free(&body);
 }
 
-static bool run(struct log_job *job, struct log *log)
+/* Whether there is memory to begin in; otherwise the job is over, or waits until there is. */
+static bool begin(struct listing *listing)
 {
-    struct listing *listing = container_of(job, struct listing, job);
     size_t size = (listing->limit + 1) * sizeof(*listing->channels);
     if (read_place_is_full(&listing->place)) {
         read_place_stop(&listing->place);
-        return true;
+        return false;
     }
     listing->channels = mem_try_alloc(size);
     read_place_has(&listing->place, size);
     if (listing->channels)
-        listing->count = log_list(log, buf_str(&listing->prefix), buf_str(&listing->after),
-                                  listing->limit + 1, listing->channels);
-    return true;
+        log_list_begin(&listing->list, buf_str(&listing->prefix), buf_str(&listing->after),
+                       listing->limit + 1, listing->channels);
+    return listing->channels != NULL;
+}
+
+/* A slice of the list: channels that never had an event are passed over, however many there are. */
+static bool run(struct log_job *job, struct log *log)
+{
+    struct listing *listing = container_of(job, struct listing, job);
+    if (!listing->channels && !begin(listing))
+        return true;
+    return !log_list_some(log, &listing->list);
 }
 
 static void done(struct mail *mail, void *owner)
@@ -118,6 +127,8 @@ static void done(struct mail *mail, void *owner)
         exchange_free(exchange);
     else if (!listing->channels)
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else if (listing->job.cancelled)
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "the list was not finished: try again");
     else
         answer(exchange, listing);
     listing_free(listing);

@@ -958,46 +958,49 @@ static void describe(const struct log *log, const struct channel *channel, struc
     ret->bytes = channel->bytes;
 }
 
-/* A part of a list that is made in slices. */
-struct list_slice {
-    struct channels_walk walk;
-    char seen[NAME_MAX_BYTES]; /* the name up to which all was looked at */
-    struct str after;
-};
-
-static void note_seen(struct list_slice *slice, struct str name)
+static void note_seen(struct log_list *list, struct str name)
 {
-    memcpy(slice->seen, name.at, name.len);
-    slice->after = (struct str){slice->seen, name.len};
+    memcpy(list->seen, name.at, name.len);
+    list->seen_len = name.len;
 }
 
-/* Looks at no more channels than LIST_SLICE; false at the end. */
-static bool list_some(struct log *log, struct list_slice *slice, struct str prefix,
-                      struct log_channel *out, size_t limit, size_t *count)
+void log_list_begin(struct log_list *list, struct str prefix, struct str after, size_t limit,
+                    struct log_channel *out)
 {
+    list->prefix = prefix;
+    list->out = out;
+    list->limit = limit;
+    list->count = 0;
+    /* No name is longer, and the first bytes of one that is stand before it. */
+    note_seen(list,
+              (struct str){after.at, after.len < NAME_MAX_BYTES ? after.len : NAME_MAX_BYTES});
+}
+
+bool log_list_some(struct log *log, struct log_list *list)
+{
+    struct channels_walk walk;
     unsigned looked = 0;
     log_lock(log);
-    struct channel *channel =
-        channels_first(&slice->walk, &log->apply.channels, prefix, slice->after);
-    for (; channel && *count < limit && looked < LIST_SLICE; looked++) {
+    struct channel *channel = channels_first(&walk, &log->apply.channels, list->prefix,
+                                             (struct str){list->seen, list->seen_len});
+    for (; channel && list->count < list->limit && looked < LIST_SLICE; looked++) {
         if (channel->last)
-            describe(log, channel, &out[(*count)++]);
-        note_seen(slice, channel_name(channel));
-        channel = channels_next(&slice->walk);
+            describe(log, channel, &list->out[list->count++]);
+        note_seen(list, channel_name(channel));
+        channel = channels_next(&walk);
     }
     log_unlock(log);
-    return channel && *count < limit;
+    return channel && list->count < list->limit;
 }
 
 size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
                 struct log_channel *out)
 {
-    struct list_slice slice;
-    size_t count = 0;
-    slice.after = after;
-    while (list_some(log, &slice, prefix, out, limit, &count))
+    struct log_list list;
+    log_list_begin(&list, prefix, after, limit, out);
+    while (log_list_some(log, &list))
         ;
-    return count;
+    return list.count;
 }
 
 bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel)

@@ -143,8 +143,26 @@ struct log_channel {
     uint64_t bytes;
 };
 
-/* Channels by name with the prefix, after `after` (empty for the start), at most `limit` (<=
- * LOG_LIST_MAX) into `out`; returns how many. Any thread; holds the lock in short slices. */
+/* A list of channels that is made in slices. */
+struct log_list {
+    struct str prefix;
+    struct log_channel *out;
+    size_t limit; /* <= LOG_LIST_MAX */
+    size_t count;
+    size_t seen_len;
+    char seen[NAME_MAX_BYTES]; /* the name up to which all was looked at */
+};
+
+/* Begins a list of at most `limit` channels with the prefix into `out`, by name after `after`
+ * (empty for the start). The prefix is borrowed until the last slice. */
+void log_list_begin(struct log_list *list, struct str prefix, struct str after, size_t limit,
+                    struct log_channel *out);
+
+/* Looks at 256 channels more and adds those that have had an event. False at the end. Any thread;
+ * holds the lock for that long. */
+bool log_list_some(struct log *log, struct log_list *list);
+
+/* All slices at once; returns how many channels there are. */
 size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
                 struct log_channel *out);
 

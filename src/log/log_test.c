@@ -717,6 +717,11 @@ static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
         snprintf(name, sizeof(name), "c/%04d", i);
         assert_memory_equal(list[i].name, name, 6);
     }
+    struct log_list slices;
+    log_list_begin(&slices, STR("c/"), STR("c/0100"), CHANNELS, list);
+    for (size_t most = 256; log_list_some(world->log, &slices); most += 256)
+        assert_int_equal(slices.count, most);
+    assert_int_equal(slices.count, CHANNELS - 101);
     before = log_lock_hist(world->log)->count;
     assert_int_equal(log_list(world->log, STR("c/"), STR("c/0990"), 5, list), 5);
     assert_int_equal(log_lock_hist(world->log)->count - before, 1);
