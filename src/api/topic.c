@@ -33,7 +33,8 @@ static bool read_newest(struct log_job *job, struct log *log)
                                 .backwards = true,
                                 .limit = 1,
                                 .bytes = 1,
-                                .rows = LOG_SLICE_ROWS};
+                                .rows = LOG_SLICE_ROWS,
+                                .brief = !job->slices};
     struct batch *batch = NULL;
     uint64_t through = 0;
     if (read_place_is_full(&read->place)) {

@@ -126,6 +126,7 @@ static void read_alone(struct log_fetch *fetch, struct log *log, const struct ch
     slice.bytes -= fetch->bytes;
     slice.rows = left < LOG_SLICE_ROWS ? left : LOG_SLICE_ROWS;
     slice.looked = &looked;
+    slice.brief = !fetch->job.slices;
     int result = log_read_set(log, &slice, set, &batch, &fetch->through);
     if (result)
         fail(fetch, result);
@@ -224,7 +225,8 @@ static int read_all(struct together *together)
                                 .after = together->lead->through,
                                 .upto = together->lead->query.upto,
                                 .rows = together->count < CROWD ? LOG_SLICE_ROWS : CROWD_ROWS,
-                                .looked = &together->looked};
+                                .looked = &together->looked,
+                                .brief = !together->lead->job.slices};
     widen(&slice, together->lead);
     for (size_t i = 0; i < together->count; i++)
         widen(&slice, of_job(together->jobs[i]));
@@ -327,7 +329,7 @@ static bool fetch_slice(struct log_job *job, struct log *log)
     struct log_fetch *fetch = of_job(job);
     struct channel_set set = {0};
     struct together together = {.log = log, .lead = fetch, .set = &set};
-    uint64_t steps = RESOLVE_STEPS;
+    uint64_t steps = job->slices ? RESOLVE_STEPS : RESOLVE_BRIEF;
     int result = channel_set_add(&set, log, fetch->selection, &steps);
     if (result == -EAGAIN) {
         channel_set_deinit(&set);

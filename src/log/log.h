@@ -224,7 +224,9 @@ struct log_job {
     bool cancelled; /* by log_job_cancel(), or because the log was closed */
     /* The pool's own: */
     uint8_t state;
-    uint32_t slices; /* done so far */
+    bool oldest;      /* it was taken before newer ones */
+    uint32_t slices;  /* done so far */
+    int64_t since_ns; /* the slice that is being done */
     struct list node;
 };
 

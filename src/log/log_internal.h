@@ -58,6 +58,8 @@ struct log {
     pthread_cond_t jobs_work;
     struct list jobs[READERS_LEVELS]; /* by the slices that they have had */
     uint64_t jobs_taken;
+    int64_t jobs_ns;        /* that slices took, of late */
+    int64_t jobs_oldest_ns; /* of them, slices of jobs that were taken before newer ones */
     uint64_t jobs_queued;
     uint64_t jobs_running;
     uint64_t jobs_slices;

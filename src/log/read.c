@@ -159,8 +159,10 @@ void channel_set_deinit(struct channel_set *set)
 
 /* The store opens a line of each channel in each file, which costs as much as some rows. Many lines
  * are therefore paid for with rows, so that a slice takes no longer. */
-static uint64_t rows_of(const struct channel_set *set, uint64_t rows)
+static uint64_t rows_of(const struct channel_set *set, uint64_t rows, bool brief)
 {
+    if (set->scans && brief)
+        return rows < ROWS_BRIEF ? rows : ROWS_BRIEF;
     uint64_t fewer = rows * NAMES_BY_INDEX_MAX / (set->count ? set->count : 1);
     if (set->scans || set->count <= NAMES_BY_INDEX_MAX || rows <= ROWS_LEAST)
         return rows;
@@ -191,7 +193,7 @@ int log_read_set(struct log *log, struct store_query *query, const struct channe
     query->bitmap = set->bitmap;
     query->bitmap_bits = set->bits;
     query->looked = &looked;
-    query->rows = rows_of(set, rows);
+    query->rows = rows_of(set, rows, query->brief);
     int result = log->store->ops->read(log->store, query, ret_batch, ret_through);
     query->looked = ret_looked;
     query->rows = rows;
@@ -208,7 +210,7 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
              struct batch **ret_batch, uint64_t *ret_through)
 {
     struct channel_set set = {0};
-    uint64_t steps = RESOLVE_STEPS;
+    uint64_t steps = query->brief ? RESOLVE_BRIEF : RESOLVE_STEPS;
     int result = channel_set_add(&set, log, selection, &steps);
     query->selection = selection;
     result = result ? result : log_read_set(log, query, &set, ret_batch, ret_through);

@@ -11,6 +11,12 @@ enum { CHANNEL_SET_FEW = 1000 };
  * milliseconds. A channel takes three steps if the patterns are few and plain. */
 enum { RESOLVE_STEPS = 262144 };
 
+/* The same for the first slice of a read, and how many rows that scans at most. A new read passes
+ * by all that have had a slice, and waits for the first slices of those that came before it: a
+ * thousand that look at 200,000 channels each must not hold it up for seconds. Reads that go by an
+ * index, and patterns that spell where to look, are done with as little. */
+enum { RESOLVE_BRIEF = RESOLVE_STEPS / 128, ROWS_BRIEF = 128 };
+
 /* The channels of a selection, or of several, at one moment. */
 struct channel_set {
     bool scans;   /* they are many: go by the bitmap, otherwise by the numbers */

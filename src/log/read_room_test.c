@@ -90,6 +90,12 @@ static void wait_for_mails(struct desk *desk, unsigned mails)
     }
 }
 
+static void wait_until_opened(struct desk *desk, unsigned opened)
+{
+    while (desk->opened < opened)
+        wait_for_mails(desk, desk->mails + 1);
+}
+
 static void reads_beyond_the_room_wait_until_others_are_taken(void **state)
 {
     struct desk desk;
@@ -102,11 +108,11 @@ static void reads_beyond_the_room_wait_until_others_are_taken(void **state)
     assert_int_equal(atomic_load(&desk.room.held), 3 * PAGE);
     assert_int_equal(desk.room.put_off, READS - 3);
     read_place_end(&reads[0].place);
-    wait_for_mails(&desk, READS + 2); /* one had room, and the other none */
-    assert_int_equal(desk.opened, 4);
+    wait_until_opened(&desk, 4);
+    assert_int_equal(reads[3].opened, 1);
     for (unsigned i = 1; i < 4; i++)
         read_place_end(&reads[i].place);
-    wait_for_mails(&desk, READS + 3);
+    wait_until_opened(&desk, READS);
     assert_int_equal(reads[4].opened, 1);
     read_place_end(&reads[4].place);
     assert_true(desk.held_most <= 3 * PAGE);
@@ -122,8 +128,7 @@ static void many_reads_all_come_to_their_turn(void **state)
     desk.takes = true;
     for (unsigned i = 0; i < MANY; i++)
         begin(&desk, &reads[i], 1);
-    while (desk.opened < MANY)
-        wait_for_mails(&desk, desk.mails + 1);
+    wait_until_opened(&desk, MANY);
     for (unsigned i = 0; i < MANY; i++)
         assert_int_equal(reads[i].opened, 1);
     assert_true(desk.held_most < MOST + PAGE);
@@ -138,8 +143,7 @@ static void a_room_smaller_than_a_page_takes_one_at_a_time(void **state)
     desk.takes = true;
     for (unsigned i = 0; i < READS; i++)
         begin(&desk, &reads[i], 1);
-    while (desk.opened < READS)
-        wait_for_mails(&desk, desk.mails + 1);
+    wait_until_opened(&desk, READS);
     assert_true(desk.held_most <= PAGE);
     desk_close(&desk);
 }
@@ -149,14 +153,13 @@ static void a_read_that_has_found_something_ends_with_it(void **state)
     struct desk desk;
     struct read reads[3];
     desk_open(&desk, *state, MOST);
+    desk.takes = true;
     for (unsigned i = 0; i < 3; i++)
         begin(&desk, &reads[i], 10);
-    wait_for_mails(&desk, 3);
-    assert_int_equal(desk.opened, 3);
-    assert_true(reads[0].done + reads[1].done + reads[2].done <= 4);
+    wait_until_opened(&desk, 3);
     for (unsigned i = 0; i < 3; i++)
-        read_place_end(&reads[i].place);
-    assert_int_equal(desk.room.put_off, 3);
+        assert_in_range(reads[i].done, 1, 3); /* of ten */
+    assert_true(desk.room.put_off >= 3);
     desk_close(&desk);
 }
 
@@ -169,12 +172,12 @@ static void a_read_that_waits_can_be_cancelled(void **state)
         begin(&desk, &reads[i], 1);
     wait_for_mails(&desk, READS);
     log_job_cancel(desk.world->log, &reads[4].job);
-    wait_for_mails(&desk, READS + 1);
+    wait_until_opened(&desk, 4);
     assert_int_equal(reads[4].opened, 1);
     assert_true(reads[4].job.cancelled);
     for (unsigned i = 0; i < 3; i++)
         read_place_end(&reads[i].place);
-    wait_for_mails(&desk, READS + 2);
+    wait_until_opened(&desk, READS);
     assert_int_equal(reads[3].opened, 1);
     read_place_end(&reads[3].place);
     read_place_end(&reads[4].place);
@@ -194,7 +197,7 @@ static void a_read_that_nobody_wants_does_not_wait(void **state)
     assert_int_equal(desk.room.put_off, 1);
     for (unsigned i = 0; i < 3; i++)
         read_place_end(&reads[i].place);
-    wait_for_mails(&desk, READS + 1);
+    wait_until_opened(&desk, READS);
     read_place_end(&reads[3].place);
     read_place_end(&reads[4].place);
     desk_close(&desk);

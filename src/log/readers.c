@@ -10,7 +10,8 @@
  *
  * A page that needs one slice therefore passes by every job that needs many, and waits for as long
  * as a slice takes. Each eighth take begins with the last level, so that a stream of new jobs
- * cannot keep an old one waiting for ever.
+ * cannot keep an old one waiting for ever; but not more than an eighth of the readers' time goes
+ * there, since the slices of old jobs may be long and the first ones of new jobs short.
  *
  * A job is new, then queued and running in turns, then over; only an over job's mail is posted, and
  * it is posted once. A job is over when it is done, when its allowance of slices or of time is
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 
 enum { LEVEL_1 = 1, LEVEL_2 = 8, LEVEL_3 = 64, OLDEST_EACH = 8 };
+enum { REMEMBERED_NS = 1000000000 };
 
 enum { JOB_NEW, JOB_QUEUED, JOB_RUNNING, JOB_OVER, JOB_PARKED };
 
@@ -56,6 +58,11 @@ static struct log_job *unqueue(struct log *log, struct list *node)
     return job;
 }
 
+static int64_t now_ns(const struct log *log)
+{
+    return clock_now_ns(log->config.store.clock);
+}
+
 static void end(struct log *log, struct log_job *job)
 {
     job->state = JOB_OVER;
@@ -66,16 +73,34 @@ static void end(struct log *log, struct log_job *job)
 static void start(struct log *log, struct log_job *job)
 {
     job->state = JOB_RUNNING;
+    job->since_ns = now_ns(log);
     log->jobs_running++;
+}
+
+/* Notes for how long the slice took. What was long ago counts less and less. */
+static void stop(struct log *log, const struct log_job *job)
+{
+    int64_t ns = now_ns(log) - job->since_ns;
+    log->jobs_running--;
+    log->jobs_ns += ns;
+    log->jobs_oldest_ns += job->oldest ? ns : 0;
+    if (log->jobs_ns > REMEMBERED_NS) {
+        log->jobs_ns /= 2;
+        log->jobs_oldest_ns /= 2;
+    }
 }
 
 static struct log_job *next_job(struct log *log)
 {
-    bool oldest_first = ++log->jobs_taken % OLDEST_EACH == 0;
+    bool oldest_first =
+        ++log->jobs_taken % OLDEST_EACH == 0 && log->jobs_oldest_ns <= log->jobs_ns / OLDEST_EACH;
     for (unsigned i = 0; i < READERS_LEVELS; i++) {
         struct list *level = &log->jobs[oldest_first ? READERS_LEVELS - 1 - i : i];
-        if (!list_empty(level))
-            return unqueue(log, level->next);
+        if (list_empty(level))
+            continue;
+        struct log_job *job = unqueue(log, level->next);
+        job->oldest = oldest_first;
+        return job;
     }
     return NULL;
 }
@@ -90,7 +115,7 @@ static bool has_allowance(const struct log_job *job)
 /* After a slice: whether the job is over. */
 static bool settle(struct log *log, struct log_job *job, bool done)
 {
-    log->jobs_running--;
+    stop(log, job);
     log->jobs_slices++;
     job->slices++;
     job->spent = !done && !job->cancelled && !has_allowance(job);
@@ -141,6 +166,7 @@ static size_t gather_level(struct log *log, struct list *level, unsigned *left,
         if (!joins(container_of(node, struct log_job, node), context))
             continue;
         out[count] = unqueue(log, node);
+        out[count]->oldest = false; /* its time is that of the job that it joins */
         start(log, out[count++]);
     }
     return count;
@@ -162,7 +188,7 @@ void readers_give_back(struct log *log, struct log_job *job)
 {
     pthread_mutex_lock(&log->jobs_lock);
     bool over = job->cancelled;
-    log->jobs_running--;
+    stop(log, job);
     if (over)
         end(log, job);
     else

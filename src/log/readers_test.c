@@ -2,7 +2,7 @@
 
 #include <semaphore.h>
 
-enum { JOBS = 200 };
+enum { JOBS = 200, LONG_US = 5000 };
 
 struct job {
     struct log_job job;
@@ -192,6 +192,48 @@ static void long_jobs_take_turns_and_are_not_kept_waiting_for_ever(void **state)
     desk_close(&desk);
 }
 
+/* A job whose slices take long by the log's clock. */
+static bool run_long(struct log_job *job, struct log *log)
+{
+    struct job *mine = container_of(job, struct job, job);
+    struct desk *desk = container_of(job->reply, struct desk, box);
+    (void)log;
+    clock_fake_advance(&desk->world->clock, LONG_US);
+    return ++mine->ran >= mine->slices;
+}
+
+static struct job long_jobs[3];
+
+/* Notes how many slices the long jobs have had. */
+static bool run_last(struct log_job *job, struct log *log)
+{
+    (void)log;
+    container_of(job, struct job, job)->ran =
+        long_jobs[0].ran + long_jobs[1].ran + long_jobs[2].ran;
+    return true;
+}
+
+static void old_jobs_whose_slices_are_long_get_their_share_of_time(void **state)
+{
+    struct desk desk;
+    struct hold hold;
+    static struct job jobs[JOBS];
+    desk_open(&desk, *state, 1);
+    hold_reader(&desk, &hold);
+    for (unsigned i = 0; i < 3; i++) {
+        submit_one(&desk, &long_jobs[i], 50, 0);
+        long_jobs[i].job.run = run_long;
+    }
+    submit(&desk, jobs);
+    jobs[JOBS - 1].job.run = run_last;
+    sem_post(&hold.go);
+    wait_for(&desk, JOBS + 3);
+    /* Their first slices, and one more: new jobs take no time here, so that is more than an eighth.
+     */
+    assert_int_equal(jobs[JOBS - 1].ran, 4);
+    desk_close(&desk);
+}
+
 static void a_job_ends_when_its_allowance_is_spent(void **state)
 {
     struct desk desk;
@@ -345,6 +387,7 @@ int main(void)
         ON_BOTH(closing_lets_the_jobs_that_wait_be_answered),
         IN_MEMORY(short_jobs_pass_by_long_ones),
         IN_MEMORY(long_jobs_take_turns_and_are_not_kept_waiting_for_ever),
+        IN_MEMORY(old_jobs_whose_slices_are_long_get_their_share_of_time),
         IN_MEMORY(a_job_ends_when_its_allowance_is_spent),
         IN_MEMORY(a_cancelled_job_does_no_further_slice_and_is_answered_once),
         IN_MEMORY(a_job_that_is_hurried_gets_few_slices),

@@ -53,6 +53,7 @@ struct store_query {
     size_t bytes;     /* stop once their data has reached this; at least one event is given */
     uint64_t rows;    /* look at no more rows than this */
     uint64_t *looked; /* the rows looked at are added to it; may be NULL */
+    bool brief;       /* for log_read(): the read's first slice; stores do not care */
 };
 
 /* One channel that was trimmed, to be kept for good. */

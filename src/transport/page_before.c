@@ -101,7 +101,8 @@ static bool before_slice(struct before *before, struct log *log)
                                 .backwards = true,
                                 .limit = before->reading->limit - before->count + 1,
                                 .bytes = PAGE_BYTES - before->bytes,
-                                .rows = LOG_SLICE_ROWS};
+                                .rows = LOG_SLICE_ROWS,
+                                .brief = !before->job.slices};
     struct batch *batch;
     uint64_t through;
     before->error = log_read(log, &query, before->reading->selection, &batch, &through);
