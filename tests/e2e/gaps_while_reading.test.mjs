@@ -288,7 +288,7 @@ for (const options of [{}, { ordered: false }, { batch: 10 }, { ordered: false, 
         });
         await eventually(async () => got.size === 8, `8 events by a receiver that is told of gaps`);
         assert.deepEqual([...got].sort(), ids.slice(2));
-        assert.ok(gaps >= 1);
+        await eventually(async () => gaps >= 1, "a gap, which may come later than events of other channels if unordered");
     });
 }
 
