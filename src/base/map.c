@@ -183,6 +183,17 @@ static void go_on_growing(struct map *map)
         return;
     table_free(map->old, map->old_mask + 1);
     map->old = NULL;
+    map->ahead = 0;
+}
+
+void map_expect(struct map *map, size_t soon)
+{
+    if (!map->old && map->count + soon > map->mask)
+        begin_growth(map);
+    if (!map->old)
+        return;
+    map->ahead++;
+    go_on_growing(map);
 }
 
 void map_add(struct map *map, struct map_node *node, struct str key)
@@ -192,7 +203,9 @@ void map_add(struct map *map, struct map_node *node, struct str key)
 
 void map_add_hashed(struct map *map, struct map_node *node, uint32_t hash)
 {
-    if (map->old)
+    if (map->old && map->ahead)
+        map->ahead--;
+    else if (map->old)
         go_on_growing(map);
     else if (map->count > map->mask)
         begin_growth(map);

@@ -22,6 +22,7 @@ struct map {
     struct map_node **old; /* the table before, while its slots move; else NULL */
     size_t old_mask;
     size_t moved; /* slots of `old` below this one are in `slots` */
+    size_t ahead; /* additions whose share of that was done before, see map_expect() */
     uint64_t seed[2];
     bool (*key_is)(const struct map_node *node, struct str key);
 };
@@ -52,8 +53,12 @@ struct map_node *map_find(const struct map *map, struct str key);
  * never wrong. */
 void map_add(struct map *map, struct map_node *node, struct str key);
 
-/* The same for a key whose hash the caller computes, always in the same way and from something that
- * strangers cannot foresee, such as a map_hash() of a part of the key. */
+/* Does now what an addition would do to make the table grow: for each of `soon` additions that will
+ * be made under one hold of a lock, so that they are short. */
+void map_expect(struct map *map, size_t soon);
+
+/* map_find() and map_add() for a key whose hash the caller computes, always in the same way and
+ * from something that strangers cannot foresee, such as a map_hash() of a part of the key. */
 struct map_node *map_find_hashed(const struct map *map, uint32_t hash, struct str key);
 void map_add_hashed(struct map *map, struct map_node *node, uint32_t hash);
 

@@ -124,6 +124,33 @@ static void no_addition_moves_more_than_a_few_slots(void **state)
     free(items);
 }
 
+/* Whether the growth is under way or begins with these additions, they move nothing. */
+static void what_was_expected_moves_no_slot(void **state)
+{
+    (void)state;
+    struct item *items = make_items();
+    struct map map;
+    map_init(&map, key_is);
+    for (int added = 0; added + 100 < MANY;) {
+        for (int i = 0; i < 100; i++)
+            map_expect(&map, 100);
+        size_t moved = map.moved;
+        bool grows = map.old;
+        for (int i = 0; i < 100; i++)
+            add(&map, &items[added++]);
+        assert_int_equal(map.old != NULL, grows);
+        assert_int_equal(map.moved, moved);
+        assert_true(map.count <= map.mask + 1);
+        for (int i = 0; i < 37 && added < MANY; i++)
+            add(&map, &items[added++]); /* these were not expected */
+        assert_true(map.count <= 2 * (map.mask + 1));
+    }
+    for (size_t i = 0; i < map.count; i++)
+        assert_true(has(&map, &items[i]));
+    map_deinit(&map);
+    free(items);
+}
+
 static void while_it_grows_all_is_found_walked_and_removed(void **state)
 {
     (void)state;
@@ -354,6 +381,7 @@ int main(void)
         cmocka_unit_test(what_was_added_is_found_by_its_bytes),
         cmocka_unit_test(growth_loses_nothing),
         cmocka_unit_test(no_addition_moves_more_than_a_few_slots),
+        cmocka_unit_test(what_was_expected_moves_no_slot),
         cmocka_unit_test(while_it_grows_all_is_found_walked_and_removed),
         cmocka_unit_test(all_may_be_removed_while_walking_and_growing),
         cmocka_unit_test(large_tables_grow_alike),

@@ -346,13 +346,16 @@ void apply_look_up(struct apply *apply, struct event *events, size_t count)
                     count - from < LOOKED_UP ? count - from : LOOKED_UP);
 }
 
-void apply_prepare(struct apply *apply, struct event *events, size_t count)
+void apply_prepare(struct apply *apply, struct event *events, size_t count, size_t all)
 {
     apply_look_up(apply, events, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (events[i].state == EVENT_PROPOSED && !events[i].number)
             events[i].has_prepared =
                 channels_prepare(&apply->channels, events[i].channel, &events[i].number);
+        if (events[i].key)
+            keys_expect(&apply->keys, events[i].key, all);
+    }
 }
 
 void apply_end_prepared(struct apply *apply, struct batch *batch)

@@ -102,17 +102,18 @@ void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uin
 void apply_look_up(struct apply *apply, struct event *events, size_t count);
 
 /* A large batch is prepared in slices, with the lock given away between them: its events' channels
- * are looked up, and those that are new are made. The verdicts are made under one hold all the
- * same, so that a batch stands or falls as one, by the keys and channels of that moment; they find
- * most of their work done. What was prepared and is not needed is dropped in slices.
+ * are looked up, those that are new are made, and the table of keys grows. The verdicts are made
+ * under one hold all the same, so that a batch stands or falls as one, by the keys and channels of
+ * that moment; they find most of their work done. What was prepared and is not needed is dropped in
+ * slices.
  *
- *     apply_prepare(apply, events, count)             for all events of the batch
+ *     apply_prepare(apply, events, count, all)        for all events of the batch
  *     apply_publish(apply, publish, batch)            for each publish, and in the same hold
  *     apply_end_prepared(apply, batch)
  *     while (apply_drop_unclaimed(apply, SLICE)) …
  *
  * A verdict needs nothing of it: without preparation it is the same, and takes longer. */
-void apply_prepare(struct apply *apply, struct event *events, size_t count);
+void apply_prepare(struct apply *apply, struct event *events, size_t count, size_t all);
 void apply_end_prepared(struct apply *apply, struct batch *batch);
 /* Whether there are more than `most`. */
 bool apply_drop_unclaimed(struct apply *apply, uint32_t most);

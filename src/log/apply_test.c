@@ -293,7 +293,7 @@ static void a_refused_publish_gives_back_numbers_that_were_free(void **state)
 static void prepare(struct fixture *fixture, uint32_t first, uint32_t count)
 {
     for (uint32_t from = first; from < first + count; from++)
-        apply_prepare(&fixture->apply, &fixture->batch->events[from], 1);
+        apply_prepare(&fixture->apply, &fixture->batch->events[from], 1, count);
 }
 
 static void end(struct fixture *fixture)

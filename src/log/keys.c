@@ -69,6 +69,12 @@ bool keys_free_expired(struct keys *keys, unsigned most)
     return entry && is_expired(keys, entry);
 }
 
+void keys_expect(struct keys *keys, const struct event_key *key, size_t soon)
+{
+    map_expect(&keys->map, soon);
+    (void)map_prefetch_slot(&keys->map, bytes_of(key));
+}
+
 static struct keys_entry *find_any(const struct keys *keys, const struct event_key *key)
 {
     struct map_node *node = map_find(&keys->map, bytes_of(key));
@@ -94,8 +100,8 @@ static int add(struct keys *keys, const struct event_key *key, uint64_t id, int6
 
 int keys_add(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us)
 {
-    keys_remove(keys, key); /* an expired one may still be there */
-    (void)keys_free_expired(keys, FREED_PER_ADD);
+    if (keys_free_expired(keys, FREED_PER_ADD))
+        keys_remove(keys, key); /* it may be one of those that have expired */
     if (keys->map.count >= keys->count_max)
         return KEYS_E_FULL;
     return add(keys, key, id, time_us);

@@ -37,6 +37,10 @@ struct keys_entry *keys_find(const struct keys *keys, const struct event_key *ke
 
 enum { KEYS_E_FULL = 1 }; /* there are count_max already */
 
+/* The key is likely to be one of `soon` that are added under one hold of the lock: does some of the
+ * work before. */
+void keys_expect(struct keys *keys, const struct event_key *key, size_t soon);
+
 /* Notes an event's key, which keys_find() does not know. Times never fall from call to call.
  * KEYS_E_FULL or -ENOMEM. */
 int keys_add(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us);

@@ -303,7 +303,7 @@ static void prepare(struct log *log, struct batch *batch)
     for (uint32_t from = 0; from < batch->count; from += PREPARE_SLICE) {
         uint32_t left = batch->count - from;
         apply_prepare(&log->apply, &batch->events[from],
-                      left < PREPARE_SLICE ? left : PREPARE_SLICE);
+                      left < PREPARE_SLICE ? left : PREPARE_SLICE, batch->count);
         log_give_way(log);
     }
 }
