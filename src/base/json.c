@@ -27,13 +27,17 @@ static inline bool is_digit(unsigned char c)
     return (unsigned)c - '0' < 10;
 }
 
+/* Digits and one more each, so that 0 stands for none: a text may hold nothing but escapes. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
 /* -1 when it is none. */
-static int hex_value(unsigned char c)
+static inline int hex_value(unsigned char c)
 {
-    if (is_digit(c))
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return hex_digits[c] - 1;
 }
 
 /* Where a string's plain bytes end: at a quote, a backslash or a control character. */
@@ -485,47 +489,63 @@ static unsigned hex4(const char *digits)
     return value;
 }
 
-static void add_utf8(struct buf *out, unsigned code)
+/* Writes a character; returns the place behind it. */
+static char *write_utf8(char *to, unsigned code)
 {
-    char bytes[4];
     size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     for (size_t i = n - 1; i > 0; i--, code >>= 6)
-        bytes[i] = (char)(0x80 | (code & 0x3f));
+        to[i] = (char)(0x80 | (code & 0x3f));
     static const unsigned char lead_bits[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    bytes[0] = (char)(lead_bits[n] | code);
-    buf_add(out, bytes, n);
+    to[0] = (char)(lead_bits[n] | code);
+    return to + n;
 }
 
 /* Decodes the \u escape, or the two of a surrogate pair, at the start of `rest`, which the
- * grammar has passed, and moves on behind it. */
-static int add_unicode(struct str *rest, struct buf *out)
+ * grammar has passed, and moves on behind it. NULL for a lone surrogate. */
+static char *write_unicode(struct str *rest, char *to)
 {
     unsigned code = hex4(rest->at + 2);
     *rest = str_skip(*rest, 6);
     if (code >= 0xdc00 && code < 0xe000)
-        return -EINVAL;
+        return NULL;
     if (code >= 0xd800 && code < 0xdc00) {
         unsigned low = str_starts(*rest, STR("\\u")) ? hex4(rest->at + 2) : 0;
         if (low < 0xdc00 || low >= 0xe000)
-            return -EINVAL;
+            return NULL;
         *rest = str_skip(*rest, 6);
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     }
-    add_utf8(out, code);
-    return 0;
+    return write_utf8(to, code);
 }
 
-static int add_escape(struct str *rest, struct buf *out)
+static char *write_escape(struct str *rest, char *to)
 {
     static const char control[256] = {
         ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
     char name = rest->at[1];
     if (name == 'u')
-        return add_unicode(rest, out);
+        return write_unicode(rest, to);
     char meaning = control[(unsigned char)name];
-    buf_add_char(out, meaning ? meaning : name);
+    *to = meaning ? meaning : name;
     *rest = str_skip(*rest, 2);
-    return 0;
+    return to + 1;
+}
+
+/* What comes out is never longer than what goes in. Returns the end, or NULL. */
+static char *write_plain(struct str rest, char *to)
+{
+    while (to && rest.len) {
+        if (rest.at[0] == '\\') {
+            to = write_escape(&rest, to);
+            continue;
+        }
+        const char *escape = memchr(rest.at, '\\', rest.len);
+        size_t plain = escape ? (size_t)(escape - rest.at) : rest.len;
+        memcpy(to, rest.at, plain);
+        rest = str_skip(rest, plain);
+        to += plain;
+    }
+    return to;
 }
 
 int json_unescape(struct str raw, struct buf *out)
@@ -533,20 +553,15 @@ int json_unescape(struct str raw, struct buf *out)
     struct json_scan scan = {.text = raw};
     if (scan_string(&scan) != 0 || scan.at != raw.len)
         return -EINVAL;
-    size_t before = out->len;
-    struct str rest = {raw.at + 1, raw.len - 2};
-    int error = 0;
-    while (rest.len && !error) {
-        const char *escape = memchr(rest.at, '\\', rest.len);
-        size_t plain = escape ? (size_t)(escape - rest.at) : rest.len;
-        buf_add(out, rest.at, plain);
-        rest = str_skip(rest, plain);
-        if (escape)
-            error = add_escape(&rest, out);
-    }
-    if (!error && buf_failed(out))
-        error = -ENOMEM;
-    if (error)
-        out->len = before;
-    return error;
+    struct str inside = {raw.at + 1, raw.len - 2};
+    if (!inside.len)
+        return buf_failed(out) ? -ENOMEM : 0;
+    char *room = buf_reserve(out, inside.len);
+    if (!room)
+        return -ENOMEM;
+    const char *end = write_plain(inside, room);
+    if (!end)
+        return -EINVAL;
+    out->len += (size_t)(end - room);
+    return 0;
 }
