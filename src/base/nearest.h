@@ -10,8 +10,9 @@ enum { NEAREST_LEN_MAX = 64 };
  * of `b`; NEAREST_LEN_MAX + 1 if either is longer than that. */
 unsigned nearest_distance(struct str a, struct str b);
 
-/* Whether `b` is near enough to `a` for a "did you mean": a third of its letters differ at most. */
+/* Whether a name at this distance is near enough to `a` for a "did you mean": a third of the
+ * letters differ at most, or two of a short name. */
 static inline bool nearest_is_near(struct str a, unsigned distance)
 {
-    return distance <= (a.len < 6 ? 2 : a.len / 3);
+    return distance < a.len && distance <= (a.len < 6 ? 2 : a.len / 3);
 }

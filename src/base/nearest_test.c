@@ -43,6 +43,8 @@ static void only_what_is_alike_is_near(void **state)
     (void)state;
     assert_true(nearest_is_near(STR("afer"), 1));
     assert_false(nearest_is_near(STR("since"), 5));
+    assert_false(nearest_is_near(STR("ab"), 2));
+    assert_false(nearest_is_near(STR(""), 0));
     assert_true(nearest_is_near(STR("connections_maxx"), 1));
 }
 

@@ -19,9 +19,9 @@
 void config_init(struct config *config)
 {
     static const int64_t schedule_s[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400};
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), most = LOG_PORTS_MAX - 1;
     *config = (struct config){
-        .threads = cores > 0 && cores < LOG_PORTS_MAX ? (unsigned)cores : 1,
+        .threads = cores < 1 ? 1 : (unsigned)(cores < most ? cores : most),
         .limits = {.http = HTTP_LIMITS_DEFAULT, .hub = {.slice_bytes = MIB}},
     };
     keys_set_defaults(config);

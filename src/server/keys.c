@@ -200,6 +200,14 @@ static struct str last_part(struct str name)
     return str_skip(name, start);
 }
 
+/* A part that lacks its unit, `timeout` for `timeout_ms`, is one letter away. */
+static unsigned part_distance(struct str part, struct str of_key)
+{
+    bool lacks_unit = part.len && str_starts(of_key, part) && of_key.len > part.len &&
+                      of_key.at[part.len] == '_';
+    return lacks_unit ? 1 : nearest_distance(part, of_key);
+}
+
 /* The name as a whole is compared with all names, its last part with the last parts of all, since a
  * key may be in the wrong section. */
 const char *key_nearest(struct str name)
@@ -210,7 +218,7 @@ const char *key_nearest(struct str name)
     for (size_t i = 0; i < keys_count; i++) {
         struct str key = str_from(keys[i].name);
         unsigned whole = nearest_distance(name, key);
-        unsigned parts = nearest_distance(part, last_part(key));
+        unsigned parts = part_distance(part, last_part(key));
         unsigned distance = whole < parts ? whole : 2 * parts + (whole > parts);
         if (distance >= least || !nearest_is_near(part, whole < parts ? whole : parts))
             continue;

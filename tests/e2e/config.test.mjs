@@ -92,6 +92,15 @@ test("the command line wins over what the file says of memory and data", async (
     assert.ok(!fs.existsSync(data));
 });
 
+test("a webhook whose URL can never connect is refused", async (t) => {
+    const server = await startServer(t);
+    for (const url of ["http:///h", "http:/h", "http://h:0/", "http://256.1.1.1/", "http://1.2.3.4.5/", "http://a..b/", "http://*.a/"]) {
+        const answer = await server.request("POST", "/webhooks", { body: { url, channels: ["a"] } });
+        assert.equal(answer.status, 400, `${url}: ${answer.text}`);
+        assert.match(answer.text, /url is http/);
+    }
+});
+
 test("every example file, and the one of the document, is accepted", async (t) => {
     const examples = path.join(ROOT, "examples");
     const files = fs.readdirSync(examples).map((name) => path.join(examples, name, "freshet.yaml"));

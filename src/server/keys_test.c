@@ -1,0 +1,86 @@
+/* The table of keys as a whole. What each key takes is tried by config_test.c. */
+#include "server/keys.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void every_key_is_there_once_and_says_what_it_is_for(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < keys_count; i++) {
+        struct str name = str_from(keys[i].name);
+        assert_ptr_equal(key_find(name), &keys[i]);
+        assert_true(keys[i].help && *keys[i].help);
+        assert_true(keys[i].kind == KEY_LIST ? keys[i].items_max > 0 : keys[i].size > 0);
+        assert_true(keys[i].kind == KEY_BOOLEAN || keys[i].kind == KEY_LIST || keys[i].most > 0);
+    }
+    assert_null(key_find(STR("limits")));
+    assert_null(key_find(STR("")));
+    assert_null(key_find(STR("limits.")));
+}
+
+static void a_section_is_what_has_keys_below_it(void **state)
+{
+    (void)state;
+    static const char *const sections[] = {"limits", "namespaces", "namespaces.retention"};
+    static const char *const none[] = {"", "limit", "limits.", "listen",
+                                       "namespaces.retention.age_s"};
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+        assert_true(key_is_section(str_from(sections[i])));
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        assert_false(key_is_section(str_from(none[i])));
+}
+
+static void a_misspelled_key_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *wrong, *right;
+    } cases[] = {
+        {"lsiten", "listen"},
+        {"limits.bodymax", "limits.body_max"},
+        {"limits.body-max", "limits.body_max"},
+        {"limits.idel_ms", "limits.idle_ms"},
+        {"idle_ms", "limits.idle_ms"},
+        {"limits.roll_s", "log.roll_s"},
+        {"namespaces.age_s", "namespaces.retention.age_s"},
+        {"webhooks.timeout", "webhooks.timeout_ms"},
+        {"nothing_like_it", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *nearest = key_nearest(str_from(cases[i].wrong));
+        if (!cases[i].right)
+            assert_null(nearest);
+        else if (!nearest || strcmp(nearest, cases[i].right) != 0)
+            fail_msg("%s: %s", cases[i].wrong, nearest ? nearest : "none");
+    }
+}
+
+static void the_table_is_printed_with_a_line_for_each_key(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    size_t lines = 0, sections = 0;
+    keys_print(&out);
+    for (size_t i = 0; i < out.len; i++)
+        lines += out.at[i] == '\n';
+    for (size_t i = 0; i < keys_count; i++)
+        sections += key_is_section(str_from(keys[i].name));
+    assert_int_equal(lines, 1 + keys_count - sections);
+    buf_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_is_there_once_and_says_what_it_is_for),
+        cmocka_unit_test(a_section_is_what_has_keys_below_it),
+        cmocka_unit_test(a_misspelled_key_is_found),
+        cmocka_unit_test(the_table_is_printed_with_a_line_for_each_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,92 @@
+/* The tree of a YAML file: what things are, and in which line. */
+#include "server/yaml_file.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct yaml_file *open_text(const char *text, struct faults *faults)
+{
+    static char path[] = "/tmp/freshet-yaml-XXXXXX";
+    struct yaml_file *file = NULL;
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    int result = yaml_file_open(path, &file, faults);
+    unlink(path);
+    assert_int_equal(result != 0, faults->count > 0);
+    return file;
+}
+
+static void things_are_what_they_look_like(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum yaml_kind kind;
+    } cases[] = {
+        {"", YAML_NOTHING},       {"# x\n", YAML_NOTHING}, {"~\n", YAML_NOTHING},
+        {"null\n", YAML_NOTHING}, {"---\n", YAML_NOTHING}, {"'null'\n", YAML_TEXT},
+        {"''\n", YAML_TEXT},      {"0\n", YAML_TEXT},      {"|\n  text\n", YAML_TEXT},
+        {"[]\n", YAML_LIST},      {"- a\n", YAML_LIST},    {"{}\n", YAML_MAP},
+        {"a: b\n", YAML_MAP},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct faults faults = {0};
+        struct yaml_file *file = open_text(cases[i].text, &faults);
+        assert_non_null(file);
+        assert_int_equal(yaml_kind(yaml_file_root(file)), cases[i].kind);
+        yaml_file_free(file);
+    }
+}
+
+static void keys_and_items_know_their_lines(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct yaml_file *file = open_text("# first\na: 1\nb:\n- x\n\n- &y yy\nc: *y\n", &faults);
+    struct yaml_value root = yaml_file_root(file);
+    assert_int_equal(yaml_count(root), 3);
+    assert_int_equal(yaml_place(yaml_key(root, 1)).line, 3);
+    struct yaml_value list = yaml_value_of(root, 1);
+    assert_int_equal(yaml_count(list), 2);
+    assert_int_equal(yaml_place(yaml_item(list, 1)).line, 6);
+    assert_true(str_eq(yaml_text(yaml_value_of(root, 2)), STR("yy")));
+    assert_int_equal(yaml_place(yaml_key(root, 2)).line, 7);
+    yaml_file_free(file);
+}
+
+static void what_is_not_one_document_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *place;
+    } cases[] = {
+        {"a: [\n", ":2: is not YAML"},     {"a: b\n\tc: d\n", ":2: is not YAML"},
+        {"a: *none\n", "is not YAML"},     {"a: 1\n---\nb: 2\n", ":2: a second document"},
+        {"a: 1\n...\n}\n", "is not YAML"}, {"a: \xff\n", "is not YAML"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct faults faults = {0};
+        assert_null(open_text(cases[i].text, &faults));
+        if (!memmem(faults.text.at, faults.text.len, cases[i].place, strlen(cases[i].place)))
+            fail_msg("%s: %.*s", cases[i].text, STR_FMT(buf_str(&faults.text)));
+        faults_free(&faults);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(things_are_what_they_look_like),
+        cmocka_unit_test(keys_and_items_know_their_lines),
+        cmocka_unit_test(what_is_not_one_document_is_refused_with_its_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
