@@ -203,8 +203,8 @@ static struct str last_part(struct str name)
 /* A part that lacks its unit, `timeout` for `timeout_ms`, is one letter away. */
 static unsigned part_distance(struct str part, struct str of_key)
 {
-    bool lacks_unit = part.len && str_starts(of_key, part) && of_key.len > part.len &&
-                      of_key.at[part.len] == '_';
+    bool lacks_unit =
+        part.len && str_starts(of_key, part) && of_key.len > part.len && of_key.at[part.len] == '_';
     return lacks_unit ? 1 : nearest_distance(part, of_key);
 }
 
