@@ -12,6 +12,7 @@
 struct map_node {
     struct map_node *next;
     uint32_t hash;
+    uint32_t own; /* the element's, in what would be padding; the map leaves it alone */
 };
 
 /* Keys come from strangers, so the hash is keyed (SipHash-1-3) with a seed of the map's own. */

@@ -45,12 +45,12 @@ static struct deletion *deletion_find(const struct apply *apply, uint32_t number
 /* Room for a mark of the channel; false without memory. */
 static bool deletion_room(struct apply *apply, const struct channel *channel)
 {
-    if (deletion_find(apply, channel->number))
+    if (deletion_find(apply, channel_number(channel)))
         return true;
     struct deletion *deletion = mem_try_alloc(sizeof(*deletion));
     if (!deletion)
         return false;
-    *deletion = (struct deletion){.number = channel->number, .upto = channel->trimmed};
+    *deletion = (struct deletion){.number = channel_number(channel), .upto = channel->trimmed};
     map_add(&apply->deletions, &deletion->node, number_bytes(&deletion->number));
     return true;
 }
@@ -66,7 +66,7 @@ static void deletion_end(struct apply *apply, struct deletion *deletion)
 
 uint64_t apply_trimmed(const struct apply *apply, const struct channel *channel)
 {
-    const struct deletion *deletion = deletion_find(apply, channel->number);
+    const struct deletion *deletion = deletion_find(apply, channel_number(channel));
     return deletion && deletion->upto > channel->trimmed ? deletion->upto : channel->trimmed;
 }
 
@@ -109,7 +109,8 @@ void apply_deinit(struct apply *apply)
 
 void apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue)
 {
-    if (!(channel->waits >> queue & 1) && numbers_push(&apply->queues[queue], channel->number))
+    if (!(channel->waits >> queue & 1) &&
+        numbers_push(&apply->queues[queue], channel_number(channel)))
         channel->waits |= (uint8_t)(1 << queue);
 }
 
@@ -222,7 +223,7 @@ static enum publish_verdict check_channel(struct apply *apply, struct publish *p
         publish->newest = channel->last;
         return PUBLISH_E_NOT_NEWEST;
     }
-    event->number = channel->number;
+    event->number = channel_number(channel);
     return PUBLISH_OK;
 }
 
@@ -250,7 +251,7 @@ static enum publish_verdict check(struct apply *apply, struct publish *publish, 
 static void uncheck_trim(struct apply *apply, const struct event *event)
 {
     const struct channel *channel = channels_find(&apply->channels, event->channel);
-    struct deletion *deletion = channel ? deletion_find(apply, channel->number) : NULL;
+    struct deletion *deletion = channel ? deletion_find(apply, channel_number(channel)) : NULL;
     if (deletion && !deletion->marks)
         deletion_end(apply, deletion);
 }
@@ -310,10 +311,10 @@ static void settle_duplicate(struct apply *apply, struct event *event)
 static void trim(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_find(&apply->channels, event->channel);
-    struct deletion *deletion = channel ? deletion_find(apply, channel->number) : NULL;
+    struct deletion *deletion = channel ? deletion_find(apply, channel_number(channel)) : NULL;
     if (!deletion)
         return;
-    event->number = channel->number;
+    event->number = channel_number(channel);
     event->id = channel->last;
     event->prev = apply_trimmed(apply, channel);
     event->time_us = apply->time.last_us;
@@ -335,7 +336,7 @@ static void look_up_run(const struct map *by_name, struct event *events, size_t 
     for (size_t i = 0; i < count; i++) {
         const struct map_node *node = map_find_hashed(by_name, hashes[i], events[i].channel);
         if (node && events[i].state == EVENT_PROPOSED)
-            events[i].number = container_of(node, struct channel, node)->number;
+            events[i].number = channel_number(container_of(node, struct channel, node));
     }
 }
 

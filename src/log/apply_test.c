@@ -264,7 +264,7 @@ static void a_refused_publish_leaves_no_channel_and_no_number_behind(void **stat
         assert_int_equal(channels->number_last, 1);
     }
     decide(fixture, propose(fixture, "a", NULL), 1);
-    assert_int_equal(channels_find(channels, STR("a"))->number, 2);
+    assert_int_equal(channel_number(channels_find(channels, STR("a"))), 2);
     assert_int_equal(channels_find(channels, STR("old"))->count, 1);
 }
 
@@ -285,7 +285,7 @@ static void a_refused_publish_gives_back_numbers_that_were_free(void **state)
     assert_int_equal(channels->free.count, 1);
     assert_int_equal(channels->number_last, 2);
     decide(fixture, propose(fixture, "d", NULL), 1);
-    assert_int_equal(channels_find(channels, STR("d"))->number, 2);
+    assert_int_equal(channel_number(channels_find(channels, STR("d"))), 2);
 }
 
 /* ---- preparation ----------------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ static void look_at(struct candidates *candidates, const struct channel *channel
     if (candidates->trimmed_above != NO_TRIM && channel->trimmed <= candidates->trimmed_above)
         return;
     struct candidate *candidate = &candidates->at[candidates->count++];
-    candidate->number = channel->number;
+    candidate->number = channel_number(channel);
     candidate->name_len = channel->name_len;
     memcpy(candidate->name, channel->name, channel->name_len);
     candidate->trimmed = channel->trimmed;

@@ -215,10 +215,10 @@ static void a_pattern_that_begins_with_a_wildcard_is_resolved_by_number(void **s
 static void give_again(struct channels *channels, const char *before, const char *after)
 {
     struct channel *channel = channels_find(channels, str_from(before));
-    uint32_t number = channel->number;
+    uint32_t number = channel_number(channel);
     channels_remove(channels, channel);
     channels_release(channels, number);
-    assert_int_equal(add(channels, after)->number, number);
+    assert_int_equal(channel_number(add(channels, after)), number);
 }
 
 static void numbers_that_are_given_again_are_resolved_again(void **state)

@@ -9,6 +9,9 @@ enum { CHUNK_BITS = 10, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16 };
 
 struct channels_chunk {
     uint32_t count;
+    /* By MAKER_…: whose share a channel counts in, plus 1; 0 for nobody's. NULL as long as none of
+     * these channels counts in any. */
+    uint16_t (*made_by)[MAKER_KINDS];
     struct channel *channels[CHUNK];
 };
 
@@ -83,6 +86,8 @@ void channels_deinit(struct channels *channels)
     for (size_t i = 0; i < channels->chunks_cap; i++) {
         for (size_t j = 0; channels->chunks[i] && j < CHUNK; j++)
             free(channels->chunks[i]->channels[j]);
+        if (channels->chunks[i])
+            free(channels->chunks[i]->made_by);
         free(channels->chunks[i]);
     }
     free(channels->chunks);
@@ -192,7 +197,7 @@ void channels_note_used(struct channels *channels, struct channel *channel)
 {
     if (!(channel->waits & CHANNEL_REUSES))
         return;
-    channels->reused_at[channels->reused++ % REUSED_KEPT] = channel->number;
+    channels->reused_at[channels->reused++ % REUSED_KEPT] = channel_number(channel);
     channel->waits &= (uint8_t)~CHANNEL_REUSES;
 }
 
@@ -209,10 +214,12 @@ void channels_release(struct channels *channels, uint32_t number)
 static struct channel *place(struct channels *channels, struct str name, uint32_t number)
 {
     struct channels_chunk *chunk = chunk_room(channels, number);
-    struct channel *channel = chunk ? mem_try_alloc(sizeof(*channel) + name.len) : NULL;
+    size_t size = offsetof(struct channel, name) + name.len;
+    struct channel *channel =
+        chunk ? mem_try_alloc(size > sizeof(*channel) ? size : sizeof(*channel)) : NULL;
     if (!channel)
         return NULL;
-    *channel = (struct channel){.number = number, .name_len = (uint8_t)name.len};
+    *channel = (struct channel){.node = {.own = number}, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
     channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
     map_add(&channels->by_name, &channel->node, name);
@@ -225,9 +232,10 @@ static struct channel *place(struct channels *channels, struct str name, uint32_
 static void displace(struct channels *channels, struct channel *channel)
 {
     map_remove(&channels->by_name, &channel->node);
-    struct channels_chunk **chunk = &channels->chunks[channel->number >> CHUNK_BITS];
-    (*chunk)->channels[channel->number & (CHUNK - 1)] = NULL;
+    struct channels_chunk **chunk = &channels->chunks[channel_number(channel) >> CHUNK_BITS];
+    (*chunk)->channels[channel_number(channel) & (CHUNK - 1)] = NULL;
     if (--(*chunk)->count == 0) {
+        free((*chunk)->made_by);
         free(*chunk);
         *chunk = NULL;
     }
@@ -319,10 +327,39 @@ static int claim(struct channels *channels, struct channel *channel)
     return 0;
 }
 
+static uint16_t *made_by_of(const struct channels *channels, const struct channel *channel)
+{
+    uint32_t number = channel_number(channel);
+    const struct channels_chunk *chunk = channels->chunks[number >> CHUNK_BITS];
+    return chunk->made_by ? chunk->made_by[number & (CHUNK - 1)] : NULL;
+}
+
+/* Counts the channel in shares, by their places; false when there is no memory. */
+static bool count_made(struct channels *channels, const struct channel *channel,
+                       const uint16_t places[MAKER_KINDS])
+{
+    struct channels_chunk *chunk = channels->chunks[channel_number(channel) >> CHUNK_BITS];
+    size_t size = CHUNK * sizeof(*chunk->made_by);
+    if (!chunk->made_by) {
+        chunk->made_by = mem_try_alloc(size);
+        if (!chunk->made_by)
+            return false;
+        memset(chunk->made_by, 0, size);
+    }
+    for (int kind = 0; kind < MAKER_KINDS; kind++) {
+        made_by_of(channels, channel)[kind] = places[kind];
+        if (places[kind])
+            channels->made[kind][places[kind] - 1]++;
+    }
+    return true;
+}
+
 int channels_make(struct channels *channels, struct str name, const struct maker *maker,
                   struct channel **channel)
 {
     uint16_t places[MAKER_KINDS] = {0};
+    uint32_t number_last = channels->number_last;
+    bool known = *channel != NULL;
     if (channel_counts(*channel))
         return 0;
     bool shared = channels_are_scarce(channels) && channels_count(channels) < channels->count_max;
@@ -332,12 +369,12 @@ int channels_make(struct channels *channels, struct str name, const struct maker
             return CHANNELS_E_SHARE;
     }
     int result = *channel ? claim(channels, *channel) : add_new(channels, name, channel);
-    for (int kind = 0; !result && shared && kind < MAKER_KINDS; kind++) {
-        (*channel)->made_by[kind] = places[kind];
-        if (places[kind])
-            channels->made[kind][places[kind] - 1]++;
-    }
-    return result;
+    if (result || !shared || count_made(channels, *channel, places))
+        return result;
+    channels_unmake(channels, *channel, number_last);
+    if (!known)
+        *channel = NULL;
+    return -ENOMEM;
 }
 
 bool channels_prepare(struct channels *channels, struct str name, uint32_t *ret_number)
@@ -345,7 +382,7 @@ bool channels_prepare(struct channels *channels, struct str name, uint32_t *ret_
     struct channel *channel = channels_find(channels, name);
     bool made =
         !channel && channels->unclaimed < UNCLAIMED_MAX && !enter_new(channels, name, &channel);
-    *ret_number = channel ? channel->number : 0;
+    *ret_number = channel ? channel_number(channel) : 0;
     if (!made)
         return false;
     channel->waits |= CHANNEL_PREPARED | CHANNEL_UNCLAIMED;
@@ -363,10 +400,11 @@ static void channels_note_trim(struct channels *channels)
 /* The channel is in nobody's share any more. */
 static void give_share_back(struct channels *channels, struct channel *channel)
 {
-    for (int kind = 0; kind < MAKER_KINDS; kind++) {
-        if (channel->made_by[kind])
-            channels->made[kind][channel->made_by[kind] - 1]--;
-        channel->made_by[kind] = 0;
+    uint16_t *made_by = made_by_of(channels, channel);
+    for (int kind = 0; made_by && kind < MAKER_KINDS; kind++) {
+        if (made_by[kind])
+            channels->made[kind][made_by[kind] - 1]--;
+        made_by[kind] = 0;
     }
 }
 
@@ -385,7 +423,7 @@ void channels_remove(struct channels *channels, struct channel *channel)
 
 void channels_unmake(struct channels *channels, struct channel *channel, uint32_t number_last)
 {
-    uint32_t number = channel->number;
+    uint32_t number = channel_number(channel);
     if (channel->waits & CHANNEL_PREPARED) {
         give_share_back(channels, channel);
         channel->waits |= CHANNEL_UNCLAIMED;
@@ -448,7 +486,7 @@ static size_t list_all(const struct channels *channels, struct name_sort_entry *
     for (size_t i = 0; i < channels->chunks_cap; i++)
         for (size_t j = 0; channels->chunks[i] && j < CHUNK; j++)
             if (channels->chunks[i]->channels[j])
-                entries[count++].number = channels->chunks[i]->channels[j]->number;
+                entries[count++].number = channel_number(channels->chunks[i]->channels[j]);
     return count;
 }
 

@@ -26,19 +26,23 @@ struct space {
     uint64_t aged;        /* retention by age has looked at all events up to this id */
 };
 
+/* There may be millions: what few of them need lies elsewhere. */
 struct channel {
-    struct map_node node;
-    uint64_t last;    /* id of its newest event, 0 for none */
-    uint64_t trimmed; /* newest id that was removed from it */
-    uint64_t count;   /* events retained */
-    uint64_t bytes;   /* of their data */
-    uint32_t number;
-    uint16_t space; /* index into channels.spaces */
+    struct map_node node; /* its own number is the channel's */
+    uint64_t last;        /* id of its newest event, 0 for none */
+    uint64_t trimmed;     /* newest id that was removed from it */
+    uint64_t count;       /* events retained */
+    uint64_t bytes;       /* of their data */
+    uint16_t space;       /* index into channels.spaces */
     uint8_t name_len;
-    uint8_t waits;       /* bit n: its number is in queue n of apply.h; CHANNEL_… above them */
-    uint16_t made_by[2]; /* by MAKER_…: whose share it counts in, plus 1; 0 for nobody's */
+    uint8_t waits; /* bit n: its number is in queue n of apply.h; CHANNEL_… above them */
     char name[];
 };
+
+static inline uint32_t channel_number(const struct channel *channel)
+{
+    return channel->node.own;
+}
 
 /* Bits of `waits`, see channels_prepare(). */
 enum {

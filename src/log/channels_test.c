@@ -24,8 +24,8 @@ static void a_channel_is_found_by_name_and_by_number(void **state)
     struct channel *a = add(&channels, "a"), *again = add(&channels, "a");
     struct channel *b = add(&channels, "b");
     assert_ptr_equal(a, again);
-    assert_int_equal(a->number, 1);
-    assert_int_equal(b->number, 2);
+    assert_int_equal(channel_number(a), 1);
+    assert_int_equal(channel_number(b), 2);
     assert_ptr_equal(channels_find(&channels, STR("b")), b);
     assert_ptr_equal(channels_by_number(&channels, 2), b);
     assert_null(channels_find(&channels, STR("c")));
@@ -40,18 +40,18 @@ static void a_number_is_given_again_once_it_is_released(void **state)
     struct channels channels;
     struct channel *far;
     channels_init(&channels, NULL, 0, 10);
-    uint32_t number = add(&channels, "a")->number;
+    uint32_t number = channel_number(add(&channels, "a"));
     channels_remove(&channels, channels_find(&channels, STR("a")));
     assert_null(channels_find(&channels, STR("a")));
     assert_null(channels_by_number(&channels, number));
-    assert_int_equal(add(&channels, "a")->number, number + 1);
+    assert_int_equal(channel_number(add(&channels, "a")), number + 1);
     channels_release(&channels, number);
-    assert_int_equal(add(&channels, "b")->number, number);
+    assert_int_equal(channel_number(add(&channels, "b")), number);
     assert_int_equal(channels.reused, 1);
     assert_int_equal(channels.reused_at[0], number);
     assert_int_equal(channels_add(&channels, STR("far"), 5000000, &far), 0);
     assert_ptr_equal(channels_by_number(&channels, 5000000), far);
-    assert_int_equal(add(&channels, "next")->number, 5000001);
+    assert_int_equal(channel_number(add(&channels, "next")), 5000001);
     assert_int_equal(channels.reused, 1);
     channels_deinit(&channels);
 }
@@ -61,11 +61,11 @@ static void a_number_in_use_or_never_given_is_not_released(void **state)
     (void)state;
     struct channels channels;
     channels_init(&channels, NULL, 0, 10);
-    channels_release(&channels, add(&channels, "a")->number);
+    channels_release(&channels, channel_number(add(&channels, "a")));
     channels_release(&channels, 0);
     channels_release(&channels, 77);
-    assert_int_equal(add(&channels, "b")->number, 2);
-    assert_int_equal(add(&channels, "c")->number, 3);
+    assert_int_equal(channel_number(add(&channels, "b")), 2);
+    assert_int_equal(channel_number(add(&channels, "c")), 3);
     channels_deinit(&channels);
 }
 
@@ -83,7 +83,7 @@ static void a_free_number_stays_free_if_there_is_no_memory_for_its_channel(void 
         mem_fail_nth(0);
         assert_int_equal(channels.free.count, 1);
     }
-    assert_int_equal(add(&channels, "b")->number, 1);
+    assert_int_equal(channel_number(add(&channels, "b")), 1);
     channels_deinit(&channels);
 }
 
@@ -97,7 +97,7 @@ static void released_numbers_bound_the_table(void **state)
     for (int i = 0; i < 100000; i++) {
         snprintf(name, sizeof(name), "c%d", i);
         struct channel *channel = add(&channels, name);
-        uint32_t number = channel->number;
+        uint32_t number = channel_number(channel);
         channels_remove(&channels, channel);
         channels_release(&channels, number);
     }
@@ -122,7 +122,7 @@ static void names_of_the_past_take_no_room(void **state)
     for (size_t i = 0; i < channels.chunks_cap; i++)
         chunks += channels.chunks[i] != NULL;
     assert_int_equal(chunks, 1);
-    assert_int_equal(add(&channels, "new")->number, 100002);
+    assert_int_equal(channel_number(add(&channels, "new")), 100002);
     channels_deinit(&channels);
 }
 
@@ -188,6 +188,37 @@ static void nobody_can_fill_the_table_alone(void **state)
         channels_remove(channels, channels_find(channels, str_from(name)));
     }
     assert_int_equal(make(channels, STR("new"), &first, &channel), 0);
+    channels_deinit(channels);
+    free(channels);
+}
+
+/* The first channel of a chunk that counts in a share needs memory for those who make the others.
+ */
+static void without_memory_for_a_share_no_channel_is_made(void **state)
+{
+    (void)state;
+    struct channels *channels = mem_alloc(sizeof(*channels));
+    struct maker maker = {{7, 70}}, nobody = {{0}};
+    struct channel *channel;
+    char name[16];
+    channels_init(channels, NULL, 0, 2000);
+    channels->share_percent[MAKER_ADDRESS] = 80;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "c%d", i);
+        assert_int_equal(make(channels, str_from(name), &nobody, &channel), 0);
+    }
+    int failed = 0, result = -ENOMEM;
+    for (unsigned long nth = 1; result; nth++) {
+        mem_fail_nth(nth);
+        result = make(channels, STR("new"), &maker, &channel);
+        mem_fail_nth(0);
+        failed += result != 0;
+        assert_int_equal(result, result ? -ENOMEM : 0);
+        assert_int_equal(channels_count(channels), 1000 + !result);
+        assert_int_equal(channels_find(channels, STR("new")) != NULL, !result);
+    }
+    assert_true(failed >= 2);
+    assert_int_equal(channel_number(channel), 1001);
     channels_deinit(channels);
     free(channels);
 }
@@ -324,7 +355,7 @@ static void without_memory_nothing_is_added(void **state)
         assert_int_equal(channels_add(&channels, STR("a"), 0, &channel), -ENOMEM);
         mem_fail_nth(0);
         assert_null(channels_find(&channels, STR("a")));
-        assert_int_equal(add(&channels, "a")->number, 1);
+        assert_int_equal(channel_number(add(&channels, "a")), 1);
         channels_deinit(&channels);
     }
 }
@@ -404,7 +435,7 @@ static void what_is_loaded_is_found_and_walked(void **state)
     assert_ptr_equal(channels_find(&channels, STR("a/1")), a1);
     assert_ptr_equal(channels_by_number(&channels, 5000), a1);
     channels.count_max = 4;
-    assert_int_equal(add(&channels, "new")->number, 7001);
+    assert_int_equal(channel_number(add(&channels, "new")), 7001);
     struct channel *channel = channels_first(&walk, &channels, STR(""), STR(""));
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++, channel = channels_next(&walk))
         assert_true(channel && str_eq(channel_name(channel), str_from(want[i])));
@@ -521,6 +552,7 @@ int main(void)
         cmocka_unit_test(names_of_the_past_take_no_room),
         cmocka_unit_test(beyond_the_most_that_may_be_a_name_is_refused),
         cmocka_unit_test(nobody_can_fill_the_table_alone),
+        cmocka_unit_test(without_memory_for_a_share_no_channel_is_made),
         cmocka_unit_test(a_prepared_channel_counts_once_it_is_claimed),
         cmocka_unit_test(a_claim_that_is_taken_back_leaves_a_prepared_channel),
         cmocka_unit_test(the_number_of_a_dropped_channel_is_noted_only_with_the_next_event),

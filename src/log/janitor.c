@@ -28,7 +28,7 @@ static size_t take_unkept(struct log *log, struct store_trim *trims, uint32_t *l
     for (; *left && count < KEEP_SLICE; --*left) {
         const struct channel *channel = apply_dequeue(&log->apply, QUEUE_UNKEPT);
         if (channel)
-            trims[count++] = (struct store_trim){channel->number, channel_name(channel),
+            trims[count++] = (struct store_trim){channel_number(channel), channel_name(channel),
                                                  channel->last, channel->trimmed};
     }
     log_unlock(log);
@@ -112,7 +112,7 @@ static void fold_channel(struct channels *channels, struct channel *channel,
     if (!home->is_folding)
         forgotten->spaces[forgotten->spaces_count++] = home;
     home->is_folding = true;
-    forgotten->numbers[forgotten->count++] = channel->number;
+    forgotten->numbers[forgotten->count++] = channel_number(channel);
     channels_remove(channels, channel);
 }
 

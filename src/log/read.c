@@ -26,7 +26,7 @@ static size_t resolve_names(struct log *log, const struct selection *selection, 
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct channel *channel = channels_find(&log->apply.channels, selection->names[i]);
         if (channel && selection_has_channel(selection, selection->names[i]))
-            numbers[count++] = channel->number;
+            numbers[count++] = channel_number(channel);
     }
     log_unlock(log);
     return count;

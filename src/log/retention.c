@@ -43,7 +43,7 @@ static struct append *make_notice(struct log *log)
             continue; /* a window shows a trimmed event a little longer */
         event->state = EVENT_TRIM;
         event->id = channel->trimmed;
-        event->number = channel->number;
+        event->number = channel_number(channel);
         event->channel = batch_copy(notice->batch, channel_name(channel));
         if (!event->channel.at)
             notice->batch->count--;
@@ -138,7 +138,7 @@ static size_t take_excess(struct log *log, enum apply_queue queue, uint32_t *lef
         if (!channel)
             continue;
         struct excess excess = safe_excess(log, channel, exact);
-        cuts[count++] = (struct store_cut){.number = channel->number,
+        cuts[count++] = (struct store_cut){.number = channel_number(channel),
                                            .above = apply_trimmed(&log->apply, channel),
                                            .want_count = excess.count,
                                            .want_bytes = excess.bytes};
