@@ -407,7 +407,8 @@ static bool has_begun(const struct session *session)
 static void put_off(struct session *session)
 {
     struct worker *worker = session->worker;
-    read_later(session, has_begun(session) ? &worker->unfinished : &worker->put_off);
+    struct list *begun = session->pull ? &worker->unfinished : &worker->bodies;
+    read_later(session, has_begun(session) ? begun : &worker->put_off);
     worker_put_off(worker, BUDGET_READ);
 }
 

@@ -692,14 +692,14 @@ static void send_large(struct bench *bench, struct peer *peer, struct str reques
     make_steps_small(bench);
     peer_send(peer, request);
     worker_step(&bench->worker, 0);
-    assert_false(list_empty(&bench->worker.unfinished));
+    assert_false(list_empty(&bench->worker.bodies));
 }
 
 /* How many turns end before the check does. */
 static unsigned count_pauses(struct bench *bench)
 {
     unsigned pauses = 0;
-    for (; !list_empty(&bench->worker.unfinished); pauses++)
+    for (; !list_empty(&bench->worker.bodies); pauses++)
         worker_step(&bench->worker, 0);
     assert_null(bench->worker.checked);
     return pauses;
@@ -740,9 +740,36 @@ static void others_are_answered_while_a_large_body_is_checked(void **state)
     peer_join(bench, &large);
     send_large(bench, &large, buf_str(&request));
     expect_answer_to_stranger(bench, &stranger);
-    assert_false(list_empty(&bench->worker.unfinished));
+    assert_false(list_empty(&bench->worker.bodies));
     peer_leave(bench, &large); /* gone in the midst of it */
     peer_leave(bench, &stranger);
+    buf_free(&request);
+}
+
+/* A turn has time for one connection of those that were put off. */
+static void a_check_of_a_large_body_does_not_hold_up_who_was_put_off(void **state)
+{
+    static const char ping[] = {(char)0x89, (char)0x81, 0, 0, 0, 0, 'q'};
+    struct bench *bench = *state;
+    struct peer large, late;
+    struct buf request = {0};
+    bench->worker.config.limits.body_max = 2 * LARGE_BODY;
+    make_large(&request, false, "");
+    peer_join(bench, &late);
+    peer_upgrade(bench, &late, PEER_UPGRADE("/socket"));
+    peer_join(bench, &large);
+    send_large(bench, &large, buf_str(&request));
+    send_often(&late, (struct str){ping, sizeof(ping)}, 5000);
+    worker_step(&bench->worker, 0);
+    hear_so_far(&late);
+    size_t first = peer_count(&late, "\x8a\x01q");
+    step_often(bench, FEW_TURNS);
+    hear_so_far(&late);
+    assert_false(list_empty(&bench->worker.put_off));
+    assert_false(list_empty(&bench->worker.bodies));
+    assert_true(peer_count(&late, "\x8a\x01q") > first);
+    peer_leave(bench, &large);
+    peer_leave(bench, &late);
     buf_free(&request);
 }
 
@@ -1462,6 +1489,7 @@ int main(void)
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
         WITH_BENCH(the_json_of_a_large_body_is_checked_in_pieces),
         WITH_BENCH(others_are_answered_while_a_large_body_is_checked),
+        WITH_BENCH(a_check_of_a_large_body_does_not_hold_up_who_was_put_off),
         WITH_BENCH(a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end),
         WITH_BENCH(a_flood_of_requests_holds_up_nobody_and_is_answered_in_order),
         WITH_BENCH(what_was_put_off_outlives_the_half_close_of_its_peer),

@@ -119,7 +119,7 @@ static bool is_for_later(const struct socket *socket, struct str bytes)
 {
     enum { RSV1 = 0x40, CONTROL = 0x08, LENGTH = 0x7f, LONG = 126 };
     const uint8_t *head = (const uint8_t *)bytes.at;
-    return socket->reader.inflater && !socket->pull.session->worker->reads_put_off &&
+    return socket->reader.inflater && !socket->pull.session->worker->decompresses &&
            bytes.len >= 2 && ws_reader_idle(&socket->reader) && (head[0] & RSV1) &&
            !(head[0] & CONTROL) && (head[1] & LENGTH) >= LONG;
 }

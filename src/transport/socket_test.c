@@ -615,9 +615,12 @@ static void a_compressed_message_is_decompressed_in_pieces(void **state)
     peer_send(&stranger, STR("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"));
     worker_step(&bench->worker, 0);
     assert_int_equal(bench->handled, before + 1);
-    assert_true(finish(bench) >= 5);
+    while (!bench->worker.stats.publishes) {
+        assert_int_equal(count_unfinished(bench), 1);
+        worker_step(&bench->worker, 0);
+    }
     assert_int_equal(bench->worker.stats.publishes, 1);
-    bench_settle(bench);
+    assert_true(finish(bench) >= 5); /* the second */
     assert_int_equal(bench->worker.stats.publishes, 2);
     assert_int_equal(intake(bench), 0);
     peer_leave(bench, &first);

@@ -79,12 +79,13 @@ static void begin_turn(struct worker *worker)
                       budgets->turn_bytes);
 }
 
-/* A single step may be large here, so its own time counts. */
-static void begin_put_off(struct worker *worker)
+/* One of so many shares. A single step may be large here, so its own time counts. */
+static void begin_put_off(struct worker *worker, int shares)
 {
     const struct worker_budgets *budgets = &worker->config.budgets;
     int64_t bytes = budgets->turn_bytes < PUT_OFF_BYTES ? budgets->turn_bytes : PUT_OFF_BYTES;
-    budget_begin(&worker->turn_budget, worker->config.clock, budgets->put_off_us, bytes);
+    budget_begin(&worker->turn_budget, worker->config.clock, budgets->put_off_us / shares,
+                 bytes / shares);
 }
 
 /* Goes on with sessions that were answered by mail: not from within the mail, since one request may
@@ -106,23 +107,38 @@ static void resume(struct worker *worker, struct list *sessions)
     list_take_all(sessions, &now);
 }
 
-/* Those that have used up their share come behind all others, in turn, with a budget of their own.
- * What has begun is finished first, so that little is held for it.
- */
+static void resume_share(struct worker *worker, struct list *sessions, int shares)
+{
+    if (list_empty(sessions))
+        return;
+    begin_put_off(worker, shares);
+    resume(worker, sessions);
+}
+
+/* Connections that have used up their share come behind all others, with a budget of their own. The
+ * message and the bodies that have begun go first, so that little is held for them. None of the
+ * three queues may keep the others waiting: each has an equal share of the budget. A compressed
+ * message begins only while no other message is unfinished. */
+static void resume_put_off(struct worker *worker)
+{
+    struct list *queues[] = {&worker->unfinished, &worker->bodies, &worker->put_off};
+    int shares = 0;
+    for (size_t i = 0; i < 3; i++)
+        shares += !list_empty(queues[i]);
+    resume_share(worker, &worker->unfinished, shares);
+    resume_share(worker, &worker->bodies, shares);
+    worker->decompresses = list_empty(&worker->unfinished);
+    resume_share(worker, &worker->put_off, shares);
+    worker->decompresses = false;
+}
+
 static void resume_all(struct worker *worker)
 {
     resume(worker, &worker->resumed);
     worker->late = !list_empty(&worker->resumed);
     if (worker->late)
         worker_put_off(worker, BUDGET_TURN);
-    list_take_all(&worker->unfinished, &worker->put_off);
-    list_take_all(&worker->put_off, &worker->unfinished);
-    if (!list_empty(&worker->put_off)) {
-        begin_put_off(worker);
-        worker->reads_put_off = true;
-        resume(worker, &worker->put_off);
-        worker->reads_put_off = false;
-    }
+    resume_put_off(worker);
     begin_turn(worker);
 }
 
@@ -185,6 +201,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->resumed);
     list_init(&worker->put_off);
     list_init(&worker->unfinished);
+    list_init(&worker->bodies);
     set_defaults(&worker->config.budgets);
     begin_turn(worker);
     worker->listener.fd = -1;
@@ -311,8 +328,8 @@ static bool is_busy(const struct worker *worker)
 {
     return net_is_dirty(&worker->net) || net_has_dead(&worker->net) || hub_is_busy(&worker->hub) ||
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
-           !list_empty(&worker->unfinished) || !list_empty(&worker->undrained) || worker->turn ||
-           worker->turn_ephemeral;
+           !list_empty(&worker->unfinished) || !list_empty(&worker->bodies) ||
+           !list_empty(&worker->undrained) || worker->turn || worker->turn_ephemeral;
 }
 
 void worker_step(struct worker *worker, int wait_ms)

@@ -168,10 +168,11 @@ struct worker {
     struct list paused;               /* sessions whose publish waits for the log to catch up */
     struct list resumed;              /* sessions that may go on with what they have read */
     struct list put_off;              /* and those that have used up their budget for now */
-    struct list unfinished;           /* and those that did within one request or message */
+    struct list unfinished;           /* and those in the midst of a message */
+    struct list bodies;               /* and those with a body whose JSON is being checked */
     struct budget turn_budget;        /* for reading, of all sessions in this turn */
     struct budget step_budget;        /* of the session that is being read */
-    bool reads_put_off;               /* these are being read */
+    bool decompresses;                /* a compressed message may begin now */
     bool late;                        /* the last turn has left some of `resumed` */
     struct list paced;                /* polls that have something; see pages_due() */
     uint64_t paced_marks;             /* of deletion, as of its last call */
