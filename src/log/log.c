@@ -960,7 +960,8 @@ static void describe(const struct log *log, const struct channel *channel, struc
 
 static void note_seen(struct log_list *list, struct str name)
 {
-    memcpy(list->seen, name.at, name.len);
+    if (name.len)
+        memcpy(list->seen, name.at, name.len);
     list->seen_len = name.len;
 }
 

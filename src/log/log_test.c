@@ -722,6 +722,10 @@ static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
     for (size_t most = 256; log_list_some(world->log, &slices); most += 256)
         assert_int_equal(slices.count, most);
     assert_int_equal(slices.count, CHANNELS - 101);
+    log_list_begin(&slices, (struct str){0}, (struct str){0}, 5, list); /* neither is given */
+    assert_false(log_list_some(world->log, &slices));
+    assert_int_equal(slices.count, 5);
+    assert_memory_equal(list[0].name, "c/0000", 6);
     before = log_lock_hist(world->log)->count;
     assert_int_equal(log_list(world->log, STR("c/"), STR("c/0990"), 5, list), 5);
     assert_int_equal(log_lock_hist(world->log)->count - before, 1);

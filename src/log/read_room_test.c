@@ -32,7 +32,7 @@ static bool run(struct log_job *job, struct log *log)
         read_place_stop(&read->place);
         return true;
     }
-    read_place_has(&read->place, ++read->done * PAGE);
+    read_place_has(&read->place, (uint64_t)++read->done * PAGE);
     return read->done >= read->slices;
 }
 

@@ -232,7 +232,7 @@ int sums_get(struct sums *sums, uint32_t number, struct sums_row *ret_row)
     *ret_row = row_of(statement);
     if (ret_row->name.len > NAME_ROOM)
         result = -EIO;
-    else
+    else if (ret_row->name.len)
         memcpy(sums->name, ret_row->name.at, ret_row->name.len);
     ret_row->name.at = sums->name;
     sqlite3_reset(statement);
