@@ -67,7 +67,7 @@ function startServer(dir, attack) {
 /** What the server holds: its anonymous memory. Pages of the log's files belong to the kernel. */
 function anonymous(pid) {
     const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/RssAnon:\s+(\d+)/.exec(status)[1]) * 1024;
+    return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024; /* a process that just ended has none */
 }
 
 /** The same without what it keeps for itself. Without an answer nothing is left out. */
