@@ -33,6 +33,7 @@ const MEMORY_SLACK = 4 << 20; /* threads' stacks, and what the allocator cannot 
 const MEMORY_MS = 10_000;
 const SETTLE_MS = 1_000;
 const RUNS_MAX = 3;
+const OUTPUT_MAX = 10_000;
 const WARM_MIB = 24; /* fills the workers' windows, which are no peer's doing */
 
 const long = process.argv.includes("--long");
@@ -49,7 +50,9 @@ function startServer(dir, attack) {
     /* First among what runs here, where we may: judged is how the server shares its time out, not how the
      * kernel shares out the processors. */
     const child = spawn("nice", ["-n", "-15", BIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    process.once("exit", () => child.kill("SIGKILL"));
     child.text = "";
+    child.alive = true;
     child.stderr.on("data", (text) => (child.text += text));
     const port = new Promise((resolve, reject) => {
         child.stdout.on("data", (text) => {
@@ -60,21 +63,23 @@ function startServer(dir, attack) {
         });
         child.once("close", () => reject(new Error(`the server did not start: ${child.text}`)));
     });
+    child.once("exit", () => (child.alive = false));
     child.ended = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
     return port.then((number) => ({ child, port: number }));
 }
 
-/** What the server holds: its anonymous memory. Pages of the log's files belong to the kernel. */
-function anonymous(pid) {
-    const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024; /* a process that just ended has none */
+/** What the server holds: its anonymous memory. Pages of the log's files belong to the kernel. A server
+ *  that has ended holds nothing. */
+function anonymous(child) {
+    const status = child.alive ? fs.readFileSync(`/proc/${child.pid}/status`, "utf8") : "";
+    return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
 }
 
 /** The same without what it keeps for itself. Without an answer nothing is left out. */
-async function memory(pid, port) {
+async function memory(child, port) {
     const answer = await get(port, "/stats");
     const { index = 0, sqlite = 0 } = answer.status === 200 ? JSON.parse(answer.text).memory : {};
-    return anonymous(pid) - index - sqlite;
+    return anonymous(child) - index - sqlite;
 }
 
 /** The attackers get what the server and its strangers leave of the processors. */
@@ -91,9 +96,12 @@ function startStrangers(port) {
     const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     return {
         ready: lines.next(),
+        /* What they saw, or nothing if they died. */
         async end() {
+            child.stdin.on("error", () => undefined);
             child.stdin.write("end\n");
-            return JSON.parse((await lines.next()).value);
+            const { value } = await lines.next();
+            return value && JSON.parse(value);
         },
     };
 }
@@ -105,12 +113,12 @@ async function warmUp(port) {
     await pause(SETTLE_MS);
 }
 
-async function memoryAfter(pid, port, before) {
+async function memoryAfter(child, port, before) {
     const most = Math.max(before * MEMORY_SHARE, before + MEMORY_SLACK);
-    let now = await memory(pid, port);
-    for (const until = Date.now() + MEMORY_MS; now > most && Date.now() < until;) {
+    let now = await memory(child, port);
+    for (const until = Date.now() + MEMORY_MS; child.alive && now > most && Date.now() < until;) {
         await pause(200);
-        now = await memory(pid, port);
+        now = await memory(child, port);
     }
     return { now, good: now <= most };
 }
@@ -131,64 +139,115 @@ function judgeWaits(stats) {
         .map((name) => `${name} reached ${ms(stats[name].max)}`);
 }
 
-function judge(seen, after, before, { end, text }) {
-    const faults = [];
-    if (!after.good) {
-        faults.push(`memory went from ${mib(before)} to ${mib(after.now)} and stayed there`);
+function judgeMemory(before, after) {
+    return after.good ? [] : [`memory went from ${mib(before)} to ${mib(after.now)} and stayed there`];
+}
+
+function judgeStrangers(seen) {
+    if (!seen) {
+        return ["the strangers died, see above"];
     }
-    for (const name of ["lost", "twice", "disordered", "unanswered"]) {
-        if (seen[name]) {
-            faults.push(`strangers: ${seen[name]} ${name}`);
+    return ["lost", "twice", "disordered", "unanswered"].filter((name) => seen[name])
+        .map((name) => `strangers: ${seen[name]} ${name}`);
+}
+
+/** What the server said, without the middle if that is much: a sanitizer's report begins with its cause. */
+function output({ text }) {
+    const middle = text.length - 2 * OUTPUT_MAX;
+    const shown = middle > 0 ? `${text.slice(0, OUTPUT_MAX)}\n[${middle} bytes]\n${text.slice(-OUTPUT_MAX)}` : text;
+    return shown ? `the server's own output:\n${shown}` : "the server said nothing";
+}
+
+/** How the server ended. `early`: before it was asked to. */
+function judgeEnd(child, { code, signal }, early) {
+    if (early || code !== 0) {
+        const how = signal ? `by ${signal}` : `with exit status ${code}`;
+        return [`the server ended ${how}${early ? ", although nobody had asked it to" : ""}; ${output(child)}`];
+    }
+    return [];
+}
+
+/** What was seen of a server that ended early beside its end follows from that, but for what strangers lost. */
+function judgeWatched({ error, code, stats, seen, before, after }, early) {
+    if (error) {
+        return [early ? error.message : error.stack];
+    }
+    const faults = judgeStrangers(seen);
+    if (!early) {
+        faults.push(...judgeMemory(before, after));
+        if (!stats) {
+            faults.push("the server lives and does not answer GET /stats");
         }
-    }
-    if (end.code !== 0) {
-        faults.push(`the server ended with ${JSON.stringify(end)} ${text.slice(-4000)}`);
+        if (code) {
+            faults.push("the attack itself saw what must not be, see above");
+        }
     }
     return faults;
 }
 
-/** "held", "late" (for time alone), or "failed". */
-async function run(name) {
-    const attack = attacks[name];
-    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-hostile-"));
-    const { child, port } = await startServer(dir, attack);
-    process.once("exit", () => child.kill("SIGKILL"));
-    await attacker("prepare", name, port, 0);
+function printFigures(name, attack, { stats, seen, before, peak, after }) {
+    if (stats && seen) {
+        rows.set(name, row(attack, stats, seen, peak, after.now));
+    }
+    if (stats) {
+        console.log(`    longest turn ${ms(stats.turn_us.max)}, lock ${ms(stats.lock_us.max)}, ` +
+            `mail ${ms(stats.mail_us.max)}; memory ${mib(before)}, at most ${mib(peak)}, then ${mib(after.now)}`);
+    }
+    if (seen) {
+        console.log(`    strangers: /healthz p50 ${seen.healthz.p50} max ${seen.healthz.max} ms, publish p50 ` +
+            `${seen.publish.p50} max ${seen.publish.max} ms, delivery p50 ${seen.delivery.p50} max ` +
+            `${seen.delivery.max} ms, refused ${seen.refused}, cut off ${seen.cut}`);
+    }
+}
+
+/** Attacks the server with strangers beside, and tells what was seen. */
+async function watch(name, child, port) {
+    if (await attacker("prepare", name, port, 0)) {
+        throw new Error("the attack could not be prepared, see above");
+    }
     await warmUp(port);
     const strangers = startStrangers(port);
     await strangers.ready;
     await pause(SETTLE_MS);
-    const before = await memory(child.pid, port);
-    const peak = setInterval(() => (child.peak = Math.max(child.peak ?? 0, alive() ? anonymous(child.pid) : 0)), 50);
-    const alive = () => child.exitCode === null && child.signalCode === null;
+    const before = await memory(child, port);
+    let peak = 0;
+    const peaks = setInterval(() => (peak = Math.max(peak, anonymous(child))), 50);
     const code = await attacker("attack", name, port, SECONDS);
-    const after = sanitized ? { now: 0, good: true }
-        : alive() ? await memoryAfter(child.pid, port, before) : { now: 0, good: false };
-    clearInterval(peak);
+    const after = sanitized ? { now: 0, good: true } : await memoryAfter(child, port, before);
+    clearInterval(peaks);
     const seen = await strangers.end();
     const answer = await get(port, "/stats");
     const stats = answer.status === 200 ? JSON.parse(answer.text) : undefined;
+    return { code, stats, seen, before, peak, after };
+}
+
+/** "held", "late" (for time alone), or "failed". */
+async function runIn(dir, name) {
+    const attack = attacks[name];
+    const { child, port } = await startServer(dir, attack);
+    const watched = await watch(name, child, port).catch((error) => ({ error }));
+    const early = !child.alive;
     child.kill("SIGTERM");
     const end = await child.ended;
-    fs.rmSync(dir, { recursive: true, force: true });
-    const faults = stats ? judge(seen, after, before, { end, text: child.text }) : [`the server is gone: ${child.text.slice(-2000)}`];
-    if (code) {
-        faults.push("the attack itself saw what must not be, see above");
-    }
-    const waits = stats && !sanitized ? judgeWaits(stats) : [];
+    const faults = [...judgeEnd(child, end, early), ...judgeWatched(watched, early)];
+    const waits = watched.stats && !sanitized ? judgeWaits(watched.stats) : [];
     const result = faults.length ? "failed" : waits.length ? "late" : "held";
     console.log(`${result}  ${name}: ${attack.title}`);
-    if (stats) {
-        rows.set(name, row(attack, stats, seen, child.peak ?? 0, after.now));
-        console.log(`    longest turn ${ms(stats.turn_us.max)}, lock ${ms(stats.lock_us.max)}, ` +
-            `mail ${ms(stats.mail_us.max)}; memory ${mib(before)}, at most ${mib(child.peak ?? 0)}, ` +
-            `then ${mib(after.now)}`);
-    }
-    console.log(`    strangers: /healthz p50 ${seen.healthz.p50} max ${seen.healthz.max} ms, publish p50 ` +
-        `${seen.publish.p50} max ${seen.publish.max} ms, delivery p50 ${seen.delivery.p50} max ` +
-        `${seen.delivery.max} ms, refused ${seen.refused}, cut off ${seen.cut}`);
+    printFigures(name, attack, watched);
     [...faults, ...waits].forEach((fault) => console.log(`    ${fault}`));
     return result;
+}
+
+async function run(name) {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-hostile-"));
+    try {
+        return await runIn(dir, name);
+    } catch (error) { /* a server that does not start, for example */
+        console.log(`failed  ${name}: ${error.stack}`);
+        return "failed";
+    } finally {
+        fs.rmSync(dir, { recursive: true, force: true });
+    }
 }
 
 async function holds(name) {

@@ -66,7 +66,9 @@ function follow(cursor) {
         const headers = { Accept: "text/event-stream", ...(cursor ? { "Last-Event-ID": cursor } : {}) };
         const asked = http.request({ port, host: "127.0.0.1", path: "/channels/stranger/room", headers }, (answer) => {
             let name = "";
-            readline.createInterface({ input: answer }).on("line", (line) => {
+            const lines = readline.createInterface({ input: answer });
+            lines.on("error", () => undefined); /* passed on from `answer`, which closes next */
+            lines.on("line", (line) => {
                 if (line.startsWith("event: ")) {
                     name = line.slice(7);
                 } else if (line.startsWith("id: ")) {
@@ -77,8 +79,9 @@ function follow(cursor) {
                 } else if (!line) {
                     name = "";
                 }
-            }).on("close", () => resolve(last));
+            });
             answer.on("error", () => undefined);
+            answer.on("close", () => resolve(last));
         });
         asked.on("error", () => resolve(last));
         asked.end();
