@@ -46,6 +46,8 @@ static void the_first_record_of_a_stream_carries_the_cursor(void **state)
 {
     (void)state;
     assert_reads("retry: 1500\nevent: $beat\nid: 17\ndata:\n\n", "17/$beat//1500;");
+    assert_reads("retry: 1500\nevent: $beat\nid: 17\ndata: {\"cursor\":\"17\"}\n\n",
+                 "17/$beat/{\"cursor\":\"17\"}/1500;");
 }
 
 static void data_lines_are_joined(void **state)

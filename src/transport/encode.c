@@ -197,11 +197,15 @@ static void add_cursor_member(struct buf *out, uint64_t cursor)
     buf_add_char(out, '"');
 }
 
+/* Data of the server's own records is always a JSON object: common clients parse every record's
+ * data as JSON, whatever its type. */
 static void add_beat_sse(struct buf *out, uint64_t cursor)
 {
     buf_add_lit(out, "event: $beat\n");
     add_sse_id(out, cursor);
-    buf_add_lit(out, "data:\n\n");
+    buf_add_lit(out, "data: {");
+    add_cursor_member(out, cursor);
+    buf_add_lit(out, "}\n\n");
 }
 
 void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor)

@@ -88,3 +88,33 @@ bothStores("EventSource is told of a gap and then goes on", async (t, server) =>
     assert.equal(heard.gaps[0].after, heard.events[0].id);
     assert.equal(heard.events[1].id, kept.id);
 });
+
+/* Common clients have one function for all records, which parses each one's data. */
+bothStores("EventSource can parse the data of each record of the server as JSON", async (t, server) => {
+    const proxy = await startProxy(server);
+    const records = [];
+    const source = new EventSource(`${proxy.url}/events?channel=a&after=earliest&format=event`);
+    server.onStop(() => source.close());
+    for (const type of ["message", "$beat", "$gap", "$bye"]) {
+        source.addEventListener(type, (event) => records.push({ type, id: event.lastEventId, data: event.data }));
+    }
+    const heard = (type) => eventually(() => records.some((record) => record.type === type), `a ${type}`);
+    await heard("$beat");
+    await server.publish("a", "seen");
+    await heard("message");
+    proxy.cut();
+    await server.publish("a", "trimmed");
+    await server.request("DELETE", "/channels/a");
+    await heard("$gap");
+    const end = server.terminate();
+    await heard("$bye");
+    source.close();
+    await end;
+    for (const record of records) {
+        const data = JSON.parse(record.data);
+        assert.equal(typeof data, "object", `${record.type}: ${record.data}`);
+        if (record.type === "$beat") {
+            assert.deepEqual(data, { cursor: record.id });
+        }
+    }
+});
