@@ -239,6 +239,7 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     add_member(out, "windows", totals->window_bytes);
     add_member(out, "index", log.store_memory.index);
     add_member(out, "sqlite", log.store_memory.sqlite);
+    add_member(out, "patterns", log.resolved);
     add_member(out, "rests", totals->rests);
     add_member(out, "pending", log_pending_bytes(api->log));
     add_member(out, "backlog", log_backlog_bytes(api->log));
@@ -423,6 +424,8 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "index_bytes", "gauge", "Index of the log's files that are not sealed",
                log.store_memory.index);
     add_metric(&body, "sqlite_bytes", "gauge", "Memory that SQLite holds", log.store_memory.sqlite);
+    add_metric(&body, "patterns_bytes", "gauge", "What is kept of the channels of patterns",
+               log.resolved);
     add_metric(&body, "pending_bytes", "gauge", "Bytes that are not safe yet",
                log_pending_bytes(api->log));
     add_metric(&body, "backlog_bytes", "gauge", "Bytes not applied by the slowest thread",

@@ -4,7 +4,7 @@
 
 /* Beyond that many channels a table is not small, and a pattern is answered exactly only if it has
  * that few under its beginning. */
-enum { SMALL_TABLE = 4096, FEW = 1024, BITMAP_FIRST = 1024 };
+enum { SMALL_TABLE = 4096, FEW = 1024 };
 
 /* A look at the table costs as much as so many steps of matching. The last of a
  * stage is free if it finds nothing, so that every slice comes further. */
@@ -142,22 +142,6 @@ bool candidates_reused(struct candidates *candidates, const struct channels *cha
 
 /* ---- resolving ------------------------------------------------------------------------------- */
 
-static bool bitmap_room(struct selection_resolved *resolved, size_t bits)
-{
-    if (bits <= resolved->cap)
-        return true;
-    size_t cap = resolved->cap ? resolved->cap : BITMAP_FIRST;
-    while (cap < bits)
-        cap *= 2;
-    uint8_t *bitmap = mem_try_realloc(resolved->bitmap, cap / 8);
-    if (!bitmap)
-        return false;
-    memset(bitmap + resolved->cap / 8, 0, (cap - resolved->cap) / 8);
-    resolved->bitmap = bitmap;
-    resolved->cap = cap;
-    return true;
-}
-
 /* A pattern that begins with a wildcard may match any name. */
 static bool spells_beginnings(const struct selection *selection)
 {
@@ -171,7 +155,7 @@ static void go_by_number(struct channels_resolve *resolve)
 {
     resolve->stage = RESOLVE_NUMBERS;
     candidates_by_number(&resolve->candidates, resolve->channels,
-                         resolve->selection->resolved.bits);
+                         resolve->selection->resolved->bits);
 }
 
 /* Where an interrupted search by terms goes on. One by number goes on at resolved.bits. */
@@ -183,23 +167,15 @@ struct resolve_place {
     char after[NAME_MAX_BYTES];
 };
 
-static void forget_place(struct selection_resolved *resolved)
+static void forget_place(struct resolved *resolved)
 {
     free(resolved->place);
     resolved->place = NULL;
 }
 
-static void begin_anew(struct selection_resolved *resolved)
-{
-    if (resolved->cap)
-        memset(resolved->bitmap, 0, resolved->cap / 8);
-    resolved->bits = 0;
-    forget_place(resolved);
-}
-
 static void go_by_terms(struct channels_resolve *resolve)
 {
-    const struct resolve_place *place = resolve->selection->resolved.place;
+    const struct resolve_place *place = resolve->selection->resolved->place;
     struct candidates *candidates = &resolve->candidates;
     resolve->stage = RESOLVE_TERMS;
     candidates_by_terms(candidates, resolve->channels, resolve->selection);
@@ -217,11 +193,11 @@ static void go_by_terms(struct channels_resolve *resolve)
 static void begin_stage(struct channels_resolve *resolve)
 {
     const struct channels *channels = resolve->channels;
-    struct selection_resolved *resolved = &resolve->selection->resolved;
+    struct resolved *resolved = resolve->selection->resolved;
     resolve->begun_above = channels->number_last;
     resolve->more = true;
     if (channels->reused - resolved->reused > REUSED_KEPT)
-        begin_anew(resolved);
+        resolved_forget(resolved);
     if (!resolved->bits && !resolved->place)
         resolved->reused = channels->reused;
     if (resolved->bits || !spells_beginnings(resolve->selection))
@@ -242,7 +218,7 @@ void channels_resolve_begin(struct channels_resolve *resolve, const struct chann
 /* The stages follow one another when there are no more candidates in one. */
 static void next_stage(struct channels_resolve *resolve)
 {
-    struct selection_resolved *resolved = &resolve->selection->resolved;
+    struct resolved *resolved = resolve->selection->resolved;
     resolve->more = true;
     switch (resolve->stage) {
     case RESOLVE_TERMS:
@@ -256,13 +232,14 @@ static void next_stage(struct channels_resolve *resolve)
     case RESOLVE_REUSED:
     case RESOLVE_DONE:
         resolve->stage = RESOLVE_DONE;
+        resolved->is_whole = true;
         forget_place(resolved);
     }
 }
 
 bool channels_resolve_look(struct channels_resolve *resolve)
 {
-    struct selection_resolved *resolved = &resolve->selection->resolved;
+    struct resolved *resolved = resolve->selection->resolved;
     if (!resolve->more)
         next_stage(resolve);
     if (resolve->stage == RESOLVE_DONE)
@@ -280,27 +257,20 @@ bool channels_resolve_look(struct channels_resolve *resolve)
 
 bool channels_resolve_judge(struct channels_resolve *resolve)
 {
-    struct selection_resolved *resolved = &resolve->selection->resolved;
+    struct resolved *resolved = resolve->selection->resolved;
     const struct candidates *candidates = &resolve->candidates;
-    if (!bitmap_room(resolved, candidates->number + 1))
-        return false;
     for (size_t i = 0; i < candidates->count; i++) {
-        uint32_t number = candidates->at[i].number;
-        uint8_t bit = (uint8_t)(1 << (number & 7));
-        if (!bitmap_room(resolved, (size_t)number + 1))
+        bool is_in = selection_has_channel_counted(
+            resolve->selection, candidate_name(&candidates->at[i]), &resolve->steps);
+        if (!number_set_put(&resolved->set, candidates->at[i].number, is_in))
             return false;
-        if (selection_has_channel_counted(resolve->selection, candidate_name(&candidates->at[i]),
-                                          &resolve->steps))
-            resolved->bitmap[number >> 3] |= bit;
-        else
-            resolved->bitmap[number >> 3] &= (uint8_t)~bit;
     }
     return true;
 }
 
 bool channels_resolve_stop(struct channels_resolve *resolve)
 {
-    struct selection_resolved *resolved = &resolve->selection->resolved;
+    struct resolved *resolved = resolve->selection->resolved;
     const struct candidates *candidates = &resolve->candidates;
     if (!resolve->more)
         next_stage(resolve);
@@ -310,6 +280,7 @@ bool channels_resolve_stop(struct channels_resolve *resolve)
         resolved->place = mem_try_alloc(sizeof(*resolved->place));
     if (!resolved->place)
         return false;
+    resolved->is_whole = false;
     *resolved->place = (struct resolve_place){.begun_above = resolve->begun_above,
                                               .name = candidates->name,
                                               .pattern = candidates->pattern,

@@ -82,7 +82,7 @@ struct str pattern_beginning(struct str pattern);
  *     while (channels_resolve_look(&resolve))                    under the log's lock
  *         channels_resolve_judge(&resolve)                       without it
  *
- * The caller holds selection->resolved.lock all the time. It may stop before the end, when
+ * The caller holds the lock of selection_resolved() all the time. It may stop before the end, when
  * `resolve.steps` are more than it has time for: channels_resolve_stop() notes in the selection how
  * far it came, and the next that begins goes on there, whoever that is. */
 struct channels_resolve {
@@ -102,12 +102,6 @@ bool channels_resolve_look(struct channels_resolve *resolve);
 bool channels_resolve_judge(struct channels_resolve *resolve);
 /* False when there is no memory: then what was done since it began is done again. */
 bool channels_resolve_stop(struct channels_resolve *resolve);
-
-/* Whether the selection was resolved to the end, as the table was then. Under resolved.lock. */
-static inline bool channels_resolve_is_whole(const struct selection *selection)
-{
-    return !selection->resolved.place;
-}
 
 /* The highest `trimmed` among the channels that the selection has, asked for in the same manner.
  * Exact for names. Exact for patterns if the table is small, or if there are few channels under

@@ -162,6 +162,7 @@ static size_t resolve(const struct channels *channels, struct selection *selecti
 {
     struct channels_resolve resolve;
     size_t looked = 0;
+    assert_non_null(selection_resolved(selection));
     channels_resolve_begin(&resolve, channels, selection);
     while (channels_resolve_look(&resolve)) {
         looked += resolve.candidates.count;
@@ -170,15 +171,15 @@ static size_t resolve(const struct channels *channels, struct selection *selecti
     return looked;
 }
 
-/* The bitmap agrees with the patterns. */
+/* The numbers agree with the patterns. */
 static void check_resolved(const struct channels *channels, const struct selection *selection)
 {
-    const struct selection_resolved *resolved = &selection->resolved;
+    const struct resolved *resolved = selection->resolved;
     assert_int_equal(resolved->bits, (size_t)channels->number_last + 1);
     for (uint32_t number = 1; number <= channels->number_last; number++) {
         const struct channel *channel = channels_by_number(channels, number);
         if (channel)
-            assert_int_equal(resolved->bitmap[number >> 3] >> (number & 7) & 1,
+            assert_int_equal(number_set_has(&resolved->set, number),
                              selection_has_channel(selection, channel_name(channel)));
     }
 }
@@ -262,6 +263,7 @@ static unsigned resolve_in_slices(const struct channels *channels, struct select
 {
     struct channels_resolve resolve;
     unsigned slices = 0;
+    assert_non_null(selection_resolved(selection));
     for (bool more = true; more; slices++) {
         assert_true(slices < 10000);
         channels_resolve_begin(&resolve, channels, selection);
@@ -272,7 +274,7 @@ static unsigned resolve_in_slices(const struct channels *channels, struct select
                 break;
         }
         assert_true(!more || channels_resolve_stop(&resolve));
-        assert_true(more || channels_resolve_is_whole(selection));
+        assert_true(more || selection->resolved->is_whole);
     }
     return slices;
 }
@@ -303,6 +305,7 @@ static void what_comes_between_slices_is_resolved_too(void **state)
     size_t looked = 0;
     add_many(channels, "a", 400);
     add_many(channels, "c", 10);
+    assert_non_null(selection_resolved(selection));
     channels_resolve_begin(&resolve, channels, selection);
     assert_true(channels_resolve_look(&resolve) && channels_resolve_judge(&resolve));
     assert_true(channels_resolve_stop(&resolve));
@@ -327,6 +330,7 @@ static void costly_patterns_take_more_slices(void **state)
     struct selection *selection = select_costly();
     struct channels_resolve resolve;
     add_costly(channels, 1000);
+    assert_non_null(selection_resolved(selection));
     channels_resolve_begin(&resolve, channels, selection);
     while (channels_resolve_look(&resolve))
         assert_true(channels_resolve_judge(&resolve));

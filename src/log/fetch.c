@@ -194,14 +194,14 @@ static void try_add(struct together *together, struct log_job *job, uint64_t *st
         readers_give_back(together->log, job);
 }
 
-/* Adds the channels of all to the set, until the slice's steps are used up: the others keep their
- * turn. */
+/* Adds the channels of all to the set, until the slice's steps are used up, or what they have takes
+ * too much room, since it stays there until the slice ends: the others keep their turn. */
 static void gather(struct together *together, uint64_t *steps)
 {
     struct log_job *jobs[TOGETHER_MAX];
     size_t count = readers_gather(together->log, joins, together->lead, jobs, TOGETHER_MAX);
     size_t added = 0;
-    while (added < count && *steps)
+    while (added < count && *steps && !resolved_room_is_full(&together->log->resolved))
         try_add(together, jobs[added++], steps);
     while (count > added)
         readers_give_back(together->log, jobs[--count]);
@@ -237,8 +237,8 @@ static int read_all(struct together *together)
 
 static bool has_number(const struct selection *selection, uint32_t number)
 {
-    const struct selection_resolved *resolved = &selection->resolved;
-    return number < resolved->bits && (resolved->bitmap[number >> 3] >> (number & 7) & 1);
+    const struct resolved *resolved = selection->resolved;
+    return number < resolved->bits && number_set_has(&resolved->set, number);
 }
 
 /* Under the selection's lock. */
@@ -261,7 +261,7 @@ static int copy_events(const struct together *together, struct log_fetch *fetch)
  * does not tell any more which channels it has: -EAGAIN, and the rows are read again. */
 static int copy_if_whole(const struct together *together, struct log_fetch *fetch)
 {
-    return channels_resolve_is_whole(fetch->selection) ? copy_events(together, fetch) : -EAGAIN;
+    return fetch->selection->resolved->is_whole ? copy_events(together, fetch) : -EAGAIN;
 }
 
 static void copy(struct together *together, struct log_fetch *fetch)
@@ -270,9 +270,9 @@ static void copy(struct together *together, struct log_fetch *fetch)
     uint64_t upto = fetch->query.upto;
     if (fetch->through >= together->through)
         return;
-    pthread_mutex_lock(&fetch->selection->resolved.lock);
+    pthread_mutex_lock(&fetch->selection->resolved->lock);
     int result = copy_if_whole(together, fetch);
-    pthread_mutex_unlock(&fetch->selection->resolved.lock);
+    pthread_mutex_unlock(&fetch->selection->resolved->lock);
     if (result == -EAGAIN)
         return;
     if (result)
@@ -288,8 +288,10 @@ static void copy(struct together *together, struct log_fetch *fetch)
 /* Nothing was done for them. The last goes first, so that they keep their order. */
 static void give_back(struct together *together, size_t count)
 {
-    while (count-- > 0)
+    while (count-- > 0) {
+        channel_set_let_go(of_job(together->jobs[count])->selection);
         readers_give_back(together->log, together->jobs[count]);
+    }
 }
 
 static void copy_for_others(struct together *together)
@@ -304,6 +306,7 @@ static void copy_for_others(struct together *together)
         }
         copy(together, fetch);
         count_found(fetch);
+        channel_set_let_go(fetch->selection);
         readers_give(together->log, together->jobs[i], is_done(fetch));
     }
     give_back(together, left);
@@ -335,6 +338,7 @@ static bool fetch_slice(struct log_job *job, struct log *log)
         channel_set_deinit(&set);
         return false;
     }
+    bool holds = !result && set.scans;
     fetch->by_index = !result && !set.scans;
     if (!result && set.scans)
         gather(&together, &steps);
@@ -344,6 +348,8 @@ static bool fetch_slice(struct log_job *job, struct log *log)
         scan_together(&together);
     else
         read_alone(fetch, log, &set);
+    if (holds)
+        channel_set_let_go(fetch->selection);
     channel_set_deinit(&set);
     return is_done(fetch);
 }

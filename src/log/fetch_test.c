@@ -413,6 +413,27 @@ static void scans_from_different_cursors_lose_nothing_and_come_together(void **s
     world_close(world);
 }
 
+static void catch_up_with_room(struct world *world, size_t most)
+{
+    world->config.resolved_max = most;
+    world_open(world);
+    fill(world);
+    catch_up_from_different_cursors(world, 1000);
+    catch_up_from_different_cursors(world, 1);
+    assert_int_equal(world->log->resolved.bytes, 0); /* all have gone */
+    world_close(world);
+}
+
+static void reads_of_patterns_for_which_there_is_no_room_lose_nothing(void **state)
+{
+    catch_up_with_room(*state, 1);
+}
+
+static void reads_of_more_patterns_than_there_is_room_for_lose_nothing(void **state)
+{
+    catch_up_with_room(*state, 2000);
+}
+
 static void one_that_leaves_does_not_take_the_others_along(void **state)
 {
     struct world *world = *state;
@@ -445,6 +466,8 @@ int main(void)
         ON_BOTH(a_pattern_of_few_channels_is_read_by_index),
         ON_BOTH(scans_of_the_same_rows_are_done_once),
         ON_BOTH(scans_from_different_cursors_lose_nothing_and_come_together),
+        ON_BOTH(reads_of_patterns_for_which_there_is_no_room_lose_nothing),
+        ON_BOTH(reads_of_more_patterns_than_there_is_room_for_lose_nothing),
         ON_BOTH(one_that_leaves_does_not_take_the_others_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -755,6 +755,7 @@ static void free_log(struct log *log)
     if (log->store)
         log->store->ops->close(log->store);
     apply_deinit(&log->apply);
+    resolved_room_deinit(&log->resolved);
     numbers_deinit(&log->freed);
     numbers_deinit(&log->resting);
     pthread_mutex_destroy(&log->mutex);
@@ -784,6 +785,7 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
         if (config->share_percent[kind])
             log->apply.channels.share_percent[kind] = config->share_percent[kind];
     keys_init(&log->apply.keys, config->keys_max);
+    resolved_room_init(&log->resolved, config->resolved_max ? config->resolved_max : SIZE_MAX);
     int result = open_store(log);
     if (result) {
         free_log(log);
@@ -1026,6 +1028,7 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
         .commits = atomic_load(&log->commits),
         .failures = atomic_load(&log->failures),
         .writable = atomic_load(&log->writable),
+        .resolved = atomic_load_explicit(&log->resolved.bytes, memory_order_relaxed),
     };
     if (log->store->ops->memory)
         ret_stats->store_memory = log->store->ops->memory(log->store);

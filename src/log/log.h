@@ -19,8 +19,9 @@ struct log_config {
     unsigned share_percent[MAKER_KINDS]; /* of new channels, see channels_make(); 0 as 100 */
     uint64_t keys_max;
     int64_t key_life_us;
-    uint64_t bytes_max; /* retention for the whole log: the oldest go beyond it; 0 for no bound */
-    unsigned readers;   /* threads that read pages */
+    uint64_t bytes_max;  /* retention for the whole log: the oldest go beyond it; 0 for no bound */
+    size_t resolved_max; /* what selections keep of the numbers of their channels; 0: no bound */
+    unsigned readers;    /* threads that read pages */
 };
 
 /* Where safe batches go: a thread's mailbox and what it does with them. Set up before any event. */
@@ -178,6 +179,7 @@ struct log_stats {
     uint64_t oldest;
     uint64_t store_bytes;
     struct store_memory store_memory;
+    uint64_t resolved; /* bytes that selections keep of the numbers of their channels */
     uint64_t commits;
     uint64_t failures; /* commits that failed */
     bool writable;     /* the last commit succeeded */

@@ -16,7 +16,8 @@ struct log {
     struct log_config config;
     struct store *store;
     uint64_t floor;
-    uint64_t keys_dropped; /* while it was opened: there were more than may be */
+    struct resolved_room resolved; /* what selections keep of the table */
+    uint64_t keys_dropped;         /* while it was opened: there were more than may be */
 
     pthread_mutex_t mutex; /* guards all up to the ports; taken by log_lock() alone */
     pthread_mutex_t turn;  /* held by the first of those who wait for the mutex */

@@ -6,14 +6,14 @@
  * at most an eighth of all: merging a thousand lines is slower than a scan of little else.
  *
  * A selection keeps the numbers that its patterns have (selection->resolved) and is brought up to
- * the table before each read. A read works on a copy: neither the log's lock nor the selection's is
- * held while the disk is waited for. */
+ * the table before each read, within a bound for all selections together (log/resolved.h). A read
+ * works on a copy: neither the log's lock nor the selection's is held while the disk is waited for.
+ */
 #include "log/read.h"
 
 #include "log/candidates.h"
 #include "log/log_internal.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -46,7 +46,8 @@ static bool look_for_numbers(struct log *log, struct channels_resolve *resolve)
     return more;
 }
 
-/* Under selection->resolved.lock. -EAGAIN once the steps are used up: it goes on the next time. */
+/* Under the lock of what is resolved. -EAGAIN once the steps are used up: it goes on the next time.
+ */
 static int resolve_some(struct log *log, struct selection *selection, uint64_t *steps)
 {
     struct channels_resolve resolve;
@@ -71,29 +72,6 @@ bool selection_may_scan(const struct selection *selection)
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-static uint64_t word_at(const uint8_t *bitmap, size_t word)
-{
-    uint64_t bits;
-    memcpy(&bits, bitmap + word * sizeof(bits), sizeof(bits));
-    return bits;
-}
-
-/* Copies the numbers out of the bitmap; false when there are more than `most`. The bitmap's room is
- * a multiple of 64 bits, and bits are counted from the low end of each byte. */
-static bool copy_numbers(struct channel_set *set, const struct selection_resolved *resolved,
-                         size_t most)
-{
-    set->count = 0;
-    for (size_t word = 0; word * 64 < resolved->bits; word++) {
-        uint64_t bits = le64toh(word_at(resolved->bitmap, word));
-        if (set->count + (size_t)__builtin_popcountll(bits) > most)
-            return false;
-        for (; bits; bits &= bits - 1)
-            set->numbers[set->count++] = (uint32_t)(word * 64 + (size_t)__builtin_ctzll(bits));
-    }
-    return true;
-}
-
 static size_t few_of(struct log *log)
 {
     log_lock(log);
@@ -103,7 +81,7 @@ static size_t few_of(struct log *log)
     return few > NAMES_BY_INDEX_MAX ? few : NAMES_BY_INDEX_MAX;
 }
 
-static int add_bitmap(struct channel_set *set, const struct selection_resolved *resolved)
+static int add_bitmap(struct channel_set *set, const struct resolved *resolved)
 {
     size_t size = (resolved->bits + 7) / 8, have = (set->bits + 7) / 8;
     if (size > have) {
@@ -114,22 +92,33 @@ static int add_bitmap(struct channel_set *set, const struct selection_resolved *
         set->bitmap = bitmap;
         set->bits = resolved->bits;
     }
-    for (size_t i = 0; i < size; i++)
-        set->bitmap[i] |= resolved->bitmap[i];
+    number_set_mark(&resolved->set, set->bitmap, size * 8);
     return 0;
 }
 
 /* Under the selection's lock. */
-static int add_resolved(struct channel_set *set, const struct selection_resolved *resolved,
-                        size_t few)
+static int add_resolved(struct channel_set *set, struct resolved *resolved, size_t few)
 {
     bool scans = set->scans;
-    size_t count = set->count;
-    if (copy_numbers(set, resolved, few))
+    size_t count;
+    if (number_set_copy(&resolved->set, set->numbers, few, &count)) {
+        set->count = count;
         return scans;
-    set->count = count;
+    }
     set->scans = true;
-    return add_bitmap(set, resolved);
+    int result = add_bitmap(set, resolved);
+    resolved->holds += !result;
+    return result;
+}
+
+/* The same. A search that finds no room waits: its reader comes back with the next slice. */
+static int resolve_in_room(struct log *log, struct selection *selection, struct resolved *resolved,
+                           uint64_t *steps)
+{
+    if (!resolved_keep(resolved, &log->resolved))
+        return -EAGAIN;
+    int result = resolve_some(log, selection, steps);
+    return resolved_keep(resolved, &log->resolved) ? result : -EAGAIN;
 }
 
 int channel_set_add(struct channel_set *set, struct log *log, struct selection *selection,
@@ -143,11 +132,22 @@ int channel_set_add(struct channel_set *set, struct log *log, struct selection *
         return set->scans;
     }
     size_t few = few_of(log);
-    pthread_mutex_lock(&selection->resolved.lock);
-    int result = resolve_some(log, selection, steps);
-    result = result ? result : add_resolved(set, &selection->resolved, few);
-    pthread_mutex_unlock(&selection->resolved.lock);
+    struct resolved *resolved = selection_resolved(selection);
+    if (!resolved)
+        return -ENOMEM;
+    pthread_mutex_lock(&resolved->lock);
+    int result = resolve_in_room(log, selection, resolved, steps);
+    result = result ? result : add_resolved(set, resolved, few);
+    pthread_mutex_unlock(&resolved->lock);
     return result;
+}
+
+void channel_set_let_go(struct selection *selection)
+{
+    struct resolved *resolved = selection_resolved(selection);
+    pthread_mutex_lock(&resolved->lock);
+    resolved->holds--;
+    pthread_mutex_unlock(&resolved->lock);
 }
 
 void channel_set_deinit(struct channel_set *set)
@@ -213,6 +213,8 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
     uint64_t steps = query->brief ? RESOLVE_BRIEF : RESOLVE_STEPS;
     int result = channel_set_add(&set, log, selection, &steps);
     query->selection = selection;
+    if (!result && set.scans)
+        channel_set_let_go(selection); /* the set has a copy */
     result = result ? result : log_read_set(log, query, &set, ret_batch, ret_through);
     channel_set_deinit(&set);
     return result;

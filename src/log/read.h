@@ -35,6 +35,10 @@ int channel_set_add(struct channel_set *set, struct log *log, struct selection *
                     uint64_t *steps);
 void channel_set_deinit(struct channel_set *set);
 
+/* What the selection has resolved stays as it is from when it was added to a set that scans until
+ * this is called, once for each time. */
+void channel_set_let_go(struct selection *selection);
+
 /* As log_read() for the channels of the set; of query->selection only the types count. */
 int log_read_set(struct log *log, struct store_query *query, const struct channel_set *set,
                  struct batch **ret_batch, uint64_t *ret_through);

@@ -243,7 +243,6 @@ static struct selection *assemble(const struct parts *parts)
     selection->patterns = place(&to, parts->patterns, parts->patterns_count, &at);
     selection->types = place(&to, parts->types, parts->types_count, &at);
     atomic_init(&selection->refs, 1);
-    pthread_mutex_init(&selection->resolved.lock, NULL);
     return selection;
 }
 
@@ -270,13 +269,23 @@ struct selection *selection_unref(struct selection *selection)
     /* A loop, not recursion: what is excepted may except in turn. */
     while (selection && atomic_fetch_sub_explicit(&selection->refs, 1, memory_order_acq_rel) == 1) {
         struct selection *except = selection->except;
-        pthread_mutex_destroy(&selection->resolved.lock);
-        free(selection->resolved.bitmap);
-        free(selection->resolved.place);
+        resolved_free(atomic_load_explicit(&selection->resolved, memory_order_relaxed));
         free(selection);
         selection = except;
     }
     return NULL;
+}
+
+struct resolved *selection_resolved(struct selection *selection)
+{
+    struct resolved *resolved = atomic_load_explicit(&selection->resolved, memory_order_acquire);
+    if (resolved)
+        return resolved;
+    struct resolved *made = resolved_new();
+    if (!made || atomic_compare_exchange_strong(&selection->resolved, &resolved, made))
+        return made;
+    resolved_free(made); /* another thread was first */
+    return resolved;
 }
 
 static bool sorted_has(const struct str *terms, uint32_t count, struct str term)

@@ -3,8 +3,7 @@
 
 #include "base/buf.h"
 #include "log/event.h"
-
-#include <pthread.h>
+#include "log/resolved.h"
 
 enum { SELECTION_TERMS_MAX = 100, NAME_MAX_BYTES = 255, TYPE_MAX_BYTES = 64 };
 
@@ -35,17 +34,6 @@ bool pattern_matches(struct str pattern, struct str name);
  * "error" nor "open". */
 bool type_valid(struct str type, const char **ret_why);
 
-/* Which channel numbers the selection has, as far as the log's table was looked at: filled in by
- * channels_resolve_…(), so that a pattern is held against each channel once. */
-struct selection_resolved {
-    pthread_mutex_t lock;
-    uint8_t *bitmap;
-    size_t bits;                 /* channels below this number have been looked at */
-    size_t cap;                  /* bits that the bitmap has room for */
-    uint64_t reused;             /* numbers that were given again were looked at up to here */
-    struct resolve_place *place; /* where it goes on; NULL unless it was interrupted */
-};
-
 /* Shared between threads by reference; never changed once made (`resolved` apart). */
 struct selection {
     atomic_uint refs;
@@ -62,7 +50,8 @@ struct selection {
      * in memory, where it stays as long as this does: to write it out costs as much as the chain.
      */
     struct str canonical;
-    struct selection_resolved resolved;
+    /* Which channel numbers it has: filled in by channels_resolve_…(); NULL until it was asked. */
+    struct resolved *_Atomic resolved;
 };
 
 /* Terms are valid channel names or patterns, types valid types, in any order and repeated at will.
@@ -72,6 +61,10 @@ struct selection *selection_new(const struct str *terms, size_t terms_count,
                                 struct selection *except);
 struct selection *selection_ref(struct selection *selection);
 struct selection *selection_unref(struct selection *selection);
+
+/* What it keeps of its channels' numbers, made if there is nothing yet. NULL when there is no
+ * memory. Any thread. */
+struct resolved *selection_resolved(struct selection *selection);
 
 bool selection_has_channel(const struct selection *selection, struct str channel);
 /* The same; adds to `*steps` what it took, in searches of the patterns: about 10 ns each. A name

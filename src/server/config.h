@@ -41,6 +41,7 @@ struct config {
     unsigned channels_address_percent;
     unsigned channels_connection_percent;
     uint64_t keys_max;
+    uint64_t patterns_max;
     uint32_t batch_max;
     uint64_t log_bytes_max;
     uint64_t roll_bytes;

@@ -118,6 +118,7 @@ const struct key keys[] = {
     BYTES("limits.window_bytes", 1, TIB(1), MIB(8), CONFIG(limits.hub.window_bytes), "recent events that a worker keeps at hand"),
     BYTES("limits.chunk_bytes", 1, GIB(1), KIB(256), CONFIG(limits.hub.chunk_bytes), "a piece of what a consumer catches up on"),
     BYTES("limits.cache_bytes", 1, TIB(1), MIB(4), CONFIG(limits.hub.cache_bytes), "pieces kept for others who are as far behind"),
+    BYTES("limits.patterns_max", 1, TIB(1), MIB(16), CONFIG(patterns_max), "what is kept of which channels patterns have, while they are read"),
     BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
     MS("limits.head_ms", 1, DAY_MS, 10000, CONFIG(limits.head_ms), "from the first byte of a request to the end of its head"),
     MS("limits.body_ms", 1, DAY_MS, 30000, CONFIG(limits.body_ms), "from there to the end of its body; what the server itself puts off does not count"),

@@ -124,6 +124,7 @@ static int open_log(struct server *server)
         .channels_max = config->channels_max,
         .share_percent = {config->channels_address_percent, config->channels_connection_percent},
         .keys_max = config->keys_max,
+        .resolved_max = config->patterns_max,
         .key_life_us = INT64_C(300) * 1000000,
         .bytes_max = config->log_bytes_max,
         .readers = 2,

@@ -1,0 +1,190 @@
+#include "log/resolved.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { PARTS = 8, WHOLE = 40000 }; /* so many make a bitmap larger than a list */
+
+/* What one of so many numbers takes. */
+static size_t size_of(uint32_t numbers)
+{
+    struct number_set set = {0};
+    for (uint32_t number = 0; number < numbers; number++)
+        assert_true(number_set_put(&set, number, true));
+    size_t size = sizeof(struct resolved) + number_set_bytes(&set);
+    number_set_deinit(&set);
+    return size;
+}
+
+/* A slice of a search: finds as many numbers more, and comes to its end with `whole` of them. */
+static bool slice(struct resolved *resolved, struct resolved_room *room, uint32_t numbers,
+                  uint32_t whole)
+{
+    pthread_mutex_lock(&resolved->lock);
+    bool kept = resolved_keep(resolved, room);
+    for (uint32_t i = 0; kept && i < numbers && resolved->bits < whole; i++)
+        assert_true(number_set_put(&resolved->set, (uint32_t)resolved->bits++, true));
+    resolved->is_whole = kept && resolved->bits == whole;
+    kept = kept && resolved_keep(resolved, room);
+    pthread_mutex_unlock(&resolved->lock);
+    return kept;
+}
+
+static bool is_known(const struct resolved *resolved, uint32_t whole)
+{
+    return resolved->is_whole && number_set_has(&resolved->set, whole - 1);
+}
+
+static void all_that_is_kept_counts_until_it_is_freed(void **state)
+{
+    struct resolved_room room;
+    struct resolved *some[PARTS];
+    size_t bytes = 0;
+    (void)state;
+    resolved_room_init(&room, SIZE_MAX);
+    for (uint32_t i = 0; i < PARTS; i++) {
+        some[i] = resolved_new();
+        assert_true(slice(some[i], &room, i * 300, i * 300));
+        bytes += size_of(i * 300);
+    }
+    assert_int_equal(room.bytes, bytes);
+    pthread_mutex_lock(&some[7]->lock);
+    resolved_forget(some[7]);
+    assert_true(resolved_keep(some[7], &room));
+    pthread_mutex_unlock(&some[7]->lock);
+    assert_int_equal(room.bytes, bytes - size_of(2100) + size_of(0));
+    for (int i = 0; i < PARTS; i++)
+        resolved_free(some[i]);
+    assert_int_equal(room.bytes, 0);
+    resolved_room_deinit(&room);
+}
+
+static void what_was_not_of_use_for_longest_is_forgotten(void **state)
+{
+    struct resolved_room room;
+    struct resolved *some[PARTS];
+    (void)state;
+    resolved_room_init(&room, size_of(WHOLE) * (PARTS - 1));
+    for (int i = 0; i < PARTS - 1; i++) {
+        some[i] = resolved_new();
+        assert_true(slice(some[i], &room, WHOLE, WHOLE));
+    }
+    assert_true(slice(some[0], &room, 0, WHOLE)); /* is of use again */
+    some[PARTS - 1] = resolved_new();
+    assert_true(slice(some[PARTS - 1], &room, WHOLE, WHOLE));
+    for (int i = 0; i < PARTS; i++)
+        assert_int_equal(is_known(some[i], WHOLE), i != 1);
+    assert_true(room.bytes <= room.most);
+    for (int i = 0; i < PARTS; i++)
+        resolved_free(some[i]);
+    resolved_room_deinit(&room);
+}
+
+static void what_readers_ask_just_now_stays(void **state)
+{
+    struct resolved_room room;
+    struct resolved *held = resolved_new(), *other = resolved_new();
+    (void)state;
+    resolved_room_init(&room, size_of(WHOLE));
+    assert_true(slice(held, &room, WHOLE, WHOLE));
+    held->holds = 1;
+    assert_true(slice(other, &room, WHOLE, WHOLE)); /* for which there is one's room too much */
+    assert_true(is_known(held, WHOLE) && is_known(other, WHOLE));
+    held->holds = 0;
+    assert_true(slice(other, &room, 0, WHOLE));
+    assert_false(held->is_whole);
+    assert_int_equal(room.bytes, size_of(WHOLE));
+    resolved_free(held);
+    resolved_free(other);
+    resolved_room_deinit(&room);
+}
+
+/* Each needs all of the room, and many slices. */
+static void of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end(void **state)
+{
+    struct resolved_room room;
+    struct resolved *some[PARTS];
+    unsigned found = 0, turns = 0;
+    bool was_whole[PARTS] = {0};
+    (void)state;
+    resolved_room_init(&room, size_of(WHOLE));
+    for (int i = 0; i < PARTS; i++)
+        some[i] = resolved_new();
+    for (; found < PARTS; turns++) {
+        assert_true(turns < PARTS * 30);
+        for (int i = 0; i < PARTS; i++) {
+            if (was_whole[i] || !slice(some[i], &room, WHOLE / 20, WHOLE))
+                continue;
+            was_whole[i] = is_known(some[i], WHOLE);
+            found += was_whole[i];
+        }
+        assert_true(room.bytes <= room.most + size_of(WHOLE));
+    }
+    for (int i = 0; i < PARTS; i++)
+        resolved_free(some[i]);
+    resolved_room_deinit(&room);
+}
+
+static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
+{
+    struct resolved_room room;
+    struct resolved *left = resolved_new(), *other = resolved_new();
+    unsigned turns = 0;
+    (void)state;
+    resolved_room_init(&room, size_of(WHOLE));
+    assert_true(slice(left, &room, WHOLE - 1, WHOLE));
+    while (!slice(other, &room, WHOLE, WHOLE))
+        assert_true(++turns < 100000);
+    assert_true(turns > 1000);
+    assert_true(is_known(other, WHOLE));
+    assert_int_equal(left->bits, 0);
+    assert_true(slice(left, &room, WHOLE, WHOLE)); /* it comes back */
+    resolved_free(left);
+    resolved_free(other);
+    resolved_room_deinit(&room);
+}
+
+static void one_that_is_larger_than_the_room_is_found_all_the_same(void **state)
+{
+    struct resolved_room room;
+    struct resolved *large = resolved_new();
+    (void)state;
+    resolved_room_init(&room, 1);
+    for (int i = 0; i < 20; i++)
+        assert_true(slice(large, &room, WHOLE / 20, WHOLE));
+    assert_true(is_known(large, WHOLE));
+    resolved_free(large);
+    resolved_room_deinit(&room);
+}
+
+static void a_selection_may_outlive_the_log(void **state)
+{
+    struct resolved_room room;
+    struct resolved *some[2] = {resolved_new(), resolved_new()};
+    (void)state;
+    resolved_room_init(&room, SIZE_MAX);
+    assert_true(slice(some[0], &room, WHOLE, WHOLE));
+    assert_true(slice(some[1], &room, 1, WHOLE));
+    resolved_room_deinit(&room);
+    assert_int_equal(room.bytes, 0);
+    resolved_free(some[0]);
+    resolved_free(some[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_that_is_kept_counts_until_it_is_freed),
+        cmocka_unit_test(what_was_not_of_use_for_longest_is_forgotten),
+        cmocka_unit_test(what_readers_ask_just_now_stays),
+        cmocka_unit_test(of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end),
+        cmocka_unit_test(one_that_its_reader_has_left_is_not_first_for_ever),
+        cmocka_unit_test(one_that_is_larger_than_the_room_is_found_all_the_same),
+        cmocka_unit_test(a_selection_may_outlive_the_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
