@@ -12,9 +12,8 @@
 
 static struct yaml_file *open_text(const char *text, struct faults *faults)
 {
-    static char path[] = "/tmp/freshet-yaml-XXXXXX";
+    char path[] = "/tmp/freshet-yaml-XXXXXX";
     struct yaml_file *file = NULL;
-    strcpy(path + strlen(path) - 6, "XXXXXX");
     int fd = mkstemp(path);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     close(fd);

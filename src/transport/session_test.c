@@ -708,7 +708,7 @@ static unsigned count_pauses(struct bench *bench)
 static void the_json_of_a_large_body_is_checked_in_pieces(void **state)
 {
     struct bench *bench = *state;
-    bench->worker.config.limits.body_max = 2 * LARGE_BODY;
+    bench->worker.config.limits.body_max = 2 * (uint64_t)LARGE_BODY;
     const struct worker_budgets budgets = bench->worker.config.budgets;
     for (int i = 0; i < 4; i++) {
         struct peer peer;
@@ -734,7 +734,7 @@ static void others_are_answered_while_a_large_body_is_checked(void **state)
     struct bench *bench = *state;
     struct peer large, stranger;
     struct buf request = {0};
-    bench->worker.config.limits.body_max = 2 * LARGE_BODY;
+    bench->worker.config.limits.body_max = 2 * (uint64_t)LARGE_BODY;
     make_large(&request, false, "");
     peer_join(bench, &stranger);
     peer_join(bench, &large);
@@ -753,7 +753,7 @@ static void a_check_of_a_large_body_does_not_hold_up_who_was_put_off(void **stat
     struct bench *bench = *state;
     struct peer large, late;
     struct buf request = {0};
-    bench->worker.config.limits.body_max = 2 * LARGE_BODY;
+    bench->worker.config.limits.body_max = 2 * (uint64_t)LARGE_BODY;
     make_large(&request, false, "");
     peer_join(bench, &late);
     peer_upgrade(bench, &late, PEER_UPGRADE("/socket"));
