@@ -24,7 +24,7 @@ bool number_set_put(struct number_set *set, uint32_t number, bool is_in);
 
 bool number_set_has(const struct number_set *set, uint32_t number);
 
-/* What it takes in memory. */
+/* The memory it takes, in bytes. */
 size_t number_set_bytes(const struct number_set *set);
 
 /* Copies the numbers, which rise; false when there are more than `most`. */

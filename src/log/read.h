@@ -35,8 +35,8 @@ int channel_set_add(struct channel_set *set, struct log *log, struct selection *
                     uint64_t *steps);
 void channel_set_deinit(struct channel_set *set);
 
-/* What the selection has resolved stays as it is from when it was added to a set that scans until
- * this is called, once for each time. */
+/* Ends a hold on the selection's numbers: channel_set_add() to a set that scans begins one, and the
+ * numbers stay as they are until it ends. */
 void channel_set_let_go(struct selection *selection);
 
 /* As log_read() for the channels of the set; of query->selection only the types count. */

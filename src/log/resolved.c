@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* One that is being found is asked for again by its reader within some thousand uses of others for
- * each that there is: new reads go first, in slices that are a hundredth of its own. */
+/* A search whose reader still wants it goes on within some thousand uses of the room: new reads go
+ * first, but their slices are brief. */
 enum { ABANDONED_USES = 8192 };
 
 void resolved_room_init(struct resolved_room *room, size_t most)
@@ -62,7 +62,7 @@ static struct resolved *first_of(const struct list *list)
     return list_empty(list) ? NULL : container_of(list->next, struct resolved, node);
 }
 
-/* Forgets it for others, unless somebody has its lock or asks it just now. */
+/* Forgets a set for others, unless a thread has its lock or a read asks it just now. */
 static bool drive_out(struct resolved *resolved)
 {
     if (pthread_mutex_trylock(&resolved->lock))
@@ -91,7 +91,7 @@ static bool is_abandoned(const struct resolved_room *room, const struct resolved
     return room->uses - part->used > ABANDONED_USES;
 }
 
-/* Whether all that began before `self`, if anything did, was left by its readers; that goes. */
+/* Whether `self` is the oldest search. Drops older ones that were abandoned. */
 static bool is_first(struct resolved_room *room, const struct resolved *self)
 {
     struct resolved *first;
@@ -110,7 +110,7 @@ static void stand_last(struct resolved *resolved, struct resolved_room *room)
     list_add_last(resolved->is_whole ? &room->whole : &room->parts, &resolved->node);
 }
 
-/* Parts stay where they began; what has become whole, or was of use again, stands last. */
+/* Searches stay where they began; a set that has become complete, or was used again, goes last. */
 static void note_use(struct resolved *resolved, struct resolved_room *room)
 {
     if (!resolved->room || resolved->is_whole || !resolved->is_part)

@@ -1,16 +1,17 @@
-/* What selections keep of the log's table: which channel numbers their patterns have, within a
- * bound for all of them together.
+/* Channel numbers that selections have found for their patterns, kept for their next read within
+ * one bound for all selections.
  *
- * A pattern is held against each channel once, and what came of it is kept for the next read. Some
- * patterns have many of a large table's channels, and as many selections as there are subscribers
- * may keep what they have: so all that is kept counts in one room. When the room is full, whatever
- * is whole and has not been of use for longest is forgotten; it is found again when it is wanted.
+ * A selection holds its patterns against each channel once, and keeps the numbers of those that
+ * match. A pattern may match many channels of a large table, and each subscriber may bring a
+ * selection of its own. So the numbers of all selections count in one room. When the room is full,
+ * it forgets the complete set that was not used for longest; the next read finds it again.
  *
- * What is being found, slice by slice, is not forgotten for others, or a hundred that are found at
- * once would drive each other out for ever. Instead whoever finds the room full gives up what it
- * has found itself and waits, unless it is the one that began first. So there is always one that
- * comes to its end, and is whole then. One that nobody goes on with, since its reader has left,
- * would be first for ever: it counts no more once the others have been asked for often enough. */
+ * A search takes many slices. Incomplete sets are not forgotten for the sake of others: otherwise a
+ * hundred searches at once would drive each other out for ever. Instead a search that finds the
+ * room full drops its own numbers and waits, unless it began before all others. So one search
+ * always comes to its end, and its set is complete then. A search that nobody goes on with, because
+ * its reader has left, would stay first for ever: after many uses of the room it counts as
+ * abandoned and is dropped. */
 #pragma once
 
 #include "base/list.h"
@@ -19,28 +20,28 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* All that selections of one log keep. */
+/* The room of one log. */
 struct resolved_room {
     size_t most; /* bytes, beyond which things are forgotten; one of them may be larger */
     pthread_mutex_t lock;
-    struct list whole; /* what was of use last stands last */
-    struct list parts; /* what was begun last stands last */
+    struct list whole; /* complete sets, by their last use */
+    struct list parts; /* incomplete ones, by when they were begun */
     uint64_t uses;
     _Atomic uint64_t bytes; /* kept; for whoever shows it */
 };
 
 struct resolve_place; /* see candidates.h */
 
-/* Of one selection; belongs to it. Only `lock` may be taken by whom the selection is shared with;
- * all but the room's part is under it. */
+/* The numbers of one selection, which owns them. `lock` guards all but the room's part: threads
+ * share selections. */
 struct resolved {
     pthread_mutex_t lock;
     struct number_set set;
     size_t bits;                 /* channels below this number have been looked at */
     uint64_t reused;             /* numbers that were given again were looked at up to here */
     struct resolve_place *place; /* where it goes on; NULL unless it was interrupted */
-    bool is_whole;               /* found to its end, as the table was then */
-    unsigned holds;              /* readers that ask it at the moment, so that it must stay */
+    bool is_whole;               /* complete, as the table was then */
+    unsigned holds;              /* reads that ask it at the moment, so that it must stay */
     /* The room's part, under its lock: */
     struct resolved_room *room; /* NULL until it keeps something */
     struct list node;
@@ -55,7 +56,7 @@ static inline bool resolved_room_is_full(const struct resolved_room *room)
 }
 
 void resolved_room_init(struct resolved_room *room, size_t most);
-/* Whatever is still kept is forgotten; selections may outlive the log. */
+/* Forgets all sets; selections may outlive the log. */
 void resolved_room_deinit(struct resolved_room *room);
 
 /* NULL when there is no memory. */
@@ -63,10 +64,10 @@ struct resolved *resolved_new(void);
 /* Leaves its room. NULL is allowed. */
 void resolved_free(struct resolved *resolved);
 
-/* Forgets all that was found. Under its lock, as the following. */
+/* Forgets all numbers. Under its lock, like resolved_keep(). */
 void resolved_forget(struct resolved *resolved);
 
-/* Counts what it has found in the room, where there is room for that or it is made; otherwise it
- * forgets all, and false. The caller comes back in its next slice. Call it before there is a
- * search, and behind each slice of one. */
+/* Counts the set in the room, and makes room if that is full. False when there is none: the set is
+ * forgotten, and the caller comes back in its next slice. Call it before a search and after each of
+ * its slices. */
 bool resolved_keep(struct resolved *resolved, struct resolved_room *room);

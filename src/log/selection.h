@@ -50,7 +50,7 @@ struct selection {
      * in memory, where it stays as long as this does: to write it out costs as much as the chain.
      */
     struct str canonical;
-    /* Which channel numbers it has: filled in by channels_resolve_…(); NULL until it was asked. */
+    /* The numbers of its channels, filled in by channels_resolve_…(). NULL until the first read. */
     struct resolved *_Atomic resolved;
 };
 
@@ -62,8 +62,8 @@ struct selection *selection_new(const struct str *terms, size_t terms_count,
 struct selection *selection_ref(struct selection *selection);
 struct selection *selection_unref(struct selection *selection);
 
-/* What it keeps of its channels' numbers, made if there is nothing yet. NULL when there is no
- * memory. Any thread. */
+/* The numbers of its channels, an empty set if there is none yet. NULL when there is no memory. Any
+ * thread. */
 struct resolved *selection_resolved(struct selection *selection);
 
 bool selection_has_channel(const struct selection *selection, struct str channel);
