@@ -42,6 +42,7 @@ struct config {
     unsigned channels_connection_percent;
     uint64_t keys_max;
     uint64_t patterns_max;
+    int64_t drain_delay_ms; /* from a signal to the drain */
     uint32_t batch_max;
     uint64_t log_bytes_max;
     uint64_t roll_bytes;

@@ -127,6 +127,7 @@ const struct key keys[] = {
     MS("limits.publish_ms", 1, DAY_MS, 10000, CONFIG(limits.publish_ms), "until a publish is safe"),
     MS("limits.message_ms", 1, DAY_MS, 30000, CONFIG(limits.message_ms), "from a WebSocket message's first byte to its last"),
     MS("limits.close_ms", 1, DAY_MS, 5000, CONFIG(limits.close_ms), "for the answer to a WebSocket's close frame"),
+    MS("limits.drain_delay_ms", 0, DAY_MS, 0, CONFIG(drain_delay_ms), "between a signal to stop, from which /readyz says 503, and the drain"),
     MS("limits.drain_ms", 1, DAY_MS, 2000, CONFIG(limits.drain_ms), "over which streams end when the server stops"),
     MS("limits.poll_pace_ms", 0, 1000, 25, CONFIG(limits.poll_pace_ms), "how long an event for a busy poller is held; 0: not at all"),
 

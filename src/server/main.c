@@ -6,6 +6,7 @@
 #include "server/keys.h"
 #include "server/serve.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,8 +100,20 @@ static int help(int argc, char **argv)
     return 0;
 }
 
+/* A descriptor that is closed would be given to the next socket or file, which would then get what
+ * is written for people. */
+static int open_standard_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return -1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (open_standard_streams())
+        return 1;
     if (asks_for_help(argc, argv)) {
         fputs(overview, stdout);
         return 0;

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/say.h"
 #include "server/config.h"
+#include "server/notify.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -32,9 +33,12 @@ const char serve_help[] =
     "rules\n\n"
     "SIGTERM drains: streams end politely, publishes are answered, the log is closed. A second "
     "one\n"
-    "ends the process at once. FRESHET_NO_URING=1 in the environment switches io_uring off.\n";
+    "ends the process at once. SIGHUP is ignored. FRESHET_NO_URING=1 in the environment switches\n"
+    "io_uring off.\n";
 
 enum { DESCRIPTORS_SPARE = 200 };
+/* Below that the log's files leave next to nothing for connections. */
+enum { DESCRIPTORS_LEAST = 64, DESCRIPTORS_WORKER = 8 };
 /* Set aside on the disk at most; sealing needs the size of a file. */
 enum { DISK_RESERVE_MAX = 64 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
@@ -78,16 +82,34 @@ static int check_port(const struct server *server)
     return result;
 }
 
-/* As many descriptors as we may have; answers how many connections that allows. */
+/* As many descriptors as the process may have. */
 static uint64_t raise_descriptors(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit))
-        return 1000 - DESCRIPTORS_SPARE;
+        return 1000;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur > 2UL * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
-                                                    : limit.rlim_cur / 2;
+    return limit.rlim_cur;
+}
+
+/* How many connections and webhook requests so many descriptors allow. */
+static uint64_t connections_of(uint64_t descriptors)
+{
+    return descriptors > 2UL * DESCRIPTORS_SPARE ? descriptors - DESCRIPTORS_SPARE
+                                                 : descriptors / 2;
+}
+
+static int check_descriptors(const struct server *server, uint64_t descriptors)
+{
+    uint64_t least = DESCRIPTORS_LEAST + (uint64_t)server->config.threads * DESCRIPTORS_WORKER;
+    if (descriptors >= least)
+        return 0;
+    fprintf(stderr,
+            "freshet serve: this process may open %llu files, and a server with %u workers needs "
+            "%llu at least: raise the limit (ulimit -n, or LimitNOFILE= of systemd)\n",
+            (unsigned long long)descriptors, server->config.threads, (unsigned long long)least);
+    return -EMFILE;
 }
 
 /* Webhooks need descriptors too; few connections must not leave them none. `wanted` is 0 if the
@@ -196,7 +218,10 @@ static int open_worker(struct server *server, unsigned index)
 static int open_all(struct server *server)
 {
     struct config *config = &server->config;
-    uint64_t connections = raise_descriptors();
+    uint64_t descriptors = raise_descriptors(), connections = connections_of(descriptors);
+    int result = check_descriptors(server, descriptors);
+    if (result)
+        return result;
     hash_prepare(); /* a server is ready when it says so */
     server->webhook_requests = requests_of(connections, config->webhook_requests_max);
     connections -= server->webhook_requests;
@@ -214,7 +239,7 @@ static int open_all(struct server *server)
         .sources = config->sources,
         .sources_count = config->sources_count,
     };
-    int result = open_log(server);
+    result = open_log(server);
     if (!result)
         result = open_courier(server);
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
@@ -246,52 +271,77 @@ static void greet(const struct server *server)
            "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
            at, base, at, base, at, base, at, base, at, base, at, base, at, base, at, base);
     fflush(stdout);
-    say(SAY_INFO, "started", "address=%s store=%s workers=%u", at,
-        server->config.memory ? "memory" : "sqlite", server->config.threads);
+    say(SAY_INFO, "started", "address=%s store=%s workers=%u connections_max=%u", at,
+        server->config.memory ? "memory" : "sqlite", server->config.threads,
+        server->config.limits.connections_max);
 }
 
-static int wait_for_signal(void)
+static void note(const char *state)
+{
+    int result = notify_manager(state);
+    if (result)
+        say(SAY_WARN, "manager_not_told", "state=%s error=\"%s\"", state, strerror(-result));
+}
+
+/* SIGHUP means "read the configuration anew", which a server cannot do: it must not end it. */
+static sigset_t signals_of_ours(void)
 {
     sigset_t set;
-    int signal_number;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    while (sigwait(&set, &signal_number))
-        ;
-    return signal_number;
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+static void block_signals(void)
+{
+    sigset_t set = signals_of_ours();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Waits for so many ms, or for ever if they are negative. True once the server is to end. */
+static bool wait_for_end(int64_t ms)
+{
+    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    sigset_t set = signals_of_ours();
+    int number = ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
+    if (number == SIGHUP)
+        say(SAY_WARN, "signal_ignored",
+            "signal=SIGHUP detail=\"restart the server for another configuration\"");
+    return number == SIGTERM || number == SIGINT;
 }
 
 /* While nothing is asked of this thread, it sees to it that freed memory goes back. */
 static void wait_and_tidy(void)
 {
     struct heap_watch watch = {0};
-    struct timespec wait = {0};
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    do {
-        int64_t ms = heap_look(&watch, clock_system());
-        wait = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    } while (sigtimedwait(&set, NULL, &wait) < 0);
+    while (!wait_for_end(heap_look(&watch, clock_system())))
+        ;
 }
 
 static void *second_signal(void *arg)
 {
     (void)arg;
-    wait_for_signal();
+    while (!wait_for_end(-1))
+        ;
     _exit(1);
 }
 
-static void block_signals(void)
+/* Load balancers ask /readyz now and then. They must see that the server is going, and send it
+ * nothing new, while it still accepts what they send. */
+static void announce(struct server *server)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    int64_t ms = server->config.drain_delay_ms;
+    atomic_store(&server->api.draining, true);
+    note("STOPPING=1");
+    if (!ms)
+        return;
+    say(SAY_INFO, "going", "drain_in_ms=%lld", (long long)ms);
+    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    while (nanosleep(&wait, &wait) && errno == EINTR)
+        ;
 }
 
 static void drain(struct server *server)
@@ -299,8 +349,8 @@ static void drain(struct server *server)
     pthread_t impatient;
     if (!pthread_create(&impatient, NULL, second_signal, NULL))
         pthread_detach(impatient);
+    announce(server);
     say(SAY_INFO, "draining", "within_ms=%lld", (long long)server->config.limits.drain_ms);
-    atomic_store(&server->api.draining, true);
     for (unsigned i = 0; i < server->config.threads; i++)
         worker_drain(&server->workers[i]);
     for (unsigned i = 0; i < server->config.threads; i++)
@@ -326,6 +376,7 @@ static int run(struct server *server)
     if (check_port(server) || open_all(server) || start_threads(server))
         return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
     greet(server);
+    note("READY=1");
     wait_and_tidy();
     drain(server);
     free(server->workers);

@@ -1,7 +1,10 @@
 // SIGTERM drains: streams end politely, publishes in flight are answered, the exit code is 0.
 
 import assert from "node:assert/strict";
-import { publish, publishMany, RawConn, request, startServer, test } from "./support/index.mjs";
+import { spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import { BIN, eventually, publish, publishMany, RawConn, request, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { freePort } from "./support/program.mjs";
 import { assertChained, assertIncreasing, readAll } from "./support/checks.mjs";
 import { follow } from "./support/follow.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
@@ -216,4 +219,79 @@ test("SIGINT, as a terminal sends it, drains too", async (t) => {
     server.signal("SIGINT");
     await stream.rest();
     assert.deepEqual(await server.exited, CLEAN);
+});
+
+test("with a delay /readyz says that the server is going, and everything is served meanwhile", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  drain_delay_ms: 1h\n" });
+    server.expectKilled = true; /* the hour is not waited for */
+    const stream = await server.ndjson("/channels/x");
+    await stream.next();
+    assert.equal((await server.get("/readyz")).status, 200);
+    server.signal("SIGTERM");
+    await eventually(async () => (await server.get("/readyz")).status === 503, "/readyz to say 503");
+    assert.equal((await server.get("/healthz")).status, 200);
+    const late = await server.ndjson("/channels/x");
+    await late.next();
+    const { id } = await publish(server, "x", "as before");
+    for (const reader of [stream, late]) {
+        assert.equal((await reader.event()).id, id);
+    }
+    server.signal("SIGTERM");
+    assert.notDeepEqual(await server.exited, CLEAN);
+});
+
+test("after its delay the server drains", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  drain_delay_ms: 50ms\n" });
+    const stream = await server.ndjson("/channels/x");
+    await publish(server, "x", "last words");
+    server.signal("SIGTERM");
+    assert.ok((await stream.rest()).some((record) => record.data === "last words"));
+    assert.deepEqual(await server.exited, CLEAN);
+});
+
+test("SIGHUP ends nothing, and the log says so", async (t) => {
+    const server = await startServer(t);
+    const stream = await server.ndjson("/channels/x");
+    await stream.next();
+    server.signal("SIGHUP");
+    await eventually(() => server.err.includes("signal=SIGHUP"), "a line in the log");
+    server.signal("SIGHUP");
+    const { id } = await publish(server, "x", "still there");
+    assert.equal((await stream.event()).id, id);
+    assert.deepEqual(await server.terminate(), CLEAN);
+});
+
+test("a server whose standard streams are closed writes to none of its connections", async (t) => {
+    const dir = temporaryFolder(t);
+    const port = await freePort();
+    const child = spawn("sh", ["-c", `exec "${BIN}" serve --memory --listen 127.0.0.1:${port} <&- >&- 2>&-`],
+        { cwd: dir, stdio: "ignore" });
+    t.after(() => child.kill("SIGKILL"));
+    const gone = new Promise((resolve) => child.once("close", (code) => resolve(code)));
+    const url = `http://127.0.0.1:${port}`;
+    await eventually(() => fetch(`${url}/healthz`).then(() => true, () => false), "the server to listen");
+    for (const fd of [0, 1, 2]) {
+        assert.equal(fs.readlinkSync(`/proc/${child.pid}/fd/${fd}`), "/dev/null");
+    }
+    const stream = await fetch(`${url}/channels/x?stream=ndjson`);
+    child.kill("SIGHUP"); /* makes it write a line */
+    child.kill("SIGTERM");
+    for (const line of (await stream.text()).trim().split("\n")) {
+        JSON.parse(line);
+    }
+    assert.equal(await gone, 0);
+});
+
+test("with too few files it says so and does not start; with some it says how many connections it can hold", async (t) => {
+    const dir = temporaryFolder(t);
+    const serve = (files) => spawnSync("sh", ["-c", `ulimit -n ${files}; exec "${BIN}" serve --memory --threads 2 --listen 127.0.0.1:0`],
+        { cwd: dir, encoding: "utf8" });
+    for (const files of [20, 60, 79]) {
+        const { status, stderr } = serve(files);
+        assert.equal(status, 1, stderr);
+        assert.match(stderr, /may open \d+ files, and a server with 2 workers needs 80/);
+        assert.match(stderr, /ulimit -n/);
+    }
+    const server = await startServer(t);
+    await eventually(() => /connections_max=\d+/.test(server.err), "the number in the log");
 });
