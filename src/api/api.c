@@ -13,6 +13,7 @@
 #include "http/accept.h"
 #include "http/origin.h"
 #include "http/response.h"
+#include "http/token.h"
 #include "transport/socket.h"
 
 #define METHODS_READ (1U << HTTP_GET | 1U << HTTP_HEAD)
@@ -127,6 +128,31 @@ static const struct api_route *find_route(const struct exchange *exchange, struc
     return NULL;
 }
 
+/* The API's own headers may be sent by any page that may come, and so may those that it asks for:
+ * libraries and tracers add some to each request, and none means more to us than it says. */
+static const char own_headers[] = "Authorization, Content-Type, Event-Type, Idempotency-Key, "
+                                  "If-Match, Last-Event-ID, Prefer";
+
+static void add_allowed_headers(struct buf *out, const struct http_head *head)
+{
+    struct str value, name, own, rest;
+    buf_add_lit(out, "Access-Control-Allow-Headers: ");
+    buf_add_str(out, str_from(own_headers));
+    for (size_t pos = 0;
+         http_header_next(head, STR("access-control-request-headers"), &pos, &value);)
+        while (http_list_next(&value, &name)) {
+            bool known = !http_all(name, HTTP_CHAR_TOKEN); /* what is no name is not repeated */
+            rest = str_from(own_headers);
+            while (!known && http_list_next(&rest, &own))
+                known = str_eq_nocase(own, name);
+            if (known)
+                continue;
+            buf_add_lit(out, ", ");
+            buf_add_str(out, name);
+        }
+    buf_add_lit(out, "\r\n");
+}
+
 /* OPTIONS: what can be done here, and for a browser's preflight, who may. */
 static void answer_options(struct exchange *exchange, unsigned methods)
 {
@@ -136,9 +162,8 @@ static void answer_options(struct exchange *exchange, unsigned methods)
     if (exchange->browser) {
         buf_add_lit(out, "Access-Control-Allow-Methods: ");
         add_methods(out, methods);
-        buf_add_lit(out, "Access-Control-Allow-Headers: Authorization, Content-Type, Event-Type, "
-                         "Idempotency-Key, If-Match, Last-Event-ID, Prefer\r\n"
-                         "Access-Control-Max-Age: 600\r\n"
+        add_allowed_headers(out, exchange->head);
+        buf_add_lit(out, "Access-Control-Max-Age: 600\r\n"
                          "Vary: Origin, Access-Control-Request-Method, "
                          "Access-Control-Request-Headers\r\n");
     }
@@ -167,6 +192,24 @@ static bool is_cross_site(const struct http_head *head)
     return !followed && !http_header(head, STR("origin")).at;
 }
 
+static bool is_configured(const struct api *api, struct str origin)
+{
+    for (size_t i = 0; i < api->origins_count; i++)
+        if (str_eq(api->origins[i], origin))
+            return true;
+    return false;
+}
+
+enum admission api_admits(void *app, struct str origin)
+{
+    const struct api *api = app;
+    if (!origin.at)
+        return ADMITS_NOBODY;
+    if (is_configured(api, origin))
+        return ADMITS_CREDENTIALS;
+    return api->loopback_only && !http_origin_is_loopback(origin) ? ADMITS_NOBODY : ADMITS;
+}
+
 /* Without access rules any website could talk to a server on its visitor's machine: by a request of
  * its own (Origin), or by a name of its own that it has turned to 127.0.0.1 (Host). */
 static bool is_stranger(struct exchange *exchange)
@@ -180,10 +223,12 @@ static bool is_stranger(struct exchange *exchange)
                         "address this server as localhost, 127.0.0.1 or [::1]");
         return true;
     }
-    if (origin.at &&
-        (!http_origin_is_loopback(origin) || http_fields_repeat(&head->fields, STR("origin")))) {
-        refuse_stranger(exchange, PROBLEM_FORBIDDEN_ORIGIN,
-                        "without access rules only pages from this machine may use this server");
+    if (origin.at && (!api_admits(api_of(exchange), origin) ||
+                      http_fields_repeat(&head->fields, STR("origin")))) {
+        refuse_stranger(
+            exchange, PROBLEM_FORBIDDEN_ORIGIN,
+            "without access rules only pages from this machine, or from one of `origins` in "
+            "the configuration, may use this server");
         return true;
     }
     if (is_cross_site(head)) {

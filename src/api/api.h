@@ -12,8 +12,10 @@ struct api {
     struct worker *workers;
     unsigned workers_count;
     struct clock *clock;
-    struct str base;    /* path under which everything hangs: empty, or "/x" */
-    bool loopback_only; /* no access rules: strangers are kept out by Host and Origin */
+    struct str base;           /* path under which everything hangs: empty, or "/x" */
+    bool loopback_only;        /* no access rules: strangers are kept out by Host and Origin */
+    const struct str *origins; /* of websites that are configured to use it all the same */
+    size_t origins_count;
     int64_t started_us;
     uint32_t batch_max;            /* events a batch */
     struct source *const *sources; /* whose webhooks become events */
@@ -23,6 +25,9 @@ struct api {
 
 /* worker_config.handle, with a struct api as worker_config.app. */
 void api_handle(struct exchange *exchange);
+
+/* worker_config.admits. */
+enum admission api_admits(void *app, struct str origin);
 
 static inline struct api *api_of(const struct exchange *exchange)
 {

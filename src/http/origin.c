@@ -97,3 +97,49 @@ bool http_origin_is_loopback(struct str origin)
     }
     return false;
 }
+
+bool http_origin_is_canonical(struct str origin)
+{
+    bool secure = str_starts(origin, STR("https://"));
+    struct http_authority authority;
+    if (!secure && !str_starts(origin, STR("http://")))
+        return false;
+    struct str rest = str_skip(origin, secure ? 8 : 7);
+    for (size_t i = 0; i < rest.len; i++)
+        if (rest.at[i] != ascii_lower(rest.at[i]))
+            return false;
+    if (http_authority_parse(rest, &authority))
+        return false;
+    struct str port = str_skip(rest, authority.host.len);
+    bool plain = !authority.has_port ? !port.len : port.len > 1 && port.at[1] != '0';
+    return plain && !(authority.has_port && authority.port == (secure ? 443 : 80));
+}
+
+/* Takes a line off the front of `*rest`, without its LF; false when none is whole. */
+static bool take_line(struct str *rest, struct str *ret)
+{
+    const char *end = rest->len ? memchr(rest->at, '\n', rest->len) : NULL;
+    if (!end)
+        return false;
+    *ret = (struct str){rest->at, (size_t)(end - rest->at)};
+    *rest = str_skip(*rest, ret->len + 1);
+    if (ret->len && ret->at[ret->len - 1] == '\r')
+        ret->len--;
+    return true;
+}
+
+struct str http_origin_scan(struct str bytes)
+{
+    struct str line, found = STR_NONE, name = STR("origin:");
+    bool begun = false;
+    while (take_line(&bytes, &line) && (line.len || !begun)) {
+        bool named =
+            begun && line.len >= name.len && str_eq_nocase((struct str){line.at, name.len}, name);
+        if (named && found.at)
+            return STR_NONE;
+        if (named)
+            found = str_trim(str_skip(line, name.len));
+        begun |= line.len > 0; /* empty lines may stand before the request line */
+    }
+    return found;
+}

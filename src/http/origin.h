@@ -25,3 +25,13 @@ bool http_host_is_loopback(struct str host);
 /* The same for an Origin value: `http://` or `https://`, then such a host, then nothing. `null` is
  * not loopback. */
 bool http_origin_is_loopback(struct str origin);
+
+/* Whether this is written as browsers write an Origin, so that it can equal one: `http` or `https`,
+ * a host without capitals, a port unless it is the scheme's own, and nothing behind it. */
+bool http_origin_is_canonical(struct str origin);
+
+/* The value of Origin in the head that `bytes` begin with, which need be neither whole nor valid:
+ * a browser shows an answer to its page only if the answer names that page's origin, and so a
+ * refusal of such a head too must know it. STR_NONE without a whole line of that name, and if there
+ * are two. Looks no further than the empty line that ends the head. */
+struct str http_origin_scan(struct str bytes);

@@ -166,6 +166,58 @@ static void a_strange_origin_is_not_loopback(void **state)
     assert_false(origin(STR("http://localhost@evil.com")));
 }
 
+static void assert_scanned(const char *head, const char *want)
+{
+    struct str found = http_origin_scan(str_from(head));
+    assert_int_equal(found.len, strlen(want));
+    assert_memory_equal(found.at ? found.at : "", want, found.len);
+}
+
+static void the_origin_of_a_head_that_is_refused_is_found(void **state)
+{
+    (void)state;
+    assert_scanned("GET / HTTP/1.1\r\nOrigin: http://a\r\n\r\n", "http://a");
+    assert_scanned("GET / HTTP/1.1\r\noRIGIN:http://a \t\r\nX", "http://a");
+    assert_scanned("\r\nGET / HTTP/9\r\n\x01: y\r\nOrigin: http://a\n\n", "http://a");
+    assert_scanned("GET / HTTP/1.1\r\nX: y\r\n\r\nOrigin: http://a\r\n", "");
+    assert_scanned("GET / HTTP/1.1\r\nOrigin: http://a", "");
+    assert_scanned("GET / HTTP/1.1\r\nOrigin: http://a\r\nOrigin: http://a\r\n\r\n", "");
+    assert_scanned("Origin: http://a\r\nX: y\r\n\r\n", "");
+    assert_scanned("GET / HTTP/1.1\r\nX-Origin: http://a\r\nOrigin : http://a\r\n\r\n", "");
+    assert_scanned("", "");
+}
+
+static void a_configured_origin_is_written_as_browsers_write_it(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"https://app.example", "http://app.example:8080",
+                                       "https://app.example:80", "http://[2001:db8::1]:3000",
+                                       "http://10.0.0.1"};
+    static const char *const bad[] = {"",
+                                      "null",
+                                      "*",
+                                      "app.example",
+                                      "https://",
+                                      "HTTPS://a",
+                                      "https://A",
+                                      "https://a/",
+                                      "https://a:443",
+                                      "http://a:80",
+                                      "https://a:",
+                                      "https://a:01",
+                                      "ftp://a",
+                                      "https://*.a",
+                                      "https://a:65536",
+                                      "https://u@a",
+                                      "https://a?b",
+                                      "https://a ",
+                                      "https://a, http://b"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(http_origin_is_canonical(str_from(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(http_origin_is_canonical(str_from(bad[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +230,8 @@ int main(void)
         cmocka_unit_test(names_that_merely_look_like_loopback_are_not),
         cmocka_unit_test(an_origin_is_scheme_and_host_and_nothing_else),
         cmocka_unit_test(a_strange_origin_is_not_loopback),
+        cmocka_unit_test(the_origin_of_a_head_that_is_refused_is_found),
+        cmocka_unit_test(a_configured_origin_is_written_as_browsers_write_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ enum {
     CONFIG_SPACES_MAX = 1000,
     CONFIG_SOURCES_MAX = 100,
     CONFIG_ALLOW_MAX = 64,
+    CONFIG_ORIGINS_MAX = 64,
     CONFIG_SHARES_MAX = 90, /* percent */
 };
 
@@ -31,6 +32,9 @@ struct config {
 
     struct sockaddr_storage address; /* what `listen` says */
     socklen_t address_size;
+
+    struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
+    size_t origins_count;
 
     struct space_config *spaces;
     size_t spaces_count;

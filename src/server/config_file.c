@@ -12,9 +12,11 @@
 #include "server/config_file.h"
 
 #include "base/mem.h"
+#include "http/origin.h"
 #include "server/keys.h"
 #include "server/sources.h"
 #include "server/yaml_file.h"
+#include "transport/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +138,26 @@ static void read_allow(struct reader *reader, const struct key *key, const struc
         const char *why = take_allowed(base, yaml_text(item));
         if (why)
             faults_add(reader->faults, &place, key->name, "\"%.100s\" %s", yaml_text(item).at, why);
+    }
+}
+
+static void read_origins(struct reader *reader, const struct key *key, const struct entry *entry,
+                         void *base)
+{
+    struct config *config = base;
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        if (!is_text(reader, key, item))
+            continue;
+        struct str text = yaml_text(item);
+        if (text.len <= EXCHANGE_ORIGIN_MAX && http_origin_is_canonical(text))
+            config->origins[config->origins_count++] = text;
+        else
+            faults_add(reader->faults, &place, key->name,
+                       "\"%.100s\" matches nothing: write an origin as browsers do, in at most %d "
+                       "bytes, as in https://app.example or http://app.example:8080",
+                       text.at, EXCHANGE_ORIGIN_MAX);
     }
 }
 
@@ -267,6 +289,7 @@ static const struct {
 } lists[] = {
     {"webhooks.schedule_ms", read_schedule},
     {"webhooks.allow", read_allow},
+    {"origins", read_origins},
     {"namespaces", read_spaces},
     {"inbound", read_sources},
     {"inbound.secrets", read_secrets},

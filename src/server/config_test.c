@@ -560,6 +560,24 @@ static void what_cannot_be_meant_is_refused_with_its_line(void **state)
     REFUSES("data: \"a\\0b\"\n", ":1: data");
 }
 
+static void an_origin_that_no_browser_says_is_refused(void **state)
+{
+    (void)state;
+    static const char *const never[] = {"'*'",         "app.example", "https://app.example/",
+                                        "https://*.a", "https://A.b", "https://a:443",
+                                        "null",        "''",          "ftp://a"};
+    char text[100];
+    struct config config;
+    for (size_t i = 0; i < COUNT_OF(never); i++) {
+        snprintf(text, sizeof(text), "origins:\n  - https://a\n  - %s\n", never[i]);
+        REFUSES(text, ":3: origins");
+    }
+    assert_int_equal(read_text(&config, "origins: [https://a, 'http://b:8080']\n"), 0);
+    assert_int_equal(config.origins_count, 2);
+    assert_true(str_eq(config.origins[1], STR("http://b:8080")));
+    config_free(&config);
+}
+
 static void an_entry_that_matches_nothing_is_refused(void **state)
 {
     (void)state;
@@ -678,6 +696,7 @@ int main(void)
         cmocka_unit_test(the_shares_of_the_table_are_the_couriers),
         cmocka_unit_test(what_cannot_be_meant_is_refused_with_its_line),
         cmocka_unit_test(an_entry_that_matches_nothing_is_refused),
+        cmocka_unit_test(an_origin_that_no_browser_says_is_refused),
         cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_line),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(a_tree_of_unreasonable_depth_or_width_ends),

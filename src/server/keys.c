@@ -98,6 +98,7 @@ const struct key keys[] = {
     TEXT("listen", 1, 100, check_listen, CONFIG(listen), "where to listen"),
     TEXT("data", 1, PATH_MAX - 1, NULL, CONFIG(data), "the folder of the log"),
     TEXT("base", 1, 100, check_base, CONFIG(base), "the path under which the API hangs"),
+    LIST("origins", NUMBER_COUNT, 0, 0, CONFIG_ORIGINS_MAX, "websites whose pages may use this server"),
     BOOLEAN("memory", CONFIG(memory), "keep the log in memory alone"),
     COUNT("threads", 1, LOG_PORTS_MAX - 1, 0, CONFIG(threads), "worker threads"),
     NUMBER("spin_us", NUMBER_US, 0, S_US, 0, 1, CONFIG(spin_us), "how long a worker looks for more work before it sleeps"),

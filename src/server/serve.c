@@ -206,6 +206,7 @@ static int open_worker(struct server *server, unsigned index)
         .base = server->api.base,
         .app = &server->api,
         .handle = api_handle,
+        .admits = api_admits,
     };
     int result = worker_init(worker, &config);
     if (!result)
@@ -233,6 +234,8 @@ static int open_all(struct server *server)
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),
         .loopback_only = !config->insecure,
+        .origins = config->origins,
+        .origins_count = config->origins_count,
         .started_us = clock_wall_us(clock_system()),
         .workers_count = config->threads,
         .batch_max = config->batch_max,

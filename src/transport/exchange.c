@@ -77,6 +77,9 @@ static void add_cors(struct exchange *exchange, struct buf *out)
     buf_add_lit(out,
                 "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
                 "Vary: Origin\r\n");
+    const struct worker_config *config = &exchange->worker->config;
+    if (config->admits && config->admits(config->app, origin) == ADMITS_CREDENTIALS)
+        buf_add_lit(out, "Access-Control-Allow-Credentials: true\r\n");
 }
 
 void exchange_add_head(struct exchange *exchange, struct buf *out, int status)

@@ -6,6 +6,7 @@
  * What cannot be read as a request is refused, and nothing behind it is read. */
 #include "transport/incoming.h"
 
+#include "http/origin.h"
 #include "http/response.h"
 #include "transport/checked.h"
 #include "transport/page.h"
@@ -19,6 +20,9 @@ enum { REQUEST_COST = BUDGET_STRIDE / 4 };
 /* Answers to publishes that wait to be sent, at which no further publish of the connection begins.
  */
 enum { UNSENT_MAX = 64 * 1024 };
+
+/* A head that is too long is refused at its end, or when so much of it has come. */
+enum { LONG_HEAD_MAX = 128 * 1024 };
 
 static struct exchange *exchange_new(struct session *session, struct str origin)
 {
@@ -39,15 +43,32 @@ static struct exchange *exchange_new(struct session *session, struct str origin)
     return exchange;
 }
 
-/* A request that cannot be read as one: nothing behind it can be trusted either. */
-void incoming_refuse(struct session *session, enum problem problem, struct str detail)
+/* A page of another origin is shown the answer only if the answer names that origin. Whether it may
+ * come is otherwise found out by those who handle requests. */
+static struct str origin_of(const struct worker *worker, struct str head_bytes)
 {
-    struct exchange *exchange = exchange_new(session, STR_NONE);
+    struct str origin = http_origin_scan(head_bytes);
+    bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);
+    return admitted ? origin : STR_NONE;
+}
+
+/* A request that cannot be read as one, and whose head is in front of `bytes`: nothing behind it
+ * can be trusted either. */
+static void refuse(struct session *session, struct str bytes, enum problem problem,
+                   struct str detail)
+{
+    struct exchange *exchange = exchange_new(session, origin_of(session->worker, bytes));
     session->finished = true;
     if (exchange)
         exchange_problem(exchange, problem, detail, STR_NONE);
     else
         conn_close(&session->conn);
+}
+
+void incoming_refuse(struct session *session, enum problem problem, struct str detail)
+{
+    struct str kept = session->intake ? buf_str(&session->intake->in) : STR_NONE;
+    refuse(session, kept, problem, detail);
 }
 
 void incoming_drop_body(struct session *session)
@@ -167,15 +188,19 @@ static enum step wait_for_body(struct session *session, const struct http_head *
     return STEP_STOP;
 }
 
+static enum step refuse_too_large(struct session *session, struct str bytes)
+{
+    refuse(session, bytes, PROBLEM_TOO_LARGE,
+           STR("the body is larger than this server's body_max"));
+    return STEP_STOP;
+}
+
 /* Sized: the body stands behind its head in the same bytes. */
 static enum step read_sized(struct session *session, struct str bytes, const struct http_head *head,
                             size_t *ret_used, struct str *ret_body)
 {
-    if (head->framing.content_length > session->worker->config.limits.body_max) {
-        incoming_refuse(session, PROBLEM_TOO_LARGE,
-                        STR("the body is larger than this server's body_max"));
-        return STEP_STOP;
-    }
+    if (head->framing.content_length > session->worker->config.limits.body_max)
+        return refuse_too_large(session, bytes);
     size_t length = (size_t)head->framing.content_length;
     if (bytes.len - head->size < length)
         return wait_for_body(session, head);
@@ -185,13 +210,13 @@ static enum step read_sized(struct session *session, struct str bytes, const str
 }
 
 /* Without memory for what comes of a request, that request is refused, and is the last. */
-static enum step refuse_for_memory(struct session *session)
+static enum step refuse_for_memory(struct session *session, struct str bytes)
 {
-    incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
+    refuse(session, bytes, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
     return STEP_STOP;
 }
 
-static struct session_body *body_of(struct session *session)
+static struct session_body *body_of(struct session *session, struct str bytes)
 {
     if (session->intake->body)
         return session->intake->body;
@@ -199,7 +224,7 @@ static struct session_body *body_of(struct session *session)
     if (body)
         *body = (struct session_body){.decoded = {0}};
     else
-        (void)refuse_for_memory(session);
+        (void)refuse_for_memory(session, bytes);
     return session->intake->body = body;
 }
 
@@ -207,7 +232,7 @@ static struct session_body *body_of(struct session *session)
 static enum step read_chunked(struct session *session, struct str bytes,
                               const struct http_head *head, size_t *ret_used, struct str *ret_body)
 {
-    struct session_body *body = body_of(session);
+    struct session_body *body = body_of(session, bytes);
     if (!body)
         return STEP_STOP;
     if (body->whole) {
@@ -221,26 +246,20 @@ static enum step read_chunked(struct session *session, struct str bytes,
                                        &data)) == HTTP_CHUNKED_DATA) {
         buf_add_str(&body->decoded, data);
         if (buf_failed(&body->decoded))
-            return refuse_for_memory(session);
-        if (body->decoded.len > session->worker->config.limits.body_max) {
-            incoming_refuse(session, PROBLEM_TOO_LARGE,
-                            STR("the body is larger than this server's body_max"));
-            return STEP_STOP;
-        }
+            return refuse_for_memory(session, bytes);
+        if (body->decoded.len > session->worker->config.limits.body_max)
+            return refuse_too_large(session, bytes);
     }
     *ret_used = bytes.len - rest.len;
     /* What a chunk promises counts already: nobody has to send it first to be refused. */
     if (result == -EAGAIN &&
-        body->chunked.left > session->worker->config.limits.body_max - body->decoded.len) {
-        incoming_refuse(session, PROBLEM_TOO_LARGE,
-                        STR("the body is larger than this server's body_max"));
-        return STEP_STOP;
-    }
+        body->chunked.left > session->worker->config.limits.body_max - body->decoded.len)
+        return refuse_too_large(session, bytes);
     if (result == -EAGAIN)
         return wait_for_body(session, head);
     if (result != HTTP_CHUNKED_END) {
-        incoming_refuse(session, problem_of_status(http_chunked_error_status(result)),
-                        http_chunked_error_detail(result));
+        refuse(session, bytes, problem_of_status(http_chunked_error_status(result)),
+               http_chunked_error_detail(result));
         return STEP_STOP;
     }
     body->whole = true;
@@ -310,6 +329,24 @@ static enum step step_repeat(struct session *session, const struct repeat *repea
     return STEP_MORE;
 }
 
+/* Whether a head that is too long is read on: its Origin may be yet to come. */
+static bool may_name_origin(struct str bytes, int error)
+{
+    bool too_long = error == HTTP_E_LINE_TOO_LONG || error == HTTP_E_TOO_LARGE;
+    return too_long && bytes.len < LONG_HEAD_MAX && !memmem(bytes.at, bytes.len, "\r\n\r\n", 4) &&
+           !http_origin_scan(bytes).at;
+}
+
+static enum step refuse_head(struct session *session, struct str bytes, int error)
+{
+    if (may_name_origin(bytes, error))
+        begin_part(session, PART_HEAD);
+    else
+        refuse(session, bytes, problem_of_status(http_head_error_status(error)),
+               http_head_error_detail(error));
+    return STEP_STOP;
+}
+
 /* One request off the front of `*bytes`. */
 static enum step step(struct session *session, struct str *bytes)
 {
@@ -328,11 +365,8 @@ static enum step step(struct session *session, struct str *bytes)
             begin_part(session, PART_HEAD);
         return STEP_STOP;
     }
-    if (result) {
-        incoming_refuse(session, problem_of_status(http_head_error_status(result)),
-                        http_head_error_detail(result));
-        return STEP_STOP;
-    }
+    if (result)
+        return refuse_head(session, *bytes, result);
     if (must_wait(session, head)) {
         hold(session);
         return STEP_STOP;

@@ -11,7 +11,8 @@ void incoming_read(struct session *session, struct str bytes);
 /* Whether another request may be read now. */
 bool incoming_may_follow(const struct session *session);
 
-/* Answers what cannot be read, or did not come in time; it is the last of the connection. */
+/* Answers what cannot be read, or did not come in time; it is the last of the connection. What the
+ * intake has kept begins with the request's head, or with what has come of it. */
 void incoming_refuse(struct session *session, enum problem problem, struct str detail);
 
 /* Forgets what was decoded of a body. */

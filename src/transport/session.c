@@ -715,7 +715,6 @@ static bool sent(struct conn *conn, size_t n)
 
 static void refuse_unfinished(struct session *session)
 {
-    buf_free(&session->intake->in);
     checked_end(session->worker, &session->intake->check);
     incoming_drop_body(session);
     session->held = false;
@@ -726,6 +725,7 @@ static void refuse_unfinished(struct session *session)
     else
         incoming_refuse(session, PROBLEM_UNAVAILABLE,
                         STR("the server holds as many unfinished requests as it may: try again"));
+    buf_free(&session->intake->in);
 }
 
 /* Its buffers go when the connection is buried. */

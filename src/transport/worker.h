@@ -104,6 +104,13 @@ struct worker_budgets {
     int64_t put_off_us;
 };
 
+/* What pages of an origin may do. */
+enum admission {
+    ADMITS_NOBODY,
+    ADMITS,
+    ADMITS_CREDENTIALS, /* and say that their requests may carry the user's credentials */
+};
+
 struct worker_config {
     unsigned index;
     unsigned count;
@@ -118,6 +125,8 @@ struct worker_config {
     void *app;                     /* for handle */
     /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
     void (*handle)(struct exchange *exchange);
+    /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
+    enum admission (*admits)(void *app, struct str origin);
 };
 
 /* Counted by the worker's thread, read by any. */

@@ -160,6 +160,102 @@ test("a preflight allows every method and header that the API has", async (t) =>
     }
 });
 
+test("a preflight allows the headers that it asks for, and repeats nothing else", async (t) => {
+    const server = await startServer(t);
+    const host = { Host: `127.0.0.1:${server.port}` };
+    const preflight = async (asked, origin = "http://localhost:3000") => ask(server, "OPTIONS", "/channels/a", {
+        ...host, Origin: origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked,
+    });
+    const asked = ["cache-control", "x-requested-with", "traceparent", "tracestate", "pragma", "baggage"];
+    const allowed = words((await preflight(asked.join(","))).headers["access-control-allow-headers"]);
+    for (const name of [...asked, "authorization", "event-type"]) {
+        assert.equal(allowed.filter((one) => one === name).length, 1, `${name} once in ${allowed}`);
+    }
+    const once = words((await preflight("AUTHORIZATION , Prefer")).headers["access-control-allow-headers"]);
+    assert.deepEqual(once, [...new Set(once)]);
+    for (const bad of ["a b", "x:y", '"quoted"', "a;b", "(x)"]) {
+        const answer = await preflight(`good, ${bad}`);
+        assert.equal(answer.status, 204);
+        const names = answer.headers["access-control-allow-headers"];
+        assert.ok(words(names).includes("good") && !names.includes(bad), names);
+    }
+    const evil = await preflight("cache-control", "http://evil.com");
+    assert.equal(evil.status, 403);
+    assert.equal(evil.headers["access-control-allow-headers"], undefined);
+});
+
+/* What is wrong, the status, and the pieces that are sent; ORIGIN is replaced by the header line. */
+const POST = "POST /channels/a HTTP/1.1\r\nHost: localhost\r\n";
+const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n";
+const LONG_LINE = `GET /channels/${"a".repeat(9_000)}`;
+const EARLY = [
+    [413, `${POST}ORIGINContent-Length: 9999999\r\n\r\n`],
+    [413, `${POST}Content-Length: 9999999\r\nORIGIN\r\n`],
+    [413, `${POST}ORIGINTransfer-Encoding: chunked\r\n\r\n`, "fffffff\r\n"],
+    [414, `${LONG_LINE} HTTP/1.1\r\nHost: localhost\r\nORIGIN\r\n`],
+    [414, LONG_LINE, " HTTP/1.1\r\nHost: loc", "alhost\r\nORIGIN", "\r\n"],
+    [417, `${POST}ORIGINExpect: tea\r\nContent-Length: 1\r\n\r\n`],
+    [417, `${POST}Expect: tea\r\nContent-Length: 1\r\nORIGIN\r\n`],
+    [431, `${GET}ORIGINX: ${"x".repeat(40_000)}`, "\r\n\r\n"],
+    [431, `${GET}X: ${"x".repeat(40_000)}`, "\r\nORIGIN", "\r\n"],
+    [431, `${GET}${"x: y\r\n".repeat(100)}ORIGIN\r\n`],
+    [400, "GET / HTTP/1.1\r\nORIGINContent-Length: x\r\n\r\n"],
+    [400, `${GET}\x01: y\r\nORIGIN\r\n`],
+    [400, `${POST}ORIGINTransfer-Encoding: chunked\r\n\r\n`, "x\r\n"],
+    [505, "GET / HTTP/2.5\r\nHost: localhost\r\nORIGIN\r\n"],
+];
+
+test("what is refused before it is understood can be read by a script all the same", async (t) => {
+    const server = await startServer(t);
+    for (const [status, ...pieces] of EARLY) {
+        for (const [origin, named] of [["http://localhost:3000", true], ["http://evil.com", false],
+            ["http://127.0.0.1.evil.com", false], ["null", false]]) {
+            const conn = await server.connect();
+            for (const piece of pieces) {
+                await conn.send(piece.replace("ORIGIN", `Origin: ${origin}\r\n`));
+            }
+            const answer = await conn.readResponse();
+            assertProblem(answer, status);
+            assert.equal(answer.headers["access-control-allow-origin"], named ? origin : undefined,
+                `${status} from ${origin}: ${pieces[0].slice(0, 60)}`);
+            conn.destroy();
+        }
+    }
+});
+
+test("what came too late can be read by a script all the same", async (t) => {
+    const server = await startServer(t, { config: "limits: {head_ms: 1s, body_ms: 1s}\n" });
+    const origin = "Origin: http://localhost:3000\r\n";
+    const host = `Host: localhost\r\n`;
+    for (const text of [`GET / HTTP/1.1\r\n${host}${origin}X: `,
+        `POST /channels/a HTTP/1.1\r\n${host}${origin}Content-Length: 9\r\n\r\nx`,
+        `POST /channels/a HTTP/1.1\r\n${host}${origin}Transfer-Encoding: chunked\r\n\r\n5\r\nx`]) {
+        const conn = await server.connect();
+        await conn.send(text);
+        const answer = await conn.readResponse();
+        assertProblem(answer, 408);
+        assert.equal(answer.headers["access-control-allow-origin"], "http://localhost:3000", text);
+        conn.destroy();
+    }
+});
+
+test("pages of a configured origin may come, with credentials", async (t) => {
+    const server = await startServer(t, { config: 'origins: [https://app.example, "http://app.example:8080"]\n' });
+    const host = { Host: `127.0.0.1:${server.port}` };
+    for (const [origin, status, credentials] of [["https://app.example", 200, "true"],
+        ["http://app.example:8080", 200, "true"], ["http://localhost:3000", 200, undefined],
+        ["https://app.example:8080", 403, undefined], ["http://app.example", 403, undefined],
+        ["https://app.example.evil.com", 403, undefined], ["null", 403, undefined]]) {
+        for (const [method, path] of [["GET", "/channels/a"], ["OPTIONS", "/channels/a"], ["GET", "/nowhere"]]) {
+            const answer = await ask(server, method, path, { ...host, ...PREFLIGHT, Origin: origin });
+            const wanted = status === 403 ? 403 : path === "/nowhere" ? 404 : method === "OPTIONS" ? 204 : 200;
+            assert.equal(answer.status, wanted, `${method} ${path} from ${origin}`);
+            assert.equal(answer.headers["access-control-allow-credentials"], credentials, origin);
+            assert.equal(answer.headers["access-control-allow-origin"], status === 200 ? origin : undefined);
+        }
+    }
+});
+
 test("an error can be read by a script from an allowed origin", async (t) => {
     const server = await startServer(t);
     const origin = "http://localhost:3000";
