@@ -22,7 +22,8 @@ struct put {
     struct endpoint_row row;    /* its texts are the endpoint's */
     struct endpoint_row before; /* keys, options and state, if it cannot be kept */
     struct spec spec;           /* the texts that were there before */
-    bool forget;
+    bool anew;                  /* which events are owed, or in which lanes they go, is another */
+    bool forget;                /* drops the lanes on disk */
     bool made;
     enum tell tell;
 };
@@ -445,8 +446,8 @@ static void undo(struct put *put)
     row->old_pair = put->before.old_pair;
     row->old_until_us = put->before.old_until_us;
     exchange_texts(row, &put->spec);
-    if (put->spec.has & SPEC_SELECTION)
-        endpoint_put_back(put->endpoint);
+    if (put->anew)
+        endpoint_begin_anew(put->endpoint, true);
     if (put->spec.has)
         prepare_anew(put->endpoint);
 }
@@ -467,6 +468,37 @@ static void changed(struct mail *mail, void *owner)
     put_free(put);
 }
 
+static bool is_other(const char *text, const char *than)
+{
+    return text && strcmp(text, than) != 0;
+}
+
+/* Whether the change is one of what is owed, or of the lanes. Members that say what is so already
+ * change nothing. */
+static bool begins_anew(const struct spec *spec, const struct endpoint_row *row,
+                        const struct endpoint_options *options)
+{
+    return options->ordered != row->options.ordered || options->batch != row->options.batch ||
+           is_other(spec->channels, row->channels) || is_other(spec->types, row->types);
+}
+
+/* Whether what is delivered meanwhile has to come again, for older events of its channel may come
+ * first. */
+static bool comes_again(const struct spec *spec, const struct endpoint_row *row,
+                        const struct endpoint_options *options)
+{
+    return options->ordered && (!row->options.ordered || is_other(spec->types, row->types));
+}
+
+static void begin_anew(struct put *put, const struct spec *spec,
+                       const struct endpoint_options *options)
+{
+    struct endpoint *endpoint = put->endpoint;
+    put->anew = put->forget = begins_anew(spec, &endpoint->row, options);
+    if (put->anew)
+        endpoint_begin_anew(endpoint, comes_again(spec, &endpoint->row, options));
+}
+
 static void change(struct courier_request *request, struct endpoint *endpoint, struct spec *spec)
 {
     struct endpoint_options options = endpoint->row.options;
@@ -477,8 +509,7 @@ static void change(struct courier_request *request, struct endpoint *endpoint, s
     }
     struct put *put = put_new(request, endpoint);
     endpoint->busy = request;
-    if (spec->has & SPEC_SELECTION)
-        endpoint_put_back(endpoint);
+    begin_anew(put, spec, &options);
     exchange_texts(&endpoint->row, spec);
     endpoint->row.options = options;
     if (spec->pair.set)
@@ -587,7 +618,6 @@ static void replay(struct courier_request *request, struct endpoint *endpoint, u
     endpoint_drop_lanes(endpoint);
     endpoint->row.cursor = cursor;
     endpoint->row.told = told ? log_trimmed(endpoint->courier->config.log, endpoint->selection) : 0;
-    endpoint->rescan = 0;
     start_over(endpoint);
     put->forget = true;
     submit(put, changed);

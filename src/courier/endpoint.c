@@ -138,6 +138,7 @@ void endpoint_free(struct endpoint *endpoint)
     pool_forget(&endpoint->courier->pool, &endpoint->ping_waiter);
     timer_stop(&endpoint->wake);
     timer_stop(&endpoint->probe);
+    endpoint_forget_carried(endpoint);
     map_deinit(&endpoint->by_channel);
     buf_free(&endpoint->last_response);
     free_headers(endpoint);
@@ -149,6 +150,7 @@ void endpoint_free(struct endpoint *endpoint)
 /* What a crash or a restart left: those that failed wait on, the rest goes at once. */
 static void begin(struct endpoint *endpoint)
 {
+    endpoint_mend_lanes(endpoint);
     list_each (&endpoint->lanes, node) {
         struct lane *lane = container_of(node, struct lane, node);
         lane->row.endpoint = endpoint->row.number;

@@ -119,6 +119,8 @@ struct lane {
     bool kept;      /* it has a row on disk, or is about to */
     bool exhausted; /* that it was has been told */
     bool probing;   /* this flight is out of turn */
+    bool leaves;    /* ends with its flight, and has no row: see anew.c */
+    bool again;     /* leaves, and what it delivers comes again */
     struct lane_read *read;
     struct flight *flight;
     struct timer retry;
@@ -161,8 +163,11 @@ struct endpoint {
     unsigned probes;     /* while the circuit is open: how many have failed */
     bool probe_due;      /* one flight may go out of turn */
     uint64_t dead;       /* letters that are kept of it */
-    uint64_t rescan;     /* up to there the scan may meet what is under way */
-    int64_t accepted_us; /* the last time that anything was; 0 for never in this life */
+    unsigned leaving;    /* lanes that end with their request; the scan waits for them */
+    uint64_t *carried;   /* ids that these delivered, rising: the scan passes them by */
+    uint32_t carried_count;
+    bool misfits;          /* lanes on disk are not of these options */
+    int64_t accepted_us;   /* the last time that anything was; 0 for never in this life */
     uint64_t letters[256]; /* numbers of deliveries to be sent again */
     unsigned letters_count;
     unsigned letter_lanes;
@@ -259,8 +264,26 @@ void owed_free(struct owed *owed);
 void lane_hurry(struct lane *lane);
 /* Starts reading what it lacks. */
 void lane_read(struct lane *lane);
-/* Whether an event is in one of the flights that were under way when the scan was put back. */
-bool lanes_carry(const struct endpoint *endpoint, uint64_t id);
+/* A lane with a flight: it is no longer found, kept or read for, and ends with the flight. */
+void lane_leave(struct lane *lane, bool again);
+
+/* ---- anew.c: a webhook whose channels, types, order or pages are changed ------------------------
+ */
+
+/* The scan goes back to where everything was settled, and all lanes are dropped. Requests under way
+ * end first; `again`: what they deliver comes again. */
+void endpoint_begin_anew(struct endpoint *endpoint, bool again);
+/* Drops every lane, flights too. */
+void endpoint_drop_lanes(struct endpoint *endpoint);
+/* Notes what a lane that leaves has delivered. */
+void endpoint_add_carried(struct endpoint *endpoint, const struct list *events);
+void endpoint_forget_carried(struct endpoint *endpoint);
+/* Whether the scan is to pass the event by. It asks by rising ids. */
+bool endpoint_has_carried(struct endpoint *endpoint, uint64_t id);
+/* Whether a lane from disk is one that the endpoint's options would make. */
+bool lane_row_fits(const struct endpoint *endpoint, const struct lane_row *row);
+/* Begins anew if lanes from disk do not fit. */
+void endpoint_mend_lanes(struct endpoint *endpoint);
 
 /* ---- scan.c: from the hub into lanes ----------------------------------------------------------
  */
@@ -271,11 +294,6 @@ void endpoints_go(struct courier *courier);
 /* Lets go of events at hand, of queues and of the hub, to begin again where the scan was. Flights
  * go on. */
 void endpoint_let_go(struct endpoint *endpoint);
-/* The scan goes back to where everything was settled; flights go on, all other lanes are dropped.
- */
-void endpoint_put_back(struct endpoint *endpoint);
-/* Drops every lane, flights too. */
-void endpoint_drop_lanes(struct endpoint *endpoint);
 
 /* ---- flight.c: requests, and what comes of them ------------------------------------------------
  */

@@ -76,6 +76,12 @@ static void give_way(struct pool_seat *seat)
     struct flight *flight = container_of(seat, struct flight, seat);
     struct lane *lane = flight->lane;
     struct endpoint *endpoint = lane->endpoint;
+    if (lane->leaves) {
+        lane_free(lane); /* the scan comes to it again */
+        endpoint_ready(endpoint);
+        endpoint_gave_way(endpoint);
+        return;
+    }
     list_take_all(&flight->events, &lane->queue);
     list_take_all(&lane->queue, &flight->events);
     lane->queued += flight->count;

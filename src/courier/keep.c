@@ -65,7 +65,7 @@ void endpoint_changed(struct endpoint *endpoint)
 
 void lane_changed(struct lane *lane)
 {
-    if (lane->kind == LANE_GAP || lane->kind == LANE_LETTER)
+    if (lane->kind == LANE_GAP || lane->kind == LANE_LETTER || lane->leaves)
         return;
     if (!list_linked(&lane->changed))
         list_add_last(&lane->endpoint->lanes_changed, &lane->changed);

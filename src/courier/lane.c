@@ -18,7 +18,7 @@ static bool is_by_channel(const struct lane *lane)
 
 static bool is_kept(const struct lane *lane)
 {
-    return lane->kind != LANE_GAP && lane->kind != LANE_LETTER;
+    return lane->kind != LANE_GAP && lane->kind != LANE_LETTER && !lane->leaves;
 }
 
 static void ring_retry(struct timer *timer)
@@ -54,16 +54,18 @@ struct lane *lane_new(struct endpoint *endpoint, enum lane_kind kind, struct str
 
 struct lane *lane_restore(struct endpoint *endpoint, struct lane_row *row)
 {
-    enum lane_kind kind = row->upto && !*row->channel && !endpoint->row.options.ordered ? LANE_RANGE
-                          : *row->channel ? LANE_CHANNEL
-                                          : LANE_ALL;
-    struct lane *lane = make(endpoint, kind);
+    const struct endpoint_options *options = &endpoint->row.options;
+    bool fits = lane_row_fits(endpoint, row);
+    struct lane *lane = make(endpoint, !options->ordered ? LANE_RANGE
+                                       : options->batch  ? LANE_ALL
+                                                         : LANE_CHANNEL);
     lane->row = *row;
     lane->newest = endpoint->row.cursor;
     lane->behind = true;
     lane->kept = true;
-    lane->count = kind == LANE_RANGE;
-    if (is_by_channel(lane) && !lane_find(endpoint, str_from(row->channel)))
+    lane->count = lane->kind == LANE_RANGE;
+    endpoint->misfits |= !fits;
+    if (is_by_channel(lane) && fits)
         map_add(&endpoint->by_channel, &lane->in_map, str_from(row->channel));
     return lane;
 }
@@ -86,6 +88,31 @@ static void free_queue(struct lane *lane)
 
 static void forget_read(struct lane *lane);
 
+/* It is no longer found: by its channel, or as the endpoint's gap. */
+static void forget_name(struct lane *lane)
+{
+    struct endpoint *endpoint = lane->endpoint;
+    if (is_by_channel(lane) && lane_find(endpoint, str_from(lane->row.channel)) == lane)
+        map_remove(&endpoint->by_channel, &lane->in_map);
+    if (endpoint->gap == lane)
+        endpoint->gap = NULL;
+}
+
+void lane_leave(struct lane *lane, bool again)
+{
+    lane->again |= again;
+    if (lane->leaves)
+        return;
+    if (lane->kept)
+        lane_forgotten(lane);
+    lane->kept = false;
+    lane->leaves = true;
+    lane->endpoint->leaving++;
+    free_queue(lane);
+    list_remove(&lane->changed);
+    forget_name(lane);
+}
+
 void lane_free(struct lane *lane)
 {
     struct endpoint *endpoint = lane->endpoint;
@@ -98,10 +125,8 @@ void lane_free(struct lane *lane)
     list_remove(&lane->node);
     lane_not_due(lane);
     list_remove(&lane->changed);
-    if (is_by_channel(lane) && lane_find(endpoint, str_from(lane->row.channel)) == lane)
-        map_remove(&endpoint->by_channel, &lane->in_map);
-    if (endpoint->gap == lane)
-        endpoint->gap = NULL;
+    forget_name(lane);
+    endpoint->leaving -= lane->leaves;
     endpoint->lanes_count--;
     endpoint->letter_lanes -= lane->kind == LANE_LETTER;
     buf_free(&lane->bytes);
@@ -184,16 +209,6 @@ void lane_hurry(struct lane *lane)
     if (is_kept(lane))
         lane_changed(lane);
     lane_look(lane);
-}
-
-bool lanes_carry(const struct endpoint *endpoint, uint64_t id)
-{
-    list_each (&endpoint->lanes, node) {
-        const struct lane *lane = container_of(node, struct lane, node);
-        if (lane->kind == LANE_RANGE && lane->row.after < id && id <= lane->row.upto)
-            return true;
-    }
-    return false;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -401,6 +401,27 @@ static void failed(struct lane *lane, const struct outcome *outcome)
         courier_keep(endpoint->courier, true); /* kept before anybody is told of it */
 }
 
+/* ---- leaving --------------------------------------------------------------------------------- */
+
+/* A lane of options that are no more ends with its request. What was not accepted comes anew, in
+ * the lanes of today. */
+static void left(struct lane *lane, const struct outcome *outcome)
+{
+    struct endpoint *endpoint = lane->endpoint;
+    const struct call *call = outcome->call;
+    bool good = call_is_accepted(call);
+    int64_t asked_ms =
+        retry_after_ms(str_from(call->retry_after), clock_wall_us(endpoint->courier->config.clock));
+    record(lane, outcome, good ? RECORD_DELIVERED : RECORD_FAILING);
+    if (good && !outcome->gap && !lane->again)
+        endpoint_add_carried(endpoint, outcome->events);
+    lane_free(lane);
+    if (good)
+        endpoint_accepted(endpoint);
+    else if (!endpoint_failed(endpoint, call, asked_ms))
+        courier_keep(endpoint->courier, true); /* kept before anybody is told of it */
+}
+
 /* ---- letters --------------------------------------------------------------------------------- */
 
 static bool letter_has_rest(const struct lane *lane, const struct outcome *outcome)
@@ -435,6 +456,8 @@ void lane_outcome(struct lane *lane, const struct outcome *outcome)
     endpoint_note(endpoint, outcome->call);
     if (lane->kind == LANE_LETTER)
         letter_outcome(lane, outcome);
+    else if (lane->leaves)
+        left(lane, outcome);
     else if (call_is_accepted(outcome->call))
         accepted(lane, outcome);
     else

@@ -37,30 +37,6 @@ void endpoint_let_go(struct endpoint *endpoint)
         lane_drop_queue(container_of(node, struct lane, node));
 }
 
-void endpoint_put_back(struct endpoint *endpoint)
-{
-    uint64_t cursor = endpoint_cursor(endpoint);
-    endpoint_let_go(endpoint);
-    endpoint->rescan = endpoint->row.cursor;
-    endpoint->row.cursor = cursor;
-    list_each (&endpoint->lanes, node) {
-        struct lane *lane = container_of(node, struct lane, node);
-        if (lane->flight && lane->kind != LANE_LETTER) {
-            lane->newest = flight_last(lane->flight);
-            lane->behind = false;
-        } else if (lane->kind != LANE_LETTER) {
-            lane_free(lane);
-        }
-    }
-    endpoint_changed(endpoint);
-}
-
-void endpoint_drop_lanes(struct endpoint *endpoint)
-{
-    list_each (&endpoint->lanes, node)
-        lane_free(container_of(node, struct lane, node));
-}
-
 /* ---- routing --------------------------------------------------------------------------------- */
 
 static uint32_t queue_most(const struct endpoint *endpoint)
@@ -92,8 +68,6 @@ static struct lane *lane_for(struct endpoint *endpoint, const struct event *even
 static bool route_in_order(struct endpoint *endpoint, const struct event *event)
 {
     struct lane *lane = lane_for(endpoint, event);
-    if (event->id <= lane->newest && event->id <= endpoint->rescan)
-        return true;
     if (!lane->behind && lane->queued >= queue_most(endpoint)) {
         if (lane->kind == LANE_ALL || !is_slow(lane)) {
             look_again(endpoint, SLOW_MS);
@@ -133,13 +107,6 @@ static struct lane *range_for(struct endpoint *endpoint, const struct event *eve
 
 static bool route_apart(struct endpoint *endpoint, const struct event *event)
 {
-    if (event->id <= endpoint->rescan && lanes_carry(endpoint, event->id)) {
-        /* A page that went on behind this event would carry it a second time. */
-        struct lane *page = gathering(endpoint);
-        if (page)
-            page->closed = true;
-        return true;
-    }
     struct lane *lane = range_for(endpoint, event);
     lane->row.upto = event->id;
     lane->count++;
@@ -152,13 +119,29 @@ static bool route_apart(struct endpoint *endpoint, const struct event *event)
     return true;
 }
 
+/* A page that went on behind this event would carry it a second time. */
+static bool pass_by(struct endpoint *endpoint)
+{
+    struct lane *page = gathering(endpoint);
+    if (page)
+        page->closed = true;
+    return true;
+}
+
+static bool route_event(struct endpoint *endpoint, const struct event *event)
+{
+    if (endpoint->carried && endpoint_has_carried(endpoint, event->id))
+        return pass_by(endpoint);
+    return (endpoint->row.options.ordered ? route_in_order : route_apart)(endpoint, event);
+}
+
 static bool route(struct endpoint *endpoint, const struct record *record)
 {
     struct str bytes = chunk_record(endpoint->chunk, endpoint->at);
     struct event event;
     if (record->id <= endpoint->row.cursor || !packed_read(bytes, &event))
         return true; /* ephemeral ones have no id, and are not for webhooks */
-    if (!(endpoint->row.options.ordered ? route_in_order : route_apart)(endpoint, &event))
+    if (!route_event(endpoint, &event))
         return false;
     endpoint->row.cursor = record->id;
     endpoint_changed(endpoint);
@@ -261,8 +244,8 @@ static bool make_room(struct endpoint *endpoint)
 static bool may_scan(struct endpoint *endpoint)
 {
     struct lane *all = endpoint->row.options.batch ? lane_find(endpoint, STR("")) : NULL;
-    if (endpoint->gap || endpoint_circuit_open(endpoint) || endpoint->lanes_count >= LANES_MAX ||
-        (all && (all->row.failures || all->behind)))
+    if (endpoint->gap || endpoint->leaving || endpoint_circuit_open(endpoint) ||
+        endpoint->lanes_count >= LANES_MAX || (all && (all->row.failures || all->behind)))
         return false;
     if (endpoint->due_count > 2 * endpoint->row.options.concurrency)
         return false;

@@ -41,8 +41,6 @@ enum {
                   SPEC_AFTER | SPEC_SECRET | SPEC_VERIFY | SPEC_OPTIONS,
     SPEC_CHANGE = SPEC_URL | SPEC_CHANNELS | SPEC_TYPES | SPEC_DESCRIPTION | SPEC_HEADERS |
                   SPEC_STATE | SPEC_OPTIONS,
-    /* What decides which events are owed, and in which lanes they are. */
-    SPEC_SELECTION = SPEC_CHANNELS | SPEC_TYPES | SPEC_ORDERED | SPEC_BATCH,
 };
 
 enum spec_verify { SPEC_VERIFY_NONE, SPEC_VERIFY_PING, SPEC_VERIFY_CE, SPEC_VERIFY_SLACK };

@@ -110,7 +110,7 @@ static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t c
     bool exact = from == cursor && through >= window->applied;
     list_each (&endpoint->lanes, node) {
         const struct lane *lane = container_of(node, struct lane, node);
-        if (lane->kind == LANE_RANGE)
+        if (lane->kind == LANE_RANGE && !lane->leaves) /* the scan is before those that leave */
             lag.count += lane->count;
     }
     buf_addf(out, ",\"lag\":%" PRIu64 ",\"lag_exact\":%s", lag.count, exact ? "true" : "false");
