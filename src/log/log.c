@@ -411,7 +411,7 @@ static int commit(struct log *log, struct append *first)
 {
     struct batch **batches = mem_try_alloc(count_appends(first) * sizeof(struct batch *));
     if (!batches)
-        return -ENOMEM;
+        return STORE_E_FATE_UNKNOWN; /* of what failed earlier, which the store alone can decide */
     size_t count = 0;
     bool events = false;
     for (struct append *append = first; append; append = append->next) {

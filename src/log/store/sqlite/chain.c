@@ -372,12 +372,9 @@ static int decide_earlier(struct chain *chain)
 static int append_with_reserve(struct chain *chain, struct batch *const *batches, size_t count,
                                const struct content *content)
 {
-    int result = decide_earlier(chain);
-    if (result)
-        return result;
     if (content->first && reserve_is_given(&chain->reserve))
         return -ENOSPC;
-    result = append(chain, batches, count, content);
+    int result = append(chain, batches, count, content);
     if (result == -ENOSPC && !content->first && reserve_give(&chain->reserve))
         result = append(chain, batches, count, content);
     return result;
@@ -386,12 +383,14 @@ static int append_with_reserve(struct chain *chain, struct batch *const *batches
 int chain_append(struct chain *chain, struct batch *const *batches, size_t count)
 {
     struct content content;
-    int result = look_into(batches, count, &content);
-    if (!result && (content.first || content.marks_count)) {
-        pthread_mutex_lock(&chain->append_lock);
-        result = append_with_reserve(chain, batches, count, &content);
-        pthread_mutex_unlock(&chain->append_lock);
-    }
+    int looked = look_into(batches, count, &content);
+    if (!looked && !content.first && !content.marks_count)
+        return 0;
+    pthread_mutex_lock(&chain->append_lock);
+    int result = decide_earlier(chain);
+    result = result ? result : looked;
+    result = result ? result : append_with_reserve(chain, batches, count, &content);
+    pthread_mutex_unlock(&chain->append_lock);
     free(content.marks);
     return result;
 }

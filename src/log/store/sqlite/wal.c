@@ -7,19 +7,29 @@
  *     the process ends        SQLite reads the file without an index, finds a chain of frames that
  *                             is whole, and takes the failed transaction for one that succeeded
  *
- * So a failed COMMIT says nothing about the fate of its transaction. wal_cut() decides it: it
- * writes zeros over the header of every frame of it, the last one first, and syncs. The first alone
+ * So a failed COMMIT says nothing about the fate of its transaction. wal_cut() decides it: it makes
+ * the last frame of it void, which is the one that ends a commit, and syncs. To void the first one
  * would not do: the next transaction may begin with the same frame, byte for byte, if both split
- * the same page, and with it alone the frames behind it would be a whole commit again. The last
- * frame goes first so that a cut that fails half way can be tried again: what is left is still
- * found from the first frame on. All this needs no room on a disk that is full, keeps what was set
- * aside for the log, and is invisible to other connections, which never look behind the end that
- * the index says. Frames of earlier rounds of the log are left alone: they have other salts.
+ * the same page, and with it alone the frames behind it would be a whole commit again. A void frame
+ * says that it is of page 0, which there is not, but else what it said: so it is found again, and
+ * written again, by a cut that comes after one that failed. All this needs no room on a disk that
+ * is full, keeps what was set aside for the log, and is invisible to other connections, which never
+ * look behind the end that the index says. Frames of earlier rounds of the log are left alone: they
+ * have other salts.
+ *
+ * The first commit of a round is another matter. SQLite writes the log's header before it, with
+ * salts that may be new, and the index gets neither these nor, in a log that was empty, the size of
+ * a page until the commit succeeds. So a log of which the index says that no frame is good is made
+ * void by its header: it has nothing that is not in the database. Once that is synced, the frames
+ * that end commits in the round that the first frame is of are made void too, since the next header
+ * may have the same salts. Whether that round is the one that failed or an earlier one, nobody can
+ * tell, nor does it matter then.
  *
  * The other way round, a commit that is found when a file is opened may lie in the machine's memory
  * alone: the process was killed before it synced, or its sync failed, after which the kernel takes
  * the pages for written (so a second sync would succeed and write nothing). wal_settle() writes the
  * newest commit once more and syncs. Older ones were synced, or there would be none behind them.
+ * What is not found lies in memory alone no less, if it was being cut: so it is cut again.
  *
  * The formats are SQLite's, documented, and unchanged since 2010: sqlite.org/walformat.html. */
 #include "log/store/sqlite/wal.h"
@@ -33,6 +43,7 @@
 enum {
     LOG_HEADER = 32,
     FRAME_HEADER = 24,
+    PAGE_NUMBER = 4, /* at the start of a frame; behind it the database's size, or 0 */
     SALT = 8,
     SALT_AT = 8, /* in a frame's header */
     INDEX_VERSION = 3007000,
@@ -48,7 +59,7 @@ struct index_header {
     uint8_t is_initialized;
     uint8_t has_big_endian_checksums;
     uint16_t page_size;
-    uint32_t frames; /* that are good */
+    uint32_t frames; /* that are good; without any, what is not said here may be unknown */
     uint32_t pages;
     uint32_t frame_checksum[2];
     unsigned char salt[SALT]; /* as it is in the log's header and in each of its frames */
@@ -85,16 +96,22 @@ static int read_index(sqlite3 *db, struct wal *wal)
         file->pMethods->xShmMap(file, 0, INDEX_REGION, 0, &region) || !region)
         return -EIO;
     memcpy(&header, (const void *)(uintptr_t)region, sizeof(header));
-    /* As long as there is no frame, the size of a page may not be known either. */
-    if (header.version != INDEX_VERSION || !header.is_initialized ||
-        (header.frames && !header.page_size))
+    if (header.version != INDEX_VERSION || !header.is_initialized)
         return -EIO;
-    /* 64 KiB do not fit into 16 bits, and are written as 1. */
-    wal->frame_size = (header.page_size == 1 ? 65536 : header.page_size) + FRAME_HEADER;
     wal->frames = header.frames;
     memcpy(wal->salt, header.salt, SALT);
-    wal->end = LOG_HEADER + wal->frames * wal->frame_size;
     return 0;
+}
+
+static int read_sizes(sqlite3 *db, struct wal *wal)
+{
+    int64_t page_size = 0;
+    int result = db_number(db, "PRAGMA page_size", &page_size);
+    if (result)
+        return result;
+    wal->frame_size = page_size + FRAME_HEADER;
+    wal->end = LOG_HEADER + wal->frames * wal->frame_size;
+    return errno_of(wal->file->pMethods->xFileSize(wal->file, &wal->size));
 }
 
 static int look_at(sqlite3 *db, struct wal *wal)
@@ -106,7 +123,7 @@ static int look_at(sqlite3 *db, struct wal *wal)
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&wal->file) ||
         !wal->file || !wal->file->pMethods)
         return -EIO;
-    return errno_of(wal->file->pMethods->xFileSize(wal->file, &wal->size));
+    return read_sizes(db, wal);
 }
 
 static int sync_log(const struct wal *wal)
@@ -115,7 +132,7 @@ static int sync_log(const struct wal *wal)
 }
 
 /* Runs `act` while nobody can write. */
-static int with_lock(sqlite3 *db, int (*act)(const struct wal *wal))
+static int with_lock(sqlite3 *db, int (*act)(struct wal *wal))
 {
     struct wal wal;
     int result = db_exec(db, "BEGIN IMMEDIATE");
@@ -129,42 +146,73 @@ static int with_lock(sqlite3 *db, int (*act)(const struct wal *wal))
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-/* Whether there is a frame of this round of the log at `at`. */
-static int is_of_this_round(const struct wal *wal, sqlite3_int64 at, bool *ret_is)
+/* Whether there is a frame of this round of the log at `at`, and its header. */
+static int read_frame(const struct wal *wal, sqlite3_int64 at, unsigned char header[FRAME_HEADER],
+                      bool *ret_is)
 {
-    unsigned char header[FRAME_HEADER];
     *ret_is = false;
     if (at + FRAME_HEADER > wal->size)
         return 0;
-    int code = wal->file->pMethods->xRead(wal->file, header, sizeof(header), at);
-    *ret_is = memcmp(header + SALT_AT, wal->salt, SALT) == 0;
+    int code = wal->file->pMethods->xRead(wal->file, header, FRAME_HEADER, at);
+    *ret_is = code == SQLITE_OK && memcmp(header + SALT_AT, wal->salt, SALT) == 0;
     return errno_of(code);
 }
 
-/* Where the frames end that lie behind the good ones. */
-static int find_end(const struct wal *wal, sqlite3_int64 *ret_end)
+/* Then it says the size of the database. */
+static bool ends_commit(const unsigned char header[FRAME_HEADER])
 {
+    const unsigned char *size = header + PAGE_NUMBER;
+    return size[0] || size[1] || size[2] || size[3];
+}
+
+/* Makes void what ends a commit behind the good frames. */
+static int void_ends(const struct wal *wal)
+{
+    static const char no_page[PAGE_NUMBER];
+    unsigned char header[FRAME_HEADER];
     bool is = true;
     int result = 0;
-    for (*ret_end = wal->end; !result; *ret_end += wal->frame_size) {
-        result = is_of_this_round(wal, *ret_end, &is);
+    for (sqlite3_int64 at = wal->end; !result; at += wal->frame_size) {
+        result = read_frame(wal, at, header, &is);
         if (!is)
             break;
+        if (ends_commit(header))
+            result = errno_of(wal->file->pMethods->xWrite(wal->file, no_page, PAGE_NUMBER, at));
     }
     return result;
 }
 
-static int cut(const struct wal *wal)
+/* Of a log without a good frame. It is synced before any of its frames is void: a part of an
+ * earlier round, whose frames are all in the database, would be older than that. */
+static int void_header(struct wal *wal)
 {
-    static const char zeros[FRAME_HEADER];
-    sqlite3_int64 at;
-    int result = find_end(wal, &at);
-    while (!result && at > wal->end) {
-        at -= wal->frame_size;
-        result = errno_of(wal->file->pMethods->xWrite(wal->file, zeros, sizeof(zeros), at));
-    }
-    /* Without a frame to cut too: an earlier cut may have failed when it was synced. */
-    return result || wal->size <= wal->end ? result : sync_log(wal);
+    static const char zeros[LOG_HEADER];
+    int result = errno_of(wal->file->pMethods->xWrite(wal->file, zeros, sizeof(zeros), 0));
+    result = result ? result : sync_log(wal);
+    if (result)
+        return result;
+    return errno_of(wal->file->pMethods->xRead(wal->file, wal->salt, SALT, LOG_HEADER + SALT_AT));
+}
+
+/* Without the sync at the end. */
+static int cut_unsynced(struct wal *wal)
+{
+    int result = wal->frames ? 0 : void_header(wal);
+    return result ? result : void_ends(wal);
+}
+
+/* Whether a frame may lie behind the good ones. A log never gets shorter. */
+static bool has_more(const struct wal *wal)
+{
+    return wal->size >= wal->end + FRAME_HEADER;
+}
+
+static int cut(struct wal *wal)
+{
+    if (!has_more(wal))
+        return 0;
+    int result = cut_unsynced(wal);
+    return result ? result : sync_log(wal);
 }
 
 int wal_cut(sqlite3 *db)
@@ -174,24 +222,15 @@ int wal_cut(sqlite3 *db)
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
-/* Whether a frame, counted from 1, ends a commit: then its second word is the database's size. */
-static int ends_commit(const struct wal *wal, uint32_t frame, bool *ret_ends)
-{
-    unsigned char header[FRAME_HEADER];
-    sqlite3_int64 at = LOG_HEADER + (frame - 1) * wal->frame_size;
-    int code = wal->file->pMethods->xRead(wal->file, header, sizeof(header), at);
-    *ret_ends = header[4] || header[5] || header[6] || header[7];
-    return errno_of(code);
-}
-
 /* Where the newest commit begins; the log's own header belongs to the first. */
 static int find_newest(const struct wal *wal, sqlite3_int64 *ret_at)
 {
-    for (uint32_t frame = wal->frames - 1; frame > 0; frame--) {
-        bool ends = false;
-        int result = ends_commit(wal, frame, &ends);
-        *ret_at = LOG_HEADER + frame * wal->frame_size;
-        if (result || ends)
+    unsigned char header[FRAME_HEADER];
+    for (uint32_t frames = wal->frames - 1; frames > 0; frames--) {
+        bool is;
+        *ret_at = LOG_HEADER + frames * wal->frame_size;
+        int result = read_frame(wal, *ret_at - wal->frame_size, header, &is);
+        if (result || !is || ends_commit(header))
             return result;
     }
     *ret_at = 0;
@@ -209,7 +248,7 @@ static int write_again(const struct wal *wal, sqlite3_int64 at, char *room)
     return errno_of(code);
 }
 
-static int settle(const struct wal *wal)
+static int write_newest_again(const struct wal *wal)
 {
     sqlite3_int64 at = 0;
     if (!wal->frames)
@@ -218,6 +257,15 @@ static int settle(const struct wal *wal)
     int result = room ? find_newest(wal, &at) : -ENOMEM;
     result = result ? result : write_again(wal, at, room);
     free(room);
+    return result;
+}
+
+static int settle(struct wal *wal)
+{
+    if (!wal->frames && !has_more(wal))
+        return 0;
+    int result = has_more(wal) ? cut_unsynced(wal) : 0;
+    result = result ? result : write_newest_again(wal);
     return result ? result : sync_log(wal);
 }
 

@@ -9,6 +9,7 @@
  * tried again. No transaction may be under way on the connection. */
 int wal_cut(sqlite3 *db);
 
-/* Makes safe what was found in the write-ahead log when the database was opened: the newest commit
- * may never have been synced. Before anybody is shown it, and before other connections write. */
+/* Makes safe what was found in the write-ahead log when the database was opened, and that what was
+ * not is never found: neither may have been synced. Before anybody is shown it, and before other
+ * connections write. */
 int wal_settle(sqlite3 *db);

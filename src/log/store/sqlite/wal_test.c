@@ -104,6 +104,80 @@ static void the_first_commit_of_a_log_that_was_begun_anew_can_be_cut_too(void **
     }
 }
 
+/* A file whose log has no frame yet, as those are that the log of events begins. */
+static void begin_fresh(struct rig *rig)
+{
+    sqlite3_close(rig->db);
+    place_empty(rig->dir);
+    assert_int_equal(mkdir(rig->dir, 0700), 0);
+    assert_int_equal(db_create_file(rig->path), 0);
+    assert_int_equal(db_open(rig->path, DB_WRITE, &rig->db), 0);
+    assert_int_equal(db_exec(rig->db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b);"
+                                      "INSERT INTO t VALUES(0, zeroblob(60));"
+                                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"),
+                     0);
+}
+
+/* The index knows nothing of a log that has no frame: neither its salts nor the size of a page. */
+static void the_first_commit_of_a_fresh_log_can_be_cut_too(void **state)
+{
+    struct rig *rig = *state;
+    unsigned came_back = 0;
+    for (unsigned long nth = 1, hit = 1; hit; nth++) {
+        begin_fresh(rig);
+        faults_set(nth, 1, SQLITE_IOERR_FSYNC);
+        int result = insert(rig, 1);
+        hit = faults.count >= nth;
+        faults_set(0, 0, 0);
+        came_back += result && rows_after_crash(rig, "true") == 2;
+        assert_int_equal(wal_cut(rig->db), 0);
+        assert_int_equal(rows_after_crash(rig, "true"), result ? 1 : 2);
+        assert_int_equal(insert(rig, 2), 0);
+        assert_int_equal(rows_after_crash(rig, "true"), result ? 2 : 3);
+    }
+    assert_int_equal(came_back, 1); /* without the cut, when it was the last sync that failed */
+}
+
+/* A connection that has never begun a log anew gives a round salts of its own, which the index does
+ * not have before the commit succeeds. */
+static void the_first_commit_after_another_connection_began_anew_can_be_cut_too(void **state)
+{
+    struct rig *rig = *state;
+    sqlite3 *other;
+    unsigned came_back = 0;
+    for (unsigned long nth = 1; nth < 10; nth++) {
+        assert_int_equal(insert(rig, 1), 0);
+        assert_int_equal(db_open(rig->path, DB_WRITE, &other), 0);
+        assert_int_equal(db_exec(other, "SELECT * FROM t"), 0); /* or it checkpoints nothing */
+        assert_int_equal(
+            sqlite3_wal_checkpoint_v2(other, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL), 0);
+        faults_set(nth, 1, SQLITE_IOERR_FSYNC);
+        int result = insert(rig, 2);
+        faults_set(0, 0, 0);
+        came_back += result && rows_after_crash(rig, "true") == 2;
+        assert_int_equal(wal_cut(rig->db), 0);
+        assert_int_equal(rows_after_crash(rig, "true"), result ? 1 : 2);
+        sqlite3_close(other);
+        assert_int_equal(db_exec(rig->db, "DELETE FROM t"), 0);
+    }
+    assert_int_equal(came_back, 1);
+}
+
+/* Fails a cut of what `insert` has left at each of its operations, and cuts again. */
+static void fail_cut(struct rig *rig, unsigned long nth, int64_t rows)
+{
+    faults_set(nth, 1, SQLITE_IOERR_WRITE);
+    assert_int_equal(wal_cut(rig->db), -EIO);
+    faults_set(0, 0, 0);
+    assert_int_equal(wal_cut(rig->db), 0);
+    unsigned long operations = faults.count;
+    assert_int_equal(rows_after_crash(rig, "true"), rows);
+    /* After a sync that failed nothing can be relied on that was not written again since. */
+    faults_set(0, 0, 0);
+    assert_int_equal(wal_cut(rig->db), 0);
+    assert_int_equal(faults.count, operations);
+}
+
 static void a_cut_that_fails_says_so_and_may_be_tried_again(void **state)
 {
     struct rig *rig = *state;
@@ -111,11 +185,19 @@ static void a_cut_that_fails_says_so_and_may_be_tried_again(void **state)
     unsigned long operations = operations_of_insert(rig, 2);
     for (unsigned long nth = 1; nth <= 2; nth++) {
         insert_unsynced(rig, 3, operations);
-        faults_set(nth, 1, SQLITE_IOERR_WRITE);
-        assert_int_equal(wal_cut(rig->db), -EIO);
-        faults_set(0, 0, 0);
-        assert_int_equal(wal_cut(rig->db), 0);
-        assert_int_equal(rows_after_crash(rig, "true"), 2);
+        fail_cut(rig, nth, 2);
+    }
+}
+
+static void a_cut_of_a_first_commit_that_fails_may_be_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    begin_fresh(rig);
+    unsigned long operations = operations_of_insert(rig, 1);
+    for (unsigned long nth = 1; nth <= 4; nth++) {
+        begin_fresh(rig);
+        insert_unsynced(rig, 1, operations);
+        fail_cut(rig, nth, 1);
     }
 }
 
@@ -155,6 +237,64 @@ static void what_was_cut_does_not_come_back_behind_the_same_first_frame(void **s
         assert_int_equal(rows_after_crash(rig, "a = 2"), 0);
         assert_int_equal(wal_cut(rig->db), 0);
         assert_int_equal(rows_after_crash(rig, "a > 1"), 0);
+    }
+}
+
+/* As before, but each of these transactions is the first of its round of the log, whose salts are
+ * the same as long as none succeeds. */
+static void what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(db_exec(rig->db,
+                             "ALTER TABLE t RENAME TO first; INSERT INTO first VALUES(0, 0);"
+                             "CREATE TABLE t(a INTEGER PRIMARY KEY, b)"),
+                     0);
+    unsigned long operations = 20;
+    for (unsigned long nth = 1; nth <= operations; nth++) {
+        assert_int_equal(db_exec(rig->db, "UPDATE first SET b = 0; DELETE FROM t"), 0);
+        assert_int_equal(
+            sqlite3_wal_checkpoint_v2(rig->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(insert_with_update(rig, 1), 0);
+        operations = faults.count;
+        assert_int_equal(db_exec(rig->db, "UPDATE first SET b = 0; DELETE FROM t"), 0);
+        assert_int_equal(
+            sqlite3_wal_checkpoint_v2(rig->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL), 0);
+        faults_set(operations, 1, SQLITE_IOERR_FSYNC);
+        assert_int_not_equal(insert_with_update(rig, 2), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(wal_cut(rig->db), 0);
+        faults_set(nth, 1, SQLITE_IOERR_WRITE);
+        assert_int_not_equal(insert_with_update(rig, 3), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(rows_after_crash(rig, "a = 2"), 0);
+        assert_int_equal(wal_cut(rig->db), 0);
+        assert_int_equal(rows_after_crash(rig, "a > 1"), 0);
+    }
+}
+
+/* What is not found when a file is opened was refused by that: if a cut had got half way, it is
+ * ended, and what was not synced of it is written again. */
+static void settling_cuts_what_was_not_found(void **state)
+{
+    struct rig *rig = *state;
+    for (int fresh = 0; fresh < 2; fresh++) {
+        begin_fresh(rig);
+        if (!fresh)
+            assert_int_equal(insert(rig, 1), 0);
+        unsigned long operations = operations_of_insert(rig, 2);
+        if (fresh)
+            begin_fresh(rig);
+        insert_unsynced(rig, 3, operations);
+        faults_set(2, 1, SQLITE_IOERR_WRITE); /* its first write succeeds */
+        assert_int_equal(wal_cut(rig->db), -EIO);
+        sqlite3_close(rig->db);
+        assert_int_equal(db_open(rig->path, DB_WRITE, &rig->db), 0);
+        assert_int_equal(rows_after_crash(rig, "a = 3"), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(wal_settle(rig->db), 0);
+        assert_int_equal(faults.count, fresh ? 4 : 3);
+        assert_int_equal(rows_after_crash(rig, "a = 3"), 0);
     }
 }
 
@@ -203,8 +343,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_commit_that_failed_does_not_come_back_once_it_is_cut),
         TEST(the_first_commit_of_a_log_that_was_begun_anew_can_be_cut_too),
+        TEST(the_first_commit_of_a_fresh_log_can_be_cut_too),
+        TEST(the_first_commit_after_another_connection_began_anew_can_be_cut_too),
         TEST(a_cut_that_fails_says_so_and_may_be_tried_again),
+        TEST(a_cut_of_a_first_commit_that_fails_may_be_tried_again),
         TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame),
+        TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round),
+        TEST(settling_cuts_what_was_not_found),
         TEST(an_empty_log_needs_no_cut),
         TEST(settling_writes_the_newest_commit_again_and_no_other),
         TEST(within_a_transaction_nothing_is_decided),

@@ -119,10 +119,23 @@ static void an_append_that_may_come_back_is_told_as_that_and_its_file_is_not_rol
     assert_int_equal(unknown, 1); /* when it was the sync that failed */
 }
 
+/* It fails before the writer is asked. */
+static int append_without_memory(struct place *place)
+{
+    struct batch *batch = place_batch(300, 1, 3, "c", 10);
+    *batch_add(batch) =
+        (struct event){.id = 300, .number = 3, .state = EVENT_TRIM, .channel = STR("c")};
+    mem_fail_nth(1);
+    int result = place->store->ops->append(place->store, &batch, 1);
+    mem_fail_nth(0);
+    batch_unref(batch);
+    return result;
+}
+
 /* A producer who repeats an append of unknown fate takes a final refusal for an answer about both.
  */
 static void
-a_refusal_for_lack_of_room_is_not_final_while_an_earlier_append_may_come_back(void **state)
+a_refusal_for_lack_of_something_is_not_final_while_an_earlier_append_may_come_back(void **state)
 {
     (void)state;
     struct place place;
@@ -143,14 +156,47 @@ a_refusal_for_lack_of_room_is_not_final_while_an_earlier_append_may_come_back(vo
     faults_set(1, 1000, SQLITE_IOERR_FSYNC);
     assert_true(reserve_give(&sqlite_chain(place.store)->reserve));
     assert_int_equal(place.store->ops->append(place.store, &batch, 1), STORE_E_FATE_UNKNOWN);
+    assert_int_equal(append_without_memory(&place), STORE_E_FATE_UNKNOWN);
     faults_set(0, 0, 0);
     assert_int_equal(place.store->ops->append(place.store, &batch, 1), -ENOSPC);
+    assert_int_equal(append_without_memory(&place), -ENOMEM);
     assert_int_equal(count_after_crash(&place), 0);
     batch_unref(batch);
     place_deinit(&place);
 }
 
 /* ---- the first append, which begins a file -------------------------------------------------- */
+
+/* Fails the nth operation of the append that begins the second file, and kills the process. */
+static bool fail_nth_of_second_file_and_crash(unsigned long nth, unsigned long fail_for)
+{
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 10, 1, "a", 100);
+    place_roll(&place);
+    struct batch *batch = place_batch(200, 5, 2, "b", 100);
+    faults_set(nth, fail_for, SQLITE_IOERR_FSYNC);
+    int result = place.store->ops->append(place.store, &batch, 1);
+    bool hit = faults.count >= nth;
+    faults_set(0, 0, 0);
+    batch_unref(batch);
+    if (result != STORE_E_FATE_UNKNOWN)
+        assert_int_equal(count_after_crash(&place), result ? 0 : 5);
+    place_put(&place, 300, 5, 3, "c", 10);
+    assert_int_equal(count_after_crash(&place), result ? 0 : 5);
+    place_deinit(&place);
+    return hit;
+}
+
+static void a_first_append_to_a_file_that_failed_does_not_come_back_after_a_crash(void **state)
+{
+    (void)state;
+    for (unsigned long nth = 1; fail_nth_of_second_file_and_crash(nth, 1);)
+        nth++;
+    for (unsigned long nth = 1; fail_nth_of_second_file_and_crash(nth, 1000);)
+        nth++;
+}
 
 static bool fail_nth_of_first_append(unsigned long nth)
 {
@@ -317,7 +363,8 @@ int main(void)
         cmocka_unit_test(an_append_that_failed_does_not_come_back_after_a_crash),
         cmocka_unit_test(an_append_that_may_come_back_is_told_as_that_and_its_file_is_not_rolled),
         cmocka_unit_test(
-            a_refusal_for_lack_of_room_is_not_final_while_an_earlier_append_may_come_back),
+            a_refusal_for_lack_of_something_is_not_final_while_an_earlier_append_may_come_back),
+        cmocka_unit_test(a_first_append_to_a_file_that_failed_does_not_come_back_after_a_crash),
         cmocka_unit_test(a_file_that_cannot_be_begun_is_begun_by_the_next_append),
         cmocka_unit_test(without_memory_an_append_changes_nothing),
         cmocka_unit_test(beyond_the_limit_of_a_file_there_is_no_space_until_it_is_raised),
