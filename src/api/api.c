@@ -7,6 +7,7 @@
 #include "api/info.h"
 #include "api/listing.h"
 #include "api/publish.h"
+#include "api/query.h"
 #include "api/read.h"
 #include "api/topic.h"
 #include "api/webhooks.h"
@@ -86,24 +87,24 @@ static void handle_webhooks(struct exchange *exchange, struct str rest)
 }
 
 const struct api_route api_routes[] = {
-    {"/channels", false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE, handle_channel,
-     "publish to, read and trim a channel; without a name, list channels"},
-    {"/events", true, true, METHODS_READ | 1U << HTTP_POST, handle_events,
+    {"/channels", false, true, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
+     handle_channel, "publish to, read and trim a channel; without a name, list channels"},
+    {"/events", true, true, true, METHODS_READ | 1U << HTTP_POST, handle_events,
      "publish many events; read many channels"},
-    {"/webhooks", false, false,
+    {"/webhooks", false, false, true,
      METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
      "register, list, change and delete webhooks"},
-    {"/inbound", false, false, 1U << HTTP_POST, inbound_handle,
+    {"/inbound", false, false, true, 1U << HTTP_POST, inbound_handle,
      "take the webhooks of others as events"},
-    {"/topics", false, false, METHODS_READ, topic_handle,
+    {"/topics", false, false, false, METHODS_READ, topic_handle,
      "the newest event of a channel, as WebSub's topic"},
-    {"/hub", true, false, 1U << HTTP_POST, hub_handle, "subscribe to topics by WebSub"},
-    {"/stats", true, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
-    {"/metrics", true, false, METHODS_READ, info_metrics, "the same for Prometheus"},
-    {"/healthz", true, false, METHODS_READ, info_health, "200 while the process serves"},
-    {"/readyz", true, false, METHODS_READ, info_ready, "200 while publishes can succeed"},
-    {"/errors", false, false, METHODS_READ, info_errors, "what each problem type means"},
-    {"/", true, false, METHODS_READ, info_root, "this list"},
+    {"/hub", true, false, false, 1U << HTTP_POST, hub_handle, "subscribe to topics by WebSub"},
+    {"/stats", true, false, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
+    {"/metrics", true, false, false, METHODS_READ, info_metrics, "the same for Prometheus"},
+    {"/healthz", true, false, false, METHODS_READ, info_health, "200 while the process serves"},
+    {"/readyz", true, false, false, METHODS_READ, info_ready, "200 while publishes can succeed"},
+    {"/errors", false, false, false, METHODS_READ, info_errors, "what each problem type means"},
+    {"/", true, false, false, METHODS_READ, info_root, "this list"},
 };
 const size_t api_routes_count = sizeof(api_routes) / sizeof(api_routes[0]);
 
@@ -258,6 +259,6 @@ void api_handle(struct exchange *exchange)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
         refuse_method(exchange, route->methods);
-    else
+    else if (route->asks || query_is_empty(exchange))
         route->handle(exchange, rest);
 }

@@ -40,6 +40,7 @@ struct api_route {
     const char *path;
     bool whole;       /* nothing may follow */
     bool upgrades;    /* to WebSocket */
+    bool asks;        /* `handle` reads the query itself; else there are no parameters */
     unsigned methods; /* 1 << enum http_method */
     void (*handle)(struct exchange *exchange, struct str rest);
     const char *doc;

@@ -2,6 +2,7 @@
 
 #include "api/channel.h"
 #include "api/publish.h"
+#include "api/query.h"
 #include "base/base64.h"
 #include "base/json.h"
 #include "http/media.h"
@@ -331,7 +332,7 @@ void batch_handle(struct exchange *exchange)
                     "a channel, one by one");
         return;
     }
-    if (!begin(exchange, &shape))
+    if (!query_is_empty(exchange) || !begin(exchange, &shape))
         return;
     struct append *append = worker_turn(exchange->worker, false);
     if (!append) {

@@ -88,6 +88,8 @@ static void propose(struct exchange *exchange, const struct source *source,
     buf_free(&subject);
 }
 
+/* The query is passed over: it is the sender's, not ours (some sign by it, some add a digest), and
+ * nothing in it changes what is published. */
 void inbound_handle(struct exchange *exchange, struct str rest)
 {
     const struct source *source = find_source(api_of(exchange), rest);

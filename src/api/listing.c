@@ -1,10 +1,11 @@
 #include "api/listing.h"
 
 #include "api/api.h"
-#include "api/channel.h"
+#include "api/query.h"
 #include "http/response.h"
 #include "http/target.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* one more tells whether there are more */
@@ -31,20 +32,51 @@ static void listing_free(struct listing *listing)
     free(listing);
 }
 
-static bool read_query(struct listing *listing, struct str query)
+enum { PREFIX, AFTER, LIMIT_ROW, ROWS };
+
+static const struct parameter rows[ROWS] = {
+    [PREFIX] = {.name = {"prefix", 6},
+                .kind = PARAMETER_TEXT,
+                .example = "trades/",
+                .meant = "starts_with"},
+    [AFTER] = {.name = {"after", 5},
+               .kind = PARAMETER_TEXT,
+               .example = "trades/btc",
+               .meant = "cursor from since start_after"},
+    [LIMIT_ROW] = {.name = {"limit", 5},
+                   .kind = PARAMETER_NUMBER,
+                   .least = 1,
+                   .most = LIMIT_MAX,
+                   .example = "100",
+                   .meant = "count size per_page page_size"},
+};
+
+static void take_parameter(struct listing *listing, const struct parameter_found *found)
 {
-    struct str name, value;
-    bool good = true;
+    if (found->row == PREFIX)
+        buf_add_str(&listing->prefix, found->value);
+    else if (found->row == AFTER)
+        buf_add_str(&listing->after, found->value);
+    else if (found->row == LIMIT_ROW)
+        listing->limit = (uint32_t)found->number;
+}
+
+/* False: the exchange was answered. */
+static bool read_query(struct listing *listing, struct exchange *exchange)
+{
+    struct parameters parameters;
+    struct parameter_found found;
+    int result;
     listing->limit = LIMIT;
-    while (good && http_query_next(&query, &name, &value)) {
-        if (http_query_name_is(name, STR("prefix")))
-            good = http_query_decode(value, &listing->prefix) == 0;
-        else if (http_query_name_is(name, STR("after")))
-            good = http_query_decode(value, &listing->after) == 0;
-        else if (http_query_name_is(name, STR("limit")))
-            good = parse_number(value, 1, LIMIT_MAX, &listing->limit) == 0;
-    }
-    return good;
+    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    while ((result = parameters_next(&parameters, &found)) > 0)
+        take_parameter(listing, &found);
+    if (!result && (buf_failed(&listing->prefix) || buf_failed(&listing->after)))
+        result = -ENOMEM;
+    if (result)
+        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    parameters_end(&parameters);
+    return !result;
 }
 
 static void add_channel(struct buf *out, const struct log_channel *channel)
@@ -145,9 +177,7 @@ void listing_handle(struct exchange *exchange)
     *listing = (struct listing){.job = {.run = run, .reply = hub->mailbox, .mail = {NULL, done}},
                                 .exchange = exchange,
                                 .hub = hub};
-    if (!read_query(listing, exchange->head->query)) {
-        api_problem(exchange, PROBLEM_BAD_PARAMETER,
-                    "prefix and after are text, limit is 1 to 1000");
+    if (!read_query(listing, exchange)) {
         listing_free(listing);
         return;
     }

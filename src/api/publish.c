@@ -1,11 +1,11 @@
 #include "api/publish.h"
 
 #include "api/channel.h"
+#include "api/query.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "http/condition.h"
 #include "http/media.h"
-#include "http/target.h"
 #include "transport/checked.h"
 #include "transport/propose.h"
 
@@ -98,23 +98,55 @@ static bool unquote_key(struct exchange *exchange, struct proposal *proposal, st
     return true;
 }
 
+enum { TYPE, KEY, EPHEMERAL, ROWS };
+
+static const struct parameter rows[ROWS] = {
+    [TYPE] = {.name = {"type", 4},
+              .kind = PARAMETER_TEXT,
+              .least = 1,
+              .most = TYPE_TEXT_MAX,
+              .example = "trade",
+              .meant = "event event_type event-type"},
+    [KEY] = {.name = {"key", 3},
+             .kind = PARAMETER_TEXT,
+             .example = "order-17",
+             .meant = "id idempotency_key idempotency-key idempotencyKey"},
+    [EPHEMERAL] = {.name = {"ephemeral", 9},
+                   .kind = PARAMETER_BOOLEAN,
+                   .example = "1",
+                   .meant = "transient volatile"},
+};
+
+static void take_parameter(struct proposal *proposal, const struct parameter_found *found,
+                           bool key_by_header)
+{
+    if (found->row == TYPE && !proposal->type.len) {
+        buf_add_str(&proposal->type, found->value);
+    } else if (found->row == KEY && !key_by_header) {
+        proposal->has_key = true;
+        buf_add_str(&proposal->key, found->value);
+    } else if (found->row == EPHEMERAL) {
+        proposal->ephemeral = found->number;
+    }
+}
+
 /* The query's twins of the headers; a header beats its twin. */
 static bool read_query(struct exchange *exchange, struct proposal *proposal)
 {
-    struct str rest = exchange->head->query, name, value;
+    struct parameters parameters;
+    struct parameter_found found;
     bool by_header = proposal->has_key;
-    while (http_query_next(&rest, &name, &value)) {
-        struct buf *to = NULL;
-        if (http_query_name_is(name, STR("type")) && !proposal->type.len)
-            to = &proposal->type;
-        else if (http_query_name_is(name, STR("key")) && !by_header && !proposal->has_key) {
-            proposal->has_key = true;
-            to = &proposal->key;
-        } else if (http_query_name_is(name, STR("ephemeral")))
-            proposal->ephemeral = !str_eq(value, STR("0"));
-        if (to && http_query_decode(value, to))
-            return refuse(exchange, PROBLEM_BAD_PARAMETER, "the query is not percent-encoded text");
-    }
+    int result;
+    if (!exchange->head->query.len)
+        return true; /* the common case; a key in the header was read already */
+    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    while ((result = parameters_next(&parameters, &found)) > 0)
+        take_parameter(proposal, &found, by_header);
+    if (result)
+        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    parameters_end(&parameters);
+    if (result)
+        return false;
     return by_header || !proposal->has_key ||
            unquote_key(exchange, proposal, buf_str(&proposal->key));
 }
@@ -305,7 +337,7 @@ static void trim_done(struct publish *publish, struct batch *batch)
 void publish_trim(struct exchange *exchange, struct str rest)
 {
     struct buf channel = {0};
-    if (channel_from_path(exchange, rest, &channel)) {
+    if (channel_from_path(exchange, rest, &channel) && query_is_empty(exchange)) {
         struct append *append = worker_turn(exchange->worker, false);
         uint32_t first = append ? append->batch->count : 0;
         struct event *event = append ? batch_add(append->batch) : NULL;

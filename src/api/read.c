@@ -1,9 +1,9 @@
 #include "api/read.h"
 
 #include "api/channel.h"
+#include "api/query.h"
 #include "base/rfc3339.h"
 #include "http/accept.h"
-#include "http/target.h"
 #include "transport/page.h"
 #include "transport/protocol.h"
 #include "transport/socket.h"
@@ -21,6 +21,60 @@ enum {
     BEAT_MAX = 60,
 };
 
+/* The parameters of a read. `/channels/NAME` has all but the first. */
+enum {
+    CHANNEL,
+    TYPE,
+    AFTER,
+    LAST_EVENT_ID,
+    TOLD,
+    BEFORE,
+    LAST,
+    WAIT,
+    STREAM,
+    FORMAT,
+    LIMIT,
+    BEAT,
+    ECHO,
+    TOKEN,
+    ROWS,
+};
+
+#define ROW(name_, kind_, ...)                                                                     \
+    {                                                                                              \
+        .name = {name_, sizeof(name_) - 1}, .kind = PARAMETER_##kind_, __VA_ARGS__                 \
+    }
+
+static const struct parameter rows[ROWS] = {
+    [CHANNEL] = ROW("channel", TEXT, .repeats = true, .example = "trades/**",
+                    .meant = "channels topic topics pattern name"),
+    [TYPE] = ROW("type", TEXT, .repeats = true, .example = "trade",
+                 .meant = "types event event_type event-type"),
+    [AFTER] = ROW("after", TEXT, .example = "1795459080123456",
+                  .right = "a cursor, earliest, now, or an RFC 3339 time",
+                  .meant = "since from cursor offset start id"),
+    [LAST_EVENT_ID] = ROW("lastEventId", TEXT, .any_case = true, .also = {"last-event-id", 13},
+                          .example = "1795459080123456", .meant = "last_event_id"),
+    [TOLD] = ROW("told", ID, .most = EVENT_ID_MAX, .example = "1795459080123456",
+                 .right = "an id, the earliest of a gap"),
+    [BEFORE] = ROW("before", ID, .most = EVENT_ID_MAX, .example = "1795459080123456",
+                   .right = "an event id", .meant = "until to end"),
+    [LAST] = ROW("last", NUMBER, .least = 1, .most = LIMIT_MAX, .example = "10", .meant = "tail"),
+    [WAIT] = ROW("wait", NUMBER, .most = UINT32_MAX, .example = "25",
+                 .right = "a number of seconds, at most 55", .meant = "timeout poll"),
+    [STREAM] = ROW("stream", WORD, .words = "sse ndjson raw", .example = "sse",
+                   .right = "sse, ndjson or raw (channels are selected by the path /channels/NAME "
+                            "or the parameter channel=NAME of /events)"),
+    [FORMAT] = ROW("format", WORD, .words = "event data", .example = "data"),
+    [LIMIT] = ROW("limit", NUMBER, .least = 1, .most = LIMIT_MAX, .example = "100",
+                  .meant = "count size per_page page_size"),
+    [BEAT] = ROW("beat", NUMBER, .least = BEAT_LEAST, .most = BEAT_MAX, .example = "25",
+                 .meant = "heartbeat keepalive ping"),
+    [ECHO] = ROW("echo", BOOLEAN, .example = "0"),
+    /* Nothing asks for a token yet. It stands in no link. */
+    [TOKEN] = ROW("token", TEXT, .example = "TOKEN"),
+};
+
 /* What was found in the query and the header, before it is weighed. */
 struct asked {
     struct exchange *exchange;
@@ -29,16 +83,8 @@ struct asked {
     struct str types[SELECTION_TERMS_MAX];
     size_t terms_count;
     size_t types_count;
-    struct str stream; /* decoded, in the reading's arena; `at == NULL` when not there */
-    struct str format;
-    struct str after;
-    struct str told;
-    struct str before;
-    struct str last;
-    struct str limit;
-    struct str wait;
-    struct str beat;
-    struct str echo;
+    struct str text[ROWS]; /* decoded, in the reading's arena; `at == NULL` when not there */
+    uint64_t number[ROWS];
     struct buf kept;
 };
 
@@ -46,6 +92,16 @@ static bool refuse(struct asked *asked, enum problem problem, const char *detail
 {
     api_refuse(asked->exchange, problem, detail);
     return false;
+}
+
+static bool refuse_value(struct asked *asked, enum problem problem, unsigned row)
+{
+    return query_refuse_value(asked->exchange, problem, &rows[row], asked->text[row]);
+}
+
+static bool has(const struct asked *asked, unsigned row)
+{
+    return asked->text[row].at != NULL;
 }
 
 /* ---- the query ------------------------------------------------------------------------------- */
@@ -62,8 +118,6 @@ static bool add_term(struct asked *asked, struct str *list, size_t *count, struc
 static bool add_channel(struct asked *asked, struct str value)
 {
     const char *why;
-    if (asked->reading->channel.len)
-        return true; /* the path has said it */
     if (!pattern_valid(value, &why))
         return refuse(asked, PROBLEM_BAD_PATTERN, why);
     return add_term(asked, asked->terms, &asked->terms_count, value);
@@ -77,164 +131,120 @@ static bool add_type(struct asked *asked, struct str value)
     return add_term(asked, asked->types, &asked->types_count, value);
 }
 
-/* Parameters that say a position or a way, and so do not belong into a link to another. */
-static struct str *place_of(struct asked *asked, struct str name)
+/* Links to other pages and mechanisms keep all but what says a position or a mechanism. */
+static bool is_kept(unsigned row)
 {
-    if (http_query_name_is(name, STR("after")))
-        return &asked->after;
-    if (http_query_name_is(name, STR("told")))
-        return &asked->told;
-    if (http_query_name_is(name, STR("before")))
-        return &asked->before;
-    if (http_query_name_is(name, STR("last")))
-        return &asked->last;
-    if (http_query_name_is(name, STR("wait")))
-        return &asked->wait;
-    if (http_query_name_is(name, STR("stream")))
-        return &asked->stream;
-    return NULL;
-}
-
-static struct str *setting_of(struct asked *asked, struct str name)
-{
-    if (http_query_name_is(name, STR("format")))
-        return &asked->format;
-    if (http_query_name_is(name, STR("limit")))
-        return &asked->limit;
-    if (http_query_name_is(name, STR("beat")))
-        return &asked->beat;
-    if (http_query_name_is(name, STR("echo")))
-        return &asked->echo;
-    return NULL;
-}
-
-static void keep(struct asked *asked, struct str name, struct str value)
-{
-    buf_add_char(&asked->kept, '&');
-    buf_add_str(&asked->kept, name);
-    buf_add_char(&asked->kept, '=');
-    buf_add_str(&asked->kept, value);
-}
-
-/* Decodes a value into the reading's arena; `at == NULL` when that failed and it was refused. */
-static struct str decode(struct asked *asked, struct str raw)
-{
-    struct buf decoded = {0};
-    struct str value = STR_NONE;
-    int result = http_query_decode(raw, &decoded);
-    if (!result)
-        value = arena_copy(&asked->reading->arena, buf_str(&decoded));
-    buf_free(&decoded);
-    if (result > 0)
-        refuse(asked, PROBLEM_BAD_PARAMETER, http_target_error_detail(result).at);
-    else if (!value.at)
-        refuse(asked, PROBLEM_UNAVAILABLE, "no memory: try again");
-    return value;
-}
-
-static bool read_parameter(struct asked *asked, struct str name, struct str raw)
-{
-    if (http_query_name_is(name, STR("token")))
-        return true;
-    struct str value = decode(asked, raw);
-    if (!value.at)
+    switch (row) {
+    case AFTER:
+    case LAST_EVENT_ID:
+    case TOLD:
+    case BEFORE:
+    case LAST:
+    case WAIT:
+    case STREAM:
+    case TOKEN:
         return false;
-    struct str *place = place_of(asked, name);
-    if (place) {
-        *place = value;
+    default:
         return true;
     }
-    keep(asked, name, raw);
-    if (http_query_name_is(name, STR("channel")))
+}
+
+static void keep(struct asked *asked, const struct parameter_found *found)
+{
+    buf_add_char(&asked->kept, '&');
+    buf_add_str(&asked->kept, found->name_raw);
+    buf_add_char(&asked->kept, '=');
+    buf_add_str(&asked->kept, found->value_raw);
+}
+
+/* False: the exchange was answered. */
+static bool take_parameter(struct asked *asked, unsigned row, const struct parameter_found *found)
+{
+    if (is_kept(row))
+        keep(asked, found);
+    if (row >= ROWS)
+        return true; /* passed over everywhere */
+    struct str value = arena_copy(&asked->reading->arena, found->value);
+    if (!value.at)
+        return refuse(asked, PROBLEM_UNAVAILABLE, "no memory: try again");
+    asked->text[row] = value;
+    asked->number[row] = found->number;
+    if (row == CHANNEL)
         return add_channel(asked, value);
-    if (http_query_name_is(name, STR("type")))
-        return add_type(asked, value);
-    struct str *setting = setting_of(asked, name);
-    if (setting)
-        *setting = value;
-    return true;
+    return row != TYPE || add_type(asked, value);
 }
 
 static bool read_query(struct asked *asked)
 {
-    struct str rest = asked->exchange->head->query, name, value;
-    while (http_query_next(&rest, &name, &value))
-        if (!read_parameter(asked, name, value))
-            return false;
-    asked->reading->kept = arena_copy(&asked->reading->arena, buf_str(&asked->kept));
-    return true;
+    struct exchange *exchange = asked->exchange;
+    struct parameters parameters;
+    struct parameter_found found;
+    unsigned first = asked->reading->channel.len ? CHANNEL + 1 : CHANNEL;
+    int result;
+    bool good = true;
+    parameters_begin(&parameters, (struct parameter_table){&rows[first], ROWS - first},
+                     exchange->head->query);
+    while (good && (result = parameters_next(&parameters, &found)))
+        good = result > 0 ? take_parameter(asked, first + found.row, &found)
+                          : query_refuse(exchange, &parameters, result, PROBLEM_BAD_CURSOR);
+    parameters_end(&parameters);
+    if (good)
+        asked->reading->kept = arena_copy(&asked->reading->arena, buf_str(&asked->kept));
+    return good;
 }
 
 /* ---- what it means --------------------------------------------------------------------------- */
 
-static bool read_via(struct asked *asked)
+static void read_via(struct asked *asked)
 {
     static const struct str offers[] = {
         {"application/json", 16}, {"text/event-stream", 17}, {"application/x-ndjson", 20}};
     static const enum mechanism vias[] = {VIA_POLL, VIA_SSE, VIA_NDJSON};
+    static const enum mechanism streams[] = {VIA_SSE, VIA_NDJSON, VIA_RAW};
     struct reading *reading = asked->reading;
     const struct http_head *head = asked->exchange->head;
     if (head->upgrade_websocket) {
         reading->via = VIA_SOCKET;
-    } else if (asked->stream.at) {
-        reading->via = str_eq(asked->stream, STR("sse"))      ? VIA_SSE
-                       : str_eq(asked->stream, STR("ndjson")) ? VIA_NDJSON
-                       : str_eq(asked->stream, STR("raw"))    ? VIA_RAW
-                                                              : VIA_COUNT;
-        if (reading->via == VIA_COUNT)
-            return refuse(asked, PROBLEM_BAD_PARAMETER, "stream is sse, ndjson or raw");
+    } else if (has(asked, STREAM)) {
+        reading->via = streams[asked->number[STREAM]];
     } else {
         int best = http_accept_best(&head->fields, offers, 3);
         reading->via = best < 0 ? VIA_POLL : vias[best];
     }
-    return true;
 }
 
-static bool read_wait(struct asked *asked)
+static void read_wait(struct asked *asked)
 {
     struct reading *reading = asked->reading;
     uint32_t wait = 0;
-    if (asked->wait.at) {
-        if (parse_number(asked->wait, 0, UINT32_MAX, &wait))
-            return refuse(asked, PROBLEM_BAD_PARAMETER, "wait is a number of seconds, at most 55");
-    } else {
+    if (has(asked, WAIT))
+        wait = (uint32_t)asked->number[WAIT];
+    else
         reading->prefer_wait = http_prefer_wait(&asked->exchange->head->fields, &wait);
-    }
     reading->wait_s = wait > WAIT_MAX ? WAIT_MAX : wait;
-    return true;
 }
 
-static bool read_numbers(struct asked *asked)
+static void read_numbers(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    reading->limit = LIMIT_DEFAULT;
-    reading->beat_s = BEAT_DEFAULT;
-    if (asked->limit.at && parse_number(asked->limit, 1, LIMIT_MAX, &reading->limit))
-        return refuse(asked, PROBLEM_BAD_PARAMETER, "limit is 1 to 1000");
-    if (asked->beat.at && parse_number(asked->beat, BEAT_LEAST, BEAT_MAX, &reading->beat_s))
-        return refuse(asked, PROBLEM_BAD_PARAMETER, "beat is 5 to 60 seconds");
-    reading->no_echo = str_eq(asked->echo, STR("0"));
-    return true;
+    reading->limit = has(asked, LIMIT) ? (uint32_t)asked->number[LIMIT] : LIMIT_DEFAULT;
+    reading->beat_s = has(asked, BEAT) ? (uint32_t)asked->number[BEAT] : BEAT_DEFAULT;
+    reading->no_echo = has(asked, ECHO) && !asked->number[ECHO];
 }
 
-static bool read_format(struct asked *asked)
+static void read_format(struct asked *asked)
 {
     struct reading *reading = asked->reading;
     reading->data = reading->via == VIA_SSE && reading->channel.len;
+    if (has(asked, FORMAT))
+        reading->data = asked->number[FORMAT]; /* event, data */
     if (reading->via == VIA_RAW)
         reading->data = true;
-    if (!asked->format.at)
-        return true;
-    bool data = str_eq(asked->format, STR("data"));
-    if (!data && !str_eq(asked->format, STR("event")))
-        return refuse(asked, PROBLEM_BAD_PARAMETER, "format is event or data");
-    reading->data = data || reading->via == VIA_RAW;
-    return true;
 }
 
 static bool read_after(struct asked *asked, struct start *start)
 {
-    struct str after = asked->after;
+    struct str after = asked->text[AFTER];
     if (str_eq(after, STR("earliest"))) {
         start->kind = START_EARLIEST;
     } else if (str_eq(after, STR("now"))) {
@@ -244,10 +254,17 @@ static bool read_after(struct asked *asked, struct start *start)
     } else if (!rfc3339_parse(after, &start->time_us)) {
         start->kind = START_TIME;
     } else {
-        return refuse(asked, PROBLEM_BAD_CURSOR,
-                      "after is a cursor, earliest, now, or an RFC 3339 time");
+        return refuse_value(asked, PROBLEM_BAD_CURSOR, AFTER);
     }
     return true;
+}
+
+/* The header, or its twin in the query, by which polyfills of EventSource resume. A browser that
+ * sends the header has come further than the URL. */
+static struct str last_event_id_of(const struct asked *asked)
+{
+    struct str header = http_header(asked->exchange->head, STR("last-event-id"));
+    return header.len ? header : asked->text[LAST_EVENT_ID];
 }
 
 /* Last-Event-ID beats after beats last; whatever loses must still make sense. */
@@ -255,20 +272,18 @@ static bool read_start(struct asked *asked)
 {
     struct reading *reading = asked->reading;
     struct start *start = &reading->start;
-    struct str header = http_header(asked->exchange->head, STR("last-event-id"));
+    struct str seen = last_event_id_of(asked);
     start->kind = reading->via == VIA_POLL ? START_EARLIEST : START_NOW;
-    if (asked->last.at) {
-        if (parse_number(asked->last, 1, LIMIT_MAX, &start->last))
-            return refuse(asked, PROBLEM_BAD_PARAMETER, "last is 1 to 1000");
+    if (has(asked, LAST)) {
+        start->last = (uint32_t)asked->number[LAST];
         start->kind = START_LAST;
     }
-    if (asked->after.at && !read_after(asked, start))
+    if (has(asked, AFTER) && !read_after(asked, start))
         return false;
-    if (asked->told.at && parse_id(asked->told, &start->told))
-        return refuse(asked, PROBLEM_BAD_CURSOR, "told is the earliest of a gap");
-    if (header.len) /* a browser sends it by itself and cannot correct it, so it is not refused */
-        start->kind = parse_id(header, &start->id) ? START_UNREADABLE : START_CURSOR;
-    if (header.len && start->told < start->id)
+    start->told = asked->number[TOLD];
+    if (seen.len) /* a browser sends it by itself and cannot correct it, so it is not refused */
+        start->kind = parse_id(seen, &start->id) ? START_UNREADABLE : START_CURSOR;
+    if (seen.len && start->told < start->id)
         start->told =
             0; /* the browser has come further than the URL, which it cannot correct either */
     return true;
@@ -277,12 +292,11 @@ static bool read_start(struct asked *asked)
 static bool read_before(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    if (!asked->before.at)
+    if (!has(asked, BEFORE))
         return true;
     if (reading->via != VIA_POLL)
         return refuse(asked, PROBLEM_BAD_PARAMETER, "before is for pages: streams go forward");
-    if (parse_id(asked->before, &reading->before))
-        return refuse(asked, PROBLEM_BAD_CURSOR, "before is an event id");
+    reading->before = asked->number[BEFORE];
     reading->has_before = true;
     return true;
 }
@@ -303,8 +317,13 @@ static bool read_selection(struct asked *asked)
 
 static bool read_all(struct asked *asked)
 {
-    return read_query(asked) && read_via(asked) && read_wait(asked) && read_numbers(asked) &&
-           read_format(asked) && read_start(asked) && read_before(asked) && read_selection(asked);
+    if (!read_query(asked))
+        return false;
+    read_via(asked);
+    read_wait(asked);
+    read_numbers(asked);
+    read_format(asked);
+    return read_start(asked) && read_before(asked) && read_selection(asked);
 }
 
 static void begin(struct exchange *exchange, struct reading *reading, bool one_channel,

@@ -1,10 +1,12 @@
 #include "api/webhooks.h"
 
+#include "api/query.h"
 #include "courier/record.h"
 #include "http/response.h"
 #include "http/target.h"
 #include "http/token.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* A request that is with the courier. */
@@ -156,64 +158,82 @@ static void refuse_path(struct exchange *exchange, enum problem problem)
                     "deliveries, GET and DELETE to one of them, POST to what can be done");
 }
 
-/* ---- the query of deliveries ------------------------------------------------------------------
- */
+/* ---- the query of deliveries ----------------------------------------------------------------- */
 
-static bool read_states(struct str value, unsigned *ret_states)
+enum { STATE, CHANNEL, EVENT, BEFORE, LIMIT, ROWS };
+
+static const struct parameter rows[ROWS] = {
+    [STATE] = {.name = {"state", 5},
+               .kind = PARAMETER_WORD,
+               .repeats = true,
+               .words = "delivered failing dead failed",
+               .example = "failed",
+               .meant = "status"},
+    [CHANNEL] = {.name = {"channel", 7},
+                 .kind = PARAMETER_TEXT,
+                 .least = 1,
+                 .most = NAME_MAX_BYTES,
+                 .example = "orders/17"},
+    [EVENT] = {.name = {"event", 5},
+               .kind = PARAMETER_ID,
+               .least = 1,
+               .most = EVENT_ID_MAX,
+               .example = "1795459080123456",
+               .meant = "id"},
+    [BEFORE] = {.name = {"before", 6},
+                .kind = PARAMETER_NUMBER,
+                .least = 1,
+                .most = INT64_MAX,
+                .example = "17",
+                .meant = "cursor until"},
+    [LIMIT] = {.name = {"limit", 5},
+               .kind = PARAMETER_NUMBER,
+               .least = 1,
+               .most = RECORD_PAGE_MAX,
+               .example = "100",
+               .meant = "count size per_page page_size"},
+};
+
+static void take_parameter(const struct parameter_found *found, struct courier_filter *filter)
 {
-    static const struct {
-        const char *name;
-        unsigned states;
-    } names[] = {{"delivered", 1U << RECORD_DELIVERED},
-                 {"failing", 1U << RECORD_FAILING},
-                 {"dead", 1U << RECORD_DEAD},
-                 {"failed", 1U << RECORD_FAILING | 1U << RECORD_DEAD}};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!str_eq(value, str_from(names[i].name)))
-            continue;
-        *ret_states |= names[i].states;
-        return true;
+    static const unsigned states[] = {1U << RECORD_DELIVERED, 1U << RECORD_FAILING,
+                                      1U << RECORD_DEAD, 1U << RECORD_FAILING | 1U << RECORD_DEAD};
+    switch (found->row) {
+    case STATE:
+        filter->states |= states[found->number];
+        break;
+    case CHANNEL:
+        buf_add_str(&filter->channel, found->value);
+        break;
+    case EVENT:
+        filter->event = found->number;
+        break;
+    case BEFORE:
+        filter->before = found->number;
+        break;
+    case LIMIT:
+        filter->limit = (uint32_t)found->number;
+        break;
+    default:
+        break;
     }
-    return false;
-}
-
-static bool read_limit(struct str value, uint32_t *ret_limit)
-{
-    uint64_t limit;
-    if (http_number(value, &limit) || !limit || limit > RECORD_PAGE_MAX)
-        return false;
-    *ret_limit = (uint32_t)limit;
-    return true;
-}
-
-static bool read_filter(struct str name, struct str value, struct courier_filter *filter)
-{
-    if (http_query_name_is(name, STR("state")))
-        return read_states(value, &filter->states);
-    if (http_query_name_is(name, STR("limit")))
-        return read_limit(value, &filter->limit);
-    if (http_query_name_is(name, STR("before")))
-        return !http_number(value, &filter->before) && filter->before;
-    if (http_query_name_is(name, STR("event")))
-        return !http_number(value, &filter->event) && filter->event;
-    if (http_query_name_is(name, STR("channel")))
-        return !filter->channel.len && !http_query_decode(value, &filter->channel);
-    return true;
 }
 
 static bool read_query(struct exchange *exchange, struct courier_filter *filter)
 {
-    struct str rest = exchange->head->query, name, value;
+    struct parameters parameters;
+    struct parameter_found found;
+    int result;
     filter->limit = 100;
-    while (http_query_next(&rest, &name, &value)) {
-        if (read_filter(name, value.at ? value : STR(""), filter))
-            continue;
-        api_problem(exchange, PROBLEM_BAD_PARAMETER,
-                    "state is delivered, failing, dead or failed (both of these), before a "
-                    "delivery's number, event an id, channel a name, limit 1 to 1000");
-        return false;
-    }
-    return true;
+    parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
+    while ((result = parameters_next(&parameters, &found)) > 0)
+        take_parameter(&found, filter);
+    if (!result && buf_failed(&filter->channel))
+        result = -ENOMEM;
+    if (result)
+        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    parameters_end(&parameters);
+    return !result;
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
@@ -242,8 +262,9 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
         buf_add_str(&request->body, exchange_input(exchange));
     if (buf_failed(&request->body))
         problem = PROBLEM_UNAVAILABLE;
-    if (problem == PROBLEM_COUNT && request->op == COURIER_DELIVERIES &&
-        !read_query(exchange, &request->filter)) {
+    bool filters = request->op == COURIER_DELIVERIES;
+    if (problem == PROBLEM_COUNT &&
+        !(filters ? read_query(exchange, &request->filter) : query_is_empty(exchange))) {
         asked_free(asked);
         return;
     }

@@ -9,7 +9,8 @@
     X(BAD_CHANNEL, 400, "bad-channel", "This is not a channel's name")                             \
     X(BAD_PATTERN, 400, "bad-pattern", "This is neither a channel's name nor a pattern")           \
     X(BAD_CURSOR, 400, "bad-cursor", "This is not a position in the log")                          \
-    X(BAD_PARAMETER, 400, "bad-parameter", "A parameter has a value that it cannot have")          \
+    X(BAD_PARAMETER, 400, "bad-parameter",                                                         \
+      "A parameter is unknown, or has a value that it cannot have")                                \
     X(BAD_TYPE, 400, "bad-type", "This is not an event type")                                      \
     X(BAD_KEY, 400, "bad-key", "This is not an idempotency key")                                   \
     X(BAD_JSON, 400, "bad-json", "The body is not JSON")                                           \

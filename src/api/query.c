@@ -1,0 +1,51 @@
+#include "api/query.h"
+
+#include "api/channel.h"
+#include "transport/socket.h"
+
+#include <errno.h>
+
+static void refuse(struct exchange *exchange, enum problem problem, const struct buf *detail)
+{
+    if (buf_failed(detail))
+        api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else if (exchange->head->upgrade_websocket)
+        socket_refuse(exchange, problem, buf_str(detail));
+    else
+        exchange_problem(exchange, problem, buf_str(detail), STR_NONE);
+}
+
+bool query_refuse(struct exchange *exchange, const struct parameters *parameters, int result,
+                  enum problem bad_id)
+{
+    bool is_id = parameters->at && parameters->at->kind == PARAMETER_ID;
+    if (result == -ENOMEM)
+        api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        refuse(exchange, is_id ? bad_id : PROBLEM_BAD_PARAMETER, &parameters->fault);
+    return false;
+}
+
+bool query_refuse_value(struct exchange *exchange, enum problem problem,
+                        const struct parameter *row, struct str value)
+{
+    struct buf detail = {0};
+    parameters_add_fault(&detail, row, value);
+    refuse(exchange, problem, &detail);
+    buf_free(&detail);
+    return false;
+}
+
+bool query_is_empty(struct exchange *exchange)
+{
+    struct parameters parameters;
+    struct parameter_found found;
+    int result;
+    parameters_begin(&parameters, (struct parameter_table){NULL, 0}, exchange->head->query);
+    while ((result = parameters_next(&parameters, &found)) > 0)
+        ;
+    if (result)
+        query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
+    parameters_end(&parameters);
+    return !result;
+}
