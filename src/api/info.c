@@ -14,7 +14,7 @@
 
 struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
-    uint64_t views, window_bytes, rests, busy_us;
+    uint64_t views, window_bytes, window_own_bytes, rests, busy_us;
     uint64_t limits[LIMIT_COUNT];
     uint64_t subscribers[VIA_COUNT];
     uint64_t problems[PROBLEM_COUNT];
@@ -39,6 +39,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->sends += LOAD(stats->sends);
     totals->views += LOAD(stats->views);
     totals->window_bytes += LOAD(stats->window_bytes);
+    totals->window_own_bytes += LOAD(stats->window_own_bytes);
     totals->rests += LOAD(stats->rests_bytes);
     totals->busy_us += LOAD(stats->busy_us);
     for (unsigned i = 0; i < LIMIT_COUNT; i++)
@@ -237,6 +238,10 @@ static void add_stats(struct buf *out, const struct api *api, const struct total
     buf_add_lit(out, "\"memory\":{");
     add_member(out, "rss", heap_resident());
     add_member(out, "windows", totals->window_bytes);
+    add_member(out, "windows_own", totals->window_own_bytes);
+    add_member(out, "channels", log.channels_bytes);
+    add_member(out, "keys", log.keys_bytes);
+    add_member(out, "trims", log.store_memory.trims);
     add_member(out, "index", log.store_memory.index);
     add_member(out, "sqlite", log.store_memory.sqlite);
     add_member(out, "patterns", log.resolved);
@@ -421,6 +426,12 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_held_metrics(&body, &totals);
     add_metric(&body, "window_bytes", "gauge", "Recent events that workers keep",
                totals.window_bytes);
+    add_metric(&body, "windows_own_bytes", "gauge", "What of them no two workers share",
+               totals.window_own_bytes);
+    add_metric(&body, "channels_bytes", "gauge", "Table of channels", log.channels_bytes);
+    add_metric(&body, "keys_bytes", "gauge", "Idempotency keys", log.keys_bytes);
+    add_metric(&body, "trims_bytes", "gauge", "What is noted of trimmed channels",
+               log.store_memory.trims);
     add_metric(&body, "index_bytes", "gauge", "Index of the log's files that are not sealed",
                log.store_memory.index);
     add_metric(&body, "sqlite_bytes", "gauge", "Memory that SQLite holds", log.store_memory.sqlite);

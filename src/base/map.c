@@ -227,6 +227,16 @@ void map_remove(struct map *map, struct map_node *node)
     map->count--;
 }
 
+size_t map_bytes(const struct map *map)
+{
+    size_t slots = map->mask + 1;
+    if (map->old && slots >= PAGED)
+        slots = map->moved * (slots / (map->old_mask + 1)) + (map->old_mask + 1 - map->moved);
+    else if (map->old)
+        slots += map->old_mask + 1;
+    return slots * sizeof(struct map_node *);
+}
+
 /* The first element in slots `from` and above. */
 static struct map_node *first_in(struct map_node **slots, size_t from, size_t mask)
 {

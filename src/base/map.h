@@ -65,6 +65,10 @@ void map_add_hashed(struct map *map, struct map_node *node, uint32_t hash);
 
 void map_remove(struct map *map, struct map_node *node);
 
+/* The memory of the map's tables. Pages of a table that its slots have not reached yet, or have
+ * left, count for nothing. */
+size_t map_bytes(const struct map *map);
+
 /* Walks all elements in no order: start with NULL, then with the one before; NULL ends. The map
  * must not change meanwhile, except that the element just returned may be removed once the next
  * was asked for. */

@@ -22,6 +22,13 @@ void mem_free_pages(void *pages, size_t size);
 /* Gives the memory of whole pages back before the block is freed; they read as zeroes again. */
 void mem_drop_pages(void *pages, size_t size);
 
+/* What a block of `size` bytes takes of the heap, with what the allocator adds. */
+static inline size_t mem_taken(size_t size)
+{
+    size_t taken = (size + sizeof(size_t) + 15) & ~(size_t)15;
+    return taken < 32 ? 32 : taken;
+}
+
 /* Makes the `nth` mem_try_… call from now return NULL, once; 0 switches that off. For tests, so
  * that every allocation can be made to fail in turn. Calling thread only. */
 void mem_fail_nth(unsigned long nth);

@@ -51,7 +51,7 @@ static void drop_first(struct window *window)
     struct topic *topic = oldest->topic;
     if (topic && topic->tail == window->first) { /* tail is position + 1 */
         topic->tail = 0;
-        window->bytes -= topic_bytes(topic);
+        window->topics_bytes -= topic_bytes(topic);
         topics_release(window->topics, topic);
     }
 }
@@ -102,9 +102,14 @@ static size_t rings_bytes(const struct window *window)
            (batches_size(window) - BATCHES_FIRST) * sizeof(struct batch *);
 }
 
+size_t window_own_bytes(const struct window *window)
+{
+    return window->topics_bytes + rings_bytes(window);
+}
+
 size_t window_bytes(const struct window *window)
 {
-    return window->bytes + rings_bytes(window);
+    return window->bytes + window_own_bytes(window);
 }
 
 static bool resize_ring(struct window *window, uint64_t size)
@@ -178,7 +183,7 @@ static void add_event(struct window *window, const struct event *event, struct t
     *slot(window, window->end) = (struct window_slot){event, topic, topic ? topic->tail : 0};
     window->end++;
     if (topic && !topic->tail)
-        window->bytes += topic_bytes(topic);
+        window->topics_bytes += topic_bytes(topic);
     if (topic)
         topic->tail = window->end;
     else

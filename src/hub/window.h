@@ -23,10 +23,11 @@ struct window {
     uint64_t applied;       /* the newest id that was added, or where the window began */
     struct batch **batches; /* ring of references, oldest first */
     uint64_t batch_first, batch_end, batch_mask;
-    size_t bytes;     /* of the batches, and of topics that have events in them */
-    size_t bytes_max; /* for window_bytes() */
-    uint64_t trimmed; /* the highest id that a TRIM mark named */
-    uint64_t marks;   /* of TRIM seen so far */
+    size_t bytes;        /* of the batches, which windows share */
+    size_t topics_bytes; /* of topics that have events in them */
+    size_t bytes_max;    /* for window_bytes() */
+    uint64_t trimmed;    /* the highest id that a TRIM mark named */
+    uint64_t marks;      /* of TRIM seen so far */
 };
 
 /* An empty window that begins behind `newest`. */
@@ -36,6 +37,9 @@ void window_deinit(struct window *window);
 /* What the window holds, its own tables included: a small event costs as much there as in its
  * batch. */
 size_t window_bytes(const struct window *window);
+
+/* Of these, what no other window shares: the rings, and the topics. */
+size_t window_own_bytes(const struct window *window);
 
 /* Adds a batch event by event, so that the caller may pause: window_open() makes room, at the other
  * end what is too much falls out; window_put() adds an APPENDED event and returns its channel's

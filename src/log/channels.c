@@ -15,6 +15,8 @@ struct channels_chunk {
     struct channel *channels[CHUNK];
 };
 
+enum { MADE_BY_BYTES = CHUNK * MAKER_KINDS * sizeof(uint16_t) };
+
 static struct channel *of_node(const struct map_node *node)
 {
     return container_of(node, struct channel, node);
@@ -99,6 +101,14 @@ void channels_deinit(struct channels *channels)
     map_deinit(&channels->by_name);
 }
 
+uint64_t channels_bytes(const struct channels *channels)
+{
+    return channels->blocks_bytes + channels->chunks_cap * sizeof(struct channels_chunk *) +
+           map_bytes(&channels->by_name) + name_tree_bytes(&channels->order) +
+           numbers_bytes(&channels->free) +
+           (channels->reused_at ? REUSED_KEPT * sizeof(*channels->reused_at) : 0);
+}
+
 struct channel *channels_find(const struct channels *channels, struct str name)
 {
     struct map_node *node = map_find(&channels->by_name, name);
@@ -160,8 +170,10 @@ static struct channels_chunk *chunk_room(struct channels *channels, uint32_t num
     if (channels->chunks[at])
         return channels->chunks[at];
     struct channels_chunk *chunk = mem_try_alloc(sizeof(*chunk));
-    if (chunk)
+    if (chunk) {
         memset(chunk, 0, sizeof(*chunk));
+        channels->blocks_bytes += mem_taken(sizeof(*chunk));
+    }
     channels->chunks[at] = chunk;
     return chunk;
 }
@@ -209,16 +221,22 @@ void channels_release(struct channels *channels, uint32_t number)
         (void)numbers_push(&channels->free, number);
 }
 
+static size_t channel_size(struct str name)
+{
+    size_t size = offsetof(struct channel, name) + name.len;
+    return size > sizeof(struct channel) ? size : sizeof(struct channel);
+}
+
 /* Puts a channel into the table, with nothing known of it but its name, and not into the order of
  * names; NULL when there is no memory. */
 static struct channel *place(struct channels *channels, struct str name, uint32_t number)
 {
     struct channels_chunk *chunk = chunk_room(channels, number);
-    size_t size = offsetof(struct channel, name) + name.len;
-    struct channel *channel =
-        chunk ? mem_try_alloc(size > sizeof(*channel) ? size : sizeof(*channel)) : NULL;
+    size_t size = channel_size(name);
+    struct channel *channel = chunk ? mem_try_alloc(size) : NULL;
     if (!channel)
         return NULL;
+    channels->blocks_bytes += mem_taken(size);
     *channel = (struct channel){.node = {.own = number}, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
     channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
@@ -234,7 +252,11 @@ static void displace(struct channels *channels, struct channel *channel)
     map_remove(&channels->by_name, &channel->node);
     struct channels_chunk **chunk = &channels->chunks[channel_number(channel) >> CHUNK_BITS];
     (*chunk)->channels[channel_number(channel) & (CHUNK - 1)] = NULL;
+    channels->blocks_bytes -= mem_taken(channel_size(channel_name(channel)));
     if (--(*chunk)->count == 0) {
+        channels->blocks_bytes -= mem_taken(sizeof(**chunk));
+        if ((*chunk)->made_by)
+            channels->blocks_bytes -= mem_taken(MADE_BY_BYTES);
         free((*chunk)->made_by);
         free(*chunk);
         *chunk = NULL;
@@ -339,12 +361,12 @@ static bool count_made(struct channels *channels, const struct channel *channel,
                        const uint16_t places[MAKER_KINDS])
 {
     struct channels_chunk *chunk = channels->chunks[channel_number(channel) >> CHUNK_BITS];
-    size_t size = CHUNK * sizeof(*chunk->made_by);
     if (!chunk->made_by) {
-        chunk->made_by = mem_try_alloc(size);
+        chunk->made_by = mem_try_alloc(MADE_BY_BYTES);
         if (!chunk->made_by)
             return false;
-        memset(chunk->made_by, 0, size);
+        memset(chunk->made_by, 0, MADE_BY_BYTES);
+        channels->blocks_bytes += mem_taken(MADE_BY_BYTES);
     }
     for (int kind = 0; kind < MAKER_KINDS; kind++) {
         made_by_of(channels, channel)[kind] = places[kind];

@@ -80,6 +80,7 @@ struct channels {
     uint64_t reused;      /* how often a number was given again */
     uint32_t *reused_at;  /* the last REUSED_KEPT of them, by `reused` modulo that; NULL for none */
     uint64_t count_max;
+    size_t blocks_bytes;                 /* of channels, and of their places by number */
     uint32_t unclaimed;                  /* channels in the table that do not count yet */
     unsigned share_percent[MAKER_KINDS]; /* see channels_make(); 100 for all */
     uint32_t made[MAKER_KINDS][MAKERS];  /* channels that count in each maker's share */
@@ -113,6 +114,9 @@ static inline size_t channels_count(const struct channels *channels)
 {
     return channels->by_name.count - channels->unclaimed;
 }
+
+/* The memory that the table takes. */
+uint64_t channels_bytes(const struct channels *channels);
 
 struct channel *channels_find(const struct channels *channels, struct str name);
 struct channel *channels_by_number(const struct channels *channels, uint32_t number);

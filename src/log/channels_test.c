@@ -56,6 +56,26 @@ static void a_number_is_given_again_once_it_is_released(void **state)
     channels_deinit(&channels);
 }
 
+static void its_memory_is_counted(void **state)
+{
+    (void)state;
+    enum { CHANNELS = 20000 };
+    struct channels channels;
+    char name[32];
+    channels_init(&channels, NULL, 0, CHANNELS);
+    uint64_t empty = channels_bytes(&channels);
+    for (int i = 0; i < CHANNELS; i++) {
+        snprintf(name, sizeof(name), "some/channel/%d", i);
+        add(&channels, name);
+    }
+    assert_in_range(channels_bytes(&channels) - empty, CHANNELS * 95, CHANNELS * 130);
+    for (uint32_t number = 1; number <= CHANNELS; number++)
+        channels_remove(&channels, channels_by_number(&channels, number));
+    assert_int_equal(channels.blocks_bytes, 0);
+    assert_int_equal(name_tree_bytes(&channels.order), 0);
+    channels_deinit(&channels);
+}
+
 static void a_number_in_use_or_never_given_is_not_released(void **state)
 {
     (void)state;
@@ -546,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_is_found_by_name_and_by_number),
         cmocka_unit_test(a_number_is_given_again_once_it_is_released),
+        cmocka_unit_test(its_memory_is_counted),
         cmocka_unit_test(a_number_in_use_or_never_given_is_not_released),
         cmocka_unit_test(a_free_number_stays_free_if_there_is_no_memory_for_its_channel),
         cmocka_unit_test(released_numbers_bound_the_table),

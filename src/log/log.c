@@ -1034,7 +1034,9 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
         ret_stats->store_memory = log->store->ops->memory(log->store);
     log_lock(log);
     ret_stats->channels = channels_count(&log->apply.channels);
+    ret_stats->channels_bytes = channels_bytes(&log->apply.channels);
     ret_stats->keys = log->apply.keys.map.count;
+    ret_stats->keys_bytes = log->apply.keys.map.count * KEY_BYTES;
     log_unlock(log);
     readers_stats(log, ret_stats);
 }

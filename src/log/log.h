@@ -179,7 +179,9 @@ struct log_stats {
     uint64_t oldest;
     uint64_t store_bytes;
     struct store_memory store_memory;
-    uint64_t resolved; /* bytes that selections keep of the numbers of their channels */
+    uint64_t channels_bytes; /* of the table of channels */
+    uint64_t keys_bytes;     /* of idempotency keys, about */
+    uint64_t resolved;       /* bytes that selections keep of the numbers of their channels */
     uint64_t commits;
     uint64_t failures; /* commits that failed */
     bool writable;     /* the last commit succeeded */

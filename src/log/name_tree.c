@@ -30,21 +30,34 @@ void name_tree_init(struct name_tree *names,
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-static struct name_tree_node *new_node(struct name_tree *names, bool is_leaf)
+static size_t node_size(bool is_leaf)
 {
     size_t children = is_leaf ? 0 : FAN * sizeof(struct name_tree_node *);
-    struct name_tree_node *node = mem_try_alloc(sizeof(*node) + children);
+    return sizeof(struct name_tree_node) + children;
+}
+
+size_t name_tree_bytes(const struct name_tree *names)
+{
+    return names->leaves * mem_taken(node_size(true)) +
+           (names->nodes - names->leaves) * mem_taken(node_size(false));
+}
+
+static struct name_tree_node *new_node(struct name_tree *names, bool is_leaf)
+{
+    struct name_tree_node *node = mem_try_alloc(node_size(is_leaf));
     if (!node)
         return NULL;
     node->count = 0;
     node->is_leaf = is_leaf;
     names->nodes++;
+    names->leaves += is_leaf;
     return node;
 }
 
 static void free_node(struct name_tree *names, struct name_tree_node *node)
 {
     names->nodes--;
+    names->leaves -= node->is_leaf;
     free(node);
 }
 

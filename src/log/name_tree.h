@@ -37,10 +37,14 @@ struct name_tree {
     struct name_tree_node *root; /* NULL for an empty index */
     uint32_t count;
     uint32_t nodes;
+    uint32_t leaves; /* of them */
     uint32_t height; /* levels, that of the leaves included */
     struct str (*name_of)(const void *owner, uint32_t number);
     const void *owner;
 };
+
+/* The memory that the index takes. */
+size_t name_tree_bytes(const struct name_tree *names);
 
 /* `name_of(owner, number)` is the name under which `number` was added. */
 void name_tree_init(struct name_tree *names,

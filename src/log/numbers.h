@@ -33,6 +33,13 @@ static inline void numbers_deinit(struct numbers *numbers)
     *numbers = (struct numbers){0};
 }
 
+/* The memory of its blocks, up to one more than it tells. */
+static inline size_t numbers_bytes(const struct numbers *numbers)
+{
+    return (numbers->count + NUMBERS_BLOCK - 1) / NUMBERS_BLOCK *
+           mem_taken(sizeof(struct numbers_block));
+}
+
 /* Another block at the end; false, and nothing has changed, when there is no memory. */
 static inline bool numbers_grow(struct numbers *numbers)
 {

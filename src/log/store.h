@@ -81,6 +81,7 @@ struct store_cut {
 struct store_memory {
     uint64_t index;  /* which events of files that are not sealed belong to which channel */
     uint64_t sqlite; /* what SQLite holds in this process: pages in caches, statements */
+    uint64_t trims;  /* up to where channels were trimmed, and which are to leave the disk */
 };
 
 struct store;

@@ -286,6 +286,7 @@ static void count(struct worker *worker)
     stat_set(&stats->bytes_out, worker->net.bytes_sent);
     stat_set(&stats->sends, worker->net.sends);
     stat_set(&stats->window_bytes, window_bytes(&worker->hub.window));
+    stat_set(&stats->window_own_bytes, window_own_bytes(&worker->hub.window));
     stat_set(&stats->views, worker->hub.views_count);
     stat_set(&stats->rests_bytes, account_held(&worker->account, ACCOUNT_RESTS));
     stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);

@@ -140,6 +140,7 @@ struct worker_stats {
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t sends;
     _Atomic uint64_t window_bytes;
+    _Atomic uint64_t window_own_bytes;
     _Atomic uint64_t views;
     _Atomic uint64_t rests_bytes;
     _Atomic uint64_t busy_us;               /* of its time, with something to do */

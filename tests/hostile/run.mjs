@@ -4,7 +4,7 @@
 //   stop a server for that long as well, but not in each of three runs: what fails for time alone is
 //   run again, at most twice;
 // - ten seconds after the attack the memory is back to within a tenth of what it was. What the server says that
-//   it keeps for itself is left out: the store's index and SQLite's caches, which grow with what is published,
+//   it keeps for itself is left out: windows, channels, indexes and caches, which grow with what is published,
 //   whoever publishes, up to bounds of their own;
 // - nothing that was acknowledged to a stranger is lost, given twice or out of order;
 // - the attack itself, where it looks for something, has not seen what must not be.
@@ -75,11 +75,16 @@ function anonymous(child) {
     return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
 }
 
+/** What the server keeps for itself, by its own account. Workers share the events in their windows, which
+ *  `windows` counts for each. */
+function kept({ workers, memory: { windows, windows_own: own, channels, keys, trims, index, patterns, sqlite } }) {
+    return (windows - own) / workers + own + channels + keys + trims + index + patterns + sqlite;
+}
+
 /** The same without what it keeps for itself. Without an answer nothing is left out. */
 async function memory(child, port) {
     const answer = await get(port, "/stats");
-    const { index = 0, sqlite = 0 } = answer.status === 200 ? JSON.parse(answer.text).memory : {};
-    return anonymous(child) - index - sqlite;
+    return anonymous(child) - (answer.status === 200 ? kept(JSON.parse(answer.text)) : 0);
 }
 
 /** The attackers get what the server and its strangers leave of the processors. */

@@ -106,7 +106,9 @@ function figures(list) {
 followForGood();
 const busy = Promise.all([askForHealth(), publish()]);
 console.log("ready");
-await new Promise((resolve) => readline.createInterface({ input: process.stdin }).once("line", resolve));
+const orders = readline.createInterface({ input: process.stdin });
+orders.once("close", () => running && process.exit(1)); /* the runner died */
+await new Promise((resolve) => orders.once("line", resolve));
 running = false;
 await busy;
 const missing = () => [...acknowledged.keys()].filter((id) => !delivered.has(id));

@@ -17,6 +17,7 @@ void floors_init(struct floors *floors)
 {
     /* 8 MiB of addresses, of which the kernel gives only the pages that are touched. */
     floors->chunks = mem_alloc(CHUNKS * sizeof(*floors->chunks));
+    atomic_init(&floors->bytes, 0);
 }
 
 void floors_deinit(struct floors *floors)
@@ -40,7 +41,9 @@ int floors_room(struct floors *floors, uint32_t number)
     if (!made)
         return -ENOMEM;
     memset(made, 0, sizeof(*made));
-    if (!atomic_compare_exchange_strong(&floors->chunks[number >> CHUNK_BITS], &none, made))
+    if (atomic_compare_exchange_strong(&floors->chunks[number >> CHUNK_BITS], &none, made))
+        atomic_fetch_add_explicit(&floors->bytes, mem_taken(sizeof(*made)), memory_order_relaxed);
+    else
         free(made);
     return 0;
 }

@@ -9,6 +9,7 @@ struct floors_chunk;
 struct floors {
     /* By the high bits of a channel's number; made as they are needed, never moved. */
     _Atomic(struct floors_chunk *) *chunks;
+    _Atomic uint64_t bytes; /* of them */
 };
 
 void floors_init(struct floors *floors);

@@ -22,6 +22,7 @@
 #define RETRY_NS (30 * NS_PER_S)
 /* Counting a file is put off for this many times as long as it took. */
 enum { COUNT_PAUSE = 100 };
+enum { ERASURES_FIRST = 16 };
 
 struct erasure {
     uint32_t number;
@@ -33,9 +34,60 @@ void house_init(struct house *house, struct chain *chain)
     *house = (struct house){.chain = chain, .forgotten = {.again = true}};
 }
 
-void house_deinit(struct house *house)
+/* ---- channels whose events are to leave the disk ----------------------------------------------
+ */
+
+static void drop_erasures(struct house *house)
 {
     free(house->erasures);
+    house->erasures = NULL;
+    house->erasures_count = house->erasures_cap = 0;
+    atomic_store_explicit(&house->erasures_bytes, 0, memory_order_relaxed);
+}
+
+void house_deinit(struct house *house)
+{
+    drop_erasures(house);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct erasure *x = a, *y = b;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* One channel may be deleted again and again before a pass begins. */
+static void merge_erasures(struct house *house)
+{
+    struct erasure *erasures = house->erasures;
+    size_t count = 0;
+    qsort(erasures, house->erasures_count, sizeof(*erasures), by_number);
+    for (size_t i = 0; i < house->erasures_count; i++) {
+        if (!count || erasures[count - 1].number != erasures[i].number)
+            erasures[count++] = erasures[i];
+        else if (erasures[count - 1].upto < erasures[i].upto)
+            erasures[count - 1].upto = erasures[i].upto;
+    }
+    house->erasures_count = count;
+}
+
+/* Room for one more, in a table that has at most four places for each channel. */
+static int erasures_room(struct house *house)
+{
+    if (house->erasures_count < house->erasures_cap)
+        return 0;
+    if (house->erasures_count)
+        merge_erasures(house);
+    if (house->erasures_count < house->erasures_cap / 2)
+        return 0;
+    size_t cap = house->erasures_cap ? house->erasures_cap * 2 : ERASURES_FIRST;
+    struct erasure *room = mem_try_realloc(house->erasures, cap * sizeof(*room));
+    if (!room)
+        return -ENOMEM;
+    house->erasures = room;
+    house->erasures_cap = cap;
+    atomic_store_explicit(&house->erasures_bytes, cap * sizeof(*room), memory_order_relaxed);
+    return 0;
 }
 
 static int64_t now_ns(const struct house *house)
@@ -85,16 +137,10 @@ int house_trim(struct house *house, const struct store_trim *trims, size_t count
 static int add_erasure(void *context, uint32_t number, uint64_t upto)
 {
     struct house *house = context;
-    if (house->erasures_count == house->erasures_cap) {
-        size_t cap = house->erasures_cap ? house->erasures_cap * 2 : 16;
-        struct erasure *room = mem_try_realloc(house->erasures, cap * sizeof(*room));
-        if (!room)
-            return -ENOMEM;
-        house->erasures = room;
-        house->erasures_cap = cap;
-    }
-    house->erasures[house->erasures_count++] = (struct erasure){number, upto};
-    return 0;
+    int result = erasures_room(house);
+    if (!result)
+        house->erasures[house->erasures_count++] = (struct erasure){number, upto};
+    return result;
 }
 
 int house_load(struct house *house)
@@ -102,17 +148,13 @@ int house_load(struct house *house)
     return state_erasures(house->chain->state, add_erasure, house);
 }
 
+/* If it fails, some are noted: the marks come again, and noting one twice changes nothing. */
 static int note_erasures(struct house *house, const struct store_trim *marks, size_t count)
 {
-    size_t before = house->erasures_count;
-    for (size_t i = 0; i < count; i++) {
-        int result = add_erasure(house, marks[i].number, marks[i].trimmed);
-        if (result) {
-            house->erasures_count = before;
-            return result;
-        }
-    }
-    return 0;
+    int result = 0;
+    for (size_t i = 0; !result && i < count; i++)
+        result = add_erasure(house, marks[i].number, marks[i].trimmed);
+    return result;
 }
 
 /* Deletions come with the appends, and are kept in state.db only now: the file that holds their
@@ -218,7 +260,7 @@ static int begin_pass(struct house *house)
     segment_unref(segment);
     if (result < 0)
         return result;
-    house->erasures_count = 0;
+    drop_erasures(house);
     house->erasing = true;
     house->erase_after_ns = now_ns(house) + ERASE_PAUSE_NS;
     return 0;

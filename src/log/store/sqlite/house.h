@@ -11,7 +11,8 @@ struct house {
     struct erasure *erasures; /* channels deleted whose events are to leave the disk */
     size_t erasures_count;
     size_t erasures_cap;
-    bool erasing; /* segments marked `erase` are being rewritten */
+    _Atomic uint64_t erasures_bytes; /* for any thread */
+    bool erasing;                    /* segments marked `erase` are being rewritten */
     struct forgotten forgotten;
     int64_t erase_after_ns; /* not before: a rewrite costs more than a DELETE does */
 };

@@ -148,6 +148,32 @@ static void deletions_are_erased_in_passes_a_minute_apart(void **state)
     place_deinit(&place);
 }
 
+static void a_channel_deleted_many_times_is_noted_a_few_times(void **state)
+{
+    (void)state;
+    enum { DELETES = 500, MOST = 64 * 16 };
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 1, 1, "a", 5);
+    place_put(&place, 101, 50, 2, "b", 5);
+    place_delete(&place, 1, "a", 100);
+    place_keep_house(&place); /* begins a pass: the next is a minute away */
+    uint64_t before = place.store->ops->memory(place.store).trims;
+    struct batch *batch = place_batch(200, 1, 1, "a", 5);
+    batch->events[0].data = STR("needle-in-a");
+    assert_int_equal(place_append(&place, batch), 0);
+    for (int i = 0; i < DELETES; i++)
+        place_delete(&place, 1, "a", 200);
+    place_keep_house(&place);
+    assert_in_range(place.store->ops->memory(place.store).trims, before + 1, before + MOST);
+    clock_fake_advance(&place.clock, 61000000);
+    place_keep_house(&place);
+    assert_false(place_has_bytes(&place, "needle-in-a"));
+    assert_int_equal(place.store->ops->memory(place.store).trims, before);
+    place_deinit(&place);
+}
+
 static void a_deletion_not_erased_yet_is_erased_after_the_next_start(void **state)
 {
     (void)state;
@@ -229,6 +255,7 @@ int main(void)
         cmocka_unit_test(the_oldest_file_is_left_to_die),
         cmocka_unit_test(a_file_found_dead_at_the_start_goes_too),
         cmocka_unit_test(deletions_are_erased_in_passes_a_minute_apart),
+        cmocka_unit_test(a_channel_deleted_many_times_is_noted_a_few_times),
         cmocka_unit_test(a_deletion_not_erased_yet_is_erased_after_the_next_start),
         cmocka_unit_test(what_came_after_a_deletion_stays),
         cmocka_unit_test(a_forgotten_channel_does_not_come_back),

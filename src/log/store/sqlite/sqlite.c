@@ -98,6 +98,8 @@ static struct store_memory sqlite_memory(struct store *store)
     return (struct store_memory){
         .index = atomic_load_explicit(&of(store)->chain.index_bytes, memory_order_relaxed),
         .sqlite = (uint64_t)sqlite3_memory_used(),
+        .trims = atomic_load_explicit(&of(store)->chain.floors.bytes, memory_order_relaxed) +
+                 atomic_load_explicit(&of(store)->house.erasures_bytes, memory_order_relaxed),
     };
 }
 
