@@ -128,7 +128,8 @@ static void refused(struct publisher *publisher, const struct answer *answer)
     struct load *load = publisher->load;
     struct str rest = answer->head, line = str_cut(&rest, '\r');
     load->refused++;
-    load_complain(load, "a publish was answered %.*s %.*s", STR_FMT(line),
+    load_complain(load, "a publish to %.*s was answered %.*s %.*s",
+                  STR_FMT(load->plan->publish_url.text), STR_FMT(line),
                   (int)(answer->body.len < 300 ? answer->body.len : 300), answer->body.at);
 }
 

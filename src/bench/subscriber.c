@@ -25,7 +25,7 @@ static void gone(struct subscriber *subscriber, const char *reason)
     if (subscriber->state == SUBSCRIBER_OPEN)
         load->open--;
     load->broken++;
-    load_complain(load, "a subscriber: %s", reason);
+    load_complain(load, "a subscriber of %.*s: %s", STR_FMT(load->plan->url.text), reason);
     subscriber_stop(subscriber);
 }
 

@@ -3,6 +3,7 @@
 #include "base/environment.h"
 #include "base/command_line.h"
 #include "client/line_reader.h"
+#include "client/output.h"
 #include "client/pub.h"
 #include "client/record.h"
 #include "client/retry_delay.h"
@@ -34,6 +35,7 @@ enum {
     RETRY_TOTAL_MS = 30000, /* then it gives up */
     RETRY_UNMET_MS = 10000, /* the same for a server that was never there: likely misspelt */
     PROGRESS_MS = 1000,
+    TOO_LARGE = 413, /* RFC 9110 section 15.5.14 */
 };
 
 const char client_pub_help[] =
@@ -138,6 +140,9 @@ struct publisher {
     bool patient; /* a server that cannot be reached may yet come */
     bool met;     /* it was reached before */
     bool warned;  /* about this request's trouble */
+    /* The lines of standard input that are being published; 0 for an event from the arguments. */
+    uint64_t first_line, last_line;
+    bool may_split; /* they are sent one by one if they are too large together */
 };
 
 static void complain(const char *sentence)
@@ -145,9 +150,19 @@ static void complain(const char *sentence)
     fprintf(stderr, "freshet pub: %s\n", sentence);
 }
 
+static void add_lines(const struct publisher *publisher, struct buf *out)
+{
+    if (publisher->last_line > publisher->first_line)
+        buf_addf(out, "lines %llu to %llu: ", (unsigned long long)publisher->first_line,
+                 (unsigned long long)publisher->last_line);
+    else if (publisher->first_line)
+        buf_addf(out, "line %llu: ", (unsigned long long)publisher->first_line);
+}
+
 static void explain(struct publisher *publisher, int result, const char *what_next)
 {
     struct buf why = {0};
+    add_lines(publisher, &why);
     if (result == TRANSFER_STOPPED)
         buf_add_lit(&why, "interrupted: it is not known whether the last events were published");
     else if (result)
@@ -183,7 +198,8 @@ static bool wait_for_retry(struct publisher *publisher, struct retry_delay *dela
     return interrupt_wait(publisher->interrupt, -1, 0, (int64_t)ms) != WAKE_INTERRUPT;
 }
 
-/* 0 once it is published, else 1, explained. The request must be one that can be repeated. */
+/* 0 once it is published, else 1, explained, or TOO_LARGE if it may be split. The request must be
+ * one that can be repeated. */
 static int publish(struct publisher *publisher, const struct transfer_request *request)
 {
     struct retry_delay delay = {.least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS};
@@ -198,6 +214,8 @@ static int publish(struct publisher *publisher, const struct transfer_request *r
         int64_t past_ms = (clock_now_ns(clock_system()) - begun_ns) / 1000000;
         int64_t most_ms = publisher->met ? RETRY_TOTAL_MS : RETRY_UNMET_MS;
         publisher->met = publisher->met || result != TRANSFER_E_CONNECT;
+        if (!result && publisher->answer.status == TOO_LARGE && publisher->may_split)
+            return TOO_LARGE;
         if (!may_retry(publisher, result) || past_ms >= most_ms) {
             explain(publisher, result, "");
             return 1;
@@ -219,8 +237,10 @@ static int print_id(struct publisher *publisher)
     struct buf id = {0};
     /* An ephemeral event has none. */
     int code = 0;
-    if (!record_receipt_id(buf_str(&publisher->answer.body), &id))
-        code = printf("%.*s\n", STR_FMT(buf_str(&id))) < 0 || fflush(stdout) ? 1 : 0;
+    if (!record_receipt_id(buf_str(&publisher->answer.body), &id)) {
+        buf_add_char(&id, '\n');
+        code = buf_failed(&id) ? 1 : output_write("freshet pub", buf_str(&id));
+    }
     buf_free(&id);
     return code;
 }
@@ -264,8 +284,9 @@ struct feed {
     char *room;        /* READ_SIZE: what read() gave */
     struct str unread; /* of it */
     bool at_end;
-    uint64_t line;      /* number of the line at hand */
-    uint64_t published; /* events */
+    uint64_t line;                  /* number of the line at hand */
+    uint64_t lines_of[BATCH_LINES]; /* the numbers of those in the batch: some may be blank */
+    uint64_t published;             /* events */
     int64_t begun_ns;
     int64_t told_ns;
     bool tells; /* progress */
@@ -282,21 +303,46 @@ static void tell_progress(struct feed *feed)
     feed->told_ns = now_ns;
 }
 
-static int send_batch(struct feed *feed)
+/* Publishes lines of the batch, from the `first` to the `last` one. */
+static int send_lines(struct feed *feed, struct str body, size_t first, size_t last)
 {
-    if (!feed->outgoing.count)
-        return 0;
     struct transfer_request request = {.url = feed->url.at,
                                        .post = true,
-                                       .body = buf_str(&feed->outgoing.body),
+                                       .body = body,
                                        .content_type = "application/x-ndjson",
                                        .token = feed->publisher->arguments->token,
                                        .quiet_ms = QUIET_MS,
                                        .grace_ms = GRACE_MS,
                                        .watched_fd = -1};
+    feed->publisher->first_line = feed->lines_of[first];
+    feed->publisher->last_line = feed->lines_of[last];
+    feed->publisher->may_split = last > first;
     int code = publish(feed->publisher, &request);
     if (!code)
-        feed->published += feed->outgoing.count;
+        feed->published += last - first + 1;
+    return code;
+}
+
+/* Lines that are too large together may be small enough alone. Nothing of them was published. */
+static int send_each(struct feed *feed)
+{
+    struct str rest = buf_str(&feed->outgoing.body);
+    int code = 0;
+    for (size_t i = 0; !code && i < feed->outgoing.count; i++) {
+        struct str line = str_cut(&rest, '\n');
+        code = send_lines(feed, line, i, i);
+    }
+    return code;
+}
+
+static int send_batch(struct feed *feed)
+{
+    size_t count = feed->outgoing.count;
+    if (!count)
+        return 0;
+    int code = send_lines(feed, buf_str(&feed->outgoing.body), 0, count - 1);
+    if (code == TOO_LARGE)
+        code = send_each(feed);
     outgoing_clear(&feed->outgoing);
     tell_progress(feed);
     return code;
@@ -320,6 +366,8 @@ static int add_line(struct feed *feed, struct str line)
         fprintf(stderr, "freshet pub: line %llu is not JSON\n", (unsigned long long)feed->line);
     else if (result)
         complain("there is no memory");
+    else
+        feed->lines_of[feed->outgoing.count - 1] = feed->line;
     return result;
 }
 
@@ -336,7 +384,8 @@ static int take_lines(struct feed *feed)
             return -EINVAL;
     }
     if (result < 0)
-        complain("a line is longer than 16 MiB");
+        fprintf(stderr, "freshet pub: line %llu is longer than 16 MiB\n",
+                (unsigned long long)feed->line + 1);
     return result < 0 ? result : 0;
 }
 

@@ -1,5 +1,6 @@
 #include "client/client.h"
 
+#include "client/output.h"
 #include "client/record.h"
 #include "client/transfer.h"
 #include "client/webhook_listen.h"
@@ -113,10 +114,15 @@ static int print(const struct webhook_request *request, struct str body)
         add_elements(&out, body, STR("webhooks"), !request->json);
     else if (request->show == WEBHOOK_SHOW_DELIVERIES)
         add_elements(&out, body, STR("deliveries"), false);
-    good = good && !buf_failed(&out) && fwrite(out.at, 1, out.len, stdout) == out.len &&
-           fflush(stdout) == 0;
+    good = good && !buf_failed(&out);
+    int code = good ? output_write("freshet webhook", buf_str(&out)) : 1;
+    if (code && good && strcmp(request->method, "POST") == 0)
+        fprintf(stderr,
+                "freshet webhook: it was done, and the answer, of which a secret is not given "
+                "again, is\n%.*s",
+                STR_FMT(buf_str(&out)));
     buf_free(&out);
-    return good ? 0 : 1;
+    return code;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -136,13 +142,26 @@ static int explain(const struct webhook_request *request, int result,
     return 1;
 }
 
-static int ask(const struct webhook_request *request, struct transfer *transfer)
+/* The query of the next page, of answers that come in pages; empty behind the last. */
+static void read_next(const struct webhook_request *request, struct str body, struct buf *ret)
+{
+    struct str next = member(body, STR("next"));
+    buf_clear(ret);
+    if (request->show == WEBHOOK_SHOW_DELIVERIES &&
+        str_eq(member(body, STR("more")), STR("true")) && json_unescape(next, ret))
+        buf_clear(ret);
+}
+
+/* Asks for one page, or for all that there is to an answer without pages. */
+static int ask(const struct webhook_request *request, struct transfer *transfer, struct buf *next)
 {
     struct buf url = {0};
     struct transfer_answer answer = {0};
     bool post = strcmp(request->method, "POST") == 0;
+    struct str path = buf_str(&request->path);
     buf_add_str(&url, request->url.text);
-    buf_add_str(&url, buf_str(&request->path));
+    buf_add_str(&url, next->len ? str_cut(&path, '?') : path);
+    buf_add_str(&url, buf_str(next));
     buf_add_char(&url, '\0');
     const struct transfer_request http = {
         .url = url.at,
@@ -158,6 +177,7 @@ static int ask(const struct webhook_request *request, struct transfer *transfer)
     int code = result || answer.status < 200 || answer.status > 299
                    ? explain(request, result, &answer)
                    : print(request, buf_str(&answer.body));
+    read_next(request, code ? STR("") : buf_str(&answer.body), next);
     transfer_answer_deinit(&answer);
     buf_free(&url);
     return code;
@@ -172,7 +192,12 @@ static int run_with(const struct webhook_request *request)
     }
     struct transfer *transfer =
         transfer_new(&interrupt, server_url_is_loopback(&request->url), ANSWER_MAX);
-    int code = transfer ? ask(request, transfer) : 1;
+    struct buf next = {0};
+    int code = 1;
+    if (transfer)
+        while (!(code = ask(request, transfer, &next)) && next.len)
+            ;
+    buf_free(&next);
     transfer_free(transfer);
     interrupt_deinit(&interrupt);
     return code;

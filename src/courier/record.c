@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
+#include "http/target.h"
 #include "log/store/sqlite/db.h"
 
 #include <errno.h>
@@ -447,6 +448,27 @@ static bool is_wanted(const struct record_query *query, sqlite3_stmt *row)
     return !query->channel.len || str_eq(db_bytes(row, 6), query->channel);
 }
 
+/* Where the next page is: all that was asked for, and where to go on. */
+static void add_next(struct buf *out, const struct record_query *query, uint64_t before)
+{
+    static const char *const states[] = {
+        [RECORD_DELIVERED] = "delivered", [RECORD_FAILING] = "failing", [RECORD_DEAD] = "dead"};
+    buf_addf(out, "],\"more\":true,\"next\":\"?before=%" PRIu64 "&limit=%" PRIu32, before,
+             query->limit);
+    for (unsigned state = 0; state < sizeof(states) / sizeof(*states); state++)
+        if (query->states & 1U << state)
+            buf_addf(out, "&state=%s", states[state]);
+    if (query->event) {
+        buf_add_lit(out, "&event=");
+        buf_add_id(out, query->event);
+    }
+    if (query->channel.len) {
+        buf_add_lit(out, "&channel=");
+        http_percent_encode(out, query->channel);
+    }
+    buf_add_lit(out, "\"}");
+}
+
 int record_tell(struct record_statements *statements, const struct record_query *query,
                 struct buf *out)
 {
@@ -470,7 +492,7 @@ int record_tell(struct record_statements *statements, const struct record_query 
             break;
     }
     if (!query->n && result == 1)
-        buf_addf(out, "],\"more\":true,\"next\":\"?before=%" PRIu64 "\"}", last);
+        add_next(out, query, last);
     else if (!query->n)
         buf_add_lit(out, "],\"more\":false}");
     sqlite3_finalize(statement);

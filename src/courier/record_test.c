@@ -135,7 +135,24 @@ static void filters_leave_out_the_others(void **state)
     none.channel = STR("b");
     assert_false(tells(*state, &none, "\"n\""));
     page.limit = 1;
-    assert_true(tells(*state, &page, "\"more\":true,\"next\":\"?before=2\""));
+    assert_true(tells(*state, &page, "\"more\":true,\"next\":\"?before=2&limit=1\""));
+}
+
+static void the_next_page_has_the_filters_of_this_one(void **state)
+{
+    struct record_query query = {.endpoint = 1, .limit = 1};
+    for (uint64_t n = 1; n <= 3; n++)
+        add(*state, n, 1, RECORD_FAILING);
+    query.states = 1U << RECORD_FAILING | 1U << RECORD_DEAD;
+    assert_true(tells(*state, &query, "\"?before=3&limit=1&state=failing&state=dead\""));
+    query.states = 1U << RECORD_DELIVERED | 1U << RECORD_FAILING;
+    query.channel = STR("a");
+    assert_true(
+        tells(*state, &query, "\"?before=3&limit=1&state=delivered&state=failing&channel=a\""));
+    query =
+        (struct record_query){.endpoint = 1, .limit = 0, .event = 1003, .channel = STR("a&b=\"/ü")};
+    assert_true(tells(*state, &query,
+                      "\"?before=0&limit=0&event=0000000000001003&channel=a%26b%3D%22%2F%C3%BC\""));
 }
 
 static void pruning_spares_dead_letters_and_what_is_young(void **state)
@@ -241,6 +258,7 @@ int main(void)
         TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
         TEST(a_retry_that_carries_a_part_is_recorded_as_that_part),
         TEST(filters_leave_out_the_others),
+        TEST(the_next_page_has_the_filters_of_this_one),
         TEST(pruning_spares_dead_letters_and_what_is_young),
         TEST(pruning_goes_on_where_it_was),
         TEST(what_an_endpoint_leaves_behind_is_pruned),

@@ -2,6 +2,7 @@
 #include "base/command_line.h"
 #include "bench/bench.h"
 #include "client/client.h"
+#include "client/output.h"
 #include "server/check.h"
 #include "server/keys.h"
 #include "server/serve.h"
@@ -81,9 +82,9 @@ static int print_keys(void)
 {
     struct buf text = {0};
     keys_print(&text);
-    fwrite(text.at, 1, text.len, stdout);
+    int code = output_write("freshet", buf_str(&text));
     buf_free(&text);
-    return 0;
+    return code;
 }
 
 static int help(int argc, char **argv)
@@ -101,11 +102,12 @@ static int help(int argc, char **argv)
 }
 
 /* A descriptor that is closed would be given to the next socket or file, which would then get what
- * is written for people. */
+ * is written for people. What is opened in its place cannot be read or written, as before: a
+ * command must notice that nobody gets what it prints. */
 static int open_standard_streams(void)
 {
     for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
             return -1;
     return 0;
 }
@@ -116,10 +118,10 @@ int main(int argc, char **argv)
         return 1;
     if (asks_for_help(argc, argv)) {
         fputs(overview, stdout);
-        return 0;
+        return output_end("freshet", 0);
     }
     if (argc > 1 && strcmp(argv[1], "--version") == 0)
-        return version(0, NULL);
+        return output_end("freshet", version(0, NULL));
     const struct command *command = argc > 1 ? find(argv[1]) : NULL;
     if (!command) {
         if (argc > 1)
@@ -127,5 +129,5 @@ int main(int argc, char **argv)
         fputs(overview, stderr);
         return 2;
     }
-    return command->run(argc - 1, argv + 1);
+    return output_end("freshet", command->run(argc - 1, argv + 1));
 }

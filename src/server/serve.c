@@ -274,6 +274,7 @@ static void greet(const struct server *server)
            "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
            at, base, at, base, at, base, at, base, at, base, at, base, at, base, at, base);
     fflush(stdout);
+    clearerr(stdout); /* a server serves though nobody reads its greeting */
     say(SAY_INFO, "started", "address=%s store=%s workers=%u connections_max=%u", at,
         server->config.memory ? "memory" : "sqlite", server->config.threads,
         server->config.limits.connections_max);

@@ -1,10 +1,13 @@
 // The command: pub, sub, version, help, and what it answers to wrong usage.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import {
+    BIN,
     page,
     publish,
     publishMany,
+    request,
     startServer,
     temporaryFolder,
     test,
@@ -316,4 +319,62 @@ test("pub piped into sub by way of the server loses nothing", async (t) => {
         events.map((event) => event.data),
         lines,
     );
+});
+
+test("what cannot be written to standard output ends a command with 1 and a reason", async (t) => {
+    const server = await startServer(t);
+    assert.equal((await request(server, "POST", "/webhooks", { body: { url: "http://127.0.0.1:1/", channels: ["x"] } })).status, 201);
+    const sh = (command) => spawnSync("sh", ["-c", command],
+        { encoding: "utf8", env: { ...process.env, FRESHET_URL: server.url }, cwd: server.dir });
+    for (const args of ["pub x data", "sub x --after earliest --count 1", "webhook ls", "help", "help serve", "version", "--version",
+        "help configuration"]) {
+        for (const to of [">/dev/full", ">&-"]) {
+            const { status, stderr } = sh(`"${BIN}" ${args} ${to}`);
+            assert.equal(status, 1, `${args} ${to}: ${stderr}`);
+            assert.match(stderr, /standard output: (No space left on device|Bad file descriptor)/, `${args} ${to}`);
+        }
+    }
+});
+
+test("a secret that is given once comes on standard error if standard output cannot be written", async (t) => {
+    const server = await startServer(t);
+    for (const to of [">/dev/full", ">&-"]) {
+        const { status, stderr } = spawnSync("sh", ["-c",
+            `"${BIN}" webhook add http://127.0.0.1:1/ x --url ${server.url} ${to}`], { encoding: "utf8" });
+        assert.equal(status, 1);
+        const [, secret] = /"secret":"(whsec_[^"]+)"/.exec(stderr);
+        assert.ok(secret);
+    }
+    assert.equal((await server.get("/webhooks")).json().webhooks.length, 2);
+});
+
+test("pub - names the line that the server refuses, and publishes those before it", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  body_max: 20000\n" });
+    const large = "l".repeat(20_000);
+    for (const [n, lines, before] of [
+        [3, ["one", "two", large, "four"], ["one", "two"]],
+        [1, [large, "two"], []],
+        [101, [...Array.from({ length: 100 }, (_, i) => `n${i}`), "\x01".repeat(5000), "after"], undefined], /* 30,000 once escaped */
+    ]) {
+        const channel = `large/${n}`;
+        const { code, stderr } = await pub(t, server, [channel, "-"], { input: `${lines.join("\n")}\n` });
+        assert.equal(code, FAILED);
+        assert.match(stderr, new RegExp(`line ${n}: 413`), stderr);
+        assert.deepEqual((await server.history(channel)).map(({ data }) => data), before ?? lines.slice(0, 100));
+    }
+});
+
+test("pub - of lines that are too large together sends them one by one", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  body_max: 20000\n" });
+    const lines = Array.from({ length: 30 }, (_, n) => `${n} ${"x".repeat(n % 3 ? 10 : 15_000)}`);
+    const { code, stderr } = await pub(t, server, ["x", "-"], { input: lines.join("\n") });
+    assert.equal(code, 0, stderr);
+    assert.deepEqual((await server.history("x")).map(({ data }) => data), lines);
+});
+
+test("pub - counts blank lines too when it names one", async (t) => {
+    const server = await startServer(t, { config: "limits:\n  body_max: 20000\n" });
+    const { code, stderr } = await pub(t, server, ["x", "-", "--json"], { input: `1\n\n2\n\n"${"l".repeat(30_000)}"\n` });
+    assert.equal(code, FAILED);
+    assert.match(stderr, /line 5: 413/, stderr);
 });

@@ -45,7 +45,7 @@ async function stub(t, status, answer) {
             pieces.push(piece);
         }
         requests.push({ method: req.method, url: req.url, headers: req.headers, body: Buffer.concat(pieces).toString() });
-        res.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
+        res.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(typeof answer === "function" ? answer(req.url) : answer));
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     t.after(() => new Promise((resolve) => {
@@ -143,6 +143,26 @@ test("lists are printed a line an element", async (t) => {
     assert.deepEqual(JSON.parse(json[0]).channels, ["a"]);
     assert.equal(json.length, 3);
     assert.equal((await webhook(t, server, ["deliveries", "wh_1"])).stdout, '{"n":1}\n{"n":2}\n');
+});
+
+test("deliveries are printed to the last page", async (t) => {
+    const pages = {
+        "/webhooks/wh_1/deliveries?state=failed": { deliveries: [{ n: 9 }, { n: 7 }], more: true, next: "?before=7&limit=2&state=failing&state=dead" },
+        "/webhooks/wh_1/deliveries?before=7&limit=2&state=failing&state=dead": { deliveries: [], more: true, next: "?before=4&limit=2" },
+        "/webhooks/wh_1/deliveries?before=4&limit=2": { deliveries: [{ n: 3 }], more: false },
+    };
+    const server = await stub(t, 200, (url) => pages[url]);
+    assert.equal((await webhook(t, server, ["deliveries", "wh_1", "--state", "failed"])).stdout, '{"n":9}\n{"n":7}\n{"n":3}\n');
+    assert.deepEqual(server.requests.map(({ url }) => url), Object.keys(pages));
+});
+
+test("all deliveries of a webhook are printed, however many pages they take", async (t) => {
+    const server = await startServer(t);
+    const receiver = await Receiver.start(t);
+    const { id } = await told(t, server, ["add", receiver.url, "many"]);
+    await publishMany(server, "many", 230);
+    await receiver.events(230);
+    await eventually(async () => (await webhook(t, server, ["deliveries", id])).stdout.trim().split("\n").length === 230, "230 lines");
 });
 
 test("an answer that is no JSON is no success", async (t) => {
