@@ -5,6 +5,7 @@
 #include "api/query.h"
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/unknown.h"
 #include "http/media.h"
 #include "http/target.h"
 #include "transport/checked.h"
@@ -25,6 +26,7 @@ struct element {
     bool has_base64;
     bool is_text;
     bool may_be_deep; /* what it stands in is nested deeper than data may be */
+    unsigned given;   /* members that were there, a bit each */
 };
 
 static void element_free(struct element *element)
@@ -66,53 +68,81 @@ static const char *read_base64(struct element *element, struct str raw)
     return why;
 }
 
-static const char *read_member(struct element *element, struct str key, struct str raw)
+enum { CHANNEL, DATA, DATA_BASE64, TYPE, KEY, CONTENT_TYPE, EPHEMERAL, MEMBERS };
+
+static const struct str members[MEMBERS] = {
+    [CHANNEL] = {"channel", 7},     [DATA] = {"data", 4}, [DATA_BASE64] = {"data_base64", 11},
+    [TYPE] = {"type", 4},           [KEY] = {"key", 3},   [CONTENT_TYPE] = {"content_type", 12},
+    [EPHEMERAL] = {"ephemeral", 9},
+};
+
+static const char *read_member(struct element *element, unsigned member, struct str raw)
 {
-    if (str_eq(key, STR("channel")))
+    switch (member) {
+    case CHANNEL:
         return read_string(raw, &element->channel, "channel is a string");
-    if (str_eq(key, STR("data")))
+    case DATA:
         return read_data(element, raw);
-    if (str_eq(key, STR("data_base64")))
+    case DATA_BASE64:
         return read_base64(element, raw);
-    if (str_eq(key, STR("type")))
+    case TYPE:
         return read_string(raw, &element->type, "type is a string");
-    if (str_eq(key, STR("content_type")))
+    case KEY:
+        element->has_key = true;
+        return read_string(raw, &element->key, "key is a string");
+    case CONTENT_TYPE:
         return read_string(raw, &element->content_type, "content_type is a string");
-    if (str_eq(key, STR("ephemeral")) && !str_eq(raw, STR("false")))
-        return "a batch is stored: publish ephemeral events to their channel, one by one";
-    if (!str_eq(key, STR("key")))
-        return NULL; /* fields that are not known are ignored */
-    element->has_key = true;
-    return read_string(raw, &element->key, "key is a string");
+    default:
+        return str_eq(raw, STR("false"))
+                   ? NULL
+                   : "a batch is stored: publish ephemeral events to their channel, one by one";
+    }
 }
 
 struct fault {
     enum problem problem;
     const char *detail;
+    struct str member; /* that is unknown, or there twice; `at == NULL` when neither */
+    bool twice;
 };
 
 static struct fault bad(const char *detail)
 {
-    return (struct fault){PROBLEM_BAD_EVENT, detail};
+    return (struct fault){.problem = PROBLEM_BAD_EVENT, .detail = detail};
+}
+
+static struct fault take_member(struct element *element, struct str key, struct str raw)
+{
+    unsigned i = 0;
+    while (i < MEMBERS && !str_eq(members[i], key))
+        i++;
+    struct fault fault = bad("a member is unknown or there twice");
+    fault.member = key;
+    fault.twice = i < MEMBERS;
+    if (i == MEMBERS || element->given & 1U << i)
+        return fault;
+    element->given |= 1U << i;
+    return bad(read_member(element, i, raw));
 }
 
 static struct fault check_element(struct element *element)
 {
-    struct fault fine = {PROBLEM_COUNT, NULL};
+    struct fault fine = {.problem = PROBLEM_COUNT};
     struct http_media media;
     const char *why;
     if (!name_valid(buf_str(&element->channel), &why))
-        return (struct fault){PROBLEM_BAD_CHANNEL, why};
+        return (struct fault){.problem = PROBLEM_BAD_CHANNEL, .detail = why};
     if (channel_is_reserved(buf_str(&element->channel)))
-        return (struct fault){PROBLEM_RESERVED_CHANNEL, "choose a name that does not begin with $"};
+        return (struct fault){.problem = PROBLEM_RESERVED_CHANNEL,
+                              .detail = "choose a name that does not begin with $"};
     if (element->has_data == element->has_base64)
         return bad("an event has either data or data_base64");
     if (!element->type.at)
         buf_add_lit(&element->type, "message");
     if (!type_valid(buf_str(&element->type), &why))
-        return (struct fault){PROBLEM_BAD_TYPE, why};
+        return (struct fault){.problem = PROBLEM_BAD_TYPE, .detail = why};
     if (element->has_key && (!element->key.len || element->key.len > KEY_MAX))
-        return (struct fault){PROBLEM_BAD_KEY, "a key has 1 to 255 bytes"};
+        return (struct fault){.problem = PROBLEM_BAD_KEY, .detail = "a key has 1 to 255 bytes"};
     if (element->content_type.len > CONTENT_TYPE_MAX ||
         (element->content_type.len && http_media_parse(buf_str(&element->content_type), &media)))
         return bad("content_type is not a media type");
@@ -125,9 +155,9 @@ static struct fault read_element(struct str raw, struct element *element)
     if (!raw.len || raw.at[0] != '{')
         return bad("an event is an object: {\"channel\":…,\"data\":…}");
     for (size_t pos = 0; json_next(raw, &pos, &key, &value);) {
-        const char *why = read_member(element, key, value);
-        if (why)
-            return bad(why);
+        struct fault fault = take_member(element, key, value);
+        if (fault.detail)
+            return fault;
     }
     return check_element(element);
 }
@@ -166,8 +196,8 @@ static struct fault add_element(struct exchange *exchange, struct batch *batch, 
     if (!fault.detail) {
         struct event *event = batch_add(batch);
         if (!event || !fill_event(exchange, batch, event, &element))
-            fault =
-                (struct fault){PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again"};
+            fault = (struct fault){.problem = PROBLEM_UNAVAILABLE,
+                                   .detail = "no memory: nothing was published; try again"};
     }
     element_free(&element);
     return fault;
@@ -223,18 +253,34 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
         *ret_raw = line;
         if (is_json(shape, line.len == shape->body.len ? exchange_input(shape->exchange) : line))
             return 1;
-        *ret_fault = (struct fault){PROBLEM_BAD_JSON, "this line is not JSON"};
+        *ret_fault = (struct fault){.problem = PROBLEM_BAD_JSON, .detail = "this line is not JSON"};
         return -1;
     }
     return 0;
 }
 
+static void add_stray(struct buf *out, const struct fault *fault)
+{
+    struct buf known = {0};
+    for (unsigned i = 0; i < MEMBERS; i++)
+        buf_addf(&known, "%s%.*s", i ? " " : "", STR_FMT(members[i]));
+    if (fault->twice)
+        unknown_add_twice(out, "member", fault->member);
+    else
+        unknown_add_name(out, "member", fault->member, buf_str(&known));
+    buf_free(&known);
+}
+
 static void refuse_index(struct exchange *exchange, struct fault fault, uint32_t index)
 {
-    struct buf members = {0};
-    buf_addf(&members, ",\"index\":%u", index);
-    exchange_problem(exchange, fault.problem, str_from(fault.detail), buf_str(&members));
-    buf_free(&members);
+    struct buf more = {0}, detail = {0};
+    buf_addf(&more, ",\"index\":%u", index);
+    if (fault.member.at)
+        add_stray(&detail, &fault);
+    exchange_problem(exchange, fault.problem,
+                     detail.len ? buf_str(&detail) : str_from(fault.detail), buf_str(&more));
+    buf_free(&more);
+    buf_free(&detail);
 }
 
 static void refuse_count(struct exchange *exchange, uint32_t max)
@@ -249,7 +295,7 @@ static void refuse_count(struct exchange *exchange, uint32_t max)
 static int64_t add_all(struct exchange *exchange, struct append *append, struct shape *shape)
 {
     uint32_t count = 0, max = api_of(exchange)->batch_max;
-    struct fault fault = {PROBLEM_COUNT, NULL};
+    struct fault fault = {.problem = PROBLEM_COUNT};
     struct str raw;
     while (next_element(shape, &raw, &fault) > 0) {
         if (count == max) {

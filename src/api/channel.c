@@ -52,12 +52,3 @@ int parse_id(struct str text, uint64_t *ret_id)
     *ret_id = id;
     return 0;
 }
-
-int parse_number(struct str text, uint32_t least, uint32_t most, uint32_t *ret)
-{
-    uint64_t n;
-    if (http_number(text, &n) || n > most || n < least)
-        return -EINVAL;
-    *ret = (uint32_t)n;
-    return 0;
-}

@@ -18,6 +18,3 @@ void api_refuse(struct exchange *exchange, enum problem problem, const char *det
 
 /* Reads an id: 1 to 16 digits, at most EVENT_ID_MAX. -EINVAL. */
 int parse_id(struct str text, uint64_t *ret_id);
-
-/* Reads a number between `least` and `most`. -EINVAL. */
-int parse_number(struct str text, uint32_t least, uint32_t most, uint32_t *ret);

@@ -52,3 +52,10 @@ void unknown_add_name(struct buf *out, const char *what, struct str name, struct
         buf_addf(out, ": there is no %s here", what);
     }
 }
+
+void unknown_add_twice(struct buf *out, const char *what, struct str name)
+{
+    buf_addf(out, "the %s ", what);
+    unknown_add_text(out, name);
+    buf_add_lit(out, " is there twice, and only one can count");
+}

@@ -12,3 +12,6 @@ void unknown_add_text(struct buf *out, struct str text);
 /* Adds `unknown WHAT "NAME": did you mean OTHER?`, or all known names if none is near. `known` has
  * names parted by blanks. */
 void unknown_add_name(struct buf *out, const char *what, struct str name, struct str known);
+
+/* Adds `the WHAT "NAME" is there twice`, and why that is refused. */
+void unknown_add_twice(struct buf *out, const char *what, struct str name);

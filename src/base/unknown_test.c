@@ -41,12 +41,23 @@ static void a_text_is_cut_and_shown_as_ascii(void **state)
                 "parameter here");
 }
 
+static void a_name_that_is_there_twice_is_shown(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    unknown_add_twice(&out, "member", STR("data"));
+    buf_add_char(&out, '\0');
+    assert_string_equal(out.at, "the member \"data\" is there twice, and only one can count");
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_misspelled_name_is_corrected),
         cmocka_unit_test(a_name_that_is_near_to_none_is_answered_with_all),
         cmocka_unit_test(a_text_is_cut_and_shown_as_ascii),
+        cmocka_unit_test(a_name_that_is_there_twice_is_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

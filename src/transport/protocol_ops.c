@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/rfc3339.h"
+#include "base/unknown.h"
 #include "http/media.h"
 #include "http/token.h"
 #include "transport/checked.h"
@@ -12,37 +13,66 @@
 
 enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
 
-/* The members of a message, raw. */
-struct said {
-    struct str op, ref, channels, types, after, told, last, channel, data, data_base64, type, key,
-        content_type;
-    bool may_be_deep; /* nested deeper than data may be */
+/* One row a member of any message. */
+#define MEMBERS(X)                                                                                 \
+    X(op)                                                                                          \
+    X(ref)                                                                                         \
+    X(channels)                                                                                    \
+    X(types)                                                                                       \
+    X(after)                                                                                       \
+    X(told)                                                                                        \
+    X(last)                                                                                        \
+    X(channel)                                                                                     \
+    X(data)                                                                                        \
+    X(data_base64)                                                                                 \
+    X(type)                                                                                        \
+    X(key)                                                                                         \
+    X(content_type)                                                                                \
+    X(ephemeral)
+
+enum member {
+#define MEMBER_NUMBER(name) MEMBER_##name,
+    MEMBERS(MEMBER_NUMBER)
+#undef MEMBER_NUMBER
+        MEMBER_COUNT,
+};
+#define HAS(name) (1U << MEMBER_##name)
+
+static const struct str members[MEMBER_COUNT] = {
+#define MEMBER_NAME(name) {#name, sizeof(#name) - 1},
+    MEMBERS(MEMBER_NAME)
+#undef MEMBER_NAME
 };
 
-static struct str *member_of(struct said *said, struct str key)
-{
-    const struct {
-        struct str name;
-        struct str *to;
-    } members[] = {
-        {STR("op"), &said->op},
-        {STR("ref"), &said->ref},
-        {STR("channels"), &said->channels},
-        {STR("types"), &said->types},
-        {STR("after"), &said->after},
-        {STR("told"), &said->told},
-        {STR("last"), &said->last},
-        {STR("channel"), &said->channel},
-        {STR("data"), &said->data},
-        {STR("data_base64"), &said->data_base64},
-        {STR("type"), &said->type},
-        {STR("key"), &said->key},
-        {STR("content_type"), &said->content_type},
+/* The members of a message, raw: each by its name, and all in the order of enum member. */
+struct said {
+    union {
+        struct {
+#define MEMBER_FIELD(name) struct str name;
+            MEMBERS(MEMBER_FIELD)
+#undef MEMBER_FIELD
+        };
+        struct str at[MEMBER_COUNT];
     };
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-        if (str_eq(members[i].name, key))
-            return members[i].to;
-    return NULL;
+    unsigned given;     /* a bit each */
+    struct str unknown; /* the first name that is no member; `at == NULL` when all are */
+    struct str twice;   /* one that is there twice */
+    bool may_be_deep;   /* nested deeper than data may be */
+};
+
+static void take_member(struct said *said, struct str key, struct str value)
+{
+    size_t i = 0;
+    while (i < MEMBER_COUNT && !str_eq(members[i], key))
+        i++;
+    if (i == MEMBER_COUNT) {
+        said->unknown = said->unknown.at ? said->unknown : key;
+        return;
+    }
+    if (said->given & 1U << i)
+        said->twice = key;
+    said->given |= 1U << i;
+    said->at[i] = value;
 }
 
 static bool is_string(struct str raw)
@@ -285,6 +315,7 @@ struct proposal {
     struct buf channel, type, key, content_type, data;
     bool json;
     bool binary;
+    bool ephemeral;
 };
 
 static void proposal_free(struct proposal *proposal)
@@ -349,6 +380,10 @@ static enum problem read_proposal(const struct said *said, struct proposal *prop
     *ret_why = "content_type is a media type of at most 255 bytes";
     if (said->content_type.len && !read_content_type(said, proposal))
         return PROBLEM_BAD_EVENT;
+    *ret_why = "ephemeral is true or false";
+    proposal->ephemeral = str_eq(said->ephemeral, STR("true"));
+    if (said->ephemeral.len && !proposal->ephemeral && !str_eq(said->ephemeral, STR("false")))
+        return PROBLEM_BAD_EVENT;
     *ret_why = read_data(said, proposal);
     return *ret_why ? PROBLEM_BAD_EVENT : PROBLEM_COUNT;
 }
@@ -389,7 +424,8 @@ static void submit(struct protocol *protocol, const struct said *said,
                    const struct proposal *proposal)
 {
     struct worker *worker = protocol->worker;
-    bool ephemeral = log_is_ephemeral(worker->config.log, buf_str(&proposal->channel));
+    bool ephemeral =
+        proposal->ephemeral || log_is_ephemeral(worker->config.log, buf_str(&proposal->channel));
     struct append *append = worker_turn(worker, ephemeral);
     struct protocol_publish *request = mem_try_alloc(sizeof(*request));
     uint32_t first = append ? append->batch->count : 0;
@@ -446,14 +482,66 @@ static void op_auth(struct protocol *protocol, const struct said *said)
                    "this version has no access rules, so no token is needed: go on without");
 }
 
-static const struct {
+enum { ANY = HAS(op) | HAS(ref) };
+
+static const struct op {
     struct str name;
     void (*run)(struct protocol *protocol, const struct said *said);
+    unsigned members; /* those that it may have; 0 for any */
 } ops[] = {
-    {{"\"subscribe\"", 11}, op_subscribe}, {{"\"unsubscribe\"", 13}, op_unsubscribe},
-    {{"\"publish\"", 9}, op_publish},      {{"\"ping\"", 6}, op_ping},
-    {{"\"presence\"", 10}, op_presence},   {{"\"auth\"", 6}, op_auth},
+    {{"\"subscribe\"", 11},
+     op_subscribe,
+     ANY | HAS(channels) | HAS(types) | HAS(after) | HAS(told) | HAS(last)},
+    {{"\"unsubscribe\"", 13}, op_unsubscribe, ANY | HAS(channels)},
+    {{"\"publish\"", 9},
+     op_publish,
+     ANY | HAS(channel) | HAS(data) | HAS(data_base64) | HAS(type) | HAS(key) | HAS(content_type) |
+         HAS(ephemeral)},
+    {{"\"ping\"", 6}, op_ping, ANY},
+    {{"\"presence\"", 10}, op_presence, 0},
+    {{"\"auth\"", 6}, op_auth, 0},
 };
+
+static void add_known(struct buf *out, unsigned allowed)
+{
+    for (size_t i = 0; i < MEMBER_COUNT; i++) {
+        if (!(allowed & 1U << i))
+            continue;
+        if (out->len)
+            buf_add_char(out, ' ');
+        buf_add_str(out, members[i]);
+    }
+}
+
+/* The first name that the operation does not have; `at == NULL` when there is none. */
+static struct str stray_of(const struct op *op, const struct said *said)
+{
+    unsigned strays = said->given & ~op->members;
+    if (said->unknown.at || !strays)
+        return said->unknown;
+    return members[__builtin_ctz(strays)];
+}
+
+/* A member that is passed over would change in silence what is asked: `afer` begins elsewhere. */
+static bool has_strays(struct protocol *protocol, const struct op *op, const struct said *said)
+{
+    struct str stray = op->members ? stray_of(op, said) : STR_NONE;
+    struct buf known = {0}, detail = {0};
+    if (!stray.at && !said->twice.at)
+        return false;
+    if (stray.at) {
+        add_known(&known, op->members);
+        unknown_add_name(&detail, "member", stray, buf_str(&known));
+    } else {
+        unknown_add_twice(&detail, "member", said->twice);
+    }
+    buf_add_char(&detail, '\0');
+    protocol_error(protocol, said->ref, PROBLEM_BAD_OP,
+                   buf_failed(&detail) ? "a member is unknown or there twice" : detail.at);
+    buf_free(&known);
+    buf_free(&detail);
+    return true;
+}
 
 static bool is_scalar(struct str raw)
 {
@@ -471,7 +559,8 @@ static void run(struct protocol *protocol, struct said *said)
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
         if (!str_eq(said->op, ops[i].name))
             continue;
-        ops[i].run(protocol, said);
+        if (!has_strays(protocol, &ops[i], said))
+            ops[i].run(protocol, said);
         return;
     }
     protocol_error(protocol, said->ref, PROBLEM_BAD_OP,
@@ -495,10 +584,7 @@ void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct s
         return;
     }
     said.may_be_deep = scan->deep_at != JSON_NOT_DEEP;
-    for (size_t pos = 0; json_next(text, &pos, &key, &value);) {
-        struct str *to = member_of(&said, key);
-        if (to)
-            *to = value;
-    }
+    for (size_t pos = 0; json_next(text, &pos, &key, &value);)
+        take_member(&said, key, value);
     run(protocol, &said);
 }

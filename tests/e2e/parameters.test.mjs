@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { assertProblem, bothStores, dataOf, idsOf, startServer, test } from "./support/index.mjs";
-import { refusal, Socket } from "./support/ws.mjs";
+import { Freshet, refusal, Socket } from "./support/ws.mjs";
 
 const API = fs.readFileSync(path.join(path.dirname(fileURLToPath(import.meta.url)), "../../docs/api.md"), "utf8");
 const ID = "0000000000000001";
@@ -283,6 +283,95 @@ test("a browser's WebSocket with a parameter that is not known is closed with 44
         assert.equal(code, 4400, target);
         assert.match(reason, /bad-parameter/);
     }
+});
+
+/* The members of each operation of freshet.v1, with a right value. */
+const OPS = {
+    subscribe: { channels: ["b"], types: ["t"], after: "now", told: "0", last: 1 },
+    unsubscribe: { channels: ["b"] },
+    publish: { channel: "a", data: "x", data_base64: "eA==", type: "t", key: "k", content_type: "text/plain", ephemeral: false },
+    ping: {},
+};
+const NEEDED = { subscribe: { channels: ["b"] }, unsubscribe: { channels: ["b"] }, publish: { channel: "a", data: "x" }, ping: {} };
+
+test("a member that an operation of freshet.v1 does not have is refused and the right one named", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    const refused = async (op, about) => {
+        const { op: answer, problem } = await socket.answer(op);
+        assert.equal(answer, "error", JSON.stringify(op));
+        assert.equal(problem.status, 400);
+        assert.match(problem.detail, about);
+    };
+    for (const [op, members] of Object.entries(OPS)) {
+        const needed = { op, ...NEEDED[op] };
+        for (const name of Object.keys(members)) {
+            for (const wrong of misspelled(name).filter((it) => !(it in members))) {
+                await refused({ ...needed, [wrong]: members[name] }, new RegExp(`"${wrong}".*\\b${name}\\b`));
+            }
+        }
+        for (const [other, theirs] of Object.entries(OPS)) {
+            for (const name of Object.keys(theirs).filter((it) => other !== op && !(it in members))) {
+                await refused({ ...needed, [name]: theirs[name] }, new RegExp(`"${name}"`));
+            }
+        }
+        await refused({ ...needed, zzz: 1 }, /"zzz"/);
+        await refused({ ...needed, _: 1 }, /"_"/);
+    }
+    assert.deepEqual((await server.page("/events?channel=**")).events, []);
+});
+
+test("a member that is there twice is refused", async (t) => {
+    const server = await startServer(t);
+    const socket = await Freshet.open(t, server);
+    for (const [op, members] of Object.entries(NEEDED)) {
+        for (const [name, value] of Object.entries({ op, ...members })) {
+            const ref = `${op}/${name}`;
+            const text = JSON.stringify({ ref, op, ...members });
+            await socket.send(`${text.slice(0, -1)},${JSON.stringify({ [name]: value }).slice(1)}`);
+            const { ref: answered, problem } = await socket.expect("error");
+            assert.equal(answered, ref);
+            assert.match(problem.detail, new RegExp(`"${name}" is there twice`));
+        }
+    }
+    assert.deepEqual((await server.page("/events?channel=**")).events, []);
+});
+
+bothStores("freshet.v1 publishes ephemerally if it is told so, as POST does", async (t, server) => {
+    const socket = await Freshet.open(t, server);
+    const listener = await Freshet.open(t, server);
+    await listener.subscribe(["a"]);
+    const gone = await socket.answer({ op: "publish", channel: "a", data: "gone", ephemeral: true });
+    assert.equal(gone.op, "ok");
+    assert.equal(gone.id, undefined);
+    const heard = await listener.expect("event");
+    assert.deepEqual([heard.event.data, heard.event.id], ["gone", undefined]);
+    const kept = await socket.answer({ op: "publish", channel: "a", data: "kept", ephemeral: false });
+    assert.match(kept.id, /^\d{16}$/);
+    for (const ephemeral of [0, 1, "true", "false", null, [], {}]) {
+        const { op, problem } = await socket.answer({ op: "publish", channel: "a", data: "x", ephemeral });
+        assert.equal(op, "error", JSON.stringify(ephemeral));
+        assert.match(problem.detail, /ephemeral is true or false/);
+    }
+    assert.deepEqual(dataOf(await server.history("a")), ["kept"]);
+});
+
+bothStores("a member that an event of a batch does not have is refused and nothing is published", async (t, server) => {
+    const good = { channel: "a", data: "x" };
+    const names = ["channel", "data", "data_base64", "type", "key", "content_type"];
+    const wrong = [...names.flatMap((name) => misspelled(name)), "id", "time", "prev", "_", "Channel", "if_match", "ephemral"];
+    for (const name of wrong) {
+        for (const body of [[good, { ...good, [name]: "x" }], `${JSON.stringify(good)}\n${JSON.stringify({ ...good, [name]: "x" })}\n`]) {
+            const problem = assertProblem(await server.request("POST", "/events", { body }), 400, new RegExp(`"${name}"`));
+            assert.equal(problem.index, 1);
+        }
+    }
+    for (const name of Object.keys(good)) {
+        const body = `[${JSON.stringify(good).slice(0, -1)},"${name}":"y"}]`;
+        assertProblem(await server.request("POST", "/events", { body }), 400, new RegExp(`"${name}" is there twice`));
+    }
+    assert.deepEqual(await server.history("a"), []);
+    assert.equal((await server.request("POST", "/events", { body: [{ ...good, ephemeral: false }] })).status, 201);
 });
 
 test("the document names every parameter", () => {
