@@ -177,6 +177,11 @@ static void add_webhooks(struct buf *out, const struct courier_stats *stats)
     add_member(out, "waits", LOAD(stats->waits));
     add_member(out, "gave_way", LOAD(stats->gave_way));
     add_member(out, "backlog", LOAD(stats->backlog));
+    buf_add_lit(out, "\"held\":{");
+    add_member(out, "queues", LOAD(stats->queued));
+    add_member(out, "requests", LOAD(stats->bodies));
+    add_member(out, "reads", LOAD(stats->found));
+    close_object(out, ",");
     add_member(out, "missed", LOAD(stats->missed));
     add_member(out, "turns_cut", LOAD(stats->turns_cut));
     close_object(out, ",");
@@ -385,6 +390,14 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                "Requests of webhooks broken off for others, and sent again", LOAD(stats->gave_way));
     add_metric(out, "webhook_backlog_bytes", "gauge", "Events that webhooks did not look at yet",
                LOAD(stats->backlog));
+    buf_addf(out,
+             "# HELP freshet_webhook_held_bytes Memory that webhooks hold\n"
+             "# TYPE freshet_webhook_held_bytes gauge\n"
+             "freshet_webhook_held_bytes{kind=\"queues\"} %llu\n"
+             "freshet_webhook_held_bytes{kind=\"requests\"} %llu\n"
+             "freshet_webhook_held_bytes{kind=\"reads\"} %llu\n",
+             (unsigned long long)LOAD(stats->queued), (unsigned long long)LOAD(stats->bodies),
+             (unsigned long long)LOAD(stats->found));
     add_metric(out, "webhook_missed_total", "counter",
                "How often that was too much, and webhooks read the store instead",
                LOAD(stats->missed));

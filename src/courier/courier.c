@@ -22,6 +22,8 @@ enum {
     CHUNK_MAX = 64 << 10, /* an endpoint holds a chunk while it delivers; there may be a thousand */
     SETTLE_MS = 10000,
     STOP_MS = 2000,
+    QUEUED_DEFAULT = 64 << 20,
+    READS_DEFAULT = 8 << 20,
     MAIL_MAX = 8 << 20, /* bytes that the log has mailed and nobody has looked at */
     MAIL_US = 5000,     /* of a turn, for these */
     TURN_US = 5000,     /* of a turn, for what endpoints do */
@@ -165,6 +167,10 @@ static void set_defaults(struct courier_config *config)
         config->requests_max = REQUESTS_DEFAULT;
     if (!config->backlog_max)
         config->backlog_max = MAIL_MAX;
+    if (!config->queued_max)
+        config->queued_max = QUEUED_DEFAULT;
+    if (!config->reads_max)
+        config->reads_max = READS_DEFAULT;
     if (!config->patience_ms)
         config->patience_ms = PATIENCE_DEFAULT_MS;
     for (unsigned i = 0; i < POOL_CLASSES; i++)
@@ -206,6 +212,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
     courier->config.hub.backlog_max = courier->config.backlog_max;
     courier->config.hub.on_missed = on_missed;
+    courier->config.hub.reads_max = courier->config.reads_max; /* lanes' reads count there too */
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
     courier->config.hub.slice_bytes = 0;
@@ -401,6 +408,10 @@ static void count(struct courier *courier)
     }
     set_stat(&stats->requests_max, pool->total);
     set_stat(&stats->backlog, courier->mail_bytes);
+    set_stat(&stats->queued, courier->queued_bytes);
+    set_stat(&stats->bodies, courier->body_bytes);
+    set_stat(&stats->found,
+             atomic_load_explicit(&courier->hub.read_room.held, memory_order_relaxed));
     set_stat(&stats->waiting, waiting);
     set_stat(&stats->waits, pool->waits);
     set_stat(&stats->gave_way, pool->gave_way);

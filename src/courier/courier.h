@@ -25,6 +25,8 @@ struct courier_config {
     uint32_t requests_max;         /* requests under way in all; 0 for 2048 */
     unsigned shares[POOL_CLASSES]; /* percent of these; 0 for the defaults */
     uint64_t backlog_max; /* bytes of events that wait in memory to be looked at; 0 for 8 MiB */
+    uint64_t queued_max;  /* bytes of events that wait in lanes, in all; 0 for 64 MiB */
+    uint64_t reads_max;   /* bytes that reads of the store have found; 0 for 8 MiB */
     int64_t patience_ms;  /* a request may give way to others after so long; 0 for 250 ms */
     int64_t probe_ms;     /* how soon an endpoint that fails in everything is tried; 0 for 30 s */
     int64_t disable_after_us; /* of nothing but failure; 0 for 5 days */
@@ -62,6 +64,9 @@ struct courier_stats {
     _Atomic uint64_t waiting;    /* endpoints that wait for a request's end */
     _Atomic uint64_t waits;      /* how often one had to */
     _Atomic uint64_t backlog;    /* bytes of events that were not looked at yet */
+    _Atomic uint64_t queued;     /* bytes of events in lanes, for requests to come */
+    _Atomic uint64_t bodies;     /* bytes of requests under way */
+    _Atomic uint64_t found;      /* bytes that reads of the store have found, not in lanes yet */
     _Atomic uint64_t missed;     /* how often these were too many, and the store is read instead */
     _Atomic uint64_t turns_cut;  /* turns that ended before all was done */
     _Atomic uint64_t gave_way;   /* requests that were broken off for others, and came again */

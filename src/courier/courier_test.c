@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 20000, ROOM = 4 << 20, CONNS = 8 };
+enum { WAIT_MS = 20000, ROOM = 4 << 20, CONNS = 128 };
 #define DIR_TEMPLATE "/tmp/freshet-courier-XXXXXX"
 
 /* A log in memory, a courier, and a receiver that the test plays itself. */
@@ -340,6 +340,7 @@ struct reach {
     int64_t disable_after_us; /* 0 for days */
     uint64_t backlog_max;     /* 0 for megabytes */
     bool disk;                /* may be opened anew */
+    bool crowded;             /* there is room for one event */
 };
 
 /* Opens log and courier, with what a world before them has left in `dir` if there is one. */
@@ -387,6 +388,8 @@ static int set_up_with(void **state, const struct reach *reach)
         .hosts = &reach->host,
         .hosts_count = reach->host != NULL,
         .backlog_max = reach->backlog_max,
+        .queued_max = reach->crowded,
+        .reads_max = reach->crowded,
         .probe_ms = 1,
         .disable_after_us = reach->disable_after_us,
         .schedule_ms = schedule_ms,
@@ -421,32 +424,38 @@ static const char here[] = "127.0.0.1";
 
 static int set_up(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false, false};
     return set_up_with(state, &reach);
 }
 
 static int set_up_on_disk(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, true};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, true, false};
     return set_up_with(state, &reach);
 }
 
 static int set_up_strict(void **state)
 {
-    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0, 0, false};
+    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0, 0, false, false};
     return set_up_with(state, &reach);
 }
 
 static int set_up_impatient(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1, 0, false};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1, 0, false, false};
     return set_up_with(state, &reach);
 }
 
 /* Nearly every batch passes the courier by. */
 static int set_up_busy(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 1, false};
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 1, false, false};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_crowded(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false, true};
     return set_up_with(state, &reach);
 }
 
@@ -454,14 +463,14 @@ static int set_up_busy(void **state)
 static int set_up_mixed(void **state)
 {
     static const struct reach reach = {
-        false, "127.0.0.2", "127.0.0.2", NULL, here, "127.0.0.1,127.0.0.2", 0, 0, false};
+        false, "127.0.0.2", "127.0.0.2", NULL, here, "127.0.0.1,127.0.0.2", 0, 0, false, false};
     return set_up_with(state, &reach);
 }
 
 static int set_up_trusting(void **state)
 {
     static const struct reach reach = {false,       "", here, "mixed.test", NULL,
-                                       "127.0.0.1", 0,  0,    false};
+                                       "127.0.0.1", 0,  0,    false,        false};
     return set_up_with(state, &reach);
 }
 
@@ -1645,11 +1654,86 @@ static void lanes_on_disk_that_do_not_fit_begin_anew(void **state)
             mend_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
 }
 
+/* ---- what is held in memory ------------------------------------------------------------------ */
+
+enum {
+    LARGE = 200000,
+    LARGE_COUNT = 100,
+    UNDER_WAY = 8 /* at first */,
+    QUEUES_MOST = (4 << 20) + 5 * (LARGE + 1000)
+};
+
+static void assert_held(struct world *world)
+{
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+        assert_in_range(courier_stats(world->courier)->queued, LARGE, QUEUES_MOST);
+    }
+    assert_in_range(courier_stats(world->courier)->bodies, LARGE, UNDER_WAY * (LARGE + 1000));
+}
+
+static void assert_nothing_held(struct world *world)
+{
+    await(world, "lag", "0");
+    assert_quiet(world);
+    assert_int_equal(courier_stats(world->courier)->queued, 0);
+    assert_int_equal(courier_stats(world->courier)->bodies, 0);
+    assert_int_equal(courier_stats(world->courier)->found, 0);
+}
+
+static void large_events_wait_in_the_store(void **state)
+{
+    struct world *world = *state;
+    int conns[UNDER_WAY];
+    create_for_many(world, ",\"concurrency\":100");
+    *room_for_conn(world) = world->conn;
+    append_page(world, LARGE_COUNT, LARGE);
+    for (unsigned i = 0; i < UNDER_WAY; i++) {
+        receive_any(world);
+        conns[i] = world->conn;
+    }
+    assert_held(world);
+    for (unsigned i = 0; i < UNDER_WAY; i++) {
+        world->conn = conns[i];
+        answer(world, "200 OK");
+    }
+    for (unsigned i = UNDER_WAY; i < LARGE_COUNT; i++) {
+        receive_any(world);
+        answer(world, "200 OK");
+    }
+    assert_nothing_held(world);
+    close_connections(world);
+}
+
+/* Every other event fails, and all of these are hurried at once. */
+static void what_is_sent_again_waits_in_the_store(void **state)
+{
+    struct world *world = *state;
+    char failed[8];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    append_page(world, LARGE_COUNT, LARGE);
+    for (unsigned i = 0; i < LARGE_COUNT; i++) {
+        receive(world);
+        answer(world, i % 2 ? "200 OK" : "500 Oops");
+    }
+    snprintf(failed, sizeof(failed), "%d", LARGE_COUNT / 2);
+    await(world, "held", failed);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    for (unsigned i = 0; i < LARGE_COUNT / 2; i++) {
+        receive(world);
+        if (i == 1)
+            assert_held(world);
+        answer(world, "200 OK");
+    }
+    assert_nothing_held(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define ON_DISK(name) cmocka_unit_test_setup_teardown(name, set_up_on_disk, tear_down)
+#define CROWDED(name) cmocka_unit_test_setup_teardown(name, set_up_crowded, tear_down)
 #define STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, tear_down)
         TEST(events_are_posted_in_order_one_at_a_time),
         TEST(other_channels_move_the_cursor_only),
@@ -1681,6 +1765,13 @@ int main(void)
         TEST(a_page_whose_first_channel_is_gone_ends),
         TEST(a_large_page_is_sent_again_by_hand_in_parts),
         TEST(a_change_of_options_lets_requests_end_first),
+        TEST(large_events_wait_in_the_store),
+        TEST(what_is_sent_again_waits_in_the_store),
+        CROWDED(events_are_posted_in_order_one_at_a_time),
+        CROWDED(a_used_up_schedule_is_failing_and_nothing_is_skipped),
+        CROWDED(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
+        CROWDED(a_channel_that_lags_is_told_what_it_missed),
+        CROWDED(nothing_is_sent_before_retry_after),
         ON_DISK(the_same_options_go_on_over_a_restart),
         ON_DISK(a_change_of_options_loses_nothing_over_a_restart),
         ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),

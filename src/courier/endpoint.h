@@ -23,16 +23,17 @@
 
 enum {
     WEBHOOK_ID_MAX = 64,
-    LANES_MAX = 1000,  /* of an endpoint; when there are more its scan waits */
-    QUEUE_MAX = 64,    /* events of a lane in memory */
-    QUEUED_MAX = 1024, /* of an endpoint */
-    READS_MAX = 4,     /* lanes of an endpoint that read from the log */
-    WINDOW_FIRST = 8,  /* requests under way at first; grows as they are accepted */
-    UNKEPT_LEAST = 32, /* accepted but not kept yet, and under way, for small windows */
-    SLOW_MS = 200,     /* a request under way for longer lets other channels pass by */
-    FAILING_AFTER = 4, /* failures in a row */
-    CIRCUIT_AFTER = 5, /* lanes that failed, one after the other, and nothing accepted */
-    DEAD_MAX = 10000,  /* letters of an endpoint; with more none is given up */
+    LANES_MAX = 1000,       /* of an endpoint; when there are more its scan waits */
+    QUEUE_MAX = 64,         /* events of a lane in memory */
+    QUEUED_MAX = 1024,      /* of an endpoint */
+    QUEUED_BYTES = 4 << 20, /* the same in bytes, and one event more */
+    READS_MAX = 4,          /* lanes of an endpoint that read from the log */
+    WINDOW_FIRST = 8,       /* requests under way at first; grows as they are accepted */
+    UNKEPT_LEAST = 32,      /* accepted but not kept yet, and under way, for small windows */
+    SLOW_MS = 200,          /* a request under way for longer lets other channels pass by */
+    FAILING_AFTER = 4,      /* failures in a row */
+    CIRCUIT_AFTER = 5,      /* lanes that failed, one after the other, and nothing accepted */
+    DEAD_MAX = 10000,       /* letters of an endpoint; with more none is given up */
     CONCURRENCY_DEFAULT = 32,
 };
 
@@ -46,8 +47,10 @@ struct courier {
     struct hub hub;
     struct list mail; /* of struct batch_mail, not fanned out yet */
     uint64_t mail_bytes;
-    uint64_t mailed;      /* the newest event that was ever queued there */
-    struct budget budget; /* of what endpoints do in this turn */
+    uint64_t queued_bytes; /* in the lanes of all endpoints */
+    uint64_t body_bytes;   /* of requests under way */
+    uint64_t mailed;       /* the newest event that was ever queued there */
+    struct budget budget;  /* of what endpoints do in this turn */
     struct client client;
     struct pool pool;    /* whose requests may be under way */
     int64_t press_at_ns; /* when one of them may have to give way; 0 for now */
@@ -148,7 +151,9 @@ struct endpoint {
     struct list lanes_changed;
     unsigned lanes_count;
     unsigned due_count;
-    unsigned queued;    /* events in all lanes' queues */
+    unsigned queued; /* events in all lanes' queues */
+    uint64_t queued_bytes;
+    bool crowded;       /* the scan ended for want of room in the queues */
     int64_t room_at_ns; /* when queues may be looked through for what stands still */
     unsigned reads;     /* lanes that read */
     unsigned inflight;
@@ -260,6 +265,9 @@ bool lane_add(struct lane *lane, const struct event *event, struct chunk *chunk,
 /* Lets go of what is in memory, to read it from the log again. */
 void lane_drop_queue(struct lane *lane);
 void owed_free(struct owed *owed);
+/* An event has come into the lane's queue, or has left it. */
+void lane_queued(struct lane *lane, const struct owed *owed);
+void lane_unqueued(struct lane *lane, const struct owed *owed);
 /* It may fly now, whatever it waited for. */
 void lane_hurry(struct lane *lane);
 /* Starts reading what it lacks. */

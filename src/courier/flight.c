@@ -17,7 +17,14 @@ struct flight {
     uint64_t last;
     bool gap;
     struct buf body;
+    size_t counted; /* of it, in courier->body_bytes */
 };
+
+static void count_body(struct flight *flight, struct courier *courier, size_t bytes)
+{
+    courier->body_bytes += bytes - flight->counted;
+    flight->counted = bytes;
+}
 
 static void free_events(struct flight *flight)
 {
@@ -34,6 +41,7 @@ void flight_free(struct flight *flight)
     pool_rise(&endpoint->courier->pool, &flight->seat);
     call_free(&flight->call);
     free_events(flight);
+    count_body(flight, endpoint->courier, 0);
     buf_free(&flight->body);
     free(flight);
 }
@@ -82,10 +90,10 @@ static void give_way(struct pool_seat *seat)
         endpoint_gave_way(endpoint);
         return;
     }
+    list_each (&flight->events, node)
+        lane_queued(lane, container_of(node, struct owed, node));
     list_take_all(&flight->events, &lane->queue);
     list_take_all(&lane->queue, &flight->events);
-    lane->queued += flight->count;
-    endpoint->queued += flight->count;
     lane->flight = NULL;
     flight_free(flight);
     endpoint_gave_way(endpoint);
@@ -104,6 +112,7 @@ static void flight_done(struct call *call)
                               .count = flight->count,
                               .gap = flight->gap};
     list_take_all(&events, &flight->events);
+    count_body(flight, lane->endpoint->courier, 0);
     lane->flight = NULL;
     lane->endpoint->inflight--;
     pool_rise(&lane->endpoint->courier->pool, &flight->seat);
@@ -135,8 +144,7 @@ static void load(struct flight *flight, struct lane *lane)
             break; /* a page that failed comes again as it was */
         list_remove(&owed->node);
         list_add_last(&flight->events, &owed->node);
-        lane->queued--;
-        lane->endpoint->queued--;
+        lane_unqueued(lane, owed);
         flight->last = owed->event.id;
         if (!flight->count++)
             flight->first = owed->event.id;
@@ -181,6 +189,7 @@ static bool post(struct flight *flight)
     if (!flight->gap)
         body_add(&flight->body, endpoint, &flight->events, id);
     struct str body = buf_str(&flight->body);
+    count_body(flight, endpoint->courier, body.len);
     struct curl_slist *headers =
         buf_failed(&flight->body) ? NULL
                                   : body_headers(endpoint, str_from(id), body, first_event(flight));

@@ -78,12 +78,34 @@ void owed_free(struct owed *owed)
     free(owed);
 }
 
+static size_t bytes_of(const struct owed *owed)
+{
+    return sizeof(*owed) + owed->event.data.len;
+}
+
+void lane_queued(struct lane *lane, const struct owed *owed)
+{
+    lane->queued++;
+    lane->endpoint->queued++;
+    lane->endpoint->queued_bytes += bytes_of(owed);
+    lane->endpoint->courier->queued_bytes += bytes_of(owed);
+}
+
+void lane_unqueued(struct lane *lane, const struct owed *owed)
+{
+    lane->queued--;
+    lane->endpoint->queued--;
+    lane->endpoint->queued_bytes -= bytes_of(owed);
+    lane->endpoint->courier->queued_bytes -= bytes_of(owed);
+}
+
 static void free_queue(struct lane *lane)
 {
-    list_each (&lane->queue, node)
-        owed_free(container_of(node, struct owed, node));
-    lane->endpoint->queued -= lane->queued;
-    lane->queued = 0;
+    list_each (&lane->queue, node) {
+        struct owed *owed = container_of(node, struct owed, node);
+        lane_unqueued(lane, owed);
+        owed_free(owed);
+    }
 }
 
 static void forget_read(struct lane *lane);
@@ -152,8 +174,7 @@ bool lane_add(struct lane *lane, const struct event *event, struct chunk *chunk,
                           .chunk = chunk ? chunk_ref(chunk) : NULL,
                           .batch = batch ? batch_ref(batch) : NULL};
     list_add_last(&lane->queue, &owed->node);
-    lane->queued++;
-    lane->endpoint->queued++;
+    lane_queued(lane, owed);
     return true;
 }
 
@@ -300,6 +321,8 @@ static void read_done(struct mail *mail, void *owner)
     struct lane_read *read = container_of(mail, struct lane_read, fetch.job.mail);
     struct lane *lane = read->lane;
     (void)owner;
+    if (read_place_waits(&read->fetch.place, lane != NULL))
+        return;
     read->courier->jobs--;
     if (lane) {
         lane->read = NULL;
@@ -309,6 +332,7 @@ static void read_done(struct mail *mail, void *owner)
     if (read->fetch.error)
         say(SAY_WARN, "read_failed", "error=%d", -read->fetch.error);
     log_fetch_deinit(&read->fetch);
+    read_place_end(&read->fetch.place);
     free(read);
 }
 
@@ -346,7 +370,7 @@ static void start_read(struct lane *lane, struct selection *selection)
     lane->closed = true; /* later events have lanes of their own */
     lane->endpoint->reads++;
     courier->jobs++;
-    log_submit(courier->config.log, &read->fetch.job);
+    read_place_begin(&read->fetch.place, &courier->hub.read_room, &read->fetch.job);
 }
 
 void lane_read(struct lane *lane)

@@ -311,6 +311,11 @@ static void strike(struct lane *lane)
         endpoint->probes++;
     if (endpoint_circuit_open(endpoint) && (!was_open || lane->probing))
         set_probe(endpoint);
+    if (!endpoint_circuit_open(endpoint) || was_open)
+        return;
+    /* They wait from now on, and those that are to be tried need the room. */
+    list_each (&endpoint->lanes, node)
+        lane_drop_queue(container_of(node, struct lane, node));
 }
 
 static void tell_exhausted(struct lane *lane, const struct outcome *outcome, bool dead)

@@ -225,6 +225,15 @@ static bool subscribe(struct endpoint *endpoint)
     return false;
 }
 
+/* Whether no more events may wait in memory. An endpoint without any may have one, whatever others
+ * hold, so that it goes on. */
+static bool is_crowded(const struct endpoint *endpoint)
+{
+    const struct courier *courier = endpoint->courier;
+    return endpoint->queued >= QUEUED_MAX || endpoint->queued_bytes >= QUEUED_BYTES ||
+           (endpoint->queued && courier->queued_bytes >= courier->config.queued_max);
+}
+
 /* Queues of lanes that stand still are of no use in memory. */
 static bool make_room(struct endpoint *endpoint)
 {
@@ -238,7 +247,7 @@ static bool make_room(struct endpoint *endpoint)
         if (lane->kind == LANE_CHANNEL && lane->queued && is_slow(lane) && !list_linked(&lane->due))
             lane_drop_queue(lane);
     }
-    return endpoint->queued < QUEUED_MAX;
+    return !is_crowded(endpoint);
 }
 
 static bool may_scan(struct endpoint *endpoint)
@@ -249,7 +258,8 @@ static bool may_scan(struct endpoint *endpoint)
         return false;
     if (endpoint->due_count > 2 * endpoint->row.options.concurrency)
         return false;
-    return endpoint->queued < QUEUED_MAX || make_room(endpoint);
+    endpoint->crowded = is_crowded(endpoint) && !make_room(endpoint);
+    return !endpoint->crowded;
 }
 
 static void scan(struct endpoint *endpoint)
@@ -276,16 +286,6 @@ static void scan(struct endpoint *endpoint)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
-/* While everything fails, what is new waits, and what has failed is tried one by one. */
-static bool may_start(struct endpoint *endpoint, const struct lane *lane)
-{
-    if (lane->kind == LANE_LETTER)
-        return flight_allowed(endpoint);
-    if (!endpoint_circuit_open(endpoint))
-        return flight_allowed(endpoint);
-    return (lane->row.failures || lane->probing) && !endpoint->inflight && flight_allowed(endpoint);
-}
-
 /* The oldest of those that failed goes out of turn, to see whether the receiver is well again. */
 static void probe(struct endpoint *endpoint)
 {
@@ -302,6 +302,25 @@ static void probe(struct endpoint *endpoint)
     lane_look(oldest);
 }
 
+/* Whether the lane is among those that are tried. While everything fails what is new waits, and
+ * what has failed is tried one by one. */
+static bool is_tried(const struct endpoint *endpoint, const struct lane *lane)
+{
+    return !endpoint_circuit_open(endpoint) || lane->kind == LANE_LETTER || lane->row.failures ||
+           lane->probing;
+}
+
+static bool may_start(struct endpoint *endpoint, const struct lane *lane)
+{
+    bool alone = lane->kind != LANE_LETTER && endpoint_circuit_open(endpoint);
+    return is_tried(endpoint, lane) && !(alone && endpoint->inflight) && flight_allowed(endpoint);
+}
+
+static bool may_read(const struct endpoint *endpoint)
+{
+    return endpoint->reads < READS_MAX && !is_crowded(endpoint);
+}
+
 /* Lanes that are due go in turn. Once neither a read nor a request may begin, the rest of them is
  * not looked at: there may be as many as LANES_MAX. */
 static void start(struct endpoint *endpoint)
@@ -310,9 +329,10 @@ static void start(struct endpoint *endpoint)
     list_each (&endpoint->due, node) {
         struct lane *lane = container_of(node, struct lane, due);
         bool reads = !lane->trimmed && !lane->queued;
-        if (refused && endpoint->reads >= READS_MAX)
+        if (refused && !may_read(endpoint))
             break;
-        if (reads ? endpoint->reads >= READS_MAX : refused || !may_start(endpoint, lane)) {
+        if (reads ? !is_tried(endpoint, lane) || !may_read(endpoint)
+                  : refused || !may_start(endpoint, lane)) {
             refused = refused || (!reads && !endpoint_circuit_open(endpoint));
             if (!reads && endpoint->inflight >= endpoint_most(endpoint))
                 break;
@@ -339,8 +359,11 @@ static void advance(struct endpoint *endpoint)
     if (endpoint->probe_due)
         probe(endpoint);
     start(endpoint);
+    endpoint->crowded = false;
     scan(endpoint);
     start(endpoint);
+    if (endpoint->crowded && !is_crowded(endpoint))
+        endpoint_ready(endpoint); /* what waited is under way, and there is more */
     letters_look(endpoint);
 }
 
