@@ -216,13 +216,75 @@ static bool has_work(const struct append *append)
     return false;
 }
 
+/* ---- broadcasts --------------------------------------------------------------------------------
+ *
+ * Who subscribes begins behind the newest event, and waits until the event itself has come by mail.
+ * An ephemeral event that is published then must come behind it in the mail, since it passes by
+ * everybody who waits. But the newest event is known as soon as it is safe, and the thread that
+ * posts it may be stopped by the kernel before it has reached every mailbox. A broadcast does not
+ * wait for that thread: it is left with it. */
+
+void log_begin_posting(struct log *log)
+{
+    pthread_mutex_lock(&log->posting_lock);
+    log->is_posting = true;
+    pthread_mutex_unlock(&log->posting_lock);
+}
+
+/* The first broadcast that was left; without any, the posting is over. */
+static struct append *take_broadcast(struct log *log)
+{
+    pthread_mutex_lock(&log->posting_lock);
+    struct append *append = log->broadcasts;
+    if (append)
+        log->broadcasts = append->next;
+    if (!log->broadcasts)
+        log->broadcasts_last = &log->broadcasts;
+    log->is_posting = append != NULL;
+    pthread_mutex_unlock(&log->posting_lock);
+    return append;
+}
+
+void log_end_posting(struct log *log)
+{
+    struct append *append;
+    while ((append = take_broadcast(log))) {
+        atomic_fetch_sub_explicit(&log->pending_bytes, batch_bytes(append->batch),
+                                  memory_order_relaxed);
+        post_all(log, append, true, 0);
+    }
+}
+
+static bool leave_broadcast(struct log *log, struct append *append)
+{
+    pthread_mutex_lock(&log->posting_lock);
+    bool left = log->is_posting;
+    if (left) {
+        atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch),
+                                  memory_order_relaxed);
+        append->next = NULL;
+        *log->broadcasts_last = append;
+        log->broadcasts_last = &append->next;
+    }
+    pthread_mutex_unlock(&log->posting_lock);
+    return left;
+}
+
+void log_broadcast(struct log *log, struct append *append)
+{
+    if (!leave_broadcast(log, append))
+        post_all(log, append, true, 0);
+}
+
 static void publish_safe(struct log *log, struct append *append)
 {
     uint64_t newest = 0;
     bool any = tally(log, append->batch, &newest);
+    log_begin_posting(log);
     if (newest)
         atomic_store(&log->newest, newest);
     post_all(log, append, any, atomic_load(&log->newest));
+    log_end_posting(log);
 }
 
 static void undo(struct log *log, struct append *append, enum publish_verdict verdict)
@@ -367,11 +429,6 @@ void log_append(struct log *log, struct append *append)
     if (large)
         drop_unclaimed(log);
     log_unlock(log);
-}
-
-void log_broadcast(struct log *log, struct append *append)
-{
-    post_all(log, append, true, 0);
 }
 
 /* ---- the writer ----------------------------------------------------------------------------- */
@@ -760,6 +817,7 @@ static void free_log(struct log *log)
     numbers_deinit(&log->resting);
     pthread_mutex_destroy(&log->mutex);
     pthread_mutex_destroy(&log->turn);
+    pthread_mutex_destroy(&log->posting_lock);
     pthread_cond_destroy(&log->work);
     pthread_cond_destroy(&log->trim_work);
     pthread_mutex_destroy(&log->janitor_lock);
@@ -776,6 +834,8 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     atomic_init(&log->writable, true);
     pthread_mutex_init(&log->mutex, NULL);
     pthread_mutex_init(&log->turn, NULL);
+    pthread_mutex_init(&log->posting_lock, NULL);
+    log->broadcasts_last = &log->broadcasts;
     pthread_cond_init(&log->work, NULL);
     cond_init_monotonic(&log->trim_work);
     pthread_mutex_init(&log->janitor_lock, NULL);

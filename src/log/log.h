@@ -89,8 +89,9 @@ void append_discard(struct append *append);
  * returns (as mail). Any thread that has a port. */
 void log_append(struct log *log, struct append *append);
 
-/* Hands the batch to every port now, past the log: ephemeral events. Takes the append over;
- * publishes in it are answered like in log_append. Any thread. */
+/* Hands the batch to every port now, past the log: ephemeral events. In every mailbox it is behind
+ * all events that log_newest() has told of. Takes the append over; publishes in it are answered
+ * like in log_append. Any thread. */
 void log_broadcast(struct log *log, struct append *append);
 
 /* The newest id that is safe. A thread that has emptied its mailbox has seen every event up to what

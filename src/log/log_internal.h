@@ -49,6 +49,12 @@ struct log {
     unsigned ports_count;
 
     _Atomic uint64_t newest;
+    /* While what became safe is being posted, `newest` is already known and not in every mailbox
+     * yet. Broadcasts wait here meanwhile. */
+    pthread_mutex_t posting_lock;
+    bool is_posting;
+    struct append *broadcasts;
+    struct append **broadcasts_last;
     atomic_bool scarce; /* channels are, as of the last append */
     _Atomic uint64_t pending_bytes;
 
@@ -107,6 +113,11 @@ void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *unti
 
 /* The writer gives the lock away after so many events that it settles, takes back or decides. */
 enum { LOG_SETTLE_SLICE = 512 };
+
+/* Around the posting of what has become safe, which begins with a new `newest`: broadcasts wait
+ * until its end, and are posted by it. One thread at a time. */
+void log_begin_posting(struct log *log);
+void log_end_posting(struct log *log);
 
 /* What a channel takes: a name of some length, its places in the tables, what the heap adds. */
 enum { CHANNEL_BYTES = sizeof(struct channel) + 88 };

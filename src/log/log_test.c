@@ -295,6 +295,30 @@ static void what_is_ephemeral_reaches_every_port_and_nothing_else(void **state)
     assert_int_equal(world_channel(world, "a").count, 0);
 }
 
+/* A subscriber that begins behind the newest event gets it by mail first. */
+static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
+{
+    struct world *world = *state;
+    struct post posts[2];
+    world_open(world);
+    log_begin_posting(world->log);
+    for (int i = 0; i < 2; i++) {
+        struct append *append = append_begin(world);
+        post_begin(append, &posts[i]);
+        post_add(append, &posts[i], "a", "x")->state = EVENT_EPHEMERAL;
+        log_broadcast(world->log, append);
+        assert_false(mailbox_empty(&world->ports[0].box));
+        assert_false(mailbox_empty(&world->ports[1].box));
+    }
+    assert_true(log_pending_bytes(world->log) > 0);
+    log_end_posting(world->log);
+    post_wait(world, &posts[0]);
+    post_wait(world, &posts[1]);
+    assert_int_equal(world->ports[0].ephemeral, 2);
+    assert_int_equal(world->ports[1].ephemeral, 2);
+    assert_int_equal(log_pending_bytes(world->log), 0);
+}
+
 /* ---- failure -------------------------------------------------------------------------------- */
 
 static void a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again(void **state)
@@ -900,6 +924,7 @@ int main(void)
         ON_DISK(if_match_is_held_against_events_that_are_not_safe_yet),
         ON_BOTH(every_port_has_the_event_before_its_publisher_has_the_answer),
         ON_BOTH(what_is_ephemeral_reaches_every_port_and_nothing_else),
+        ON_BOTH(what_is_ephemeral_comes_behind_the_newest_event),
         ON_DISK(a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again),
         ON_DISK(a_commit_of_unknown_fate_is_told_as_that_and_its_ids_are_not_given_again),
         IN_MEMORY(in_memory_too_an_append_that_fails_is_refused_and_taken_back),
