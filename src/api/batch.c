@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/unknown.h"
+#include "base/utf8.h"
 #include "http/media.h"
 #include "http/target.h"
 #include "transport/checked.h"
@@ -253,7 +254,12 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
         *ret_raw = line;
         if (is_json(shape, line.len == shape->body.len ? exchange_input(shape->exchange) : line))
             return 1;
-        *ret_fault = (struct fault){.problem = PROBLEM_BAD_JSON, .detail = "this line is not JSON"};
+        *ret_fault = (struct fault){.problem = PROBLEM_BAD_JSON,
+                                    .detail = utf8_has_mark(line)
+                                                  ? "this line begins with a byte order mark "
+                                                    "(EF BB BF), which JSON does not have: send "
+                                                    "it without"
+                                                  : "this line is not JSON"};
         return -1;
     }
     return 0;

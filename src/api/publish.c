@@ -187,10 +187,12 @@ static bool check_json(struct exchange *exchange)
     struct buf members = {0};
     buf_addf(&members, ",\"at\":%zu", at);
     const char *detail =
-        result == JSON_E_DEPTH  ? "JSON may be nested 128 deep"
-        : result == JSON_E_UTF8 ? "JSON is UTF-8"
-        : result == JSON_E_EMPTY
-            ? "the body is empty: send a JSON value, or another Content-Type"
+        result == JSON_E_DEPTH   ? "JSON may be nested 128 deep"
+        : result == JSON_E_UTF8  ? "JSON is UTF-8"
+        : result == JSON_E_EMPTY ? "the body is empty: send a JSON value, or another Content-Type"
+        : utf8_has_mark(exchange_input(exchange))
+            ? "the body begins with a byte order mark (EF BB BF), which JSON does not have: send "
+              "it without"
             : "the body says it is JSON and is not: `at` is where it stops being so";
     exchange_problem(exchange, PROBLEM_BAD_JSON, str_from(detail), buf_str(&members));
     buf_free(&members);

@@ -19,3 +19,9 @@ bool utf8_feed(struct utf8_state *state, struct str piece);
 
 /* Whether the text may end here. */
 bool utf8_done(const struct utf8_state *state);
+
+/* Whether a text begins with a byte order mark, which editors and spreadsheets write. */
+static inline bool utf8_has_mark(struct str text)
+{
+    return str_starts(text, STR("\xef\xbb\xbf"));
+}

@@ -1,6 +1,7 @@
 #include "courier/spec.h"
 
 #include "base/rfc3339.h"
+#include "base/utf8.h"
 #include "courier/address.h"
 #include "http/token.h"
 
@@ -416,6 +417,8 @@ bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *
                const char **ret_why)
 {
     *ret = (struct spec){0};
+    if (utf8_has_mark(json))
+        json = str_skip(json, 3);
     json_t *object = json.len ? json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     *ret_why = "the body is a JSON object: {\"url\":\"https://…\",\"channels\":[\"…\"]}";
     if (json_is_object(object))

@@ -32,6 +32,8 @@ static const struct {
     [HTTP_E_LENGTH] = {400, "Content-Length is not a decimal number that fits."},
     [HTTP_E_LENGTH_REPEATED] = {400, "There is more than one Content-Length header."},
     [HTTP_E_ENCODING] = {400, "Transfer-Encoding is not exactly chunked, given once."},
+    [HTTP_E_CODING] = {501, "Transfer-Encoding names a compression, which is not spoken here: send "
+                            "chunked alone."},
     [HTTP_E_ENCODING_AND_LENGTH] = {400,
                                     "Transfer-Encoding and Content-Length exclude each other."},
     [HTTP_E_ENCODING_1_0] = {400, "Transfer-Encoding does not exist in HTTP/1.0."},
@@ -204,8 +206,31 @@ static int read_length(struct str value, struct http_framing *framing)
     return http_number(value, &framing->content_length) ? HTTP_E_LENGTH : 0;
 }
 
+/* Whether these are registered codings (RFC 9112 section 7) as they may be applied: compressions
+ * in any order, and `chunked` behind them. */
+static bool are_codings(struct str list)
+{
+    static const char *const compressions[] = {"gzip", "x-gzip", "deflate", "compress",
+                                               "x-compress"};
+    bool known = false, ended = false;
+    while (list.at) {
+        struct str coding = str_trim(str_cut(&list, ','));
+        if (ended)
+            return false;
+        ended = str_eq_nocase(coding, STR("chunked"));
+        known = ended && known;
+        for (size_t i = 0; i < sizeof(compressions) / sizeof(compressions[0]); i++)
+            known |= str_eq_nocase(coding, str_from(compressions[i]));
+        if (!known)
+            return false;
+    }
+    return known;
+}
+
 static int read_encoding(struct str value, struct http_framing *framing)
 {
+    if (!framing->chunked && are_codings(value))
+        return HTTP_E_CODING;
     if (framing->chunked || !str_eq_nocase(value, STR("chunked")))
         return HTTP_E_ENCODING;
     framing->chunked = true;

@@ -51,13 +51,14 @@ enum http_head_error {
     HTTP_E_LENGTH,              /* Content-Length is not a number, or does not fit */
     HTTP_E_LENGTH_REPEATED,     /* even if identical */
     HTTP_E_ENCODING,            /* Transfer-Encoding is not exactly `chunked` */
+    HTTP_E_CODING,              /* 501: it names a coding that exists and is not spoken here */
     HTTP_E_ENCODING_AND_LENGTH, /* both */
     HTTP_E_ENCODING_1_0,        /* Transfer-Encoding in HTTP/1.0 */
     HTTP_E_EXPECT,              /* 417: Expect is not `100-continue` */
     HTTP_E_COUNT,
 };
 
-/* The status to answer with: 400, 414, 417, 431 or 505. */
+/* The status to answer with: 400, 414, 417, 431, 501 or 505. */
 int http_head_error_status(int error);
 
 /* One sentence for people: what was wrong and what would be right. Static memory. */

@@ -92,8 +92,34 @@ static void transfer_encoding_chunked_identity_is_refused(void **state)
 {
     assert_int_equal(result(state, WITH("Transfer-Encoding: chunked, identity")), HTTP_E_ENCODING);
     assert_int_equal(result(state, WITH("Transfer-Encoding: identity, chunked")), HTTP_E_ENCODING);
-    assert_int_equal(result(state, WITH("Transfer-Encoding: gzip, chunked")), HTTP_E_ENCODING);
     assert_int_equal(result(state, WITH("Transfer-Encoding: chunked,")), HTTP_E_ENCODING);
+}
+
+static void a_compression_as_transfer_encoding_is_not_built(void **state)
+{
+    static const char *const codings[] = {
+        "gzip, chunked",     "GZIP,Chunked",          "gzip", "deflate, chunked", "x-gzip",
+        "compress, chunked", "gzip, deflate, chunked"};
+    static const char *const wrong[] = {"gzip, chunked, gzip",
+                                        "gzip,",
+                                        ", gzip",
+                                        "br, chunked",
+                                        "gzip, identity",
+                                        "gzip;q=1, chunked",
+                                        "chunked, gzip",
+                                        "gzip, chunked, chunked"};
+    char head[200];
+    for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++) {
+        snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: %s\r\n\r\n",
+                 codings[i]);
+        assert_int_equal(result(state, str_from(head)), HTTP_E_CODING);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: %s\r\n\r\n",
+                 wrong[i]);
+        assert_int_equal(result(state, str_from(head)), HTTP_E_ENCODING);
+    }
+    assert_int_equal(http_head_error_status(HTTP_E_CODING), 501);
 }
 
 static void a_repeated_transfer_encoding_is_refused(void **state)
@@ -418,6 +444,7 @@ int main(void)
         test(differing_content_lengths_are_refused),
         test(transfer_encoding_xchunked_is_refused),
         test(transfer_encoding_chunked_identity_is_refused),
+        test(a_compression_as_transfer_encoding_is_not_built),
         test(a_repeated_transfer_encoding_is_refused),
         test(transfer_encoding_in_http_1_0_is_refused),
         test(an_obsolete_fold_is_refused),

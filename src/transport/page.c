@@ -261,13 +261,17 @@ static void fail(struct page_wait *wait)
 
 static const struct pull_ops waiting_ops, giving_ops;
 
-/* While there is nothing for it, whoever is done sending is taken for gone. */
 static void wait_for_first(struct page_wait *wait)
 {
     wait->pull.ops = &waiting_ops;
     wait->waited = true;
-    if (wait->pull.session->conn.hup)
-        conn_close(&wait->pull.session->conn);
+}
+
+/* A client that is done sending waits for its answer or is gone, and only a write tells which. So
+ * its wait is over. */
+static bool is_over(const struct page_wait *wait)
+{
+    return !wait->reading->wait_s || wait->expired || wait->pull.session->conn.hup;
 }
 
 /* Who did not say where it was has missed nothing: what goes while its page is read is not a gap.
@@ -350,7 +354,7 @@ static void look(struct page_wait *wait)
         case TAKE_NOTHING:
             if (wait->owes && !wait->count)
                 tell_gap(wait, wait->sub.told);
-            else if (wait->count ? !hold(wait) : !wait->reading->wait_s || wait->expired)
+            else if (wait->count ? !hold(wait) : is_over(wait))
                 finish(wait, false);
             else if (!wait->count)
                 wait_for_first(wait);
@@ -406,7 +410,7 @@ static void free_pull(struct pull *pull)
 }
 
 static const struct pull_ops waiting_ops = {
-    .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull};
+    .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull, .leave = ring};
 static const struct pull_ops giving_ops = {
     .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull, .brief = true};
 

@@ -379,19 +379,20 @@ static void one_that_is_done_sending_gets_what_is_held_for_it(void **state)
     peer_leave(bench, &peer);
 }
 
-static void one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone(void **state)
+static void one_that_is_done_sending_does_not_wait_and_is_answered(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
     poll_once(bench, &peer);
     shutdown(peer.fd, SHUT_WR);
     bench_settle(bench);
-    peer_expect(bench, &peer, ".");
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "\"events\":[]"));
     peer_leave(bench, &peer);
 }
 
 /* Its end came while it was looked for where to begin. */
-static void one_that_was_done_sending_before_it_waits_is_taken_for_gone(void **state)
+static void one_that_was_done_sending_before_it_waits_is_answered(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -400,7 +401,8 @@ static void one_that_was_done_sending_before_it_waits_is_taken_for_gone(void **s
     peer_send(&peer, STR(GET_POLL));
     shutdown(peer.fd, SHUT_WR);
     bench_settle(bench);
-    peer_expect(bench, &peer, ".");
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_has(&peer, "\"events\":[]"));
     peer_leave(bench, &peer);
 }
 
@@ -526,8 +528,8 @@ int main(void)
         AT_PACE(a_page_on_its_way_gives_way_itself),
         AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
         AT_PACE(one_that_is_done_sending_gets_what_is_held_for_it),
-        AT_PACE(one_that_is_done_sending_and_has_nothing_to_get_is_taken_for_gone),
-        AT_PACE(one_that_was_done_sending_before_it_waits_is_taken_for_gone),
+        AT_PACE(one_that_is_done_sending_does_not_wait_and_is_answered),
+        AT_PACE(one_that_was_done_sending_before_it_waits_is_answered),
         AT_PACE(one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn),
         AT_PACE(what_is_deleted_meanwhile_is_not_held_any_longer),
         AT_PACE(what_retention_trims_from_before_it_changes_nothing),

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/rfc3339.h"
 #include "base/unknown.h"
+#include "base/utf8.h"
 #include "http/media.h"
 #include "http/token.h"
 #include "transport/checked.h"
@@ -580,7 +581,9 @@ void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct s
         text = str_skip(text, 1);
     if (!object || text.at[0] != '{') {
         protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP,
-                       "a message is a JSON object in a text frame");
+                       utf8_has_mark(text) ? "a message is a JSON object, without a byte order "
+                                             "mark (EF BB BF) before it"
+                                           : "a message is a JSON object in a text frame");
         return;
     }
     said.may_be_deep = scan->deep_at != JSON_NOT_DEEP;

@@ -521,12 +521,22 @@ static bool read_once(struct session *session)
     return used == bytes.len || session->conn.dead || add_to_intake(session, str_skip(bytes, used));
 }
 
+/* Nothing is read while a stream is open or a poll waits, but its end is noticed. */
+static void leave_pull(struct session *session)
+{
+    struct pull *pull = session->pull;
+    if (!session->conn.hup || pull->ops->brief)
+        return;
+    if (pull->ops->leave)
+        pull->ops->leave(pull);
+    else
+        conn_close(&session->conn);
+}
+
 static void read_pull(struct session *session)
 {
     if (!session->pull->ops->input) {
-        /* Nothing is read while a stream is open, but its end is noticed. */
-        if (session->conn.hup && !session->pull->ops->brief)
-            conn_close(&session->conn);
+        leave_pull(session);
         return;
     }
     while (!worker_is_spent(session->worker)) {

@@ -33,6 +33,7 @@ struct pull_ops {
     /* With `input`: whether a message that has come whole is being worked through. Then `input` is
      * called without bytes, to go on. */
     bool (*busy)(const struct pull *pull);
+    void (*leave)(struct pull *pull); /* without `input`: the peer is done sending; NULL: close */
     bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 

@@ -151,9 +151,9 @@ static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **st
     bench->reading.start.kind = START_NOW;
     peer_join(bench, &poll);
     peer_say(bench, &poll, GET_PAGE);
-    shutdown(poll.fd, SHUT_WR); /* one who waits may have gone away */
+    shutdown(poll.fd, SHUT_WR); /* one who waits may have gone away, and waits no longer */
     bench_settle(bench);
-    peer_expect(bench, &poll, ".");
+    peer_expect(bench, &poll, "200.");
     peer_leave(bench, &page);
     peer_leave(bench, &poll);
 }

@@ -101,11 +101,18 @@ refused("a Transfer-Encoding other than chunked alone is refused", {
 });
 
 refused("a Transfer-Encoding that is known but not spoken is refused", {
-    "identity": POST + "Transfer-Encoding: identity\r\n\r\n",
+    "deflate": POST + "Transfer-Encoding: Deflate\r\n\r\n",
+    "compress, gzip, chunked": POST + "Transfer-Encoding: compress, gzip, chunked\r\n\r\n0\r\n\r\n",
     "gzip": POST + "Transfer-Encoding: gzip\r\n\r\n",
     "gzip, chunked": POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+}, [501]);
+
+refused("a Transfer-Encoding that does not say where the body ends is refused", {
+    "identity": POST + "Transfer-Encoding: identity\r\n\r\n",
+    "chunked, gzip": POST + "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "gzip with a parameter": POST + "Transfer-Encoding: gzip;q=1, chunked\r\n\r\n0\r\n\r\n",
     "with a parameter": POST + "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
-}, [400, 501]);
+});
 
 refused("a folded header line is refused", {
     "a space": POST + "X: a\r\n b\r\nContent-Length: 0\r\n\r\n",

@@ -174,6 +174,35 @@ bothStores("what is pipelined behind a poll waits for its answer", async (t, ser
     assert.equal((await conn.readResponse()).json().events.length, 1);
 });
 
+bothStores("a poll whose client has closed its sending side is answered", async (t, server) => {
+    const { id } = await server.publish("a", "old");
+    const request = (target, end = "") => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n${end}\r\n`;
+    for (const target of ["/channels/a?after=now&wait=55", `/channels/a?after=${id}&wait=55`,
+        "/events?channel=a&channel=b/**&wait=45&after=now", "/channels/quiet?last=1&wait=55"]) {
+        for (const early of [true, false]) { // with the request, or while the poll waits
+            for (const end of ["", "Prefer: wait=20\r\n", "Connection: close\r\n"]) {
+                const conn = await RawConn.open(server.port);
+                await conn.send(request(target, end));
+                if (!early) {
+                    await eventually(async () => (await subscribersOf(server, "poll")) === 1, "the poll to be waiting");
+                }
+                conn.halfClose();
+                const answer = await conn.readResponse();
+                assert.equal(answer.status, 200);
+                assert.deepEqual(answer.json().events, []);
+                assert.match(answer.json().cursor, /^\d{16}$/);
+                await conn.readToEnd("the connection to be closed");
+            }
+        }
+    }
+    const conn = await RawConn.open(server.port);
+    await conn.send(request("/channels/a?after=now&wait=55") + request("/channels/a"));
+    conn.halfClose();
+    assert.deepEqual((await conn.readResponse()).json().events, []);
+    assert.equal((await conn.readResponse()).json().events[0].data, "old");
+    await conn.readToEnd("the connection to be closed");
+});
+
 bothStores("a hang-up is noticed while a poll waits", async (t, server) => {
     const conns = [];
     for (let n = 0; n < 5; n++) {

@@ -195,3 +195,21 @@ bothStores("a body of 1 MiB goes through unharmed, as JSON, text and binary", as
     const { event } = await published(server, "big", bytes, { "Content-Type": "application/octet-stream" });
     assert.ok(Buffer.from(event.data_base64, "base64").equals(bytes));
 });
+
+const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+test("a byte order mark before JSON is named", async (t) => {
+    const server = await startServer(t);
+    const json = { "Content-Type": "application/json" };
+    const event = '{"channel":"a","data":1}';
+    for (const [path, body] of [["/channels/a", "{}"], ["/channels/a", `"${"x".repeat(100_000)}"`],
+        ["/channels/a", `{"x":"${"x".repeat(100_000)}"}`], ["/events", `[${event}]`], ["/events", `${event}\n${event}`]]) {
+        const answer = await server.request("POST", path, { body: Buffer.concat([MARK, Buffer.from(body)]), headers: json });
+        assertProblem(answer, 400);
+        assert.match(answer.json().detail, /byte order mark/, path);
+    }
+    const later = Buffer.concat([Buffer.from(`${event}\n`), MARK, Buffer.from(event)]);
+    const answer = await server.request("POST", "/events", { body: later, headers: json });
+    assert.match(answer.json().detail, /byte order mark/);
+    assert.deepEqual(await server.history("a"), []);
+});
