@@ -240,6 +240,23 @@ static bool is_stranger(struct exchange *exchange)
     return false;
 }
 
+/* A handshake whose Upgrade did not arrive would be answered with a page of history, which no
+ * WebSocket client can make sense of. */
+static bool has_lost_upgrade(const struct http_head *head)
+{
+    return head->method == HTTP_GET && !head->upgrade_websocket &&
+           http_header(head, STR("sec-websocket-key")).at;
+}
+
+static void refuse_lost_upgrade(struct exchange *exchange)
+{
+    api_problem(exchange, PROBLEM_UPGRADE_REQUIRED,
+                "this is a WebSocket handshake without Upgrade: websocket and Connection: Upgrade "
+                "over HTTP/1.1: a proxy has removed them. nginx: proxy_http_version 1.1; "
+                "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; "
+                "Apache: ProxyPass with upgrade=websocket");
+}
+
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
@@ -255,6 +272,8 @@ void api_handle(struct exchange *exchange)
     bool socket = head->upgrade_websocket && head->method == HTTP_GET;
     if (!route || (socket && !route->upgrades))
         api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / tells what there is");
+    else if (route->upgrades && has_lost_upgrade(head))
+        refuse_lost_upgrade(exchange);
     else if (head->method == HTTP_OPTIONS)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))

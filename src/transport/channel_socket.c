@@ -252,6 +252,12 @@ static struct channel_socket *channel_socket_new(struct worker *worker, struct r
 void channel_socket_begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
+    if (http_header(exchange->head, STR("sec-websocket-protocol")).len) {
+        socket_refuse_protocols(
+            exchange, STR("a channel speaks no subprotocol: offer none, or freshet.v1 at /events"));
+        reading_free(reading);
+        return;
+    }
     bool known = start_is_known(&worker->hub, reading->selection, &reading->start, reading);
     if (known && has_untold_gap(worker, reading)) {
         socket_refuse(exchange, PROBLEM_GAP,

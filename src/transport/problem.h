@@ -33,7 +33,8 @@
     X(TARGET_TOO_LONG, 414, "target-too-long", "The request line is too long")                     \
     X(EXPECTATION, 417, "expectation", "Only 100-continue can be expected")                        \
     X(KEY_REUSED, 422, "key-reused", "Another event was published under this idempotency key")     \
-    X(UPGRADE_REQUIRED, 426, "upgrade-required", "Only WebSocket version 13 is spoken here")       \
+    X(UPGRADE_REQUIRED, 426, "upgrade-required",                                                   \
+      "A WebSocket is opened by an upgrade to version 13")                                         \
     X(TOO_MANY, 429, "too-many", "A limit of this server is reached")                              \
     X(HEAD_TOO_LARGE, 431, "head-too-large", "The request's header is too large")                  \
     X(INTERNAL, 500, "internal", "The server failed")                                              \

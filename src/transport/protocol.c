@@ -187,6 +187,7 @@ static const struct socket_speaker speaker = {
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
+/* 1 when some are offered and none of them is ours. */
 static int choose(const struct exchange *exchange, struct str *ret_protocol)
 {
     static const struct str supported[] = {{"freshet.v1", 10}};
@@ -200,15 +201,22 @@ static int choose(const struct exchange *exchange, struct str *ret_protocol)
         buf_add_str(&list, value);
     }
     int result = list.len ? ws_choose_protocol(buf_str(&list), supported, 1, ret_protocol) : 0;
+    bool none = list.len && !result && !ret_protocol->len;
     buf_free(&list);
-    return result;
+    return none ? 1 : result;
 }
 
 void protocol_begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
     struct str name;
-    if (choose(exchange, &name)) {
+    int choice = choose(exchange, &name);
+    if (choice > 0) {
+        socket_refuse_protocols(exchange, STR("the subprotocol spoken here is freshet.v1"));
+        reading_free(reading);
+        return;
+    }
+    if (choice) {
         socket_refuse(exchange, PROBLEM_BAD_HANDSHAKE,
                       STR("Sec-WebSocket-Protocol is a list of tokens"));
         reading_free(reading);

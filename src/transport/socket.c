@@ -615,17 +615,36 @@ static const struct socket_speaker refused = {
     .free = refused_free,
 };
 
+/* Opens a socket that is about to be closed. A browser hangs up before it reads our close frame
+ * unless one of its protocols is chosen. NULL: the exchange was answered otherwise. */
+static struct socket *open_refused(struct exchange *exchange)
+{
+    struct socket *socket = mem_try_alloc(sizeof(*socket));
+    if (!socket) {
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
+        return NULL;
+    }
+    *socket = (struct socket){.beat_s = 60};
+    struct str list = http_header(exchange->head, STR("sec-websocket-protocol"));
+    struct str protocol = list.at && exchange->browser ? str_trim(str_cut(&list, ',')) : STR_NONE;
+    return socket_open(exchange, socket, &refused, protocol, NULL) ? socket : NULL;
+}
+
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail)
 {
-    struct socket *socket = exchange->browser ? mem_try_alloc(sizeof(*socket)) : NULL;
-    if (!socket) {
+    if (!exchange->browser) {
         exchange_problem(exchange, problem, detail, STR_NONE);
         return;
     }
-    *socket = (struct socket){.beat_s = 60};
-    /* A browser hangs up before it reads our close frame unless one of its protocols is chosen. */
-    struct str list = http_header(exchange->head, STR("sec-websocket-protocol"));
-    struct str protocol = list.at ? str_trim(str_cut(&list, ',')) : STR_NONE;
-    if (socket_open(exchange, socket, &refused, protocol, NULL))
+    struct socket *socket = open_refused(exchange);
+    if (socket)
         socket_close_problem(socket, problem);
+}
+
+void socket_refuse_protocols(struct exchange *exchange, struct str reason)
+{
+    stat_add(&exchange->worker->stats.problems[PROBLEM_BAD_HANDSHAKE], 1);
+    struct socket *socket = open_refused(exchange);
+    if (socket)
+        socket_close(socket, problem_close_code(PROBLEM_BAD_HANDSHAKE), reason);
 }

@@ -54,6 +54,10 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
 /* Refuses a handshake: to a browser after the upgrade, by a close code; else as plain HTTP. */
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail);
 
+/* Closes a socket whose client offers subprotocols none of which is spoken there: it would take our
+ * frames for something else. `reason` (123 bytes at most) says which is. */
+void socket_refuse_protocols(struct exchange *exchange, struct str reason);
+
 /* Sends a close frame, once, and closes when the peer has answered or after a while. */
 void socket_close(struct socket *socket, unsigned code, struct str reason);
 void socket_close_problem(struct socket *socket, enum problem problem);

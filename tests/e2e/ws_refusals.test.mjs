@@ -151,3 +151,46 @@ test("an unreadable Last-Event-ID is no refusal but a gap: a browser cannot corr
     assert.equal(gap.op, "gap");
     assert.ok(gap.reason);
 });
+
+test("a handshake whose Upgrade was removed is told which setting of the proxy is missing", async (t) => {
+    const server = await startServer(t);
+    await server.publish("x", "history");
+    for (const path of ["/channels/x", "/channels/x?after=earliest", "/events?channel=x", "/events"]) {
+        for (const [fields, version] of [[{ Upgrade: undefined }, "1.1"], [{ Connection: "keep-alive" }, "1.1"],
+            [{ Upgrade: undefined, Connection: "close" }, "1.1"], [{ Upgrade: "h2c" }, "1.1"],
+            [{ Upgrade: undefined, Connection: "close" }, "1.0"], [{}, "1.0"]]) {
+            for (const origin of [undefined, HOME]) {
+                const conn = await RawConn.open(server.port);
+                await conn.send(handshake(server, path, { Origin: origin, ...fields }).replace("HTTP/1.1", `HTTP/${version}`));
+                const answer = await conn.readResponse();
+                const { detail } = assertProblem(answer, 426);
+                assert.match(detail, /proxy_set_header Upgrade/);
+                assert.match(answer.headers.upgrade, /websocket/);
+                conn.destroy();
+            }
+        }
+    }
+    assert.equal((await server.get("/channels/x")).status, 200);
+});
+
+test("a client that offers only subprotocols that are not spoken is closed with a reason", async (t) => {
+    const server = await startServer(t);
+    for (const [path, offered, reason] of [["/channels/x", ["mqtt"], /\/events/], ["/channels/x", ["freshet.v1"], /\/events/],
+        ["/channels/x?after=earliest", ["graphql-ws", "mqtt"], /no subprotocol/], ["/events", ["mqtt"], /freshet\.v1/],
+        ["/events?channel=x", ["freshet.v2", "Freshet.v1"], /freshet\.v1/]]) {
+        const socket = await Socket.open(t, server, path, { origin: HOME, protocols: offered });
+        const end = await socket.closed();
+        assert.equal(end.code, 4400);
+        assert.match(end.reason, reason);
+        assert.deepEqual(socket.frames, []);
+        const conn = await RawConn.open(server.port); // a program: nothing is chosen, and the close tells
+        t.after(() => conn.destroy());
+        await conn.send(handshake(server, path, { "Sec-WebSocket-Protocol": offered.join(", ") }));
+        const head = await conn.readHead();
+        assert.equal(head.status, 101);
+        assert.equal(head.headers["sec-websocket-protocol"], undefined);
+        const [first, size] = await conn.readExactly(2);
+        assert.equal(first, 0x88);
+        assert.equal((await conn.readExactly(size)).readUInt16BE(), 4400);
+    }
+});
