@@ -514,7 +514,7 @@ static void a_number_of_0_is_the_default_unless_it_says_something(void **state)
                      0);
     assert_true(config.threads >= 1);
     assert_int_equal(config.limits.body_max, 1 << 20);
-    assert_int_equal(config.limits.idle_ms, 75000);
+    assert_int_equal(config.limits.idle_ms, 620000);
     assert_int_equal(config.limits.poll_pace_ms, 0);
     assert_int_equal(config.webhook_timeout_ms, 15000);
     config_free(&config);

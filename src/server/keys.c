@@ -123,7 +123,7 @@ const struct key keys[] = {
     BYTES("limits.live_max", 1, TIB(1), MIB(32), CONFIG(limits.hub.live_max), "events encoded for the subscribers of one worker"),
     MS("limits.head_ms", 1, DAY_MS, 10000, CONFIG(limits.head_ms), "from the first byte of a request to the end of its head"),
     MS("limits.body_ms", 1, DAY_MS, 30000, CONFIG(limits.body_ms), "from there to the end of its body; what the server itself puts off does not count"),
-    MS("limits.idle_ms", 1, DAY_MS, 75000, CONFIG(limits.idle_ms), "between requests"),
+    MS("limits.idle_ms", 1, DAY_MS, 620000, CONFIG(limits.idle_ms), "between requests"),
     MS("limits.stall_ms", 1, DAY_MS, 60000, CONFIG(limits.stall_ms), "in which a peer reads nothing of an answer"),
     MS("limits.publish_ms", 1, DAY_MS, 10000, CONFIG(limits.publish_ms), "until a publish is safe"),
     MS("limits.message_ms", 1, DAY_MS, 30000, CONFIG(limits.message_ms), "from a WebSocket message's first byte to its last"),

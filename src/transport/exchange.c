@@ -82,6 +82,24 @@ static void add_cors(struct exchange *exchange, struct buf *out)
         buf_add_lit(out, "Access-Control-Allow-Credentials: true\r\n");
 }
 
+/* Proxies and clients keep idle connections for later requests. Keep-Alive says when we close
+ * ours, so that no request is sent into one that is about to be closed. */
+static void add_connection(const struct exchange *exchange, struct buf *out, int status)
+{
+    int64_t idle_s = exchange->worker->config.limits.idle_ms / 1000;
+    if (!exchange->keep_alive && status >= 200) {
+        buf_add_lit(out, "Connection: close\r\n");
+        return;
+    }
+    if (exchange->http10)
+        buf_add_lit(out, "Connection: keep-alive\r\n");
+    if (status < 200 || exchange->streams || !idle_s)
+        return;
+    buf_add_lit(out, "Keep-Alive: timeout=");
+    buf_add_u64(out, (uint64_t)idle_s);
+    buf_add_lit(out, "\r\n");
+}
+
 void exchange_add_head(struct exchange *exchange, struct buf *out, int status)
 {
     struct worker *worker = exchange->worker;
@@ -92,10 +110,7 @@ void exchange_add_head(struct exchange *exchange, struct buf *out, int status)
     if (status >= 200) /* a 101 says nothing about caches and must not say close */
         buf_add_str(out, exchange->streams ? STR("Cache-Control: no-store, no-transform\r\n")
                                            : STR("Cache-Control: no-store\r\n"));
-    if (!exchange->keep_alive && status >= 200)
-        buf_add_lit(out, "Connection: close\r\n");
-    else if (exchange->http10)
-        buf_add_lit(out, "Connection: keep-alive\r\n");
+    add_connection(exchange, out, status);
     add_cors(exchange, out);
 }
 

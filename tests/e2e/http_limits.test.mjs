@@ -374,3 +374,24 @@ test("a head that takes too long is answered with 408 and closed", { timeout: 18
         clearInterval(drip);
     }
 });
+
+test("an answer says for how long its connection is kept", async (t) => {
+    const server = await startServer(t);
+    const short = await startServer(t, { config: "limits: {idle_ms: 90s}\n" });
+    const never = await startServer(t, { config: "limits: {idle_ms: 999ms}\n" });
+    for (const [one, timeout] of [[server, "timeout=620"], [short, "timeout=90"], [never, undefined]]) {
+        for (const [method, path, status] of [["GET", "/channels/a", 200], ["GET", "/channels/a?after=now&wait=1", 200],
+            ["POST", "/channels/a", 201], ["GET", "/nowhere", 404], ["OPTIONS", "/channels/a", 204], ["HEAD", "/stats", 200]]) {
+            const length = method === "POST" ? "Content-Length: 1\r\n\r\nx" : "\r\n";
+            const [kept] = await rawRequest(one.port, `${method} ${path} HTTP/1.1\r\n${hostOf(one)}${length}`, { method });
+            assert.equal(kept.status, status);
+            assert.equal(kept.headers["keep-alive"], timeout, `${method} ${path}`);
+            const [last] = await rawRequest(one.port,
+                `${method} ${path} HTTP/1.1\r\n${hostOf(one)}Connection: close\r\n${length}`, { method });
+            assert.equal(last.headers["keep-alive"], undefined);
+        }
+        const stream = await one.sse("/channels/a");
+        assert.equal(stream.headers["keep-alive"], undefined);
+        stream.close();
+    }
+});
