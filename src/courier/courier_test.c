@@ -59,6 +59,7 @@ struct moved {
     struct clock clock;
     _Atomic int64_t wall_us;
     _Atomic int64_t monotonic_us;
+    _Atomic int64_t tick_us; /* by which each look at it moves both */
 };
 
 static int64_t moved_wall_us(struct clock *clock)
@@ -68,8 +69,10 @@ static int64_t moved_wall_us(struct clock *clock)
 
 static int64_t moved_monotonic_ns(struct clock *clock)
 {
-    return clock_now_ns(clock_system()) +
-           container_of(clock, struct moved, clock)->monotonic_us * 1000;
+    struct moved *own = container_of(clock, struct moved, clock);
+    own->wall_us += own->tick_us;
+    own->monotonic_us += own->tick_us;
+    return clock_now_ns(clock_system()) + own->monotonic_us * 1000;
 }
 
 static struct moved moved = {.clock = {moved_wall_us, moved_monotonic_ns}};
@@ -396,7 +399,7 @@ static int set_up_with(void **state, const struct reach *reach)
         .schedule_count = 2,
         .timeout_ms = WAIT_MS,
         .endpoints_max = 2};
-    moved.wall_us = moved.monotonic_us = 0;
+    moved.wall_us = moved.monotonic_us = moved.tick_us = 0;
     world->conn = -1;
     world->trap = -1;
     for (int i = 0; i < CONNS; i++)
@@ -1340,6 +1343,31 @@ static void a_large_page_is_sent_again_by_hand_in_parts(void **state)
     assert_quiet(world);
 }
 
+/* ---- what is owed ---------------------------------------------------------------------------- */
+
+/* Each look at the clock takes a millisecond: what can be counted in five is a lower bound. */
+static void a_lag_that_takes_long_to_count_is_a_lower_bound(void **state)
+{
+    enum { OWED = 200 };
+    struct world *world = *state;
+    char owed[8];
+    create_for_many(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    append_round(world, OWED, 1, 10);
+    snprintf(owed, sizeof(owed), "%d", OWED);
+    await(world, "lag", owed);
+    assert_told(world, "lag_exact", "true");
+    moved.tick_us = 1000;
+    assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    moved.tick_us = 0;
+    char *lag = told(world, "lag");
+    assert_in_range(strtoul(lag, NULL, 10), 1, OWED - 1);
+    free(lag);
+    assert_told(world, "lag_exact", "false");
+    await(world, "lag", owed);
+    assert_told(world, "lag_exact", "true");
+}
+
 /* ---- options that change while lanes are outstanding ----------------------------------------- */
 
 enum { EVENTS = 12, CHANNELS = 4, ALL = (1 << EVENTS) - 1 };
@@ -1765,6 +1793,7 @@ int main(void)
         TEST(a_page_whose_first_channel_is_gone_ends),
         TEST(a_large_page_is_sent_again_by_hand_in_parts),
         TEST(a_change_of_options_lets_requests_end_first),
+        TEST(a_lag_that_takes_long_to_count_is_a_lower_bound),
         TEST(large_events_wait_in_the_store),
         TEST(what_is_sent_again_waits_in_the_store),
         CROWDED(events_are_posted_in_order_one_at_a_time),

@@ -1266,6 +1266,37 @@ static void a_drain_closes_what_is_idle_at_once(void **state)
     peer_leave(bench, &used);
 }
 
+/* Connections that were not told yet may send and leave meanwhile. */
+static void a_drain_tells_a_few_connections_a_turn_and_all_in_the_end(void **state)
+{
+    enum { PEERS = 12, SOME = 2 };
+    struct bench *bench = *state;
+    struct peer peers[PEERS];
+    for (int i = 0; i < PEERS; i++)
+        peer_join(bench, &peers[i]);
+    bench->worker.config.limits.drain_some = SOME;
+    worker_drain(&bench->worker);
+    worker_step(&bench->worker, 0); /* as the mail is opened, and as the turn ends */
+    assert_false(list_empty(&bench->worker.undrained));
+    peer_send(&peers[PEERS - 1], STR(GET_ECHO));
+    shutdown(peers[PEERS - 2].fd, SHUT_WR);
+    unsigned ended = 0;
+    for (int i = 0; i < PEERS; i++) {
+        char c;
+        ended += recv(peers[i].fd, &c, 1, 0) == 0;
+    }
+    assert_int_equal(ended, 2 * SOME);
+    for (int i = 0; i < PEERS / SOME; i++)
+        worker_step(&bench->worker, 0);
+    assert_true(list_empty(&bench->worker.undrained));
+    bench_settle(bench);
+    for (int i = 0; i < PEERS; i++) {
+        peer_expect(bench, &peers[i], i == PEERS - 1 ? "200." : ".");
+        peer_leave(bench, &peers[i]);
+    }
+    assert_int_equal(bench->worker.net.conns, 0);
+}
+
 static void a_drain_answers_a_request_that_has_begun_and_then_closes(void **state)
 {
     struct bench *bench = *state;
@@ -1511,6 +1542,7 @@ int main(void)
         WITH_BENCH(a_peer_that_pipelines_and_does_not_read_is_not_read_on),
         WITH_BENCH(unfinished_bodies_are_refused_beyond_what_may_be_held),
         WITH_BENCH(a_drain_closes_what_is_idle_at_once),
+        WITH_BENCH(a_drain_tells_a_few_connections_a_turn_and_all_in_the_end),
         WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
         WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),

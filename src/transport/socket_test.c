@@ -730,6 +730,37 @@ static void selections_of(const struct protocol *protocol, struct selection *ret
     }
 }
 
+/* A subscription that begins behind a gap, and those that join it when it is live, hear of the gap
+ * once and of each event once. */
+static void a_subscription_goes_on_behind_a_gap(void **state)
+{
+    static const char *const events[] = {"left", "next", "last", "end"};
+    struct bench *bench = *state;
+    struct peer peer;
+    bench_append(bench, STR("gone"));
+    bench_trim(bench);
+    bench_append(bench, STR("left"));
+    join_protocol(bench, &peer);
+    peer_text(bench, &peer,
+              "{\"op\":\"subscribe\",\"channels\":[\"a\"],\"after\":\"0000000000000001\"}");
+    bench_append(bench, STR("next"));
+    bench_settle(bench);
+    peer_text(bench, &peer, "{\"op\":\"subscribe\",\"channels\":[\"*\",\"b/*\"]}");
+    bench_append(bench, STR("last"));
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    peer_text(bench, &peer, "{\"op\":\"unsubscribe\",\"channels\":[\"*\"]}");
+    bench_trim(bench); /* it has heard of all of them */
+    bench_append(bench, STR("end"));
+    bench_settle(bench);
+    peer_hear(bench, &peer);
+    assert_int_equal(peer_count(&peer, "\"op\":\"gap\""), 1);
+    assert_int_equal(peer_count(&peer, "gone"), 0);
+    for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
+        assert_int_equal(peer_count(&peer, events[i]), 1);
+    peer_leave(bench, &peer);
+}
+
 /* What later subscriptions want is held until they have caught up: it must cost nothing to ask for
  * its end again and again. */
 static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **state)
@@ -790,6 +821,7 @@ static void what_changes_subscriptions_is_charged_for_its_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_BENCH(a_subscription_goes_on_behind_a_gap),
         WITH_BENCH(an_unsubscribe_that_drops_nothing_subscribes_nothing_anew),
         WITH_BENCH(what_changes_subscriptions_is_charged_for_its_work),
         WITH_BENCH(a_publish_whose_fate_is_unknown_is_told_in_freshet_v1),

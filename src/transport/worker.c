@@ -27,7 +27,7 @@ enum { PRESSURE_MS = 64 };
 enum { WS_PIECE = 64 << 10 };
 
 /* Sessions that a turn tells that the server stops. */
-enum { DRAIN_A_TURN = 1024 };
+enum { DRAIN_DEFAULT = 1024 };
 
 /* A step is the share of one connection; a turn reads about eight that use theirs up, and eight
  * more of those that were put off. So many turns a second are left, and so short each stays, that a
@@ -317,7 +317,9 @@ static void drain_some(struct worker *worker)
 {
     int64_t ms = worker->config.limits.drain_ms;
     struct list *node;
-    for (int i = 0; i < DRAIN_A_TURN && (node = list_take_first(&worker->undrained)); i++) {
+    unsigned most = worker->config.limits.drain_some;
+    for (unsigned i = 0;
+         i < (most ? most : DRAIN_DEFAULT) && (node = list_take_first(&worker->undrained)); i++) {
         list_add_last(&worker->sessions, node);
         session_drain(container_of(node, struct session, node),
                       ms > 0 ? worker_random((uint32_t)ms) : 0);

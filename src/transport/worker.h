@@ -75,14 +75,15 @@ extern const char *const budget_helps[BUDGET_COUNT];
 struct worker_limits {
     struct http_limits http;
     struct ws_limits ws;
-    int64_t head_ms;    /* from a request's first byte to the end of its head */
-    int64_t body_ms;    /* and from there to the end of its body */
-    int64_t idle_ms;    /* between requests */
-    int64_t stall_ms;   /* a peer that does not read an answer */
-    int64_t publish_ms; /* a publish that is not safe by then has an unknown fate */
-    int64_t close_ms;   /* for the other side of a close handshake */
-    int64_t message_ms; /* from a WebSocket message's first byte to its end */
-    int64_t drain_ms;   /* over which streams end when the server stops */
+    int64_t head_ms;     /* from a request's first byte to the end of its head */
+    int64_t body_ms;     /* and from there to the end of its body */
+    int64_t idle_ms;     /* between requests */
+    int64_t stall_ms;    /* a peer that does not read an answer */
+    int64_t publish_ms;  /* a publish that is not safe by then has an unknown fate */
+    int64_t close_ms;    /* for the other side of a close handshake */
+    int64_t message_ms;  /* from a WebSocket message's first byte to its end */
+    int64_t drain_ms;    /* over which streams end when the server stops */
+    unsigned drain_some; /* connections that a turn tells of it; 0 for 1,024 */
     /* Between two answers to polls of one connection while the worker is busy, and how long an
      * event waits for that at most; 0: a poll is always answered as soon as there is something. */
     int64_t poll_pace_ms;

@@ -477,3 +477,34 @@ test("a deleted endpoint stays deleted, and a disabled one disabled, over a kill
     assert.equal(deleted.deliveries.length, 1);
     assert.equal(disabled.deliveries.length, 1);
 });
+
+test("a request about webhooks has at most 64 KiB, and larger ones change nothing", async (t) => {
+    const server = await startServer(t);
+    const receiver = await Receiver.start(t);
+    const { id } = await register(server, receiver.url, ["a"], { description: "as it was" });
+    const sized = (members, bytes) => {
+        const body = JSON.stringify(members);
+        return { body: body + " ".repeat(bytes - body.length), headers: { "Content-Type": "application/json" } };
+    };
+    const create = { url: receiver.url, channels: ["a"] };
+    const change = { description: "another" };
+    const requests = [
+        ["POST", "/webhooks", create, 201],
+        ["PATCH", `/webhooks/${id}`, change, 200],
+        ["POST", `/webhooks/${id}/replay`, { after: "now" }, 200],
+    ];
+    for (const [method, path, members] of requests) {
+        for (const bytes of [64 * 1024 + 1, 128 * 1024, 1024 * 1024]) {
+            assertProblem(await server.request(method, path, sized(members, bytes)), 413, "too-large");
+        }
+    }
+    assert.equal((await endpoint(server, id)).description, "as it was");
+    assert.equal((await (await server.get("/webhooks")).json()).webhooks.length, 1);
+    const form = { body: "hub.mode=subscribe&x=" + "x".repeat(64 * 1024), headers: { "Content-Type": "application/x-www-form-urlencoded" } };
+    assertProblem(await server.request("POST", "/hub", form), 413, "too-large");
+    for (const [method, path, members, status] of requests) {
+        const answer = await server.request(method, path, sized(members, 64 * 1024));
+        assert.equal(answer.status, status, answer.text);
+    }
+    assert.equal((await endpoint(server, id)).description, "another");
+});
