@@ -495,13 +495,13 @@ test("a request about webhooks has at most 64 KiB, and larger ones change nothin
     ];
     for (const [method, path, members] of requests) {
         for (const bytes of [64 * 1024 + 1, 128 * 1024, 1024 * 1024]) {
-            assertProblem(await server.request(method, path, sized(members, bytes)), 413, "too-large");
+            assertProblem(await server.request(method, path, sized(members, bytes)), 413, /64 KiB/);
         }
     }
     assert.equal((await endpoint(server, id)).description, "as it was");
     assert.equal((await (await server.get("/webhooks")).json()).webhooks.length, 1);
     const form = { body: "hub.mode=subscribe&x=" + "x".repeat(64 * 1024), headers: { "Content-Type": "application/x-www-form-urlencoded" } };
-    assertProblem(await server.request("POST", "/hub", form), 413, "too-large");
+    assertProblem(await server.request("POST", "/hub", form), 413, /64 KiB/);
     for (const [method, path, members, status] of requests) {
         const answer = await server.request(method, path, sized(members, 64 * 1024));
         assert.equal(answer.status, status, answer.text);
