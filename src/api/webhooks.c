@@ -61,6 +61,7 @@ static void asked_free(struct asked *asked)
 {
     buf_free(&asked->request.filter.channel);
     buf_free(&asked->request.body);
+    buf_free(&asked->request.why);
     buf_free(&asked->request.answer);
     free(asked);
 }
@@ -246,6 +247,20 @@ bool webhooks_body_fits(struct exchange *exchange)
     return false;
 }
 
+/* What these do is in the path. Something in the body was meant to change it. */
+static bool has_right_body(struct exchange *exchange, enum courier_op op)
+{
+    bool is_plain = op == COURIER_PING || op == COURIER_PAUSE || op == COURIER_RESUME ||
+                    op == COURIER_RETRY || op == COURIER_RETRY_ALL;
+    struct str body = str_trim(exchange_input(exchange));
+    while (body.len && (body.at[body.len - 1] == '\n' || body.at[body.len - 1] == '\r'))
+        body.len--;
+    if (!is_plain || !body.len || str_eq(body, STR("{}")))
+        return true;
+    api_problem(exchange, PROBLEM_BAD_WEBHOOK, "this takes no body, or {}: the path says all");
+    return false;
+}
+
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
     if (!webhooks_body_fits(exchange))
@@ -264,7 +279,8 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
         problem = PROBLEM_UNAVAILABLE;
     bool filters = request->op == COURIER_DELIVERIES;
     if (problem == PROBLEM_COUNT &&
-        !(filters ? read_query(exchange, &request->filter) : query_is_empty(exchange))) {
+        !((filters ? read_query(exchange, &request->filter) : query_is_empty(exchange)) &&
+          has_right_body(exchange, request->op))) {
         asked_free(asked);
         return;
     }

@@ -321,7 +321,8 @@ void change_create(struct courier *courier, struct courier_request *request)
 {
     struct spec spec;
     const char *why;
-    if (!spec_read(buf_str(&request->body), SPEC_CREATE, SPEC_URL | SPEC_CHANNELS, &spec, &why)) {
+    if (!spec_read(buf_str(&request->body), SPEC_CREATE, SPEC_URL | SPEC_CHANNELS, &spec,
+                   &request->why, &why)) {
         request_refuse(request, COURIER_E_BAD, why);
         return;
     }
@@ -533,7 +534,7 @@ static void op_change(struct courier_request *request, struct endpoint *endpoint
 {
     struct spec spec;
     const char *why;
-    if (!spec_read(buf_str(&request->body), SPEC_CHANGE, 0, &spec, &why)) {
+    if (!spec_read(buf_str(&request->body), SPEC_CHANGE, 0, &spec, &request->why, &why)) {
         request_refuse(request, COURIER_E_BAD, why);
         return;
     }
@@ -628,7 +629,7 @@ static void op_replay(struct courier_request *request, struct endpoint *endpoint
     struct spec spec;
     const char *why;
     uint64_t newest = log_newest(endpoint->courier->config.log);
-    if (!spec_read(buf_str(&request->body), SPEC_AFTER, SPEC_AFTER, &spec, &why))
+    if (!spec_read(buf_str(&request->body), SPEC_AFTER, SPEC_AFTER, &spec, &request->why, &why))
         request_refuse(request, COURIER_E_BAD, why);
     else if (spec.after == SPEC_AFTER_TIME) {
         endpoint->busy = request;

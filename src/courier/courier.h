@@ -131,7 +131,8 @@ struct courier_request {
     struct mailbox *reply;
     struct mail reply_mail; /* posted to `reply` */
     enum courier_fault fault;
-    const char *detail; /* with a fault: what would be right; static memory */
+    const char *detail; /* with a fault: what would be right; static memory, or in `why` */
+    struct buf why;     /* the asker's to free */
     struct buf answer;  /* JSON, empty after delete */
     /* The courier's own: */
     struct mail mail;

@@ -116,6 +116,7 @@ static void submit_of(struct world *world, enum courier_op op, uint64_t n, const
     struct courier_request *request = &world->request;
     buf_free(&request->answer);
     buf_free(&request->body);
+    buf_free(&request->why);
     *request = (struct courier_request){
         .op = op, .n = n, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
     snprintf(request->id, sizeof(request->id), "%s", world->id);
@@ -497,6 +498,7 @@ static int tear_down(void **state)
     if (*world->dir)
         nftw(world->dir, remove_file, 16, FTW_DEPTH | FTW_PHYS);
     buf_free(&world->request.answer);
+    buf_free(&world->request.why);
     buf_free(&world->request.body);
     free(world);
     return 0;

@@ -1,6 +1,7 @@
 #include "courier/spec.h"
 
 #include "base/rfc3339.h"
+#include "base/unknown.h"
 #include "base/utf8.h"
 #include "courier/address.h"
 #include "http/token.h"
@@ -391,38 +392,66 @@ static const char *shape_of(unsigned allowed)
                  "verify, ordered, format, batch, concurrency, timeout, schedule and asymmetric";
 }
 
-static const char *read_all(json_t *object, unsigned allowed, unsigned needed, struct spec *spec)
+static bool is_allowed(const char *name, unsigned allowed)
 {
-    size_t known = 0;
-    const char *why = NULL;
+    for (size_t i = 0; i < MEMBERS; i++)
+        if (strcmp(name, members[i].name) == 0)
+            return allowed & members[i].bit;
+    return false;
+}
+
+/* A slip in a name would otherwise select more than was meant, and quietly. Returns NULL if there
+ * is none. */
+static const char *find_stray(json_t *object, unsigned allowed, struct buf *room)
+{
+    struct buf known = {0};
+    const char *name, *stray = NULL;
+    json_t *unused;
+    json_object_foreach(object, name, unused) if (!stray && !is_allowed(name, allowed)) stray =
+        name;
+    if (!stray)
+        return NULL;
+    for (size_t i = 0; i < MEMBERS; i++)
+        if (allowed & members[i].bit)
+            buf_addf(&known, "%s%s", known.len ? " " : "", members[i].name);
+    unknown_add_name(room, "member", str_from(stray), buf_str(&known));
+    buf_add_char(room, '\0');
+    buf_free(&known);
+    return buf_failed(room) ? shape_of(allowed) : room->at;
+}
+
+static const char *read_all(json_t *object, unsigned allowed, unsigned needed, struct spec *spec,
+                            struct buf *room)
+{
+    const char *why = find_stray(object, allowed, room);
     for (size_t i = 0; i < MEMBERS && !why; i++) {
         const json_t *value = json_object_get(object, members[i].name);
-        if (!value || !(allowed & members[i].bit))
+        if (!value)
             continue;
-        known++;
         spec->has |= members[i].bit;
         why = members[i].read(spec, value);
     }
-    if (why)
+    if (why || (spec->has & needed) == needed)
         return why;
-    /* A slip in a name would otherwise select more than was meant, and quietly. */
-    if (known != json_object_size(object))
-        return shape_of(allowed);
-    if ((spec->has & needed) == needed)
-        return NULL;
     return allowed == SPEC_AFTER ? shape_of(allowed) : "url and channels are needed";
 }
 
 bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *ret,
-               const char **ret_why)
+               struct buf *room, const char **ret_why)
 {
+    json_error_t error = {.line = 0};
     *ret = (struct spec){0};
     if (utf8_has_mark(json))
         json = str_skip(json, 3);
-    json_t *object = json.len ? json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *object =
+        json.len ? json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, &error) : NULL;
     *ret_why = "the body is a JSON object: {\"url\":\"https://…\",\"channels\":[\"…\"]}";
     if (json_is_object(object))
-        *ret_why = read_all(object, allowed, needed, ret);
+        *ret_why = read_all(object, allowed, needed, ret, room);
+    else if (json.len && !object && json_error_code(&error) == json_error_duplicate_key)
+        *ret_why = "a member of the body is there twice, and only one can count";
+    else if (allowed == SPEC_AFTER)
+        *ret_why = shape_of(allowed);
     json_decref(object);
     if (!*ret_why)
         return true;

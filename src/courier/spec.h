@@ -67,9 +67,9 @@ struct spec {
 };
 
 /* Reads a JSON object with some of the members `allowed`, and all of those `needed`. True, or false
- * with what would be right in `*ret_why` (static); the spec is freed then. */
+ * with what would be right in `*ret_why`, static or in `room`; the spec is freed then. */
 bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *ret,
-               const char **ret_why);
+               struct buf *room, const char **ret_why);
 void spec_free(struct spec *spec);
 
 /* Puts the options that the spec has into `options`. NULL, or what would be right, when they do not

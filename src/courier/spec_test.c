@@ -12,10 +12,39 @@
 static bool reads(const char *json, unsigned allowed, struct spec *spec)
 {
     const char *why = NULL;
+    struct buf room = {0};
     bool good = spec_read(str_from(json), allowed,
-                          allowed == SPEC_CREATE ? SPEC_URL | SPEC_CHANNELS : 0, spec, &why);
+                          allowed == SPEC_CREATE ? SPEC_URL | SPEC_CHANNELS : 0, spec, &room, &why);
     assert_true(good == (why == NULL));
+    buf_free(&room);
     return good;
+}
+
+static void a_member_that_is_not_known_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        unsigned allowed;
+        const char *why;
+    } cases[] = {
+        {"{\"url\":\"http://a.example/\",\"channel\":[\"a\"]}", SPEC_CREATE,
+         "unknown member \"channel\": did you mean channels?"},
+        {"{\"type\":[\"a\"]}", SPEC_CHANGE, "unknown member \"type\": did you mean types?"},
+        {"{\"afer\":\"now\"}", SPEC_AFTER, "unknown member \"afer\": did you mean after?"},
+        {"{\"after\":\"now\",\"url\":1}", SPEC_AFTER,
+         "unknown member \"url\": the known ones are after"},
+        {"{\"after\":\"1\",\"after\":\"2\"}", SPEC_AFTER,
+         "a member of the body is there twice, and only one can count"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct spec spec;
+        struct buf room = {0};
+        const char *why = NULL;
+        assert_false(spec_read(str_from(cases[i].json), cases[i].allowed, 0, &spec, &room, &why));
+        assert_string_equal(why, cases[i].why);
+        buf_free(&room);
+    }
 }
 
 static void refused(const char *json)
@@ -246,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_registration_is_read),
+        cmocka_unit_test(a_member_that_is_not_known_is_named),
         cmocka_unit_test(what_is_no_registration_is_refused),
         cmocka_unit_test(headers_that_frame_or_sign_the_request_are_refused),
         cmocka_unit_test(a_header_is_named_once_in_whatever_case),

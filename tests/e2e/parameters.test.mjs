@@ -374,6 +374,61 @@ bothStores("a member that an event of a batch does not have is refused and nothi
     assert.equal((await server.request("POST", "/events", { body: [{ ...good, ephemeral: false }] })).status, 201);
 });
 
+/* The members of a webhook, with values that they cannot have. */
+const WEBHOOK = {
+    url: ["", 1, null, "ftp://a.example/", "http:///h", "http://a.example:0/"],
+    channels: [[], "a", ["a//b"], [1], null],
+    types: ["t", ["a b"], [1], null],
+    description: [1, "x".repeat(501), null],
+    headers: [[], "x", { "": "x" }, { a: 1 }, null],
+    ordered: [0, 1, "true", "flase", "", null],
+    format: ["", "x", "EVENT", 1, null],
+    batch: [-1, 1001, 1.5, "1", "", null],
+    concurrency: [0, 257, 1.5, "1", "", null],
+    timeout: [0, 61, 1.5, "1", "", null],
+    schedule: [[], [0], [604801], ["1"], "1", null],
+    asymmetric: [0, 1, "x", "", null],
+};
+const CREATED = { ...WEBHOOK, after: ["", "x", -1, null, true], secret: ["", "x", 1, null], verify: ["", "x", 1, null] };
+const CHANGED = { ...WEBHOOK, state: ["", "x", "PAUSED", 1, null] };
+
+test("a member that a webhook does not have, or cannot have so, is refused and named", async (t) => {
+    const { server, webhook } = await start(t);
+    const needed = { url: "http://127.0.0.1:9/", channels: ["a"] };
+    const before = (await server.get("/webhooks")).text;
+    for (const [method, route, members, rest] of [
+        ["POST", "/webhooks", CREATED, needed],
+        ["PATCH", `/webhooks/${webhook}`, CHANGED, {}],
+        ["POST", `/webhooks/${webhook}/replay`, { after: CREATED.after }, {}],
+    ]) {
+        const refused = async (body, about) => assertProblem(await server.request(method, route, { body }), 400, about);
+        for (const [name, values] of Object.entries(members)) {
+            for (const value of values) {
+                await refused({ ...rest, [name]: value }, ["channels", "types"].includes(name) ? undefined : new RegExp(name));
+            }
+            for (const wrong of misspelled(name).filter((it) => !(it in members))) {
+                await refused({ ...rest, [wrong]: 1 }, new RegExp(`"${wrong}".*\\b${name}\\b`));
+            }
+            await refused(`{"${name}":"1","${name}":"1"}`, /twice/);
+        }
+        await refused({ ...rest, zzz: 1 }, /"zzz"/);
+        await refused({ ...rest, _: 1 }, /"_"/);
+        await refused("", /object|begin/);
+        await refused("[]", /object|begin/);
+    }
+    assertProblem(await server.request("PATCH", `/webhooks/${webhook}`, { body: { secret: "x" } }), 400, /"secret"/);
+    assertProblem(await server.request("POST", "/webhooks", { body: { ...needed, state: "paused" } }), 400, /"state"/);
+    for (const verb of ["ping", "pause", "resume", "retry", "deliveries/1/retry"]) {
+        for (const body of ["{", '{"after":"now"}', "[]", "x"]) {
+            assertProblem(await server.request("POST", `/webhooks/${webhook}/${verb}`, { body }), 400, /no body/);
+        }
+    }
+    assert.equal((await server.get("/webhooks")).text, before);
+    for (const body of [undefined, "{}", "{}\n"]) {
+        assert.equal((await server.request("POST", `/webhooks/${webhook}/pause`, { body })).status, 200);
+    }
+});
+
 test("the document names every parameter", () => {
     for (const name of Object.keys({ ...READ, ...BEFORE, ...LAST_EVENT_ID, ...PUBLISH, ...LIST })) {
         assert.match(API, new RegExp("`(\\?)?" + name + "[`=]"), name);
