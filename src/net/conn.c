@@ -141,3 +141,26 @@ bool net_bury(struct net *net)
     net->burials_cut += !list_empty(&net->dead);
     return !list_empty(&net->dead);
 }
+
+/* ---- delivery -------------------------------------------------------------------------------- */
+
+int conn_ask_tcp(int fd, struct conn_delivery *ret)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+        return -errno;
+    *ret = (struct conn_delivery){.unacked = info.tcpi_unacked > 0,
+                                  .probes = info.tcpi_probes,
+                                  .ack_ms = info.tcpi_last_ack_recv};
+    return 0;
+}
+
+/* One probe may be on its way at any time. */
+bool conn_is_deserted(const struct conn *conn, int64_t ms)
+{
+    struct conn_delivery delivery;
+    if (conn->net->ask_delivery(conn->fd, &delivery))
+        return false;
+    return (delivery.unacked || delivery.probes > 1) && delivery.ack_ms >= ms;
+}

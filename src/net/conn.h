@@ -55,6 +55,13 @@ enum { NET_BURY = 256, NET_BURY_US = 1000 };
 
 struct uring;
 
+/* What the kernel knows of how a peer takes what was sent to it. */
+struct conn_delivery {
+    bool unacked;    /* something was sent that is not acknowledged */
+    unsigned probes; /* of a closed window, not answered */
+    int64_t ack_ms;  /* since the last acknowledgement, of data or of a probe */
+};
+
 /* What the connections of one thread share. */
 struct net {
     struct loop *loop;
@@ -70,6 +77,8 @@ struct net {
     uint64_t slices_cut;  /* slices that ended with their bytes or their time */
     uint64_t burials_cut; /* turns that left closed connections for the next */
     uint32_t conns;
+    /* By TCP_INFO; a test puts its own here. 0 or a negative errno. */
+    int (*ask_delivery)(int fd, struct conn_delivery *ret);
 };
 
 int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threads);
@@ -106,6 +115,12 @@ int conn_read(struct conn *conn, struct str *ret_bytes);
  * `closed` called at the end of the turn, or of a later one if many are closed. Calling it again
  * does nothing. */
 void conn_close(struct conn *conn);
+
+/* Whether the peer has acknowledged nothing for `ms` though there was something: it is gone without
+ * a word, or its network is. A peer that is only slow acknowledges what it takes, and answers the
+ * probes of its closed window. False where the kernel does not say. */
+int conn_ask_tcp(int fd, struct conn_delivery *ret);
+bool conn_is_deserted(const struct conn *conn, int64_t ms);
 
 /* A connection that was closed is buried before all others, since it holds much. */
 void conn_bury_first(struct conn *conn);

@@ -11,7 +11,8 @@
 
 int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threads)
 {
-    *net = (struct net){.loop = loop, .id_next = thread + 1, .id_step = threads};
+    *net = (struct net){
+        .loop = loop, .id_next = thread + 1, .id_step = threads, .ask_delivery = conn_ask_tcp};
     list_init(&net->dirty);
     list_init(&net->later);
     list_init(&net->dead);

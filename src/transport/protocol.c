@@ -143,6 +143,7 @@ static void beat(struct socket *socket)
     struct session *session = protocol_session(protocol);
     unsigned way = encode_way(ENCODE_PROTOCOL, false, false, socket->window_bits);
     encode_beat(&session->worker->deflater, way, session_add(session), protocol_cursor(protocol));
+    ws_add_frame(session_add(session), true, false, WS_PING, STR_NONE, NULL); /* to be answered */
 }
 
 static void drain(struct socket *socket)

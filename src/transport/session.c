@@ -119,6 +119,17 @@ void session_ring_in(struct session *session, int64_t ms)
         timer_set(&session->worker->loop, &session->timer, ms);
 }
 
+/* The last acknowledgement came a moment after a beat went out: half a beat more than two tells a
+ * peer that missed two from one that missed one. */
+bool session_close_deserted(struct session *session, unsigned beat_s)
+{
+    if (!conn_is_deserted(&session->conn, beat_s * INT64_C(2500)))
+        return false;
+    worker_hit(session->worker, LIMIT_GONE);
+    conn_close(&session->conn);
+    return true;
+}
+
 void session_wake(struct session *session)
 {
     struct session_intake *intake = session_take_in(session);

@@ -176,6 +176,10 @@ void session_woken(struct session *session, const struct sub *sub);
 /* What a pull's `sent` says that has one subscriber: whether to ask again, and when it will be. */
 bool session_has_more(struct session *session, const struct sub *sub);
 
+/* At a beat of a subscriber: closes the connection if its peer has acknowledged nothing for two
+ * beats that went out before this one. Whether it did. */
+bool session_close_deserted(struct session *session, unsigned beat_s);
+
 /* Rings the pull in so many ms, unless it is to be drained before. */
 void session_ring_in(struct session *session, int64_t ms);
 

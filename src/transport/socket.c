@@ -239,6 +239,8 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
     struct str rest = {bytes, len};
     struct ws_event none;
     size_t used;
+    if (len)
+        socket->beats_unanswered = 0;
     while (input_one(socket, &rest))
         ;
     if (socket->reader.error)
@@ -381,11 +383,28 @@ static void beat_later(struct socket *socket)
         socket->pull.session->worker->loop.now_ns + socket->beat_s * INT64_C(1000000000);
 }
 
+/* Closes if the peer has answered neither of the last two beats: a program may be gone while its
+ * kernel still acknowledges. What has come and is not read yet may be the answer. */
+static bool close_silent(struct socket *socket)
+{
+    struct session *session = socket->pull.session;
+    if (socket->beats_unanswered < 2 || session->conn.readable)
+        return session_close_deserted(session, socket->beat_s);
+    worker_hit(session->worker, LIMIT_GONE);
+    conn_close(&session->conn);
+    return true;
+}
+
+/* A peer for which there is something to send already needs no sign of life, and gets none. */
 static void beat(struct socket *socket)
 {
     struct session *session = socket->pull.session;
+    if (close_silent(socket))
+        return;
     if (session_is_clear(session) && session->conn.writable) {
         socket->speaker->beat(socket);
+        if (!session_is_clear(session)) /* there was a beat to send */
+            socket->beats_unanswered++;
         session_dirty(session);
     }
     beat_later(socket);
@@ -420,7 +439,8 @@ static void ring(struct pull *pull)
     give_up_late(socket);
     if (!ms_until(socket, socket->beat_ns))
         beat(socket);
-    set_timer(socket);
+    if (!pull->session->conn.dead)
+        set_timer(socket);
 }
 
 static void drain(struct pull *pull)

@@ -28,6 +28,7 @@ struct socket {
     uint32_t inflight;
     uint8_t window_bits; /* of permessage-deflate, 0 without */
     uint8_t beat_s;
+    uint8_t beats_unanswered; /* by a pong, or anything else */
     bool browser;
     bool publishes; /* has done so */
     bool close_sent;

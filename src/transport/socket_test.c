@@ -308,6 +308,30 @@ static void heartbeats_come_in_time_whatever_is_published(void **state)
     peer_leave(bench, &peer);
 }
 
+static void a_peer_that_answers_no_beat_is_closed(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const requests[] = {PEER_UPGRADE("/v1"), PEER_UPGRADE("/socket")};
+    for (size_t i = 0; i < 2; i++) {
+        struct peer peer;
+        peer_join(bench, &peer);
+        peer_upgrade(bench, &peer, requests[i]); /* 25 s */
+        for (int beat = 0; beat < 6; beat++) {   /* a pong, or anything else, is an answer */
+            bench_pass(bench, 25000);
+            if (beat & 1)
+                peer_frame(bench, &peer, WS_PONG, STR(""));
+        }
+        assert_int_equal(bench->worker.net.conns, 1);
+        bench_pass(bench, 25000);
+        bench_pass(bench, 25000);
+        assert_int_equal(bench->worker.net.conns, 1);
+        bench_pass(bench, 25000);
+        assert_int_equal(bench->worker.net.conns, 0);
+        assert_int_equal(bench->worker.stats.limits[LIMIT_GONE], i + 1);
+        peer_leave(bench, &peer);
+    }
+}
+
 /* ---- refusals over the socket ---------------------------------------------------------------- */
 
 static void a_channel_of_the_servers_own_is_not_published_to(void **state)
@@ -838,6 +862,7 @@ int main(void)
         WITH_BENCH(a_peer_that_does_not_answer_a_close_is_not_waited_for),
         WITH_BENCH(a_drain_answers_publishes_before_it_closes),
         WITH_BENCH(heartbeats_come_in_time_whatever_is_published),
+        WITH_BENCH(a_peer_that_answers_no_beat_is_closed),
         WITH_BENCH(a_channel_of_the_servers_own_is_not_published_to),
         WITH_BENCH(a_message_that_does_not_end_is_counted_and_has_a_deadline),
         WITH_BENCH(messages_that_end_in_time_have_a_deadline_each),

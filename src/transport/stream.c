@@ -105,6 +105,8 @@ static void ring(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
     struct session *session = pull->session;
+    if (session_close_deserted(session, stream->beat_s))
+        return;
     /* One who has bytes to read already needs no sign of life. */
     if (session_is_clear(session) && session->conn.writable) {
         encode_beat(NULL, stream->way, session_add(session),

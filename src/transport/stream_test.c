@@ -273,6 +273,49 @@ static void the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn(void **st
 
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
+/* What the kernel is made to say of all connections. */
+static struct conn_delivery said;
+
+static int say_delivery(int fd, struct conn_delivery *ret)
+{
+    (void)fd;
+    *ret = said;
+    return 0;
+}
+
+/* Lets three beats of 5 s pass; whether the stream is still there. */
+static bool outlives(struct bench *bench, struct conn_delivery delivery)
+{
+    struct peer peer;
+    uint64_t gone = bench->worker.stats.limits[LIMIT_GONE];
+    said = delivery;
+    bench->worker.net.ask_delivery = say_delivery;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, GET_STREAM);
+    for (int i = 0; i < 3; i++)
+        bench_pass(bench, 5000);
+    bool lives = bench->worker.net.conns == 1;
+    assert_int_equal(bench->worker.stats.limits[LIMIT_GONE] - gone, !lives);
+    peer_leave(bench, &peer);
+    bench_settle(bench);
+    return lives;
+}
+
+static void a_peer_that_acknowledges_nothing_for_two_beats_is_closed(void **state)
+{
+    struct bench *bench = *state;
+    bench->reading.start.kind = START_NOW;
+    bench->reading.beat_s = 5;
+    assert_false(outlives(bench, (struct conn_delivery){.unacked = true, .ack_ms = 15000}));
+    assert_false(outlives(bench, (struct conn_delivery){.probes = 2, .ack_ms = 13000}));
+    assert_false(outlives(bench, (struct conn_delivery){true, 9, INT64_C(1) << 32}));
+    assert_true(outlives(bench, (struct conn_delivery){.unacked = true, .ack_ms = 10000}));
+    assert_true(outlives(bench, (struct conn_delivery){.ack_ms = 600000})); /* nothing to take */
+    /* A window that is closed for long is probed ever more seldom: a slow reader answers. */
+    assert_true(outlives(bench, (struct conn_delivery){.probes = 1, .ack_ms = 120000}));
+    assert_true(outlives(bench, (struct conn_delivery){.unacked = true, .ack_ms = 0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +327,7 @@ int main(void)
         WITH_BENCH(heartbeats_carry_the_cursor_and_stop_while_nobody_reads),
         WITH_BENCH(one_whose_socket_is_full_gives_way_to_others_until_it_has_caught_up),
         WITH_BENCH(an_idle_subscriber_holds_its_session_and_its_stream_alone),
+        WITH_BENCH(a_peer_that_acknowledges_nothing_for_two_beats_is_closed),
         WITH_BENCH(an_idle_connection_between_requests_holds_its_session_alone),
         WITH_BENCH(the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn),
     };

@@ -37,6 +37,7 @@ extern const char *const mechanism_names[VIA_COUNT];
     X(MESSAGE, "messages_refused", "WebSocket messages over message_max, closed with 1009")        \
     X(IDLE, "idle_closed", "Connections closed after idle_ms without a request")                   \
     X(STALL, "stalled_closed", "Connections closed after stall_ms in which nothing was read")      \
+    X(GONE, "peers_gone", "Subscribers closed because their peers were silent for two beats")      \
     X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")
 
 enum limit {

@@ -630,3 +630,16 @@ test("random bytes after the handshake never end the server", async (t) => {
     }
     await assertAlive(t, server);
 });
+
+test("a client that answers two pings with nothing is closed, one that answers stays", async (t) => {
+    const server = await startServer(t);
+    const silent = await RawConn.open(server.port);
+    t.after(() => silent.destroy());
+    await silent.send(handshake(server, "/channels/x?beat=5"));
+    assert.equal((await silent.readHead()).status, 101);
+    const lively = await WsRaw.open(t, server, "/channels/x?beat=5");
+    const echo = lively.message(); // pings are answered while it waits
+    await silent.readToEnd("the connection to be closed", 40_000);
+    await server.publish("x", "still there");
+    assert.match((await echo).payload.toString(), /still there/);
+});
