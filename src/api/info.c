@@ -151,8 +151,10 @@ static void add_log(struct buf *out, const struct log_stats *log)
     buf_add_lit(out, "\",\"oldest\":\"");
     buf_add_id(out, log->oldest);
     buf_add_lit(out, "\",");
-    add_member(out, "events", log->events);
-    add_member(out, "event_bytes", log->event_bytes);
+    add_member(out, "published", log->events);
+    add_member(out, "published_bytes", log->event_bytes);
+    add_member(out, "retained", log->retained);
+    add_member(out, "retained_bytes", log->retained_bytes);
     add_member(out, "channels", log->channels);
     add_member(out, "keys", log->keys);
     add_member(out, "store_bytes", log->store_bytes);
@@ -424,6 +426,8 @@ void info_metrics(struct exchange *exchange, struct str rest)
                 totals.busy_us);
     add_metric(&body, "requests_total", "counter", "HTTP requests", totals.requests);
     add_metric(&body, "events_total", "counter", "Events appended", log.events);
+    add_metric(&body, "events_retained", "gauge", "Events in the log", log.retained);
+    add_metric(&body, "events_retained_bytes", "gauge", "Their data", log.retained_bytes);
     add_metric(&body, "deliveries_total", "counter", "Events handed to sockets", totals.deliveries);
     add_metric(&body, "sent_bytes_total", "counter", "Bytes handed to sockets", totals.bytes_out);
     add_metric(&body, "channels", "gauge", "Channels known", log.channels);

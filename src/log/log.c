@@ -1094,6 +1094,8 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
         ret_stats->store_memory = log->store->ops->memory(log->store);
     log_lock(log);
     ret_stats->channels = channels_count(&log->apply.channels);
+    ret_stats->retained = log->apply.count;
+    ret_stats->retained_bytes = log->apply.bytes;
     ret_stats->channels_bytes = channels_bytes(&log->apply.channels);
     ret_stats->keys = log->apply.keys.map.count;
     ret_stats->keys_bytes = log->apply.keys.map.count * KEY_BYTES;

@@ -174,6 +174,8 @@ bool log_channel(struct log *log, struct str name, struct log_channel *ret_chann
 struct log_stats {
     uint64_t events; /* appended since the start */
     uint64_t event_bytes;
+    uint64_t retained; /* that are in the log now */
+    uint64_t retained_bytes;
     uint64_t channels;
     uint64_t keys;
     uint64_t newest;

@@ -233,3 +233,20 @@ test("the lists and numbers can be read but not written", async (t) => {
         assert.match(headers["cache-control"], /\bno-store\b/);
     }
 });
+
+bothStores("/stats tells what was published since the start, and what is retained now", async (t, server) => {
+    await server.publishMany("a", 3);
+    await server.publish("b", "four");
+    let { log } = (await server.get("/stats")).json();
+    assert.equal(log.published, 4);
+    assert.equal(log.retained, 4);
+    const bytes = log.retained_bytes;
+    assert.equal(log.published_bytes, bytes);
+    await server.request("DELETE", "/channels/a");
+    ({ log } = (await server.get("/stats")).json());
+    assert.deepEqual([log.published, log.retained, log.published_bytes, log.retained_bytes], [4, 1, bytes, 4]);
+    const { text } = await server.get("/metrics");
+    assert.match(text, /^freshet_events_total 4$/m);
+    assert.match(text, /^freshet_events_retained 1$/m);
+    assert.match(text, /^freshet_events_retained_bytes 4$/m);
+});
