@@ -100,6 +100,7 @@ static void trimmed_events_make_no_page_full(void **state)
     world_space(world, "noise")->count = 1;
     world_open(world);
     fill(world);
+    world_settle(world);
     retention_trim(world->log, false); /* the store is not told: nobody tidies up */
     struct selection *selection = select_term("**", NULL);
     struct store_query query = query_of(world, 100, LOG_READ_ROWS);

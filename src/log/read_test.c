@@ -148,6 +148,7 @@ static void trimmed_events_in_front_fill_no_page(void **state)
     world_open(world);
     for (int turn = 0; turn < 20; turn++)
         make_channels(world, "some", 1);
+    world_settle(world);
     retention_trim(world->log, false); /* the store is not told: nobody tidies up */
     for (int backwards = 0; backwards < 2; backwards++) {
         struct selection *selection = select_term("some/*");

@@ -4,6 +4,7 @@ static void flood(struct world *world, const char *channel, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         post_one(world, channel, "0123456789");
+    world_settle(world);
 }
 
 static void a_count_keeps_a_channels_newest(void **state)
@@ -181,6 +182,7 @@ static void once_safe_it_does(void **state)
     retention_trim(world->log, false);
     gate_set(false, 0);
     post_wait(world, &post);
+    world_settle(world);
     retention_trim(world->log, false);
     assert_int_equal(world_channel(world, "kept/a").count, 3);
 }
