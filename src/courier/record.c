@@ -11,8 +11,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Deliveries that a page looks at; then it ends, and says where the next goes on. */
-enum { LOOKED_AT_MAX = 5000 };
+/* Deliveries that a page looks at, and bytes that it has; then it ends, and says where the next
+ * goes on. Responses may be large, and whoever sends again by hand makes as many attempts as they
+ * like: of each delivery the newest are told. */
+enum { LOOKED_AT_MAX = 5000, TOLD_BYTES = 1 << 20 };
+#define ATTEMPTS_TOLD "100"
 
 enum statement {
     ADD,
@@ -53,8 +56,9 @@ static const char *const texts[STATEMENTS] = {
     [UNLETTER] = "DELETE FROM letter WHERE n = ?1",
     [FIND] = "SELECT first, last, attempts, state FROM delivery WHERE n = ?1 AND endpoint = ?2",
     [FIND_LETTER] = "SELECT events FROM letter WHERE n = ?1",
-    [ATTEMPTS] = "SELECT number, time, took, status, error, response FROM attempt"
-                 " WHERE delivery = ?1 ORDER BY number",
+    [ATTEMPTS] = "SELECT number, time, took, status, error, response FROM (SELECT * FROM attempt"
+                 " WHERE delivery = ?1 ORDER BY number DESC LIMIT " ATTEMPTS_TOLD ")"
+                 " ORDER BY number",
     [SLICE] = "SELECT max(n) FROM (SELECT n FROM delivery WHERE n > ?1 AND n < ?2"
               " ORDER BY n LIMIT ?3)",
     [PRUNE] = "DELETE FROM delivery WHERE n > ?1 AND n <= ?2 AND (time < ?3 AND state <> 2"
@@ -481,7 +485,7 @@ int record_tell(struct record_statements *statements, const struct record_query 
     if (!query->n)
         buf_add_lit(out, "{\"deliveries\":[");
     while ((result = db_row(statement)) == 1 && count < query->limit &&
-           looked_at++ < LOOKED_AT_MAX) {
+           looked_at++ < LOOKED_AT_MAX && out->len < TOLD_BYTES) {
         last = db_id(statement, 0);
         if (!is_wanted(query, statement))
             continue;

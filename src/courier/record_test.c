@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int set_up(void **state)
 {
@@ -138,6 +139,46 @@ static void filters_leave_out_the_others(void **state)
     assert_true(tells(*state, &page, "\"more\":true,\"next\":\"?before=2&limit=1\""));
 }
 
+/* Responses of many attempts are large together. */
+static void a_page_of_large_responses_ends_and_the_next_goes_on(void **state)
+{
+    enum { DELIVERIES = 40, ATTEMPTS = 10, BODY = 16384 };
+    static char body[BODY];
+    memset(body, 'x', BODY);
+    struct record_query query = {.endpoint = 1, .limit = 100};
+    for (uint64_t n = 1; n <= DELIVERIES; n++) {
+        for (uint32_t i = 1; i <= ATTEMPTS; i++) {
+            struct record_attempt attempt = attempt_of(n, i, RECORD_FAILING);
+            attempt.response = (struct str){body, BODY};
+            assert_int_equal(record_add(registry_records(*state), &attempt), 0);
+        }
+    }
+    unsigned pages = 0, told = 0;
+    for (uint64_t before = DELIVERIES + 1; before; pages++) {
+        struct buf out = {0};
+        query.before = before;
+        assert_int_equal(record_tell(registry_records(*state), &query, &out), 0);
+        assert_in_range(out.len, 1, (1 << 20) + ATTEMPTS * (BODY + 200));
+        buf_add_char(&out, '\0');
+        for (const char *at = out.at; (at = strstr(at, "{\"n\":")); at++)
+            told++;
+        const char *next = strstr(out.at, "?before=");
+        before = next ? strtoull(next + 8, NULL, 10) : 0;
+        buf_free(&out);
+    }
+    assert_int_equal(told, DELIVERIES);
+    assert_in_range(pages, 6, 8);
+}
+
+static void of_many_attempts_the_last_are_told(void **state)
+{
+    for (uint32_t i = 1; i <= 150; i++)
+        add(*state, 7, i, RECORD_FAILING);
+    assert_false(tells(*state, &all, "\"number\":50,"));
+    assert_true(tells(*state, &all, "[{\"number\":51,"));
+    assert_true(tells(*state, &all, "{\"number\":150,"));
+}
+
 static void the_next_page_has_the_filters_of_this_one(void **state)
 {
     struct record_query query = {.endpoint = 1, .limit = 1};
@@ -255,6 +296,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_delivery_is_told_with_every_attempt),
+        TEST(a_page_of_large_responses_ends_and_the_next_goes_on),
+        TEST(of_many_attempts_the_last_are_told),
         TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
         TEST(a_retry_that_carries_a_part_is_recorded_as_that_part),
         TEST(filters_leave_out_the_others),
