@@ -6,6 +6,7 @@
  * What cannot be read as a request is refused, and nothing behind it is read. */
 #include "transport/incoming.h"
 
+#include "http/accept.h"
 #include "http/origin.h"
 #include "http/response.h"
 #include "transport/checked.h"
@@ -23,6 +24,9 @@ enum { UNSENT_MAX = 64 * 1024 };
 
 /* A head that is too long is refused at its end, or when so much of it has come. */
 enum { LONG_HEAD_MAX = 128 * 1024 };
+
+/* The least time after which an EventSource comes back that met the limit of connections. */
+enum { RETRY_MS = 3000 };
 
 static struct exchange *exchange_new(struct session *session, struct str origin)
 {
@@ -337,6 +341,42 @@ static bool may_name_origin(struct str bytes, int error)
            !http_origin_scan(bytes).at;
 }
 
+/* Whether an EventSource asks, which never comes back after a status other than 200. */
+static bool asks_for_events(const struct http_head *head)
+{
+    static const struct str offers[] = {{"application/json", 16}, {"text/event-stream", 17}};
+    return head && head->method == HTTP_GET && !head->upgrade_websocket &&
+           http_accept_best(&head->fields, offers, 2) == 1;
+}
+
+/* It may come back by itself, in a while that is not the same for all. */
+static void end_events(struct session *session, struct exchange *exchange)
+{
+    struct buf body = {0};
+    session->finished = true;
+    buf_addf(&body, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_MS));
+    exchange->streams = true; /* nobody may keep it */
+    (void)exchange_head(exchange, 200);
+    exchange_body(exchange, STR("text/event-stream"), buf_str(&body));
+    buf_free(&body);
+}
+
+void incoming_refuse_connection(struct session *session, const struct http_head *head)
+{
+    struct str origin = head ? http_header(head, STR("origin")) : STR_NONE;
+    const struct worker_config *config = &session->worker->config;
+    bool admitted = config->admits && config->admits(config->app, origin);
+    struct exchange *exchange = exchange_new(session, admitted ? origin : STR_NONE);
+    session->finished = true;
+    if (!exchange)
+        conn_close(&session->conn);
+    else if (asks_for_events(head))
+        end_events(session, exchange);
+    else
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE,
+                         STR("the server has as many connections as it may: try again"), STR_NONE);
+}
+
 static enum step refuse_head(struct session *session, struct str bytes, int error)
 {
     if (may_name_origin(bytes, error))
@@ -350,7 +390,8 @@ static enum step refuse_head(struct session *session, struct str bytes, int erro
 /* One request off the front of `*bytes`. */
 static enum step step(struct session *session, struct str *bytes)
 {
-    const struct repeat *repeat = repeats_find(&session->worker->repeats, *bytes);
+    const struct repeat *repeat =
+        session->refused ? NULL : repeats_find(&session->worker->repeats, *bytes);
     if (repeat)
         return step_repeat(session, repeat, bytes);
     struct worker *worker = session->worker;
@@ -367,6 +408,10 @@ static enum step step(struct session *session, struct str *bytes)
     }
     if (result)
         return refuse_head(session, *bytes, result);
+    if (session->refused) {
+        incoming_refuse_connection(session, head);
+        return STEP_STOP;
+    }
     if (must_wait(session, head)) {
         hold(session);
         return STEP_STOP;

@@ -805,7 +805,10 @@ static void closed(struct conn *conn)
     free_intake(session);
     drop_out(session);
     stat_set(&worker->stats.connections, worker->net.conns);
-    atomic_fetch_sub(worker->config.connections, 1);
+    if (session->refused)
+        worker->refusing--;
+    else
+        atomic_fetch_sub(worker->config.connections, 1);
     listener_resume(&worker->listener);
     slab_give(session);
 }
@@ -932,6 +935,10 @@ static void ring(struct timer *timer)
         waited(session);
         break;
     case PHASE_IDLE:
+        if (session->refused) {
+            incoming_refuse_connection(session, NULL);
+            break;
+        }
         worker_hit(session->worker, LIMIT_IDLE);
         conn_close(&session->conn);
         break;
@@ -945,11 +952,21 @@ static void ring(struct timer *timer)
     }
 }
 
-static void refuse_connection(struct worker *worker, int fd)
+/* So many connections over connections_max, of all workers, may say what they want before they are
+ * refused, and for so long: what is right for an EventSource is not for others. They take from the
+ * descriptors that serve.c sets aside. */
+enum { REFUSING_MAX = 64, REFUSED_MS = 1000 };
+
+static bool may_ask(const struct worker *worker)
+{
+    uint32_t most = REFUSING_MAX / (worker->config.count ? worker->config.count : 1);
+    return worker->refusing < (most ? most : 1);
+}
+
+static void refuse_unheard(int fd)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                "Connection: close\r\nContent-Length: 0\r\n\r\n";
-    worker_hit(worker, LIMIT_CONNECTIONS);
     ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
     close(fd);
@@ -979,6 +996,29 @@ static struct session *session_new(struct worker *worker, int fd)
     return NULL;
 }
 
+static void begin_session(struct worker *worker, struct session *session, int64_t ms)
+{
+    list_add_last(&worker->sessions, &session->node);
+    stat_set(&worker->stats.connections, worker->net.conns);
+    session->phase = PHASE_IDLE;
+    timer_set(&worker->loop, &session->timer, ms);
+}
+
+static void refuse_connection(struct worker *worker, int fd)
+{
+    worker_hit(worker, LIMIT_CONNECTIONS);
+    if (!may_ask(worker)) {
+        refuse_unheard(fd);
+        return;
+    }
+    struct session *session = session_new(worker, fd);
+    if (!session)
+        return;
+    session->refused = true;
+    worker->refusing++;
+    begin_session(worker, session, REFUSED_MS);
+}
+
 void session_accept(struct worker *worker, int fd)
 {
     if (!may_connect(worker)) {
@@ -990,9 +1030,6 @@ void session_accept(struct worker *worker, int fd)
         atomic_fetch_sub(worker->config.connections, 1);
         return;
     }
-    list_add_last(&worker->sessions, &session->node);
-    stat_set(&worker->stats.connections, worker->net.conns);
     stat_add(&worker->stats.connections_total, 1);
-    session->phase = PHASE_IDLE;
-    timer_set(&worker->loop, &session->timer, worker->config.limits.head_ms);
+    begin_session(worker, session, worker->config.limits.head_ms);
 }

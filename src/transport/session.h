@@ -103,9 +103,10 @@ struct session {
     bool held;      /* a whole request waits for earlier answers or for the log */
     bool continued; /* `100 Continue` was sent for the current request */
     bool processing;
-    bool http10;   /* of the request that became a pull */
-    bool draining; /* the timer rings for the drain of the pull */
-    bool polled;   /* polled_ms is set */
+    bool http10;      /* of the request that became a pull */
+    bool draining;    /* the timer rings for the drain of the pull */
+    bool polled : 1;  /* polled_ms is set */
+    bool refused : 1; /* over connections_max: its first request is answered so, and is the last */
 };
 
 /* A request and its answer. */

@@ -175,6 +175,7 @@ struct worker {
     struct slab stream_room;
     struct slab channel_room;
     struct list sessions;
+    uint32_t refusing;                /* of them are over connections_max, and are told so */
     struct list undrained;            /* sessions that are to be told of the drain, a few a turn */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
     struct list paused;               /* sessions whose publish waits for the log to catch up */

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { post, publish, startServer, test } from "./support/index.mjs";
+import { EventSource } from "eventsource";
+import { eventually, post, publish, startServer, test } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
 import { temporaryFolder } from "./support/server.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
@@ -103,6 +104,33 @@ test("a connection too many is 503", async (t) => {
     assert.ok((await counted(server, "connections_refused")) >= 6);
 });
 
+test("an EventSource that meets the connection limit comes back by itself", async (t) => {
+    const server = await limited(t, { connections_max: 3 });
+    const held = [];
+    for (let n = 0; n < 3; n++) {
+        held.push(await server.connect());
+    }
+    const post = await server.connect();
+    await post.send("POST /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx");
+    assertProblem(await post.readResponse(), 503, "unavailable");
+    const source = new EventSource(`${server.url}/channels/a?after=earliest`);
+    server.onStop(() => source.close());
+    const heard = [];
+    source.onmessage = (event) => heard.push(event.data);
+    const asked = await server.connect();
+    await asked.send("GET /channels/a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n" +
+        "Accept: text/event-stream\r\n\r\n");
+    const answer = await asked.readResponse();
+    assert.equal(answer.status, 200);
+    assert.match(answer.text, /^retry: \d{4}\n\n$/);
+    assert.equal(answer.headers["access-control-allow-origin"], "http://localhost:3000");
+    await asked.readToEnd("the connection to be closed");
+    [...held, post, asked].forEach((conn) => conn.destroy());
+    await eventually(async () => (await server.get("/healthz", ALONE).catch(() => undefined))?.status === 200, "room");
+    await server.publish("a", "there");
+    await eventually(() => heard.includes("there"), "the event after it came back");
+});
+
 test("connections are counted over all workers", async (t) => {
     const server = await startServer(t, { config: "limits:\n  connections_max: 8\n",
         args: ["--threads", "4"] });
@@ -167,7 +195,7 @@ test("every limit has a counter that begins at 0, in /stats and in /metrics", as
     const server = await startServer(t);
     const { limits } = (await server.get("/stats", ALONE)).json();
     const names = ["connections_refused", "publishes_held", "publishes_paused", "rests_closed", "held_closed", "patterns_refused", "channels_refused",
-        "shares_refused", "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "unclosed_sockets"];
+        "shares_refused", "keys_refused", "messages_refused", "idle_closed", "stalled_closed", "peers_gone", "unclosed_sockets"];
     assert.deepEqual(Object.keys(limits).sort(), [...names].sort());
     for (const name of names) {
         assert.equal(await counted(server, name), 0);
