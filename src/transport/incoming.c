@@ -31,7 +31,7 @@ enum { RETRY_MS = 3000 };
 static struct exchange *exchange_new(struct session *session, struct str origin)
 {
     struct session_intake *intake = session_take_in(session);
-    size_t len = origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
+    size_t len = origin.at && origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
     struct exchange *exchange = intake ? mem_try_alloc(sizeof(*exchange) + len) : NULL;
     if (!exchange)
         return NULL;
@@ -49,9 +49,8 @@ static struct exchange *exchange_new(struct session *session, struct str origin)
 
 /* A page of another origin is shown the answer only if the answer names that origin. Whether it may
  * come is otherwise found out by those who handle requests. */
-static struct str origin_of(const struct worker *worker, struct str head_bytes)
+static struct str if_admitted(const struct worker *worker, struct str origin)
 {
-    struct str origin = http_origin_scan(head_bytes);
     bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);
     return admitted ? origin : STR_NONE;
 }
@@ -61,7 +60,8 @@ static struct str origin_of(const struct worker *worker, struct str head_bytes)
 static void refuse(struct session *session, struct str bytes, enum problem problem,
                    struct str detail)
 {
-    struct exchange *exchange = exchange_new(session, origin_of(session->worker, bytes));
+    struct exchange *exchange =
+        exchange_new(session, if_admitted(session->worker, http_origin_scan(bytes)));
     session->finished = true;
     if (exchange)
         exchange_problem(exchange, problem, detail, STR_NONE);
@@ -345,7 +345,7 @@ static bool may_name_origin(struct str bytes, int error)
 static bool asks_for_events(const struct http_head *head)
 {
     static const struct str offers[] = {{"application/json", 16}, {"text/event-stream", 17}};
-    return head && head->method == HTTP_GET && !head->upgrade_websocket &&
+    return head->method == HTTP_GET && !head->upgrade_websocket &&
            http_accept_best(&head->fields, offers, 2) == 1;
 }
 
@@ -361,12 +361,18 @@ static void end_events(struct session *session, struct exchange *exchange)
     buf_free(&body);
 }
 
-void incoming_refuse_connection(struct session *session, const struct http_head *head)
+void incoming_refuse_connection(struct session *session)
 {
-    struct str origin = head ? http_header(head, STR("origin")) : STR_NONE;
-    const struct worker_config *config = &session->worker->config;
-    bool admitted = config->admits && config->admits(config->app, origin);
-    struct exchange *exchange = exchange_new(session, admitted ? origin : STR_NONE);
+    incoming_refuse(session, PROBLEM_UNAVAILABLE,
+                    STR("the server has as many connections as it may: try again"));
+}
+
+/* The same, once its request has come: its head is in front of `bytes`. */
+static enum step refuse_connection(struct session *session, struct str bytes,
+                                   const struct http_head *head)
+{
+    struct str origin = http_origin_scan(bytes);
+    struct exchange *exchange = exchange_new(session, if_admitted(session->worker, origin));
     session->finished = true;
     if (!exchange)
         conn_close(&session->conn);
@@ -375,6 +381,7 @@ void incoming_refuse_connection(struct session *session, const struct http_head 
     else
         exchange_problem(exchange, PROBLEM_UNAVAILABLE,
                          STR("the server has as many connections as it may: try again"), STR_NONE);
+    return STEP_STOP;
 }
 
 static enum step refuse_head(struct session *session, struct str bytes, int error)
@@ -390,11 +397,10 @@ static enum step refuse_head(struct session *session, struct str bytes, int erro
 /* One request off the front of `*bytes`. */
 static enum step step(struct session *session, struct str *bytes)
 {
-    const struct repeat *repeat =
-        session->refused ? NULL : repeats_find(&session->worker->repeats, *bytes);
-    if (repeat)
-        return step_repeat(session, repeat, bytes);
     struct worker *worker = session->worker;
+    const struct repeat *repeat = repeats_find(&worker->repeats, *bytes);
+    if (repeat && !session->refused)
+        return step_repeat(session, repeat, bytes);
     struct http_head *head = &worker->head;
     struct http_scan scan = session->intake->scan;
     size_t used = 0;
@@ -408,10 +414,8 @@ static enum step step(struct session *session, struct str *bytes)
     }
     if (result)
         return refuse_head(session, *bytes, result);
-    if (session->refused) {
-        incoming_refuse_connection(session, head);
-        return STEP_STOP;
-    }
+    if (session->refused)
+        return refuse_connection(session, *bytes, head);
     if (must_wait(session, head)) {
         hold(session);
         return STEP_STOP;

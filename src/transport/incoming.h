@@ -15,9 +15,8 @@ bool incoming_may_follow(const struct session *session);
  * intake has kept begins with the request's head, or with what has come of it. */
 void incoming_refuse(struct session *session, enum problem problem, struct str detail);
 
-/* Tells a connection over connections_max that it is refused, as HTTP; `head` is NULL if its
- * request has not come. */
-void incoming_refuse_connection(struct session *session, const struct http_head *head);
+/* Tells a connection over connections_max that it is refused, before its request has come. */
+void incoming_refuse_connection(struct session *session);
 
 /* Forgets what was decoded of a body. */
 void incoming_drop_body(struct session *session);

@@ -936,7 +936,7 @@ static void ring(struct timer *timer)
         break;
     case PHASE_IDLE:
         if (session->refused) {
-            incoming_refuse_connection(session, NULL);
+            incoming_refuse_connection(session);
             break;
         }
         worker_hit(session->worker, LIMIT_IDLE);
