@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* So much more since the last look is growth that goes on. */
@@ -50,11 +51,20 @@ void heap_give_back(struct heap_watch *watch)
     watch->free_floor = heap_free();
 }
 
-int64_t heap_look(struct heap_watch *watch, struct clock *clock)
+/* The work of this thread, without the time for which the kernel let others run: on a busy machine
+ * that would put the next look off for a minute. */
+static int64_t worked_ns(void)
 {
-    int64_t since_ns = clock_now_ns(clock);
+    struct timespec worked;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+    return worked.tv_sec * INT64_C(1000000000) + worked.tv_nsec;
+}
+
+int64_t heap_look(struct heap_watch *watch)
+{
+    int64_t since_ns = worked_ns();
     uint64_t free = heap_free();
-    int64_t ms = (clock_now_ns(clock) - since_ns) * LOOK_SHARE / 1000000;
+    int64_t ms = (worked_ns() - since_ns) * LOOK_SHARE / 1000000;
     if (heap_watch(watch, heap_resident(), free))
         heap_give_back(watch);
     return ms > LOOK_MS ? ms : LOOK_MS;

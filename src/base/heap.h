@@ -1,8 +1,6 @@
 /* Gives memory that was freed back to the system. */
 #pragma once
 
-#include "base/clock.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,4 +36,4 @@ void heap_give_back(struct heap_watch *watch);
 
 /* Looks, and gives back if it is time. Returns how long to wait until the next look, in ms: so long
  * that looking holds other threads up for a thousandth of their time at most. */
-int64_t heap_look(struct heap_watch *watch, struct clock *clock);
+int64_t heap_look(struct heap_watch *watch);

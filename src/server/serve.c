@@ -321,7 +321,7 @@ static bool wait_for_end(int64_t ms)
 static void wait_and_tidy(void)
 {
     struct heap_watch watch = {0};
-    while (!wait_for_end(heap_look(&watch, clock_system())))
+    while (!wait_for_end(heap_look(&watch)))
         ;
 }
 
