@@ -95,7 +95,8 @@ void inbound_handle(struct exchange *exchange, struct str rest)
     const struct source *source = find_source(api_of(exchange), rest);
     struct inbound_request request = {
         .fields = &exchange->head->fields,
-        .body = exchange_input(exchange),
+        .body = exchange_received(exchange),
+        .plain = exchange_input(exchange),
         .now_s = clock_wall_us(api_of(exchange)->clock) / 1000000,
     };
     if (!source) {

@@ -140,10 +140,10 @@ int template_view_init(struct template_view *view, struct str source,
 {
     *view = (struct template_view){.source = source, .request = request};
     if (!is_form(request)) {
-        view->json = is_json(request->body) ? request->body : STR_NONE;
+        view->json = is_json(inbound_content(request)) ? inbound_content(request) : STR_NONE;
         return 0;
     }
-    view->form = request->body;
+    view->form = inbound_content(request);
     /* GitHub and Slack put their JSON into a form's member of this name, where they send forms. */
     if (form_value(view->form, STR("payload"), &view->room) && is_json(buf_str(&view->room)))
         view->json = buf_str(&view->room);

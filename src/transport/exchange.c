@@ -179,6 +179,8 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
         problem == PROBLEM_TOO_MANY)
         buf_add_lit(out, "Retry-After: 1\r\n");
+    if (problem == PROBLEM_BAD_CODING)
+        buf_add_lit(out, "Accept-Encoding: gzip\r\n");
     if (problem == PROBLEM_UPGRADE_REQUIRED)
         buf_add_lit(out, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
                          "Connection: Upgrade\r\n");

@@ -7,6 +7,7 @@
 #include "transport/incoming.h"
 
 #include "http/accept.h"
+#include "http/gzip.h"
 #include "http/origin.h"
 #include "http/response.h"
 #include "transport/checked.h"
@@ -24,6 +25,10 @@ enum { UNSENT_MAX = 64 * 1024 };
 
 /* A head that is too long is refused at its end, or when so much of it has come. */
 enum { LONG_HEAD_MAX = 128 * 1024 };
+
+/* Bytes that a compressed body becomes at a time, and what that counts for: mostly its time
+ * decides. */
+enum { GZIP_PIECE = 32 << 10, GZIP_PIECE_COST = BUDGET_STRIDE };
 
 /* The least time after which an EventSource comes back that met the limit of connections. */
 enum { RETRY_MS = 3000 };
@@ -81,6 +86,8 @@ void incoming_drop_body(struct session *session)
     if (!intake || !intake->body)
         return;
     buf_free(&intake->body->decoded);
+    buf_free(&intake->body->plain);
+    http_gzip_end(&intake->body->gzip);
     free(intake->body);
     intake->body = NULL;
 }
@@ -239,11 +246,6 @@ static enum step read_chunked(struct session *session, struct str bytes,
     struct session_body *body = body_of(session, bytes);
     if (!body)
         return STEP_STOP;
-    if (body->whole) {
-        *ret_used = head->size;
-        *ret_body = buf_str(&body->decoded);
-        return STEP_MORE;
-    }
     struct str rest = str_skip(bytes, head->size), data;
     int result;
     while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
@@ -269,6 +271,93 @@ static enum step read_chunked(struct session *session, struct str bytes,
     body->whole = true;
     *ret_body = buf_str(&body->decoded);
     return STEP_MORE;
+}
+
+static enum step read_body(struct session *session, struct str bytes, const struct http_head *head,
+                           size_t *ret_used, struct str *ret_body)
+{
+    const struct session_body *body = session->intake->body;
+    *ret_used = head->size;
+    if (body && body->whole) {
+        *ret_body = buf_str(&body->decoded);
+        return STEP_MORE;
+    }
+    if (head->framing.chunked)
+        return read_chunked(session, bytes, head, ret_used, ret_body);
+    return head->framing.content_length ? read_sized(session, bytes, head, ret_used, ret_body)
+                                        : STEP_MORE;
+}
+
+/* A compressed body lies in memory of its own while it is decompressed, which may take many turns:
+ * what comes behind it meanwhile must not move it. */
+static enum step begin_gzip(struct session *session, struct str bytes, struct str received)
+{
+    struct session_body *body = body_of(session, bytes);
+    if (!body)
+        return STEP_STOP;
+    if (!body->whole)
+        buf_add_str(&body->decoded, received);
+    body->whole = true;
+    bool failed = buf_failed(&body->decoded) || http_gzip_begin(&body->gzip);
+    return failed ? refuse_for_memory(session, bytes) : STEP_MORE;
+}
+
+static enum step refuse_gzip(struct session *session, struct str bytes, int error)
+{
+    if (error == -EMSGSIZE)
+        return refuse_too_large(session, bytes);
+    if (error == -ENOMEM)
+        return refuse_for_memory(session, bytes);
+    refuse(session, bytes, PROBLEM_BAD_REQUEST,
+           STR("the body is not gzip from beginning to end, as its Content-Encoding says, or is of "
+               "too many blocks"));
+    return STEP_STOP;
+}
+
+/* Decompresses on, within the budget. */
+static enum step undo_gzip(struct session *session, struct str bytes, struct session_body *body)
+{
+    struct worker *worker = session->worker;
+    size_t max = worker->config.limits.body_max;
+    int result;
+    while ((result = http_gzip_some(&body->gzip, buf_str(&body->decoded), GZIP_PIECE, max,
+                                    &body->plain)) == -EAGAIN)
+        if (!worker_spend(worker, GZIP_PIECE_COST)) {
+            begin_part(session, PART_BODY);
+            return STEP_STOP;
+        }
+    http_gzip_end(&body->gzip);
+    body->is_plain = !result;
+    return result ? refuse_gzip(session, bytes, result) : STEP_MORE;
+}
+
+/* Undoes the content coding of the body, which has come whole. */
+static enum step decode(struct session *session, struct str bytes, const struct http_head *head,
+                        struct str *body)
+{
+    if (!body->len || http_coding_of(&head->fields) != HTTP_CODING_GZIP)
+        return STEP_MORE;
+    struct session_body *coded = session->intake->body;
+    enum step next = STEP_MORE;
+    if (!coded || (!coded->is_plain && !coded->gzip.stream))
+        next = begin_gzip(session, bytes, *body);
+    coded = session->intake ? session->intake->body : NULL;
+    if (next == STEP_MORE && coded && !coded->is_plain)
+        next = undo_gzip(session, bytes, coded);
+    if (next == STEP_MORE && coded)
+        *body = buf_str(&coded->plain);
+    return next;
+}
+
+/* Refused as soon as the head says so: a client that asks is spared to send its body. */
+static bool has_foreign_coding(struct session *session, struct str bytes,
+                               const struct http_head *head)
+{
+    if (http_coding_of(&head->fields) != HTTP_CODING_OTHER)
+        return false;
+    refuse(session, bytes, PROBLEM_BAD_CODING,
+           STR("send the body as it is, or with Content-Encoding: gzip"));
+    return true;
 }
 
 /* Whether a text is a container, if it is JSON. */
@@ -420,12 +509,12 @@ static enum step step(struct session *session, struct str *bytes)
         hold(session);
         return STEP_STOP;
     }
-    used = head->size;
-    enum step next = STEP_MORE;
-    if (head->framing.chunked)
-        next = read_chunked(session, *bytes, head, &used, &body);
-    else if (head->framing.content_length)
-        next = read_sized(session, *bytes, head, &used, &body);
+    if (has_foreign_coding(session, *bytes, head))
+        return STEP_STOP;
+    enum step next = read_body(session, *bytes, head, &used, &body);
+    struct str received = body;
+    if (next == STEP_MORE)
+        next = decode(session, *bytes, head, &body);
     if (next == STEP_MORE && !is_checked(session, head, body))
         next = STEP_STOP;
     if (next == STEP_STOP) {
@@ -435,6 +524,7 @@ static enum step step(struct session *session, struct str *bytes)
         }
         return STEP_STOP;
     }
+    worker->received = received;
     dispatch(session, head, (struct str){bytes->at, head->size}, body);
     if (session->intake)
         checked_end(worker, &session->intake->check);

@@ -31,6 +31,7 @@
     X(NOT_NEWEST, 412, "not-newest", "The channel has a newer event than If-Match says")           \
     X(TOO_LARGE, 413, "too-large", "The body is too large")                                        \
     X(TARGET_TOO_LONG, 414, "target-too-long", "The request line is too long")                     \
+    X(BAD_CODING, 415, "bad-coding", "The body is in a content coding that is not read here")      \
     X(EXPECTATION, 417, "expectation", "Only 100-continue can be expected")                        \
     X(KEY_REUSED, 422, "key-reused", "Another event was published under this idempotency key")     \
     X(UPGRADE_REQUIRED, 426, "upgrade-required",                                                   \

@@ -339,7 +339,7 @@ void session_count_intake(struct session *session)
     if (session->conn.dead || (bytes && !session_take_in(session)) || !session->intake)
         return;
     struct session_intake *intake = session->intake;
-    bytes += intake->in.cap + (intake->body ? intake->body->decoded.cap : 0);
+    bytes += intake->in.cap + (intake->body ? session_body_held(intake->body) : 0);
     holding_set(&session->worker->holdings, &intake->holding, ACCOUNT_INTAKE, bytes);
 }
 
@@ -411,7 +411,8 @@ static void end_wait(struct session *session)
 static bool has_begun(const struct session *session)
 {
     const struct pull *pull = session->pull;
-    return (session->intake && session->intake->check) ||
+    const struct session_intake *intake = session->intake;
+    return (intake && (intake->check || (intake->body && intake->body->gzip.stream))) ||
            (pull && pull->ops->busy && pull->ops->busy(pull));
 }
 

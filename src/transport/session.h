@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/body.h"
+#include "http/gzip.h"
 #include "transport/holding.h"
 #include "transport/problem.h"
 #include "transport/rest.h"
@@ -52,9 +53,17 @@ enum session_part {
 /* A body on its way in. */
 struct session_body {
     struct http_chunked chunked;
-    struct buf decoded;
-    bool whole;
+    struct buf decoded;    /* without its chunks */
+    bool whole;            /* that has all of the body */
+    struct http_gzip gzip; /* while the body is decompressed */
+    struct buf plain;      /* what came of that */
+    bool is_plain;         /* all of it */
 };
+
+static inline size_t session_body_held(const struct session_body *body)
+{
+    return body->decoded.cap + body->plain.cap + (body->gzip.stream ? HTTP_GZIP_SIZE : 0);
+}
 
 /* What a connection holds of requests: only while one is on its way, or is to be looked at again.
  */
@@ -139,6 +148,12 @@ struct exchange {
 static inline struct str exchange_input(const struct exchange *exchange)
 {
     return exchange->worker->body;
+}
+
+/* The same as it came, before its content coding was undone: what signatures are made over. */
+static inline struct str exchange_received(const struct exchange *exchange)
+{
+    return exchange->worker->received;
 }
 
 /* Longer origins are not answered with. */

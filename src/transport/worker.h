@@ -195,6 +195,7 @@ struct worker {
     struct http_head head; /* of the request being read right now */
     struct str head_bytes; /* and all of them */
     struct str body;
+    struct str received;             /* the body as it came, before its content coding was undone */
     const struct json_scan *checked; /* what is known of its body; NULL: nothing. See checked.h */
     struct http_date date;
     struct page_memos page_memos;

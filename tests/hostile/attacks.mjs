@@ -66,6 +66,13 @@ function blocks(size) {
     return Buffer.concat([first, Buffer.alloc(2 * count, empty), Buffer.from([0])]);
 }
 
+/** The beginning of gzip, and stored blocks of no bytes. */
+function emptyBlocks(size) {
+    const head = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    const empty = Buffer.from([0, 0, 0, 0xff, 0xff]);
+    return Buffer.concat([head, Buffer.alloc(size - size % 5, empty)]);
+}
+
 /** Connections of freshet.v1 that read nothing, each with subscriptions of which none is live. */
 async function behind(port, count, channels) {
     const sockets = await openSockets(port, count, "/events", { extra: FRESHET_V1, read: false });
@@ -175,6 +182,14 @@ export const attacks = {
                 await flood(socket, bomb, until);
                 socket.destroy();
             });
+        },
+    },
+    gzip_bodies: {
+        title: "bodies that decompress from 1 KB to 1 MiB, to more than may be, and from a MiB of blocks that hold nothing",
+        async attack(port, until) {
+            const bodies = [zlib.gzipSync(Buffer.alloc(MIB)), zlib.gzipSync(Buffer.alloc(100 * MIB)), emptyBlocks(MIB - 16)];
+            await repeat(until, 24, (n) => request(port, "POST", `/channels/gzip/${n % 8}?ephemeral=1`,
+                { body: bodies[n % bodies.length], headers: { "Content-Encoding": "gzip", "Content-Type": "application/json" } }));
         },
     },
     large_event: {
