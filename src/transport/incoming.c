@@ -11,6 +11,7 @@
 #include "http/origin.h"
 #include "http/response.h"
 #include "transport/checked.h"
+#include "transport/foreign.h"
 #include "transport/page.h"
 
 #include <errno.h>
@@ -473,8 +474,24 @@ static enum step refuse_connection(struct session *session, struct str bytes,
     return STEP_STOP;
 }
 
+static enum step refuse_http2(struct session *session)
+{
+    session->finished = true;
+    foreign_add_goaway(session_add(session));
+    session_close_soon(session);
+    return STEP_STOP;
+}
+
+static enum step refuse_tls(struct session *session)
+{
+    refuse(session, STR_NONE, PROBLEM_BAD_REQUEST, foreign_tls_detail(session->worker));
+    return STEP_STOP;
+}
+
 static enum step refuse_head(struct session *session, struct str bytes, int error)
 {
+    if (foreign_is_http2(bytes) && session_is_clear(session))
+        return refuse_http2(session);
     if (may_name_origin(bytes, error))
         begin_part(session, PART_HEAD);
     else
@@ -494,6 +511,8 @@ static enum step step(struct session *session, struct str *bytes)
     struct http_scan scan = session->intake->scan;
     size_t used = 0;
     struct str body = STR_NONE;
+    if (foreign_is_tls(*bytes))
+        return refuse_tls(session);
     int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
     if (result == -EAGAIN) {
         session->intake->scan = scan;

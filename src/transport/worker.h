@@ -198,6 +198,7 @@ struct worker {
     struct str received;             /* the body as it came, before its content coding was undone */
     const struct json_scan *checked; /* what is known of its body; NULL: nothing. See checked.h */
     struct http_date date;
+    int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
     struct page_memos page_memos;
     struct repeats repeats;
     struct ws_deflater deflater;

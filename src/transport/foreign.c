@@ -1,0 +1,46 @@
+#include "transport/foreign.h"
+
+#include "base/say.h"
+
+enum { FRAME_SETTINGS = 4, FRAME_GOAWAY = 7, HTTP_1_1_REQUIRED = 13 };
+enum { SAY_EACH_NS = 1000000000 };
+
+bool foreign_is_http2(struct str bytes)
+{
+    return str_starts(bytes, STR("PRI * HTTP/2.0\r\n"));
+}
+
+/* RFC 9113 section 4.1; on stream 0, without flags. */
+static void add_frame_head(struct buf *out, size_t len, char type)
+{
+    buf_add_char(out, (char)(len >> 16));
+    buf_add_char(out, (char)(len >> 8));
+    buf_add_char(out, (char)len);
+    buf_add_char(out, type);
+    buf_add(out, "\0\0\0\0\0", 5);
+}
+
+void foreign_add_goaway(struct buf *out)
+{
+    const struct str why =
+        STR("only HTTP/1.1 is spoken here: leave out --http2-prior-knowledge, or "
+            "put a proxy in front that speaks HTTP/2");
+    add_frame_head(out, 0, FRAME_SETTINGS);
+    add_frame_head(out, 8 + why.len, FRAME_GOAWAY);
+    buf_add(out, "\0\0\0\0\0\0\0", 7); /* no stream was looked at */
+    buf_add_char(out, HTTP_1_1_REQUIRED);
+    buf_add_str(out, why);
+}
+
+struct str foreign_tls_detail(struct worker *worker)
+{
+    int64_t now_ns = worker->loop.now_ns;
+    if (!worker->tls_said_ns || now_ns - worker->tls_said_ns >= SAY_EACH_NS) {
+        worker->tls_said_ns = now_ns;
+        say(SAY_WARN, "tls_refused",
+            "detail=\"a client spoke TLS, which is not spoken here: use http:// and ws://, or a "
+            "proxy in front that speaks TLS\"");
+    }
+    return STR(
+        "TLS is not spoken here: use http:// and ws://, or a proxy in front that speaks TLS");
+}
