@@ -13,8 +13,10 @@ build:                  ## the program, at build/freshet
 	@cmake --preset release >/dev/null
 	@cmake --build build --target freshet
 
-run: build              ## starts it on 127.0.0.1:7070, data in ./freshet-data
-	@exec build/freshet serve --listen 127.0.0.1:7070
+LISTEN ?= localhost:7070
+
+run: build              ## starts it on localhost:7070 (LISTEN=localhost:7071), data in ./freshet-data
+	@exec build/freshet serve --listen $(LISTEN)
 
 node_modules := tests/e2e/node_modules/.package-lock.json
 

@@ -32,8 +32,6 @@ int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen
         return -EINVAL;
     memcpy(host, text, len);
     host[len] = '\0';
-    if (strcmp(host, "localhost") == 0)
-        strcpy(host, "127.0.0.1");
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
     len = strlen(host);
@@ -49,6 +47,48 @@ int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen
         return -EINVAL;
     memcpy(ret_address, &v6, *ret_size = sizeof(v6));
     return 0;
+}
+
+int listen_parse_all(const char *text, struct listen_address ret[LISTEN_ADDRESSES_MAX])
+{
+    static const char name[] = "localhost:";
+    static const char *const hosts[] = {"127.0.0.1", "[::1]"};
+    char each[64];
+    if (strncmp(text, name, sizeof(name) - 1) != 0) {
+        ret[0].optional = false;
+        return listen_parse(text, &ret[0].at, &ret[0].size) ? -EINVAL : 1;
+    }
+    for (int i = 0; i < 2; i++) {
+        int len = snprintf(each, sizeof(each), "%s:%s", hosts[i], text + sizeof(name) - 1);
+        if (len >= (int)sizeof(each) || listen_parse(each, &ret[i].at, &ret[i].size))
+            return -EINVAL;
+        ret[i].optional = i > 0;
+    }
+    return 2;
+}
+
+static in_port_t port_of(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    memcpy(&v4, address, sizeof(v4));
+    memcpy(&v6, address, sizeof(v6));
+    return address->ss_family == AF_INET ? v4.sin_port : v6.sin6_port;
+}
+
+void listen_share_port(struct listen_address *address, const struct listen_address *first)
+{
+    struct sockaddr_in6 v6;
+    memcpy(&v6, &address->at, sizeof(v6));
+    if (address->at.ss_family != AF_INET6 || v6.sin6_port)
+        return;
+    v6.sin6_port = port_of(&first->at);
+    memcpy(&address->at, &v6, sizeof(v6));
+}
+
+bool listen_is_missing(int error)
+{
+    return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
 
 bool listen_is_loopback(const struct sockaddr_storage *address)

@@ -16,8 +16,27 @@ struct listener {
     void (*accepted)(struct listener *listener, int fd);
 };
 
-/* Parses "127.0.0.1:7070", "[::1]:7070" or "localhost:7070". -EINVAL when it is none of these. */
+/* Parses "127.0.0.1:7070" or "[::1]:7070". -EINVAL when it is neither. */
 int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_size);
+
+/* A name may stand for several addresses. */
+enum { LISTEN_ADDRESSES_MAX = 2 };
+
+struct listen_address {
+    struct sockaddr_storage at;
+    socklen_t size;
+    bool optional; /* nothing is amiss if this machine does not have it */
+};
+
+/* The same, and "localhost:7070": that is 127.0.0.1, and ::1 where there is IPv6, since clients may
+ * take either. How many addresses there are, or -EINVAL. */
+int listen_parse_all(const char *text, struct listen_address ret[LISTEN_ADDRESSES_MAX]);
+
+/* Gives the second the port that the first was given, if it is to have a free one. */
+void listen_share_port(struct listen_address *address, const struct listen_address *first);
+
+/* Whether the errno says that the machine does not have the address, or no such addresses. */
+bool listen_is_missing(int error);
 
 /* Whether the address is in a loopback network. */
 bool listen_is_loopback(const struct sockaddr_storage *address);

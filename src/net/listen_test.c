@@ -224,7 +224,6 @@ static void addresses_are_parsed_and_written(void **state)
         bool loopback;
     } good[] = {
         {"127.0.0.1:7070", "127.0.0.1:7070", true},
-        {"localhost:80", "127.0.0.1:80", true},
         {"127.9.9.9:1", "127.9.9.9:1", true},
         {"0.0.0.0:65535", "0.0.0.0:65535", false},
         {"10.0.0.1:0", "10.0.0.1:0", false},
@@ -250,6 +249,7 @@ static void addresses_are_parsed_and_written(void **state)
         "[:80",
         "]:80",
         "example.com:80",
+        "localhost:80",
         "127.0.0.1:80 ",
         " 127.0.0.1:80",
         "1.2.3:80",
@@ -269,6 +269,32 @@ static void addresses_are_parsed_and_written(void **state)
         assert_int_equal(listen_parse(bad[i], &address, &size), -EINVAL);
 }
 
+static void localhost_is_both_loopback_addresses(void **state)
+{
+    static const char *const bad[] = {"localhost",       "localhost:",    "localhost:x",
+                                      "localhost:65536", "localhosts:80", "xlocalhost:80",
+                                      "localhost:80:80"};
+    struct listen_address addresses[LISTEN_ADDRESSES_MAX];
+    char text[64];
+    (void)state;
+    assert_int_equal(listen_parse_all("localhost:0", addresses), 2);
+    assert_false(addresses[0].optional);
+    assert_true(addresses[1].optional);
+    struct listen_address first = addresses[0];
+    assert_int_equal(listen_parse("127.0.0.1:7071", &first.at, &first.size), 0);
+    listen_share_port(&addresses[1], &first);
+    listen_format(&addresses[1].at, text, sizeof(text));
+    assert_string_equal(text, "[::1]:7071");
+    assert_int_equal(listen_parse_all("localhost:80", addresses), 2);
+    listen_share_port(&addresses[1], &first); /* which has one */
+    listen_format(&addresses[1].at, text, sizeof(text));
+    assert_string_equal(text, "[::1]:80");
+    assert_int_equal(listen_parse_all("127.0.0.1:80", addresses), 1);
+    assert_int_equal(listen_parse_all("[::1]:80", addresses), 1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(listen_parse_all(bad[i], addresses), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +306,7 @@ int main(void)
         cmocka_unit_test(it_may_be_ended_by_what_it_accepts),
         cmocka_unit_test(an_address_that_cannot_be_had_leaves_nothing_open),
         cmocka_unit_test(addresses_are_parsed_and_written),
+        cmocka_unit_test(localhost_is_both_loopback_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,8 @@ static int end(int result, const struct faults *faults, const struct config *con
         fprintf(stderr, "Try: freshet help configuration\n");
         return 2;
     }
-    printf("ok: listen=%s %s%s namespaces=%zu sources=%zu\n",
-           config->listen ? config->listen : "127.0.0.1:7070", config->memory ? "memory" : "data=",
+    printf("ok: listen=%s %s%s namespaces=%zu sources=%zu\n", config_listen(config),
+           config->memory ? "memory" : "data=",
            config->memory ? ""
            : config->data ? config->data
                           : "freshet-data",

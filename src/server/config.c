@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
-#define LISTEN_DEFAULT "127.0.0.1:7070"
 
 void config_init(struct config *config)
 {
@@ -127,10 +126,12 @@ static void read_environment(struct config *config, struct faults *faults)
 
 static void check_address(struct config *config, struct faults *faults)
 {
-    const char *listen = config->listen ? config->listen : LISTEN_DEFAULT;
-    if (listen_parse(listen, &config->address, &config->address_size))
+    const char *listen = config_listen(config);
+    int count = listen_parse_all(listen, config->addresses);
+    config->addresses_count = count > 0 ? (unsigned)count : 0;
+    if (count < 0)
         refuse(faults, listen, "is not ADDRESS:PORT");
-    else if (!listen_is_loopback(&config->address) && !config->insecure)
+    else if (!listen_is_loopback(&config->addresses[0].at) && !config->insecure)
         faults_add(
             faults, NULL, listen,
             "can be reached from other machines, and there are no access rules: anyone could "

@@ -30,8 +30,8 @@ struct config {
     unsigned threads;
     int64_t spin_us; /* which a worker looks for more work before it sleeps */
 
-    struct sockaddr_storage address; /* what `listen` says */
-    socklen_t address_size;
+    struct listen_address addresses[LISTEN_ADDRESSES_MAX]; /* what `listen` says */
+    unsigned addresses_count;
 
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
@@ -77,6 +77,12 @@ void config_init(struct config *config);
 
 /* Reads the file over the defaults. 0, or -EINVAL with all that is wrong in `faults`. */
 int config_read(struct config *config, const char *path, struct faults *faults);
+
+/* Where to listen, as text. */
+static inline const char *config_listen(const struct config *config)
+{
+    return config->listen ? config->listen : "localhost:7070";
+}
 
 /* Reads the environment and the command's options, argv[1] onward, over that; --config among them
  * is read first. 0, COMMAND_LINE_HELP, or -EINVAL with all that is wrong in `faults`. */

@@ -24,10 +24,10 @@
 
 static const char *check_listen(const char *text)
 {
-    struct sockaddr_storage address;
-    socklen_t size;
-    return listen_parse(text, &address, &size) ? "ADDRESS:PORT, as in 127.0.0.1:7070 or [::1]:7070"
-                                               : NULL;
+    struct listen_address addresses[LISTEN_ADDRESSES_MAX];
+    return listen_parse_all(text, addresses) < 0
+               ? "ADDRESS:PORT, as in 127.0.0.1:7070, [::1]:7070 or localhost:7070"
+               : NULL;
 }
 
 static const char *check_base(const char *text)

@@ -19,11 +19,13 @@
 #include <unistd.h>
 
 const char serve_help[] =
-    "usage: freshet serve [--listen 127.0.0.1:7070] [--data DIR | --memory] [--config FILE]\n"
+    "usage: freshet serve [--listen localhost:7070] [--data DIR | --memory] [--config FILE]\n"
     "              [--threads N] [--base /PATH] [--insecure]\n\n"
     "Runs the server. Without flags: on loopback only, with its data in ./freshet-data, open to\n"
     "anyone on this machine.\n\n"
-    "  --listen ADDRESS:PORT  where to listen; port 0 takes a free one\n"
+    "  --listen ADDRESS:PORT  where to listen; localhost is 127.0.0.1 and ::1; port 0 takes a "
+    "free\n"
+    "                         one\n"
     "  --data DIR             the folder for the log (made if it is not there)\n"
     "  --memory               keep the log in memory alone\n"
     "  --config FILE          settings, see `freshet help configuration`; options beat the file\n"
@@ -58,28 +60,49 @@ struct server {
 
 /* SO_REUSEPORT lets a second server of the same user share our port without a word; this one finds
  * out first. */
-static int check_port_is_free(const struct server *server)
+static int check_port_is_free(const struct listen_address *address)
 {
     int one = 1;
-    int fd = socket(server->config.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     int result = 0;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-        bind(fd, (const struct sockaddr *)&server->config.address, server->config.address_size))
+        bind(fd, (const struct sockaddr *)&address->at, address->size))
         result = -errno;
     close(fd);
     return result;
 }
 
-static int check_port(const struct server *server)
+static void explain_port(const struct listen_address *address, int error)
 {
-    int result = check_port_is_free(server);
-    if (result)
-        fprintf(stderr, "freshet serve: cannot listen on %s: %s\n",
-                server->config.listen ? server->config.listen : "127.0.0.1:7070",
-                strerror(-result));
-    return result;
+    char at[80];
+    listen_format(&address->at, at, sizeof(at));
+    fprintf(stderr, "freshet serve: cannot listen on %s: %s%s\n", at, strerror(error),
+            error == EADDRINUSE ? ". Another program has that port: stop it, or take another port, "
+                                  "as in --listen localhost:7071"
+            : error == EACCES   ? ". Ports below 1024 want privileges: take another one"
+                                : "");
+}
+
+/* Drops what this machine does not have. */
+static int check_ports(struct server *server)
+{
+    struct config *config = &server->config;
+    unsigned count = config->addresses_count;
+    config->addresses_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct listen_address *address = &config->addresses[i];
+        int result = check_port_is_free(address);
+        if (result && address->optional && listen_is_missing(-result))
+            continue;
+        if (result) {
+            explain_port(address, -result);
+            return result;
+        }
+        config->addresses[config->addresses_count++] = *address;
+    }
+    return 0;
 }
 
 /* As many descriptors as the process may have. */
@@ -191,6 +214,21 @@ static int open_courier(struct server *server)
     return result;
 }
 
+/* The first worker may be given a free port; all others take that one. */
+static int listen_all(struct server *server, struct worker *worker)
+{
+    struct listen_address *addresses = server->config.addresses;
+    for (unsigned i = 0; i < server->config.addresses_count; i++) {
+        listen_share_port(&addresses[i], &addresses[0]);
+        int result = worker_listen(worker, &addresses[i].at, addresses[i].size);
+        if (result) {
+            explain_port(&addresses[i], -result);
+            return result;
+        }
+    }
+    return 0;
+}
+
 static int open_worker(struct server *server, unsigned index)
 {
     struct worker *worker = &server->workers[index];
@@ -209,11 +247,9 @@ static int open_worker(struct server *server, unsigned index)
         .admits = api_admits,
     };
     int result = worker_init(worker, &config);
-    if (!result)
-        result = worker_listen(worker, &server->config.address, server->config.address_size);
     if (result)
         fprintf(stderr, "freshet serve: cannot start worker %u: %s\n", index, strerror(-result));
-    return result;
+    return result ? result : listen_all(server, worker);
 }
 
 static int open_all(struct server *server)
@@ -256,11 +292,19 @@ static int open_all(struct server *server)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+/* "localhost:7070" if it listens on both addresses of that. */
+static void name_address(const struct server *server, char *out, size_t size)
+{
+    listen_format(&server->config.addresses[0].at, out, size);
+    if (server->config.addresses_count > 1)
+        snprintf(out, size, "localhost%s", strrchr(out, ':'));
+}
+
 static void greet(const struct server *server)
 {
     char at[80];
     const char *base = server->config.base ? server->config.base : "";
-    listen_format(&server->config.address, at, sizeof(at));
+    name_address(server, at, sizeof(at));
     printf("freshet " FRESHET_VERSION " serves http://%s%s\n\n"
            "Try, each in a terminal of its own:\n\n"
            "  curl -N 'http://%s%s/channels/news?stream=sse'\n"
@@ -377,7 +421,7 @@ static int start_threads(struct server *server)
 
 static int run(struct server *server)
 {
-    if (check_port(server) || open_all(server) || start_threads(server))
+    if (check_ports(server) || open_all(server) || start_threads(server))
         return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
     greet(server);
     note("READY=1");

@@ -810,7 +810,7 @@ static void closed(struct conn *conn)
         worker->refusing--;
     else
         atomic_fetch_sub(worker->config.connections, 1);
-    listener_resume(&worker->listener);
+    worker_resume_accepting(worker);
     slab_give(session);
 }
 

@@ -55,7 +55,7 @@ static void on_batch(void *owner, struct batch *batch)
 
 static void accepted(struct listener *listener, int fd)
 {
-    session_accept(container_of(listener, struct worker, listener), fd);
+    session_accept(container_of(listener, struct worker_listener, listener)->worker, fd);
 }
 
 bool worker_pressed(const struct worker *worker)
@@ -204,7 +204,6 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->bodies);
     set_defaults(&worker->config.budgets);
     begin_turn(worker);
-    worker->listener.fd = -1;
     int result = loop_init(&worker->loop, config->clock, worker);
     worker->loop.spin_ns = config->spin_us * 1000;
     mailbox_measure(&worker->loop.mailbox, config->clock, &worker->stats.mail_ns);
@@ -219,9 +218,27 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     return result;
 }
 
+void worker_resume_accepting(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->listeners_count; i++)
+        listener_resume(&worker->listeners[i].listener);
+}
+
+static void stop_listening(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->listeners_count; i++)
+        listener_deinit(&worker->listeners[i].listener);
+}
+
 int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size)
 {
-    return listener_init(&worker->listener, &worker->loop, address, size, accepted);
+    if (worker->listeners_count == LISTEN_ADDRESSES_MAX)
+        return -ENOSPC;
+    struct worker_listener *place = &worker->listeners[worker->listeners_count];
+    place->worker = worker;
+    int result = listener_init(&place->listener, &worker->loop, address, size, accepted);
+    worker->listeners_count += !result;
+    return result;
 }
 
 struct append *worker_turn(struct worker *worker, bool ephemeral)
@@ -396,7 +413,7 @@ static void drain(struct mail *mail, void *owner)
     int64_t ms = worker->config.limits.drain_ms;
     /* One more second for what ends last to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
-    listener_deinit(&worker->listener);
+    stop_listening(worker);
     list_take_all(&worker->undrained, &worker->sessions);
     drain_some(worker);
 }
@@ -416,7 +433,7 @@ void worker_deinit(struct worker *worker)
 {
     while (mailbox_empty(&worker->loop.mailbox))
         ;
-    listener_deinit(&worker->listener);
+    stop_listening(worker);
     repeats_deinit(&worker->repeats);
     hub_deinit(&worker->hub);
     page_memos_deinit(&worker->page_memos);

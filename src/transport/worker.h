@@ -1,4 +1,4 @@
-/* A worker: one thread with its listener, its connections and its hub. */
+/* A worker: one thread with its listeners, its connections and its hub. */
 #pragma once
 
 #include "base/account.h"
@@ -169,7 +169,11 @@ struct worker {
     struct worker_config config;
     struct loop loop;
     struct net net;
-    struct listener listener;
+    struct worker_listener {
+        struct listener listener;
+        struct worker *worker;
+    } listeners[LISTEN_ADDRESSES_MAX];
+    unsigned listeners_count;
     struct hub hub;
     struct slab session_room; /* what there is one of for every subscriber */
     struct slab stream_room;
@@ -221,7 +225,8 @@ struct worker {
 /* Sets up everything but the thread; attaches the worker's hub to the log. */
 int worker_init(struct worker *worker, const struct worker_config *config);
 
-/* Listens on the address; a port of 0 is replaced. Before worker_start. */
+/* Listens on one address more; a port of 0 is replaced. Before worker_start. -ENOSPC beyond
+ * LISTEN_ADDRESSES_MAX, or a negative errno. */
 int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size);
 
 int worker_start(struct worker *worker);
@@ -230,6 +235,9 @@ int worker_start(struct worker *worker);
  * what is due is sent; waits for at most `wait_ms` (-1: as long as nothing happens) unless there is
  * something to do. For that thread, and for tests that have none. */
 void worker_step(struct worker *worker, int wait_ms);
+
+/* Accepts again after descriptors ran out. */
+void worker_resume_accepting(struct worker *worker);
 
 /* Any thread, once: stop listening, end streams politely, answer what is in flight, then end. */
 void worker_drain(struct worker *worker);
