@@ -17,7 +17,8 @@ struct api {
     const struct str *origins; /* of websites that are configured to use it all the same */
     size_t origins_count;
     int64_t started_us;
-    uint32_t batch_max;            /* events a batch */
+    uint32_t batch_max;    /* events a batch */
+    size_t event_soft_max; /* bytes of an event above which publishers are warned; 0: none */
     struct source *const *sources; /* whose webhooks become events */
     size_t sources_count;
     atomic_bool draining;

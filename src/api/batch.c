@@ -341,7 +341,7 @@ static void batch_done(struct publish *publish, struct batch *batch)
     if (buf_failed(&body))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else
-        exchange_json(exchange, 201, buf_str(&body));
+        publish_answer(exchange, 201, batch, buf_str(&body));
     buf_free(&body);
 }
 

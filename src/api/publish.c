@@ -32,6 +32,31 @@ void publish_answer_refused(struct exchange *exchange, bool many)
     buf_free(&members);
 }
 
+/* The largest event of the publish, if it is above the soft limit; else 0. */
+static size_t oversize(const struct publish *publish, const struct batch *batch, size_t soft_max)
+{
+    size_t largest = 0;
+    for (uint32_t i = 0; i < publish->count; i++) {
+        size_t len = batch->events[publish->first + i].data.len;
+        largest = len > largest ? len : largest;
+    }
+    return largest > soft_max ? largest : 0;
+}
+
+void publish_answer(struct exchange *exchange, int status, const struct batch *batch,
+                    struct str body)
+{
+    size_t soft_max = api_of(exchange)->event_soft_max;
+    size_t size = soft_max ? oversize(&exchange->publish, batch, soft_max) : 0;
+    struct buf *out = exchange_head(exchange, status);
+    if (size)
+        buf_addf(out,
+                 "Event-Warning: %zu bytes are more than many clients take in one message "
+                 "(limits.event_soft_max = %zu)\r\n",
+                 size, soft_max);
+    exchange_body(exchange, STR("application/json"), body);
+}
+
 void publish_done(struct publish *publish, struct batch *batch)
 {
     struct exchange *exchange = container_of(publish, struct exchange, publish);
@@ -54,7 +79,7 @@ void publish_done(struct publish *publish, struct batch *batch)
     if (buf_failed(&receipt))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else
-        exchange_json(exchange, status, buf_str(&receipt));
+        publish_answer(exchange, status, batch, buf_str(&receipt));
     buf_free(&receipt);
 }
 

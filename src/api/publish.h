@@ -35,5 +35,10 @@ void publish_trim(struct exchange *exchange, struct str rest);
 void publish_submit(struct exchange *exchange, struct append *append, uint32_t first,
                     uint32_t count, void (*done)(struct publish *publish, struct batch *batch));
 
+/* Answers a publish that was accepted, with a header that warns of an event which many clients
+ * would refuse. */
+void publish_answer(struct exchange *exchange, int status, const struct batch *batch,
+                    struct str body);
+
 /* Answers a publish that was refused; `many` says whether the fault has an index. */
 void publish_answer_refused(struct exchange *exchange, bool many);

@@ -47,6 +47,7 @@ struct config {
     uint64_t keys_max;
     uint64_t patterns_max;
     int64_t drain_delay_ms; /* from a signal to the drain */
+    uint64_t event_soft_max;
     uint32_t batch_max;
     uint64_t log_bytes_max;
     uint64_t roll_bytes;

@@ -105,6 +105,7 @@ const struct key keys[] = {
 
     BYTES("limits.body_max", 1, GIB(1), MIB(1), CONFIG(limits.body_max), "the body of a request"),
     BYTES("limits.message_max", 1, GIB(1), MIB(1), CONFIG(limits.ws.message_max), "a message from a WebSocket"),
+    BYTES("limits.event_soft_max", 1, GIB(1), KIB(32), CONFIG(event_soft_max), "an event above which its publisher is warned"),
     COUNT("limits.batch_max", 1, 100000, 1000, CONFIG(batch_max), "events of one POST /events"),
     COUNT("limits.connections_max", 1, MANY, 0, CONFIG(connections_max), "connections of all workers together"),
     COUNT("limits.channels_max", 1, MANY, 2000000, CONFIG(channels_max), "channels that the log knows"),

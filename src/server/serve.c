@@ -275,6 +275,7 @@ static int open_all(struct server *server)
         .started_us = clock_wall_us(clock_system()),
         .workers_count = config->threads,
         .batch_max = config->batch_max,
+        .event_soft_max = config->event_soft_max,
         .sources = config->sources,
         .sources_count = config->sources_count,
     };

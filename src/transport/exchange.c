@@ -74,9 +74,9 @@ static void add_cors(struct exchange *exchange, struct buf *out)
     if (!origin.len)
         return;
     http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
-    buf_add_lit(out,
-                "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, Retry-After\r\n"
-                "Vary: Origin\r\n");
+    buf_add_lit(out, "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, "
+                     "Retry-After, Event-Warning\r\n"
+                     "Vary: Origin\r\n");
     const struct worker_config *config = &exchange->worker->config;
     if (config->admits && config->admits(config->app, origin) == ADMITS_CREDENTIALS)
         buf_add_lit(out, "Access-Control-Allow-Credentials: true\r\n");

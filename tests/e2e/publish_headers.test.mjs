@@ -85,3 +85,19 @@ test("a publish that is refused leaves the connection usable", async (t) => {
     await conn.send(`${head}Content-Length: 5\r\n\r\nhello`);
     assert.equal((await conn.readResponse()).status, 201);
 });
+
+test("a publisher of an event that many clients would refuse is warned, and of no other", async (t) => {
+    for (const [soft, config] of [[32768, ""], [100, "limits:\n  event_soft_max: 100\n"]]) {
+        const server = await startServer(t, { config });
+        const warning = async (answer) => (assert.ok(answer.status < 300, answer.text), answer.headers["event-warning"]);
+        const large = "x".repeat(soft + 1);
+        assert.equal(await warning(await server.post("a", "x".repeat(soft))), undefined);
+        assert.match(await warning(await server.post("a", large)), new RegExp(`^${soft + 1} bytes .*event_soft_max = ${soft}\\)`));
+        assert.match(await warning(await server.post("a", large, {}, "?ephemeral=1")), /bytes/);
+        const many = (...datas) => server.request("POST", "/events", {
+            body: JSON.stringify(datas.map((data) => ({ channel: "a", data }))), headers: { "Content-Type": "application/json" },
+        });
+        assert.equal(await warning(await many("one", "two")), undefined);
+        assert.match(await warning(await many("one", large, "three")), new RegExp(`^${soft + 1} bytes`));
+    }
+});
