@@ -15,7 +15,7 @@ struct channels_chunk {
     struct channel *channels[CHUNK];
 };
 
-enum { MADE_BY_BYTES = CHUNK * MAKER_KINDS * sizeof(uint16_t) };
+enum { MADE_BY_BYTES = sizeof(uint16_t) * CHUNK * MAKER_KINDS };
 
 static struct channel *of_node(const struct map_node *node)
 {
