@@ -185,20 +185,22 @@ static void add_signatures(struct header_list *headers, const struct endpoint *e
     const struct endpoint_row *row = &endpoint->row;
     struct buf *line = &headers->line;
     int64_t now = now_us / 1000000;
-    bool both = courier_now_us(endpoint->courier) < row->old_until_us;
     buf_add_lit(line, "webhook-signature: ");
     sign_add(line, &row->key, id, now, body);
-    if (both && row->old_key.len) {
-        buf_add_char(line, ' ');
-        sign_add(line, &row->old_key, id, now, body);
-    }
     if (row->pair.set) {
         buf_add_char(line, ' ');
         sign_pair_add(line, &row->pair, id, now, body);
     }
-    if (both && row->old_pair.set) {
+    for (uint32_t i = 0; i < row->olds.count; i++) {
+        const struct old_key *old = &row->olds.at[i];
+        if (courier_now_us(endpoint->courier) >= old->until_us)
+            continue;
         buf_add_char(line, ' ');
-        sign_pair_add(line, &row->old_pair, id, now, body);
+        sign_add(line, &old->key, id, now, body);
+        if (row->pair.set && old->pair.set) {
+            buf_add_char(line, ' ');
+            sign_pair_add(line, &old->pair, id, now, body);
+        }
     }
     end_line(headers);
 }

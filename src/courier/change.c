@@ -297,7 +297,7 @@ static void begin(struct courier_request *request, struct endpoint *endpoint,
 static int fit_pair(struct endpoint_row *row)
 {
     if (!row->options.wants_pair)
-        row->pair = row->old_pair = (struct sign_pair){0};
+        row->pair = (struct sign_pair){0};
     return row->options.wants_pair && !row->pair.set ? sign_pair_make(&row->pair) : 0;
 }
 
@@ -442,10 +442,10 @@ static void undo(struct put *put)
     row->state = put->before.state;
     row->options = put->before.options;
     row->key = put->before.key;
-    row->old_key = put->before.old_key;
     row->pair = put->before.pair;
-    row->old_pair = put->before.old_pair;
-    row->old_until_us = put->before.old_until_us;
+    if (row->olds.at != put->before.olds.at)
+        olds_free(&row->olds);
+    row->olds = put->before.olds;
     exchange_texts(row, &put->spec);
     if (put->anew)
         endpoint_begin_anew(put->endpoint, true);
@@ -462,6 +462,8 @@ static void changed(struct mail *mail, void *owner)
         undo(put);
         request_refuse_store(put->request, put->job.result);
     } else {
+        if (put->endpoint->row.olds.at != put->before.olds.at)
+            olds_free(&put->before.olds);
         endpoint_tell(put->endpoint, &put->request->answer, put->tell);
         request_answer(put->request);
     }
@@ -588,23 +590,56 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
     submit(put, renewed);
 }
 
-static void op_rotate(struct courier_request *request, struct endpoint *endpoint)
+/* What the body asks for: keys of the owner's own, in place of those that are made. */
+static bool read_rotation(struct courier_request *request, const struct endpoint_row *row,
+                          struct spec *spec)
+{
+    const char *why = NULL;
+    *spec = (struct spec){0};
+    if (request->body.len &&
+        !spec_read(buf_str(&request->body), SPEC_ROTATE, 0, spec, &request->why, &why)) {
+        request_refuse(request, COURIER_E_BAD, why);
+        return false;
+    }
+    if (!(spec->has & SPEC_ASYMMETRIC) || (row->pair.set && spec->options.wants_pair))
+        return true;
+    request_refuse(request, COURIER_E_BAD,
+                   "rotate replaces keys: a PATCH with asymmetric makes or drops a key pair");
+    return false;
+}
+
+static void rotate(struct courier_request *request, struct endpoint *endpoint,
+                   const struct spec *spec)
 {
     struct endpoint_row *row = &endpoint->row;
-    struct sign_pair pair = {0};
-    if (row->pair.set && sign_pair_make(&pair)) {
+    int64_t now_us = courier_now_us(endpoint->courier);
+    struct old_key old = {row->key, row->pair, now_us + DAY_US};
+    struct sign_pair pair = spec->pair;
+    struct olds olds = {0};
+    if ((row->pair.set && !pair.set && sign_pair_make(&pair)) ||
+        !olds_with(&row->olds, &old, now_us, &olds)) {
         request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
         return;
     }
     struct put *put = put_new(request, endpoint);
     put->tell = TELL_SECRET;
     endpoint->busy = request;
-    row->old_key = row->key;
-    row->old_pair = row->pair;
-    row->old_until_us = courier_now_us(endpoint->courier) + DAY_US;
-    sign_key_make(&row->key);
+    row->olds = olds;
+    if (spec->has & SPEC_SECRET)
+        row->key = spec->key;
+    else
+        sign_key_make(&row->key);
     row->pair = pair;
     submit(put, changed);
+}
+
+static void op_rotate(struct courier_request *request, struct endpoint *endpoint)
+{
+    struct spec spec;
+    if (!read_rotation(request, &endpoint->row, &spec))
+        return;
+    rotate(request, endpoint, &spec);
+    spec_free(&spec);
 }
 
 /* ---- replaying ------------------------------------------------------------------------------- */

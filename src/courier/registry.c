@@ -38,6 +38,7 @@ static const char *const migrations[] = {
     "ALTER TABLE endpoint ADD COLUMN topic TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE endpoint ADD COLUMN hub_secret TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE endpoint ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE endpoint ADD COLUMN olds BLOB NOT NULL DEFAULT x''",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 
@@ -57,7 +58,7 @@ enum statement {
 #define COLUMNS                                                                                    \
     "id, url, channels, types, headers, description, key, old_key, old_until, created, cursor,"    \
     " told, next, failures, state, number, schedule, ordered, format, batch, concurrency,"         \
-    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until"
+    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until, olds"
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -65,7 +66,7 @@ static const char *const statements[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT OR REPLACE INTO endpoint(" COLUMNS ")"
             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
+            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
     [PROGRESS] = "UPDATE endpoint SET cursor = ?2, told = ?3, next = ?4, failures = ?5,"
                  " state = ?6, since = ?7, warned = ?8 WHERE id = ?1",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
@@ -95,6 +96,7 @@ void endpoint_row_free(struct endpoint_row *row)
     free(row->schedule);
     free(row->topic);
     free(row->hub_secret);
+    olds_free(&row->olds);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -219,6 +221,18 @@ static void read_pair(sqlite3_stmt *statement, int column, struct sign_pair *pai
     memcpy(pair->open, bytes.at + sizeof(pair->seed), sizeof(pair->open));
 }
 
+/* Versions before this one kept one old key, in columns of its own. */
+static void read_olds(sqlite3_stmt *statement, struct olds *olds)
+{
+    struct old_key one = {.until_us = sqlite3_column_int64(statement, 8)};
+    read_key(statement, 7, &one.key);
+    read_pair(statement, 23, &one.pair);
+    bool good = one.key.len ? olds_with(&(struct olds){0}, &one, 0, olds)
+                            : olds_unpack(db_bytes(statement, 29), olds);
+    if (!good)
+        abort();
+}
+
 static struct endpoint_options read_options(sqlite3_stmt *statement)
 {
     int format = sqlite3_column_int(statement, 18);
@@ -236,7 +250,6 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
     struct str id = db_bytes(statement, 0);
     int64_t state = sqlite3_column_int64(statement, 14);
     *row = (struct endpoint_row){
-        .old_until_us = sqlite3_column_int64(statement, 8),
         .created_us = sqlite3_column_int64(statement, 9),
         .cursor = db_id(statement, 10),
         .told = db_id(statement, 11),
@@ -253,9 +266,8 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
     if (id.len)
         memcpy(row->id, id.at, id.len < ENDPOINT_ID_LEN ? id.len : ENDPOINT_ID_LEN);
     read_key(statement, 6, &row->key);
-    read_key(statement, 7, &row->old_key);
     read_pair(statement, 22, &row->pair);
-    read_pair(statement, 23, &row->old_pair);
+    read_olds(statement, &row->olds);
     row->options.wants_pair = row->pair.set;
     row->schedule = read_text(statement, 16);
     row->topic = read_text(statement, 26);
@@ -351,10 +363,20 @@ static void bind_texts(sqlite3_stmt *statement, const struct endpoint_row *row)
 static void bind_keys(sqlite3_stmt *statement, const struct endpoint_row *row)
 {
     bind_key(statement, 7, &row->key);
-    bind_key(statement, 8, &row->old_key);
-    sqlite3_bind_int64(statement, 9, row->old_until_us);
     bind_pair(statement, 23, &row->pair);
-    bind_pair(statement, 24, &row->old_pair);
+    sqlite3_bind_zeroblob(statement, 8, 0); /* the columns of a single old key */
+    sqlite3_bind_int64(statement, 9, 0);
+    sqlite3_bind_zeroblob(statement, 24, 0);
+}
+
+static int bind_olds(sqlite3_stmt *statement, const struct olds *olds)
+{
+    struct buf bytes = {0};
+    olds_pack(&bytes, olds);
+    int result = buf_failed(&bytes) ? -ENOMEM : 0;
+    sqlite3_bind_blob(statement, 30, bytes.len ? bytes.at : "", (int)bytes.len, SQLITE_TRANSIENT);
+    buf_free(&bytes);
+    return result;
 }
 
 static void bind_options(sqlite3_stmt *statement, const struct endpoint_options *options)
@@ -382,7 +404,8 @@ static int put(struct registry *registry, const struct endpoint_row *row)
     sqlite3_bind_int64(statement, 25, row->since_us);
     sqlite3_bind_int64(statement, 26, row->warned);
     sqlite3_bind_int64(statement, 29, row->lease_until_us);
-    return db_run(statement);
+    int result = bind_olds(statement, &row->olds);
+    return result ? result : db_run(statement);
 }
 
 static int drop_lanes(struct registry *registry, uint64_t endpoint)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "courier/sign.h"
+#include "courier/olds.h"
 
 struct record_statements;
 
@@ -46,10 +46,8 @@ struct endpoint_row {
     char *schedule; /* a JSON array of seconds; empty for the courier's */
     struct endpoint_options options;
     struct sign_key key;
-    struct sign_key old_key; /* signs too until old_until_us; len 0 for none */
     struct sign_pair pair;
-    struct sign_pair old_pair; /* set false for none */
-    int64_t old_until_us;
+    struct olds olds; /* keys that were replaced and sign as well for a while */
     int64_t created_us;
     uint64_t cursor;   /* everything that matches up to it was settled, but for what is in lanes */
     uint64_t told;     /* gaps up to it were delivered */

@@ -92,7 +92,6 @@ static struct endpoint_row a_row(const char *id, int64_t created_us)
                                            .timeout_ms = 3000},
                                .since_us = 21,
                                .warned = 2,
-                               .old_until_us = 7,
                                .created_us = created_us,
                                .cursor = 1795459080123456,
                                .told = 12,
@@ -101,9 +100,7 @@ static struct endpoint_row a_row(const char *id, int64_t created_us)
                                .state = ENDPOINT_FAILING};
     snprintf(row.id, sizeof(row.id), "%s", id);
     sign_key_make(&row.key);
-    sign_key_make(&row.old_key);
     assert_int_equal(sign_pair_make(&row.pair), 0);
-    row.old_key.len = 24;
     return row;
 }
 
@@ -133,6 +130,14 @@ static void an_endpoint_comes_back_as_it_was(void **state)
     struct place *place = *state;
     struct registry *registry = open_in(place);
     struct endpoint_row row = a_row("wh_0123456789abcdefghijkl", 3);
+    struct old_key first = {.until_us = 7}, second = {.until_us = 8};
+    struct olds one;
+    sign_key_make(&first.key);
+    sign_key_make(&second.key);
+    assert_int_equal(sign_pair_make(&second.pair), 0);
+    assert_true(olds_with(&row.olds, &first, 0, &one));
+    assert_true(olds_with(&one, &second, 0, &row.olds));
+    olds_free(&one);
     assert_int_equal(registry_put(registry, &row, false), 0);
     registry_close(registry);
     registry_close(open_in(place));
@@ -146,9 +151,10 @@ static void an_endpoint_comes_back_as_it_was(void **state)
     assert_string_equal(back->description, description);
     assert_int_equal(back->key.len, SIGN_KEY_MADE);
     assert_memory_equal(back->key.bytes, row.key.bytes, SIGN_KEY_MADE);
-    assert_int_equal(back->old_key.len, 24);
-    assert_memory_equal(back->old_key.bytes, row.old_key.bytes, 24);
-    assert_int_equal(back->old_until_us, 7);
+    assert_int_equal(back->olds.count, 2);
+    assert_int_equal(back->olds.at[0].until_us, 8);
+    assert_memory_equal(back->olds.at[0].key.bytes, second.key.bytes, SIGN_KEY_MADE);
+    assert_int_equal(back->olds.at[1].until_us, 7);
     assert_string_equal(back->schedule, schedule);
     assert_true(back->options.ordered);
     assert_int_equal(back->options.format, BODY_CE);
@@ -159,7 +165,8 @@ static void an_endpoint_comes_back_as_it_was(void **state)
     assert_int_equal(back->warned, 2);
     assert_true(back->pair.set);
     assert_memory_equal(back->pair.open, row.pair.open, 32);
-    assert_false(back->old_pair.set);
+    assert_true(back->olds.at[0].pair.set && !back->olds.at[1].pair.set);
+    olds_free(&row.olds);
     assert_int_equal(back->created_us, 3);
     assert_int_equal(back->cursor, row.cursor);
     assert_int_equal(back->told, 12);
@@ -324,7 +331,8 @@ static void an_endpoint_of_the_first_version_is_ordered_and_has_a_number(void **
                 " NOT NULL, cursor INTEGER NOT NULL, told INTEGER NOT NULL, next INTEGER NOT NULL,"
                 " failures INTEGER NOT NULL, state INTEGER NOT NULL);"
                 "INSERT INTO endpoint VALUES('wh_old', 'http://a/', '[\"a\"]', '[]', '{}', '',"
-                " x'00', x'', 0, 1, 17, 0, 0, 0, 0)"),
+                " x'00', x'000102030405060708090a0b0c0d0e0f1011121314151617', 99, 1, 17, 0, 0,"
+                " 0, 0)"),
         0);
     sqlite3_close(db);
     registry_close(open_in(place));
@@ -333,6 +341,9 @@ static void an_endpoint_of_the_first_version_is_ordered_and_has_a_number(void **
     assert_int_equal(place->rows[0].number, 1);
     assert_true(place->rows[0].options.ordered);
     assert_int_equal(place->rows[0].options.concurrency, 32);
+    assert_int_equal(place->rows[0].olds.count, 1);
+    assert_int_equal(place->rows[0].olds.at[0].until_us, 99);
+    assert_int_equal(place->rows[0].olds.at[0].key.len, 24);
 }
 
 static void in_memory_it_needs_no_folder(void **state)

@@ -385,6 +385,8 @@ static const char *shape_of(unsigned allowed)
 {
     if (allowed == SPEC_AFTER)
         return "the body says where to begin: {\"after\":\"…\"}";
+    if (allowed == SPEC_ROTATE)
+        return "the body is empty, or a JSON object with secret and asymmetric: keys of your own";
     return allowed & SPEC_STATE
                ? "what can be changed is url, channels, types, description, headers, state, "
                  "ordered, format, batch, concurrency, timeout, schedule and asymmetric"
@@ -450,7 +452,7 @@ bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *
         *ret_why = read_all(object, allowed, needed, ret, room);
     else if (json.len && !object && json_error_code(&error) == json_error_duplicate_key)
         *ret_why = "a member of the body is there twice, and only one can count";
-    else if (allowed == SPEC_AFTER)
+    else if (allowed == SPEC_AFTER || allowed == SPEC_ROTATE)
         *ret_why = shape_of(allowed);
     json_decref(object);
     if (!*ret_why)
