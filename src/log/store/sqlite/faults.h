@@ -11,6 +11,7 @@ struct faults {
     unsigned long fail_at; /* 0: none */
     unsigned long fail_for;
     int code; /* SQLITE_FULL, SQLITE_IOERR_… */
+    int torn; /* bytes of a write that fails are written first */
 };
 
 static struct faults faults;
@@ -44,8 +45,11 @@ static int faults_read(sqlite3_file *file, void *out, int size, sqlite3_int64 at
 
 static int faults_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
 {
-    return faults_due() ? faults.code
-                        : faults_real(file)->pMethods->xWrite(faults_real(file), bytes, size, at);
+    int due = faults_due();
+    int part = !due ? size : faults.torn < size ? faults.torn : size;
+    int code =
+        part ? faults_real(file)->pMethods->xWrite(faults_real(file), bytes, part, at) : SQLITE_OK;
+    return due ? faults.code : code;
 }
 
 static int faults_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -174,5 +178,11 @@ static void faults_install(void)
 
 static inline void faults_set(unsigned long fail_at, unsigned long fail_for, int code)
 {
-    faults = (struct faults){0, fail_at, fail_for, code};
+    faults = (struct faults){0, fail_at, fail_for, code, 0};
+}
+
+/* The nth operation fails; if it is a write, so many bytes are written first. */
+static inline void faults_tear(unsigned long nth, int torn)
+{
+    faults = (struct faults){0, nth, 1, SQLITE_IOERR_WRITE, torn};
 }

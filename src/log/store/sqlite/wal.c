@@ -11,11 +11,20 @@
  * the last frame of it void, which is the one that ends a commit, and syncs. To void the first one
  * would not do: the next transaction may begin with the same frame, byte for byte, if both split
  * the same page, and with it alone the frames behind it would be a whole commit again. A void frame
- * says that it is of page 0, which there is not, but else what it said: so it is found again, and
- * written again, by a cut that comes after one that failed. All this needs no room on a disk that
- * is full, keeps what was set aside for the log, and is invisible to other connections, which never
- * look behind the end that the index says. Frames of earlier rounds of the log are left alone: they
- * have other salts.
+ * says that it is of page 0, which there is not, and its page begins as none does; else it says
+ * what it said: so it is found again, and written again, by a cut that comes after one that failed.
+ * All this needs no room on a disk that is full, keeps what was set aside for the log, and is
+ * invisible to other connections, which never look behind the end that the index says. Frames of
+ * earlier rounds of the log are left alone: they have other salts.
+ *
+ * What is void must remain so whatever is written over it, and however little of that: the next
+ * transaction may write the first half of a frame's header there, and fail, or be killed. If it is
+ * of the same page, this half is what the header said before it was made void, and the other half
+ * says it still: the frame would be good again. So the page is void too, which is written after the
+ * header: whoever has got as far as the page has written a header with a checksum of its own. The
+ * header is void as well because a power cut may leave the page that was written, and not the
+ * header before it. The checksum lies between the two: no sectors of the disk replace both and
+ * leave it.
  *
  * The first commit of a round is another matter. SQLite writes the log's header before it, with
  * salts that may be new, and the index gets neither these nor, in a log that was empty, the size of
@@ -44,6 +53,7 @@ enum {
     LOG_HEADER = 32,
     FRAME_HEADER = 24,
     PAGE_NUMBER = 4, /* at the start of a frame; behind it the database's size, or 0 */
+    PAGE_START = 4,
     SALT = 8,
     SALT_AT = 8, /* in a frame's header */
     INDEX_VERSION = 3007000,
@@ -146,12 +156,13 @@ static int with_lock(sqlite3 *db, int (*act)(struct wal *wal))
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-/* Whether there is a frame of this round of the log at `at`, and its header. */
+/* Whether there is a frame of this round of the log at `at`, and its header. The last frame of the
+ * file may be a part of one, which is none, and needs room to become one. */
 static int read_frame(const struct wal *wal, sqlite3_int64 at, unsigned char header[FRAME_HEADER],
                       bool *ret_is)
 {
     *ret_is = false;
-    if (at + FRAME_HEADER > wal->size)
+    if (at + wal->frame_size > wal->size)
         return 0;
     int code = wal->file->pMethods->xRead(wal->file, header, FRAME_HEADER, at);
     *ret_is = code == SQLITE_OK && memcmp(header + SALT_AT, wal->salt, SALT) == 0;
@@ -165,10 +176,21 @@ static bool ends_commit(const unsigned char header[FRAME_HEADER])
     return size[0] || size[1] || size[2] || size[3];
 }
 
+/* A page begins with its type, with the number of another page, or with SQLite's name. Bytes of
+ * 0xff are none of these. */
+static int void_frame(const struct wal *wal, const unsigned char header[FRAME_HEADER],
+                      sqlite3_int64 at)
+{
+    unsigned char bytes[FRAME_HEADER + PAGE_START];
+    memcpy(bytes, header, FRAME_HEADER);
+    memset(bytes, 0, PAGE_NUMBER);
+    memset(bytes + FRAME_HEADER, 0xff, PAGE_START);
+    return errno_of(wal->file->pMethods->xWrite(wal->file, bytes, sizeof(bytes), at));
+}
+
 /* Makes void what ends a commit behind the good frames. */
 static int void_ends(const struct wal *wal)
 {
-    static const char no_page[PAGE_NUMBER];
     unsigned char header[FRAME_HEADER];
     bool is = true;
     int result = 0;
@@ -177,7 +199,7 @@ static int void_ends(const struct wal *wal)
         if (!is)
             break;
         if (ends_commit(header))
-            result = errno_of(wal->file->pMethods->xWrite(wal->file, no_page, PAGE_NUMBER, at));
+            result = void_frame(wal, header, at);
     }
     return result;
 }
@@ -204,7 +226,7 @@ static int cut_unsynced(struct wal *wal)
 /* Whether a frame may lie behind the good ones. A log never gets shorter. */
 static bool has_more(const struct wal *wal)
 {
-    return wal->size >= wal->end + FRAME_HEADER;
+    return wal->size >= wal->end + wal->frame_size;
 }
 
 static int cut(struct wal *wal)

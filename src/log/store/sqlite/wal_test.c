@@ -240,8 +240,78 @@ static void what_was_cut_does_not_come_back_behind_the_same_first_frame(void **s
     }
 }
 
-/* As before, but each of these transactions is the first of its round of the log, whose salts are
- * the same as long as none succeeds. */
+/* The first bytes of a frame's header are the same for two transactions that change the same page.
+ * The process is killed then, or the cut of the second fails as well. */
+static void what_was_cut_does_not_come_back_when_less_than_a_frame_is_written_over_it(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(insert(rig, 1), 0);
+    unsigned long operations = operations_of_insert(rig, 2);
+    assert_int_equal(operations, 3); /* header, page and sync */
+    for (int torn = 0; torn < 30; torn += 2) {
+        insert_unsynced(rig, 3, operations);
+        assert_int_equal(wal_cut(rig->db), 0);
+        faults_tear(torn < 24 ? 1 : 2, torn % 24);
+        assert_int_not_equal(insert(rig, 4), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(rows_after_crash(rig, "a > 2"), 0);
+        faults_tear(1, 2);
+        assert_int_equal(wal_cut(rig->db), -EIO);
+        faults_set(0, 0, 0);
+        assert_int_equal(rows_after_crash(rig, "a > 2"), 0);
+        assert_int_equal(wal_cut(rig->db), 0);
+        assert_int_equal(rows_after_crash(rig, "a > 2"), 0);
+    }
+}
+
+static void read_log(const struct rig *rig, long at, unsigned char *bytes, size_t len)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s-wal", rig->path);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fread(bytes, 1, len, file), len);
+    fclose(file);
+}
+
+static void write_log(const struct rig *rig, long at, const unsigned char *bytes, size_t len)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s-wal", rig->path);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    fclose(file);
+}
+
+/* A power cut leaves some sectors of what is written over it, and the page's need not come last:
+ * the one with the beginning of the header is as good as it was, or the one with the page is. */
+static void what_was_cut_is_void_in_its_header_and_in_its_page(void **state)
+{
+    enum { FRAME = 24 + 4096, HEADER = 24, START = 4 };
+    unsigned char first[HEADER], page[START];
+    struct rig *rig = *state;
+    assert_int_equal(insert(rig, 1), 0);
+    long at = 32 + 3 * FRAME; /* behind what made the table, which is two, and the row */
+    unsigned long operations = operations_of_insert(rig, 2);
+    at += FRAME;
+    insert_unsynced(rig, 3, operations);
+    read_log(rig, at, first, sizeof(first));
+    read_log(rig, at + HEADER, page, sizeof(page));
+    for (int part = 0; part < 2; part++) {
+        assert_int_equal(rows_after_crash(rig, "a = 3"), 1);
+        assert_int_equal(wal_cut(rig->db), 0);
+        write_log(rig, part ? at : at + HEADER, part ? first : page, part ? HEADER : START);
+        assert_int_equal(rows_after_crash(rig, "a = 3"), 0);
+        write_log(rig, at, first, HEADER);
+        write_log(rig, at + HEADER, page, START);
+    }
+}
+
+/* Transactions that begin with the same frame, each the first of its round of the log, whose salts
+ * are the same as long as none succeeds. */
 static void what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round(void **state)
 {
     struct rig *rig = *state;
@@ -348,6 +418,8 @@ int main(void)
         TEST(a_cut_that_fails_says_so_and_may_be_tried_again),
         TEST(a_cut_of_a_first_commit_that_fails_may_be_tried_again),
         TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame),
+        TEST(what_was_cut_does_not_come_back_when_less_than_a_frame_is_written_over_it),
+        TEST(what_was_cut_is_void_in_its_header_and_in_its_page),
         TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round),
         TEST(settling_cuts_what_was_not_found),
         TEST(an_empty_log_needs_no_cut),
