@@ -178,11 +178,37 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 
 /* ---- a request ------------------------------------------------------------------------------- */
 
+/* libcurl repeats a request by itself when a kept connection closes without an answer, up to five
+ * times and at once. The receiver may have acted on each of them, and neither the schedule nor the
+ * delivery log would know. A request is therefore repeated only if no byte of it was sent: once,
+ * and on a new connection. */
+static bool may_send(struct call *call)
+{
+    long sent = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+    call->unanswered = sent > 0 || call->sendings > 1;
+    return !call->unanswered;
+}
+
+/* curl calls this before each sending of the request, once it has a connection for it. */
+static int on_send(void *context, char *address, char *own_address, int port, int own_port)
+{
+    struct call *call = context;
+    (void)address, (void)own_address, (void)port, (void)own_port;
+    if (!may_send(call))
+        return CURL_PREREQFUNC_ABORT;
+    call->sendings++;
+    curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L); /* holds for a second sending */
+    return CURL_PREREQFUNC_OK;
+}
+
 /* The address that is connected to, not one that the name had a moment before. */
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct call *call = context;
     (void)purpose;
+    if (!may_send(call))
+        return CURL_SOCKET_BAD;
     if (!call->trusted && !address_allowed(&address->addr, &call->client->policy)) {
         call->forbidden = true;
         return CURL_SOCKET_BAD;
@@ -244,6 +270,8 @@ static void set_call(struct call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 }
 
@@ -271,7 +299,8 @@ static int start(struct client *client, struct call *call, const char *url,
     call->headers = headers;
     call->status = 0;
     call->error = NULL;
-    call->forbidden = false;
+    call->forbidden = call->unanswered = false;
+    call->sendings = 0;
     call->trusted = is_trusted(client, url);
     call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;
@@ -319,6 +348,15 @@ static void end_call(struct call *call)
     put_away(call);
 }
 
+static const char *error_of(const struct call *call, CURLcode result)
+{
+    if (call->forbidden)
+        return "the address is not allowed";
+    if (call->unanswered)
+        return "the receiver closed the connection without an answer";
+    return curl_easy_strerror(result);
+}
+
 static void finish(CURL *easy, CURLcode result)
 {
     struct call *call = NULL;
@@ -329,9 +367,7 @@ static void finish(CURL *easy, CURLcode result)
     bool whole =
         result == CURLE_OK || (result == CURLE_WRITE_ERROR && call->response_size > DISCARD_MAX);
     call->status = whole ? (int)status : 0;
-    call->error = whole             ? NULL
-                  : call->forbidden ? "the address is not allowed"
-                                    : curl_easy_strerror(result);
+    call->error = whole ? NULL : error_of(call, result);
     call->ended_ns = clock_now_ns(call->client->loop->clock);
     end_call(call);
     call->done(call);

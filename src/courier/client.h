@@ -37,6 +37,8 @@ struct call {
     int status;        /* 0 when there was no whole answer */
     const char *error; /* why; static memory */
     bool forbidden;    /* the address is not allowed */
+    bool unanswered;   /* the connection was closed after the request was sent */
+    unsigned sendings; /* how often curl began to send; a second time only if nothing had left */
     int64_t started_ns;
     int64_t ended_ns;
     char retry_after[64];     /* that header's value, empty without */
