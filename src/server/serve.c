@@ -313,11 +313,12 @@ static void greet(const struct server *server)
            "  curl 'http://%s%s/channels/news?after=now&wait=25'\n"
            "  curl http://%s%s/webhooks --json "
            "'{\"url\":\"http://%s%s/channels/inbox\",\"channels\":[\"news\"]}'\n"
-           "  websocat 'ws://%s%s/channels/news'\n\n"
+           "  %s sub news --via ws --url http://%s%s\n\n"
            "then publish, and see it arrive in all of them:\n\n"
            "  curl http://%s%s/channels/news -d 'hello'\n\n"
            "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
-           at, base, at, base, at, base, at, base, at, base, at, base, at, base, at, base);
+           at, base, at, base, at, base, at, base, at, base, at, base, program_invocation_name, at,
+           base, at, base);
     fflush(stdout);
     clearerr(stdout); /* a server serves though nobody reads its greeting */
     say(SAY_INFO, "started", "address=%s store=%s workers=%u connections_max=%u", at,
