@@ -1,8 +1,10 @@
 // Server-sent events by a client nobody here wrote: the npm package eventsource.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import http from "node:http";
 import { EventSource } from "eventsource";
-import { bothStores, deadline, eventually, idsOf, startProxy } from "./support/index.mjs";
+import { bothStores, deadline, eventually, idsOf, startProxy, startServer, test } from "./support/index.mjs";
 
 /** An EventSource that ends with the server and collects what it is sent, by type. */
 function listen(server, url, types = ["message"]) {
@@ -117,4 +119,59 @@ bothStores("EventSource can parse the data of each record of the server as JSON"
             assert.deepEqual(data, { cursor: record.id });
         }
     }
+});
+
+/* ---- behind a proxy that answers in the server's place ---- */
+
+/** The function `follow` of docs/api.md, as it stands there. */
+function followOfTheDocuments() {
+    const text = fs.readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
+    const [code] = /^ {4}function follow\(url, handlers\)[^]*?^ {4}\}$/m.exec(text);
+    return new Function("EventSource", `${code}; return follow;`)(EventSource);
+}
+
+/** An HTTP proxy that answers 502 while there is no server; how often it did. */
+async function gateway(t, server) {
+    const proxy = { refused: 0 };
+    const http1 = http.createServer((req, res) => {
+        const onward = http.request({ host: "127.0.0.1", port: server.port, path: req.url, headers: req.headers, agent: false }, (answer) => {
+            res.writeHead(answer.statusCode, answer.headers);
+            answer.pipe(res);
+            answer.on("error", () => res.destroy());
+        });
+        onward.on("error", () => {
+            proxy.refused++;
+            res.headersSent ? res.destroy() : res.writeHead(502).end("Bad Gateway");
+        });
+        res.on("close", () => onward.destroy());
+        onward.end();
+    });
+    await new Promise((resolve) => http1.listen(0, "127.0.0.1", resolve));
+    t.after(() => {
+        http1.closeAllConnections?.();
+        http1.close();
+    });
+    return Object.assign(proxy, { url: `http://127.0.0.1:${http1.address().port}` });
+}
+
+test("the lines of the documents come back through a proxy that said 502, and miss nothing", async (t) => {
+    const server = await startServer(t, { data: true });
+    const proxy = await gateway(t, server);
+    const got = [], sources = [];
+    const follow = followOfTheDocuments();
+    follow(`${proxy.url}/channels/a?after=earliest`, {
+        message: (event) => { sources.push(event.target); got.push(event.data); },
+        trade: (event) => { sources.push(event.target); got.push(event.data); },
+    });
+    server.onStop(() => sources.forEach((source) => source.close()));
+    await server.publish("a", "one");
+    await server.publish("a", "two", { "Event-Type": "trade" });
+    await eventually(() => got.length === 2, "two events");
+    await server.kill();
+    await eventually(() => proxy.refused > 0, "the proxy to answer in the server's place");
+    await server.start();
+    await server.publish("a", "three", { "Event-Type": "trade" });
+    await server.publish("a", "four");
+    await eventually(() => got.length >= 4, "what was published meanwhile");
+    assert.deepEqual(got, ["one", "two", "three", "four"]);
 });
