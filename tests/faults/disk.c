@@ -5,8 +5,8 @@
  *
  *     faults   one call in so many fails, with EIO or ENOSPC. The number of the call and the seed
  *              decide, so that a single thread meets the same faults again. A write that fails may
- *              have written its first half; a sync that fails has left everything in memory, as a
- *              kernel does.
+ *              have written some of its bytes, the first ones; a sync that fails has left all of
+ *              it in memory, as a kernel does.
  *     record   every call that changed something is written to a file, in order, together with
  *              notes of the test's. From it a test can build what a power cut would have left.
  *
@@ -100,8 +100,8 @@ static uint64_t mix(uint64_t x)
 }
 
 struct fault {
-    int error; /* 0: none */
-    bool half; /* of a write is done first */
+    int error;     /* 0: none */
+    uint64_t part; /* says how much of a write is done first; 0: nothing */
 };
 
 /* Counts the call, which may be the last of the process. */
@@ -114,7 +114,7 @@ static struct fault next_fault(void)
     if (!setup.rate || n <= setup.after || random % 1000 >= setup.rate)
         return (struct fault){0};
     int error = setup.error ? setup.error : random >> 20 & 1 ? EIO : ENOSPC;
-    return (struct fault){error, (random >> 21 & 1) != 0};
+    return (struct fault){error, random >> 21 & 1 ? random >> 22 : 0};
 }
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -219,7 +219,7 @@ static ssize_t let_through(int fd, size_t len)
     if (!fault.error)
         return (ssize_t)len;
     errno = fault.error;
-    return fault.half && len > 1 ? (ssize_t)(len / 2) : -1;
+    return fault.part && len > 1 ? (ssize_t)(1 + fault.part % (len - 1)) : -1;
 }
 
 static ssize_t pwrite_by(const char *name, int fd, const void *bytes, size_t len, off_t at)
@@ -235,7 +235,7 @@ static ssize_t pwrite_by(const char *name, int fd, const void *bytes, size_t len
         record(DISK_WRITE, open_of(fd), (uint64_t)at, bytes, (size_t)done);
     if ((size_t)may == len)
         return done;
-    errno = error; /* half of it is there, and the call fails all the same */
+    errno = error; /* a part of it is there, and the call fails all the same */
     return -1;
 }
 
