@@ -159,6 +159,15 @@ static void keep_header(struct call *call, struct str name, struct str value)
         keep_value(call->allowed_origin, sizeof(call->allowed_origin), value);
 }
 
+/* The status is the receiver's verdict once the head is whole, whatever becomes of the body. */
+static void end_head(struct call *call)
+{
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status >= 200) /* below, it is an interim answer */
+        call->status = (int)status;
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct call *call = context;
@@ -168,6 +177,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     call->header_size += size * count;
     if (call->header_size > HEADER_MAX)
         return 0;
+    if (!line.len)
+        end_head(call);
     if (str_starts(line, STR("HTTP/"))) /* what came before was an interim answer */
         call->retry_after[0] = call->allowed_origin[0] = '\0';
     struct str rest = line, name = str_cut(&rest, ':');
@@ -354,20 +365,24 @@ static const char *error_of(const struct call *call, CURLcode result)
         return "the address is not allowed";
     if (call->unanswered)
         return "the receiver closed the connection without an answer";
-    return curl_easy_strerror(result);
+    if (!call->status && call->header_size > HEADER_MAX)
+        return "the head of the answer is over 64 KiB";
+    if (result == CURLE_OK)
+        return "the connection closed within the head of the answer";
+    if (!call->status)
+        return curl_easy_strerror(result);
+    if (result == CURLE_OPERATION_TIMEDOUT)
+        return "the body of the answer did not end in time";
+    return "the body of the answer broke off";
 }
 
 static void finish(CURL *easy, CURLcode result)
 {
     struct call *call = NULL;
-    long status = 0;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    /* Who answers at endless length has answered. */
-    bool whole =
-        result == CURLE_OK || (result == CURLE_WRITE_ERROR && call->response_size > DISCARD_MAX);
-    call->status = whole ? (int)status : 0;
-    call->error = whole ? NULL : error_of(call, result);
+    /* An answer of endless length is an answer. */
+    bool whole = result == CURLE_OK || call->response_size > DISCARD_MAX;
+    call->error = whole && call->status ? NULL : error_of(call, result);
     call->ended_ns = clock_now_ns(call->client->loop->clock);
     end_call(call);
     call->done(call);

@@ -34,8 +34,8 @@ struct call {
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */
-    int status;        /* 0 when there was no whole answer */
-    const char *error; /* why; static memory */
+    int status;        /* 0 when the head of the answer was not whole */
+    const char *error; /* why there is no answer, or only a part of it; NULL for none; static */
     bool forbidden;    /* the address is not allowed */
     bool unanswered;   /* the connection was closed after the request was sent */
     unsigned sendings; /* how often curl began to send; a second time only if nothing had left */
@@ -48,7 +48,7 @@ struct call {
     size_t header_size;
 };
 
-/* Whether it was answered by 2xx. */
+/* Whether it was answered by 2xx, though the body may have broken off. */
 static inline bool call_is_accepted(const struct call *call)
 {
     return call->status >= 200 && call->status < 300;

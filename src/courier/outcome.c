@@ -265,7 +265,7 @@ static void slow_down(struct endpoint *endpoint, const struct call *call, int64_
                       int64_t now_us)
 {
     int status = call->status;
-    if (status && status != 429 && status != 502 && status != 503 && status != 504)
+    if (status && !call->error && status != 429 && status != 502 && status != 503 && status != 504)
         return;
     endpoint->window = endpoint->window > 1 ? endpoint->window / 2 : 1;
     if ((status == 429 || status == 503) && asked_ms)

@@ -127,3 +127,82 @@ test("with many kept connections that close, each request is an attempt on recor
     assert.ok(count >= 2, "the kept connections closed");
     assert.deepEqual(last.attempts.map(({ number }) => number), Array.from({ length: count }, (_, i) => i + 1));
 });
+
+const length = (status, body, more) => `HTTP/1.1 ${status} X\r\nContent-Length: ${body.length + more}\r\n\r\n${body}`;
+const chunked = (status, chunks) => `HTTP/1.1 ${status} X\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`;
+
+/* What is written before the connection closes, and the attempt that is recorded of it. */
+const broken = [
+    ["a body shorter than its length", length(500, "half of", 100), 500, "half of"],
+    ["a body that never begins", length(422, "", 100), 422, undefined],
+    ["a body that ends between chunks", chunked(503, "5\r\nfirst\r\n"), 503, "first"],
+    ["a body that ends within a chunk", chunked(404, "ff\r\npart"), 404, "part"],
+    ["a chunk without a length", chunked(500, "5\r\nfirst\r\nnot a length\r\n"), 500, "first"],
+    ["a body behind an interim answer", `HTTP/1.1 103 Early Hints\r\n\r\n${length(502, "bad", 1)}`, 502, "bad"],
+    ["a head that breaks off", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Mo", null, undefined],
+    ["a head that has begun only", "HTTP/1.1 200 OK\r\n", null, undefined],
+    ["an interim answer alone", "HTTP/1.1 103 Early Hints\r\n\r\n", null, undefined],
+];
+
+test("of an answer that ends early the attempt has the status and what came of the body, and fails", async (t) => {
+    const server = await startServer(t);
+    for (const [name, bytes, status, body] of broken) {
+        const receiver = await rawReceiver(t, (request, connection, requests) => {
+            connection.socket.write(request.ping || requests.length > 1 ? ok : bytes);
+            if (!request.ping && requests.length === 1) {
+                connection.socket.end();
+            }
+        });
+        const id = await register(server, receiver.url, { schedule: [0.01] });
+        await publish(server, "a", name);
+        const [{ attempts: [first, second] }] = await delivered(server, id);
+        assert.equal(first.status, status, name);
+        assert.equal(first.response, body, name);
+        assert.match(first.error, status ? /^the body of the answer broke off$/ : /./, name);
+        assert.equal(second.status, 200, name);
+        await server.request("DELETE", `/webhooks/${id}`);
+    }
+});
+
+const accepted = [
+    ["a body shorter than its length", length(200, "half of", 100), "end", /broke off/],
+    ["a body that ends within a chunk", chunked(202, "ff\r\npart"), "end", /broke off/],
+    ["a connection that is reset behind the head", length(204 + 1, "", 5), "end", /broke off/],
+    ["a body that never ends", length(200, "so far", 1), null, /did not end in time/],
+];
+
+test("a head that says 2xx accepts the event, though its body fails", async (t) => {
+    const server = await startServer(t);
+    for (const [name, bytes, how, error] of accepted) {
+        const receiver = await rawReceiver(t, (request, connection) => {
+            connection.socket.write(request.ping ? ok : bytes);
+            if (!request.ping && how) {
+                connection.socket[how]();
+            }
+        });
+        const id = await register(server, receiver.url, { schedule: [0.01], timeout: 1 });
+        await publish(server, "a", name);
+        const [{ attempts }] = await delivered(server, id);
+        assert.equal(attempts.length, 1, name);
+        assert.equal(attempts[0].status, Number(bytes.slice(9, 12)), name);
+        assert.match(attempts[0].error, error, name);
+        const webhook = (await server.get(`/webhooks/${id}`)).json();
+        assert.equal(webhook.failures, 0, name);
+        assert.equal(webhook.last.status, attempts[0].status, name);
+        assert.equal(receiver.requests.length, 1, name);
+        await server.request("DELETE", `/webhooks/${id}`);
+    }
+});
+
+test("a ping answers the status of an answer whose body breaks off, and why it is not whole", async (t) => {
+    const server = await startServer(t);
+    const receiver = await rawReceiver(t, (request, connection) => {
+        connection.socket.write(length(500, "half of", 10));
+        connection.socket.end();
+    });
+    const id = await register(server, receiver.url);
+    const answer = (await server.request("POST", `/webhooks/${id}/ping`)).json();
+    assert.equal(answer.ok, false);
+    assert.equal(answer.status, 500);
+    assert.match(answer.error, /broke off/);
+});
