@@ -8,7 +8,8 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
     libyaml-dev libcmocka-dev curl"
 # curl is what the server's greeting and the README speak to it with.
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
-test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates"
+test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
+    python3-websockets"
 # The servers to compare with, the plots, and what tells where time goes.
 bench="nginx-light libnginx-mod-nchan pushpin gnuplot-nox linux-perf"
 
