@@ -38,7 +38,9 @@
  * alone: the process was killed before it synced, or its sync failed, after which the kernel takes
  * the pages for written (so a second sync would succeed and write nothing). wal_settle() writes the
  * newest commit once more and syncs. Older ones were synced, or there would be none behind them.
- * What is not found lies in memory alone no less, if it was being cut: so it is cut again.
+ * What is not found lies in memory alone no less, if it was being cut: so it is cut again. Nor need
+ * it lie together: of a commit that a power cut interrupted any frame may be lost, and the next may
+ * begin with the same. So an opening looks for the ends of commits in the whole file.
  *
  * The formats are SQLite's, documented, and unchanged since 2010: sqlite.org/walformat.html. */
 #include "log/store/sqlite/wal.h"
@@ -156,14 +158,10 @@ static int with_lock(sqlite3 *db, int (*act)(struct wal *wal))
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-/* Whether there is a frame of this round of the log at `at`, and its header. The last frame of the
- * file may be a part of one, which is none, and needs room to become one. */
+/* Whether there is a frame of this round of the log at `at`, and its header. */
 static int read_frame(const struct wal *wal, sqlite3_int64 at, unsigned char header[FRAME_HEADER],
                       bool *ret_is)
 {
-    *ret_is = false;
-    if (at + wal->frame_size > wal->size)
-        return 0;
     int code = wal->file->pMethods->xRead(wal->file, header, FRAME_HEADER, at);
     *ret_is = code == SQLITE_OK && memcmp(header + SALT_AT, wal->salt, SALT) == 0;
     return errno_of(code);
@@ -188,17 +186,19 @@ static int void_frame(const struct wal *wal, const unsigned char header[FRAME_HE
     return errno_of(wal->file->pMethods->xWrite(wal->file, bytes, sizeof(bytes), at));
 }
 
-/* Makes void what ends a commit behind the good frames. */
-static int void_ends(const struct wal *wal)
+/* Makes void what ends a commit behind the good frames, up to the first that is of another round;
+ * with `all`, to the end of the file. */
+static int void_ends(const struct wal *wal, bool all)
 {
     unsigned char header[FRAME_HEADER];
     bool is = true;
     int result = 0;
-    for (sqlite3_int64 at = wal->end; !result; at += wal->frame_size) {
+    for (sqlite3_int64 at = wal->end; !result && at + wal->frame_size <= wal->size;
+         at += wal->frame_size) {
         result = read_frame(wal, at, header, &is);
-        if (!is)
+        if (!is && !all)
             break;
-        if (ends_commit(header))
+        if (is && ends_commit(header))
             result = void_frame(wal, header, at);
     }
     return result;
@@ -220,10 +220,11 @@ static int void_header(struct wal *wal)
 static int cut_unsynced(struct wal *wal)
 {
     int result = wal->frames ? 0 : void_header(wal);
-    return result ? result : void_ends(wal);
+    return result ? result : void_ends(wal, false);
 }
 
-/* Whether a frame may lie behind the good ones. A log never gets shorter. */
+/* Whether a frame may lie behind the good ones. A log never gets shorter. The last frame of the
+ * file may be a part of one, which is none, and needs room to become one. */
 static bool has_more(const struct wal *wal)
 {
     return wal->size >= wal->end + wal->frame_size;
@@ -282,11 +283,18 @@ static int write_newest_again(const struct wal *wal)
     return result;
 }
 
+/* In an opening the index has the salts of the log's header, even without a good frame. */
+static int cut_whole_file(struct wal *wal)
+{
+    int result = void_ends(wal, true);
+    return result || wal->frames ? result : cut_unsynced(wal);
+}
+
 static int settle(struct wal *wal)
 {
     if (!wal->frames && !has_more(wal))
         return 0;
-    int result = has_more(wal) ? cut_unsynced(wal) : 0;
+    int result = has_more(wal) ? cut_whole_file(wal) : 0;
     result = result ? result : write_newest_again(wal);
     return result ? result : sync_log(wal);
 }

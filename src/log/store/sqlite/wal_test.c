@@ -368,6 +368,42 @@ static void settling_cuts_what_was_not_found(void **state)
     }
 }
 
+/* The frame that a power cut took away may be the one with which the next transaction begins. */
+static void settling_cuts_what_lies_behind_a_frame_that_was_lost(void **state)
+{
+    enum { FRAME = 24 + 4096, HEADER = 24 };
+    const unsigned char zeros[HEADER] = {0};
+    unsigned char log[32], lost[HEADER];
+    struct rig *rig = *state;
+    for (int frames = 0; frames < 2; frames++) {
+        begin_fresh(rig);
+        assert_int_equal(db_exec(rig->db, "CREATE TABLE first(b); INSERT INTO first VALUES(0)"), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(insert_with_update(rig, 1), 0);
+        unsigned long operations = faults.count;
+        assert_int_equal(db_exec(rig->db, "UPDATE first SET b = 0"), 0);
+        int code = sqlite3_wal_checkpoint_v2(rig->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL);
+        assert_int_equal(code, SQLITE_OK);
+        if (frames)
+            assert_int_equal(db_exec(rig->db, "UPDATE first SET b = 1"), 0);
+        faults_set(operations + (frames ? 0 : 2), 1, SQLITE_IOERR_FSYNC);
+        assert_int_not_equal(insert_with_update(rig, 2), 0);
+        faults_set(0, 0, 0);
+        assert_int_equal(rows_after_crash(rig, "a = 2"), 1);
+        long at = 32 + frames * FRAME;
+        read_log(rig, at, lost, HEADER);
+        write_log(rig, at, zeros, HEADER);
+        sqlite3_close(rig->db);
+        assert_int_equal(db_open(rig->path, DB_WRITE, &rig->db), 0);
+        assert_int_equal(rows_after_crash(rig, "a = 2"), 0);
+        read_log(rig, 0, log, sizeof(log));
+        assert_int_equal(wal_settle(rig->db), 0);
+        write_log(rig, 0, log, sizeof(log));
+        write_log(rig, at, lost, HEADER);
+        assert_int_equal(rows_after_crash(rig, "a = 2"), 0);
+    }
+}
+
 static void an_empty_log_needs_no_cut(void **state)
 {
     struct rig *rig = *state;
@@ -422,6 +458,7 @@ int main(void)
         TEST(what_was_cut_is_void_in_its_header_and_in_its_page),
         TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round),
         TEST(settling_cuts_what_was_not_found),
+        TEST(settling_cuts_what_lies_behind_a_frame_that_was_lost),
         TEST(an_empty_log_needs_no_cut),
         TEST(settling_writes_the_newest_commit_again_and_no_other),
         TEST(within_a_transaction_nothing_is_decided),
