@@ -6,6 +6,7 @@
 #include "base/say.h"
 
 #include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -284,6 +285,8 @@ static void set_call(struct call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    if (call->client->ca_file) /* the folder of the system's authorities counts besides */
+        curl_easy_setopt(easy, CURLOPT_CAINFO, call->client->ca_file);
 }
 
 static void put_away(struct call *call)
@@ -359,6 +362,47 @@ static void end_call(struct call *call)
     put_away(call);
 }
 
+/* Why a certificate is refused, in words for those who can replace it. */
+static const char *certificate_error(CURL *easy)
+{
+    long why = X509_V_ERR_UNSPECIFIED;
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &why);
+    switch (why) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return "the receiver's certificate, or one that signs it, has expired";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "the receiver's certificate, or one that signs it, is not valid yet";
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return "the receiver's certificate is self-signed";
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return "the receiver's certificate is signed by an authority that is not known here, or "
+               "the receiver does not send the certificates between the two";
+    case X509_V_ERR_CERT_REVOKED:
+        return "the receiver's certificate was revoked";
+    case X509_V_ERR_INVALID_PURPOSE:
+        return "the receiver's certificate is not one for servers";
+    case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED: /* curl compares the names itself, and leaves no reason */
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "the receiver's certificate is for another name than the URL has";
+    default:
+        return "the receiver's certificate cannot be verified";
+    }
+}
+
+static const char *no_answer_error(const struct call *call, CURLcode result)
+{
+    if (result == CURLE_PEER_FAILED_VERIFICATION)
+        return certificate_error(call->easy);
+    if (result == CURLE_SSL_CONNECT_ERROR)
+        return "TLS could not be agreed on: the receiver may not speak TLS on this port";
+    return curl_easy_strerror(result);
+}
+
 static const char *error_of(const struct call *call, CURLcode result)
 {
     if (call->forbidden)
@@ -370,7 +414,7 @@ static const char *error_of(const struct call *call, CURLcode result)
     if (result == CURLE_OK)
         return "the connection closed within the head of the answer";
     if (!call->status)
-        return curl_easy_strerror(result);
+        return no_answer_error(call, result);
     if (result == CURLE_OPERATION_TIMEDOUT)
         return "the body of the answer did not end in time";
     return "the body of the answer broke off";

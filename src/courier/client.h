@@ -15,6 +15,7 @@ struct client {
     int64_t timeout_ms;         /* of a whole request, unless the call says otherwise */
     unsigned connections_max;   /* those that are kept open for later count too */
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
+    const char *ca_file;        /* authorities that certificates may go by as well, or NULL */
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
     struct list unwatched; /* watches that this turn's events may still point at */

@@ -323,6 +323,7 @@ static int open_client(struct courier *courier)
     int result = client_init(&courier->client, &courier->loop, &policy, courier->config.timeout_ms,
                              courier->pool.total);
     courier->client.resolve = courier->config.resolve;
+    courier->client.ca_file = courier->config.ca_file;
     return result;
 }
 

@@ -35,6 +35,7 @@ struct courier_config {
     const char *const *hosts; /* by these names webhooks may go anywhere */
     size_t hosts_count;
     const char *const *resolve; /* for tests: see client.h */
+    const char *ca_file;        /* authorities of one's own, PEM; NULL for the system's alone */
     struct str base;            /* the path under which the API hangs, for WebSub's topics */
 };
 

@@ -96,6 +96,18 @@ static const char *refusal(const struct ping *ping)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
+static void refuse_creation(struct ping *ping)
+{
+    struct buf *why = &ping->request->why;
+    const char *detail = refusal(ping);
+    if (ping->call.error) {
+        buf_addf(why, "%s; %s", detail, ping->call.error);
+        buf_add_char(why, '\0');
+        detail = buf_failed(why) ? detail : why->at;
+    }
+    request_refuse(ping->request, COURIER_E_BAD, detail);
+}
+
 /* A new endpoint exists only if it has verified. */
 static void end_creation(struct ping *ping)
 {
@@ -108,7 +120,7 @@ static void end_creation(struct ping *ping)
         request_refuse(ping->request, COURIER_E_FORBIDDEN,
                        "the URL leads to an address that webhooks may not go to");
     else
-        request_refuse(ping->request, COURIER_E_BAD, refusal(ping));
+        refuse_creation(ping);
 }
 
 static void end_request(struct ping *ping)

@@ -60,6 +60,7 @@ struct config {
     size_t webhook_networks_count;
     const char *webhook_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_hosts_count;
+    const char *webhook_ca_file; /* NULL: the system's authorities alone */
     uint32_t webhook_endpoints_max;
     uint64_t webhook_requests_max;         /* 0: by the limit of open files */
     unsigned webhook_shares[POOL_CLASSES]; /* percent; 0 for the courier's */

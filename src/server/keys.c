@@ -50,6 +50,19 @@ static const char *check_prefix(const char *text)
     return "segments joined by /, as in trades or trades/eu, or empty for all channels";
 }
 
+/* A file that cannot be read would only be told of by each delivery. */
+static const char *check_certificates(const char *text)
+{
+    char line[128];
+    bool good = false;
+    FILE *file = fopen(text, "re");
+    while (file && !good && fgets(line, sizeof(line), file))
+        good = !strncmp(line, "-----BEGIN CERTIFICATE-----", 27);
+    if (file)
+        fclose(file);
+    return good ? NULL : "a file that can be read and has certificates in PEM form";
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define IN(type, member) .at = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
@@ -140,6 +153,7 @@ const struct key keys[] = {
     LIST("webhooks.schedule_ms", NUMBER_MS, 1, 30 * DAY_MS, CONFIG_SCHEDULE_MAX, "waits between attempts"),
     MS("webhooks.timeout_ms", 1, HOUR_MS, 15000, CONFIG(webhook_timeout_ms), "for a receiver's answer"),
     LIST("webhooks.allow", NUMBER_COUNT, 0, 0, CONFIG_ALLOW_MAX, "where webhooks may go besides public addresses"),
+    TEXT("webhooks.ca_file", 1, PATH_MAX - 1, check_certificates, CONFIG(webhook_ca_file), "certificates of authorities that receivers may go by, besides the system's"),
     COUNT("webhooks.endpoints_max", 1, 1000000, 1000, CONFIG(webhook_endpoints_max), "how many webhooks there may be"),
     COUNT("webhooks.records_max", 1, MANY, 250000, CONFIG(webhook_records_max), "deliveries that the record holds"),
     NUMBER("webhooks.records_age_s", NUMBER_S, 1, YEARS_S(10), 7 * DAY_S, S_US, CONFIG(webhook_records_age_us), "for how long it holds them"),

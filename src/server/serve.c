@@ -200,6 +200,7 @@ static int open_courier(struct server *server)
         .networks_count = config->webhook_networks_count,
         .hosts = config->webhook_hosts,
         .hosts_count = config->webhook_hosts_count,
+        .ca_file = config->webhook_ca_file,
         .endpoints_max = config->webhook_endpoints_max,
         .records_max = config->webhook_records_max,
         .records_age_us = config->webhook_records_age_us,
