@@ -362,14 +362,18 @@ static inline void post_wait(struct world *world, const struct post *post)
     (void)mailbox_empty(&world->ports[1].box);
 }
 
-/* Waits until all that was published counts as safe, for those who trim themselves: a publish is
- * answered a moment before that. */
+/* Waits until all that was published counts as safe, and the writer posts no more, for those who
+ * trim themselves: a publish is answered a moment before that, and what is broadcast within that
+ * moment is left to the writer. */
 static inline void world_settle(struct world *world)
 {
     for (bool safe = false; !safe; sched_yield()) {
         log_lock(world->log);
         safe = !world->log->pending_sum.events && !world->log->committing_sum.events;
         log_unlock(world->log);
+        pthread_mutex_lock(&world->log->posting_lock);
+        safe = safe && !world->log->is_posting;
+        pthread_mutex_unlock(&world->log->posting_lock);
     }
 }
 
