@@ -2,6 +2,7 @@
 
 #include "api/query.h"
 #include "courier/record.h"
+#include "http/condition.h"
 #include "http/response.h"
 #include "http/target.h"
 #include "http/token.h"
@@ -24,6 +25,7 @@ static const enum problem problems[] = {
     [COURIER_E_NOW] = PROBLEM_UNAVAILABLE,
     [COURIER_E_SPACE] = PROBLEM_NO_SPACE,
     [COURIER_E_DELIVERY] = PROBLEM_NOT_FOUND,
+    [COURIER_E_KEY] = PROBLEM_KEY_REUSED,
 };
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -49,7 +51,8 @@ static void answer(struct exchange *exchange, const struct courier_request *requ
         exchange_head(exchange, 204);
         exchange_no_body(exchange);
     } else if (request->op == COURIER_CREATE) {
-        add_location(exchange_head(exchange, 201), api_of(exchange)->base, json);
+        add_location(exchange_head(exchange, request->repeated ? 200 : 201), api_of(exchange)->base,
+                     json);
         exchange_body(exchange, STR("application/json"), json);
     } else {
         bool later = request->op == COURIER_RETRY || request->op == COURIER_RETRY_ALL;
@@ -60,6 +63,7 @@ static void answer(struct exchange *exchange, const struct courier_request *requ
 static void asked_free(struct asked *asked)
 {
     buf_free(&asked->request.filter.channel);
+    buf_free(&asked->request.key);
     buf_free(&asked->request.body);
     buf_free(&asked->request.why);
     buf_free(&asked->request.answer);
@@ -261,6 +265,28 @@ static bool has_right_body(struct exchange *exchange, enum courier_op op)
     return false;
 }
 
+enum { KEY_MAX = 255 };
+
+static bool read_key(struct exchange *exchange, struct courier_request *request)
+{
+    struct str value = http_header(exchange->head, STR("idempotency-key"));
+    char room[KEY_MAX];
+    size_t len;
+    if (!value.at || request->op != COURIER_CREATE)
+        return true;
+    if (http_fields_repeat(&exchange->head->fields, STR("idempotency-key")) ||
+        http_idempotency_key(value, room, sizeof(room), &len)) {
+        api_problem(exchange, PROBLEM_BAD_KEY,
+                    "say one Idempotency-Key of 1 to 255 bytes, in quotes or not");
+        return false;
+    }
+    buf_add(&request->key, room, len);
+    if (!buf_failed(&request->key))
+        return true;
+    api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    return false;
+}
+
 void webhooks_handle(struct exchange *exchange, struct courier *courier, struct str rest)
 {
     if (!webhooks_body_fits(exchange))
@@ -280,7 +306,7 @@ void webhooks_handle(struct exchange *exchange, struct courier *courier, struct 
     bool filters = request->op == COURIER_DELIVERIES;
     if (problem == PROBLEM_COUNT &&
         !((filters ? read_query(exchange, &request->filter) : query_is_empty(exchange)) &&
-          has_right_body(exchange, request->op))) {
+          has_right_body(exchange, request->op) && read_key(exchange, request))) {
         asked_free(asked);
         return;
     }

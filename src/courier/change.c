@@ -97,7 +97,8 @@ static char *take_text(char **text, const char *otherwise)
     return taken;
 }
 
-static struct endpoint_row row_of(struct courier *courier, struct spec *spec)
+static struct endpoint_row row_of(struct courier *courier, const struct courier_request *request,
+                                  struct spec *spec)
 {
     struct endpoint_row row = {
         .url = take_text(&spec->url, ""),
@@ -110,6 +111,7 @@ static struct endpoint_row row_of(struct courier *courier, struct spec *spec)
         .key = spec->key,
         .pair = spec->pair,
         .created_us = clock_wall_us(courier->config.clock),
+        .creation = creation_of(request),
     };
     make_id(row.id);
     if (!(spec->has & SPEC_SECRET))
@@ -303,7 +305,7 @@ static int fit_pair(struct endpoint_row *row)
 
 static void make(struct courier *courier, struct courier_request *request, struct spec *spec)
 {
-    struct endpoint_row row = row_of(courier, spec);
+    struct endpoint_row row = row_of(courier, request, spec);
     const char *why = spec_options(spec, &row.options);
     if (why || fit_pair(&row)) {
         endpoint_row_free(&row);
@@ -321,6 +323,8 @@ void change_create(struct courier *courier, struct courier_request *request)
 {
     struct spec spec;
     const char *why;
+    if (creation_is_settled(courier, request))
+        return;
     if (!spec_read(buf_str(&request->body), SPEC_CREATE, SPEC_URL | SPEC_CHANNELS, &spec,
                    &request->why, &why)) {
         request_refuse(request, COURIER_E_BAD, why);
@@ -364,7 +368,7 @@ void change_subscribe(struct courier *courier, struct courier_request *request,
     struct spec spec = {.url = text_of(&wish->callback),
                         .channels = text_of(&channels),
                         .schedule = text_of(&schedule)};
-    struct endpoint_row row = row_of(courier, &spec);
+    struct endpoint_row row = row_of(courier, request, &spec);
     row.options.format = BODY_DATA;
     row.topic = text_of(&wish->topic);
     row.hub_secret = text_of(&wish->secret);

@@ -197,6 +197,7 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     list_init(&courier->listings);
     list_init(&courier->loaded);
     map_init(&courier->by_id, id_is);
+    creations_init(courier);
     schedule_init(&courier->schedule);
     if (gethostname(courier->origin, sizeof(courier->origin) - 1))
         snprintf(courier->origin, sizeof(courier->origin), "freshet");
@@ -356,6 +357,7 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
     }
     if (result) {
         map_deinit(&courier->by_id);
+        creations_deinit(courier);
         free(courier);
         return result;
     }
@@ -580,6 +582,7 @@ void courier_free(struct courier *courier)
     drop_mail(courier);
     hub_deinit(&courier->hub);
     map_deinit(&courier->by_id);
+    creations_deinit(courier);
     loop_deinit(&courier->loop);
     free(courier);
 }

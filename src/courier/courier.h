@@ -113,6 +113,7 @@ enum courier_fault {
     COURIER_E_NOW,      /* stopping, or no memory: try again */
     COURIER_E_SPACE,    /* the disk is full */
     COURIER_E_DELIVERY, /* there is no such delivery */
+    COURIER_E_KEY,      /* another body under the same key */
 };
 
 /* A request, filled in by who asks and owned by them; lent to the courier until `reply_mail` was
@@ -121,6 +122,7 @@ struct courier_request {
     enum courier_op op;
     char id[32];     /* of the endpoint */
     struct buf body; /* JSON, for create, change and replay; a form for the hub */
+    struct buf key;  /* with create: its Idempotency-Key; empty for none; the asker's to free */
     uint64_t n;      /* the delivery */
     struct courier_filter {
         uint64_t before; /* numbers below; 0 for no bound */
@@ -135,9 +137,13 @@ struct courier_request {
     const char *detail; /* with a fault: what would be right; static memory, or in `why` */
     struct buf why;     /* the asker's to free */
     struct buf answer;  /* JSON, empty after delete */
+    bool repeated;      /* the endpoint was there: made by an earlier request with the same key */
     /* The courier's own: */
     struct mail mail;
-    struct list waiting; /* behind another change of the same endpoint */
+    struct list waiting;     /* behind another change of the same endpoint */
+    struct map_node in_keys; /* of those that create under a key, while `creates` */
+    bool creates;
+    struct courier *courier;
 };
 
 /* Any thread, between courier_start and courier_stop. */

@@ -1131,6 +1131,51 @@ static void a_clock_that_jumps_disables_nothing(void **state)
     await(world, "state", "active");
 }
 
+static enum courier_fault create_under(struct world *world, const char *key, bool *ret_repeated)
+{
+    char body[128];
+    struct courier_request *request = &world->request;
+    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"a\"]}",
+             world->port_number);
+    buf_free(&request->answer);
+    buf_free(&request->body);
+    buf_free(&request->why);
+    *request = (struct courier_request){
+        .op = COURIER_CREATE, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+    buf_add_str(&request->body, str_from(body));
+    buf_add_str(&request->key, str_from(key));
+    world->replied = false;
+    courier_submit(world->courier, request);
+    enum courier_fault fault = reply(world);
+    buf_free(&request->key);
+    *ret_repeated = request->repeated;
+    return fault;
+}
+
+static void a_key_of_a_registration_counts_for_a_day(void **state)
+{
+    struct world *world = *state;
+    bool repeated;
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_false(repeated);
+    char *first = told(world, "id");
+    move(86390, 86390);
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_true(repeated);
+    assert_told(world, "id", first);
+    move(20, 20);
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_false(repeated);
+    char *second = told(world, "id");
+    assert_string_not_equal(first, second);
+    move(86390, 86390);
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_true(repeated);
+    assert_told(world, "id", second);
+    free(first);
+    free(second);
+}
+
 /* ---- pages that are carried in parts --------------------------------------------------------- */
 
 /* Publishes `count` events of `size` bytes to c/0, c/1, … in one batch, so that they make one page.
@@ -1788,6 +1833,7 @@ int main(void)
         TEST(nothing_is_sent_before_retry_after),
         TEST(a_clock_that_jumps_sends_nothing_early),
         TEST(a_clock_that_jumps_disables_nothing),
+        TEST(a_key_of_a_registration_counts_for_a_day),
         TEST(a_page_that_failed_is_sent_again_in_parts),
         TEST(a_page_that_is_trimmed_meanwhile_ends),
         TEST(a_page_that_is_given_up_goes_on_behind_the_dead_part),

@@ -120,6 +120,7 @@ static void take_out(struct endpoint *endpoint)
     listings_forget(endpoint);
     list_remove(&endpoint->node);
     map_remove(&courier->by_id, &endpoint->in_map);
+    endpoint_forget_key(endpoint);
     count_endpoints(courier);
 }
 
@@ -168,6 +169,7 @@ void endpoint_add(struct endpoint *endpoint)
     struct courier *courier = endpoint->courier;
     list_add_last(&courier->endpoints, &endpoint->node);
     map_add(&courier->by_id, &endpoint->in_map, str_from(endpoint->row.id));
+    endpoint_remember_key(endpoint);
     count_endpoints(courier);
     begin(endpoint);
 }

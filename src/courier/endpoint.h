@@ -57,6 +57,8 @@ struct courier {
     struct registry *registry;
     struct keeper *keeper;
     struct map by_id;
+    struct map by_key;     /* endpoints, by the key that they were made under */
+    struct map creating;   /* requests under way that create under a key */
     struct list endpoints; /* the oldest first */
     struct list loaded;    /* while it opens: those without their lanes yet, by `ready` */
     struct list ready;     /* those that may have something to do */
@@ -132,6 +134,8 @@ struct lane {
 /* A webhook. */
 struct endpoint {
     struct map_node in_map;
+    struct map_node in_keys; /* in courier->by_key, if has_key */
+    bool has_key;
     struct list node;    /* in courier->endpoints */
     struct list ready;   /* in courier->ready */
     struct list changed; /* in courier->changed */
@@ -274,6 +278,24 @@ void lane_hurry(struct lane *lane);
 void lane_read(struct lane *lane);
 /* A lane with a flight: it is no longer found, kept or read for, and ends with the flight. */
 void lane_leave(struct lane *lane, bool again);
+
+/* ---- creation.c: registrations under an Idempotency-Key ----------------------------------------
+ *
+ * A request that is repeated, since its answer was lost, finds the webhook that the first one made.
+ */
+
+/* What is kept of the request's key; not keyed without one. */
+struct creation creation_of(const struct courier_request *request);
+/* Answers a request whose key is known, and returns true. Otherwise notes the key, so that no other
+ * request creates under it meanwhile. */
+bool creation_is_settled(struct courier *courier, struct courier_request *request);
+/* The request is answered: its key is free, or its endpoint's. */
+void creation_ends(struct courier_request *request);
+void creations_init(struct courier *courier);
+void creations_deinit(struct courier *courier);
+/* As the endpoint comes among the others, and leaves them. */
+void endpoint_remember_key(struct endpoint *endpoint);
+void endpoint_forget_key(struct endpoint *endpoint);
 
 /* ---- anew.c: a webhook whose channels, types, order or pages are changed ------------------------
  */

@@ -39,6 +39,7 @@ static const char *const migrations[] = {
     "ALTER TABLE endpoint ADD COLUMN hub_secret TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE endpoint ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE endpoint ADD COLUMN olds BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE endpoint ADD COLUMN creation BLOB NOT NULL DEFAULT x''",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 
@@ -58,7 +59,7 @@ enum statement {
 #define COLUMNS                                                                                    \
     "id, url, channels, types, headers, description, key, old_key, old_until, created, cursor,"    \
     " told, next, failures, state, number, schedule, ordered, format, batch, concurrency,"         \
-    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until, olds"
+    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until, olds, creation"
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -66,7 +67,7 @@ static const char *const statements[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT OR REPLACE INTO endpoint(" COLUMNS ")"
             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
+            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
     [PROGRESS] = "UPDATE endpoint SET cursor = ?2, told = ?3, next = ?4, failures = ?5,"
                  " state = ?6, since = ?7, warned = ?8 WHERE id = ?1",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
@@ -233,6 +234,16 @@ static void read_olds(sqlite3_stmt *statement, struct olds *olds)
         abort();
 }
 
+static void read_creation(sqlite3_stmt *statement, struct creation *creation)
+{
+    struct str bytes = db_bytes(statement, 30);
+    creation->keyed = bytes.len == sizeof(creation->key) + sizeof(creation->body);
+    if (!creation->keyed)
+        return;
+    memcpy(creation->key, bytes.at, sizeof(creation->key));
+    memcpy(creation->body, bytes.at + sizeof(creation->key), sizeof(creation->body));
+}
+
 static struct endpoint_options read_options(sqlite3_stmt *statement)
 {
     int format = sqlite3_column_int(statement, 18);
@@ -268,6 +279,7 @@ static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
     read_key(statement, 6, &row->key);
     read_pair(statement, 22, &row->pair);
     read_olds(statement, &row->olds);
+    read_creation(statement, &row->creation);
     row->options.wants_pair = row->pair.set;
     row->schedule = read_text(statement, 16);
     row->topic = read_text(statement, 26);
@@ -379,6 +391,15 @@ static int bind_olds(sqlite3_stmt *statement, const struct olds *olds)
     return result;
 }
 
+static void bind_creation(sqlite3_stmt *statement, const struct creation *creation)
+{
+    char bytes[sizeof(creation->key) + sizeof(creation->body)];
+    memcpy(bytes, creation->key, sizeof(creation->key));
+    memcpy(bytes + sizeof(creation->key), creation->body, sizeof(creation->body));
+    sqlite3_bind_blob(statement, 31, bytes, creation->keyed ? (int)sizeof(bytes) : 0,
+                      SQLITE_TRANSIENT);
+}
+
 static void bind_options(sqlite3_stmt *statement, const struct endpoint_options *options)
 {
     sqlite3_bind_int(statement, 18, options->ordered);
@@ -394,6 +415,7 @@ static int put(struct registry *registry, const struct endpoint_row *row)
     bind_texts(statement, row);
     bind_keys(statement, row);
     bind_options(statement, &row->options);
+    bind_creation(statement, &row->creation);
     sqlite3_bind_int64(statement, 10, row->created_us);
     db_bind_id(statement, 11, row->cursor);
     db_bind_id(statement, 12, row->told);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "courier/olds.h"
 
 struct record_statements;
@@ -34,6 +35,14 @@ struct endpoint_options {
     int64_t timeout_ms;   /* 0 for the courier's */
 };
 
+/* The Idempotency-Key of the request that made an endpoint, and what that request said: hashes, so
+ * that their lengths do not matter. */
+struct creation {
+    bool keyed;
+    uint8_t key[HASH_SHA256_SIZE];
+    uint8_t body[HASH_SHA256_SIZE];
+};
+
 /* Texts are owned and end with a zero. */
 struct endpoint_row {
     char id[ENDPOINT_ID_LEN + 1];
@@ -60,6 +69,7 @@ struct endpoint_row {
     char *topic;
     char *hub_secret;
     int64_t lease_until_us;
+    struct creation creation;
 };
 
 static inline bool row_is_websub(const struct endpoint_row *row)

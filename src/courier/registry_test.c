@@ -113,11 +113,14 @@ static void a_subscription_comes_back_with_its_topic_secret_and_lease(void **sta
     row.topic = topic;
     row.hub_secret = secret;
     row.lease_until_us = INT64_C(1795459080123456);
+    row.creation = (struct creation){.keyed = true, .key = {1, 0, 2}, .body = {3, 0, 4}};
     assert_int_equal(registry_put(registry, &row, false), 0);
     assert_int_equal(registry_put(registry, &plain, false), 0);
     registry_close(registry);
     registry = open_in(place);
     assert_string_equal(place->rows[0].topic, topic);
+    assert_memory_equal(&place->rows[0].creation, &row.creation, sizeof(row.creation));
+    assert_false(place->rows[1].creation.keyed);
     assert_string_equal(place->rows[0].hub_secret, secret);
     assert_int_equal(place->rows[0].lease_until_us, row.lease_until_us);
     assert_true(row_is_websub(&place->rows[0]));

@@ -15,6 +15,7 @@ void request_answer(struct courier_request *request)
         request->fault = COURIER_E_NOW;
         request->detail = "there is no memory left: try again";
     }
+    creation_ends(request);
     mailbox_post(request->reply, &request->reply_mail);
 }
 

@@ -33,7 +33,7 @@
     X(TARGET_TOO_LONG, 414, "target-too-long", "The request line is too long")                     \
     X(BAD_CODING, 415, "bad-coding", "The body is in a content coding that is not read here")      \
     X(EXPECTATION, 417, "expectation", "Only 100-continue can be expected")                        \
-    X(KEY_REUSED, 422, "key-reused", "Another event was published under this idempotency key")     \
+    X(KEY_REUSED, 422, "key-reused", "Something else was sent under this idempotency key")         \
     X(UPGRADE_REQUIRED, 426, "upgrade-required",                                                   \
       "A WebSocket is opened by an upgrade to version 13")                                         \
     X(TOO_MANY, 429, "too-many", "A limit of this server is reached")                              \
