@@ -71,7 +71,7 @@ static const struct parameter rows[ROWS] = {
     [BEAT] = ROW("beat", NUMBER, .least = BEAT_LEAST, .most = BEAT_MAX, .example = "25",
                  .meant = "heartbeat keepalive ping"),
     [ECHO] = ROW("echo", BOOLEAN, .example = "0"),
-    /* Nothing asks for a token yet. It stands in no link. */
+    /* The token has no meaning yet. Links leave it out. */
     [TOKEN] = ROW("token", TEXT, .example = "TOKEN"),
 };
 

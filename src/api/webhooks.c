@@ -251,7 +251,8 @@ bool webhooks_body_fits(struct exchange *exchange)
     return false;
 }
 
-/* What these do is in the path. Something in the body was meant to change it. */
+/* The path says all that these operations do. A body would be meant to change that, so refuse it.
+ */
 static bool has_right_body(struct exchange *exchange, enum courier_op op)
 {
     bool is_plain = op == COURIER_PING || op == COURIER_PAUSE || op == COURIER_RESUME ||

@@ -22,7 +22,7 @@ void mem_free_pages(void *pages, size_t size);
 /* Gives the memory of whole pages back before the block is freed; they read as zeroes again. */
 void mem_drop_pages(void *pages, size_t size);
 
-/* What a block of `size` bytes takes of the heap, with what the allocator adds. */
+/* The heap that a block of `size` bytes takes, with what the allocator adds. */
 static inline size_t mem_taken(size_t size)
 {
     size_t taken = (size + sizeof(size_t) + 15) & ~(size_t)15;

@@ -594,7 +594,7 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
     submit(put, renewed);
 }
 
-/* What the body asks for: keys of the owner's own, in place of those that are made. */
+/* Reads the body of a rotation: the owner's own keys, to be used instead of made ones. */
 static bool read_rotation(struct courier_request *request, const struct endpoint_row *row,
                           struct spec *spec)
 {

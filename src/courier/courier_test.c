@@ -1427,7 +1427,7 @@ static const struct options kinds[] = {{true, 0},  {true, 5}, {false, 0},
                                        {false, 5}, {true, 3}, {false, 3}};
 enum { KINDS = sizeof(kinds) / sizeof(*kinds), OPENED = 4 /* of these, with a restart */ };
 
-/* What was accepted since the options were changed. */
+/* The events that were accepted since the options were changed. */
 struct seen {
     uint64_t first;    /* of EVENTS events in CHANNELS channels */
     unsigned accepted; /* a bit each */
@@ -1521,7 +1521,7 @@ static void change_to(struct world *world, const struct options *options, const 
     assert_int_equal(ask(world, COURIER_CHANGE, body), 0);
 }
 
-/* Nothing comes, on any connection. */
+/* Fails if a request comes on any connection. */
 static void assert_silent(struct world *world)
 {
     struct pollfd fds[CONNS + 1];

@@ -284,7 +284,7 @@ void lane_leave(struct lane *lane, bool again);
  * A request that is repeated, since its answer was lost, finds the webhook that the first one made.
  */
 
-/* What is kept of the request's key; not keyed without one. */
+/* The hashes of the request's key and body; not keyed without a key. */
 struct creation creation_of(const struct courier_request *request);
 /* Answers a request whose key is known, and returns true. Otherwise notes the key, so that no other
  * request creates under it meanwhile. */
@@ -293,7 +293,7 @@ bool creation_is_settled(struct courier *courier, struct courier_request *reques
 void creation_ends(struct courier_request *request);
 void creations_init(struct courier *courier);
 void creations_deinit(struct courier *courier);
-/* As the endpoint comes among the others, and leaves them. */
+/* Add the endpoint's key to those that count, and remove it. */
 void endpoint_remember_key(struct endpoint *endpoint);
 void endpoint_forget_key(struct endpoint *endpoint);
 

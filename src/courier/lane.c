@@ -110,7 +110,7 @@ static void free_queue(struct lane *lane)
 
 static void forget_read(struct lane *lane);
 
-/* It is no longer found: by its channel, or as the endpoint's gap. */
+/* Removes the lane from where it is found: by its channel, or as the endpoint's gap. */
 static void forget_name(struct lane *lane)
 {
     struct endpoint *endpoint = lane->endpoint;

@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <stdlib.h>
 
-/* One old key on the disk. Numbers are big-endian. */
+/* An old key on the disk. Numbers are big-endian. */
 struct packed {
     uint64_t until_us;
     uint8_t key_len;

@@ -26,8 +26,9 @@ bool olds_with(const struct olds *olds, const struct old_key *key, int64_t now_u
 
 void olds_free(struct olds *olds);
 
-/* As they are kept. Marks `out` failed when there is no memory. */
+/* Adds the keys in the form in which the registry keeps them. Marks `out` failed when there is no
+ * memory. */
 void olds_pack(struct buf *out, const struct olds *olds);
 
-/* Reads that. Bytes that are none of it are passed over. False when there is no memory. */
+/* Reads that form. Bytes of another form are passed over. False when there is no memory. */
 bool olds_unpack(struct str bytes, struct olds *ret);

@@ -16,7 +16,7 @@ enum http_coding {
 
 enum http_coding http_coding_of(const struct http_fields *fields);
 
-/* What a decoder takes in memory beside what comes out. */
+/* The memory of a decoder, apart from its output. */
 enum { HTTP_GZIP_SIZE = 40 << 10 };
 
 /* A body of more blocks than that is refused: each may take 13 us and hold nothing. Compressors
