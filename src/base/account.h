@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* The kinds: name in /stats and /metrics, and what it counts. */
+/* The kinds: the name in /stats and /metrics, and the help text of the metric. */
 #define ACCOUNTS(X)                                                                                \
     X(INTAKE, "intake", "requests and messages that have not come whole")                          \
     X(INFLATED, "inflated", "messages made larger by decompression")                               \
@@ -28,11 +28,11 @@ extern const char *const account_names[ACCOUNT_COUNT];
 struct account {
     _Atomic uint64_t held[ACCOUNT_COUNT];
     uint64_t total;
-    uint64_t limit; /* 0 for none */
+    uint64_t limit; /* 0: no limit */
 };
 
-/* Replaces `*counted`, which one holder has in the account, by `bytes`: for a buffer that grows and
- * shrinks. */
+/* Sets `*counted`, the bytes that one holder has in the account, to `bytes`, and the account with
+ * it. For a buffer that grows and shrinks. */
 void account_set(struct account *account, enum account_kind kind, size_t *counted, size_t bytes);
 
 /* Returns the bytes held of a kind. Any thread. */
@@ -41,8 +41,8 @@ static inline uint64_t account_held(const struct account *account, enum account_
     return atomic_load_explicit(&account->held[kind], memory_order_relaxed);
 }
 
-/* Bytes are held, and no longer held, for this kind. Taking away more than is held is a fault of
- * the caller and aborts. */
+/* Counts bytes that are held, or no longer held. To take away more than is held is a fault of the
+ * caller and aborts. */
 static inline void account_add(struct account *account, enum account_kind kind, size_t bytes)
 {
     atomic_store_explicit(&account->held[kind], account_held(account, kind) + bytes,
@@ -59,7 +59,7 @@ static inline void account_sub(struct account *account, enum account_kind kind, 
     account->total -= bytes;
 }
 
-/* How many bytes are held above the limit; 0 within it. The owner's thread. */
+/* The number of bytes above the limit; 0 within it. The owner's thread. */
 static inline uint64_t account_excess(const struct account *account)
 {
     return account->limit && account->total > account->limit ? account->total - account->limit : 0;

@@ -5,7 +5,7 @@
 
 struct arena_block;
 
-/* All zeroes is an empty arena. */
+/* An arena of zeroes is empty. */
 struct arena {
     struct arena_block *blocks;
     size_t left;  /* bytes free in the newest block */

@@ -4,7 +4,7 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* What a digit stands for, plus one, so that all else is 0. */
+/* The value of each digit, plus one; 0 for a character that is no digit. */
 static const unsigned char values[256] = {
     ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
     ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
@@ -38,7 +38,7 @@ void base64_add(struct buf *buf, struct str bytes)
     buf->len += len;
 }
 
-/* Decodes one to three bytes, as many as `n - 1`, from the `n` digits of a group. */
+/* Decodes the `n` digits of a group to `n - 1` bytes, one to three. */
 static int decode_group(const char *in, size_t n, char *out)
 {
     uint32_t group = 0;
@@ -48,7 +48,7 @@ static int decode_group(const char *in, size_t n, char *out)
             return -EINVAL;
         group = group << 6 | (value - 1);
     }
-    /* The bits behind the last byte are in no byte: two spellings of one value must not pass. */
+    /* Refuse bits behind the last byte: no two spellings may decode to the same value. */
     if (group & (0xffffffu >> (n - 1) * 8))
         return -EINVAL;
     for (size_t i = 0; i + 1 < n; i++)

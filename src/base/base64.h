@@ -5,6 +5,6 @@
 
 void base64_add(struct buf *buf, struct str bytes);
 
-/* Adds the decoded bytes to `buf`. Strict: padding where due, no white space, no stray bits;
- * -EINVAL otherwise, and `buf` is as it was. */
+/* Adds the decoded bytes to `buf`. Returns -EINVAL, with `buf` unchanged, unless padding is exact,
+ * stray bits are zero and there is no white space. */
 int base64_decode(struct buf *buf, struct str text);

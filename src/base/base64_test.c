@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* base64_decode() from a copy without a byte to spare, so that reading on shows. */
+/* base64_decode() of a copy that ends with its last byte, so that a sanitizer sees any read beyond
+ * it. */
 static int decode(struct buf *buf, struct str text)
 {
     char *copy = malloc(text.len ? text.len : 1);
@@ -23,7 +24,7 @@ static int decode(struct buf *buf, struct str text)
     return result;
 }
 
-/* RFC 4648 section 10, and the digits that are no letters. */
+/* RFC 4648 section 10, and the two digits that are not letters. */
 static void known_pairs_hold_both_ways(void **state)
 {
     (void)state;
@@ -97,7 +98,7 @@ static void what_is_not_strict_base64_is_refused(void **state)
                                 STR("=="),
                                 STR("===="),
                                 STR("Z==="),
-                                STR("Zg==="), /* too much of it */
+                                STR("Zg==="), /* too much padding */
                                 STR("Zg==Zg=="),
                                 STR("Z=g="),
                                 STR("=Zg="),

@@ -10,23 +10,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes between two looks at the clock, and what a step costs at least that moves no bytes. */
+/* Bytes between two looks at the clock, and the least charge of a step, even if it moves no
+ * bytes. */
 enum { BUDGET_STRIDE = 4096, BUDGET_STEP = 64 };
 
 struct budget {
-    struct clock *clock; /* NULL: bytes alone count */
+    struct clock *clock; /* NULL: only bytes count */
     int64_t us;
-    int64_t until_ns;   /* 0: its time has not begun */
-    int64_t bytes_left; /* 0 once it is spent */
-    int64_t look_at;    /* the clock is read when bytes_left has fallen to this */
+    int64_t until_ns;   /* 0: the time has not begun */
+    int64_t bytes_left; /* 0 once the budget is spent */
+    int64_t look_at;    /* the next look at the clock is due when bytes_left falls to this value */
     bool spent;
 };
 
 /* Starts a budget of `us` microseconds from now and of `bytes`. `clock` may be NULL. */
 void budget_begin(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes);
 
-/* The same, without a look at the clock: the time begins with the first look, which is when
- * BUDGET_STRIDE bytes are spent. For what mostly ends before that. */
+/* Like budget_begin(), without a look at the clock: the time begins with the first look, after
+ * BUDGET_STRIDE bytes. For work that mostly ends sooner. */
 void budget_begin_late(struct budget *budget, struct clock *clock, int64_t us, int64_t bytes);
 
 /* Ends the budget, whatever is left of it. */
@@ -40,8 +41,8 @@ static inline void budget_end(struct budget *budget)
 bool budget_look(struct budget *budget);
 
 /* Charges a step that handled `bytes`. Returns whether there is budget for another step. The step
- * that used the rest up is done all the same, so a budget always lets one step pass. Inline, since
- * each delivery asks. */
+ * that spends the rest is done all the same, so a budget always lets one step pass. Inline, since
+ * every delivery calls this. */
 static inline bool budget_spend(struct budget *budget, size_t bytes)
 {
     size_t cost = bytes > BUDGET_STEP ? bytes : BUDGET_STEP;

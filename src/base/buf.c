@@ -110,8 +110,8 @@ void buf_addf(struct buf *buf, const char *format, ...)
     va_end(again);
 }
 
-/* How a byte is escaped in a JSON string: 0 as it is, 'u' by its number, or the letter that stands
- * behind the backslash. */
+/* How a byte is escaped in a JSON string: 0 not at all, 'u' by its number, else the letter behind
+ * the backslash. */
 static const char json_escapes[256] = {
     [0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u',  [0x04] = 'u', [0x05] = 'u',
     [0x06] = 'u', [0x07] = 'u', ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', [0x0b] = 'u',
@@ -121,7 +121,7 @@ static const char json_escapes[256] = {
     [0x1e] = 'u', [0x1f] = 'u', ['"'] = '"',  ['\\'] = '\\',
 };
 
-/* Bytes that are looked at one by one behind an escape, which seldom comes alone. */
+/* Bytes that are looked at one by one after an escape, since another is likely to follow. */
 enum { JSON_STEP = 64, JSON_ESCAPE_MAX = 6 };
 
 static char *put_json(char *to, unsigned char c)
@@ -142,8 +142,8 @@ static char *put_json(char *to, unsigned char c)
     return to + 4;
 }
 
-/* Whether any of eight bytes is to be escaped. A borrow may mark a byte above one that is, which
- * changes nothing. */
+/* Whether any of eight bytes must be escaped. The borrow of a subtraction may mark the byte above a
+ * marked one too; the answer is the same. */
 static bool any_escape(const char *at)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
@@ -154,7 +154,7 @@ static bool any_escape(const char *at)
            ((backslash - ones) & ~backslash & tops);
 }
 
-/* How many bytes from the first stand for themselves. */
+/* The length of the run of bytes at the start of `s` that need no escape. */
 static size_t plain_json(struct str s)
 {
     size_t n = 0;

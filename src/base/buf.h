@@ -1,12 +1,12 @@
-/* A growing run of bytes that it owns, for building what goes out and gathering what comes in. */
+/* A growing run of bytes in memory of its own: output that is built, input that is gathered. */
 #pragma once
 
 #include "base/str.h"
 
 #include <stdint.h>
 
-/* All zeroes is an empty buffer. A buffer that could not grow is `failed`: from then on nothing
- * is added, so that a long row of adds is checked once, at its end, with buf_failed(). */
+/* A buffer of zeroes is empty. A buffer that could not grow is `failed`, and ignores all further
+ * adds: callers add many times and check once, at the end, with buf_failed(). */
 struct buf {
     char *at;
     size_t len;
@@ -14,10 +14,10 @@ struct buf {
     bool failed;
 };
 
-/* Frees the bytes; the buffer is empty and whole again. */
+/* Frees the bytes; the buffer is then empty and usable. */
 void buf_free(struct buf *buf);
 
-/* Forgets the bytes and a failure, keeps the memory. */
+/* Drops the bytes and the failure, keeps the memory. */
 static inline void buf_clear(struct buf *buf)
 {
     buf->len = 0;
@@ -34,21 +34,21 @@ static inline struct str buf_str(const struct buf *buf)
     return (struct str){buf->at, buf->len};
 }
 
-/* Room for `n` more bytes behind the last; they count once buf->len is raised by the caller.
- * NULL (and failed) when there is no memory. */
+/* Room for `n` more bytes behind the last; they count once the caller has raised buf->len. NULL,
+ * and the buffer failed, if there is no memory. */
 char *buf_reserve(struct buf *buf, size_t n);
 
 void buf_add(struct buf *buf, const void *bytes, size_t n);
 void buf_add_str(struct buf *buf, struct str s);
 void buf_add_char(struct buf *buf, char c);
 void buf_add_u64(struct buf *buf, uint64_t n);
-/* 16 digits with leading zeroes: how an event id is written. */
+/* Adds 16 digits with leading zeroes, as an event id is written. */
 void buf_add_id(struct buf *buf, uint64_t id);
 void buf_add_hex(struct buf *buf, uint64_t n);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* `s` as a JSON string with its quotes: escapes what RFC 8259 section 7 demands and nothing else.
- * `s` must be UTF-8. */
+/* Adds `s` as a JSON string with its quotes. Escapes only where RFC 8259 section 7 demands it. `s`
+ * must be UTF-8. */
 void buf_add_json(struct buf *buf, struct str s);
 
 /* Gives back the memory behind the last byte, as far as the allocator can. */

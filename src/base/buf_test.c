@@ -221,7 +221,7 @@ static void fitting_gives_back_what_lies_behind_the_last_byte(void **state)
     buf_add_lit(&buf, "abcdef");
     buf_drop(&buf, 2);
     mem_fail_nth(1);
-    buf_fit(&buf); /* without memory all stays as it was */
+    buf_fit(&buf); /* without memory the buffer stays as it was */
     assert_true(buf.cap > buf.len);
     assert_false(buf_failed(&buf));
     buf_fit(&buf);

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-/* Where time comes from. Tests make one of their own; nobody else asks the kernel. */
+/* The source of time. Tests make their own; no other code asks the kernel. */
 struct clock {
     int64_t (*wall_us)(struct clock *clock);      /* microseconds since 1970, UTC */
     int64_t (*monotonic_ns)(struct clock *clock); /* never goes back */
@@ -22,8 +22,8 @@ static inline int64_t clock_now_ns(struct clock *clock)
     return clock->monotonic_ns(clock);
 }
 
-/* A clock that stands still until it is told the time; both hands read from these fields. Threads
- * may read it while a test moves it. */
+/* A clock that moves only when a test says so; both times are read from these fields. Threads may
+ * read it while a test moves it. */
 struct clock_fake {
     struct clock clock;
     _Atomic int64_t wall_us;
@@ -31,5 +31,5 @@ struct clock_fake {
 };
 
 void clock_fake_init(struct clock_fake *fake, int64_t wall_us);
-/* Moves both hands on. */
+/* Moves both times on. */
 void clock_fake_advance(struct clock_fake *fake, int64_t us);

@@ -8,7 +8,7 @@ enum { EXIT_USAGE = 2 };
 struct reading {
     int argc;
     char **argv;
-    int at; /* index of the argument in hand */
+    int at; /* index of the current argument */
     const struct command_option *options;
     size_t count;
     uint64_t given; /* bit n: option n was given */
@@ -58,7 +58,7 @@ static int take(struct reading *reading, const struct command_option *option, co
     return 0;
 }
 
-/* The argument in hand begins with `--`; takes the next one too if that is its value. */
+/* Reads the current argument, which begins with `--`, and the next one too if that is its value. */
 static int read_option(struct reading *reading)
 {
     struct str rest = str_from(reading->argv[reading->at] + 2);

@@ -1,4 +1,4 @@
-/* A variable that is empty is one that is not set. */
+/* An empty variable counts as one that is not set. */
 #include "base/environment.h"
 
 #include <setjmp.h>

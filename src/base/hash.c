@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* None of these can fail but for want of memory or a broken library, and no caller could go on
- * without its digest: hence abort. */
+/* Aborts on a failure of the library: only a lack of memory or a broken library can cause it, and
+ * no caller could go on without its digest. */
 static void must(int ok)
 {
     if (ok != 1)
@@ -39,12 +39,12 @@ static EVP_MAC_CTX *hmac_start(struct str key, const char *name)
     must(context != NULL);
     EVP_MAC_free(hmac);
     char digest[8];
-    (void)snprintf(digest, sizeof(digest), "%s", name); /* the parameter takes no const */
+    (void)snprintf(digest, sizeof(digest), "%s", name); /* the parameter is not const */
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),
     };
-    /* No pointer would mean "the key of last time", an empty key is a key. */
+    /* NULL would mean "the key of last time"; an empty key is a key. */
     const char *at = key.len ? key.at : "";
     must(EVP_MAC_init(context, (const unsigned char *)at, key.len, params));
     return context;

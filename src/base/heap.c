@@ -7,10 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* So much more since the last look is growth that goes on. */
+/* Growth since the last look that counts as still going on, in bytes. */
 enum { STILL = 1 << 20 };
 
-/* Between two looks: so long, and so many times as long as a look takes. */
+/* The pause between two looks is LOOK_MS at least, and LOOK_SHARE times as long as a look takes. */
 enum { LOOK_MS = 3000, LOOK_SHARE = 1000 };
 
 bool heap_watch(struct heap_watch *watch, uint64_t resident, uint64_t free)
@@ -51,8 +51,8 @@ void heap_give_back(struct heap_watch *watch)
     watch->free_floor = heap_free();
 }
 
-/* The work of this thread, without the time for which the kernel let others run: on a busy machine
- * that would put the next look off for a minute. */
+/* CPU time of this thread. Wall time would include the time that the kernel gave to others; on a
+ * busy machine the next look would then be a minute away. */
 static int64_t worked_ns(void)
 {
     struct timespec worked;

@@ -28,7 +28,8 @@ static void memory_is_given_back_once_after_a_growth_has_ended(void **state)
     } steps[] = {{20, false}, {21, false}, {120, false}, {300, false}, {300, true}};
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
         assert_int_equal(heap_watch(&watch, steps[i].mib * MIB, 0), steps[i].wanted);
-    watch.floor = watch.last = (uint64_t)280 * MIB; /* what heap_give_back() found: it is in use */
+    watch.floor = watch.last = (uint64_t)280 * MIB; /* as heap_give_back() leaves it when all is in
+                                                     * use */
     assert_false(heap_watch(&watch, (uint64_t)280 * MIB, 0));
     assert_false(heap_watch(&watch, (uint64_t)281 * MIB, 0));
 }
@@ -51,12 +52,13 @@ static void what_is_freed_later_is_given_back_although_nothing_grows(void **stat
     assert_false(heap_watch(&watch, (uint64_t)100 * MIB, MIB));
     assert_false(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
     assert_true(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
-    watch.floor = watch.last = (uint64_t)200 * MIB; /* in the middle of a flood: all was in use */
+    watch.floor = watch.last = (uint64_t)200 * MIB; /* as heap_give_back() leaves it in the middle
+                                                     * of a flood, when all is in use */
     watch.free_floor = MIB;
     assert_false(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
     assert_true(heap_watch(&watch, (uint64_t)190 * MIB, (uint64_t)90 * MIB));
     watch.floor = watch.last = (uint64_t)100 * MIB;
-    watch.free_floor = (uint64_t)90 * MIB; /* it counts as free, and is given back */
+    watch.free_floor = (uint64_t)90 * MIB; /* memory that was given back still counts as free */
     assert_false(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)90 * MIB));
     assert_false(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)50 * MIB));
     assert_true(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)53 * MIB));
@@ -74,7 +76,8 @@ static void what_was_freed_leaves_the_process(void **state)
         held[i] = mem_alloc(SIZE);
         memset(held[i], 1, SIZE);
     }
-    void *last = mem_alloc(SIZE); /* so that the top of the heap cannot simply go down */
+    void *last = mem_alloc(SIZE); /* keeps the top of the heap in use, so that the heap cannot
+                                   * simply shrink */
     for (int i = 0; i < COUNT; i++)
         free(held[i]);
     heap_give_back(&watch);

@@ -2,12 +2,12 @@
 
 /* Values below 8 have a bucket each; from there on every power of two is cut into 8 parts:
  *
- *     value     0 1 … 7 | 8 9 … 15 | 16 18 … 30 | 32 36 … 60 | …
- *     bucket    0 1 … 7 | 8 9 … 15 | 16 17 … 23 | 24 25 … 31 | …
- *     width          1  |     1    |      2     |      4     | …
+ *   value     0 1 … 7 | 8 9 … 15 | 16 18 … 30 | 32 36 … 60 | …
+ *   bucket    0 1 … 7 | 8 9 … 15 | 16 17 … 23 | 24 25 … 31 | …
+ *   width          1  |     1    |      2     |      4     | …
  *
- * Nobody needs the counts to agree with each other while they are being written, hence relaxed
- * order; and with one writer a load and a store do what a locked addition would. */
+ * Readers accept counts that disagree with each other while they are written, so relaxed order is
+ * enough. There is one writer, so a load and a store replace a locked addition. */
 
 enum { PARTS_LOG2 = 3, PARTS = 1 << PARTS_LOG2 };
 
@@ -19,7 +19,7 @@ static unsigned bucket_of(uint64_t value)
     return shift * PARTS + (unsigned)(value >> shift);
 }
 
-/* The greatest value that falls into the bucket. */
+/* The greatest value of the bucket. */
 static uint64_t bucket_most(unsigned bucket)
 {
     if (bucket < PARTS)
@@ -62,7 +62,7 @@ void hist_merge(struct hist *to, const struct hist *from)
     put(&to->sum, get(&to->sum) + get(&from->sum));
 }
 
-/* How many observations a quantile of them spans: at least one, at most all. */
+/* The number of observations that a quantile of them spans: at least one, at most all. */
 static uint64_t rank_of(double quantile, uint64_t count)
 {
     if (!(quantile > 0))
@@ -77,7 +77,8 @@ static uint64_t rank_of(double quantile, uint64_t count)
 
 uint64_t hist_quantile(const struct hist *hist, double quantile)
 {
-    /* Not hist->count, which may be ahead of or behind the buckets while they are written. */
+    /* hist->count will not do: it may be ahead of the buckets, or behind, while they are
+     * written. */
     uint64_t count = hist_count_le(hist, UINT64_MAX);
     if (!count)
         return 0;
@@ -92,8 +93,8 @@ uint64_t hist_quantile(const struct hist *hist, double quantile)
     return max;
 }
 
-/* Only buckets that lie wholly at or below `value` count, unless it is the largest seen or above:
- * a service level read from this is never better than the truth. */
+/* Counts only buckets that lie wholly at or below `value`, so that a service level read from this
+ * is never better than the truth. If `value` is the largest seen or above, all count. */
 uint64_t hist_count_le(const struct hist *hist, uint64_t value)
 {
     uint64_t most = value >= get(&hist->max) ? UINT64_MAX : value;

@@ -1,4 +1,4 @@
-/* A histogram of durations with logarithmic buckets: counts from one thread, read by any. */
+/* A histogram of durations with logarithmic buckets, written by one thread and read by any. */
 #pragma once
 
 #include <stdatomic.h>
@@ -14,15 +14,15 @@ struct hist {
     _Atomic uint64_t max;
 };
 
-/* Adds `n` observations of `value`. One thread only; readers may look at any time. */
+/* Adds `n` observations of `value`. One thread only; others may read at any time. */
 void hist_add(struct hist *hist, uint64_t value, uint64_t n);
 
 /* Adds all of `from` to `to`, which must belong to the calling thread. */
 void hist_merge(struct hist *to, const struct hist *from);
 
-/* The upper bound of the bucket in which the quantile (0…1) lies; 0 when there is nothing. The
- * answer is never above the largest value seen. */
+/* The upper bound of the bucket in which the quantile (0…1) lies, at most the largest value seen; 0
+ * if there are no observations. */
 uint64_t hist_quantile(const struct hist *hist, double quantile);
 
-/* How many observations were at most `value` (by buckets). For Prometheus. */
+/* The number of observations that were at most `value`, by buckets. For Prometheus. */
 uint64_t hist_count_le(const struct hist *hist, uint64_t value);

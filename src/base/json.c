@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-/* A byte is read through peek(), which says 0 at the end; no token begins with 0 or goes on with
- * it, so the end needs no case of its own. */
+/* The next byte, or 0 at the end. No token begins with 0 or continues with it, so the end needs no
+ * case of its own. */
 static inline unsigned char peek(const struct json_scan *scan)
 {
     return scan->at < scan->text.len ? (unsigned char)scan->text.at[scan->at] : 0;
@@ -27,20 +27,21 @@ static inline bool is_digit(unsigned char c)
     return (unsigned)c - '0' < 10;
 }
 
-/* Digits and one more each, so that 0 stands for none: a text may hold nothing but escapes. */
+/* The value of each hexadecimal digit, plus one; 0 for a character that is no digit. */
 static const uint8_t hex_digits[256] = {
     ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
     ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
     ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
 
-/* -1 when it is none. */
+/* The value of a hexadecimal digit, -1 for any other character. */
 static inline int hex_value(unsigned char c)
 {
     return hex_digits[c] - 1;
 }
 
-/* Where a string's plain bytes end: at a quote, a backslash or a control character. */
+/* The bytes that end a run of plain bytes in a string: a quote, a backslash, a control
+ * character. */
 static const bool ends_plain[256] = {[0x00 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
 
 #define EACH_BYTE(c) ((uint64_t)(c)*0x0101010101010101)
@@ -50,7 +51,7 @@ static inline uint64_t bytes_below(uint64_t word, unsigned char limit)
     return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
 }
 
-/* Whether a byte of the word ends a run of plain bytes: eight looked at in one go. */
+/* Whether any of eight bytes ends a run of plain bytes. */
 static inline bool word_ends_plain(uint64_t word)
 {
     return (bytes_below(word, 0x20) | bytes_below(word ^ EACH_BYTE('"'), 1) |
@@ -75,7 +76,7 @@ static size_t skip_plain(struct str text, size_t at, uint64_t *seen)
 static const bool is_short_escape[256] = {['"'] = true, ['\\'] = true, ['/'] = true, ['b'] = true,
                                           ['f'] = true, ['n'] = true,  ['r'] = true, ['t'] = true};
 
-/* The escapes of two bytes at `at`: a text may hold nothing else. */
+/* Skips escapes of two bytes in a row: a text may consist of nothing else. */
 static size_t skip_short_escapes(struct str text, size_t at)
 {
     while (text.len - at >= 2 && text.at[at] == '\\' &&
@@ -115,7 +116,7 @@ static size_t utf8_fault(struct str s)
     return start;
 }
 
-/* Checks what was passed over since `from`; leaves the position at the fault. */
+/* Checks the bytes since `from`; leaves the position at the fault. */
 static int check_utf8(struct json_scan *scan, size_t from)
 {
     struct str passed = {scan->text.at + from, scan->at - from};
@@ -185,7 +186,7 @@ static int scan_word(struct json_scan *scan, struct str word)
     return 0;
 }
 
-/* A value without parts. */
+/* Scans a string, number or word. */
 static int scan_scalar(struct json_scan *scan)
 {
     switch (peek(scan)) {
@@ -232,7 +233,7 @@ static bool take_close(struct json_scan *scan)
     return true;
 }
 
-/* What stands before a value: its key, where it is an object's. */
+/* Scans the key and colon in front of a value, if the value is a member of an object. */
 static int scan_key(struct json_scan *scan)
 {
     if (!in_object(scan))
@@ -248,7 +249,8 @@ static int scan_key(struct json_scan *scan)
     return 0;
 }
 
-/* Goes on behind a value: closes what ends there, up to a comma or the end of the outermost. */
+/* Scans on after a value: closes containers that end there, up to a comma or the end of the
+ * outermost value. */
 static int scan_after_value(struct json_scan *scan)
 {
     while (scan->depth) {
@@ -264,7 +266,7 @@ static int scan_after_value(struct json_scan *scan)
     return 0;
 }
 
-/* An error, or 0 with the next value due if depth is not 0. */
+/* Returns an error, or 0; the next value is then due unless depth is 0. */
 static int scan_step(struct json_scan *scan)
 {
     unsigned char c = peek(scan);
@@ -278,8 +280,8 @@ static int scan_step(struct json_scan *scan)
     return take_close(scan) ? scan_after_value(scan) : scan_key(scan);
 }
 
-/* Goes on to a value that begins at `until` or behind it. An error, or 0: with depth 0 it is done.
- */
+/* Scans on to the first value that begins at `until` or later. Returns an error, or 0; depth is 0
+ * at the end of the text. */
 static int scan_values(struct json_scan *scan, size_t until)
 {
     int error;
@@ -301,7 +303,8 @@ static int scan_end(struct json_scan *scan)
     return scan->at == scan->text.len ? JSON_OK : JSON_E_SYNTAX;
 }
 
-/* Whether a fault of grammar is really one of encoding: then people look in the right place. */
+/* Whether a fault of grammar is really one of encoding, so that the error points people to the
+ * right place. */
 static bool breaks_utf8(const struct json_scan *scan)
 {
     struct utf8_state state = {0};
@@ -377,7 +380,7 @@ bool json_media_type(struct str type)
            str_eq_nocase(str_skip(subtype, subtype.len - suffix.len), suffix);
 }
 
-/* The end of the string whose opening quote stands at `at`, without checking what is in it. */
+/* The end of the string whose opening quote is at `at`. Its content is not checked. */
 static size_t pass_string(struct str text, size_t at)
 {
     uint64_t seen = 0;
@@ -407,8 +410,8 @@ static size_t pass_bare(struct str text, size_t at)
     return at;
 }
 
-/* The end of the value at `at`. The text was checked, so its brackets match: counting them is
- * enough to find the end of a container. */
+/* The end of the value at `at`. The text was checked, so its brackets match: counting them finds
+ * the end of a container. */
 static size_t pass_value(struct str text, size_t at)
 {
     if (text.at[at] == '"')
@@ -450,7 +453,7 @@ static size_t next_start(struct str text, size_t pos)
     return ends ? text.len : at;
 }
 
-/* Reads one value and moves `at` to the first byte behind it that is no space. */
+/* Reads one value and moves `at` to the first byte behind it that is not white space. */
 static struct str take_value(struct str text, size_t *at)
 {
     size_t start = *at;
@@ -468,8 +471,8 @@ int json_next(struct str container, size_t *pos, struct str *ret_key, struct str
     }
     *ret_key = STR_NONE;
     *ret_value = take_value(container, &at);
-    /* Only a key is followed by a colon. Looking for it saves asking which kind of container this
-     * is, whose first byte may lie behind any amount of white space. */
+    /* Only a key is followed by a colon. Looking for the colon is cheaper than asking for the kind
+     * of container: its first byte may lie behind any amount of white space. */
     if (at < container.len && container.at[at] == ':') {
         *ret_key = *ret_value;
         at = pass_space(container, at + 1);
@@ -489,7 +492,7 @@ static unsigned hex4(const char *digits)
     return value;
 }
 
-/* Writes a character; returns the place behind it. */
+/* Writes a character; returns the position behind it. */
 static char *write_utf8(char *to, unsigned code)
 {
     size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
@@ -500,8 +503,8 @@ static char *write_utf8(char *to, unsigned code)
     return to + n;
 }
 
-/* Decodes the \u escape, or the two of a surrogate pair, at the start of `rest`, which the
- * grammar has passed, and moves on behind it. NULL for a lone surrogate. */
+/* Decodes the \u escape, or the two of a surrogate pair, at the start of `rest`, and moves `rest`
+ * behind it. The grammar was checked before. NULL for a lone surrogate. */
 static char *write_unicode(struct str *rest, char *to)
 {
     unsigned code = hex4(rest->at + 2);
@@ -531,7 +534,7 @@ static char *write_escape(struct str *rest, char *to)
     return to + 1;
 }
 
-/* What comes out is never longer than what goes in. Returns the end, or NULL. */
+/* Decodes `rest` to `to`. The output is never longer than the input. Returns its end, or NULL. */
 static char *write_plain(struct str rest, char *to)
 {
     while (to && rest.len) {

@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* One call of json_check() on a copy without a byte to spare, so that reading on shows. */
+/* json_check() of a copy that ends with its last byte, so that a sanitizer sees any read beyond
+ * it. */
 static int check_at(struct str text, size_t *ret_at)
 {
     char *copy = malloc(text.len ? text.len : 1);
@@ -21,7 +22,7 @@ static int check_at(struct str text, size_t *ret_at)
     size_t at;
     int result = json_check((struct str){copy, text.len}, JSON_DEPTH_MAX, &at);
     free(copy);
-    /* A check that pauses as often as it may says the same. */
+    /* A check that pauses as often as possible must give the same result. */
     struct json_scan scan;
     json_scan_begin(&scan, JSON_DEPTH_MAX);
     while (!json_scan_some(&scan, text, 1))

@@ -47,7 +47,7 @@ static inline void list_add_first(struct list *head, struct list *node)
     list_insert_before(head->next, node);
 }
 
-/* Takes a node out of whatever list it is in; one that is in none is left as it is. */
+/* Takes a node out of its list, if it is in one. */
 static inline void list_remove(struct list *node)
 {
     if (!node->next)
@@ -57,7 +57,7 @@ static inline void list_remove(struct list *node)
     node->next = node->prev = NULL;
 }
 
-/* The first node, taken out; NULL when there is none. */
+/* Takes out the first node and returns it; NULL if the list is empty. */
 static inline struct list *list_take_first(struct list *head)
 {
     struct list *node = head->next;
@@ -81,8 +81,8 @@ static inline void list_take_all(struct list *to, struct list *from)
     list_init(from);
 }
 
-/* Moves the nodes of `from` in front of `end`, one of its nodes or the list itself for all, behind
- * the last of `to`. */
+/* Moves the nodes of `from` that stand before `end` behind the last of `to`. `end` is a node of
+ * `from`, or `from` itself to move all. */
 static inline void list_take_until(struct list *to, struct list *from, struct list *end)
 {
     struct list *first = from->next, *last = end->prev;
@@ -96,7 +96,7 @@ static inline void list_take_until(struct list *to, struct list *from, struct li
     to->prev = last;
 }
 
-/* Walks the list; the current node may be removed meanwhile, its successor may not. */
+/* Walks the list. The current node may be removed meanwhile, the next one may not. */
 #define list_each(head, node)                                                                      \
     for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)

@@ -8,13 +8,13 @@
 enum {
     SLOTS_FIRST = 16,
     CACHE_LINE = 64,
-    /* Slots that an addition moves. Twice as many additions as there are slots come before the next
-     * growth, so one would do; more free the old table sooner. */
+    /* Slots that an addition moves. There are twice as many additions as slots before the next
+     * growth, so one slot would do; more free the old table sooner. */
     MOVE = 8,
-    /* Tables of so many slots or more are pages of the kernel's: malloc would clear them, and free
-     * them, at once. */
+    /* Tables of this many slots or more are pages from the kernel: malloc() would clear them, and
+     * free() release them, in one long step. */
     PAGED = 16384,
-    DROP = 16384, /* slots whose pages are given back at once, about 10 µs of work */
+    DROP = 16384, /* slots whose pages are given back in one step of about 10 µs */
 };
 
 static inline uint64_t rotl(uint64_t x, int b)
@@ -133,7 +133,7 @@ void map_prefetch_node(const struct map *map, uint32_t hash)
     if (!node)
         return;
     __builtin_prefetch(node);
-    /* Most keys are behind the node; a short one may end before. */
+    /* Most keys lie behind the node, on the next cache line; a short one may end before. */
     __builtin_prefetch((const void *)((uintptr_t)node + CACHE_LINE));
 }
 

@@ -31,7 +31,7 @@ static bool key_is(const struct map_node *node, struct str key)
     return str_eq(key_of(item), key);
 }
 
-/* MANY items with keys of their own; the caller frees them. */
+/* MANY items, each with its own key; the caller frees them. */
 static struct item *make_items(void)
 {
     struct item *items = mem_alloc(MANY * sizeof(*items));
@@ -98,8 +98,8 @@ static void growth_loses_nothing(void **state)
     free(items);
 }
 
-/* Adds items until the map has begun to grow in such a way that half the slots
- * of the old table have moved; how many were added. */
+/* Adds items until the map grows and half the slots of the old table have moved. Returns how many
+ * were added. */
 static int add_until_growing(struct map *map, struct item *items, size_t least)
 {
     int added = 0;
@@ -124,7 +124,7 @@ static void no_addition_moves_more_than_a_few_slots(void **state)
     free(items);
 }
 
-/* Whether the growth is under way or begins with these additions, they move nothing. */
+/* Expected additions move no slot, whether the growth began before or begins with them. */
 static void what_was_expected_moves_no_slot(void **state)
 {
     (void)state;
@@ -142,7 +142,7 @@ static void what_was_expected_moves_no_slot(void **state)
         assert_int_equal(map.moved, moved);
         assert_true(map.count <= map.mask + 1);
         for (int i = 0; i < 37 && added < MANY; i++)
-            add(&map, &items[added++]); /* these were not expected */
+            add(&map, &items[added++]); /* without map_expect() */
         assert_true(map.count <= 2 * (map.mask + 1));
     }
     for (size_t i = 0; i < map.count; i++)
@@ -190,7 +190,7 @@ static void all_may_be_removed_while_walking_and_growing(void **state)
     free(items);
 }
 
-/* Large enough that the tables are pages of the kernel's. */
+/* Sizes at which tables are pages from the kernel. */
 static void large_tables_grow_alike(void **state)
 {
     (void)state;
@@ -262,7 +262,7 @@ static void a_table_that_was_reserved_does_not_grow(void **state)
     assert_true(mask + 1 >= MANY && mask < (size_t)MANY * 2);
     for (int i = 0; i < MANY; i++)
         add(&map, &items[i]);
-    map_reserve(&map, (size_t)MANY * 4); /* too late */
+    map_reserve(&map, (size_t)MANY * 4); /* too late: the map is not empty */
     assert_int_equal(map.mask, mask);
     assert_null(map.old);
     for (int i = 0; i < MANY; i++)

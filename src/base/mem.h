@@ -1,28 +1,30 @@
-/* Allocation in two kinds: small fixed sizes that abort, and sizes from outside that may fail. */
+/* Allocation of two kinds: small fixed sizes, where a lack of memory aborts, and sizes from
+ * outside, which may fail. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed memory for a structure of our own; aborts when there is none. Free with free(). */
+/* Zeroed memory for a structure of our own; aborts if there is none. Free with free(). */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 
-/* Uninitialised memory for a size that comes from outside; NULL when there is none. The caller
- * must handle that. Free with free(). */
+/* Uninitialised memory for a size that comes from outside; NULL if there is none, which the caller
+ * must handle. Free with free(). */
 void *mem_try_alloc(size_t size) __attribute__((malloc, warn_unused_result));
 
-/* realloc() for a size that comes from outside; on NULL the old block still stands. */
+/* realloc() for a size that comes from outside; on NULL the old block is unchanged. */
 void *mem_try_realloc(void *old, size_t size) __attribute__((warn_unused_result));
 
-/* Zeroed pages straight from the kernel, which gives each only when it is touched: for large tables
- * that must come and go without a pause. NULL when there are none. Free with mem_free_pages(). */
+/* Zeroed pages straight from the kernel, which allots each page at its first use. For large tables
+ * that must be made and freed without a pause. NULL if there are none. Free with
+ * mem_free_pages(). */
 void *mem_try_pages(size_t size) __attribute__((malloc, warn_unused_result));
 void mem_free_pages(void *pages, size_t size);
 
-/* Gives the memory of whole pages back before the block is freed; they read as zeroes again. */
+/* Gives the memory of whole pages back before the block is freed; they then read as zeroes. */
 void mem_drop_pages(void *pages, size_t size);
 
-/* The heap that a block of `size` bytes takes, with what the allocator adds. */
+/* The heap memory of a block of `size` bytes, with the allocator's overhead. */
 static inline size_t mem_taken(size_t size)
 {
     size_t taken = (size + sizeof(size_t) + 15) & ~(size_t)15;
@@ -36,6 +38,6 @@ void mem_fail_nth(unsigned long nth);
 /* Makes every `n`th mem_try_… call fail from now on, the same way; 0 switches that off. */
 void mem_fail_every(unsigned long n);
 
-/* The structure that embeds `member` at address `ptr`. By way of an integer, so that it serves
- * pointers to const as well. */
+/* The structure that embeds `member` at address `ptr`. The cast to an integer lets it take pointers
+ * to const as well. */
 #define container_of(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))

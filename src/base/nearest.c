@@ -5,8 +5,8 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* The optimal string alignment distance, row by row: `rows[0]` is the row being filled, the others
- * are the two before it. */
+/* The optimal string alignment distance, row by row: `rows[0]` is being filled, the others are the
+ * two rows before it. */
 unsigned nearest_distance(struct str a, struct str b)
 {
     unsigned rows[3][NEAREST_LEN_MAX + 1] = {0};

@@ -1,4 +1,4 @@
-/* Finds the name that a misspelled one was probably meant to be. */
+/* A search for the name that a misspelled one was probably meant to be. */
 #pragma once
 
 #include "base/str.h"
@@ -6,12 +6,12 @@
 /* Longer names are not compared. */
 enum { NEAREST_LEN_MAX = 64 };
 
-/* How many letters must be put in, taken out, replaced or swapped with their neighbour to make `a`
- * of `b`; NEAREST_LEN_MAX + 1 if either is longer than that. */
+/* The number of letters that must be inserted, deleted, replaced or swapped with their neighbour to
+ * turn `b` into `a`; NEAREST_LEN_MAX + 1 if either is longer than that limit. */
 unsigned nearest_distance(struct str a, struct str b);
 
-/* Whether a name at this distance is near enough to `a` for a "did you mean": a third of the
- * letters differ at most, or two of a short name. */
+/* Whether a name at this distance is near enough to `a` for a "did you mean": at most a third of
+ * the letters differ, or two letters of a short name. */
 static inline bool nearest_is_near(struct str a, unsigned distance)
 {
     return distance < a.len && distance <= (a.len < 6 ? 2 : a.len / 3);

@@ -11,7 +11,7 @@ struct suffix {
     uint64_t factor; /* in µs or bytes */
 };
 
-/* From the largest to the smallest, as number_write_in() tries them. */
+/* Ordered from the largest to the smallest, as number_write_in() tries them. */
 static const struct suffix times[] = {
     {"d", 86400 * S_US}, {"h", 3600 * S_US}, {"m", 60 * S_US}, {"s", S_US}, {"ms", 1000}, {"us", 1},
 };
@@ -22,7 +22,7 @@ static const struct suffix sizes[] = {
     {"MiB", KIB *KIB},
     {"KiB", KIB},
 };
-/* Read, but never written. */
+/* Accepted, but never written. */
 static const struct suffix decimal_sizes[] = {
     {"PB", UINT64_C(1000000000000000)},
     {"TB", UINT64_C(1000000000000)},
@@ -33,7 +33,7 @@ static const struct suffix decimal_sizes[] = {
     {"B", 1},
 };
 
-/* How many µs or bytes a bare number stands for; 0 for what takes no suffix. */
+/* The value of a bare number in µs or bytes; 0 for units that take no suffix. */
 static uint64_t factor_of(enum number_unit unit)
 {
     switch (unit) {

@@ -1,4 +1,4 @@
-/* What people write for numbers, times, sizes and booleans, and what is none of them. */
+/* Spellings of numbers, times, sizes and booleans, right and wrong. */
 #include "base/number.h"
 
 #include <errno.h>

@@ -4,16 +4,15 @@
 
 enum { DAY_S = 86400, SECOND_US = 1000000 };
 
-/* A civil date; in the calculations below the year begins in March, so that the leap day is its
- * last and the lengths of the months before it repeat every five (153 days). */
+/* A civil date. In the calculations below the year begins in March: the leap day is then its last,
+ * and the lengths of the months before it repeat every five months (153 days). */
 struct date {
     int64_t year;
     int64_t month; /* 1 to 12 */
     int64_t day;   /* 1 to 31 */
 };
 
-/* 0000-03-01, where the 400-year cycles (146097 days) are counted from, lies that far before 1970.
- */
+/* The days from 0000-03-01, the start of the 400-year cycles (146097 days), to 1970. */
 enum { DAYS_TO_1970 = 719468, CYCLE_DAYS = 146097 };
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -58,7 +57,7 @@ static char *put(char *out, int64_t n, int width, char after)
     return out + width + 1;
 }
 
-/* The years that four digits can say. */
+/* Limits a time to the years that four digits can express. */
 static int64_t clamp(int64_t us)
 {
     int64_t least = days_from_date((struct date){0, 1, 1}) * DAY_S * SECOND_US;
@@ -91,7 +90,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Takes one byte off the front that must be `c`. */
+/* Takes one byte off the front, which must be `c`. */
 static bool take_char(struct str *text, char c)
 {
     if (!text->len || ascii_lower(text->at[0]) != c)
@@ -100,7 +99,7 @@ static bool take_char(struct str *text, char c)
     return true;
 }
 
-/* Takes exactly `width` digits that say at most `most`. */
+/* Takes exactly `width` digits whose value is at most `most`. */
 static bool take_number(struct str *text, size_t width, int64_t most, int64_t *ret)
 {
     if (text->len < width)
@@ -115,7 +114,7 @@ static bool take_number(struct str *text, size_t width, int64_t most, int64_t *r
     return *ret <= most;
 }
 
-/* Takes `.` and digits, if there; what is finer than a microsecond is cut off. */
+/* Takes `.` and digits, if there are any; digits finer than a microsecond are cut off. */
 static bool take_fraction(struct str *text, int64_t *ret_us)
 {
     *ret_us = 0;
@@ -130,7 +129,7 @@ static bool take_fraction(struct str *text, int64_t *ret_us)
     return true;
 }
 
-/* Takes `Z` or `+hh:mm`: by how much the clock there is ahead. */
+/* Takes `Z` or `+hh:mm`, as the seconds by which that local time is ahead of UTC. */
 static bool take_offset(struct str *text, int64_t *ret_s)
 {
     *ret_s = 0;
@@ -152,7 +151,7 @@ static bool take_date(struct str *text, int64_t *ret_days)
         !take_number(text, 2, 12, &date.month) || !take_char(text, '-') ||
         !take_number(text, 2, 31, &date.day))
         return false;
-    /* A day that does not exist comes back as another one. */
+    /* Refuse a day that does not exist: converted to days and back, it becomes another one. */
     *ret_days = days_from_date(date);
     struct date again = date_from_days(*ret_days);
     return again.month == date.month && again.day == date.day;
@@ -178,7 +177,7 @@ int rfc3339_parse(struct str text, int64_t *ret_us)
         !take_fraction(&text, &us) || !take_offset(&text, &offset) || text.len)
         return -EINVAL;
     int64_t s = days * DAY_S + of_day - offset;
-    /* Leap seconds are put in at the end of a day in UTC and nowhere else (section 5.7). */
+    /* Leap seconds exist only at the end of a day in UTC (section 5.7). */
     if (leap && s - floor_div(s, DAY_S) * DAY_S != DAY_S - 1)
         return -EINVAL;
     *ret_us = s * SECOND_US + us;

@@ -7,6 +7,6 @@
 enum { RFC3339_LEN = 27 };
 void rfc3339_add(struct buf *buf, int64_t us_since_1970);
 
-/* Reads any RFC 3339 date-time (any offset, any number of fraction digits, `t`/`z` in lower case,
- * leap second taken as the second before). -EINVAL when it is none. */
+/* Reads any RFC 3339 date-time: any offset, any number of fraction digits, `t` and `z` in lower
+ * case too, a leap second as the second before it. Returns -EINVAL if the text is none. */
 int rfc3339_parse(struct str text, int64_t *ret_us);

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* rfc3339_parse() of a copy without a byte to spare, so that reading on shows. */
+/* rfc3339_parse() of a copy that ends with its last byte, so that a sanitizer sees any read beyond
+ * it. */
 static int parse(struct str text, int64_t *ret_us)
 {
     char *copy = malloc(text.len ? text.len : 1);

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* A pipe takes this much in one piece (PIPE_BUF); what is longer is cut. */
+/* The size that a pipe takes in one piece (PIPE_BUF); longer lines are cut. */
 enum { LINE_MAX_BYTES = 4096 };
 
-/* A line that is being written; it never asks the heap, for it may be about its end. */
+/* A line that is being written. No allocation: the line may be about a lack of memory. */
 struct line {
     char at[LINE_MAX_BYTES];
     size_t len;
@@ -50,13 +50,14 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *line, const c
 static void add_start(struct line *line, enum say_level level, const char *event)
 {
     char time_bytes[RFC3339_LEN];
-    /* Exactly as large as needed: a buffer that does not grow may stand on the stack. */
+    /* Exactly the size needed: a buffer that need not grow may stand on the stack. */
     struct buf time = {.at = time_bytes, .cap = sizeof(time_bytes)};
     rfc3339_add(&time, clock_wall_us(clock_system()));
     add(line, "time=%.*s level=%s event=%s", STR_FMT(buf_str(&time)), level_name(level), event);
 }
 
-/* One event stays one line, even when someone forgot to quote. */
+/* Ends the line; control characters become spaces, so that one event stays one line even if a
+ * caller forgot to quote. */
 static void end_line(struct line *line)
 {
     for (size_t i = 0; i < line->len; i++)
@@ -77,7 +78,7 @@ void say(enum say_level level, const char *event, const char *format, ...)
 {
     if (level < least_level)
         return;
-    int error = errno; /* callers go on to look at it, and formats may say %m */
+    int error = errno; /* callers still need errno, and formats may use %m */
     struct line line;
     line.len = 0;
     add_start(&line, level, event);
@@ -88,13 +89,13 @@ void say(enum say_level level, const char *event, const char *format, ...)
     errno = error;
     add_args(&line, format, args);
     va_end(args);
-    line.len -= line.len == start; /* no rest, no space before it */
+    line.len -= line.len == start; /* no text after the event: drop the space before it */
     end_line(&line);
     write_line(&line);
     errno = error;
 }
 
-/* How one byte is written inside the quotes; `out` has room for 5. */
+/* Writes one byte as it stands inside quotes; `out` has room for 5. */
 static size_t escape(char *out, unsigned char c)
 {
     static const char short_forms[] = "\"\"\\\\\nn\rr\tt";

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Standard error made into a socket of datagrams, which shows each write(2) by itself. */
+/* Standard error turned into a datagram socket, which shows each write(2) by itself. */
 struct ear {
     int stderr_before;
     int fd;
@@ -31,7 +31,7 @@ static void ear_open(struct ear *ear)
     ear->fd = pair[0];
 }
 
-/* Gives standard error back before anything is asserted, or a failure could not be read. */
+/* Restores standard error before anything is asserted: otherwise a failure could not be read. */
 static void ear_close(struct ear *ear)
 {
     dup2(ear->stderr_before, STDERR_FILENO);
@@ -39,7 +39,7 @@ static void ear_close(struct ear *ear)
     close(ear->fd);
 }
 
-/* What the next write said, in ear->line; its length, or -1 when nobody wrote. */
+/* Reads the next write into ear->line. Returns its length, or -1 if there was none. */
 static ssize_t ear_next(struct ear *ear)
 {
     ssize_t n = recv(ear->fd, ear->line, sizeof(ear->line) - 1, MSG_DONTWAIT);

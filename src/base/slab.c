@@ -1,7 +1,7 @@
-/* Blocks are aligned to their size, so that an address tells its block. A block is mapped and not
- * allocated: of one that is not full, the pages behind the last structure cost nothing. Under a
- * sanitizer every structure is allocated by itself, so that it sees who uses what was given back.
- */
+/* Blocks are aligned to their size, so that the address of a structure leads to its block. A block
+ * is mapped, not allocated: the pages behind its last structure in use cost nothing. Under a
+ * sanitizer every structure is allocated by itself, so that the sanitizer sees a use after
+ * slab_give(). */
 #include "base/slab.h"
 
 #include <assert.h>
@@ -50,12 +50,12 @@ struct given {
 struct block {
     struct list node; /* in slab->open while there is room */
     struct slab *slab;
-    struct given *given; /* came back */
+    struct given *given; /* structures that were given back */
     size_t end;          /* behind the last structure that was ever taken */
-    size_t used;         /* structures */
+    size_t used;         /* number of structures in use */
 };
 
-/* Maps twice as much and gives back what lies around the aligned block. */
+/* Maps twice the size and unmaps the parts around the aligned block. */
 static struct block *map_block(void)
 {
     char *at = mmap(NULL, (size_t)2 * SLAB_BLOCK, PROT_READ | PROT_WRITE,
@@ -123,7 +123,7 @@ void slab_give(void *ptr)
     block->given = given;
     if (!list_linked(&block->node))
         list_add_first(&slab->open, &block->node);
-    /* The last one stays: who comes and goes alone needs no map for it. */
+    /* Keep the last block: one structure that comes and goes must not map and unmap each time. */
     if (!--block->used && slab->blocks > 1)
         block_free(block);
 }

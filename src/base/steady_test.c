@@ -32,7 +32,7 @@ static void a_calm_clock_is_followed(void **state)
     (void)state;
     assert_int_equal(after(3600 * S), STEADY_CALM);
     assert_int_equal(steady.wall_us, fake.wall_us);
-    fake.wall_us += S / 2; /* no jump worth the name */
+    fake.wall_us += S / 2; /* too small for an event */
     assert_int_equal(after(S), STEADY_CALM);
     assert_int_equal(steady.wall_us, fake.wall_us);
 }

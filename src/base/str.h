@@ -1,4 +1,4 @@
-/* A borrowed run of bytes: who made it owns it, nothing here frees it. */
+/* A run of bytes that is borrowed: its maker owns it, nothing here frees it. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,7 +31,7 @@ static inline bool str_starts(struct str s, struct str prefix)
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.at, prefix.at, prefix.len) == 0);
 }
 
-/* Byte order, a shorter prefix first. */
+/* Compares by bytes; a prefix comes before the longer string. */
 static inline int str_cmp(struct str a, struct str b)
 {
     size_t least = a.len < b.len ? a.len : b.len;
@@ -39,7 +39,7 @@ static inline int str_cmp(struct str a, struct str b)
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* What stands behind the first `n` bytes; empty when there are fewer. */
+/* `s` without its first `n` bytes; empty if there are no more. */
 static inline struct str str_skip(struct str s, size_t n)
 {
     if (n > s.len)
@@ -52,7 +52,7 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Equality that ignores ASCII case, as header names want (RFC 9110 section 5.1). */
+/* Equality regardless of ASCII case, as header names need it (RFC 9110 section 5.1). */
 static inline bool str_eq_nocase(struct str a, struct str b)
 {
     if (a.len != b.len)
@@ -63,7 +63,7 @@ static inline bool str_eq_nocase(struct str a, struct str b)
     return true;
 }
 
-/* Without the spaces and tabs at both ends (RFC 9110 section 5.6.3, OWS). */
+/* `s` without spaces and tabs at both ends (RFC 9110 section 5.6.3, OWS). */
 static inline struct str str_trim(struct str s)
 {
     while (s.len && (s.at[0] == ' ' || s.at[0] == '\t'))
@@ -73,7 +73,7 @@ static inline struct str str_trim(struct str s)
     return s;
 }
 
-/* Cuts what stands before `sep` off the front of `*rest` and returns it; the whole when there is
+/* Cuts the part before `sep` off the front of `*rest` and returns it, or all of `*rest` if there is
  * no `sep`. `*rest` is left behind the separator, with `at == NULL` once nothing follows. */
 static inline struct str str_cut(struct str *rest, char sep)
 {

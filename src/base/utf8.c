@@ -1,8 +1,8 @@
 #include "base/utf8.h"
 
-/* What may follow: 0 between two characters, BROKEN after a fault, else the number of bytes due
- * and the bounds of the next one. Only the first byte after the lead has bounds of its own; they
- * keep out longer forms than needed, surrogates and what lies above U+10FFFF. */
+/* The state between two bytes: 0 between characters, BROKEN after a fault, else the number of bytes
+ * due and the bounds of the next one. Only the first byte after the lead has bounds of its own.
+ * They exclude overlong forms, surrogates and values above U+10FFFF. */
 #define DUE(count, least, most) ((uint32_t)(count) << 16 | (uint32_t)(least) << 8 | (most))
 #define BROKEN UINT32_MAX
 
@@ -29,7 +29,7 @@ static uint32_t after_next(uint32_t state, unsigned char c)
     return due == 1 ? 0 : DUE(due - 1, 0x80, 0xbf);
 }
 
-/* Where the run of ASCII that starts at `i` ends, or at most 7 bytes before that. */
+/* The end of the run of ASCII that starts at `i`, or at most 7 bytes before that end. */
 static size_t skip_ascii(struct str s, size_t i)
 {
     uint64_t word;

@@ -8,13 +8,14 @@
 /* Whether `s` is UTF-8 as a whole. Fast for ASCII. */
 bool utf8_valid(struct str s);
 
-/* Checks a text that comes in pieces, as WebSocket fragments do. All zeroes is the start. */
+/* A check of a text that comes in pieces, such as WebSocket fragments. A state of zeroes is the
+ * start. */
 struct utf8_state {
     uint32_t state;
 };
 
-/* Takes the next piece; false as soon as no continuation could make the whole valid
- * (RFC 6455 section 8.1 wants the failure at once). */
+/* Takes the next piece. Returns false as soon as no continuation could make the text valid: RFC
+ * 6455 section 8.1 wants the failure at once. */
 bool utf8_feed(struct utf8_state *state, struct str piece);
 
 /* Whether the text may end here. */

@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-/* One call of utf8_valid() on a copy without a byte to spare, so that reading on shows. */
+/* utf8_valid() of a copy that ends with its last byte, so that a sanitizer sees any read beyond
+ * it. */
 static bool valid(struct str s)
 {
     char *copy = malloc(s.len ? s.len : 1);
@@ -84,7 +85,7 @@ static void what_is_not_utf8_is_refused(void **state)
         STR("\xf8\x88\x80\x80\x80"), /* five bytes, once allowed */
         STR("\xfe"),
         STR("\xff"),
-        STR("\xc3\xa9\xa9"), /* one continuation too many */
+        STR("\xc3\xa9\xa9"), /* a continuation too many */
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
         if (valid(wrong[i]))
