@@ -3,7 +3,7 @@
 #include "http/media.h"
 #include "http/token.h"
 
-/* One element of Accept, in the order in which it is written. */
+/* An element of Accept. */
 struct range {
     struct http_media media;
     unsigned quality; /* 0 to 1000 */
@@ -27,7 +27,7 @@ static bool parse_quality(struct str text, unsigned *ret)
     return quality <= 1000;
 }
 
-/* What stands behind `q` is no parameter of the media type (and obsolete): cut off. */
+/* Cuts off everything behind `q`: it is no parameter of the media type, and obsolete. */
 static bool parse_range(struct str element, struct range *ret)
 {
     struct str name, value;
@@ -58,7 +58,7 @@ static int match_params(const struct http_media *range, const struct http_media 
     return count;
 }
 
-/* How exactly the range names `offer`; 0 when it does not match. */
+/* How exactly the range names `offer`; 0 if it does not match. */
 static unsigned specificity(const struct http_media *range, const struct http_media *offer)
 {
     if (str_eq(range->type, STR("*")))

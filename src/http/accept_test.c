@@ -9,7 +9,7 @@
 
 #include "http/testing.h"
 
-/* Fields `name: value`, one for each line of `values`. */
+/* Fields `name: value`, a field for each line of `values`. */
 static struct http_fields fields_of(struct str name, struct str values)
 {
     struct http_fields fields = {0};

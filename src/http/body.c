@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* What may come next. The order matters: from EXT_BWS to EXT_VALUE_END bytes are charged to the
- * extensions, from TRAILER to TRAILER_END_LF to the trailers.
+/* The state of the decoder: the part that may come next. The order matters, because bytes from
+ * EXT_BWS to EXT_VALUE_END are charged to the extensions, and bytes from TRAILER to TRAILER_END_LF
+ * to the trailers.
  *
- *   size [ext] CRLF data CRLF … 0 [ext] CRLF trailers CRLF
- */
+ *   size [ext] CRLF data CRLF … 0 [ext] CRLF trailers CRLF */
 enum state {
     SIZE,
     EXT_BWS,        /* white space before ';' */
@@ -63,7 +63,7 @@ struct str http_chunked_error_detail(int result)
     }
 }
 
-/* Each step_…() takes one byte and sets the next state; what it returns is 0 or an error. */
+/* Each step_…() takes one byte, sets the next state, and returns 0 or an error. */
 
 static int go(struct http_chunked *chunked, enum state state)
 {
@@ -98,7 +98,7 @@ static int step_size(struct http_chunked *chunked, char c)
     return is_space(c) ? go(chunked, EXT_BWS) : HTTP_CHUNKED_E_SIZE;
 }
 
-/* What may follow an extension that is whole: another one, or the line's end. */
+/* Behind a whole extension: another extension, or the end of the line. */
 static int step_ext_end(struct http_chunked *chunked, char c)
 {
     if (c == ';')
@@ -164,7 +164,7 @@ static int step_line_end(struct http_chunked *chunked, char c)
     switch (chunked->state) {
     case SIZE_LF:
         if (last)
-            chunked->spent = 0; /* from here on it counts trailers */
+            chunked->spent = 0; /* from here on, count the trailers */
         return c == '\n' ? go(chunked, last ? TRAILER : DATA) : HTTP_CHUNKED_E_LINE_END;
     case DATA_CR:
         return c == '\r' ? go(chunked, DATA_LF) : HTTP_CHUNKED_E_LINE_END;
@@ -197,7 +197,7 @@ static int step_trailer(struct http_chunked *chunked, char c)
     }
 }
 
-/* What a bare LF breaks is always the same, whatever was due in its place. */
+/* Reports a bare LF as a bad line end, whichever part was due in its place. */
 static int line_end_error(int error, char c)
 {
     return error && c == '\n' ? HTTP_CHUNKED_E_LINE_END : error;
@@ -222,7 +222,7 @@ static int step(struct http_chunked *chunked, const struct http_limits *limits, 
     return line_end_error(step_trailer(chunked, c), c);
 }
 
-/* Hands out as much of the current chunk as has come. */
+/* Hands out the bytes of the current chunk that have come. */
 static int take_data(struct http_chunked *chunked, struct str *bytes, struct str *ret_data)
 {
     size_t len = bytes->len < chunked->left ? bytes->len : (size_t)chunked->left;
@@ -264,8 +264,8 @@ void http_chunk_add(struct buf *buf, struct str data)
     buf_add_lit(buf, "\r\n");
 }
 
-/* Eight digits whatever the size: leading zeroes are in the grammar, and moving the data is not
- * worth the bytes they cost. */
+/* Always eight digits: the grammar allows leading zeroes, and moving the data to save them would
+ * cost more. */
 enum { OPEN_DIGITS = 8, OPEN_LEN = OPEN_DIGITS + 2 };
 
 size_t http_chunk_open(struct buf *buf)

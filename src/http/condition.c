@@ -10,7 +10,7 @@ static bool is_etag_char(char c)
     return http_char_is(c, HTTP_CHAR_VALUE) && c != '"' && c != ' ' && c != '\t';
 }
 
-/* Passes over white space and the commas between (empty) elements. */
+/* Skips white space and the commas between (empty) elements. */
 static struct str behind_commas(struct str s)
 {
     while (s.len && (s.at[0] == ',' || s.at[0] == ' ' || s.at[0] == '\t'))
@@ -55,8 +55,8 @@ int http_if_match(struct str value, struct str *ret_opaque)
     return 0;
 }
 
-/* Takes one byte of a structured field's string off the front of `*rest`, which begins behind the
- * first quote; false at what may not stand there. */
+/* Takes a byte of a structured field's string off the front of `*rest`, which begins behind the
+ * first quote. Returns false at a byte that is not allowed there. */
 static bool take_sf_char(struct str *rest, char *ret)
 {
     bool escape = rest->len && rest->at[0] == '\\';

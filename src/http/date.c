@@ -19,7 +19,7 @@ static char *add_text(char *at, const char *text, size_t len)
     return at + len;
 }
 
-/* Not strftime(): its names depend on the locale. */
+/* strftime() will not do: its names depend on the locale. */
 void http_date_write(int64_t unix_seconds, char ret[HTTP_DATE_LEN])
 {
     static const char days[] = "SunMonTueWedThuFriSat";

@@ -6,19 +6,19 @@
 /* Sun, 06 Nov 1994 08:49:37 GMT */
 enum { HTTP_DATE_LEN = 29 };
 
-/* Writes `unix_seconds`, in the years 0 to 9999; others count as the nearest of those. */
+/* Writes `unix_seconds`; times outside the years 0 to 9999 become the nearest time within. */
 void http_date_write(int64_t unix_seconds, char ret[HTTP_DATE_LEN]);
 
 void http_date_add(struct buf *buf, int64_t unix_seconds);
 
-/* The second that was last written: answers come many to a second. One a thread; all zeroes is the
- * start. */
+/* A cache of the last date written, since many responses are sent in one second. One for each
+ * thread; a cache of zeroes is empty. */
 struct http_date {
     bool written;
     int64_t unix_seconds;
     char text[HTTP_DATE_LEN];
 };
 
-/* The date of `unix_seconds`, formatted only if it is another second than the last time. Stands
- * until the next call. */
+/* The date of `unix_seconds`, formatted only if the second has changed since the last call. The
+ * text is valid until the next call. */
 struct str http_date_cached(struct http_date *date, int64_t unix_seconds);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-/* By enum http_head_error. */
+/* Indexed by enum http_head_error. */
 static const struct {
     int status;
     const char *detail;
@@ -55,8 +55,8 @@ struct str http_head_error_detail(int error)
     return str_from(errors[error_index(error)].detail);
 }
 
-/* Passes over the empty lines before a start line, and looks at its first byte: who speaks another
- * protocol learns it at once and not when a head's time is up. */
+/* Skips the empty lines before a start line and checks its first byte, so that a client of another
+ * protocol is refused at once and not only when the time for a head is up. */
 static int find_start(struct str bytes, size_t *ret)
 {
     size_t at = 0;
@@ -206,8 +206,8 @@ static int read_length(struct str value, struct http_framing *framing)
     return http_number(value, &framing->content_length) ? HTTP_E_LENGTH : 0;
 }
 
-/* Whether these are registered codings (RFC 9112 section 7) as they may be applied: compressions
- * in any order, and `chunked` behind them. */
+/* Whether the list holds registered codings (RFC 9112 section 7) in an order that is allowed:
+ * compressions in any order, then `chunked`. */
 static bool are_codings(struct str list)
 {
     static const char *const compressions[] = {"gzip", "x-gzip", "deflate", "compress",

@@ -1,22 +1,23 @@
-/* What the heads of requests and responses have in common: where they end, their header fields, and
- * how the body is framed (RFC 9112 sections 2.2, 5 and 6). */
+/* The parts that request heads and response heads share: the end of the head, header fields, and
+ * the framing of the body (RFC 9112 sections 2.2, 5 and 6). */
 #pragma once
 
 #include "base/str.h"
 
 #include <stdint.h>
 
-/* Room for header fields in the structures below, whatever the limits say. */
+/* Room for header fields in the structures below, the upper bound of http_limits.fields_max. */
 enum { HTTP_FIELDS_MAX = 100 };
 
-/* Empty lines passed over before a request line (RFC 9112 section 2.2). */
+/* Empty lines that are skipped before a request line (RFC 9112 section 2.2). */
 enum { HTTP_EMPTY_LINES_MAX = 4 };
 
-/* How much of HTTP we take from a stranger. All but the count in bytes, each below 2^30. */
+/* Bounds on the parts of a message from a stranger: bytes, except for `fields_max`, and each below
+ * 2^30. */
 struct http_limits {
-    uint32_t line_max;      /* request or status line, without its CRLF: else 414 */
-    uint32_t fields_max;    /* number of header fields, at most HTTP_FIELDS_MAX: else 431 */
-    uint32_t section_max;   /* all header lines with the empty line that ends them: else 431 */
+    uint32_t line_max;      /* request or status line without its CRLF; more is 414 */
+    uint32_t fields_max;    /* number of header fields, at most HTTP_FIELDS_MAX; more is 431 */
+    uint32_t section_max;   /* all header lines and the empty line behind them; more is 431 */
     uint32_t chunk_ext_max; /* chunk extensions of one body, taken together */
     uint32_t trailer_max;   /* trailer section of one body */
 };
@@ -28,16 +29,16 @@ struct http_limits {
                           .chunk_ext_max = 4096,                                                   \
                           .trailer_max = 8192})
 
-/* Why a head was refused. Nothing that follows on the connection can be trusted to be a request:
- * answer with http_head_error_status() and http_head_error_detail(), then close. */
+/* Why a head was refused. After a refusal the rest of the connection cannot be trusted to be
+ * requests: answer with http_head_error_status() and http_head_error_detail(), then close. */
 enum http_head_error {
     HTTP_E_LINE_END = 1,   /* a CR or LF that is not part of a CRLF */
-    HTTP_E_EMPTY_LINES,    /* more than HTTP_EMPTY_LINES_MAX of them before the request line */
-    HTTP_E_LINE_TOO_LONG,  /* 414 */
-    HTTP_E_TOO_LARGE,      /* 431: the header section */
-    HTTP_E_TOO_MANY,       /* 431: header fields */
-    HTTP_E_START_LINE,     /* not three parts with one space between */
-    HTTP_E_METHOD,         /* not a token */
+    HTTP_E_EMPTY_LINES,    /* more than HTTP_EMPTY_LINES_MAX empty lines before the request line */
+    HTTP_E_LINE_TOO_LONG,  /* 414: the start line is too long */
+    HTTP_E_TOO_LARGE,      /* 431: the header section is too long */
+    HTTP_E_TOO_MANY,       /* 431: too many header fields */
+    HTTP_E_START_LINE,     /* the start line is not three parts with one space between */
+    HTTP_E_METHOD,         /* the method is not a token */
     HTTP_E_TARGET,         /* not a request target, or not one for this method */
     HTTP_E_VERSION_SYNTAX, /* not HTTP/DIGIT.DIGIT */
     HTTP_E_VERSION,        /* 505: neither 1.0 nor 1.1 */
@@ -48,11 +49,11 @@ enum http_head_error {
     HTTP_E_HOST_MISSING,
     HTTP_E_HOST_REPEATED,
     HTTP_E_HOST,                /* not host [":" port] */
-    HTTP_E_LENGTH,              /* Content-Length is not a number, or does not fit */
-    HTTP_E_LENGTH_REPEATED,     /* even if identical */
+    HTTP_E_LENGTH,              /* Content-Length is not a number, or too large */
+    HTTP_E_LENGTH_REPEATED,     /* Content-Length comes twice, even with the same value */
     HTTP_E_ENCODING,            /* Transfer-Encoding is not exactly `chunked` */
-    HTTP_E_CODING,              /* 501: it names a coding that exists and is not spoken here */
-    HTTP_E_ENCODING_AND_LENGTH, /* both */
+    HTTP_E_CODING,              /* 501: a coding that exists but is not supported here */
+    HTTP_E_ENCODING_AND_LENGTH, /* Transfer-Encoding and Content-Length together */
     HTTP_E_ENCODING_1_0,        /* Transfer-Encoding in HTTP/1.0 */
     HTTP_E_EXPECT,              /* 417: Expect is not `100-continue` */
     HTTP_E_COUNT,
@@ -61,19 +62,19 @@ enum http_head_error {
 /* The status to answer with: 400, 414, 417, 431, 501 or 505. */
 int http_head_error_status(int error);
 
-/* One sentence for people: what was wrong and what would be right. Static memory. */
+/* A sentence for people: what was wrong and what would be right. Static memory. */
 struct str http_head_error_detail(int error);
 
-/* How far the search for the end of a head has come; belongs to a connection. All zeroes before a
- * head; http_head_parse() and http_status_parse() leave it so when a head was whole. */
+/* The progress of the search for the end of a head; belongs to a connection. Zeroes before a head;
+ * http_head_parse() and http_status_parse() reset it once a head was whole. */
 struct http_scan {
-    uint32_t at;     /* searched so far */
-    uint32_t fields; /* where the header lines begin; 0 until the first line is whole */
+    uint32_t at;     /* bytes that were searched */
+    uint32_t fields; /* offset of the header lines; 0 until the first line is whole */
 };
 
-/* Looks on for the empty line, in the bytes that were not searched yet. `bytes` is all that has
- * come since the head began, and may have moved since the last call. 0 with the sizes filled,
- * -EAGAIN, or an enum http_head_error. */
+/* Continues the search for the empty line in the bytes that are new. `bytes` is everything since
+ * the head began, and may have moved since the last call. Returns 0 with the sizes filled, -EAGAIN,
+ * or an enum http_head_error. */
 struct http_extent {
     uint32_t start;  /* of the first line, behind any empty ones */
     uint32_t fields; /* of the header lines */
@@ -83,22 +84,22 @@ int http_scan(struct http_scan *scan, struct str bytes, const struct http_limits
               struct http_extent *ret);
 
 struct http_field {
-    struct str name;  /* as it came; compare without case */
-    struct str value; /* without white space around it; may be empty */
+    struct str name;  /* unchanged; compare without case */
+    struct str value; /* without white space at both ends; may be empty */
 };
 
 /* Header fields in the order in which they came, borrowed from the bytes of the head. */
 struct http_fields {
     size_t count;
-    uint64_t names; /* a bit for each name that is there, by a hash: most that are asked for are not
-                       there */
+    uint64_t names; /* a bit for each name, by a hash: most lookups are for names that are absent */
     struct http_field at[HTTP_FIELDS_MAX];
 };
 
-/* Splits header lines, each with its CRLF, without the empty one. 0 or an enum http_head_error. */
+/* Splits header lines, each with its CRLF, without the empty line at the end. Returns 0 or an enum
+ * http_head_error. */
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret);
 
-/* The bit of a name, in whatever case: by its length and its ends. */
+/* The bit of a name, in upper or lower case: a hash of its length, first and last byte. */
 static inline uint64_t http_field_bit(struct str name)
 {
     if (!name.len)
@@ -108,17 +109,17 @@ static inline uint64_t http_field_bit(struct str name)
     return UINT64_C(1) << ((name.len + (size_t)first * 3 + (size_t)last * 5) & 63);
 }
 
-/* Whether there may be a field of that name; false only if there is none. Inline, since a request
- * is asked for a dozen names, and has a few. */
+/* Whether there may be a field of that name; false only if there is none. Inline, since a dozen
+ * names are looked up for each request, and few are present. */
 static inline bool http_fields_may_have(const struct http_fields *fields, struct str lowercase_name)
 {
     return (fields->names & http_field_bit(lowercase_name)) != 0;
 }
 
-/* As http_fields_get(), for a name that there may be. */
+/* http_fields_get() for a name that may be present. */
 struct str http_fields_find(const struct http_fields *fields, struct str lowercase_name);
 
-/* The value of the first field of that name; `at == NULL` when there is none. The name is given in
+/* The value of the first field of that name; `at == NULL` if there is none. The name must be in
  * lower case. */
 static inline struct str http_fields_get(const struct http_fields *fields,
                                          struct str lowercase_name)
@@ -127,19 +128,20 @@ static inline struct str http_fields_get(const struct http_fields *fields,
                                                         : STR_NONE;
 }
 
-/* Whether the field is there more than once. Of one that may not be, it is not for us to choose. */
+/* Whether the field is there more than once. If only one is allowed, the caller must refuse:
+ * choosing between them would be a guess. */
 bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name);
 
-/* Walks the fields of one name: `*pos` begins as 0; false at the end. */
+/* Walks the fields of a name: `*pos` begins as 0; returns false at the end. */
 bool http_fields_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
                       struct str *ret_value);
 
-/* Whether the comma-separated list that all fields of that name form together has this element,
- * compared without case. */
+/* Whether the comma-separated list of all fields of that name together has this element, compared
+ * without case. */
 bool http_fields_list_has(const struct http_fields *fields, struct str lowercase_name,
                           struct str element);
 
-/* Where the body ends and whether the connection outlives it. */
+/* How the body ends, and whether the connection stays open behind it. */
 struct http_framing {
     uint64_t content_length; /* 0 without Content-Length */
     bool has_content_length;
@@ -147,10 +149,11 @@ struct http_framing {
     bool keep_alive; /* by version and Connection (RFC 9112 section 9.3) */
 };
 
-/* Reads the framing out of the fields of a message of HTTP/1.`minor`. Strict, because two readers
- * that disagree about a body's end are how requests are smuggled. 0 or an enum http_head_error. */
+/* Reads the framing from the fields of a message of HTTP/1.`minor`. Strict, because two readers
+ * that disagree about the end of a body make request smuggling possible. Returns 0 or an enum
+ * http_head_error. */
 int http_framing_read(const struct http_fields *fields, int minor, struct http_framing *ret);
 
-/* Reads `HTTP/1.x`. `*ret_minor` is 0, or 1 for 1.1 and whatever minor version may follow it (RFC
- * 9110 section 2.5). 0 or an enum http_head_error. */
+/* Reads `HTTP/1.x`. `*ret_minor` is 0, or 1 for 1.1 and any higher minor version (RFC 9110 section
+ * 2.5). Returns 0 or an enum http_head_error. */
 int http_version_parse(struct str text, int *ret_minor);

@@ -10,7 +10,7 @@
 
 static const struct http_limits limits = {.line_max = 20, .fields_max = 3, .section_max = 40};
 
-/* Scans all at once, and byte by byte; both must come to the same. */
+/* Scans the text at once and byte by byte; both must give the same result. */
 static int scan(struct str text, struct http_extent *ret)
 {
     struct http_scan at_once = {0}, trickle = {0};
@@ -40,7 +40,7 @@ static int parse(struct str lines, struct http_fields *ret)
 {
     struct str bytes = exact(lines);
     int result = http_fields_parse(bytes, &limits, ret);
-    for (size_t i = 0; !result && i < ret->count; i++) { /* point into what the test owns */
+    for (size_t i = 0; !result && i < ret->count; i++) { /* point into the test's own text */
         ret->at[i].name.at = lines.at + (ret->at[i].name.at - bytes.at);
         ret->at[i].value.at = lines.at + (ret->at[i].value.at - bytes.at);
     }
@@ -158,7 +158,8 @@ static void a_head_that_trickles_in_is_searched_only_once(void **state)
     const struct http_limits wide = {.line_max = 5000, .section_max = 5000};
     assert_int_equal(http_scan(&position, (struct str){bytes, 1000}, &wide, &extent), -EAGAIN);
     assert_int_equal(position.at, 1000);
-    /* An end that were written into what was searched already would not be seen. */
+    /* The scan must not look at bytes again that it has searched: an end written into them now is
+     * not seen. */
     bytes[500] = bytes[502] = '\r';
     bytes[501] = bytes[503] = '\n';
     assert_int_equal(http_scan(&position, (struct str){bytes, 1000}, &wide, &extent), -EAGAIN);

@@ -1,9 +1,9 @@
-/* zlib does the work. This file bounds it.
+/* zlib decodes, this file bounds the work.
  *
- * A body may be a bomb in two ways: a kilobyte may become a mebibyte, and a block of a few bytes
- * that holds nothing may take longer to read than a kilobyte of text. So a piece ends by what came
- * out and by how many blocks it took, and the caller looks at the clock between pieces. zlib stops
- * behind each block if it is asked to (Z_BLOCK). */
+ * A body may be a bomb in two ways: a kilobyte may become a mebibyte, and an empty block of a few
+ * bytes may take longer to read than a kilobyte of text. So a piece ends after a number of bytes or
+ * a number of blocks, and the caller looks at the clock between pieces. zlib stops behind each
+ * block if asked to (Z_BLOCK). */
 #include "http/gzip.h"
 
 #include "base/mem.h"
@@ -14,7 +14,8 @@
 
 enum { GZIP_WINDOW_BITS = 15 + 16, PIECE_BLOCKS = 64, BLOCK_ENDED = 128 };
 
-/* ---- which coding ---------------------------------------------------------------------------- */
+/* ---- the coding of a body
+ * ---------------------------------------------------------------------- */
 
 static enum http_coding coding_of(struct str value)
 {
@@ -62,7 +63,8 @@ static uInt at_most(size_t size)
     return size < UINT_MAX ? (uInt)size : UINT_MAX;
 }
 
-/* Reads to the end of a block at most, or until `room` bytes have come out. A result of zlib's. */
+/* Decodes to the end of a block at most, or until `room` bytes have come out. Returns a zlib
+ * result. */
 static int inflate_some(struct http_gzip *gzip, struct str body, char *to, size_t room,
                         size_t *ret_made)
 {
@@ -80,8 +82,8 @@ static int inflate_some(struct http_gzip *gzip, struct str body, char *to, size_
     return result;
 }
 
-/* A body may be several members one after the other (RFC 1952 section 2.2). 0 behind the last,
- * -EAGAIN before another. */
+/* Ends a member of the body, which may have several in a row (RFC 1952 section 2.2). Returns 0
+ * behind the last, -EAGAIN before another. */
 static int end_member(struct http_gzip *gzip, struct str body)
 {
     if (gzip->used == body.len)
@@ -90,7 +92,7 @@ static int end_member(struct http_gzip *gzip, struct str body)
     return inflateReset(gzip->stream) == Z_OK ? -EAGAIN : -EBADMSG;
 }
 
-/* -EAGAIN: there is more to be done. */
+/* Decodes up to a block. Returns -EAGAIN if there is more to do. */
 static int go_on(struct http_gzip *gzip, struct str body, size_t room, struct buf *out)
 {
     size_t made = 0;
@@ -103,7 +105,7 @@ static int go_on(struct http_gzip *gzip, struct str body, size_t room, struct bu
         return end_member(gzip, body);
     if (result == Z_MEM_ERROR)
         return -ENOMEM;
-    /* With all of the body used up and room left, more would have to come. */
+    /* zlib asks for more input if the body is used up and room is left: the body was cut short. */
     bool goes_on = result == Z_OK && (made == room || gzip->used < body.len);
     return goes_on && gzip->blocks <= HTTP_GZIP_BLOCKS_MAX ? -EAGAIN : -EBADMSG;
 }

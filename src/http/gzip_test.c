@@ -13,7 +13,7 @@
 
 enum { PIECE = 1000, MAX = 1 << 20 };
 
-/* One member that says `text`. */
+/* Adds a gzip member that decodes to `text`. */
 static void add_member(struct buf *out, struct str text, int level)
 {
     z_stream stream = {0};
@@ -28,7 +28,7 @@ static void add_member(struct buf *out, struct str text, int level)
     deflateEnd(&stream);
 }
 
-/* In pieces; how many there were is told. The body lies elsewhere for each. */
+/* Decodes in pieces and counts them. The body moves between pieces. */
 static int decode(struct str body, size_t max, struct buf *out, unsigned *ret_pieces)
 {
     struct http_gzip gzip;
@@ -93,7 +93,8 @@ static void members_follow_one_another(void **state)
     buf_free(&out);
 }
 
-/* Cut anywhere, and changed anywhere: never taken for whole, and never read beyond its end. */
+/* A body that is cut or changed at any byte is never taken for whole, and never read beyond its
+ * end. */
 static void what_is_cut_short_or_damaged_is_refused(void **state)
 {
     struct buf text = text_of(3000), body = {0}, out = {0};
@@ -106,7 +107,7 @@ static void what_is_cut_short_or_damaged_is_refused(void **state)
     }
     for (size_t at = 0; at < body.len; at++) {
         if (at >= 4 && at < 10)
-            continue; /* its time and system, which say nothing of what is in it */
+            continue; /* time and system of the header, which the content does not depend on */
         buf_clear(&out);
         body.at[at] ^= 0x55;
         assert_int_equal(decode(buf_str(&body), MAX, &out, &pieces), -EBADMSG);
@@ -142,7 +143,7 @@ static void a_bomb_costs_no_more_than_the_limit(void **state)
     buf_free(&out);
 }
 
-/* Stored blocks of no bytes, of which five bytes make one. */
+/* Stored blocks without content, five bytes each. */
 static void blocks_that_hold_nothing_end_pieces_and_are_not_many(void **state)
 {
     static const char head[] = "\x1f\x8b\x08\0\0\0\0\0\0\x03";

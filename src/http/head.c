@@ -27,7 +27,7 @@ static void split_query(struct str path_and_query, struct http_head *head)
     head->path = str_cut(&head->query, '?');
 }
 
-/* authority-form (RFC 9112 section 3.2.3): nothing but host and port. */
+/* authority-form (RFC 9112 section 3.2.3): only host and port. */
 static int read_authority_form(struct http_head *head)
 {
     struct http_authority authority;
@@ -38,7 +38,7 @@ static int read_authority_form(struct http_head *head)
     return 0;
 }
 
-/* absolute-form (section 3.2.2): what proxies get, and what every server must take. */
+/* absolute-form (section 3.2.2): meant for proxies, but every server must accept it. */
 static int read_absolute_form(struct http_head *head)
 {
     const struct str schemes[] = {STR("http://"), STR("https://")};
@@ -55,7 +55,7 @@ static int read_absolute_form(struct http_head *head)
     if (http_authority_parse(head->host, &authority))
         return HTTP_E_TARGET;
     split_query(str_skip(rest, len), head);
-    if (!head->path.len) /* section 3.2.4 for OPTIONS */
+    if (!head->path.len) /* OPTIONS without a path: section 3.2.4 */
         head->path = head->method == HTTP_OPTIONS && !head->query.at ? STR("*") : STR("/");
     return 0;
 }
@@ -76,7 +76,7 @@ static int read_target(struct http_head *head)
     return read_absolute_form(head);
 }
 
-/* Takes bytes of the class off the front of `*line`, and the one space behind them. */
+/* Takes bytes of the class off the front of `*line`, and the single space behind them. */
 static int take_part(struct str *line, int class, int wrong, struct str *ret)
 {
     size_t len = 0;
@@ -124,7 +124,7 @@ static int read_host(struct http_head *head)
     return 0;
 }
 
-/* Neither expectations nor upgrades exist in HTTP/1.0 (RFC 9110 sections 7.8 and 10.1.1). */
+/* Reads Expect and Upgrade, which HTTP/1.0 does not have (RFC 9110 sections 7.8 and 10.1.1). */
 static int read_wishes(struct http_head *head)
 {
     struct str value;

@@ -13,7 +13,7 @@
 
 static const struct http_limits limits = HTTP_LIMITS_DEFAULT;
 
-/* What the head under test points into. */
+/* The state of a test: the bytes that the head under test points into. */
 static int setup(void **state)
 {
     struct str *bytes = calloc(1, sizeof(*bytes));
@@ -46,9 +46,9 @@ static int result(void **state, struct str text)
     return parse(state, text, &head);
 }
 
-/* The head of a request that is right but for `line` among its header lines. */
+/* The head of a request that is right apart from `line`, one of its header lines. */
 #define WITH(line) STR("POST / HTTP/1.1\r\nHost: a\r\n" line "\r\n\r\n")
-/* … but for its first line. */
+/* The head of a request that is right apart from its first line. */
 #define FIRST(line) STR(line "\r\nHost: a\r\n\r\n")
 
 /* The smuggling cases: each is refused with 400, so that the connection is closed. */

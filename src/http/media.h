@@ -11,13 +11,12 @@ struct http_media {
     struct str params;  /* for http_param_next(): empty, or begins with ';' */
 };
 
-/* Splits a media type and checks its parameters. 0, or -EINVAL when it is none. */
+/* Splits a media type and checks its parameters. Returns 0, or -EINVAL if it is none. */
 int http_media_parse(struct str text, struct http_media *ret);
 
-/* The value of the first parameter of that name, without quotes; `at == NULL` when there is none.
- */
+/* The value of the first parameter of that name, without quotes; `at == NULL` if there is none. */
 struct str http_media_param(const struct http_media *media, struct str lowercase_name);
 
-/* Whether there is no charset parameter, or it says UTF-8 (also written utf8), or US-ASCII, which
- * is part of it. */
+/* Whether the charset parameter is absent, UTF-8 (also written utf8), or US-ASCII, a subset of
+ * it. */
 bool http_media_is_utf8(const struct http_media *media);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-/* Whether this could be an IPv6 address between brackets. Which address is nobody's business: only
+/* Whether this could be an IPv6 address between brackets. The address itself does not matter: only
  * `[::1]` is ever compared, and that byte by byte. */
 static bool is_literal(struct str s)
 {
@@ -51,7 +51,7 @@ int http_authority_parse(struct str text, struct http_authority *ret)
     return 0;
 }
 
-/* `localhost`, or labels, none of them empty, before `.localhost`. */
+/* `localhost`, or labels, each of them not empty, before `.localhost`. */
 static bool is_localhost(struct str host)
 {
     struct str local = STR("localhost");
@@ -115,7 +115,7 @@ bool http_origin_is_canonical(struct str origin)
     return plain && !(authority.has_port && authority.port == (secure ? 443 : 80));
 }
 
-/* Takes a line off the front of `*rest`, without its LF; false when none is whole. */
+/* Takes a line off the front of `*rest`, without its LF; false if there is no whole line. */
 static bool take_line(struct str *rest, struct str *ret)
 {
     const char *end = rest->len ? memchr(rest->at, '\n', rest->len) : NULL;

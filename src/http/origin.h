@@ -1,4 +1,4 @@
-/* Host and Origin: what they name, and whether that is this machine itself. */
+/* Readers of Host and Origin that tell whether these name this machine itself. */
 #pragma once
 
 #include "base/str.h"
@@ -12,26 +12,27 @@ struct http_authority {
     uint16_t port;
 };
 
-/* Reads the value of Host, or the authority of a target. Narrower than RFC 3986: no user
- * information, and a name consists of unreserved characters alone, as all names do that resolve.
- * 0 or -EINVAL. */
+/* Reads the value of Host, or the authority of a target. Stricter than RFC 3986: no user
+ * information, and only unreserved characters in a name, since no other name resolves. Returns 0 or
+ * -EINVAL. */
 int http_authority_parse(struct str text, struct http_authority *ret);
 
-/* Whether a Host value names this machine by something that no name server can redirect:
- * `localhost`, `….localhost` (RFC 6761 section 6.3), an address of 127.0.0.0/8 as four decimal
- * numbers, or `[::1]`, with any port. Whatever else, malformed or not, is not loopback. */
+/* Whether a Host value names this machine in a form that no name server can redirect: `localhost`,
+ * `….localhost` (RFC 6761 section 6.3), an address of 127.0.0.0/8 as four decimal numbers, or
+ * `[::1]`, with any port. Everything else is not loopback, malformed or not. */
 bool http_host_is_loopback(struct str host);
 
-/* The same for an Origin value: `http://` or `https://`, then such a host, then nothing. `null` is
- * not loopback. */
+/* The same for an Origin value: `http://` or `https://`, then such a host, then nothing more.
+ * `null` is not loopback. */
 bool http_origin_is_loopback(struct str origin);
 
-/* Whether this is written as browsers write an Origin, so that it can equal one: `http` or `https`,
- * a host without capitals, a port unless it is the scheme's own, and nothing behind it. */
+/* Whether an Origin is written as browsers write it, so that it can equal one of theirs: `http` or
+ * `https`, a host without capitals, a port only if it is not the scheme's default, and nothing
+ * behind it. */
 bool http_origin_is_canonical(struct str origin);
 
-/* The value of Origin in the head that `bytes` begin with, which need be neither whole nor valid:
- * a browser shows an answer to its page only if the answer names that page's origin, and so a
- * refusal of such a head too must know it. STR_NONE without a whole line of that name, and if there
- * are two. Looks no further than the empty line that ends the head. */
+/* The value of Origin in the head at the front of `bytes`, which may be incomplete or invalid. A
+ * browser shows a response to its page only if the response names that page's origin, so even the
+ * refusal of a bad head must know it. STR_NONE without a whole line of that name, or if there are
+ * two. The search ends at the empty line behind the head. */
 struct str http_origin_scan(struct str bytes);

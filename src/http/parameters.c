@@ -163,7 +163,8 @@ static int refuse_twice(struct parameters *parameters)
     return -EINVAL;
 }
 
-/* ---- one after the other --------------------------------------------------------------------- */
+/* ---- decoding
+ * ------------------------------------------------------------------------------------ */
 
 static bool is_encoded(struct str raw)
 {

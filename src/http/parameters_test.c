@@ -31,7 +31,7 @@ static const struct parameter rows[ROWS] = {
     [TOLD] = {.name = {"told", 4}, .kind = PARAMETER_ID, .most = 5000, .example = "7"},
 };
 
-/* Reads a whole query; what was found as "row:value:number " in a row, or "!" and the fault. */
+/* Reads a whole query. Returns "row:value:number " for each parameter, or "!" and the fault. */
 static const char *said(const char *query)
 {
     static char text[400];

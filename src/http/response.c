@@ -2,7 +2,7 @@
 
 #include "http/token.h"
 
-/* Statuses that we send, or that our client may want to name. In order. */
+/* Statuses that we send, or that our client may name, in order. */
 static const struct {
     int status;
     const char *reason;

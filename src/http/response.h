@@ -1,19 +1,19 @@
-/* Writes the heads of responses, and reads them for our own client (RFC 9112 section 4). */
+/* A writer of response heads, and a reader of them for our own client (RFC 9112 section 4). */
 #pragma once
 
 #include "base/buf.h"
 #include "http/fields.h"
 
-/* The reason phrase of a status; empty for one that we never send. Static memory. */
+/* The reason phrase of a status; empty for a status that we never send. Static memory. */
 struct str http_reason(int status);
 
 /* Adds the status line; `status` is 100 to 599. Then fields, then http_response_end() or
  * http_response_body(). */
 void http_response_start(struct buf *buf, int status);
 
-/* Adds a header field. A byte that may not stand in a value becomes a space and none can end the
- * line, so that no value, wherever it is from, can forge a header. A name that is not a token is an
- * error of ours: nothing is added and `buf` is failed. */
+/* Adds a header field. A byte that is not allowed in a value becomes a space, and no value can end
+ * the line, so that no value can forge a header, wherever it comes from. A name that is not a token
+ * is a fault of ours: nothing is added and `buf` is failed. */
 void http_response_header(struct buf *buf, struct str name, struct str value);
 void http_response_header_u64(struct buf *buf, struct str name, uint64_t value);
 
@@ -34,12 +34,12 @@ struct http_status {
     int status;
     struct str reason;
     bool
-        no_body; /* 1xx, 204, 304: whatever the framing says. So it is for HEAD: the caller knows */
+        no_body; /* 1xx, 204 or 304, whatever the framing. A response to HEAD has no body either;
+                  * that the caller knows */
     struct http_framing framing; /* neither chunked nor sized: the body ends with the connection */
     struct http_fields fields;
 };
 
-/* Reads a response's head from the front of `bytes`, just as http_head_parse() does for requests.
- */
+/* Reads a response's head from the front of `bytes`, in the way of http_head_parse(). */
 int http_status_parse(struct str bytes, const struct http_limits *limits, struct http_scan *scan,
                       struct http_status *ret);

@@ -24,7 +24,8 @@ struct str http_target_error_detail(int error)
     }
 }
 
-/* Reads the first byte of `raw`, encoded or not; `*ret_size` is how many bytes it took. */
+/* Reads the first byte of `raw`, encoded or not; `*ret_size` is the number of bytes that were
+ * read. */
 static int decode_byte(struct str raw, char *ret, size_t *ret_size)
 {
     *ret = raw.at[0];

@@ -1,4 +1,4 @@
-/* Paths and queries: splits first, then decodes each part exactly once (RFC 3986 section 2.4). */
+/* Paths and queries: split first, then each part decoded exactly once (RFC 3986 section 2.4). */
 #pragma once
 
 #include "base/buf.h"
@@ -10,33 +10,33 @@ enum http_target_error {
     HTTP_TARGET_E_COUNT,
 };
 
-/* One sentence for people. Static memory. */
+/* A sentence for people. Static memory. */
 struct str http_target_error_detail(int error);
 
-/* Adds `raw` to `out` with its percent-encoding undone, and nothing else: '+' stays, NUL may come
- * out. 0, HTTP_TARGET_E_PERCENT or -ENOMEM; then nothing was added. */
+/* Adds `raw` to `out` with its percent-encoding decoded and nothing else: '+' stays, NUL may come
+ * out. Returns 0, HTTP_TARGET_E_PERCENT or -ENOMEM; after an error nothing was added. */
 int http_percent_decode(struct str raw, struct buf *out);
 
-/* Takes the next segment off a path that is empty or begins with '/', still encoded: `/a/b` has
- * `a` and `b`, `/a/` has `a` and an empty one, `/` has one empty one. False at the end. `*rest`
- * begins as the path. */
+/* Takes the next segment off a path that is empty or begins with '/', still encoded: `/a/b` has `a`
+ * and `b`, `/a/` has `a` and an empty segment, `/` has an empty segment. Returns false at the end.
+ * `*rest` begins as the path. */
 bool http_path_next(struct str *rest, struct str *ret_segment_raw);
 
-/* Adds a segment to `out`, decoded. Neither '/' nor NUL may come out of it; nothing else is
- * judged. 0, an enum http_target_error, or -ENOMEM; then nothing was added. */
+/* Adds a segment to `out`, decoded. '/' and NUL may not come out of it; nothing else is checked.
+ * Returns 0, an enum http_target_error, or -ENOMEM; after an error nothing was added. */
 int http_segment_decode(struct str raw, struct buf *out);
 
-/* Takes the next `name=value` off a query, both still encoded; empty ones (`a&&b`) are passed over.
- * A value is `at == NULL` without '='. False at the end. `*rest` begins as the query. */
+/* Takes the next `name=value` off a query, both still encoded; empty pairs (`a&&b`) are skipped. A
+ * value is `at == NULL` without '='. Returns false at the end. `*rest` begins as the query. */
 bool http_query_next(struct str *rest, struct str *ret_name_raw, struct str *ret_value_raw);
 
-/* Adds a name or value of a query to `out`, decoded, '+' as a space; NUL may not come out of it. 0,
- * an enum http_target_error, or -ENOMEM; then nothing was added. */
+/* Adds a name or value of a query to `out`, decoded, '+' as a space; NUL may not come out of it.
+ * Returns 0, an enum http_target_error, or -ENOMEM; after an error nothing was added. */
 int http_query_decode(struct str raw, struct buf *out);
 
 /* Whether a raw name of a query, once decoded, is `name`. */
 bool http_query_name_is(struct str name_raw, struct str name);
 
-/* Adds `s` with everything but unreserved characters percent-encoded: fit for a path segment as
- * well as for a query's name or value. */
+/* Adds `s` with everything but unreserved characters percent-encoded: for a path segment or for a
+ * name or value of a query. */
 void http_percent_encode(struct buf *buf, struct str s);

@@ -11,7 +11,7 @@
 
 #include "http/testing.h"
 
-/* Each decoder into a buffer of its own; "!N" for error N. */
+/* Decodes into a buffer; "!N" for error N. */
 static const char *decoded(int (*decode)(struct str, struct buf *), struct str raw)
 {
     static char text[100];

@@ -1,5 +1,5 @@
-/* For tests only: input in heap blocks of exactly its size, so that AddressSanitizer sees any read
- * beyond it, and comparison with literals. Include it behind cmocka.h. */
+/* Helpers of tests: input in heap blocks of exactly its size, so that AddressSanitizer sees any
+ * read beyond it, and comparison with literals. Include it behind cmocka.h. */
 #pragma once
 
 #include "base/str.h"

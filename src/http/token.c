@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-/* The table is spelled by the preprocessor, so that each class reads like its definition. */
+/* The preprocessor spells out the table, so that each class reads like its definition. */
 #define ALNUM(c)                                                                                   \
     (((c) >= '0' && (c) <= '9') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= 'a' && (c) <= 'z'))
 #define ONE_OF_TOKEN(c)                                                                            \
@@ -45,7 +45,7 @@ int http_hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Where the list element that begins `s` ends: at a comma outside quotes, or with the text. */
+/* The end of the list element that begins `s`: a comma outside quotes, or the end of the text. */
 static size_t element_len(struct str s)
 {
     bool quoted = false;
@@ -74,7 +74,7 @@ bool http_list_next(struct str *rest, struct str *ret_element)
     return false;
 }
 
-/* What is left of `s` behind the bytes of the class at its front. */
+/* `s` without the bytes of the class at its front. */
 static struct str behind(struct str s, int class)
 {
     while (s.len && http_char_is(s.at[0], class))

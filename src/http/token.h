@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* What a byte may be part of; bits of http_char_class[]. */
+/* Classes of bytes; bits of http_char_class[]. */
 enum {
     HTTP_CHAR_TOKEN = 1,  /* tchar: names, methods, tokens */
     HTTP_CHAR_VALUE = 2,  /* a field value: visible, obs-text, SP, HTAB; no control characters */
@@ -27,23 +27,24 @@ static inline bool http_char_is(char c, int class)
 /* Whether `s` is at least one byte long and all its bytes are of the class. */
 bool http_all(struct str s, int class);
 
-/* The value of a hexadecimal digit, -1 when it is none. */
+/* The value of a hexadecimal digit, -1 for any other character. */
 int http_hex(char c);
 
-/* Takes the next element of a comma-separated list off the front of `*rest`, trimmed; commas
- * between double quotes do not separate, and empty elements are passed over (RFC 9110 section
- * 5.6.1.2). False at the end. `*rest` begins as the whole value. */
+/* Takes the next element of a comma-separated list off the front of `*rest`, trimmed. Commas
+ * between double quotes do not separate, and empty elements are skipped (RFC 9110 section 5.6.1.2).
+ * Returns false at the end. `*rest` begins as the whole value. */
 bool http_list_next(struct str *rest, struct str *ret_element);
 
-/* Takes `name=value`, or a name alone, off the front of `*rest`; white space around '=' is passed
- * over. The value is a token or a quoted string, then without its quotes but with its backslashes;
- * STR_NONE without '='. 0, or -EINVAL when `*rest` begins with anything else. */
+/* Takes `name=value`, or a name alone, off the front of `*rest`; white space around '=' is skipped.
+ * The value is a token, or a quoted string without its quotes but with its backslashes; STR_NONE
+ * without '='. Returns 0, or -EINVAL if `*rest` begins with anything else. */
 int http_pair(struct str *rest, struct str *ret_name, struct str *ret_value);
 
-/* Takes `; name=value` off the front of `*rest`, which begins behind what the parameters belong to.
- * White space around ';' and '=' is passed over, and so are empty parameters. 1 with name and
- * value as http_pair() gives them, 0 at the end, -EINVAL when the rest is no parameter list. */
+/* Takes `; name=value` off the front of `*rest`, which begins behind the value that has the
+ * parameters. White space around ';' and '=' is skipped, and so are empty parameters. Returns 1
+ * with name and value as http_pair() does, 0 at the end, -EINVAL if the rest is no parameter
+ * list. */
 int http_param_next(struct str *rest, struct str *ret_name, struct str *ret_value);
 
-/* Reads 1*DIGIT. 0, -EINVAL when `s` is anything else, -ERANGE when it does not fit. */
+/* Reads 1*DIGIT. Returns 0, -EINVAL if `s` is anything else, -ERANGE if the number does not fit. */
 int http_number(struct str s, uint64_t *ret);

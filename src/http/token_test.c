@@ -77,7 +77,7 @@ static void a_comma_between_quotes_does_not_separate(void **state)
     assert_string_equal(list(STR("a=\"x\\")), "[a=\"x\\]");
 }
 
-/* The parameters of a value, each in brackets; `!` at what is none. */
+/* The parameters of a value, each in brackets; `!` where a parameter is invalid. */
 static const char *params(struct str text)
 {
     static char out[200];
