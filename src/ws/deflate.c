@@ -1,6 +1,6 @@
-/* Every message is compressed on its own: the context is reset before each, so one serves all
- * connections of a thread. The sender flushes to a byte boundary and leaves out the last four
- * bytes, which are always 00 00 ff ff; the receiver puts them back. */
+/* Every message is compressed on its own: the context is reset before each, so a thread's
+ * compressor serves all of its connections. The sender flushes to a byte boundary and leaves out
+ * the last four bytes, which are always 00 00 ff ff; the receiver puts them back. */
 #define ZLIB_CONST
 #include "ws/deflate.h"
 
@@ -13,26 +13,28 @@
 #include <zlib.h>
 
 enum {
-    /* zlib's default is 8. 5 takes a third off the time for short messages and loses under 2 % on
-     * long ones; and with 8 and the smallest window every 256 bytes would pay for sliding a hash
-     * table of 64 KiB, which is a way to burn our time that a stranger could ask for. */
+    /* zlib's default is 8. Level 5 takes a third off the time for short messages and loses under 2
+     * % on long ones. With 8 and the smallest window, zlib would also slide a hash table of 64 KiB
+     * every 256 bytes, which a stranger could use to burn our time. */
     MEM_LEVEL = 5,
     ROOM_LEAST = 256,
-    HISTORY_MAX = 32768, /* what a distance can reach back */
+    HISTORY_MAX = 32768, /* the greatest distance of a back-reference */
     SCRATCH_KEEP = 65536,
-    BLOCK_BOUNDARY = 128, /* a bit of z_stream.data_type */
-    UNUSED_BITS = 7,      /* and the mask of those that count the unused bits of the last byte */
-    TYPE_DYNAMIC = 2,     /* of a block's header (RFC 1951, section 3.2.3) */
+    BLOCK_BOUNDARY = 128, /* a bit of z_stream.data_type: the last block has ended */
+    UNUSED_BITS = 7,      /* mask of z_stream.data_type: the number of unused bits of the last
+                           * byte */
+    TYPE_DYNAMIC = 2,     /* in the header of a block (RFC 1951, section 3.2.3) */
 
-    /* A block that holds nothing costs its time too. These bound a message to about 10,000 dynamic
-     * blocks (1 us each, for their tables) or 320,000 others. The most that a compressor makes of
-     * a mebibyte is 8,192 dynamic ones, with its smallest memory; one that flushes after each of
-     * 100,000 writes makes 200,000 others. */
+    /* Empty blocks cost time too. These costs bound a message to about 10,000 dynamic blocks (1 us
+     * each, for their tables) or 320,000 others. Compressors stay below: of a mebibyte, zlib with
+     * its smallest memory makes 8,192 dynamic blocks, and with a flush after each of 100,000 writes
+     * 200,000 others. */
     DYNAMIC_COST = 32,
     BLOCK_COST = 1,
     BLOCKS_COST_MAX = 10000 * DYNAMIC_COST,
-    PIECE_COST = 256 * DYNAMIC_COST, /* of blocks, in one piece */
-    /* To go on behind a final block copies the history. Compressors end a message so at most. */
+    PIECE_COST = 256 * DYNAMIC_COST, /* most cost of the blocks of a piece */
+    /* Final blocks that may be followed by others, each of which copies the history. Compressors
+     * use a final block only to end a message. */
     FINALS_MAX = 16,
 };
 
@@ -88,7 +90,7 @@ static size_t class_of(unsigned window_bits)
     abort();
 }
 
-/* A compressor that remembers nothing; NULL when there is no memory for one. */
+/* A compressor without history; NULL if there is no memory for it. */
 static z_stream *fresh_deflate(struct ws_deflater *deflater, unsigned window_bits)
 {
     struct z_stream_s **slot = &deflater->streams[class_of(window_bits)];
@@ -110,7 +112,7 @@ static unsigned least_uint(size_t n)
     return n < UINT_MAX ? (unsigned)n : UINT_MAX;
 }
 
-/* Opens all the room behind `out`'s bytes, but at most `max`, to the stream. 0 or -ENOMEM. */
+/* Opens the room behind `out`'s bytes to the stream, up to `max` bytes. Returns 0 or -ENOMEM. */
 static int give_room(z_stream *stream, struct buf *out, size_t max)
 {
     char *room = buf_reserve(out, max < ROOM_LEAST ? max : ROOM_LEAST);
@@ -156,12 +158,13 @@ static int deflate_at(struct ws_deflater *deflater, unsigned window_bits, int le
 {
     size_t before = out->len;
     if (!message.len) {
-        /* A flush with nothing to flush is no progress to zlib; section 7.2.3.6 gives the bytes. */
+        /* zlib refuses a flush with nothing to flush; section 7.2.3.6 gives the bytes of an empty
+         * message. */
         buf_add_char(out, 0);
         return buf_failed(out) ? -ENOMEM : 0;
     }
     z_stream *stream = fresh_deflate(deflater, window_bits);
-    /* Behind a reset this only notes the level. */
+    /* Right after a reset this only sets the level. */
     if (stream)
         deflateParams(stream, level, Z_DEFAULT_STRATEGY);
     if (!stream || deflate_all(stream, message, out) < 0) {
@@ -179,7 +182,7 @@ int ws_deflate(struct ws_deflater *deflater, unsigned window_bits, struct str me
     return deflate_at(deflater, window_bits, Z_DEFAULT_COMPRESSION, message, out);
 }
 
-/* Compresses into the scratch buffer; whether that made it shorter. */
+/* Compresses into the scratch buffer. Returns whether that made the payload shorter. */
 static bool gets_smaller(struct ws_deflater *deflater, unsigned window_bits, struct str payload)
 {
     int level = payload.len < WS_DEFLATE_FAST ? Z_DEFAULT_COMPRESSION : Z_BEST_SPEED;
@@ -210,7 +213,7 @@ void ws_inflater_deinit(struct ws_inflater *inflater)
     *inflater = (struct ws_inflater){0};
 }
 
-/* A decompressor that remembers nothing; NULL when there is no memory for one. */
+/* A decompressor without history; NULL if there is no memory for it. */
 static z_stream *fresh_inflate(struct ws_inflater *inflater)
 {
     if (inflater->stream) {
@@ -225,8 +228,8 @@ static z_stream *fresh_inflate(struct ws_inflater *inflater)
     return inflater->stream = stream;
 }
 
-/* A block may say that it is the last (section 7.2.3.4), yet others follow, and they may refer to
- * what came before it. */
+/* Goes on after a block that claims to be the last: others may follow (section 7.2.3.4), and they
+ * may refer to the text before it. */
 static int go_on_after_last(struct ws_inflating *in)
 {
     size_t len = in->out->len - in->start;
@@ -241,20 +244,20 @@ static int go_on_after_last(struct ws_inflating *in)
     return inflateSetDictionary(in->stream, from, (unsigned)history) == Z_OK ? 0 : -ENOMEM;
 }
 
-/* What the block costs that begins here. Its type is in the bits that follow: those that the last
- * byte has left, and the next byte. */
+/* The cost of the block that begins here. Its type is in the next bits: the unused bits of the last
+ * byte, and the next byte. */
 static unsigned block_cost(const z_stream *stream, const Bytef *piece)
 {
     unsigned left = (unsigned)stream->data_type & UNUSED_BITS;
     if (left && stream->next_in == piece)
-        return BLOCK_COST; /* the tail's only one */
+        return BLOCK_COST; /* the only block of the tail */
     unsigned header = (unsigned)*stream->next_in << left;
     if (left)
         header |= stream->next_in[-1] >> (8 - left);
     return (header >> 1 & 3) == TYPE_DYNAMIC ? DYNAMIC_COST : BLOCK_COST;
 }
 
-/* Charges for the block if one begins here; false when the message has had too many. */
+/* Charges for a block if one begins here. Returns false if the message has had too many. */
 static bool may_go_on(struct ws_inflating *in, const Bytef *piece)
 {
     if (in->between_blocks && in->stream->avail_in)
@@ -262,11 +265,11 @@ static bool may_go_on(struct ws_inflating *in, const Bytef *piece)
     return in->blocks_cost <= BLOCKS_COST_MAX;
 }
 
-/* Lets zlib run once, to the end of a block or to `until` bytes of output at most. 0, an enum
+/* Runs zlib once, to the end of a block or to `until` bytes of output at most. Returns 0, an enum
  * ws_inflate_error, or -ENOMEM. */
 static int inflate_some(struct ws_inflating *in, size_t until)
 {
-    /* One byte more than allowed, to tell a message that just fits from one that does not. */
+    /* Room for a byte more than allowed, to tell a message that just fits from a longer one. */
     size_t room = in->max - (in->out->len - in->start) + 1;
     size_t wanted = until - in->out->len;
     if (give_room(in->stream, in->out, wanted < room ? wanted : room) < 0)
@@ -284,14 +287,14 @@ static int inflate_some(struct ws_inflating *in, size_t until)
     return r == Z_OK || starved ? 0 : WS_INFLATE_BROKEN;
 }
 
-/* Whether what the stream was given is used up, and nothing of it waits for room. */
+/* Whether the stream has used up its input, and has no output left that waits for room. */
 static bool is_dry(const struct ws_inflating *in)
 {
     return !in->stream->avail_in && (in->stream->avail_out || in->between_blocks);
 }
 
-/* Gives the stream what comes next: the message, then the tail that its sender has left out. False
- * when there is nothing more. */
+/* Gives the stream its next input: the message, then the tail that the sender has left out. Returns
+ * false if there is no more. */
 static bool feed_next(struct ws_inflating *in)
 {
     if (!in->rest.len && !in->in_tail) {
@@ -306,7 +309,7 @@ static bool feed_next(struct ws_inflating *in)
     return n > 0;
 }
 
-/* The tail completes a block of bytes, so that no bits are left. */
+/* The tail completes a block of whole bytes, so no bits may be left. */
 static int end_of_all(const struct ws_inflating *in)
 {
     bool complete = in->between_blocks && !(in->stream->data_type & UNUSED_BITS);
@@ -350,7 +353,7 @@ void ws_inflate_move(struct ws_inflating *in, struct str bytes)
 {
     if (in->in_tail)
         return;
-    /* What is unread are the last bytes of the message, in two runs at most. */
+    /* The unread bytes are the end of the message, in two runs at most. */
     size_t unread = in->stream->avail_in + in->rest.len;
     const char *end = bytes.at + bytes.len;
     ptrdiff_t read = (const char *)in->stream->next_in - (const char *)in->from;

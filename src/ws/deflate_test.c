@@ -30,7 +30,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* In pieces, while another message is decompressed between two of them, and the bytes move. */
+/* Decompresses in pieces, while another message is decompressed between two of them and the bytes
+ * move. */
 static int inflate_pieces(struct str bytes, size_t max, size_t piece, struct buf *out)
 {
     struct ws_inflating inflating;
@@ -83,7 +84,7 @@ static void deflated(struct str message, struct buf *ret)
     assert_int_equal(ws_deflate(&deflater, 15, message, ret), 0);
 }
 
-/* Text that compresses, but not to nothing. */
+/* Text that compresses well, but not to nothing. */
 static void add_text(struct buf *buf, size_t len)
 {
     uint32_t n = 1;
@@ -108,7 +109,8 @@ static void add_noise(struct buf *buf, size_t len)
 static void the_examples_of_rfc_7692_section_7_2_3_are_read(void **state)
 {
     (void)state;
-    /* 7.2.3.1 one block, 7.2.3.3 stored, 7.2.3.4 marked as the last, 7.2.3.5 two blocks */
+    /* Sections 7.2.3.1: one block; 7.2.3.3: stored; 7.2.3.4: marked as the last; 7.2.3.5: two
+     * blocks. */
     assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x00"), STR("Hello"));
     assert_inflates(STR("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), STR("Hello"));
     assert_inflates(STR("\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), STR("Hello"));
@@ -185,11 +187,11 @@ static void a_block_after_the_last_may_refer_to_what_came_before(void **state)
     (void)state;
     /* "Hello" with BFINAL set, then the second message of section 7.2.3.2, all back-reference. */
     assert_inflates(STR("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"), STR("HelloHello"));
-    /* The block that the tail completes may say that it is the last, too. */
+    /* The block that the tail completes may be marked as the last too. */
     assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x04"), STR("Hello"));
 }
 
-/* Bits as deflate has them: the lowest first. */
+/* Adds bits in the order of deflate: the lowest first. */
 static void add_bits(struct buf *buf, unsigned *have, uint64_t bits, unsigned count)
 {
     for (unsigned i = 0; i < count; i++, ++*have) {
@@ -199,7 +201,7 @@ static void add_bits(struct buf *buf, unsigned *have, uint64_t bits, unsigned co
     }
 }
 
-/* Blocks that hold nothing: a dynamic one has a code for their end alone. */
+/* Adds empty blocks; a dynamic one has a code only for its end. */
 static void add_empty_blocks(struct buf *buf, unsigned type, bool final, unsigned count)
 {
     unsigned have = 0;
@@ -208,16 +210,17 @@ static void add_empty_blocks(struct buf *buf, unsigned type, bool final, unsigne
         if (type == 1) {
             add_bits(buf, &have, 0, 7);
         } else {
-            add_bits(buf, &have, 14 << 10, 14); /* 257 and 1 codes, 18 lengths of their lengths */
+            add_bits(buf, &have, 14 << 10, 14); /* 257 and 1 codes, 18 lengths of code lengths */
             for (unsigned k = 0; k < 18; k++)   /* in the order 16 17 18 0 8 … 1 */
                 add_bits(buf, &have, k == 2 || k == 17 ? 1 : 0, 3);
             add_bits(buf, &have, 1 | 127 << 1, 8); /* 138 zeroes */
             add_bits(buf, &have, 1 | 107 << 1, 8); /* 118 zeroes */
-            add_bits(buf, &have, 0, 3);            /* two lengths of one, and the block's end */
+            add_bits(buf, &have, 0, 3);            /* two lengths of one, and the end of the
+                                                    * block */
         }
         have += final ? (8 - have % 8) % 8 : 0;
     }
-    add_bits(buf, &have, 0, 3); /* what the tail completes */
+    add_bits(buf, &have, 0, 3); /* the block that the tail completes */
 }
 
 static int inflate_result(struct str bytes)
@@ -257,8 +260,7 @@ static void blocks_that_hold_nothing_are_bounded(void **state)
     assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x00"), STR("Hello"));
 }
 
-/* A compressor of the worst habits: with the smallest memory, and a flush after each small write.
- */
+/* A compressor with the worst habits: the smallest memory, and a flush after each small write. */
 static void assert_flushed_inflates(struct str plain, int flush, int strategy, size_t write)
 {
     z_stream stream = {0};
@@ -336,7 +338,7 @@ static void what_is_no_deflate_is_refused(void **state)
     assert_refused(STR("\x07"), 100, WS_INFLATE_BROKEN);
     assert_refused(STR("Hello, this is no deflate"), 100, WS_INFLATE_BROKEN);
     assert_refused(STR("\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00"), 100, WS_INFLATE_BROKEN);
-    /* and the decompressor works on */
+    /* the decompressor still works */
     assert_inflates(STR("\xf2\x48\xcd\xc9\xc9\x07\x00"), STR("Hello"));
 }
 
@@ -416,7 +418,7 @@ static void a_message_that_would_take_long_goes_out_plain(void **state)
     assert_plain(&deflater, 15, 1 << 20, true);
 }
 
-/* A compressor that was used on the lowest level does its best again. */
+/* A compressor that was used on the lowest level compresses its best afterwards. */
 static void the_level_is_that_of_the_message(void **state)
 {
     (void)state;

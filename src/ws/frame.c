@@ -11,7 +11,7 @@ static size_t put_big_endian(uint8_t *at, uint64_t value, size_t size)
     return size;
 }
 
-/* The shortest form that holds `len`, as section 5.2 demands. */
+/* Writes `len` in the shortest form that holds it, as section 5.2 demands. */
 static size_t put_length(uint8_t *at, uint64_t len)
 {
     if (len <= 125) {
@@ -40,7 +40,7 @@ void ws_add_frame(struct buf *buf, bool fin, bool rsv1, enum ws_opcode opcode, s
     assert(opcode < WS_CLOSE || payload.len <= WS_CONTROL_MAX);
     uint8_t head[WS_HEAD_MAX];
     size_t head_len = ws_frame_head(head, fin, rsv1, opcode, payload.len, mask);
-    /* Room for both at once: half a frame in a buffer would spoil all that follows. */
+    /* Room for head and payload at once: half a frame in a buffer would spoil all that follows. */
     if (!buf_reserve(buf, head_len + payload.len))
         return;
     buf_add(buf, head, head_len);

@@ -1,9 +1,9 @@
-/* WebSocket frames on their way out: heads, masks, close frames (RFC 6455 section 5). */
+/* A writer of WebSocket frames: heads, masks, close frames (RFC 6455 section 5). */
 #pragma once
 
 #include "base/buf.h"
 
-/* The opcodes that exist; all others are reserved (RFC 6455 section 11.8). */
+/* All opcodes that are defined; the others are reserved (RFC 6455 section 11.8). */
 enum ws_opcode {
     WS_CONTINUATION = 0x0,
     WS_TEXT = 0x1,
@@ -34,7 +34,7 @@ enum ws_close_code {
 enum {
     WS_HEAD_MAX = 14,          /* bytes of the longest frame head */
     WS_CONTROL_MAX = 125,      /* bytes of payload in a control frame */
-    WS_CLOSE_REASON_MAX = 123, /* the same less the code */
+    WS_CLOSE_REASON_MAX = 123, /* the same without the code */
 };
 
 /* Writes the head of a frame with `len` bytes of payload; returns its length, 2 to 14. `mask` is
@@ -55,5 +55,5 @@ void ws_add_close(struct buf *buf, unsigned code, struct str reason, const uint8
 /* Whether a code may stand in a close frame: 1000–1003, 1007–1014, 3000–4999 (section 7.4). */
 bool ws_close_code_valid(unsigned code);
 
-/* Masks or unmasks in place (the same thing); mask[0] meets the first byte. */
+/* Masks or unmasks in place; mask[0] applies to the first byte. */
 void ws_mask(char *bytes, size_t len, const uint8_t mask[4]);

@@ -20,7 +20,7 @@ bool ws_key_valid(struct str key)
 {
     if (key.len != WS_KEY_LEN || key.at[22] != '=' || key.at[23] != '=')
         return false;
-    /* Stray bits in the last digit are let pass: nothing is ever decoded from the key. */
+    /* Stray bits in the last digit are allowed: the key is never decoded. */
     for (size_t i = 0; i < 22; i++)
         if (!is_alnum(key.at[i]) && key.at[i] != '+' && key.at[i] != '/')
             return false;
@@ -77,7 +77,7 @@ static void skip_blank(struct str *rest)
         *rest = str_skip(*rest, 1);
 }
 
-/* Takes `c` with white space around it, if it is next. */
+/* Takes `c` with white space around it, if it comes next. */
 static bool take_char(struct str *rest, char c)
 {
     skip_blank(rest);
@@ -98,8 +98,8 @@ static bool take_token(struct str *rest, struct str *ret)
     return n > 0;
 }
 
-/* Goes to the next element of a comma separated list; empty elements are skipped (RFC 9110 section
- * 5.6.1). 1 with its first token, 0 at the end, -EINVAL. */
+/* Moves on to the next element of a comma-separated list; empty elements are skipped (RFC 9110
+ * section 5.6.1). Returns 1 with its first token, 0 at the end, -EINVAL. */
 static int next_element(struct str *rest, struct str *ret)
 {
     while (take_char(rest, ','))
@@ -141,14 +141,14 @@ int ws_choose_protocol(struct str list, const struct str *supported, size_t coun
     return r;
 }
 
-/* A parameter of an extension; `value.at` is NULL when it has none. */
+/* A parameter of an extension; `value.at` is NULL without a value. */
 struct param {
     struct str name;
     struct str value;
 };
 
-/* The inside of a quoted string, escapes left as they are. Once unescaped it must be a token
- * (RFC 6455 section 9.1). */
+/* The content of a quoted string, with its escapes. Decoded, it must be a token (RFC 6455 section
+ * 9.1). */
 static bool take_quoted_token(struct str *rest, struct str *ret)
 {
     size_t n = 1;
@@ -170,7 +170,7 @@ static bool take_value(struct str *rest, struct str *ret)
     return rest->len && rest->at[0] == '"' ? take_quoted_token(rest, ret) : take_token(rest, ret);
 }
 
-/* 1 with the next parameter of the extension, 0 when it has no more, -EINVAL. */
+/* Returns 1 with the next parameter of the extension, 0 if there is no more, -EINVAL. */
 static int next_param(struct str *rest, struct param *ret)
 {
     *ret = (struct param){.value = STR_NONE};
@@ -181,7 +181,7 @@ static int next_param(struct str *rest, struct param *ret)
     return !take_char(rest, '=') || take_value(rest, &ret->value) ? 1 : -EINVAL;
 }
 
-/* The parameters of permessage-deflate as they stand in one offer or answer. */
+/* The parameters of permessage-deflate as an offer or answer states them. */
 struct stated {
     bool server_no_context_takeover;
     bool client_no_context_takeover;
@@ -191,7 +191,8 @@ struct stated {
     uint8_t client_bits;
 };
 
-/* 8 to 15 without leading zeroes (RFC 7692 section 7.1.2); nobody escapes a digit. */
+/* Reads 8 to 15 without leading zeroes (RFC 7692 section 7.1.2). Escaped digits are not understood;
+ * no client writes them. */
 static bool parse_bits(struct str value, uint8_t *ret)
 {
     if (value.len == 1 && (value.at[0] == '8' || value.at[0] == '9'))
@@ -203,7 +204,7 @@ static bool parse_bits(struct str value, uint8_t *ret)
     return true;
 }
 
-/* Marks a parameter as given; false when it was already. */
+/* Marks a parameter as given; returns false if it was given before. */
 static bool once(bool *given)
 {
     bool first = !*given;
@@ -211,7 +212,7 @@ static bool once(bool *given)
     return first;
 }
 
-/* False when the parameter is unknown, repeated, or its value is wrong. */
+/* Returns false if the parameter is unknown or repeated, or has a wrong value. */
 static bool take_param(struct stated *stated, const struct param *param, bool is_offer)
 {
     bool has_value = param->value.at;
@@ -227,14 +228,14 @@ static bool take_param(struct stated *stated, const struct param *param, bool is
     return false;
 }
 
-/* One extension of a list: its name, and its parameters if it is permessage-deflate. */
+/* An extension of a list: its name, and its parameters if it is permessage-deflate. */
 struct extension {
     bool is_deflate;
-    bool valid; /* and its parameters are as they should be */
+    bool valid; /* all parameters are right */
     struct stated stated;
 };
 
-/* 1 with the next extension, 0 at the end of the list, -EINVAL. */
+/* Returns 1 with the next extension, 0 at the end of the list, -EINVAL. */
 static int next_extension(struct str *rest, bool is_offer, struct extension *ret)
 {
     struct str name;
@@ -254,7 +255,7 @@ static uint8_t bits_or_most(uint8_t bits)
     return bits ? bits : WS_WINDOW_BITS_MAX;
 }
 
-/* Takes an offer, unless it wants a window smaller than we have. */
+/* Accepts an offer, unless it demands a window smaller than our smallest. */
 static struct ws_deflate_params take_offer(const struct stated *offer)
 {
     unsigned bits = ws_window_bits(bits_or_most(offer->server_bits));
@@ -295,8 +296,9 @@ void ws_add_deflate_answer(struct buf *buf, const struct ws_deflate_params *para
     }
 }
 
-/* The answer must keep what we offered: the server forgets after each message, since our
- * decompressor does, and it may bound our window only if we said that we can (section 7.1.2.2). */
+/* Whether the answer keeps to our offer. The server must not keep its context between messages,
+ * since our decompressor keeps none; and it may bound our window only if we said that we can
+ * (section 7.1.2.2). */
 static bool answers_offer(const struct extension *answer)
 {
     return answer->is_deflate && answer->valid && answer->stated.server_no_context_takeover &&

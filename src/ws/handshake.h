@@ -1,5 +1,5 @@
-/* What the opening handshake says about WebSocket itself: key, subprotocol, permessage-deflate
- * (RFC 6455 section 4, RFC 7692 section 7.1). The HTTP around it is the caller's. */
+/* The WebSocket part of the opening handshake: key, subprotocol, permessage-deflate (RFC 6455
+ * section 4, RFC 7692 section 7.1). The HTTP around it is the caller's. */
 #pragma once
 
 #include "base/buf.h"
@@ -13,49 +13,49 @@ enum {
 /* Whether this is a Sec-WebSocket-Key: base64 of 16 bytes. */
 bool ws_key_valid(struct str key);
 
-/* The Sec-WebSocket-Accept that answers `key`; not zero-terminated. 0, -EINVAL when the key
- * has another length than WS_KEY_LEN, or -ENOMEM. */
+/* Writes the Sec-WebSocket-Accept that answers `key`, without a zero at the end. Returns 0, -EINVAL
+ * if the key is not WS_KEY_LEN bytes long, or -ENOMEM. */
 int ws_accept_key(struct str key, char ret[WS_ACCEPT_LEN]);
 
-/* The first of the client's Sec-WebSocket-Protocol list (its order is its preference) that is among
- * `supported`; `*ret` is that element of `supported`, or STR_NONE when there is none: then answer
- * without the header. 0, or -EINVAL when the list is no list of tokens: answer 400. Names are
- * compared with case. Several header fields are joined with a comma first. */
+/* Chooses the first protocol of the client's Sec-WebSocket-Protocol list, which is in order of
+ * preference, that is among `supported`. `*ret` is that element of `supported`, or STR_NONE if
+ * there is none: then answer without the header. Returns 0, or -EINVAL if the list is no list of
+ * tokens: then answer 400. Names are compared with case. Join several header fields with a comma
+ * first. */
 int ws_choose_protocol(struct str list, const struct str *supported, size_t count, struct str *ret);
 
-/* What the two ends agreed on. Without context takeover in either direction no connection holds a
+/* The agreement of both ends. Without context takeover in either direction no connection holds a
  * compressor or decompressor. */
 struct ws_deflate_params {
     bool enabled;
     bool server_no_context_takeover;
     bool client_no_context_takeover;
-    bool answer_names_window; /* the offer asked for a window, so the answer must say which */
+    bool answer_names_window; /* the offer asked for a window, so the answer must name it */
     uint8_t
         server_max_window_bits; /* 8–15; a server of ours: 9, 12 or 15; give it to ws_add_message */
     uint8_t client_max_window_bits; /* 8–15 */
 };
 
-/* Server: takes the first offer of permessage-deflate in a Sec-WebSocket-Extensions value that it
- * can meet; `ret->enabled` says whether there was one. An offer with a parameter that is unknown,
- * repeated or has a wrong value is declined, as section 7.1 demands, and the next one looked at;
- * extensions of other names are ignored. 0, or -EINVAL when the value breaks the grammar: the
- * handshake must fail with 400 (RFC 6455 section 9.1). Several header fields are joined with a
- * comma first. */
+/* Server: accepts the first offer of permessage-deflate in a Sec-WebSocket-Extensions value that
+ * the server can meet; `ret->enabled` says whether there was one. An offer with a parameter that is
+ * unknown, repeated or wrong is declined, as section 7.1 demands, and the next one tried. Other
+ * extensions are ignored. Returns 0, or -EINVAL if the value breaks the grammar: the handshake must
+ * fail with 400 (RFC 6455 section 9.1). Join several header fields with a comma first. */
 int ws_negotiate_deflate(struct str extensions, struct ws_deflate_params *ret);
 
 /* Adds the Sec-WebSocket-Extensions value that answers with `params`, which must be enabled. */
 void ws_add_deflate_answer(struct buf *buf, const struct ws_deflate_params *params);
 
-/* Client: a fresh random key. 0 or -ENOMEM. */
+/* Client: makes a random key. Returns 0 or -ENOMEM. */
 int ws_make_key(char ret[WS_KEY_LEN]);
 
 /* Client: whether `accept` answers `key`. */
 bool ws_accept_matches(struct str key, struct str accept);
 
-/* Client: the Sec-WebSocket-Extensions value that offers what we can do. */
+/* Client: the Sec-WebSocket-Extensions value that offers all that we support. */
 #define WS_DEFLATE_OFFER                                                                           \
     "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
-/* Client: reads the server's answer to WS_DEFLATE_OFFER; empty means declined. 0, or -EINVAL when
- * the answer is not one to that offer: fail the connection (RFC 7692 section 5.1). */
+/* Client: reads the server's answer to WS_DEFLATE_OFFER; empty means declined. Returns 0, or
+ * -EINVAL if the answer does not fit that offer: fail the connection (RFC 7692 section 5.1). */
 int ws_accept_deflate(struct str extensions, struct ws_deflate_params *ret);

@@ -102,7 +102,7 @@ static void a_subprotocol_list_that_is_none_is_refused(void **state)
     }
 }
 
-/* `want` is the answer, NULL when every offer is declined. */
+/* `want` is the answer, NULL if every offer is declined. */
 static void assert_answer(const char *offers, const char *want)
 {
     struct ws_deflate_params params;

@@ -1,9 +1,8 @@
-/* What is under way lies on the stack while bytes are fed, and on the heap only from one call to
- * the next. A frame's head, at most 14 bytes, is checked as soon as its first two bytes are there.
- * Payload is unmasked where it lies. A message or control frame that lies in the caller's bytes as
- * a whole is handed out from there; only one that comes in pieces is gathered on the heap, and that
- * memory goes back with the call after the one that handed it out.
- */
+/* While bytes are fed, the state of a message or frame that is not whole lies on the stack; between
+ * two calls it lies on the heap. A frame's head, at most 14 bytes, is checked as soon as its first
+ * two bytes are there. Payload is unmasked in place. A message or control frame that lies in the
+ * caller's bytes as a whole is handed out from there. Only one that comes in pieces is gathered on
+ * the heap; that memory is freed by the call after the one that handed it out. */
 #include "ws/reader.h"
 
 #include "base/mem.h"
@@ -16,24 +15,24 @@ enum { BIT_FIN = 0x80, BIT_RSV1 = 0x40, BITS_RSV = 0x70, BIT_MASK = 0x80, BIT_CO
 
 struct ws_partial {
     struct buf message;  /* payload so far, as on the wire but unmasked */
-    struct buf inflated; /* the whole message, once it was compressed */
+    struct buf inflated; /* the whole message, decompressed */
     struct ws_inflating inflating;
     bool is_inflating;
     size_t control_len;
     char control[WS_CONTROL_MAX];
 };
 
-/* What the reader has to know until the message, and the frame, is whole. */
+/* The state of the message and frame that are not yet whole. */
 struct ws_progress {
     struct ws_reader *reader;
-    struct ws_partial *partial; /* what has come of a message or control frame */
+    struct ws_partial *partial; /* the bytes so far of a message or control frame */
     uint64_t left;              /* bytes of the frame's payload still to come */
     struct utf8_state utf8;
-    uint8_t mask[4]; /* rotated to where the payload goes on */
+    uint8_t mask[4]; /* rotated to the position of the next byte of payload */
     uint8_t head[WS_HEAD_MAX];
     uint8_t head_len;
-    uint8_t message; /* opcode of the message under way, or 0 */
-    bool compressed; /* that message */
+    uint8_t message; /* opcode of the message that is not yet whole, or 0 */
+    bool compressed; /* whether that message is compressed */
     bool in_payload;
 };
 
@@ -204,7 +203,7 @@ static int check_bits(const struct ws_progress *progress)
     return progress->reader->role == WS_CLIENT && masked ? WS_E_MASKED : 0;
 }
 
-/* Whether such a frame may come at this point. */
+/* Whether a frame of this kind may come at this point. */
 static int check_place(const struct ws_progress *progress)
 {
     if (is_control(progress)) {
@@ -223,7 +222,7 @@ static int check_first_bytes(const struct ws_progress *progress)
     return r ? r : check_place(progress);
 }
 
-/* How many bytes hold the length behind the first two of the head. */
+/* The size of the length field behind the first two bytes of the head. */
 static size_t length_size(const struct ws_progress *progress)
 {
     int short_len = progress->head[1] & 0x7f;
@@ -251,7 +250,8 @@ static int read_length(const struct ws_progress *progress, uint64_t *ret)
     return 0;
 }
 
-/* A limit counts bytes of the message; what does not compress is a little longer on the wire. */
+/* The most bytes on the wire of a message within `limit`, which counts decompressed bytes: text
+ * that does not compress gets a little longer. */
 static uint64_t wire_max(size_t limit, bool compressed)
 {
     return compressed ? (uint64_t)limit + limit / 16 + 64 : limit;
@@ -267,7 +267,7 @@ static int check_size(const struct ws_progress *progress, uint64_t len, bool com
                : 0;
 }
 
-/* The head is whole: makes ready for the payload. */
+/* Checks the whole head and prepares for the payload. */
 static int begin_payload(struct ws_progress *progress)
 {
     int r = read_length(progress, &progress->left);
@@ -362,7 +362,8 @@ static int hand_out(struct ws_progress *progress, struct str message, struct ws_
     return WS_EVENT;
 }
 
-/* Decompresses a piece of the message, which is in `message` if it came in pieces itself. */
+/* Decompresses a piece of the message, which is in `message` if it came in several frames or
+ * calls. */
 static int inflate_on(struct ws_progress *progress, struct ws_event *ret)
 {
     struct ws_partial *partial = progress->partial;
@@ -380,7 +381,7 @@ static int inflate_on(struct ws_progress *progress, struct ws_event *ret)
     return hand_out(progress, message, ret);
 }
 
-/* What is not decompressed yet lies in the caller's bytes, which will be gone. */
+/* Copies the bytes that are not decompressed yet: the caller's bytes go away. */
 static int keep_compressed(struct ws_partial *partial, struct str message)
 {
     if (partial->message.len)
@@ -454,7 +455,7 @@ static int take_payload(struct ws_progress *progress, char *bytes, size_t len, s
                                 : take_data(progress, piece, ret);
 }
 
-/* Goes on until there is an event, a fault, or nothing left of the bytes. */
+/* Reads on until there is an event, a fault, or no more bytes. */
 static int run(struct ws_progress *progress, char *bytes, size_t len, size_t *used,
                struct ws_event *ret)
 {
@@ -472,7 +473,8 @@ static int run(struct ws_progress *progress, char *bytes, size_t len, size_t *us
     return r;
 }
 
-/* Keeps on the heap what is under way, or what an event's data points to; else keeps nothing. */
+/* Moves the state of a message that is not whole, or the data of an event, to the heap; frees all
+ * else. */
 static int keep(struct ws_reader *reader, struct ws_progress *progress)
 {
     if (is_between(progress) && !progress->partial) {
@@ -496,7 +498,7 @@ int ws_reader_feed(struct ws_reader *reader, char *bytes, size_t len, size_t *re
     *ret_used = reader->closed ? len : 0;
     if (reader->error)
         return reader->error;
-    /* Nothing is under way, so what is still held belonged to the event before. */
+    /* No message is unfinished, so the memory that is still held belonged to the previous event. */
     if (reader->closed || ws_reader_idle(reader))
         drop_progress(reader);
     if (reader->closed || (!len && !ws_reader_is_inflating(reader)))

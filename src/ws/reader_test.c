@@ -13,10 +13,10 @@
 static const uint8_t MASK[4] = {0x37, 0xfa, 0x21, 0x3d};
 static const struct ws_limits LIMITS = {.message_max = 1000, .frame_max = 700, .piece = 7};
 
-/* What the tests feed from and write to. */
+/* The other end of the reader under test. */
 struct peer {
     struct buf sent;   /* frames on their way to the reader */
-    struct buf events; /* what it made of them, one line each */
+    struct buf events; /* the reader's events, one a line */
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     bool deflate;
@@ -94,8 +94,8 @@ static void write_event(struct buf *out, const struct ws_event *event)
     buf_add_char(out, '\n');
 }
 
-/* Gives the reader exactly these bytes, in memory of their own, so that a step over either end is
- * seen. Returns its last result. */
+/* Gives the reader exactly these bytes, in memory of their own, so that a sanitizer sees any access
+ * beyond them. Returns its last result. */
 static int feed_piece(struct ws_reader *reader, const char *bytes, size_t len, struct buf *out)
 {
     char *copy = malloc(len ? len : 1);
@@ -117,7 +117,7 @@ static int feed_piece(struct ws_reader *reader, const char *bytes, size_t len, s
     return r;
 }
 
-/* Feeds all that was sent in pieces of a size that `split` says: 0 all at once, 1 byte by byte,
+/* Feeds all frames in pieces of a size that `split` determines: 0 all at once, 1 byte by byte,
  * otherwise a seed for random pieces. Writes events and a fault to `out`. */
 static void feed_split(unsigned split, struct buf *out)
 {
@@ -136,7 +136,7 @@ static void feed_split(unsigned split, struct buf *out)
     ws_reader_deinit(&reader);
 }
 
-/* Whatever the pieces, what was sent must be understood as `want`. */
+/* The frames must give `want`, whatever the pieces. */
 static void assert_understood(const char *want)
 {
     for (unsigned split = 0; split < 30; split++) {
@@ -157,7 +157,7 @@ static void assert_fault(enum ws_result fault)
     assert_understood(want);
 }
 
-/* --- what must be understood --- */
+/* --- valid frames --- */
 
 static void the_frames_of_rfc_6455_section_5_7_are_read(void **state)
 {
@@ -293,7 +293,7 @@ static void a_compressed_message_may_come_in_fragments_with_plain_ones_around(vo
     assert_understood("text plain\nping p\ntext Hello\nbinary packed\ntext plain\n");
 }
 
-/* --- what must be refused --- */
+/* --- invalid frames --- */
 
 static void an_unmasked_frame_from_a_client_is_refused(void **state)
 {
@@ -366,7 +366,7 @@ static void a_control_frame_of_126_bytes_is_refused(void **state)
     (void)state;
     static const int opcodes[] = {WS_CLOSE, WS_PING, WS_PONG};
     for (size_t i = 0; i < 3; i++) {
-        /* the head alone: nobody waits for the payload */
+        /* only the head: the reader must not wait for the payload */
         buf_add(&peer.sent, (char[]){(char)(FIN | opcodes[i]), (char)(0x80 | 126)}, 2);
         assert_fault(WS_E_CONTROL_TOO_LONG);
         buf_add(&peer.sent, (char[]){(char)(FIN | opcodes[i]), (char)(0x80 | 127)}, 2);
@@ -464,7 +464,7 @@ static void text_fails_before_its_message_is_whole(void **state)
     send_frame(WS_TEXT, STR("good \xed"));
     send_frame(WS_CONTINUATION, STR("\xa0"));
     assert_fault(WS_E_UTF8);
-    /* inside a frame of which most is still to come */
+    /* inside a frame of which most has not come yet */
     send_repeated(FIN | WS_TEXT, '\xff', 600);
     peer.sent.len = 9;
     assert_fault(WS_E_UTF8);
@@ -655,7 +655,8 @@ static void a_message_that_is_given_up_is_forgotten_and_what_follows_ignored(voi
     ws_reader_deinit(&reader);
 }
 
-/* What it promises costs nothing until it comes: the reader notes where it is, and that is all. */
+/* The length in a head costs nothing until the payload comes: the reader only notes its
+ * position. */
 static void a_head_alone_reserves_no_memory_for_its_payload(void **state)
 {
     (void)state;
