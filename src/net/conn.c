@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What the kernel may hold unsent for one peer. Without it a peer that never reads takes megabytes
- * of kernel memory. */
+/* Unsent bytes that the kernel may hold for a peer. Without this limit a peer that never reads
+ * takes megabytes of kernel memory. */
 enum { NOTSENT_LOWAT = 64 * 1024 };
 
 static void ready(struct watch *watch, uint32_t events)
@@ -23,7 +23,8 @@ static void ready(struct watch *watch, uint32_t events)
         conn->readable = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         conn->hup = true;
-    /* It comes along with whatever else is told, and is news only to one that was full. */
+    /* epoll reports EPOLLOUT together with other events. Only a socket that was full needs to act
+     * on it. */
     if (events & EPOLLOUT && !conn->writable) {
         conn->writable = true;
         conn_dirty_again(conn);
@@ -42,7 +43,7 @@ int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops 
     net->id_next += net->id_step;
     if (!conn->id)
         conn->id = net->id_step;
-    /* Both fail on a socket that is not TCP, which is fine. */
+    /* Both calls fail on a socket that is not TCP, which is fine. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     int result = loop_watch(net->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &conn->watch);
@@ -88,8 +89,8 @@ int conn_read(struct conn *conn, struct str *ret_bytes)
     } while (n < 0 && errno == EINTR);
     if (n > 0) {
         *ret_bytes = (struct str){conn->net->read_room, (size_t)n};
-        /* Edge-triggered: a short read means that the kernel has no more, until it says so; a peer
-         * that is done has one more read in it, which says so. */
+        /* Edge-triggered: after a short read the kernel has no more until it says so. If the peer
+         * is done sending, a last read must follow to find the end. */
         if (n < NET_READ_SIZE && !conn->hup)
             conn->readable = false;
         return (int)n;
@@ -156,7 +157,7 @@ int conn_ask_tcp(int fd, struct conn_delivery *ret)
     return 0;
 }
 
-/* One probe may be on its way at any time. */
+/* One unanswered probe is normal: the peer may be about to answer it. */
 bool conn_is_deserted(const struct conn *conn, int64_t ms)
 {
     struct conn_delivery delivery;

@@ -80,7 +80,7 @@ static void the_end_comes_behind_the_last_bytes(void **state)
     assert_true(str_eq(buf_str(&end->in), STR("last words")));
     assert_true(end->ended);
     assert_true(end->conn.hup);
-    end_say(end, "answer"); /* who is done sending may still listen */
+    end_say(end, "answer"); /* a peer that is done sending may still read */
     net_flush(&harness->net);
     peer_has(end, "answer");
     end_free(end);
@@ -94,7 +94,7 @@ static void a_peer_that_breaks_off_is_told(void **state)
     struct end *end = end_new(harness);
     end_say(end, "unread");
     net_flush(&harness->net);
-    close(end->peer); /* with bytes unread: a reset */
+    close(end->peer); /* with unread bytes, so the kernel sends a reset */
     end->peer = -1;
     turn(harness);
     assert_int_equal(end->hung_ups, 1);
@@ -124,7 +124,7 @@ static void closing_twice_is_told_once_and_at_the_end_of_the_turn(void **state)
     harness_free(harness);
 }
 
-/* Closes all, as an attack that resets them does. */
+/* Closes all connections, as an attack that resets them does. */
 static struct end **close_many(struct harness *harness, int many)
 {
     struct end **ends = mem_alloc((size_t)many * sizeof(struct end *));
@@ -207,7 +207,7 @@ static void one_closed_by_another_in_the_same_turn_hears_no_more(void **state)
     assert_int_equal(send(one->peer, "x", 1, 0), 1);
     assert_int_equal(send(two->peer, "x", 1, 0), 1);
     turn(harness);
-    /* Whichever was first closed the other, which then read nothing. */
+    /* The connection that was read first closed the other, which then read nothing. */
     assert_int_equal(one->conn.dead + two->conn.dead, 1);
     assert_int_equal(one->in.len + two->in.len, 1);
     end_free(one);
@@ -241,7 +241,7 @@ static void ids_are_never_nought_and_threads_share_none(void **state)
     struct end *a = end_new(one), *b = end_new(one), *c = end_new(two), *d = end_new(two);
     assert_true(a->conn.id != b->conn.id && c->conn.id != d->conn.id);
     assert_true(a->conn.id % 2 != c->conn.id % 2 && b->conn.id % 2 != d->conn.id % 2);
-    two->net.id_next = 0; /* after 2^32 */
+    two->net.id_next = 0; /* as after 2^32 connections */
     struct end *again = end_new(two);
     assert_int_not_equal(again->conn.id, 0);
     end_free(a);

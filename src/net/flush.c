@@ -1,4 +1,5 @@
-/* The flush: what is dirty is sent in slices, so that mail and sockets are looked at between. */
+/* Sends the bytes of dirty connections in slices, so that mail and sockets are looked at
+ * between. */
 #include "net/conn.h"
 #include "net/uring.h"
 
@@ -39,7 +40,7 @@ struct slice {
     unsigned count;
 };
 
-/* While one filled it may have closed others: their descriptors are no longer theirs. */
+/* Removes the connections that a later `fill` has closed: their descriptors may be reused. */
 static void drop_dead(struct slice *slice)
 {
     unsigned kept = 0;
@@ -52,8 +53,8 @@ static void drop_dead(struct slice *slice)
     slice->count = kept;
 }
 
-/* Asks at most so many connections of a list what they have; how many it asked. Who has nothing to
- * send counts too: a page may have been made when it was asked. */
+/* Asks up to `most` connections of a list for bytes. Returns how many were asked, including those
+ * without bytes: a page may have been made for them. */
 static unsigned gather_from(struct slice *slice, struct list *list, unsigned most)
 {
     unsigned asked = 0;
@@ -61,13 +62,13 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
         struct conn *conn = container_of(list_take_first(list), struct conn, dirty);
         struct str bytes = conn->dead ? STR_NONE : conn->ops->fill(conn);
         asked++;
-        /* One that gave nothing may have worked for it, say looked for what was deleted. */
+        /* A `fill` without bytes may have been work too, such as a search among deleted events. */
         (void)budget_spend(&slice->budget,
                            bytes.len ? bytes.len + NET_ASK_COST : BUDGET_STRIDE / 4);
         if (conn->dead || !bytes.len)
             continue;
-        /* What it made dirty while it filled is in these bytes, or is asked for once they are sent.
-         */
+        /* The `fill` may have made its connection dirty again. Its bytes hold that change, or the
+         * next `fill`, asked once these are sent, does. */
         list_remove(&conn->dirty);
         slice->conns[slice->count] = conn;
         slice->sends[slice->count++] = (struct uring_send){conn->fd, bytes, 0};
@@ -75,8 +76,8 @@ static unsigned gather_from(struct slice *slice, struct list *list, unsigned mos
     return asked;
 }
 
-/* What is new first, but those who catch up may not be kept waiting for ever either: they get a
- * budget of their own. */
+/* Gathers new events first. Connections that catch up have a budget of their own, so that they do
+ * not wait for ever. */
 static void gather(struct net *net, struct slice *slice)
 {
     slice->count = 0;
@@ -100,14 +101,14 @@ static void send_one(struct uring_send *send_)
     send_->result = n < 0 ? -errno : (int)n;
 }
 
-/* One send alone is cheaper without the ring. */
+/* Sends all of a slice. A single send is cheaper without the ring. */
 static void send_all(struct net *net, struct slice *slice)
 {
     if (net->uring && slice->count > 1) {
         int result = uring_send_all(net->uring, slice->sends, slice->count);
         if (!result)
             return;
-        /* Bytes may or may not have gone out: these connections cannot go on. */
+        /* Bytes may or may not have gone out, so these connections must be closed. */
         say(SAY_WARN, "io_uring_failed", "error=%d sends=plain", -result);
         net->uring = uring_free(net->uring);
         for (unsigned i = 0; i < slice->count; i++)
@@ -122,7 +123,7 @@ static void settle(struct net *net, struct conn *conn, const struct uring_send *
 {
     size_t n = send_->result > 0 ? (size_t)send_->result : 0;
     if (conn->dead)
-        return; /* closed when another was told */
+        return; /* closed by the callback of another connection */
     if (send_->result < 0 && send_->result != -EAGAIN && send_->result != -EINTR) {
         (void)conn->ops->sent(conn, 0);
         if (!conn->dead)
@@ -146,7 +147,7 @@ void conn_flush(struct conn *conn)
     if (conn->dead || !bytes.len)
         return;
     struct uring_send alone = {conn->fd, bytes, 0};
-    list_remove(&conn->dirty); /* what it made dirty while it filled, as in gather() */
+    list_remove(&conn->dirty); /* dirty again because of this `fill`, as in gather() */
     send_one(&alone);
     settle(conn->net, conn, &alone);
 }

@@ -122,7 +122,7 @@ static void who_says_that_it_has_more_is_asked_again_and_others_are_not(void **s
     struct harness *harness = world(state);
     struct end *more = end_new(harness), *done = end_new(harness);
     done->stop = true;
-    done->dirty_on_fill = true; /* what it noted while it filled is in what it gave */
+    done->dirty_on_fill = true; /* dirty because of its own `fill`, as in gather() */
     end_say(more, "x");
     end_say(done, "x");
     flush_all(harness);
@@ -134,7 +134,8 @@ static void who_says_that_it_has_more_is_asked_again_and_others_are_not(void **s
     harness_free(harness);
 }
 
-/* Connections that say `x`: the first `dirty` are dirty, the others may wait. */
+/* Connections that send `x`: the first `dirty` by conn_dirty(), the others by
+ * conn_dirty_later(). */
 static struct end **crowd(struct harness *harness, int dirty)
 {
     struct end **ends = mem_alloc(MANY * sizeof(struct end *));
@@ -207,8 +208,8 @@ static void who_has_nothing_to_send_counts_in_a_slice_too(void **state)
     harness_free(harness);
 }
 
-/* Of a crowd that may wait, one that says more is sent it in the next slice only if it is not
- * behind. */
+/* All connections of a crowd may wait. A connection that has more to send gets it in the next slice
+ * only if it is not behind. */
 static void who_has_more_waits_with_those_who_may_if_it_is_behind(void **state)
 {
     for (int behind = 0; behind < 2; behind++) {
@@ -325,7 +326,7 @@ static void one_that_closes_itself_while_it_fills_is_not_sent(void **state)
     harness_free(harness);
 }
 
-/* Its descriptor is closed, and its number may be somebody else's by now. */
+/* The descriptor is closed, and its number may belong to another socket by now. */
 static void one_that_another_closes_while_it_fills_is_not_sent(void **state)
 {
     struct harness *harness = world(state);
@@ -403,7 +404,7 @@ static void one_that_is_flushed_alone_does_not_wait_for_the_others(void **state)
     flush_all(harness);
     peer_has(one, "");
     peer_has(other, "other");
-    conn_flush(&one->conn); /* nothing is left of it */
+    conn_flush(&one->conn); /* nothing is left to send */
     assert_int_equal(one->sents, 1);
     end_free(other);
     end_free(one);

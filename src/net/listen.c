@@ -119,7 +119,8 @@ void listen_format(const struct sockaddr_storage *address, char *out, size_t siz
     snprintf(out, size, "[%s]:%u", host, ntohs(v6.sin6_port));
 }
 
-/* Level-triggered: left watched, it would spin until a descriptor is free. */
+/* The socket is level-triggered: if it stayed watched, the loop would spin until a descriptor is
+ * free. */
 static void pause_accepting(struct listener *listener, int error)
 {
     say(SAY_WARN, "accept_paused", "error=%d", error);

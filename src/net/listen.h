@@ -1,5 +1,5 @@
-/* A listening socket of one thread; several threads listen on one address and the kernel spreads.
- */
+/* A listening socket of one thread; several threads listen on one address, and the kernel spreads
+ * connections over them. */
 #pragma once
 
 #include "net/conn.h"
@@ -10,13 +10,13 @@ struct listener {
     struct watch watch;
     struct loop *loop;
     int fd;
-    bool paused;        /* out of descriptors: waits for resume() */
-    struct timer retry; /* … or for this, since another thread may free them */
-    /* A new connection; takes over the fd. */
+    bool paused;        /* out of descriptors: waits for listener_resume() */
+    struct timer retry; /* … or for this timer, since another thread may free descriptors */
+    /* Hands over a new connection; the callee owns the fd. */
     void (*accepted)(struct listener *listener, int fd);
 };
 
-/* Parses "127.0.0.1:7070" or "[::1]:7070". -EINVAL when it is neither. */
+/* Parses "127.0.0.1:7070" or "[::1]:7070". Returns -EINVAL if the text is neither. */
 int listen_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_size);
 
 /* A name may stand for several addresses. */
@@ -25,23 +25,24 @@ enum { LISTEN_ADDRESSES_MAX = 2 };
 struct listen_address {
     struct sockaddr_storage at;
     socklen_t size;
-    bool optional; /* nothing is amiss if this machine does not have it */
+    bool optional; /* no error if this machine does not have it */
 };
 
-/* The same, and "localhost:7070": that is 127.0.0.1, and ::1 where there is IPv6, since clients may
- * take either. How many addresses there are, or -EINVAL. */
+/* The same, and "localhost:7070": 127.0.0.1, and ::1 if there is IPv6, since clients may take
+ * either. Returns the number of addresses, or -EINVAL. */
 int listen_parse_all(const char *text, struct listen_address ret[LISTEN_ADDRESSES_MAX]);
 
-/* Gives the second the port that the first was given, if it is to have a free one. */
+/* If `address` asks for a free port (0), gives it the port of `first`. */
 void listen_share_port(struct listen_address *address, const struct listen_address *first);
 
-/* Whether the errno says that the machine does not have the address, or no such addresses. */
+/* Whether the errno says that the machine does not have the address, or no addresses of that
+ * family. */
 bool listen_is_missing(int error);
 
 /* Whether the address is in a loopback network. */
 bool listen_is_loopback(const struct sockaddr_storage *address);
 
-/* "127.0.0.1:7070" into out. */
+/* Writes the address to `out`, such as "127.0.0.1:7070". */
 void listen_format(const struct sockaddr_storage *address, char *out, size_t size);
 
 /* Binds with SO_REUSEPORT and listens. A port of 0 is replaced in `address` by the one given. */
@@ -49,5 +50,5 @@ int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_
                   socklen_t size, void (*accepted)(struct listener *listener, int fd));
 void listener_deinit(struct listener *listener);
 
-/* Accepts again after descriptors ran out. Does nothing when it does so already. */
+/* Accepts again after descriptors ran out. Does nothing if the listener is not paused. */
 void listener_resume(struct listener *listener);

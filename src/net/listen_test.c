@@ -16,7 +16,7 @@
 
 enum { MANY = 150 };
 
-/* A listener on a port of its own, and what it accepted. */
+/* A listener on a port of its own, and the connections that it accepted. */
 struct place {
     struct listener listener;
     struct loop loop;
@@ -61,7 +61,7 @@ static void place_free(struct place *place)
     free(place);
 }
 
-/* The handshake is the kernel's: connected means that it stands in the listener's queue. */
+/* Connects. The kernel does the handshake: a connected socket stands in the listener's queue. */
 static int connect_to(const struct place *place)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -75,7 +75,7 @@ static void turn(struct place *place)
     loop_turn(&place->loop, 0);
 }
 
-/* Lets the process have no more descriptors; returns what was allowed. */
+/* Forbids the process more descriptors; returns the old limit. */
 static struct rlimit take_descriptors(void)
 {
     struct rlimit was, none;
@@ -132,7 +132,7 @@ static void without_descriptors_it_pauses_and_resumes(void **state)
     setrlimit(RLIMIT_NOFILE, &was);
     assert_int_equal(place->count, 0);
     assert_true(place->listener.paused);
-    turn(place); /* it does not look by itself … */
+    turn(place); /* a paused listener does not look by itself … */
     assert_int_equal(place->count, 0);
     listener_resume(&place->listener);
     listener_resume(&place->listener);
@@ -143,7 +143,7 @@ static void without_descriptors_it_pauses_and_resumes(void **state)
     place_free(place);
 }
 
-/* A thread without connections is told of none that closes. */
+/* Without connections a thread never learns that a descriptor was freed. */
 static void without_descriptors_it_tries_again_after_a_while(void **state)
 {
     (void)state;
@@ -286,7 +286,7 @@ static void localhost_is_both_loopback_addresses(void **state)
     listen_format(&addresses[1].at, text, sizeof(text));
     assert_string_equal(text, "[::1]:7071");
     assert_int_equal(listen_parse_all("localhost:80", addresses), 2);
-    listen_share_port(&addresses[1], &first); /* which has one */
+    listen_share_port(&addresses[1], &first); /* has a port, which stays */
     listen_format(&addresses[1].at, text, sizeof(text));
     assert_string_equal(text, "[::1]:80");
     assert_int_equal(listen_parse_all("127.0.0.1:80", addresses), 1);

@@ -6,14 +6,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* TIMER_COST is what a timer that rings counts for in its budget, so that the clock is looked at
- * once in sixteen. */
+/* TIMER_COST is the charge for a timer that rings, so that the clock is read once in sixteen. */
 enum { EVENTS_A_TURN = 512, TIMER_COST = BUDGET_STRIDE / 16 };
 
 static void mailbox_ready(struct watch *watch, uint32_t events)
 {
     (void)watch;
-    (void)events; /* loop_turn empties the mailbox anyway; this only ends the wait */
+    (void)events; /* only ends the wait: loop_turn() empties the mailbox anyway */
 }
 
 static void look_at_clock(struct loop *loop)
@@ -73,8 +72,8 @@ static uint32_t tick_at(const struct loop *loop, int64_t ns)
 void timer_set(struct loop *loop, struct timer *timer, int64_t after_ms)
 {
     timer_stop(timer);
-    /* Rounded up by one more tick: never early. What is past already is due now: in a slot that was
-     * passed it would wait for a whole round. */
+    /* Rounded up by one more tick, so a timer is never early. A time that is past is due now: put
+     * into a slot that was passed, the timer would wait for a whole round. */
     timer->due = tick_at(loop, loop->now_ns + (after_ms > 0 ? after_ms * 1000000 : 0)) + 1;
     list_add_last(&loop->wheel[timer->due % WHEEL_SLOTS], &timer->node);
 }
@@ -84,7 +83,7 @@ void timer_stop(struct timer *timer)
     list_remove(&timer->node);
 }
 
-/* Takes the slots that were passed as a whole: what is in them may be a hundred thousand timers. */
+/* Takes each slot that was passed as a whole list: it may hold a hundred thousand timers. */
 static void pass_slots(struct loop *loop)
 {
     uint32_t now = tick_at(loop, loop->now_ns);
@@ -95,7 +94,7 @@ static void pass_slots(struct loop *loop)
         list_take_all(&loop->due, &loop->wheel[++loop->tick % WHEEL_SLOTS]);
 }
 
-/* A slot also holds timers of later rounds of the wheel: these go back. */
+/* Rings a timer. A slot also holds timers of later rounds of the wheel: those go back. */
 static bool ring_one(struct loop *loop, struct timer *timer)
 {
     if (timer->due > loop->tick) {
@@ -106,7 +105,7 @@ static bool ring_one(struct loop *loop, struct timer *timer)
     return true;
 }
 
-/* One at a time: ringing may stop others that are due. */
+/* Rings due timers one by one, because ringing may stop others that are due. */
 static bool ring_timers(struct loop *loop)
 {
     bool rang = false;
@@ -124,7 +123,7 @@ static bool ring_timers(struct loop *loop)
     return rang;
 }
 
-/* Milliseconds until the next slot that holds a timer; the wheel has few, so this looks at them. */
+/* Milliseconds until the next slot with a timer. The wheel has few slots, so this looks at each. */
 static int next_timer_ms(const struct loop *loop)
 {
     for (uint32_t i = 1; i <= WHEEL_SLOTS; i++) {
@@ -150,14 +149,15 @@ static bool spins(const struct loop *loop)
     return loop->now_ns - loop->busy_ns < loop->spin_ns;
 }
 
-/* From when it waits. One that spins and found nothing is idle between its turns, too: looking is
- * no work. */
+/* The time since when the loop waits. A loop that spins and finds nothing is idle between its turns
+ * too: looking is no work. */
 static int64_t idle_since(const struct loop *loop)
 {
     return spins(loop) && loop->busy_ns < loop->now_ns ? loop->now_ns : clock_now_ns(loop->clock);
 }
 
-/* Half of what it was stays, so that who acts on it does not swing; not after a long sleep. */
+/* Averages the load with its last value, so that code that acts on it does not swing; after a long
+ * sleep the last value is too old to count. */
 static void weigh_load(struct loop *loop)
 {
     int64_t window_ns = LOAD_WINDOW_MS * INT64_C(1000000);

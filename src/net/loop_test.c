@@ -22,10 +22,10 @@ struct bell {
     struct timer timer;
     struct fixture *fixture;
     char name;
-    struct bell *stops;    /* on ringing */
-    struct bell *sets;     /* on ringing, anew */
-    int64_t sets_after_ms; /* … after that */
-    int64_t takes_us;      /* to ring */
+    struct bell *stops;    /* stopped when this one rings */
+    struct bell *sets;     /* set anew when this one rings */
+    int64_t sets_after_ms; /* … with this delay */
+    int64_t takes_us;      /* how long ringing takes */
 };
 
 struct fixture {
@@ -87,7 +87,7 @@ static void a_timer_rings_once_not_early_and_at_most_a_tick_late(void **state)
     struct fixture *fixture = *state;
     static const int64_t waits[] = {0, 1, 63, 64, 65, 1000, 65535, 65536, 65537, 200000};
     for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
-        pass(fixture, 37); /* somewhere within a tick */
+        pass(fixture, 37); /* to the middle of a tick */
         set(fixture, 0, waits[i]);
         fixture->rung[0] = '\0';
         int64_t waited = 0;
@@ -172,7 +172,7 @@ static void ringing_may_stop_another_that_is_due_too(void **state)
     assert_string_equal(fixture->rung, "ac");
 }
 
-/* Mail and sockets come between: timers that are due together ring over several turns. */
+/* Timers that are due together ring over several turns, so that mail and sockets come between. */
 static void timers_that_take_long_are_left_for_the_next_turn(void **state)
 {
     enum { CROWD = 64 };
@@ -187,7 +187,7 @@ static void timers_that_take_long_are_left_for_the_next_turn(void **state)
     size_t first = strlen(fixture->rung);
     assert_true(first > 0 && first <= CROWD / 2);
     while (!list_empty(&fixture->loop.due))
-        loop_turn(&fixture->loop, -1); /* does not wait while some are due */
+        loop_turn(&fixture->loop, -1); /* does not wait while timers are due */
     assert_int_equal(strlen(fixture->rung), CROWD);
     free(crowd);
 }
@@ -204,7 +204,7 @@ static void so_many_timers_ring_in_a_turn_and_no_more(void **state)
     pass(fixture, 2L * WHEEL_TICK_MS);
     assert_int_equal(fixture->loop.timers_cut, 1);
     assert_true(list_linked(&last->node));
-    timer_stop(&crowd[TIMERS_A_TURN + 1].timer); /* one that is due may still be stopped */
+    timer_stop(&crowd[TIMERS_A_TURN + 1].timer); /* a timer that is due may still be stopped */
     for (int i = 0; i < 4; i++)
         loop_turn(&fixture->loop, 0);
     assert_false(list_linked(&last->node));
@@ -259,7 +259,7 @@ static void a_descriptor_that_is_ready_is_told(void **state)
     loop_turn(&fixture->loop, -1);
     assert_int_equal(seen.times, 1);
     assert_int_equal(seen.events, EPOLLIN);
-    loop_turn(&fixture->loop, 0); /* edge-triggered: told once */
+    loop_turn(&fixture->loop, 0); /* edge-triggered: reported once */
     assert_int_equal(seen.times, 1);
     assert_int_equal(loop_rewatch(&fixture->loop, fds[0], EPOLLIN, &seen.watch), 0);
     loop_turn(&fixture->loop, 0);
@@ -293,7 +293,7 @@ static void mail_that_is_there_is_opened_without_a_wait(void **state)
     assert_int_equal(fixture->opened, 1);
 }
 
-/* Sleeps only where it has to: else the test would never end. */
+/* The loop must sleep only where it has to: otherwise the test would never end. */
 static void after_work_it_looks_for_more_for_as_long_as_it_is_told(void **state)
 {
     struct fixture *fixture = *state;
@@ -314,14 +314,14 @@ static void after_work_it_looks_for_more_for_as_long_as_it_is_told(void **state)
     assert_int_equal(fixture->opened, 1);
 }
 
-/* A turn that is told not to wait is one of who has something to do. */
+/* A turn with work: it was told not to wait. */
 static void work(struct fixture *fixture, int64_t us)
 {
     loop_turn(&fixture->loop, 0);
     clock_fake_advance(&fixture->clock, us);
 }
 
-/* Two turns that find nothing, since the clock does not go on during one; nor do they sleep. */
+/* Two turns without work, since the clock stands still during a turn; neither may sleep. */
 static void rest(struct fixture *fixture, int64_t us)
 {
     fixture->loop.spin_ns = INT64_MAX;

@@ -28,8 +28,8 @@ void mailbox_measure(struct mailbox *mailbox, struct clock *clock, struct hist *
     mailbox->wait_ns = wait_ns;
 }
 
-/* Stamps the mailbox before the push that ends its emptiness. Two threads may both do so; their
- * stamps are as good as the same. Apart from the push, which must stay small to be inlined. */
+/* Stamps an empty mailbox before the push. Two threads may both do so; their stamps are equally
+ * good. Kept out of push(), which must stay small to be inlined. */
 __attribute__((noinline, cold)) static void stamp(struct mailbox *mailbox)
 {
     atomic_store_explicit(&mailbox->oldest_ns, clock_now_ns(mailbox->clock), memory_order_relaxed);
@@ -58,11 +58,11 @@ static inline void push(struct mailbox *mailbox, struct mail *mail)
 static void wake(struct mailbox *mailbox)
 {
     /* The push before this and the owner's `awake = false` are both sequentially consistent: either
-     * it sees the mail before it sleeps, or we see that it sleeps. */
+     * the owner sees the mail before it sleeps, or this thread sees that it sleeps. */
     if (atomic_load(&mailbox->awake) || atomic_exchange(&mailbox->awake, true))
         return;
     uint64_t one = 1;
-    /* EAGAIN would mean that the counter is full: after 2^64 wakes. */
+    /* The write cannot fail: EAGAIN would mean that the counter is full, after 2^64 wakes. */
     ssize_t ignored = write(mailbox->wake_fd, &one, sizeof(one));
     (void)ignored;
 }
@@ -75,7 +75,8 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
 
 void mailbox_leave(struct mailbox *mailbox, struct mail *mail)
 {
-    /* In this order, for the same reason: an owner whose leisure has ended looks once more. */
+    /* Push first, for the same reason: an owner whose leisure has ended looks at the mailbox once
+     * more. */
     push(mailbox, mail);
     if (!atomic_load(&mailbox->at_leisure))
         wake(mailbox);
@@ -93,7 +94,7 @@ bool mailbox_is_at_leisure(const struct mailbox *mailbox)
 
 unsigned mailbox_empty(struct mailbox *mailbox)
 {
-    /* A look is cheaper than an exchange, and mostly there is nothing. */
+    /* The mailbox is mostly empty, and a load is cheaper than an exchange. */
     if (!atomic_load_explicit(&mailbox->newest, memory_order_acquire))
         return 0;
     note_wait(mailbox);

@@ -16,7 +16,7 @@ enum { THREADS = 4, LETTERS = 20000 };
 
 struct owner {
     struct mailbox mailbox;
-    int epoll_fd; /* sees each wake once */
+    int epoll_fd; /* reports each wake once */
     unsigned opened;
     int next[THREADS];
     struct letter *more; /* posted from within an opening */
@@ -51,7 +51,7 @@ static struct letter letter(int number)
     return (struct letter){.mail = {NULL, open_letter}, .number = number};
 }
 
-/* Waits for a wake as a loop does; whether there was one. */
+/* Waits for a wake as a loop does; returns whether there was one. */
 static bool woken(struct owner *owner, int wait_ms)
 {
     struct epoll_event event;
@@ -215,7 +215,7 @@ static void *post_all(void *arg)
     return NULL;
 }
 
-/* Sleeps as a loop does; a wake that is lost leaves it sleeping until CTest ends it. */
+/* Sleeps as a loop does; if a wake is lost, it sleeps until CTest ends it. */
 static void empty_until(struct owner *owner, unsigned count)
 {
     while (owner->opened < count) {

@@ -1,4 +1,4 @@
-/* Connections over socket pairs that send what a test gives them, and note what they are told. */
+/* Connections over socket pairs that send the bytes of a test and record their callbacks. */
 #pragma once
 
 #include "base/buf.h"
@@ -20,8 +20,8 @@ struct harness {
     struct clock_fake clock;
     struct loop loop;
     struct net net;
-    unsigned fills;   /* of all */
-    int64_t close_us; /* how long it takes to free one that was closed */
+    unsigned fills;   /* calls of `fill`, of all connections */
+    int64_t close_us; /* how long the callback `closed` takes */
 };
 
 struct end {
@@ -32,7 +32,7 @@ struct end {
     size_t out_sent;
     struct buf in;
     bool ended; /* the peer is done sending */
-    bool stop;  /* `sent` says that it has no more */
+    bool stop;  /* `sent` says that there is no more */
     unsigned fills, sents, hung_ups, closes;
     size_t last_sent;
     struct end *closes_on_fill, *closes_on_sent, *closes_on_read;
@@ -145,7 +145,7 @@ static inline void end_say(struct end *end, const char *text)
     conn_dirty(&end->conn);
 }
 
-/* Reads at most `most` bytes at the other end into `in`; how many. */
+/* Reads up to `most` bytes at the other end into `in`; returns their number. */
 static inline size_t peer_read(const struct end *end, struct buf *in, size_t most)
 {
     size_t sum = 0;

@@ -57,8 +57,8 @@ int uring_send_all(struct uring *uring, struct uring_send *sends, unsigned count
         struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
         if (!sqe)
             return -EBUSY;
-        /* io_uring does not honour O_NONBLOCK: without MSG_DONTWAIT a full socket would hold the
-         * send back until it drains, with our bytes in it. */
+        /* io_uring does not honour O_NONBLOCK: without MSG_DONTWAIT a send to a full socket would
+         * stay in the ring, with our bytes, until the socket drains. */
         io_uring_prep_send(sqe, sends[i].fd, sends[i].bytes.at, sends[i].bytes.len,
                            MSG_DONTWAIT | MSG_NOSIGNAL);
         io_uring_sqe_set_data64(sqe, i);

@@ -8,15 +8,15 @@ struct uring;
 struct uring_send {
     int fd;
     struct str bytes;
-    int result; /* bytes taken, or a negative errno */
+    int result; /* bytes sent, or a negative errno */
 };
 
-/* NULL when the kernel or the container forbids it; then plain sends do the same. */
+/* Returns NULL if the kernel or the container forbids io_uring; plain sends then do the same. */
 struct uring *uring_new(unsigned slots);
-/* NULL is fine. Returns NULL. */
+/* `uring` may be NULL. Returns NULL. */
 struct uring *uring_free(struct uring *uring);
 
-/* Sends all (at most `slots`) without waiting for any socket and fills in the results. 0, or a
- * negative errno when the ring itself failed and nothing can be said of the sends; the caller then
- * gives it up. */
+/* Sends all (at most `slots`) without waiting for any socket and fills in the results. Returns 0,
+ * or a negative errno if the ring itself failed and the fate of the sends is unknown; the caller
+ * must then stop using the ring. */
 int uring_send_all(struct uring *uring, struct uring_send *sends, unsigned count);
