@@ -8,7 +8,7 @@ enum { RECORDS_FIRST = 4, PIECES_FIRST = 2, PIECE_SLACK = 1024 };
 
 /* ---- counting ------------------------------------------------------------------------------- */
 
-/* Replaces `*counted` in the room by `bytes`. */
+/* Sets `*counted`, which is part of the room's total, to `bytes`. */
 static void count(struct chunk_room *room, size_t *counted, size_t bytes)
 {
     if (!room || *counted == bytes)
@@ -48,7 +48,7 @@ struct piece *piece_new(struct chunk_room *room, unsigned encoding, struct buf *
     }
     size_t nothing = 0;
     if (bytes->cap - bytes->len > bytes->len / 4 + PIECE_SLACK)
-        buf_fit(bytes); /* a slow peer may hold it for long */
+        buf_fit(bytes); /* Trims the allocation, because a slow peer may hold the piece for long. */
     *piece = (struct piece){.room = room, .refs = 1, .encoding = encoding, .bytes = *bytes};
     *bytes = (struct buf){0};
     count(room, &nothing, piece_size(piece));

@@ -170,7 +170,7 @@ static void a_room_counts_a_piece_once_and_what_each_chunk_holds(void **state)
     assert_int_equal(account_held(&account, ACCOUNT_CHUNKS), 0);
 }
 
-/* So that live_max, which bounds what the room holds, is not used up by slow peers. */
+/* Otherwise slow peers would use up live_max, which bounds the room. */
 static void a_piece_with_a_keeper_is_not_counted_in_the_room(void **state)
 {
     (void)state;

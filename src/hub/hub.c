@@ -1,32 +1,36 @@
 /* Fan-out by view.
  *
- * A batch is walked once. Each event is encoded once a format, and put into the *live chunk* of
- * every view that it matches: copied, or by reference if it is large. Every live subscriber of
- * these views is queued and woken. When the owner flushes, each takes the records behind its own
- * stamp, usually all of them in one piece. Stamps number the records of a view's live chunks; they,
- * not ids, tell who has what, since ephemeral events have no id. When the flush is over the live
- * chunks are let go.
+ * The hub walks a batch once. It encodes each event once for each format, and puts it into the
+ * *live chunk* of every view that the event matches: copied, or by reference if it is large. Every
+ * live subscriber of these views is queued and woken. When the owner flushes, each subscriber takes
+ * the records behind its own stamp, usually all of them as one run of bytes. Stamps number the
+ * records of a view's live chunks. Positions in a live chunk are stamps and not ids, because
+ * ephemeral events have no id. At the end of the flush the hub lets the live chunks go.
  *
- * Batches are queued, since one event may be for a hundred thousand views, or for as many
- * subscribers of one. A turn has a budget, and the fan-out may pause after each subscriber. Between
- * events a pause looks like a batch that was shorter. Within an event some views have it and some
- * do not, while `applied` is still the event before. Three rules keep order and completeness then:
+ * Batches are queued, because one event may match a hundred thousand views, or have as many
+ * subscribers in one view. A turn has a budget, and the fan-out may pause after each subscriber. A
+ * pause between two events is harmless. During a pause within an event some views have the event
+ * and some do not, and `applied` is still the previous event. Three rules then keep events in order
+ * and complete:
  *
- * - Nobody becomes live by its cursor while an event is under way: its view may have the event in
- *   the live chunk already, and a live subscriber gets only what comes after. It waits in `ahead`.
- * - A subscriber that has taken all of a live chunk may be one event ahead of `applied`; its cursor
- *   never goes back.
- * - Whoever subscribes while batches are queued waits until they are fanned out, so that publishers
- *   find what they have published.
+ * - A subscriber does not become live by its cursor while an event is fanned out. Its view may
+ *   have that event in the live chunk already, and a live subscriber gets only later records. So
+ *   the subscriber waits in `ahead`.
+ * - The cursor of a subscriber never goes back, although a subscriber that has taken all of a live
+ *   chunk may be one event ahead of `applied`.
+ * - A subscriber that comes while batches are queued waits until they are fanned out, so that
+ *   publishers find the events that they have published.
  *
- * Who could not send everything falls behind: it keeps its cursor and nothing else. Later it takes
- * a page, a chunk like the live one, encoded from the window or from the store; equal requests
- * share it. Pages have a budget for each turn too. At the newest position it is live again. Views
- * fall behind as a whole while more than live_max is encoded, or more than it may be is held of all
- * that the account counts. A socket that was cut within a large event keeps a reference to it.
+ * A subscriber whose socket is full falls behind: the hub keeps its cursor and nothing else. Later
+ * the subscriber takes a page: a chunk like the live one, encoded from the window or from the
+ * store, and shared by subscribers with the same view and cursor. Each turn has a budget for pages
+ * too. At the newest position the subscriber is live again. A view falls behind as a whole while
+ * more than live_max is encoded, or while the account's limit is exceeded. A socket that was cut
+ * within a large event keeps a reference to it.
  *
- * What can go wrong: without memory for a live chunk its subscribers fall behind and read the page
- * later; a read that fails is told to the subscriber; events that are gone are told as a gap. */
+ * Failures: without memory for a live chunk, the view's subscribers fall behind and read a page
+ * later. A read that fails is reported to the subscriber. Events that were trimmed are reported as
+ * a gap. */
 #include "hub/hub.h"
 
 #include "base/say.h"
@@ -37,25 +41,26 @@
 #include <stdlib.h>
 
 enum {
-    /* A copy of less costs less than the send of its own that a piece needs. */
+    /* Smaller events are copied: a copy costs less than a send of its own, which a piece needs. */
     LARGE_BYTES = 16 << 10,
-    /* Large events kept for others, within cache_bytes; also how many of those that only others
-     * hold are looked through. */
+    /* Large events that are cached, within cache_bytes. Also the number of uncached ones, held only
+     * by chunks and connections, that a search looks at. */
     PIECES_MAX = 64,
     BATCHES_FIRST = 16,
     VIEWS_FIRST = 16,
-    PAGES_MAX = 1024, /* in the cache, however small they are */
+    PAGES_MAX = 1024, /* in the cache, even if they are small */
     SLICE_US = 1000,
     PUT_OFF_A_TURN = 64,
-    /* Bytes as which the budget counts a branch of the trie, a view, and a subscriber queued. */
+    /* Charges of the budget, in bytes: for a branch of the trie, a view, a subscriber that is
+     * queued. */
     BRANCH_COST = 64,
     VIEW_COST = 64,
     SUB_COST = 64,
-    TERM_COST = 32, /* of what a view excepts */
+    TERM_COST = 32, /* for each term that the view excludes */
     TIMED_TOGETHER = 64,
 };
-/* Rows of the window that one page looks at: so many by a selection of few terms, and as many fewer
- * as there are TERMS_FEW more. */
+/* Rows of the window that a page looks at: ROWS_A_TAKE for a selection of up to TERMS_FEW terms,
+ * proportionally fewer for more terms. */
 enum { ROWS_A_TAKE = 1024, TERMS_FEW = 8, EVENTS_A_READ = 1000 };
 
 struct view {
@@ -68,31 +73,32 @@ struct view {
     struct list live_subs;
     struct list queued_subs;
     struct list behind_subs;
-    struct pages *pages; /* of the cache; NULL while there are none */
+    struct pages *pages; /* in the cache; NULL if there are none */
     uint64_t stamp;      /* of the newest record */
-    uint64_t serial;     /* of the last event that was put in, or refused */
+    uint64_t serial;     /* the last event that was matched against this view */
     uint32_t subs;
-    uint32_t place;  /* in fan_out.views while it is to be served */
-    bool exact;      /* that a term matches is all there is to ask */
+    uint32_t place;  /* index in fan_out.views, until the view has been served */
+    bool exact;      /* a matching term is enough: no types, no exclusions */
     uint32_t weight; /* see selection_weight() */
-    uint64_t trims;  /* of log_trims(), as of `trimmed` */
+    uint64_t trims;  /* log_trims() when `trimmed` was computed */
     uint64_t trimmed;
 };
 
-/* A page being read from the store, and who waits for it. While somebody does, the hub finds it by
- * its view and cursor, and the view stands. */
+/* A page that is read from the store, and the subscribers that wait for it. While there are any,
+ * the hub finds the read by its view and cursor, and the view stays. */
 struct view_read {
     struct map_node node;
     struct log_fetch fetch;
-    struct list put_off; /* in hub->reads_put_off once it is done and this turn has pages enough */
+    struct list put_off; /* in hub->reads_put_off when the read is done, but this turn has no budget
+                          * left for pages */
     struct view *view;
     struct hub *hub;
     struct list waiting;
-    uint64_t marks; /* of TRIM that had been seen when it began */
-    bool cancelled; /* nobody waited for it any more */
+    uint64_t marks; /* window.marks when the read began */
+    bool cancelled; /* no subscriber waits any more */
 };
 
-/* What tells reads that somebody waits for from each other. */
+/* The key of a read in hub->wanted. */
 struct read_key {
     const struct view *view;
     uint64_t after;
@@ -174,12 +180,12 @@ static void page_free(struct page *page)
 
 static void drop_live(struct view *view)
 {
-    view->hub->shared_count = 0; /* which may lie in it */
+    view->hub->shared_count = 0; /* the shared bytes may lie in the live chunk */
     view->live = chunk_unref(view->live);
     list_remove(&view->dirty);
 }
 
-/* Its mail comes all the same. */
+/* Cancels the job. Its mail still comes, and frees the read. */
 static void cancel_read(struct view_read *read)
 {
     read->cancelled = true;
@@ -213,8 +219,8 @@ static void view_release(struct view *view)
 
 /* ---- the cache of pages --------------------------------------------------------------------- */
 
-/* Whoever wants the piece while chunks or slow peers hold it finds it all the same: it would be
- * encoded and held twice otherwise. */
+/* Drops the piece from the cache. While chunks or slow peers hold it, it can still be found, since
+ * it would otherwise be encoded and held twice. */
 static void piece_forget(struct hub *hub, struct piece *piece)
 {
     hub->cached_pieces -= piece->bytes.len;
@@ -224,8 +230,8 @@ static void piece_forget(struct hub *hub, struct piece *piece)
     piece_unref(piece);
 }
 
-/* Keeps the newest pages and pieces, of so many bytes each. A page counts with what it holds by
- * reference, though others may hold it too. */
+/* Drops the oldest pages and pieces until each of both has at most `most` bytes. The size of a page
+ * includes its pieces, even if others hold them too. */
 static void cache_trim(struct hub *hub, size_t most)
 {
     while ((hub->cached > most || hub->pages_count > PAGES_MAX) && !list_empty(&hub->cache))
@@ -235,13 +241,14 @@ static void cache_trim(struct hub *hub, size_t most)
         piece_forget(hub, container_of(hub->pieces.next, struct piece, node));
 }
 
-/* What is kept stays at least until the next is: those who are to have it take it soon. */
+/* Makes room for a page or piece of `size` bytes, which is kept even if it is larger than the
+ * cache: the subscribers that wait for it take it soon. */
 static void cache_trim_for(struct hub *hub, size_t size)
 {
     cache_trim(hub, hub->limits.cache_bytes > size ? hub->limits.cache_bytes : size);
 }
 
-/* Whether a page of the kind has all that the chunk has. Then it stays in the place of it. */
+/* Whether a page of this kind has all events of the chunk; the chunk is not needed then. */
 static bool cache_has(struct hub *hub, const struct view *view, const struct chunk *chunk,
                       bool stored)
 {
@@ -253,7 +260,7 @@ static bool cache_has(struct hub *hub, const struct view *view, const struct chu
     return true;
 }
 
-/* Takes over the reference. */
+/* Adds a page. Takes over the reference to the chunk. */
 static void cache_add(struct view *view, struct chunk *chunk, bool stored)
 {
     struct hub *hub = view->hub;
@@ -276,8 +283,9 @@ static void cache_add(struct view *view, struct chunk *chunk, bool stored)
     cache_trim_for(hub, chunk_size(chunk));
 }
 
-/* The store leaves out what was trimmed before the mark of it is here. Where the window is asked
- * about gaps, the window alone may answer, or events would be gone and nobody told. */
+/* Finds a page for the cursor. A page from the store leaves out events that were trimmed, perhaps
+ * before their TRIM entry has reached this thread. Where gaps are found by the window, only pages
+ * from the window may be used: otherwise events would be missing without a gap. */
 static struct chunk *cache_find(const struct view *view, uint64_t cursor)
 {
     const struct page *page = pages_find(view->pages, cursor, false);
@@ -288,8 +296,8 @@ static struct chunk *cache_find(const struct view *view, uint64_t cursor)
 
 /* ---- encoding ------------------------------------------------------------------------------- */
 
-/* Equal for a logged event wherever it was read; ephemeral ones have only the number that the hub
- * gave them when they came. */
+/* Whether the piece is this event. A logged event is known by its id, an ephemeral one only by the
+ * number that the hub gave it. */
 static bool is_piece_of(const struct hub *hub, const struct piece *piece, const struct event *event)
 {
     return event->state == EVENT_EPHEMERAL ? piece->serial == hub->event_serial
@@ -316,7 +324,7 @@ static struct piece *find_piece(const struct hub *hub, unsigned encoding, const 
     return piece ? piece : find_in(hub, &hub->loose_pieces, encoding, event);
 }
 
-/* A large event in a format, encoded if nobody has wanted it yet; one reference. */
+/* Returns a large event in a format with a reference, encoding it if that has not been done. */
 static struct piece *take_piece(struct hub *hub, unsigned encoding, const struct event *event)
 {
     struct piece *piece = find_piece(hub, encoding, event);
@@ -342,7 +350,7 @@ static struct piece *take_piece(struct hub *hub, unsigned encoding, const struct
 static bool add_large(struct view *view, struct chunk *chunk, const struct event *event)
 {
     struct piece *piece = take_piece(view->hub, view->encoding, event);
-    /* What is written as nothing is a record without bytes. */
+    /* An event that is encoded as nothing becomes a record without bytes. */
     bool good = piece &&
                 (piece->bytes.len ? chunk_add_piece(chunk, event, piece) : chunk_add(chunk, event));
     piece_unref(piece);
@@ -359,7 +367,7 @@ static bool encode_into(struct view *view, struct chunk *chunk, const struct eve
     return chunk_add(chunk, event);
 }
 
-/* The same for one that goes to many views now: the first of a format has encoded it. */
+/* The same for an event that goes to many views now: the first view of each format encodes it. */
 static bool share_into(struct view *view, struct chunk *chunk, const struct event *event)
 {
     struct hub *hub = view->hub;
@@ -399,12 +407,12 @@ static void go_live(struct sub *sub)
 {
     sub->stamp = sub->view->stamp;
     sub->keeps_up = true;
-    sub->fresh = false; /* from here on its cursor is ours */
+    sub->fresh = false; /* from now on the cursor is the hub's own */
     set_state(sub, SUB_LIVE, &sub->view->live_subs);
 }
 
-/* It has taken all of its view's live chunk. While an event is under way, that may be more than
- * every view has. */
+/* Makes a subscriber live that has taken all of its view's live chunk. During the fan-out of an
+ * event, its cursor may already be past `applied`. */
 static void catch_up(struct hub *hub, struct sub *sub)
 {
     if (sub->cursor < hub->applied)
@@ -412,7 +420,7 @@ static void catch_up(struct hub *hub, struct sub *sub)
     go_live(sub);
 }
 
-/* It waits until everything up to `until` was fanned out. */
+/* Lets the subscriber wait until everything up to `until` was fanned out. */
 static void wait_ahead(struct hub *hub, struct sub *sub, uint64_t until)
 {
     sub->stamp = until;
@@ -421,12 +429,12 @@ static void wait_ahead(struct hub *hub, struct sub *sub, uint64_t until)
     set_state(sub, SUB_WAITING, &hub->ahead);
 }
 
-/* Puts it where its cursor is. An ephemeral event passes by everybody who is not live, so who is at
- * the newest position does not wait for a take.
+/* Gives a subscriber the state that fits its cursor. At the newest position it is live at once:
+ * ephemeral events pass by all subscribers that are not live, so it should not wait for a take.
  *
- * It waits when its cursor is from a thread that the log's mail reached earlier, since what that
- * has seen must not come again; and while an event is under way, since the view may have it in its
- * live chunk already, and who becomes live gets only what comes later. */
+ * A subscriber waits if its cursor is from a thread that got the log's mail earlier, because events
+ * up to the cursor must not come again. It also waits while an event is fanned out: the view may
+ * have the event in its live chunk already, and a live subscriber gets only later records. */
 static void settle(struct hub *hub, struct sub *sub)
 {
     if (sub->cursor < hub->applied)
@@ -460,7 +468,7 @@ static bool begin_live(struct view *view)
     return true;
 }
 
-/* Everybody who was up to date is not any more, and reads a page later. */
+/* Drops the live chunk: subscribers that were up to date read a page later. */
 static void lose_live(struct view *view)
 {
     uint64_t applied = view->hub->applied;
@@ -476,13 +484,14 @@ static void lose_live(struct view *view)
     }
 }
 
-/* A live chunk that has grown too long, because those who are to send it do not get round to it, is
- * kept as a page: they find it by their cursors. */
+/* Turns a live chunk that has grown too long, because its subscribers do not take it, into a page:
+ * they find it by their cursors. */
 static void retire_live(struct view *view)
 {
     struct chunk *chunk = chunk_ref(view->live);
     lose_live(view);
-    /* What was trimmed while it grew is still in it, and not for those who come later. */
+    /* The chunk still has events that were trimmed while it grew. Subscribers that come later must
+     * not get them, so it may not become a page. */
     bool plain = view->hub->window.trimmed <= chunk->from;
     for (uint32_t i = 0; i < chunk->count && plain; i++)
         plain = chunk->records[i].id != 0;
@@ -492,8 +501,8 @@ static void retire_live(struct view *view)
         chunk_unref(chunk);
 }
 
-/* Too much is held for others who do not take it: the view's subscribers read pages later. Chunks
- * that are being sent still count for the moment. */
+/* Drops the live chunk because too much is held for subscribers that do not take it; they read
+ * pages later. Chunks that are being sent still count until they are freed. */
 static void give_up_live(struct view *view)
 {
     view->hub->fell_behind++;
@@ -507,7 +516,7 @@ static bool is_too_much(const struct hub *hub)
            (room->account && account_excess(room->account));
 }
 
-/* Charges a step of the fan-out. Whether there is budget for another. */
+/* Charges a step of the fan-out. Returns whether there is budget for another. */
 static bool spend(struct hub *hub, size_t bytes)
 {
     return !hub->limits.slice_bytes || budget_spend(&hub->fan_out.budget, bytes);
@@ -518,7 +527,7 @@ static bool is_spent(const struct hub *hub)
     return hub->limits.slice_bytes && budget_is_spent(&hub->fan_out.budget);
 }
 
-/* Whether the view wants an event of which it is known that a term matches. */
+/* Whether the view wants an event that matches one of its terms. */
 static bool wants(const struct view *view, const struct event *event)
 {
     return selection_has_type(view->selection, event->type) &&
@@ -533,7 +542,7 @@ static void put_event(struct view *view, const struct event *event)
         spend(hub, cost);
         return;
     }
-    /* With nobody live there is nobody to encode for. */
+    /* Without live subscribers there is no need to encode. */
     if (!view->live && list_empty(&view->live_subs))
         return;
     size_t len = view->live ? view->live->bytes.len : 0;
@@ -547,9 +556,9 @@ static void put_event(struct view *view, const struct event *event)
     spend(hub, cost + view->live->bytes.len - len);
 }
 
-/* Moves the live subscribers of the view that lack something into its queue. They became live in
- * the order of their stamps, so behind one that has everything all have. Whether there is budget
- * for more. */
+/* Queues the live subscribers of the view that lack a record. They are in the order of their
+ * stamps, so the walk stops at the first that has everything. Returns whether there is budget for
+ * more. */
 static bool queue_subs(struct view *view)
 {
     struct hub *hub = view->hub;
@@ -570,15 +579,15 @@ static bool queue_subs(struct view *view)
     return more;
 }
 
-/* Whether those who are to send the live chunk do not get round to it. What it holds by reference
- * is bounded by live_max, since most of it others hold too. */
+/* Whether the live chunk is too long because its subscribers do not take it. Pieces do not count if
+ * live_max bounds them, since other chunks hold most of them too. */
 static bool is_too_long(const struct chunk *chunk, const struct hub_limits *limits)
 {
     size_t len = limits->live_max ? chunk->bytes.len : chunk_len(chunk);
     return len > limits->chunk_bytes;
 }
 
-/* Whether the view has the event and its subscribers know. */
+/* Puts the event into the view and queues its subscribers. Returns whether that is done. */
 static bool serve(struct view *view)
 {
     struct hub *hub = view->hub;
@@ -594,8 +603,8 @@ static bool serve(struct view *view)
     return true;
 }
 
-/* Subscribers that this thread has come up with. Asked after every event: the list is walked only
- * if one of them is due. */
+/* Releases the subscribers that this thread has caught up with. Called after every event; walks the
+ * list only if a subscriber in it is due. */
 static void release_ahead(struct hub *hub)
 {
     if (hub->ahead_least > hub->applied)
@@ -619,7 +628,7 @@ static void end_event(struct hub *hub)
     fan_out->under_way = false;
     if (fan_out->event->state == EVENT_APPENDED)
         hub->applied = fan_out->event->id;
-    /* Some wait for the end of this very event, and the next may be one that is not logged. */
+    /* Release them now: some wait for the end of this event, and the next may be ephemeral. */
     release_ahead(hub);
 }
 
@@ -651,9 +660,9 @@ static bool room_for_view(struct fan_out *fan_out)
     return true;
 }
 
-/* Notes that the event under way matches a term of the view, which counts once. A view with nobody
- * live is passed over: nobody becomes live in it while the event is under way. Without memory for
- * the note the view falls behind. */
+/* Notes, once for each view, that the current event matches a term of the view. A view without live
+ * subscribers is skipped: no subscriber becomes live while the event is fanned out. Without memory
+ * for the note the view falls behind. */
 static void gather_view(void *context, struct view *view)
 {
     struct hub *hub = context;
@@ -690,7 +699,7 @@ static void begin_event(struct hub *hub, const struct event *event, const struct
     serve_views(hub);
 }
 
-/* An event that no view can want is done with: a channel has no subscribers most of the time. */
+/* Ends an event that no view can want: most channels have no subscribers. */
 static void pass_event(struct hub *hub, const struct event *event)
 {
     if (event->state == EVENT_APPENDED)
@@ -715,7 +724,7 @@ static void next_event(struct hub *hub, const struct event *event)
         fan_out_event(hub, event, topics_find(&hub->topics, event->channel));
     } else if (event->state == EVENT_TRIM) {
         window_mark(&hub->window, event);
-        cache_trim(hub, 0); /* what was deleted is shown to nobody who comes later */
+        cache_trim(hub, 0); /* deleted events must not reach subscribers that come later */
     }
 }
 
@@ -731,7 +740,7 @@ static void end_batch(struct hub *hub, struct batch *batch)
         fan_out->first = fan_out->end = 0;
 }
 
-/* One step of the first batch. */
+/* Does one step of the first batch. */
 static void fan_out_step(struct hub *hub)
 {
     struct fan_out *fan_out = &hub->fan_out;
@@ -748,7 +757,7 @@ static void fan_out_step(struct hub *hub)
     }
 }
 
-/* Goes on until the budget is spent. */
+/* Fans out until the budget is spent. */
 static void fan_out_go_on(struct hub *hub)
 {
     struct fan_out *fan_out = &hub->fan_out;
@@ -757,7 +766,7 @@ static void fan_out_go_on(struct hub *hub)
     if (fan_out->first < fan_out->end)
         hub->fan_outs_put_off++;
     fan_out->paused = true;
-    hub->shared_count = 0; /* the chunks that it lies in may go */
+    hub->shared_count = 0; /* the shared bytes may lie in chunks that go away */
     if (!fan_out->under_way)
         release_ahead(hub);
 }
@@ -798,8 +807,8 @@ static uint64_t newest_in(const struct batch *batch)
     return 0;
 }
 
-/* Without memory to queue the batch all is done at once. What is queued counts as not looked at, so
- * that publishers wait when it is too much. */
+/* Queued batches count as the hub's backlog, so that publishers wait if it is too large. Without
+ * memory to queue a batch, everything is fanned out at once. */
 void hub_on_batch(struct hub *hub, struct batch *batch)
 {
     struct fan_out *fan_out = &hub->fan_out;
@@ -820,7 +829,7 @@ void hub_pass(struct hub *hub, struct batch *batch)
     hub->applied = hub->fan_out.posted = hub->window.applied;
 }
 
-/* Subscribers whose page was put off look for it again: as many as a turn may serve. */
+/* Wakes subscribers whose page was put off, as many as a turn may serve. */
 static void wake_put_off(struct hub *hub)
 {
     struct list *node;
@@ -842,7 +851,7 @@ static void end_reads_put_off(struct hub *hub)
 void hub_turn(struct hub *hub)
 {
     int64_t bytes = (int64_t)hub->limits.slice_bytes;
-    /* The owner may sleep before it has work for these: their time begins with the work. */
+    /* The time of these budgets begins with the work, because the owner may sleep before. */
     budget_begin_late(&hub->fan_out.budget, hub->clock, SLICE_US, bytes);
     budget_begin_late(&hub->paging, hub->clock, SLICE_US, bytes);
     end_reads_put_off(hub);
@@ -919,7 +928,7 @@ static struct chunk *page_from_window(struct view *view, uint64_t cursor)
     if (paging.failed)
         chunk->through = chunk->count ? chunk->records[chunk->count - 1].id : cursor;
     if (chunk->through == cursor)
-        return chunk_unref(chunk); /* not one event fitted into memory */
+        return chunk_unref(chunk); /* no memory even for one event */
     spend_on_page(hub, chunk);
     cache_add(view, chunk_ref(chunk), false);
     return chunk;
@@ -954,7 +963,7 @@ static void wake_waiting(struct view_read *read, int error)
     }
 }
 
-/* Makes a page of what was read, for those who wait for it. */
+/* Makes a page of the events that were read, for the subscribers that wait. */
 static void take_read(struct view_read *read)
 {
     int error = read->fetch.error;
@@ -987,7 +996,7 @@ static void end_read(struct view_read *read)
     free(read);
 }
 
-/* Many reads may be done at once, but only so many pages are made in a turn. */
+/* Makes the page now if the turn has budget left for pages: many reads may end at once. */
 static void read_done(struct mail *mail, void *owner)
 {
     (void)owner;
@@ -1003,7 +1012,7 @@ static void read_done(struct mail *mail, void *owner)
     list_add_last(&hub->reads_put_off, &read->put_off);
 }
 
-/* Whoever takes few events has no more of them read. */
+/* Starts a read. A subscriber that takes few events reads no more than that. */
 static struct view_read *read_start(struct view *view, const struct sub *sub)
 {
     struct hub *hub = view->hub;
@@ -1040,8 +1049,8 @@ static enum take wait_for_read(struct sub *sub)
 
 /* ---- taking --------------------------------------------------------------------------------- */
 
-/* What came by the subscriber's own connection, and what was encoded as nothing. It moves the
- * cursor all the same. */
+/* Whether to leave out a record: the subscriber's own connection published it, or it was encoded as
+ * nothing. The cursor moves past it all the same. */
 static bool is_left_out(const struct sub *sub, const struct chunk *chunk, uint32_t record)
 {
     if (sub->skip && chunk->records[record].origin == sub->skip)
@@ -1049,8 +1058,8 @@ static bool is_left_out(const struct sub *sub, const struct chunk *chunk, uint32
     return chunk->records[record].end == chunk_start(chunk, record) && !chunk_piece(chunk, record);
 }
 
-/* Where the run of records from `first` on ends that goes to this subscriber as one piece of
- * memory: in front of the next that is its own. */
+/* The end of the run of records from `first` on that this subscriber gets as one run of bytes: it
+ * stops at the next record of the subscriber's own. */
 static uint32_t run_end(const struct sub *sub, const struct chunk *chunk, uint32_t first)
 {
     uint32_t end = chunk_run_end(chunk, first);
@@ -1086,7 +1095,7 @@ static enum take take_live(struct hub *hub, struct sub *sub, struct taken *taken
     struct chunk *chunk = sub->view->live;
     if (!chunk || sub->stamp + 1 < chunk->first_stamp) {
         fall_behind(sub);
-        return TAKE_WAIT; /* no more than "look again" to hub_take */
+        return TAKE_WAIT; /* hub_take() looks again */
     }
     uint32_t first = (uint32_t)(sub->stamp + 1 - chunk->first_stamp);
     if (take_records(sub, chunk, first, taken) == TAKE_BYTES)
@@ -1095,8 +1104,8 @@ static enum take take_live(struct hub *hub, struct sub *sub, struct taken *taken
     return TAKE_NOTHING;
 }
 
-/* What log_trimmed() says of the view's selection. With many patterns that is milliseconds of work,
- * and a subscriber that catches up asks with each page. */
+/* log_trimmed() of the view's selection, remembered until the log trims again. With many patterns
+ * it takes milliseconds, and a subscriber that catches up asks for each page. */
 static uint64_t view_trimmed(struct view *view)
 {
     uint64_t trims = log_trims(view->hub->log);
@@ -1107,9 +1116,9 @@ static uint64_t view_trimmed(struct view *view)
     return view->trimmed;
 }
 
-/* Whether something is gone between the cursor and what is retained; told once. What a client
- * claims is held against the log itself; after that the marks that have passed by tell when to look
- * again. */
+/* Whether events between the cursor and the oldest retained event are gone; each gap is reported
+ * once. The first time the cursor is a client's claim, and the log is asked. Later the log is asked
+ * only after TRIM entries have come. */
 static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
 {
     uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
@@ -1120,8 +1129,8 @@ static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
     uint64_t trimmed = view_trimmed(sub->view);
     if (trimmed <= known)
         return false;
-    /* What the log has trimmed further, its mark still in the mail or evicted from memory, is in
-     * the window yet and comes. */
+    /* The log may have trimmed further, with the TRIM entry still in the mail or the events evicted
+     * from memory. Such events are still in the window and are delivered. */
     if (!fresh && in_window && hub->window.trimmed < trimmed)
         trimmed = hub->window.trimmed;
     sub->told = trimmed;
@@ -1129,8 +1138,8 @@ static bool has_gap(struct hub *hub, struct sub *sub, struct taken *taken)
     return true;
 }
 
-/* What has nothing to read and no gap to be told of is at the newest position already: who resumes
- * on a quiet channel is live at once, like who begins now. */
+/* Moves the cursor to the newest position if there is nothing to read and no gap to report. A
+ * subscriber that resumes on a quiet channel is then live at once, like one that begins now. */
 static void skip_nothing(struct hub *hub, struct sub *sub)
 {
     uint64_t known = sub->cursor > sub->told ? sub->cursor : sub->told;
@@ -1140,7 +1149,7 @@ static void skip_nothing(struct hub *hub, struct sub *sub)
         sub->cursor = hub->applied;
 }
 
-/* This turn has made pages enough. */
+/* Lets the subscriber wait for a later turn: this one has spent its budget for pages. */
 static enum take put_off(struct hub *hub, struct sub *sub)
 {
     hub->pages_put_off++;
@@ -1214,8 +1223,8 @@ void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count)
     hub->timed += count;
 }
 
-/* Latency is that of subscribers that keep up: what one fetches later says nothing of the server.
- */
+/* Counts deliveries, and notes their latency only for subscribers that keep up: the delay of one
+ * that fetches later is the client's, not the server's. */
 static void count_sent(struct hub *hub, const struct sub *sub, const struct record *record,
                        uint32_t count)
 {
@@ -1223,20 +1232,20 @@ static void count_sent(struct hub *hub, const struct sub *sub, const struct reco
     if (!record->accepted_ns || !sub->keeps_up || sub->ops->holds)
         return;
     if (record->accepted_ns == hub->timed_ns && hub->timed && hub->timed < TIMED_TOGETHER)
-        hub->timed += count; /* as nearly always */
+        hub->timed += count; /* the usual case */
     else
         hub_timed(hub, record->accepted_ns, count);
 }
 
-/* What became of a run of records from `first` on, of which `n` bytes went out. */
+/* The fate of a run of records from `first` on, of which `n` bytes were sent. */
 struct sent {
-    uint32_t next;       /* the first record of which nothing went out */
-    struct str rest;     /* what is left of the one before, if it was cut */
-    struct piece *piece; /* that the rest is the end of; NULL if it lies in the chunk */
+    uint32_t next;       /* the first record of which no byte was sent */
+    struct str rest;     /* the unsent end of the record before, if it was cut */
+    struct piece *piece; /* the piece that `rest` lies in; NULL if it lies in the chunk */
 };
 
-/* The first record of a run that ends behind its first `n` bytes. Mostly all of the run is sent,
- * which is asked first. */
+/* The first record of a run that ends behind the run's first `n` bytes. Usually all of the run was
+ * sent, so that is tried first. */
 static uint32_t record_at(const struct chunk *chunk, uint32_t first, size_t n)
 {
     uint32_t low = first, high = chunk_run_end(chunk, first);
@@ -1274,10 +1283,10 @@ static struct sent sent_of(const struct chunk *chunk, uint32_t first, size_t n)
                          .piece = piece};
 }
 
-/* The subscriber has everything up to and with record `last` of the chunk. */
+/* Moves the cursor: the subscriber has everything through record `last` of the chunk. */
 static void advance(struct sub *sub, const struct chunk *chunk, uint32_t last)
 {
-    /* Ephemeral events have no id: the one before them in the log tells. */
+    /* Ephemeral events have no id, so the cursor is the last logged event before. */
     uint32_t logged = last;
     while (logged > sub->first && !chunk->records[logged].id)
         logged--;
@@ -1289,7 +1298,7 @@ static void advance(struct sub *sub, const struct chunk *chunk, uint32_t last)
         sub->cursor = chunk->through;
 }
 
-/* Puts the subscriber where it belongs now that it has everything up to record `next`. */
+/* Gives the subscriber the state that fits, now that it has everything before record `next`. */
 static void settle_sent(struct hub *hub, struct sub *sub, const struct chunk *chunk, uint32_t next,
                         bool blocked)
 {
@@ -1315,12 +1324,12 @@ void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked)
     settle_sent(hub, sub, chunk, sent.next, blocked);
     if (sent.rest.len)
         sub->ops->keep_rest(sub, sent.rest, sent.piece);
-    chunk_unref(chunk); /* which may be the last reference: the page has left the cache */
+    chunk_unref(chunk); /* perhaps the last reference, if the page has left the cache */
 }
 
 /* ---- subscribing ---------------------------------------------------------------------------- */
 
-/* Makes the subscriber one of its view's, at its cursor and in no state yet. */
+/* Adds the subscriber to its view, at its cursor and not yet in a state. */
 static int enter_view(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
                       struct selection *selection, unsigned encoding)
 {
@@ -1342,7 +1351,7 @@ int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     sub->cursor = cursor;
     sub->told = told;
     skip_nothing(hub, sub);
-    /* Whoever publishes and then reads finds what it published, though the fan-out is not there
+    /* A client that publishes and then subscribes must find its event, even if it is not fanned out
      * yet. */
     if (hub->fan_out.posted > hub->applied)
         wait_ahead(hub, sub, sub->cursor > hub->fan_out.posted ? sub->cursor : hub->fan_out.posted);
@@ -1363,8 +1372,8 @@ int hub_go_on(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
     return 0;
 }
 
-/* The read that this subscriber alone waits for; NULL when there is none. The last in a list has
- * the list's head on both sides. */
+/* The read that only this subscriber waits for; NULL if there is none. A lone node has the list's
+ * head on both sides. */
 static struct view_read *read_of_last(const struct hub *hub, const struct sub *sub)
 {
     struct list *head = sub->node.next;

@@ -1,8 +1,8 @@
 /* The hub of one thread: views, the subscribers that share them, and the fan-out of safe batches.
  *
- * A subscriber is a cursor with a writer. Live delivery, catching up and resuming are one call:
- * hub_take() gives the next encoded bytes after the cursor, wherever they come from: what was just
- * encoded for everybody, the window, or the store. Knows neither HTTP nor sockets. */
+ * A subscriber is a cursor with a writer. Live delivery, catching up and resuming are the same
+ * call: hub_take() returns the next encoded bytes after the cursor, from the live chunk, the window
+ * or the store. The hub knows neither HTTP nor sockets. */
 #pragma once
 
 #include "base/budget.h"
@@ -10,8 +10,9 @@
 #include "hub/window.h"
 #include "log/read_room.h"
 
-/* Writes an event in the way that the number stands for. The hub knows no way of its own: views are
- * equal when selection and number are. `context` is the hub's owner's (a compressor, say). */
+/* Writes an event in a format, which is a number that only the hub's owner understands; the hub
+ * only compares it. Views are equal if selection and number are. `context` is the owner's (a
+ * compressor, say). */
 typedef void hub_encode(void *context, unsigned encoding, struct buf *out,
                         const struct event *event);
 
@@ -20,60 +21,63 @@ struct sub;
 struct hub;
 
 struct sub_ops {
-    /* There may be something to take, or the wait is over. Called on the hub's thread from within
-     * the hub: only notes it, and calls hub_take() from the flush; in SUB_BEHIND that may be some
-     * turns later, when others have what is new. */
+    /* Says that there may be bytes to take, or that a wait is over. Called from within the hub, on
+     * its thread: the callee only notes it, and calls hub_take() from the flush. In SUB_BEHIND the
+     * flush may come some turns later, after subscribers with new events. */
     void (*wake)(struct sub *sub);
-    /* The unsent rest of a record that the socket cut. It is to be sent before more is taken. The
-     * bytes may be gone once this returns: they are copied here or, if the rest is the end of a
-     * piece, kept by a reference to that. `piece` is NULL for all others. NULL if its sends are
-     * never cut. */
+    /* Hands over the unsent rest of a record that the socket cut, to be sent before more is taken.
+     * The bytes may be gone when this returns: copy them, or take a reference to `piece` if the
+     * rest lies in a piece (else `piece` is NULL). May be NULL if sends are never cut. */
     void (*keep_rest)(struct sub *sub, struct str rest, struct piece *piece);
-    bool holds; /* what it has taken may wait: it tells hub_timed() itself when that goes out */
+    bool holds; /* the bytes it takes may be sent later: then it calls hub_timed() itself */
 };
 
 enum sub_state {
     SUB_NONE,    /* not subscribed */
-    SUB_LIVE,    /* has all there is */
+    SUB_LIVE,    /* has every event */
     SUB_QUEUED,  /* was live, and its view has new records for it */
     SUB_BEHIND,  /* must catch up by its cursor */
-    SUB_WAITING, /* a page is being read for it, or its cursor is ahead of this thread */
+    SUB_WAITING, /* waits for a page that is read, or for this thread to reach its cursor */
 };
 
-/* Embedded in whatever has a writer. */
+/* Embedded in the structure that has a writer. */
 struct sub {
-    struct list node; /* in one list of its view, of the read that it waits for, or hub->ahead */
+    struct list node; /* in a list of its view, of the read that it waits for, or in hub->ahead */
     struct view *view;
     const struct sub_ops *ops;
-    struct chunk *taken; /* between hub_take and hub_sent */
+    struct chunk *taken; /* set between hub_take() and hub_sent() */
     uint64_t cursor;     /* see hub_cursor() */
-    uint64_t stamp;      /* in SUB_QUEUED: the last record of the live chunk that it has */
-    uint64_t told;       /* gaps up to here have been told */
-    uint32_t first;      /* between hub_take and hub_sent: the first record taken */
-    uint32_t skip;       /* leave out events of this connection; 0 for none */
+    uint64_t stamp;      /* the last record of the live chunk that it has, in SUB_QUEUED */
+    uint64_t told;       /* gaps up to this id were reported */
+    uint32_t first;      /* the first record that was taken, between hub_take() and hub_sent() */
+    uint32_t skip;       /* leave out events of this connection; 0: of none */
     uint8_t state;       /* enum sub_state */
-    bool fresh;          /* nothing was taken yet: its cursor is a client's claim */
-    bool keeps_up;       /* was live, and its socket has not been full since */
-    int8_t failed;       /* the last read failed: 0, or the errno */
-    uint32_t most;       /* a read for it takes at most so many events; 0: a chunk's worth */
+    bool fresh;          /* nothing was taken yet: the cursor is a client's claim */
+    bool keeps_up;       /* was live, and its socket was not full since */
+    int8_t failed;       /* the errno of the last read if it failed, else 0 */
+    uint32_t most;       /* most events of a read for it; 0: a chunk's worth */
 };
 
 struct hub_limits {
-    size_t window_bytes;  /* recent events kept for this thread */
-    size_t chunk_bytes;   /* a page for one who catches up; also a bound for live chunks */
-    size_t cache_bytes;   /* encoded pages kept for others who might want the same */
-    size_t branches_max;  /* segments of all patterns together, see topics.h; 0 for no bound */
+    size_t window_bytes;  /* memory for recent events of this thread */
+    size_t chunk_bytes;   /* size of a page for a subscriber that is behind; also a bound for live
+                           * chunks */
+    size_t cache_bytes;   /* memory for encoded pages that others may want too */
+    size_t branches_max;  /* bound for the segments of all patterns together, see topics.h; 0:
+                           * none */
     uint64_t backlog_max; /* see struct log_port; 0: the log waits for this thread */
-    void (*on_missed)(void *owner, uint64_t upto); /* hands on with hub_miss; with backlog_max */
-    size_t large_bytes; /* data from which an event is shared by reference; 0 for the default */
-    size_t slice_bytes; /* of fan-out, and of pages, in one turn; 0: all at once, hub_turn() is not
-                           called */
-    size_t live_max;    /* encoded events held, beyond which views fall behind; 0 for no bound */
-    size_t reads_max;   /* events that reads of the store have found and that are not encoded yet,
-                           beyond which they wait; 0 for no bound */
+    void (*on_missed)(void *owner, uint64_t upto); /* called if batches passed the port by; calls
+                                                    * hub_miss(). Needed with backlog_max */
+    size_t large_bytes; /* size of data from which an event is shared by reference; 0: the
+                         * default */
+    size_t slice_bytes; /* bytes of fan-out, and of pages, in a turn; 0: no limit, and hub_turn() is
+                         * not called */
+    size_t live_max;    /* encoded bytes beyond which views fall behind; 0: no bound */
+    size_t reads_max;   /* bytes of events that reads of the store have found and that are not
+                         * encoded yet, beyond which further reads wait; 0: no bound */
 };
 
-/* Where an event that is being fanned out was encoded in a format: other views copy it. */
+/* The encoded bytes, in a format, of the event that is fanned out: other views copy them. */
 struct hub_shared {
     const struct chunk *chunk;
     unsigned encoding;
@@ -83,22 +87,22 @@ struct hub_shared {
 
 enum { HUB_SHARED = 4 };
 
-/* Safe batches on their way to the views. One event at a time is under way: the views that it
+/* Safe batches on their way to the views. One event at a time is fanned out: the views that it
  * matches are gathered first, then served one after the other, under a budget. */
 struct fan_out {
-    struct batch **batches; /* [first, end), of which the first may be fanned out in part */
+    struct batch **batches; /* [first, end); the first may be fanned out in part */
     size_t first, end, cap;
-    uint64_t posted;      /* the newest id in them, or `applied` */
-    uint32_t next;        /* event of the first batch */
-    uint32_t views_count; /* that the event under way matches */
+    uint64_t posted;      /* the newest id in the batches, or `applied` */
+    uint32_t next;        /* index in the first batch */
+    uint32_t views_count; /* number of views that the current event matches */
     uint32_t views_cap;
-    uint32_t at;         /* of them, the one to be served next */
-    struct view **views; /* NULL where a view has gone meanwhile */
+    uint32_t at;         /* index of the view to be served next */
+    struct view **views; /* NULL for a view that is gone */
     const struct event *event;
     bool open;      /* the first batch is being added to the window */
-    bool under_way; /* an event is */
-    bool put;       /* and is in the live chunk of the view at `at` */
-    bool paused;    /* since it began */
+    bool under_way; /* an event is being fanned out */
+    bool put;       /* that event is in the live chunk of the view at `at` */
+    bool paused;    /* there was a pause since it began */
     struct budget budget;
 };
 
@@ -108,87 +112,88 @@ struct hub {
     struct mailbox *mailbox;
     struct log_port port;
     hub_encode *encode;
-    void *context; /* for encode */
+    void *context; /* passed to `encode` */
     struct hub_limits limits;
     struct topics topics;
     struct window window;
     struct map views;
-    struct map wanted;    /* reads of the store that somebody waits for */
-    struct buf key;       /* room to write a view's key in */
-    struct list dirty;    /* views that have a live chunk */
+    struct map wanted;    /* reads of the store that subscribers wait for */
+    struct buf key;       /* scratch for the key of a view */
+    struct list dirty;    /* views with a live chunk */
     struct list cache;    /* cached pages, oldest first */
-    struct list ahead;    /* subscribers that wait until this thread is where they are */
-    uint64_t ahead_least; /* at most the least id that one of them waits for */
-    struct list put_off;  /* subscribers whose page is for a later turn */
+    struct list ahead;    /* subscribers that wait until this thread reaches their cursors */
+    uint64_t ahead_least; /* at most the least id that they wait for */
+    struct list put_off;  /* subscribers whose page was put off to a later turn */
     struct list reads_put_off;
     struct fan_out fan_out;
     struct budget paging;
-    uint64_t applied; /* everything up to here was fanned out */
+    uint64_t applied; /* everything up to this id was fanned out */
     uint64_t fan_outs_put_off;
     uint64_t pages_put_off;
-    struct list pieces;       /* large events that were encoded, oldest first */
-    struct list loose_pieces; /* those that only others hold any more, newest first */
+    struct list pieces;       /* large events in the cache, oldest first */
+    struct list loose_pieces; /* large events that only chunks and connections hold, newest first */
     struct chunk_room room;
     struct hub_shared shared[HUB_SHARED];
     uint32_t shared_count;
     uint32_t pieces_count;
-    uint32_t pages_count;  /* in the cache */
-    size_t cached;         /* bytes of pages */
-    size_t cached_pieces;  /* and of pieces */
-    uint64_t fell_behind;  /* views that were given up because too much was held */
-    uint64_t event_serial; /* so that a view takes an event once, however many terms match it */
+    uint32_t pages_count;  /* number of pages in the cache */
+    size_t cached;         /* bytes of these pages */
+    size_t cached_pieces;  /* bytes of the pieces in the cache */
+    uint64_t fell_behind;  /* views whose live chunk was dropped because too much was held */
+    uint64_t event_serial; /* so that a view takes an event once, even if several terms match it */
     uint64_t deliveries;
     uint32_t subs;
     uint32_t views_count;
-    uint32_t reads; /* under way, or waiting for room */
+    uint32_t reads; /* reads under way, or waiting for room */
     struct read_room read_room;
     bool closing;
-    int64_t timed_ns; /* of deliveries that are not in latency_ns yet: when all were accepted */
-    uint32_t timed;   /* and how many there are */
-    struct hist *latency_ns; /* from accepted to handed to the socket of those who keep up; may be
-                                NULL */
+    int64_t timed_ns; /* deliveries that are not in latency_ns yet: when their events were
+                       * accepted */
+    uint32_t timed;   /* number of these deliveries */
+    struct hist *latency_ns; /* time from accepted to the socket, of subscribers that keep up; may
+                              * be NULL */
 };
 
-/* `mailbox` is where the log posts; its owner must be `hub`'s owner, which hands on with
- * hub_on_batch. Attaches the hub's port to the log. */
+/* Attaches the hub to the log. The log posts to `mailbox`, whose owner must be `hub`'s owner; the
+ * owner passes batches on by hub_on_batch(). */
 int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailbox *mailbox,
              const struct hub_limits *limits, hub_encode *encode, void *context,
              void (*on_batch)(void *owner, struct batch *batch));
 
-/* No subscriber is left, and no read is under way (hub->reads). */
+/* Call it only without subscribers and without reads under way (hub->reads). */
 void hub_deinit(struct hub *hub);
 
-/* Fans a safe batch out, or what of it this turn's budget allows: called from the owner's on_batch.
- */
+/* Fans a safe batch out as far as this turn's budget allows. Called from the owner's on_batch. */
 void hub_on_batch(struct hub *hub, struct batch *batch);
 
-/* Instead of that while nobody is subscribed: notes how far the log is, and keeps nothing of it. */
+/* Like hub_on_batch(), for a hub without subscribers: notes the position, and keeps nothing of the
+ * batch. */
 void hub_pass(struct hub *hub, struct batch *batch);
 
-/* Instead of batches that passed the port by (see struct log_port): everybody reads on from the
- * store. */
+/* Instead of batches that passed the port by (see struct log_port): all subscribers read on from
+ * the store. */
 void hub_miss(struct hub *hub, uint64_t upto);
 
-/* A turn of the owner begins, with a new budget: goes on with what the last one left. For hubs with
- * limits.slice_bytes. */
+/* Begins a turn of the owner, with a new budget: continues the work that the last turn left. For
+ * hubs with limits.slice_bytes. */
 void hub_turn(struct hub *hub);
 
-/* Whether there is something left for the next turn. */
+/* Whether work is left for the next turn. */
 static inline bool hub_is_busy(const struct hub *hub)
 {
     return hub->fan_out.first < hub->fan_out.end || !list_empty(&hub->put_off) ||
            !list_empty(&hub->reads_put_off);
 }
 
-/* Whether an event has reached some of its views and not all: positions of subscribers of different
- * views do not compare then. */
+/* Whether an event has reached some of its views and not all. Positions of subscribers of different
+ * views cannot be compared then. */
 static inline bool hub_is_between(const struct hub *hub)
 {
     return hub->fan_out.under_way;
 }
 
-/* The end of a flush: all who were woken have taken what they could. Lets go of live chunks, unless
- * the hub is busy. */
+/* Ends a flush: all subscribers that were woken have taken what they could. Lets go of live chunks,
+ * unless the hub is busy. */
 void hub_turn_end(struct hub *hub);
 
 /* The newest position that this thread has seen. */
@@ -197,31 +202,32 @@ static inline uint64_t hub_applied(const struct hub *hub)
     return hub->applied;
 }
 
-/* The newest position whose mail this thread has opened; its fan-out may be to come. */
+/* The newest position whose mail this thread has opened; the events may not be fanned out yet. */
 static inline uint64_t hub_posted(const struct hub *hub)
 {
     return hub->fan_out.posted;
 }
 
-/* Subscribes at a cursor. `told`: gaps up to that position are known to the subscriber already (0:
- * none). Takes its own reference to the selection. -ENOMEM, or -ENOSPC at branches_max. At the
- * newest position, or where nothing can have come since, it is live at once; otherwise the caller
- * calls hub_take() until there is nothing. */
+/* Subscribes at a cursor. Gaps up to position `told` are known to the subscriber (0: none). Takes
+ * its own reference to the selection. Returns 0, -ENOMEM, or -ENOSPC at branches_max. At the newest
+ * position, or if no event can have come since, the subscriber is live at once; otherwise the
+ * caller calls hub_take() until it returns TAKE_NOTHING. */
 int hub_subscribe(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
                   struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
 
-/* The same for what was live until now and goes on at its position with another selection. It does
- * not wait for what is queued, since ephemeral events would pass it by meanwhile. */
+/* The same for a subscriber that was live until now and continues at its position with another
+ * selection. It does not wait for queued batches, since it would miss ephemeral events
+ * meanwhile. */
 int hub_go_on(struct hub *hub, struct sub *sub, const struct sub_ops *ops,
               struct selection *selection, unsigned encoding, uint64_t cursor, uint64_t told);
 
-/* Ends it; harmless when it is not subscribed. */
+/* Ends the subscription; does nothing if there is none. */
 void hub_unsubscribe(struct hub *hub, struct sub *sub);
 
-/* The position up to which everything was handed out to this subscriber. */
+/* The position up to which this subscriber has taken everything. */
 uint64_t hub_cursor(const struct hub *hub, const struct sub *sub);
 
-/* What it is subscribed to; borrowed, and stands while it is subscribed. */
+/* The selection of a subscriber; borrowed, valid while it is subscribed. */
 struct selection *hub_selection(const struct sub *sub);
 
 static inline bool sub_is_live(const struct sub *sub)
@@ -229,19 +235,19 @@ static inline bool sub_is_live(const struct sub *sub)
     return sub->state == SUB_LIVE;
 }
 
-/* Whether it waits for a page of the store, rather than for a turn that has time for a page of the
- * window. */
+/* Whether the subscriber waits for a page from the store, and not for a turn with time for a page
+ * from the window. */
 static inline bool hub_sub_reads_store(const struct hub *hub, const struct sub *sub)
 {
     return sub->state == SUB_WAITING && sub->cursor < hub->window.floor;
 }
 
 enum take {
-    TAKE_NOTHING, /* it has all there is: it is live, and will be woken */
-    TAKE_BYTES,   /* here is more; hub_sent() must follow */
-    TAKE_WAIT,    /* not yet: the store is being asked, or mail is on its way; it will be woken */
-    TAKE_GAP,     /* events between its cursor and `trimmed` are gone; told once */
-    TAKE_FAILED,  /* the store could not be read; try again later, or give up */
+    TAKE_NOTHING, /* nothing to take: the subscriber is live, and will be woken */
+    TAKE_BYTES,   /* bytes to send; hub_sent() must follow */
+    TAKE_WAIT,    /* nothing yet: a read or mail is on its way; the subscriber will be woken */
+    TAKE_GAP,     /* events between the cursor and `trimmed` are gone; reported once */
+    TAKE_FAILED,  /* the store could not be read: try again later, or give up */
 };
 
 struct taken {
@@ -252,20 +258,20 @@ struct taken {
     uint64_t trimmed; /* for TAKE_GAP */
 };
 
-/* The next bytes for the subscriber: whole records, in order. */
+/* Returns the next bytes for the subscriber: whole records, in order. */
 enum take hub_take(struct hub *hub, struct sub *sub, struct taken *ret_taken);
 
-/* The first `n` bytes of what was taken are out of our hands. The cursor moves past every record of
- * which at least a byte went out, and a subscriber that has all there is becomes live by it. A
- * record that was cut is handed to ops->keep_rest(): nothing that points into what was taken
- * outlives this call. With `blocked` the subscriber falls behind rather than stay queued: its
- * socket is full. */
+/* The first `n` bytes that were taken have been sent. The cursor moves past every record of which
+ * at least a byte was sent, and a subscriber that has everything becomes live. A record that was
+ * cut is passed to ops->keep_rest(): nothing that points into the taken bytes outlives this call.
+ * `blocked` means that the socket is full: the subscriber then falls behind instead of staying
+ * queued. */
 void hub_sent(struct hub *hub, struct sub *sub, size_t n, bool blocked);
 
-/* So many events, of which none was accepted before `accepted_ns`, are handed to a socket now.
- * Those of one event that follow each other look at the clock once in 64: what is late by that is
- * the time of 64 calls. */
+/* Counts events that are handed to a socket now; none of them was accepted before `accepted_ns`.
+ * Calls in a row for the same time share a look at the clock, up to 64 of them: the time of 64
+ * calls is the error. */
 void hub_timed(struct hub *hub, int64_t accepted_ns, uint32_t count);
 
-/* Puts into latency_ns what hub_timed() has not yet. After each flush. */
+/* Adds to latency_ns all that hub_timed() has collected. Call it after each flush. */
 void hub_note_timed(struct hub *hub);

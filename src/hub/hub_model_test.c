@@ -1,5 +1,5 @@
-/* Readers with random selections, sockets of random room, and trims, against a plain list of what
- * was published. */
+/* Readers with random selections, sockets with random room, and trims, checked against a plain list
+ * of the published events. */
 #include "hub/testing.h"
 
 #include <stdio.h>
@@ -15,13 +15,13 @@ static const struct hub_limits limits[] = {
     LIMITS(64 << 20, 512, 1 << 20), /* all is in the window */
     LIMITS(2048, 128, 4096),        /* most is read from the store */
     LIMITS(1, 64, 1),
-    /* Some are pieces, and there is little room for what is live. */
+    /* some events are pieces, and there is little room for live chunks */
     {.window_bytes = 4096,
      .chunk_bytes = 512,
      .cache_bytes = 256,
      .large_bytes = 20,
      .live_max = 6000},
-    /* A turn does one step. */
+    /* a turn does one step */
     {.window_bytes = 4096,
      .chunk_bytes = 512,
      .cache_bytes = 4096,
@@ -48,9 +48,9 @@ struct logged {
 struct model {
     struct world *world;
     struct reader *readers[READERS];
-    uint64_t at[READERS];      /* the id of the last event that it has got completely */
-    uint64_t told[READERS];    /* gaps up to here are no surprise */
-    uint64_t whisper[READERS]; /* the last ephemeral event that it got */
+    uint64_t at[READERS];      /* the last event that it has received completely */
+    uint64_t told[READERS];    /* gaps up to this id were reported */
+    uint64_t whisper[READERS]; /* the last ephemeral event that it received */
     struct logged *events;
     unsigned count;
     uint64_t whispers;
@@ -70,7 +70,7 @@ static bool wants(const struct reader *reader, const struct logged *logged)
     return selection_has(reader->selection, &event);
 }
 
-/* Every event between two that came is one that the reader does not want, or it was told. */
+/* Checks that the reader did not want any event between two that came, or had a gap reported. */
 static void check_between(struct model *model, int at, uint64_t next)
 {
     const struct reader *reader = model->readers[at];
@@ -90,8 +90,8 @@ static const struct logged *find(const struct model *model, uint64_t id)
     return NULL;
 }
 
-/* A record is "ID," with as many dots before the comma as chance had it, or "~N," when ephemeral.
- */
+/* Checks a record: "ID," with a random number of dots before the comma, or "~N," for an ephemeral
+ * event. */
 static void check_record(struct model *model, int at, struct str record)
 {
     bool ephemeral = record.at[0] == '~';
@@ -163,11 +163,12 @@ static void enter(struct model *model, int at)
     model->readers[at] = reader_new(model->world, terms, any(model, 4) ? NULL : "trade", cursor);
     model->at[at] = cursor;
     model->told[at] = 0;
-    model->whisper[at] = 0; /* older ones may still be in the mail */
+    model->whisper[at] = 0; /* older ephemeral events may still be in the mail */
 }
 
-/* Goes, and perhaps comes back at its cursor, as a client does whose connection broke. What of a
- * record was cut is lost on the wire, so only one that has whole records comes back there. */
+/* Unsubscribes, and perhaps comes back at its cursor, like a client whose connection broke. The
+ * rest of a cut record is lost on the wire, so only a reader with whole records comes back
+ * there. */
 static void leave(struct model *model, int at)
 {
     struct reader *reader = model->readers[at];
@@ -229,7 +230,7 @@ static void step(struct model *model)
         flush(model, at);
 }
 
-/* In the end everybody has everything. */
+/* Checks that in the end every reader has everything. */
 static void settle(struct model *model)
 {
     struct world *world = model->world;

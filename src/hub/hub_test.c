@@ -244,7 +244,7 @@ static void who_could_not_send_all_gets_the_rest_in_order_and_once(void **state)
         world_publish(world, "a", "two ");
         world_publish(world, "a", "tri ");
         reader_flush(reader, room);
-        /* The cursor is past whatever has begun to go out. */
+        /* The cursor is past every record that was begun. */
         if (room < 12)
             assert_int_equal(hub_cursor(&world->hub, &reader->sub), before + (room + 3) / 4);
         hub_turn_end(&world->hub);
@@ -282,7 +282,7 @@ static void the_rest_of_a_cut_record_is_handed_back(void **state)
     world_free(world);
 }
 
-/* What takes the bytes that one is sending out of the hub's own hands. */
+/* Three ways in which the hub may let go of bytes that a subscriber is sending. */
 static void evict_pages(struct world *world, struct reader *other)
 {
     (void)other;
@@ -304,8 +304,8 @@ static void delete_channel(struct world *world, struct reader *other)
     mailbox_empty(&world->mail);
 }
 
-/* The rest of a cut record is handed over before the page goes that it lies in, whatever made the
- * page leave the cache since it was taken. */
+/* The rest of a cut record is handed over before its page goes, whatever made the page leave the
+ * cache. */
 static void check_rest_without_cache(struct hub_limits limits, bool live,
                                      void (*meanwhile)(struct world *, struct reader *))
 {
@@ -366,7 +366,7 @@ static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
         struct taken taken;
         assert_int_equal(hub_take(&world->hub, &reader->sub, &taken), TAKE_BYTES);
         buf_add(&reader->got, taken.bytes.at, n);
-        if (n % 2) /* so long that the live chunk is retired */
+        if (n % 2) /* so long that the live chunk becomes a page */
             world_publish(world, "a", "0123456789abcdef ");
         else
             world_publish(world, "a", "3 ");
@@ -431,7 +431,7 @@ static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
     assert_int_equal(reader_drain(slow), TAKE_NOTHING);
     assert_int_equal(slow->got.len, 6 * (CHUNK / 2));
     assert_int_equal(quick->got.len, 6 * (CHUNK / 2));
-    /* What was retired is not encoded again, though the window has let go of it. */
+    /* The retired chunk is not encoded again, though the window has dropped its events. */
     assert_int_equal(world->encoded, encoded);
     assert_true(list_empty(&world->jobs));
     hub_turn_end(&world->hub);
@@ -446,7 +446,7 @@ static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
 
 enum { VIEWS = 40 };
 
-/* Readers of distinct selections that all have channel a, in two formats by turns. */
+/* Readers of different selections that all have channel a, alternating between two formats. */
 static void many_views(struct world *world, struct reader *readers[VIEWS], bool live)
 {
     for (int i = 0; i < VIEWS; i++) {
@@ -472,7 +472,8 @@ static void check_many(struct world *world, struct reader *readers[VIEWS], const
     world_free(world);
 }
 
-/* Small and large, logged and ephemeral: for whatever is live, once a format. */
+/* Small and large, logged and ephemeral events: encoded once for each format, for all that are
+ * live. */
 static void an_event_is_encoded_once_for_all_views_of_a_format(void **state)
 {
     (void)state;
@@ -523,7 +524,7 @@ static void views_share_the_bytes_of_a_large_event(void **state)
     free(text);
 }
 
-/* Views fall behind when too much is live, and get everything all the same. */
+/* Views fall behind if too much is live, and still get everything. */
 static void beyond_live_max_views_fall_behind_and_lose_nothing(void **state)
 {
     (void)state;
@@ -562,7 +563,8 @@ static void the_rest_of_a_cut_piece_is_handed_back(void **state)
     world_free(world);
 }
 
-/* Slow peers that come to a large event at different times hold it once, as long as one does. */
+/* Slow peers that reach a large event at different times share one copy, as long as one of them
+ * holds it. */
 static void a_piece_that_somebody_holds_is_not_encoded_again(void **state)
 {
     (void)state;
@@ -594,7 +596,7 @@ static void a_piece_that_somebody_holds_is_not_encoded_again(void **state)
     world_free(world);
 }
 
-/* Whatever fills the account, views do not add to it. */
+/* Views add nothing to an account that is exceeded, whatever has filled it. */
 static void views_fall_behind_while_the_account_is_exceeded(void **state)
 {
     (void)state;
@@ -688,7 +690,7 @@ static void many_subscribers_of_a_view_are_woken_in_many_turns(void **state)
     world_free(world);
 }
 
-/* Whoever published and reads then finds what it published, though the fan-out is not there yet. */
+/* A client that publishes and then reads finds its event, even if it is not fanned out yet. */
 static void who_comes_meanwhile_waits_for_what_was_posted(void **state)
 {
     (void)state;
@@ -716,7 +718,7 @@ static void who_comes_meanwhile_waits_for_what_was_posted(void **state)
     world_free(world);
 }
 
-/* The end of what it waits for, and an event that is not logged, may come in one go. */
+/* The event that a subscriber waits for may be followed by an ephemeral one in the same batch. */
 static void who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it(void **state)
 {
     (void)state;
@@ -769,7 +771,7 @@ static void what_was_live_goes_on_with_another_selection_and_stays_live(void **s
     world_free(world);
 }
 
-/* The owner sleeps between the turn's begin and the mail that wakes it. */
+/* The owner sleeps between the start of the turn and the mail that wakes it. */
 static void a_sleep_spends_nothing_of_the_budget(void **state)
 {
     (void)state;
@@ -837,7 +839,7 @@ static void pages_of_a_turn_are_bounded_and_the_rest_is_put_off(void **state)
             left -= !sub_is_live(&readers[i]->sub) && reader_drain(readers[i]) == TAKE_NOTHING;
         assert_in_range(world->encoded - encoded, 1, 1);
         encoded = world->encoded;
-        for (int i = 0; i < VIEWS; i++) /* which is no read of the store */
+        for (int i = 0; i < VIEWS; i++) /* put off, but not a read of the store */
             assert_false(hub_sub_reads_store(&world->hub, &readers[i]->sub));
     }
     for (int i = 0; i < VIEWS; i++) {
@@ -897,7 +899,7 @@ static void ephemeral_events_reach_who_is_live_and_move_no_cursor(void **state)
     world_free(world);
 }
 
-/* The head of a stream is on its way before its first take: whoever has read it and publishes must
+/* The head of a stream is sent before the first take. A client that has read it and publishes must
  * find the stream live. */
 static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **state)
 {
@@ -906,7 +908,8 @@ static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **st
     world_publish(world, "a", "old ");
     uint64_t start = hub_applied(&world->hub);
     world_add(world, "a", "seen ");
-    uint64_t seen = world_append(world); /* by another thread; our mail is not opened yet */
+    uint64_t seen = world_append(world); /* seen by another thread; this thread's mail is not opened
+                                          * yet */
     struct reader *fresh = reader_new(world, "a", NULL, start);
     struct reader *ahead = reader_new(world, "a", NULL, seen);
     struct reader *reading = reader_new(world, "a", NULL, start - 1);
@@ -1198,7 +1201,7 @@ static void miss(void *owner, uint64_t upto)
     hub_miss(&((struct world *)owner)->hub, upto);
 }
 
-/* A hub whose mail is bounded: two or three batches, and the rest passes it by. */
+/* A hub whose mail is bounded: two or three batches; later ones pass it by. */
 static struct world *bounded_world(void)
 {
     struct hub_limits limits = roomy;
@@ -1241,7 +1244,7 @@ static void what_passed_by_is_read_from_the_store_in_order_and_once(void **state
     struct buf want = {0};
     for (int round = 0; round < 3; round++) {
         publish_numbers(world, round * 100, round * 100 + 100, &want);
-        assert_int_equal(log_backlog_bytes(world->log), 0); /* it holds nobody up */
+        assert_int_equal(log_backlog_bytes(world->log), 0); /* publishers do not wait for it */
         assert_true(atomic_load(&world->hub.port.is_missing));
         mailbox_empty(&world->mail);
         drain_all(reader);
@@ -1301,7 +1304,7 @@ static void what_was_trimmed_while_it_passed_by_is_told_as_a_gap(void **state)
     drain_all(reader);
     assert_int_equal(reader->gaps, 1);
     assert_int_equal(reader->gap, last);
-    buf_clear(&reader->got); /* what had come live before */
+    buf_clear(&reader->got); /* events that were delivered live */
     world_publish(world, "a", "after ");
     reader_drain(reader);
     reader_got(reader, "after ");
@@ -1325,21 +1328,22 @@ static void who_is_live_is_told_of_no_gap(void **state)
     reader_drain(reader);
     assert_true(log_trimmed(world->log, reader->selection) > 0);
     assert_int_equal(reader->got.len, 200 * 22);
-    /* The store has let go of most, but the window has all of it. */
+    /* The store has trimmed most events, but the window has all of them. */
     assert_int_equal(reader->gaps, 0);
     reader_free(reader);
     world_free(world);
 }
 
-/* The log hides an event from readers as soon as it is trimmed; the mark is in the mail. Whoever
- * would be served from a page read between would miss the event, and not know. */
+/* The log hides an event from readers as soon as it is trimmed, while the TRIM entry is still in
+ * the mail. A subscriber must not be served a page that was read in between: it would miss the
+ * event without a gap. */
 static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
 {
     (void)state;
     struct world *world = world_new((struct hub_limits)LIMITS(BIG, 4096, 1 << 20), BIG);
     uint64_t start = hub_applied(&world->hub);
     world_publish(world, "a", "1 ");
-    world->hub.window.floor = start + 1; /* as if the first had fallen out */
+    world->hub.window.floor = start + 1; /* as if the first event had fallen out */
     world_publish(world, "a", "2 ");
     world_publish(world, "a", "3 ");
     struct reader *old = reader_new(world, "a", NULL, start);
@@ -1349,7 +1353,7 @@ static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
     hub_turn_end(&world->hub);
     assert_int_equal(reader_drain(old), TAKE_WAIT);
     world_trim(world, "a");
-    world_run_jobs(world); /* the answer overtakes the mark */
+    world_run_jobs(world); /* the result of the read overtakes the TRIM entry */
     reader_drain(recent);
     assert_true(recent->gaps == 1 || str_eq(buf_str(&recent->got), STR("2 3 ")));
     reader_drain(old);
@@ -1372,7 +1376,7 @@ static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state
     world_publish(world, "b", "b ");
     struct reader *early = reader_new(world, "a b", NULL, start);
     reader_drain(early);
-    struct log_job *job = world_take_job(world); /* is read now, and answered after the DELETE */
+    struct log_job *job = world_take_job(world); /* reads before the DELETE, answers after it */
     while (!job->run(job, world->log))
         ;
     world_trim(world, "a");
@@ -1420,7 +1424,7 @@ static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
     reader_drain(late);
     reader_got(late, "0123456789abcdef ");
     assert_int_equal(late->gaps, 1);
-    reader_drain(slow); /* it had not got it either, and is told */
+    reader_drain(slow); /* it lacks the deleted events too, and gets a gap */
     reader_got(slow, "0123456789abcdef ");
     assert_int_equal(slow->gaps, 1);
     reader_free(slow);
@@ -1435,7 +1439,8 @@ static void a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **st
     (void)state;
     struct world *world = roomy_world();
     world_add(world, "a", "seen ");
-    uint64_t seen = world_append(world); /* another thread's mail was opened, ours was not */
+    uint64_t seen = world_append(world); /* the mail of another thread was opened, this thread's was
+                                          * not */
     struct reader *reader = reader_new(world, "a", NULL, seen);
     assert_int_equal(reader_drain(reader), TAKE_WAIT);
     assert_int_equal(reader->sub.state, SUB_WAITING);
@@ -1511,7 +1516,7 @@ static void a_view_can_go_while_its_read_is_under_way(void **state)
     hub_unsubscribe(&world->hub, &reader->sub);
     assert_int_equal(world->hub.views_count, 0);
     assert_int_equal(world->hub.reads, 1);
-    /* The same view comes again and has a read of its own. */
+    /* The same view begins again, with a read of its own. */
     reader_begin(reader, 0, start, 0);
     assert_int_equal(reader_drain(reader), TAKE_WAIT);
     assert_int_equal(world->hub.reads, 2);
@@ -1539,7 +1544,7 @@ static void a_read_is_cancelled_when_the_last_who_waits_for_it_leaves(void **sta
     assert_int_equal(world->cancelled, 0);
     reader_free(second);
     assert_int_equal(world->cancelled, 1);
-    /* Another who comes before the mail does not wait for what will not be done. */
+    /* Another subscriber that comes before the mail does not wait for the cancelled read. */
     struct reader *third = reader_new(world, "a", NULL, start);
     assert_int_equal(reader_drain(third), TAKE_WAIT);
     assert_int_equal(world->hub.reads, 2);
@@ -1551,7 +1556,7 @@ static void a_read_is_cancelled_when_the_last_who_waits_for_it_leaves(void **sta
     world_free(world);
 }
 
-/* Readers of one channel of `count` events, each at another position, the newest first. */
+/* Readers of a channel of `count` events, each at another position, the newest first. */
 static void read_from_each(struct world *world, struct reader **readers, int count)
 {
     uint64_t start = hub_applied(&world->hub);
@@ -1592,7 +1597,7 @@ static void the_cache_holds_so_many_pages_however_small_they_are(void **state)
     reader_drain(reader);
     assert_int_equal(reader->got.len, MANY);
     assert_int_equal(world->hub.pages_count, MOST);
-    for (int i = 0; i < MANY - 1; i++) { /* a page each is found, or made again */
+    for (int i = 0; i < MANY - 1; i++) { /* each page is found, or made again */
         readers[i] = reader_new(world, "a", NULL, start + (uint64_t)i);
         assert_int_equal(reader_flush(readers[i], 1), TAKE_BYTES);
         reader_got(readers[i], "x");

@@ -6,7 +6,7 @@
 
 enum { KINDS = 2, CAP_FIRST = 2 };
 
-/* Pages of one kind, ascending. */
+/* Pages of one kind, in ascending order. */
 struct shelf {
     struct page **at;
     uint32_t count;
@@ -17,7 +17,7 @@ struct pages {
     struct shelf shelves[KINDS];
 };
 
-/* The first page that begins behind the cursor, as its place; shelf->count when there is none. */
+/* The index of the first page that begins behind the cursor; shelf->count if there is none. */
 static uint32_t place_behind(const struct shelf *shelf, uint64_t cursor)
 {
     uint32_t low = 0, high = shelf->count;
@@ -31,7 +31,7 @@ static uint32_t place_behind(const struct shelf *shelf, uint64_t cursor)
     return low;
 }
 
-/* Of the pages that begin at or before the cursor the last reaches farthest. */
+/* The last page that begins at or before the cursor; it reaches farthest of those. */
 static struct page *last_before(const struct pages *pages, uint64_t cursor, bool stored)
 {
     if (!pages)
@@ -76,7 +76,7 @@ static bool room_for_one(struct shelf *shelf)
     return true;
 }
 
-/* Nothing is kept for a view that has no page. */
+/* A view without pages keeps no table. */
 static void free_if_empty(struct pages **pages)
 {
     struct pages *all = *pages;

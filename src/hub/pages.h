@@ -1,8 +1,8 @@
-/* The cached pages of one view, in the order of their cursors.
+/* The cached pages of a view, in the order of their cursors.
  *
- * A page stands for the cursors from <= cursor < through of its chunk. Pages of one view may
- * overlap, but none contains another of its kind: so `from` and `through` rise together, and the
- * page for a cursor is found in a few steps, however many there are. */
+ * A page serves the cursors from <= cursor < through of its chunk. Pages of a view may overlap, but
+ * none contains another of its kind. So `from` and `through` rise together, and a binary search
+ * finds the page for a cursor. */
 #pragma once
 
 #include "hub/chunk.h"
@@ -12,13 +12,13 @@ struct pages;
 
 /* A page in the cache. */
 struct page {
-    struct list in_cache; /* of the hub */
+    struct list in_cache; /* in the hub's cache */
     struct view *view;
     struct chunk *chunk;
     bool stored; /* read from the store; a kind of its own */
 };
 
-/* The page that has what follows the cursor, or NULL. `pages` is NULL while a view has none. */
+/* The page with the events behind the cursor, or NULL. `pages` is NULL for a view without pages. */
 struct page *pages_find(const struct pages *pages, uint64_t cursor, bool stored);
 
 /* The page of this kind that contains the chunk; NULL if there is none. */
@@ -27,11 +27,12 @@ struct page *pages_around(const struct pages *pages, const struct chunk *chunk, 
 /* A page of this kind that the chunk contains; NULL if there is none. */
 struct page *pages_within(const struct pages *pages, const struct chunk *chunk, bool stored);
 
-/* Adds a page that neither contains another of its kind nor is contained. False without memory. */
+/* Adds a page, which must not contain another of its kind or be contained in one. Returns false if
+ * there is no memory. */
 bool pages_add(struct pages **pages, struct page *page);
 
-/* Frees `*pages` with the last one; the page itself is the caller's. */
+/* Removes a page, and frees `*pages` with the last; the page itself is the caller's. */
 void pages_remove(struct pages **pages, const struct page *page);
 
-/* Any page; NULL when there is none. */
+/* Any page; NULL if there is none. */
 struct page *pages_any(const struct pages *pages);

@@ -1,4 +1,4 @@
-/* A hub on a log in memory, and readers whose sockets take as much as a test says. */
+/* A hub on a log in memory, and readers whose sockets take as many bytes as a test says. */
 #pragma once
 
 #include "base/mem.h"
@@ -16,35 +16,35 @@
         .window_bytes = (window), .chunk_bytes = (chunk), .cache_bytes = (cache)                   \
     }
 
-/* Mail of the log and answers of the readers' pool come by two mailboxes, so that a test decides
- * which is opened first; and jobs are run when the test says so, on its own thread. */
+/* The log and the readers' pool use separate mailboxes, so that a test decides which mail is opened
+ * first. Jobs run when the test says so, on its own thread. */
 struct world {
     struct clock_fake clock;
     struct log *log;
     struct hub hub;
     struct mailbox mail;
     struct mailbox answers;
-    struct list jobs; /* given to the readers' pool, not run yet */
+    struct list jobs; /* jobs for the readers' pool that have not run */
     unsigned cancelled;
     struct append *append;
     uint32_t encoded;
 };
 
-/* One that has a socket: what it got, and what of a cut record is still to be sent. */
+/* A reader with a socket: the bytes that it received, and the unsent rest of a cut record. */
 struct reader {
     struct sub sub;
     struct world *world;
     struct buf got;
     struct buf rest;
     struct selection *selection;
-    uint64_t gap; /* the last that was told */
+    uint64_t gap; /* the last one that was reported */
     unsigned gaps;
     unsigned failures;
     unsigned wakes;
-    enum take last; /* what the last take said */
+    enum take last; /* the last result of hub_take() */
 };
 
-/* The linker puts these in the place of log_submit() and log_job_cancel() for the hub. */
+/* The linker puts these in place of log_submit() and log_job_cancel() for the hub. */
 void __wrap_log_submit(struct log *log, struct log_job *job);
 void __wrap_log_submit(struct log *log, struct log_job *job)
 {
@@ -60,7 +60,7 @@ void __wrap_log_job_cancel(struct log *log, struct log_job *job)
     job->cancelled = true;
 }
 
-/* An event is written as its data; in encoding 1 with a '!' behind it. */
+/* Encodes an event as its data; in encoding 1 with a '!' behind it. */
 static inline void world_encode(void *context, unsigned encoding, struct buf *out,
                                 const struct event *event)
 {
@@ -71,7 +71,7 @@ static inline void world_encode(void *context, unsigned encoding, struct buf *ou
         buf_add_char(out, '!');
 }
 
-/* Turns until the hub has no work left. */
+/* Runs turns until the hub has no work left. */
 static inline void world_turn(struct world *world)
 {
     while (hub_is_busy(&world->hub))
@@ -107,14 +107,14 @@ static inline struct world *world_new(struct hub_limits limits, uint64_t store_b
     return world;
 }
 
-/* The job that waits longest, taken out; NULL when there is none. */
+/* Takes the oldest job; NULL if there is none. */
 static inline struct log_job *world_take_job(struct world *world)
 {
     struct list *node = list_take_first(&world->jobs);
     return node ? container_of(node, struct log_job, node) : NULL;
 }
 
-/* Runs the jobs that wait and opens their answers; returns how many. */
+/* Runs the jobs and opens their answers; returns how many there were. */
 static inline unsigned world_run_jobs(struct world *world)
 {
     for (struct log_job *job; (job = world_take_job(world));) {
@@ -148,7 +148,7 @@ static inline void world_published(struct publish *publish, struct batch *batch)
     free(publish);
 }
 
-/* Proposes an event in the world's append; the pointer is good until the next. */
+/* Adds an event to the world's append; the pointer is valid until the next call. */
 static inline struct event *world_add(struct world *world, const char *channel, const char *data)
 {
     if (!world->append)
@@ -164,7 +164,7 @@ static inline struct event *world_add(struct world *world, const char *channel, 
     return event;
 }
 
-/* Gives the append to the log, as one publish. The mail stays closed. Returns the newest id. */
+/* Appends the events as one publish. The mail stays closed. Returns the newest id. */
 static inline uint64_t world_append(struct world *world)
 {
     struct publish *publish = mem_alloc(sizeof(*publish));
@@ -191,7 +191,7 @@ static inline void world_ephemeral(struct world *world, const char *channel, con
     mailbox_empty(&world->mail);
 }
 
-/* DELETE of a channel; the mark stays in the mail. */
+/* Deletes a channel; the TRIM entry stays in the mail. */
 static inline void world_trim(struct world *world, const char *channel)
 {
     world_add(world, channel, "")->state = EVENT_TRIM;
@@ -255,7 +255,7 @@ static inline void reader_free(struct reader *reader)
     free(reader);
 }
 
-/* Lets the socket take the rest of a cut record; whether all of it went. */
+/* Sends the rest of a cut record; returns whether all of it was sent. */
 static inline bool reader_send_rest(struct reader *reader, size_t *room)
 {
     size_t n = reader->rest.len < *room ? reader->rest.len : *room;
@@ -265,7 +265,7 @@ static inline bool reader_send_rest(struct reader *reader, size_t *room)
     return !reader->rest.len;
 }
 
-/* Whether the socket took all of it. */
+/* Sends; returns whether all of it was sent. */
 static inline bool reader_send(struct reader *reader, const struct taken *taken, size_t *room)
 {
     size_t n = taken->bytes.len < *room ? taken->bytes.len : *room;
@@ -276,8 +276,8 @@ static inline bool reader_send(struct reader *reader, const struct taken *taken,
     return n == taken->bytes.len;
 }
 
-/* What a connection does in a flush: takes and sends until there is nothing, or its socket is full
- * after `room` bytes. */
+/* Does what a connection does in a flush: takes and sends until there is nothing more, or until its
+ * socket is full after `room` bytes. */
 static inline enum take reader_flush(struct reader *reader, size_t room)
 {
     while (reader_send_rest(reader, &room)) {

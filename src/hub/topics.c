@@ -5,17 +5,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A place in the trie of patterns. Its children hang in one map, keyed by parent and segment, so
- * that a branch with one child costs no table of its own. */
+/* A node of the trie of patterns. All children are in one map, keyed by parent and segment, so that
+ * a branch with one child needs no table of its own. */
 struct branch {
     struct map_node node;
     struct branch *parent;
     struct branch *star;       /* the child for "*" */
-    struct branch *spelled;    /* a child whose segment is spelled; most branches have one */
+    struct branch *spelled;    /* a child other than "*": most branches have one, which is then
+                                * found without the map */
     struct view_set here;      /* patterns that end here */
-    struct view_set all_below; /* patterns that end with "**" behind here */
+    struct view_set all_below; /* patterns that end with "**" below this branch */
     uint64_t hash;             /* of the segment */
-    uint64_t id; /* 64 bits: whoever subscribes makes branches, and none may share a number */
+    uint64_t id; /* 64 bits: subscribing makes branches, and a number must never be used twice */
     uint32_t children;
     uint32_t segment_len;
     char segment[];
@@ -23,8 +24,8 @@ struct branch {
 
 /* ---- sets of views -------------------------------------------------------------------------- */
 
-/* A set of one view has no table, and one of a few is a dense array. A larger one is a hash table,
- * so that ten thousand subscribers of one channel that all leave do not each search for themselves
+/* A set of one view has no table, a small set is a dense array, a larger one a hash table. The hash
+ * table keeps ten thousand subscribers of a channel that all leave from searching each for itself
  * in a list of the others. */
 
 enum { SET_DENSE_MAX = 8 };
@@ -83,8 +84,8 @@ static bool set_add(struct view_set *set, struct view *view)
     return true;
 }
 
-/* Moves back what stands behind a place that became empty, if it was meant for that place or one
- * before: a search ends at the first empty place. */
+/* Fills a place that became empty: moves back a later entry that was meant for this place or one
+ * before. A search ends at the first empty place. */
 static void close_hole(struct view_set *set, uint32_t hole)
 {
     uint32_t mask = set->cap - 1;
@@ -165,8 +166,8 @@ void topics_release(struct topics *topics, struct topic *topic)
 
 /* ---- patterns ------------------------------------------------------------------------------- */
 
-/* The key of a branch: its parent and the hash of its segment, which a walk along a name computes
- * once for all branches of that depth. */
+/* The key of a branch: its parent and the hash of its segment. A walk along a name computes the
+ * hash once for all branches of that depth. */
 struct branch_key {
     uint64_t parent;
     uint64_t segment;
@@ -215,14 +216,14 @@ static uint32_t spelled_children(const struct branch *branch)
     return branch->children - (branch->star ? 1 : 0);
 }
 
-/* Mixes the hash of the segment, which is keyed, with the number of the parent. */
+/* Mixes the segment's keyed hash with the parent's number. */
 static uint32_t mix(uint64_t parent, uint64_t segment)
 {
     uint64_t x = (segment ^ parent * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
     return (uint32_t)(x >> 32);
 }
 
-/* The child whose segment hashes to `hash`; the caller compares the segment itself. */
+/* The child whose segment has this hash; the caller compares the segment itself. */
 static struct branch *child_by_hash(const struct topics *topics, const struct branch *parent,
                                     uint64_t hash)
 {
@@ -258,7 +259,7 @@ static struct branch *branch_get(struct topics *topics, struct branch *parent, s
     if (!child)
         return NULL;
     if (!star && child_by_hash(topics, parent, child->hash)) {
-        branch_free(topics, child); /* another segment with this very hash: one in 2^64 */
+        branch_free(topics, child); /* two segments with the same hash, once in 2^64 */
         return NULL;
     }
     parent->children++;
@@ -272,7 +273,7 @@ static struct branch *branch_get(struct topics *topics, struct branch *parent, s
     return child;
 }
 
-/* Frees the branch and those above it as long as nothing hangs on them. */
+/* Frees the branch and those above it that have neither children nor views. */
 static void branch_prune(struct topics *topics, struct branch *branch)
 {
     while (branch->parent && !branch->children && !branch->here.count && !branch->all_below.count) {
@@ -289,7 +290,8 @@ static void branch_prune(struct topics *topics, struct branch *branch)
     }
 }
 
-/* Walks down the pattern; `make` builds what is missing. NULL when there is none or no memory. */
+/* Walks down the pattern; with `make` it creates missing branches. NULL if a branch is missing or
+ * there is no memory. */
 static struct branch *descend(struct topics *topics, struct str pattern, bool make, bool *ret_all)
 {
     struct branch *branch = topics->root;
@@ -313,7 +315,7 @@ static struct branch *descend(struct topics *topics, struct str pattern, bool ma
     return branch;
 }
 
-/* How many branches the pattern has that are not in the trie yet. */
+/* The number of branches of the pattern that are not in the trie yet. */
 static size_t branches_missing(const struct topics *topics, struct str pattern)
 {
     const struct branch *branch = topics->root;
@@ -370,13 +372,13 @@ static void remove_pattern(struct topics *topics, struct view *view, struct str 
     branch_prune(topics, branch);
 }
 
-/* A walk along a name. Segments are cut and hashed as deep as the trie goes, each once. */
+/* A walk along a name. Each segment is cut off and hashed once, only as deep as the trie goes. */
 struct walk {
     const struct topics *topics;
     void (*each)(void *context, struct view *view);
     void *context;
-    struct str rest; /* behind the segments that were cut */
-    unsigned count;  /* of them */
+    struct str rest; /* behind the segments that were cut off */
+    unsigned count;  /* number of these segments */
     unsigned hashed;
     uint64_t steps;
     struct str segments[NAME_SEGMENTS_MAX];
@@ -414,7 +416,7 @@ static const struct branch *spelled_child(struct walk *walk, const struct branch
     return child && has_segment(child, walk->segments[depth]) ? child : NULL;
 }
 
-/* Recursion ends at the depth of the trie, and each branch is visited at most once. */
+/* The depth of the trie bounds the recursion. Each branch is visited once at most. */
 static void match(struct walk *walk, const struct branch *branch, unsigned depth)
 {
     walk->steps++;
@@ -422,7 +424,7 @@ static void match(struct walk *walk, const struct branch *branch, unsigned depth
         tell(&branch->here, walk);
         return;
     }
-    /* A '$' segment wants to be spelled, but only the first one. */
+    /* A first segment with '$' must be named: "*" does not match it. */
     bool server = !depth && walk->segments[0].len && walk->segments[0].at[0] == '$';
     if (!server)
         tell(&branch->all_below, walk);
@@ -438,7 +440,7 @@ uint64_t topics_match_patterns(const struct topics *topics, struct str name,
 {
     if (!topics->patterns)
         return 0;
-    struct walk walk; /* not set to zero: a walk fills in what it reaches of the arrays */
+    struct walk walk; /* not initialised: a walk fills the part of the arrays that it reaches */
     walk.topics = topics;
     walk.each = each;
     walk.context = context;

@@ -1,4 +1,5 @@
-/* From a channel's name to the views that want its events: names by hash, patterns by a trie. */
+/* A map from a channel's name to the views that want its events: names by hash, patterns by a
+ * trie. */
 #pragma once
 
 #include "base/map.h"
@@ -6,18 +7,18 @@
 
 struct view;
 
-/* A set of views, each in it once; order means nothing. */
+/* A set of views, in no order. */
 struct view_set {
     union {
-        struct view *one;    /* while cap is 0 */
-        struct view **views; /* cap places, of which some are empty */
+        struct view *one;    /* the only view, while cap is 0 */
+        struct view **views; /* cap places, some of them empty */
     };
     uint32_t count;
     uint32_t cap; /* 0 or a power of two */
 };
 
-/* The next view at or behind place `*at`, which moves on; NULL at the end. Begin with 0. The set
- * must not change meanwhile. */
+/* The next view at or behind place `*at`, which moves on; NULL at the end. Begin with 0. Do not
+ * change the set meanwhile. */
 static inline struct view *view_set_next(const struct view_set *set, uint32_t *at)
 {
     if (!set->cap)
@@ -30,39 +31,39 @@ static inline struct view *view_set_next(const struct view_set *set, uint32_t *a
     return NULL;
 }
 
-/* A channel that a view names, or that has events in the window, or both. */
+/* A channel that a view names, or that has events in the window. */
 struct topic {
     struct map_node node;
     struct view_set views;
-    uint64_t tail; /* the newest event in the window, as a position + 1; 0 for none */
+    uint64_t tail; /* position + 1 of the newest event in the window; 0: none */
     uint32_t name_len;
     char name[];
 };
 
 struct topics {
     struct map names;
-    struct map branches; /* of the trie, by parent and segment */
+    struct map branches; /* by parent and segment */
     struct branch *root;
     uint64_t branch_ids;
     size_t branches_count;
-    size_t branches_max; /* 0 for no bound; set by the owner */
-    uint32_t patterns;   /* how many are registered; without any the trie is not walked */
+    size_t branches_max; /* 0: no bound; set by the owner */
+    uint32_t patterns;   /* number of registered patterns; without any the trie is not walked */
 };
 
 void topics_init(struct topics *topics);
 void topics_deinit(struct topics *topics);
 
-/* The topic of a name; NULL when there is none. */
+/* The topic of a name; NULL if there is none. */
 struct topic *topics_find(const struct topics *topics, struct str name);
 
-/* The topic of a name, made if need be; NULL when there is no memory. */
+/* The topic of a name, created if need be; NULL if there is no memory. */
 struct topic *topics_get(struct topics *topics, struct str name);
 
 /* Frees the topic if neither a view nor the window needs it. */
 void topics_release(struct topics *topics, struct topic *topic);
 
-/* Registers a view under each of its selection's names and patterns. -ENOMEM, or -ENOSPC when
- * branches_max is reached, leaves nothing behind. */
+/* Registers a view under each of its selection's names and patterns. Returns 0, or -ENOMEM or, at
+ * branches_max, -ENOSPC with nothing registered. */
 int topics_add_view(struct topics *topics, struct view *view, const struct selection *selection);
 
 /* Whether the selection's patterns fit below branches_max. */
@@ -71,9 +72,8 @@ bool topics_has_room(const struct topics *topics, const struct selection *select
 void topics_remove_view(struct topics *topics, struct view *view,
                         const struct selection *selection);
 
-/* Calls `each` for every view registered under a pattern that matches; one that is registered under
- * several may come several times. Returns how many branches of the trie were looked at, which is
- * what the match costs beside `each`: a few for patterns that people write, and at most some
- * thousand within the bounds of a pattern. */
+/* Calls `each` for every view under a pattern that matches, once for each such pattern. Returns the
+ * number of branches that were visited, which is the cost beside `each`: a few for ordinary
+ * patterns, some thousand at most. */
 uint64_t topics_match_patterns(const struct topics *topics, struct str name,
                                void (*each)(void *context, struct view *view), void *context);

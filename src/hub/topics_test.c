@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* Topics only compare views, so any address will do for one. */
+/* Topics only compare the addresses of views, so any structure will do. */
 struct view {
     unsigned matched;
 };
@@ -174,7 +174,7 @@ static void the_longest_name_and_the_deepest_pattern_fit(void **state)
     topics_deinit(&topics);
 }
 
-/* Branches are told apart by number, and strangers can make them come and go all day. */
+/* Branches are told apart by number, and strangers can make new ones all day. */
 static void patterns_stay_apart_after_four_billion_branches(void **state)
 {
     (void)state;
@@ -285,8 +285,8 @@ static void views_that_come_and_go_match_as_plain_comparison_says(void **state)
     topics_deinit(&topics);
 }
 
-/* Fills the trie with patterns that begin like the name as long as they can and fail at its end:
- * each choice of PATTERN_STARS_MAX segments is "*". Returns how many there are. */
+/* Adds patterns that match the name up to its last segment: each choice of PATTERN_STARS_MAX
+ * segments is "*". Returns their number. */
 static int add_near_misses(struct topics *topics, struct view *view, struct selection **out,
                            int max)
 {

@@ -7,11 +7,11 @@
 enum { RING_FIRST = 1024, BATCHES_FIRST = 256, BY_CHANNEL_MAX = 32, SPARSE = 4 };
 enum { TOPIC_OVERHEAD = 32 };
 
-/* Steps along channels' threads for one page; fewer than WALK_FEW are always taken, more only while
- * at least WALK_SPARSE rows lie between two of them. */
+/* Steps along channels' threads for a page. Up to WALK_FEW steps are always allowed, more only
+ * while there are WALK_SPARSE rows or more between two of them. */
 enum { WALK_MAX = 8192, WALK_FEW = 1024, WALK_SPARSE = 16 };
 
-/* What a budget is charged for a row, for each term that it is held against, for a step. */
+/* Charges of a budget: for a row, for each term that it is matched against, for a step. */
 enum { ROW_COST = 16, TERM_COST = 32, STEP_COST = 32 };
 
 static struct window_slot *slot(const struct window *window, uint64_t position)
@@ -39,7 +39,7 @@ static void raise_floor(struct window *window, uint64_t id)
         window->floor = id;
 }
 
-/* What a channel costs that has events here, with its place in a map. */
+/* The memory of a channel with events in the window, and of its entry in a map. */
 static size_t topic_bytes(const struct topic *topic)
 {
     return sizeof(*topic) + topic->name_len + TOPIC_OVERHEAD;
@@ -95,7 +95,7 @@ static uint64_t batches_size(const struct window *window)
     return window->batch_mask + 1;
 }
 
-/* What the rings take beyond their first size: as much as small events themselves. */
+/* The size of the rings beyond their first size: as large as small events themselves. */
 static size_t rings_bytes(const struct window *window)
 {
     return (ring_size(window) - RING_FIRST) * sizeof(*window->ring) +
@@ -138,7 +138,7 @@ static bool resize_batches(struct window *window, uint64_t size)
     return true;
 }
 
-/* The size for a ring of which three quarters are empty: about half of it is used then, so that it
+/* The size for a ring that is three quarters empty. About half of it is used afterwards, so that it
  * does not grow back at once. */
 static uint64_t fitting(uint64_t size, uint64_t least, uint64_t used)
 {
@@ -147,8 +147,8 @@ static uint64_t fitting(uint64_t size, uint64_t least, uint64_t used)
     return size;
 }
 
-/* A flood of small events makes the rings large, and they would stay so under large events. Without
- * memory for a smaller ring the larger one stays. */
+/* Shrinks the rings. A flood of small events makes them large, and they would stay so under large
+ * events. Without memory for a smaller ring the larger one stays. */
 static void shrink(struct window *window)
 {
     uint64_t slots = fitting(ring_size(window), RING_FIRST, window->end - window->first);
@@ -160,7 +160,8 @@ static void shrink(struct window *window)
         (void)resize_batches(window, batches);
 }
 
-/* Room for a batch of `count` events. Without memory to grow, what is oldest falls out instead. */
+/* Makes room for a batch of `count` events. If there is no memory to grow, the oldest events fall
+ * out. */
 static void make_room(struct window *window, uint32_t count)
 {
     while (window_bytes(window) > window->bytes_max && window->batch_first < window->batch_end) {
@@ -170,7 +171,7 @@ static void make_room(struct window *window, uint32_t count)
     while (window->end - window->first + count > ring_size(window))
         if (!resize_ring(window, ring_size(window) * 2)) {
             if (window->batch_first == window->batch_end)
-                abort(); /* an empty window, and still no room for one batch */
+                abort(); /* the window is empty, and still has no room for one batch */
             drop_batch(window);
         }
     while (window->batch_end - window->batch_first > window->batch_mask)
@@ -187,11 +188,12 @@ static void add_event(struct window *window, const struct event *event, struct t
     if (topic)
         topic->tail = window->end;
     else
-        raise_floor(window, event->id); /* no thread leads to it: the store has it */
+        raise_floor(window, event->id); /* no thread leads to the event, so it must be read from the
+                                         * store */
     window->applied = event->id;
 }
 
-/* Hides the channel's events up to the mark, and lets the next gap check know. */
+/* Hides the channel's events up to the TRIM entry, and makes the next gap check ask the log. */
 static void trim(struct window *window, const struct event *mark)
 {
     const struct topic *topic = topics_find(window->topics, mark->channel);
@@ -281,7 +283,7 @@ void window_miss(struct window *window, uint64_t upto)
     if (upto > window->applied)
         window->applied = upto;
     window->floor = window->applied;
-    window->marks++; /* some may have been among it */
+    window->marks++; /* there may have been TRIM entries among them */
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -289,8 +291,7 @@ void window_miss(struct window *window, uint64_t upto)
 /* The position of the first event with a higher id. */
 static uint64_t position_after(const struct window *window, uint64_t id)
 {
-    /* Trimmed slots have no id, so the search goes by batches' neighbours: a slot without an event
-     * takes that of the next that has one. */
+    /* Trimmed slots have no id; the search takes the id of the next slot that has one. */
     uint64_t low = window->first, high = window->end;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2, p = middle;
@@ -304,7 +305,7 @@ static uint64_t position_after(const struct window *window, uint64_t id)
     return low;
 }
 
-/* What a row costs that is held against the selection, in bytes of a budget. */
+/* The charge for matching a row against the selection. */
 static size_t row_cost(const struct selection *selection)
 {
     return ROW_COST + TERM_COST * (size_t)selection_weight(selection);
@@ -347,12 +348,12 @@ bool window_may_have(const struct window *window, const struct selection *select
     return false;
 }
 
-/* A cursor into one channel's thread: positions gathered newest first. */
+/* A walk along a channel's thread: positions, the newest first. */
 struct thread {
     uint64_t *positions;
     size_t count;
     size_t cap;
-    uint64_t steps; /* of the walk */
+    uint64_t steps; /* steps of the walk */
 };
 
 static bool thread_add(struct thread *thread, uint64_t position)
@@ -369,15 +370,16 @@ static bool thread_add(struct thread *thread, uint64_t position)
     return true;
 }
 
-/* Whether the walk back along a channel's thread pays, after so many steps on it. The thread leads
- * from the newest event to the oldest, so a page needs all of it down to the cursor: whoever is far
- * behind on a busy channel goes forward through all rows instead. */
+/* Whether to go on with the walk back along a channel's thread after this many steps. The thread
+ * leads from the newest event to the oldest, so a page needs all of it down to the cursor. For a
+ * subscriber far behind on a busy channel it is cheaper to go forward through all rows. */
 static bool walk_pays(const struct window *window, uint64_t steps, uint64_t at)
 {
     return steps < WALK_FEW || window->end - at > steps * WALK_SPARSE;
 }
 
-/* One channel's positions behind the cursor. False when they are too many, or without memory. */
+/* Gathers a channel's positions behind the cursor. Returns false if they are too many, or if there
+ * is no memory. */
 static bool gather_channel(const struct window *window, const struct selection *selection,
                            const struct topic *topic, uint64_t after, struct thread *thread)
 {
@@ -451,7 +453,7 @@ uint64_t window_read(struct window *window, const struct selection *selection, u
         through = give(window, &thread, each, context);
     }
     free(thread.positions);
-    if (budget && thread.steps) /* afterwards: a walk in vain must leave something for the rows */
+    if (budget && thread.steps) /* afterwards, so that a walk in vain leaves budget for the rows */
         budget_spend(budget, thread.steps * STEP_COST);
     return through;
 }

@@ -17,7 +17,8 @@ struct fixture {
     struct window window;
     struct batch *batch; /* being made */
     uint64_t last;
-    char told[4096]; /* what `each` was told, or what a read gave: data with a space behind */
+    char told[4096]; /* events that `each` was called with, or a read gave: their data, separated by
+                      * spaces */
     unsigned stop_after;
     unsigned given;
 };
@@ -187,10 +188,11 @@ static void whether_there_may_be_events_is_told_of_a_few_names(void **state)
     assert_true(may_have(&fixture, "a b", START + 1));
     assert_false(may_have(&fixture, "a b", START + 2));
     assert_false(may_have(&fixture, "nobody", START));
-    assert_true(may_have(&fixture, "nobody", START - 1)); /* the store may know */
+    assert_true(may_have(&fixture, "nobody", START - 1)); /* the store may have some */
     assert_true(may_have(&fixture, "*", START + 2));
     trim(&fixture, "a", START + 1);
-    assert_true(may_have(&fixture, "a", START)); /* not looked at further */
+    assert_true(may_have(&fixture, "a", START)); /* the newest event was trimmed, so the window
+                                                  * cannot tell */
     end(&fixture);
 }
 
@@ -221,7 +223,7 @@ static void a_read_that_stops_says_how_far_it_came(void **state)
     assert_int_equal(read(&fixture, "a", START), START + 3);
     assert_int_equal(read(&fixture, "*", START), START + 2);
     fixture.stop_after = UINT32_MAX;
-    /* Rows are counted whether they match or not. */
+    /* Rows count whether they match or not. */
     assert_int_equal(read_rows(&fixture, "**", "none", START, 3), START + 3);
     assert_int_equal(read_rows(&fixture, "**", "none", START + 3, 3), START + 5);
     end(&fixture);
@@ -305,7 +307,7 @@ static void without_memory_to_grow_the_oldest_falls_out(void **state)
     end(&fixture);
 }
 
-/* Without a topic an event is in no channel's thread, so a read by name would pass over it. */
+/* An event without a topic is in no channel's thread, so a read by name would miss it. */
 static void an_event_without_a_topic_is_read_from_the_store(void **state)
 {
     (void)state;
@@ -481,7 +483,7 @@ static void what_passes_is_noted_and_not_kept(void **state)
     end(&fixture);
 }
 
-/* Many events in one batch, each of a channel of its own if `channels`. */
+/* Adds many events in a batch, each in a channel of its own if `channels`. */
 static void add_many_of(struct fixture *fixture, unsigned count, bool channels)
 {
     for (unsigned i = 0; i < count; i++) {
