@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A channel may have so much more than its namespace keeps until it is trimmed at once: one in
- * SLACK, and a few. What is less is trimmed by and by, many channels together. */
+/* A channel that exceeds its namespace's bounds by a SLACKth and a constant is trimmed at once. A
+ * smaller excess is trimmed later, together with that of many channels. */
 enum { SLACK = 16, SLACK_COUNT = 16, SLACK_BYTES = 16 << 10 };
 
-/* So many events are looked up together. */
+/* Events whose channels are looked up together. */
 enum { LOOKED_UP = 64 };
 
 /* ---- DELETEs that are not safe yet ------------------------------------------------------------
@@ -16,8 +16,8 @@ enum { LOOKED_UP = 64 };
 struct deletion {
     struct map_node node;
     uint32_t number; /* of the channel */
-    uint32_t marks;  /* DELETEs of it that are pending */
-    uint64_t upto;   /* where the latest of them cuts */
+    uint32_t marks;  /* number of pending DELETEs of the channel */
+    uint64_t upto;   /* the id up to which the last of them deletes */
 };
 
 static struct deletion *deletion_of_node(const struct map_node *node)
@@ -42,7 +42,7 @@ static struct deletion *deletion_find(const struct apply *apply, uint32_t number
     return node ? deletion_of_node(node) : NULL;
 }
 
-/* Room for a mark of the channel; false without memory. */
+/* Makes room for a DELETE of the channel; returns false if there is no memory. */
 static bool deletion_room(struct apply *apply, const struct channel *channel)
 {
     if (deletion_find(apply, channel_number(channel)))
@@ -55,7 +55,7 @@ static bool deletion_room(struct apply *apply, const struct channel *channel)
     return true;
 }
 
-/* Ends one mark, or the room that was made for it. */
+/* Ends a DELETE, or the room that was made for it. */
 static void deletion_end(struct apply *apply, struct deletion *deletion)
 {
     if (deletion->marks && --deletion->marks)
@@ -183,10 +183,10 @@ static void refuse(struct publish *publish, struct event *events, uint32_t fault
     publish->verdict = verdict;
     publish->fault = fault;
     for (uint32_t i = 0; i < publish->count; i++)
-        events[i].state = EVENT_PROPOSED; /* ephemeral ones fall with the others */
+        events[i].state = EVENT_PROPOSED; /* ephemeral events fail with the others */
 }
 
-/* Notes the key with id 0, which says: of this very publish, not decided yet. */
+/* Notes the key with id 0: it belongs to this publish, which is not decided yet. */
 static enum publish_verdict check_key(struct apply *apply, struct event *event)
 {
     const struct keys_entry *entry = keys_find(&apply->keys, event->key);
@@ -256,7 +256,8 @@ static void uncheck_trim(struct apply *apply, const struct event *event)
         deletion_end(apply, deletion);
 }
 
-/* A refusal makes no channel: else a client could fill the table without publishing anything. */
+/* Removes a channel that a refused publish has made. Otherwise a client could fill the table
+ * without publishing anything. */
 static void uncheck_channel(struct apply *apply, struct event *event, uint32_t number_last)
 {
     struct channels *channels = &apply->channels;
@@ -265,7 +266,8 @@ static void uncheck_channel(struct apply *apply, struct event *event, uint32_t n
     event->has_made = false;
 }
 
-/* Newest first. `number_last` is the table's of channels before the publish. */
+/* Undoes the checks, the newest event first. `number_last` is the table's value before the
+ * publish. */
 static void uncheck(struct apply *apply, struct event *events, uint32_t count, uint32_t number_last)
 {
     for (uint32_t i = count; i-- > 0;) {
@@ -296,7 +298,7 @@ static void append_event(struct apply *apply, struct event *event)
         entry->id = event->id;
 }
 
-/* A duplicate of an event in the same publish learns its id only now. */
+/* Gives a duplicate of an event in the same publish its id, which is only known now. */
 static void settle_duplicate(struct apply *apply, struct event *event)
 {
     const struct keys_entry *entry = event->id ? NULL : keys_find(&apply->keys, event->key);
@@ -306,8 +308,8 @@ static void settle_duplicate(struct apply *apply, struct event *event)
     event->time_us = entry->time_us;
 }
 
-/* A mark has room for what apply_undo wants to know: `prev` is what apply_trimmed() was,
- * `accepted_ns` how many events there were, and the length of `data` of how many bytes. */
+/* Decides a DELETE. Unused fields of the event remember what apply_undo() needs: `prev` the value
+ * of apply_trimmed(), `accepted_ns` the number of events, and the length of `data` their bytes. */
 static void trim(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_find(&apply->channels, event->channel);
@@ -325,7 +327,7 @@ static void trim(struct apply *apply, struct event *event)
     apply_count_out(apply, channel, channel->count, channel->bytes);
 }
 
-/* Each name is hashed once, and the cache misses of a run overlap. */
+/* Looks up many channels together: each name is hashed once, and the cache misses overlap. */
 static void look_up_run(const struct map *by_name, struct event *events, size_t count)
 {
     uint32_t hashes[LOOKED_UP];
@@ -401,8 +403,8 @@ void apply_publish(struct apply *apply, struct publish *publish, struct batch *b
     }
 }
 
-/* `prev` is the channel's own only if it is retained or trimmed; else it came from channels that
- * were forgotten, and this one had no event before. */
+/* Undoes an event. If `prev` was an event of this channel, it is retained or trimmed; otherwise it
+ * came from forgotten channels, and this channel had no event before. */
 static void undo_event(struct apply *apply, struct event *event, enum publish_verdict verdict)
 {
     struct channel *channel = channels_by_number(&apply->channels, event->number);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* One state of verdicts and one batch that everything is proposed in. */
+/* A state of verdicts, and the batch of all proposed events. */
 struct fixture {
     struct apply apply;
     struct clock_fake clock;
@@ -125,7 +125,7 @@ static void many_stand_or_fall_together(void **state)
     assert_int_equal(publish.verdict, PUBLISH_E_KEY_REUSED);
     assert_int_equal(publish.fault, 1);
     assert_int_equal(fixture->apply.last, 100);
-    /* The key of the first was not kept either. */
+    /* The key of the first event was not kept either. */
     assert_null(keys_find(&fixture->apply.keys, &key));
 }
 
@@ -185,7 +185,7 @@ static void a_trim_reaches_the_newest_event_and_keeps_prev(void **state)
     decide(fixture, mark, 1);
     const struct channel *channel = channels_find(&fixture->apply.channels, STR("a"));
     assert_int_equal(apply_trimmed(&fixture->apply, channel), 101);
-    assert_int_equal(channel->trimmed, 0); /* as long as it could fail, readers see the event */
+    assert_int_equal(channel->trimmed, 0); /* the DELETE may still fail, so readers see the event */
     decide(fixture, propose(fixture, "a", NULL), 1);
     assert_int_equal(fixture->batch->events[2].prev, 101);
     apply_settle(&fixture->apply, fixture->batch);
@@ -194,8 +194,7 @@ static void a_trim_reaches_the_newest_event_and_keeps_prev(void **state)
     assert_int_equal(fixture->apply.deletions.count, 0);
 }
 
-/* Two DELETEs of one channel with an event between, of which none becomes safe, and then the same
- * of which all do. */
+/* Two DELETEs of a channel with an event between, of which first none and then all become safe. */
 static void trims_that_overlap_are_undone_and_settled_in_their_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -243,8 +242,7 @@ static struct event_key key_of(uint8_t byte, uint64_t content)
     return (struct event_key){.key = {byte}, .content = content};
 }
 
-/* Each publish that is refused, for whatever reason, leaves the table as it was: the names, the
- * numbers, the shares. */
+/* Each refused publish leaves the table unchanged, whatever the reason: names, numbers, shares. */
 static void a_refused_publish_leaves_no_channel_and_no_number_behind(void **state)
 {
     struct fixture *fixture = *state;
@@ -255,7 +253,8 @@ static void a_refused_publish_leaves_no_channel_and_no_number_behind(void **stat
         uint32_t first = propose(fixture, "a", NULL);
         propose(fixture, "b", NULL);
         propose(fixture, "a", NULL);
-        propose(fixture, "c", round == 1 ? NULL : &other); /* else one channel too many */
+        propose(fixture, "c", round == 1 ? NULL : &other); /* one channel too many in the other
+                                                            * rounds */
         struct publish refused = decide(fixture, first, 4);
         assert_int_equal(refused.verdict, round == 1 ? PUBLISH_E_CHANNELS : PUBLISH_E_KEY_REUSED);
         assert_int_equal(refused.fault, 3);
@@ -320,7 +319,7 @@ static void a_refused_batch_leaves_none_of_the_channels_that_were_prepared(void 
     assert_int_equal(fixture->apply.last, 101);
 }
 
-/* Between the slices of a preparation others publish, and are refused. */
+/* Other publishes come between the slices of a preparation, and some are refused. */
 static void what_others_do_between_is_held_against_the_batch(void **state)
 {
     struct fixture *fixture = *state;
@@ -353,7 +352,7 @@ static void a_prepared_channel_is_not_there_for_if_match(void **state)
     }
 }
 
-/* One step of a random history: publishes of many events, some of which are refused. */
+/* A step of a random history: publishes of many events, some of which are refused. */
 static void random_publish(struct fixture *fixture, unsigned *seed, bool prepared)
 {
     static const char *const names[] = {"a", "b", "c", "d", "e"};

@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 
-/* Beyond that many channels a table is not small, and a pattern is answered exactly only if it has
- * that few under its beginning. */
+/* A pattern is answered exactly if the table has at most SMALL_TABLE channels, or if at most FEW of
+ * them are under the pattern's beginning. */
 enum { SMALL_TABLE = 4096, FEW = 1024 };
 
-/* A look at the table costs as much as so many steps of matching. The last of a
- * stage is free if it finds nothing, so that every slice comes further. */
+/* The charge for a look at the table, in steps of matching. The last look of a stage is free if it
+ * finds nothing, so that every slice makes progress. */
 enum { LOOK_STEPS = 64 };
 
 struct str pattern_beginning(struct str pattern)
@@ -71,7 +71,7 @@ static bool next_numbers(struct candidates *candidates)
     return candidates->number <= channels->number_last;
 }
 
-/* Whether another pattern's beginning has all that is under this one's. */
+/* Whether the beginning of another pattern covers this one's. */
 static bool is_within_another(const struct selection *selection, uint32_t pattern)
 {
     struct str own = pattern_beginning(selection->patterns[pattern]);
@@ -83,7 +83,8 @@ static bool is_within_another(const struct selection *selection, uint32_t patter
     return false;
 }
 
-/* Goes on under the beginning of the pattern that is next; `left` is how many may be looked at. */
+/* Continues under the beginning of the current pattern; `left` is the number of channels that may
+ * be looked at. */
 static void next_pattern(struct candidates *candidates, unsigned *left)
 {
     struct str beginning = pattern_beginning(candidates->selection->patterns[candidates->pattern]);
@@ -142,7 +143,8 @@ bool candidates_reused(struct candidates *candidates, const struct channels *cha
 
 /* ---- resolving ------------------------------------------------------------------------------- */
 
-/* A pattern that begins with a wildcard may match any name. */
+/* Whether every pattern has a literal beginning. A pattern that begins with a wildcard may match
+ * any name. */
 static bool spells_beginnings(const struct selection *selection)
 {
     for (uint32_t i = 0; i < selection->patterns_count; i++)
@@ -158,7 +160,8 @@ static void go_by_number(struct channels_resolve *resolve)
                          resolve->selection->resolved->bits);
 }
 
-/* Where an interrupted search by terms goes on. One by number goes on at resolved.bits. */
+/* The position at which an interrupted search by terms continues. A search by number continues at
+ * resolved.bits. */
 struct resolve_place {
     uint64_t begun_above;
     uint32_t name;
@@ -188,8 +191,8 @@ static void go_by_terms(struct channels_resolve *resolve)
     memcpy(candidates->after, place->after, place->after_len);
 }
 
-/* What was resolved is of no use if more numbers were given again since than the table remembers.
- */
+/* Begins a search, from scratch if more numbers were reused since the last one than the table
+ * remembers. */
 static void begin_stage(struct channels_resolve *resolve)
 {
     const struct channels *channels = resolve->channels;
@@ -215,7 +218,7 @@ void channels_resolve_begin(struct channels_resolve *resolve, const struct chann
     begin_stage(resolve);
 }
 
-/* The stages follow one another when there are no more candidates in one. */
+/* Moves on to the next stage when a stage has no more candidates. */
 static void next_stage(struct channels_resolve *resolve)
 {
     struct resolved *resolved = resolve->selection->resolved;
@@ -291,7 +294,8 @@ bool channels_resolve_stop(struct channels_resolve *resolve)
     return true;
 }
 
-/* ---- what was trimmed ------------------------------------------------------------------------ */
+/* ---- the trimmed id of a selection
+ * --------------------------------------------------------------- */
 
 void channels_trimmed_prepare(struct channels_trimmed *trimmed, const struct channels *channels,
                               const struct selection *selection)
@@ -309,7 +313,7 @@ void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct chann
     trimmed->steps = 0;
     trimmed->more = true;
     candidates_by_terms(&trimmed->candidates, channels, selection);
-    trimmed->candidates.name = selection->names_count; /* the bounds have those */
+    trimmed->candidates.name = selection->names_count; /* names are in the bounds already */
 }
 
 bool channels_trimmed_look(struct channels_trimmed *trimmed)

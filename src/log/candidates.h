@@ -1,9 +1,9 @@
 /* The channels that a selection may have, found in slices: those under the literal beginnings of
  * its patterns, and those that it names.
  *
- * The log's lock is held for one slice at a time, which copies names and numbers. Whether a
- * selection has a channel is the caller's question, for when the lock is free again: a hundred
- * patterns held against thousands of names take longer than anybody may wait.
+ * The log's lock is held for a slice at a time, which copies names and numbers. The caller matches
+ * the copies against the selection without the lock, because to match a hundred patterns against
+ * thousands of names takes too long to hold it.
  *
  *     candidates_by_terms(&candidates, channels, selection);
  *     do {
@@ -11,13 +11,12 @@
  *         more = candidates_next(&candidates);
  *         log_unlock(log);
  *         … each of candidates.at[0 … count) …
- *     } while (more);
- */
+ *     } while (more); */
 #pragma once
 
 #include "log/channels.h"
 
-/* What one slice copies at most, and looks at at most: about 0.1 ms. */
+/* The most channels that a slice copies, and looks at: about 0.1 ms. */
 enum { CANDIDATES_SLICE = 128, CANDIDATES_LOOK = 512 };
 
 struct candidate {
@@ -31,15 +30,15 @@ struct candidates {
     const struct channels *channels;
     const struct selection *selection;
     uint64_t trimmed_above; /* only channels that were trimmed above this; NO_TRIM for all */
-    size_t looked;          /* channels looked at so far */
-    /* Where the search goes on. */
+    size_t looked;          /* channels that were looked at so far */
+    /* The position of the search. */
     bool by_number;
-    uint32_t name;    /* of the selection's names */
-    uint32_t pattern; /* of its patterns */
+    uint32_t name;    /* index of a name of the selection */
+    uint32_t pattern; /* index of a pattern of the selection */
     uint64_t number;
-    char after[NAME_MAX_BYTES]; /* the last name that was seen under the pattern's beginning */
+    char after[NAME_MAX_BYTES]; /* the last name that was seen under that pattern's beginning */
     uint8_t after_len;
-    /* The answer. */
+    /* The candidates of this slice. */
     size_t count;
     struct candidate at[CANDIDATES_SLICE];
     struct channels_walk walk;
@@ -47,21 +46,21 @@ struct candidates {
 
 #define NO_TRIM UINT64_MAX
 
-/* Begins with the terms of the selection. */
+/* Begins a search by the selection's terms. */
 void candidates_by_terms(struct candidates *candidates, const struct channels *channels,
                          const struct selection *selection);
 
-/* Begins with all channels of this number and above, by number. */
+/* Begins a search by number, from this number on. */
 void candidates_by_number(struct candidates *candidates, const struct channels *channels,
                           uint64_t number);
 
-/* One slice of the channels whose numbers were given again since `*serial`, which counts as
- * channels.reused does; raises it. False when there are no more. Under the log's lock. */
+/* A slice of the channels whose numbers were reused since `*serial`, which counts like
+ * channels.reused; raises `*serial`. Returns false if there are no more. Under the log's lock. */
 bool candidates_reused(struct candidates *candidates, const struct channels *channels,
                        uint64_t *serial);
 
-/* Fills in the next candidates, which may be none; false when there are no more behind them. Each
- * channel comes once at most, except one that comes or goes meanwhile. Under the log's lock. */
+/* Fills in the next candidates, perhaps none; returns false if there are no more behind them. Each
+ * channel comes once at most, except if it comes or goes meanwhile. Under the log's lock. */
 bool candidates_next(struct candidates *candidates);
 
 static inline struct str candidate_name(const struct candidate *candidate)
@@ -69,59 +68,59 @@ static inline struct str candidate_name(const struct candidate *candidate)
     return (struct str){candidate->name, candidate->name_len};
 }
 
-/* What a pattern spells before its first wildcard, the '/' included: names that it matches begin
- * with that. */
+/* The part of a pattern before its first wildcard, with the '/': all names that it matches begin
+ * with this. */
 struct str pattern_beginning(struct str pattern);
 
-/* ---- what is asked of candidates --------------------------------------------------------------
- */
+/* ---- searches
+ * -------------------------------------------------------------------------------------- */
 
-/* Which of its numbers a selection has: brings selection->resolved up to the table.
+/* Finds the numbers of a selection's channels: brings selection->resolved up to date.
  *
  *     channels_resolve_begin(&resolve, channels, selection)      under the log's lock
  *     while (channels_resolve_look(&resolve))                    under the log's lock
  *         channels_resolve_judge(&resolve)                       without it
  *
- * The caller holds the lock of selection_resolved() all the time. It may stop before the end, when
- * `resolve.steps` are more than it has time for: channels_resolve_stop() notes in the selection how
- * far it came, and the next that begins goes on there, whoever that is. */
+ * The caller holds the lock of selection_resolved() throughout. It may stop early, when
+ * `resolve.steps` exceed its time: channels_resolve_stop() notes the position in the selection, and
+ * the next search of any caller continues there. */
 struct channels_resolve {
     const struct channels *channels;
     struct selection *selection;
     enum { RESOLVE_TERMS, RESOLVE_NUMBERS, RESOLVE_REUSED, RESOLVE_DONE } stage;
-    uint64_t begun_above; /* numbers above this were given after the terms were begun with */
+    uint64_t begun_above; /* numbers above this one are newer than the search by terms */
     bool more;
-    uint64_t steps; /* of selection_has_channel_counted() so far, and the channels looked at */
+    uint64_t steps; /* steps of selection_has_channel_counted() so far, and channels looked at */
     struct candidates candidates;
 };
 
 void channels_resolve_begin(struct channels_resolve *resolve, const struct channels *channels,
                             struct selection *selection);
 bool channels_resolve_look(struct channels_resolve *resolve);
-/* False when there is no memory: what is resolved is not complete then. */
+/* Returns false if there is no memory: the result is then incomplete. */
 bool channels_resolve_judge(struct channels_resolve *resolve);
-/* False when there is no memory: then what was done since it began is done again. */
+/* Returns false if there is no memory: the next search then starts over. */
 bool channels_resolve_stop(struct channels_resolve *resolve);
 
-/* The highest `trimmed` among the channels that the selection has, asked for in the same manner.
- * Exact for names. Exact for patterns if the table is small, or if there are few channels under
- * what they spell before their first wildcard, and if the patterns take no more than TRIMMED_STEPS
- * to be held against them; otherwise it is that of the namespaces, which may err towards a gap. It
- * is asked for on workers' threads, so that it may take a few milliseconds at most. */
+/* Finds the highest `trimmed` among the channels that the selection has, with the same kind of
+ * calls. The answer is exact for names. For patterns it is exact if the table is small or few
+ * channels are under the patterns' literal beginnings, and if matching takes at most TRIMMED_STEPS.
+ * Otherwise it is that of the namespaces, which may report a gap that is none. Worker threads ask
+ * for it, so it may take a few milliseconds at most. */
 enum { TRIMMED_STEPS = 65536 };
 
 struct channels_trimmed {
     const struct selection *selection;
-    uint64_t highest; /* the answer in the end */
-    uint64_t most;    /* it cannot be above this */
+    uint64_t highest; /* the final answer */
+    uint64_t most;    /* an upper bound of the answer */
     size_t look_max;
-    uint64_t steps; /* of selection_has_channel_counted() so far */
+    uint64_t steps; /* steps of selection_has_channel_counted() so far */
     bool more;
     struct channels_spaces spaces;
     struct candidates candidates;
 };
 
-/* Without the lock, before the others. */
+/* Call it first, without the lock. */
 void channels_trimmed_prepare(struct channels_trimmed *trimmed, const struct channels *channels,
                               const struct selection *selection);
 void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct channels *channels,

@@ -45,7 +45,7 @@ static void add_many(struct channels *channels, const char *prefix, int count)
     }
 }
 
-/* A hundred patterns that take as many steps as patterns can, and the channels that make them. */
+/* A hundred patterns that take as many steps as possible, and matching channels. */
 enum { COSTLY = 100 };
 
 static struct selection *select_costly(void)
@@ -157,7 +157,7 @@ static void a_walk_goes_on_though_channels_come_and_go(void **state)
 
 /* ---- resolving ------------------------------------------------------------------------------- */
 
-/* Returns how many channels were looked at. */
+/* Resolves; returns how many channels were looked at. */
 static size_t resolve(const struct channels *channels, struct selection *selection)
 {
     struct channels_resolve resolve;
@@ -171,7 +171,7 @@ static size_t resolve(const struct channels *channels, struct selection *selecti
     return looked;
 }
 
-/* The numbers agree with the patterns. */
+/* Checks the numbers against the patterns. */
 static void check_resolved(const struct channels *channels, const struct selection *selection)
 {
     const struct resolved *resolved = selection->resolved;
@@ -289,13 +289,13 @@ static void what_is_resolved_in_slices_is_looked_at_once(void **state)
     for (int i = 0; i < 2; i++) {
         size_t looked = 0;
         assert_true(resolve_in_slices(channels, selections[i], 1, &looked) > 3900 / 128);
-        assert_true(looked >= 3900 && looked <= 3901); /* one is named too */
+        assert_true(looked >= 3900 && looked <= 3901); /* plus a channel that is also named */
         check_resolved(channels, selections[i]);
         selection_unref(selections[i]);
     }
 }
 
-/* One interrupted is right though channels come, and numbers are given again, between slices. */
+/* An interrupted search is right even if channels come and numbers are reused between slices. */
 static void what_comes_between_slices_is_resolved_too(void **state)
 {
     struct channels *channels = *state;
@@ -339,7 +339,8 @@ static void costly_patterns_take_more_slices(void **state)
     selection_unref(selection);
 }
 
-/* ---- what was trimmed ------------------------------------------------------------------------ */
+/* ---- the trimmed id of a selection
+ * --------------------------------------------------------------- */
 
 static uint64_t trimmed_of(const struct channels *channels, const char *const *terms, size_t count,
                            size_t *ret_looked)
@@ -366,7 +367,8 @@ static void trimmed_is_that_of_the_channels_selected(void **state)
     struct channels *channels = *state;
     channels_trim(channels, add(channels, "x/a"), 5);
     channels_trim(channels, add(channels, "y/a"), 7);
-    channels_trim(channels, channels_find(channels, STR("y/a")), 6); /* never back */
+    channels_trim(channels, channels_find(channels, STR("y/a")), 6); /* a trimmed id never goes
+                                                                      * back */
     assert_int_equal(trimmed(channels, "x/a"), 5);
     assert_int_equal(trimmed(channels, "y/a"), 7);
     assert_int_equal(trimmed(channels, "x/*"), 5);
@@ -402,7 +404,7 @@ static void many_patterns_look_at_each_channel_once(void **state)
     assert_int_equal(looked, 4000);
 }
 
-/* The same with patterns that take hundreds of steps for a name: they are answered by the bound. */
+/* The same with patterns that take hundreds of steps for a name: the bound answers for them. */
 static void costly_patterns_are_answered_by_the_bound(void **state)
 {
     struct channels *channels = *state;
@@ -414,7 +416,8 @@ static void costly_patterns_are_answered_by_the_bound(void **state)
     channels_trimmed_begin(&trimmed, channels, selection);
     while (channels_trimmed_look(&trimmed))
         channels_trimmed_judge(&trimmed);
-    assert_int_equal(trimmed.highest, 1000 + channels->number_last); /* errs towards a gap */
+    assert_int_equal(trimmed.highest, 1000 + channels->number_last); /* may report a gap that is
+                                                                      * none */
     assert_true(trimmed.steps < TRIMMED_STEPS + 5000);
     selection_unref(selection);
 }

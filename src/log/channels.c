@@ -9,8 +9,8 @@ enum { CHUNK_BITS = 10, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16 };
 
 struct channels_chunk {
     uint32_t count;
-    /* By MAKER_…: whose share a channel counts in, plus 1; 0 for nobody's. NULL as long as none of
-     * these channels counts in any. */
+    /* For each kind of maker, the share that a channel counts in, plus 1; 0 for none. NULL if none
+     * of the chunk's channels counts in a share. */
     uint16_t (*made_by)[MAKER_KINDS];
     struct channel *channels[CHUNK];
 };
@@ -49,7 +49,7 @@ static int by_length_down(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* A prefix that is longer than any name has none. */
+/* A prefix that is longer than any name contains no names. */
 static void index_spaces(struct channels *channels)
 {
     map_init(&channels->by_prefix, prefix_is);
@@ -128,8 +128,8 @@ struct channel *channels_by_number(const struct channels *channels, uint32_t num
     return chunk ? chunk->channels[number & (CHUNK - 1)] : NULL;
 }
 
-/* A look-up for each segment of the name that ends where some prefix does: not one for each
- * namespace, of which there may be thousands. */
+/* A lookup for each segment of the name that ends where some prefix does, and not for each of
+ * perhaps thousands of namespaces. */
 struct space *channels_space(const struct channels *channels, struct str name)
 {
     size_t len = name.len < channels->prefix_longest ? name.len : channels->prefix_longest;
@@ -161,7 +161,7 @@ static int chunks_room(struct channels *channels, size_t at)
     return 0;
 }
 
-/* Where a number's channel has its place; NULL when there is no memory. */
+/* The chunk of a number, created if need be; NULL if there is no memory. */
 static struct channels_chunk *chunk_room(struct channels *channels, uint32_t number)
 {
     size_t at = number >> CHUNK_BITS;
@@ -178,7 +178,7 @@ static struct channels_chunk *chunk_room(struct channels *channels, uint32_t num
     return chunk;
 }
 
-/* Whether numbers that are given again can be noted. */
+/* Whether reused numbers can be noted. */
 static bool reused_room(struct channels *channels)
 {
     if (!channels->reused_at)
@@ -186,7 +186,7 @@ static bool reused_room(struct channels *channels)
     return channels->reused_at != NULL;
 }
 
-/* The number for a new channel, which take_number() takes; 0 when there is none. */
+/* The number for a new channel, which take_number() then takes; 0 if there is none. */
 static uint32_t choose_number(struct channels *channels)
 {
     if (channels->free.count && reused_room(channels))
@@ -194,7 +194,7 @@ static uint32_t choose_number(struct channels *channels)
     return channels->number_last < UINT32_MAX ? channels->number_last + 1 : 0;
 }
 
-/* True if it was another channel's once. */
+/* Returns true if the number was another channel's before. */
 static bool take_number(struct channels *channels, uint32_t number)
 {
     bool reused = number <= channels->number_last;
@@ -215,7 +215,7 @@ void channels_note_used(struct channels *channels, struct channel *channel)
 
 void channels_release(struct channels *channels, uint32_t number)
 {
-    /* Without memory it is not given again until the next start, which does no harm. */
+    /* Without memory the number stays unused until the next start, which does no harm. */
     if (channels->free.count < channels->count_max && number && number <= channels->number_last &&
         !channels_by_number(channels, number))
         (void)numbers_push(&channels->free, number);
@@ -227,8 +227,8 @@ static size_t channel_size(struct str name)
     return size > sizeof(struct channel) ? size : sizeof(struct channel);
 }
 
-/* Puts a channel into the table, with nothing known of it but its name, and not into the order of
- * names; NULL when there is no memory. */
+/* Puts a channel into the table, with only its name known, and not into the order of names. NULL if
+ * there is no memory. */
 static struct channel *place(struct channels *channels, struct str name, uint32_t number)
 {
     struct channels_chunk *chunk = chunk_room(channels, number);
@@ -246,7 +246,7 @@ static struct channel *place(struct channels *channels, struct str name, uint32_
     return channel;
 }
 
-/* Takes a channel out of the table, but not out of the order of names, and frees it. */
+/* Removes a channel from the table, but not from the order of names, and frees it. */
 static void displace(struct channels *channels, struct channel *channel)
 {
     map_remove(&channels->by_name, &channel->node);
@@ -325,8 +325,8 @@ bool channels_are_scarce(const struct channels *channels)
            channels_count(channels) >= channels->count_max / 2;
 }
 
-/* The place of a maker's count, plus 1; 0 for who has no share. The hash is keyed, so that nobody
- * can choose whom to share a place with. */
+/* The index of a maker's share, plus 1; 0 for a maker without one. The hash is keyed, so that no
+ * client can choose whom it shares an index with. */
 static uint16_t place_of(const struct channels *channels, const struct maker *maker, int kind)
 {
     struct str id = {(const char *)&maker->ids[kind], sizeof(maker->ids[kind])};
@@ -356,7 +356,7 @@ static uint16_t *made_by_of(const struct channels *channels, const struct channe
     return chunk->made_by ? chunk->made_by[number & (CHUNK - 1)] : NULL;
 }
 
-/* Counts the channel in shares, by their places; false when there is no memory. */
+/* Counts the channel in shares, by their indexes; returns false if there is no memory. */
 static bool count_made(struct channels *channels, const struct channel *channel,
                        const uint16_t places[MAKER_KINDS])
 {
@@ -412,14 +412,14 @@ bool channels_prepare(struct channels *channels, struct str name, uint32_t *ret_
     return true;
 }
 
-/* Under the log's lock, so one thread at a time. */
+/* Under the log's lock, so by one thread at a time. */
 static void channels_note_trim(struct channels *channels)
 {
     uint64_t trims = atomic_load_explicit(&channels->trims, memory_order_relaxed);
     atomic_store_explicit(&channels->trims, trims + 1, memory_order_release);
 }
 
-/* The channel is in nobody's share any more. */
+/* Takes the channel out of all shares. */
 static void give_share_back(struct channels *channels, struct channel *channel)
 {
     uint16_t *made_by = made_by_of(channels, channel);
@@ -469,8 +469,8 @@ bool channels_end_prepared(struct channels *channels, uint32_t number)
     return true;
 }
 
-/* Others may have seen the number, so number_last stays above it: what is above that was never
- * given. */
+/* number_last stays above the number, since others may have seen it: only numbers above number_last
+ * were never given. */
 void channels_drop(struct channels *channels, uint32_t number)
 {
     struct channel *channel = channels_by_number(channels, number);
@@ -501,7 +501,7 @@ int channels_load(struct channels *channels, struct str name, uint32_t number,
     return 0;
 }
 
-/* An entry for each channel, by rising number. */
+/* Lists an entry for each channel, by ascending number. */
 static size_t list_all(const struct channels *channels, struct name_sort_entry *entries)
 {
     size_t count = 0;
@@ -593,7 +593,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Whether some name under the prefix could match the pattern. */
+/* Whether the pattern could match a name under the prefix. */
 static bool may_match_under(struct str pattern, struct str prefix)
 {
     while (pattern.at && prefix.len) {

@@ -97,7 +97,8 @@ static void a_free_number_stays_free_if_there_is_no_memory_for_its_channel(void 
     channels_init(&channels, NULL, 0, 10);
     channels_remove(&channels, add(&channels, "a"));
     channels_release(&channels, 1);
-    for (int i = 0; i < 2; i++) { /* its chunk, behind the list of those given again; itself */
+    for (int i = 0; i < 2; i++) { /* its chunk, after the list of reused numbers; the channel
+                                   * itself */
         mem_fail_nth(2);
         assert_int_equal(channels_add(&channels, STR("b"), 0, &channel), -ENOMEM);
         mem_fail_nth(0);
@@ -107,7 +108,7 @@ static void a_free_number_stays_free_if_there_is_no_memory_for_its_channel(void 
     channels_deinit(&channels);
 }
 
-/* Channels that come and go take no more than those that are there at once. */
+/* Channels that come and go take no more numbers than there are at one time. */
 static void released_numbers_bound_the_table(void **state)
 {
     (void)state;
@@ -126,7 +127,7 @@ static void released_numbers_bound_the_table(void **state)
     channels_deinit(&channels);
 }
 
-/* What numbers take is in `chunks`; those of the past have none. */
+/* The memory by number is in `chunks`; numbers of the past have none. */
 static void names_of_the_past_take_no_room(void **state)
 {
     (void)state;
@@ -168,7 +169,7 @@ static int make(struct channels *channels, struct str name, const struct maker *
     return channels_make(channels, name, maker, ret_channel);
 }
 
-/* Makes channels until one is refused; how many. */
+/* Makes channels until one is refused; returns how many. */
 static int make_all(struct channels *channels, const char *prefix, uint64_t address,
                     uint64_t connection)
 {
@@ -195,11 +196,11 @@ static void nobody_can_fill_the_table_alone(void **state)
     channels->share_percent[MAKER_ADDRESS] = 80;
     channels->share_percent[MAKER_CONNECTION] = 50;
     assert_int_equal(make_all(channels, "a", 7, 70), 1000 + 500);
-    assert_int_equal(make_all(channels, "b", 7, 71), 250); /* half of what is left */
+    assert_int_equal(make_all(channels, "b", 7, 71), 250); /* half of the free channels */
     int third = make_all(channels, "c", 7, 72) + make_all(channels, "d", 7, 73);
     assert_true(third >= 40 && third <= 60); /* the address has 4 in 5 of the second half */
-    assert_true(make_all(channels, "e", 8, 80) >= 90); /* and others get theirs */
-    /* A channel that is known is for everybody, and one that goes leaves room. */
+    assert_true(make_all(channels, "e", 8, 80) >= 90); /* and other makers get a share */
+    /* A known channel is open to all, and a channel that goes leaves room. */
     assert_int_equal(make(channels, STR("a/1400"), &first, &channel), 0);
     assert_int_equal(make(channels, STR("new"), &first, &channel), CHANNELS_E_SHARE);
     for (int i = 0; i < 500; i++) {
@@ -212,8 +213,7 @@ static void nobody_can_fill_the_table_alone(void **state)
     free(channels);
 }
 
-/* The first channel of a chunk that counts in a share needs memory for those who make the others.
- */
+/* The first channel of a chunk that counts in a share needs memory for the chunk's shares. */
 static void without_memory_for_a_share_no_channel_is_made(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void without_memory_for_a_share_no_channel_is_made(void **state)
     free(channels);
 }
 
-/* So many channels that are prepared and unclaimed, beside those that there are; their numbers. */
+/* Prepares channels that stay unclaimed, beside the existing ones; returns their numbers. */
 static void prepare_some(struct channels *channels, uint32_t *numbers, unsigned count)
 {
     char name[32];
@@ -280,7 +280,7 @@ static void a_prepared_channel_counts_once_it_is_claimed(void **state)
     channels_deinit(&channels);
 }
 
-/* As if it had never been there, and it may be claimed again until it is dropped. */
+/* The channel is as before, and may be claimed again until it is dropped. */
 static void a_claim_that_is_taken_back_leaves_a_prepared_channel(void **state)
 {
     (void)state;
@@ -307,7 +307,7 @@ static void a_claim_that_is_taken_back_leaves_a_prepared_channel(void **state)
     free(channels);
 }
 
-/* Somebody may have seen the number, but nothing follows from that until there is an event. */
+/* A thread may have seen the number, which matters only once there is an event. */
 static void the_number_of_a_dropped_channel_is_noted_only_with_the_next_event(void **state)
 {
     (void)state;
@@ -396,7 +396,7 @@ static void the_longest_prefix_of_whole_segments_decides(void **state)
     channels_deinit(&channels);
 }
 
-/* The names of a walk, each behind a space. */
+/* The names of a walk, each followed by a space. */
 static const char *walked(const struct channels *channels, const char *prefix, const char *after)
 {
     static struct channels_walk walk;
@@ -539,7 +539,7 @@ static void namespaces_go_by_whole_segments(void **state)
     channels_deinit(&channels);
 }
 
-/* Each of them is found by look-ups, of which there is one where prefixes have one length. */
+/* Each is found by lookups, a single one if all prefixes have the same length. */
 static void a_thousand_namespaces_are_told_apart(void **state)
 {
     enum { SPACES = 1000 };

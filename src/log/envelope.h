@@ -1,4 +1,4 @@
-/* The envelope: an event as the one JSON object that every mechanism and webhook shows. */
+/* The envelope: an event as the JSON object that all mechanisms and webhooks send. */
 #pragma once
 
 #include "base/buf.h"
@@ -8,6 +8,6 @@
  */
 void envelope_add(struct buf *out, const struct event *event);
 
-/* Adds the data as one JSON value: JSON as it came, text as a string, anything else as
+/* Adds the data as a JSON value: JSON as it came, text as a string, anything else as
  * {"content_type","data_base64"}. */
 void envelope_add_data(struct buf *out, const struct event *event);

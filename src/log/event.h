@@ -8,53 +8,53 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* What an allocation takes beyond what was asked for, on average. */
+/* The average overhead of an allocation. */
 enum { HEAP_OVERHEAD = 16 };
 
-/* Ids are below 2^53, so that a JavaScript number can hold one. */
+/* Ids stay below 2^53, so that a JavaScript number can hold them. */
 #define EVENT_ID_MAX ((UINT64_C(1) << 53) - 1)
 
 enum event_kind {
     EVENT_JSON,   /* data is one JSON value on one line */
     EVENT_TEXT,   /* data is UTF-8 */
-    EVENT_BINARY, /* data is anything; content_type says what */
+    EVENT_BINARY, /* data is any bytes; content_type describes them */
 };
 
-/* What became of it when the log decided. Only what was APPENDED is in the log. */
+/* The log's decision about an event. Only APPENDED events are in the log. */
 enum event_state {
     EVENT_PROPOSED,
     EVENT_APPENDED,
-    EVENT_DUPLICATE, /* id and time are those of the first event under its key */
-    EVENT_TRIM,      /* not an event: its channel is trimmed up to its id */
-    EVENT_EPHEMERAL, /* no id; for whoever is live now */
+    EVENT_DUPLICATE, /* id and time are those of the first event with its key */
+    EVENT_TRIM,      /* not an event: trims the channel up to the id */
+    EVENT_EPHEMERAL, /* no id; only for subscribers that are live now */
 };
 
 /* An idempotency key as the log keeps it: hashes, so that its length does not matter. */
 struct event_key {
-    uint8_t key[16];  /* of subject, channel and key */
-    uint64_t content; /* of type, content type and data */
+    uint8_t key[16];  /* hash of subject, channel and key */
+    uint64_t content; /* hash of type, content type and data */
 };
 
 struct event {
     uint64_t id;
-    uint64_t prev;       /* the id of the event before this one in its channel */
+    uint64_t prev;       /* the id of the channel's previous event */
     int64_t time_us;     /* wall time; never decreases along the log */
-    int64_t accepted_ns; /* monotonic: when its publish was understood; 0 when read from a store */
+    int64_t accepted_ns; /* monotonic: when its publish was parsed; 0 when read from a store */
     struct str channel;
     struct str type;
-    struct str from;         /* the publisher's authenticated subject; empty when there is none */
-    struct str content_type; /* only when EVENT_BINARY */
+    struct str from;         /* the publisher's authenticated subject; empty if there is none */
+    struct str content_type; /* only with EVENT_BINARY */
     struct str data;
-    const struct event_key *key; /* NULL when published without one */
-    uint32_t number;             /* of its channel, see channels.h */
-    uint32_t origin;             /* the connection it came by, 0 for none; not stored */
+    const struct event_key *key; /* NULL if published without one */
+    uint32_t number;             /* the channel's number, see channels.h */
+    uint32_t origin;             /* the connection that published it, 0: none; not stored */
     uint8_t kind;                /* enum event_kind */
     uint8_t state;               /* enum event_state */
-    bool has_made;               /* its channel, in the verdict that is being made */
-    bool has_prepared;           /* its channel, before the verdict */
+    bool has_made;               /* the current verdict has made its channel */
+    bool has_prepared;           /* preparation has made its channel */
 };
 
-/* Many events in log order with all their bytes; the unit of reference counting. */
+/* Many events in log order with all their bytes; counted by reference as a whole. */
 struct batch {
     atomic_uint refs;
     uint32_t count;
@@ -63,14 +63,14 @@ struct batch {
     struct arena arena;
 };
 
-/* An empty batch with one reference; NULL when there is no memory. */
+/* An empty batch with a reference; NULL if there is no memory. */
 struct batch *batch_new(void) __attribute__((warn_unused_result));
 struct batch *batch_ref(struct batch *batch);
-/* Drops a reference; NULL is fine. Returns NULL. */
+/* Drops a reference; `batch` may be NULL. Returns NULL. */
 struct batch *batch_unref(struct batch *batch);
 
-/* A zeroed event behind the last; NULL when there is no memory. Its strings must live in the
- * batch's arena (batch_copy). The pointer is good until the next call: the array may move. */
+/* A zeroed event behind the last; NULL if there is no memory. Its strings must live in the batch's
+ * arena (batch_copy()). The pointer is valid until the next call: the array may move. */
 struct event *batch_add(struct batch *batch);
 
 static inline struct str batch_copy(struct batch *batch, struct str s)
@@ -78,8 +78,8 @@ static inline struct str batch_copy(struct batch *batch, struct str s)
     return arena_copy(&batch->arena, s);
 }
 
-/* Asks for the memory in which map_find() will look for the channels of these events. */
+/* Prefetches the memory that map_find() will read for the channels of these events. */
 void events_prefetch(const struct map *map, const struct event *events, size_t count);
 
-/* The heap that the batch holds, in bytes. */
+/* The heap memory of the batch, in bytes. */
 size_t batch_bytes(const struct batch *batch);

@@ -1,25 +1,25 @@
-/* A read forwards, slice by slice, that scans together with others.
+/* A read forwards, slice by slice, that shares its scan with others.
  *
- * A pattern that has many channels is read by a scan: all rows between the cursor and the newest
- * event. When a thousand consumers come back at once, each by a pattern of its own, that would be a
- * thousand scans of the same rows. So a slice that has to scan takes along the fetches that are
- * queued and scan too:
+ * A pattern with many channels is read by a scan of all rows between the cursor and the newest
+ * event. A thousand consumers that come back at once, each with its own pattern, would make a
+ * thousand scans of the same rows. So a slice that has to scan takes along other queued fetches
+ * that scan:
  *
  *     at the start    |---- slice ----|
- *     further                |--------|         joins where it is
- *     too far                             |     nothing is done for it, and it keeps its turn
+ *     further                |--------|         joins at its cursor
+ *     too far                             |     gets nothing, and keeps its turn
  *
- * The rows are read once, for the channels of all; each fetch copies what is for it, and leaves
- * with a full page.
+ * The rows are read once, for the channels of all. Each fetch copies the events that it wants, and
+ * leaves when its page is full.
  *
- * Where a slice starts is a matter of fairness. A new fetch starts at its own cursor: it may be
+ * The start of a slice is a matter of fairness. A new fetch starts at its own cursor: it may be
  * short and must not wait for others. A fetch that has had slices is long. It starts at the lowest
- * cursor of the long ones, so that they come together and go on as one; but each eighth of its
- * slices starts at its own cursor, or others that begin at the log's beginning could hold it up for
+ * cursor of the long fetches, so that they meet and continue as one. But one in eight of its slices
+ * starts at its own cursor; otherwise fetches from the beginning of the log could hold it up for
  * ever.
  *
  * Only fetches with the same types scan together, since the store looks at types before it reads
- * the data. What a slice copies is bounded, for all of its fetches together. */
+ * the data. The bytes that a slice copies are bounded, for all of its fetches together. */
 #include "log/fetch.h"
 
 #include "log/candidates.h"
@@ -35,11 +35,13 @@ enum {
     TOGETHER_BYTES = 1 << 20,
     COPIED_MAX = 8 << 20,
     OWN_EACH = 8,
-    CROWD = 32, /* so many look at more rows in a slice, which costs something for each of them */
+    CROWD = 32, /* fetches from which on a slice looks at more rows, since each fetch has a fixed
+                 * cost */
     CROWD_ROWS = 4 * LOG_SLICE_ROWS,
 };
 
-/* ---- one fetch ------------------------------------------------------------------------------- */
+/* ---- a fetch by itself
+ * --------------------------------------------------------------------------- */
 
 static struct log_fetch *of_job(struct log_job *job)
 {
@@ -65,7 +67,7 @@ static void fail(struct log_fetch *fetch, int error)
     fetch->error = error;
 }
 
-/* Copies an event into the page. -ENOMEM. */
+/* Copies an event into the page. Returns 0 or -ENOMEM. */
 static int add(struct log_fetch *fetch, struct page *page, const struct event *event)
 {
     if (!fetch->batch)
@@ -86,7 +88,7 @@ static struct page page_of(struct log_fetch *fetch)
     return (struct page){.query = &fetch->query, .batch = fetch->batch};
 }
 
-/* Whether nothing in the batch was trimmed since it was read. */
+/* Whether no event of the batch was trimmed since it was read. */
 static bool is_all_shown(const struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++)
@@ -95,8 +97,8 @@ static bool is_all_shown(const struct batch *batch)
     return batch->count > 0;
 }
 
-/* Takes over a batch that is for this fetch alone. Events that were trimmed are dropped: they would
- * make the page full, and nobody is shown them. */
+/* Takes over a batch that is only for this fetch. Events that were trimmed are dropped: otherwise
+ * they would fill the page, although no client may see them. */
 static void take(struct log_fetch *fetch, struct batch *batch)
 {
     struct page page = page_of(fetch);
@@ -141,9 +143,9 @@ struct together {
     struct log *log;
     struct log_fetch *lead;
     struct channel_set *set;
-    struct log_job *jobs[TOGETHER_MAX]; /* beside the lead's */
+    struct log_job *jobs[TOGETHER_MAX]; /* the jobs beside the lead's */
     size_t count;
-    struct batch *batch; /* of all */
+    struct batch *batch; /* the events for all */
     uint64_t through;
     uint64_t looked;
     size_t copied;
@@ -161,7 +163,7 @@ static bool same_types(const struct selection *a, const struct selection *b)
 
 static bool fetch_run(struct log_job *job, struct log *log);
 
-/* Whether a slice for it starts at its own cursor. */
+/* Whether the fetch's next slice starts at its own cursor. */
 static bool starts_alone(const struct log_fetch *fetch)
 {
     return fetch->job.slices % OWN_EACH == 0;
@@ -179,8 +181,8 @@ static bool joins(const struct log_job *job, void *context)
            selection_may_scan(fetch->selection) && same_types(fetch->selection, lead->selection);
 }
 
-/* Adds its channels to the set, or lets go of the job: one that turns out to need no scan goes
- * back, and one whose channels are not all known yet has had its slice. */
+/* Adds the fetch's channels to the set, or returns its job: unchanged if it needs no scan after
+ * all, with a slice less if its channels are not all known yet. */
 static void try_add(struct together *together, struct log_job *job, uint64_t *steps)
 {
     struct log_fetch *fetch = of_job(job);
@@ -194,8 +196,8 @@ static void try_add(struct together *together, struct log_job *job, uint64_t *st
         readers_give_back(together->log, job);
 }
 
-/* Adds the channels of all to the set, until the slice's steps are used up, or what they have takes
- * too much room, since it stays there until the slice ends: the others keep their turn. */
+/* Adds the channels of all fetches to the set, until the slice's steps are spent or the room for
+ * resolved numbers is full (they stay until the slice ends). The other fetches keep their turn. */
 static void gather(struct together *together, uint64_t *steps)
 {
     struct log_job *jobs[TOGETHER_MAX];
@@ -207,7 +209,8 @@ static void gather(struct together *together, uint64_t *steps)
         readers_give_back(together->log, jobs[--count]);
 }
 
-/* Makes the slice begin with this fetch, and large enough for what it lacks. */
+/* Extends the slice to begin at this fetch's cursor, and to be large enough for the rest of its
+ * page. */
 static void widen(struct store_query *slice, const struct log_fetch *fetch)
 {
     uint32_t limit = fetch->query.limit - (fetch->batch ? fetch->batch->count : 0);
@@ -217,8 +220,8 @@ static void widen(struct store_query *slice, const struct log_fetch *fetch)
     slice->after = fetch->through < slice->after ? fetch->through : slice->after;
 }
 
-/* Ends where the fetch that lacks most would be full if all were for it: what is read beyond that
- * would be read again. */
+/* Reads the rows of the slice. The limit is what the fetch with the most room lacks: rows beyond
+ * that would have to be read again. */
 static int read_all(struct together *together)
 {
     struct store_query slice = {.selection = together->lead->selection,
@@ -241,7 +244,7 @@ static bool has_number(const struct selection *selection, uint32_t number)
     return number < resolved->bits && number_set_has(&resolved->set, number);
 }
 
-/* Under the selection's lock. */
+/* Copies the fetch's events. Under the selection's lock. */
 static int copy_events(const struct together *together, struct log_fetch *fetch)
 {
     const struct batch *batch = together->batch;
@@ -257,8 +260,8 @@ static int copy_events(const struct together *together, struct log_fetch *fetch)
     return result;
 }
 
-/* Under the selection's lock. Another slice may have begun to resolve it anew meanwhile, so that it
- * does not tell any more which channels it has: -EAGAIN, and the rows are read again. */
+/* The same, or -EAGAIN if another slice has meanwhile begun to resolve the selection anew: its
+ * channels are then unknown, and the rows are read again. Under the selection's lock. */
 static int copy_if_whole(const struct together *together, struct log_fetch *fetch)
 {
     return fetch->selection->resolved->is_whole ? copy_events(together, fetch) : -EAGAIN;
@@ -285,7 +288,7 @@ static void copy(struct together *together, struct log_fetch *fetch)
     together->copied += fetch->bytes - before;
 }
 
-/* Nothing was done for them. The last goes first, so that they keep their order. */
+/* Returns jobs that got nothing, the last first, so that they keep their order. */
 static void give_back(struct together *together, size_t count)
 {
     while (count-- > 0) {
@@ -325,7 +328,8 @@ static void scan_together(struct together *together)
     batch_unref(together->batch);
 }
 
-/* ---- as a job -------------------------------------------------------------------------------- */
+/* ---- the job
+ * --------------------------------------------------------------------------------------- */
 
 static bool fetch_slice(struct log_job *job, struct log *log)
 {

@@ -4,28 +4,27 @@
 
 #include "log/read_room.h"
 
-/* What one fetch looks at, at most, before its owner hears of it. */
+/* Rows that a fetch looks at, at most, before it reports to its owner. */
 enum { LOG_READ_ROWS = 50000 };
 
-/* The owner embeds it and frees what it holds, by log_fetch_deinit(), when the job's mail is
- * opened. */
+/* The owner embeds the fetch, and calls log_fetch_deinit() when the job's mail is opened. */
 struct log_fetch {
     struct log_job job;
-    struct read_place place; /* where the batch counts, if the job is submitted through a room */
+    struct read_place place; /* counts the batch, if the job is submitted through a room */
     struct selection *selection; /* a reference */
-    struct store_query query;    /* what to read in all: `rows` slice by slice */
+    struct store_query query;    /* the whole read; `rows` limits a slice */
     /* The answer: */
-    struct batch *batch; /* may be NULL when nothing was found */
-    uint64_t through;    /* all that matched up to here is in the batch */
-    int error;           /* a negative errno; then there is no batch */
-    /* Its own: */
+    struct batch *batch; /* may be NULL if nothing was found */
+    uint64_t through;    /* everything that matched up to this id is in the batch */
+    int error;           /* a negative errno; there is no batch then */
+    /* Internal: */
     size_t bytes;
-    uint64_t rows; /* looked at so far */
-    bool by_index; /* its selection was found to need no scan */
+    uint64_t rows; /* rows that were looked at so far */
+    bool by_index; /* the selection turned out to need no scan */
 };
 
-/* Prepares a fetch of after, upto, limit, bytes and rows of the query; the job is submitted by
- * read_place_begin(), or by log_submit() if nobody counts what it finds. Takes its own reference to
+/* Prepares a fetch with after, upto, limit, bytes and rows of the query. The job is submitted by
+ * read_place_begin(), or by log_submit() if its result is not counted. Takes its own reference to
  * the selection. */
 void log_fetch_init(struct log_fetch *fetch, struct selection *selection,
                     const struct store_query *query, struct mailbox *reply,

@@ -21,20 +21,20 @@ static struct selection *select_term(const char *term, const char *type)
     return selection;
 }
 
-/* Runs it here, slice by slice; how many there were. */
+/* Runs the fetch on this thread, slice by slice; returns the number of slices. */
 static unsigned fetch_all(struct world *world, struct log_fetch *fetch, struct selection *selection,
                           const struct store_query *query)
 {
     unsigned slices = 1;
     log_fetch_init(fetch, selection, query, NULL, none);
-    fetch->job.slices = 1; /* the first one is brief */
+    fetch->job.slices = 1; /* the first slice would be brief */
     while (!fetch->job.run(&fetch->job, world->log))
         slices++;
     assert_int_equal(fetch->error, 0);
     return slices;
 }
 
-/* EVENTS events in a hundred channels "noise/N"; each thousandth has the type "rare". */
+/* Publishes EVENTS events in a hundred channels "noise/N"; each thousandth has the type "rare". */
 static void fill(struct world *world)
 {
     for (unsigned i = 0; i < EVENTS;) {
@@ -91,8 +91,8 @@ static void a_read_gathers_what_its_slices_find(void **state)
     world_close(world);
 }
 
-/* Few channels begin where the least trimmed of them does; a scan reads what the store still has.
- */
+/* A read of few channels begins where the least trimmed of them does; a scan reads what the store
+ * still has. */
 static void trimmed_events_make_no_page_full(void **state)
 {
     struct world *world = *state;
@@ -101,7 +101,7 @@ static void trimmed_events_make_no_page_full(void **state)
     world_open(world);
     fill(world);
     world_settle(world);
-    retention_trim(world->log, false); /* the store is not told: nobody tidies up */
+    retention_trim(world->log, false); /* upkeep does not run, so the store does not know */
     struct selection *selection = select_term("**", NULL);
     struct store_query query = query_of(world, 100, LOG_READ_ROWS);
     (void)fetch_all(world, &fetch, selection, &query);
@@ -132,7 +132,7 @@ static void the_first_slice_of_a_scan_is_brief(void **state)
     log_fetch_deinit(&fetch);
     query.limit = 100;
     log_fetch_init(&fetch, one, &query, NULL, none);
-    assert_true(fetch.job.run(&fetch.job, world->log)); /* what goes by the index is done with it */
+    assert_true(fetch.job.run(&fetch.job, world->log)); /* a fetch by index needs one slice */
     assert_int_equal(fetch.batch->count, 100);
     log_fetch_deinit(&fetch);
     selection_unref(selection);
@@ -153,7 +153,7 @@ static void a_full_page_ends_a_read_early(void **state)
     assert_int_equal(fetch.through, fetch.batch->events[5].id);
     log_fetch_deinit(&fetch);
     query.limit = 1000;
-    query.bytes = 4 * 9 + 1; /* nine events, and one that goes beyond */
+    query.bytes = 4 * 9 + 1; /* nine events, and one that exceeds the limit */
     assert_int_equal(fetch_all(world, &fetch, selection, &query), 9);
     assert_int_equal(count_of(fetch.batch), 10);
     assert_int_equal(fetch.through, fetch.batch->events[9].id);
@@ -197,7 +197,7 @@ static void what_is_trimmed_between_slices_is_not_in_the_page(void **state)
     log_fetch_init(&fetch, selection, &query, NULL, none);
     assert_false(fetch.job.run(&fetch.job, world->log));
     uint32_t found = count_of(fetch.batch);
-    post_delete(world, "noise/1"); /* which has all of that type */
+    post_delete(world, "noise/1"); /* the channel that has all events of that type */
     while (!fetch.job.run(&fetch.job, world->log))
         ;
     assert_int_equal(count_of(fetch.batch), found);
@@ -216,8 +216,8 @@ static uint64_t rows_so_far(struct world *world)
     return stats.readers.rows;
 }
 
-/* Reads all of the pattern; answers how many events there are, and checks that no other rows were
- * looked at. */
+/* Reads the whole pattern. Returns the number of events, and checks that no other rows were looked
+ * at. */
 static uint32_t read_by_index(struct world *world, struct selection *selection)
 {
     struct log_fetch fetch;
@@ -243,7 +243,7 @@ static void a_pattern_of_few_channels_is_read_by_index(void **state)
     post_one(world, "user/70/inbox", "not this");
     assert_int_equal(read_by_index(world, selection), 2);
     assert_int_equal(read_by_index(world, leading), 2);
-    post_one(world, "user/7/outbox", "3"); /* the pattern gets a channel that was not there */
+    post_one(world, "user/7/outbox", "3"); /* the pattern gets a new channel */
     post_one(world, "group/7/inbox", "3");
     assert_int_equal(read_by_index(world, selection), 3);
     assert_int_equal(read_by_index(world, leading), 3);
@@ -258,7 +258,7 @@ static void a_pattern_of_few_channels_is_read_by_index(void **state)
 
 enum { CONSUMERS = 12 };
 
-/* Reads by the pool, page after page, until it is up to date. */
+/* Reads through the pool, page after page, until it is up to date. */
 struct consumer {
     struct log_fetch fetch;
     struct world *world;
@@ -310,7 +310,7 @@ static void consumer_wait(struct consumer *consumer)
     selection_unref(consumer->selection);
 }
 
-/* Keeps the one reader busy, so that what is submitted meanwhile is queued. */
+/* Keeps the only reader busy, so that jobs submitted meanwhile are queued. */
 struct hold {
     struct log_job job;
     sem_t begun;
@@ -376,7 +376,7 @@ static void scans_of_the_same_rows_are_done_once(void **state)
     world_close(world);
 }
 
-/* Each begins behind another event, and takes pages of `limit` events, or a few more. */
+/* Each begins behind another event, and takes pages of `limit` events or a few more. */
 static void catch_up_from_different_cursors(struct world *world, uint32_t limit)
 {
     static struct consumer consumers[CONSUMERS];
@@ -408,7 +408,7 @@ static void scans_from_different_cursors_lose_nothing_and_come_together(void **s
     fill(world);
     uint64_t before = rows_so_far(world);
     catch_up_from_different_cursors(world, 1000);
-    /* One pass is to learn the cursors. Each alone would look at half of the rows on average. */
+    /* One pass is to learn the cursors. Alone, each would look at half of the rows on average. */
     assert_true(rows_so_far(world) - before <= (uint64_t)EVENTS * 3);
     catch_up_from_different_cursors(world, 1);
     world_close(world);
@@ -421,7 +421,7 @@ static void catch_up_with_room(struct world *world, size_t most)
     fill(world);
     catch_up_from_different_cursors(world, 1000);
     catch_up_from_different_cursors(world, 1);
-    assert_int_equal(world->log->resolved.bytes, 0); /* all have gone */
+    assert_int_equal(world->log->resolved.bytes, 0); /* all numbers are gone */
     world_close(world);
 }
 
@@ -445,7 +445,7 @@ static void one_that_leaves_does_not_take_the_others_along(void **state)
     hold_reader(world, &hold);
     for (unsigned i = 0; i < 3; i++)
         consumer_begin(&consumers[i], world, patterns[i], 0, 1000);
-    log_job_cancel(world->log, &consumers[0].fetch.job); /* the mail comes, with nothing */
+    log_job_cancel(world->log, &consumers[0].fetch.job); /* the mail comes, without a result */
     consumers[0].fetch.through = consumers[0].query.upto;
     hold_end(world, &hold);
     for (unsigned i = 0; i < 3; i++) {

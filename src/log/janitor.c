@@ -1,6 +1,6 @@
-/* The janitor: once a second, or when it is called, it gives the store what was trimmed, folds
- * channels of which nothing is left, and lets the store tidy up. All of that may wait for the disk,
- * and nobody waits for it. */
+/* The upkeep thread. Once a second, or when it is called, it stores trims, forgets channels without
+ * events, and lets the store do its upkeep. All of that may wait for the disk, and no other thread
+ * waits for it. */
 #include "log/log_internal.h"
 
 #include "base/say.h"
@@ -11,16 +11,17 @@
 
 enum { KEEP_SLICE = 1024, FORGET_SLICE = 256, LOOK_SLICE = 1024, RELEASE_SLICE = 1024 };
 
-/* Channels are forgotten so many in one step of the store, and for so long in a turn. */
+/* Channels that are forgotten in a step of the store, and the time for this in a turn. */
 enum { FORGET_MAX = 1024 };
 #define FORGET_NS INT64_C(100000000)
 
-/* Trims are given to the store no sooner again than this many times as long as it took. */
+/* The pause before trims are stored again, as a multiple of the time that it took. */
 enum { KEEP_PAUSE = 20 };
 
-/* ---- keeping trims for good ------------------------------------------------------------------ */
+/* ---- storing trims
+ * --------------------------------------------------------------------------------- */
 
-/* The names belong to channels, which only this thread removes. */
+/* The names borrow from channels, which only this thread removes. */
 static size_t take_unkept(struct log *log, struct store_trim *trims, uint32_t *left)
 {
     size_t count = 0;
@@ -62,7 +63,8 @@ void janitor_keep_trims(struct log *log)
     free(trims);
 }
 
-/* With a hundred thousand channels trimmed each second the store would do little else. */
+/* Limits how often trims are stored: with a hundred thousand channels trimmed each second, the
+ * store would do little else. */
 static void keep_trims_if_due(struct log *log)
 {
     int64_t start = clock_now_ns(log->config.store.clock);
@@ -75,9 +77,10 @@ static void keep_trims_if_due(struct log *log)
 
 /* ---- forgetting channels --------------------------------------------------------------------- */
 
-/* A channel that holds nothing is kept as long as there is room, since what is known of it keeps
- * `prev` and gaps exact; beyond half the table, or a quarter of the memory that a log in memory may
- * take, it is folded into its namespace. Not while a DELETE is pending, which may be taken back. */
+/* Whether channels without events must go. They are kept while there is room, because they keep
+ * `prev` and gaps exact. Beyond half the table, or a quarter of the memory of a log in memory, they
+ * are folded into their namespace, which remembers the highest trimmed id. Not while a DELETE is
+ * pending, which may be undone. */
 static bool is_crowded(const struct log *log)
 {
     const struct channels *channels = &log->apply.channels;
@@ -87,12 +90,12 @@ static bool is_crowded(const struct log *log)
     return crowded && !log->apply.deletions.count;
 }
 
-/* Channels that are forgotten in one step of the store, whatever namespaces they are of. */
+/* Channels that are forgotten in a step of the store, of any namespace. */
 struct forgotten {
-    uint32_t number; /* the next to look at */
+    uint32_t number; /* the channel to look at next */
     size_t count;
     size_t spaces_count;
-    struct store_trim *folded; /* one a namespace */
+    struct store_trim *folded; /* a trim for each namespace */
     struct space **spaces;
     uint32_t numbers[FORGET_MAX];
 };
@@ -102,7 +105,7 @@ static bool is_full(const struct forgotten *forgotten)
     return forgotten->count == FORGET_MAX;
 }
 
-/* Takes out a channel that holds nothing. */
+/* Removes a channel without events. */
 static void fold_channel(struct channels *channels, struct channel *channel,
                          struct forgotten *forgotten)
 {
@@ -116,7 +119,7 @@ static void fold_channel(struct channels *channels, struct channel *channel,
     channels_remove(channels, channel);
 }
 
-/* Takes out channels that hold nothing; false at the end of the table. */
+/* Removes channels without events; returns false at the end of the table. */
 static bool fold(struct log *log, struct forgotten *forgotten)
 {
     struct channels *channels = &log->apply.channels;
@@ -133,7 +136,7 @@ static bool fold(struct log *log, struct forgotten *forgotten)
     return forgotten->number <= channels->number_last;
 }
 
-/* What is folded of a namespace goes by its prefix behind a '*'. */
+/* Names the folded trims: the prefix of the namespace behind a '*'. */
 static int name_folded(const struct forgotten *forgotten, struct buf *names)
 {
     for (size_t i = 0; i < forgotten->spaces_count; i++) {
@@ -151,7 +154,7 @@ static int name_folded(const struct forgotten *forgotten, struct buf *names)
     return 0;
 }
 
-/* Gathers over the whole table, or until there is enough for a step; false at the end. */
+/* Gathers channels for a step of the store; returns false at the end of the table. */
 static bool fold_many(struct log *log, struct forgotten *forgotten)
 {
     bool more = true;
@@ -185,8 +188,8 @@ static void keep_folded(struct log *log, const struct forgotten *forgotten)
     buf_free(&names);
 }
 
-/* Ends after a while, so that the store's upkeep has its turn however fast channels come and go;
- * the next turn goes on from there. */
+/* Forgets channels for a limited time, so that the store's upkeep has its turn even if channels
+ * come and go fast. The next turn continues from there. */
 static void forget_some(struct log *log, struct forgotten *forgotten)
 {
     int64_t until = clock_now_ns(log->config.store.clock) + FORGET_NS;
@@ -218,12 +221,12 @@ static void forget_empty(struct log *log)
     free(forgotten);
 }
 
-/* ---- giving their numbers again ----------------------------------------------------------------
- */
+/* ---- reuse of their numbers
+ * ------------------------------------------------------------------------ */
 
 void janitor_note_freed(struct log *log, uint32_t number)
 {
-    /* Without memory it is free at the next opening. */
+    /* Without memory the number is free after the next opening. */
     (void)numbers_push(&log->freed, number);
 }
 
@@ -243,8 +246,8 @@ static uint64_t rounds_of(struct log *log)
     return rounds;
 }
 
-/* The trimmer asks the store about channels by number, without the lock. What he had in hand when
- * the numbers became free is done with once his round has ended. */
+/* Releases freed numbers once the trimmer has ended a round. The trimmer asks the store about
+ * channels by number, without the lock, and may have had these numbers in hand. */
 static void release_numbers(struct log *log)
 {
     uint64_t rounds = rounds_of(log);
@@ -265,7 +268,7 @@ static uint64_t trimmed_of(void *context, uint32_t number)
     struct log *log = context;
     log_lock(log);
     const struct channel *channel = channels_by_number(&log->apply.channels, number);
-    /* A forgotten channel has nothing left that anybody may see. */
+    /* A forgotten channel has no event that may be seen. */
     uint64_t trimmed = channel ? channel->trimmed : EVENT_ID_MAX;
     log_unlock(log);
     return trimmed;

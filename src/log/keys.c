@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* One key more may free two expired ones: their number falls as fast as others come. */
+/* Each new key frees up to two expired ones, so that their number falls even while keys come. */
 enum { FREED_PER_ADD = 2 };
 
 static struct str bytes_of(const struct event_key *key)
@@ -101,7 +101,7 @@ static int add(struct keys *keys, const struct event_key *key, uint64_t id, int6
 int keys_add(struct keys *keys, const struct event_key *key, uint64_t id, int64_t time_us)
 {
     if (keys_free_expired(keys, FREED_PER_ADD))
-        keys_remove(keys, key); /* it may be one of those that have expired */
+        keys_remove(keys, key); /* the entry may have expired */
     if (keys->map.count >= keys->count_max)
         return KEYS_E_FULL;
     return add(keys, key, id, time_us);

@@ -43,9 +43,9 @@ static void an_expired_key_is_absent_at_once(void **state)
     keys_expire(&keys, 0);
     assert_false(has(&keys, 1));
     assert_true(has(&keys, 2));
-    keys_expire(&keys, -1); /* the mark never falls */
+    keys_expire(&keys, -1); /* the expiry never falls */
     assert_false(has(&keys, 1));
-    add(&keys, 1, 6); /* the same key, of another event */
+    add(&keys, 1, 6); /* the same key, with another event */
     assert_true(has(&keys, 1));
     keys_expire(&keys, 5);
     assert_true(has(&keys, 1));
@@ -64,7 +64,7 @@ static void many_that_expire_at_once_are_freed_a_few_at_a_time(void **state)
     keys_expire(&keys, 0);
     assert_int_equal(keys.map.count, MANY);
     assert_false(has(&keys, 0));
-    add(&keys, MANY, 1); /* though the table is full of what has expired */
+    add(&keys, MANY, 1); /* though the table is full of expired keys */
     assert_int_equal(keys.map.count, MANY - 1);
     assert_true(keys_free_expired(&keys, 100));
     assert_int_equal(keys.map.count, MANY - 101);

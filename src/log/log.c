@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* What an idempotency key takes: its entry, its place in the table, what the heap adds. */
+/* The memory of an idempotency key: its entry, its slot in the table, the heap's overhead. */
 enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEAD };
 
 enum {
     LIST_SLICE = 256,
     HIDE_SLICE = 1024,
-    PREPARE_FROM = 256, /* events of an append that are prepared if there are more */
+    PREPARE_FROM = 256, /* an append with more events is prepared */
     PREPARE_SLICE = 128,
-    LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
+    LEISURE_BYTES = 256 << 10, /* backlog of a port at leisure that needs no wake; the batches stay
+                                * in memory for it */
 };
 
 /* ---- the lock ------------------------------------------------------------------------------- */
@@ -30,7 +31,7 @@ static void note_unlocked(struct log *log)
     hist_add(&log->lock_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - log->locked_ns), 1);
 }
 
-/* The first of those who wait holds `turn`, so that nobody who waits there too overtakes him. */
+/* Waits for the lock. The first waiter holds `turn`, so that no later waiter overtakes it. */
 static void wait_in_turn(struct log *log)
 {
     pthread_mutex_lock(&log->turn);
@@ -51,8 +52,8 @@ void log_unlock(struct log *log)
     pthread_mutex_unlock(&log->mutex);
 }
 
-/* A thread that unlocks a mutex and locks it again mostly gets it before one that was waiting has
- * awoken. */
+/* A thread that unlocks a mutex and locks it again usually gets it before a waiting thread has
+ * woken up. So it must queue behind the waiters. */
 void log_give_way(struct log *log)
 {
     log_unlock(log);
@@ -120,7 +121,7 @@ static void open_done(struct mail *mail, void *owner)
     (void)owner;
     struct append *append = container_of(mail, struct append, done_mail);
     for (struct publish *publish = append->publishes, *next; publish; publish = next) {
-        next = publish->next; /* done() may free it */
+        next = publish->next; /* done() may free `publish` */
         publish->done(publish, append->batch);
     }
     append_unref(append);
@@ -129,13 +130,14 @@ static void open_done(struct mail *mail, void *owner)
 static void open_missed(struct mail *mail, void *owner)
 {
     struct log_port *port = container_of(mail, struct log_port, missed_mail);
-    /* In this order: what is missed from now on is mailed again. */
+    /* In this order: batches that pass by from now on cause another mail. */
     atomic_store(&port->is_missing, false);
     port->on_missed(owner, atomic_load(&port->missed));
 }
 
-/* Whether the batch is to pass the port by. What follows a batch that did must do so too, until the
- * port has looked: it would seem to follow what came before. */
+/* Whether the batch must pass the port by. After a batch that did, the following ones must too
+ * until the port has noticed: otherwise they would seem to follow the last one that was
+ * delivered. */
 static bool is_too_much(struct log_port *port)
 {
     return port->backlog_max &&
@@ -143,7 +145,8 @@ static bool is_too_much(struct log_port *port)
             atomic_load_explicit(&port->backlog, memory_order_relaxed) > port->backlog_max);
 }
 
-/* Called in the order of the log, by one thread at a time. `upto` is 0 for ephemeral events. */
+/* Lets the batch pass the port by. Called in log order, by one thread at a time. `upto` is 0 for
+ * ephemeral events. */
 static void pass_by(struct log_port *port, struct append *append, uint64_t upto)
 {
     append_unref(append);
@@ -156,9 +159,9 @@ static void pass_by(struct log_port *port, struct append *append, uint64_t upto)
     mailbox_post(port->mailbox, &port->missed_mail);
 }
 
-/* Posts what is safe to every port, then the answers to the publishers: whoever has an answer finds
- * the event in every mailbox. `deliver` is false when there is nothing to see. `upto` is the newest
- * event that is safe; 0 for a batch that the store does not have. */
+/* Posts safe events to every port, then the answers to the publishers, so that a publisher that has
+ * its answer finds the event in every mailbox. `deliver` is false if there is nothing to see.
+ * `upto` is the newest safe id; 0 for a batch that the store does not have. */
 static void post_all(struct log *log, struct append *append, bool deliver, uint64_t upto)
 {
     unsigned ports = deliver ? append->ports_count : 0;
@@ -185,8 +188,8 @@ static void post_all(struct log *log, struct append *append, bool deliver, uint6
         append_unref(append);
 }
 
-/* Counts what was appended; whether there is anything to deliver. `ret_newest` is left alone when
- * no event got an id. */
+/* Counts the appended events. Returns whether there is anything to deliver. `ret_newest` is
+ * unchanged if no event got an id. */
 static bool tally(struct log *log, const struct batch *batch, uint64_t *ret_newest)
 {
     bool any = false;
@@ -218,11 +221,11 @@ static bool has_work(const struct append *append)
 
 /* ---- broadcasts --------------------------------------------------------------------------------
  *
- * Who subscribes begins behind the newest event, and waits until the event itself has come by mail.
- * An ephemeral event that is published then must come behind it in the mail, since it passes by
- * everybody who waits. But the newest event is known as soon as it is safe, and the thread that
- * posts it may be stopped by the kernel before it has reached every mailbox. A broadcast does not
- * wait for that thread: it is left with it. */
+ * A new subscriber begins behind the newest event, and waits until that event has come by mail. An
+ * ephemeral event that is published then must come after it in the mail, because ephemeral events
+ * pass by subscribers that wait. But the newest event is known as soon as it is safe, and the
+ * kernel may stop the thread that posts it before it has reached every mailbox. A broadcast does
+ * not wait for that thread: it is queued, and that thread posts it. */
 
 void log_begin_posting(struct log *log)
 {
@@ -231,7 +234,7 @@ void log_begin_posting(struct log *log)
     pthread_mutex_unlock(&log->posting_lock);
 }
 
-/* The first broadcast that was left; without any, the posting is over. */
+/* The first queued broadcast. If there is none, the posting is over. */
 static struct append *take_broadcast(struct log *log)
 {
     pthread_mutex_lock(&log->posting_lock);
@@ -289,7 +292,7 @@ static void publish_safe(struct log *log, struct append *append)
 
 static void undo(struct log *log, struct append *append, enum publish_verdict verdict)
 {
-    /* The list is singly linked and short; undoing wants its reverse. */
+    /* The list is singly linked and short; undoing needs the reverse order. */
     struct publish *reverse = NULL;
     for (struct publish *publish = append->publishes, *next; publish; publish = next) {
         next = publish->next;
@@ -325,7 +328,7 @@ static void note_commit(struct log *log, int result)
         say(SAY_INFO, "store_recovered", "publishes=accepted");
 }
 
-/* In memory an append is safe at once, under the lock, so that mail keeps the log's order. */
+/* A log in memory is safe at once, and posts under the lock, so that mail keeps the log's order. */
 static void append_in_memory(struct log *log, struct append *append)
 {
     int result = has_work(append) ? log->store->ops->append(log->store, &append->batch, 1) : 0;
@@ -358,8 +361,8 @@ static void call_trimmer_if_urgent(struct log *log)
     pthread_cond_signal(&log->trim_work);
 }
 
-/* Under the lock, as those below. Whatever a client sends in one request, its verdicts find the
- * channels made. */
+/* Under the lock, like the functions below. Makes the channels of a large batch in slices, so that
+ * the verdicts find them. */
 static void prepare(struct log *log, struct batch *batch)
 {
     for (uint32_t from = 0; from < batch->count; from += PREPARE_SLICE) {
@@ -415,7 +418,7 @@ static void append_on_disk(struct log *log, struct append *append)
 
 void log_append(struct log *log, struct append *append)
 {
-    bool large = is_large(append); /* it is gone in the end */
+    bool large = is_large(append); /* read now: the append may be freed below */
     log_lock(log);
     if (large)
         prepare(log, append->batch);
@@ -433,7 +436,7 @@ void log_append(struct log *log, struct append *append)
 
 /* ---- the writer ----------------------------------------------------------------------------- */
 
-/* What is pending follows what is being committed. Under the lock. */
+/* Puts pending appends behind those that are being committed. Under the lock. */
 static void take_pending(struct log *log)
 {
     if (!log->pending)
@@ -463,12 +466,14 @@ static bool has_events(const struct batch *batch)
     return false;
 }
 
-/* Whether the store is writable is seen by events: a full disk takes marks a little longer. */
+/* Commits appends. Only a commit with events shows whether the store is writable: a full disk takes
+ * TRIM entries a little longer. */
 static int commit(struct log *log, struct append *first)
 {
     struct batch **batches = mem_try_alloc(count_appends(first) * sizeof(struct batch *));
     if (!batches)
-        return STORE_E_FATE_UNKNOWN; /* of what failed earlier, which the store alone can decide */
+        return STORE_E_FATE_UNKNOWN; /* an earlier failure may be among them, whose fate only the
+                                      * store can decide */
     size_t count = 0;
     bool events = false;
     for (struct append *append = first; append; append = append->next) {
@@ -487,7 +492,7 @@ static int commit(struct log *log, struct append *first)
     return result;
 }
 
-/* A file fills faster than the janitor comes by itself when much is published. */
+/* Calls for upkeep before its next turn, since a file may fill faster than that. */
 static void call_janitor_if_due(struct log *log, const struct append *append)
 {
     log->since_house += batch_bytes(append->batch);
@@ -505,9 +510,10 @@ static bool is_delete(const struct publish *publish, const struct batch *batch)
     return publish->verdict == PUBLISH_E_NO_SPACE && publish->count;
 }
 
-/* ---- slices of it, under the lock, which is free between ------------------------------------- */
+/* ---- the writer's work in slices; the lock is held, and free between them
+ * ------------------------ */
 
-/* Counts an append that was dealt with, and gives the lock away once they are many. */
+/* Counts an append that was handled, and gives the lock away after many. */
 static void pace(struct log *log, const struct append *append, uint32_t *events)
 {
     *events += append->batch->count + 1;
@@ -517,9 +523,9 @@ static void pace(struct log *log, const struct append *append, uint32_t *events)
     *events = 0;
 }
 
-/* A commit failed: what was decided since stands on it, so all of it is taken back, newest first.
- * If its fate is unknown, so is that of what came since: among it are repeats of what may come
- * back. */
+/* Undoes everything that was decided, the newest first, after a commit has failed: later decisions
+ * build on earlier ones. If the fate of the commit is unknown, so is that of later publishes: they
+ * may repeat publishes that come back after a crash. */
 static void undo_all(struct log *log, int error)
 {
     uint32_t events = 0;
@@ -542,8 +548,8 @@ static bool decide_deletes_of(struct log *log, struct append *append)
     return any;
 }
 
-/* The DELETEs among what was refused for lack of room are decided again, without the rest: the
- * store keeps room for them. True if there are any. */
+/* Decides the DELETEs again, without the other publishes, after all were refused because the disk
+ * is full: the store keeps room for DELETEs. Returns whether there are any. */
 static bool decide_deletes(struct log *log)
 {
     bool any = false;
@@ -570,7 +576,7 @@ static void decide_undecided(struct log *log)
     drop_unclaimed(log);
 }
 
-/* Readers are to see the DELETEs. */
+/* Shows the DELETEs to readers. */
 static void settle(struct log *log, const struct append *append)
 {
     uint32_t events = 0;
@@ -580,8 +586,7 @@ static void settle(struct log *log, const struct append *append)
     }
 }
 
-/* Has the store make safe what the writer has taken, without the lock, which is held before and
- * after. */
+/* Commits what the writer has taken. The lock is held before and after, and free meanwhile. */
 static int commit_unlocked(struct log *log)
 {
     log_unlock(log);
@@ -590,8 +595,8 @@ static int commit_unlocked(struct log *log)
     return result;
 }
 
-/* Refuses what the writer has taken, and all that was decided since. Whatever comes meanwhile waits
- * until that is done. */
+/* Refuses everything that the writer has taken, and all that was decided since. Appends that come
+ * meanwhile wait until that is done. */
 static int refuse_all(struct log *log, int error)
 {
     log->is_undoing = true;
@@ -605,8 +610,8 @@ static int refuse_all(struct log *log, int error)
     return result;
 }
 
-/* Makes safe, or refuses, what was pending; returns it, to be told of. Enters and leaves with the
- * lock held, which is free while the store is at work, and between slices. */
+/* Commits or refuses the pending appends; returns them, to be answered. The lock is held before and
+ * after; it is free during the commit and between slices. */
 static struct append *settle_pending(struct log *log)
 {
     take_pending(log);
@@ -654,7 +659,8 @@ static void *writer_main(void *arg)
 
 /* ---- opening and closing -------------------------------------------------------------------- */
 
-/* Folded trims come back under the name of their namespace behind a '*', which no channel has. */
+/* A trim of forgotten channels is stored under the name of their namespace behind a '*', which is
+ * no channel's name. */
 static int load_channel(void *context, const struct store_channel *stored)
 {
     struct log *log = context;
@@ -674,7 +680,7 @@ static int load_channel(void *context, const struct store_channel *stored)
     channel->last = stored->last;
     channels_trim(channels, channel, stored->trimmed);
     apply_count_in(&log->apply, channel, stored->count, stored->bytes);
-    apply_note(&log->apply, channel); /* the settings may be others than they were */
+    apply_note(&log->apply, channel); /* the settings may have changed since the last run */
     return 0;
 }
 
@@ -689,7 +695,7 @@ static int load_key(void *context, const struct event_key *key, uint64_t id, int
     return keys_load(&log->apply.keys, key, id, time_us, &log->keys_dropped);
 }
 
-/* What was kept by larger limits than there are now. */
+/* Warns of keys and channels that exceed the current limits, since earlier ones were larger. */
 static void tell_overfull(const struct log *log)
 {
     const struct channels *channels = &log->apply.channels;
@@ -710,8 +716,8 @@ static void on_evicted(void *context, uint32_t number, uint64_t id, size_t bytes
     apply_trim(&log->apply, channel, id, 1, bytes);
 }
 
-/* Below the first id of a log that was empty. It is not 0, so that no cursor handed out is ever 0:
- * 0 is free to mean the beginning. Nor does a clock that is centuries ahead use up the ids. */
+/* The position below the first id of an empty log. It is never 0, so that a cursor of 0 can mean
+ * the beginning, and limited, so that a clock that is centuries ahead does not use up the ids. */
 static uint64_t first_base(int64_t now_us)
 {
     if (now_us <= 1)
@@ -719,7 +725,8 @@ static uint64_t first_base(int64_t now_us)
     return (uint64_t)now_us < EVENT_ID_MAX / 2 ? (uint64_t)now_us - 1 : EVENT_ID_MAX / 2;
 }
 
-/* Beyond `trimmed` only the events up to `last` were counted wrong, all of which may be gone. */
+/* Corrects the counts of a channel. Only the counts of events up to `last` were wrong, which may
+ * all have been trimmed since. */
 static void on_recounted(void *context, uint32_t number, uint64_t last, int64_t count,
                          int64_t bytes)
 {
@@ -771,7 +778,7 @@ static int open_store(struct log *log)
                      : store_sqlite_open(&log->config.store, &loader, &log->store, &newest);
     result = result ? result : channels_index(&log->apply.channels);
     if (result)
-        return result < 0 ? result : -EIO; /* what is told to the user is an errno */
+        return result < 0 ? result : -EIO; /* the user is shown an errno */
     tell_overfull(log);
     uint64_t base = first_base(now);
     log->apply.last = newest.id > base ? newest.id : base;
@@ -853,7 +860,7 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     }
     result = start_threads(log);
     if (result)
-        abort(); /* no threads at the start: nothing can be cleaned up that matters */
+        abort(); /* no threads at the start: there is nothing worth cleaning up */
     *ret_log = log;
     return 0;
 }
@@ -887,7 +894,7 @@ int log_attach(struct log *log, struct log_port *port)
 {
     if (log->ports_count == LOG_PORTS_MAX)
         return -ENOSPC;
-    log_lock(log); /* the trimmer is at work already */
+    log_lock(log); /* the trimmer is already running */
     log->ports[log->ports_count++] = port;
     log_unlock(log);
     return 0;
@@ -917,7 +924,8 @@ uint64_t log_backlog_bytes(const struct log *log)
         const struct log_port *port = log->ports[i];
         uint64_t bytes = atomic_load_explicit(&port->backlog, memory_order_relaxed);
         if (port->backlog_max || (bytes < LEISURE_BYTES && mailbox_is_at_leisure(port->mailbox)))
-            continue; /* it misses what is too much; or it is not behind, but was not called */
+            continue; /* the port skips batches beyond its bound, or is not behind and was just not
+                       * woken */
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -958,7 +966,8 @@ bool log_is_ephemeral(const struct log *log, struct str channel)
     return channels_space(&log->apply.channels, channel)->config.ephemeral;
 }
 
-/* A channel that the table does not know was forgotten: nothing of it is retained. */
+/* Hides events that were trimmed. An unknown channel was forgotten: none of its events is
+ * retained. */
 static void hide_some(struct log *log, struct batch *batch, uint32_t from, uint32_t end)
 {
     log_lock(log);
@@ -1007,8 +1016,8 @@ int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id)
     return log->store->ops->find_time(log->store, time_us, ret_id);
 }
 
-/* An id that is not safe yet must not be seen: it may be given again. The newest that is stands for
- * it. */
+/* Describes a channel. An id that is not safe must not be seen, since it may be given again; the
+ * newest safe id stands in for it. */
 static void describe(const struct log *log, const struct channel *channel, struct log_channel *ret)
 {
     uint64_t newest = log_newest(log);
@@ -1034,7 +1043,7 @@ void log_list_begin(struct log_list *list, struct str prefix, struct str after, 
     list->out = out;
     list->limit = limit;
     list->count = 0;
-    /* No name is longer, and the first bytes of one that is stand before it. */
+    /* No name is longer than this; cut, a longer text sorts before the names that begin with it. */
     note_seen(list,
               (struct str){after.at, after.len < NAME_MAX_BYTES ? after.len : NAME_MAX_BYTES});
 }

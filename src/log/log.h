@@ -1,5 +1,5 @@
-/* The log: one total order of events, decided under one lock, made safe by one writer, handed to
- * every thread that has a port. */
+/* The log: one total order of events, decided under a lock, made safe by a writer thread, and
+ * delivered to every thread that has a port. */
 #pragma once
 
 #include "base/hist.h"
@@ -11,33 +11,34 @@
 enum { LOG_PORTS_MAX = 65, LOG_LIST_MAX = 1001 };
 
 struct log_config {
-    bool memory;               /* no folder: safe means in memory */
-    struct store_config store; /* `clock` too */
+    bool memory;               /* no folder: events are safe once they are in memory */
+    struct store_config store; /* with the clock of the log */
     const struct space_config *spaces;
     size_t spaces_count;
     uint64_t channels_max;
-    unsigned share_percent[MAKER_KINDS]; /* of new channels, see channels_make(); 0 as 100 */
+    unsigned share_percent[MAKER_KINDS]; /* of new channels, see channels_make(); 0 counts as 100 */
     uint64_t keys_max;
     int64_t key_life_us;
-    uint64_t bytes_max;  /* retention for the whole log: the oldest go beyond it; 0 for no bound */
-    size_t resolved_max; /* what selections keep of the numbers of their channels; 0: no bound */
+    uint64_t bytes_max;  /* retention of the whole log: the oldest events beyond this are trimmed;
+                          * 0: no bound */
+    size_t resolved_max; /* memory for the channel numbers of selections; 0: no bound */
     unsigned readers;    /* threads that read pages */
 };
 
-/* Where safe batches go: a thread's mailbox and what it does with them. Set up before any event. */
+/* A port: a thread's mailbox, and its callback for safe batches. Set up before any event. */
 struct log_port {
     struct mailbox *mailbox;
-    /* On the port's thread, in log order. The batch is borrowed. It holds APPENDED events, or marks
-     * of TRIM, or EPHEMERAL events; anything else in it is to be skipped. */
+    /* Called on the port's thread, in log order. The batch is borrowed. It holds APPENDED events,
+     * TRIM entries, or EPHEMERAL events; skip anything else in it. */
     void (*on_batch)(void *owner, struct batch *batch);
-    _Atomic uint64_t backlog; /* bytes posted and not opened yet */
-    /* A thread that can read from the store what it missed sets both. Beyond `backlog_max` bytes
-     * batches pass it by, instead of holding up those that publish. `on_missed` comes in their
-     * place: events up to `upto` that were not seen are in the store, and the next batch goes on
-     * behind them. Ephemeral events are missed without a word. */
+    _Atomic uint64_t backlog; /* bytes that are posted and not yet opened */
+    /* A thread that can read missed events from the store sets both. Beyond `backlog_max` bytes
+     * batches pass it by, instead of holding publishers up. `on_missed` then comes in their place:
+     * events up to `upto` that were not delivered are in the store, and the next batch follows
+     * them. Ephemeral events are lost without notice. */
     uint64_t backlog_max;
     void (*on_missed)(void *owner, uint64_t upto);
-    /* The log's own: */
+    /* Internal: */
     _Atomic uint64_t missed;
     atomic_bool is_missing; /* `missed_mail` is on its way */
     struct mail missed_mail;
@@ -45,25 +46,25 @@ struct log_port {
 
 struct log;
 
-/* Opens the store and starts writer, readers, trimmer and janitor. -EBUSY when another process has
- * the folder; other negative errnos from the store. */
+/* Opens the store and starts writer, readers, trimmer and upkeep. Returns 0, -EBUSY if another
+ * process has the folder, or another negative errno of the store. */
 int log_open(const struct log_config *config, struct log **ret_log);
 
-/* Answers all that is pending, stops the threads, closes the store. The ports' threads have ended
- * or no longer open mail. */
+/* Answers all pending publishes, stops the threads, closes the store. The ports' threads must have
+ * ended or no longer open mail. */
 void log_close(struct log *log);
 
-/* Registers a port, which must live as long as the log. Before the first append. -ENOSPC beyond
- * LOG_PORTS_MAX. */
+/* Registers a port, which must live as long as the log. Before the first append. Returns 0, or
+ * -ENOSPC beyond LOG_PORTS_MAX. */
 int log_attach(struct log *log, struct log_port *port);
 
-/* Publishes that a thread gathered in one turn, with their events in one batch. */
+/* The publishes that a thread gathered in a turn, with their events in one batch. */
 struct append {
     struct batch *batch;
     struct publish *publishes; /* in order */
     struct publish **last;
-    struct log_port *origin; /* whose thread gets `done` */
-    /* The log's own from here. */
+    struct log_port *origin; /* the port whose thread gets `done` */
+    /* Internal from here. */
     struct append *next;
     struct append *before;
     uint64_t bytes;
@@ -74,68 +75,68 @@ struct append {
         struct mail mail;
         struct append *append;
         struct log_port *port;
-    } * posts; /* one a port */
+    } * posts; /* one for each port */
     struct log *log;
 };
 
-/* An empty append with an empty batch; NULL when there is no memory. */
+/* An empty append with an empty batch; NULL if there is no memory. */
 struct append *append_new(struct log *log, struct log_port *origin);
 void append_add(struct append *append, struct publish *publish);
-/* Frees one that was never given to the log. */
+/* Frees an append that was never given to the log. */
 void append_discard(struct append *append);
 
-/* Decides everything in the append, in order, and takes it over. Each publish's `done` follows on
- * the origin's thread: after all ports were posted what became safe. In memory that is before this
- * returns (as mail). Any thread that has a port. */
+/* Takes the append over and decides its publishes in order. Each publish's `done` is called on the
+ * origin's thread, after the safe events were posted to all ports. In memory both are posted before
+ * this returns. Call it on any thread with a port. */
 void log_append(struct log *log, struct append *append);
 
-/* Hands the batch to every port now, past the log: ephemeral events. In every mailbox it is behind
- * all events that log_newest() has told of. Takes the append over; publishes in it are answered
- * like in log_append. Any thread. */
+/* Posts the batch to every port now, without the log: ephemeral events. In every mailbox it comes
+ * after all events up to log_newest(). Takes the append over; its publishes are answered as by
+ * log_append(). Any thread. */
 void log_broadcast(struct log *log, struct append *append);
 
-/* The newest id that is safe. A thread that has emptied its mailbox has seen every event up to what
- * this said before. Any thread. */
+/* The newest id that is safe. A thread that then empties its mailbox has seen every event up to it.
+ * Any thread. */
 uint64_t log_newest(const struct log *log);
 
-/* The position below which an in-memory log knows nothing: cursors of a former life. 0 on disk. */
+/* The position below which a log in memory knows nothing: cursors of an earlier run. 0 on disk. */
 uint64_t log_floor(const struct log *log);
 
-/* Bytes given to the log that are not safe yet, and the largest backlog of a port that has no bound
- * of its own. */
+/* Bytes that were given to the log and are not safe yet, and the largest backlog of a port without
+ * a bound of its own. */
 uint64_t log_pending_bytes(const struct log *log);
 uint64_t log_backlog_bytes(const struct log *log);
 
-/* The newest id removed from a channel that the selection has (see channels_trimmed). Any thread.
- */
+/* The newest id that was trimmed from a channel of the selection (see channels_trimmed). Any
+ * thread. */
 uint64_t log_trimmed(struct log *log, const struct selection *selection);
 
-/* A number, never 0, that stays as it is while log_trimmed() answers every selection as before.
- * Take it first, then ask. Any thread. */
+/* A number, never 0, that stays the same while log_trimmed() gives the same answers. Read it first,
+ * then call log_trimmed(). Any thread. */
 uint64_t log_trims(const struct log *log);
 
-/* Whether publishes are to name the makers of new channels, since those are scarce. A hint, so that
- * nobody asks for an address in vain. Any thread. */
+/* Whether publishes should name the makers of new channels, because channels are scarce. A hint
+ * that saves looking up addresses in vain. Any thread. */
 bool log_wants_makers(const struct log *log);
 
-/* Whether events of this channel are ephemeral by their namespace. Any thread. */
+/* Whether the namespace of this channel makes its events ephemeral. Any thread. */
 bool log_is_ephemeral(const struct log *log, struct str channel);
 
-/* Reads from the store: query->selection decides; numbers and bitmap are filled in here. What was
- * trimmed meanwhile is left out. As store_ops.read otherwise. -EAGAIN when a slice's time went into
- * finding out which channels the patterns have: it goes on with that in the next slice. For reader
- * threads: it may wait for the disk. */
+/* Reads from the store the events of query->selection; fills in numbers and bitmap. Events that
+ * were trimmed meanwhile are left out. Otherwise like store_ops.read. Returns -EAGAIN if the
+ * slice's time went into finding the channels of the patterns: the next slice continues with that.
+ * For reader threads, since it may wait for the disk. */
 int log_read(struct log *log, struct store_query *query, struct selection *selection,
              struct batch **ret_batch, uint64_t *ret_through);
 
-/* Marks as PROPOSED, which nobody shows, what was trimmed since the batch was read. The batch is
- * the caller's alone. Any thread. */
+/* Marks the events that were trimmed since the batch was read as PROPOSED, which are never shown.
+ * The batch must be the caller's alone. Any thread. */
 void log_hide_trimmed(struct log *log, struct batch *batch);
 
-/* As store_ops.find_time. For reader threads. */
+/* See store_ops.find_time. For reader threads. */
 int log_find_time(struct log *log, int64_t time_us, uint64_t *ret_id);
 
-/* One line of the list of channels. */
+/* A line of the list of channels. */
 struct log_channel {
     char name[NAME_MAX_BYTES];
     uint8_t name_len;
@@ -149,32 +150,32 @@ struct log_channel {
 struct log_list {
     struct str prefix;
     struct log_channel *out;
-    size_t limit; /* <= LOG_LIST_MAX */
+    size_t limit; /* at most LOG_LIST_MAX */
     size_t count;
     size_t seen_len;
-    char seen[NAME_MAX_BYTES]; /* the name up to which all was looked at */
+    char seen[NAME_MAX_BYTES]; /* names up to this one were looked at */
 };
 
-/* Begins a list of at most `limit` channels with the prefix into `out`, by name after `after`
- * (empty for the start). The prefix is borrowed until the last slice. */
+/* Begins a list in `out` of at most `limit` channels with the prefix, by name after `after` (empty:
+ * from the start). The prefix is borrowed until the last slice. */
 void log_list_begin(struct log_list *list, struct str prefix, struct str after, size_t limit,
                     struct log_channel *out);
 
-/* Looks at 256 channels more and adds those that have had an event. False at the end. Any thread;
- * holds the lock for that long. */
+/* Looks at 256 more channels and adds those that have had an event. Returns false at the end. Any
+ * thread; holds the lock meanwhile. */
 bool log_list_some(struct log *log, struct log_list *list);
 
-/* All slices at once; returns how many channels there are. */
+/* Does all slices; returns the number of channels in the list. */
 size_t log_list(struct log *log, struct str prefix, struct str after, size_t limit,
                 struct log_channel *out);
 
-/* One channel; false when the log does not know it. Any thread. */
+/* Looks up a channel; returns false if the log does not know it. Any thread. */
 bool log_channel(struct log *log, struct str name, struct log_channel *ret_channel);
 
 struct log_stats {
     uint64_t events; /* appended since the start */
     uint64_t event_bytes;
-    uint64_t retained; /* that are in the log now */
+    uint64_t retained; /* events in the log now */
     uint64_t retained_bytes;
     uint64_t channels;
     uint64_t keys;
@@ -183,18 +184,18 @@ struct log_stats {
     uint64_t store_bytes;
     struct store_memory store_memory;
     uint64_t channels_bytes; /* of the table of channels */
-    uint64_t keys_bytes;     /* of idempotency keys, about */
-    uint64_t resolved;       /* bytes that selections keep of the numbers of their channels */
+    uint64_t keys_bytes;     /* of idempotency keys, approximately */
+    uint64_t resolved;       /* bytes of the channel numbers that selections keep */
     uint64_t commits;
-    uint64_t failures; /* commits that failed */
+    uint64_t failures; /* failed commits */
     bool writable;     /* the last commit succeeded */
     struct {
         uint64_t queued;    /* jobs that wait for a slice */
-        uint64_t running;   /* jobs of which a slice is being done */
-        uint64_t slices;    /* done since the start */
-        uint64_t rows;      /* looked at */
-        uint64_t cancelled; /* jobs dropped because nobody wanted the result any more */
-        uint64_t spent;     /* jobs whose allowance ran out */
+        uint64_t running;   /* jobs whose slice is running */
+        uint64_t slices;    /* slices done since the start */
+        uint64_t rows;      /* rows looked at */
+        uint64_t cancelled; /* jobs dropped because their result was no longer wanted */
+        uint64_t spent;     /* jobs that have spent their allowance */
     } readers;
 };
 void log_stats(struct log *log, struct log_stats *ret_stats);
@@ -202,15 +203,16 @@ void log_stats(struct log *log, struct log_stats *ret_stats);
 /* Durations of commits in ns. */
 const struct hist *log_commit_hist(const struct log *log);
 
-/* Durations in ns for which the log's lock was held. The rule is 1 ms at most, whatever is in the
- * log: long work is cut in slices, done outside, or kept up to date with each change. */
+/* Durations in ns for which the log's lock was held. The rule is 1 ms at most, whatever the size of
+ * the log: long work is cut into slices, done outside the lock, or kept up to date with each
+ * change. */
 const struct hist *log_lock_hist(const struct log *log);
 
 /* ---- the readers' pool ----------------------------------------------------------------------- */
 
 enum {
-    LOG_SLICE_ROWS = 1024,     /* a job looks at so many rows before others have their turn */
-    LOG_REQUEST_SLICES = 1024, /* the allowance of a job that one request causes: a million rows */
+    LOG_SLICE_ROWS = 1024,     /* rows that a job looks at in a slice */
+    LOG_REQUEST_SLICES = 1024, /* allowance of a job that one request causes: a million rows */
     LOG_LEAVING_SLICES = 64,   /* the same once the client has finished sending and may be gone */
 };
 
@@ -218,39 +220,39 @@ enum {
  * The submitter sets the first fields, zeroes the others, and keeps the job until its mail was
  * opened. */
 struct log_job {
-    /* Does one slice on a reader's thread: LOG_SLICE_ROWS rows at most. True when the job is done.
-     */
+    /* Does a slice on a reader's thread: LOG_SLICE_ROWS rows at most. Returns true when the job is
+     * done. */
     bool (*run)(struct log_job *job, struct log *log);
-    struct mailbox *reply; /* gets `mail` once the job has ended, however it ended */
+    struct mailbox *reply; /* gets `mail` when the job has ended, for whatever reason */
     struct mail mail;
-    uint32_t slices_max; /* the allowance; 0 for a job that bounds itself */
-    struct clock *clock; /* the allowance in time; NULL for none. After a slice that ends at */
-    int64_t until_ns;    /* `until_ns` or later by this clock, no further one is done. */
-    /* For the one who opens the mail: */
-    bool spent;     /* the allowance ran out before the job was done */
+    uint32_t slices_max; /* the allowance; 0 for a job that limits itself */
+    struct clock *clock; /* the allowance in time; NULL: none. After a slice that ends at */
+    int64_t until_ns;    /* `until_ns` or later by this clock, there is no further slice */
+    /* For the thread that opens the mail: */
+    bool spent;     /* the allowance was spent before the job was done */
     bool cancelled; /* by log_job_cancel(), or because the log was closed */
-    /* The pool's own: */
+    /* Internal: */
     uint8_t state;
-    bool oldest;      /* it was taken before newer ones */
-    uint32_t slices;  /* done so far */
-    int64_t since_ns; /* the slice that is being done */
+    bool oldest;      /* the pool took it before newer jobs */
+    uint32_t slices;  /* slices done so far */
+    int64_t since_ns; /* the start of the current slice */
     struct list node;
 };
 
 /* Submits a job. Any thread. */
 void log_submit(struct log *log, struct log_job *job);
 
-/* The job's mail is opened, and it is to be submitted once more: its last slice did nothing, and
- * does not count. On the thread that opens the job's mail. */
+/* After the job's mail was opened: says that the job will be submitted again. Its last slice does
+ * not count, because it did nothing. On the thread that opens the job's mail. */
 void log_job_park(struct log *log, struct log_job *job);
 
-/* Drops a job whose result nobody wants any more: no further slice is done. Its mail comes all the
- * same, and does nothing but free. Harmless for a job that has ended. On the thread that opens the
+/* Cancels a job whose result is no longer wanted: no further slice is done. Its mail still comes,
+ * for the owner to free the job. Harmless for a job that has ended. On the thread that opens the
  * job's mail. */
 void log_job_cancel(struct log *log, struct log_job *job);
 
-/* Lowers the allowance to LOG_LEAVING_SLICES. As log_job_cancel(). */
+/* Lowers the allowance to LOG_LEAVING_SLICES. On the thread that opens the job's mail. */
 void log_job_hurry(struct log *log, struct log_job *job);
 
-/* Wakes the janitor for a turn now: what was trimmed leaves the disk. After a DELETE. */
+/* Wakes the upkeep thread for a turn now, after a DELETE: trimmed events then leave the disk. */
 void log_keep_house(struct log *log);

@@ -68,14 +68,14 @@ static void a_publish_of_many_stands_or_falls_as_one(void **state)
     post_begin(append, &post);
     post_add(append, &post, "b", "x");
     post_set_key(append, post_add(append, &post, "b", "y"), "other", 5);
-    post_set_key(append, post_add(append, &post, "a", "z"), "k", 2); /* another content */
+    post_set_key(append, post_add(append, &post, "a", "z"), "k", 2); /* other content */
     log_append(world->log, append);
     post_wait(world, &post);
     assert_int_equal(post.publish.verdict, PUBLISH_E_KEY_REUSED);
     assert_int_equal(post.publish.fault, 2);
     assert_int_equal(log_newest(world->log), newest);
     assert_int_equal(world_channel(world, "b").count, 0);
-    /* The key that was noted on the way is free again. */
+    /* The key of the failed publish is free again. */
     post_send_keyed(world, &post, "b", "other", 6);
     post_wait(world, &post);
     assert_int_equal(post.publish.verdict, PUBLISH_OK);
@@ -132,7 +132,7 @@ static void a_clock_that_jumps_neither_forgets_keys_nor_keeps_them(void **state)
     }
 }
 
-/* Whatever the clock did, and however low the limits are now. */
+/* A log opens even if the clock has jumped and limits are lower than before. */
 static void a_log_is_opened_though_it_holds_more_than_may_be(void **state)
 {
     struct world *world = *state;
@@ -295,7 +295,7 @@ static void what_is_ephemeral_reaches_every_port_and_nothing_else(void **state)
     assert_int_equal(world_channel(world, "a").count, 0);
 }
 
-/* A subscriber that begins behind the newest event gets it by mail first. */
+/* A subscriber that begins behind the newest event gets that event by mail first. */
 static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
 {
     struct world *world = *state;
@@ -412,8 +412,7 @@ static void a_delete_that_fails_leaves_the_channel_as_it_was(void **state)
     assert_int_equal(first, one);
 }
 
-/* The store takes marks on a full disk, so the DELETEs among publishes that are refused are done.
- */
+/* The store takes TRIM entries on a full disk, so DELETEs among refused publishes are done. */
 static void on_a_full_disk_deletes_are_done_though_others_publish(void **state)
 {
     struct world *world = *state;
@@ -447,7 +446,7 @@ static void on_a_full_disk_deletes_are_done_though_others_publish(void **state)
     assert_int_equal(world_read(world, "a", &first), 1);
 }
 
-/* What is pending when a commit fails: so many appends of so many publishes each. */
+/* Pending appends, and their publishes, when a commit fails. */
 struct load {
     unsigned appends;
     unsigned publishes;
@@ -543,7 +542,7 @@ static void deletes_are_made_visible_in_slices(void **state)
     free(posts);
 }
 
-/* Else it would be decided upon ids, keys and counts that are being taken back. */
+/* Otherwise it would be decided upon ids, keys and counts that are being undone. */
 static void an_append_that_comes_while_others_are_taken_back_waits(void **state)
 {
     struct world *world = *state;
@@ -555,7 +554,7 @@ static void an_append_that_comes_while_others_are_taken_back_waits(void **state)
     post_send_keyed(world, &posts[0], "b", "key", 1);
     gate_wait();
     post_send_delete(world, &posts[1], "a");
-    gate.shut_at = gate.appends + 1; /* that of the DELETE alone */
+    gate.shut_at = gate.appends + 1; /* the append of the DELETE alone */
     gate_set(false, 0);
     gate_wait_for(gate.shut_at);
     post_send_keyed(world, &posts[2], "b", "key", 2);
@@ -570,8 +569,8 @@ static void an_append_that_comes_while_others_are_taken_back_waits(void **state)
     assert_int_equal(log_pending_bytes(world->log), 0);
 }
 
-/* A reader that comes while a DELETE is pending must not move its cursor over events that are back
- * when the commit has failed. */
+/* A reader that comes while a DELETE is pending must not move its cursor over events that exist
+ * again when the commit has failed. */
 static void readers_see_a_delete_only_once_it_is_safe(void **state)
 {
     struct world *world = *state;
@@ -722,7 +721,7 @@ static void channels_are_listed_by_name_after_the_last_one_seen(void **state)
     assert_int_equal(log_list(world->log, STR("b/"), STR("b/3"), 2, list), 0);
 }
 
-/* More than one slice, and names that were made in falling order. */
+/* Several slices, and names that were made in descending order. */
 static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
 {
     struct world *world = *state;
@@ -746,7 +745,8 @@ static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
     for (size_t most = 256; log_list_some(world->log, &slices); most += 256)
         assert_int_equal(slices.count, most);
     assert_int_equal(slices.count, CHANNELS - 101);
-    log_list_begin(&slices, (struct str){0}, (struct str){0}, 5, list); /* neither is given */
+    log_list_begin(&slices, (struct str){0}, (struct str){0}, 5, list); /* neither slice yields a
+                                                                         * channel */
     assert_false(log_list_some(world->log, &slices));
     assert_int_equal(slices.count, 5);
     assert_memory_equal(list[0].name, "c/0000", 6);
@@ -799,7 +799,7 @@ static void waiting_for_work_does_not_count_as_holding_the_lock(void **state)
     assert_int_equal(hist->count, before + 2);
 }
 
-/* What one client's batch may be. */
+/* The largest batch of a client. */
 enum { MANY_EVENTS = 1256 };
 
 static struct append *many_events(struct world *world, struct post *post, const char *prefix,
@@ -883,7 +883,7 @@ static void *publish_all(void *arg)
     return NULL;
 }
 
-/* That each port sees ids rise is asserted as they come. */
+/* Each port also asserts that ids rise, as they come. */
 static void threads_that_publish_all_see_one_order(void **state)
 {
     struct world *world = *state;

@@ -1,10 +1,10 @@
 /* Log time, and the age of events.
  *
- * An event's time is wall time, for people. Its age decides what retention deletes and which keys
- * are forgotten, so a wall clock that jumps must not change it. Within a run, age is therefore
+ * An event's time is wall time, for people. Its age decides which events retention trims and which
+ * keys expire, so a wall clock that jumps must not change it. Within a run, age is therefore
  * elapsed monotonic time. Events store only their time, so this module remembers how log time ran:
  * a list of pieces, each with a point in monotonic time, the log time there, and the pace from
- * there on. To ask what is older than an hour is to ask for the log time of an hour ago.
+ * there on. The question "what is older than an hour" becomes "what was the log time an hour ago".
  *
  *     log time  |                 /          jump believed: a new piece
  *               |      ___/------
@@ -12,19 +12,19 @@
  *               | /                          before the run: the wall clock at its start decides
  *               +-----------------------> monotonic time
  *
- * A jump is logged at once, and believed after it has lasted for ten seconds (base/steady.h): until
- * then log time goes on by the monotonic clock. A clock that jumps ten years ahead for a second
- * thus leaves no event of that time behind, which all later events would have to follow.
+ * A jump is logged at once, and believed after it has lasted for ten seconds (base/steady.h). Until
+ * then log time follows the monotonic clock. So a clock that jumps ten years ahead for a second
+ * leaves no event with such a time, which all later events would have to exceed.
  *
- * A jump back that is believed leaves log time ahead of the clock. Log time then goes on slowly,
- * at one part in SLOW, until the clock has caught up: times still differ, and still rise.
+ * After a jump back that is believed, log time is ahead of the clock. It then runs slowly, at one
+ * part in SLOW, until the clock has caught up: times still differ, and still rise.
  *
- * Events of an earlier run have only their stored time. They are as old as the wall clock says at
- * the start; those that claim to be of the future count from the start. Hence a time in the future
- * neither keeps an event for ever nor deletes the others.
+ * Events of an earlier run have only their stored time. Their age is what the wall clock at the
+ * start of this run says; events from the future count from the start. So an event with a time in
+ * the future is neither kept for ever nor does it delete the others.
  *
- * Everything here runs under the log's lock. Nothing can fail: a list that is full joins the two
- * neighbours that lasted the shortest, and says of both only when they began. */
+ * All functions run under the log's lock and none can fail: a full list joins the two neighbours
+ * that lasted the shortest, and remembers only when both began. */
 #include "log/log_time.h"
 
 #include "base/say.h"
@@ -32,8 +32,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define BEHIND_US INT64_C(1000000) /* is worth a line */
-#define QUIET_US INT64_C(1000000)  /* between two lines */
+#define BEHIND_US INT64_C(1000000) /* the lag that is worth a log line */
+#define QUIET_US INT64_C(1000000)  /* the least time between two lines */
 enum { SLOW = 16 };
 
 static struct log_time_piece *last_piece(struct log_time *time)
@@ -41,8 +41,8 @@ static struct log_time_piece *last_piece(struct log_time *time)
     return &time->pieces[time->pieces_count - 1];
 }
 
-/* Joins the two neighbours that lasted the shortest together. The last piece, whose end is open, is
- * left alone. */
+/* Joins the two neighbours that lasted the shortest together, except the last piece, which has no
+ * end yet. */
 static void join_two(struct log_time *time)
 {
     struct log_time_piece *pieces = time->pieces;
@@ -80,7 +80,7 @@ void log_time_init(struct log_time *time, struct clock *clock, int64_t newest_us
             (long long)((newest_us - wall_us) / 1000));
 }
 
-/* Brings log time up to date, which is wall time unless it is ahead of that. */
+/* Brings log time up to date: it is wall time, unless log time is ahead. */
 static void advance(struct log_time *time, int64_t wall_us)
 {
     const struct log_time_piece *piece = last_piece(time);
@@ -104,7 +104,7 @@ static void tell_jump(struct log_time *time)
         (long long)(time->clock.jump_us / 1000));
 }
 
-/* What was appended until now went by the old offset. */
+/* Follows a jump. Events until now were given times by the old offset. */
 static void follow(struct log_time *time)
 {
     say(SAY_WARN, "clock_believed", "by_ms=%lld ages=unchanged",
@@ -132,8 +132,8 @@ static int64_t time_in(const struct log_time_piece *piece, int64_t at_us)
     return piece->time_us + (piece->pace == LOG_TIME_SLOW ? elapsed_us / SLOW : elapsed_us);
 }
 
-/* The pieces' ends are the next one's beginning: an event there is younger, so its time does not
- * count as reached. */
+/* A piece ends where the next one begins. An event of that time is younger, so the time itself does
+ * not count. */
 int64_t log_time_before(const struct log_time *time, int64_t age_us)
 {
     int64_t at_us = time->clock.read_us - age_us;

@@ -24,12 +24,12 @@ static struct fixture begin(int64_t newest_us)
     struct fixture fixture;
     say_set_level((enum say_level)(SAY_ERROR + 1));
     clock_fake_init(&fixture.clock, START);
-    fixture.clock.monotonic_ns = 77 * S * 1000; /* the two have nothing to do with each other */
+    fixture.clock.monotonic_ns = 77 * S * 1000; /* unrelated to the wall time */
     log_time_init(&fixture.time, &fixture.clock.clock, newest_us);
     return fixture;
 }
 
-/* The fixture is copied on return, the clock's address with it. */
+/* The fixture is copied on return, with the clock's address in it. */
 static void bind(struct fixture *fixture)
 {
     fixture->time.clock.clock = &fixture->clock.clock;
@@ -41,7 +41,7 @@ static int64_t after(struct fixture *fixture, int64_t us)
     return log_time_read(&fixture->time);
 }
 
-/* Time passes for so long, with a reading each second, as the trimmer does it. */
+/* Lets time pass, with a reading each second, as the trimmer does. */
 static int64_t pass(struct fixture *fixture, int64_t us)
 {
     int64_t now = 0;
@@ -102,7 +102,7 @@ static void a_jump_that_lasts_moves_times_and_no_ages(void **state)
     assert_true(log_time_before(&fixture.time, HOUR) >= second);
 }
 
-/* Back by ten years: log time goes on slowly, and each event still has an age of its own. */
+/* After a jump back by ten years log time runs slowly, and each event still has its own age. */
 static void a_jump_back_that_lasts_neither_stops_ages_nor_lets_time_fall(void **state)
 {
     (void)state;
@@ -143,7 +143,7 @@ static void forth_and_back_for_a_minute_each_keeps_every_age(void **state)
         fixture.clock.wall_us += i % 2 ? -48 * HOUR : 48 * HOUR;
         given[i] = pass(&fixture, 60 * S);
         assert_true(!i || given[i] > given[i - 1]);
-        /* Nothing is taken for an hour old before it is. */
+        /* No event counts as an hour old before it is. */
         for (int j = 0; j <= i; j++)
             if ((i - j) * (60 * S) < HOUR)
                 assert_true(log_time_before(&fixture.time, HOUR) < given[j]);
@@ -153,8 +153,8 @@ static void forth_and_back_for_a_minute_each_keeps_every_age(void **state)
     assert_true(log_time_before(&fixture.time, HOUR) >= given[TURNS - 1]);
 }
 
-/* What an earlier run stored under times of the future is as old as this run; the rest is as old as
- * the clock says. */
+/* Events that an earlier run stored with times in the future are as old as this run; the others are
+ * as old as the clock says. */
 static void times_of_the_future_count_from_the_start(void **state)
 {
     (void)state;
@@ -176,7 +176,7 @@ static void times_of_the_future_count_from_the_start(void **state)
 static void a_clock_that_is_set_after_the_start_deletes_nothing(void **state)
 {
     (void)state;
-    int64_t newest = START + 50 * YEAR; /* a machine without a battery wakes long ago */
+    int64_t newest = START + 50 * YEAR; /* a machine without a battery wakes up long ago */
     struct fixture fixture = begin(newest);
     bind(&fixture);
     pass(&fixture, 20 * S);

@@ -7,10 +7,10 @@ enum { WORD = 8 };
 struct sorter {
     struct str (*name_of)(const void *owner, uint32_t number);
     const void *owner;
-    size_t depth; /* bytes of each name that earlier rounds have sorted by */
+    size_t depth; /* bytes of each name that earlier rounds have compared */
 };
 
-/* The bytes as a number that compares as they do; behind the end of the name they are 0. */
+/* The next eight bytes as a number with the same order; bytes behind the end of the name are 0. */
 static uint64_t word_at(struct str name, size_t depth)
 {
     uint64_t word = 0;
@@ -31,7 +31,7 @@ static int by_word(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Sorts entries that are equal so far by their next word; returns how many remain tied. */
+/* Sorts entries that are equal so far by their next word; returns how many are still tied. */
 static size_t sort_run(const struct sorter *sorter, struct name_sort_entry *entries, size_t count)
 {
     size_t tied = 0;
@@ -40,14 +40,14 @@ static size_t sort_run(const struct sorter *sorter, struct name_sort_entry *entr
     qsort(entries, count, sizeof(*entries), by_word);
     entries[0].tied = false;
     for (size_t i = 1; i < count; i++) {
-        /* No name contains a 0, so a word that ends with one is the last of its name. */
+        /* Names contain no 0, so a word that ends with 0 is the last of its name. */
         entries[i].tied = entries[i].word == entries[i - 1].word && (entries[i].word & 0xff);
         tied += entries[i].tied;
     }
     return tied;
 }
 
-/* One round over all runs of entries that are equal so far. */
+/* Sorts all runs of entries that are equal so far by their next word. */
 static size_t sort_runs(const struct sorter *sorter, struct name_sort_entry *entries, size_t count)
 {
     size_t tied = 0;

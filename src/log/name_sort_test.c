@@ -66,8 +66,8 @@ static void words_that_end_or_go_on_are_told_apart(void **state)
     check_sorted(names, sizeof(names) / sizeof(*names));
 }
 
-/* Few letters and few lengths, so that many names are beginnings of others, behind beginnings of
- * any length that many have in common. */
+/* Few letters and few lengths, so that many names are prefixes of others, behind common beginnings
+ * of any length. */
 static void random_names_come_in_the_order_of_their_bytes(void **state)
 {
     (void)state;
