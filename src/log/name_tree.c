@@ -5,18 +5,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Bits of the longest name that is compared; also what two equal names differ in. */
+/* Bits of the longest name; also the result for two names that do not differ. */
 enum { FAN = NAME_TREE_FAN, BYTES = 256, NO_BIT = BYTES * 8 };
 
-/* A full node gives entries to a neighbour that has room for that many, and two neighbours with so
- * many entries in all become one. */
+/* A full node gives entries to a neighbour with room for WORTH_SHIFTING; two neighbours with
+ * WORTH_JOINING entries in all become one. */
 enum { WORTH_SHIFTING = FAN / 8, WORTH_JOINING = FAN * 3 / 4 };
 
 struct name_tree_node {
     uint16_t count;
     bool is_leaf;
-    uint16_t bit[FAN]; /* the first in which an entry differs from that before; not of the first */
-    uint32_t number[FAN]; /* of a channel; above the leaves, the first channel under the child */
+    uint16_t bit[FAN]; /* the first bit in which an entry differs from the one before; unused for
+                        * the first */
+    uint32_t number[FAN]; /* number of a channel; above the leaves, of the first channel under the
+                           * child */
     struct name_tree_node *child[]; /* FAN of them above the leaves, none in a leaf */
 };
 
@@ -61,7 +63,7 @@ static void free_node(struct name_tree *names, struct name_tree_node *node)
     free(node);
 }
 
-/* Goes down to a leaf and back, so that nothing recurses. */
+/* Frees leaf by leaf, going down and back up, so that nothing recurses. */
 void name_tree_deinit(struct name_tree *names)
 {
     struct name_tree_node *path[NAME_TREE_DEPTH];
@@ -90,7 +92,7 @@ static void copy(struct name_tree_node *to, uint32_t to_at, const struct name_tr
         memmove(&to->child[to_at], &from->child[from_at], count * sizeof(struct name_tree_node *));
 }
 
-/* Makes room for an entry, whose bits are not right yet. */
+/* Makes room for an entry. The bits around it must still be computed. */
 static void open_up(struct name_tree_node *node, uint32_t at, uint32_t number,
                     struct name_tree_node *child)
 {
@@ -101,7 +103,7 @@ static void open_up(struct name_tree_node *node, uint32_t at, uint32_t number,
     node->count++;
 }
 
-/* Takes an entry out. The two beside it differ where one of them differed from it first. */
+/* Removes an entry. The entries beside it now differ in the lower of the two bits. */
 static void cut(struct name_tree_node *node, uint32_t at)
 {
     uint16_t bit = node->bit[at];
@@ -123,7 +125,7 @@ static unsigned bit_of(struct str name, unsigned bit)
     return byte_at(name, bit >> 3) >> (7 - (bit & 7)) & 1;
 }
 
-/* The first bit in which the names differ; NO_BIT when they are equal. */
+/* The first bit in which the names differ; NO_BIT if they are equal. */
 static unsigned first_difference(struct str a, struct str b)
 {
     size_t end = a.len > b.len ? a.len : b.len, least = a.len < b.len ? a.len : b.len, i = 0;
@@ -143,7 +145,7 @@ static struct str name_at(const struct name_tree *names, const struct name_tree_
     return names->name_of(names->owner, node->number[at]);
 }
 
-/* Finds out anew where an entry differs from that before, if there is one. */
+/* Computes the bit in which an entry differs from the one before, if there is one. */
 static void compare(const struct name_tree *names, struct name_tree_node *node, uint32_t at)
 {
     if (at && at < node->count)
@@ -153,14 +155,15 @@ static void compare(const struct name_tree *names, struct name_tree_node *node, 
 
 /* ---- searches -------------------------------------------------------------------------------- */
 
-/* Where a name belongs in a node. */
+/* The place of a name in a node. */
 struct spot {
-    uint32_t behind; /* how many entries are not above the name */
-    unsigned bit;    /* in which it differs from the nearest of them; NO_BIT if it is the last */
-    bool is_above;   /* that nearest entry */
+    uint32_t behind; /* number of entries that are not above the name */
+    unsigned bit;    /* the bit in which it differs from the nearest entry; NO_BIT if it equals that
+                      * entry */
+    bool is_above;   /* whether the name is above the nearest entry, or equal to it */
 };
 
-/* The entry that has the most bits in common with the name, going by the bits of the node alone. */
+/* The entry with the most bits in common with the name, judged by the bits of the node alone. */
 static uint32_t nearest(const struct name_tree_node *node, struct str name)
 {
     uint32_t found = 0, at = 1;
@@ -194,7 +197,7 @@ static struct spot find(const struct name_tree *names, const struct name_tree_no
     return spot;
 }
 
-/* The child under which the name lies, or would. */
+/* The child that contains the name, or would. */
 static uint32_t child_at(struct spot spot)
 {
     return spot.behind ? spot.behind - 1 : 0;
@@ -202,7 +205,7 @@ static uint32_t child_at(struct spot spot)
 
 /* ---- room ------------------------------------------------------------------------------------ */
 
-/* The child begins with another entry than before. */
+/* Updates the entry of a child whose first entry has changed. */
 static void note_first(const struct name_tree *names, struct name_tree_node *above, uint32_t at)
 {
     above->number[at] = above->child[at]->number[0];
@@ -238,7 +241,7 @@ static void shift_right(const struct name_tree *names, struct name_tree_node *ab
     note_first(names, above, at + 1);
 }
 
-/* Divides a full child; false when there is no memory. */
+/* Divides a full child; returns false if there is no memory. */
 static bool divide(struct name_tree *names, struct name_tree_node *above, uint32_t at,
                    uint32_t left)
 {
@@ -260,9 +263,9 @@ static uint32_t room_of(const struct name_tree_node *above, uint32_t at)
     return at < above->count ? (uint32_t)FAN - above->child[at]->count : 0;
 }
 
-/* Makes room in a full child, whose neighbours take half of what they have room for. Names that
- * rise or fall one after the other leave nearly full nodes that way. `at_end`: the entry that is to
- * come is above all of the child. False when there is no memory. */
+/* Makes room in a full child by moving entries to its neighbours, up to half of their room. Names
+ * that ascend or descend leave nearly full nodes that way. `at_end`: the new entry will be above
+ * all of the child. Returns false if there is no memory. */
 static bool make_room(struct name_tree *names, struct name_tree_node *above, uint32_t at,
                       bool at_end)
 {
@@ -276,7 +279,7 @@ static bool make_room(struct name_tree *names, struct name_tree_node *above, uin
     return true;
 }
 
-/* A new root above the old one, which is full; false when there is no memory. */
+/* Puts a new root above the old one, which is full; returns false if there is no memory. */
 static bool grow(struct name_tree *names)
 {
     struct name_tree_node *root = new_node(names, false);
@@ -292,12 +295,12 @@ static bool grow(struct name_tree *names)
 
 /* ---- additions ------------------------------------------------------------------------------- */
 
-/* A name that is to be added: a search says where, or it is known to be above all others. */
+/* A name to be added. A search finds its place, unless it is known to be above all others. */
 struct coming {
     struct str name;
     uint32_t number;
     bool is_last;
-    unsigned bit; /* in which it differs from the last name, if it is above all */
+    unsigned bit; /* the bit in which it differs from the last name, if it is above all */
 };
 
 static struct spot place(const struct name_tree *names, const struct name_tree_node *node,
@@ -307,8 +310,8 @@ static struct spot place(const struct name_tree *names, const struct name_tree_n
                            : find(names, node, coming->name);
 }
 
-/* Goes down to the leaf in which the name belongs, and makes room on the way in nodes that are
- * full, so that there is always room above for one that is divided. NULL without memory. */
+/* Goes down to the leaf for the name. Full nodes on the way get room, so that a node that is
+ * divided always finds room above. NULL if there is no memory. */
 static struct name_tree_node *leaf_with_room(struct name_tree *names, const struct coming *coming)
 {
     if (names->root->count == FAN && !grow(names))
@@ -328,7 +331,7 @@ static struct name_tree_node *leaf_with_room(struct name_tree *names, const stru
     return node;
 }
 
-/* The nodes at the left edge begin with the new name. */
+/* Updates the nodes at the left edge: they now begin with the new name. */
 static void note_least(struct name_tree *names, uint32_t number, unsigned bit)
 {
     for (struct name_tree_node *node = names->root; !node->is_leaf; node = node->child[0]) {
@@ -338,8 +341,8 @@ static void note_least(struct name_tree *names, uint32_t number, unsigned bit)
     }
 }
 
-/* The new entry differs from the nearest at `bit`; what is on its other side differs from it where
- * it differed from the nearest. */
+/* Puts the new entry in. It differs from the nearest entry at `bit`, and from the entry on its
+ * other side in the bit in which that one differed from the nearest. */
 static void put(struct name_tree_node *leaf, struct spot spot, uint32_t number)
 {
     uint32_t at = spot.behind;
@@ -410,8 +413,8 @@ static void join_if_few(struct name_tree *names, struct name_tree_node *above, u
         join(names, above, at - 1);
 }
 
-/* Brings a node up to its child, which has lost an entry, its first if `first`. Whether the node's
- * own first entry is another then. */
+/* Updates a node after its child has lost an entry, the child's first one if `first`. Returns
+ * whether the node's own first entry has changed. */
 static bool mend(struct name_tree *names, struct name_tree_node *above, uint32_t at, bool first)
 {
     struct name_tree_node *child = above->child[at];
@@ -462,7 +465,7 @@ void name_tree_remove(struct name_tree *names, struct str name)
 
 /* ---- walks ----------------------------------------------------------------------------------- */
 
-/* The number at the end of the path; if the leaf has ended, that with which the next one begins. */
+/* The number at the end of the path; if the leaf has ended, the first number of the next one. */
 static uint32_t walked(struct name_tree_walk *walk)
 {
     while (walk->depth && walk->path[walk->depth - 1].at >= walk->path[walk->depth - 1].node->count)

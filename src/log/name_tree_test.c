@@ -15,15 +15,15 @@
 
 enum { MANY = 3000, NAME = 256 };
 
-/* Names by number, and those among them that are in the index, sorted. */
+/* Names by number, and a sorted list of those that are in the index. */
 struct model {
     struct name_tree names;
     char (*text)[NAME];
     size_t count;
     struct str *sorted;
     size_t sorted_count;
-    unsigned reads; /* names that the index asked for */
-    bool fails;     /* an addition may find no memory */
+    unsigned reads; /* number of names that the index has read */
+    bool fails;     /* whether additions may find no memory */
 };
 
 static struct str name_of(const void *owner, uint32_t number)
@@ -53,7 +53,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Where the first name lies that is not below `name`. */
+/* The index of the first name that is not below `name`. */
 static size_t find(const struct model *model, struct str name)
 {
     size_t at = 0, end = model->sorted_count;
@@ -67,7 +67,7 @@ static size_t find(const struct model *model, struct str name)
     return at;
 }
 
-/* Adds the name under the next number, unless it is there. */
+/* Adds the name under the next number, unless it is in the index. */
 static void add(struct model *model, const char *text)
 {
     size_t at = find(model, str_from(text));
@@ -96,7 +96,7 @@ static void take_out(struct model *model, size_t at)
             (model->sorted_count - at) * sizeof(*model->sorted));
 }
 
-/* The walk from `from` meets all that the model says, in its order. */
+/* Checks a walk from `from` against the model. */
 static void check_walk(struct model *model, struct str from, bool beyond)
 {
     struct name_tree_walk *walk = mem_alloc(sizeof(*walk));
@@ -113,7 +113,7 @@ static void check_walk(struct model *model, struct str from, bool beyond)
     free(walk);
 }
 
-/* Few letters and few lengths, so that many names are beginnings of others. */
+/* Few letters and few lengths, so that many names are prefixes of others. */
 static void make_name(char *to, unsigned *seed)
 {
     static const char letters[] = "ab/\xc3\xa4";
@@ -145,7 +145,7 @@ static void names_come_in_the_order_of_their_bytes(void **state)
     check_walk(model, STR("a/"), false);
     check_walk(model, STR("a/aa"), false);
     check_walk(model, STR("zzz"), false);
-    check_walk(model, (struct str){"a\0", 2}, true); /* equal to "a", as no name has a 0 */
+    check_walk(model, (struct str){"a\0", 2}, true); /* equals "a", since names have no 0 */
 }
 
 static void it_agrees_with_a_sorted_list_whatever_comes_and_goes(void **state)
@@ -206,7 +206,7 @@ static void nodes_that_are_empty_are_freed(void **state)
     assert_int_equal(model->names.height, 0);
 }
 
-/* Names in orders that fill nodes badly, or that make a tree of bits deep. */
+/* Orders of names that fill nodes badly, or that make a deep tree of bits. */
 enum order { RISING, FALLING, SCATTERED, BETWEEN, NESTED, BITS, ORDERS };
 
 static void name_in_order(char *to, enum order order, unsigned i)
@@ -226,7 +226,7 @@ static void name_in_order(char *to, enum order order, unsigned i)
         snprintf(to, NAME, "%.*s%c", (int)(i / 6), deep, flipped[i % 6]);
 }
 
-/* Each addition reads as many names as there are levels, and a few more where nodes divide. */
+/* Each addition reads one name in each level, and a few more where nodes divide. */
 static void no_names_make_an_addition_slow(void **state)
 {
     for (enum order order = 0; order < ORDERS; order++) {
@@ -290,7 +290,7 @@ static void without_memory_nothing_changes(void **state)
     check_walk(model, STR(""), false);
 }
 
-/* Takes all names out, and fills the index with them again at once. */
+/* Removes all names, and fills the index with them again in one step. */
 static void fill(struct model *model)
 {
     struct name_tree_filler *filler = mem_alloc(sizeof(*filler));

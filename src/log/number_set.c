@@ -20,9 +20,10 @@ size_t number_set_bytes(const struct number_set *set)
     return set->bitmap ? set->cap / 8 : set->cap * sizeof(*set->list);
 }
 
-/* ---- as a list ------------------------------------------------------------------------------- */
+/* ---- lists
+ * --------------------------------------------------------------------------------------- */
 
-/* The place of the first number of the list that is not lower. */
+/* The index of the first number in the list that is not lower. */
 static size_t place_of(const struct number_set *set, uint32_t number)
 {
     size_t low = 0, high = set->count;
@@ -68,7 +69,8 @@ static void list_take_out(struct number_set *set, size_t place)
     memmove(&set->list[place], &set->list[place + 1], (set->count - place) * sizeof(*set->list));
 }
 
-/* ---- as a bitmap ----------------------------------------------------------------------------- */
+/* ---- bitmaps
+ * ------------------------------------------------------------------------------------- */
 
 /* A power of two, so that a set that grows with the table copies little. */
 static size_t bits_for(uint32_t number, size_t least)
@@ -109,7 +111,7 @@ static bool bitmap_put(struct number_set *set, uint32_t number, bool is_in)
     return true;
 }
 
-/* A full list becomes a bitmap, which has one number more. */
+/* Turns a full list into a bitmap with one more number. */
 static bool to_bitmap(struct number_set *set, uint32_t number)
 {
     uint32_t last = set->list[set->count - 1];

@@ -27,7 +27,7 @@ static void check_is(const struct number_set *set, const bool *model)
         assert_false(number_set_copy(set, numbers, count - 1, &count));
 }
 
-/* Rising as channels are made, falling as names may sort them, and mixed. */
+/* Numbers ascend as channels are made, descend as names may sort them, or come mixed. */
 static void a_set_has_what_was_put_in_and_not_taken_out_in_any_order(void **state)
 {
     static const uint32_t step[] = {1, NUMBERS - 1, 1999, 7};

@@ -1,5 +1,5 @@
-/* A queue of channel numbers: first in, first out. It lies in blocks that never move, since the
- * log's lock is held over it and a ring of millions takes milliseconds to copy. */
+/* A queue of channel numbers in blocks that never move. The log's lock is held for each call, and a
+ * ring of millions takes milliseconds to copy. */
 #pragma once
 
 #include "base/mem.h"
@@ -15,12 +15,12 @@ struct numbers_block {
     uint32_t at[NUMBERS_BLOCK];
 };
 
-/* All zeroes is an empty queue. */
+/* A queue of zeroes is empty. */
 struct numbers {
     struct numbers_block *first;
     struct numbers_block *last;
-    uint32_t start; /* the place of the first number in its block */
-    uint32_t end;   /* the place behind the last one in its block */
+    uint32_t start; /* index of the first number in its block */
+    uint32_t end;   /* index behind the last number in its block */
     uint32_t count;
 };
 
@@ -33,14 +33,14 @@ static inline void numbers_deinit(struct numbers *numbers)
     *numbers = (struct numbers){0};
 }
 
-/* The memory of its blocks, up to one more than it tells. */
+/* The memory of its blocks; the true size may be a block more. */
 static inline size_t numbers_bytes(const struct numbers *numbers)
 {
     return (numbers->count + NUMBERS_BLOCK - 1) / NUMBERS_BLOCK *
            mem_taken(sizeof(struct numbers_block));
 }
 
-/* Another block at the end; false, and nothing has changed, when there is no memory. */
+/* Adds a block at the end; returns false, with the queue unchanged, if there is no memory. */
 static inline bool numbers_grow(struct numbers *numbers)
 {
     struct numbers_block *block = mem_try_alloc(sizeof(*block));
@@ -53,7 +53,7 @@ static inline bool numbers_grow(struct numbers *numbers)
     return true;
 }
 
-/* Puts a number last; false when there is no memory. */
+/* Puts a number last; returns false if there is no memory. */
 static inline bool numbers_push(struct numbers *numbers, uint32_t number)
 {
     if ((!numbers->last || numbers->end == NUMBERS_BLOCK) && !numbers_grow(numbers))
@@ -63,13 +63,13 @@ static inline bool numbers_push(struct numbers *numbers, uint32_t number)
     return true;
 }
 
-/* The first, of which there must be one. */
+/* The first number. The queue must not be empty. */
 static inline uint32_t numbers_first(const struct numbers *numbers)
 {
     return numbers->first->at[numbers->start];
 }
 
-/* Takes the first, of which there must be one. An empty queue keeps one block. */
+/* Takes the first number. The queue must not be empty. An empty queue keeps one block. */
 static inline uint32_t numbers_pop(struct numbers *numbers)
 {
     struct numbers_block *block = numbers->first;

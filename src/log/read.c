@@ -1,14 +1,14 @@
-/* How a selection becomes a read of the store.
+/* The translation of a selection into a read of the store.
  *
- * The store knows channels by number. Few channels are read by its index, which costs as much as
- * there are events in them. Many are read by a scan in id order, which costs as much as there are
- * events in all. A pattern counts as few if it has at most 32 channels, or at most a thousand and
- * at most an eighth of all: merging a thousand lines is slower than a scan of little else.
+ * The store knows channels by number. Few channels are read by its index, at a cost that grows with
+ * their events. Many channels are read by a scan in id order, at a cost that grows with all events.
+ * A pattern counts as few if it has at most 32 channels, or at most a thousand and an eighth of
+ * all: merging a thousand lines is slower than scanning rows of which most are wanted.
  *
- * A selection keeps the numbers that its patterns have (selection->resolved) and is brought up to
- * the table before each read, within a bound for all selections together (log/resolved.h). A read
- * works on a copy: neither the log's lock nor the selection's is held while the disk is waited for.
- */
+ * A selection keeps the numbers of the channels that its patterns match (selection->resolved). They
+ * are brought up to date before each read, within a bound for all selections together
+ * (log/resolved.h). A read works on a copy, so that neither the log's lock nor the selection's is
+ * held while it waits for the disk. */
 #include "log/read.h"
 
 #include "log/candidates.h"
@@ -46,8 +46,8 @@ static bool look_for_numbers(struct log *log, struct channels_resolve *resolve)
     return more;
 }
 
-/* Under the lock of what is resolved. -EAGAIN once the steps are used up: it goes on the next time.
- */
+/* Resolves until the steps are spent; then returns -EAGAIN, and the next slice continues. Under the
+ * lock of the selection's numbers. */
 static int resolve_some(struct log *log, struct selection *selection, uint64_t *steps)
 {
     struct channels_resolve resolve;
@@ -96,7 +96,7 @@ static int add_bitmap(struct channel_set *set, const struct resolved *resolved)
     return 0;
 }
 
-/* Under the selection's lock. */
+/* Adds the numbers of a selection. Under the selection's lock. */
 static int add_resolved(struct channel_set *set, struct resolved *resolved, size_t few)
 {
     bool scans = set->scans;
@@ -111,7 +111,8 @@ static int add_resolved(struct channel_set *set, struct resolved *resolved, size
     return result;
 }
 
-/* The same. A search that finds no room waits: its reader comes back with the next slice. */
+/* Resolves within the room for numbers. Under the selection's lock. A search that finds the room
+ * full waits: its reader comes back with the next slice. */
 static int resolve_in_room(struct log *log, struct selection *selection, struct resolved *resolved,
                            uint64_t *steps)
 {
@@ -157,8 +158,8 @@ void channel_set_deinit(struct channel_set *set)
 
 /* ---- reads ----------------------------------------------------------------------------------- */
 
-/* The store opens a line of each channel in each file, which costs as much as some rows. Many lines
- * are therefore paid for with rows, so that a slice takes no longer. */
+/* The rows of a slice. The store opens a line of each channel in each file, at the cost of some
+ * rows. A slice with many lines gets fewer rows, so that it takes no longer. */
 static uint64_t rows_of(const struct channel_set *set, uint64_t rows, bool brief)
 {
     if (set->scans && brief)
@@ -169,8 +170,9 @@ static uint64_t rows_of(const struct channel_set *set, uint64_t rows, bool brief
     return fewer > ROWS_LEAST ? fewer : ROWS_LEAST;
 }
 
-/* The store learns of trims later than the log's table does. Without this, the trimmed events of a
- * channel would be read, and fill page after page that shows nothing. */
+/* The position at which a read of few channels begins. The store learns of trims later than the
+ * log's table. Without this, a read would find trimmed events, and fill page after page with
+ * nothing to show. */
 static uint64_t after_of(struct log *log, const struct store_query *query,
                          const struct channel_set *set)
 {
@@ -214,7 +216,7 @@ int log_read(struct log *log, struct store_query *query, struct selection *selec
     int result = channel_set_add(&set, log, selection, &steps);
     query->selection = selection;
     if (!result && set.scans)
-        channel_set_let_go(selection); /* the set has a copy */
+        channel_set_let_go(selection); /* the set has copied the numbers */
     result = result ? result : log_read_set(log, query, &set, ret_batch, ret_through);
     channel_set_deinit(&set);
     return result;

@@ -1,8 +1,9 @@
 #include "log/read_room.h"
 
-/* Reads that go on when one has been taken: more than one, since room for a large page is room for
- * several small ones; few, since those that find the room full have gone on in vain. So many are
- * under way at least while others wait, or slow ones would hold up all behind them. */
+/* Each read that is taken lets GO_ON_EACH waiting reads go on. More than one, since the room of a
+ * large page holds several small ones; few, since a read that finds the room full again has worked
+ * in vain. At least UNDER_WAY_LEAST are under way while others wait: otherwise slow reads would
+ * hold up all behind them. */
 enum { GO_ON_EACH = 2, UNDER_WAY_LEAST = 16 };
 
 void read_room_init(struct read_room *room, struct log *log, uint64_t most)
@@ -29,7 +30,8 @@ void read_place_begin(struct read_place *place, struct read_room *room, struct l
     submit(place);
 }
 
-/* With nothing under way the room is empty, and nothing else would let the next one in. */
+/* Lets waiting reads go on. One goes on in any case if none is under way, since nothing would let
+ * it in later. */
 static void let_in(struct read_room *room)
 {
     struct list *node;
@@ -45,7 +47,7 @@ static void let_in(struct read_room *room)
 bool read_place_waits(struct read_place *place, bool wanted)
 {
     struct read_room *room = place->room;
-    if (list_linked(&place->node)) { /* it was cancelled while it waited */
+    if (list_linked(&place->node)) { /* cancelled while it waited */
         list_remove(&place->node);
         room->under_way++;
         return false;

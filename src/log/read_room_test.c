@@ -8,9 +8,9 @@ enum { READS = 5, MOST = 1000, PAGE = 400 };
 struct read {
     struct log_job job;
     struct read_place place;
-    unsigned slices; /* that it needs */
+    unsigned slices; /* number of slices that it needs */
     unsigned done;
-    unsigned opened; /* its mail was, and the read did not wait */
+    unsigned opened; /* its mail was opened, and the read did not wait */
     bool unwanted;
 };
 
@@ -21,7 +21,7 @@ struct desk {
     unsigned mails;
     unsigned opened;
     uint64_t held_most;
-    bool takes; /* what is opened is taken at once */
+    bool takes; /* results are taken at once */
 };
 
 static bool run(struct log_job *job, struct log *log)
@@ -51,7 +51,7 @@ static void open_read(struct mail *mail, void *owner)
         read_place_end(&read->place);
 }
 
-/* One reader, so that reads are done in their order. */
+/* Opens a log with a single reader, so that reads are done in order. */
 static void desk_open(struct desk *desk, struct world *world, uint64_t most)
 {
     *desk = (struct desk){.world = world};
@@ -104,7 +104,7 @@ static void reads_beyond_the_room_wait_until_others_are_taken(void **state)
     for (unsigned i = 0; i < READS; i++)
         begin(&desk, &reads[i], 1);
     wait_for_mails(&desk, READS);
-    assert_int_equal(desk.opened, 3); /* the third made it full */
+    assert_int_equal(desk.opened, 3); /* the third one filled it */
     assert_int_equal(atomic_load(&desk.room.held), 3 * PAGE);
     assert_int_equal(desk.room.put_off, READS - 3);
     read_place_end(&reads[0].place);
@@ -158,7 +158,7 @@ static void a_read_that_has_found_something_ends_with_it(void **state)
         begin(&desk, &reads[i], 10);
     wait_until_opened(&desk, 3);
     for (unsigned i = 0; i < 3; i++)
-        assert_in_range(reads[i].done, 1, 3); /* of ten */
+        assert_in_range(reads[i].done, 1, 3); /* of ten slices */
     assert_true(desk.room.put_off >= 3);
     desk_close(&desk);
 }
@@ -191,7 +191,7 @@ static void a_read_that_nobody_wants_does_not_wait(void **state)
     desk_open(&desk, *state, MOST);
     for (unsigned i = 0; i < READS; i++)
         begin(&desk, &reads[i], 1);
-    reads[4].unwanted = true; /* its client goes while the mail is on its way */
+    reads[4].unwanted = true; /* the client goes while the mail is on its way */
     wait_for_mails(&desk, READS);
     assert_int_equal(reads[4].opened, 1);
     assert_int_equal(desk.room.put_off, 1);

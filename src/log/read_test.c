@@ -12,7 +12,7 @@ static struct selection *select_term(const char *term)
     return selection;
 }
 
-/* What is added to the set, which the test frees. */
+/* Adds a term's channels to the set. Returns the result of channel_set_add(). */
 static int add(struct world *world, struct channel_set *set, const char *term)
 {
     struct selection *selection = select_term(term);
@@ -31,7 +31,7 @@ static void make_channels(struct world *world, const char *prefix, unsigned coun
     }
 }
 
-/* A slice that has no steps left leaves the rest to the next, which goes on where it was. */
+/* A slice without steps left leaves the rest to the next, which continues there. */
 static void channels_are_found_out_slice_by_slice(void **state)
 {
     struct world *world = *state;

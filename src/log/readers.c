@@ -8,19 +8,19 @@
  *     level 2   8 to 63
  *     level 3   64 and more                 taken last
  *
- * A page that needs one slice therefore passes by every job that needs many, and waits for as long
- * as a slice takes. Each eighth take begins with the last level, so that a stream of new jobs
- * cannot keep an old one waiting for ever; but not more than an eighth of the readers' time goes
- * there, since the slices of old jobs may be long and the first ones of new jobs short.
+ * So a page that needs one slice overtakes every job that needs many, and waits for a slice at
+ * most. One take in eight begins with the last level, so that a stream of new jobs cannot keep an
+ * old one waiting for ever. These takes get an eighth of the readers' time at most, since the
+ * slices of old jobs may be long and the first slices of new jobs short.
  *
- * A job is new, then queued and running in turns, then over; only an over job's mail is posted, and
- * it is posted once. A job is over when it is done, when its allowance of slices or of time is
- * spent, or when it was cancelled. The thread that opens the mail owns the job: until then the
- * job's memory stands, so that thread may cancel the job at any time, whatever state it is in. It
- * may also park a job that is over, to submit it once more later; a parked job that is cancelled
- * is over again, and its mail is posted.
+ * A job is new, then queued and running by turns, then over. Only a job that is over has its mail
+ * posted, once. A job is over when it is done, when its allowance of slices or of time is spent, or
+ * when it was cancelled. The thread that opens the mail owns the job. The job's memory stays until
+ * then, so that thread may cancel the job at any time and in any state. It may also park a job that
+ * is over, to submit it again later; a parked job that is cancelled is over again, and its mail is
+ * posted.
  *
- * `jobs_lock` guards the queues and the states. It is never held while a slice is done. */
+ * `jobs_lock` guards the queues and the states. It is never held during a slice. */
 #include "log/log_internal.h"
 
 #include <stdlib.h>
@@ -77,7 +77,7 @@ static void start(struct log *log, struct log_job *job)
     log->jobs_running++;
 }
 
-/* Notes for how long the slice took. What was long ago counts less and less. */
+/* Records the time of the slice. Older slices count less and less. */
 static void stop(struct log *log, const struct log_job *job)
 {
     int64_t ns = now_ns(log) - job->since_ns;
@@ -112,7 +112,7 @@ static bool has_allowance(const struct log_job *job)
     return !job->clock || clock_now_ns(job->clock) < job->until_ns;
 }
 
-/* After a slice: whether the job is over. */
+/* After a slice: returns whether the job is over. */
 static bool settle(struct log *log, struct log_job *job, bool done)
 {
     stop(log, job);
@@ -129,7 +129,7 @@ static bool settle(struct log *log, struct log_job *job, bool done)
 
 /* ---- on a reader's thread -------------------------------------------------------------------- */
 
-/* Waits for work; NULL when the log is closed and nothing is left. */
+/* Waits for a job; NULL when the log is closed and no job is left. */
 static struct log_job *take_job(struct log *log)
 {
     pthread_mutex_lock(&log->jobs_lock);
@@ -142,8 +142,8 @@ static struct log_job *take_job(struct log *log)
     return job;
 }
 
-/* The job may be freed as soon as its mail is posted, and may be taken by another reader as soon as
- * it is queued. */
+/* The job may be freed as soon as its mail is posted, and another reader may take it as soon as it
+ * is queued. */
 void readers_give(struct log *log, struct log_job *job, bool done)
 {
     pthread_mutex_lock(&log->jobs_lock);
@@ -153,7 +153,7 @@ void readers_give(struct log *log, struct log_job *job, bool done)
         mailbox_post(job->reply, &job->mail);
 }
 
-/* Jobs of one level that join; looks at no more than `*left` in all levels. */
+/* Takes jobs of a level that join; looks at `*left` jobs at most in all levels. */
 static size_t gather_level(struct log *log, struct list *level, unsigned *left,
                            bool (*joins)(const struct log_job *job, void *context), void *context,
                            struct log_job **out, size_t max)
@@ -166,7 +166,7 @@ static size_t gather_level(struct log *log, struct list *level, unsigned *left,
         if (!joins(container_of(node, struct log_job, node), context))
             continue;
         out[count] = unqueue(log, node);
-        out[count]->oldest = false; /* its time is that of the job that it joins */
+        out[count]->oldest = false; /* its time counts with the job that it joins */
         start(log, out[count++]);
     }
     return count;
@@ -219,7 +219,7 @@ void log_job_park(struct log *log, struct log_job *job)
 {
     pthread_mutex_lock(&log->jobs_lock);
     job->state = JOB_PARKED;
-    job->slices -= job->slices > 0; /* the last one found that nothing could be done */
+    job->slices -= job->slices > 0; /* its last slice did nothing */
     pthread_mutex_unlock(&log->jobs_lock);
 }
 

@@ -7,7 +7,7 @@ enum { JOBS = 200, LONG_US = 5000 };
 struct job {
     struct log_job job;
     pthread_t ran_on;
-    unsigned slices; /* that it needs, 0 for one */
+    unsigned slices; /* slices that it needs; 0: one */
     unsigned ran;
     unsigned answered;
     unsigned order;
@@ -43,7 +43,7 @@ static void desk_open(struct desk *desk, struct world *world, unsigned readers)
     world_open(world);
 }
 
-/* The log first: a reader may still be about to wake the mailbox that it has posted to. */
+/* Close the log first: a reader may be about to wake the mailbox that it has posted to. */
 static void desk_close(struct desk *desk)
 {
     if (desk->world->log)
@@ -121,7 +121,7 @@ static void closing_lets_the_jobs_that_wait_be_answered(void **state)
     desk_close(&desk);
 }
 
-/* Keeps the one reader busy, so that what is submitted meanwhile is queued. */
+/* Keeps the only reader busy, so that jobs submitted meanwhile are queued. */
 struct hold {
     struct log_job job;
     sem_t begun;
@@ -187,7 +187,7 @@ static void long_jobs_take_turns_and_are_not_kept_waiting_for_ever(void **state)
     wait_for(&desk, JOBS + 3);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(longs[i].ran, 4 + i);
-        assert_true(longs[i].order < JOBS); /* while new ones were still there */
+        assert_true(longs[i].order < JOBS); /* before the last new job */
     }
     desk_close(&desk);
 }
@@ -204,7 +204,7 @@ static bool run_long(struct log_job *job, struct log *log)
 
 static struct job long_jobs[3];
 
-/* Notes how many slices the long jobs have had. */
+/* Records how many slices the long jobs have had. */
 static bool run_last(struct log_job *job, struct log *log)
 {
     (void)log;
@@ -228,8 +228,8 @@ static void old_jobs_whose_slices_are_long_get_their_share_of_time(void **state)
     jobs[JOBS - 1].job.run = run_last;
     sem_post(&hold.go);
     wait_for(&desk, JOBS + 3);
-    /* Their first slices, and one more: new jobs take no time here, so that is more than an eighth.
-     */
+    /* Their first slices, and one more: new jobs take no time here, so one is more than an
+     * eighth. */
     assert_int_equal(jobs[JOBS - 1].ran, 4);
     desk_close(&desk);
 }
@@ -320,7 +320,7 @@ static void closing_ends_long_jobs_after_a_slice(void **state)
     desk_close(&desk);
 }
 
-/* Asks a number of jobs whether they join, all of which refuse. */
+/* Asks jobs whether they join; all refuse. */
 struct asking {
     struct log_job job;
     unsigned asked;
@@ -347,7 +347,7 @@ static void open_nothing(struct mail *mail, void *owner)
     (void)owner;
 }
 
-/* Queues as many jobs as are looked at on a level, and some on each level above. */
+/* Fills a level with as many jobs as may be looked at, and adds some on each level above. */
 static void fill_levels(struct desk *desk, struct job *jobs, unsigned count)
 {
     static const uint32_t slices[READERS_LEVELS] = {0, 1, 8, 64};

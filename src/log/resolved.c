@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* A search whose reader still wants it goes on within some thousand uses of the room: new reads go
- * first, but their slices are brief. */
+/* Uses of the room after which a search counts as abandoned. A search that is still wanted goes on
+ * within some thousand uses: new reads go first, but their slices are brief. */
 enum { ABANDONED_USES = 8192 };
 
 void resolved_room_init(struct resolved_room *room, size_t most)
@@ -62,7 +62,7 @@ static struct resolved *first_of(const struct list *list)
     return list_empty(list) ? NULL : container_of(list->next, struct resolved, node);
 }
 
-/* Forgets a set for others, unless a thread has its lock or a read asks it just now. */
+/* Forgets a set to make room, unless a thread has its lock or a read is using it. */
 static bool drive_out(struct resolved *resolved)
 {
     if (pthread_mutex_trylock(&resolved->lock))
@@ -91,7 +91,7 @@ static bool is_abandoned(const struct resolved_room *room, const struct resolved
     return room->uses - part->used > ABANDONED_USES;
 }
 
-/* Whether `self` is the oldest search. Drops older ones that were abandoned. */
+/* Whether `self` is the oldest search. Drops older searches that were abandoned. */
 static bool is_first(struct resolved_room *room, const struct resolved *self)
 {
     struct resolved *first;
@@ -110,7 +110,8 @@ static void stand_last(struct resolved *resolved, struct resolved_room *room)
     list_add_last(resolved->is_whole ? &room->whole : &room->parts, &resolved->node);
 }
 
-/* Searches stay where they began; a set that has become complete, or was used again, goes last. */
+/* Searches keep their place in the list; a set that has become complete, or was used again, goes
+ * last. */
 static void note_use(struct resolved *resolved, struct resolved_room *room)
 {
     if (!resolved->room || resolved->is_whole || !resolved->is_part)
@@ -147,7 +148,7 @@ void resolved_free(struct resolved *resolved)
 {
     if (!resolved)
         return;
-    pthread_mutex_lock(&resolved->lock); /* it may be driven out just now */
+    pthread_mutex_lock(&resolved->lock); /* another thread may be forgetting it right now */
     struct resolved_room *room = resolved->room;
     if (room) {
         pthread_mutex_lock(&room->lock);

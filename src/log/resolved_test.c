@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-enum { PARTS = 8, WHOLE = 40000 }; /* so many make a bitmap larger than a list */
+enum { PARTS = 8, WHOLE = 40000 }; /* enough numbers for a bitmap that is larger than a list */
 
-/* What one of so many numbers takes. */
+/* The memory of a set with this many numbers. */
 static size_t size_of(uint32_t numbers)
 {
     struct number_set set = {0};
@@ -20,7 +20,7 @@ static size_t size_of(uint32_t numbers)
     return size;
 }
 
-/* A slice of a search: finds as many numbers more, and comes to its end with `whole` of them. */
+/* A slice of a search: finds more numbers, and is complete with `whole` of them. */
 static bool slice(struct resolved *resolved, struct resolved_room *room, uint32_t numbers,
                   uint32_t whole)
 {
@@ -73,7 +73,7 @@ static void what_was_not_of_use_for_longest_is_forgotten(void **state)
         some[i] = resolved_new();
         assert_true(slice(some[i], &room, WHOLE, WHOLE));
     }
-    assert_true(slice(some[0], &room, 0, WHOLE)); /* is of use again */
+    assert_true(slice(some[0], &room, 0, WHOLE)); /* used again */
     some[PARTS - 1] = resolved_new();
     assert_true(slice(some[PARTS - 1], &room, WHOLE, WHOLE));
     for (int i = 0; i < PARTS; i++)
@@ -92,7 +92,7 @@ static void what_readers_ask_just_now_stays(void **state)
     resolved_room_init(&room, size_of(WHOLE));
     assert_true(slice(held, &room, WHOLE, WHOLE));
     held->holds = 1;
-    assert_true(slice(other, &room, WHOLE, WHOLE)); /* for which there is one's room too much */
+    assert_true(slice(other, &room, WHOLE, WHOLE)); /* exceeds the room by one set */
     assert_true(is_known(held, WHOLE) && is_known(other, WHOLE));
     held->holds = 0;
     assert_true(slice(other, &room, 0, WHOLE));
@@ -103,7 +103,7 @@ static void what_readers_ask_just_now_stays(void **state)
     resolved_room_deinit(&room);
 }
 
-/* Each needs all of the room, and many slices. */
+/* Each needs the whole room, and many slices. */
 static void of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end(void **state)
 {
     struct resolved_room room;
@@ -142,7 +142,7 @@ static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
     assert_true(turns > 1000);
     assert_true(is_known(other, WHOLE));
     assert_int_equal(left->bits, 0);
-    assert_true(slice(left, &room, WHOLE, WHOLE)); /* it comes back */
+    assert_true(slice(left, &room, WHOLE, WHOLE)); /* its search goes on */
     resolved_free(left);
     resolved_free(other);
     resolved_room_deinit(&room);

@@ -1,13 +1,13 @@
-/* Retention: what is past its time or beyond its bounds is trimmed, by a thread of its own.
+/* Retention: a thread that trims events beyond their age or their channel's bounds.
  *
- * A trim is made in memory, so that readers are told of the gap at once, then told to every port;
- * the janitor gives it to the store later, many channels a commit. A crash between undoes it, which
- * is harmless: the events are still there, and are trimmed again at the next start. The log's lock
- * is held in short slices, and never while the store is asked something.
+ * A trim happens in memory first, so that readers get a gap at once, and is then posted to every
+ * port. The upkeep thread stores it later, many channels in each commit. A crash in between undoes
+ * the trim, which is harmless: the events are still there, and are trimmed again at the next start.
+ * The log's lock is held in short slices, and never during a call to the store.
  *
- * Channels that have too much wait in a queue (apply.h). Once a second all of them are trimmed,
- * within a budget; those that are far beyond their bounds are trimmed as soon as they are. Either
- * way the store is asked for many at a time. */
+ * Channels that exceed their bounds wait in a queue (apply.h). Once a second all of them are
+ * trimmed, within a budget; channels far beyond their bounds are trimmed as soon as possible. In
+ * both cases one call to the store is for many channels. */
 #include "log/log_internal.h"
 
 #include "base/say.h"
@@ -18,20 +18,19 @@
 enum {
     CUTS = 512,
     WALK_SLICE = 512,
-    WALK_PENDING = 2048, /* events */
+    WALK_PENDING = 2048, /* most pending events for an exact answer, see leave_pending_out() */
     KEYS_SLICE = 256,
     EVENT_OVERHEAD = 128,
-    /* The whole log may be so much beyond its bound, one in SIZE_SLACK, until it is trimmed at
-     * once. */
+    /* A log that exceeds its bound by one in SIZE_SLACK is trimmed at once. */
     SIZE_SLACK = 64,
 };
 
-/* What waits in the queue for longer than that has more to be trimmed when its turn comes. */
+/* The time for a queue. A channel that waits longer has more to trim when its turn comes. */
 #define BUDGET_NS INT64_C(200000000)
 
 /* ---- telling the ports ----------------------------------------------------------------------- */
 
-/* Marks for the channels that wait in QUEUE_NOTED. Under the lock. */
+/* Makes TRIM entries for the channels in QUEUE_NOTED. Under the lock. */
 static struct append *make_notice(struct log *log)
 {
     struct append *notice = append_new(log, NULL);
@@ -58,7 +57,7 @@ static void tell_ports(struct log *log, struct append *notice)
     else if (notice)
         append_discard(notice);
     if (log->config.memory)
-        janitor_keep_trims(log); /* which frees them */
+        janitor_keep_trims(log); /* frees the trimmed events */
 }
 
 static void trim(struct log *log, struct channel *channel, uint64_t upto, uint64_t count,
@@ -101,16 +100,16 @@ static uint64_t less(uint64_t from, uint64_t by)
     return from > by ? from - by : 0;
 }
 
-/* Under the lock, as those below. */
+/* Under the lock, like the functions below. */
 static bool few_are_pending(const struct log *log)
 {
     return unsafe_sum(log).events <= WALK_PENDING;
 }
 
-/* What is not safe does not count: were it refused, its channel would have lost older events for
- * nothing. The lock is held until they are counted in again, so this is for few of them only. When
- * many are pending, all of them are taken to be the channel's own: then some of its excess stays
- * until fewer are. */
+/* Takes pending events out of the counts, or puts them back. They must not count: if they were
+ * refused, their channel would have lost older events for nothing. The lock is held in between, so
+ * this is for few events only. With many pending events each channel is treated as if all were its
+ * own; some excess then stays until fewer are pending. */
 static void leave_pending_out(struct log *log, bool out)
 {
     leave_out(log, log->committing, out);
@@ -148,7 +147,7 @@ static size_t take_excess(struct log *log, enum apply_queue queue, uint32_t *lef
     return count;
 }
 
-/* Channels whose excess is all pending wait on; the others are kept in `cuts`. */
+/* Puts back channels whose excess is all pending; the others stay in `cuts`. */
 static size_t leave_those_that_wait(struct log *log, struct store_cut *cuts, size_t count)
 {
     size_t kept = 0;
@@ -171,7 +170,7 @@ static size_t take_cuts(struct log *log, enum apply_queue queue, uint32_t *left,
     return count;
 }
 
-/* A channel that was trimmed otherwise meanwhile is looked at again. */
+/* Trims the channels. A channel that was trimmed in another way meanwhile is queued again. */
 static void make_cuts(struct log *log, const struct store_cut *cuts, size_t count)
 {
     log_lock(log);
@@ -196,7 +195,7 @@ static uint32_t waiting(struct log *log, enum apply_queue queue)
     return count;
 }
 
-/* Looks at each channel that waits in the queue now, once. */
+/* Goes once through the channels that are in the queue now. */
 static void trim_queue(struct log *log, enum apply_queue queue)
 {
     uint32_t left = waiting(log, queue);
@@ -210,7 +209,7 @@ static void trim_queue(struct log *log, enum apply_queue queue)
         if (!count)
             continue;
         for (size_t i = 0; result && i < count; i++)
-            cuts[i].count = 0; /* they are put back */
+            cuts[i].count = 0; /* put the channels back */
         make_cuts(log, cuts, count);
         if (result)
             break;
@@ -226,9 +225,10 @@ struct seen {
     size_t bytes;
 };
 
-/* A row of events, oldest first, of which those in `space` go, until `excess` is gone. */
+/* A range of events, oldest first, of which those in `space` are trimmed, until `excess` is
+ * gone. */
 struct range {
-    const struct space *space; /* NULL: all */
+    const struct space *space; /* NULL: all namespaces */
     uint64_t after;
     uint64_t upto;
     uint64_t excess;
@@ -269,7 +269,7 @@ static void trim_slice(struct log *log, struct range *range)
     tell_ports(log, notice);
 }
 
-/* Trims what is in the range; `after` is then how far it came. */
+/* Trims the events of the range; `after` is then the position that was reached. */
 static void trim_range(struct log *log, struct range *range)
 {
     while (range->after < range->upto && range->excess) {
@@ -283,7 +283,7 @@ static void trim_range(struct log *log, struct range *range)
     }
 }
 
-/* Events of this time or an earlier one are at least `age_us` old, whatever the wall clock did. */
+/* The latest log time at which events are at least `age_us` old, whatever the wall clock did. */
 static int64_t time_before(struct log *log, int64_t age_us)
 {
     log_lock(log);
@@ -317,7 +317,7 @@ static uint64_t size_of(const struct log *log)
     return log->apply.bytes + log->apply.count * EVENT_OVERHEAD;
 }
 
-/* Of what is safe. */
+/* The size of all safe events. */
 static uint64_t safe_size(struct log *log)
 {
     log_lock(log);
@@ -347,9 +347,7 @@ static void trim_by_size(struct log *log)
     free(range);
 }
 
-/* The clocks are read though nobody publishes, and keys that have expired are freed a few at a
- * time.
- */
+/* Reads the clocks even if there are no publishes, and frees expired keys a few at a time. */
 static void age(struct log *log)
 {
     for (bool more = true; more;) {
@@ -391,7 +389,7 @@ static bool is_past(const struct timespec *when)
 static void *trimmer_main(void *arg)
 {
     struct log *log = arg;
-    struct timespec until = {0}; /* at once: the settings may be others than they were */
+    struct timespec until = {0}; /* at once: the settings may have changed since the last run */
     log_lock(log);
     while (!log->trim_stop) {
         bool due = is_past(&until);

@@ -65,8 +65,8 @@ static void an_age_is_that_of_the_event(void **state)
     assert_int_equal(world_channel(world, "kept/a").count, 0);
 }
 
-/* The wall clock jumps by `jump_us` for `turns` turns of the trimmer, half a second each, and back.
- */
+/* Lets the wall clock jump by `jump_us` for `turns` turns of the trimmer, half a second each, and
+ * back. */
 static void jump(struct world *world, int64_t jump_us, int turns)
 {
     world->clock.wall_us += jump_us;
@@ -96,7 +96,7 @@ static void a_clock_that_jumps_ages_nothing(void **state)
     assert_int_equal(world_channel(world, "kept/a").count, 0);
 }
 
-/* A run whose clock was ten years ahead for good, and one after it whose clock is right. */
+/* A run whose clock is ten years ahead, and a later run with a right clock. */
 static void after_a_restart_times_of_the_future_count_from_the_start(void **state)
 {
     struct world *world = *state;
@@ -329,7 +329,7 @@ static void names_of_the_past_make_room_and_leave_their_trims_to_the_namespace(v
     struct log_stats stats;
     log_stats(world->log, &stats);
     assert_int_equal(stats.channels, 1);
-    /* A name that was never seen may have been one of them. */
+    /* An unknown name may have been one of the forgotten channels. */
     assert_int_equal(world_trimmed(world, "x/other"), newest);
     assert_int_equal(world_trimmed(world, "z"), log_floor(world->log));
     post_send(world, &post, "x/a", "x");
@@ -357,7 +357,7 @@ static void what_was_folded_is_known_after_a_restart(void **state)
     assert_int_equal(stats.channels, 0);
 }
 
-/* Channels come and go: what the table takes is bounded by how many there are at once. */
+/* Channels come and go: the table takes memory only for those that exist at one time. */
 static void numbers_of_forgotten_channels_are_given_again(void **state)
 {
     struct world *world = *state;
@@ -408,7 +408,7 @@ static void a_turn_of_upkeep_is_not_kept_from_the_store_by_channels_to_forget(vo
 {
     struct world *world = *state;
     fill_two_namespaces(world, 5000);
-    world->log->apply.channels.count_max = 0; /* all may go */
+    world->log->apply.channels.count_max = 0; /* every empty channel may be forgotten */
     gate.clock = &world->clock;
     for (unsigned turn = 1; turn <= 3; turn++) {
         janitor_turn(world->log);
@@ -493,7 +493,7 @@ static void under_a_flood_channels_come_down_to_their_bounds_by_themselves(void 
         (void)mailbox_empty(&world->ports[1].box);
     }
     post_wait(world, &posts[499]);
-    /* Told by the trimmer, as a worker is. */
+    /* The port is told by the trimmer, as a worker is. */
     while (!world->ports[0].trims || world_channel(world, "kept/a").count != 10 ||
            world_channel(world, "kept/b").count != 10)
         world_turn(&world->ports[0]);

@@ -12,8 +12,8 @@ static bool fail(const char **ret_why, const char *why)
     return false;
 }
 
-/* Whether all of it is printable ASCII, as nearly every name is: then neither UTF-8 nor control
- * characters need a look of their own. */
+/* Whether all bytes are printable ASCII, as in nearly every name: then checks for UTF-8 and control
+ * characters are not needed. */
 static bool is_plain(struct str s)
 {
     bool plain = true;
@@ -144,7 +144,7 @@ static int by_bytes(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* Sorts, and drops what stands twice; the number left. */
+/* Sorts, and drops duplicates; returns the number left. */
 static uint32_t settle(struct str *terms, uint32_t count)
 {
     qsort(terms, count, sizeof(*terms), by_bytes);
@@ -155,7 +155,7 @@ static uint32_t settle(struct str *terms, uint32_t count)
     return kept;
 }
 
-/* Names cannot hold control characters, so these separate without escaping. */
+/* Names cannot hold control characters, so these serve as separators without escaping. */
 static void add_terms(struct buf *buf, const struct str *terms, uint32_t count, char mark)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -164,7 +164,7 @@ static void add_terms(struct buf *buf, const struct str *terms, uint32_t count, 
     }
 }
 
-/* What a selection is made of, in strings of the caller's. */
+/* The parts of a selection, in strings of the caller. */
 struct parts {
     struct str *room;
     struct str *names, *patterns, *types;
@@ -209,7 +209,7 @@ static bool write_canonical(struct parts *parts)
     return !buf_failed(buf);
 }
 
-/* Copies of terms are where the canonical shape has them, each behind its mark. */
+/* Copies terms: each points into the canonical form, behind its separator. */
 static struct str *place(struct str **to, const struct str *terms, uint32_t count, const char **at)
 {
     struct str *first = *to;
@@ -220,7 +220,7 @@ static struct str *place(struct str **to, const struct str *terms, uint32_t coun
     return first;
 }
 
-/* All in one allocation: there is a selection for every subscriber of a channel of its own. */
+/* Everything is one allocation: there may be a selection for every subscriber. */
 static struct selection *assemble(const struct parts *parts)
 {
     size_t count = (size_t)parts->names_count + parts->patterns_count + parts->types_count;
@@ -266,7 +266,7 @@ struct selection *selection_ref(struct selection *selection)
 
 struct selection *selection_unref(struct selection *selection)
 {
-    /* A loop, not recursion: what is excepted may except in turn. */
+    /* A loop, not recursion: an excluded selection may exclude another. */
     while (selection && atomic_fetch_sub_explicit(&selection->refs, 1, memory_order_acq_rel) == 1) {
         struct selection *except = selection->except;
         resolved_free(atomic_load_explicit(&selection->resolved, memory_order_relaxed));
@@ -293,9 +293,9 @@ static bool sorted_has(const struct str *terms, uint32_t count, struct str term)
     return count && bsearch(&term, terms, count, sizeof(*terms), by_bytes);
 }
 
-/* The patterns of a selection are sorted by their bytes, so those that begin alike stand together:
- * a run of them is a place in a trie. A step down the trie is two searches in the run, and a name
- * that no pattern can match is known after a step or two, however many patterns there are. */
+/* A run of sorted patterns that begin alike: a node of an implicit trie. A step down the trie is
+ * two binary searches in the run. A name that no pattern can match is recognised after a step or
+ * two, even with many patterns. */
 struct run {
     const struct str *terms;
     uint32_t low, high;
@@ -303,7 +303,7 @@ struct run {
     uint64_t *steps;
 };
 
-/* How the term from byte `at` on compares with `part`: 0 if it begins with it. */
+/* Compares the term from byte `at` on with `part`; 0 if it begins with it. */
 static int compare_part(struct str term, uint32_t at, struct str part)
 {
     struct str have = str_skip(term, at);
@@ -326,7 +326,7 @@ static uint32_t bound(const struct run *run, struct str part, int least)
     return low;
 }
 
-/* The terms of the run that go on with `part`. */
+/* The terms of the run that continue with `part`. */
 static struct run narrow(const struct run *run, struct str part)
 {
     struct run next = *run;
@@ -339,7 +339,7 @@ static struct run narrow(const struct run *run, struct str part)
     return next;
 }
 
-/* Whether a term of the run ends here. It is the shortest of them, so it is the first. */
+/* Whether a term of the run ends here. The shortest term is the first of the run. */
 static bool ends_here(const struct run *run)
 {
     return run->low < run->high && run->terms[run->low].len == run->at;
@@ -347,7 +347,7 @@ static bool ends_here(const struct run *run)
 
 static bool run_matches(const struct run *run, struct str rest, bool server);
 
-/* Whether a term matches that has `segment` next, and behind it what matches `rest`. */
+/* Whether a term matches that continues with `segment`, and with a match of `rest` behind it. */
 static bool part_matches(const struct run *run, struct str segment, struct str rest)
 {
     struct run part = narrow(run, segment);
@@ -359,11 +359,11 @@ static bool part_matches(const struct run *run, struct str segment, struct str r
     return below.low < below.high && run_matches(&below, rest, false);
 }
 
-/* Recursion is as deep as the longest pattern has segments. */
+/* The depth of the recursion is the number of segments of the longest pattern. */
 static bool run_matches(const struct run *run, struct str rest, bool server)
 {
     struct str segment = str_cut(&rest, '/');
-    /* A '$' segment wants to be spelled, but only the first one. */
+    /* A first segment with '$' must be named: wildcards do not match it. */
     if (!server) {
         struct run all = narrow(run, STR("**"));
         if (ends_here(&all) || part_matches(run, STR("*"), rest))

@@ -102,8 +102,8 @@ static struct str random_term(char *room, unsigned *seed, bool wild)
     return str_from(room);
 }
 
-/* The search in sorted patterns must say what the patterns say one by one, also where names begin
- * alike and sort around the '/'. */
+/* The search in sorted patterns must agree with the patterns one by one, also if names begin alike
+ * and sort around the '/'. */
 static void many_patterns_match_as_each_of_them_does(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* A log with two ports whose threads are the test's own, and a store that can be held up or made to
- * fail. For tests only. */
+/* A log with two ports on the test's own threads, and a store that can be held up or made to fail.
+ * For tests only. */
 #pragma once
 
 #include <setjmp.h>
@@ -23,24 +23,24 @@ enum { WORLD_PORTS = 2, WORLD_SPACES = 4, POST_EVENTS = 8, DEADLINE_MS = 60000 }
 
 #define WORLD_START INT64_C(1700000000000000)
 
-/* What stands between the log and its store: one log at a time. */
+/* A gate between the log and its store. There is one, so one log at a time. */
 struct gate {
     const struct store_ops *real;
     struct store_ops ops;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool shut;        /* appends wait */
-    bool waiting;     /* one does */
-    int fail;         /* appends are answered with that */
-    unsigned shut_at; /* it shuts at the append with that number; 0 for never */
-    bool full;        /* appends that hold an event are answered with -ENOSPC */
+    bool shut;        /* appends must wait */
+    bool waiting;     /* an append is waiting */
+    int fail;         /* result of appends */
+    unsigned shut_at; /* number of the append at which the gate shuts; 0: never */
+    bool full;        /* appends with an event fail with -ENOSPC */
     int trim_fail;
     unsigned appends;
-    unsigned trims; /* calls to keep trims */
-    size_t trimmed; /* channels in them */
+    unsigned trims; /* number of calls that store trims */
+    size_t trimmed; /* number of channels in them */
     unsigned forgets;
     unsigned houses;
-    struct clock_fake *clock; /* that a call to forget channels takes 60 ms by; NULL for none */
+    struct clock_fake *clock; /* moved by 60 ms when channels are forgotten; NULL: none */
 };
 
 static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -102,7 +102,7 @@ static inline void gate_set(bool shut, int fail)
     pthread_mutex_unlock(&gate.lock);
 }
 
-/* Waits until the writer has run into the gate with an append of this number, or a later one. */
+/* Waits until the writer stands at the gate with an append of this number, or a later one. */
 static inline void gate_wait_for(unsigned append)
 {
     pthread_mutex_lock(&gate.lock);
@@ -111,7 +111,7 @@ static inline void gate_wait_for(unsigned append)
     pthread_mutex_unlock(&gate.lock);
 }
 
-/* Waits until the writer has run into the gate. */
+/* Waits until the writer stands at the gate. */
 static inline void gate_wait(void)
 {
     gate_wait_for(0);
@@ -146,11 +146,11 @@ struct world {
         struct log_port port;
         struct mailbox box;
         struct world *world;
-        uint64_t events; /* seen */
+        uint64_t events; /* number of events seen */
         uint64_t trims;
         uint64_t ephemeral;
-        uint64_t last; /* id */
-        bool late;     /* an event was seen that log_newest() did not know */
+        uint64_t last; /* id of the last event seen */
+        bool late;     /* an event came that log_newest() did not include */
     } ports[WORLD_PORTS];
 };
 
@@ -214,7 +214,7 @@ static inline void world_open_with(struct world *world,
         assert_int_equal(log_attach(world->log, &world->ports[i].port), 0);
 }
 
-/* Nobody trims or tidies up but the test. */
+/* Opens the log without trimmer and upkeep; the test does their work. */
 static inline void world_open(struct world *world)
 {
     world_open_with(world, log_open_untended);
@@ -253,7 +253,7 @@ static inline void world_deinit(struct world *world)
     nftw(world->dir, world_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Opens mail as a worker does, waiting for some if there is none. */
+/* Opens mail as a worker does, waiting if there is none. */
 static inline void world_turn(struct world_port *port)
 {
     if (mailbox_empty(&port->box) || !mailbox_sleep(&port->box))
@@ -270,7 +270,8 @@ static inline void world_turn(struct world_port *port)
 struct post {
     struct publish publish;
     unsigned done;
-    struct event events[POST_EVENTS]; /* as they were when it was answered; strings are gone */
+    struct event events[POST_EVENTS]; /* copies from the time of the answer; their strings are
+                                       * gone */
 };
 
 static inline void post_done(struct publish *publish, struct batch *batch)
@@ -288,7 +289,7 @@ static inline struct append *append_begin(struct world *world)
     return append;
 }
 
-/* An event for the post that was begun last. */
+/* Adds an event to the post that was begun last. */
 static inline struct event *post_add(struct append *append, struct post *post, const char *channel,
                                      const char *data)
 {
@@ -317,7 +318,7 @@ static inline void post_set_key(struct append *append, struct event *event, cons
     event->key = key;
 }
 
-/* One event, given to the log and not waited for. */
+/* Appends an event without waiting for it. */
 static inline void post_send(struct world *world, struct post *post, const char *channel,
                              const char *data)
 {
@@ -362,9 +363,9 @@ static inline void post_wait(struct world *world, const struct post *post)
     (void)mailbox_empty(&world->ports[1].box);
 }
 
-/* Waits until all that was published counts as safe, and the writer posts no more, for those who
- * trim themselves: a publish is answered a moment before that, and what is broadcast within that
- * moment is left to the writer. */
+/* Waits until everything that was published is safe and posted, for tests that trim themselves. A
+ * publish is answered a moment before its posting ends, and a broadcast in that moment is queued
+ * for the writer. */
 static inline void world_settle(struct world *world)
 {
     for (bool safe = false; !safe; sched_yield()) {
@@ -377,7 +378,7 @@ static inline void world_settle(struct world *world)
     }
 }
 
-/* Publishes and waits; the id. */
+/* Publishes and waits; returns the id. */
 static inline uint64_t post_one(struct world *world, const char *channel, const char *data)
 {
     struct post post;
@@ -397,7 +398,7 @@ static inline void post_delete(struct world *world, const char *channel)
 
 /* ---- looking -------------------------------------------------------------------------------- */
 
-/* What the log says of a channel, all zeroes when it does not know it. */
+/* The log's description of a channel; zeroes if the log does not know it. */
 static inline struct log_channel world_channel(struct world *world, const char *name)
 {
     struct log_channel channel = {.count = 0};
@@ -414,7 +415,7 @@ static inline uint64_t world_trimmed(struct world *world, const char *term)
     return trimmed;
 }
 
-/* How many events a read shows; `*ret_first` is the id of the first. */
+/* Reads a term. Returns the number of events; `*ret_first` is the id of the first. */
 static inline uint32_t world_read(struct world *world, const char *term, uint64_t *ret_first)
 {
     struct str terms[] = {str_from(term)};

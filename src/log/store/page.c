@@ -25,7 +25,7 @@ struct str page_name(const struct page *page, uint32_t number)
     return page->names[slot].number == number ? page->names[slot].name : STR_NONE;
 }
 
-/* Events in a row tend to agree in their small strings: what the one before has is not copied. */
+/* Events in a row often have equal strings: those of the previous event are not copied again. */
 static bool same(const struct str *before, struct str s)
 {
     return before && str_eq(*before, s);
@@ -48,7 +48,7 @@ static size_t room_for(const struct str *before, struct str s)
     return same(before, s) ? 0 : s.len;
 }
 
-/* One allocation for all of an event's strings: the arena rounds each up. */
+/* Copies all strings of an event in one allocation, since the arena rounds each up. */
 static bool copy_strings(struct batch *batch, const struct event *event, const struct event *before,
                          struct str *name, struct event *copy)
 {

@@ -1,5 +1,5 @@
-/* A naive model of a store, and random deeds that hold a real one against it: both stores pass the
- * same check. For tests only. */
+/* A naive model of a store, and random operations that compare a real store with it: both stores
+ * must pass. For tests only. */
 #pragma once
 
 #include <setjmp.h>
@@ -19,12 +19,12 @@ enum { CHECK_CHANNELS = 12, CHECK_TYPES = 4, CHECK_EVENTS_MAX = 60000 };
 
 struct check_event {
     struct event event;
-    bool gone; /* not in the store by the model's own choice, e.g. evicted */
+    bool gone; /* evicted or otherwise removed in the model */
 };
 
 struct check {
     struct store *store;
-    struct check_event *events; /* all ever appended, ascending */
+    struct check_event *events; /* all events ever appended, ascending */
     size_t count;
     uint64_t trimmed[CHECK_CHANNELS + 1];
     uint64_t last[CHECK_CHANNELS + 1];
@@ -88,7 +88,7 @@ static inline struct str check_data(struct check *check)
     return (struct str){at, len};
 }
 
-/* Adds one event to the model and its copy to the batch. */
+/* Adds an event to the model, and its copy to the batch. */
 static inline void check_make(struct check *check, struct batch *batch)
 {
     uint32_t number = 1 + (uint32_t)check_random(check, 1 + check_random(check, CHECK_CHANNELS));
@@ -196,8 +196,8 @@ static inline bool check_wanted(const struct check *check, const struct store_qu
             selection_has_type(query->selection, event->event.type));
 }
 
-/* What a page must be like whatever the store: all that matches between its ends and nothing else,
- * within its bounds, and stopped by one of them only. */
+/* Checks a page of any store: all matches between its ends and nothing else, within its bounds, and
+ * ended only by one of them. */
 static inline void check_page(const struct check *check, const struct store_query *query,
                               const struct batch *batch, uint64_t through)
 {
@@ -224,7 +224,7 @@ static inline void check_page(const struct check *check, const struct store_quer
     }
 }
 
-/* Pages to the end; every page is checked, and that there is an end. */
+/* Reads pages up to the end, and checks every page. */
 static inline void check_read_on(struct check *check, struct store_query query)
 {
     for (size_t turns = 0;; turns++) {
@@ -426,7 +426,7 @@ static inline void check_keep_house(struct check *check)
     assert_int_equal(check->store->ops->keep_house(check->store, check_trimmed_of, check), 0);
 }
 
-/* One random deed. */
+/* Does a random operation. */
 static inline void check_step(struct check *check)
 {
     switch (check_random(check, 16)) {
@@ -457,7 +457,7 @@ static inline void check_step(struct check *check)
     }
 }
 
-/* All that is retained, by every way of asking. */
+/* Checks all retained events by every kind of query. */
 static inline void check_all(struct check *check)
 {
     uint32_t numbers[CHECK_CHANNELS];

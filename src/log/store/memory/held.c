@@ -15,7 +15,7 @@ void held_deinit(struct held_queue *queue)
     *queue = (struct held_queue){0};
 }
 
-/* Closes the holes, and moves what there is to the front. */
+/* Removes the holes, and moves the batches to the front. */
 static void squeeze(struct held_queue *queue)
 {
     size_t to = 0;
@@ -53,7 +53,7 @@ size_t held_find(const struct held_queue *queue, uint64_t id)
 {
     size_t low = queue->start, high = queue->end;
     if (low < high && queue->held[low].last >= id)
-        return low; /* what is evicted is the oldest */
+        return low; /* eviction removes the oldest */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (queue->held[middle].last < id)

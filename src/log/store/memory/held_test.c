@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-/* A batch with the ids first and first + 1, and something between that has none. */
+/* A batch with the ids first and first + 1, and an event without an id between. */
 static struct batch *batch_from(uint64_t first)
 {
     struct batch *batch = batch_new();

@@ -41,7 +41,7 @@ bool line_push(struct line *line, const struct event *event)
     return true;
 }
 
-/* An allocation that fails leaves it as it is. */
+/* If the allocation fails, the line keeps its size. */
 void line_shrink(struct line *line)
 {
     if (line->cap && line->count <= 1) {

@@ -1,21 +1,21 @@
-/* The store that keeps events where they are: in the batches that brought them.
+/* A store that keeps events in the batches that brought them.
  *
- *     held    [batch 7][batch 8][batch 9]          in id order, one reference each
+ *     held    [batch 7][batch 8][batch 9]          in id order, a reference each
  *                 ^  ^      ^
- *     lines   #1 -+--+------'                      per channel, pointers to its events, ascending
+ *     lines   #1 -+--+------'                      for each channel, pointers to its events
  *
- * A line holds exactly the events that are retained; what a batch holds beside them is dead. The
+ * A line holds exactly the retained events of a channel; all other events of a batch are dead. The
  * exception is a line that lags: a trim of many events hides them at once, drops the first few, and
- * leaves the rest to keep_house, since appends wait for the lock. Their batches are held until
- * then. A batch without a live event is let go; one that is mostly dead is copied smaller by
- * keep_house. An empty line says only that older events of its channel are dead, and goes, with
- * those numbered around it, once no batch holds such.
+ * leaves the rest to keep_house, because appends wait for the lock. Their batches stay until then.
+ * A batch without a live event is let go; keep_house copies a batch that is mostly dead into a
+ * smaller one. An empty line still says which events of its channel are dead. Its chunk is freed
+ * once no batch holds such events.
  *
- * All of that counts against bytes_max, as it was taken from the heap, with what the log itself
- * holds for the events' channels and keys. The latter counts for half of the bound at most: the log
- * frees it later, and events that go meanwhile would go for nothing.
+ * All of that memory counts against bytes_max, with the allocator's overhead and with the log's own
+ * memory for channels and keys. The log's part counts for half of the bound at most: the log frees
+ * it later, and events would be evicted for nothing meanwhile.
  *
- * One lock: appends and trims take it alone and briefly, reads share it. */
+ * There is one lock: appends and trims hold it alone and briefly, reads share it. */
 #include "log/store/memory/held.h"
 #include "log/store/memory/line.h"
 #include "log/numbers.h"
@@ -30,20 +30,20 @@
 /* A turn of keep_house looks at SWEEP chunks. */
 enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, SWEEP = 4096, DROPS = 1024 };
 
-/* The lines of channels that are numbered in a row. */
+/* The lines of channels with consecutive numbers. */
 struct chunk {
     struct line lines[CHUNK];
 };
 
 struct memory {
     struct store store;
-    pthread_rwlock_t lock; /* guards all below */
+    pthread_rwlock_t lock; /* guards all fields below */
     struct chunk **chunks; /* by the high bits of a channel's number */
     size_t chunks_cap;
-    uint64_t index_bytes;   /* of chunks and lines */
-    size_t swept;           /* the next chunk for keep_house to look at */
+    uint64_t index_bytes;   /* bytes of chunks and lines */
+    size_t swept;           /* the chunk that keep_house looks at next */
     struct numbers lagging; /* channels whose lines lag */
-    uint32_t drops_left;    /* events that may be dropped before the lock is given away */
+    uint32_t drops_left;    /* events that may be dropped before the lock is released */
     struct held_queue queue;
     uint64_t bytes_max;
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
@@ -89,7 +89,7 @@ static bool chunks_room(struct memory *memory, size_t at)
     return true;
 }
 
-/* The channel's line, made when it is new; NULL when there is no memory. */
+/* The channel's line, created if need be; NULL if there is no memory. */
 static struct line *line_room(struct memory *memory, uint32_t number)
 {
     size_t at = number >> CHUNK_BITS;
@@ -132,7 +132,7 @@ static void drop_first(struct memory *memory, struct line *line)
         held_let_go(&memory->queue, held);
 }
 
-/* Drops events of the line that are trimmed, at most so many; whether some are left. */
+/* Drops up to `most` trimmed events of the line; returns whether some are left. */
 static bool drop_dead(struct memory *memory, struct line *line, uint32_t most)
 {
     while (line->count && line_events(line)[0]->id <= line->trimmed) {
@@ -153,7 +153,7 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
     if (!drop_dead(memory, line, memory->drops_left) || line->lags)
         return;
     line->lags = numbers_push(&memory->lagging, number);
-    if (!line->lags) /* without memory for that, now */
+    if (!line->lags) /* no memory to do it later: do it now */
         (void)drop_dead(memory, line, UINT32_MAX);
 }
 
@@ -180,7 +180,8 @@ static uint64_t held_bytes(const struct memory *memory)
     return memory->queue.bytes + held_room_bytes(&memory->queue) + memory->index_bytes;
 }
 
-/* The newest batch stays whatever its size: what was just acknowledged can be read. */
+/* Evicts events beyond the bound. The newest batch stays whatever its size, so that an event that
+ * was just acknowledged can be read. */
 static void evict(struct memory *memory)
 {
     uint64_t beside = memory->beside ? memory->beside(memory->context) : 0;
@@ -237,8 +238,8 @@ static bool append_all(struct memory *memory, struct batch *const *batches, size
             unpush(memory, batches[i], batches[i]->count);
         return false;
     }
-    /* From here nothing can fail. A mark's id is not above its channel's newest at that point, so
-     * that marks may follow when all events stand. */
+    /* Nothing can fail from here. The id of a TRIM entry is not above its channel's newest id at
+     * that point, so all TRIM entries may follow all events. */
     for (size_t i = 0; i < count; i++)
         held_add(&memory->queue, batches[i]);
     for (size_t i = 0; i < count; i++)
@@ -265,7 +266,7 @@ static bool has_type(const struct page *page, const struct event *event)
     return !selection->types_count || selection_has_type(selection, event->type);
 }
 
-/* Looks at one row; 1 when the page wants no more. */
+/* Looks at a row; returns 1 if the page is full. */
 static int look(struct page *page, const struct event *event, bool wanted)
 {
     if (!page_look(page, event->id))
@@ -274,15 +275,15 @@ static int look(struct page *page, const struct event *event, bool wanted)
     return result ? result : page_full(page);
 }
 
-/* How many of a line's events are not above `id`, or are trimmed. */
+/* The number of a line's events that are trimmed or not above `id`. */
 static uint32_t line_live(struct line *line, uint64_t id)
 {
     return line_upto(line, id > line->trimmed ? id : line->trimmed);
 }
 
-/* A place in a line: what is left of it between the query's bounds. */
+/* A position in a line, and the events from there to the end of the query's bounds. */
 struct cursor {
-    const struct event **next; /* the last of them when reading backwards */
+    const struct event **next; /* when reading backwards, the last of them */
     uint32_t left;
 };
 
@@ -508,7 +509,7 @@ static void point_lines_at(struct memory *memory, const struct batch *batch)
     }
 }
 
-/* Replaces a batch by one that has only what is retained of it. */
+/* Replaces a batch by one that holds only its retained events. */
 static int compact(struct memory *memory, struct held *held)
 {
     static const struct store_query everything = {.limit = UINT32_MAX, .bytes = SIZE_MAX};
@@ -517,7 +518,8 @@ static int compact(struct memory *memory, struct held *held)
     if (result)
         return result;
     result = copy_live(memory, held->batch, &page);
-    held->appended = held->live; /* either way it is not tried again until half of it is dead */
+    held->appended = held->live; /* in any case, wait until half of it is dead before the next
+                                  * try */
     if (result || batch_bytes(page.batch) >= batch_bytes(held->batch)) {
         page_drop(&page);
         return result;
@@ -527,14 +529,14 @@ static int compact(struct memory *memory, struct held *held)
     return 0;
 }
 
-/* The next batch from `id` on that is more than half dead, made smaller; `*id` moves behind it, to
- * 0 at the end. The lock is taken anew for each, so that nobody waits long. */
+/* Compacts the next batch from `id` on that is more than half dead; `*id` moves behind it, to 0 at
+ * the end. Takes the lock for each batch, so that others do not wait long. */
 static int compact_next(struct memory *memory, uint64_t *id)
 {
     int result = 0;
     pthread_rwlock_wrlock(&memory->lock);
     size_t i = held_find(&memory->queue, *id);
-    if (memory->lagging.count) /* they point into batches; the next turn will do */
+    if (memory->lagging.count) /* their events are still in batches; wait for the next turn */
         i = memory->queue.end;
     while (i < memory->queue.end &&
            (!memory->queue.held[i].batch ||
@@ -547,7 +549,8 @@ static int compact_next(struct memory *memory, uint64_t *id)
     return result;
 }
 
-/* Whether no line of the chunk has an event, nor is needed to tell that one in a batch is dead. */
+/* Whether the chunk can be freed: no line has an event, or is needed to know that an event in a
+ * batch is dead. */
 static bool is_spent(const struct memory *memory, const struct chunk *chunk)
 {
     uint64_t first = held_oldest(&memory->queue);
@@ -572,7 +575,7 @@ static void sweep(struct memory *memory)
     }
 }
 
-/* Drops what lines still hold of trimmed events, without holding anybody up. */
+/* Drops trimmed events from lines that lag, in steps, so that others do not wait. */
 static void catch_up(struct memory *memory)
 {
     for (bool more = true; more;) {
@@ -607,7 +610,7 @@ static int memory_forget(struct store *store, const struct store_trim *folded, s
 {
     struct memory *memory = of(store);
     (void)folded_count;
-    (void)folded; /* nothing outlives the process */
+    (void)folded; /* a store in memory ends with the process */
     pthread_rwlock_wrlock(&memory->lock);
     memory->drops_left = DROPS;
     for (size_t i = 0; i < count; i++)
@@ -682,7 +685,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
     memory->context = config->context;
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
-    /* Otherwise readers that overlap keep an append waiting for as long as they come. */
+    /* Otherwise readers that overlap would keep an append waiting for ever. */
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&memory->lock, &attributes);
     pthread_rwlockattr_destroy(&attributes);

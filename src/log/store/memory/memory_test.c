@@ -62,7 +62,7 @@ static void note_evicted(void *context, uint32_t number, uint64_t id, size_t byt
     for (size_t i = 0; i < check->count; i++) {
         struct check_event *event = &check->events[i];
         if (event->event.id < id) {
-            assert_false(check_live(check, event)); /* oldest first, none left out */
+            assert_false(check_live(check, event)); /* oldest first, none skipped */
         } else {
             assert_int_equal(event->event.id, id);
             assert_int_equal(event->event.number, number);
@@ -102,7 +102,7 @@ static void a_batch_is_shared_not_copied(void **state)
     assert_int_equal(store->ops->trim(store, &trim, 1), 0);
     assert_int_equal(atomic_load(&batch->refs), 1);
     assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
-    assert_true(store->ops->bytes(store) < 4096); /* room for those to come */
+    assert_true(store->ops->bytes(store) < 4096); /* room for later events */
     batch_unref(batch);
     store->ops->close(store);
 }
@@ -118,8 +118,8 @@ static void the_newest_batch_stays_however_large(void **state)
     store->ops->close(store);
 }
 
-/* Channels of one event each, which come and go, cost no more than the bound: neither by the index,
- * nor by the lines of those that hold nothing any more. */
+/* Channels of one event each, which come and go, stay within the bound: neither the index nor empty
+ * lines exceed it. */
 static void the_index_counts_against_the_bound(void **state)
 {
     enum { BOUND = 1 << 20, CHANNELS = 100000 };
@@ -134,7 +134,8 @@ static void the_index_counts_against_the_bound(void **state)
             assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
         assert_true(store->ops->bytes(store) <= BOUND);
     }
-    assert_true(newest + 400 < CHANNELS); /* hundreds fit yet: what is spent was freed */
+    assert_true(newest + 400 < CHANNELS); /* there is room for hundreds more: empty lines were
+                                           * freed */
     store->ops->close(store);
 }
 
@@ -159,7 +160,7 @@ static void what_others_hold_counts_for_half_of_the_bound_at_most(void **state)
     store->ops->close(store);
 }
 
-/* A trim of many events is seen at once, though they are dropped by and by. */
+/* A trim of many events hides them at once, though they are dropped later. */
 static void a_trim_of_many_hides_them_at_once(void **state)
 {
     enum { MANY = 10000, EACH = 100 };
@@ -192,7 +193,7 @@ static void a_trim_of_many_hides_them_at_once(void **state)
         batch_unref(batch);
         uint64_t before = store->ops->bytes(store);
         for (uint64_t id = MANY + 21; evict && id < UINT64_C(4) * MANY; id += EACH)
-            append_one(store, batch_of(id, EACH, 3, 10)); /* which evicts what lags */
+            append_one(store, batch_of(id, EACH, 3, 10)); /* evicts the line that lags */
         assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
         assert_true(evict ? store->ops->bytes(store) <= 4 << 20
                           : store->ops->bytes(store) * 10 < before);
@@ -200,8 +201,7 @@ static void a_trim_of_many_hides_them_at_once(void **state)
     }
 }
 
-/* A number that is given again must neither hide the new channel's events nor show the old one's.
- */
+/* A reused number must neither hide the new channel's events nor show the old one's. */
 static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
 {
     (void)state;
@@ -229,7 +229,8 @@ static void a_batch_mostly_dead_is_made_smaller(void **state)
     uint64_t before = store->ops->bytes(store);
     struct store_trim trim = {1, STR("c"), 1000, 990};
     assert_int_equal(store->ops->trim(store, &trim, 1), 0);
-    assert_true(store->ops->bytes(store) > before - 10000); /* the line of it alone is smaller */
+    assert_true(store->ops->bytes(store) > before - 10000); /* even without batches, the line has
+                                                             * become smaller */
     assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
     assert_true(store->ops->bytes(store) < before - 900000);
     assert_int_equal(store->ops->oldest(store), 991);
