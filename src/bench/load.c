@@ -56,7 +56,7 @@ int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t
     return fd;
 }
 
-/* Waits for at most `wait_ns` and sees to what has happened. */
+/* Waits for at most `wait_ns` and handles events. */
 static void turn(struct load *load, uint64_t wait_ns)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -70,8 +70,8 @@ static void turn(struct load *load, uint64_t wait_ns)
     }
 }
 
-/* Thousands of late subscribers that have much to read are seen to a few at a time: the others are
- * other people's clients, and do not wait for them. */
+/* Handles the late subscribers, a few at a time: thousands of them have much to read, and the other
+ * subscribers, which stand for other people's clients, do not wait for them. */
 static void late_ready(struct load_watch *watch, uint32_t events_)
 {
     const struct load *load = container_of(watch, struct load, late_watch);
@@ -97,7 +97,7 @@ static void fill_all(struct load *load)
         publisher_fill(&load->publishers[i]);
 }
 
-/* Publishes what is due by the clock, as far as the publishers have room. */
+/* Publishes the events that are due by the clock, as far as the publishers have room. */
 static void publish_due(struct load *load, uint64_t due)
 {
     uint32_t publishers = load->tally.publishers, tried = 0;
@@ -117,7 +117,8 @@ static void publish_due(struct load *load, uint64_t due)
     }
 }
 
-/* One turn; while publishing, what is due at the plan's rate is published first. */
+/* Runs a turn; in the publishing phase, first publishes the events that are due at the plan's
+ * rate. */
 static void pace_turn(struct load *load, uint64_t wait_ns)
 {
     uint64_t rate = load->plan->rate;
@@ -155,7 +156,7 @@ static void add_subscriber(struct load *load, enum bench_group group, uint32_t n
     subscriber_start(subscriber);
 }
 
-/* Opens the group; returns once all are open or have failed. */
+/* Opens the group; returns once all its subscribers are open or have failed. */
 static int open_group(struct load *load, enum bench_group group)
 {
     uint64_t count = load->plan->groups[group], broken = load->broken;
@@ -183,7 +184,8 @@ static bool is_quiet(const struct load *load)
     return load->answered == load->published && tally_settled(&load->tally);
 }
 
-/* History, before there is anybody: `count` events, each on its own lane or all on the first. */
+/* Publishes a history before there are subscribers: `count` events, each on its own lane or all on
+ * the first. */
 static int publish_first(struct load *load, uint64_t count, bool each)
 {
     uint64_t done = 0, end = load->published + count;
@@ -236,7 +238,7 @@ static bool goes_on(const struct load *load)
     return !load->interrupted && !load->broken && !is_stuck(load);
 }
 
-/* Publishes until the time, or until there is nothing more to publish. */
+/* Publishes until the time is over, or until there is nothing more to publish. */
 static void publish_until(struct load *load, uint64_t until_ns)
 {
     for (uint64_t now; goes_on(load) && (now = load_now(load)) < until_ns;) {
@@ -246,7 +248,7 @@ static void publish_until(struct load *load, uint64_t until_ns)
     }
 }
 
-/* Until every answer and event has come, or no more do. */
+/* Waits until every answer and event has come, or no more do. */
 static void drain(struct load *load)
 {
     load->publishing = false;
@@ -262,7 +264,7 @@ static void idle(struct load *load, uint64_t for_ns)
         turn(load, end - now);
 }
 
-/* One event at a time: how long until the last subscriber has it. */
+/* Publishes an event at a time, and measures the time until the last subscriber has it. */
 static void run_waves(struct load *load)
 {
     for (uint64_t i = 0; i < load->plan->waves && goes_on(load); i++) {

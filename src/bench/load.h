@@ -1,5 +1,5 @@
-/* Makes a load and measures it: the engine behind `freshet bench`. One thread, so that one core
- * suffices beside a server that has the other. */
+/* A load on a server, and its measurement: the engine of `freshet bench`. A single thread, so that
+ * one core suffices beside a server that has the other. */
 #pragma once
 
 #include "bench/tally.h"
@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-/* Where the measured time begins and ends, and what had happened by then. */
+/* A snapshot at the beginning or end of the measured time: the clock and all counters. */
 struct load_moment {
     uint64_t time_ns;
     uint64_t taken;
@@ -21,7 +21,7 @@ struct load_moment {
     struct usage usage;
 };
 
-/* What epoll points at. */
+/* The target of an epoll entry. */
 struct load_watch {
     void (*ready)(struct load_watch *watch, uint32_t events);
 };
@@ -30,8 +30,9 @@ struct publisher;
 struct subscriber;
 
 enum {
-    LOAD_ROOM = 256 * 1024, /* bytes that are received at a time */
-    LOAD_HELD_MAX = 144,    /* bytes kept of one read for the next: a cut mark or control frame */
+    LOAD_ROOM = 256 * 1024, /* most bytes of a read */
+    LOAD_HELD_MAX = 144,    /* most bytes kept from a read for the next: part of a mark or control
+                             * frame */
 };
 
 struct load {
@@ -40,7 +41,7 @@ struct load {
     struct tally tally;
     struct clock *clock;
     int epoll_fd;
-    int late_epoll_fd; /* of the late subscribers, watched by epoll_fd: see late_ready() */
+    int late_epoll_fd; /* watches the late subscribers: see late_ready() */
     struct load_watch late_watch;
     struct load_watch interrupt_watch;
     bool interrupted;
@@ -50,43 +51,44 @@ struct load {
 
     struct subscriber *subscribers;
     uint32_t subscriber_count;
-    uint32_t opening; /* on their way */
+    uint32_t opening; /* number of connections that are being opened */
     uint32_t open;
     struct publisher *publishers;
     struct target_publish publish;
     uint64_t random;
     bool publishing;
-    uint64_t limit;                    /* how many events may be published by now */
-    uint32_t turn;                     /* the publisher that is next */
-    uint64_t pace_start_ns, pace_base; /* when publishing began, and with how many events */
+    uint64_t limit;                    /* number of events that may have been published by now */
+    uint32_t turn;                     /* index of the publisher that is next */
+    uint64_t pace_start_ns, pace_base; /* when publishing began, and the number of events then */
 
-    uint64_t measure_from_ns; /* what was published earlier is not measured */
+    uint64_t measure_from_ns; /* events published before this time are not measured */
     uint64_t published, answered, refused;
-    uint64_t broken; /* connections that ended before the benchmark did */
+    uint64_t broken; /* connections that ended too early */
     uint64_t last_progress_ns;
-    uint64_t behind_ns; /* how late an event was sent at most */
-    uint32_t late_left; /* of the late subscribers, who has not yet caught up */
+    uint64_t behind_ns; /* the greatest delay between an event's due time and its send */
+    uint32_t late_left; /* late subscribers that have not caught up yet */
     uint64_t late_start_ns;
     struct hist latency_ns; /* publish to receipt */
     struct hist ack_ns;     /* publish to answer */
-    uint64_t *wave_ns;      /* of each wave: publish to the last receipt */
+    uint64_t *wave_ns;      /* for each wave: publish to the last receipt */
     size_t wave_count;
     uint64_t late_ns; /* until all late subscribers had caught up */
     struct usage empty, opened, end;
     struct load_moment from, to;
-    struct buf why; /* the first thing that went wrong */
+    struct buf why; /* the first error */
 };
 
-/* Runs it: 0 when it ran to its end, whatever was lost on the way; -ECANCELED when interrupted;
- * else a negative errno, with a sentence in `load->why`. `interrupt_fd` is readable once the user
- * wants an end, or -1. */
+/* Runs the load. Returns 0 if it ran to its end, even with losses; -ECANCELED if interrupted; else
+ * a negative errno with a sentence in `load->why`. `interrupt_fd` becomes readable when the user
+ * wants to end, or is -1. */
 int load_run(struct load *load, const struct plan *plan, int interrupt_fd);
 void load_deinit(struct load *load);
 
-/* Whether the run counts: everything came, once, in order, and every publish was accepted. */
+/* Whether the run was perfect: every event came, once and in order, and every publish was
+ * accepted. */
 bool load_is_perfect(const struct load *load);
 
-/* For the connections: remembers the first complaint. */
+/* Remembers the first error. For the connections. */
 void load_complain(struct load *load, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -95,7 +97,7 @@ static inline uint64_t load_now(const struct load *load)
     return (uint64_t)clock_now_ns(load->clock);
 }
 
-/* A socket on its way to `address`, watched edge-triggered by `epoll_fd`; -errno. `receive_bytes`
- * is its receive buffer, 0 for the kernel's own choice. */
+/* Begins to connect to `address`; returns a socket that `epoll_fd` watches edge-triggered, or
+ * -errno. `receive_bytes` is its receive buffer, 0: the kernel's default. */
 int load_connect(int epoll_fd, const struct sockaddr_storage *address, socklen_t len,
                  int receive_bytes, struct load_watch *watch);

@@ -1,7 +1,7 @@
 #include "bench/mark.h"
 
-/* Eight digits at once: a benchmark's receiver looks at millions of marks a second, and what it
- * costs is taken for the server's. */
+/* Eight digits are read at once: the receiver looks at millions of marks a second, and its own cost
+ * would be attributed to the server. */
 static const uint64_t ones = 0x0101010101010101;
 
 void mark_write_hex(char ret[8], uint32_t value)

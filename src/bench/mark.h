@@ -1,12 +1,12 @@
-/* The mark in every event of a benchmark: which event it is and when it was published, found again
- * in whatever protocol carries it. */
+/* The mark in every event of a benchmark: says which event it is and when it was published, and can
+ * be found in any protocol. */
 #pragma once
 
 #include "base/str.h"
 
 #include <stdint.h>
 
-/* `~`, 32 hexadecimal digits, `~`: no encoding that a server may choose changes any of it. */
+/* `~`, 32 hexadecimal digits, `~`: no encoding that a server may use changes these characters. */
 enum { MARK_LEN = 34 };
 
 struct mark {
@@ -17,10 +17,9 @@ struct mark {
 
 void mark_write(char ret[MARK_LEN], struct mark mark);
 
-/* 8 hexadecimal digits, as they stand in marks and channel names. */
+/* Writes 8 hexadecimal digits, as they stand in marks and channel names. */
 void mark_write_hex(char ret[8], uint32_t value);
 
-/* Takes the next mark from `*bytes` and moves on behind it. False when no whole mark is left: then
- * `*bytes` is what may be the beginning of one that the next bytes complete, shorter than MARK_LEN,
- * or empty. */
+/* Takes the next mark from `*bytes` and moves on behind it. Returns false if no whole mark is left:
+ * `*bytes` is then the possible beginning of a mark, shorter than MARK_LEN, or empty. */
 bool mark_next(struct str *bytes, struct mark *ret);

@@ -35,7 +35,7 @@ uint32_t plan_first_live(const struct plan *plan)
     return plan->groups[GROUP_LATE] && plan->channels > 1;
 }
 
-/* Ten channels have 1 + 2 + … + 10 subscribers. */
+/* Ten channels in a row have 1 + 2 + … + 10 subscribers. */
 static struct plan_seat spread(uint64_t nth)
 {
     enum { CHANNELS = 10, SEATS = 55 };
@@ -61,7 +61,7 @@ static int refuse(struct buf *why, const char *sentence)
     return -EINVAL;
 }
 
-/* Which of the names it is; -EINVAL when none. */
+/* The index of the name; -EINVAL if it is none of them. */
 static int index_of(const char *text, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)

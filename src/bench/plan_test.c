@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-/* plan_read() with the given arguments behind the command's name. */
+/* plan_read() with these arguments behind the command's name. */
 static int read_plan(struct plan *plan, const char *const *arguments, size_t count)
 {
     char *argv[24] = {(char *)(uintptr_t) "bench"};

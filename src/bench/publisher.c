@@ -65,7 +65,7 @@ void publisher_push(struct publisher *publisher, uint32_t lane, uint64_t now)
     load->published++;
 }
 
-/* xorshift64*: which channel comes next need not surprise anybody. */
+/* xorshift64*: the choice of channels need not be unpredictable. */
 static uint64_t draw(struct load *load)
 {
     load->random ^= load->random >> 12;
@@ -146,7 +146,8 @@ static void answered(struct publisher *publisher, const struct answer *answer, u
         hist_add(&load->ack_ns, now - time_ns, 1);
 }
 
-/* Some servers close after every answer (pushpin does): the next publish connects anew. */
+/* Handles the end of a connection. Some servers close after every response (pushpin does): the next
+ * publish connects again. */
 static void ended(struct publisher *publisher, int error)
 {
     if (error || publisher->in_flight) {
@@ -163,7 +164,7 @@ static bool says_close(const struct answer *answer)
     return str_eq_nocase(answer_field(answer->head, STR("connection")), STR("close"));
 }
 
-/* Takes whole answers from the front; returns how many bytes they were. */
+/* Takes whole responses from the front; returns their size in bytes. */
 static size_t take(struct publisher *publisher, struct str bytes, uint64_t now)
 {
     struct answer answer;
@@ -225,7 +226,7 @@ static void ready(struct load_watch *watch, uint32_t events)
         publisher->connected = true;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
         receive(publisher);
-    /* At a fixed rate the clock fills, not the answers. */
+    /* At a fixed rate the clock decides when to publish, not the responses. */
     if (publisher->load->plan->rate)
         publisher_flush(publisher);
     else

@@ -1,4 +1,4 @@
-/* One publisher of a benchmark: a connection with as many publishes in flight as it may have. */
+/* A publisher of a benchmark: a connection with a number of publishes in flight. */
 #pragma once
 
 #include "bench/load.h"
@@ -9,28 +9,28 @@ struct publisher {
     int fd; /* -1 while there is no connection */
     bool connected;
     uint32_t index;
-    uint32_t lane; /* that is next, when they come in turn */
+    uint32_t lane; /* the next lane, if lanes are used in turn */
     uint32_t in_flight;
-    uint64_t sent;   /* publishes ever; its remainder is the place in `times` */
-    uint64_t *times; /* when those in flight were sent, a ring of plan->in_flight */
-    struct buf out;  /* requests that the socket has not taken */
-    struct buf in;   /* an answer that is not whole */
+    uint64_t sent;   /* publishes since the start; modulo in_flight, the index in `times` */
+    uint64_t *times; /* send times of publishes in flight, a ring of plan->in_flight */
+    struct buf out;  /* requests that the socket has not taken yet */
+    struct buf in;   /* a response that is not whole yet */
 };
 
 void publisher_init(struct publisher *publisher, struct load *load, uint32_t index);
 void publisher_deinit(struct publisher *publisher);
 
-/* Whether one more may be in flight. */
+/* Whether there may be another publish in flight. */
 bool publisher_has_room(const struct publisher *publisher);
 
-/* Writes one publish, stamped with the time, behind what is to be sent; there must be room. */
+/* Adds a publish, stamped with the time, to the output; there must be room. */
 void publisher_push(struct publisher *publisher, uint32_t lane, uint64_t now);
 
-/* The same for one of its own lanes, in turn or at random. */
+/* The same for one of the publisher's own lanes, in turn or at random. */
 void publisher_push_next(struct publisher *publisher, uint64_t now);
 
-/* Fills it up to what load->limit and plan->in_flight allow, and sends. */
+/* Publishes as much as load->limit and plan->in_flight allow, and sends. */
 void publisher_fill(struct publisher *publisher);
 
-/* Sends what was pushed, connecting if need be. */
+/* Sends the output, connecting if need be. */
 void publisher_flush(struct publisher *publisher);

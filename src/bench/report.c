@@ -8,12 +8,12 @@ static double ratio(double part, double whole)
     return whole > 0 ? part / whole : 0;
 }
 
-/* What the measured interval came to. */
+/* The results of the measured interval. */
 struct rates {
     double seconds;
     double published, answered, taken;
-    double server_cpu_us; /* all of it */
-    double own_cpu;       /* share of a core */
+    double server_cpu_us; /* CPU time of the server in the interval */
+    double own_cpu;       /* as a share of a core */
 };
 
 static struct rates rates_of(const struct load *load)
@@ -50,7 +50,7 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Exact, unlike a histogram's: one wave more or less decides between two servers. */
+/* Exact, unlike a histogram's median: a small difference may decide between two servers. */
 static double median_wave_ns(const struct load *load)
 {
     qsort(load->wave_ns, load->wave_count, sizeof(uint64_t), by_size);

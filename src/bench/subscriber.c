@@ -52,7 +52,7 @@ static void send_request(struct subscriber *subscriber, const struct target_curs
 
 /* ---- marks ----------------------------------------------------------------------------------- */
 
-/* Takes every mark; returns what is left of one that is cut. */
+/* Takes every mark; returns the rest, which may be part of a mark. */
 static struct str take_marks(struct subscriber *subscriber, struct str bytes, uint64_t now)
 {
     struct load *load = subscriber->load;
@@ -87,7 +87,7 @@ static uint64_t big_endian(const char *at, size_t len)
     return value;
 }
 
-/* Reads a server's frame head: its size, or 0 when it is cut. */
+/* Reads a server's frame head. Returns its size, or 0 if it is not whole. */
 static size_t read_head(struct str bytes, uint64_t *ret_len)
 {
     if (bytes.len < 2)
@@ -109,7 +109,7 @@ static void pong(struct subscriber *subscriber, struct str payload)
     buf_free(&frame);
 }
 
-/* A whole control frame's payload. */
+/* Handles the payload of a whole control frame. */
 static void control(struct subscriber *subscriber, unsigned opcode, struct str payload)
 {
     if (opcode == WS_PING)
@@ -122,7 +122,7 @@ static struct str take_payload(struct subscriber *subscriber, struct str bytes, 
 {
     size_t len = subscriber->frame_left < bytes.len ? (size_t)subscriber->frame_left : bytes.len;
     struct str rest = take_marks(subscriber, (struct str){bytes.at, len}, now);
-    /* A mark is cut either by the end of what has come, or it was none: frames hold it whole. */
+    /* A frame holds whole marks. So a cut mark is at the end of the bytes, or it is not a mark. */
     size_t used = len < bytes.len ? len : len - rest.len;
     subscriber->frame_left -= used;
     return str_skip(bytes, used);
@@ -156,7 +156,8 @@ static struct str take_frames(struct subscriber *subscriber, struct str bytes, u
     return bytes;
 }
 
-/* ---- what comes ------------------------------------------------------------------------------ */
+/* ---- received bytes
+ * -------------------------------------------------------------------------------- */
 
 static void take(struct subscriber *subscriber, struct str bytes, uint64_t now)
 {
@@ -196,7 +197,7 @@ static void refused(struct subscriber *subscriber, const struct answer *answer)
     buf_free(&reason);
 }
 
-/* What has come before the stream begins. */
+/* Reads the response head before the stream. */
 static void open_stream(struct subscriber *subscriber, uint64_t now)
 {
     struct answer answer;
@@ -268,7 +269,8 @@ static void receive(struct subscriber *subscriber)
     }
 }
 
-/* nchan holds a first poll until there is something: it is open as soon as it is asked. */
+/* Sends the first request. nchan does not answer a first poll until there is an event, so there the
+ * subscriber counts as open once it has asked. */
 static void first_request(struct subscriber *subscriber)
 {
     const struct plan *plan = subscriber->load->plan;

@@ -1,4 +1,4 @@
-/* One subscriber of a benchmark: a connection that finds marks in what comes. */
+/* A subscriber of a benchmark: a connection that finds marks in the received bytes. */
 #pragma once
 
 #include "bench/load.h"
@@ -14,13 +14,13 @@ struct subscriber {
     uint8_t group;
     uint8_t held_len;
     bool caught_up;
-    uint64_t frame_left; /* WebSocket: of the payload under way */
+    uint64_t frame_left; /* WebSocket: the rest of the current payload */
     struct plan_seat seat;
-    uint32_t late_count; /* how many events the late one had to catch up with */
+    uint32_t late_count; /* for a late subscriber: number of events to catch up with */
     char held[LOAD_HELD_MAX];
-    struct buf in; /* polling, and before the stream begins: an answer that is not whole */
+    struct buf in; /* a response that is not whole: of a poll, or the head of a stream */
 };
 
-/* Begins to open it; `load->opening` counts it until it is open or gone. */
+/* Begins to open the subscriber; `load->opening` counts it until it is open or gone. */
 void subscriber_start(struct subscriber *subscriber);
 void subscriber_stop(struct subscriber *subscriber);

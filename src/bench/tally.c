@@ -61,7 +61,7 @@ uint32_t tally_publish(struct tally *tally, uint32_t lane)
     return tally->published[lane]++;
 }
 
-/* Where the subscriber stands in the lane; NULL when the lane is not one of its own. */
+/* The subscriber's position in the lane; NULL if the lane is not one of its own. */
 static uint32_t *next_of(const struct tally *tally, struct seen *seen, uint32_t lane)
 {
     if (lane >= tally->lanes)

@@ -47,7 +47,7 @@ static void several_publishers_of_a_channel_have_an_order_each(void **state)
     tally_deinit(&tally);
 }
 
-/* Publishes three to one subscriber, who gets what `numbers` says. */
+/* Publishes three events to a subscriber that receives those of `numbers`. */
 static struct tally after(const uint32_t *numbers, unsigned count)
 {
     struct tally tally;

@@ -3,8 +3,8 @@
 #include "bench/answer.h"
 #include "bench/mark.h"
 
-/* A channel's number is always 8 digits, so that one request serves all channels with its digits
- * changed. */
+/* A channel's number always has 8 digits, so that one request serves all channels by changing its
+ * digits. */
 enum { DIGITS = 8 };
 
 static void add_channel(struct buf *out, const struct plan *plan, const struct target_run *run,
@@ -38,13 +38,13 @@ static void end_request(struct buf *out, const struct plan *plan)
     buf_add_lit(out, "\r\n");
 }
 
-/* The nth of ten patterns that match one channel, `bench/RUN/DIGITS/e`, and no other. */
+/* Adds the nth of ten patterns that match only the channel `bench/RUN/DIGITS/e`. */
 static void add_own_pattern(struct buf *out, const struct target_run *run, struct plan_seat seat)
 {
     static const char *const tails[] = {"e", "*", "**"};
     char digits[DIGITS];
     mark_write_hex(digits, seat.channel);
-    uint32_t form = seat.nth + 1; /* form 0 would be the name */
+    uint32_t form = seat.nth + 1; /* form 0 would be the name itself */
     buf_addf(out, "%s/%s/%.*s/%s", form & 1 ? "*" : "bench", form & 2 ? "*" : run->name, DIGITS,
              digits, tails[form / 4 % 3]);
 }
@@ -135,7 +135,7 @@ struct target_cursor target_cursor_of(struct str head)
 
 /* ---- publishing ------------------------------------------------------------------------------ */
 
-/* The event's data: room for its mark, filled up to its size. */
+/* Adds the data of an event: room for its mark, padded to its size. */
 static void add_data(struct buf *out, const struct plan *plan, size_t *ret_mark_at)
 {
     *ret_mark_at = out->len;

@@ -25,7 +25,7 @@ static struct plan plan_of(enum bench_target target, enum bench_via via)
     return plan;
 }
 
-/* The head of a request, which must be one. */
+/* Parses the head of a request, which must be valid. */
 static struct http_head read_head(const struct buf *request)
 {
     static const struct http_limits limits = HTTP_LIMITS_DEFAULT;
@@ -92,7 +92,7 @@ static void a_poll_goes_on_behind_the_answer_before(void **state)
     buf_free(&out);
 }
 
-/* Of the ten of one channel; each is different. */
+/* The ten patterns of a channel all differ. */
 static void own_patterns_are_ten_different_ones(void **state)
 {
     (void)state;

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The sum of the numbers on the lines of a file that begin with `name`, behind it. */
+/* Sums the numbers behind `name`, on all lines of a file that begin with it. */
 static uint64_t sum_of(const char *path, const char *name)
 {
     FILE *file = fopen(path, "re");
@@ -23,7 +23,7 @@ static uint64_t sum_of(const char *path, const char *name)
     return sum;
 }
 
-/* Time on a CPU in nanoseconds: /proc/PID/stat counts in ticks of 10 ms. */
+/* CPU time in nanoseconds; /proc/PID/stat counts only in ticks of 10 ms. */
 static uint64_t cpu_of(pid_t pid)
 {
     char path[64];
@@ -49,7 +49,7 @@ static void add_memory(struct usage *usage, pid_t pid)
     usage->data_bytes += (sum_of(path, "Pss_Anon:") + sum_of(path, "Pss_Shmem:")) * 1024;
 }
 
-/* Pages that sockets hold, IPv4 and IPv6 alike, are told in the line of TCP, behind `mem`. */
+/* Bytes of the pages that sockets hold: `mem` in the line of TCP, which covers IPv4 and IPv6. */
 static uint64_t socket_bytes(void)
 {
     FILE *file = fopen("/proc/net/sockstat", "re");
@@ -74,7 +74,7 @@ struct usage usage_read(const pid_t *pids, size_t count, bool memory)
             add_memory(&usage, pids[i]);
     }
     if (memory)
-        /* Slabs that can be reclaimed are the cache of files: a log on disk fills those. */
+        /* Slabs that can be reclaimed are the cache of files, which a log on disk fills. */
         usage.kernel_bytes = socket_bytes() + sum_of("/proc/meminfo", "SUnreclaim:") * 1024;
     return usage;
 }

@@ -1,8 +1,9 @@
 /* The command line client: `freshet pub`, `freshet sub` and `freshet webhook`. */
 #pragma once
 
-/* argv[0] is the command's own name. All return the process's exit code: 0 fine, 1 the server
- * cannot be reached or refuses, 2 wrong usage. They block SIGINT and SIGTERM to end in order. */
+/* argv[0] is the command's own name. All return the exit code of the process: 0 success, 1 the
+ * server cannot be reached or refuses, 2 wrong usage. They block SIGINT and SIGTERM to end
+ * cleanly. */
 int client_pub(int argc, char **argv);
 int client_sub(int argc, char **argv);
 int client_webhook(int argc, char **argv);
@@ -10,7 +11,6 @@ extern const char client_pub_help[];
 extern const char client_sub_help[];
 extern const char client_webhook_help[];
 
-/* The help of one verb of `freshet webhook`, or of the whole if there is no such verb (NULL is
- * fine).
- */
+/* The help of a verb of `freshet webhook`; of the whole command if there is no such verb or `verb`
+ * is NULL. */
 const char *client_webhook_help_of(const char *verb);

@@ -26,7 +26,8 @@ void follow_tell(const char *name, struct str object)
     buf_free(&line);
 }
 
-/* freshet.v1 knows no types, so they are sifted here; elsewhere this changes nothing. */
+/* Filters by type, because freshet.v1 has no types. With other mechanisms the server has done so
+ * already. */
 static bool is_wanted(const struct follow_wish *wish, struct str type)
 {
     for (size_t i = 0; i < wish->types.count; i++)

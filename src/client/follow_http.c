@@ -7,7 +7,7 @@
 
 enum { POLL_WAIT_S = 25, POLL_LIMIT = 1000 };
 
-/* Both streams: bytes are cut into records by one of two readers. */
+/* The state of both streams; each cuts bytes into records with its own reader. */
 struct stream_reading {
     struct follow *follow;
     struct line_reader lines;
@@ -37,8 +37,8 @@ static bool take_sse(struct follow *follow, const struct sse_record *sse)
     return follow_take(follow, &record);
 }
 
-/* Both take one record off the front: 1 with one dealt with, 0 when the bytes ran out, or an errno.
- */
+/* Each takes a record off the front. Returns 1 if there was one, 0 if the bytes ran out, or an
+ * errno. */
 static int next_line(struct stream_reading *reading, struct str *bytes, bool *ret_done)
 {
     struct str line;
@@ -75,11 +75,11 @@ static void request_url(const struct follow *follow, struct buf *out)
     buf_add_str(out, follow->wish->url.text);
     follow_add_path(follow, out);
     if (follow->wish->via == FOLLOW_POLL) {
-        /* The first asks for an answer at once: from then on there is a cursor, and nothing is
-         * missed if a connection breaks while it waits. */
+        /* The first poll does not wait: it gives a cursor, so that no event is missed if a
+         * connection breaks during a later wait. */
         buf_addf(out, "&limit=%d&wait=%d", POLL_LIMIT, follow->cursor[0] ? POLL_WAIT_S : 0);
     } else {
-        /* Always envelopes, for their ids; data alone is made of them here. */
+        /* Ask for envelopes, which have the ids; --format data is made of them here. */
         buf_addf(out, "&format=event&stream=%s",
                  follow->wish->via == FOLLOW_SSE ? "sse" : "ndjson");
     }
@@ -117,7 +117,7 @@ static enum follow_end run_stream(struct follow *follow, struct transfer *transf
         buf_add_lit(&follow->why, "the server sent a record that is too long");
         end = FOLLOW_REFUSED;
     } else if (!result && answer.status == 204) {
-        end = FOLLOW_DONE; /* the server wants us to stop for good */
+        end = FOLLOW_DONE; /* the server asks the client to stop for good */
     } else {
         end = follow_end_of(follow, result, &answer);
     }
@@ -129,7 +129,7 @@ static enum follow_end run_stream(struct follow *follow, struct transfer *transf
 
 /* ---- polls ----------------------------------------------------------------------------------- */
 
-/* -EINVAL when the answer is no page. */
+/* Handles a page of a poll. Returns -EINVAL if the body is no page. */
 static int take_page(struct follow *follow, struct str body)
 {
     struct record_page page;
@@ -145,7 +145,8 @@ static int take_page(struct follow *follow, struct str body)
     return 0;
 }
 
-/* Goes on where the server says. True when the next poll may follow at once. */
+/* Continues at the position that the server names. Returns true if the next poll may follow at
+ * once. */
 static bool take_gap(struct follow *follow, struct str body)
 {
     struct str cursor, told;
@@ -156,7 +157,7 @@ static bool take_gap(struct follow *follow, struct str body)
         follow_set_told(follow, told);
         return true;
     }
-    /* Nobody can be told twice to begin at the beginning. */
+    /* A gap after "earliest" would lead to an endless loop. */
     if (strcmp(follow->cursor, "earliest") == 0)
         return false;
     memcpy(follow->cursor, "earliest", sizeof("earliest"));
@@ -164,7 +165,7 @@ static bool take_gap(struct follow *follow, struct str body)
     return true;
 }
 
-/* True when the next poll may follow at once. */
+/* Handles the answer to a poll. Returns true if the next poll may follow at once. */
 static bool take_answer(struct follow *follow, int result, const struct transfer_answer *answer,
                         enum follow_end *ret_end)
 {

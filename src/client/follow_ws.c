@@ -38,7 +38,7 @@ static int subscribe(const struct follow *follow, struct ws_link *link)
     return result;
 }
 
-/* An `error` answers the one thing that was asked for. */
+/* The end after an `error` message, which can only be the answer to the subscribe message. */
 static enum follow_end refused_by(struct follow *follow, const struct record *record)
 {
     struct transfer_answer answer = {0};

@@ -1,10 +1,10 @@
-/* Following over WebSocket: the subprotocol freshet.v1 at /events. */
+/* Subscriptions over WebSocket: the subprotocol freshet.v1 at /events. */
 #pragma once
 
 #include "client/follow.h"
 
-/* One connection, until it ends. The server's address must be http. */
+/* Runs a connection until it ends. The server's address must be http. */
 enum follow_end follow_ws_run(struct follow *follow);
 
-/* Whether a close code means: come back later. */
+/* Whether a close code allows another attempt later. */
 bool follow_ws_may_come_back(unsigned close_code);

@@ -35,7 +35,7 @@ enum interrupt_wake interrupt_wait(const struct interrupt *interrupt, int fd, sh
 {
     struct pollfd fds[] = {{.fd = interrupt->fd, .events = POLLIN}, {.fd = fd, .events = events}};
     int timeout = timeout_ms < 0 ? -1 : timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
-    /* Both signals are blocked, so EINTR is rare (a stop and a continue); waiting anew is fine. */
+    /* Both signals are blocked, so EINTR is rare (a stop and a continue); to wait again is fine. */
     int ready;
     do
         ready = poll(fds, 2, timeout);

@@ -1,23 +1,23 @@
-/* Cuts bytes that come in pieces into lines. */
+/* A reader that cuts bytes, which come in pieces, into lines. */
 #pragma once
 
 #include "base/buf.h"
 
-/* All zeroes but the limit is the start. */
+/* Zeroes except for the limit are the start. */
 struct line_reader {
-    size_t line_max;  /* bytes, without the LF */
-    struct buf begun; /* of a line whose end has not come */
+    size_t line_max;  /* in bytes, without the LF */
+    struct buf begun; /* the part of an unfinished line that has come */
     bool handed_out;  /* `begun` is the line of the last call */
 };
 
 enum line_result { LINE_MORE = 0, LINE_READY = 1 };
 
-/* Takes from the front of `*bytes`. LINE_READY with a line, without its LF, that stands until the
- * next call; LINE_MORE when all was taken; -EMSGSIZE when a line is longer than line_max, -ENOMEM:
- * both are final. */
+/* Takes bytes from the front of `*bytes`. Returns LINE_READY with a line, without its LF, that is
+ * valid until the next call; LINE_MORE when all bytes are taken; or -EMSGSIZE if a line is longer
+ * than line_max, or -ENOMEM, which are final. */
 int line_reader_feed(struct line_reader *reader, struct str *bytes, struct str *ret_line);
 
-/* The end has come: LINE_READY if a line without an LF was left over. */
+/* Ends the input. Returns LINE_READY if a line without an LF was left. */
 int line_reader_end(struct line_reader *reader, struct str *ret_line);
 
 void line_reader_deinit(struct line_reader *reader);

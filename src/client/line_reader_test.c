@@ -9,7 +9,7 @@
 
 #include "http/testing.h"
 
-/* All lines of `text`, fed in pieces of `step` bytes, each with a '|' behind it. */
+/* Cuts `text`, fed in pieces of `step` bytes; adds a '|' behind each line. */
 static int cut(struct str text, size_t step, size_t line_max, struct buf *out)
 {
     struct line_reader reader = {.line_max = line_max};

@@ -1,12 +1,12 @@
-/* Standard output of a command: what could not be written is told, and not lost in silence. */
+/* Standard output of a command: a failed write is reported, not lost in silence. */
 #pragma once
 
 #include "base/str.h"
 
-/* Writes all of it at once, past stdio. 0, or 1 when it could not be written: then standard error
- * says so, for the command of that name. */
+/* Writes all bytes at once, without stdio. Returns 0, or 1 if they could not be written, which is
+ * reported on standard error under the command's name. */
 int output_write(const char *command, struct str bytes);
 
-/* Ends a command: the exit code that it has, or 1 when what stdio still held could not be written,
- * which is told as above. */
+/* Ends a command. Returns `code`, or 1 if the rest of stdio's buffer could not be written, which is
+ * reported in the same way. */
 int output_end(const char *command, int code);

@@ -16,7 +16,7 @@ void printer_add(struct printer *printer, struct str envelope)
     if (!printer->data_only)
         buf_add_str(&printer->out, envelope);
     else if (record_data(envelope, &printer->out))
-        return; /* an event without data that could be shown is none */
+        return; /* an event without data to show is skipped */
     buf_add_char(&printer->out, '\n');
     printer->count++;
     bool enough = printer->count_max && printer->count >= printer->count_max;
@@ -26,8 +26,8 @@ void printer_add(struct printer *printer, struct str envelope)
         printer->ended = true;
 }
 
-/* Slices of PIPE_BUF are what a pipe that polls writable takes without blocking, so that a signal
- * is seen even while nobody reads. */
+/* A pipe that polls writable takes PIPE_BUF bytes without blocking. So slices of this size let a
+ * signal through even if nobody reads. */
 static ssize_t write_slice(struct printer *printer, struct str rest)
 {
     if (interrupt_wait(printer->interrupt, printer->fd, POLLOUT, -1) == WAKE_INTERRUPT)

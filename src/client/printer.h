@@ -1,11 +1,12 @@
-/* Writes events to a descriptor, one line each; knows when enough were written or nobody reads. */
+/* A writer of events to a descriptor, one line each, which ends after a number of events or when
+ * the reader has gone. */
 #pragma once
 
 #include "client/interrupt.h"
 
 #include "base/buf.h"
 
-/* All zeroes but the settings is the start. */
+/* Zeroes except for the settings are the start. */
 struct printer {
     int fd;
     bool data_only;
@@ -13,14 +14,14 @@ struct printer {
     const struct interrupt *interrupt;
     uint64_t count;
     struct buf out;
-    bool ended; /* enough, or nobody reads, or a signal came */
-    int error;  /* negative errno of a write that failed for another reason than EPIPE */
+    bool ended; /* after enough events, without a reader, or after a signal */
+    int error;  /* negative errno of a failed write, apart from EPIPE */
 };
 
-/* Adds one event, given as its envelope. Nothing is added once `ended`. */
+/* Adds an event, given as its envelope. Does nothing once `ended`. */
 void printer_add(struct printer *printer, struct str envelope);
 
-/* Writes out what was added; call it when nothing more is at hand. */
+/* Writes out all added events; call it when no more are at hand. */
 void printer_flush(struct printer *printer);
 
 void printer_deinit(struct printer *printer);

@@ -21,19 +21,20 @@
 #include <unistd.h>
 
 enum {
-    KEY_MAX = 255 - 21, /* the server's limit, less '-' and a number behind it */
+    KEY_MAX = 255 - 21, /* the server's limit without '-' and a number */
     BATCH_LINES = 500,
-    BATCH_BYTES = 512 << 10, /* half of what a server takes by default; a line may be longer */
+    BATCH_BYTES = 512 << 10, /* half of the server's default limit; a single line may be longer */
     BATCH_GATHER_MS = 20,
     LINE_MAX_BYTES = 16 << 20,
     READ_SIZE = 64 << 10,
     ANSWER_MAX = 1 << 20,
     QUIET_MS = 30000,
-    GRACE_MS = 2000, /* for the batch at hand, once a signal came */
+    GRACE_MS = 2000, /* for the current batch, after a signal */
     RETRY_LEAST_MS = 100,
     RETRY_MOST_MS = 5000,
-    RETRY_TOTAL_MS = 30000, /* then it gives up */
-    RETRY_UNMET_MS = 10000, /* the same for a server that was never there: likely misspelt */
+    RETRY_TOTAL_MS = 30000, /* then the command gives up */
+    RETRY_UNMET_MS = 10000, /* the same for a server that never answered: its name is probably
+                             * misspelt */
     PROGRESS_MS = 1000,
     TOO_LARGE = 413, /* RFC 9110 section 15.5.14 */
 };
@@ -75,7 +76,7 @@ static int check(const struct pub_arguments *arguments, struct buf *why)
 static int read_positionals(const struct command_list *list, struct pub_arguments *ret,
                             struct buf *why)
 {
-    bool meant = list->behind == list->count; /* `-- -x` is the channel -x */
+    bool meant = list->behind == list->count; /* `-- -x` means the channel -x */
     if (!list->count || !list->at[0][0] || (list->at[0][0] == '-' && !meant))
         return refuse(why, "say which channel");
     if (list->count > 2)
@@ -128,21 +129,22 @@ int pub_read_arguments(int argc, char **argv, const char *environment_url,
     return result;
 }
 
-/* ---- one request, until its fate is known -----------------------------------------------------
- */
+/* ---- a request, until its fate is known
+ * ------------------------------------------------------------ */
 
 struct publisher {
     const struct pub_arguments *arguments;
     const struct interrupt *interrupt;
     struct transfer *transfer;
     struct transfer_answer answer;
-    char key[33]; /* random, of this run */
-    bool patient; /* a server that cannot be reached may yet come */
-    bool met;     /* it was reached before */
-    bool warned;  /* about this request's trouble */
-    /* The lines of standard input that are being published; 0 for an event from the arguments. */
+    char key[33]; /* random, for this run */
+    bool patient; /* wait for a server that cannot be reached yet */
+    bool met;     /* the server was reached before */
+    bool warned;  /* about the trouble of this request */
+    /* The numbers of the lines of standard input in this request; 0 for an event from the
+     * arguments. */
     uint64_t first_line, last_line;
-    bool may_split; /* they are sent one by one if they are too large together */
+    bool may_split; /* if the lines are too large together, send them one by one */
 };
 
 static void complain(const char *sentence)
@@ -198,8 +200,8 @@ static bool wait_for_retry(struct publisher *publisher, struct retry_delay *dela
     return interrupt_wait(publisher->interrupt, -1, 0, (int64_t)ms) != WAKE_INTERRUPT;
 }
 
-/* 0 once it is published, else 1, explained, or TOO_LARGE if it may be split. The request must be
- * one that can be repeated. */
+/* Publishes with retries. Returns 0 when published, 1 after explaining the failure, or TOO_LARGE if
+ * the request may be split. The request must be safe to repeat. */
 static int publish(struct publisher *publisher, const struct transfer_request *request)
 {
     struct retry_delay delay = {.least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS};
@@ -230,12 +232,13 @@ static int publish(struct publisher *publisher, const struct transfer_request *r
     }
 }
 
-/* ---- one event ------------------------------------------------------------------------------- */
+/* ---- a single event
+ * -------------------------------------------------------------------------------- */
 
 static int print_id(struct publisher *publisher)
 {
     struct buf id = {0};
-    /* An ephemeral event has none. */
+    /* An ephemeral event has no id. */
     int code = 0;
     if (!record_receipt_id(buf_str(&publisher->answer.body), &id)) {
         buf_add_char(&id, '\n');
@@ -281,15 +284,15 @@ struct feed {
     struct outgoing outgoing;
     struct line_reader lines;
     struct buf url;
-    char *room;        /* READ_SIZE: what read() gave */
-    struct str unread; /* of it */
+    char *room;        /* READ_SIZE bytes, for read() */
+    struct str unread; /* the part of it that is not yet used */
     bool at_end;
-    uint64_t line;                  /* number of the line at hand */
-    uint64_t lines_of[BATCH_LINES]; /* the numbers of those in the batch: some may be blank */
-    uint64_t published;             /* events */
+    uint64_t line;                  /* number of the current line */
+    uint64_t lines_of[BATCH_LINES]; /* numbers of the lines in the batch: blank lines are skipped */
+    uint64_t published;             /* number of events */
     int64_t begun_ns;
     int64_t told_ns;
-    bool tells; /* progress */
+    bool tells; /* whether to report progress */
 };
 
 static void tell_progress(struct feed *feed)
@@ -303,7 +306,7 @@ static void tell_progress(struct feed *feed)
     feed->told_ns = now_ns;
 }
 
-/* Publishes lines of the batch, from the `first` to the `last` one. */
+/* Publishes the lines of the batch from `first` to `last`. */
 static int send_lines(struct feed *feed, struct str body, size_t first, size_t last)
 {
     struct transfer_request request = {.url = feed->url.at,
@@ -323,7 +326,8 @@ static int send_lines(struct feed *feed, struct str body, size_t first, size_t l
     return code;
 }
 
-/* Lines that are too large together may be small enough alone. Nothing of them was published. */
+/* Sends line by line. Lines that are too large together may be small enough alone, and none of them
+ * was published. */
 static int send_each(struct feed *feed)
 {
     struct str rest = buf_str(&feed->outgoing.body);
@@ -360,7 +364,7 @@ static int add_line(struct feed *feed, struct str line)
 {
     feed->line++;
     if (feed->outgoing.settings->kind == OUTGOING_JSON && is_blank(line))
-        return 0; /* nothing between two values is nothing */
+        return 0; /* an empty line is no event */
     int result = outgoing_add(&feed->outgoing, line);
     if (result == -EINVAL)
         fprintf(stderr, "freshet pub: line %llu is not JSON\n", (unsigned long long)feed->line);
@@ -371,7 +375,7 @@ static int add_line(struct feed *feed, struct str line)
     return result;
 }
 
-/* Moves lines that were read into the batch, until it is full. 0 or a negative errno. */
+/* Moves lines into the batch until it is full. Returns 0 or a negative errno. */
 static int take_lines(struct feed *feed)
 {
     int result = LINE_READY;
@@ -389,8 +393,8 @@ static int take_lines(struct feed *feed)
     return result < 0 ? result : 0;
 }
 
-/* Reads what has come; waits up to `timeout_ms`. A signal is an end: lines that are whole by then
- * are still sent. */
+/* Reads available bytes, waiting up to `timeout_ms`. A signal ends the input; lines that are whole
+ * by then are still sent. */
 static int read_more(struct feed *feed, int64_t timeout_ms)
 {
     switch (interrupt_wait(feed->publisher->interrupt, STDIN_FILENO, POLLIN, timeout_ms)) {
@@ -414,7 +418,7 @@ static int read_more(struct feed *feed, int64_t timeout_ms)
     return 0;
 }
 
-/* Gathers a batch: waits for its first line as long as it takes, then for a moment. */
+/* Gathers a batch: waits without limit for its first line, then for a moment. */
 static int gather(struct feed *feed)
 {
     int64_t deadline_ns = 0;
@@ -441,7 +445,8 @@ static bool has_more(const struct feed *feed)
     return !feed->at_end || feed->unread.len || feed->lines.begun.len;
 }
 
-/* A line that cannot be published ends it, but what stood before it is published. */
+/* Runs until the end of the input. A line that cannot be published ends the run, but the lines
+ * before it are published. */
 static int run_feed(struct feed *feed)
 {
     int code = 0;
@@ -481,7 +486,7 @@ static int publish_lines(struct publisher *publisher)
     buf_add_str(&feed.url, arguments->url.text);
     buf_add_lit(&feed.url, "/events");
     buf_add_char(&feed.url, '\0');
-    publisher->patient = true; /* what was piped in is gone if we give up at once */
+    publisher->patient = true; /* giving up at once would lose the piped input */
     int code = buf_failed(&feed.url) ? 1 : run_feed(&feed);
     outgoing_deinit(&feed.outgoing);
     line_reader_deinit(&feed.lines);

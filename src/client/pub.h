@@ -1,10 +1,10 @@
-/* `freshet pub`: what its arguments mean. */
+/* `freshet pub`: its arguments. */
 #pragma once
 
 #include "client/outgoing.h"
 #include "client/server_url.h"
 
-/* All borrowed from the arguments. */
+/* All texts are borrowed from the arguments. */
 struct pub_arguments {
     struct server_url url;
     const char *token; /* NULL: none */
@@ -13,10 +13,10 @@ struct pub_arguments {
     const char *type; /* NULL: the server's default */
     const char *key;  /* NULL: a random one */
     const char *content_type;
-    enum outgoing_kind kind; /* of the content type */
+    enum outgoing_kind kind; /* according to the content type */
 };
 
-/* Reads them; `environment_url` and `environment_token` stand in for options that are not given and
- * may be NULL. 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. */
+/* Reads the arguments. `environment_url` and `environment_token` replace options that are not
+ * given, and may be NULL. Returns 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. */
 int pub_read_arguments(int argc, char **argv, const char *environment_url,
                        const char *environment_token, struct pub_arguments *ret, struct buf *why);

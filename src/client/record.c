@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
-/* What stands between the quotes of a string without escapes; the server writes ids, types and ops
- * so. STR_NONE for anything else. */
+/* The content of a JSON string without escapes, as the server writes ids, types and ops. STR_NONE
+ * for anything else. */
 static struct str plain_string(struct str raw)
 {
     if (raw.len < 2 || raw.at[0] != '"' || memchr(raw.at, '\\', raw.len))
@@ -25,7 +25,7 @@ static bool is_object(struct str text)
     return text.len && text.at[0] == '{';
 }
 
-/* The raw value of a member; STR_NONE when there is none. */
+/* The raw value of a member; STR_NONE if there is none. */
 static struct str member(struct str object, struct str name)
 {
     struct str key, value;
@@ -153,7 +153,7 @@ int record_data(struct str envelope, struct buf *out)
             return decode_base64(value, out);
         if (!str_eq(key, STR("data")))
             continue;
-        /* JSON may be a string that UTF-8 cannot say; then it stays in its quotes. */
+        /* Some JSON strings cannot be expressed in UTF-8; those stay in their quotes. */
         if (value.at[0] != '"' || json_unescape(value, out))
             buf_add_str(out, value);
         return buf_failed(out) ? -ENOMEM : 0;

@@ -1,34 +1,35 @@
-/* The server's address as the user gave it, and the paths of channels below it. */
+/* The server's address as the user gave it, and the paths below it. */
 #pragma once
 
 #include "base/buf.h"
 
 #define SERVER_URL_DEFAULT "http://127.0.0.1:7070"
 
-/* All parts borrow from the text that was parsed. */
+/* All parts borrow from the parsed text. */
 struct server_url {
-    struct str text; /* the whole, without slashes at its end */
+    struct str text; /* the whole text, without slashes at its end */
     struct str authority;
     struct str host; /* without the brackets of an IPv6 address */
-    struct str port; /* empty: the scheme's own */
-    struct str path; /* of the API's base: empty, or begins with '/' */
+    struct str port; /* empty: the default of the scheme */
+    struct str path; /* the API's base: empty, or begins with '/' */
     bool tls;
 };
 
-/* Takes http or https, host, port, and a path; -EINVAL for anything else (user names, queries). */
+/* Accepts http or https, host, port, and a path. Returns -EINVAL for anything else (user names,
+ * queries). */
 int server_url_parse(const char *text, struct server_url *ret);
 
-/* Whether the host is this machine by name or address: no proxy stands between. */
+/* Whether the host is this machine by name or address, so that no proxy is involved. */
 bool server_url_is_loopback(const struct server_url *url);
 
-/* Adds `/channels/NAME`: each segment is encoded for itself, so that the slashes stay. */
+/* Adds `/channels/NAME`. Each segment is encoded by itself, so that the slashes stay. */
 void server_url_add_channel(struct buf *out, struct str channel);
 
 /* Adds `NAME=VALUE` with the value encoded, behind '?' or '&' as `out` needs. */
 void server_url_add_query(struct buf *out, const char *name, struct str value);
 
-/* Whether a name holds a `*`, and so stands for many channels. */
+/* Whether a name contains a `*`, and so stands for many channels. */
 bool server_url_is_pattern(struct str channel);
 
-/* Whether this can stand behind `Authorization: Bearer`: visible ASCII, at least one. */
+/* Whether the token may follow `Authorization: Bearer`: visible ASCII, at least one character. */
 bool server_url_token_valid(const char *token);

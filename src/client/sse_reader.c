@@ -67,8 +67,8 @@ static bool is_end(char c)
     return c == '\n' || c == '\r';
 }
 
-/* Moves bytes up to a line's end into reader->line. 1 when the line is whole, 0 when the bytes ran
- * out, or -EMSGSIZE. */
+/* Moves bytes up to the end of a line into reader->line. Returns 1 when the line is whole, 0 when
+ * the bytes ran out, or -EMSGSIZE. */
 static int gather_line(struct sse_reader *reader, struct str *bytes)
 {
     if (reader->after_cr && bytes->at[0] == '\n')

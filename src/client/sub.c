@@ -133,7 +133,7 @@ static enum follow_end run_once(struct follow *follow, struct transfer *transfer
                                           : follow_http_run(follow, transfer);
 }
 
-/* Waits before the next attempt; false when there is to be none. */
+/* Waits before the next attempt; returns false if there must be none. */
 static bool wait_for_retry(struct follow *follow, struct retry_delay *delay)
 {
     uint32_t random;
@@ -162,7 +162,7 @@ static int run(struct follow *follow, struct transfer *transfer)
         enum follow_end end = run_once(follow, transfer);
         if (end == FOLLOW_DONE || follow->printer->ended)
             return 0;
-        /* Who was never there is more likely misspelt than about to come. */
+        /* Do not retry a server that never answered: its name is probably misspelt. */
         if (end == FOLLOW_REFUSED || !follow->reached) {
             fprintf(stderr, "freshet sub: %.*s: %.*s\n", STR_FMT(follow->wish->url.text),
                     STR_FMT(buf_str(&follow->why)));

@@ -1,4 +1,4 @@
-/* `freshet sub`: what its arguments mean. */
+/* `freshet sub`: its arguments. */
 #pragma once
 
 #include "client/follow.h"
@@ -9,8 +9,8 @@ struct sub_arguments {
     uint64_t count; /* 0: no end */
 };
 
-/* Reads them; `environment_url` and `environment_token` stand in for options that are not given and
- * may be NULL. The lists of `ret->wish` have room for argc. 0, COMMAND_LINE_HELP, or -EINVAL
- * with a sentence in `why`. */
+/* Reads the arguments. `environment_url` and `environment_token` replace options that are not
+ * given, and may be NULL. The lists of `ret->wish` must have room for argc entries. Returns 0,
+ * COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. */
 int sub_read_arguments(int argc, char **argv, const char *environment_url,
                        const char *environment_token, struct sub_arguments *ret, struct buf *why);

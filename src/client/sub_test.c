@@ -20,7 +20,7 @@ static int run(int argc, const char *const *arguments, const char *url)
         argv[i] = (char *)(uintptr_t)arguments[i];
     got = (struct sub_arguments){.wish = {.channels = {.at = channels}, .types = {.at = types}}};
     int result = sub_read_arguments(argc, argv, url, NULL, &got, &why);
-    assert_int_equal(result != 0, why.len > 0); /* a refusal says why */
+    assert_int_equal(result != 0, why.len > 0); /* every refusal has a reason */
     buf_free(&why);
     return result;
 }

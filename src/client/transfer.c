@@ -16,7 +16,7 @@ struct transfer {
     const struct interrupt *interrupt;
     size_t body_max;
     char error[CURL_ERROR_SIZE];
-    /* of the request under way */
+    /* for the current request */
     const struct transfer_request *request;
     struct transfer_answer *answer;
     int64_t heard_ns;
@@ -49,7 +49,8 @@ static size_t on_bytes(char *at, size_t size, size_t count, void *context)
     } else {
         good = gather(transfer, bytes);
     }
-    /* Read after the bytes were dealt with: a slow reader of ours is not a quiet server. */
+    /* Read the clock after the bytes are handled: a slow reader on our side is not a quiet
+     * server. */
     transfer->heard_ns = clock_now_ns(clock_system());
     return good ? bytes.len : 0;
 }
@@ -83,7 +84,7 @@ struct transfer *transfer_new(const struct interrupt *interrupt, bool direct, si
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* `..` is for the server to refuse */
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* the server must see `..` and refuse it */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
@@ -116,11 +117,11 @@ static bool add_header(struct curl_slist **list, const char *name, const char *v
     return longer != NULL;
 }
 
-/* NULL when there is no memory. */
+/* NULL if there is no memory. */
 static struct curl_slist *headers_of(const struct transfer_request *request)
 {
     struct curl_slist *list = NULL;
-    bool good = add_header(&list, "Expect:", ""); /* no round trip before a body */
+    bool good = add_header(&list, "Expect:", ""); /* avoids a round trip before the body */
     if (good && request->post)
         good = add_header(&list, "Content-Type: ", request->content_type);
     if (good && request->token)
@@ -155,7 +156,7 @@ static bool is_quiet(const struct transfer *transfer)
     return ms > transfer->request->quiet_ms;
 }
 
-/* A signal ends the transfer, at once or when its grace is over. */
+/* Whether to end the transfer: after a signal, at once or when the grace period is over. */
 static bool must_stop(struct transfer *transfer)
 {
     const struct transfer_request *request = transfer->request;
@@ -169,7 +170,7 @@ static bool must_stop(struct transfer *transfer)
 
 static int wait_for_more(struct transfer *transfer)
 {
-    /* The signal stays readable: once it is known it is not polled again. */
+    /* The signal's descriptor stays readable; do not poll it again after the first time. */
     int signal_fd = transfer->grace_until_ns ? -1 : transfer->interrupt->fd;
     int wanted[] = {signal_fd, transfer->request->watched_fd};
     struct curl_waitfd fds[2];
@@ -186,7 +187,7 @@ static int wait_for_more(struct transfer *transfer)
     return is_quiet(transfer) ? TRANSFER_E_QUIET : 0;
 }
 
-/* What libcurl made of it, once it is done. */
+/* The result of a transfer that libcurl has finished. */
 static int outcome(struct transfer *transfer)
 {
     int left;

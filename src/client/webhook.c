@@ -51,8 +51,8 @@ static struct str member(struct str object, struct str name)
     return STR_NONE;
 }
 
-/* Strings without their quotes, and without anything that a terminal or a table would take for
- * more than text; all else as it is. */
+/* Adds a value to a table: strings without their quotes, and without characters that a terminal or
+ * a table would interpret. */
 static void add_cell(struct buf *out, struct str value)
 {
     size_t start = out->len;
@@ -142,7 +142,7 @@ static int explain(const struct webhook_request *request, int result,
     return 1;
 }
 
-/* The query of the next page, of answers that come in pages; empty behind the last. */
+/* Reads the query of the next page, for answers in pages; empty after the last. */
 static void read_next(const struct webhook_request *request, struct str body, struct buf *ret)
 {
     struct str next = member(body, STR("next"));
@@ -152,7 +152,7 @@ static void read_next(const struct webhook_request *request, struct str body, st
         buf_clear(ret);
 }
 
-/* Asks for one page, or for all that there is to an answer without pages. */
+/* Asks for a page, or for the whole answer if it has no pages. */
 static int ask(const struct webhook_request *request, struct transfer *transfer, struct buf *next)
 {
     struct buf url = {0};

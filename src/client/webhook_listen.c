@@ -130,7 +130,7 @@ static void dismiss(struct guest *guest)
     guest->continued = false;
 }
 
-/* Answers are short: a peer whose socket does not take one has stopped reading. */
+/* Sends an answer. Answers are short: a peer whose socket is full has stopped reading. */
 static bool send_all(const struct guest *guest, struct str bytes)
 {
     return send(guest->fd, bytes.at, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)bytes.len;
@@ -158,7 +158,8 @@ static bool send_refusal(struct guest *guest, int status)
     return false;
 }
 
-/* Printed before it is answered: what was taken on was shown. False: the connection ends. */
+/* Handles a request; prints it before it is answered, so that every accepted request was shown.
+ * Returns false if the connection must end. */
 static bool serve(struct host *host, struct guest *guest, const struct receiver_request *request)
 {
     const struct listen_arguments *arguments = host->arguments;
@@ -181,7 +182,7 @@ static bool serve(struct host *host, struct guest *guest, const struct receiver_
     return good;
 }
 
-/* Takes what is whole. False: the connection ends. */
+/* Handles all whole requests. Returns false if the connection must end. */
 static bool take_all(struct host *host, struct guest *guest)
 {
     for (;;) {
@@ -262,13 +263,13 @@ static void greet(const struct host *host)
             host->arguments->verifier.secrets_count ? "" : ", verifying nothing: say --secret");
 }
 
-/* One turn of waiting; false once a signal came. */
+/* Waits and handles events; returns false after a signal. */
 static bool turn(struct host *host)
 {
     struct pollfd fds[GUESTS_MAX + 3] = {
         {.fd = host->printer.interrupt->fd, .events = POLLIN},
         {.fd = host->fd, .events = POLLIN},
-        {.fd = host->printer.fd}, /* tells when its reader has gone */
+        {.fd = host->printer.fd}, /* reports when its reader has gone */
     };
     for (size_t i = 0; i < GUESTS_MAX; i++)
         fds[i + 3] = (struct pollfd){.fd = host->guests[i].fd, .events = POLLIN};

@@ -70,7 +70,7 @@ static struct str member(struct str json, struct str name)
     return found;
 }
 
-/* Slack's question whether somebody is there. */
+/* Answers Slack's question whether the receiver is there. */
 static bool is_challenge(const struct receiver_request *request, struct buf *ret_answer)
 {
     struct str json = request->body;
@@ -80,7 +80,7 @@ static bool is_challenge(const struct receiver_request *request, struct buf *ret
     return json_unescape(member(json, STR("challenge")), ret_answer) == 0;
 }
 
-/* WebSub's verification of intent. */
+/* Answers WebSub's verification of intent. */
 static bool is_intent(const struct receiver_request *request, struct buf *ret_answer)
 {
     struct str rest = request->head.query, name, value;
@@ -144,7 +144,7 @@ void receiver_answer(const struct receiver_request *request, const struct receiv
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-/* A header's value is bytes; what is no UTF-8 is told as what it is not. */
+/* Adds the value of a header, which is bytes; if it is not UTF-8, adds a note instead. */
 static void add_text(struct buf *out, const char *name, struct str text)
 {
     if (!text.len)

@@ -11,7 +11,7 @@
 
 #define POST "POST /x HTTP/1.1\r\nHost: a\r\n"
 
-/* What taking the first `len` bytes gives. */
+/* Takes a request from the first `len` bytes. */
 static int take(struct str text, size_t len, size_t *ret_size, bool *ret_continue)
 {
     struct str bytes = exact((struct str){text.at, len});

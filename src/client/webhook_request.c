@@ -157,7 +157,7 @@ static void add_text(struct buf *out, const char *name, const char *text)
     buf_add_json(out, str_from(text));
 }
 
-/* What the server takes for granted is not said. */
+/* Adds a boolean, unless it is the server's default. */
 static void add_bool(struct buf *out, const char *name, bool value, bool otherwise)
 {
     if (value == otherwise)

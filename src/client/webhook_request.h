@@ -1,13 +1,13 @@
-/* `freshet webhook VERB …`: what the arguments ask of the server. */
+/* `freshet webhook VERB …`: the request that its arguments describe. */
 #pragma once
 
 #include "client/server_url.h"
 
-/* How the answer is printed. */
+/* The format in which the answer is printed. */
 enum webhook_show {
-    WEBHOOK_SHOW_ANSWER,     /* as it is, on one line */
-    WEBHOOK_SHOW_WEBHOOKS,   /* the elements of `webhooks`, a line each */
-    WEBHOOK_SHOW_DELIVERIES, /* those of `deliveries` */
+    WEBHOOK_SHOW_ANSWER,     /* unchanged, on one line */
+    WEBHOOK_SHOW_WEBHOOKS,   /* the elements of `webhooks`, one a line */
+    WEBHOOK_SHOW_DELIVERIES, /* the elements of `deliveries` */
     WEBHOOK_SHOW_NOTHING,
 };
 
@@ -17,17 +17,17 @@ struct webhook_request {
     const char *method;    /* static */
     enum webhook_show show;
     bool json;       /* lists as JSON, not as a table */
-    struct buf path; /* below the URL, with its query */
-    struct buf body; /* of a POST; may be empty */
+    struct buf path; /* path below the URL, with its query */
+    struct buf body; /* for POST; may be empty */
 };
 
-/* Reads the arguments, of which the first is the verb. `environment_…` stand in for options that
- * are not given and may be NULL. 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`;
+/* Reads the arguments, the first of which is the verb. `environment_…` replace options that are not
+ * given, and may be NULL. Returns 0, COMMAND_LINE_HELP, or -EINVAL with a sentence in `why`. Call
  * webhook_request_deinit() in any case. */
 int webhook_read_arguments(int argc, char **argv, const char *environment_url,
                            const char *environment_token, struct webhook_request *ret,
                            struct buf *why);
 void webhook_request_deinit(struct webhook_request *request);
 
-/* The help of a verb; NULL when there is no such verb. Static. */
+/* The help of a verb; NULL if there is no such verb. Static. */
 const char *webhook_verb_help(const char *verb);

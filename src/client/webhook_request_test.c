@@ -19,7 +19,7 @@ static int run(int argc, const char *const *arguments)
         argv[i] = (char *)(uintptr_t)arguments[i];
     webhook_request_deinit(&got);
     int result = webhook_read_arguments(argc, argv, NULL, "from-environment", &got, &why);
-    assert_int_equal(result != 0, why.len > 0); /* a refusal says why */
+    assert_int_equal(result != 0, why.len > 0); /* every refusal has a reason */
     buf_free(&why);
     return result;
 }

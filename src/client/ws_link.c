@@ -41,7 +41,7 @@ static int fail(struct ws_link *link, int result, const char *why)
 
 /* ---- the socket ------------------------------------------------------------------------------ */
 
-/* Waits in turns of a second, so that a reader of ours that goes away is noticed. */
+/* Waits a second at a time, to notice when the reader of our output goes away. */
 static int wait_for(struct ws_link *link, short events, int64_t timeout_ms)
 {
     for (int64_t left = timeout_ms; left > 0; left -= 1000) {
@@ -119,7 +119,7 @@ static int send_out(struct ws_link *link)
     return result;
 }
 
-/* Adds what comes to link->in. */
+/* Adds received bytes to link->in. */
 static int receive(struct ws_link *link, int64_t timeout_ms)
 {
     for (;;) {
@@ -164,7 +164,7 @@ static void add_request(struct buf *out, const struct server_url *url, const cha
     http_response_end(out);
 }
 
-/* Leaves what came of the body in link->in. */
+/* Reads a refusal; leaves the available part of its body in link->in. */
 static int read_refusal(struct ws_link *link, const struct http_status *head)
 {
     uint64_t length = head->framing.content_length;
@@ -257,7 +257,7 @@ static int take_close(struct ws_link *link, const struct ws_event *event)
     return WS_LINK_E_CLOSED;
 }
 
-/* 0 when this event was nothing to hand out. */
+/* Handles an event. Returns 0 if there is no message to hand out. */
 static int take_event(struct ws_link *link, const struct ws_event *event, struct str *ret_message)
 {
     switch (event->opcode) {
@@ -277,7 +277,7 @@ static int take_event(struct ws_link *link, const struct ws_event *event, struct
     return 0;
 }
 
-/* WS_LINK_MORE when the bytes at hand hold no further message. */
+/* Returns WS_LINK_MORE if the bytes at hand hold no further message. */
 static int take_at_hand(struct ws_link *link, struct str *ret_message)
 {
     for (;;) {

@@ -1,17 +1,17 @@
-/* What somebody else's webhook sent, as far as signatures and templates look at it. */
+/* A request from another party's webhook, as signatures and templates see it. */
 #pragma once
 
 #include "http/fields.h"
 
-/* All borrowed from the request that is at hand. */
+/* All parts are borrowed from the current request. */
 struct inbound_request {
     const struct http_fields *fields;
-    struct str body;  /* as it came: what signatures are made of */
-    struct str plain; /* without its content coding, if that was undone; else at == NULL */
+    struct str body;  /* unchanged: the bytes that signatures cover */
+    struct str plain; /* the body after its content coding was decoded; else at == NULL */
     int64_t now_s;    /* wall time */
 };
 
-/* The body as its sender means it. */
+/* The body with its content coding decoded, if it had one. */
 static inline struct str inbound_content(const struct inbound_request *request)
 {
     return request->plain.at ? request->plain : request->body;

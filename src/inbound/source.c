@@ -9,9 +9,9 @@
 enum { NAME_LEN_MAX = 64, TOLERANCE_S = 300, TOLERANCE_S_MAX = 86400, HEADER_LEN_MAX = 100 };
 
 struct source {
-    struct str name; /* in `names` */
+    struct str name; /* points into `names` */
     const struct kind *kind;
-    char *names; /* owned: the name and the texts of the verifier, each ended by a zero */
+    char *names; /* owned: the name and the texts of the verifier, each with a zero at its end */
     struct verifier verifier;
     struct template signed_bytes;
     struct template channel;
@@ -19,7 +19,8 @@ struct source {
     struct template id;
 };
 
-/* What the kinds are made of; a setting of the configuration stands before its column. */
+/* The settings of each kind. A setting of the configuration takes precedence over its column
+ * here. */
 static const struct kind {
     const char *name;
     const char *header;
@@ -30,7 +31,7 @@ static const struct kind {
     const char *id;
     const char *type;
     enum verify_scheme scheme;
-    bool is_free; /* header, prefix, hash, encoding, timestamp_header, signed may be set */
+    bool is_free; /* header, prefix, hash, encoding, timestamp_header and signed may be set */
     bool is_slack;
 } kinds[] = {
     {"github", "x-hub-signature-256", "sha256=", "hex", "", "{body}", "{header.x-github-delivery}",
@@ -76,7 +77,8 @@ static bool is_name(const char *name)
     return len && len <= NAME_LEN_MAX && name[0] != '.';
 }
 
-/* A header's name for a lookup: letters, digits and dashes in lower case; empty is none. */
+/* Whether this is a header's name in the form for lookups: letters, digits and dashes in lower
+ * case; empty for no header. */
 static bool is_header(const char *name)
 {
     for (const char *at = name; *at; at++)
@@ -85,7 +87,7 @@ static bool is_header(const char *name)
     return strlen(name) <= HEADER_LEN_MAX;
 }
 
-/* Copies of all texts that the verifier and the source keep, in one block. */
+/* Copies all texts that the verifier and the source keep, into one block. */
 static int keep_names(struct source *source, const struct source_settings *settings)
 {
     const struct kind *kind = source->kind;
@@ -261,14 +263,15 @@ int source_verify(const struct source *source, const struct inbound_request *req
     return verify_request(&source->verifier, request);
 }
 
-/* A text that is made of parts of our own. */
+/* Renders a template of our own. */
 static bool render_member(const struct template_view *view, const char *path, struct buf *out)
 {
     struct template one = {.count = 1, .parts = {{TEMPLATE_MEMBER, str_from(path)}}};
     return template_render(&one, view, TEMPLATE_KEY, out);
 }
 
-/* Slack asks once whether we are there: {"type":"url_verification","challenge":…}. */
+/* Reads Slack's question whether the server is there, asked once:
+ * {"type":"url_verification","challenge":…}. */
 static void read_challenge(const struct template_view *view, struct source_event *event)
 {
     struct buf type = {0};
@@ -297,7 +300,7 @@ static void read_key(const struct source *source, const struct template_view *vi
         buf_clear(&event->key);
 }
 
-/* A type that no event may have, or that names the server's own, gets a mark before it. */
+/* Puts a mark before a type that no event may have, or that the server uses for itself. */
 static void mend_type(struct buf *type)
 {
     enum { TYPE_LEN_MAX = 64 };

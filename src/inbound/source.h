@@ -1,12 +1,13 @@
-/* A source of webhooks as the configuration names it: how it proves itself, and which event each of
- * its requests becomes. */
+/* A source of webhooks as the configuration describes it: how it proves its identity, and the event
+ * that each of its requests becomes. */
 #pragma once
 
 #include "inbound/verify.h"
 
-/* What the configuration says; what is NULL or 0 is the kind's own. Read by source_new() alone. */
+/* The settings of a source; NULL or 0 means the default of its kind. Only source_new() reads
+ * them. */
 struct source_settings {
-    const char *name; /* in the path: letters, digits, '.', '_', '-' */
+    const char *name; /* its part of the path: letters, digits, '.', '_', '-' */
     const char *kind; /* github, stripe, slack, shopify, standard, hmac, token, basic or none */
     const char *const *secrets;
     size_t secrets_count;
@@ -24,27 +25,27 @@ struct source_settings {
 
 struct source;
 
-/* 0, -ENOMEM, or -EINVAL with a sentence in `why`, which never holds a secret. */
+/* Returns 0, -ENOMEM, or -EINVAL with a sentence in `why`, which never holds a secret. */
 int source_new(const struct source_settings *settings, struct source **ret_source, struct buf *why);
-/* NULL is fine. Wipes the secrets. */
+/* `source` may be NULL. Wipes the secrets. */
 void source_free(struct source *source);
 
 struct str source_name(const struct source *source);
-/* Whether whoever sends is to get an empty answer: it shows people what it gets. */
+/* Whether the answer must be empty, because the sender shows it to people. */
 bool source_answers_empty(const struct source *source);
 
-/* An enum verify_verdict, or -ENOMEM. */
+/* Returns an enum verify_verdict, or -ENOMEM. */
 int source_verify(const struct source *source, const struct inbound_request *request);
 
-/* What a request that was verified becomes. */
+/* The event that a verified request becomes. */
 struct source_event {
-    struct buf channel; /* whether it is a channel's name is the caller's to check */
+    struct buf channel; /* the caller must check that this is a channel's name */
     struct buf type;
-    struct buf key;       /* `SOURCE-ID`; empty when the request has no id */
-    struct buf challenge; /* not an event: the sender wants this back */
+    struct buf key;       /* `SOURCE-ID`; empty if the request has no id */
+    struct buf challenge; /* not an event: the answer that the sender expects */
 };
 
-/* Fills in a zeroed event. 0 or -ENOMEM; source_event_deinit() in any case. */
+/* Fills in a zeroed event. Returns 0 or -ENOMEM; call source_event_deinit() in both cases. */
 int source_read(const struct source *source, const struct inbound_request *request,
                 struct source_event *event);
 void source_event_deinit(struct source_event *event);

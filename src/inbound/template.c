@@ -15,7 +15,7 @@
 static const struct {
     struct str word;
     enum template_part_kind kind;
-    bool dotted; /* a name follows behind a dot */
+    bool dotted; /* a name follows, behind a dot */
 } words[] = {
     {{"source", 6}, TEMPLATE_SOURCE, false},       {{"header", 6}, TEMPLATE_HEADER, true},
     {{"body", 4}, TEMPLATE_MEMBER, true},          {{"form", 4}, TEMPLATE_FORM, true},
@@ -29,7 +29,7 @@ static bool name_is_fine(enum template_part_kind kind, struct str name)
     return name.len > 0;
 }
 
-/* What stands between braces. */
+/* Reads the text between braces. */
 static bool read_reference(struct str text, unsigned allowed, struct template_part *ret)
 {
     struct str name = text;
@@ -46,7 +46,7 @@ static bool read_reference(struct str text, unsigned allowed, struct template_pa
 
 static void lower(struct str text)
 {
-    char *at = (char *)(uintptr_t)text.at; /* of our own copy */
+    char *at = (char *)(uintptr_t)text.at; /* a cast, because the text is our own copy */
     for (size_t i = 0; i < text.len; i++)
         at[i] = ascii_lower(at[i]);
 }
@@ -117,7 +117,7 @@ static bool is_json(struct str text)
     return !json_check(text, JSON_DEPTH_MAX, NULL);
 }
 
-/* The first member of that name, decoded into `out`. */
+/* Finds the first member of that name and decodes it into `out`. */
 static bool form_value(struct str form, struct str name, struct buf *out)
 {
     struct str raw_name, raw_value;
@@ -144,7 +144,7 @@ int template_view_init(struct template_view *view, struct str source,
         return 0;
     }
     view->form = inbound_content(request);
-    /* GitHub and Slack put their JSON into a form's member of this name, where they send forms. */
+    /* GitHub and Slack put their JSON into a form's member of this name, if they send forms. */
     if (form_value(view->form, STR("payload"), &view->room) && is_json(buf_str(&view->room)))
         view->json = buf_str(&view->room);
     if (!buf_failed(&view->room))
@@ -166,8 +166,8 @@ static bool holds(struct str json, char open)
     return false;
 }
 
-/* One step into a value; of members that bear the same name the last counts, as it does in
- * JSON.parse. STR_NONE when there is none. */
+/* Takes a step into a value. Of members with the same name the last one counts, as in JSON.parse.
+ * STR_NONE if there is none. */
 static struct str step(struct str json, struct str name)
 {
     struct str key, value, found = STR_NONE;
@@ -193,7 +193,7 @@ static struct str find_member(struct str json, struct str path)
 static bool add_member(struct str json, struct buf *out)
 {
     if (!json.at || !json.len || strchr("{[n", json.at[0]))
-        return false; /* neither a container nor null can be part of a name */
+        return false; /* a container or null cannot be part of a name */
     if (json.at[0] == '"')
         return json_unescape(json, out) == 0;
     buf_add_str(out, json);
@@ -224,7 +224,8 @@ static void add_wants(struct template_view *view, const struct template *templat
     }
 }
 
-/* The first byte tells most names apart, unless it is escaped. */
+/* Whether the raw name may be `name`. The first byte tells most names apart, unless it is
+ * escaped. */
 static bool may_be(struct str name_raw, struct str name)
 {
     return name_raw.len >= name.len &&
@@ -252,7 +253,7 @@ static bool has(uint64_t set, size_t i)
     return set >> i & 1;
 }
 
-/* Takes the next step of each path; those that cannot be in this value leave the set. */
+/* Takes the next step off each path; paths that cannot be in this value leave the set. */
 static uint64_t begin_step(struct template_view *view, bool array, uint64_t set)
 {
     for (size_t i = 0; i < view->wants_count; i++) {
@@ -267,7 +268,8 @@ static uint64_t begin_step(struct template_view *view, bool array, uint64_t set)
     return set;
 }
 
-/* Takes one step into a value for all of the set: of members of one name the last counts. */
+/* Takes a step into a value for the whole set. Of members with the same name the last one
+ * counts. */
 static void step_all(struct template_view *view, struct str json, uint64_t set)
 {
     struct str key, value;
@@ -285,7 +287,7 @@ static void step_all(struct template_view *view, struct str json, uint64_t set)
     }
 }
 
-/* Those of the set whose paths go on within the same value as that of `first`. */
+/* The members of the set whose paths continue in the same value as that of `first`. */
 static uint64_t that_go_on(const struct template_view *view, uint64_t set, size_t first)
 {
     uint64_t group = 0;
@@ -297,8 +299,8 @@ static uint64_t that_go_on(const struct template_view *view, uint64_t set, size_
     return group;
 }
 
-/* Looks up all of the set, whose paths go on in this value. It recurses as deep as a path, which is
- * the configuration's. */
+/* Looks up the whole set, whose paths continue in this value. The recursion is as deep as a path,
+ * which comes from the configuration. */
 static void look_into(struct template_view *view, struct str json, uint64_t set)
 {
     step_all(view, json, set);
@@ -375,7 +377,7 @@ static bool fits_type(char c)
            c == '_' || c == '-';
 }
 
-/* Cut before a character that does not fit whole. */
+/* Cuts the value before a character that does not fit as a whole. */
 static struct str cut(struct str value)
 {
     if (value.len <= TEMPLATE_VALUE_MAX)
@@ -399,7 +401,7 @@ static bool is_control(struct str value, size_t at)
     return c < 0x20 || c == 0x7f || c1;
 }
 
-/* A value can neither open a segment nor be one that has a meaning of its own. */
+/* Adds a value to a channel's name. The value can neither begin a segment nor be a special one. */
 static void add_for_channel(struct buf *out, struct str value)
 {
     bool dots = str_eq(value, STR(".")) || str_eq(value, STR(".."));
@@ -411,7 +413,7 @@ static void add_for_channel(struct buf *out, struct str value)
                    (!utf8 && (c & 0x80));
         buf_add_char(out, bad ? '-' : c);
         if (control && (unsigned char)c == 0xc2)
-            i++; /* the byte that makes it a control character */
+            i++; /* skip the byte that makes it a control character */
     }
 }
 

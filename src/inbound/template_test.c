@@ -14,7 +14,8 @@
 static const char *body;
 static const char *media;
 
-/* Renders `text` for `use` over the headers above and `body`; true when every value was there. */
+/* Renders `text` for `use` with the headers above and `body`; returns whether every value was
+ * there. */
 static bool render(const char *text, enum template_use use, struct buf *out)
 {
     struct template template;
@@ -86,7 +87,7 @@ static void what_is_not_there_is_none_and_is_told(void **state)
     assert_str(buf_str(&out), "a/none");
     assert_false(render("a/{body.none}", TEMPLATE_KEY, &out));
     assert_str(buf_str(&out), "a/");
-    assert_false(render("{body.a}", TEMPLATE_TYPE, &out)); /* an array is no name */
+    assert_false(render("{body.a}", TEMPLATE_TYPE, &out)); /* an array cannot be part of a name */
     assert_false(render("{body.a.2.x}", TEMPLATE_TYPE, &out));
     assert_false(render("{body.a.x}", TEMPLATE_TYPE, &out));
     assert_false(render("{body.n.x}", TEMPLATE_TYPE, &out));
@@ -122,7 +123,7 @@ static void a_form_is_looked_into_and_so_is_the_json_in_its_payload(void **state
     expect("{form.command}", TEMPLATE_CHANNEL, "none");
 }
 
-/* What is looked up for many templates at once is what each finds by itself. */
+/* Looking up several templates together must find the same as each finds by itself. */
 static void assert_looks_the_same(const char *first, const char *second, const char *third)
 {
     const char *texts[] = {first, second, third};

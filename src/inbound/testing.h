@@ -1,11 +1,11 @@
-/* For tests only: requests made of literals. Include it behind cmocka.h. */
+/* Helpers of tests: requests made of literals. Include it behind cmocka.h. */
 #pragma once
 
 #include "http/testing.h"
 #include "inbound/request.h"
 
-/* A request with header lines, each "name: value\r\n", and a body; both are copied and never
- * freed by hand: `inbound_case_free` does. */
+/* A request with header lines, each "name: value\r\n", and a body. Both are copied;
+ * inbound_case_free() frees them. */
 struct inbound_case {
     struct str lines;
     struct str body;

@@ -14,13 +14,14 @@ enum {
     STANDARD_KEY_LEAST = 16,
     STANDARD_KEY_MOST = 75
 };
-/* Seconds since 1970 will have twelve digits in 30,000 years: until then these are milliseconds. */
+/* Numbers from here on are milliseconds: seconds since 1970 will not have twelve digits for 3,000
+ * years. */
 #define MILLISECONDS_FROM UINT64_C(100000000000)
 
-/* What a request brings in proof; all borrowed from it. */
+/* The proof that a request brings; all parts are borrowed from it. */
 struct proof {
-    struct str timestamp; /* `at == NULL` when there is none */
-    struct str id;        /* of Standard Webhooks */
+    struct str timestamp; /* `at == NULL` if there is none */
+    struct str id;        /* with Standard Webhooks */
     size_t count;
     struct candidate {
         struct str text;
@@ -88,7 +89,8 @@ void verify_secret_deinit(struct verify_secret *secret)
     buf_free(&secret->bytes);
 }
 
-/* ---- what the request brings ----------------------------------------------------------------- */
+/* ---- the proof of a request
+ * ---------------------------------------------------------------------- */
 
 static void add_candidate(struct proof *proof, struct str text, bool by_public_key)
 {
@@ -142,7 +144,8 @@ static void read_standard_headers(const struct http_fields *fields, struct proof
     struct str rest = headers.signature;
     proof->id = headers.id;
     proof->timestamp = headers.timestamp;
-    /* A dot in the id would let it be cut elsewhere than where it was joined. */
+    /* Refuse an id with a dot: the signed text joins id and timestamp by dots, and could be split
+     * in another place. */
     if (!headers.id.len || memchr(headers.id.at, '.', headers.id.len))
         return;
     while (rest.at) {
@@ -165,7 +168,8 @@ static struct proof read_proof(const struct verifier *verifier, const struct htt
     return proof;
 }
 
-/* ---- what was signed ------------------------------------------------------------------------- */
+/* ---- the signed bytes
+ * ------------------------------------------------------------------------------ */
 
 enum { PARTS_MAX = TEMPLATE_PARTS_MAX };
 
@@ -224,7 +228,7 @@ static bool decode(const struct verifier *verifier, struct str text, struct buf 
     return decode_hex(text, out);
 }
 
-/* Whether a signature is by the private key that belongs to this public one. */
+/* Whether a signature is by the private key of this public key. */
 static int check_public(const struct verify_secret *secret, struct str joined, struct str signature,
                         bool *ret_good)
 {
@@ -240,8 +244,8 @@ static int check_public(const struct verify_secret *secret, struct str joined, s
     return able ? 0 : -ENOMEM;
 }
 
-/* Holds the signatures that are made with secrets against a digest for each secret: the body is
- * read once for a secret, however many signatures are claimed. */
+/* Compares the signatures that are made with secrets with a digest for each secret. The body is
+ * read once for each secret, however many signatures are claimed. */
 static void check_digests(const struct verifier *verifier, const struct claims *claims,
                           const struct str *parts, size_t count, bool *ret_good)
 {
@@ -280,7 +284,8 @@ static int check_joined(const struct verifier *verifier, const struct claims *cl
     return result;
 }
 
-/* Holds the signatures that are made with private keys against each public key. 0 or -ENOMEM. */
+/* Checks the signatures that are made with private keys against each public key. Returns 0 or
+ * -ENOMEM. */
 static int check_public_keys(const struct verifier *verifier, const struct claims *claims,
                              const struct str *parts, size_t count, bool *ret_good)
 {
@@ -300,7 +305,8 @@ static int check_public_keys(const struct verifier *verifier, const struct claim
     return result;
 }
 
-/* Decodes what can be a signature. Each is to be freed. False when there is no memory. */
+/* Decodes the texts that can be signatures. Each must be freed. Returns false if there is no
+ * memory. */
 static bool read_claims(const struct verifier *verifier, const struct proof *proof,
                         struct claims *claims)
 {
@@ -333,7 +339,7 @@ static int check_signatures(const struct verifier *verifier, const struct proof 
     return result ? result : good ? VERIFY_OK : VERIFY_E_WRONG;
 }
 
-/* Compares digests, so that not even the length of the secret is told by the time it takes. */
+/* Compares digests, so that the time does not even reveal the length of the secret. */
 static bool is_secret(const struct verifier *verifier, struct str given)
 {
     uint8_t right[HASH_SHA256_SIZE], mine[HASH_SHA256_SIZE];
@@ -388,7 +394,7 @@ int verify_request(const struct verifier *verifier, const struct inbound_request
         return VERIFY_E_MISSING;
     if (verifier->scheme == VERIFY_TOKEN)
         return is_secret(verifier, proof.candidates[0].text) ? VERIFY_OK : VERIFY_E_WRONG;
-    /* Before the body is read: what is stale is refused whether it is signed or not. */
+    /* Before the body is read: a stale request is refused whether it is signed or not. */
     if (has_timestamp(verifier) && is_stale(verifier, proof.timestamp, request->now_s))
         return VERIFY_E_STALE;
     return check_signatures(verifier, &proof, request);

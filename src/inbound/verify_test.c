@@ -25,7 +25,7 @@ static struct source *make(struct source_settings settings)
     .secrets = (const char *const[]){__VA_ARGS__},                                                 \
     .secrets_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
 
-/* What the source makes of these header lines and this body at that time. */
+/* Verifies a request with these header lines and this body at that time. */
 static int verify(const struct source *source, const char *lines, const char *body, int64_t now_s)
 {
     struct inbound_case it;
@@ -76,7 +76,7 @@ static void slacks_example_is_verified_and_only_in_its_time(void **state)
     assert_int_equal(verify(source, good, body, 1531420618 - 300), VERIFY_OK);
     assert_int_equal(verify(source, good, body, 1531420618 + 301), VERIFY_E_STALE);
     assert_int_equal(verify(source, good, body, 1531420618 - 301), VERIFY_E_STALE);
-    const char *moved = /* the time that is checked is the time that was signed */
+    const char *moved = /* the signed time is the one that is checked */
         "X-Slack-Request-Timestamp: 1531420619\r\nX-Slack-Signature: "
         "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503\r\n";
     assert_int_equal(verify(source, moved, body, 1531420618), VERIFY_E_WRONG);
@@ -172,7 +172,8 @@ static void any_of_the_secrets_will_do(void **state)
     source_free(source);
 }
 
-/* As many as may be claimed, with the right one at `at`; beyond sixteen no notice is taken. */
+/* Verifies as many signatures as may be claimed, with the right one at `at`; those beyond sixteen
+ * are ignored. */
 static int verify_among(const struct source *source, unsigned count, unsigned at, int64_t now_s)
 {
     struct buf lines = {0};
@@ -205,7 +206,7 @@ static void every_claim_is_held_against_every_secret_and_what_is_stale_is_not_re
 #define WRONG_V1A                                                                                  \
     "v1a,AAAAAAlty2hExn4zt0UTGb6BaP2Vq5AfyzjB9GGV3x/wCJKd8UjOCf8Qhaji6TKY9C5eNMnlF0GG4udaO6B7Ag=="
 
-/* Each of these is a pass over the body, so that eight are looked at. */
+/* Each of these costs a pass over the body, so only eight are checked. */
 static void few_signatures_of_private_keys_are_looked_at(void **state)
 {
     (void)state;
@@ -227,7 +228,7 @@ static void few_signatures_of_private_keys_are_looked_at(void **state)
     source_free(source);
 }
 
-/* `hello\n` under s3cr3t-websub, recomputed with openssl. */
+/* `hello\n` with s3cr3t-websub, computed with openssl. */
 static void a_generic_hmac_is_as_it_is_configured(void **state)
 {
     (void)state;

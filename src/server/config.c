@@ -84,7 +84,7 @@ static int read_options(struct options *options, int argc, char **argv, struct f
     return result ? result : faults->count ? -EINVAL : 0;
 }
 
-/* The option --NAME stands for the key NAME. */
+/* Sets the key NAME from the option --NAME. */
 static void set(struct config *config, const char *name, const char *text, struct faults *faults)
 {
     const struct key *key = key_find(str_from(name));
@@ -97,7 +97,7 @@ static void set(struct config *config, const char *name, const char *text, struc
     (void)key_set(&as_option, config, str_from(text), NULL, faults);
 }
 
-/* What is said on the command line beats the file, also where the file says the opposite. */
+/* Applies the command line over the file, even if the file says the opposite. */
 static void apply(struct config *config, const struct options *options, struct faults *faults)
 {
     set(config, "listen", options->listen, faults);

@@ -1,4 +1,4 @@
-/* What the operator may set, by file and by flags, with every default in one place. */
+/* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
 #include "courier/address.h"
@@ -19,7 +19,7 @@ enum {
     CONFIG_SHARES_MAX = 90, /* percent */
 };
 
-/* Texts are borrowed from the command line or are in `file`. */
+/* Texts are borrowed from the command line or from `file`. */
 struct config {
     const char *listen;
     const char *data;
@@ -28,9 +28,9 @@ struct config {
     bool insecure;
     bool no_uring;
     unsigned threads;
-    int64_t spin_us; /* which a worker looks for more work before it sleeps */
+    int64_t spin_us; /* how long a worker looks for more work before it sleeps */
 
-    struct listen_address addresses[LISTEN_ADDRESSES_MAX]; /* what `listen` says */
+    struct listen_address addresses[LISTEN_ADDRESSES_MAX]; /* the parsed value of `listen` */
     unsigned addresses_count;
 
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
@@ -40,7 +40,8 @@ struct config {
     size_t spaces_count;
 
     struct worker_limits limits;
-    uint64_t connections_max; /* of all workers together; 0: what the file limit allows */
+    uint64_t connections_max; /* of all workers together; 0: as many as the limit of open files
+                               * allows */
     uint64_t channels_max;
     unsigned channels_address_percent;
     unsigned channels_connection_percent;
@@ -56,38 +57,39 @@ struct config {
     int64_t webhook_schedule_ms[CONFIG_SCHEDULE_MAX];
     size_t webhook_schedule_count;
     int64_t webhook_timeout_ms;
-    struct network webhook_networks[CONFIG_ALLOW_MAX]; /* where webhooks may go, public or not */
+    struct network webhook_networks[CONFIG_ALLOW_MAX]; /* targets that webhooks may have, public or
+                                                        * not */
     size_t webhook_networks_count;
     const char *webhook_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_hosts_count;
-    const char *webhook_ca_file; /* NULL: the system's authorities alone */
+    const char *webhook_ca_file; /* NULL: only the system's authorities */
     uint32_t webhook_endpoints_max;
-    uint64_t webhook_requests_max;         /* 0: by the limit of open files */
-    unsigned webhook_shares[POOL_CLASSES]; /* percent; 0 for the courier's */
+    uint64_t webhook_requests_max;         /* 0: as many as the limit of open files allows */
+    unsigned webhook_shares[POOL_CLASSES]; /* in percent; 0: the default */
     int64_t webhook_patience_ms;
     uint64_t webhook_records_max;
     int64_t webhook_records_age_us;
 
-    struct source **sources; /* whose webhooks become events; owned */
+    struct source **sources; /* webhooks of others that become events; owned */
     size_t sources_count;
 
-    struct yaml_file *file; /* what was read; owned */
+    struct yaml_file *file; /* the parsed file; owned */
 };
 
-/* Every default. */
+/* Sets every default. */
 void config_init(struct config *config);
 
-/* Reads the file over the defaults. 0, or -EINVAL with all that is wrong in `faults`. */
+/* Reads the file over the defaults. Returns 0, or -EINVAL with every fault in `faults`. */
 int config_read(struct config *config, const char *path, struct faults *faults);
 
-/* Where to listen, as text. */
+/* The addresses to listen on, as text. */
 static inline const char *config_listen(const struct config *config)
 {
     return config->listen ? config->listen : "localhost:7070";
 }
 
-/* Reads the environment and the command's options, argv[1] onward, over that; --config among them
- * is read first. 0, COMMAND_LINE_HELP, or -EINVAL with all that is wrong in `faults`. */
+/* Reads the environment and the command's options, argv[1] onward, over that; the file of --config
+ * is read first. Returns 0, COMMAND_LINE_HELP, or -EINVAL with every fault in `faults`. */
 int config_options(struct config *config, int argc, char **argv, struct faults *faults);
 
 void config_free(struct config *config);

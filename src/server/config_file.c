@@ -1,14 +1,14 @@
-/* How the file becomes a struct config.
+/* The translation of the configuration file into a struct config.
  *
  * The file is a tree of texts (yaml_file.h). A mapping is walked key by key: the names on the way
- * make the full name, `limits.body_max`, and the table of keys says what that is. A scalar is read
- * and stored by the table alone (keys.h). Lists are stored by the functions that stand in `lists`
- * below, since each is stored in a way of its own; a list of mappings is walked with an item of its
- * own as the base of its keys.
+ * make the full name, such as `limits.body_max`, and the table of keys describes it. The table
+ * alone says how to read and store a scalar (keys.h). Lists are stored by the functions in `lists`
+ * below, a function for each; a list of mappings is walked with its current item as the base of the
+ * keys.
  *
- * Nothing ends the walk: each fault is told with its line, and the next key is read. So the tree
- * that is stored may be incomplete, and whoever asked for it looks at the faults first. All of this
- * runs once, before threads are started. The depth of the walk is the table's, not the file's. */
+ * Nothing ends the walk: each fault is reported with its line, and the next key is read. The result
+ * may therefore be incomplete, so the caller must look at the faults first. All of this runs once,
+ * before threads are started. The depth of the walk is that of the table, not of the file. */
 #include "server/config_file.h"
 
 #include "base/mem.h"
@@ -36,10 +36,10 @@ static void fault(struct reader *reader, struct yaml_value at, struct str name, 
     faults_add(reader->faults, &place, text, "%s", what);
 }
 
-/* The value of a key, and the key, for errors: a value with nothing in it has no line. */
+/* A key and its value, for errors: an empty value has no line of its own. */
 struct entry {
     struct yaml_value key, value;
-    struct str name; /* in full */
+    struct str name; /* the full name */
 };
 
 static void read_map(struct reader *reader, struct yaml_value map, struct str path, void *base);
@@ -66,7 +66,7 @@ static void read_scalar(struct reader *reader, const struct key *key, const stru
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-/* Whether the value is a list that is not too long. One with nothing in it sets nothing. */
+/* Whether the value is a list that is not too long. An empty value sets nothing. */
 static bool is_list(struct reader *reader, const struct key *key, const struct entry *entry)
 {
     struct place place = yaml_place(entry->key);
@@ -163,7 +163,7 @@ static void read_origins(struct reader *reader, const struct key *key, const str
 
 /* ---- namespaces ------------------------------------------------------------------------------ */
 
-/* Items of a list are mappings. */
+/* Whether the item of a list is a mapping. */
 static bool is_map(struct reader *reader, struct yaml_value item, const struct key *key)
 {
     if (yaml_kind(item) == YAML_MAP)
@@ -228,7 +228,7 @@ static void read_secrets(struct reader *reader, const struct key *key, const str
     }
 }
 
-/* Where a setting of an item stands; the item itself if it is not there. */
+/* The place of a setting in an item; that of the item if the setting is absent. */
 static struct place place_of_setting(const void *context, struct str setting)
 {
     const struct yaml_value *map = context;
@@ -348,8 +348,8 @@ static bool is_there_before(struct yaml_value map, size_t n)
     return false;
 }
 
-/* More keys than the table has must hold one twice or one that is not known; the bound keeps a file
- * of a million keys from being compared with itself. */
+/* A file with more keys than the table must hold a duplicate or an unknown key. The bound keeps a
+ * file with a million keys from being compared with itself. */
 static bool has_too_many(struct reader *reader, struct yaml_value map, struct str path)
 {
     if (yaml_count(map) <= keys_count)
@@ -380,9 +380,11 @@ static void read_map(struct reader *reader, struct yaml_value map, struct str pa
     }
 }
 
-/* ---- what goes together ---------------------------------------------------------------------- */
+/* ---- settings that depend on each other
+ * ---------------------------------------------------------- */
 
-/* Shares of the requests, in percent. Some must be left for endpoints that answer soon. */
+/* Checks the shares of the requests, in percent: some must be left for endpoints that answer
+ * soon. */
 static void check_shares(const struct config *config, const struct place *place,
                          struct faults *faults)
 {

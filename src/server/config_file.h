@@ -1,9 +1,9 @@
-/* Reads the configuration file into a struct config, by the table of keys. */
+/* A reader of the configuration file into a struct config, by the table of keys. */
 #pragma once
 
 #include "server/config.h"
 #include "server/faults.h"
 
-/* Reads the file over what is in `config`, which keeps it for the texts. Adds a fault for all that
- * is wrong; then the configuration is not to be used. */
+/* Reads the file over the content of `config`, which keeps the file for its texts. Adds a fault for
+ * each error; the configuration must then not be used. */
 void config_file_read(struct config *config, const char *path, struct faults *faults);

@@ -1,5 +1,4 @@
-/* What a configuration file and the command line set, what stays as it is without them, and what is
- * refused. */
+/* Settings by file and command line: their effect, the defaults without them, and refusals. */
 #include "server/config.h"
 
 #include "base/command_line.h"
@@ -50,7 +49,7 @@ static bool has(const struct faults *faults, const char *part)
            memmem(faults->text.at, faults->text.len, part, strlen(part)) != NULL;
 }
 
-/* One fault, which names all of these. */
+/* Expects a single fault that contains all of these parts. */
 static void refuses_with(const char *text, const char *const *parts, size_t count)
 {
     struct config config;
@@ -173,7 +172,7 @@ static void a_section_may_be_empty(void **state)
     }
 }
 
-/* Only one would be read, and whoever wrote the other would not know. */
+/* Only one document would be read, and the author of the other would not know. */
 static void more_than_one_document_is_refused(void **state)
 {
     (void)state;
@@ -197,7 +196,7 @@ static void a_file_of_unreasonable_size_is_refused(void **state)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* Reads options with a file that has this text; NULL for none. */
+/* Reads options with a file that has this text; NULL: no file. */
 static int read_options(struct config *config, const char *text, const char *const *options,
                         size_t count, struct faults *faults)
 {
@@ -337,7 +336,7 @@ static void a_file_that_is_not_there_is_refused(void **state)
 
 /* ---- all keys -------------------------------------------------------------------------------- */
 
-/* A file whose last line sets `name` to `value`, and how many lines it has. */
+/* Makes a file whose last line sets `name` to `value`; returns the number of lines. */
 static size_t file_with(char *text, size_t size, const char *name, const char *value)
 {
     struct str rest = str_from(name);
@@ -427,7 +426,8 @@ static void the_least_and_the_greatest_are_accepted_and_no_more(void **state)
         assert_true(!key->fallback || (key->fallback >= key->least && key->fallback <= key->most));
         number_write_in(&value, key->most, key->unit);
         buf_add_char(&value, '\0');
-        if (!strstr(key->name, "_share")) /* which may not have all that one of them may */
+        if (!strstr(key->name, "_share")) /* a share's greatest value does not go with the other
+                                           * shares */
             assert_int_equal(accepts_value(key, value.at), 0);
         snprintf(text, sizeof(text), "%llu", (unsigned long long)key->least);
         assert_int_equal(accepts_value(key, text), 0);
@@ -475,7 +475,8 @@ static void a_list_holds_single_values_and_not_too_many(void **state)
     refuses("webhooks:\n  schedule_ms: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]\n");
 }
 
-/* ---- what is stored -------------------------------------------------------------------------- */
+/* ---- stored values
+ * ------------------------------------------------------------------------------- */
 
 static void a_number_is_stored_with_its_unit(void **state)
 {
@@ -530,7 +531,8 @@ static void the_shares_of_the_table_are_the_couriers(void **state)
     config_free(&config);
 }
 
-/* ---- what cannot be meant -------------------------------------------------------------------- */
+/* ---- senseless settings
+ * -------------------------------------------------------------------------- */
 
 static void what_cannot_be_meant_is_refused_with_its_line(void **state)
 {

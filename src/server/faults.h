@@ -1,16 +1,16 @@
-/* What is wrong with a configuration: all of it is gathered, so that one look at the messages is
- * enough to mend the file. */
+/* The faults of a configuration: all are gathered, so that the operator can mend the file after one
+ * look. */
 #pragma once
 
 #include "base/buf.h"
 
 struct faults {
-    struct buf text; /* a line each, the first FAULTS_SHOWN of them */
+    struct buf text; /* one a line, the first FAULTS_SHOWN of them */
     unsigned count;
 };
 
-/* Where a value stands. Both are unset for the command line and the environment, where the name of
- * what is wrong says enough. */
+/* The place of a value. Both fields are unset for the command line and the environment, where the
+ * name is enough. */
 struct place {
     const char *file;
     size_t line;
@@ -22,6 +22,6 @@ enum { FAULTS_SHOWN = 20 };
 void faults_add(struct faults *faults, const struct place *place, const char *name,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Prints them to standard error, each behind the command's name. */
+/* Prints all faults to standard error, each behind the command's name. */
 void faults_print(const struct faults *faults, const char *command);
 void faults_free(struct faults *faults);

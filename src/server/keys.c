@@ -20,7 +20,8 @@
 #define S_US UINT64_C(1000000)
 #define MANY UINT64_C(1000000000)
 
-/* ---- texts that have a form ------------------------------------------------------------------ */
+/* ---- texts with a format
+ * ------------------------------------------------------------------------- */
 
 static const char *check_listen(const char *text)
 {
@@ -50,7 +51,7 @@ static const char *check_prefix(const char *text)
     return "segments joined by /, as in trades or trades/eu, or empty for all channels";
 }
 
-/* A file that cannot be read would only be told of by each delivery. */
+/* Check it now: otherwise a file that cannot be read would be reported only by each delivery. */
 static const char *check_certificates(const char *text)
 {
     char line[128];
@@ -70,7 +71,7 @@ static const char *check_certificates(const char *text)
 #define SPACE(member) IN(struct space_config, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
 
-/* The place comes last: it is two initializers. */
+/* The place comes last, since it is two initializers. */
 #define NUMBER_AT(key, unit_, least_, most_, fallback_, scale_, sentence, ...)                     \
     {                                                                                              \
         .name = (key), .kind = KEY_NUMBER, .unit = (unit_), .least = (least_), .most = (most_),    \
@@ -209,7 +210,7 @@ bool key_is_section(struct str name)
     return false;
 }
 
-/* What stands behind the last dot. */
+/* The part of a name behind its last dot. */
 static struct str last_part(struct str name)
 {
     size_t start = name.len;
@@ -218,7 +219,8 @@ static struct str last_part(struct str name)
     return str_skip(name, start);
 }
 
-/* A part that lacks its unit, `timeout` for `timeout_ms`, is one letter away. */
+/* The distance between two parts. A part without its unit, `timeout` for `timeout_ms`, counts as
+ * one letter away. */
 static unsigned part_distance(struct str part, struct str of_key)
 {
     bool lacks_unit =
@@ -226,8 +228,8 @@ static unsigned part_distance(struct str part, struct str of_key)
     return lacks_unit ? 1 : nearest_distance(part, of_key);
 }
 
-/* The name as a whole is compared with all names, its last part with the last parts of all, since a
- * key may be in the wrong section. */
+/* The whole name is compared with all names, and its last part with the last parts of all names,
+ * since a key may be in the wrong section. */
 const char *key_nearest(struct str name)
 {
     struct str part = last_part(name);

@@ -1,4 +1,4 @@
-/* The table of keys as a whole. What each key takes is tried by config_test.c. */
+/* Tests of the table of keys as a whole. config_test.c tests the values of each key. */
 #include "server/keys.h"
 
 #include <setjmp.h>

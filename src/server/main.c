@@ -101,9 +101,9 @@ static int help(int argc, char **argv)
     return 0;
 }
 
-/* A descriptor that is closed would be given to the next socket or file, which would then get what
- * is written for people. What is opened in its place cannot be read or written, as before: a
- * command must notice that nobody gets what it prints. */
+/* Opens /dev/null in place of standard streams that are closed. Otherwise the next socket or file
+ * would get their descriptor, and with it the output for people. The replacement can neither be
+ * read nor written, so that a command still notices that its output is lost. */
 static int open_standard_streams(void)
 {
     for (int fd = 0; fd < 3; fd++)

@@ -39,9 +39,9 @@ const char serve_help[] =
     "io_uring off.\n";
 
 enum { DESCRIPTORS_SPARE = 200 };
-/* Below that the log's files leave next to nothing for connections. */
+/* With fewer descriptors the log's files leave next to nothing for connections. */
 enum { DESCRIPTORS_LEAST = 64, DESCRIPTORS_WORKER = 8 };
-/* Set aside on the disk at most; sealing needs the size of a file. */
+/* Most bytes reserved on the disk; sealing needs the size of a file. */
 enum { DISK_RESERVE_MAX = 64 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
 
@@ -51,15 +51,15 @@ struct server {
     struct log *log;
     struct courier *courier;
     struct worker *workers;
-    uint32_t webhook_requests;    /* that may be under way at once */
-    _Atomic uint32_t connections; /* of all workers */
+    uint32_t webhook_requests;    /* most that may be under way at once */
+    _Atomic uint32_t connections; /* number of connections of all workers */
     unsigned started;
 };
 
 /* ---- before anything runs -------------------------------------------------------------------- */
 
-/* SO_REUSEPORT lets a second server of the same user share our port without a word; this one finds
- * out first. */
+/* Fails if another server uses the port. SO_REUSEPORT would let a second server of the same user
+ * share it silently. */
 static int check_port_is_free(const struct listen_address *address)
 {
     int one = 1;
@@ -85,7 +85,7 @@ static void explain_port(const struct listen_address *address, int error)
                                 : "");
 }
 
-/* Drops what this machine does not have. */
+/* Drops optional addresses that this machine does not have. */
 static int check_ports(struct server *server)
 {
     struct config *config = &server->config;
@@ -105,7 +105,7 @@ static int check_ports(struct server *server)
     return 0;
 }
 
-/* As many descriptors as the process may have. */
+/* Raises the limit of descriptors as far as allowed, and returns it. */
 static uint64_t raise_descriptors(void)
 {
     struct rlimit limit;
@@ -116,7 +116,7 @@ static uint64_t raise_descriptors(void)
     return limit.rlim_cur;
 }
 
-/* How many connections and webhook requests so many descriptors allow. */
+/* The number of connections and webhook requests that this many descriptors allow. */
 static uint64_t connections_of(uint64_t descriptors)
 {
     return descriptors > 2UL * DESCRIPTORS_SPARE ? descriptors - DESCRIPTORS_SPARE
@@ -135,8 +135,8 @@ static int check_descriptors(const struct server *server, uint64_t descriptors)
     return -EMFILE;
 }
 
-/* Webhooks need descriptors too; few connections must not leave them none. `wanted` is 0 if the
- * configuration does not say. */
+/* The number of webhook requests. They need descriptors too, even if there are few for connections.
+ * `wanted` is 0 if the configuration does not say. */
 static uint32_t requests_of(uint64_t descriptors, uint64_t wanted)
 {
     uint64_t share = descriptors / REQUESTS_SHARE;
@@ -215,7 +215,7 @@ static int open_courier(struct server *server)
     return result;
 }
 
-/* The first worker may be given a free port; all others take that one. */
+/* Listens in all workers. The first may be given a free port, which all others then use. */
 static int listen_all(struct server *server, struct worker *worker)
 {
     struct listen_address *addresses = server->config.addresses;
@@ -260,7 +260,7 @@ static int open_all(struct server *server)
     int result = check_descriptors(server, descriptors);
     if (result)
         return result;
-    hash_prepare(); /* a server is ready when it says so */
+    hash_prepare(); /* before the server reports that it is ready */
     server->webhook_requests = requests_of(connections, config->webhook_requests_max);
     connections -= server->webhook_requests;
     if (config->connections_max && config->connections_max < connections)
@@ -294,7 +294,8 @@ static int open_all(struct server *server)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* "localhost:7070" if it listens on both addresses of that. */
+/* Writes the address to show: "localhost:7070" if the server listens on both addresses of that
+ * name. */
 static void name_address(const struct server *server, char *out, size_t size)
 {
     listen_format(&server->config.addresses[0].at, out, size);
@@ -321,7 +322,7 @@ static void greet(const struct server *server)
            at, base, at, base, at, base, at, base, at, base, at, base, program_invocation_name, at,
            base, at, base);
     fflush(stdout);
-    clearerr(stdout); /* a server serves though nobody reads its greeting */
+    clearerr(stdout); /* the server runs even if its greeting is not read */
     say(SAY_INFO, "started", "address=%s store=%s workers=%u connections_max=%u", at,
         server->config.memory ? "memory" : "sqlite", server->config.threads,
         server->config.limits.connections_max);
@@ -334,7 +335,8 @@ static void note(const char *state)
         say(SAY_WARN, "manager_not_told", "state=%s error=\"%s\"", state, strerror(-result));
 }
 
-/* SIGHUP means "read the configuration anew", which a server cannot do: it must not end it. */
+/* The signals to wait for. SIGHUP asks daemons to reload their configuration, which this server
+ * cannot do; but it must not end the server. */
 static sigset_t signals_of_ours(void)
 {
     sigset_t set;
@@ -352,7 +354,7 @@ static void block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Waits for so many ms, or for ever if they are negative. True once the server is to end. */
+/* Waits this many ms, for ever if negative. Returns true when the server must end. */
 static bool wait_for_end(int64_t ms)
 {
     struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
@@ -364,7 +366,7 @@ static bool wait_for_end(int64_t ms)
     return number == SIGTERM || number == SIGINT;
 }
 
-/* While nothing is asked of this thread, it sees to it that freed memory goes back. */
+/* Waits for the end; meanwhile this thread gives freed memory back. */
 static void wait_and_tidy(void)
 {
     struct heap_watch watch = {0};
@@ -380,8 +382,8 @@ static void *second_signal(void *arg)
     _exit(1);
 }
 
-/* Load balancers ask /readyz now and then. They must see that the server is going, and send it
- * nothing new, while it still accepts what they send. */
+/* Reports that the server is about to end, before it does. Load balancers ask /readyz from time to
+ * time, and must have stopped sending new requests before the server refuses them. */
 static void announce(struct server *server)
 {
     int64_t ms = server->config.drain_delay_ms;
@@ -425,7 +427,7 @@ static int start_threads(struct server *server)
 static int run(struct server *server)
 {
     if (check_ports(server) || open_all(server) || start_threads(server))
-        return 1; /* the process ends, and with it whatever was opened; nothing was promised yet */
+        return 1; /* the process ends and closes everything; no event was accepted yet */
     greet(server);
     note("READY=1");
     wait_and_tidy();
@@ -443,10 +445,10 @@ static int explain(int result, const struct faults *faults)
     return 2;
 }
 
-/* From this size on a block is mapped by itself and goes back to the system when it is freed. Left
- * alone the allocator raises the size with the first large block that comes and goes, and then
- * keeps what a burst of messages took for good. What is made all the time, like pages of encoded
- * events, is smaller. */
+/* Blocks from this size on are mapped by themselves, and go back to the system when they are freed.
+ * By default the allocator raises this size with the first large block that comes and goes, and
+ * then keeps the memory of a burst of messages for good. Blocks that are made all the time, such as
+ * pages of encoded events, are smaller. */
 enum { MAPPED_LEAST = 512 * 1024 };
 
 int serve_main(int argc, char **argv)

@@ -1,6 +1,6 @@
-/* The server: everything wired together, from the flags to the last answer. */
+/* The server: connects all parts, from the flags to the last response. */
 #pragma once
 
-/* `freshet serve`: runs until SIGTERM or SIGINT; the process's exit code. */
+/* Runs `freshet serve` until SIGTERM or SIGINT; returns the exit code of the process. */
 int serve_main(int argc, char **argv);
 extern const char serve_help[];

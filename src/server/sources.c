@@ -20,7 +20,7 @@ void secret_free(char *text)
     free(text);
 }
 
-/* Up to one byte more than fits, so that a file that is too large is noticed. */
+/* Reads up to a byte more than allowed, so that a file that is too large is noticed. */
 static ssize_t read_secret(int fd, char *room)
 {
     size_t len = 0;
@@ -146,8 +146,8 @@ bool source_item_add_secret(struct source_item *item, struct str said, const str
     return secret != NULL;
 }
 
-/* Looks whether a name can come out of a template at all: what is fixed in it is checked with every
- * value missing. 0, or -EINVAL with the setting that is wrong in `why`, before a colon. */
+/* Checks whether the templates can yield valid names at all, by rendering them with every value
+ * missing. Returns 0, or -EINVAL with the wrong setting in `why`, before a colon. */
 static int check_names(const struct source *source, struct buf *why)
 {
     static const struct http_fields none = {0};
@@ -166,7 +166,7 @@ static int check_names(const struct source *source, struct buf *why)
     return sentence ? -EINVAL : 0;
 }
 
-/* `why` is `SETTING: SENTENCE`, as source_new() and check_names() write it. */
+/* Adds a fault. `why` is `SETTING: SENTENCE`, as source_new() and check_names() write it. */
 static void complain(const struct source_item *item, struct str why,
                      struct place (*place_of)(const void *context, struct str setting),
                      const void *context, struct faults *faults)

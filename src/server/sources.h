@@ -1,4 +1,4 @@
-/* The sources of inbound webhooks as the configuration names them, and their secrets. */
+/* The sources of inbound webhooks as the configuration lists them, and their secrets. */
 #pragma once
 
 #include "inbound/source.h"
@@ -6,25 +6,25 @@
 
 enum { SECRET_LEN_MAX = 1024 };
 
-/* One item of the list `inbound`. All zeroes at first. */
+/* An item of the list `inbound`. Zeroes at first. */
 struct source_item {
     struct source_settings settings; /* texts are borrowed from the file */
     char *secrets[VERIFY_SECRETS_MAX];
 };
 void source_item_deinit(struct source_item *item);
 
-/* Finds what a secret of the configuration stands for: itself, `env:NAME`, or `file:PATH` without
- * the line ends at its end. A text that secret_free() wipes, or NULL with the cause in `why`, which
- * never holds the secret. */
+/* Resolves a secret of the configuration: the text itself, `env:NAME`, or `file:PATH` without the
+ * line ends at its end. Returns a text for secret_free(), which wipes it, or NULL with the cause in
+ * `why`, which never holds the secret. */
 char *secret_find(const char *said, struct buf *why);
 void secret_free(char *text);
 
-/* Adds a secret to the item. False after adding a fault. */
+/* Adds a secret to the item. Returns false after adding a fault. */
 bool source_item_add_secret(struct source_item *item, struct str said, const struct place *place,
                             struct faults *faults);
 
-/* Makes the source that the item describes. NULL after adding a fault, with `place_of` asked for
- * the place of the setting that is wrong. */
+/* Creates the source that the item describes. Returns NULL after adding a fault; `place_of` is then
+ * asked for the place of the wrong setting. */
 struct source *source_item_make(struct source_item *item,
                                 struct place (*place_of)(const void *context, struct str setting),
                                 const void *context, struct faults *faults);

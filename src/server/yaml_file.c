@@ -59,7 +59,7 @@ static int refuse_syntax(struct faults *faults, const char *path, const yaml_par
     return -EINVAL;
 }
 
-/* Whatever stands behind the document is refused. */
+/* Refuses a file with anything behind its document. */
 static int check_end(yaml_parser_t *parser, const char *path, struct faults *faults)
 {
     yaml_document_t second;
@@ -118,7 +118,7 @@ void yaml_file_free(struct yaml_file *file)
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-/* libyaml counts nodes from 1, and only looks at a document that it is given. */
+/* Does what yaml_document_get_node() does, for a const document: libyaml counts nodes from 1. */
 static const yaml_node_t *node_of(struct yaml_value value)
 {
     const yaml_document_t *document = &value.file->document;

@@ -1,16 +1,16 @@
-/* Reads a YAML file that is to hold one document and no more, as a tree of texts, lists and
- * mappings that know their lines. What a text means is the reader's business. */
+/* A reader of YAML files with a single document: a tree of texts, lists and mappings that know
+ * their lines. The meaning of a text is up to the caller. */
 #pragma once
 
 #include "server/faults.h"
 
-/* A configuration is not larger than this. */
+/* Most bytes of a configuration file. */
 enum { YAML_FILE_MAX = 4 << 20 };
 
 struct yaml_file;
 
 enum yaml_kind {
-    YAML_NOTHING, /* a key with nothing behind it, null, ~; the root of an empty file */
+    YAML_NOTHING, /* a key without a value, null, ~; the root of an empty file */
     YAML_TEXT,
     YAML_LIST,
     YAML_MAP,
@@ -22,21 +22,21 @@ struct yaml_value {
     int node;
 };
 
-/* Opens the file. 0, or -EINVAL with a fault that says what is wrong and in which line: it cannot
- * be read, is larger than YAML_FILE_MAX, is not YAML, or has a second document, of which whoever
- * reads the first would not know. `path` is borrowed. */
+/* Opens the file. Returns 0, or -EINVAL with a fault that names the error and its line: the file
+ * cannot be read, is larger than YAML_FILE_MAX, is not YAML, or has a second document, which would
+ * be ignored. `path` is borrowed. */
 int yaml_file_open(const char *path, struct yaml_file **ret_file, struct faults *faults);
-/* NULL is fine. */
+/* `file` may be NULL. */
 void yaml_file_free(struct yaml_file *file);
 
 struct yaml_value yaml_file_root(const struct yaml_file *file);
 
 enum yaml_kind yaml_kind(struct yaml_value value);
 struct place yaml_place(struct yaml_value value);
-/* Of a YAML_TEXT; ends with a zero, and may hold others. */
+/* The text of a YAML_TEXT; ends with a zero, and may contain others. */
 struct str yaml_text(struct yaml_value value);
 
-/* How many items a list has, or keys a mapping. */
+/* The number of items of a list, or of keys of a mapping. */
 size_t yaml_count(struct yaml_value value);
 struct yaml_value yaml_item(struct yaml_value list, size_t n);
 struct yaml_value yaml_key(struct yaml_value map, size_t n);

@@ -1,4 +1,4 @@
-/* The tree of a YAML file: what things are, and in which line. */
+/* The tree of a YAML file: kinds of values, and their lines. */
 #include "server/yaml_file.h"
 
 #include <fcntl.h>
