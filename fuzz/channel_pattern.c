@@ -1,7 +1,6 @@
-/* Feeds hostile paths, names and patterns to what decides which channel they mean: nothing may
- * crash, the rules of a name hold for all that passes as one, and everything that says whether a
- * pattern has a channel (the matcher, the trie, the selection, the overlap of two patterns) must
- * say the same as a naive reading of the rules. */
+/* Feeds hostile paths, names and patterns to all code that decides about channels. Nothing may
+ * crash, and every accepted name must follow the rules. The matcher, the trie, the selection and
+ * the overlap of two patterns must all agree with a naive reading of the rules. */
 #include "http/target.h"
 #include "base/utf8.h"
 #include "hub/topics.h"
@@ -35,7 +34,7 @@ static bool is(struct str segment, const char *text)
     return str_eq(segment, str_from(text));
 }
 
-/* What the rules say of a name, segment by segment. */
+/* Checks the rules for a name, segment by segment. */
 static void check_name(struct str name)
 {
     struct str segments[SEGMENTS_MAX];
@@ -114,7 +113,7 @@ static void count(void *context, struct view *view)
     ++*hits;
 }
 
-/* What the trie finds for a view of this pattern alone. */
+/* Whether the trie finds a view that has only this pattern. */
 static bool trie_matches(const struct selection *selection, struct str name)
 {
     static char stand_in;

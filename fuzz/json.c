@@ -51,7 +51,7 @@ static void try_one_line(struct str text)
     free(line);
 }
 
-/* What is unescaped is UTF-8, and written as JSON again it means the same. */
+/* A decoded string is UTF-8, and its encoding as JSON means the same. */
 static void try_string(struct str raw)
 {
     struct buf text = {0}, again = {0}, back = {0};

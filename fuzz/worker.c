@@ -271,7 +271,8 @@ static void run(struct fuzz *fuzz, uint8_t operation, uint8_t argument)
         join(fuzz, i, argument & 1);
 }
 
-/* ---- what must hold -------------------------------------------------------------------------- */
+/* ---- invariants
+ * ---------------------------------------------------------------------------------- */
 
 static bool holds(const struct buf *text, struct str part)
 {

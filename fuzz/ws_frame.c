@@ -82,7 +82,7 @@ static void try_frames(struct str bytes, uint8_t mode, size_t step)
     buf_free(&pieces);
 }
 
-/* What we answer with must be understood by our own client whenever that offered it. */
+/* Our own client must understand our answer whenever it made that offer. */
 static void try_handshake(struct str value)
 {
     const struct str supported[] = {STR("freshet.v1")};

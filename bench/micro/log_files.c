@@ -150,7 +150,7 @@ static void keep(const char *dir, uint32_t turns)
         printf("turn %u: %.1f ms\n", i, now_ms() - begin);
     }
     fflush(stdout);
-    _exit(0); /* as if it were killed */
+    _exit(0); /* ends as if it were killed */
 }
 
 static void pages(const char *dir, uint32_t channels, uint32_t limit, uint32_t count)

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What the pieces work on, made once. */
+/* The state that the measured pieces use, made once. */
 struct bench {
     struct buf out;
     struct http_limits limits;

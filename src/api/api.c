@@ -142,7 +142,8 @@ static void add_allowed_headers(struct buf *out, const struct http_head *head)
     for (size_t pos = 0;
          http_header_next(head, STR("access-control-request-headers"), &pos, &value);)
         while (http_list_next(&value, &name)) {
-            bool known = !http_all(name, HTTP_CHAR_TOKEN); /* what is no name is not repeated */
+            bool known = !http_all(name, HTTP_CHAR_TOKEN); /* a name that is no token is not
+                                                            * repeated in the answer */
             rest = str_from(own_headers);
             while (!known && http_list_next(&rest, &own))
                 known = str_eq_nocase(own, name);
@@ -154,7 +155,7 @@ static void add_allowed_headers(struct buf *out, const struct http_head *head)
     buf_add_lit(out, "\r\n");
 }
 
-/* OPTIONS: what can be done here, and for a browser's preflight, who may. */
+/* Answers OPTIONS: the methods of the path and, for a browser's preflight, the permissions. */
 static void answer_options(struct exchange *exchange, unsigned methods)
 {
     struct buf *out = exchange_head(exchange, 204);
@@ -173,7 +174,7 @@ static void answer_options(struct exchange *exchange, unsigned methods)
 
 static void refuse_stranger(struct exchange *exchange, enum problem problem, const char *detail)
 {
-    exchange->origin_len = 0; /* it is not to read the answer either */
+    exchange->origin_len = 0; /* this page may not read the answer either */
     if (exchange->head->upgrade_websocket)
         socket_refuse(exchange, problem, str_from(detail));
     else

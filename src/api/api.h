@@ -1,11 +1,11 @@
-/* The HTTP API: which path and method does what, and who may ask at all. */
+/* The HTTP API: the handler for each path and method, and the check who may use it. */
 #pragma once
 
 #include "courier/courier.h"
 #include "inbound/source.h"
 #include "transport/session.h"
 
-/* What the handlers need to know of the server; made once, before the workers start. */
+/* The parts of the server that handlers use; made once, before the workers start. */
 struct api {
     struct log *log;
     struct courier *courier;
@@ -19,7 +19,7 @@ struct api {
     int64_t started_us;
     uint32_t batch_max;    /* events a batch */
     size_t event_soft_max; /* bytes of an event above which publishers are warned; 0: none */
-    struct source *const *sources; /* whose webhooks become events */
+    struct source *const *sources; /* sources whose webhooks become events */
     size_t sources_count;
     atomic_bool draining;
 };
@@ -35,8 +35,8 @@ static inline struct api *api_of(const struct exchange *exchange)
     return exchange->worker->config.app;
 }
 
-/* A table's row: what a path can do. `rest` is the raw path behind the row's own, empty or
- * beginning with '/'. */
+/* A row of the table of routes: the operations of a path. `rest` is the raw path behind the row's
+ * own, empty or beginning with '/'. */
 struct api_route {
     const char *path;
     bool whole;       /* nothing may follow */

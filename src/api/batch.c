@@ -14,7 +14,7 @@
 
 enum { KEY_MAX = 255, CONTENT_TYPE_MAX = 255 };
 
-/* One element, as far as it was read. */
+/* An element of the batch, as far as it was read. */
 struct element {
     struct buf channel;
     struct buf type;
@@ -26,7 +26,7 @@ struct element {
     bool has_data;
     bool has_base64;
     bool is_text;
-    bool may_be_deep; /* what it stands in is nested deeper than data may be */
+    bool may_be_deep; /* the JSON around it is nested deeper than data may be */
     unsigned given;   /* members that were there, a bit each */
 };
 
@@ -103,7 +103,7 @@ static const char *read_member(struct element *element, unsigned member, struct 
 struct fault {
     enum problem problem;
     const char *detail;
-    struct str member; /* that is unknown, or there twice; `at == NULL` when neither */
+    struct str member; /* a member that is unknown, or comes twice; `at == NULL` if there is none */
     bool twice;
 };
 
@@ -360,8 +360,8 @@ static bool begin(struct exchange *exchange, struct shape *shape)
     return body.len > 0;
 }
 
-/* What belongs to one event is said in it. Passing over it here would publish otherwise than was
- * asked. */
+/* Whether the request has parameters of a single event. In a batch they belong into each event, and
+ * to ignore them would publish something else than was asked. */
 static bool asks_for_one(struct exchange *exchange)
 {
     static const char *const names[] = {"ephemeral", "key", "type"};

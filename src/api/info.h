@@ -1,5 +1,5 @@
-/* What the server says of itself: figures, health, channels, the meaning of problems, the way in.
- */
+/* Information about the server: figures, health, channels, explanations of problems, and the index
+ * page. */
 #pragma once
 
 #include "api/api.h"

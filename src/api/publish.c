@@ -96,7 +96,8 @@ void publish_submit(struct exchange *exchange, struct append *append, uint32_t f
     stat_add(&exchange->worker->stats.publishes, count);
 }
 
-/* ---- what is to be published ----------------------------------------------------------------- */
+/* ---- proposals
+ * ----------------------------------------------------------------------------------- */
 
 static void proposal_free(struct proposal *proposal)
 {

@@ -3,14 +3,15 @@
 
 #include "api/api.h"
 
-/* What is to be published, beside the body. */
+/* A proposal: an event to be published, apart from its body. */
 struct proposal {
     struct buf channel;
     struct buf type;
     struct buf key;
-    struct str subject; /* whose key it is; empty for anybody's */
+    struct str subject; /* the subject whose key it is; empty for anonymous publishers */
     bool has_key;
-    bool key_stands; /* for the event whatever its content: who repeats it may say it otherwise */
+    bool key_stands; /* the key identifies the event even if its content differs: a repetition may
+                      * be worded otherwise */
     bool ephemeral;
     bool has_if_match;
     uint64_t if_match;

@@ -75,7 +75,7 @@ static const struct parameter rows[ROWS] = {
     [TOKEN] = ROW("token", TEXT, .example = "TOKEN"),
 };
 
-/* What was found in the query and the header, before it is weighed. */
+/* The parameters of the query and the header, before they are interpreted. */
 struct asked {
     struct exchange *exchange;
     struct reading *reading;
@@ -193,7 +193,8 @@ static bool read_query(struct asked *asked)
     return good;
 }
 
-/* ---- what it means --------------------------------------------------------------------------- */
+/* ---- interpretation
+ * ------------------------------------------------------------------------------ */
 
 static void read_via(struct asked *asked)
 {

@@ -84,7 +84,7 @@ static void answered(struct mail *mail, void *owner)
 
 /* ---- the path -------------------------------------------------------------------------------- */
 
-/* What can be done: the segments behind /webhooks/ID, with # for a number. */
+/* The operations: the segments behind /webhooks/ID, with # for a number. */
 static const struct route {
     const char *path; /* NULL: without an ID */
     enum http_method method;

@@ -4,16 +4,16 @@
 
 #include <stdlib.h>
 
-/* How it begins: until it is subscribed. */
+/* The state of a channel socket until it is subscribed. */
 struct channel_start {
     struct reading *reading;
-    struct start_search *search; /* NULL: not, or not yet, searched for */
+    struct start_search *search; /* NULL: no search, or not yet */
 };
 
 struct channel_socket {
     struct socket socket;
     struct sub sub;
-    struct channel_start *start; /* NULL once it is subscribed */
+    struct channel_start *start; /* NULL once subscribed */
     uint16_t way;
     bool data;
 };
@@ -122,7 +122,7 @@ static struct str channel_fill(struct socket *socket)
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
-        if (channel->data) /* the data alone has no band to tell it in */
+        if (channel->data) /* data alone gives no way to report a gap */
             socket_close_problem(socket, PROBLEM_GAP);
         else
             encode_gap(&session->worker->deflater, channel->way, session_add(session),
@@ -150,14 +150,14 @@ static void channel_beat(struct socket *socket)
     struct channel_socket *channel = of_socket(socket);
     struct session *session = socket->pull.session;
     if (channel->sub.state == SUB_NONE)
-        return; /* where it begins is not known yet, and so there is no cursor */
+        return; /* the start is not known yet, so there is no cursor */
     encode_beat(&session->worker->deflater, channel->way, session_add(session),
                 hub_cursor(&session->worker->hub, &channel->sub));
 }
 
 static void channel_drain(struct socket *socket)
 {
-    (void)socket; /* the close frame says it all */
+    (void)socket; /* the close frame says everything */
 }
 
 static void end_start(struct channel_socket *channel)
@@ -184,7 +184,7 @@ static void channel_free(struct socket *socket)
     slab_give(channel);
 }
 
-/* A publish whose fate is unknown is none of ours to tell: they are unacknowledged. */
+/* Publishes are not acknowledged here, so an unknown fate is not reported either. */
 static const struct socket_speaker channel_speaker = {
     .message = channel_message,
     .fill = channel_fill,
@@ -226,8 +226,8 @@ static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told
         channel_subscribe(channel);
 }
 
-/* Whether the data alone was asked for from a position behind which something is gone: there is no
- * band to tell it in. */
+/* Whether there is a gap behind the given position that cannot be reported, because only data was
+ * asked for. */
 static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 {
     uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);

@@ -1,7 +1,7 @@
 /* The JSON of large bodies and messages, checked a piece at a time before they are handled.
  *
- * A mebibyte may take 5 ms to check. So the connection's turn ends between two pieces, and what is
- * handled at last finds the verdict here instead of checking again. */
+ * A mebibyte may take 5 ms to check. So the connection's turn ends between two pieces, and the
+ * handler finds the result here instead of checking again. */
 #pragma once
 
 #include "base/json.h"
@@ -11,14 +11,15 @@
  * in memory of its own. */
 enum { CHECKED_LARGE = 64 << 10 };
 
-/* Goes on with the check of a text: `*scan` is NULL at first, and the caller's to keep. False if
- * the turn's budget did not suffice. Without memory there is no check in advance. */
+/* Continues the check of a text: `*scan` is NULL at first, and the caller's to keep. Returns false
+ * if the turn's budget was spent. Without memory there is no check in advance. */
 bool checked_go_on(struct worker *worker, struct json_scan **scan, struct str text);
 
-/* The text was handled, or is not to be: frees `*scan`. */
+/* Frees `*scan`, after the text was handled or dropped. */
 void checked_end(struct worker *worker, struct json_scan **scan);
 
-/* The verdict on a text, with JSON_DEPTH_LIMIT as the depth: found, or else made in `room`. */
+/* The result for a text, with JSON_DEPTH_LIMIT as the depth: of the check in advance, or of one
+ * that is made in `room`. */
 const struct json_scan *checked_scan(const struct worker *worker, struct str text,
                                      struct json_scan *room);
 

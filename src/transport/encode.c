@@ -18,7 +18,7 @@ static enum encode_kind kind_of(unsigned way)
 
 /* ---- server-sent events ---------------------------------------------------------------------- */
 
-/* One `data:` a line; CR, LF and CRLF all end one (HTML, section 9.2.6). */
+/* Adds a `data:` field for each line; CR, LF and CRLF all end a line (HTML, section 9.2.6). */
 static void add_sse_line(struct buf *out, struct str line)
 {
     char *to = buf_reserve(out, 6 + line.len + 1); /* there may be a million of one byte each */
@@ -40,7 +40,7 @@ static bool is_one_line(struct str data)
 static void add_sse_data(struct buf *out, struct str data)
 {
     size_t start = 0;
-    if (is_one_line(data)) { /* as nearly all are */
+    if (is_one_line(data)) { /* the usual case */
         add_sse_line(out, data);
         return;
     }
@@ -197,7 +197,7 @@ static void add_cursor_member(struct buf *out, uint64_t cursor)
     buf_add_char(out, '"');
 }
 
-/* Data of the server's own records is always a JSON object: common clients parse every record's
+/* The data of the server's own records is always a JSON object: common clients parse every record's
  * data as JSON, whatever its type. */
 static void add_beat_sse(struct buf *out, uint64_t cursor)
 {

@@ -1,4 +1,5 @@
-/* How events are written for each mechanism: one function behind a number that says which way. */
+/* The formats in which events are written, each of which is a number, and one function that writes
+ * them all. */
 #pragma once
 
 #include "log/event.h"
@@ -13,15 +14,15 @@ enum encode_kind {
     ENCODE_PROTOCOL, /* WebSocket frames of freshet.v1 */
 };
 
-/* The number of a way of writing. `data`: the data alone instead of the envelope. `chunked`: every
- * event is an HTTP chunk of its own, so that the same bytes serve everybody. `window_bits`: of
- * permessage-deflate, 0 without. */
+/* The number of a format. `data`: only the data instead of the envelope. `chunked`: every event is
+ * an HTTP chunk by itself, so that all subscribers get the same bytes. `window_bits`: of
+ * permessage-deflate; 0: none. */
 unsigned encode_way(enum encode_kind kind, bool data, bool chunked, unsigned window_bits);
 
 /* hub_encode: `context` is the thread's struct ws_deflater. */
 void encode_event(void *context, unsigned way, struct buf *out, const struct event *event);
 
-/* Control records, in the given way. `reason` is plain ASCII. */
+/* Write control records in the given format. `reason` is plain ASCII. */
 void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor);
 /* The first record of a stream: a beat, with SSE's retry. */
 void encode_first(unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms);

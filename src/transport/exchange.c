@@ -1,6 +1,6 @@
-/* Answers: each goes into its exchange, and out in the order of the requests. What is first in turn
- * is written straight into the connection's buffer; what is ready too early waits in the exchange.
- */
+/* Responses: each is written for its exchange, and sent in the order of the requests. The response
+ * of the first exchange goes straight into the connection's buffer; a later one waits in its
+ * exchange. */
 #include "http/response.h"
 #include "transport/session.h"
 
@@ -13,8 +13,8 @@ void exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
-/* The job gets half of the time in which the request must be answered: what it has found by then
- * is sent, rather than a refusal once it is too late. */
+/* The job gets half of the time in which the request must be answered. Its result by then is sent,
+ * instead of a refusal once it is too late. */
 void exchange_await(struct exchange *exchange, struct log_job *job)
 {
     const struct worker *worker = exchange->worker;
@@ -35,7 +35,7 @@ static void end_exchange(struct exchange *exchange)
     exchange_free(exchange);
 }
 
-/* Sends what is answered, as far as it is in turn; then goes on reading. */
+/* Sends the responses that are ready, in order, then reads on. */
 static void pump(struct session *session)
 {
     while (session->inflight && !session->closing) {
@@ -58,8 +58,8 @@ static void pump(struct session *session)
         session_wake(session);
 }
 
-/* The first in turn writes straight into the connection's buffer. Behind an answer that closes the
- * connection nothing is in turn any more. */
+/* The first exchange writes straight into the connection's buffer. After a response that closes the
+ * connection no other is sent. */
 static struct buf *answer_of(struct exchange *exchange)
 {
     struct session *session = exchange->session;
@@ -190,7 +190,7 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     buf_free(&document);
 }
 
-/* What came behind the request belongs to a pull that listens, and to nobody else. */
+/* Keeps the bytes behind the request for a pull that listens; drops them for others. */
 static void hand_over_intake(struct session *session)
 {
     struct session_intake *intake = session->intake;

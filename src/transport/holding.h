@@ -1,9 +1,9 @@
-/* Who holds how much: buffers of connections by size, so that the largest is found at once.
+/* The buffers that connections hold, sorted by size, so that the largest is found at once.
  *
  * Every buffer whose size a peer decides has a holding. It is counted in the worker's account, and
- * lies in a list of its kind and of its size class, so that setting one and finding one of the
- * largest cost the same however many there are. What several connections hold together is counted
- * once, and is as large as the share of each: closing one of them gives back no more. */
+ * is in a list for its kind and its size class, so that to set a holding and to find one of the
+ * largest take constant time. A buffer that several connections share is counted once, and is as
+ * large as the share of each: to close one of them gives back no more. */
 #pragma once
 
 #include "base/account.h"
@@ -20,7 +20,7 @@ struct holding {
     struct list node;
     struct session *session;
     size_t bytes;
-    uint32_t sharers; /* who hold it together; 0 for one alone */
+    uint32_t sharers; /* number of connections that share it; 0: not shared */
     uint8_t kind;     /* enum account_kind */
 };
 
@@ -47,7 +47,8 @@ static inline void holding_set(struct holdings *holdings, struct holding *holdin
         holding_set_shared(holdings, holding, kind, bytes, 0);
 }
 
-/* One of the largest of a kind: none holds twice as much. NULL when there is none to speak of. */
+/* Returns one of the largest of a kind: none is twice as large. NULL if all are too small to be
+ * listed. */
 struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind);
 
 /* The same of all kinds. */

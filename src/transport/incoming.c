@@ -1,9 +1,9 @@
-/* Takes requests off the front of what has come, and hands them on one by one.
+/* Takes requests off the front of the received bytes, and dispatches them one by one.
  *
- * The happy path: a head is parsed where it lies, its body stands behind it, the request becomes an
- * exchange and the API handles it. What is not whole yet is kept by the session, a chunked body as
- * what was decoded of it. A whole request may have to wait: for earlier answers, or for the log.
- * What cannot be read as a request is refused, and nothing behind it is read. */
+ * Normally a head is parsed where it lies, its body stands behind it, and the request becomes an
+ * exchange that the API handles. The session keeps a request that is not whole, a chunked body as
+ * its decoded part. A whole request may have to wait: for earlier responses, or for the log. Bytes
+ * that cannot be read as a request are refused, and nothing behind them is read. */
 #include "transport/incoming.h"
 
 #include "http/accept.h"
@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What a request counts for beside its bytes: the clock is looked at after four of them. */
+/* The charge for a request beside its bytes: the clock is read after four requests. */
 enum { REQUEST_COST = BUDGET_STRIDE / 4 };
 
 /* Answers to publishes that wait to be sent, at which no further publish of the connection begins.
@@ -128,7 +128,7 @@ static void dispatch(struct session *session, const struct http_head *head, stru
     session->worker->config.handle(exchange);
 }
 
-/* What the API would find is known. */
+/* Dispatches a repeated request: its reading is known, so the API is not asked. */
 static void dispatch_repeat(struct session *session, const struct repeat *repeat)
 {
     struct exchange *exchange = begin_exchange(session, repeat->keep_alive, repeat->origin);
@@ -164,7 +164,7 @@ static bool must_wait(struct session *session, const struct http_head *head)
     return true;
 }
 
-/* Its time begins with it; what has begun goes on. */
+/* Begins a part of a request, and its deadline. A part that has begun continues. */
 static void begin_part(struct session *session, enum session_part part)
 {
     if (session->part >= part)
@@ -258,7 +258,7 @@ static enum step read_chunked(struct session *session, struct str bytes,
             return refuse_too_large(session, bytes);
     }
     *ret_used = bytes.len - rest.len;
-    /* What a chunk promises counts already: nobody has to send it first to be refused. */
+    /* Refuse a chunk by the size that it announces, without waiting for its bytes. */
     if (result == -EAGAIN &&
         body->chunked.left > session->worker->config.limits.body_max - body->decoded.len)
         return refuse_too_large(session, bytes);
@@ -439,13 +439,13 @@ static bool asks_for_events(const struct http_head *head)
            http_accept_best(&head->fields, offers, 2) == 1;
 }
 
-/* It may come back by itself, in a while that is not the same for all. */
+/* Tells an EventSource to come back, after a random delay so that not all come at once. */
 static void end_events(struct session *session, struct exchange *exchange)
 {
     struct buf body = {0};
     session->finished = true;
     buf_addf(&body, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_MS));
-    exchange->streams = true; /* nobody may keep it */
+    exchange->streams = true; /* no cache may keep it */
     (void)exchange_head(exchange, 200);
     exchange_body(exchange, STR("text/event-stream"), buf_str(&body));
     buf_free(&body);
@@ -500,7 +500,7 @@ static enum step refuse_head(struct session *session, struct str bytes, int erro
     return STEP_STOP;
 }
 
-/* One request off the front of `*bytes`. */
+/* Takes a request off the front of `*bytes`. */
 static enum step step(struct session *session, struct str *bytes)
 {
     struct worker *worker = session->worker;
@@ -552,8 +552,8 @@ static enum step step(struct session *session, struct str *bytes)
     return STEP_MORE;
 }
 
-/* One request off the front, within the budget; false when that is enough for now. What is not
- * whole is looked at again with each read, and costs as much. */
+/* Takes a request off the front, within the budget; returns false if this step must end. A request
+ * that is not whole is looked at again with each read, and charged each time. */
 static bool read_one(struct session *session, struct str *bytes)
 {
     size_t len = bytes->len;
@@ -596,7 +596,7 @@ void incoming_read(struct session *session, struct str bytes)
     else
         buf_free(in);
     if (buf_failed(in)) {
-        conn_close(&session->conn); /* what was lost cannot be read again */
+        conn_close(&session->conn); /* bytes were lost that cannot be read again */
         return;
     }
     session_settle(session);

@@ -15,7 +15,7 @@ enum {
     READS_LEAVING = LOG_LEAVING_SLICES * LOG_SLICE_ROWS / LOG_READ_ROWS,
 };
 
-/* As many as come one by one in a usual pace. */
+/* Room for events that come one by one at a usual pace. */
 enum { AGES_MAX = 8 };
 
 /* A page on its way: a subscriber that ends when it has something. */
@@ -30,22 +30,23 @@ struct page_wait {
     uint32_t reads;        /* of the store that it has waited for */
     uint64_t read_after;   /* the cursor of the last of them */
     uint64_t known;        /* up to where the client knows of gaps, as it said itself; else 0 */
-    uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: it was not */
-    uint32_t timed;        /* of them are in `ages` */
+    uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: not given up */
+    uint32_t timed;        /* events that are in `ages` */
     uint16_t ages_count;
     bool expired;
-    bool owes;   /* a gap above `known` was passed over, and is the next request's to tell */
-    bool waited; /* there was nothing for it at first */
-    int64_t ages_ns[AGES_MAX]; /* since when they are on their way: */
-    uint32_t ages[AGES_MAX];   /* so many events since that time */
+    bool owes;   /* a gap above `known` was passed over; the next request reports it */
+    bool waited; /* the page was empty at first */
+    int64_t ages_ns[AGES_MAX]; /* the times since which the events of `ages` are on their way: */
+    uint32_t ages[AGES_MAX];   /* number of events of each time */
     struct list paced_node;    /* in worker->paced while it has something and waits for its pace */
     int64_t due_ns;            /* until when */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
 
-/* What it keeps back for a while is as late as that. Beyond so many ages, one that comes counts as
- * old as the one before it: never as younger than it is. */
+/* Notes since when events are on their way. A page that is held back makes its events late, so the
+ * time in the page counts. When all ages are in use, later events count as old as those before
+ * them: never as younger than they are. */
 static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count)
 {
     if (!count)
@@ -56,7 +57,8 @@ static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count
     wait->timed += count;
 }
 
-/* What one fetches that was behind says nothing of the server, but for how long it is held. */
+/* Do not record latency for a page of old events: the delay is the client's, not the server's. Only
+ * the time for which the page is held counts. */
 static void time_taken(struct page_wait *wait, const struct record *first, uint32_t count)
 {
     if (wait->sub.keeps_up && first->accepted_ns)
@@ -153,8 +155,8 @@ static int64_t pace_left_ms(const struct page_wait *wait)
     return pace_ms(wait->exchange->worker) - since;
 }
 
-/* Whether what it has waits for more. Whoever is first in the list began to wait first, and is due
- * no later than the longest pace from then: so long at most an event is held. */
+/* Whether to hold the page back and wait for more events. The first in the list has waited longest,
+ * and is due no later than the longest pace from then: an event is held no longer than that. */
 static bool hold(struct page_wait *wait)
 {
     struct worker *worker = wait->exchange->worker;
@@ -172,11 +174,12 @@ static bool hold(struct page_wait *wait)
 static void end_hold(struct page_wait *wait)
 {
     list_remove(&wait->paced_node);
-    wait->expired = true; /* as if its wait were over */
+    wait->expired = true; /* treats its wait as over */
     session_dirty(wait->pull.session);
 }
 
-/* What was deleted is not held any longer. Retention trims what is older than most pages begin. */
+/* Ends the holding of pages with deleted events. Retention rarely affects them: it trims events
+ * older than the beginning of most pages. */
 static void end_trimmed(struct worker *worker)
 {
     const struct window *window = &worker->hub.window;
@@ -206,7 +209,7 @@ int64_t pages_due(struct worker *worker)
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-/* Up to where the client will know of gaps, if its cursor does not say it. */
+/* The id up to which the client will know of gaps, if its cursor does not say it. */
 static uint64_t told_at(const struct page_wait *wait, uint64_t cursor)
 {
     if (wait->owes)
@@ -274,8 +277,8 @@ static bool is_over(const struct page_wait *wait)
     return !wait->reading->wait_s || wait->expired || wait->pull.session->conn.hup;
 }
 
-/* Who did not say where it was has missed nothing: what goes while its page is read is not a gap.
- */
+/* Whether the client claims no position. Then it has missed nothing: events that are trimmed while
+ * its page is read are not a gap. */
 static bool claims_nothing(const struct reading *reading)
 {
     const struct start *start = &reading->start;
@@ -283,7 +286,8 @@ static bool claims_nothing(const struct reading *reading)
            start->kind == START_TIME || (start->kind == START_CURSOR && !start->id);
 }
 
-/* Tells the gap that was found in front of the first event, or passed over with none behind it. */
+/* Reports the gap that was found before the first event, or that was passed over with no events
+ * behind it. */
 static void tell_gap(struct page_wait *wait, uint64_t trimmed)
 {
     uint64_t cursor = wait->sub.cursor;
@@ -292,9 +296,9 @@ static void tell_gap(struct page_wait *wait, uint64_t trimmed)
     finish_gap(wait, &gap);
 }
 
-/* Whether the page goes on in spite of a gap. A client that was just told of one gets what there is
- * behind it first, and of the next by the request after that: otherwise retention that trims more
- * often than it asks would answer it 410 for ever. */
+/* Whether the page continues in spite of a gap. A client that was just told of a gap gets the
+ * events behind it first, and the next gap with its next request. Otherwise retention that trims
+ * more often than the client asks would answer 410 for ever. */
 static bool passes_over(struct page_wait *wait)
 {
     if (wait->count)
@@ -305,8 +309,9 @@ static bool passes_over(struct page_wait *wait)
     return wait->owes;
 }
 
-/* A request gets a million rows of the store, and less if its client may be gone: true once it has
- * had them. Then the page ends, empty or not, and its cursor says how far the log was looked at. */
+/* Whether the request has read its share of the store: a million rows, or fewer if its client may
+ * be gone. The page then ends, even if it is empty, and its cursor says how far the log was
+ * read. */
 static bool read_enough(struct page_wait *wait)
 {
     const struct session *session = wait->pull.session;
@@ -324,7 +329,7 @@ static void look(struct page_wait *wait)
     wait->pull.ops = &giving_ops;
     for (;;) {
         uint64_t told = wait->sub.told;
-        /* One more than fits tells that there is more. */
+        /* Read one more than fits, to see whether there are more. */
         wait->sub.most = wait->reading->limit - wait->count + 1;
         switch (hub_take(hub, &wait->sub, &taken)) {
         case TAKE_BYTES:
@@ -339,7 +344,7 @@ static void look(struct page_wait *wait)
                 tell_gap(wait, taken.trimmed);
                 return;
             }
-            wait->sub.told = told; /* the gap is the next page's to tell */
+            wait->sub.told = told; /* the next page reports the gap */
             finish(wait, true);
             return;
         case TAKE_FAILED:
@@ -370,7 +375,8 @@ static void wake(struct sub *sub)
 
 static const struct sub_ops sub_ops = {.wake = wake, .holds = true};
 
-/* ---- as a pull ------------------------------------------------------------------------------- */
+/* ---- pull operations
+ * ----------------------------------------------------------------------------- */
 
 static struct page_wait *of_pull(struct pull *pull)
 {

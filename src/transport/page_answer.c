@@ -1,6 +1,6 @@
-/* An answer is its key, written out: page_key() says what it depends on, add_answer() writes it,
- * and whoever comes with an equal key gets the bytes that another has made. What is added here and
- * depends on anything else must join the key. */
+/* The bytes of an answer follow from its key: page_key() lists everything they depend on,
+ * add_answer() writes them, and requests with equal keys share them. Anything added here that
+ * depends on more must join the key. */
 #include "transport/page_answer.h"
 
 #include "http/response.h"
@@ -167,8 +167,8 @@ void page_answer(struct exchange *exchange, const struct reading *reading,
     buf_free(&bytes);
 }
 
-/* Whoever has missed something goes on where it was, and is not told of the same again. Where an
- * unknown position stood in the log nobody can say. */
+/* Adds links for a client with a gap: it continues where it was, without the same gap being
+ * reported again. An unknown position has no place in the log, so there is no link for it. */
 static void add_ways_on(struct buf *head, struct buf *members, const struct reading *reading,
                         const struct page_gap *gap)
 {
@@ -201,7 +201,7 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading,
     problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
     stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
     struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));
-    /* Nothing was handed out: whoever goes on by this gets all that is retained. */
+    /* No event was handed out: a client that continues by this cursor gets all that is retained. */
     buf_add_lit(out, "Cursor: ");
     buf_add_id(out, 0);
     buf_add_lit(out, "\r\n");

@@ -1,4 +1,4 @@
-/* Writes the answers that pages are. */
+/* A writer of the answers that are pages. */
 #pragma once
 
 #include "transport/reading.h"
@@ -12,10 +12,10 @@ struct page_content {
     uint64_t told;  /* up to where the client knows of gaps, if that is not the cursor; else 0 */
     uint64_t first; /* the id of the first event if there is something before it, for rel="prev" */
     bool more;      /* there is more behind it at once */
-    bool waited;    /* a poll that had nothing at first: of links only the next is told */
+    bool waited;    /* a poll that was empty at first: only the link to the next page is sent */
 };
 
-/* Answers the exchange; what one gets is kept for the next who are to get the same. */
+/* Answers the exchange; the answer is cached for others with the same key. */
 void page_answer(struct exchange *exchange, const struct reading *reading,
                  const struct page_content *content);
 

@@ -1,4 +1,4 @@
-/* How far one request looks into the log, and what becomes of its work when its client is gone. */
+/* How far a request reads in the log, and what happens to its job when its client is gone. */
 #include "transport/testing.h"
 
 #include <semaphore.h>
@@ -177,7 +177,7 @@ static void a_page_before_gives_way_when_others_have_found_too_much(void **state
     struct peer peers[ASKING];
     struct hold hold;
     fill_with(bench, 3 * LOG_SLICE_ROWS, 3 * LOG_SLICE_ROWS);
-    bench->worker.hub.read_room.most = 1; /* what one slice finds fills it */
+    bench->worker.hub.read_room.most = 1; /* a single slice fills it */
     bench->reading.limit = 10000;
     bench->reading.has_before = true;
     bench->reading.before = EVENT_ID_MAX;

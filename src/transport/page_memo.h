@@ -1,5 +1,5 @@
-/* The last answers that were pages, for others who are to get the very same bytes: a thousand who
- * poll one channel wait for one answer. */
+/* A cache of the last answers that were pages, for requests with the very same answer: a thousand
+ * polls of a channel share it. */
 #pragma once
 
 #include "base/buf.h"
@@ -19,7 +19,7 @@ struct page_key {
     bool is_head;
     bool keep_alive;
     bool http10;
-    struct str origin; /* that may read it; empty when no browser asked */
+    struct str origin; /* the origin that may read it; empty if no browser asked */
     struct str channel;
     struct str kept; /* see struct reading */
     struct str events;
@@ -27,17 +27,17 @@ struct page_key {
 
 struct page_memo {
     struct page_key key;
-    struct str bytes; /* head and body; `at == NULL` when there is none */
-    struct buf texts; /* these, and the key's strings */
+    struct str bytes; /* head and body; `at == NULL` if there are none */
+    struct buf texts; /* memory of `bytes` and of the key's strings */
 };
 
-/* One a worker; zero is a good beginning. */
+/* The cache of a worker. Zeroes are a valid start. */
 struct page_memos {
     struct page_memo at[PAGE_MEMOS];
     unsigned next; /* to be replaced */
 };
 
-/* The whole answer, good until page_memos_keep(); `at == NULL` when it is not known. */
+/* The whole answer, valid until page_memos_keep(); `at == NULL` if it is not in the cache. */
 struct str page_memos_find(const struct page_memos *memos, const struct page_key *key);
 
 /* Keeps a copy of an answer instead of the oldest, unless it is longer than PAGE_MEMO_BYTES with

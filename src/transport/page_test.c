@@ -327,7 +327,7 @@ static void one_that_is_due_is_answered_when_who_was_before_it_is_gone(void **st
     peer_leave(bench, &second);
 }
 
-/* What is in a page that is not answered yet is its own connection's to give up. */
+/* The bytes of a page that is not answered yet belong to its own connection. */
 static void a_page_on_its_way_gives_way_itself(void **state)
 {
     struct bench *bench = *state;
@@ -391,7 +391,7 @@ static void one_that_is_done_sending_does_not_wait_and_is_answered(void **state)
     peer_leave(bench, &peer);
 }
 
-/* Its end came while it was looked for where to begin. */
+/* The end of the peer's bytes came during the search for the start. */
 static void one_that_was_done_sending_before_it_waits_is_answered(void **state)
 {
     struct bench *bench = *state;
@@ -446,7 +446,7 @@ static void what_retention_trims_from_before_it_changes_nothing(void **state)
     bench->reading.start = (struct start){.kind = START_NOW};
     poll_once(bench, &peer);
     publish(bench, "second");
-    bench->worker.hub.window.marks++; /* as a mark does that names an older event */
+    bench->worker.hub.window.marks++; /* as a TRIM entry for an older event does */
     bench_settle(bench);
     peer_expect(bench, &peer, "");
     pass(bench, PACE_MS);

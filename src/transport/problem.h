@@ -1,9 +1,10 @@
-/* Every way in which a request can fail, as RFC 9457 documents and as WebSocket close codes. */
+/* The problems of requests: each way to fail, as RFC 9457 documents and as WebSocket close
+ * codes. */
 #pragma once
 
 #include "base/buf.h"
 
-/* One row a problem: name, status, slug (the page under /errors/), title. */
+/* A row for each problem: name, status, slug (the page under /errors/), title. */
 #define PROBLEMS(X)                                                                                \
     X(BAD_REQUEST, 400, "bad-request", "The request is not HTTP as we read it")                    \
     X(BAD_CHANNEL, 400, "bad-channel", "This is not a channel's name")                             \

@@ -1,4 +1,5 @@
-/* freshet.v1 over a socket: messages out, and the turns of those who have something to send. */
+/* freshet.v1 over a websocket: outgoing messages, and turns for the parts that have events to
+ * send. */
 #include "transport/protocol.h"
 
 #include "transport/protocol_ops.h"
@@ -76,21 +77,23 @@ void protocol_give_up(struct protocol *protocol)
     socket_close_problem(&protocol->socket, PROBLEM_UNAVAILABLE);
 }
 
-/* ---- as a speaker ---------------------------------------------------------------------------- */
+/* ---- the websocket's speaker
+ * --------------------------------------------------------------------- */
 
 static struct protocol *of_socket(struct socket *socket)
 {
     return container_of(socket, struct protocol, socket);
 }
 
-/* One part's turn; true when there is something to send. */
+/* Gives a part its turn; returns whether there is something to send. */
 static bool take_from(struct protocol *protocol, struct part *part, struct taken *taken)
 {
     struct hub *hub = &protocol_session(protocol)->worker->hub;
     switch (hub_take(hub, &part->sub, taken)) {
     case TAKE_BYTES:
         protocol->taking = part;
-        /* Whoever sends goes behind the others, so that a long history holds up nobody. */
+        /* The part that sends goes behind the others, so that a long history holds up none of
+         * them. */
         list_remove(&part->node);
         list_add_last(&protocol->parts, &part->node);
         return true;

@@ -14,7 +14,7 @@
 
 enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
 
-/* One row a member of any message. */
+/* A row for each member of any message. */
 #define MEMBERS(X)                                                                                 \
     X(op)                                                                                          \
     X(ref)                                                                                         \
@@ -45,7 +45,7 @@ static const struct str members[MEMBER_COUNT] = {
 #undef MEMBER_NAME
 };
 
-/* The members of a message, raw: each by its name, and all in the order of enum member. */
+/* The members of a message, raw: by name, and in the order of enum member. */
 struct said {
     union {
         struct {
@@ -57,7 +57,7 @@ struct said {
     };
     unsigned given;     /* a bit each */
     struct str unknown; /* the first name that is no member; `at == NULL` when all are */
-    struct str twice;   /* one that is there twice */
+    struct str twice;   /* a name that comes twice */
     bool may_be_deep;   /* nested deeper than data may be */
 };
 
@@ -96,7 +96,7 @@ struct names {
     struct arena arena;
 };
 
-/* What may stand in such an array, and how it is told that something else does. */
+/* The rules for the strings of an array, and the messages for violations. */
 struct kind {
     bool (*valid)(struct str name, const char **ret_why);
     enum problem problem;
@@ -488,7 +488,7 @@ enum { ANY = HAS(op) | HAS(ref) };
 static const struct op {
     struct str name;
     void (*run)(struct protocol *protocol, const struct said *said);
-    unsigned members; /* those that it may have; 0 for any */
+    unsigned members; /* members that it may have; 0: any */
 } ops[] = {
     {{"\"subscribe\"", 11},
      op_subscribe,

@@ -1,24 +1,24 @@
-/* What a connection has subscribed to is a union: each event is sent once.
+/* The subscriptions of a connection are a union: each event is sent once.
  *
- * Every `subscribe` makes a *part*: a subscriber of its own for the terms that are new, which
- * leaves out what earlier parts select. It catches up like any subscriber. Once it has, and
- * everything before it has, it is merged into the main part, so that from then on one subscriber
- * gets all events in the order of the log. Parts merge in the order in which they came; so nothing
- * that is merged can overlap with what still catches up.
+ * Every `subscribe` makes a *part*: a subscriber for the terms that are new, which leaves out the
+ * selections of earlier parts. It catches up like any subscriber. When it has, and every earlier
+ * part has, it is merged into the main part: from then on one subscriber gets all events in the
+ * order of the log. Parts merge in the order in which they came, so a merged part never overlaps
+ * with one that still catches up.
  *
- * A part that catches up costs a view, reads and pages. So a few catch up at a time: they are
- * *admitted*, in the order in which they came. The others wait as a position, and one is admitted
- * for each that has merged.
+ * A part that catches up costs a view, reads and pages. So only a few do at a time: parts are
+ * *admitted* in the order in which they came. The others wait as a position; each merge admits
+ * another part.
  *
- * What earlier parts select is not copied for each part. A part excepts the selection of the part
- * before it, which excepts the one before that, and so on down to the main part's: a chain. It
- * stays right when parts merge. When a term is dropped, all that are admitted get new selections,
- * or one that asks for the term again would be denied it for ever.
+ * Earlier selections are not copied into each part. A part excludes the selection of the part
+ * before it, which excludes the one before that, and so on down to the main part's: a chain. The
+ * chain stays right when parts merge. When a term is dropped, all admitted parts get new
+ * selections; otherwise a part that asks for the term again would never get its events.
  *
  * A selection has one list of types for all its terms. So there is a *group*, with a main part, for
- * each list of types that was asked for, and order over the whole connection holds within a group.
- * A channel belongs to one group at most: what would overlap with another is refused. So order
- * within a channel, and that an event is sent once, hold across groups too. */
+ * each list of types in use, and the order over the whole connection holds within a group. A
+ * channel belongs to one group at most: a term that would overlap with another group is refused. So
+ * the order within a channel, and that an event is sent once, hold across groups too. */
 #include "transport/protocol_parts.h"
 
 #include <errno.h>
@@ -84,7 +84,7 @@ static void remove_term(struct protocol *protocol, struct term *term)
     free(term);
 }
 
-/* The terms of this part, or with `earlier` of all in its group that came before it. */
+/* Gathers the terms of this part, or with `earlier` of all earlier parts in its group. */
 static size_t gather(const struct part *part, bool earlier, struct str *out)
 {
     size_t count = 0;
@@ -108,9 +108,9 @@ static bool has_terms(const struct protocol *protocol, const struct group *group
     return false;
 }
 
-/* Whether a part that came later, and leaves out what this term selects, wants some of it itself.
- * Were the term dropped, that part would begin to select these events at its own, older position,
- * and send again what was sent. */
+/* Whether a later part, which leaves out this term, wants some of its events too. If the term were
+ * dropped, that part would begin to select these events at its own, older position, and send them
+ * again. */
 static bool is_wanted_later(const struct protocol *protocol, const struct term *term)
 {
     list_each (&protocol->terms, node) {
@@ -287,8 +287,9 @@ static unsigned chain_length(const struct selection *selection)
     return length;
 }
 
-/* What the part leaves out, as a reference: NULL when that is nothing. A chain that has become long
- * is replaced by one selection of all its terms. False when there is no memory. */
+/* The selections that the part excludes, as a reference; NULL if there are none. A chain that has
+ * become long is replaced by one selection of all its terms. Returns false if there is no
+ * memory. */
 static bool except_of(const struct part *part, struct selection **ret)
 {
     struct selection *before = part->serial ? selection_before(part) : NULL;
@@ -301,7 +302,7 @@ static bool except_of(const struct part *part, struct selection **ret)
     return *ret;
 }
 
-/* What the part selects now; NULL when there is no memory. */
+/* The current selection of the part; NULL if there is no memory. */
 static struct selection *selection_of(const struct part *part)
 {
     const struct selection *types = part->group->types;
@@ -327,7 +328,8 @@ typedef int subscribe_call(struct hub *hub, struct sub *sub, const struct sub_op
                            struct selection *selection, unsigned encoding, uint64_t cursor,
                            uint64_t told);
 
-/* Subscribes the part, anew if it was, at `cursor`: by hub_go_on() what was live until now. */
+/* Subscribes the part at `cursor`, anew if it was subscribed. A part that was live is subscribed by
+ * hub_go_on(). */
 static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t cursor,
                          uint64_t told)
 {
@@ -531,7 +533,7 @@ void protocol_merge(struct protocol *protocol)
     struct session *session = protocol_session(protocol);
     if (!protocol->joining)
         return;
-    if (hub_is_between(hub_of(protocol))) { /* one part may have an event that another has not */
+    if (hub_is_between(hub_of(protocol))) { /* a part may have an event that another has not */
         session->conn.behind = true;
         conn_dirty_again(&session->conn);
         return;

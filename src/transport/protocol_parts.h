@@ -1,4 +1,4 @@
-/* What a freshet.v1 connection has subscribed to: terms, held by parts that merge once they have
+/* The subscriptions of a freshet.v1 connection: terms, held by parts that merge once they have
  * caught up. */
 #pragma once
 
@@ -7,30 +7,31 @@
 enum {
     PROTOCOL_REF_MAX = 64,
     PROTOCOL_JOINING_MAX = SELECTION_TERMS_MAX, /* subscriptions that are not live yet */
-    PROTOCOL_ADMITTED_MAX = 8, /* of them catch up at a time: the others wait as a position */
-    PROTOCOL_EXCEPT_MAX = 16,  /* selections in a chain of what a part leaves out */
+    PROTOCOL_ADMITTED_MAX = 8, /* subscriptions that catch up at the same time; others wait as a
+                                * position */
+    PROTOCOL_EXCEPT_MAX = 16,  /* most selections in a chain of excluded ones */
 };
 
 struct protocol;
 struct group;
 
-/* A subscriber for the terms of one `subscribe`, or, as a group's main part, for all of the group
- * that have caught up. */
+/* A subscriber: for the terms of one `subscribe`, or, as the main part of a group, for all terms of
+ * the group that have caught up. */
 struct part {
     struct list node;
     struct protocol *protocol;
     struct group *group;
     struct sub sub;
-    struct selection *selection; /* what it is subscribed to, or searches; NULL while it waits */
-    struct start *waits;         /* where it is to begin, until it is admitted */
-    struct start_search *search; /* while its beginning is looked for */
+    struct selection *selection; /* its subscription, or the search for it; NULL while it waits */
+    struct start *waits;         /* its start, until it is admitted */
+    struct start_search *search; /* while its start is searched for */
     uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */
-    bool answered;               /* where it begins has been told */
+    bool answered;               /* its start was reported to the client */
     uint8_t ref_len;
     char ref[];
 };
 
-/* All that was asked for with the same types. */
+/* All terms with the same types. */
 struct group {
     struct list node;
     struct selection *types; /* of no channels: it stands for the types alone */
@@ -50,7 +51,7 @@ struct protocol {
     struct socket socket;
     struct worker *worker;
     struct list groups;
-    struct list parts; /* of all groups; whoever has sent goes last */
+    struct list parts; /* of all groups; a part that has sent goes last */
     struct list terms;
     struct part *taking; /* between fill and sent */
     uint32_t terms_count;
@@ -59,18 +60,18 @@ struct protocol {
     uint32_t serials;
 };
 
-/* Whether there is a channel that both match. Both are valid names or patterns. */
+/* Whether there can be a channel that both match. Both are valid names or patterns. */
 bool protocol_overlap(struct str a, struct str b);
 
-/* Subscribes to what `asked` selects, borrowed, and answers by itself. */
+/* Subscribes to the selection `asked`, which is borrowed, and answers the client. */
 void protocol_subscribe(struct protocol *protocol, struct str ref, const struct selection *asked,
                         const struct start *start);
 void protocol_unsubscribe(struct protocol *protocol, const struct str *names, size_t count);
 
-/* Merges what has caught up. Nothing may be left to send. */
+/* Merges parts that have caught up. There must be no bytes left to send. */
 void protocol_merge(struct protocol *protocol);
 
-/* The position up to which everything of the connection was handed out. */
+/* The position up to which the connection has sent everything. */
 uint64_t protocol_cursor(const struct protocol *protocol);
 
 struct str protocol_part_ref(const struct part *part);

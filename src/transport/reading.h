@@ -1,15 +1,15 @@
-/* What a read asks for, whatever mechanism answers it, and where in the log it begins. */
+/* A read request, for whatever mechanism answers it, and its start in the log. */
 #pragma once
 
 #include "transport/session.h"
 
 enum start_kind {
-    START_CURSOR,     /* a position that the client was at */
+    START_CURSOR,     /* a position that the client claims */
     START_UNREADABLE, /* a Last-Event-ID that is no position: counts as a gap */
     START_EARLIEST,
     START_NOW,
-    START_LAST, /* the newest so many events */
-    START_TIME, /* what came after a time */
+    START_LAST, /* the newest events, a number of them */
+    START_TIME, /* events after a time */
 };
 
 struct start {
@@ -24,7 +24,7 @@ struct start {
 #define GAP_TRIMMED "trimmed"
 #define GAP_UNKNOWN "unknown" /* the client's position is not one of this log */
 
-/* Made by the API for one request, and for those who repeat it; freed by reading_free(). */
+/* Made by the API for a request, and shared with its repetitions; freed by reading_free(). */
 struct reading {
     struct selection *selection;
     struct start start;

@@ -1,8 +1,7 @@
-/* Requests for pages that are repeated byte for byte: what the first of them meant, the others
- * mean.
+/* Requests for pages that repeat an earlier one byte for byte, and so have the same reading.
  *
- * Those who poll one channel send the same head over and over. Its bytes decide alone what a page's
- * reading is, so a head that is known need not be read again. */
+ * Clients that poll a channel send the same head over and over. Only its bytes decide about the
+ * reading of a page, so a known head need not be parsed again. */
 #pragma once
 
 #include "base/buf.h"
@@ -21,7 +20,7 @@ struct repeat {
     bool http10;
 };
 
-/* One a worker; zero is a good beginning. */
+/* The known heads of a worker. Zeroes are a valid start. */
 struct repeats {
     struct repeat at[REPEATS];
     unsigned next; /* to be replaced */
@@ -34,7 +33,7 @@ struct repeats {
 void repeats_keep(struct repeats *repeats, const struct exchange *exchange,
                   struct reading *reading);
 
-/* The one whose head stands at the front of `bytes`, good until repeats_keep(); or NULL. */
+/* The request whose head stands at the front of `bytes`, valid until repeats_keep(); or NULL. */
 const struct repeat *repeats_find(const struct repeats *repeats, struct str bytes);
 
 void repeats_deinit(struct repeats *repeats);

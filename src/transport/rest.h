@@ -1,8 +1,9 @@
-/* The unsent rest of a large event, kept by reference and shared by all connections that lack some.
+/* The unsent rest of a large event, kept by reference and shared by all connections that lack a
+ * part of it.
  *
  * A connection that the socket cut within a piece holds a reference and a position instead of a
  * copy. So hundreds of slow peers hold a large event once. The account counts it once too, as
- * rests, and each connection for its share. */
+ * rests, and for each connection its share. */
 #pragma once
 
 #include "hub/chunk.h"
@@ -17,7 +18,7 @@ struct rest {
     uint32_t count; /* of places */
 };
 
-/* Where a connection is in it. All zeroes: it lacks nothing. */
+/* The position of a connection in a rest. Zeroes: the connection lacks nothing. */
 struct rest_place {
     struct list node;
     struct rest *rest;
@@ -25,18 +26,18 @@ struct rest_place {
     size_t sent; /* bytes of the piece */
 };
 
-/* The connection lacks what follows the first `sent` bytes of the piece; the place is empty. False
- * without memory, and then the place is empty still. */
+/* Notes that the connection lacks the bytes of the piece behind the first `sent`; the place must be
+ * empty. Returns false, with the place still empty, if there is no memory. */
 bool rest_keep(struct holdings *holdings, struct rest_place *place, struct session *session,
                struct piece *piece, size_t sent);
 
-/* So many more bytes are sent. With the last of them the place is empty. */
+/* Notes that `n` more bytes were sent. After the last ones the place is empty. */
 void rest_advance(struct rest_place *place, size_t n);
 
-/* Gives the place up; harmless when it is empty. */
+/* Empties the place; harmless if it is empty. */
 void rest_drop(struct rest_place *place);
 
-/* What is unsent. */
+/* The bytes that are not sent yet. */
 static inline struct str rest_unsent(const struct rest_place *place)
 {
     return place->rest ? str_skip(buf_str(&place->rest->piece->bytes), place->sent) : STR_NONE;

@@ -13,7 +13,7 @@ struct fixture {
     struct account account;
     struct holdings holdings;
     struct chunk_room room;
-    struct piece *piece; /* its one reference is the test's */
+    struct piece *piece; /* the test holds its only reference */
     struct rest_place places[PLACES];
     int sessions[PLACES]; /* for their addresses */
 };

@@ -1,13 +1,13 @@
-/* How a connection reads requests and keeps its answers in order.
+/* How a connection reads requests and keeps its responses in order.
  *
- * Bytes are read into the thread's room and parsed there; only what is left over is kept by the
- * connection, so an idle one holds no buffer. Publishes may be pipelined: each becomes an exchange,
- * and answers go out in the order of the requests, whoever is ready first. Any other request waits
- * until all earlier answers are sent, so that it sees what they did.
+ * Bytes are read into the thread's room and parsed there. The connection keeps only the bytes that
+ * are left over, so an idle one holds no buffer. Publishes may be pipelined: each becomes an
+ * exchange, and responses are sent in the order of the requests, whichever is ready first. Any
+ * other request waits until all earlier responses are sent, so that it sees their effect.
  *
- * A connection ends by session_close_soon(): what is to be sent is sent, then our side is shut, and
- * what the peer still sends is thrown away for a moment, since closing a socket with unread bytes
- * would reset it and could take the answer along. */
+ * A connection ends by session_close_soon(): outgoing bytes are sent, then our side is shut, and
+ * the bytes that still come from the peer are thrown away for a moment. To close a socket with
+ * unread bytes would reset the connection, and could take the response along. */
 #include "transport/checked.h"
 #include "transport/incoming.h"
 
@@ -16,13 +16,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What it waits for, and so what its timer means. */
+/* The event that the connection waits for, and so the meaning of its timer. */
 enum session_phase {
     PHASE_IDLE, /* between requests */
     PHASE_HEAD,
     PHASE_BODY,
-    PHASE_WAIT, /* answers are due */
-    PHASE_SEND, /* an answer is to be sent */
+    PHASE_WAIT, /* responses are due */
+    PHASE_SEND, /* a response is to be sent */
     PHASE_PULL,
     PHASE_LINGER, /* our side is shut */
 };
@@ -163,10 +163,10 @@ void session_close_soon(struct session *session)
 
 /* ---- what is to be sent ---------------------------------------------------------------------- */
 
-/* What sockets do not take is what slow peers could make us hold without limit: rests of events,
- * and answers. A connection holds no more memory for it than there are bytes, and shares the rest
- * of a large event with all others that lack some of it; see rest.h. All of it counts against
- * rests_max, beyond which the largest go. */
+/* Bytes that sockets do not take are memory that slow peers could make us hold without limit: rests
+ * of events, and responses. A connection holds no more memory than there are bytes, and shares the
+ * rest of a large event with all others that lack a part of it; see rest.h. All of it counts
+ * against rests_max, beyond which the largest connections are closed. */
 
 enum { FIT_SLACK = 1024 };
 
@@ -297,7 +297,8 @@ void session_end_pull(struct session *session)
     enter(session, PHASE_WAIT);
 }
 
-/* ---- what came --------------------------------------------------------------------------- */
+/* ---- received bytes
+ * ------------------------------------------------------------------------------ */
 
 struct session_intake *session_take_in(struct session *session)
 {
@@ -492,7 +493,8 @@ static void read_until_pull(struct session *session)
             read_end(session, n);
             return;
         }
-        /* Whoever published before these bytes came has its events posted to us by now. */
+        /* Open the mail first: events that a client published before it sent these bytes are in
+         * it. */
         mailbox_empty(&session->worker->loop.mailbox);
         if (has_kept(session)) {
             if (!add_to_intake(session, bytes))
@@ -635,7 +637,8 @@ void session_resume(struct session *session)
     read_session(session, true);
 }
 
-/* Its turn comes: until then nothing of it is read, and its end is not seen. */
+/* Whether the session waits for its turn. Until then nothing of it is read, and its end is not
+ * noticed. */
 static bool is_queued(const struct session *session)
 {
     return session->intake && list_linked(&session->intake->wait_node);
@@ -701,7 +704,7 @@ static void out_is_sent(struct session *session)
         drop_out(session); /* an idle connection holds none */
     else
         buf_clear(&out->bytes);
-    if (session->held) { /* it may have waited for this; its own time begins now */
+    if (session->held) { /* the held request may have waited for this; its own time begins now */
         session->intake->held_ns = session->worker->loop.now_ns;
         session_wake(session);
     }
@@ -750,7 +753,8 @@ static void refuse_unfinished(struct session *session)
     buf_free(&session->intake->in);
 }
 
-/* Its buffers go when the connection is buried. */
+/* Takes the holding out of the account: the buffers are freed only when the connection is
+ * buried. */
 static void stop_holding(struct session *session, struct holding *holding)
 {
     struct rest_place *place = session->out ? &session->out->rest : NULL;
@@ -760,8 +764,8 @@ static void stop_holding(struct session *session, struct holding *holding)
         holding_set(&session->worker->holdings, holding, (enum account_kind)holding->kind, 0);
 }
 
-/* What has not come whole is refused. Whoever holds what is to be sent is closed: a subscriber
- * comes back with its cursor. */
+/* Frees a holding. A peer with an unfinished request gets a refusal. A connection with unsent bytes
+ * is closed: a subscriber comes back with its cursor. */
 void session_shed(struct session *session, struct holding *holding)
 {
     struct session_intake *intake = session->intake;
@@ -776,7 +780,7 @@ void session_shed(struct session *session, struct holding *holding)
         return;
     }
     stop_holding(session, holding);
-    conn_bury_first(&session->conn); /* what it held is to be free soon */
+    conn_bury_first(&session->conn); /* frees its memory soon */
 }
 
 static void drop_exchanges(struct session_intake *intake)
@@ -789,7 +793,7 @@ static void drop_exchanges(struct session_intake *intake)
         if (exchange->answered)
             exchange_free(exchange);
         else
-            exchange->dropped = true; /* whoever answers it frees it */
+            exchange->dropped = true; /* freed when it is answered */
     }
 }
 
@@ -866,7 +870,7 @@ static void waited(struct session *session)
         incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
 }
 
-/* What is under way is the last, and its answer says so. */
+/* Makes the newest exchange the last of the connection, which its response says. */
 static void end_after_exchanges(struct session *session)
 {
     session_last(session)->keep_alive = false;

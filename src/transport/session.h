@@ -1,4 +1,5 @@
-/* One HTTP/1.1 connection: requests in, answers in order, until it becomes a stream or a socket. */
+/* An HTTP/1.1 connection: requests in, responses in order, until it becomes a stream or a
+ * websocket. */
 #pragma once
 
 #include "http/body.h"
@@ -10,8 +11,8 @@
 
 struct pull;
 
-/* What a connection does once it no longer speaks request and response. The session owns the pull
- * and calls `free` last. */
+/* The operations of a connection that no longer alternates requests and responses. The session owns
+ * the pull and calls `free` last. */
 struct pull_ops {
     /* Like conn_ops, called when the session's own bytes are out. `sent` may say that there is no
      * need to ask again: whatever changes that makes the session dirty. */
@@ -43,21 +44,21 @@ struct pull {
     struct session *session;
 };
 
-/* What has come of the request that is on its way. */
+/* The part of the current request that has come. */
 enum session_part {
     PART_NONE,
-    PART_HEAD, /* some of its head */
-    PART_BODY, /* all of its head, not all of its body */
+    PART_HEAD, /* a part of its head */
+    PART_BODY, /* all of its head, a part of its body */
 };
 
-/* A body on its way in. */
+/* A body that is being received. */
 struct session_body {
     struct http_chunked chunked;
-    struct buf decoded;    /* without its chunks */
-    bool whole;            /* that has all of the body */
+    struct buf decoded;    /* the body without its chunk framing */
+    bool whole;            /* the whole body is in `decoded` */
     struct http_gzip gzip; /* while the body is decompressed */
-    struct buf plain;      /* what came of that */
-    bool is_plain;         /* all of it */
+    struct buf plain;      /* the decompressed part */
+    bool is_plain;         /* all of the body is in `plain` */
 };
 
 static inline size_t session_body_held(const struct session_body *body)
@@ -65,8 +66,8 @@ static inline size_t session_body_held(const struct session_body *body)
     return body->decoded.cap + body->plain.cap + (body->gzip.stream ? HTTP_GZIP_SIZE : 0);
 }
 
-/* What a connection holds of requests: only while one is on its way, or is to be looked at again.
- */
+/* The request that a connection is receiving, or has to look at again; NULL in all other
+ * connections. */
 struct session_intake {
     struct session *session;
     struct buf in;          /* came and not used */
@@ -74,23 +75,24 @@ struct session_intake {
     struct list exchanges;  /* in order of the requests */
     struct list wait_node;  /* in worker->paused or worker->resumed */
     struct session_body *body;
-    struct json_scan *check; /* of a large body or message that is whole; NULL: none is under way */
+    struct json_scan *check; /* of a large body or message that is whole; NULL: no check is under
+                              * way */
     struct http_scan scan;
-    int64_t begun_ns; /* when the part of a request, or the message, that is on its way began; later
-                         by as long as the server has put off reading it */
-    int64_t later_ns; /* since when that is put off; 0: it is not */
+    int64_t begun_ns; /* when the current part of a request, or the current message, began; later by
+                       * the time for which the server has put off reading it */
+    int64_t later_ns; /* since when reading it is put off; 0: it is not */
     int64_t held_ns;  /* when the request that is held was first held; 0 for none */
     size_t discarded; /* bytes thrown away after our side was shut */
 };
 
-/* What is to be sent before anything of the pull: only while there is some. The rest of a large
- * event goes first. */
+/* The bytes to send before any of the pull; NULL if there are none. The rest of a large event goes
+ * first. */
 struct session_out {
     struct session *session;
     struct rest_place rest;
     struct buf bytes;
     size_t sent;            /* of them */
-    int64_t taken_ns;       /* when there began to be some, or the socket last took some */
+    int64_t taken_ns;       /* when there were first some, or the socket last took some */
     struct holding holding; /* an answer while the socket takes it, a rest while it does not */
 };
 
@@ -133,11 +135,11 @@ struct exchange {
     bool browser;   /* has an Origin */
     bool streams;   /* the answer goes on, and nobody between may hold it up */
     bool publishes; /* others may be pipelined behind it */
-    bool patient;   /* whoever answers it has a deadline of its own; limits.publish_ms is not it */
+    bool patient;   /* has a deadline of its own instead of limits.publish_ms */
     bool answered;
-    bool dropped; /* a later answer is not wanted any more */
+    bool dropped; /* no response is wanted any more */
     uint8_t origin_len;
-    struct log_job *job; /* what the log's readers do for it; NULL when nothing */
+    struct log_job *job; /* the job of the log's readers for it; NULL: none */
     /* Only during handle, when the worker has the rest of the request. NULL: a page that is asked
      * for again, see repeat.h. */
     const struct http_head *head;
@@ -189,7 +191,9 @@ void session_dirty(struct session *session);
  * those who catch up. */
 void session_woken(struct session *session, const struct sub *sub);
 
-/* What a pull's `sent` says that has one subscriber: whether to ask again, and when it will be. */
+/* The result of `sent` for a pull with one subscriber: whether to ask again. Notes whether that may
+ * wait for others. */ for its only subscriber: whether to ask again. If later, notes
+ * when. */
 bool session_has_more(struct session *session, const struct sub *sub);
 
 /* At a beat of a subscriber: closes the connection if its peer has acknowledged nothing for two
@@ -254,8 +258,8 @@ static inline struct exchange *session_last(const struct session *session)
     return container_of(session->intake->exchanges.prev, struct exchange, node);
 }
 
-/* What came: made if there is none, and let go if nothing of it is needed any more. NULL when there
- * is no memory; then the connection is closed. */
+/* session_take_in() returns the intake, created if there is none; NULL if there is no memory: the
+ * connection is then closed. session_drop_intake() drops it if nothing in it is needed. */
 struct session_intake *session_take_in(struct session *session);
 void session_drop_intake(struct session *session);
 

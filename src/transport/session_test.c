@@ -157,7 +157,8 @@ static void a_peer_that_is_done_sending_gets_the_answers_that_are_due(void **sta
     peer_leave(bench, &peer);
 }
 
-/* Its end is seen before the turn comes to what stands behind the first answer. */
+/* The end of the peer's bytes is noticed before the turn of the request behind the first
+ * response. */
 static void a_peer_that_is_done_sending_gets_answers_to_what_was_not_looked_at_yet(void **state)
 {
     struct bench *bench = *state;
@@ -392,7 +393,7 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
     peer_leave(bench, &peer);
 }
 
-/* As many bytes as no small socket takes. */
+/* Asks for more bytes than a small socket takes. */
 static void ask_for_much(struct bench *bench, struct peer *peer)
 {
     struct buf request = {0};
@@ -407,7 +408,7 @@ static void ask_for_much(struct bench *bench, struct peer *peer)
     bench_settle(bench);
 }
 
-/* What the peer has by now, without a turn of the server in between. */
+/* Reads what the peer has now, without a turn of the server. */
 static void hear_so_far(struct peer *peer)
 {
     char room[65536];
@@ -415,7 +416,7 @@ static void hear_so_far(struct peer *peer)
         buf_add(&peer->got, room, (size_t)n);
 }
 
-/* It goes when it has read nothing for as long as is allowed, and not before. */
+/* The peer is closed when it has read nothing for the time that is allowed, and not before. */
 static void leave_by_stall(struct bench *bench, struct peer *peer)
 {
     bench_pass(bench, bench->limits.stall_ms - 1000);
@@ -496,7 +497,7 @@ a_peer_that_does_not_read_its_answer_is_closed_though_it_goes_on_publishing(void
     peer_leave(bench, &peer);
 }
 
-/* Its time begins when its turn comes. */
+/* The time of the read begins with its turn. */
 static void a_read_behind_an_answer_that_takes_long_is_answered(void **state)
 {
     struct bench *bench = *state;
@@ -715,7 +716,7 @@ static void the_json_of_a_large_body_is_checked_in_pieces(void **state)
         struct buf request = {0};
         bool broken = i & 2;
         make_large(&request, i & 1, broken ? "]" : "");
-        buf_add_lit(&request, GET_ECHO); /* what comes behind it is not lost */
+        buf_add_lit(&request, GET_ECHO); /* a request behind it is not lost */
         peer_join(bench, &peer);
         send_large(bench, &peer, buf_str(&request));
         assert_true(1 + count_pauses(bench) >= LARGE_BODY / (32 << 10));
@@ -856,7 +857,7 @@ static void what_was_put_off_may_become_a_stream_or_a_socket(void **state)
     peer_leave(bench, &socket);
 }
 
-/* What has come was not late: the server has put off reading it. */
+/* The peer was not late: the server has put off reading its bytes. */
 static void time_for_which_a_request_was_put_off_is_not_its_peers(void **state)
 {
     struct bench *bench = *state;
@@ -1114,7 +1115,7 @@ static void append_text(struct bench *bench, const char *text)
     bench_settle(bench);
 }
 
-/* What is held while the event is, which is little more than itself, whoever lacks it. */
+/* The memory for the event is little more than the event itself, whichever peers lack it. */
 static void check_held_once(const struct bench *bench)
 {
     assert_in_range(bench_rests(bench), LARGE, LARGE + LARGE / 4 + 2048);
@@ -1178,7 +1179,7 @@ static void slow_peers_of_a_large_event_leave_in_any_order(void **state)
     free(text);
 }
 
-/* Whoever holds an event alone is closed before any of those who share one. */
+/* A peer that holds an event alone is closed before peers that share one. */
 static void those_who_share_a_large_event_go_last(void **state)
 {
     struct bench *bench = *state;
@@ -1276,7 +1277,7 @@ static void a_drain_tells_a_few_connections_a_turn_and_all_in_the_end(void **sta
         peer_join(bench, &peers[i]);
     bench->worker.config.limits.drain_some = SOME;
     worker_drain(&bench->worker);
-    worker_step(&bench->worker, 0); /* as the mail is opened, and as the turn ends */
+    worker_step(&bench->worker, 0); /* with the mail, and at the end of the turn */
     assert_false(list_empty(&bench->worker.undrained));
     peer_send(&peers[PEERS - 1], STR(GET_ECHO));
     shutdown(peers[PEERS - 2].fd, SHUT_WR);
@@ -1373,7 +1374,7 @@ static void a_drain_ends_a_long_poll_with_an_empty_page_and_closes(void **state)
     peer_leave(bench, &peer);
 }
 
-/* They have begun to arrive before the drain, and their reads begin behind it. */
+/* The requests begin to arrive before the drain, and are read after it begins. */
 static void a_drain_ends_reads_that_begin_only_now(void **state)
 {
     struct bench *bench = *state;

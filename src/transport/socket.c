@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What a piece of a message that is decompressed counts for, so that mostly its time decides. */
+/* The charge for a piece of decompressed message, so that usually the time decides. */
 enum { INFLATE_COST = 2 * BUDGET_STRIDE };
 
 static struct socket *of_pull(struct pull *pull)
@@ -46,7 +46,7 @@ static void on_close(struct socket *socket, unsigned code)
     struct session *session = socket->pull.session;
     socket->close_seen = true;
     socket->close_code = (uint16_t)code;
-    /* What it has said before still counts, and it may be waiting for the echo. */
+    /* Earlier publishes still count, and the peer may wait for the echo. */
     socket->close_due = socket->inflight > 0;
     if (socket->close_sent)
         session_close_soon(session);
@@ -163,7 +163,7 @@ static void check_on(struct socket *socket)
     account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
 }
 
-/* One message or control frame; false when that is enough for now. */
+/* Reads a message or control frame; returns false if this step must end. */
 static bool input_one(struct socket *socket, struct str *bytes)
 {
     struct worker *worker = socket->pull.session->worker;
@@ -296,8 +296,8 @@ static int64_t message_ns(const struct socket *socket)
     return session_begun_ns(session) + ms * 1000000;
 }
 
-/* One timer for heartbeats, for the message under way, and for publishes of which nothing is heard.
- */
+/* Sets the only timer: for heartbeats, for the current message, and for publishes without a
+ * verdict. */
 static void set_timer(struct socket *socket)
 {
     int64_t next_ns = message_ns(socket);
@@ -357,7 +357,8 @@ static void give_up_late(struct socket *socket)
     }
 }
 
-/* ---- as a pull ------------------------------------------------------------------------------- */
+/* ---- pull operations
+ * ----------------------------------------------------------------------------- */
 
 static struct str fill(struct pull *pull)
 {
@@ -452,7 +453,7 @@ static void drain(struct pull *pull)
     }
     socket->speaker->drain(socket);
     socket->close_code = WS_CLOSE_RESTART;
-    socket->close_due = socket->inflight > 0; /* what was published is answered first */
+    socket->close_due = socket->inflight > 0; /* publishes are answered first */
     session_dirty(pull->session);
     if (socket->close_due)
         set_timer(socket);

@@ -1,4 +1,4 @@
-/* WebSocket: the handshake and the frames of a connection, whatever is said over it. */
+/* WebSocket: the handshake and the frames of a connection, for any protocol on top. */
 #pragma once
 
 #include "transport/reading.h"
@@ -6,14 +6,14 @@
 struct socket;
 struct socket_publish;
 
-/* What is spoken over the socket: the envelopes of a channel, or freshet.v1. */
+/* The protocol on top of the websocket: the envelopes of a channel, or freshet.v1. */
 struct socket_speaker {
-    bool json; /* its messages are JSON, if they are text */
+    bool json; /* text messages must be JSON */
     void (*message)(struct socket *socket, enum ws_opcode opcode, struct str data);
     struct str (*fill)(struct socket *socket);
     bool (*sent)(struct socket *socket, size_t n, bool blocked);
     void (*beat)(struct socket *socket);
-    /* Of a publish nothing was heard in time; NULL: nobody is to be told. */
+    /* Reports a publish without a verdict in time; NULL: no report. */
     void (*lost)(struct socket *socket, struct socket_publish *publish);
     void (*drain)(struct socket *socket);
     void (*free)(struct socket *socket); /* of what embeds the socket, and itself */
@@ -66,7 +66,7 @@ void socket_close_problem(struct socket *socket, enum problem problem);
 /* Notes a publish that is given to the log. Stops reading while there are too many, or the log is
  * behind; gives up those that are not safe in time. */
 void socket_add_publish(struct socket *socket, struct socket_publish *publish);
-/* It was answered; false when nobody waits for that any more. */
+/* Notes that a publish was answered; returns false if its websocket has given it up or is gone. */
 bool socket_end_publish(struct socket_publish *publish);
 
 /* How much one takes in worker->channel_room. */

@@ -103,7 +103,7 @@ static void a_socket_that_is_gone_is_not_told(void **state)
     bench_give_to_log(bench);
 }
 
-/* Its rest and its publishes each want it in a list: it must be found in both. */
+/* The session's rest and its publishes each want it in a list: it must be found in both. */
 static void a_publisher_that_does_not_read_is_read_again(void **state)
 {
     struct bench *bench = *state;
@@ -259,7 +259,7 @@ static void a_peer_that_does_not_answer_a_close_is_not_waited_for(void **state)
     struct bench *bench = *state;
     struct peer peer;
     join_channel(bench, &peer);
-    peer_frame(bench, &peer, WS_PONG, STR("unasked")); /* which is fine */
+    peer_frame(bench, &peer, WS_PONG, STR("unasked")); /* an unasked pong is fine */
     worker_drain(&bench->worker);
     bench_pass(bench, bench->limits.drain_ms);
     assert_int_equal(peer_close_code(bench, &peer), WS_CLOSE_RESTART);
@@ -514,7 +514,7 @@ static void add_bombs(struct buf *out, size_t size, unsigned times)
     char *bytes = malloc(size);
     assert_non_null(bytes);
     memset(bytes, 'x', size);
-    for (unsigned i = 0; i < 256; i++) /* it takes some hundred bytes */
+    for (unsigned i = 0; i < 256; i++) /* takes some hundred bytes on the wire */
         bytes[i] = (char)('!' + i * i % 89);
     assert_int_equal(ws_deflate(&deflater, 15, (struct str){bytes, size}, &bomb), 0);
     for (unsigned i = 0; i < times; i++) {
@@ -617,7 +617,7 @@ static void allow_large(struct bench *bench)
     bench->worker.config.limits.ws.frame_max = 2L * LARGE_MESSAGE;
 }
 
-/* One is finished before the next begins, so that what it becomes is held once. */
+/* The first is finished before the second begins, so that only one decompressed message is held. */
 static void a_compressed_message_is_decompressed_in_pieces(void **state)
 {
     struct bench *bench = *state;
@@ -701,7 +701,7 @@ static void the_json_of_a_large_message_is_checked_in_pieces(void **state)
     }
 }
 
-/* Whoever leaves, or has to give way, in the midst of it leaves nothing behind. */
+/* A connection that leaves, or has to give way, during the check leaves nothing behind. */
 static void a_connection_may_end_while_its_message_is_checked(void **state)
 {
     struct bench *bench = *state;
@@ -785,8 +785,8 @@ static void a_subscription_goes_on_behind_a_gap(void **state)
     peer_leave(bench, &peer);
 }
 
-/* What later subscriptions want is held until they have caught up: it must cost nothing to ask for
- * its end again and again. */
+/* A term that later subscriptions want is held until they have caught up: repeated requests to end
+ * it must be cheap. */
 static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **state)
 {
     static const char *const repeats[] = {

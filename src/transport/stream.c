@@ -63,7 +63,7 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
     struct session *session = stream->pull.session;
     uint64_t cursor = stream->sub.cursor;
     if (stream->via == VIA_RAW)
-        end(stream); /* raw has no band to tell it in */
+        end(stream); /* raw gives no way to report a gap */
     else
         encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed, GAP_TRIMMED);
 }
@@ -107,7 +107,7 @@ static void ring(struct pull *pull)
     struct session *session = pull->session;
     if (session_close_deserted(session, stream->beat_s))
         return;
-    /* One who has bytes to read already needs no sign of life. */
+    /* A client with bytes to read needs no sign of life. */
     if (session_is_clear(session) && session->conn.writable) {
         encode_beat(NULL, stream->way, session_add(session),
                     hub_cursor(&session->worker->hub, &stream->sub));

@@ -10,7 +10,7 @@ enum { ALLOCATIONS = 60 };
 static int begin(void **state)
 {
     struct bench *bench = bench_new();
-    bench->limits.hub.window_bytes = 1; /* whoever is behind has to ask the store */
+    bench->limits.hub.window_bytes = 1; /* a subscriber that is behind must ask the store */
     bench_begin(bench);
     for (int i = 0; i < 3; i++) {
         bench_append(bench, STR("old"));
@@ -61,7 +61,7 @@ static void a_stream_that_begins_behind_the_window_reads_the_store(void **state)
     peer_leave(bench, &peer);
 }
 
-/* One of these allocations is that of the read: a stream that has begun cannot say 503 any more. */
+/* One of these allocations is for the read: a stream that has begun can no longer answer 503. */
 static void a_stream_whose_read_fails_ends_politely(void **state)
 {
     struct bench *bench = *state;
@@ -151,7 +151,7 @@ static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **st
     bench->reading.start.kind = START_NOW;
     peer_join(bench, &poll);
     peer_say(bench, &poll, GET_PAGE);
-    shutdown(poll.fd, SHUT_WR); /* one who waits may have gone away, and waits no longer */
+    shutdown(poll.fd, SHUT_WR); /* its client may be gone, so the poll waits no longer */
     bench_settle(bench);
     peer_expect(bench, &poll, "200.");
     peer_leave(bench, &page);
@@ -175,7 +175,7 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
     buf_free(&peer.got);
     size_t rest =
         session_unsent_len(container_of(bench->worker.sessions.prev, struct session, node));
-    assert_true(rest < 100); /* one heartbeat at most is left over */
+    assert_true(rest < 100); /* at most one heartbeat is left over */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "{\"op\":\"beat\"") > 5);
     assert_true(peer_has(&peer, room));
@@ -273,7 +273,7 @@ static void the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn(void **st
 
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
-/* What the kernel is made to say of all connections. */
+/* The kernel's answer for all connections. */
 static struct conn_delivery said;
 
 static int say_delivery(int fd, struct conn_delivery *ret)

@@ -27,7 +27,7 @@ struct bench {
     struct exchange *parked[BENCH_PARKED_MAX]; /* requests to /park, which the test answers */
     unsigned parked_count;
     unsigned handled;       /* requests so far */
-    struct reading reading; /* what a read asks for: the test fills in what it wants */
+    struct reading reading; /* the reading of a request: the test sets the fields that it wants */
     const char *pattern;    /* and of which channels, separated by spaces: "a" without it */
     const char *type;       /* and of which type: all without it */
     struct append *kept;    /* publishes that the log has not seen yet */
@@ -41,7 +41,8 @@ struct peer {
     bool ended; /* the server's side is shut or closed */
 };
 
-/* ---- what the server does with a request ----------------------------------------------------- */
+/* ---- the server's handlers
+ * ----------------------------------------------------------------------- */
 
 static inline struct bench *bench_of(const struct exchange *exchange)
 {
@@ -226,7 +227,7 @@ static inline uint64_t bench_rests(const struct bench *bench)
 
 /* ---- turning --------------------------------------------------------------------------------- */
 
-/* What other threads have still to bring: reads of the store, and the log's mail. */
+/* Whether other threads still have something to bring: reads of the store, or the log's mail. */
 static inline bool bench_awaits(const struct bench *bench)
 {
     return bench->worker.hub.reads || hub_is_busy(&bench->worker.hub) ||

@@ -41,8 +41,8 @@ enum {
     PUT_OFF_BYTES = 1 << 19,
 };
 
-/* What a turn gathers at most before the log gets it: the log's lock is held for all events of an
- * append, a microsecond for each that makes a channel. One request's events stay together. */
+/* The most that a turn gathers before the log gets it. The log's lock is held for all events of an
+ * append, a microsecond for each that makes a channel. The events of a request stay together. */
 enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 256 };
 
 enum { READS_SHARE = 8 }; /* of held_max */
@@ -79,7 +79,8 @@ static void begin_turn(struct worker *worker)
                       budgets->turn_bytes);
 }
 
-/* One of so many shares. A single step may be large here, so its own time counts. */
+/* Begins the budget of one of several queues of sessions that were put off. A single step may be
+ * large here, so the time of each counts. */
 static void begin_put_off(struct worker *worker, int shares)
 {
     const struct worker_budgets *budgets = &worker->config.budgets;
@@ -172,8 +173,8 @@ static void set_defaults(struct worker_budgets *budgets)
     };
 }
 
-/* What reads of the store may find before it is encoded: as much as may be encoded, and a small
- * part of what may be held at all, since nobody can be closed for it. */
+/* The most bytes that reads of the store may find before they are encoded: as much as may be
+ * encoded, and a small part of held_max, since no connection can be closed to free them. */
 static size_t reads_max(const struct worker_limits *limits)
 {
     uint64_t share = limits->held_max / READS_SHARE;
@@ -267,8 +268,8 @@ static size_t append_bytes(const struct append *append)
     return append ? batch_bytes(append->batch) : 0;
 }
 
-/* What is parsed is charged at once, so that it presses publishers within the turn, and goes to the
- * log before the turn's end if it is much. */
+/* Parsed publishes are charged at once, so that publishers are slowed down within the turn. A large
+ * batch goes to the log before the end of the turn. */
 bool worker_spend(struct worker *worker, size_t bytes)
 {
     if (worker->turn || worker->turn_ephemeral)
@@ -354,7 +355,7 @@ static bool is_busy(const struct worker *worker)
 
 void worker_step(struct worker *worker, int wait_ms)
 {
-    int64_t due_ms = pages_due(worker); /* which may make some dirty */
+    int64_t due_ms = pages_due(worker); /* may make some dirty */
     hub_turn(&worker->hub);
     bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
@@ -411,7 +412,7 @@ static void drain(struct mail *mail, void *owner)
     struct worker *worker = owner;
     worker->draining = true;
     int64_t ms = worker->config.limits.drain_ms;
-    /* One more second for what ends last to be sent. */
+    /* Allow a second more, for the last bytes to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
     stop_listening(worker);
     list_take_all(&worker->undrained, &worker->sessions);

@@ -1,4 +1,4 @@
-/* A worker: one thread with its listeners, its connections and its hub. */
+/* A worker: a thread with its listeners, its connections and its hub. */
 #pragma once
 
 #include "base/account.h"
@@ -22,8 +22,8 @@ struct session;
 enum mechanism { VIA_SSE, VIA_NDJSON, VIA_RAW, VIA_POLL, VIA_SOCKET, VIA_WEBHOOK, VIA_COUNT };
 extern const char *const mechanism_names[VIA_COUNT];
 
-/* Where a limit is hit, it is counted: name in /stats and /metrics, and what it counts. What is
- * refused with a problem document is also counted by problem. */
+/* The limits: each hit is counted. Name in /stats and /metrics, and help text. A refusal with a
+ * problem document is also counted by problem. */
 #define LIMITS(X)                                                                                  \
     X(CONNECTIONS, "connections_refused", "Connections over connections_max, answered 503")        \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
@@ -49,8 +49,8 @@ enum limit {
 extern const char *const limit_names[LIMIT_COUNT];
 extern const char *const limit_helps[LIMIT_COUNT];
 
-/* Where a step of a turn runs out of its budget, it is counted: name in /stats and /metrics, and
- * what it counts. What is left of the step goes to the end of a queue. */
+/* The budgets: each time that a step of a turn spends its budget is counted. Name in /stats and
+ * /metrics, and help text. The rest of the step goes to the end of a queue. */
 #define BUDGETS(X)                                                                                 \
     X(READ, "read", "Reads from a connection that were put off, with bytes left")                  \
     X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
@@ -85,32 +85,32 @@ struct worker_limits {
     int64_t message_ms;  /* from a WebSocket message's first byte to its end */
     int64_t drain_ms;    /* over which streams end when the server stops */
     unsigned drain_some; /* connections that a turn tells of it; 0 for 1,024 */
-    /* Between two answers to polls of one connection while the worker is busy, and how long an
-     * event waits for that at most; 0: a poll is always answered as soon as there is something. */
+    /* The pause between two answers to polls of a connection while the worker is busy, and the
+     * longest time that an event waits for it. 0: a poll is answered as soon as it has an event. */
     int64_t poll_pace_ms;
     uint64_t body_max;
     uint32_t inflight_max;    /* publishes of one connection that are not answered */
     uint32_t connections_max; /* of all workers together */
     uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
                                  publishers wait */
-    uint64_t rests_max;       /* what sockets do not take, all connections of a worker together */
+    uint64_t rests_max;       /* unsent bytes of all connections of a worker together */
     uint64_t held_max;        /* all that peers make a worker hold, by its account */
     struct hub_limits hub;
 };
 
-/* What a turn may spend on reading: on one connection, on all of them, and on those that have used
- * up a share of their own already. 0 stands for a default. */
+/* The most that a turn may spend on reading: on one connection, on all of them, and on those that
+ * have used up a share before. 0: the default. */
 struct worker_budgets {
     int64_t step_us, step_bytes;
     int64_t turn_us, turn_bytes;
     int64_t put_off_us;
 };
 
-/* What pages of an origin may do. */
+/* The rights that pages of an origin have. */
 enum admission {
     ADMITS_NOBODY,
     ADMITS,
-    ADMITS_CREDENTIALS, /* and say that their requests may carry the user's credentials */
+    ADMITS_CREDENTIALS, /* and may send requests with the user's credentials */
 };
 
 struct worker_config {
@@ -175,7 +175,7 @@ struct worker {
     } listeners[LISTEN_ADDRESSES_MAX];
     unsigned listeners_count;
     struct hub hub;
-    struct slab session_room; /* what there is one of for every subscriber */
+    struct slab session_room; /* the objects that exist for every subscriber */
     struct slab stream_room;
     struct slab channel_room;
     struct list sessions;
@@ -200,7 +200,8 @@ struct worker {
     struct str head_bytes; /* and all of them */
     struct str body;
     struct str received;             /* the body as it came, before its content coding was undone */
-    const struct json_scan *checked; /* what is known of its body; NULL: nothing. See checked.h */
+    const struct json_scan *checked; /* the result of the check of its body; NULL: none. See
+                                      * checked.h */
     struct http_date date;
     int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
     struct page_memos page_memos;
@@ -208,7 +209,7 @@ struct worker {
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
-    struct account account; /* what peers make this worker hold */
+    struct account account; /* memory that peers make this worker hold */
     int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
     int64_t turn_idle_ns;
     struct holdings holdings; /* of sessions; counts in `account` */
@@ -231,9 +232,9 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
 
 int worker_start(struct worker *worker);
 
-/* One turn of the worker's thread: what has come is read, published and answered, and a slice of
- * what is due is sent; waits for at most `wait_ms` (-1: as long as nothing happens) unless there is
- * something to do. For that thread, and for tests that have none. */
+/* Runs a turn of the worker's thread: reads, publishes and answers what has come, and sends a slice
+ * of what is due. Waits for at most `wait_ms` (-1: until something happens) if there is no work.
+ * For that thread, and for tests that have none. */
 void worker_step(struct worker *worker, int wait_ms);
 
 /* Accepts again after descriptors ran out. */

@@ -33,7 +33,7 @@
 enum { FDS = 65536 };
 
 static struct disk_setup setup = {.record = -1};
-static unsigned opens[FDS]; /* what the record calls a descriptor; 0: it does not concern us */
+static unsigned opens[FDS]; /* the record's number of a descriptor; 0: not recorded */
 static unsigned last_open;
 static uint64_t calls;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -100,7 +100,7 @@ static uint64_t mix(uint64_t x)
 }
 
 struct fault {
-    int error;     /* 0: none */
+    int error;     /* 0: no fault */
     uint64_t part; /* says how much of a write is done first; 0: nothing */
 };
 

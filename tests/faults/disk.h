@@ -26,7 +26,7 @@ enum disk_kind {
     DISK_WRITE,       /* bytes */
     DISK_TRUNCATE,    /* `at` is the new size */
     DISK_SYNC,        /* of a file or a folder */
-    DISK_SYNC_FAILED, /* what was not synced before may never be */
+    DISK_SYNC_FAILED, /* bytes that were not synced before may be lost for good */
     DISK_RENAME,      /* two paths, with a zero between and behind them */
     DISK_UNLINK,
     DISK_MKDIR,

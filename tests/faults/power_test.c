@@ -27,7 +27,8 @@ enum {
     OPENS_OF_LIFE = 100000,
 };
 
-/* ---- what is known --------------------------------------------------------------------------- */
+/* ---- the model
+ * ----------------------------------------------------------------------------------- */
 
 enum fate { FATE_NONE, FATE_TRIED, FATE_SAFE, FATE_REFUSED };
 
@@ -72,7 +73,7 @@ static void model_take(struct model *model, const struct note *note)
     }
 }
 
-/* What children and parent share. */
+/* The memory that children and parent share. */
 struct shared {
     struct model model;
     uint32_t batch; /* the next one */
@@ -108,7 +109,8 @@ static size_t data_of(uint32_t batch, uint32_t i, char out[800])
     return (size_t)head + len;
 }
 
-/* ---- what is there --------------------------------------------------------------------------- */
+/* ---- the contents of a store
+ * --------------------------------------------------------------------- */
 
 struct found {
     uint8_t seen[BATCHES]; /* a bit an event */
@@ -200,8 +202,8 @@ struct life {
     uint64_t last[CHANNELS + 1];
 };
 
-/* What is there at the start is shown to consumers, and what is not is gone: its ids are given
- * again. */
+/* Takes over the state at the start: consumers may have been shown these events. Other events are
+ * gone, and their ids are given again. */
 static void take_over(struct life *life)
 {
     static struct found found;
@@ -276,7 +278,7 @@ static void append(struct life *life)
     }
 }
 
-/* One that fails may be kept all the same: retention decides the same again. */
+/* Trims. A trim that fails may be kept all the same: retention would decide the same again. */
 static void trim(struct life *life, uint32_t turn)
 {
     uint32_t number = 1 + turn % CHANNELS;

@@ -55,9 +55,9 @@ struct replay {
     unsigned files_count;
     struct replay_name *names;
     struct replay_name **names_last;
-    struct replay_link links[REPLAY_FILES]; /* as the process saw them */
+    struct replay_link links[REPLAY_FILES]; /* links as the process saw them */
     unsigned links_count;
-    unsigned opens[REPLAY_OPENS]; /* what was opened */
+    unsigned opens[REPLAY_OPENS]; /* the file of each open */
 };
 
 static uint64_t replay_random(struct replay *replay)
@@ -66,7 +66,8 @@ static uint64_t replay_random(struct replay *replay)
     return replay->random >> 33;
 }
 
-/* ---- what the process did -------------------------------------------------------------------- */
+/* ---- the process's calls
+ * ------------------------------------------------------------------------- */
 
 static unsigned replay_new_file(struct replay *replay)
 {
@@ -174,7 +175,8 @@ static void replay_entry(struct replay *replay, const struct disk_entry *entry, 
         replay_rename(replay, path, "", link->file);
 }
 
-/* ---- what is left of it ---------------------------------------------------------------------- */
+/* ---- the resulting folder
+ * ------------------------------------------------------------------------ */
 
 struct replay_content {
     char *bytes;
