@@ -60,8 +60,8 @@ static int parse_bits(const char *text, unsigned most, unsigned *ret_bits)
     return 0;
 }
 
-/* What lies behind the prefix must be zero: a slip of the pen would open another range than meant.
- */
+/* Whether all bits behind the prefix are zero: a typing error would open another range than
+ * meant. */
 static bool is_clean(const struct network *network)
 {
     for (unsigned bit = network->bits; bit < 128; bit++)

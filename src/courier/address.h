@@ -18,7 +18,7 @@ bool network_opens(const struct network *network);
 
 struct address_policy {
     bool loopback;                  /* 127.0.0.0/8 and ::1 too */
-    const struct network *networks; /* these too; see address_allowed() */
+    const struct network *networks; /* networks that are allowed too; see address_allowed() */
     size_t networks_count;
     const char *const *hosts; /* and whatever is reached by these names */
     size_t hosts_count;

@@ -24,8 +24,8 @@
 
 enum { CARRIED_MAX = 1024 };
 
-/* ---- what was delivered beyond the cursor ------------------------------------------------------
- */
+/* ---- events delivered beyond the cursor
+ * ------------------------------------------------------------ */
 
 /* Where the first id is that is not below `id`. */
 static uint32_t place_of(const struct endpoint *endpoint, uint64_t id)

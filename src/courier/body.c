@@ -1,4 +1,4 @@
-/* What a delivery looks like on the wire: bodies, their ids and their headers. */
+/* The content of a delivery's request: bodies, their ids and their headers. */
 #include "courier/endpoint.h"
 
 #include "base/base64.h"
@@ -149,7 +149,7 @@ void body_add(struct buf *out, const struct endpoint *endpoint, const struct lis
 
 struct header_list {
     struct curl_slist *list;
-    struct buf line; /* what is being written */
+    struct buf line; /* the header line that is being written */
     bool failed;
 };
 
@@ -243,7 +243,7 @@ static void add_ce_headers(struct header_list *headers, const struct event *even
     add_data_type(headers, event);
 }
 
-/* What an envelope would say, for bodies that are the data alone. */
+/* Adds the members of an envelope as headers, for bodies that are only the data. */
 static void add_event_headers(struct header_list *headers, const struct event *event)
 {
     struct buf time = {0};
@@ -274,7 +274,7 @@ static void add_content(struct header_list *headers, const struct endpoint *endp
         add_line(headers, "WebHook-Request-Origin", str_from(endpoint->courier->origin));
 }
 
-/* What a subscriber of WebSub gets instead (sections 7 and 7.1). */
+/* Adds the headers for a subscriber of WebSub (sections 7 and 7.1). */
 static void add_websub(struct header_list *headers, const struct endpoint *endpoint,
                        struct str body, const struct event *first)
 {

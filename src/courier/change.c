@@ -1,6 +1,6 @@
-/* What changes an endpoint. The endpoint changes at once; whoever asked is answered when it is
- * kept, and if it cannot be kept it is as it was. Meanwhile the endpoint is busy, and what else is
- * to change it waits. */
+/* Changes of an endpoint. The endpoint changes at once, and the request is answered when the change
+ * is stored; if it cannot be stored, the change is undone. Meanwhile the endpoint is busy, and
+ * other changes wait. */
 #include "courier/endpoint.h"
 
 #include "base/base64.h"
@@ -19,10 +19,10 @@ struct put {
     struct courier *courier;
     struct courier_request *request;
     struct endpoint *endpoint;  /* stays while it is busy, or is not among the others yet */
-    struct endpoint_row row;    /* its texts are the endpoint's */
+    struct endpoint_row row;    /* borrows the endpoint's texts */
     struct endpoint_row before; /* keys, options and state, if it cannot be kept */
     struct spec spec;           /* the texts that were there before */
-    bool anew;                  /* which events are owed, or in which lanes they go, is another */
+    bool anew;                  /* the change affects which events are owed, or their lanes */
     bool forget;                /* drops the lanes on disk */
     bool made;
     enum tell tell;
@@ -221,8 +221,8 @@ static void replay(struct courier_request *request, struct endpoint *endpoint, u
                    bool told);
 static void not_busy(struct endpoint *endpoint);
 
-/* Who begins at a time or at the beginning asks for what there is: what is gone is no gap to them.
- */
+/* Begins at a position that the client does not claim, such as a time or the beginning: events that
+ * were trimmed before are not a gap. */
 static void begin_at(struct endpoint *endpoint, uint64_t cursor)
 {
     endpoint->row.cursor = cursor;
@@ -437,7 +437,7 @@ static void start_over(struct endpoint *endpoint)
 static void prepare_anew(struct endpoint *endpoint)
 {
     if (!endpoint_prepare(endpoint))
-        abort(); /* it was there a moment ago, and the endpoint is nothing without it */
+        abort(); /* cannot fail: it worked before, and the endpoint depends on it */
 }
 
 static void undo(struct put *put)
@@ -567,7 +567,7 @@ static void renewed(struct mail *mail, void *owner)
     struct courier *courier = owner;
     struct endpoint_row *row = &put->endpoint->row;
     courier->jobs--;
-    if (put->job.result) { /* as it was, with the old secret and lease */
+    if (put->job.result) { /* restores the old secret and lease */
         free(row->hub_secret);
         row->hub_secret = put->before.hub_secret;
         row->lease_until_us = put->before.lease_until_us;
@@ -648,7 +648,7 @@ static void op_rotate(struct courier_request *request, struct endpoint *endpoint
 
 /* ---- replaying ------------------------------------------------------------------------------- */
 
-/* Whoever asks for a replay gets it from there on, whatever was under way. */
+/* Replays from a position, and drops all current deliveries for it. */
 static void replay(struct courier_request *request, struct endpoint *endpoint, uint64_t cursor,
                    bool told)
 {

@@ -180,7 +180,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
         return 0;
     if (!line.len)
         end_head(call);
-    if (str_starts(line, STR("HTTP/"))) /* what came before was an interim answer */
+    if (str_starts(line, STR("HTTP/"))) /* the lines before belong to an interim response */
         call->retry_after[0] = call->allowed_origin[0] = '\0';
     struct str rest = line, name = str_cut(&rest, ':');
     if (rest.at)
@@ -233,7 +233,7 @@ static void set_guards(CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* ignores proxies of the environment */
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

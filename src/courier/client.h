@@ -13,7 +13,7 @@ struct client {
     struct loop *loop;
     struct address_policy policy;
     int64_t timeout_ms;         /* of a whole request, unless the call says otherwise */
-    unsigned connections_max;   /* those that are kept open for later count too */
+    unsigned connections_max;   /* with connections that are kept open for later */
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
     const char *ca_file;        /* authorities that certificates may go by as well, or NULL */
     CURLM *multi;
@@ -31,7 +31,7 @@ struct call {
     int64_t timeout_ms; /* set before; 0 for the client's */
     struct curl_slist *headers;
     struct curl_slist *resolve;
-    bool trusted; /* its host is one by which it may go anywhere */
+    bool trusted; /* the URL's host may resolve to any address */
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */
@@ -42,8 +42,8 @@ struct call {
     unsigned sendings; /* how often curl began to send; a second time only if nothing had left */
     int64_t started_ns;
     int64_t ended_ns;
-    char retry_after[64];     /* that header's value, empty without */
-    char allowed_origin[256]; /* that of WebHook-Allowed-Origin, empty without */
+    char retry_after[64];     /* value of that header, empty without it */
+    char allowed_origin[256]; /* value of WebHook-Allowed-Origin, empty without it */
     struct buf response;      /* the body's first 16 KiB */
     size_t response_size;
     size_t header_size;

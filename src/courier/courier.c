@@ -76,7 +76,7 @@ static void drop_mail(struct courier *courier)
         batch_unref(batch);
 }
 
-/* Whatever is queued is older than `upto`. */
+/* Drops the queued mail: all of it is older than `upto`. */
 static void on_missed(void *owner, uint64_t upto)
 {
     struct courier *courier = owner;
@@ -237,7 +237,7 @@ struct lane_loading {
     struct courier *courier;
     struct endpoint **by_number;
     size_t count;
-    struct endpoint *last; /* whose lanes are coming */
+    struct endpoint *last; /* the endpoint of the last lane */
 };
 
 static int compare_numbers(const void *a, const void *b)
@@ -292,7 +292,8 @@ static int load_lanes(struct courier *courier)
     return result;
 }
 
-/* What cannot be read now is no reason to lose it: the server does not start. */
+/* Loads everything. On an error the server does not start: to go on without the data would lose
+ * it. */
 static int load_all(struct courier *courier)
 {
     struct record_statements *records = registry_records(courier->registry);
@@ -576,7 +577,7 @@ void courier_stop(struct courier *courier)
 void courier_free(struct courier *courier)
 {
     if (courier->registry)
-        end(courier); /* it was never started */
+        end(courier); /* the courier was never started */
     while (mailbox_empty(&courier->loop.mailbox))
         ;
     drop_mail(courier);

@@ -8,7 +8,7 @@
 
 struct courier;
 
-/* Whatever it points at must stay as long as the courier. */
+/* The configuration. All that its pointers refer to must stay as long as the courier. */
 struct courier_config {
     struct log *log;
     struct clock *clock;
@@ -126,7 +126,7 @@ struct courier_request {
     uint64_t n;      /* the delivery */
     struct courier_filter {
         uint64_t before; /* numbers below; 0 for no bound */
-        uint64_t event;  /* that carry it; 0 for all */
+        uint64_t event;  /* only deliveries with this event; 0: all */
         unsigned states; /* bits 1 << enum record_state; 0 for all */
         uint32_t limit;
         struct buf channel; /* only this one; the asker's to free */

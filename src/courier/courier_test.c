@@ -150,7 +150,7 @@ static enum courier_fault ask_delivery(struct world *world, enum courier_op op, 
     return reply(world);
 }
 
-/* What the answer says, as text; the caller frees it. */
+/* Returns a member of the answer as text; the caller frees it. */
 static char *told(struct world *world, const char *member)
 {
     json_t *answer = json_loadb(world->request.answer.at, world->request.answer.len, 0, NULL);
@@ -333,7 +333,7 @@ static bool set_trap(struct world *world, const char *at)
     return false;
 }
 
-/* What a world may reach. */
+/* The addresses that a world may reach. */
 struct reach {
     bool loopback;
     const char *network; /* "", or one that is allowed */
@@ -463,7 +463,7 @@ static int set_up_crowded(void **state)
     return set_up_with(state, &reach);
 }
 
-/* One of the name's addresses is allowed, and it is not the first. */
+/* Only the name's second address is allowed. */
 static int set_up_mixed(void **state)
 {
     static const struct reach reach = {
@@ -1390,7 +1390,8 @@ static void a_large_page_is_sent_again_by_hand_in_parts(void **state)
     assert_quiet(world);
 }
 
-/* ---- what is owed ---------------------------------------------------------------------------- */
+/* ---- owed events
+ * --------------------------------------------------------------------------------- */
 
 /* Each look at the clock takes a millisecond: what can be counted in five is a lower bound. */
 static void a_lag_that_takes_long_to_count_is_a_lower_bound(void **state)
@@ -1431,7 +1432,7 @@ enum { KINDS = sizeof(kinds) / sizeof(*kinds), OPENED = 4 /* of these, with a re
 struct seen {
     uint64_t first;    /* of EVENTS events in CHANNELS channels */
     unsigned accepted; /* a bit each */
-    unsigned again;    /* those that may come a second time */
+    unsigned again;    /* bits of events that may come a second time */
     bool in_order;
     unsigned last[CHANNELS]; /* of each channel, counted from 1 */
 };
@@ -1652,7 +1653,7 @@ static void the_same_options_go_on_over_a_restart(void **state)
         reopen(world);
         assert_int_equal(ask(world, COURIER_GET, NULL), 0);
         assert_told(world, "held", "1");
-        assert_told(world, "lag_exact", "false"); /* it is of events before the start */
+        assert_told(world, "lag_exact", "false"); /* the lag includes events before the start */
         assert_silent(world);
         seen.accepted = accepted;
         seen.in_order = kinds[i].ordered;
@@ -1706,7 +1707,7 @@ static void mend_and_reopen(struct world *world, const struct options *from,
     close_world(world);
     overwrite(world, to);
     open_world(world);
-    reopen(world); /* what was mended stays mended */
+    reopen(world); /* the repair must last */
     seen.again = accepted;
     seen.in_order = to->ordered;
     assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
@@ -1729,7 +1730,8 @@ static void lanes_on_disk_that_do_not_fit_begin_anew(void **state)
             mend_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
 }
 
-/* ---- what is held in memory ------------------------------------------------------------------ */
+/* ---- memory
+ * -------------------------------------------------------------------------------------- */
 
 enum {
     LARGE = 200000,

@@ -61,7 +61,7 @@ void endpoint_remember_key(struct endpoint *endpoint)
     if (!endpoint->row.creation.keyed)
         return;
     struct endpoint *older = find(endpoint->courier, key_of(endpoint));
-    if (older) /* its day was over when the key was used again */
+    if (older) /* the key expired before it was used again */
         endpoint_forget_key(older);
     map_add(&endpoint->courier->by_key, &endpoint->in_keys, key_of(endpoint));
     endpoint->has_key = true;

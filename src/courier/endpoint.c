@@ -127,11 +127,11 @@ static void take_out(struct endpoint *endpoint)
 void endpoint_free(struct endpoint *endpoint)
 {
     take_out(endpoint);
-    requests_go_on(endpoint); /* they find that it is gone */
+    requests_go_on(endpoint); /* these requests then find no endpoint */
     pings_forget(endpoint);
     list_each (&endpoint->lanes, node) {
         struct lane *lane = container_of(node, struct lane, node);
-        lane->kept = false; /* its row went with the endpoint's, or is to stay */
+        lane->kept = false; /* the row on disk is gone with the endpoint's, or must stay */
         lane_free(lane);
     }
     endpoint_let_go(endpoint);
@@ -148,7 +148,7 @@ void endpoint_free(struct endpoint *endpoint)
     free(endpoint);
 }
 
-/* What a crash or a restart left: those that failed wait on, the rest goes at once. */
+/* Begins after a start: lanes that failed wait on, the others continue at once. */
 static void begin(struct endpoint *endpoint)
 {
     endpoint_mend_lanes(endpoint);

@@ -52,7 +52,7 @@ struct courier {
     uint64_t mailed;       /* the newest event that was ever queued there */
     struct budget budget;  /* of what endpoints do in this turn */
     struct client client;
-    struct pool pool;    /* whose requests may be under way */
+    struct pool pool;    /* the seats for requests */
     int64_t press_at_ns; /* when one of them may have to give way; 0 for now */
     struct registry *registry;
     struct keeper *keeper;
@@ -61,8 +61,8 @@ struct courier {
     struct map creating;   /* requests under way that create under a key */
     struct list endpoints; /* the oldest first */
     struct list loaded;    /* while it opens: those without their lanes yet, by `ready` */
-    struct list ready;     /* those that may have something to do */
-    struct list changed;   /* those whose progress is not kept yet */
+    struct list ready;     /* endpoints that may have work */
+    struct list changed;   /* endpoints whose progress is not stored yet */
     struct list pings;
     struct list listings; /* of struct listing: lists of all endpoints that are being written */
     struct list intents;  /* WebSub: GETs under way */
@@ -71,15 +71,16 @@ struct courier {
     unsigned jobs;        /* with the keeper or with the log's readers, under way */
     uint64_t next_slot;
     uint64_t next_n;
-    struct keep *keep;  /* what gathers for the keeper next; NULL for nothing */
+    struct keep *keep;  /* the bundle that is being filled for the keeper; NULL if there is nothing
+                         * in it */
     unsigned keeping;   /* how many of these the keeper has */
     bool keep_urgent;   /* somebody waits for it */
-    bool keep_fails;    /* it could not write the last */
+    bool keep_fails;    /* the keeper could not write the last bundle */
     int64_t keep_at_ns; /* when the next may go */
     int64_t prune_at_ns;
     struct timer settle;
     bool stopping;
-    char origin[256]; /* who asks, in the handshake of CloudEvents */
+    char origin[256]; /* the origin that the CloudEvents handshake sends */
     int64_t stop_at_ns;
     struct mail stop_mail;
     pthread_t thread;
@@ -96,7 +97,7 @@ struct owed {
 enum lane_kind {
     LANE_CHANNEL, /* all events of a channel above `after` */
     LANE_ALL,     /* all events above `after`: pages in order */
-    LANE_RANGE,   /* those in (after, upto], in as many requests as they need */
+    LANE_RANGE,   /* events in (after, upto], in several requests if need be */
     LANE_GAP,     /* no events: a gap to be told before the scan goes on; not kept */
     LANE_LETTER,  /* a delivery that somebody wants sent again; not kept */
 };
@@ -121,9 +122,9 @@ struct lane {
     uint32_t count; /* LANE_RANGE: its events */
     bool behind;    /* there is more in the log than in the queue, up to `newest` */
     bool closed;    /* LANE_RANGE: takes no further events */
-    bool kept;      /* it has a row on disk, or is about to */
-    bool exhausted; /* that it was has been told */
-    bool probing;   /* this flight is out of turn */
+    bool kept;      /* has a row on disk, or will soon */
+    bool exhausted; /* its exhaustion was reported */
+    bool probing;   /* the current request is a probe */
     bool leaves;    /* ends with its flight, and has no row: see anew.c */
     bool again;     /* leaves, and what it delivers comes again */
     struct lane_read *read;
@@ -170,7 +171,7 @@ struct endpoint {
     unsigned keeping;    /* accepted, and with the keeper */
     unsigned struck;     /* lanes that failed at their first attempt since anything was accepted */
     unsigned probes;     /* while the circuit is open: how many have failed */
-    bool probe_due;      /* one flight may go out of turn */
+    bool probe_due;      /* a probe may be sent */
     uint64_t dead;       /* letters that are kept of it */
     unsigned leaving;    /* lanes that end with their request; the scan waits for them */
     uint64_t *carried;   /* ids that these delivered, rising: the scan passes them by */
@@ -180,12 +181,12 @@ struct endpoint {
     uint64_t letters[256]; /* numbers of deliveries to be sent again */
     unsigned letters_count;
     unsigned letter_lanes;
-    bool letter_asked;      /* one is being fetched */
+    bool letter_asked;      /* a dead letter is being read */
     uint64_t letters_after; /* dead letters above this one follow; 0 for none */
     uint64_t letters_upto;
     struct timer wake; /* looks again */
     struct timer probe;
-    bool expired;                 /* its lease; it is about to be deleted */
+    bool expired;                 /* the lease has ended, and it will be deleted */
     struct courier_request *busy; /* a change of it is being kept */
     struct list waiting;          /* requests that wait for that */
     int last_status;              /* of the last attempt, pings too; 0 for no answer */
@@ -232,7 +233,7 @@ uint64_t endpoint_cursor(const struct endpoint *endpoint);
 
 /* ---- keep.c: what is kept -------------------------------------------------------------------- */
 
-/* Its progress is to be kept, soon. */
+/* Notes that progress must be stored soon. */
 void endpoint_changed(struct endpoint *endpoint);
 void lane_changed(struct lane *lane);
 /* The lane is over: its row goes. */
@@ -272,7 +273,7 @@ void owed_free(struct owed *owed);
 /* An event has come into the lane's queue, or has left it. */
 void lane_queued(struct lane *lane, const struct owed *owed);
 void lane_unqueued(struct lane *lane, const struct owed *owed);
-/* It may fly now, whatever it waited for. */
+/* Lets the lane send at once, whatever it waited for. */
 void lane_hurry(struct lane *lane);
 /* Starts reading what it lacks. */
 void lane_read(struct lane *lane);
@@ -318,7 +319,7 @@ void endpoint_mend_lanes(struct endpoint *endpoint);
 /* ---- scan.c: from the hub into lanes ----------------------------------------------------------
  */
 
-/* It may have something to do: looked at before the turn ends. */
+/* Notes that the endpoint may have work: it is looked at before the turn ends. */
 void endpoint_ready(struct endpoint *endpoint);
 void endpoints_go(struct courier *courier);
 /* Lets go of events at hand, of queues and of the hub, to begin again where the scan was. Flights
@@ -392,7 +393,7 @@ void body_add(struct buf *out, const struct endpoint *endpoint, const struct lis
  * puts into them. NULL when there is no memory. */
 struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
                                 const struct event *first);
-/* Those of a ping or a gap. */
+/* The headers of a ping or a gap. */
 static inline struct curl_slist *body_plain_headers(const struct endpoint *endpoint, struct str id,
                                                     struct str body)
 {

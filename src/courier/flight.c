@@ -61,8 +61,8 @@ static bool is_unkept(const struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
     unsigned most = endpoint->row.options.concurrency, open = endpoint->inflight;
-    /* What was accepted and is not kept yet would, after a crash, come again like what is under
-     * way: together they are bounded. */
+    /* Accepted deliveries that are not stored yet would be repeated after a crash, like requests
+     * under way. So both are bounded together. */
     if (!courier->keep_fails)
         open += endpoint->unkept + endpoint->keeping;
     if (open < (most > UNKEPT_LEAST ? most : UNKEPT_LEAST))

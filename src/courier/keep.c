@@ -1,5 +1,6 @@
-/* What is kept: one bundle at a time goes to the keeper, and the next gathers meanwhile. Bundles
- * come from load, not from a timer: the faster the deliveries, the larger they are. */
+/* Progress on its way to disk. One bundle at a time is with the keeper, and the next is filled
+ * meanwhile. Load determines the bundles, not a timer: the faster the deliveries, the larger they
+ * are. */
 #include "courier/endpoint.h"
 
 #include "base/arena.h"
@@ -29,7 +30,7 @@ struct keep {
     struct courier *courier;
     struct arena arena;
     struct kept_row {
-        struct endpoint_row row; /* its texts are not ours to read */
+        struct endpoint_row row; /* do not read its texts: the endpoint may be gone */
         unsigned accepted;
     } * rows;
     size_t rows_count;
@@ -172,7 +173,8 @@ void keep_discard(struct courier *courier)
     courier->keep = NULL;
 }
 
-/* Those that were in the bundle may have more under way now. */
+/* Lets the endpoints of the bundle send more requests: their stored progress no longer counts as
+ * open. */
 static void release(struct courier *courier, const struct keep *keep)
 {
     for (size_t i = 0; i < keep->rows_count; i++) {

@@ -14,7 +14,7 @@ struct keeper {
     struct registry *registry;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct jobs jobs[2]; /* those that look are second */
+    struct jobs jobs[2]; /* jobs that write, and jobs that only read */
     bool stopping;
     pthread_t thread;
 };

@@ -186,7 +186,8 @@ void lane_drop_queue(struct lane *lane)
     lane->behind = true;
 }
 
-/* ---- what it can do -------------------------------------------------------------------------- */
+/* ---- work of a lane
+ * ------------------------------------------------------------------------------ */
 
 static void queue_up(struct lane *lane)
 {
@@ -285,9 +286,9 @@ static bool take_events(struct lane *lane, const struct lane_read *read)
     return true;
 }
 
-/* What is gone is told before the events that were read, and counts as told. These are kept
- * meanwhile: if they were read afterwards, a receiver that is slower than retention would hear of
- * gaps alone. */
+/* Whether there is a gap before the events that were read. The gap is delivered first, and the
+ * events are kept meanwhile: if they were read again later, a receiver slower than retention would
+ * get only gaps. */
 static bool has_gap(struct lane *lane, const struct lane_read *read)
 {
     uint64_t known = lane->row.told > lane->row.after ? lane->row.told : lane->row.after;

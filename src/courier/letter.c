@@ -66,7 +66,8 @@ static void send_again(struct endpoint *endpoint, struct letter_job *own)
     lane_look(lane);
 }
 
-/* ---- one after the other --------------------------------------------------------------------- */
+/* ---- several in a row
+ * ---------------------------------------------------------------------------- */
 
 static void take_numbers(struct endpoint *endpoint, const struct letter_job *own)
 {

@@ -1,4 +1,4 @@
-/* What an operator should know, as events: published on $webhooks/ID, for every mechanism. */
+/* Notices for operators, as events on $webhooks/ID, for every mechanism. */
 #include "courier/endpoint.h"
 
 #include "base/say.h"

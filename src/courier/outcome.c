@@ -1,4 +1,4 @@
-/* What follows from an answer, or from none. */
+/* The consequences of a response, or of a request without one. */
 #include "courier/endpoint.h"
 
 #include "base/hash.h"
@@ -114,7 +114,7 @@ static void endpoint_accepted(struct endpoint *endpoint)
     timer_stop(&endpoint->probe);
     if (endpoint->window < row->options.concurrency)
         endpoint->window++;
-    endpoint_changed(endpoint); /* what was accepted is counted until it is kept */
+    endpoint_changed(endpoint); /* accepted deliveries count until they are stored */
     if (was_failing) {
         struct buf more = {0};
         row->state = ENDPOINT_ACTIVE;
@@ -272,7 +272,7 @@ static void slow_down(struct endpoint *endpoint, const struct call *call, int64_
         endpoint->row.next_us = now_us + asked_ms * 1000;
 }
 
-/* What everything has in common. False when it was disabled. */
+/* Notes a failure on the endpoint. Returns false if the endpoint was disabled. */
 static bool endpoint_failed(struct endpoint *endpoint, const struct call *call, int64_t asked_ms)
 {
     struct endpoint_row *row = &endpoint->row;
@@ -313,7 +313,7 @@ static void strike(struct lane *lane)
         set_probe(endpoint);
     if (!endpoint_circuit_open(endpoint) || was_open)
         return;
-    /* They wait from now on, and those that are to be tried need the room. */
+    /* The lanes wait from now on, and a probe needs their memory. */
     list_each (&endpoint->lanes, node)
         lane_drop_queue(container_of(node, struct lane, node));
 }
@@ -334,8 +334,8 @@ static void tell_exhausted(struct lane *lane, const struct outcome *outcome, boo
     buf_free(&more);
 }
 
-/* It is given up only if the receiver is well otherwise: when everything fails, nothing is skipped.
- */
+/* Whether to give the delivery up: only if the receiver accepts others. While everything fails,
+ * nothing is skipped. */
 static bool is_given_up(const struct lane *lane, const struct outcome *outcome)
 {
     const struct endpoint *endpoint = lane->endpoint;
@@ -352,7 +352,7 @@ static void give_up(struct lane *lane, const struct outcome *outcome)
     go_on(lane, outcome);
 }
 
-/* What it carried is read from the log again when its time has come. */
+/* Puts the delivery off; its events are read from the log again when it is due. */
 static void put_off(struct lane *lane, const struct outcome *outcome, int64_t asked_ms)
 {
     struct endpoint *endpoint = lane->endpoint;

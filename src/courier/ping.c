@@ -56,7 +56,8 @@ static bool has_challenge(const struct ping *ping)
     return has;
 }
 
-/* Who answers with their origin has consented, whatever the status is (http-webhook 4.2). */
+/* Whether the response allows our origin: that is consent, whatever its status (http-webhook
+ * 4.2). */
 static bool is_allowed(const struct ping *ping)
 {
     struct str origin = str_from(ping->call.allowed_origin);
@@ -149,7 +150,7 @@ static void ping_done(struct call *call)
         endpoint_note(endpoint, call);
     if (endpoint && endpoint->standing == POOL_NEW)
         endpoint_judge(endpoint, call);
-    ping->endpoint = NULL; /* whoever frees it must not look for us */
+    ping->endpoint = NULL; /* so that it is not found through the ping */
     if (is_creation(ping)) {
         ping->endpoint = endpoint;
         list_remove(&ping->node);

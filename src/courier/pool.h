@@ -1,5 +1,5 @@
-/* Which requests of webhooks may be under way: a bounded number of seats, shared out by how well
- * endpoints answer, so that receivers that hang hold up nobody but themselves. */
+/* The seats for requests of webhooks: a bounded number, divided by how well endpoints answer, so
+ * that receivers that hang hold up only themselves. */
 #pragma once
 
 #include "base/list.h"

@@ -208,7 +208,7 @@ static int number_of(sqlite3_stmt *statement, uint64_t *ret_number)
     return result < 0 ? result : 0;
 }
 
-/* What a pruning drops. */
+/* The bounds of a pruning. */
 struct prune {
     int64_t before_us;
     uint64_t upto; /* deliveries below are too many */

@@ -15,12 +15,12 @@ enum record_state {
     RECORD_STATES,
 };
 
-/* One attempt of a delivery. The first makes the delivery. Texts are owned by whoever filled it in.
- */
+/* An attempt of a delivery. The first attempt creates the delivery. Texts belong to the code that
+ * filled them in. */
 struct record_attempt {
     uint64_t n; /* the delivery */
     uint64_t endpoint;
-    uint64_t first; /* its events */
+    uint64_t first; /* ids of its first and last event */
     uint64_t last;
     uint32_t count;  /* 0 with a later attempt: they stay as the record has them */
     uint32_t number; /* 1 for the first */
@@ -74,7 +74,7 @@ int record_prune(struct record_statements *statements, int64_t before_us, uint64
 
 struct record_query {
     uint64_t endpoint;
-    uint64_t n;         /* this one alone, with its whole responses; 0 for a page */
+    uint64_t n;         /* only this delivery, with whole responses; 0: a page */
     uint64_t before;    /* only numbers below; 0 for no bound */
     uint64_t event;     /* only those that carry this one; 0 for all */
     unsigned states;    /* bits 1 << enum record_state; 0 for all */
@@ -88,7 +88,7 @@ struct record_query {
 int record_tell(struct record_statements *statements, const struct record_query *query,
                 struct buf *out);
 
-/* What is needed to send one again. */
+/* The parts of a delivery that are needed to send it again. */
 struct record_letter {
     uint64_t n;
     uint64_t first;

@@ -257,7 +257,7 @@ static void pruning_goes_on_where_it_was(void **state)
     for (int i = 0; i < 30; i++)
         assert_int_equal(record_prune(records, 0, 5, 2), 0);
     assert_int_equal(count_told(*state), 20 + 6);
-    /* What is delivered later than it fell behind goes with the next round. */
+    /* A delivery that succeeds after the pruning has passed it goes in the next round. */
     add(*state, 7, 2, RECORD_DELIVERED);
     for (int i = 0; i < 30; i++)
         assert_int_equal(record_prune(records, 0, 5, 2), 0);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* One script for each version, run on what the one before left. */
+/* A script for each version, which upgrades the one before. */
 static const char *const migrations[] = {
     "CREATE TABLE endpoint(id TEXT PRIMARY KEY, url TEXT NOT NULL, channels TEXT NOT NULL,"
     " types TEXT NOT NULL, headers TEXT NOT NULL, description TEXT NOT NULL, key BLOB NOT NULL,"
@@ -84,7 +84,7 @@ struct registry {
     struct record_statements *records;
     uint64_t number; /* the highest that was given to an endpoint */
     bool in_memory;
-    bool unsure; /* what failed may be in the file after a crash */
+    bool unsure; /* a failed transaction may be in the file after a crash */
 };
 
 void endpoint_row_free(struct endpoint_row *row)
@@ -474,7 +474,7 @@ int registry_delete(struct registry *registry, const char *id)
     return result ? result : registry_commit(registry, drop(registry, id));
 }
 
-/* What failed is made to have failed, see log/store/sqlite/wal.c. */
+/* Removes a failed transaction from the file, see log/store/sqlite/wal.c. */
 static int mend(struct registry *registry)
 {
     int result = registry->unsure && !registry->in_memory ? wal_cut(registry->db) : 0;

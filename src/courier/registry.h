@@ -13,10 +13,10 @@ enum endpoint_state {
     ENDPOINT_ACTIVE,
     ENDPOINT_FAILING,  /* everything fails, for a while already */
     ENDPOINT_PAUSED,   /* by its owner; the cursor waits */
-    ENDPOINT_DISABLED, /* it answered 410, or failed for days; the cursor waits */
+    ENDPOINT_DISABLED, /* after a 410, or days of failure; the cursor waits */
 };
 
-/* What the body of a delivery is. */
+/* The format of a delivery's body. */
 enum body_format {
     BODY_EVENT, /* the envelope */
     BODY_DATA,  /* the data alone */
@@ -46,7 +46,7 @@ struct creation {
 /* Texts are owned and end with a zero. */
 struct endpoint_row {
     char id[ENDPOINT_ID_LEN + 1];
-    uint64_t number; /* what lanes and deliveries call it; given by registry_put when it is 0 */
+    uint64_t number; /* its key in lanes and deliveries; registry_put() assigns it if it is 0 */
     char *url;
     char *channels; /* a JSON array */
     char *types;    /* a JSON array */
@@ -63,7 +63,7 @@ struct endpoint_row {
     int64_t next_us;   /* nothing is sent before; 0 for now */
     uint64_t failures; /* in a row */
     int64_t since_us;  /* when these began */
-    uint32_t warned;   /* what was told about these */
+    uint32_t warned;   /* the warnings that were sent about these */
     enum endpoint_state state;
     /* Of a WebSub subscription; NULL or empty for none: */
     char *topic;
@@ -77,15 +77,15 @@ static inline bool row_is_websub(const struct endpoint_row *row)
     return row->topic && *row->topic;
 }
 
-/* What is not settled although the cursor is beyond it: a channel's events, or a range's. */
+/* Events that are not settled although the cursor is beyond them: of a channel, or of a range. */
 struct lane_row {
     uint64_t endpoint;
-    uint64_t slot;     /* its name within all of them */
+    uint64_t slot;     /* its key among all lanes */
     char *channel;     /* empty for a range; owned */
     uint64_t after;    /* events above this one are not settled, */
     uint64_t upto;     /* up to this one; 0 for no end */
     uint64_t told;     /* gaps up to it were delivered */
-    uint64_t failures; /* that count for the schedule */
+    uint64_t failures; /* failures that count for the schedule */
     uint64_t attempts; /* of the delivery at its front */
     int64_t since_us;
     int64_t next_us;
@@ -131,5 +131,5 @@ int registry_put_lane(struct registry *registry, const struct lane_row *row);
 int registry_drop_lane(struct registry *registry, uint64_t endpoint, uint64_t slot);
 int registry_commit(struct registry *registry, int result);
 
-/* What record.h works with. */
+/* The statements that record.h uses. */
 struct record_statements *registry_records(struct registry *registry);

@@ -1,4 +1,4 @@
-/* What the API asks, on the courier's thread. */
+/* Requests of the API, on the courier's thread. */
 #include "courier/endpoint.h"
 
 #include "base/say.h"
@@ -275,7 +275,8 @@ static void op_retry_all(struct courier_request *request, struct endpoint *endpo
     answer_retrying(request, count);
 }
 
-/* ---- which is it ----------------------------------------------------------------------------- */
+/* ---- dispatch
+ * ------------------------------------------------------------------------------------ */
 
 static void on_endpoint(struct courier_request *request, struct endpoint *endpoint)
 {
@@ -312,7 +313,7 @@ static void open_request(struct mail *mail, void *owner)
 {
     struct courier *courier = owner;
     struct courier_request *request = container_of(mail, struct courier_request, mail);
-    courier_read_mail(courier); /* who asks sees what was published before */
+    courier_read_mail(courier); /* read first: the answer must include earlier publishes */
     struct endpoint *endpoint = endpoint_find(courier, request->id);
     if (courier->stopping)
         request_refuse(request, COURIER_E_NOW, "the server is stopping: ask the next one");

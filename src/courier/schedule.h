@@ -29,6 +29,6 @@ static inline bool schedule_is_over(const struct schedule *schedule, uint64_t fa
     return failures > schedule->count;
 }
 
-/* What a Retry-After says (RFC 9110 section 10.2.3), seconds or a date, as ms from now; 0 when it
+/* Reads a Retry-After (RFC 9110 section 10.2.3), seconds or a date, as ms from now. Returns 0 if it
  * is unreadable or in the past, at most a day. */
 int64_t retry_after_ms(struct str value, int64_t now_us);

@@ -140,7 +140,7 @@ static const char *read_description(struct spec *spec, const json_t *value)
     return keep_text(&spec->description, value);
 }
 
-/* Those that say how the request itself is to be read belong to us. */
+/* Whether a header is reserved: some describe how to read the request itself. */
 static bool header_is_ours(struct str name)
 {
     static const char *const ours[] = {
@@ -472,7 +472,8 @@ void spec_free(struct spec *spec)
     *spec = (struct spec){0};
 }
 
-/* ---- what was kept --------------------------------------------------------------------------- */
+/* ---- stored specifications
+ * ----------------------------------------------------------------------- */
 
 static size_t list_of(const json_t *array, struct str out[SELECTION_TERMS_MAX])
 {

@@ -1,4 +1,4 @@
-/* What an owner says of a webhook: read from JSON, checked, kept as text. */
+/* The specification of a webhook by its owner: read from JSON, checked, stored as text. */
 #pragma once
 
 #include "courier/registry.h"
@@ -62,9 +62,9 @@ struct spec {
     int64_t after_time_us;
     enum spec_verify verify;
     char *schedule;                  /* a JSON array of seconds */
-    struct endpoint_options options; /* those that `has` names */
+    struct endpoint_options options; /* options that `has` names */
     struct sign_pair pair;           /* with options.wants_pair; unset when it is to be made */
-    bool paused;                     /* what "state" says */
+    bool paused;                     /* by "state" */
 };
 
 /* Reads a JSON object with some of the members `allowed`, and all of those `needed`. True, or false

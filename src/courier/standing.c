@@ -3,7 +3,7 @@
 #include "courier/endpoint.h"
 
 enum {
-    QUICK_MS = 1000,         /* whoever answers later is slow */
+    QUICK_MS = 1000,         /* an endpoint that takes longer is slow */
     QUICK_PATIENCE_MS = 100, /* at least, with one that is expected to answer at once */
     PATIENCE_MORE = 4, /* times what the last answer took, or the patience that was not enough */
 };
@@ -16,7 +16,7 @@ static void set_standing(struct endpoint *endpoint, enum pool_class standing, in
     if (endpoint->standing == standing)
         return;
     endpoint->standing = standing;
-    pool_forget(&endpoint->courier->pool, &endpoint->waiter); /* it asks anew, as what it is now */
+    pool_forget(&endpoint->courier->pool, &endpoint->waiter); /* asks again in its new class */
     endpoint_ready(endpoint);
 }
 
@@ -34,7 +34,7 @@ void endpoint_judge(struct endpoint *endpoint, const struct call *call)
     else if (!call->status || endpoint->row.failures >= FAILING_AFTER ||
              endpoint_circuit_open(endpoint))
         set_standing(endpoint, POOL_FAILING, 0);
-    /* One that refuses an event here and there, and soon, is well. */
+    /* An endpoint that refuses some events, but quickly, keeps its standing. */
 }
 
 void endpoint_gave_way(struct endpoint *endpoint)

@@ -37,7 +37,8 @@ static void intent_free(struct intent *intent)
     free(intent);
 }
 
-/* ---- what follows ---------------------------------------------------------------------------- */
+/* ---- effects
+ * ------------------------------------------------------------------------------------- */
 
 static struct endpoint *find(const struct courier *courier, const struct websub_wish *wish)
 {
@@ -67,12 +68,12 @@ static void applied(struct mail *mail, void *owner)
     struct intent *intent = container_of(request, struct intent, request);
     struct courier *courier = owner;
     if (request->op == COURIER_RENEW && request->fault == COURIER_E_MISSING && !courier->stopping) {
-        apply(intent); /* it went meanwhile: made anew */
+        apply(intent); /* the endpoint is gone: create it again */
         return;
     }
     if (request->fault)
         say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
-    timer_set(&courier->loop, &courier->lease, 0); /* one look for all that change together */
+    timer_set(&courier->loop, &courier->lease, 0); /* looks once for all changes of this turn */
     if (request->op != COURIER_CREATE || !is_full(request) || courier->stopping) {
         intent_free(intent);
         return;
@@ -111,7 +112,7 @@ static void apply(struct intent *intent)
     else if (endpoint)
         ask_self(intent, COURIER_DELETE, endpoint);
     else
-        intent_free(intent); /* what is not there is unsubscribed */
+        intent_free(intent); /* nothing to unsubscribe */
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */

@@ -96,8 +96,8 @@ static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
     return from;
 }
 
-/* What is owed, counted in the window: exact unless the cursor lies before it or there is too much.
- * Otherwise it is at least that. */
+/* Adds the number of owed events in the window: exact if the cursor lies in it and there are not
+ * too many, else a lower bound. */
 static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t cursor,
                     uint64_t rows)
 {

@@ -102,7 +102,7 @@ static int read_lease(struct str form, uint64_t *ret_s)
         result = -EINVAL;
     buf_free(&text);
     if (!*ret_s)
-        *ret_s = WEBSUB_LEASE_S; /* none is for ever */
+        *ret_s = WEBSUB_LEASE_S; /* a lease cannot be endless */
     if (*ret_s > WEBSUB_LEASE_S_MAX)
         *ret_s = WEBSUB_LEASE_S_MAX;
     return result;
@@ -121,7 +121,7 @@ static bool callback_is_fine(struct buf *callback)
     return host != NULL;
 }
 
-/* It stands in a header of every distribution. */
+/* Whether a topic may stand in a header, as it does in every distribution. */
 static bool topic_is_fine(struct str topic)
 {
     for (size_t i = 0; i < topic.len; i++)

@@ -8,14 +8,14 @@ enum { WEBSUB_SECRET_MAX = 199, WEBSUB_LEASE_S = 10 * 86400, WEBSUB_LEASE_S_MAX 
 
 enum websub_mode { WEBSUB_SUBSCRIBE, WEBSUB_UNSUBSCRIBE, WEBSUB_PUBLISH };
 
-/* What a form says. */
+/* The content of a form. */
 struct websub_wish {
     enum websub_mode mode;
     struct buf callback; /* an absolute http or https URL without a fragment; not for publish */
-    struct buf topic;    /* as it was said */
-    struct buf channel;  /* that the topic stands for */
+    struct buf topic;    /* unchanged */
+    struct buf channel;  /* the channel of the topic */
     struct buf secret;   /* empty for none */
-    uint64_t lease_s;    /* that is granted */
+    uint64_t lease_s;    /* the lease that is granted */
 };
 
 /* Reads a form (section 5.1; `hub.topic` or `hub.url` to publish); what is not known is passed

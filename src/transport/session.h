@@ -192,8 +192,7 @@ void session_dirty(struct session *session);
 void session_woken(struct session *session, const struct sub *sub);
 
 /* The result of `sent` for a pull with one subscriber: whether to ask again. Notes whether that may
- * wait for others. */ for its only subscriber: whether to ask again. If later, notes
- * when. */
+ * wait for others. */
 bool session_has_more(struct session *session, const struct sub *sub);
 
 /* At a beat of a subscriber: closes the connection if its peer has acknowledged nothing for two

@@ -26,7 +26,7 @@ struct chain_hook {
 struct chain_sums {
     struct sums *db; /* NULL when they are not kept at the moment */
     char *path;
-    bool stuck;      /* they could not be dropped, and may be wrong */
+    bool stuck;      /* the sums could not be dropped, and may be wrong */
     uint32_t *noted; /* channels whose rows are to be brought up */
     size_t noted_count;
     size_t noted_cap;
@@ -71,7 +71,8 @@ struct chain {
                                    */
 
     _Atomic uint64_t oldest; /* all below it is dead; only rises */
-    uint32_t oldest_number;  /* its channel, 0 when it is not known to be alive; upkeep's */
+    uint32_t oldest_number;  /* channel of that event, 0 if it is not known to be retained;
+                              * upkeep's */
 };
 
 /* An empty chain on the folder, which is there. */

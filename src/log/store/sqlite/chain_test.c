@@ -133,7 +133,7 @@ static void a_deletion_alone_is_as_durable_as_an_event(void **state)
     place_open(&place);
     assert_int_equal(place_count(&place, 1), 0);
     assert_int_equal(place_find(&place, "a")->trimmed, 109);
-    place_put(&place, 110, 1, 1, "a", 10); /* which may want the name of that file */
+    place_put(&place, 110, 1, 1, "a", 10); /* the next file may want the same name */
     assert_int_equal(place_count(&place, 1), 1);
     place_deinit(&place);
 }

@@ -13,8 +13,8 @@
 
 enum { CHANNELS = 6, PER_BATCH = 20, FIRST = 1000000 };
 
-/* What child and parent both see. Ids count up from FIRST without a hole; the channel of an event
- * and its data follow from its id. */
+/* The memory that child and parent share. Ids count up from FIRST without a hole; an event's
+ * channel and data follow from its id. */
 struct shared {
     _Atomic uint64_t acked;     /* all up to this id were safe */
     _Atomic uint64_t attempted; /* nothing above was ever given to the store */
@@ -146,7 +146,7 @@ static void child(struct place *place, struct shared *shared)
 
 /* ---- the parent ----------------------------------------------------------------------------- */
 
-/* What is there of a channel: all above its floor, as far as it was safe, and no more than was
+/* Checks the events of a channel: all above its trimmed id that were safe, and no others than those
  * under way. */
 static void check_channel(struct place *place, struct shared *shared, uint32_t number)
 {

@@ -8,7 +8,7 @@
  * after it. One thread at a time is tested with it. */
 struct faults {
     unsigned long count;
-    unsigned long fail_at; /* 0: none */
+    unsigned long fail_at; /* 0: no fault */
     unsigned long fail_for;
     int code; /* SQLITE_FULL, SQLITE_IOERR_… */
     int torn; /* bytes of a write that fails are written first */

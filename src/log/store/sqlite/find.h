@@ -1,4 +1,4 @@
-/* What is asked of the chain as a whole: a page, or where a certain event is. Any thread. */
+/* Searches in the whole chain: for a page, or for a certain event. Any thread. */
 #pragma once
 
 #include "log/store/sqlite/chain.h"

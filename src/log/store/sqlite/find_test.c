@@ -132,7 +132,7 @@ static void a_page_opens_only_the_files_that_it_takes_from_and_keeps_them_open(v
     assert_true(opened() - before <= 2);
     before = opened();
     assert_int_equal(place_ids(&place, 1, ids, 1), 1);
-    assert_int_equal(opened(), before); /* it was full after the first */
+    assert_int_equal(opened(), before); /* the page was full after the first file */
     assert_int_equal(place_ids(&place, 1, ids, 51), 51);
     assert_int_equal(opened(), before + 1);
     assert_int_equal(place_ids(&place, 1, ids, IN_ALL), IN_ALL);

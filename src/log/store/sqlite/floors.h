@@ -1,4 +1,5 @@
-/* What each channel is trimmed up to: asked for every row that is read, by any thread, no lock. */
+/* The trimmed id of each channel: read for every row that is read, by any thread, without a
+ * lock. */
 #pragma once
 
 #include <stdatomic.h>

@@ -2,7 +2,7 @@
 
 #include "base/say.h"
 
-/* What was released, and what was unused at the opening. */
+/* The numbers that were released, and those that were unused at the opening. */
 static struct seen {
     uint32_t numbers[64];
     size_t count;
@@ -37,7 +37,7 @@ static void a_number_is_released_once_its_files_are_gone(void **state)
     place_put(&place, 100, 10, 1, "a", 5);
     forget(&place, 1, "a", 109);
     place_keep_house(&place);
-    assert_int_equal(released.count, 0); /* its file is appended to */
+    assert_int_equal(released.count, 0); /* the file is still appended to */
     place_roll(&place);
     place_keep_house(&place);
     assert_int_equal(place_files(&place, "db"), 0);

@@ -1,7 +1,8 @@
-/* What is trimmed is hidden at once and leaves the disk later, a file at a time: a file of which
- * nothing is retained is unlinked, one that is mostly dead is rewritten. What a DELETE removed is
- * not to linger: its files are rewritten however little it was, but in passes with a pause between
- * them, so that whoever may DELETE cannot keep the disk busy. */
+/* Upkeep of the files. Trimmed events are hidden at once and leave the disk later, a file at a
+ * time: a file without retained events is unlinked, one that is mostly dead is rewritten. Events
+ * removed by DELETE must not linger: their files are rewritten even if little of them was removed.
+ * That happens in passes with a pause between them, so that a client that may DELETE cannot keep
+ * the disk busy. */
 #include "log/store/sqlite/house.h"
 
 #include "base/mem.h"
@@ -18,7 +19,7 @@
 #define ERASE_PAUSE_NS (60 * NS_PER_S)
 /* A turn begins no further rewrite after this long, so that sealing does not wait for many. */
 #define REWRITE_NS NS_PER_S
-/* What failed for lack of room is a lot of work to fail at again. */
+/* After ENOSPC, wait before retrying: a retry repeats the whole rewrite. */
 #define RETRY_NS (30 * NS_PER_S)
 /* Counting a file is put off for this many times as long as it took. */
 enum { COUNT_PAUSE = 100 };
@@ -56,7 +57,7 @@ static int by_number(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* One channel may be deleted again and again before a pass begins. */
+/* Merges deletions of the same channel, which may be many before a pass begins. */
 static void merge_erasures(struct house *house)
 {
     struct erasure *erasures = house->erasures;
@@ -128,7 +129,7 @@ int house_trim(struct house *house, const struct store_trim *trims, size_t count
         summing_note(chain, trims[i].number);
     }
     if (!result)
-        (void)summing_settle(chain); /* they are dropped if that fails */
+        (void)summing_settle(chain); /* the sums are dropped if that fails */
     return result;
 }
 
@@ -272,7 +273,8 @@ static int begin_pass_if_due(struct house *house)
     return due ? begin_pass(house) : 0;
 }
 
-/* What was deleted meanwhile is left for the next pass, and stays noted with all the rest. */
+/* Ends a pass. Events that were deleted meanwhile are left for the next pass, which stays noted
+ * with all the rest. */
 static int end_pass(struct house *house)
 {
     bool left = false;
@@ -396,7 +398,7 @@ static int seal(struct house *house, struct segment *segment)
         return -EAGAIN;
     int result = seal_segment(house->chain, segment);
     if (result == -ENOSPC && segment->erase && reserve_give(&house->chain->reserve))
-        result = seal_segment(house->chain, segment); /* what is deleted goes only then */
+        result = seal_segment(house->chain, segment); /* deleted events leave the disk only then */
     if (result && result != -EBUSY)
         segment->retry_after_ns = now_ns(house) + RETRY_NS;
     if (!result)
@@ -532,7 +534,7 @@ int house_keep(struct house *house)
     chain_measure(chain);
     int stated = state_tidy(chain->state);
     reserve_make(&chain->reserve);
-    /* Whatever failed, the rest was done: it may be what makes room. */
+    /* A failed step does not stop the others, one of which may be what makes room. */
     const int results[] = {begun, rolled, tidied, ended, swept, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
         if (results[i])

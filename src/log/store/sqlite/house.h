@@ -23,7 +23,7 @@ void house_deinit(struct house *house);
 /* Notes what state.db says is still to be erased. While opening. */
 int house_load(struct house *house);
 
-/* As in store_ops. Janitor's thread. */
+/* The operations of store_ops with these names. Upkeep thread. */
 int house_trim(struct house *house, const struct store_trim *trims, size_t count);
 int house_forget(struct house *house, const struct store_trim *folded, size_t folded_count,
                  const uint32_t *numbers, size_t count);

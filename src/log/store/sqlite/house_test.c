@@ -80,7 +80,7 @@ static void a_file_more_than_half_dead_is_rewritten(void **state)
     place_trim(&place, 2, "b", 329, 329);
     place_keep_house(&place);
     assert_int_equal(place.store->ops->bytes(place.store), before); /* not half */
-    place_trim(&place, 1, "a", 299, 60);                            /* none of it */
+    place_trim(&place, 1, "a", 299, 60);                            /* removes none of these */
     place_keep_house(&place);
     assert_int_equal(place.store->ops->bytes(place.store), before);
     place_trim(&place, 1, "a", 299, 280);
@@ -235,7 +235,7 @@ static void a_forgotten_channel_does_not_come_back(void **state)
         assert_true(place.newest.number >= 2);
         place_roll(&place);
     }
-    /* Its name may be used again, under another number. */
+    /* The name may be used again, under another number. */
     place_put(&place, 200, 5, 3, "a", 5);
     place_close(&place);
     place_open(&place);

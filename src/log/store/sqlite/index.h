@@ -1,11 +1,11 @@
-/* Which rows of an unsealed file belong to which channel: about 16 bytes an event, in memory only,
+/* An index of the rows of an unsealed file by channel: about 16 bytes an event, in memory only,
  * since a second B-tree in the file would cost an append most of its speed.
  *
  *     rows    ordinal -> id, bytes of data       in chunks that never move
- *     lines   channel -> ordinals, ascending     one growing array each
+ *     lines   channel -> ordinals, ascending     a growing array each
  *
- * One thread adds; what it added is seen by others once published, so that a commit that fails can
- * be taken back before anybody saw it. */
+ * One thread adds rows. Others see them once they are published, so that rows of a failed commit
+ * can be removed before any thread has seen them. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +24,7 @@ int index_add(struct index *index, uint32_t number, uint64_t id, size_t bytes);
 /* Takes back the newest event, of that channel, which was not published yet. Writer. */
 void index_take_back(struct index *index, uint32_t number);
 
-/* What was added is to be seen from now on. Writer. */
+/* Lets other threads see the rows that were added. Writer. */
 void index_publish(struct index *index);
 
 /* Whether the channel's name is in the file already; the writer's own note. `index_name` fails with
@@ -44,7 +44,7 @@ struct index_tally {
     uint64_t last;
 };
 
-/* What the channel has above `low`. */
+/* The sums of the channel's rows above `low`. */
 struct index_tally index_tally(struct index *index, uint32_t number, uint64_t low);
 
 /* The first of what the channel has above `low`: the fewest that are at least so many and have at

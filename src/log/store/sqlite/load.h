@@ -1,4 +1,4 @@
-/* What the store reports when it is opened: its channels and the keys of its last minutes. */
+/* The report of a store that is opened: its channels, and the keys of its last minutes. */
 #pragma once
 
 #include "log/store/sqlite/chain.h"

@@ -11,7 +11,7 @@ struct reserve {
     pthread_mutex_t lock; /* guards what follows */
     bool measured;        /* `bytes` suits the disk */
     bool held;            /* the file has its size */
-    bool given;           /* it was held, and its room was given to trims */
+    bool given;           /* the reserve was held, and its room was given to trims */
 };
 
 /* A reserve of so many bytes in the file `path`, or of half of the room there is if that is

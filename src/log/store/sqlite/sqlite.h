@@ -3,7 +3,7 @@
 
 #include "log/store/sqlite/chain.h"
 
-/* As store_sqlite_open(); `hook` may be NULL. */
+/* store_sqlite_open() with a hook, which may be NULL. */
 int sqlite_open_hooked(const struct store_config *config, const struct store_loader *loader,
                        const struct chain_hook *hook, struct store **ret_store,
                        struct store_newest *ret_newest);

@@ -8,7 +8,7 @@ static void an_opening_reads_no_file_that_is_in_the_sums(void **state)
     reopen(&place);
     assert_int_equal(files_summed(&place), FILES);
     check_whole(&place);
-    /* One to find the oldest event. */
+    /* A single reader opens, to find the oldest event. */
     assert_int_equal(readers_opened(sqlite_chain(place.store)->readers), 1);
     assert_int_equal(place_count(&place, 1), FILES * EVENTS);
     place_deinit(&place);
@@ -65,7 +65,7 @@ static void trims_are_subtracted(void **state)
     place_deinit(&place);
 }
 
-/* As if the process had ended between the two. */
+/* The process may have ended between the two writes. */
 static void a_trim_that_the_sums_do_not_have_is_made_up_for(void **state)
 {
     (void)state;

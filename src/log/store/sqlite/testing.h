@@ -22,7 +22,7 @@ enum { STRIDE = 5 };
 enum { STRIDE = 1 };
 #endif
 
-/* What the loader was told. */
+/* The loader's report. */
 struct loaded {
     struct store_channel channels[64];
     char names[64][64];
@@ -126,7 +126,7 @@ static inline const struct store_channel *place_find(const struct place *place, 
     return NULL;
 }
 
-/* What is loaded must be what the model has. */
+/* Checks that the report agrees with the model. */
 static inline void place_check_loaded(const struct place *place, const struct check *check)
 {
     for (uint32_t n = 1; n <= CHECK_CHANNELS; n++) {

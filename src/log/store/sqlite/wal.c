@@ -71,10 +71,10 @@ struct index_header {
     uint8_t is_initialized;
     uint8_t has_big_endian_checksums;
     uint16_t page_size;
-    uint32_t frames; /* that are good; without any, what is not said here may be unknown */
+    uint32_t frames; /* number of good frames; 0: fields not set here may be unknown */
     uint32_t pages;
     uint32_t frame_checksum[2];
-    unsigned char salt[SALT]; /* as it is in the log's header and in each of its frames */
+    unsigned char salt[SALT]; /* from the log's header, equal in each of its frames */
     uint32_t checksum[2];
 };
 

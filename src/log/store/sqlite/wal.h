@@ -1,5 +1,5 @@
-/* What SQLite leaves open about its write-ahead log: the end of a commit that failed, and how much
- * of a log that was read again is safe. */
+/* Answers that SQLite does not give about its write-ahead log: how to undo a commit that failed,
+ * and how much of a log that was read again is safe. */
 #pragma once
 
 #include <sqlite3.h>

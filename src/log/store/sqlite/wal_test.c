@@ -81,7 +81,7 @@ static void a_commit_that_failed_does_not_come_back_once_it_is_cut(void **state)
     assert_int_equal(insert(rig, 1), 0);
     unsigned long operations = operations_of_insert(rig, 2);
     insert_unsynced(rig, 3, operations);
-    assert_int_equal(rows_after_crash(rig, "true"), 3); /* which is what all this is about */
+    assert_int_equal(rows_after_crash(rig, "true"), 3); /* the fault that this module exists for */
     assert_int_equal(wal_cut(rig->db), 0);
     assert_int_equal(rows_after_crash(rig, "true"), 2);
     assert_int_equal(insert(rig, 4), 0);
@@ -343,8 +343,8 @@ static void what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_rou
     }
 }
 
-/* What is not found when a file is opened was refused by that: if a cut had got half way, it is
- * ended, and what was not synced of it is written again. */
+/* Frames that are not found when a file is opened are refused by that: a cut that had got half way
+ * is finished, and the part that was not synced is written again. */
 static void settling_cuts_what_was_not_found(void **state)
 {
     struct rig *rig = *state;

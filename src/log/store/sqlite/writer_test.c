@@ -119,7 +119,7 @@ static void an_append_that_may_come_back_is_told_as_that_and_its_file_is_not_rol
     assert_int_equal(unknown, 1); /* when it was the sync that failed */
 }
 
-/* It fails before the writer is asked. */
+/* Appends with an allocation failure before the writer is called. */
 static int append_without_memory(struct place *place)
 {
     struct batch *batch = place_batch(300, 1, 3, "c", 10);
