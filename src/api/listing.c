@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* one more shows whether there are more */
+enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* an extra one shows whether there are more */
 
 struct listing {
     struct log_job job;

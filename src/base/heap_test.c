@@ -28,7 +28,7 @@ static void memory_is_given_back_once_after_a_growth_has_ended(void **state)
     } steps[] = {{20, false}, {21, false}, {120, false}, {300, false}, {300, true}};
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
         assert_int_equal(heap_watch(&watch, steps[i].mib * MIB, 0), steps[i].wanted);
-    watch.floor = watch.last = (uint64_t)280 * MIB; /* as heap_give_back() leaves it when all is in
+    watch.floor = watch.last = (uint64_t)280 * MIB; /* left so by heap_give_back() when all is in
                                                      * use */
     assert_false(heap_watch(&watch, (uint64_t)280 * MIB, 0));
     assert_false(heap_watch(&watch, (uint64_t)281 * MIB, 0));
@@ -52,8 +52,8 @@ static void what_is_freed_later_is_given_back_although_nothing_grows(void **stat
     assert_false(heap_watch(&watch, (uint64_t)100 * MIB, MIB));
     assert_false(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
     assert_true(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
-    watch.floor = watch.last = (uint64_t)200 * MIB; /* as heap_give_back() leaves it in the middle
-                                                     * of a flood, when all is in use */
+    watch.floor = watch.last = (uint64_t)200 * MIB; /* left so by heap_give_back() in the middle of
+                                                     * a flood, when all is in use */
     watch.free_floor = MIB;
     assert_false(heap_watch(&watch, (uint64_t)200 * MIB, MIB));
     assert_true(heap_watch(&watch, (uint64_t)190 * MIB, (uint64_t)90 * MIB));

@@ -14,7 +14,7 @@ struct steady {
     int64_t offset_us;  /* believed wall time less monotonic time */
     int64_t jump_us;    /* size of the last jump, of the clock or of the believed time */
     bool doubted;       /* whether the clock shows an offset that is not yet believed */
-    int64_t doubted_us; /* that offset */
+    int64_t doubted_us; /* the offset that is not yet believed */
     int64_t doubted_since_us;
 };
 

@@ -13,7 +13,7 @@ struct rates {
     double seconds;
     double published, answered, taken;
     double server_cpu_us; /* CPU time of the server in the interval */
-    double own_cpu;       /* as a share of a core */
+    double own_cpu;       /* share of a core */
 };
 
 static struct rates rates_of(const struct load *load)

@@ -92,7 +92,8 @@ const char *webhook_verb_help(const char *verb)
     return found ? found->help : NULL;
 }
 
-/* ---- what the options say -------------------------------------------------------------------- */
+/* ---- options
+ * ------------------------------------------------------------------------------------- */
 
 struct said {
     const struct verb *verb;

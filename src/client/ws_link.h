@@ -22,7 +22,7 @@ enum ws_link_result {
 struct ws_link {
     const struct interrupt *interrupt;
     int64_t quiet_ms;
-    int watched_fd; /* -1: none */
+    int watched_fd; /* -1: not watched */
     int fd;
     struct ws_limits limits;
     struct ws_reader reader;

@@ -127,7 +127,7 @@ static void take_out(struct endpoint *endpoint)
 void endpoint_free(struct endpoint *endpoint)
 {
     take_out(endpoint);
-    requests_go_on(endpoint); /* these requests then find no endpoint */
+    requests_go_on(endpoint); /* waiting requests then find no endpoint */
     pings_forget(endpoint);
     list_each (&endpoint->lanes, node) {
         struct lane *lane = container_of(node, struct lane, node);

@@ -123,7 +123,7 @@ struct lane {
     bool behind;    /* there is more in the log than in the queue, up to `newest` */
     bool closed;    /* LANE_RANGE: takes no further events */
     bool kept;      /* has a row on disk, or will soon */
-    bool exhausted; /* its exhaustion was reported */
+    bool exhausted; /* exhaustion was reported */
     bool probing;   /* the current request is a probe */
     bool leaves;    /* ends with its flight, and has no row: see anew.c */
     bool again;     /* leaves, and what it delivers comes again */

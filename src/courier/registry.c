@@ -464,7 +464,7 @@ static int drop(struct registry *registry, const char *id)
         return result;
     db_bind_text(registry->statements[DELETE], 1, str_from(id));
     result = db_run(registry->statements[DELETE]);
-    /* Its deliveries may be many: pruning drops them little by little. */
+    /* The endpoint may have many deliveries: pruning drops them little by little. */
     return result ? result : drop_lanes(registry, number);
 }
 

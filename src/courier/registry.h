@@ -46,7 +46,7 @@ struct creation {
 /* Texts are owned and end with a zero. */
 struct endpoint_row {
     char id[ENDPOINT_ID_LEN + 1];
-    uint64_t number; /* its key in lanes and deliveries; registry_put() assigns it if it is 0 */
+    uint64_t number; /* key in lanes and deliveries; registry_put() assigns it if it is 0 */
     char *url;
     char *channels; /* a JSON array */
     char *types;    /* a JSON array */
@@ -80,7 +80,7 @@ static inline bool row_is_websub(const struct endpoint_row *row)
 /* Events that are not settled although the cursor is beyond them: of a channel, or of a range. */
 struct lane_row {
     uint64_t endpoint;
-    uint64_t slot;     /* its key among all lanes */
+    uint64_t slot;     /* key among all lanes */
     char *channel;     /* empty for a range; owned */
     uint64_t after;    /* events above this one are not settled, */
     uint64_t upto;     /* up to this one; 0 for no end */

@@ -363,7 +363,7 @@ static void advance(struct endpoint *endpoint)
     scan(endpoint);
     start(endpoint);
     if (endpoint->crowded && !is_crowded(endpoint))
-        endpoint_ready(endpoint); /* its requests are under way, and there may be more */
+        endpoint_ready(endpoint); /* requests are under way, and there may be more */
     letters_look(endpoint);
 }
 

@@ -101,7 +101,7 @@ struct fan_out {
     const struct event *event;
     bool open;      /* the first batch is being added to the window */
     bool under_way; /* an event is being fanned out */
-    bool put;       /* that event is in the live chunk of the view at `at` */
+    bool put;       /* the event is in the live chunk of the view at `at` */
     bool paused;    /* there was a pause since it began */
     struct budget budget;
 };

@@ -1343,7 +1343,7 @@ static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
     struct world *world = world_new((struct hub_limits)LIMITS(BIG, 4096, 1 << 20), BIG);
     uint64_t start = hub_applied(&world->hub);
     world_publish(world, "a", "1 ");
-    world->hub.window.floor = start + 1; /* as if the first event had fallen out */
+    world->hub.window.floor = start + 1; /* lets the first event fall out */
     world_publish(world, "a", "2 ");
     world_publish(world, "a", "3 ");
     struct reader *old = reader_new(world, "a", NULL, start);
@@ -1424,7 +1424,7 @@ static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
     reader_drain(late);
     reader_got(late, "0123456789abcdef ");
     assert_int_equal(late->gaps, 1);
-    reader_drain(slow); /* it lacks the deleted events too, and gets a gap */
+    reader_drain(slow); /* lacks the deleted events too, and gets a gap */
     reader_got(slow, "0123456789abcdef ");
     assert_int_equal(slow->gaps, 1);
     reader_free(slow);

@@ -7,7 +7,7 @@
 /* The settings of a source; NULL or 0 means the default of its kind. Only source_new() reads
  * them. */
 struct source_settings {
-    const char *name; /* its part of the path: letters, digits, '.', '_', '-' */
+    const char *name; /* part of the path: letters, digits, '.', '_', '-' */
     const char *kind; /* github, stripe, slack, shopify, standard, hmac, token, basic or none */
     const char *const *secrets;
     size_t secrets_count;

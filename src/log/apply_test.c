@@ -253,7 +253,7 @@ static void a_refused_publish_leaves_no_channel_and_no_number_behind(void **stat
         uint32_t first = propose(fixture, "a", NULL);
         propose(fixture, "b", NULL);
         propose(fixture, "a", NULL);
-        propose(fixture, "c", round == 1 ? NULL : &other); /* one channel too many in the other
+        propose(fixture, "c", round == 1 ? NULL : &other); /* a channel too many in the other
                                                             * rounds */
         struct publish refused = decide(fixture, first, 4);
         assert_int_equal(refused.verdict, round == 1 ? PUBLISH_E_CHANNELS : PUBLISH_E_KEY_REUSED);

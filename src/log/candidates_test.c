@@ -257,7 +257,7 @@ static void more_numbers_than_the_table_remembers_are_all_resolved_anew(void **s
     selection_unref(selection);
 }
 
-/* As resolve(), but with a stop as soon as a slice has taken `most` steps; the slices. */
+/* resolve() that stops as soon as a slice has taken `most` steps; returns the slices. */
 static unsigned resolve_in_slices(const struct channels *channels, struct selection *selection,
                                   uint64_t most, size_t *looked)
 {

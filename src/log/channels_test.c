@@ -97,8 +97,7 @@ static void a_free_number_stays_free_if_there_is_no_memory_for_its_channel(void 
     channels_init(&channels, NULL, 0, 10);
     channels_remove(&channels, add(&channels, "a"));
     channels_release(&channels, 1);
-    for (int i = 0; i < 2; i++) { /* its chunk, after the list of reused numbers; the channel
-                                   * itself */
+    for (int i = 0; i < 2; i++) { /* the chunk, after the list of reused numbers; the channel */
         mem_fail_nth(2);
         assert_int_equal(channels_add(&channels, STR("b"), 0, &channel), -ENOMEM);
         mem_fail_nth(0);

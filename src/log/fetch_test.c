@@ -408,7 +408,7 @@ static void scans_from_different_cursors_lose_nothing_and_come_together(void **s
     fill(world);
     uint64_t before = rows_so_far(world);
     catch_up_from_different_cursors(world, 1000);
-    /* One pass is to learn the cursors. Alone, each would look at half of the rows on average. */
+    /* A pass is to learn the cursors. Alone, each would look at half of the rows on average. */
     assert_true(rows_so_far(world) - before <= (uint64_t)EVENTS * 3);
     catch_up_from_different_cursors(world, 1);
     world_close(world);

@@ -75,7 +75,7 @@ struct append {
         struct mail mail;
         struct append *append;
         struct log_port *port;
-    } * posts; /* one for each port */
+    } * posts; /* for each port */
     struct log *log;
 };
 

@@ -34,7 +34,7 @@ struct read_place {
     struct read_room *room;
     struct log_job *job;
     uint64_t counted; /* the part of room->held that is this read's */
-    bool stopped;     /* it ended because the room was full */
+    bool stopped;     /* ended because the room was full */
 };
 
 void read_room_init(struct read_room *room, struct log *log, uint64_t most);

@@ -10,7 +10,7 @@ struct read {
     struct read_place place;
     unsigned slices; /* number of slices that it needs */
     unsigned done;
-    unsigned opened; /* its mail was opened, and the read did not wait */
+    unsigned opened; /* mails opened without a wait */
     bool unwanted;
 };
 

@@ -166,7 +166,7 @@ static size_t gather_level(struct log *log, struct list *level, unsigned *left,
         if (!joins(container_of(node, struct log_job, node), context))
             continue;
         out[count] = unqueue(log, node);
-        out[count]->oldest = false; /* its time counts with the job that it joins */
+        out[count]->oldest = false; /* the time counts with the job that it joins */
         start(log, out[count++]);
     }
     return count;
@@ -219,7 +219,7 @@ void log_job_park(struct log *log, struct log_job *job)
 {
     pthread_mutex_lock(&log->jobs_lock);
     job->state = JOB_PARKED;
-    job->slices -= job->slices > 0; /* its last slice did nothing */
+    job->slices -= job->slices > 0; /* the last slice did nothing */
     pthread_mutex_unlock(&log->jobs_lock);
 }
 

@@ -228,8 +228,8 @@ static void old_jobs_whose_slices_are_long_get_their_share_of_time(void **state)
     jobs[JOBS - 1].job.run = run_last;
     sem_post(&hold.go);
     wait_for(&desk, JOBS + 3);
-    /* Their first slices, and one more: new jobs take no time here, so one is more than an
-     * eighth. */
+    /* Long jobs get their first slices, and another: new jobs take no time here, so another is more
+     * than an eighth. */
     assert_int_equal(jobs[JOBS - 1].ran, 4);
     desk_close(&desk);
 }

@@ -142,7 +142,7 @@ static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
     assert_true(turns > 1000);
     assert_true(is_known(other, WHOLE));
     assert_int_equal(left->bits, 0);
-    assert_true(slice(left, &room, WHOLE, WHOLE)); /* its search goes on */
+    assert_true(slice(left, &room, WHOLE, WHOLE)); /* the search goes on */
     resolved_free(left);
     resolved_free(other);
     resolved_room_deinit(&room);

@@ -157,7 +157,7 @@ int conn_ask_tcp(int fd, struct conn_delivery *ret)
     return 0;
 }
 
-/* One unanswered probe is normal: the peer may be about to answer it. */
+/* A single unanswered probe is normal: the peer may be about to answer it. */
 bool conn_is_deserted(const struct conn *conn, int64_t ms)
 {
     struct conn_delivery delivery;

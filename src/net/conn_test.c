@@ -241,7 +241,7 @@ static void ids_are_never_nought_and_threads_share_none(void **state)
     struct end *a = end_new(one), *b = end_new(one), *c = end_new(two), *d = end_new(two);
     assert_true(a->conn.id != b->conn.id && c->conn.id != d->conn.id);
     assert_true(a->conn.id % 2 != c->conn.id % 2 && b->conn.id % 2 != d->conn.id % 2);
-    two->net.id_next = 0; /* as after 2^32 connections */
+    two->net.id_next = 0; /* simulates 2^32 connections */
     struct end *again = end_new(two);
     assert_int_not_equal(again->conn.id, 0);
     end_free(a);

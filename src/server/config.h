@@ -64,7 +64,7 @@ struct config {
     size_t webhook_hosts_count;
     const char *webhook_ca_file; /* NULL: only the system's authorities */
     uint32_t webhook_endpoints_max;
-    uint64_t webhook_requests_max;         /* 0: as many as the limit of open files allows */
+    uint64_t webhook_requests_max;         /* 0: by the limit of open files */
     unsigned webhook_shares[POOL_CLASSES]; /* in percent; 0: the default */
     int64_t webhook_patience_ms;
     uint64_t webhook_records_max;

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 
 struct faults {
-    struct buf text; /* one a line, the first FAULTS_SHOWN of them */
+    struct buf text; /* a line for each of the first FAULTS_SHOWN faults */
     unsigned count;
 };
 

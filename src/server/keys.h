@@ -10,11 +10,11 @@ enum key_kind {
     KEY_NUMBER,  /* in `unit` */
     KEY_BOOLEAN, /* bool */
     KEY_TEXT,    /* const char *, or struct str */
-    KEY_LIST,    /* its elements are described by the other columns; config_file.c stores it */
+    KEY_LIST,    /* elements are described by the other columns; config_file.c stores them */
 };
 
 struct key {
-    const char *name; /* such as `limits.body_max` */
+    const char *name; /* a full name, `limits.body_max` */
     enum key_kind kind;
     enum number_unit unit;
     uint64_t least;    /* least number, or length of a text. 0, if this is 1 or more, stands for the

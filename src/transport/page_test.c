@@ -446,7 +446,7 @@ static void what_retention_trims_from_before_it_changes_nothing(void **state)
     bench->reading.start = (struct start){.kind = START_NOW};
     poll_once(bench, &peer);
     publish(bench, "second");
-    bench->worker.hub.window.marks++; /* as a TRIM entry for an older event does */
+    bench->worker.hub.window.marks++; /* done by a TRIM entry for an older event */
     bench_settle(bench);
     peer_expect(bench, &peer, "");
     pass(bench, PACE_MS);

@@ -22,11 +22,11 @@ struct part {
     struct protocol *protocol;
     struct group *group;
     struct sub sub;
-    struct selection *selection; /* its subscription, or the search for it; NULL while it waits */
-    struct start *waits;         /* its start, until it is admitted */
+    struct selection *selection; /* the subscription, or the search for it; NULL while it waits */
+    struct start *waits;         /* the start, until it is admitted */
     struct start_search *search; /* while its start is searched for */
     uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */
-    bool answered;               /* its start was reported to the client */
+    bool answered;               /* the start was reported to the client */
     uint8_t ref_len;
     char ref[];
 };

@@ -161,7 +161,8 @@ void session_close_soon(struct session *session)
     set_stall_timer(session);
 }
 
-/* ---- what is to be sent ---------------------------------------------------------------------- */
+/* ---- unsent bytes
+ * -------------------------------------------------------------------------------- */
 
 /* Bytes that sockets do not take are memory that slow peers could make us hold without limit: rests
  * of events, and responses. A connection holds no more memory than there are bytes, and shares the

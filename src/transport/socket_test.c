@@ -774,7 +774,7 @@ static void a_subscription_goes_on_behind_a_gap(void **state)
     bench_settle(bench);
     peer_hear(bench, &peer);
     peer_text(bench, &peer, "{\"op\":\"unsubscribe\",\"channels\":[\"*\"]}");
-    bench_trim(bench); /* it has heard of all of them */
+    bench_trim(bench); /* the client has heard of all of them */
     bench_append(bench, STR("end"));
     bench_settle(bench);
     peer_hear(bench, &peer);

@@ -61,7 +61,7 @@ static void a_stream_that_begins_behind_the_window_reads_the_store(void **state)
     peer_leave(bench, &peer);
 }
 
-/* One of these allocations is for the read: a stream that has begun can no longer answer 503. */
+/* Among these allocations is that of the read: a stream that has begun can no longer answer 503. */
 static void a_stream_whose_read_fails_ends_politely(void **state)
 {
     struct bench *bench = *state;
@@ -151,7 +151,7 @@ static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **st
     bench->reading.start.kind = START_NOW;
     peer_join(bench, &poll);
     peer_say(bench, &poll, GET_PAGE);
-    shutdown(poll.fd, SHUT_WR); /* its client may be gone, so the poll waits no longer */
+    shutdown(poll.fd, SHUT_WR); /* the client may be gone, so the poll waits no longer */
     bench_settle(bench);
     peer_expect(bench, &poll, "200.");
     peer_leave(bench, &page);

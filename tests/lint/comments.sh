@@ -1,7 +1,7 @@
 #!/bin/sh
 # comments.sh ROOT: at most one comment in a hundred of the C code opens with a pronoun or a relative
-# ("what", "who", "it", "one", "none", "as", "that" and their kin). A sentence that opens with one makes
-# the reader look for its subject; open with the noun instead.
+# ("what", "who", "it", "one", "none", "as", "that" and their kin). Such a sentence makes the reader
+# look for its subject: open with the noun instead.
 set -eu
 cd "$1"
 
@@ -16,43 +16,49 @@ BEGIN {
         refused[words[i]] = 1
 }
 
-# The comment that TEXT begins, at LINE: read its first word.
-function judge(text, line) {
+# TEXT without the string or character constant whose opening quote stood before it.
+function behind_constant(text, quote,    c) {
+    while (match(text, /[\\"\047]/)) {
+        c = substr(text, RSTART, 1)
+        text = substr(text, RSTART + (c == "\\" ? 2 : 1))
+        if (c == quote)
+            break
+    }
+    return text
+}
+
+# Counts a comment by TEXT, which begins with its first word.
+function judge(text) {
     sub(/^[^A-Za-z]+/, "", text)
     match(text, /^[A-Za-z]+/)
     comments++
     if (tolower(substr(text, 1, RLENGTH)) in refused)
-        offenders[++offended] = FILENAME ":" line ": " substr(text, 1, 70)
+        offenders[++offended] = FILENAME ":" opened ": " substr(text, 1, 70)
 }
 
-FNR == 1 {
-    inside = 0
-    opened = 0
-}
+FNR == 1 { inside = 0 }
 
 {
     rest = $0
     while (rest != "") {
         if (!inside) {
-            # A string or a character constant may hold what looks like a comment.
             if (!match(rest, /\/\*|"|\047/))
                 break
             found = substr(rest, RSTART, RLENGTH)
             rest = substr(rest, RSTART + RLENGTH)
             if (found != "/*") {
-                if (match(rest, found == "\"" ? /^([^"\\]|\\.)*"/ : /^([^\047\\]|\\.)*\047/))
-                    rest = substr(rest, RLENGTH + 1)
+                rest = behind_constant(rest, found)
                 continue
             }
             inside = 1
             opened = FNR
             judged = 0
         }
-        # The first word may stand on the line after the opening.
+        # The first word may stand on the line behind the opening.
         end = index(rest, "*/")
         text = end ? substr(rest, 1, end - 1) : rest
         if (!judged && text ~ /[A-Za-z]/) {
-            judge(text, opened)
+            judge(text)
             judged = 1
         }
         if (!end)
@@ -67,8 +73,8 @@ END {
         exit 0
     for (i = 1; i <= offended; i++)
         print offenders[i]
-    print offended " of " comments " comments open with a pronoun or a relative; at most " \
-        percent_max " % may: open with the noun"
+    print offended " of " comments " comments open with a pronoun or a relative, more than " \
+        percent_max " %: open with the noun"
     exit 1
 }
 '

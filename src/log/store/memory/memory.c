@@ -536,7 +536,7 @@ static int compact_next(struct memory *memory, uint64_t *id)
     int result = 0;
     pthread_rwlock_wrlock(&memory->lock);
     size_t i = held_find(&memory->queue, *id);
-    if (memory->lagging.count) /* their events are still in batches; wait for the next turn */
+    if (memory->lagging.count) /* lagging lines point into batches; wait for the next turn */
         i = memory->queue.end;
     while (i < memory->queue.end &&
            (!memory->queue.held[i].batch ||

@@ -144,7 +144,7 @@ static int check_slice(struct check *check)
     int result =
         sums_each_row(check->chain->sums.db, check->low, check->low + NUMBERS, check_stored, check);
     if (!result && check_files(check))
-        return 0; /* that file was reported already */
+        return 0; /* the file was reported already */
     result = result ? result : mend(check);
     if (check->wrong)
         say(SAY_ERROR, "sums_were_wrong", "channels=%llu from=%llu",

@@ -356,7 +356,7 @@ static void settling_cuts_what_was_not_found(void **state)
         if (fresh)
             begin_fresh(rig);
         insert_unsynced(rig, 3, operations);
-        faults_set(2, 1, SQLITE_IOERR_WRITE); /* its first write succeeds */
+        faults_set(2, 1, SQLITE_IOERR_WRITE); /* the first write succeeds */
         assert_int_equal(wal_cut(rig->db), -EIO);
         sqlite3_close(rig->db);
         assert_int_equal(db_open(rig->path, DB_WRITE, &rig->db), 0);
