@@ -21,14 +21,29 @@ plant() {
     chmod +x "$root/freshet"
     printf 'key unit least greatest default meaning\none text - - - x\na.two ms 1ms 1d 5s x\n' >"$root/keys"
     printf "$table" >"$root/docs/configuration.md"
-    printf '/* One. */\n#pragma once\n\nint one(void);\n' >"$root/src/base/one.h"
+    printf '/* Numbers. */\n#pragma once\n\nint one(void);\n' >"$root/src/base/one.h"
     printf '#include "base/one.h"\n\nint one(void)\n{\n    return 1;\n}\n' >"$root/src/base/one.c"
+    printf '%s\n' '#include "base/one.h"' '' '/* The text in quotes is not a comment. */' \
+        'const char *two(void)' '{' '    return one() ? "/* it */" : "";' '}' >"$root/src/base/two.c"
     printf '[{"directory": "%s", "file": "%s/src/base/one.c", "command": "clang -Isrc src/base/one.c"}]\n' \
         "$root" "$root" >"$root/compile_commands.json"
     cp "$project/.clang-format" "$project/.clang-tidy" "$root"
 }
 
+# Puts object files where CMake would: circles.sh reads them.
+compile() {
+    (
+        cd "$root/src"
+        for file in */*.c; do
+            folder=${file%%/*}
+            mkdir -p "$folder/CMakeFiles/freshet_$folder.dir"
+            "${CC:-gcc}" -I. -c "$file" -o "$folder/CMakeFiles/freshet_$folder.dir/${file#*/}.o"
+        done
+    )
+}
+
 run() {
+    [ "$1" != circles ] || compile
     "$project/tests/lint/$1.sh" "$root" "$root" >"$room/out" 2>&1
 }
 
@@ -52,6 +67,17 @@ refuses headers "a header without a purpose" src/base/two.h '#pragma once\n\nint
 refuses headers "a header without a guard" src/base/two.h '/* Two. */\nint two(void);\n'
 refuses headers "a header that needs another" src/base/two.h \
     '/* Two. */\n#pragma once\n\nsize_t two(void);\n'
+refuses comments "a comment that opens with a pronoun" src/base/two.c '/* It is two. */\nint two(void);\n'
+refuses comments "a relative in a comment of several lines" src/base/two.c \
+    '/*\n * What is two. */\nint two(void);\n'
+refuses comments "a pronoun behind a member" src/base/two.c \
+    'struct two {\n    int one; /* its number */\n};\n'
+export UNTIED_LATER=
+refuses circles "two files that call each other" src/base/one.c \
+    'const char *two(void);\n\nint one(void)\n{\n    return *two();\n}\n'
+export UNTIED_LATER=net
+refuses circles "a folder that is untied and still listed" src/net/two.c \
+    'int two(void)\n{\n    return 2;\n}\n'
 refuses words "the path of a machine" src/base/two.c '/* see /wo''rk/notes */\n'
 refuses words "the number of a ticket" src/base/two.c '/* iss''ue 12 */\n'
 refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
