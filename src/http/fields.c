@@ -55,8 +55,8 @@ struct str http_head_error_detail(int error)
     return str_from(errors[error_index(error)].detail);
 }
 
-/* Skips the empty lines before a start line and checks its first byte, so that a client of another
- * protocol is refused at once and not only when the time for a head is up. */
+/* Skips the empty lines before a start line and checks its first byte. A client of another protocol
+ * is then refused at once, not after the time for a head. */
 static int find_start(struct str bytes, size_t *ret)
 {
     size_t at = 0;

@@ -442,8 +442,7 @@ static void rows_spend_a_budget_by_the_terms_they_are_held_against(void **state)
     end(&fixture);
 }
 
-/* A page at a time, the walk from the newest event down to the cursor would be done again and again
- * otherwise. */
+/* For each page, the walk from the newest event down to the cursor would be repeated. */
 static void a_busy_channel_is_read_forward_from_a_cursor_far_behind(void **state)
 {
     (void)state;

@@ -323,7 +323,7 @@ static void what_comes_between_slices_is_resolved_too(void **state)
     selection_unref(selection);
 }
 
-/* Names are cheap, steps are not: a slice ends by what its patterns take. */
+/* Names are cheap, steps are not: the steps that its patterns take end a slice. */
 static void costly_patterns_take_more_slices(void **state)
 {
     struct channels *channels = *state;
@@ -433,7 +433,8 @@ static void in_a_large_table_a_pattern_with_few_channels_is_exact(void **state)
     assert_int_equal(trimmed_of(channels, few, 1, &looked), 1003);
     assert_int_equal(looked, 3);
     channels_trim(channels, add(channels, "other"), 20000);
-    assert_int_equal(trimmed_of(channels, many, 1, &looked), 20000); /* errs towards a gap */
+    assert_int_equal(trimmed_of(channels, many, 1, &looked), 20000); /* may report a gap that is
+                                                                      * none */
     assert_true(looked <= 1024 + CANDIDATES_LOOK);
 }
 

@@ -149,7 +149,7 @@ static void trimmed_events_in_front_fill_no_page(void **state)
     for (int turn = 0; turn < 20; turn++)
         make_channels(world, "some", 1);
     world_settle(world);
-    retention_trim(world->log, false); /* the store is not told: nobody tidies up */
+    retention_trim(world->log, false); /* upkeep does not run, so the store does not know */
     for (int backwards = 0; backwards < 2; backwards++) {
         struct selection *selection = select_term("some/*");
         struct store_query query = {.upto = log_newest(world->log),
