@@ -22,9 +22,9 @@ enum bench_group {
 
 /* How the subscribers of a channel are spread over the channels. */
 enum bench_matching {
-    MATCHING_TURN,     /* the same number on each channel */
-    MATCHING_NAMES,    /* 1 subscriber on the first channel, 2 on the second … 10 on the tenth, and
-                        * so on */
+    MATCHING_TURN,  /* the same number on each channel */
+    MATCHING_NAMES, /* 1 subscriber on the first channel, 2 on the second … 10 on the tenth, and
+                     * so on */
     MATCHING_PATTERNS, /* the same, each by its own pattern, which matches no other channel */
 };
 

@@ -34,11 +34,11 @@ struct follow {
     const struct interrupt *interrupt;
     struct printer *printer;
     char cursor[RECORD_CURSOR_MAX + 1]; /* empty until the server has sent one; or "earliest" */
-    char told[RECORD_CURSOR_MAX + 1]; /* for a poll: gaps were reported up to this id */
-    uint64_t retry_ms;                /* the server's delay before the next attempt */
-    bool reached;                     /* the server has answered at least once */
-    bool heard;                       /* bytes have come over this connection */
-    struct buf why;                   /* why the connection ended, for the user */
+    char told[RECORD_CURSOR_MAX + 1];   /* for a poll: gaps were reported up to this id */
+    uint64_t retry_ms;                  /* the server's delay before the next attempt */
+    bool reached;                       /* the server has answered at least once */
+    bool heard;                         /* bytes have come over this connection */
+    struct buf why;                     /* why the connection ended, for the user */
 };
 
 /* How a connection ended. */

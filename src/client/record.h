@@ -35,9 +35,8 @@ bool record_is_cursor(struct str text);
 struct record_page {
     struct str events; /* raw array, for record_next_event() */
     struct str cursor;
-    struct str
-        told; /* belongs to the cursor: gaps were reported up to this id; empty if the page does not
-               * say */
+    struct str told; /* belongs to the cursor: gaps were reported up to this id; empty if the page
+                      * does not say */
 };
 
 /* Returns 0, or -EINVAL if the body is no page. */

@@ -33,9 +33,8 @@ struct http_status {
     int minor;
     int status;
     struct str reason;
-    bool
-        no_body; /* 1xx, 204 or 304, whatever the framing. A response to HEAD has no body either;
-                  * that the caller knows */
+    bool no_body; /* 1xx, 204 or 304, whatever the framing. A response to HEAD has no body either;
+                   * that the caller knows */
     struct http_framing framing; /* neither chunked nor sized: the body ends with the connection */
     struct http_fields fields;
 };

@@ -147,9 +147,9 @@ struct hub {
     uint32_t reads; /* reads under way, or waiting for room */
     struct read_room read_room;
     bool closing;
-    int64_t timed_ns; /* deliveries that are not in latency_ns yet: when their events were
-                       * accepted */
-    uint32_t timed;   /* number of these deliveries */
+    int64_t timed_ns;        /* deliveries that are not in latency_ns yet: when their events were
+                              * accepted */
+    uint32_t timed;          /* number of these deliveries */
     struct hist *latency_ns; /* time from accepted to the socket, of subscribers that keep up; may
                               * be NULL */
 };

@@ -10,7 +10,7 @@ enum { LOG_READ_ROWS = 50000 };
 /* The owner embeds the fetch, and calls log_fetch_deinit() when the job's mail is opened. */
 struct log_fetch {
     struct log_job job;
-    struct read_place place; /* counts the batch, if the job is submitted through a room */
+    struct read_place place;     /* counts the batch, if the job is submitted through a room */
     struct selection *selection; /* a reference */
     struct store_query query;    /* the whole read; `rows` limits a slice */
     /* The answer: */

@@ -15,8 +15,8 @@ enum { WORTH_SHIFTING = FAN / 8, WORTH_JOINING = FAN * 3 / 4 };
 struct name_tree_node {
     uint16_t count;
     bool is_leaf;
-    uint16_t bit[FAN]; /* the first bit in which an entry differs from the one before; unused for
-                        * the first */
+    uint16_t bit[FAN];    /* the first bit in which an entry differs from the one before; unused for
+                           * the first */
     uint32_t number[FAN]; /* number of a channel; above the leaves, of the first channel under the
                            * child */
     struct name_tree_node *child[]; /* FAN of them above the leaves, none in a leaf */

@@ -51,8 +51,8 @@ struct str ws_error_reason(int result);
 /* A message or control frame. */
 struct ws_event {
     enum ws_opcode opcode; /* WS_TEXT, WS_BINARY, WS_PING, WS_PONG or WS_CLOSE */
-    unsigned close_code; /* with WS_CLOSE: the peer's code, WS_CLOSE_NONE if there was none */
-    struct str data;     /* the message, the ping's payload, or the close reason */
+    unsigned close_code;   /* with WS_CLOSE: the peer's code, WS_CLOSE_NONE if there was none */
+    struct str data;       /* the message, the ping's payload, or the close reason */
 };
 
 struct ws_progress;
