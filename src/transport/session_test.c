@@ -1,6 +1,7 @@
 #include "transport/testing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define POST_PARK "POST /park HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
 #define POST_PUBLISH "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
@@ -1359,6 +1360,29 @@ static void a_drain_ends_streams_within_its_time(void **state)
     peer_leave(bench, &peer);
 }
 
+/* The number behind `name`, or 0. */
+static long peer_number(const struct peer *peer, const char *name)
+{
+    struct str got = buf_str(&peer->got);
+    const char *at = got.len ? memmem(got.at, got.len, name, strlen(name)) : NULL;
+    return at ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
+/* Firefox gives up an EventSource whose first attempt to come back is refused. */
+static void a_stream_is_sent_away_until_the_server_has_ended(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, "GET /stream HTTP/1.1\r\n");
+    drain(bench);
+    peer_say(bench, &peer, "Host: x\r\n\r\n");
+    bench_pass(bench, 1);
+    peer_expect(bench, &peer, "200.");
+    assert_true(peer_number(&peer, "\"retry_ms\":") >= bench->limits.drain_ms + 1999);
+    peer_leave(bench, &peer);
+}
+
 static void a_drain_ends_a_long_poll_with_an_empty_page_and_closes(void **state)
 {
     struct bench *bench = *state;
@@ -1561,6 +1585,7 @@ int main(void)
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
         WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),
         WITH_BENCH(a_drain_ends_streams_within_its_time),
+        WITH_BENCH(a_stream_is_sent_away_until_the_server_has_ended),
         WITH_BENCH(a_drain_ends_a_long_poll_with_an_empty_page_and_closes),
         WITH_BENCH(a_drain_ends_reads_that_begin_only_now),
         WITH_BENCH(a_connection_too_many_is_told_to_come_back),

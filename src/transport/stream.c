@@ -116,13 +116,22 @@ static void ring(struct pull *pull)
     beat_later(stream);
 }
 
+/* The pause after which a client that a drain sends away comes back. Streams end all through the
+ * drain, and Firefox gives up an EventSource whose first attempt to come back is refused. So the
+ * pause lasts until this process has ended, and a second more for the next one to start. */
+static uint64_t return_ms(const struct worker *worker)
+{
+    int64_t left_ns = worker->stop_at_ns - worker->loop.now_ns;
+    uint64_t left_ms = left_ns > 0 ? (uint64_t)left_ns / 1000000 : 0;
+    return left_ms + RETRY_MS + worker_random(RETRY_JITTER_MS);
+}
+
 static void drain(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
     struct session *session = pull->session;
     uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->way, session_add(session), cursor,
-               RETRY_MS + worker_random(RETRY_JITTER_MS));
+    encode_bye(NULL, stream->way, session_add(session), cursor, return_ms(session->worker));
     end(stream);
 }
 
