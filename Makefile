@@ -31,8 +31,8 @@ test:                   ## unit tests, corpora, lint, end to end: what a newcome
 	@cmake --build build
 	@ctest --test-dir build -j2 -LE check --output-on-failure --no-tests=error --no-label-summary
 
-check:                  ## what takes longer: sanitized builds, clang-tidy, faults, attacks
-	@scripts/install-deps.sh build test
+check:                  ## what takes longer: sanitized builds, clang-tidy, faults, attacks, proxies, browsers
+	@scripts/install-deps.sh build test check
 	@$(MAKE) --no-print-directory $(node_modules)
 	@for preset in release asan tsan; do \
 	    cmake --preset $$preset >/dev/null || exit; \

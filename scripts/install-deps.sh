@@ -1,6 +1,6 @@
 #!/bin/sh
-# install-deps.sh GROUP...: installs the Debian packages of the groups build, test and bench that
-# are missing. Says nothing and needs no rights when all are there.
+# install-deps.sh GROUP...: installs the Debian packages of the groups build, test, check and bench
+# that are missing. Says nothing and needs no rights when all are there.
 set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config
@@ -10,6 +10,8 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
 # libclang-rt holds the sanitizers; llvm, the symbols in their reports.
 test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
     python3-websockets"
+# The proxies of docs/proxies.md (apache2-bin has no service), and browsers.
+check="nginx haproxy caddy apache2-bin chromium firefox-esr"
 # The servers to compare with, the plots, and what tells where time goes.
 bench="nginx-light libnginx-mod-nchan pushpin gnuplot-nox linux-perf"
 
@@ -23,12 +25,13 @@ for group in "$@"; do
         command -v node >/dev/null || wanted="$wanted nodejs"
         command -v npm >/dev/null || wanted="$wanted npm"
         ;;
+    check) wanted="$wanted $check" ;;
     bench)
         wanted="$wanted $bench"
         command -v node >/dev/null || wanted="$wanted nodejs"
         ;;
     *)
-        echo "usage: $0 [build] [test] [bench]" >&2
+        echo "usage: $0 [build] [test] [check] [bench]" >&2
         exit 2
         ;;
     esac
@@ -50,6 +53,15 @@ elif command -v sudo >/dev/null; then
 else
     echo "freshet needs these packages; install them as root:$missing" >&2
     exit 1
+fi
+
+# Debian starts a service as soon as its package is installed. The tests start what they need by
+# themselves, and somebody may use these ports.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    $as_root chmod +x $policy
+    trap '$as_root rm -f $policy' EXIT
 fi
 
 echo "installing:$missing"

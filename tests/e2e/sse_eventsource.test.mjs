@@ -1,9 +1,9 @@
 // Server-sent events by a client nobody here wrote: the npm package eventsource.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import http from "node:http";
 import { EventSource } from "eventsource";
+import { sourceOfFollow } from "./support/documents.mjs";
 import { bothStores, deadline, eventually, idsOf, startProxy, startServer, test } from "./support/index.mjs";
 
 /** An EventSource that ends with the server and collects what it is sent, by type. */
@@ -125,9 +125,7 @@ bothStores("EventSource can parse the data of each record of the server as JSON"
 
 /** The function `follow` of docs/api.md, as it stands there. */
 function followOfTheDocuments() {
-    const text = fs.readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
-    const [code] = /^ {4}function follow\(url, handlers\)[^]*?^ {4}\}$/m.exec(text);
-    return new Function("EventSource", `${code}; return follow;`)(EventSource);
+    return new Function("EventSource", `${sourceOfFollow()}; return follow;`)(EventSource);
 }
 
 /** An HTTP proxy that answers 502 while there is no server; how often it did. */

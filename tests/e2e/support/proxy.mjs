@@ -2,6 +2,8 @@
 
 import net from "node:net";
 
+const GET = Buffer.from("GET ");
+
 /** Listens on a loopback port of its own and forwards to the server's; ends with the server. */
 export async function startProxy(server) {
     const pairs = new Set();
@@ -18,6 +20,7 @@ export async function startProxy(server) {
             socket.on("error", drop);
             socket.on("close", drop);
         }
+        client.on("data", (bytes) => (proxy.gets += bytes.subarray(0, 4).equals(GET) ? 1 : 0));
         client.pipe(upstream);
         upstream.pipe(client);
     });
@@ -26,6 +29,7 @@ export async function startProxy(server) {
         port: listener.address().port,
         url: `http://127.0.0.1:${listener.address().port}`,
         connections: () => pairs.size,
+        gets: 0, /* GET requests that have passed */
         /** Cuts every connection, as a network does that goes away. */
         cut() {
             for (const { client, upstream } of pairs) {

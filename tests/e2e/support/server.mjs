@@ -49,6 +49,7 @@ export class Server {
         this.port = undefined;
         this.expectKilled = false;
         this.beforeStop = [];
+        this.services = []; /* other programs of the test; a failure tells their output as well */
     }
 
     /** `fn` is called before the server is stopped: clients that hang on would make it drain for long. */
@@ -97,7 +98,8 @@ export class Server {
     }
 
     log() {
-        return `--- ${BIN} ${this.args.join(" ")}\n--- stdout\n${this.out}\n--- stderr\n${this.err}`;
+        const others = this.services.map(({ output }) => `\n--- beside it\n${output}`).join("");
+        return `--- ${BIN} ${this.args.join(" ")}\n--- stdout\n${this.out}\n--- stderr\n${this.err}${others}`;
     }
 
     get isRunning() {
@@ -251,19 +253,29 @@ export async function startServer(t, { args = [], data, memory, env = {}, config
     return server.start();
 }
 
-/** node's `test`, which on failure also tells what the servers of the test had to say. */
-export function test(name, options, fn) {
-    const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
-    nodeTest(name, opts, async (t) => {
-        try {
-            await body(t);
-        } catch (error) {
-            for (const server of serversOf.get(t) ?? []) {
-                error.message += `\n${server.log().slice(-8000)}`;
+/** A test that on failure also tells what its servers had to say. */
+function told(run) {
+    return (name, options, fn) => {
+        const [opts, body] = fn === undefined ? [{}, options] : [options, fn];
+        return run(name, opts, async (t) => {
+            try {
+                await body(t);
+            } catch (error) {
+                for (const server of serversOf.get(t) ?? []) {
+                    error.message += `\n${server.log().slice(-8000)}`;
+                }
+                throw error;
             }
-            throw error;
-        }
-    });
+        });
+    };
+}
+
+/** node's `test`, which on failure also tells what the servers of the test had to say. */
+export const test = told(nodeTest);
+
+/** The same for tests within test `t`, which share something that is slow to start. Await each. */
+export function testWithin(t) {
+    return told((...args) => t.test(...args));
 }
 
 /**
