@@ -13,9 +13,10 @@
  * is, and the scan waits until all of them have ended. That takes as long as a request may take.
  *
  * What these requests delivered is remembered by its ids, so that the scan passes it by and it does
- * not come twice. It does come again if that would break the order: if the webhook has become
- * ordered, or has other types, older events of the same channel may come first. The ids are in
- * memory alone and few (CARRIED_MAX); without them events come again, as the owner is told. */
+ * not come twice. An ordered webhook gets it again all the same: the cursor has gone back for
+ * all channels, so that older events of the same channel may come first, and the newest would not
+ * be the last. The ids are in memory alone and few (CARRIED_MAX); without them events come again,
+ * as the owner is told. */
 #include "courier/endpoint.h"
 
 #include "base/say.h"

@@ -31,7 +31,9 @@ struct put {
 static int run_put(struct keeper_job *job, struct registry *registry)
 {
     struct put *put = container_of(job, struct put, job);
-    return registry_put(registry, &put->row, put->forget);
+    bool is_new = !put->row.number;
+    int result = is_new || put->forget ? 0 : registry_lanes_result(registry);
+    return result ? result : registry_put(registry, &put->row, put->forget);
 }
 
 static void submit_as(struct put *put,
@@ -42,7 +44,7 @@ static void submit_as(struct put *put,
     put->row.cursor = endpoint_scanned(put->endpoint);
     put->job.run = run;
     put->job.mail.open = done;
-    /* Lanes first: the row says that the scan is beyond them. */
+    /* Lanes first: the row says that the scan is beyond them. If they cannot be kept, nor is it. */
     courier_keep(put->courier, true);
     courier_submit_job(put->courier, &put->job);
 }
@@ -489,21 +491,14 @@ static bool begins_anew(const struct spec *spec, const struct endpoint_row *row,
            is_other(spec->channels, row->channels) || is_other(spec->types, row->types);
 }
 
-/* Whether what is delivered meanwhile has to come again, for older events of its channel may come
- * first. */
-static bool comes_again(const struct spec *spec, const struct endpoint_row *row,
-                        const struct endpoint_options *options)
-{
-    return options->ordered && (!row->options.ordered || is_other(spec->types, row->types));
-}
-
 static void begin_anew(struct put *put, const struct spec *spec,
                        const struct endpoint_options *options)
 {
     struct endpoint *endpoint = put->endpoint;
     put->anew = put->forget = begins_anew(spec, &endpoint->row, options);
+    /* In order, what is delivered meanwhile comes again, for older events of its channel may. */
     if (put->anew)
-        endpoint_begin_anew(endpoint, comes_again(spec, &endpoint->row, options));
+        endpoint_begin_anew(endpoint, options->ordered);
 }
 
 static void change(struct courier_request *request, struct endpoint *endpoint, struct spec *spec)

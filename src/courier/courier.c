@@ -469,7 +469,8 @@ static void shift_schedules(struct courier *courier)
         shift(&endpoint->row.next_us, by_us);
         shift(&endpoint->row.since_us, by_us);
         shift(&endpoint->row.lease_until_us, by_us);
-        for (uint32_t i = 0; i < endpoint->row.olds.count; i++)
+        /* Of an endpoint that is busy the keeper's thread reads them. */
+        for (uint32_t i = 0; !endpoint->busy && i < endpoint->row.olds.count; i++)
             shift(&endpoint->row.olds.at[i].until_us, by_us);
         shift(&endpoint->accepted_us, by_us);
         endpoint_changed(endpoint);

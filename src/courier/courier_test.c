@@ -17,7 +17,9 @@
 #include <jansson.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -970,6 +972,36 @@ static void while_everything_fails_the_oldest_alone_is_tried_out_of_turn(void **
     assert_told(world, "circuit", "closed");
 }
 
+/* The second event of the channel that was probed waits as long as any that fails once. */
+static void behind_a_probe_that_was_accepted_a_failure_is_the_first(void **state)
+{
+    struct world *world = *state;
+    uint64_t first[5], second;
+    char channel[16], id[256], expected[32];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    for (int i = 0; i < 5; i++) {
+        snprintf(channel, sizeof(channel), "c/%d", i);
+        first[i] = publish(world, channel);
+    }
+    second = publish(world, "c/0");
+    for (int i = 0; i < 5; i++) {
+        receive(world);
+        assert_event(world, first[i]);
+        answer(world, "500 Oops");
+    }
+    receive(world);
+    assert_event(world, first[0]);
+    answer(world, "200 OK");
+    snprintf(expected, sizeof(expected), "%016" PRIu64, second);
+    for (int i = 0; i < 5; i++) {
+        receive(world);
+        header(world, "webhook-id", id);
+        answer(world, strcmp(id, expected) == 0 ? "500 Oops" : "200 OK");
+    }
+    await(world, "lag", "1");
+    await(world, "held", "1");
+}
+
 static void a_channel_that_lags_is_told_what_it_missed(void **state)
 {
     struct world *world = *state;
@@ -1596,7 +1628,7 @@ static void change_under_way(struct world *world, const struct options *from,
     }
     if (!strncmp(status, "200", 3))
         seen.accepted |= bits;
-    if (to->ordered && !from->ordered) { /* older events of their channels may come first */
+    if (to->ordered) { /* older events of their channels may come first */
         seen.again = seen.accepted;
         seen.accepted = 0;
     }
@@ -1684,18 +1716,26 @@ static void a_change_of_options_loses_nothing_over_a_restart(void **state)
             change_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
 }
 
+/* On the courier's own file. */
+static void execute(struct world *world, const char *sql)
+{
+    char path[64];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/state.db", world->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(db, WAIT_MS), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* Writes options beside lanes that were made under others, as servers did that kept lanes when the
  * options changed. */
 static void overwrite(struct world *world, const struct options *to)
 {
-    char path[64], sql[128];
-    sqlite3 *db;
-    snprintf(path, sizeof(path), "%s/state.db", world->dir);
+    char sql[128];
     snprintf(sql, sizeof(sql), "UPDATE endpoint SET ordered = %d, batch = %u, state = %d",
              to->ordered, to->batch, ENDPOINT_PAUSED);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    execute(world, sql);
 }
 
 static void mend_and_reopen(struct world *world, const struct options *from,
@@ -1730,8 +1770,154 @@ static void lanes_on_disk_that_do_not_fit_begin_anew(void **state)
             mend_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
 }
 
-/* ---- memory
- * -------------------------------------------------------------------------------------- */
+/* The cursor goes back for all channels, so that older events of a channel come again too. */
+static void after_a_change_the_newest_event_of_a_channel_comes_last(void **state)
+{
+    struct world *world = *state;
+    uint64_t newest = 0;
+    char id[256];
+    world->conn = -1;
+    create_for_many(world, ",\"concurrency\":2,\"schedule\":[3600]");
+    *room_for_conn(world) = world->conn;
+    publish(world, "c/0");
+    receive_any(world);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    publish(world, "c/1");
+    receive_any(world);
+    answer(world, "200 OK");
+    await(world, "inflight", "0");
+    newest = publish(world, "c/1");
+    receive_any(world);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"channels\":[\"c/*\",\"d\"]}"), 0);
+    answer(world, "200 OK");
+    for (int i = 0; i < 3; i++) {
+        receive_any(world);
+        header(world, "webhook-id", id);
+        assert_true(i < 2 || strtoull(id, NULL, 10) == newest ||
+                    strstr(world->body, "\"channel\":\"c/0\""));
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    close_connections(world);
+}
+
+/* A row that says that the scan is beyond them would lose them with the next start. */
+static void nothing_is_changed_while_lanes_cannot_be_kept(void **state)
+{
+    static const enum courier_op ops[] = {COURIER_PAUSE, COURIER_ROTATE};
+    struct world *world = *state;
+    create_for_many(world, ",\"schedule\":[3600]");
+    execute(world, "CREATE TRIGGER full BEFORE INSERT ON lane BEGIN SELECT RAISE(ABORT, 'x'); END");
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"description\":\"x\"}"), COURIER_E_NOW);
+    for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+        assert_int_equal(ask(world, ops[i], NULL), COURIER_E_NOW);
+    execute(world, "DROP TRIGGER full");
+    while (ask(world, COURIER_CHANGE, "{\"description\":\"x\"}") != 0)
+        ;
+    reopen(world);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "held", "0");
+}
+
+/* ---- a circuit that opens while a lane is read -------------------------------------------------
+ */
+
+/* Keeps the log's only reader busy. */
+struct blocker {
+    struct log_job job;
+    atomic_bool runs;
+    atomic_bool ends;
+    bool ended;
+};
+
+static bool run_blocker(struct log_job *job, struct log *log)
+{
+    struct blocker *blocker = container_of(job, struct blocker, job);
+    (void)log;
+    atomic_store(&blocker->runs, true);
+    while (!atomic_load(&blocker->ends))
+        sched_yield();
+    return true;
+}
+
+static void on_unblocked(struct mail *mail, void *owner)
+{
+    (void)owner;
+    container_of(mail, struct blocker, job.mail)->ended = true;
+}
+
+static void block(struct world *world, struct blocker *blocker)
+{
+    *blocker = (struct blocker){
+        .job = {.run = run_blocker, .reply = &world->mailbox, .mail = {NULL, on_unblocked}}};
+    log_submit(world->log, &blocker->job);
+    while (!atomic_load(&blocker->runs))
+        sched_yield();
+}
+
+static void unblock(struct world *world, struct blocker *blocker)
+{
+    atomic_store(&blocker->ends, true);
+    while (!blocker->ended)
+        wait_for_mail(world);
+}
+
+static void answer_on(struct world *world, int conn, const char *status)
+{
+    world->conn = conn;
+    answer(world, status);
+}
+
+/* What was read for a lane that is not tried any more would fill the room that the tried ones need
+ * to read. */
+static void what_is_not_tried_takes_no_room_from_what_is(void **state)
+{
+    struct world *world = *state;
+    struct blocker blocker;
+    int slow, conns[5];
+    char channel[16];
+    world->conn = -1;
+    create_for_many(world, ",\"concurrency\":6,\"schedule\":[3600]");
+    *room_for_conn(world) = world->conn;
+    publish(world, "c/slow");
+    receive_any(world);
+    slow = world->conn;
+    publish(world, "c/slow");
+    await(world, "lag", "2");
+    move(0, 1); /* the first is slow now, so the second waits in the store */
+    for (int i = 0; i < 5; i++) {
+        snprintf(channel, sizeof(channel), "c/%d", i);
+        publish(world, channel);
+        receive_any(world);
+        conns[i] = world->conn;
+    }
+    block(world, &blocker);
+    answer_on(world, slow, "200 OK");
+    await(world, "inflight", "5");
+    for (int i = 0; i < 5; i++)
+        answer_on(world, conns[i], "500 Oops");
+    await(world, "circuit", "open");
+    unblock(world, &blocker);
+    for (int i = 0; i < 2; i++) {
+        receive_any(world);
+        answer(world, "500 Oops");
+    }
+    for (int i = 0; i < 6; i++) {
+        receive_any(world);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    close_connections(world);
+}
+
+/* ---- what is held in memory ------------------------------------------------------------------ */
 
 enum {
     LARGE = 200000,
@@ -1831,6 +2017,7 @@ int main(void)
         TEST(it_begins_where_after_says),
         TEST(beyond_the_limit_none_is_created),
         TEST(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
+        TEST(behind_a_probe_that_was_accepted_a_failure_is_the_first),
         TEST(a_channel_that_lags_is_told_what_it_missed),
         TEST(nothing_is_sent_before_retry_after),
         TEST(a_clock_that_jumps_sends_nothing_early),
@@ -1854,6 +2041,9 @@ int main(void)
         ON_DISK(the_same_options_go_on_over_a_restart),
         ON_DISK(a_change_of_options_loses_nothing_over_a_restart),
         ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),
+        TEST(after_a_change_the_newest_event_of_a_channel_comes_last),
+        ON_DISK(nothing_is_changed_while_lanes_cannot_be_kept),
+        CROWDED(what_is_not_tried_takes_no_room_from_what_is),
         cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
                                         set_up_impatient, tear_down),
         cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,

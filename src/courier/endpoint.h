@@ -269,6 +269,12 @@ bool lane_add(struct lane *lane, const struct event *event, struct chunk *chunk,
               struct batch *batch);
 /* Lets go of what is in memory, to read it from the log again. */
 void lane_drop_queue(struct lane *lane);
+/* Whether the lane is among those that are tried. While everything fails what is new waits, and
+ * what has failed is tried one by one. */
+bool lane_is_tried(const struct lane *lane);
+/* Drops the queue of a lane that is not tried: nothing would take it away, and the lanes that are
+ * tried need the room to read. */
+void lane_wait(struct lane *lane);
 void owed_free(struct owed *owed);
 /* An event has come into the lane's queue, or has left it. */
 void lane_queued(struct lane *lane, const struct owed *owed);

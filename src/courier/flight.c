@@ -97,6 +97,7 @@ static void give_way(struct pool_seat *seat)
     lane->flight = NULL;
     flight_free(flight);
     endpoint_gave_way(endpoint);
+    lane_wait(lane);
     lane_look(lane);
 }
 

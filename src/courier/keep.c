@@ -147,13 +147,16 @@ static int write_keep(struct keeper_job *job, struct registry *registry)
 {
     const struct keep *keep = container_of(job, struct keep, job);
     int result = registry_begin(registry);
+    registry_note_lanes(registry, result);
     if (result)
         return result;
     for (size_t i = 0; !result && i < keep->rows_count; i++)
         result = registry_progress(registry, &keep->rows[i].row);
     result = result ? result : write_lanes(keep, registry);
     result = result ? result : write_attempts(keep, registry_records(registry));
-    return registry_commit(registry, result);
+    result = registry_commit(registry, result);
+    registry_note_lanes(registry, result);
+    return result;
 }
 
 /* ---- handing over ---------------------------------------------------------------------------- */

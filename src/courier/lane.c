@@ -186,8 +186,19 @@ void lane_drop_queue(struct lane *lane)
     lane->behind = true;
 }
 
-/* ---- work of a lane
- * ------------------------------------------------------------------------------ */
+bool lane_is_tried(const struct lane *lane)
+{
+    return !endpoint_circuit_open(lane->endpoint) || lane->kind == LANE_LETTER ||
+           lane->row.failures || lane->probing;
+}
+
+void lane_wait(struct lane *lane)
+{
+    if (!lane_is_tried(lane))
+        lane_drop_queue(lane);
+}
+
+/* ---- what it can do -------------------------------------------------------------------------- */
 
 static void queue_up(struct lane *lane)
 {
@@ -314,6 +325,7 @@ static void take_read(struct lane *lane, const struct lane_read *read)
                                        : lane->row.upto > read->fetch.through;
     if (!has_gap(lane, read) && !lane->queued)
         found_nothing(lane, read);
+    lane_wait(lane);
     lane_look(lane);
 }
 

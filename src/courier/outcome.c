@@ -140,7 +140,7 @@ static void lane_settled(struct lane *lane, uint64_t upto)
         row->upto = 0;
     row->failures = row->attempts = row->n = 0;
     row->since_us = row->next_us = 0;
-    lane->exhausted = false;
+    lane->exhausted = lane->probing = false;
     lane_changed(lane);
 }
 

@@ -84,7 +84,8 @@ struct registry {
     struct record_statements *records;
     uint64_t number; /* the highest that was given to an endpoint */
     bool in_memory;
-    bool unsure; /* a failed transaction may be in the file after a crash */
+    bool unsure; /* what failed may be in the file after a crash */
+    int lanes_result;
 };
 
 void endpoint_row_free(struct endpoint_row *row)
@@ -436,6 +437,16 @@ static int drop_lanes(struct registry *registry, uint64_t endpoint)
     return db_run(registry->statements[DROP_LANES]);
 }
 
+void registry_note_lanes(struct registry *registry, int result)
+{
+    registry->lanes_result = result;
+}
+
+int registry_lanes_result(const struct registry *registry)
+{
+    return registry->lanes_result;
+}
+
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget)
 {
     int result = registry_begin(registry);
@@ -477,7 +488,13 @@ int registry_delete(struct registry *registry, const char *id)
 /* Removes a failed transaction from the file, see log/store/sqlite/wal.c. */
 static int mend(struct registry *registry)
 {
-    int result = registry->unsure && !registry->in_memory ? wal_cut(registry->db) : 0;
+    if (!registry->unsure)
+        return 0;
+    int result = db_roll_back(registry->db, registry->statements[ROLLBACK]);
+    if (!result && !registry->in_memory)
+        result = wal_cut(registry->db);
+    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    (void)db_roll_back(registry->db, registry->statements[ROLLBACK]);
     registry->unsure = result != 0;
     return result ? REGISTRY_E_FATE_UNKNOWN : 0;
 }
@@ -531,10 +548,9 @@ int registry_commit(struct registry *registry, int result)
 {
     if (!result)
         result = db_run(registry->statements[COMMIT]);
-    if (result && !sqlite3_get_autocommit(registry->db))
-        (void)db_run(registry->statements[ROLLBACK]);
     if (!result)
         return 0;
+    (void)db_roll_back(registry->db, registry->statements[ROLLBACK]);
     registry->unsure = true;
     int mended = mend(registry);
     return mended ? mended : result;

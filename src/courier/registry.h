@@ -118,6 +118,10 @@ enum { REGISTRY_E_FATE_UNKNOWN = 1 };
 /* Adds or replaces all of a row; `forget` drops its lanes in the same step. Durable when it returns
  * 0. */
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);
+/* The result of the newest attempt to keep lanes; 0 when they are kept. While it is not 0, a row
+ * may not say that the scan is beyond them. */
+void registry_note_lanes(struct registry *registry, int result);
+int registry_lanes_result(const struct registry *registry);
 
 /* With its lanes; its deliveries go as the record is pruned. Durable when it returns 0. */
 int registry_delete(struct registry *registry, const char *id);

@@ -302,18 +302,10 @@ static void probe(struct endpoint *endpoint)
     lane_look(oldest);
 }
 
-/* Whether the lane is among those that are tried. While everything fails what is new waits, and
- * what has failed is tried one by one. */
-static bool is_tried(const struct endpoint *endpoint, const struct lane *lane)
-{
-    return !endpoint_circuit_open(endpoint) || lane->kind == LANE_LETTER || lane->row.failures ||
-           lane->probing;
-}
-
 static bool may_start(struct endpoint *endpoint, const struct lane *lane)
 {
     bool alone = lane->kind != LANE_LETTER && endpoint_circuit_open(endpoint);
-    return is_tried(endpoint, lane) && !(alone && endpoint->inflight) && flight_allowed(endpoint);
+    return lane_is_tried(lane) && !(alone && endpoint->inflight) && flight_allowed(endpoint);
 }
 
 static bool may_read(const struct endpoint *endpoint)
@@ -331,7 +323,7 @@ static void start(struct endpoint *endpoint)
         bool reads = !lane->trimmed && !lane->queued;
         if (refused && !may_read(endpoint))
             break;
-        if (reads ? !is_tried(endpoint, lane) || !may_read(endpoint)
+        if (reads ? !lane_is_tried(lane) || !may_read(endpoint)
                   : refused || !may_start(endpoint, lane)) {
             refused = refused || (!reads && !endpoint_circuit_open(endpoint));
             if (!reads && endpoint->inflight >= endpoint_most(endpoint))

@@ -16,8 +16,8 @@ void schedule_init(struct schedule *schedule)
 
 static int64_t base_delay_ms(const struct schedule *schedule, uint64_t failures)
 {
-    if (failures && failures <= schedule->count)
-        return schedule->delays_ms[failures - 1];
+    if (schedule->count && failures <= schedule->count)
+        return schedule->delays_ms[failures ? failures - 1 : 0];
     int64_t last = schedule->count ? schedule->delays_ms[schedule->count - 1] : 0;
     return last > SCHEDULE_DAY_MS ? last : SCHEDULE_DAY_MS;
 }
