@@ -36,6 +36,7 @@ void candidates_by_number(struct candidates *candidates, const struct channels *
     candidates->selection = NULL;
     candidates->trimmed_above = NO_TRIM;
     candidates->looked = candidates->count = 0;
+    candidates->name = candidates->pattern = candidates->after_len = 0;
     candidates->by_number = true;
     candidates->number = number;
 }
@@ -265,8 +266,10 @@ bool channels_resolve_judge(struct channels_resolve *resolve)
     for (size_t i = 0; i < candidates->count; i++) {
         bool is_in = selection_has_channel_counted(
             resolve->selection, candidate_name(&candidates->at[i]), &resolve->steps);
-        if (!number_set_put(&resolved->set, candidates->at[i].number, is_in))
+        if (!number_set_put(&resolved->set, candidates->at[i].number, is_in)) {
+            resolved_forget(resolved); /* the set lacks what was looked at, and not judged */
             return false;
+        }
     }
     return true;
 }

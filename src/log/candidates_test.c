@@ -438,6 +438,30 @@ static void in_a_large_table_a_pattern_with_few_channels_is_exact(void **state)
     assert_true(looked <= 1024 + CANDIDATES_LOOK);
 }
 
+/* Otherwise the next search would go on behind the number. */
+static void without_memory_for_a_number_the_search_begins_anew(void **state)
+{
+    struct channels *channels = *state;
+    const char *terms[] = {"a/*"};
+    struct selection *selection = select_terms(terms, 1);
+    struct channels_resolve resolving;
+    bool judged = true;
+    add_many(channels, "a", 8);
+    add_many(channels, "b", 3);
+    resolve(channels, selection);
+    give_again(channels, "b/00001", "a/now");
+    give_again(channels, "a/00003", "b/now");
+    channels_resolve_begin(&resolving, channels, selection);
+    mem_fail_nth(1);
+    while (judged && channels_resolve_look(&resolving))
+        judged = channels_resolve_judge(&resolving);
+    mem_fail_nth(0);
+    assert_false(judged);
+    resolve(channels, selection);
+    check_resolved(channels, selection);
+    selection_unref(selection);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -456,6 +480,7 @@ int main(void)
         TEST(trimmed_is_that_of_the_channels_selected),
         TEST(many_patterns_look_at_each_channel_once),
         TEST(in_a_large_table_a_pattern_with_few_channels_is_exact),
+        TEST(without_memory_for_a_number_the_search_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

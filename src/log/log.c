@@ -4,6 +4,7 @@
 #include "log/candidates.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,8 +16,8 @@ enum {
     HIDE_SLICE = 1024,
     PREPARE_FROM = 256, /* an append with more events is prepared */
     PREPARE_SLICE = 128,
-    LEISURE_BYTES = 256 << 10, /* backlog of a port at leisure that needs no wake; the batches stay
-                                * in memory for it */
+    BROADCASTS_AT_ONCE = 256,  /* that the writer posts before it looks for what is pending */
+    LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
 };
 
 /* ---- the lock ------------------------------------------------------------------------------- */
@@ -145,8 +146,8 @@ static bool is_too_much(struct log_port *port)
             atomic_load_explicit(&port->backlog, memory_order_relaxed) > port->backlog_max);
 }
 
-/* Lets the batch pass the port by. Called in log order, by one thread at a time. `upto` is 0 for
- * ephemeral events. */
+/* Called in the order of the log, by one thread at a time, but for ephemeral events, of which
+ * `upto` is 0. */
 static void pass_by(struct log_port *port, struct append *append, uint64_t upto)
 {
     append_unref(append);
@@ -221,47 +222,72 @@ static bool has_work(const struct append *append)
 
 /* ---- broadcasts --------------------------------------------------------------------------------
  *
- * A new subscriber begins behind the newest event, and waits until that event has come by mail. An
- * ephemeral event that is published then must come after it in the mail, because ephemeral events
- * pass by subscribers that wait. But the newest event is known as soon as it is safe, and the
- * kernel may stop the thread that posts it before it has reached every mailbox. A broadcast does
- * not wait for that thread: it is queued, and that thread posts it. */
+ * Who subscribes begins behind the newest event, and waits until the event itself has come by mail.
+ * An ephemeral event that is published then must come behind it in the mail, since it passes by
+ * everybody who waits. But the newest event is known as soon as it is safe, and the thread that
+ * posts it may be stopped by the kernel before it has reached every mailbox. A broadcast does not
+ * wait for that thread: it is left behind.
+ *
+ * What was left is posted by one thread at a time, so that it keeps its order: whoever ends the
+ * posting, without the log's lock. More may be left meanwhile, by every worker, so the writer does
+ * it in pieces, between its commits. */
 
 void log_begin_posting(struct log *log)
 {
     pthread_mutex_lock(&log->posting_lock);
-    log->is_posting = true;
+    log->posting++;
     pthread_mutex_unlock(&log->posting_lock);
 }
 
-/* The first queued broadcast. If there is none, the posting is over. */
+/* The first broadcast that was left. NULL without any, or if the next posting has begun, which ends
+ * with those that are left: then it is no longer for this thread to post them. */
 static struct append *take_broadcast(struct log *log)
 {
     pthread_mutex_lock(&log->posting_lock);
-    struct append *append = log->broadcasts;
+    struct append *append = log->posting ? NULL : log->broadcasts;
     if (append)
         log->broadcasts = append->next;
     if (!log->broadcasts)
         log->broadcasts_last = &log->broadcasts;
-    log->is_posting = append != NULL;
+    log->is_draining = append != NULL;
     pthread_mutex_unlock(&log->posting_lock);
     return append;
 }
 
-void log_end_posting(struct log *log)
+/* Posts broadcasts that were left, so many at most. True while there may be more, which are for the
+ * caller to post. */
+static bool post_broadcasts(struct log *log, unsigned most)
 {
-    struct append *append;
-    while ((append = take_broadcast(log))) {
+    struct append *append = NULL;
+    while (most-- && (append = take_broadcast(log))) {
         atomic_fetch_sub_explicit(&log->pending_bytes, batch_bytes(append->batch),
                                   memory_order_relaxed);
         post_all(log, append, true, 0);
     }
+    return append != NULL;
+}
+
+/* Ends one posting. True if what was left meanwhile is for the caller to post. */
+static bool end_posting(struct log *log)
+{
+    pthread_mutex_lock(&log->posting_lock);
+    log->posting--;
+    bool mine = !log->posting && !log->is_draining && log->broadcasts;
+    log->is_draining = log->is_draining || mine;
+    pthread_mutex_unlock(&log->posting_lock);
+    return mine;
+}
+
+void log_end_posting(struct log *log)
+{
+    if (end_posting(log))
+        (void)post_broadcasts(log, UINT_MAX);
 }
 
 static bool leave_broadcast(struct log *log, struct append *append)
 {
     pthread_mutex_lock(&log->posting_lock);
-    bool left = log->is_posting;
+    bool left = log->posting || log->is_draining;
     if (left) {
         atomic_fetch_add_explicit(&log->pending_bytes, batch_bytes(append->batch),
                                   memory_order_relaxed);
@@ -279,17 +305,19 @@ void log_broadcast(struct log *log, struct append *append)
         post_all(log, append, true, 0);
 }
 
+/* Within a posting. */
 static void publish_safe(struct log *log, struct append *append)
 {
     uint64_t newest = 0;
     bool any = tally(log, append->batch, &newest);
-    log_begin_posting(log);
     if (newest)
         atomic_store(&log->newest, newest);
     post_all(log, append, any, atomic_load(&log->newest));
-    log_end_posting(log);
 }
 
+/* Takes back what was decided, refusals too: they were decided on what is taken back (the newest
+ * event of a channel, a key), and as long as the fate of an earlier attempt is unknown no refusal
+ * of the same is final. */
 static void undo(struct log *log, struct append *append, enum publish_verdict verdict)
 {
     /* The list is singly linked and short; undoing needs the reverse order. */
@@ -304,6 +332,7 @@ static void undo(struct log *log, struct append *append, enum publish_verdict ve
         next = publish->next;
         if (!publish->verdict)
             apply_undo(&log->apply, publish, append->batch, verdict);
+        publish->verdict = verdict;
         publish->next = append->publishes;
         append->publishes = publish;
     }
@@ -424,6 +453,7 @@ void log_append(struct log *log, struct append *append)
         prepare(log, append->batch);
     if (log->config.memory) {
         decide(log, append);
+        log_begin_posting(log);
         append_in_memory(log, append);
         call_trimmer_if_urgent(log);
     } else {
@@ -432,6 +462,8 @@ void log_append(struct log *log, struct append *append)
     if (large)
         drop_unclaimed(log);
     log_unlock(log);
+    if (log->config.memory)
+        log_end_posting(log);
 }
 
 /* ---- the writer ----------------------------------------------------------------------------- */
@@ -483,7 +515,10 @@ static int commit(struct log *log, struct append *first)
         batches[count++] = append->batch;
     }
     int64_t start = clock_now_ns(log->config.store.clock);
-    int result = count ? log->store->ops->append(log->store, batches, count) : 0;
+    /* After a failure the store is asked without events, too: a refusal is not final while an
+     * earlier attempt at the same may be there. */
+    bool ask = count || !atomic_load(&log->writable);
+    int result = ask ? log->store->ops->append(log->store, batches, count) : 0;
     hist_add(&log->commit_ns, (uint64_t)(clock_now_ns(log->config.store.clock) - start),
              count ? 1 : 0);
     free(batches);
@@ -638,20 +673,42 @@ static void tell_settled(struct log *log, struct append *first)
     }
 }
 
+/* The turn of the writer, with the lock held before and after. True while broadcasts are left for
+ * it to post. */
+static bool commit_and_tell(struct log *log, bool left)
+{
+    struct append *first = settle_pending(log);
+    log->committing_sum = (struct unsafe){0};
+    /* Whoever finds under the lock that all is safe posts behind it. */
+    log_begin_posting(log);
+    log_unlock(log);
+    tell_settled(log, first);
+    left = end_posting(log) || left;
+    left = left && post_broadcasts(log, BROADCASTS_AT_ONCE);
+    log_lock(log);
+    return left;
+}
+
+static bool go_on_posting(struct log *log)
+{
+    log_unlock(log);
+    bool left = post_broadcasts(log, BROADCASTS_AT_ONCE);
+    log_lock(log);
+    return left;
+}
+
 static void *writer_main(void *arg)
 {
     struct log *log = arg;
+    bool left = false;
     log_lock(log);
-    for (;;) {
-        while (!log->pending && !log->stopping)
+    while (log->pending || left || !log->stopping) {
+        if (log->pending)
+            left = commit_and_tell(log, left);
+        else if (left)
+            left = go_on_posting(log);
+        else
             log_wait(log, &log->work, NULL);
-        if (!log->pending)
-            break;
-        struct append *first = settle_pending(log);
-        log->committing_sum = (struct unsafe){0};
-        log_unlock(log);
-        tell_settled(log, first);
-        log_lock(log);
     }
     log_unlock(log);
     return NULL;

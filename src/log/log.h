@@ -90,9 +90,9 @@ void append_discard(struct append *append);
  * this returns. Call it on any thread with a port. */
 void log_append(struct log *log, struct append *append);
 
-/* Posts the batch to every port now, without the log: ephemeral events. In every mailbox it comes
- * after all events up to log_newest(). Takes the append over; its publishes are answered as by
- * log_append(). Any thread. */
+/* Hands the batch to every port, past the log: ephemeral events. In every mailbox it is behind
+ * all events that log_newest() has told of, for which it may have to wait a moment. Takes the
+ * append over; publishes in it are answered like in log_append. Any thread. */
 void log_broadcast(struct log *log, struct append *append);
 
 /* The newest id that is safe. A thread that then empties its mailbox has seen every event up to it.

@@ -53,7 +53,8 @@ struct log {
     /* While safe events are posted, `newest` includes them although they are not in every mailbox
      * yet. Broadcasts are queued meanwhile. */
     pthread_mutex_t posting_lock;
-    bool is_posting;
+    unsigned posting; /* threads that post what became safe */
+    bool is_draining; /* a thread posts what was left */
     struct append *broadcasts;
     struct append **broadcasts_last;
     atomic_bool scarce; /* whether channels were scarce at the last append */
@@ -115,8 +116,8 @@ void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *unti
 /* Events that the writer settles, undoes or decides before it gives the lock away. */
 enum { LOG_SETTLE_SLICE = 512 };
 
-/* Enclose the posting of safe events, which begins with a new `newest`. Broadcasts are queued until
- * its end, and posted by it. One thread at a time. */
+/* Around the posting of what has become safe, which begins with a new `newest`: broadcasts wait
+ * until its end, and are posted by it, which does not hold the log's lock then. */
 void log_begin_posting(struct log *log);
 void log_end_posting(struct log *log);
 

@@ -295,7 +295,8 @@ static void what_is_ephemeral_reaches_every_port_and_nothing_else(void **state)
     assert_int_equal(world_channel(world, "a").count, 0);
 }
 
-/* A subscriber that begins behind the newest event gets that event by mail first. */
+/* A subscriber that begins behind the newest event gets it by mail first. Another posting may begin
+ * before the first has ended. */
 static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
 {
     struct world *world = *state;
@@ -320,6 +321,46 @@ static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
 }
 
 /* ---- failure -------------------------------------------------------------------------------- */
+
+/* Else it would be told of an event that nobody has, under an id that another event gets. */
+static void a_refusal_that_stands_on_a_commit_that_fails_is_taken_back(void **state)
+{
+    struct world *world = *state;
+    struct post lost, upon;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    gate_set(true, 0);
+    post_send(world, &lost, "a", "y");
+    gate_wait();
+    post_send_if(world, &upon, "a", before);
+    gate_set(false, -EIO);
+    post_wait(world, &lost);
+    post_wait(world, &upon);
+    assert_int_equal(lost.publish.verdict, PUBLISH_E_UNAVAILABLE);
+    assert_int_equal(upon.publish.verdict, PUBLISH_E_UNAVAILABLE);
+    gate_set(false, 0);
+}
+
+/* Whoever repeats an attempt of unknown fate would take the refusal for an answer about both. */
+static void while_the_fate_of_an_attempt_is_unknown_no_refusal_is_final(void **state)
+{
+    struct world *world = *state;
+    struct post lost, again;
+    world_open(world);
+    uint64_t before = post_one(world, "a", "x");
+    gate_set(false, STORE_E_FATE_UNKNOWN);
+    post_send_if(world, &lost, "a", before);
+    post_wait(world, &lost);
+    assert_int_equal(lost.publish.verdict, PUBLISH_E_FATE_UNKNOWN);
+    post_send_if(world, &again, "a", before - 1);
+    post_wait(world, &again);
+    assert_int_equal(again.publish.verdict, PUBLISH_E_FATE_UNKNOWN);
+    gate_set(false, 0);
+    post_one(world, "a", "y");
+    post_send_if(world, &again, "a", before);
+    post_wait(world, &again);
+    assert_int_equal(again.publish.verdict, PUBLISH_E_NOT_NEWEST);
+}
 
 static void a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again(void **state)
 {
@@ -925,6 +966,8 @@ int main(void)
         ON_BOTH(every_port_has_the_event_before_its_publisher_has_the_answer),
         ON_BOTH(what_is_ephemeral_reaches_every_port_and_nothing_else),
         ON_BOTH(what_is_ephemeral_comes_behind_the_newest_event),
+        ON_DISK(a_refusal_that_stands_on_a_commit_that_fails_is_taken_back),
+        ON_DISK(while_the_fate_of_an_attempt_is_unknown_no_refusal_is_final),
         ON_DISK(a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again),
         ON_DISK(a_commit_of_unknown_fate_is_told_as_that_and_its_ids_are_not_given_again),
         IN_MEMORY(in_memory_too_an_append_that_fails_is_refused_and_taken_back),

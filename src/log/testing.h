@@ -373,7 +373,7 @@ static inline void world_settle(struct world *world)
         safe = !world->log->pending_sum.events && !world->log->committing_sum.events;
         log_unlock(world->log);
         pthread_mutex_lock(&world->log->posting_lock);
-        safe = safe && !world->log->is_posting;
+        safe = safe && !world->log->posting && !world->log->is_draining;
         pthread_mutex_unlock(&world->log->posting_lock);
     }
 }

@@ -384,12 +384,11 @@ int chain_append(struct chain *chain, struct batch *const *batches, size_t count
 {
     struct content content;
     int looked = look_into(batches, count, &content);
-    if (!looked && !content.first && !content.marks_count)
-        return 0;
     pthread_mutex_lock(&chain->append_lock);
     int result = decide_earlier(chain);
     result = result ? result : looked;
-    result = result ? result : append_with_reserve(chain, batches, count, &content);
+    if (!result && (content.first || content.marks_count))
+        result = append_with_reserve(chain, batches, count, &content);
     pthread_mutex_unlock(&chain->append_lock);
     free(content.marks);
     return result;

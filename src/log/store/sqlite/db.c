@@ -143,6 +143,13 @@ int db_run(sqlite3_stmt *statement)
     return result;
 }
 
+int db_roll_back(sqlite3 *db, sqlite3_stmt *rollback)
+{
+    if (!sqlite3_get_autocommit(db))
+        (void)db_run(rollback);
+    return sqlite3_get_autocommit(db) ? 0 : -EIO;
+}
+
 int db_number(sqlite3 *db, const char *sql, int64_t *ret_number)
 {
     sqlite3_stmt *statement;

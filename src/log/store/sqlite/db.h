@@ -38,6 +38,9 @@ int db_row(sqlite3_stmt *statement);
 
 /* Runs to the end and resets: 0 or a negative errno. */
 int db_run(sqlite3_stmt *statement);
+/* Ends a transaction that stayed open, by the connection's prepared ROLLBACK, which needs no
+ * memory. 0, or -EIO while the transaction is open all the same. */
+int db_roll_back(sqlite3 *db, sqlite3_stmt *rollback);
 
 /* The first column of the first row of `sql`; -ENOENT when there is none. */
 int db_number(sqlite3 *db, const char *sql, int64_t *ret_number);

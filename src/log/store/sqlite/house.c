@@ -84,7 +84,7 @@ static int erasures_room(struct house *house)
     size_t cap = house->erasures_cap ? house->erasures_cap * 2 : ERASURES_FIRST;
     struct erasure *room = mem_try_realloc(house->erasures, cap * sizeof(*room));
     if (!room)
-        return -ENOMEM;
+        return house->erasures_count < house->erasures_cap ? 0 : -ENOMEM;
     house->erasures = room;
     house->erasures_cap = cap;
     atomic_store_explicit(&house->erasures_bytes, cap * sizeof(*room), memory_order_relaxed);

@@ -255,7 +255,12 @@ int state_erasures(struct state *state, int (*each)(void *context, uint32_t numb
 /* See wal.c: what failed is made to have failed. */
 static int mend(struct state *state)
 {
-    int result = state->unsure ? wal_cut(state->db) : 0;
+    if (!state->unsure)
+        return 0;
+    int result = db_roll_back(state->db, state->statements[ROLLBACK]);
+    result = result ? result : wal_cut(state->db);
+    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    (void)db_roll_back(state->db, state->statements[ROLLBACK]);
     state->unsure = result != 0;
     return result;
 }
@@ -270,9 +275,8 @@ static int end(struct state *state, int result)
 {
     if (!result)
         result = db_run(state->statements[COMMIT]);
-    if (result && !sqlite3_get_autocommit(state->db))
-        (void)db_run(state->statements[ROLLBACK]);
     if (result) {
+        (void)db_roll_back(state->db, state->statements[ROLLBACK]);
         state->unsure = true;
         (void)mend(state);
     }

@@ -442,6 +442,30 @@ static void within_a_transaction_nothing_is_decided(void **state)
     assert_int_equal(db_exec(rig->db, "COMMIT"), 0);
 }
 
+static int deny_rollback(void *context, int action, const char *what, const char *b, const char *c,
+                         const char *d)
+{
+    (void)context, (void)b, (void)c, (void)d;
+    return action == SQLITE_TRANSACTION && strcmp(what, "ROLLBACK") == 0 ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* As without memory, which to prepare a statement takes. */
+static void a_cut_that_cannot_end_its_transaction_locks_nobody_out(void **state)
+{
+    struct rig *rig = *state;
+    sqlite3_stmt *rollback;
+    assert_int_equal(db_prepare(rig->db, "ROLLBACK", &rollback), 0);
+    assert_int_equal(db_roll_back(rig->db, rollback), 0); /* nothing is open */
+    sqlite3_set_authorizer(rig->db, deny_rollback, NULL);
+    assert_int_not_equal(wal_cut(rig->db), 0);
+    sqlite3_set_authorizer(rig->db, NULL, NULL);
+    assert_false(sqlite3_get_autocommit(rig->db));
+    assert_int_equal(db_roll_back(rig->db, rollback), 0);
+    assert_true(sqlite3_get_autocommit(rig->db));
+    assert_int_equal(wal_cut(rig->db), 0);
+    sqlite3_finalize(rollback);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -462,6 +486,7 @@ int main(void)
         TEST(an_empty_log_needs_no_cut),
         TEST(settling_writes_the_newest_commit_again_and_no_other),
         TEST(within_a_transaction_nothing_is_decided),
+        TEST(a_cut_that_cannot_end_its_transaction_locks_nobody_out),
     };
     faults_install();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,9 @@ static int set_up(struct writer *writer)
     for (int i = 0; !result && i < STATEMENTS; i++)
         result = db_prepare(writer->db, statements[i], &writer->statements[i]);
     sqlite3_wal_hook(writer->db, on_commit, writer);
+    /* After a commit that failed the newest one that is good may be unsynchronised. */
+    if (!result && writer->unsure)
+        result = wal_settle(writer->db);
     result = result ? result : delete_unsafe(writer);
     return result ? result : count_pages(writer);
 }
@@ -174,7 +177,10 @@ static int mend(struct writer *writer)
     int result = writer->db ? 0 : open_db(writer);
     if (result || !writer->unsure)
         return result;
-    result = wal_cut(writer->db);
+    result = db_roll_back(writer->db, writer->statements[ROLLBACK]);
+    result = result ? result : wal_cut(writer->db);
+    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    (void)db_roll_back(writer->db, writer->statements[ROLLBACK]);
     writer->unsure = result != 0;
     return result;
 }
@@ -377,9 +383,7 @@ static int transact(struct writer *writer, struct batch *const *batches, size_t 
 static int give_up(struct writer *writer, int error)
 {
     take_back(writer);
-    if (!sqlite3_get_autocommit(writer->db))
-        (void)db_run(writer->statements[ROLLBACK]);
-    if (!sqlite3_get_autocommit(writer->db))
+    if (db_roll_back(writer->db, writer->statements[ROLLBACK]))
         close_db(writer);
     writer->unsure = true;
     int result = mend(writer);
