@@ -48,7 +48,8 @@ enum {
     PIECES_MAX = 64,
     BATCHES_FIRST = 16,
     VIEWS_FIRST = 16,
-    PAGES_MAX = 1024, /* in the cache, even if they are small */
+    PAGES_MAX = 1024,       /* in the cache, even if they are small */
+    SPARED_BYTES = 4 << 10, /* of a live chunk that may stay above live_max */
     SLICE_US = 1000,
     PUT_OFF_A_TURN = 64,
     /* Charges of the budget, in bytes: for a branch of the trie, a view, a subscriber that is
@@ -509,11 +510,18 @@ static void give_up_live(struct view *view)
     lose_live(view);
 }
 
-static bool is_too_much(const struct hub *hub)
+/* Whether the view's live chunk has to go because too much is held. Above live_max small ones are
+ * spared, up to an eighth more: to drop them gains little, and an ephemeral event in them would be
+ * lost because others hold much. */
+static bool is_too_much(const struct view *view)
 {
-    const struct chunk_room *room = &hub->room;
-    return (hub->limits.live_max && room->bytes > hub->limits.live_max) ||
-           (room->account && account_excess(room->account));
+    const struct chunk_room *room = &view->hub->room;
+    size_t most = view->hub->limits.live_max;
+    if (room->account && account_excess(room->account))
+        return true;
+    if (!most || room->bytes <= most)
+        return false;
+    return chunk_len(view->live) > SPARED_BYTES || room->bytes - most > most / 8;
 }
 
 /* Charges a step of the fan-out. Returns whether there is budget for another. */
@@ -598,7 +606,7 @@ static bool serve(struct view *view)
         return false;
     if (view->live && is_too_long(view->live, &hub->limits))
         retire_live(view);
-    else if (view->live && is_too_much(hub))
+    else if (view->live && is_too_much(view))
         give_up_live(view);
     return true;
 }

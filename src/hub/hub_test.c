@@ -545,6 +545,32 @@ static void beyond_live_max_views_fall_behind_and_lose_nothing(void **state)
     world_free(world);
 }
 
+/* The ephemeral event would be gone: no page has it. */
+static void what_others_hold_costs_nobody_an_ephemeral_event(void **state)
+{
+    (void)state;
+    struct world *world = roomy_world();
+    struct reader *large = live_reader(world, "a"), *small = live_reader(world, "e");
+    world->hub.limits.chunk_bytes = 1 << 16;
+    char text[1001];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    for (int i = 0; i < 5; i++)
+        world_publish(world, "a", text);
+    world->hub.limits.live_max = world->hub.room.bytes - 1;
+    world_ephemeral(world, "e", "typing ");
+    assert_int_equal(world->hub.fell_behind, 0);
+    world_publish(world, "a", text);
+    assert_int_equal(world->hub.fell_behind, 1);
+    assert_int_equal(reader_drain(small), TAKE_NOTHING);
+    assert_int_equal(reader_drain(large), TAKE_NOTHING);
+    reader_got(small, "typing ");
+    assert_int_equal(large->got.len, 6 * (sizeof(text) - 1));
+    reader_free(large);
+    reader_free(small);
+    world_free(world);
+}
+
 static void the_rest_of_a_cut_piece_is_handed_back(void **state)
 {
     (void)state;
@@ -1723,6 +1749,7 @@ int main(void)
         cmocka_unit_test(a_large_event_is_encoded_once_for_pages_too),
         cmocka_unit_test(views_share_the_bytes_of_a_large_event),
         cmocka_unit_test(beyond_live_max_views_fall_behind_and_lose_nothing),
+        cmocka_unit_test(what_others_hold_costs_nobody_an_ephemeral_event),
         cmocka_unit_test(the_rest_of_a_cut_piece_is_handed_back),
         cmocka_unit_test(a_piece_that_somebody_holds_is_not_encoded_again),
         cmocka_unit_test(views_fall_behind_while_the_account_is_exceeded),
