@@ -76,14 +76,35 @@ static in_port_t port_of(const struct sockaddr_storage *address)
     return address->ss_family == AF_INET ? v4.sin_port : v6.sin6_port;
 }
 
-void listen_share_port(struct listen_address *address, const struct listen_address *first)
+unsigned listen_port(const struct listen_address *address)
 {
+    return ntohs(port_of(&address->at));
+}
+
+void listen_set_port(struct listen_address *address, unsigned port)
+{
+    struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    memcpy(&v4, &address->at, sizeof(v4));
     memcpy(&v6, &address->at, sizeof(v6));
-    if (address->at.ss_family != AF_INET6 || v6.sin6_port)
-        return;
-    v6.sin6_port = port_of(&first->at);
-    memcpy(&address->at, &v6, sizeof(v6));
+    v4.sin_port = v6.sin6_port = htons((uint16_t)port);
+    if (address->at.ss_family == AF_INET)
+        memcpy(&address->at, &v4, sizeof(v4));
+    else
+        memcpy(&address->at, &v6, sizeof(v6));
+}
+
+unsigned listen_find_port(const struct listen_address *address)
+{
+    struct listen_address found = *address;
+    socklen_t size = sizeof(found.at);
+    int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    bool is_bound = !bind(fd, (const struct sockaddr *)&address->at, address->size) &&
+                    !getsockname(fd, (struct sockaddr *)&found.at, &size);
+    close(fd);
+    return is_bound ? listen_port(&found) : 0;
 }
 
 bool listen_is_missing(int error)

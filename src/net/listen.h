@@ -32,8 +32,12 @@ struct listen_address {
  * either. Returns the number of addresses, or -EINVAL. */
 int listen_parse_all(const char *text, struct listen_address ret[LISTEN_ADDRESSES_MAX]);
 
-/* If `address` asks for a free port (0), gives it the port of `first`. */
-void listen_share_port(struct listen_address *address, const struct listen_address *first);
+/* The port; 0 stands for any that is free. */
+unsigned listen_port(const struct listen_address *address);
+void listen_set_port(struct listen_address *address, unsigned port);
+
+/* A port that is free at the address now; 0 when there is none. */
+unsigned listen_find_port(const struct listen_address *address);
 
 /* Whether the errno says that the machine does not have the address, or no addresses of that
  * family. */

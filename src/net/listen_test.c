@@ -280,19 +280,35 @@ static void localhost_is_both_loopback_addresses(void **state)
     assert_int_equal(listen_parse_all("localhost:0", addresses), 2);
     assert_false(addresses[0].optional);
     assert_true(addresses[1].optional);
-    struct listen_address first = addresses[0];
-    assert_int_equal(listen_parse("127.0.0.1:7071", &first.at, &first.size), 0);
-    listen_share_port(&addresses[1], &first);
-    listen_format(&addresses[1].at, text, sizeof(text));
-    assert_string_equal(text, "[::1]:7071");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(listen_port(&addresses[i]), 0);
+        listen_set_port(&addresses[i], 7071);
+        assert_int_equal(listen_port(&addresses[i]), 7071);
+        listen_format(&addresses[i].at, text, sizeof(text));
+        assert_string_equal(text, i ? "[::1]:7071" : "127.0.0.1:7071");
+    }
     assert_int_equal(listen_parse_all("localhost:80", addresses), 2);
-    listen_share_port(&addresses[1], &first); /* has a port, which stays */
     listen_format(&addresses[1].at, text, sizeof(text));
     assert_string_equal(text, "[::1]:80");
     assert_int_equal(listen_parse_all("127.0.0.1:80", addresses), 1);
     assert_int_equal(listen_parse_all("[::1]:80", addresses), 1);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_int_equal(listen_parse_all(bad[i], addresses), -EINVAL);
+}
+
+static void a_port_that_is_found_is_free(void **state)
+{
+    struct listen_address addresses[LISTEN_ADDRESSES_MAX];
+    (void)state;
+    assert_int_equal(listen_parse_all("127.0.0.1:0", addresses), 1);
+    unsigned port = listen_find_port(&addresses[0]);
+    assert_in_range(port, 1, 65535);
+    listen_set_port(&addresses[0], port);
+    struct place *place = place_new(&addresses[0].at);
+    struct sockaddr_storage taken = place->address;
+    assert_int_equal(listen_find_port(&addresses[0]), 0);
+    assert_memory_equal(&taken, &addresses[0].at, addresses[0].size);
+    place_free(place);
 }
 
 int main(void)
@@ -307,6 +323,7 @@ int main(void)
         cmocka_unit_test(an_address_that_cannot_be_had_leaves_nothing_open),
         cmocka_unit_test(addresses_are_parsed_and_written),
         cmocka_unit_test(localhost_is_both_loopback_addresses),
+        cmocka_unit_test(a_port_that_is_found_is_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

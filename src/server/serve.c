@@ -38,10 +38,12 @@ const char serve_help[] =
     "ends the process at once. SIGHUP is ignored. FRESHET_NO_URING=1 in the environment switches\n"
     "io_uring off.\n";
 
-enum { DESCRIPTORS_SPARE = 200 };
-/* With fewer descriptors the log's files leave next to nothing for connections. */
+/* What the log, the courier and connections that are refused may take. */
+enum { DESCRIPTORS_SPARE = 200, REFUSING_MAX = 64 };
+/* Below that the log's files leave next to nothing for connections. */
 enum { DESCRIPTORS_LEAST = 64, DESCRIPTORS_WORKER = 8 };
-/* Most bytes reserved on the disk; sealing needs the size of a file. */
+enum { PORT_TRIES = 16 };
+/* Set aside on the disk at most; sealing needs the size of a file. */
 enum { DISK_RESERVE_MAX = 64 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
 
@@ -51,8 +53,9 @@ struct server {
     struct log *log;
     struct courier *courier;
     struct worker *workers;
-    uint32_t webhook_requests;    /* most that may be under way at once */
-    _Atomic uint32_t connections; /* number of connections of all workers */
+    uint32_t webhook_requests;    /* that may be under way at once */
+    uint32_t refusing_max;        /* connections over connections_max that are heard */
+    _Atomic uint32_t connections; /* of all workers */
     unsigned started;
 };
 
@@ -85,7 +88,36 @@ static void explain_port(const struct listen_address *address, int error)
                                 : "");
 }
 
-/* Drops optional addresses that this machine does not have. */
+/* Whether all addresses but the first may have `port`. */
+static bool others_have(const struct config *config, unsigned port)
+{
+    for (unsigned i = 1; i < config->addresses_count; i++) {
+        struct listen_address address = config->addresses[i];
+        listen_set_port(&address, port);
+        if (check_port_is_free(&address))
+            return false;
+    }
+    return true;
+}
+
+/* Several addresses share a port: if it is to be a free one, it has to be free on all of them. */
+static int choose_port(struct config *config)
+{
+    unsigned port = 0;
+    if (config->addresses_count < 2 || listen_port(&config->addresses[0]))
+        return 0;
+    for (int i = 0; i < PORT_TRIES && (!port || !others_have(config, port)); i++)
+        port = listen_find_port(&config->addresses[0]);
+    if (!port || !others_have(config, port)) {
+        explain_port(&config->addresses[0], EADDRINUSE);
+        return -EADDRINUSE;
+    }
+    for (unsigned i = 0; i < config->addresses_count; i++)
+        listen_set_port(&config->addresses[i], port);
+    return 0;
+}
+
+/* Drops what this machine does not have. */
 static int check_ports(struct server *server)
 {
     struct config *config = &server->config;
@@ -102,7 +134,7 @@ static int check_ports(struct server *server)
         }
         config->addresses[config->addresses_count++] = *address;
     }
-    return 0;
+    return choose_port(config);
 }
 
 /* Raises the limit of descriptors as far as allowed, and returns it. */
@@ -116,11 +148,10 @@ static uint64_t raise_descriptors(void)
     return limit.rlim_cur;
 }
 
-/* The number of connections and webhook requests that this many descriptors allow. */
-static uint64_t connections_of(uint64_t descriptors)
+/* How many descriptors are set aside, of what the workers leave: half if that is little. */
+static uint64_t spare_of(uint64_t left)
 {
-    return descriptors > 2UL * DESCRIPTORS_SPARE ? descriptors - DESCRIPTORS_SPARE
-                                                 : descriptors / 2;
+    return left > 2UL * DESCRIPTORS_SPARE ? DESCRIPTORS_SPARE : left / 2;
 }
 
 static int check_descriptors(const struct server *server, uint64_t descriptors)
@@ -215,12 +246,11 @@ static int open_courier(struct server *server)
     return result;
 }
 
-/* Listens in all workers. The first may be given a free port, which all others then use. */
+/* The first worker may be given a free port at an address; all others take that one. */
 static int listen_all(struct server *server, struct worker *worker)
 {
     struct listen_address *addresses = server->config.addresses;
     for (unsigned i = 0; i < server->config.addresses_count; i++) {
-        listen_share_port(&addresses[i], &addresses[0]);
         int result = worker_listen(worker, &addresses[i].at, addresses[i].size);
         if (result) {
             explain_port(&addresses[i], -result);
@@ -228,6 +258,22 @@ static int listen_all(struct server *server, struct worker *worker)
         }
     }
     return 0;
+}
+
+/* Divides the descriptors between connections, webhook requests, connections that are refused, and
+ * everything else. */
+static void share_descriptors(struct server *server, uint64_t descriptors)
+{
+    struct config *config = &server->config;
+    uint64_t left = descriptors - (uint64_t)config->threads * DESCRIPTORS_WORKER;
+    uint64_t spare = spare_of(left), connections = left - spare;
+    server->refusing_max = (uint32_t)(spare * REFUSING_MAX / DESCRIPTORS_SPARE);
+    server->webhook_requests = requests_of(connections, config->webhook_requests_max);
+    connections -= server->webhook_requests;
+    if (config->connections_max && config->connections_max < connections)
+        connections = config->connections_max;
+    config->limits.connections_max =
+        (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
 }
 
 static int open_worker(struct server *server, unsigned index)
@@ -241,6 +287,7 @@ static int open_worker(struct server *server, unsigned index)
         .limits = server->config.limits,
         .spin_us = server->config.spin_us,
         .connections = &server->connections,
+        .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
         .base = server->api.base,
         .app = &server->api,
@@ -256,17 +303,12 @@ static int open_worker(struct server *server, unsigned index)
 static int open_all(struct server *server)
 {
     struct config *config = &server->config;
-    uint64_t descriptors = raise_descriptors(), connections = connections_of(descriptors);
+    uint64_t descriptors = raise_descriptors();
     int result = check_descriptors(server, descriptors);
     if (result)
         return result;
-    hash_prepare(); /* before the server reports that it is ready */
-    server->webhook_requests = requests_of(connections, config->webhook_requests_max);
-    connections -= server->webhook_requests;
-    if (config->connections_max && config->connections_max < connections)
-        connections = config->connections_max;
-    config->limits.connections_max =
-        (uint32_t)(connections < UINT32_MAX ? connections : UINT32_MAX);
+    hash_prepare(); /* a server is ready when it says so */
+    share_descriptors(server, descriptors);
     server->api = (struct api){
         .clock = clock_system(),
         .base = config->base ? str_from(config->base) : STR(""),

@@ -61,14 +61,32 @@ static struct str if_admitted(const struct worker *worker, struct str origin)
     return admitted ? origin : STR_NONE;
 }
 
+/* An answer to HEAD has no body, whatever it says. */
+static bool is_head_request(struct str bytes)
+{
+    while (bytes.len && (bytes.at[0] == '\r' || bytes.at[0] == '\n'))
+        bytes = str_skip(bytes, 1);
+    return str_starts(bytes, STR("HEAD "));
+}
+
+/* The exchange of a request that is refused before it is handled, and whose head is in front of
+ * `bytes`; the last one of its connection. */
+static struct exchange *refused_exchange(struct session *session, struct str bytes)
+{
+    struct exchange *exchange =
+        exchange_new(session, if_admitted(session->worker, http_origin_scan(bytes)));
+    session->finished = true;
+    if (exchange)
+        exchange->is_head = is_head_request(bytes);
+    return exchange;
+}
+
 /* A request that cannot be read as one, and whose head is in front of `bytes`: nothing behind it
  * can be trusted either. */
 static void refuse(struct session *session, struct str bytes, enum problem problem,
                    struct str detail)
 {
-    struct exchange *exchange =
-        exchange_new(session, if_admitted(session->worker, http_origin_scan(bytes)));
-    session->finished = true;
+    struct exchange *exchange = refused_exchange(session, bytes);
     if (exchange)
         exchange_problem(exchange, problem, detail, STR_NONE);
     else
@@ -423,12 +441,12 @@ static enum step step_repeat(struct session *session, const struct repeat *repea
     return STEP_MORE;
 }
 
-/* Whether a head that is too long is read on: its Origin may be yet to come. */
+/* Whether a head that is too long is read on: its Origin may be yet to come. The Origin is looked
+ * for once, when it ends. */
 static bool may_name_origin(struct str bytes, int error)
 {
     bool too_long = error == HTTP_E_LINE_TOO_LONG || error == HTTP_E_TOO_LARGE;
-    return too_long && bytes.len < LONG_HEAD_MAX && !memmem(bytes.at, bytes.len, "\r\n\r\n", 4) &&
-           !http_origin_scan(bytes).at;
+    return too_long && bytes.len < LONG_HEAD_MAX && !memmem(bytes.at, bytes.len, "\r\n\r\n", 4);
 }
 
 /* Whether an EventSource asks, which never comes back after a status other than 200. */
@@ -439,11 +457,10 @@ static bool asks_for_events(const struct http_head *head)
            http_accept_best(&head->fields, offers, 2) == 1;
 }
 
-/* Tells an EventSource to come back, after a random delay so that not all come at once. */
-static void end_events(struct session *session, struct exchange *exchange)
+/* It may come back by itself, in a while that is not the same for all. */
+static void end_events(struct exchange *exchange)
 {
     struct buf body = {0};
-    session->finished = true;
     buf_addf(&body, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_MS));
     exchange->streams = true; /* no cache may keep it */
     (void)exchange_head(exchange, 200);
@@ -461,13 +478,11 @@ void incoming_refuse_connection(struct session *session)
 static enum step refuse_connection(struct session *session, struct str bytes,
                                    const struct http_head *head)
 {
-    struct str origin = http_origin_scan(bytes);
-    struct exchange *exchange = exchange_new(session, if_admitted(session->worker, origin));
-    session->finished = true;
+    struct exchange *exchange = refused_exchange(session, bytes);
     if (!exchange)
         conn_close(&session->conn);
     else if (asks_for_events(head))
-        end_events(session, exchange);
+        end_events(exchange);
     else
         exchange_problem(exchange, PROBLEM_UNAVAILABLE,
                          STR("the server has as many connections as it may: try again"), STR_NONE);
@@ -490,7 +505,8 @@ static enum step refuse_tls(struct session *session)
 
 static enum step refuse_head(struct session *session, struct str bytes, int error)
 {
-    if (foreign_is_http2(bytes) && session_is_clear(session))
+    /* Behind requests that are not answered yet the answer comes in turn. */
+    if (foreign_is_http2(bytes) && !session->inflight && session_is_clear(session))
         return refuse_http2(session);
     if (may_name_origin(bytes, error))
         begin_part(session, PART_HEAD);

@@ -958,15 +958,16 @@ static void ring(struct timer *timer)
     }
 }
 
-/* So many connections over connections_max, of all workers, may say what they want before they are
- * refused, and for so long: what is right for an EventSource is not for others. They take from the
- * descriptors that serve.c sets aside. */
-enum { REFUSING_MAX = 64, REFUSED_MS = 1000 };
+/* Some connections over connections_max may say what they want before they are refused: what is
+ * right for an EventSource is not for others. They have so long to begin. */
+enum { REFUSED_MS = 1000 };
 
+/* Each worker has an equal share of them. */
 static bool may_ask(const struct worker *worker)
 {
-    uint32_t most = REFUSING_MAX / (worker->config.count ? worker->config.count : 1);
-    return worker->refusing < (most ? most : 1);
+    uint32_t count = worker->config.count ? worker->config.count : 1;
+    uint32_t share = worker->config.refusing_max / count;
+    return worker->refusing < share + (worker->config.index < worker->config.refusing_max % count);
 }
 
 static void refuse_unheard(int fd)

@@ -139,6 +139,27 @@ static void head_is_answered_without_the_body(void **state)
     peer_leave(bench, &peer);
 }
 
+static void head_is_refused_without_a_body_too(void **state)
+{
+    static const char *const requests[] = {
+        "HEAD /x HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\n\r\n",
+        "\r\nHEAD /x HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\n\r\n",
+        "HEAD /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "HEAD /x HTTP/1.1\r\n\r\n",
+    };
+    struct bench *bench = *state;
+    struct peer peer;
+    for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+        bench->worker.config.limits.connections_max = i < 3 ? 100 : 0;
+        peer_join(bench, &peer);
+        peer_say(bench, &peer, requests[i]);
+        peer_hear(bench, &peer);
+        assert_true(peer_has(&peer, "HTTP/1.1 "));
+        assert_false(peer_has(&peer, "{"));
+        peer_leave(bench, &peer);
+    }
+}
+
 /* ---- the end of requests --------------------------------------------------------------------- */
 
 static void a_peer_that_is_done_sending_gets_the_answers_that_are_due(void **state)
@@ -204,6 +225,18 @@ static void what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due(
     answer(bench, 0);
     bench_settle(bench);
     peer_expect(bench, &peer, "201 400.");
+    peer_leave(bench, &peer);
+}
+
+static void what_speaks_http_2_behind_a_publish_is_refused_behind_its_answer(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peer;
+    peer_join(bench, &peer);
+    peer_say(bench, &peer, POST_PARK "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    answer(bench, 0);
+    bench_settle(bench);
+    peer_expect(bench, &peer, "201 505.");
     peer_leave(bench, &peer);
 }
 
@@ -1528,10 +1561,12 @@ int main(void)
         WITH_BENCH(a_publish_behind_a_stream_stays_unread),
         WITH_BENCH(publishes_in_flight_are_at_most_so_many),
         WITH_BENCH(head_is_answered_without_the_body),
+        WITH_BENCH(head_is_refused_without_a_body_too),
         WITH_BENCH(a_peer_that_is_done_sending_gets_the_answers_that_are_due),
         WITH_BENCH(a_peer_that_is_done_sending_gets_answers_to_what_was_not_looked_at_yet),
         WITH_BENCH(nothing_is_read_behind_a_request_that_closes),
         WITH_BENCH(what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due),
+        WITH_BENCH(what_speaks_http_2_behind_a_publish_is_refused_behind_its_answer),
         WITH_BENCH(a_connection_that_closes_drops_what_is_under_way),
         WITH_BENCH(an_http_1_0_connection_ends_with_its_answer),
         WITH_BENCH(an_http_1_0_connection_is_kept_when_asked_for),

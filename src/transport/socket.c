@@ -195,6 +195,15 @@ static bool input_one(struct socket *socket, struct str *bytes)
     return more && !socket->pull.session->conn.dead && !is_pressed(socket);
 }
 
+/* Compressed messages that have begun hold up others that would; see is_for_later(). */
+static void count_inflating(struct socket *socket, bool inflates)
+{
+    if (socket->inflates == inflates)
+        return;
+    socket->inflates = inflates;
+    socket->pull.session->worker->inflating += inflates ? 1U : -1U;
+}
+
 static size_t held(const struct pull *pull)
 {
     return ws_reader_held(&container_of(pull, const struct socket, pull)->reader);
@@ -212,6 +221,7 @@ static void refuse(struct pull *pull, enum problem problem)
     if (pull->session->intake)
         checked_end(pull->session->worker, &pull->session->intake->check);
     ws_reader_give_up(&socket->reader);
+    count_inflating(socket, false);
     socket->close_seen = true; /* nothing more is read, so nothing more is waited for */
     if (socket->close_sent)
         conn_close(&pull->session->conn);
@@ -247,6 +257,8 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
         rest.len = 0;
     else if (!busy(pull))
         (void)ws_reader_feed(&socket->reader, NULL, 0, &used, &none); /* lets the event go */
+    count_inflating(socket, busy(pull) && (ws_reader_is_inflating(&socket->reader) ||
+                                           ws_reader_inflated(&socket->reader)));
     time_message(socket);
     if (out_is_full(session))
         worker_hit(session->worker, LIMIT_RESTS);
@@ -467,6 +479,7 @@ static void free_socket(struct pull *pull)
     for (struct list *node; (node = list_take_first(&socket->publishes_open));)
         container_of(node, struct socket_publish, node)->socket = NULL;
     ws_reader_deinit(&socket->reader);
+    count_inflating(socket, false);
     socket->speaker->free(socket);
 }
 

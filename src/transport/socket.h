@@ -31,6 +31,7 @@ struct socket {
     uint8_t beats_unanswered; /* by a pong, or anything else */
     bool browser;
     bool publishes; /* has done so */
+    bool inflates;  /* in the midst of a message that was compressed */
     bool close_sent;
     bool close_seen;
     bool close_due; /* the peer's close is answered once its publishes are */

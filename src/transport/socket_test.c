@@ -701,7 +701,33 @@ static void the_json_of_a_large_message_is_checked_in_pieces(void **state)
     }
 }
 
-/* A connection that leaves, or has to give way, during the check leaves nothing behind. */
+/* Messages that are checked come one behind the other, from others, and never end. */
+static void a_compressed_message_does_not_wait_for_checks(void **state)
+{
+    struct bench *bench = *state;
+    struct buf bomb = {0};
+    struct peer checked, compressed;
+    size_t most = 1;
+    allow_large(bench);
+    add_bombs(&bomb, LARGE_MESSAGE, 1);
+    join_compressed(bench, &compressed);
+    join_protocol(bench, &checked);
+    send_large_publish(bench, &checked, "}");
+    peer_send(&compressed, buf_str(&bomb));
+    while (most == 1) {
+        worker_step(&bench->worker, 0);
+        size_t count = count_unfinished(bench);
+        assert_true(count > 0);
+        most = count > most ? count : most;
+    }
+    peer_leave(bench, &checked);
+    peer_leave(bench, &compressed);
+    bench_settle(bench);
+    assert_int_equal(bench->worker.inflating, 0);
+    buf_free(&bomb);
+}
+
+/* Whoever leaves, or has to give way, in the midst of it leaves nothing behind. */
 static void a_connection_may_end_while_its_message_is_checked(void **state)
 {
     struct bench *bench = *state;
@@ -873,6 +899,7 @@ int main(void)
         WITH_BENCH(compressed_messages_are_read_behind_all_others),
         WITH_BENCH(a_compressed_message_is_decompressed_in_pieces),
         WITH_BENCH(the_json_of_a_large_message_is_checked_in_pieces),
+        WITH_BENCH(a_compressed_message_does_not_wait_for_checks),
         WITH_BENCH(a_connection_may_end_while_its_message_is_checked),
         cmocka_unit_test(every_allocation_may_fail),
     };

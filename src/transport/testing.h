@@ -189,6 +189,7 @@ static inline void bench_begin(struct bench *bench)
         .log = bench->log,
         .clock = &bench->clock.clock,
         .limits = bench->limits,
+        .refusing_max = 64,
         .app = bench,
         .handle = bench_handle,
     };

@@ -119,7 +119,7 @@ static void resume_share(struct worker *worker, struct list *sessions, int share
 /* Connections that have used up their share come behind all others, with a budget of their own. The
  * message and the bodies that have begun go first, so that little is held for them. None of the
  * three queues may keep the others waiting: each has an equal share of the budget. A compressed
- * message begins only while no other message is unfinished. */
+ * message begins only while no other is in the midst of being decompressed, or handled. */
 static void resume_put_off(struct worker *worker)
 {
     struct list *queues[] = {&worker->unfinished, &worker->bodies, &worker->put_off};
@@ -128,7 +128,7 @@ static void resume_put_off(struct worker *worker)
         shares += !list_empty(queues[i]);
     resume_share(worker, &worker->unfinished, shares);
     resume_share(worker, &worker->bodies, shares);
-    worker->decompresses = list_empty(&worker->unfinished);
+    worker->decompresses = !worker->inflating;
     resume_share(worker, &worker->put_off, shares);
     worker->decompresses = false;
 }

@@ -25,7 +25,7 @@ extern const char *const mechanism_names[VIA_COUNT];
 /* The limits: each hit is counted. Name in /stats and /metrics, and help text. A refusal with a
  * problem document is also counted by problem. */
 #define LIMITS(X)                                                                                  \
-    X(CONNECTIONS, "connections_refused", "Connections over connections_max, answered 503")        \
+    X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
     X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
     X(RESTS, "rests_closed", "Connections closed because peers do not read, by rests_max")         \
@@ -123,8 +123,10 @@ struct worker_config {
     int64_t spin_us; /* after work, before it sleeps */
     bool want_uring;
     _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
-    struct str base;               /* path under which the API hangs: empty, or "/x" */
-    void *app;                     /* for handle */
+    /* Connections over connections_max, of all workers, that are heard before they are refused. */
+    uint32_t refusing_max;
+    struct str base; /* path under which the API hangs: empty, or "/x" */
+    void *app;       /* for handle */
     /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
     void (*handle)(struct exchange *exchange);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
@@ -189,6 +191,7 @@ struct worker {
     struct list bodies;               /* and those with a body whose JSON is being checked */
     struct budget turn_budget;        /* for reading, of all sessions in this turn */
     struct budget step_budget;        /* of the session that is being read */
+    uint32_t inflating;               /* sockets in the midst of a compressed message */
     bool decompresses;                /* a compressed message may begin now */
     bool late;                        /* the last turn has left some of `resumed` */
     struct list paced;                /* polls that have something; see pages_due() */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventually, startServer, temporaryFolder, test } from "./support/index.mjs";
@@ -47,6 +48,31 @@ function consume(t, { language, code }, port) {
     return { printed, lines: () => printed.out.split("\n").slice(0, -1) };
 }
 
+/** A proxy in front of a server that breaks the connection within the next answer of which more than `most` bytes come. */
+async function startCutter(t, server) {
+    const cutter = { most: Infinity };
+    const proxy = net.createServer((socket) => {
+        const upstream = net.connect(server.port, "127.0.0.1");
+        let came = 0;
+        const end = () => [socket, upstream].forEach((each) => each.destroy());
+        [socket, upstream].forEach((each) => each.on("error", end).on("close", end));
+        socket.pipe(upstream);
+        upstream.on("data", (bytes) => {
+            socket.write(bytes.subarray(0, Math.max(0, cutter.most - came)));
+            came += bytes.length;
+            if (came > cutter.most) {
+                cutter.most = Infinity;
+                socket.end();
+                upstream.destroy();
+            }
+        });
+    });
+    await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    t.after(() => proxy.close());
+    cutter.port = proxy.address().port;
+    return cutter;
+}
+
 test("there is a consumer for each language and mechanism", () => {
     assert.deepEqual(blocks.map(({ language, mechanism }) => `${language} ${mechanism}`),
         ["python ndjson", "js ndjson", "go ndjson", "python ws", "js ws"]);
@@ -57,7 +83,8 @@ for (const block of blocks) {
     test(`${language} by ${mechanism} misses nothing and prints nothing twice`, { skip: lacks(language, mechanism) }, async (t) => {
         const port = await freePort();
         const server = await startServer(t, { data: true, listen: `127.0.0.1:${port}` });
-        const consumer = consume(t, block, server.port);
+        const cutter = await startCutter(t, server);
+        const consumer = consume(t, block, cutter.port);
         const wanted = [];
         const publish = async (name, count) => {
             for (let n = 0; n < count; n++) {
@@ -70,6 +97,11 @@ for (const block of blocks) {
         await catchUp();
         await publish("live", 20);
         await catchUp();
+        cutter.most = 100_000;
+        wanted.push("large ".repeat(50_000));
+        await server.publish("news", wanted.at(-1));
+        await catchUp();
+        assert.equal(cutter.most, Infinity);
         await server.kill();
         await server.start();
         await publish("after", 20);
