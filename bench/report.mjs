@@ -86,6 +86,9 @@ The sleepers' row is judged with the log on disk, as anyone has it who does not 
 kernel's part is what TCP holds in buffers and what its slabs grew by, without the cache of files;
 both are of the whole machine, the sleepers' own ends of the connections included.
 
+The memory of channels is measured with a log that has room for all of them (\`log.bytes_max: 8GiB\`):
+within its default bound a log in memory drops events for channels, and holds as much either way.
+
 Those who reconnect are opened 64 at a time and read with what the load generator has left over from
 the others: how long ten thousand streams waited for it would else stand in the others' latency.
 

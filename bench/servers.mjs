@@ -183,6 +183,7 @@ const kinds = {
     },
     "freshet, unpaced": (dir, ports) => configured(dir, ports, "limits:\n  poll_pace_ms: 0\n"),
     "freshet, spinning": (dir, ports) => configured(dir, ports, "spin_us: 10000\n"),
+    "freshet, roomy": (dir, ports) => configured(dir, ports, "log:\n  bytes_max: 8GiB\n"),
     "freshet 2 workers": (dir, ports) => ({ command: FRESHET, cores: "0,1",
         args: ["serve", "--memory", "--threads", "2", "--listen", `127.0.0.1:${ports[0]}`] }),
     "bare send": (dir, ports) => ({ command: path.join(LOOPS, "bench_bare"), target: "bare",
