@@ -66,7 +66,10 @@ static int run(const struct plan *plan)
     raise_file_limit();
     struct load load;
     struct buf report = {0};
-    int result = load_run(&load, plan, interrupt.fd);
+    struct progress progress;
+    progress_init(&progress, "freshet bench", clock_system(), progress_terminal());
+    int result = load_run(&load, plan, interrupt.fd, &progress);
+    progress_end(&progress);
     if (plan->json)
         report_json(&report, &load, result);
     else if (load.to.time_ns)

@@ -167,6 +167,7 @@ static int open_group(struct load *load, enum bench_group group)
             add_subscriber(load, group, (uint32_t)i++);
         bool full = i == count || load->opening >= load->plan->opening;
         pace_turn(load, full ? ms_ns : 0);
+        progress_tell(load->progress, "subscribers open", load->open, plan_subscribers(load->plan));
         if (load->broken != broken)
             return -ECONNABORTED;
         if (load->interrupted)
@@ -201,6 +202,7 @@ static int publish_first(struct load *load, uint64_t count, bool each)
         for (uint32_t i = 0; i < load->tally.publishers; i++)
             publisher_flush(&load->publishers[i]);
         turn(load, ms_ns);
+        progress_tell(load->progress, "events published beforehand", load->answered, end);
         if (load->broken)
             return -ECONNABORTED;
         if (is_stuck(load))
@@ -238,12 +240,23 @@ static bool goes_on(const struct load *load)
     return !load->interrupted && !load->broken && !is_stuck(load);
 }
 
+static void tell_publishing(struct load *load, uint64_t now, uint64_t until_ns)
+{
+    uint64_t past = now - load->pace_start_ns, all = until_ns - load->pace_start_ns;
+    if (load->plan->events)
+        progress_tell(load->progress, "events published", load->published - load->pace_base,
+                      load->plan->events);
+    else
+        progress_tell(load->progress, "seconds of load", past / second_ns, all / second_ns);
+}
+
 /* Publishes until the time is over, or until there is nothing more to publish. */
 static void publish_until(struct load *load, uint64_t until_ns)
 {
     for (uint64_t now; goes_on(load) && (now = load_now(load)) < until_ns;) {
         if (load->published >= load->limit && is_quiet(load))
             return;
+        tell_publishing(load, now, until_ns);
         pace_turn(load, until_ns - now < ms_ns ? until_ns - now : ms_ns);
     }
 }
@@ -252,8 +265,10 @@ static void publish_until(struct load *load, uint64_t until_ns)
 static void drain(struct load *load)
 {
     load->publishing = false;
-    while (goes_on(load) && !is_quiet(load))
+    while (goes_on(load) && !is_quiet(load)) {
         turn(load, ms_ns);
+        progress_tell(load->progress, "deliveries come", load->tally.taken, load->tally.owed);
+    }
 }
 
 static void idle(struct load *load, uint64_t for_ns)
@@ -269,6 +284,7 @@ static void run_waves(struct load *load)
 {
     for (uint64_t i = 0; i < load->plan->waves && goes_on(load); i++) {
         uint64_t start = load_now(load);
+        progress_tell(load->progress, "events had by all", i, load->plan->waves);
         load->last_progress_ns = start;
         load->limit = load->published + 1;
         publish_due(load, load->limit);
@@ -411,9 +427,10 @@ static void allocate(struct load *load)
         publisher_init(&load->publishers[i], load, i);
 }
 
-int load_run(struct load *load, const struct plan *plan, int interrupt_fd)
+int load_run(struct load *load, const struct plan *plan, int interrupt_fd,
+             struct progress *progress)
 {
-    *load = (struct load){.plan = plan, .epoll_fd = -1, .late_epoll_fd = -1};
+    *load = (struct load){.plan = plan, .progress = progress, .epoll_fd = -1, .late_epoll_fd = -1};
     allocate(load);
     int result = prepare(load, interrupt_fd);
     if (!result)

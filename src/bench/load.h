@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/hist.h"
+#include "base/progress.h"
 
 #include <sys/socket.h>
 
@@ -37,6 +38,7 @@ enum {
 
 struct load {
     const struct plan *plan;
+    struct progress *progress;
     struct target_run run;
     struct tally tally;
     struct clock *clock;
@@ -80,8 +82,9 @@ struct load {
 
 /* Runs the load. Returns 0 if it ran to its end, even with losses; -ECANCELED if interrupted; else
  * a negative errno with a sentence in `load->why`. `interrupt_fd` becomes readable when the user
- * wants to end, or is -1. */
-int load_run(struct load *load, const struct plan *plan, int interrupt_fd);
+ * wants to end, or is -1. `progress` shows how far the run is. */
+int load_run(struct load *load, const struct plan *plan, int interrupt_fd,
+             struct progress *progress);
 void load_deinit(struct load *load);
 
 /* Whether the run was perfect: every event came, once and in order, and every publish was

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import http from "node:http";
-import { startServer, test } from "./support/index.mjs";
+import { spawnSync } from "node:child_process";
+import { BIN, startServer, test } from "./support/index.mjs";
 import { run } from "./support/program.mjs";
 
 const FAILED = 1;
@@ -153,4 +154,22 @@ test("nobody there is told, and so is wrong usage", async (t) => {
         assert.equal(code, USAGE, args.join(" "));
         assert.match(stderr, /^freshet bench: /);
     }
+});
+
+test("a run that takes longer says how far it is, in log lines or on the terminal", async (t) => {
+    const server = await startServer(t);
+    const load = ["bench", server.url, "--seconds", "2", "--rate", "50", "--subscribers", "2"];
+    const plain = await run(t, load);
+    assert.equal(plain.code, 0, plain.stderr);
+    assert.match(plain.stderr, /event=progress what="seconds of load" done=\d of=\d/);
+    assert.doesNotMatch(plain.stderr, /\r/);
+    if (spawnSync("script", ["--version"]).status !== 0) {
+        t.diagnostic("there is no script(1) to make a terminal with");
+        return;
+    }
+    const line = [BIN, ...load].map((word) => `'${word}'`).join(" ");
+    const shown = await run(t, ["-qec", line, "/dev/null"], { bin: "script" });
+    assert.equal(shown.code, 0, shown.stdout);
+    assert.match(shown.stdout, /\rfreshet bench: \d+ of \d+ seconds of load/);
+    assert.match(shown.stdout, /\r {10,}\racknowledged publishes/);
 });
