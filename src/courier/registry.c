@@ -41,7 +41,8 @@ static const char *const migrations[] = {
     "ALTER TABLE endpoint ADD COLUMN olds BLOB NOT NULL DEFAULT x''",
     "ALTER TABLE endpoint ADD COLUMN creation BLOB NOT NULL DEFAULT x''",
 };
-enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
+_Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_VERSION,
+               "a script a version");
 
 enum statement {
     BEGIN,
@@ -107,10 +108,11 @@ static int migrate_from(struct registry *registry, int64_t version)
 {
     char sql[128];
     int result = 0;
-    for (; !result && version < VERSION; version++)
+    for (; !result && version < REGISTRY_VERSION; version++)
         result = db_exec(registry->db, migrations[version]);
     snprintf(sql, sizeof(sql),
-             "INSERT OR REPLACE INTO setting(name, value) VALUES('courier_version', %d)", VERSION);
+             "INSERT OR REPLACE INTO setting(name, value) VALUES('courier_version', %d)",
+             REGISTRY_VERSION);
     return result ? result : db_exec(registry->db, sql);
 }
 
@@ -121,10 +123,11 @@ static int migrate(struct registry *registry)
                            &version);
     if (result && result != -ENOENT)
         return result;
-    if (version == VERSION)
+    if (version == REGISTRY_VERSION)
         return 0;
-    if (version > VERSION) {
-        say(SAY_ERROR, "webhooks_too_new", "version=%lld known=%d", (long long)version, VERSION);
+    if (version > REGISTRY_VERSION) {
+        say(SAY_ERROR, "webhooks_too_new", "version=%lld known=%d", (long long)version,
+            REGISTRY_VERSION);
         return -ENOTSUP;
     }
     result = db_exec(registry->db, "BEGIN IMMEDIATE");

@@ -96,6 +96,9 @@ void endpoint_row_free(struct endpoint_row *row);
 
 struct registry;
 
+/* The latest format of the webhooks' tables that this program knows. */
+enum { REGISTRY_VERSION = 5 };
+
 /* Opens `dir`/state.db, which the log has made, and brings our table up to date; with NULL a table
  * that dies with the process. 0 or a negative errno; -ENOTSUP when a newer version has written it.
  */

@@ -833,6 +833,8 @@ static int open_store(struct log *log)
     int result = log->config.memory
                      ? store_memory_open(&log->config.store, &log->store)
                      : store_sqlite_open(&log->config.store, &loader, &log->store, &newest);
+    log->config.store.progress = NULL; /* which are the caller's, for the time of the opening */
+    log->config.store.trouble = NULL;
     result = result ? result : channels_index(&log->apply.channels);
     if (result)
         return result < 0 ? result : -EIO; /* the user is shown an errno */
@@ -842,7 +844,7 @@ static int open_store(struct log *log)
     log_time_init(&log->apply.time, clock, newest.time_us);
     if (newest.number > log->apply.channels.number_last)
         log->apply.channels.number_last = newest.number;
-    log->floor = log->config.memory ? log->apply.last : 0;
+    log->floor = log->config.memory ? log->apply.last : newest.lost;
     atomic_store(&log->newest, log->apply.last);
     return 0;
 }

@@ -46,8 +46,8 @@ struct log_port {
 
 struct log;
 
-/* Opens the store and starts writer, readers, trimmer and upkeep. Returns 0, -EBUSY if another
- * process has the folder, or another negative errno of the store. */
+/* Opens the store and starts writer, readers, trimmer and upkeep. Returns 0 or a negative errno of
+ * the store; then config->store.trouble says why. */
 int log_open(const struct log_config *config, struct log **ret_log);
 
 /* Answers all pending publishes, stops the threads, closes the store. The ports' threads must have
@@ -99,7 +99,8 @@ void log_broadcast(struct log *log, struct append *append);
  * Any thread. */
 uint64_t log_newest(const struct log *log);
 
-/* The position below which a log in memory knows nothing: cursors of an earlier run. 0 on disk. */
+/* The position below which every cursor is told of a gap: in memory cursors of an earlier run, on
+ * disk cursors in front of events that were lost with a damaged file. */
 uint64_t log_floor(const struct log *log);
 
 /* Bytes that were given to the log and are not safe yet, and the largest backlog of a port without

@@ -33,6 +33,7 @@ struct store_newest {
     uint64_t id;     /* id of the newest event ever stored, retained or not; 0: none */
     int64_t time_us; /* time of that event */
     uint32_t number; /* the highest channel number in use, with forgotten channels */
+    uint64_t lost;   /* events up to this id may be lost, and no trim says so; 0: none */
 };
 
 /* The bounds of a read. It finds events with after < id <= upto, of the given channels and of the
@@ -155,6 +156,9 @@ struct store {
     const struct store_ops *ops;
 };
 
+struct progress;
+struct trouble;
+
 struct store_config {
     const char *dir;        /* SQLite: the folder; created if need be */
     uint64_t bytes_max;     /* memory: beyond this the oldest events are evicted; SQLite: unused,
@@ -175,6 +179,10 @@ struct store_config {
      * thread. May be NULL. The memory store never calls it: there, forgetting is enough. */
     void (*released)(void *context, uint32_t number);
     void *context;
+    /* SQLite: how far an opening is, and why one failed. For the time of the opening; each may be
+     * NULL. */
+    struct progress *progress;
+    struct trouble *trouble;
 };
 
 /* Opens or creates the chain of SQLite files in config->dir, recovers from any crash, takes the

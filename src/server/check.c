@@ -1,6 +1,8 @@
 #include "server/check.h"
 
 #include "base/command_line.h"
+#include "courier/registry.h"
+#include "log/store/sqlite/trouble.h"
 #include "server/config.h"
 
 #include <stdio.h>
@@ -8,8 +10,34 @@
 const char check_help[] =
     "usage: freshet check --config FILE [options of freshet serve]\n\n"
     "Reads the configuration file, the options and the environment as freshet serve does, and\n"
-    "says what is wrong with them, each with its line. Starts nothing.\n\n"
+    "says what is wrong with them, each with its line. If the folder of the data is there, says\n"
+    "what of it a server could not open. Starts nothing and changes nothing.\n\n"
     "Exit codes: 0 the server would accept all of it, 2 something is wrong.\n";
+
+static const char *data_dir(const struct config *config)
+{
+    return config->data ? config->data : "freshet-data";
+}
+
+/* Whether this user may use the folder says little of the user that the server runs as. */
+static bool is_wrong(enum trouble_kind kind)
+{
+    return kind == TROUBLE_NEWER || kind == TROUBLE_DAMAGED || kind == TROUBLE_NO_FOLDER ||
+           kind == TROUBLE_NO_PLAIN_FILE;
+}
+
+/* Says what is the matter with the folder, if anything is: 2 if no server could open it. */
+static int survey(const struct config *config)
+{
+    struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};
+    struct buf text = {0};
+    if (config->memory || trouble_survey(&trouble, data_dir(config)) == TROUBLE_NONE)
+        return 0;
+    trouble_add(&text, &trouble, data_dir(config));
+    fprintf(stderr, "freshet check: %.*s\n", STR_FMT(buf_str(&text)));
+    buf_free(&text);
+    return is_wrong(trouble.kind) ? 2 : 0;
+}
 
 static int end(int result, const struct faults *faults, const struct config *config)
 {
@@ -20,11 +48,10 @@ static int end(int result, const struct faults *faults, const struct config *con
         fprintf(stderr, "Try: freshet help configuration\n");
         return 2;
     }
+    if (survey(config))
+        return 2;
     printf("ok: listen=%s %s%s namespaces=%zu sources=%zu\n", config_listen(config),
-           config->memory ? "memory" : "data=",
-           config->memory ? ""
-           : config->data ? config->data
-                          : "freshet-data",
+           config->memory ? "memory" : "data=", config->memory ? "" : data_dir(config),
            config->spaces_count, config->sources_count);
     return 0;
 }

@@ -4,7 +4,10 @@
 #include "base/command_line.h"
 #include "base/heap.h"
 #include "base/hash.h"
+#include "base/progress.h"
 #include "base/say.h"
+#include "courier/registry.h"
+#include "log/store/sqlite/trouble.h"
 #include "server/config.h"
 #include "server/notify.h"
 
@@ -183,9 +186,23 @@ static const char *data_dir(const struct server *server)
     return server->config.data ? server->config.data : "freshet-data";
 }
 
+/* Without memory for the sentence, its errno is told. */
+static void explain_trouble(const struct server *server, const struct trouble *trouble)
+{
+    struct buf text = {0};
+    trouble_add(&text, trouble, data_dir(server));
+    if (buf_failed(&text))
+        fprintf(stderr, "freshet serve: %s: %s\n", data_dir(server), strerror(-trouble->error));
+    else
+        fprintf(stderr, "freshet serve: %.*s\n", STR_FMT(buf_str(&text)));
+    buf_free(&text);
+}
+
 static int open_log(struct server *server)
 {
     const struct config *config = &server->config;
+    struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};
+    struct progress progress;
     struct log_config log = {
         .memory = config->memory,
         .store = {.dir = data_dir(server),
@@ -194,7 +211,9 @@ static int open_log(struct server *server)
                   .roll_us = config->roll_us,
                   .reserve_bytes =
                       config->roll_bytes < DISK_RESERVE_MAX ? config->roll_bytes : DISK_RESERVE_MAX,
-                  .clock = clock_system()},
+                  .clock = clock_system(),
+                  .progress = &progress,
+                  .trouble = &trouble},
         .spaces = config->spaces,
         .spaces_count = config->spaces_count,
         .channels_max = config->channels_max,
@@ -205,13 +224,28 @@ static int open_log(struct server *server)
         .bytes_max = config->log_bytes_max,
         .readers = 2,
     };
+    progress_init(&progress, "freshet serve", clock_system(), -1);
     int result = log_open(&log, &server->log);
-    if (result == -EBUSY)
-        fprintf(stderr, "freshet serve: another server uses %s\n", data_dir(server));
-    else if (result)
-        fprintf(stderr, "freshet serve: cannot open the log in %s: %s\n", data_dir(server),
-                strerror(-result));
+    if (!result)
+        return 0;
+    if (trouble.kind == TROUBLE_NONE)
+        trouble_look(&trouble, data_dir(server), result);
+    explain_trouble(server, &trouble);
     return result;
+}
+
+/* Webhooks are kept in the log's folder. What opens with them, as their client of HTTP, is not. */
+static void explain_webhooks(const struct server *server, int result)
+{
+    struct trouble trouble = {.known_webhooks = REGISTRY_VERSION};
+    char path[TROUBLE_PATH];
+    snprintf(path, sizeof(path), "%s/state.db", data_dir(server));
+    if (!server->config.memory)
+        trouble_look(&trouble, path, result);
+    if (trouble.kind == TROUBLE_NONE || trouble.kind == TROUBLE_UNKNOWN)
+        fprintf(stderr, "freshet serve: cannot open the webhooks: %s\n", strerror(-result));
+    else
+        explain_trouble(server, &trouble);
 }
 
 static int open_courier(struct server *server)
@@ -241,8 +275,7 @@ static int open_courier(struct server *server)
     memcpy(courier.shares, config->webhook_shares, sizeof(courier.shares));
     int result = courier_open(&courier, &server->courier);
     if (result)
-        fprintf(stderr, "freshet serve: cannot open the webhooks in %s: %s\n", data_dir(server),
-                strerror(-result));
+        explain_webhooks(server, result);
     return result;
 }
 

@@ -71,7 +71,7 @@ test("a configuration that is right is accepted, and nothing is started or made"
 
 test("check reads the options and the environment that serve reads", async (t) => {
     const file = write(t, "memory: true\n");
-    assert.equal((await check(t, file, ["--data", "x"])).code, 0);
+    assert.equal((await check(t, file, ["--data", path.join(path.dirname(file), "x")])).code, 0);
     assert.equal((await check(t, file, ["--threads=65"])).code, USAGE);
     assert.equal((await check(t, file, ["--listen", "0.0.0.0:80"])).code, USAGE);
     assert.equal((await check(t, file, ["--listen", "0.0.0.0:80", "--insecure"])).code, 0);

@@ -1,8 +1,10 @@
 #include "log/store/sqlite/chain.h"
 
 #include "base/mem.h"
+#include "base/progress.h"
 #include "base/say.h"
 #include "log/store/sqlite/summing.h"
+#include "log/store/sqlite/trouble.h"
 #include "log/store/sqlite/wal.h"
 
 #include <dirent.h>
@@ -543,7 +545,7 @@ static int confine_files(struct chain *chain)
         if (segment_is_confined(segment, end))
             continue;
         was_sealed = was_sealed || segment->sealed;
-        int result = confine(segment, end);
+        int result = trouble_note(chain->config.trouble, segment->path, confine(segment, end));
         if (result)
             return result;
     }
@@ -604,20 +606,31 @@ static int resume_last(struct chain *chain)
     return 0;
 }
 
+static void tell_progress(const struct chain *chain, size_t done)
+{
+    progress_tell(chain->config.progress, "files of the log read", done, chain->count);
+}
+
 int chain_load_sealed(struct chain *chain)
 {
     int result = 0;
-    for (size_t i = 0; !result && i < chain->count; i++)
+    for (size_t i = 0; !result && i < chain->count; i++) {
+        tell_progress(chain, i);
         if (chain->list[i]->sealed)
-            result = segment_load(chain->list[i]);
+            result = trouble_note(chain->config.trouble, chain->list[i]->path,
+                                  segment_load(chain->list[i]));
+    }
     return result;
 }
 
 int chain_load(struct chain *chain)
 {
     int result = 0;
-    for (size_t i = 0; !result && i < chain->count; i++)
-        result = load_file(chain, chain->list[i]);
+    for (size_t i = 0; !result && i < chain->count; i++) {
+        tell_progress(chain, i);
+        result = trouble_note(chain->config.trouble, chain->list[i]->path,
+                              load_file(chain, chain->list[i]));
+    }
     result = result ? result : confine_files(chain);
     /* A write-ahead log may have been made: see begin_file(). */
     result = result ? result : db_sync_folder(chain->folder);

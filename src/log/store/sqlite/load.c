@@ -1,11 +1,16 @@
 #include "log/store/sqlite/load.h"
 
 #include "base/mem.h"
+#include "base/progress.h"
 #include "log/store/sqlite/find.h"
 #include "log/store/sqlite/summing.h"
+#include "log/store/sqlite/trouble.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* So many rows of the sums are read between two looks at the clock. */
+enum { PROGRESS_ROWS = 4096 };
 
 /* A channel as it is gathered from the files and from state.db. */
 struct gathered {
@@ -188,13 +193,16 @@ static int each_file(struct load *load,
     int result = 0;
     for (size_t i = 0; !result && i < load->chain->count; i++) {
         struct reader *reader;
+        progress_tell(load->chain->config.progress, "files of the log counted", i,
+                      load->chain->count);
         if (!is_needed(load, load->chain->list[i]))
             continue;
         result = reader_take(load->chain->readers, load->chain->list[i], &reader);
         if (result)
-            break;
+            return trouble_note(load->chain->config.trouble, load->chain->list[i]->path, result);
         result = look(load, load->chain->list[i], reader);
         reader_give(load->chain->readers, reader, result < 0);
+        trouble_note(load->chain->config.trouble, load->chain->list[i]->path, result);
     }
     return result;
 }
@@ -210,7 +218,8 @@ static int gather_sum(void *context, const struct sums_row *stored)
     struct load *load = context;
     struct gathered *gathered;
     struct sums_row row = *stored;
-    load->sums++;
+    if (load->sums++ % PROGRESS_ROWS == 0)
+        progress_tell(load->chain->config.progress, "channels read", load->sums, 0);
     int result = summing_bring_up(load->chain, &row);
     if (result || is_forgotten(load, row.number, row.last))
         return result;
@@ -380,14 +389,16 @@ int load_report(struct chain *chain, const struct store_loader *loader,
 {
     struct load load = {.chain = chain, .loader = loader};
     struct state_newest kept = {0};
+    uint64_t lost = 0;
     int result = state_newest(chain->state, &kept);
+    result = result ? result : state_lost(chain->state, &lost);
     result = result ? result : report(&load);
     if (kept.id > atomic_load(&chain->newest)) {
         atomic_store(&chain->newest, kept.id);
         atomic_store(&chain->newest_time_us, kept.time_us);
     }
     *ret_newest = (struct store_newest){atomic_load(&chain->newest),
-                                        atomic_load(&chain->newest_time_us), load.highest};
+                                        atomic_load(&chain->newest_time_us), load.highest, lost};
     forget_gathered(&load);
     return result;
 }

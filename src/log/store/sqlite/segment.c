@@ -497,10 +497,19 @@ static int load_with_sides(struct segment *segment)
     return result;
 }
 
+/* A single file that lacks its end may be read for long before anybody misses something. */
+static bool is_cut_off(const struct segment *segment, const struct header *header)
+{
+    return (uint64_t)header->pages * header->page_size > header->size &&
+           !segment_has_journal(segment);
+}
+
 int segment_load(struct segment *segment)
 {
     struct header header = {0};
     int result = read_header(segment, &header);
+    if (!result && is_cut_off(segment, &header))
+        result = -EIO;
     if (!result)
         result = header.wal || segment_has_journal(segment) ? load_with_sides(segment)
                                                             : load_single(segment);

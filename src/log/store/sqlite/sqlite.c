@@ -3,16 +3,14 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store/sqlite/find.h"
+#include "log/store/sqlite/folder.h"
 #include "log/store/sqlite/house.h"
 #include "log/store/sqlite/load.h"
 #include "log/store/sqlite/summing.h"
+#include "log/store/sqlite/trouble.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Rows that an opening looks at to find the oldest event that is alive; upkeep looks on. */
@@ -130,53 +128,47 @@ static const struct store_ops ops = {
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static char *join(const char *folder, const char *name)
+static int take_lock(struct sqlite *sqlite)
 {
-    char *path;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        abort();
-    return path;
-}
-
-/* A folder that nobody else may look into, and its entry in the one above made durable. */
-static int make_folder(const char *path)
-{
-    if (mkdir(path, 0700))
-        return errno == EEXIST ? 0 : -errno;
-    char *above = join(path, "..");
-    int result = db_sync_folder(above);
-    free(above);
-    return result;
-}
-
-static int take_lock(struct sqlite *sqlite, const char *dir)
-{
-    char *path = join(dir, "lock");
-    sqlite->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int result = sqlite->lock < 0 ? -errno : 0;
-    if (!result && flock(sqlite->lock, LOCK_EX | LOCK_NB))
-        result = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    const struct store_config *config = &sqlite->chain.config;
+    int64_t pid;
+    int result = folder_lock(config->dir, true, &sqlite->lock, &pid);
+    if (result == -EBUSY)
+        return trouble_note_in_use(config->trouble, config->dir, pid);
+    if (!result)
+        return 0;
+    char *path = folder_join(config->dir, "lock");
+    trouble_note(config->trouble, path, result);
     free(path);
     return result;
 }
 
-static int open_state(struct sqlite *sqlite, const char *dir)
+static int open_state(struct chain *chain)
 {
-    char *path = join(dir, "state.db");
-    int result = state_open(path, &sqlite->chain.state);
+    char *path = folder_join(chain->config.dir, "state.db");
+    int result = trouble_note(chain->config.trouble, path, state_open(path, &chain->state));
     free(path);
-    return result ? result : db_sync_folder(dir);
+    return result ? result : db_sync_folder(chain->config.dir);
+}
+
+static int open_files(struct chain *chain)
+{
+    struct trouble *trouble = chain->config.trouble;
+    int result = trouble_note(trouble, chain->folder, folder_make(chain->folder));
+    result = result ? result : open_state(chain);
+    result = result ? result : trouble_note(trouble, chain->folder, chain_list(chain));
+    result = result ? result : trouble_note(trouble, chain->sums.path, summing_match(chain));
+    return result ? result : trouble_note(trouble, chain->folder, chain_load(chain));
 }
 
 static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
                     struct store_newest *ret_newest)
 {
     struct chain *chain = &sqlite->chain;
-    int result = make_folder(chain->folder);
-    result = result ? result : open_state(sqlite, chain->config.dir);
-    result = result ? result : chain_list(chain);
-    result = result ? result : summing_match(chain);
-    result = result ? result : chain_load(chain);
+    int result =
+        trouble_note(chain->config.trouble, chain->config.dir, folder_make(chain->config.dir));
+    result = result ? result : take_lock(sqlite);
+    result = result ? result : open_files(chain);
     result = result ? result : load_report(chain, loader, ret_newest);
     result = result ? result : house_load(&sqlite->house);
     chain_measure(chain);
@@ -185,25 +177,33 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     return result ? result : find_oldest(chain, OLDEST_ROWS);
 }
 
+/* The cause is looked for when all files are closed again, and their descriptors free. */
+static int give_up(struct sqlite *sqlite, int result)
+{
+    struct store_config config = sqlite->chain.config;
+    sqlite_close(&sqlite->store);
+    if (config.trouble)
+        trouble_look(config.trouble, config.dir, result);
+    return result;
+}
+
 int sqlite_open_hooked(const struct store_config *config, const struct store_loader *loader,
                        const struct chain_hook *hook, struct store **ret_store,
                        struct store_newest *ret_newest)
 {
     struct sqlite *sqlite = mem_alloc(sizeof(*sqlite));
-    char *folder = join(config->dir, "log");
+    char *folder = folder_join(config->dir, "log");
     sqlite->store.ops = &ops;
     sqlite->lock = -1;
     chain_init(&sqlite->chain, config, folder, hook);
-    sqlite->chain.sums.path = join(config->dir, "sums.db");
+    sqlite->chain.sums.path = folder_join(config->dir, "sums.db");
     house_init(&sqlite->house, &sqlite->chain);
     free(folder);
-    int result = make_folder(config->dir);
-    result = result ? result : take_lock(sqlite, config->dir);
-    result = result ? result : open_all(sqlite, loader, ret_newest);
-    if (result) {
-        sqlite_close(&sqlite->store);
-        return result;
-    }
+    int result = open_all(sqlite, loader, ret_newest);
+    if (result)
+        return give_up(sqlite, result);
+    sqlite->chain.config.progress = NULL;
+    sqlite->chain.config.trouble = NULL;
     *ret_store = &sqlite->store;
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "log/store/sqlite/testing.h"
 
+#include "base/progress.h"
 #include "base/say.h"
 
 #include <pthread.h>
@@ -103,6 +104,45 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
     place.config.dir = "/proc/nowhere/data";
     assert_true(place_try_open(&place) < 0);
     place.store = NULL;
+    place_deinit(&place);
+}
+
+/* A clock on which a second goes by with each look at it. */
+struct hasty {
+    struct clock clock;
+    int64_t now_ns;
+};
+
+static int64_t hasty_now(struct clock *clock)
+{
+    return container_of(clock, struct hasty, clock)->now_ns += INT64_C(1000000000);
+}
+
+static void an_opening_that_takes_long_says_how_far_it_is(void **state)
+{
+    (void)state;
+    struct place place;
+    struct progress progress;
+    struct hasty hasty = {.clock = {hasty_now, hasty_now}};
+    int pipe_fds[2];
+    char text[4096];
+    place_init(&place);
+    place_open(&place);
+    for (uint64_t i = 1; i <= 3; i++) {
+        place_put(&place, i * 100, 10, 1, "a", 10);
+        place_roll(&place);
+    }
+    place_close(&place);
+    assert_int_equal(pipe(pipe_fds), 0);
+    progress_init(&progress, "freshet test", &hasty.clock, pipe_fds[1]);
+    place.config.progress = &progress;
+    place_open(&place);
+    ssize_t len = read(pipe_fds[0], text, sizeof(text) - 1);
+    assert_true(len > 0);
+    text[len] = '\0';
+    assert_non_null(strstr(text, "\rfreshet test: 1 of 3 files of the log read"));
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
     place_deinit(&place);
 }
 
@@ -248,6 +288,7 @@ int main(void)
         cmocka_unit_test(folder_and_files_are_for_their_owner_only),
         cmocka_unit_test(a_file_that_cannot_be_read_is_never_passed_over),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_an_error),
+        cmocka_unit_test(an_opening_that_takes_long_says_how_far_it_is),
         cmocka_unit_test(readers_see_every_event_while_files_come_and_go),
     };
     say_set_level(SAY_WARN);

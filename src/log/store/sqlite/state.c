@@ -25,7 +25,7 @@ static const char *const migrations[] = {
     "CREATE TABLE erase(number INTEGER PRIMARY KEY, upto INTEGER NOT NULL);",
 };
 
-enum { VERSION = sizeof(migrations) / sizeof(*migrations) };
+_Static_assert(sizeof(migrations) / sizeof(*migrations) == STATE_VERSION, "a script a version");
 
 enum statement {
     BEGIN,
@@ -91,19 +91,19 @@ static int get(struct state *state, const char *name, int64_t *ret_value)
 static int migrate_from(struct state *state, int64_t version)
 {
     int result = 0;
-    for (; !result && version < VERSION; version++)
+    for (; !result && version < STATE_VERSION; version++)
         result = db_exec(state->db, migrations[version]);
-    return result ? result : set(state, "version", VERSION);
+    return result ? result : set(state, "version", STATE_VERSION);
 }
 
 static int migrate(struct state *state)
 {
     int64_t version;
     int result = get(state, "version", &version);
-    if (result || version == VERSION)
+    if (result || version == STATE_VERSION)
         return result;
-    if (version > VERSION) {
-        say(SAY_ERROR, "state_too_new", "version=%lld known=%d", (long long)version, VERSION);
+    if (version > STATE_VERSION) {
+        say(SAY_ERROR, "state_too_new", "version=%lld known=%d", (long long)version, STATE_VERSION);
         return -ENOTSUP;
     }
     result = db_exec(state->db, "BEGIN IMMEDIATE");
@@ -358,6 +358,25 @@ int state_set_newest(struct state *state, uint64_t id, int64_t time_us)
     result = set(state, "newest_id", (int64_t)id);
     result = result ? result : set(state, "newest_time", time_us);
     return end(state, result);
+}
+
+int state_set_lost(struct state *state, uint64_t id, int64_t time_us)
+{
+    int result = begin(state);
+    if (result)
+        return result;
+    result = set(state, "lost", (int64_t)id);
+    result = result ? result : set(state, "newest_id", (int64_t)id);
+    result = result ? result : set(state, "newest_time", time_us);
+    return end(state, result);
+}
+
+int state_lost(struct state *state, uint64_t *ret_id)
+{
+    int64_t id = 0;
+    int result = get(state, "lost", &id);
+    *ret_id = (uint64_t)id;
+    return result;
 }
 
 static int checkpoint(struct state *state)

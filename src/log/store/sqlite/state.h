@@ -10,6 +10,9 @@
 
 struct state;
 
+/* The latest format of the log's tables that this program knows. */
+enum { STATE_VERSION = 1 };
+
 /* Opens or makes the file. -ENOTSUP when it was made by a newer version. */
 int state_open(const char *path, struct state **ret_state);
 void state_close(struct state *state);
@@ -64,6 +67,12 @@ int state_forget(struct state *state, const struct store_trim *folded, size_t fo
 int state_unforget(struct state *state, const uint32_t *numbers, size_t count);
 
 int state_set_newest(struct state *state, uint64_t id, int64_t time_us);
+
+/* Notes that events up to this id may be lost, which nothing else tells: whoever has not read
+ * beyond it is to be told of a gap. The newest event ever is at least that, of `time_us`. */
+int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
+/* The highest id so noted, 0 for none. */
+int state_lost(struct state *state, uint64_t *ret_id);
 
 /* Moves the write-ahead log into the file once it is worth while, and sets room aside for more, so
  * that a full disk can still be trimmed, which is what makes room on it. */

@@ -161,6 +161,27 @@ static void the_newest_event_is_remembered(void **unused)
     state_close(state);
 }
 
+static void what_is_lost_raises_the_newest_and_never_falls(void **unused)
+{
+    (void)unused;
+    struct state *state = open_it();
+    struct state_newest newest;
+    uint64_t lost = 1;
+    assert_int_equal(state_lost(state, &lost), 0);
+    assert_int_equal(lost, 0);
+    assert_int_equal(state_set_newest(state, 5, 50), 0);
+    assert_int_equal(state_set_lost(state, 9, 90), 0);
+    assert_int_equal(state_set_lost(state, 7, 95), 0);
+    state_close(state);
+    state = open_it();
+    assert_int_equal(state_lost(state, &lost), 0);
+    assert_int_equal(lost, 9);
+    assert_int_equal(state_newest(state, &newest), 0);
+    assert_int_equal(newest.id, 9);
+    assert_int_equal(newest.time_us, 95);
+    state_close(state);
+}
+
 static void a_file_of_a_newer_version_is_refused(void **unused)
 {
     (void)unused;
@@ -271,6 +292,7 @@ int main(void)
         cmocka_unit_test_teardown(erasures_are_kept_until_done, remove_file),
         cmocka_unit_test_teardown(a_forgotten_channel_leaves_its_number_and_the_fold, remove_file),
         cmocka_unit_test_teardown(the_newest_event_is_remembered, remove_file),
+        cmocka_unit_test_teardown(what_is_lost_raises_the_newest_and_never_falls, remove_file),
         cmocka_unit_test_teardown(what_failed_does_not_come_back_after_a_crash, remove_file),
         cmocka_unit_test_teardown(a_file_of_a_newer_version_is_refused, remove_file),
         cmocka_unit_test_teardown(a_file_that_is_no_database_is_an_error, remove_file),
