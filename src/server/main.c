@@ -5,6 +5,7 @@
 #include "client/output.h"
 #include "server/check.h"
 #include "server/keys.h"
+#include "server/repair.h"
 #include "server/serve.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@ static const char overview[] =
     "long-polling, WebSocket or webhook.\n\nusage: freshet COMMAND …\n\n"
     "  freshet serve      run the server\n"
     "  freshet check      say whether a configuration is right\n"
+    "  freshet repair     set damaged files of the data aside, and say what is lost\n"
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
     "  freshet webhook    register webhooks, look after them, try them out\n"
@@ -57,6 +59,7 @@ static const struct command {
 } commands[] = {
     {.name = "serve", .run = serve_main, .help = serve_help},
     {.name = "check", .run = check_main, .help = check_help},
+    {.name = "repair", .run = repair_main, .help = repair_help},
     {.name = "pub", .run = client_pub, .help = client_pub_help},
     {.name = "sub", .run = client_sub, .help = client_sub_help},
     {.name = "webhook", .run = client_webhook, .help = client_webhook_help},

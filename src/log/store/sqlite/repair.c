@@ -1,0 +1,534 @@
+/* A folder is repaired in steps of which each leaves it so that it can be repaired again:
+ *
+ *     check      every file is read whole, by the questions of trouble.c. A file of a newer
+ * freshet, or one that this user may not use, ends the repair before anything is changed save what
+ * can be read of a damaged file is copied into FILE.new, which an opening throws away, and
+ * synchronised note       state.db is told up to which id events may be lost: an opening hands that
+ * to the log, which tells every reader with a cursor below it of a gap set aside  the damaged file
+ * gets a second name in DIR/damaged/, with all that SQLite laid beside it; then the copy is renamed
+ * into its place. So its bytes are never without a name, and nothing is deleted
+ *
+ * state.db comes first, since it is noted there what is lost of the others. Damaged sums.db are
+ * only set aside: an opening makes new ones from the files.
+ *
+ * Which events were lost with a file is known by their ids' range alone. One number is enough to
+ * tell it: whoever has not read beyond the highest id that may be lost is told of a gap up to
+ * there, and then gets all that is left from where it was. That errs towards a gap for readers of
+ * channels that lost nothing. */
+#include "log/store/sqlite/repair.h"
+
+#include "base/mem.h"
+#include "log/store/sqlite/folder.h"
+#include "log/store/sqlite/rescue.h"
+#include "log/store/sqlite/segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NAME_DIGITS = 16, STAMP_LEN = 32 };
+
+struct repair_file {
+    char name[32]; /* within DIR: "log/0001795459080123.db" */
+    char *path;
+    uint64_t first; /* of a file of events: the id that names it */
+    bool is_damaged;
+    char cause[TROUBLE_DETAIL + 64];
+};
+
+struct repair {
+    const struct repair_config *config;
+    struct trouble *trouble;
+    struct buf *out;
+    struct stat owner; /* of DIR: what is made belongs to them */
+    char stamp[STAMP_LEN];
+    struct repair_file state, sums;
+    struct repair_file *files; /* of events, ascending */
+    size_t count, cap;
+    struct state *open_state;
+    uint64_t lost; /* the highest id that may be */
+    bool loses;
+};
+
+static int note(struct repair *repair, const char *path, int error)
+{
+    if (error < 0 && repair->trouble->kind == TROUBLE_NONE) {
+        *repair->trouble = (struct trouble){.known_webhooks = repair->config->known_webhooks};
+        trouble_note(repair->trouble, path, error);
+        trouble_look(repair->trouble, repair->config->dir, error);
+    }
+    return error;
+}
+
+/* ---- which files there are ------------------------------------------------------------------- */
+
+static void name_file(struct repair *repair, struct repair_file *file, const char *folder,
+                      const char *name)
+{
+    *file = (struct repair_file){.first = strtoull(name, NULL, 10)};
+    snprintf(file->name, sizeof(file->name), "%s%.22s", folder, name);
+    file->path = folder_join(repair->config->dir, file->name);
+}
+
+static bool is_events(const char *name)
+{
+    return strspn(name, "0123456789") == NAME_DIGITS && strcmp(name + NAME_DIGITS, ".db") == 0 &&
+           strtoull(name, NULL, 10);
+}
+
+static int add_file(struct repair *repair, const char *name)
+{
+    if (repair->count == repair->cap) {
+        size_t cap = repair->cap ? repair->cap * 2 : 64;
+        struct repair_file *files = mem_try_realloc(repair->files, cap * sizeof(*files));
+        if (!files)
+            return -ENOMEM;
+        repair->files = files;
+        repair->cap = cap;
+    }
+    name_file(repair, &repair->files[repair->count++], "log/", name);
+    return 0;
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const struct repair_file *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* A folder without a log is one in which no server has ever been. */
+static int list_files(struct repair *repair)
+{
+    int result = 0;
+    char *path = folder_join(repair->config->dir, "log");
+    DIR *folder = opendir(path);
+    int error = errno;
+    for (struct dirent *entry; folder && !result && (entry = readdir(folder));)
+        if (is_events(entry->d_name))
+            result = add_file(repair, entry->d_name);
+    if (folder)
+        closedir(folder);
+    else if (error != ENOENT)
+        result = -error;
+    if (repair->count)
+        qsort(repair->files, repair->count, sizeof(*repair->files), by_first);
+    note(repair, path, result);
+    free(path);
+    return result;
+}
+
+/* ---- checking -------------------------------------------------------------------------------- */
+
+/* A file that is empty, or not there, is made by an opening; one of events is never empty. */
+static bool is_none(const struct repair_file *file)
+{
+    struct stat info;
+    return !file->first &&
+           (stat(file->path, &info) ? errno == ENOENT : S_ISREG(info.st_mode) && !info.st_size);
+}
+
+/* Damage is no error here. Trouble that is not the file's own fault is. */
+static int check_file(struct repair *repair, struct repair_file *file)
+{
+    struct trouble found = {.known_webhooks = repair->config->known_webhooks};
+    struct buf cause = {0};
+    enum trouble_kind kind =
+        is_none(file) ? TROUBLE_NONE : trouble_inspect(&found, file->path, true);
+    if (kind == TROUBLE_NONE || kind == TROUBLE_MISSING)
+        return 0;
+    if (kind != TROUBLE_DAMAGED && kind != TROUBLE_NO_PLAIN_FILE) {
+        *repair->trouble = found;
+        return found.error ? found.error : -EINVAL;
+    }
+    trouble_add_cause(&cause, &found);
+    snprintf(file->cause, sizeof(file->cause), "%.*s", STR_FMT(buf_str(&cause)));
+    buf_free(&cause);
+    file->is_damaged = true;
+    return 0;
+}
+
+static int check_files(struct repair *repair)
+{
+    int result = check_file(repair, &repair->state);
+    result = result ? result : check_file(repair, &repair->sums);
+    for (size_t i = 0; !result && i < repair->count; i++) {
+        progress_tell(repair->config->progress, "files of the log checked", i, repair->count);
+        result = check_file(repair, &repair->files[i]);
+    }
+    progress_end(repair->config->progress);
+    return result;
+}
+
+/* ---- setting aside --------------------------------------------------------------------------- */
+
+static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
+enum { SIDES = sizeof(sides) / sizeof(*sides) };
+
+/* Gives what was made to the owner of the folder, if that is another user: the server runs as that
+ * one. Only root can. */
+static void give_to_owner(const struct repair *repair, const char *path)
+{
+    if (geteuid() == 0 && (repair->owner.st_uid || repair->owner.st_gid))
+        (void)!chown(path, repair->owner.st_uid, repair->owner.st_gid);
+}
+
+static int make_room(struct repair *repair)
+{
+    char *path = folder_join(repair->config->dir, "damaged");
+    int result = note(repair, path, folder_make(path));
+    give_to_owner(repair, path);
+    free(path);
+    return result;
+}
+
+/* A second name, or where there are no second names (of folders, on some file systems) another one.
+ */
+static int name_aside(const char *path, const char *aside)
+{
+    if (link(path, aside) == 0)
+        return 0;
+    if (errno == ENOENT)
+        return 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK && errno != EXDEV)
+        return -errno;
+    return rename(path, aside) ? -errno : 0;
+}
+
+static int name_all_aside(struct repair *repair, const struct repair_file *file)
+{
+    char path[TROUBLE_PATH], aside[TROUBLE_PATH];
+    const char *slash = strchr(file->name, '/');
+    int result = 0;
+    for (size_t i = 0; !result && i < SIDES; i++) {
+        snprintf(path, sizeof(path), "%s%s", file->path, sides[i]);
+        snprintf(aside, sizeof(aside), "%s/damaged/%s-%s%s", repair->config->dir,
+                 slash ? slash + 1 : file->name, repair->stamp, sides[i]);
+        result = name_aside(path, aside);
+    }
+    if (result)
+        return result;
+    snprintf(aside, sizeof(aside), "%s/damaged", repair->config->dir);
+    return db_sync_folder(aside);
+}
+
+/* SQLite would play a journal into the file that takes the place, so the sides go first. */
+static int drop_sides(const struct repair_file *file)
+{
+    char path[TROUBLE_PATH];
+    for (size_t i = 0; i + 1 < SIDES; i++) {
+        snprintf(path, sizeof(path), "%s%s", file->path, sides[i]);
+        if (unlink(path) && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+static int sync_folder_of(const struct repair *repair, const struct repair_file *file)
+{
+    char *log = folder_join(repair->config->dir, file->first ? "log" : ".");
+    int result = db_sync_folder(log);
+    free(log);
+    return result;
+}
+
+/* With `replacement` NULL, or not there, nothing takes its place. */
+static int replace(struct repair *repair, const struct repair_file *file, const char *replacement)
+{
+    int result = make_room(repair);
+    result = result ? result : name_all_aside(repair, file);
+    result = result ? result : drop_sides(file);
+    if (!result && replacement && access(replacement, F_OK) == 0) {
+        give_to_owner(repair, replacement);
+        result = rename(replacement, file->path) ? -errno : 0;
+    } else if (!result && unlink(file->path) && errno != ENOENT) {
+        result = -errno;
+    }
+    result = result ? result : sync_folder_of(repair, file);
+    return note(repair, file->path, result);
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static void tell_damage(struct repair *repair, const struct repair_file *file)
+{
+    const char *slash = strchr(file->name, '/');
+    buf_addf(repair->out, "%s %s\n  %sset aside as damaged/%s-%s\n", file->name, file->cause,
+             repair->config->dry_run ? "would be " : "", slash ? slash + 1 : file->name,
+             repair->stamp);
+}
+
+static void tell_rescue(struct repair *repair, const struct rescue *rescue)
+{
+    buf_addf(repair->out, "  %" PRIu64, rescue->kept);
+    if (rescue->expected)
+        buf_addf(repair->out, " of its %" PRIu64, rescue->expected);
+    buf_addf(repair->out, " events can be read and %s\n",
+             repair->config->dry_run ? "would be kept" : "are kept");
+    if (rescue->lost_first)
+        buf_addf(repair->out,
+                 "  lost: what it had between the ids %016" PRIu64 " and %016" PRIu64 "\n",
+                 rescue->lost_first, rescue->lost_last);
+    else
+        buf_add_lit(repair->out, "  no event is lost\n");
+    if (rescue->lost_first && rescue->channels.len)
+        buf_addf(repair->out, "  channels that lost events: %.*s\n",
+                 STR_FMT(buf_str(&rescue->channels)));
+    if (!rescue->has_all_deletions)
+        buf_add_lit(repair->out, "  deletions of its last minutes may be undone\n");
+}
+
+static void tell_state(struct repair *repair, const struct rescued_state *rescued)
+{
+    if (rescued->has_all_trims && rescued->has_all_webhooks)
+        buf_add_lit(repair->out, "  all of it can be read and is kept\n");
+    if (!rescued->has_all_trims)
+        buf_addf(repair->out,
+                 "  lost: up to where some channels were trimmed (%" PRIu64 " are known). What "
+                 "retention or DELETE had removed and is still in a file comes back, until it is "
+                 "removed again\n",
+                 rescued->trims);
+    if (!rescued->has_all_webhooks)
+        buf_addf(repair->out,
+                 "  lost: webhooks, their cursors or the record of their deliveries; %" PRIu64
+                 " webhooks are kept. Look at GET /webhooks, and register what is missing\n",
+                 rescued->webhooks);
+}
+
+/* ---- state.db -------------------------------------------------------------------------------- */
+
+static uint64_t now_id(const struct repair *repair)
+{
+    int64_t now = clock_wall_us(repair->config->clock);
+    return now > 0 ? (uint64_t)now : 0;
+}
+
+/* The newest event that there is, as far as anybody can say. */
+static uint64_t newest_of(const struct repair *repair)
+{
+    for (size_t i = repair->count; i-- > 0;) {
+        uint64_t newest = repair->files[i].is_damaged ? 0 : rescue_newest(repair->files[i].path);
+        if (newest || repair->files[i].is_damaged)
+            return newest ? newest : now_id(repair);
+    }
+    return 0;
+}
+
+static int forget_numbers(struct repair *repair)
+{
+    char **paths = mem_try_alloc((repair->count + 1) * sizeof(*paths));
+    size_t count = 0;
+    if (!paths)
+        return -ENOMEM;
+    for (size_t i = 0; i < repair->count; i++)
+        if (!repair->files[i].is_damaged)
+            paths[count++] = repair->files[i].path;
+    int result = rescue_numbers(repair->open_state, paths, count);
+    free(paths);
+    return result;
+}
+
+static int open_state(struct repair *repair)
+{
+    if (repair->config->dry_run || repair->open_state)
+        return 0;
+    int result = state_open(repair->state.path, &repair->open_state);
+    give_to_owner(repair, repair->state.path);
+    return note(repair, repair->state.path, result);
+}
+
+/* Durable before the file that had the events is exchanged. */
+static int note_lost(struct repair *repair, uint64_t upto)
+{
+    repair->loses = true;
+    if (upto > repair->lost)
+        repair->lost = upto;
+    int result = open_state(repair);
+    if (result || repair->config->dry_run)
+        return result;
+    result = state_set_lost(repair->open_state, upto, clock_wall_us(repair->config->clock));
+    return note(repair, repair->state.path, result);
+}
+
+/* Trims are not known any more, so every reader is told of a gap. */
+static int settle_state(struct repair *repair, const struct rescued_state *rescued)
+{
+    repair->loses = repair->loses || !rescued->has_all_trims || !rescued->has_all_webhooks;
+    uint64_t newest = rescued->has_all_trims ? 0 : newest_of(repair);
+    int result = newest ? note_lost(repair, newest) : 0;
+    if (result || rescued->has_all_trims || repair->config->dry_run)
+        return result;
+    result = open_state(repair);
+    result = result ? result : note(repair, repair->state.path, forget_numbers(repair));
+    return result;
+}
+
+static int mend_state(struct repair *repair)
+{
+    struct rescued_state rescued;
+    char *path = folder_join(repair->config->dir, "state.db.new");
+    bool dry_run = repair->config->dry_run;
+    tell_damage(repair, &repair->state);
+    int result =
+        note(repair, path, rescue_state(repair->state.path, dry_run ? NULL : path, &rescued));
+    if (!result && !dry_run)
+        result = replace(repair, &repair->state, path);
+    free(path);
+    if (result)
+        return result;
+    tell_state(repair, &rescued);
+    return settle_state(repair, &rescued);
+}
+
+/* ---- files of events ------------------------------------------------------------------------- */
+
+/* Ids go by the time. The newest that a file without a successor can have had is that of now, or of
+ * its last write if the clock has gone back since. */
+static uint64_t last_of(const struct repair *repair, size_t at)
+{
+    struct stat info;
+    if (at + 1 < repair->count)
+        return repair->files[at + 1].first - 1;
+    uint64_t last = repair->files[at].first, now = now_id(repair);
+    if (now > last)
+        last = now;
+    if (stat(repair->files[at].path, &info) == 0 && (uint64_t)info.st_mtime * 1000000 > last)
+        last = (uint64_t)info.st_mtime * 1000000;
+    return last < EVENT_ID_MAX ? last : EVENT_ID_MAX;
+}
+
+static int mend_file(struct repair *repair, size_t at)
+{
+    struct repair_file *file = &repair->files[at];
+    struct rescue rescue = {
+        .dir = repair->config->dir, .first = file->first, .last = last_of(repair, at)};
+    char path[TROUBLE_PATH];
+    bool dry_run = repair->config->dry_run;
+    snprintf(path, sizeof(path), "%s.new", file->path);
+    tell_damage(repair, file);
+    int result = note(repair, path, rescue_events(file->path, dry_run ? NULL : path, &rescue));
+    /* Deletions are in state.db before the file is sealed that came with them. */
+    rescue.has_all_deletions = rescue.has_all_deletions || at + 1 < repair->count;
+    if (!result)
+        tell_rescue(repair, &rescue);
+    if (!result && rescue.lost_first)
+        result = note_lost(repair, rescue.lost_last);
+    repair->loses = repair->loses || (!result && !rescue.has_all_deletions);
+    if (!result && !dry_run)
+        result = replace(repair, file, path);
+    buf_free(&rescue.channels);
+    return result;
+}
+
+static int mend_files(struct repair *repair)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < repair->count; i++) {
+        progress_tell(repair->config->progress, "files of the log gone through", i, repair->count);
+        if (repair->files[i].is_damaged)
+            result = mend_file(repair, i);
+    }
+    progress_end(repair->config->progress);
+    return result;
+}
+
+static int mend_sums(struct repair *repair)
+{
+    tell_damage(repair, &repair->sums);
+    buf_add_lit(repair->out, "  nothing is lost: the next start makes it anew\n");
+    return repair->config->dry_run ? 0 : replace(repair, &repair->sums, NULL);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static void tell_end(struct repair *repair, size_t damaged)
+{
+    if (!damaged)
+        buf_addf(repair->out,
+                 "nothing is damaged: %zu files of the log, state.db and sums.db are in "
+                 "order\n",
+                 repair->count);
+    else if (repair->lost)
+        buf_addf(repair->out,
+                 "readers that have not read beyond the id %016" PRIu64 " %s told of a gap\n",
+                 repair->lost, repair->config->dry_run ? "would be" : "will be");
+}
+
+static size_t count_damaged(const struct repair *repair)
+{
+    size_t count = (size_t)repair->state.is_damaged + (size_t)repair->sums.is_damaged;
+    for (size_t i = 0; i < repair->count; i++)
+        count += repair->files[i].is_damaged;
+    return count;
+}
+
+static int mend(struct repair *repair)
+{
+    int result = repair->state.is_damaged ? mend_state(repair) : 0;
+    result = result ? result : mend_files(repair);
+    if (!result && repair->sums.is_damaged)
+        result = mend_sums(repair);
+    state_close(repair->open_state);
+    repair->open_state = NULL;
+    return result;
+}
+
+static int check_and_mend(struct repair *repair)
+{
+    int result = list_files(repair);
+    result = result ? result : check_files(repair);
+    result = result ? result : mend(repair);
+    if (!result)
+        tell_end(repair, count_damaged(repair));
+    return result ? result : repair->loses ? REPAIR_LOST : 0;
+}
+
+/* To the microsecond: what is set aside never meets a name that is there. */
+static void stamp(struct repair *repair)
+{
+    int64_t now_us = clock_wall_us(repair->config->clock);
+    time_t now = (time_t)(now_us / 1000000);
+    struct tm utc = {0};
+    char text[20];
+    gmtime_r(&now, &utc);
+    if (!strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &utc))
+        text[0] = '\0';
+    snprintf(repair->stamp, sizeof(repair->stamp), "%s.%06dZ", text, (int)(now_us % 1000000));
+}
+
+static int take_lock(struct repair *repair, int *ret_fd)
+{
+    int64_t pid;
+    const char *dir = repair->config->dir;
+    if (stat(dir, &repair->owner))
+        return note(repair, dir, -errno);
+    if (!S_ISDIR(repair->owner.st_mode))
+        return note(repair, dir, -ENOTDIR);
+    int result = folder_lock(dir, false, ret_fd, &pid);
+    return result == -EBUSY ? trouble_note_in_use(repair->trouble, dir, pid)
+                            : note(repair, dir, result);
+}
+
+int repair_folder(const struct repair_config *config, struct trouble *ret_trouble, struct buf *out)
+{
+    int lock = -1;
+    struct repair repair = {.config = config, .trouble = ret_trouble, .out = out};
+    *ret_trouble = (struct trouble){.known_webhooks = config->known_webhooks};
+    stamp(&repair);
+    name_file(&repair, &repair.state, "", "state.db");
+    name_file(&repair, &repair.sums, "", "sums.db");
+    int result = take_lock(&repair, &lock);
+    result = result ? result : check_and_mend(&repair);
+    for (size_t i = 0; i < repair.count; i++)
+        free(repair.files[i].path);
+    free(repair.files);
+    free(repair.state.path);
+    free(repair.sums.path);
+    if (lock >= 0)
+        close(lock);
+    return result;
+}

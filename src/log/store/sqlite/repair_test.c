@@ -1,0 +1,607 @@
+#include "log/store/sqlite/testing.h"
+
+#include "base/say.h"
+#include "log/store/sqlite/repair.h"
+
+#include <fcntl.h>
+
+enum { PAGE = 4096 };
+
+/* A folder that is repaired, and what was said of it. */
+struct mended {
+    struct place place;
+    struct trouble trouble;
+    struct buf out;
+    int result;
+};
+
+static const char *path_in(const struct mended *mended, const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/%s", mended->place.dir, name);
+    return path;
+}
+
+/* The folder that fill() has made first, copied for each further test: to make it syncs a lot. */
+static char pattern[] = "/tmp/freshet-pattern-XXXXXX";
+static bool has_pattern;
+
+static int remove_pattern(void **state)
+{
+    (void)state;
+    place_empty(pattern);
+    return 0;
+}
+
+static void copy_folder(const char *from, const char *to)
+{
+    char command[160];
+    snprintf(command, sizeof(command), "cp -a %s/. %s", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* Two sealed files, of 100 and of 1,000 events, and one that is appended to. */
+static void fill(struct mended *mended)
+{
+    struct place *place = &mended->place;
+    *mended = (struct mended){.result = 0};
+    place_init(place);
+    if (has_pattern) {
+        copy_folder(pattern, place->dir);
+        clock_fake_advance(&place->clock, 2 * place->config.roll_us);
+        return;
+    }
+    place_open(place);
+    place_put(place, 1000, 100, 1, "a", 500);
+    place_roll(place);
+    place_put(place, 2000, 500, 2, "b", 500);
+    place_put(place, 2500, 500, 1, "a", 500);
+    place_roll(place);
+    place_put(place, 4000, 300, 3, "c", 500);
+    place_close(place);
+    assert_non_null(mkdtemp(pattern));
+    copy_folder(place->dir, pattern);
+    has_pattern = true;
+}
+
+static void repair(struct mended *mended, bool dry_run)
+{
+    const struct repair_config config = {.dir = mended->place.dir,
+                                         .dry_run = dry_run,
+                                         .clock = &mended->place.clock.clock,
+                                         .known_webhooks = 5};
+    buf_free(&mended->out);
+    mended->result = repair_folder(&config, &mended->trouble, &mended->out);
+    buf_add_char(&mended->out, '\0');
+}
+
+static void check_said(const struct mended *mended, const char *text)
+{
+    if (!strstr(mended->out.at, text))
+        fail_msg("\"%s\" is not in what was said:\n%s", text, mended->out.at);
+}
+
+static void deinit(struct mended *mended)
+{
+    buf_free(&mended->out);
+    place_deinit(&mended->place);
+}
+
+static void write_at(const char *path, off_t at, const void *bytes, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, len, at), len);
+    close(fd);
+}
+
+static void spoil(const struct mended *mended, const char *name)
+{
+    write_at(path_in(mended, name), 0, "garbage", 7);
+}
+
+static void spoil_page(const struct mended *mended, const char *name, off_t number)
+{
+    static const char zeros[PAGE];
+    write_at(path_in(mended, name), number * PAGE, zeros, PAGE);
+}
+
+static off_t pages_of(const struct mended *mended, const char *name)
+{
+    struct stat info;
+    assert_int_equal(stat(path_in(mended, name), &info), 0);
+    return info.st_size / PAGE;
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* How many entries of the folder have such names. */
+static int count_files(const struct mended *mended, const char *names)
+{
+    char command[256];
+    snprintf(command, sizeof(command), "exit $(ls -d %s/%s 2>/dev/null | wc -l)", mended->place.dir,
+             names);
+    return WEXITSTATUS(system(command));
+}
+
+/* All names, times and contents in the folder, as one number. */
+static unsigned long digest_of(const struct mended *mended)
+{
+    char command[256], line[64];
+    snprintf(
+        command, sizeof(command),
+        "cd %s && find . -type f ! -name '*-shm' | sort | xargs ls -il | cat - $(find . -type f"
+        " ! -name '*-shm' | sort) | cksum",
+        mended->place.dir);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_non_null(fgets(line, sizeof(line), pipe));
+    pclose(pipe);
+    return strtoul(line, NULL, 10);
+}
+
+static const char first_file[] = "log/0000000000001000.db";
+static const char middle_file[] = "log/0000000000002000.db";
+static const char last_file[] = "log/0000000000004000.db";
+
+/* ---- files of events --------------------------------------------------------------------------
+ */
+
+static void a_folder_in_order_is_left_as_it_is(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    unsigned long before = digest_of(&mended);
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    check_said(&mended, "nothing is damaged");
+    assert_int_equal(digest_of(&mended), before);
+    deinit(&mended);
+}
+
+static void a_file_without_a_head_is_set_aside_and_its_range_is_lost(void **state)
+{
+    (void)state;
+    static const char *const files[] = {first_file, middle_file};
+    static const uint64_t lasts[] = {1999, 3999};
+    static const size_t left_of_a[] = {500, 100};
+    for (size_t i = 0; i < 2; i++) {
+        struct mended mended;
+        fill(&mended);
+        spoil(&mended, files[i]);
+        repair(&mended, false);
+        assert_int_equal(mended.result, REPAIR_LOST);
+        check_said(&mended, files[i]);
+        check_said(&mended, "readers that have not read beyond");
+        assert_int_equal(count_files(&mended, "damaged/*"), 1);
+        assert_int_equal(access(path_in(&mended, files[i]), F_OK), -1);
+        place_open(&mended.place);
+        assert_int_equal(mended.place.newest.lost, lasts[i]);
+        assert_int_equal(mended.place.newest.id, 4299);
+        assert_int_equal(place_count(&mended.place, 1), left_of_a[i]);
+        assert_int_equal(place_count(&mended.place, 3), 300);
+        place_close(&mended.place);
+        repair(&mended, false);
+        assert_int_equal(mended.result, 0);
+        deinit(&mended);
+    }
+}
+
+static void what_can_be_read_of_a_sealed_file_is_kept(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil_page(&mended, middle_file, pages_of(&mended, middle_file) / 3);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    check_said(&mended, " of its 1000 events can be read and are kept");
+    check_said(&mended, "channels that lost events: b (");
+    place_open(&mended.place);
+    size_t left = place_count(&mended.place, 1) + place_count(&mended.place, 2);
+    assert_true(left > 1000 && left < 1100);
+    assert_true(mended.place.newest.lost > 2000 && mended.place.newest.lost < 2999);
+    place_roll(&mended.place); /* it is sealed again */
+    assert_int_equal(place_count(&mended.place, 1) + place_count(&mended.place, 2), left);
+    place_close(&mended.place);
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    deinit(&mended);
+}
+
+static void an_index_that_is_damaged_loses_nothing(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    run_sql(path_in(&mended, middle_file),
+            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+            " sqlite_master WHERE name = 'trim') WHERE name = 'event_by_channel'");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    check_said(&mended, "no event is lost");
+    place_open(&mended.place);
+    assert_int_equal(mended.place.newest.lost, 0);
+    assert_int_equal(place_count(&mended.place, 1), 600);
+    assert_int_equal(place_count(&mended.place, 2), 500);
+    deinit(&mended);
+}
+
+static void the_last_file_loses_all_up_to_now(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    uint64_t now = (uint64_t)mended.place.clock.wall_us;
+    off_t pages = pages_of(&mended, last_file);
+    assert_int_equal(truncate(path_in(&mended, last_file), pages / 2 * PAGE), 0);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    place_open(&mended.place);
+    size_t left = place_count(&mended.place, 3);
+    assert_true(left > 50 && left < 250);
+    assert_true(mended.place.newest.lost >= now);
+    assert_int_equal(mended.place.newest.id, mended.place.newest.lost); /* no id is given again */
+    place_put(&mended.place, mended.place.newest.id + 1, 1, 3, "c", 5);
+    assert_int_equal(place_count(&mended.place, 3), left + 1);
+    deinit(&mended);
+}
+
+static void a_log_whose_only_file_is_lost_begins_anew(void **state)
+{
+    (void)state;
+    struct mended mended = {.result = 0};
+    place_init(&mended.place);
+    place_open(&mended.place);
+    place_put(&mended.place, 1000, 10, 1, "a", 5);
+    place_close(&mended.place);
+    spoil(&mended, first_file);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    place_open(&mended.place);
+    assert_true(mended.place.newest.lost >= 1009);
+    assert_int_equal(place_count(&mended.place, 1), 0);
+    deinit(&mended);
+}
+
+static void rows_that_make_no_sense_are_not_kept(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "UPDATE event SET kind = 7 WHERE id = 2100",
+        "UPDATE event SET kind = 0 WHERE id = 2100",
+        "UPDATE event SET data = x'ff' WHERE id = 2100",
+        "UPDATE event SET data = CAST(x'ff' AS TEXT) WHERE id = 2100",
+        "UPDATE event SET prev = 3000 WHERE id = 2100",
+        "UPDATE event SET channel = 77 WHERE id = 2100",
+        "UPDATE event SET type = x'ff' WHERE id = 2100",
+    };
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        struct mended mended;
+        char sql[256];
+        fill(&mended);
+        /* Its own count is wrong as well, or nobody would look. */
+        snprintf(sql, sizeof(sql), "%s; UPDATE channel SET count = count + 1 WHERE number = 1",
+                 changes[i]);
+        run_sql(path_in(&mended, middle_file), sql);
+        repair(&mended, false);
+        assert_int_equal(mended.result, REPAIR_LOST);
+        check_said(&mended, "between the ids 0000000000002100 and 0000000000002100");
+        place_open(&mended.place);
+        assert_int_equal(place_count(&mended.place, 2), 499);
+        assert_int_equal(place_count(&mended.place, 1), 600);
+        deinit(&mended);
+    }
+}
+
+static void names_are_found_elsewhere(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    run_sql(path_in(&mended, middle_file), "DELETE FROM channel WHERE number = 2");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    place_open(&mended.place);
+    assert_non_null(place_find(&mended.place, "b"));
+    assert_int_equal(place_count(&mended.place, 2), 500);
+    deinit(&mended);
+}
+
+static void a_folder_in_place_of_a_file_is_set_aside_too(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    assert_int_equal(unlink(path_in(&mended, middle_file)), 0);
+    assert_int_equal(mkdir(path_in(&mended, middle_file), 0700), 0);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    assert_int_equal(count_files(&mended, "damaged/*"), 1);
+    place_open(&mended.place);
+    assert_int_equal(mended.place.newest.lost, 3999);
+    deinit(&mended);
+}
+
+static void deletions_in_a_damaged_file_are_kept(void **state)
+{
+    (void)state;
+    struct mended mended;
+    struct place *place = &mended.place;
+    fill(&mended);
+    place_open(place);
+    place_delete(place, 1, "a", 2999);
+    place_put(place, 4300, 10, 1, "a", 5);
+    place->store->ops->close(place->store);
+    place->store = NULL;
+    off_t pages = pages_of(&mended, last_file);
+    assert_int_equal(truncate(path_in(&mended, last_file), (pages - 1) * PAGE), 0);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    place_open(place);
+    assert_int_equal(place_find(place, "a")->trimmed, 2999);
+    deinit(&mended);
+}
+
+/* ---- state.db and sums.db ---------------------------------------------------------------------
+ */
+
+static void damaged_sums_lose_nothing(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil(&mended, "sums.db");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    check_said(&mended, "makes it anew");
+    assert_int_equal(count_files(&mended, "sums.db"), 0);
+    assert_int_equal(count_files(&mended, "damaged/sums.db-*"), 1);
+    place_open(&mended.place);
+    assert_int_equal(mended.place.newest.lost, 0);
+    assert_int_equal(place_count(&mended.place, 1), 600);
+    deinit(&mended);
+}
+
+static void a_lost_state_is_made_anew_and_told(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    place_open(&mended.place);
+    place_trim(&mended.place, 1, "a", 2999, 1050);
+    place_close(&mended.place);
+    spoil(&mended, "state.db");
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    check_said(&mended, "trimmed (0 are known)");
+    check_said(&mended, "webhooks");
+    place_open(&mended.place);
+    assert_int_equal(mended.place.newest.lost, 4299);
+    assert_int_equal(place_count(&mended.place, 1), 600); /* what was trimmed is back */
+    place_close(&mended.place);
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    deinit(&mended);
+}
+
+/* A state with many trims, and tables as webhooks have them, one without rowids. */
+static void fill_state(struct mended *mended)
+{
+    fill(mended);
+    run_sql(path_in(mended, "state.db"),
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+            " INSERT INTO trim SELECT 'channel/' || i || '/' || hex(zeroblob(40)), i + 100, 50, 50"
+            " FROM n;"
+            "INSERT INTO setting VALUES('courier_version', 5);"
+            "CREATE TABLE endpoint(id TEXT PRIMARY KEY, url TEXT);"
+            "CREATE TABLE lane(endpoint, slot, PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;"
+            "CREATE INDEX endpoint_url ON endpoint(url);"
+            "INSERT INTO endpoint VALUES('wh_1', 'http://x'), ('wh_2', 'http://y');"
+            "INSERT INTO lane VALUES(1, 2)");
+}
+
+static int64_t number_in(const struct mended *mended, const char *name, const char *sql)
+{
+    sqlite3 *db;
+    int64_t number = -1;
+    assert_int_equal(db_open(path_in(mended, name), DB_WRITE, &db), 0);
+    if (db_number(db, sql, &number))
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return number;
+}
+
+static void what_can_be_read_of_the_state_is_kept(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill_state(&mended);
+    off_t middle = pages_of(&mended, "state.db") / 2;
+    for (off_t i = 0; i < 4; i++) /* at least a page of the table is among them */
+        spoil_page(&mended, "state.db", middle + i);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    assert_int_equal(count_files(&mended, "damaged/state.db-*"), 1);
+    assert_int_equal(
+        number_in(&mended, "state.db", "SELECT value FROM setting WHERE name = 'lost'"), 4299);
+    assert_true(number_in(&mended, "state.db", "SELECT count(*) FROM trim") > 500);
+    assert_int_equal(number_in(&mended, "state.db", "SELECT count(*) FROM endpoint"), 2);
+    assert_int_equal(number_in(&mended, "state.db", "SELECT count(*) FROM lane"), 1);
+    assert_int_equal(number_in(&mended, "state.db",
+                               "SELECT count(*) FROM sqlite_master WHERE name = 'endpoint_url'"),
+                     1);
+    assert_int_equal(
+        number_in(&mended, "state.db", "SELECT value FROM setting WHERE name = 'courier_version'"),
+        5);
+    deinit(&mended);
+}
+
+static void a_state_whose_index_is_damaged_loses_nothing(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill_state(&mended);
+    run_sql(path_in(&mended, "state.db"),
+            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+            " sqlite_master WHERE name = 'erase') WHERE name = 'trim_number'");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    check_said(&mended, "all of it can be read and is kept");
+    assert_int_equal(number_in(&mended, "state.db", "SELECT count(*) FROM trim"), 2000);
+    deinit(&mended);
+}
+
+static void a_name_with_two_numbers_keeps_the_newer(void **state)
+{
+    (void)state;
+    struct mended mended;
+    struct place *place = &mended.place;
+    fill(&mended);
+    place_open(place);
+    uint32_t number = 2;
+    assert_int_equal(place->store->ops->forget(place->store, NULL, 0, &number, 1), 0);
+    place_put(place, 5000, 10, 9, "b", 5);
+    place_close(place);
+    spoil(&mended, "state.db");
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    place_open(place);
+    assert_int_equal(place_find(place, "b")->number, 9);
+    assert_int_equal(place_find(place, "b")->count, 10);
+    assert_int_equal(place_count(place, 2), 0);
+    deinit(&mended);
+}
+
+/* ---- limits of a repair -------------------------------------------------------------------------
+ */
+
+static void a_dry_run_says_the_same_and_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const files[] = {first_file, middle_file, last_file, "state.db", "sums.db"};
+    for (size_t i = 0; i < 5; i++) {
+        struct mended mended;
+        fill(&mended);
+        if (i == 1)
+            spoil_page(&mended, middle_file, 50);
+        else
+            spoil(&mended, files[i]);
+        unsigned long before = digest_of(&mended);
+        repair(&mended, true);
+        int result = mended.result;
+        assert_int_equal(digest_of(&mended), before);
+        check_said(&mended, "would be set aside");
+        repair(&mended, false);
+        assert_int_equal(mended.result, result);
+        assert_null(strstr(mended.out.at, "would"));
+        deinit(&mended);
+    }
+}
+
+static void a_folder_in_use_is_not_touched(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil(&mended, "sums.db");
+    place_open(&mended.place);
+    repair(&mended, false);
+    assert_int_equal(mended.result, -EBUSY);
+    assert_int_equal(mended.trouble.kind, TROUBLE_IN_USE);
+    assert_int_equal(mended.trouble.pid, getpid());
+    deinit(&mended);
+}
+
+static void a_newer_format_ends_it_before_anything_is_changed(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil(&mended, first_file);
+    run_sql(path_in(&mended, last_file), "UPDATE meta SET value = 9 WHERE name = 'version'");
+    unsigned long before = digest_of(&mended);
+    repair(&mended, false);
+    assert_true(mended.result < 0);
+    assert_int_equal(mended.trouble.kind, TROUBLE_NEWER);
+    assert_int_equal(mended.trouble.format, 9);
+    assert_int_equal(digest_of(&mended), before);
+    deinit(&mended);
+}
+
+static void what_is_no_folder_is_an_error(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    char dir[64];
+    snprintf(dir, sizeof(dir), "%s", mended.place.dir);
+    snprintf(mended.place.dir, sizeof(mended.place.dir), "/proc/nowhere");
+    repair(&mended, false);
+    assert_true(mended.result < 0);
+    assert_int_equal(mended.trouble.kind, TROUBLE_MISSING);
+    snprintf(mended.place.dir, sizeof(mended.place.dir), "/proc/version");
+    repair(&mended, false);
+    assert_true(mended.result < 0);
+    assert_int_equal(mended.trouble.kind, TROUBLE_NO_FOLDER);
+    snprintf(mended.place.dir, sizeof(mended.place.dir), "%s", dir);
+    deinit(&mended);
+}
+
+static void an_attempt_that_was_ended_may_be_made_again(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil_page(&mended, middle_file, 50);
+    spoil(&mended, "state.db");
+    static const char *const left[] = {"log/0000000000002000.db.new", "state.db.new",
+                                       "log/0000000000002000.db.new-wal", "state.db.new-wal"};
+    for (size_t i = 0; i < 4; i++) {
+        FILE *file = fopen(path_in(&mended, left[i]), "w");
+        fputs("half", file);
+        fclose(file);
+    }
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    assert_int_equal(count_files(&mended, "state.db.new*"), 0);
+    place_open(&mended.place);
+    assert_true(place_count(&mended.place, 1) > 500);
+    deinit(&mended);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_folder_in_order_is_left_as_it_is),
+        cmocka_unit_test(a_file_without_a_head_is_set_aside_and_its_range_is_lost),
+        cmocka_unit_test(what_can_be_read_of_a_sealed_file_is_kept),
+        cmocka_unit_test(an_index_that_is_damaged_loses_nothing),
+        cmocka_unit_test(the_last_file_loses_all_up_to_now),
+        cmocka_unit_test(a_log_whose_only_file_is_lost_begins_anew),
+        cmocka_unit_test(rows_that_make_no_sense_are_not_kept),
+        cmocka_unit_test(names_are_found_elsewhere),
+        cmocka_unit_test(a_folder_in_place_of_a_file_is_set_aside_too),
+        cmocka_unit_test(deletions_in_a_damaged_file_are_kept),
+        cmocka_unit_test(damaged_sums_lose_nothing),
+        cmocka_unit_test(a_lost_state_is_made_anew_and_told),
+        cmocka_unit_test(what_can_be_read_of_the_state_is_kept),
+        cmocka_unit_test(a_state_whose_index_is_damaged_loses_nothing),
+        cmocka_unit_test(a_name_with_two_numbers_keeps_the_newer),
+        cmocka_unit_test(a_dry_run_says_the_same_and_changes_nothing),
+        cmocka_unit_test(a_folder_in_use_is_not_touched),
+        cmocka_unit_test(a_newer_format_ends_it_before_anything_is_changed),
+        cmocka_unit_test(what_is_no_folder_is_an_error),
+        cmocka_unit_test(an_attempt_that_was_ended_may_be_made_again),
+    };
+    say_set_level((enum say_level)(SAY_ERROR + 1));
+    return cmocka_run_group_tests(tests, NULL, remove_pattern);
+}

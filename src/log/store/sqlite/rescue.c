@@ -1,0 +1,563 @@
+/* Of a file of events, rows are copied as they are. SQLite sees that a page is damaged by its
+ * structure alone, so a row is also held against what freshet writes: an id of the file's range, a
+ * kind that there is, text that is UTF-8, JSON that is JSON. What no consumer could be sent is not
+ * kept.
+ *
+ * Rows name their channel by a number, and the file has the names in a table of its own. If a name
+ * cannot be read there, sums.db or state.db may know it: a number stands for another channel only
+ * once no file has anything of the first.
+ *
+ * state.db is one file for the log and for webhooks. The log's tables are made anew and filled;
+ * those of the webhooks come with their own schema, all of them or none, since an opening takes
+ * some of them for all. */
+#include "log/store/sqlite/rescue.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "log/store/sqlite/folder.h"
+#include "log/store/sqlite/salvage.h"
+#include "log/store/sqlite/segment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Channels that are told by name. */
+#define TOLD_MAX 20
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* The first row of `sql` with ?1 as `number`, copied; NULL when there is none. */
+static char *ask(const char *path, const char *sql, uint32_t number)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    char *name = NULL;
+    if (access(path, F_OK) || salvage_open(path, &db))
+        return NULL;
+    if (db_prepare(db, sql, &statement) == 0) {
+        db_bind_id(statement, 1, number);
+        if (db_row(statement) == 1)
+            name = strndup((const char *)sqlite3_column_text(statement, 0),
+                           (size_t)sqlite3_column_bytes(statement, 0));
+        sqlite3_finalize(statement);
+    }
+    sqlite3_close(db);
+    return name;
+}
+
+static char *find_name(const char *dir, uint32_t number)
+{
+    static const char *const places[][2] = {
+        {"sums.db", "SELECT name FROM channel WHERE number = ?1 AND typeof(name) = 'text'"},
+        {"state.db", "SELECT name FROM trim WHERE number = ?1 AND typeof(name) = 'text'"},
+    };
+    char *name = NULL;
+    for (size_t i = 0; !name && i < 2; i++) {
+        char *path = folder_join(dir, places[i][0]);
+        name = ask(path, places[i][1], number);
+        free(path);
+    }
+    return name;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* Columns of an event. Files of different versions have them in different order. */
+enum column { ID, CHANNEL, TIME, PREV, KIND, TYPE, CONTENT_TYPE, SENDER, DATA, COLUMNS };
+
+static const char *const columns[COLUMNS] = {"id",   "channel",      "time",   "prev", "kind",
+                                             "type", "content_type", "sender", "data"};
+
+/* An event that is looked at, and where its columns are in the row. */
+struct row {
+    sqlite3_stmt *of;
+    int at[COLUMNS];
+};
+
+struct taking {
+    struct rescue *rescue;
+    sqlite3 *to;
+    sqlite3_stmt *has_name;
+    uint32_t named; /* the channel that was asked for last, and has a name */
+    struct row row;
+};
+
+/* A column that is not there is beyond all that are, which SQLite takes for NULL. */
+static void find_columns(struct row *row, sqlite3_stmt *of)
+{
+    int count = sqlite3_column_count(of);
+    row->of = of;
+    for (int column = 0; column < COLUMNS; column++) {
+        row->at[column] = SALVAGE_FIRST;
+        while (row->at[column] < count &&
+               strcmp(sqlite3_column_name(of, row->at[column]), columns[column]) != 0)
+            row->at[column]++;
+    }
+}
+
+static int type_of(const struct row *row, enum column column)
+{
+    return sqlite3_column_type(row->of, row->at[column]);
+}
+
+static int64_t integer_of(const struct row *row, enum column column)
+{
+    return sqlite3_column_int64(row->of, row->at[column]);
+}
+
+static struct str bytes_of(const struct row *row, enum column column)
+{
+    return db_bytes(row->of, row->at[column]);
+}
+
+static bool is_text(const struct row *row, enum column column)
+{
+    return type_of(row, column) == SQLITE_TEXT && utf8_valid(bytes_of(row, column));
+}
+
+static bool is_text_or_none(const struct row *row, enum column column)
+{
+    return type_of(row, column) == SQLITE_NULL || is_text(row, column);
+}
+
+static bool has_sound_data(const struct row *row)
+{
+    switch (integer_of(row, KIND)) {
+    case EVENT_JSON:
+        return type_of(row, DATA) == SQLITE_TEXT &&
+               !json_check(bytes_of(row, DATA), JSON_DEPTH_LIMIT, NULL);
+    case EVENT_TEXT:
+        return is_text(row, DATA);
+    case EVENT_BINARY:
+        return type_of(row, DATA) == SQLITE_BLOB;
+    default:
+        return false;
+    }
+}
+
+static bool is_sound(const struct row *row)
+{
+    for (int column = ID; column <= KIND; column++)
+        if (type_of(row, (enum column)column) != SQLITE_INTEGER)
+            return false;
+    return integer_of(row, CHANNEL) > 0 && integer_of(row, CHANNEL) <= UINT32_MAX &&
+           integer_of(row, PREV) >= 0 && integer_of(row, PREV) < integer_of(row, ID) &&
+           is_text(row, TYPE) && is_text_or_none(row, CONTENT_TYPE) &&
+           is_text_or_none(row, SENDER) && has_sound_data(row);
+}
+
+static bool add_name(struct taking *taking, uint32_t number)
+{
+    sqlite3_stmt *insert = NULL;
+    char *name = find_name(taking->rescue->dir, number);
+    if (!name)
+        return false;
+    int result =
+        db_prepare(taking->to, "INSERT INTO channel(number, name) VALUES(?1, ?2)", &insert);
+    if (!result) {
+        db_bind_id(insert, 1, number);
+        db_bind_text(insert, 2, str_from(name));
+        result = db_run(insert);
+        sqlite3_finalize(insert);
+    }
+    free(name);
+    return result == 0;
+}
+
+static bool has_name(struct taking *taking, uint32_t number)
+{
+    if (number == taking->named)
+        return true;
+    db_bind_id(taking->has_name, 1, number);
+    int result = db_row(taking->has_name);
+    sqlite3_reset(taking->has_name);
+    if (result != 1 && !add_name(taking, number))
+        return false;
+    taking->named = number;
+    return true;
+}
+
+static bool takes_event(void *context, sqlite3_stmt *of)
+{
+    struct taking *taking = context;
+    struct rescue *rescue = taking->rescue;
+    const struct row *row = &taking->row;
+    if (row->of != of)
+        find_columns(&taking->row, of);
+    uint64_t id = (uint64_t)integer_of(row, ID);
+    if (id < rescue->first || id > rescue->last)
+        return false;
+    if (is_sound(row) && has_name(taking, (uint32_t)integer_of(row, CHANNEL)))
+        return true;
+    if (!rescue->refused_low || id < rescue->refused_low)
+        rescue->refused_low = id;
+    if (id > rescue->refused_high)
+        rescue->refused_high = id;
+    return false;
+}
+
+static bool takes_channel(void *context, sqlite3_stmt *row)
+{
+    (void)context;
+    struct str name = db_bytes(row, SALVAGE_FIRST + 1);
+    return sqlite3_column_type(row, SALVAGE_FIRST + 1) == SQLITE_TEXT && name.len &&
+           utf8_valid(name);
+}
+
+/* Finds the range of ids that may be lost: by the ends of both passes, and by refused rows. */
+static void judge_loss(struct rescue *rescue, const struct salvaged *events)
+{
+    if (!events->whole) {
+        rescue->lost_first = events->low ? (uint64_t)events->low + 1 : rescue->first;
+        rescue->lost_last = events->high < INT64_MAX ? (uint64_t)events->high - 1 : rescue->last;
+    }
+    /* A page that was exchanged for another one takes its rows with it unseen. */
+    if (events->whole && rescue->expected > rescue->kept && !rescue->refused_low) {
+        rescue->lost_first = rescue->first;
+        rescue->lost_last = rescue->last;
+    }
+    if (rescue->refused_low && (!rescue->lost_first || rescue->refused_low < rescue->lost_first))
+        rescue->lost_first = rescue->refused_low;
+    if (rescue->refused_high > rescue->lost_last)
+        rescue->lost_last = rescue->refused_high;
+    if (rescue->lost_first > rescue->lost_last)
+        rescue->lost_first = rescue->lost_last = 0;
+}
+
+/* Only a sealed file has counts of its channels' events. */
+static int compare_counts(struct rescue *rescue, sqlite3 *to)
+{
+    sqlite3_stmt *row = NULL;
+    int64_t expected = 0;
+    int told = 0;
+    int result = db_number(to, "SELECT ifnull(sum(count), 0) FROM channel", &expected);
+    rescue->expected = expected > 0 ? (uint64_t)expected : 0;
+    result = result ? result
+                    : db_prepare(to,
+                                 "SELECT name, count - ifnull(found, 0) FROM channel"
+                                 " LEFT JOIN (SELECT channel, count(*) AS found FROM event"
+                                 "            GROUP BY channel) ON channel = number"
+                                 " WHERE count > ifnull(found, 0) ORDER BY 2 DESC",
+                                 &row);
+    if (result)
+        return result;
+    for (; (result = db_row(row)) == 1; told++)
+        if (told < TOLD_MAX)
+            buf_addf(&rescue->channels, "%s%.*s (%lld)", told ? ", " : "",
+                     STR_FMT(db_bytes(row, 0)), (long long)sqlite3_column_int64(row, 1));
+    if (told > TOLD_MAX)
+        buf_addf(&rescue->channels, " and %d more", told - TOLD_MAX);
+    sqlite3_finalize(row);
+    return result;
+}
+
+static int copy_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
+{
+    struct taking taking = {.rescue = rescue, .to = to};
+    struct salvage salvage = {.from = from, .to = to, .takes = takes_channel};
+    struct salvaged channels, events = {.high = INT64_MAX}, trims;
+    int result = salvage_table(&salvage, "channel", &channels);
+    result = result ? result
+                    : db_prepare(to, "SELECT 1 FROM channel WHERE number = ?1", &taking.has_name);
+    salvage.takes = takes_event;
+    salvage.context = &taking;
+    result = result ? result : salvage_table(&salvage, "event", &events);
+    sqlite3_finalize(taking.has_name);
+    salvage.takes = NULL;
+    result = result ? result : salvage_table(&salvage, "trim", &trims);
+    if (result)
+        return result;
+    rescue->kept = events.rows;
+    rescue->has_all_deletions = trims.whole;
+    result = compare_counts(rescue, to);
+    judge_loss(rescue, &events);
+    return result ? result
+                  : db_exec(to, "UPDATE channel SET count = NULL, bytes = NULL, first = NULL,"
+                                " last = NULL");
+}
+
+/* Without a journal: a file that does not get finished is thrown away. */
+static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
+{
+    int result = db_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
+    result = result ? result : segment_make_schema(to);
+    result = result ? result : db_exec(to, "BEGIN");
+    result = result ? result : copy_events(rescue, from, to);
+    return result ? result : db_exec(to, "COMMIT");
+}
+
+/* An earlier attempt may have been ended in the midst of it. */
+static int drop(const char *path)
+{
+    static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
+    char name[4096];
+    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++) {
+        snprintf(name, sizeof(name), "%s%s", path, sides[i]);
+        if (unlink(name) && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+/* A file that cannot even be opened is lost whole. */
+static void lose_all(struct rescue *rescue)
+{
+    rescue->lost_first = rescue->first;
+    rescue->lost_last = rescue->last;
+}
+
+static int open_target(const char *path, sqlite3 **ret_db)
+{
+    if (!path)
+        return db_open(":memory:", DB_WRITE, ret_db);
+    int result = drop(path);
+    result = result ? result : db_create_file(path);
+    return result ? result : db_open(path, DB_WRITE, ret_db);
+}
+
+int rescue_events(const char *from, const char *to, struct rescue *rescue)
+{
+    sqlite3 *damaged = NULL, *target = NULL;
+    if (salvage_open(from, &damaged)) {
+        lose_all(rescue);
+        return 0;
+    }
+    int64_t trims = 0;
+    int result = open_target(to, &target);
+    result = result ? result : fill_events(rescue, damaged, target);
+    result = result ? result : db_number(target, "SELECT count(*) FROM trim", &trims);
+    sqlite3_close(damaged);
+    sqlite3_close(target);
+    if (to && (result || (!rescue->kept && !trims)))
+        (void)unlink(to);
+    else if (to)
+        result = db_sync_file(to);
+    return result;
+}
+
+uint64_t rescue_newest(const char *path)
+{
+    sqlite3 *db;
+    int64_t id = 0;
+    if (salvage_open(path, &db))
+        return 0;
+    (void)db_number(db, "SELECT ifnull(max(id), 0) FROM event", &id);
+    sqlite3_close(db);
+    return id > 0 ? (uint64_t)id : 0;
+}
+
+/* ---- state.db -------------------------------------------------------------------------------- */
+
+static const char *const own_tables[] = {"setting", "trim", "forgotten", "erase"};
+
+static bool is_own(const char *name)
+{
+    for (size_t i = 0; i < sizeof(own_tables) / sizeof(*own_tables); i++)
+        if (strcmp(name, own_tables[i]) == 0)
+            return true;
+    return false;
+}
+
+static int copy_own(const struct salvage *salvage, struct rescued_state *rescued)
+{
+    int result = 0;
+    rescued->has_all_trims = true;
+    for (size_t i = 0; !result && i < sizeof(own_tables) / sizeof(*own_tables); i++) {
+        struct salvaged table;
+        result = salvage_table(salvage, own_tables[i], &table);
+        rescued->has_all_trims = rescued->has_all_trims && table.whole;
+        if (strcmp(own_tables[i], "trim") == 0)
+            rescued->trims = table.rows;
+    }
+    return result;
+}
+
+/* The schema of what is not the log's: names, each with its statement behind it, all of them ended
+ * by a zero. -EIO when not all of it can be read. */
+static int read_schema(sqlite3 *from, struct buf *schema)
+{
+    sqlite3_stmt *row = NULL;
+    int result = db_prepare(from,
+                            "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+                            " AND tbl_name NOT IN ('setting', 'trim', 'forgotten', 'erase')"
+                            " ORDER BY type = 'index', rowid",
+                            &row);
+    if (result)
+        return result;
+    while ((result = db_row(row)) == 1) {
+        bool is_table = str_eq(db_bytes(row, 0), STR("table"));
+        buf_add_str(schema, is_table ? db_bytes(row, 1) : STR(""));
+        buf_add_char(schema, '\0');
+        buf_add_str(schema, db_bytes(row, 2));
+        buf_add_char(schema, '\0');
+    }
+    sqlite3_finalize(row);
+    return result ? result : buf_failed(schema) ? -ENOMEM : 0;
+}
+
+static int copy_other(const struct salvage *salvage, const char *name, const char *sql,
+                      struct rescued_state *rescued)
+{
+    struct salvaged table = {.whole = true};
+    int result = db_exec(salvage->to, sql);
+    if (!result && *name && !is_own(name))
+        result = salvage_table(salvage, name, &table);
+    rescued->has_all_webhooks = rescued->has_all_webhooks && table.whole;
+    if (strcmp(name, "endpoint") == 0)
+        rescued->webhooks = table.rows;
+    return result;
+}
+
+static int copy_others(const struct salvage *salvage, struct rescued_state *rescued)
+{
+    struct buf schema = {0};
+    int64_t version = 0;
+    int known = db_number(salvage->to, "SELECT value FROM setting WHERE name = 'courier_version'",
+                          &version);
+    int result = read_schema(salvage->from, &schema);
+    bool is_usable = !result && (known == 0 || !schema.len);
+    rescued->has_all_webhooks = is_usable;
+    size_t at = 0;
+    result = result == -ENOMEM ? result : 0;
+    while (is_usable && !result && at < schema.len) {
+        const char *name = schema.at + at, *sql = name + strlen(name) + 1;
+        at += strlen(name) + strlen(sql) + 2;
+        result = copy_other(salvage, name, sql, rescued);
+    }
+    buf_free(&schema);
+    return result || is_usable
+               ? result
+               : db_exec(salvage->to, "DELETE FROM setting WHERE name = 'courier_version'");
+}
+
+static int copy_state(sqlite3 *from, sqlite3 *to, struct rescued_state *rescued)
+{
+    struct salvage salvage = {.from = from, .to = to};
+    int result = db_exec(to, "BEGIN");
+    result = result ? result : copy_own(&salvage, rescued);
+    result = result ? result : copy_others(&salvage, rescued);
+    return result ? result : db_exec(to, "COMMIT");
+}
+
+/* In memory there is nothing but what the copies need. */
+static int make_state(const char *to, sqlite3 **ret_db)
+{
+    struct state *state = NULL;
+    if (!to) {
+        int made = db_open(":memory:", DB_WRITE, ret_db);
+        return made ? made
+                    : db_exec(*ret_db, "CREATE TABLE setting(name TEXT PRIMARY KEY, value);"
+                                       "CREATE TABLE trim(name, number, last, trimmed);"
+                                       "CREATE TABLE forgotten(number, upto);"
+                                       "CREATE TABLE erase(number, upto)");
+    }
+    int result = drop(to);
+    result = result ? result : state_open(to, &state);
+    if (result)
+        return result;
+    state_close(state);
+    return db_open(to, DB_WRITE, ret_db);
+}
+
+int rescue_state(const char *from, const char *to, struct rescued_state *ret_rescued)
+{
+    sqlite3 *damaged = NULL, *target = NULL;
+    *ret_rescued = (struct rescued_state){0};
+    int opened = salvage_open(from, &damaged);
+    int result = make_state(to, &target);
+    if (!result && !opened)
+        result = copy_state(damaged, target, ret_rescued);
+    if (!result && to)
+        result = segment_make_single(target);
+    sqlite3_close(damaged);
+    sqlite3_close(target);
+    return result || !to ? result : db_sync_file(to);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+static int add_number(sqlite3_stmt *row, sqlite3_stmt *insert)
+{
+    for (int i = 0; i < 3; i++)
+        sqlite3_bind_value(insert, i + 1, sqlite3_column_value(row, i));
+    return db_run(insert);
+}
+
+static int gather_numbers(sqlite3 *file, sqlite3_stmt *insert)
+{
+    int64_t sealed = 0;
+    sqlite3_stmt *row = NULL;
+    int result = db_number(file, "SELECT value FROM meta WHERE name = 'sealed'", &sealed);
+    result = result ? result
+                    : db_prepare(file,
+                                 sealed ? "SELECT number, name, last FROM channel"
+                                        : "SELECT number, name, max(id) FROM event JOIN channel"
+                                          " ON number = channel GROUP BY number",
+                                 &row);
+    if (result)
+        return result;
+    while ((result = db_row(row)) == 1)
+        if ((result = add_number(row, insert)))
+            break;
+    sqlite3_finalize(row);
+    return result;
+}
+
+static int gather_all_numbers(sqlite3 *numbers, char *const *paths, size_t count)
+{
+    sqlite3_stmt *insert = NULL;
+    int result = db_exec(numbers, "CREATE TABLE one(number INTEGER PRIMARY KEY, name, last);"
+                                  "CREATE INDEX by_name ON one(name, last)");
+    result = result ? result
+                    : db_prepare(numbers,
+                                 "INSERT INTO one VALUES(?1, ?2, ?3) ON CONFLICT(number)"
+                                 " DO UPDATE SET last = max(last, excluded.last)",
+                                 &insert);
+    if (result)
+        return result;
+    for (size_t i = 0; !result && i < count; i++) {
+        sqlite3 *file;
+        result = salvage_open(paths[i], &file);
+        if (result)
+            break;
+        result = gather_numbers(file, insert);
+        sqlite3_close(file);
+    }
+    sqlite3_finalize(insert);
+    return result;
+}
+
+static int forget_older(struct state *state, sqlite3 *numbers)
+{
+    sqlite3_stmt *row = NULL;
+    int result = db_prepare(numbers,
+                            "SELECT number, last FROM one WHERE last <"
+                            " (SELECT max(last) FROM one AS other WHERE other.name = one.name)",
+                            &row);
+    if (result)
+        return result;
+    while ((result = db_row(row)) == 1) {
+        uint32_t number = (uint32_t)db_id(row, 0);
+        uint64_t last = db_id(row, 1);
+        if ((result = state_forget(state, NULL, 0, &number, &last, 1)))
+            break;
+    }
+    sqlite3_finalize(row);
+    return result;
+}
+
+int rescue_numbers(struct state *state, char *const *paths, size_t count)
+{
+    sqlite3 *numbers;
+    int result = db_open(":memory:", DB_WRITE, &numbers);
+    if (result)
+        return result;
+    result = gather_all_numbers(numbers, paths, count);
+    result = result ? result : forget_older(state, numbers);
+    sqlite3_close(numbers);
+    return result;
+}

@@ -1,0 +1,77 @@
+#include "server/repair.h"
+
+#include "base/command_line.h"
+#include "base/mem.h"
+#include "client/output.h"
+#include "courier/registry.h"
+#include "log/store/sqlite/repair.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char repair_help[] =
+    "usage: freshet repair DIR [--dry-run]\n\n"
+    "Checks every file in the data folder DIR of a server that is stopped. A damaged file is set\n"
+    "aside, into DIR/damaged; what can be read of it is kept, and what can be made anew is. Says\n"
+    "what was lost; readers who have not read beyond that are told of a gap once the server runs\n"
+    "again. Deletes nothing, and never runs by itself. Take a copy of DIR first.\n\n"
+    "  --dry-run  only say what would be done\n\n"
+    "Exit codes: 0 nothing was lost, 1 something was, as standard output says, 2 it could not be\n"
+    "done, as standard error says.\n";
+
+enum { EXIT_WHOLE = 0, EXIT_LOST = 1, EXIT_CANNOT = 2 };
+
+static int explain(const struct trouble *trouble, const char *dir, int error)
+{
+    struct buf text = {0};
+    trouble_add(&text, trouble, dir);
+    if (buf_failed(&text))
+        fprintf(stderr, "freshet repair: %s: %s\n", dir, strerror(-error));
+    else
+        fprintf(stderr, "freshet repair: %.*s\n", STR_FMT(buf_str(&text)));
+    buf_free(&text);
+    return EXIT_CANNOT;
+}
+
+static int run(const char *dir, bool dry_run)
+{
+    struct progress progress;
+    struct trouble trouble;
+    struct buf report = {0};
+    progress_init(&progress, "freshet repair", clock_system(), progress_terminal());
+    const struct repair_config config = {.dir = dir,
+                                         .dry_run = dry_run,
+                                         .clock = clock_system(),
+                                         .progress = &progress,
+                                         .known_webhooks = REGISTRY_VERSION};
+    int result = repair_folder(&config, &trouble, &report);
+    progress_end(&progress);
+    int written = output_write("freshet repair", buf_str(&report));
+    bool is_whole = !buf_failed(&report);
+    buf_free(&report);
+    if (result < 0)
+        return explain(&trouble, dir, result);
+    if (!is_whole)
+        fprintf(stderr, "freshet repair: there is no memory to say all that was done\n");
+    return written || !is_whole ? EXIT_CANNOT : result == REPAIR_LOST ? EXIT_LOST : EXIT_WHOLE;
+}
+
+int repair_main(int argc, char **argv)
+{
+    bool dry_run = false;
+    struct buf why = {0};
+    struct command_list dirs = {.at = mem_alloc((size_t)argc * sizeof(char *))};
+    const struct command_option options[] = {{.name = "dry-run", .flag = &dry_run}};
+    int result = command_line_read(argc, argv, options, 1, &dirs, &why);
+    if (!result && dirs.count != 1) {
+        buf_add_str(&why, dirs.count ? STR("one folder at a time") : STR("which folder?"));
+        result = -EINVAL;
+    }
+    int code = result ? command_line_end(result, "freshet repair", &why, repair_help,
+                                         "Try: freshet help repair\n")
+                      : run(dirs.at[0], dry_run);
+    buf_free(&why);
+    free(dirs.at);
+    return code;
+}
