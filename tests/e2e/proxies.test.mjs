@@ -166,16 +166,14 @@ each("while freshet is away an EventSource is answered 200, and others 503", asy
     assert.deepEqual(reader.data, ["back"]);
 });
 
-for (const name of ["haproxy", "caddy"]) {
-    test(`${name}: a publish that meets a restart waits for it and is published once`, { skip: lacks(name) }, async (t) => {
-        const { server, front } = await start(t, name);
-        await server.kill();
-        const published = publish(front, "a", "patient");
-        await server.start();
-        const { id } = await published;
-        assert.deepEqual((await server.history("a")).map((event) => [event.id, event.data]), [[id, "patient"]]);
-    });
-}
+test("haproxy: a publish that meets a restart waits for it and is published once", { skip: lacks("haproxy") }, async (t) => {
+    const { server, front } = await start(t, "haproxy");
+    await server.kill();
+    const published = publish(front, "a", "patient");
+    await server.start();
+    const { id } = await published;
+    assert.deepEqual((await server.history("a")).map((event) => [event.id, event.data]), [[id, "patient"]]);
+});
 
 each("a body as large as body_max goes through, and freshet itself refuses a larger one", async (t, name) => {
     const { server, front } = await start(t, name);
@@ -186,12 +184,14 @@ each("a body as large as body_max goes through, and freshet itself refuses a lar
     assertProblem(await request(front, "POST", "/channels/a", { body: "x".repeat(BODY_MAX + 1), headers: { "Content-Type": "text/plain" } }), 413);
 });
 
-each("a reader that leaves takes its place in freshet along, at the next event at the latest", async (t, name) => {
+each("a reader that leaves takes its place in freshet along", async (t, name) => {
     const { server, front } = await start(t, name);
     const readers = [await openSse(front, "/channels/a"), await openNdjson(front, "/channels/a"), await Socket.open(t, front, "/channels/a")];
     readers.forEach((reader) => reader.vanish ? reader.vanish() : reader.close());
     await eventually(async () => {
-        await server.publish("a", "x");
+        if (name === "apache") {
+            await server.publish("a", "Apache notices when it writes");
+        }
         const { subscribers } = await stats(server);
         return subscribers.sse + subscribers.ndjson + subscribers.ws === 0;
     }, "nobody to be left");
