@@ -38,7 +38,7 @@ static void add_methods(struct buf *out, unsigned methods)
     buf_add_lit(out, "\r\n");
 }
 
-static void refuse_method(struct exchange *exchange, unsigned methods)
+void api_refuse_method(struct exchange *exchange, unsigned methods)
 {
     struct buf document = {0};
     stat_add(&exchange->worker->stats.problems[PROBLEM_METHOD_NOT_ALLOWED], 1);
@@ -57,7 +57,7 @@ static void handle_channel(struct exchange *exchange, struct str rest)
         if (1U << exchange->head->method & METHODS_READ)
             listing_handle(exchange);
         else
-            refuse_method(exchange, METHODS_READ);
+            api_refuse_method(exchange, METHODS_READ);
         return;
     }
     switch (exchange->head->method) {
@@ -94,8 +94,8 @@ const struct api_route api_routes[] = {
     {"/webhooks", false, false, true,
      METHODS_READ | 1U << HTTP_POST | 1U << HTTP_PATCH | 1U << HTTP_DELETE, handle_webhooks,
      "register, list, change and delete webhooks"},
-    {"/inbound", false, false, true, 1U << HTTP_POST, inbound_handle,
-     "take the webhooks of others as events"},
+    {"/inbound", false, false, true, METHODS_READ | 1U << HTTP_POST, inbound_handle,
+     "take the webhooks of others as events, and answer their challenges"},
     {"/topics", false, false, false, METHODS_READ, topic_handle,
      "the newest event of a channel, as WebSub's topic"},
     {"/hub", true, false, false, 1U << HTTP_POST, hub_handle, "subscribe to topics by WebSub"},
@@ -278,7 +278,7 @@ void api_handle(struct exchange *exchange)
     else if (head->method == HTTP_OPTIONS)
         answer_options(exchange, route->methods);
     else if (head->method >= HTTP_OTHER || !(route->methods & 1U << head->method))
-        refuse_method(exchange, route->methods);
+        api_refuse_method(exchange, route->methods);
     else if (route->asks || query_is_empty(exchange))
         route->handle(exchange, rest);
 }

@@ -26,8 +26,9 @@ struct element {
     bool has_data;
     bool has_base64;
     bool is_text;
-    bool may_be_deep; /* the JSON around it is nested deeper than data may be */
-    unsigned given;   /* members that were there, a bit each */
+    bool special_json; /* content_type is JSON that says more than that */
+    bool may_be_deep;  /* the JSON around it is nested deeper than data may be */
+    unsigned given;    /* members that were there, a bit each */
 };
 
 static void element_free(struct element *element)
@@ -147,6 +148,7 @@ static struct fault check_element(struct element *element)
     if (element->content_type.len > CONTENT_TYPE_MAX ||
         (element->content_type.len && http_media_parse(buf_str(&element->content_type), &media)))
         return bad("content_type is not a media type");
+    element->special_json = element->content_type.len && http_media_is_special_json(&media);
     return fine;
 }
 
@@ -168,17 +170,18 @@ static bool fill_event(struct exchange *exchange, struct batch *batch, struct ev
 {
     bool json = element->has_data && !element->is_text;
     bool binary = element->has_base64;
+    bool keeps_type = binary || (json && element->special_json);
     struct str content_type = element->content_type.len ? buf_str(&element->content_type)
                                                         : STR("application/octet-stream");
     event->channel = batch_copy(batch, buf_str(&element->channel));
     event->type = batch_copy(batch, buf_str(&element->type));
     event->data = batch_copy(batch, json ? element->raw : buf_str(&element->data));
-    event->content_type = binary ? batch_copy(batch, content_type) : STR_NONE;
+    event->content_type = keeps_type ? batch_copy(batch, content_type) : STR_NONE;
     event->kind = json ? EVENT_JSON : binary ? EVENT_BINARY : EVENT_TEXT;
     event->accepted_ns = exchange->since_ns;
     event->time_us = clock_wall_us(api_of(exchange)->clock);
     if (!event->channel.at || !event->type.at || !event->data.at ||
-        (binary && !event->content_type.at))
+        (keeps_type && !event->content_type.at))
         return false;
     if (json)
         propose_one_line(event);

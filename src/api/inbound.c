@@ -30,10 +30,38 @@ static void refuse_proof(struct exchange *exchange, int verdict)
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again");
 }
 
+static void answer_with(struct exchange *exchange, struct str type, struct str body)
+{
+    struct buf *out = exchange_head(exchange, 200);
+    /* What somebody sent is sent back: a browser must not take it for a page. */
+    buf_add_lit(out, "X-Content-Type-Options: nosniff\r\n");
+    exchange_body(exchange, type, body);
+}
+
 static void answer_text(struct exchange *exchange, struct str text)
 {
-    exchange_head(exchange, 200);
-    exchange_body(exchange, STR("text/plain; charset=utf-8"), text);
+    answer_with(exchange, STR("text/plain; charset=utf-8"), text);
+}
+
+static void answer_challenge(struct exchange *exchange, const struct source *source, int verdict,
+                             const struct source_event *event)
+{
+    if (verdict == CHALLENGE_MEANT && source_tells_json(source))
+        answer_with(exchange, STR("application/json"), buf_str(&event->answer));
+    else if (verdict == CHALLENGE_MEANT)
+        answer_text(exchange, buf_str(&event->answer));
+    else if (verdict == CHALLENGE_NONE)
+        api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                    "this is not the challenge that the configuration of this source describes");
+    else if (verdict == CHALLENGE_E_PROOF)
+        api_problem(exchange, PROBLEM_BAD_SIGNATURE,
+                    "the challenge does not hold this source's challenge.secret");
+    else if (verdict == CHALLENGE_E_VALUE)
+        api_problem(exchange, PROBLEM_BAD_PARAMETER,
+                    "a challenge's token has 1 to 1024 bytes and no control characters; one that "
+                    "is hashed only letters, digits and - . _ ~ + / =");
+    else
+        refuse_proof(exchange, verdict);
 }
 
 /* For a sender that shows people what it gets. */
@@ -88,8 +116,37 @@ static void propose(struct exchange *exchange, const struct source *source,
     buf_free(&subject);
 }
 
-/* The query is passed over: it is the sender's, not ours (some sign by it, some add a digest), and
- * nothing in it changes what is published. */
+static void take_post(struct exchange *exchange, const struct source *source,
+                      const struct inbound_request *request)
+{
+    struct source_event event = {0};
+    int verdict = source_verify(source, request);
+    if (verdict) {
+        refuse_proof(exchange, verdict);
+        return;
+    }
+    verdict = source_read(source, request, &event);
+    if (verdict == CHALLENGE_NONE)
+        propose(exchange, source, &event);
+    else
+        answer_challenge(exchange, source, verdict, &event);
+    source_event_deinit(&event);
+}
+
+static void take_get(struct exchange *exchange, const struct source *source,
+                     const struct inbound_request *request)
+{
+    struct source_event event = {0};
+    if (!source_is_asked(source)) {
+        api_refuse_method(exchange, 1U << HTTP_POST);
+        return;
+    }
+    answer_challenge(exchange, source, source_ask(source, request, &event), &event);
+    source_event_deinit(&event);
+}
+
+/* Unknown parameters are passed over: the query is the sender's, not ours (some sign by it, some
+ * add a digest), and nothing in it changes what is published. */
 void inbound_handle(struct exchange *exchange, struct str rest)
 {
     const struct source *source = find_source(api_of(exchange), rest);
@@ -97,6 +154,7 @@ void inbound_handle(struct exchange *exchange, struct str rest)
         .fields = &exchange->head->fields,
         .body = exchange_received(exchange),
         .plain = exchange_input(exchange),
+        .query = exchange->head->query,
         .now_s = clock_wall_us(api_of(exchange)->clock) / 1000000,
     };
     if (!source) {
@@ -104,15 +162,8 @@ void inbound_handle(struct exchange *exchange, struct str rest)
                     "a source is named under `inbound` in the configuration");
         return;
     }
-    int verdict = source_verify(source, &request);
-    struct source_event event = {0};
-    if (verdict)
-        refuse_proof(exchange, verdict);
-    else if (source_read(source, &request, &event))
-        refuse_proof(exchange, -1);
-    else if (event.challenge.len)
-        answer_text(exchange, buf_str(&event.challenge));
+    if (exchange->head->method == HTTP_POST)
+        take_post(exchange, source, &request);
     else
-        propose(exchange, source, &event);
-    source_event_deinit(&event);
+        take_get(exchange, source, &request);
 }

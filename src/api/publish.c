@@ -237,10 +237,14 @@ bool publish_read_kind(struct exchange *exchange, struct proposal *proposal)
         return refuse(exchange, PROBLEM_BAD_PARAMETER, "Content-Type is not a media type");
     if (known && utf8 && json_media_type(media.full)) {
         proposal->kind = EVENT_JSON;
+        if (!http_media_is_special_json(&media))
+            proposal->content_type = STR_NONE;
         return check_json(exchange);
     }
-    if ((!known || is_text(&media)) && utf8 && utf8_valid(exchange_input(exchange)))
+    if ((!known || is_text(&media)) && utf8 && utf8_valid(exchange_input(exchange))) {
         proposal->kind = EVENT_TEXT;
+        proposal->content_type = STR_NONE;
+    }
     return true;
 }
 
@@ -304,13 +308,13 @@ static bool add_event(struct exchange *exchange, const struct proposal *proposal
     event->type = batch_copy(batch, buf_str(&proposal->type));
     event->data = batch_copy(batch, exchange_input(exchange));
     event->content_type =
-        proposal->kind == EVENT_BINARY ? batch_copy(batch, proposal->content_type) : STR_NONE;
+        proposal->content_type.len ? batch_copy(batch, proposal->content_type) : STR_NONE;
     event->kind = (uint8_t)proposal->kind;
     event->state = proposal->ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
     event->accepted_ns = exchange->since_ns;
     event->time_us = clock_wall_us(api_of(exchange)->clock);
     if (!event->channel.at || !event->type.at || !event->data.at ||
-        (proposal->kind == EVENT_BINARY && !event->content_type.at))
+        (proposal->content_type.len && !event->content_type.at))
         return false;
     if (proposal->kind == EVENT_JSON)
         propose_one_line(event);

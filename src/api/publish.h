@@ -16,7 +16,7 @@ struct proposal {
     bool has_if_match;
     uint64_t if_match;
     enum event_kind kind;
-    struct str content_type;
+    struct str content_type; /* that the event keeps: of binary data, and of +json; else none */
 };
 
 /* JSON, text or binary, by Content-Type and by what the bytes are. False: the exchange was

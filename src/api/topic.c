@@ -1,9 +1,12 @@
 #include "api/topic.h"
 
 #include "api/channel.h"
+#include "http/condition.h"
 #include "transport/reading.h"
 
 #include <stdlib.h>
+
+enum { KNOWN_MAX = 16, ETAG_LEN = 16 };
 
 /* A topic that is being read. */
 struct topic_read {
@@ -15,6 +18,11 @@ struct topic_read {
     struct batch *batch; /* with the event, if there is one */
     uint64_t upto;       /* all above it was looked at */
     int error;
+    struct {
+        uint64_t ids[KNOWN_MAX];
+        size_t count;
+        bool any;
+    } known; /* tags in If-None-Match: the head is gone when the event is there */
 };
 
 /* ---- on a reader's thread -------------------------------------------------------------------- */
@@ -54,11 +62,29 @@ static bool read_newest(struct log_job *job, struct log *log)
 
 /* ---- on the worker's ------------------------------------------------------------------------- */
 
-static struct str content_type_of(const struct event *event)
+static bool is_known(const struct topic_read *read, uint64_t id)
 {
-    if (event->kind == EVENT_JSON)
-        return STR("application/json");
-    return event->kind == EVENT_TEXT ? STR("text/plain; charset=utf-8") : event->content_type;
+    bool known = read->known.any;
+    for (size_t i = 0; i < read->known.count; i++)
+        known = known || read->known.ids[i] == id;
+    return known;
+}
+
+static void answer_event(const struct topic_read *read, const struct event *event)
+{
+    struct exchange *exchange = read->exchange;
+    bool known = is_known(read, event->id);
+    struct buf *out = exchange_head(exchange, known ? 304 : 200);
+    reading_add_topic(out, api_of(exchange)->base, buf_str(&read->channel));
+    buf_add_lit(out, "ETag: \"");
+    buf_add_id(out, event->id);
+    buf_add_lit(out, "\"\r\n");
+    if (known) {
+        exchange_no_body(exchange);
+        return;
+    }
+    buf_add_lit(out, "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
+    exchange_body(exchange, event_media_type(event), event->data);
 }
 
 static void answer(struct topic_read *read)
@@ -72,14 +98,7 @@ static void answer(struct topic_read *read)
         api_problem(exchange, PROBLEM_NOT_FOUND, "the channel holds no event");
         return;
     }
-    const struct event *event = &read->batch->events[read->batch->count - 1];
-    struct buf *out = exchange_head(exchange, 200);
-    reading_add_topic(out, api_of(exchange)->base, buf_str(&read->channel));
-    buf_add_lit(out, "ETag: \"");
-    buf_add_id(out, event->id);
-    buf_add_lit(out,
-                "\"\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
-    exchange_body(exchange, content_type_of(event), event->data);
+    answer_event(read, &read->batch->events[read->batch->count - 1]);
 }
 
 static void topic_free(struct topic_read *read)
@@ -107,6 +126,33 @@ static void was_read(struct mail *mail, void *owner)
     topic_free(read);
 }
 
+/* Tags of another form are none of ours. Of a header that cannot be read nothing is known, so that
+ * the whole answer follows (RFC 9110 section 13.1.2). */
+static void read_known(struct topic_read *read, const struct http_fields *fields)
+{
+    struct http_etag etag;
+    struct str value;
+    int more = 0;
+    for (size_t pos = 0; http_fields_next(fields, STR("if-none-match"), &pos, &value);) {
+        if (str_eq(value, STR("*"))) {
+            read->known.any = true;
+            continue;
+        }
+        while ((more = http_etag_next(&value, &etag)) > 0) {
+            uint64_t *id = &read->known.ids[read->known.count];
+            if (read->known.count < KNOWN_MAX && etag.opaque.len == ETAG_LEN &&
+                !parse_id(etag.opaque, id))
+                read->known.count++;
+        }
+        if (more < 0)
+            break;
+    }
+    if (more < 0) {
+        read->known.any = false;
+        read->known.count = 0;
+    }
+}
+
 void topic_handle(struct exchange *exchange, struct str rest)
 {
     struct topic_read *read = mem_try_alloc(sizeof(*read));
@@ -119,6 +165,7 @@ void topic_handle(struct exchange *exchange, struct str rest)
         topic_free(read);
         return;
     }
+    read_known(read, &exchange->head->fields);
     struct str name = buf_str(&read->channel);
     read->selection = selection_new(&name, 1, NULL, 0, NULL);
     if (!read->selection) {

@@ -34,13 +34,6 @@ static void add_source(struct buf *out, struct str channel)
     }
 }
 
-static struct str data_type(const struct event *event)
-{
-    if (event->kind == EVENT_JSON)
-        return STR("application/json");
-    return event->kind == EVENT_TEXT ? STR("text/plain; charset=utf-8") : event->content_type;
-}
-
 static void add_ce_data(struct buf *out, const struct event *event)
 {
     if (event->kind == EVENT_BINARY) {
@@ -68,7 +61,7 @@ static void add_ce(struct buf *out, const struct event *event)
     buf_add_lit(out, ",\"sequence\":\"");
     buf_add_id(out, event->id);
     buf_add_lit(out, "\",\"datacontenttype\":");
-    buf_add_json(out, data_type(event));
+    buf_add_json(out, event_media_type(event));
     if (event->from.len) {
         buf_add_lit(out, ",\"from\":");
         buf_add_json(out, event->from);
@@ -216,7 +209,7 @@ static bool is_header_safe(struct str value)
 
 static void add_data_type(struct header_list *headers, const struct event *event)
 {
-    struct str type = data_type(event);
+    struct str type = event_media_type(event);
     add_line(headers, "Content-Type",
              is_header_safe(type) ? type : STR("application/octet-stream"));
 }

@@ -182,6 +182,8 @@ static void set_defaults(struct courier_config *config)
         config->records_age_us = 7 * DAY_US;
     if (!config->records_max)
         config->records_max = RECORDS_DEFAULT;
+    if (!config->leases.most)
+        config->leases = WEBSUB_LEASES_DEFAULT;
 }
 
 static void set_up(struct courier *courier, const struct courier_config *config)

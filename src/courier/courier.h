@@ -4,6 +4,7 @@
 #include "base/hist.h"
 #include "courier/address.h"
 #include "courier/pool.h"
+#include "courier/websub.h"
 #include "hub/hub.h"
 
 struct courier;
@@ -34,9 +35,10 @@ struct courier_config {
     uint64_t records_max;     /* deliveries in all, those that failed apart; 0 for 250000 */
     const char *const *hosts; /* by these names webhooks may go anywhere */
     size_t hosts_count;
-    const char *const *resolve; /* for tests: see client.h */
-    const char *ca_file;        /* authorities of one's own, PEM; NULL for the system's alone */
-    struct str base;            /* the path under which the API hangs, for WebSub's topics */
+    const char *const *resolve;  /* for tests: see client.h */
+    const char *ca_file;         /* authorities of one's own, PEM; NULL for the system's alone */
+    struct str base;             /* the path under which the API hangs, for WebSub's topics */
+    struct websub_leases leases; /* all zeroes for the defaults */
 };
 
 /* Opens the endpoints and attaches to the log. Before the first append, after log_open. 0 or a

@@ -11,6 +11,7 @@
 
 #include "base/budget.h"
 #include "base/map.h"
+#include "base/sparing.h"
 #include "base/steady.h"
 #include "courier/client.h"
 #include "courier/courier.h"
@@ -64,11 +65,12 @@ struct courier {
     struct list ready;     /* endpoints that may have work */
     struct list changed;   /* endpoints whose progress is not stored yet */
     struct list pings;
-    struct list listings; /* of struct listing: lists of all endpoints that are being written */
-    struct list intents;  /* WebSub: GETs under way */
-    struct timer lease;   /* the next that ends */
-    unsigned creations;   /* endpoints that are being kept for the first time */
-    unsigned jobs;        /* with the keeper or with the log's readers, under way */
+    struct list listings;    /* of struct listing: lists of all endpoints that are being written */
+    struct list intents;     /* WebSub: GETs under way */
+    struct timer lease;      /* the next that ends */
+    struct sparing refusals; /* of WebSub, for the log */
+    unsigned creations;      /* endpoints that are being kept for the first time */
+    unsigned jobs;           /* with the keeper or with the log's readers, under way */
     uint64_t next_slot;
     uint64_t next_n;
     struct keep *keep;  /* the bundle that is being filled for the keeper; NULL if there is nothing

@@ -37,6 +37,45 @@ static void intent_free(struct intent *intent)
     free(intent);
 }
 
+/* ---- the log ---------------------------------------------------------------------------------
+ *
+ * The request is answered before the callback is asked, so that only the log can say why a
+ * subscription came to nothing. Strangers cause these lines: few are written at once, and the rest
+ * are counted.
+ */
+
+static const char *mode_name(enum websub_mode mode)
+{
+    return mode == WEBSUB_SUBSCRIBE     ? "subscribe"
+           : mode == WEBSUB_UNSUBSCRIBE ? "unsubscribe"
+                                        : "-";
+}
+
+static void say_refused(struct courier *courier, const struct websub_wish *wish, int status,
+                        const char *why)
+{
+    enum { QUOTED = 300 };
+    char callback[QUOTED], topic[QUOTED];
+    uint64_t left_out;
+    if (!sparing_may(&courier->refusals, clock_now_ns(courier->config.clock), &left_out))
+        return;
+    say_quote(callback, sizeof(callback), wish->callback.at, wish->callback.len);
+    say_quote(topic, sizeof(topic), wish->topic.at, wish->topic.len);
+    say(SAY_WARN, "websub_refused",
+        "mode=%s callback=%s topic=%s status=%d left_out=%" PRIu64 " detail=\"%s\"",
+        mode_name(wish->mode), callback, topic, status, left_out, why);
+}
+
+/* Why a callback that was asked has not confirmed. */
+static const char *why_not(const struct call *call)
+{
+    if (!call->status)
+        return call->error ? call->error : "it did not answer";
+    if (!call_is_accepted(call))
+        return "it did not answer with 2xx";
+    return call->error ? call->error : "its answer is not the challenge and nothing else";
+}
+
 /* ---- effects
  * ------------------------------------------------------------------------------------- */
 
@@ -78,6 +117,7 @@ static void applied(struct mail *mail, void *owner)
         intent_free(intent);
         return;
     }
+    say_refused(courier, &intent->wish, 0, "there are as many subscribers as there may be");
     intent->denial = true;
     buf_clear(&intent->url);
     websub_add_denial(&intent->url, buf_str(&intent->wish.callback), buf_str(&intent->wish.topic),
@@ -129,10 +169,14 @@ static void intent_done(struct call *call)
     struct intent *intent = container_of(call, struct intent, call);
     list_remove(&intent->node);
     pool_rise(&intent->courier->pool, &intent->seat);
-    if (intent->denial || intent->courier->stopping || !has_confirmed(intent))
-        intent_free(intent);
-    else
+    bool asked = !intent->denial && !intent->courier->stopping;
+    if (asked && has_confirmed(intent)) {
         apply(intent);
+        return;
+    }
+    if (asked)
+        say_refused(intent->courier, &intent->wish, call->status, why_not(call));
+    intent_free(intent);
 }
 
 static void send_get(struct intent *intent)
@@ -176,21 +220,28 @@ void websub_ask(struct courier *courier, struct courier_request *request)
     const char *why = NULL;
     intent->courier = courier;
     struct websub_wish *wish = &intent->wish;
-    int result = websub_read(buf_str(&request->body), courier->config.base, wish, &why);
-    bool asks = !result && wish->mode != WEBSUB_PUBLISH, good = false;
-    if (result)
-        request_refuse(request, COURIER_E_BAD, why ? why : "there is no memory left: try again");
-    else if (asks && !may_call(courier, &wish->callback))
-        request_refuse(request, COURIER_E_FORBIDDEN,
-                       "callbacks are at public addresses, and at others only if the server's "
-                       "configuration lists them");
-    else if (asks && !pool_has_room(&courier->pool, POOL_ASKED))
-        request_refuse(request, COURIER_E_NOW, "too many subscribers are being asked: try again");
-    else
-        good = true;
-    if (good)
+    int result = websub_read(buf_str(&request->body), courier->config.base, &courier->config.leases,
+                             wish, &why);
+    bool asks = !result && wish->mode != WEBSUB_PUBLISH;
+    enum courier_fault fault = COURIER_FINE;
+    if (result) {
+        fault = COURIER_E_BAD;
+        why = why ? why : "there is no memory left: try again";
+    } else if (asks && !may_call(courier, &wish->callback)) {
+        fault = COURIER_E_FORBIDDEN;
+        why = "callbacks are at public addresses, and at others only if the server's "
+              "configuration lists them";
+    } else if (asks && !pool_has_room(&courier->pool, POOL_ASKED)) {
+        fault = COURIER_E_NOW;
+        why = "too many subscribers are being asked: try again";
+    }
+    if (fault) {
+        say_refused(courier, wish, 0, why);
+        request_refuse(request, fault, why);
+    } else {
         request_answer(request); /* to publish is nothing here: events go out as they come in */
-    if (asks && good)
+    }
+    if (asks && !fault)
         verify(intent);
     else
         intent_free(intent);

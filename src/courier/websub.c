@@ -93,18 +93,28 @@ static int read_mode(struct str form, enum websub_mode *ret)
     return result ? result : i < 3 ? 0 : -EINVAL;
 }
 
-static int read_lease(struct str form, uint64_t *ret_s)
+static uint64_t clamp(const struct websub_leases *leases, uint64_t lease_s)
+{
+    if (!lease_s)
+        lease_s = leases->usual; /* none is for ever */
+    if (lease_s > leases->most)
+        return leases->most;
+    return lease_s < leases->least ? leases->least : lease_s;
+}
+
+/* A number that does not fit is a long one. */
+static int read_lease(struct str form, const struct websub_leases *leases, uint64_t *ret_s)
 {
     struct buf text = {0};
+    uint64_t asked_s = 0;
     int result = take(form, STR("hub.lease_seconds"), &text);
-    *ret_s = WEBSUB_LEASE_S;
-    if (!result && text.len && http_number(buf_str(&text), ret_s))
+    int number = !result && text.len ? http_number(buf_str(&text), &asked_s) : 0;
+    if (number == -ERANGE)
+        asked_s = UINT64_MAX;
+    else if (number)
         result = -EINVAL;
     buf_free(&text);
-    if (!*ret_s)
-        *ret_s = WEBSUB_LEASE_S; /* a lease cannot be endless */
-    if (*ret_s > WEBSUB_LEASE_S_MAX)
-        *ret_s = WEBSUB_LEASE_S_MAX;
+    *ret_s = clamp(leases, asked_s);
     return result;
 }
 
@@ -146,7 +156,8 @@ static int refuse(int result, const char *sentence, const char **ret_why)
     return result;
 }
 
-static int read_subscriber(struct str form, struct websub_wish *wish, const char **ret_why)
+static int read_subscriber(struct str form, const struct websub_leases *leases,
+                           struct websub_wish *wish, const char **ret_why)
 {
     int result = take(form, STR("hub.callback"), &wish->callback);
     if (result || !callback_is_fine(&wish->callback))
@@ -157,11 +168,12 @@ static int read_subscriber(struct str form, struct websub_wish *wish, const char
         return refuse(result ? result : -EINVAL, "hub.secret has less than 200 bytes", ret_why);
     if (wish->mode == WEBSUB_UNSUBSCRIBE)
         return 0; /* a lease is of no meaning then */
-    result = read_lease(form, &wish->lease_s);
+    result = read_lease(form, leases, &wish->lease_s);
     return refuse(result, "hub.lease_seconds is a number", ret_why);
 }
 
-int websub_read(struct str form, struct str base, struct websub_wish *wish, const char **ret_why)
+int websub_read(struct str form, struct str base, const struct websub_leases *leases,
+                struct websub_wish *wish, const char **ret_why)
 {
     int result = read_mode(form, &wish->mode);
     if (result)
@@ -173,7 +185,7 @@ int websub_read(struct str form, struct str base, struct websub_wish *wish, cons
                       "…/channels/NAME, without a query",
                       ret_why);
     if (wish->mode != WEBSUB_PUBLISH)
-        result = read_subscriber(form, wish, ret_why);
+        result = read_subscriber(form, leases, wish, ret_why);
     bool failed =
         buf_failed(&wish->callback) || buf_failed(&wish->topic) || buf_failed(&wish->secret);
     return result ? result : failed ? -ENOMEM : 0;

@@ -4,7 +4,17 @@
 
 #include "base/buf.h"
 
-enum { WEBSUB_SECRET_MAX = 199, WEBSUB_LEASE_S = 10 * 86400, WEBSUB_LEASE_S_MAX = 30 * 86400 };
+enum { WEBSUB_SECRET_MAX = 199 };
+
+/* For how long a subscription may last, in seconds. What a subscriber asks for is never refused,
+ * but moved into these bounds; the lease that was granted is what its callback is told. */
+struct websub_leases {
+    uint64_t least, most;
+    uint64_t usual; /* for those who do not say */
+};
+#define WEBSUB_LEASES_DEFAULT                                                                      \
+    ((struct websub_leases){                                                                       \
+        .least = 1, .most = UINT64_C(30) * 86400, .usual = UINT64_C(10) * 86400})
 
 enum websub_mode { WEBSUB_SUBSCRIBE, WEBSUB_UNSUBSCRIBE, WEBSUB_PUBLISH };
 
@@ -21,7 +31,8 @@ struct websub_wish {
 /* Reads a form (section 5.1; `hub.topic` or `hub.url` to publish); what is not known is passed
  * over. `base` is the path under which the API hangs. Fills in a zeroed wish. 0, -ENOMEM, or
  * -EINVAL with what would be right in `*ret_why` (static). websub_wish_deinit() in any case. */
-int websub_read(struct str form, struct str base, struct websub_wish *wish, const char **ret_why);
+int websub_read(struct str form, struct str base, const struct websub_leases *leases,
+                struct websub_wish *wish, const char **ret_why);
 void websub_wish_deinit(struct websub_wish *wish);
 
 /* The channel that a topic's URL stands for: its path is `base`/channels/NAME or

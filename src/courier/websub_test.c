@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -13,6 +14,7 @@
 #define CALLBACK "&hub.callback=https%3A%2F%2Fs%2Fx%3Fy%3D1"
 
 static struct websub_wish wish;
+static struct websub_leases leases = WEBSUB_LEASES_DEFAULT;
 
 static int read_form(const char *text)
 {
@@ -20,7 +22,7 @@ static int read_form(const char *text)
     struct str form = exact(str_from(text));
     websub_wish_deinit(&wish);
     wish = (struct websub_wish){0};
-    int result = websub_read(form, STR("/base"), &wish, &why);
+    int result = websub_read(form, STR("/base"), &leases, &wish, &why);
     assert_true(!result || why);
     exact_free(form);
     return result;
@@ -49,11 +51,48 @@ static void a_lease_has_an_end(void **state)
     assert_int_equal(wish.lease_s, 864000);
     assert_int_equal(
         read_form("hub.mode=subscribe&" TOPIC CALLBACK "&hub.lease_seconds=99999999999"), 0);
-    assert_int_equal(wish.lease_s, WEBSUB_LEASE_S_MAX);
+    assert_int_equal(wish.lease_s, 30 * 86400);
     assert_int_equal(read_form("hub.mode=subscribe&" TOPIC CALLBACK "&hub.lease_seconds=1d"),
                      -EINVAL);
     assert_int_equal(read_form("hub.mode=unsubscribe&" TOPIC CALLBACK "&hub.lease_seconds=1d"), 0);
     assert_int_equal(wish.lease_s, 0);
+}
+
+static int ask_for(const char *lease)
+{
+    char form[300];
+    snprintf(form, sizeof(form), "%s%s",
+             "hub.mode=subscribe&" TOPIC CALLBACK "&hub.lease_seconds=", lease);
+    return read_form(form);
+}
+
+/* The lease that is granted to who asks for so long. */
+static uint64_t granted(const char *lease)
+{
+    assert_int_equal(ask_for(lease), 0);
+    return wish.lease_s;
+}
+
+static void a_lease_is_moved_into_its_bounds_and_not_refused(void **state)
+{
+    (void)state;
+    leases = (struct websub_leases){.least = 60, .most = 3600, .usual = 600};
+    assert_int_equal(granted(""), 600);
+    assert_int_equal(granted("0"), 600);
+    assert_int_equal(granted("1"), 60);
+    assert_int_equal(granted("60"), 60);
+    assert_int_equal(granted("3600"), 3600);
+    assert_int_equal(granted("3601"), 3600);
+    assert_int_equal(granted("18446744073709551615"), 3600);
+    assert_int_equal(granted("18446744073709551616"), 3600);
+    assert_int_equal(granted("99999999999999999999999999999999"), 3600);
+    assert_int_equal(granted("0060"), 60);
+    leases.usual = 86400;
+    assert_int_equal(granted(""), 3600);
+    leases = WEBSUB_LEASES_DEFAULT;
+    const char *const wrong[] = {"-1", "+1", "1.5", "1e3", "0x10", "%201", "1%20", "ten"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(ask_for(wrong[i]), -EINVAL);
 }
 
 static void publishing_names_the_topic_by_either_name(void **state)
@@ -152,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_subscription_is_read_and_what_is_not_known_is_passed_over),
         cmocka_unit_test(a_lease_has_an_end),
+        cmocka_unit_test(a_lease_is_moved_into_its_bounds_and_not_refused),
         cmocka_unit_test(publishing_names_the_topic_by_either_name),
         cmocka_unit_test(what_is_no_request_is_refused_with_a_reason),
         cmocka_unit_test(the_query_of_a_callback_stays_and_ours_follows),

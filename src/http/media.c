@@ -35,6 +35,13 @@ struct str http_media_param(const struct http_media *media, struct str lowercase
     return STR_NONE;
 }
 
+bool http_media_is_special_json(const struct http_media *media)
+{
+    struct str subtype = media->subtype, suffix = STR("+json");
+    return subtype.len > suffix.len &&
+           str_eq_nocase(str_skip(subtype, subtype.len - suffix.len), suffix);
+}
+
 bool http_media_is_utf8(const struct http_media *media)
 {
     struct str charset = http_media_param(media, STR("charset"));

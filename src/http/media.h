@@ -17,6 +17,9 @@ int http_media_parse(struct str text, struct http_media *ret);
 /* The value of the first parameter of that name, without quotes; `at == NULL` if there is none. */
 struct str http_media_param(const struct http_media *media, struct str lowercase_name);
 
+/* Whether it is JSON that says more than that: application/ld+json, with whatever parameters. */
+bool http_media_is_special_json(const struct http_media *media);
+
 /* Whether the charset parameter is absent, UTF-8 (also written utf8), or US-ASCII, a subset of
  * it. */
 bool http_media_is_utf8(const struct http_media *media);

@@ -62,12 +62,32 @@ static void a_charset_is_utf8_unless_it_says_otherwise(void **state)
     assert_false(utf8(STR("text/plain; charset=\"\"")));
 }
 
+static void json_that_says_more_is_told_from_plain_json(void **state)
+{
+    (void)state;
+    const char *const special[] = {"application/ld+json", "application/problem+JSON",
+                                   "application/vnd.api+json; ext=\"a\"", "image/svg+json"};
+    const char *const others[] = {"application/json",  "application/json; charset=utf-8",
+                                  "application/+json", "application/jsonld",
+                                  "text/plain",        "application/ld+json-seq"};
+    struct http_media media;
+    for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+        assert_int_equal(http_media_parse(str_from(special[i]), &media), 0);
+        assert_true(http_media_is_special_json(&media));
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(http_media_parse(str_from(others[i]), &media), 0);
+        assert_false(http_media_is_special_json(&media));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_media_type_is_taken_apart),
         cmocka_unit_test(what_is_no_media_type_is_refused),
         cmocka_unit_test(a_charset_is_utf8_unless_it_says_otherwise),
+        cmocka_unit_test(json_that_says_more_is_told_from_plain_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@ struct inbound_request {
     const struct http_fields *fields;
     struct str body;  /* unchanged: the bytes that signatures cover */
     struct str plain; /* the body after its content coding was decoded; else at == NULL */
+    struct str query; /* raw, of the request's URL; only challenges read it */
     int64_t now_s;    /* wall time */
 };
 

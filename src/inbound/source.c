@@ -17,7 +17,12 @@ struct source {
     struct template channel;
     struct template type;
     struct template id;
+    struct challenge *challenge; /* NULL: the provider sends none */
 };
+
+/* Slack asks once whether somebody is there: {"type":"url_verification","challenge":…}. */
+static const struct challenge_settings slack_challenge = {
+    .method = "POST", .when = "{body.type}", .is = "url_verification", .value = "{body.challenge}"};
 
 /* The settings of each kind. A setting of the configuration takes precedence over its column
  * here. */
@@ -26,30 +31,34 @@ static const struct kind {
     const char *header;
     const char *prefix;
     const char *encoding;
+    const char *signature_field, *timestamp_field;
     const char *timestamp_header;
     const char *signed_bytes;
     const char *id;
     const char *type;
     enum verify_scheme scheme;
-    bool is_free; /* header, prefix, hash, encoding, timestamp_header and signed may be set */
+    bool is_free; /* the columns above, up to `signed_bytes`, may be set */
     bool is_slack;
 } kinds[] = {
-    {"github", "x-hub-signature-256", "sha256=", "hex", "", "{body}", "{header.x-github-delivery}",
-     "github.{header.x-github-event}", VERIFY_HMAC, false, false},
-    {"stripe", "stripe-signature", "", "hex", "", "{timestamp}.{body}", "{body.id}",
-     "stripe.{body.type}", VERIFY_STRIPE, false, false},
-    {"slack", "x-slack-signature", "v0=", "hex", "x-slack-request-timestamp",
+    {"github", "x-hub-signature-256", "sha256=", "hex", "", "", "", "{body}",
+     "{header.x-github-delivery}", "github.{header.x-github-event}", VERIFY_HMAC, false, false},
+    {"stripe", "stripe-signature", "", "hex", "v1", "t", "", "{timestamp}.{body}", "{body.id}",
+     "stripe.{body.type}", VERIFY_HMAC, false, false},
+    {"slack", "x-slack-signature", "v0=", "hex", "", "", "x-slack-request-timestamp",
      "v0:{timestamp}:{body}", "{body.event_id}", "slack.{body.event.type}", VERIFY_HMAC, false,
      true},
-    {"shopify", "x-shopify-hmac-sha256", "", "base64", "", "{body}",
+    {"shopify", "x-shopify-hmac-sha256", "", "base64", "", "", "", "{body}",
      "{header.x-shopify-webhook-id}", "shopify.{header.x-shopify-topic}", VERIFY_HMAC, false,
      false},
-    {"standard", "", "", "base64", "", "{body}", "", "{body.type}", VERIFY_STANDARD, false, false},
-    {"hmac", "x-signature", "", "hex", "", "{body}", "", "message", VERIFY_HMAC, true, false},
-    {"token", "authorization", "Bearer ", "hex", "", "{body}", "", "message", VERIFY_TOKEN, true,
+    {"standard", "", "", "base64", "", "", "", "{body}", "", "{body.type}", VERIFY_STANDARD, false,
      false},
-    {"basic", "authorization", "", "hex", "", "{body}", "", "message", VERIFY_BASIC, false, false},
-    {"none", "", "", "hex", "", "{body}", "", "message", VERIFY_NONE, false, false},
+    {"hmac", "x-signature", "", "hex", "", "", "", "{body}", "", "message", VERIFY_HMAC, true,
+     false},
+    {"token", "authorization", "Bearer ", "hex", "", "", "", "{body}", "", "message", VERIFY_TOKEN,
+     true, false},
+    {"basic", "authorization", "", "hex", "", "", "", "{body}", "", "message", VERIFY_BASIC, false,
+     false},
+    {"none", "", "", "hex", "", "", "", "{body}", "", "message", VERIFY_NONE, false, false},
 };
 
 /* ---- reading the settings -------------------------------------------------------------------- */
@@ -87,30 +96,45 @@ static bool is_header(const char *name)
     return strlen(name) <= HEADER_LEN_MAX;
 }
 
+static const char *either(const char *said, const char *otherwise)
+{
+    return said ? said : otherwise;
+}
+
 /* Copies all texts that the verifier and the source keep, into one block. */
 static int keep_names(struct source *source, const struct source_settings *settings)
 {
+    enum { NAMES = 6 };
     const struct kind *kind = source->kind;
-    const char *texts[] = {settings->name, settings->header ? settings->header : kind->header,
-                           settings->prefix   ? settings->prefix
-                           : settings->header ? ""
-                                              : kind->prefix,
-                           settings->timestamp_header ? settings->timestamp_header
-                                                      : kind->timestamp_header};
-    struct str *to[] = {&source->name, &source->verifier.header, &source->verifier.prefix,
-                        &source->verifier.timestamp_header};
+    struct verifier *verifier = &source->verifier;
+    const char *prefix = settings->header ? "" : kind->prefix;
+    const struct {
+        const char *text;
+        struct str *to;
+        bool lower; /* a header's name */
+    } names[NAMES] = {
+        {settings->name, &source->name, false},
+        {either(settings->header, kind->header), &verifier->header, true},
+        {either(settings->prefix, prefix), &verifier->prefix, false},
+        {either(settings->timestamp_header, kind->timestamp_header), &verifier->timestamp_header,
+         true},
+        {either(settings->signature_field, kind->signature_field), &verifier->signature_field,
+         false},
+        {either(settings->timestamp_field, kind->timestamp_field), &verifier->timestamp_field,
+         false},
+    };
     size_t size = 0;
-    for (size_t i = 0; i < 4; i++)
-        size += strlen(texts[i]) + 1;
+    for (size_t i = 0; i < NAMES; i++)
+        size += strlen(names[i].text) + 1;
     char *at = source->names = mem_try_alloc(size);
     if (!at)
         return -ENOMEM;
-    for (size_t i = 0; i < 4; i++) {
-        size_t len = strlen(texts[i]);
-        memcpy(at, texts[i], len + 1);
-        for (size_t c = 0; i % 2 && c < len; c++)
+    for (size_t i = 0; i < NAMES; i++) {
+        size_t len = strlen(names[i].text);
+        memcpy(at, names[i].text, len + 1);
+        for (size_t c = 0; names[i].lower && c < len; c++)
             at[c] = ascii_lower(at[c]);
-        *to[i] = (struct str){at, len};
+        *names[i].to = (struct str){at, len};
         at += len + 1;
     }
     return 0;
@@ -119,7 +143,8 @@ static int keep_names(struct source *source, const struct source_settings *setti
 static bool says_how(const struct source_settings *settings)
 {
     return settings->header || settings->prefix || settings->hash || settings->encoding ||
-           settings->timestamp_header || settings->signed_bytes;
+           settings->signature_field || settings->timestamp_field || settings->timestamp_header ||
+           settings->signed_bytes;
 }
 
 static int read_scheme(struct source *source, const struct source_settings *settings,
@@ -142,6 +167,19 @@ static int read_scheme(struct source *source, const struct source_settings *sett
         return refuse(why, "tolerance_s", "is at most 86400");
     if (!is_header(verifier->header.at) || !is_header(verifier->timestamp_header.at))
         return refuse(why, "header", "is the name of an HTTP header");
+    return 0;
+}
+
+/* A header of pairs, as in `t=1,v1=ab`. */
+static int read_fields(const struct source *source, struct buf *why)
+{
+    const struct verifier *verifier = &source->verifier;
+    if (verifier->timestamp_field.len && !verifier->signature_field.len)
+        return refuse(why, "timestamp_field", "goes with a signature_field in the same header");
+    if (verifier->timestamp_field.len && verifier->timestamp_header.len)
+        return refuse(why, "timestamp_field", "the time is either there or in a timestamp_header");
+    if (verifier->signature_field.len && verifier->scheme == VERIFY_TOKEN)
+        return refuse(why, "signature_field", "only hmac has signatures");
     return 0;
 }
 
@@ -187,15 +225,15 @@ static int read_templates(struct source *source, const struct source_settings *s
                           struct buf *why)
 {
     const struct kind *kind = source->kind;
-    bool timed = source->verifier.timestamp_header.len || kind->scheme == VERIFY_STRIPE;
+    bool timed = source->verifier.timestamp_header.len || source->verifier.timestamp_field.len;
     const char *signed_bytes = settings->signed_bytes ? settings->signed_bytes : kind->signed_bytes;
     int result = compile(&source->signed_bytes, "signed", signed_bytes, TEMPLATE_SIGNED, why);
     if (!result && !has_part(&source->signed_bytes, TEMPLATE_BODY))
         return refuse(why, "signed", "what is signed must hold {body}");
     if (!result && timed != has_part(&source->signed_bytes, TEMPLATE_TIMESTAMP))
         return refuse(why, "signed",
-                      "a timestamp_header and {timestamp} in what is signed go together: a time "
-                      "that is not signed proves nothing");
+                      "a timestamp_header or timestamp_field and {timestamp} in what is signed go "
+                      "together: a time that is not signed proves nothing");
     if (!result)
         result = compile(&source->channel, "channel",
                          settings->channel ? settings->channel : "{source}", TEMPLATE_NAMES, why);
@@ -206,6 +244,18 @@ static int read_templates(struct source *source, const struct source_settings *s
         result =
             compile(&source->id, "id", settings->id ? settings->id : kind->id, TEMPLATE_NAMES, why);
     return result;
+}
+
+static int read_challenge(struct source *source, const struct source_settings *settings,
+                          struct buf *why)
+{
+    const struct challenge_settings none = {0};
+    const struct challenge_settings *challenge = &settings->challenge;
+    struct str key =
+        source->verifier.secrets_count ? buf_str(&source->verifier.secrets[0].bytes) : STR_NONE;
+    if (!memcmp(challenge, &none, sizeof(none)))
+        challenge = source->kind->is_slack ? &slack_challenge : NULL;
+    return challenge ? challenge_new(challenge, key, &source->challenge, why) : 0;
 }
 
 int source_new(const struct source_settings *settings, struct source **ret_source, struct buf *why)
@@ -222,9 +272,13 @@ int source_new(const struct source_settings *settings, struct source **ret_sourc
     if (!result)
         result = read_scheme(source, settings, why);
     if (!result)
+        result = read_fields(source, why);
+    if (!result)
         result = read_secrets(source, settings, why);
     if (!result)
         result = read_templates(source, settings, why);
+    if (!result)
+        result = read_challenge(source, settings, why);
     if (result)
         source_free(source);
     else
@@ -242,6 +296,7 @@ void source_free(struct source *source)
     template_free(&source->channel);
     template_free(&source->type);
     template_free(&source->id);
+    challenge_free(source->challenge);
     free(source->names);
     free(source);
 }
@@ -256,30 +311,24 @@ bool source_answers_empty(const struct source *source)
     return source->kind->is_slack;
 }
 
+bool source_is_asked(const struct source *source)
+{
+    return source->challenge && challenge_by_get(source->challenge);
+}
+
+bool source_tells_json(const struct source *source)
+{
+    return source->challenge && challenge_tells_json(source->challenge);
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 int source_verify(const struct source *source, const struct inbound_request *request)
 {
-    return verify_request(&source->verifier, request);
-}
-
-/* Renders a template of our own. */
-static bool render_member(const struct template_view *view, const char *path, struct buf *out)
-{
-    struct template one = {.count = 1, .parts = {{TEMPLATE_MEMBER, str_from(path)}}};
-    return template_render(&one, view, TEMPLATE_KEY, out);
-}
-
-/* Reads Slack's question whether the server is there, asked once:
- * {"type":"url_verification","challenge":…}. */
-static void read_challenge(const struct template_view *view, struct source_event *event)
-{
-    struct buf type = {0};
-    bool asks =
-        render_member(view, "type", &type) && str_eq(buf_str(&type), STR("url_verification"));
-    if (asks && !render_member(view, "challenge", &event->challenge))
-        buf_clear(&event->challenge);
-    buf_free(&type);
+    int verdict = verify_request(&source->verifier, request);
+    bool forged = !verdict && source->verifier.scheme == VERIFY_HMAC && source->challenge &&
+                  challenge_might_sign(source->challenge, request->body);
+    return forged ? VERIFY_E_WRONG : verdict;
 }
 
 static void read_key(const struct source *source, const struct template_view *view,
@@ -316,6 +365,27 @@ static void mend_type(struct buf *type)
         type->len = TYPE_LEN_MAX;
 }
 
+static void look(const struct source *source, struct template_view *view)
+{
+    const struct template *templates[3 + CHALLENGE_LOOKS] = {&source->channel, &source->type,
+                                                             &source->id};
+    if (source->challenge)
+        challenge_looks(source->challenge, templates + 3);
+    template_view_look(view, templates, source->challenge ? 3 + CHALLENGE_LOOKS : 3);
+}
+
+static int read_event(const struct source *source, const struct template_view *view,
+                      struct source_event *event)
+{
+    template_render(&source->channel, view, TEMPLATE_CHANNEL, &event->channel);
+    template_render(&source->type, view, TEMPLATE_TYPE, &event->type);
+    mend_type(&event->type);
+    read_key(source, view, event);
+    bool failed =
+        buf_failed(&event->channel) || buf_failed(&event->type) || buf_failed(&event->key);
+    return failed ? -ENOMEM : CHALLENGE_NONE;
+}
+
 int source_read(const struct source *source, const struct inbound_request *request,
                 struct source_event *event)
 {
@@ -323,18 +393,28 @@ int source_read(const struct source *source, const struct inbound_request *reque
     int result = template_view_init(&view, source->name, request);
     if (result)
         return result;
-    template_view_look(
-        &view, (const struct template *const[]){&source->channel, &source->type, &source->id}, 3);
-    if (source->kind->is_slack)
-        read_challenge(&view, event);
-    template_render(&source->channel, &view, TEMPLATE_CHANNEL, &event->channel);
-    template_render(&source->type, &view, TEMPLATE_TYPE, &event->type);
-    mend_type(&event->type);
-    read_key(source, &view, event);
+    look(source, &view);
+    if (source->challenge && !challenge_by_get(source->challenge))
+        result = challenge_read(source->challenge, &view, &event->answer);
+    if (result == CHALLENGE_NONE)
+        result = read_event(source, &view, event);
     template_view_deinit(&view);
-    bool failed = buf_failed(&event->channel) || buf_failed(&event->type) ||
-                  buf_failed(&event->key) || buf_failed(&event->challenge);
-    return failed ? -ENOMEM : 0;
+    return result;
+}
+
+int source_ask(const struct source *source, const struct inbound_request *request,
+               struct source_event *event)
+{
+    /* A body of a GET means nothing, and nobody has proved anything yet: it is not looked at. */
+    struct inbound_request bare = {
+        .fields = request->fields, .body = STR(""), .query = request->query};
+    struct template_view view;
+    int result = template_view_init(&view, source->name, &bare);
+    if (result)
+        return result;
+    result = challenge_read(source->challenge, &view, &event->answer);
+    template_view_deinit(&view);
+    return result;
 }
 
 void source_event_deinit(struct source_event *event)
@@ -342,5 +422,5 @@ void source_event_deinit(struct source_event *event)
     buf_free(&event->channel);
     buf_free(&event->type);
     buf_free(&event->key);
-    buf_free(&event->challenge);
+    buf_free(&event->answer);
 }

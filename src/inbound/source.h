@@ -2,6 +2,7 @@
  * that each of its requests becomes. */
 #pragma once
 
+#include "inbound/challenge.h"
 #include "inbound/verify.h"
 
 /* The settings of a source; NULL or 0 means the default of its kind. Only source_new() reads
@@ -15,12 +16,15 @@ struct source_settings {
     const char *prefix;
     const char *hash;
     const char *encoding;
+    const char *signature_field; /* names in a header of pairs, as in `t=1,v1=ab` */
+    const char *timestamp_field;
     const char *timestamp_header;
     const char *signed_bytes; /* a template: {timestamp}, {body}, {header.NAME} */
     const char *channel;      /* templates of names, see template.h */
     const char *type;
     const char *id;
     uint64_t tolerance_s;
+    struct challenge_settings challenge; /* without a method: the kind's own, or none */
 };
 
 struct source;
@@ -34,6 +38,11 @@ struct str source_name(const struct source *source);
 /* Whether the answer must be empty, because the sender shows it to people. */
 bool source_answers_empty(const struct source *source);
 
+/* Whether the provider asks by GET before it sends. */
+bool source_is_asked(const struct source *source);
+/* Whether answers to its challenges are JSON; else they are text. */
+bool source_tells_json(const struct source *source);
+
 /* Returns an enum verify_verdict, or -ENOMEM. */
 int source_verify(const struct source *source, const struct inbound_request *request);
 
@@ -41,11 +50,17 @@ int source_verify(const struct source *source, const struct inbound_request *req
 struct source_event {
     struct buf channel; /* the caller must check that this is a channel's name */
     struct buf type;
-    struct buf key;       /* `SOURCE-ID`; empty if the request has no id */
-    struct buf challenge; /* not an event: the answer that the sender expects */
+    struct buf key;    /* `SOURCE-ID`; empty if the request has no id */
+    struct buf answer; /* to a challenge; then there is no event */
 };
 
-/* Fills in a zeroed event. Returns 0 or -ENOMEM; call source_event_deinit() in both cases. */
+/* Reads a verified POST. Returns CHALLENGE_NONE after filling in a zeroed `event`, another enum
+ * challenge_verdict, or -ENOMEM. Call source_event_deinit() in all cases. */
 int source_read(const struct source *source, const struct inbound_request *request,
                 struct source_event *event);
 void source_event_deinit(struct source_event *event);
+
+/* Reads a GET of a source that is asked by one, in the same way. CHALLENGE_NONE: it is not what the
+ * configuration describes. */
+int source_ask(const struct source *source, const struct inbound_request *request,
+               struct source_event *event);

@@ -20,6 +20,8 @@ static const struct {
     {{"source", 6}, TEMPLATE_SOURCE, false},       {{"header", 6}, TEMPLATE_HEADER, true},
     {{"body", 4}, TEMPLATE_MEMBER, true},          {{"form", 4}, TEMPLATE_FORM, true},
     {{"timestamp", 9}, TEMPLATE_TIMESTAMP, false}, {{"body", 4}, TEMPLATE_BODY, false},
+    {{"query", 5}, TEMPLATE_QUERY, true},          {{"value", 5}, TEMPLATE_VALUE, false},
+    {{"hash", 4}, TEMPLATE_HASH, false},           {{"secret", 6}, TEMPLATE_SECRET, false},
 };
 
 static bool name_is_fine(enum template_part_kind kind, struct str name)
@@ -63,6 +65,19 @@ static const char *add_part(struct template *template, struct template_part part
     return NULL;
 }
 
+static const char *what_may_stand(unsigned allowed)
+{
+    if (allowed & TEMPLATE_BODY)
+        return "between braces stands timestamp, body or header.NAME";
+    if (allowed & TEMPLATE_HASH)
+        return "between braces stands value or hash";
+    if (allowed & TEMPLATE_SECRET)
+        return "between braces stands value or secret";
+    return allowed & TEMPLATE_QUERY
+               ? "between braces stands source, query.NAME, header.NAME, body.A.B or form.NAME"
+               : "between braces stands source, header.NAME, body.A.B or form.NAME";
+}
+
 static const char *read_parts(struct template *template, struct str rest, unsigned allowed)
 {
     const char *why = NULL;
@@ -76,9 +91,7 @@ static const char *read_parts(struct template *template, struct str rest, unsign
         if (!rest.len || !memchr(rest.at, '}', rest.len))
             return "a { has no } behind it";
         if (!read_reference(str_cut(&rest, '}'), allowed, &part))
-            return allowed & TEMPLATE_BODY
-                       ? "between braces stands timestamp, body or header.NAME"
-                       : "between braces stands source, header.NAME, body.A.B or form.NAME";
+            return what_may_stand(allowed);
         why = add_part(template, part);
     }
     return why;
@@ -357,8 +370,19 @@ static bool add_value(const struct template_part *part, const struct template_vi
     case TEMPLATE_HEADER:
         value = http_fields_get(view->request->fields, part->text);
         break;
+    case TEMPLATE_QUERY:
+        return form_value(view->request->query, part->text, out);
     case TEMPLATE_SOURCE:
         value = view->source;
+        break;
+    case TEMPLATE_VALUE:
+        value = view->value;
+        break;
+    case TEMPLATE_HASH:
+        value = view->hash;
+        break;
+    case TEMPLATE_SECRET:
+        value = view->secret;
         break;
     case TEMPLATE_TEXT:
     case TEMPLATE_TIMESTAMP:

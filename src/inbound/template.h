@@ -16,11 +16,19 @@ enum template_part_kind {
     TEMPLATE_FORM = 16,      /* {form.NAME}: a member of a form-encoded body */
     TEMPLATE_TIMESTAMP = 32, /* {timestamp} */
     TEMPLATE_BODY = 64,      /* {body}: the whole body, unchanged */
+    TEMPLATE_QUERY = 128,    /* {query.NAME}: of the URL */
+    TEMPLATE_VALUE = 256,    /* {value}: the token of a challenge, */
+    TEMPLATE_HASH = 512,     /* {hash}: its hash, */
+    TEMPLATE_SECRET = 1024,  /* {secret}: and what goes into that */
 };
 enum {
     TEMPLATE_NAMES =
         TEMPLATE_TEXT | TEMPLATE_SOURCE | TEMPLATE_HEADER | TEMPLATE_MEMBER | TEMPLATE_FORM,
     TEMPLATE_SIGNED = TEMPLATE_TEXT | TEMPLATE_HEADER | TEMPLATE_TIMESTAMP | TEMPLATE_BODY,
+    /* Names never come from the query, which no signature covers. */
+    TEMPLATE_ASKED = TEMPLATE_NAMES | TEMPLATE_QUERY,
+    TEMPLATE_HASHED = TEMPLATE_TEXT | TEMPLATE_VALUE | TEMPLATE_SECRET,
+    TEMPLATE_TOLD = TEMPLATE_TEXT | TEMPLATE_VALUE | TEMPLATE_HASH,
 };
 
 struct template_part {
@@ -62,6 +70,7 @@ struct template_view {
     struct str json; /* the body if it is JSON, or a form's member `payload` if that is JSON */
     struct str form; /* the body if it is a form */
     struct buf room; /* a decoded payload */
+    struct str value, hash, secret; /* of a challenge; set by who renders what refers to them */
 };
 
 /* Returns -ENOMEM with nothing to free. */

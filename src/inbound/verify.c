@@ -103,28 +103,76 @@ static bool begins(struct str value, struct str prefix)
     return value.len >= prefix.len && str_eq_nocase((struct str){value.at, prefix.len}, prefix);
 }
 
-static void read_one_header(const struct verifier *verifier, const struct http_fields *fields,
-                            struct proof *proof)
+/* Neither hexadecimal digits nor base64 have any of these. */
+#define BETWEEN_SIGNATURES ",; \t"
+
+static struct str behind_any(struct str rest, const char *of)
 {
-    struct str value = http_fields_get(fields, verifier->header);
-    if (begins(value, verifier->prefix))
-        add_candidate(proof, str_trim(str_skip(value, verifier->prefix.len)), false);
-    if (verifier->timestamp_header.len)
-        proof->timestamp = http_fields_get(fields, verifier->timestamp_header);
+    while (rest.len && rest.at[0] && strchr(of, rest.at[0]))
+        rest = str_skip(rest, 1);
+    return rest;
 }
 
-static void read_stripe(const struct verifier *verifier, const struct http_fields *fields,
+/* Cuts what stands before any of these off the front of `*rest`. */
+static struct str cut_at_any(struct str *rest, const char *of)
+{
+    struct str head = *rest;
+    head.len = 0;
+    while (head.len < rest->len && !(head.at[head.len] && strchr(of, head.at[head.len])))
+        head.len++;
+    *rest = str_skip(*rest, head.len + 1);
+    return head;
+}
+
+/* Signatures that follow one another, each behind the prefix: a sender whose secret was replaced
+ * signs by both. The prefix is looked for before the cut, since it may hold a comma (`v1,`). */
+static void read_signatures(const struct verifier *verifier, struct str rest, struct proof *proof)
+{
+    while ((rest = behind_any(rest, BETWEEN_SIGNATURES)).len) {
+        bool ours = begins(rest, verifier->prefix);
+        if (ours)
+            rest = behind_any(str_skip(rest, verifier->prefix.len), " \t");
+        struct str one = cut_at_any(&rest, BETWEEN_SIGNATURES);
+        if (ours)
+            add_candidate(proof, one, false);
+    }
+}
+
+static struct str without_quotes(struct str value)
+{
+    bool quoted = value.len > 1 && value.at[0] == '"' && value.at[value.len - 1] == '"';
+    return quoted ? (struct str){value.at + 1, value.len - 2} : value;
+}
+
+/* Pairs as in `t=1,v1=ab,v1=cd` or `ts=1;h1=ab`. */
+static void read_pairs(const struct verifier *verifier, struct str rest, struct proof *proof)
+{
+    while (rest.len) {
+        struct str value = str_trim(cut_at_any(&rest, ",;"));
+        struct str name = str_cut(&value, '=');
+        value = without_quotes(value);
+        if (str_eq(name, verifier->timestamp_field))
+            proof->timestamp = value;
+        else if (str_eq(name, verifier->signature_field) && begins(value, verifier->prefix))
+            add_candidate(proof, str_skip(value, verifier->prefix.len), false);
+    }
+}
+
+/* A header that is there in several lines is one list (RFC 9110 section 5.3): proxies join them. */
+static void read_header(const struct verifier *verifier, const struct http_fields *fields,
                         struct proof *proof)
 {
-    struct str rest = http_fields_get(fields, verifier->header);
-    while (rest.at) {
-        struct str value = str_trim(str_cut(&rest, ','));
-        struct str name = str_cut(&value, '=');
-        if (str_eq(name, STR("t")))
-            proof->timestamp = value;
-        else if (str_eq(name, STR("v1")))
-            add_candidate(proof, value, false);
+    struct str value;
+    for (size_t pos = 0; http_fields_next(fields, verifier->header, &pos, &value);) {
+        if (verifier->scheme == VERIFY_TOKEN && begins(value, verifier->prefix))
+            add_candidate(proof, str_trim(str_skip(value, verifier->prefix.len)), false);
+        else if (verifier->scheme != VERIFY_TOKEN && verifier->signature_field.len)
+            read_pairs(verifier, value, proof);
+        else if (verifier->scheme != VERIFY_TOKEN)
+            read_signatures(verifier, value, proof);
     }
+    if (verifier->timestamp_header.len)
+        proof->timestamp = http_fields_get(fields, verifier->timestamp_header);
 }
 
 struct verify_standard verify_standard_headers(const struct http_fields *fields)
@@ -132,39 +180,44 @@ struct verify_standard verify_standard_headers(const struct http_fields *fields)
     struct str id = http_fields_get(fields, STR("webhook-id"));
     if (id.at)
         return (struct verify_standard){id, http_fields_get(fields, STR("webhook-timestamp")),
-                                        http_fields_get(fields, STR("webhook-signature"))};
+                                        STR("webhook-signature")};
     return (struct verify_standard){http_fields_get(fields, STR("svix-id")),
                                     http_fields_get(fields, STR("svix-timestamp")),
-                                    http_fields_get(fields, STR("svix-signature"))};
+                                    STR("svix-signature")};
 }
 
-static void read_standard_headers(const struct http_fields *fields, struct proof *proof)
+/* `v1,SIGNATURE v1a,SIGNATURE …`. Where lines were joined a comma stands before the blank. */
+static void read_standard_signatures(struct str rest, struct proof *proof)
 {
-    struct verify_standard headers = verify_standard_headers(fields);
-    struct str rest = headers.signature;
-    proof->id = headers.id;
-    proof->timestamp = headers.timestamp;
-    /* Refuse an id with a dot: the signed text joins id and timestamp by dots, and could be split
-     * in another place. */
-    if (!headers.id.len || memchr(headers.id.at, '.', headers.id.len))
-        return;
-    while (rest.at) {
-        struct str one = str_cut(&rest, ' ');
+    while ((rest = behind_any(rest, ", ")).len) {
+        struct str one = cut_at_any(&rest, " ");
         struct str version = str_cut(&one, ',');
+        one = cut_at_any(&one, ",");
         if (str_eq(version, STR("v1")) || str_eq(version, STR("v1a")))
             add_candidate(proof, one, version.len == 3);
     }
 }
 
+static void read_standard_headers(const struct http_fields *fields, struct proof *proof)
+{
+    struct verify_standard headers = verify_standard_headers(fields);
+    struct str value;
+    proof->id = headers.id;
+    proof->timestamp = headers.timestamp;
+    /* A dot in the id would let it be cut elsewhere than where it was joined. */
+    if (!headers.id.len || memchr(headers.id.at, '.', headers.id.len))
+        return;
+    for (size_t pos = 0; http_fields_next(fields, headers.signature_name, &pos, &value);)
+        read_standard_signatures(value, proof);
+}
+
 static struct proof read_proof(const struct verifier *verifier, const struct http_fields *fields)
 {
     struct proof proof = {0};
-    if (verifier->scheme == VERIFY_STRIPE)
-        read_stripe(verifier, fields, &proof);
-    else if (verifier->scheme == VERIFY_STANDARD)
+    if (verifier->scheme == VERIFY_STANDARD)
         read_standard_headers(fields, &proof);
     else
-        read_one_header(verifier, fields, &proof);
+        read_header(verifier, fields, &proof);
     return proof;
 }
 
@@ -339,18 +392,30 @@ static int check_signatures(const struct verifier *verifier, const struct proof 
     return result ? result : good ? VERIFY_OK : VERIFY_E_WRONG;
 }
 
-/* Compares digests, so that the time does not even reveal the length of the secret. */
-static bool is_secret(const struct verifier *verifier, struct str given)
+bool verify_is_text(struct str secret, struct str given)
 {
     uint8_t right[HASH_SHA256_SIZE], mine[HASH_SHA256_SIZE];
-    bool good = false;
     hash_sha256(given, mine);
-    for (size_t i = 0; i < verifier->secrets_count; i++) {
-        hash_sha256(buf_str(&verifier->secrets[i].bytes), right);
-        good |= hash_equal((struct str){(const char *)right, sizeof(right)},
-                           (struct str){(const char *)mine, sizeof(mine)});
-    }
+    hash_sha256(secret, right);
+    return hash_equal((struct str){(const char *)right, sizeof(right)},
+                      (struct str){(const char *)mine, sizeof(mine)});
+}
+
+static bool is_secret(const struct verifier *verifier, struct str given)
+{
+    bool good = false;
+    for (size_t i = 0; i < verifier->secrets_count; i++)
+        good |= verify_is_text(buf_str(&verifier->secrets[i].bytes), given);
     return good;
+}
+
+/* Whether any of the tokens is a secret. */
+static int check_tokens(const struct verifier *verifier, const struct proof *proof)
+{
+    bool good = false;
+    for (size_t i = 0; i < proof->count; i++)
+        good |= is_secret(verifier, proof->candidates[i].text);
+    return good ? VERIFY_OK : VERIFY_E_WRONG;
 }
 
 static int check_basic(const struct verifier *verifier, struct str value)
@@ -379,8 +444,8 @@ static bool is_stale(const struct verifier *verifier, struct str timestamp, int6
 
 static bool has_timestamp(const struct verifier *verifier)
 {
-    return verifier->scheme == VERIFY_STRIPE || verifier->scheme == VERIFY_STANDARD ||
-           verifier->timestamp_header.len;
+    return verifier->scheme == VERIFY_STANDARD || verifier->timestamp_header.len ||
+           verifier->timestamp_field.len;
 }
 
 int verify_request(const struct verifier *verifier, const struct inbound_request *request)
@@ -393,7 +458,7 @@ int verify_request(const struct verifier *verifier, const struct inbound_request
     if (!proof.count || (has_timestamp(verifier) && !proof.timestamp.len))
         return VERIFY_E_MISSING;
     if (verifier->scheme == VERIFY_TOKEN)
-        return is_secret(verifier, proof.candidates[0].text) ? VERIFY_OK : VERIFY_E_WRONG;
+        return check_tokens(verifier, &proof);
     /* Before the body is read: a stale request is refused whether it is signed or not. */
     if (has_timestamp(verifier) && is_stale(verifier, proof.timestamp, request->now_s))
         return VERIFY_E_STALE;

@@ -10,8 +10,7 @@
 enum { VERIFY_SECRETS_MAX = 8, VERIFY_CANDIDATES_MAX = 16, VERIFY_PUBLIC_MAX = 8 };
 
 enum verify_scheme {
-    VERIFY_HMAC,     /* a header holds the signature */
-    VERIFY_STRIPE,   /* t=…,v1=…[,v1=…] in a header */
+    VERIFY_HMAC,     /* a header holds signatures, alone or in pairs as `t=1,v1=ab` */
     VERIFY_STANDARD, /* Standard Webhooks 1.0.0, with its own or Svix's header names */
     VERIFY_TOKEN,    /* a header is the secret itself */
     VERIFY_BASIC,    /* RFC 7617; the secret is user:password */
@@ -33,8 +32,10 @@ struct verifier {
     struct str prefix; /* the text before it, such as `sha256=` */
     enum hash_kind hash;
     enum verify_encoding encoding;
+    struct str signature_field;          /* in a header of pairs, the name of the signature, */
+    struct str timestamp_field;          /* and that of the time; empty: it is no such header */
     struct str timestamp_header;         /* in lower case; empty: none */
-    const struct template *signed_bytes; /* for VERIFY_HMAC and VERIFY_STRIPE */
+    const struct template *signed_bytes; /* of VERIFY_HMAC */
     int64_t tolerance_s;
     struct verify_secret secrets[VERIFY_SECRETS_MAX]; /* each of them is accepted */
     size_t secrets_count;
@@ -58,11 +59,15 @@ void verify_secret_deinit(struct verify_secret *secret);
  * secrets. */
 int verify_request(const struct verifier *verifier, const struct inbound_request *request);
 
+/* Whether a text is the secret. It compares digests, so that not even the length of the secret is
+ * told by the time that it takes. */
+bool verify_is_text(struct str secret, struct str given);
+
 /* The headers of Standard Webhooks in the request: id, timestamp, signature; by the names of Svix
  * if it has none of the others. */
 struct verify_standard {
     struct str id;
     struct str timestamp;
-    struct str signature;
+    struct str signature_name; /* of the header that signatures are in */
 };
 struct verify_standard verify_standard_headers(const struct http_fields *fields);

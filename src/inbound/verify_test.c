@@ -253,6 +253,105 @@ static void a_generic_hmac_is_as_it_is_configured(void **state)
     source_free(base64);
 }
 
+/* Senders whose secret was replaced sign by both, and proxies join lines of one name. `hello\n`
+ * under `newer` and `older`, recomputed with openssl. */
+#define BY_NEWER "8dfcb7cdb3504b43f1fdf080a38195fb6dd45273e80cc8bc47eb7792f568e1f1"
+#define BY_OLDER "c73f300cacf397fa32be4094731aad738b24b585bd4befd409acff1c5c2c38a9"
+
+static void one_of_several_signatures_is_enough_in_one_line_or_in_many(void **state)
+{
+    (void)state;
+    struct source *plain = make((struct source_settings){.kind = "hmac", SECRETS("newer")});
+    struct source *prefixed = make((struct source_settings){.kind = "github", SECRETS("newer")});
+    struct source *comma =
+        make((struct source_settings){.kind = "hmac", .prefix = "v1,", SECRETS("newer")});
+    const struct {
+        const struct source *source;
+        const char *lines;
+        int verdict;
+    } cases[] = {
+        {plain, "X-Signature: " BY_OLDER "," BY_NEWER "\r\n", VERIFY_OK},
+        {plain, "X-Signature: " BY_NEWER ", " BY_OLDER "\r\n", VERIFY_OK},
+        {plain, "X-Signature: , ,," BY_OLDER " ; " BY_NEWER "\r\n", VERIFY_OK},
+        {plain, "X-Signature: " BY_OLDER "\r\nX-Other: 1\r\nx-signature: " BY_NEWER "\r\n",
+         VERIFY_OK},
+        {plain, "X-Signature: " BY_OLDER "\r\nX-Signature: " BY_OLDER "\r\n", VERIFY_E_WRONG},
+        {plain, "X-Signature: " BY_OLDER BY_NEWER "\r\n", VERIFY_E_WRONG},
+        {plain, "X-Signature: ,\r\n", VERIFY_E_MISSING},
+        {prefixed, "X-Hub-Signature-256: sha256=" BY_OLDER ",sha256=" BY_NEWER "\r\n", VERIFY_OK},
+        {prefixed, "X-Hub-Signature-256: sha1=00,SHA256=" BY_NEWER "\r\n", VERIFY_OK},
+        {prefixed, "X-Hub-Signature-256: sha256= " BY_NEWER "\r\n", VERIFY_OK},
+        {prefixed, "X-Hub-Signature-256: sha1=00\r\nX-Hub-Signature-256: sha256=" BY_NEWER "\r\n",
+         VERIFY_OK},
+        {prefixed, "X-Hub-Signature-256: " BY_NEWER ",sha256=" BY_OLDER "\r\n", VERIFY_E_WRONG},
+        {prefixed, "X-Hub-Signature-256: " BY_NEWER "\r\n", VERIFY_E_MISSING},
+        {comma, "X-Signature: v1," BY_OLDER " v1," BY_NEWER "\r\n", VERIFY_OK},
+        {comma, "X-Signature: v1," BY_OLDER ", v1," BY_NEWER "\r\n", VERIFY_OK},
+        {comma, "X-Signature: v2," BY_NEWER "\r\n", VERIFY_E_MISSING},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (verify(cases[i].source, cases[i].lines, "hello\n", 0) != cases[i].verdict)
+            fail_msg("case %zu: not %d", i, cases[i].verdict);
+    source_free(plain);
+    source_free(prefixed);
+    source_free(comma);
+}
+
+/* The form of Paddle's documentation, recomputed with openssl. */
+static void a_header_of_pairs_is_as_it_is_configured(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"event_id\":\"evt_01\"}";
+#define H1 "1adb9452569df756388335e6cd78fa672c3486786ee7438adcfa06145b045a99"
+    struct source *source =
+        make((struct source_settings){.kind = "hmac",
+                                      .header = "Paddle-Signature",
+                                      .signature_field = "h1",
+                                      .timestamp_field = "ts",
+                                      .signed_bytes = "{timestamp}:{body}",
+                                      SECRETS("pdl_ntfset_01gkpjp8bkm3tm53kdgkx6sms7_"
+                                              "6h3qd3uFSi9YCD3OLYAShQI90XTI5vEI")});
+    int64_t now_s = 1671552777;
+    const char *const good[] = {
+        "Paddle-Signature: ts=1671552777;h1=" H1 "\r\n",
+        "Paddle-Signature: h1=" H1 "; ts=1671552777\r\n",
+        "Paddle-Signature: ts=1671552777;h1=00;h1=" H1 "\r\n",
+        "Paddle-Signature: ts=1671552777,h1=" H1 ",h2=00\r\n",
+        "Paddle-Signature: ts=1671552777;h1=\"" H1 "\"\r\n",
+        "Paddle-Signature: ts=1671552777;h1=00\r\nPaddle-Signature: h1=" H1 "\r\n",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (verify(source, good[i], body, now_s) != VERIFY_OK)
+            fail_msg("header %zu is refused", i);
+    assert_int_equal(verify(source, good[0], body, now_s + 301), VERIFY_E_STALE);
+    assert_int_equal(verify(source, good[0], "{}", now_s), VERIFY_E_WRONG);
+    assert_int_equal(verify(source, "Paddle-Signature: ts=1671552778;h1=" H1 "\r\n", body, now_s),
+                     VERIFY_E_WRONG);
+    assert_int_equal(verify(source, "Paddle-Signature: h1=" H1 "\r\n", body, now_s),
+                     VERIFY_E_MISSING);
+    assert_int_equal(verify(source, "Paddle-Signature: ts=1671552777;h2=" H1 "\r\n", body, now_s),
+                     VERIFY_E_MISSING);
+    assert_int_equal(verify(source, "Paddle-Signature: " H1 "\r\n", body, now_s), VERIFY_E_MISSING);
+    source_free(source);
+}
+
+static void standard_signatures_may_be_in_several_lines(void **state)
+{
+    (void)state;
+    int64_t now_s = 1674087231;
+    struct source *source = make((struct source_settings){
+        .kind = "standard", SECRETS("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")});
+    assert_int_equal(verify(source, HEAD("webhook", "v1,AAAA") "webhook-signature: " V1 "\r\n",
+                            STANDARD_BODY, now_s),
+                     VERIFY_OK);
+    assert_int_equal(verify(source, HEAD("svix", "v1,AAAA, " V1), STANDARD_BODY, now_s), VERIFY_OK);
+    assert_int_equal(verify(source, HEAD("svix", V1 ", v1,AAAA"), STANDARD_BODY, now_s), VERIFY_OK);
+    assert_int_equal(verify(source, HEAD("webhook", "v1,AAAA") "svix-signature: " V1 "\r\n",
+                            STANDARD_BODY, now_s),
+                     VERIFY_E_WRONG);
+    source_free(source);
+}
+
 static void a_token_is_compared_as_a_whole(void **state)
 {
     (void)state;
@@ -265,6 +364,9 @@ static void a_token_is_compared_as_a_whole(void **state)
     struct source *other = make(
         (struct source_settings){.kind = "token", .header = "X-Gitlab-Token", SECRETS("t0ken")});
     assert_int_equal(verify(other, "X-Gitlab-Token: t0ken\r\n", "", 0), VERIFY_OK);
+    assert_int_equal(verify(other, "X-Gitlab-Token: old\r\nX-Gitlab-Token: t0ken\r\n", "", 0),
+                     VERIFY_OK);
+    assert_int_equal(verify(other, "X-Gitlab-Token: old, t0ken\r\n", "", 0), VERIFY_E_WRONG);
     source_free(bearer);
     source_free(other);
 }
@@ -294,6 +396,9 @@ int main(void)
         cmocka_unit_test(every_claim_is_held_against_every_secret_and_what_is_stale_is_not_read),
         cmocka_unit_test(few_signatures_of_private_keys_are_looked_at),
         cmocka_unit_test(a_generic_hmac_is_as_it_is_configured),
+        cmocka_unit_test(one_of_several_signatures_is_enough_in_one_line_or_in_many),
+        cmocka_unit_test(a_header_of_pairs_is_as_it_is_configured),
+        cmocka_unit_test(standard_signatures_may_be_in_several_lines),
         cmocka_unit_test(a_token_is_compared_as_a_whole),
         cmocka_unit_test(a_password_is_compared_as_a_whole),
     };

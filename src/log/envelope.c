@@ -31,6 +31,11 @@ static void add_data_member(struct buf *out, const struct event *event)
         add_base64_members(out, event);
         return;
     }
+    if (event->content_type.len) {
+        buf_add_lit(out, "\"content_type\":");
+        buf_add_json(out, event->content_type);
+        buf_add_char(out, ',');
+    }
     buf_add_lit(out, "\"data\":");
     envelope_add_data(out, event);
 }

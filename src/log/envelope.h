@@ -4,8 +4,8 @@
 #include "base/buf.h"
 #include "log/event.h"
 
-/* Adds {"id","prev","channel","type","time","data"…}. An ephemeral event has neither id nor prev.
- */
+/* Adds {"id","prev","channel","type","time","data"…}, with "content_type" if the event has one. An
+ * ephemeral event has neither id nor prev. */
 void envelope_add(struct buf *out, const struct event *event);
 
 /* Adds the data as a JSON value: JSON as it came, text as a string, anything else as

@@ -14,7 +14,7 @@ static struct event an_event(enum event_kind kind, struct str data)
         .time_us = 1795459080123456,
         .channel = STR("a/b"),
         .type = STR("message"),
-        .content_type = STR("image/png"),
+        .content_type = kind == EVENT_BINARY ? STR("image/png") : STR_NONE,
         .data = data,
         .kind = (uint8_t)kind,
         .state = EVENT_APPENDED,
@@ -39,6 +39,14 @@ static void json_stands_as_it_came(void **state)
     (void)state;
     struct event event = an_event(EVENT_JSON, STR("{\"n\": 1e400}"));
     check(&event, HEAD "\"data\":{\"n\": 1e400}}");
+}
+
+static void json_that_says_more_has_its_content_type(void **state)
+{
+    (void)state;
+    struct event event = an_event(EVENT_JSON, STR("{}"));
+    event.content_type = STR("application/ld+json; profile=\"x\"");
+    check(&event, HEAD "\"content_type\":\"application/ld+json; profile=\\\"x\\\"\",\"data\":{}}");
 }
 
 static void text_is_a_json_string(void **state)
@@ -76,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_stands_as_it_came),
+        cmocka_unit_test(json_that_says_more_has_its_content_type),
         cmocka_unit_test(text_is_a_json_string),
         cmocka_unit_test(binary_is_base64_with_its_content_type),
         cmocka_unit_test(the_publisher_is_named_if_known),

@@ -43,7 +43,7 @@ struct event {
     struct str channel;
     struct str type;
     struct str from;         /* the publisher's authenticated subject; empty if there is none */
-    struct str content_type; /* only with EVENT_BINARY */
+    struct str content_type; /* with EVENT_BINARY, and with JSON that is more than that (+json) */
     struct str data;
     const struct event_key *key; /* NULL if published without one */
     uint32_t number;             /* the channel's number, see channels.h */
@@ -76,6 +76,14 @@ struct event *batch_add(struct batch *batch);
 static inline struct str batch_copy(struct batch *batch, struct str s)
 {
     return arena_copy(&batch->arena, s);
+}
+
+/* The media type that the event's data has on its own. */
+static inline struct str event_media_type(const struct event *event)
+{
+    if (event->content_type.len || event->kind == EVENT_BINARY)
+        return event->content_type;
+    return event->kind == EVENT_JSON ? STR("application/json") : STR("text/plain; charset=utf-8");
 }
 
 /* Prefetches the memory that map_find() will read for the channels of these events. */

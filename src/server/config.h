@@ -3,6 +3,7 @@
 
 #include "courier/address.h"
 #include "courier/pool.h"
+#include "courier/websub.h"
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "server/faults.h"
@@ -69,6 +70,7 @@ struct config {
     int64_t webhook_patience_ms;
     uint64_t webhook_records_max;
     int64_t webhook_records_age_us;
+    struct websub_leases leases;
 
     struct source **sources; /* webhooks of others that become events; owned */
     size_t sources_count;

@@ -397,12 +397,21 @@ static void check_shares(const struct config *config, const struct place *place,
                    all, CONFIG_SHARES_MAX);
 }
 
+static void check_leases(const struct config *config, const struct place *place,
+                         struct faults *faults)
+{
+    if (config->leases.least > config->leases.most)
+        faults_add(faults, place, "websub", "lease_least_s is more than lease_most_s");
+}
+
 static void check_together(struct reader *reader, const struct yaml_file *file)
 {
     struct config *config = reader->config;
     struct yaml_value root = yaml_file_root(file);
     struct place place = place_of_setting(&root, STR("webhooks"));
     check_shares(config, &place, reader->faults);
+    place = place_of_setting(&root, STR("websub"));
+    check_leases(config, &place, reader->faults);
     place = place_of_setting(&root, STR("memory"));
     if (config->memory && config->data)
         faults_add(reader->faults, &place, "memory",

@@ -165,6 +165,10 @@ const struct key keys[] = {
     PERCENT("webhooks.asked_share", CONFIG_SHARES_MAX, 10, CONFIG(webhook_shares[POOL_ASKED]), "for pings, and verifications of WebSub"),
     MS("webhooks.patience_ms", 1, HOUR_MS, 250, CONFIG(webhook_patience_ms), "after so long a request may be broken off if others wait"),
 
+    NUMBER("websub.lease_s", NUMBER_S, 1, YEARS_S(10), 10 * DAY_S, 1, CONFIG(leases.usual), "how long a subscription lasts whose subscriber does not say"),
+    NUMBER("websub.lease_least_s", NUMBER_S, 1, YEARS_S(10), 1, 1, CONFIG(leases.least), "the least; who asks for less is granted so much"),
+    NUMBER("websub.lease_most_s", NUMBER_S, 1, YEARS_S(10), 30 * DAY_S, 1, CONFIG(leases.most), "the most; who asks for more is granted so much"),
+
     LIST("namespaces", NUMBER_COUNT, 0, 0, CONFIG_SPACES_MAX, "settings for the channels under a prefix"),
     TEXT("namespaces.prefix", 0, 255, check_prefix, SPACE(prefix), "segments joined by /, empty for all channels"),
     NUMBER("namespaces.retention.age_s", NUMBER_S, 0, YEARS_S(100), 0, S_US, SPACE(age_us), "older events go; 0: never"),
@@ -184,8 +188,20 @@ const struct key keys[] = {
     SOURCE_TEXT("inbound.prefix", prefix, "what stands before it"),
     SOURCE_TEXT("inbound.hash", hash, "sha1, sha256, sha384 or sha512"),
     SOURCE_TEXT("inbound.encoding", encoding, "hex or base64"),
+    SOURCE_TEXT("inbound.signature_field", signature_field, "the signature's name, in a header of pairs"),
+    SOURCE_TEXT("inbound.timestamp_field", timestamp_field, "the time's name in the same header"),
     SOURCE_TEXT("inbound.timestamp_header", timestamp_header, "where the time is"),
     SOURCE_TEXT("inbound.signed", signed_bytes, "what is signed"),
+    SOURCE_TEXT("inbound.challenge.method", challenge.method, "GET or POST: how the provider asks before it sends"),
+    SOURCE_TEXT("inbound.challenge.when", challenge.when, "what tells that from other requests,"),
+    SOURCE_TEXT("inbound.challenge.is", challenge.is, "and what it is then"),
+    SOURCE_TEXT("inbound.challenge.value", challenge.value, "the token that is wanted back"),
+    SOURCE_TEXT("inbound.challenge.proof", challenge.proof, "what has to be the challenge's secret"),
+    {.name = "inbound.challenge.secret", .kind = KEY_TEXT, .most = KIB(64), .secret = true, .help = "the text, env:NAME or file:PATH; without it the first of secrets", SOURCE(challenge.secret)},
+    SOURCE_TEXT("inbound.challenge.hash", challenge.hash, "sha256, or hmac-sha1, -sha256, -sha384 or -sha512 under the secret"),
+    SOURCE_TEXT("inbound.challenge.hashed", challenge.hashed, "what sha256 is of"),
+    SOURCE_TEXT("inbound.challenge.encoding", challenge.encoding, "hex or base64"),
+    SOURCE_TEXT("inbound.challenge.json", challenge.json, "members of the answer; without it that is text"),
 };
 /* clang-format on */
 const size_t keys_count = sizeof(keys) / sizeof(keys[0]);
@@ -324,7 +340,10 @@ static bool refuse(const struct key *key, struct str found, const char *expected
 {
     char quoted[120];
     struct buf right = {0};
-    say_quote(quoted, sizeof(quoted), found.at, found.len);
+    if (key->secret)
+        snprintf(quoted, sizeof(quoted), "this secret");
+    else
+        say_quote(quoted, sizeof(quoted), found.at, found.len);
     if (expected)
         buf_add_str(&right, str_from(expected));
     else

@@ -24,6 +24,7 @@ struct key {
     uint64_t scale;    /* the number is stored multiplied by this */
     size_t at, size;   /* place in struct config, struct space_config or struct source_item */
     size_t items_max;  /* for a list */
+    bool secret;       /* errors do not repeat the text */
     const char *(*check)(const char *text); /* for a text: returns a hint if it is wrong, else
                                              * NULL */
     const char *help;

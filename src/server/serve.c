@@ -271,6 +271,7 @@ static int open_courier(struct server *server)
         .records_age_us = config->webhook_records_age_us,
         .requests_max = server->webhook_requests,
         .patience_ms = config->webhook_patience_ms,
+        .leases = config->leases,
     };
     memcpy(courier.shares, config->webhook_shares, sizeof(courier.shares));
     int result = courier_open(&courier, &server->courier);

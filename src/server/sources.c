@@ -125,6 +125,7 @@ void source_item_deinit(struct source_item *item)
 {
     for (size_t i = 0; i < VERIFY_SECRETS_MAX; i++)
         secret_free(item->secrets[i]);
+    secret_free(item->challenge_secret);
 }
 
 bool source_item_add_secret(struct source_item *item, struct str said, const struct place *place,
@@ -178,6 +179,22 @@ static void complain(const struct source_item *item, struct str why,
                item->settings.name ? item->settings.name : "", STR_FMT(why));
 }
 
+/* The settings hold what the secret is called until here, and then the secret. False with the cause
+ * in `why`. */
+static bool find_challenge_secret(struct source_item *item, struct buf *why)
+{
+    const char *said = item->settings.challenge.secret;
+    struct buf cause = {0};
+    if (!said)
+        return true;
+    item->challenge_secret = secret_find(said, &cause);
+    item->settings.challenge.secret = item->challenge_secret;
+    if (!item->challenge_secret)
+        buf_addf(why, "challenge: secret %.*s", STR_FMT(buf_str(&cause)));
+    buf_free(&cause);
+    return item->challenge_secret != NULL;
+}
+
 struct source *source_item_make(struct source_item *item,
                                 struct place (*place_of)(const void *context, struct str setting),
                                 const void *context, struct faults *faults)
@@ -185,7 +202,8 @@ struct source *source_item_make(struct source_item *item,
     struct source *source = NULL;
     struct buf why = {0};
     item->settings.secrets = (const char *const *)item->secrets;
-    int result = source_new(&item->settings, &source, &why);
+    int result =
+        find_challenge_secret(item, &why) ? source_new(&item->settings, &source, &why) : -EINVAL;
     if (result == -ENOMEM)
         buf_add_lit(&why, "source: there is no memory");
     if (result || check_names(source, &why)) {

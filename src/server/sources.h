@@ -10,6 +10,7 @@ enum { SECRET_LEN_MAX = 1024 };
 struct source_item {
     struct source_settings settings; /* texts are borrowed from the file */
     char *secrets[VERIFY_SECRETS_MAX];
+    char *challenge_secret;
 };
 void source_item_deinit(struct source_item *item);
 

@@ -316,6 +316,8 @@ struct proposal {
     struct buf channel, type, key, content_type, data;
     bool json;
     bool binary;
+    bool special_json; /* content_type is JSON that says more than that */
+    bool keeps_type;   /* the event keeps it */
     bool ephemeral;
 };
 
@@ -352,9 +354,12 @@ static const char *read_data(const struct said *said, struct proposal *proposal)
 static bool read_content_type(const struct said *said, struct proposal *proposal)
 {
     struct http_media media;
-    return text_of(said->content_type, &proposal->content_type) &&
-           proposal->content_type.len <= KEY_MAX &&
-           http_media_parse(buf_str(&proposal->content_type), &media) == 0;
+    if (!text_of(said->content_type, &proposal->content_type) ||
+        proposal->content_type.len > KEY_MAX ||
+        http_media_parse(buf_str(&proposal->content_type), &media))
+        return false;
+    proposal->special_json = http_media_is_special_json(&media);
+    return true;
 }
 
 /* PROBLEM_COUNT when it can be published. */
@@ -386,6 +391,7 @@ static enum problem read_proposal(const struct said *said, struct proposal *prop
     if (said->ephemeral.len && !proposal->ephemeral && !str_eq(said->ephemeral, STR("false")))
         return PROBLEM_BAD_EVENT;
     *ret_why = read_data(said, proposal);
+    proposal->keeps_type = proposal->binary || (proposal->json && proposal->special_json);
     return *ret_why ? PROBLEM_BAD_EVENT : PROBLEM_COUNT;
 }
 
@@ -406,14 +412,14 @@ static bool add_event(struct protocol *protocol, const struct proposal *proposal
     event->channel = batch_copy(batch, buf_str(&proposal->channel));
     event->type = batch_copy(batch, buf_str(&proposal->type));
     event->data = batch_copy(batch, buf_str(&proposal->data));
-    event->content_type = proposal->binary ? batch_copy(batch, content_type) : STR_NONE;
+    event->content_type = proposal->keeps_type ? batch_copy(batch, content_type) : STR_NONE;
     event->kind = proposal->binary ? EVENT_BINARY : proposal->json ? EVENT_JSON : EVENT_TEXT;
     event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
     event->origin = protocol_session(protocol)->conn.id;
     event->accepted_ns = worker->loop.now_ns;
     event->time_us = clock_wall_us(worker->config.clock);
     if (!event->channel.at || !event->type.at || !event->data.at ||
-        (proposal->binary && !event->content_type.at))
+        (proposal->keeps_type && !event->content_type.at))
         return false;
     if (proposal->json)
         propose_one_line(event);

@@ -418,3 +418,112 @@ test("a request that is none is refused with a reason", async (t) => {
     assert.equal((await server.get("/hub")).status, 405);
     assert.deepEqual(await subscriptions(server), []);
 });
+
+test("the log says why a subscription came to nothing, and does not let strangers fill it", async (t) => {
+    const server = await startServer(t);
+    const subscriber = await Subscriber.start(t);
+    const callback = subscriber.url;
+    const topic = topicOf(server, "news");
+    const refusals = () => server.err.split("\n").filter((line) => line.includes("event=websub_refused"));
+    const refused = async (mode, parameters, ...expected) => {
+        const before = refusals().length;
+        const { status } = await ask(server, mode, parameters);
+        assert.ok([202, 400, 403].includes(status));
+        await eventually(() => refusals().length > before, "the line");
+        for (const text of expected) {
+            assert.match(refusals().at(-1), text);
+        }
+    };
+    subscriber.confirms = () => ({ status: 404 });
+    await refused("subscribe", { callback, topic }, /mode=subscribe/, /status=404/, /2xx/, /callback="http:\/\/127/, /\/topics\/news"/);
+    subscriber.confirms = () => ({ status: 200, body: "something else" });
+    await refused("unsubscribe", { callback, topic }, /mode=unsubscribe/, /status=200/, /not the challenge/);
+    await refused("subscribe", { callback: "http://127.0.0.1:1/", topic }, /status=0/, /detail="[^"]+"/);
+    await refused("subscribe", { callback: "http://169.254.169.254/", topic }, /public addresses/);
+    await refused("subscribe", { callback, topic: `${server.url}/nowhere` }, /hub\.topic/);
+    await refused("subscribe", { callback: "file:///x\n level=error event=forged", topic }, /hub\.callback/);
+    assert.ok(!/^.*level=error event=forged/m.test(server.err.replaceAll(/"[^"]*"/g, "")), "a line was forged");
+    const many = 300;
+    for (let n = 0; n < many; n++) {
+        assertProblem(await ask(server, "retrieve", { callback, topic }), 400);
+    }
+    assert.ok(refusals().length < many / 2, `${refusals().length} lines`);
+    await eventually(async () => {
+        await ask(server, "retrieve", { callback, topic });
+        return refusals().some((line) => Number(/left_out=(\d+)/.exec(line)[1]) > 0);
+    }, "the number of those that were left out");
+});
+
+test("leases are moved into their bounds, not refused", async (t) => {
+    const server = await startServer(t, { config: "websub: {lease_s: 2h, lease_least_s: 10m, lease_most_s: 1d}\n" });
+    const subscriber = await Subscriber.start(t);
+    const lease = async (lease_seconds) => (await subscribe(server, subscriber, "news", lease_seconds === undefined ? {} : { lease_seconds })).lease;
+    for (const [asked, granted] of [
+        [undefined, "7200"], ["0", "7200"], ["1", "600"], ["599", "600"], ["601", "601"], ["86400", "86400"], ["86401", "86400"],
+        ["99999999999999999999999999", "86400"],
+    ]) {
+        assert.equal(await lease(asked), granted, `asked for ${asked}`);
+    }
+    for (const asked of ["-1", "1.5", "1d", " 1"]) {
+        assertProblem(await ask(server, "subscribe", { callback: subscriber.url, topic: topicOf(server, "news"), lease_seconds: asked }), 400);
+    }
+});
+
+bothStores("If-None-Match of a topic answers 304 until there is a newer event", async (t, server) => {
+    await publish(server, "news", "one");
+    const { headers: { etag, link } } = await server.get("/topics/news");
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+        for (const method of ["GET", "HEAD"]) {
+            const answer = await server.request(method, "/topics/news", { headers: { "If-None-Match": known } });
+            assert.equal(answer.status, 304, known);
+            assert.equal(answer.text, "");
+            assert.equal(answer.headers.etag, etag);
+            assert.equal(answer.headers.link, link);
+            assert.equal(answer.headers["content-type"], undefined);
+        }
+    }
+    for (const unknown of ['"other"', etag.slice(1, -1), etag.replace('"', '"0'), "", `${etag} x`]) {
+        assert.equal((await server.get("/topics/news", { "If-None-Match": unknown })).status, 200, unknown);
+    }
+    await publish(server, "news", "two");
+    const answer = await server.get("/topics/news", { "If-None-Match": etag });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.text, "two");
+    assertProblem(await server.get("/topics/other", { "If-None-Match": "*" }), 404);
+});
+
+for (const type of ["application/ld+json", 'application/activity+json; profile="https://example.org/x"', "application/problem+JSON"]) {
+    bothStores(`${type} is kept as it came: in the topic, in distributions, webhooks and pages`, async (t, server) => {
+        const subscriber = await Subscriber.start(t);
+        const body = '{"@id": 1}';
+        await subscribe(server, subscriber, "news");
+        const hook = await server.request("POST", "/webhooks", { body: { url: `${subscriber.origin}/hook`, channels: ["news"], format: "data" } });
+        assert.equal(hook.status, 201);
+        await publish(server, "news", body, { "Content-Type": type });
+        await subscriber.until(() => subscriber.sent.filter(({ bytes }) => bytes.toString() === body).length === 2, "both deliveries");
+        for (const { headers } of subscriber.sent.filter(({ bytes }) => bytes.toString() === body)) {
+            assert.equal(headers["content-type"], type);
+        }
+        const topic = await server.get("/topics/news");
+        assert.equal(topic.headers["content-type"], type);
+        assert.equal(topic.text, body);
+        const [event] = await server.history("news");
+        assert.equal(event.content_type, type);
+        assert.deepEqual(event.data, { "@id": 1 });
+        assert.ok(!("data_base64" in event));
+        const many = await server.request("POST", "/events", { body: [{ channel: "many", data: { a: 1 }, content_type: type }, { channel: "many", data: { a: 1 } }] });
+        assert.equal(many.status, 201, many.text);
+        assert.deepEqual((await server.history("many")).map(({ content_type }) => content_type), [type, undefined]);
+    });
+}
+
+test("plain JSON and text have no type beside their data", async (t) => {
+    const server = await startServer(t);
+    for (const type of ["application/json", "application/json; charset=utf-8", "text/html", "text/plain"]) {
+        await publish(server, "plain", '{"a":1}', { "Content-Type": type });
+    }
+    for (const event of await server.history("plain")) {
+        assert.ok(!("content_type" in event), JSON.stringify(event));
+    }
+    assert.equal((await server.get("/topics/plain")).headers["content-type"], "text/plain; charset=utf-8");
+});
