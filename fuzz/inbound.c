@@ -35,11 +35,35 @@ static size_t count_plain(struct str text)
     return count;
 }
 
+/* A token and its hash, escaped six times over at the worst. */
+enum { ANSWER_MAX = 100 + 2 * 6 * CHALLENGE_VALUE_MAX };
+
+static void check_answer(int verdict, struct source_event *event)
+{
+    require(verdict == CHALLENGE_MEANT ? event->answer.len > 0 : event->answer.len == 0);
+    require(event->answer.len <= ANSWER_MAX);
+    source_event_deinit(event);
+}
+
+/* A challenge by GET, from anybody. */
+static void check_question(const struct source *source, const struct inbound_request *request)
+{
+    struct source_event event = {0};
+    int verdict = source_ask(source, request, &event);
+    require(verdict >= CHALLENGE_NONE);
+    check_answer(verdict, &event);
+}
+
 static void check_event(const struct source *source, struct str channel,
                         const struct inbound_request *request)
 {
     struct source_event event = {0};
-    require(source_read(source, request, &event) == 0);
+    int verdict = source_read(source, request, &event);
+    require(verdict >= CHALLENGE_NONE);
+    if (verdict != CHALLENGE_NONE) {
+        check_answer(verdict, &event);
+        return;
+    }
     require(memchr(channel.at, '{', channel.len)
                 ? count_plain(buf_str(&event.channel)) == count_slashes(channel)
                 : str_eq(buf_str(&event.channel), channel));
@@ -61,6 +85,8 @@ static void try_source(struct source_settings settings, const char *channel,
         /* Nobody has the secret, so nobody has signed. */
         require(source_verify(source, request) != VERIFY_OK || !settings.secrets_count);
         check_event(source, str_from(channel), request);
+        if (source_is_asked(source))
+            check_question(source, request);
         source_free(source);
     } else {
         require(why.len > 0);
@@ -83,6 +109,23 @@ static void try_all(const char *channel, const struct inbound_request *request)
     try_source((struct source_settings){.kind = "basic", .secrets = password, .secrets_count = 1},
                channel, request);
     try_source((struct source_settings){.kind = "none"}, channel, request);
+    try_source((struct source_settings){.kind = "hmac",
+                                        .secrets = plain,
+                                        .secrets_count = 1,
+                                        .signature_field = "v1",
+                                        .timestamp_field = "t",
+                                        .signed_bytes = "{timestamp}.{body}",
+                                        .challenge = {.method = "GET",
+                                                      .value = "{header.x-token}{query.t}",
+                                                      .hash = "hmac-sha256",
+                                                      .json = "a={value} b={hash}"}},
+               channel, request);
+    try_source((struct source_settings){.kind = "none",
+                                        .challenge = {.method = "POST",
+                                                      .when = "{body.type}",
+                                                      .is = "ask",
+                                                      .value = "{body.token}{form.token}"}},
+               channel, request);
 }
 
 /* Takes what stands before the first zero byte, as a copy of exactly its size and a zero. */
@@ -110,7 +153,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(body);
     if (rest.len)
         memcpy(body, rest.at, rest.len);
-    struct inbound_request request = {.fields = &fields, .body = {body, rest.len}, .now_s = 1000};
+    struct inbound_request request = {
+        .fields = &fields, .body = {body, rest.len}, .query = str_from(channel), .now_s = 1000};
     if (!http_fields_parse(str_from(lines), &limits, &fields))
         try_all(channel, &request);
     free(body);

@@ -14,6 +14,17 @@
 
 enum { KEY_MAX = 255, CONTENT_TYPE_MAX = 255 };
 
+/* A batch that is being read, in one of its two shapes. */
+struct shape {
+    struct str body;
+    struct str rest; /* NDJSON: lines not read yet */
+    size_t pos;      /* array: for json_next */
+    bool array;
+    bool deep; /* the array, or the line that was read last, see JSON_DEPTH_MAX */
+    uint8_t hops;
+    struct exchange *exchange;
+};
+
 /* An element of the batch, as far as it was read. */
 struct element {
     struct buf channel;
@@ -165,9 +176,10 @@ static struct fault read_element(struct str raw, struct element *element)
     return check_element(element);
 }
 
-static bool fill_event(struct exchange *exchange, struct batch *batch, struct event *event,
+static bool fill_event(const struct shape *shape, struct batch *batch, struct event *event,
                        const struct element *element)
 {
+    struct exchange *exchange = shape->exchange;
     bool json = element->has_data && !element->is_text;
     bool binary = element->has_base64;
     bool keeps_type = binary || (json && element->special_json);
@@ -178,6 +190,7 @@ static bool fill_event(struct exchange *exchange, struct batch *batch, struct ev
     event->data = batch_copy(batch, json ? element->raw : buf_str(&element->data));
     event->content_type = keeps_type ? batch_copy(batch, content_type) : STR_NONE;
     event->kind = json ? EVENT_JSON : binary ? EVENT_BINARY : EVENT_TEXT;
+    event->hops = shape->hops;
     event->accepted_ns = exchange->since_ns;
     event->time_us = clock_wall_us(api_of(exchange)->clock);
     if (!event->channel.at || !event->type.at || !event->data.at ||
@@ -192,14 +205,13 @@ static bool fill_event(struct exchange *exchange, struct batch *batch, struct ev
     return true;
 }
 
-static struct fault add_element(struct exchange *exchange, struct batch *batch, struct str raw,
-                                bool may_be_deep)
+static struct fault add_element(const struct shape *shape, struct batch *batch, struct str raw)
 {
-    struct element element = {.may_be_deep = may_be_deep};
+    struct element element = {.may_be_deep = shape->deep};
     struct fault fault = read_element(raw, &element);
     if (!fault.detail) {
         struct event *event = batch_add(batch);
-        if (!event || !fill_event(exchange, batch, event, &element))
+        if (!event || !fill_event(shape, batch, event, &element))
             fault = (struct fault){.problem = PROBLEM_UNAVAILABLE,
                                    .detail = "no memory: nothing was published; try again"};
     }
@@ -208,15 +220,6 @@ static struct fault add_element(struct exchange *exchange, struct batch *batch, 
 }
 
 /* ---- the two shapes of a batch --------------------------------------------------------------- */
-
-struct shape {
-    struct str body;
-    struct str rest; /* NDJSON: lines not read yet */
-    size_t pos;      /* array: for json_next */
-    bool array;
-    bool deep; /* the array, or the line that was read last, see JSON_DEPTH_MAX */
-    struct exchange *exchange;
-};
 
 static bool is_blank(struct str line)
 {
@@ -311,7 +314,7 @@ static int64_t add_all(struct exchange *exchange, struct append *append, struct 
             refuse_count(exchange, max);
             return -1;
         }
-        fault = add_element(exchange, append->batch, raw, shape->deep);
+        fault = add_element(shape, append->batch, raw);
         if (fault.detail)
             break;
         count++;
@@ -387,7 +390,8 @@ void batch_handle(struct exchange *exchange)
                     "a channel, one by one");
         return;
     }
-    if (!query_is_empty(exchange) || !begin(exchange, &shape))
+    if (!query_is_empty(exchange) || !begin(exchange, &shape) ||
+        !publish_read_hops(exchange, &shape.hops))
         return;
     struct append *append = worker_turn(exchange->worker, false);
     if (!append) {

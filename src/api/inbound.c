@@ -33,7 +33,7 @@ static void refuse_proof(struct exchange *exchange, int verdict)
 static void answer_with(struct exchange *exchange, struct str type, struct str body)
 {
     struct buf *out = exchange_head(exchange, 200);
-    /* What somebody sent is sent back: a browser must not take it for a page. */
+    /* The body repeats a part of the request: a browser must not take it for a page. */
     buf_add_lit(out, "X-Content-Type-Options: nosniff\r\n");
     exchange_body(exchange, type, body);
 }
@@ -110,7 +110,8 @@ static void propose(struct exchange *exchange, const struct source *source,
     };
     if (buf_failed(&subject))
         refuse_proof(exchange, -1);
-    else if (check_names(exchange, &proposal) && publish_read_kind(exchange, &proposal))
+    else if (check_names(exchange, &proposal) && publish_read_hops(exchange, &proposal.hops) &&
+             publish_read_kind(exchange, &proposal))
         publish_propose(exchange, &proposal,
                         source_answers_empty(source) ? done_empty : publish_done);
     buf_free(&subject);

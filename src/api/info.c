@@ -170,6 +170,7 @@ static void add_webhooks(struct buf *out, const struct courier_stats *stats)
     add_member(out, "endpoints", LOAD(stats->endpoints));
     add_member(out, "deliveries", LOAD(stats->deliveries));
     add_member(out, "failures", LOAD(stats->failures));
+    add_member(out, "looped", LOAD(stats->looped));
     add_member(out, "requests_max", LOAD(stats->requests_max));
     buf_add_lit(out, "\"requests\":{");
     for (unsigned i = 0; i < POOL_CLASSES; i++)
@@ -377,6 +378,9 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                LOAD(stats->deliveries));
     add_metric(out, "webhook_failures_total", "counter", "Requests of webhooks that failed",
                LOAD(stats->failures));
+    add_metric(out, "webhook_looped_total", "counter",
+               "Events that webhooks did not send, since they came round too often",
+               LOAD(stats->looped));
     add_metric(out, "webhook_requests_max", "gauge", "Requests of webhooks at a time, at most",
                LOAD(stats->requests_max));
     buf_add_lit(out, "# HELP freshet_webhook_requests Requests of webhooks under way\n"

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "http/condition.h"
 #include "http/media.h"
+#include "http/token.h"
 #include "transport/checked.h"
 #include "transport/propose.h"
 
@@ -248,6 +249,23 @@ bool publish_read_kind(struct exchange *exchange, struct proposal *proposal)
     return true;
 }
 
+/* A number that cannot be read is refused and not passed over: a loop that nothing counts never
+ * ends. */
+bool publish_read_hops(struct exchange *exchange, uint8_t *ret_hops)
+{
+    struct str value = http_header(exchange->head, STR("event-hops"));
+    uint64_t hops = 0;
+    *ret_hops = 0;
+    if (!value.at)
+        return true;
+    if (http_fields_repeat(&exchange->head->fields, STR("event-hops")) ||
+        http_number(value, &hops) || hops > EVENT_HOPS_MAX)
+        return refuse(exchange, PROBLEM_BAD_PARAMETER,
+                      "Event-Hops is there once, with a number from 0 to 255");
+    *ret_hops = (uint8_t)hops;
+    return true;
+}
+
 static bool has_repeats(const struct exchange *exchange)
 {
     static const struct str once[] = {
@@ -272,7 +290,7 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
     struct str key = http_header(exchange->head, STR("idempotency-key"));
     if ((key.at && !unquote_key(exchange, proposal, key)) || !read_query(exchange, proposal) ||
         !read_if_match(exchange, proposal) || !read_type(exchange, proposal) ||
-        !publish_read_kind(exchange, proposal))
+        !publish_read_hops(exchange, &proposal->hops) || !publish_read_kind(exchange, proposal))
         return false;
     proposal->ephemeral =
         proposal->ephemeral || log_is_ephemeral(api_of(exchange)->log, buf_str(&proposal->channel));
@@ -310,6 +328,7 @@ static bool add_event(struct exchange *exchange, const struct proposal *proposal
     event->content_type =
         proposal->content_type.len ? batch_copy(batch, proposal->content_type) : STR_NONE;
     event->kind = (uint8_t)proposal->kind;
+    event->hops = proposal->hops;
     event->state = proposal->ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
     event->accepted_ns = exchange->since_ns;
     event->time_us = clock_wall_us(api_of(exchange)->clock);

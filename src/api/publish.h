@@ -13,6 +13,7 @@ struct proposal {
     bool key_stands; /* the key identifies the event even if its content differs: a repetition may
                       * be worded otherwise */
     bool ephemeral;
+    uint8_t hops;
     bool has_if_match;
     uint64_t if_match;
     enum event_kind kind;
@@ -22,6 +23,10 @@ struct proposal {
 /* JSON, text or binary, by Content-Type and by what the bytes are. False: the exchange was
  * answered. */
 bool publish_read_kind(struct exchange *exchange, struct proposal *proposal);
+
+/* How many deliveries of webhooks have led here, by the header Event-Hops; 0 without. False: the
+ * exchange was answered. */
+bool publish_read_hops(struct exchange *exchange, uint8_t *ret_hops);
 
 /* Gives the body as one event to the turn; `done` answers, as publish_done() does. */
 void publish_propose(struct exchange *exchange, const struct proposal *proposal,

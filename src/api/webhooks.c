@@ -171,7 +171,7 @@ static const struct parameter rows[ROWS] = {
     [STATE] = {.name = {"state", 5},
                .kind = PARAMETER_WORD,
                .repeats = true,
-               .words = "delivered failing dead failed",
+               .words = "delivered failing dead failed skipped",
                .example = "failed",
                .meant = "status"},
     [CHANNEL] = {.name = {"channel", 7},
@@ -202,7 +202,8 @@ static const struct parameter rows[ROWS] = {
 static void take_parameter(const struct parameter_found *found, struct courier_filter *filter)
 {
     static const unsigned states[] = {1U << RECORD_DELIVERED, 1U << RECORD_FAILING,
-                                      1U << RECORD_DEAD, 1U << RECORD_FAILING | 1U << RECORD_DEAD};
+                                      1U << RECORD_DEAD, 1U << RECORD_FAILING | 1U << RECORD_DEAD,
+                                      1U << RECORD_SKIPPED};
     switch (found->row) {
     case STATE:
         filter->states |= states[found->number];

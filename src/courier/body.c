@@ -297,14 +297,22 @@ static void add_standard(struct header_list *headers, const struct endpoint *end
     add_signatures(headers, endpoint, id, now_us, body);
 }
 
+/* The receiver is told one hop more, for whatever it publishes because of this delivery. */
+static void add_hops(struct header_list *headers, unsigned hops)
+{
+    buf_addf(&headers->line, "Event-Hops: %u", hops < EVENT_HOPS_MAX ? hops + 1 : EVENT_HOPS_MAX);
+    end_line(headers);
+}
+
 struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
-                                const struct event *first)
+                                const struct event *first, unsigned hops)
 {
     struct header_list headers = {0};
     if (row_is_websub(&endpoint->row))
         add_websub(&headers, endpoint, body, first);
     else
         add_standard(&headers, endpoint, id, body, first);
+    add_hops(&headers, hops);
     /* An empty Expect keeps curl from asking first, for which it would wait a second. */
     buf_add_lit(&headers.line, "Expect:");
     end_line(&headers);

@@ -29,6 +29,7 @@ enum {
     TURN_US = 5000,     /* of a turn, for what endpoints do */
     REQUESTS_DEFAULT = 2048,
     PATIENCE_DEFAULT_MS = 250,
+    HOPS_DEFAULT = 8,
     PRESS_MS = 5, /* at least, between two looks at what is overdue */
     RECORDS_DEFAULT = 250000,
 };
@@ -182,6 +183,8 @@ static void set_defaults(struct courier_config *config)
         config->records_age_us = 7 * DAY_US;
     if (!config->records_max)
         config->records_max = RECORDS_DEFAULT;
+    if (!config->hops_max)
+        config->hops_max = HOPS_DEFAULT;
     if (!config->leases.most)
         config->leases = WEBSUB_LEASES_DEFAULT;
 }
@@ -210,6 +213,8 @@ static void set_up(struct courier *courier, const struct courier_config *config)
         courier->schedule.count = count;
     }
     set_defaults(&courier->config);
+    snprintf(courier->loop_error, sizeof(courier->loop_error), "loop: %u hops",
+             courier->config.hops_max);
     steady_init(&courier->time, courier->config.clock);
     courier->config.hub.branches_max = 0; /* endpoints_max and the terms of each bound them */
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);

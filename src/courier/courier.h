@@ -24,6 +24,7 @@ struct courier_config {
     int64_t timeout_ms;            /* of a request; 0 for 15 s */
     uint32_t endpoints_max;        /* 0 for 1000 */
     uint32_t requests_max;         /* requests under way in all; 0 for 2048 */
+    unsigned hops_max;             /* of what is sent, at most EVENT_HOPS_MAX; 0 for 8 */
     unsigned shares[POOL_CLASSES]; /* percent of these; 0 for the defaults */
     uint64_t backlog_max; /* bytes of events that wait in memory to be looked at; 0 for 8 MiB */
     uint64_t queued_max;  /* bytes of events that wait in lanes, in all; 0 for 64 MiB */
@@ -75,6 +76,7 @@ struct courier_stats {
     _Atomic uint64_t gave_way;   /* requests that were broken off for others, and came again */
     _Atomic uint64_t deliveries; /* attempts that were answered 2xx */
     _Atomic uint64_t failures;   /* attempts that were not */
+    _Atomic uint64_t looped;     /* events that were not sent, since they came round too often */
     struct hist attempts_ns;     /* how long they took */
 };
 const struct courier_stats *courier_stats(const struct courier *courier);

@@ -179,7 +179,8 @@ static void on_published(struct publish *publish, struct batch *batch)
     world->published = batch->events[0].id;
 }
 
-static uint64_t append(struct world *world, const char *channel, enum event_state state)
+static uint64_t append_with(struct world *world, const char *channel, enum event_state state,
+                            uint8_t hops)
 {
     struct append *append = append_new(world->log, &world->port);
     struct event *event = batch_add(append->batch);
@@ -188,6 +189,7 @@ static uint64_t append(struct world *world, const char *channel, enum event_stat
                             .data = STR("hello"),
                             .kind = EVENT_TEXT,
                             .state = (uint8_t)state,
+                            .hops = hops,
                             .time_us = clock_wall_us(clock_system())};
     world->publish = (struct publish){.count = 1, .done = on_published};
     world->published = 0;
@@ -196,6 +198,11 @@ static uint64_t append(struct world *world, const char *channel, enum event_stat
     while (!world->published)
         wait_for_mail(world);
     return world->published;
+}
+
+static uint64_t append(struct world *world, const char *channel, enum event_state state)
+{
+    return append_with(world, channel, state, 0);
 }
 
 static uint64_t publish(struct world *world, const char *channel)
@@ -1991,6 +1998,135 @@ static void what_is_sent_again_waits_in_the_store(void **state)
     assert_nothing_held(world);
 }
 
+static void assert_hops(const struct world *world, const char *expected)
+{
+    char hops[256];
+    header(world, "Event-Hops", hops);
+    assert_string_equal(hops, expected);
+}
+
+static uint64_t publish_with_hops(struct world *world, uint8_t hops)
+{
+    return append_with(world, "a", EVENT_PROPOSED, hops);
+}
+
+/* Whether the record has this text; asked until it has. */
+static void await_record(struct world *world, const char *text)
+{
+    bool found = false;
+    while (!found) {
+        assert_int_equal(ask(world, COURIER_DELIVERIES, NULL), 0);
+        struct buf *answer = &world->request.answer;
+        found = memmem(answer->at, answer->len, text, strlen(text)) != NULL;
+    }
+}
+
+static void what_came_round_too_often_is_noted_and_not_sent(void **state)
+{
+    struct world *world = *state;
+    char expected[128];
+    create(world, "");
+    assert_hops(world, "1");
+    uint64_t last = publish_with_hops(world, 7);
+    receive(world);
+    assert_event(world, last);
+    assert_hops(world, "8");
+    uint64_t looped = publish_with_hops(world, 8);
+    publish_with_hops(world, EVENT_HOPS_MAX);
+    uint64_t behind = publish(world, "a");
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, behind);
+    assert_hops(world, "1");
+    answer(world, "200 OK");
+    snprintf(expected, sizeof(expected), "\"state\":\"skipped\",\"event\":\"%016" PRIu64 "\"",
+             looped);
+    await_record(world, expected);
+    await_record(world, "\"status\":null,\"error\":\"loop: 8 hops\"");
+    assert_int_equal(courier_stats(world->courier)->looped, 2);
+    assert_int_equal(courier_stats(world->courier)->failures, 0);
+    await(world, "lag", "0");
+    assert_told(world, "state", "active");
+    assert_told(world, "dead", "0");
+}
+
+/* Seven of them, of which three are not to be sent. */
+static void pages_leave_out_what_came_round_too_often(struct world *world, const char *more)
+{
+    static const uint8_t hops[] = {0, 8, 0, 3, 9, 8, 7};
+    static const struct {
+        const char *hops;
+        unsigned events;
+    } pages[] = {{"1", 1}, {"4", 2}, {"8", 1}};
+    create(world, more);
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    for (size_t i = 0; i < sizeof(hops); i++)
+        publish_with_hops(world, hops[i]);
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        unsigned events = 0;
+        receive(world);
+        assert_hops(world, pages[i].hops);
+        for (const char *at = world->body; (at = strstr(at, "\"prev\":")); at++)
+            events++;
+        assert_int_equal(events, pages[i].events);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    assert_int_equal(courier_stats(world->courier)->looped, 3);
+}
+
+static void a_page_ends_before_what_came_round_too_often(void **state)
+{
+    pages_leave_out_what_came_round_too_often(*state, ",\"batch\":10");
+}
+
+static void a_page_without_order_does_so_too(void **state)
+{
+    pages_leave_out_what_came_round_too_often(*state, ",\"batch\":10,\"ordered\":false");
+}
+
+static void a_gap_has_the_hops_of_what_was_sent_before_it(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    publish_with_hops(world, 5);
+    receive(world);
+    assert_hops(world, "6");
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    publish(world, "a");
+    append(world, "a", EVENT_TRIM);
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    publish(world, "a");
+    receive(world);
+    assert_non_null(strstr(world->body, "$gap"));
+    assert_hops(world, "6");
+    answer(world, "200 OK");
+    receive(world);
+    assert_hops(world, "1");
+    answer(world, "200 OK");
+}
+
+/* More than may be noted between two keeps, and than a lane has in memory. */
+static void many_that_came_round_too_often_are_passed_over(void **state)
+{
+    enum { MANY = 500 };
+    struct world *world = *state;
+    create(world, ",\"concurrency\":1");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    for (int i = 0; i < MANY; i++)
+        publish_with_hops(world, 8);
+    uint64_t behind = publish(world, "a");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, behind);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_int_equal(courier_stats(world->courier)->looped, MANY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -2033,11 +2169,18 @@ int main(void)
         TEST(a_lag_that_takes_long_to_count_is_a_lower_bound),
         TEST(large_events_wait_in_the_store),
         TEST(what_is_sent_again_waits_in_the_store),
+        TEST(what_came_round_too_often_is_noted_and_not_sent),
+        TEST(a_page_ends_before_what_came_round_too_often),
+        TEST(a_page_without_order_does_so_too),
+        TEST(a_gap_has_the_hops_of_what_was_sent_before_it),
+        TEST(many_that_came_round_too_often_are_passed_over),
         CROWDED(events_are_posted_in_order_one_at_a_time),
         CROWDED(a_used_up_schedule_is_failing_and_nothing_is_skipped),
         CROWDED(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
         CROWDED(a_channel_that_lags_is_told_what_it_missed),
         CROWDED(nothing_is_sent_before_retry_after),
+        CROWDED(what_came_round_too_often_is_noted_and_not_sent),
+        CROWDED(many_that_came_round_too_often_are_passed_over),
         ON_DISK(the_same_options_go_on_over_a_restart),
         ON_DISK(a_change_of_options_loses_nothing_over_a_restart),
         ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),

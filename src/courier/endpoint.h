@@ -69,6 +69,8 @@ struct courier {
     struct list intents;     /* WebSub: GETs under way */
     struct timer lease;      /* the next that ends */
     struct sparing refusals; /* of WebSub, for the log */
+    struct sparing loops;    /* the same for events that came round too often, */
+    char loop_error[32];     /* and what the record says of them */
     unsigned creations;      /* endpoints that are being kept for the first time */
     unsigned jobs;           /* with the keeper or with the log's readers, under way */
     uint64_t next_slot;
@@ -164,6 +166,7 @@ struct endpoint {
     int64_t room_at_ns; /* when queues may be looked through for what stands still */
     unsigned reads;     /* lanes that read */
     unsigned inflight;
+    uint8_t hops; /* of what was sent last, for gaps: what they stand for is not known any more */
     struct pool_waiter waiter;
     struct pool_waiter ping_waiter; /* for the first ping */
     enum pool_class standing;
@@ -341,6 +344,12 @@ void endpoint_let_go(struct endpoint *endpoint);
 bool flight_allowed(struct endpoint *endpoint);
 /* Sends what the lane has next. */
 void flight_start(struct lane *lane);
+/* Whether what the lane has next came round too often. A delivery that somebody wants sent again
+ * never does. */
+bool lane_is_looped(const struct lane *lane);
+/* Settles that without a request, if as much may be settled that is not kept yet; else the endpoint
+ * becomes ready once it may. The lane may be gone afterwards. */
+void lane_pass_loop(struct lane *lane);
 /* Breaks it off. NULL is fine. */
 void flight_free(struct flight *flight);
 /* Events (first, last] that it carries. */
@@ -374,6 +383,9 @@ struct outcome {
 };
 /* The lane's flight has ended, and is no longer the lane's. */
 void lane_outcome(struct lane *lane, const struct outcome *outcome);
+/* The events came round to this server too often: they are noted, and the lane goes on behind them,
+ * or is gone afterwards. */
+void lane_looped(struct lane *lane, const struct outcome *outcome);
 /* The lane's gap is settled; the lane may be gone afterwards. */
 void lane_gap_told(struct lane *lane);
 /* Notes the outcome of any request. */
@@ -398,14 +410,14 @@ void letters_look(struct endpoint *endpoint);
 void body_add(struct buf *out, const struct endpoint *endpoint, const struct list *events,
               char id[WEBHOOK_ID_MAX]);
 /* The headers of a signed request; `first` (may be NULL) is the event that CloudEvents' binary mode
- * puts into them. NULL when there is no memory. */
+ * puts into them, and `hops` those of what is sent. NULL when there is no memory. */
 struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
-                                const struct event *first);
-/* The headers of a ping or a gap. */
+                                const struct event *first, unsigned hops);
+/* The headers of a ping. */
 static inline struct curl_slist *body_plain_headers(const struct endpoint *endpoint, struct str id,
                                                     struct str body)
 {
-    return body_headers(endpoint, id, body, NULL);
+    return body_headers(endpoint, id, body, NULL, 0);
 }
 
 /* ---- ping.c --------------------------------------------------------------------------------- */

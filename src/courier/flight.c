@@ -15,6 +15,7 @@ struct flight {
     uint32_t count;
     uint64_t first;
     uint64_t last;
+    uint8_t hops; /* the most that one of them has */
     bool gap;
     struct buf body;
     size_t counted; /* of it, in courier->body_bytes */
@@ -136,13 +137,28 @@ static uint32_t most_of(const struct lane *lane)
     return lane->kind == LANE_ALL && batch ? batch : 1;
 }
 
+static bool is_looped(const struct lane *lane)
+{
+    const struct owed *owed = container_of(lane->queue.next, struct owed, node);
+    return lane->kind != LANE_LETTER &&
+           owed->event.hops >= lane->endpoint->courier->config.hops_max;
+}
+
+bool lane_is_looped(const struct lane *lane)
+{
+    return !lane->trimmed && lane->queued && is_looped(lane);
+}
+
+/* A page ends in front of an event that is not to be sent. */
 static void load(struct flight *flight, struct lane *lane)
 {
     uint32_t most = most_of(lane);
-    while (lane->queued && flight->count < most) {
+    while (lane->queued && flight->count < most && !is_looped(lane)) {
         struct owed *owed = container_of(lane->queue.next, struct owed, node);
         if (lane->kind == LANE_ALL && lane->row.upto && owed->event.id > lane->row.upto)
             break; /* a page that failed comes again as it was */
+        if (flight->hops < owed->event.hops)
+            flight->hops = owed->event.hops;
         list_remove(&owed->node);
         list_add_last(&flight->events, &owed->node);
         lane_unqueued(lane, owed);
@@ -187,13 +203,16 @@ static bool post(struct flight *flight)
         load_gap(flight, lane, id);
     else
         load(flight, lane);
-    if (!flight->gap)
+    if (!flight->gap) {
         body_add(&flight->body, endpoint, &flight->events, id);
+        endpoint->hops = flight->hops;
+    }
     struct str body = buf_str(&flight->body);
     count_body(flight, endpoint->courier, body.len);
     struct curl_slist *headers =
-        buf_failed(&flight->body) ? NULL
-                                  : body_headers(endpoint, str_from(id), body, first_event(flight));
+        buf_failed(&flight->body)
+            ? NULL
+            : body_headers(endpoint, str_from(id), body, first_event(flight), endpoint->hops);
     flight->call.done = flight_done;
     flight->call.timeout_ms = endpoint->row.options.timeout_ms;
     return headers &&
@@ -229,4 +248,30 @@ void flight_start(struct lane *lane)
     lane_drop_queue(lane);
     lane->behind = lane->behind || carried;
     timer_set(&endpoint->courier->loop, &lane->retry, BUSY_MS);
+}
+
+/* ---- loops ----------------------------------------------------------------------------------- */
+
+void lane_pass_loop(struct lane *lane)
+{
+    struct list events = LIST_INIT(events);
+    int64_t now_ns = clock_now_ns(lane->endpoint->courier->config.clock);
+    struct call call = {
+        .error = lane->endpoint->courier->loop_error, .started_ns = now_ns, .ended_ns = now_ns};
+    struct outcome outcome = {.call = &call, .events = &events};
+    if (is_unkept(lane->endpoint))
+        return;
+    lane_not_due(lane);
+    while (lane_is_looped(lane)) {
+        struct owed *owed = container_of(lane->queue.next, struct owed, node);
+        list_remove(&owed->node);
+        list_add_last(&events, &owed->node);
+        lane_unqueued(lane, owed);
+        outcome.last = owed->event.id;
+        if (!outcome.count++)
+            outcome.first = owed->event.id;
+    }
+    lane_looped(lane, &outcome);
+    list_each (&events, node)
+        owed_free(container_of(node, struct owed, node));
 }

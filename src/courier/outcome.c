@@ -406,6 +406,38 @@ static void failed(struct lane *lane, const struct outcome *outcome)
         courier_keep(endpoint->courier, true); /* kept before anybody is told of it */
 }
 
+/* ---- loops -----------------------------------------------------------------------------------
+ *
+ * A delivery that leads back to a channel that its own webhook reads, by a publish, an inbound
+ * source, another webhook or another server, would go on for ever. Each delivery tells how many
+ * there were before it (Event-Hops), and what is published by it keeps that number. Beyond the
+ * greatest it is noted, and not sent: the receiver has no part in that, so nothing counts against
+ * it. */
+
+static void say_loop(const struct endpoint *endpoint, const struct outcome *outcome)
+{
+    struct courier *courier = endpoint->courier;
+    uint64_t left_out;
+    if (sparing_may(&courier->loops, clock_now_ns(courier->config.clock), &left_out))
+        say(SAY_WARN, "webhook_loop",
+            "id=%s event=%016" PRIu64 " events=%u hops=%u left_out=%" PRIu64
+            " detail=\"what this webhook sends leads back to a channel that it reads\"",
+            endpoint->row.id, outcome->first, outcome->count, courier->config.hops_max, left_out);
+}
+
+void lane_looped(struct lane *lane, const struct outcome *outcome)
+{
+    struct endpoint *endpoint = lane->endpoint;
+    atomic_fetch_add_explicit(&endpoint->courier->stats.looped, outcome->count,
+                              memory_order_relaxed);
+    say_loop(endpoint, outcome);
+    record(lane, outcome, RECORD_SKIPPED);
+    endpoint->unkept++;
+    endpoint_changed(endpoint);
+    endpoint_ready(endpoint);
+    go_on(lane, outcome);
+}
+
 /* ---- leaving --------------------------------------------------------------------------------- */
 
 /* A lane of options that are no more ends with its request. What was not accepted comes anew, in

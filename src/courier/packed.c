@@ -7,7 +7,8 @@ struct packed_head {
     uint32_t lens[5]; /* of channel, type, from, content type, data */
     uint8_t kind;
     uint8_t state;
-    uint8_t none[2];
+    uint8_t hops;
+    uint8_t none;
 };
 
 void packed_add(struct buf *out, const struct event *event)
@@ -18,7 +19,8 @@ void packed_add(struct buf *out, const struct event *event)
                                .prev = event->prev,
                                .time_us = event->time_us,
                                .kind = event->kind,
-                               .state = event->state};
+                               .state = event->state,
+                               .hops = event->hops};
     for (size_t i = 0; i < 5; i++)
         head.lens[i] = (uint32_t)parts[i].len;
     buf_add(out, &head, sizeof(head));
@@ -39,7 +41,8 @@ size_t packed_read(struct str bytes, struct event *ret_event)
                                 .prev = head.prev,
                                 .time_us = head.time_us,
                                 .kind = head.kind,
-                                .state = head.state};
+                                .state = head.state,
+                                .hops = head.hops};
     for (size_t i = 0; i < 5; i++) {
         if (head.lens[i] > bytes.len - at)
             return 0;

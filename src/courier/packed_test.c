@@ -15,7 +15,8 @@ static const struct event full = {.id = 1795459080123456,
                                   .content_type = {"image/png", 9},
                                   .data = {"\0\1\2", 3},
                                   .kind = EVENT_BINARY,
-                                  .state = EVENT_APPENDED};
+                                  .state = EVENT_APPENDED,
+                                  .hops = 200};
 
 static void an_event_comes_back_as_it_was(void **state)
 {
@@ -36,6 +37,7 @@ static void an_event_comes_back_as_it_was(void **state)
     assert_true(str_eq(back.data, full.data));
     assert_int_equal(back.kind, EVENT_BINARY);
     assert_int_equal(back.state, EVENT_APPENDED);
+    assert_int_equal(back.hops, 200);
     assert_int_equal(packed_read(str_skip(buf_str(&bytes), took), &back), took);
     buf_free(&bytes);
 }

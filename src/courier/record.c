@@ -62,7 +62,7 @@ static const char *const texts[STATEMENTS] = {
     [SLICE] = "SELECT max(n) FROM (SELECT n FROM delivery WHERE n > ?1 AND n < ?2"
               " ORDER BY n LIMIT ?3)",
     [PRUNE] = "DELETE FROM delivery WHERE n > ?1 AND n <= ?2 AND (time < ?3 AND state <> 2"
-              " OR n < ?4 AND state = 0"
+              " OR n < ?4 AND state IN (0, 3)"
               " OR NOT EXISTS (SELECT 1 FROM endpoint WHERE number = delivery.endpoint))",
     [PRUNE_ATTEMPTS] = "DELETE FROM attempt WHERE delivery > ?1 AND delivery <= ?2"
                        " AND NOT EXISTS (SELECT 1 FROM delivery WHERE n = delivery)",
@@ -80,7 +80,7 @@ struct record_statements {
     uint64_t counted; /* of those up to this one, what is too much is gone */
 };
 
-static const char *const state_names[RECORD_STATES] = {"delivered", "failing", "dead"};
+static const char *const state_names[RECORD_STATES] = {"delivered", "failing", "dead", "skipped"};
 
 int record_prepare(struct sqlite3 *db, struct record_statements **ret_statements)
 {
@@ -188,7 +188,8 @@ int record_add(struct record_statements *statements, const struct record_attempt
 {
     int result = attempt->number == 1 ? 0 : by_number(statements, FIRST, attempt->n);
     result = result ? result : add_delivery(statements, attempt);
-    if (result || (attempt->number == 1 && attempt->state == RECORD_DELIVERED))
+    bool settled = attempt->state == RECORD_DELIVERED || attempt->state == RECORD_SKIPPED;
+    if (result || (attempt->number == 1 && settled))
         return result; /* the commonest: one row has it all */
     result = add_attempt(statements, attempt);
     if (!result && attempt->letter.len)
@@ -455,13 +456,11 @@ static bool is_wanted(const struct record_query *query, sqlite3_stmt *row)
 /* Where the next page is: all that was asked for, and where to go on. */
 static void add_next(struct buf *out, const struct record_query *query, uint64_t before)
 {
-    static const char *const states[] = {
-        [RECORD_DELIVERED] = "delivered", [RECORD_FAILING] = "failing", [RECORD_DEAD] = "dead"};
     buf_addf(out, "],\"more\":true,\"next\":\"?before=%" PRIu64 "&limit=%" PRIu32, before,
              query->limit);
-    for (unsigned state = 0; state < sizeof(states) / sizeof(*states); state++)
+    for (unsigned state = 0; state < RECORD_STATES; state++)
         if (query->states & 1U << state)
-            buf_addf(out, "&state=%s", states[state]);
+            buf_addf(out, "&state=%s", state_names[state]);
     if (query->event) {
         buf_add_lit(out, "&event=");
         buf_add_id(out, query->event);

@@ -12,6 +12,7 @@ enum record_state {
     RECORD_DELIVERED,
     RECORD_FAILING, /* will be tried again */
     RECORD_DEAD,    /* given up; its events are kept until it is dealt with */
+    RECORD_SKIPPED, /* not sent, and never will be unless somebody wants it */
     RECORD_STATES,
 };
 
@@ -65,10 +66,10 @@ int record_dead(struct record_statements *statements, uint64_t endpoint, uint64_
  * dropped. */
 int record_add(struct record_statements *statements, const struct record_attempt *attempt);
 
-/* Drops what is older than `before_us`, the oldest delivered beyond `rows` in all, and everything
- * of endpoints that are gone, a slice in each call: it looks at 2 × `most` deliveries, and goes on
- * from there in the next. What has failed goes by age alone, and dead letters never by themselves.
- * Within the registry's transaction. */
+/* Drops what is older than `before_us`, the oldest delivered or skipped beyond `rows` in all, and
+ * everything of endpoints that are gone, a slice in each call: it looks at 2 × `most` deliveries,
+ * and goes on from there in the next. What has failed goes by age alone, and dead letters never by
+ * themselves. Within the registry's transaction. */
 int record_prune(struct record_statements *statements, int64_t before_us, uint64_t rows,
                  uint64_t most);
 

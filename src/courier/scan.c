@@ -321,6 +321,10 @@ static void start(struct endpoint *endpoint)
     list_each (&endpoint->due, node) {
         struct lane *lane = container_of(node, struct lane, due);
         bool reads = !lane->trimmed && !lane->queued;
+        if (lane_is_looped(lane)) {
+            lane_pass_loop(lane);
+            continue;
+        }
         if (refused && !may_read(endpoint))
             break;
         if (reads ? !lane_is_tried(lane) || !may_read(endpoint)

@@ -144,10 +144,10 @@ static const char *read_description(struct spec *spec, const json_t *value)
 static bool header_is_ours(struct str name)
 {
     static const char *const ours[] = {
-        "host",       "content-length", "content-type", "transfer-encoding",
-        "connection", "keep-alive",     "expect",       "te",
-        "trailer",    "upgrade",        "user-agent",   "proxy-connection",
-        "event-type", "event-channel",  "event-time",   "content-encoding"};
+        "host",       "content-length",   "content-type", "transfer-encoding", "connection",
+        "keep-alive", "expect",           "te",           "trailer",           "upgrade",
+        "user-agent", "proxy-connection", "event-type",   "event-channel",     "event-time",
+        "event-hops", "content-encoding"};
     static const char *const prefixes[] = {"webhook-", "ce-", "proxy-"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (str_eq_nocase(name, str_from(ours[i])))

@@ -11,6 +11,9 @@
 /* The average overhead of an allocation. */
 enum { HEAP_OVERHEAD = 16 };
 
+/* The most hops that an event can have. */
+enum { EVENT_HOPS_MAX = 255 };
+
 /* Ids stay below 2^53, so that a JavaScript number can hold them. */
 #define EVENT_ID_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -50,6 +53,7 @@ struct event {
     uint32_t origin;             /* the connection that published it, 0: none; not stored */
     uint8_t kind;                /* enum event_kind */
     uint8_t state;               /* enum event_state */
+    uint8_t hops;                /* deliveries of webhooks that have led to it, one by one */
     bool has_made;               /* the current verdict has made its channel */
     bool has_prepared;           /* preparation has made its channel */
 };

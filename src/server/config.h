@@ -2,8 +2,8 @@
 #pragma once
 
 #include "courier/address.h"
-#include "courier/pool.h"
 #include "courier/websub.h"
+#include "courier/pool.h"
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "server/faults.h"
@@ -65,7 +65,8 @@ struct config {
     size_t webhook_hosts_count;
     const char *webhook_ca_file; /* NULL: only the system's authorities */
     uint32_t webhook_endpoints_max;
-    uint64_t webhook_requests_max;         /* 0: by the limit of open files */
+    uint64_t webhook_requests_max; /* 0: by the limit of open files */
+    unsigned webhook_hops_max;
     unsigned webhook_shares[POOL_CLASSES]; /* in percent; 0: the default */
     int64_t webhook_patience_ms;
     uint64_t webhook_records_max;

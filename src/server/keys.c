@@ -159,6 +159,7 @@ const struct key keys[] = {
     COUNT("webhooks.records_max", 1, MANY, 250000, CONFIG(webhook_records_max), "deliveries that the record holds"),
     NUMBER("webhooks.records_age_s", NUMBER_S, 1, YEARS_S(10), 7 * DAY_S, S_US, CONFIG(webhook_records_age_us), "for how long it holds them"),
     COUNT("webhooks.requests_max", 1, 1000000, 0, CONFIG(webhook_requests_max), "requests under way of all webhooks together"),
+    COUNT("webhooks.hops_max", 1, EVENT_HOPS_MAX, 8, CONFIG(webhook_hops_max), "deliveries that may lead to one another before an event is not sent"),
     PERCENT("webhooks.slow_share", CONFIG_SHARES_MAX, 20, CONFIG(webhook_shares[POOL_SLOW]), "share of the requests for webhooks that accept late"),
     PERCENT("webhooks.new_share", CONFIG_SHARES_MAX, 20, CONFIG(webhook_shares[POOL_NEW]), "for those that have not answered yet"),
     PERCENT("webhooks.failing_share", CONFIG_SHARES_MAX, 10, CONFIG(webhook_shares[POOL_FAILING]), "for those that do not answer, or refuse everything"),

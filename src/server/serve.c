@@ -270,6 +270,7 @@ static int open_courier(struct server *server)
         .records_max = config->webhook_records_max,
         .records_age_us = config->webhook_records_age_us,
         .requests_max = server->webhook_requests,
+        .hops_max = config->webhook_hops_max,
         .patience_ms = config->webhook_patience_ms,
         .leases = config->leases,
     };

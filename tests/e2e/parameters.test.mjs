@@ -43,7 +43,7 @@ const CHANNELS = { channel: { ...text(["a", "a/**"], ["", "a//b", "a/**/b"]), re
 const PUBLISH = { type: text(["t"], ["", "a b", "$x"]), key: text(["k"], ["", "k".repeat(256)]), ephemeral: boolean };
 const LIST = { prefix: text(["", "a"], []), after: text(["", "a"], []), limit: number(1, 1000) };
 const DELIVERIES = {
-    state: { ...words("delivered", "failing", "dead", "failed"), repeats: true },
+    state: { ...words("delivered", "failing", "dead", "failed", "skipped"), repeats: true },
     channel: text(["a"], ["", "x".repeat(256)]),
     event: id([ID]),
     before: number(1, 1e15),

@@ -110,6 +110,7 @@ static inline void check_make(struct check *check, struct batch *batch)
         .type = str_from(check_types[check_random(check, CHECK_TYPES)]),
         .from = check_random(check, 4) ? STR("") : STR("ann"),
         .kind = (uint8_t)check_random(check, 3),
+        .hops = check_random(check, 3) ? 0 : (uint8_t)check_random(check, EVENT_HOPS_MAX + 1),
         .state = EVENT_APPENDED,
         .data = check_data(check),
         .key = key,
@@ -170,6 +171,7 @@ static inline void check_same(const struct event *got, const struct event *want)
     assert_int_equal(got->time_us, want->time_us);
     assert_int_equal(got->number, want->number);
     assert_int_equal(got->kind, want->kind);
+    assert_int_equal(got->hops, want->hops);
     assert_int_equal(got->state, EVENT_APPENDED);
     assert_int_equal(got->accepted_ns, 0);
     assert_int_equal(got->origin, 0);

@@ -1,6 +1,7 @@
 #include "log/store/sqlite/scan.h"
 
 #include "base/mem.h"
+#include "log/store/sqlite/writer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,6 +95,7 @@ static int add_row(struct scan *scan, sqlite3_stmt *statement, uint64_t id)
         .time_us = sqlite3_column_int64(statement, 1),
         .prev = db_id(statement, 2),
         .kind = (uint8_t)sqlite3_column_int(statement, 3),
+        .hops = writer_hops(sqlite3_column_int(statement, 3)),
         .type = db_bytes(statement, 4),
         .content_type = db_bytes(statement, 5),
         .from = db_bytes(statement, 6),

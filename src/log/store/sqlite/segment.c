@@ -91,7 +91,7 @@ int segment_make_schema(sqlite3 *db)
             "  channel INTEGER NOT NULL, -- channel.number\n"
             "  time INTEGER NOT NULL,    -- microseconds since 1970, UTC\n"
             "  prev INTEGER NOT NULL,    -- the event before it in its channel\n"
-            "  kind INTEGER NOT NULL,    -- 0 JSON, 1 text, 2 binary\n"
+            "  kind INTEGER NOT NULL,    -- 0 JSON, 1 text, 2 binary; 256 more for each hop\n"
             "  type TEXT NOT NULL,\n"
             "  content_type TEXT,        -- of binary data\n"
             "  sender TEXT,\n"

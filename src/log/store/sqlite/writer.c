@@ -233,7 +233,7 @@ static int insert(struct writer *writer, const struct event *event)
     sqlite3_bind_int64(statement, 2, event->number);
     sqlite3_bind_int64(statement, 3, event->time_us);
     db_bind_id(statement, 4, event->prev);
-    sqlite3_bind_int(statement, 5, event->kind);
+    sqlite3_bind_int(statement, 5, writer_kind(event));
     db_bind_text(statement, 6, event->type);
     bind_text_or_null(statement, 7, event->content_type);
     bind_text_or_null(statement, 8, event->from);

@@ -32,6 +32,17 @@ uint64_t writer_wal_bytes(const struct writer *writer);
 /* The connection, for whoever seals the file; opened anew if a failure closed it. */
 int writer_mend(struct writer *writer, sqlite3 **ret_db);
 
+/* The column `kind`: the hops of an event stand above its kind. Most events have none, and so take
+ * no byte more; a version that does not know of them reads the lowest byte alone. */
+static inline int writer_kind(const struct event *event)
+{
+    return event->kind | event->hops << 8;
+}
+static inline uint8_t writer_hops(int kind)
+{
+    return (uint8_t)(kind >> 8);
+}
+
 /* Copies an event, by the columns of its row, into another file. */
 #define WRITER_COLUMNS "id, channel, time, prev, kind, type, content_type, sender, key, data"
 #define WRITER_INSERT "INSERT INTO event(" WRITER_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
