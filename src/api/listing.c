@@ -17,6 +17,7 @@ struct listing {
     struct hub *hub;
     struct buf prefix;
     struct buf after;
+    struct buf kept; /* for links: what is passed over here */
     struct log_channel *channels;
     struct log_list list;
     uint32_t limit;
@@ -26,6 +27,7 @@ static void listing_free(struct listing *listing)
 {
     buf_free(&listing->prefix);
     buf_free(&listing->after);
+    buf_free(&listing->kept);
     free(listing->channels);
     if (listing->place.room)
         read_place_end(&listing->place);
@@ -59,6 +61,8 @@ static void take_parameter(struct listing *listing, const struct parameter_found
         buf_add_str(&listing->after, found->value);
     else if (found->row == LIMIT_ROW)
         listing->limit = (uint32_t)found->number;
+    else
+        query_keep(&listing->kept, found);
 }
 
 /* False: the exchange was answered. */
@@ -71,7 +75,8 @@ static bool read_query(struct listing *listing, struct exchange *exchange)
     parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take_parameter(listing, &found);
-    if (!result && (buf_failed(&listing->prefix) || buf_failed(&listing->after)))
+    if (!result &&
+        (buf_failed(&listing->prefix) || buf_failed(&listing->after) || buf_failed(&listing->kept)))
         result = -ENOMEM;
     if (result)
         query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);
@@ -96,9 +101,13 @@ static void add_next(struct buf *out, const struct listing *listing)
     const struct log_channel *last = &listing->channels[listing->limit - 1];
     buf_add_lit(out, "Link: <?after=");
     http_percent_encode(out, (struct str){last->name, last->name_len});
-    buf_add_lit(out, "&prefix=");
-    http_percent_encode(out, buf_str(&listing->prefix));
-    buf_addf(out, "&limit=%u>; rel=\"next\"\r\n", listing->limit);
+    if (listing->prefix.len) {
+        buf_add_lit(out, "&prefix=");
+        http_percent_encode(out, buf_str(&listing->prefix));
+    }
+    buf_addf(out, "&limit=%u", listing->limit);
+    buf_add_str(out, buf_str(&listing->kept));
+    buf_add_lit(out, ">; rel=\"next\"\r\n");
 }
 
 static void answer(struct exchange *exchange, const struct listing *listing)

@@ -1,6 +1,7 @@
 #include "api/query.h"
 
 #include "api/channel.h"
+#include "http/target.h"
 #include "transport/socket.h"
 
 #include <errno.h>
@@ -34,6 +35,25 @@ bool query_refuse_value(struct exchange *exchange, enum problem problem,
     refuse(exchange, problem, &detail);
     buf_free(&detail);
     return false;
+}
+
+/* The characters that are escaped may stand in a request's target by this server's rules, but not
+ * in a link, nor as they are in JSON. */
+static void keep_raw(struct buf *kept, struct str raw)
+{
+    for (size_t i = 0; i < raw.len; i++)
+        if (strchr("\"<>\\^`{|}", raw.at[i]))
+            http_percent_encode(kept, (struct str){raw.at + i, 1});
+        else
+            buf_add_char(kept, raw.at[i]);
+}
+
+void query_keep(struct buf *kept, const struct parameter_found *found)
+{
+    buf_add_char(kept, '&');
+    keep_raw(kept, found->name_raw);
+    buf_add_char(kept, '=');
+    keep_raw(kept, found->value_raw);
 }
 
 bool query_is_empty(struct exchange *exchange)

@@ -13,6 +13,10 @@ bool query_refuse(struct exchange *exchange, const struct parameters *parameters
 bool query_refuse_value(struct exchange *exchange, enum problem problem,
                         const struct parameter *row, struct str value);
 
+/* Adds a parameter as "&NAME=VALUE" to what links to other pages keep: as it came, but for
+ * characters that would end the link. */
+void query_keep(struct buf *kept, const struct parameter_found *found);
+
 /* Whether the query has nothing but what is passed over everywhere; else the exchange was
  * answered. */
 bool query_is_empty(struct exchange *exchange);

@@ -149,19 +149,11 @@ static bool is_kept(unsigned row)
     }
 }
 
-static void keep(struct asked *asked, const struct parameter_found *found)
-{
-    buf_add_char(&asked->kept, '&');
-    buf_add_str(&asked->kept, found->name_raw);
-    buf_add_char(&asked->kept, '=');
-    buf_add_str(&asked->kept, found->value_raw);
-}
-
 /* False: the exchange was answered. */
 static bool take_parameter(struct asked *asked, unsigned row, const struct parameter_found *found)
 {
     if (is_kept(row))
-        keep(asked, found);
+        query_keep(&asked->kept, found);
     if (row >= ROWS)
         return true; /* passed over everywhere */
     struct str value = arena_copy(&asked->reading->arena, found->value);

@@ -63,6 +63,7 @@ static void answer(struct exchange *exchange, const struct courier_request *requ
 static void asked_free(struct asked *asked)
 {
     buf_free(&asked->request.filter.channel);
+    buf_free(&asked->request.filter.kept);
     buf_free(&asked->request.key);
     buf_free(&asked->request.body);
     buf_free(&asked->request.why);
@@ -221,6 +222,7 @@ static void take_parameter(const struct parameter_found *found, struct courier_f
         filter->limit = (uint32_t)found->number;
         break;
     default:
+        query_keep(&filter->kept, found);
         break;
     }
 }
@@ -234,7 +236,7 @@ static bool read_query(struct exchange *exchange, struct courier_filter *filter)
     parameters_begin(&parameters, (struct parameter_table){rows, ROWS}, exchange->head->query);
     while ((result = parameters_next(&parameters, &found)) > 0)
         take_parameter(&found, filter);
-    if (!result && buf_failed(&filter->channel))
+    if (!result && (buf_failed(&filter->channel) || buf_failed(&filter->kept)))
         result = -ENOMEM;
     if (result)
         query_refuse(exchange, &parameters, result, PROBLEM_BAD_PARAMETER);

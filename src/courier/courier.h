@@ -134,6 +134,7 @@ struct courier_request {
         unsigned states; /* bits 1 << enum record_state; 0 for all */
         uint32_t limit;
         struct buf channel; /* only this one; the asker's to free */
+        struct buf kept;    /* for the link to the next page; the asker's to free */
     } filter;
     struct mailbox *reply;
     struct mail reply_mail; /* posted to `reply` */

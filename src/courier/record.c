@@ -469,6 +469,7 @@ static void add_next(struct buf *out, const struct record_query *query, uint64_t
         buf_add_lit(out, "&channel=");
         http_percent_encode(out, query->channel);
     }
+    buf_add_str(out, query->kept);
     buf_add_lit(out, "\"}");
 }
 

@@ -80,6 +80,7 @@ struct record_query {
     uint64_t event;     /* only those that carry this one; 0 for all */
     unsigned states;    /* bits 1 << enum record_state; 0 for all */
     struct str channel; /* only this one; empty for all */
+    struct str kept;    /* further parameters of the link to the next page, as "&NAME=VALUE" */
     uint32_t limit;
 };
 

@@ -194,6 +194,8 @@ static void the_next_page_has_the_filters_of_this_one(void **state)
         (struct record_query){.endpoint = 1, .limit = 0, .event = 1003, .channel = STR("a&b=\"/ü")};
     assert_true(tells(*state, &query,
                       "\"?before=0&limit=0&event=0000000000001003&channel=a%26b%3D%22%2F%C3%BC\""));
+    query = (struct record_query){.endpoint = 1, .limit = 2, .kept = STR("&_=1&utm_x=y")};
+    assert_true(tells(*state, &query, "\"?before=2&limit=2&_=1&utm_x=y\""));
 }
 
 static void pruning_spares_dead_letters_and_what_is_young(void **state)
@@ -210,6 +212,30 @@ static void pruning_spares_dead_letters_and_what_is_young(void **state)
     }
     assert_true(tells(*state, &all, "\"n\":7,"));
     assert_true(tells(*state, &all, "\"n\":10,"));
+}
+
+static void what_was_skipped_is_told_with_its_error_and_goes_like_what_was_delivered(void **state)
+{
+    for (uint64_t n = 1; n <= 10; n++) {
+        struct record_attempt attempt = attempt_of(n, 1, RECORD_SKIPPED);
+        attempt.status = 0;
+        attempt.response = STR("");
+        attempt.error = "loop: 8 hops";
+        assert_int_equal(record_add(registry_records(*state), &attempt), 0);
+    }
+    struct record_query skipped = all, failed = all;
+    skipped.states = 1U << RECORD_SKIPPED;
+    skipped.limit = 1;
+    failed.states = 1U << RECORD_FAILING | 1U << RECORD_DEAD;
+    assert_true(tells(*state, &skipped, "{\"n\":10,\"state\":\"skipped\",\"event\":"));
+    assert_true(tells(*state, &skipped, "\"status\":null,\"error\":\"loop: 8 hops\"}]"));
+    assert_true(tells(*state, &skipped, "\"?before=10&limit=1&state=skipped\""));
+    assert_false(tells(*state, &failed, "\"n\":"));
+    assert_int_equal(record_prune(registry_records(*state), 0, 3, 100), 0);
+    assert_false(tells(*state, &all, "\"n\":6,"));
+    assert_true(tells(*state, &all, "\"n\":7,"));
+    add(*state, 7, 2, RECORD_DELIVERED);
+    assert_true(tells(*state, &all, "\"error\":\"loop: 8 hops\"},{\"number\":2,"));
 }
 
 static void a_dead_letter_is_kept_until_it_is_dealt_with(void **state)
@@ -305,6 +331,7 @@ int main(void)
         TEST(pruning_spares_dead_letters_and_what_is_young),
         TEST(pruning_goes_on_where_it_was),
         TEST(what_an_endpoint_leaves_behind_is_pruned),
+        TEST(what_was_skipped_is_told_with_its_error_and_goes_like_what_was_delivered),
         TEST(a_dead_letter_is_kept_until_it_is_dealt_with),
         TEST(an_attempt_of_a_delivery_that_is_gone_is_dropped),
         TEST(numbers_go_on_above_what_there_is),

@@ -230,6 +230,7 @@ static void look(struct courier_request *request, struct endpoint *endpoint,
                   .event = request->filter.event,
                   .states = request->filter.states,
                   .channel = buf_str(&request->filter.channel),
+                  .kept = buf_str(&request->filter.kept),
                   .limit = limit && limit <= RECORD_PAGE_MAX ? limit : RECORD_PAGE_MAX},
     };
     courier_keep(endpoint->courier, true); /* so that it shows what was just done */
