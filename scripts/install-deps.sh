@@ -11,7 +11,7 @@ build="gcc libc6-dev make cmake ninja-build pkg-config
 test="valgrind clang libclang-rt-14-dev llvm clang-format clang-tidy ca-certificates
     python3-websockets"
 # The proxies of docs/proxies.md (apache2-bin has no service), and browsers.
-check="nginx haproxy caddy apache2-bin chromium firefox-esr"
+check="nginx haproxy caddy apache2-bin openssl chromium firefox-esr"
 # The servers to compare with, the plots, and what tells where time goes.
 bench="nginx-light libnginx-mod-nchan pushpin gnuplot-nox linux-perf"
 

@@ -1,12 +1,15 @@
 // The configurations of docs/proxies.md, as they stand there, in front of the program: every mechanism, restarts, silence.
 
 import assert from "node:assert/strict";
+import http2 from "node:http2";
+import https from "node:https";
 import { EventSource } from "eventsource";
+import WebSocket from "ws";
 import {
     assertProblem, encodeChannel, eventually, openNdjson, openRaw, openSse, publish, request, startProxy, startServer, stats, test,
 } from "./support/index.mjs";
 import { Follower, MECHANISMS } from "./support/follow.mjs";
-import { belowAPath, CONFIG, lacks, PROXIES, startFront } from "./support/fronts.mjs";
+import { changedBy, CONFIG, lacks, PROXIES, startFront } from "./support/fronts.mjs";
 import { freePort } from "./support/program.mjs";
 import { Receiver } from "./support/receiver.mjs";
 import { Freshet, Socket } from "./support/ws.mjs";
@@ -209,7 +212,7 @@ each("names of channels and queries come through as they were sent", async (t, n
 });
 
 each("below a path it does the same", async (t, name) => {
-    const { front } = await start(t, name, { args: ["--base", "/rt"], change: belowAPath(name) });
+    const { front } = await start(t, name, { args: ["--base", "/rt"], change: changedBy("Below a path", name) });
     const below = (path) => `/rt${path}`;
     const stream = await openSse(front, below("/channels/a"));
     const socket = await Socket.open(t, front, below("/channels/a"));
@@ -221,6 +224,42 @@ each("below a path it does the same", async (t, name) => {
     const { href } = page.links.find(({ rel }) => rel === "webhooks");
     assert.equal((await request(front, "GET", new URL(href, `${front.url}${below("/channels/a")}`).pathname)).status, 200);
     assert.equal((await request(front, "GET", "/channels/a")).headers.cursor, undefined, "the rest of the site is not freshet's");
+});
+
+/** Server-sent events of channel `a` over TLS: by one connection of HTTP/2, or several of HTTP/1.1. What has come of each. */
+function eventsByTls(server, front, count, byHttp2) {
+    const session = byHttp2 && http2.connect(`https://127.0.0.1:${front.port}`, { rejectUnauthorized: false });
+    if (session) {
+        server.onStop(() => session.destroy());
+        session.on("error", () => {});
+    }
+    return Array.from({ length: count }, () => {
+        const got = { text: "" };
+        const read = (stream) => stream.setEncoding("utf8").on("data", (text) => (got.text += text));
+        const accept = "text/event-stream";
+        const stream = session ? read(session.request({ ":path": "/channels/a", accept }))
+            : https.get(`https://127.0.0.1:${front.port}/channels/a`, { headers: { accept }, rejectUnauthorized: false, agent: false }, read);
+        stream.on("error", () => {}); /* its end, when the test ends */
+        return got;
+    });
+}
+
+each("with TLS twenty streams share a connection of HTTP/2, where the document has it, and WebSockets have theirs", async (t, name) => {
+    const { server, front } = await start(t, name, { change: changedBy("TLS and HTTP/2", name) });
+    const streams = eventsByTls(server, front, 20, name !== "apache");
+    const socket = new WebSocket(`wss://127.0.0.1:${front.port}/channels/a`, { rejectUnauthorized: false });
+    t.after(() => socket.terminate());
+    server.onStop(() => socket.terminate());
+    const heard = [];
+    socket.on("message", (bytes) => heard.push(JSON.parse(bytes).data));
+    await eventually(async () => {
+        const { subscribers } = await stats(server);
+        return subscribers.sse === streams.length && subscribers.ws === 1;
+    }, "all to be there");
+    for (let n = 0; n < 5; n++) {
+        await server.publish("a", `event ${n}`);
+        await eventually(() => streams.every(({ text }) => text.includes(`data: event ${n}\n\n`)) && heard.length > n, `event ${n}`);
+    }
 });
 
 each("the public name and the configured origin may use it, and other origins may not", async (t, name) => {

@@ -1,5 +1,7 @@
 // The proxies of docs/proxies.md, run in front of a server with the configurations that stand there.
 
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { documentText, fencedBlock } from "./documents.mjs";
@@ -17,9 +19,9 @@ const APACHE_DEFAULT = ["authz_core", "authz_host", "alias", "deflate", "dir", "
     "reqtimeout", "setenvif"];
 
 function apacheMain(dir) {
-    const [, more] = /`a2enmod ([a-z_ ]+)`/.exec(DOCUMENT);
+    const enabled = [...DOCUMENT.matchAll(/`a2enmod ([a-z0-9_ ]+)`/g)].flatMap(([, names]) => names.split(" "));
     return [
-        ...[...APACHE_DEFAULT, ...more.split(" ")].map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`),
+        ...[...APACHE_DEFAULT, ...enabled].map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`),
         `ServerRoot ${dir}`, `DefaultRuntimeDir ${dir}`, `PidFile ${dir}/pid`, "ServerName localhost",
         `ErrorLog ${dir}/error.log`, "User www-data", "Group www-data",
         /* What Debian switches on for them. */
@@ -49,7 +51,6 @@ const KINDS = {
     apache: {
         programs: ["apache2"], language: "apache", file: "site.conf",
         args: (dir) => ["-f", `${dir}/apache.conf`, "-DFOREGROUND"],
-        own: (text, dir) => text.replaceAll("/etc/freshet/", `${dir}/`),
         more: (dir) => {
             fs.writeFileSync(path.join(dir, "apache.conf"), apacheMain(dir));
             fs.writeFileSync(path.join(dir, "away.asis"), fencedBlock(DOCUMENT, "http"));
@@ -67,10 +68,24 @@ export function lacks(name) {
     return !process.env.CI && !installed(...KINDS[name].programs) ? `${name} is not installed` : false;
 }
 
-/** The document's row for a path: what stands in the configuration, and what is to be written instead. */
-export function belowAPath(name) {
-    const [, from, to] = new RegExp(`^\\| ${name} \\| \`(.*)\` \\| \`(.*)\` \\|$`, "im").exec(DOCUMENT);
-    return (text) => text.replace(from, to);
+/** The configuration as a section of the document changes it, by a table of what to write instead of what. */
+export function changedBy(section, name) {
+    const [, table] = new RegExp(`^## ${section}\\n([^]*?)(?=^## )`, "m").exec(`${DOCUMENT}\n## `);
+    const rows = [...table.matchAll(new RegExp(`^\\| ${name} \\| \`(.*)\` \\| \`(.*)\` \\|$`, "gim"))];
+    assert.notEqual(rows.length, 0, `rows for ${name} under ${section}`);
+    return (text) => rows.reduce((changed, [, from, to]) => {
+        assert.ok(changed.includes(from), `${name}: ${from}`);
+        return changed.replace(from, to.replaceAll("`<br>`", "\n"));
+    }, text);
+}
+
+/** A certificate for loopback that nobody else signed, with its key, in one file. */
+function makeCertificate(dir) {
+    const file = path.join(dir, "tls.pem");
+    const made = spawnSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-"], { encoding: "utf8" });
+    assert.equal(made.status, 0, made.stderr);
+    fs.writeFileSync(file, made.stdout);
 }
 
 /**
@@ -83,9 +98,12 @@ export async function startFront(t, name, server, { change = (text) => text } = 
     fs.chmodSync(dir, 0o755); /* workers run as somebody else */
     const port = await freePort();
     const text = change(fencedBlock(DOCUMENT, language));
-    fs.writeFileSync(path.join(dir, file), own(text, dir)
-        .replaceAll("127.0.0.1:7070", `127.0.0.1:${server.port}`).replaceAll(":8080", `:${port}`));
+    fs.writeFileSync(path.join(dir, file), own(text, dir).replaceAll("/etc/freshet/", `${dir}/`)
+        .replaceAll("127.0.0.1:7070", `127.0.0.1:${server.port}`).replaceAll(/:(8080|8443)\b/g, `:${port}`));
     more(dir);
+    if (text.includes("tls.pem")) {
+        makeCertificate(dir);
+    }
     const service = new Service(dir, programs[0], args(dir), env(dir));
     const front = { name, port, url: `http://127.0.0.1:${port}`, onStop: (fn) => server.onStop(fn), service };
     front.stop = async () => {
