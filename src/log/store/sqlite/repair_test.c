@@ -277,6 +277,9 @@ static void rows_that_make_no_sense_are_not_kept(void **state)
     (void)state;
     static const char *const changes[] = {
         "UPDATE event SET kind = 7 WHERE id = 2100",
+        "UPDATE event SET kind = 263 WHERE id = 2100",
+        "UPDATE event SET kind = 65537 WHERE id = 2100",
+        "UPDATE event SET kind = -255 WHERE id = 2100",
         "UPDATE event SET kind = 0 WHERE id = 2100",
         "UPDATE event SET data = x'ff' WHERE id = 2100",
         "UPDATE event SET data = CAST(x'ff' AS TEXT) WHERE id = 2100",
@@ -300,6 +303,21 @@ static void rows_that_make_no_sense_are_not_kept(void **state)
         assert_int_equal(place_count(&mended.place, 1), 600);
         deinit(&mended);
     }
+}
+
+static void hops_of_events_are_no_damage(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    run_sql(path_in(&mended, middle_file), "UPDATE event SET kind = kind + 256 * (id % 256);"
+                                           "DELETE FROM channel WHERE number = 2");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    place_open(&mended.place);
+    assert_int_equal(place_count(&mended.place, 1), 600);
+    assert_int_equal(place_count(&mended.place, 2), 500);
+    deinit(&mended);
 }
 
 static void names_are_found_elsewhere(void **state)
@@ -588,6 +606,7 @@ int main(void)
         cmocka_unit_test(the_last_file_loses_all_up_to_now),
         cmocka_unit_test(a_log_whose_only_file_is_lost_begins_anew),
         cmocka_unit_test(rows_that_make_no_sense_are_not_kept),
+        cmocka_unit_test(hops_of_events_are_no_damage),
         cmocka_unit_test(names_are_found_elsewhere),
         cmocka_unit_test(a_folder_in_place_of_a_file_is_set_aside_too),
         cmocka_unit_test(deletions_in_a_damaged_file_are_kept),

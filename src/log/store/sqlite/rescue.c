@@ -18,6 +18,7 @@
 #include "log/store/sqlite/folder.h"
 #include "log/store/sqlite/salvage.h"
 #include "log/store/sqlite/segment.h"
+#include "log/store/sqlite/writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -126,7 +127,7 @@ static bool is_text_or_none(const struct row *row, enum column column)
 
 static bool has_sound_data(const struct row *row)
 {
-    switch (integer_of(row, KIND)) {
+    switch (integer_of(row, KIND) & 0xff) {
     case EVENT_JSON:
         return type_of(row, DATA) == SQLITE_TEXT &&
                !json_check(bytes_of(row, DATA), JSON_DEPTH_LIMIT, NULL);
@@ -146,6 +147,7 @@ static bool is_sound(const struct row *row)
             return false;
     return integer_of(row, CHANNEL) > 0 && integer_of(row, CHANNEL) <= UINT32_MAX &&
            integer_of(row, PREV) >= 0 && integer_of(row, PREV) < integer_of(row, ID) &&
+           integer_of(row, KIND) >= 0 && integer_of(row, KIND) <= WRITER_KIND_MAX &&
            is_text(row, TYPE) && is_text_or_none(row, CONTENT_TYPE) &&
            is_text_or_none(row, SENDER) && has_sound_data(row);
 }

@@ -34,6 +34,7 @@ int writer_mend(struct writer *writer, sqlite3 **ret_db);
 
 /* The column `kind`: the hops of an event stand above its kind. Most events have none, and so take
  * no byte more; a version that does not know of them reads the lowest byte alone. */
+enum { WRITER_KIND_MAX = EVENT_HOPS_MAX << 8 | EVENT_BINARY };
 static inline int writer_kind(const struct event *event)
 {
     return event->kind | event->hops << 8;
