@@ -319,19 +319,11 @@ static bool read_all(struct asked *asked)
     return read_start(asked) && read_before(asked) && read_selection(asked);
 }
 
-static void begin(struct exchange *exchange, struct reading *reading, bool one_channel,
-                  bool any_channel)
+static void begin(struct exchange *exchange, struct reading *reading, bool one_channel)
 {
     switch (reading->via) {
     case VIA_SOCKET:
-        if (one_channel) {
-            channel_socket_begin(exchange, reading);
-        } else if (any_channel) {
-            protocol_begin(exchange, reading);
-        } else {
-            reading_free(reading);
-            protocol_begin(exchange, NULL);
-        }
+        (one_channel ? channel_socket_begin : protocol_begin)(exchange, reading);
         break;
     case VIA_SSE:
     case VIA_NDJSON:
@@ -359,13 +351,12 @@ static void read_request(struct exchange *exchange, struct str channel)
     struct reading *reading = asked->reading;
     reading->channel = arena_copy(&reading->arena, channel);
     bool good = read_all(asked);
-    bool any = asked->terms_count > 0;
     if (good && reading->via == VIA_POLL)
         repeats_keep(&exchange->worker->repeats, exchange, reading);
     buf_free(&asked->kept);
     free(asked);
     if (good)
-        begin(exchange, reading, channel.len > 0, any);
+        begin(exchange, reading, channel.len > 0);
     else
         reading_free(reading);
 }

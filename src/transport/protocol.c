@@ -242,7 +242,7 @@ void protocol_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
-    if (reading)
+    if (reading && reading->selection->names_count + reading->selection->patterns_count)
         protocol_subscribe(protocol, STR_NONE, reading->selection, &reading->start);
     reading_free(reading);
 }

@@ -3,6 +3,6 @@
 
 #include "transport/socket.h"
 
-/* Answers the handshake and speaks the protocol. `reading` (may be NULL) is a subscription that the
- * query asked for; taken over. */
+/* Answers the handshake and speaks the protocol. `reading` (may be NULL) is what the query asked
+ * for, a subscription if it selects a channel. Takes it over. */
 void protocol_begin(struct exchange *exchange, struct reading *reading);

@@ -454,19 +454,22 @@ test("what was cut from a channel is told as a gap, then every retained event co
     assert.deepEqual(events.map((event) => event.id), kept);
 });
 
-test("a heartbeat carries the cursor, which moves even where nothing matches", async (t) => {
-    const server = await startServer(t);
-    const socket = await Freshet.open(t, server, { path: "/events?beat=5" });
-    await socket.subscribe(["quiet"]);
-    const { id } = await publish(server, "loud", "elsewhere");
-    for (;;) {
-        const message = await socket.json("a heartbeat", 90_000);
-        assert.equal(message.op, "beat");
-        if (message.cursor >= id) {
-            break;
+for (const path of ["/events?beat=5", "/events?beat=5&channel=quiet"]) {
+    test(`a heartbeat comes as often as asked for and carries the cursor, which moves even where nothing matches: ${path}`, async (t) => {
+        const server = await startServer(t);
+        const socket = await Freshet.open(t, server, { path });
+        if (!path.includes("channel")) {
+            await socket.subscribe(["quiet"]);
         }
-    }
-});
+        const { id } = await publish(server, "loud", "elsewhere");
+        for (;;) {
+            const message = await socket.json("a heartbeat", 20_000);
+            if (message.op === "beat" && message.cursor >= id) {
+                break;
+            }
+        }
+    });
+}
 
 test("a client that publishes and subscribes at once mixes no answers up", async (t) => {
     const server = await startServer(t);

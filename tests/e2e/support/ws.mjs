@@ -14,6 +14,7 @@ export class Socket {
     /** Connects; the test `t` closes it. `options` go to npm `ws` (headers, origin, perMessageDeflate…). */
     static async open(t, server, path, { protocols = [], ...options } = {}) {
         const socket = new this(wsUrl(server, path), protocols, options);
+        server.onStop?.(() => socket.ws.terminate()); /* a close that nobody answers is waited for */
         t.after(() => socket.ws.terminate());
         await deadline(socket.opened, `the WebSocket ${path} to open`);
         return socket;

@@ -68,6 +68,7 @@ export class WsRaw {
     /** Connects and must be let in; `after` is sent in the same write as the handshake. */
     static async open(t, server, path, headers = {}, after = Buffer.alloc(0)) {
         const conn = await RawConn.open(server.port);
+        server.onStop?.(() => conn.destroy()); /* a close that nobody answers is waited for */
         t.after(() => conn.destroy());
         await conn.send(
             Buffer.concat([Buffer.from(handshake(server, path, headers), "latin1"), after]),
