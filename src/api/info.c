@@ -144,6 +144,22 @@ static void add_held(struct buf *out, const struct api *api, const struct totals
     close_object(out, ",");
 }
 
+static void add_losses(struct buf *out, const struct store_losses *losses)
+{
+    buf_add_lit(out, "\"lost\":{");
+    add_member(out, "holes", losses->holes);
+    if (losses->holes) {
+        buf_add_lit(out, "\"after\":\"");
+        buf_add_id(out, losses->after);
+        buf_add_lit(out, "\",\"upto\":\"");
+        buf_add_id(out, losses->upto);
+        buf_add_lit(out, "\",");
+    }
+    add_member(out, "foreign_files", losses->foreign);
+    add_member(out, "damaged", losses->damaged);
+    close_object(out, ",");
+}
+
 static void add_log(struct buf *out, const struct log_stats *log)
 {
     buf_add_lit(out, "\"log\":{\"newest\":\"");
@@ -160,6 +176,7 @@ static void add_log(struct buf *out, const struct log_stats *log)
     add_member(out, "store_bytes", log->store_bytes);
     add_member(out, "commits", log->commits);
     add_member(out, "failed_commits", log->failures);
+    add_losses(out, &log->losses);
     buf_addf(out, "\"writable\":%s", log->writable ? "true" : "false");
     close_object(out, ",");
 }
@@ -412,6 +429,17 @@ static void add_webhook_metrics(struct buf *out, const struct courier_stats *sta
                LOAD(stats->turns_cut));
 }
 
+static void add_loss_metrics(struct buf *out, const struct store_losses *losses)
+{
+    add_metric(out, "holes", "gauge", "Ranges of ids in the log whose files are missing",
+               losses->holes);
+    add_metric(out, "foreign_files", "gauge", "Files in the folder that are not of the log",
+               losses->foreign);
+    add_metric(out, "damaged_total", "counter",
+               "Events, or runs of them, that were found damaged and are not served",
+               losses->damaged);
+}
+
 void info_metrics(struct exchange *exchange, struct str rest)
 {
     struct buf body = {0};
@@ -440,6 +468,7 @@ void info_metrics(struct exchange *exchange, struct str rest)
     add_metric(&body, "commits_total", "counter", "Commits of the store", log.commits);
     add_metric(&body, "failed_commits_total", "counter", "Commits that failed", log.failures);
     add_metric(&body, "writable", "gauge", "Whether the last commit succeeded", log.writable);
+    add_loss_metrics(&body, &log.losses);
     add_webhook_metrics(&body, courier_stats(api->courier));
     add_reader_metrics(&body, &log);
     add_limit_metrics(&body, &totals);
@@ -484,6 +513,18 @@ void info_health(struct exchange *exchange, struct str rest)
     exchange_json(exchange, 200, STR("{\"status\":\"ok\"}\n"));
 }
 
+/* A server that has lost old events is as ready for new ones as any other: it stays in service, and
+ * says what it has lost. */
+static void answer_ready(struct exchange *exchange, const struct store_losses *losses)
+{
+    struct buf body = {0};
+    buf_add_lit(&body, "{\"status\":\"ready\",");
+    if (losses->holes || losses->foreign || losses->damaged)
+        add_losses(&body, losses);
+    close_object(&body, "\n");
+    answer(exchange, "application/json", &body);
+}
+
 void info_ready(struct exchange *exchange, struct str rest)
 {
     struct log_stats log;
@@ -496,7 +537,7 @@ void info_ready(struct exchange *exchange, struct str rest)
         api_problem(exchange, PROBLEM_UNAVAILABLE,
                     "the store could not be written at the last try");
     else
-        exchange_json(exchange, 200, STR("{\"status\":\"ready\"}\n"));
+        answer_ready(exchange, &log.losses);
 }
 
 /* ---- problems, and the way in ---------------------------------------------------------------- */

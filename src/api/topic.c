@@ -36,8 +36,7 @@ static bool has_event(const struct batch *batch)
 static bool read_newest(struct log_job *job, struct log *log)
 {
     struct topic_read *read = container_of(job, struct topic_read, job);
-    struct store_query query = {.after = log_trimmed(log, read->selection),
-                                .upto = read->upto,
+    struct store_query query = {.upto = read->upto,
                                 .backwards = true,
                                 .limit = 1,
                                 .bytes = 1,
@@ -57,7 +56,7 @@ static bool read_newest(struct log_job *job, struct log *log)
     }
     batch_unref(batch);
     read->upto = through && through <= read->upto ? through - 1 : 0;
-    return read->error || read->upto <= query.after;
+    return read->error || !read->upto;
 }
 
 /* ---- on the worker's ------------------------------------------------------------------------- */

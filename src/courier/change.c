@@ -228,7 +228,8 @@ static void not_busy(struct endpoint *endpoint);
 static void begin_at(struct endpoint *endpoint, uint64_t cursor)
 {
     endpoint->row.cursor = cursor;
-    endpoint->row.told = log_trimmed(endpoint->courier->config.log, endpoint->selection);
+    endpoint->row.told =
+        log_trimmed_from(endpoint->courier->config.log, endpoint->selection, cursor);
 }
 
 static void search_failed(const struct search *search)
@@ -652,7 +653,8 @@ static void replay(struct courier_request *request, struct endpoint *endpoint, u
     endpoint_let_go(endpoint);
     endpoint_drop_lanes(endpoint);
     endpoint->row.cursor = cursor;
-    endpoint->row.told = told ? log_trimmed(endpoint->courier->config.log, endpoint->selection) : 0;
+    endpoint->row.told =
+        told ? log_trimmed_from(endpoint->courier->config.log, endpoint->selection, cursor) : 0;
     start_over(endpoint);
     put->forget = true;
     submit(put, changed);

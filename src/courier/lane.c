@@ -279,7 +279,7 @@ static void found_nothing(struct lane *lane, const struct lane_read *read)
     } else if (read->fetch.through >= lane->row.upto) {
         lane->behind = false;
         lane->trimmed = lane->row.upto;
-        lane->reason = "trimmed";
+        lane->reason = log_gap_reason(read->courier->config.log, lane->trimmed);
     } else {
         lane->row.after = read->fetch.through; /* the read's bound of rows ended it */
         lane_changed(lane);
@@ -309,7 +309,7 @@ static bool has_gap(struct lane *lane, const struct lane_read *read)
     if (trimmed <= known || known >= lane->newest)
         return false;
     lane->trimmed = trimmed;
-    lane->reason = "trimmed";
+    lane->reason = log_gap_reason(read->courier->config.log, trimmed);
     lane->gap_cursor = lane->queued ? 0 : read->fetch.through;
     return true;
 }

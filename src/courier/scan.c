@@ -205,7 +205,8 @@ static bool take(struct endpoint *endpoint)
     if (take == TAKE_BYTES)
         hold(endpoint, &taken);
     if (trimmed)
-        tell_gap(endpoint, trimmed, endpoint->row.cursor, "trimmed");
+        tell_gap(endpoint, trimmed, endpoint->row.cursor,
+                 log_gap_reason(endpoint->courier->config.log, trimmed));
     else if (take == TAKE_FAILED)
         look_again(endpoint, BUSY_MS);
     return take == TAKE_BYTES;

@@ -413,7 +413,7 @@ bool channels_prepare(struct channels *channels, struct str name, uint32_t *ret_
 }
 
 /* Under the log's lock, so by one thread at a time. */
-static void channels_note_trim(struct channels *channels)
+void channels_note_trim(struct channels *channels)
 {
     uint64_t trims = atomic_load_explicit(&channels->trims, memory_order_relaxed);
     atomic_store_explicit(&channels->trims, trims + 1, memory_order_release);

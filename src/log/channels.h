@@ -227,6 +227,9 @@ void channels_release(struct channels *channels, uint32_t number);
 /* Raises the trimmed id of a channel, and of its namespace. */
 void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto);
 
+/* Raises `trims`, for those who keep answers about gaps. */
+void channels_note_trim(struct channels *channels);
+
 /* A bit for each namespace. */
 struct channels_spaces {
     uint8_t bits[UINT16_MAX / 8 + 1];

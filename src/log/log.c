@@ -813,6 +813,18 @@ static void on_unused(void *context, uint32_t number)
     channels_release(channels, number);
 }
 
+/* Views look again for gaps once `trims` has risen. */
+static void on_lost(void *context, uint64_t upto)
+{
+    struct log *log = context;
+    log_lock(log);
+    if (upto > atomic_load(&log->lost)) {
+        atomic_store(&log->lost, upto);
+        channels_note_trim(&log->apply.channels);
+    }
+    log_unlock(log);
+}
+
 static void on_released(void *context, uint32_t number)
 {
     janitor_note_freed(context, number);
@@ -829,6 +841,7 @@ static int open_store(struct log *log)
     log->config.store.evicted = on_evicted;
     log->config.store.recounted = on_recounted;
     log->config.store.beside = beside;
+    log->config.store.lost = on_lost;
     log->config.store.context = log;
     int result = log->config.memory
                      ? store_memory_open(&log->config.store, &log->store)
@@ -844,7 +857,8 @@ static int open_store(struct log *log)
     log_time_init(&log->apply.time, clock, newest.time_us);
     if (newest.number > log->apply.channels.number_last)
         log->apply.channels.number_last = newest.number;
-    log->floor = log->config.memory ? log->apply.last : newest.lost;
+    log->floor = log->config.memory ? log->apply.last : 0;
+    on_lost(log, newest.lost);
     atomic_store(&log->newest, log->apply.last);
     return 0;
 }
@@ -998,7 +1012,8 @@ static bool look_for_trimmed(struct log *log, struct channels_trimmed *trimmed)
     return more;
 }
 
-uint64_t log_trimmed(struct log *log, const struct selection *selection)
+/* The newest id removed from the selection's channels. */
+static uint64_t removed_from(struct log *log, const struct selection *selection)
 {
     struct channels_trimmed trimmed;
     channels_trimmed_prepare(&trimmed, &log->apply.channels, selection);
@@ -1008,6 +1023,47 @@ uint64_t log_trimmed(struct log *log, const struct selection *selection)
     while (look_for_trimmed(log, &trimmed))
         channels_trimmed_judge(&trimmed);
     return trimmed.highest > log->floor ? trimmed.highest : log->floor;
+}
+
+uint64_t log_trimmed(struct log *log, const struct selection *selection)
+{
+    uint64_t removed = removed_from(log, selection), lost = log_lost(log);
+    return removed > lost ? removed : lost;
+}
+
+/* Whether each channel that the selection names has had all removed up to there, so that nothing
+ * that was lost before would have been retained. */
+static bool is_removed_upto(struct log *log, const struct selection *selection, uint64_t upto)
+{
+    bool is = !selection->patterns_count;
+    log_lock(log);
+    for (uint32_t i = 0; is && i < selection->names_count; i++) {
+        const struct channel *channel = channels_find(&log->apply.channels, selection->names[i]);
+        is = channel && channel->trimmed >= upto;
+    }
+    log_unlock(log);
+    return is;
+}
+
+uint64_t log_trimmed_from(struct log *log, const struct selection *selection, uint64_t cursor)
+{
+    uint64_t removed = removed_from(log, selection), lost = log_lost(log);
+    if (lost <= cursor)
+        return removed > lost ? removed : lost;
+    uint64_t oldest = log->store->ops->oldest(log->store);
+    if ((oldest && lost < oldest) || is_removed_upto(log, selection, lost))
+        return removed > lost ? removed : lost;
+    return removed < lost ? removed : lost - 1;
+}
+
+uint64_t log_lost(const struct log *log)
+{
+    return atomic_load_explicit(&log->lost, memory_order_acquire);
+}
+
+const char *log_gap_reason(const struct log *log, uint64_t upto)
+{
+    return upto && upto == log_lost(log) ? "lost" : "trimmed";
 }
 
 uint64_t log_trims(const struct log *log)
@@ -1160,6 +1216,8 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
     };
     if (log->store->ops->memory)
         ret_stats->store_memory = log->store->ops->memory(log->store);
+    if (log->store->ops->losses)
+        ret_stats->losses = log->store->ops->losses(log->store);
     log_lock(log);
     ret_stats->channels = channels_count(&log->apply.channels);
     ret_stats->retained = log->apply.count;

@@ -99,8 +99,8 @@ void log_broadcast(struct log *log, struct append *append);
  * Any thread. */
 uint64_t log_newest(const struct log *log);
 
-/* The position below which every cursor is told of a gap: in memory cursors of an earlier run, on
- * disk cursors in front of events that were lost with a damaged file. */
+/* In memory: cursors below this position belong to a former run, and get a gap whatever they
+ * select. 0 on disk. Any thread. */
 uint64_t log_floor(const struct log *log);
 
 /* Bytes that were given to the log and are not safe yet, and the largest backlog of a port without
@@ -108,9 +108,21 @@ uint64_t log_floor(const struct log *log);
 uint64_t log_pending_bytes(const struct log *log);
 uint64_t log_backlog_bytes(const struct log *log);
 
-/* The newest id that was trimmed from a channel of the selection (see channels_trimmed). Any
- * thread. */
+/* The newest id that is gone, of a channel that the selection has: removed from it (see
+ * channels_trimmed), or lost on the disk, whatever channel it was of. Any thread. */
 uint64_t log_trimmed(struct log *log, const struct selection *selection);
+
+/* The same for a consumer who begins at `cursor` and claims to have seen nothing: what was removed
+ * is no gap to such a one, but what is lost among the retained events behind the cursor is. Then it
+ * is below log_trimmed(), which tells of the gap. */
+uint64_t log_trimmed_from(struct log *log, const struct selection *selection, uint64_t cursor);
+
+/* Events up to this id were lost on the disk, 0 for none: a file of the log is missing, or rows are
+ * damaged. Nobody knows of which channels they were. Any thread. */
+uint64_t log_lost(const struct log *log);
+
+/* Why events up to `upto`, an answer of log_trimmed(), are gone: as consumers are told. */
+const char *log_gap_reason(const struct log *log, uint64_t upto);
 
 /* A number, never 0, that stays the same while log_trimmed() gives the same answers. Read it first,
  * then call log_trimmed(). Any thread. */
@@ -184,6 +196,7 @@ struct log_stats {
     uint64_t oldest;
     uint64_t store_bytes;
     struct store_memory store_memory;
+    struct store_losses losses;
     uint64_t channels_bytes; /* of the table of channels */
     uint64_t keys_bytes;     /* of idempotency keys, approximately */
     uint64_t resolved;       /* bytes of the channel numbers that selections keep */

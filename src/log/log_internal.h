@@ -50,6 +50,7 @@ struct log {
     unsigned ports_count;
 
     _Atomic uint64_t newest;
+    _Atomic uint64_t lost; /* see log_lost(); raised under the lock */
     /* While safe events are posted, `newest` includes them although they are not in every mailbox
      * yet. Broadcasts are queued meanwhile. */
     pthread_mutex_t posting_lock;

@@ -84,6 +84,15 @@ struct store_memory {
     uint64_t trims;  /* the trimmed ids of channels, and the events that must leave the disk */
 };
 
+/* Parts of the log that were lost on the disk, by no decision of the server's. */
+struct store_losses {
+    uint64_t holes; /* ranges of ids whose files are missing or incomplete, in what is retained */
+    uint64_t after; /* the newest of them: after < id <= upto */
+    uint64_t upto;
+    uint64_t foreign; /* files in the folder that are not of this log */
+    uint64_t damaged; /* events, or runs of them, that were found damaged since the start */
+};
+
 struct store;
 
 /* Result of append: the medium failed, and the store could not prove that the batches, and earlier
@@ -148,6 +157,9 @@ struct store_ops {
     /* The memory of the store. NULL for a store in memory: see `bytes`. */
     struct store_memory (*memory)(struct store *store);
 
+    /* Any thread; never waits. NULL for a store that is nothing but memory. */
+    struct store_losses (*losses)(struct store *store);
+
     /* Closes cleanly and frees the store. No other call may follow or be running. */
     void (*close)(struct store *store);
 };
@@ -178,6 +190,9 @@ struct store_config {
     /* SQLite: nothing on the disk refers to the number of this forgotten channel any more. Upkeep
      * thread. May be NULL. The memory store never calls it: there, forgetting is enough. */
     void (*released)(void *context, uint32_t number);
+    /* SQLite: events up to `upto` are lost: their file is missing, or they are damaged. While it is
+     * opened, and from within reads, before they return. May be NULL. */
+    void (*lost)(void *context, uint64_t upto);
     void *context;
     /* SQLite: how far an opening is, and why one failed. For the time of the opening; each may be
      * NULL. */

@@ -126,7 +126,8 @@ static struct str channel_fill(struct socket *socket)
             socket_close_problem(socket, PROBLEM_GAP);
         else
             encode_gap(&session->worker->deflater, channel->way, session_add(session),
-                       channel->sub.cursor, channel->sub.cursor, taken.trimmed, GAP_TRIMMED);
+                       channel->sub.cursor, channel->sub.cursor, taken.trimmed,
+                       log_gap_reason(session->worker->config.log, taken.trimmed));
         break;
     case TAKE_FAILED:
         socket_close_problem(socket, PROBLEM_UNAVAILABLE);

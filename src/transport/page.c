@@ -296,6 +296,17 @@ static void tell_gap(struct page_wait *wait, uint64_t trimmed)
     finish_gap(wait, &gap);
 }
 
+/* A client that reads from the beginning is told of lost events by its next request. The page
+ * itself is not refused for that: it would be refused for as long as the hole is in the log. Ids
+ * are above 1, so a client that knows of gaps up to there knows of none. */
+static void owe_loss(struct page_wait *wait)
+{
+    if (wait->owes || log_lost(wait->exchange->worker->config.log) <= wait->sub.cursor)
+        return;
+    wait->owes = true;
+    wait->known = PAGE_KNOWS_NO_GAP;
+}
+
 /* Whether the page continues in spite of a gap. A client that was just told of a gap gets the
  * events behind it first, and the next gap with its next request. Otherwise retention that trims
  * more often than the client asks would answer 410 for ever. */
@@ -303,8 +314,10 @@ static bool passes_over(struct page_wait *wait)
 {
     if (wait->count)
         return false;
-    if (claims_nothing(wait->reading))
+    if (claims_nothing(wait->reading)) {
+        owe_loss(wait);
         return true;
+    }
     wait->owes = wait->owes || wait->known;
     return wait->owes;
 }
@@ -357,7 +370,7 @@ static void look(struct page_wait *wait)
             }
             return;
         case TAKE_NOTHING:
-            if (wait->owes && !wait->count)
+            if (wait->owes && !wait->count && !claims_nothing(wait->reading))
                 tell_gap(wait, wait->sub.told);
             else if (wait->count ? !hold(wait) : is_over(wait))
                 finish(wait, false);

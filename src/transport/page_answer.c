@@ -190,14 +190,16 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading,
                      const struct page_gap *gap)
 {
     struct buf document = {0}, members = {0}, links = {0};
+    const char *reason = is_unknown(reading)
+                             ? GAP_UNKNOWN
+                             : log_gap_reason(exchange->worker->config.log, gap->trimmed);
     buf_add_char(&members, ',');
-    encode_gap_members(&members, gap->after, gap->trimmed,
-                       is_unknown(reading) ? GAP_UNKNOWN : GAP_TRIMMED);
+    encode_gap_members(&members, gap->after, gap->trimmed, reason);
     add_ways_on(&links, &members, reading, gap);
     struct str detail =
         is_unknown(reading)
             ? STR("the log has no such position: begin at rel=\"first\"")
-            : STR("events after it were trimmed: go on by rel=\"next\", or begin at rel=\"first\"");
+            : STR("events after it are gone: go on by rel=\"next\", or begin at rel=\"first\"");
     problem_add(&document, exchange->worker->config.base, PROBLEM_GAP, detail, buf_str(&members));
     stat_add(&exchange->worker->stats.problems[PROBLEM_GAP], 1);
     struct buf *out = exchange_head(exchange, problem_status(PROBLEM_GAP));

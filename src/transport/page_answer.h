@@ -6,6 +6,10 @@
 /* How many bytes of events a page has at most, if it has more than one. */
 enum { PAGE_BYTES = 1 << 20 };
 
+/* The `told` of a page that has passed over lost events: it is below all ids, so that the next
+ * request tells of the gap. */
+enum { PAGE_KNOWS_NO_GAP = 1 };
+
 struct page_content {
     struct str events; /* JSON, each with a comma behind it */
     uint64_t cursor;

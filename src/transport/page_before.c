@@ -147,6 +147,16 @@ static void before_free(struct before *before)
     free(before);
 }
 
+/* Up to where the client will know of gaps, if its cursor does not say it. The next request tells
+ * of what was lost between the page's events. */
+static uint64_t told_at(const struct before *before, uint64_t cursor)
+{
+    uint64_t told = before->reading->told, lost = log_lost(before->hub->log);
+    if (told < lost && before->upto < lost && lost <= cursor)
+        return PAGE_KNOWS_NO_GAP;
+    return told > cursor ? told : 0;
+}
+
 static void answer(struct before *before)
 {
     struct exchange *exchange = before->exchange;
@@ -154,11 +164,10 @@ static void answer(struct before *before)
     if (before->job.spent)
         worker_put_off(exchange->worker, BUDGET_SEARCH);
     join(before, &events);
-    uint64_t told = before->reading->told,
-             cursor = before->count ? before->last : before->reading->before - 1;
+    uint64_t cursor = before->count ? before->last : before->reading->before - 1;
     struct page_content content = {.events = buf_str(&events),
                                    .cursor = cursor,
-                                   .told = told > cursor ? told : 0,
+                                   .told = told_at(before, cursor),
                                    .first = before->more   ? before->first
                                             : before->upto ? before->upto + 1
                                                            : 0,
@@ -199,7 +208,8 @@ void page_before_begin(struct exchange *exchange, struct reading *reading)
         reading->before = log_newest(hub->log) + 1;
     if (!reading->before)
         reading->before = 1;
-    reading->told = log_trimmed(hub->log, reading->selection); /* asked for what there is */
+    /* Removed events are no gap for a client that asks for what there is. */
+    reading->told = log_trimmed_from(hub->log, reading->selection, 0);
     *before = (struct before){.job = {.run = before_run,
                                       .reply = hub->mailbox,
                                       .mail = {NULL, before_done},

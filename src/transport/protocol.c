@@ -99,7 +99,7 @@ static bool take_from(struct protocol *protocol, struct part *part, struct taken
         return true;
     case TAKE_GAP:
         protocol_send_gap(protocol, protocol_part_ref(part), part->sub.cursor, taken->trimmed,
-                          "trimmed");
+                          log_gap_reason(hub->log, taken->trimmed));
         break;
     case TAKE_FAILED:
         protocol_give_up(protocol);

@@ -37,10 +37,13 @@ void reading_free(struct reading *reading)
 
 /* ---- where to begin -------------------------------------------------------------------------- */
 
-static void begin_at_earliest(struct hub *hub, struct selection *selection, struct reading *ret)
+/* `told`: up to where the client says that it knows of gaps. */
+static void begin_at_earliest(struct hub *hub, struct selection *selection, uint64_t told,
+                              struct reading *ret)
 {
+    uint64_t removed = log_trimmed_from(hub->log, selection, 0);
     ret->cursor = 0;
-    ret->told = log_trimmed(hub->log, selection);
+    ret->told = told > removed && told <= log_newest(hub->log) ? told : removed;
 }
 
 /* Above the newest id there is nothing to give but what is new from here on; told where to begin
@@ -68,7 +71,7 @@ static void begin_at_cursor(struct hub *hub, struct selection *selection, const 
         return;
     ret->told = log_trimmed(hub->log, selection);
     if (ret->told > start->told) {
-        ret->gap = GAP_TRIMMED;
+        ret->gap = log_gap_reason(hub->log, ret->told);
         ret->claimed = start->told;
     }
 }
@@ -81,7 +84,7 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
     switch (start->kind) {
     case START_CURSOR:
         if (!start->id)
-            begin_at_earliest(hub, selection, ret);
+            begin_at_earliest(hub, selection, start->told, ret);
         else if (start->id > log_newest(hub->log))
             begin_unknown(hub, selection, start->id, ret);
         else
@@ -92,7 +95,7 @@ bool start_is_known(struct hub *hub, struct selection *selection, const struct s
         ret->cursor = 0; /* wherever it was, all that is retained may be new to it */
         return true;
     case START_EARLIEST:
-        begin_at_earliest(hub, selection, ret);
+        begin_at_earliest(hub, selection, start->told, ret);
         return true;
     case START_NOW:
         ret->cursor = log_newest(hub->log);
@@ -147,8 +150,9 @@ static void search_done(struct mail *mail, void *owner)
     struct start_search *search = container_of(mail, struct start_search, job.mail);
     search->hub->reads--;
     if (search->owner) {
-        /* A start that is not a position of the client's claims nothing, so no gap is told. */
-        uint64_t told = log_trimmed(search->hub->log, search->selection);
+        /* A start that is not a position of the client's claims nothing, so of what was removed no
+         * gap is told. */
+        uint64_t told = log_trimmed_from(search->hub->log, search->selection, search->cursor);
         search->found(search->owner, search->error, search->cursor, told);
     }
     selection_unref(search->selection);

@@ -20,9 +20,9 @@ struct start {
     uint64_t told; /* START_CURSOR: gaps up to here are known to the client; 0: up to `id` */
 };
 
-/* Reasons of gaps, as clients are told them. */
-#define GAP_TRIMMED "trimmed"
-#define GAP_UNKNOWN "unknown" /* the client's position is not one of this log */
+/* The reason of a gap for a client whose position is not one of this log. For the others see
+ * log_gap_reason(). */
+#define GAP_UNKNOWN "unknown"
 
 /* Made by the API for a request, and shared with its repetitions; freed by reading_free(). */
 struct reading {
@@ -47,7 +47,7 @@ struct reading {
     uint64_t told; /* gaps up to here are not to be told */
     const char
         *gap; /* why a gap from `claimed` to `told` is to be told first; NULL: there is none */
-    uint64_t claimed; /* the client's position; after GAP_TRIMMED up to where it knows of gaps */
+    uint64_t claimed; /* the client's position; unless GAP_UNKNOWN, up to where it knows of gaps */
 };
 
 struct reading *reading_new(void);

@@ -65,7 +65,8 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
     if (stream->via == VIA_RAW)
         end(stream); /* raw gives no way to report a gap */
     else
-        encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed, GAP_TRIMMED);
+        encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed,
+                   log_gap_reason(session->worker->config.log, trimmed));
 }
 
 static struct str fill(struct pull *pull)

@@ -38,6 +38,7 @@ void chain_init(struct chain *chain, const struct store_config *config, const ch
         abort();
     chain->readers = readers_new(readers_affordable());
     floors_init(&chain->floors);
+    damage_init(&chain->damage, &chain->config);
     init_reserve(chain);
     pthread_mutex_init(&chain->list_lock, NULL);
     pthread_mutex_init(&chain->append_lock, NULL);
@@ -62,6 +63,7 @@ void chain_deinit(struct chain *chain)
     free(chain->list);
     free_marks(chain->marks, chain->marks_count);
     floors_deinit(&chain->floors);
+    damage_deinit(&chain->damage);
     reserve_deinit(&chain->reserve);
     state_close(chain->state);
     pthread_mutex_destroy(&chain->list_lock);
@@ -306,6 +308,15 @@ static bool is_new(struct chain *chain, uint64_t first)
     return is;
 }
 
+static int write_links(struct writer *writer, const struct links *links)
+{
+    sqlite3 *db = NULL;
+    int result = writer_mend(writer, &db);
+    result = result ? result : db_exec(db, "BEGIN IMMEDIATE");
+    result = result ? result : links_write(db, links);
+    return result ? result : db_exec(db, "COMMIT"); /* or the file is thrown away */
+}
+
 /* Begins a file whose first id will be `first`. */
 static int begin_file(struct chain *chain, uint64_t first)
 {
@@ -316,9 +327,11 @@ static int begin_file(struct chain *chain, uint64_t first)
         return result;
     struct segment *segment = segment_new(chain->folder, first);
     segment->index = index_new();
+    segment->links = (struct links){.log = chain->log, .before = chain->before};
     result = segment_take_spare(chain->folder, segment);
     chain_step(chain, "begun");
     result = result ? result : writer_open(segment, &chain->writer);
+    result = result ? result : write_links(chain->writer, &segment->links);
     /* The write-ahead log was made now, and SQLite does not say so if its name cannot be synced. */
     result = result ? result : db_sync_folder(chain->folder);
     result = result ? result : add_last(chain, segment);
@@ -400,6 +413,7 @@ void chain_roll(struct chain *chain)
 {
     pthread_mutex_lock(&chain->append_lock);
     if (chain->active && !writer_is_unsure(chain->writer)) {
+        chain->before = holes_link_of(chain->active);
         chain->active->writer = chain->writer;
         chain->active = NULL;
         chain->writer = NULL;
@@ -557,10 +571,8 @@ static int confine_files(struct chain *chain)
 
 static int load_file(struct chain *chain, struct segment *segment)
 {
-    int result = segment->summed ? 0 : segment_load(segment);
+    int result = segment->sealed ? 0 : load_rolled(chain, segment);
     segment->trimmed = true; /* for all that is known */
-    if (!result && !segment->sealed)
-        result = load_rolled(chain, segment);
     if (!result && atomic_load(&segment->newest)) {
         atomic_store(&chain->newest, atomic_load(&segment->newest));
         atomic_store(&chain->newest_time_us, atomic_load(&segment->newest_time_us));
@@ -573,6 +585,7 @@ static int load_file(struct chain *chain, struct segment *segment)
 static int drop_empty(struct chain *chain, struct segment *segment)
 {
     int result = state_trim(chain->state, chain->marks, chain->marks_count, true);
+    result = result ? result : holes_note_removal(chain, segment);
     result = result ? result : segment_unlink(segment);
     if (!result)
         chain_remove(chain, segment);
@@ -623,16 +636,46 @@ int chain_load_sealed(struct chain *chain)
     return result;
 }
 
-int chain_load(struct chain *chain)
+/* Ids that were given to events which are lost are not given again. */
+static void raise_newest(struct chain *chain)
+{
+    uint64_t lost = holes_upto(chain);
+    if (lost > atomic_load(&chain->newest))
+        atomic_store(&chain->newest, lost);
+}
+
+static int load_files(struct chain *chain)
 {
     int result = 0;
     for (size_t i = 0; !result && i < chain->count; i++) {
+        struct segment *segment = chain->list[i];
         tell_progress(chain, i);
+        if (!segment->summed)
+            result = trouble_note(chain->config.trouble, segment->path, segment_load(segment));
+    }
+    result = result ? result : holes_check(chain);
+    for (size_t i = 0; !result && i < chain->count; i++)
         result = trouble_note(chain->config.trouble, chain->list[i]->path,
                               load_file(chain, chain->list[i]));
-    }
+    raise_newest(chain);
+    return result;
+}
+
+/* Notes the last file, which the next one is to name. */
+static void know_last(struct chain *chain)
+{
+    if (!chain->active && chain->count)
+        chain->before = holes_link_of(chain->list[chain->count - 1]);
+}
+
+int chain_load(struct chain *chain)
+{
+    int result = load_files(chain);
     result = result ? result : confine_files(chain);
     /* A write-ahead log may have been made: see begin_file(). */
     result = result ? result : db_sync_folder(chain->folder);
-    return result ? result : resume_last(chain);
+    result = result ? result : resume_last(chain);
+    if (!result)
+        know_last(chain);
+    return result;
 }

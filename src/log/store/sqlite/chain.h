@@ -9,7 +9,9 @@
 #pragma once
 
 #include "log/store.h"
+#include "log/store/sqlite/damage.h"
 #include "log/store/sqlite/floors.h"
+#include "log/store/sqlite/holes.h"
 #include "log/store/sqlite/reader.h"
 #include "log/store/sqlite/reserve.h"
 #include "log/store/sqlite/state.h"
@@ -47,6 +49,10 @@ struct chain {
     struct floors floors;
     struct reserve reserve;
     struct chain_sums sums;
+    struct damage damage;
+    struct holes holes;
+    uint64_t log;        /* see links.h; does not change once the chain is open */
+    uint64_t noted_tail; /* upkeep's: the newest file that state.db knows of */
 
     pthread_mutex_t list_lock;
     struct segment **list; /* ascending */
@@ -57,6 +63,7 @@ struct chain {
     struct segment *active;   /* NULL: the next append begins a file */
     int64_t active_since_us;  /* monotonic: when it was begun, so that no clock jump ages it */
     struct writer *writer;    /* of `active` */
+    struct link before;       /* the file that the next one follows */
     struct store_trim *marks; /* deletions appended, not in state.db yet; names are theirs */
     size_t marks_count;
     size_t marks_cap;
@@ -91,7 +98,8 @@ static inline void chain_step(struct chain *chain, const char *name)
 int chain_list(struct chain *chain);
 
 /* Mends what a crash left of each, and reads what has to be in memory: not of files that are in the
- * sums. Those that are neither the newest nor sealed are rolled. */
+ * sums. Files that are not of this log are left out. Those that are neither the newest nor sealed
+ * are rolled. */
 int chain_load(struct chain *chain);
 
 /* The same for the sealed files only, when the sums turned out to be of no use. */

@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* How long a connection waits for a stranger who has locked the file. */
@@ -25,6 +26,10 @@ int db_create_file(const char *path);
 /* The errno for what went wrong last on the connection: -ENOSPC where room would help (quotas and
  * file size limits too), -ENOMEM, -EMFILE when descriptors have run out, else -EIO. */
 int db_error(sqlite3 *db);
+
+/* Whether the call on the connection that failed a moment ago met a page that is not what SQLite
+ * wrote: no call of its own may lie between. */
+bool db_is_corrupt(sqlite3 *db);
 
 /* Runs statements whose rows are of no interest. 0 or a negative errno. */
 int db_exec(sqlite3 *db, const char *sql);

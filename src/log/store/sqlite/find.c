@@ -22,7 +22,7 @@ static int page_forwards(struct chain *chain, struct page *page)
     int result = 0;
     struct segment *segment = chain_at(chain, query->after + 1);
     while (segment && segment->first <= query->upto && !result) {
-        result = scan_segment(segment, chain->readers, &chain->floors, page);
+        result = scan_segment(segment, chain->readers, &chain->floors, &chain->damage, page);
         segment = chain_after(chain, segment);
         if (result || page->rows_left || !segment || segment->first > query->upto)
             continue;
@@ -40,7 +40,7 @@ static int page_backwards(struct chain *chain, struct page *page)
     struct segment *segment = chain_at(chain, query->upto);
     while (segment && !result) {
         uint64_t first = segment->first;
-        result = scan_segment(segment, chain->readers, &chain->floors, page);
+        result = scan_segment(segment, chain->readers, &chain->floors, &chain->damage, page);
         if (first <= query->after + 1)
             break;
         segment = chain_before(chain, segment);
@@ -339,8 +339,16 @@ struct oldest {
     uint32_t number; /* its channel */
 };
 
+/* A file that is damaged is no reason not to start: what cannot be read counts as retained. */
+static int take_damaged(struct oldest *oldest, uint64_t id)
+{
+    oldest->id = larger(oldest->id, id);
+    oldest->number = 0;
+    return 1;
+}
+
 /* 1 once a row is alive, or the budget is spent. */
-static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows)
+static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows, uint64_t from)
 {
     int result;
     while ((result = db_row(rows)) == 1) {
@@ -353,6 +361,8 @@ static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows)
             break;
         }
     }
+    if (result < 0 && db_is_corrupt(sqlite3_db_handle(rows)))
+        result = take_damaged(oldest, from);
     sqlite3_reset(rows);
     return result;
 }
@@ -365,7 +375,7 @@ static int oldest_from(struct oldest *oldest, struct reader *reader, uint64_t lo
         return result;
     db_bind_id(rows, 1, low);
     db_bind_id(rows, 2, high);
-    return oldest_row(oldest, rows);
+    return oldest_row(oldest, rows, low + 1);
 }
 
 static int oldest_in(struct oldest *oldest, struct segment *segment)
@@ -379,6 +389,8 @@ static int oldest_in(struct oldest *oldest, struct segment *segment)
     if (!result) {
         result = oldest_from(oldest, reader, from ? from - 1 : 0, high);
         reader_give(readers, reader, result < 0);
+    } else if (result == -EUCLEAN) {
+        result = take_damaged(oldest, larger(from, atomic_load(&segment->oldest)));
     }
     segment_leave(segment);
     return result;

@@ -346,10 +346,21 @@ static int keep_newest(struct chain *chain, struct segment *segment)
                             atomic_load(&segment->newest_time_us));
 }
 
+/* Only with its removal in state.db the file is not taken for a missing one. On a full disk that
+ * may use what is set aside, since it makes room. */
+static int note_removal(struct chain *chain, const struct segment *segment)
+{
+    int result = holes_note_removal(chain, segment);
+    if (result == -ENOSPC && reserve_give(&chain->reserve))
+        result = holes_note_removal(chain, segment);
+    return result;
+}
+
 static int unlink_segment(struct house *house, struct segment *segment)
 {
     struct chain *chain = house->chain;
     int result = keep_newest(chain, segment);
+    result = result ? result : note_removal(chain, segment);
     result = result ? result : summing_leave(chain, segment);
     if (result)
         return result;
@@ -519,6 +530,7 @@ static int tidy_segments(struct house *house)
 int house_keep(struct house *house)
 {
     struct chain *chain = house->chain;
+    int noted = holes_note_tail(chain);
     int kept = keep_marks(house);
     int begun = kept ? kept : begin_pass_if_due(house);
     int rolled = roll_if_due(house);
@@ -535,7 +547,7 @@ int house_keep(struct house *house)
     int stated = state_tidy(chain->state);
     reserve_make(&chain->reserve);
     /* A failed step does not stop the others, one of which may be what makes room. */
-    const int results[] = {begun, rolled, tidied, ended, swept, settled, found, stated};
+    const int results[] = {noted, begun, rolled, tidied, ended, swept, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
         if (results[i])
             return results[i];

@@ -19,10 +19,15 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#define EVENT_WITH(checksum)                                                                       \
+    "SELECT channel, time, prev, kind, type, content_type, sender, key, data, " checksum           \
+    " FROM event WHERE id = ?1"
+
 static const char *const statements[READER_STATEMENTS] = {
     [READER_BEGIN] = "BEGIN",
     [READER_END] = "COMMIT",
-    [READER_SCAN_UP] = "SELECT id, channel FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id",
+    /* Not `id > ?1`, which looks into the page that has ?1: it may be one that is damaged. */
+    [READER_SCAN_UP] = "SELECT id, channel FROM event WHERE id >= ?1 + 1 AND id <= ?2 ORDER BY id",
     [READER_SCAN_DOWN] =
         "SELECT id, channel FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id DESC",
     /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): it is too long for one line */
@@ -31,8 +36,7 @@ static const char *const statements[READER_STATEMENTS] = {
     [READER_LINE_DOWN] = "SELECT id FROM event WHERE channel = ?1 AND id > ?2 AND id <= ?3 "
                          "ORDER BY id DESC LIMIT ?4",
     [READER_LINE_SIZES] = "SELECT id, data FROM event WHERE channel = ?1 AND id > ?2 ORDER BY id",
-    [READER_EVENT] = "SELECT channel, time, prev, kind, type, content_type, sender, key, data "
-                     "FROM event WHERE id = ?1",
+    [READER_EVENT] = EVENT_WITH("checksum"),
     [READER_TYPE] = "SELECT type FROM event WHERE id = ?1",
     [READER_NAME] = "SELECT name FROM channel WHERE number = ?1",
     [READER_CHANNEL] = "SELECT first, last, count, bytes FROM channel WHERE number = ?1",
@@ -186,6 +190,7 @@ static int open_reader(struct readers *readers, struct segment *segment, struct 
     int result = db_open(segment->path, segment->sealed ? DB_IMMUTABLE : DB_READ, &reader->db);
     result = result ? result : set_up(reader);
     if (result) {
+        result = reader->db && db_is_corrupt(reader->db) ? -EUCLEAN : result;
         reader_close(reader);
         return result;
     }
@@ -231,12 +236,19 @@ void reader_give(struct readers *readers, struct reader *reader, bool failed)
     reader_close(closing);
 }
 
+/* Files that an older version made have no column for checksums. */
+static int prepare(struct reader *reader, enum reader_statement which)
+{
+    int result = db_prepare(reader->db, statements[which], &reader->statements[which]);
+    if (result != -EIO || which != READER_EVENT)
+        return result;
+    return db_prepare(reader->db, EVENT_WITH("NULL"), &reader->statements[which]);
+}
+
 int reader_statement(struct reader *reader, enum reader_statement which,
                      sqlite3_stmt **ret_statement)
 {
-    int result = reader->statements[which]
-                     ? 0
-                     : db_prepare(reader->db, statements[which], &reader->statements[which]);
+    int result = reader->statements[which] ? 0 : prepare(reader, which);
     *ret_statement = reader->statements[which];
     return result;
 }

@@ -15,7 +15,8 @@ enum reader_statement {
     READER_LINE_UP,   /* channel, low, high, limit -> id; sealed files only, as all with LINE */
     READER_LINE_DOWN,
     READER_LINE_SIZES,  /* channel, low -> id, data */
-    READER_EVENT,       /* id -> channel, time, prev, kind, type, content_type, sender, key, data */
+    READER_EVENT,       /* id -> channel, time, prev, kind, type, content_type, sender, key, data,
+                         * checksum, which is NULL in files of older versions */
     READER_TYPE,        /* id -> type */
     READER_NAME,        /* number -> name */
     READER_CHANNEL,     /* number -> first, last, count, bytes; sealed files only */
@@ -54,7 +55,8 @@ struct reader {
 
 /* A connection to the segment, in a read transaction. The caller holds a reference to the segment
  * and its gate, until it gives the reader back. If descriptors or memory have run out, the idle
- * connections are closed and it is tried once more. Any thread. */
+ * connections are closed and it is tried once more. -EUCLEAN when the file is damaged where all
+ * else is found from. Any thread. */
 int reader_take(struct readers *readers, struct segment *segment, struct reader **ret_reader);
 /* Ends the transaction; all statements are reset. `failed`: it is not to be used again. */
 void reader_give(struct readers *readers, struct reader *reader, bool failed);

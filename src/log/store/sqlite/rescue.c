@@ -282,6 +282,17 @@ static int copy_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
                                 " last = NULL");
 }
 
+/* Keeps the file's place among the others as far as it can be read. */
+static int copy_links(sqlite3 *from, sqlite3 *to)
+{
+    struct links links;
+    if (links_read(from, &links))
+        links = (struct links){.log = 0};
+    links.own = (struct link){.first = 0};
+    links.rescued = 1;
+    return links_write(to, &links);
+}
+
 /* Without a journal: a file that does not get finished is thrown away. */
 static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
 {
@@ -289,6 +300,7 @@ static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
     result = result ? result : segment_make_schema(to);
     result = result ? result : db_exec(to, "BEGIN");
     result = result ? result : copy_events(rescue, from, to);
+    result = result ? result : copy_links(from, to);
     return result ? result : db_exec(to, "COMMIT");
 }
 
@@ -354,7 +366,11 @@ uint64_t rescue_newest(const char *path)
 
 /* ---- state.db -------------------------------------------------------------------------------- */
 
-static const char *const own_tables[] = {"setting", "trim", "forgotten", "erase"};
+/* The tables of the chain come last. A state.db of an older version does not have them, and
+ * removals that are lost only make a start take removed files for missing ones. */
+static const char *const own_tables[] = {"setting", "trim",    "forgotten",
+                                         "erase",   "removal", "hole"};
+enum { TRIM_TABLES = 4 };
 
 static bool is_own(const char *name)
 {
@@ -371,7 +387,7 @@ static int copy_own(const struct salvage *salvage, struct rescued_state *rescued
     for (size_t i = 0; !result && i < sizeof(own_tables) / sizeof(*own_tables); i++) {
         struct salvaged table;
         result = salvage_table(salvage, own_tables[i], &table);
-        rescued->has_all_trims = rescued->has_all_trims && table.whole;
+        rescued->has_all_trims = rescued->has_all_trims && (table.whole || i >= TRIM_TABLES);
         if (strcmp(own_tables[i], "trim") == 0)
             rescued->trims = table.rows;
     }
@@ -385,7 +401,8 @@ static int read_schema(sqlite3 *from, struct buf *schema)
     sqlite3_stmt *row = NULL;
     int result = db_prepare(from,
                             "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-                            " AND tbl_name NOT IN ('setting', 'trim', 'forgotten', 'erase')"
+                            " AND tbl_name NOT IN ('setting', 'trim', 'forgotten', 'erase',"
+                            " 'removal', 'hole')"
                             " ORDER BY type = 'index', rowid",
                             &row);
     if (result)
@@ -455,7 +472,10 @@ static int make_state(const char *to, sqlite3 **ret_db)
                     : db_exec(*ret_db, "CREATE TABLE setting(name TEXT PRIMARY KEY, value);"
                                        "CREATE TABLE trim(name, number, last, trimmed);"
                                        "CREATE TABLE forgotten(number, upto);"
-                                       "CREATE TABLE erase(number, upto)");
+                                       "CREATE TABLE erase(number, upto);"
+                                       "CREATE TABLE removal(first, before, before_last,"
+                                       " before_count, before_digest);"
+                                       "CREATE TABLE hole(upto, after)");
     }
     int result = drop(to);
     result = result ? result : state_open(to, &state);

@@ -1,6 +1,22 @@
+/* A page's share of one file.
+ *
+ * Few channels are read by lines: the ids of each channel come from the file's index (in memory
+ * while the file is not sealed), and are merged. Many channels are read by a scan of all rows.
+ *
+ * What the disk has changed must not be served, and must not keep readers from what lies behind it:
+ *
+ *     a row whose checksum is not its own     noted as damaged, and passed over
+ *     a row that cannot be found or read      the same
+ *     a page of rows that cannot be read      a scan looks for the first id behind it from which
+ *                                             rows can be read again; the ids between are noted
+ *     a page of the index that is damaged     the rows are scanned in its place
+ *     a file whose tables cannot be found     all that was asked of it is noted
+ *
+ * Whoever is told of the note (damage.c) tells consumers of the gap before they get this page. */
 #include "log/store/sqlite/scan.h"
 
 #include "base/mem.h"
+#include "log/store/sqlite/rowsum.h"
 #include "log/store/sqlite/writer.h"
 
 #include <errno.h>
@@ -9,6 +25,9 @@
 /* Ids are taken ahead from each channel's line: many when there are few channels. FILE_ROWS is what
  * a look into a file costs, in rows, when it turns out to have nothing. */
 enum { AHEAD_ALL = 4096, AHEAD_MIN = 8, AHEAD_MAX = 256, FILE_ROWS = 32 };
+
+/* Beside 0, 1 and errnos: the row is not as it was written. */
+enum { DAMAGED = 2 };
 
 struct line {
     uint32_t number;
@@ -24,8 +43,10 @@ struct scan {
     struct segment *segment;
     struct reader *reader;
     const struct floors *floors;
+    struct damage *damage;
     struct page *page;
     bool backwards;
+    bool hit_damage; /* the rows, or the index, ended with an error since a page is damaged */
     uint64_t low;
     uint64_t high;
     struct line *lines;
@@ -49,27 +70,8 @@ static int has_type(struct scan *scan, uint64_t id)
     result = db_row(statement);
     if (result == 1)
         result = selection_has_type(selection, db_bytes(statement, 0));
-    sqlite3_reset(statement);
-    return result;
-}
-
-static int add_with_name(struct scan *scan, struct event *event)
-{
-    sqlite3_stmt *statement;
-    event->channel = page_name(scan->page, event->number);
-    if (event->channel.at)
-        return page_add(scan->page, event);
-    int result = reader_statement(scan->reader, READER_NAME, &statement);
-    if (result)
-        return result;
-    sqlite3_bind_int64(statement, 1, event->number);
-    result = db_row(statement);
-    if (result == 1) {
-        event->channel = db_bytes(statement, 0);
-        result = page_add(scan->page, event);
-    } else if (result == 0) {
-        result = -EIO;
-    }
+    else if (!result)
+        result = DAMAGED;
     sqlite3_reset(statement);
     return result;
 }
@@ -86,38 +88,79 @@ static bool read_key(sqlite3_stmt *statement, int column, struct event_key *key)
     return true;
 }
 
-static int add_row(struct scan *scan, sqlite3_stmt *statement, uint64_t id)
+/* Finds the event's channel, whose name is good until the statement is reset: 1, or 0 when the file
+ * has no name for it. */
+static int find_name(struct scan *scan, struct event *event, sqlite3_stmt **ret_statement)
 {
-    struct event_key key;
-    struct event event = {
-        .id = id,
-        .number = (uint32_t)db_id(statement, 0),
-        .time_us = sqlite3_column_int64(statement, 1),
-        .prev = db_id(statement, 2),
-        .kind = (uint8_t)sqlite3_column_int(statement, 3),
-        .hops = writer_hops(sqlite3_column_int(statement, 3)),
-        .type = db_bytes(statement, 4),
-        .content_type = db_bytes(statement, 5),
-        .from = db_bytes(statement, 6),
-        .data = db_bytes(statement, 8),
-    };
-    if (read_key(statement, 7, &key))
-        event.key = &key;
-    return add_with_name(scan, &event);
-}
-
-static int add(struct scan *scan, uint64_t id)
-{
-    sqlite3_stmt *statement;
-    int result = reader_statement(scan->reader, READER_EVENT, &statement);
+    *ret_statement = NULL;
+    event->channel = page_name(scan->page, event->number);
+    if (event->channel.at)
+        return 1;
+    int result = reader_statement(scan->reader, READER_NAME, ret_statement);
     if (result)
         return result;
-    db_bind_id(statement, 1, id);
-    result = db_row(statement);
-    /* Only what the file itself lists is asked for. */
-    result = result == 1 ? add_row(scan, statement, id) : result ? result : -EIO;
-    sqlite3_reset(statement);
+    sqlite3_bind_int64(*ret_statement, 1, event->number);
+    result = db_row(*ret_statement);
+    if (result == 1)
+        event->channel = db_bytes(*ret_statement, 0);
     return result;
+}
+
+/* Rows of older versions have no checksum, and are taken as they are. */
+static bool is_whole(sqlite3_stmt *row, int column, const struct event *event)
+{
+    return sqlite3_column_type(row, column) == SQLITE_NULL ||
+           (uint32_t)sqlite3_column_int64(row, column) == rowsum(event);
+}
+
+static int add_row(struct scan *scan, sqlite3_stmt *row, uint64_t id, uint32_t number)
+{
+    struct event_key key;
+    sqlite3_stmt *name;
+    struct event event = {
+        .id = id,
+        .number = (uint32_t)db_id(row, 0),
+        .time_us = sqlite3_column_int64(row, 1),
+        .prev = db_id(row, 2),
+        .kind = (uint8_t)sqlite3_column_int(row, 3),
+        .hops = writer_hops(sqlite3_column_int(row, 3)),
+        .type = db_bytes(row, 4),
+        .content_type = db_bytes(row, 5),
+        .from = db_bytes(row, 6),
+        .data = db_bytes(row, 8),
+    };
+    if (event.number != number)
+        return DAMAGED;
+    if (read_key(row, 7, &key))
+        event.key = &key;
+    int result = find_name(scan, &event, &name);
+    if (result == 1)
+        result = is_whole(row, 9, &event) ? page_add(scan->page, &event) : DAMAGED;
+    else if (!result || db_is_corrupt(scan->reader->db))
+        result = DAMAGED;
+    sqlite3_reset(name);
+    return result;
+}
+
+static int add(struct scan *scan, uint64_t id, uint32_t number)
+{
+    sqlite3_stmt *row;
+    int result = reader_statement(scan->reader, READER_EVENT, &row);
+    if (result)
+        return result;
+    db_bind_id(row, 1, id);
+    result = db_row(row);
+    /* Only what the file itself lists is asked for. */
+    result = result == 1 ? add_row(scan, row, id, number) : result ? result : DAMAGED;
+    sqlite3_reset(row);
+    return result;
+}
+
+static int add_if_wanted(struct scan *scan, uint64_t id, uint32_t number)
+{
+    int result = has_type(scan, id);
+    result = result == 1 ? add(scan, id, number) : result;
+    return result < 0 && db_is_corrupt(scan->reader->db) ? DAMAGED : result;
 }
 
 /* Looks at one row; 1 when the page wants no more. */
@@ -127,9 +170,9 @@ static int look(struct scan *scan, uint64_t id, uint32_t number, bool wanted)
         return 1;
     if (!wanted || id <= floors_get(scan->floors, number))
         return 0;
-    int result = has_type(scan, id);
-    if (result == 1)
-        result = add(scan, id);
+    int result = add_if_wanted(scan, id, number);
+    if (result == DAMAGED)
+        damage_note(scan->damage, scan->segment, id - 1, id);
     return result < 0 ? result : page_full(scan->page);
 }
 
@@ -148,6 +191,7 @@ static int refill_from_file(struct scan *scan, struct line *line)
     db_bind_id(statement, 4, scan->ahead);
     while ((result = db_row(statement)) == 1 && line->count < scan->ahead)
         line->ids[line->count++] = db_id(statement, 0);
+    scan->hit_damage = result < 0 && db_is_corrupt(scan->reader->db);
     sqlite3_reset(statement);
     return result < 0 ? result : 0;
 }
@@ -242,34 +286,151 @@ static int prepare_lines(struct scan *scan)
 
 /* ---- many channels -------------------------------------------------------------------------- */
 
-static int scan_rows(struct scan *scan)
+static int rows_statement(struct scan *scan, uint64_t low, uint64_t high, sqlite3_stmt **ret_rows)
 {
-    sqlite3_stmt *rows;
-    int result =
-        reader_statement(scan->reader, scan->backwards ? READER_SCAN_DOWN : READER_SCAN_UP, &rows);
+    int result = reader_statement(scan->reader, scan->backwards ? READER_SCAN_DOWN : READER_SCAN_UP,
+                                  ret_rows);
     if (result)
         return result;
-    db_bind_id(rows, 1, scan->low);
-    db_bind_id(rows, 2, scan->high);
+    db_bind_id(*ret_rows, 1, low);
+    db_bind_id(*ret_rows, 2, high);
+    return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A query by numbers gets here when the file's index is damaged. */
+static bool is_wanted(const struct scan *scan, uint32_t number)
+{
+    const struct store_query *query = scan->page->query;
+    if (!query->numbers)
+        return page_has(scan->page, number);
+    return bsearch(&number, query->numbers, query->numbers_count, sizeof(number), by_number);
+}
+
+static int scan_readable_rows(struct scan *scan)
+{
+    sqlite3_stmt *rows;
+    int result = rows_statement(scan, scan->low, scan->high, &rows);
+    if (result)
+        return result;
     while ((result = db_row(rows)) == 1) {
         uint32_t number = (uint32_t)db_id(rows, 1);
-        result = look(scan, db_id(rows, 0), number, page_has(scan->page, number));
+        result = look(scan, db_id(rows, 0), number, is_wanted(scan, number));
         if (result)
             break;
     }
+    scan->hit_damage = result < 0 && db_is_corrupt(scan->reader->db);
     sqlite3_reset(rows);
     return result;
 }
 
+/* ---- past what is damaged ---------------------------------------------------------------------
+ */
+
+/* Leaves out the ids that were looked at. */
+static void narrow(struct scan *scan)
+{
+    uint64_t seen = scan->page->seen;
+    if (!seen || seen <= scan->low || seen > scan->high)
+        return;
+    if (scan->backwards)
+        scan->high = seen - 1;
+    else
+        scan->low = seen;
+}
+
+/* Whether the first row that is `width` ids or more beyond the edge can be read, or there is none.
+ */
+static bool is_readable(struct scan *scan, uint64_t width)
+{
+    sqlite3_stmt *rows;
+    int result = scan->backwards ? rows_statement(scan, scan->low, scan->high - width, &rows)
+                                 : rows_statement(scan, scan->low + width, scan->high, &rows);
+    if (result)
+        return false;
+    result = db_row(rows);
+    sqlite3_reset(rows);
+    return result >= 0;
+}
+
+/* How many ids from the edge on are damaged, by steps that double and then by halves. */
+static uint64_t damaged_width(struct scan *scan)
+{
+    uint64_t bad = 0, good = 1, all = scan->high - scan->low;
+    while (good < all && !is_readable(scan, good)) {
+        bad = good;
+        good *= 2;
+    }
+    good = good < all ? good : all;
+    while (good - bad > 1) {
+        uint64_t middle = bad + (good - bad) / 2;
+        if (is_readable(scan, middle))
+            good = middle;
+        else
+            bad = middle;
+    }
+    return good;
+}
+
+/* Goes on behind the rows that cannot be read: 1 when the page wants no more rows. */
+static int pass_damage(struct scan *scan)
+{
+    struct page *page = scan->page;
+    narrow(scan);
+    if (scan->low >= scan->high)
+        return 0;
+    uint64_t width = damaged_width(scan);
+    uint64_t after = scan->backwards ? scan->high - width : scan->low;
+    damage_note(scan->damage, scan->segment, after, after + width);
+    page->seen = scan->backwards ? after + 1 : after + width;
+    page_spend(page, FILE_ROWS);
+    narrow(scan);
+    return !page->rows_left;
+}
+
+static int scan_rows(struct scan *scan)
+{
+    for (;;) {
+        int result = scan_readable_rows(scan);
+        if (result >= 0 || !scan->hit_damage)
+            return result;
+        result = pass_damage(scan);
+        if (result || scan->low >= scan->high)
+            return result;
+    }
+}
+
+static int scan_instead_of_lines(struct scan *scan)
+{
+    damage_note_index(scan->damage, scan->segment);
+    narrow(scan);
+    return scan->low < scan->high ? scan_rows(scan) : 0;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
+
+/* The file cannot be opened since its first page is damaged. */
+static int pass_file(struct scan *scan)
+{
+    damage_note(scan->damage, scan->segment, scan->low, scan->high);
+    page_spend(scan->page, FILE_ROWS);
+    return 0;
+}
 
 static int scan_with_reader(struct scan *scan, struct readers *readers)
 {
     int result = reader_take(readers, scan->segment, &scan->reader);
     if (result)
-        return result;
+        return result == -EUCLEAN ? pass_file(scan) : result;
     uint64_t rows = scan->page->rows_left;
     result = scan->page->query->numbers ? merge_lines(scan) : scan_rows(scan);
+    if (result < 0 && scan->hit_damage)
+        result = scan_instead_of_lines(scan);
     if (rows == scan->page->rows_left)
         page_spend(scan->page, FILE_ROWS);
     reader_give(readers, scan->reader, result < 0);
@@ -292,7 +453,7 @@ static int scan_gated(struct scan *scan, struct readers *readers)
 }
 
 int scan_segment(struct segment *segment, struct readers *readers, const struct floors *floors,
-                 struct page *page)
+                 struct damage *damage, struct page *page)
 {
     const struct store_query *query = page->query;
     /* Before the connection looks: what is committed by now it will see. */
@@ -300,6 +461,7 @@ int scan_segment(struct segment *segment, struct readers *readers, const struct 
     struct scan scan = {
         .segment = segment,
         .floors = floors,
+        .damage = damage,
         .page = page,
         .backwards = query->backwards,
         .low = query->after,

@@ -68,6 +68,37 @@ static uint32_t make_stamp(const struct chain *chain)
     return (uint32_t)(clock_wall_us(chain->config.clock) & 0x3fffffff) | 1U << 30;
 }
 
+/* ---- links ---------------------------------------------------------------------------------- */
+
+/* The digest of the file before this one; 0 while it is not sealed, or is older than links are. */
+static uint64_t digest_before(struct chain *chain, struct segment *segment)
+{
+    struct segment *before = chain_before(chain, segment_ref(segment));
+    bool is_known = before && before->first == segment->links.before.first;
+    uint64_t digest = is_known ? before->links.own.digest : 0;
+    segment_unref(before);
+    return digest;
+}
+
+/* A file is sealed as it was appended to. What is rewritten later keeps these links, so that the
+ * next file still knows it. */
+static int seal_links(struct chain *chain, struct segment *segment, sqlite3 *db)
+{
+    struct links links = {
+        .log = chain->log,
+        .before = {.digest = digest_before(chain, segment)},
+        .own = {.last = atomic_load(&segment->newest), .count = index_rows(segment->index)}};
+    int result = segment->links.rescued ? 0 : links_digest(db, &links.own.digest);
+    return result ? result : links_write(db, &links);
+}
+
+static int copy_links(sqlite3 *from, sqlite3 *to)
+{
+    struct links links;
+    int result = links_read(from, &links);
+    return result ? result : links_write(to, &links);
+}
+
 /* ---- sealing -------------------------------------------------------------------------------- */
 
 static int transact(struct chain *chain, struct segment *segment, sqlite3 *db)
@@ -80,6 +111,7 @@ static int transact(struct chain *chain, struct segment *segment, sqlite3 *db)
     if (result)
         return result;
     result = finish(db, segment->index, make_stamp(chain));
+    result = result ? result : seal_links(chain, segment, db);
     result = result ? result : db_exec(db, "COMMIT");
     if (!sqlite3_get_autocommit(db))
         (void)db_exec(db, "ROLLBACK");
@@ -164,10 +196,19 @@ static int copy_row(sqlite3_stmt *from, sqlite3_stmt *to, struct index *index)
     return db_run(to);
 }
 
+static int prepare_rows(sqlite3 *from, sqlite3_stmt **ret_rows)
+{
+    int result = db_prepare(from, "SELECT " WRITER_COLUMNS " FROM event ORDER BY id", ret_rows);
+    if (result != -EIO)
+        return result;
+    return db_prepare(from, "SELECT " WRITER_COLUMNS_OLD " FROM event ORDER BY id", ret_rows);
+}
+
+/* Checksums are copied as they are: a row that is damaged stays one that is known to be. */
 static int copy_rows(struct chain *chain, sqlite3 *from, sqlite3 *to, struct index *index)
 {
     sqlite3_stmt *rows = NULL, *insert = NULL;
-    int result = db_prepare(from, "SELECT " WRITER_COLUMNS " FROM event ORDER BY id", &rows);
+    int result = prepare_rows(from, &rows);
     result = result ? result : db_prepare(to, WRITER_INSERT, &insert);
     while (!result && (result = db_row(rows)) == 1) {
         bool live = db_id(rows, 0) > floors_get(&chain->floors, (uint32_t)db_id(rows, 1));
@@ -210,6 +251,7 @@ static int fill_copy(struct chain *chain, sqlite3 *from, sqlite3 *to, struct ind
     result = result ? result : copy_names(from, to, index);
     result = result ? result : db_number(from, "PRAGMA user_version", &stamp);
     result = result ? result : finish(to, index, (uint32_t)stamp);
+    result = result ? result : copy_links(from, to);
     return result ? result : db_exec(to, "COMMIT");
 }
 

@@ -96,6 +96,7 @@ int segment_make_schema(sqlite3 *db)
             "  content_type TEXT,        -- of binary data\n"
             "  sender TEXT,\n"
             "  key BLOB,                 -- hashes of the idempotency key and of the content\n"
+            "  checksum INTEGER,         -- of the row and of the channel's name\n"
             "  data);"
             "CREATE TABLE channel(\n"
             "  number INTEGER PRIMARY KEY,\n"
@@ -308,6 +309,7 @@ int segment_load_sealed(struct segment *segment, sqlite3 *db)
     segment_measure(segment);
     result = result ? result : db_number(db, "PRAGMA user_version", &stamp);
     segment->stamp = (uint32_t)stamp;
+    result = result ? result : links_read(db, &segment->links);
     return result ? result : filter_load(segment, db);
 }
 
@@ -345,6 +347,7 @@ static int load_unsealed(struct segment *segment, sqlite3 *db)
 {
     segment->index = index_new();
     int result = load_ends(segment, db);
+    result = result ? result : links_read(db, &segment->links);
     result = result ? result : load_names(segment->index, db);
     result = result ? result : load_index(segment->index, db);
     segment_measure(segment);
@@ -418,6 +421,7 @@ int segment_load_summed(struct segment *segment, const struct sums_file *file)
     segment->stamp = file->stamp;
     segment->channels = file->channels;
     segment->keyed = file->keyed;
+    segment->links = links_of_bytes(file->links);
     segment->sealed = segment->summed = true;
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "log/store/sqlite/db.h"
 #include "log/store/sqlite/index.h"
+#include "log/store/sqlite/links.h"
 #include "log/store/sqlite/sums.h"
 
 #include <pthread.h>
@@ -54,6 +55,7 @@ struct segment {
     _Atomic uint64_t bytes; /* on the disk */
 
     /* The janitor's. */
+    struct links links;     /* read from the file */
     bool summed;            /* what it has is in the sums */
     uint64_t keyed;         /* if it is: id of its newest event that has a key, 0 for none */
     bool erase;             /* has events that were deleted, and is to be rewritten */

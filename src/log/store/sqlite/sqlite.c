@@ -101,6 +101,11 @@ static struct store_memory sqlite_memory(struct store *store)
     };
 }
 
+static struct store_losses sqlite_losses(struct store *store)
+{
+    return holes_losses(&of(store)->chain);
+}
+
 static void sqlite_close(struct store *store)
 {
     struct sqlite *sqlite = of(store);
@@ -123,6 +128,7 @@ static const struct store_ops ops = {
     .bytes = sqlite_bytes,
     .oldest = sqlite_oldest,
     .memory = sqlite_memory,
+    .losses = sqlite_losses,
     .close = sqlite_close,
 };
 

@@ -27,6 +27,13 @@ static const char *const migrations[] = {
 
 _Static_assert(sizeof(migrations) / sizeof(*migrations) == STATE_VERSION, "a script a version");
 
+/* Tables that versions without links do not know, and leave alone: they need no new version. */
+#define CHAIN_TABLES                                                                               \
+    "CREATE TABLE IF NOT EXISTS removal(first INTEGER PRIMARY KEY, before INTEGER NOT NULL,"       \
+    " before_last INTEGER NOT NULL, before_count INTEGER NOT NULL,"                                \
+    " before_digest INTEGER NOT NULL);"                                                            \
+    "CREATE TABLE IF NOT EXISTS hole(upto INTEGER PRIMARY KEY, after INTEGER NOT NULL)"
+
 enum statement {
     BEGIN,
     COMMIT,
@@ -36,6 +43,12 @@ enum statement {
     UNTRIM,
     FORGET,
     UNFORGET,
+    PUT_REMOVAL,
+    DROP_REMOVALS,
+    CUT_REMOVAL,
+    DROP_REMOVAL,
+    PUT_HOLE,
+    DROP_HOLE,
     SET,
     STATEMENTS,
 };
@@ -52,6 +65,12 @@ static const char *const statements[STATEMENTS] = {
     [UNTRIM] = "DELETE FROM trim WHERE number = ?1",
     [FORGET] = "INSERT OR REPLACE INTO forgotten(number, upto) VALUES(?1, ?2)",
     [UNFORGET] = "DELETE FROM forgotten WHERE number = ?1",
+    [PUT_REMOVAL] = "INSERT OR REPLACE INTO removal VALUES(?1, ?2, ?3, ?4, ?5)",
+    [DROP_REMOVALS] = "DELETE FROM removal WHERE first < ?1",
+    [CUT_REMOVAL] = "UPDATE removal SET before = 0 WHERE first = ?1 AND before <> 0",
+    [DROP_REMOVAL] = "DELETE FROM removal WHERE first = ?1",
+    [PUT_HOLE] = "INSERT OR REPLACE INTO hole(upto, after) VALUES(?1, ?2)",
+    [DROP_HOLE] = "DELETE FROM hole WHERE upto = ?1",
     [SET] = "INSERT INTO setting(name, value) VALUES(?1, ?2) "
             "ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)",
 };
@@ -126,7 +145,7 @@ static int set_up(struct state *state)
     int chunk = GROW_BYTES;
     int result = db_exec(state->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                     "CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY,"
-                                    " value INTEGER NOT NULL)");
+                                    " value INTEGER NOT NULL);" CHAIN_TABLES);
     if (result)
         return result;
     sqlite3_file_control(state->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
@@ -248,6 +267,47 @@ int state_erasures(struct state *state, int (*each)(void *context, uint32_t numb
                    void *context)
 {
     return pairs(state, "SELECT number, upto FROM erase", each, context);
+}
+
+int state_chain(struct state *state, struct state_chain *ret_chain)
+{
+    int64_t number = 0, tail = 0;
+    int result = get(state, "log", &number);
+    result = result ? result : get(state, "tail", &tail);
+    *ret_chain = (struct state_chain){(uint64_t)number, (uint64_t)tail};
+    return result;
+}
+
+int state_removals(struct state *state,
+                   int (*each)(void *context, uint64_t first, const struct link *before),
+                   void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, "SELECT * FROM removal ORDER BY first", &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        struct link before = {db_id(statement, 1), db_id(statement, 2), db_id(statement, 3),
+                              db_id(statement, 4)};
+        if ((result = each(context, db_id(statement, 0), &before)))
+            break;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int state_holes(struct state *state, int (*each)(void *context, uint64_t after, uint64_t upto),
+                void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(state->db, "SELECT after, upto FROM hole ORDER BY upto", &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1)
+        if ((result = each(context, db_id(statement, 0), db_id(statement, 1))))
+            break;
+    sqlite3_finalize(statement);
+    return result;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -377,6 +437,60 @@ int state_lost(struct state *state, uint64_t *ret_id)
     int result = get(state, "lost", &id);
     *ret_id = (uint64_t)id;
     return result;
+}
+
+static int run_with_id(sqlite3_stmt *statement, uint64_t id)
+{
+    db_bind_id(statement, 1, id);
+    return db_run(statement);
+}
+
+int state_set_chain(struct state *state, const struct state_chain *chain)
+{
+    int result = begin(state);
+    if (result)
+        return result;
+    result = set(state, "log", (int64_t)chain->log);
+    result = result ? result : set(state, "tail", (int64_t)chain->tail);
+    result = result ? result : run_with_id(state->statements[DROP_REMOVAL], chain->tail);
+    return end(state, result);
+}
+
+static int put_removal(struct state *state, uint64_t first, const struct link *before)
+{
+    const uint64_t values[] = {first, before->first, before->last, before->count, before->digest};
+    sqlite3_stmt *statement = state->statements[PUT_REMOVAL];
+    for (int i = 0; i < 5; i++)
+        db_bind_id(statement, i + 1, values[i]);
+    return db_run(statement);
+}
+
+int state_put_removal(struct state *state, uint64_t first, const struct link *before,
+                      uint64_t least)
+{
+    int result = begin(state);
+    if (result)
+        return result;
+    result = run_with_id(state->statements[DROP_REMOVALS], least);
+    result = result ? result : run_with_id(state->statements[CUT_REMOVAL], least);
+    result = result ? result : put_removal(state, first, before);
+    return end(state, result);
+}
+
+int state_put_hole(struct state *state, uint64_t after, uint64_t upto)
+{
+    int result = begin(state);
+    if (result)
+        return result;
+    db_bind_id(state->statements[PUT_HOLE], 1, upto);
+    db_bind_id(state->statements[PUT_HOLE], 2, after);
+    return end(state, db_run(state->statements[PUT_HOLE]));
+}
+
+int state_drop_hole(struct state *state, uint64_t upto)
+{
+    int result = begin(state);
+    return result ? result : end(state, run_with_id(state->statements[DROP_HOLE], upto));
 }
 
 static int checkpoint(struct state *state)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "log/store.h"
+#include "log/store/sqlite/links.h"
 
 struct state;
 
@@ -50,6 +51,22 @@ int state_forgotten_after(struct state *state, uint32_t after, int limit,
 int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
                    void *context);
 
+/* Facts about the chain of files, see holes.c. */
+struct state_chain {
+    uint64_t log;  /* see links.h; 0 when it is not known */
+    uint64_t tail; /* the id that names the newest file that has events */
+};
+
+int state_chain(struct state *state, struct state_chain *ret_chain);
+
+/* Call `each` for the files that upkeep has removed, with the file that was before each, and for
+ * the ranges after < id <= upto of which events are lost. Both by rising ids. */
+int state_removals(struct state *state,
+                   int (*each)(void *context, uint64_t first, const struct link *before),
+                   void *context);
+int state_holes(struct state *state, int (*each)(void *context, uint64_t after, uint64_t upto),
+                void *context);
+
 /* Each call below is durable when it returns 0, and has done nothing otherwise; unless the disk
  * that failed did not even let us prove that, no crash changes it. */
 
@@ -73,6 +90,17 @@ int state_set_newest(struct state *state, uint64_t id, int64_t time_us);
 int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
 /* The highest id so noted, 0 for none. */
 int state_lost(struct state *state, uint64_t *ret_id);
+
+/* The tail is a file that is there: of one of that name which was removed nothing is kept. */
+int state_set_chain(struct state *state, const struct state_chain *chain);
+
+/* The file is about to be unlinked. Removals of files below `least` are dropped, and nothing is
+ * expected before the one of that name. */
+int state_put_removal(struct state *state, uint64_t first, const struct link *before,
+                      uint64_t least);
+
+int state_put_hole(struct state *state, uint64_t after, uint64_t upto);
+int state_drop_hole(struct state *state, uint64_t upto);
 
 /* Moves the write-ahead log into the file once it is worth while, and sets room aside for more, so
  * that a full disk can still be trimmed, which is what makes room on it. */

@@ -182,6 +182,68 @@ static void what_is_lost_raises_the_newest_and_never_falls(void **unused)
     state_close(state);
 }
 
+static int see_hole(void *context, uint64_t after, uint64_t upto)
+{
+    struct seen *seen = context;
+    seen->last[seen->count] = after;
+    seen->upto[seen->count++] = upto;
+    return 0;
+}
+
+static int see_removal(void *context, uint64_t first, const struct link *before)
+{
+    struct seen *seen = context;
+    seen->upto[seen->count] = first;
+    seen->last[seen->count++] = before->first;
+    return 0;
+}
+
+static void what_is_known_of_the_chain_comes_back_after_reopening(void **unused)
+{
+    (void)unused;
+    struct state_chain chain = {7, 500}, back;
+    struct state *state = open_it();
+    assert_int_equal(state_chain(state, &back), 0);
+    assert_int_equal(back.log, 0);
+    assert_int_equal(state_set_chain(state, &chain), 0);
+    chain.tail = 400; /* the tail never goes back */
+    assert_int_equal(state_set_chain(state, &chain), 0);
+    assert_int_equal(state_put_hole(state, 100, 199), 0);
+    assert_int_equal(state_put_hole(state, 300, 399), 0);
+    assert_int_equal(state_put_hole(state, 250, 399), 0);
+    assert_int_equal(state_drop_hole(state, 199), 0);
+    state_close(state);
+    state = open_it();
+    struct seen holes = {0};
+    assert_int_equal(state_chain(state, &back), 0);
+    assert_int_equal(back.log, 7);
+    assert_int_equal(back.tail, 500);
+    assert_int_equal(state_holes(state, see_hole, &holes), 0);
+    assert_int_equal(holes.count, 1);
+    assert_int_equal(holes.last[0], 250);
+    assert_int_equal(holes.upto[0], 399);
+    state_close(state);
+}
+
+static void removals_are_dropped_once_nothing_leads_to_them(void **unused)
+{
+    (void)unused;
+    struct state *state = open_it();
+    for (uint64_t first = 100; first <= 400; first += 100)
+        assert_int_equal(state_put_removal(state, first, &(struct link){first - 100, 1, 2, 3}, 0),
+                         0);
+    struct seen seen = {0};
+    assert_int_equal(state_put_removal(state, 600, &(struct link){.first = 500}, 300), 0);
+    assert_int_equal(state_removals(state, see_removal, &seen), 0);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.upto[0], 300);
+    assert_int_equal(seen.last[0], 0); /* nothing is expected before it */
+    assert_int_equal(seen.last[1], 300);
+    assert_int_equal(seen.upto[2], 600);
+    assert_int_equal(seen.last[2], 500);
+    state_close(state);
+}
+
 static void a_file_of_a_newer_version_is_refused(void **unused)
 {
     (void)unused;
@@ -294,6 +356,9 @@ int main(void)
         cmocka_unit_test_teardown(the_newest_event_is_remembered, remove_file),
         cmocka_unit_test_teardown(what_is_lost_raises_the_newest_and_never_falls, remove_file),
         cmocka_unit_test_teardown(what_failed_does_not_come_back_after_a_crash, remove_file),
+        cmocka_unit_test_teardown(what_is_known_of_the_chain_comes_back_after_reopening,
+                                  remove_file),
+        cmocka_unit_test_teardown(removals_are_dropped_once_nothing_leads_to_them, remove_file),
         cmocka_unit_test_teardown(a_file_of_a_newer_version_is_refused, remove_file),
         cmocka_unit_test_teardown(a_file_that_is_no_database_is_an_error, remove_file),
         cmocka_unit_test_teardown(another_module_may_write_its_tables_meanwhile, remove_file),

@@ -198,6 +198,7 @@ static int put_file(struct chain *chain, const struct segment *segment)
         .keyed = segment->keyed,
         .channels = segment->channels,
         .filter = {(const char *)filter->bits, filter->bits ? (filter->mask + 1) / 8 : 0},
+        .links = links_bytes(&segment->links),
     };
     return sums_put_file(chain->sums.db, &file);
 }

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VERSION = 1, TIDY_BYTES = 1 << 20, NAME_ROOM = 256 };
+enum { VERSION = 2, TIDY_BYTES = 1 << 20, NAME_ROOM = 256 };
 
 enum statement {
     BEGIN,
@@ -36,7 +36,7 @@ static const char *const statements[STATEMENTS] = {
              " WHERE floor = excluded.floor AND name = excluded.name"),
     [PUT] = "INSERT OR REPLACE INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     [DROP] = "DELETE FROM channel WHERE number = ?1",
-    [PUT_FILE] = "INSERT OR REPLACE INTO file VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [PUT_FILE] = "INSERT OR REPLACE INTO file VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [DROP_FILE] = "DELETE FROM file WHERE first = ?1",
 };
 
@@ -56,12 +56,21 @@ static int make_schema(sqlite3 *db)
             "CREATE TABLE file(first INTEGER PRIMARY KEY, stamp INTEGER NOT NULL,"
             " oldest INTEGER NOT NULL, newest INTEGER NOT NULL, oldest_time INTEGER NOT NULL,"
             " newest_time INTEGER NOT NULL, keyed INTEGER NOT NULL, channels INTEGER NOT NULL,"
-            " filter BLOB NOT NULL);"
+            " filter BLOB NOT NULL, links BLOB);"
             "CREATE TABLE channel(number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
             " last INTEGER NOT NULL, floor INTEGER NOT NULL, count INTEGER NOT NULL,"
             " bytes INTEGER NOT NULL);"
-            "PRAGMA user_version = 1;"
+            "PRAGMA user_version = 2;"
             "COMMIT");
+}
+
+/* The files that version 1 added are older than links are. */
+static int add_links(sqlite3 *db)
+{
+    return db_exec(db, "BEGIN;"
+                       "ALTER TABLE file ADD COLUMN links BLOB;"
+                       "PRAGMA user_version = 2;"
+                       "COMMIT");
 }
 
 static int set_up(struct sums *sums)
@@ -72,6 +81,8 @@ static int set_up(struct sums *sums)
     result = result ? result : db_number(sums->db, "PRAGMA user_version", &version);
     if (!result && !version)
         result = make_schema(sums->db);
+    else if (!result && version == 1)
+        result = add_links(sums->db);
     else if (!result && version != VERSION)
         result = -ENOTSUP;
     for (int i = 0; !result && i < STATEMENTS; i++)
@@ -173,7 +184,8 @@ static struct sums_file file_of(sqlite3_stmt *row)
                               .newest_time_us = sqlite3_column_int64(row, 5),
                               .keyed = db_id(row, 6),
                               .channels = (uint32_t)db_id(row, 7),
-                              .filter = db_bytes(row, 8)};
+                              .filter = db_bytes(row, 8),
+                              .links = db_bytes(row, 9)};
 }
 
 static struct sums_row row_of(sqlite3_stmt *row)
@@ -295,6 +307,7 @@ int sums_put_file(struct sums *sums, const struct sums_file *file)
     db_bind_id(statement, 7, file->keyed);
     sqlite3_bind_int64(statement, 8, file->channels);
     sqlite3_bind_blob64(statement, 9, file->filter.at, file->filter.len, SQLITE_STATIC);
+    sqlite3_bind_blob64(statement, 10, file->links.at, file->links.len, SQLITE_STATIC);
     return db_run(statement);
 }
 

@@ -22,6 +22,7 @@ struct sums_file {
     uint64_t keyed;    /* id of its newest event that has a key, 0 for none */
     uint32_t channels; /* how many it has */
     struct str filter; /* the bits of its filter */
+    struct str links;  /* see links_bytes(); empty if a version without links added the file */
 };
 
 /* A channel, over all files that are in the sums. */

@@ -95,6 +95,7 @@ static int first_file(void *context, const struct sums_file *file)
 {
     *(struct sums_file *)context = *file;
     assert_true(str_eq(file->filter, STR("filter")));
+    assert_true(str_eq(file->links, STR("links")));
     return 1;
 }
 
@@ -102,7 +103,8 @@ static void a_file_is_told_as_it_was_put(void **state)
 {
     (void)state;
     struct sums *sums = open_sums();
-    struct sums_file file = {100, 3, 101, 110, -5, 6, 105, 4, STR("filter")}, got = {0};
+    struct sums_file file = {100, 3, 101, 110, -5, 6, 105, 4, STR("filter"), STR("links")};
+    struct sums_file got = {0};
     assert_int_equal(sums_begin(sums), 0);
     assert_int_equal(sums_end(sums, sums_put_file(sums, &file)), 0);
     assert_int_equal(sums_each_file(sums, first_file, &got), 1);
@@ -115,6 +117,38 @@ static void a_file_is_told_as_it_was_put(void **state)
     assert_int_equal(sums_end(sums, sums_drop_file(sums, 100)), 0);
     assert_int_equal(sums_each_file(sums, first_file, &got), 0);
     assert_int_equal(sums_discard(sums, path), 0);
+}
+
+static int count_file(void *context, const struct sums_file *file)
+{
+    ++*(int *)context;
+    assert_int_equal(file->first, 100);
+    assert_int_equal(file->links.len, 0);
+    return 0;
+}
+
+static void a_database_from_before_there_were_links_is_kept(void **state)
+{
+    (void)state;
+    int files = 0;
+    sqlite3 *db;
+    struct sums *sums = open_sums();
+    struct sums_file file = {100, 3, 101, 110, -5, 6, 105, 4, STR("filter"), STR_NONE};
+    assert_int_equal(sums_begin(sums), 0);
+    assert_int_equal(sums_end(sums, sums_put_file(sums, &file)), 0);
+    put(sums, (struct sums_row){STR("a"), 1, 100, 50, 3, 30});
+    sums_close(sums);
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    assert_int_equal(db_exec(db, "ALTER TABLE file DROP COLUMN links; PRAGMA user_version = 1"), 0);
+    sqlite3_close(db);
+    for (int again = 0; again < 2; again++) {
+        sums = open_sums();
+        assert_int_equal(sums_each_file(sums, count_file, &files), 0);
+        assert_int_equal(files, again + 1);
+        check(sums, 1, 100, 3);
+        sums_close(sums);
+    }
+    assert_int_equal(sums_discard(NULL, path), 0);
 }
 
 static void write_file(const char *text)
@@ -151,6 +185,7 @@ int main(void)
         cmocka_unit_test(a_row_is_added_to_only_at_its_floor_and_name),
         cmocka_unit_test(what_ends_with_an_error_is_taken_back),
         cmocka_unit_test(a_file_is_told_as_it_was_put),
+        cmocka_unit_test(a_database_from_before_there_were_links_is_kept),
         cmocka_unit_test(a_database_that_cannot_be_used_is_replaced_by_an_empty_one),
     };
     say_set_level(SAY_ERROR);

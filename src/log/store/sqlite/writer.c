@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store.h"
+#include "log/store/sqlite/rowsum.h"
 #include "log/store/sqlite/wal.h"
 
 #include <errno.h>
@@ -99,10 +100,21 @@ static int delete_unsafe(struct writer *writer)
     return db_exec(writer->db, sql);
 }
 
+/* A file that an older version began has no column for checksums. */
+static int add_checksums(sqlite3 *db)
+{
+    int64_t columns = 0;
+    int result = db_number(
+        db, "SELECT count(*) FROM pragma_table_info('event') WHERE name = 'checksum'", &columns);
+    return result || columns ? result
+                             : db_exec(db, "ALTER TABLE event ADD COLUMN checksum INTEGER");
+}
+
 static int set_up(struct writer *writer)
 {
     int result = db_exec(writer->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                      "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
+    result = result ? result : add_checksums(writer->db);
     for (int i = 0; !result && i < STATEMENTS; i++)
         result = db_prepare(writer->db, statements[i], &writer->statements[i]);
     sqlite3_wal_hook(writer->db, on_commit, writer);
@@ -238,7 +250,8 @@ static int insert(struct writer *writer, const struct event *event)
     bind_text_or_null(statement, 7, event->content_type);
     bind_text_or_null(statement, 8, event->from);
     bind_key(statement, 9, event->key, key);
-    bind_data(statement, 10, event);
+    sqlite3_bind_int(statement, 10, (int32_t)rowsum(event));
+    bind_data(statement, 11, event);
     return db_run(statement);
 }
 

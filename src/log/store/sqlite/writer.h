@@ -44,7 +44,12 @@ static inline uint8_t writer_hops(int kind)
     return (uint8_t)(kind >> 8);
 }
 
-/* Copies an event, by the columns of its row, into another file. */
-#define WRITER_COLUMNS "id, channel, time, prev, kind, type, content_type, sender, key, data"
-#define WRITER_INSERT "INSERT INTO event(" WRITER_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
-enum { WRITER_COLUMNS_COUNT = 10 };
+/* Copies an event, by the columns of its row, into another file. Files of older versions have no
+ * checksums. */
+#define WRITER_COLUMNS_OF(checksum)                                                                \
+    "id, channel, time, prev, kind, type, content_type, sender, key, " checksum ", data"
+#define WRITER_COLUMNS WRITER_COLUMNS_OF("checksum")
+#define WRITER_COLUMNS_OLD WRITER_COLUMNS_OF("NULL")
+#define WRITER_INSERT                                                                              \
+    "INSERT INTO event(" WRITER_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"
+enum { WRITER_COLUMNS_COUNT = 11 };

@@ -1,0 +1,89 @@
+#include "log/store/sqlite/damage.h"
+
+#include "base/say.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define TELL_NS INT64_C(1000000000)
+
+void damage_init(struct damage *damage, const struct store_config *config)
+{
+    *damage = (struct damage){.config = config};
+    pthread_mutex_init(&damage->lock, NULL);
+}
+
+void damage_deinit(struct damage *damage)
+{
+    pthread_mutex_destroy(&damage->lock);
+}
+
+/* Remembers a place; false if it is known. Beyond DAMAGE_KNOWN a place counts each time that
+ * somebody reads there. Under the lock. */
+static bool remember(struct damage *damage, uint64_t upto)
+{
+    size_t low = 0, high = damage->known_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (damage->known[middle] < upto)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < damage->known_count && damage->known[low] == upto)
+        return false;
+    if (damage->known_count == DAMAGE_KNOWN)
+        return true;
+    memmove(&damage->known[low + 1], &damage->known[low],
+            (damage->known_count - low) * sizeof(*damage->known));
+    damage->known[low] = upto;
+    damage->known_count++;
+    return true;
+}
+
+/* How many places the next log line tells of; 0 while none is due. Under the lock. */
+static uint64_t due_to_tell(struct damage *damage)
+{
+    int64_t now_ns = clock_now_ns(damage->config->clock);
+    uint64_t count = damage->untold;
+    if (now_ns < damage->tell_after_ns)
+        return 0;
+    damage->untold = 0;
+    damage->tell_after_ns = now_ns + TELL_NS;
+    return count;
+}
+
+void damage_note(struct damage *damage, const struct segment *segment, uint64_t after,
+                 uint64_t upto)
+{
+    uint64_t count = 0;
+    pthread_mutex_lock(&damage->lock);
+    bool is_new = remember(damage, upto);
+    if (is_new) {
+        damage->untold++;
+        count = due_to_tell(damage);
+    }
+    pthread_mutex_unlock(&damage->lock);
+    if (!is_new)
+        return;
+    uint64_t places = atomic_fetch_add(&damage->places, 1) + 1;
+    if (count)
+        say(SAY_ERROR, "events_damaged",
+            "path=%s after=%" PRIu64 " upto=%" PRIu64 " places=%" PRIu64 " total=%" PRIu64
+            " served=false",
+            segment->path, after, upto, count, places);
+    if (damage->config->lost)
+        damage->config->lost(damage->config->context, upto);
+}
+
+void damage_note_index(struct damage *damage, const struct segment *segment)
+{
+    pthread_mutex_lock(&damage->lock);
+    int64_t now_ns = clock_now_ns(damage->config->clock);
+    bool tell = now_ns >= damage->tell_after_ns;
+    if (tell)
+        damage->tell_after_ns = now_ns + TELL_NS;
+    pthread_mutex_unlock(&damage->lock);
+    if (tell)
+        say(SAY_ERROR, "index_damaged", "path=%s read_by=rows", segment->path);
+}

@@ -1,0 +1,340 @@
+#include "log/store/sqlite/summing_testing.h"
+
+#include "log/store/sqlite/faults.h"
+
+#include <fcntl.h>
+
+enum { MANY = 800, FIRST = 10000, PAGE = 4096 };
+
+static uint64_t lost;
+
+static void note_lost(void *context, uint64_t upto)
+{
+    (void)context;
+    lost = upto > lost ? upto : lost;
+}
+
+static void open_again(struct place *place)
+{
+    if (place->store)
+        place_close(place);
+    place->config.lost = note_lost;
+    lost = 0;
+    place_open(place);
+}
+
+static void assert_data(struct str data)
+{
+    for (size_t i = 0; i < data.len; i++)
+        assert_int_equal(data.at[i], 'x');
+}
+
+/* The ids of the channels 1 and 2 in `out`, ascending; how many. */
+static size_t read_ids(struct place *place, bool by_numbers, bool backwards, uint64_t *out)
+{
+    static const uint32_t numbers[] = {1, 2};
+    static const uint8_t bitmap[] = {6};
+    struct selection all = {0};
+    struct store_query query = {.selection = &all,
+                                .numbers = by_numbers ? numbers : NULL,
+                                .numbers_count = by_numbers ? 2 : 0,
+                                .bitmap = bitmap,
+                                .bitmap_bits = 3,
+                                .upto = EVENT_ID_MAX,
+                                .backwards = backwards,
+                                .limit = 100000,
+                                .bytes = SIZE_MAX,
+                                .rows = UINT64_MAX};
+    struct batch *batch;
+    uint64_t through;
+    assert_int_equal(place->store->ops->read(place->store, &query, &batch, &through), 0);
+    assert_int_equal(through, backwards ? 1 : EVENT_ID_MAX);
+    size_t count = batch->count;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = batch->events[i].id;
+        assert_int_equal(batch->events[i].channel.at[0], 'a' + (int)batch->events[i].number - 1);
+        assert_data(batch->events[i].data);
+    }
+    batch_unref(batch);
+    return count;
+}
+
+/* Every way to read gives all but the events of one run, and tells of it. */
+static void check_all_ways(struct place *place, size_t total, uint64_t least, uint64_t most)
+{
+    static uint64_t ids[100000], others[100000];
+    for (int way = 0; way < 4; way++) {
+        open_again(place);
+        size_t count = read_ids(place, way & 1, way & 2, ids);
+        assert_in_range(total - count, least, most);
+        assert_true(lost > 0);
+        assert_true(place->store->ops->losses(place->store).damaged > 0);
+        for (size_t i = 0; i < count; i++)
+            assert_true(way == 0 || ids[i] == others[i]);
+        memcpy(others, ids, count * sizeof(*ids));
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static void a_row_that_was_changed_is_not_served_but_told(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "UPDATE event SET data = 'xxxxyxxxxx' WHERE id = 1205",
+        "UPDATE event SET type = 'massage' WHERE id = 1205",
+        "UPDATE event SET time = time + 1 WHERE id = 1205",
+        "UPDATE event SET prev = 7 WHERE id = 1205",
+        "UPDATE event SET kind = 0 WHERE id = 1205",
+        "UPDATE event SET sender = 'eve' WHERE id = 1205",
+        "UPDATE event SET checksum = checksum + 1 WHERE id = 1205",
+    };
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        struct place place;
+        make_files(&place);
+        place_close(&place);
+        run_sql(&place, "log/0000000000001200.db", changes[i]);
+        check_all_ways(&place, (FILES + (FILES + 1) / 2) * EVENTS, 1, 1);
+        assert_int_equal(lost, 1205);
+        place_deinit(&place);
+    }
+}
+
+/* A page knows the name already if an event of the channel was read from another file. */
+static void no_event_is_served_under_a_name_that_was_changed(void **state)
+{
+    (void)state;
+    static uint64_t ids[100000];
+    struct place place;
+    make_files(&place);
+    place_close(&place);
+    run_sql(&place, "log/0000000000001000.db", "UPDATE channel SET name = 'z' WHERE number = 2");
+    for (int way = 0; way < 4; way++) {
+        open_again(&place);
+        size_t count = read_ids(&place, way & 1, way & 2, ids);
+        bool is_known = way & 2;
+        assert_int_equal(count, (FILES + 2) * EVENTS + (is_known ? EVENTS : 0));
+        assert_int_equal(lost, is_known ? 0 : 1069);
+    }
+    place_deinit(&place);
+}
+
+static void a_place_counts_once_however_often_it_is_read(void **state)
+{
+    (void)state;
+    struct place place;
+    make_files(&place);
+    place_close(&place);
+    run_sql(&place, "log/0000000000001200.db",
+            "UPDATE event SET data = 'y' WHERE id IN (1205, 1207)");
+    open_again(&place);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(place_count(&place, 1), FILES * EVENTS - 2);
+    assert_int_equal(place.store->ops->losses(place.store).damaged, 2);
+    assert_int_equal(lost, 1207);
+    place_deinit(&place);
+}
+
+static void what_is_rewritten_stays_known_as_damaged(void **state)
+{
+    (void)state;
+    struct place place;
+    make_files(&place);
+    place_close(&place);
+    run_sql(&place, "log/0000000000001200.db", "UPDATE event SET data = 'y' WHERE id = 1205");
+    open_again(&place);
+    place_delete(&place, 2, "b", B_LAST);
+    place_keep_house(&place);
+    open_again(&place);
+    assert_int_equal(place_count(&place, 1), FILES * EVENTS - 1);
+    assert_int_equal(lost, 1205);
+    place_deinit(&place);
+}
+
+static void a_file_that_is_appended_to_is_checked_too(void **state)
+{
+    (void)state;
+    struct place place;
+    make_files(&place);
+    place_put(&place, 3000, 5, 1, "a", 10);
+    place_close(&place);
+    run_sql(&place, "log/0000000000003000.db", "UPDATE event SET data = 'y' WHERE id = 3002");
+    open_again(&place);
+    assert_int_equal(place_count(&place, 1), FILES * EVENTS + 4);
+    assert_int_equal(lost, 3002);
+    place_deinit(&place);
+}
+
+static void rows_without_a_checksum_are_taken_as_they_are(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {"UPDATE event SET checksum = NULL",
+                                          "ALTER TABLE event DROP COLUMN checksum"};
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        struct place place;
+        make_files(&place);
+        place_close(&place);
+        run_sql(&place, "log/0000000000001200.db", changes[i]);
+        run_sql(&place, "log/0000000000001200.db", "UPDATE event SET data = 'y' WHERE id = 1205");
+        open_again(&place);
+        assert_int_equal(place_count(&place, 1), FILES * EVENTS);
+        place_delete(&place, 2, "b", B_LAST);
+        place_keep_house(&place); /* rewrites it */
+        open_again(&place);
+        assert_int_equal(place_count(&place, 1), FILES * EVENTS);
+        assert_int_equal(lost, 0);
+        place_deinit(&place);
+    }
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+static int open_file(const struct place *place)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/log/%016d.db", place->dir, FIRST);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* Spoils the page of this kind that comes `nth` among them; false if there are fewer. */
+static bool spoil_page(const struct place *place, unsigned char kind, int nth)
+{
+    unsigned char head[8];
+    bool found = false;
+    int fd = open_file(place);
+    for (off_t at = PAGE; !found && pread(fd, head, sizeof(head), at) == sizeof(head); at += PAGE) {
+        if (head[0] != kind || nth--)
+            continue;
+        memset(head, 0xff, sizeof(head));
+        assert_int_equal(pwrite(fd, head, sizeof(head), at), sizeof(head));
+        found = true;
+    }
+    close(fd);
+    return found;
+}
+
+static void make_large(struct place *place)
+{
+    place_init(place);
+    place_open(place);
+    place_put(place, FIRST, MANY, 1, "a", 200);
+    place_roll(place);
+    place_close(place);
+}
+
+enum { TABLE_LEAF = 13, TABLE_INSIDE = 5, INDEX_LEAF = 10 };
+
+static void a_page_of_rows_that_is_damaged_loses_no_other_rows(void **state)
+{
+    (void)state;
+    static const int nths[] = {20, 3};
+    for (size_t i = 0; i < sizeof(nths) / sizeof(*nths); i++) {
+        struct place place;
+        make_large(&place);
+        assert_true(spoil_page(&place, TABLE_LEAF, nths[i]));
+        check_all_ways(&place, MANY, 10, 25);
+        assert_in_range(lost, FIRST + 1, FIRST + MANY);
+        place_deinit(&place);
+    }
+}
+
+static void two_pages_that_are_damaged_are_two_runs(void **state)
+{
+    (void)state;
+    struct place place;
+    static uint64_t ids[100000];
+    make_large(&place);
+    assert_true(spoil_page(&place, TABLE_LEAF, 20));
+    assert_true(spoil_page(&place, TABLE_LEAF, 30));
+    open_again(&place);
+    size_t count = read_ids(&place, false, false, ids), runs = 0;
+    for (size_t i = 1; i < count; i++)
+        runs += ids[i] != ids[i - 1] + 1;
+    assert_int_equal(runs, 2);
+    assert_int_equal(place.store->ops->losses(place.store).damaged, 2);
+    place_deinit(&place);
+}
+
+static void a_damaged_index_loses_nothing(void **state)
+{
+    (void)state;
+    struct place place;
+    static uint64_t ids[100000];
+    make_large(&place);
+    for (int nth = 0; spoil_page(&place, INDEX_LEAF, 0); nth++)
+        assert_true(nth < 100);
+    open_again(&place);
+    for (int backwards = 0; backwards < 2; backwards++)
+        assert_int_equal(read_ids(&place, true, backwards, ids), MANY);
+    assert_int_equal(lost, 0);
+    place_deinit(&place);
+}
+
+/* A bit may turn over anywhere. */
+static void no_byte_that_was_changed_is_served(void **state)
+{
+    (void)state;
+    static uint64_t ids[100000];
+    struct place place;
+    for (int round = 0; round < 10 / STRIDE; round++) {
+        make_large(&place);
+        int fd = open_file(&place);
+        off_t size = lseek(fd, 0, SEEK_END);
+        off_t at = PAGE * 2 + (off_t)round * 7919 * 13 % (size - PAGE * 2);
+        unsigned char byte;
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte = (unsigned char)(byte ^ (1 << round % 8));
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+        close(fd);
+        open_again(&place);
+        for (int backwards = 0; backwards < 2; backwards++)
+            assert_in_range(read_ids(&place, false, backwards, ids), MANY - 200, MANY);
+        place_deinit(&place);
+    }
+}
+
+static void a_file_whose_first_page_is_damaged_is_passed_over_and_told(void **state)
+{
+    (void)state;
+    static const char zeros[64];
+    static uint64_t ids[100000];
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    place_put(&place, 100, 5, 1, "a", 10); /* the oldest file is looked into at each opening */
+    place_roll(&place);
+    place_put(&place, FIRST, MANY, 1, "a", 200);
+    place_roll(&place);
+    place_put(&place, 90000, 5, 1, "a", 10);
+    place_close(&place);
+    int fd = open_file(&place);
+    assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 100), sizeof(zeros));
+    close(fd);
+    open_again(&place);
+    for (int way = 0; way < 4; way++)
+        assert_int_equal(read_ids(&place, way & 1, way & 2, ids), 10);
+    assert_int_equal(lost, FIRST + MANY - 1);
+    place_deinit(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_that_was_changed_is_not_served_but_told),
+        cmocka_unit_test(no_event_is_served_under_a_name_that_was_changed),
+        cmocka_unit_test(a_place_counts_once_however_often_it_is_read),
+        cmocka_unit_test(what_is_rewritten_stays_known_as_damaged),
+        cmocka_unit_test(a_file_that_is_appended_to_is_checked_too),
+        cmocka_unit_test(rows_without_a_checksum_are_taken_as_they_are),
+        cmocka_unit_test(a_page_of_rows_that_is_damaged_loses_no_other_rows),
+        cmocka_unit_test(two_pages_that_are_damaged_are_two_runs),
+        cmocka_unit_test(a_damaged_index_loses_nothing),
+        cmocka_unit_test(no_byte_that_was_changed_is_served),
+        cmocka_unit_test(a_file_whose_first_page_is_damaged_is_passed_over_and_told),
+    };
+    say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */
+    faults_install();                               /* for its syncs, which do not wait */
+    return cmocka_run_group_tests(tests, make_model, remove_model);
+}

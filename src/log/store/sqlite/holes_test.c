@@ -1,0 +1,496 @@
+#include "log/store/sqlite/summing_testing.h"
+
+#include "log/store/sqlite/faults.h"
+
+/* The store's last call of config->lost. */
+static uint64_t lost;
+
+static void note_lost(void *context, uint64_t upto)
+{
+    (void)context;
+    lost = upto;
+}
+
+static void open_again(struct place *place)
+{
+    if (place->store)
+        place_close(place);
+    place->config.lost = note_lost;
+    lost = 0;
+    place_open(place);
+}
+
+static void begin(struct place *place)
+{
+    make_files(place);
+    open_again(place);
+    assert_int_equal(lost, 0);
+}
+
+static void without(struct place *place, const char *file)
+{
+    place_close(place);
+    remove_file(place, file);
+    open_again(place);
+}
+
+static void check_losses(const struct place *place, uint64_t holes, uint64_t after, uint64_t upto,
+                         uint64_t foreign)
+{
+    struct store_losses losses = place->store->ops->losses(place->store);
+    assert_int_equal(losses.holes, holes);
+    assert_int_equal(losses.after, after);
+    assert_int_equal(losses.upto, upto);
+    assert_int_equal(losses.foreign, foreign);
+    assert_int_equal(losses.damaged, 0);
+}
+
+static void copy_file(const struct place *from, const char *file, const struct place *to,
+                      const char *as)
+{
+    char command[512];
+    snprintf(command, sizeof(command), "cp %s/%s %s/%s", from->dir, file, to->dir, as);
+    assert_int_equal(system(command), 0);
+}
+
+static int64_t number_in(const struct place *place, const char *file, const char *sql)
+{
+    char path[128];
+    int64_t number = -1;
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/%s", place->dir, file);
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    assert_int_equal(db_number(db, sql, &number), 0);
+    sqlite3_close(db);
+    return number;
+}
+
+/* ---- missing files --------------------------------------------------------------------------- */
+
+static void a_missing_file_is_a_hole_up_to_its_newest_event(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    without(&place, "log/0000000000001200.db");
+    for (int again = 0; again < 3; again++) {
+        assert_int_equal(lost, 1269);
+        check_losses(&place, 1, 1119, 1269, 0);
+        assert_int_equal(place_count(&place, 1), (FILES - 1) * EVENTS);
+        place_keep_house(&place);
+        open_again(&place);
+    }
+    assert_int_equal(number_in(&place, "state.db", "SELECT count(*) FROM hole"), 1);
+    place_deinit(&place);
+}
+
+static void two_files_missing_in_a_row_are_one_hole(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    remove_file(&place, "log/0000000000001100.db");
+    remove_file(&place, "log/0000000000001200.db");
+    open_again(&place);
+    check_losses(&place, 1, 1069, 1269, 0);
+    place_deinit(&place);
+}
+
+static void files_missing_apart_are_two_holes(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    remove_file(&place, "log/0000000000001100.db");
+    remove_file(&place, "log/0000000000001300.db");
+    open_again(&place);
+    assert_int_equal(lost, 1319);
+    check_losses(&place, 2, 1269, 1319, 0);
+    place_deinit(&place);
+}
+
+/* Consumers with a cursor below it have lost something, though nothing lies before the hole. */
+static void a_missing_oldest_file_is_told_and_is_no_hole_in_what_is_retained(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    without(&place, "log/0000000000001000.db");
+    assert_int_equal(lost, 1069);
+    check_losses(&place, 0, 0, 0, 0);
+    place_deinit(&place);
+}
+
+static void a_file_that_is_not_in_the_sums_is_missed_too(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_put(&place, 3000, 5, 1, "a", 10);
+    chain_roll(sqlite_chain(place.store));
+    place_put(&place, 4000, 5, 1, "a", 10);
+    place_close(&place);
+    remove_file(&place, "log/0000000000003000.db");
+    remove_file(&place, "sums.db");
+    open_again(&place);
+    assert_int_equal(lost, 3004);
+    check_losses(&place, 1, A_LAST + 50, 3004, 0);
+    place_deinit(&place);
+}
+
+static void a_missing_newest_file_is_a_hole_up_to_now(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    without(&place, "log/0000000000001400.db");
+    uint64_t now = (uint64_t)place.clock.wall_us;
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(lost, now);
+        check_losses(&place, 1, 1319, now, 0);
+        assert_int_equal(place.newest.id, now); /* no id is given twice */
+        clock_fake_advance(&place.clock, 1000000);
+        open_again(&place);
+    }
+    place_put(&place, now + 10, 5, 1, "a", 10);
+    place_roll(&place);
+    open_again(&place);
+    assert_int_equal(lost, now);
+    check_losses(&place, 1, 1319, now, 0);
+    place_deinit(&place);
+}
+
+static void a_hole_is_known_when_the_file_that_showed_it_is_gone(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    without(&place, "log/0000000000001100.db");
+    assert_int_equal(lost, 1119);
+    place_trim(&place, 1, "a", A_LAST, 1219);
+    place_trim(&place, 2, "b", B_LAST, 1269);
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, ".db"), 2);
+    open_again(&place);
+    assert_int_equal(lost, 1119);
+    check_losses(&place, 0, 0, 0, 0); /* before all that is retained */
+    place_deinit(&place);
+}
+
+static void a_file_that_is_put_back_fills_the_hole(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    copy_file(&place, "log/0000000000001200.db", &place, "kept.db");
+    place_open(&place);
+    without(&place, "log/0000000000001200.db");
+    assert_int_equal(lost, 1269);
+    place_close(&place);
+    copy_file(&place, "kept.db", &place, "log/0000000000001200.db");
+    for (int again = 0; again < 2; again++) {
+        open_again(&place);
+        assert_int_equal(lost, 0);
+        check_losses(&place, 0, 0, 0, 0);
+        check_whole(&place);
+        assert_int_equal(place_count(&place, 1), FILES * EVENTS);
+    }
+    place_deinit(&place);
+}
+
+/* ---- files that upkeep has removed ----------------------------------------------------------- */
+
+static void what_upkeep_unlinks_is_no_hole(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_trim(&place, 1, "a", A_LAST, 1319); /* all of the files 1100 and 1300 */
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, ".db"), FILES - 2);
+    for (uint64_t id = 3000; id < 6000; id += 1000) {
+        place_put(&place, id, 5, 1, "a", 10);
+        place_roll(&place);
+        open_again(&place);
+        assert_int_equal(lost, 0);
+    }
+    place_trim(&place, 2, "b", B_LAST, B_LAST);
+    place_trim(&place, 1, "a", 5004, 4004);
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, ".db"), 1);
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    place_trim(&place, 1, "a", 5004, 5004);
+    place_keep_house(&place);
+    assert_int_equal(place_files(&place, ".db"), 0);
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    check_losses(&place, 0, 0, 0, 0);
+    place_deinit(&place);
+}
+
+static void a_hole_beside_a_file_that_upkeep_unlinked_is_found(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_trim(&place, 1, "a", A_LAST, 1319);
+    place_keep_house(&place); /* 1000, 1200 and 1400 are left */
+    without(&place, "log/0000000000001200.db");
+    assert_int_equal(lost, 1269);
+    check_losses(&place, 1, 1069, 1269, 0);
+    place_deinit(&place);
+}
+
+static void few_removals_are_kept_where_the_oldest_files_go(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    for (uint64_t id = 3000; id < 13000; id += 1000) {
+        place_put(&place, id, 5, 1, "a", 10);
+        place_roll(&place);
+        place_trim(&place, 1, "a", id + 4, id - 500);
+        place_trim(&place, 2, "b", B_LAST, B_LAST);
+        place_keep_house(&place);
+    }
+    place_close(&place);
+    assert_in_range(number_in(&place, "state.db", "SELECT count(*) FROM removal"), 1, 3);
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    place_deinit(&place);
+}
+
+/* The names of files are given again where a file without events was dropped. */
+static void a_file_of_a_name_that_was_removed_is_missed(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    run_sql(&place, "state.db", "INSERT INTO removal VALUES(3000, 1400, 0, 0, 0)");
+    place_open(&place);
+    place_put(&place, 3000, 5, 1, "a", 10);
+    place_roll(&place);
+    place_put(&place, 4000, 5, 1, "a", 10);
+    without(&place, "log/0000000000003000.db");
+    assert_int_equal(lost, 3004);
+    place_deinit(&place);
+}
+
+/* ---- foreign files --------------------------------------------------------------------------- */
+
+/* Another log with files of the same names. */
+static void make_other(struct place *other)
+{
+    place_init(other);
+    clock_fake_advance(&other->clock, 12345);
+    place_open(other);
+    for (uint64_t file = 1000; file <= 1500; file += 100) {
+        place_put(other, file, EVENTS, 1, "theirs", 10);
+        place_roll(other);
+    }
+    place_close(other);
+}
+
+static void a_file_of_another_log_is_left_alone_and_not_served(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *as;
+        uint64_t holes, after, upto;
+    } cases[] = {
+        {"log/0000000000001200.db", 1, 1119, 1269}, /* in the place of ours */
+        {"log/0000000000001150.db", 0, 0, 0},       /* between ours */
+        {"log/0000000000009000.db", 0, 0, 0},       /* behind ours */
+        {"log/0000000000000500.db", 0, 0, 0},       /* before ours */
+    };
+    struct place other;
+    make_other(&other);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct place place;
+        char command[512];
+        begin(&place);
+        place_close(&place);
+        copy_file(&other, "log/0000000000001200.db", &place, cases[i].as);
+        for (int again = 0; again < 2; again++) {
+            open_again(&place);
+            check_losses(&place, cases[i].holes, cases[i].after, cases[i].upto, 1);
+            assert_int_equal(lost, cases[i].upto);
+            assert_null(place_find(&place, "theirs"));
+            assert_int_equal(place_count(&place, 1), (FILES - cases[i].holes) * EVENTS);
+            place_put(&place, 3000 + (uint64_t)again * 1000, 5, 3, "c", 10);
+            place_roll(&place);
+        }
+        snprintf(command, sizeof(command), "cmp %s/log/0000000000001200.db %s/%s", other.dir,
+                 place.dir, cases[i].as);
+        assert_int_equal(system(command), 0);
+        place_deinit(&place);
+    }
+    place_deinit(&other);
+}
+
+static void a_file_of_another_log_that_was_appended_to_deletes_nothing(void **state)
+{
+    (void)state;
+    struct place place, other;
+    begin(&place);
+    make_other(&other);
+    place_open(&other);
+    place_put(&other, 8000, 5, 1, "theirs", 10);
+    place_delete(&other, 1, "theirs", 8004);
+    place_close(&other);
+    place_close(&place);
+    copy_file(&other, "log/0000000000008000.db", &place, "log/0000000000008000.db");
+    open_again(&place);
+    check_losses(&place, 0, 0, 0, 1);
+    check_whole(&place);
+    assert_int_equal(place.newest.id, A_LAST + 50);
+    place_deinit(&other);
+    place_deinit(&place);
+}
+
+static void a_file_of_other_content_is_foreign(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    remove_file(&place, "sums.db");
+    run_sql(&place, "log/0000000000001200.db",
+            "UPDATE meta SET value = value + 2 WHERE name = 'digest'");
+    open_again(&place);
+    check_losses(&place, 1, 1119, 1269, 1);
+    place_deinit(&place);
+}
+
+static void an_older_copy_of_a_file_is_read_and_the_rest_is_a_hole(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_put(&place, 3000, 5, 1, "a", 10);
+    place_close(&place);
+    copy_file(&place, "log/0000000000003000.db", &place, "kept.db");
+    place_open(&place);
+    place_put(&place, 3005, 5, 1, "a", 10);
+    place_roll(&place);
+    place_put(&place, 4000, 5, 1, "a", 10);
+    place_close(&place);
+    copy_file(&place, "kept.db", &place, "log/0000000000003000.db");
+    for (int again = 0; again < 2; again++) {
+        open_again(&place);
+        assert_int_equal(lost, 3009);
+        check_losses(&place, 1, 3004, 3009, 0);
+        assert_int_equal(place_count(&place, 1), FILES * EVENTS + 10);
+        place_roll(&place);
+    }
+    place_deinit(&place);
+}
+
+/* ---- older versions -------------------------------------------------------------------------- */
+
+#define FORGET_LINKS                                                                               \
+    "DELETE FROM meta WHERE name NOT IN ('version', 'sealed');"                                    \
+    "ALTER TABLE event DROP COLUMN checksum"
+
+static void forget_links(const struct place *place)
+{
+    char file[64];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(file, sizeof(file), "log/%016d.db", 1000 + i * 100);
+        run_sql(place, file, FORGET_LINKS);
+    }
+    run_sql(place, "state.db", "DELETE FROM setting WHERE name IN ('log', 'tail')");
+    remove_file(place, "sums.db");
+}
+
+static void files_without_links_are_taken_as_they_are(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    forget_links(&place);
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    check_whole(&place);
+    assert_int_equal(place_count(&place, 1), FILES * EVENTS);
+    without(&place, "log/0000000000001200.db");
+    assert_int_equal(lost, 0);
+    place_deinit(&place);
+}
+
+static void a_folder_without_links_gets_them_with_each_new_file(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    forget_links(&place);
+    open_again(&place);
+    for (uint64_t id = 3000; id < 6000; id += 1000) {
+        place_put(&place, id, 5, 1, "a", 10);
+        place_roll(&place);
+    }
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    place_close(&place);
+    remove_file(&place, "log/0000000000001400.db"); /* the first new file names it */
+    remove_file(&place, "log/0000000000004000.db");
+    open_again(&place);
+    assert_int_equal(lost, 4004);
+    check_losses(&place, 2, 3004, 4004, 0);
+    place_deinit(&place);
+}
+
+static void a_file_that_an_older_version_appended_to_is_appended_to(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_put(&place, 3000, 5, 1, "a", 10);
+    place_close(&place);
+    run_sql(&place, "log/0000000000003000.db", FORGET_LINKS);
+    open_again(&place);
+    place_put(&place, 3005, 5, 1, "a", 10);
+    place_roll(&place);
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    assert_int_equal(place_count(&place, 1), FILES * EVENTS + 10);
+    place_close(&place);
+    assert_int_equal(
+        number_in(&place, "log/0000000000003000.db", "SELECT count(checksum) FROM event"), 5);
+    place_deinit(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_file_is_a_hole_up_to_its_newest_event),
+        cmocka_unit_test(two_files_missing_in_a_row_are_one_hole),
+        cmocka_unit_test(files_missing_apart_are_two_holes),
+        cmocka_unit_test(a_missing_oldest_file_is_told_and_is_no_hole_in_what_is_retained),
+        cmocka_unit_test(a_file_that_is_not_in_the_sums_is_missed_too),
+        cmocka_unit_test(a_missing_newest_file_is_a_hole_up_to_now),
+        cmocka_unit_test(a_hole_is_known_when_the_file_that_showed_it_is_gone),
+        cmocka_unit_test(a_file_that_is_put_back_fills_the_hole),
+        cmocka_unit_test(what_upkeep_unlinks_is_no_hole),
+        cmocka_unit_test(a_hole_beside_a_file_that_upkeep_unlinked_is_found),
+        cmocka_unit_test(few_removals_are_kept_where_the_oldest_files_go),
+        cmocka_unit_test(a_file_of_a_name_that_was_removed_is_missed),
+        cmocka_unit_test(a_file_of_another_log_is_left_alone_and_not_served),
+        cmocka_unit_test(a_file_of_another_log_that_was_appended_to_deletes_nothing),
+        cmocka_unit_test(a_file_of_other_content_is_foreign),
+        cmocka_unit_test(an_older_copy_of_a_file_is_read_and_the_rest_is_a_hole),
+        cmocka_unit_test(files_without_links_are_taken_as_they_are),
+        cmocka_unit_test(a_folder_without_links_gets_them_with_each_new_file),
+        cmocka_unit_test(a_file_that_an_older_version_appended_to_is_appended_to),
+    };
+    say_set_level((enum say_level)(SAY_ERROR + 1)); /* losses are made here on purpose */
+    faults_install();                               /* for its syncs, which do not wait */
+    return cmocka_run_group_tests(tests, make_model, remove_model);
+}
