@@ -329,9 +329,9 @@ int challenge_read(const struct challenge *challenge, struct template_view *view
 {
     struct buf value = {0}, room = {0};
     int verdict = CHALLENGE_MEANT;
-    if (challenge->when.count && !comes_to(&challenge->when, view, buf_str(&challenge->is), &room))
-        verdict = CHALLENGE_NONE;
-    else if (!template_render(&challenge->value, view, TEMPLATE_KEY, &value))
+    bool is_one =
+        !challenge->when.count || comes_to(&challenge->when, view, buf_str(&challenge->is), &room);
+    if (!is_one || !template_render(&challenge->value, view, TEMPLATE_KEY, &value))
         verdict = CHALLENGE_NONE;
     else if (challenge->proof.count &&
              !comes_to(&challenge->proof, view, buf_str(&challenge->secret), &room))
