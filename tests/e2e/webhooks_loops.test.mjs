@@ -19,11 +19,14 @@ const deliveries = async (server, id, query = "") => (await server.get(`/webhook
 const skipped = (server, id) => deliveries(server, id, "?state=skipped");
 const told = async (server, id) => (await server.get(`/webhooks/${id}`)).json();
 
-/** Waits until the loop of a webhook has ended; answers what the record has of that. */
+/* Events that come one behind the other are noted together. */
+const eventsOf = (list) => list.reduce((sum, { events = 1 }) => sum + events, 0);
+
+/** Waits until so many events of a webhook were skipped; answers what the record has of that. */
 async function ended(server, id, count = 1) {
     return eventually(async () => {
         const list = await skipped(server, id);
-        return list.length >= count && list;
+        return eventsOf(list) >= count && list;
     }, `${count} skipped on record`);
 }
 
@@ -65,11 +68,11 @@ bothStores("a webhook onto the channel that it reads stops after 8 hops, on reco
     await ended(server, id, 2);
     const events = await server.history("loop");
     assert.equal(events.length, HOPS + HOPS + 1, "events in the channel");
-    assert.ok((await skipped(server, id)).some(({ event }) => event === events.at(-1).id));
+    assert.ok((await skipped(server, id)).some(({ event, last = event }) => last === events.at(-1).id));
     await assertWell(server, id);
     assert.equal((await stats(server)).webhooks.looped, 2);
-    assert.equal(server.err.match(/event=webhook_loop/g).length, 2);
-    assert.match(server.err, new RegExp(`event=webhook_loop id=${id} event=\\d{16} events=1 hops=8`));
+    assert.equal(server.err.match(/event=webhook_loop/g).length, (await skipped(server, id)).length);
+    assert.match(server.err, new RegExp(`event=webhook_loop id=${id} event=\\d{16} events=[12] hops=8`));
     await eventually(async () => (await told(server, id)).lag === 0 || (await told(server, id)).lag?.events === 0, "nothing to be owed");
     await publish(server, "loop", "again");
     await ended(server, id, 3);
@@ -83,7 +86,7 @@ bothStores("two webhooks that lead to one another stop after 8 hops in all", asy
     const inChannel = async (channel) => (await server.history(channel)).filter(({ data }) => JSON.stringify(data).includes("to and fro"));
     await eventually(async () => (await inChannel("a")).length === HOPS / 2 + 1, "the last event");
     const last = (await inChannel("a")).at(-1);
-    await eventually(async () => (await skipped(server, a.id)).some(({ event }) => event === last.id), "it to be skipped");
+    await eventually(async () => (await skipped(server, a.id)).some(({ event, last: newest = event }) => newest === last.id), "it to be skipped");
     assert.equal((await inChannel("a")).length, HOPS / 2 + 1);
     assert.equal((await inChannel("b")).length, HOPS / 2);
     await assertWell(server, a.id);
@@ -127,8 +130,7 @@ test("an event of the page that came round too often does not hold back the othe
         for (const { headers, body } of pages()) {
             assert.equal(headers["event-hops"], String(Math.max(...body.events.map(({ data }) => data.hops)) + 1));
         }
-        const list = await ended(server, id, 2);
-        assert.equal(list.reduce((sum, { events = 1 }) => sum + events, 0), 3);
+        assert.equal(eventsOf(await ended(server, id, 3)), 3);
         await assertWell(server, id);
     }
 });
