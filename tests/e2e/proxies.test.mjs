@@ -6,7 +6,7 @@ import https from "node:https";
 import { EventSource } from "eventsource";
 import WebSocket from "ws";
 import {
-    assertProblem, encodeChannel, eventually, openNdjson, openRaw, openSse, publish, request, startProxy, startServer, stats, test,
+    assertProblem, deadline, encodeChannel, eventually, openNdjson, openRaw, openSse, publish, request, startProxy, startServer, stats, test,
 } from "./support/index.mjs";
 import { Follower, MECHANISMS } from "./support/follow.mjs";
 import { changedBy, CONFIG, lacks, PROXIES, startFront } from "./support/fronts.mjs";
@@ -303,7 +303,7 @@ test("no proxy cuts the longest silence that clients can ask for", { skip: there
             const record = await stream.next(SILENCE_MS);
             assert.ok(record !== null && stream.isBeat(record), `${front.name}: ${JSON.stringify(record)}`);
         }
-        await pinged;
+        await deadline(pinged, "a ping", SILENCE_MS);
         assert.equal((await freshet.json("a beat", SILENCE_MS)).op, "beat", front.name);
         const { id } = await publish(front, front.name, "still there");
         for (const reader of [...streams, socket]) {
