@@ -332,6 +332,7 @@ test("the last file is cut off: ids go on above what was lost, and that is told"
     assert.deepEqual(left, ids.a.slice(0, left.length));
     assert.ok(left.length < ids.a.length);
     assertProblem(await server.get(`/channels/a?after=${ids.a.at(-1)}`), 410);
+    assert.equal((await server.get("/readyz")).json().lost.holes, 1);
     const { id } = await server.publish("a", "new");
     assert.ok(id > ids.a.at(-1) && id > ids.b.at(-1));
     await assertGapIsTold(t, server, left[0], [...left.slice(1), id]);

@@ -341,8 +341,10 @@ static int open_state(struct repair *repair)
     return note(repair, repair->state.path, result);
 }
 
-/* Durable before the file that had the events is exchanged. */
-static int note_lost(struct repair *repair, uint64_t upto)
+/* Durable before the file that had the events is exchanged. An opening finds by the links of files
+ * what is missing between them, but not at the end: there `after` is the id behind which events are
+ * missing, else 0. */
+static int note_lost(struct repair *repair, uint64_t after, uint64_t upto)
 {
     repair->loses = true;
     if (upto > repair->lost)
@@ -351,6 +353,8 @@ static int note_lost(struct repair *repair, uint64_t upto)
     if (result || repair->config->dry_run)
         return result;
     result = state_set_lost(repair->open_state, upto, clock_wall_us(repair->config->clock));
+    if (!result && after)
+        result = state_put_hole(repair->open_state, after, upto);
     return note(repair, repair->state.path, result);
 }
 
@@ -359,7 +363,7 @@ static int settle_state(struct repair *repair, const struct rescued_state *rescu
 {
     repair->loses = repair->loses || !rescued->has_all_trims || !rescued->has_all_webhooks;
     uint64_t newest = rescued->has_all_trims ? 0 : newest_of(repair);
-    int result = newest ? note_lost(repair, newest) : 0;
+    int result = newest ? note_lost(repair, 0, newest) : 0;
     if (result || rescued->has_all_trims || repair->config->dry_run)
         return result;
     result = open_state(repair);
@@ -407,16 +411,16 @@ static int mend_file(struct repair *repair, size_t at)
     struct rescue rescue = {
         .dir = repair->config->dir, .first = file->first, .last = last_of(repair, at)};
     char path[TROUBLE_PATH];
-    bool dry_run = repair->config->dry_run;
+    bool dry_run = repair->config->dry_run, is_last = at + 1 == repair->count;
     snprintf(path, sizeof(path), "%s.new", file->path);
     tell_damage(repair, file);
     int result = note(repair, path, rescue_events(file->path, dry_run ? NULL : path, &rescue));
     /* Deletions are in state.db before the file is sealed that came with them. */
-    rescue.has_all_deletions = rescue.has_all_deletions || at + 1 < repair->count;
+    rescue.has_all_deletions = rescue.has_all_deletions || !is_last;
     if (!result)
         tell_rescue(repair, &rescue);
     if (!result && rescue.lost_first)
-        result = note_lost(repair, rescue.lost_last);
+        result = note_lost(repair, is_last ? rescue.lost_first - 1 : 0, rescue.lost_last);
     repair->loses = repair->loses || (!result && !rescue.has_all_deletions);
     if (!result && !dry_run)
         result = replace(repair, file, path);

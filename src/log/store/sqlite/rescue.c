@@ -1,7 +1,7 @@
 /* Of a file of events, rows are copied as they are. SQLite sees that a page is damaged by its
  * structure alone, so a row is also held against what freshet writes: an id of the file's range, a
- * kind that there is, text that is UTF-8, JSON that is JSON. What no consumer could be sent is not
- * kept.
+ * kind that there is, text that is UTF-8, JSON that is JSON, the checksum that it was written with.
+ * What no consumer could be sent is not kept.
  *
  * Rows name their channel by a number, and the file has the names in a table of its own. If a name
  * cannot be read there, sums.db or state.db may know it: a number stands for another channel only
@@ -16,6 +16,8 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "log/store/sqlite/folder.h"
+#include "log/store/sqlite/links.h"
+#include "log/store/sqlite/rowcheck.h"
 #include "log/store/sqlite/salvage.h"
 #include "log/store/sqlite/segment.h"
 #include "log/store/sqlite/writer.h"
@@ -67,23 +69,19 @@ static char *find_name(const char *dir, uint32_t number)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* Columns of an event. Files of different versions have them in different order. */
-enum column { ID, CHANNEL, TIME, PREV, KIND, TYPE, CONTENT_TYPE, SENDER, DATA, COLUMNS };
-
-static const char *const columns[COLUMNS] = {"id",   "channel",      "time",   "prev", "kind",
-                                             "type", "content_type", "sender", "data"};
-
 /* An event that is looked at, and where its columns are in the row. */
 struct row {
     sqlite3_stmt *of;
-    int at[COLUMNS];
+    int at[ROWCHECK_COLUMNS]; /* files of different versions have them in different order */
 };
 
 struct taking {
     struct rescue *rescue;
     sqlite3 *to;
-    sqlite3_stmt *has_name;
-    uint32_t named; /* the channel that was asked for last, and has a name */
+    sqlite3_stmt *find_name;
+    uint32_t named; /* the channel that was asked for last, and has a name: */
+    char name[NAME_MAX_BYTES];
+    size_t name_len;
     struct row row;
 };
 
@@ -92,49 +90,50 @@ static void find_columns(struct row *row, sqlite3_stmt *of)
 {
     int count = sqlite3_column_count(of);
     row->of = of;
-    for (int column = 0; column < COLUMNS; column++) {
+    for (int column = 0; column < ROWCHECK_COLUMNS; column++) {
+        const char *name = rowcheck_name((enum rowcheck_column)column);
         row->at[column] = SALVAGE_FIRST;
         while (row->at[column] < count &&
-               strcmp(sqlite3_column_name(of, row->at[column]), columns[column]) != 0)
+               strcmp(sqlite3_column_name(of, row->at[column]), name) != 0)
             row->at[column]++;
     }
 }
 
-static int type_of(const struct row *row, enum column column)
+static int type_of(const struct row *row, enum rowcheck_column column)
 {
     return sqlite3_column_type(row->of, row->at[column]);
 }
 
-static int64_t integer_of(const struct row *row, enum column column)
+static int64_t integer_of(const struct row *row, enum rowcheck_column column)
 {
     return sqlite3_column_int64(row->of, row->at[column]);
 }
 
-static struct str bytes_of(const struct row *row, enum column column)
+static struct str bytes_of(const struct row *row, enum rowcheck_column column)
 {
     return db_bytes(row->of, row->at[column]);
 }
 
-static bool is_text(const struct row *row, enum column column)
+static bool is_text(const struct row *row, enum rowcheck_column column)
 {
     return type_of(row, column) == SQLITE_TEXT && utf8_valid(bytes_of(row, column));
 }
 
-static bool is_text_or_none(const struct row *row, enum column column)
+static bool is_text_or_none(const struct row *row, enum rowcheck_column column)
 {
     return type_of(row, column) == SQLITE_NULL || is_text(row, column);
 }
 
 static bool has_sound_data(const struct row *row)
 {
-    switch (integer_of(row, KIND) & 0xff) {
+    switch (integer_of(row, ROWCHECK_KIND) & 0xff) {
     case EVENT_JSON:
-        return type_of(row, DATA) == SQLITE_TEXT &&
-               !json_check(bytes_of(row, DATA), JSON_DEPTH_LIMIT, NULL);
+        return type_of(row, ROWCHECK_DATA) == SQLITE_TEXT &&
+               !json_check(bytes_of(row, ROWCHECK_DATA), JSON_DEPTH_LIMIT, NULL);
     case EVENT_TEXT:
-        return is_text(row, DATA);
+        return is_text(row, ROWCHECK_DATA);
     case EVENT_BINARY:
-        return type_of(row, DATA) == SQLITE_BLOB;
+        return type_of(row, ROWCHECK_DATA) == SQLITE_BLOB;
     default:
         return false;
     }
@@ -142,14 +141,16 @@ static bool has_sound_data(const struct row *row)
 
 static bool is_sound(const struct row *row)
 {
-    for (int column = ID; column <= KIND; column++)
-        if (type_of(row, (enum column)column) != SQLITE_INTEGER)
+    for (int column = ROWCHECK_ID; column <= ROWCHECK_KIND; column++)
+        if (type_of(row, (enum rowcheck_column)column) != SQLITE_INTEGER)
             return false;
-    return integer_of(row, CHANNEL) > 0 && integer_of(row, CHANNEL) <= UINT32_MAX &&
-           integer_of(row, PREV) >= 0 && integer_of(row, PREV) < integer_of(row, ID) &&
-           integer_of(row, KIND) >= 0 && integer_of(row, KIND) <= WRITER_KIND_MAX &&
-           is_text(row, TYPE) && is_text_or_none(row, CONTENT_TYPE) &&
-           is_text_or_none(row, SENDER) && has_sound_data(row);
+    return integer_of(row, ROWCHECK_CHANNEL) > 0 &&
+           integer_of(row, ROWCHECK_CHANNEL) <= UINT32_MAX && integer_of(row, ROWCHECK_PREV) >= 0 &&
+           integer_of(row, ROWCHECK_PREV) < integer_of(row, ROWCHECK_ID) &&
+           integer_of(row, ROWCHECK_KIND) >= 0 &&
+           integer_of(row, ROWCHECK_KIND) <= WRITER_KIND_MAX && is_text(row, ROWCHECK_TYPE) &&
+           is_text_or_none(row, ROWCHECK_CONTENT_TYPE) && is_text_or_none(row, ROWCHECK_SENDER) &&
+           has_sound_data(row);
 }
 
 static bool add_name(struct taking *taking, uint32_t number)
@@ -170,14 +171,28 @@ static bool add_name(struct taking *taking, uint32_t number)
     return result == 0;
 }
 
+/* Looks for the channel's name in the new file: 1, or 0 when there is none. */
+static int look_for_name(struct taking *taking, uint32_t number)
+{
+    db_bind_id(taking->find_name, 1, number);
+    int result = db_row(taking->find_name);
+    struct str name = result == 1 ? db_bytes(taking->find_name, 0) : STR_NONE;
+    if (name.len > sizeof(taking->name))
+        result = 0;
+    if (result == 1 && name.len)
+        memcpy(taking->name, name.at, name.len);
+    taking->name_len = name.len;
+    sqlite3_reset(taking->find_name);
+    return result;
+}
+
 static bool has_name(struct taking *taking, uint32_t number)
 {
     if (number == taking->named)
         return true;
-    db_bind_id(taking->has_name, 1, number);
-    int result = db_row(taking->has_name);
-    sqlite3_reset(taking->has_name);
-    if (result != 1 && !add_name(taking, number))
+    taking->named = 0;
+    if (look_for_name(taking, number) != 1 &&
+        (!add_name(taking, number) || look_for_name(taking, number) != 1))
         return false;
     taking->named = number;
     return true;
@@ -190,10 +205,11 @@ static bool takes_event(void *context, sqlite3_stmt *of)
     const struct row *row = &taking->row;
     if (row->of != of)
         find_columns(&taking->row, of);
-    uint64_t id = (uint64_t)integer_of(row, ID);
+    uint64_t id = (uint64_t)integer_of(row, ROWCHECK_ID);
     if (id < rescue->first || id > rescue->last)
         return false;
-    if (is_sound(row) && has_name(taking, (uint32_t)integer_of(row, CHANNEL)))
+    if (is_sound(row) && has_name(taking, (uint32_t)integer_of(row, ROWCHECK_CHANNEL)) &&
+        rowcheck_is_as_written(of, row->at, (struct str){taking->name, taking->name_len}))
         return true;
     if (!rescue->refused_low || id < rescue->refused_low)
         rescue->refused_low = id;
@@ -230,6 +246,8 @@ static void judge_loss(struct rescue *rescue, const struct salvaged *events)
         rescue->lost_first = rescue->lost_last = 0;
 }
 
+/* ---- a file of events ------------------------------------------------------------------------ */
+
 /* Only a sealed file has counts of its channels' events. */
 static int compare_counts(struct rescue *rescue, sqlite3 *to)
 {
@@ -263,12 +281,13 @@ static int copy_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
     struct salvage salvage = {.from = from, .to = to, .takes = takes_channel};
     struct salvaged channels, events = {.high = INT64_MAX}, trims;
     int result = salvage_table(&salvage, "channel", &channels);
-    result = result ? result
-                    : db_prepare(to, "SELECT 1 FROM channel WHERE number = ?1", &taking.has_name);
+    result = result
+                 ? result
+                 : db_prepare(to, "SELECT name FROM channel WHERE number = ?1", &taking.find_name);
     salvage.takes = takes_event;
     salvage.context = &taking;
     result = result ? result : salvage_table(&salvage, "event", &events);
-    sqlite3_finalize(taking.has_name);
+    sqlite3_finalize(taking.find_name);
     salvage.takes = NULL;
     result = result ? result : salvage_table(&salvage, "trim", &trims);
     if (result)

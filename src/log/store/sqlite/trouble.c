@@ -15,6 +15,7 @@
 #include "log/store/sqlite/trouble.h"
 
 #include "log/store/sqlite/folder.h"
+#include "log/store/sqlite/rowcheck.h"
 #include "log/store/sqlite/segment.h"
 #include "log/store/sqlite/state.h"
 
@@ -293,6 +294,18 @@ static enum trouble_kind look_at_counts(struct trouble *trouble, const char *pat
     return TROUBLE_NONE;
 }
 
+/* SQLite sees whether pages are in order; bytes of an event that were changed only its checksum
+ * shows. */
+static enum trouble_kind look_at_rows(struct trouble *trouble, const char *path, sqlite3 *db)
+{
+    uint64_t id = 0;
+    if (rowcheck_find(db, &id))
+        return complain(trouble, path, db);
+    if (id)
+        return damaged(trouble, path, "its event %016" PRIu64 " is not as it was written", id);
+    return TROUBLE_NONE;
+}
+
 static enum trouble_kind look_at_integrity(struct trouble *trouble, const char *path, sqlite3 *db)
 {
     sqlite3_stmt *statement;
@@ -329,6 +342,8 @@ static enum trouble_kind look_into(struct trouble *trouble, const char *path, sq
         kind = look_at_integrity(trouble, path, db);
     if (kind == TROUBLE_NONE && role_of(path) == ROLE_EVENTS)
         kind = look_at_counts(trouble, path, db);
+    if (kind == TROUBLE_NONE && role_of(path) == ROLE_EVENTS)
+        kind = look_at_rows(trouble, path, db);
     return kind;
 }
 
