@@ -1,225 +1,93 @@
 #include "api/batch.h"
 
-#include "api/channel.h"
 #include "api/publish.h"
 #include "api/query.h"
-#include "base/base64.h"
-#include "base/json.h"
 #include "base/unknown.h"
 #include "base/utf8.h"
-#include "http/media.h"
 #include "http/target.h"
+#include "publish/event_json.h"
+#include "publish/receipt.h"
 #include "transport/checked.h"
-#include "transport/propose.h"
 
-enum { KEY_MAX = 255, CONTENT_TYPE_MAX = 255 };
+/* ---- one event ------------------------------------------------------------------------------- */
 
-/* A batch that is being read, in one of its two shapes. */
+static const struct str members[EVENT_JSON_COUNT] = {
+#define MEMBER_NAME(name) {#name, sizeof(#name) - 1},
+    EVENT_JSON_MEMBERS(MEMBER_NAME)
+#undef MEMBER_NAME
+};
+
+/* A fault of one event. */
+struct fault {
+    struct refusal refusal;
+    struct str stray; /* a member that is unknown, or comes twice; `at == NULL` for none */
+    bool twice;
+};
+
+static bool bad(struct fault *fault, const char *detail)
+{
+    return refusal_set(&fault->refusal, PROBLEM_BAD_EVENT, detail);
+}
+
+static bool take_member(struct event_json *json, struct str key, struct str raw,
+                        struct fault *fault)
+{
+    unsigned i = 0;
+    while (i < EVENT_JSON_COUNT && !str_eq(members[i], key))
+        i++;
+    if (i < EVENT_JSON_COUNT && !json->at[i].len) {
+        json->at[i] = raw;
+        return true;
+    }
+    fault->stray = key;
+    fault->twice = i < EVENT_JSON_COUNT;
+    return bad(fault, "a member is unknown or there twice");
+}
+
+/* In a batch an empty type, or content type, stands for the default. */
+static void drop_empty(struct str *raw)
+{
+    if (str_eq(*raw, STR("\"\"")))
+        *raw = STR_NONE;
+}
+
+static bool take_members(struct event_json *json, struct str raw, struct fault *fault)
+{
+    struct str key, value;
+    if (!raw.len || raw.at[0] != '{')
+        return bad(fault, "an event is an object: {\"channel\":…,\"data\":…}");
+    for (size_t pos = 0; json_next(raw, &pos, &key, &value);)
+        if (!take_member(json, key, value, fault))
+            return false;
+    drop_empty(&json->type);
+    drop_empty(&json->content_type);
+    if (!json->ephemeral.len || str_eq(json->ephemeral, STR("false")))
+        return true;
+    return bad(fault, "a batch is stored: publish ephemeral events to their channel, one by one");
+}
+
+/* In a batch a member that cannot be what it says makes a bad event, whichever member it is. */
+static bool read_event(const struct event_json *json, struct event_json_room *room,
+                       struct proposal *proposal, struct fault *fault)
+{
+    if (event_json_read(json, room, proposal, &fault->refusal))
+        return true;
+    if (fault->refusal.problem != PROBLEM_UNAVAILABLE)
+        fault->refusal.problem = PROBLEM_BAD_EVENT;
+    return false;
+}
+
+/* ---- the two shapes of a batch --------------------------------------------------------------- */
+
 struct shape {
     struct str body;
     struct str rest; /* NDJSON: lines not read yet */
     size_t pos;      /* array: for json_next */
     bool array;
     bool deep; /* the array, or the line that was read last, see JSON_DEPTH_MAX */
-    uint8_t hops;
     struct exchange *exchange;
+    struct event_json_room room;
 };
-
-/* An element of the batch, as far as it was read. */
-struct element {
-    struct buf channel;
-    struct buf type;
-    struct buf key;
-    struct buf content_type;
-    struct buf data; /* decoded, unless it is JSON */
-    struct str raw;  /* of JSON data */
-    bool has_key;
-    bool has_data;
-    bool has_base64;
-    bool is_text;
-    bool special_json; /* content_type is JSON that says more than that */
-    bool may_be_deep;  /* the JSON around it is nested deeper than data may be */
-    unsigned given;    /* members that were there, a bit each */
-};
-
-static void element_free(struct element *element)
-{
-    buf_free(&element->channel);
-    buf_free(&element->type);
-    buf_free(&element->key);
-    buf_free(&element->content_type);
-    buf_free(&element->data);
-}
-
-/* NULL when fine, else what is wrong. */
-static const char *read_string(struct str raw, struct buf *out, const char *why)
-{
-    buf_clear(out);
-    return json_unescape(raw, out) ? why : NULL;
-}
-
-static const char *read_data(struct element *element, struct str raw)
-{
-    element->has_data = true;
-    element->is_text = raw.len && raw.at[0] == '"';
-    element->raw = raw;
-    if (element->may_be_deep && json_check(raw, JSON_DEPTH_MAX, NULL) == JSON_E_DEPTH)
-        return "JSON may be nested 128 deep";
-    return element->is_text
-               ? read_string(raw, &element->data, "data is a string that UTF-8 cannot say")
-               : NULL;
-}
-
-static const char *read_base64(struct element *element, struct str raw)
-{
-    struct buf text = {0};
-    const char *why = read_string(raw, &text, "data_base64 is a string");
-    element->has_base64 = true;
-    if (!why && base64_decode(&element->data, buf_str(&text)))
-        why = "data_base64 is not base64 with padding";
-    buf_free(&text);
-    return why;
-}
-
-enum { CHANNEL, DATA, DATA_BASE64, TYPE, KEY, CONTENT_TYPE, EPHEMERAL, MEMBERS };
-
-static const struct str members[MEMBERS] = {
-    [CHANNEL] = {"channel", 7},     [DATA] = {"data", 4}, [DATA_BASE64] = {"data_base64", 11},
-    [TYPE] = {"type", 4},           [KEY] = {"key", 3},   [CONTENT_TYPE] = {"content_type", 12},
-    [EPHEMERAL] = {"ephemeral", 9},
-};
-
-static const char *read_member(struct element *element, unsigned member, struct str raw)
-{
-    switch (member) {
-    case CHANNEL:
-        return read_string(raw, &element->channel, "channel is a string");
-    case DATA:
-        return read_data(element, raw);
-    case DATA_BASE64:
-        return read_base64(element, raw);
-    case TYPE:
-        return read_string(raw, &element->type, "type is a string");
-    case KEY:
-        element->has_key = true;
-        return read_string(raw, &element->key, "key is a string");
-    case CONTENT_TYPE:
-        return read_string(raw, &element->content_type, "content_type is a string");
-    default:
-        return str_eq(raw, STR("false"))
-                   ? NULL
-                   : "a batch is stored: publish ephemeral events to their channel, one by one";
-    }
-}
-
-struct fault {
-    enum problem problem;
-    const char *detail;
-    struct str member; /* a member that is unknown, or comes twice; `at == NULL` if there is none */
-    bool twice;
-};
-
-static struct fault bad(const char *detail)
-{
-    return (struct fault){.problem = PROBLEM_BAD_EVENT, .detail = detail};
-}
-
-static struct fault take_member(struct element *element, struct str key, struct str raw)
-{
-    unsigned i = 0;
-    while (i < MEMBERS && !str_eq(members[i], key))
-        i++;
-    struct fault fault = bad("a member is unknown or there twice");
-    fault.member = key;
-    fault.twice = i < MEMBERS;
-    if (i == MEMBERS || element->given & 1U << i)
-        return fault;
-    element->given |= 1U << i;
-    return bad(read_member(element, i, raw));
-}
-
-static struct fault check_element(struct element *element)
-{
-    struct fault fine = {.problem = PROBLEM_COUNT};
-    struct http_media media;
-    const char *why;
-    if (!name_valid(buf_str(&element->channel), &why))
-        return (struct fault){.problem = PROBLEM_BAD_CHANNEL, .detail = why};
-    if (channel_is_reserved(buf_str(&element->channel)))
-        return (struct fault){.problem = PROBLEM_RESERVED_CHANNEL,
-                              .detail = "choose a name that does not begin with $"};
-    if (element->has_data == element->has_base64)
-        return bad("an event has either data or data_base64");
-    if (!element->type.at)
-        buf_add_lit(&element->type, "message");
-    if (!type_valid(buf_str(&element->type), &why))
-        return (struct fault){.problem = PROBLEM_BAD_TYPE, .detail = why};
-    if (element->has_key && (!element->key.len || element->key.len > KEY_MAX))
-        return (struct fault){.problem = PROBLEM_BAD_KEY, .detail = "a key has 1 to 255 bytes"};
-    if (element->content_type.len > CONTENT_TYPE_MAX ||
-        (element->content_type.len && http_media_parse(buf_str(&element->content_type), &media)))
-        return bad("content_type is not a media type");
-    element->special_json = element->content_type.len && http_media_is_special_json(&media);
-    return fine;
-}
-
-static struct fault read_element(struct str raw, struct element *element)
-{
-    struct str key, value;
-    if (!raw.len || raw.at[0] != '{')
-        return bad("an event is an object: {\"channel\":…,\"data\":…}");
-    for (size_t pos = 0; json_next(raw, &pos, &key, &value);) {
-        struct fault fault = take_member(element, key, value);
-        if (fault.detail)
-            return fault;
-    }
-    return check_element(element);
-}
-
-static bool fill_event(const struct shape *shape, struct batch *batch, struct event *event,
-                       const struct element *element)
-{
-    struct exchange *exchange = shape->exchange;
-    bool json = element->has_data && !element->is_text;
-    bool binary = element->has_base64;
-    bool keeps_type = binary || (json && element->special_json);
-    struct str content_type = element->content_type.len ? buf_str(&element->content_type)
-                                                        : STR("application/octet-stream");
-    event->channel = batch_copy(batch, buf_str(&element->channel));
-    event->type = batch_copy(batch, buf_str(&element->type));
-    event->data = batch_copy(batch, json ? element->raw : buf_str(&element->data));
-    event->content_type = keeps_type ? batch_copy(batch, content_type) : STR_NONE;
-    event->kind = json ? EVENT_JSON : binary ? EVENT_BINARY : EVENT_TEXT;
-    event->hops = shape->hops;
-    event->accepted_ns = exchange->since_ns;
-    event->time_us = clock_wall_us(api_of(exchange)->clock);
-    if (!event->channel.at || !event->type.at || !event->data.at ||
-        (keeps_type && !event->content_type.at))
-        return false;
-    if (json)
-        propose_one_line(event);
-    if (log_is_ephemeral(api_of(exchange)->log, event->channel))
-        event->state = EVENT_EPHEMERAL;
-    else if (element->has_key)
-        return propose_key(batch, event, STR_NONE, buf_str(&element->key)) == 0;
-    return true;
-}
-
-static struct fault add_element(const struct shape *shape, struct batch *batch, struct str raw)
-{
-    struct element element = {.may_be_deep = shape->deep};
-    struct fault fault = read_element(raw, &element);
-    if (!fault.detail) {
-        struct event *event = batch_add(batch);
-        if (!event || !fill_event(shape, batch, event, &element))
-            fault = (struct fault){.problem = PROBLEM_UNAVAILABLE,
-                                   .detail = "no memory: nothing was published; try again"};
-    }
-    element_free(&element);
-    return fault;
-}
-
-/* ---- the two shapes of a batch --------------------------------------------------------------- */
 
 static bool is_blank(struct str line)
 {
@@ -252,7 +120,7 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
 {
     struct str key;
     if (shape->array)
-        return json_next(shape->body, &shape->pos, &key, ret_raw);
+        return json_next(shape->body, &shape->pos, &key, ret_raw) != 0;
     while (shape->rest.at && shape->rest.len) {
         struct str line = trim_line(str_cut(&shape->rest, '\n'));
         if (!line.len)
@@ -260,12 +128,10 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
         *ret_raw = line;
         if (is_json(shape, line.len == shape->body.len ? exchange_input(shape->exchange) : line))
             return 1;
-        *ret_fault = (struct fault){.problem = PROBLEM_BAD_JSON,
-                                    .detail = utf8_has_mark(line)
-                                                  ? "this line begins with a byte order mark "
-                                                    "(EF BB BF), which JSON does not have: send "
-                                                    "it without"
-                                                  : "this line is not JSON"};
+        refusal_set(&ret_fault->refusal, PROBLEM_BAD_JSON,
+                    utf8_has_mark(line) ? "this line begins with a byte order mark (EF BB BF), "
+                                          "which JSON does not have: send it without"
+                                        : "this line is not JSON");
         return -1;
     }
     return 0;
@@ -274,23 +140,24 @@ static int next_element(struct shape *shape, struct str *ret_raw, struct fault *
 static void add_stray(struct buf *out, const struct fault *fault)
 {
     struct buf known = {0};
-    for (unsigned i = 0; i < MEMBERS; i++)
+    for (unsigned i = 0; i < EVENT_JSON_COUNT; i++)
         buf_addf(&known, "%s%.*s", i ? " " : "", STR_FMT(members[i]));
     if (fault->twice)
-        unknown_add_twice(out, "member", fault->member);
+        unknown_add_twice(out, "member", fault->stray);
     else
-        unknown_add_name(out, "member", fault->member, buf_str(&known));
+        unknown_add_name(out, "member", fault->stray, buf_str(&known));
     buf_free(&known);
 }
 
-static void refuse_index(struct exchange *exchange, struct fault fault, uint32_t index)
+static void refuse_index(struct exchange *exchange, const struct fault *fault, uint32_t index)
 {
+    const struct refusal *refusal = &fault->refusal;
     struct buf more = {0}, detail = {0};
     buf_addf(&more, ",\"index\":%u", index);
-    if (fault.member.at)
-        add_stray(&detail, &fault);
-    exchange_problem(exchange, fault.problem,
-                     detail.len ? buf_str(&detail) : str_from(fault.detail), buf_str(&more));
+    if (fault->stray.at)
+        add_stray(&detail, fault);
+    exchange_problem(exchange, refusal->problem,
+                     detail.len ? buf_str(&detail) : str_from(refusal->detail), buf_str(&more));
     buf_free(&more);
     buf_free(&detail);
 }
@@ -303,44 +170,46 @@ static void refuse_count(struct exchange *exchange, uint32_t max)
     buf_free(&detail);
 }
 
-/* Adds all elements to the append; the number, or -1 when the exchange was answered. */
-static int64_t add_all(struct exchange *exchange, struct append *append, struct shape *shape)
+static bool add_element(struct submission *submission, struct shape *shape, struct str raw,
+                        struct fault *fault)
 {
-    uint32_t count = 0, max = api_of(exchange)->batch_max;
-    struct fault fault = {.problem = PROBLEM_COUNT};
+    struct event_json json = {.may_be_deep = shape->deep};
+    struct proposal proposal;
+    if (!take_members(&json, raw, fault) || !read_event(&json, &shape->room, &proposal, fault))
+        return false;
+    proposal.accepted_ns = shape->exchange->since_ns;
+    return submission_add(submission, &proposal, &fault->refusal);
+}
+
+/* Adds all elements; the number, or -1 when the exchange was answered. */
+static int64_t add_all(struct submission *submission, struct shape *shape)
+{
+    uint32_t count = 0, max = api_of(shape->exchange)->batch_max;
+    struct fault fault = {.stray = STR_NONE};
     struct str raw;
-    while (next_element(shape, &raw, &fault) > 0) {
-        if (count == max) {
-            refuse_count(exchange, max);
-            return -1;
-        }
-        fault = add_element(shape, append->batch, raw);
-        if (fault.detail)
-            break;
+    int result;
+    while ((result = next_element(shape, &raw, &fault)) > 0 && count < max &&
+           add_element(submission, shape, raw, &fault))
         count++;
-    }
-    if (!fault.detail)
+    if (!result)
         return count;
-    refuse_index(exchange, fault, count);
+    if (result > 0 && count == max)
+        refuse_count(shape->exchange, max);
+    else
+        refuse_index(shape->exchange, &fault, count);
     return -1;
 }
 
 static void batch_done(struct publish *publish, struct batch *batch)
 {
-    struct exchange *exchange = container_of(publish, struct exchange, publish);
-    if (exchange->dropped) {
-        exchange_free(exchange);
+    struct exchange *exchange = publish_accepted(publish, true);
+    if (!exchange)
         return;
-    }
-    if (publish->verdict) {
-        publish_answer_refused(exchange, true);
-        return;
-    }
     struct buf body = {0};
     buf_add_lit(&body, "{\"events\":[");
     for (uint32_t i = 0; i < publish->count; i++) {
         buf_add_str(&body, i ? STR(",{") : STR("{"));
-        propose_add_receipt(&body, &batch->events[publish->first + i]);
+        receipt_add(&body, &batch->events[publish->first + i]);
         buf_add_char(&body, '}');
     }
     buf_add_lit(&body, "]}\n");
@@ -381,6 +250,29 @@ static bool asks_for_one(struct exchange *exchange)
     return one;
 }
 
+static void submit_all(struct shape *shape)
+{
+    struct exchange *exchange = shape->exchange;
+    struct publisher publisher = publish_publisher(exchange);
+    struct submission submission;
+    struct refusal refusal;
+    if (!publish_read_hops(exchange, &publisher.hops))
+        return;
+    if (!submission_begin(&submission, &exchange->worker->submitter, &publisher, &refusal)) {
+        publish_refuse(exchange, &refusal, STR_NONE);
+        return;
+    }
+    int64_t count = add_all(&submission, shape);
+    if (count > 0) {
+        exchange->publish.done = batch_done;
+        submission_end(&submission, &exchange->publish);
+        return;
+    }
+    submission_drop(&submission);
+    if (!count)
+        exchange_json(exchange, 201, STR("{\"events\":[]}\n"));
+}
+
 void batch_handle(struct exchange *exchange)
 {
     struct shape shape;
@@ -390,20 +282,8 @@ void batch_handle(struct exchange *exchange)
                     "a channel, one by one");
         return;
     }
-    if (!query_is_empty(exchange) || !begin(exchange, &shape) ||
-        !publish_read_hops(exchange, &shape.hops))
+    if (!query_is_empty(exchange) || !begin(exchange, &shape))
         return;
-    struct append *append = worker_turn(exchange->worker, false);
-    if (!append) {
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: nothing was published; try again");
-        return;
-    }
-    uint32_t first = append->batch->count;
-    int64_t count = add_all(exchange, append, &shape);
-    if (count < 0)
-        append->batch->count = first;
-    else if (!count)
-        exchange_json(exchange, 201, STR("{\"events\":[]}\n"));
-    else
-        publish_submit(exchange, append, first, (uint32_t)count, batch_done);
+    submit_all(&shape);
+    event_json_room_free(&shape.room);
 }

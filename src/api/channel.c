@@ -23,25 +23,39 @@ static bool refuse_segment(struct exchange *exchange, int result)
     return false;
 }
 
-bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out)
+bool channel_decode(struct exchange *exchange, struct str rest, struct buf *room,
+                    struct str *ret_name)
 {
     struct str segment;
-    const char *why;
     bool first = true;
+    *ret_name = str_skip(rest, 1);
+    if (!rest.len || !memchr(rest.at, '%', rest.len))
+        return true;
     while (http_path_next(&rest, &segment)) {
         if (!first)
-            buf_add_char(out, '/');
+            buf_add_char(room, '/');
         first = false;
-        int result = http_segment_decode(segment, out);
+        int result = http_segment_decode(segment, room);
         if (result)
             return refuse_segment(exchange, result);
     }
-    if (buf_failed(out))
-        return refuse_segment(exchange, -ENOMEM);
-    if (name_valid(buf_str(out), &why))
-        return true;
-    api_refuse(exchange, PROBLEM_BAD_CHANNEL, why);
-    return false;
+    *ret_name = buf_str(room);
+    return !buf_failed(room) || refuse_segment(exchange, -ENOMEM);
+}
+
+bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out)
+{
+    const char *why;
+    struct str name;
+    if (!channel_decode(exchange, rest, out, &name))
+        return false;
+    if (!name_valid(name, &why)) {
+        api_refuse(exchange, PROBLEM_BAD_CHANNEL, why);
+        return false;
+    }
+    if (!out->len)
+        buf_add_str(out, name);
+    return !buf_failed(out) || refuse_segment(exchange, -ENOMEM);
 }
 
 int parse_id(struct str text, uint64_t *ret_id)

@@ -3,15 +3,14 @@
 
 #include "api/api.h"
 
-/* Decodes the raw path behind /channels into `out`. False: the exchange was answered, over
- * WebSocket if that is what was asked for. */
-bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out);
+/* The name that the raw path behind /channels spells, as yet unchecked: a part of the path, or, if
+ * that has escapes, in `room`. False: the exchange was answered, over WebSocket if that is what was
+ * asked for. */
+bool channel_decode(struct exchange *exchange, struct str rest, struct buf *room,
+                    struct str *ret_name);
 
-/* Whether a name's first segment is the server's. */
-static inline bool channel_is_reserved(struct str name)
-{
-    return name.len && name.at[0] == '$';
-}
+/* Decodes the raw path behind /channels into `out`, and checks the name. False as above. */
+bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out);
 
 /* Refuses, as the mechanism tells refusals. */
 void api_refuse(struct exchange *exchange, enum problem problem, const char *detail);

@@ -1,6 +1,5 @@
 #include "api/inbound.h"
 
-#include "api/channel.h"
 #include "api/publish.h"
 #include "http/target.h"
 
@@ -67,53 +66,31 @@ static void answer_challenge(struct exchange *exchange, const struct source *sou
 /* For a sender that shows people what it gets. */
 static void done_empty(struct publish *publish, struct batch *batch)
 {
-    struct exchange *exchange = container_of(publish, struct exchange, publish);
-    if (exchange->dropped || publish->verdict)
-        publish_done(publish, batch);
-    else
+    struct exchange *exchange = publish_accepted(publish, false);
+    (void)batch;
+    if (exchange)
         answer_text(exchange, STR(""));
 }
 
-static bool check_names(struct exchange *exchange, struct proposal *proposal)
+/* Keys of sources are their own, apart from those that publishers choose. */
+static void publish_event(struct exchange *exchange, const struct source *source,
+                          const struct source_event *event)
 {
-    const char *why;
-    if (!name_valid(buf_str(&proposal->channel), &why)) {
-        api_problem(exchange, PROBLEM_BAD_CHANNEL, why);
-        return false;
-    }
-    if (channel_is_reserved(buf_str(&proposal->channel))) {
-        api_problem(exchange, PROBLEM_RESERVED_CHANNEL, "no channel of ours is made from outside");
-        return false;
-    }
-    if (!type_valid(buf_str(&proposal->type), &why)) {
-        api_problem(exchange, PROBLEM_BAD_TYPE, why);
-        return false;
-    }
-    return true;
-}
-
-/* The event's texts are lent to the proposal. */
-static void propose(struct exchange *exchange, const struct source *source,
-                    const struct source_event *event)
-{
+    struct publisher publisher = publish_publisher(exchange);
+    struct proposal proposal = {.channel = buf_str(&event->channel),
+                                .type = buf_str(&event->type),
+                                .key = buf_str(&event->key),
+                                .has_key = event->key.len > 0,
+                                .key_stands = true};
     struct buf subject = {0};
     buf_add_lit(&subject, "inbound/");
     buf_add_str(&subject, source_name(source));
-    struct proposal proposal = {
-        .channel = event->channel,
-        .type = event->type,
-        .key = event->key,
-        .subject = buf_str(&subject),
-        .has_key = event->key.len > 0,
-        .key_stands = true,
-        .ephemeral = log_is_ephemeral(api_of(exchange)->log, buf_str(&event->channel)),
-    };
+    publisher.subject = buf_str(&subject);
     if (buf_failed(&subject))
         refuse_proof(exchange, -1);
-    else if (check_names(exchange, &proposal) && publish_read_hops(exchange, &proposal.hops) &&
-             publish_read_kind(exchange, &proposal))
-        publish_propose(exchange, &proposal,
-                        source_answers_empty(source) ? done_empty : publish_done);
+    else if (publish_read_hops(exchange, &publisher.hops))
+        publish_submit(exchange, &publisher, &proposal,
+                       source_answers_empty(source) ? done_empty : publish_done);
     buf_free(&subject);
 }
 
@@ -128,7 +105,7 @@ static void take_post(struct exchange *exchange, const struct source *source,
     }
     verdict = source_read(source, request, &event);
     if (verdict == CHALLENGE_NONE)
-        propose(exchange, source, &event);
+        publish_event(exchange, source, &event);
     else
         answer_challenge(exchange, source, verdict, &event);
     source_event_deinit(&event);

@@ -34,7 +34,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->connections += LOAD(stats->connections);
     totals->connections_total += LOAD(stats->connections_total);
     totals->deliveries += LOAD(stats->deliveries);
-    totals->publishes += LOAD(stats->publishes);
+    totals->publishes += LOAD(worker->submitter.published);
     totals->bytes_out += LOAD(stats->bytes_out);
     totals->sends += LOAD(stats->sends);
     totals->views += LOAD(stats->views);
@@ -43,7 +43,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->rests += LOAD(stats->rests_bytes);
     totals->busy_us += LOAD(stats->busy_us);
     for (unsigned i = 0; i < LIMIT_COUNT; i++)
-        totals->limits[i] += LOAD(stats->limits[i]);
+        totals->limits[i] += worker_hits(worker, (enum limit)i);
     for (unsigned i = 0; i < VIA_COUNT; i++)
         totals->subscribers[i] += LOAD(stats->subscribers[i]);
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)

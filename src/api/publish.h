@@ -1,50 +1,37 @@
-/* POST /channels/{channel}: one event; and DELETE, which trims a channel. */
+/* POST /channels/{channel}: one event; DELETE, which trims a channel; and the answers to all
+ * publishes that come by HTTP. */
 #pragma once
 
 #include "api/api.h"
 
-/* A proposal: an event to be published, apart from its body. */
-struct proposal {
-    struct buf channel;
-    struct buf type;
-    struct buf key;
-    struct str subject; /* the subject whose key it is; empty for anonymous publishers */
-    bool has_key;
-    bool key_stands; /* the key identifies the event even if its content differs: a repetition may
-                      * be worded otherwise */
-    bool ephemeral;
-    uint8_t hops;
-    bool has_if_match;
-    uint64_t if_match;
-    enum event_kind kind;
-    struct str content_type; /* that the event keeps: of binary data, and of +json; else none */
-};
-
-/* JSON, text or binary, by Content-Type and by what the bytes are. False: the exchange was
- * answered. */
-bool publish_read_kind(struct exchange *exchange, struct proposal *proposal);
-
-/* How many deliveries of webhooks have led here, by the header Event-Hops; 0 without. False: the
- * exchange was answered. */
-bool publish_read_hops(struct exchange *exchange, uint8_t *ret_hops);
-
-/* Gives the body as one event to the turn; `done` answers, as publish_done() does. */
-void publish_propose(struct exchange *exchange, const struct proposal *proposal,
-                     void (*done)(struct publish *publish, struct batch *batch));
-/* Answers with a receipt, or with why it was refused. */
-void publish_done(struct publish *publish, struct batch *batch);
-
 void publish_handle(struct exchange *exchange, struct str rest);
 void publish_trim(struct exchange *exchange, struct str rest);
 
-/* Gives the exchange's publish, whose events stand in `append` from `first` on, to the turn. */
-void publish_submit(struct exchange *exchange, struct append *append, uint32_t first,
-                    uint32_t count, void (*done)(struct publish *publish, struct batch *batch));
+/* The publisher that a request stands for. */
+struct publisher publish_publisher(const struct exchange *exchange);
+
+/* Reads how many deliveries of webhooks have led to the request, by the header Event-Hops; 0
+ * without. False: the exchange was answered. */
+bool publish_read_hops(struct exchange *exchange, uint8_t *ret_hops);
+
+/* Takes the request's body as the proposal's data and submits that as the exchange's publish, or
+ * answers why not. `done` answers later, as publish_done() does. */
+void publish_submit(struct exchange *exchange, const struct publisher *publisher,
+                    struct proposal *proposal,
+                    void (*done)(struct publish *publish, struct batch *batch));
+
+/* Answers with a receipt, or with the refusal. */
+void publish_done(struct publish *publish, struct batch *batch);
+
+/* The exchange that is to be answered now that its publish has a verdict. NULL: the publish was
+ * refused, which was answered, or nobody waits for the answer any more. `many` says whether the
+ * refusal has an index. */
+struct exchange *publish_accepted(struct publish *publish, bool many);
 
 /* Answers a publish that was accepted, with a header that warns of an event which many clients
  * would refuse. */
 void publish_answer(struct exchange *exchange, int status, const struct batch *batch,
                     struct str body);
 
-/* Answers a publish that was refused; `many` says whether the fault has an index. */
-void publish_answer_refused(struct exchange *exchange, bool many);
+/* Answers with a refusal; `members` as in problem_add(). */
+void publish_refuse(struct exchange *exchange, const struct refusal *refusal, struct str members);

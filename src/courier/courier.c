@@ -346,8 +346,11 @@ static int open_parts(struct courier *courier)
     if (!result)
         result = hub_init(&courier->hub, courier->config.log, courier->config.clock,
                           &courier->loop.mailbox, &courier->config.hub, encode, NULL, on_batch);
-    if (!result)
+    if (!result) {
+        submitter_init(&courier->submitter, courier->config.log, &courier->hub.port,
+                       courier->config.clock);
         return 0;
+    }
     client_deinit(&courier->client);
     registry_close(courier->registry);
     return result;

@@ -21,6 +21,7 @@
 #include "courier/schedule.h"
 #include "courier/spec.h"
 #include "courier/websub.h"
+#include "publish/submit.h"
 
 enum {
     WEBHOOK_ID_MAX = 64,
@@ -46,7 +47,8 @@ struct courier {
     struct steady time;   /* for courier_now_us() */
     int64_t unshifted_us; /* a jump that schedules have not followed yet */
     struct hub hub;
-    struct list mail; /* of struct batch_mail, not fanned out yet */
+    struct submitter submitter; /* of notices */
+    struct list mail;           /* of struct batch_mail, not fanned out yet */
     uint64_t mail_bytes;
     uint64_t queued_bytes; /* in the lanes of all endpoints */
     uint64_t body_bytes;   /* of requests under way */

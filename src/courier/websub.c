@@ -53,7 +53,8 @@ int websub_topic_channel(struct str topic, struct str base, struct buf *ret_chan
     int result = decode_name(path, ret_channel);
     if (result)
         return result;
-    return name_valid(buf_str(ret_channel), NULL) && ret_channel->at[0] != '$' ? 0 : -EINVAL;
+    struct str name = buf_str(ret_channel);
+    return name_valid(name, NULL) && !name_is_reserved(name) ? 0 : -EINVAL;
 }
 
 void websub_add_hub(struct buf *out, struct str topic, struct str base)

@@ -19,6 +19,7 @@ enum publish_verdict {
     PUBLISH_E_UNAVAILABLE,  /* the store failed, or there is no memory */
     PUBLISH_E_FATE_UNKNOWN, /* the store failed, and the publish may exist after a crash all the
                              * same */
+    PUBLISH_VERDICTS,
 };
 
 /* A request to publish: an event, or several that succeed or fail together. */

@@ -18,6 +18,12 @@ enum { PATTERN_SEGMENTS_MAX = 16, PATTERN_STARS_MAX = 4 };
  * what is wrong and what would be right. */
 bool name_valid(struct str name, const char **ret_why);
 
+/* Whether only the server may publish on the channel of this name. */
+static inline bool name_is_reserved(struct str name)
+{
+    return name.len && name.at[0] == '$';
+}
+
 /* The same for a pattern: a name in which a segment may be "*", and the last may be "**". A term
  * with a wildcard has at most PATTERN_SEGMENTS_MAX segments, and PATTERN_STARS_MAX of them are
  * "*". */

@@ -157,7 +157,8 @@ static int check_names(const struct source *source, struct buf *why)
     const char *sentence = NULL, *setting = "channel";
     if (source_read(source, &request, &event))
         sentence = "there is no memory";
-    else if (name_valid(buf_str(&event.channel), &sentence) && event.channel.at[0] == '$')
+    else if (name_valid(buf_str(&event.channel), &sentence) &&
+             name_is_reserved(buf_str(&event.channel)))
         sentence = "channels that begin with $ are the server's";
     else if (!sentence && !type_valid(buf_str(&event.type), &sentence))
         setting = "type";

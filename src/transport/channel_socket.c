@@ -1,5 +1,4 @@
 /* A channel's socket: every frame in is published there, every event of it is a frame out. */
-#include "transport/propose.h"
 #include "transport/socket.h"
 
 #include <stdlib.h>
@@ -52,63 +51,27 @@ static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 static void channel_publish_done(struct publish *publish, struct batch *batch)
 {
     struct socket_publish *own = container_of(publish, struct socket_publish, publish);
-    const char *detail;
     (void)batch;
     if (socket_end_publish(own) && publish->verdict)
         socket_close_problem(own->socket,
-                             propose_problem(worker_of(own->socket), publish->verdict, &detail));
+                             submit_refusal(&worker_of(own->socket)->submitter, publish).problem);
     free(own);
-}
-
-static bool propose(struct channel_socket *channel, struct append *append, enum ws_opcode opcode,
-                    struct str name, struct str data, bool ephemeral)
-{
-    struct worker *worker = worker_of(&channel->socket);
-    struct event *event = batch_add(append->batch);
-    if (!event)
-        return false;
-    *event = (struct event){
-        .channel = batch_copy(append->batch, name),
-        .type = STR("message"),
-        .data = batch_copy(append->batch, data),
-        .content_type = opcode == WS_BINARY ? STR("application/octet-stream") : STR_NONE,
-        .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT,
-        .state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED,
-        .origin = channel->socket.pull.session->conn.id,
-        .accepted_ns = worker->loop.now_ns,
-        .time_us = clock_wall_us(worker->config.clock),
-    };
-    return event->channel.at && event->data.at;
 }
 
 static void channel_message(struct socket *socket, enum ws_opcode opcode, struct str data)
 {
-    struct channel_socket *channel = of_socket(socket);
-    struct worker *worker = worker_of(socket);
-    struct str name = name_of(channel);
-    if (name.at[0] == '$') {
-        socket_close_problem(socket, PROBLEM_RESERVED_CHANNEL);
+    struct proposal proposal = {.channel = name_of(of_socket(socket)),
+                                .type = TYPE_DEFAULT,
+                                .data = data,
+                                .kind = opcode == WS_BINARY ? EVENT_BINARY : EVENT_TEXT};
+    struct socket_publish *own = mem_try_alloc(sizeof(*own));
+    struct refusal refusal;
+    if (own)
+        *own = (struct socket_publish){.publish = {.done = channel_publish_done}};
+    if (socket_submit(socket, &proposal, own, &refusal))
         return;
-    }
-    bool ephemeral = log_is_ephemeral(worker->config.log, name);
-    struct append *append = worker_turn(worker, ephemeral);
-    struct socket_publish *publish = mem_try_alloc(sizeof(*publish));
-    uint32_t first = append ? append->batch->count : 0;
-    if (!append || !publish || !propose(channel, append, opcode, name, data, ephemeral)) {
-        if (append)
-            append->batch->count = first;
-        free(publish);
-        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
-        return;
-    }
-    *publish = (struct socket_publish){
-        .publish = {.first = first,
-                    .count = 1,
-                    .maker = propose_maker(worker, &socket->pull.session->conn),
-                    .done = channel_publish_done}};
-    append_add(append, &publish->publish);
-    socket_add_publish(socket, publish);
-    stat_add(&worker->stats.publishes, 1);
+    free(own);
+    socket_close_problem(socket, refusal.problem);
 }
 
 static struct str channel_fill(struct socket *socket)

@@ -38,13 +38,3 @@ const struct json_scan *checked_scan(const struct worker *worker, struct str tex
     (void)json_scan_some(room, text, SIZE_MAX);
     return room;
 }
-
-int checked_data(const struct worker *worker, struct str text, size_t *ret_at)
-{
-    const struct json_scan *checked = worker->checked;
-    if (!checked || checked->text.at != text.at || checked->text.len != text.len)
-        return json_check(text, JSON_DEPTH_MAX, ret_at);
-    bool deep = checked->deep_at != JSON_NOT_DEEP;
-    *ret_at = deep ? checked->deep_at : checked->at;
-    return deep ? JSON_E_DEPTH : checked->error;
-}

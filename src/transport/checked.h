@@ -22,6 +22,3 @@ void checked_end(struct worker *worker, struct json_scan **scan);
  * that is made in `room`. */
 const struct json_scan *checked_scan(const struct worker *worker, struct str text,
                                      struct json_scan *room);
-
-/* The same as a result of json_check() with JSON_DEPTH_MAX. */
-int checked_data(const struct worker *worker, struct str text, size_t *ret_at);

@@ -1,20 +1,20 @@
 #include "transport/protocol_ops.h"
 
-#include "base/base64.h"
 #include "base/json.h"
 #include "base/rfc3339.h"
 #include "base/unknown.h"
 #include "base/utf8.h"
-#include "http/media.h"
 #include "http/token.h"
+#include "publish/event_json.h"
+#include "publish/receipt.h"
 #include "transport/checked.h"
-#include "transport/propose.h"
 
 #include <stdlib.h>
 
-enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
+enum { TERM_COST = BUDGET_STRIDE / 4 };
 
-/* A row for each member of any message. */
+/* A row for each member of any message. Those of an event come last, in the order of enum
+ * event_json_member. */
 #define MEMBERS(X)                                                                                 \
     X(op)                                                                                          \
     X(ref)                                                                                         \
@@ -23,13 +23,7 @@ enum { KEY_MAX = 255, TERM_COST = BUDGET_STRIDE / 4 };
     X(after)                                                                                       \
     X(told)                                                                                        \
     X(last)                                                                                        \
-    X(channel)                                                                                     \
-    X(data)                                                                                        \
-    X(data_base64)                                                                                 \
-    X(type)                                                                                        \
-    X(key)                                                                                         \
-    X(content_type)                                                                                \
-    X(ephemeral)
+    EVENT_JSON_MEMBERS(X)
 
 enum member {
 #define MEMBER_NUMBER(name) MEMBER_##name,
@@ -37,6 +31,7 @@ enum member {
 #undef MEMBER_NUMBER
         MEMBER_COUNT,
 };
+_Static_assert(MEMBER_COUNT - MEMBER_channel == EVENT_JSON_COUNT, "an event's members come last");
 #define HAS(name) (1U << MEMBER_##name)
 
 static const struct str members[MEMBER_COUNT] = {
@@ -76,15 +71,10 @@ static void take_member(struct said *said, struct str key, struct str value)
     said->at[i] = value;
 }
 
-static bool is_string(struct str raw)
-{
-    return raw.len && raw.at[0] == '"';
-}
-
 /* A JSON string into `out`; false when it is none. */
 static bool text_of(struct str raw, struct buf *out)
 {
-    return is_string(raw) && json_unescape(raw, out) == 0;
+    return json_unescape(raw, out) == 0;
 }
 
 /* ---- subscribe and unsubscribe --------------------------------------------------------------- */
@@ -282,7 +272,7 @@ static void send_receipt(struct protocol *protocol, struct str ref, const struct
     struct buf message = {0};
     protocol_open(&message, "ok", ref);
     buf_add_char(&message, ',');
-    propose_add_receipt(&message, event);
+    receipt_add(&message, event);
     buf_add_char(&message, '}');
     protocol_send(protocol, &message);
 }
@@ -298,12 +288,11 @@ static void publish_done(struct publish *publish, struct batch *batch)
     struct socket_publish *own = container_of(publish, struct socket_publish, publish);
     struct protocol_publish *request = request_of(own);
     struct str ref = ref_of(request);
-    const char *detail;
     if (socket_end_publish(own)) {
         struct protocol *protocol = container_of(own->socket, struct protocol, socket);
         if (publish->verdict) {
-            enum problem problem = propose_problem(protocol->worker, publish->verdict, &detail);
-            protocol_error(protocol, ref, problem, detail);
+            struct refusal refusal = submit_refusal(&protocol->worker->submitter, publish);
+            protocol_error(protocol, ref, refusal.problem, refusal.detail);
         } else {
             send_receipt(protocol, ref, &batch->events[publish->first]);
         }
@@ -311,163 +300,33 @@ static void publish_done(struct publish *publish, struct batch *batch)
     free(request);
 }
 
-/* An event as it was said, with what is wrong with it. */
-struct proposal {
-    struct buf channel, type, key, content_type, data;
-    bool json;
-    bool binary;
-    bool special_json; /* content_type is JSON that says more than that */
-    bool keeps_type;   /* the event keeps it */
-    bool ephemeral;
-};
-
-static void proposal_free(struct proposal *proposal)
+static bool submit_event(struct protocol *protocol, struct str ref, struct proposal *proposal,
+                         struct refusal *ret_refusal)
 {
-    buf_free(&proposal->channel);
-    buf_free(&proposal->type);
-    buf_free(&proposal->key);
-    buf_free(&proposal->content_type);
-    buf_free(&proposal->data);
-}
-
-static const char *read_data(const struct said *said, struct proposal *proposal)
-{
-    struct buf text = {0};
-    const char *why = NULL;
-    if ((said->data.len > 0) == (said->data_base64.len > 0))
-        return "say either data or data_base64";
-    proposal->binary = said->data_base64.len > 0;
-    proposal->json = !proposal->binary && !is_string(said->data);
-    if (proposal->json)
-        buf_add_str(&proposal->data, said->data);
-    else if (!proposal->binary)
-        why =
-            text_of(said->data, &proposal->data) ? NULL : "data is a string that UTF-8 cannot say";
-    else if (!text_of(said->data_base64, &text) || base64_decode(&proposal->data, buf_str(&text)))
-        why = "data_base64 is not base64 with padding";
-    buf_free(&text);
-    if (proposal->json && said->may_be_deep && json_check(said->data, JSON_DEPTH_MAX, NULL))
-        why = "JSON may be nested 128 deep";
-    return why;
-}
-
-static bool read_content_type(const struct said *said, struct proposal *proposal)
-{
-    struct http_media media;
-    if (!text_of(said->content_type, &proposal->content_type) ||
-        proposal->content_type.len > KEY_MAX ||
-        http_media_parse(buf_str(&proposal->content_type), &media))
-        return false;
-    proposal->special_json = http_media_is_special_json(&media);
-    return true;
-}
-
-/* PROBLEM_COUNT when it can be published. */
-static enum problem read_proposal(const struct said *said, struct proposal *proposal,
-                                  const char **ret_why)
-{
-    *ret_why = "channel is a string";
-    if (!text_of(said->channel, &proposal->channel) ||
-        !name_valid(buf_str(&proposal->channel), ret_why))
-        return PROBLEM_BAD_CHANNEL;
-    *ret_why = "choose a name that does not begin with $";
-    if (proposal->channel.at[0] == '$')
-        return PROBLEM_RESERVED_CHANNEL;
-    if (!said->type.len)
-        buf_add_lit(&proposal->type, "message");
-    *ret_why = "type is a string";
-    if ((said->type.len && !text_of(said->type, &proposal->type)) ||
-        !type_valid(buf_str(&proposal->type), ret_why))
-        return PROBLEM_BAD_TYPE;
-    *ret_why = "a key is a string of 1 to 255 bytes";
-    if (said->key.len &&
-        (!text_of(said->key, &proposal->key) || !proposal->key.len || proposal->key.len > KEY_MAX))
-        return PROBLEM_BAD_KEY;
-    *ret_why = "content_type is a media type of at most 255 bytes";
-    if (said->content_type.len && !read_content_type(said, proposal))
-        return PROBLEM_BAD_EVENT;
-    *ret_why = "ephemeral is true or false";
-    proposal->ephemeral = str_eq(said->ephemeral, STR("true"));
-    if (said->ephemeral.len && !proposal->ephemeral && !str_eq(said->ephemeral, STR("false")))
-        return PROBLEM_BAD_EVENT;
-    *ret_why = read_data(said, proposal);
-    proposal->keeps_type = proposal->binary || (proposal->json && proposal->special_json);
-    return *ret_why ? PROBLEM_BAD_EVENT : PROBLEM_COUNT;
-}
-
-static bool lacks_memory(const struct proposal *proposal)
-{
-    return buf_failed(&proposal->type) || buf_failed(&proposal->data);
-}
-
-static bool add_event(struct protocol *protocol, const struct proposal *proposal,
-                      struct batch *batch, bool ephemeral)
-{
-    struct worker *worker = protocol->worker;
-    struct event *event = batch_add(batch);
-    struct str content_type = proposal->content_type.len ? buf_str(&proposal->content_type)
-                                                         : STR("application/octet-stream");
-    if (!event)
-        return false;
-    event->channel = batch_copy(batch, buf_str(&proposal->channel));
-    event->type = batch_copy(batch, buf_str(&proposal->type));
-    event->data = batch_copy(batch, buf_str(&proposal->data));
-    event->content_type = proposal->keeps_type ? batch_copy(batch, content_type) : STR_NONE;
-    event->kind = proposal->binary ? EVENT_BINARY : proposal->json ? EVENT_JSON : EVENT_TEXT;
-    event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
-    event->origin = protocol_session(protocol)->conn.id;
-    event->accepted_ns = worker->loop.now_ns;
-    event->time_us = clock_wall_us(worker->config.clock);
-    if (!event->channel.at || !event->type.at || !event->data.at ||
-        (proposal->keeps_type && !event->content_type.at))
-        return false;
-    if (proposal->json)
-        propose_one_line(event);
-    return ephemeral || !proposal->key.len ||
-           propose_key(batch, event, STR_NONE, buf_str(&proposal->key)) == 0;
-}
-
-static void submit(struct protocol *protocol, const struct said *said,
-                   const struct proposal *proposal)
-{
-    struct worker *worker = protocol->worker;
-    bool ephemeral =
-        proposal->ephemeral || log_is_ephemeral(worker->config.log, buf_str(&proposal->channel));
-    struct append *append = worker_turn(worker, ephemeral);
     struct protocol_publish *request = mem_try_alloc(sizeof(*request));
-    uint32_t first = append ? append->batch->count : 0;
-    if (!append || !request || lacks_memory(proposal) ||
-        !add_event(protocol, proposal, append->batch, ephemeral)) {
-        if (append)
-            append->batch->count = first;
-        free(request);
-        protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE,
-                       "no memory: nothing was published");
-        return;
+    if (request) {
+        *request = (struct protocol_publish){.own = {.publish = {.done = publish_done}},
+                                             .ref_len = (uint8_t)ref.len};
+        if (ref.len)
+            memcpy(request->ref, ref.at, ref.len);
     }
-    *request = (struct protocol_publish){
-        .own = {.publish = {.first = first,
-                            .count = 1,
-                            .maker = propose_maker(worker, &protocol_session(protocol)->conn),
-                            .done = publish_done}},
-        .ref_len = (uint8_t)said->ref.len};
-    if (said->ref.len)
-        memcpy(request->ref, said->ref.at, said->ref.len);
-    append_add(append, &request->own.publish);
-    socket_add_publish(&protocol->socket, &request->own);
-    stat_add(&worker->stats.publishes, 1);
+    if (socket_submit(&protocol->socket, proposal, request ? &request->own : NULL, ret_refusal))
+        return true;
+    free(request);
+    return false;
 }
 
 static void op_publish(struct protocol *protocol, const struct said *said)
 {
-    struct proposal proposal = {0};
-    const char *why;
-    enum problem problem = read_proposal(said, &proposal, &why);
-    if (problem != PROBLEM_COUNT)
-        protocol_error(protocol, said->ref, problem, why);
-    else
-        submit(protocol, said, &proposal);
-    proposal_free(&proposal);
+    struct event_json json = {.may_be_deep = said->may_be_deep};
+    struct event_json_room room = {.data = {0}};
+    struct proposal proposal;
+    struct refusal refusal;
+    memcpy(json.at, &said->at[MEMBER_channel], sizeof(json.at));
+    if (!event_json_read(&json, &room, &proposal, &refusal) ||
+        !submit_event(protocol, said->ref, &proposal, &refusal))
+        protocol_error(protocol, said->ref, refusal.problem, refusal.detail);
+    event_json_room_free(&room);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */

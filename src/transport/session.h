@@ -5,7 +5,7 @@
 #include "http/body.h"
 #include "http/gzip.h"
 #include "transport/holding.h"
-#include "transport/problem.h"
+#include "base/problem.h"
 #include "transport/rest.h"
 #include "transport/worker.h"
 

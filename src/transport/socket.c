@@ -322,7 +322,7 @@ static void set_timer(struct socket *socket)
         session_ring_in(socket->pull.session, ms);
 }
 
-void socket_add_publish(struct socket *socket, struct socket_publish *publish)
+static void add_publish(struct socket *socket, struct socket_publish *publish)
 {
     bool first = list_empty(&socket->publishes_open);
     publish->socket = socket;
@@ -333,6 +333,21 @@ void socket_add_publish(struct socket *socket, struct socket_publish *publish)
     socket->publishes = true;
     if (first)
         set_timer(socket);
+}
+
+bool socket_submit(struct socket *socket, struct proposal *proposal, struct socket_publish *publish,
+                   struct refusal *ret_refusal)
+{
+    struct session *session = socket->pull.session;
+    struct worker *worker = session->worker;
+    struct publisher publisher = {.conn = &session->conn, .origin = session->conn.id};
+    proposal->accepted_ns = worker->loop.now_ns;
+    if (!publish)
+        return refusal_no_memory(ret_refusal);
+    if (!submit_proposal(&worker->submitter, &publisher, proposal, &publish->publish, ret_refusal))
+        return false;
+    add_publish(socket, publish);
+    return true;
 }
 
 static void forget_publish(struct socket *socket, struct socket_publish *publish)

@@ -64,9 +64,12 @@ void socket_refuse_protocols(struct exchange *exchange, struct str reason);
 void socket_close(struct socket *socket, unsigned code, struct str reason);
 void socket_close_problem(struct socket *socket, enum problem problem);
 
-/* Notes a publish that is given to the log. Stops reading while there are too many, or the log is
- * behind; gives up those that are not safe in time. */
-void socket_add_publish(struct socket *socket, struct socket_publish *publish);
+/* Publishes an event that came over the socket: fills in the rest of the proposal and submits it.
+ * `publish` has its `done`; NULL stands for a lack of memory. False: nothing was published, and
+ * `publish` is the caller's still. Otherwise the socket stops reading while it has too many
+ * publishes open, or the log is behind, and gives up those that are not safe in time. */
+bool socket_submit(struct socket *socket, struct proposal *proposal, struct socket_publish *publish,
+                   struct refusal *ret_refusal);
 /* Notes that a publish was answered; returns false if its websocket has given it up or is gone. */
 bool socket_end_publish(struct socket_publish *publish);
 

@@ -478,10 +478,10 @@ static void an_unfinished_message_waits_while_memory_is_tight(void **state)
     bench->worker.account.limit = bench->worker.account.total + 1;
     peer_send(&peer, (struct str){last, sizeof(last)});
     bench_pass(bench, 1000);
-    assert_int_equal(bench->worker.stats.publishes, 0);
+    assert_int_equal(bench->worker.submitter.published, 0);
     bench->worker.account.limit = 0;
     bench_pass(bench, 1000);
-    assert_int_equal(bench->worker.stats.publishes, 1);
+    assert_int_equal(bench->worker.submitter.published, 1);
     peer_leave(bench, &peer);
 }
 
@@ -550,11 +550,11 @@ static void compressed_messages_press_publishers_within_the_turn(void **state)
     join_compressed(bench, &peer);
     peer_send(&peer, buf_str(&all));
     worker_step(&bench->worker, 0);
-    assert_true(bench->worker.stats.publishes > 0 && bench->worker.stats.publishes < 10);
-    while (bench->worker.stats.publishes < BOMBS) {
-        uint64_t before = bench->worker.stats.publishes;
+    assert_true(bench->worker.submitter.published > 0 && bench->worker.submitter.published < 10);
+    while (bench->worker.submitter.published < BOMBS) {
+        uint64_t before = bench->worker.submitter.published;
         bench_pass(bench, 100);
-        assert_true(bench->worker.stats.publishes > before);
+        assert_true(bench->worker.submitter.published > before);
     }
     buf_free(&all);
     peer_leave(bench, &peer);
@@ -579,10 +579,10 @@ static void compressed_messages_are_read_behind_all_others(void **state)
     unsigned before = bench->handled;
     worker_step(&bench->worker, 0);
     assert_int_equal(bench->handled, before + 1);
-    assert_int_equal(bench->worker.stats.publishes, 1);
+    assert_int_equal(bench->worker.submitter.published, 1);
     for (int i = 0; i < BOMBERS; i++)
         worker_step(&bench->worker, 0);
-    assert_int_equal(bench->worker.stats.publishes, BOMBERS);
+    assert_int_equal(bench->worker.submitter.published, BOMBERS);
     bench_settle(bench);
     for (int i = 0; i < BOMBERS; i++)
         peer_leave(bench, &bombers[i]);
@@ -639,13 +639,13 @@ static void a_compressed_message_is_decompressed_in_pieces(void **state)
     peer_send(&stranger, STR("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"));
     worker_step(&bench->worker, 0);
     assert_int_equal(bench->handled, before + 1);
-    while (!bench->worker.stats.publishes) {
+    while (!bench->worker.submitter.published) {
         assert_int_equal(count_unfinished(bench), 1);
         worker_step(&bench->worker, 0);
     }
-    assert_int_equal(bench->worker.stats.publishes, 1);
+    assert_int_equal(bench->worker.submitter.published, 1);
     assert_true(finish(bench) >= 5); /* the second */
-    assert_int_equal(bench->worker.stats.publishes, 2);
+    assert_int_equal(bench->worker.submitter.published, 2);
     assert_int_equal(intake(bench), 0);
     peer_leave(bench, &first);
     peer_leave(bench, &second);

@@ -63,26 +63,18 @@ static inline void bench_published(struct publish *publish, struct batch *batch)
 /* Publishes the body on channel "a". */
 static inline void bench_publish(struct exchange *exchange)
 {
-    struct append *append = worker_turn(exchange->worker, false);
-    struct event *event = append ? batch_add(append->batch) : NULL;
-    if (!event) {
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory"), STR_NONE);
-        return;
-    }
-    event->channel = STR("a");
-    event->type = STR("message");
-    event->data = batch_copy(append->batch, exchange_input(exchange));
-    event->kind = EVENT_TEXT;
-    exchange->publish.first = append->batch->count - 1;
-    exchange->publish.count = 1;
+    struct publisher publisher = {.conn = &exchange->session->conn};
+    struct proposal proposal = {.channel = STR("a"),
+                                .type = TYPE_DEFAULT,
+                                .data = exchange_input(exchange),
+                                .kind = EVENT_TEXT};
+    struct refusal refusal;
     exchange->publish.done = bench_published;
-    if (!event->data.at) {
-        append->batch->count--;
-        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory"), STR_NONE);
-        return;
-    }
-    bench_of(exchange)->published++;
-    append_add(append, &exchange->publish);
+    if (submit_proposal(&exchange->worker->submitter, &publisher, &proposal, &exchange->publish,
+                        &refusal))
+        bench_of(exchange)->published++;
+    else
+        exchange_problem(exchange, refusal.problem, str_from(refusal.detail), STR_NONE);
 }
 
 static inline struct reading *bench_reading(struct bench *bench)
@@ -254,14 +246,14 @@ static inline void bench_settle_without_log(struct bench *bench)
 {
     loop_turn(&bench->worker.loop, 0);
     assert_null(bench->kept);
-    bench->kept = bench->worker.turn;
-    bench->worker.turn = NULL;
+    bench->kept = bench->worker.submitter.turn;
+    bench->worker.submitter.turn = NULL;
     bench_settle(bench);
 }
 
 static inline void bench_give_to_log(struct bench *bench)
 {
-    bench->worker.turn = bench->kept;
+    bench->worker.submitter.turn = bench->kept;
     bench->kept = NULL;
     bench_settle(bench);
 }

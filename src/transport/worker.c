@@ -214,6 +214,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     if (!result)
         result = hub_init(&worker->hub, config->log, config->clock, &worker->loop.mailbox,
                           &worker->config.limits.hub, encode_event, &worker->deflater, on_batch);
+    submitter_init(&worker->submitter, config->log, &worker->hub.port, config->clock);
     worker->hub.latency_ns = &worker->stats.latency_ns;
     worker->hub.room.account = &worker->account;
     return result;
@@ -242,44 +243,37 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
     return result;
 }
 
-struct append *worker_turn(struct worker *worker, bool ephemeral)
+/* Gives the log what the turn has gathered. */
+static bool flush(struct worker *worker)
 {
-    struct append **turn = ephemeral ? &worker->turn_ephemeral : &worker->turn;
-    if (!*turn)
-        *turn = append_new(worker->config.log, &worker->hub.port);
-    return *turn;
-}
-
-/* Gives the log what the turn has gathered. In memory, what is safe comes back as mail at once. */
-static bool submit(struct worker *worker)
-{
-    struct append *turn = worker->turn, *ephemeral = worker->turn_ephemeral;
-    worker->turn = worker->turn_ephemeral = NULL;
     account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes, 0);
-    if (ephemeral)
-        log_broadcast(worker->config.log, ephemeral);
-    if (turn)
-        log_append(worker->config.log, turn);
-    return turn || ephemeral;
-}
-
-static size_t append_bytes(const struct append *append)
-{
-    return append ? batch_bytes(append->batch) : 0;
+    return submitter_flush(&worker->submitter);
 }
 
 /* Parsed publishes are charged at once, so that publishers are slowed down within the turn. A large
  * batch goes to the log before the end of the turn. */
 bool worker_spend(struct worker *worker, size_t bytes)
 {
-    if (worker->turn || worker->turn_ephemeral)
+    const struct submitter *submitter = &worker->submitter;
+    if (submitter_has_any(submitter))
         account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes,
-                    append_bytes(worker->turn) + append_bytes(worker->turn_ephemeral));
-    if (worker->turn_bytes > BATCH_BYTES ||
-        (worker->turn && worker->turn->batch->count >= BATCH_EVENTS))
-        (void)submit(worker);
+                    submitter_bytes(submitter));
+    if (worker->turn_bytes > BATCH_BYTES || submitter_events(submitter) >= BATCH_EVENTS)
+        (void)flush(worker);
     (void)budget_spend(&worker->turn_budget, bytes);
     return budget_spend(&worker->step_budget, bytes);
+}
+
+uint64_t worker_hits(const struct worker *worker, enum limit limit)
+{
+    static const enum publish_verdict verdicts[LIMIT_COUNT] = {
+        [LIMIT_CHANNELS] = PUBLISH_E_CHANNELS,
+        [LIMIT_SHARES] = PUBLISH_E_SHARE,
+        [LIMIT_KEYS] = PUBLISH_E_KEYS,
+    };
+    const _Atomic uint64_t *hits = verdicts[limit] ? &worker->submitter.refused[verdicts[limit]]
+                                                   : &worker->stats.limits[limit];
+    return atomic_load_explicit(hits, memory_order_relaxed);
 }
 
 /* Beyond held_max the largest go: with each turn as many as it takes. A turn adds no more than its
@@ -350,7 +344,7 @@ static bool is_busy(const struct worker *worker)
     return net_is_dirty(&worker->net) || net_has_dead(&worker->net) || hub_is_busy(&worker->hub) ||
            !list_empty(&worker->resumed) || !list_empty(&worker->put_off) ||
            !list_empty(&worker->unfinished) || !list_empty(&worker->bodies) ||
-           !list_empty(&worker->undrained) || worker->turn || worker->turn_ephemeral;
+           !list_empty(&worker->undrained) || submitter_has_any(&worker->submitter);
 }
 
 void worker_step(struct worker *worker, int wait_ms)
@@ -362,10 +356,10 @@ void worker_step(struct worker *worker, int wait_ms)
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
     pages_due(worker);
-    while (submit(worker))
+    while (flush(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);
-    (void)submit(worker);
+    (void)flush(worker);
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))
@@ -381,7 +375,7 @@ void worker_step(struct worker *worker, int wait_ms)
 static bool is_done(const struct worker *worker)
 {
     return worker->draining && (!worker->net.conns || worker->loop.now_ns >= worker->stop_at_ns) &&
-           !worker->turn;
+           !submitter_has_any(&worker->submitter);
 }
 
 static void *worker_main(void *arg)

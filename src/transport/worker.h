@@ -9,6 +9,7 @@
 #include "http/head.h"
 #include "hub/hub.h"
 #include "net/listen.h"
+#include "publish/submit.h"
 #include "transport/encode.h"
 #include "transport/holding.h"
 #include "transport/page_memo.h"
@@ -140,7 +141,6 @@ struct worker_stats {
     _Atomic uint64_t connections_total;
     _Atomic uint64_t subscribers[VIA_COUNT];
     _Atomic uint64_t deliveries;
-    _Atomic uint64_t publishes;
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t sends;
     _Atomic uint64_t window_bytes;
@@ -197,10 +197,9 @@ struct worker {
     struct list paced;                /* polls that have something; see pages_due() */
     uint64_t paced_marks;             /* of deletion, as of its last call */
     struct timer pressure;
-    struct append *turn; /* publishes parsed in this turn */
-    struct append *turn_ephemeral;
-    struct http_head head; /* of the request being read right now */
-    struct str head_bytes; /* and all of them */
+    struct submitter submitter; /* of all that its connections publish */
+    struct http_head head;      /* of the request being read right now */
+    struct str head_bytes;      /* and all of them */
     struct str body;
     struct str received;             /* the body as it came, before its content coding was undone */
     const struct json_scan *checked; /* the result of the check of its body; NULL: none. See
@@ -216,7 +215,7 @@ struct worker {
     int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
     int64_t turn_idle_ns;
     struct holdings holdings; /* of sessions; counts in `account` */
-    size_t turn_bytes;        /* of `turn` and `turn_ephemeral`, in `account` */
+    size_t turn_bytes;        /* gathered by `submitter`, in `account` */
     size_t reads_bytes;       /* of what reads of the store have found, in `account` */
     struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
     bool draining;
@@ -250,10 +249,10 @@ void worker_join(struct worker *worker);
 /* After the log was closed: opens what mail is left and frees everything. */
 void worker_deinit(struct worker *worker);
 
-/* The batch for publishes of this turn; NULL when there is no memory. */
-struct append *worker_turn(struct worker *worker, bool ephemeral);
+/* How often a limit was hit. Any thread. */
+uint64_t worker_hits(const struct worker *worker, enum limit limit);
 
-/* Counts that a limit was hit. */
+/* Counts that a limit was hit. Limits of publishes are counted by the submitter. */
 static inline void worker_hit(struct worker *worker, enum limit limit)
 {
     stat_add(&worker->stats.limits[limit], 1);

@@ -13,10 +13,10 @@ table='## The file\n\n| `one` | x | text | - | - | none |\n| `a.two` | x | ms | 
 plant() {
     rm -rf "$root"
     mkdir -p "$root/src/base" "$root/src/net" "$root/src/http" "$root/src/hub" "$root/src/api" \
-        "$root/src/transport" "$root/src/server" "$root/docs"
+        "$root/src/publish" "$root/src/transport" "$root/src/server" "$root/docs"
     printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
-        >"$root/src/transport/problem.h"
+        >"$root/src/base/problem.h"
     printf '#!/bin/sh\ncat keys\n' >"$root/freshet"
     chmod +x "$root/freshet"
     printf 'key unit least greatest default meaning\none text - - - x\na.two ms 1ms 1d 5s x\n' >"$root/keys"
@@ -59,6 +59,8 @@ refuses layers "a lower layer that uses a higher one" src/base/two.c '#include "
 refuses layers "a codec that uses net" src/http/two.c '#include "net/conn.h"\n'
 refuses layers "a codec that opens sockets" src/http/two.c '#include <sys/socket.h>\n'
 refuses layers "a hub that knows HTTP" src/hub/two.c '#include "http/head.h"\n'
+refuses layers "publish that knows requests" src/publish/two.c \
+    '#include "http/media.h"\n#include "http/head.h"\n'
 refuses layers "transport that uses api" src/transport/two.c '#include "api/route.h"\n'
 refuses layers "an include without its layer" src/base/two.c '#include "one.h"\n'
 refuses layers "an include that climbs" src/base/two.c '#include "base/../net/loop.h"\n'
@@ -81,7 +83,7 @@ refuses circles "a folder that is untied and still listed" src/net/two.c \
 refuses words "the path of a machine" src/base/two.c '/* see /wo''rk/notes */\n'
 refuses words "the number of a ticket" src/base/two.c '/* iss''ue 12 */\n'
 refuses docs "a link to nowhere" docs/other.md '[two](two.md)\n'
-refuses docs "an error that is not told" src/transport/problem.h \
+refuses docs "an error that is not told" src/base/problem.h \
     '    X(BAD_TWO, 400, "bad-two", "Two")\n'
 refuses docs "a key of the configuration that is not told" keys \
     'key\none text - - - x\na.two ms 1ms 1d 5s x\na.three ms 1ms 1d 5s x\n'

@@ -16,7 +16,7 @@ for document in $documents; do
     done
 done
 
-problems=src/transport/problem.h
+problems=src/base/problem.h
 slugs=$([ ! -f $problems ] || grep -oE 'X\([A-Z_]+, [0-9]+, "[a-z0-9-]+"' $problems | cut -d '"' -f 2)
 [ -n "$slugs" ] || {
     echo "$problems: found no errors in it"

@@ -1,4 +1,4 @@
-#include "transport/problem.h"
+#include "base/problem.h"
 
 struct row {
     int status;

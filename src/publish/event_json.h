@@ -1,0 +1,53 @@
+/* Events as JSON objects, {"channel":…,"data":…}: in the array or the lines of POST /events, and in
+ * the publish message of freshet.v1. */
+#pragma once
+
+#include "publish/proposal.h"
+
+/* One row a member. */
+#define EVENT_JSON_MEMBERS(X)                                                                      \
+    X(channel)                                                                                     \
+    X(data)                                                                                        \
+    X(data_base64)                                                                                 \
+    X(type)                                                                                        \
+    X(key)                                                                                         \
+    X(content_type)                                                                                \
+    X(ephemeral)
+
+enum event_json_member {
+#define EVENT_JSON_NUMBER(name) EVENT_JSON_##name,
+    EVENT_JSON_MEMBERS(EVENT_JSON_NUMBER)
+#undef EVENT_JSON_NUMBER
+        EVENT_JSON_COUNT,
+};
+
+/* The raw values of the members, each by its name and all in the order of the enum. A value that is
+ * empty is not there. The object was checked with JSON_DEPTH_LIMIT as the depth. */
+struct event_json {
+    union {
+        struct {
+#define EVENT_JSON_FIELD(name) struct str name;
+            EVENT_JSON_MEMBERS(EVENT_JSON_FIELD)
+#undef EVENT_JSON_FIELD
+        };
+        struct str at[EVENT_JSON_COUNT];
+    };
+    bool may_be_deep; /* the document is nested deeper than data may be */
+};
+
+/* Memory for values that have escapes or are base64. All zeroes is empty; the next event uses it
+ * again. */
+struct event_json_room {
+    struct buf channel;
+    struct buf type;
+    struct buf key;
+    struct buf content_type;
+    struct buf data;
+    struct buf base64;
+};
+void event_json_room_free(struct event_json_room *room);
+
+/* Reads the members into a proposal, whose strings lie in `room` or in the values themselves. False
+ * when one of them cannot be what it says. */
+bool event_json_read(const struct event_json *json, struct event_json_room *room,
+                     struct proposal *ret_proposal, struct refusal *ret_refusal);

@@ -1,0 +1,9 @@
+/* Makers: the addresses and connections among which the log shares out new channels. */
+#pragma once
+
+#include "log/log.h"
+#include "publish/proposal.h"
+
+/* The maker of the channels of this publisher's events. Asks the kernel for an address only while
+ * the log needs makers. */
+struct maker maker_of(const struct log *log, const struct publisher *publisher);

@@ -1,0 +1,129 @@
+#include "publish/maker.h"
+
+#include "base/mem.h"
+#include "net/conn.h"
+#include "publish/submit.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void on_batch(void *owner, struct batch *batch)
+{
+    (void)owner;
+    (void)batch;
+}
+
+static void done(struct publish *publish, struct batch *batch)
+{
+    (void)publish;
+    (void)batch;
+}
+
+/* A log with a thousand channels, of which so many are used up. */
+static struct log *log_with(struct mailbox *mail, struct log_port *port, unsigned channels)
+{
+    struct log_config config = {.memory = true,
+                                .store = {.bytes_max = 1 << 20, .clock = clock_system()},
+                                .channels_max = 1000,
+                                .keys_max = 10,
+                                .key_life_us = 1000000,
+                                .share_percent = {10, 10},
+                                .readers = 1};
+    struct log *log;
+    assert_int_equal(log_open(&config, &log), 0);
+    assert_int_equal(mailbox_init(mail, NULL), 0);
+    *port = (struct log_port){.mailbox = mail, .on_batch = on_batch};
+    assert_int_equal(log_attach(log, port), 0);
+    struct submitter submitter;
+    struct publisher server = {.is_server = true};
+    struct publish publishes[1000];
+    submitter_init(&submitter, log, port, clock_system());
+    for (unsigned i = 0; i < channels; i++) {
+        char name[16];
+        struct refusal refusal;
+        snprintf(name, sizeof(name), "c%u", i);
+        struct proposal proposal = {
+            .channel = str_from(name), .type = TYPE_DEFAULT, .kind = EVENT_TEXT};
+        publishes[i] = (struct publish){.done = done};
+        assert_true(submit_proposal(&submitter, &server, &proposal, &publishes[i], &refusal));
+    }
+    submitter_flush(&submitter);
+    mailbox_empty(mail);
+    return log;
+}
+
+static void log_end(struct log *log, struct mailbox *mail)
+{
+    log_close(log);
+    mailbox_empty(mail);
+    mailbox_deinit(mail);
+}
+
+/* The server's end of a connection over the loopback. */
+static int accept_one(int *ret_client)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *ret_client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(connect(*ret_client, (struct sockaddr *)&address, size), 0);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    close(listener);
+    return fd;
+}
+
+static void nobody_is_asked_for_an_address_while_there_is_room(void **state)
+{
+    (void)state;
+    struct mailbox mail;
+    struct log_port port;
+    struct log *log = log_with(&mail, &port, 1);
+    struct conn conn = {.fd = -1, .id = 5};
+    struct maker maker = maker_of(log, &(struct publisher){.conn = &conn});
+    assert_int_equal(maker.ids[MAKER_ADDRESS], 0);
+    assert_int_equal(maker.ids[MAKER_CONNECTION], 0);
+    log_end(log, &mail);
+}
+
+static void a_maker_is_an_address_and_a_connection(void **state)
+{
+    (void)state;
+    struct mailbox mail;
+    struct log_port port;
+    struct log *log = log_with(&mail, &port, 600);
+    int client, fd = accept_one(&client);
+    struct conn conn = {.fd = fd, .id = 5};
+    assert_true(log_wants_makers(log));
+    struct maker maker = maker_of(log, &(struct publisher){.conn = &conn});
+    assert_int_equal(maker.ids[MAKER_ADDRESS], (uint64_t)1 << 32 | htonl(INADDR_LOOPBACK));
+    assert_int_equal(maker.ids[MAKER_CONNECTION], 5);
+    maker = maker_of(log, &(struct publisher){.conn = NULL});
+    assert_int_equal(maker.ids[MAKER_ADDRESS], 1);
+    maker = maker_of(log, &(struct publisher){.is_server = true});
+    assert_int_equal(maker.ids[MAKER_ADDRESS], 0);
+    close(client);
+    close(fd);
+    log_end(log, &mail);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_is_asked_for_an_address_while_there_is_room),
+        cmocka_unit_test(a_maker_is_an_address_and_a_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

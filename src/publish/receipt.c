@@ -1,0 +1,66 @@
+#include "publish/receipt.h"
+
+#include "base/rfc3339.h"
+
+/* A problem and its detail, one row a verdict. */
+static const struct {
+    enum problem problem;
+    const char *detail;
+} rows[] = {
+    [PUBLISH_E_KEY_REUSED] = {PROBLEM_KEY_REUSED,
+                              "use a new key for a new event: this one stands for another for 5 "
+                              "minutes"},
+    [PUBLISH_E_NOT_NEWEST] = {PROBLEM_NOT_NEWEST,
+                              "read the channel's newer events, then publish with the id of the "
+                              "newest"},
+    [PUBLISH_E_CHANNELS] = {PROBLEM_TOO_MANY,
+                            "there are as many channels as this server's channels_max allows"},
+    [PUBLISH_E_SHARE] = {PROBLEM_TOO_MANY,
+                         "this address or connection has made its share of the new channels that "
+                         "are left: raise channels_max, channels_address_percent or "
+                         "channels_connection_percent"},
+    [PUBLISH_E_KEYS] = {PROBLEM_TOO_MANY,
+                        "there are as many keys as this server's keys_max allows: publish without, "
+                        "or wait"},
+    [PUBLISH_E_NO_SPACE] = {PROBLEM_NO_SPACE,
+                            "nothing was published: free some space, or shorten retention"},
+    [PUBLISH_E_UNAVAILABLE] = {PROBLEM_UNAVAILABLE,
+                               "nothing was published: the store cannot be written; try again"},
+    [PUBLISH_E_FATE_UNKNOWN] = {PROBLEM_FATE_UNKNOWN,
+                                "the store failed, and it may have been kept: repeat it with the "
+                                "same key"},
+};
+_Static_assert(sizeof(rows) / sizeof(rows[0]) == PUBLISH_VERDICTS, "each verdict has a row");
+
+struct refusal receipt_refusal(const struct publish *publish)
+{
+    return (struct refusal){.problem = rows[publish->verdict].problem,
+                            .detail = rows[publish->verdict].detail,
+                            .newest = publish->newest};
+}
+
+void receipt_add(struct buf *out, const struct event *event)
+{
+    if (event->state != EVENT_EPHEMERAL) {
+        buf_add_lit(out, "\"id\":\"");
+        buf_add_id(out, event->id);
+        buf_add_lit(out, "\",");
+    }
+    buf_add_lit(out, "\"channel\":");
+    buf_add_json(out, event->channel);
+    buf_add_lit(out, ",\"time\":\"");
+    rfc3339_add(out, event->time_us);
+    buf_add_char(out, '"');
+    if (event->state == EVENT_DUPLICATE)
+        buf_add_lit(out, ",\"duplicate\":true");
+}
+
+size_t receipt_largest(const struct publish *publish, const struct batch *batch)
+{
+    size_t largest = 0;
+    for (uint32_t i = 0; i < publish->count; i++) {
+        size_t len = batch->events[publish->first + i].data.len;
+        largest = len > largest ? len : largest;
+    }
+    return largest;
+}

@@ -1,0 +1,190 @@
+#include "publish/submit.h"
+
+#include "publish/key.h"
+#include "publish/maker.h"
+#include "publish/receipt.h"
+
+/* ---- the turn -------------------------------------------------------------------------------- */
+
+void submitter_init(struct submitter *submitter, struct log *log, struct log_port *port,
+                    struct clock *clock)
+{
+    *submitter = (struct submitter){.log = log, .port = port, .clock = clock};
+}
+
+bool submitter_flush(struct submitter *submitter)
+{
+    struct append *turn = submitter->turn, *ephemeral = submitter->turn_ephemeral;
+    submitter->turn = submitter->turn_ephemeral = NULL;
+    if (ephemeral)
+        log_broadcast(submitter->log, ephemeral);
+    if (turn)
+        log_append(submitter->log, turn);
+    return turn || ephemeral;
+}
+
+static size_t append_bytes(const struct append *append)
+{
+    return append ? batch_bytes(append->batch) : 0;
+}
+
+size_t submitter_bytes(const struct submitter *submitter)
+{
+    return append_bytes(submitter->turn) + append_bytes(submitter->turn_ephemeral);
+}
+
+/* The thread is the only one that adds. */
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* Copies a string to `*room` and moves that behind it. */
+static struct str put(char **room, struct str s)
+{
+    struct str copy = {*room, s.len};
+    if (s.len)
+        memcpy(*room, s.at, s.len);
+    *room += s.len;
+    return copy;
+}
+
+/* Copies the proposal's strings into one run of the batch's memory. */
+static bool copy_strings(struct batch *batch, struct event *event, const struct proposal *proposal)
+{
+    struct str content_type = proposal->content_type;
+    if (proposal->kind == EVENT_BINARY && !content_type.len)
+        content_type = STR("application/octet-stream");
+    char *room = arena_alloc(&batch->arena, proposal->channel.len + proposal->type.len +
+                                                content_type.len + proposal->data.len);
+    if (!room)
+        return false;
+    event->channel = put(&room, proposal->channel);
+    event->type = put(&room, proposal->type);
+    event->content_type = put(&room, content_type);
+    char *data = room;
+    event->data = put(&room, proposal->data);
+    if (proposal->kind == EVENT_JSON)
+        json_one_line(data, event->data.len);
+    return true;
+}
+
+/* The log gives a time to what it stores, so an ephemeral event alone needs one here. */
+static bool add_event(struct submission *submission, const struct proposal *proposal,
+                      bool ephemeral)
+{
+    struct batch *batch = submission->append->batch;
+    struct event *event = batch_add(batch);
+    if (!event || !copy_strings(batch, event, proposal))
+        return false;
+    event->kind = (uint8_t)proposal->kind;
+    event->state = ephemeral ? EVENT_EPHEMERAL : EVENT_PROPOSED;
+    event->origin = submission->publisher->origin;
+    event->hops = submission->publisher->hops;
+    event->accepted_ns = proposal->accepted_ns;
+    if (ephemeral)
+        event->time_us = clock_wall_us(submission->submitter->clock);
+    return ephemeral || !proposal->has_key ||
+           !event_key_set(batch, event, submission->publisher->subject, proposal->key,
+                          proposal->key_stands);
+}
+
+static bool is_ephemeral(const struct submitter *submitter, const struct proposal *proposal)
+{
+    return proposal->ephemeral || log_is_ephemeral(submitter->log, proposal->channel);
+}
+
+/* ---- submissions ----------------------------------------------------------------------------- */
+
+static bool begin(struct submission *submission, struct submitter *submitter,
+                  const struct publisher *publisher, bool ephemeral)
+{
+    struct append **turn = ephemeral ? &submitter->turn_ephemeral : &submitter->turn;
+    if (!*turn)
+        *turn = append_new(submitter->log, submitter->port);
+    *submission = (struct submission){.submitter = submitter,
+                                      .publisher = publisher,
+                                      .append = *turn,
+                                      .first = *turn ? (*turn)->batch->count : 0};
+    return *turn;
+}
+
+bool submission_begin(struct submission *submission, struct submitter *submitter,
+                      const struct publisher *publisher, struct refusal *ret_refusal)
+{
+    return begin(submission, submitter, publisher, false) || refusal_no_memory(ret_refusal);
+}
+
+bool submission_add(struct submission *submission, const struct proposal *proposal,
+                    struct refusal *ret_refusal)
+{
+    if (!proposal_check(proposal, submission->publisher, ret_refusal))
+        return false;
+    return add_event(submission, proposal, is_ephemeral(submission->submitter, proposal)) ||
+           refusal_no_memory(ret_refusal);
+}
+
+void submission_drop(struct submission *submission)
+{
+    if (submission->append)
+        submission->append->batch->count = submission->first;
+}
+
+void submission_end(struct submission *submission, struct publish *publish)
+{
+    struct submitter *submitter = submission->submitter;
+    publish->first = submission->first;
+    publish->count = submission->append->batch->count - submission->first;
+    publish->maker = maker_of(submitter->log, submission->publisher);
+    append_add(submission->append, publish);
+    count(&submitter->published, publish->count);
+}
+
+bool submit_proposal(struct submitter *submitter, const struct publisher *publisher,
+                     const struct proposal *proposal, struct publish *publish,
+                     struct refusal *ret_refusal)
+{
+    struct submission submission;
+    if (!proposal_check(proposal, publisher, ret_refusal))
+        return false;
+    bool ephemeral = is_ephemeral(submitter, proposal);
+    if (ephemeral && proposal->has_if_match)
+        return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER,
+                           "an ephemeral event stands in no order: If-Match cannot be kept");
+    if (!begin(&submission, submitter, publisher, ephemeral) ||
+        !add_event(&submission, proposal, ephemeral)) {
+        submission_drop(&submission);
+        return refusal_no_memory(ret_refusal);
+    }
+    publish->has_if_match = proposal->has_if_match;
+    publish->if_match = proposal->if_match;
+    submission_end(&submission, publish);
+    return true;
+}
+
+bool submit_trim(struct submitter *submitter, const struct publisher *publisher, struct str channel,
+                 struct publish *publish, struct refusal *ret_refusal)
+{
+    struct submission submission;
+    bool begun = begin(&submission, submitter, publisher, false);
+    struct event *event = begun ? batch_add(submission.append->batch) : NULL;
+    struct str name = event ? batch_copy(submission.append->batch, channel) : STR_NONE;
+    if (!name.at) {
+        submission_drop(&submission);
+        return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE,
+                           "no memory: nothing was trimmed; try again");
+    }
+    event->channel = name;
+    event->state = EVENT_TRIM;
+    submission_end(&submission, publish);
+    return true;
+}
+
+struct refusal submit_refusal(struct submitter *submitter, const struct publish *publish)
+{
+    count(&submitter->refused[publish->verdict], 1);
+    return receipt_refusal(publish);
+}

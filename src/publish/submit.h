@@ -1,0 +1,84 @@
+/* Submitting proposals: all that a thread publishes in one turn becomes one append to the log.
+ *
+ *     POST, webhooks of others ┐
+ *     POST /events             ├─▶ proposal ─▶ checks ─▶ the turn's append ─▶ submitter_flush()
+ *     sockets                  │                 │                               │
+ *     the server's own notices ┘                 ▼ refusal                       ▼ log, then `done`
+ *
+ * A submission is the events of one publish, which stand or fall together: they are added one by
+ * one, and handed over or taken back as a whole. Whoever publishes embeds a struct publish with a
+ * `done`, which the log calls on the submitter's thread with the verdict. */
+#pragma once
+
+#include "log/log.h"
+#include "publish/proposal.h"
+
+/* Belongs to one thread. The counters may be read by any. */
+struct submitter {
+    struct log *log;
+    struct log_port *port; /* the thread's own: where `done` is called */
+    struct clock *clock;
+    struct append *turn;                        /* gathered for the log; NULL for nothing */
+    struct append *turn_ephemeral;              /* gathered for the subscribers of this moment */
+    _Atomic uint64_t published;                 /* events submitted */
+    _Atomic uint64_t refused[PUBLISH_VERDICTS]; /* publishes, by verdict */
+};
+
+void submitter_init(struct submitter *submitter, struct log *log, struct log_port *port,
+                    struct clock *clock);
+
+/* Gives the log what the turn has gathered. In memory, what is safe comes back as mail at once.
+ * False when there was nothing. */
+bool submitter_flush(struct submitter *submitter);
+
+/* Whether anything is gathered; how many bytes; and how many events for the log. */
+static inline bool submitter_has_any(const struct submitter *submitter)
+{
+    return submitter->turn || submitter->turn_ephemeral;
+}
+
+size_t submitter_bytes(const struct submitter *submitter);
+
+static inline uint32_t submitter_events(const struct submitter *submitter)
+{
+    return submitter->turn ? submitter->turn->batch->count : 0;
+}
+
+/* Publishes one event. On false nothing happened, and `publish` is the caller's still. Otherwise
+ * `publish` stays where it is until publish->done, which the caller has set, was called. */
+bool submit_proposal(struct submitter *submitter, const struct publisher *publisher,
+                     const struct proposal *proposal, struct publish *publish,
+                     struct refusal *ret_refusal);
+
+/* The same for the deletion of all that a channel holds. */
+bool submit_trim(struct submitter *submitter, const struct publisher *publisher, struct str channel,
+                 struct publish *publish, struct refusal *ret_refusal);
+
+/* The refusal of a publish whose verdict is not PUBLISH_OK, which is counted. From within `done`.
+ */
+struct refusal submit_refusal(struct submitter *submitter, const struct publish *publish);
+
+/* ---- many events as one publish -------------------------------------------------------------- */
+
+/* Nothing else may be submitted before the submission has ended or was dropped. */
+struct submission {
+    struct submitter *submitter;
+    const struct publisher *publisher;
+    struct append *append;
+    uint32_t first;
+};
+
+/* False when there is no memory. */
+bool submission_begin(struct submission *submission, struct submitter *submitter,
+                      const struct publisher *publisher, struct refusal *ret_refusal);
+
+/* Adds one event, which is stored unless its namespace is ephemeral. On false it was not added, and
+ * the submission is to be dropped. */
+bool submission_add(struct submission *submission, const struct proposal *proposal,
+                    struct refusal *ret_refusal);
+
+/* Takes back all that was added. */
+void submission_drop(struct submission *submission);
+
+/* Hands over what was added, at least one event; as submit_proposal(). */
+void submission_end(struct submission *submission, struct publish *publish);
