@@ -122,6 +122,11 @@ bool pattern_matches(struct str pattern, struct str name)
     return !pattern.at && !name.at;
 }
 
+static const bool fits_type[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['.'] = true,
+    ['_'] = true,         [':'] = true,         ['/'] = true,         ['-'] = true,
+};
+
 bool type_valid(struct str type, const char **ret_why)
 {
     static const char *rule =
@@ -129,13 +134,9 @@ bool type_valid(struct str type, const char **ret_why)
     if (!type.len || type.len > TYPE_MAX_BYTES || segment_is(type, "error") ||
         segment_is(type, "open"))
         return fail(ret_why, rule);
-    for (size_t i = 0; i < type.len; i++) {
-        char c = type.at[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '.' || c == '_' || c == ':' || c == '/' || c == '-';
-        if (!good)
+    for (size_t i = 0; i < type.len; i++)
+        if (!fits_type[(unsigned char)type.at[i]])
             return fail(ret_why, rule);
-    }
     return true;
 }
 
