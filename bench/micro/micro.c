@@ -5,6 +5,8 @@
 #include "hub/topics.h"
 #include "http/head.h"
 #include "net/mailbox.h"
+#include "publish/event_json.h"
+#include "publish/submit.h"
 #include "transport/encode.h"
 #include "ws/frame.h"
 
@@ -13,16 +15,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { PATTERNS = 1000, TURN = 16 };
+
 /* The state that the measured pieces use, made once. */
 struct bench {
     struct buf out;
     struct http_limits limits;
     struct event event;
     struct mailbox mailbox;
-    struct mail mails[16];
+    struct mail mails[TURN];
     struct topics topics;
     unsigned found;
     unsigned nth;
+    struct log *log; /* in memory, its own port's mail in `mailbox` */
+    struct log_port port;
+    struct submitter submitter;
+    struct publish publishes[TURN];
+    struct event_json_room room;
 };
 
 static const char request[] =
@@ -33,8 +42,6 @@ static const char request[] =
 static const char data[] = "{\"price\": 67123.5, \"size\": 0.25, \"side\": \"buy\", \"venue\": "
                            "\"one of many\", \"seq\": 12345678, "
                            "\"x\": 1}";
-
-enum { PATTERNS = 1000 };
 
 static void head(struct bench *bench)
 {
@@ -59,7 +66,7 @@ static void opened(struct mail *mail, void *owner)
 /* Sixteen posts and one look: what a turn of a busy worker has. */
 static void mailbox(struct bench *bench)
 {
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < TURN; i++) {
         bench->mails[i].open = opened;
         mailbox_post(&bench->mailbox, &bench->mails[i]);
     }
@@ -91,13 +98,73 @@ static void ndjson(struct bench *bench)
     encode_event(NULL, encode_way(ENCODE_NDJSON, false, true, 0), &bench->out, &bench->event);
 }
 
+static void done(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    if (publish->verdict)
+        abort();
+}
+
+static void on_batch(void *owner, struct batch *batch)
+{
+    ((struct bench *)owner)->found += batch->count;
+}
+
+static void submit_one(struct bench *bench, const struct proposal *proposal)
+{
+    const struct publisher publisher = {.is_server = false};
+    struct publish *publish = &bench->publishes[bench->nth++ % TURN];
+    struct refusal refusal;
+    *publish = (struct publish){.done = done};
+    if (!submit_proposal(&bench->submitter, &publisher, proposal, publish, &refusal))
+        abort();
+    if (bench->nth % TURN)
+        return;
+    submitter_flush(&bench->submitter);
+    mailbox_empty(&bench->mailbox);
+}
+
+/* From the proposal to its verdict by a log in memory, sixteen a turn. */
+static void publish(struct bench *bench)
+{
+    const struct proposal proposal = {
+        .channel = STR("trades/btc"), .type = STR("trade"), .data = STR(data), .kind = EVENT_JSON};
+    submit_one(bench, &proposal);
+}
+
+/* The same for an event that is an element of a batch, whose members were found. */
+static void element(struct bench *bench)
+{
+    const struct event_json json = {
+        .channel = STR("\"trades/btc\""), .type = STR("\"trade\""), .data = STR(data)};
+    struct proposal proposal;
+    struct refusal refusal;
+    if (!event_json_read(&json, &bench->room, &proposal, &refusal))
+        abort();
+    submit_one(bench, &proposal);
+}
+
 static const struct piece {
     const char *name;
     void (*run)(struct bench *bench);
-} pieces[] = {{"head", head},       {"frame", frame}, {"mailbox", mailbox},
-              {"pattern", pattern}, {"sse", sse},     {"ndjson", ndjson}};
+} pieces[] = {{"head", head}, {"frame", frame},   {"mailbox", mailbox}, {"pattern", pattern},
+              {"sse", sse},   {"ndjson", ndjson}, {"publish", publish}, {"element", element}};
 
 enum { PIECES = sizeof(pieces) / sizeof(pieces[0]) };
+
+static void prepare_log(struct bench *bench)
+{
+    struct log_config config = {.memory = true,
+                                .store = {.bytes_max = 1 << 20, .clock = clock_system()},
+                                .channels_max = 1000,
+                                .keys_max = 10,
+                                .key_life_us = 1000000,
+                                .readers = 1};
+    bench->port = (struct log_port){.mailbox = &bench->mailbox, .on_batch = on_batch};
+    if (log_open(&config, &bench->log) || log_attach(bench->log, &bench->port))
+        abort();
+    submitter_init(&bench->submitter, bench->log, &bench->port, clock_system());
+}
 
 static void prepare(struct bench *bench)
 {
@@ -111,6 +178,7 @@ static void prepare(struct bench *bench)
                                   .kind = EVENT_JSON,
                                   .state = EVENT_APPENDED};
     mailbox_init(&bench->mailbox, bench);
+    prepare_log(bench);
     topics_init(&bench->topics);
     for (unsigned i = 0; i < PATTERNS; i++) {
         char text[40];
