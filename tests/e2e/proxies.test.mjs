@@ -6,7 +6,7 @@ import https from "node:https";
 import { EventSource } from "eventsource";
 import WebSocket from "ws";
 import {
-    assertProblem, deadline, encodeChannel, eventually, openNdjson, openRaw, openSse, publish, request, startProxy, startServer, stats, test,
+    assertProblem, deadline, encodeChannel, eventually, openNdjson, openRaw, openSse, publish, rawRequest, request, startProxy, startServer, stats, test,
 } from "./support/index.mjs";
 import { Follower, MECHANISMS } from "./support/follow.mjs";
 import { changedBy, CONFIG, lacks, PROXIES, startFront } from "./support/fronts.mjs";
@@ -260,6 +260,23 @@ each("with TLS twenty streams share a connection of HTTP/2, where the document h
         await server.publish("a", `event ${n}`);
         await eventually(() => streams.every(({ text }) => text.includes(`data: event ${n}\n\n`)) && heard.length > n, `event ${n}`);
     }
+});
+
+each("the lines that close paths and DELETE close them, however they are spelled, and nothing else", async (t, name) => {
+    const { server, front } = await start(t, name, { change: changedBy("What to close", name) });
+    await publish(front, "a", "x");
+    const closed = ["/webhooks", "/webhooks/x", "/%77ebhooks", "/webhook%73/x", "/hub", "/stats", "/%73tats", "/metrics", "//stats", "/./stats", "/x/../stats"];
+    for (const path of closed) {
+        const answer = await rawRequest(front.port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+        assert.ok(answer[0].status >= 300, `${path}: ${answer[0].status}`);
+    }
+    const registered = await request(front, "POST", "/webhooks", { body: { url: `${server.url}/channels/b`, channels: ["a"] } });
+    assert.equal(registered.status, 403, registered.text);
+    assert.equal((await request(front, "DELETE", "/channels/a")).status, 403);
+    assert.equal((await server.history("a")).length, 1);
+    assert.deepEqual((await server.get("/webhooks")).json().webhooks, []);
+    const socket = await Socket.open(t, front, "/channels/a?after=earliest");
+    assert.equal((await socket.event()).data, "x");
 });
 
 each("the public name and the configured origin may use it, and other origins may not", async (t, name) => {

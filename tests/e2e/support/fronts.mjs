@@ -75,7 +75,7 @@ export function changedBy(section, name) {
     assert.notEqual(rows.length, 0, `rows for ${name} under ${section}`);
     return (text) => rows.reduce((changed, [, from, to]) => {
         assert.ok(changed.includes(from), `${name}: ${from}`);
-        return changed.replace(from, to.replaceAll("`<br>`", "\n"));
+        return changed.replace(from, to.replaceAll("`<br>`", "\n").replaceAll("\\|", "|"));
     }, text);
 }
 
