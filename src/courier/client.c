@@ -256,16 +256,19 @@ static void set_method(CURL *easy, enum method method, struct str body)
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at ? body.at : "");
 }
 
-static bool is_trusted(const struct client *client, const char *url)
+/* Notes what the configuration says of the URL's host. */
+static void look_at_host(struct call *call, const char *url)
 {
-    CURLU *parts = client->policy.hosts_count ? curl_url() : NULL;
+    const struct client *client = call->client;
+    bool is_asked = client->policy.hosts_count || client->identity.hosts_count;
+    CURLU *parts = is_asked ? curl_url() : NULL;
     char *host = NULL;
-    bool trusted = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                   curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                   address_host_trusted(str_from(host), &client->policy);
+    bool found = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                 curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+    call->trusted = found && address_host_trusted(str_from(host), &client->policy);
+    call->identified = found && identity_is_for(&client->identity, str_from(host));
     curl_free(host);
     curl_url_cleanup(parts);
-    return trusted;
 }
 
 static void set_call(struct call *call, const char *url)
@@ -287,6 +290,10 @@ static void set_call(struct call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     if (call->client->ca_file) /* the folder of the system's authorities counts besides */
         curl_easy_setopt(easy, CURLOPT_CAINFO, call->client->ca_file);
+    if (call->identified) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, call->client->identity.cert_file);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, call->client->identity.key_file);
+    }
 }
 
 static void put_away(struct call *call)
@@ -315,7 +322,7 @@ static int start(struct client *client, struct call *call, const char *url,
     call->error = NULL;
     call->forbidden = call->unanswered = false;
     call->sendings = 0;
-    call->trusted = is_trusted(client, url);
+    look_at_host(call, url);
     call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;
     call->started_ns = clock_now_ns(client->loop->clock);
@@ -400,6 +407,8 @@ static const char *no_answer_error(const struct call *call, CURLcode result)
         return certificate_error(call->easy);
     if (result == CURLE_SSL_CONNECT_ERROR)
         return "TLS could not be agreed on: the receiver may not speak TLS on this port";
+    if (result == CURLE_SSL_CERTPROBLEM)
+        return "this server's own certificate or its key cannot be used: see webhooks.cert_file";
     return curl_easy_strerror(result);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "courier/address.h"
+#include "courier/identity.h"
 #include "net/loop.h"
 
 #include <curl/curl.h>
@@ -16,6 +17,7 @@ struct client {
     unsigned connections_max;   /* with connections that are kept open for later */
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
     const char *ca_file;        /* authorities that certificates may go by as well, or NULL */
+    struct identity identity;
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
     struct list unwatched; /* watches that this turn's events may still point at */
@@ -31,7 +33,8 @@ struct call {
     int64_t timeout_ms; /* set before; 0 for the client's */
     struct curl_slist *headers;
     struct curl_slist *resolve;
-    bool trusted; /* the URL's host may resolve to any address */
+    bool trusted;    /* the URL's host may resolve to any address */
+    bool identified; /* and gets to see the server's certificate */
     /* Called once, in a later turn. */
     void (*done)(struct call *call);
     /* The outcome; stands until the next start or call_free(): */

@@ -333,6 +333,7 @@ static int open_client(struct courier *courier)
                              courier->pool.total);
     courier->client.resolve = courier->config.resolve;
     courier->client.ca_file = courier->config.ca_file;
+    courier->client.identity = courier->config.identity;
     return result;
 }
 

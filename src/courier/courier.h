@@ -5,6 +5,7 @@
 #include "courier/address.h"
 #include "courier/pool.h"
 #include "courier/websub.h"
+#include "courier/identity.h"
 #include "hub/hub.h"
 
 struct courier;
@@ -38,6 +39,7 @@ struct courier_config {
     size_t hosts_count;
     const char *const *resolve;  /* for tests: see client.h */
     const char *ca_file;         /* authorities of one's own, PEM; NULL for the system's alone */
+    struct identity identity;    /* for receivers that ask; all zeroes for none */
     struct str base;             /* the path under which the API hangs, for WebSub's topics */
     struct websub_leases leases; /* all zeroes for the defaults */
 };

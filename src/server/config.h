@@ -64,6 +64,10 @@ struct config {
     const char *webhook_hosts[CONFIG_ALLOW_MAX];
     size_t webhook_hosts_count;
     const char *webhook_ca_file; /* NULL: only the system's authorities */
+    const char *webhook_cert_file;
+    const char *webhook_key_file;
+    const char *webhook_cert_hosts[CONFIG_ALLOW_MAX];
+    size_t webhook_cert_hosts_count;
     uint32_t webhook_endpoints_max;
     uint64_t webhook_requests_max; /* 0: by the limit of open files */
     unsigned webhook_hops_max;

@@ -12,6 +12,7 @@
 #include "server/config_file.h"
 
 #include "base/mem.h"
+#include "courier/identity.h"
 #include "http/origin.h"
 #include "server/keys.h"
 #include "server/sources.h"
@@ -138,6 +139,26 @@ static void read_allow(struct reader *reader, const struct key *key, const struc
         const char *why = take_allowed(base, yaml_text(item));
         if (why)
             faults_add(reader->faults, &place, key->name, "\"%.100s\" %s", yaml_text(item).at, why);
+    }
+}
+
+static void read_cert_hosts(struct reader *reader, const struct key *key, const struct entry *entry,
+                            void *base)
+{
+    struct config *config = base;
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        if (!is_text(reader, key, item))
+            continue;
+        struct str host = yaml_text(item);
+        if (strlen(host.at) == host.len && address_host_possible(host))
+            config->webhook_cert_hosts[config->webhook_cert_hosts_count++] = host.at;
+        else
+            faults_add(reader->faults, &place, key->name,
+                       "\"%.100s\" is no host: it takes a name (hooks.internal) or an address "
+                       "(10.1.2.3) as URLs have it, without port, scheme or wildcard",
+                       host.at);
     }
 }
 
@@ -289,6 +310,7 @@ static const struct {
 } lists[] = {
     {"webhooks.schedule_ms", read_schedule},
     {"webhooks.allow", read_allow},
+    {"webhooks.cert_hosts", read_cert_hosts},
     {"origins", read_origins},
     {"namespaces", read_spaces},
     {"inbound", read_sources},
@@ -397,6 +419,22 @@ static void check_shares(const struct config *config, const struct place *place,
                    all, CONFIG_SHARES_MAX);
 }
 
+/* Checks the certificate now: otherwise a wrong one would be reported only by each delivery. */
+static void check_identity(const struct config *config, const struct place *place,
+                           struct faults *faults)
+{
+    bool certificate = config->webhook_cert_file, key = config->webhook_key_file,
+         hosts = config->webhook_cert_hosts_count > 0;
+    if (!certificate && !key && !hosts)
+        return;
+    const char *why =
+        certificate && key && hosts
+            ? identity_check(config->webhook_cert_file, config->webhook_key_file)
+            : "cert_file, key_file and cert_hosts belong together: give all three, or none";
+    if (why)
+        faults_add(faults, place, "webhooks", "%s", why);
+}
+
 static void check_leases(const struct config *config, const struct place *place,
                          struct faults *faults)
 {
@@ -410,6 +448,7 @@ static void check_together(struct reader *reader, const struct yaml_file *file)
     struct yaml_value root = yaml_file_root(file);
     struct place place = place_of_setting(&root, STR("webhooks"));
     check_shares(config, &place, reader->faults);
+    check_identity(config, &place, reader->faults);
     place = place_of_setting(&root, STR("websub"));
     check_leases(config, &place, reader->faults);
     place = place_of_setting(&root, STR("memory"));

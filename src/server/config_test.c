@@ -678,10 +678,28 @@ static int close_file(void **state)
     return unlink(path);
 }
 
+static void a_certificate_of_ones_own_comes_with_its_key_and_its_hosts(void **state)
+{
+    static const char *const bad[] = {
+        "webhooks:\n  key_file: /etc/hostname\n",
+        "webhooks:\n  cert_hosts: [hooks.internal]\n",
+        "webhooks:\n  key_file: /etc/hostname\n  cert_hosts: [hooks.internal]\n",
+        "webhooks:\n  cert_file: /nonexistent\n",
+        "webhooks:\n  cert_file: /etc/hostname\n  key_file: /etc/hostname\n  cert_hosts: [a]\n",
+        "webhooks:\n  cert_hosts: ['host:80']\n",
+        "webhooks:\n  cert_hosts: ['*.internal']\n",
+        "webhooks:\n  cert_hosts: ['']\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        refuses(bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_file_sets_nothing),
+        cmocka_unit_test(a_certificate_of_ones_own_comes_with_its_key_and_its_hosts),
         cmocka_unit_test(what_the_file_says_goes_before_the_default),
         cmocka_unit_test(a_pace_of_0_is_none_and_no_pace_the_default),
         cmocka_unit_test(what_is_beyond_reason_is_refused),

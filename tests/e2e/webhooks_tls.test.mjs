@@ -115,3 +115,26 @@ test("an authority of one's own is trusted if webhooks.ca_file has it, and only 
     assert.equal(refused.status, 400);
     assert.match(refused.json().detail, /an authority that is not known here/);
 });
+
+test("a receiver that asks for a certificate gets the one of webhooks.cert_file, if its host is to see it", async (t) => {
+    const certificates = new Certificates(t);
+    certificates.signed("client", "DNS:this.server", LONG_AGO, NEVER);
+    const seen = [];
+    const asking = https.createServer({ ...certificates.signed("good", here, LONG_AGO, NEVER), ca: readFileSync(certificates.path("ca.pem")),
+        requestCert: true, rejectUnauthorized: true }, (req, res) => {
+        seen.push(req.socket.getPeerCertificate().subject.CN);
+        res.end();
+    });
+    const url = `https://127.0.0.1:${await listen(t, asking)}/hook`;
+    const config = (host) => `webhooks:\n  ca_file: ${certificates.path("ca.pem")}\n  cert_file: ${certificates.path("client.pem")}\n`
+        + `  key_file: ${certificates.path("client.key")}\n  cert_hosts: [${host}]\n`;
+    const known = await startServer(t, { config: config("127.0.0.1") });
+    const { id } = (await register(known, url, { verify: "ping" })).json();
+    assert.ok(id);
+    await publish(known, "a", "x");
+    await eventually(() => seen.length >= 2, "the ping and the event");
+    assert.deepEqual([...new Set(seen)], ["client"]);
+    const other = await startServer(t, { config: config("elsewhere.example") });
+    assert.equal((await register(other, url, { verify: "ping" })).status, 400);
+    assert.deepEqual([...new Set(seen)], ["client"]);
+});
