@@ -453,9 +453,8 @@ static void tell_end(struct repair *repair, size_t damaged)
 {
     if (!damaged)
         buf_addf(repair->out,
-                 "nothing is damaged: %zu files of the log, state.db and sums.db are in "
-                 "order\n",
-                 repair->count);
+                 "nothing is damaged: %zu file%s of the log, state.db and sums.db are in order\n",
+                 repair->count, repair->count == 1 ? "" : "s");
     else if (repair->lost)
         buf_addf(repair->out,
                  "readers that have not read beyond the id %016" PRIu64 " %s told of a gap\n",
@@ -504,6 +503,21 @@ static void stamp(struct repair *repair)
     snprintf(repair->stamp, sizeof(repair->stamp), "%s.%06dZ", text, (int)(now_us % 1000000));
 }
 
+/* A folder without a lock gets one, unless nothing is to be changed: a server may be started any
+ * time. */
+static int lock_folder(struct repair *repair, int *ret_fd, int64_t *ret_pid)
+{
+    const char *dir = repair->config->dir;
+    int result = folder_lock(dir, false, ret_fd, ret_pid);
+    if (result || *ret_fd >= 0 || repair->config->dry_run)
+        return result;
+    result = folder_lock(dir, true, ret_fd, ret_pid);
+    char *path = folder_join(dir, "lock");
+    give_to_owner(repair, path);
+    free(path);
+    return result;
+}
+
 static int take_lock(struct repair *repair, int *ret_fd)
 {
     int64_t pid;
@@ -512,7 +526,7 @@ static int take_lock(struct repair *repair, int *ret_fd)
         return note(repair, dir, -errno);
     if (!S_ISDIR(repair->owner.st_mode))
         return note(repair, dir, -ENOTDIR);
-    int result = folder_lock(dir, false, ret_fd, &pid);
+    int result = lock_folder(repair, ret_fd, &pid);
     return result == -EBUSY ? trouble_note_in_use(repair->trouble, dir, pid)
                             : note(repair, dir, result);
 }

@@ -306,6 +306,16 @@ static enum trouble_kind look_at_rows(struct trouble *trouble, const char *path,
     return TROUBLE_NONE;
 }
 
+/* SQLite may name the database first, in a line of its own. */
+static enum trouble_kind judge_integrity(struct trouble *trouble, const char *path, struct str said)
+{
+    if (str_eq(said, STR("ok")))
+        return TROUBLE_NONE;
+    if (str_starts(said, STR("***")))
+        (void)str_cut(&said, '\n');
+    return damaged(trouble, path, "%.*s", STR_FMT(said));
+}
+
 static enum trouble_kind look_at_integrity(struct trouble *trouble, const char *path, sqlite3 *db)
 {
     sqlite3_stmt *statement;
@@ -315,8 +325,8 @@ static enum trouble_kind look_at_integrity(struct trouble *trouble, const char *
     int result = db_row(statement);
     if (result < 0)
         kind = complain(trouble, path, db);
-    else if (result == 1 && !str_eq(db_bytes(statement, 0), STR("ok")))
-        kind = damaged(trouble, path, "%.*s", STR_FMT(db_bytes(statement, 0)));
+    else if (result == 1)
+        kind = judge_integrity(trouble, path, db_bytes(statement, 0));
     sqlite3_finalize(statement);
     return kind;
 }
@@ -544,21 +554,18 @@ void trouble_add_cause(struct buf *out, const struct trouble *trouble)
 static const char *const advice[TROUBLE_KINDS] = {
     [TROUBLE_UNKNOWN] = "The system's log (dmesg) may say more of the disk",
     [TROUBLE_MISSING] =
-        "Say where the data is by --data; of a new folder, the one above must exist",
-    [TROUBLE_NO_FOLDER] = "Say another folder by --data",
-    [TROUBLE_NO_PLAIN_FILE] =
-        "Move it away, or let \"freshet repair DIR\" set it aside and say what "
-        "is lost",
+        "Name the folder that has the data; of a new folder, the one above must exist",
+    [TROUBLE_NO_FOLDER] = "Name another folder",
+    [TROUBLE_NO_PLAIN_FILE] = "Move it away: \"freshet repair DIR\" does, and says what is lost",
     [TROUBLE_NO_ACCESS] = "Run freshet as the owner of DIR, or give DIR and all in it to this user "
                           "(chown -R)",
-    [TROUBLE_READ_ONLY] = "Let it be written to (mount -o remount,rw), or say another folder by "
-                          "--data",
+    [TROUBLE_READ_ONLY] = "Let it be written to (mount -o remount,rw), or use another folder",
     [TROUBLE_NO_SPACE] = "Free some, then start again",
     [TROUBLE_NO_DESCRIPTORS] = "Raise the limit (ulimit -n, or LimitNOFILE= of systemd)",
     [TROUBLE_NO_MEMORY] = "Give this process more (ulimit -v, or MemoryMax= of systemd)",
-    [TROUBLE_IN_USE] = "Stop that one first, or say another folder by --data",
+    [TROUBLE_IN_USE] = "Stop that one first, or use another folder",
     [TROUBLE_LOCKED] = "End that program (a shell of sqlite3? a backup?), then start again",
-    [TROUBLE_NEWER] = "Run that version or a later one, or say another folder by --data",
+    [TROUBLE_NEWER] = "Run that version or a later one, or use another folder",
     [TROUBLE_DAMAGED] = "\"freshet repair DIR\" sets it aside and says what is lost",
 };
 

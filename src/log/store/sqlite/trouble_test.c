@@ -176,7 +176,7 @@ static void a_folder_that_cannot_be_made_is_named(void **state)
                  {file, TROUBLE_NO_FOLDER}};
     for (size_t i = 0; i < 3; i++) {
         place.config.dir = cases[i].dir;
-        check_told(&place, cases[i].kind, cases[i].dir, "--data");
+        check_told(&place, cases[i].kind, cases[i].dir, "folder");
     }
     place.config.dir = place.dir;
     place_deinit(&place);
