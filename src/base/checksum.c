@@ -13,7 +13,7 @@ __extension__ typedef unsigned __int128 product;
 #define SALT_TAIL UINT64_C(0x8ebc6af09c88c6e3)
 #define SALT_NUMBER UINT64_C(0x589965cc75374cc3)
 
-enum { WORD = 8, BLOCK = 2 * WORD };
+enum { HALF = 4, WORD = 8, BLOCK = 2 * WORD };
 
 static uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -21,29 +21,52 @@ static uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)wide ^ (uint64_t)(wide >> 64);
 }
 
-/* The first `len` bytes as a little-endian number, at most a word. */
-static uint64_t word_at(const char *at, size_t len)
+static uint64_t word_at(const char *at)
 {
-    uint64_t word = 0;
-    memcpy(&word, at, len);
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
     return le64toh(word);
+}
+
+static uint64_t half_at(const char *at)
+{
+    uint32_t half;
+    memcpy(&half, at, sizeof(half));
+    return le32toh(half);
+}
+
+static uint64_t byte_at(const char *at)
+{
+    return (unsigned char)*at;
+}
+
+/* The last bytes, at most a block of them, are read as two words that may overlap. */
+static uint64_t fold_tail(uint64_t sum, const char *at, size_t len)
+{
+    uint64_t a = 0, b = 0;
+    if (len >= WORD) {
+        a = word_at(at);
+        b = word_at(at + len - WORD);
+    } else if (len >= HALF) {
+        a = half_at(at);
+        b = half_at(at + len - HALF);
+    } else if (len) {
+        a = byte_at(at) << 16 | byte_at(at + len / 2) << 8 | byte_at(at + len - 1);
+    }
+    return fold(a ^ SALT_TAIL, b ^ sum);
 }
 
 uint64_t checksum_bytes(uint64_t sum, struct str bytes)
 {
     const char *at = bytes.at;
     size_t left = bytes.len;
-    sum = fold(sum ^ SALT_LENGTH, bytes.len ^ SALT_BLOCK);
-    for (; left >= BLOCK; at += BLOCK, left -= BLOCK)
-        sum = fold(word_at(at, WORD) ^ SALT_BLOCK, word_at(at + WORD, WORD) ^ sum);
-    if (left > WORD)
-        sum = fold(word_at(at, WORD) ^ SALT_TAIL, word_at(at + WORD, left - WORD) ^ sum);
-    else if (left)
-        sum = fold(word_at(at, left) ^ SALT_TAIL, sum ^ SALT_LENGTH);
-    return sum;
+    sum ^= bytes.len * SALT_LENGTH;
+    for (; left > BLOCK; at += BLOCK, left -= BLOCK)
+        sum = fold(word_at(at) ^ SALT_BLOCK, word_at(at + WORD) ^ sum);
+    return fold_tail(sum, at, left);
 }
 
-uint64_t checksum_number(uint64_t sum, uint64_t number)
+uint64_t checksum_numbers(uint64_t sum, uint64_t a, uint64_t b)
 {
-    return fold(sum ^ SALT_LENGTH, number ^ SALT_NUMBER);
+    return fold(a ^ SALT_NUMBER, b ^ sum);
 }

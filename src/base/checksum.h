@@ -10,4 +10,4 @@
  * what a disk has changed. It is no protection against somebody who changes the bytes on purpose.
  */
 uint64_t checksum_bytes(uint64_t sum, struct str bytes);
-uint64_t checksum_number(uint64_t sum, uint64_t number);
+uint64_t checksum_numbers(uint64_t sum, uint64_t a, uint64_t b);

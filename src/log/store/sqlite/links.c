@@ -83,10 +83,8 @@ int links_digest(sqlite3 *db, uint64_t *ret_digest)
     int result = db_prepare(db, "SELECT id, checksum FROM event ORDER BY id", &statement);
     if (result)
         return result;
-    while ((result = db_row(statement)) == 1) {
-        digest = checksum_number(digest, db_id(statement, 0));
-        digest = checksum_number(digest, db_id(statement, 1));
-    }
+    while ((result = db_row(statement)) == 1)
+        digest = checksum_numbers(digest, db_id(statement, 0), db_id(statement, 1));
     sqlite3_finalize(statement);
     *ret_digest = digest | 1; /* 0 stands for unknown */
     return result;

@@ -4,22 +4,26 @@
 
 static uint64_t add_key(uint64_t sum, const struct event_key *key)
 {
-    if (!key)
-        return checksum_number(sum, 0);
     sum = checksum_bytes(sum, (struct str){(const char *)key->key, sizeof(key->key)});
-    return checksum_number(sum, key->content);
+    return checksum_numbers(sum, key->content, 0);
+}
+
+/* The small numbers in one: channel, kind, hops, whether there is a key. */
+static uint64_t pack(const struct event *event)
+{
+    return event->number | (uint64_t)event->kind << 32 | (uint64_t)event->hops << 40 |
+           (uint64_t)(event->key != NULL) << 48;
 }
 
 uint32_t rowsum(const struct event *event)
 {
-    const uint64_t numbers[] = {event->number, (uint64_t)event->time_us, event->prev,
-                                event->kind | (uint64_t)event->hops << 8};
-    const struct str texts[] = {event->channel, event->type, event->content_type, event->from};
-    uint64_t sum = event->id;
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-        sum = checksum_number(sum, numbers[i]);
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        sum = checksum_bytes(sum, texts[i]);
-    sum = checksum_bytes(add_key(sum, event->key), event->data);
+    uint64_t sum = checksum_numbers(0, event->id, pack(event));
+    sum = checksum_numbers(sum, (uint64_t)event->time_us, event->prev);
+    sum = checksum_bytes(sum, event->channel);
+    sum = checksum_bytes(sum, event->type);
+    sum = checksum_bytes(sum, event->content_type);
+    sum = checksum_bytes(sum, event->from);
+    sum = event->key ? add_key(sum, event->key) : sum;
+    sum = checksum_bytes(sum, event->data);
     return (uint32_t)(sum ^ sum >> 32);
 }

@@ -9,7 +9,9 @@
  *     a row that cannot be found or read      the same
  *     a page of rows that cannot be read      a scan looks for the first id behind it from which
  *                                             rows can be read again; the ids between are noted
- *     a page of the index that is damaged     the rows are scanned in its place
+ *     a page of the index that is damaged     the rows are scanned in its place, now and later
+ *     an index that lacks a row               the same. An event's `prev` and the file's table of
+ *                                             channels say which rows must be listed
  *     a file whose tables cannot be found     all that was asked of it is noted
  *
  * Whoever is told of the note (damage.c) tells consumers of the gap before they get this page. */
@@ -26,16 +28,19 @@
  * a look into a file costs, in rows, when it turns out to have nothing. */
 enum { AHEAD_ALL = 4096, AHEAD_MIN = 8, AHEAD_MAX = 256, FILE_ROWS = 32 };
 
-/* Beside 0, 1 and errnos: the row is not as it was written. */
-enum { DAMAGED = 2 };
+/* Beside 0, 1 and errnos: the row is not as it was written; the index lacks a row. */
+enum { DAMAGED = 2, UNLISTED };
 
 struct line {
     uint32_t number;
     uint32_t at; /* the next of `ids` */
     uint32_t count;
-    bool more; /* there may be more behind them, above low and up to high */
+    bool more;  /* there may be more behind them, above low and up to high */
+    bool begun; /* ids were taken before */
     uint64_t low;
     uint64_t high;
+    uint64_t listed; /* the id before the next one, or the bound if there is none */
+    uint64_t prev;   /* backwards: `prev` of the event `listed`, 0 if that was not read */
     uint64_t *ids;
 };
 
@@ -47,6 +52,7 @@ struct scan {
     struct page *page;
     bool backwards;
     bool hit_damage; /* the rows, or the index, ended with an error since a page is damaged */
+    uint64_t prev;   /* of the event that was added last, 0 for none */
     uint64_t low;
     uint64_t high;
     struct line *lines;
@@ -106,11 +112,11 @@ static int find_name(struct scan *scan, struct event *event, sqlite3_stmt **ret_
     return result;
 }
 
-/* Rows of older versions have no checksum, and are taken as they are. */
+/* Rows of older versions have no checksum, which reads as 0, and are taken as they are. */
 static bool is_whole(sqlite3_stmt *row, int column, const struct event *event)
 {
-    return sqlite3_column_type(row, column) == SQLITE_NULL ||
-           (uint32_t)sqlite3_column_int64(row, column) == rowsum(event);
+    return (uint32_t)sqlite3_column_int64(row, column) == rowsum(event) ||
+           sqlite3_column_type(row, column) == SQLITE_NULL;
 }
 
 static int add_row(struct scan *scan, sqlite3_stmt *row, uint64_t id, uint32_t number)
@@ -139,6 +145,7 @@ static int add_row(struct scan *scan, sqlite3_stmt *row, uint64_t id, uint32_t n
     else if (!result || db_is_corrupt(scan->reader->db))
         result = DAMAGED;
     sqlite3_reset(name);
+    scan->prev = result ? 0 : event.prev;
     return result;
 }
 
@@ -178,6 +185,79 @@ static int look(struct scan *scan, uint64_t id, uint32_t number, bool wanted)
 
 /* ---- few channels --------------------------------------------------------------------------- */
 
+/* Whether the file has a row of that id and channel. */
+static bool has_row(struct scan *scan, uint64_t id, uint32_t number)
+{
+    sqlite3_stmt *row;
+    if (id < scan->segment->first || reader_statement(scan->reader, READER_EVENT, &row))
+        return false;
+    db_bind_id(row, 1, id);
+    bool has = db_row(row) == 1 && (uint32_t)db_id(row, 0) == number;
+    sqlite3_reset(row);
+    return has;
+}
+
+/* The first and last id of a line as the file's table of channels has them, 0 for none. */
+struct ends {
+    uint64_t first;
+    uint64_t last;
+};
+
+static int ends_of(struct scan *scan, const struct line *line, struct ends *ret_ends)
+{
+    sqlite3_stmt *row;
+    *ret_ends = (struct ends){0};
+    int result = reader_statement(scan->reader, READER_CHANNEL, &row);
+    if (result)
+        return result;
+    sqlite3_bind_int64(row, 1, line->number);
+    if (db_row(row) == 1)
+        *ret_ends = (struct ends){db_id(row, 0), db_id(row, 1)};
+    sqlite3_reset(row);
+    return 0;
+}
+
+/* Upwards a line stops at the channel's last id, downwards at its first. */
+static bool lacks_end(struct scan *scan, const struct line *line, uint64_t end)
+{
+    uint64_t top = scan->backwards ? line->high + 1 : line->low;
+    uint64_t listed = line->count ? line->ids[line->count - 1] : top;
+    return end > line->low && end <= line->high &&
+           (scan->backwards ? end < listed : end > listed) && has_row(scan, end, line->number);
+}
+
+/* Downwards no event says that the last one is missing, where the line begins. */
+static bool lacks_last(struct scan *scan, const struct line *line, uint64_t last)
+{
+    uint64_t listed = line->count ? line->ids[0] : line->low;
+    return last > listed && last <= line->high && has_row(scan, last, line->number);
+}
+
+/* Whether the ids that were just read go as far as the line does: UNLISTED if not. */
+static int check_ends(struct scan *scan, const struct line *line)
+{
+    struct ends ends;
+    bool begins = scan->backwards && !line->begun, stops = line->count < scan->ahead;
+    if (!begins && !stops)
+        return 0;
+    int result = ends_of(scan, line, &ends);
+    if (result)
+        return result;
+    bool lacks = (stops && lacks_end(scan, line, scan->backwards ? ends.first : ends.last)) ||
+                 (begins && lacks_last(scan, line, ends.last));
+    return lacks ? UNLISTED : 0;
+}
+
+/* Whether the event before one of the line is between the two that are listed: UNLISTED then. */
+static int check_between(struct scan *scan, struct line *line, uint64_t id)
+{
+    uint64_t prev = scan->backwards ? line->prev : scan->prev;
+    bool is_between = scan->backwards ? prev > id : prev > line->listed;
+    line->listed = id;
+    line->prev = scan->prev;
+    return is_between && has_row(scan, prev, line->number) ? UNLISTED : 0;
+}
+
 static int refill_from_file(struct scan *scan, struct line *line)
 {
     sqlite3_stmt *statement;
@@ -193,7 +273,9 @@ static int refill_from_file(struct scan *scan, struct line *line)
         line->ids[line->count++] = db_id(statement, 0);
     scan->hit_damage = result < 0 && db_is_corrupt(scan->reader->db);
     sqlite3_reset(statement);
-    return result < 0 ? result : 0;
+    result = result < 0 ? result : check_ends(scan, line);
+    line->begun = true;
+    return result;
 }
 
 static int refill(struct scan *scan, struct line *line)
@@ -240,10 +322,12 @@ static int merge_lines(struct scan *scan)
         int result = first_line(scan, &line);
         if (result || !line)
             return result;
-        result = look(scan, line->ids[line->at], line->number, true);
-        if (result)
-            return result;
-        line->at++;
+        uint64_t id = line->ids[line->at++];
+        scan->prev = 0;
+        result = look(scan, id, line->number, true);
+        int between = result < 0 || !scan->segment->sealed ? 0 : check_between(scan, line, id);
+        if (result || between)
+            return between ? between : result;
     }
 }
 
@@ -262,6 +346,7 @@ static void set_up_lines(struct scan *scan, uint64_t *ids)
                           .more = true,
                           .low = low,
                           .high = scan->high,
+                          .listed = low,
                           .ids = ids + scan->lines_count * scan->ahead};
         scan->lines_count++;
     }
@@ -303,13 +388,19 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* A query by numbers gets here when the file's index is damaged. */
+/* A query by numbers gets here if the file's index is damaged. */
 static bool is_wanted(const struct scan *scan, uint32_t number)
 {
     const struct store_query *query = scan->page->query;
     if (!query->numbers)
         return page_has(scan->page, number);
     return bsearch(&number, query->numbers, query->numbers_count, sizeof(number), by_number);
+}
+
+/* Whether the file cannot have the channel: then the row's number is not as it was written. */
+static bool is_unknown(const struct segment *segment, uint32_t number)
+{
+    return segment->sealed && !segment_may_have(segment, number);
 }
 
 static int scan_readable_rows(struct scan *scan)
@@ -319,8 +410,12 @@ static int scan_readable_rows(struct scan *scan)
     if (result)
         return result;
     while ((result = db_row(rows)) == 1) {
+        uint64_t id = db_id(rows, 0);
         uint32_t number = (uint32_t)db_id(rows, 1);
-        result = look(scan, db_id(rows, 0), number, is_wanted(scan, number));
+        bool wanted = is_wanted(scan, number);
+        if (!wanted && is_unknown(scan->segment, number))
+            damage_note(scan->damage, scan->segment, id - 1, id);
+        result = look(scan, id, number, wanted);
         if (result)
             break;
     }
@@ -405,13 +500,6 @@ static int scan_rows(struct scan *scan)
     }
 }
 
-static int scan_instead_of_lines(struct scan *scan)
-{
-    damage_note_index(scan->damage, scan->segment);
-    narrow(scan);
-    return scan->low < scan->high ? scan_rows(scan) : 0;
-}
-
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 /* The file cannot be opened since its first page is damaged. */
@@ -422,15 +510,33 @@ static int pass_file(struct scan *scan)
     return 0;
 }
 
+/* Reads by lines. If the index turns out to be damaged, all that was added is taken back: other
+ * lines are ahead of the rows that were not listed. */
+static int scan_lines(struct scan *scan)
+{
+    struct page *page = scan->page;
+    uint32_t count = page->batch->count;
+    size_t bytes = page->bytes;
+    uint64_t seen = page->seen;
+    int result = merge_lines(scan);
+    if (result != UNLISTED && !(result < 0 && scan->hit_damage))
+        return result;
+    atomic_store(&scan->segment->unlisted, true);
+    damage_note_index(scan->damage, scan->segment);
+    page->batch->count = count;
+    page->bytes = bytes;
+    page->seen = seen;
+    return scan_rows(scan);
+}
+
 static int scan_with_reader(struct scan *scan, struct readers *readers)
 {
+    bool by_lines = scan->page->query->numbers && !atomic_load(&scan->segment->unlisted);
     int result = reader_take(readers, scan->segment, &scan->reader);
     if (result)
         return result == -EUCLEAN ? pass_file(scan) : result;
     uint64_t rows = scan->page->rows_left;
-    result = scan->page->query->numbers ? merge_lines(scan) : scan_rows(scan);
-    if (result < 0 && scan->hit_damage)
-        result = scan_instead_of_lines(scan);
+    result = by_lines ? scan_lines(scan) : scan_rows(scan);
     if (rows == scan->page->rows_left)
         page_spend(scan->page, FILE_ROWS);
     reader_give(readers, scan->reader, result < 0);

@@ -306,6 +306,7 @@ int segment_load_sealed(struct segment *segment, sqlite3 *db)
     int64_t stamp = 0;
     int result = load_ends(segment, db);
     segment->sealed = true;
+    atomic_store(&segment->unlisted, false);
     segment_measure(segment);
     result = result ? result : db_number(db, "PRAGMA user_version", &stamp);
     segment->stamp = (uint32_t)stamp;

@@ -53,6 +53,7 @@ struct segment {
     _Atomic int64_t oldest_time_us;
     _Atomic int64_t newest_time_us;
     _Atomic uint64_t bytes; /* on the disk */
+    atomic_bool unlisted;   /* a reader has found that the file's index lacks rows */
 
     /* The janitor's. */
     struct links links;     /* read from the file */

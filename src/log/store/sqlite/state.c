@@ -57,11 +57,11 @@ static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [TRIM] = "INSERT INTO trim(name, number, last, trimmed) VALUES(?1, ?2, ?3, ?4) "
-             "ON CONFLICT(name) DO UPDATE SET number = excluded.number,"
-             " last = max(last, excluded.last), trimmed = max(trimmed, excluded.trimmed)",
-    [ERASE] = "INSERT INTO erase(number, upto) VALUES(?1, ?2) "
-              "ON CONFLICT(number) DO UPDATE SET upto = max(upto, excluded.upto)",
+    [TRIM] = ("INSERT INTO trim(name, number, last, trimmed) VALUES(?1, ?2, ?3, ?4) "
+              "ON CONFLICT(name) DO UPDATE SET number = excluded.number,"
+              " last = max(last, excluded.last), trimmed = max(trimmed, excluded.trimmed)"),
+    [ERASE] = ("INSERT INTO erase(number, upto) VALUES(?1, ?2) "
+               "ON CONFLICT(number) DO UPDATE SET upto = max(upto, excluded.upto)"),
     [UNTRIM] = "DELETE FROM trim WHERE number = ?1",
     [FORGET] = "INSERT OR REPLACE INTO forgotten(number, upto) VALUES(?1, ?2)",
     [UNFORGET] = "DELETE FROM forgotten WHERE number = ?1",
@@ -71,8 +71,8 @@ static const char *const statements[STATEMENTS] = {
     [DROP_REMOVAL] = "DELETE FROM removal WHERE first = ?1",
     [PUT_HOLE] = "INSERT OR REPLACE INTO hole(upto, after) VALUES(?1, ?2)",
     [DROP_HOLE] = "DELETE FROM hole WHERE upto = ?1",
-    [SET] = "INSERT INTO setting(name, value) VALUES(?1, ?2) "
-            "ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)",
+    [SET] = ("INSERT INTO setting(name, value) VALUES(?1, ?2) "
+             "ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)"),
 };
 
 struct state {
