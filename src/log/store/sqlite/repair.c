@@ -1,20 +1,23 @@
-/* A folder is repaired in steps of which each leaves it so that it can be repaired again:
+/* A repair goes in steps, and each step leaves a folder that can be repaired again:
  *
- *     check      every file is read whole, by the questions of trouble.c. A file of a newer
- * freshet, or one that this user may not use, ends the repair before anything is changed save what
- * can be read of a damaged file is copied into FILE.new, which an opening throws away, and
- * synchronised note       state.db is told up to which id events may be lost: an opening hands that
- * to the log, which tells every reader with a cursor below it of a gap set aside  the damaged file
- * gets a second name in DIR/damaged/, with all that SQLite laid beside it; then the copy is renamed
- * into its place. So its bytes are never without a name, and nothing is deleted
+ *     check      Every file is read whole, with the questions of trouble.c. A file of a newer
+ *                freshet, or a file that this user may not use, ends the repair before anything
+ *                is changed.
+ *     save       The readable rows of a damaged file are copied into FILE.new and synchronised.
+ *                An opening deletes such a file, so that half a copy does no harm.
+ *     note       state.db learns up to which id events may be lost. An opening hands that id to
+ *                the log, which tells every reader with a cursor below it of a gap.
+ *     set aside  The damaged file gets a second name in DIR/damaged/, together with all files that
+ *                SQLite laid beside it. Then the copy is renamed into its place. So the bytes of
+ *                the damaged file always have a name, and nothing is deleted.
  *
- * state.db comes first, since it is noted there what is lost of the others. Damaged sums.db are
- * only set aside: an opening makes new ones from the files.
+ * state.db is repaired first, because losses of the other files are noted in it. A damaged sums.db
+ * is only set aside: an opening makes a new one from the files.
  *
- * Which events were lost with a file is known by their ids' range alone. One number is enough to
- * tell it: whoever has not read beyond the highest id that may be lost is told of a gap up to
- * there, and then gets all that is left from where it was. That errs towards a gap for readers of
- * channels that lost nothing. */
+ * A damaged file shows its losses only as a range of ids. So a single number in state.db suffices:
+ * a reader that has not read beyond the highest id that may be lost is told of a gap up to there,
+ * and then gets all events that are left, from its own cursor on. That errs towards a gap for
+ * readers of channels that lost nothing. */
 #include "log/store/sqlite/repair.h"
 
 #include "base/mem.h"
@@ -318,7 +321,7 @@ static uint64_t newest_of(const struct repair *repair)
     return 0;
 }
 
-static int forget_numbers(struct repair *repair)
+static int forget_numbers(const struct repair *repair, struct state *state)
 {
     char **paths = mem_try_alloc((repair->count + 1) * sizeof(*paths));
     size_t count = 0;
@@ -327,7 +330,7 @@ static int forget_numbers(struct repair *repair)
     for (size_t i = 0; i < repair->count; i++)
         if (!repair->files[i].is_damaged)
             paths[count++] = repair->files[i].path;
-    int result = rescue_numbers(repair->open_state, paths, count);
+    int result = rescue_numbers(state, paths, count);
     free(paths);
     return result;
 }
@@ -359,33 +362,47 @@ static int note_lost(struct repair *repair, uint64_t after, uint64_t upto)
 }
 
 /* Trims are not known any more, so every reader is told of a gap. */
-static int settle_state(struct repair *repair, const struct rescued_state *rescued)
+static int fill_in(const struct repair *repair, const char *path, uint64_t newest)
+{
+    struct state *state;
+    int result = state_open(path, &state);
+    if (result)
+        return result;
+    if (newest)
+        result = state_set_lost(state, newest, clock_wall_us(repair->config->clock));
+    result = result ? result : forget_numbers(repair, state);
+    state_close(state);
+    return result ? result : db_sync_file(path);
+}
+
+/* What the new state.db, at `path`, lacks is noted in it before it takes its place: a repair that
+ * is ended in between must leave a state.db that is seen to be damaged. NULL: a dry run. */
+static int settle_state(struct repair *repair, const struct rescued_state *rescued,
+                        const char *path)
 {
     repair->loses = repair->loses || !rescued->has_all_trims || !rescued->has_all_webhooks;
-    uint64_t newest = rescued->has_all_trims ? 0 : newest_of(repair);
-    int result = newest ? note_lost(repair, 0, newest) : 0;
-    if (result || rescued->has_all_trims || repair->config->dry_run)
-        return result;
-    result = open_state(repair);
-    result = result ? result : note(repair, repair->state.path, forget_numbers(repair));
-    return result;
+    if (rescued->has_all_trims)
+        return 0;
+    uint64_t newest = newest_of(repair);
+    if (newest > repair->lost)
+        repair->lost = newest;
+    return path ? note(repair, path, fill_in(repair, path, newest)) : 0;
 }
 
 static int mend_state(struct repair *repair)
 {
     struct rescued_state rescued;
     char *path = folder_join(repair->config->dir, "state.db.new");
-    bool dry_run = repair->config->dry_run;
+    const char *target = repair->config->dry_run ? NULL : path;
     tell_damage(repair, &repair->state);
-    int result =
-        note(repair, path, rescue_state(repair->state.path, dry_run ? NULL : path, &rescued));
-    if (!result && !dry_run)
+    int result = note(repair, path, rescue_state(repair->state.path, target, &rescued));
+    result = result ? result : settle_state(repair, &rescued, target);
+    if (!result && target)
         result = replace(repair, &repair->state, path);
+    if (!result)
+        tell_state(repair, &rescued);
     free(path);
-    if (result)
-        return result;
-    tell_state(repair, &rescued);
-    return settle_state(repair, &rescued);
+    return result;
 }
 
 /* ---- files of events ------------------------------------------------------------------------- */

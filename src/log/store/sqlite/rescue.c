@@ -1,15 +1,15 @@
-/* Of a file of events, rows are copied as they are. SQLite sees that a page is damaged by its
- * structure alone, so a row is also held against what freshet writes: an id of the file's range, a
- * kind that there is, text that is UTF-8, JSON that is JSON, the checksum that it was written with.
- * What no consumer could be sent is not kept.
+/* The rows of a damaged file of events are copied as they are. SQLite notices damage by the
+ * structure of a page alone. So each row is also checked against what freshet writes: the id lies
+ * in the range of the file, the kind exists, texts are UTF-8, JSON is JSON, and the checksum fits.
+ * A row that fails is not copied.
  *
- * Rows name their channel by a number, and the file has the names in a table of its own. If a name
- * cannot be read there, sums.db or state.db may know it: a number stands for another channel only
- * once no file has anything of the first.
+ * A row names its channel by a number, and the names stand in another table of the file. A name
+ * that cannot be read there may be found in sums.db or state.db: a number is given to another
+ * channel only when no file refers to it any more.
  *
- * state.db is one file for the log and for webhooks. The log's tables are made anew and filled;
- * those of the webhooks come with their own schema, all of them or none, since an opening takes
- * some of them for all. */
+ * The log and the webhooks share state.db. The tables of the log are made anew and filled. The
+ * tables of the webhooks are copied with their schema, either all of them or none, because an
+ * opening expects all of them as soon as their format is noted. */
 #include "log/store/sqlite/rescue.h"
 
 #include "base/json.h"

@@ -1,7 +1,7 @@
-/* SQLite refuses a page that cannot be right, and with it the statement that came upon it. A table
- * is a tree of pages in the order of its rowids, so what lies before that page can be read upwards
- * from the beginning, and what lies behind it downwards from the end. Both are copied; between them
- * at least one page is damaged, and whatever else is there is given up. */
+/* SQLite refuses a page that cannot be right, and ends the statement that came upon it. A table is
+ * a tree of pages in the order of its rowids. So the rows before that page can be read upwards from
+ * the beginning, and the rows behind it downwards from the end. Both are copied. Between them there
+ * is at least one damaged page, and all rows there are given up. */
 #include "log/store/sqlite/salvage.h"
 
 #include "base/buf.h"

@@ -1,17 +1,16 @@
-/* An opening fails with an errno of one of three kinds:
+/* The result of an opening that failed is an errno of one of three kinds:
  *
- *     it says the cause    EMFILE, ENOSPC, EROFS, ENOTSUP (a newer format), … : that is told
- *     it may say the cause EACCES: of the file, or of the folder in which it was to be made
- *     it says nothing      EIO, which stands for whatever SQLite has no errno for: a damaged file,
- *                          another user's file, a file that another program has locked
+ *     clear      EMFILE, ENOSPC, EROFS, ENOTSUP (a newer format) and others name the cause.
+ *     half       EACCES may be about the file, or about the folder in which it was to be made.
+ *     silent     EIO stands for every error of SQLite that has no errno: a damaged file, a file of
+ *                another user, a file that another program has locked.
  *
- * For the last two the file is looked at again, by the rules that the opening goes by itself: what
- * kind of entry it is, whether this user may use it, whether its first bytes are those of a
- * database that is all there, which format it has, and whether SQLite finds its content in order.
- * `freshet repair` asks the same questions of every file, so that both say the same of it.
+ * For the last two kinds this module looks at the file again, with the questions that the opening
+ * asks itself: is it a file, may this user use it, do its first bytes belong to a database that is
+ * all there, is its format known, and does SQLite find its content in order? `freshet repair` asks
+ * the same questions of every file, so that the two never disagree.
  *
- * Nothing here can fail but by saying less: without memory or descriptors for a look, the errno is
- * what remains. */
+ * Without memory or descriptors for such a look the errno alone is told. */
 #include "log/store/sqlite/trouble.h"
 
 #include "log/store/sqlite/folder.h"
@@ -557,8 +556,7 @@ static const char *const advice[TROUBLE_KINDS] = {
         "Name the folder that has the data; of a new folder, the one above must exist",
     [TROUBLE_NO_FOLDER] = "Name another folder",
     [TROUBLE_NO_PLAIN_FILE] = "Move it away: \"freshet repair DIR\" does, and says what is lost",
-    [TROUBLE_NO_ACCESS] = "Run freshet as the owner of DIR, or give DIR and all in it to this user "
-                          "(chown -R)",
+    [TROUBLE_NO_ACCESS] = "Run freshet as the owner of DIR, or give it to this user (chown -R)",
     [TROUBLE_READ_ONLY] = "Let it be written to (mount -o remount,rw), or use another folder",
     [TROUBLE_NO_SPACE] = "Free some, then start again",
     [TROUBLE_NO_DESCRIPTORS] = "Raise the limit (ulimit -n, or LimitNOFILE= of systemd)",
