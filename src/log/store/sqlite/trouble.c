@@ -391,17 +391,47 @@ static enum trouble_kind look_at_folder(struct trouble *trouble, const char *pat
     return access(path, R_OK | W_OK | X_OK) ? failed(trouble, path, -errno) : TROUBLE_NONE;
 }
 
-static bool is_file(const char *path)
+static bool ends_with(const char *path, const char *end)
 {
-    size_t len = strlen(path);
-    return (len > 3 && strcmp(path + len - 3, ".db") == 0) ||
-           (len > 5 && strcmp(path + len - 5, "/lock") == 0);
+    size_t len = strlen(path), end_len = strlen(end);
+    return len > end_len && strcmp(path + len - end_len, end) == 0;
+}
+
+/* The file itself may be forbidden, or the folder in which it was to be made. */
+static enum trouble_kind look_at_rights(struct trouble *trouble, const char *path)
+{
+    char folder[TROUBLE_PATH];
+    enum trouble_kind kind = look_at_access(trouble, path);
+    if (kind != TROUBLE_MISSING)
+        return kind;
+    folder_of(path, folder, sizeof(folder));
+    return look_at_folder(trouble, folder);
+}
+
+/* Looks again where the errno leaves a question. */
+static enum trouble_kind look_again(struct trouble *trouble, const char *path,
+                                    enum trouble_kind kind)
+{
+    if (kind == TROUBLE_NO_ACCESS)
+        return look_at_rights(trouble, path);
+    if (kind != TROUBLE_UNKNOWN && kind != TROUBLE_NEWER)
+        return TROUBLE_NONE;
+    if (ends_with(path, ".db"))
+        return trouble_inspect(trouble, path, true);
+    return ends_with(path, "/lock") ? TROUBLE_NONE : look_at_folder(trouble, path);
 }
 
 /* Trouble of another kind than the errno says is left alone. */
 static bool explains(enum trouble_kind kind, int error)
 {
-    return kind != TROUBLE_NONE && (error != -ENOTSUP || kind == TROUBLE_NEWER);
+    switch (kind_of_errno(error)) {
+    case TROUBLE_NEWER:
+        return kind == TROUBLE_NEWER;
+    case TROUBLE_NO_ACCESS:
+        return kind == TROUBLE_NO_ACCESS || kind == TROUBLE_READ_ONLY;
+    default:
+        return kind != TROUBLE_NONE;
+    }
 }
 
 void trouble_look(struct trouble *trouble, const char *dir, int error)
@@ -411,11 +441,7 @@ void trouble_look(struct trouble *trouble, const char *dir, int error)
         return;
     struct trouble found = {.known_webhooks = trouble->known_webhooks};
     trouble->kind = kind_of_errno(trouble->error);
-    bool is_clear = trouble->kind != TROUBLE_UNKNOWN && trouble->kind != TROUBLE_NEWER;
-    if (is_clear)
-        return;
-    enum trouble_kind kind = is_file(trouble->path) ? trouble_inspect(&found, trouble->path, true)
-                                                    : look_at_folder(&found, trouble->path);
+    enum trouble_kind kind = look_again(&found, trouble->path, trouble->kind);
     if (!explains(kind, trouble->error))
         return;
     found.error = found.error ? found.error : trouble->error;

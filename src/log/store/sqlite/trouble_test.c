@@ -224,7 +224,7 @@ static void in_child(struct place *place, void (*check)(struct place *place))
         fail_msg("the child ended with %d", status);
 }
 
-static const char *forbidden; /* the name that the child looks for */
+static const char *forbidden; /* the words that the child looks for */
 
 static void see_no_access(struct place *place)
 {
@@ -249,21 +249,25 @@ static void what_a_user_may_not_use_is_named(void **state)
     static const struct {
         const char *name;
         mode_t mode;
-    } cases[] = {{"", 0},
-                 {"", 0500},
-                 {"lock", 0},
-                 {"log", 0},
-                 {"state.db", 0},
-                 {"state.db", 0400},
-                 {"log/0000000000000100.db", 0},
-                 {"log/0000000000000300.db", 0},
-                 {"log/0000000000000300.db", 0400}};
+        const char *told;
+    } cases[] = {{"", 0, "/lock"},
+                 {".", 0500, ""},
+                 {"lock", 0, "/lock"},
+                 {"lock", 0400, "/lock"},
+                 {"log", 0, "/log"},
+                 {"state.db", 0, "/state.db"},
+                 {"state.db", 0400, "/state.db"},
+                 {"log/0000000000000100.db", 0, "/log/0000000000000100.db"},
+                 {"log/0000000000000300.db", 0, "/log/0000000000000300.db"},
+                 {"log/0000000000000300.db", 0400, "/log/0000000000000300.db"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct place place;
         fill(&place);
         unlink(path_in(&place, "sums.db")); /* or the sealed files are not opened */
         give_away(&place);
-        forbidden = cases[i].name;
+        char told_name[160];
+        snprintf(told_name, sizeof(told_name), "%s%s may not", place.dir, cases[i].told);
+        forbidden = told_name;
         if (cases[i].mode == 0500)
             unlink(path_in(&place, "lock")); /* or the folder need not be written to */
         assert_int_equal(chmod(path_in(&place, cases[i].name), cases[i].mode), 0);
