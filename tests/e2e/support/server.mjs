@@ -32,10 +32,29 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     process.once(signal, () => process.exit(1)); // else "exit" is not told
 }
 
+const folders = new Set(); // they go with this process, also if it is killed in the middle of a test
+
+process.on("exit", () => folders.forEach((dir) => {
+    try {
+        removeFolder(dir);
+    } catch {} /* a process that was killed just now may still hold it */
+}));
+
+function makeFolder() {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-e2e-"));
+    folders.add(dir);
+    return dir;
+}
+
+function removeFolder(dir) {
+    fs.rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+    folders.delete(dir);
+}
+
 /** A folder that goes when the test goes. */
 export function temporaryFolder(t) {
-    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-e2e-"));
-    t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+    const dir = makeFolder();
+    t.after(() => removeFolder(dir));
     return dir;
 }
 
@@ -222,7 +241,7 @@ export class Server {
  *   listen  what --listen says (127.0.0.1:0);  false leaves it out
  */
 export async function startServer(t, { args = [], data, memory, env = {}, config, listen } = {}) {
-    const dir = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-e2e-"));
+    const dir = makeFolder();
     const all = ["serve"];
     if (listen !== false) {
         all.push("--listen", listen ?? "127.0.0.1:0");
@@ -247,7 +266,7 @@ export async function startServer(t, { args = [], data, memory, env = {}, config
                 await server.stop();
             }
         } finally {
-            fs.rmSync(dir, { recursive: true, force: true });
+            removeFolder(dir);
         }
     });
     return server.start();

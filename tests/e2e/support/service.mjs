@@ -7,7 +7,8 @@ import { deadline, eventually } from "./wait.mjs";
 
 const running = new Set();
 
-process.on("exit", () => running.forEach((service) => service.kill()));
+/* Before the folders are removed that they write to. */
+process.prependListener("exit", () => running.forEach((service) => service.kill()));
 
 /** The first of these programs that is installed, or undefined. */
 export function installed(...names) {
@@ -28,6 +29,18 @@ function processesWith(text) {
     }).map(Number);
 }
 
+/**
+ * Ends a group of processes when this process is gone, in whatever way: its end of the pipe is closed then. A runner
+ * of tests that is told to stop kills the process of a test, which has no time to clean up.
+ */
+function guard(group) {
+    const child = spawn("sh", ["-c", 'read _; kill -s KILL -- "-$1"', "sh", `${group}`], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+    child.on("error", () => {});
+    child.unref();
+    child.stdin.unref?.();
+    return child;
+}
+
 export class Service {
     /** `dir` is the service's own folder: whatever names it on its command line belongs to the service. */
     constructor(dir, command, args, env = {}) {
@@ -37,6 +50,7 @@ export class Service {
             cwd: dir, env: { ...PATHS, HOME: dir, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true,
         });
         running.add(this);
+        this.guard = guard(this.child.pid);
         for (const stream of [this.child.stdout, this.child.stderr]) {
             stream.setEncoding("utf8").on("data", (text) => (this.output = (this.output + text).slice(-20000)));
         }
@@ -73,6 +87,7 @@ export class Service {
             await deadline(this.exited, `${this.child.spawnfile} to end`);
             await eventually(() => (this.kill(), processesWith(this.dir).length === 0), "what it started to end");
             running.delete(this);
+            this.guard.kill("SIGKILL");
         }
     }
 }
