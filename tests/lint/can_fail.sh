@@ -30,7 +30,7 @@ plant() {
     cp "$project/.clang-format" "$project/.clang-tidy" "$root"
 }
 
-# Puts object files where CMake would: circles.sh reads them.
+# Puts object files where CMake would: circles.sh and names.sh read them.
 compile() {
     (
         cd "$root/src"
@@ -43,7 +43,7 @@ compile() {
 }
 
 run() {
-    [ "$1" != circles ] || compile
+    case $1 in circles|names) compile ;; esac
     "$project/tests/lint/$1.sh" "$root" "$root" >"$room/out" 2>&1
 }
 
@@ -77,6 +77,7 @@ refuses comments "a pronoun behind a member" src/base/two.c \
 export UNTIED_LATER=
 refuses circles "two files that call each other" src/base/one.c \
     'const char *two(void);\n\nint one(void)\n{\n    return *two();\n}\n'
+refuses names "a function of two layers" src/net/two.c 'int one(void)\n{\n    return 2;\n}\n'
 export UNTIED_LATER=net
 refuses circles "a folder that is untied and still listed" src/net/two.c \
     'int two(void)\n{\n    return 2;\n}\n'

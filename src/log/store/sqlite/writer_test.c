@@ -193,9 +193,9 @@ static void a_first_append_to_a_file_that_failed_does_not_come_back_after_a_cras
 {
     (void)state;
     for (unsigned long nth = 1; fail_nth_of_second_file_and_crash(nth, 1);)
-        nth++;
+        nth += STRIDE;
     for (unsigned long nth = 1; fail_nth_of_second_file_and_crash(nth, 1000);)
-        nth++;
+        nth += STRIDE;
 }
 
 static bool fail_nth_of_first_append(unsigned long nth)
