@@ -355,6 +355,34 @@ static void an_index_that_lacks_rows_is_noticed(void **state)
     }
 }
 
+static bool count_walked(void *context, uint32_t number, uint64_t id, size_t bytes)
+{
+    (void)number;
+    (void)bytes;
+    uint64_t *walked = context;
+    assert_true(id > walked[1]);
+    walked[0]++;
+    walked[1] = id;
+    return true;
+}
+
+static void retention_goes_on_behind_a_damaged_file(void **state)
+{
+    (void)state;
+    struct place place;
+    make_large(&place);
+    place_open(&place);
+    place_put(&place, 90000, 5, 1, "a", 10);
+    place_close(&place);
+    assert_true(spoil_page(&place, TABLE_LEAF, 20));
+    place_open(&place);
+    uint64_t walked[2] = {0};
+    assert_int_equal(place.store->ops->walk(place.store, 0, EVENT_ID_MAX, count_walked, walked), 0);
+    assert_int_equal(walked[1], 90004);
+    assert_in_range(walked[0], 100, MANY);
+    place_deinit(&place);
+}
+
 static void a_file_whose_first_page_is_damaged_is_passed_over_and_told(void **state)
 {
     (void)state;
@@ -392,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_damaged_index_loses_nothing),
         cmocka_unit_test(nothing_is_passed_over_in_silence_wherever_a_bit_turned_over),
         cmocka_unit_test(an_index_that_lacks_rows_is_noticed),
+        cmocka_unit_test(retention_goes_on_behind_a_damaged_file),
         cmocka_unit_test(a_file_whose_first_page_is_damaged_is_passed_over_and_told),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */

@@ -1,5 +1,6 @@
 #include "log/store/sqlite/find.h"
 
+#include "base/say.h"
 #include "log/store/sqlite/scan.h"
 
 #include <errno.h>
@@ -279,6 +280,13 @@ struct walk {
     void *context;
 };
 
+/* Retention must not stop for good in front of a file that is damaged: it goes on with the next. */
+static int pass_by(const struct segment *segment)
+{
+    say(SAY_WARN, "retention_passes_damage", "path=%s", segment->path);
+    return 0;
+}
+
 /* 1 when `each` wants no more. */
 static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t high)
 {
@@ -295,6 +303,8 @@ static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t hi
             !walk->each(walk->context, number, id, db_bytes(statement, 2).len))
             break;
     }
+    if (result < 0 && db_is_corrupt(reader->db))
+        result = pass_by(reader->segment);
     sqlite3_reset(statement);
     return result;
 }
@@ -309,6 +319,8 @@ static int walk_segment(const struct walk *walk, struct segment *segment)
     if (!result) {
         result = walk_rows(walk, reader, high);
         reader_give(walk->chain->readers, reader, result < 0);
+    } else if (result == -EUCLEAN) {
+        result = pass_by(segment);
     }
     segment_leave(segment);
     return result;
