@@ -254,6 +254,37 @@ static void what_a_stranger_can_have_hashed_is_no_signature_of_an_event(void **s
     source_free(source);
 }
 
+/* Id and time stand before the body in what Standard Webhooks signs, and may be a token too. */
+static void nor_is_it_one_of_standard_webhooks(void **state)
+{
+    (void)state;
+    static const char *const secrets[] = {"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="};
+    static const struct {
+        const char *body, *signature;
+        int verdict;
+    } events[] = {
+        {"123", "RrubX1ycnxy1CFS9lS7/H/ljP6AeltxM35FcyKQ7VvM=", VERIFY_E_WRONG},
+        {"", "wp0A054QAHY8pLGpXZMaMEgtlUYgTtldm+g/Rnuk3TE=", VERIFY_E_WRONG},
+        {"{}", "N3GognFq1avJwiAUYAM7xRBkZe/M6wMCQ1Cyj3cTiMg=", VERIFY_OK},
+    };
+    struct source *source = NULL;
+    struct buf why = {0};
+    struct source_settings settings = {
+        .name = "x", .kind = "standard", .secrets = secrets, .secrets_count = 1, .challenge = crc};
+    assert_int_equal(source_new(&settings, &source, &why), 0);
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        char lines[200];
+        struct inbound_case it;
+        snprintf(lines, sizeof(lines),
+                 "webhook-id: evil\r\nwebhook-timestamp: 0\r\nwebhook-signature: v1,%s\r\n",
+                 events[i].signature);
+        inbound_case_init(&it, str_from(lines), str_from(events[i].body), 0);
+        assert_int_equal(source_verify(source, &it.request), events[i].verdict);
+        inbound_case_free(&it);
+    }
+    source_free(source);
+}
+
 static int make_with(struct challenge_settings challenge, const char *kind, struct buf *why)
 {
     static const char *const secrets[] = {"a secret of some length"};
@@ -336,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_post_may_have_its_token_in_the_query),
         cmocka_unit_test(a_token_is_bounded_and_cannot_forge_lines),
         cmocka_unit_test(what_a_stranger_can_have_hashed_is_no_signature_of_an_event),
+        cmocka_unit_test(nor_is_it_one_of_standard_webhooks),
         cmocka_unit_test(settings_that_cannot_be_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -323,10 +323,16 @@ bool source_tells_json(const struct source *source)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+/* Tokens and passwords prove the same whatever the body is. */
+static bool is_by_signature(const struct verifier *verifier)
+{
+    return verifier->scheme == VERIFY_HMAC || verifier->scheme == VERIFY_STANDARD;
+}
+
 int source_verify(const struct source *source, const struct inbound_request *request)
 {
     int verdict = verify_request(&source->verifier, request);
-    bool forged = !verdict && source->verifier.scheme == VERIFY_HMAC && source->challenge &&
+    bool forged = !verdict && source->challenge && is_by_signature(&source->verifier) &&
                   challenge_might_sign(source->challenge, request->body);
     return forged ? VERIFY_E_WRONG : verdict;
 }
