@@ -2031,17 +2031,18 @@ static void what_came_round_too_often_is_noted_and_not_sent(void **state)
     receive(world);
     assert_event(world, last);
     assert_hops(world, "8");
-    uint64_t looped = publish_with_hops(world, 8);
-    publish_with_hops(world, EVENT_HOPS_MAX);
+    uint64_t looped[] = {publish_with_hops(world, 8), publish_with_hops(world, EVENT_HOPS_MAX)};
     uint64_t behind = publish(world, "a");
     answer(world, "200 OK");
     receive(world);
     assert_event(world, behind);
     assert_hops(world, "1");
     answer(world, "200 OK");
-    snprintf(expected, sizeof(expected), "\"state\":\"skipped\",\"event\":\"%016" PRIu64 "\"",
-             looped);
-    await_record(world, expected);
+    for (size_t i = 0; i < 2; i++) { /* each on its own: events of other channels may lie between */
+        snprintf(expected, sizeof(expected),
+                 "\"state\":\"skipped\",\"event\":\"%016" PRIu64 "\",\"channel\"", looped[i]);
+        await_record(world, expected);
+    }
     await_record(world, "\"status\":null,\"error\":\"loop: 8 hops\"");
     assert_int_equal(courier_stats(world->courier)->looped, 2);
     assert_int_equal(courier_stats(world->courier)->failures, 0);

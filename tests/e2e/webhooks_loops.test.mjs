@@ -19,7 +19,7 @@ const deliveries = async (server, id, query = "") => (await server.get(`/webhook
 const skipped = (server, id) => deliveries(server, id, "?state=skipped");
 const told = async (server, id) => (await server.get(`/webhooks/${id}`)).json();
 
-/* Events that come one behind the other are noted together. */
+/* Events of a page that come one behind the other are noted together. */
 const eventsOf = (list) => list.reduce((sum, { events = 1 }) => sum + events, 0);
 
 /** Waits until so many events of a webhook were skipped; answers what the record has of that. */
@@ -231,6 +231,24 @@ test("what was skipped is sent if somebody wants it, and survives a restart", as
     await receiver.until(() => receiver.deliveries.some(({ body }) => body.data === "z"), "z");
     const hops = Object.fromEntries(receiver.deliveries.map(({ body, headers }) => [body.data, headers["event-hops"]]));
     assert.deepEqual([hops.y, hops.z], ["6", "7"]);
+});
+
+test("what was skipped is sent alone, whatever other channels had meanwhile", async (t) => {
+    const server = await startServer(t);
+    const receiver = await Receiver.start(t);
+    const { id } = await register(server, receiver.url, ["a", "b"]);
+    await server.request("POST", `/webhooks/${id}/pause`);
+    const first = await publish(server, "a", "1", { "Event-Hops": "8" });
+    const between = await publish(server, "b", "2");
+    const last = await publish(server, "a", "3", { "Event-Hops": "8" });
+    await server.request("POST", `/webhooks/${id}/resume`);
+    const list = await ended(server, id, 2);
+    await receiver.until(() => receiver.deliveries.length, "the event of the other channel");
+    for (const { n } of list) {
+        assert.equal((await server.request("POST", `/webhooks/${id}/deliveries/${n}/retry`)).status, 202);
+    }
+    await eventually(async () => (await skipped(server, id)).length === 0, "all to be delivered");
+    assert.deepEqual(receiver.deliveries.map(({ body }) => body.id).sort(), [first.id, between.id, last.id]);
 });
 
 test("a flood of events that came round too often is noted in few lines, and is no work for the receiver", async (t) => {
