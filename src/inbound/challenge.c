@@ -84,6 +84,15 @@ static int read_question(struct challenge *challenge, const struct challenge_set
     return result;
 }
 
+/* Whether the hash is of that, among others. */
+static bool is_of(const struct challenge *challenge, enum template_part_kind kind)
+{
+    for (size_t i = 0; i < challenge->hashed.count; i++)
+        if (challenge->hashed.parts[i].kind == kind)
+            return true;
+    return false;
+}
+
 static int read_hash(struct challenge *challenge, const struct challenge_settings *settings,
                      struct buf *why)
 {
@@ -103,15 +112,16 @@ static int read_hash(struct challenge *challenge, const struct challenge_setting
     if (settings->hashed && (!challenge->hashes || challenge->keyed))
         return refuse(why, "hashed", "goes with hash: sha256; an HMAC is of the token alone");
     const char *hashed = settings->hashed ? settings->hashed : "{value}";
-    return compile(&challenge->hashed, "hashed", hashed, TEMPLATE_HASHED, why);
+    int result = compile(&challenge->hashed, "hashed", hashed, TEMPLATE_HASHED, why);
+    if (!result && !is_of(challenge, TEMPLATE_VALUE))
+        return refuse(why, "hashed", "holds {value}: a hash of the secret alone is told to nobody");
+    return result;
 }
 
 static bool uses_secret(const struct challenge *challenge)
 {
-    bool hashed = false;
-    for (size_t i = 0; i < challenge->hashed.count; i++)
-        hashed = hashed || challenge->hashed.parts[i].kind == TEMPLATE_SECRET;
-    return challenge->proof.count || (challenge->hashes && (challenge->keyed || hashed));
+    return challenge->proof.count ||
+           (challenge->hashes && (challenge->keyed || is_of(challenge, TEMPLATE_SECRET)));
 }
 
 static int read_secret(struct challenge *challenge, const struct challenge_settings *settings,
