@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import net from "node:net";
 import os from "node:os";
-import { BIN } from "./server.mjs";
+import { beforeServersStop, BIN } from "./server.mjs";
 import { deadline } from "./wait.mjs";
 
 /** A program that runs: what it has said so far, and its end. The test `t` kills it. */
@@ -30,6 +30,7 @@ export class Program {
             });
         });
         this.exited.catch(() => {});
+        beforeServersStop(t, () => this.child.kill("SIGKILL")); /* its connections would be drained */
         t.after(() => this.child.kill("SIGKILL"));
     }
 

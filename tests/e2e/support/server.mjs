@@ -272,6 +272,13 @@ export async function startServer(t, { args = [], data, memory, env = {}, config
     return server.start();
 }
 
+/** `fn` is called before the servers that the test has started are stopped. */
+export function beforeServersStop(t, fn) {
+    for (const server of serversOf.get(t) ?? []) {
+        server.onStop(fn);
+    }
+}
+
 /** A test that on failure also tells what its servers had to say. */
 function told(run) {
     return (name, options, fn) => {
