@@ -250,6 +250,59 @@ static void a_page_of_rows_that_is_damaged_loses_no_other_rows(void **state)
     }
 }
 
+struct walked {
+    size_t count;
+    uint64_t last;
+};
+
+static bool walk_on(void *context, uint32_t number, uint64_t id, size_t bytes)
+{
+    struct walked *walked = context;
+    assert_int_equal(number, 1);
+    assert_true(id > walked->last && bytes > 0);
+    walked->last = id;
+    walked->count++;
+    return true;
+}
+
+static size_t walk_all(struct place *place)
+{
+    struct walked walked = {0};
+    const struct store_ops *ops = place->store->ops;
+    assert_int_equal(ops->walk(place->store, 0, EVENT_ID_MAX, walk_on, &walked), 0);
+    assert_int_equal(walked.last, 90004);
+    return walked.count;
+}
+
+/* Or the log would grow until the disk is full. */
+static void retention_gets_behind_what_is_damaged(void **state)
+{
+    (void)state;
+    static const uint64_t wants[] = {FIRST + 20, MANY + 5};
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    put_large(&place);
+    place_put(&place, 90000, 5, 1, "a", 10);
+    place_put(&place, 95000, 5, 2, "b", 10);
+    place_trim(&place, 2, "b", 95004, 95004);
+    assert_int_equal(walk_all(&place), MANY + 5);
+    place_close(&place);
+    assert_true(spoil_page(&place, TABLE_LEAF, 20));
+    assert_true(spoil_page(&place, TABLE_LEAF, 30));
+    open_again(&place);
+    assert_in_range(MANY + 5 - walk_all(&place), 20, 50);
+    for (size_t i = 0; i < 2; i++) {
+        struct store_cut cuts[] = {{.number = 1, .want_count = wants[i]},
+                                   {.number = 1, .want_count = 3}};
+        assert_int_equal(place.store->ops->find_cuts(place.store, cuts, 2), 0);
+        assert_in_range(cuts[0].count, 10, MANY);
+        assert_true(cuts[0].upto < FIRST + MANY);
+        assert_int_equal(cuts[1].upto, FIRST + 2);
+    }
+    place_deinit(&place);
+}
+
 static void two_pages_that_are_damaged_are_two_runs(void **state)
 {
     (void)state;
@@ -402,6 +455,7 @@ static void a_file_whose_first_page_is_damaged_is_passed_over_and_told(void **st
     open_again(&place);
     for (int way = 0; way < 4; way++)
         assert_int_equal(read_ids(&place, way & 1, way & 2, ids), 10);
+    assert_int_equal(walk_all(&place), 10);
     assert_int_equal(lost, FIRST + MANY - 1);
     place_deinit(&place);
 }
@@ -416,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_appended_to_is_checked_too),
         cmocka_unit_test(rows_without_a_checksum_are_taken_as_they_are),
         cmocka_unit_test(a_page_of_rows_that_is_damaged_loses_no_other_rows),
+        cmocka_unit_test(retention_gets_behind_what_is_damaged),
         cmocka_unit_test(two_pages_that_are_damaged_are_two_runs),
         cmocka_unit_test(a_damaged_index_loses_nothing),
         cmocka_unit_test(nothing_is_passed_over_in_silence_wherever_a_bit_turned_over),

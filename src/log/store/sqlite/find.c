@@ -145,12 +145,15 @@ static int time_in(struct chain *chain, struct segment *segment, int64_t time_us
         if (!result)
             result =
                 first_live(chain, reader, READER_SCAN_DOWN, 0, high, TIME_ROWS, ret_id, &number);
+        if (result < 0 && db_is_corrupt(reader->db))
+            result = 0;
         reader_give(chain->readers, reader, result < 0);
     }
     segment_leave(segment);
-    return result;
+    return result == -EUCLEAN ? 0 : result;
 }
 
+/* An event in an older file is an answer too, if a file is damaged: it errs towards more. */
 int find_time(struct chain *chain, int64_t time_us, uint64_t *ret_id)
 {
     int result = 0;
@@ -173,6 +176,14 @@ static bool is_found(const struct store_cut *cut)
     return cut->count >= cut->want_count && cut->bytes >= cut->want_bytes;
 }
 
+/* A channel whose rows are damaged is cut as far as they can be read; what lies behind is left,
+ * since nobody can say how much there was. */
+static void end_cut(struct store_cut *cut)
+{
+    cut->want_count = cut->count;
+    cut->want_bytes = cut->bytes;
+}
+
 static int cut_rows(struct reader *reader, struct store_cut *cut)
 {
     sqlite3_stmt *statement;
@@ -185,6 +196,10 @@ static int cut_rows(struct reader *reader, struct store_cut *cut)
         cut->upto = db_id(statement, 0);
         cut->bytes += db_bytes(statement, 1).len;
         cut->count++;
+    }
+    if (result < 0 && db_is_corrupt(reader->db)) {
+        end_cut(cut);
+        result = 0;
     }
     sqlite3_reset(statement);
     return result < 0 ? result : 0;
@@ -214,6 +229,11 @@ static int cuts_in_file(struct chain *chain, struct segment *segment, struct sto
             !segment_may_have(segment, cuts[i].number))
             continue;
         result = reader ? 0 : reader_take(chain->readers, segment, &reader);
+        if (result == -EUCLEAN) {
+            end_cut(&cuts[i]);
+            result = 0;
+            continue;
+        }
         result = result ? result : cut_rows(reader, &cuts[i]);
     }
     if (reader)
@@ -280,32 +300,75 @@ struct walk {
     void *context;
 };
 
-/* Retention must not stop for good in front of a file that is damaged: it goes on with the next. */
-static int pass_by(const struct segment *segment)
-{
-    say(SAY_WARN, "retention_passes_damage", "path=%s", segment->path);
-    return 0;
-}
-
-/* 1 when `each` wants no more. */
-static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t high)
+/* 1 when `each` wants no more. `after` follows the rows that were read. */
+static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t *after, uint64_t high)
 {
     sqlite3_stmt *statement;
     int result = reader_statement(reader, READER_WALK, &statement);
     if (result)
         return result;
-    db_bind_id(statement, 1, walk->after);
+    db_bind_id(statement, 1, *after);
     db_bind_id(statement, 2, high);
     while ((result = db_row(statement)) == 1) {
-        uint64_t id = db_id(statement, 0);
         uint32_t number = (uint32_t)db_id(statement, 1);
-        if (id > floors_get(&walk->chain->floors, number) &&
-            !walk->each(walk->context, number, id, db_bytes(statement, 2).len))
+        *after = db_id(statement, 0);
+        if (*after > floors_get(&walk->chain->floors, number) &&
+            !walk->each(walk->context, number, *after, db_bytes(statement, 2).len))
             break;
     }
-    if (result < 0 && db_is_corrupt(reader->db))
-        result = pass_by(reader->segment);
     sqlite3_reset(statement);
+    return result;
+}
+
+static bool is_readable(struct reader *reader, uint64_t id)
+{
+    uint64_t found;
+    int64_t time;
+    return row_from(reader, id, &found, &time) >= 0;
+}
+
+/* The id behind which rows can be read again, at least one above `after`: of a row whose data alone
+ * is damaged its own, else by steps that double and then by halves. */
+static uint64_t past_damage(struct reader *reader, uint64_t after, uint64_t high)
+{
+    uint64_t bad = 0, good = 1, id;
+    int64_t time;
+    int found = row_from(reader, after + 1, &id, &time);
+    if (found >= 0)
+        return found ? smaller(id, high) : high;
+    while (good < high - after && !is_readable(reader, after + good + 1)) {
+        bad = good;
+        good *= 2;
+    }
+    good = smaller(good, high - after);
+    while (good - bad > 1) {
+        uint64_t middle = bad + (good - bad) / 2;
+        if (is_readable(reader, after + middle + 1))
+            good = middle;
+        else
+            bad = middle;
+    }
+    return after + good;
+}
+
+/* Retention must not stop for good in front of rows that cannot be read: it goes on behind them. */
+static void tell_passing(const struct segment *segment)
+{
+    say(SAY_WARN, "retention_passes_damage", "path=%s", segment->path);
+}
+
+static int walk_readable(const struct walk *walk, struct reader *reader, uint64_t after,
+                         uint64_t high)
+{
+    int result = 0;
+    while (after < high) {
+        result = walk_rows(walk, reader, &after, high);
+        if (result >= 0 || !db_is_corrupt(reader->db))
+            return result;
+        tell_passing(reader->segment);
+        after = past_damage(reader, after, high);
+        result = 0;
+    }
     return result;
 }
 
@@ -313,14 +376,17 @@ static int walk_segment(const struct walk *walk, struct segment *segment)
 {
     struct reader *reader;
     uint64_t high = smaller(walk->upto, atomic_load(&segment->newest));
+    /* The steps past damage are small where the rows are, and begin among them. */
+    uint64_t after = larger(walk->after, segment->first - 1);
     if (high <= walk->after || !segment_enter(segment))
         return 0;
     int result = reader_take(walk->chain->readers, segment, &reader);
     if (!result) {
-        result = walk_rows(walk, reader, high);
+        result = walk_readable(walk, reader, after, high);
         reader_give(walk->chain->readers, reader, result < 0);
     } else if (result == -EUCLEAN) {
-        result = pass_by(segment);
+        tell_passing(segment);
+        result = 0;
     }
     segment_leave(segment);
     return result;

@@ -280,13 +280,18 @@ static bool is_within(const struct holes *holes, uint64_t id)
 }
 
 /* The newest file, or one below it if upkeep has removed that. Ids are microseconds of the clock,
- * or follow one another where events come faster. */
+ * or follow one another where events come faster. A tail without events has lost them with its
+ * write-ahead log, since no file is noted as the tail before it has some. */
 static int check_tail(struct check *check)
 {
     struct chain *chain = check->chain;
     uint64_t tail = check->kept.tail, now = (uint64_t)clock_wall_us(chain->config.clock);
-    uint64_t newest = chain->count ? chain->list[chain->count - 1]->first : 0;
+    struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
+    uint64_t newest = last ? last->first : 0;
     struct link expected = {.first = tail, .last = now > tail && now < EVENT_ID_MAX ? now : tail};
+    if (tail && newest == tail && !atomic_load(&last->newest) && !is_within(&chain->holes, tail))
+        return note(check, last->path, "file_incomplete", (struct hole){tail - 1, expected.last},
+                    true);
     if (newest >= tail || is_within(&chain->holes, tail) || !find_expected(check, &expected) ||
         find_file(chain, expected.first))
         return 0;

@@ -162,6 +162,30 @@ static void a_missing_newest_file_is_a_hole_up_to_now(void **state)
     place_deinit(&place);
 }
 
+/* As when its write-ahead log was not copied with it. */
+static void a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_put(&place, 5000, 5, 1, "a", 10);
+    place_keep_house(&place);
+    place_close(&place);
+    run_sql(&place, "log/0000000000005000.db", "DELETE FROM event; DELETE FROM channel");
+    uint64_t now = (uint64_t)place.clock.wall_us;
+    for (int again = 0; again < 3; again++) {
+        open_again(&place);
+        assert_int_equal(lost, now);
+        check_losses(&place, 1, 4999, now, 0);
+        assert_int_equal(place.newest.id, now);
+        clock_fake_advance(&place.clock, 1000000);
+    }
+    place_put(&place, now + 10, 5, 1, "a", 10);
+    open_again(&place);
+    check_losses(&place, 1, 4999, now, 0);
+    place_deinit(&place);
+}
+
 static void a_hole_is_known_when_the_file_that_showed_it_is_gone(void **state)
 {
     (void)state;
@@ -476,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_missing_oldest_file_is_told_and_is_no_hole_in_what_is_retained),
         cmocka_unit_test(a_file_that_is_not_in_the_sums_is_missed_too),
         cmocka_unit_test(a_missing_newest_file_is_a_hole_up_to_now),
+        cmocka_unit_test(a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now),
         cmocka_unit_test(a_hole_is_known_when_the_file_that_showed_it_is_gone),
         cmocka_unit_test(a_file_that_is_put_back_fills_the_hole),
         cmocka_unit_test(what_upkeep_unlinks_is_no_hole),
