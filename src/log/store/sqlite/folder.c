@@ -47,10 +47,11 @@ static int64_t read_pid(int fd)
     return pid > 0 ? pid : 0;
 }
 
+/* The number of the process must not be written to where a symbolic link leads. */
 static int open_lock(const char *dir, bool make)
 {
     char *path = folder_join(dir, "lock");
-    int fd = open(path, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0600);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
     int error = errno;
     free(path);
     return fd < 0 ? -error : fd;

@@ -49,6 +49,22 @@ static void a_lock_without_a_number_keeps_others_out_all_the_same(void **state)
     close(first);
 }
 
+static void a_lock_that_leads_elsewhere_is_not_followed(void **state)
+{
+    (void)state;
+    int fd;
+    int64_t pid;
+    char path[64], target[64];
+    snprintf(path, sizeof(path), "%s/lock", dir);
+    snprintf(target, sizeof(target), "%s/target", dir);
+    unlink(path);
+    assert_int_equal(symlink(target, path), 0);
+    for (int make = 0; make < 2; make++)
+        assert_int_equal(folder_lock(dir, make, &fd, &pid), -ELOOP);
+    assert_int_equal(access(target, F_OK), -1);
+    unlink(path);
+}
+
 static void a_folder_without_a_lock_is_free_and_stays_as_it_is(void **state)
 {
     (void)state;
@@ -92,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lock_says_which_process_has_it),
         cmocka_unit_test(a_lock_without_a_number_keeps_others_out_all_the_same),
+        cmocka_unit_test(a_lock_that_leads_elsewhere_is_not_followed),
         cmocka_unit_test(a_folder_without_a_lock_is_free_and_stays_as_it_is),
         cmocka_unit_test(a_folder_that_cannot_be_locked_is_an_error),
         cmocka_unit_test(a_folder_is_made_once),

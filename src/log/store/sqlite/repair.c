@@ -173,17 +173,22 @@ static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
 enum { SIDES = sizeof(sides) / sizeof(*sides) };
 
 /* Gives what was made to the owner of the folder, if that is another user: the server runs as that
- * one. Only root can. */
+ * one. Only root can. That user may have laid a symbolic link there, whose target is not given. */
 static void give_to_owner(const struct repair *repair, const char *path)
 {
     if (geteuid() == 0 && (repair->owner.st_uid || repair->owner.st_gid))
-        (void)!chown(path, repair->owner.st_uid, repair->owner.st_gid);
+        (void)!lchown(path, repair->owner.st_uid, repair->owner.st_gid);
 }
 
+/* A symbolic link would lead root to where the owner of the folder may not write. */
 static int make_room(struct repair *repair)
 {
+    struct stat info;
     char *path = folder_join(repair->config->dir, "damaged");
-    int result = note(repair, path, folder_make(path));
+    int result = folder_make(path);
+    if (!result && (lstat(path, &info) || !S_ISDIR(info.st_mode)))
+        result = -ENOTDIR;
+    note(repair, path, result);
     give_to_owner(repair, path);
     free(path);
     return result;

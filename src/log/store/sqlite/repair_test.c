@@ -421,6 +421,22 @@ static void damaged_sums_lose_nothing(void **state)
     deinit(&mended);
 }
 
+/* Whoever owns the folder must not lead root, who repairs it, to another place. */
+static void nothing_is_set_aside_behind_a_link(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    spoil(&mended, "sums.db");
+    assert_int_equal(symlink("log", path_in(&mended, "damaged")), 0);
+    repair(&mended, false);
+    assert_int_equal(mended.result, -ENOTDIR);
+    assert_int_equal(mended.trouble.kind, TROUBLE_NO_FOLDER);
+    assert_int_equal(count_files(&mended, "log/sums*"), 0);
+    assert_int_equal(count_files(&mended, "sums.db"), 1);
+    deinit(&mended);
+}
+
 static void a_lost_state_is_made_anew_and_told(void **state)
 {
     (void)state;
@@ -644,6 +660,7 @@ int main(void)
         cmocka_unit_test(a_folder_in_place_of_a_file_is_set_aside_too),
         cmocka_unit_test(deletions_in_a_damaged_file_are_kept),
         cmocka_unit_test(damaged_sums_lose_nothing),
+        cmocka_unit_test(nothing_is_set_aside_behind_a_link),
         cmocka_unit_test(a_lost_state_is_made_anew_and_told),
         cmocka_unit_test(what_can_be_read_of_the_state_is_kept),
         cmocka_unit_test(a_state_whose_index_is_damaged_loses_nothing),
