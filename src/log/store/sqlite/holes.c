@@ -51,6 +51,8 @@ struct check {
     size_t removals_count;
     size_t removals_cap;
     bool dropped_summed; /* a file that is in the sums was taken out */
+    struct hole filled[HOLES_MAX];
+    size_t filled_count;
 };
 
 /* ---- kept in state.db ----------------------------------------------------------------------- */
@@ -320,10 +322,15 @@ static bool has_events_in(const struct chain *chain, struct hole hole)
     return false;
 }
 
+/* Looks at each hole as it was kept: of those that become one, files lie in between. */
 static int add_kept(void *context, uint64_t after, uint64_t upto)
 {
     struct check *check = context;
-    enter(&check->chain->holes, (struct hole){after, upto});
+    struct hole hole = {after, upto};
+    if (check->filled_count < HOLES_MAX && has_events_in(check->chain, hole))
+        check->filled[check->filled_count++] = hole;
+    else
+        enter(&check->chain->holes, hole);
     return 0;
 }
 
@@ -331,16 +338,11 @@ static int add_kept(void *context, uint64_t after, uint64_t upto)
 static int take_kept(struct check *check)
 {
     struct chain *chain = check->chain;
-    struct holes *holes = &chain->holes;
     int result = state_holes(chain->state, add_kept, check);
-    for (size_t i = holes->count; !result && i-- > 0;) {
-        struct hole hole = holes->at[i];
-        if (!has_events_in(chain, hole))
-            continue;
+    for (size_t i = 0; !result && i < check->filled_count; i++) {
+        struct hole hole = check->filled[i];
         say(SAY_WARN, "hole_filled", "after=%" PRIu64 " upto=%" PRIu64, hole.after, hole.upto);
         result = state_drop_hole(chain->state, hole.upto);
-        holes->count--;
-        memmove(&holes->at[i], &holes->at[i + 1], (holes->count - i) * sizeof(*holes->at));
     }
     return result;
 }

@@ -203,6 +203,27 @@ static void a_hole_is_known_when_the_file_that_showed_it_is_gone(void **state)
     place_deinit(&place);
 }
 
+/* Beyond HOLES_MAX the oldest become one, with files in between that do not fill them. */
+static void holes_that_become_one_are_not_taken_for_filled(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    run_sql(&place, "state.db",
+            "INSERT INTO hole(upto, after) VALUES(10, 9);"
+            "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 69)"
+            " INSERT INTO hole(upto, after) SELECT 6001 + 2 * i, 6000 + 2 * i FROM n");
+    for (int again = 0; again < 2; again++) {
+        open_again(&place);
+        assert_int_equal(lost, 6139);
+        assert_int_equal(place.store->ops->losses(place.store).holes, HOLES_MAX);
+    }
+    place_close(&place);
+    assert_int_equal(number_in(&place, "state.db", "SELECT count(*) FROM hole"), 71);
+    place_deinit(&place);
+}
+
 static void a_file_that_is_put_back_fills_the_hole(void **state)
 {
     (void)state;
@@ -502,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_missing_newest_file_is_a_hole_up_to_now),
         cmocka_unit_test(a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now),
         cmocka_unit_test(a_hole_is_known_when_the_file_that_showed_it_is_gone),
+        cmocka_unit_test(holes_that_become_one_are_not_taken_for_filled),
         cmocka_unit_test(a_file_that_is_put_back_fills_the_hole),
         cmocka_unit_test(what_upkeep_unlinks_is_no_hole),
         cmocka_unit_test(a_hole_beside_a_file_that_upkeep_unlinked_is_found),
