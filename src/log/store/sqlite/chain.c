@@ -581,11 +581,10 @@ static int load_file(struct chain *chain, struct segment *segment)
 }
 
 /* A file that was begun and got no event: the next may want its name. Marks in it are kept first.
- */
+ * No other file names it, so its removal need not be noted: the disk may be full. */
 static int drop_empty(struct chain *chain, struct segment *segment)
 {
     int result = state_trim(chain->state, chain->marks, chain->marks_count, true);
-    result = result ? result : holes_note_removal(chain, segment);
     result = result ? result : segment_unlink(segment);
     if (!result)
         chain_remove(chain, segment);
