@@ -160,6 +160,12 @@ static void find_log(struct check *check)
         chain->log = links_make_log();
 }
 
+/* A file whose newest event is below its name was begun under another one. */
+static bool is_misnamed(const struct segment *segment)
+{
+    return segment->links.own.last && segment->links.own.last < segment->first;
+}
+
 static void take_out_other_logs(struct check *check)
 {
     struct chain *chain = check->chain;
@@ -167,6 +173,8 @@ static void take_out_other_logs(struct check *check)
         struct segment *segment = chain->list[i];
         if (segment->links.log && segment->links.log != chain->log)
             take_out(check, segment, "another_log");
+        else if (is_misnamed(segment))
+            take_out(check, segment, "another_name");
     }
 }
 

@@ -203,6 +203,27 @@ static void a_hole_is_known_when_the_file_that_showed_it_is_gone(void **state)
     place_deinit(&place);
 }
 
+/* Rows that do not belong under a name are removed: not so if it is the file that does not. */
+static void a_file_under_the_name_of_a_newer_one_is_left_alone(void **state)
+{
+    (void)state;
+    struct place place;
+    begin(&place);
+    place_close(&place);
+    copy_file(&place, "log/0000000000001000.db", &place, "log/0000000000001450.db");
+    for (int again = 0; again < 2; again++) {
+        open_again(&place);
+        assert_int_equal(lost, 0);
+        check_losses(&place, 0, 0, 0, 1);
+        assert_int_equal(place_count(&place, 1), FILES * EVENTS);
+    }
+    place_close(&place);
+    const char *count = "SELECT count(*) FROM event";
+    assert_int_equal(number_in(&place, "log/0000000000001450.db", count),
+                     number_in(&place, "log/0000000000001000.db", count));
+    place_deinit(&place);
+}
+
 /* Beyond HOLES_MAX the oldest become one, with files in between that do not fill them. */
 static void holes_that_become_one_are_not_taken_for_filled(void **state)
 {
@@ -523,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_missing_newest_file_is_a_hole_up_to_now),
         cmocka_unit_test(a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now),
         cmocka_unit_test(a_hole_is_known_when_the_file_that_showed_it_is_gone),
+        cmocka_unit_test(a_file_under_the_name_of_a_newer_one_is_left_alone),
         cmocka_unit_test(holes_that_become_one_are_not_taken_for_filled),
         cmocka_unit_test(a_file_that_is_put_back_fills_the_hole),
         cmocka_unit_test(what_upkeep_unlinks_is_no_hole),
