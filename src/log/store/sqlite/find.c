@@ -331,7 +331,7 @@ static bool is_readable(struct reader *reader, uint64_t id)
  * is damaged its own, else by steps that double and then by halves. */
 static uint64_t past_damage(struct reader *reader, uint64_t after, uint64_t high)
 {
-    uint64_t bad = 0, good = 1, id;
+    uint64_t bad = 0, good = 1, id = 0;
     int64_t time;
     int found = row_from(reader, after + 1, &id, &time);
     if (found >= 0)

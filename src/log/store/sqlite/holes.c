@@ -128,7 +128,8 @@ static size_t find_at(const struct chain *chain, uint64_t first)
 static struct segment *find_file(const struct chain *chain, uint64_t first)
 {
     size_t at = find_at(chain, first);
-    return at < chain->count && chain->list[at]->first == first ? chain->list[at] : NULL;
+    struct segment *found = at < chain->count ? chain->list[at] : NULL;
+    return found && found->first == first ? found : NULL;
 }
 
 /* The newest event in the files below this id, which names one that is missing. */

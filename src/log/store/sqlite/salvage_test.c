@@ -120,7 +120,7 @@ static void what_lies_before_and_behind_a_damaged_page_is_copied(void **state)
         assert_false(salvaged.whole);
         assert_true(salvaged.rows > ROWS * 9 / 10 && salvaged.rows < ROWS);
         assert_int_equal(number(to, "SELECT count(*) FROM t"), salvaged.rows);
-        assert_true(salvaged.low > 10 && salvaged.high < ROWS * 10);
+        assert_true(salvaged.low > 10 && salvaged.high < ROWS * 10L);
         /* No row is missing outside of what is said to be lost. */
         assert_int_equal((salvaged.high - salvaged.low) / 10 - 1, ROWS - salvaged.rows);
         sqlite3_close(to);
