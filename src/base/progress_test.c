@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What is written to a terminal, or in its place to standard error, write by write. */
+/* The bytes that reach a terminal, or in its place standard error, write by write. */
 struct screen {
     struct progress progress;
     struct clock_fake clock;

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* So many lines at once, then one in so long. */
+/* Lines that are written at once, and the pause between those that follow. */
 enum { SPARING_AT_ONCE = 10, SPARING_MS = 1000 };
 
 /* All zeroes at first; one for each kind of line. */

@@ -1882,8 +1882,8 @@ static void answer_on(struct world *world, int conn, const char *status)
     answer(world, status);
 }
 
-/* What was read for a lane that is not tried any more would fill the room that the tried ones need
- * to read. */
+/* Events that were read for a lane that is not tried any more would fill the room that the tried
+ * lanes need to read. */
 static void what_is_not_tried_takes_no_room_from_what_is(void **state)
 {
     struct world *world = *state;

@@ -262,8 +262,8 @@ void lane_pass_loop(struct lane *lane)
     if (is_unkept(lane->endpoint))
         return;
     lane_not_due(lane);
-    /* As many as a request would carry: a delivery on record is a range of ids, and in the range of
-     * a channel's events there are events of others. */
+    /* A delivery on record has as many events as a request would carry: it is a range of ids, and
+     * in the range of a channel's events there are events of others. */
     for (uint32_t most = most_of(lane); outcome.count < most && lane_is_looped(lane);) {
         struct owed *owed = container_of(lane->queue.next, struct owed, node);
         list_remove(&owed->node);

@@ -679,7 +679,7 @@ static bool commit_and_tell(struct log *log, bool left)
 {
     struct append *first = settle_pending(log);
     log->committing_sum = (struct unsafe){0};
-    /* Whoever finds under the lock that all is safe posts behind it. */
+    /* Begun under the lock: a thread that finds there that all is safe posts behind this. */
     log_begin_posting(log);
     log_unlock(log);
     tell_settled(log, first);

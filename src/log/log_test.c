@@ -341,7 +341,8 @@ static void a_refusal_that_stands_on_a_commit_that_fails_is_taken_back(void **st
     gate_set(false, 0);
 }
 
-/* Whoever repeats an attempt of unknown fate would take the refusal for an answer about both. */
+/* A publisher that repeats an attempt of unknown fate would take the refusal for an answer about
+ * both. */
 static void while_the_fate_of_an_attempt_is_unknown_no_refusal_is_final(void **state)
 {
     struct world *world = *state;

@@ -128,58 +128,57 @@ static const char *take_allowed(struct config *config, struct str text)
     return NULL;
 }
 
-static void read_allow(struct reader *reader, const struct key *key, const struct entry *entry,
-                       void *base)
+static const char *take_cert_host(struct config *config, struct str text)
+{
+    if (strlen(text.at) != text.len || !address_host_possible(text))
+        return "is no host: it takes a name (hooks.internal) or an address (10.1.2.3) as URLs have "
+               "it, without port, scheme or wildcard";
+    config->webhook_cert_hosts[config->webhook_cert_hosts_count++] = text.at;
+    return NULL;
+}
+
+_Static_assert(EXCHANGE_ORIGIN_MAX == 72, "the sentence below says so");
+
+static const char *take_origin(struct config *config, struct str text)
+{
+    if (text.len > EXCHANGE_ORIGIN_MAX || !http_origin_is_canonical(text))
+        return "matches nothing: write an origin as browsers do, in at most 72 bytes, "
+               "as in https://app.example or http://app.example:8080";
+    config->origins[config->origins_count++] = text;
+    return NULL;
+}
+
+/* A list of texts, of which `take` takes each into the configuration or says what is wrong. */
+static void read_texts(struct reader *reader, const struct key *key, const struct entry *entry,
+                       void *base, const char *(*take)(struct config *config, struct str text))
 {
     for (size_t i = 0; i < yaml_count(entry->value); i++) {
         struct yaml_value item = yaml_item(entry->value, i);
         struct place place = yaml_place(item);
         if (!is_text(reader, key, item))
             continue;
-        const char *why = take_allowed(base, yaml_text(item));
+        const char *why = take(base, yaml_text(item));
         if (why)
             faults_add(reader->faults, &place, key->name, "\"%.100s\" %s", yaml_text(item).at, why);
     }
 }
 
+static void read_allow(struct reader *reader, const struct key *key, const struct entry *entry,
+                       void *base)
+{
+    read_texts(reader, key, entry, base, take_allowed);
+}
+
 static void read_cert_hosts(struct reader *reader, const struct key *key, const struct entry *entry,
                             void *base)
 {
-    struct config *config = base;
-    for (size_t i = 0; i < yaml_count(entry->value); i++) {
-        struct yaml_value item = yaml_item(entry->value, i);
-        struct place place = yaml_place(item);
-        if (!is_text(reader, key, item))
-            continue;
-        struct str host = yaml_text(item);
-        if (strlen(host.at) == host.len && address_host_possible(host))
-            config->webhook_cert_hosts[config->webhook_cert_hosts_count++] = host.at;
-        else
-            faults_add(reader->faults, &place, key->name,
-                       "\"%.100s\" is no host: it takes a name (hooks.internal) or an address "
-                       "(10.1.2.3) as URLs have it, without port, scheme or wildcard",
-                       host.at);
-    }
+    read_texts(reader, key, entry, base, take_cert_host);
 }
 
 static void read_origins(struct reader *reader, const struct key *key, const struct entry *entry,
                          void *base)
 {
-    struct config *config = base;
-    for (size_t i = 0; i < yaml_count(entry->value); i++) {
-        struct yaml_value item = yaml_item(entry->value, i);
-        struct place place = yaml_place(item);
-        if (!is_text(reader, key, item))
-            continue;
-        struct str text = yaml_text(item);
-        if (text.len <= EXCHANGE_ORIGIN_MAX && http_origin_is_canonical(text))
-            config->origins[config->origins_count++] = text;
-        else
-            faults_add(reader->faults, &place, key->name,
-                       "\"%.100s\" matches nothing: write an origin as browsers do, in at most %d "
-                       "bytes, as in https://app.example or http://app.example:8080",
-                       text.at, EXCHANGE_ORIGIN_MAX);
-    }
+    read_texts(reader, key, entry, base, take_origin);
 }
 
 /* ---- namespaces ------------------------------------------------------------------------------ */

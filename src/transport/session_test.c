@@ -1461,6 +1461,30 @@ static void a_drain_ends_reads_that_begin_only_now(void **state)
 
 /* ---- refusals -------------------------------------------------------------------------------- */
 
+/* Each takes a descriptor, of which only so many were set aside. */
+static void of_connections_too_many_only_some_are_heard(void **state)
+{
+    struct bench *bench = *state;
+    struct peer peers[4];
+    bench->worker.config.limits.connections_max = 0;
+    bench->worker.config.refusing_max = 5;
+    bench->worker.config.count = 2; /* of two workers one may hear three, the other two */
+    for (unsigned index = 0; index < 2; index++) {
+        unsigned share = index ? 2 : 3;
+        bench->worker.config.index = index;
+        for (unsigned i = 0; i < 4; i++)
+            peer_join(bench, &peers[i]);
+        bench_settle(bench);
+        assert_int_equal(bench->worker.refusing, share);
+        for (unsigned i = 0; i < 4; i++) {
+            peer_expect(bench, &peers[i], i < share ? "" : "503.");
+            peer_leave(bench, &peers[i]);
+        }
+        bench_settle(bench);
+        assert_int_equal(bench->worker.refusing, 0);
+    }
+}
+
 static void a_connection_too_many_is_told_to_come_back(void **state)
 {
     struct bench *bench = *state;
@@ -1625,6 +1649,7 @@ int main(void)
         WITH_BENCH(a_drain_ends_a_long_poll_with_an_empty_page_and_closes),
         WITH_BENCH(a_drain_ends_reads_that_begin_only_now),
         WITH_BENCH(a_connection_too_many_is_told_to_come_back),
+        WITH_BENCH(of_connections_too_many_only_some_are_heard),
         cmocka_unit_test(every_allocation_may_fail),
         WITH_BENCH(an_answer_that_lost_memory_closes_its_connection),
     };

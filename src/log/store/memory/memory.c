@@ -238,7 +238,7 @@ static bool append_all(struct memory *memory, struct batch *const *batches, size
             unpush(memory, batches[i], batches[i]->count);
         return false;
     }
-    /* Nothing can fail from here. The id of a TRIM entry is not above its channel's newest id at
+    /* No step from here on can fail. The id of a TRIM entry is not above its channel's newest id at
      * that point, so all TRIM entries may follow all events. */
     for (size_t i = 0; i < count; i++)
         held_add(&memory->queue, batches[i]);

@@ -162,7 +162,7 @@ static void a_missing_newest_file_is_a_hole_up_to_now(void **state)
     place_deinit(&place);
 }
 
-/* As when its write-ahead log was not copied with it. */
+/* The file looks like that if its write-ahead log was not copied with it. */
 static void a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now(void **state)
 {
     (void)state;

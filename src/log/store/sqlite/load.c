@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* So many rows of the sums are read between two looks at the clock. */
+/* Rows of the sums that are read between two looks at the clock. */
 enum { PROGRESS_ROWS = 4096 };
 
 /* A channel as it is gathered from the files and from state.db. */

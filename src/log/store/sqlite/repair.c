@@ -380,8 +380,8 @@ static int fill_in(const struct repair *repair, const char *path, uint64_t newes
     return result ? result : db_sync_file(path);
 }
 
-/* What the new state.db, at `path`, lacks is noted in it before it takes its place: a repair that
- * is ended in between must leave a state.db that is seen to be damaged. NULL: a dry run. */
+/* Notes in the new state.db, at `path`, what it lacks, before it takes its place: a repair that is
+ * ended in between must leave a state.db that is seen to be damaged. NULL: a dry run. */
 static int settle_state(struct repair *repair, const struct rescued_state *rescued,
                         const char *path)
 {

@@ -1,4 +1,4 @@
-#include "log/store/sqlite/testing.h"
+#include "log/store/sqlite/pattern.h"
 
 #include "base/say.h"
 #include "log/store/sqlite/repair.h"
@@ -22,32 +22,13 @@ static const char *path_in(const struct mended *mended, const char *name)
     return path;
 }
 
-/* The folder that fill() has made first, copied for each further test: to make it syncs a lot. */
-static char pattern[] = "/tmp/freshet-pattern-XXXXXX";
-static bool has_pattern;
-
-static int remove_pattern(void **state)
-{
-    (void)state;
-    place_empty(pattern);
-    return 0;
-}
-
-static void copy_folder(const char *from, const char *to)
-{
-    char command[160];
-    snprintf(command, sizeof(command), "cp -a %s/. %s", from, to);
-    assert_int_equal(system(command), 0);
-}
-
 /* Two sealed files, of 100 and of 1,000 events, and one that is appended to. */
 static void fill(struct mended *mended)
 {
     struct place *place = &mended->place;
     *mended = (struct mended){.result = 0};
     place_init(place);
-    if (has_pattern) {
-        copy_folder(pattern, place->dir);
+    if (pattern_copy(place->dir)) {
         clock_fake_advance(&place->clock, 2 * place->config.roll_us);
         return;
     }
@@ -59,9 +40,7 @@ static void fill(struct mended *mended)
     place_roll(place);
     place_put(place, 4000, 300, 3, "c", 500);
     place_close(place);
-    assert_non_null(mkdtemp(pattern));
-    copy_folder(place->dir, pattern);
-    has_pattern = true;
+    pattern_keep(place->dir);
 }
 
 static void repair(struct mended *mended, bool dry_run)
@@ -421,7 +400,7 @@ static void damaged_sums_lose_nothing(void **state)
     deinit(&mended);
 }
 
-/* Whoever owns the folder must not lead root, who repairs it, to another place. */
+/* The owner of a folder must not lead root, who repairs it, to another place. */
 static void nothing_is_set_aside_behind_a_link(void **state)
 {
     (void)state;
@@ -672,5 +651,5 @@ int main(void)
         cmocka_unit_test(an_attempt_that_was_ended_may_be_made_again),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1));
-    return cmocka_run_group_tests(tests, NULL, remove_pattern);
+    return cmocka_run_group_tests(tests, NULL, pattern_remove);
 }

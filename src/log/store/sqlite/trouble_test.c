@@ -1,4 +1,4 @@
-#include "log/store/sqlite/testing.h"
+#include "log/store/sqlite/pattern.h"
 
 #include "base/say.h"
 #include "log/store/sqlite/trouble.h"
@@ -7,32 +7,12 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* The folder that fill() has made first, copied for each further test: to make it syncs a lot. */
-static char pattern[] = "/tmp/freshet-pattern-XXXXXX";
-static bool has_pattern;
-
-static int remove_pattern(void **state)
-{
-    (void)state;
-    place_empty(pattern);
-    return 0;
-}
-
-static void copy_folder(const char *from, const char *to)
-{
-    char command[160];
-    snprintf(command, sizeof(command), "cp -a %s/. %s", from, to);
-    assert_int_equal(system(command), 0);
-}
-
 /* A folder with two sealed files and one that is appended to, closed. */
 static void fill(struct place *place)
 {
     place_init(place);
-    if (has_pattern) {
-        copy_folder(pattern, place->dir);
+    if (pattern_copy(place->dir))
         return;
-    }
     place_open(place);
     place_put(place, 100, 50, 1, "a", 500);
     place_roll(place);
@@ -40,9 +20,7 @@ static void fill(struct place *place)
     place_roll(place);
     place_put(place, 300, 50, 1, "a", 500);
     place_close(place);
-    assert_non_null(mkdtemp(pattern));
-    copy_folder(place->dir, pattern);
-    has_pattern = true;
+    pattern_keep(place->dir);
 }
 
 static const char *path_in(const struct place *place, const char *name)
@@ -482,5 +460,5 @@ int main(void)
         cmocka_unit_test(a_survey_names_what_a_server_could_not_open),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1));
-    return cmocka_run_group_tests(tests, NULL, remove_pattern);
+    return cmocka_run_group_tests(tests, NULL, pattern_remove);
 }

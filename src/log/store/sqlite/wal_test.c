@@ -449,7 +449,7 @@ static int deny_rollback(void *context, int action, const char *what, const char
     return action == SQLITE_TRANSACTION && strcmp(what, "ROLLBACK") == 0 ? SQLITE_DENY : SQLITE_OK;
 }
 
-/* As without memory, which to prepare a statement takes. */
+/* Without memory it cannot either, since a statement has to be prepared. */
 static void a_cut_that_cannot_end_its_transaction_locks_nobody_out(void **state)
 {
     struct rig *rig = *state;
