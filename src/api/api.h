@@ -1,7 +1,7 @@
 /* The HTTP API: the handler for each path and method, and the check who may use it. */
 #pragma once
 
-#include "courier/courier.h"
+#include "webhooks/courier.h"
 #include "inbound/source.h"
 #include "transport/session.h"
 

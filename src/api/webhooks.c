@@ -1,7 +1,7 @@
 #include "api/webhooks.h"
 
 #include "api/query.h"
-#include "courier/record.h"
+#include "webhooks/progress/delivery_log.h"
 #include "http/condition.h"
 #include "http/response.h"
 #include "http/target.h"

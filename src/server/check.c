@@ -1,7 +1,7 @@
 #include "server/check.h"
 
 #include "base/command_line.h"
-#include "courier/registry.h"
+#include "webhooks/progress/registry.h"
 #include "log/store/sqlite/trouble.h"
 #include "server/config.h"
 

@@ -1,9 +1,9 @@
 /* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
-#include "courier/address.h"
-#include "courier/websub.h"
-#include "courier/pool.h"
+#include "webhooks/wire/address.h"
+#include "webhooks/websub/form.h"
+#include "webhooks/endpoint/pool.h"
 #include "inbound/source.h"
 #include "log/channels.h"
 #include "server/faults.h"

@@ -12,7 +12,7 @@
 #include "server/config_file.h"
 
 #include "base/mem.h"
-#include "courier/identity.h"
+#include "webhooks/wire/identity.h"
 #include "http/origin.h"
 #include "server/keys.h"
 #include "server/sources.h"

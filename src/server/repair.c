@@ -3,7 +3,7 @@
 #include "base/command_line.h"
 #include "base/mem.h"
 #include "client/output.h"
-#include "courier/registry.h"
+#include "webhooks/progress/registry.h"
 #include "log/store/sqlite/repair.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "base/say.h"
-#include "courier/registry.h"
+#include "webhooks/progress/registry.h"
 #include "log/store/sqlite/trouble.h"
 #include "server/config.h"
 #include "server/notify.h"

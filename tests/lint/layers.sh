@@ -15,12 +15,12 @@ BEGIN {
     may["hub"] = "log net base"
     may["publish"] = "log net base http/media.h"
     may["transport"] = "publish hub log http ws net base"
-    may["courier"] = "publish hub log http ws net base"
+    may["webhooks"] = "publish hub log http ws net base"
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base"
     may["bench"] = "client http ws base"
-    may["api"] = "transport courier publish inbound hub log http ws net base"
-    may["server"] = "api bench client transport courier publish inbound hub log http ws net base"
+    may["api"] = "transport webhooks publish inbound hub log http ws net base"
+    may["server"] = "api bench client transport webhooks publish inbound hub log http ws net base"
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
     split("http ws hub inbound", pure)

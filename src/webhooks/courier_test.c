@@ -1,0 +1,2203 @@
+#include "webhooks/courier.h"
+
+#include "base/hash.h"
+#include "webhooks/progress/registry.h"
+#include "webhooks/wire/sign.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 20000, ROOM = 4 << 20, CONNS = 128 };
+#define DIR_TEMPLATE "/tmp/freshet-courier-XXXXXX"
+
+/* A log in memory, a courier, and a receiver that the test plays itself. */
+struct world {
+    struct log *log;
+    struct courier *courier;
+    struct courier_config config;
+    char dir[sizeof(DIR_TEMPLATE)]; /* empty for a world in memory */
+    struct mailbox mailbox;         /* the test's own */
+    struct log_port port;
+    struct courier_request request;
+    bool replied;
+    struct publish publish;
+    uint64_t published;
+    int listener;
+    int conn;
+    int conns[CONNS]; /* of tests that have several requests under way; -1 for none */
+    unsigned port_number;
+    int trap; /* listens on the same port of an address that is not allowed; -1 without */
+    struct network network;
+    char resolve[128];
+    const char *resolves[2];
+    char bytes[ROOM]; /* the request that came last, and its parts */
+    char *body;
+    char id[32]; /* of the endpoint made last */
+    char secret[128];
+};
+
+static const int64_t schedule_ms[] = {1, 1};
+
+/* The system's clocks, moved by so much. */
+struct moved {
+    struct clock clock;
+    _Atomic int64_t wall_us;
+    _Atomic int64_t monotonic_us;
+    _Atomic int64_t tick_us; /* by which each look at it moves both */
+};
+
+static int64_t moved_wall_us(struct clock *clock)
+{
+    return clock_wall_us(clock_system()) + container_of(clock, struct moved, clock)->wall_us;
+}
+
+static int64_t moved_monotonic_ns(struct clock *clock)
+{
+    struct moved *own = container_of(clock, struct moved, clock);
+    own->wall_us += own->tick_us;
+    own->monotonic_us += own->tick_us;
+    return clock_now_ns(clock_system()) + own->monotonic_us * 1000;
+}
+
+static struct moved moved = {.clock = {moved_wall_us, moved_monotonic_ns}};
+
+static void move(int64_t wall_s, int64_t monotonic_s)
+{
+    moved.monotonic_us += monotonic_s * 1000000;
+    moved.wall_us += wall_s * 1000000;
+}
+
+/* ---- the test's thread ----------------------------------------------------------------------- */
+
+static void no_batch(void *owner, struct batch *batch)
+{
+    (void)owner;
+    (void)batch;
+}
+
+static void wait_for_mail(struct world *world)
+{
+    if (mailbox_empty(&world->mailbox))
+        return;
+    if (!mailbox_sleep(&world->mailbox)) {
+        mailbox_empty(&world->mailbox);
+        return;
+    }
+    struct pollfd fd = {.fd = world->mailbox.wake_fd, .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+    mailbox_wake(&world->mailbox);
+    mailbox_empty(&world->mailbox);
+}
+
+static void on_reply(struct mail *mail, void *owner)
+{
+    (void)mail;
+    ((struct world *)owner)->replied = true;
+}
+
+static void submit_of(struct world *world, enum courier_op op, uint64_t n, const char *body)
+{
+    struct courier_request *request = &world->request;
+    buf_free(&request->answer);
+    buf_free(&request->body);
+    buf_free(&request->why);
+    *request = (struct courier_request){
+        .op = op, .n = n, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+    snprintf(request->id, sizeof(request->id), "%s", world->id);
+    if (body)
+        buf_add_str(&request->body, str_from(body));
+    world->replied = false;
+    courier_submit(world->courier, request);
+}
+
+static void submit(struct world *world, enum courier_op op, const char *body)
+{
+    submit_of(world, op, 0, body);
+}
+
+static enum courier_fault reply(struct world *world)
+{
+    while (!world->replied)
+        wait_for_mail(world);
+    return world->request.fault;
+}
+
+static enum courier_fault ask(struct world *world, enum courier_op op, const char *body)
+{
+    submit(world, op, body);
+    return reply(world);
+}
+
+static enum courier_fault ask_delivery(struct world *world, enum courier_op op, uint64_t n)
+{
+    submit_of(world, op, n, NULL);
+    return reply(world);
+}
+
+/* Returns a member of the answer as text; the caller frees it. */
+static char *told(struct world *world, const char *member)
+{
+    json_t *answer = json_loadb(world->request.answer.at, world->request.answer.len, 0, NULL);
+    assert_non_null(answer);
+    const json_t *value = json_object_get(answer, member);
+    char *text = json_is_string(value) ? strdup(json_string_value(value))
+                                       : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    json_decref(answer);
+    return text;
+}
+
+static void assert_told(struct world *world, const char *member, const char *expected)
+{
+    char *text = told(world, member);
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void on_published(struct publish *publish, struct batch *batch)
+{
+    struct world *world = container_of(publish, struct world, publish);
+    assert_int_equal(publish->verdict, 0);
+    world->published = batch->events[0].id;
+}
+
+static uint64_t append_with(struct world *world, const char *channel, enum event_state state,
+                            uint8_t hops)
+{
+    struct append *append = append_new(world->log, &world->port);
+    struct event *event = batch_add(append->batch);
+    *event = (struct event){.channel = batch_copy(append->batch, str_from(channel)),
+                            .type = STR("message"),
+                            .data = STR("hello"),
+                            .kind = EVENT_TEXT,
+                            .state = (uint8_t)state,
+                            .hops = hops,
+                            .time_us = clock_wall_us(clock_system())};
+    world->publish = (struct publish){.count = 1, .done = on_published};
+    world->published = 0;
+    append_add(append, &world->publish);
+    log_append(world->log, append);
+    while (!world->published)
+        wait_for_mail(world);
+    return world->published;
+}
+
+static uint64_t append(struct world *world, const char *channel, enum event_state state)
+{
+    return append_with(world, channel, state, 0);
+}
+
+static uint64_t publish(struct world *world, const char *channel)
+{
+    return append(world, channel, EVENT_PROPOSED);
+}
+
+/* ---- the receiver ---------------------------------------------------------------------------- */
+
+static bool readable(int fd, int ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&poll_fd, 1, ms) == 1;
+}
+
+static void take_connection(struct world *world)
+{
+    assert_true(readable(world->listener, WAIT_MS));
+    if (world->conn >= 0)
+        close(world->conn);
+    world->conn = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(world->conn >= 0);
+}
+
+/* Whether `bytes` holds a whole request; then `body` is set. */
+static bool is_whole(struct world *world, size_t len)
+{
+    char *end = strstr(world->bytes, "\r\n\r\n");
+    const char *length = strcasestr(world->bytes, "content-length:");
+    if (!end || !length)
+        return false;
+    world->body = end + 4;
+    return len >= (size_t)(world->body - world->bytes) + (size_t)strtoul(length + 15, NULL, 10);
+}
+
+/* Waits for the next request, on whatever connection it comes. */
+static void receive(struct world *world)
+{
+    size_t len = 0;
+    world->bytes[0] = '\0';
+    do {
+        struct pollfd fds[] = {{world->conn, POLLIN, 0}, {world->listener, POLLIN, 0}};
+        assert_true(poll(fds, 2, WAIT_MS) > 0);
+        ssize_t n = 0;
+        if (fds[0].revents)
+            n = read(world->conn, world->bytes + len, ROOM - 1 - len);
+        if (n <= 0) {
+            take_connection(world);
+            len = 0;
+            continue;
+        }
+        len += (size_t)n;
+        world->bytes[len] = '\0';
+    } while (!is_whole(world, len));
+}
+
+static void answer(struct world *world, const char *status)
+{
+    char text[256];
+    int n = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok", status);
+    assert_int_equal(write(world->conn, text, (size_t)n), n);
+}
+
+static void header(const struct world *world, const char *name, char out[256])
+{
+    char search[64];
+    snprintf(search, sizeof(search), "\r\n%s: ", name);
+    const char *at = strcasestr(world->bytes, search);
+    out[0] = '\0';
+    if (at && at < world->body)
+        sscanf(at + strlen(search), "%255[^\r]", out);
+}
+
+static void assert_signed(struct world *world, const char *secret)
+{
+    char id[256], time[256], signatures[256];
+    struct sign_key key;
+    struct buf expected = {0};
+    header(world, "webhook-id", id);
+    header(world, "webhook-timestamp", time);
+    header(world, "webhook-signature", signatures);
+    assert_int_equal(sign_key_read(str_from(secret), &key), 0);
+    sign_add(&expected, &key, str_from(id), strtoll(time, NULL, 10), str_from(world->body));
+    buf_add_char(&expected, '\0');
+    assert_non_null(strstr(signatures, expected.at));
+    buf_free(&expected);
+}
+
+static void assert_event(struct world *world, uint64_t id)
+{
+    char expected[32], given[256];
+    snprintf(expected, sizeof(expected), "%016" PRIu64, id);
+    header(world, "webhook-id", given);
+    assert_string_equal(given, expected);
+    assert_int_equal(strncmp(world->body, "{\"id\":\"", 7), 0);
+    assert_int_equal(strncmp(world->body + 7, expected, 16), 0);
+    assert_signed(world, world->secret);
+}
+
+static void assert_ping(struct world *world)
+{
+    assert_non_null(strstr(world->body, "\"type\":\"$ping\""));
+}
+
+/* Nothing comes, however often the courier's turn has come round. */
+static void assert_quiet(struct world *world)
+{
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    assert_false(readable(world->conn, 0));
+}
+
+/* ---- set-up ---------------------------------------------------------------------------------- */
+
+static void listen_somewhere(struct world *world, const char *at)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(at)};
+    socklen_t size = sizeof(address);
+    world->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(world->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(world->listener, 16), 0);
+    assert_int_equal(getsockname(world->listener, (struct sockaddr *)&address, &size), 0);
+    world->port_number = ntohs(address.sin_port);
+}
+
+/* Listens on the port of `world` at another address. False when somebody has it already. */
+static bool set_trap(struct world *world, const char *at)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)world->port_number),
+                                  .sin_addr.s_addr = inet_addr(at)};
+    world->trap = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!bind(world->trap, (struct sockaddr *)&address, sizeof(address)) && !listen(world->trap, 4))
+        return true;
+    close(world->trap);
+    close(world->listener);
+    return false;
+}
+
+/* The addresses that a world may reach. */
+struct reach {
+    bool loopback;
+    const char *network; /* "", or one that is allowed */
+    const char *address; /* where the receiver listens */
+    const char *host;    /* trusted, or NULL */
+    const char *trap;    /* where nobody may go, or NULL */
+    const char *names; /* "name" and addresses, by which the receiver's port is reached; or NULL */
+    int64_t disable_after_us; /* 0 for days */
+    uint64_t backlog_max;     /* 0 for megabytes */
+    bool disk;                /* may be opened anew */
+    bool crowded;             /* there is room for one event */
+};
+
+/* Opens log and courier, with what a world before them has left in `dir` if there is one. */
+static void open_world(struct world *world)
+{
+    struct log_config log = {.memory = !*world->dir,
+                             .store = {.dir = world->dir,
+                                       .bytes_max = 64 << 20,
+                                       .roll_bytes = 64 << 20,
+                                       .roll_us = INT64_C(3600000000),
+                                       .clock = clock_system()},
+                             .channels_max = 1000,
+                             .keys_max = 1000,
+                             .key_life_us = 1000000,
+                             .readers = 1};
+    assert_int_equal(mailbox_init(&world->mailbox, world), 0);
+    assert_int_equal(log_open(&log, &world->log), 0);
+    world->port = (struct log_port){.mailbox = &world->mailbox, .on_batch = no_batch};
+    assert_int_equal(log_attach(world->log, &world->port), 0);
+    world->config.log = world->log;
+    world->config.dir = *world->dir ? world->dir : NULL;
+    assert_int_equal(courier_open(&world->config, &world->courier), 0);
+    assert_int_equal(courier_start(world->courier), 0);
+}
+
+static void close_world(struct world *world)
+{
+    courier_stop(world->courier);
+    log_close(world->log);
+    while (mailbox_empty(&world->mailbox))
+        ;
+    courier_free(world->courier);
+    mailbox_deinit(&world->mailbox);
+}
+
+static int set_up_with(void **state, const struct reach *reach)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    world->config = (struct courier_config){
+        .clock = &moved.clock,
+        .hub = {.window_bytes = 1 << 20, .chunk_bytes = 65536, .cache_bytes = 1 << 20},
+        .allow_loopback = reach->loopback,
+        .networks = &world->network,
+        .networks_count = *reach->network != 0,
+        .hosts = &reach->host,
+        .hosts_count = reach->host != NULL,
+        .backlog_max = reach->backlog_max,
+        .queued_max = reach->crowded,
+        .reads_max = reach->crowded,
+        .probe_ms = 1,
+        .disable_after_us = reach->disable_after_us,
+        .schedule_ms = schedule_ms,
+        .schedule_count = 2,
+        .timeout_ms = WAIT_MS,
+        .endpoints_max = 2};
+    moved.wall_us = moved.monotonic_us = moved.tick_us = 0;
+    world->conn = -1;
+    world->trap = -1;
+    for (int i = 0; i < CONNS; i++)
+        world->conns[i] = -1;
+    do
+        listen_somewhere(world, reach->address);
+    while (reach->trap && !set_trap(world, reach->trap));
+    if (*reach->network)
+        assert_int_equal(network_parse(str_from(reach->network), &world->network), 0);
+    if (reach->names) {
+        snprintf(world->resolve, sizeof(world->resolve), "mixed.test:%u:%s", world->port_number,
+                 reach->names);
+        world->resolves[0] = world->resolve;
+        world->config.resolve = world->resolves;
+    }
+    if (reach->disk)
+        memcpy(world->dir, DIR_TEMPLATE, sizeof(DIR_TEMPLATE));
+    assert_true(!reach->disk || mkdtemp(world->dir));
+    open_world(world);
+    *state = world;
+    return 0;
+}
+
+static const char here[] = "127.0.0.1";
+
+static int set_up(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false, false};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_on_disk(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, true, false};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_strict(void **state)
+{
+    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0, 0, false, false};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_impatient(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1, 0, false, false};
+    return set_up_with(state, &reach);
+}
+
+/* Nearly every batch passes the courier by. */
+static int set_up_busy(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 1, false, false};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_crowded(void **state)
+{
+    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false, true};
+    return set_up_with(state, &reach);
+}
+
+/* Only the name's second address is allowed. */
+static int set_up_mixed(void **state)
+{
+    static const struct reach reach = {
+        false, "127.0.0.2", "127.0.0.2", NULL, here, "127.0.0.1,127.0.0.2", 0, 0, false, false};
+    return set_up_with(state, &reach);
+}
+
+static int set_up_trusting(void **state)
+{
+    static const struct reach reach = {false,       "", here, "mixed.test", NULL,
+                                       "127.0.0.1", 0,  0,    false,        false};
+    return set_up_with(state, &reach);
+}
+
+static int remove_file(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+{
+    (void)stat;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    close(world->listener);
+    if (world->trap >= 0)
+        close(world->trap);
+    if (world->conn >= 0)
+        close(world->conn);
+    close_world(world);
+    if (*world->dir)
+        nftw(world->dir, remove_file, 16, FTW_DEPTH | FTW_PHYS);
+    buf_free(&world->request.answer);
+    buf_free(&world->request.why);
+    buf_free(&world->request.body);
+    free(world);
+    return 0;
+}
+
+static void note_created(struct world *world)
+{
+    char *id = told(world, "id"), *secret = told(world, "secret");
+    snprintf(world->id, sizeof(world->id), "%s", id);
+    snprintf(world->secret, sizeof(world->secret), "%s", secret);
+    free(id);
+    free(secret);
+}
+
+static void submit_creation(struct world *world, const char *more)
+{
+    char body[512];
+    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"a\"]%s}",
+             world->port_number, more);
+    submit(world, COURIER_CREATE, body);
+}
+
+/* Registers the receiver for channel `a`, and answers its first ping. */
+static void create(struct world *world, const char *more)
+{
+    submit_creation(world, more);
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    receive(world);
+    assert_ping(world);
+    assert_signed(world, world->secret);
+    answer(world, "200 OK");
+}
+
+static void await(struct world *world, const char *member, const char *expected)
+{
+    bool reached = false;
+    while (!reached) {
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+        char *text = told(world, member);
+        reached = text && strcmp(text, expected) == 0;
+        free(text);
+    }
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void events_are_posted_in_order_one_at_a_time(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a"), second = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    assert_quiet(world);
+    answer(world, "204 No Content");
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+}
+
+static void other_channels_move_the_cursor_only(void **state)
+{
+    struct world *world = *state;
+    char expected[32];
+    create(world, "");
+    snprintf(expected, sizeof(expected), "%016" PRIu64, publish(world, "b"));
+    assert_quiet(world);
+    assert_told(world, "cursor", expected);
+    assert_told(world, "lag", "0");
+}
+
+static void what_failed_comes_again_under_the_same_id(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a"), second = publish(world, "a");
+    static const char *const answers[] = {"500 Oops", "302 Found\r\nLocation: /elsewhere",
+                                          "200 OK"};
+    for (size_t i = 0; i < 3; i++) {
+        receive(world);
+        assert_event(world, first);
+        answer(world, answers[i]);
+    }
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+}
+
+static void a_used_up_schedule_is_failing_and_nothing_is_skipped(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    for (int i = 0; i < 3; i++) {
+        receive(world);
+        assert_event(world, first);
+        answer(world, "500 Oops");
+    }
+    await(world, "state", "failing");
+    assert_told(world, "failures", "3");
+    assert_told(world, "lag", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    await(world, "state", "active");
+}
+
+static void gone_disables_and_resuming_takes_up_at_the_cursor(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    receive(world);
+    answer(world, "410 Gone");
+    await(world, "state", "disabled");
+    publish(world, "a");
+    assert_quiet(world);
+    assert_told(world, "lag", "2");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+}
+
+static void a_paused_endpoint_keeps_its_place(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    assert_told(world, "state", "paused");
+    uint64_t first = publish(world, "a");
+    assert_quiet(world);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"state\":\"active\"}"), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+}
+
+static void a_pause_in_the_midst_of_a_delivery_lets_it_end(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    publish(world, "a");
+    uint64_t second = publish(world, "a");
+    receive(world);
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    answer(world, "200 OK");
+    await(world, "lag", "1");
+    assert_quiet(world);
+    assert_told(world, "lag", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+}
+
+static void changed_channels_count_from_the_cursor_on(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    uint64_t second = publish(world, "b");
+    publish(world, "a");
+    assert_int_equal(
+        ask(world, COURIER_CHANGE, "{\"channels\":[\"b\"],\"headers\":{\"X-Team\":\"red\"}}"), 0);
+    assert_told(world, "channels", "[\"b\"]");
+    assert_told(world, "header_names", "[\"X-Team\"]");
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, second);
+    char team[256];
+    header(world, "X-Team", team);
+    assert_string_equal(team, "red");
+    answer(world, "200 OK");
+}
+
+static void a_change_that_is_none_changes_nothing(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"url\":\"ftp://a/\"}"), COURIER_E_BAD);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"url\":\"http://10.0.0.1/\"}"),
+                     COURIER_E_FORBIDDEN);
+    uint64_t first = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+}
+
+static void after_a_rotation_both_secrets_sign(void **state)
+{
+    struct world *world = *state;
+    char before[128];
+    create(world, "");
+    snprintf(before, sizeof(before), "%s", world->secret);
+    assert_int_equal(ask(world, COURIER_ROTATE, NULL), 0);
+    note_created(world);
+    assert_string_not_equal(world->secret, before);
+    publish(world, "a");
+    receive(world);
+    assert_signed(world, before);
+    assert_signed(world, world->secret);
+    answer(world, "200 OK");
+}
+
+static void a_secret_of_ones_own_is_used(void **state)
+{
+    struct world *world = *state;
+    create(world, ",\"secret\":\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"");
+    assert_string_equal(world->secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+}
+
+static void secrets_are_not_told_again(void **state)
+{
+    struct world *world = *state;
+    create(world, ",\"headers\":{\"Authorization\":\"Bearer hush\"}");
+    for (int op = COURIER_LIST; op <= COURIER_GET; op++) {
+        assert_int_equal(ask(world, (enum courier_op)op, NULL), 0);
+        buf_add_char(&world->request.answer, '\0');
+        assert_non_null(strstr(world->request.answer.at, world->id));
+        assert_null(strstr(world->request.answer.at, "whsec_"));
+        assert_null(strstr(world->request.answer.at, "hush"));
+    }
+}
+
+static void verification_creates_only_what_answers(void **state)
+{
+    struct world *world = *state;
+    submit_creation(world, ",\"verify\":true");
+    receive(world);
+    assert_ping(world);
+    assert_false(world->replied);
+    answer(world, "404 Not Found");
+    assert_int_equal(reply(world), COURIER_E_BAD);
+    assert_int_equal(courier_endpoints(world->courier), 0);
+    submit_creation(world, ",\"verify\":true");
+    receive(world);
+    answer(world, "200 OK");
+    assert_int_equal(reply(world), 0);
+    assert_int_equal(courier_endpoints(world->courier), 1);
+}
+
+static void a_ping_is_answered_with_what_came_back(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    submit(world, COURIER_PING, NULL);
+    receive(world);
+    assert_ping(world);
+    assert_signed(world, world->secret);
+    answer(world, "418 Teapot");
+    assert_int_equal(reply(world), 0);
+    assert_told(world, "ok", "false");
+    assert_told(world, "status", "418");
+}
+
+static void a_deletion_under_way_of_a_ping_and_a_delivery_is_safe(void **state)
+{
+    struct world *world = *state;
+    submit_creation(world, "");
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    publish(world, "a");
+    receive(world);
+    assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
+    assert_int_equal(courier_endpoints(world->courier), 0);
+    assert_int_equal(ask(world, COURIER_GET, NULL), COURIER_E_MISSING);
+}
+
+static void what_is_gone_is_told_as_a_gap_first(void **state)
+{
+    struct world *world = *state;
+    char id[256];
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    publish(world, "a");
+    append(world, "a", EVENT_TRIM);
+    uint64_t left = publish(world, "a");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    header(world, "webhook-id", id);
+    assert_int_equal(strncmp(id, "gap_", 4), 0);
+    assert_int_equal(strncmp(world->body, "{\"type\":\"$gap\",\"after\":\"", 24), 0);
+    assert_signed(world, world->secret);
+    answer(world, "500 Oops");
+    char again[256];
+    receive(world);
+    header(world, "webhook-id", again);
+    assert_string_equal(again, id);
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, left);
+    answer(world, "200 OK");
+}
+
+static void it_begins_where_after_says(void **state)
+{
+    struct world *world = *state;
+    char more[64];
+    uint64_t first = publish(world, "a"), second = publish(world, "a");
+    create(world, ",\"after\":\"1970-01-01T00:00:00Z\",\"verify\":false");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+    assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
+    snprintf(more, sizeof(more), ",\"after\":\"%016" PRIu64 "\"", first);
+    create(world, more);
+    receive(world);
+    assert_event(world, second);
+    answer(world, "200 OK");
+    submit_creation(world, ",\"after\":\"9007199254740991\"");
+    assert_int_equal(reply(world), COURIER_E_CURSOR);
+}
+
+static void beyond_the_limit_none_is_created(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    create(world, "");
+    submit_creation(world, "");
+    assert_int_equal(reply(world), COURIER_E_MANY);
+}
+
+static void addresses_that_are_not_public_are_refused(void **state)
+{
+    struct world *world = *state;
+    static const char *const hosts[] = {"127.0.0.1",
+                                        "2130706433",
+                                        "0x7f.1",
+                                        "[::1]",
+                                        "10.0.0.1",
+                                        "[::ffff:127.0.0.1]",
+                                        "0",
+                                        "169.254.169.254",
+                                        "[fd00::1]",
+                                        "0177.0.0.1",
+                                        "0x7f000001",
+                                        "127.1",
+                                        "017700000001",
+                                        "[::ffff:7f00:1]",
+                                        "[64:ff9b::7f00:1]",
+                                        "[2002:7f00:1::]",
+                                        "[::]",
+                                        "[::127.0.0.1]",
+                                        "[fe80::1]",
+                                        "100.64.0.1",
+                                        "[fd00:ec2::254]",
+                                        "[64:ff9b:1::a9fe:a9fe]"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        char body[128];
+        snprintf(body, sizeof(body), "{\"url\":\"http://%s/\",\"channels\":[\"a\"]}", hosts[i]);
+        if (ask(world, COURIER_CREATE, body) != COURIER_E_FORBIDDEN)
+            fail_msg("http://%s/ is accepted", hosts[i]);
+    }
+}
+
+static void a_name_is_judged_by_where_it_leads(void **state)
+{
+    struct world *world = *state;
+    char body[128];
+    snprintf(body, sizeof(body),
+             "{\"url\":\"http://localhost:%u/\",\"channels\":[\"a\"],\"verify\":true}",
+             world->port_number);
+    assert_int_equal(ask(world, COURIER_CREATE, body), COURIER_E_FORBIDDEN);
+    assert_false(readable(world->listener, 0));
+}
+
+static void create_by_name(struct world *world, const char *name, const char *more)
+{
+    char body[160];
+    snprintf(body, sizeof(body), "{\"url\":\"http://%s:%u/hook\",\"channels\":[\"a\"]%s}", name,
+             world->port_number, more);
+    submit(world, COURIER_CREATE, body);
+}
+
+static void of_a_names_addresses_only_those_allowed_are_connected_to(void **state)
+{
+    struct world *world = *state;
+    create_by_name(world, "mixed.test", ",\"verify\":\"ping\"");
+    receive(world);
+    assert_ping(world);
+    answer(world, "200 OK");
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    uint64_t first = publish(world, "a");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    assert_false(readable(world->trap, 0));
+}
+
+static void a_delivery_to_an_address_that_is_not_allowed_is_not_made(void **state)
+{
+    struct world *world = *state;
+    create_by_name(world, "localhost", "");
+    assert_int_equal(reply(world), 0);
+    note_created(world);
+    publish(world, "a");
+    await(world, "state", "failing");
+    assert_int_equal(ask(world, COURIER_PING, NULL), 0);
+    assert_told(world, "ok", "false");
+    assert_told(world, "error", "the address is not allowed");
+    assert_false(readable(world->listener, 0));
+}
+
+static void a_trusted_host_may_be_anywhere(void **state)
+{
+    struct world *world = *state;
+    create_by_name(world, "mixed.test", ",\"verify\":true");
+    receive(world);
+    assert_ping(world);
+    answer(world, "200 OK");
+    assert_int_equal(reply(world), 0);
+    create_by_name(world, "localhost", ",\"verify\":true");
+    assert_int_equal(reply(world), COURIER_E_FORBIDDEN);
+}
+
+static void create_for_many(struct world *world, const char *more)
+{
+    char body[256];
+    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"c/*\"]%s}",
+             world->port_number, more);
+    assert_int_equal(ask(world, COURIER_CREATE, body), 0);
+    note_created(world);
+    receive(world);
+    assert_ping(world);
+    answer(world, "200 OK");
+}
+
+static void while_everything_fails_the_oldest_alone_is_tried_out_of_turn(void **state)
+{
+    struct world *world = *state;
+    uint64_t ids[7];
+    char channel[16];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    for (int i = 0; i < 7; i++) {
+        snprintf(channel, sizeof(channel), "c/%d", i);
+        ids[i] = publish(world, channel);
+    }
+    for (int i = 0; i < 5; i++) {
+        receive(world);
+        assert_event(world, ids[i]);
+        answer(world, "500 Oops");
+    }
+    for (int i = 0; i < 2; i++) {
+        receive(world);
+        assert_event(world, ids[0]);
+        answer(world, "500 Oops");
+    }
+    receive(world);
+    assert_event(world, ids[0]);
+    assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    assert_told(world, "circuit", "open");
+    assert_told(world, "lag", "7");
+    answer(world, "200 OK");
+    for (int i = 1; i < 7; i++) {
+        receive(world);
+        assert_signed(world, world->secret);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    assert_told(world, "circuit", "closed");
+}
+
+/* The second event of the channel that was probed waits as long as any that fails once. */
+static void behind_a_probe_that_was_accepted_a_failure_is_the_first(void **state)
+{
+    struct world *world = *state;
+    uint64_t first[5], second;
+    char channel[16], id[256], expected[32];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    for (int i = 0; i < 5; i++) {
+        snprintf(channel, sizeof(channel), "c/%d", i);
+        first[i] = publish(world, channel);
+    }
+    second = publish(world, "c/0");
+    for (int i = 0; i < 5; i++) {
+        receive(world);
+        assert_event(world, first[i]);
+        answer(world, "500 Oops");
+    }
+    receive(world);
+    assert_event(world, first[0]);
+    answer(world, "200 OK");
+    snprintf(expected, sizeof(expected), "%016" PRIu64, second);
+    for (int i = 0; i < 5; i++) {
+        receive(world);
+        header(world, "webhook-id", id);
+        answer(world, strcmp(id, expected) == 0 ? "500 Oops" : "200 OK");
+    }
+    await(world, "lag", "1");
+    await(world, "held", "1");
+}
+
+static void a_channel_that_lags_is_told_what_it_missed(void **state)
+{
+    struct world *world = *state;
+    char id[256];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    uint64_t first = publish(world, "c/1");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "500 Oops");
+    uint64_t other = publish(world, "c/2");
+    receive(world);
+    assert_event(world, other);
+    answer(world, "200 OK");
+    append(world, "c/1", EVENT_TRIM);
+    uint64_t left = publish(world, "c/1");
+    await(world, "held", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    header(world, "webhook-id", id);
+    assert_int_equal(strncmp(id, "gap_", 4), 0);
+    assert_non_null(strstr(world->body, "\"channel\":\"c/1\""));
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, left);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+}
+
+static void after_too_long_of_nothing_but_failure_it_is_disabled(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    for (int i = 0; i < 2; i++) {
+        receive(world);
+        assert_event(world, first);
+        answer(world, "500 Oops");
+    }
+    await(world, "state", "disabled");
+    assert_told(world, "lag", "1");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_told(world, "state", "active");
+}
+
+static void nothing_is_sent_before_retry_after(void **state)
+{
+    struct world *world = *state;
+    create_for_many(world, "");
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "429 Slow\r\nRetry-After: 3600");
+    await(world, "held", "1");
+    publish(world, "c/2");
+    assert_quiet(world);
+    assert_told(world, "lag", "2");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    assert_told(world, "retrying", "1");
+    for (int i = 0; i < 2; i++) {
+        receive(world);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+}
+
+static void no_answer(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    assert_int_equal(publish->verdict, 0);
+}
+
+static void append_many(struct world *world, unsigned count, struct publish *publishes)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct append *append = append_new(world->log, &world->port);
+        publishes[i] = (struct publish){.count = 1, .done = no_answer};
+        *batch_add(append->batch) = (struct event){.channel = STR("a"),
+                                                   .type = STR("message"),
+                                                   .data = STR("hello"),
+                                                   .kind = EVENT_TEXT,
+                                                   .state = EVENT_PROPOSED,
+                                                   .time_us = clock_wall_us(clock_system())};
+        append_add(append, &publishes[i]);
+        log_append(world->log, append);
+    }
+}
+
+static void what_passes_the_courier_by_is_delivered_in_order_and_once(void **state)
+{
+    enum { MANY = 200 };
+    struct world *world = *state;
+    struct publish publishes[MANY];
+    char last[256] = "";
+    create(world, "");
+    append_many(world, MANY, publishes);
+    for (unsigned i = 0; i < MANY; i++) {
+        char id[256];
+        receive(world);
+        header(world, "webhook-id", id);
+        assert_true(strcmp(id, last) > 0);
+        memcpy(last, id, sizeof(last));
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    assert_quiet(world);
+    assert_true(courier_stats(world->courier)->missed > 0);
+}
+
+/* For a moment, then for good, then back. */
+static void a_clock_that_jumps_sends_nothing_early(void **state)
+{
+    struct world *world = *state;
+    int64_t years_s = INT64_C(10) * 365 * 86400;
+    create_for_many(world, "");
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "429 Slow\r\nRetry-After: 3600");
+    await(world, "held", "1");
+    move(years_s, 0);
+    publish(world, "c/2");
+    assert_quiet(world);
+    move(20, 20);
+    publish(world, "c/3");
+    assert_quiet(world);
+    move(20 - years_s, 20);
+    publish(world, "c/4");
+    assert_quiet(world);
+    move(20, 20);
+    publish(world, "c/5");
+    assert_quiet(world);
+    move(3600, 3600);
+    publish(world, "c/6");
+    for (int i = 0; i < 6; i++) {
+        receive(world);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+}
+
+static void a_clock_that_jumps_disables_nothing(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    uint64_t first = publish(world, "a");
+    static const int64_t jumps_s[][2] = {{0, 0}, {INT64_C(315360000), 0}, {20, 20}};
+    for (size_t i = 0; i < sizeof(jumps_s) / sizeof(*jumps_s); i++) {
+        receive(world);
+        assert_event(world, first);
+        move(jumps_s[i][0], jumps_s[i][1]);
+        answer(world, "500 Oops");
+    }
+    await(world, "state", "failing");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "state", "active");
+}
+
+static enum courier_fault create_under(struct world *world, const char *key, bool *ret_repeated)
+{
+    char body[128];
+    struct courier_request *request = &world->request;
+    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"a\"]}",
+             world->port_number);
+    buf_free(&request->answer);
+    buf_free(&request->body);
+    buf_free(&request->why);
+    *request = (struct courier_request){
+        .op = COURIER_CREATE, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+    buf_add_str(&request->body, str_from(body));
+    buf_add_str(&request->key, str_from(key));
+    world->replied = false;
+    courier_submit(world->courier, request);
+    enum courier_fault fault = reply(world);
+    buf_free(&request->key);
+    *ret_repeated = request->repeated;
+    return fault;
+}
+
+static void a_key_of_a_registration_counts_for_a_day(void **state)
+{
+    struct world *world = *state;
+    bool repeated;
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_false(repeated);
+    char *first = told(world, "id");
+    move(86390, 86390);
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_true(repeated);
+    assert_told(world, "id", first);
+    move(20, 20);
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_false(repeated);
+    char *second = told(world, "id");
+    assert_string_not_equal(first, second);
+    move(86390, 86390);
+    assert_int_equal(create_under(world, "k", &repeated), 0);
+    assert_true(repeated);
+    assert_told(world, "id", second);
+    free(first);
+    free(second);
+}
+
+/* ---- pages that are carried in parts --------------------------------------------------------- */
+
+/* Publishes `count` events of `size` bytes to c/0, c/1, … in one batch, so that they make one page.
+ * There are so many channels, which take turns. */
+static void append_round(struct world *world, unsigned count, unsigned size, unsigned channels)
+{
+    struct append *append = append_new(world->log, &world->port);
+    char channel[16], *data = malloc(size);
+    memset(data, 'x', size);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(channel, sizeof(channel), "c/%u", i % channels);
+        *batch_add(append->batch) =
+            (struct event){.channel = batch_copy(append->batch, str_from(channel)),
+                           .type = STR("message"),
+                           .data = batch_copy(append->batch, (struct str){data, size}),
+                           .kind = EVENT_TEXT,
+                           .state = EVENT_PROPOSED,
+                           .time_us = clock_wall_us(clock_system())};
+    }
+    free(data);
+    world->publish = (struct publish){.count = count, .done = on_published};
+    world->published = 0;
+    append_add(append, &world->publish);
+    log_append(world->log, append);
+    while (!world->published)
+        wait_for_mail(world);
+}
+
+static void append_page(struct world *world, unsigned count, unsigned size)
+{
+    append_round(world, count, size, count);
+}
+
+/* The bits of those of the events from `first` on that the request carries. */
+static unsigned carried(const struct world *world, uint64_t first, unsigned count)
+{
+    unsigned bits = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "\"id\":\"%016" PRIu64 "\"", first + i);
+        bits |= strstr(world->body, id) ? 1U << i : 0;
+    }
+    return bits;
+}
+
+/* Takes requests until all of `wanted` was accepted; none of it may come twice. Returns how many
+ * requests that took. */
+static unsigned take_all(struct world *world, uint64_t first, unsigned count, unsigned wanted)
+{
+    unsigned seen = 0, requests = 0;
+    while (seen != wanted) {
+        receive(world);
+        unsigned bits = carried(world, first, count);
+        assert_int_equal(bits & seen, 0);
+        assert_int_equal(bits & ~wanted, 0);
+        seen |= bits;
+        requests++;
+        answer(world, "200 OK");
+    }
+    return requests;
+}
+
+static void create_for_pages(struct world *world)
+{
+    create_for_many(world, ",\"ordered\":false,\"batch\":20");
+}
+
+static void refuse_a_page(struct world *world, const char *status)
+{
+    receive(world);
+    assert_int_equal(carried(world, world->published, 20), (1U << 20) - 1);
+    answer(world, status);
+}
+
+static void a_page_that_failed_is_sent_again_in_parts(void **state)
+{
+    struct world *world = *state;
+    static const unsigned sizes[] = {100, 9000, 20000};
+    create_for_pages(world);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        append_page(world, 20, sizes[i]);
+        refuse_a_page(world, "500 Oops");
+        unsigned requests = take_all(world, world->published, 20, (1U << 20) - 1);
+        assert_true(sizes[i] == 100 ? requests == 1 : requests > 1);
+        await(world, "lag", "0");
+        assert_quiet(world);
+    }
+}
+
+static void a_page_that_is_trimmed_meanwhile_ends(void **state)
+{
+    struct world *world = *state;
+    static const unsigned trimmed[] = {0, 3, 19};
+    create_for_many(world, ",\"ordered\":false,\"batch\":20,\"schedule\":[3600]");
+    for (size_t i = 0; i < sizeof(trimmed) / sizeof(*trimmed); i++) {
+        char channel[16];
+        append_page(world, 20, 9000);
+        uint64_t first = world->published;
+        refuse_a_page(world, "500 Oops");
+        await(world, "held", "1");
+        snprintf(channel, sizeof(channel), "c/%u", trimmed[i]);
+        append(world, channel, EVENT_TRIM);
+        assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+        take_all(world, first, 20, ((1U << 20) - 1) & ~(1U << trimmed[i]));
+        if (trimmed[i] == 19) { /* nothing is left behind the last part, which is told */
+            receive(world);
+            assert_non_null(strstr(world->body, "$gap"));
+            answer(world, "200 OK");
+        }
+        await(world, "lag", "0");
+    }
+}
+
+static void a_page_that_is_given_up_goes_on_behind_the_dead_part(void **state)
+{
+    struct world *world = *state;
+    create_for_many(world, ",\"ordered\":false,\"batch\":20,\"schedule\":[3600]");
+    append_page(world, 20, 9000);
+    uint64_t first = world->published;
+    refuse_a_page(world, "500 Oops");
+    await(world, "held", "1");
+    publish(world, "c/99");
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "failures", "0");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    receive(world);
+    unsigned dead = carried(world, first, 20);
+    assert_true(dead && dead != (1U << 20) - 1);
+    answer(world, "500 Oops");
+    take_all(world, first, 20, ((1U << 20) - 1) & ~dead);
+    await(world, "dead", "1");
+    await(world, "lag", "0");
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    take_all(world, first, 20, dead);
+    await(world, "dead", "0");
+}
+
+/* More rows that are not for the endpoint than one read looks at. */
+static void append_others(struct world *world)
+{
+    enum { BATCHES = 55, EACH = 1000 };
+    for (int i = 0; i < BATCHES; i++) {
+        struct append *append = append_new(world->log, &world->port);
+        for (int j = 0; j < EACH; j++)
+            *batch_add(append->batch) = (struct event){.channel = STR("n"),
+                                                       .type = STR("message"),
+                                                       .data = STR("1"),
+                                                       .kind = EVENT_TEXT,
+                                                       .state = EVENT_PROPOSED};
+        world->publish = (struct publish){.count = EACH, .done = on_published};
+        world->published = 0;
+        append_add(append, &world->publish);
+        log_append(world->log, append);
+        while (!world->published)
+            wait_for_mail(world);
+    }
+}
+
+/* Refuses a page of two events that are far apart. */
+static void refuse_a_wide_page(struct world *world, uint64_t *ret_first, uint64_t *ret_last)
+{
+    append_page(world, 40, 1); /* few channels would be read one by one */
+    create_for_many(world, ",\"ordered\":false,\"batch\":20,\"concurrency\":1,\"schedule\":[3600]");
+    publish(world, "c/9");
+    receive(world);
+    *ret_first = publish(world, "c/0");
+    append_others(world);
+    *ret_last = publish(world, "c/1");
+    await(world, "lag", "3");
+    answer(world, "200 OK");
+    receive(world);
+    assert_int_equal(carried(world, *ret_first, 1) & carried(world, *ret_last, 1), 1);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+}
+
+static void a_page_with_many_rows_between_is_sent_again_whole(void **state)
+{
+    struct world *world = *state;
+    uint64_t first, last;
+    refuse_a_wide_page(world, &first, &last);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    take_all(world, first, 1, 1);
+    take_all(world, last, 1, 1);
+    await(world, "lag", "0");
+    assert_quiet(world);
+}
+
+static void a_page_whose_first_channel_is_gone_ends(void **state)
+{
+    struct world *world = *state;
+    uint64_t first, last;
+    refuse_a_wide_page(world, &first, &last);
+    append(world, "c/0", EVENT_TRIM);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    take_all(world, last, 1, 1);
+    await(world, "lag", "0");
+    assert_quiet(world);
+}
+
+static void a_large_page_is_sent_again_by_hand_in_parts(void **state)
+{
+    struct world *world = *state;
+    create_for_pages(world);
+    append_page(world, 20, 90000);
+    uint64_t first = world->published;
+    refuse_a_page(world, "200 OK");
+    await(world, "lag", "0");
+    assert_int_equal(ask_delivery(world, COURIER_RETRY, 1), 0);
+    assert_true(take_all(world, first, 20, (1U << 20) - 1) > 1);
+    assert_quiet(world);
+}
+
+/* ---- owed events
+ * --------------------------------------------------------------------------------- */
+
+/* Each look at the clock takes a millisecond: what can be counted in five is a lower bound. */
+static void a_lag_that_takes_long_to_count_is_a_lower_bound(void **state)
+{
+    enum { OWED = 200 };
+    struct world *world = *state;
+    char owed[8];
+    create_for_many(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    append_round(world, OWED, 1, 10);
+    snprintf(owed, sizeof(owed), "%d", OWED);
+    await(world, "lag", owed);
+    assert_told(world, "lag_exact", "true");
+    moved.tick_us = 1000;
+    assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    moved.tick_us = 0;
+    char *lag = told(world, "lag");
+    assert_in_range(strtoul(lag, NULL, 10), 1, OWED - 1);
+    free(lag);
+    assert_told(world, "lag_exact", "false");
+    await(world, "lag", owed);
+    assert_told(world, "lag_exact", "true");
+}
+
+/* ---- options that change while lanes are outstanding ----------------------------------------- */
+
+enum { EVENTS = 12, CHANNELS = 4, ALL = (1 << EVENTS) - 1 };
+
+struct options {
+    bool ordered;
+    unsigned batch;
+};
+static const struct options kinds[] = {{true, 0},  {true, 5}, {false, 0},
+                                       {false, 5}, {true, 3}, {false, 3}};
+enum { KINDS = sizeof(kinds) / sizeof(*kinds), OPENED = 4 /* of these, with a restart */ };
+
+/* The events that were accepted since the options were changed. */
+struct seen {
+    uint64_t first;    /* of EVENTS events in CHANNELS channels */
+    unsigned accepted; /* a bit each */
+    unsigned again;    /* bits of events that may come a second time */
+    bool in_order;
+    unsigned last[CHANNELS]; /* of each channel, counted from 1 */
+};
+
+static void format_options(char out[64], const struct options *options)
+{
+    snprintf(out, 64, "\"ordered\":%s,\"batch\":%u", options->ordered ? "true" : "false",
+             options->batch);
+}
+
+/* Whether a connection has something, or a new one comes; all are in `ret_fds` then. */
+static bool has_news(const struct world *world, struct pollfd ret_fds[CONNS + 1], int ms)
+{
+    for (int i = 0; i < CONNS; i++)
+        ret_fds[i] = (struct pollfd){world->conns[i], POLLIN, 0};
+    ret_fds[CONNS] = (struct pollfd){world->listener, POLLIN, 0};
+    return poll(ret_fds, CONNS + 1, ms) > 0;
+}
+
+static int *room_for_conn(struct world *world)
+{
+    int i = 0;
+    while (world->conns[i] >= 0)
+        i++;
+    assert_true(i < CONNS);
+    return &world->conns[i];
+}
+
+static bool read_request(struct world *world, int fd)
+{
+    size_t len = 0;
+    do {
+        ssize_t n = read(fd, world->bytes + len, ROOM - 1 - len);
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+        world->bytes[len] = '\0';
+    } while (!is_whole(world, len));
+    world->conn = fd;
+    return true;
+}
+
+/* Waits for the next request, on whatever connection it comes, while others stay as they are. */
+static void receive_any(struct world *world)
+{
+    struct pollfd fds[CONNS + 1];
+    for (;;) {
+        assert_true(has_news(world, fds, WAIT_MS));
+        if (fds[CONNS].revents)
+            *room_for_conn(world) = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
+        for (int i = 0; i < CONNS; i++) {
+            if (!fds[i].revents)
+                continue;
+            if (read_request(world, world->conns[i]))
+                return;
+            close(world->conns[i]);
+            world->conns[i] = -1;
+        }
+    }
+}
+
+static void close_connections(struct world *world)
+{
+    for (int i = 0; i < CONNS; i++) {
+        if (world->conns[i] >= 0)
+            close(world->conns[i]);
+        world->conns[i] = -1;
+    }
+    world->conn = -1;
+}
+
+static void create_of(struct world *world, const struct options *options)
+{
+    char members[64], more[128];
+    format_options(members, options);
+    snprintf(more, sizeof(more), ",%s,\"concurrency\":2,\"schedule\":[3600]", members);
+    world->conn = -1;
+    create_for_many(world, more);
+    *room_for_conn(world) = world->conn;
+}
+
+static void change_to(struct world *world, const struct options *options, const char *more)
+{
+    char members[64], body[128];
+    format_options(members, options);
+    snprintf(body, sizeof(body), "{%s%s}", members, more);
+    assert_int_equal(ask(world, COURIER_CHANGE, body), 0);
+}
+
+/* Fails if a request comes on any connection. */
+static void assert_silent(struct world *world)
+{
+    struct pollfd fds[CONNS + 1];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+    assert_false(has_news(world, fds, 0));
+}
+
+static void delete_it(struct world *world)
+{
+    assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
+    close_connections(world);
+}
+
+static unsigned carried_by(const struct world *world, const struct seen *seen)
+{
+    return carried(world, seen->first, EVENTS);
+}
+
+/* Notes the request's events as accepted, and answers it. */
+static void accept_one(struct world *world, struct seen *seen)
+{
+    unsigned bits = carried_by(world, seen);
+    assert_true(bits);
+    assert_int_equal(bits & seen->accepted & ~seen->again, 0);
+    seen->accepted |= bits;
+    for (unsigned i = 0; i < EVENTS; i++) {
+        if (!(bits >> i & 1))
+            continue;
+        assert_true(!seen->in_order || i + 1 >= seen->last[i % CHANNELS]);
+        seen->last[i % CHANNELS] = i + 1;
+    }
+    answer(world, "200 OK");
+}
+
+static void accept_all(struct world *world, struct seen *seen)
+{
+    while (seen->accepted != ALL) {
+        receive_any(world);
+        accept_one(world, seen);
+    }
+    await(world, "lag_exact", "true");
+    await(world, "lag", "0");
+    assert_told(world, "held", "0");
+    assert_silent(world);
+}
+
+/* Two requests are under way, or one where one at a time may be: the one that came first ends last,
+ * and nothing is sent before. */
+static void change_under_way(struct world *world, const struct options *from,
+                             const struct options *to, const char *status)
+{
+    struct seen seen = {.in_order = to->ordered};
+    create_of(world, from);
+    append_round(world, EVENTS, 10, CHANNELS);
+    seen.first = world->published;
+    receive_any(world);
+    unsigned bits = carried_by(world, &seen);
+    int conn = world->conn;
+    if (!(from->ordered && from->batch)) {
+        receive_any(world);
+        seen.accepted = carried_by(world, &seen);
+    }
+    change_to(world, to, "");
+    assert_silent(world);
+    if (world->conn != conn) {
+        answer(world, "200 OK");
+        await(world, "inflight", "1");
+        assert_silent(world);
+        world->conn = conn;
+    }
+    if (!strncmp(status, "200", 3))
+        seen.accepted |= bits;
+    if (to->ordered) { /* older events of their channels may come first */
+        seen.again = seen.accepted;
+        seen.accepted = 0;
+    }
+    answer(world, status);
+    accept_all(world, &seen);
+    delete_it(world);
+}
+
+static void a_change_of_options_lets_requests_end_first(void **state)
+{
+    static const char *const statuses[] = {"200 OK", "500 Oops"};
+    for (unsigned i = 0; i < 2 * KINDS * KINDS; i++) {
+        const struct options *from = &kinds[i / KINDS % KINDS], *to = &kinds[i % KINDS];
+        if (from != to)
+            change_under_way(*state, from, to, statuses[i / (KINDS * KINDS)]);
+    }
+}
+
+/* Leaves the first request refused, so that its lane waits, and what could be accepted besides
+ * accepted. Returns what was accepted. */
+static unsigned leave_outstanding(struct world *world, const struct options *from,
+                                  struct seen *seen)
+{
+    create_of(world, from);
+    append_round(world, EVENTS, 10, CHANNELS);
+    *seen = (struct seen){.first = world->published};
+    receive_any(world);
+    unsigned refused = carried_by(world, seen);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    unsigned left = from->ordered ? from->batch ? ALL : 0x111 : refused, accepted = 0;
+    while (accepted != (ALL & ~left)) {
+        receive_any(world);
+        accepted |= carried_by(world, seen);
+        answer(world, "200 OK");
+    }
+    await(world, "inflight", "0");
+    return accepted;
+}
+
+static void reopen(struct world *world)
+{
+    close_connections(world);
+    close_world(world);
+    open_world(world);
+}
+
+static void the_same_options_go_on_over_a_restart(void **state)
+{
+    struct world *world = *state;
+    for (unsigned i = 0; i < OPENED; i++) {
+        struct seen seen;
+        unsigned accepted = leave_outstanding(world, &kinds[i], &seen);
+        reopen(world);
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+        assert_told(world, "held", "1");
+        assert_told(world, "lag_exact", "false"); /* the lag includes events before the start */
+        assert_silent(world);
+        seen.accepted = accepted;
+        seen.in_order = kinds[i].ordered;
+        assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+        accept_all(world, &seen);
+        delete_it(world);
+    }
+}
+
+static void change_and_reopen(struct world *world, const struct options *from,
+                              const struct options *to)
+{
+    struct seen seen;
+    unsigned accepted = leave_outstanding(world, from, &seen);
+    change_to(world, to, ",\"state\":\"paused\"");
+    reopen(world);
+    seen.again = accepted;
+    seen.in_order = to->ordered;
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    accept_all(world, &seen);
+    delete_it(world);
+}
+
+static void a_change_of_options_loses_nothing_over_a_restart(void **state)
+{
+    for (unsigned i = 0; i < OPENED * OPENED; i++)
+        if (i / OPENED != i % OPENED)
+            change_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
+}
+
+/* On the courier's own file. */
+static void execute(struct world *world, const char *sql)
+{
+    char path[64];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/state.db", world->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(db, WAIT_MS), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Writes options beside lanes that were made under others, as servers did that kept lanes when the
+ * options changed. */
+static void overwrite(struct world *world, const struct options *to)
+{
+    char sql[128];
+    snprintf(sql, sizeof(sql), "UPDATE endpoint SET ordered = %d, batch = %u, state = %d",
+             to->ordered, to->batch, ENDPOINT_PAUSED);
+    execute(world, sql);
+}
+
+static void mend_and_reopen(struct world *world, const struct options *from,
+                            const struct options *to)
+{
+    struct seen seen;
+    unsigned accepted = leave_outstanding(world, from, &seen);
+    close_connections(world);
+    close_world(world);
+    overwrite(world, to);
+    open_world(world);
+    reopen(world); /* the repair must last */
+    seen.again = accepted;
+    seen.in_order = to->ordered;
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    accept_all(world, &seen);
+    delete_it(world);
+}
+
+/* A page in order that failed cannot be told from a page without order. Neither can pages of
+ * another size. */
+static bool is_seen(const struct options *from, const struct options *to)
+{
+    return from->ordered != to->ordered ? !from->ordered || !from->batch
+                                        : from->ordered && !from->batch != !to->batch;
+}
+
+static void lanes_on_disk_that_do_not_fit_begin_anew(void **state)
+{
+    for (unsigned i = 0; i < OPENED * OPENED; i++)
+        if (is_seen(&kinds[i / OPENED], &kinds[i % OPENED]))
+            mend_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
+}
+
+/* The cursor goes back for all channels, so that older events of a channel come again too. */
+static void after_a_change_the_newest_event_of_a_channel_comes_last(void **state)
+{
+    struct world *world = *state;
+    uint64_t newest = 0;
+    char id[256];
+    world->conn = -1;
+    create_for_many(world, ",\"concurrency\":2,\"schedule\":[3600]");
+    *room_for_conn(world) = world->conn;
+    publish(world, "c/0");
+    receive_any(world);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    publish(world, "c/1");
+    receive_any(world);
+    answer(world, "200 OK");
+    await(world, "inflight", "0");
+    newest = publish(world, "c/1");
+    receive_any(world);
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"channels\":[\"c/*\",\"d\"]}"), 0);
+    answer(world, "200 OK");
+    for (int i = 0; i < 3; i++) {
+        receive_any(world);
+        header(world, "webhook-id", id);
+        assert_true(i < 2 || strtoull(id, NULL, 10) == newest ||
+                    strstr(world->body, "\"channel\":\"c/0\""));
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    close_connections(world);
+}
+
+/* A row that says that the scan is beyond them would lose them with the next start. */
+static void nothing_is_changed_while_lanes_cannot_be_kept(void **state)
+{
+    static const enum courier_op ops[] = {COURIER_PAUSE, COURIER_ROTATE};
+    struct world *world = *state;
+    create_for_many(world, ",\"schedule\":[3600]");
+    execute(world, "CREATE TRIGGER full BEFORE INSERT ON lane BEGIN SELECT RAISE(ABORT, 'x'); END");
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    assert_int_equal(ask(world, COURIER_CHANGE, "{\"description\":\"x\"}"), COURIER_E_NOW);
+    for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+        assert_int_equal(ask(world, ops[i], NULL), COURIER_E_NOW);
+    execute(world, "DROP TRIGGER full");
+    while (ask(world, COURIER_CHANGE, "{\"description\":\"x\"}") != 0)
+        ;
+    reopen(world);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "held", "0");
+}
+
+/* ---- a circuit that opens while a lane is read -------------------------------------------------
+ */
+
+/* Keeps the log's only reader busy. */
+struct blocker {
+    struct log_job job;
+    atomic_bool runs;
+    atomic_bool ends;
+    bool ended;
+};
+
+static bool run_blocker(struct log_job *job, struct log *log)
+{
+    struct blocker *blocker = container_of(job, struct blocker, job);
+    (void)log;
+    atomic_store(&blocker->runs, true);
+    while (!atomic_load(&blocker->ends))
+        sched_yield();
+    return true;
+}
+
+static void on_unblocked(struct mail *mail, void *owner)
+{
+    (void)owner;
+    container_of(mail, struct blocker, job.mail)->ended = true;
+}
+
+static void block(struct world *world, struct blocker *blocker)
+{
+    *blocker = (struct blocker){
+        .job = {.run = run_blocker, .reply = &world->mailbox, .mail = {NULL, on_unblocked}}};
+    log_submit(world->log, &blocker->job);
+    while (!atomic_load(&blocker->runs))
+        sched_yield();
+}
+
+static void unblock(struct world *world, struct blocker *blocker)
+{
+    atomic_store(&blocker->ends, true);
+    while (!blocker->ended)
+        wait_for_mail(world);
+}
+
+static void answer_on(struct world *world, int conn, const char *status)
+{
+    world->conn = conn;
+    answer(world, status);
+}
+
+/* Events that were read for a lane that is not tried any more would fill the room that the tried
+ * lanes need to read. */
+static void what_is_not_tried_takes_no_room_from_what_is(void **state)
+{
+    struct world *world = *state;
+    struct blocker blocker;
+    int slow, conns[5];
+    char channel[16];
+    world->conn = -1;
+    create_for_many(world, ",\"concurrency\":6,\"schedule\":[3600]");
+    *room_for_conn(world) = world->conn;
+    publish(world, "c/slow");
+    receive_any(world);
+    slow = world->conn;
+    publish(world, "c/slow");
+    await(world, "lag", "2");
+    move(0, 1); /* the first is slow now, so the second waits in the store */
+    for (int i = 0; i < 5; i++) {
+        snprintf(channel, sizeof(channel), "c/%d", i);
+        publish(world, channel);
+        receive_any(world);
+        conns[i] = world->conn;
+    }
+    block(world, &blocker);
+    answer_on(world, slow, "200 OK");
+    await(world, "inflight", "5");
+    for (int i = 0; i < 5; i++)
+        answer_on(world, conns[i], "500 Oops");
+    await(world, "circuit", "open");
+    unblock(world, &blocker);
+    for (int i = 0; i < 2; i++) {
+        receive_any(world);
+        answer(world, "500 Oops");
+    }
+    for (int i = 0; i < 6; i++) {
+        receive_any(world);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    close_connections(world);
+}
+
+/* ---- what is held in memory ------------------------------------------------------------------ */
+
+enum {
+    LARGE = 200000,
+    LARGE_COUNT = 100,
+    UNDER_WAY = 8 /* at first */,
+    QUEUES_MOST = (4 << 20) + 5 * (LARGE + 1000)
+};
+
+static void assert_held(struct world *world)
+{
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
+        assert_in_range(courier_stats(world->courier)->queued, LARGE, QUEUES_MOST);
+    }
+    assert_in_range(courier_stats(world->courier)->bodies, LARGE, UNDER_WAY * (LARGE + 1000));
+}
+
+static void assert_nothing_held(struct world *world)
+{
+    await(world, "lag", "0");
+    assert_quiet(world);
+    assert_int_equal(courier_stats(world->courier)->queued, 0);
+    assert_int_equal(courier_stats(world->courier)->bodies, 0);
+    assert_int_equal(courier_stats(world->courier)->found, 0);
+}
+
+static void large_events_wait_in_the_store(void **state)
+{
+    struct world *world = *state;
+    int conns[UNDER_WAY];
+    create_for_many(world, ",\"concurrency\":100");
+    *room_for_conn(world) = world->conn;
+    append_page(world, LARGE_COUNT, LARGE);
+    for (unsigned i = 0; i < UNDER_WAY; i++) {
+        receive_any(world);
+        conns[i] = world->conn;
+    }
+    assert_held(world);
+    for (unsigned i = 0; i < UNDER_WAY; i++) {
+        world->conn = conns[i];
+        answer(world, "200 OK");
+    }
+    for (unsigned i = UNDER_WAY; i < LARGE_COUNT; i++) {
+        receive_any(world);
+        answer(world, "200 OK");
+    }
+    assert_nothing_held(world);
+    close_connections(world);
+}
+
+/* Every other event fails, and all of these are hurried at once. */
+static void what_is_sent_again_waits_in_the_store(void **state)
+{
+    struct world *world = *state;
+    char failed[8];
+    create_for_many(world, ",\"concurrency\":1,\"schedule\":[3600]");
+    append_page(world, LARGE_COUNT, LARGE);
+    for (unsigned i = 0; i < LARGE_COUNT; i++) {
+        receive(world);
+        answer(world, i % 2 ? "200 OK" : "500 Oops");
+    }
+    snprintf(failed, sizeof(failed), "%d", LARGE_COUNT / 2);
+    await(world, "held", failed);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    for (unsigned i = 0; i < LARGE_COUNT / 2; i++) {
+        receive(world);
+        if (i == 1)
+            assert_held(world);
+        answer(world, "200 OK");
+    }
+    assert_nothing_held(world);
+}
+
+static void assert_hops(const struct world *world, const char *expected)
+{
+    char hops[256];
+    header(world, "Event-Hops", hops);
+    assert_string_equal(hops, expected);
+}
+
+static uint64_t publish_with_hops(struct world *world, uint8_t hops)
+{
+    return append_with(world, "a", EVENT_PROPOSED, hops);
+}
+
+/* Whether the record has this text; asked until it has. */
+static void await_record(struct world *world, const char *text)
+{
+    bool found = false;
+    while (!found) {
+        assert_int_equal(ask(world, COURIER_DELIVERIES, NULL), 0);
+        struct buf *answer = &world->request.answer;
+        found = memmem(answer->at, answer->len, text, strlen(text)) != NULL;
+    }
+}
+
+static void what_came_round_too_often_is_noted_and_not_sent(void **state)
+{
+    struct world *world = *state;
+    char expected[128];
+    create(world, "");
+    assert_hops(world, "1");
+    uint64_t last = publish_with_hops(world, 7);
+    receive(world);
+    assert_event(world, last);
+    assert_hops(world, "8");
+    uint64_t looped[] = {publish_with_hops(world, 8), publish_with_hops(world, EVENT_HOPS_MAX)};
+    uint64_t behind = publish(world, "a");
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, behind);
+    assert_hops(world, "1");
+    answer(world, "200 OK");
+    for (size_t i = 0; i < 2; i++) { /* each on its own: events of other channels may lie between */
+        snprintf(expected, sizeof(expected),
+                 "\"state\":\"skipped\",\"event\":\"%016" PRIu64 "\",\"channel\"", looped[i]);
+        await_record(world, expected);
+    }
+    await_record(world, "\"status\":null,\"error\":\"loop: 8 hops\"");
+    assert_int_equal(courier_stats(world->courier)->looped, 2);
+    assert_int_equal(courier_stats(world->courier)->failures, 0);
+    await(world, "lag", "0");
+    assert_told(world, "state", "active");
+    assert_told(world, "dead", "0");
+}
+
+/* Seven of them, of which three are not to be sent. */
+static void pages_leave_out_what_came_round_too_often(struct world *world, const char *more)
+{
+    static const uint8_t hops[] = {0, 8, 0, 3, 9, 8, 7};
+    static const struct {
+        const char *hops;
+        unsigned events;
+    } pages[] = {{"1", 1}, {"4", 2}, {"8", 1}};
+    create(world, more);
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    for (size_t i = 0; i < sizeof(hops); i++)
+        publish_with_hops(world, hops[i]);
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        unsigned events = 0;
+        receive(world);
+        assert_hops(world, pages[i].hops);
+        for (const char *at = world->body; (at = strstr(at, "\"prev\":")); at++)
+            events++;
+        assert_int_equal(events, pages[i].events);
+        answer(world, "200 OK");
+    }
+    await(world, "lag", "0");
+    assert_int_equal(courier_stats(world->courier)->looped, 3);
+}
+
+static void a_page_ends_before_what_came_round_too_often(void **state)
+{
+    pages_leave_out_what_came_round_too_often(*state, ",\"batch\":10");
+}
+
+static void a_page_without_order_does_so_too(void **state)
+{
+    pages_leave_out_what_came_round_too_often(*state, ",\"batch\":10,\"ordered\":false");
+}
+
+static void a_gap_has_the_hops_of_what_was_sent_before_it(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    publish_with_hops(world, 5);
+    receive(world);
+    assert_hops(world, "6");
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    publish(world, "a");
+    append(world, "a", EVENT_TRIM);
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    publish(world, "a");
+    receive(world);
+    assert_non_null(strstr(world->body, "$gap"));
+    assert_hops(world, "6");
+    answer(world, "200 OK");
+    receive(world);
+    assert_hops(world, "1");
+    answer(world, "200 OK");
+}
+
+/* More than may be noted between two keeps, and than a lane has in memory. */
+static void many_that_came_round_too_often_are_passed_over(void **state)
+{
+    enum { MANY = 500 };
+    struct world *world = *state;
+    create(world, ",\"concurrency\":1");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    for (int i = 0; i < MANY; i++)
+        publish_with_hops(world, 8);
+    uint64_t behind = publish(world, "a");
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_event(world, behind);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_int_equal(courier_stats(world->courier)->looped, MANY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define ON_DISK(name) cmocka_unit_test_setup_teardown(name, set_up_on_disk, tear_down)
+#define CROWDED(name) cmocka_unit_test_setup_teardown(name, set_up_crowded, tear_down)
+#define STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, tear_down)
+        TEST(events_are_posted_in_order_one_at_a_time),
+        TEST(other_channels_move_the_cursor_only),
+        TEST(what_failed_comes_again_under_the_same_id),
+        TEST(a_used_up_schedule_is_failing_and_nothing_is_skipped),
+        TEST(gone_disables_and_resuming_takes_up_at_the_cursor),
+        TEST(a_paused_endpoint_keeps_its_place),
+        TEST(a_pause_in_the_midst_of_a_delivery_lets_it_end),
+        TEST(changed_channels_count_from_the_cursor_on),
+        TEST(a_change_that_is_none_changes_nothing),
+        TEST(after_a_rotation_both_secrets_sign),
+        TEST(a_secret_of_ones_own_is_used),
+        TEST(secrets_are_not_told_again),
+        TEST(verification_creates_only_what_answers),
+        TEST(a_ping_is_answered_with_what_came_back),
+        TEST(a_deletion_under_way_of_a_ping_and_a_delivery_is_safe),
+        TEST(what_is_gone_is_told_as_a_gap_first),
+        TEST(it_begins_where_after_says),
+        TEST(beyond_the_limit_none_is_created),
+        TEST(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
+        TEST(behind_a_probe_that_was_accepted_a_failure_is_the_first),
+        TEST(a_channel_that_lags_is_told_what_it_missed),
+        TEST(nothing_is_sent_before_retry_after),
+        TEST(a_clock_that_jumps_sends_nothing_early),
+        TEST(a_clock_that_jumps_disables_nothing),
+        TEST(a_key_of_a_registration_counts_for_a_day),
+        TEST(a_page_that_failed_is_sent_again_in_parts),
+        TEST(a_page_that_is_trimmed_meanwhile_ends),
+        TEST(a_page_that_is_given_up_goes_on_behind_the_dead_part),
+        TEST(a_page_with_many_rows_between_is_sent_again_whole),
+        TEST(a_page_whose_first_channel_is_gone_ends),
+        TEST(a_large_page_is_sent_again_by_hand_in_parts),
+        TEST(a_change_of_options_lets_requests_end_first),
+        TEST(a_lag_that_takes_long_to_count_is_a_lower_bound),
+        TEST(large_events_wait_in_the_store),
+        TEST(what_is_sent_again_waits_in_the_store),
+        TEST(what_came_round_too_often_is_noted_and_not_sent),
+        TEST(a_page_ends_before_what_came_round_too_often),
+        TEST(a_page_without_order_does_so_too),
+        TEST(a_gap_has_the_hops_of_what_was_sent_before_it),
+        TEST(many_that_came_round_too_often_are_passed_over),
+        CROWDED(events_are_posted_in_order_one_at_a_time),
+        CROWDED(a_used_up_schedule_is_failing_and_nothing_is_skipped),
+        CROWDED(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
+        CROWDED(a_channel_that_lags_is_told_what_it_missed),
+        CROWDED(nothing_is_sent_before_retry_after),
+        CROWDED(what_came_round_too_often_is_noted_and_not_sent),
+        CROWDED(many_that_came_round_too_often_are_passed_over),
+        ON_DISK(the_same_options_go_on_over_a_restart),
+        ON_DISK(a_change_of_options_loses_nothing_over_a_restart),
+        ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),
+        TEST(after_a_change_the_newest_event_of_a_channel_comes_last),
+        ON_DISK(nothing_is_changed_while_lanes_cannot_be_kept),
+        CROWDED(what_is_not_tried_takes_no_room_from_what_is),
+        cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
+                                        set_up_impatient, tear_down),
+        cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,
+                                        set_up_busy, tear_down),
+        STRICT(addresses_that_are_not_public_are_refused),
+        STRICT(a_name_is_judged_by_where_it_leads),
+        STRICT(a_delivery_to_an_address_that_is_not_allowed_is_not_made),
+        cmocka_unit_test_setup_teardown(of_a_names_addresses_only_those_allowed_are_connected_to,
+                                        set_up_mixed, tear_down),
+        cmocka_unit_test_setup_teardown(a_trusted_host_may_be_anywhere, set_up_trusting, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

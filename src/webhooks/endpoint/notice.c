@@ -1,0 +1,48 @@
+/* Notices for operators, as events on $webhooks/ID, for every mechanism. */
+#include "webhooks/endpoint/endpoint.h"
+
+#include "base/say.h"
+
+#include <stdlib.h>
+
+static void on_published(struct publish *publish, struct batch *batch)
+{
+    (void)batch;
+    if (publish->verdict)
+        say(SAY_WARN, "webhook_notice_lost", "verdict=%d", (int)publish->verdict);
+    free(publish);
+}
+
+static void publish_notice(struct courier *courier, struct str channel, const char *type,
+                           struct str data)
+{
+    const struct publisher server = {.is_server = true};
+    const struct proposal proposal = {.channel = channel,
+                                      .type = str_from(type),
+                                      .data = data,
+                                      .kind = EVENT_JSON,
+                                      .is_checked = true};
+    struct publish *publish = mem_alloc(sizeof(*publish));
+    struct refusal refusal;
+    publish->done = on_published;
+    bool submitted = submit_proposal(&courier->submitter, &server, &proposal, publish, &refusal);
+    submitter_flush(&courier->submitter); /* even if it holds nothing */
+    if (submitted)
+        return;
+    say(SAY_WARN, "webhook_notice_lost", "problem=%.*s", STR_FMT(problem_slug(refusal.problem)));
+    free(publish);
+}
+
+void endpoint_notice(struct endpoint *endpoint, const char *type, struct str more)
+{
+    struct buf channel = {0}, data = {0};
+    buf_addf(&channel, "$webhooks/%s", endpoint->row.id);
+    buf_addf(&data, "{\"webhook\":\"%s\",\"url\":", endpoint->row.id);
+    buf_add_json(&data, str_from(endpoint->row.url));
+    buf_add_str(&data, more);
+    buf_add_char(&data, '}');
+    if (!buf_failed(&channel) && !buf_failed(&data))
+        publish_notice(endpoint->courier, buf_str(&channel), type, buf_str(&data));
+    buf_free(&channel);
+    buf_free(&data);
+}

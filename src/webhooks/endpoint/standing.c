@@ -1,0 +1,61 @@
+/* How well an endpoint answers: from that follows its class, and with it its share of the requests
+ * that may be under way (see pool.c). */
+#include "webhooks/endpoint/endpoint.h"
+
+enum {
+    QUICK_MS = 1000,         /* an endpoint that takes longer is slow */
+    QUICK_PATIENCE_MS = 100, /* at least, with one that is expected to answer at once */
+    PATIENCE_MORE = 4, /* times what the last answer took, or the patience that was not enough */
+};
+
+static void set_standing(struct endpoint *endpoint, enum pool_class standing, int64_t patience_ms)
+{
+    int64_t least_ms =
+        standing == POOL_QUICK ? QUICK_PATIENCE_MS : endpoint->courier->config.patience_ms;
+    endpoint->patience_ms = patience_ms > least_ms ? patience_ms : least_ms;
+    if (endpoint->standing == standing)
+        return;
+    endpoint->standing = standing;
+    pool_forget(&endpoint->courier->pool, &endpoint->waiter); /* asks again in its new class */
+    endpoint_ready(endpoint);
+}
+
+void endpoint_begin_standing(struct endpoint *endpoint)
+{
+    set_standing(endpoint, endpoint->row.failures ? POOL_FAILING : POOL_NEW, 0);
+}
+
+void endpoint_judge(struct endpoint *endpoint, const struct call *call)
+{
+    int64_t took_ms = (call->ended_ns - call->started_ns) / 1000000;
+    if (call_is_accepted(call))
+        set_standing(endpoint, took_ms <= QUICK_MS ? POOL_QUICK : POOL_SLOW,
+                     took_ms * PATIENCE_MORE);
+    else if (!call->status || endpoint->row.failures >= FAILING_AFTER ||
+             endpoint_circuit_open(endpoint))
+        set_standing(endpoint, POOL_FAILING, 0);
+    /* An endpoint that refuses some events, but quickly, keeps its standing. */
+}
+
+void endpoint_gave_way(struct endpoint *endpoint)
+{
+    int64_t patience_ms = endpoint->patience_ms * PATIENCE_MORE;
+    enum pool_class standing = endpoint->standing;
+    /* A quick one gets a second chance: whoever is slow may have to wait for long. */
+    if (standing != POOL_FAILING && (standing != POOL_QUICK || patience_ms > QUICK_MS))
+        standing = POOL_SLOW;
+    set_standing(endpoint, standing, patience_ms);
+}
+
+int64_t endpoint_overdue_ns(const struct endpoint *endpoint)
+{
+    return clock_now_ns(endpoint->courier->config.clock) + endpoint->patience_ms * INT64_C(1000000);
+}
+
+unsigned endpoint_most(const struct endpoint *endpoint)
+{
+    unsigned most = endpoint->row.options.concurrency;
+    if (endpoint->standing == POOL_NEW || endpoint->standing == POOL_FAILING)
+        return 1; /* until it accepts something */
+    return endpoint->window < most ? endpoint->window : most;
+}

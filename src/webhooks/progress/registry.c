@@ -1,0 +1,565 @@
+#include "webhooks/progress/registry.h"
+
+#include "base/mem.h"
+#include "base/say.h"
+#include "webhooks/progress/delivery_log.h"
+#include "log/store/sqlite/db.h"
+#include "log/store/sqlite/wal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A script for each version, which upgrades the one before. */
+static const char *const migrations[] = {
+    "CREATE TABLE endpoint(id TEXT PRIMARY KEY, url TEXT NOT NULL, channels TEXT NOT NULL,"
+    " types TEXT NOT NULL, headers TEXT NOT NULL, description TEXT NOT NULL, key BLOB NOT NULL,"
+    " old_key BLOB NOT NULL, old_until INTEGER NOT NULL, created INTEGER NOT NULL,"
+    " cursor INTEGER NOT NULL, told INTEGER NOT NULL, next INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, state INTEGER NOT NULL)",
+    "ALTER TABLE endpoint ADD COLUMN number INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE endpoint SET number = rowid;"
+    "CREATE UNIQUE INDEX endpoint_number ON endpoint(number);"
+    "ALTER TABLE endpoint ADD COLUMN schedule TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE endpoint ADD COLUMN ordered INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE endpoint ADD COLUMN format INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN concurrency INTEGER NOT NULL DEFAULT 32;"
+    "ALTER TABLE endpoint ADD COLUMN timeout INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN pair BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE endpoint ADD COLUMN old_pair BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE endpoint ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE endpoint ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE lane(endpoint INTEGER NOT NULL, slot INTEGER NOT NULL, channel TEXT NOT NULL,"
+    " after INTEGER NOT NULL, upto INTEGER NOT NULL, told INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, since INTEGER NOT NULL, next INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL,"
+    " PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;" RECORD_TABLES,
+    "ALTER TABLE endpoint ADD COLUMN topic TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE endpoint ADD COLUMN hub_secret TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE endpoint ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE endpoint ADD COLUMN olds BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE endpoint ADD COLUMN creation BLOB NOT NULL DEFAULT x''",
+};
+_Static_assert(sizeof(migrations) / sizeof(migrations[0]) == REGISTRY_VERSION,
+               "a script a version");
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    PUT,
+    PROGRESS,
+    DELETE,
+    PUT_LANE,
+    DROP_LANE,
+    DROP_LANES,
+    STATEMENTS,
+};
+
+#define COLUMNS                                                                                    \
+    "id, url, channels, types, headers, description, key, old_key, old_until, created, cursor,"    \
+    " told, next, failures, state, number, schedule, ordered, format, batch, concurrency,"         \
+    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until, olds, creation"
+
+static const char *const statements[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [PUT] = "INSERT OR REPLACE INTO endpoint(" COLUMNS ")"
+            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+    [PROGRESS] = "UPDATE endpoint SET cursor = ?2, told = ?3, next = ?4, failures = ?5,"
+                 " state = ?6, since = ?7, warned = ?8 WHERE id = ?1",
+    [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
+    [PUT_LANE] = "INSERT OR REPLACE INTO lane(endpoint, slot, channel, after, upto, told, failures,"
+                 " since, next, n, attempts) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+                 " ?11)",
+    [DROP_LANE] = "DELETE FROM lane WHERE endpoint = ?1 AND slot = ?2",
+    [DROP_LANES] = "DELETE FROM lane WHERE endpoint = ?1",
+};
+
+struct registry {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    struct record_statements *records;
+    uint64_t number; /* the highest that was given to an endpoint */
+    bool in_memory;
+    bool unsure; /* what failed may be in the file after a crash */
+    int lanes_result;
+};
+
+void endpoint_row_free(struct endpoint_row *row)
+{
+    free(row->url);
+    free(row->channels);
+    free(row->types);
+    free(row->headers);
+    free(row->description);
+    free(row->schedule);
+    free(row->topic);
+    free(row->hub_secret);
+    olds_free(&row->olds);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static int migrate_from(struct registry *registry, int64_t version)
+{
+    char sql[128];
+    int result = 0;
+    for (; !result && version < REGISTRY_VERSION; version++)
+        result = db_exec(registry->db, migrations[version]);
+    snprintf(sql, sizeof(sql),
+             "INSERT OR REPLACE INTO setting(name, value) VALUES('courier_version', %d)",
+             REGISTRY_VERSION);
+    return result ? result : db_exec(registry->db, sql);
+}
+
+static int migrate(struct registry *registry)
+{
+    int64_t version = 0;
+    int result = db_number(registry->db, "SELECT value FROM setting WHERE name = 'courier_version'",
+                           &version);
+    if (result && result != -ENOENT)
+        return result;
+    if (version == REGISTRY_VERSION)
+        return 0;
+    if (version > REGISTRY_VERSION) {
+        say(SAY_ERROR, "webhooks_too_new", "version=%lld known=%d", (long long)version,
+            REGISTRY_VERSION);
+        return -ENOTSUP;
+    }
+    result = db_exec(registry->db, "BEGIN IMMEDIATE");
+    result = result ? result : migrate_from(registry, version);
+    return registry_commit(registry, result);
+}
+
+/* Numbers are not given again while deliveries of a deleted endpoint may be about. */
+static int find_number(struct registry *registry)
+{
+    int64_t number = 0;
+    int result = db_number(registry->db,
+                           "SELECT max((SELECT coalesce(max(number), 0) FROM endpoint),"
+                           " (SELECT coalesce(max(endpoint), 0) FROM lane),"
+                           " (SELECT coalesce(max(endpoint), 0) FROM delivery))",
+                           &number);
+    registry->number = (uint64_t)number;
+    return result;
+}
+
+static int open_db(struct registry *registry, const char *path)
+{
+    int result = db_open(path, DB_WRITE, &registry->db);
+    result = result
+                 ? result
+                 : db_exec(registry->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                         "CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY,"
+                                         " value INTEGER NOT NULL)");
+    for (int i = BEGIN; !result && i <= ROLLBACK; i++)
+        result = db_prepare(registry->db, statements[i], &registry->statements[i]);
+    result = result ? result : migrate(registry);
+    for (int i = PUT; !result && i < STATEMENTS; i++)
+        result = db_prepare(registry->db, statements[i], &registry->statements[i]);
+    result = result ? result : find_number(registry);
+    return result ? result : record_prepare(registry->db, &registry->records);
+}
+
+int registry_open(const char *dir, struct registry **ret_registry)
+{
+    char *path = NULL;
+    struct registry *registry = mem_alloc(sizeof(*registry));
+    registry->in_memory = !dir;
+    if (dir && asprintf(&path, "%s/state.db", dir) < 0)
+        abort();
+    int result = open_db(registry, path ? path : ":memory:");
+    free(path);
+    if (result) {
+        say(SAY_ERROR, "webhooks_not_opened", "error=%d detail=\"%s\"", -result,
+            registry->db ? sqlite3_errmsg(registry->db) : "");
+        registry_close(registry);
+        return result;
+    }
+    *ret_registry = registry;
+    return 0;
+}
+
+void registry_close(struct registry *registry)
+{
+    if (!registry)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(registry->statements[i]);
+    record_finalize(registry->records);
+    sqlite3_close(registry->db);
+    free(registry);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static char *read_text(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    char *copy = strdup(text ? (const char *)text : "");
+    if (!copy)
+        abort();
+    return copy;
+}
+
+static void read_key(sqlite3_stmt *statement, int column, struct sign_key *key)
+{
+    struct str bytes = db_bytes(statement, column);
+    if (bytes.len > SIGN_KEY_MOST)
+        bytes.len = SIGN_KEY_MOST;
+    if (bytes.len)
+        memcpy(key->bytes, bytes.at, bytes.len);
+    key->len = (uint8_t)bytes.len;
+}
+
+static void read_pair(sqlite3_stmt *statement, int column, struct sign_pair *pair)
+{
+    struct str bytes = db_bytes(statement, column);
+    pair->set = bytes.len == sizeof(pair->seed) + sizeof(pair->open);
+    if (!pair->set)
+        return;
+    memcpy(pair->seed, bytes.at, sizeof(pair->seed));
+    memcpy(pair->open, bytes.at + sizeof(pair->seed), sizeof(pair->open));
+}
+
+/* Versions before this one kept one old key, in columns of its own. */
+static void read_olds(sqlite3_stmt *statement, struct olds *olds)
+{
+    struct old_key one = {.until_us = sqlite3_column_int64(statement, 8)};
+    read_key(statement, 7, &one.key);
+    read_pair(statement, 23, &one.pair);
+    bool good = one.key.len ? olds_with(&(struct olds){0}, &one, 0, olds)
+                            : olds_unpack(db_bytes(statement, 29), olds);
+    if (!good)
+        abort();
+}
+
+static void read_creation(sqlite3_stmt *statement, struct creation *creation)
+{
+    struct str bytes = db_bytes(statement, 30);
+    creation->keyed = bytes.len == sizeof(creation->key) + sizeof(creation->body);
+    if (!creation->keyed)
+        return;
+    memcpy(creation->key, bytes.at, sizeof(creation->key));
+    memcpy(creation->body, bytes.at + sizeof(creation->key), sizeof(creation->body));
+}
+
+static struct endpoint_options read_options(sqlite3_stmt *statement)
+{
+    int format = sqlite3_column_int(statement, 18);
+    return (struct endpoint_options){
+        .ordered = sqlite3_column_int(statement, 17) != 0,
+        .format = (uint8_t)(format < 0 || format >= BODY_FORMATS ? BODY_EVENT : format),
+        .batch = (uint32_t)sqlite3_column_int(statement, 19),
+        .concurrency = (uint32_t)sqlite3_column_int(statement, 20),
+        .timeout_ms = sqlite3_column_int64(statement, 21),
+    };
+}
+
+static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
+{
+    struct str id = db_bytes(statement, 0);
+    int64_t state = sqlite3_column_int64(statement, 14);
+    *row = (struct endpoint_row){
+        .created_us = sqlite3_column_int64(statement, 9),
+        .cursor = db_id(statement, 10),
+        .told = db_id(statement, 11),
+        .next_us = sqlite3_column_int64(statement, 12),
+        .failures = db_id(statement, 13),
+        .number = db_id(statement, 15),
+        .options = read_options(statement),
+        .since_us = sqlite3_column_int64(statement, 24),
+        .warned = (uint32_t)sqlite3_column_int(statement, 25),
+        .lease_until_us = sqlite3_column_int64(statement, 28),
+        .state =
+            state < 0 || state > ENDPOINT_DISABLED ? ENDPOINT_PAUSED : (enum endpoint_state)state,
+    };
+    if (id.len)
+        memcpy(row->id, id.at, id.len < ENDPOINT_ID_LEN ? id.len : ENDPOINT_ID_LEN);
+    read_key(statement, 6, &row->key);
+    read_pair(statement, 22, &row->pair);
+    read_olds(statement, &row->olds);
+    read_creation(statement, &row->creation);
+    row->options.wants_pair = row->pair.set;
+    row->schedule = read_text(statement, 16);
+    row->topic = read_text(statement, 26);
+    row->hub_secret = read_text(statement, 27);
+    row->url = read_text(statement, 1);
+    row->channels = read_text(statement, 2);
+    row->types = read_text(statement, 3);
+    row->headers = read_text(statement, 4);
+    row->description = read_text(statement, 5);
+}
+
+int registry_load(struct registry *registry, void (*each)(void *context, struct endpoint_row *row),
+                  void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(registry->db, "SELECT " COLUMNS " FROM endpoint ORDER BY created, id",
+                            &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        struct endpoint_row row;
+        read_row(statement, &row);
+        each(context, &row);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static void read_lane(sqlite3_stmt *statement, struct lane_row *row)
+{
+    *row = (struct lane_row){
+        .endpoint = db_id(statement, 0),
+        .slot = db_id(statement, 1),
+        .channel = read_text(statement, 2),
+        .after = db_id(statement, 3),
+        .upto = db_id(statement, 4),
+        .told = db_id(statement, 5),
+        .failures = db_id(statement, 6),
+        .since_us = sqlite3_column_int64(statement, 7),
+        .next_us = sqlite3_column_int64(statement, 8),
+        .n = db_id(statement, 9),
+        .attempts = db_id(statement, 10),
+    };
+}
+
+int registry_load_lanes(struct registry *registry,
+                        void (*each)(void *context, struct lane_row *row), void *context)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(registry->db,
+                            "SELECT endpoint, slot, channel, after, upto, told, failures, since,"
+                            " next, n, attempts FROM lane ORDER BY endpoint, after, slot",
+                            &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        struct lane_row row;
+        read_lane(statement, &row);
+        each(context, &row);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+static void bind_key(sqlite3_stmt *statement, int at, const struct sign_key *key)
+{
+    sqlite3_bind_blob(statement, at, key->bytes, key->len, SQLITE_STATIC);
+}
+
+static void bind_pair(sqlite3_stmt *statement, int at, const struct sign_pair *pair)
+{
+    char bytes[sizeof(pair->seed) + sizeof(pair->open)];
+    memcpy(bytes, pair->seed, sizeof(pair->seed));
+    memcpy(bytes + sizeof(pair->seed), pair->open, sizeof(pair->open));
+    sqlite3_bind_blob(statement, at, bytes, pair->set ? (int)sizeof(bytes) : 0, SQLITE_TRANSIENT);
+}
+
+static void bind_texts(sqlite3_stmt *statement, const struct endpoint_row *row)
+{
+    db_bind_text(statement, 1, str_from(row->id));
+    db_bind_text(statement, 2, str_from(row->url));
+    db_bind_text(statement, 3, str_from(row->channels));
+    db_bind_text(statement, 4, str_from(row->types));
+    db_bind_text(statement, 5, str_from(row->headers));
+    db_bind_text(statement, 6, str_from(row->description));
+    db_bind_text(statement, 17, str_from(row->schedule));
+    db_bind_text(statement, 27, str_from(row->topic ? row->topic : ""));
+    db_bind_text(statement, 28, str_from(row->hub_secret ? row->hub_secret : ""));
+}
+
+static void bind_keys(sqlite3_stmt *statement, const struct endpoint_row *row)
+{
+    bind_key(statement, 7, &row->key);
+    bind_pair(statement, 23, &row->pair);
+    sqlite3_bind_zeroblob(statement, 8, 0); /* the columns of a single old key */
+    sqlite3_bind_int64(statement, 9, 0);
+    sqlite3_bind_zeroblob(statement, 24, 0);
+}
+
+static int bind_olds(sqlite3_stmt *statement, const struct olds *olds)
+{
+    struct buf bytes = {0};
+    olds_pack(&bytes, olds);
+    int result = buf_failed(&bytes) ? -ENOMEM : 0;
+    sqlite3_bind_blob(statement, 30, bytes.len ? bytes.at : "", (int)bytes.len, SQLITE_TRANSIENT);
+    buf_free(&bytes);
+    return result;
+}
+
+static void bind_creation(sqlite3_stmt *statement, const struct creation *creation)
+{
+    char bytes[sizeof(creation->key) + sizeof(creation->body)];
+    memcpy(bytes, creation->key, sizeof(creation->key));
+    memcpy(bytes + sizeof(creation->key), creation->body, sizeof(creation->body));
+    sqlite3_bind_blob(statement, 31, bytes, creation->keyed ? (int)sizeof(bytes) : 0,
+                      SQLITE_TRANSIENT);
+}
+
+static void bind_options(sqlite3_stmt *statement, const struct endpoint_options *options)
+{
+    sqlite3_bind_int(statement, 18, options->ordered);
+    sqlite3_bind_int(statement, 19, options->format);
+    sqlite3_bind_int(statement, 20, (int)options->batch);
+    sqlite3_bind_int(statement, 21, (int)options->concurrency);
+    sqlite3_bind_int64(statement, 22, options->timeout_ms);
+}
+
+static int put(struct registry *registry, const struct endpoint_row *row)
+{
+    sqlite3_stmt *statement = registry->statements[PUT];
+    bind_texts(statement, row);
+    bind_keys(statement, row);
+    bind_options(statement, &row->options);
+    bind_creation(statement, &row->creation);
+    sqlite3_bind_int64(statement, 10, row->created_us);
+    db_bind_id(statement, 11, row->cursor);
+    db_bind_id(statement, 12, row->told);
+    sqlite3_bind_int64(statement, 13, row->next_us);
+    db_bind_id(statement, 14, row->failures);
+    sqlite3_bind_int(statement, 15, (int)row->state);
+    db_bind_id(statement, 16, row->number);
+    sqlite3_bind_int64(statement, 25, row->since_us);
+    sqlite3_bind_int64(statement, 26, row->warned);
+    sqlite3_bind_int64(statement, 29, row->lease_until_us);
+    int result = bind_olds(statement, &row->olds);
+    return result ? result : db_run(statement);
+}
+
+static int drop_lanes(struct registry *registry, uint64_t endpoint)
+{
+    db_bind_id(registry->statements[DROP_LANES], 1, endpoint);
+    return db_run(registry->statements[DROP_LANES]);
+}
+
+void registry_note_lanes(struct registry *registry, int result)
+{
+    registry->lanes_result = result;
+}
+
+int registry_lanes_result(const struct registry *registry)
+{
+    return registry->lanes_result;
+}
+
+int registry_put(struct registry *registry, struct endpoint_row *row, bool forget)
+{
+    int result = registry_begin(registry);
+    if (result)
+        return result;
+    if (!row->number)
+        row->number = ++registry->number;
+    result = put(registry, row);
+    if (!result && forget)
+        result = drop_lanes(registry, row->number);
+    return registry_commit(registry, result);
+}
+
+static int drop(struct registry *registry, const char *id)
+{
+    sqlite3_stmt *statement;
+    uint64_t number = 0;
+    int result = db_prepare(registry->db, "SELECT number FROM endpoint WHERE id = ?1", &statement);
+    if (result)
+        return result;
+    db_bind_text(statement, 1, str_from(id));
+    if ((result = db_row(statement)) == 1)
+        number = db_id(statement, 0);
+    sqlite3_finalize(statement);
+    if (result < 0)
+        return result;
+    db_bind_text(registry->statements[DELETE], 1, str_from(id));
+    result = db_run(registry->statements[DELETE]);
+    /* The endpoint may have many deliveries: pruning drops them little by little. */
+    return result ? result : drop_lanes(registry, number);
+}
+
+int registry_delete(struct registry *registry, const char *id)
+{
+    int result = registry_begin(registry);
+    return result ? result : registry_commit(registry, drop(registry, id));
+}
+
+/* Removes a failed transaction from the file, see log/store/sqlite/wal.c. */
+static int mend(struct registry *registry)
+{
+    if (!registry->unsure)
+        return 0;
+    int result = db_roll_back(registry->db, registry->statements[ROLLBACK]);
+    if (!result && !registry->in_memory)
+        result = wal_cut(registry->db);
+    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    (void)db_roll_back(registry->db, registry->statements[ROLLBACK]);
+    registry->unsure = result != 0;
+    return result ? REGISTRY_E_FATE_UNKNOWN : 0;
+}
+
+int registry_begin(struct registry *registry)
+{
+    int result = mend(registry);
+    return result ? result : db_run(registry->statements[BEGIN]);
+}
+
+int registry_progress(struct registry *registry, const struct endpoint_row *row)
+{
+    sqlite3_stmt *statement = registry->statements[PROGRESS];
+    db_bind_text(statement, 1, str_from(row->id));
+    db_bind_id(statement, 2, row->cursor);
+    db_bind_id(statement, 3, row->told);
+    sqlite3_bind_int64(statement, 4, row->next_us);
+    db_bind_id(statement, 5, row->failures);
+    sqlite3_bind_int(statement, 6, (int)row->state);
+    sqlite3_bind_int64(statement, 7, row->since_us);
+    sqlite3_bind_int64(statement, 8, row->warned);
+    return db_run(statement);
+}
+
+int registry_put_lane(struct registry *registry, const struct lane_row *row)
+{
+    sqlite3_stmt *statement = registry->statements[PUT_LANE];
+    db_bind_id(statement, 1, row->endpoint);
+    db_bind_id(statement, 2, row->slot);
+    db_bind_text(statement, 3, str_from(row->channel));
+    db_bind_id(statement, 4, row->after);
+    db_bind_id(statement, 5, row->upto);
+    db_bind_id(statement, 6, row->told);
+    db_bind_id(statement, 7, row->failures);
+    sqlite3_bind_int64(statement, 8, row->since_us);
+    sqlite3_bind_int64(statement, 9, row->next_us);
+    db_bind_id(statement, 10, row->n);
+    db_bind_id(statement, 11, row->attempts);
+    return db_run(statement);
+}
+
+int registry_drop_lane(struct registry *registry, uint64_t endpoint, uint64_t slot)
+{
+    sqlite3_stmt *statement = registry->statements[DROP_LANE];
+    db_bind_id(statement, 1, endpoint);
+    db_bind_id(statement, 2, slot);
+    return db_run(statement);
+}
+
+int registry_commit(struct registry *registry, int result)
+{
+    if (!result)
+        result = db_run(registry->statements[COMMIT]);
+    if (!result)
+        return 0;
+    (void)db_roll_back(registry->db, registry->statements[ROLLBACK]);
+    registry->unsure = true;
+    int mended = mend(registry);
+    return mended ? mended : result;
+}
+
+struct record_statements *registry_records(struct registry *registry)
+{
+    return registry->records;
+}

@@ -1,0 +1,295 @@
+/* WebSub on the courier's thread. A subscription is an endpoint with a topic and a lease. Whoever
+ * asks is answered at once; then the callback is asked whether it wants that (section 5.3), and
+ * only if it says so anything changes: a renewal that fails leaves the subscription as it was. */
+#include "webhooks/endpoint/endpoint.h"
+
+#include "base/hash.h"
+#include "base/say.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000 };
+
+/* A subscriber that is being asked or told; and then the change that follows from it. */
+struct intent {
+    struct list node; /* in courier->intents while the GET is under way */
+    struct courier *courier;
+    struct call call;
+    struct pool_seat seat;
+    struct buf url;
+    struct websub_wish wish;
+    bool denial; /* nothing follows */
+    char challenge[CHALLENGE_LEN + 1];
+    struct courier_request request; /* to ourselves */
+};
+
+static void intent_free(struct intent *intent)
+{
+    list_remove(&intent->node);
+    pool_rise(&intent->courier->pool, &intent->seat);
+    call_free(&intent->call);
+    buf_free(&intent->url);
+    buf_free(&intent->request.body);
+    buf_free(&intent->request.answer);
+    websub_wish_deinit(&intent->wish);
+    free(intent);
+}
+
+/* ---- the log ---------------------------------------------------------------------------------
+ *
+ * The request is answered before the callback is asked, so that only the log can say why a
+ * subscription came to nothing. Strangers cause these lines: few are written at once, and the rest
+ * are counted.
+ */
+
+static const char *mode_name(enum websub_mode mode)
+{
+    return mode == WEBSUB_SUBSCRIBE     ? "subscribe"
+           : mode == WEBSUB_UNSUBSCRIBE ? "unsubscribe"
+                                        : "-";
+}
+
+static void say_refused(struct courier *courier, const struct websub_wish *wish, int status,
+                        const char *why)
+{
+    enum { QUOTED = 300 };
+    char callback[QUOTED], topic[QUOTED];
+    uint64_t left_out;
+    if (!sparing_may(&courier->refusals, clock_now_ns(courier->config.clock), &left_out))
+        return;
+    say_quote(callback, sizeof(callback), wish->callback.at, wish->callback.len);
+    say_quote(topic, sizeof(topic), wish->topic.at, wish->topic.len);
+    say(SAY_WARN, "websub_refused",
+        "mode=%s callback=%s topic=%s status=%d left_out=%" PRIu64 " detail=\"%s\"",
+        mode_name(wish->mode), callback, topic, status, left_out, why);
+}
+
+/* Why a callback that was asked has not confirmed. */
+static const char *why_not(const struct call *call)
+{
+    if (!call->status)
+        return call->error ? call->error : "it did not answer";
+    if (!call_is_accepted(call))
+        return "it did not answer with 2xx";
+    return call->error ? call->error : "its answer is not the challenge and nothing else";
+}
+
+/* ---- effects
+ * ------------------------------------------------------------------------------------- */
+
+static struct endpoint *find(const struct courier *courier, const struct websub_wish *wish)
+{
+    list_each (&courier->endpoints, node) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, node);
+        if (row_is_websub(&endpoint->row) &&
+            str_eq(str_from(endpoint->row.topic), buf_str(&wish->topic)) &&
+            str_eq(str_from(endpoint->row.url), buf_str(&wish->callback)))
+            return endpoint;
+    }
+    return NULL;
+}
+
+static void send_get(struct intent *intent);
+
+static void apply(struct intent *intent);
+
+static bool is_full(const struct courier_request *request)
+{
+    return request->fault == COURIER_E_MANY;
+}
+
+/* The change is kept, or could not be. */
+static void applied(struct mail *mail, void *owner)
+{
+    struct courier_request *request = container_of(mail, struct courier_request, reply_mail);
+    struct intent *intent = container_of(request, struct intent, request);
+    struct courier *courier = owner;
+    if (request->op == COURIER_RENEW && request->fault == COURIER_E_MISSING && !courier->stopping) {
+        apply(intent); /* the endpoint is gone: create it again */
+        return;
+    }
+    if (request->fault)
+        say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
+    timer_set(&courier->loop, &courier->lease, 0); /* looks once for all changes of this turn */
+    if (request->op != COURIER_CREATE || !is_full(request) || courier->stopping) {
+        intent_free(intent);
+        return;
+    }
+    say_refused(courier, &intent->wish, 0, "there are as many subscribers as there may be");
+    intent->denial = true;
+    buf_clear(&intent->url);
+    websub_add_denial(&intent->url, buf_str(&intent->wish.callback), buf_str(&intent->wish.topic),
+                      STR("the hub has as many subscribers as it may"));
+    send_get(intent);
+}
+
+static void ask_self(struct intent *intent, enum courier_op op, const struct endpoint *endpoint)
+{
+    struct courier_request *request = &intent->request;
+    buf_free(&request->answer);
+    buf_clear(&request->body);
+    request->fault = COURIER_FINE;
+    request->op = op;
+    request->reply = &intent->courier->loop.mailbox;
+    request->reply_mail.open = applied;
+    request->n = intent->wish.lease_s;
+    buf_add_str(&request->body, buf_str(&intent->wish.secret));
+    if (endpoint)
+        memcpy(request->id, endpoint->row.id, sizeof(endpoint->row.id));
+    if (op == COURIER_CREATE)
+        change_subscribe(intent->courier, request, &intent->wish);
+    else
+        courier_submit(intent->courier, request);
+}
+
+static void apply(struct intent *intent)
+{
+    struct endpoint *endpoint = find(intent->courier, &intent->wish);
+    if (intent->wish.mode == WEBSUB_SUBSCRIBE)
+        ask_self(intent, endpoint ? COURIER_RENEW : COURIER_CREATE, endpoint);
+    else if (endpoint)
+        ask_self(intent, COURIER_DELETE, endpoint);
+    else
+        intent_free(intent); /* nothing to unsubscribe */
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static bool has_confirmed(const struct intent *intent)
+{
+    const struct call *call = &intent->call;
+    return call->status >= 200 && call->status < 300 &&
+           str_eq(buf_str(&call->response), str_from(intent->challenge));
+}
+
+static void intent_done(struct call *call)
+{
+    struct intent *intent = container_of(call, struct intent, call);
+    list_remove(&intent->node);
+    pool_rise(&intent->courier->pool, &intent->seat);
+    bool asked = !intent->denial && !intent->courier->stopping;
+    if (asked && has_confirmed(intent)) {
+        apply(intent);
+        return;
+    }
+    if (asked)
+        say_refused(intent->courier, &intent->wish, call->status, why_not(call));
+    intent_free(intent);
+}
+
+static void send_get(struct intent *intent)
+{
+    struct courier *courier = intent->courier;
+    buf_add_char(&intent->url, '\0');
+    if (buf_failed(&intent->url) || !pool_has_room(&courier->pool, POOL_ASKED)) {
+        intent_free(intent); /* a denial is a courtesy; those that ask were looked at before */
+        return;
+    }
+    list_add_last(&courier->intents, &intent->node);
+    pool_sit(&courier->pool, &intent->seat, NULL, POOL_ASKED, INT64_MAX);
+    intent->call.done = intent_done;
+    if (call_get(&courier->client, &intent->call, intent->url.at))
+        intent_free(intent);
+}
+
+static void verify(struct intent *intent)
+{
+    uint64_t random[2];
+    const struct websub_wish *wish = &intent->wish;
+    hash_random(random, sizeof(random));
+    (void)snprintf(intent->challenge, sizeof(intent->challenge), "%016" PRIx64 "%016" PRIx64,
+                   random[0], random[1]);
+    websub_add_intent(&intent->url, buf_str(&wish->callback), wish->mode, buf_str(&wish->topic),
+                      str_from(intent->challenge), wish->lease_s);
+    send_get(intent);
+}
+
+static bool may_call(const struct courier *courier, struct buf *callback)
+{
+    buf_add_char(callback, '\0');
+    bool may = !buf_failed(callback) && change_may_go_to(courier, callback->at);
+    callback->len--;
+    return may;
+}
+
+void websub_ask(struct courier *courier, struct courier_request *request)
+{
+    struct intent *intent = mem_alloc(sizeof(*intent));
+    const char *why = NULL;
+    intent->courier = courier;
+    struct websub_wish *wish = &intent->wish;
+    int result = websub_read(buf_str(&request->body), courier->config.base, &courier->config.leases,
+                             wish, &why);
+    bool asks = !result && wish->mode != WEBSUB_PUBLISH;
+    enum courier_fault fault = COURIER_FINE;
+    if (result) {
+        fault = COURIER_E_BAD;
+        why = why ? why : "there is no memory left: try again";
+    } else if (asks && !may_call(courier, &wish->callback)) {
+        fault = COURIER_E_FORBIDDEN;
+        why = "callbacks are at public addresses, and at others only if the server's "
+              "configuration lists them";
+    } else if (asks && !pool_has_room(&courier->pool, POOL_ASKED)) {
+        fault = COURIER_E_NOW;
+        why = "too many subscribers are being asked: try again";
+    }
+    if (fault) {
+        say_refused(courier, wish, 0, why);
+        request_refuse(request, fault, why);
+    } else {
+        request_answer(request); /* to publish is nothing here: events go out as they come in */
+    }
+    if (asks && !fault)
+        verify(intent);
+    else
+        intent_free(intent);
+}
+
+void websub_deny(struct courier *courier, const struct endpoint_row *row, const char *reason)
+{
+    if (courier->stopping)
+        return;
+    struct intent *intent = mem_alloc(sizeof(*intent));
+    *intent = (struct intent){.courier = courier, .denial = true};
+    websub_add_denial(&intent->url, str_from(row->url), str_from(row->topic), str_from(reason));
+    send_get(intent);
+}
+
+void websub_end(struct courier *courier)
+{
+    for (struct list *node; (node = courier->intents.next) != &courier->intents;)
+        intent_free(container_of(node, struct intent, node));
+}
+
+/* ---- leases ---------------------------------------------------------------------------------- */
+
+/* Once it has ended it is deleted, by an intent that nobody is asked for. */
+static void expire(struct endpoint *endpoint)
+{
+    struct intent *intent = mem_alloc(sizeof(*intent));
+    *intent = (struct intent){.courier = endpoint->courier};
+    intent->wish.mode = WEBSUB_UNSUBSCRIBE;
+    say(SAY_INFO, "websub_expired", "id=%s", endpoint->row.id);
+    endpoint->expired = true;
+    endpoint->row.state = ENDPOINT_PAUSED; /* nothing more goes out */
+    ask_self(intent, COURIER_DELETE, endpoint);
+}
+
+void websub_watch(struct courier *courier)
+{
+    int64_t now_us = courier_now_us(courier);
+    int64_t next_ms = WATCH_MOST_MS;
+    list_each (&courier->endpoints, node) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, node);
+        if (!row_is_websub(&endpoint->row) || endpoint->expired)
+            continue;
+        int64_t left_ms = (endpoint->row.lease_until_us - now_us + 999) / 1000;
+        if (left_ms <= 0 && !courier->stopping)
+            expire(endpoint);
+        else if (left_ms > 0 && left_ms < next_ms)
+            next_ms = left_ms;
+    }
+    timer_set(&courier->loop, &courier->lease, next_ms);
+}

@@ -1,0 +1,328 @@
+/* The content of a delivery's request: bodies, their ids and their headers. */
+#include "webhooks/endpoint/endpoint.h"
+
+#include "base/base64.h"
+#include "base/rfc3339.h"
+#include "base/utf8.h"
+#include "log/envelope.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- CloudEvents ----------------------------------------------------------------------------- */
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           strchr("-._~/", c) != NULL;
+}
+
+static void add_percent(struct buf *out, char c)
+{
+    buf_addf(out, "%%%02X", (unsigned)(unsigned char)c);
+}
+
+/* A URI-reference: where a person would look for the event. */
+static void add_source(struct buf *out, struct str channel)
+{
+    buf_add_lit(out, "/channels/");
+    for (size_t i = 0; i < channel.len; i++) {
+        if (channel.at[i] && is_unreserved(channel.at[i]))
+            buf_add_char(out, channel.at[i]);
+        else
+            add_percent(out, channel.at[i]);
+    }
+}
+
+static void add_ce_data(struct buf *out, const struct event *event)
+{
+    if (event->kind == EVENT_BINARY) {
+        buf_add_lit(out, ",\"data_base64\":\"");
+        base64_add(out, event->data);
+        buf_add_char(out, '"');
+    } else {
+        buf_add_lit(out, ",\"data\":");
+        envelope_add_data(out, event);
+    }
+}
+
+static void add_ce(struct buf *out, const struct event *event)
+{
+    buf_add_lit(out, "{\"specversion\":\"1.0\",\"id\":\"");
+    buf_add_id(out, event->id);
+    buf_add_lit(out, "\",\"source\":\"");
+    add_source(out, event->channel);
+    buf_add_lit(out, "\",\"type\":");
+    buf_add_json(out, event->type);
+    buf_add_lit(out, ",\"time\":\"");
+    rfc3339_add(out, event->time_us);
+    buf_add_lit(out, "\",\"subject\":");
+    buf_add_json(out, event->channel);
+    buf_add_lit(out, ",\"sequence\":\"");
+    buf_add_id(out, event->id);
+    buf_add_lit(out, "\",\"datacontenttype\":");
+    buf_add_json(out, event_media_type(event));
+    if (event->from.len) {
+        buf_add_lit(out, ",\"from\":");
+        buf_add_json(out, event->from);
+    }
+    add_ce_data(out, event);
+    buf_add_char(out, '}');
+}
+
+/* A value of a ce- header (HTTP protocol binding 3.1.3.2). */
+static void add_ce_value(struct buf *out, struct str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '%')
+            add_percent(out, c);
+        else
+            buf_add_char(out, c);
+    }
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------- */
+
+static void add_one(struct buf *out, const struct endpoint *endpoint, const struct event *event)
+{
+    switch (endpoint->row.options.format) {
+    case BODY_CE:
+        add_ce(out, event);
+        break;
+    case BODY_DATA:
+        if (endpoint->row.options.batch)
+            envelope_add_data(out, event);
+        else
+            buf_add_str(out, event->data);
+        break;
+    case BODY_CE_BINARY:
+        buf_add_str(out, event->data);
+        break;
+    default:
+        envelope_add(out, event);
+        break;
+    }
+}
+
+static void add_page(struct buf *out, const struct endpoint *endpoint, const struct list *events)
+{
+    bool ce = endpoint->row.options.format == BODY_CE;
+    const char *comma = "";
+    uint64_t last = 0;
+    buf_add_str(out, ce ? STR("[") : STR("{\"events\":["));
+    list_each (events, node) {
+        const struct event *event = &container_of(node, struct owed, node)->event;
+        buf_add_str(out, str_from(comma));
+        add_one(out, endpoint, event);
+        last = event->id;
+        comma = ",";
+    }
+    if (ce)
+        buf_add_char(out, ']');
+    else
+        buf_addf(out, "],\"cursor\":\"%016" PRIu64 "\"}", last);
+}
+
+void body_add(struct buf *out, const struct endpoint *endpoint, const struct list *events,
+              char id[WEBHOOK_ID_MAX])
+{
+    const struct event *first = &container_of(events->next, struct owed, node)->event;
+    const struct event *last = &container_of(events->prev, struct owed, node)->event;
+    if (endpoint->row.options.batch) {
+        snprintf(id, WEBHOOK_ID_MAX, "page_%016" PRIu64 "_%016" PRIu64, first->id, last->id);
+        add_page(out, endpoint, events);
+    } else {
+        snprintf(id, WEBHOOK_ID_MAX, "%016" PRIu64, first->id);
+        add_one(out, endpoint, first);
+    }
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+struct header_list {
+    struct curl_slist *list;
+    struct buf line; /* the header line that is being written */
+    bool failed;
+};
+
+static void end_line(struct header_list *headers)
+{
+    buf_add_char(&headers->line, '\0');
+    struct curl_slist *longer =
+        buf_failed(&headers->line) ? NULL : curl_slist_append(headers->list, headers->line.at);
+    if (longer)
+        headers->list = longer;
+    else
+        headers->failed = true;
+    buf_clear(&headers->line);
+}
+
+static void add_line(struct header_list *headers, const char *name, struct str value)
+{
+    buf_addf(&headers->line, "%s: ", name);
+    buf_add_str(&headers->line, value);
+    end_line(headers);
+}
+
+static void add_encoded(struct header_list *headers, const char *name, struct str value)
+{
+    buf_addf(&headers->line, "%s: ", name);
+    add_ce_value(&headers->line, value);
+    end_line(headers);
+}
+
+static void add_signatures(struct header_list *headers, const struct endpoint *endpoint,
+                           struct str id, int64_t now_us, struct str body)
+{
+    const struct endpoint_row *row = &endpoint->row;
+    struct buf *line = &headers->line;
+    int64_t now = now_us / 1000000;
+    buf_add_lit(line, "webhook-signature: ");
+    sign_add(line, &row->key, id, now, body);
+    if (row->pair.set) {
+        buf_add_char(line, ' ');
+        sign_pair_add(line, &row->pair, id, now, body);
+    }
+    for (uint32_t i = 0; i < row->olds.count; i++) {
+        const struct old_key *old = &row->olds.at[i];
+        if (courier_now_us(endpoint->courier) >= old->until_us)
+            continue;
+        buf_add_char(line, ' ');
+        sign_add(line, &old->key, id, now, body);
+        if (row->pair.set && old->pair.set) {
+            buf_add_char(line, ' ');
+            sign_pair_add(line, &old->pair, id, now, body);
+        }
+    }
+    end_line(headers);
+}
+
+/* Bytes that came as a header's value, or in a JSON text. */
+static bool is_header_safe(struct str value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if ((value.at[i] >= 0 && value.at[i] < ' ') || value.at[i] == 0x7f)
+            return false;
+    return value.len > 0;
+}
+
+static void add_data_type(struct header_list *headers, const struct event *event)
+{
+    struct str type = event_media_type(event);
+    add_line(headers, "Content-Type",
+             is_header_safe(type) ? type : STR("application/octet-stream"));
+}
+
+static void add_ce_headers(struct header_list *headers, const struct event *event)
+{
+    struct buf text = {0};
+    add_line(headers, "ce-specversion", STR("1.0"));
+    buf_add_id(&text, event->id);
+    add_line(headers, "ce-id", buf_str(&text));
+    add_line(headers, "ce-sequence", buf_str(&text));
+    buf_clear(&text);
+    add_source(&text, event->channel);
+    add_line(headers, "ce-source", buf_str(&text));
+    buf_clear(&text);
+    rfc3339_add(&text, event->time_us);
+    add_line(headers, "ce-time", buf_str(&text));
+    headers->failed = headers->failed || buf_failed(&text);
+    buf_free(&text);
+    add_encoded(headers, "ce-type", event->type);
+    add_encoded(headers, "ce-subject", event->channel);
+    if (event->from.len)
+        add_encoded(headers, "ce-from", event->from);
+    add_data_type(headers, event);
+}
+
+/* Adds the members of an envelope as headers, for bodies that are only the data. */
+static void add_event_headers(struct header_list *headers, const struct event *event)
+{
+    struct buf time = {0};
+    add_data_type(headers, event);
+    add_encoded(headers, "Event-Channel", event->channel);
+    add_encoded(headers, "Event-Type", event->type);
+    rfc3339_add(&time, event->time_us);
+    add_line(headers, "Event-Time", buf_str(&time));
+    headers->failed = headers->failed || buf_failed(&time);
+    buf_free(&time);
+}
+
+static void add_content(struct header_list *headers, const struct endpoint *endpoint,
+                        const struct event *first)
+{
+    const struct endpoint_options *options = &endpoint->row.options;
+    if (first && options->format == BODY_CE_BINARY)
+        add_ce_headers(headers, first);
+    else if (first && options->format == BODY_DATA && !options->batch)
+        add_event_headers(headers, first);
+    else if (first && options->format == BODY_CE)
+        add_line(headers, "Content-Type",
+                 options->batch ? STR("application/cloudevents-batch+json")
+                                : STR("application/cloudevents+json"));
+    else
+        add_line(headers, "Content-Type", STR("application/json"));
+    if (options->format == BODY_CE || options->format == BODY_CE_BINARY)
+        add_line(headers, "WebHook-Request-Origin", str_from(endpoint->courier->origin));
+}
+
+/* Adds the headers for a subscriber of WebSub (sections 7 and 7.1). */
+static void add_websub(struct header_list *headers, const struct endpoint *endpoint,
+                       struct str body, const struct event *first)
+{
+    const struct endpoint_row *row = &endpoint->row;
+    struct buf *line = &headers->line;
+    if (first)
+        add_data_type(headers, first);
+    buf_add_lit(line, "Link: <");
+    websub_add_hub(line, str_from(row->topic), endpoint->courier->config.base);
+    buf_addf(line, ">; rel=\"hub\", <%s>; rel=\"self\"", row->topic);
+    end_line(headers);
+    if (!row->hub_secret || !*row->hub_secret)
+        return;
+    buf_add_lit(line, "X-Hub-Signature: ");
+    websub_add_signature(line, str_from(row->hub_secret), body);
+    end_line(headers);
+}
+
+static void add_standard(struct header_list *headers, const struct endpoint *endpoint,
+                         struct str id, struct str body, const struct event *first)
+{
+    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
+    add_content(headers, endpoint, first);
+    add_line(headers, "webhook-id", id);
+    buf_addf(&headers->line, "webhook-timestamp: %" PRId64, now_us / 1000000);
+    end_line(headers);
+    add_signatures(headers, endpoint, id, now_us, body);
+}
+
+/* The receiver is told one hop more, for whatever it publishes because of this delivery. */
+static void add_hops(struct header_list *headers, unsigned hops)
+{
+    buf_addf(&headers->line, "Event-Hops: %u", hops < EVENT_HOPS_MAX ? hops + 1 : EVENT_HOPS_MAX);
+    end_line(headers);
+}
+
+struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
+                                const struct event *first, unsigned hops)
+{
+    struct header_list headers = {0};
+    if (row_is_websub(&endpoint->row))
+        add_websub(&headers, endpoint, body, first);
+    else
+        add_standard(&headers, endpoint, id, body, first);
+    add_hops(&headers, hops);
+    /* An empty Expect keeps curl from asking first, for which it would wait a second. */
+    buf_add_lit(&headers.line, "Expect:");
+    end_line(&headers);
+    for (char **line = endpoint->headers; line && *line; line++) {
+        buf_add_str(&headers.line, str_from(*line));
+        end_line(&headers);
+    }
+    buf_free(&headers.line);
+    if (!headers.failed)
+        return headers.list;
+    curl_slist_free_all(headers.list);
+    return NULL;
+}
