@@ -61,7 +61,8 @@ enum {
     TIMED_TOGETHER = 64,
 };
 /* Rows of the window that a page looks at: ROWS_A_TAKE for a selection of up to TERMS_FEW terms,
- * proportionally fewer for more terms. */
+ * proportionally fewer for more terms. Rows that are found by channel need no comparison: a page
+ * looks at WINDOW_WALK_MAX of them. */
 enum { ROWS_A_TAKE = 1024, TERMS_FEW = 8, EVENTS_A_READ = 1000 };
 
 struct view {
@@ -920,6 +921,8 @@ static void spend_on_page(struct hub *hub, const struct chunk *chunk)
 
 static uint64_t rows_a_take(const struct view *view)
 {
+    if (window_follows(view->selection))
+        return WINDOW_WALK_MAX;
     return ROWS_A_TAKE / (1 + view->weight / TERMS_FEW) + 1;
 }
 

@@ -4,12 +4,12 @@
 
 #include <stdlib.h>
 
-enum { RING_FIRST = 1024, BATCHES_FIRST = 256, BY_CHANNEL_MAX = 32, SPARSE = 4 };
+enum { RING_FIRST = 1024, BATCHES_FIRST = 256, SPARSE = 4 };
 enum { TOPIC_OVERHEAD = 32 };
 
-/* Steps along channels' threads for a page. Up to WALK_FEW steps are always allowed, more only
- * while there are WALK_SPARSE rows or more between two of them. */
-enum { WALK_MAX = 8192, WALK_FEW = 1024, WALK_SPARSE = 16 };
+/* Steps along channels' threads for a page, each of which counts as a row. Up to WALK_FEW steps are
+ * always worth it, more only while there are WALK_SPARSE rows or more between two of them. */
+enum { WALK_FEW = 1024, WALK_SPARSE = 16 };
 
 /* Charges of a budget: for a row, for each term that it is matched against, for a step. */
 enum { ROW_COST = 16, TERM_COST = 32, STEP_COST = 32 };
@@ -334,8 +334,7 @@ static uint64_t read_scan(struct window *window, const struct selection *selecti
 
 bool window_may_have(const struct window *window, const struct selection *selection, uint64_t after)
 {
-    if (after < window->floor || selection->patterns_count ||
-        selection->names_count > BY_CHANNEL_MAX)
+    if (after < window->floor || !window_follows(selection))
         return true;
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct topic *topic = topics_find(window->topics, selection->names[i]);
@@ -378,17 +377,18 @@ static bool walk_pays(const struct window *window, uint64_t steps, uint64_t at)
     return steps < WALK_FEW || window->end - at > steps * WALK_SPARSE;
 }
 
-/* Gathers a channel's positions behind the cursor. Returns false if they are too many, or if there
- * is no memory. */
+/* Gathers a channel's positions behind the cursor. Returns false if that takes more than `most`
+ * steps or does not pay, or if there is no memory. */
 static bool gather_channel(const struct window *window, const struct selection *selection,
-                           const struct topic *topic, uint64_t after, struct thread *thread)
+                           const struct topic *topic, uint64_t after, uint64_t most,
+                           struct thread *thread)
 {
     uint64_t steps = 0;
     for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {
         const struct event *event = slot(window, p - 1)->event;
         if (event && event->id <= after)
             break;
-        if (++thread->steps > WALK_MAX || !walk_pays(window, ++steps, p))
+        if (++thread->steps > most || !walk_pays(window, ++steps, p))
             return false;
         if (event && selection_has_type(selection, event->type) && !thread_add(thread, p - 1))
             return false;
@@ -397,13 +397,14 @@ static bool gather_channel(const struct window *window, const struct selection *
 }
 
 static bool gather(const struct window *window, const struct selection *selection, uint64_t after,
-                   struct thread *thread)
+                   uint64_t rows, struct thread *thread)
 {
+    uint64_t most = rows < WINDOW_WALK_MAX ? rows : WINDOW_WALK_MAX;
     for (uint32_t i = 0; i < selection->names_count; i++) {
         if (selection_excepts(selection, selection->names[i]))
             continue;
         const struct topic *topic = topics_find(window->topics, selection->names[i]);
-        if (!gather_channel(window, selection, topic, after, thread))
+        if (!gather_channel(window, selection, topic, after, most, thread))
             return false;
     }
     return true;
@@ -445,8 +446,7 @@ uint64_t window_read(struct window *window, const struct selection *selection, u
 {
     struct thread thread = {0};
     uint64_t through;
-    if (selection->patterns_count || selection->names_count > BY_CHANNEL_MAX ||
-        !gather(window, selection, after, &thread)) {
+    if (!window_follows(selection) || !gather(window, selection, after, rows, &thread)) {
         through = read_scan(window, selection, after, rows, budget, each, context);
     } else {
         sort(&thread, selection->names_count == 1);

@@ -30,6 +30,15 @@ struct window {
     uint64_t marks;      /* number of TRIM entries so far */
 };
 
+/* The most names whose channels are followed, and the most steps of a read along them. A selection
+ * with more names, or with patterns, is read by scanning all rows. */
+enum { WINDOW_NAMES_MAX = 32, WINDOW_WALK_MAX = 8192 };
+
+static inline bool window_follows(const struct selection *selection)
+{
+    return !selection->patterns_count && selection->names_count <= WINDOW_NAMES_MAX;
+}
+
 /* An empty window that begins behind `newest`. */
 void window_init(struct window *window, struct topics *topics, size_t bytes_max, uint64_t newest);
 void window_deinit(struct window *window);
@@ -62,10 +71,10 @@ void window_pass(struct window *window, const struct batch *batch);
 void window_miss(struct window *window, uint64_t upto);
 
 /* Calls `each` for the selected events with after < id, ascending, until it returns false. `after`
- * must be >= floor. Looks at `rows` rows at most, and stops behind the row that spends the budget
- * (NULL: no budget). Returns the id up to which all selected events were given: the last one given
- * if `each` stopped, the last one looked at if `rows` or the budget ended the read, else
- * `applied`. */
+ * must be >= floor. Looks at `rows` rows at most, whether it scans them or follows the channels
+ * that the selection names, and stops behind the row that spends the budget (NULL: no budget).
+ * Returns the id up to which all selected events were given: the last one given if `each` stopped,
+ * the last one looked at if `rows` or the budget ended the read, else `applied`. */
 uint64_t window_read(struct window *window, const struct selection *selection, uint64_t after,
                      uint64_t rows, struct budget *budget,
                      bool (*each)(void *context, const struct event *event), void *context);
