@@ -422,7 +422,8 @@ static void allocate(struct load *load)
     load->publishers = mem_alloc(plan->publishers * sizeof(struct publisher));
     load->wave_ns = mem_alloc((plan->waves + 1) * sizeof(uint64_t));
     tally_init(&load->tally, (uint32_t)plan->channels, (uint32_t)plan->publishers);
-    target_publish_init(&load->publish, plan, &load->run);
+    target_publish_init(&load->publish, plan, &load->run, (uint32_t)plan->batch);
+    target_publish_init(&load->publish_one, plan, &load->run, 1);
     for (uint32_t i = 0; i < plan->publishers; i++)
         publisher_init(&load->publishers[i], load, i);
 }
@@ -454,6 +455,7 @@ void load_deinit(struct load *load)
     free(load->wave_ns);
     tally_deinit(&load->tally);
     target_publish_deinit(&load->publish);
+    target_publish_deinit(&load->publish_one);
     buf_free(&load->why);
     if (load->epoll_fd >= 0)
         close(load->epoll_fd);

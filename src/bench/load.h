@@ -56,7 +56,8 @@ struct load {
     uint32_t opening; /* number of connections that are being opened */
     uint32_t open;
     struct publisher *publishers;
-    struct target_publish publish;
+    struct target_publish publish; /* plan->batch events */
+    struct target_publish publish_one;
     uint64_t random;
     bool publishing;
     uint64_t limit;                    /* number of events that may have been published by now */

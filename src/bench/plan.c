@@ -131,6 +131,21 @@ static int read_pids(struct plan *plan, const struct command_list *texts, struct
     return 0;
 }
 
+static int check_batch(const struct plan *plan, struct buf *why)
+{
+    if (plan->batch == 1)
+        return 0;
+    if (plan->target != TARGET_FRESHET)
+        return refuse(why, "--batch is what --target freshet alone has");
+    if (plan->waves)
+        return refuse(why, "--waves publishes events one at a time: leave --batch out");
+    if (plan->events % plan->batch)
+        return refuse(why, "--events is a multiple of --batch");
+    if (plan->size < PLAN_OBJECT_LEAST)
+        return refuse(why, "--size is at least 64 bytes with --batch: its events are objects");
+    return 0;
+}
+
 static int check(const struct plan *plan, struct buf *why)
 {
     if (plan->channels * plan->publishers > UINT32_MAX || plan_subscribers(plan) > UINT32_MAX)
@@ -146,7 +161,8 @@ static int check(const struct plan *plan, struct buf *why)
         return refuse(why, "--late is measured by --via sse, ndjson or raw");
     if (plan->groups[GROUP_LATE] && plan->publishers > 1)
         return refuse(why, "--late takes one publisher");
-    return check_matching(plan, why);
+    int result = check_batch(plan, why);
+    return result ? result : check_matching(plan, why);
 }
 
 static void set_defaults(struct plan *plan)
@@ -156,6 +172,7 @@ static void set_defaults(struct plan *plan)
                           .channels = 1,
                           .publishers = 1,
                           .in_flight = 16,
+                          .batch = 1,
                           .seconds = 10,
                           .warm_up_ms = 500,
                           .settle_ms = 200,
@@ -186,6 +203,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
         {.name = "channels", .number = &plan->channels, .most = many},
         {.name = "publishers", .number = &plan->publishers, .most = 20000},
         {.name = "in-flight", .number = &plan->in_flight, .most = 65536},
+        {.name = "batch", .number = &plan->batch, .most = PLAN_BATCH_MAX},
         {.name = "seconds", .number = &plan->seconds, .most = 86400},
         {.name = "warm-up", .number = &plan->warm_up_ms, .most = 60000, .zero = true},
         {.name = "events", .number = &plan->events, .most = many},

@@ -28,7 +28,7 @@ enum bench_matching {
     MATCHING_PATTERNS, /* the same, each by its own pattern, which matches no other channel */
 };
 
-enum { PLAN_PIDS_MAX = 32, PLAN_SIZE_LEAST = 40 };
+enum { PLAN_PIDS_MAX = 32, PLAN_SIZE_LEAST = 40, PLAN_OBJECT_LEAST = 64, PLAN_BATCH_MAX = 10000 };
 
 struct plan {
     enum bench_target target;
@@ -41,7 +41,8 @@ struct plan {
     uint64_t size; /* bytes of data in an event */
     uint64_t channels;
     uint64_t publishers;
-    uint64_t in_flight; /* for each publisher */
+    uint64_t in_flight; /* requests, for each publisher */
+    uint64_t batch;     /* events in a request */
     uint64_t seconds;
     uint64_t warm_up_ms;
     uint64_t events; /* ends after this many events; 0: by time */

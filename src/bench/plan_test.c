@@ -70,6 +70,11 @@ static void what_cannot_be_measured_is_refused(void **state)
     assert_int_not_equal(
         READ(&plan, "--matching", "names", "--subscribers", "56", "--channels", "10"), 0);
     assert_int_not_equal(READ(&plan, "--channels", "100000000", "--publishers", "100"), 0);
+    assert_int_not_equal(READ(&plan, "--batch", "2", "--target", "nchan"), 0);
+    assert_int_not_equal(READ(&plan, "--batch", "2", "--waves", "2"), 0);
+    assert_int_not_equal(READ(&plan, "--batch", "2", "--events", "3"), 0);
+    assert_int_not_equal(READ(&plan, "--batch", "2", "--size", "63"), 0);
+    assert_int_not_equal(READ(&plan, "--batch", "10001"), 0);
 }
 
 static void matching_gives_ten_channels_one_to_ten_subscribers(void **state)

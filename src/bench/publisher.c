@@ -14,19 +14,20 @@ static void ready(struct load_watch *watch, uint32_t events);
 
 void publisher_init(struct publisher *publisher, struct load *load, uint32_t index)
 {
-    *publisher = (struct publisher){.watch = {.ready = ready},
-                                    .load = load,
-                                    .fd = -1,
-                                    .index = index,
-                                    .lane = index,
-                                    .times = mem_alloc(load->plan->in_flight * sizeof(uint64_t))};
+    *publisher =
+        (struct publisher){.watch = {.ready = ready},
+                           .load = load,
+                           .fd = -1,
+                           .index = index,
+                           .lane = index,
+                           .asked = mem_alloc(load->plan->in_flight * sizeof(struct asked))};
 }
 
 void publisher_deinit(struct publisher *publisher)
 {
     if (publisher->fd >= 0)
         close(publisher->fd);
-    free(publisher->times);
+    free(publisher->asked);
     buf_free(&publisher->out);
     buf_free(&publisher->in);
 }
@@ -47,22 +48,38 @@ bool publisher_has_room(const struct publisher *publisher)
     return publisher->in_flight < publisher->load->plan->in_flight;
 }
 
-void publisher_push(struct publisher *publisher, uint32_t lane, uint64_t now)
+/* Adds a copy of the request, whose holes are still empty. */
+static char *add_request(struct publisher *publisher, const struct target_publish *request,
+                         uint64_t now)
 {
     struct load *load = publisher->load;
-    const struct target_publish *request = &load->publish;
     char *at = buf_reserve(&publisher->out, request->bytes.len);
     if (!at)
-        return;
+        return NULL;
+    memcpy(at, request->bytes.at, request->bytes.len);
+    publisher->out.len += request->bytes.len;
+    publisher->asked[publisher->sent++ % load->plan->in_flight] =
+        (struct asked){now, request->events};
+    publisher->in_flight++;
+    load->published += request->events;
+    return at;
+}
+
+static void fill_event(struct load *load, char *at, const struct target_publish *request,
+                       uint32_t lane, uint64_t now)
+{
     struct mark mark = {lane, tally_publish(&load->tally, lane), now};
     uint32_t channels = load->tally.channels;
-    memcpy(at, request->bytes.at, request->bytes.len);
     mark_write_hex(at + request->channel_at, lane < channels ? lane : lane % channels);
     mark_write(at + request->mark_at, mark);
-    publisher->out.len += request->bytes.len;
-    publisher->times[publisher->sent++ % load->plan->in_flight] = now;
-    publisher->in_flight++;
-    load->published++;
+}
+
+void publisher_push(struct publisher *publisher, uint32_t lane, uint64_t now)
+{
+    const struct target_publish *request = &publisher->load->publish_one;
+    char *at = add_request(publisher, request, now);
+    if (at)
+        fill_event(publisher->load, at, request, lane, now);
 }
 
 /* xorshift64*: the choice of channels need not be unpredictable. */
@@ -74,18 +91,25 @@ static uint64_t draw(struct load *load)
     return load->random * 0x2545f4914f6cdd1d;
 }
 
-void publisher_push_next(struct publisher *publisher, uint64_t now)
+static uint32_t next_lane(struct publisher *publisher)
 {
     struct load *load = publisher->load;
     uint32_t step = load->tally.publishers, lanes = load->tally.lanes;
     uint32_t first = publisher->index + plan_first_live(load->plan);
     uint32_t own = (lanes - first + step - 1) / step;
-    uint32_t lane = publisher->lane < first ? first : publisher->lane;
     if (load->plan->random)
-        lane = first + (uint32_t)((draw(load) >> 32) * own >> 32) * step;
-    else
-        publisher->lane = lanes - lane > step ? lane + step : first;
-    publisher_push(publisher, lane, now);
+        return first + (uint32_t)((draw(load) >> 32) * own >> 32) * step;
+    uint32_t lane = publisher->lane < first ? first : publisher->lane;
+    publisher->lane = lanes - lane > step ? lane + step : first;
+    return lane;
+}
+
+void publisher_push_next(struct publisher *publisher, uint64_t now)
+{
+    const struct target_publish *request = &publisher->load->publish;
+    char *at = add_request(publisher, request, now);
+    for (uint32_t i = 0; at && i < request->events; i++, at += request->stride)
+        fill_event(publisher->load, at, request, next_lane(publisher), now);
 }
 
 void publisher_fill(struct publisher *publisher)
@@ -137,13 +161,13 @@ static void answered(struct publisher *publisher, const struct answer *answer, u
 {
     struct load *load = publisher->load;
     uint64_t in_flight = load->plan->in_flight;
-    uint64_t time_ns = publisher->times[(publisher->sent - publisher->in_flight) % in_flight];
+    struct asked asked = publisher->asked[(publisher->sent - publisher->in_flight) % in_flight];
     publisher->in_flight--;
-    load->answered++;
+    load->answered += asked.events;
     if (answer->status / 100 != 2)
         refused(publisher, answer);
-    else if (time_ns >= load->measure_from_ns)
-        hist_add(&load->ack_ns, now - time_ns, 1);
+    else if (asked.time_ns >= load->measure_from_ns)
+        hist_add(&load->ack_ns, now - asked.time_ns, 1);
 }
 
 /* Handles the end of a connection. Some servers close after every response (pushpin does): the next

@@ -160,36 +160,87 @@ static void add_pushpin_body(struct target_publish *publish, const struct plan *
     buf_add_lit(body, "\"}}}]}");
 }
 
+/* The offset of the digits of the channel that ends at `end`, before its "/e". */
+static size_t digits_at(const struct plan *plan, size_t end)
+{
+    return end - DIGITS - (plan->matching ? 2 : 0);
+}
+
+/* Adds the same as a JSON object, such as clients send. */
+static void add_object(struct buf *out, const struct plan *plan, size_t *ret_mark_at)
+{
+    size_t start = out->len;
+    buf_add_lit(out, "{\"mark\":\"");
+    *ret_mark_at = out->len;
+    buf_addf(out, "%*s", MARK_LEN, "");
+    buf_add_lit(out, "\",\"n\":1,\"text\":\"");
+    for (size_t end = start + plan->size - 2; out->len < end && !out->failed;)
+        buf_add_char(out, 'x');
+    buf_add_lit(out, "\"}");
+}
+
+/* Every element has the same size, so that the holes of one are those of the first and strides. */
+static void add_array(struct target_publish *publish, const struct plan *plan,
+                      const struct target_run *run, struct buf *body)
+{
+    size_t channel_at = 0, mark_at = 0;
+    for (uint32_t i = 0; i < publish->events; i++) {
+        size_t start = body->len;
+        buf_add_str(body, i ? STR(",{\"channel\":\"") : STR("[{\"channel\":\""));
+        add_channel(body, plan, run, 0);
+        channel_at = digits_at(plan, body->len);
+        buf_add_lit(body, "\",\"data\":");
+        add_object(body, plan, &mark_at);
+        buf_add_lit(body, "}");
+        publish->stride = body->len - start;
+    }
+    buf_add_lit(body, "]");
+    publish->channel_at = channel_at - (publish->events - 1) * publish->stride;
+    publish->mark_at = mark_at - (publish->events - 1) * publish->stride;
+}
+
+/* Adds the body; returns whether it names the channels, rather than the path. */
+static bool add_body(struct target_publish *publish, const struct plan *plan,
+                     const struct target_run *run, struct buf *body)
+{
+    if (publish->events > 1)
+        add_array(publish, plan, run, body);
+    else if (plan->target == TARGET_PUSHPIN)
+        add_pushpin_body(publish, plan, run, body);
+    else
+        add_data(body, plan, &publish->mark_at);
+    return publish->events > 1 || plan->target == TARGET_PUSHPIN;
+}
+
 static void add_path(struct target_publish *publish, const struct plan *plan,
-                     const struct target_run *run)
+                     const struct target_run *run, bool names_channel)
 {
     static const char *const paths[] = {[TARGET_FRESHET] = "/channels/",
                                         [TARGET_NCHAN] = "/pub?id=",
                                         [TARGET_PUSHPIN] = "/publish/",
                                         [TARGET_BARE] = "/"};
     struct buf *out = &publish->bytes;
-    buf_addf(out, "POST %.*s%s", STR_FMT(plan->publish_url.path), paths[plan->target]);
-    if (plan->target == TARGET_PUSHPIN)
+    buf_addf(out, "POST %.*s%s", STR_FMT(plan->publish_url.path),
+             publish->events > 1 ? "/events" : paths[plan->target]);
+    if (!names_channel)
         return;
     add_channel(out, plan, run, 0);
-    publish->channel_at = out->len - DIGITS - (plan->matching ? 2 : 0); /* before its "/e" */
+    publish->channel_at = digits_at(plan, out->len);
 }
 
 void target_publish_init(struct target_publish *publish, const struct plan *plan,
-                         const struct target_run *run)
+                         const struct target_run *run, uint32_t events)
 {
     struct buf body = {0};
-    *publish = (struct target_publish){0};
-    if (plan->target == TARGET_PUSHPIN)
-        add_pushpin_body(publish, plan, run, &body);
-    else
-        add_data(&body, plan, &publish->mark_at);
-    add_path(publish, plan, run);
+    *publish = (struct target_publish){.events = events};
+    bool in_body = add_body(publish, plan, run, &body);
+    add_path(publish, plan, run, !in_body);
     buf_add_lit(&publish->bytes, " HTTP/1.1\r\n");
     add_fields(&publish->bytes, plan, &plan->publish_url);
-    buf_addf(&publish->bytes, "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", body.len);
+    buf_addf(&publish->bytes, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+             events > 1 ? "application/json" : "text/plain", body.len);
     publish->mark_at += publish->bytes.len;
-    if (plan->target == TARGET_PUSHPIN)
+    if (in_body)
         publish->channel_at += publish->bytes.len;
     buf_add_str(&publish->bytes, buf_str(&body));
     buf_free(&body);

@@ -29,13 +29,17 @@ void target_add_poll(struct buf *out, const struct plan *plan, const struct targ
 /* Takes the cursor from the head of a response, which the texts borrow from. */
 struct target_cursor target_cursor_of(struct str head);
 
-/* A publish with two holes: the 8 digits of the channel and the mark of the event. */
+/* A publish with two holes for each of its events: the 8 digits of the channel and the mark. */
 struct target_publish {
     struct buf bytes;
-    size_t channel_at;
+    uint32_t events;
+    size_t channel_at; /* of the first event */
     size_t mark_at;
+    size_t stride; /* from one event to the next */
 };
 
+/* A request that publishes so many events. More than one are JSON in the body of `POST /events`,
+ * which only freshet has. */
 void target_publish_init(struct target_publish *publish, const struct plan *plan,
-                         const struct target_run *run);
+                         const struct target_run *run, uint32_t events);
 void target_publish_deinit(struct target_publish *publish);

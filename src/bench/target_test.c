@@ -2,6 +2,7 @@
 
 #include "bench/mark.h"
 
+#include "base/json.h"
 #include "http/head.h"
 
 #include <setjmp.h>
@@ -59,7 +60,7 @@ static void a_publish_has_its_holes_where_it_says(void **state)
     for (unsigned target = TARGET_FRESHET; target <= TARGET_BARE; target++) {
         struct plan plan = plan_of((enum bench_target)target, VIA_SSE);
         struct target_publish publish;
-        target_publish_init(&publish, &plan, &run);
+        target_publish_init(&publish, &plan, &run, 1);
         assert_memory_equal(publish.bytes.at + publish.channel_at, "00000000", 8);
         assert_memory_equal(publish.bytes.at + publish.mark_at, "xxxxxxxx", 8);
         mark_write_hex(publish.bytes.at + publish.channel_at, 0x12ab);
@@ -71,6 +72,37 @@ static void a_publish_has_its_holes_where_it_says(void **state)
                 ?: memmem(publish.bytes.at, publish.bytes.len, "0badcafe/000012ab", 17));
         target_publish_deinit(&publish);
     }
+}
+
+static void many_events_lie_a_stride_apart(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of(TARGET_FRESHET, VIA_SSE);
+    struct target_publish publish;
+    target_publish_init(&publish, &plan, &run, 3);
+    struct http_head head = read_head(&publish.bytes);
+    struct str body = str_skip(buf_str(&publish.bytes), head.size);
+    assert_true(str_eq(head.path, STR("/base/events")));
+    assert_int_equal(head.framing.content_length, body.len);
+    for (uint32_t i = 0; i < 3; i++) {
+        char *at = publish.bytes.at + i * publish.stride;
+        assert_memory_equal(at + publish.channel_at, "00000000", 8);
+        assert_memory_equal(at + publish.mark_at, "        ", 8);
+        assert_int_equal(at[publish.mark_at + MARK_LEN], '"');
+        mark_write_hex(at + publish.channel_at, i);
+    }
+    struct str key, value;
+    uint32_t count = 0;
+    assert_int_equal(json_check(body, JSON_DEPTH_MAX, NULL), JSON_OK);
+    for (size_t pos = 0; json_next(body, &pos, &key, &value); count++) {
+        struct str member, data = STR_NONE;
+        for (size_t at = 0; json_next(value, &at, &member, &data);)
+            ;
+        assert_int_equal(data.len, plan.size);
+        assert_non_null(memmem(value.at, value.len, "bench/0badcafe/0000000", 22));
+    }
+    assert_int_equal(count, 3);
+    target_publish_deinit(&publish);
 }
 
 static void a_poll_goes_on_behind_the_answer_before(void **state)
@@ -115,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_subscription_is_a_request),
         cmocka_unit_test(a_publish_has_its_holes_where_it_says),
+        cmocka_unit_test(many_events_lie_a_stride_apart),
         cmocka_unit_test(a_poll_goes_on_behind_the_answer_before),
         cmocka_unit_test(own_patterns_are_ten_different_ones),
     };

@@ -38,6 +38,16 @@ test("a second of load at a fixed rate is a second's events", async (t) => {
     assert.equal(result.delivered, result.published * 3);
 });
 
+test("events in batches come through whole", async (t) => {
+    const server = await startServer(t);
+    const result = await bench(t, server.url, ["--batch", "25", "--subscribers", "20",
+        "--channels", "3", "--publishers", "2", "--flat-out", "--events", "500", "--prime"]);
+    assert.equal(result.code, 0, JSON.stringify(result));
+    assert.equal(result.published, 503);
+    assert.equal(result.answered, 503);
+    assert.ok(result.delivered >= 500 * 6 && result.delivered === result.owed);
+});
+
 test("one event at a time is told as the time until the last has it", async (t) => {
     const server = await startServer(t);
     const result = await bench(t, server.url, ["--waves", "3", "--subscribers", "10"]);
