@@ -153,7 +153,8 @@ static void refuse_index(struct exchange *exchange, const struct fault *fault, u
 {
     const struct refusal *refusal = &fault->refusal;
     struct buf more = {0}, detail = {0};
-    buf_addf(&more, ",\"index\":%u", index);
+    struct json_writer writer = json_members_writer(&more);
+    json_member_number(&writer, "index", index);
     if (fault->stray.at)
         add_stray(&detail, fault);
     exchange_problem(exchange, refusal->problem,
@@ -206,13 +207,18 @@ static void batch_done(struct publish *publish, struct batch *batch)
     if (!exchange)
         return;
     struct buf body = {0};
-    buf_add_lit(&body, "{\"events\":[");
+    struct json_writer writer = json_writer(&body);
+    json_object_begin(&writer);
+    json_name(&writer, "events");
+    json_array_begin(&writer);
     for (uint32_t i = 0; i < publish->count; i++) {
-        buf_add_str(&body, i ? STR(",{") : STR("{"));
-        receipt_add(&body, &batch->events[publish->first + i]);
-        buf_add_char(&body, '}');
+        json_object_begin(&writer);
+        receipt_write(&writer, &batch->events[publish->first + i]);
+        json_object_end(&writer);
     }
-    buf_add_lit(&body, "]}\n");
+    json_array_end(&writer);
+    json_object_end(&writer);
+    buf_add_char(&body, '\n');
     if (buf_failed(&body))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else

@@ -13,8 +13,9 @@ enum { TYPE_TEXT_MAX = 255 };
 void publish_refuse(struct exchange *exchange, const struct refusal *refusal, struct str members)
 {
     struct buf more = {0};
-    buf_add_str(&more, members);
-    refusal_add_members(&more, refusal);
+    struct json_writer writer = json_members_writer(&more);
+    json_add_members(&writer, members);
+    refusal_write(&writer, refusal);
     exchange_problem(exchange, refusal->problem, str_from(refusal->detail), buf_str(&more));
     buf_free(&more);
 }
@@ -30,8 +31,9 @@ struct exchange *publish_accepted(struct publish *publish, bool many)
         return exchange;
     struct refusal refusal = submit_refusal(&exchange->worker->submitter, publish);
     struct buf index = {0};
+    struct json_writer writer = json_members_writer(&index);
     if (many)
-        buf_addf(&index, ",\"index\":%u", publish->fault);
+        json_member_number(&writer, "index", publish->fault);
     publish_refuse(exchange, &refusal, buf_str(&index));
     buf_free(&index);
     return NULL;
@@ -58,9 +60,11 @@ void publish_done(struct publish *publish, struct batch *batch)
     if (!exchange)
         return;
     struct buf receipt = {0};
-    buf_add_char(&receipt, '{');
-    receipt_add(&receipt, event);
-    buf_add_lit(&receipt, "}\n");
+    struct json_writer writer = json_writer(&receipt);
+    json_object_begin(&writer);
+    receipt_write(&writer, event);
+    json_object_end(&writer);
+    buf_add_char(&receipt, '\n');
     int status = event->state == EVENT_DUPLICATE   ? 200
                  : event->state == EVENT_EPHEMERAL ? 202
                                                    : 201;

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static bool grow(struct buf *buf, size_t need)
     return true;
 }
 
-char *buf_reserve(struct buf *buf, size_t n)
+char *buf_reserve_more(struct buf *buf, size_t n)
 {
     if (buf->failed)
         return NULL;
@@ -37,10 +38,7 @@ char *buf_reserve(struct buf *buf, size_t n)
         buf->failed = true;
         return NULL;
     }
-    bool fits = buf->at && buf->cap - buf->len >= n;
-    if (!fits && !grow(buf, buf->len + n))
-        return NULL;
-    return buf->at + buf->len;
+    return grow(buf, buf->len + n) ? buf->at + buf->len : NULL;
 }
 
 void buf_add(struct buf *buf, const void *bytes, size_t n)
@@ -73,14 +71,33 @@ void buf_add_u64(struct buf *buf, uint64_t n)
     buf_add(buf, first, (size_t)(digits + sizeof(digits) - first));
 }
 
+/* Eight digits, the first in the lowest byte. Numbers of four, two and one digits lie side by side
+ * in one word, so that a division by multiplying and shifting splits all of them at once. */
+static uint64_t eight_digits(uint64_t n)
+{
+    uint64_t fours = n / 10000 | n % 10000 << 32;
+    uint64_t hundreds = fours * 10486 >> 20 & UINT64_C(0x0000007f0000007f);
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = twos * 103 >> 10 & UINT64_C(0x000f000f000f000f);
+    return (tens | (twos - tens * 10) << 8) + UINT64_C(0x3030303030303030);
+}
+
+void buf_put_id(char to[BUF_ID_LEN], uint64_t id)
+{
+    const uint64_t half = 100000000;
+    uint64_t first = htole64(eight_digits(id / half % half)),
+             last = htole64(eight_digits(id % half));
+    memcpy(to, &first, sizeof(first));
+    memcpy(to + sizeof(first), &last, sizeof(last));
+}
+
 void buf_add_id(struct buf *buf, uint64_t id)
 {
-    char *room = buf_reserve(buf, 16);
+    char *room = buf_reserve(buf, BUF_ID_LEN);
     if (!room)
         return;
-    for (int i = 15; i >= 0; i--, id /= 10)
-        room[i] = (char)('0' + id % 10);
-    buf->len += 16;
+    buf_put_id(room, id);
+    buf->len += BUF_ID_LEN;
 }
 
 void buf_add_hex(struct buf *buf, uint64_t n)

@@ -36,14 +36,22 @@ static inline struct str buf_str(const struct buf *buf)
 
 /* Room for `n` more bytes behind the last; they count once the caller has raised buf->len. NULL,
  * and the buffer failed, if there is no memory. */
-char *buf_reserve(struct buf *buf, size_t n);
+char *buf_reserve_more(struct buf *buf, size_t n);
+static inline char *buf_reserve(struct buf *buf, size_t n)
+{
+    bool fits = buf->at && buf->cap - buf->len >= n && !buf->failed;
+    return fits ? buf->at + buf->len : buf_reserve_more(buf, n);
+}
 
 void buf_add(struct buf *buf, const void *bytes, size_t n);
 void buf_add_str(struct buf *buf, struct str s);
 void buf_add_char(struct buf *buf, char c);
 void buf_add_u64(struct buf *buf, uint64_t n);
-/* Adds 16 digits with leading zeroes, as an event id is written. */
+/* An event id is written as 16 digits with leading zeroes. */
+enum { BUF_ID_LEN = 16 };
 void buf_add_id(struct buf *buf, uint64_t id);
+/* Writes the digits into memory of the caller's, without a zero at the end. */
+void buf_put_id(char to[BUF_ID_LEN], uint64_t id);
 void buf_add_hex(struct buf *buf, uint64_t n);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

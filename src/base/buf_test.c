@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -119,6 +120,21 @@ static void ids_have_16_digits(void **state)
     buf_add_char(&buf, ' ');
     buf_add_id(&buf, ((uint64_t)1 << 53) - 1);
     expect(&buf, STR("0000000000000000 0000000000000042 9007199254740991"));
+}
+
+/* Each group of four digits takes every value, beside others that are all nines or zeroes. */
+static void every_digit_of_an_id_is_right(void **state)
+{
+    (void)state;
+    for (uint64_t unit = 1; unit < UINT64_C(10000000000000000); unit *= 10000) {
+        for (uint64_t group = 0; group < 10000; group++) {
+            uint64_t others = group % 2 ? UINT64_C(9999999999999999) - 9999 * unit : 0;
+            char want[17], got[BUF_ID_LEN];
+            snprintf(want, sizeof(want), "%016" PRIu64, others + group * unit);
+            buf_put_id(got, others + group * unit);
+            assert_memory_equal(got, want, BUF_ID_LEN);
+        }
+    }
 }
 
 static void hex_has_no_leading_zeroes(void **state)
@@ -308,6 +324,7 @@ int main(void)
         cmocka_unit_test(no_room_at_all_can_be_reserved),
         cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(ids_have_16_digits),
+        cmocka_unit_test(every_digit_of_an_id_is_right),
         cmocka_unit_test(hex_has_no_leading_zeroes),
         cmocka_unit_test(json_strings_escape_what_they_must),
         cmocka_unit_test(json_strings_escape_wherever_it_stands),

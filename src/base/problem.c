@@ -51,19 +51,28 @@ void problem_add_type(struct buf *buf, struct str base, enum problem problem)
     buf_add_str(buf, rows[problem].slug);
 }
 
+void problem_write(struct json_writer *writer, struct str base, enum problem problem,
+                   struct str detail, struct str members)
+{
+    struct buf type = {0};
+    problem_add_type(&type, base, problem);
+    json_object_begin(writer);
+    json_member_string(writer, "type", buf_str(&type));
+    json_member_string(writer, "title", rows[problem].title);
+    json_member_number(writer, "status", (uint64_t)rows[problem].status);
+    json_member_string(writer, "detail", detail);
+    json_add_members(writer, members);
+    json_object_end(writer);
+    writer->out->failed |= buf_failed(&type);
+    buf_free(&type);
+}
+
 void problem_add(struct buf *buf, struct str base, enum problem problem, struct str detail,
                  struct str members)
 {
-    buf_add_lit(buf, "{\"type\":\"");
-    problem_add_type(buf, base, problem);
-    buf_add_lit(buf, "\",\"title\":");
-    buf_add_json(buf, rows[problem].title);
-    buf_add_lit(buf, ",\"status\":");
-    buf_add_u64(buf, (uint64_t)rows[problem].status);
-    buf_add_lit(buf, ",\"detail\":");
-    buf_add_json(buf, detail);
-    buf_add_str(buf, members);
-    buf_add_lit(buf, "}\n");
+    struct json_writer writer = json_writer(buf);
+    problem_write(&writer, base, problem, detail, members);
+    buf_add_char(buf, '\n');
 }
 
 unsigned problem_close_code(enum problem problem)

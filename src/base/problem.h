@@ -2,7 +2,7 @@
  * codes. */
 #pragma once
 
-#include "base/buf.h"
+#include "base/json_writer.h"
 
 /* A row for each problem: name, status, slug (the page under /errors/), title. */
 #define PROBLEMS(X)                                                                                \
@@ -63,8 +63,12 @@ enum problem problem_find(struct str slug);
 /* The problem that stands for an HTTP status which a codec asks for. */
 enum problem problem_of_status(int status);
 
-/* Adds the document: type, title, status, detail, and then `members`, which is empty or JSON
- * members beginning with a comma. */
+/* Writes the document as a value: type, title, status, detail, and then `members`, by a
+ * json_members_writer(), or none. */
+void problem_write(struct json_writer *writer, struct str base, enum problem problem,
+                   struct str detail, struct str members);
+
+/* Adds it with a newline, as the body of an answer. */
 void problem_add(struct buf *buf, struct str base, enum problem problem, struct str detail,
                  struct str members);
 

@@ -1,66 +1,60 @@
 #include "log/envelope.h"
 
-#include "base/base64.h"
-#include "base/rfc3339.h"
-
-static void add_base64_members(struct buf *out, const struct event *event)
+static void write_base64_members(struct json_writer *writer, const struct event *event)
 {
-    buf_add_lit(out, "\"content_type\":");
-    buf_add_json(out, event->content_type);
-    buf_add_lit(out, ",\"data_base64\":\"");
-    base64_add(out, event->data);
-    buf_add_char(out, '"');
+    json_member_string(writer, "content_type", event->content_type);
+    json_member_base64(writer, "data_base64", event->data);
 }
 
-void envelope_add_data(struct buf *out, const struct event *event)
+void envelope_write_data(struct json_writer *writer, const struct event *event)
 {
     if (event->kind == EVENT_JSON) {
-        buf_add_str(out, event->data);
+        json_add_raw(writer, event->data);
     } else if (event->kind == EVENT_TEXT) {
-        buf_add_json(out, event->data);
+        json_add_string(writer, event->data);
     } else {
-        buf_add_char(out, '{');
-        add_base64_members(out, event);
-        buf_add_char(out, '}');
+        json_object_begin(writer);
+        write_base64_members(writer, event);
+        json_object_end(writer);
     }
 }
 
-static void add_data_member(struct buf *out, const struct event *event)
+static void write_data_member(struct json_writer *writer, const struct event *event)
 {
     if (event->kind == EVENT_BINARY) {
-        add_base64_members(out, event);
+        write_base64_members(writer, event);
         return;
     }
-    if (event->content_type.len) {
-        buf_add_lit(out, "\"content_type\":");
-        buf_add_json(out, event->content_type);
-        buf_add_char(out, ',');
+    if (event->content_type.len)
+        json_member_string(writer, "content_type", event->content_type);
+    json_name(writer, "data");
+    envelope_write_data(writer, event);
+}
+
+void envelope_write(struct json_writer *writer, const struct event *event)
+{
+    json_object_begin(writer);
+    if (event->state != EVENT_EPHEMERAL) {
+        json_member_id(writer, "id", event->id);
+        json_member_id(writer, "prev", event->prev);
     }
-    buf_add_lit(out, "\"data\":");
-    envelope_add_data(out, event);
+    json_member_string(writer, "channel", event->channel);
+    json_member_string(writer, "type", event->type);
+    json_member_time(writer, "time", event->time_us);
+    write_data_member(writer, event);
+    if (event->from.len)
+        json_member_string(writer, "from", event->from);
+    json_object_end(writer);
 }
 
 void envelope_add(struct buf *out, const struct event *event)
 {
-    buf_add_char(out, '{');
-    if (event->state != EVENT_EPHEMERAL) {
-        buf_add_lit(out, "\"id\":\"");
-        buf_add_id(out, event->id);
-        buf_add_lit(out, "\",\"prev\":\"");
-        buf_add_id(out, event->prev);
-        buf_add_lit(out, "\",");
-    }
-    buf_add_lit(out, "\"channel\":");
-    buf_add_json(out, event->channel);
-    buf_add_lit(out, ",\"type\":\"");
-    buf_add_str(out, event->type);
-    buf_add_lit(out, "\",\"time\":\"");
-    rfc3339_add(out, event->time_us);
-    buf_add_lit(out, "\",");
-    add_data_member(out, event);
-    if (event->from.len) {
-        buf_add_lit(out, ",\"from\":");
-        buf_add_json(out, event->from);
-    }
-    buf_add_char(out, '}');
+    struct json_writer writer = json_writer(out);
+    envelope_write(&writer, event);
+}
+
+void envelope_add_data(struct buf *out, const struct event *event)
+{
+    struct json_writer writer = json_writer(out);
+    envelope_write_data(&writer, event);
 }

@@ -1,7 +1,5 @@
 #include "publish/receipt.h"
 
-#include "base/rfc3339.h"
-
 /* A problem and its detail, one row a verdict. */
 static const struct {
     enum problem problem;
@@ -39,20 +37,14 @@ struct refusal receipt_refusal(const struct publish *publish)
                             .newest = publish->newest};
 }
 
-void receipt_add(struct buf *out, const struct event *event)
+void receipt_write(struct json_writer *writer, const struct event *event)
 {
-    if (event->state != EVENT_EPHEMERAL) {
-        buf_add_lit(out, "\"id\":\"");
-        buf_add_id(out, event->id);
-        buf_add_lit(out, "\",");
-    }
-    buf_add_lit(out, "\"channel\":");
-    buf_add_json(out, event->channel);
-    buf_add_lit(out, ",\"time\":\"");
-    rfc3339_add(out, event->time_us);
-    buf_add_char(out, '"');
+    if (event->state != EVENT_EPHEMERAL)
+        json_member_id(writer, "id", event->id);
+    json_member_string(writer, "channel", event->channel);
+    json_member_time(writer, "time", event->time_us);
     if (event->state == EVENT_DUPLICATE)
-        buf_add_lit(out, ",\"duplicate\":true");
+        json_member_bool(writer, "duplicate", true);
 }
 
 size_t receipt_largest(const struct publish *publish, const struct batch *batch)

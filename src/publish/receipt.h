@@ -7,9 +7,9 @@
 /* The refusal that the verdict stands for; publish->verdict is not PUBLISH_OK. */
 struct refusal receipt_refusal(const struct publish *publish);
 
-/* Adds the members of an event's receipt, without braces: id (unless ephemeral), channel, time, and
- * "duplicate" if it is one. */
-void receipt_add(struct buf *out, const struct event *event);
+/* Writes the members of an event's receipt into an object: id (unless ephemeral), channel, time,
+ * and "duplicate" if it is one. */
+void receipt_write(struct json_writer *writer, const struct event *event);
 
 /* The data's size of the largest event of an accepted publish. */
 size_t receipt_largest(const struct publish *publish, const struct batch *batch);

@@ -10,7 +10,8 @@
 static void assert_receipt(const struct event *event, const char *text)
 {
     struct buf out = {0};
-    receipt_add(&out, event);
+    struct json_writer writer = json_members_writer(&out);
+    receipt_write(&writer, event);
     buf_add(&out, "", 1);
     assert_string_equal(out.at, text);
     buf_free(&out);

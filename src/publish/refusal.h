@@ -21,5 +21,5 @@ static inline bool refusal_set(struct refusal *ret_refusal, enum problem problem
 /* The same for a publish for which memory lacked. */
 bool refusal_no_memory(struct refusal *ret_refusal);
 
-/* Adds the members that only some problems have, `at` or `newest`, each with a comma before it. */
-void refusal_add_members(struct buf *out, const struct refusal *refusal);
+/* Writes the members that only some problems have, `at` or `newest`, into an object. */
+void refusal_write(struct json_writer *writer, const struct refusal *refusal);

@@ -108,6 +108,15 @@ static void add_text(void *context, unsigned way, struct buf *out, struct buf *p
     buf_free(payload);
 }
 
+/* Begins {"op":"…", which the caller ends. */
+static struct json_writer open_op(struct buf *out, const char *op)
+{
+    struct json_writer writer = json_writer(out);
+    json_object_begin(&writer);
+    json_member_string(&writer, "op", str_from(op));
+    return writer;
+}
+
 static void add_socket(void *context, unsigned way, struct buf *out, const struct event *event)
 {
     if (way & DATA) {
@@ -123,9 +132,10 @@ static void add_socket(void *context, unsigned way, struct buf *out, const struc
 static void add_protocol(void *context, unsigned way, struct buf *out, const struct event *event)
 {
     struct buf payload = {0};
-    buf_add_lit(&payload, "{\"op\":\"event\",\"event\":");
-    envelope_add(&payload, event);
-    buf_add_char(&payload, '}');
+    struct json_writer writer = open_op(&payload, "event");
+    json_name(&writer, "event");
+    envelope_write(&writer, event);
+    json_object_end(&writer);
     add_text(context, way, out, &payload);
 }
 
@@ -185,27 +195,25 @@ void encode_event(void *context, unsigned way, struct buf *out, const struct eve
     close_chunk(way, out, opened);
 }
 
-static void add_op(struct buf *out, const char *op)
-{
-    buf_addf(out, "{\"op\":\"%s\",", op);
-}
-
-static void add_cursor_member(struct buf *out, uint64_t cursor)
-{
-    buf_add_lit(out, "\"cursor\":\"");
-    buf_add_id(out, cursor);
-    buf_add_char(out, '"');
-}
-
 /* The data of the server's own records is always a JSON object: common clients parse every record's
  * data as JSON, whatever its type. */
 static void add_beat_sse(struct buf *out, uint64_t cursor)
 {
     buf_add_lit(out, "event: $beat\n");
     add_sse_id(out, cursor);
-    buf_add_lit(out, "data: {");
-    add_cursor_member(out, cursor);
-    buf_add_lit(out, "}\n\n");
+    buf_add_lit(out, "data: ");
+    struct json_writer writer = json_writer(out);
+    json_object_begin(&writer);
+    json_member_id(&writer, "cursor", cursor);
+    json_object_end(&writer);
+    buf_add_lit(out, "\n\n");
+}
+
+static void add_beat_op(struct buf *out, uint64_t cursor)
+{
+    struct json_writer writer = open_op(out, "beat");
+    json_member_id(&writer, "cursor", cursor);
+    json_object_end(&writer);
 }
 
 void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor)
@@ -217,17 +225,14 @@ void encode_beat(void *context, unsigned way, struct buf *out, uint64_t cursor)
         add_beat_sse(out, cursor);
         break;
     case ENCODE_NDJSON:
-        add_op(out, "beat");
-        add_cursor_member(out, cursor);
-        buf_add_lit(out, "}\n");
+        add_beat_op(out, cursor);
+        buf_add_char(out, '\n');
         break;
     case ENCODE_RAW:
         buf_add_char(out, '\n');
         break;
     case ENCODE_PROTOCOL:
-        add_op(&payload, "beat");
-        add_cursor_member(&payload, cursor);
-        buf_add_char(&payload, '}');
+        add_beat_op(&payload, cursor);
         add_text(context, way, out, &payload);
         break;
     case ENCODE_SOCKET:
@@ -255,13 +260,32 @@ void encode_first(unsigned way, struct buf *out, uint64_t cursor, uint64_t retry
     close_chunk(way, out, opened);
 }
 
-void encode_gap_members(struct buf *out, uint64_t after, uint64_t earliest, const char *reason)
+void encode_gap_members(struct json_writer *writer, uint64_t after, uint64_t earliest,
+                        const char *reason)
 {
-    buf_add_lit(out, "\"after\":\"");
-    buf_add_id(out, after);
-    buf_add_lit(out, "\",\"earliest\":\"");
-    buf_add_id(out, earliest);
-    buf_addf(out, "\",\"reason\":\"%s\"", reason);
+    json_member_id(writer, "after", after);
+    json_member_id(writer, "earliest", earliest);
+    json_member_string(writer, "reason", str_from(reason));
+}
+
+static void add_gap_sse(struct buf *out, uint64_t cursor, uint64_t after, uint64_t earliest,
+                        const char *reason)
+{
+    buf_add_lit(out, "event: $gap\n");
+    add_sse_id(out, cursor);
+    buf_add_lit(out, "data: ");
+    struct json_writer writer = json_writer(out);
+    json_object_begin(&writer);
+    encode_gap_members(&writer, after, earliest, reason);
+    json_object_end(&writer);
+    buf_add_lit(out, "\n\n");
+}
+
+static void add_gap_op(struct buf *out, uint64_t after, uint64_t earliest, const char *reason)
+{
+    struct json_writer writer = open_op(out, "gap");
+    encode_gap_members(&writer, after, earliest, reason);
+    json_object_end(&writer);
 }
 
 void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t after,
@@ -271,22 +295,15 @@ void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, u
     struct buf payload = {0};
     switch (kind_of(way)) {
     case ENCODE_SSE:
-        buf_add_lit(out, "event: $gap\n");
-        add_sse_id(out, cursor);
-        buf_add_lit(out, "data: {");
-        encode_gap_members(out, after, earliest, reason);
-        buf_add_lit(out, "}\n\n");
+        add_gap_sse(out, cursor, after, earliest, reason);
         break;
     case ENCODE_NDJSON:
-        add_op(out, "gap");
-        encode_gap_members(out, after, earliest, reason);
-        buf_add_lit(out, "}\n");
+        add_gap_op(out, after, earliest, reason);
+        buf_add_char(out, '\n');
         break;
     case ENCODE_SOCKET:
     case ENCODE_PROTOCOL:
-        add_op(&payload, "gap");
-        encode_gap_members(&payload, after, earliest, reason);
-        buf_add_char(&payload, '}');
+        add_gap_op(&payload, after, earliest, reason);
         add_text(context, way, out, &payload);
         break;
     case ENCODE_RAW:
@@ -296,27 +313,41 @@ void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, u
     close_chunk(way, out, opened);
 }
 
+static void add_bye_sse(struct buf *out, uint64_t cursor, uint64_t retry_ms)
+{
+    buf_addf(out, "retry: %llu\nevent: $bye\n", (unsigned long long)retry_ms);
+    add_sse_id(out, cursor);
+    buf_add_lit(out, "data: ");
+    struct json_writer writer = json_writer(out);
+    json_object_begin(&writer);
+    json_member_string(&writer, "reason", STR("drain"));
+    json_object_end(&writer);
+    buf_add_lit(out, "\n\n");
+}
+
+static void add_bye_op(struct buf *out, uint64_t cursor, uint64_t retry_ms)
+{
+    struct json_writer writer = open_op(out, "bye");
+    json_member_string(&writer, "reason", STR("drain"));
+    json_member_id(&writer, "cursor", cursor);
+    json_member_number(&writer, "retry_ms", retry_ms);
+    json_object_end(&writer);
+}
+
 void encode_bye(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms)
 {
     size_t opened = open_chunk(way, out);
     struct buf payload = {0};
     switch (kind_of(way)) {
     case ENCODE_SSE:
-        buf_addf(out, "retry: %llu\nevent: $bye\n", (unsigned long long)retry_ms);
-        add_sse_id(out, cursor);
-        buf_add_lit(out, "data: {\"reason\":\"drain\"}\n\n");
+        add_bye_sse(out, cursor, retry_ms);
         break;
     case ENCODE_NDJSON:
-        add_op(out, "bye");
-        buf_add_lit(out, "\"reason\":\"drain\",");
-        add_cursor_member(out, cursor);
-        buf_addf(out, ",\"retry_ms\":%llu}\n", (unsigned long long)retry_ms);
+        add_bye_op(out, cursor, retry_ms);
+        buf_add_char(out, '\n');
         break;
     case ENCODE_PROTOCOL:
-        add_op(&payload, "bye");
-        buf_add_lit(&payload, "\"reason\":\"drain\",");
-        add_cursor_member(&payload, cursor);
-        buf_addf(&payload, ",\"retry_ms\":%llu}", (unsigned long long)retry_ms);
+        add_bye_op(&payload, cursor, retry_ms);
         add_text(context, way, out, &payload);
         break;
     case ENCODE_RAW:

@@ -2,6 +2,7 @@
  * them all. */
 #pragma once
 
+#include "base/json_writer.h"
 #include "log/event.h"
 #include "ws/deflate.h"
 
@@ -30,5 +31,6 @@ void encode_gap(void *context, unsigned way, struct buf *out, uint64_t cursor, u
                 uint64_t earliest, const char *reason);
 void encode_bye(void *context, unsigned way, struct buf *out, uint64_t cursor, uint64_t retry_ms);
 
-/* {"after":"…","earliest":"…","reason":"…"} without the braces. */
-void encode_gap_members(struct buf *out, uint64_t after, uint64_t earliest, const char *reason);
+/* The members after, earliest and reason of an object. */
+void encode_gap_members(struct json_writer *writer, uint64_t after, uint64_t earliest,
+                        const char *reason);

@@ -7,17 +7,15 @@
 
 enum { WAIT_DEFAULT_S = 25, ANSWER_ROOM = 1536 };
 
-static struct str id_text(char room[17], uint64_t id)
+static struct str id_text(char room[BUF_ID_LEN], uint64_t id)
 {
-    for (int i = 15; i >= 0; i--, id /= 10)
-        room[i] = (char)('0' + id % 10);
-    room[16] = '\0';
-    return (struct str){room, 16};
+    buf_put_id(room, id);
+    return (struct str){room, BUF_ID_LEN};
 }
 
 static void add_next(struct buf *out, const struct reading *reading, uint64_t cursor, uint64_t told)
 {
-    char room[17];
+    char room[BUF_ID_LEN];
     struct buf value = {0};
     buf_add_str(&value, id_text(room, cursor));
     if (told) {
@@ -48,7 +46,7 @@ static void add_first_link(struct buf *out, const struct reading *reading)
 static void add_links(struct buf *out, const struct reading *reading,
                       const struct page_content *content)
 {
-    char room[17];
+    char room[BUF_ID_LEN];
     add_next_link(out, reading, content->cursor, content->told);
     if (content->waited)
         return;
@@ -65,44 +63,45 @@ static bool is_unknown(const struct reading *reading)
     return reading->gap && strcmp(reading->gap, GAP_UNKNOWN) == 0;
 }
 
-/* Everything behind the events. */
-static void add_tail(struct buf *out, const struct reading *reading,
-                     const struct page_content *content)
+/* Writes everything behind the events. */
+static void write_tail(struct json_writer *writer, const struct reading *reading,
+                       const struct page_content *content)
 {
     struct buf next = {0};
     add_next(&next, reading, content->cursor, content->told);
-    buf_add_lit(out, "],\"cursor\":\"");
-    buf_add_id(out, content->cursor);
-    if (content->told) {
-        buf_add_lit(out, "\",\"told\":\"");
-        buf_add_id(out, content->told);
-    }
-    buf_add_str(out, content->more ? STR("\",\"more\":true,\"next\":")
-                                   : STR("\",\"more\":false,\"next\":"));
-    buf_add_json(out, buf_str(&next));
-    buf_add_lit(out, "}\n");
-    if (buf_failed(&next))
-        out->failed = true;
+    json_array_end(writer);
+    json_member_id(writer, "cursor", content->cursor);
+    if (content->told)
+        json_member_id(writer, "told", content->told);
+    json_member_bool(writer, "more", content->more);
+    json_member_string(writer, "next", buf_str(&next));
+    json_object_end(writer);
+    buf_add_char(writer->out, '\n');
+    writer->out->failed |= buf_failed(&next);
     buf_free(&next);
 }
 
 static void add_body(struct buf *out, bool is_head, const struct reading *reading,
                      const struct page_content *content)
 {
-    const struct str start = STR("{\"events\":[");
     struct str events = content->events;
-    struct buf tail = {0};
+    struct buf start = {0}, tail = {0};
+    struct json_writer writer = json_writer(&start);
     events.len -= events.len > 0; /* the last comma */
-    add_tail(&tail, reading, content);
+    json_object_begin(&writer);
+    json_name(&writer, "events");
+    json_array_begin(&writer);
+    writer.out = &tail;
+    write_tail(&writer, reading, content);
     http_response_header_u64(out, STR("Content-Length"), start.len + events.len + tail.len);
     http_response_end(out);
     if (!is_head) {
-        buf_add_str(out, start);
+        buf_add_str(out, buf_str(&start));
         buf_add_str(out, events);
         buf_add_str(out, buf_str(&tail));
     }
-    if (buf_failed(&tail))
-        out->failed = true;
+    out->failed |= buf_failed(&start) || buf_failed(&tail);
+    buf_free(&start);
     buf_free(&tail);
 }
 
@@ -169,8 +168,8 @@ void page_answer(struct exchange *exchange, const struct reading *reading,
 
 /* Adds links for a client with a gap: it continues where it was, without the same gap being
  * reported again. An unknown position has no place in the log, so there is no link for it. */
-static void add_ways_on(struct buf *head, struct buf *members, const struct reading *reading,
-                        const struct page_gap *gap)
+static void add_ways_on(struct buf *head, struct json_writer *members,
+                        const struct reading *reading, const struct page_gap *gap)
 {
     add_first_link(head, reading);
     if (is_unknown(reading))
@@ -178,10 +177,8 @@ static void add_ways_on(struct buf *head, struct buf *members, const struct read
     uint64_t told = gap->trimmed > gap->cursor ? gap->trimmed : gap->cursor;
     struct buf next = {0};
     add_next(&next, reading, gap->cursor, told);
-    buf_add_lit(members, ",\"next\":");
-    buf_add_json(members, buf_str(&next));
-    if (buf_failed(&next))
-        members->failed = true;
+    json_member_string(members, "next", buf_str(&next));
+    members->out->failed |= buf_failed(&next);
     buf_free(&next);
     add_next_link(head, reading, gap->cursor, told);
 }
@@ -193,9 +190,9 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading,
     const char *reason = is_unknown(reading)
                              ? GAP_UNKNOWN
                              : log_gap_reason(exchange->worker->config.log, gap->trimmed);
-    buf_add_char(&members, ',');
-    encode_gap_members(&members, gap->after, gap->trimmed, reason);
-    add_ways_on(&links, &members, reading, gap);
+    struct json_writer writer = json_members_writer(&members);
+    encode_gap_members(&writer, gap->after, gap->trimmed, reason);
+    add_ways_on(&links, &writer, reading, gap);
     struct str detail =
         is_unknown(reading)
             ? STR("the log has no such position: begin at rel=\"first\"")

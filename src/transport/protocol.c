@@ -27,13 +27,14 @@ void protocol_send(struct protocol *protocol, struct buf *message)
     session_dirty(session);
 }
 
-void protocol_open(struct buf *message, const char *op, struct str ref)
+struct json_writer protocol_open(struct buf *message, const char *op, struct str ref)
 {
-    buf_addf(message, "{\"op\":\"%s\"", op);
-    if (!ref.len)
-        return;
-    buf_add_lit(message, ",\"ref\":");
-    buf_add_str(message, ref);
+    struct json_writer writer = json_writer(message);
+    json_object_begin(&writer);
+    json_member_string(&writer, "op", str_from(op));
+    if (ref.len)
+        json_member_raw(&writer, "ref", ref);
+    return writer;
 }
 
 void protocol_error(struct protocol *protocol, struct str ref, enum problem problem,
@@ -42,11 +43,10 @@ void protocol_error(struct protocol *protocol, struct str ref, enum problem prob
     struct buf message = {0};
     struct worker *worker = protocol_session(protocol)->worker;
     stat_add(&worker->stats.problems[problem], 1);
-    protocol_open(&message, "error", ref);
-    buf_add_lit(&message, ",\"problem\":");
-    problem_add(&message, worker->config.base, problem, str_from(detail), STR_NONE);
-    message.len -= !buf_failed(&message); /* the newline */
-    buf_add_char(&message, '}');
+    struct json_writer writer = protocol_open(&message, "error", ref);
+    json_name(&writer, "problem");
+    problem_write(&writer, worker->config.base, problem, str_from(detail), STR_NONE);
+    json_object_end(&writer);
     protocol_send(protocol, &message);
 }
 
@@ -54,10 +54,9 @@ void protocol_send_cursor(struct protocol *protocol, const char *op, struct str 
                           uint64_t cursor)
 {
     struct buf message = {0};
-    protocol_open(&message, op, ref);
-    buf_add_lit(&message, ",\"cursor\":\"");
-    buf_add_id(&message, cursor);
-    buf_add_lit(&message, "\"}");
+    struct json_writer writer = protocol_open(&message, op, ref);
+    json_member_id(&writer, "cursor", cursor);
+    json_object_end(&writer);
     protocol_send(protocol, &message);
 }
 
@@ -65,10 +64,9 @@ void protocol_send_gap(struct protocol *protocol, struct str ref, uint64_t after
                        const char *reason)
 {
     struct buf message = {0};
-    protocol_open(&message, "gap", ref);
-    buf_add_char(&message, ',');
-    encode_gap_members(&message, after, earliest, reason);
-    buf_add_char(&message, '}');
+    struct json_writer writer = protocol_open(&message, "gap", ref);
+    encode_gap_members(&writer, after, earliest, reason);
+    json_object_end(&writer);
     protocol_send(protocol, &message);
 }
 

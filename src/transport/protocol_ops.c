@@ -233,8 +233,8 @@ static void op_subscribe(struct protocol *protocol, const struct said *said)
 static void send_plain(struct protocol *protocol, const char *op, struct str ref)
 {
     struct buf message = {0};
-    protocol_open(&message, op, ref);
-    buf_add_char(&message, '}');
+    struct json_writer writer = protocol_open(&message, op, ref);
+    json_object_end(&writer);
     protocol_send(protocol, &message);
 }
 
@@ -270,10 +270,9 @@ static struct protocol_publish *request_of(struct socket_publish *own)
 static void send_receipt(struct protocol *protocol, struct str ref, const struct event *event)
 {
     struct buf message = {0};
-    protocol_open(&message, "ok", ref);
-    buf_add_char(&message, ',');
-    receipt_add(&message, event);
-    buf_add_char(&message, '}');
+    struct json_writer writer = protocol_open(&message, "ok", ref);
+    receipt_write(&writer, event);
+    json_object_end(&writer);
     protocol_send(protocol, &message);
 }
 

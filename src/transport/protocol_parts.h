@@ -87,8 +87,8 @@ struct session *protocol_session(const struct protocol *protocol);
 /* Sends a JSON message and frees it. */
 void protocol_send(struct protocol *protocol, struct buf *message);
 
-/* Adds `{"op":"…"` and the ref, which is raw JSON or empty. */
-void protocol_open(struct buf *message, const char *op, struct str ref);
+/* Begins a message's object with op and ref, which is raw JSON or empty. The caller ends it. */
+struct json_writer protocol_open(struct buf *message, const char *op, struct str ref);
 
 void protocol_send_cursor(struct protocol *protocol, const char *op, struct str ref,
                           uint64_t cursor);
