@@ -55,7 +55,7 @@ static bool take_members(struct event_json *json, struct str raw, struct fault *
 {
     struct str key, value;
     if (!raw.len || raw.at[0] != '{')
-        return bad(fault, "an event is an object: {\"channel\":…,\"data\":…}");
+        return bad(fault, "an event is an object with the members channel and data");
     for (size_t pos = 0; json_next(raw, &pos, &key, &value);)
         if (!take_member(json, key, value, fault))
             return false;
@@ -201,24 +201,29 @@ static int64_t add_all(struct submission *submission, struct shape *shape)
     return -1;
 }
 
+static void add_receipts(struct buf *body, const struct event *events, uint32_t count)
+{
+    struct json_writer writer = json_writer(body);
+    json_object_begin(&writer);
+    json_name(&writer, "events");
+    json_array_begin(&writer);
+    for (uint32_t i = 0; i < count; i++) {
+        json_object_begin(&writer);
+        receipt_write(&writer, &events[i]);
+        json_object_end(&writer);
+    }
+    json_array_end(&writer);
+    json_object_end(&writer);
+    buf_add_char(body, '\n');
+}
+
 static void batch_done(struct publish *publish, struct batch *batch)
 {
     struct exchange *exchange = publish_accepted(publish, true);
     if (!exchange)
         return;
     struct buf body = {0};
-    struct json_writer writer = json_writer(&body);
-    json_object_begin(&writer);
-    json_name(&writer, "events");
-    json_array_begin(&writer);
-    for (uint32_t i = 0; i < publish->count; i++) {
-        json_object_begin(&writer);
-        receipt_write(&writer, &batch->events[publish->first + i]);
-        json_object_end(&writer);
-    }
-    json_array_end(&writer);
-    json_object_end(&writer);
-    buf_add_char(&body, '\n');
+    add_receipts(&body, batch->events + publish->first, publish->count);
     if (buf_failed(&body))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else
@@ -256,6 +261,18 @@ static bool asks_for_one(struct exchange *exchange)
     return one;
 }
 
+/* Answers a body without events, such as [], which is no fault. */
+static void answer_none(struct exchange *exchange)
+{
+    struct buf body = {0};
+    add_receipts(&body, NULL, 0);
+    if (buf_failed(&body))
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        exchange_json(exchange, 201, buf_str(&body));
+    buf_free(&body);
+}
+
 static void submit_all(struct shape *shape)
 {
     struct exchange *exchange = shape->exchange;
@@ -276,7 +293,7 @@ static void submit_all(struct shape *shape)
     }
     submission_drop(&submission);
     if (!count)
-        exchange_json(exchange, 201, STR("{\"events\":[]}\n"));
+        answer_none(exchange);
 }
 
 void batch_handle(struct exchange *exchange)

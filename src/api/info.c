@@ -2,7 +2,7 @@
 
 #include "api/channel.h"
 #include "base/heap.h"
-#include "base/rfc3339.h"
+#include "base/json_writer.h"
 #include "http/accept.h"
 #include "http/response.h"
 #include "http/target.h"
@@ -77,207 +77,209 @@ static void totals_free(const struct totals *totals)
     free(totals->latency); /* the first of them */
 }
 
-static void add_member(struct buf *out, const char *name, uint64_t value)
+static void write_us(struct json_writer *writer, const char *name, uint64_t ns)
 {
-    buf_addf(out, "\"%s\":%llu,", name, (unsigned long long)value);
+    json_name(writer, name);
+    json_add_decimal(writer, (double)ns / 1000.0, 1);
 }
 
-static void close_object(struct buf *out, const char *behind)
+static void write_hist(struct json_writer *writer, const char *name, const struct hist *hist)
 {
-    if (out->len && out->at[out->len - 1] == ',')
-        out->len--;
-    buf_addf(out, "}%s", behind);
+    json_name(writer, name);
+    json_object_begin(writer);
+    json_member_number(writer, "count", LOAD(hist->count));
+    write_us(writer, "p50", hist_quantile(hist, 0.5));
+    write_us(writer, "p90", hist_quantile(hist, 0.9));
+    write_us(writer, "p99", hist_quantile(hist, 0.99));
+    write_us(writer, "p999", hist_quantile(hist, 0.999));
+    write_us(writer, "max", LOAD(hist->max));
+    json_name(writer, "buckets");
+    json_object_begin(writer);
+    for (uint64_t us = 50; us <= 1600000; us *= 2) {
+        char bound[24];
+        snprintf(bound, sizeof(bound), "%llu", (unsigned long long)us);
+        json_member_number(writer, bound, hist_count_le(hist, us * 1000));
+    }
+    json_object_end(writer);
+    json_object_end(writer);
 }
 
-static void add_us(struct buf *out, const char *name, uint64_t ns)
-{
-    buf_addf(out, "\"%s\":%.1f,", name, (double)ns / 1000.0);
-}
-
-static void add_hist(struct buf *out, const char *name, const struct hist *hist)
-{
-    buf_addf(out, "\"%s\":{", name);
-    add_member(out, "count", LOAD(hist->count));
-    add_us(out, "p50", hist_quantile(hist, 0.5));
-    add_us(out, "p90", hist_quantile(hist, 0.9));
-    add_us(out, "p99", hist_quantile(hist, 0.99));
-    add_us(out, "p999", hist_quantile(hist, 0.999));
-    add_us(out, "max", LOAD(hist->max));
-    buf_add_lit(out, "\"buckets\":{");
-    for (uint64_t us = 50; us <= 1600000; us *= 2)
-        buf_addf(out, "\"%llu\":%llu,", (unsigned long long)us,
-                 (unsigned long long)hist_count_le(hist, us * 1000));
-    close_object(out, "");
-    close_object(out, ",");
-}
-
-static void add_subscribers(struct buf *out, const struct totals *totals)
+static void write_subscribers(struct json_writer *writer, const struct totals *totals)
 {
     uint64_t all = 0;
-    buf_add_lit(out, "\"subscribers\":{");
+    json_name(writer, "subscribers");
+    json_object_begin(writer);
     for (unsigned i = 0; i < VIA_COUNT; i++) {
-        add_member(out, mechanism_names[i], totals->subscribers[i]);
+        json_member_number(writer, mechanism_names[i], totals->subscribers[i]);
         all += totals->subscribers[i];
     }
-    add_member(out, "total", all);
-    close_object(out, ",");
+    json_member_number(writer, "total", all);
+    json_object_end(writer);
 }
 
-static void add_budgets(struct buf *out, const struct totals *totals)
+static void write_budgets(struct json_writer *writer, const struct totals *totals)
 {
-    buf_add_lit(out, "\"budgets\":{");
+    json_name(writer, "budgets");
+    json_object_begin(writer);
     for (unsigned i = 0; i < BUDGET_COUNT; i++)
-        add_member(out, budget_names[i], totals->budgets[i]);
-    close_object(out, ",");
+        json_member_number(writer, budget_names[i], totals->budgets[i]);
+    json_object_end(writer);
 }
 
-static void add_held(struct buf *out, const struct api *api, const struct totals *totals)
+static void write_held(struct json_writer *writer, const struct api *api,
+                       const struct totals *totals)
 {
     uint64_t total = 0;
-    buf_add_lit(out, "\"held\":{");
+    json_name(writer, "held");
+    json_object_begin(writer);
     for (unsigned i = 0; i < ACCOUNT_COUNT; i++) {
-        add_member(out, account_names[i], totals->held[i]);
+        json_member_number(writer, account_names[i], totals->held[i]);
         total += totals->held[i];
     }
-    add_member(out, "total", total);
-    add_member(out, "limit", api->workers_count * api->workers[0].account.limit);
-    close_object(out, ",");
+    json_member_number(writer, "total", total);
+    json_member_number(writer, "limit", api->workers_count * api->workers[0].account.limit);
+    json_object_end(writer);
 }
 
-static void add_losses(struct buf *out, const struct store_losses *losses)
+static void write_losses(struct json_writer *writer, const struct store_losses *losses)
 {
-    buf_add_lit(out, "\"lost\":{");
-    add_member(out, "holes", losses->holes);
+    json_name(writer, "lost");
+    json_object_begin(writer);
+    json_member_number(writer, "holes", losses->holes);
     if (losses->holes) {
-        buf_add_lit(out, "\"after\":\"");
-        buf_add_id(out, losses->after);
-        buf_add_lit(out, "\",\"upto\":\"");
-        buf_add_id(out, losses->upto);
-        buf_add_lit(out, "\",");
+        json_member_id(writer, "after", losses->after);
+        json_member_id(writer, "upto", losses->upto);
     }
-    add_member(out, "foreign_files", losses->foreign);
-    add_member(out, "damaged", losses->damaged);
-    close_object(out, ",");
+    json_member_number(writer, "foreign_files", losses->foreign);
+    json_member_number(writer, "damaged", losses->damaged);
+    json_object_end(writer);
 }
 
-static void add_log(struct buf *out, const struct log_stats *log)
+static void write_log(struct json_writer *writer, const struct log_stats *log)
 {
-    buf_add_lit(out, "\"log\":{\"newest\":\"");
-    buf_add_id(out, log->newest);
-    buf_add_lit(out, "\",\"oldest\":\"");
-    buf_add_id(out, log->oldest);
-    buf_add_lit(out, "\",");
-    add_member(out, "published", log->events);
-    add_member(out, "published_bytes", log->event_bytes);
-    add_member(out, "retained", log->retained);
-    add_member(out, "retained_bytes", log->retained_bytes);
-    add_member(out, "channels", log->channels);
-    add_member(out, "keys", log->keys);
-    add_member(out, "store_bytes", log->store_bytes);
-    add_member(out, "commits", log->commits);
-    add_member(out, "failed_commits", log->failures);
-    add_losses(out, &log->losses);
-    buf_addf(out, "\"writable\":%s", log->writable ? "true" : "false");
-    close_object(out, ",");
+    json_name(writer, "log");
+    json_object_begin(writer);
+    json_member_id(writer, "newest", log->newest);
+    json_member_id(writer, "oldest", log->oldest);
+    json_member_number(writer, "published", log->events);
+    json_member_number(writer, "published_bytes", log->event_bytes);
+    json_member_number(writer, "retained", log->retained);
+    json_member_number(writer, "retained_bytes", log->retained_bytes);
+    json_member_number(writer, "channels", log->channels);
+    json_member_number(writer, "keys", log->keys);
+    json_member_number(writer, "store_bytes", log->store_bytes);
+    json_member_number(writer, "commits", log->commits);
+    json_member_number(writer, "failed_commits", log->failures);
+    write_losses(writer, &log->losses);
+    json_member_bool(writer, "writable", log->writable);
+    json_object_end(writer);
 }
 
-static void add_webhooks(struct buf *out, const struct courier_stats *stats)
+static void write_webhooks(struct json_writer *writer, const struct courier_stats *stats)
 {
-    buf_add_lit(out, "\"webhooks\":{");
-    add_member(out, "endpoints", LOAD(stats->endpoints));
-    add_member(out, "deliveries", LOAD(stats->deliveries));
-    add_member(out, "failures", LOAD(stats->failures));
-    add_member(out, "looped", LOAD(stats->looped));
-    add_member(out, "requests_max", LOAD(stats->requests_max));
-    buf_add_lit(out, "\"requests\":{");
+    json_name(writer, "webhooks");
+    json_object_begin(writer);
+    json_member_number(writer, "endpoints", LOAD(stats->endpoints));
+    json_member_number(writer, "deliveries", LOAD(stats->deliveries));
+    json_member_number(writer, "failures", LOAD(stats->failures));
+    json_member_number(writer, "looped", LOAD(stats->looped));
+    json_member_number(writer, "requests_max", LOAD(stats->requests_max));
+    json_name(writer, "requests");
+    json_object_begin(writer);
     for (unsigned i = 0; i < POOL_CLASSES; i++)
-        add_member(out, pool_class_names[i], LOAD(stats->inflight[i]));
-    close_object(out, ",");
-    add_member(out, "waiting", LOAD(stats->waiting));
-    add_member(out, "waits", LOAD(stats->waits));
-    add_member(out, "gave_way", LOAD(stats->gave_way));
-    add_member(out, "backlog", LOAD(stats->backlog));
-    buf_add_lit(out, "\"held\":{");
-    add_member(out, "queues", LOAD(stats->queued));
-    add_member(out, "requests", LOAD(stats->bodies));
-    add_member(out, "reads", LOAD(stats->found));
-    close_object(out, ",");
-    add_member(out, "missed", LOAD(stats->missed));
-    add_member(out, "turns_cut", LOAD(stats->turns_cut));
-    close_object(out, ",");
+        json_member_number(writer, pool_class_names[i], LOAD(stats->inflight[i]));
+    json_object_end(writer);
+    json_member_number(writer, "waiting", LOAD(stats->waiting));
+    json_member_number(writer, "waits", LOAD(stats->waits));
+    json_member_number(writer, "gave_way", LOAD(stats->gave_way));
+    json_member_number(writer, "backlog", LOAD(stats->backlog));
+    json_name(writer, "held");
+    json_object_begin(writer);
+    json_member_number(writer, "queues", LOAD(stats->queued));
+    json_member_number(writer, "requests", LOAD(stats->bodies));
+    json_member_number(writer, "reads", LOAD(stats->found));
+    json_object_end(writer);
+    json_member_number(writer, "missed", LOAD(stats->missed));
+    json_member_number(writer, "turns_cut", LOAD(stats->turns_cut));
+    json_object_end(writer);
 }
 
-static void add_readers(struct buf *out, const struct log_stats *log)
+static void write_readers(struct json_writer *writer, const struct log_stats *log)
 {
-    buf_add_lit(out, "\"readers\":{");
-    add_member(out, "queued", log->readers.queued);
-    add_member(out, "running", log->readers.running);
-    add_member(out, "slices", log->readers.slices);
-    add_member(out, "rows", log->readers.rows);
-    add_member(out, "cancelled", log->readers.cancelled);
-    add_member(out, "spent", log->readers.spent);
-    close_object(out, ",");
+    json_name(writer, "readers");
+    json_object_begin(writer);
+    json_member_number(writer, "queued", log->readers.queued);
+    json_member_number(writer, "running", log->readers.running);
+    json_member_number(writer, "slices", log->readers.slices);
+    json_member_number(writer, "rows", log->readers.rows);
+    json_member_number(writer, "cancelled", log->readers.cancelled);
+    json_member_number(writer, "spent", log->readers.spent);
+    json_object_end(writer);
 }
 
-static void add_limits_hit(struct buf *out, const struct totals *totals)
+static void write_limits_hit(struct json_writer *writer, const struct totals *totals)
 {
-    buf_add_lit(out, "\"limits\":{");
+    json_name(writer, "limits");
+    json_object_begin(writer);
     for (unsigned i = 0; i < LIMIT_COUNT; i++)
-        add_member(out, limit_names[i], totals->limits[i]);
-    close_object(out, ",");
-    buf_add_lit(out, "\"problems\":{");
+        json_member_number(writer, limit_names[i], totals->limits[i]);
+    json_object_end(writer);
+    json_name(writer, "problems");
+    json_object_begin(writer);
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)
         if (totals->problems[i])
-            add_member(out, problem_slug((enum problem)i).at, totals->problems[i]);
-    close_object(out, ",");
+            json_member_number(writer, problem_slug((enum problem)i).at, totals->problems[i]);
+    json_object_end(writer);
 }
 
-static void add_stats(struct buf *out, const struct api *api, const struct totals *totals)
+static void write_stats(struct json_writer *writer, const struct api *api,
+                        const struct totals *totals)
 {
     struct log_stats log;
     log_stats(api->log, &log);
-    buf_add_lit(out, "{\"version\":\"" FRESHET_VERSION "\",\"started\":\"");
-    rfc3339_add(out, api->started_us);
-    buf_addf(out, "\",\"uptime_s\":%lld,",
-             (long long)(clock_wall_us(api->clock) - api->started_us) / 1000000);
-    add_member(out, "workers", api->workers_count);
-    add_member(out, "busy_us", totals->busy_us);
-    add_subscribers(out, totals);
-    add_member(out, "connections", totals->connections);
-    add_member(out, "connections_total", totals->connections_total);
-    add_member(out, "requests", totals->requests);
-    add_member(out, "events", log.events);
-    add_member(out, "publishes", totals->publishes);
-    add_member(out, "deliveries", totals->deliveries);
-    add_member(out, "bytes_out", totals->bytes_out);
-    add_member(out, "sends", totals->sends);
-    add_member(out, "views", totals->views);
-    add_hist(out, "latency_us", totals->latency);
-    add_hist(out, "turn_us", totals->turn);
-    add_hist(out, "lock_us", log_lock_hist(api->log));
-    add_hist(out, "mail_us", totals->mail);
-    add_hist(out, "commit_us", log_commit_hist(api->log));
-    add_budgets(out, totals);
-    add_log(out, &log);
-    add_readers(out, &log);
-    buf_add_lit(out, "\"memory\":{");
-    add_member(out, "rss", heap_resident());
-    add_member(out, "windows", totals->window_bytes);
-    add_member(out, "windows_own", totals->window_own_bytes);
-    add_member(out, "channels", log.channels_bytes);
-    add_member(out, "keys", log.keys_bytes);
-    add_member(out, "trims", log.store_memory.trims);
-    add_member(out, "index", log.store_memory.index);
-    add_member(out, "sqlite", log.store_memory.sqlite);
-    add_member(out, "patterns", log.resolved);
-    add_member(out, "rests", totals->rests);
-    add_member(out, "pending", log_pending_bytes(api->log));
-    add_member(out, "backlog", log_backlog_bytes(api->log));
-    add_held(out, api, totals);
-    close_object(out, ",");
-    add_webhooks(out, courier_stats(api->courier));
-    add_limits_hit(out, totals);
-    close_object(out, "\n");
+    json_object_begin(writer);
+    json_member_string(writer, "version", STR(FRESHET_VERSION));
+    json_member_time(writer, "started", api->started_us);
+    json_member_signed(writer, "uptime_s", (clock_wall_us(api->clock) - api->started_us) / 1000000);
+    json_member_number(writer, "workers", api->workers_count);
+    json_member_number(writer, "busy_us", totals->busy_us);
+    write_subscribers(writer, totals);
+    json_member_number(writer, "connections", totals->connections);
+    json_member_number(writer, "connections_total", totals->connections_total);
+    json_member_number(writer, "requests", totals->requests);
+    json_member_number(writer, "events", log.events);
+    json_member_number(writer, "publishes", totals->publishes);
+    json_member_number(writer, "deliveries", totals->deliveries);
+    json_member_number(writer, "bytes_out", totals->bytes_out);
+    json_member_number(writer, "sends", totals->sends);
+    json_member_number(writer, "views", totals->views);
+    write_hist(writer, "latency_us", totals->latency);
+    write_hist(writer, "turn_us", totals->turn);
+    write_hist(writer, "lock_us", log_lock_hist(api->log));
+    write_hist(writer, "mail_us", totals->mail);
+    write_hist(writer, "commit_us", log_commit_hist(api->log));
+    write_budgets(writer, totals);
+    write_log(writer, &log);
+    write_readers(writer, &log);
+    json_name(writer, "memory");
+    json_object_begin(writer);
+    json_member_number(writer, "rss", heap_resident());
+    json_member_number(writer, "windows", totals->window_bytes);
+    json_member_number(writer, "windows_own", totals->window_own_bytes);
+    json_member_number(writer, "channels", log.channels_bytes);
+    json_member_number(writer, "keys", log.keys_bytes);
+    json_member_number(writer, "trims", log.store_memory.trims);
+    json_member_number(writer, "index", log.store_memory.index);
+    json_member_number(writer, "sqlite", log.store_memory.sqlite);
+    json_member_number(writer, "patterns", log.resolved);
+    json_member_number(writer, "rests", totals->rests);
+    json_member_number(writer, "pending", log_pending_bytes(api->log));
+    json_member_number(writer, "backlog", log_backlog_bytes(api->log));
+    write_held(writer, api, totals);
+    json_object_end(writer);
+    write_webhooks(writer, courier_stats(api->courier));
+    write_limits_hit(writer, totals);
+    json_object_end(writer);
 }
 
 static void answer(struct exchange *exchange, const char *type, struct buf *body)
@@ -300,7 +302,9 @@ void info_stats(struct exchange *exchange, struct str rest)
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
         return;
     }
-    add_stats(&body, api_of(exchange), &totals);
+    struct json_writer writer = json_writer(&body);
+    write_stats(&writer, api_of(exchange), &totals);
+    buf_add_char(&body, '\n');
     totals_free(&totals);
     answer(exchange, "application/json", &body);
 }
@@ -507,22 +511,26 @@ void info_metrics(struct exchange *exchange, struct str rest)
 
 /* ---- health ---------------------------------------------------------------------------------- */
 
+/* `losses` may be NULL. A server that has lost old events is as ready for new ones as any other: it
+ * stays in service, and says what it has lost. */
+static void answer_status(struct exchange *exchange, const char *status,
+                          const struct store_losses *losses)
+{
+    struct buf body = {0};
+    struct json_writer writer = json_writer(&body);
+    json_object_begin(&writer);
+    json_member_string(&writer, "status", str_from(status));
+    if (losses && (losses->holes || losses->foreign || losses->damaged))
+        write_losses(&writer, losses);
+    json_object_end(&writer);
+    buf_add_char(&body, '\n');
+    answer(exchange, "application/json", &body);
+}
+
 void info_health(struct exchange *exchange, struct str rest)
 {
     (void)rest;
-    exchange_json(exchange, 200, STR("{\"status\":\"ok\"}\n"));
-}
-
-/* A server that has lost old events is as ready for new ones as any other: it stays in service, and
- * says what it has lost. */
-static void answer_ready(struct exchange *exchange, const struct store_losses *losses)
-{
-    struct buf body = {0};
-    buf_add_lit(&body, "{\"status\":\"ready\",");
-    if (losses->holes || losses->foreign || losses->damaged)
-        add_losses(&body, losses);
-    close_object(&body, "\n");
-    answer(exchange, "application/json", &body);
+    answer_status(exchange, "ok", NULL);
 }
 
 void info_ready(struct exchange *exchange, struct str rest)
@@ -537,7 +545,7 @@ void info_ready(struct exchange *exchange, struct str rest)
         api_problem(exchange, PROBLEM_UNAVAILABLE,
                     "the store could not be written at the last try");
     else
-        answer_ready(exchange, &log.losses);
+        answer_status(exchange, "ready", &log.losses);
 }
 
 /* ---- problems, and the way in ---------------------------------------------------------------- */
@@ -587,29 +595,52 @@ void info_errors(struct exchange *exchange, struct str rest)
     answer(exchange, "text/html; charset=utf-8", &body);
 }
 
+static void add_root_html(struct buf *body, struct str base)
+{
+    buf_addf(body,
+             "<!doctype html><title>freshet</title><h1>freshet %s</h1>"
+             "<p>Publish an event once; it reaches every consumer.<ul>\n",
+             FRESHET_VERSION);
+    for (size_t i = 0; i < api_routes_count; i++)
+        buf_addf(body, "<li><a href=\"%.*s%s\">%s</a>: %s\n", STR_FMT(base), api_routes[i].path,
+                 api_routes[i].path, api_routes[i].doc);
+    buf_add_lit(body, "</ul>\n");
+}
+
+static void write_link(struct json_writer *writer, struct str base, const struct api_route *route)
+{
+    struct buf href = {0};
+    buf_add_str(&href, base);
+    buf_add_str(&href, str_from(route->path));
+    json_object_begin(writer);
+    json_member_string(writer, "href", buf_str(&href));
+    json_member_string(writer, "path", str_from(route->path));
+    json_member_string(writer, "title", str_from(route->doc));
+    json_object_end(writer);
+    writer->out->failed |= buf_failed(&href);
+    buf_free(&href);
+}
+
+static void add_root_json(struct buf *body, struct str base)
+{
+    struct json_writer writer = json_writer(body);
+    json_object_begin(&writer);
+    json_member_string(&writer, "name", STR("freshet"));
+    json_member_string(&writer, "version", STR(FRESHET_VERSION));
+    json_name(&writer, "links");
+    json_array_begin(&writer);
+    for (size_t i = 0; i < api_routes_count; i++)
+        write_link(&writer, base, &api_routes[i]);
+    json_array_end(&writer);
+    json_object_end(&writer);
+    buf_add_char(body, '\n');
+}
+
 void info_root(struct exchange *exchange, struct str rest)
 {
     struct buf body = {0};
-    struct str base = api_of(exchange)->base;
     bool html = wants_html(exchange);
     (void)rest;
-    buf_addf(&body,
-             html ? "<!doctype html><title>freshet</title><h1>freshet %s</h1>"
-                    "<p>Publish an event once; it reaches every consumer.<ul>\n"
-                  : "{\"name\":\"freshet\",\"version\":\"%s\",\"links\":[",
-             FRESHET_VERSION);
-    for (size_t i = 0; i < api_routes_count; i++) {
-        const struct api_route *route = &api_routes[i];
-        buf_addf(&body,
-                 html ? "<li><a href=\"%.*s%s\">%s</a>: %s\n"
-                      : "{\"href\":\"%.*s%s\",\"path\":\"%s\",\"title\":\"%s\"},",
-                 STR_FMT(base), route->path, route->path, route->doc);
-    }
-    if (!html) {
-        body.len--;
-        buf_add_lit(&body, "]}\n");
-    } else {
-        buf_add_lit(&body, "</ul>\n");
-    }
+    (html ? add_root_html : add_root_json)(&body, api_of(exchange)->base);
     answer(exchange, html ? "text/html; charset=utf-8" : "application/json", &body);
 }

@@ -84,16 +84,27 @@ static bool read_query(struct listing *listing, struct exchange *exchange)
     return !result;
 }
 
-static void add_channel(struct buf *out, const struct log_channel *channel)
+static void write_channel(struct json_writer *writer, const struct log_channel *channel)
 {
-    buf_add_lit(out, "{\"channel\":");
-    buf_add_json(out, (struct str){channel->name, channel->name_len});
-    buf_add_lit(out, ",\"last\":\"");
-    buf_add_id(out, channel->last);
-    buf_add_lit(out, "\",\"trimmed\":\"");
-    buf_add_id(out, channel->trimmed);
-    buf_addf(out, "\",\"count\":%llu,\"bytes\":%llu}", (unsigned long long)channel->count,
-             (unsigned long long)channel->bytes);
+    json_object_begin(writer);
+    json_member_string(writer, "channel", (struct str){channel->name, channel->name_len});
+    json_member_id(writer, "last", channel->last);
+    json_member_id(writer, "trimmed", channel->trimmed);
+    json_member_number(writer, "count", channel->count);
+    json_member_number(writer, "bytes", channel->bytes);
+    json_object_end(writer);
+}
+
+static void write_list(struct json_writer *writer, const struct listing *listing, bool more)
+{
+    json_object_begin(writer);
+    json_name(writer, "channels");
+    json_array_begin(writer);
+    for (size_t i = 0; i < listing->list.count && i < listing->limit; i++)
+        write_channel(writer, &listing->channels[i]);
+    json_array_end(writer);
+    json_member_bool(writer, "more", more);
+    json_object_end(writer);
 }
 
 static void add_next(struct buf *out, const struct listing *listing)
@@ -114,13 +125,9 @@ static void answer(struct exchange *exchange, const struct listing *listing)
 {
     struct buf body = {0};
     bool more = listing->list.count > listing->limit;
-    buf_add_lit(&body, "{\"channels\":[");
-    for (size_t i = 0; i < listing->list.count && i < listing->limit; i++) {
-        if (i)
-            buf_add_char(&body, ',');
-        add_channel(&body, &listing->channels[i]);
-    }
-    buf_addf(&body, "],\"more\":%s}\n", more ? "true" : "false");
+    struct json_writer writer = json_writer(&body);
+    write_list(&writer, listing, more);
+    buf_add_char(&body, '\n');
     struct buf *out = exchange_head(exchange, 200);
     if (more)
         add_next(out, listing);
