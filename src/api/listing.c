@@ -11,10 +11,8 @@
 enum { LIMIT = 100, LIMIT_MAX = LOG_LIST_MAX - 1 }; /* an extra one shows whether there are more */
 
 struct listing {
-    struct log_job job;
-    struct read_place place; /* where the channels count */
+    struct question question;
     struct exchange *exchange;
-    struct hub *hub;
     struct buf prefix;
     struct buf after;
     struct buf kept; /* for links: what is passed over here */
@@ -29,8 +27,6 @@ static void listing_free(struct listing *listing)
     buf_free(&listing->after);
     buf_free(&listing->kept);
     free(listing->channels);
-    if (listing->place.room)
-        read_place_end(&listing->place);
     free(listing);
 }
 
@@ -137,16 +133,12 @@ static void answer(struct exchange *exchange, const struct listing *listing)
     buf_free(&body);
 }
 
-/* Whether there is memory to begin in; otherwise the job is over, or waits until there is. */
+/* Whether there is memory to begin in. */
 static bool begin(struct listing *listing)
 {
     size_t size = (listing->limit + 1) * sizeof(*listing->channels);
-    if (read_place_is_full(&listing->place)) {
-        read_place_stop(&listing->place);
-        return false;
-    }
     listing->channels = mem_try_alloc(size);
-    read_place_has(&listing->place, size);
+    question_found(&listing->question, size);
     if (listing->channels)
         log_list_begin(&listing->list, buf_str(&listing->prefix), buf_str(&listing->after),
                        listing->limit + 1, listing->channels);
@@ -154,50 +146,44 @@ static bool begin(struct listing *listing)
 }
 
 /* A slice of the list: channels that never had an event are passed over, however many there are. */
-static bool run(struct log_job *job, struct log *log)
+static bool list_slice(struct question *question, struct log *log)
 {
-    struct listing *listing = container_of(job, struct listing, job);
+    struct listing *listing = container_of(question, struct listing, question);
     if (!listing->channels && !begin(listing))
         return true;
     return !log_list_some(log, &listing->list);
 }
 
-static void done(struct mail *mail, void *owner)
+static void listed(struct question *question)
 {
-    struct listing *listing = container_of(mail, struct listing, job.mail);
+    struct listing *listing = container_of(question, struct listing, question);
     struct exchange *exchange = listing->exchange;
-    (void)owner;
-    if (read_place_waits(&listing->place, !exchange->dropped))
-        return;
-    listing->hub->reads--;
-    exchange->job = NULL;
-    if (exchange->dropped)
-        exchange_free(exchange);
-    else if (!listing->channels)
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
-    else if (listing->job.cancelled)
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "the list was not finished: try again");
-    else
-        answer(exchange, listing);
+    if (exchange_is_answered(exchange)) {
+        if (!listing->channels)
+            api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        else if (question->job.cancelled)
+            api_problem(exchange, PROBLEM_UNAVAILABLE, "the list was not finished: try again");
+        else
+            answer(exchange, listing);
+    }
+    question_end(question);
     listing_free(listing);
 }
 
+static const struct question_ops question_ops = {.slice = list_slice, .answered = listed};
+
 void listing_handle(struct exchange *exchange)
 {
-    struct hub *hub = &exchange->worker->hub;
     struct listing *listing = mem_try_alloc(sizeof(*listing));
     if (!listing) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
         return;
     }
-    *listing = (struct listing){.job = {.run = run, .reply = hub->mailbox, .mail = {NULL, done}},
-                                .exchange = exchange,
-                                .hub = hub};
+    *listing = (struct listing){.exchange = exchange};
     if (!read_query(listing, exchange)) {
         listing_free(listing);
         return;
     }
-    hub->reads++;
-    exchange_await(exchange, &listing->job);
-    read_place_begin(&listing->place, &hub->read_room, &listing->job);
+    question_init(&listing->question, &exchange->worker->asker, &question_ops);
+    exchange_ask(exchange, &listing->question);
 }

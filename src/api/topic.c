@@ -10,8 +10,7 @@ enum { KNOWN_MAX = 16, ETAG_LEN = 16 };
 
 /* A topic that is being read. */
 struct topic_read {
-    struct log_job job;
-    struct read_place place; /* where the batch counts */
+    struct question question;
     struct exchange *exchange;
     struct selection *selection;
     struct buf channel;
@@ -33,25 +32,21 @@ static bool has_event(const struct batch *batch)
 }
 
 /* A slice of the way back from the newest event, until there is one of the channel. */
-static bool read_newest(struct log_job *job, struct log *log)
+static bool read_newest(struct question *question, struct log *log)
 {
-    struct topic_read *read = container_of(job, struct topic_read, job);
+    struct topic_read *read = container_of(question, struct topic_read, question);
     struct store_query query = {.upto = read->upto,
                                 .backwards = true,
                                 .limit = 1,
                                 .bytes = 1,
                                 .rows = LOG_SLICE_ROWS,
-                                .brief = !job->slices};
+                                .brief = !question->job.slices};
     struct batch *batch = NULL;
     uint64_t through = 0;
-    if (read_place_is_full(&read->place)) {
-        read_place_stop(&read->place);
-        return true;
-    }
     read->error = log_read(log, &query, read->selection, &batch, &through);
     if (!read->error && has_event(batch)) {
         read->batch = batch;
-        read_place_has(&read->place, batch_bytes(batch));
+        question_found(question, batch_bytes(batch));
         return true;
     }
     batch_unref(batch);
@@ -89,7 +84,7 @@ static void answer_event(const struct topic_read *read, const struct event *even
 static void answer(struct topic_read *read)
 {
     struct exchange *exchange = read->exchange;
-    if (read->error || read->job.spent || read->job.cancelled) {
+    if (read->error || read->question.job.spent || read->question.job.cancelled) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "the store cannot be read: try again");
         return;
     }
@@ -105,25 +100,20 @@ static void topic_free(struct topic_read *read)
     selection_unref(read->selection);
     batch_unref(read->batch);
     buf_free(&read->channel);
-    if (read->place.room)
-        read_place_end(&read->place);
     free(read);
 }
 
-static void was_read(struct mail *mail, void *owner)
+static void was_read(struct question *question)
 {
-    (void)owner;
-    struct topic_read *read = container_of(mail, struct topic_read, job.mail);
-    if (read_place_waits(&read->place, !read->exchange->dropped))
-        return;
-    read->exchange->worker->hub.reads--;
-    read->exchange->job = NULL;
-    if (read->exchange->dropped)
-        exchange_free(read->exchange);
-    else
+    struct topic_read *read = container_of(question, struct topic_read, question);
+    if (exchange_is_answered(read->exchange))
         answer(read);
+    question_end(question);
     topic_free(read);
 }
+
+static const struct question_ops question_ops = {
+    .slice = read_newest, .answered = was_read, .slices_max = LOG_REQUEST_SLICES};
 
 /* Tags of another form are none of ours. Of a header that cannot be read nothing is known, so that
  * the whole answer follows (RFC 9110 section 13.1.2). */
@@ -173,11 +163,6 @@ void topic_handle(struct exchange *exchange, struct str rest)
         return;
     }
     read->upto = log_newest(api_of(exchange)->log);
-    read->job = (struct log_job){.run = read_newest,
-                                 .reply = &exchange->worker->loop.mailbox,
-                                 .mail = {NULL, was_read},
-                                 .slices_max = LOG_REQUEST_SLICES};
-    exchange->worker->hub.reads++;
-    exchange_await(exchange, &read->job);
-    read_place_begin(&read->place, &exchange->worker->hub.read_room, &read->job);
+    question_init(&read->question, &exchange->worker->asker, &question_ops);
+    exchange_ask(exchange, &read->question);
 }

@@ -97,7 +97,6 @@ struct view_read {
     struct hub *hub;
     struct list waiting;
     uint64_t marks; /* window.marks when the read began */
-    bool cancelled; /* no subscriber waits any more */
 };
 
 /* The key of a read in hub->wanted. */
@@ -187,12 +186,11 @@ static void drop_live(struct view *view)
     list_remove(&view->dirty);
 }
 
-/* Cancels the job. Its mail still comes, and frees the read. */
-static void cancel_read(struct view_read *read)
+/* Drops a read for which no subscriber waits any more. Its answer still comes, and frees it. */
+static void drop_read(struct view_read *read)
 {
-    read->cancelled = true;
     map_remove(&read->hub->wanted, &read->node);
-    log_job_cancel(read->hub->log, &read->fetch.job);
+    question_drop(&read->fetch.question);
 }
 
 static void forget_in_fan_out(const struct view *view)
@@ -996,26 +994,22 @@ static void take_read(struct view_read *read)
 
 static void end_read(struct view_read *read)
 {
-    read->hub->reads--;
-    if (!read->cancelled) {
+    if (!read->fetch.question.dropped) {
         map_remove(&read->hub->wanted, &read->node);
         take_read(read);
     }
     list_remove(&read->put_off);
     log_fetch_deinit(&read->fetch);
-    read_place_end(&read->fetch.place);
+    question_end(&read->fetch.question);
     free(read);
 }
 
 /* Makes the page now if the turn has budget left for pages: many reads may end at once. */
-static void read_done(struct mail *mail, void *owner)
+static void read_done(struct log_fetch *fetch)
 {
-    (void)owner;
-    struct view_read *read = container_of(mail, struct view_read, fetch.job.mail);
+    struct view_read *read = container_of(fetch, struct view_read, fetch);
     struct hub *hub = read->hub;
-    if (read_place_waits(&read->fetch.place, !read->cancelled))
-        return;
-    if (read->cancelled || !hub->limits.slice_bytes || !budget_is_spent(&hub->paging)) {
+    if (fetch->question.dropped || !hub->limits.slice_bytes || !budget_is_spent(&hub->paging)) {
         end_read(read);
         return;
     }
@@ -1037,11 +1031,10 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
                                 .bytes = hub->limits.chunk_bytes,
                                 .rows = LOG_READ_ROWS};
     *read = (struct view_read){.view = view, .hub = hub, .marks = hub->window.marks};
-    log_fetch_init(&read->fetch, view->selection, &query, hub->mailbox, read_done);
+    log_fetch_init(&read->fetch, hub->asker, view->selection, &query, read_done);
     list_init(&read->waiting);
     map_add(&hub->wanted, &read->node, read_key(&(struct read_key){view, sub->cursor}));
-    hub->reads++;
-    read_place_begin(&read->fetch.place, &hub->read_room, &read->fetch.job);
+    question_ask(&read->fetch.question);
     return read;
 }
 
@@ -1401,20 +1394,20 @@ void hub_unsubscribe(struct hub *hub, struct sub *sub)
     struct view_read *idle = read_of_last(hub, sub);
     set_state(sub, SUB_NONE, NULL);
     if (idle)
-        cancel_read(idle);
+        drop_read(idle);
     sub->taken = chunk_unref(sub->taken);
     hub->subs--;
     view_release(sub->view);
     sub->view = NULL;
 }
 
-int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailbox *mailbox,
+int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct mailbox *mailbox,
              const struct hub_limits *limits, hub_encode *encode, void *context,
              void (*on_batch)(void *owner, struct batch *batch))
 {
-    *hub = (struct hub){.log = log,
+    *hub = (struct hub){.log = asker->log,
+                        .asker = asker,
                         .clock = clock,
-                        .mailbox = mailbox,
                         .limits = *limits,
                         .encode = encode,
                         .context = context};
@@ -1434,14 +1427,13 @@ int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailb
     list_init(&hub->loose_pieces);
     list_init(&hub->put_off);
     list_init(&hub->reads_put_off);
-    read_room_init(&hub->read_room, log, limits->reads_max);
     hub->fan_out.cap = BATCHES_FIRST;
     hub->fan_out.batches = mem_alloc(BATCHES_FIRST * sizeof(struct batch *));
     list_init(&hub->ahead);
     hub->ahead_least = UINT64_MAX;
-    window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(log));
+    window_init(&hub->window, &hub->topics, limits->window_bytes, log_newest(hub->log));
     hub->applied = hub->fan_out.posted = hub->window.applied;
-    return log_attach(log, &hub->port);
+    return log_attach(hub->log, &hub->port);
 }
 
 void hub_deinit(struct hub *hub)

@@ -8,7 +8,7 @@
 #include "base/budget.h"
 #include "hub/chunk.h"
 #include "hub/window.h"
-#include "log/read_room.h"
+#include "log/ask.h"
 
 /* Writes an event in a format, which is a number that only the hub's owner understands; the hub
  * only compares it. Views are equal if selection and number are. `context` is the owner's (a
@@ -73,8 +73,6 @@ struct hub_limits {
     size_t slice_bytes; /* bytes of fan-out, and of pages, in a turn; 0: no limit, and hub_turn() is
                          * not called */
     size_t live_max;    /* encoded bytes beyond which views fall behind; 0: no bound */
-    size_t reads_max;   /* bytes of events that reads of the store have found and that are not
-                         * encoded yet, beyond which further reads wait; 0: no bound */
 };
 
 /* The encoded bytes, in a format, of the event that is fanned out: other views copy them. */
@@ -108,8 +106,8 @@ struct fan_out {
 
 struct hub {
     struct log *log;
+    struct asker *asker;
     struct clock *clock;
-    struct mailbox *mailbox;
     struct log_port port;
     hub_encode *encode;
     void *context; /* passed to `encode` */
@@ -144,8 +142,6 @@ struct hub {
     uint64_t deliveries;
     uint32_t subs;
     uint32_t views_count;
-    uint32_t reads; /* reads under way, or waiting for room */
-    struct read_room read_room;
     bool closing;
     int64_t timed_ns;        /* deliveries that are not in latency_ns yet: when their events were
                               * accepted */
@@ -154,13 +150,14 @@ struct hub {
                               * be NULL */
 };
 
-/* Attaches the hub to the log. The log posts to `mailbox`, whose owner must be `hub`'s owner; the
- * owner passes batches on by hub_on_batch(). */
-int hub_init(struct hub *hub, struct log *log, struct clock *clock, struct mailbox *mailbox,
+/* Attaches the hub to the log of the asker, by which it reads, and which must outlive it. The log
+ * posts to `mailbox`, whose owner must be `hub`'s owner; the owner passes batches on by
+ * hub_on_batch(). */
+int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct mailbox *mailbox,
              const struct hub_limits *limits, hub_encode *encode, void *context,
              void (*on_batch)(void *owner, struct batch *batch));
 
-/* Call it only without subscribers and without reads under way (hub->reads). */
+/* Call it only without subscribers and without questions of the hub under way. */
 void hub_deinit(struct hub *hub);
 
 /* Fans a safe batch out as far as this turn's budget allows. Called from the owner's on_batch. */

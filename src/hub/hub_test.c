@@ -1049,7 +1049,7 @@ static void below_the_window_the_store_is_read_once_for_equal_cursors(void **sta
         assert_int_equal(reader_drain(readers[i]), TAKE_WAIT);
         assert_true(hub_sub_reads_store(&world->hub, &readers[i]->sub));
     }
-    assert_int_equal(world->hub.reads, 1);
+    assert_int_equal(world->asker.open, 1);
     assert_int_equal(world_run_jobs(world), 1);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(readers[i]->wakes, 1);
@@ -1085,9 +1085,8 @@ static void reads_wait_while_others_have_found_too_much(void **state)
 {
     enum { READERS = 6 };
     (void)state;
-    struct hub_limits limits = tight;
-    limits.reads_max = 1;
-    struct world *world = world_new(limits, BIG);
+    struct world *world = world_new(tight, BIG);
+    world->asker.most = 1;
     struct reader *readers[READERS];
     uint64_t start = hub_applied(&world->hub);
     for (int i = 0; i < READERS; i++)
@@ -1100,7 +1099,7 @@ static void reads_wait_while_others_have_found_too_much(void **state)
     assert_int_equal(world_run_jobs(world), READERS);
     assert_int_equal(readers[0]->wakes, 1);
     assert_int_equal(readers[READERS - 1]->wakes, 0);
-    assert_true(world->hub.read_room.put_off >= READERS - 1);
+    assert_true(asker_put_off(&world->asker) >= READERS - 1);
     while (world_run_jobs(world))
         ;
     for (int i = 0; i < READERS; i++) {
@@ -1108,7 +1107,7 @@ static void reads_wait_while_others_have_found_too_much(void **state)
         reader_got(readers[i], "one ");
         reader_free(readers[i]);
     }
-    assert_int_equal(atomic_load(&world->hub.read_room.held), 0);
+    assert_int_equal(asker_held(&world->asker), 0);
     world_free(world);
 }
 
@@ -1541,15 +1540,15 @@ static void a_view_can_go_while_its_read_is_under_way(void **state)
     assert_int_equal(reader_drain(reader), TAKE_WAIT);
     hub_unsubscribe(&world->hub, &reader->sub);
     assert_int_equal(world->hub.views_count, 0);
-    assert_int_equal(world->hub.reads, 1);
+    assert_int_equal(world->asker.open, 1);
     /* The same view begins again, with a read of its own. */
     reader_begin(reader, 0, start, 0);
     assert_int_equal(reader_drain(reader), TAKE_WAIT);
-    assert_int_equal(world->hub.reads, 2);
+    assert_int_equal(world->asker.open, 2);
     assert_int_equal(world_run_jobs(world), 2);
     assert_int_equal(reader_drain(reader), TAKE_NOTHING);
     reader_got(reader, "one two ");
-    assert_int_equal(world->hub.reads, 0);
+    assert_int_equal(world->asker.open, 0);
     reader_free(reader);
     world_free(world);
 }
@@ -1573,7 +1572,7 @@ static void a_read_is_cancelled_when_the_last_who_waits_for_it_leaves(void **sta
     /* Another subscriber that comes before the mail does not wait for the cancelled read. */
     struct reader *third = reader_new(world, "a", NULL, start);
     assert_int_equal(reader_drain(third), TAKE_WAIT);
-    assert_int_equal(world->hub.reads, 2);
+    assert_int_equal(world->asker.open, 2);
     assert_int_equal(world_run_jobs(world), 2);
     assert_int_equal(reader_drain(third), TAKE_NOTHING);
     reader_got(third, "one two ");

@@ -22,6 +22,7 @@ struct world {
     struct clock_fake clock;
     struct log *log;
     struct hub hub;
+    struct asker asker;
     struct mailbox mail;
     struct mailbox answers;
     struct list jobs; /* jobs for the readers' pool that have not run */
@@ -100,10 +101,10 @@ static inline struct world *world_new(struct hub_limits limits, uint64_t store_b
     assert_int_equal(log_open(&config, &world->log), 0);
     assert_int_equal(mailbox_init(&world->mail, world), 0);
     assert_int_equal(mailbox_init(&world->answers, world), 0);
-    assert_int_equal(hub_init(&world->hub, world->log, &world->clock.clock, &world->mail, &limits,
-                              world_encode, world, world_on_batch),
+    asker_init(&world->asker, world->log, &world->answers, 0);
+    assert_int_equal(hub_init(&world->hub, &world->asker, &world->clock.clock, &world->mail,
+                              &limits, world_encode, world, world_on_batch),
                      0);
-    world->hub.mailbox = &world->answers;
     return world;
 }
 
@@ -131,7 +132,7 @@ static inline void world_free(struct world *world)
         ;
     assert_int_equal(world->hub.subs, 0);
     assert_int_equal(world->hub.views_count, 0);
-    assert_int_equal(world->hub.reads, 0);
+    assert_true(asker_is_idle(&world->asker));
     hub_deinit(&world->hub);
     mailbox_deinit(&world->mail);
     mailbox_deinit(&world->answers);

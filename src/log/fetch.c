@@ -45,7 +45,7 @@ enum {
 
 static struct log_fetch *of_job(struct log_job *job)
 {
-    return container_of(job, struct log_fetch, job);
+    return container_of(job, struct log_fetch, question.job);
 }
 
 static bool is_full(const struct log_fetch *fetch)
@@ -80,7 +80,7 @@ static int add(struct log_fetch *fetch, struct page *page, const struct event *e
 
 static void count_found(struct log_fetch *fetch)
 {
-    read_place_has(&fetch->place, fetch->batch ? batch_bytes(fetch->batch) : 0);
+    question_found(&fetch->question, fetch->batch ? batch_bytes(fetch->batch) : 0);
 }
 
 static struct page page_of(struct log_fetch *fetch)
@@ -128,7 +128,7 @@ static void read_alone(struct log_fetch *fetch, struct log *log, const struct ch
     slice.bytes -= fetch->bytes;
     slice.rows = left < LOG_SLICE_ROWS ? left : LOG_SLICE_ROWS;
     slice.looked = &looked;
-    slice.brief = !fetch->job.slices;
+    slice.brief = !fetch->question.job.slices;
     int result = log_read_set(log, &slice, set, &batch, &fetch->through);
     if (result)
         fail(fetch, result);
@@ -161,22 +161,23 @@ static bool same_types(const struct selection *a, const struct selection *b)
     return true;
 }
 
-static bool fetch_run(struct log_job *job, struct log *log);
+static const struct question_ops fetch_ops;
 
 /* Whether the fetch's next slice starts at its own cursor. */
 static bool starts_alone(const struct log_fetch *fetch)
 {
-    return fetch->job.slices % OWN_EACH == 0;
+    return fetch->question.job.slices % OWN_EACH == 0;
 }
 
 static bool joins(const struct log_job *job, void *context)
 {
     const struct log_fetch *lead = context;
-    if (job->run != fetch_run)
+    const struct question *question = question_of(job);
+    if (!question || question->ops != &fetch_ops)
         return false;
-    const struct log_fetch *fetch = container_of(job, const struct log_fetch, job);
+    const struct log_fetch *fetch = container_of(question, const struct log_fetch, question);
     bool behind = fetch->through < lead->through;
-    return !read_place_is_full(&fetch->place) && !fetch->by_index &&
+    return !question_is_crowded(&fetch->question) && !fetch->by_index &&
            fetch->through < lead->query.upto && !(behind && (starts_alone(lead) || !job->slices)) &&
            selection_may_scan(fetch->selection) && same_types(fetch->selection, lead->selection);
 }
@@ -229,7 +230,7 @@ static int read_all(struct together *together)
                                 .upto = together->lead->query.upto,
                                 .rows = together->count < CROWD ? LOG_SLICE_ROWS : CROWD_ROWS,
                                 .looked = &together->looked,
-                                .brief = !together->lead->job.slices};
+                                .brief = !together->lead->question.job.slices};
     widen(&slice, together->lead);
     for (size_t i = 0; i < together->count; i++)
         widen(&slice, of_job(together->jobs[i]));
@@ -303,7 +304,7 @@ static void copy_for_others(struct together *together)
     for (size_t i = 0; i < together->count; i++) {
         struct log_fetch *fetch = of_job(together->jobs[i]);
         if (fetch->through >= together->through || together->copied >= COPIED_MAX ||
-            read_place_is_full(&fetch->place)) {
+            question_is_crowded(&fetch->question)) {
             together->jobs[left++] = together->jobs[i];
             continue;
         }
@@ -331,12 +332,11 @@ static void scan_together(struct together *together)
 /* ---- the job
  * --------------------------------------------------------------------------------------- */
 
-static bool fetch_slice(struct log_job *job, struct log *log)
+static bool read_slice(struct log_fetch *fetch, struct log *log)
 {
-    struct log_fetch *fetch = of_job(job);
     struct channel_set set = {0};
     struct together together = {.log = log, .lead = fetch, .set = &set};
-    uint64_t steps = job->slices ? RESOLVE_STEPS : RESOLVE_BRIEF;
+    uint64_t steps = fetch->question.job.slices ? RESOLVE_STEPS : RESOLVE_BRIEF;
     int result = channel_set_add(&set, log, fetch->selection, &steps);
     if (result == -EAGAIN) {
         channel_set_deinit(&set);
@@ -358,28 +358,32 @@ static bool fetch_slice(struct log_job *job, struct log *log)
     return is_done(fetch);
 }
 
-static bool fetch_run(struct log_job *job, struct log *log)
+static bool fetch_slice(struct question *question, struct log *log)
 {
-    struct log_fetch *fetch = of_job(job);
-    if (read_place_is_full(&fetch->place)) {
-        read_place_stop(&fetch->place);
-        return true;
-    }
-    bool done = fetch_slice(job, log);
+    struct log_fetch *fetch = container_of(question, struct log_fetch, question);
+    bool done = read_slice(fetch, log);
     count_found(fetch);
     return done;
 }
 
-void log_fetch_init(struct log_fetch *fetch, struct selection *selection,
-                    const struct store_query *query, struct mailbox *reply,
-                    void (*done)(struct mail *mail, void *owner))
+static void answered(struct question *question)
+{
+    struct log_fetch *fetch = container_of(question, struct log_fetch, question);
+    fetch->done(fetch);
+}
+
+static const struct question_ops fetch_ops = {.slice = fetch_slice, .answered = answered};
+
+void log_fetch_init(struct log_fetch *fetch, struct asker *asker, struct selection *selection,
+                    const struct store_query *query, void (*done)(struct log_fetch *fetch))
 {
     *fetch = (struct log_fetch){
-        .job = {.run = fetch_run, .reply = reply, .mail = {NULL, done}},
         .selection = selection_ref(selection),
         .query = *query,
+        .done = done,
         .through = query->after,
     };
+    question_init(&fetch->question, asker, &fetch_ops);
 }
 
 void log_fetch_deinit(struct log_fetch *fetch)

@@ -2,17 +2,18 @@
  * behind. */
 #pragma once
 
-#include "log/read_room.h"
+#include "log/ask.h"
 
 /* Rows that a fetch looks at, at most, before it reports to its owner. */
 enum { LOG_READ_ROWS = 50000 };
 
-/* The owner embeds the fetch, and calls log_fetch_deinit() when the job's mail is opened. */
+/* The owner embeds the fetch, and calls log_fetch_deinit() and question_end() once it
+ * has taken the answer. */
 struct log_fetch {
-    struct log_job job;
-    struct read_place place;     /* counts the batch, if the job is submitted through a room */
+    struct question question;
     struct selection *selection; /* a reference */
     struct store_query query;    /* the whole read; `rows` limits a slice */
+    void (*done)(struct log_fetch *fetch);
     /* The answer: */
     struct batch *batch; /* may be NULL if nothing was found */
     uint64_t through;    /* everything that matched up to this id is in the batch */
@@ -23,10 +24,9 @@ struct log_fetch {
     bool by_index; /* the selection turned out to need no scan */
 };
 
-/* Prepares a fetch with after, upto, limit, bytes and rows of the query. The job is submitted by
- * read_place_begin(), or by log_submit() if its result is not counted. Takes its own reference to
- * the selection. */
-void log_fetch_init(struct log_fetch *fetch, struct selection *selection,
-                    const struct store_query *query, struct mailbox *reply,
-                    void (*done)(struct mail *mail, void *owner));
+/* Prepares a fetch with after, upto, limit, bytes and rows of the query, for question_ask(). `done`
+ * is called on the asker's thread, also if the question was dropped. Takes its own reference to the
+ * selection. */
+void log_fetch_init(struct log_fetch *fetch, struct asker *asker, struct selection *selection,
+                    const struct store_query *query, void (*done)(struct log_fetch *fetch));
 void log_fetch_deinit(struct log_fetch *fetch);

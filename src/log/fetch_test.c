@@ -7,10 +7,24 @@
 
 enum { EVENTS = 12 * LOG_SLICE_ROWS + 500, EVERY = 1000, RARE = EVENTS / EVERY + 1 };
 
-static void none(struct mail *mail, void *owner)
+static void none(struct log_fetch *fetch)
 {
-    (void)mail;
-    (void)owner;
+    (void)fetch;
+}
+
+/* A slice on this thread; returns whether the fetch is done. */
+static bool slice(struct world *world, struct log_fetch *fetch)
+{
+    return fetch->question.job.run(&fetch->question.job, world->log);
+}
+
+/* Prepares a fetch whose slices are done on this thread. */
+static void fetch_here(struct world *world, struct log_fetch *fetch, struct selection *selection,
+                       const struct store_query *query)
+{
+    static struct asker asker;
+    asker_init(&asker, world->log, NULL, 0);
+    log_fetch_init(fetch, &asker, selection, query, none);
 }
 
 static struct selection *select_term(const char *term, const char *type)
@@ -26,9 +40,9 @@ static unsigned fetch_all(struct world *world, struct log_fetch *fetch, struct s
                           const struct store_query *query)
 {
     unsigned slices = 1;
-    log_fetch_init(fetch, selection, query, NULL, none);
-    fetch->job.slices = 1; /* the first slice would be brief */
-    while (!fetch->job.run(&fetch->job, world->log))
+    fetch_here(world, fetch, selection, query);
+    fetch->question.job.slices = 1; /* the first slice would be brief */
+    while (!slice(world, fetch))
         slices++;
     assert_int_equal(fetch->error, 0);
     return slices;
@@ -122,17 +136,17 @@ static void the_first_slice_of_a_scan_is_brief(void **state)
     world_open(world);
     fill(world);
     struct store_query query = query_of(world, 1000, LOG_READ_ROWS);
-    log_fetch_init(&fetch, selection, &query, NULL, none);
+    fetch_here(world, &fetch, selection, &query);
     while (!fetch.rows)
-        assert_false(fetch.job.run(&fetch.job, world->log));
+        assert_false(slice(world, &fetch));
     assert_in_range(fetch.rows, 1, ROWS_BRIEF);
-    fetch.job.slices = 1;
-    assert_true(fetch.job.run(&fetch.job, world->log));
+    fetch.question.job.slices = 1;
+    assert_true(slice(world, &fetch));
     assert_int_equal(fetch.batch->count, 1000);
     log_fetch_deinit(&fetch);
     query.limit = 100;
-    log_fetch_init(&fetch, one, &query, NULL, none);
-    assert_true(fetch.job.run(&fetch.job, world->log)); /* a fetch by index needs one slice */
+    fetch_here(world, &fetch, one, &query);
+    assert_true(slice(world, &fetch)); /* a fetch by index needs one slice */
     assert_int_equal(fetch.batch->count, 100);
     log_fetch_deinit(&fetch);
     selection_unref(selection);
@@ -194,11 +208,11 @@ static void what_is_trimmed_between_slices_is_not_in_the_page(void **state)
     world_open(world);
     fill(world);
     struct store_query query = query_of(world, 1000, LOG_READ_ROWS);
-    log_fetch_init(&fetch, selection, &query, NULL, none);
-    assert_false(fetch.job.run(&fetch.job, world->log));
+    fetch_here(world, &fetch, selection, &query);
+    assert_false(slice(world, &fetch));
     uint32_t found = count_of(fetch.batch);
     post_delete(world, "noise/1"); /* the channel that has all events of that type */
-    while (!fetch.job.run(&fetch.job, world->log))
+    while (!slice(world, &fetch))
         ;
     assert_int_equal(count_of(fetch.batch), found);
     assert_int_equal(fetch.through, query.upto);
@@ -261,6 +275,7 @@ enum { CONSUMERS = 12 };
 /* Reads through the pool, page after page, until it is up to date. */
 struct consumer {
     struct log_fetch fetch;
+    struct asker asker;
     struct world *world;
     struct selection *selection;
     struct store_query query;
@@ -269,11 +284,18 @@ struct consumer {
     bool over;
 };
 
-static void consumer_page(struct mail *mail, void *owner)
+static void consumer_page(struct log_fetch *fetch);
+
+static void consumer_ask(struct consumer *consumer)
 {
-    struct consumer *consumer = container_of(mail, struct consumer, fetch.job.mail);
-    struct log_fetch *fetch = &consumer->fetch;
-    (void)owner;
+    log_fetch_init(&consumer->fetch, &consumer->asker, consumer->selection, &consumer->query,
+                   consumer_page);
+    question_ask(&consumer->fetch.question);
+}
+
+static void consumer_page(struct log_fetch *fetch)
+{
+    struct consumer *consumer = container_of(fetch, struct consumer, fetch);
     assert_int_equal(fetch->error, 0);
     assert_true(fetch->through > consumer->query.after);
     uint32_t count = count_of(fetch->batch);
@@ -284,12 +306,11 @@ static void consumer_page(struct mail *mail, void *owner)
     consumer->pages++;
     consumer->query.after = fetch->through;
     log_fetch_deinit(fetch);
+    question_end(&fetch->question);
     consumer->over = consumer->query.after >= consumer->query.upto;
     if (consumer->over)
         return;
-    log_fetch_init(fetch, consumer->selection, &consumer->query, &consumer->world->ports[1].box,
-                   consumer_page);
-    log_submit(consumer->world->log, &fetch->job);
+    consumer_ask(consumer);
 }
 
 static void consumer_begin(struct consumer *consumer, struct world *world, const char *pattern,
@@ -298,9 +319,8 @@ static void consumer_begin(struct consumer *consumer, struct world *world, const
     *consumer = (struct consumer){.world = world, .selection = select_term(pattern, "rare")};
     consumer->query = query_of(world, limit, LOG_READ_ROWS);
     consumer->query.after = after;
-    log_fetch_init(&consumer->fetch, consumer->selection, &consumer->query, &world->ports[1].box,
-                   consumer_page);
-    log_submit(world->log, &consumer->fetch.job);
+    asker_init(&consumer->asker, world->log, &world->ports[1].box, 0);
+    consumer_ask(consumer);
 }
 
 static void consumer_wait(struct consumer *consumer)
@@ -445,7 +465,7 @@ static void one_that_leaves_does_not_take_the_others_along(void **state)
     hold_reader(world, &hold);
     for (unsigned i = 0; i < 3; i++)
         consumer_begin(&consumers[i], world, patterns[i], 0, 1000);
-    log_job_cancel(world->log, &consumers[0].fetch.job); /* the mail comes, without a result */
+    question_drop(&consumers[0].fetch.question); /* it is answered, without a result */
     consumers[0].fetch.through = consumers[0].query.upto;
     hold_end(world, &hold);
     for (unsigned i = 0; i < 3; i++) {

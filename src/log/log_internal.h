@@ -1,7 +1,7 @@
 /* The internals of the log, shared by log.c, readers.c, retention.c, janitor.c and their tests. */
 #pragma once
 
-#include "log/log.h"
+#include "log/readers.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -13,16 +13,27 @@ void exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
-/* The job gets half of the time in which the request must be answered. Its result by then is sent,
- * instead of a refusal once it is too late. */
-void exchange_await(struct exchange *exchange, struct log_job *job)
+/* The question gets half of the time in which the request must be answered. Its result by then is
+ * sent, instead of a refusal once it is too late. */
+void exchange_ask(struct exchange *exchange, struct question *question)
 {
     const struct worker *worker = exchange->worker;
-    exchange->job = job;
-    job->clock = worker->config.clock;
-    job->until_ns = clock_now_ns(job->clock) + worker->config.limits.publish_ms * (1000000 / 2);
+    int64_t now_ns = clock_now_ns(worker->config.clock);
+    exchange->question = question;
+    question_limit(question, worker->config.clock,
+                   now_ns + worker->config.limits.publish_ms * (1000000 / 2));
     if (exchange->session && exchange->session->conn.hup)
-        log_job_hurry(exchange->worker->hub.log, job);
+        question_hurry(question);
+    question_ask(question);
+}
+
+bool exchange_is_answered(struct exchange *exchange)
+{
+    bool wanted = !exchange->dropped;
+    exchange->question = NULL;
+    if (!wanted)
+        exchange_free(exchange);
+    return wanted;
 }
 
 static void end_exchange(struct exchange *exchange)

@@ -463,11 +463,11 @@ static void begin(struct page_wait *wait)
 static void found(void *owner, int error, uint64_t cursor, uint64_t told)
 {
     struct page_wait *wait = owner;
-    if (wait->search->job.spent) {
+    if (wait->search->question.job.spent) {
         worker_put_off(wait->exchange->worker, BUDGET_SEARCH);
         wait->looked_until = wait->search->upto + 1;
     }
-    wait->exchange->job = NULL;
+    wait->exchange->question = NULL;
     wait->search = NULL;
     wait->reading->cursor = cursor;
     wait->reading->told = told;

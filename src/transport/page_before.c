@@ -6,7 +6,7 @@
  *
  * The job ends when the page is full, when the log's beginning is reached, when its allowance of
  * slices is spent, or when the worker's reads have found so much that it has to give way
- * (log/read_room.h). In the last two cases the page has what was found, which may be nothing, and
+ * (log/ask.h). In the last two cases the page has what was found, which may be nothing, and
  * its link rel="prev" goes on from where the walk stopped. */
 #include "transport/page_before.h"
 
@@ -18,11 +18,10 @@
 enum { PARTS_FIRST = 4 };
 
 struct before {
-    struct log_job job;
-    struct read_place place; /* where the parts count */
+    struct question question;
     struct exchange *exchange;
     struct reading *reading;
-    struct hub *hub;
+    struct log *log;
     struct buf *parts;
     unsigned parts_count;
     unsigned parts_cap;
@@ -102,7 +101,7 @@ static bool before_slice(struct before *before, struct log *log)
                                 .limit = before->reading->limit - before->count + 1,
                                 .bytes = PAGE_BYTES - before->bytes,
                                 .rows = LOG_SLICE_ROWS,
-                                .brief = !before->job.slices};
+                                .brief = !before->question.job.slices};
     struct batch *batch;
     uint64_t through;
     before->error = log_read(log, &query, before->reading->selection, &batch, &through);
@@ -119,15 +118,11 @@ static bool before_slice(struct before *before, struct log *log)
     return before->more || before->failed || !before->upto;
 }
 
-static bool before_run(struct log_job *job, struct log *log)
+static bool look_back(struct question *question, struct log *log)
 {
-    struct before *before = container_of(job, struct before, job);
-    if (read_place_is_full(&before->place)) {
-        read_place_stop(&before->place);
-        return true;
-    }
+    struct before *before = container_of(question, struct before, question);
     bool done = before_slice(before, log);
-    read_place_has(&before->place, before->held);
+    question_found(question, before->held);
     return done;
 }
 
@@ -143,7 +138,7 @@ static void before_free(struct before *before)
     for (unsigned i = 0; i < before->parts_count; i++)
         buf_free(&before->parts[i]);
     free(before->parts);
-    read_place_end(&before->place);
+    question_end(&before->question);
     free(before);
 }
 
@@ -151,7 +146,7 @@ static void before_free(struct before *before)
  * of what was lost between the page's events. */
 static uint64_t told_at(const struct before *before, uint64_t cursor)
 {
-    uint64_t told = before->reading->told, lost = log_lost(before->hub->log);
+    uint64_t told = before->reading->told, lost = log_lost(before->log);
     if (told < lost && before->upto < lost && lost <= cursor)
         return PAGE_KNOWS_NO_GAP;
     return told > cursor ? told : 0;
@@ -161,7 +156,7 @@ static void answer(struct before *before)
 {
     struct exchange *exchange = before->exchange;
     struct buf events = {0};
-    if (before->job.spent)
+    if (before->question.job.spent)
         worker_put_off(exchange->worker, BUDGET_SEARCH);
     join(before, &events);
     uint64_t cursor = before->count ? before->last : before->reading->before - 1;
@@ -180,45 +175,34 @@ static void answer(struct before *before)
     buf_free(&events);
 }
 
-static void before_done(struct mail *mail, void *owner)
+static void before_answered(struct question *question)
 {
-    (void)owner;
-    struct before *before = container_of(mail, struct before, job.mail);
-    if (read_place_waits(&before->place, !before->exchange->dropped))
-        return;
-    before->hub->reads--;
-    before->exchange->job = NULL;
-    if (before->exchange->dropped)
-        exchange_free(before->exchange);
-    else
+    struct before *before = container_of(question, struct before, question);
+    if (exchange_is_answered(before->exchange))
         answer(before);
     before_free(before);
 }
 
+static const struct question_ops question_ops = {
+    .slice = look_back, .answered = before_answered, .slices_max = LOG_REQUEST_SLICES};
+
 void page_before_begin(struct exchange *exchange, struct reading *reading)
 {
-    struct hub *hub = &exchange->worker->hub;
+    struct log *log = exchange->worker->config.log;
     struct before *before = mem_try_alloc(sizeof(*before));
     if (!before) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
         reading_free(reading);
         return;
     }
-    if (reading->before > log_newest(hub->log))
-        reading->before = log_newest(hub->log) + 1;
+    if (reading->before > log_newest(log))
+        reading->before = log_newest(log) + 1;
     if (!reading->before)
         reading->before = 1;
     /* Removed events are no gap for a client that asks for what there is. */
-    reading->told = log_trimmed_from(hub->log, reading->selection, 0);
-    *before = (struct before){.job = {.run = before_run,
-                                      .reply = hub->mailbox,
-                                      .mail = {NULL, before_done},
-                                      .slices_max = LOG_REQUEST_SLICES},
-                              .exchange = exchange,
-                              .reading = reading,
-                              .upto = reading->before - 1,
-                              .hub = hub};
-    hub->reads++;
-    exchange_await(exchange, &before->job);
-    read_place_begin(&before->place, &hub->read_room, &before->job);
+    reading->told = log_trimmed_from(log, reading->selection, 0);
+    *before = (struct before){
+        .exchange = exchange, .reading = reading, .upto = reading->before - 1, .log = log};
+    question_init(&before->question, &exchange->worker->asker, &question_ops);
+    exchange_ask(exchange, &before->question);
 }

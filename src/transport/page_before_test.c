@@ -1,8 +1,6 @@
 /* How far a request reads in the log, and what happens to its job when its client is gone. */
 #include "transport/testing.h"
 
-#include <semaphore.h>
-
 #define GET_PAGE "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
 
 enum {
@@ -59,35 +57,6 @@ static struct log_stats stats_of(const struct bench *bench)
     struct log_stats stats;
     log_stats(bench->log, &stats);
     return stats;
-}
-
-/* Keeps the one reader busy, so that what is asked of it waits. */
-struct hold {
-    struct log_job job;
-    sem_t go;
-};
-
-static bool hold_run(struct log_job *job, struct log *log)
-{
-    (void)log;
-    sem_wait(&container_of(job, struct hold, job)->go);
-    return true;
-}
-
-static void hold_done(struct mail *mail, void *owner)
-{
-    struct worker *worker = owner;
-    worker->hub.reads--;
-    sem_destroy(&container_of(mail, struct hold, job.mail)->go);
-}
-
-static void hold_reader(struct bench *bench, struct hold *hold)
-{
-    *hold = (struct hold){
-        .job = {.run = hold_run, .reply = bench->worker.hub.mailbox, .mail = {NULL, hold_done}}};
-    sem_init(&hold->go, 0, 0);
-    bench->worker.hub.reads++;
-    log_submit(bench->log, &hold->job);
 }
 
 /* Asks, and says at once that there will be no more requests. */
@@ -177,7 +146,7 @@ static void a_page_before_gives_way_when_others_have_found_too_much(void **state
     struct peer peers[ASKING];
     struct hold hold;
     fill_with(bench, 3 * LOG_SLICE_ROWS, 3 * LOG_SLICE_ROWS);
-    bench->worker.hub.read_room.most = 1; /* a single slice fills it */
+    bench->worker.asker.most = 1; /* a single slice fills it */
     bench->reading.limit = 10000;
     bench->reading.has_before = true;
     bench->reading.before = EVENT_ID_MAX;
@@ -201,7 +170,7 @@ static void a_page_before_gives_way_when_others_have_found_too_much(void **state
     }
     assert_true(bench->worker.stats.budgets[BUDGET_FOUND] >= ASKING - 1);
     assert_int_equal(account_held(&bench->worker.account, ACCOUNT_READS), 0);
-    assert_int_equal(bench->worker.hub.reads, 0);
+    assert_int_equal(bench->worker.asker.open, 0);
 }
 
 static void last_that_is_cut_short_links_to_what_is_before(void **state)
@@ -254,12 +223,12 @@ static void leave_while_it_waits(struct bench *bench)
     hold_reader(bench, &hold);
     peer_send(&peer, STR(GET_PAGE));
     worker_step(&bench->worker, 0);
-    assert_int_equal(bench->worker.hub.reads, 2);
+    assert_int_equal(bench->worker.asker.open, 2);
     conn_close(&container_of(bench->worker.sessions.prev, struct session, node)->conn);
     worker_step(&bench->worker, 0);
     sem_post(&hold.go);
     bench_settle(bench);
-    assert_int_equal(bench->worker.hub.reads, 0);
+    assert_int_equal(bench->worker.asker.open, 0);
     assert_int_equal(stats_of(bench).readers.rows, before.readers.rows);
     assert_int_equal(stats_of(bench).readers.cancelled, before.readers.cancelled + 1);
     peer_leave(bench, &peer);

@@ -135,29 +135,34 @@ static bool search_last(struct start_search *search, struct log *log)
     return !search->left || !search->upto;
 }
 
-static bool search_run(struct log_job *job, struct log *log)
+static bool search_slice(struct question *question, struct log *log)
 {
-    struct start_search *search = container_of(job, struct start_search, job);
+    struct start_search *search = container_of(question, struct start_search, question);
     if (search->start.kind == START_LAST)
         return search_last(search, log);
     search->error = log_find_time(log, search->start.time_us, &search->cursor);
     return true;
 }
 
-static void search_done(struct mail *mail, void *owner)
+static void search_answered(struct question *question)
 {
-    (void)owner;
-    struct start_search *search = container_of(mail, struct start_search, job.mail);
-    search->hub->reads--;
+    struct start_search *search = container_of(question, struct start_search, question);
+    struct log *log = question->asker->log;
     if (search->owner) {
         /* A start that is not a position of the client's claims nothing, so of what was removed no
          * gap is told. */
-        uint64_t told = log_trimmed_from(search->hub->log, search->selection, search->cursor);
+        uint64_t told = log_trimmed_from(log, search->selection, search->cursor);
         search->found(search->owner, search->error, search->cursor, told);
     }
     selection_unref(search->selection);
+    question_end(question);
     free(search);
 }
+
+static const struct question_ops search_ops = {.slice = search_slice,
+                                               .answered = search_answered,
+                                               .slices_max = LOG_REQUEST_SLICES,
+                                               .is_small = true};
 
 struct start_search *start_search(struct hub *hub, struct selection *selection,
                                   const struct start *start, struct exchange *exchange, void *owner,
@@ -170,29 +175,25 @@ struct start_search *start_search(struct hub *hub, struct selection *selection,
     uint64_t newest = hub_posted(hub);
     if (!search)
         return NULL;
-    *search = (struct start_search){.job = {.run = search_run,
-                                            .reply = hub->mailbox,
-                                            .mail = {NULL, search_done},
-                                            .slices_max = LOG_REQUEST_SLICES},
-                                    .hub = hub,
-                                    .selection = selection_ref(selection),
+    *search = (struct start_search){.selection = selection_ref(selection),
                                     .start = *start,
                                     .cursor = newest,
                                     .upto = newest,
                                     .left = start->last,
                                     .owner = owner,
                                     .found = found};
-    hub->reads++;
+    question_init(&search->question, hub->asker, &search_ops);
     if (exchange)
-        exchange_await(exchange, &search->job);
-    log_submit(hub->log, &search->job);
+        exchange_ask(exchange, &search->question);
+    else
+        question_ask(&search->question);
     return search;
 }
 
 void start_search_drop(struct start_search *search)
 {
     search->owner = NULL;
-    log_job_cancel(search->hub->log, &search->job);
+    question_drop(&search->question);
 }
 
 enum problem reading_subscribe_problem(struct worker *worker, int result, struct str *ret_detail)

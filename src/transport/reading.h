@@ -57,8 +57,7 @@ void reading_free(struct reading *reading);
 
 /* A search for where to begin, under way. */
 struct start_search {
-    struct log_job job;
-    struct hub *hub;
+    struct question question;
     struct selection *selection;
     struct start start;
     uint64_t cursor;

@@ -651,8 +651,8 @@ static void hurry(struct session *session)
 {
     list_each (&session->intake->exchanges, node) {
         struct exchange *exchange = container_of(node, struct exchange, node);
-        if (exchange->job)
-            log_job_hurry(session->worker->hub.log, exchange->job);
+        if (exchange->question)
+            question_hurry(exchange->question);
     }
 }
 
@@ -789,8 +789,8 @@ static void drop_exchanges(struct session_intake *intake)
     for (struct list *node; (node = list_take_first(&intake->exchanges));) {
         struct exchange *exchange = container_of(node, struct exchange, node);
         exchange->session = NULL;
-        if (exchange->job)
-            log_job_cancel(exchange->worker->hub.log, exchange->job);
+        if (exchange->question)
+            question_drop(exchange->question);
         if (exchange->answered)
             exchange_free(exchange);
         else
@@ -834,9 +834,9 @@ static void fate_unknown(struct session *session)
     }
     *stand_in = *first;
     memcpy(stand_in->origin, first->origin, first->origin_len);
-    if (first->job)
-        log_job_cancel(session->worker->hub.log, first->job);
-    stand_in->job = NULL;
+    if (first->question)
+        question_drop(first->question);
+    stand_in->question = NULL;
     stand_in->keep_alive = false;
     stand_in->answer = (struct buf){0};
     stand_in->holding = (struct holding){.session = session};

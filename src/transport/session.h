@@ -139,7 +139,7 @@ struct exchange {
     bool answered;
     bool dropped; /* no response is wanted any more */
     uint8_t origin_len;
-    struct log_job *job; /* the job of the log's readers for it; NULL: none */
+    struct question *question; /* to the log, for the answer; NULL: none */
     /* Only during handle, when the worker has the rest of the request. NULL: a page that is asked
      * for again, see repeat.h. */
     const struct http_head *head;
@@ -298,10 +298,12 @@ bool exchange_attach(struct exchange *exchange, struct pull *pull);
 /* The pull is done; the exchange is answered next. Does not free the pull. */
 void exchange_detach(struct exchange *exchange);
 
-/* A job of the log's readers works for this exchange: it is cancelled if the connection goes, and
- * hurried once the peer has finished sending. Before the job is submitted; clear `job` when its
- * mail is opened. */
-void exchange_await(struct exchange *exchange, struct log_job *job);
+/* Asks the log for this exchange: the question is dropped if the connection goes, and hurried once
+ * the peer has finished sending. */
+void exchange_ask(struct exchange *exchange, struct question *question);
+
+/* The question was answered. Whether the exchange still wants it; otherwise it was freed. */
+bool exchange_is_answered(struct exchange *exchange);
 
 /* Frees an exchange whose connection is gone, or whose answer is complete. The answering functions
  * do this; for those who find `dropped` set. */

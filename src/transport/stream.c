@@ -245,11 +245,9 @@ static void found(void *owner, int error, uint64_t cursor, uint64_t told)
     struct exchange *exchange = beginning->exchange;
     struct reading *reading = beginning->reading;
     free(beginning);
-    exchange->job = NULL;
     reading->cursor = cursor;
     reading->told = told;
-    if (exchange->dropped) {
-        exchange_free(exchange);
+    if (!exchange_is_answered(exchange)) {
         reading_free(reading);
     } else if (error) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),

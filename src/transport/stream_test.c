@@ -1,7 +1,5 @@
 #include "transport/testing.h"
 
-#include <semaphore.h>
-
 #define GET_STREAM "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
 #define GET_PAGE "GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -104,33 +102,6 @@ static void a_page_whose_read_fails_is_answered_503(void **state)
     assert_true(refused > 0);
 }
 
-/* Holds the one reader up, so that what is read stays being read. */
-struct hold {
-    struct log_job job;
-    sem_t go;
-};
-
-static bool hold_run(struct log_job *job, struct log *log)
-{
-    (void)log;
-    sem_wait(&container_of(job, struct hold, job)->go);
-    return true;
-}
-
-static void hold_done(struct mail *mail, void *owner)
-{
-    (void)owner;
-    sem_destroy(&container_of(mail, struct hold, job.mail)->go);
-}
-
-static void hold_reader(struct bench *bench, struct hold *hold)
-{
-    *hold = (struct hold){
-        .job = {.run = hold_run, .reply = bench->worker.hub.mailbox, .mail = {NULL, hold_done}}};
-    sem_init(&hold->go, 0, 0);
-    log_submit(bench->log, &hold->job);
-}
-
 static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **state)
 {
     struct bench *bench = *state;
@@ -142,7 +113,7 @@ static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **st
     worker_step(&bench->worker, 0);
     shutdown(page.fd, SHUT_WR);
     worker_step(&bench->worker, 0);
-    assert_true(bench->worker.hub.reads > 0);
+    assert_true(bench->worker.asker.open > 0);
     peer_expect(bench, &page, "");
     sem_post(&hold.go);
     bench_settle(bench);

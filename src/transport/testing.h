@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -220,10 +221,37 @@ static inline uint64_t bench_rests(const struct bench *bench)
 
 /* ---- turning --------------------------------------------------------------------------------- */
 
+/* Keeps the log's one reader busy, so that what is asked meanwhile waits. */
+struct hold {
+    struct question question;
+    sem_t go;
+};
+
+static inline bool hold_slice(struct question *question, struct log *log)
+{
+    (void)log;
+    sem_wait(&container_of(question, struct hold, question)->go);
+    return true;
+}
+
+static inline void hold_answered(struct question *question)
+{
+    question_end(question);
+    sem_destroy(&container_of(question, struct hold, question)->go);
+}
+
+static inline void hold_reader(struct bench *bench, struct hold *hold)
+{
+    static const struct question_ops hold_ops = {.slice = hold_slice, .answered = hold_answered};
+    sem_init(&hold->go, 0, 0);
+    question_init(&hold->question, &bench->worker.asker, &hold_ops);
+    question_ask(&hold->question);
+}
+
 /* Whether other threads still have something to bring: reads of the store, or the log's mail. */
 static inline bool bench_awaits(const struct bench *bench)
 {
-    return bench->worker.hub.reads || hub_is_busy(&bench->worker.hub) ||
+    return !asker_is_idle(&bench->worker.asker) || hub_is_busy(&bench->worker.hub) ||
            (bench->published && !bench->kept);
 }
 

@@ -186,7 +186,6 @@ int worker_init(struct worker *worker, const struct worker_config *config)
 {
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
     worker->account.limit = config->limits.held_max;
-    worker->config.limits.hub.reads_max = reads_max(&config->limits);
     worker->config.limits.ws.piece = WS_PIECE;
     slab_init(&worker->session_room, sizeof(struct session));
     slab_init(&worker->stream_room, stream_size);
@@ -211,8 +210,9 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     worker->turn_ended_ns = worker->loop.now_ns;
     if (!result)
         result = net_init(&worker->net, &worker->loop, config->index, config->count);
+    asker_init(&worker->asker, config->log, &worker->loop.mailbox, reads_max(&config->limits));
     if (!result)
-        result = hub_init(&worker->hub, config->log, config->clock, &worker->loop.mailbox,
+        result = hub_init(&worker->hub, &worker->asker, config->clock, &worker->loop.mailbox,
                           &worker->config.limits.hub, encode_event, &worker->deflater, on_batch);
     submitter_init(&worker->submitter, config->log, &worker->hub.port, config->clock);
     worker->hub.latency_ns = &worker->stats.latency_ns;
@@ -280,8 +280,7 @@ uint64_t worker_hits(const struct worker *worker, enum limit limit)
  * budget lets in, so that it is enough to look once. */
 static void make_room(struct worker *worker)
 {
-    account_set(&worker->account, ACCOUNT_READS, &worker->reads_bytes,
-                atomic_load_explicit(&worker->hub.read_room.held, memory_order_relaxed));
+    account_set(&worker->account, ACCOUNT_READS, &worker->reads_bytes, asker_held(&worker->asker));
     while (account_excess(&worker->account)) {
         struct holding *largest = holdings_largest_of_all(&worker->holdings);
         if (!largest)
@@ -305,7 +304,7 @@ static void count(struct worker *worker)
     stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
     stat_set(&stats->budgets[BUDGET_BURY], worker->net.burials_cut);
     stat_set(&stats->budgets[BUDGET_LIVE], worker->hub.fell_behind);
-    stat_set(&stats->budgets[BUDGET_FOUND], worker->hub.read_room.put_off);
+    stat_set(&stats->budgets[BUDGET_FOUND], asker_put_off(&worker->asker));
     stat_set(&stats->budgets[BUDGET_FAN_OUT], worker->hub.fan_outs_put_off);
     stat_set(&stats->budgets[BUDGET_PAGES], worker->hub.pages_put_off);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);

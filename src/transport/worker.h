@@ -176,6 +176,7 @@ struct worker {
         struct worker *worker;
     } listeners[LISTEN_ADDRESSES_MAX];
     unsigned listeners_count;
+    struct asker asker;
     struct hub hub;
     struct slab session_room; /* the objects that exist for every subscriber */
     struct slab stream_room;

@@ -220,7 +220,6 @@ static void set_up(struct courier *courier, const struct courier_config *config)
     pool_init(&courier->pool, courier->config.requests_max, courier->config.shares);
     courier->config.hub.backlog_max = courier->config.backlog_max;
     courier->config.hub.on_missed = on_missed;
-    courier->config.hub.reads_max = courier->config.reads_max; /* lanes' reads count there too */
     if (config->hub.chunk_bytes > CHUNK_MAX)
         courier->config.hub.chunk_bytes = CHUNK_MAX;
     courier->config.hub.slice_bytes = 0;
@@ -344,8 +343,10 @@ static int open_parts(struct courier *courier)
     if (result)
         return result;
     result = open_client(courier);
+    asker_init(&courier->asker, courier->config.log, &courier->loop.mailbox,
+               courier->config.reads_max);
     if (!result)
-        result = hub_init(&courier->hub, courier->config.log, courier->config.clock,
+        result = hub_init(&courier->hub, &courier->asker, courier->config.clock,
                           &courier->loop.mailbox, &courier->config.hub, encode, NULL, on_batch);
     if (!result) {
         submitter_init(&courier->submitter, courier->config.log, &courier->hub.port,
@@ -425,8 +426,7 @@ static void count(struct courier *courier)
     set_stat(&stats->backlog, courier->mail_bytes);
     set_stat(&stats->queued, courier->queued_bytes);
     set_stat(&stats->bodies, courier->body_bytes);
-    set_stat(&stats->found,
-             atomic_load_explicit(&courier->hub.read_room.held, memory_order_relaxed));
+    set_stat(&stats->found, asker_held(&courier->asker));
     set_stat(&stats->waiting, waiting);
     set_stat(&stats->waits, pool->waits);
     set_stat(&stats->gave_way, pool->gave_way);
@@ -531,7 +531,7 @@ static void finish(struct courier *courier)
             break;
         loop_turn(&courier->loop, 10);
     }
-    while (courier->jobs)
+    while (courier->jobs || !asker_is_idle(&courier->asker))
         loop_turn(&courier->loop, 10);
     keeper_stop(courier->keeper);
     courier->keeper = NULL;

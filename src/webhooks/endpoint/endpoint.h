@@ -46,6 +46,7 @@ struct courier {
     struct loop loop;
     struct steady time;   /* for courier_now_us() */
     int64_t unshifted_us; /* a jump that schedules have not followed yet */
+    struct asker asker;   /* the hub, lanes and requests ask the log by it */
     struct hub hub;
     struct submitter submitter; /* of notices */
     struct list mail;           /* of struct batch_mail, not fanned out yet */
@@ -74,7 +75,7 @@ struct courier {
     struct sparing loops;    /* the same for events that came round too often, */
     char loop_error[32];     /* and what the record says of them */
     unsigned creations;      /* endpoints that are being kept for the first time */
-    unsigned jobs;           /* with the keeper or with the log's readers, under way */
+    unsigned jobs;           /* with the keeper, under way */
     uint64_t next_slot;
     uint64_t next_n;
     struct keep *keep;  /* the bundle that is being filled for the keeper; NULL if there is nothing

@@ -257,7 +257,7 @@ static void forget_read(struct lane *lane)
     if (!lane->read)
         return;
     lane->read->lane = NULL;
-    log_job_cancel(lane->endpoint->courier->config.log, &lane->read->fetch.job);
+    question_drop(&lane->read->fetch.question);
     lane->read = NULL;
     lane->endpoint->reads--;
 }
@@ -316,7 +316,7 @@ static bool has_gap(struct lane *lane, const struct lane_read *read)
 
 static void take_read(struct lane *lane, const struct lane_read *read)
 {
-    if (read->fetch.error || read->fetch.job.cancelled || !take_events(lane, read)) {
+    if (read->fetch.error || read->fetch.question.job.cancelled || !take_events(lane, read)) {
         lane_drop_queue(lane);
         try_later(lane);
         return;
@@ -329,14 +329,10 @@ static void take_read(struct lane *lane, const struct lane_read *read)
     lane_look(lane);
 }
 
-static void read_done(struct mail *mail, void *owner)
+static void read_done(struct log_fetch *fetch)
 {
-    struct lane_read *read = container_of(mail, struct lane_read, fetch.job.mail);
+    struct lane_read *read = container_of(fetch, struct lane_read, fetch);
     struct lane *lane = read->lane;
-    (void)owner;
-    if (read_place_waits(&read->fetch.place, lane != NULL))
-        return;
-    read->courier->jobs--;
     if (lane) {
         lane->read = NULL;
         lane->endpoint->reads--;
@@ -345,7 +341,7 @@ static void read_done(struct mail *mail, void *owner)
     if (read->fetch.error)
         say(SAY_WARN, "read_failed", "error=%d", -read->fetch.error);
     log_fetch_deinit(&read->fetch);
-    read_place_end(&read->fetch.place);
+    question_end(&read->fetch.question);
     free(read);
 }
 
@@ -377,13 +373,12 @@ static void start_read(struct lane *lane, struct selection *selection)
                                 .bytes = lane->kind == LANE_LETTER ? BYTES_A_LETTER : BYTES_A_READ,
                                 .rows = LOG_READ_ROWS};
     *read = (struct lane_read){.courier = courier, .lane = lane};
-    log_fetch_init(&read->fetch, selection, &query, &courier->loop.mailbox, read_done);
+    log_fetch_init(&read->fetch, &courier->asker, selection, &query, read_done);
     selection_unref(selection);
     lane->read = read;
     lane->closed = true; /* later events have lanes of their own */
     lane->endpoint->reads++;
-    courier->jobs++;
-    read_place_begin(&read->fetch.place, &courier->hub.read_room, &read->fetch.job);
+    question_ask(&read->fetch.question);
 }
 
 void lane_read(struct lane *lane)

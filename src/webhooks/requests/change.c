@@ -202,7 +202,7 @@ static void create(struct courier_request *request, struct endpoint *endpoint,
 
 /* The id that a time stands for is the store's to find. */
 struct search {
-    struct log_job job;
+    struct question question;
     int64_t time_us;
     uint64_t id;
     int error;
@@ -212,9 +212,9 @@ struct search {
     enum spec_verify verify;
 };
 
-static bool search_run(struct log_job *job, struct log *log)
+static bool search_slice(struct question *question, struct log *log)
 {
-    struct search *search = container_of(job, struct search, job);
+    struct search *search = container_of(question, struct search, question);
     search->error = log_find_time(log, search->time_us, &search->id);
     return true;
 }
@@ -241,11 +241,9 @@ static void search_failed(const struct search *search)
         not_busy(search->endpoint);
 }
 
-static void search_done(struct mail *mail, void *owner)
+static void search_answered(struct question *question)
 {
-    struct search *search = container_of(mail, struct search, job.mail);
-    (void)owner;
-    search->courier->jobs--;
+    struct search *search = container_of(question, struct search, question);
     if (search->error || search->courier->stopping) {
         search_failed(search);
     } else if (search->request->op == COURIER_CREATE) {
@@ -254,8 +252,12 @@ static void search_done(struct mail *mail, void *owner)
     } else {
         replay(search->request, search->endpoint, search->id, true);
     }
+    question_end(question);
     free(search);
 }
+
+static const struct question_ops search_ops = {
+    .slice = search_slice, .answered = search_answered, .is_small = true};
 
 static void start_search(struct courier_request *request, struct endpoint *endpoint,
                          const struct spec *spec)
@@ -263,15 +265,14 @@ static void start_search(struct courier_request *request, struct endpoint *endpo
     struct courier *courier = endpoint->courier;
     struct search *search = mem_alloc(sizeof(*search));
     *search = (struct search){
-        .job = {.run = search_run, .reply = &courier->loop.mailbox, .mail = {NULL, search_done}},
         .time_us = spec->after_time_us,
         .courier = courier,
         .endpoint = endpoint,
         .request = request,
         .verify = spec->verify,
     };
-    courier->jobs++;
-    log_submit(courier->config.log, &search->job);
+    question_init(&search->question, &courier->asker, &search_ops);
+    question_ask(&search->question);
 }
 
 static const char beyond[] = "after lies beyond the newest event of this log";
