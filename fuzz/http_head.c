@@ -7,7 +7,7 @@
 #include "http/head.h"
 #include "http/media.h"
 #include "http/origin.h"
-#include "http/response.h"
+#include "http/http1_response.h"
 #include "http/target.h"
 #include "http/token.h"
 
@@ -104,8 +104,8 @@ static void check_framing(const struct http_framing *framing)
 static void write_fields(struct buf *out, const struct http_fields *fields)
 {
     for (size_t i = 0; i < fields->count; i++)
-        http_response_header(out, fields->at[i].name, fields->at[i].value);
-    http_response_end(out);
+        http1_response_header(out, fields->at[i].name, fields->at[i].value);
+    http1_response_end(out);
 }
 
 static bool fields_eq(const struct http_fields *a, const struct http_fields *b)
@@ -175,7 +175,7 @@ static void try_response(struct str bytes)
     check_framing(&status.framing);
     check_fields(&status.fields);
     if (status.minor == 1) {
-        http_response_start(&out, status.status);
+        http1_response_start(&out, status.status);
         write_fields(&out, &status.fields);
         int result = http_status_parse(buf_str(&out), &limits, &scan, &again);
         require(result == 0 || outgrown(result));

@@ -13,7 +13,6 @@
 #include "api/webhooks.h"
 #include "http/accept.h"
 #include "http/origin.h"
-#include "http/response.h"
 #include "http/token.h"
 #include "transport/socket.h"
 
@@ -24,31 +23,35 @@ void api_problem(struct exchange *exchange, enum problem problem, const char *de
     exchange_problem(exchange, problem, str_from(detail), STR_NONE);
 }
 
-static void add_methods(struct buf *out, unsigned methods)
+void api_done(struct exchange *exchange)
+{
+    struct response response;
+    response_init(&response, 204);
+    response.bodiless = true;
+    exchange_respond(exchange, &response);
+}
+
+static void add_methods(struct response *response, struct str field, unsigned methods)
 {
     static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    struct buf *list = response_compose(response, field);
     methods |= 1U << HTTP_OPTIONS;
     const char *comma = "";
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!(methods & 1U << i))
             continue;
-        buf_addf(out, "%s%s", comma, names[i]);
+        buf_addf(list, "%s%s", comma, names[i]);
         comma = ", ";
     }
-    buf_add_lit(out, "\r\n");
 }
 
 void api_refuse_method(struct exchange *exchange, unsigned methods)
 {
-    struct buf document = {0};
-    stat_add(&exchange->worker->stats.problems[PROBLEM_METHOD_NOT_ALLOWED], 1);
-    problem_add(&document, api_of(exchange)->base, PROBLEM_METHOD_NOT_ALLOWED,
-                STR("the header Allow says what can be done here"), STR_NONE);
-    struct buf *out = exchange_head(exchange, 405);
-    buf_add_lit(out, "Allow: ");
-    add_methods(out, methods);
-    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
-    buf_free(&document);
+    struct response response;
+    response_init(&response, 0);
+    add_methods(&response, STR("Allow"), methods);
+    exchange_refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
+                    STR("the header Allow says what can be done here"), STR_NONE);
 }
 
 static void handle_channel(struct exchange *exchange, struct str rest)
@@ -134,11 +137,11 @@ static const struct api_route *find_route(const struct exchange *exchange, struc
 static const char own_headers[] = "Authorization, Content-Type, Event-Type, Idempotency-Key, "
                                   "If-Match, Last-Event-ID, Prefer";
 
-static void add_allowed_headers(struct buf *out, const struct http_head *head)
+static void add_allowed_headers(struct response *response, const struct http_head *head)
 {
     struct str value, name, own, rest;
-    buf_add_lit(out, "Access-Control-Allow-Headers: ");
-    buf_add_str(out, str_from(own_headers));
+    struct buf *list = response_compose(response, STR("Access-Control-Allow-Headers"));
+    buf_add_str(list, str_from(own_headers));
     for (size_t pos = 0;
          http_header_next(head, STR("access-control-request-headers"), &pos, &value);)
         while (http_list_next(&value, &name)) {
@@ -149,27 +152,26 @@ static void add_allowed_headers(struct buf *out, const struct http_head *head)
                 known = str_eq_nocase(own, name);
             if (known)
                 continue;
-            buf_add_lit(out, ", ");
-            buf_add_str(out, name);
+            buf_add_lit(list, ", ");
+            buf_add_str(list, name);
         }
-    buf_add_lit(out, "\r\n");
 }
 
 /* Answers OPTIONS: the methods of the path and, for a browser's preflight, the permissions. */
 static void answer_options(struct exchange *exchange, unsigned methods)
 {
-    struct buf *out = exchange_head(exchange, 204);
-    buf_add_lit(out, "Allow: ");
-    add_methods(out, methods);
+    struct response response;
+    response_init(&response, 204);
+    response.bodiless = true;
+    add_methods(&response, STR("Allow"), methods);
     if (exchange->browser) {
-        buf_add_lit(out, "Access-Control-Allow-Methods: ");
-        add_methods(out, methods);
-        add_allowed_headers(out, exchange->head);
-        buf_add_lit(out, "Access-Control-Max-Age: 600\r\n"
-                         "Vary: Origin, Access-Control-Request-Method, "
-                         "Access-Control-Request-Headers\r\n");
+        add_methods(&response, STR("Access-Control-Allow-Methods"), methods);
+        add_allowed_headers(&response, exchange->head);
+        response_add(&response, STR("Access-Control-Max-Age"), STR("600"));
+        response_add(&response, STR("Vary"),
+                     STR("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"));
     }
-    exchange_no_body(exchange);
+    exchange_respond(exchange, &response);
 }
 
 static void refuse_stranger(struct exchange *exchange, enum problem problem, const char *detail)

@@ -20,8 +20,10 @@ static void answer(struct exchange *exchange, const struct courier_request *requ
         return;
     }
     /* Before the subscriber is asked whether it wants that: what it says changes nothing here. */
-    exchange_head(exchange, 202);
-    exchange_body(exchange, STR("text/plain; charset=utf-8"), STR(""));
+    struct response response;
+    response_init(&response, 202);
+    response.type = STR("text/plain; charset=utf-8");
+    exchange_respond(exchange, &response);
 }
 
 static void answered(struct mail *mail, void *owner)

@@ -31,10 +31,13 @@ static void refuse_proof(struct exchange *exchange, int verdict)
 
 static void answer_with(struct exchange *exchange, struct str type, struct str body)
 {
-    struct buf *out = exchange_head(exchange, 200);
+    struct response response;
+    response_init(&response, 200);
+    response.type = type;
+    response.body[0] = body;
     /* The body repeats a part of the request: a browser must not take it for a page. */
-    buf_add_lit(out, "X-Content-Type-Options: nosniff\r\n");
-    exchange_body(exchange, type, body);
+    response_add(&response, STR("X-Content-Type-Options"), STR("nosniff"));
+    exchange_respond(exchange, &response);
 }
 
 static void answer_text(struct exchange *exchange, struct str text)

@@ -4,7 +4,6 @@
 #include "base/heap.h"
 #include "base/json_writer.h"
 #include "http/accept.h"
-#include "http/response.h"
 #include "http/target.h"
 
 #include <stdio.h>
@@ -284,11 +283,14 @@ static void write_stats(struct json_writer *writer, const struct api *api,
 
 static void answer(struct exchange *exchange, const char *type, struct buf *body)
 {
+    struct response response;
     if (buf_failed(body)) {
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
     } else {
-        exchange_head(exchange, 200);
-        exchange_body(exchange, str_from(type), buf_str(body));
+        response_init(&response, 200);
+        response.type = str_from(type);
+        response.body[0] = buf_str(body);
+        exchange_respond(exchange, &response);
     }
     buf_free(body);
 }

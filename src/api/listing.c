@@ -2,7 +2,6 @@
 
 #include "api/api.h"
 #include "api/query.h"
-#include "http/response.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -103,10 +102,11 @@ static void write_list(struct json_writer *writer, const struct listing *listing
     json_object_end(writer);
 }
 
-static void add_next(struct buf *out, const struct listing *listing)
+static void add_next(struct response *response, const struct listing *listing)
 {
+    struct buf *out = response_compose(response, STR("Link"));
     const struct log_channel *last = &listing->channels[listing->limit - 1];
-    buf_add_lit(out, "Link: <?after=");
+    buf_add_lit(out, "<?after=");
     http_percent_encode(out, (struct str){last->name, last->name_len});
     if (listing->prefix.len) {
         buf_add_lit(out, "&prefix=");
@@ -114,22 +114,25 @@ static void add_next(struct buf *out, const struct listing *listing)
     }
     buf_addf(out, "&limit=%u", listing->limit);
     buf_add_str(out, buf_str(&listing->kept));
-    buf_add_lit(out, ">; rel=\"next\"\r\n");
+    buf_add_lit(out, ">; rel=\"next\"");
 }
 
 static void answer(struct exchange *exchange, const struct listing *listing)
 {
+    struct response response;
     struct buf body = {0};
     bool more = listing->list.count > listing->limit;
     struct json_writer writer = json_writer(&body);
     write_list(&writer, listing, more);
     buf_add_char(&body, '\n');
-    struct buf *out = exchange_head(exchange, 200);
+    response_init(&response, 200);
+    response.type = STR("application/json");
+    response.body[0] = buf_str(&body);
     if (more)
-        add_next(out, listing);
+        add_next(&response, listing);
     if (buf_failed(&body))
-        out->failed = true;
-    exchange_body(exchange, STR("application/json"), buf_str(&body));
+        response_fail(&response);
+    exchange_respond(exchange, &response);
     buf_free(&body);
 }
 

@@ -44,13 +44,16 @@ void publish_answer(struct exchange *exchange, int status, const struct batch *b
 {
     size_t soft_max = api_of(exchange)->event_soft_max;
     size_t size = soft_max ? receipt_largest(&exchange->publish, batch) : 0;
-    struct buf *out = exchange_head(exchange, status);
+    struct response response;
+    response_init(&response, status);
+    response.type = STR("application/json");
+    response.body[0] = body;
     if (size > soft_max)
-        buf_addf(out,
-                 "Event-Warning: %zu bytes are more than many clients take in one message "
-                 "(limits.event_soft_max = %zu)\r\n",
+        buf_addf(response_compose(&response, STR("Event-Warning")),
+                 "%zu bytes are more than many clients take in one message "
+                 "(limits.event_soft_max = %zu)",
                  size, soft_max);
-    exchange_body(exchange, STR("application/json"), body);
+    exchange_respond(exchange, &response);
 }
 
 void publish_done(struct publish *publish, struct batch *batch)
@@ -255,8 +258,7 @@ static void trim_done(struct publish *publish, struct batch *batch)
     if (!exchange)
         return;
     log_keep_house(api_of(exchange)->log);
-    exchange_head(exchange, 204);
-    exchange_no_body(exchange);
+    api_done(exchange);
 }
 
 void publish_trim(struct exchange *exchange, struct str rest)

@@ -68,17 +68,21 @@ static void answer_event(const struct topic_read *read, const struct event *even
 {
     struct exchange *exchange = read->exchange;
     bool known = is_known(read, event->id);
-    struct buf *out = exchange_head(exchange, known ? 304 : 200);
-    reading_add_topic(out, api_of(exchange)->base, buf_str(&read->channel));
-    buf_add_lit(out, "ETag: \"");
-    buf_add_id(out, event->id);
-    buf_add_lit(out, "\"\r\n");
-    if (known) {
-        exchange_no_body(exchange);
-        return;
+    struct response response;
+    response_init(&response, known ? 304 : 200);
+    response.bodiless = known;
+    reading_add_topic(&response, api_of(exchange)->base, buf_str(&read->channel));
+    struct buf *etag = response_compose(&response, STR("ETag"));
+    buf_add_char(etag, '"');
+    buf_add_id(etag, event->id);
+    buf_add_char(etag, '"');
+    if (!known) {
+        response_add(&response, STR("X-Content-Type-Options"), STR("nosniff"));
+        response_add(&response, STR("Content-Security-Policy"), STR("sandbox"));
+        response.type = event_media_type(event);
+        response.body[0] = event->data;
     }
-    buf_add_lit(out, "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
-    exchange_body(exchange, event_media_type(event), event->data);
+    exchange_respond(exchange, &response);
 }
 
 static void answer(struct topic_read *read)

@@ -3,7 +3,6 @@
 #include "api/query.h"
 #include "webhooks/progress/delivery_log.h"
 #include "http/condition.h"
-#include "http/response.h"
 #include "http/target.h"
 #include "http/token.h"
 
@@ -31,32 +30,31 @@ static const enum problem problems[] = {
 /* ---- the answer ------------------------------------------------------------------------------ */
 
 /* The answer to a creation begins with {"id":"…": the only place that says the id. */
-static void add_location(struct buf *out, struct str base, struct str answer)
+static void answer_created(struct exchange *exchange, const struct courier_request *request)
 {
-    struct str id = str_skip(answer, sizeof("{\"id\":\"") - 1);
+    struct response response;
+    struct str json = buf_str(&request->answer), id = str_skip(json, sizeof("{\"id\":\"") - 1);
+    struct str base = api_of(exchange)->base;
     id = str_cut(&id, '"');
-    buf_add_lit(out, "Location: ");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/webhooks/");
-    buf_add_str(out, id);
-    buf_add_lit(out, "\r\n");
+    response_init(&response, request->repeated ? 200 : 201);
+    response.type = STR("application/json");
+    response.body[0] = json;
+    buf_addf(response_compose(&response, STR("Location")), "%.*s/webhooks/%.*s", STR_FMT(base),
+             STR_FMT(id));
+    exchange_respond(exchange, &response);
 }
 
 static void answer(struct exchange *exchange, const struct courier_request *request)
 {
-    struct str json = buf_str(&request->answer);
     if (request->fault) {
         exchange_problem(exchange, problems[request->fault], str_from(request->detail), STR_NONE);
     } else if (request->op == COURIER_DELETE || request->op == COURIER_DISCARD) {
-        exchange_head(exchange, 204);
-        exchange_no_body(exchange);
+        api_done(exchange);
     } else if (request->op == COURIER_CREATE) {
-        add_location(exchange_head(exchange, request->repeated ? 200 : 201), api_of(exchange)->base,
-                     json);
-        exchange_body(exchange, STR("application/json"), json);
+        answer_created(exchange, request);
     } else {
         bool later = request->op == COURIER_RETRY || request->op == COURIER_RETRY_ALL;
-        exchange_json(exchange, later ? 202 : 200, json);
+        exchange_json(exchange, later ? 202 : 200, buf_str(&request->answer));
     }
 }
 

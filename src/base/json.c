@@ -16,6 +16,14 @@ static inline bool is_space(unsigned char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
+struct str json_skip_space(struct str text)
+{
+    size_t at = 0;
+    while (at < text.len && is_space((unsigned char)text.at[at]))
+        at++;
+    return str_skip(text, at);
+}
+
 static inline void skip_space(struct json_scan *scan)
 {
     while (is_space(peek(scan)))

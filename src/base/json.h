@@ -45,6 +45,9 @@ void json_scan_begin(struct json_scan *scan, unsigned depth_max);
  * memory. */
 bool json_scan_some(struct json_scan *scan, struct str text, size_t bytes);
 
+/* The text behind the white space that stands in front. */
+struct str json_skip_space(struct str text);
+
 /* Replaces raw CR and LF by spaces, in place, so that one value stays one line. In a valid text
  * they can only be white space between tokens. Call it after json_check(). */
 void json_one_line(char *text, size_t len);

@@ -621,6 +621,15 @@ static void where_it_gets_too_deep_for_data_is_told_though_more_is_allowed(void 
     }
 }
 
+static void white_space_in_front_is_skipped(void **state)
+{
+    (void)state;
+    assert_true(str_eq(json_skip_space(STR(" \t\r\n{} ")), STR("{} ")));
+    assert_true(str_eq(json_skip_space(STR("\f{}")), STR("\f{}")));
+    assert_int_equal(json_skip_space(STR(" \n")).len, 0);
+    assert_int_equal(json_skip_space(STR_NONE).len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -665,6 +674,7 @@ int main(void)
         cmocka_unit_test(lone_surrogates_cannot_be_decoded),
         cmocka_unit_test(what_is_no_string_cannot_be_decoded),
         cmocka_unit_test(want_of_memory_is_told),
+        cmocka_unit_test(white_space_in_front_is_skipped),
         cmocka_unit_test(what_buf_add_json_writes_is_json_and_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/response.h"
+#include "http/http1_response.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -139,7 +139,7 @@ static bool send_all(const struct guest *guest, struct str bytes)
 static bool send_continue(struct guest *guest)
 {
     struct buf out = {0};
-    http_response_continue(&out);
+    http1_response_continue(&out);
     bool good = !buf_failed(&out) && send_all(guest, buf_str(&out));
     guest->continued = true;
     buf_free(&out);
@@ -149,9 +149,9 @@ static bool send_continue(struct guest *guest)
 static bool send_refusal(struct guest *guest, int status)
 {
     struct buf out = {0};
-    http_response_start(&out, status);
-    http_response_header(&out, STR("Connection"), STR("close"));
-    http_response_body(&out, STR_NONE);
+    http1_response_start(&out, status);
+    http1_response_header(&out, STR("Connection"), STR("close"));
+    http1_response_body(&out, STR_NONE);
     if (!buf_failed(&out))
         (void)send_all(guest, buf_str(&out));
     buf_free(&out);

@@ -5,7 +5,7 @@
 #include "base/rfc3339.h"
 #include "base/utf8.h"
 #include "http/body.h"
-#include "http/response.h"
+#include "http/http1_response.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -127,19 +127,19 @@ void receiver_answer(const struct receiver_request *request, const struct receiv
                      struct buf *out)
 {
     bool bare = outcome->status == 204 || outcome->status == 304;
-    http_response_start(out, outcome->status);
+    http1_response_start(out, outcome->status);
     if (request->head.method == HTTP_OPTIONS) {
-        http_response_header(out, STR("WebHook-Allowed-Origin"), STR("*"));
-        http_response_header(out, STR("WebHook-Allowed-Rate"), STR("*"));
+        http1_response_header(out, STR("WebHook-Allowed-Origin"), STR("*"));
+        http1_response_header(out, STR("WebHook-Allowed-Rate"), STR("*"));
     }
     if (!request->head.framing.keep_alive)
-        http_response_header(out, STR("Connection"), STR("close"));
+        http1_response_header(out, STR("Connection"), STR("close"));
     if (outcome->text.len)
-        http_response_header(out, STR("Content-Type"), STR("text/plain"));
+        http1_response_header(out, STR("Content-Type"), STR("text/plain"));
     if (bare)
-        http_response_end(out);
+        http1_response_end(out);
     else
-        http_response_body(out, outcome->text);
+        http1_response_body(out, outcome->text);
 }
 
 /* ---- telling --------------------------------------------------------------------------------- */

@@ -150,18 +150,18 @@ static void add_request(struct buf *out, const struct server_url *url, const cha
     buf_add_str(out, url->path);
     buf_add_str(out, str_from(path));
     buf_add_lit(out, " HTTP/1.1\r\n");
-    http_response_header(out, STR("Host"), url->authority);
-    http_response_header(out, STR("User-Agent"), STR("freshet/" FRESHET_VERSION));
+    http1_response_header(out, STR("Host"), url->authority);
+    http1_response_header(out, STR("User-Agent"), STR("freshet/" FRESHET_VERSION));
     buf_add_lit(out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-    http_response_header(out, STR("Sec-WebSocket-Key"), (struct str){key, WS_KEY_LEN});
+    http1_response_header(out, STR("Sec-WebSocket-Key"), (struct str){key, WS_KEY_LEN});
     if (protocol)
-        http_response_header(out, STR("Sec-WebSocket-Protocol"), str_from(protocol));
+        http1_response_header(out, STR("Sec-WebSocket-Protocol"), str_from(protocol));
     if (token) {
         buf_add_lit(out, "Authorization: Bearer ");
         buf_add_str(out, str_from(token));
         buf_add_lit(out, "\r\n");
     }
-    http_response_end(out);
+    http1_response_end(out);
 }
 
 /* Reads a refusal; leaves the available part of its body in link->in. */

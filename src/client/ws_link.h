@@ -5,7 +5,7 @@
 #include "client/interrupt.h"
 #include "client/server_url.h"
 
-#include "http/response.h"
+#include "http/http1_response.h"
 #include "ws/reader.h"
 
 enum ws_link_result {

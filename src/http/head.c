@@ -163,3 +163,15 @@ int http_head_parse(struct str bytes, const struct http_limits *limits, struct h
     ret_head->size = extent.size;
     return error;
 }
+
+bool http_asks_head(struct str bytes)
+{
+    while (bytes.len && (bytes.at[0] == '\r' || bytes.at[0] == '\n'))
+        bytes = str_skip(bytes, 1);
+    return str_starts(bytes, STR("HEAD "));
+}
+
+bool http_head_ended(struct str bytes)
+{
+    return bytes.len && memmem(bytes.at, bytes.len, "\r\n\r\n", 4);
+}

@@ -45,6 +45,11 @@ struct http_head {
 int http_head_parse(struct str bytes, const struct http_limits *limits, struct http_scan *scan,
                     struct http_head *ret_head);
 
+/* Of bytes that cannot be read as a request: whether they begin one of HEAD, whose answer has no
+ * body; and whether the end of a head is in them. */
+bool http_asks_head(struct str bytes);
+bool http_head_ended(struct str bytes);
+
 /* The value of the first header field of that name; `at == NULL` if there is none. */
 static inline struct str http_header(const struct http_head *head, struct str lowercase_name)
 {

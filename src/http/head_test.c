@@ -436,6 +436,19 @@ static void pipelined_requests_are_read_one_by_one(void **state)
 
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void bytes_that_are_no_request_may_still_ask_for_a_head(void **state)
+{
+    (void)state;
+    assert_true(http_asks_head(STR("HEAD / HTTP/9")));
+    assert_true(http_asks_head(STR("\r\n\nHEAD /")));
+    assert_false(http_asks_head(STR("HEADER")));
+    assert_false(http_asks_head(STR("\r\n")));
+    assert_false(http_asks_head(STR_NONE));
+    assert_true(http_head_ended(STR("GET /\r\nA\r\n\r\n")));
+    assert_false(http_head_ended(STR("GET /\r\nA\r\n\r")));
+    assert_false(http_head_ended(STR_NONE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +482,7 @@ int main(void)
         test(repeated_headers_are_walked_in_order),
         test(every_prefix_of_a_head_asks_for_more),
         test(pipelined_requests_are_read_one_by_one),
+        test(bytes_that_are_no_request_may_still_ask_for_a_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

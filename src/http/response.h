@@ -1,44 +1,68 @@
-/* A writer of response heads, and a reader of them for our own client (RFC 9112 section 4). */
+/* A response as data: status, fields and body, before any version of HTTP has written it.
+ *
+ * Whoever handles a request makes one, and knows neither lines nor frames. The writer of the
+ * connection's version of HTTP adds what belongs to the connection: framing, Content-Length,
+ * whether the connection stays. */
 #pragma once
 
 #include "base/buf.h"
-#include "http/fields.h"
 
-/* The reason phrase of a status; empty for a status that we never send. Static memory. */
-struct str http_reason(int status);
+enum { RESPONSE_FIELDS_MAX = 32, RESPONSE_PARTS = 3 };
 
-/* Adds the status line; `status` is 100 to 599. Then fields, then http_response_end() or
- * http_response_body(). */
-void http_response_start(struct buf *buf, int status);
-
-/* Adds a header field. A byte that is not allowed in a value becomes a space, and no value can end
- * the line, so that no value can forge a header, wherever it comes from. A name that is not a token
- * is a fault of ours: nothing is added and `buf` is failed. */
-void http_response_header(struct buf *buf, struct str name, struct str value);
-void http_response_header_u64(struct buf *buf, struct str name, uint64_t value);
-
-/* Adds the empty line. */
-void http_response_end(struct buf *buf);
-
-/* Adds Content-Length, the empty line and the body. For HEAD: `http_response_header_u64()` and
- * `http_response_end()`. Not for 1xx, 204 and 304. */
-void http_response_body(struct buf *buf, struct str body);
-
-/* Adds `100 Continue`. */
-void http_response_continue(struct buf *buf);
-
-/* A response's head; text points into the bytes that were parsed. */
-struct http_status {
-    size_t size; /* bytes of the head, with the empty line */
-    int minor;
-    int status;
-    struct str reason;
-    bool no_body; /* 1xx, 204 or 304, whatever the framing. A response to HEAD has no body either;
-                   * that the caller knows */
-    struct http_framing framing; /* neither chunked nor sized: the body ends with the connection */
-    struct http_fields fields;
+struct response_field {
+    struct str name;
+    const char *at; /* the value; NULL: it was composed, and begins at `from` of `text` */
+    size_t from;
+    size_t len;
 };
 
-/* Reads a response's head from the front of `bytes`, in the way of http_head_parse(). */
-int http_status_parse(struct str bytes, const struct http_limits *limits, struct http_scan *scan,
-                      struct http_status *ret);
+struct response {
+    int status;
+    bool goes_on;    /* a stream: no cache keeps it, and nobody between may hold it up */
+    bool bodiless;   /* neither body nor Content-Length, as with 204 */
+    struct str type; /* Content-Type; empty for none */
+    struct str body[RESPONSE_PARTS]; /* one behind the other; borrowed */
+    unsigned count;
+    struct response_field fields[RESPONSE_FIELDS_MAX];
+    struct buf text; /* the values that were composed */
+};
+
+/* Begins a response with nothing but its status. */
+static inline void response_init(struct response *response, int status)
+{
+    response->status = status;
+    response->goes_on = response->bodiless = false;
+    response->type = STR_NONE;
+    for (int i = 0; i < RESPONSE_PARTS; i++)
+        response->body[i] = STR_NONE;
+    response->count = 0;
+    response->text = (struct buf){0};
+}
+
+/* Frees what was composed. */
+void response_deinit(struct response *response);
+
+/* Adds a field whose value is borrowed, and stays until the response is written. Names are
+ * literals. A field beyond RESPONSE_FIELDS_MAX makes the response fail. */
+void response_add(struct response *response, struct str name, struct str value);
+
+/* Begins a field whose value is what the caller adds to the buffer until it begins the next field,
+ * or answers. Values may hold any byte: writers replace those that are not allowed. */
+struct buf *response_compose(struct response *response, struct str name);
+
+/* Says that something is missing, for lack of memory: the response cannot be sent. */
+static inline void response_fail(struct response *response)
+{
+    response->text.failed = true;
+}
+
+static inline bool response_failed(const struct response *response)
+{
+    return buf_failed(&response->text);
+}
+
+/* The value of a field; valid until the next is composed. */
+struct str response_value(const struct response *response, unsigned i);
+
+/* The bytes of the body. */
+size_t response_length(const struct response *response);

@@ -173,10 +173,8 @@ void template_view_deinit(struct template_view *view)
 
 static bool holds(struct str json, char open)
 {
-    for (size_t i = 0; i < json.len; i++)
-        if (!strchr(" \t\r\n", json.at[i]))
-            return json.at[i] == open;
-    return false;
+    json = json_skip_space(json);
+    return json.len && json.at[0] == open;
 }
 
 /* Takes a step into a value. Of members with the same name the last one counts, as in JSON.parse.

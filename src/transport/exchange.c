@@ -1,10 +1,12 @@
 /* Responses: each is written for its exchange, and sent in the order of the requests. The response
  * of the first exchange goes straight into the connection's buffer; a later one waits in its
  * exchange. */
-#include "http/response.h"
-#include "transport/session.h"
+#include "transport/http1_writer.h"
 
 #include <stdlib.h>
+
+/* The bytes of a page's head, at the most usual. */
+enum { ANSWER_ROOM = 1536 };
 
 void exchange_free(struct exchange *exchange)
 {
@@ -79,57 +81,30 @@ static struct buf *answer_of(struct exchange *exchange)
     return direct ? session_add(session) : &exchange->answer;
 }
 
-static void add_cors(struct exchange *exchange, struct buf *out)
+static void add_cors(const struct exchange *exchange, struct response *response)
 {
+    const struct worker_config *config = &exchange->worker->config;
     struct str origin = {exchange->origin, exchange->origin_len};
     if (!origin.len)
         return;
-    http_response_header(out, STR("Access-Control-Allow-Origin"), origin);
-    buf_add_lit(out, "Access-Control-Expose-Headers: Link, Cursor, Preference-Applied, "
-                     "Retry-After, Event-Warning\r\n"
-                     "Vary: Origin\r\n");
-    const struct worker_config *config = &exchange->worker->config;
+    response_add(response, STR("Access-Control-Allow-Origin"), origin);
+    response_add(response, STR("Access-Control-Expose-Headers"),
+                 STR("Link, Cursor, Preference-Applied, Retry-After, Event-Warning"));
+    response_add(response, STR("Vary"), STR("Origin"));
     if (config->admits && config->admits(config->app, origin) == ADMITS_CREDENTIALS)
-        buf_add_lit(out, "Access-Control-Allow-Credentials: true\r\n");
+        response_add(response, STR("Access-Control-Allow-Credentials"), STR("true"));
 }
 
-/* Proxies and clients keep idle connections for later requests. Keep-Alive says when we close
- * ours, so that no request is sent into one that is about to be closed. */
-static void add_connection(const struct exchange *exchange, struct buf *out, int status)
-{
-    int64_t idle_s = exchange->worker->config.limits.idle_ms / 1000;
-    if (!exchange->keep_alive && status >= 200) {
-        buf_add_lit(out, "Connection: close\r\n");
-        return;
-    }
-    if (exchange->http10)
-        buf_add_lit(out, "Connection: keep-alive\r\n");
-    if (status < 200 || exchange->streams || !idle_s)
-        return;
-    buf_add_lit(out, "Keep-Alive: timeout=");
-    buf_add_u64(out, (uint64_t)idle_s);
-    buf_add_lit(out, "\r\n");
-}
-
-void exchange_add_head(struct exchange *exchange, struct buf *out, int status)
+/* The fields that every response has, in whatever version of HTTP it is written. */
+static void add_common(const struct exchange *exchange, struct response *response)
 {
     struct worker *worker = exchange->worker;
-    http_response_start(out, status);
-    http_response_header(
-        out, STR("Date"),
-        http_date_cached(&worker->date, clock_wall_us(worker->config.clock) / 1000000));
-    if (status >= 200) /* a 101 says nothing about caches and must not say close */
-        buf_add_str(out, exchange->streams ? STR("Cache-Control: no-store, no-transform\r\n")
-                                           : STR("Cache-Control: no-store\r\n"));
-    add_connection(exchange, out, status);
-    add_cors(exchange, out);
-}
-
-struct buf *exchange_head(struct exchange *exchange, int status)
-{
-    struct buf *out = answer_of(exchange);
-    exchange_add_head(exchange, out, status);
-    return out;
+    int64_t unix_seconds = clock_wall_us(worker->config.clock) / 1000000;
+    response_add(response, STR("Date"), http_date_cached(&worker->date, unix_seconds));
+    if (response->status >= 200) /* a 101 says nothing about caches */
+        response_add(response, STR("Cache-Control"),
+                     response->goes_on ? STR("no-store, no-transform") : STR("no-store"));
+    add_cors(exchange, response);
 }
 
 static void answered(struct exchange *exchange)
@@ -146,59 +121,94 @@ static void answered(struct exchange *exchange)
     pump(session);
 }
 
-void exchange_body(struct exchange *exchange, struct str content_type, struct str body)
+void exchange_respond(struct exchange *exchange, struct response *response)
 {
-    struct buf *out = answer_of(exchange);
-    http_response_header(out, STR("Content-Type"), content_type);
-    if (exchange->is_head) {
-        http_response_header_u64(out, STR("Content-Length"), body.len);
-        http_response_end(out);
-    } else {
-        http_response_body(out, body);
-    }
+    add_common(exchange, response);
+    http1_write(answer_of(exchange), exchange, response);
+    response_deinit(response);
     answered(exchange);
 }
 
-void exchange_whole(struct exchange *exchange, struct str bytes)
+/* What a kept answer depends on beside what the key says already. */
+static void complete_key(const struct exchange *exchange, struct page_key *key)
 {
-    struct buf *out = answer_of(exchange);
-    buf_add_str(out, bytes);
-    if (!bytes.len)
-        out->failed = true;
-    answered(exchange);
+    key->unix_seconds = clock_wall_us(exchange->worker->config.clock) / 1000000;
+    key->is_head = exchange->is_head;
+    key->keep_alive = exchange->keep_alive;
+    key->http10 = exchange->http10;
+    key->origin = (struct str){exchange->origin, exchange->origin_len};
 }
 
-void exchange_no_body(struct exchange *exchange)
+bool exchange_respond_known(struct exchange *exchange, struct page_key *key)
 {
-    http_response_end(answer_of(exchange));
+    complete_key(exchange, key);
+    struct str known = page_memos_find(&exchange->worker->page_memos, key);
+    if (!known.at)
+        return false;
+    buf_add_str(answer_of(exchange), known);
+    answered(exchange);
+    return true;
+}
+
+void exchange_respond_keep(struct exchange *exchange, const struct page_key *key,
+                           struct response *response)
+{
+    struct buf *out = answer_of(exchange);
+    size_t before = out->len;
+    add_common(exchange, response);
+    buf_reserve(out, ANSWER_ROOM + response_length(response));
+    http1_write(out, exchange, response);
+    if (!buf_failed(out))
+        page_memos_keep(&exchange->worker->page_memos, key, str_skip(buf_str(out), before));
+    response_deinit(response);
     answered(exchange);
 }
 
 void exchange_json(struct exchange *exchange, int status, struct str body)
 {
-    exchange_head(exchange, status);
-    exchange_body(exchange, STR("application/json"), body);
+    struct response response;
+    response_init(&response, status);
+    response.type = STR("application/json");
+    response.body[0] = body;
+    exchange_respond(exchange, &response);
+}
+
+static void add_problem_fields(struct response *response, enum problem problem)
+{
+    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
+        problem == PROBLEM_TOO_MANY)
+        response_add(response, STR("Retry-After"), STR("1"));
+    if (problem == PROBLEM_BAD_CODING)
+        response_add(response, STR("Accept-Encoding"), STR("gzip"));
+    if (problem == PROBLEM_UPGRADE_REQUIRED) {
+        response_add(response, STR("Sec-WebSocket-Version"), STR("13"));
+        response_add(response, STR("Upgrade"), STR("websocket"));
+        response_add(response, STR("Connection"), STR("Upgrade"));
+    }
+}
+
+void exchange_refuse(struct exchange *exchange, struct response *response, enum problem problem,
+                     struct str detail, struct str members)
+{
+    struct buf document = {0};
+    stat_add(&exchange->worker->stats.problems[problem], 1);
+    problem_add(&document, exchange->worker->config.base, problem, detail, members);
+    response->status = problem_status(problem);
+    add_problem_fields(response, problem);
+    response->type = STR("application/problem+json");
+    response->body[0] = buf_str(&document);
+    if (buf_failed(&document))
+        response_fail(response);
+    exchange_respond(exchange, response);
+    buf_free(&document);
 }
 
 void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
                       struct str members)
 {
-    struct buf document = {0};
-    stat_add(&exchange->worker->stats.problems[problem], 1);
-    problem_add(&document, exchange->worker->config.base, problem, detail, members);
-    struct buf *out = exchange_head(exchange, problem_status(problem));
-    if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
-        problem == PROBLEM_TOO_MANY)
-        buf_add_lit(out, "Retry-After: 1\r\n");
-    if (problem == PROBLEM_BAD_CODING)
-        buf_add_lit(out, "Accept-Encoding: gzip\r\n");
-    if (problem == PROBLEM_UPGRADE_REQUIRED)
-        buf_add_lit(out, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
-                         "Connection: Upgrade\r\n");
-    if (buf_failed(&document))
-        out->failed = true;
-    exchange_body(exchange, STR("application/problem+json"), buf_str(&document));
-    buf_free(&document);
+    struct response response;
+    response_init(&response, 0);
+    exchange_refuse(exchange, &response, problem, detail, members);
 }
 
 /* Keeps the bytes behind the request for a pull that listens; drops them for others. */
@@ -212,9 +222,15 @@ static void hand_over_intake(struct session *session)
     session_drop_intake(session);
 }
 
-struct session *exchange_pull(struct exchange *exchange, struct pull *pull)
+struct session *exchange_pull(struct exchange *exchange, struct response *response,
+                              struct pull *pull)
 {
     struct session *session = exchange->session;
+    if (response->goes_on && exchange->http10)
+        exchange->keep_alive = false; /* its end is the connection's */
+    add_common(exchange, response);
+    http1_write_open(answer_of(exchange), exchange, response);
+    response_deinit(response);
     if (session) {
         list_remove(&exchange->node);
         session->inflight--;

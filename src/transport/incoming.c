@@ -6,12 +6,13 @@
  * that cannot be read as a request are refused, and nothing behind them is read. */
 #include "transport/incoming.h"
 
+#include "base/say.h"
 #include "http/accept.h"
+#include "http/foreign.h"
 #include "http/gzip.h"
 #include "http/origin.h"
-#include "http/response.h"
+#include "http/http1_response.h"
 #include "transport/checked.h"
-#include "transport/foreign.h"
 #include "transport/page.h"
 
 #include <errno.h>
@@ -33,6 +34,8 @@ enum { GZIP_PIECE = 32 << 10, GZIP_PIECE_COST = BUDGET_STRIDE };
 
 /* The least time after which an EventSource comes back that met the limit of connections. */
 enum { RETRY_MS = 3000 };
+
+enum { SAY_EACH_NS = 1000000000 };
 
 static struct exchange *exchange_new(struct session *session, struct str origin)
 {
@@ -61,14 +64,6 @@ static struct str if_admitted(const struct worker *worker, struct str origin)
     return admitted ? origin : STR_NONE;
 }
 
-/* An answer to HEAD has no body, whatever it says. */
-static bool is_head_request(struct str bytes)
-{
-    while (bytes.len && (bytes.at[0] == '\r' || bytes.at[0] == '\n'))
-        bytes = str_skip(bytes, 1);
-    return str_starts(bytes, STR("HEAD "));
-}
-
 /* The exchange of a request that is refused before it is handled, and whose head is in front of
  * `bytes`; the last one of its connection. */
 static struct exchange *refused_exchange(struct session *session, struct str bytes)
@@ -77,7 +72,7 @@ static struct exchange *refused_exchange(struct session *session, struct str byt
         exchange_new(session, if_admitted(session->worker, http_origin_scan(bytes)));
     session->finished = true;
     if (exchange)
-        exchange->is_head = is_head_request(bytes);
+        exchange->is_head = http_asks_head(bytes);
     return exchange;
 }
 
@@ -207,7 +202,7 @@ static void ask_for_body(struct session *session, const struct http_head *head)
         return;
     session->continued = true;
     session->intake->begun_ns = session->worker->loop.now_ns;
-    http_response_continue(session_add(session));
+    http1_response_continue(session_add(session));
     conn_dirty(&session->conn);
 }
 
@@ -382,11 +377,8 @@ static bool has_foreign_coding(struct session *session, struct str bytes,
 /* Whether a text is a container, if it is JSON. */
 static bool begins_container(struct str text)
 {
-    static const char space[] = {' ', '\t', '\r', '\n'};
-    size_t at = 0;
-    while (at < text.len && memchr(space, text.at[at], sizeof(space)))
-        at++;
-    return at < text.len && (text.at[at] == '[' || text.at[at] == '{');
+    struct str json = json_skip_space(text);
+    return json.len && (json.at[0] == '[' || json.at[0] == '{');
 }
 
 /* Whether the body may be handled: the JSON of a large one is checked before, in pieces. Any large
@@ -446,7 +438,7 @@ static enum step step_repeat(struct session *session, const struct repeat *repea
 static bool may_name_origin(struct str bytes, int error)
 {
     bool too_long = error == HTTP_E_LINE_TOO_LONG || error == HTTP_E_TOO_LARGE;
-    return too_long && bytes.len < LONG_HEAD_MAX && !memmem(bytes.at, bytes.len, "\r\n\r\n", 4);
+    return too_long && bytes.len < LONG_HEAD_MAX && !http_head_ended(bytes);
 }
 
 /* Whether an EventSource asks, which never comes back after a status other than 200. */
@@ -460,11 +452,14 @@ static bool asks_for_events(const struct http_head *head)
 /* It may come back by itself, in a while that is not the same for all. */
 static void end_events(struct exchange *exchange)
 {
+    struct response response;
     struct buf body = {0};
     buf_addf(&body, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_MS));
-    exchange->streams = true; /* no cache may keep it */
-    (void)exchange_head(exchange, 200);
-    exchange_body(exchange, STR("text/event-stream"), buf_str(&body));
+    response_init(&response, 200);
+    response.goes_on = true; /* no cache may keep it */
+    response.type = STR("text/event-stream");
+    response.body[0] = buf_str(&body);
+    exchange_respond(exchange, &response);
     buf_free(&body);
 }
 
@@ -497,9 +492,24 @@ static enum step refuse_http2(struct session *session)
     return STEP_STOP;
 }
 
+/* The detail of the answer to a TLS client. Such a client does not show it, so it is logged too: at
+ * most once a second for each worker. */
+static struct str tls_detail(struct worker *worker)
+{
+    int64_t now_ns = worker->loop.now_ns;
+    if (!worker->tls_said_ns || now_ns - worker->tls_said_ns >= SAY_EACH_NS) {
+        worker->tls_said_ns = now_ns;
+        say(SAY_WARN, "tls_refused",
+            "detail=\"a client spoke TLS, which is not spoken here: use http:// and ws://, or a "
+            "proxy in front that speaks TLS\"");
+    }
+    return STR(
+        "TLS is not spoken here: use http:// and ws://, or a proxy in front that speaks TLS");
+}
+
 static enum step refuse_tls(struct session *session)
 {
-    refuse(session, STR_NONE, PROBLEM_BAD_REQUEST, foreign_tls_detail(session->worker));
+    refuse(session, STR_NONE, PROBLEM_BAD_REQUEST, tls_detail(session->worker));
     return STEP_STOP;
 }
 

@@ -440,9 +440,7 @@ void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct s
     const struct json_scan *scan =
         opcode == WS_TEXT ? checked_scan(protocol->worker, data, &room) : NULL;
     bool object = scan && !scan->error;
-    struct str text = data;
-    while (text.len && strchr(" \t\r\n", text.at[0]))
-        text = str_skip(text, 1);
+    struct str text = json_skip_space(data);
     if (!object || text.at[0] != '{') {
         protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP,
                        utf8_has_mark(text) ? "a message is a JSON object, without a byte order "

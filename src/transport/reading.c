@@ -1,6 +1,5 @@
 #include "transport/reading.h"
 
-#include "http/response.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -220,51 +219,54 @@ void reading_add_query(struct buf *out, const struct reading *reading, const cha
     buf_add_str(out, reading->kept);
 }
 
-static void add_alternate(struct buf *out, const struct reading *reading, const char *stream,
-                          const char *type)
+void reading_add_link(struct response *response, const struct reading *reading, const char *name,
+                      struct str value, const char *relation)
 {
-    buf_add_lit(out, "Link: <");
-    reading_add_query(out, reading, "stream", str_from(stream));
-    buf_addf(out, ">; rel=\"alternate\"; type=\"%s\"\r\n", type);
+    struct buf *link = response_compose(response, STR("Link"));
+    buf_add_char(link, '<');
+    reading_add_query(link, reading, name, value);
+    buf_addf(link, ">; rel=\"%s\"", relation);
 }
 
-void reading_add_topic(struct buf *out, struct str base, struct str channel)
+static void add_alternate(struct response *response, const struct reading *reading,
+                          const char *name, const char *value, const char *type)
 {
-    buf_add_lit(out, "Link: <");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/hub>; rel=\"hub\"\r\nLink: <");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/topics");
+    reading_add_link(response, reading, name, str_from(value), "alternate");
+    buf_addf(&response->text, "; type=\"%s\"", type);
+}
+
+void reading_add_topic(struct response *response, struct str base, struct str channel)
+{
+    struct buf *link = response_compose(response, STR("Link"));
+    buf_addf(link, "<%.*s/hub>; rel=\"hub\"", STR_FMT(base));
+    link = response_compose(response, STR("Link"));
+    buf_addf(link, "<%.*s/topics", STR_FMT(base));
     while (channel.at) {
-        buf_add_char(out, '/');
-        http_percent_encode(out, str_cut(&channel, '/'));
+        buf_add_char(link, '/');
+        http_percent_encode(link, str_cut(&channel, '/'));
     }
-    buf_add_lit(out, ">; rel=\"self\"\r\n");
+    buf_add_lit(link, ">; rel=\"self\"");
 }
 
-void reading_add_cursor(struct buf *out, uint64_t cursor)
+void reading_add_cursor(struct response *response, uint64_t cursor)
 {
-    buf_add_lit(out, "Cursor: ");
-    buf_add_id(out, cursor);
-    buf_add_lit(out, "\r\nVary: Accept, Prefer\r\n");
+    buf_add_id(response_compose(response, STR("Cursor")), cursor);
+    response_add(response, STR("Vary"), STR("Accept, Prefer"));
 }
 
-void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
+void reading_add_headers(struct response *response, const struct reading *reading, struct str base,
                          uint64_t cursor)
 {
-    reading_add_cursor(out, cursor);
-    buf_add_lit(out, "Link: <");
-    buf_add_str(out, base);
-    buf_add_lit(out, "/webhooks>; rel=\"webhooks\"\r\n");
+    reading_add_cursor(response, cursor);
+    buf_addf(response_compose(response, STR("Link")), "<%.*s/webhooks>; rel=\"webhooks\"",
+             STR_FMT(base));
     if (reading->channel.len)
-        reading_add_topic(out, base, reading->channel);
+        reading_add_topic(response, base, reading->channel);
     /* A long query, said five times over, would be more header than clients take. */
     if (reading->kept.len > KEPT_MAX)
         return;
-    add_alternate(out, reading, "sse", "text/event-stream");
-    add_alternate(out, reading, "ndjson", "application/x-ndjson");
-    add_alternate(out, reading, "raw", "application/octet-stream");
-    buf_add_lit(out, "Link: <");
-    reading_add_query(out, reading, "wait", STR("25"));
-    buf_add_lit(out, ">; rel=\"alternate\"; type=\"application/json\"\r\n");
+    add_alternate(response, reading, "stream", "sse", "text/event-stream");
+    add_alternate(response, reading, "stream", "ndjson", "application/x-ndjson");
+    add_alternate(response, reading, "stream", "raw", "application/octet-stream");
+    add_alternate(response, reading, "wait", "25", "application/json");
 }

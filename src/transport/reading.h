@@ -89,14 +89,18 @@ void start_search_drop(struct start_search *search);
 enum problem reading_subscribe_problem(struct worker *worker, int result, struct str *ret_detail);
 
 /* The headers that every read's answer has: Cursor and Vary. */
-void reading_add_cursor(struct buf *out, uint64_t cursor);
+void reading_add_cursor(struct response *response, uint64_t cursor);
 
 /* The same, and links to the other mechanisms. */
-void reading_add_headers(struct buf *out, const struct reading *reading, struct str base,
+void reading_add_headers(struct response *response, const struct reading *reading, struct str base,
                          uint64_t cursor);
 
 /* Adds the links by which a subscriber of WebSub discovers the hub and the topic's own name. */
-void reading_add_topic(struct buf *out, struct str base, struct str channel);
+void reading_add_topic(struct response *response, struct str base, struct str channel);
+
+/* Adds a link to the same selection with a parameter: "?NAME=VALUE" and the kept query. */
+void reading_add_link(struct response *response, const struct reading *reading, const char *name,
+                      struct str value, const char *relation);
 
 /* Adds "?NAME=VALUE" and the kept query behind it. */
 void reading_add_query(struct buf *out, const struct reading *reading, const char *name,

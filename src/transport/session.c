@@ -9,6 +9,7 @@
  * the bytes that still come from the peer are thrown away for a moment. To close a socket with
  * unread bytes would reset the connection, and could take the response along. */
 #include "transport/checked.h"
+#include "transport/http1_writer.h"
 #include "transport/incoming.h"
 
 #include <errno.h>
@@ -972,9 +973,8 @@ static bool may_ask(const struct worker *worker)
 
 static void refuse_unheard(int fd)
 {
-    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-                               "Connection: close\r\nContent-Length: 0\r\n\r\n";
-    ssize_t ignored = send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    struct str busy = http1_busy();
+    ssize_t ignored = send(fd, busy.at, busy.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
     close(fd);
 }

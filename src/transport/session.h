@@ -4,6 +4,7 @@
 
 #include "http/body.h"
 #include "http/gzip.h"
+#include "http/response.h"
 #include "transport/holding.h"
 #include "base/problem.h"
 #include "transport/rest.h"
@@ -133,7 +134,6 @@ struct exchange {
     bool is_head;
     bool http10;
     bool browser;   /* has an Origin */
-    bool streams;   /* the answer goes on, and nobody between may hold it up */
     bool publishes; /* others may be pipelined behind it */
     bool patient;   /* has a deadline of its own instead of limits.publish_ms */
     bool answered;
@@ -157,6 +157,9 @@ static inline struct str exchange_received(const struct exchange *exchange)
 {
     return exchange->worker->received;
 }
+
+/* The number of fields that every response has behind its own: Date, and Cache-Control. */
+enum { EXCHANGE_FIELDS = 2 };
 
 /* Longer origins are not answered with. */
 enum { EXCHANGE_ORIGIN_MAX = 72 };
@@ -271,26 +274,31 @@ void session_end_pull(struct session *session);
 
 /* ---- answering ------------------------------------------------------------------------------ */
 
-/* Where to write the answer's head and body. `exchange_head` adds status line and the headers that
- * every answer has; then the caller adds its own, then exchange_body or exchange_no_body. */
-struct buf *exchange_head(struct exchange *exchange, int status);
-void exchange_body(struct exchange *exchange, struct str content_type, struct str body);
-void exchange_no_body(struct exchange *exchange);
-
-/* The same for an answer that is made elsewhere first: the head, to be followed by headers and body
- * in the same buffer, and then all of it, which is copied. Empty: there was no memory for it. */
-void exchange_add_head(struct exchange *exchange, struct buf *out, int status);
-void exchange_whole(struct exchange *exchange, struct str bytes);
-
-/* All in one. `detail` says what would be right. `members` as in problem_add. */
-void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
-                      struct str members);
+/* Answers with a response, which is used up: what it borrows may go afterwards. */
+void exchange_respond(struct exchange *exchange, struct response *response);
 void exchange_json(struct exchange *exchange, int status, struct str body);
 
-/* Turns the connection over to a pull, which it owns from here on; the answer's head was written to
- * exchange_head()'s buffer with http_response_end(). No other exchange is open. The exchange is
- * freed. NULL when the connection is gone; then the pull was freed too. */
-struct session *exchange_pull(struct exchange *exchange, struct pull *pull);
+/* Answers with a problem document. `detail` says what would be right. `members` as in
+ * problem_add(). */
+void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
+                      struct str members);
+
+/* The same with the fields that `response` has already; its status and body are set here. */
+void exchange_refuse(struct exchange *exchange, struct response *response, enum problem problem,
+                     struct str detail, struct str members);
+
+/* Answers as before under an equal key, if that is known: true. Otherwise the caller makes the
+ * response, and has it kept under the key. The fields of the key that depend on the connection are
+ * set here. */
+bool exchange_respond_known(struct exchange *exchange, struct page_key *key);
+void exchange_respond_keep(struct exchange *exchange, const struct page_key *key,
+                           struct response *response);
+
+/* Begins a response, which is used up, whose body the pull writes: the connection is the pull's
+ * from here on. No other exchange is open. The exchange is freed. NULL when the connection is gone;
+ * then the pull was freed too. */
+struct session *exchange_pull(struct exchange *exchange, struct response *response,
+                              struct pull *pull);
 
 /* The pull has the connection to itself for a while, with the exchange still open: a long-poll. The
  * connection's timer and its end are the pull's to see. False when there is no connection. */

@@ -1,6 +1,5 @@
 #include "transport/socket.h"
 
-#include "http/response.h"
 #include "transport/checked.h"
 #include "ws/handshake.h"
 
@@ -561,29 +560,23 @@ static enum problem check(const struct exchange *exchange, struct str *ret_detai
     return PROBLEM_COUNT;
 }
 
-static void add_answer(struct exchange *exchange, struct str protocol, const uint64_t *cursor,
-                       const struct ws_deflate_params *deflate)
+static void make_head(struct response *response, const struct exchange *exchange,
+                      struct str protocol, const uint64_t *cursor,
+                      const struct ws_deflate_params *deflate)
 {
     char accept[WS_ACCEPT_LEN];
-    struct buf *out = exchange_head(exchange, 101);
+    response_init(response, 101);
     if (ws_accept_key(http_header(exchange->head, STR("sec-websocket-key")), accept))
-        out->failed = true;
-    buf_add_lit(out, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-    buf_add(out, accept, sizeof(accept));
-    buf_add_lit(out, "\r\n");
+        response_fail(response);
+    response_add(response, STR("Upgrade"), STR("websocket"));
+    response_add(response, STR("Connection"), STR("Upgrade"));
+    buf_add(response_compose(response, STR("Sec-WebSocket-Accept")), accept, sizeof(accept));
     if (protocol.len)
-        http_response_header(out, STR("Sec-WebSocket-Protocol"), protocol);
-    if (cursor) {
-        buf_add_lit(out, "Cursor: ");
-        buf_add_id(out, *cursor);
-        buf_add_lit(out, "\r\n");
-    }
-    if (deflate->enabled) {
-        buf_add_lit(out, "Sec-WebSocket-Extensions: ");
-        ws_add_deflate_answer(out, deflate);
-        buf_add_lit(out, "\r\n");
-    }
-    http_response_end(out);
+        response_add(response, STR("Sec-WebSocket-Protocol"), protocol);
+    if (cursor)
+        buf_add_id(response_compose(response, STR("Cursor")), *cursor);
+    if (deflate->enabled)
+        ws_add_deflate_answer(response_compose(response, STR("Sec-WebSocket-Extensions")), deflate);
 }
 
 static void abandon(struct socket *socket)
@@ -596,6 +589,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
 {
     struct worker *worker = exchange->worker;
     struct ws_deflate_params deflate;
+    struct response response;
     struct str detail;
     socket->pull.ops = &pull_ops;
     socket->speaker = speaker;
@@ -614,8 +608,8 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
     socket->window_bits = deflate.enabled ? deflate.server_max_window_bits : 0;
     ws_reader_init(&socket->reader, WS_SERVER, &worker->config.limits.ws,
                    deflate.enabled ? &worker->inflater : NULL);
-    add_answer(exchange, protocol, cursor, &deflate);
-    if (!exchange_pull(exchange, &socket->pull))
+    make_head(&response, exchange, protocol, cursor, &deflate);
+    if (!exchange_pull(exchange, &response, &socket->pull))
         return false;
     beat_later(socket);
     set_timer(socket);

@@ -1,7 +1,7 @@
 #include "transport/stream.h"
 #include "transport/page_answer.h"
 
-#include "http/response.h"
+#include "http/body.h"
 
 #include <stdlib.h>
 
@@ -161,20 +161,17 @@ static const struct {
     [VIA_RAW] = {ENCODE_RAW, "application/octet-stream"},
 };
 
-static void add_head(struct exchange *exchange, const struct reading *reading)
+static void make_head(struct response *response, const struct exchange *exchange,
+                      const struct reading *reading)
 {
-    if (exchange->http10)
-        exchange->keep_alive = false;
-    exchange->streams = true;
-    struct buf *out = exchange_head(exchange, 200);
-    http_response_header(out, STR("Content-Type"), str_from(streams[reading->via].type));
-    buf_add_lit(out, "X-Accel-Buffering: no\r\nIncremental: ?1\r\n");
+    response_init(response, 200);
+    response->goes_on = true;
+    response->type = str_from(streams[reading->via].type);
+    response_add(response, STR("X-Accel-Buffering"), STR("no"));
+    response_add(response, STR("Incremental"), STR("?1"));
     if (reading->via == VIA_RAW)
-        buf_add_lit(out, "X-Content-Type-Options: nosniff\r\n");
-    if (!exchange->http10)
-        buf_add_lit(out, "Transfer-Encoding: chunked\r\n");
-    reading_add_headers(out, reading, exchange->worker->config.base, reading->cursor);
-    http_response_end(out);
+        response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
+    reading_add_headers(response, reading, exchange->worker->config.base, reading->cursor);
 }
 
 static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading)
@@ -204,6 +201,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
     struct worker *worker = exchange->worker;
     struct stream *stream = slab_take(&worker->stream_room);
     bool chunked = !exchange->http10;
+    struct response response;
     if (!stream || refuse_raw_gap(exchange, reading)) {
         if (!stream)
             exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
@@ -226,12 +224,14 @@ static void begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     stat_add(&worker->stats.subscribers[reading->via], 1);
-    add_head(exchange, reading);
+    make_head(&response, exchange, reading);
     stream->pull.session = exchange->session;
-    add_first_records(stream, session_add(exchange->session), reading);
-    reading_free(reading);
-    if (exchange_pull(exchange, &stream->pull))
+    struct session *session = exchange_pull(exchange, &response, &stream->pull);
+    if (session) {
+        add_first_records(stream, session_add(session), reading);
         beat_later(stream);
+    }
+    reading_free(reading);
 }
 
 struct beginning {
@@ -264,11 +264,13 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
     if (exchange->is_head) {
         /* HEAD: the head of a stream, and no stream. */
         reading->cursor = log_newest(hub->log);
-        struct buf *out = exchange_head(exchange, 200);
-        http_response_header(out, STR("Content-Type"), str_from(streams[reading->via].type));
-        reading_add_headers(out, reading, exchange->worker->config.base, reading->cursor);
+        struct response response;
+        response_init(&response, 200);
+        response.bodiless = true;
+        response.type = str_from(streams[reading->via].type);
+        reading_add_headers(&response, reading, exchange->worker->config.base, reading->cursor);
         reading_free(reading);
-        exchange_no_body(exchange);
+        exchange_respond(exchange, &response);
         return;
     }
     if (start_is_known(hub, reading->selection, &reading->start, reading)) {

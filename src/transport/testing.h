@@ -128,8 +128,11 @@ static inline void bench_handle(struct exchange *exchange)
     } else if (str_eq(path, STR("/publish"))) {
         bench_publish(exchange);
     } else if (str_eq(path, STR("/echo"))) {
-        exchange_head(exchange, 200);
-        exchange_body(exchange, STR("text/plain"), exchange_input(exchange));
+        struct response response;
+        response_init(&response, 200);
+        response.type = STR("text/plain");
+        response.body[0] = exchange_input(exchange);
+        exchange_respond(exchange, &response);
     } else if (str_eq(path, STR("/v1"))) {
         protocol_begin(exchange, NULL);
     } else {

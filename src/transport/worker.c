@@ -430,6 +430,7 @@ void worker_deinit(struct worker *worker)
     stop_listening(worker);
     repeats_deinit(&worker->repeats);
     hub_deinit(&worker->hub);
+    buf_free(&worker->usual_head.text);
     page_memos_deinit(&worker->page_memos);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);

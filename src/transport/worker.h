@@ -167,6 +167,16 @@ static inline void stat_set(_Atomic uint64_t *stat, uint64_t n)
     atomic_store_explicit(stat, n, memory_order_relaxed);
 }
 
+/* The head of a response in HTTP/1.1, up to its length, for responses with an equal one; see
+ * http1_writer.c. */
+struct http1_head {
+    struct buf text; /* empty: none */
+    int status;
+    char date[HTTP_DATE_LEN];
+    char type[48];
+    size_t type_len;
+};
+
 struct worker {
     struct worker_config config;
     struct loop loop;
@@ -206,6 +216,7 @@ struct worker {
     const struct json_scan *checked; /* the result of the check of its body; NULL: none. See
                                       * checked.h */
     struct http_date date;
+    struct http1_head usual_head;
     int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
     struct page_memos page_memos;
     struct repeats repeats;

@@ -74,6 +74,8 @@ refuses comments "a relative in a comment of several lines" src/base/two.c \
     '/*\n * What is two. */\nint two(void);\n'
 refuses comments "a pronoun behind a member" src/base/two.c \
     'struct two {\n    int one; /* its number */\n};\n'
+refuses crlf "a handler that writes a header line" src/api/two.c \
+    'const char *two(void)\n{\n    return "Link: <x>\\r\\n";\n}\n'
 export UNTIED_LATER=
 refuses circles "two files that call each other" src/base/one.c \
     'const char *two(void);\n\nint one(void)\n{\n    return *two();\n}\n'

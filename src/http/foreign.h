@@ -1,8 +1,8 @@
-/* Clients of protocols other than HTTP/1: recognised by their first bytes, and refused in a form
- * that their users can understand. */
+/* Clients of protocols other than HTTP/1: recognised by their first bytes, and told in a form that
+ * their users can understand. */
 #pragma once
 
-#include "transport/session.h"
+#include "base/buf.h"
 
 /* Whether the bytes begin a TLS connection (RFC 8446 section 5.1). They may hold no line end, so
  * that without this check the server would wait for more. */
@@ -16,7 +16,3 @@ bool foreign_is_http2(struct str bytes);
 
 /* Adds what an HTTP/2 client gets: SETTINGS, and a GOAWAY that says why. */
 void foreign_add_goaway(struct buf *out);
-
-/* The detail of the answer to a TLS client. Such a client does not show it, so it is logged too: at
- * most once a second for each worker. */
-struct str foreign_tls_detail(struct worker *worker);

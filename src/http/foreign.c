@@ -1,9 +1,6 @@
-#include "transport/foreign.h"
-
-#include "base/say.h"
+#include "http/foreign.h"
 
 enum { FRAME_SETTINGS = 4, FRAME_GOAWAY = 7, HTTP_1_1_REQUIRED = 13 };
-enum { SAY_EACH_NS = 1000000000 };
 
 bool foreign_is_http2(struct str bytes)
 {
@@ -30,17 +27,4 @@ void foreign_add_goaway(struct buf *out)
     buf_add(out, "\0\0\0\0\0\0\0", 7); /* no stream was looked at */
     buf_add_char(out, HTTP_1_1_REQUIRED);
     buf_add_str(out, why);
-}
-
-struct str foreign_tls_detail(struct worker *worker)
-{
-    int64_t now_ns = worker->loop.now_ns;
-    if (!worker->tls_said_ns || now_ns - worker->tls_said_ns >= SAY_EACH_NS) {
-        worker->tls_said_ns = now_ns;
-        say(SAY_WARN, "tls_refused",
-            "detail=\"a client spoke TLS, which is not spoken here: use http:// and ws://, or a "
-            "proxy in front that speaks TLS\"");
-    }
-    return STR(
-        "TLS is not spoken here: use http:// and ws://, or a proxy in front that speaks TLS");
 }
