@@ -78,8 +78,7 @@ static void totals_free(const struct totals *totals)
 
 static void write_us(struct json_writer *writer, const char *name, uint64_t ns)
 {
-    json_name(writer, name);
-    json_add_decimal(writer, (double)ns / 1000.0, 1);
+    json_member_decimal(writer, name, (double)ns / 1000.0, 1);
 }
 
 static void write_hist(struct json_writer *writer, const char *name, const struct hist *hist)

@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/rfc3339.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 
@@ -251,4 +252,31 @@ void json_add_raw(struct json_writer *writer, struct str value)
         return;
     begin_value(writer);
     buf_add_str(writer->out, value);
+}
+
+/* ---- members that have a choice -------------------------------------------------------------- */
+
+void json_member_number_or_null(struct json_writer *writer, const char *name, uint64_t value)
+{
+    json_name(writer, name);
+    if (value)
+        json_add_number(writer, value);
+    else
+        json_add_null(writer);
+}
+
+void json_member_bytes(struct json_writer *writer, const char *name, struct str bytes)
+{
+    if (!bytes.len)
+        return;
+    if (utf8_valid(bytes)) {
+        json_member_string(writer, name, bytes);
+        return;
+    }
+    struct buf long_name = {0};
+    buf_addf(&long_name, "%s_base64", name);
+    json_name_of_len(writer, long_name.at ? long_name.at : "", long_name.len);
+    json_add_base64(writer, bytes);
+    writer->out->failed |= buf_failed(&long_name);
+    buf_free(&long_name);
 }

@@ -73,3 +73,17 @@ JSON_MEMBER(time, int64_t)
 JSON_MEMBER(base64, struct str)
 JSON_MEMBER(raw, struct str)
 #undef JSON_MEMBER
+
+static inline void json_member_decimal(struct json_writer *writer, const char *name, double value,
+                                       int decimals)
+{
+    json_name(writer, name);
+    json_add_decimal(writer, value, decimals);
+}
+
+/* A number, or null for 0. */
+void json_member_number_or_null(struct json_writer *writer, const char *name, uint64_t value);
+
+/* Bytes from outside: as a string if they are UTF-8, otherwise in base64 under the name with
+ * `_base64` behind it. Nothing without bytes. */
+void json_member_bytes(struct json_writer *writer, const char *name, struct str bytes);

@@ -112,6 +112,23 @@ static void members_written_elsewhere_join_an_object(void **state)
     buf_free(&members);
 }
 
+static void bytes_that_are_no_text_are_a_member_of_another_name(void **state)
+{
+    (void)state;
+    struct buf buf = {0};
+    struct json_writer writer = json_writer(&buf);
+    json_object_begin(&writer);
+    json_member_bytes(&writer, "none", STR(""));
+    json_member_bytes(&writer, "text", STR("\xc3\xa9"));
+    json_member_bytes(&writer, "body", STR("\xc3"));
+    json_member_number_or_null(&writer, "status", 0);
+    json_member_number_or_null(&writer, "status", 204);
+    json_member_decimal(&writer, "s", 0.5, 2);
+    json_object_end(&writer);
+    expect(&buf, STR("{\"text\":\"\xc3\xa9\",\"body_base64\":\"ww==\",\"status\":null,"
+                     "\"status\":204,\"s\":0.50}"));
+}
+
 static void raw_elements_keep_their_own_commas(void **state)
 {
     (void)state;
@@ -276,6 +293,7 @@ int main(void)
         cmocka_unit_test(each_kind_of_value_is_written_as_json),
         cmocka_unit_test(a_value_alone_is_a_document),
         cmocka_unit_test(members_written_elsewhere_join_an_object),
+        cmocka_unit_test(bytes_that_are_no_text_are_a_member_of_another_name),
         cmocka_unit_test(raw_elements_keep_their_own_commas),
         cmocka_unit_test(a_document_continues_in_another_buffer),
         cmocka_unit_test(a_writer_without_memory_fails_and_stays_failed),

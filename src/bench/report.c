@@ -1,5 +1,7 @@
 #include "bench/report.h"
 
+#include "base/json_writer.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -32,16 +34,22 @@ static struct rates rates_of(const struct load *load)
 
 /* ---- for programs ---------------------------------------------------------------------------- */
 
-static void add_hist(struct buf *out, const char *name, const struct hist *hist)
+static void write_hist(struct json_writer *writer, const char *name, const struct hist *hist)
 {
+    static const struct {
+        const char *name;
+        double share;
+    } quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
     uint64_t count = hist_count_le(hist, UINT64_MAX);
-    buf_addf(out,
-             ",\"%s\":{\"count\":%" PRIu64 ",\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,"
-             "\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}",
-             name, count, ratio((double)hist->sum / 1e3, (double)count),
-             (double)hist_quantile(hist, 0.5) / 1e3, (double)hist_quantile(hist, 0.9) / 1e3,
-             (double)hist_quantile(hist, 0.99) / 1e3, (double)hist_quantile(hist, 0.999) / 1e3,
-             (double)hist->max / 1e3);
+    json_name(writer, name);
+    json_object_begin(writer);
+    json_member_number(writer, "count", count);
+    json_member_decimal(writer, "mean", ratio((double)hist->sum / 1e3, (double)count), 1);
+    for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+        json_member_decimal(writer, quantiles[i].name,
+                            (double)hist_quantile(hist, quantiles[i].share) / 1e3, 1);
+    json_member_decimal(writer, "max", (double)hist->max / 1e3, 1);
+    json_object_end(writer);
 }
 
 static int by_size(const void *a, const void *b)
@@ -58,49 +66,63 @@ static double median_wave_ns(const struct load *load)
     return load->wave_count ? (double)load->wave_ns[middle] : 0;
 }
 
-static void add_usage(struct buf *out, const char *name, const struct usage *usage)
+static void write_usage(struct json_writer *writer, const char *name, const struct usage *usage)
 {
-    buf_addf(out,
-             ",\"%s\":{\"data_bytes\":%" PRIu64 ",\"rss_bytes\":%" PRIu64
-             ",\"kernel_bytes\":%" PRIu64 "}",
-             name, usage->data_bytes, usage->rss_bytes, usage->kernel_bytes);
+    json_name(writer, name);
+    json_object_begin(writer);
+    json_member_number(writer, "data_bytes", usage->data_bytes);
+    json_member_number(writer, "rss_bytes", usage->rss_bytes);
+    json_member_number(writer, "kernel_bytes", usage->kernel_bytes);
+    json_object_end(writer);
 }
 
-static void add_outcome(struct buf *out, const struct load *load, int result)
+static void write_outcome(struct json_writer *writer, const struct load *load, int result)
 {
     const struct tally *tally = &load->tally;
-    bool perfect = !result && load_is_perfect(load);
-    buf_addf(out, "{\"ok\":%s,\"why\":", perfect ? "true" : "false");
-    buf_add_json(out, buf_str(&load->why));
-    buf_addf(out,
-             ",\"subscribers\":%u,\"published\":%" PRIu64 ",\"answered\":%" PRIu64
-             ",\"refused\":%" PRIu64 ",\"owed\":%" PRIu64 ",\"delivered\":%" PRIu64
-             ",\"missing\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"strange\":%" PRIu64
-             ",\"broken\":%" PRIu64,
-             load->subscriber_count, load->published, load->answered, load->refused, tally->owed,
-             tally->taken, tally->owed - tally->taken, tally->repeated, tally->strange,
-             load->broken);
+    json_member_bool(writer, "ok", !result && load_is_perfect(load));
+    json_member_string(writer, "why", buf_str(&load->why));
+    json_member_number(writer, "subscribers", load->subscriber_count);
+    json_member_number(writer, "published", load->published);
+    json_member_number(writer, "answered", load->answered);
+    json_member_number(writer, "refused", load->refused);
+    json_member_number(writer, "owed", tally->owed);
+    json_member_number(writer, "delivered", tally->taken);
+    json_member_number(writer, "missing", tally->owed - tally->taken);
+    json_member_number(writer, "repeated", tally->repeated);
+    json_member_number(writer, "strange", tally->strange);
+    json_member_number(writer, "broken", load->broken);
+}
+
+static void write_rates(struct json_writer *writer, const struct rates *rates)
+{
+    json_member_decimal(writer, "seconds", rates->seconds, 6);
+    json_member_decimal(writer, "publishes_per_s", ratio(rates->answered, rates->seconds), 1);
+    json_member_decimal(writer, "deliveries_per_s", ratio(rates->taken, rates->seconds), 1);
+    json_member_decimal(writer, "own_cpu", rates->own_cpu, 3);
+    json_member_decimal(writer, "server_cpu", ratio(rates->server_cpu_us / 1e6, rates->seconds), 3);
+    json_member_decimal(writer, "cpu_us_per_delivery", ratio(rates->server_cpu_us, rates->taken),
+                        4);
+    json_member_decimal(writer, "cpu_us_per_publish", ratio(rates->server_cpu_us, rates->answered),
+                        4);
 }
 
 void report_json(struct buf *out, const struct load *load, int result)
 {
+    struct json_writer writer = json_writer(out);
     struct rates rates = rates_of(load);
-    add_outcome(out, load, result);
-    buf_addf(out,
-             ",\"seconds\":%.6f,\"publishes_per_s\":%.1f,\"deliveries_per_s\":%.1f,"
-             "\"own_cpu\":%.3f,\"server_cpu\":%.3f,\"cpu_us_per_delivery\":%.4f,"
-             "\"cpu_us_per_publish\":%.4f,\"behind_us\":%.1f,\"late_ms\":%.3f",
-             rates.seconds, ratio(rates.answered, rates.seconds), ratio(rates.taken, rates.seconds),
-             rates.own_cpu, ratio(rates.server_cpu_us / 1e6, rates.seconds),
-             ratio(rates.server_cpu_us, rates.taken), ratio(rates.server_cpu_us, rates.answered),
-             (double)load->behind_ns / 1e3, (double)load->late_ns / 1e6);
-    add_hist(out, "latency_us", &load->latency_ns);
-    add_hist(out, "ack_us", &load->ack_ns);
-    buf_addf(out, ",\"wave_us\":%.1f", median_wave_ns(load) / 1e3);
-    add_usage(out, "empty", &load->empty);
-    add_usage(out, "opened", &load->opened);
-    add_usage(out, "end", &load->end);
-    buf_add_lit(out, "}\n");
+    json_object_begin(&writer);
+    write_outcome(&writer, load, result);
+    write_rates(&writer, &rates);
+    json_member_decimal(&writer, "behind_us", (double)load->behind_ns / 1e3, 1);
+    json_member_decimal(&writer, "late_ms", (double)load->late_ns / 1e6, 3);
+    write_hist(&writer, "latency_us", &load->latency_ns);
+    write_hist(&writer, "ack_us", &load->ack_ns);
+    json_member_decimal(&writer, "wave_us", median_wave_ns(load) / 1e3, 1);
+    write_usage(&writer, "empty", &load->empty);
+    write_usage(&writer, "opened", &load->opened);
+    write_usage(&writer, "end", &load->end);
+    json_object_end(&writer);
+    buf_add_char(out, '\n');
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 #include "bench/target.h"
 
+#include "base/json_writer.h"
 #include "bench/answer.h"
 #include "bench/mark.h"
 
@@ -135,29 +136,61 @@ struct target_cursor target_cursor_of(struct str head)
 
 /* ---- publishing ------------------------------------------------------------------------------ */
 
+static void add_filler(struct buf *out, size_t size)
+{
+    char *at = buf_reserve(out, size);
+    if (!at)
+        return;
+    memset(at, 'x', size);
+    out->len += size;
+}
+
 /* Adds the data of an event: room for its mark, padded to its size. */
 static void add_data(struct buf *out, const struct plan *plan, size_t *ret_mark_at)
 {
     *ret_mark_at = out->len;
-    char *at = buf_reserve(out, plan->size);
-    if (!at)
-        return;
-    memset(at, 'x', plan->size);
-    out->len += plan->size;
+    add_filler(out, plan->size);
 }
 
+/* Writes a string, frees it, and returns the offset of its text: it is a hole that is filled in
+ * later. */
+static size_t write_hole(struct json_writer *writer, const char *name, struct buf *text)
+{
+    json_name(writer, name);
+    size_t at = writer->out->len + 1;
+    json_add_string(writer, buf_str(text));
+    buf_free(text);
+    return at;
+}
+
+/* {"items":[{"channel":NAME,"formats":{"http-stream":{"content":DATA}}}]} */
 static void add_pushpin_body(struct target_publish *publish, const struct plan *plan,
                              const struct target_run *run, struct buf *body)
 {
     bool ws = plan->via == VIA_WS;
-    buf_add_lit(body, "{\"items\":[{\"channel\":\"");
-    add_channel(body, plan, run, 0);
-    publish->channel_at = body->len - DIGITS;
-    buf_addf(body, "\",\"formats\":{\"%s\":{\"content\":\"", ws ? "ws-message" : "http-stream");
-    buf_add_str(body, ws ? STR_NONE : STR("data: "));
-    add_data(body, plan, &publish->mark_at);
-    buf_add_str(body, ws ? STR_NONE : STR("\\n\\n"));
-    buf_add_lit(body, "\"}}}]}");
+    struct json_writer writer = json_writer(body);
+    struct buf channel = {0}, content = {0};
+    size_t mark_at;
+    add_channel(&channel, plan, run, 0);
+    buf_add_str(&content, ws ? STR_NONE : STR("data: "));
+    add_data(&content, plan, &mark_at);
+    buf_add_str(&content, ws ? STR_NONE : STR("\n\n"));
+    json_object_begin(&writer);
+    json_name(&writer, "items");
+    json_array_begin(&writer);
+    json_object_begin(&writer);
+    size_t digits = channel.len - DIGITS;
+    publish->channel_at = digits + write_hole(&writer, "channel", &channel);
+    json_name(&writer, "formats");
+    json_object_begin(&writer);
+    json_name(&writer, ws ? "ws-message" : "http-stream");
+    json_object_begin(&writer);
+    publish->mark_at = mark_at + write_hole(&writer, "content", &content);
+    json_object_end(&writer);
+    json_object_end(&writer);
+    json_object_end(&writer);
+    json_array_end(&writer);
+    json_object_end(&writer);
 }
 
 /* The offset of the digits of the channel that ends at `end`, before its "/e". */
@@ -166,35 +199,44 @@ static size_t digits_at(const struct plan *plan, size_t end)
     return end - DIGITS - (plan->matching ? 2 : 0);
 }
 
-/* Adds the same as a JSON object, such as clients send. */
-static void add_object(struct buf *out, const struct plan *plan, size_t *ret_mark_at)
+/* Writes the data as a JSON object of the same size, such as clients send, and returns the offset
+ * of its mark. */
+static size_t write_object(struct json_writer *writer, const struct plan *plan)
 {
-    size_t start = out->len;
-    buf_add_lit(out, "{\"mark\":\"");
-    *ret_mark_at = out->len;
-    buf_addf(out, "%*s", MARK_LEN, "");
-    buf_add_lit(out, "\",\"n\":1,\"text\":\"");
-    for (size_t end = start + plan->size - 2; out->len < end && !out->failed;)
-        buf_add_char(out, 'x');
-    buf_add_lit(out, "\"}");
+    struct buf *out = writer->out, mark = {0}, text = {0};
+    json_object_begin(writer);
+    size_t end = out->len - 1 + plan->size - STR("\"}").len;
+    buf_addf(&mark, "%*s", MARK_LEN, "");
+    size_t mark_at = write_hole(writer, "mark", &mark);
+    json_member_number(writer, "n", 1);
+    json_name(writer, "text");
+    add_filler(&text, end > out->len ? end - out->len - 1 : 0);
+    json_add_string(writer, buf_str(&text));
+    json_object_end(writer);
+    buf_free(&text);
+    return mark_at;
 }
 
 /* Every element has the same size, so that the holes of one are those of the first and strides. */
 static void add_array(struct target_publish *publish, const struct plan *plan,
                       const struct target_run *run, struct buf *body)
 {
+    struct json_writer writer = json_writer(body);
     size_t channel_at = 0, mark_at = 0;
+    json_array_begin(&writer);
     for (uint32_t i = 0; i < publish->events; i++) {
         size_t start = body->len;
-        buf_add_str(body, i ? STR(",{\"channel\":\"") : STR("[{\"channel\":\""));
-        add_channel(body, plan, run, 0);
-        channel_at = digits_at(plan, body->len);
-        buf_add_lit(body, "\",\"data\":");
-        add_object(body, plan, &mark_at);
-        buf_add_lit(body, "}");
-        publish->stride = body->len - start;
+        struct buf channel = {0};
+        add_channel(&channel, plan, run, 0);
+        json_object_begin(&writer);
+        channel_at = digits_at(plan, channel.len);
+        channel_at += write_hole(&writer, "channel", &channel);
+        json_name(&writer, "data");
+        mark_at = write_object(&writer, plan);
+        json_object_end(&writer);
+        publish->stride = body->len - start; /* with the comma that all but the first have */
     }
-    buf_add_lit(body, "]");
+    json_array_end(&writer);
     publish->channel_at = channel_at - (publish->events - 1) * publish->stride;
     publish->mark_at = mark_at - (publish->events - 1) * publish->stride;
 }

@@ -97,18 +97,14 @@ void follow_add_path(const struct follow *follow, struct buf *out)
         server_url_add_query(out, "after", STR("now"));
 }
 
-void follow_add_start(const struct follow *follow, struct buf *out)
+void follow_write_start(const struct follow *follow, struct json_writer *writer)
 {
     const struct follow_wish *wish = follow->wish;
     const char *after = follow->cursor[0] ? follow->cursor : wish->after;
-    if (after) {
-        buf_add_lit(out, ",\"after\":");
-        buf_add_json(out, str_from(after));
-    } else if (wish->last) {
-        buf_addf(out, ",\"last\":%llu", (unsigned long long)wish->last);
-    } else {
-        buf_add_lit(out, ",\"after\":\"now\"");
-    }
+    if (!after && wish->last)
+        json_member_number(writer, "last", wish->last);
+    else
+        json_member_string(writer, "after", after ? str_from(after) : STR("now"));
 }
 
 enum follow_end follow_end_of(struct follow *follow, int result,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/command_line.h"
+#include "base/json_writer.h"
 #include "client/printer.h"
 #include "client/record.h"
 #include "client/retry_delay.h"
@@ -64,8 +65,8 @@ void follow_tell(const char *name, struct str object);
  * query. */
 void follow_add_path(const struct follow *follow, struct buf *out);
 
-/* Adds the starting position as a JSON member of a subscribe message, with a comma before it. */
-void follow_add_start(const struct follow *follow, struct buf *out);
+/* Writes the starting position as a member of a subscribe message. */
+void follow_write_start(const struct follow *follow, struct json_writer *writer);
 
 /* How an error answer or a failed transfer ends the connection; fills `why`. */
 enum follow_end follow_end_of(struct follow *follow, int result,

@@ -117,23 +117,25 @@ static void refusals_end_it_and_passing_troubles_do_not(void **state)
     close_fixture(&f);
 }
 
+static void assert_start(const struct follow *follow, struct str text)
+{
+    struct buf out = {0};
+    struct json_writer writer = json_members_writer(&out);
+    follow_write_start(follow, &writer);
+    assert_true(str_eq(buf_str(&out), text));
+    buf_free(&out);
+}
+
 static void a_subscribe_message_says_where_to_begin(void **state)
 {
     (void)state;
     struct fixture f;
     open_fixture(&f);
-    struct buf out = {0};
-    follow_add_start(&f.follow, &out);
-    assert_str(buf_str(&out), ",\"after\":\"now\"");
-    buf_clear(&out);
+    assert_start(&f.follow, STR("\"after\":\"now\""));
     f.wish.last = 3;
-    follow_add_start(&f.follow, &out);
-    assert_str(buf_str(&out), ",\"last\":3");
-    buf_clear(&out);
+    assert_start(&f.follow, STR("\"last\":3"));
     follow_set_cursor(&f.follow, STR("12"));
-    follow_add_start(&f.follow, &out);
-    assert_str(buf_str(&out), ",\"after\":\"12\"");
-    buf_free(&out);
+    assert_start(&f.follow, STR("\"after\":\"12\""));
     close_fixture(&f);
 }
 

@@ -3,6 +3,7 @@
 #include "client/ws_link.h"
 
 #include "base/json.h"
+#include "base/json_writer.h"
 
 bool follow_ws_may_come_back(unsigned close_code)
 {
@@ -24,15 +25,17 @@ static int subscribe(const struct follow *follow, struct ws_link *link)
 {
     const struct command_list *channels = &follow->wish->channels;
     struct buf message = {0};
-    buf_add_lit(&message, "{\"op\":\"subscribe\",\"ref\":1,\"channels\":[");
-    for (size_t i = 0; i < channels->count; i++) {
-        if (i)
-            buf_add_char(&message, ',');
-        buf_add_json(&message, str_from(channels->at[i]));
-    }
-    buf_add_char(&message, ']');
-    follow_add_start(follow, &message);
-    buf_add_char(&message, '}');
+    struct json_writer writer = json_writer(&message);
+    json_object_begin(&writer);
+    json_member_string(&writer, "op", STR("subscribe"));
+    json_member_number(&writer, "ref", 1);
+    json_name(&writer, "channels");
+    json_array_begin(&writer);
+    for (size_t i = 0; i < channels->count; i++)
+        json_add_string(&writer, str_from(channels->at[i]));
+    json_array_end(&writer);
+    follow_write_start(follow, &writer);
+    json_object_end(&writer);
     int result = buf_failed(&message) ? WS_LINK_E_BROKEN : ws_link_send(link, buf_str(&message));
     buf_free(&message);
     return result;

@@ -1,7 +1,7 @@
 #include "client/outgoing.h"
 
-#include "base/base64.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "http/media.h"
 
@@ -17,51 +17,48 @@ enum outgoing_kind outgoing_kind_of(struct str content_type)
     return str_eq_nocase(media.type, STR("text")) ? OUTGOING_TEXT : OUTGOING_BINARY;
 }
 
-static void add_binary(struct buf *body, struct str content_type, struct str line)
+static void write_binary(struct json_writer *writer, struct str content_type, struct str line)
 {
-    buf_add_lit(body, "\"content_type\":");
-    buf_add_json(body, content_type.len ? content_type : STR("application/octet-stream"));
-    buf_add_lit(body, ",\"data_base64\":\"");
-    base64_add(body, line);
-    buf_add_char(body, '"');
+    json_member_string(writer, "content_type",
+                       content_type.len ? content_type : STR("application/octet-stream"));
+    json_member_base64(writer, "data_base64", line);
 }
 
-static void add_data(struct buf *body, const struct outgoing_settings *settings, struct str line)
+static void write_data(struct json_writer *writer, const struct outgoing_settings *settings,
+                       struct str line)
 {
-    if (settings->kind == OUTGOING_BINARY || !utf8_valid(line)) {
-        add_binary(body, settings->content_type, line);
-        return;
-    }
-    buf_add_lit(body, "\"data\":");
-    if (settings->kind == OUTGOING_JSON)
-        buf_add_str(body, line);
+    if (settings->kind == OUTGOING_BINARY || !utf8_valid(line))
+        write_binary(writer, settings->content_type, line);
+    else if (settings->kind == OUTGOING_JSON)
+        json_member_raw(writer, "data", line);
     else
-        buf_add_json(body, line);
+        json_member_string(writer, "data", line);
+}
+
+static void write_key(struct json_writer *writer, struct str prefix, uint64_t number)
+{
+    struct buf key = {0};
+    buf_addf(&key, "%.*s-%llu", STR_FMT(prefix), (unsigned long long)number);
+    json_member_string(writer, "key", buf_str(&key));
+    buf_free(&key);
 }
 
 int outgoing_add(struct outgoing *outgoing, struct str line)
 {
     const struct outgoing_settings *settings = outgoing->settings;
-    struct buf *body = &outgoing->body;
+    struct json_writer writer = json_writer(&outgoing->body);
     if (settings->kind == OUTGOING_JSON && json_check(line, JSON_DEPTH_MAX, NULL))
         return -EINVAL;
-    buf_add_lit(body, "{\"channel\":");
-    buf_add_json(body, settings->channel);
-    if (settings->type.len) {
-        buf_add_lit(body, ",\"type\":");
-        buf_add_json(body, settings->type);
-    }
-    struct buf key = {0};
-    buf_addf(&key, "%.*s-%llu", STR_FMT(settings->key_prefix),
-             (unsigned long long)++outgoing->number);
-    buf_add_lit(body, ",\"key\":");
-    buf_add_json(body, buf_str(&key));
-    buf_free(&key);
-    buf_add_char(body, ',');
-    add_data(body, settings, line);
-    buf_add_lit(body, "}\n");
+    json_object_begin(&writer);
+    json_member_string(&writer, "channel", settings->channel);
+    if (settings->type.len)
+        json_member_string(&writer, "type", settings->type);
+    write_key(&writer, settings->key_prefix, ++outgoing->number);
+    write_data(&writer, settings, line);
+    json_object_end(&writer);
+    buf_add_char(&outgoing->body, '\n');
     outgoing->count++;
-    return buf_failed(body) ? -ENOMEM : 0;
+    return buf_failed(&outgoing->body) ? -ENOMEM : 0;
 }
 
 bool outgoing_is_full(const struct outgoing *outgoing)

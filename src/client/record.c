@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 #include "http/target.h"
 #include "http/token.h"
 
@@ -186,14 +187,13 @@ void record_add_problem(struct str body, struct buf *out)
 void record_add_control(struct buf *out, const char *name, struct str object)
 {
     static const struct str told[] = {{"after", 5}, {"earliest", 8}, {"reason", 6}, {"cursor", 6}};
-    bool any = false;
-    buf_addf(out, "%s {", name);
+    struct json_writer writer = json_writer(out);
+    buf_addf(out, "%s ", name);
+    json_object_begin(&writer);
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
         struct str value = is_object(object) ? plain_string(member(object, told[i])) : STR_NONE;
-        if (!value.at)
-            continue;
-        buf_addf(out, "%s\"%.*s\":\"%.*s\"", any ? "," : "", STR_FMT(told[i]), STR_FMT(value));
-        any = true;
+        if (value.at)
+            json_member_string(&writer, told[i].at, value);
     }
-    buf_add_char(out, '}');
+    json_object_end(&writer);
 }

@@ -1,8 +1,7 @@
 #include "client/webhook_receiver.h"
 
-#include "base/base64.h"
 #include "base/json.h"
-#include "base/rfc3339.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "http/body.h"
 #include "http/http1_response.h"
@@ -144,16 +143,14 @@ void receiver_answer(const struct receiver_request *request, const struct receiv
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-/* Adds the value of a header, which is bytes; if it is not UTF-8, adds a note instead. */
-static void add_text(struct buf *out, const char *name, struct str text)
+/* The value of a header, which is bytes; if it is not UTF-8, a note instead. */
+static void write_text(struct json_writer *writer, const char *name, struct str text)
 {
-    if (!text.len)
-        return;
-    buf_addf(out, ",\"%s\":", name);
-    buf_add_json(out, utf8_valid(text) ? text : STR("(not UTF-8)"));
+    if (text.len)
+        json_member_string(writer, name, utf8_valid(text) ? text : STR("(not UTF-8)"));
 }
 
-static void add_verdict(struct buf *out, const struct receiver_outcome *outcome)
+static void write_verdict(struct json_writer *writer, const struct receiver_outcome *outcome)
 {
     const char *why = outcome->verdict == VERIFY_E_MISSING ? "not signed"
                       : outcome->verdict == VERIFY_E_WRONG ? "signed by another secret, or changed"
@@ -161,27 +158,22 @@ static void add_verdict(struct buf *out, const struct receiver_outcome *outcome)
                                                            : "there is no memory";
     if (!outcome->checked)
         return;
-    buf_addf(out, ",\"verified\":%s", outcome->verdict ? "false" : "true");
+    json_member_bool(writer, "verified", !outcome->verdict);
     if (outcome->verdict)
-        add_text(out, "why", str_from(why));
+        json_member_string(writer, "why", str_from(why));
 }
 
-static void add_body(struct buf *out, struct str body)
+static void write_body(struct json_writer *writer, struct str body)
 {
     if (!body.len)
         return;
     if (!json_check(body, JSON_DEPTH_MAX, NULL)) {
-        buf_add_lit(out, ",\"body\":");
-        size_t start = out->len;
-        buf_add_str(out, body);
+        struct buf *out = writer->out;
+        json_member_raw(writer, "body", body);
         if (!buf_failed(out))
-            json_one_line(out->at + start, body.len);
-    } else if (utf8_valid(body)) {
-        add_text(out, "text", body);
+            json_one_line(out->at + out->len - body.len, body.len);
     } else {
-        buf_add_lit(out, ",\"body_base64\":\"");
-        base64_add(out, body);
-        buf_add_char(out, '"');
+        json_member_bytes(writer, utf8_valid(body) ? "text" : "body", body);
     }
 }
 
@@ -190,16 +182,16 @@ void receiver_tell(const struct receiver_request *request, const struct receiver
 {
     const struct http_fields *fields = &request->head.fields;
     struct verify_standard standard = verify_standard_headers(fields);
-    buf_add_lit(out, "{\"time\":\"");
-    rfc3339_add(out, now_us);
-    buf_add_char(out, '"');
-    add_text(out, "method", request->head.method_raw);
-    add_text(out, "target", request->head.target);
-    add_text(out, "webhook_id", standard.id);
-    add_text(out, "webhook_timestamp", standard.timestamp);
-    add_verdict(out, outcome);
-    buf_addf(out, ",\"answered\":%d", outcome->status);
-    add_text(out, "content_type", http_fields_get(fields, STR("content-type")));
-    add_body(out, request->body);
-    buf_add_char(out, '}');
+    struct json_writer writer = json_writer(out);
+    json_object_begin(&writer);
+    json_member_time(&writer, "time", now_us);
+    write_text(&writer, "method", request->head.method_raw);
+    write_text(&writer, "target", request->head.target);
+    write_text(&writer, "webhook_id", standard.id);
+    write_text(&writer, "webhook_timestamp", standard.timestamp);
+    write_verdict(&writer, outcome);
+    json_member_signed(&writer, "answered", outcome->status);
+    write_text(&writer, "content_type", http_fields_get(fields, STR("content-type")));
+    write_body(&writer, request->body);
+    json_object_end(&writer);
 }
