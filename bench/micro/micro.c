@@ -7,7 +7,7 @@
 #include "net/mailbox.h"
 #include "publish/event_json.h"
 #include "publish/submit.h"
-#include "transport/encode.h"
+#include "transport/formats/formats.h"
 #include "ws/frame.h"
 
 #include "base/clock.h"
@@ -89,13 +89,13 @@ static void pattern(struct bench *bench)
 static void sse(struct bench *bench)
 {
     buf_clear(&bench->out);
-    encode_event(NULL, encode_way(ENCODE_SSE, true, true, 0), &bench->out, &bench->event);
+    encode_event(NULL, encoding_of(FORMAT_SSE, true, true, 0), &bench->out, &bench->event);
 }
 
 static void ndjson(struct bench *bench)
 {
     buf_clear(&bench->out);
-    encode_event(NULL, encode_way(ENCODE_NDJSON, false, true, 0), &bench->out, &bench->event);
+    encode_event(NULL, encoding_of(FORMAT_NDJSON, false, true, 0), &bench->out, &bench->event);
 }
 
 static void done(struct publish *publish, struct batch *batch)

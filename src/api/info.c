@@ -15,7 +15,8 @@ struct totals {
     uint64_t requests, connections, connections_total, deliveries, publishes, bytes_out, sends;
     uint64_t views, window_bytes, window_own_bytes, rests, busy_us;
     uint64_t limits[LIMIT_COUNT];
-    uint64_t subscribers[VIA_COUNT];
+    uint64_t subscribers[FORMATS_COUNT];
+    uint64_t endpoints;
     uint64_t problems[PROBLEM_COUNT];
     uint64_t budgets[BUDGET_COUNT];
     uint64_t held[ACCOUNT_COUNT];
@@ -43,7 +44,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
     totals->busy_us += LOAD(stats->busy_us);
     for (unsigned i = 0; i < LIMIT_COUNT; i++)
         totals->limits[i] += worker_hits(worker, (enum limit)i);
-    for (unsigned i = 0; i < VIA_COUNT; i++)
+    for (unsigned i = 0; i < FORMATS_COUNT; i++)
         totals->subscribers[i] += LOAD(stats->subscribers[i]);
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)
         totals->problems[i] += LOAD(stats->problems[i]);
@@ -67,7 +68,7 @@ static bool totals_init(struct totals *totals, const struct api *api)
     *totals = (struct totals){.latency = hists, .turn = hists + 1, .mail = hists + 2};
     for (unsigned i = 0; i < api->workers_count; i++)
         add_worker(totals, &api->workers[i]);
-    totals->subscribers[VIA_WEBHOOK] = courier_endpoints(api->courier);
+    totals->endpoints = courier_endpoints(api->courier);
     return true;
 }
 
@@ -102,14 +103,41 @@ static void write_hist(struct json_writer *writer, const char *name, const struc
     json_object_end(writer);
 }
 
+/* Subscribers under one label. */
+struct counted {
+    struct str label;
+    uint64_t count;
+};
+
+/* Counts subscribers by the labels of their formats, and webhooks last. Returns the number of
+ * labels. */
+static unsigned count_subscribers(const struct totals *totals,
+                                  struct counted ret[FORMATS_COUNT + 1])
+{
+    unsigned labels = 0;
+    for (unsigned i = 0; i < FORMATS_COUNT; i++) {
+        struct str label = format_of((enum format_id)i)->counted_as;
+        unsigned at = 0;
+        while (at < labels && !str_eq(ret[at].label, label))
+            at++;
+        if (at == labels)
+            ret[labels++] = (struct counted){label, 0};
+        ret[at].count += totals->subscribers[i];
+    }
+    ret[labels++] = (struct counted){STR("webhook"), totals->endpoints};
+    return labels;
+}
+
 static void write_subscribers(struct json_writer *writer, const struct totals *totals)
 {
+    struct counted counted[FORMATS_COUNT + 1];
+    unsigned labels = count_subscribers(totals, counted);
     uint64_t all = 0;
     json_name(writer, "subscribers");
     json_object_begin(writer);
-    for (unsigned i = 0; i < VIA_COUNT; i++) {
-        json_member_number(writer, mechanism_names[i], totals->subscribers[i]);
-        all += totals->subscribers[i];
+    for (unsigned i = 0; i < labels; i++) {
+        json_member_number(writer, counted[i].label.at, counted[i].count);
+        all += counted[i].count;
     }
     json_member_number(writer, "total", all);
     json_object_end(writer);
@@ -384,9 +412,11 @@ static void add_labelled(struct buf *out, const struct totals *totals)
 {
     buf_add_lit(out, "# HELP freshet_subscribers Subscribers by mechanism\n"
                      "# TYPE freshet_subscribers gauge\n");
-    for (unsigned i = 0; i < VIA_COUNT; i++)
-        buf_addf(out, "freshet_subscribers{mechanism=\"%s\"} %llu\n", mechanism_names[i],
-                 (unsigned long long)totals->subscribers[i]);
+    struct counted counted[FORMATS_COUNT + 1];
+    unsigned labels = count_subscribers(totals, counted);
+    for (unsigned i = 0; i < labels; i++)
+        buf_addf(out, "freshet_subscribers{mechanism=\"%s\"} %llu\n", counted[i].label.at,
+                 (unsigned long long)counted[i].count);
     buf_add_lit(out, "# HELP freshet_problems_total Refused requests by problem\n"
                      "# TYPE freshet_problems_total counter\n");
     for (unsigned i = 0; i < PROBLEM_COUNT; i++)

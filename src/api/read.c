@@ -62,9 +62,9 @@ static const struct parameter rows[ROWS] = {
     [LAST] = ROW("last", NUMBER, .least = 1, .most = LIMIT_MAX, .example = "10", .meant = "tail"),
     [WAIT] = ROW("wait", NUMBER, .most = UINT32_MAX, .example = "25",
                  .right = "a number of seconds, at most 55", .meant = "timeout poll"),
-    [STREAM] = ROW("stream", WORD, .words = "sse ndjson raw", .example = "sse",
-                   .right = "sse, ndjson or raw (channels are selected by the path /channels/NAME "
-                            "or the parameter channel=NAME of /events)"),
+    [STREAM] = ROW("stream", WORD, .words = STREAM_NAMES, .example = "sse",
+                   .hint = " (channels are selected by the path /channels/NAME or the parameter "
+                           "channel=NAME of /events)"),
     [FORMAT] = ROW("format", WORD, .words = "event data", .example = "data"),
     [LIMIT] = ROW("limit", NUMBER, .least = 1, .most = LIMIT_MAX, .example = "100",
                   .meant = "count size per_page page_size"),
@@ -188,22 +188,37 @@ static bool read_query(struct asked *asked)
 /* ---- interpretation
  * ------------------------------------------------------------------------------ */
 
-static void read_via(struct asked *asked)
+/* The format that the Accept header prefers: pages, or a stream that it may ask for. */
+static enum format_id accepted_format(const struct http_fields *fields)
 {
-    static const struct str offers[] = {
-        {"application/json", 16}, {"text/event-stream", 17}, {"application/x-ndjson", 20}};
-    static const enum mechanism vias[] = {VIA_POLL, VIA_SSE, VIA_NDJSON};
-    static const enum mechanism streams[] = {VIA_SSE, VIA_NDJSON, VIA_RAW};
+    struct str types[FORMATS_COUNT] = {format_page.content_type};
+    enum format_id ids[FORMATS_COUNT] = {FORMAT_PAGE};
+    size_t count = 1;
+    for (unsigned i = 0; i < FORMATS_COUNT; i++) {
+        if (!format_of((enum format_id)i)->is_offered)
+            continue;
+        types[count] = format_of((enum format_id)i)->content_type;
+        ids[count++] = (enum format_id)i;
+    }
+    int best = http_accept_best(fields, types, count);
+    return best < 0 ? FORMAT_PAGE : ids[best];
+}
+
+static enum mechanism mechanism_of(const struct reading *reading)
+{
+    return format_of(reading->format)->mechanism;
+}
+
+static void read_mechanism(struct asked *asked)
+{
     struct reading *reading = asked->reading;
     const struct http_head *head = asked->exchange->head;
-    if (head->upgrade_websocket) {
-        reading->via = VIA_SOCKET;
-    } else if (has(asked, STREAM)) {
-        reading->via = streams[asked->number[STREAM]];
-    } else {
-        int best = http_accept_best(&head->fields, offers, 3);
-        reading->via = best < 0 ? VIA_POLL : vias[best];
-    }
+    if (head->upgrade_websocket)
+        reading->format = reading->channel.len ? FORMAT_WEBSOCKET : FORMAT_FRESHET_V1;
+    else if (has(asked, STREAM))
+        reading->format = (enum format_id)asked->number[STREAM]; /* streams stand in front */
+    else
+        reading->format = accepted_format(&head->fields);
 }
 
 static void read_wait(struct asked *asked)
@@ -228,11 +243,9 @@ static void read_numbers(struct asked *asked)
 static void read_format(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    reading->data = reading->via == VIA_SSE && reading->channel.len;
+    reading->data = format_of(reading->format)->data_of_channel && reading->channel.len;
     if (has(asked, FORMAT))
         reading->data = asked->number[FORMAT]; /* event, data */
-    if (reading->via == VIA_RAW)
-        reading->data = true;
 }
 
 static bool read_after(struct asked *asked, struct start *start)
@@ -266,7 +279,7 @@ static bool read_start(struct asked *asked)
     struct reading *reading = asked->reading;
     struct start *start = &reading->start;
     struct str seen = last_event_id_of(asked);
-    start->kind = reading->via == VIA_POLL ? START_EARLIEST : START_NOW;
+    start->kind = mechanism_of(reading) == MECHANISM_POLL ? START_EARLIEST : START_NOW;
     if (has(asked, LAST)) {
         start->last = (uint32_t)asked->number[LAST];
         start->kind = START_LAST;
@@ -287,7 +300,7 @@ static bool read_before(struct asked *asked)
     struct reading *reading = asked->reading;
     if (!has(asked, BEFORE))
         return true;
-    if (reading->via != VIA_POLL)
+    if (mechanism_of(reading) != MECHANISM_POLL)
         return refuse(asked, PROBLEM_BAD_PARAMETER, "before is for pages: streams go forward");
     reading->before = asked->number[BEFORE];
     reading->has_before = true;
@@ -299,7 +312,7 @@ static bool read_selection(struct asked *asked)
     struct reading *reading = asked->reading;
     if (reading->channel.len)
         asked->terms[asked->terms_count++] = reading->channel;
-    bool may_be_empty = reading->via == VIA_SOCKET && !reading->channel.len;
+    bool may_be_empty = reading->format == FORMAT_FRESHET_V1;
     if (!asked->terms_count && !may_be_empty)
         return refuse(asked, PROBLEM_BAD_PARAMETER,
                       "say which channels: /events?channel=a&channel=b/**");
@@ -312,26 +325,25 @@ static bool read_all(struct asked *asked)
 {
     if (!read_query(asked))
         return false;
-    read_via(asked);
+    read_mechanism(asked);
     read_wait(asked);
     read_numbers(asked);
     read_format(asked);
     return read_start(asked) && read_before(asked) && read_selection(asked);
 }
 
-static void begin(struct exchange *exchange, struct reading *reading, bool one_channel)
+static void begin(struct exchange *exchange, struct reading *reading)
 {
-    switch (reading->via) {
-    case VIA_SOCKET:
-        (one_channel ? channel_socket_begin : protocol_begin)(exchange, reading);
-        break;
-    case VIA_SSE:
-    case VIA_NDJSON:
-    case VIA_RAW:
+    switch (mechanism_of(reading)) {
+    case MECHANISM_STREAM:
         stream_begin(exchange, reading);
         break;
-    default:
+    case MECHANISM_POLL:
         page_begin(exchange, reading);
+        break;
+    case MECHANISM_WEBSOCKET:
+        (reading->channel.len ? channel_socket_begin : protocol_begin)(exchange, reading);
+        break;
     }
 }
 
@@ -351,12 +363,12 @@ static void read_request(struct exchange *exchange, struct str channel)
     struct reading *reading = asked->reading;
     reading->channel = arena_copy(&reading->arena, channel);
     bool good = read_all(asked);
-    if (good && reading->via == VIA_POLL)
+    if (good && mechanism_of(reading) == MECHANISM_POLL)
         repeats_keep(&exchange->worker->repeats, exchange, reading);
     buf_free(&asked->kept);
     free(asked);
     if (good)
-        begin(exchange, reading, channel.len > 0);
+        begin(exchange, reading);
     else
         reading_free(reading);
 }

@@ -144,6 +144,8 @@ void parameters_add_fault(struct buf *out, const struct parameter *row, struct s
 {
     buf_addf(out, "%.*s is ", STR_FMT(row->name));
     add_right(out, row);
+    if (row->hint)
+        buf_add_str(out, str_from(row->hint));
     buf_add_lit(out, ", not ");
     unknown_add_text(out, value);
     buf_addf(out, "; for example ?%.*s=%s", STR_FMT(row->name), row->example);

@@ -27,6 +27,7 @@ struct parameter {
     uint64_t least, most; /* bounds, see the kinds */
     const char *words;    /* separated by blanks */
     const char *right;    /* the description of a right value in a fault; NULL: that of the kind */
+    const char *hint;     /* added behind that description; may be NULL */
     const char *example;  /* an example of a right value */
     struct str also;      /* a second name of the parameter */
     const char *meant;    /* names of this parameter in other servers, for a hint; separated by

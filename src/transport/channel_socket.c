@@ -13,8 +13,7 @@ struct channel_socket {
     struct socket socket;
     struct sub sub;
     struct channel_start *start; /* NULL once subscribed */
-    uint16_t way;
-    bool data;
+    uint16_t encoding;
 };
 
 const size_t channel_socket_size = sizeof(struct channel_socket);
@@ -74,6 +73,20 @@ static void channel_message(struct socket *socket, enum ws_opcode opcode, struct
     socket_close_problem(socket, refusal.problem);
 }
 
+static void tell_gap(struct channel_socket *channel, uint64_t trimmed)
+{
+    struct session *session = channel->socket.pull.session;
+    struct worker *worker = session->worker;
+    struct gap_record gap = {.cursor = channel->sub.cursor,
+                             .after = channel->sub.cursor,
+                             .earliest = trimmed,
+                             .reason = log_gap_reason(worker->config.log, trimmed)};
+    if (encoding_tells_gaps(channel->encoding))
+        encode_gap(&worker->deflater, channel->encoding, session_add(session), &gap);
+    else
+        socket_close_problem(&channel->socket, PROBLEM_GAP);
+}
+
 static struct str channel_fill(struct socket *socket)
 {
     struct channel_socket *channel = of_socket(socket);
@@ -85,12 +98,7 @@ static struct str channel_fill(struct socket *socket)
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
-        if (channel->data) /* data alone gives no way to report a gap */
-            socket_close_problem(socket, PROBLEM_GAP);
-        else
-            encode_gap(&session->worker->deflater, channel->way, session_add(session),
-                       channel->sub.cursor, channel->sub.cursor, taken.trimmed,
-                       log_gap_reason(session->worker->config.log, taken.trimmed));
+        tell_gap(channel, taken.trimmed);
         break;
     case TAKE_FAILED:
         socket_close_problem(socket, PROBLEM_UNAVAILABLE);
@@ -115,7 +123,7 @@ static void channel_beat(struct socket *socket)
     struct session *session = socket->pull.session;
     if (channel->sub.state == SUB_NONE)
         return; /* the start is not known yet, so there is no cursor */
-    encode_beat(&session->worker->deflater, channel->way, session_add(session),
+    encode_beat(&session->worker->deflater, channel->encoding, session_add(session),
                 hub_cursor(&session->worker->hub, &channel->sub));
 }
 
@@ -142,7 +150,7 @@ static void channel_free(struct socket *socket)
     if (socket->pull.session) {
         struct worker *worker = worker_of(socket);
         hub_unsubscribe(&worker->hub, &channel->sub);
-        stat_add(&worker->stats.subscribers[VIA_SOCKET], UINT64_MAX);
+        stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], UINT64_MAX);
     }
     end_start(channel);
     slab_give(channel);
@@ -164,11 +172,14 @@ static void channel_subscribe(struct channel_socket *channel)
     struct worker *worker = session->worker;
     const struct reading *reading = channel->start->reading;
     if (reading->gap)
-        encode_gap(&worker->deflater, channel->way, session_add(session), reading->cursor,
-                   reading->claimed, reading->told, reading->gap);
+        encode_gap(&worker->deflater, channel->encoding, session_add(session),
+                   &(struct gap_record){.cursor = reading->cursor,
+                                        .after = reading->claimed,
+                                        .earliest = reading->told,
+                                        .reason = reading->gap});
     channel->sub.skip = reading->no_echo ? session->conn.id : 0;
     int result = hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection,
-                               channel->way, reading->cursor, reading->told);
+                               channel->encoding, reading->cursor, reading->told);
     if (result) {
         struct str detail;
         socket_close_problem(&channel->socket, reading_subscribe_problem(worker, result, &detail));
@@ -190,12 +201,11 @@ static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told
         channel_subscribe(channel);
 }
 
-/* Whether there is a gap behind the given position that cannot be reported, because only data was
- * asked for. */
+/* Whether there is a gap behind the given position that the format cannot tell. */
 static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 {
     uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
-    return reading->data &&
+    return !encoding_tells_gaps(encoding_of(FORMAT_WEBSOCKET, reading->data, false, 0)) &&
            (reading->gap || (trimmed > reading->cursor && trimmed > reading->told));
 }
 
@@ -208,8 +218,8 @@ static struct channel_socket *channel_socket_new(struct worker *worker, struct r
         return NULL;
     }
     *start = (struct channel_start){.reading = reading};
-    *channel = (struct channel_socket){
-        .socket = {.beat_s = (uint8_t)reading->beat_s}, .start = start, .data = reading->data};
+    *channel =
+        (struct channel_socket){.socket = {.beat_s = (uint8_t)reading->beat_s}, .start = start};
     return channel;
 }
 
@@ -238,9 +248,9 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
     if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE,
                      known ? &reading->cursor : NULL))
         return;
-    stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
-    channel->way =
-        (uint16_t)encode_way(ENCODE_SOCKET, channel->data, false, channel->socket.window_bits);
+    stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], 1);
+    channel->encoding =
+        (uint16_t)encoding_of(FORMAT_WEBSOCKET, reading->data, false, channel->socket.window_bits);
     if (known) {
         channel_subscribe(channel);
         return;

@@ -107,7 +107,7 @@ static void release(struct page_wait *wait, struct worker *worker)
     if (wait->search)
         start_search_drop(wait->search);
     list_remove(&wait->paced_node);
-    stat_add(&worker->stats.subscribers[VIA_POLL], UINT64_MAX);
+    stat_add(&worker->stats.subscribers[FORMAT_PAGE], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
     buf_free(&wait->events);
@@ -446,8 +446,8 @@ static void begin(struct page_wait *wait)
         return;
     }
     wait->known = reading->start.told ? reading->told : 0;
-    unsigned way = encode_way(ENCODE_PAGE, reading->data, false, 0);
-    int result = hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, way,
+    unsigned encoding = encoding_of(FORMAT_PAGE, reading->data, false, 0);
+    int result = hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, encoding,
                                reading->cursor, reading->told);
     if (result) {
         struct str detail;
@@ -492,7 +492,7 @@ void page_begin(struct exchange *exchange, struct reading *reading)
     }
     *wait =
         (struct page_wait){.pull = {.ops = &giving_ops}, .exchange = exchange, .reading = reading};
-    stat_add(&worker->stats.subscribers[VIA_POLL], 1);
+    stat_add(&worker->stats.subscribers[FORMAT_PAGE], 1);
     if (!exchange_attach(exchange, &wait->pull)) {
         release(wait, worker);
         exchange_free(exchange);

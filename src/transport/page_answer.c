@@ -3,6 +3,8 @@
  * join the key. */
 #include "transport/page_answer.h"
 
+#include "transport/formats/ops.h"
+
 enum { WAIT_DEFAULT_S = 25 };
 
 static struct str id_text(char room[BUF_ID_LEN], uint64_t id)
@@ -127,10 +129,11 @@ void page_answer(struct exchange *exchange, const struct reading *reading,
     add_frame(&start, &tail, reading, content);
     response_init(&response, 200);
     add_fields(&response, exchange, reading, content);
-    response.type = STR("application/json");
+    response.type = format_page.content_type;
     response.body[0] = buf_str(&start);
     response.body[1] = content->events;
-    response.body[1].len -= content->events.len > 0; /* the last comma */
+    if (content->events.len)
+        response.body[1].len -= format_page.separator.len;
     response.body[2] = buf_str(&tail);
     if (buf_failed(&start) || buf_failed(&tail))
         response_fail(&response);
@@ -168,7 +171,7 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading,
     response_init(&response, 0);
     /* No event was handed out: a client that continues by this cursor gets all that is retained. */
     buf_add_id(response_compose(&response, STR("Cursor")), 0);
-    encode_gap_members(&writer, gap->after, gap->trimmed, reason);
+    ops_write_gap(&writer, gap->after, gap->trimmed, reason);
     add_ways_on(&response, &writer, reading, gap);
     struct str detail =
         is_unknown(reading)

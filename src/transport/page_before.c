@@ -68,7 +68,7 @@ static struct buf *next_part(struct before *before)
  * shown, and tells that there is more. */
 static void take(struct before *before, const struct batch *batch)
 {
-    unsigned way = encode_way(ENCODE_PAGE, before->reading->data, false, 0);
+    unsigned encoding = encoding_of(FORMAT_PAGE, before->reading->data, false, 0);
     uint32_t from = first_shown(batch, before->reading->limit - before->count);
     struct buf *part = next_part(before);
     uint64_t first = 0, last = 0;
@@ -84,7 +84,7 @@ static void take(struct before *before, const struct batch *batch)
         last = event->id;
         before->count++;
         before->bytes += event->data.len;
-        encode_event(NULL, way, part, event);
+        encode_event(NULL, encoding, part, event);
     }
     before->more = from > 0;
     before->first = first ? first : before->first;

@@ -12,7 +12,7 @@ enum {
 static int begin(void **state)
 {
     struct bench *bench = bench_new();
-    bench->reading.via = VIA_POLL;
+    bench->reading.format = FORMAT_PAGE;
     bench->type = "rare";
     bench_begin(bench);
     *state = bench;

@@ -2,6 +2,7 @@
  * send. */
 #include "transport/protocol.h"
 
+#include "transport/formats/ops.h"
 #include "transport/protocol_ops.h"
 #include "ws/handshake.h"
 
@@ -29,9 +30,7 @@ void protocol_send(struct protocol *protocol, struct buf *message)
 
 struct json_writer protocol_open(struct buf *message, const char *op, struct str ref)
 {
-    struct json_writer writer = json_writer(message);
-    json_object_begin(&writer);
-    json_member_string(&writer, "op", str_from(op));
+    struct json_writer writer = ops_open(message, op);
     if (ref.len)
         json_member_raw(&writer, "ref", ref);
     return writer;
@@ -60,14 +59,18 @@ void protocol_send_cursor(struct protocol *protocol, const char *op, struct str 
     protocol_send(protocol, &message);
 }
 
-void protocol_send_gap(struct protocol *protocol, struct str ref, uint64_t after, uint64_t earliest,
-                       const char *reason)
+unsigned protocol_encoding(const struct protocol *protocol)
 {
-    struct buf message = {0};
-    struct json_writer writer = protocol_open(&message, "gap", ref);
-    encode_gap_members(&writer, after, earliest, reason);
-    json_object_end(&writer);
-    protocol_send(protocol, &message);
+    return encoding_of(FORMAT_FRESHET_V1, false, false, protocol->socket.window_bits);
+}
+
+void protocol_send_gap(struct protocol *protocol, const struct gap_record *gap)
+{
+    struct session *session = protocol_session(protocol);
+    if (!protocol->socket.close_sent)
+        encode_gap(&session->worker->deflater, protocol_encoding(protocol), session_add(session),
+                   gap);
+    session_dirty(session);
 }
 
 void protocol_give_up(struct protocol *protocol)
@@ -96,8 +99,11 @@ static bool take_from(struct protocol *protocol, struct part *part, struct taken
         list_add_last(&protocol->parts, &part->node);
         return true;
     case TAKE_GAP:
-        protocol_send_gap(protocol, protocol_part_ref(part), part->sub.cursor, taken->trimmed,
-                          log_gap_reason(hub->log, taken->trimmed));
+        protocol_send_gap(protocol,
+                          &(struct gap_record){.after = part->sub.cursor,
+                                               .earliest = taken->trimmed,
+                                               .reason = log_gap_reason(hub->log, taken->trimmed),
+                                               .ref = protocol_part_ref(part)});
         break;
     case TAKE_FAILED:
         protocol_give_up(protocol);
@@ -142,18 +148,16 @@ static void beat(struct socket *socket)
 {
     struct protocol *protocol = of_socket(socket);
     struct session *session = protocol_session(protocol);
-    unsigned way = encode_way(ENCODE_PROTOCOL, false, false, socket->window_bits);
-    encode_beat(&session->worker->deflater, way, session_add(session), protocol_cursor(protocol));
-    ws_add_frame(session_add(session), true, false, WS_PING, STR_NONE, NULL); /* to be answered */
+    encode_beat(&session->worker->deflater, protocol_encoding(protocol), session_add(session),
+                protocol_cursor(protocol));
 }
 
 static void drain(struct socket *socket)
 {
     struct protocol *protocol = of_socket(socket);
     struct session *session = protocol_session(protocol);
-    unsigned way = encode_way(ENCODE_PROTOCOL, false, false, socket->window_bits);
-    encode_bye(&session->worker->deflater, way, session_add(session), protocol_cursor(protocol),
-               1000 + worker_random(2000));
+    encode_bye(&session->worker->deflater, protocol_encoding(protocol), session_add(session),
+               protocol_cursor(protocol), 1000 + worker_random(2000));
 }
 
 static void free_protocol(struct socket *socket)
@@ -161,7 +165,7 @@ static void free_protocol(struct socket *socket)
     struct protocol *protocol = of_socket(socket);
     if (socket->pull.session) {
         protocol_free_parts(protocol);
-        stat_add(&protocol->worker->stats.subscribers[VIA_SOCKET], UINT64_MAX);
+        stat_add(&protocol->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }
     free(protocol);
 }
@@ -192,7 +196,6 @@ static const struct socket_speaker speaker = {
 /* 1 when some are offered and none of them is ours. */
 static int choose(const struct exchange *exchange, struct str *ret_protocol)
 {
-    static const struct str supported[] = {{"freshet.v1", 10}};
     struct buf list = {0};
     struct str value;
     *ret_protocol = STR_NONE;
@@ -202,7 +205,8 @@ static int choose(const struct exchange *exchange, struct str *ret_protocol)
             buf_add_lit(&list, ", ");
         buf_add_str(&list, value);
     }
-    int result = list.len ? ws_choose_protocol(buf_str(&list), supported, 1, ret_protocol) : 0;
+    int result =
+        list.len ? ws_choose_protocol(buf_str(&list), &format_freshet_v1.name, 1, ret_protocol) : 0;
     bool none = list.len && !result && !ret_protocol->len;
     buf_free(&list);
     return none ? 1 : result;
@@ -239,7 +243,7 @@ void protocol_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    stat_add(&worker->stats.subscribers[VIA_SOCKET], 1);
+    stat_add(&worker->stats.subscribers[FORMAT_FRESHET_V1], 1);
     if (reading && reading->selection->names_count + reading->selection->patterns_count)
         protocol_subscribe(protocol, STR_NONE, reading->selection, &reading->start);
     reading_free(reading);

@@ -337,9 +337,9 @@ static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t 
     struct hub *hub = hub_of(protocol);
     struct selection *selection = selection_of(part);
     hub_unsubscribe(hub, &part->sub);
-    unsigned way = encode_way(ENCODE_PROTOCOL, false, false, protocol->socket.window_bits);
-    int result =
-        selection ? subscribe(hub, &part->sub, &sub_ops, selection, way, cursor, told) : -ENOMEM;
+    int result = selection ? subscribe(hub, &part->sub, &sub_ops, selection,
+                                       protocol_encoding(protocol), cursor, told)
+                           : -ENOMEM;
     if (!result) /* others who select the same have one already: what excepts it is shared too */
         set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
@@ -414,8 +414,10 @@ static void answer(struct part *part, const struct reading *start)
     part->answered = true;
     protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
     if (start->gap)
-        protocol_send_gap(protocol, protocol_part_ref(part), start->claimed, start->told,
-                          start->gap);
+        protocol_send_gap(protocol, &(struct gap_record){.after = start->claimed,
+                                                         .earliest = start->told,
+                                                         .reason = start->gap,
+                                                         .ref = protocol_part_ref(part)});
 }
 
 static void begin(struct part *part, const struct reading *start)

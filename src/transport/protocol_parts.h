@@ -92,10 +92,12 @@ struct json_writer protocol_open(struct buf *message, const char *op, struct str
 
 void protocol_send_cursor(struct protocol *protocol, const char *op, struct str ref,
                           uint64_t cursor);
-void protocol_send_gap(struct protocol *protocol, struct str ref, uint64_t after, uint64_t earliest,
-                       const char *reason);
+void protocol_send_gap(struct protocol *protocol, const struct gap_record *gap);
 void protocol_error(struct protocol *protocol, struct str ref, enum problem problem,
                     const char *detail);
+
+/* The encoding of all records of the connection. */
+unsigned protocol_encoding(const struct protocol *protocol);
 
 /* Closes: what was promised cannot be kept. */
 void protocol_give_up(struct protocol *protocol);

@@ -28,7 +28,7 @@ struct start {
 struct reading {
     struct selection *selection;
     struct start start;
-    enum mechanism via;
+    enum format_id format;
     bool data;        /* format=data */
     bool no_echo;     /* leave out what came by this very connection */
     bool prefer_wait; /* the wait was asked for by Prefer */

@@ -7,7 +7,7 @@ enum { MUCH = 30000 };
 static int begin(void **state)
 {
     struct bench *bench = bench_new();
-    bench->reading.via = VIA_SOCKET;
+    bench->reading.format = FORMAT_WEBSOCKET;
     bench_begin(bench);
     *state = bench;
     return 0;
@@ -351,7 +351,7 @@ static void run_with_failure(unsigned long nth)
 {
     struct bench *bench = bench_new();
     struct peer channel, protocol;
-    bench->reading.via = VIA_SOCKET;
+    bench->reading.format = FORMAT_WEBSOCKET;
     bench_begin(bench);
     peer_join(bench, &channel);
     peer_join(bench, &protocol);

@@ -10,8 +10,7 @@ enum { RETRY_MS = 1000, RETRY_JITTER_MS = 2000, RETRY_BUSY_MS = 3000 };
 struct stream {
     struct pull pull;
     struct sub sub;
-    uint16_t way;
-    uint8_t via;
+    uint16_t encoding;
     uint8_t beat_s;
 };
 
@@ -53,7 +52,7 @@ static void end_busy(struct stream *stream)
 {
     struct session *session = stream->pull.session;
     uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->way, session_add(session), cursor,
+    encode_bye(NULL, stream->encoding, session_add(session), cursor,
                RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
     end(stream);
 }
@@ -62,11 +61,14 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
 {
     struct session *session = stream->pull.session;
     uint64_t cursor = stream->sub.cursor;
-    if (stream->via == VIA_RAW)
-        end(stream); /* raw gives no way to report a gap */
+    struct gap_record gap = {.cursor = cursor,
+                             .after = cursor,
+                             .earliest = trimmed,
+                             .reason = log_gap_reason(session->worker->config.log, trimmed)};
+    if (encoding_tells_gaps(stream->encoding))
+        encode_gap(NULL, stream->encoding, session_add(session), &gap);
     else
-        encode_gap(NULL, stream->way, session_add(session), cursor, cursor, trimmed,
-                   log_gap_reason(session->worker->config.log, trimmed));
+        end(stream);
 }
 
 static struct str fill(struct pull *pull)
@@ -110,7 +112,7 @@ static void ring(struct pull *pull)
         return;
     /* A client with bytes to read needs no sign of life. */
     if (session_is_clear(session) && session->conn.writable) {
-        encode_beat(NULL, stream->way, session_add(session),
+        encode_beat(NULL, stream->encoding, session_add(session),
                     hub_cursor(&session->worker->hub, &stream->sub));
         session_dirty(session);
     }
@@ -132,7 +134,7 @@ static void drain(struct pull *pull)
     struct stream *stream = of_pull(pull);
     struct session *session = pull->session;
     uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->way, session_add(session), cursor, return_ms(session->worker));
+    encode_bye(NULL, stream->encoding, session_add(session), cursor, return_ms(session->worker));
     end(stream);
 }
 
@@ -142,7 +144,7 @@ static void free_stream(struct pull *pull)
     if (pull->session) {
         struct worker *worker = worker_of(stream);
         hub_unsubscribe(&worker->hub, &stream->sub);
-        stat_add(&worker->stats.subscribers[stream->via], UINT64_MAX);
+        stat_add(&worker->stats.subscribers[encoding_format(stream->encoding)], UINT64_MAX);
     }
     slab_give(stream);
 }
@@ -152,39 +154,34 @@ static const struct pull_ops pull_ops = {
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-static const struct {
-    enum encode_kind kind;
-    const char *type;
-} streams[] = {
-    [VIA_SSE] = {ENCODE_SSE, "text/event-stream"},
-    [VIA_NDJSON] = {ENCODE_NDJSON, "application/x-ndjson"},
-    [VIA_RAW] = {ENCODE_RAW, "application/octet-stream"},
-};
-
 static void make_head(struct response *response, const struct exchange *exchange,
                       const struct reading *reading)
 {
     response_init(response, 200);
     response->goes_on = true;
-    response->type = str_from(streams[reading->via].type);
+    response->type = format_of(reading->format)->content_type;
     response_add(response, STR("X-Accel-Buffering"), STR("no"));
     response_add(response, STR("Incremental"), STR("?1"));
-    if (reading->via == VIA_RAW)
+    if (format_of(reading->format)->is_sniffed)
         response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
     reading_add_headers(response, reading, exchange->worker->config.base, reading->cursor);
 }
 
 static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading)
 {
-    encode_first(stream->way, out, reading->cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
+    encode_first(stream->encoding, out, reading->cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
     if (reading->gap)
-        encode_gap(NULL, stream->way, out, reading->cursor, reading->claimed, reading->told,
-                   reading->gap);
+        encode_gap(NULL, stream->encoding, out,
+                   &(struct gap_record){.cursor = reading->cursor,
+                                        .after = reading->claimed,
+                                        .earliest = reading->told,
+                                        .reason = reading->gap});
 }
 
-static bool refuse_raw_gap(struct exchange *exchange, struct reading *reading)
+/* Refuses a stream whose format cannot tell of the gap that it would begin with. */
+static bool refuse_gap(struct exchange *exchange, const struct reading *reading, unsigned encoding)
 {
-    if (reading->via != VIA_RAW)
+    if (encoding_tells_gaps(encoding))
         return false;
     uint64_t trimmed = log_trimmed(exchange->worker->config.log, reading->selection);
     struct page_gap gap = {.after = reading->gap ? reading->claimed : reading->cursor,
@@ -200,9 +197,9 @@ static void begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
     struct stream *stream = slab_take(&worker->stream_room);
-    bool chunked = !exchange->http10;
+    unsigned encoding = encoding_of(reading->format, reading->data, !exchange->http10, 0);
     struct response response;
-    if (!stream || refuse_raw_gap(exchange, reading)) {
+    if (!stream || refuse_gap(exchange, reading, encoding)) {
         if (!stream)
             exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
         slab_give(stream);
@@ -210,11 +207,10 @@ static void begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     *stream = (struct stream){.pull = {.ops = &pull_ops},
-                              .via = (uint8_t)reading->via,
+                              .encoding = (uint16_t)encoding,
                               .beat_s = (uint8_t)reading->beat_s};
-    stream->way = (uint16_t)encode_way(streams[reading->via].kind, reading->data, chunked, 0);
-    int result = hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection,
-                               stream->way, reading->cursor, reading->told);
+    int result = hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, encoding,
+                               reading->cursor, reading->told);
     if (result) {
         struct str detail;
         enum problem problem = reading_subscribe_problem(worker, result, &detail);
@@ -223,7 +219,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    stat_add(&worker->stats.subscribers[reading->via], 1);
+    stat_add(&worker->stats.subscribers[reading->format], 1);
     make_head(&response, exchange, reading);
     stream->pull.session = exchange->session;
     struct session *session = exchange_pull(exchange, &response, &stream->pull);
@@ -267,7 +263,7 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
         struct response response;
         response_init(&response, 200);
         response.bodiless = true;
-        response.type = str_from(streams[reading->via].type);
+        response.type = format_of(reading->format)->content_type;
         reading_add_headers(&response, reading, exchange->worker->config.base, reading->cursor);
         reading_free(reading);
         exchange_respond(exchange, &response);

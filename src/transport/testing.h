@@ -196,7 +196,7 @@ static inline struct bench *bench_new(void)
 {
     struct bench *bench = mem_alloc(sizeof(*bench));
     bench->limits = bench_limits();
-    bench->reading = (struct reading){.via = VIA_NDJSON, .limit = 100, .beat_s = 25};
+    bench->reading = (struct reading){.format = FORMAT_NDJSON, .limit = 100, .beat_s = 25};
     bench->reading.start.kind = START_EARLIEST;
     return bench;
 }

@@ -9,8 +9,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-const char *const mechanism_names[VIA_COUNT] = {"sse", "ndjson", "raw", "poll", "ws", "webhook"};
-
 #define LIMIT_TEXT(name, text, help) [LIMIT_##name] = (text),
 #define LIMIT_HELP(name, text, help) [LIMIT_##name] = (help),
 const char *const limit_names[LIMIT_COUNT] = {LIMITS(LIMIT_TEXT)};

@@ -10,7 +10,7 @@
 #include "hub/hub.h"
 #include "net/listen.h"
 #include "publish/submit.h"
-#include "transport/encode.h"
+#include "transport/formats/formats.h"
 #include "transport/holding.h"
 #include "transport/page_memo.h"
 #include "transport/repeat.h"
@@ -19,9 +19,6 @@
 struct exchange;
 struct json_scan;
 struct session;
-
-enum mechanism { VIA_SSE, VIA_NDJSON, VIA_RAW, VIA_POLL, VIA_SOCKET, VIA_WEBHOOK, VIA_COUNT };
-extern const char *const mechanism_names[VIA_COUNT];
 
 /* The limits: each hit is counted. Name in /stats and /metrics, and help text. A refusal with a
  * problem document is also counted by problem. */
@@ -139,7 +136,7 @@ struct worker_stats {
     _Atomic uint64_t requests;
     _Atomic uint64_t connections;
     _Atomic uint64_t connections_total;
-    _Atomic uint64_t subscribers[VIA_COUNT];
+    _Atomic uint64_t subscribers[FORMATS_COUNT];
     _Atomic uint64_t deliveries;
     _Atomic uint64_t bytes_out;
     _Atomic uint64_t sends;

@@ -1,0 +1,9 @@
+/* WebSocket messages as records of a format, compressed if the connection has negotiated it. */
+#pragma once
+
+#include "transport/formats/format.h"
+
+void message_add(struct format_out *out, enum ws_opcode opcode, struct str payload);
+
+/* Adds a text message and frees its payload, which may have failed. */
+void message_add_text(struct format_out *out, struct buf *payload);
