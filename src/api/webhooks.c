@@ -193,16 +193,16 @@ static const struct parameter rows[ROWS] = {
     [LIMIT] = {.name = {"limit", 5},
                .kind = PARAMETER_NUMBER,
                .least = 1,
-               .most = RECORD_PAGE_MAX,
+               .most = DELIVERY_LOG_PAGE_MAX,
                .example = "100",
                .meant = "count size per_page page_size"},
 };
 
 static void take_parameter(const struct parameter_found *found, struct courier_filter *filter)
 {
-    static const unsigned states[] = {1U << RECORD_DELIVERED, 1U << RECORD_FAILING,
-                                      1U << RECORD_DEAD, 1U << RECORD_FAILING | 1U << RECORD_DEAD,
-                                      1U << RECORD_SKIPPED};
+    static const unsigned states[] = {
+        1U << DELIVERY_DELIVERED, 1U << DELIVERY_FAILING, 1U << DELIVERY_DEAD,
+        1U << DELIVERY_FAILING | 1U << DELIVERY_DEAD, 1U << DELIVERY_SKIPPED};
     switch (found->row) {
     case STATE:
         filter->states |= states[found->number];

@@ -1924,7 +1924,8 @@ static void what_is_not_tried_takes_no_room_from_what_is(void **state)
     close_connections(world);
 }
 
-/* ---- what is held in memory ------------------------------------------------------------------ */
+/* ---- memory that is held ----------------------------------------------------------------------
+ */
 
 enum {
     LARGE = 200000,

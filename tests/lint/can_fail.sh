@@ -13,7 +13,8 @@ table='## The file\n\n| `one` | x | text | - | - | none |\n| `a.two` | x | ms | 
 plant() {
     rm -rf "$root"
     mkdir -p "$root/src/base" "$root/src/net" "$root/src/http" "$root/src/hub" "$root/src/api" \
-        "$root/src/publish" "$root/src/transport" "$root/src/server" "$root/docs"
+        "$root/src/publish" "$root/src/transport" "$root/src/server" "$root/docs" \
+        "$root/src/webhooks/wire" "$root/src/webhooks/attic"
     printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
         >"$root/src/base/problem.h"
@@ -62,6 +63,11 @@ refuses layers "a hub that knows HTTP" src/hub/two.c '#include "http/head.h"\n'
 refuses layers "publish that knows requests" src/publish/two.c \
     '#include "http/media.h"\n#include "http/head.h"\n'
 refuses layers "transport that uses api" src/transport/two.c '#include "api/route.h"\n'
+refuses layers "a room that uses a higher one" src/webhooks/wire/two.c \
+    '#include "webhooks/endpoint/lane.h"\n'
+refuses layers "a room that uses a file beside the rooms" src/webhooks/wire/two.c \
+    '#include "webhooks/courier.h"\n'
+refuses layers "a room that is not in the table" src/webhooks/attic/two.c 'int two(void);\n'
 refuses layers "an include without its layer" src/base/two.c '#include "one.h"\n'
 refuses layers "an include that climbs" src/base/two.c '#include "base/../net/loop.h"\n'
 refuses format "a tab" src/base/two.c 'int two(void);\nint two(void)\n{\n\treturn 2;\n}\n'

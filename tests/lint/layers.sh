@@ -1,7 +1,8 @@
 #!/bin/sh
 # layers.sh ROOT: every #include "layer/file.h" under ROOT/src goes to the file's own layer or to
-# one that it may use, which the table names as a whole or as a single header of it. The table below
-# is the law; ARCHITECTURE.md tells it in words.
+# one that it may use, which the table names as a whole or as a single header of it. Some layers have
+# rooms, folders of their own, which are layers in the same way. The tables below are the law;
+# ARCHITECTURE.md tells them in words.
 set -eu
 cd "$1"
 
@@ -22,6 +23,18 @@ BEGIN {
     may["api"] = "transport webhooks publish inbound hub log http ws net base"
     may["server"] = "api bench client transport webhooks publish inbound hub log http ws net base"
 
+    # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
+    rooms["webhooks/wire"] = ""
+    rooms["webhooks/progress"] = "wire"
+    rooms["webhooks/endpoint"] = "progress wire"
+    rooms["webhooks/delivery"] = "endpoint progress wire"
+    rooms["webhooks/websub"] = "endpoint progress wire"
+    rooms["webhooks/requests"] = "websub delivery endpoint progress wire"
+    for (name in rooms) {
+        split(name, part, "/")
+        has_rooms[part[1]] = 1
+    }
+
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
     split("http ws hub inbound", pure)
     for (i in pure)
@@ -38,9 +51,22 @@ function allowed(from, to, header) {
         index(" " may[from] " ", " " header " ")
 }
 
+# The room of a path that begins with its layer: empty for a file beside the rooms.
+function room_of(path,    part) {
+    return split(path, part, "/") > 2 ? part[2] : ""
+}
+
+# Whether a file of `from` may include one of room `to`, in a layer with rooms.
+function room_allowed(layer, from, to) {
+    return from == "" || from == to || (to != "" && index(" " rooms[layer "/" from] " ", " " to " "))
+}
+
 FNR == 1 {
     split(FILENAME, path, "/")
     layer = path[2]
+    room = room_of(substr(FILENAME, 5))
+    if (has_rooms[layer] && room != "" && !((layer "/" room) in rooms))
+        fail("src/" layer "/" room " is no room of " layer)
     if (!(layer in may))
         fail("src/" layer " is no layer")
 }
@@ -54,6 +80,8 @@ FNR == 1 {
         split(target, to, "/")
         if (!allowed(layer, to[1], target))
             fail(layer " may not include " target " (it may use: " may[layer] ")")
+        else if (has_rooms[layer] && layer == to[1] && !room_allowed(layer, room, room_of(target)))
+            fail("room " room " may not include " target " (it may use: " rooms[layer "/" room] ")")
     }
 }
 

@@ -1,17 +1,17 @@
-/* Deliveries that somebody wants sent again: dead letters, and what was delivered already. One at a
- * time, beside all that is in order. */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/delivery/resend.h"
 
 #include "webhooks/delivery/packed.h"
+#include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/lane.h"
+#include "webhooks/endpoint/saving.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { LIST_MOST = 64 };
 
 /* Finds one letter for its lane, or the next numbers of dead ones. */
 struct letter_job {
-    struct keeper_job job;
+    struct saver_job job;
     struct courier *courier;
     char id[ENDPOINT_ID_LEN + 1];
     uint64_t endpoint;
@@ -19,17 +19,17 @@ struct letter_job {
     uint64_t after;
     uint64_t numbers[LIST_MOST];
     size_t count;
-    struct record_letter letter;
+    struct dead_letter letter;
 };
 
-static int find(struct keeper_job *job, struct registry *registry)
+static int find(struct saver_job *job, struct registry *registry)
 {
     struct letter_job *own = container_of(job, struct letter_job, job);
-    struct record_statements *records = registry_records(registry);
+    struct delivery_log *log = registry_delivery_log(registry);
     if (own->n)
-        return record_find(records, own->endpoint, own->n, &own->letter);
-    return record_list_dead(records, own->endpoint, own->after, own->numbers, LIST_MOST,
-                            &own->count);
+        return delivery_log_find(log, own->endpoint, own->n, &own->letter);
+    return delivery_log_list_dead(log, own->endpoint, own->after, own->numbers, LIST_MOST,
+                                  &own->count);
 }
 
 static void job_free(struct letter_job *own)
@@ -56,35 +56,35 @@ static void load(struct lane *lane, struct letter_job *own)
 
 static void send_again(struct endpoint *endpoint, struct letter_job *own)
 {
-    struct lane *lane = lane_new(endpoint, LANE_LETTER, STR(""));
+    struct lane *lane = lane_new(endpoint, LANE_RESEND, STR(""));
     lane->row.n = own->n;
     lane->row.attempts = own->letter.attempts;
-    lane->letter_state = own->letter.state;
+    lane->resend_state = own->letter.state;
     lane->bytes = own->letter.events;
     load(lane, own);
     own->letter.events = (struct buf){0};
-    lane_look(lane);
+    lane_step_or_free(lane);
 }
 
-/* ---- several in a row
- * ---------------------------------------------------------------------------- */
+/* ---- several in a row ------------------------------------------------------------------------ */
 
 static void take_numbers(struct endpoint *endpoint, const struct letter_job *own)
 {
-    for (size_t i = 0; i < own->count && own->numbers[i] <= endpoint->letters_upto; i++)
-        if (endpoint->letters_count < sizeof(endpoint->letters) / sizeof(endpoint->letters[0]))
-            endpoint->letters[endpoint->letters_count++] = own->numbers[i];
-    endpoint->letters_after = own->count == LIST_MOST ? own->numbers[own->count - 1] : UINT64_MAX;
+    for (size_t i = 0; i < own->count && own->numbers[i] <= endpoint->resends.upto; i++)
+        if (endpoint->resends.count <
+            sizeof(endpoint->resends.numbers) / sizeof(endpoint->resends.numbers[0]))
+            endpoint->resends.numbers[endpoint->resends.count++] = own->numbers[i];
+    endpoint->resends.after = own->count == LIST_MOST ? own->numbers[own->count - 1] : UINT64_MAX;
 }
 
 static void found(struct mail *mail, void *owner)
 {
     struct letter_job *own = container_of(mail, struct letter_job, job.mail);
     struct courier *courier = owner;
-    struct endpoint *endpoint = endpoint_find(courier, own->id);
+    struct endpoint *endpoint = directory_find(courier, own->id);
     courier->jobs--;
     if (endpoint) {
-        endpoint->letter_asked = false;
+        endpoint->resends.asked = false;
         if (!own->job.result && own->n)
             send_again(endpoint, own);
         else if (!own->job.result)
@@ -101,26 +101,43 @@ static void ask(struct endpoint *endpoint, uint64_t n)
                                .courier = endpoint->courier,
                                .endpoint = endpoint->row.number,
                                .n = n,
-                               .after = endpoint->letters_after};
+                               .after = endpoint->resends.after};
     memcpy(own->id, endpoint->row.id, sizeof(own->id));
-    endpoint->letter_asked = true;
+    endpoint->resends.asked = true;
     if (!n)
-        courier_keep(endpoint->courier, true); /* a list holds what has died just now */
+        save_progress(endpoint->courier, true); /* a list holds what has died just now */
     courier_submit_job(endpoint->courier, &own->job);
 }
 
-void letters_look(struct endpoint *endpoint)
+void resend_next(struct endpoint *endpoint)
 {
-    bool more = endpoint->letters_upto && endpoint->letters_after < endpoint->letters_upto;
-    if (endpoint->letter_asked || (!endpoint->letters_count && !more) || endpoint->letter_lanes)
+    bool more = endpoint->resends.upto && endpoint->resends.after < endpoint->resends.upto;
+    if (endpoint->resends.asked || (!endpoint->resends.count && !more) || endpoint->resends.lanes)
         return;
-    if (!endpoint->letters_count) {
+    if (!endpoint->resends.count) {
         ask(endpoint, 0);
         return;
     }
-    uint64_t n = endpoint->letters[0];
-    endpoint->letters_count--;
-    memmove(endpoint->letters, endpoint->letters + 1,
-            endpoint->letters_count * sizeof(endpoint->letters[0]));
+    uint64_t n = endpoint->resends.numbers[0];
+    endpoint->resends.count--;
+    memmove(endpoint->resends.numbers, endpoint->resends.numbers + 1,
+            endpoint->resends.count * sizeof(endpoint->resends.numbers[0]));
     ask(endpoint, n);
+}
+
+bool resend_add(struct endpoint *endpoint, uint64_t n)
+{
+    if (endpoint->resends.count == RESENDS_MAX)
+        return false;
+    endpoint->resends.numbers[endpoint->resends.count++] = n;
+    endpoint_ready(endpoint);
+    return true;
+}
+
+void resend_all_dead(struct endpoint *endpoint)
+{
+    if (!endpoint->resends.dead)
+        return;
+    endpoint->resends.after = 0;
+    endpoint->resends.upto = endpoint->courier->next_n - 1;
 }

@@ -1,5 +1,4 @@
-/* Notices for operators, as events on $webhooks/ID, for every mechanism. */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/endpoint/notice.h"
 
 #include "base/say.h"
 

@@ -1,6 +1,4 @@
-/* How well an endpoint answers: from that follows its class, and with it its share of the requests
- * that may be under way (see pool.c). */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/endpoint/standing.h"
 
 enum {
     QUICK_MS = 1000,         /* an endpoint that takes longer is slow */
@@ -12,11 +10,11 @@ static void set_standing(struct endpoint *endpoint, enum pool_class standing, in
 {
     int64_t least_ms =
         standing == POOL_QUICK ? QUICK_PATIENCE_MS : endpoint->courier->config.patience_ms;
-    endpoint->patience_ms = patience_ms > least_ms ? patience_ms : least_ms;
-    if (endpoint->standing == standing)
+    endpoint->flow.patience_ms = patience_ms > least_ms ? patience_ms : least_ms;
+    if (endpoint->flow.standing == standing)
         return;
-    endpoint->standing = standing;
-    pool_forget(&endpoint->courier->pool, &endpoint->waiter); /* asks again in its new class */
+    endpoint->flow.standing = standing;
+    pool_forget(&endpoint->courier->pool, &endpoint->flow.waiter); /* asks again in its new class */
     endpoint_ready(endpoint);
 }
 
@@ -39,8 +37,8 @@ void endpoint_judge(struct endpoint *endpoint, const struct call *call)
 
 void endpoint_gave_way(struct endpoint *endpoint)
 {
-    int64_t patience_ms = endpoint->patience_ms * PATIENCE_MORE;
-    enum pool_class standing = endpoint->standing;
+    int64_t patience_ms = endpoint->flow.patience_ms * PATIENCE_MORE;
+    enum pool_class standing = endpoint->flow.standing;
     /* A quick one gets a second chance: whoever is slow may have to wait for long. */
     if (standing != POOL_FAILING && (standing != POOL_QUICK || patience_ms > QUICK_MS))
         standing = POOL_SLOW;
@@ -49,13 +47,13 @@ void endpoint_gave_way(struct endpoint *endpoint)
 
 int64_t endpoint_overdue_ns(const struct endpoint *endpoint)
 {
-    return clock_now_ns(endpoint->courier->config.clock) + endpoint->patience_ms * INT64_C(1000000);
+    return courier_now_ns(endpoint->courier) + endpoint->flow.patience_ms * INT64_C(1000000);
 }
 
 unsigned endpoint_most(const struct endpoint *endpoint)
 {
     unsigned most = endpoint->row.options.concurrency;
-    if (endpoint->standing == POOL_NEW || endpoint->standing == POOL_FAILING)
+    if (endpoint->flow.standing == POOL_NEW || endpoint->flow.standing == POOL_FAILING)
         return 1; /* until it accepts something */
-    return endpoint->window < most ? endpoint->window : most;
+    return endpoint->flow.window < most ? endpoint->flow.window : most;
 }

@@ -1,8 +1,9 @@
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/endpoint/state_json.h"
 
 #include "base/base64.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
+#include "webhooks/endpoint/lane.h"
 #include "webhooks/endpoint/spec.h"
 
 #include <inttypes.h>
@@ -82,7 +83,7 @@ static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
 {
     struct courier *courier = lag->endpoint->courier;
     struct window *window = &courier->hub.window;
-    const struct selection *selection = lag->endpoint->selection;
+    const struct selection *selection = lag->endpoint->made.selection;
     struct budget budget;
     if (!selection->patterns_count)
         return window_read(window, selection, from, rows, NULL, count_event, lag);
@@ -104,13 +105,14 @@ static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t c
     struct window *window = &endpoint->courier->hub.window;
     struct lag lag = {endpoint, endpoint_scanned(endpoint), 0};
     uint64_t through = window->applied, from = cursor < window->floor ? window->floor : cursor;
-    rows /= 1 + endpoint->selection->patterns_count / PATTERNS_FEW;
+    rows /= 1 + endpoint->made.selection->patterns_count / PATTERNS_FEW;
     if (from < window->applied)
         through = count_lag(&lag, from, rows);
     bool exact = from == cursor && through >= window->applied;
-    list_each (&endpoint->lanes, node) {
+    list_each (&endpoint->lanes.all, node) {
         const struct lane *lane = container_of(node, struct lane, node);
-        if (lane->kind == LANE_RANGE && !lane->leaves) /* the scan is before those that leave */
+        if (lane->kind == LANE_RANGE &&
+            lane->state != LANE_LEAVING) /* the scan is before those that leave */
             lag.count += lane->count;
     }
     buf_addf(out, ",\"lag\":%" PRIu64 ",\"lag_exact\":%s", lag.count, exact ? "true" : "false");
@@ -128,8 +130,8 @@ static void add_options(const struct endpoint *endpoint, struct buf *out)
              options->ordered ? "true" : "false", formats[options->format], options->batch,
              options->concurrency);
     buf_addf(out, ",\"timeout\":%g,\"schedule\":[", (double)timeout_ms / 1000);
-    for (size_t i = 0; i < endpoint->schedule.count; i++) {
-        buf_addf(out, "%s%.15g", comma, (double)endpoint->schedule.delays_ms[i] / 1000);
+    for (size_t i = 0; i < endpoint->made.schedule.count; i++) {
+        buf_addf(out, "%s%.15g", comma, (double)endpoint->made.schedule.delays_ms[i] / 1000);
         comma = ",";
     }
     buf_add_char(out, ']');
@@ -144,14 +146,14 @@ static void add_options(const struct endpoint *endpoint, struct buf *out)
 static unsigned held_lanes(const struct endpoint *endpoint)
 {
     unsigned held = 0;
-    list_each (&endpoint->lanes, node)
+    list_each (&endpoint->lanes.all, node)
         held += container_of(node, struct lane, node)->row.failures > 0;
     return held;
 }
 
 static void add_response(const struct endpoint *endpoint, struct buf *out)
 {
-    struct str response = buf_str(&endpoint->last_response);
+    struct str response = buf_str(&endpoint->last.response);
     if (utf8_valid(response)) {
         buf_add_lit(out, ",\"response\":");
         buf_add_json(out, response);
@@ -164,17 +166,17 @@ static void add_response(const struct endpoint *endpoint, struct buf *out)
 
 static void add_last(const struct endpoint *endpoint, struct buf *out, enum tell tell)
 {
-    if (!endpoint->last_us)
+    if (!endpoint->last.at_us)
         return;
     buf_add_lit(out, ",\"last\":{\"status\":");
-    if (endpoint->last_status)
-        buf_addf(out, "%d", endpoint->last_status);
+    if (endpoint->last.status)
+        buf_addf(out, "%d", endpoint->last.status);
     else
         buf_add_lit(out, "null");
-    add_time(out, "time", endpoint->last_us);
-    if (endpoint->last_error)
-        add_text(out, "error", endpoint->last_error);
-    if (tell != TELL_LINE && endpoint->last_response.len)
+    add_time(out, "time", endpoint->last.at_us);
+    if (endpoint->last.error)
+        add_text(out, "error", endpoint->last.error);
+    if (tell != TELL_LINE && endpoint->last.response.len)
         add_response(endpoint, out);
     buf_add_char(out, '}');
 }
@@ -183,7 +185,7 @@ static void add_last(const struct endpoint *endpoint, struct buf *out, enum tell
 static int64_t next_attempt_us(const struct endpoint *endpoint)
 {
     int64_t next_us = 0;
-    list_each (&endpoint->lanes, node) {
+    list_each (&endpoint->lanes.all, node) {
         int64_t at_us = container_of(node, struct lane, node)->row.next_us;
         if (at_us && (!next_us || at_us < next_us))
             next_us = at_us;
@@ -199,7 +201,7 @@ static void add_progress(const struct endpoint *endpoint, struct buf *out, enum 
     add_position(out, "newest", hub_applied(&endpoint->courier->hub));
     add_lag(endpoint, out, cursor, tell == TELL_LINE ? ROWS_A_LINE : ROWS_ALL);
     buf_addf(out, ",\"inflight\":%u,\"held\":%u,\"dead\":%" PRIu64 ",\"circuit\":\"%s\"",
-             endpoint->inflight, held_lanes(endpoint), endpoint->dead,
+             endpoint->flow.inflight, held_lanes(endpoint), endpoint->resends.dead,
              endpoint_circuit_open(endpoint) ? "open" : "closed");
     buf_addf(out, ",\"failures\":%" PRIu64, endpoint->row.failures);
     int64_t next_us = next_attempt_us(endpoint);

@@ -73,38 +73,38 @@ static const char *const texts[STATEMENTS] = {
     [DROP_ATTEMPTS] = "DELETE FROM attempt WHERE delivery = ?1",
 };
 
-struct record_statements {
+struct delivery_log {
     sqlite3 *db;
     sqlite3_stmt *of[STATEMENTS];
     uint64_t aged;    /* pruning has gone round up to this delivery */
     uint64_t counted; /* of those up to this one, what is too much is gone */
 };
 
-static const char *const state_names[RECORD_STATES] = {"delivered", "failing", "dead", "skipped"};
+static const char *const state_names[DELIVERY_STATES] = {"delivered", "failing", "dead", "skipped"};
 
-int record_prepare(struct sqlite3 *db, struct record_statements **ret_statements)
+int delivery_log_prepare(struct sqlite3 *db, struct delivery_log **ret_log)
 {
-    struct record_statements *statements = mem_alloc(sizeof(*statements));
+    struct delivery_log *log = mem_alloc(sizeof(*log));
     int result = 0;
-    statements->db = db;
+    log->db = db;
     for (int i = 0; !result && i < STATEMENTS; i++)
-        result = db_prepare(db, texts[i], &statements->of[i]);
-    *ret_statements = statements;
+        result = db_prepare(db, texts[i], &log->of[i]);
+    *ret_log = log;
     return result;
 }
 
-void record_finalize(struct record_statements *statements)
+void delivery_log_finalize(struct delivery_log *log)
 {
-    for (int i = 0; statements && i < STATEMENTS; i++)
-        sqlite3_finalize(statements->of[i]);
-    free(statements);
+    for (int i = 0; log && i < STATEMENTS; i++)
+        sqlite3_finalize(log->of[i]);
+    free(log);
 }
 
-static int count_of(struct record_statements *statements, const char *sql, uint64_t endpoint,
+static int count_of(struct delivery_log *log, const char *sql, uint64_t endpoint,
                     uint64_t *ret_count)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(statements->db, sql, &statement);
+    int result = db_prepare(log->db, sql, &statement);
     if (result)
         return result;
     db_bind_id(statement, 1, endpoint);
@@ -114,20 +114,19 @@ static int count_of(struct record_statements *statements, const char *sql, uint6
     return result < 0 ? result : 0;
 }
 
-int record_newest(struct record_statements *statements, uint64_t *ret_n)
+int delivery_log_newest(struct delivery_log *log, uint64_t *ret_n)
 {
-    return count_of(statements,
+    return count_of(log,
                     "SELECT max((SELECT coalesce(max(n), 0) FROM delivery),"
                     " (SELECT coalesce(max(n), 0) FROM lane), ?1)",
                     0, ret_n);
 }
 
-int record_dead(struct record_statements *statements, uint64_t endpoint, uint64_t *ret_count)
+int delivery_log_dead(struct delivery_log *log, uint64_t endpoint, uint64_t *ret_count)
 {
     return count_of(
-        statements,
-        "SELECT count(*) FROM delivery WHERE endpoint = ?1 AND state = 2 AND state <> 0", endpoint,
-        ret_count);
+        log, "SELECT count(*) FROM delivery WHERE endpoint = ?1 AND state = 2 AND state <> 0",
+        endpoint, ret_count);
 }
 
 /* ---- adding ---------------------------------------------------------------------------------- */
@@ -138,15 +137,15 @@ static void bind_response(sqlite3_stmt *statement, int at, struct str response)
                         SQLITE_STATIC);
 }
 
-static int by_number(struct record_statements *statements, enum statement which, uint64_t n)
+static int by_number(struct delivery_log *log, enum statement which, uint64_t n)
 {
-    db_bind_id(statements->of[which], 1, n);
-    return db_run(statements->of[which]);
+    db_bind_id(log->of[which], 1, n);
+    return db_run(log->of[which]);
 }
 
-static int add_delivery(struct record_statements *statements, const struct record_attempt *attempt)
+static int add_delivery(struct delivery_log *log, const struct logged_attempt *attempt)
 {
-    sqlite3_stmt *statement = statements->of[attempt->number == 1 ? ADD : AGAIN];
+    sqlite3_stmt *statement = log->of[attempt->number == 1 ? ADD : AGAIN];
     db_bind_id(statement, 1, attempt->n);
     db_bind_id(statement, 2, attempt->endpoint);
     db_bind_id(statement, 3, attempt->first);
@@ -164,9 +163,9 @@ static int add_delivery(struct record_statements *statements, const struct recor
     return db_run(statement);
 }
 
-static int add_attempt(struct record_statements *statements, const struct record_attempt *attempt)
+static int add_attempt(struct delivery_log *log, const struct logged_attempt *attempt)
 {
-    sqlite3_stmt *statement = statements->of[ATTEMPT];
+    sqlite3_stmt *statement = log->of[ATTEMPT];
     db_bind_id(statement, 1, attempt->n);
     sqlite3_bind_int64(statement, 2, attempt->number);
     sqlite3_bind_int64(statement, 3, attempt->time_us);
@@ -177,25 +176,25 @@ static int add_attempt(struct record_statements *statements, const struct record
     return db_run(statement);
 }
 
-static int add_letter(struct record_statements *statements, const struct record_attempt *attempt)
+static int add_letter(struct delivery_log *log, const struct logged_attempt *attempt)
 {
-    db_bind_id(statements->of[LETTER], 1, attempt->n);
-    bind_response(statements->of[LETTER], 2, attempt->letter);
-    return db_run(statements->of[LETTER]);
+    db_bind_id(log->of[LETTER], 1, attempt->n);
+    bind_response(log->of[LETTER], 2, attempt->letter);
+    return db_run(log->of[LETTER]);
 }
 
-int record_add(struct record_statements *statements, const struct record_attempt *attempt)
+int delivery_log_add(struct delivery_log *log, const struct logged_attempt *attempt)
 {
-    int result = attempt->number == 1 ? 0 : by_number(statements, FIRST, attempt->n);
-    result = result ? result : add_delivery(statements, attempt);
-    bool settled = attempt->state == RECORD_DELIVERED || attempt->state == RECORD_SKIPPED;
+    int result = attempt->number == 1 ? 0 : by_number(log, FIRST, attempt->n);
+    result = result ? result : add_delivery(log, attempt);
+    bool settled = attempt->state == DELIVERY_DELIVERED || attempt->state == DELIVERY_SKIPPED;
     if (result || (attempt->number == 1 && settled))
         return result; /* the commonest: one row has it all */
-    result = add_attempt(statements, attempt);
+    result = add_attempt(log, attempt);
     if (!result && attempt->letter.len)
-        result = add_letter(statements, attempt);
-    if (!result && attempt->state == RECORD_DELIVERED)
-        result = by_number(statements, UNLETTER, attempt->n);
+        result = add_letter(log, attempt);
+    if (!result && attempt->state == DELIVERY_DELIVERED)
+        result = by_number(log, UNLETTER, attempt->n);
     return result;
 }
 
@@ -217,76 +216,75 @@ struct prune {
     uint64_t most;
 };
 
-static int prune_range(struct record_statements *statements, uint64_t after, uint64_t through,
+static int prune_range(struct delivery_log *log, uint64_t after, uint64_t through,
                        const struct prune *prune)
 {
     static const enum statement orphans[] = {PRUNE_ATTEMPTS, PRUNE_LETTERS};
-    db_bind_id(statements->of[PRUNE], 1, after);
-    db_bind_id(statements->of[PRUNE], 2, through);
-    sqlite3_bind_int64(statements->of[PRUNE], 3, prune->before_us);
-    db_bind_id(statements->of[PRUNE], 4, prune->upto);
-    int result = db_run(statements->of[PRUNE]);
+    db_bind_id(log->of[PRUNE], 1, after);
+    db_bind_id(log->of[PRUNE], 2, through);
+    sqlite3_bind_int64(log->of[PRUNE], 3, prune->before_us);
+    db_bind_id(log->of[PRUNE], 4, prune->upto);
+    int result = db_run(log->of[PRUNE]);
     for (size_t i = 0; !result && i < sizeof(orphans) / sizeof(orphans[0]); i++) {
-        db_bind_id(statements->of[orphans[i]], 1, after);
-        db_bind_id(statements->of[orphans[i]], 2, through);
-        result = db_run(statements->of[orphans[i]]);
+        db_bind_id(log->of[orphans[i]], 1, after);
+        db_bind_id(log->of[orphans[i]], 2, through);
+        result = db_run(log->of[orphans[i]]);
     }
     return result;
 }
 
 /* Looks at the next `most` deliveries behind `*at` and below `end`; at 0 it begins again. */
-static int prune_slice(struct record_statements *statements, uint64_t *at, uint64_t end,
+static int prune_slice(struct delivery_log *log, uint64_t *at, uint64_t end,
                        const struct prune *prune)
 {
     uint64_t through, after = *at;
-    db_bind_id(statements->of[SLICE], 1, after);
-    db_bind_id(statements->of[SLICE], 2, end);
-    db_bind_id(statements->of[SLICE], 3, prune->most);
-    int result = number_of(statements->of[SLICE], &through);
+    db_bind_id(log->of[SLICE], 1, after);
+    db_bind_id(log->of[SLICE], 2, end);
+    db_bind_id(log->of[SLICE], 3, prune->most);
+    int result = number_of(log->of[SLICE], &through);
     if (result)
         return result;
     *at = through;
-    return through ? prune_range(statements, after, through, prune) : 0;
+    return through ? prune_range(log, after, through, prune) : 0;
 }
 
 /* Two walks, each of which goes on where it was: one goes round all there is, for what has grown
  * old; the other follows the bound of `rows`, and sees each delivery that falls behind it once. So
  * the work of a call is bounded by `most`, however many deliveries stay. */
-int record_prune(struct record_statements *statements, int64_t before_us, uint64_t rows,
-                 uint64_t most)
+int delivery_log_prune(struct delivery_log *log, int64_t before_us, uint64_t rows, uint64_t most)
 {
     struct prune prune = {.before_us = before_us, .most = most};
-    int result = number_of(statements->of[NEWEST], &prune.newest);
+    int result = number_of(log->of[NEWEST], &prune.newest);
     if (result)
         return result;
     prune.upto = prune.newest > rows ? prune.newest - rows : 0;
-    result = prune_slice(statements, &statements->aged, prune.newest, &prune);
-    uint64_t counted = statements->counted;
+    result = prune_slice(log, &log->aged, prune.newest, &prune);
+    uint64_t counted = log->counted;
     if (!result && counted + 1 < prune.upto)
-        result = prune_slice(statements, &counted, prune.upto, &prune);
+        result = prune_slice(log, &counted, prune.upto, &prune);
     if (!result)
-        statements->counted = counted ? counted : prune.upto ? prune.upto - 1 : 0;
+        log->counted = counted ? counted : prune.upto ? prune.upto - 1 : 0;
     return result;
 }
 
-int record_drop(struct record_statements *statements, uint64_t endpoint, uint64_t n)
+int delivery_log_drop(struct delivery_log *log, uint64_t endpoint, uint64_t n)
 {
-    db_bind_id(statements->of[DROP], 1, n);
-    db_bind_id(statements->of[DROP], 2, endpoint);
-    int result = db_run(statements->of[DROP]);
+    db_bind_id(log->of[DROP], 1, n);
+    db_bind_id(log->of[DROP], 2, endpoint);
+    int result = db_run(log->of[DROP]);
     if (result)
         return result;
-    if (!sqlite3_changes(statements->db))
+    if (!sqlite3_changes(log->db))
         return -ENOENT;
-    result = by_number(statements, UNLETTER, n);
-    return result ? result : by_number(statements, DROP_ATTEMPTS, n);
+    result = by_number(log, UNLETTER, n);
+    return result ? result : by_number(log, DROP_ATTEMPTS, n);
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static int find_events(struct record_statements *statements, uint64_t n, struct buf *ret_events)
+static int find_events(struct delivery_log *log, uint64_t n, struct buf *ret_events)
 {
-    sqlite3_stmt *statement = statements->of[FIND_LETTER];
+    sqlite3_stmt *statement = log->of[FIND_LETTER];
     db_bind_id(statement, 1, n);
     int result = db_row(statement);
     if (result == 1) {
@@ -296,31 +294,31 @@ static int find_events(struct record_statements *statements, uint64_t n, struct 
     return result < 0 ? result : buf_failed(ret_events) ? -ENOMEM : 0;
 }
 
-int record_find(struct record_statements *statements, uint64_t endpoint, uint64_t n,
-                struct record_letter *ret_letter)
+int delivery_log_find(struct delivery_log *log, uint64_t endpoint, uint64_t n,
+                      struct dead_letter *ret_letter)
 {
-    sqlite3_stmt *statement = statements->of[FIND];
+    sqlite3_stmt *statement = log->of[FIND];
     db_bind_id(statement, 1, n);
     db_bind_id(statement, 2, endpoint);
     int result = db_row(statement);
     if (result != 1)
         return result ? result : -ENOENT;
     *ret_letter =
-        (struct record_letter){.n = n,
-                               .first = db_id(statement, 0),
-                               .last = db_id(statement, 1),
-                               .attempts = (uint32_t)sqlite3_column_int(statement, 2),
-                               .state = (enum record_state)sqlite3_column_int(statement, 3)};
+        (struct dead_letter){.n = n,
+                             .first = db_id(statement, 0),
+                             .last = db_id(statement, 1),
+                             .attempts = (uint32_t)sqlite3_column_int(statement, 2),
+                             .state = (enum delivery_state)sqlite3_column_int(statement, 3)};
     sqlite3_reset(statement);
-    return find_events(statements, n, &ret_letter->events);
+    return find_events(log, n, &ret_letter->events);
 }
 
-int record_list_dead(struct record_statements *statements, uint64_t endpoint, uint64_t after,
-                     uint64_t *ret_numbers, size_t most, size_t *ret_count)
+int delivery_log_list_dead(struct delivery_log *log, uint64_t endpoint, uint64_t after,
+                           uint64_t *ret_numbers, size_t most, size_t *ret_count)
 {
     sqlite3_stmt *statement;
     *ret_count = 0;
-    int result = db_prepare(statements->db,
+    int result = db_prepare(log->db,
                             "SELECT n FROM delivery WHERE endpoint = ?1 AND state = 2"
                             " AND state <> 0 AND n > ?2 ORDER BY n LIMIT ?3",
                             &statement);
@@ -366,10 +364,9 @@ static void tell_outcome(sqlite3_stmt *statement, int at, struct buf *out)
     }
 }
 
-static int tell_attempts(struct record_statements *statements, sqlite3_stmt *delivery,
-                         struct buf *out)
+static int tell_attempts(struct delivery_log *log, sqlite3_stmt *delivery, struct buf *out)
 {
-    sqlite3_stmt *statement = statements->of[ATTEMPTS];
+    sqlite3_stmt *statement = log->of[ATTEMPTS];
     const char *comma = "";
     int result;
     bool any = false;
@@ -392,11 +389,11 @@ static int tell_attempts(struct record_statements *statements, sqlite3_stmt *del
     return result;
 }
 
-static int tell_delivery(struct record_statements *statements, sqlite3_stmt *row, struct buf *out)
+static int tell_delivery(struct delivery_log *log, sqlite3_stmt *row, struct buf *out)
 {
     int state = sqlite3_column_int(row, 4);
     buf_addf(out, "{\"n\":%" PRIu64 ",\"state\":\"%s\",\"event\":\"", db_id(row, 0),
-             state_names[state < 0 || state >= RECORD_STATES ? RECORD_DEAD : state]);
+             state_names[state < 0 || state >= DELIVERY_STATES ? DELIVERY_DEAD : state]);
     buf_add_id(out, db_id(row, 1));
     if (db_id(row, 3) != 1) {
         buf_add_lit(out, "\",\"last\":\"");
@@ -409,29 +406,29 @@ static int tell_delivery(struct record_statements *statements, sqlite3_stmt *row
     buf_add_json(out, db_bytes(row, 6));
     buf_add_lit(out, ",\"type\":");
     buf_add_json(out, db_bytes(row, 7));
-    int result = tell_attempts(statements, row, out);
+    int result = tell_attempts(log, row, out);
     buf_add_char(out, '}');
     return result;
 }
 
-static void add_filters(struct buf *sql, const struct record_query *query)
+static void add_filters(struct buf *sql, const struct delivery_query *query)
 {
     buf_add_lit(sql, "SELECT n, first, last, count, state, attempts, channel, type, time, took,"
                      " status, error, response FROM delivery WHERE endpoint = ?1 AND n < ?2");
     if (query->n)
         buf_add_lit(sql, " AND n = ?3");
-    if (query->states && !(query->states & 1U << RECORD_DELIVERED))
+    if (query->states && !(query->states & 1U << DELIVERY_DELIVERED))
         buf_add_lit(sql, " AND state <> 0");
     buf_add_lit(sql, " ORDER BY n DESC LIMIT ?4");
     buf_add_char(sql, '\0');
 }
 
-static int prepare_query(struct record_statements *statements, const struct record_query *query,
+static int prepare_query(struct delivery_log *log, const struct delivery_query *query,
                          sqlite3_stmt **ret_statement)
 {
     struct buf sql = {0};
     add_filters(&sql, query);
-    int result = buf_failed(&sql) ? -ENOMEM : db_prepare(statements->db, sql.at, ret_statement);
+    int result = buf_failed(&sql) ? -ENOMEM : db_prepare(log->db, sql.at, ret_statement);
     buf_free(&sql);
     if (result)
         return result;
@@ -443,7 +440,7 @@ static int prepare_query(struct record_statements *statements, const struct reco
 }
 
 /* Filters are applied here and not by SQLite, so that what is looked at can be counted. */
-static bool is_wanted(const struct record_query *query, sqlite3_stmt *row)
+static bool is_wanted(const struct delivery_query *query, sqlite3_stmt *row)
 {
     int state = sqlite3_column_int(row, 4);
     if (query->event && (db_id(row, 1) > query->event || db_id(row, 2) < query->event))
@@ -454,11 +451,11 @@ static bool is_wanted(const struct record_query *query, sqlite3_stmt *row)
 }
 
 /* Where the next page is: all that was asked for, and where to go on. */
-static void add_next(struct buf *out, const struct record_query *query, uint64_t before)
+static void add_next(struct buf *out, const struct delivery_query *query, uint64_t before)
 {
     buf_addf(out, "],\"more\":true,\"next\":\"?before=%" PRIu64 "&limit=%" PRIu32, before,
              query->limit);
-    for (unsigned state = 0; state < RECORD_STATES; state++)
+    for (unsigned state = 0; state < DELIVERY_STATES; state++)
         if (query->states & 1U << state)
             buf_addf(out, "&state=%s", state_names[state]);
     if (query->event) {
@@ -473,13 +470,12 @@ static void add_next(struct buf *out, const struct record_query *query, uint64_t
     buf_add_lit(out, "\"}");
 }
 
-int record_tell(struct record_statements *statements, const struct record_query *query,
-                struct buf *out)
+int delivery_log_tell(struct delivery_log *log, const struct delivery_query *query, struct buf *out)
 {
     sqlite3_stmt *statement;
     uint32_t count = 0, looked_at = 0;
     uint64_t last = 0;
-    int result = prepare_query(statements, query, &statement);
+    int result = prepare_query(log, query, &statement);
     if (result)
         return result;
     if (!query->n)
@@ -491,7 +487,7 @@ int record_tell(struct record_statements *statements, const struct record_query 
             continue;
         if (count++)
             buf_add_char(out, ',');
-        result = tell_delivery(statements, statement, out);
+        result = tell_delivery(log, statement, out);
         if (result)
             break;
     }

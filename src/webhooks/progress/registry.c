@@ -34,7 +34,7 @@ static const char *const migrations[] = {
     " after INTEGER NOT NULL, upto INTEGER NOT NULL, told INTEGER NOT NULL,"
     " failures INTEGER NOT NULL, since INTEGER NOT NULL, next INTEGER NOT NULL, n INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL,"
-    " PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;" RECORD_TABLES,
+    " PRIMARY KEY(endpoint, slot)) WITHOUT ROWID;" DELIVERY_LOG_TABLES,
     "ALTER TABLE endpoint ADD COLUMN topic TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE endpoint ADD COLUMN hub_secret TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE endpoint ADD COLUMN lease_until INTEGER NOT NULL DEFAULT 0",
@@ -82,25 +82,12 @@ static const char *const statements[STATEMENTS] = {
 struct registry {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
-    struct record_statements *records;
+    struct delivery_log *log;
     uint64_t number; /* the highest that was given to an endpoint */
     bool in_memory;
-    bool unsure; /* what failed may be in the file after a crash */
+    bool unsure; /* a change that failed may be in the file after a crash */
     int lanes_result;
 };
-
-void endpoint_row_free(struct endpoint_row *row)
-{
-    free(row->url);
-    free(row->channels);
-    free(row->types);
-    free(row->headers);
-    free(row->description);
-    free(row->schedule);
-    free(row->topic);
-    free(row->hub_secret);
-    olds_free(&row->olds);
-}
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
@@ -162,7 +149,7 @@ static int open_db(struct registry *registry, const char *path)
     for (int i = PUT; !result && i < STATEMENTS; i++)
         result = db_prepare(registry->db, statements[i], &registry->statements[i]);
     result = result ? result : find_number(registry);
-    return result ? result : record_prepare(registry->db, &registry->records);
+    return result ? result : delivery_log_prepare(registry->db, &registry->log);
 }
 
 int registry_open(const char *dir, struct registry **ret_registry)
@@ -190,7 +177,7 @@ void registry_close(struct registry *registry)
         return;
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(registry->statements[i]);
-    record_finalize(registry->records);
+    delivery_log_finalize(registry->log);
     sqlite3_close(registry->db);
     free(registry);
 }
@@ -559,7 +546,7 @@ int registry_commit(struct registry *registry, int result)
     return mended ? mended : result;
 }
 
-struct record_statements *registry_records(struct registry *registry)
+struct delivery_log *registry_delivery_log(struct registry *registry)
 {
-    return registry->records;
+    return registry->log;
 }

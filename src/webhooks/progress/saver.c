@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 struct jobs {
-    struct keeper_job *first;
-    struct keeper_job **last;
+    struct saver_job *first;
+    struct saver_job **last;
 };
 
-struct keeper {
+struct saver {
     struct registry *registry;
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -19,70 +19,70 @@ struct keeper {
     pthread_t thread;
 };
 
-static struct keeper_job *next_job(struct keeper *keeper)
+static struct saver_job *next_job(struct saver *saver)
 {
-    pthread_mutex_lock(&keeper->lock);
-    while (!keeper->jobs[0].first && !keeper->jobs[1].first && !keeper->stopping)
-        pthread_cond_wait(&keeper->more, &keeper->lock);
-    struct jobs *jobs = &keeper->jobs[!keeper->jobs[0].first];
-    struct keeper_job *job = jobs->first;
+    pthread_mutex_lock(&saver->lock);
+    while (!saver->jobs[0].first && !saver->jobs[1].first && !saver->stopping)
+        pthread_cond_wait(&saver->more, &saver->lock);
+    struct jobs *jobs = &saver->jobs[!saver->jobs[0].first];
+    struct saver_job *job = jobs->first;
     if (job) {
         jobs->first = job->next;
         if (!jobs->first)
             jobs->last = &jobs->first;
     }
-    pthread_mutex_unlock(&keeper->lock);
+    pthread_mutex_unlock(&saver->lock);
     return job;
 }
 
-static void *keeper_main(void *arg)
+static void *saver_main(void *arg)
 {
-    struct keeper *keeper = arg;
-    for (struct keeper_job *job; (job = next_job(keeper));) {
-        job->result = job->run(job, keeper->registry);
+    struct saver *saver = arg;
+    for (struct saver_job *job; (job = next_job(saver));) {
+        job->result = job->run(job, saver->registry);
         mailbox_post(job->reply, &job->mail);
     }
     return NULL;
 }
 
-int keeper_start(struct registry *registry, struct keeper **ret_keeper)
+int saver_start(struct registry *registry, struct saver **ret_keeper)
 {
-    struct keeper *keeper = mem_alloc(sizeof(*keeper));
-    keeper->registry = registry;
+    struct saver *saver = mem_alloc(sizeof(*saver));
+    saver->registry = registry;
     for (int i = 0; i < 2; i++)
-        keeper->jobs[i].last = &keeper->jobs[i].first;
-    pthread_mutex_init(&keeper->lock, NULL);
-    pthread_cond_init(&keeper->more, NULL);
-    int result = -pthread_create(&keeper->thread, NULL, keeper_main, keeper);
+        saver->jobs[i].last = &saver->jobs[i].first;
+    pthread_mutex_init(&saver->lock, NULL);
+    pthread_cond_init(&saver->more, NULL);
+    int result = -pthread_create(&saver->thread, NULL, saver_main, saver);
     if (result) {
-        free(keeper);
+        free(saver);
         return result;
     }
-    *ret_keeper = keeper;
+    *ret_keeper = saver;
     return 0;
 }
 
-void keeper_submit(struct keeper *keeper, struct keeper_job *job)
+void saver_submit(struct saver *saver, struct saver_job *job)
 {
     job->next = NULL;
-    pthread_mutex_lock(&keeper->lock);
-    struct jobs *jobs = &keeper->jobs[job->looks];
+    pthread_mutex_lock(&saver->lock);
+    struct jobs *jobs = &saver->jobs[job->looks];
     *jobs->last = job;
     jobs->last = &job->next;
-    pthread_cond_signal(&keeper->more);
-    pthread_mutex_unlock(&keeper->lock);
+    pthread_cond_signal(&saver->more);
+    pthread_mutex_unlock(&saver->lock);
 }
 
-void keeper_stop(struct keeper *keeper)
+void saver_stop(struct saver *saver)
 {
-    if (!keeper)
+    if (!saver)
         return;
-    pthread_mutex_lock(&keeper->lock);
-    keeper->stopping = true;
-    pthread_cond_signal(&keeper->more);
-    pthread_mutex_unlock(&keeper->lock);
-    pthread_join(keeper->thread, NULL);
-    pthread_mutex_destroy(&keeper->lock);
-    pthread_cond_destroy(&keeper->more);
-    free(keeper);
+    pthread_mutex_lock(&saver->lock);
+    saver->stopping = true;
+    pthread_cond_signal(&saver->more);
+    pthread_mutex_unlock(&saver->lock);
+    pthread_join(saver->thread, NULL);
+    pthread_mutex_destroy(&saver->lock);
+    pthread_cond_destroy(&saver->more);
+    free(saver);
 }

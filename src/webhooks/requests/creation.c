@@ -1,20 +1,10 @@
-/* Registrations under an Idempotency-Key. The key and the body of the request are kept as hashes
- * with the endpoint that it made, so they are as durable as the endpoint and bounded like it. */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/requests/creation.h"
+
+#include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/state_json.h"
 
 /* How long a key counts, if its webhook is there for as long. */
 #define KEY_US (INT64_C(86400) * 1000000)
-
-static struct str key_of(const struct endpoint *endpoint)
-{
-    const struct creation *creation = &endpoint->row.creation;
-    return (struct str){(const char *)creation->key, sizeof(creation->key)};
-}
-
-static bool key_is(const struct map_node *node, struct str key)
-{
-    return str_eq(key_of(container_of(node, const struct endpoint, in_keys)), key);
-}
 
 static bool creates_under(const struct map_node *node, struct str key)
 {
@@ -23,13 +13,11 @@ static bool creates_under(const struct map_node *node, struct str key)
 
 void creations_init(struct courier *courier)
 {
-    map_init(&courier->by_key, key_is);
     map_init(&courier->creating, creates_under);
 }
 
 void creations_deinit(struct courier *courier)
 {
-    map_deinit(&courier->by_key);
     map_deinit(&courier->creating);
 }
 
@@ -43,33 +31,9 @@ struct creation creation_of(const struct courier_request *request)
     return creation;
 }
 
-static struct endpoint *find(const struct courier *courier, struct str key)
-{
-    struct map_node *node = map_find(&courier->by_key, key);
-    return node ? container_of(node, struct endpoint, in_keys) : NULL;
-}
-
-void endpoint_forget_key(struct endpoint *endpoint)
-{
-    if (endpoint->has_key)
-        map_remove(&endpoint->courier->by_key, &endpoint->in_keys);
-    endpoint->has_key = false;
-}
-
-void endpoint_remember_key(struct endpoint *endpoint)
-{
-    if (!endpoint->row.creation.keyed)
-        return;
-    struct endpoint *older = find(endpoint->courier, key_of(endpoint));
-    if (older) /* the key expired before it was used again */
-        endpoint_forget_key(older);
-    map_add(&endpoint->courier->by_key, &endpoint->in_keys, key_of(endpoint));
-    endpoint->has_key = true;
-}
-
 static bool is_recent(const struct endpoint *endpoint)
 {
-    int64_t age_us = clock_wall_us(endpoint->courier->config.clock) - endpoint->row.created_us;
+    int64_t age_us = courier_wall_us(endpoint->courier) - endpoint->row.created_us;
     return age_us < KEY_US;
 }
 
@@ -88,31 +52,23 @@ static void answer_again(struct courier_request *request, const struct endpoint 
     request_answer(request);
 }
 
-void creation_ends(struct courier_request *request)
-{
-    if (request->creates)
-        map_remove(&request->courier->creating, &request->in_keys);
-    request->creates = false;
-}
-
-bool creation_is_settled(struct courier *courier, struct courier_request *request)
+bool creation_begin(struct courier *courier, struct courier_request *request)
 {
     struct creation creation = creation_of(request);
     if (!creation.keyed)
-        return false;
-    struct endpoint *endpoint =
-        find(courier, (struct str){(const char *)creation.key, sizeof(creation.key)});
+        return true;
+    struct endpoint *endpoint = directory_find_key(courier, creation.key);
     if (endpoint && is_recent(endpoint)) {
         answer_again(request, endpoint, &creation);
-        return true;
+        return false;
     }
     if (map_find(&courier->creating, buf_str(&request->key))) {
         request_refuse(request, COURIER_E_NOW,
                        "a request with this key is under way: repeat it for its answer");
-        return true;
+        return false;
     }
     map_add(&courier->creating, &request->in_keys, buf_str(&request->key));
     request->creates = true;
     request->courier = courier;
-    return false;
+    return true;
 }

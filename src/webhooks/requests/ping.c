@@ -1,10 +1,8 @@
-/* Pings and handshakes: does the URL work, and does whoever is there want this? */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/requests/ping.h"
 
 #include "base/hash.h"
 #include "base/rfc3339.h"
-#include "base/say.h"
-#include "webhooks/endpoint/spec.h"
+#include "webhooks/endpoint/standing.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -22,12 +20,13 @@ struct ping {
     struct endpoint *endpoint;       /* NULL once it is gone */
     struct courier_request *request; /* NULL when nobody waits */
     enum spec_verify how;
+    void (*consented)(struct courier_request *request, struct endpoint *endpoint);
     char challenge[CHALLENGE_LEN + 1];
 };
 
 static bool is_creation(const struct ping *ping)
 {
-    return ping->request && ping->request->op == COURIER_CREATE;
+    return ping->consented != NULL;
 }
 
 static void ping_free(struct ping *ping)
@@ -113,7 +112,7 @@ static void refuse_creation(struct ping *ping)
 static void end_creation(struct ping *ping)
 {
     if (has_consented(ping)) {
-        request_created(ping->request, ping->endpoint);
+        ping->consented(ping->request, ping->endpoint);
         return;
     }
     endpoint_free(ping->endpoint);
@@ -148,7 +147,7 @@ static void ping_done(struct call *call)
     struct endpoint *endpoint = ping->endpoint;
     if (endpoint)
         endpoint_note(endpoint, call);
-    if (endpoint && endpoint->standing == POOL_NEW)
+    if (endpoint && endpoint->flow.standing == POOL_NEW)
         endpoint_judge(endpoint, call);
     ping->endpoint = NULL; /* so that it is not found through the ping */
     if (is_creation(ping)) {
@@ -168,7 +167,7 @@ static void add_ping(struct buf *body, const struct endpoint *endpoint)
     buf_add_lit(body, "{\"type\":\"$ping\",\"webhook\":\"");
     buf_add_str(body, str_from(endpoint->row.id));
     buf_add_lit(body, "\",\"time\":\"");
-    rfc3339_add(body, clock_wall_us(endpoint->courier->config.clock));
+    rfc3339_add(body, courier_wall_us(endpoint->courier));
     buf_add_lit(body, "\"}");
 }
 
@@ -193,9 +192,11 @@ static bool post(struct ping *ping)
     else
         add_ping(&ping->body, endpoint);
     struct str body = buf_str(&ping->body);
+    struct body_terms terms = endpoint_terms(endpoint);
     struct curl_slist *headers =
-        buf_failed(&ping->body) ? NULL
-                                : body_plain_headers(endpoint, (struct str){id, (size_t)len}, body);
+        buf_failed(&ping->body)
+            ? NULL
+            : body_headers(&terms, (struct str){id, (size_t)len}, body, NULL, 0);
     return headers &&
            !call_post(&endpoint->courier->client, &ping->call, endpoint->row.url, headers, body);
 }
@@ -215,13 +216,18 @@ static void give_way(struct pool_seat *seat)
     ping_free(container_of(seat, struct ping, seat));
 }
 
-static bool start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how)
+static bool start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how,
+                  void (*consented)(struct courier_request *request, struct endpoint *endpoint))
 {
     struct courier *courier = endpoint->courier;
     struct ping *ping = mem_try_alloc(sizeof(*ping));
     if (!ping)
         return false;
-    *ping = (struct ping){.courier = courier, .endpoint = endpoint, .request = request, .how = how};
+    *ping = (struct ping){.courier = courier,
+                          .endpoint = endpoint,
+                          .request = request,
+                          .how = how,
+                          .consented = consented};
     ping->seat.give_way = give_way;
     ping->call.done = ping_done;
     ping->call.timeout_ms = endpoint->row.options.timeout_ms;
@@ -234,18 +240,38 @@ static bool start(struct endpoint *endpoint, struct courier_request *request, en
     return false;
 }
 
-bool ping_start(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how)
+static bool
+start_if_room(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how,
+              void (*consented)(struct courier_request *request, struct endpoint *endpoint))
 {
-    return pool_has_room(&endpoint->courier->pool, POOL_ASKED) && start(endpoint, request, how);
+    return pool_has_room(&endpoint->courier->pool, POOL_ASKED) &&
+           start(endpoint, request, how, consented);
+}
+
+bool ping_start(struct endpoint *endpoint, struct courier_request *request)
+{
+    return start_if_room(endpoint, request, SPEC_VERIFY_PING, NULL);
+}
+
+bool ping_verify(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how,
+                 void (*consented)(struct courier_request *request, struct endpoint *endpoint))
+{
+    return start_if_room(endpoint, request, how, consented);
+}
+
+static void call_first(struct pool_waiter *waiter)
+{
+    ping_first(container_of(waiter, struct endpoint, flow.ping_waiter));
 }
 
 void ping_first(struct endpoint *endpoint)
 {
     struct pool *pool = &endpoint->courier->pool;
-    if (!pool_ask(pool, &endpoint->ping_waiter, POOL_ASKED))
+    endpoint->flow.ping_waiter.call = call_first;
+    if (!pool_ask(pool, &endpoint->flow.ping_waiter, POOL_ASKED))
         return;
-    pool_forget(pool, &endpoint->ping_waiter);
-    (void)start(endpoint, NULL, SPEC_VERIFY_PING);
+    pool_forget(pool, &endpoint->flow.ping_waiter);
+    (void)start(endpoint, NULL, SPEC_VERIFY_PING, NULL);
 }
 
 void pings_forget(struct endpoint *endpoint)

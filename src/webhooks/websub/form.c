@@ -9,61 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- topics ---------------------------------------------------------------------------------- */
-
-/* Where the path of an absolute URL begins; its end when it has none. */
-static size_t path_start(struct str url)
-{
-    size_t scheme = str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : 0;
-    if (!scheme)
-        return url.len;
-    const char *slash = memchr(url.at + scheme, '/', url.len - scheme);
-    return slash ? (size_t)(slash - url.at) : url.len;
-}
-
-static int decode_name(struct str path, struct buf *out)
-{
-    struct str segment;
-    bool first = true;
-    while (http_path_next(&path, &segment)) {
-        if (!first)
-            buf_add_char(out, '/');
-        first = false;
-        int result = http_segment_decode(segment, out);
-        if (result)
-            return result < 0 ? result : -EINVAL;
-    }
-    return buf_failed(out) ? -ENOMEM : 0;
-}
-
-int websub_topic_channel(struct str topic, struct str base, struct buf *ret_channel)
-{
-    struct str path = str_skip(topic, path_start(topic));
-    if (!path.len || memchr(path.at, '?', path.len) || memchr(path.at, '#', path.len) ||
-        !str_starts(path, base))
-        return -EINVAL;
-    path = str_skip(path, base.len);
-    if (str_starts(path, STR("/channels/")))
-        path = str_skip(path, sizeof("/channels") - 1);
-    else if (str_starts(path, STR("/topics/")))
-        path = str_skip(path, sizeof("/topics") - 1);
-    else
-        return -EINVAL;
-    buf_clear(ret_channel);
-    int result = decode_name(path, ret_channel);
-    if (result)
-        return result;
-    struct str name = buf_str(ret_channel);
-    return name_valid(name, NULL) && !name_is_reserved(name) ? 0 : -EINVAL;
-}
-
-void websub_add_hub(struct buf *out, struct str topic, struct str base)
-{
-    buf_add(out, topic.at, path_start(topic));
-    buf_add_str(out, base);
-    buf_add_lit(out, "/hub");
-}
-
 /* ---- the form -------------------------------------------------------------------------------- */
 
 /* The member of that name, decoded. 0, -EINVAL when it cannot be or is there twice, -ENOMEM. */
@@ -97,7 +42,7 @@ static int read_mode(struct str form, enum websub_mode *ret)
 static uint64_t clamp(const struct websub_leases *leases, uint64_t lease_s)
 {
     if (!lease_s)
-        lease_s = leases->usual; /* none is for ever */
+        lease_s = leases->usual; /* leases are not for ever */
     if (lease_s > leases->most)
         return leases->most;
     return lease_s < leases->least ? leases->least : lease_s;
@@ -200,7 +145,7 @@ void websub_wish_deinit(struct websub_wish *wish)
     buf_free(&wish->secret);
 }
 
-/* ---- URLs and signatures --------------------------------------------------------------------- */
+/* ---- URLs ---------------------------------------------------------------------------------- */
 
 static void add_parameter(struct buf *out, const char *name, struct str value)
 {
@@ -245,16 +190,4 @@ void websub_add_denial(struct buf *out, struct str callback, struct str topic, s
         out->failed = true;
     buf_add_str(out, buf_str(&url));
     buf_free(&url);
-}
-
-void websub_add_signature(struct buf *out, struct str secret, struct str body)
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t digest[HASH_SHA256_SIZE];
-    hash_hmac_sha256(secret, &body, 1, digest);
-    buf_add_lit(out, "sha256=");
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        buf_add_char(out, digits[digest[i] >> 4]);
-        buf_add_char(out, digits[digest[i] & 15]);
-    }
 }

@@ -1,10 +1,8 @@
-/* WebSub on the courier's thread. A subscription is an endpoint with a topic and a lease. Whoever
- * asks is answered at once; then the callback is asked whether it wants that (section 5.3), and
- * only if it says so anything changes: a renewal that fails leaves the subscription as it was. */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/websub/subscription.h"
 
 #include "base/hash.h"
 #include "base/say.h"
+#include "webhooks/websub/form.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,7 +55,7 @@ static void say_refused(struct courier *courier, const struct websub_wish *wish,
     enum { QUOTED = 300 };
     char callback[QUOTED], topic[QUOTED];
     uint64_t left_out;
-    if (!sparing_may(&courier->refusals, clock_now_ns(courier->config.clock), &left_out))
+    if (!sparing_may(&courier->refusals, courier_now_ns(courier), &left_out))
         return;
     say_quote(callback, sizeof(callback), wish->callback.at, wish->callback.len);
     say_quote(topic, sizeof(topic), wish->topic.at, wish->topic.len);
@@ -76,13 +74,12 @@ static const char *why_not(const struct call *call)
     return call->error ? call->error : "its answer is not the challenge and nothing else";
 }
 
-/* ---- effects
- * ------------------------------------------------------------------------------------- */
+/* ---- effects --------------------------------------------------------------------------------- */
 
 static struct endpoint *find(const struct courier *courier, const struct websub_wish *wish)
 {
     list_each (&courier->endpoints, node) {
-        struct endpoint *endpoint = container_of(node, struct endpoint, node);
+        struct endpoint *endpoint = container_of(node, struct endpoint, links.node);
         if (row_is_websub(&endpoint->row) &&
             str_eq(str_from(endpoint->row.topic), buf_str(&wish->topic)) &&
             str_eq(str_from(endpoint->row.url), buf_str(&wish->callback)))
@@ -113,7 +110,7 @@ static void applied(struct mail *mail, void *owner)
     if (request->fault)
         say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
     timer_set(&courier->loop, &courier->lease, 0); /* looks once for all changes of this turn */
-    if (request->op != COURIER_CREATE || !is_full(request) || courier->stopping) {
+    if (request->op != COURIER_SUBSCRIBE || !is_full(request) || courier->stopping) {
         intent_free(intent);
         return;
     }
@@ -135,20 +132,18 @@ static void ask_self(struct intent *intent, enum courier_op op, const struct end
     request->reply = &intent->courier->loop.mailbox;
     request->reply_mail.open = applied;
     request->n = intent->wish.lease_s;
+    request->wish = &intent->wish;
     buf_add_str(&request->body, buf_str(&intent->wish.secret));
     if (endpoint)
         memcpy(request->id, endpoint->row.id, sizeof(endpoint->row.id));
-    if (op == COURIER_CREATE)
-        change_subscribe(intent->courier, request, &intent->wish);
-    else
-        courier_submit(intent->courier, request);
+    courier_submit(intent->courier, request);
 }
 
 static void apply(struct intent *intent)
 {
     struct endpoint *endpoint = find(intent->courier, &intent->wish);
     if (intent->wish.mode == WEBSUB_SUBSCRIBE)
-        ask_self(intent, endpoint ? COURIER_RENEW : COURIER_CREATE, endpoint);
+        ask_self(intent, endpoint ? COURIER_RENEW : COURIER_SUBSCRIBE, endpoint);
     else if (endpoint)
         ask_self(intent, COURIER_DELETE, endpoint);
     else
@@ -209,7 +204,7 @@ static void verify(struct intent *intent)
 static bool may_call(const struct courier *courier, struct buf *callback)
 {
     buf_add_char(callback, '\0');
-    bool may = !buf_failed(callback) && change_may_go_to(courier, callback->at);
+    bool may = !buf_failed(callback) && courier_may_call(courier, callback->at);
     callback->len--;
     return may;
 }
@@ -272,7 +267,7 @@ static void expire(struct endpoint *endpoint)
     *intent = (struct intent){.courier = endpoint->courier};
     intent->wish.mode = WEBSUB_UNSUBSCRIBE;
     say(SAY_INFO, "websub_expired", "id=%s", endpoint->row.id);
-    endpoint->expired = true;
+    endpoint->change.expired = true;
     endpoint->row.state = ENDPOINT_PAUSED; /* nothing more goes out */
     ask_self(intent, COURIER_DELETE, endpoint);
 }
@@ -282,8 +277,8 @@ void websub_watch(struct courier *courier)
     int64_t now_us = courier_now_us(courier);
     int64_t next_ms = WATCH_MOST_MS;
     list_each (&courier->endpoints, node) {
-        struct endpoint *endpoint = container_of(node, struct endpoint, node);
-        if (!row_is_websub(&endpoint->row) || endpoint->expired)
+        struct endpoint *endpoint = container_of(node, struct endpoint, links.node);
+        if (!row_is_websub(&endpoint->row) || endpoint->change.expired)
             continue;
         int64_t left_ms = (endpoint->row.lease_until_us - now_us + 999) / 1000;
         if (left_ms <= 0 && !courier->stopping)

@@ -1,11 +1,13 @@
-/* The content of a delivery's request: bodies, their ids and their headers. */
-#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/wire/body.h"
 
 #include "base/base64.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
 #include "log/envelope.h"
+#include "webhooks/wire/pending.h"
+#include "webhooks/wire/websub.h"
 
+#include <curl/curl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -84,14 +86,14 @@ static void add_ce_value(struct buf *out, struct str value)
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
-static void add_one(struct buf *out, const struct endpoint *endpoint, const struct event *event)
+static void add_one(struct buf *out, const struct body_terms *terms, const struct event *event)
 {
-    switch (endpoint->row.options.format) {
+    switch (terms->format) {
     case BODY_CE:
         add_ce(out, event);
         break;
     case BODY_DATA:
-        if (endpoint->row.options.batch)
+        if (terms->batch)
             envelope_add_data(out, event);
         else
             buf_add_str(out, event->data);
@@ -105,16 +107,16 @@ static void add_one(struct buf *out, const struct endpoint *endpoint, const stru
     }
 }
 
-static void add_page(struct buf *out, const struct endpoint *endpoint, const struct list *events)
+static void add_page(struct buf *out, const struct body_terms *terms, const struct list *events)
 {
-    bool ce = endpoint->row.options.format == BODY_CE;
+    bool ce = terms->format == BODY_CE;
     const char *comma = "";
     uint64_t last = 0;
     buf_add_str(out, ce ? STR("[") : STR("{\"events\":["));
     list_each (events, node) {
-        const struct event *event = &container_of(node, struct owed, node)->event;
+        const struct event *event = &container_of(node, struct pending, node)->event;
         buf_add_str(out, str_from(comma));
-        add_one(out, endpoint, event);
+        add_one(out, terms, event);
         last = event->id;
         comma = ",";
     }
@@ -124,17 +126,17 @@ static void add_page(struct buf *out, const struct endpoint *endpoint, const str
         buf_addf(out, "],\"cursor\":\"%016" PRIu64 "\"}", last);
 }
 
-void body_add(struct buf *out, const struct endpoint *endpoint, const struct list *events,
+void body_add(struct buf *out, const struct body_terms *terms, const struct list *events,
               char id[WEBHOOK_ID_MAX])
 {
-    const struct event *first = &container_of(events->next, struct owed, node)->event;
-    const struct event *last = &container_of(events->prev, struct owed, node)->event;
-    if (endpoint->row.options.batch) {
+    const struct event *first = &container_of(events->next, struct pending, node)->event;
+    const struct event *last = &container_of(events->prev, struct pending, node)->event;
+    if (terms->batch) {
         snprintf(id, WEBHOOK_ID_MAX, "page_%016" PRIu64 "_%016" PRIu64, first->id, last->id);
-        add_page(out, endpoint, events);
+        add_page(out, terms, events);
     } else {
         snprintf(id, WEBHOOK_ID_MAX, "%016" PRIu64, first->id);
-        add_one(out, endpoint, first);
+        add_one(out, terms, first);
     }
 }
 
@@ -172,25 +174,24 @@ static void add_encoded(struct header_list *headers, const char *name, struct st
     end_line(headers);
 }
 
-static void add_signatures(struct header_list *headers, const struct endpoint *endpoint,
+static void add_signatures(struct header_list *headers, const struct body_terms *terms,
                            struct str id, int64_t now_us, struct str body)
 {
-    const struct endpoint_row *row = &endpoint->row;
     struct buf *line = &headers->line;
     int64_t now = now_us / 1000000;
     buf_add_lit(line, "webhook-signature: ");
-    sign_add(line, &row->key, id, now, body);
-    if (row->pair.set) {
+    sign_add(line, terms->key, id, now, body);
+    if (terms->pair->set) {
         buf_add_char(line, ' ');
-        sign_pair_add(line, &row->pair, id, now, body);
+        sign_pair_add(line, terms->pair, id, now, body);
     }
-    for (uint32_t i = 0; i < row->olds.count; i++) {
-        const struct old_key *old = &row->olds.at[i];
-        if (courier_now_us(endpoint->courier) >= old->until_us)
+    for (uint32_t i = 0; i < terms->olds->count; i++) {
+        const struct old_key *old = &terms->olds->at[i];
+        if (terms->now_us >= old->until_us)
             continue;
         buf_add_char(line, ' ');
         sign_add(line, &old->key, id, now, body);
-        if (row->pair.set && old->pair.set) {
+        if (terms->pair->set && old->pair.set) {
             buf_add_char(line, ' ');
             sign_pair_add(line, &old->pair, id, now, body);
         }
@@ -249,52 +250,50 @@ static void add_event_headers(struct header_list *headers, const struct event *e
     buf_free(&time);
 }
 
-static void add_content(struct header_list *headers, const struct endpoint *endpoint,
+static void add_content(struct header_list *headers, const struct body_terms *terms,
                         const struct event *first)
 {
-    const struct endpoint_options *options = &endpoint->row.options;
-    if (first && options->format == BODY_CE_BINARY)
+    if (first && terms->format == BODY_CE_BINARY)
         add_ce_headers(headers, first);
-    else if (first && options->format == BODY_DATA && !options->batch)
+    else if (first && terms->format == BODY_DATA && !terms->batch)
         add_event_headers(headers, first);
-    else if (first && options->format == BODY_CE)
+    else if (first && terms->format == BODY_CE)
         add_line(headers, "Content-Type",
-                 options->batch ? STR("application/cloudevents-batch+json")
-                                : STR("application/cloudevents+json"));
+                 terms->batch ? STR("application/cloudevents-batch+json")
+                              : STR("application/cloudevents+json"));
     else
         add_line(headers, "Content-Type", STR("application/json"));
-    if (options->format == BODY_CE || options->format == BODY_CE_BINARY)
-        add_line(headers, "WebHook-Request-Origin", str_from(endpoint->courier->origin));
+    if (terms->format == BODY_CE || terms->format == BODY_CE_BINARY)
+        add_line(headers, "WebHook-Request-Origin", str_from(terms->origin));
 }
 
 /* Adds the headers for a subscriber of WebSub (sections 7 and 7.1). */
-static void add_websub(struct header_list *headers, const struct endpoint *endpoint,
-                       struct str body, const struct event *first)
+static void add_websub(struct header_list *headers, const struct body_terms *terms, struct str body,
+                       const struct event *first)
 {
-    const struct endpoint_row *row = &endpoint->row;
     struct buf *line = &headers->line;
     if (first)
         add_data_type(headers, first);
     buf_add_lit(line, "Link: <");
-    websub_add_hub(line, str_from(row->topic), endpoint->courier->config.base);
-    buf_addf(line, ">; rel=\"hub\", <%s>; rel=\"self\"", row->topic);
+    websub_add_hub(line, str_from(terms->topic), terms->base);
+    buf_addf(line, ">; rel=\"hub\", <%s>; rel=\"self\"", terms->topic);
     end_line(headers);
-    if (!row->hub_secret || !*row->hub_secret)
+    if (!terms->hub_secret || !*terms->hub_secret)
         return;
     buf_add_lit(line, "X-Hub-Signature: ");
-    websub_add_signature(line, str_from(row->hub_secret), body);
+    websub_add_signature(line, str_from(terms->hub_secret), body);
     end_line(headers);
 }
 
-static void add_standard(struct header_list *headers, const struct endpoint *endpoint,
-                         struct str id, struct str body, const struct event *first)
+static void add_standard(struct header_list *headers, const struct body_terms *terms, struct str id,
+                         struct str body, const struct event *first)
 {
-    int64_t now_us = clock_wall_us(endpoint->courier->config.clock);
-    add_content(headers, endpoint, first);
+    int64_t now_us = terms->wall_us;
+    add_content(headers, terms, first);
     add_line(headers, "webhook-id", id);
     buf_addf(&headers->line, "webhook-timestamp: %" PRId64, now_us / 1000000);
     end_line(headers);
-    add_signatures(headers, endpoint, id, now_us, body);
+    add_signatures(headers, terms, id, now_us, body);
 }
 
 /* The receiver is told one hop more, for whatever it publishes because of this delivery. */
@@ -304,19 +303,19 @@ static void add_hops(struct header_list *headers, unsigned hops)
     end_line(headers);
 }
 
-struct curl_slist *body_headers(const struct endpoint *endpoint, struct str id, struct str body,
+struct curl_slist *body_headers(const struct body_terms *terms, struct str id, struct str body,
                                 const struct event *first, unsigned hops)
 {
     struct header_list headers = {0};
-    if (row_is_websub(&endpoint->row))
-        add_websub(&headers, endpoint, body, first);
+    if (terms->topic)
+        add_websub(&headers, terms, body, first);
     else
-        add_standard(&headers, endpoint, id, body, first);
+        add_standard(&headers, terms, id, body, first);
     add_hops(&headers, hops);
     /* An empty Expect keeps curl from asking first, for which it would wait a second. */
     buf_add_lit(&headers.line, "Expect:");
     end_line(&headers);
-    for (char **line = endpoint->headers; line && *line; line++) {
+    for (char *const *line = terms->headers; line && *line; line++) {
         buf_add_str(&headers.line, str_from(*line));
         end_line(&headers);
     }

@@ -1,0 +1,49 @@
+#include "webhooks/endpoint/carried.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the first id is that is not below `id`. */
+static uint32_t place_of(const struct carried *carried, uint64_t id)
+{
+    uint32_t low = 0, high = carried->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (carried->ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void carried_add(struct carried *carried, uint64_t id)
+{
+    if (carried->count == CARRIED_MAX)
+        return;
+    if (!carried->ids)
+        carried->ids = mem_alloc(CARRIED_MAX * sizeof(uint64_t));
+    uint32_t at = place_of(carried, id);
+    memmove(carried->ids + at + 1, carried->ids + at, (carried->count - at) * sizeof(uint64_t));
+    carried->ids[at] = id;
+    carried->count++;
+}
+
+bool carried_has(const struct carried *carried, uint64_t id)
+{
+    uint32_t at = place_of(carried, id);
+    return at < carried->count && carried->ids[at] == id;
+}
+
+bool carried_is_passed(const struct carried *carried, uint64_t id)
+{
+    return place_of(carried, id) == carried->count;
+}
+
+void carried_forget(struct carried *carried)
+{
+    free(carried->ids);
+    *carried = (struct carried){0};
+}

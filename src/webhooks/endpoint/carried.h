@@ -1,0 +1,27 @@
+/* The ids of events that a webhook's receiver has got although its scan goes back before them: the
+ * scan passes them by.
+ *
+ * They come from lanes that ended with their request (see delivery/anew.h). They are few, and in
+ * memory alone. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CARRIED_MAX = 1024 };
+
+/* All zeroes is none. */
+struct carried {
+    uint64_t *ids; /* rising; owned */
+    uint32_t count;
+};
+
+/* Notes an id. Beyond CARRIED_MAX it is left out, and its event comes again. */
+void carried_add(struct carried *carried, uint64_t id);
+
+bool carried_has(const struct carried *carried, uint64_t id);
+
+/* Whether `id` is above all of them. */
+bool carried_is_passed(const struct carried *carried, uint64_t id);
+
+void carried_forget(struct carried *carried);

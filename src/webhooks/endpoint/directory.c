@@ -1,0 +1,98 @@
+#include "webhooks/endpoint/directory.h"
+
+static bool id_is(const struct map_node *node, struct str key)
+{
+    return str_eq(str_from(container_of(node, const struct endpoint, links.in_map)->row.id), key);
+}
+
+static struct str key_of(const struct endpoint *endpoint)
+{
+    const struct creation *creation = &endpoint->row.creation;
+    return (struct str){(const char *)creation->key, sizeof(creation->key)};
+}
+
+static bool key_is(const struct map_node *node, struct str key)
+{
+    return str_eq(key_of(container_of(node, const struct endpoint, links.in_keys)), key);
+}
+
+void directory_init(struct courier *courier)
+{
+    list_init(&courier->endpoints);
+    map_init(&courier->by_id, id_is);
+    map_init(&courier->by_key, key_is);
+}
+
+void directory_deinit(struct courier *courier)
+{
+    map_deinit(&courier->by_id);
+    map_deinit(&courier->by_key);
+}
+
+static void count_endpoints(struct courier *courier)
+{
+    atomic_store_explicit(&courier->stats.endpoints, courier->by_id.count, memory_order_relaxed);
+}
+
+static struct endpoint *find_key(const struct courier *courier, struct str key)
+{
+    struct map_node *node = map_find(&courier->by_key, key);
+    return node ? container_of(node, struct endpoint, links.in_keys) : NULL;
+}
+
+static void forget_key(struct endpoint *endpoint)
+{
+    if (endpoint->links.has_key)
+        map_remove(&endpoint->courier->by_key, &endpoint->links.in_keys);
+    endpoint->links.has_key = false;
+}
+
+static void remember_key(struct endpoint *endpoint)
+{
+    if (!endpoint->row.creation.keyed)
+        return;
+    struct endpoint *older = find_key(endpoint->courier, key_of(endpoint));
+    if (older) /* the key expired before it was used again */
+        forget_key(older);
+    map_add(&endpoint->courier->by_key, &endpoint->links.in_keys, key_of(endpoint));
+    endpoint->links.has_key = true;
+}
+
+void directory_add(struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    list_add_last(&courier->endpoints, &endpoint->links.node);
+    map_add(&courier->by_id, &endpoint->links.in_map, str_from(endpoint->row.id));
+    remember_key(endpoint);
+    count_endpoints(courier);
+}
+
+void directory_remove(struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    list_remove(&endpoint->links.ready);
+    list_remove(&endpoint->links.changed);
+    list_remove(&endpoint->links.node);
+    map_remove(&courier->by_id, &endpoint->links.in_map);
+    forget_key(endpoint);
+    count_endpoints(courier);
+}
+
+struct endpoint *directory_find(const struct courier *courier, const char *id)
+{
+    struct map_node *node = map_find(&courier->by_id, str_from(id));
+    return node ? container_of(node, struct endpoint, links.in_map) : NULL;
+}
+
+struct endpoint *directory_find_key(const struct courier *courier,
+                                    const uint8_t key[HASH_SHA256_SIZE])
+{
+    return find_key(courier, (struct str){(const char *)key, HASH_SHA256_SIZE});
+}
+
+struct endpoint *directory_next(const struct courier *courier, const struct list *node)
+{
+    return node->next == &courier->endpoints
+               ? NULL
+               : container_of(node->next, struct endpoint, links.node);
+}

@@ -1,0 +1,28 @@
+/* Progress on its way to disk: what has changed of endpoints and lanes, and when it is saved.
+ *
+ * One bundle at a time is with the saver, and the next is filled meanwhile. Load determines the
+ * bundles, not a timer: the faster the deliveries, the larger they are. What is not saved yet is
+ * delivered again after a crash. */
+#pragma once
+
+#include "webhooks/endpoint/lane.h"
+
+/* Notes that progress must be saved soon. */
+void endpoint_changed(struct endpoint *endpoint);
+void lane_changed(struct lane *lane);
+/* The lane is over: its row goes. */
+void lane_forgotten(struct lane *lane);
+
+/* Notes an attempt for the delivery log. Copies what it is given. */
+void save_attempt(struct courier *courier, const struct logged_attempt *attempt);
+
+/* Hands what has changed to the saver, if it is time or `now`: then whatever is submitted behind
+ * it finds it there. */
+void save_progress(struct courier *courier, bool now);
+/* Forgets what could not be handed over. */
+void discard_progress(struct courier *courier);
+/* When the next bundle goes; 0 for not at all. */
+int64_t save_due_ns(const struct courier *courier);
+
+/* Brings the cursors of those that have all there is up to date. */
+void save_cursors(struct courier *courier);

@@ -1,0 +1,103 @@
+/* The courier's state: what all endpoints share. Only the courier's thread touches it, apart from
+ * the counters in `stats` and the parts that have locks of their own (mailbox, hub's port, saver).
+ *
+ * Running it is courier.c's part; here is what every room needs of it. */
+#pragma once
+
+#include "base/budget.h"
+#include "base/sparing.h"
+#include "base/steady.h"
+#include "publish/submit.h"
+#include "webhooks/endpoint/config.h"
+#include "webhooks/endpoint/request.h"
+#include "webhooks/endpoint/schedule.h"
+#include "webhooks/progress/bundle.h"
+#include "webhooks/wire/client.h"
+
+struct courier {
+    /* Written once, before the thread starts. */
+    struct courier_config config;
+    struct schedule schedule;
+    char origin[256];    /* the origin that the CloudEvents handshake sends */
+    char loop_error[32]; /* in the delivery log, of events that came round too often */
+    void (*open_request)(struct mail *mail, void *owner);
+    pthread_t thread;
+
+    /* Counted by the courier's thread, read by any. */
+    struct courier_stats stats;
+
+    struct loop loop;
+    struct steady time;   /* for courier_now_us() */
+    int64_t unshifted_us; /* a jump that schedules have not followed yet */
+    struct budget budget; /* of what endpoints do in this turn */
+
+    /* The log: it is asked, events come as mail, notices go to it. */
+    struct asker asker; /* the hub, lanes and requests ask the log by it */
+    struct hub hub;
+    struct list mail; /* of struct batch_mail, not fanned out yet */
+    uint64_t mail_bytes;
+    uint64_t mailed; /* the newest event that was ever queued there */
+    struct submitter submitter;
+
+    /* Requests to receivers. */
+    struct client client;
+    struct pool pool;      /* the seats for them */
+    int64_t press_at_ns;   /* when one of them may have to give way; 0 for now */
+    uint64_t queued_bytes; /* in the lanes of all endpoints */
+    uint64_t body_bytes;   /* of requests under way */
+    struct list pings;
+    struct list intents;     /* WebSub: GETs under way */
+    struct sparing refusals; /* of WebSub, for the log lines */
+    struct sparing loops;    /* of events that came round too often, for the same */
+
+    /* Endpoints. */
+    struct map by_id;
+    struct map by_key;     /* by the key that they were made under */
+    struct map creating;   /* requests under way that create under a key */
+    struct list endpoints; /* the oldest first */
+    struct list loaded;    /* while it opens: those without their lanes yet, by `links.ready` */
+    struct list ready;     /* endpoints that may have work */
+    struct list listings;  /* of struct listing: lists of all endpoints that are being written */
+    struct timer lease;    /* the next that ends */
+    unsigned creations;    /* endpoints that are being saved for the first time */
+    uint64_t next_slot;
+    uint64_t next_n;
+
+    /* Progress. */
+    struct registry *registry;
+    struct saver *saver;
+    struct list changed;   /* endpoints whose progress is not saved yet */
+    struct bundle *bundle; /* being filled; NULL if there is nothing in it */
+    unsigned saving;       /* bundles that the saver has */
+    bool save_urgent;      /* somebody waits for it */
+    bool save_fails;       /* the last bundle could not be written */
+    int64_t save_at_ns;    /* when the next may go */
+    int64_t prune_at_ns;
+    struct timer settle;
+    unsigned jobs; /* with the saver, under way */
+
+    bool stopping;
+    int64_t stop_at_ns;
+    struct mail stop_mail;
+};
+
+/* Wall time for what counts from now: waits, leases, for how long something fails. A wall clock
+ * that jumps moves none of that: see shift.h. */
+int64_t courier_now_us(struct courier *courier);
+
+static inline int64_t courier_now_ns(const struct courier *courier)
+{
+    return clock_now_ns(courier->config.clock);
+}
+
+static inline int64_t courier_wall_us(const struct courier *courier)
+{
+    return clock_wall_us(courier->config.clock);
+}
+
+/* Whether requests may go to a URL, as far as the URL tells: where a name leads is seen when it is
+ * connected to. */
+bool courier_may_call(const struct courier *courier, const char *url);
+
+/* Submits a job to the saver and counts it in courier->jobs, which its mail counts down. */
+void courier_submit_job(struct courier *courier, struct saver_job *job);

@@ -1,0 +1,130 @@
+#include "webhooks/progress/bundle.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum {
+    PRUNE_MOST = 20000,       /* looked at in a second; no more than that are delivered in one */
+    RESPONSES_MAX = 16 << 20, /* bytes; deliveries beyond are saved without theirs */
+};
+
+struct bundle *bundle_new(void)
+{
+    return mem_alloc(sizeof(struct bundle));
+}
+
+void bundle_free(struct bundle *bundle)
+{
+    arena_free(&bundle->arena);
+    free(bundle->rows);
+    free(bundle->lanes);
+    free(bundle->attempts);
+    free(bundle);
+}
+
+/* ---- gathering ------------------------------------------------------------------------------- */
+
+static void *grow(void *all, size_t count, size_t *cap, size_t size)
+{
+    if (count < *cap)
+        return all;
+    *cap = *cap ? *cap * 2 : 64;
+    void *more = mem_try_realloc(all, *cap * size);
+    if (!more)
+        abort();
+    return more;
+}
+
+void bundle_add_endpoint(struct bundle *bundle, const struct endpoint_row *row, uint64_t cursor,
+                         unsigned accepted)
+{
+    bundle->rows = grow(bundle->rows, bundle->rows_count, &bundle->rows_cap, sizeof(*bundle->rows));
+    struct bundle_row *copy = &bundle->rows[bundle->rows_count++];
+    *copy = (struct bundle_row){.row = *row, .accepted = accepted};
+    copy->row.cursor = cursor;
+}
+
+static struct lane_row *add_lane(struct bundle *bundle)
+{
+    bundle->lanes =
+        grow(bundle->lanes, bundle->lanes_count, &bundle->lanes_cap, sizeof(*bundle->lanes));
+    return &bundle->lanes[bundle->lanes_count++];
+}
+
+void bundle_add_lane(struct bundle *bundle, const struct lane_row *row)
+{
+    struct str channel = str_from(row->channel);
+    char *copy = arena_alloc(&bundle->arena, channel.len + 1);
+    if (!copy)
+        abort();
+    memcpy(copy, channel.at, channel.len + 1);
+    struct lane_row *added = add_lane(bundle);
+    *added = *row;
+    added->channel = copy;
+}
+
+void bundle_drop_lane(struct bundle *bundle, uint64_t endpoint, uint64_t slot)
+{
+    *add_lane(bundle) = (struct lane_row){.endpoint = endpoint, .slot = slot};
+}
+
+void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *attempt)
+{
+    bundle->attempts = grow(bundle->attempts, bundle->attempts_count, &bundle->attempts_cap,
+                            sizeof(*bundle->attempts));
+    struct logged_attempt *copy = &bundle->attempts[bundle->attempts_count++];
+    *copy = *attempt;
+    /* While the disk is slow the bundle grows, and a response may be large. */
+    if (bundle->responses_bytes > RESPONSES_MAX)
+        copy->response = STR_NONE;
+    bundle->responses_bytes += copy->response.len;
+    copy->channel = arena_copy(&bundle->arena, attempt->channel);
+    copy->type = arena_copy(&bundle->arena, attempt->type);
+    copy->response = arena_copy(&bundle->arena, copy->response);
+    copy->letter = arena_copy(&bundle->arena, attempt->letter);
+    /* Without memory it is the copy that suffers, not the delivery. */
+    struct str *parts[] = {&copy->channel, &copy->type, &copy->response, &copy->letter};
+    for (size_t i = 0; i < 4; i++)
+        if (!parts[i]->at)
+            *parts[i] = STR("");
+}
+
+/* ---- writing, on the saver's thread ---------------------------------------------------------- */
+
+static int write_lanes(const struct bundle *bundle, struct registry *registry)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < bundle->lanes_count; i++) {
+        const struct lane_row *lane = &bundle->lanes[i];
+        result = lane->channel ? registry_put_lane(registry, lane)
+                               : registry_drop_lane(registry, lane->endpoint, lane->slot);
+    }
+    return result;
+}
+
+static int write_attempts(const struct bundle *bundle, struct delivery_log *log)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < bundle->attempts_count; i++)
+        result = delivery_log_add(log, &bundle->attempts[i]);
+    if (!result && bundle->prune)
+        result = delivery_log_prune(log, bundle->prune_before_us, bundle->prune_rows, PRUNE_MOST);
+    return result;
+}
+
+int bundle_write(struct saver_job *job, struct registry *registry)
+{
+    const struct bundle *bundle = container_of(job, struct bundle, job);
+    int result = registry_begin(registry);
+    registry_note_lanes(registry, result);
+    if (result)
+        return result;
+    for (size_t i = 0; !result && i < bundle->rows_count; i++)
+        result = registry_progress(registry, &bundle->rows[i].row);
+    result = result ? result : write_lanes(bundle, registry);
+    result = result ? result : write_attempts(bundle, registry_delivery_log(registry));
+    result = registry_commit(registry, result);
+    registry_note_lanes(registry, result);
+    return result;
+}

@@ -1,0 +1,41 @@
+/* A bundle of progress: what has changed of many webhooks, copied so that the saver's thread writes
+ * it in one transaction while the webhooks go on. */
+#pragma once
+
+#include "base/arena.h"
+#include "webhooks/progress/delivery_log.h"
+#include "webhooks/progress/saver.h"
+
+struct bundle {
+    struct saver_job job;
+    struct arena arena;
+    struct bundle_row {
+        struct endpoint_row row; /* do not read its texts: the endpoint may be gone */
+        unsigned accepted;       /* deliveries that count as open until this is saved */
+    } * rows;
+    size_t rows_count, rows_cap;
+    struct lane_row *lanes; /* without a channel: the lane's row is to be dropped */
+    size_t lanes_count, lanes_cap;
+    struct logged_attempt *attempts;
+    size_t attempts_count, attempts_cap;
+    size_t responses_bytes;
+    bool prune; /* the delivery log, too: */
+    int64_t prune_before_us;
+    uint64_t prune_rows;
+};
+
+struct bundle *bundle_new(void);
+void bundle_free(struct bundle *bundle);
+
+/* Adds the progress of an endpoint; `cursor` is where its scan is. */
+void bundle_add_endpoint(struct bundle *bundle, const struct endpoint_row *row, uint64_t cursor,
+                         unsigned accepted);
+/* Adds a lane's row. Copies its channel. */
+void bundle_add_lane(struct bundle *bundle, const struct lane_row *row);
+/* The lane's row is to go. */
+void bundle_drop_lane(struct bundle *bundle, uint64_t endpoint, uint64_t slot);
+/* Adds an attempt for the delivery log. Copies its texts; responses beyond 16 MiB are left out. */
+void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *attempt);
+
+/* Writes it, on the saver's thread. 0 or a negative errno, and then nothing of it was written. */
+int bundle_write(struct saver_job *job, struct registry *registry);

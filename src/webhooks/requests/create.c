@@ -1,0 +1,260 @@
+#include "webhooks/requests/create.h"
+
+#include "base/base64.h"
+#include "base/hash.h"
+#include "base/say.h"
+#include "webhooks/delivery/anew.h"
+#include "webhooks/endpoint/directory.h"
+#include "webhooks/requests/begin.h"
+#include "webhooks/requests/creation.h"
+#include "webhooks/requests/ping.h"
+#include "webhooks/requests/put.h"
+#include "webhooks/websub/form.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void make_id(char id[ENDPOINT_ID_LEN + 1])
+{
+    uint8_t random[16];
+    struct buf text = {0};
+    hash_random(random, sizeof(random));
+    base64_add(&text, (struct str){(const char *)random, sizeof(random)});
+    if (buf_failed(&text))
+        abort();
+    memcpy(id, "wh_", 3);
+    for (size_t i = 0; i < ENDPOINT_ID_LEN - 3; i++) {
+        char c = text.at[i];
+        id[3 + i] = (char)(c == '+' ? '-' : c == '/' ? '_' : c);
+    }
+    id[ENDPOINT_ID_LEN] = '\0';
+    buf_free(&text);
+}
+
+static char *take_text(char **text, const char *otherwise)
+{
+    char *taken = *text ? *text : strdup(otherwise);
+    *text = NULL;
+    if (!taken)
+        abort();
+    return taken;
+}
+
+static struct endpoint_row row_of(struct courier *courier, const struct courier_request *request,
+                                  struct spec *spec)
+{
+    struct endpoint_row row = {
+        .url = take_text(&spec->url, ""),
+        .channels = take_text(&spec->channels, "[]"),
+        .types = take_text(&spec->types, "[]"),
+        .headers = take_text(&spec->headers, "{}"),
+        .description = take_text(&spec->description, ""),
+        .schedule = take_text(&spec->schedule, ""),
+        .options = {.ordered = true, .concurrency = CONCURRENCY_DEFAULT},
+        .key = spec->key,
+        .pair = spec->pair,
+        .created_us = courier_wall_us(courier),
+        .creation = creation_of(request),
+    };
+    make_id(row.id);
+    if (!(spec->has & SPEC_SECRET))
+        sign_key_make(&row.key);
+    return row;
+}
+
+void create_refuse_target(struct courier_request *request)
+{
+    request_refuse(request, COURIER_E_FORBIDDEN,
+                   "webhooks go to public addresses, and to others only if the server's "
+                   "configuration lists them");
+}
+
+static void refuse_many(struct courier_request *request)
+{
+    request_refuse(request, COURIER_E_MANY,
+                   "there are as many webhooks as this server allows: delete one");
+}
+
+/* ---- saving ---------------------------------------------------------------------------------- */
+
+static void created(struct mail *mail, void *owner)
+{
+    struct put *put = container_of(mail, struct put, job.mail);
+    struct courier *courier = owner;
+    struct endpoint *endpoint = put->endpoint;
+    courier->jobs--;
+    courier->creations--;
+    if (put->job.result || courier->stopping) {
+        /* Kept although we stop: whoever asks again finds it in the list. */
+        endpoint_free(endpoint);
+        request_refuse_store(put->request, put->job.result ? put->job.result : -EAGAIN);
+    } else {
+        endpoint->row.number = put->row.number;
+        say(SAY_INFO, "webhook_created", "id=%s", endpoint->row.id);
+        endpoint_tell(endpoint, &put->request->answer, TELL_SECRET);
+        directory_add(endpoint);
+        deliveries_begin(endpoint);
+        request_answer(put->request);
+        /* The first ping is for whoever set it up to see; nothing depends on it. */
+        if (put->made)
+            ping_first(endpoint);
+    }
+    put_free(put);
+}
+
+static void save_new(struct courier_request *request, struct endpoint *endpoint, bool pings)
+{
+    struct courier *courier = endpoint->courier;
+    if (courier->by_id.count + courier->creations >= courier->config.endpoints_max) {
+        endpoint_free(endpoint);
+        refuse_many(request);
+        return;
+    }
+    struct put *put = put_new(request, endpoint);
+    put->made = pings;
+    courier->creations++;
+    put_submit(put, created);
+}
+
+static void save_verified(struct courier_request *request, struct endpoint *endpoint)
+{
+    save_new(request, endpoint, false);
+}
+
+/* Everything is known but whether it works. */
+static void create(struct courier_request *request, struct endpoint *endpoint,
+                   enum spec_verify verify)
+{
+    if (verify == SPEC_VERIFY_NONE) {
+        save_new(request, endpoint, true);
+    } else if (!ping_verify(endpoint, request, verify, save_verified)) {
+        endpoint_free(endpoint);
+        request_refuse(request, COURIER_E_NOW, "too many pings are under way: try again");
+    }
+}
+
+/* ---- registrations --------------------------------------------------------------------------- */
+
+static void found(struct courier_request *request, struct endpoint *endpoint,
+                  enum spec_verify verify, uint64_t id, int error)
+{
+    if (error) {
+        endpoint_free(endpoint);
+        request_refuse(request, COURIER_E_NOW, "the store cannot be read: try again");
+        return;
+    }
+    begin_at(endpoint, id);
+    create(request, endpoint, verify);
+}
+
+static void begin(struct courier_request *request, struct endpoint *endpoint,
+                  const struct spec *spec)
+{
+    struct courier *courier = endpoint->courier;
+    if (spec->after == SPEC_AFTER_TIME) {
+        begin_search(request, endpoint, spec, found);
+        return;
+    }
+    if (spec->after == SPEC_AFTER_NOW)
+        endpoint->row.cursor = log_newest(courier->config.log);
+    else if (spec->after_id)
+        endpoint->row.cursor = spec->after_id;
+    else
+        begin_at(endpoint, 0);
+    if (endpoint->row.cursor > log_newest(courier->config.log)) {
+        endpoint_free(endpoint);
+        request_refuse(request, COURIER_E_CURSOR, begin_beyond);
+        return;
+    }
+    create(request, endpoint, spec->verify);
+}
+
+int create_fit_pair(struct endpoint_row *row)
+{
+    if (!row->options.wants_pair)
+        row->pair = (struct sign_pair){0};
+    return row->options.wants_pair && !row->pair.set ? sign_pair_make(&row->pair) : 0;
+}
+
+static void make(struct courier *courier, struct courier_request *request, struct spec *spec)
+{
+    struct endpoint_row row = row_of(courier, request, spec);
+    const char *why = spec_options(spec, &row.options);
+    if (why || create_fit_pair(&row)) {
+        endpoint_row_free(&row);
+        request_refuse(request, COURIER_E_BAD, why ? why : "no key pair could be made");
+        return;
+    }
+    struct endpoint *endpoint = endpoint_new(courier, &row);
+    if (endpoint)
+        begin(request, endpoint, spec);
+    else
+        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+}
+
+void create_webhook(struct courier *courier, struct courier_request *request)
+{
+    struct spec spec;
+    const char *why;
+    if (!creation_begin(courier, request))
+        return;
+    if (!spec_read(buf_str(&request->body), SPEC_CREATE, SPEC_URL | SPEC_CHANNELS, &spec,
+                   &request->why, &why)) {
+        request_refuse(request, COURIER_E_BAD, why);
+        return;
+    }
+    if (!courier_may_call(courier, spec.url))
+        create_refuse_target(request);
+    else if (courier->by_id.count >= courier->config.endpoints_max)
+        refuse_many(request);
+    else
+        make(courier, request, &spec);
+    spec_free(&spec);
+}
+
+/* ---- WebSub ---------------------------------------------------------------------------------- */
+
+/* New updates are tried soon whatever became of the last: a topic is what it is now. */
+#define WEBSUB_SCHEDULE "[5,15,60,300]"
+
+char *create_text(const struct buf *buf)
+{
+    char *text = strndup(buf->len ? buf->at : "", buf->len);
+    if (!text)
+        abort();
+    return text;
+}
+
+int64_t create_lease_until_us(struct courier *courier, uint64_t lease_s)
+{
+    return courier_now_us(courier) + (int64_t)lease_s * 1000000;
+}
+
+void create_subscription(struct courier *courier, struct courier_request *request)
+{
+    const struct websub_wish *wish = request->wish;
+    struct buf channels = {0}, schedule = {0};
+    buf_add_char(&channels, '[');
+    buf_add_json(&channels, buf_str(&wish->channel));
+    buf_add_char(&channels, ']');
+    buf_add_lit(&schedule, WEBSUB_SCHEDULE);
+    struct spec spec = {.url = create_text(&wish->callback),
+                        .channels = create_text(&channels),
+                        .schedule = create_text(&schedule)};
+    struct endpoint_row row = row_of(courier, request, &spec);
+    row.options.format = BODY_DATA;
+    row.topic = create_text(&wish->topic);
+    row.hub_secret = create_text(&wish->secret);
+    row.lease_until_us = create_lease_until_us(courier, wish->lease_s);
+    row.cursor = log_newest(courier->config.log);
+    bool failed = buf_failed(&channels) || buf_failed(&schedule);
+    struct endpoint *endpoint = endpoint_new(courier, &row);
+    if (endpoint && !failed)
+        save_new(request, endpoint, false);
+    else
+        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+    if (endpoint && failed)
+        endpoint_free(endpoint);
+    buf_free(&channels);
+    buf_free(&schedule);
+}

@@ -1,0 +1,21 @@
+/* Creating endpoints: by a registration, and by a WebSub subscription that was verified. */
+#pragma once
+
+#include "webhooks/endpoint/endpoint.h"
+
+/* COURIER_CREATE. */
+void create_webhook(struct courier *courier, struct courier_request *request);
+
+/* COURIER_SUBSCRIBE: `request->wish` was verified. */
+void create_subscription(struct courier *courier, struct courier_request *request);
+
+/* Refuses a URL that webhooks may not go to. */
+void create_refuse_target(struct courier_request *request);
+
+/* Makes the key pair that the options want, or drops the one that they do not. 0 or -ENOMEM. */
+int create_fit_pair(struct endpoint_row *row);
+
+/* Copies; ends the program without memory. */
+char *create_text(const struct buf *buf);
+
+int64_t create_lease_until_us(struct courier *courier, uint64_t lease_s);

@@ -1,0 +1,157 @@
+#include "webhooks/requests/deliveries.h"
+
+#include "webhooks/delivery/resend.h"
+#include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/lane.h"
+#include "webhooks/endpoint/saving.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Something of the record, read or changed by the saver. */
+struct look {
+    struct saver_job job;
+    struct courier_request *request;
+    struct delivery_query query;
+    struct dead_letter letter;
+    uint64_t dead; /* afterwards */
+};
+
+static int run_tell(struct saver_job *job, struct registry *registry)
+{
+    struct look *look = container_of(job, struct look, job);
+    return delivery_log_tell(registry_delivery_log(registry), &look->query, &look->request->answer);
+}
+
+static int run_find(struct saver_job *job, struct registry *registry)
+{
+    struct look *look = container_of(job, struct look, job);
+    return delivery_log_find(registry_delivery_log(registry), look->query.endpoint, look->query.n,
+                             &look->letter);
+}
+
+static int run_discard(struct saver_job *job, struct registry *registry)
+{
+    struct look *look = container_of(job, struct look, job);
+    struct delivery_log *log = registry_delivery_log(registry);
+    int result = registry_begin(registry);
+    if (result)
+        return result;
+    result = registry_commit(registry, delivery_log_drop(log, look->query.endpoint, look->query.n));
+    return result ? result : delivery_log_dead(log, look->query.endpoint, &look->dead);
+}
+
+/* Refuses a request whose job failed, or found nothing. Returns whether it did. */
+static bool refuse_failed(struct courier_request *request, int result)
+{
+    if (result == -ENOENT || (!result && request->op == COURIER_DELIVERY && !request->answer.len))
+        request_refuse(request, COURIER_E_DELIVERY,
+                       "GET /webhooks/ID/deliveries lists the deliveries that there are");
+    else if (result)
+        request_refuse(request, COURIER_E_NOW, "the store cannot be read: try again");
+    else
+        return false;
+    return true;
+}
+
+static void answer_retrying(struct courier_request *request, uint64_t count)
+{
+    buf_addf(&request->answer, "{\"retrying\":%" PRIu64 "}", count);
+    request_answer(request);
+}
+
+static void add_letter(struct courier_request *request, struct endpoint *endpoint, uint64_t n)
+{
+    if (resend_add(endpoint, n))
+        answer_retrying(request, 1);
+    else
+        request_refuse(request, COURIER_E_NOW, "too many wait to be sent again: try again");
+}
+
+static void looked(struct mail *mail, void *owner)
+{
+    struct look *look = container_of(mail, struct look, job.mail);
+    struct courier *courier = owner;
+    struct courier_request *request = look->request;
+    struct endpoint *endpoint = directory_find(courier, request->id);
+    courier->jobs--;
+    if (refuse_failed(request, look->job.result)) {
+        /* told */
+    } else if (request->op == COURIER_RETRY && endpoint) {
+        add_letter(request, endpoint, request->n);
+    } else {
+        if (request->op == COURIER_DISCARD && endpoint)
+            endpoint->resends.dead = look->dead;
+        request_answer(request);
+    }
+    buf_free(&look->letter.events);
+    free(look);
+}
+
+static void look(struct courier_request *request, struct endpoint *endpoint,
+                 int (*run)(struct saver_job *job, struct registry *registry))
+{
+    struct look *look = mem_alloc(sizeof(*look));
+    uint32_t limit = request->filter.limit;
+    *look = (struct look){
+        .job = {.run = run, .looks = run != run_discard, .mail = {NULL, looked}},
+        .request = request,
+        .query = {.endpoint = endpoint->row.number,
+                  .n = request->op == COURIER_DELIVERIES ? 0 : request->n,
+                  .before = request->filter.before,
+                  .event = request->filter.event,
+                  .states = request->filter.states,
+                  .channel = buf_str(&request->filter.channel),
+                  .kept = buf_str(&request->filter.kept),
+                  .limit = limit && limit <= DELIVERY_LOG_PAGE_MAX ? limit : DELIVERY_LOG_PAGE_MAX},
+    };
+    save_progress(endpoint->courier, true); /* so that it shows what was just done */
+    courier_submit_job(endpoint->courier, &look->job);
+}
+
+/* Nothing is held against it any more. */
+static void forgive(struct endpoint *endpoint)
+{
+    endpoint->row.next_us = 0;
+    endpoint->circuit.struck = endpoint->circuit.probes = 0;
+    endpoint_changed(endpoint);
+    endpoint_ready(endpoint);
+}
+
+void deliveries_retry(struct courier_request *request, struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes.all, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        if (!request->n || lane->row.n != request->n)
+            continue;
+        forgive(endpoint);
+        lane_hurry(lane);
+        answer_retrying(request, 1);
+        return;
+    }
+    look(request, endpoint, run_find);
+}
+
+void deliveries_retry_all(struct courier_request *request, struct endpoint *endpoint)
+{
+    uint64_t count = endpoint->resends.dead;
+    forgive(endpoint);
+    list_each (&endpoint->lanes.all, node) {
+        struct lane *lane = container_of(node, struct lane, node);
+        count += lane->row.failures > 0;
+        lane_hurry(lane);
+    }
+    resend_all_dead(endpoint);
+    answer_retrying(request, count);
+}
+
+void deliveries_show(struct courier_request *request, struct endpoint *endpoint)
+{
+    look(request, endpoint, run_tell);
+}
+
+void deliveries_discard(struct courier_request *request, struct endpoint *endpoint)
+{
+    look(request, endpoint, run_discard);
+}

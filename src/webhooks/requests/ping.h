@@ -1,0 +1,24 @@
+/* Pings and handshakes: does the URL work, and does whoever is there want this? */
+#pragma once
+
+#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/endpoint/spec.h"
+
+/* Sends the ping that follows a creation, once it may be under way. */
+void ping_first(struct endpoint *endpoint);
+
+/* Sends a ping; the request is answered after it. False when too many are under way, or there is no
+ * memory. */
+bool ping_start(struct endpoint *endpoint, struct courier_request *request);
+
+/* Asks the receiver of an endpoint that is being created, as `how` says. If it consents,
+ * `consented` takes the endpoint over; else the request is refused and the endpoint is freed. False
+ * as above, and then nothing was done. */
+bool ping_verify(struct endpoint *endpoint, struct courier_request *request, enum spec_verify how,
+                 void (*consented)(struct courier_request *request, struct endpoint *endpoint));
+
+/* The endpoint goes away. */
+void pings_forget(struct endpoint *endpoint);
+
+/* Breaks all of them off and answers who waits. */
+void pings_end(struct courier *courier);

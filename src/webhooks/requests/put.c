@@ -1,0 +1,54 @@
+#include "webhooks/requests/put.h"
+
+#include "webhooks/endpoint/saving.h"
+
+#include <stdlib.h>
+
+struct put *put_new(struct courier_request *request, struct endpoint *endpoint)
+{
+    struct put *put = mem_alloc(sizeof(*put));
+    *put = (struct put){.courier = endpoint->courier,
+                        .request = request,
+                        .endpoint = endpoint,
+                        .before = endpoint->row,
+                        .tell = TELL_ALL};
+    return put;
+}
+
+void put_free(struct put *put)
+{
+    spec_free(&put->spec);
+    free(put);
+}
+
+static int run_put(struct saver_job *job, struct registry *registry)
+{
+    struct put *put = container_of(job, struct put, job);
+    bool is_new = !put->row.number;
+    int result = is_new || put->forget ? 0 : registry_lanes_result(registry);
+    return result ? result : registry_put(registry, &put->row, put->forget);
+}
+
+void put_submit_as(struct put *put, int (*run)(struct saver_job *job, struct registry *registry),
+                   void (*done)(struct mail *mail, void *owner))
+{
+    put->row = put->endpoint->row;
+    put->row.cursor = endpoint_scanned(put->endpoint);
+    put->job.run = run;
+    put->job.mail.open = done;
+    /* Lanes first: the row says that the scan is beyond them. If they cannot be kept, nor is it. */
+    save_progress(put->courier, true);
+    courier_submit_job(put->courier, &put->job);
+}
+
+void put_submit(struct put *put, void (*done)(struct mail *mail, void *owner))
+{
+    put_submit_as(put, run_put, done);
+}
+
+void put_end_busy(struct endpoint *endpoint)
+{
+    endpoint->change.busy = NULL;
+    endpoint_ready(endpoint);
+    requests_reopen(endpoint->courier, &endpoint->change.waiting);
+}

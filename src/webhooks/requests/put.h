@@ -1,0 +1,37 @@
+/* A change of an endpoint that is being saved.
+ *
+ * The endpoint changes at once, and the request is answered when the change is saved; if it cannot
+ * be saved, the change is undone. Meanwhile the endpoint is busy, and other changes wait. */
+#pragma once
+
+#include "webhooks/endpoint/endpoint.h"
+#include "webhooks/endpoint/spec.h"
+#include "webhooks/endpoint/state_json.h"
+
+struct put {
+    struct saver_job job;
+    struct courier *courier;
+    struct courier_request *request;
+    struct endpoint *endpoint;  /* stays while it is busy, or is not in the directory yet */
+    struct endpoint_row row;    /* borrows the endpoint's texts */
+    struct endpoint_row before; /* keys, options and state, if it cannot be saved */
+    struct spec spec;           /* the texts that were there before */
+    bool anew;                  /* the change affects which events are owed, or their lanes */
+    bool forget;                /* drops the lanes on disk */
+    bool made;                  /* a creation whose first ping is still to be sent */
+    enum tell tell;
+};
+
+struct put *put_new(struct courier_request *request, struct endpoint *endpoint);
+void put_free(struct put *put);
+
+/* Saves the endpoint as it is now. `done` is called with the job's result, and counts it out of
+ * courier->jobs. */
+void put_submit(struct put *put, void (*done)(struct mail *mail, void *owner));
+
+/* The same with a function of one's own, which runs on the saver's thread. */
+void put_submit_as(struct put *put, int (*run)(struct saver_job *job, struct registry *registry),
+                   void (*done)(struct mail *mail, void *owner));
+
+/* The endpoint is no longer busy: requests that wait for it go on. */
+void put_end_busy(struct endpoint *endpoint);

@@ -1,0 +1,80 @@
+#include "webhooks/requests/requests.h"
+
+#include "webhooks/delivery/log_mail.h"
+#include "webhooks/endpoint/directory.h"
+#include "webhooks/endpoint/state_json.h"
+#include "webhooks/requests/change.h"
+#include "webhooks/requests/create.h"
+#include "webhooks/requests/deliveries.h"
+#include "webhooks/requests/listing.h"
+#include "webhooks/requests/ping.h"
+#include "webhooks/websub/subscription.h"
+
+static void op_get(struct courier_request *request, const struct endpoint *endpoint)
+{
+    endpoint_tell(endpoint, &request->answer, TELL_ALL);
+    request_answer(request);
+}
+
+static void op_ping(struct courier_request *request, struct endpoint *endpoint)
+{
+    if (row_is_websub(&endpoint->row))
+        request_refuse(request, COURIER_E_BAD,
+                       "a subscriber of WebSub is sent what its topic says and nothing else");
+    else if (!ping_start(endpoint, request))
+        request_refuse(request, COURIER_E_NOW, "too many pings are under way: try again");
+}
+
+static void on_endpoint(struct courier_request *request, struct endpoint *endpoint)
+{
+    switch (request->op) {
+    case COURIER_GET:
+        op_get(request, endpoint);
+        break;
+    case COURIER_PING:
+        op_ping(request, endpoint);
+        break;
+    case COURIER_DELIVERIES:
+    case COURIER_DELIVERY:
+        deliveries_show(request, endpoint);
+        break;
+    case COURIER_RETRY:
+        deliveries_retry(request, endpoint);
+        break;
+    case COURIER_RETRY_ALL:
+        deliveries_retry_all(request, endpoint);
+        break;
+    case COURIER_DISCARD:
+        deliveries_discard(request, endpoint);
+        break;
+    default:
+        if (endpoint->change.busy)
+            list_add_last(&endpoint->change.waiting, &request->waiting);
+        else
+            change_endpoint(request, endpoint);
+        break;
+    }
+}
+
+void requests_open(struct mail *mail, void *owner)
+{
+    struct courier *courier = owner;
+    struct courier_request *request = container_of(mail, struct courier_request, mail);
+    log_mail_read(courier); /* read first: the answer must include earlier publishes */
+    struct endpoint *endpoint = directory_find(courier, request->id);
+    if (courier->stopping)
+        request_refuse(request, COURIER_E_NOW, "the server is stopping: ask the next one");
+    else if (request->op == COURIER_CREATE)
+        create_webhook(courier, request);
+    else if (request->op == COURIER_SUBSCRIBE)
+        create_subscription(courier, request);
+    else if (request->op == COURIER_HUB)
+        websub_ask(courier, request);
+    else if (request->op == COURIER_LIST)
+        listing_start(courier, request);
+    else if (!endpoint)
+        request_refuse(request, COURIER_E_MISSING,
+                       "GET /webhooks lists the webhooks that there are");
+    else
+        on_endpoint(request, endpoint);
+}
