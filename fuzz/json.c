@@ -100,11 +100,34 @@ static void rebuild(struct str container, struct buf *out)
     buf_add_char(out, object ? '}' : ']');
 }
 
+/* Walks the containers within an array from where each begins: all must end where json_next() says
+ * so. */
+static void try_nested(struct str array)
+{
+    struct str key, value, inner;
+    size_t next = 0;
+    for (size_t pos = 0; json_next_begins(array, &pos);) {
+        require(json_next(array, &next, &key, &value) == 1);
+        require(value.at == array.at + pos);
+        if (value.at[0] != '{' && value.at[0] != '[') {
+            pos = next;
+            continue;
+        }
+        size_t size = 0;
+        while (json_next(str_skip(array, pos), &size, &key, &inner))
+            ;
+        require(size == value.len);
+        pos += size;
+    }
+}
+
 static void try_container(struct str container)
 {
     struct buf once = {0}, twice = {0};
     if (container.at[0] != '{' && container.at[0] != '[')
         return;
+    if (container.at[0] == '[')
+        try_nested(container);
     rebuild(container, &once);
     require(json_check(buf_str(&once), JSON_DEPTH_MAX, NULL) == JSON_OK);
     rebuild(buf_str(&once), &twice);

@@ -51,12 +51,15 @@ static void drop_empty(struct str *raw)
         *raw = STR_NONE;
 }
 
-static bool take_members(struct event_json *json, struct str raw, struct fault *fault)
+/* `text` begins with the event, and may go on behind it; its size is set. */
+static bool take_members(struct event_json *json, struct str text, size_t *ret_size,
+                         struct fault *fault)
 {
     struct str key, value;
-    if (!raw.len || raw.at[0] != '{')
+    if (!text.len || text.at[0] != '{')
         return bad(fault, "an event is an object with the members channel and data");
-    for (size_t pos = 0; json_next(raw, &pos, &key, &value);)
+    *ret_size = 0;
+    while (json_next(text, ret_size, &key, &value))
         if (!take_member(json, key, value, fault))
             return false;
     drop_empty(&json->type);
@@ -82,7 +85,7 @@ static bool read_event(const struct event_json *json, struct event_json_room *ro
 struct shape {
     struct str body;
     struct str rest; /* NDJSON: lines not read yet */
-    size_t pos;      /* array: for json_next */
+    size_t pos;      /* array: for json_next_begins */
     bool array;
     bool deep; /* the array, or the line that was read last, see JSON_DEPTH_MAX */
     struct exchange *exchange;
@@ -115,12 +118,14 @@ static bool is_json(struct shape *shape, struct str text)
     return !scan->error;
 }
 
-/* The next element; 1, 0 at the end, or -1 with a fault. */
+/* The next element, and in an array what is behind it; 1, 0 at the end, or -1 with a fault. */
 static int next_element(struct shape *shape, struct str *ret_raw, struct fault *ret_fault)
 {
-    struct str key;
-    if (shape->array)
-        return json_next(shape->body, &shape->pos, &key, ret_raw) != 0;
+    if (shape->array) {
+        bool more = json_next_begins(shape->body, &shape->pos);
+        *ret_raw = str_skip(shape->body, shape->pos);
+        return more;
+    }
     while (shape->rest.at && shape->rest.len) {
         struct str line = trim_line(str_cut(&shape->rest, '\n'));
         if (!line.len)
@@ -171,13 +176,16 @@ static void refuse_count(struct exchange *exchange, uint32_t max)
     buf_free(&detail);
 }
 
-static bool add_element(struct submission *submission, struct shape *shape, struct str raw,
+static bool add_element(struct submission *submission, struct shape *shape, struct str text,
                         struct fault *fault)
 {
     struct event_json json = {.may_be_deep = shape->deep};
     struct proposal proposal;
-    if (!take_members(&json, raw, fault) || !read_event(&json, &shape->room, &proposal, fault))
+    size_t size;
+    if (!take_members(&json, text, &size, fault) ||
+        !read_event(&json, &shape->room, &proposal, fault))
         return false;
+    shape->pos += size;
     proposal.accepted_ns = shape->exchange->since_ns;
     return submission_add(submission, &proposal, &fault->refusal);
 }

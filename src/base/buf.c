@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include "base/mem.h"
+#include "base/plain.h"
 
 #include <endian.h>
 #include <stdarg.h>
@@ -39,25 +40,6 @@ char *buf_reserve_more(struct buf *buf, size_t n)
         return NULL;
     }
     return grow(buf, buf->len + n) ? buf->at + buf->len : NULL;
-}
-
-void buf_add(struct buf *buf, const void *bytes, size_t n)
-{
-    char *room = n ? buf_reserve(buf, n) : NULL;
-    if (!room)
-        return;
-    memcpy(room, bytes, n);
-    buf->len += n;
-}
-
-void buf_add_str(struct buf *buf, struct str s)
-{
-    buf_add(buf, s.at, s.len);
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-    buf_add(buf, &c, 1);
 }
 
 void buf_add_u64(struct buf *buf, uint64_t n)
@@ -159,27 +141,11 @@ static char *put_json(char *to, unsigned char c)
     return to + 4;
 }
 
-/* Whether any of eight bytes must be escaped. The borrow of a subtraction may mark the byte above a
- * marked one too; the answer is the same. */
-static bool any_escape(const char *at)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t bytes;
-    memcpy(&bytes, at, sizeof(bytes));
-    uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
-    return ((bytes - ones * 0x20) & ~bytes & tops) || ((quote - ones) & ~quote & tops) ||
-           ((backslash - ones) & ~backslash & tops);
-}
-
 /* The length of the run of bytes at the start of `s` that need no escape. */
 static size_t plain_json(struct str s)
 {
-    size_t n = 0;
-    while (n + 8 <= s.len && !any_escape(s.at + n))
-        n += 8;
-    while (n < s.len && !json_escapes[(unsigned char)s.at[n]])
-        n++;
-    return n;
+    bool ignored = false;
+    return plain_skip(s, 0, &ignored);
 }
 
 void buf_add_json(struct buf *buf, struct str s)

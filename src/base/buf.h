@@ -34,18 +34,41 @@ static inline struct str buf_str(const struct buf *buf)
     return (struct str){buf->at, buf->len};
 }
 
-/* Room for `n` more bytes behind the last; they count once the caller has raised buf->len. NULL,
- * and the buffer failed, if there is no memory. */
+/* buf_reserve() for a buffer that may have to grow. */
 char *buf_reserve_more(struct buf *buf, size_t n);
+
+/* Room for `n` more bytes behind the last; they count once the caller has raised buf->len. NULL,
+ * and the buffer failed, if there is no memory. Inline, as the adds are: a response is made of
+ * dozens of them, and nearly all find room. */
 static inline char *buf_reserve(struct buf *buf, size_t n)
 {
     bool fits = buf->at && buf->cap - buf->len >= n && !buf->failed;
-    return fits ? buf->at + buf->len : buf_reserve_more(buf, n);
+    return __builtin_expect(fits, 1) ? buf->at + buf->len : buf_reserve_more(buf, n);
 }
 
-void buf_add(struct buf *buf, const void *bytes, size_t n);
-void buf_add_str(struct buf *buf, struct str s);
-void buf_add_char(struct buf *buf, char c);
+static inline void buf_add(struct buf *buf, const void *bytes, size_t n)
+{
+    char *room = n ? buf_reserve(buf, n) : NULL;
+    if (!room)
+        return;
+    memcpy(room, bytes, n);
+    buf->len += n;
+}
+
+static inline void buf_add_str(struct buf *buf, struct str s)
+{
+    buf_add(buf, s.at, s.len);
+}
+
+static inline void buf_add_char(struct buf *buf, char c)
+{
+    char *room = buf_reserve(buf, 1);
+    if (!room)
+        return;
+    *room = c;
+    buf->len++;
+}
+
 void buf_add_u64(struct buf *buf, uint64_t n);
 /* An event id is written as 16 digits with leading zeroes. */
 enum { BUF_ID_LEN = 16 };

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/plain.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -46,39 +47,6 @@ static const uint8_t hex_digits[256] = {
 static inline int hex_value(unsigned char c)
 {
     return hex_digits[c] - 1;
-}
-
-/* The bytes that end a run of plain bytes in a string: a quote, a backslash, a control
- * character. */
-static const bool ends_plain[256] = {[0x00 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
-
-#define EACH_BYTE(c) ((uint64_t)(c)*0x0101010101010101)
-
-static inline uint64_t bytes_below(uint64_t word, unsigned char limit)
-{
-    return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
-}
-
-/* Whether any of eight bytes ends a run of plain bytes. */
-static inline bool word_ends_plain(uint64_t word)
-{
-    return (bytes_below(word, 0x20) | bytes_below(word ^ EACH_BYTE('"'), 1) |
-            bytes_below(word ^ EACH_BYTE('\\'), 1)) != 0;
-}
-
-/* The end of the plain bytes at `at`. Sets the top bits of `seen` if one of them is not ASCII. */
-static size_t skip_plain(struct str text, size_t at, uint64_t *seen)
-{
-    uint64_t word;
-    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, text.at + at, sizeof(word));
-        if (word_ends_plain(word))
-            break;
-        *seen |= word;
-    }
-    for (; at < text.len && !ends_plain[(unsigned char)text.at[at]]; at++)
-        *seen |= EACH_BYTE((unsigned char)text.at[at]);
-    return at;
 }
 
 static const bool is_short_escape[256] = {['"'] = true, ['\\'] = true, ['/'] = true, ['b'] = true,
@@ -139,17 +107,17 @@ static int scan_string(struct json_scan *scan)
     if (peek(scan) != '"')
         return JSON_E_SYNTAX;
     size_t from = ++scan->at;
-    uint64_t seen = 0;
+    bool non_ascii = false;
     int error = 0;
     while (!error) {
-        scan->at = skip_plain(scan->text, scan->at, &seen);
+        scan->at = plain_skip(scan->text, scan->at, &non_ascii);
         if (peek(scan) != '\\')
             break;
         error = scan_escape(scan);
     }
     if (!error && peek(scan) != '"')
         error = JSON_E_SYNTAX;
-    if (seen & EACH_BYTE(0x80)) {
+    if (non_ascii) {
         int utf8_error = check_utf8(scan, from);
         error = utf8_error ? utf8_error : error;
     }
@@ -290,12 +258,15 @@ static int scan_step(struct json_scan *scan)
 
 /* Scans on to the first value that begins at `until` or later. Returns an error, or 0; depth is 0
  * at the end of the text. */
-static int scan_values(struct json_scan *scan, size_t until)
+__attribute__((flatten)) static int scan_values(struct json_scan *scan, size_t until)
 {
+    /* A copy whose fields are registers, since the functions that change them become one. */
+    struct json_scan now = *scan;
     int error;
     do
-        error = scan_step(scan);
-    while (!error && scan->depth && scan->at < until);
+        error = scan_step(&now);
+    while (!error && now.depth && now.at < until);
+    *scan = now;
     return error;
 }
 
@@ -389,12 +360,12 @@ bool json_media_type(struct str type)
 }
 
 /* The end of the string whose opening quote is at `at`. Its content is not checked. */
-static size_t pass_string(struct str text, size_t at)
+static inline size_t pass_string(struct str text, size_t at)
 {
-    uint64_t seen = 0;
+    bool ignored = false;
     at++;
     for (;;) {
-        at = skip_plain(text, at, &seen);
+        at = plain_skip(text, at, &ignored);
         if (at >= text.len)
             return text.len;
         char c = text.at[at++];
@@ -420,7 +391,7 @@ static size_t pass_bare(struct str text, size_t at)
 
 /* The end of the value at `at`. The text was checked, so its brackets match: counting them finds
  * the end of a container. */
-static size_t pass_value(struct str text, size_t at)
+__attribute__((flatten)) static size_t pass_value(struct str text, size_t at)
 {
     if (text.at[at] == '"')
         return pass_string(text, at);
@@ -449,16 +420,23 @@ static size_t pass_space(struct str text, size_t at)
     return at;
 }
 
-/* Where the next member begins; the length of the text when none does. */
-static size_t next_start(struct str text, size_t pos)
+static bool is_at(struct str text, size_t at, char one, char other)
 {
-    size_t at = pass_space(text, pos);
-    bool first = pos == 0;
-    if (at >= text.len || !(first ? text.at[at] == '{' || text.at[at] == '[' : text.at[at] == ','))
-        return text.len;
-    at = pass_space(text, at + 1);
-    bool ends = at < text.len && (text.at[at] == '}' || text.at[at] == ']');
-    return ends ? text.len : at;
+    return at < text.len && (text.at[at] == one || text.at[at] == other);
+}
+
+bool json_next_begins(struct str text, size_t *pos)
+{
+    size_t at = pass_space(text, *pos);
+    bool more = *pos ? is_at(text, at, ',', ',') : is_at(text, at, '{', '[');
+    if (more)
+        at = pass_space(text, at + 1);
+    if (more && at < text.len && !is_at(text, at, '}', ']')) {
+        *pos = at;
+        return true;
+    }
+    *pos = at < text.len ? at + 1 : text.len;
+    return false;
 }
 
 /* Reads one value and moves `at` to the first byte behind it that is not white space. */
@@ -472,9 +450,9 @@ static struct str take_value(struct str text, size_t *at)
 
 int json_next(struct str container, size_t *pos, struct str *ret_key, struct str *ret_value)
 {
-    size_t at = next_start(container, *pos);
-    if (at >= container.len) {
-        *pos = container.len;
+    size_t at = *pos;
+    if (!json_next_begins(container, &at)) {
+        *pos = at;
         return 0;
     }
     *ret_key = STR_NONE;

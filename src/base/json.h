@@ -58,8 +58,14 @@ bool json_media_type(struct str type);
 /* Walks the members of an object, or the elements of an array, that json_check() has accepted,
  * without building a tree. For the few API bodies whose payloads must be kept byte for byte. Start
  * with `pos` = 0. Returns 1 with the member's raw key (still escaped, without quotes; STR_NONE in
- * an array) and raw value, 0 at the end. */
+ * an array) and raw value, 0 at the end: then `*pos` is behind the container, which may be the
+ * beginning of a longer text. */
 int json_next(struct str container, size_t *pos, struct str *ret_key, struct str *ret_value);
+
+/* The first half of json_next(): moves `*pos` to where the next member or element begins. False at
+ * the end. So a container within another one can be walked without a search for its end before:
+ * walk it from here, and go on with `*pos` moved behind it. */
+bool json_next_begins(struct str container, size_t *pos);
 
 /* Decodes a raw JSON string value (with its quotes) into `out`, as UTF-8. Returns -ENOMEM, or
  * -EINVAL if `raw` is no string or has a lone surrogate, which UTF-8 cannot express. */

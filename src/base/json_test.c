@@ -630,6 +630,24 @@ static void white_space_in_front_is_skipped(void **state)
     assert_int_equal(json_skip_space(STR_NONE).len, 0);
 }
 
+/* Walks the containers in `array` from where they begin, and writes the size of each. */
+static void inner_containers_are_walked_without_their_end(void **state)
+{
+    (void)state;
+    struct str array = STR(" [ {\"a\":[1,{}],\"b\":\"]}\"} ,{}, [2 ,3 ] ] ");
+    struct str key, value;
+    struct buf sizes = {0};
+    assert_int_equal(json_check(array, JSON_DEPTH_MAX, NULL), JSON_OK);
+    for (size_t pos = 0, size; json_next_begins(array, &pos); pos += size) {
+        size = 0;
+        while (json_next(str_skip(array, pos), &size, &key, &value))
+            ;
+        buf_addf(&sizes, "%zu ", size);
+    }
+    assert_true(str_eq(buf_str(&sizes), STR("21 2 7 ")));
+    buf_free(&sizes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -669,6 +687,7 @@ int main(void)
         cmocka_unit_test(an_empty_container_has_no_members),
         cmocka_unit_test(a_value_without_parts_has_no_members),
         cmocka_unit_test(an_empty_key_differs_from_none),
+        cmocka_unit_test(inner_containers_are_walked_without_their_end),
         cmocka_unit_test(walking_what_was_never_checked_ends_within_the_text),
         cmocka_unit_test(escapes_are_decoded_to_utf8),
         cmocka_unit_test(lone_surrogates_cannot_be_decoded),

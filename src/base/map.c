@@ -36,6 +36,21 @@ static inline uint64_t rotl(uint64_t x, int b)
         (v)[2] = rotl((v)[2], 32);                                                                 \
     } while (0)
 
+/* The last `count` bytes, fewer than 8, as a little-endian number. */
+static inline uint64_t last_bytes(struct str bytes, size_t count)
+{
+    uint64_t word = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (bytes.len >= 8 && count) { /* as a part of the last word: no loop */
+        memcpy(&word, bytes.at + bytes.len - 8, 8);
+        return word >> (8 * (8 - count));
+    }
+#endif
+    for (size_t k = 0; k < count; k++)
+        word |= (uint64_t)(unsigned char)bytes.at[bytes.len - count + k] << (8 * k);
+    return word;
+}
+
 uint64_t map_hash(const uint64_t seed[2], struct str bytes)
 {
     uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d,
@@ -48,9 +63,7 @@ uint64_t map_hash(const uint64_t seed[2], struct str bytes)
         SIP_ROUND(v);
         v[0] ^= word;
     }
-    word = (uint64_t)bytes.len << 56;
-    for (size_t k = 0; i + k < bytes.len; k++)
-        word |= (uint64_t)(unsigned char)bytes.at[i + k] << (8 * k);
+    word = (uint64_t)bytes.len << 56 | last_bytes(bytes, bytes.len - i);
     v[3] ^= word;
     SIP_ROUND(v);
     v[0] ^= word;

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct str {
@@ -52,12 +53,35 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* ascii_lower() of each byte of a word. */
+static inline uint64_t ascii_lower_word(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t low = word & ~tops;
+    uint64_t from_a = low + ones * (0x80 - 'A'), behind_z = low + ones * (0x80 - 'Z' - 1);
+    return word | ((from_a ^ behind_z) & ~word & tops) >> 2;
+}
+
+static inline bool words_eq_nocase(const char *a, const char *b)
+{
+    uint64_t left, right;
+    memcpy(&left, a, sizeof(left));
+    memcpy(&right, b, sizeof(right));
+    return ascii_lower_word(left) == ascii_lower_word(right);
+}
+
 /* Equality regardless of ASCII case, as header names need it (RFC 9110 section 5.1). */
 static inline bool str_eq_nocase(struct str a, struct str b)
 {
     if (a.len != b.len)
         return false;
-    for (size_t i = 0; i < a.len; i++)
+    size_t i = 0;
+    for (; i + 8 <= a.len; i += 8)
+        if (!words_eq_nocase(a.at + i, b.at + i))
+            return false;
+    if (i < a.len && a.len > 8) /* the last word overlaps the one before */
+        return words_eq_nocase(a.at + a.len - 8, b.at + a.len - 8);
+    for (; i < a.len; i++)
         if (ascii_lower(a.at[i]) != ascii_lower(b.at[i]))
             return false;
     return true;

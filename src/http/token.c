@@ -157,11 +157,18 @@ int http_param_next(struct str *rest, struct str *ret_name, struct str *ret_valu
     return error ? error : 1;
 }
 
+/* Digits of which any number fits. */
+enum { DIGITS_FIT = 19 };
+
 int http_number(struct str s, uint64_t *ret)
 {
     uint64_t number = 0;
     bool overflow = false;
-    for (size_t i = 0; i < s.len; i++) {
+    size_t fit = s.len < DIGITS_FIT ? s.len : DIGITS_FIT;
+    size_t i = 0;
+    for (; i < fit && (unsigned char)(s.at[i] - '0') < 10; i++)
+        number = number * 10 + (unsigned char)(s.at[i] - '0');
+    for (; i < s.len; i++) {
         if (s.at[i] < '0' || s.at[i] > '9')
             return -EINVAL;
         overflow |= __builtin_mul_overflow(number, 10U, &number);

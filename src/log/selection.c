@@ -12,14 +12,27 @@ static bool fail(const char **ret_why, const char *why)
     return false;
 }
 
-/* Whether all bytes are printable ASCII, as in nearly every name: then checks for UTF-8 and control
- * characters are not needed. */
-static bool is_plain(struct str s)
+/* The kinds of bytes that a name of the usual form has: others send it through all rules. */
+enum { OTHER, PLAIN, DOT, SLASH };
+
+static const unsigned char name_kinds[256] = {[' ' ... ')'] = PLAIN, /* '*' is between them */
+                                              ['+' ... '-'] = PLAIN,
+                                              ['.'] = DOT,
+                                              ['/'] = SLASH,
+                                              ['0' ... '~'] = PLAIN};
+
+/* Whether the name is valid without a closer look, as nearly every name is: printable ASCII in
+ * segments that are not empty, with neither a dot at their beginning nor a wildcard. */
+static bool is_usual(struct str name)
 {
-    bool plain = true;
-    for (size_t i = 0; i < s.len; i++)
-        plain &= s.at[i] >= 0x20 && s.at[i] < 0x7f;
-    return plain;
+    bool begins = true;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned kind = name_kinds[(unsigned char)name.at[i]];
+        if (kind != PLAIN && (kind == OTHER || begins))
+            return false;
+        begins = kind == SLASH;
+    }
+    return !begins;
 }
 
 static bool has_control(struct str s)
@@ -78,10 +91,11 @@ static bool valid(struct str name, bool wild, const char **ret_why)
 {
     if (!name.len || name.len > NAME_MAX_BYTES)
         return fail(ret_why, "a name has 1 to 255 bytes");
-    bool plain = is_plain(name);
-    if (!plain && !utf8_valid(name))
+    if (is_usual(name))
+        return true;
+    if (!utf8_valid(name))
         return fail(ret_why, "a name is UTF-8");
-    if (!plain && has_control(name))
+    if (has_control(name))
         return fail(ret_why, "a name has no control characters");
     struct str rest = name;
     while (rest.at) {
@@ -236,7 +250,7 @@ static struct selection *assemble(const struct parts *parts)
                                     .types_count = parts->types_count};
     struct str *to = (struct str *)(void *)(selection + 1);
     char *text = (char *)(to + count);
-    if (canonical.len)
+    if (canonical.at)
         memcpy(text, canonical.at, canonical.len);
     const char *at = text;
     selection->canonical = (struct str){text, canonical.len};
