@@ -23,7 +23,7 @@ static const char *data_dir(const struct config *config)
 static bool is_wrong(enum trouble_kind kind)
 {
     return kind == TROUBLE_NEWER || kind == TROUBLE_DAMAGED || kind == TROUBLE_NO_FOLDER ||
-           kind == TROUBLE_NO_PLAIN_FILE;
+           kind == TROUBLE_NO_PLAIN_FILE || kind == TROUBLE_UNFINISHED;
 }
 
 /* Says what is the matter with the folder, if anything is: 2 if no server could open it. */

@@ -203,17 +203,44 @@ test("what the user may not use is named", { skip: whyNobody() }, async (t) => {
     behead(files[0]);
     behead(path.join(data, "state.db"));
     assert.equal((await run(t, ["repair", data])).code, LOST);
+    for (const name of fs.readdirSync(data, { recursive: true })) {
+        assert.equal(fs.lstatSync(path.join(data, name)).uid, 65534, name);
+    }
     const again = new Program(t, ["--reuid=65534", "--regid=65534", "--clear-groups", BIN, "serve", "--listen",
         "127.0.0.1:0", "--data", data], { bin: "setpriv" });
     await again.until(() => /event=started/.test(again.err), "a start as the owner");
 });
 
-function mounted(t) {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-mount-"));
-    const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "none", folder]);
+test("root repairs a folder as its owner, and reaches nothing that the owner cannot", { skip: whyNobody() }, async (t) => {
+    const { server, data, files } = await stopped(t);
+    const secret = path.join(temporaryFolder(t), "secret.db");
+    fs.copyFileSync(files[1], secret);
+    fs.chmodSync(secret, 0o600);
+    fs.chmodSync(path.dirname(secret), 0o755);
+    spawnSync("chown", ["-R", "65534:65534", data]);
+    const refused = async (cause) => {
+        for (const args of [["repair", data], ["repair", data, "--dry-run"]]) {
+            const { code, stdout, stderr } = await run(t, args);
+            assert.equal(code, CANNOT, stdout);
+            assert.match(stderr, cause);
+        }
+        assert.ok(!fs.existsSync(path.join(data, "damaged")));
+    };
+    /* A folder above is closed to the owner. */
+    await refused(/cannot be repaired by root as its owner, user 65534: Permission denied.*sudo -u \S+ freshet repair/);
+    fs.chmodSync(server.dir, 0o755);
+    /* The owner has laid a link to a file of somebody else. */
+    fs.rmSync(files[1]);
+    fs.symlinkSync(secret, files[1]);
+    behead(files[0]);
+    await refused(/may not be used by user 65534/);
+});
+
+function mounted(t, folder = fs.mkdtempSync(path.join(os.tmpdir(), "freshet-mount-")), size = "1m") {
+    const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "none", folder]);
     t.after(() => {
         spawnSync("umount", ["-l", folder]);
-        fs.rmdirSync(folder);
+        fs.rmSync(folder, { recursive: true, force: true });
     });
     return status === 0 ? folder : undefined;
 }
@@ -362,6 +389,58 @@ test("a damaged state.db is made anew from what can be read, webhooks and all", 
     assertProblem(await server.get(`/channels/a?after=${ids.a[0]}`), 410);
     assert.deepEqual((await server.get("/webhooks")).json().webhooks ?? [], []);
     assert.deepEqual((await readAll(server, "channel=a")).events.map((event) => event.id), ids.a);
+});
+
+test("a repair that was ended in an exchange is told at a start, and finished by the next repair", async (t) => {
+    const { server, data, ids, files } = await stopped(t);
+    for (const [file, lost] of [[files[1], true], [path.join(data, "state.db"), true], [path.join(data, "sums.db"), false]]) {
+        fs.copyFileSync(file, `${file}.repaired`);
+        fs.rmSync(`${file}-wal`, { force: true });
+        behead(file);
+        await assertRefused(t, data, file, /is half repaired: .*freshet repair .* finishes it/);
+        const check = await run(t, ["check", "--data", data]);
+        assert.equal(check.code, CANNOT);
+        assert.match(check.stderr, /half repaired/);
+        const before = contents(data);
+        const dry = await run(t, ["repair", data, "--dry-run"]);
+        assert.match(dry.stdout, /would be finished/);
+        assert.deepEqual(contents(data), before);
+        const { code, stdout } = await run(t, ["repair", data]);
+        assert.equal(code, lost ? LOST : 0, stdout);
+        assert.equal(dry.code, code);
+        assert.match(stdout, /was being exchanged by a repair that was ended/);
+        assert.ok(!fs.existsSync(`${file}.repaired`));
+        assert.ok(fs.readdirSync(path.join(data, "damaged")).some((name) => name.startsWith(path.basename(file))));
+        assert.match((await run(t, ["repair", data])).stdout, /^nothing is damaged/);
+    }
+    await server.start();
+    assert.deepEqual((await readAll(server, "channel=a")).events.map((event) => event.id), ids.a);
+});
+
+test("a log on another file system than its folder has its damaged files beside it", async (t) => {
+    const { server, data, ids, files } = await stopped(t);
+    const log = path.join(data, "log");
+    fs.cpSync(log, `${log}.copy`, { recursive: true });
+    if (!mounted(t, log, "64m")) {
+        t.skip("mounting a file system needs root");
+        return;
+    }
+    fs.cpSync(`${log}.copy`, log, { recursive: true });
+    behead(files[1]);
+    behead(path.join(data, "sums.db"));
+    for (const args of [["repair", data, "--dry-run"], ["repair", data]]) {
+        const { code, stdout, stderr } = await run(t, args);
+        assert.equal(code, LOST, stderr);
+        assert.match(stdout, new RegExp(`set aside as log/damaged/${path.basename(files[1])}-`));
+        assert.match(stdout, /set aside as damaged\/sums.db-/);
+    }
+    assert.equal(fs.readdirSync(path.join(log, "damaged")).length, 1);
+    assert.equal(fs.readdirSync(path.join(data, "damaged")).length, 1);
+    await server.start();
+    const { events } = await readAll(server, "channel=a");
+    assert.ok(events.length > 0 && events.length < ids.a.length);
+    await server.terminate();
+    spawnSync("umount", [log]);
 });
 
 test("sums.db is set aside and nothing is lost", async (t) => {

@@ -213,7 +213,7 @@ int close(int fd)
 /* How much of a write is let through; -1 with errno for none. */
 static ssize_t let_through(int fd, size_t len)
 {
-    if (!open_of(fd))
+    if (!open_of(fd) || setup.counts_names)
         return (ssize_t)len;
     struct fault fault = next_fault();
     if (!fault.error)
@@ -301,23 +301,55 @@ int fdatasync(int fd)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+/* A call that changes the name `path` may be the last of the process. */
+static void count_name(const char *path)
+{
+    if (!setup.counts_names || !is_ours(path) || is_index(path))
+        return;
+    if (__atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) == setup.die_at)
+        raise(SIGKILL);
+}
+
+static void record_both(enum disk_kind kind, const char *from, const char *to)
+{
+    char both[2 * PATH_MAX];
+    if (!is_ours(to))
+        return;
+    int len = snprintf(both, sizeof(both), "%s%c%s", from, '\0', to);
+    record(kind, 0, 0, both, (size_t)len + 1);
+}
+
 int rename(const char *from, const char *to)
 {
     int (*next)(const char *, const char *);
     REAL("rename", next);
+    count_name(to);
     int result = next(from, to);
-    if (result || !is_ours(to))
-        return result;
-    char both[2 * PATH_MAX];
-    int len = snprintf(both, sizeof(both), "%s%c%s", from, '\0', to);
-    record(DISK_RENAME, 0, 0, both, (size_t)len + 1);
-    return 0;
+    if (!result)
+        record_both(DISK_RENAME, from, to);
+    return result;
+}
+
+int link(const char *from, const char *to)
+{
+    int (*next)(const char *, const char *);
+    REAL("link", next);
+    count_name(to);
+    if (setup.has_no_links && is_ours(to) && access(from, F_OK) == 0) {
+        errno = EPERM;
+        return -1;
+    }
+    int result = next(from, to);
+    if (!result)
+        record_both(DISK_LINK, from, to);
+    return result;
 }
 
 int unlink(const char *path)
 {
     int (*next)(const char *);
     REAL("unlink", next);
+    count_name(path);
     int result = next(path);
     if (!result && is_ours(path) && !is_index(path))
         record(DISK_UNLINK, 0, 0, path, strlen(path));
@@ -344,6 +376,7 @@ int mkdir(const char *path, mode_t mode)
 {
     int (*next)(const char *, mode_t);
     REAL("mkdir", next);
+    count_name(path);
     int result = next(path, mode);
     if (!result && is_ours(path))
         record(DISK_MKDIR, 0, 0, path, strlen(path));

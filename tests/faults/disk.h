@@ -12,6 +12,8 @@ struct disk_setup {
     int error;          /* the errno; 0: EIO and ENOSPC in turn */
     uint64_t after;     /* so many calls succeed first */
     uint64_t die_at;    /* the call with which the process is killed; 0: none */
+    bool counts_names;  /* calls that change names are counted instead of writes */
+    bool has_no_links;  /* link() fails, as on some file systems */
     int record;         /* a descriptor, opened with O_APPEND; -1 for none */
     unsigned open_base; /* processes that share a record number what they open above this */
 };
@@ -28,6 +30,7 @@ enum disk_kind {
     DISK_SYNC,        /* of a file or a folder */
     DISK_SYNC_FAILED, /* bytes that were not synced before may be lost for good */
     DISK_RENAME,      /* two paths, with a zero between and behind them */
+    DISK_LINK, /* likewise */
     DISK_UNLINK,
     DISK_MKDIR,
     DISK_NOTE, /* of the test's own */

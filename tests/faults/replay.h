@@ -171,6 +171,8 @@ static void replay_entry(struct replay *replay, const struct disk_entry *entry, 
         replay_sync(replay, entry);
     else if (entry->kind == DISK_RENAME && link)
         replay_rename(replay, path, bytes + strlen(path) + 1, link->file);
+    else if (entry->kind == DISK_LINK && link)
+        replay_rename(replay, "", bytes + strlen(path) + 1, link->file);
     else if (entry->kind == DISK_UNLINK && link)
         replay_rename(replay, path, "", link->file);
 }
@@ -266,14 +268,17 @@ static unsigned replay_names(struct replay *replay, struct replay_link *links)
     return count;
 }
 
-/* Builds `to` from what happened to `from`. */
+/* Builds `to` from what happened to `from`. Folders within are there from the first. */
 static void replay_folder(struct replay *replay, const char *from, const char *to)
 {
     static struct replay_link links[REPLAY_FILES];
-    char log[REPLAY_PATH];
+    static const char *const folders[] = {"log", "damaged"};
+    char path[REPLAY_PATH];
     unsigned count = replay_names(replay, links);
-    snprintf(log, sizeof(log), "%s/log", to);
-    mkdir(log, 0700);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/%s", to, folders[i]);
+        mkdir(path, 0700);
+    }
     for (unsigned i = 0; i < count; i++)
         replay_put(replay, &links[i], strlen(from), to);
 }

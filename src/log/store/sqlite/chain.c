@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/say.h"
+#include "log/store/sqlite/folder.h"
 #include "log/store/sqlite/summing.h"
 #include "log/store/sqlite/trouble.h"
 #include "log/store/sqlite/wal.h"
@@ -16,7 +17,7 @@
 
 /* A write-ahead log is let grow to WAL_RATIO times the size of a file, when readers keep it from
  * being begun anew. */
-enum { WAL_RATIO = 4, NAME_DIGITS = 16 };
+enum { WAL_RATIO = 4 };
 
 static void init_reserve(struct chain *chain)
 {
@@ -438,18 +439,6 @@ bool chain_is_due(struct chain *chain)
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-/* The id in a file's name, "0001795459080123.db"; 0 when it is none. */
-static uint64_t id_of_name(const char *name)
-{
-    uint64_t id = 0;
-    for (int i = 0; i < NAME_DIGITS; i++) {
-        if (name[i] < '0' || name[i] > '9')
-            return 0;
-        id = id * 10 + (uint64_t)(name[i] - '0');
-    }
-    return strcmp(name + NAME_DIGITS, ".db") == 0 ? id : 0;
-}
-
 static bool ends_with(const char *name, const char *end)
 {
     size_t len = strlen(name), end_len = strlen(end);
@@ -484,7 +473,7 @@ static int by_first(const void *a, const void *b)
 
 static int take_entry(struct chain *chain, int folder, const char *name)
 {
-    uint64_t first = id_of_name(name);
+    uint64_t first = folder_id_of(name);
     if (first) {
         struct segment *segment = segment_new(chain->folder, first);
         int result = add_last(chain, segment);

@@ -4,8 +4,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+bool db_is_plain(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) || S_ISREG(info.st_mode);
+}
+
+int db_open_file(const char *path, int flags)
+{
+    struct stat info;
+    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (fd < 0)
+        return -errno;
+    int result = fstat(fd, &info) ? -errno : S_ISREG(info.st_mode) ? 0 : -EISDIR;
+    if (!result)
+        return fd;
+    close(fd);
+    return result;
+}
 
 int db_create_file(const char *path)
 {
@@ -37,15 +57,30 @@ static int configure(sqlite3 *db)
     return 0;
 }
 
+/* Of a file that nobody changes SQLite opens nothing else. */
+static bool opens_plain_files(const char *path, enum db_mode mode)
+{
+    static const char *const sides[] = {"-wal", "-shm", "-journal"};
+    char side[4096];
+    bool is_plain = db_is_plain(path);
+    for (size_t i = 0; is_plain && mode != DB_IMMUTABLE && i < 3; i++) {
+        snprintf(side, sizeof(side), "%s%s", path, sides[i]);
+        is_plain = db_is_plain(side);
+    }
+    return is_plain;
+}
+
 int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db)
 {
     struct buf uri = {0};
     int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    *ret_db = NULL;
+    if (!opens_plain_files(path, mode))
+        return -EISDIR;
     add_uri(&uri, path);
     if (mode == DB_IMMUTABLE)
         buf_add_lit(&uri, "?immutable=1");
     buf_add_char(&uri, '\0');
-    *ret_db = NULL;
     if (buf_failed(&uri)) {
         buf_free(&uri);
         return -ENOMEM;

@@ -16,8 +16,17 @@ enum db_mode {
     DB_IMMUTABLE, /* read a file that nobody changes: no locks, no journal */
 };
 
+/* Whether the path is a file, or nothing is there. A FIFO, a device or a folder is neither. */
+bool db_is_plain(const char *path);
+
+/* Opens a file for reading or writing, with the flags of open(); a file that is made has mode 0600.
+ * The descriptor, or a negative errno: -EISDIR for anything but a file, and -ENXIO for a socket or
+ * a FIFO that is to be written to. Never waits for the other end of a FIFO. */
+int db_open_file(const char *path, int flags);
+
 /* A connection for one thread at a time. Never checkpoints by itself, neither in a commit nor when
- * it is closed: who writes decides when. Close with sqlite3_close(). */
+ * it is closed: who writes decides when. Close with sqlite3_close(). -EISDIR if the path, or a name
+ * that SQLite would open beside it, is anything but a file: reading from a FIFO would never end. */
 int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db);
 
 /* An empty file with mode 0600, for db_open() to fill; -EEXIST when it is there. */

@@ -2,6 +2,8 @@
 
 #include "log/store/sqlite/db.h"
 
+#include <fcntl.h>
+
 static char dir[] = "/tmp/freshet-db-XXXXXX";
 
 static int make_dir(void **state)
@@ -117,6 +119,34 @@ static void a_database_that_may_not_grow_has_no_space(void **state)
     sqlite3_close(db);
 }
 
+/* Reading from it would never end. */
+static void a_path_to_anything_but_a_file_is_not_opened(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    char path[256], side[280];
+    sqlite3 *db = open_new("x", path, sizeof(path));
+    sqlite3_close(db);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(side, sizeof(side), "%s%s", path, ends[i]);
+        unlink(side);
+        assert_true(db_is_plain(side));
+        assert_int_equal(mkfifo(side, 0600), 0);
+        assert_false(db_is_plain(side));
+        assert_int_equal(db_open(path, DB_WRITE, &db), -EISDIR);
+        assert_null(db);
+        assert_int_equal(db_open(path, DB_READ, &db), -EISDIR);
+        assert_int_equal(db_open_file(side, O_RDONLY), -EISDIR);
+        assert_int_equal(db_open_file(side, O_RDWR), -EISDIR);
+        assert_int_equal(db_open_file(side, O_WRONLY), -ENXIO);
+        unlink(side);
+        if (i == 0)
+            assert_int_equal(db_create_file(path), 0);
+    }
+    assert_int_equal(db_open_file(dir, O_RDONLY), -EISDIR);
+    assert_int_equal(db_open_file(side, O_RDONLY), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +157,7 @@ int main(void)
         cmocka_unit_test(no_row_is_no_number),
         cmocka_unit_test(text_and_blobs_come_back_byte_for_byte),
         cmocka_unit_test(a_database_that_may_not_grow_has_no_space),
+        cmocka_unit_test(a_path_to_anything_but_a_file_is_not_opened),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -10,8 +10,9 @@ struct faults {
     unsigned long count;
     unsigned long fail_at; /* 0: no fault */
     unsigned long fail_for;
-    int code; /* SQLITE_FULL, SQLITE_IOERR_… */
-    int torn; /* bytes of a write that fails are written first */
+    int code;            /* SQLITE_FULL, SQLITE_IOERR_… */
+    int torn;            /* bytes of a write that fails are written first */
+    unsigned long opens; /* files that were opened; these do not count as operations */
 };
 
 static struct faults faults;
@@ -150,6 +151,7 @@ static const sqlite3_io_methods faults_methods = {
 static int faults_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *out)
 {
     file->pMethods = NULL;
+    faults.opens++;
     int code = faults_default(vfs)->xOpen(faults_default(vfs), path, faults_real(file), flags, out);
     if (faults_real(file)->pMethods)
         file->pMethods = &faults_methods;
@@ -178,11 +180,12 @@ static void faults_install(void)
 
 static inline void faults_set(unsigned long fail_at, unsigned long fail_for, int code)
 {
-    faults = (struct faults){0, fail_at, fail_for, code, 0};
+    faults = (struct faults){.fail_at = fail_at, .fail_for = fail_for, .code = code};
 }
 
 /* The nth operation fails; if it is a write, so many bytes are written first. */
 static inline void faults_tear(unsigned long nth, int torn)
 {
-    faults = (struct faults){0, nth, 1, SQLITE_IOERR_WRITE, torn};
+    faults =
+        (struct faults){.fail_at = nth, .fail_for = 1, .code = SQLITE_IOERR_WRITE, .torn = torn};
 }

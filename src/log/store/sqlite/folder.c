@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { NAME_DIGITS = 16 };
 
 char *folder_join(const char *dir, const char *name)
 {
@@ -16,6 +19,36 @@ char *folder_join(const char *dir, const char *name)
     if (asprintf(&path, "%s/%s", dir, name) < 0)
         abort();
     return path;
+}
+
+uint64_t folder_id_of(const char *name)
+{
+    uint64_t id = 0;
+    for (int i = 0; i < NAME_DIGITS; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return 0;
+        id = id * 10 + (uint64_t)(name[i] - '0');
+    }
+    return strcmp(name + NAME_DIGITS, ".db") == 0 ? id : 0;
+}
+
+void folder_of(const char *path, char *out, size_t size)
+{
+    snprintf(out, size, "%s", path);
+    for (size_t len = strlen(out); len > 1 && out[len - 1] == '/'; len--)
+        out[len - 1] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash && slash != out)
+        *slash = '\0';
+    else
+        snprintf(out, size, "%s", slash ? "/" : ".");
+}
+
+int folder_sync_of(const char *path)
+{
+    char folder[4096];
+    folder_of(path, folder, sizeof(folder));
+    return db_sync_folder(folder);
 }
 
 int folder_make(const char *path)
@@ -51,7 +84,7 @@ static int64_t read_pid(int fd)
 static int open_lock(const char *dir, bool make)
 {
     char *path = folder_join(dir, "lock");
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (make ? O_CREAT : 0), 0600);
     int error = errno;
     free(path);
     return fd < 0 ? -error : fd;

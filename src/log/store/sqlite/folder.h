@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A folder that nobody else may look into, and its entry in the one above made durable. One that is
@@ -16,3 +17,12 @@ int folder_lock(const char *dir, bool make, int *ret_fd, int64_t *ret_pid);
 
 /* DIR/NAME; free with free(). */
 char *folder_join(const char *dir, const char *name);
+
+/* The id that names a file of events, "0001795459080123.db"; 0 for every other name. */
+uint64_t folder_id_of(const char *name);
+
+/* The folder that a path lies in, by its name alone: "." for a name without a folder. */
+void folder_of(const char *path, char *out, size_t size);
+
+/* Makes durable what was created, renamed or unlinked in the folder that a path lies in. */
+int folder_sync_of(const char *path);

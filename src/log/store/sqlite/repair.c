@@ -1,15 +1,18 @@
 /* A repair goes in steps, and each step leaves a folder that can be repaired again:
  *
+ *     finish     If an earlier repair was ended while it exchanged a file, that exchange is
+ *                finished.
  *     check      Every file is read whole, with the questions of trouble.c. A file of a newer
  *                freshet, or a file that this user may not use, ends the repair before anything
- *                is changed.
+ *                else is changed.
  *     save       The readable rows of a damaged file are copied into FILE.new and synchronised.
  *                An opening deletes such a file, so that half a copy does no harm.
  *     note       state.db learns up to which id events may be lost. An opening hands that id to
  *                the log, which tells every reader with a cursor below it of a gap.
- *     set aside  The damaged file gets a second name in DIR/damaged/, together with all files that
- *                SQLite laid beside it. Then the copy is renamed into its place. So the bytes of
- *                the damaged file always have a name, and nothing is deleted.
+ *     exchange   The damaged file gets a second name in DIR/damaged/, together with all files that
+ *                SQLite laid beside it, and the copy takes its place (exchange.c). So the bytes of
+ *                the damaged file always have a name, and nothing is deleted. Until it is done an
+ *                opening refuses the folder.
  *
  * state.db is repaired first, because losses of the other files are noted in it. A damaged sums.db
  * is only set aside: an opening makes a new one from the files.
@@ -21,12 +24,15 @@
 #include "log/store/sqlite/repair.h"
 
 #include "base/mem.h"
+#include "log/store/sqlite/exchange.h"
 #include "log/store/sqlite/folder.h"
 #include "log/store/sqlite/rescue.h"
+#include "log/store/sqlite/salvage.h"
 #include "log/store/sqlite/segment.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME_DIGITS = 16, STAMP_LEN = 32 };
+enum { STAMP_LEN = 32 };
 
 struct repair_file {
     char name[32]; /* within DIR: "log/0001795459080123.db" */
@@ -48,14 +54,15 @@ struct repair {
     const struct repair_config *config;
     struct trouble *trouble;
     struct buf *out;
-    struct stat owner; /* of DIR: what is made belongs to them */
     char stamp[STAMP_LEN];
+    bool log_is_elsewhere; /* on another file system than DIR */
     struct repair_file state, sums;
     struct repair_file *files; /* of events, ascending */
     size_t count, cap;
     struct state *open_state;
     uint64_t lost; /* the highest id that may be */
     bool loses;
+    size_t finished; /* exchanges of an earlier repair */
 };
 
 static int note(struct repair *repair, const char *path, int error)
@@ -76,12 +83,6 @@ static void name_file(struct repair *repair, struct repair_file *file, const cha
     *file = (struct repair_file){.first = strtoull(name, NULL, 10)};
     snprintf(file->name, sizeof(file->name), "%s%.22s", folder, name);
     file->path = folder_join(repair->config->dir, file->name);
-}
-
-static bool is_events(const char *name)
-{
-    return strspn(name, "0123456789") == NAME_DIGITS && strcmp(name + NAME_DIGITS, ".db") == 0 &&
-           strtoull(name, NULL, 10);
 }
 
 static int add_file(struct repair *repair, const char *name)
@@ -112,7 +113,7 @@ static int list_files(struct repair *repair)
     DIR *folder = opendir(path);
     int error = errno;
     for (struct dirent *entry; folder && !result && (entry = readdir(folder));)
-        if (is_events(entry->d_name))
+        if (folder_id_of(entry->d_name))
             result = add_file(repair, entry->d_name);
     if (folder)
         closedir(folder);
@@ -135,13 +136,15 @@ static bool is_none(const struct repair_file *file)
            (stat(file->path, &info) ? errno == ENOENT : S_ISREG(info.st_mode) && !info.st_size);
 }
 
-/* Damage is no error here. Trouble that is not the file's own fault is. */
+/* Damage is no error here. Trouble that is not the file's own fault is. In a dry run a file whose
+ * exchange was begun stays as it is, and is not judged. */
 static int check_file(struct repair *repair, struct repair_file *file)
 {
     struct trouble found = {.known_webhooks = repair->config->known_webhooks};
     struct buf cause = {0};
-    enum trouble_kind kind =
-        is_none(file) ? TROUBLE_NONE : trouble_inspect(&found, file->path, true);
+    enum trouble_kind kind = is_none(file) || exchange_is_begun(file->path)
+                                 ? TROUBLE_NONE
+                                 : trouble_inspect(&found, file->path, true);
     if (kind == TROUBLE_NONE || kind == TROUBLE_MISSING)
         return 0;
     if (kind != TROUBLE_DAMAGED && kind != TROUBLE_NO_PLAIN_FILE) {
@@ -169,94 +172,57 @@ static int check_files(struct repair *repair)
 
 /* ---- setting aside --------------------------------------------------------------------------- */
 
-static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
-enum { SIDES = sizeof(sides) / sizeof(*sides) };
-
-/* Gives what was made to the owner of the folder, if that is another user: the server runs as that
- * one. Only root can. That user may have laid a symbolic link there, whose target is not given. */
-static void give_to_owner(const struct repair *repair, const char *path)
+/* Neither a file nor a second name can be moved to another file system, or to another place where
+ * the same one is mounted. */
+static bool is_elsewhere(const char *path, const char *other)
 {
-    if (geteuid() == 0 && (repair->owner.st_uid || repair->owner.st_gid))
-        (void)!lchown(path, repair->owner.st_uid, repair->owner.st_gid);
+    struct statx a, b;
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &a) || statx(AT_FDCWD, other, 0, STATX_MNT_ID, &b))
+        return false;
+    return a.stx_dev_major != b.stx_dev_major || a.stx_dev_minor != b.stx_dev_minor ||
+           (a.stx_mask & b.stx_mask & STATX_MNT_ID && a.stx_mnt_id != b.stx_mnt_id);
 }
 
-/* A symbolic link would lead root to where the owner of the folder may not write. */
-static int make_room(struct repair *repair)
+/* The folder within DIR in which the file is set aside. */
+static const char *room_of(const struct repair *repair, const struct repair_file *file)
+{
+    return file->first && repair->log_is_elsewhere ? "log/damaged" : "damaged";
+}
+
+/* A symbolic link in its place might lead to another file system. The folder may be there already,
+ * made by a repair that was ended before it was durable. */
+static int make_room(const struct repair *repair, const struct repair_file *file)
 {
     struct stat info;
-    char *path = folder_join(repair->config->dir, "damaged");
+    char *path = folder_join(repair->config->dir, room_of(repair, file));
     int result = folder_make(path);
     if (!result && (lstat(path, &info) || !S_ISDIR(info.st_mode)))
         result = -ENOTDIR;
-    note(repair, path, result);
-    give_to_owner(repair, path);
+    result = result ? result : folder_sync_of(path);
     free(path);
     return result;
 }
 
-/* A second name, or where there are no second names (of folders, on some file systems) another one.
- */
-static int name_aside(const char *path, const char *aside)
+static const char *base_of(const struct repair_file *file)
 {
-    if (link(path, aside) == 0)
-        return 0;
-    if (errno == ENOENT)
-        return 0;
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK && errno != EXDEV)
-        return -errno;
-    return rename(path, aside) ? -errno : 0;
+    const char *slash = strrchr(file->name, '/');
+    return slash ? slash + 1 : file->name;
 }
 
-static int name_all_aside(struct repair *repair, const struct repair_file *file)
+static int finish(const struct repair *repair, const struct repair_file *file)
 {
-    char path[TROUBLE_PATH], aside[TROUBLE_PATH];
-    const char *slash = strchr(file->name, '/');
-    int result = 0;
-    for (size_t i = 0; !result && i < SIDES; i++) {
-        snprintf(path, sizeof(path), "%s%s", file->path, sides[i]);
-        snprintf(aside, sizeof(aside), "%s/damaged/%s-%s%s", repair->config->dir,
-                 slash ? slash + 1 : file->name, repair->stamp, sides[i]);
-        result = name_aside(path, aside);
-    }
-    if (result)
-        return result;
-    snprintf(aside, sizeof(aside), "%s/damaged", repair->config->dir);
-    return db_sync_folder(aside);
-}
-
-/* SQLite would play a journal into the file that takes the place, so the sides go first. */
-static int drop_sides(const struct repair_file *file)
-{
-    char path[TROUBLE_PATH];
-    for (size_t i = 0; i + 1 < SIDES; i++) {
-        snprintf(path, sizeof(path), "%s%s", file->path, sides[i]);
-        if (unlink(path) && errno != ENOENT)
-            return -errno;
-    }
-    return 0;
-}
-
-static int sync_folder_of(const struct repair *repair, const struct repair_file *file)
-{
-    char *log = folder_join(repair->config->dir, file->first ? "log" : ".");
-    int result = db_sync_folder(log);
-    free(log);
-    return result;
+    char aside[TROUBLE_PATH];
+    snprintf(aside, sizeof(aside), "%s/%s/%s-%s", repair->config->dir, room_of(repair, file),
+             base_of(file), repair->stamp);
+    return exchange_finish(file->path, aside);
 }
 
 /* With `replacement` NULL, or not there, nothing takes its place. */
 static int replace(struct repair *repair, const struct repair_file *file, const char *replacement)
 {
-    int result = make_room(repair);
-    result = result ? result : name_all_aside(repair, file);
-    result = result ? result : drop_sides(file);
-    if (!result && replacement && access(replacement, F_OK) == 0) {
-        give_to_owner(repair, replacement);
-        result = rename(replacement, file->path) ? -errno : 0;
-    } else if (!result && unlink(file->path) && errno != ENOENT) {
-        result = -errno;
-    }
-    result = result ? result : sync_folder_of(repair, file);
+    int result = make_room(repair, file);
+    result = result ? result : exchange_begin(file->path, replacement);
+    result = result ? result : finish(repair, file);
     return note(repair, file->path, result);
 }
 
@@ -264,9 +230,8 @@ static int replace(struct repair *repair, const struct repair_file *file, const 
 
 static void tell_damage(struct repair *repair, const struct repair_file *file)
 {
-    const char *slash = strchr(file->name, '/');
-    buf_addf(repair->out, "%s %s\n  %sset aside as damaged/%s-%s\n", file->name, file->cause,
-             repair->config->dry_run ? "would be " : "", slash ? slash + 1 : file->name,
+    buf_addf(repair->out, "%s %s\n  %sset aside as %s/%s-%s\n", file->name, file->cause,
+             repair->config->dry_run ? "would be " : "", room_of(repair, file), base_of(file),
              repair->stamp);
 }
 
@@ -344,9 +309,7 @@ static int open_state(struct repair *repair)
 {
     if (repair->config->dry_run || repair->open_state)
         return 0;
-    int result = state_open(repair->state.path, &repair->open_state);
-    give_to_owner(repair, repair->state.path);
-    return note(repair, repair->state.path, result);
+    return note(repair, repair->state.path, state_open(repair->state.path, &repair->open_state));
 }
 
 /* Durable before the file that had the events is exchanged. An opening finds by the links of files
@@ -469,6 +432,71 @@ static int mend_sums(struct repair *repair)
     return repair->config->dry_run ? 0 : replace(repair, &repair->sums, NULL);
 }
 
+/* ---- exchanges of an earlier repair ---------------------------------------------------------- */
+
+static void tell_finished(struct repair *repair, const struct repair_file *file)
+{
+    bool dry_run = repair->config->dry_run;
+    buf_addf(repair->out,
+             "%s was being exchanged by a repair that was ended before it was done\n"
+             "  this %s finished, and the damaged file %s set aside as %s/%s-%s\n"
+             "  something may be lost: that repair had no time to say what\n",
+             file->name, dry_run ? "would be" : "is", dry_run ? "would be" : "is",
+             room_of(repair, file), base_of(file), repair->stamp);
+    if (file->path == repair->state.path)
+        buf_add_lit(repair->out, "  look at GET /webhooks, and register what is missing\n");
+}
+
+static int finish_file(struct repair *repair, const struct repair_file *file)
+{
+    int result = 0;
+    repair->finished++;
+    repair->loses = repair->loses || file->path != repair->sums.path;
+    if (!repair->config->dry_run) {
+        result = make_room(repair, file);
+        result = note(repair, file->path, result ? result : finish(repair, file));
+    }
+    if (!result)
+        tell_finished(repair, file);
+    return result;
+}
+
+static int finish_exchange(void *context, const char *name)
+{
+    struct repair *repair = context;
+    const char *slash = strchr(name, '/');
+    struct repair_file file;
+    if (strcmp(name, repair->state.name) == 0)
+        return finish_file(repair, &repair->state);
+    if (strcmp(name, repair->sums.name) == 0)
+        return finish_file(repair, &repair->sums);
+    name_file(repair, &file, "log/", slash ? slash + 1 : name);
+    int result = finish_file(repair, &file);
+    free(file.path);
+    return result;
+}
+
+static int finish_exchanges(struct repair *repair)
+{
+    char *log = folder_join(repair->config->dir, "log");
+    int result = note(repair, log, exchange_each(repair->config->dir, finish_exchange, repair));
+    free(log);
+    return result;
+}
+
+/* The repair that was ended has noted its losses before it began to exchange. */
+static void find_lost(struct repair *repair)
+{
+    sqlite3 *db;
+    int64_t lost = 0;
+    if (!repair->finished || salvage_open(repair->state.path, &db))
+        return;
+    (void)db_number(db, "SELECT value FROM setting WHERE name = 'lost'", &lost);
+    sqlite3_close(db);
+    if (lost > 0 && (uint64_t)lost > repair->lost)
+        repair->lost = (uint64_t)lost;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static void tell_end(struct repair *repair, size_t damaged)
@@ -504,12 +532,15 @@ static int mend(struct repair *repair)
 
 static int check_and_mend(struct repair *repair)
 {
-    int result = list_files(repair);
+    int result = finish_exchanges(repair);
+    result = result ? result : list_files(repair);
     result = result ? result : check_files(repair);
     result = result ? result : mend(repair);
-    if (!result)
-        tell_end(repair, count_damaged(repair));
-    return result ? result : repair->loses ? REPAIR_LOST : 0;
+    if (result)
+        return result;
+    find_lost(repair);
+    tell_end(repair, count_damaged(repair) + repair->finished);
+    return repair->loses ? REPAIR_LOST : 0;
 }
 
 /* To the microsecond: what is set aside never meets a name that is there. */
@@ -527,26 +558,23 @@ static void stamp(struct repair *repair)
 
 /* A folder without a lock gets one, unless nothing is to be changed: a server may be started any
  * time. */
-static int lock_folder(struct repair *repair, int *ret_fd, int64_t *ret_pid)
+static int lock_folder(const struct repair *repair, int *ret_fd, int64_t *ret_pid)
 {
     const char *dir = repair->config->dir;
     int result = folder_lock(dir, false, ret_fd, ret_pid);
     if (result || *ret_fd >= 0 || repair->config->dry_run)
         return result;
-    result = folder_lock(dir, true, ret_fd, ret_pid);
-    char *path = folder_join(dir, "lock");
-    give_to_owner(repair, path);
-    free(path);
-    return result;
+    return folder_lock(dir, true, ret_fd, ret_pid);
 }
 
 static int take_lock(struct repair *repair, int *ret_fd)
 {
     int64_t pid;
+    struct stat info;
     const char *dir = repair->config->dir;
-    if (stat(dir, &repair->owner))
+    if (stat(dir, &info))
         return note(repair, dir, -errno);
-    if (!S_ISDIR(repair->owner.st_mode))
+    if (!S_ISDIR(info.st_mode))
         return note(repair, dir, -ENOTDIR);
     int result = lock_folder(repair, ret_fd, &pid);
     return result == -EBUSY ? trouble_note_in_use(repair->trouble, dir, pid)
@@ -561,6 +589,9 @@ int repair_folder(const struct repair_config *config, struct trouble *ret_troubl
     stamp(&repair);
     name_file(&repair, &repair.state, "", "state.db");
     name_file(&repair, &repair.sums, "", "sums.db");
+    char *log = folder_join(config->dir, "log");
+    repair.log_is_elsewhere = is_elsewhere(config->dir, log);
+    free(log);
     int result = take_lock(&repair, &lock);
     result = result ? result : check_and_mend(&repair);
     for (size_t i = 0; i < repair.count; i++)

@@ -1,6 +1,7 @@
 #include "log/store/sqlite/pattern.h"
 
 #include "base/say.h"
+#include "log/store/sqlite/faults.h"
 #include "log/store/sqlite/repair.h"
 
 #include <fcntl.h>
@@ -345,6 +346,23 @@ static void names_are_found_elsewhere(void **state)
     deinit(&mended);
 }
 
+/* Neither sums.db nor state.db is opened for each of its rows. */
+static void a_channel_without_a_name_is_looked_for_once(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    run_sql(path_in(&mended, "sums.db"), "DELETE FROM channel WHERE number < 3");
+    run_sql(path_in(&mended, middle_file), "UPDATE event SET channel = 1 + id % 2;"
+                                           "DELETE FROM channel WHERE number < 3");
+    faults.opens = 0;
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    check_said(&mended, "0 events can be read");
+    assert_true(faults.opens < 100); /* the file has 1,000 rows */
+    deinit(&mended);
+}
+
 static void a_folder_in_place_of_a_file_is_set_aside_too(void **state)
 {
     (void)state;
@@ -377,6 +395,145 @@ static void deletions_in_a_damaged_file_are_kept(void **state)
     assert_int_equal(mended.result, REPAIR_LOST);
     place_open(place);
     assert_int_equal(place_find(place, "a")->trimmed, 2999);
+    deinit(&mended);
+}
+
+/* ---- what is no file ------------------------------------------------------------------------- */
+
+static void make_fifo(const char *path)
+{
+    assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+static void make_socket(const char *path)
+{
+    assert_int_equal(mknod(path, S_IFSOCK | 0600, 0), 0);
+}
+
+static void make_link_to_device(const char *path)
+{
+    assert_int_equal(symlink("/dev/zero", path), 0);
+}
+
+static void make_link_to_terminal(const char *path)
+{
+    assert_int_equal(symlink("/dev/tty", path), 0);
+}
+
+static void make_loop(const char *path)
+{
+    assert_int_equal(symlink(path, path), 0);
+}
+
+static void (*const odd[])(const char *path) = {make_fifo, make_socket, make_link_to_device,
+                                                make_link_to_terminal};
+enum { ODD = sizeof(odd) / sizeof(*odd) };
+
+/* Opening or reading such a thing may wait for ever: then the alarm ends the test. */
+static void nothing_hangs_at_what_is_no_file(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"log/0000000000001000.db",
+                                        "log/0000000000004000.db",
+                                        "state.db",
+                                        "sums.db",
+                                        "log/0000000000004000.db-wal",
+                                        "state.db-wal",
+                                        "log/0000000000004000.db-journal",
+                                        "log/0000000000004000.db-shm",
+                                        "sums.db-wal"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        struct mended mended;
+        struct trouble trouble = {.known_webhooks = 5};
+        fill(&mended);
+        unlink(path_in(&mended, names[i]));
+        odd[i % ODD](path_in(&mended, names[i]));
+        mended.place.config.trouble = &trouble;
+        alarm(60);
+        if (place_try_open(&mended.place) == 0) {
+            assert_true(strncmp(names[i], "sums.db", 7) == 0); /* which is made anew */
+            place_close(&mended.place);
+        } else {
+            mended.place.store = NULL;
+            assert_true(trouble.kind == TROUBLE_NO_PLAIN_FILE || trouble.kind == TROUBLE_DAMAGED);
+            repair(&mended, true);
+            repair(&mended, false);
+            assert_int_equal(mended.result, strstr(names[i], "-shm") ? 0 : REPAIR_LOST);
+            place_open(&mended.place);
+        }
+        alarm(0);
+        deinit(&mended);
+    }
+}
+
+/* Files that are not needed at once. */
+static void an_opening_passes_over_odd_things_that_it_can_do_without(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"reserve", "log/spare.db", "log/spare.new", "log/other",
+                                        "log/0000000000009000.db.new"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) * 2; i++) {
+        struct mended mended;
+        fill(&mended);
+        mended.place.config.reserve_bytes = 1 << 20;
+        unlink(path_in(&mended, names[i / 2]));
+        odd[i % 2](path_in(&mended, names[i / 2]));
+        alarm(60);
+        place_open(&mended.place);
+        place_roll(&mended.place);
+        struct batch *batch = place_batch(5000, 1, 1, "a", 10);
+        (void)place_append(&mended.place, batch);
+        place_put(&mended.place, 5001, 1, 1, "a", 10);
+        alarm(0);
+        deinit(&mended);
+    }
+}
+
+/* A lock that cannot be taken is an error, and no wait. */
+static void an_odd_lock_hangs_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ODD; i++) {
+        struct mended mended;
+        fill(&mended);
+        unlink(path_in(&mended, "lock"));
+        odd[i](path_in(&mended, "lock"));
+        alarm(60);
+        repair(&mended, false);
+        alarm(0);
+        assert_true(mended.result <= 0);
+        deinit(&mended);
+    }
+}
+
+/* Nobody knows what a write-ahead log had that is not there any more. */
+static void an_odd_journal_may_have_had_the_newest_events(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    uint64_t now = (uint64_t)mended.place.clock.wall_us;
+    make_fifo(path_in(&mended, "log/0000000000004000.db-wal"));
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    check_said(&mended, "between the ids 0000000000004300 and ");
+    place_open(&mended.place);
+    assert_true(mended.place.newest.lost >= now);
+    assert_int_equal(place_count(&mended.place, 3), 300);
+    deinit(&mended);
+}
+
+static void a_loop_of_links_is_set_aside(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill(&mended);
+    unlink(path_in(&mended, middle_file));
+    make_loop(path_in(&mended, middle_file));
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    place_open(&mended.place);
+    assert_int_equal(place_count(&mended.place, 3), 300);
     deinit(&mended);
 }
 
@@ -552,6 +709,28 @@ static void a_dry_run_says_the_same_and_changes_nothing(void **state)
     }
 }
 
+/* A file may be larger than the memory. */
+static void a_dry_run_holds_no_file_in_memory(void **state)
+{
+    (void)state;
+    struct mended mended = {.result = 0};
+    place_init(&mended.place);
+    place_open(&mended.place);
+    for (uint64_t i = 0; i < 10; i++)
+        place_put(&mended.place, 1000 + i * 1000, 1000, 1 + (uint32_t)i % 2, i % 2 ? "b" : "a",
+                  2000);
+    place_roll(&mended.place);
+    place_close(&mended.place);
+    spoil_page(&mended, first_file, pages_of(&mended, first_file) / 2);
+    (void)sqlite3_memory_highwater(1);
+    repair(&mended, true);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    check_said(&mended, " of its 10000 events can be read and would be kept");
+    check_said(&mended, "channels that lost events: ");
+    assert_true(sqlite3_memory_highwater(0) < 10 << 20); /* the file has 20 MB */
+    deinit(&mended);
+}
+
 static void a_folder_in_use_is_not_touched(void **state)
 {
     (void)state;
@@ -636,8 +815,14 @@ int main(void)
         cmocka_unit_test(an_event_that_was_changed_on_the_disk_is_not_kept),
         cmocka_unit_test(hops_of_events_are_no_damage),
         cmocka_unit_test(names_are_found_elsewhere),
+        cmocka_unit_test(a_channel_without_a_name_is_looked_for_once),
         cmocka_unit_test(a_folder_in_place_of_a_file_is_set_aside_too),
         cmocka_unit_test(deletions_in_a_damaged_file_are_kept),
+        cmocka_unit_test(nothing_hangs_at_what_is_no_file),
+        cmocka_unit_test(an_opening_passes_over_odd_things_that_it_can_do_without),
+        cmocka_unit_test(an_odd_lock_hangs_nothing),
+        cmocka_unit_test(an_odd_journal_may_have_had_the_newest_events),
+        cmocka_unit_test(a_loop_of_links_is_set_aside),
         cmocka_unit_test(damaged_sums_lose_nothing),
         cmocka_unit_test(nothing_is_set_aside_behind_a_link),
         cmocka_unit_test(a_lost_state_is_made_anew_and_told),
@@ -645,11 +830,13 @@ int main(void)
         cmocka_unit_test(a_state_whose_index_is_damaged_loses_nothing),
         cmocka_unit_test(a_name_with_two_numbers_keeps_the_newer),
         cmocka_unit_test(a_dry_run_says_the_same_and_changes_nothing),
+        cmocka_unit_test(a_dry_run_holds_no_file_in_memory),
         cmocka_unit_test(a_folder_in_use_is_not_touched),
         cmocka_unit_test(a_newer_format_ends_it_before_anything_is_changed),
         cmocka_unit_test(what_is_no_folder_is_an_error),
         cmocka_unit_test(an_attempt_that_was_ended_may_be_made_again),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1));
+    faults_install(); /* for its syncs, which do not wait */
     return cmocka_run_group_tests(tests, NULL, pattern_remove);
 }

@@ -33,38 +33,50 @@
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* The first row of `sql` with ?1 as `number`, copied; NULL when there is none. */
-static char *ask(const char *path, const char *sql, uint32_t number)
-{
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    char *name = NULL;
-    if (access(path, F_OK) || salvage_open(path, &db))
-        return NULL;
-    if (db_prepare(db, sql, &statement) == 0) {
-        db_bind_id(statement, 1, number);
-        if (db_row(statement) == 1)
-            name = strndup((const char *)sqlite3_column_text(statement, 0),
-                           (size_t)sqlite3_column_bytes(statement, 0));
-        sqlite3_finalize(statement);
-    }
-    sqlite3_close(db);
-    return name;
-}
+enum { NAME_PLACES = 2 };
 
-static char *find_name(const char *dir, uint32_t number)
+/* Names of channels in other files of the folder. */
+struct names {
+    bool is_open;
+    sqlite3 *db[NAME_PLACES];
+    sqlite3_stmt *find[NAME_PLACES]; /* NULL if the file is not there or cannot be read */
+};
+
+static void names_open(struct names *names, const char *dir)
 {
-    static const char *const places[][2] = {
+    static const char *const places[NAME_PLACES][2] = {
         {"sums.db", "SELECT name FROM channel WHERE number = ?1 AND typeof(name) = 'text'"},
         {"state.db", "SELECT name FROM trim WHERE number = ?1 AND typeof(name) = 'text'"},
     };
-    char *name = NULL;
-    for (size_t i = 0; !name && i < 2; i++) {
+    names->is_open = true;
+    for (size_t i = 0; i < NAME_PLACES; i++) {
         char *path = folder_join(dir, places[i][0]);
-        name = ask(path, places[i][1], number);
+        if (access(path, F_OK) == 0 && salvage_open(path, &names->db[i]) == 0)
+            (void)db_prepare(names->db[i], places[i][1], &names->find[i]);
         free(path);
     }
-    return name;
+}
+
+static void names_close(struct names *names)
+{
+    for (size_t i = 0; i < NAME_PLACES; i++) {
+        sqlite3_finalize(names->find[i]);
+        sqlite3_close(names->db[i]);
+    }
+}
+
+/* Finds the name that belongs to a number: 1 with a row to be reset, or 0 when there is none. */
+static int names_find(const struct names *names, uint32_t number, sqlite3_stmt **ret_row)
+{
+    for (size_t i = 0; i < NAME_PLACES; i++) {
+        if (!names->find[i])
+            continue;
+        db_bind_id(names->find[i], 1, number);
+        *ret_row = names->find[i];
+        if (db_row(names->find[i]) == 1)
+            return 1;
+    }
+    return 0;
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -79,7 +91,10 @@ struct taking {
     struct rescue *rescue;
     sqlite3 *to;
     sqlite3_stmt *find_name;
-    uint32_t named; /* the channel that was asked for last, and has a name: */
+    sqlite3_stmt *count; /* NULL unless nothing is copied */
+    struct names names;
+    uint32_t unnamed; /* the channel that was asked for last and has no name */
+    uint32_t named;   /* the channel that was asked for last and has a name: */
     char name[NAME_MAX_BYTES];
     size_t name_len;
     struct row row;
@@ -153,21 +168,23 @@ static bool is_sound(const struct row *row)
            has_sound_data(row);
 }
 
+/* Adds a name that is known elsewhere to the new file. */
 static bool add_name(struct taking *taking, uint32_t number)
 {
-    sqlite3_stmt *insert = NULL;
-    char *name = find_name(taking->rescue->dir, number);
-    if (!name)
+    sqlite3_stmt *insert = NULL, *row;
+    if (!taking->names.is_open)
+        names_open(&taking->names, taking->rescue->dir);
+    if (!names_find(&taking->names, number, &row))
         return false;
     int result =
         db_prepare(taking->to, "INSERT INTO channel(number, name) VALUES(?1, ?2)", &insert);
     if (!result) {
         db_bind_id(insert, 1, number);
-        db_bind_text(insert, 2, str_from(name));
+        sqlite3_bind_value(insert, 2, sqlite3_column_value(row, 0));
         result = db_run(insert);
         sqlite3_finalize(insert);
     }
-    free(name);
+    sqlite3_reset(row);
     return result == 0;
 }
 
@@ -188,12 +205,14 @@ static int look_for_name(struct taking *taking, uint32_t number)
 
 static bool has_name(struct taking *taking, uint32_t number)
 {
-    if (number == taking->named)
-        return true;
+    if (number == taking->named || number == taking->unnamed)
+        return number == taking->named;
     taking->named = 0;
     if (look_for_name(taking, number) != 1 &&
-        (!add_name(taking, number) || look_for_name(taking, number) != 1))
+        (!add_name(taking, number) || look_for_name(taking, number) != 1)) {
+        taking->unnamed = number;
         return false;
+    }
     taking->named = number;
     return true;
 }
@@ -218,12 +237,30 @@ static bool takes_event(void *context, sqlite3_stmt *of)
     return false;
 }
 
+/* In a dry run the events that would be kept are only counted. */
+static int count_event(void *context, sqlite3_stmt *of)
+{
+    struct taking *taking = context;
+    (void)of;
+    db_bind_id(taking->count, 1, taking->named);
+    return db_run(taking->count);
+}
+
 static bool takes_channel(void *context, sqlite3_stmt *row)
 {
     (void)context;
     struct str name = db_bytes(row, SALVAGE_FIRST + 1);
     return sqlite3_column_type(row, SALVAGE_FIRST + 1) == SQLITE_TEXT && name.len &&
            utf8_valid(name);
+}
+
+/* The newest events may have been in the journal alone. */
+static void lose_end(struct rescue *rescue, const struct salvaged *events)
+{
+    uint64_t newest = events->whole && events->low ? (uint64_t)events->low : rescue->first - 1;
+    if (!rescue->lost_first || newest < rescue->lost_first)
+        rescue->lost_first = newest + 1;
+    rescue->lost_last = rescue->last;
 }
 
 /* Finds the range of ids that may be lost: by the ends of both passes, and by refused rows. */
@@ -242,6 +279,8 @@ static void judge_loss(struct rescue *rescue, const struct salvaged *events)
         rescue->lost_first = rescue->refused_low;
     if (rescue->refused_high > rescue->lost_last)
         rescue->lost_last = rescue->refused_high;
+    if (rescue->lacks_journal)
+        lose_end(rescue, events);
     if (rescue->lost_first > rescue->lost_last)
         rescue->lost_first = rescue->lost_last = 0;
 }
@@ -259,8 +298,7 @@ static int compare_counts(struct rescue *rescue, sqlite3 *to)
     result = result ? result
                     : db_prepare(to,
                                  "SELECT name, count - ifnull(found, 0) FROM channel"
-                                 " LEFT JOIN (SELECT channel, count(*) AS found FROM event"
-                                 "            GROUP BY channel) ON channel = number"
+                                 " LEFT JOIN kept ON channel = number"
                                  " WHERE count > ifnull(found, 0) ORDER BY 2 DESC",
                                  &row);
     if (result)
@@ -275,25 +313,38 @@ static int compare_counts(struct rescue *rescue, sqlite3 *to)
     return result;
 }
 
-static int copy_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
+/* In a dry run the rows of events stay where they are: there may be gigabytes of them. */
+static int take_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to, struct salvaged *events)
 {
     struct taking taking = {.rescue = rescue, .to = to};
+    struct salvage salvage = {.from = from, .takes = takes_event, .context = &taking};
+    int result = db_prepare(to, "SELECT name FROM channel WHERE number = ?1", &taking.find_name);
+    if (!result && rescue->dry_run)
+        result = db_prepare(to,
+                            "INSERT INTO kept VALUES(?1, 1)"
+                            " ON CONFLICT(channel) DO UPDATE SET found = found + 1",
+                            &taking.count);
+    salvage.took = rescue->dry_run ? count_event : NULL;
+    salvage.to = rescue->dry_run ? NULL : to;
+    result = result ? result : salvage_table(&salvage, "event", events);
+    sqlite3_finalize(taking.find_name);
+    sqlite3_finalize(taking.count);
+    names_close(&taking.names);
+    return result;
+}
+
+static int copy_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
+{
     struct salvage salvage = {.from = from, .to = to, .takes = takes_channel};
     struct salvaged channels, events = {.high = INT64_MAX}, trims;
     int result = salvage_table(&salvage, "channel", &channels);
-    result = result
-                 ? result
-                 : db_prepare(to, "SELECT name FROM channel WHERE number = ?1", &taking.find_name);
-    salvage.takes = takes_event;
-    salvage.context = &taking;
-    result = result ? result : salvage_table(&salvage, "event", &events);
-    sqlite3_finalize(taking.find_name);
+    result = result ? result : take_events(rescue, from, to, &events);
     salvage.takes = NULL;
     result = result ? result : salvage_table(&salvage, "trim", &trims);
     if (result)
         return result;
     rescue->kept = events.rows;
-    rescue->has_all_deletions = trims.whole;
+    rescue->has_all_deletions = trims.whole && !rescue->lacks_journal;
     result = compare_counts(rescue, to);
     judge_loss(rescue, &events);
     return result ? result
@@ -312,11 +363,17 @@ static int copy_links(sqlite3 *from, sqlite3 *to)
     return links_write(to, &links);
 }
 
+/* The table `kept` says how many events of each channel are kept. */
+#define KEPT_COPIED                                                                                \
+    "CREATE TEMP VIEW kept AS SELECT channel, count(*) AS found FROM event GROUP BY channel"
+#define KEPT_COUNTED "CREATE TABLE kept(channel INTEGER PRIMARY KEY, found INTEGER)"
+
 /* Without a journal: a file that does not get finished is thrown away. */
 static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
 {
     int result = db_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
     result = result ? result : segment_make_schema(to);
+    result = result ? result : db_exec(to, rescue->dry_run ? KEPT_COUNTED : KEPT_COPIED);
     result = result ? result : db_exec(to, "BEGIN");
     result = result ? result : copy_events(rescue, from, to);
     result = result ? result : copy_links(from, to);
@@ -355,6 +412,8 @@ static int open_target(const char *path, sqlite3 **ret_db)
 int rescue_events(const char *from, const char *to, struct rescue *rescue)
 {
     sqlite3 *damaged = NULL, *target = NULL;
+    rescue->dry_run = !to;
+    rescue->lacks_journal = salvage_lacks_journal(from);
     if (salvage_open(from, &damaged)) {
         lose_all(rescue);
         return 0;
@@ -385,11 +444,27 @@ uint64_t rescue_newest(const char *path)
 
 /* ---- state.db -------------------------------------------------------------------------------- */
 
-/* The tables of the chain come last. A state.db of an older version does not have them, and
- * removals that are lost only make a start take removed files for missing ones. */
+/* The tables of the chain come last. A state.db of an older version does not have them. Removals
+ * that are lost only make a start take removed files for missing ones. */
 static const char *const own_tables[] = {"setting", "trim",    "forgotten",
                                          "erase",   "removal", "hole"};
 enum { TRIM_TABLES = 4 };
+
+struct state_rescue {
+    sqlite3 *from;
+    sqlite3 *to;
+    bool dry_run; /* `to` gets the settings alone */
+    struct rescued_state *rescued;
+};
+
+static int take_table(const struct state_rescue *rescue, const char *table,
+                      struct salvaged *ret_salvaged)
+{
+    struct salvage salvage = {.from = rescue->from, .to = rescue->to};
+    if (rescue->dry_run && strcmp(table, "setting") != 0)
+        salvage.to = NULL;
+    return salvage_table(&salvage, table, ret_salvaged);
+}
 
 static bool is_own(const char *name)
 {
@@ -399,14 +474,29 @@ static bool is_own(const char *name)
     return false;
 }
 
-static int copy_own(const struct salvage *salvage, struct rescued_state *rescued)
+static bool has_holes(sqlite3 *from)
+{
+    int64_t count = 0;
+    int result = db_number(from, "SELECT count(*) FROM sqlite_master WHERE name = 'hole'", &count);
+    return result || count;
+}
+
+/* Without all holes, as without all trims, readers cannot be told exactly what they missed. */
+static bool may_be_cut(const struct state_rescue *rescue, size_t table)
+{
+    bool is_hole = strcmp(own_tables[table], "hole") == 0;
+    return table >= TRIM_TABLES && (!is_hole || !has_holes(rescue->from));
+}
+
+static int copy_own(const struct state_rescue *rescue)
 {
     int result = 0;
+    struct rescued_state *rescued = rescue->rescued;
     rescued->has_all_trims = true;
     for (size_t i = 0; !result && i < sizeof(own_tables) / sizeof(*own_tables); i++) {
         struct salvaged table;
-        result = salvage_table(salvage, own_tables[i], &table);
-        rescued->has_all_trims = rescued->has_all_trims && (table.whole || i >= TRIM_TABLES);
+        result = take_table(rescue, own_tables[i], &table);
+        rescued->has_all_trims = rescued->has_all_trims && (table.whole || may_be_cut(rescue, i));
         if (strcmp(own_tables[i], "trim") == 0)
             rescued->trims = table.rows;
     }
@@ -437,65 +527,60 @@ static int read_schema(sqlite3 *from, struct buf *schema)
     return result ? result : buf_failed(schema) ? -ENOMEM : 0;
 }
 
-static int copy_other(const struct salvage *salvage, const char *name, const char *sql,
-                      struct rescued_state *rescued)
+static int copy_other(const struct state_rescue *rescue, const char *name, const char *sql)
 {
     struct salvaged table = {.whole = true};
-    int result = db_exec(salvage->to, sql);
+    struct rescued_state *rescued = rescue->rescued;
+    int result = db_exec(rescue->to, sql);
     if (!result && *name && !is_own(name))
-        result = salvage_table(salvage, name, &table);
+        result = take_table(rescue, name, &table);
     rescued->has_all_webhooks = rescued->has_all_webhooks && table.whole;
     if (strcmp(name, "endpoint") == 0)
         rescued->webhooks = table.rows;
     return result;
 }
 
-static int copy_others(const struct salvage *salvage, struct rescued_state *rescued)
+static int copy_others(const struct state_rescue *rescue)
 {
     struct buf schema = {0};
     int64_t version = 0;
-    int known = db_number(salvage->to, "SELECT value FROM setting WHERE name = 'courier_version'",
-                          &version);
-    int result = read_schema(salvage->from, &schema);
+    int known =
+        db_number(rescue->to, "SELECT value FROM setting WHERE name = 'courier_version'", &version);
+    int result = read_schema(rescue->from, &schema);
     bool is_usable = !result && (known == 0 || !schema.len);
-    rescued->has_all_webhooks = is_usable;
+    rescue->rescued->has_all_webhooks = is_usable;
     size_t at = 0;
     result = result == -ENOMEM ? result : 0;
     while (is_usable && !result && at < schema.len) {
         const char *name = schema.at + at, *sql = name + strlen(name) + 1;
         at += strlen(name) + strlen(sql) + 2;
-        result = copy_other(salvage, name, sql, rescued);
+        result = copy_other(rescue, name, sql);
     }
     buf_free(&schema);
     return result || is_usable
                ? result
-               : db_exec(salvage->to, "DELETE FROM setting WHERE name = 'courier_version'");
+               : db_exec(rescue->to, "DELETE FROM setting WHERE name = 'courier_version'");
 }
 
-static int copy_state(sqlite3 *from, sqlite3 *to, struct rescued_state *rescued)
+static int copy_state(const struct state_rescue *rescue)
 {
-    struct salvage salvage = {.from = from, .to = to};
-    int result = db_exec(to, "BEGIN");
-    result = result ? result : copy_own(&salvage, rescued);
-    result = result ? result : copy_others(&salvage, rescued);
-    return result ? result : db_exec(to, "COMMIT");
+    int result = db_exec(rescue->to, "BEGIN");
+    result = result ? result : copy_own(rescue);
+    result = result ? result : copy_others(rescue);
+    return result ? result : db_exec(rescue->to, "COMMIT");
 }
 
-/* In memory there is nothing but what the copies need. */
+static int make_settings(sqlite3 **ret_db)
+{
+    int result = db_open(":memory:", DB_WRITE, ret_db);
+    return result ? result : db_exec(*ret_db, "CREATE TABLE setting(name TEXT PRIMARY KEY, value)");
+}
+
 static int make_state(const char *to, sqlite3 **ret_db)
 {
     struct state *state = NULL;
-    if (!to) {
-        int made = db_open(":memory:", DB_WRITE, ret_db);
-        return made ? made
-                    : db_exec(*ret_db, "CREATE TABLE setting(name TEXT PRIMARY KEY, value);"
-                                       "CREATE TABLE trim(name, number, last, trimmed);"
-                                       "CREATE TABLE forgotten(number, upto);"
-                                       "CREATE TABLE erase(number, upto);"
-                                       "CREATE TABLE removal(first, before, before_last,"
-                                       " before_count, before_digest);"
-                                       "CREATE TABLE hole(upto, after)");
-    }
+    if (!to)
+        return make_settings(ret_db);
     int result = drop(to);
     result = result ? result : state_open(to, &state);
     if (result)
@@ -506,16 +591,18 @@ static int make_state(const char *to, sqlite3 **ret_db)
 
 int rescue_state(const char *from, const char *to, struct rescued_state *ret_rescued)
 {
-    sqlite3 *damaged = NULL, *target = NULL;
     *ret_rescued = (struct rescued_state){0};
-    int opened = salvage_open(from, &damaged);
-    int result = make_state(to, &target);
+    struct state_rescue rescue = {.dry_run = !to, .rescued = ret_rescued};
+    int opened = salvage_open(from, &rescue.from);
+    int result = make_state(to, &rescue.to);
     if (!result && !opened)
-        result = copy_state(damaged, target, ret_rescued);
+        result = copy_state(&rescue);
+    if (salvage_lacks_journal(from))
+        ret_rescued->has_all_trims = ret_rescued->has_all_webhooks = false;
     if (!result && to)
-        result = segment_make_single(target);
-    sqlite3_close(damaged);
-    sqlite3_close(target);
+        result = segment_make_single(rescue.to);
+    sqlite3_close(rescue.from);
+    sqlite3_close(rescue.to);
     return result || !to ? result : db_sync_file(to);
 }
 

@@ -14,8 +14,11 @@ struct rescue {
     uint64_t lost_first, lost_last; /* range of ids whose events may be lost; 0: nothing */
     bool has_all_deletions;         /* the file's table of deletions was read whole */
     struct buf channels; /* names and numbers of lost events, as known: "a (12), b (3)" */
+    /* For rescue_events() itself: */
     uint64_t refused_low,
-        refused_high; /* range of ids of rows that make no sense; 0: no such row */
+        refused_high;   /* range of ids of rows that make no sense; 0: no such row */
+    bool dry_run;       /* nothing is copied */
+    bool lacks_journal; /* what was in the journal is lost */
 };
 
 /* Copies the events of `from` to a new file `to`, which is not sealed; with NULL only finds out

@@ -13,6 +13,7 @@
 #include "log/store/sqlite/reserve.h"
 
 #include "base/say.h"
+#include "log/store/sqlite/db.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,9 +70,9 @@ void reserve_deinit(struct reserve *reserve)
 /* Cuts the file to nothing, and waits until the disk has the room. */
 static int cut(const struct reserve *reserve)
 {
-    int fd = open(reserve->path, O_WRONLY | O_CLOEXEC);
+    int fd = db_open_file(reserve->path, O_WRONLY);
     if (fd < 0)
-        return -errno;
+        return fd;
     int result = ftruncate(fd, 0) || fsync(fd) ? -errno : 0;
     close(fd);
     return result;
@@ -79,9 +80,9 @@ static int cut(const struct reserve *reserve)
 
 static int allocate(const struct reserve *reserve)
 {
-    int fd = open(reserve->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int fd = db_open_file(reserve->path, O_WRONLY | O_CREAT);
     if (fd < 0)
-        return -errno;
+        return fd;
     int result = fallocate(fd, 0, 0, (off_t)reserve->bytes) ? -errno : 0;
     close(fd);
     if (result)

@@ -17,6 +17,7 @@ struct pass {
     sqlite3_stmt *rows;
     sqlite3_stmt *insert; /* NULL if nothing is written */
     bool down;
+    int error; /* of what is written to */
 };
 
 static int finish_sql(struct buf *sql)
@@ -80,12 +81,19 @@ static int prepare_rows(struct pass *pass, const char *table)
 
 static int insert_row(const struct pass *pass)
 {
-    if (!pass->insert)
-        return 0;
     int columns = sqlite3_column_count(pass->rows);
     for (int i = SALVAGE_FIRST; i < columns; i++)
         sqlite3_bind_value(pass->insert, i, sqlite3_column_value(pass->rows, i));
     return db_run(pass->insert);
+}
+
+static int copy_row(struct pass *pass)
+{
+    const struct salvage *salvage = pass->salvage;
+    pass->error = pass->insert ? insert_row(pass) : 0;
+    if (!pass->error && salvage->took)
+        pass->error = salvage->took(salvage->context, pass->rows);
+    return pass->error;
 }
 
 static bool is_in_order(const struct pass *pass, int64_t rowid)
@@ -95,7 +103,7 @@ static bool is_in_order(const struct pass *pass, int64_t rowid)
 
 /* 1 when the pass has come to what the other one has read. A page that holds what belongs elsewhere
  * is seen by its rows being out of order. */
-static int take_row(const struct pass *pass)
+static int take_row(struct pass *pass)
 {
     const struct salvage *salvage = pass->salvage;
     struct salvaged *salvaged = pass->salvaged;
@@ -108,7 +116,7 @@ static int take_row(const struct pass *pass)
         return -EBADMSG;
     *(pass->down ? &salvaged->high : &salvaged->low) = rowid;
     salvaged->rows++;
-    return insert_row(pass);
+    return copy_row(pass);
 }
 
 /* The end of the rows, or of what can be read of them. */
@@ -125,11 +133,10 @@ static int read_rows(struct pass *pass)
     return result == 1 ? 0 : result;
 }
 
-/* An error of the rows ends the pass; one of the insert ends it all. */
+/* An error of the rows ends the pass; an error of the copy ends it all. */
 static int judge(const struct pass *pass, int result)
 {
-    bool is_ours = pass->insert && sqlite3_errcode(pass->salvage->to) != SQLITE_OK;
-    return result == -ENOMEM || is_ours ? result : 0;
+    return result == -ENOMEM ? result : pass->error;
 }
 
 static int run_pass(const struct salvage *salvage, const char *table, bool down,
@@ -155,18 +162,34 @@ int salvage_table(const struct salvage *salvage, const char *table, struct salva
     return result || ret_salvaged->whole ? result : run_pass(salvage, table, true, ret_salvaged);
 }
 
-static bool has_side(const char *path, const char *side)
+enum side { SIDE_NONE, SIDE_FILE, SIDE_ODD };
+
+static enum side side_of(const char *path, const char *end)
 {
     char name[4096];
-    snprintf(name, sizeof(name), "%s%s", path, side);
-    return access(name, F_OK) == 0;
+    snprintf(name, sizeof(name), "%s%s", path, end);
+    if (!db_is_plain(name))
+        return SIDE_ODD;
+    return access(name, F_OK) == 0 ? SIDE_FILE : SIDE_NONE;
+}
+
+bool salvage_lacks_journal(const char *path)
+{
+    enum side wal = side_of(path, "-wal");
+    return wal == SIDE_ODD || side_of(path, "-journal") == SIDE_ODD ||
+           (wal == SIDE_FILE && side_of(path, "-shm") == SIDE_ODD);
+}
+
+static bool has_journal(const char *path)
+{
+    return side_of(path, "-wal") == SIDE_FILE || side_of(path, "-journal") == SIDE_FILE;
 }
 
 /* With a schema that may be written to, SQLite reads a file that is cut off up to its end, instead
  * of refusing all of it. */
 int salvage_open(const char *path, sqlite3 **ret_db)
 {
-    bool is_journaled = has_side(path, "-wal") || has_side(path, "-journal");
+    bool is_journaled = has_journal(path) && !salvage_lacks_journal(path);
     int result = db_open(path, is_journaled ? DB_WRITE : DB_IMMUTABLE, ret_db);
     if (!result)
         (void)db_exec(*ret_db, "PRAGMA writable_schema = 1; PRAGMA cell_size_check = 1");

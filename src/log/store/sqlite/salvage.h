@@ -10,6 +10,9 @@ struct salvage {
     sqlite3 *to; /* has the table; NULL: only to see how much can be read */
     /* Whether a row may be taken; NULL for all. The table's columns begin at SALVAGE_FIRST. */
     bool (*takes)(void *context, sqlite3_stmt *row);
+    /* Called for each row that is copied, or would be if `to` is NULL; NULL for none. A negative
+     * errno ends the copying. */
+    int (*took)(void *context, sqlite3_stmt *row);
     void *context;
 };
 
@@ -32,3 +35,7 @@ int salvage_table(const struct salvage *salvage, const char *table, struct salva
 /* Opens a database that may be damaged: as it lies there if nothing lies beside it, else with what
  * SQLite makes of its journal. */
 int salvage_open(const char *path, sqlite3 **ret_db);
+
+/* Whether a FIFO, a folder or the like has the name of the journal, or of the index of it: then the
+ * database is read without its journal, and nobody knows what that had. */
+bool salvage_lacks_journal(const char *path);

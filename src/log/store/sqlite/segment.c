@@ -375,9 +375,9 @@ static int read_header(const struct segment *segment, struct header *ret_header)
 {
     unsigned char header[HEADER];
     struct stat info = {0};
-    int fd = open(segment->path, O_RDONLY | O_CLOEXEC);
+    int fd = db_open_file(segment->path, O_RDONLY);
     if (fd < 0)
-        return -errno;
+        return fd;
     ssize_t got = read(fd, header, sizeof(header));
     int result = fstat(fd, &info) ? -errno : 0;
     close(fd);

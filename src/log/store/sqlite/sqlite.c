@@ -161,6 +161,7 @@ static int open_files(struct chain *chain)
 {
     struct trouble *trouble = chain->config.trouble;
     int result = trouble_note(trouble, chain->folder, folder_make(chain->folder));
+    result = result ? result : trouble_note_unfinished(trouble, chain->config.dir);
     result = result ? result : open_state(chain);
     result = result ? result : trouble_note(trouble, chain->folder, chain_list(chain));
     result = result ? result : trouble_note(trouble, chain->sums.path, summing_match(chain));

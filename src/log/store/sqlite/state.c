@@ -502,9 +502,9 @@ static int checkpoint(struct state *state)
 /* Locks are on the two other files, so that a descriptor of this one may come and go. */
 static int set_room_aside(struct state *state)
 {
-    int fd = open(state->wal_path, O_WRONLY | O_CLOEXEC);
+    int fd = db_open_file(state->wal_path, O_WRONLY);
     if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
+        return fd == -ENOENT ? 0 : fd;
     (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM);
     close(fd);
     return 0;

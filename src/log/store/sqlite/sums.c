@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store/sqlite/db.h"
+#include "log/store/sqlite/folder.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -124,16 +125,6 @@ static int unlink_all(const char *path)
     return result;
 }
 
-static int sync_folder_of(const char *path)
-{
-    char folder[4096];
-    snprintf(folder, sizeof(folder), "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = '\0';
-    return db_sync_folder(slash ? folder : ".");
-}
-
 int sums_open(const char *path, struct sums **ret_sums)
 {
     struct sums *sums = mem_alloc(sizeof(*sums));
@@ -169,7 +160,7 @@ int sums_discard(struct sums *sums, const char *path)
 {
     sums_close(sums);
     int result = unlink_all(path);
-    return result ? result : sync_folder_of(path);
+    return result ? result : folder_sync_of(path);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
  * Without memory or descriptors for such a look the errno alone is told. */
 #include "log/store/sqlite/trouble.h"
 
+#include "log/store/sqlite/exchange.h"
 #include "log/store/sqlite/folder.h"
 #include "log/store/sqlite/rowcheck.h"
 #include "log/store/sqlite/segment.h"
@@ -50,6 +51,27 @@ int trouble_note_in_use(struct trouble *trouble, const char *dir, int64_t pid)
         trouble->pid = pid;
     }
     return -EBUSY;
+}
+
+static int keep_name(void *context, const char *name)
+{
+    struct buf *found = context;
+    buf_add_str(found, str_from(name));
+    buf_add_char(found, '\0');
+    return buf_failed(found) ? -ENOMEM : -EUCLEAN;
+}
+
+int trouble_note_unfinished(struct trouble *trouble, const char *dir)
+{
+    struct buf name = {0};
+    int result = exchange_each(dir, keep_name, &name);
+    char *path = folder_join(dir, name.len ? name.at : "log");
+    trouble_note(trouble, path, result);
+    if (trouble && result == -EUCLEAN)
+        trouble->kind = TROUBLE_UNFINISHED;
+    free(path);
+    buf_free(&name);
+    return result;
 }
 
 static enum trouble_kind kind_of_errno(int error)
@@ -121,19 +143,6 @@ static enum trouble_kind failed(struct trouble *trouble, const char *path, int e
     return blame(trouble, path, kind);
 }
 
-/* The folder that a path lies in. */
-static void folder_of(const char *path, char *out, size_t size)
-{
-    snprintf(out, size, "%s", path);
-    for (size_t len = strlen(out); len > 1 && out[len - 1] == '/'; len--)
-        out[len - 1] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash && slash != out)
-        *slash = '\0';
-    else
-        snprintf(out, size, "%s", slash ? "/" : ".");
-}
-
 /* Whether this user may change the file, and make others beside it. */
 static enum trouble_kind look_at_access(struct trouble *trouble, const char *path)
 {
@@ -190,14 +199,28 @@ static enum trouble_kind look_at_header(struct trouble *trouble, const char *pat
         return failed(trouble, path, -errno);
     if (!S_ISREG(info.st_mode))
         return blame(trouble, path, TROUBLE_NO_PLAIN_FILE);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = db_open_file(path, O_RDONLY);
     if (fd < 0)
-        return failed(trouble, path, -errno);
+        return failed(trouble, path, fd);
     ssize_t got = pread(fd, header, sizeof(header), 0);
     int error = errno;
     close(fd);
     return got < 0 ? failed(trouble, path, -error)
                    : judge_header(trouble, path, header, got, (uint64_t)info.st_size);
+}
+
+/* SQLite opens all of these. */
+static enum trouble_kind look_at_sides(struct trouble *trouble, const char *path)
+{
+    static const char *const sides[] = {"-wal", "-shm", "-journal"};
+    char name[TROUBLE_PATH + 16];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(name, sizeof(name), "%s%s", path, sides[i]);
+        if (!db_is_plain(name))
+            return damaged(trouble, path, "what has the name of its %s is not a file",
+                           sides[i] + 1);
+    }
+    return TROUBLE_NONE;
 }
 
 /* ---- the content ---------------------------------------------------------------------------- */
@@ -209,8 +232,7 @@ static enum role role_of(const char *path)
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (strcmp(name, "state.db") == 0)
         return ROLE_STATE;
-    return strspn(name, "0123456789") == 16 && strcmp(name + 16, ".db") == 0 ? ROLE_EVENTS
-                                                                             : ROLE_OTHER;
+    return folder_id_of(name) ? ROLE_EVENTS : ROLE_OTHER;
 }
 
 /* Finds the cause of an error of SQLite. If SQLite could not even open the file, the rights of this
@@ -374,6 +396,8 @@ enum trouble_kind trouble_inspect(struct trouble *trouble, const char *path, boo
 {
     trouble->kind = TROUBLE_NONE;
     enum trouble_kind kind = look_at_header(trouble, path);
+    if (kind == TROUBLE_NONE)
+        kind = look_at_sides(trouble, path);
     if (kind == TROUBLE_NONE && deep)
         kind = look_at_content(trouble, path);
     return kind == TROUBLE_NONE ? look_at_access(trouble, path) : kind;
@@ -414,7 +438,9 @@ static enum trouble_kind look_again(struct trouble *trouble, const char *path,
 {
     if (kind == TROUBLE_NO_ACCESS)
         return look_at_rights(trouble, path);
-    if (kind != TROUBLE_UNKNOWN && kind != TROUBLE_NEWER)
+    if (kind == TROUBLE_NO_PLAIN_FILE && !ends_with(path, ".db"))
+        return TROUBLE_NONE;
+    if (kind != TROUBLE_UNKNOWN && kind != TROUBLE_NEWER && kind != TROUBLE_NO_PLAIN_FILE)
         return TROUBLE_NONE;
     if (ends_with(path, ".db"))
         return trouble_inspect(trouble, path, true);
@@ -495,6 +521,13 @@ static enum trouble_kind survey_log(struct trouble *trouble, const char *folder)
     return kind == TROUBLE_NONE && newest[0] ? survey_format(trouble, folder, newest) : kind;
 }
 
+static enum trouble_kind survey_exchanges(struct trouble *trouble, const char *dir)
+{
+    int result = trouble_note_unfinished(trouble, dir);
+    return !result || trouble->kind == TROUBLE_UNFINISHED ? trouble->kind
+                                                          : failed(trouble, trouble->path, result);
+}
+
 /* A folder that is not there will be made in the one above. */
 static enum trouble_kind survey_missing(struct trouble *trouble, const char *dir)
 {
@@ -512,6 +545,8 @@ enum trouble_kind trouble_survey(struct trouble *trouble, const char *dir)
     enum trouble_kind kind = look_at_folder(trouble, dir);
     if (kind == TROUBLE_NONE && access(log, F_OK) == 0)
         kind = look_at_folder(trouble, log);
+    if (kind == TROUBLE_NONE)
+        kind = survey_exchanges(trouble, dir);
     if (kind == TROUBLE_NONE)
         kind = survey_file(trouble, dir, "state.db");
     if (kind == TROUBLE_NONE)
@@ -558,6 +593,7 @@ void trouble_add_cause(struct buf *out, const struct trouble *trouble)
         [TROUBLE_NO_DESCRIPTORS] = "cannot be opened: as many files are open as may be",
         [TROUBLE_NO_MEMORY] = "cannot be opened: there is no memory left",
         [TROUBLE_LOCKED] = "is locked by another program",
+        [TROUBLE_UNFINISHED] = "is half repaired: the repair was ended before it was done",
     };
     if (trouble->kind == TROUBLE_NEWER)
         add_newer(out, trouble);
@@ -591,6 +627,7 @@ static const char *const advice[TROUBLE_KINDS] = {
     [TROUBLE_LOCKED] = "End that program (a shell of sqlite3? a backup?), then start again",
     [TROUBLE_NEWER] = "Run that version or a later one, or use another folder",
     [TROUBLE_DAMAGED] = "\"freshet repair DIR\" sets it aside and says what is lost",
+    [TROUBLE_UNFINISHED] = "\"freshet repair DIR\" finishes it",
 };
 
 static void add_with_dir(struct buf *out, const char *text, const char *dir)

@@ -22,6 +22,7 @@ enum trouble_kind {
     TROUBLE_LOCKED, /* by another program */
     TROUBLE_NEWER,  /* made by a newer freshet */
     TROUBLE_DAMAGED,
+    TROUBLE_UNFINISHED, /* a repair was ended while it exchanged the file for a copy */
     TROUBLE_KINDS,
 };
 
@@ -44,6 +45,10 @@ int trouble_note(struct trouble *trouble, const char *path, int error);
 
 /* Notes that another process has the folder. Returns -EBUSY. */
 int trouble_note_in_use(struct trouble *trouble, const char *dir, int64_t pid);
+
+/* Notes the first file whose exchange by a repair was not finished (exchange.h): 0 if there is
+ * none, -EUCLEAN, or another negative errno if log/ cannot be read. */
+int trouble_note_unfinished(struct trouble *trouble, const char *dir);
 
 /* Finds the cause of what was noted. Once the opening has closed its files; `error` is what it
  * returned, and `dir` stands for the file if none was noted. */
