@@ -16,11 +16,16 @@
 #define ONE_BY_ONE
 #endif
 
-void slab_init(struct slab *slab, size_t size)
+static size_t rounded(size_t size)
 {
     size_t step = _Alignof(uint64_t);
+    return (size + step - 1) / step * step;
+}
+
+void slab_init(struct slab *slab, size_t size)
+{
     assert(size <= SLAB_BLOCK / 16);
-    *slab = (struct slab){.size = (size + step - 1) / step * step};
+    *slab = (struct slab){.size = rounded(size)};
     list_init(&slab->open);
 }
 
@@ -135,3 +140,21 @@ void slab_deinit(struct slab *slab)
 }
 
 #endif
+
+void *slabs_take(struct slabs *slabs, size_t size)
+{
+    unsigned at = 0;
+    while (at < slabs->count && slabs->at[at].size != rounded(size))
+        at++;
+    assert(at < SLABS_MAX);
+    if (at == slabs->count)
+        slab_init(&slabs->at[slabs->count++], size);
+    return slab_take(&slabs->at[at]);
+}
+
+void slabs_deinit(struct slabs *slabs)
+{
+    for (unsigned i = 0; i < slabs->count; i++)
+        slab_deinit(&slabs->at[i]);
+    slabs->count = 0;
+}

@@ -24,3 +24,18 @@ void *slab_take(struct slab *slab) __attribute__((warn_unused_result));
 /* Gives a structure back to its slab; NULL is ignored. A block without structures in use goes back
  * to the system. */
 void slab_give(void *ptr);
+
+/* Slabs for structures of several sizes, SLABS_MAX at most. Zeroes are the start: those who take
+ * structures of a size make its slab. */
+enum { SLABS_MAX = 4 };
+
+struct slabs {
+    struct slab at[SLABS_MAX];
+    unsigned count;
+};
+
+/* Like slab_take(), from the slab for this size. */
+void *slabs_take(struct slabs *slabs, size_t size) __attribute__((warn_unused_result));
+
+/* Frees all slabs; no structure may be in use. */
+void slabs_deinit(struct slabs *slabs);

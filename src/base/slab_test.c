@@ -86,6 +86,27 @@ static void structures_are_packed(void **state)
     slab_deinit(&slab);
 }
 
+static void structures_of_one_size_share_a_slab(void **state)
+{
+    (void)state;
+    enum { SMALL = 24, LARGE = 40 };
+    struct slabs slabs = {0};
+    char *small = slabs_take(&slabs, SMALL), *other = slabs_take(&slabs, SMALL - 1);
+    char *large = slabs_take(&slabs, LARGE);
+    assert_non_null(small);
+    assert_non_null(other);
+    assert_non_null(large);
+    memset(small, 1, SMALL);
+    memset(other, 2, SMALL - 1);
+    memset(large, 3, LARGE);
+    assert_int_equal(slabs.count, 2);
+    assert_int_equal(small[SMALL - 1] + other[0] + large[0], 6);
+    slab_give(small);
+    slab_give(other);
+    slab_give(large);
+    slabs_deinit(&slabs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +114,7 @@ int main(void)
         cmocka_unit_test(room_that_came_back_is_used_before_more_is_mapped),
         cmocka_unit_test(blocks_of_which_nothing_is_in_use_go_back),
         cmocka_unit_test(structures_are_packed),
+        cmocka_unit_test(structures_of_one_size_share_a_slab),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,8 +16,6 @@ struct channel_socket {
     uint16_t encoding;
 };
 
-const size_t channel_socket_size = sizeof(struct channel_socket);
-
 static struct channel_socket *of_socket(struct socket *socket)
 {
     return container_of(socket, struct channel_socket, socket);
@@ -212,7 +210,7 @@ static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 static struct channel_socket *channel_socket_new(struct worker *worker, struct reading *reading)
 {
     struct channel_start *start = mem_try_alloc(sizeof(*start));
-    struct channel_socket *channel = start ? slab_take(&worker->channel_room) : NULL;
+    struct channel_socket *channel = start ? slabs_take(&worker->slabs, sizeof(*channel)) : NULL;
     if (!channel) {
         free(start);
         return NULL;

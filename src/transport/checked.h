@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "transport/worker.h"
+#include "transport/worker_state.h"
 
 /* Texts of more bytes are checked in pieces. No read brings more at once, so that such a text lies
  * in memory of its own. */

@@ -991,7 +991,7 @@ static bool may_connect(struct worker *worker)
 
 static struct session *session_new(struct worker *worker, int fd)
 {
-    struct session *session = slab_take(&worker->session_room);
+    struct session *session = slabs_take(&worker->slabs, sizeof(*session));
     if (!session) {
         close(fd);
         return NULL;

@@ -8,7 +8,7 @@
 #include "transport/holding.h"
 #include "base/problem.h"
 #include "transport/rest.h"
-#include "transport/worker.h"
+#include "transport/worker_state.h"
 
 struct pull;
 

@@ -73,8 +73,5 @@ bool socket_submit(struct socket *socket, struct proposal *proposal, struct sock
 /* Notes that a publish was answered; returns false if its websocket has given it up or is gone. */
 bool socket_end_publish(struct socket_publish *publish);
 
-/* How much one takes in worker->channel_room. */
-extern const size_t channel_socket_size;
-
 /* The channel's socket: what GET /channels/… upgrades to. Takes the reading over. */
 void channel_socket_begin(struct exchange *exchange, struct reading *reading);

@@ -14,8 +14,6 @@ struct stream {
     uint8_t beat_s;
 };
 
-const size_t stream_size = sizeof(struct stream);
-
 static struct stream *of_pull(struct pull *pull)
 {
     return container_of(pull, struct stream, pull);
@@ -196,7 +194,7 @@ static bool refuse_gap(struct exchange *exchange, const struct reading *reading,
 static void begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
-    struct stream *stream = slab_take(&worker->stream_room);
+    struct stream *stream = slabs_take(&worker->slabs, sizeof(*stream));
     unsigned encoding = encoding_of(reading->format, reading->data, !exchange->http10, 0);
     struct response response;
     if (!stream || refuse_gap(exchange, reading, encoding)) {

@@ -5,6 +5,7 @@
 #include "transport/page.h"
 #include "transport/protocol.h"
 #include "transport/stream.h"
+#include "transport/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,23 +1,11 @@
-#include "transport/page.h"
-#include "transport/socket.h"
-#include "transport/stream.h"
+#include "transport/worker.h"
 
-#include "base/hash.h"
 #include "base/say.h"
+#include "transport/page.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
-
-#define LIMIT_TEXT(name, text, help) [LIMIT_##name] = (text),
-#define LIMIT_HELP(name, text, help) [LIMIT_##name] = (help),
-const char *const limit_names[LIMIT_COUNT] = {LIMITS(LIMIT_TEXT)};
-const char *const limit_helps[LIMIT_COUNT] = {LIMITS(LIMIT_HELP)};
-
-#define BUDGET_TEXT(name, text, help) [BUDGET_##name] = (text),
-#define BUDGET_HELP(name, text, help) [BUDGET_##name] = (help),
-const char *const budget_names[BUDGET_COUNT] = {BUDGETS(BUDGET_TEXT)};
-const char *const budget_helps[BUDGET_COUNT] = {BUDGETS(BUDGET_HELP)};
 
 enum { PRESSURE_MS = 64 };
 
@@ -39,10 +27,6 @@ enum {
     PUT_OFF_BYTES = 1 << 19,
 };
 
-/* The most that a turn gathers before the log gets it. The log's lock is held for all events of an
- * append, a microsecond for each that makes a channel. The events of a request stay together. */
-enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 256 };
-
 enum { READS_SHARE = 8 }; /* of held_max */
 
 static void on_batch(void *owner, struct batch *batch)
@@ -54,20 +38,6 @@ static void on_batch(void *owner, struct batch *batch)
 static void accepted(struct listener *listener, int fd)
 {
     session_accept(container_of(listener, struct worker_listener, listener)->worker, fd);
-}
-
-bool worker_pressed(const struct worker *worker)
-{
-    uint64_t most = worker->config.limits.pending_max;
-    return log_pending_bytes(worker->config.log) + worker->turn_bytes > most ||
-           log_backlog_bytes(worker->config.log) > most;
-}
-
-void worker_begin_step(struct worker *worker)
-{
-    const struct worker_budgets *budgets = &worker->config.budgets;
-    budget_begin_late(&worker->step_budget, worker->config.clock, budgets->step_us,
-                      budgets->step_bytes);
 }
 
 static void begin_turn(struct worker *worker)
@@ -141,12 +111,6 @@ static void resume_all(struct worker *worker)
     begin_turn(worker);
 }
 
-void worker_check_paused(struct worker *worker)
-{
-    if (!list_linked(&worker->pressure.node))
-        timer_set(&worker->loop, &worker->pressure, 1);
-}
-
 /* Sessions whose publish waits look again when the log has caught up, and those that are not read
  * because of what they hold after a while. */
 static void ring_pressure(struct timer *timer)
@@ -185,9 +149,6 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     *worker = (struct worker){.config = *config, .pressure = {.ring = ring_pressure}};
     worker->account.limit = config->limits.held_max;
     worker->config.limits.ws.piece = WS_PIECE;
-    slab_init(&worker->session_room, sizeof(struct session));
-    slab_init(&worker->stream_room, stream_size);
-    slab_init(&worker->channel_room, channel_socket_size);
     if (!worker->config.connections)
         worker->config.connections = &worker->own_connections;
     list_init(&worker->sessions);
@@ -218,12 +179,6 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     return result;
 }
 
-void worker_resume_accepting(struct worker *worker)
-{
-    for (unsigned i = 0; i < worker->listeners_count; i++)
-        listener_resume(&worker->listeners[i].listener);
-}
-
 static void stop_listening(struct worker *worker)
 {
     for (unsigned i = 0; i < worker->listeners_count; i++)
@@ -239,39 +194,6 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
     int result = listener_init(&place->listener, &worker->loop, address, size, accepted);
     worker->listeners_count += !result;
     return result;
-}
-
-/* Gives the log what the turn has gathered. */
-static bool flush(struct worker *worker)
-{
-    account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes, 0);
-    return submitter_flush(&worker->submitter);
-}
-
-/* Parsed publishes are charged at once, so that publishers are slowed down within the turn. A large
- * batch goes to the log before the end of the turn. */
-bool worker_spend(struct worker *worker, size_t bytes)
-{
-    const struct submitter *submitter = &worker->submitter;
-    if (submitter_has_any(submitter))
-        account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes,
-                    submitter_bytes(submitter));
-    if (worker->turn_bytes > BATCH_BYTES || submitter_events(submitter) >= BATCH_EVENTS)
-        (void)flush(worker);
-    (void)budget_spend(&worker->turn_budget, bytes);
-    return budget_spend(&worker->step_budget, bytes);
-}
-
-uint64_t worker_hits(const struct worker *worker, enum limit limit)
-{
-    static const enum publish_verdict verdicts[LIMIT_COUNT] = {
-        [LIMIT_CHANNELS] = PUBLISH_E_CHANNELS,
-        [LIMIT_SHARES] = PUBLISH_E_SHARE,
-        [LIMIT_KEYS] = PUBLISH_E_KEYS,
-    };
-    const _Atomic uint64_t *hits = verdicts[limit] ? &worker->submitter.refused[verdicts[limit]]
-                                                   : &worker->stats.limits[limit];
-    return atomic_load_explicit(hits, memory_order_relaxed);
 }
 
 /* Beyond held_max the largest go: with each turn as many as it takes. A turn adds no more than its
@@ -353,10 +275,10 @@ void worker_step(struct worker *worker, int wait_ms)
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
     pages_due(worker);
-    while (flush(worker))
+    while (worker_flush(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);
-    (void)flush(worker);
+    (void)worker_flush(worker);
     if (net_is_dirty(&worker->net))
         loop_worked(&worker->loop); /* a page was due, say */
     if (!net_flush(&worker->net))
@@ -434,14 +356,5 @@ void worker_deinit(struct worker *worker)
     ws_deflater_deinit(&worker->deflater);
     ws_inflater_deinit(&worker->inflater);
     loop_deinit(&worker->loop);
-    slab_deinit(&worker->session_room);
-    slab_deinit(&worker->stream_room);
-    slab_deinit(&worker->channel_room);
-}
-
-uint32_t worker_random(uint32_t below)
-{
-    uint32_t n;
-    hash_random(&n, sizeof(n));
-    return below ? n % below : 0;
+    slabs_deinit(&worker->slabs);
 }

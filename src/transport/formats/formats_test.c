@@ -108,7 +108,7 @@ static void sse_field(struct parsed *parsed, struct str name, struct str value, 
         parsed->retry_ms = strtoull(value.at, NULL, 10);
     } else {
         assert_true(str_eq(name, STR("event")));
-        parsed->kind = value.at[0] == '$' ? kind_of(str_skip(value, 1)) : EVENT;
+        parsed->kind = value.len && value.at[0] == '$' ? kind_of(str_skip(value, 1)) : EVENT;
     }
 }
 

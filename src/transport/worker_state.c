@@ -1,0 +1,82 @@
+#include "transport/worker_state.h"
+
+#include "base/hash.h"
+
+/* The most that a turn gathers before the log gets it. The log's lock is held for all events of an
+ * append, a microsecond for each that makes a channel. The events of a request stay together. */
+enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 256 };
+
+#define LIMIT_TEXT(name, text, help) [LIMIT_##name] = (text),
+#define LIMIT_HELP(name, text, help) [LIMIT_##name] = (help),
+const char *const limit_names[LIMIT_COUNT] = {LIMITS(LIMIT_TEXT)};
+const char *const limit_helps[LIMIT_COUNT] = {LIMITS(LIMIT_HELP)};
+
+#define BUDGET_TEXT(name, text, help) [BUDGET_##name] = (text),
+#define BUDGET_HELP(name, text, help) [BUDGET_##name] = (help),
+const char *const budget_names[BUDGET_COUNT] = {BUDGETS(BUDGET_TEXT)};
+const char *const budget_helps[BUDGET_COUNT] = {BUDGETS(BUDGET_HELP)};
+
+bool worker_pressed(const struct worker *worker)
+{
+    uint64_t most = worker->config.limits.pending_max;
+    return log_pending_bytes(worker->config.log) + worker->turn_bytes > most ||
+           log_backlog_bytes(worker->config.log) > most;
+}
+
+void worker_begin_step(struct worker *worker)
+{
+    const struct worker_budgets *budgets = &worker->config.budgets;
+    budget_begin_late(&worker->step_budget, worker->config.clock, budgets->step_us,
+                      budgets->step_bytes);
+}
+
+bool worker_flush(struct worker *worker)
+{
+    account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes, 0);
+    return submitter_flush(&worker->submitter);
+}
+
+/* Parsed publishes are charged at once, so that publishers are slowed down within the turn. A large
+ * batch goes to the log before the end of the turn. */
+bool worker_spend(struct worker *worker, size_t bytes)
+{
+    const struct submitter *submitter = &worker->submitter;
+    if (submitter_has_any(submitter))
+        account_set(&worker->account, ACCOUNT_BATCH, &worker->turn_bytes,
+                    submitter_bytes(submitter));
+    if (worker->turn_bytes > BATCH_BYTES || submitter_events(submitter) >= BATCH_EVENTS)
+        (void)worker_flush(worker);
+    (void)budget_spend(&worker->turn_budget, bytes);
+    return budget_spend(&worker->step_budget, bytes);
+}
+
+uint64_t worker_hits(const struct worker *worker, enum limit limit)
+{
+    static const enum publish_verdict verdicts[LIMIT_COUNT] = {
+        [LIMIT_CHANNELS] = PUBLISH_E_CHANNELS,
+        [LIMIT_SHARES] = PUBLISH_E_SHARE,
+        [LIMIT_KEYS] = PUBLISH_E_KEYS,
+    };
+    const _Atomic uint64_t *hits = verdicts[limit] ? &worker->submitter.refused[verdicts[limit]]
+                                                   : &worker->stats.limits[limit];
+    return atomic_load_explicit(hits, memory_order_relaxed);
+}
+
+void worker_check_paused(struct worker *worker)
+{
+    if (!list_linked(&worker->pressure.node))
+        timer_set(&worker->loop, &worker->pressure, 1);
+}
+
+void worker_resume_accepting(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->listeners_count; i++)
+        listener_resume(&worker->listeners[i].listener);
+}
+
+uint32_t worker_random(uint32_t below)
+{
+    uint32_t n;
+    hash_random(&n, sizeof(n));
+    return below ? n % below : 0;
+}

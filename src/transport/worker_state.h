@@ -1,0 +1,298 @@
+/* The state of a worker: a thread with its listeners, its connections and its hub; and the accounts
+ * that its connections keep with it. All that works on a connection includes this, and nothing of
+ * it runs the worker: see worker.h. */
+#pragma once
+
+#include "base/account.h"
+#include "base/budget.h"
+#include "base/hist.h"
+#include "base/slab.h"
+#include "http/date.h"
+#include "http/head.h"
+#include "hub/hub.h"
+#include "net/listen.h"
+#include "publish/submit.h"
+#include "transport/formats/formats.h"
+#include "transport/holding.h"
+#include "transport/page_memo.h"
+#include "transport/repeat.h"
+#include "ws/reader.h"
+
+struct exchange;
+struct json_scan;
+struct session;
+
+/* The limits: each hit is counted. Name in /stats and /metrics, and help text. A refusal with a
+ * problem document is also counted by problem. */
+#define LIMITS(X)                                                                                  \
+    X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
+    X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
+    X(PENDING, "publishes_paused", "Waits of a publisher because of pending_max")                  \
+    X(RESTS, "rests_closed", "Connections closed because peers do not read, by rests_max")         \
+    X(BRANCHES, "patterns_refused", "Subscriptions to patterns over branches_max")                 \
+    X(HELD, "held_closed", "Connections closed, or requests refused, by held_max")                 \
+    X(CHANNELS, "channels_refused", "Publishes to a new channel over channels_max")                \
+    X(SHARES, "shares_refused", "Publishes to a new channel over a share of channels_max")         \
+    X(KEYS, "keys_refused", "Publishes under a new key over keys_max")                             \
+    X(MESSAGE, "messages_refused", "WebSocket messages over message_max, closed with 1009")        \
+    X(IDLE, "idle_closed", "Connections closed after idle_ms without a request")                   \
+    X(STALL, "stalled_closed", "Connections closed after stall_ms in which nothing was read")      \
+    X(GONE, "peers_gone", "Subscribers closed because their peers were silent for two beats")      \
+    X(CLOSE, "unclosed_sockets", "WebSockets whose peer did not answer a close in close_ms")
+
+enum limit {
+#define LIMIT_NAME(name, text, help) LIMIT_##name,
+    LIMITS(LIMIT_NAME)
+#undef LIMIT_NAME
+        LIMIT_COUNT,
+};
+extern const char *const limit_names[LIMIT_COUNT];
+extern const char *const limit_helps[LIMIT_COUNT];
+
+/* The budgets: each time that a step of a turn spends its budget is counted. Name in /stats and
+ * /metrics, and help text. The rest of the step goes to the end of a queue. */
+#define BUDGETS(X)                                                                                 \
+    X(READ, "read", "Reads from a connection that were put off, with bytes left")                  \
+    X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
+    X(TIMERS, "timers", "Turns that put off timers which were due")                                \
+    X(FLUSH, "flush", "Slices of sends that ended by their bytes or their time")                   \
+    X(BURY, "bury", "Turns that left closed connections to be freed later")                        \
+    X(SEARCH, "search", "Pages that ended because their request had looked at a million rows")     \
+    X(FAN_OUT, "fan_out", "Turns that left events which had not reached all views")                \
+    X(PAGES, "pages", "Pages of recent events that were put off")                                  \
+    X(LIVE, "live", "Views that fell behind because of live_max")                                  \
+    X(FOUND, "found", "Reads of the store that waited, or ended, because of what others found")
+
+enum budget_kind {
+#define BUDGET_NAME(name, text, help) BUDGET_##name,
+    BUDGETS(BUDGET_NAME)
+#undef BUDGET_NAME
+        BUDGET_COUNT,
+};
+extern const char *const budget_names[BUDGET_COUNT];
+extern const char *const budget_helps[BUDGET_COUNT];
+
+/* All times in ms, all sizes in bytes. */
+struct worker_limits {
+    struct http_limits http;
+    struct ws_limits ws;
+    int64_t head_ms;     /* from a request's first byte to the end of its head */
+    int64_t body_ms;     /* and from there to the end of its body */
+    int64_t idle_ms;     /* between requests */
+    int64_t stall_ms;    /* a peer that does not read an answer */
+    int64_t publish_ms;  /* a publish that is not safe by then has an unknown fate */
+    int64_t close_ms;    /* for the other side of a close handshake */
+    int64_t message_ms;  /* from a WebSocket message's first byte to its end */
+    int64_t drain_ms;    /* over which streams end when the server stops */
+    unsigned drain_some; /* connections that a turn tells of it; 0 for 1,024 */
+    /* The pause between two answers to polls of a connection while the worker is busy, and the
+     * longest time that an event waits for it. 0: a poll is answered as soon as it has an event. */
+    int64_t poll_pace_ms;
+    uint64_t body_max;
+    uint32_t inflight_max;    /* publishes of one connection that are not answered */
+    uint32_t connections_max; /* of all workers together */
+    uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
+                                 publishers wait */
+    uint64_t rests_max;       /* unsent bytes of all connections of a worker together */
+    uint64_t held_max;        /* all that peers make a worker hold, by its account */
+    struct hub_limits hub;
+};
+
+/* The most that a turn may spend on reading: on one connection, on all of them, and on those that
+ * have used up a share before. 0: the default. */
+struct worker_budgets {
+    int64_t step_us, step_bytes;
+    int64_t turn_us, turn_bytes;
+    int64_t put_off_us;
+};
+
+/* The rights that pages of an origin have. */
+enum admission {
+    ADMITS_NOBODY,
+    ADMITS,
+    ADMITS_CREDENTIALS, /* and may send requests with the user's credentials */
+};
+
+struct worker_config {
+    unsigned index;
+    unsigned count;
+    struct log *log;
+    struct clock *clock;
+    struct worker_limits limits;
+    struct worker_budgets budgets;
+    int64_t spin_us; /* after work, before it sleeps */
+    bool want_uring;
+    _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
+    /* Connections over connections_max, of all workers, that are heard before they are refused. */
+    uint32_t refusing_max;
+    struct str base; /* path under which the API hangs: empty, or "/x" */
+    void *app;       /* for handle */
+    /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
+    void (*handle)(struct exchange *exchange);
+    /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
+    enum admission (*admits)(void *app, struct str origin);
+};
+
+/* Counted by the worker's thread, read by any. */
+struct worker_stats {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t connections;
+    _Atomic uint64_t connections_total;
+    _Atomic uint64_t subscribers[FORMATS_COUNT];
+    _Atomic uint64_t deliveries;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint64_t sends;
+    _Atomic uint64_t window_bytes;
+    _Atomic uint64_t window_own_bytes;
+    _Atomic uint64_t views;
+    _Atomic uint64_t rests_bytes;
+    _Atomic uint64_t busy_us;               /* of its time, with something to do */
+    _Atomic uint64_t problems[64];          /* by enum problem */
+    _Atomic uint64_t limits[LIMIT_COUNT];   /* how often each was hit */
+    _Atomic uint64_t budgets[BUDGET_COUNT]; /* how often each ran out */
+    struct hist latency_ns;
+    struct hist turn_ns; /* how long a turn with something to do kept all others waiting */
+    struct hist mail_ns; /* how long the oldest mail waited until it was opened */
+};
+
+static inline void stat_add(_Atomic uint64_t *stat, uint64_t n)
+{
+    atomic_store_explicit(stat, atomic_load_explicit(stat, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static inline void stat_set(_Atomic uint64_t *stat, uint64_t n)
+{
+    atomic_store_explicit(stat, n, memory_order_relaxed);
+}
+
+/* The head of a response in HTTP/1.1, up to its length, for responses with an equal one; see
+ * http1_writer.c. */
+struct http1_head {
+    struct buf text; /* empty: none */
+    int status;
+    char date[HTTP_DATE_LEN];
+    char type[48];
+    size_t type_len;
+};
+
+struct worker {
+    struct worker_config config;
+    struct loop loop;
+    struct net net;
+    struct worker_listener {
+        struct listener listener;
+        struct worker *worker;
+    } listeners[LISTEN_ADDRESSES_MAX];
+    unsigned listeners_count;
+    struct asker asker;
+    struct hub hub;
+    struct slabs slabs; /* the objects that exist for every subscriber, by their size */
+    struct list sessions;
+    uint32_t refusing;                /* of them are over connections_max, and are told so */
+    struct list undrained;            /* sessions that are to be told of the drain, a few a turn */
+    _Atomic uint32_t own_connections; /* when config.connections names no other */
+    struct list paused;               /* sessions whose publish waits for the log to catch up */
+    struct list resumed;              /* sessions that may go on with what they have read */
+    struct list put_off;              /* and those that have used up their budget for now */
+    struct list unfinished;           /* and those in the midst of a message */
+    struct list bodies;               /* and those with a body whose JSON is being checked */
+    struct budget turn_budget;        /* for reading, of all sessions in this turn */
+    struct budget step_budget;        /* of the session that is being read */
+    uint32_t inflating;               /* sockets in the midst of a compressed message */
+    bool decompresses;                /* a compressed message may begin now */
+    bool late;                        /* the last turn has left some of `resumed` */
+    struct list paced;                /* polls that have something; see pages_due() */
+    uint64_t paced_marks;             /* of deletion, as of its last call */
+    struct timer pressure;
+    struct submitter submitter; /* of all that its connections publish */
+    struct http_head head;      /* of the request being read right now */
+    struct str head_bytes;      /* and all of them */
+    struct str body;
+    struct str received;             /* the body as it came, before its content coding was undone */
+    const struct json_scan *checked; /* the result of the check of its body; NULL: none. See
+                                      * checked.h */
+    struct http_date date;
+    struct http1_head usual_head;
+    int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
+    struct page_memos page_memos;
+    struct repeats repeats;
+    struct ws_deflater deflater;
+    struct ws_inflater inflater;
+    struct worker_stats stats;
+    struct account account; /* memory that peers make this worker hold */
+    int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
+    int64_t turn_idle_ns;
+    struct holdings holdings; /* of sessions; counts in `account` */
+    size_t turn_bytes;        /* gathered by `submitter`, in `account` */
+    size_t reads_bytes;       /* of what reads of the store have found, in `account` */
+    struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
+    bool draining;
+    bool stopping;
+    int64_t stop_at_ns;
+    struct mail drain_mail;
+    pthread_t thread;
+};
+
+/* Accepts again after descriptors ran out. */
+void worker_resume_accepting(struct worker *worker);
+
+/* How often a limit was hit. Any thread. */
+uint64_t worker_hits(const struct worker *worker, enum limit limit);
+
+/* Gives the log what the turn has gathered; false if there was nothing. */
+bool worker_flush(struct worker *worker);
+
+/* Counts that a limit was hit. Limits of publishes are counted by the submitter. */
+static inline void worker_hit(struct worker *worker, enum limit limit)
+{
+    stat_add(&worker->stats.limits[limit], 1);
+}
+
+/* Counts that a budget ran out. */
+static inline void worker_put_off(struct worker *worker, enum budget_kind budget)
+{
+    stat_add(&worker->stats.budgets[budget], 1);
+}
+
+/* A session's turn to be read begins. */
+void worker_begin_step(struct worker *worker);
+
+/* Charges bytes that the session being read made us work through, after each request or message,
+ * and gives the log what the turn has gathered if that is much. Returns whether the session may go
+ * on. */
+bool worker_spend(struct worker *worker, size_t bytes);
+
+/* The session being read has to wait for the next turn, whatever it has left. */
+static inline void worker_end_step(struct worker *worker)
+{
+    budget_end(&worker->step_budget);
+}
+
+static inline bool worker_is_spent(const struct worker *worker)
+{
+    return budget_is_spent(&worker->step_budget);
+}
+
+/* Whether a session that has something to read has to wait until others were read: the turn's
+ * budget is used up, or the turn before has left some. */
+static inline bool worker_reads_later(const struct worker *worker)
+{
+    return worker->late || budget_is_spent(&worker->turn_budget);
+}
+
+/* Whether publishers have to wait for the log, or for what this turn has gathered for it. */
+bool worker_pressed(const struct worker *worker);
+
+/* Whether peers make us hold so much that those who hold the most are not read on. */
+static inline bool worker_is_tight(const struct worker *worker)
+{
+    const struct account *account = &worker->account;
+    return account->limit && account->total > account->limit - account->limit / 4;
+}
+
+/* Has the paused sessions looked at again, before long. */
+void worker_check_paused(struct worker *worker);
+
+/* A random number below `below`, not for secrets. */
+uint32_t worker_random(uint32_t below);
