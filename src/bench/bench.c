@@ -1,5 +1,6 @@
 #include "bench/bench.h"
 
+#include "bench/course.h"
 #include "bench/report.h"
 
 #include "client/interrupt.h"
@@ -69,7 +70,7 @@ static int run(const struct plan *plan)
     struct buf report = {0};
     struct progress progress;
     progress_init(&progress, "freshet bench", clock_system(), progress_terminal());
-    int result = load_run(&load, plan, interrupt.fd, &progress);
+    int result = course_run(&load, plan, interrupt.fd, &progress);
     progress_end(&progress);
     if (plan->json)
         report_json(&report, &load, result);
@@ -80,7 +81,7 @@ static int run(const struct plan *plan)
     fwrite(report.at, 1, report.len, stdout);
     int code = result == -ECANCELED ? 130 : result || !load_is_perfect(&load) ? 1 : 0;
     buf_free(&report);
-    load_deinit(&load);
+    course_deinit(&load);
     interrupt_deinit(&interrupt);
     return code;
 }

@@ -1,5 +1,5 @@
-/* A load on a server, and its measurement: the engine of `freshet bench`. A single thread, so that
- * one core suffices beside a server that has the other. */
+/* A load on a server, and its measurement: the state that the course of a benchmark and its
+ * connections share. */
 #pragma once
 
 #include "bench/tally.h"
@@ -80,13 +80,6 @@ struct load {
     struct load_moment from, to;
     struct buf why; /* the first error */
 };
-
-/* Runs the load. Returns 0 if it ran to its end, even with losses; -ECANCELED if interrupted; else
- * a negative errno with a sentence in `load->why`. `interrupt_fd` becomes readable when the user
- * wants to end, or is -1. `progress` shows how far the run is. */
-int load_run(struct load *load, const struct plan *plan, int interrupt_fd,
-             struct progress *progress);
-void load_deinit(struct load *load);
 
 /* Whether the run was perfect: every event came, once and in order, and every publish was
  * accepted. */

@@ -3,6 +3,6 @@
 
 #include "bench/load.h"
 
-/* `result` is that of load_run(). */
+/* `result` is that of course_run(). */
 void report_json(struct buf *out, const struct load *load, int result);
 void report_text(struct buf *out, const struct load *load, int result);
