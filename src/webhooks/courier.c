@@ -1,31 +1,17 @@
-/* The courier's thread. A turn: the loop opens mail (batches, requests) and tells curl of its
- * sockets; requests that have ended move their lanes on; whoever may have something to do scans the
- * log and starts requests; what has changed goes to the saver, in bundles.
+/* The courier's thread: it turns (see turn.h) until it is stopped.
  *
  * What can go wrong: after a crash, events that were delivered and not yet saved are delivered
  * again (at least once); a disk that cannot be written delays the saving and nothing else; a
  * receiver that fails holds up itself alone. */
 #include "webhooks/courier.h"
 
-#include "webhooks/delivery/dispatch.h"
 #include "webhooks/delivery/log_mail.h"
 #include "webhooks/endpoint/directory.h"
-#include "webhooks/endpoint/saving.h"
-#include "webhooks/endpoint/shift.h"
 #include "webhooks/opening.h"
 #include "webhooks/requests/creation.h"
-#include "webhooks/requests/listing.h"
-#include "webhooks/requests/ping.h"
-#include "webhooks/requests/removal.h"
-#include "webhooks/websub/subscription.h"
+#include "webhooks/turn.h"
 
 #include <stdlib.h>
-
-enum {
-    STOP_MS = 2000,
-    TURN_US = 5000, /* of a turn, for what endpoints do */
-    PRESS_MS = 5,   /* at least, between two looks at what is overdue */
-};
 
 int courier_open(const struct courier_config *config, struct courier **ret_courier)
 {
@@ -47,160 +33,25 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
     return opening_load(courier);
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
-
-static int until_ms(const struct courier *courier, int64_t at_ns)
-{
-    int64_t left = at_ns - courier_now_ns(courier);
-    return left <= 0 ? 0 : (int)(left / 1000000 + 1);
-}
-
-static int shorter(int a, int b)
-{
-    return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
-static int wait_ms(const struct courier *courier)
-{
-    int ms = client_wait_ms(&courier->client);
-    if (!list_empty(&courier->ready) || !list_empty(&courier->mail) ||
-        !list_empty(&courier->listings))
-        return 0;
-    int64_t save_at_ns = save_due_ns(courier);
-    if (save_at_ns)
-        ms = shorter(ms, until_ms(courier, save_at_ns));
-    if (courier->stopping)
-        ms = shorter(ms, until_ms(courier, courier->stop_at_ns));
-    else if (pool_is_crowded(&courier->pool) && courier->press_at_ns != INT64_MAX)
-        ms = shorter(ms, until_ms(courier, courier->press_at_ns));
-    return ms;
-}
-
-static void set_stat(_Atomic uint64_t *stat, uint64_t value)
-{
-    atomic_store_explicit(stat, value, memory_order_relaxed);
-}
-
-static void count(struct courier *courier)
-{
-    struct courier_stats *stats = &courier->stats;
-    const struct pool *pool = &courier->pool;
-    uint64_t waiting = 0;
-    for (unsigned i = 0; i < POOL_CLASSES; i++) {
-        set_stat(&stats->inflight[i], pool->used_by[i]);
-        waiting += pool->waiting[i];
-    }
-    set_stat(&stats->requests_max, pool->total);
-    set_stat(&stats->backlog, courier->mail_bytes);
-    set_stat(&stats->queued, courier->queued_bytes);
-    set_stat(&stats->bodies, courier->body_bytes);
-    set_stat(&stats->found, asker_held(&courier->asker));
-    set_stat(&stats->waiting, waiting);
-    set_stat(&stats->waits, pool->waits);
-    set_stat(&stats->gave_way, pool->gave_way);
-}
-
-/* Requests that are overdue give way to those that wait, and those that may go are called. */
-static void share_seats(struct courier *courier)
-{
-    if (!pool_is_crowded(&courier->pool)) {
-        courier->press_at_ns = 0;
-    } else if (courier_now_ns(courier) >= courier->press_at_ns) {
-        int64_t now_ns = courier_now_ns(courier);
-        int64_t next_ns = pool_press(&courier->pool, now_ns);
-        int64_t least_ns = now_ns + PRESS_MS * INT64_C(1000000);
-        courier->press_at_ns = next_ns > least_ns ? next_ns : least_ns;
-    }
-    pool_call(&courier->pool);
-}
-
-static void turn(struct courier *courier)
-{
-    if (courier->unshifted_us)
-        shift_schedules(courier);
-    mailbox_set_leisure(&courier->loop.mailbox, list_empty(&courier->endpoints));
-    loop_turn(&courier->loop, wait_ms(courier));
-    client_turn(&courier->client);
-    log_mail_read(courier);
-    share_seats(courier);
-    budget_begin(&courier->budget, courier->config.clock, TURN_US, INT64_MAX);
-    endpoints_go(courier);
-    if (budget_is_spent(&courier->budget))
-        atomic_fetch_add_explicit(&courier->stats.turns_cut, 1, memory_order_relaxed);
-    share_seats(courier);
-    listings_go_on(courier);
-    hub_turn_end(&courier->hub);
-    save_progress(courier, false);
-    count(courier);
-}
-
-static bool is_done(const struct courier *courier)
-{
-    if (!courier->stopping)
-        return false;
-    return !courier->client.inflight || courier_now_ns(courier) >= courier->stop_at_ns;
-}
-
-/* Keeps the last of it, and waits for all that is with others. */
-static void finish(struct courier *courier)
-{
-    pings_end(courier);
-    listings_end(courier);
-    websub_end(courier);
-    save_cursors(courier);
-    while (courier->jobs || courier->bundle) {
-        if (!courier->save_fails)
-            save_progress(courier, true);
-        else if (!courier->saving)
-            break;
-        loop_turn(&courier->loop, 10);
-    }
-    while (courier->jobs || !asker_is_idle(&courier->asker))
-        loop_turn(&courier->loop, 10);
-    saver_stop(courier->saver);
-    courier->saver = NULL;
-}
-
-static void end(struct courier *courier)
-{
-    list_each (&courier->endpoints, node)
-        endpoint_remove_and_free(container_of(node, struct endpoint, links.node));
-    if (courier->bundle)
-        discard_progress(courier);
-    client_deinit(&courier->client);
-    registry_close(courier->registry);
-    courier->registry = NULL;
-}
-
 static void *courier_main(void *arg)
 {
     struct courier *courier = arg;
-    while (!is_done(courier))
-        turn(courier);
-    finish(courier);
-    end(courier);
+    while (!courier_is_done(courier))
+        courier_turn(courier, -1);
+    courier_end(courier);
     return NULL;
 }
 
 int courier_start(struct courier *courier)
 {
-    int result = saver_start(courier->registry, &courier->saver);
-    if (result)
-        return result;
-    result = -pthread_create(&courier->thread, NULL, courier_main, courier);
-    if (!result)
-        return 0;
-    saver_stop(courier->saver);
-    courier->saver = NULL;
-    return result;
+    int result = saver_start(courier->saver);
+    return result ? result : -pthread_create(&courier->thread, NULL, courier_main, courier);
 }
 
 static void open_stop(struct mail *mail, void *owner)
 {
-    struct courier *courier = owner;
     (void)mail;
-    courier->stopping = true;
-    courier->stop_at_ns = courier_now_ns(courier) + STOP_MS * INT64_C(1000000);
+    courier_begin_stop(owner);
 }
 
 void courier_stop(struct courier *courier)
@@ -213,7 +64,7 @@ void courier_stop(struct courier *courier)
 void courier_free(struct courier *courier)
 {
     if (courier->registry)
-        end(courier); /* the courier was never started */
+        courier_end(courier); /* the courier was never started */
     while (mailbox_empty(&courier->loop.mailbox))
         ;
     log_mail_drop(courier);

@@ -1,556 +1,48 @@
-#include "webhooks/courier.h"
+#include "webhooks/testing.h"
 
-#include "base/hash.h"
-#include "webhooks/progress/registry.h"
-#include "webhooks/wire/sign.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <ftw.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 20000, ROOM = 4 << 20, CONNS = 128 };
-#define DIR_TEMPLATE "/tmp/freshet-courier-XXXXXX"
+enum { CONNS = 128 };
 
-/* A log in memory, a courier, and a receiver that the test plays itself. */
-struct world {
-    struct log *log;
-    struct courier *courier;
-    struct courier_config config;
-    char dir[sizeof(DIR_TEMPLATE)]; /* empty for a world in memory */
-    struct mailbox mailbox;         /* the test's own */
-    struct log_port port;
-    struct courier_request request;
-    bool replied;
-    struct publish publish;
-    uint64_t published;
-    int listener;
-    int conn;
-    int conns[CONNS]; /* of tests that have several requests under way; -1 for none */
-    unsigned port_number;
-    int trap; /* listens on the same port of an address that is not allowed; -1 without */
-    struct network network;
-    char resolve[128];
-    const char *resolves[2];
-    char bytes[ROOM]; /* the request that came last, and its parts */
-    char *body;
-    char id[32]; /* of the endpoint made last */
-    char secret[128];
-};
-
-static const int64_t schedule_ms[] = {1, 1};
-
-/* The system's clocks, moved by so much. */
-struct moved {
-    struct clock clock;
-    _Atomic int64_t wall_us;
-    _Atomic int64_t monotonic_us;
-    _Atomic int64_t tick_us; /* by which each look at it moves both */
-};
-
-static int64_t moved_wall_us(struct clock *clock)
+static int set_up_impatient(void **state)
 {
-    return clock_wall_us(clock_system()) + container_of(clock, struct moved, clock)->wall_us;
-}
-
-static int64_t moved_monotonic_ns(struct clock *clock)
-{
-    struct moved *own = container_of(clock, struct moved, clock);
-    own->wall_us += own->tick_us;
-    own->monotonic_us += own->tick_us;
-    return clock_now_ns(clock_system()) + own->monotonic_us * 1000;
-}
-
-static struct moved moved = {.clock = {moved_wall_us, moved_monotonic_ns}};
-
-static void move(int64_t wall_s, int64_t monotonic_s)
-{
-    moved.monotonic_us += monotonic_s * 1000000;
-    moved.wall_us += wall_s * 1000000;
-}
-
-/* ---- the test's thread ----------------------------------------------------------------------- */
-
-static void no_batch(void *owner, struct batch *batch)
-{
-    (void)owner;
-    (void)batch;
-}
-
-static void wait_for_mail(struct world *world)
-{
-    if (mailbox_empty(&world->mailbox))
-        return;
-    if (!mailbox_sleep(&world->mailbox)) {
-        mailbox_empty(&world->mailbox);
-        return;
-    }
-    struct pollfd fd = {.fd = world->mailbox.wake_fd, .events = POLLIN};
-    assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
-    mailbox_wake(&world->mailbox);
-    mailbox_empty(&world->mailbox);
-}
-
-static void on_reply(struct mail *mail, void *owner)
-{
-    (void)mail;
-    ((struct world *)owner)->replied = true;
-}
-
-static void submit_of(struct world *world, enum courier_op op, uint64_t n, const char *body)
-{
-    struct courier_request *request = &world->request;
-    buf_free(&request->answer);
-    buf_free(&request->body);
-    buf_free(&request->why);
-    *request = (struct courier_request){
-        .op = op, .n = n, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
-    snprintf(request->id, sizeof(request->id), "%s", world->id);
-    if (body)
-        buf_add_str(&request->body, str_from(body));
-    world->replied = false;
-    courier_submit(world->courier, request);
-}
-
-static void submit(struct world *world, enum courier_op op, const char *body)
-{
-    submit_of(world, op, 0, body);
-}
-
-static enum courier_fault reply(struct world *world)
-{
-    while (!world->replied)
-        wait_for_mail(world);
-    return world->request.fault;
-}
-
-static enum courier_fault ask(struct world *world, enum courier_op op, const char *body)
-{
-    submit(world, op, body);
-    return reply(world);
-}
-
-static enum courier_fault ask_delivery(struct world *world, enum courier_op op, uint64_t n)
-{
-    submit_of(world, op, n, NULL);
-    return reply(world);
-}
-
-/* Returns a member of the answer as text; the caller frees it. */
-static char *told(struct world *world, const char *member)
-{
-    json_t *answer = json_loadb(world->request.answer.at, world->request.answer.len, 0, NULL);
-    assert_non_null(answer);
-    const json_t *value = json_object_get(answer, member);
-    char *text = json_is_string(value) ? strdup(json_string_value(value))
-                                       : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    json_decref(answer);
-    return text;
-}
-
-static void assert_told(struct world *world, const char *member, const char *expected)
-{
-    char *text = told(world, member);
-    assert_non_null(text);
-    assert_string_equal(text, expected);
-    free(text);
-}
-
-static void on_published(struct publish *publish, struct batch *batch)
-{
-    struct world *world = container_of(publish, struct world, publish);
-    assert_int_equal(publish->verdict, 0);
-    world->published = batch->events[0].id;
-}
-
-static uint64_t append_with(struct world *world, const char *channel, enum event_state state,
-                            uint8_t hops)
-{
-    struct append *append = append_new(world->log, &world->port);
-    struct event *event = batch_add(append->batch);
-    *event = (struct event){.channel = batch_copy(append->batch, str_from(channel)),
-                            .type = STR("message"),
-                            .data = STR("hello"),
-                            .kind = EVENT_TEXT,
-                            .state = (uint8_t)state,
-                            .hops = hops,
-                            .time_us = clock_wall_us(clock_system())};
-    world->publish = (struct publish){.count = 1, .done = on_published};
-    world->published = 0;
-    append_add(append, &world->publish);
-    log_append(world->log, append);
-    while (!world->published)
-        wait_for_mail(world);
-    return world->published;
-}
-
-static uint64_t append(struct world *world, const char *channel, enum event_state state)
-{
-    return append_with(world, channel, state, 0);
-}
-
-static uint64_t publish(struct world *world, const char *channel)
-{
-    return append(world, channel, EVENT_PROPOSED);
-}
-
-/* ---- the receiver ---------------------------------------------------------------------------- */
-
-static bool readable(int fd, int ms)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    return fd >= 0 && poll(&poll_fd, 1, ms) == 1;
-}
-
-static void take_connection(struct world *world)
-{
-    assert_true(readable(world->listener, WAIT_MS));
-    if (world->conn >= 0)
-        close(world->conn);
-    world->conn = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(world->conn >= 0);
-}
-
-/* Whether `bytes` holds a whole request; then `body` is set. */
-static bool is_whole(struct world *world, size_t len)
-{
-    char *end = strstr(world->bytes, "\r\n\r\n");
-    const char *length = strcasestr(world->bytes, "content-length:");
-    if (!end || !length)
-        return false;
-    world->body = end + 4;
-    return len >= (size_t)(world->body - world->bytes) + (size_t)strtoul(length + 15, NULL, 10);
-}
-
-/* Waits for the next request, on whatever connection it comes. */
-static void receive(struct world *world)
-{
-    size_t len = 0;
-    world->bytes[0] = '\0';
-    do {
-        struct pollfd fds[] = {{world->conn, POLLIN, 0}, {world->listener, POLLIN, 0}};
-        assert_true(poll(fds, 2, WAIT_MS) > 0);
-        ssize_t n = 0;
-        if (fds[0].revents)
-            n = read(world->conn, world->bytes + len, ROOM - 1 - len);
-        if (n <= 0) {
-            take_connection(world);
-            len = 0;
-            continue;
-        }
-        len += (size_t)n;
-        world->bytes[len] = '\0';
-    } while (!is_whole(world, len));
-}
-
-static void answer(struct world *world, const char *status)
-{
-    char text[256];
-    int n = snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok", status);
-    assert_int_equal(write(world->conn, text, (size_t)n), n);
-}
-
-static void header(const struct world *world, const char *name, char out[256])
-{
-    char search[64];
-    snprintf(search, sizeof(search), "\r\n%s: ", name);
-    const char *at = strcasestr(world->bytes, search);
-    out[0] = '\0';
-    if (at && at < world->body)
-        sscanf(at + strlen(search), "%255[^\r]", out);
-}
-
-static void assert_signed(struct world *world, const char *secret)
-{
-    char id[256], time[256], signatures[256];
-    struct sign_key key;
-    struct buf expected = {0};
-    header(world, "webhook-id", id);
-    header(world, "webhook-timestamp", time);
-    header(world, "webhook-signature", signatures);
-    assert_int_equal(sign_key_read(str_from(secret), &key), 0);
-    sign_add(&expected, &key, str_from(id), strtoll(time, NULL, 10), str_from(world->body));
-    buf_add_char(&expected, '\0');
-    assert_non_null(strstr(signatures, expected.at));
-    buf_free(&expected);
-}
-
-static void assert_event(struct world *world, uint64_t id)
-{
-    char expected[32], given[256];
-    snprintf(expected, sizeof(expected), "%016" PRIu64, id);
-    header(world, "webhook-id", given);
-    assert_string_equal(given, expected);
-    assert_int_equal(strncmp(world->body, "{\"id\":\"", 7), 0);
-    assert_int_equal(strncmp(world->body + 7, expected, 16), 0);
-    assert_signed(world, world->secret);
-}
-
-static void assert_ping(struct world *world)
-{
-    assert_non_null(strstr(world->body, "\"type\":\"$ping\""));
-}
-
-/* Nothing comes, however often the courier's turn has come round. */
-static void assert_quiet(struct world *world)
-{
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
-    assert_false(readable(world->conn, 0));
-}
-
-/* ---- set-up ---------------------------------------------------------------------------------- */
-
-static void listen_somewhere(struct world *world, const char *at)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(at)};
-    socklen_t size = sizeof(address);
-    world->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(world->listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(world->listener, 16), 0);
-    assert_int_equal(getsockname(world->listener, (struct sockaddr *)&address, &size), 0);
-    world->port_number = ntohs(address.sin_port);
-}
-
-/* Listens on the port of `world` at another address. False when somebody has it already. */
-static bool set_trap(struct world *world, const char *at)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)world->port_number),
-                                  .sin_addr.s_addr = inet_addr(at)};
-    world->trap = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (!bind(world->trap, (struct sockaddr *)&address, sizeof(address)) && !listen(world->trap, 4))
-        return true;
-    close(world->trap);
-    close(world->listener);
-    return false;
-}
-
-/* The addresses that a world may reach. */
-struct reach {
-    bool loopback;
-    const char *network; /* "", or one that is allowed */
-    const char *address; /* where the receiver listens */
-    const char *host;    /* trusted, or NULL */
-    const char *trap;    /* where nobody may go, or NULL */
-    const char *names; /* "name" and addresses, by which the receiver's port is reached; or NULL */
-    int64_t disable_after_us; /* 0 for days */
-    uint64_t backlog_max;     /* 0 for megabytes */
-    bool disk;                /* may be opened anew */
-    bool crowded;             /* there is room for one event */
-};
-
-/* Opens log and courier, with what a world before them has left in `dir` if there is one. */
-static void open_world(struct world *world)
-{
-    struct log_config log = {.memory = !*world->dir,
-                             .store = {.dir = world->dir,
-                                       .bytes_max = 64 << 20,
-                                       .roll_bytes = 64 << 20,
-                                       .roll_us = INT64_C(3600000000),
-                                       .clock = clock_system()},
-                             .channels_max = 1000,
-                             .keys_max = 1000,
-                             .key_life_us = 1000000,
-                             .readers = 1};
-    assert_int_equal(mailbox_init(&world->mailbox, world), 0);
-    assert_int_equal(log_open(&log, &world->log), 0);
-    world->port = (struct log_port){.mailbox = &world->mailbox, .on_batch = no_batch};
-    assert_int_equal(log_attach(world->log, &world->port), 0);
-    world->config.log = world->log;
-    world->config.dir = *world->dir ? world->dir : NULL;
-    assert_int_equal(courier_open(&world->config, &world->courier), 0);
-    assert_int_equal(courier_start(world->courier), 0);
-}
-
-static void close_world(struct world *world)
-{
-    courier_stop(world->courier);
-    log_close(world->log);
-    while (mailbox_empty(&world->mailbox))
-        ;
-    courier_free(world->courier);
-    mailbox_deinit(&world->mailbox);
-}
-
-static int set_up_with(void **state, const struct reach *reach)
-{
-    struct world *world = calloc(1, sizeof(*world));
-    world->config = (struct courier_config){
-        .clock = &moved.clock,
-        .hub = {.window_bytes = 1 << 20, .chunk_bytes = 65536, .cache_bytes = 1 << 20},
-        .allow_loopback = reach->loopback,
-        .networks = &world->network,
-        .networks_count = *reach->network != 0,
-        .hosts = &reach->host,
-        .hosts_count = reach->host != NULL,
-        .backlog_max = reach->backlog_max,
-        .queued_max = reach->crowded,
-        .reads_max = reach->crowded,
-        .probe_ms = 1,
-        .disable_after_us = reach->disable_after_us,
-        .schedule_ms = schedule_ms,
-        .schedule_count = 2,
-        .timeout_ms = WAIT_MS,
-        .endpoints_max = 2};
-    moved.wall_us = moved.monotonic_us = moved.tick_us = 0;
-    world->conn = -1;
-    world->trap = -1;
-    for (int i = 0; i < CONNS; i++)
-        world->conns[i] = -1;
-    do
-        listen_somewhere(world, reach->address);
-    while (reach->trap && !set_trap(world, reach->trap));
-    if (*reach->network)
-        assert_int_equal(network_parse(str_from(reach->network), &world->network), 0);
-    if (reach->names) {
-        snprintf(world->resolve, sizeof(world->resolve), "mixed.test:%u:%s", world->port_number,
-                 reach->names);
-        world->resolves[0] = world->resolve;
-        world->config.resolve = world->resolves;
-    }
-    if (reach->disk)
-        memcpy(world->dir, DIR_TEMPLATE, sizeof(DIR_TEMPLATE));
-    assert_true(!reach->disk || mkdtemp(world->dir));
+    struct world *world = world_new();
+    world->config.disable_after_us = 1;
     open_world(world);
     *state = world;
     return 0;
 }
 
-static const char here[] = "127.0.0.1";
-
-static int set_up(void **state)
-{
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false, false};
-    return set_up_with(state, &reach);
-}
-
-static int set_up_on_disk(void **state)
-{
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, true, false};
-    return set_up_with(state, &reach);
-}
-
 static int set_up_strict(void **state)
 {
-    static const struct reach reach = {false, "", here, NULL, NULL, NULL, 0, 0, false, false};
-    return set_up_with(state, &reach);
-}
-
-static int set_up_impatient(void **state)
-{
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 1, 0, false, false};
-    return set_up_with(state, &reach);
+    struct world *world = world_new();
+    world->config.allow_loopback = false;
+    open_world(world);
+    *state = world;
+    return 0;
 }
 
 /* Nearly every batch passes the courier by. */
 static int set_up_busy(void **state)
 {
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 1, false, false};
-    return set_up_with(state, &reach);
-}
-
-static int set_up_crowded(void **state)
-{
-    static const struct reach reach = {true, "", here, NULL, NULL, NULL, 0, 0, false, true};
-    return set_up_with(state, &reach);
-}
-
-/* Only the name's second address is allowed. */
-static int set_up_mixed(void **state)
-{
-    static const struct reach reach = {
-        false, "127.0.0.2", "127.0.0.2", NULL, here, "127.0.0.1,127.0.0.2", 0, 0, false, false};
-    return set_up_with(state, &reach);
-}
-
-static int set_up_trusting(void **state)
-{
-    static const struct reach reach = {false,       "", here, "mixed.test", NULL,
-                                       "127.0.0.1", 0,  0,    false,        false};
-    return set_up_with(state, &reach);
-}
-
-static int remove_file(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-    (void)stat;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int tear_down(void **state)
-{
-    struct world *world = *state;
-    close(world->listener);
-    if (world->trap >= 0)
-        close(world->trap);
-    if (world->conn >= 0)
-        close(world->conn);
-    close_world(world);
-    if (*world->dir)
-        nftw(world->dir, remove_file, 16, FTW_DEPTH | FTW_PHYS);
-    buf_free(&world->request.answer);
-    buf_free(&world->request.why);
-    buf_free(&world->request.body);
-    free(world);
+    struct world *world = world_new();
+    world->config.backlog_max = 1;
+    open_world(world);
+    *state = world;
     return 0;
 }
 
-static void note_created(struct world *world)
+/* There is room for one event. */
+static int set_up_crowded(void **state)
 {
-    char *id = told(world, "id"), *secret = told(world, "secret");
-    snprintf(world->id, sizeof(world->id), "%s", id);
-    snprintf(world->secret, sizeof(world->secret), "%s", secret);
-    free(id);
-    free(secret);
-}
-
-static void submit_creation(struct world *world, const char *more)
-{
-    char body[512];
-    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"a\"]%s}",
-             world->port_number, more);
-    submit(world, COURIER_CREATE, body);
-}
-
-/* Registers the receiver for channel `a`, and answers its first ping. */
-static void create(struct world *world, const char *more)
-{
-    submit_creation(world, more);
-    assert_int_equal(reply(world), 0);
-    note_created(world);
-    receive(world);
-    assert_ping(world);
-    assert_signed(world, world->secret);
-    answer(world, "200 OK");
-}
-
-static void await(struct world *world, const char *member, const char *expected)
-{
-    bool reached = false;
-    while (!reached) {
-        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
-        char *text = told(world, member);
-        reached = text && strcmp(text, expected) == 0;
-        free(text);
-    }
+    struct world *world = world_new();
+    world->config.queued_max = world->config.reads_max = 1;
+    open_world(world);
+    *state = world;
+    return 0;
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -871,79 +363,6 @@ static void addresses_that_are_not_public_are_refused(void **state)
     }
 }
 
-static void a_name_is_judged_by_where_it_leads(void **state)
-{
-    struct world *world = *state;
-    char body[128];
-    snprintf(body, sizeof(body),
-             "{\"url\":\"http://localhost:%u/\",\"channels\":[\"a\"],\"verify\":true}",
-             world->port_number);
-    assert_int_equal(ask(world, COURIER_CREATE, body), COURIER_E_FORBIDDEN);
-    assert_false(readable(world->listener, 0));
-}
-
-static void create_by_name(struct world *world, const char *name, const char *more)
-{
-    char body[160];
-    snprintf(body, sizeof(body), "{\"url\":\"http://%s:%u/hook\",\"channels\":[\"a\"]%s}", name,
-             world->port_number, more);
-    submit(world, COURIER_CREATE, body);
-}
-
-static void of_a_names_addresses_only_those_allowed_are_connected_to(void **state)
-{
-    struct world *world = *state;
-    create_by_name(world, "mixed.test", ",\"verify\":\"ping\"");
-    receive(world);
-    assert_ping(world);
-    answer(world, "200 OK");
-    assert_int_equal(reply(world), 0);
-    note_created(world);
-    uint64_t first = publish(world, "a");
-    receive(world);
-    assert_event(world, first);
-    answer(world, "200 OK");
-    assert_false(readable(world->trap, 0));
-}
-
-static void a_delivery_to_an_address_that_is_not_allowed_is_not_made(void **state)
-{
-    struct world *world = *state;
-    create_by_name(world, "localhost", "");
-    assert_int_equal(reply(world), 0);
-    note_created(world);
-    publish(world, "a");
-    await(world, "state", "failing");
-    assert_int_equal(ask(world, COURIER_PING, NULL), 0);
-    assert_told(world, "ok", "false");
-    assert_told(world, "error", "the address is not allowed");
-    assert_false(readable(world->listener, 0));
-}
-
-static void a_trusted_host_may_be_anywhere(void **state)
-{
-    struct world *world = *state;
-    create_by_name(world, "mixed.test", ",\"verify\":true");
-    receive(world);
-    assert_ping(world);
-    answer(world, "200 OK");
-    assert_int_equal(reply(world), 0);
-    create_by_name(world, "localhost", ",\"verify\":true");
-    assert_int_equal(reply(world), COURIER_E_FORBIDDEN);
-}
-
-static void create_for_many(struct world *world, const char *more)
-{
-    char body[256];
-    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"c/*\"]%s}",
-             world->port_number, more);
-    assert_int_equal(ask(world, COURIER_CREATE, body), 0);
-    note_created(world);
-    receive(world);
-    assert_ping(world);
-    answer(world, "200 OK");
-}
-
 static void while_everything_fails_the_oldest_alone_is_tried_out_of_turn(void **state)
 {
     struct world *world = *state;
@@ -1088,12 +507,7 @@ static void append_many(struct world *world, unsigned count, struct publish *pub
     for (unsigned i = 0; i < count; i++) {
         struct append *append = append_new(world->log, &world->port);
         publishes[i] = (struct publish){.count = 1, .done = no_answer};
-        *batch_add(append->batch) = (struct event){.channel = STR("a"),
-                                                   .type = STR("message"),
-                                                   .data = STR("hello"),
-                                                   .kind = EVENT_TEXT,
-                                                   .state = EVENT_PROPOSED,
-                                                   .time_us = clock_wall_us(clock_system())};
+        (void)add_event(world, append, "a", STR("hello"));
         append_add(append, &publishes[i]);
         log_append(world->log, append);
     }
@@ -1130,19 +544,19 @@ static void a_clock_that_jumps_sends_nothing_early(void **state)
     receive(world);
     answer(world, "429 Slow\r\nRetry-After: 3600");
     await(world, "held", "1");
-    move(years_s, 0);
+    move(world, years_s, 0);
     publish(world, "c/2");
     assert_quiet(world);
-    move(20, 20);
+    move(world, 20, 20);
     publish(world, "c/3");
     assert_quiet(world);
-    move(20 - years_s, 20);
+    move(world, 20 - years_s, 20);
     publish(world, "c/4");
     assert_quiet(world);
-    move(20, 20);
+    move(world, 20, 20);
     publish(world, "c/5");
     assert_quiet(world);
-    move(3600, 3600);
+    move(world, 3600, 3600);
     publish(world, "c/6");
     for (int i = 0; i < 6; i++) {
         receive(world);
@@ -1160,7 +574,7 @@ static void a_clock_that_jumps_disables_nothing(void **state)
     for (size_t i = 0; i < sizeof(jumps_s) / sizeof(*jumps_s); i++) {
         receive(world);
         assert_event(world, first);
-        move(jumps_s[i][0], jumps_s[i][1]);
+        move(world, jumps_s[i][0], jumps_s[i][1]);
         answer(world, "500 Oops");
     }
     await(world, "state", "failing");
@@ -1172,22 +586,9 @@ static void a_clock_that_jumps_disables_nothing(void **state)
 
 static enum courier_fault create_under(struct world *world, const char *key, bool *ret_repeated)
 {
-    char body[128];
-    struct courier_request *request = &world->request;
-    snprintf(body, sizeof(body), "{\"url\":\"http://127.0.0.1:%u/hook\",\"channels\":[\"a\"]}",
-             world->port_number);
-    buf_free(&request->answer);
-    buf_free(&request->body);
-    buf_free(&request->why);
-    *request = (struct courier_request){
-        .op = COURIER_CREATE, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
-    buf_add_str(&request->body, str_from(body));
-    buf_add_str(&request->key, str_from(key));
-    world->replied = false;
-    courier_submit(world->courier, request);
+    submit_creation_for(world, "[\"a\"]", "", key);
     enum courier_fault fault = reply(world);
-    buf_free(&request->key);
-    *ret_repeated = request->repeated;
+    *ret_repeated = world->request.repeated;
     return fault;
 }
 
@@ -1198,16 +599,16 @@ static void a_key_of_a_registration_counts_for_a_day(void **state)
     assert_int_equal(create_under(world, "k", &repeated), 0);
     assert_false(repeated);
     char *first = told(world, "id");
-    move(86390, 86390);
+    move(world, 86390, 86390);
     assert_int_equal(create_under(world, "k", &repeated), 0);
     assert_true(repeated);
     assert_told(world, "id", first);
-    move(20, 20);
+    move(world, 20, 20);
     assert_int_equal(create_under(world, "k", &repeated), 0);
     assert_false(repeated);
     char *second = told(world, "id");
     assert_string_not_equal(first, second);
-    move(86390, 86390);
+    move(world, 86390, 86390);
     assert_int_equal(create_under(world, "k", &repeated), 0);
     assert_true(repeated);
     assert_told(world, "id", second);
@@ -1216,37 +617,6 @@ static void a_key_of_a_registration_counts_for_a_day(void **state)
 }
 
 /* ---- pages that are carried in parts --------------------------------------------------------- */
-
-/* Publishes `count` events of `size` bytes to c/0, c/1, … in one batch, so that they make one page.
- * There are so many channels, which take turns. */
-static void append_round(struct world *world, unsigned count, unsigned size, unsigned channels)
-{
-    struct append *append = append_new(world->log, &world->port);
-    char channel[16], *data = malloc(size);
-    memset(data, 'x', size);
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(channel, sizeof(channel), "c/%u", i % channels);
-        *batch_add(append->batch) =
-            (struct event){.channel = batch_copy(append->batch, str_from(channel)),
-                           .type = STR("message"),
-                           .data = batch_copy(append->batch, (struct str){data, size}),
-                           .kind = EVENT_TEXT,
-                           .state = EVENT_PROPOSED,
-                           .time_us = clock_wall_us(clock_system())};
-    }
-    free(data);
-    world->publish = (struct publish){.count = count, .done = on_published};
-    world->published = 0;
-    append_add(append, &world->publish);
-    log_append(world->log, append);
-    while (!world->published)
-        wait_for_mail(world);
-}
-
-static void append_page(struct world *world, unsigned count, unsigned size)
-{
-    append_round(world, count, size, count);
-}
 
 /* The bits of those of the events from `first` on that the request carries. */
 static unsigned carried(const struct world *world, uint64_t first, unsigned count)
@@ -1336,6 +706,7 @@ static void a_page_that_is_given_up_goes_on_behind_the_dead_part(void **state)
     uint64_t first = world->published;
     refuse_a_page(world, "500 Oops");
     await(world, "held", "1");
+    world_pass(world, WORLD_TICK_MS); /* given up only if another was accepted since */
     publish(world, "c/99");
     receive(world);
     answer(world, "200 OK");
@@ -1360,17 +731,8 @@ static void append_others(struct world *world)
     for (int i = 0; i < BATCHES; i++) {
         struct append *append = append_new(world->log, &world->port);
         for (int j = 0; j < EACH; j++)
-            *batch_add(append->batch) = (struct event){.channel = STR("n"),
-                                                       .type = STR("message"),
-                                                       .data = STR("1"),
-                                                       .kind = EVENT_TEXT,
-                                                       .state = EVENT_PROPOSED};
-        world->publish = (struct publish){.count = EACH, .done = on_published};
-        world->published = 0;
-        append_add(append, &world->publish);
-        log_append(world->log, append);
-        while (!world->published)
-            wait_for_mail(world);
+            (void)add_event(world, append, "n", STR("1"));
+        append_all(world, append, EACH);
     }
 }
 
@@ -1429,29 +791,28 @@ static void a_large_page_is_sent_again_by_hand_in_parts(void **state)
     assert_quiet(world);
 }
 
-/* ---- owed events
- * --------------------------------------------------------------------------------- */
+/* ---- pending events -------------------------------------------------------------------------- */
 
 /* Each look at the clock takes a millisecond: what can be counted in five is a lower bound. */
 static void a_lag_that_takes_long_to_count_is_a_lower_bound(void **state)
 {
-    enum { OWED = 200 };
+    enum { PENDING = 200 };
     struct world *world = *state;
-    char owed[8];
+    char pending[8];
     create_for_many(world, "");
     assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
-    append_round(world, OWED, 1, 10);
-    snprintf(owed, sizeof(owed), "%d", OWED);
-    await(world, "lag", owed);
+    append_round(world, PENDING, 1, 10);
+    snprintf(pending, sizeof(pending), "%d", PENDING);
+    await(world, "lag", pending);
     assert_told(world, "lag_exact", "true");
-    moved.tick_us = 1000;
+    world->clock.tick_us = 1000;
     assert_int_equal(ask(world, COURIER_GET, NULL), 0);
-    moved.tick_us = 0;
+    world->clock.tick_us = 0;
     char *lag = told(world, "lag");
-    assert_in_range(strtoul(lag, NULL, 10), 1, OWED - 1);
+    assert_in_range(strtoul(lag, NULL, 10), 1, PENDING - 1);
     free(lag);
     assert_told(world, "lag_exact", "false");
-    await(world, "lag", owed);
+    await(world, "lag", pending);
     assert_told(world, "lag_exact", "true");
 }
 
@@ -1482,75 +843,12 @@ static void format_options(char out[64], const struct options *options)
              options->batch);
 }
 
-/* Whether a connection has something, or a new one comes; all are in `ret_fds` then. */
-static bool has_news(const struct world *world, struct pollfd ret_fds[CONNS + 1], int ms)
-{
-    for (int i = 0; i < CONNS; i++)
-        ret_fds[i] = (struct pollfd){world->conns[i], POLLIN, 0};
-    ret_fds[CONNS] = (struct pollfd){world->listener, POLLIN, 0};
-    return poll(ret_fds, CONNS + 1, ms) > 0;
-}
-
-static int *room_for_conn(struct world *world)
-{
-    int i = 0;
-    while (world->conns[i] >= 0)
-        i++;
-    assert_true(i < CONNS);
-    return &world->conns[i];
-}
-
-static bool read_request(struct world *world, int fd)
-{
-    size_t len = 0;
-    do {
-        ssize_t n = read(fd, world->bytes + len, ROOM - 1 - len);
-        if (n <= 0)
-            return false;
-        len += (size_t)n;
-        world->bytes[len] = '\0';
-    } while (!is_whole(world, len));
-    world->conn = fd;
-    return true;
-}
-
-/* Waits for the next request, on whatever connection it comes, while others stay as they are. */
-static void receive_any(struct world *world)
-{
-    struct pollfd fds[CONNS + 1];
-    for (;;) {
-        assert_true(has_news(world, fds, WAIT_MS));
-        if (fds[CONNS].revents)
-            *room_for_conn(world) = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
-        for (int i = 0; i < CONNS; i++) {
-            if (!fds[i].revents)
-                continue;
-            if (read_request(world, world->conns[i]))
-                return;
-            close(world->conns[i]);
-            world->conns[i] = -1;
-        }
-    }
-}
-
-static void close_connections(struct world *world)
-{
-    for (int i = 0; i < CONNS; i++) {
-        if (world->conns[i] >= 0)
-            close(world->conns[i]);
-        world->conns[i] = -1;
-    }
-    world->conn = -1;
-}
-
 static void create_of(struct world *world, const struct options *options)
 {
     char members[64], more[128];
     format_options(members, options);
     snprintf(more, sizeof(more), ",%s,\"concurrency\":2,\"schedule\":[3600]", members);
-    world->conn = -1;
     create_for_many(world, more);
-    *room_for_conn(world) = world->conn;
 }
 
 static void change_to(struct world *world, const struct options *options, const char *more)
@@ -1561,19 +859,9 @@ static void change_to(struct world *world, const struct options *options, const 
     assert_int_equal(ask(world, COURIER_CHANGE, body), 0);
 }
 
-/* Fails if a request comes on any connection. */
-static void assert_silent(struct world *world)
-{
-    struct pollfd fds[CONNS + 1];
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(ask(world, COURIER_GET, NULL), 0);
-    assert_false(has_news(world, fds, 0));
-}
-
 static void delete_it(struct world *world)
 {
     assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
-    close_connections(world);
 }
 
 static unsigned carried_by(const struct world *world, const struct seen *seen)
@@ -1600,13 +888,13 @@ static void accept_one(struct world *world, struct seen *seen)
 static void accept_all(struct world *world, struct seen *seen)
 {
     while (seen->accepted != ALL) {
-        receive_any(world);
+        receive(world);
         accept_one(world, seen);
     }
     await(world, "lag_exact", "true");
     await(world, "lag", "0");
     assert_told(world, "held", "0");
-    assert_silent(world);
+    assert_quiet(world);
 }
 
 /* Two requests are under way, or one where one at a time may be: the one that came first ends last,
@@ -1618,20 +906,20 @@ static void change_under_way(struct world *world, const struct options *from,
     create_of(world, from);
     append_round(world, EVENTS, 10, CHANNELS);
     seen.first = world->published;
-    receive_any(world);
+    receive(world);
     unsigned bits = carried_by(world, &seen);
-    int conn = world->conn;
+    struct received *first = world->at;
     if (!(from->ordered && from->batch)) {
-        receive_any(world);
+        receive(world);
         seen.accepted = carried_by(world, &seen);
     }
     change_to(world, to, "");
-    assert_silent(world);
-    if (world->conn != conn) {
+    assert_quiet(world);
+    if (world->at != first) {
         answer(world, "200 OK");
         await(world, "inflight", "1");
-        assert_silent(world);
-        world->conn = conn;
+        assert_quiet(world);
+        world->at = first;
     }
     if (!strncmp(status, "200", 3))
         seen.accepted |= bits;
@@ -1662,13 +950,13 @@ static unsigned leave_outstanding(struct world *world, const struct options *fro
     create_of(world, from);
     append_round(world, EVENTS, 10, CHANNELS);
     *seen = (struct seen){.first = world->published};
-    receive_any(world);
+    receive(world);
     unsigned refused = carried_by(world, seen);
     answer(world, "500 Oops");
     await(world, "held", "1");
     unsigned left = from->ordered ? from->batch ? ALL : 0x111 : refused, accepted = 0;
     while (accepted != (ALL & ~left)) {
-        receive_any(world);
+        receive(world);
         accepted |= carried_by(world, seen);
         answer(world, "200 OK");
     }
@@ -1678,7 +966,6 @@ static unsigned leave_outstanding(struct world *world, const struct options *fro
 
 static void reopen(struct world *world)
 {
-    close_connections(world);
     close_world(world);
     open_world(world);
 }
@@ -1693,7 +980,7 @@ static void the_same_options_go_on_over_a_restart(void **state)
         assert_int_equal(ask(world, COURIER_GET, NULL), 0);
         assert_told(world, "held", "1");
         assert_told(world, "lag_exact", "false"); /* the lag includes events before the start */
-        assert_silent(world);
+        assert_quiet(world);
         seen.accepted = accepted;
         seen.in_order = kinds[i].ordered;
         assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
@@ -1730,7 +1017,6 @@ static void execute(struct world *world, const char *sql)
     sqlite3 *db;
     snprintf(path, sizeof(path), "%s/state.db", world->dir);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_busy_timeout(db, WAIT_MS), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
@@ -1750,7 +1036,6 @@ static void mend_and_reopen(struct world *world, const struct options *from,
 {
     struct seen seen;
     unsigned accepted = leave_outstanding(world, from, &seen);
-    close_connections(world);
     close_world(world);
     overwrite(world, to);
     open_world(world);
@@ -1783,30 +1068,27 @@ static void after_a_change_the_newest_event_of_a_channel_comes_last(void **state
     struct world *world = *state;
     uint64_t newest = 0;
     char id[256];
-    world->conn = -1;
     create_for_many(world, ",\"concurrency\":2,\"schedule\":[3600]");
-    *room_for_conn(world) = world->conn;
     publish(world, "c/0");
-    receive_any(world);
+    receive(world);
     answer(world, "500 Oops");
     await(world, "held", "1");
     publish(world, "c/1");
-    receive_any(world);
+    receive(world);
     answer(world, "200 OK");
     await(world, "inflight", "0");
     newest = publish(world, "c/1");
-    receive_any(world);
+    receive(world);
     assert_int_equal(ask(world, COURIER_CHANGE, "{\"channels\":[\"c/*\",\"d\"]}"), 0);
     answer(world, "200 OK");
     for (int i = 0; i < 3; i++) {
-        receive_any(world);
+        receive(world);
         header(world, "webhook-id", id);
         assert_true(i < 2 || strtoull(id, NULL, 10) == newest ||
                     strstr(world->body, "\"channel\":\"c/0\""));
         answer(world, "200 OK");
     }
     await(world, "lag", "0");
-    close_connections(world);
 }
 
 /* A row that says that the scan is beyond them would lose them with the next start. */
@@ -1825,7 +1107,7 @@ static void nothing_is_changed_while_lanes_cannot_be_kept(void **state)
         assert_int_equal(ask(world, ops[i], NULL), COURIER_E_NOW);
     execute(world, "DROP TRIGGER full");
     while (ask(world, COURIER_CHANGE, "{\"description\":\"x\"}") != 0)
-        ;
+        world_pass(world, WORLD_TICK_MS);
     reopen(world);
     assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
     receive(world);
@@ -1836,22 +1118,19 @@ static void nothing_is_changed_while_lanes_cannot_be_kept(void **state)
 /* ---- a circuit that opens while a lane is read -------------------------------------------------
  */
 
-/* Keeps the log's only reader busy. */
+/* Keeps the log's only reader busy until it is told to end. */
 struct blocker {
     struct log_job job;
-    atomic_bool runs;
-    atomic_bool ends;
+    int runs_fd, ends_fd;
     bool ended;
 };
 
 static bool run_blocker(struct log_job *job, struct log *log)
 {
     struct blocker *blocker = container_of(job, struct blocker, job);
+    uint64_t value;
     (void)log;
-    atomic_store(&blocker->runs, true);
-    while (!atomic_load(&blocker->ends))
-        sched_yield();
-    return true;
+    return !eventfd_write(blocker->runs_fd, 1) && !eventfd_read(blocker->ends_fd, &value);
 }
 
 static void on_unblocked(struct mail *mail, void *owner)
@@ -1862,24 +1141,24 @@ static void on_unblocked(struct mail *mail, void *owner)
 
 static void block(struct world *world, struct blocker *blocker)
 {
+    uint64_t value;
     *blocker = (struct blocker){
-        .job = {.run = run_blocker, .reply = &world->mailbox, .mail = {NULL, on_unblocked}}};
+        .job = {.run = run_blocker, .reply = &world->mailbox, .mail = {NULL, on_unblocked}},
+        .runs_fd = eventfd(0, EFD_CLOEXEC),
+        .ends_fd = eventfd(0, EFD_CLOEXEC)};
     log_submit(world->log, &blocker->job);
-    while (!atomic_load(&blocker->runs))
-        sched_yield();
+    assert_int_equal(eventfd_read(blocker->runs_fd, &value), 0);
+    world->is_blocked = true;
 }
 
 static void unblock(struct world *world, struct blocker *blocker)
 {
-    atomic_store(&blocker->ends, true);
+    assert_int_equal(eventfd_write(blocker->ends_fd, 1), 0);
     while (!blocker->ended)
-        wait_for_mail(world);
-}
-
-static void answer_on(struct world *world, int conn, const char *status)
-{
-    world->conn = conn;
-    answer(world, status);
+        world_step(world, 10);
+    close(blocker->runs_fd);
+    close(blocker->ends_fd);
+    world->is_blocked = false;
 }
 
 /* Events that were read for a lane that is not tried any more would fill the room that the tried
@@ -1888,40 +1167,37 @@ static void what_is_not_tried_takes_no_room_from_what_is(void **state)
 {
     struct world *world = *state;
     struct blocker blocker;
-    int slow, conns[5];
+    struct received *slow, *others[5];
     char channel[16];
-    world->conn = -1;
     create_for_many(world, ",\"concurrency\":6,\"schedule\":[3600]");
-    *room_for_conn(world) = world->conn;
     publish(world, "c/slow");
-    receive_any(world);
-    slow = world->conn;
+    receive(world);
+    slow = world->at;
     publish(world, "c/slow");
     await(world, "lag", "2");
-    move(0, 1); /* the first is slow now, so the second waits in the store */
+    move(world, 0, 1); /* the first is slow now, so the second waits in the store */
     for (int i = 0; i < 5; i++) {
         snprintf(channel, sizeof(channel), "c/%d", i);
         publish(world, channel);
-        receive_any(world);
-        conns[i] = world->conn;
+        receive(world);
+        others[i] = world->at;
     }
     block(world, &blocker);
-    answer_on(world, slow, "200 OK");
+    answer_with(world, slow, "200 OK", "ok");
     await(world, "inflight", "5");
     for (int i = 0; i < 5; i++)
-        answer_on(world, conns[i], "500 Oops");
+        answer_with(world, others[i], "500 Oops", "ok");
     await(world, "circuit", "open");
     unblock(world, &blocker);
     for (int i = 0; i < 2; i++) {
-        receive_any(world);
+        receive(world);
         answer(world, "500 Oops");
     }
     for (int i = 0; i < 6; i++) {
-        receive_any(world);
+        receive(world);
         answer(world, "200 OK");
     }
     await(world, "lag", "0");
-    close_connections(world);
 }
 
 /* ---- memory that is held ----------------------------------------------------------------------
@@ -1955,25 +1231,22 @@ static void assert_nothing_held(struct world *world)
 static void large_events_wait_in_the_store(void **state)
 {
     struct world *world = *state;
-    int conns[UNDER_WAY];
+    struct received *first[UNDER_WAY];
     create_for_many(world, ",\"concurrency\":100");
-    *room_for_conn(world) = world->conn;
     append_page(world, LARGE_COUNT, LARGE);
     for (unsigned i = 0; i < UNDER_WAY; i++) {
-        receive_any(world);
-        conns[i] = world->conn;
+        receive(world);
+        first[i] = world->at;
     }
     assert_held(world);
     for (unsigned i = 0; i < UNDER_WAY; i++) {
-        world->conn = conns[i];
-        answer(world, "200 OK");
+        answer_with(world, first[i], "200 OK", "ok");
     }
     for (unsigned i = UNDER_WAY; i < LARGE_COUNT; i++) {
-        receive_any(world);
+        receive(world);
         answer(world, "200 OK");
     }
     assert_nothing_held(world);
-    close_connections(world);
 }
 
 /* Every other event fails, and all of these are hurried at once. */
@@ -2011,17 +1284,6 @@ static uint64_t publish_with_hops(struct world *world, uint8_t hops)
     return append_with(world, "a", EVENT_PROPOSED, hops);
 }
 
-/* Whether the record has this text; asked until it has. */
-static void await_record(struct world *world, const char *text)
-{
-    bool found = false;
-    while (!found) {
-        assert_int_equal(ask(world, COURIER_DELIVERIES, NULL), 0);
-        struct buf *answer = &world->request.answer;
-        found = memmem(answer->at, answer->len, text, strlen(text)) != NULL;
-    }
-}
-
 static void what_came_round_too_often_is_noted_and_not_sent(void **state)
 {
     struct world *world = *state;
@@ -2042,9 +1304,9 @@ static void what_came_round_too_often_is_noted_and_not_sent(void **state)
     for (size_t i = 0; i < 2; i++) { /* each on its own: events of other channels may lie between */
         snprintf(expected, sizeof(expected),
                  "\"state\":\"skipped\",\"event\":\"%016" PRIu64 "\",\"channel\"", looped[i]);
-        await_record(world, expected);
+        await_logged(world, expected);
     }
-    await_record(world, "\"status\":null,\"error\":\"loop: 8 hops\"");
+    await_logged(world, "\"status\":null,\"error\":\"loop: 8 hops\"");
     assert_int_equal(courier_stats(world->courier)->looped, 2);
     assert_int_equal(courier_stats(world->courier)->failures, 0);
     await(world, "lag", "0");
@@ -2132,10 +1394,10 @@ static void many_that_came_round_too_often_are_passed_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define ON_DISK(name) cmocka_unit_test_setup_teardown(name, set_up_on_disk, tear_down)
-#define CROWDED(name) cmocka_unit_test_setup_teardown(name, set_up_crowded, tear_down)
-#define STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+#define ON_DISK(name) cmocka_unit_test_setup_teardown(name, world_set_up_on_disk, world_tear_down)
+#define CROWDED(name) cmocka_unit_test_setup_teardown(name, set_up_crowded, world_tear_down)
+#define STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, world_tear_down)
         TEST(events_are_posted_in_order_one_at_a_time),
         TEST(other_channels_move_the_cursor_only),
         TEST(what_failed_comes_again_under_the_same_id),
@@ -2190,15 +1452,10 @@ int main(void)
         ON_DISK(nothing_is_changed_while_lanes_cannot_be_kept),
         CROWDED(what_is_not_tried_takes_no_room_from_what_is),
         cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
-                                        set_up_impatient, tear_down),
+                                        set_up_impatient, world_tear_down),
         cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,
-                                        set_up_busy, tear_down),
+                                        set_up_busy, world_tear_down),
         STRICT(addresses_that_are_not_public_are_refused),
-        STRICT(a_name_is_judged_by_where_it_leads),
-        STRICT(a_delivery_to_an_address_that_is_not_allowed_is_not_made),
-        cmocka_unit_test_setup_teardown(of_a_names_addresses_only_those_allowed_are_connected_to,
-                                        set_up_mixed, tear_down),
-        cmocka_unit_test_setup_teardown(a_trusted_host_may_be_anywhere, set_up_trusting, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,7 @@ int opening_open_parts(struct courier *courier)
     int result = registry_open(courier->config.dir, &courier->registry);
     if (result)
         return result;
+    courier->saver = saver_new(courier->registry);
     result = open_client(courier);
     asker_init(&courier->asker, courier->config.log, &courier->loop.mailbox,
                courier->config.reads_max);
@@ -158,6 +159,7 @@ int opening_open_parts(struct courier *courier)
         return 0;
     }
     client_deinit(&courier->client);
+    saver_free(courier->saver);
     registry_close(courier->registry);
     return result;
 }

@@ -16,6 +16,7 @@ struct saver {
     pthread_cond_t more;
     struct jobs jobs[2]; /* jobs that write, and jobs that only read */
     bool stopping;
+    bool has_thread; /* written once */
     pthread_t thread;
 };
 
@@ -35,17 +36,21 @@ static struct saver_job *next_job(struct saver *saver)
     return job;
 }
 
+static void run(struct saver *saver, struct saver_job *job)
+{
+    job->result = job->run(job, saver->registry);
+    mailbox_post(job->reply, &job->mail);
+}
+
 static void *saver_main(void *arg)
 {
     struct saver *saver = arg;
-    for (struct saver_job *job; (job = next_job(saver));) {
-        job->result = job->run(job, saver->registry);
-        mailbox_post(job->reply, &job->mail);
-    }
+    for (struct saver_job *job; (job = next_job(saver));)
+        run(saver, job);
     return NULL;
 }
 
-int saver_start(struct registry *registry, struct saver **ret_keeper)
+struct saver *saver_new(struct registry *registry)
 {
     struct saver *saver = mem_alloc(sizeof(*saver));
     saver->registry = registry;
@@ -53,17 +58,22 @@ int saver_start(struct registry *registry, struct saver **ret_keeper)
         saver->jobs[i].last = &saver->jobs[i].first;
     pthread_mutex_init(&saver->lock, NULL);
     pthread_cond_init(&saver->more, NULL);
+    return saver;
+}
+
+int saver_start(struct saver *saver)
+{
     int result = -pthread_create(&saver->thread, NULL, saver_main, saver);
-    if (result) {
-        free(saver);
-        return result;
-    }
-    *ret_keeper = saver;
-    return 0;
+    saver->has_thread = !result;
+    return result;
 }
 
 void saver_submit(struct saver *saver, struct saver_job *job)
 {
+    if (!saver->has_thread) {
+        run(saver, job);
+        return;
+    }
     job->next = NULL;
     pthread_mutex_lock(&saver->lock);
     struct jobs *jobs = &saver->jobs[job->looks];
@@ -73,15 +83,21 @@ void saver_submit(struct saver *saver, struct saver_job *job)
     pthread_mutex_unlock(&saver->lock);
 }
 
-void saver_stop(struct saver *saver)
+static void end_thread(struct saver *saver)
 {
-    if (!saver)
-        return;
     pthread_mutex_lock(&saver->lock);
     saver->stopping = true;
     pthread_cond_signal(&saver->more);
     pthread_mutex_unlock(&saver->lock);
     pthread_join(saver->thread, NULL);
+}
+
+void saver_free(struct saver *saver)
+{
+    if (!saver)
+        return;
+    if (saver->has_thread)
+        end_thread(saver);
     pthread_mutex_destroy(&saver->lock);
     pthread_cond_destroy(&saver->more);
     free(saver);

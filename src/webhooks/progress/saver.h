@@ -18,11 +18,15 @@ struct saver_job {
     struct mail mail; /* posted to `reply` when it has run */
 };
 
-/* The registry is the saver's until saver_stop. 0 or a negative errno. */
-int saver_start(struct registry *registry, struct saver **ret_keeper);
+/* A saver without a thread: jobs run within saver_submit(). The registry is its own until
+ * saver_free(). */
+struct saver *saver_new(struct registry *registry);
 
-/* Runs it behind all that was submitted before, lookers apart. Any thread. */
+/* Gives it a thread, on which jobs run from now on. 0 or a negative errno. */
+int saver_start(struct saver *saver);
+
+/* Runs a job behind all that were submitted before, but for those that only look. Any thread. */
 void saver_submit(struct saver *saver, struct saver_job *job);
 
-/* Runs all that was submitted, and ends the thread. NULL is fine. */
-void saver_stop(struct saver *saver);
+/* Runs all that was submitted, ends the thread and frees the saver. NULL is fine. */
+void saver_free(struct saver *saver);

@@ -81,10 +81,17 @@ static int on_timer(CURLM *multi, long after_ms, void *context)
     return 0;
 }
 
+static int start_by_curl(struct client *client, struct call *call,
+                         const struct call_request *request);
+static void stop_by_curl(struct call *call);
+
+static const struct client_ops by_curl = {start_by_curl, stop_by_curl};
+
 int client_init(struct client *client, struct loop *loop, const struct address_policy *policy,
                 int64_t timeout_ms, unsigned connections_max)
 {
-    *client = (struct client){.loop = loop,
+    *client = (struct client){.ops = &by_curl,
+                              .loop = loop,
                               .policy = *policy,
                               .timeout_ms = timeout_ms,
                               .connections_max = connections_max};
@@ -243,13 +250,11 @@ static void set_guards(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet/" FRESHET_VERSION);
 }
 
-enum method { METHOD_POST, METHOD_OPTIONS, METHOD_GET };
-
-static void set_method(CURL *easy, enum method method, struct str body)
+static void set_method(CURL *easy, enum call_method method, struct str body)
 {
-    if (method == METHOD_OPTIONS)
+    if (method == CALL_OPTIONS)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "OPTIONS");
-    if (method != METHOD_POST)
+    if (method != CALL_POST)
         return;
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
@@ -312,61 +317,79 @@ static void put_away(struct call *call)
     call->headers = NULL;
 }
 
-static int start(struct client *client, struct call *call, const char *url,
-                 struct curl_slist *headers, enum method method, struct str body)
+static int start_by_curl(struct client *client, struct call *call,
+                         const struct call_request *request)
+{
+    look_at_host(call, request->url);
+    call->easy = client->spares_count ? client->spares[--client->spares_count] : curl_easy_init();
+    if (!call->easy) {
+        curl_slist_free_all(request->headers);
+        return -ENOMEM;
+    }
+    call->headers = request->headers;
+    for (const char *const *line = client->resolve; line && *line; line++)
+        call->resolve = curl_slist_append(call->resolve, *line);
+    curl_easy_setopt(call->easy, CURLOPT_RESOLVE, call->resolve);
+    set_call(call, request->url);
+    set_method(call->easy, request->method, request->body);
+    if (!curl_multi_add_handle(client->multi, call->easy))
+        return 0;
+    put_away(call);
+    return -ENOMEM;
+}
+
+static void stop_by_curl(struct call *call)
+{
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    put_away(call);
+}
+
+static int start(struct client *client, struct call *call, const struct call_request *request)
 {
     buf_clear(&call->response);
     call->client = client;
-    call->headers = headers;
     call->status = 0;
     call->error = NULL;
     call->forbidden = call->unanswered = false;
     call->sendings = 0;
-    look_at_host(call, url);
     call->retry_after[0] = call->allowed_origin[0] = '\0';
     call->response_size = call->header_size = 0;
     call->started_ns = clock_now_ns(client->loop->clock);
-    call->easy = client->spares_count ? client->spares[--client->spares_count] : curl_easy_init();
-    if (!call->easy) {
-        curl_slist_free_all(headers);
-        call->headers = NULL;
-        return -ENOMEM;
-    }
-    for (const char *const *line = client->resolve; line && *line; line++)
-        call->resolve = curl_slist_append(call->resolve, *line);
-    curl_easy_setopt(call->easy, CURLOPT_RESOLVE, call->resolve);
-    set_call(call, url);
-    set_method(call->easy, method, body);
-    if (curl_multi_add_handle(client->multi, call->easy)) {
-        put_away(call);
-        return -ENOMEM;
-    }
-    client->inflight++;
-    return 0;
+    int result = client->ops->start(client, call, request);
+    call->is_under_way = !result;
+    client->inflight += call->is_under_way;
+    return result;
 }
 
 int call_post(struct client *client, struct call *call, const char *url, struct curl_slist *headers,
               struct str body)
 {
-    return start(client, call, url, headers, METHOD_POST, body);
+    return start(client, call, &(struct call_request){CALL_POST, url, headers, body});
 }
 
 int call_options(struct client *client, struct call *call, const char *url,
                  struct curl_slist *headers)
 {
-    return start(client, call, url, headers, METHOD_OPTIONS, STR_NONE);
+    return start(client, call, &(struct call_request){CALL_OPTIONS, url, headers, STR_NONE});
 }
 
 int call_get(struct client *client, struct call *call, const char *url)
 {
-    return start(client, call, url, NULL, METHOD_GET, STR_NONE);
+    return start(client, call, &(struct call_request){CALL_GET, url, NULL, STR_NONE});
 }
 
-static void end_call(struct call *call)
+static void leave(struct call *call)
 {
+    call->is_under_way = false;
     call->client->inflight--;
-    curl_multi_remove_handle(call->client->multi, call->easy);
-    put_away(call);
+    call->client->ops->stop(call);
+}
+
+void call_end(struct call *call)
+{
+    call->ended_ns = clock_now_ns(call->client->loop->clock);
+    leave(call);
+    call->done(call);
 }
 
 /* Why a certificate is refused, in words for those who can replace it. */
@@ -436,9 +459,7 @@ static void finish(CURL *easy, CURLcode result)
     /* An answer of endless length is an answer. */
     bool whole = result == CURLE_OK || call->response_size > DISCARD_MAX;
     call->error = whole && call->status ? NULL : error_of(call, result);
-    call->ended_ns = clock_now_ns(call->client->loop->clock);
-    end_call(call);
-    call->done(call);
+    call_end(call);
 }
 
 void client_turn(struct client *client)
@@ -457,8 +478,8 @@ void client_turn(struct client *client)
 
 void call_cancel(struct call *call)
 {
-    if (call->easy)
-        end_call(call);
+    if (call->is_under_way)
+        leave(call);
 }
 
 void call_free(struct call *call)

@@ -10,7 +10,27 @@
 
 enum { CLIENT_RESPONSE_MAX = 16 << 10, CLIENT_SPARES = 64 };
 
+struct call;
+struct client;
+
+struct call_request {
+    enum call_method { CALL_POST, CALL_OPTIONS, CALL_GET } method;
+    const char *url;
+    struct curl_slist *headers;
+    struct str body; /* stays until the call has ended */
+};
+
+/* The way calls are made: by libcurl, unless a test stands in for it. */
+struct client_ops {
+    /* Starts a call whose outcome is empty. It ends by call_end(), in a later turn. 0 or -ENOMEM.
+     * Takes request->headers over, in any case. */
+    int (*start)(struct client *client, struct call *call, const struct call_request *request);
+    /* Lets go of a call that is under way. */
+    void (*stop)(struct call *call);
+};
+
 struct client {
+    const struct client_ops *ops;
     struct loop *loop;
     struct address_policy policy;
     int64_t timeout_ms;         /* of a whole request, unless the call says otherwise */
@@ -29,7 +49,8 @@ struct client {
 /* A request, embedded in what wants it. All zeroes is none. */
 struct call {
     struct client *client;
-    CURL *easy;         /* while it is under way */
+    bool is_under_way;
+    CURL *easy;         /* while it is under way, by libcurl */
     int64_t timeout_ms; /* set before; 0 for the client's */
     struct curl_slist *headers;
     struct curl_slist *resolve;
@@ -82,6 +103,10 @@ int call_options(struct client *client, struct call *call, const char *url,
 
 /* The same by GET. */
 int call_get(struct client *client, struct call *call, const char *url);
+
+/* For the way calls are made: the call has ended and its outcome is there, but for `ended_ns`.
+ * Calls `done`. */
+void call_end(struct call *call);
 
 /* Breaks it off, if it is under way: `done` does not follow. Not from within `done`. */
 void call_cancel(struct call *call);

@@ -1,0 +1,22 @@
+/* A turn of the courier, on its thread: courier.c turns until it is stopped, tests turn it
+ * themselves.
+ *
+ * The loop opens mail (batches, requests) and tells curl of its sockets. Attempts that have ended
+ * move their lanes on. Endpoints that may have something to do scan the log and start attempts.
+ * What has changed goes to the saver, in bundles. */
+#pragma once
+
+#include "webhooks/endpoint/shared.h"
+
+/* A turn. `most_ms` is the longest wait for something to do; -1: as long as there is nothing. */
+void courier_turn(struct courier *courier, int most_ms);
+
+/* From now on nothing begins; requests in flight have 2 s to end. */
+void courier_begin_stop(struct courier *courier);
+
+/* Whether the courier was stopped, and nothing is left to wait for. */
+bool courier_is_done(const struct courier *courier);
+
+/* After the last turn: saves the rest, answers every request, and frees what only the thread has.
+ */
+void courier_end(struct courier *courier);
