@@ -364,13 +364,18 @@ static void read_request(struct exchange *exchange, struct str channel)
     reading->channel = arena_copy(&reading->arena, channel);
     bool good = read_all(asked);
     if (good && mechanism_of(reading) == MECHANISM_POLL)
-        repeats_keep(&exchange->worker->repeats, exchange, reading);
+        request_cache_keep(&exchange->worker->request_cache, exchange, reading);
     buf_free(&asked->kept);
     free(asked);
     if (good)
         begin(exchange, reading);
     else
         reading_free(reading);
+}
+
+void read_known(struct exchange *exchange)
+{
+    begin(exchange, reading_share(exchange->worker->known));
 }
 
 void read_channel(struct exchange *exchange, struct str rest)

@@ -13,7 +13,6 @@
 #include "http/origin.h"
 #include "http/http1_response.h"
 #include "transport/checked.h"
-#include "transport/page.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -125,31 +124,18 @@ static struct exchange *begin_exchange(struct session *session, bool keep_alive,
     return exchange;
 }
 
-static void dispatch(struct session *session, const struct http_head *head, struct str head_bytes,
+static void dispatch(struct session *session, const struct http_head *head, struct str origin,
                      struct str body)
 {
-    struct exchange *exchange =
-        begin_exchange(session, head->framing.keep_alive, http_header(head, STR("origin")));
+    struct exchange *exchange = begin_exchange(session, head->framing.keep_alive, origin);
     if (!exchange)
         return;
     exchange->publishes = head->method == HTTP_POST;
     exchange->is_head = head->method == HTTP_HEAD;
     exchange->http10 = head->minor == 0;
     exchange->head = head;
-    session->worker->head_bytes = head_bytes;
     session->worker->body = body;
     session->worker->config.handle(exchange);
-}
-
-/* Dispatches a repeated request: its reading is known, so the API is not asked. */
-static void dispatch_repeat(struct session *session, const struct repeat *repeat)
-{
-    struct exchange *exchange = begin_exchange(session, repeat->keep_alive, repeat->origin);
-    if (!exchange)
-        return;
-    exchange->is_head = repeat->is_head;
-    exchange->http10 = repeat->http10;
-    page_begin(exchange, reading_share(repeat->reading));
 }
 
 enum step { STEP_MORE, STEP_STOP };
@@ -421,15 +407,18 @@ static void keep(struct buf *in, struct str bytes)
         buf_free(in);
 }
 
-static enum step step_repeat(struct session *session, const struct repeat *repeat,
-                             struct str *bytes)
+static enum step step_known(struct session *session, const struct known_request *known,
+                            struct str *bytes)
 {
+    struct worker *worker = session->worker;
     if (is_out_of_turn(session, false)) {
         hold(session);
         return STEP_STOP;
     }
-    *bytes = str_skip(*bytes, repeat->head.len);
-    dispatch_repeat(session, repeat);
+    *bytes = str_skip(*bytes, known->bytes.len);
+    worker->known = known->reading;
+    dispatch(session, &known->head, known->origin, STR_NONE);
+    worker->known = NULL;
     return STEP_MORE;
 }
 
@@ -530,9 +519,9 @@ static enum step refuse_head(struct session *session, struct str bytes, int erro
 static enum step step(struct session *session, struct str *bytes)
 {
     struct worker *worker = session->worker;
-    const struct repeat *repeat = repeats_find(&worker->repeats, *bytes);
-    if (repeat && !session->refused)
-        return step_repeat(session, repeat, bytes);
+    const struct known_request *known = request_cache_find(&worker->request_cache, *bytes);
+    if (known && !session->refused)
+        return step_known(session, known, bytes);
     struct http_head *head = &worker->head;
     struct http_scan scan = session->intake->scan;
     size_t used = 0;
@@ -570,7 +559,8 @@ static enum step step(struct session *session, struct str *bytes)
         return STEP_STOP;
     }
     worker->received = received;
-    dispatch(session, head, (struct str){bytes->at, head->size}, body);
+    worker->head_bytes = (struct str){bytes->at, head->size};
+    dispatch(session, head, http_header(head, STR("origin")), body);
     if (session->intake)
         checked_end(worker, &session->intake->check);
     incoming_drop_body(session);

@@ -139,11 +139,10 @@ struct exchange {
     bool answered;
     bool dropped; /* no response is wanted any more */
     uint8_t origin_len;
-    struct question *question; /* to the log, for the answer; NULL: none */
-    /* Only during handle, when the worker has the rest of the request. NULL: a page that is asked
-     * for again, see repeat.h. */
-    const struct http_head *head;
-    char origin[]; /* a copy of it, for later; empty when too long */
+    struct question *question;    /* to the log, for the answer; NULL: none */
+    const struct http_head *head; /* only during handle, when the worker has the rest of the
+                                   * request */
+    char origin[];                /* a copy of it, for later; empty when too long */
 };
 
 /* The request's body. Only during handle. */

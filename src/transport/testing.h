@@ -28,7 +28,9 @@ struct bench {
     struct worker_limits limits;
     struct exchange *parked[BENCH_PARKED_MAX]; /* requests to /park, which the test answers */
     unsigned parked_count;
-    unsigned handled;       /* requests so far */
+    unsigned handled;       /* requests so far, without those that were known */
+    unsigned known;         /* and those that were */
+    bool refuses_known;     /* with 403 */
     struct reading reading; /* the reading of a request: the test sets the fields that it wants */
     const char *pattern;    /* and of which channels, separated by spaces: "a" without it */
     const char *type;       /* and of which type: all without it */
@@ -110,9 +112,19 @@ static inline void bench_read(struct exchange *exchange, struct str path)
         channel_socket_begin(exchange, reading);
     else {
         if (str_eq(path, STR("/poll")))
-            repeats_keep(&exchange->worker->repeats, exchange, reading);
+            request_cache_keep(&exchange->worker->request_cache, exchange, reading);
         page_begin(exchange, reading);
     }
+}
+
+static inline void bench_handle_known(struct exchange *exchange)
+{
+    struct bench *bench = bench_of(exchange);
+    bench->known++;
+    if (bench->refuses_known)
+        exchange_problem(exchange, PROBLEM_FORBIDDEN_HOST, STR("not any more"), STR_NONE);
+    else
+        page_begin(exchange, reading_share(exchange->worker->known));
 }
 
 /* /park waits for the test, /publish publishes, /echo says its body, /v1 speaks freshet.v1;
@@ -122,6 +134,10 @@ static inline void bench_handle(struct exchange *exchange)
 {
     struct bench *bench = bench_of(exchange);
     struct str path = exchange->head->path;
+    if (exchange->worker->known) {
+        bench_handle_known(exchange);
+        return;
+    }
     bench->handled++;
     if (str_eq(path, STR("/park"))) {
         exchange->publish.count = exchange->head->method == HTTP_POST;

@@ -348,7 +348,7 @@ void worker_deinit(struct worker *worker)
     while (mailbox_empty(&worker->loop.mailbox))
         ;
     stop_listening(worker);
-    repeats_deinit(&worker->repeats);
+    request_cache_deinit(&worker->request_cache);
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);
     page_memos_deinit(&worker->page_memos);

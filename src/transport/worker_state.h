@@ -15,7 +15,7 @@
 #include "transport/formats/formats.h"
 #include "transport/holding.h"
 #include "transport/page_memo.h"
-#include "transport/repeat.h"
+#include "transport/request_cache.h"
 #include "ws/reader.h"
 
 struct exchange;
@@ -209,14 +209,16 @@ struct worker {
     struct http_head head;      /* of the request being read right now */
     struct str head_bytes;      /* and all of them */
     struct str body;
-    struct str received;             /* the body as it came, before its content coding was undone */
+    struct reading *known; /* what the API made of the same head before, for it to share; NULL: it
+                            * has not seen the head. See request_cache.h */
+    struct str received;   /* the body as it came, before its content coding was undone */
     const struct json_scan *checked; /* the result of the check of its body; NULL: none. See
                                       * checked.h */
     struct http_date date;
     struct http1_head usual_head;
     int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
     struct page_memos page_memos;
-    struct repeats repeats;
+    struct request_cache request_cache;
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;

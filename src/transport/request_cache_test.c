@@ -47,6 +47,23 @@ static void a_head_that_is_repeated_is_not_read_again(void **state)
         peer_leave(bench, &peers[i]);
 }
 
+/* What the handler decides is not only for the first to ask. */
+static void a_known_head_is_answered_by_the_handler(void **state)
+{
+    struct bench *bench = *state;
+    struct peer first, second;
+    join_and_say(bench, &first, POLL);
+    bench->refuses_known = true;
+    join_and_say(bench, &second, POLL);
+    assert_int_equal(bench->known, 1);
+    peer_expect(bench, &second, "403");
+    bench_append(bench, STR("new"));
+    bench_settle(bench);
+    peer_expect(bench, &first, "200");
+    peer_leave(bench, &first);
+    peer_leave(bench, &second);
+}
+
 static void one_who_comes_late_gets_what_came_meanwhile(void **state)
 {
     struct bench *bench = *state;
@@ -246,10 +263,10 @@ static void many_different_heads_push_each_other_out(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    for (unsigned i = 0; i < 2 * (REPEATS + 1); i++) {
+    for (unsigned i = 0; i < 2 * (KNOWN_REQUESTS + 1); i++) {
         char request[64];
         (void)snprintf(request, sizeof(request), "GET /poll?after=%u HTTP/1.1\r\nHost: x\r\n\r\n",
-                       i % (REPEATS + 1));
+                       i % (KNOWN_REQUESTS + 1));
         join_and_say(bench, &peer, request);
         assert_int_equal(bench->handled, i + 1);
         peer_leave(bench, &peer);
@@ -262,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_head_that_is_repeated_is_not_read_again),
+        CASE(a_known_head_is_answered_by_the_handler),
         CASE(one_who_comes_late_gets_what_came_meanwhile),
         CASE(a_head_that_differs_in_a_byte_is_read),
         CASE(what_belongs_to_the_request_is_repeated_with_it),

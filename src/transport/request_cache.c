@@ -1,4 +1,4 @@
-#include "transport/repeat.h"
+#include "transport/request_cache.h"
 
 #include "transport/reading.h"
 
@@ -56,46 +56,50 @@ static bool may_be_shared(const struct reading *reading)
     return reading->start.kind == START_CURSOR && !reading->has_before;
 }
 
-void repeats_keep(struct repeats *repeats, const struct exchange *exchange, struct reading *reading)
+/* Parses the copy, so that nothing points into what comes and goes. False: it is of no use. */
+static bool set_head(struct known_request *known, const struct exchange *exchange)
 {
-    struct repeat *repeat = &repeats->at[repeats->next % REPEATS];
-    const struct http_head *head = exchange->head;
-    struct str bytes = exchange->worker->head_bytes;
-    struct str origin = http_header(head, STR("origin"));
-    if (bytes.len > REPEAT_BYTES || !is_plain(head) || !may_be_shared(reading))
-        return;
-    repeats->next++;
-    reading_free(repeat->reading);
-    repeat->reading = NULL;
-    buf_clear(&repeat->head);
-    buf_add_str(&repeat->head, bytes);
-    if (buf_failed(&repeat->head)) {
-        buf_free(&repeat->head);
-        return;
-    }
-    if (origin.at)
-        origin.at = repeat->head.at + (origin.at - bytes.at);
-    repeat->reading = reading_share(reading);
-    repeat->origin = origin;
-    repeat->is_head = exchange->is_head;
-    repeat->keep_alive = head->framing.keep_alive;
-    repeat->http10 = exchange->http10;
+    struct http_scan scan = {0};
+    const struct worker *worker = exchange->worker;
+    buf_clear(&known->bytes);
+    buf_add_str(&known->bytes, worker->head_bytes);
+    if (!buf_failed(&known->bytes) &&
+        !http_head_parse(buf_str(&known->bytes), &worker->config.limits.http, &scan, &known->head))
+        return true;
+    buf_free(&known->bytes);
+    return false;
 }
 
-const struct repeat *repeats_find(const struct repeats *repeats, struct str bytes)
+void request_cache_keep(struct request_cache *cache, const struct exchange *exchange,
+                        struct reading *reading)
 {
-    for (int i = 0; i < REPEATS; i++) {
-        const struct repeat *repeat = &repeats->at[i];
-        if (repeat->head.len && str_starts(bytes, buf_str(&repeat->head)))
-            return repeat;
+    struct known_request *known = &cache->at[cache->next % KNOWN_REQUESTS];
+    if (exchange->worker->head_bytes.len > KNOWN_HEAD_BYTES || !is_plain(exchange->head) ||
+        !may_be_shared(reading))
+        return;
+    cache->next++;
+    reading_free(known->reading);
+    known->reading = NULL;
+    if (!set_head(known, exchange))
+        return;
+    known->reading = reading_share(reading);
+    known->origin = http_header(&known->head, STR("origin"));
+}
+
+const struct known_request *request_cache_find(const struct request_cache *cache, struct str bytes)
+{
+    for (int i = 0; i < KNOWN_REQUESTS; i++) {
+        const struct known_request *known = &cache->at[i];
+        if (known->bytes.len && str_starts(bytes, buf_str(&known->bytes)))
+            return known;
     }
     return NULL;
 }
 
-void repeats_deinit(struct repeats *repeats)
+void request_cache_deinit(struct request_cache *cache)
 {
-    for (int i = 0; i < REPEATS; i++) {
-        reading_free(repeats->at[i].reading);
-        buf_free(&repeats->at[i].head);
+    for (int i = 0; i < KNOWN_REQUESTS; i++) {
+        reading_free(cache->at[i].reading);
+        buf_free(&cache->at[i].bytes);
     }
 }
