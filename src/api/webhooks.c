@@ -29,18 +29,15 @@ static const enum problem problems[] = {
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
-/* The answer to a creation begins with {"id":"…": the only place that says the id. */
 static void answer_created(struct exchange *exchange, const struct courier_request *request)
 {
     struct response response;
-    struct str json = buf_str(&request->answer), id = str_skip(json, sizeof("{\"id\":\"") - 1);
     struct str base = api_of(exchange)->base;
-    id = str_cut(&id, '"');
     response_init(&response, request->repeated ? 200 : 201);
     response.type = STR("application/json");
-    response.body[0] = json;
-    buf_addf(response_compose(&response, STR("Location")), "%.*s/webhooks/%.*s", STR_FMT(base),
-             STR_FMT(id));
+    response.body[0] = buf_str(&request->answer);
+    buf_addf(response_compose(&response, STR("Location")), "%.*s/webhooks/%s", STR_FMT(base),
+             request->id);
     exchange_respond(exchange, &response);
 }
 

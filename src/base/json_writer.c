@@ -207,6 +207,12 @@ void json_add_decimal(struct json_writer *writer, double value, int decimals)
     buf_addf(writer->out, "%.*f", decimals, value);
 }
 
+void json_add_real(struct json_writer *writer, double value)
+{
+    begin_value(writer);
+    buf_addf(writer->out, "%.15g", value);
+}
+
 void json_add_bool(struct json_writer *writer, bool value)
 {
     begin_value(writer);

@@ -43,6 +43,8 @@ void json_add_string(struct json_writer *writer, struct str value);
 void json_add_number(struct json_writer *writer, uint64_t value);
 void json_add_signed(struct json_writer *writer, int64_t value);
 void json_add_decimal(struct json_writer *writer, double value, int decimals);
+/* With 15 digits at most, and no zeroes at the end. */
+void json_add_real(struct json_writer *writer, double value);
 void json_add_bool(struct json_writer *writer, bool value);
 void json_add_null(struct json_writer *writer);
 /* The id of an event: a string of 16 digits. */
@@ -67,6 +69,7 @@ void json_add_members(struct json_writer *writer, struct str members);
 JSON_MEMBER(string, struct str)
 JSON_MEMBER(number, uint64_t)
 JSON_MEMBER(signed, int64_t)
+JSON_MEMBER(real, double)
 JSON_MEMBER(bool, bool)
 JSON_MEMBER(id, uint64_t)
 JSON_MEMBER(time, int64_t)

@@ -55,6 +55,7 @@ static void write_each(struct json_writer *writer, struct str text)
     json_add_signed(writer, INT64_MAX);
     json_add_decimal(writer, 1.25, 1);
     json_add_decimal(writer, -2, 3);
+    json_add_real(writer, 3599.999);
     json_add_bool(writer, true);
     json_add_null(writer);
     json_add_id(writer, 17);
@@ -72,7 +73,7 @@ static void each_kind_of_value_is_written_as_json(void **state)
     write_each(&writer, STR("a\"\n\x01"));
     json_array_end(&writer);
     expect(&buf, STR("[\"a\\\"\\n\\u0001\",18446744073709551615,-9223372036854775808,"
-                     "9223372036854775807,1.2,-2.000,true,null,\"0000000000000017\","
+                     "9223372036854775807,1.2,-2.000,3599.999,true,null,\"0000000000000017\","
                      "\"1970-01-01T00:00:01.000001Z\",\"YSIKAQ==\",{\"raw\": 1}]"));
 }
 

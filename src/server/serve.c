@@ -4,6 +4,7 @@
 #include "base/command_line.h"
 #include "base/heap.h"
 #include "base/hash.h"
+#include "base/json_writer.h"
 #include "base/progress.h"
 #include "base/say.h"
 #include "webhooks/progress/registry.h"
@@ -384,24 +385,42 @@ static void name_address(const struct server *server, char *out, size_t size)
         snprintf(out, size, "localhost%s", strrchr(out, ':'));
 }
 
+/* Adds the body that registers a webhook which calls the server itself. */
+static void add_registration(struct buf *out, const char *at, const char *base)
+{
+    struct json_writer writer = json_writer(out);
+    struct buf url = {0};
+    buf_addf(&url, "http://%s%s/channels/inbox", at, base);
+    json_object_begin(&writer);
+    json_member_string(&writer, "url", buf_str(&url));
+    json_name(&writer, "channels");
+    json_array_begin(&writer);
+    json_add_string(&writer, STR("news"));
+    json_array_end(&writer);
+    json_object_end(&writer);
+    buf_free(&url);
+}
+
 static void greet(const struct server *server)
 {
     char at[80];
+    struct buf registration = {0};
     const char *base = server->config.base ? server->config.base : "";
     name_address(server, at, sizeof(at));
+    add_registration(&registration, at, base);
     printf("freshet " FRESHET_VERSION " serves http://%s%s\n\n"
            "Try, each in a terminal of its own:\n\n"
            "  curl -N 'http://%s%s/channels/news?stream=sse'\n"
            "  curl -N 'http://%s%s/channels/news?stream=ndjson'\n"
            "  curl 'http://%s%s/channels/news?after=now&wait=25'\n"
-           "  curl http://%s%s/webhooks --json "
-           "'{\"url\":\"http://%s%s/channels/inbox\",\"channels\":[\"news\"]}'\n"
+           "  curl http://%s%s/webhooks --json '%.*s'\n"
            "  %s sub news --via ws --url http://%s%s\n\n"
            "then publish, and see it arrive in all of them:\n\n"
            "  curl http://%s%s/channels/news -d 'hello'\n\n"
            "(The webhook calls freshet itself: read /channels/inbox for what it was sent.)\n\n",
-           at, base, at, base, at, base, at, base, at, base, at, base, program_invocation_name, at,
-           base, at, base);
+           at, base, at, base, at, base, at, base, at, base, STR_FMT(buf_str(&registration)),
+           program_invocation_name, at, base, at, base);
+    buf_free(&registration);
     fflush(stdout);
     clearerr(stdout); /* the server runs even if its greeting is not read */
     say(SAY_INFO, "started", "address=%s store=%s workers=%u connections_max=%u", at,

@@ -82,6 +82,9 @@ refuses comments "a pronoun behind a member" src/base/two.c \
     'struct two {\n    int one; /* its number */\n};\n'
 refuses crlf "a handler that writes a header line" src/api/two.c \
     'const char *two(void)\n{\n    return "Link: <x>\\r\\n";\n}\n'
+refuses json "a name in a format" src/base/two.c 'const char *two = "\\"id\\":%u";\n'
+refuses json "a member behind a comma" src/base/two.c 'const char *two = ",\\"id\\": 1";\n'
+refuses json "a list of strings" src/base/two.c 'const char *two = "[\\"id\\"]";\n'
 export UNTIED_LATER=
 refuses circles "two files that call each other" src/base/one.c \
     'const char *two(void);\n\nint one(void)\n{\n    return *two();\n}\n'

@@ -143,21 +143,20 @@ static void load(struct attempt *attempt, struct lane *lane)
 
 static void load_gap(struct attempt *attempt, const struct lane *lane, char id[WEBHOOK_ID_MAX])
 {
-    struct buf *body = &attempt->body;
     uint64_t after = lane->row.after;
     attempt->gap = true;
     attempt->first = after;
     attempt->last = lane->trimmed;
     snprintf(id, WEBHOOK_ID_MAX, "gap_%016" PRIu64 "_%016" PRIu64, after, lane->trimmed);
-    buf_addf(body,
-             "{\"type\":\"$gap\",\"after\":\"%016" PRIu64 "\",\"earliest\":\"%016" PRIu64
-             "\",\"reason\":\"%s\"",
-             after, lane->trimmed, lane->reason);
-    if (*lane->row.channel) {
-        buf_add_lit(body, ",\"channel\":");
-        buf_add_json(body, str_from(lane->row.channel));
-    }
-    buf_add_char(body, '}');
+    struct json_writer writer = json_writer(&attempt->body);
+    json_object_begin(&writer);
+    json_member_string(&writer, "type", STR("$gap"));
+    json_member_id(&writer, "after", after);
+    json_member_id(&writer, "earliest", lane->trimmed);
+    json_member_string(&writer, "reason", str_from(lane->reason));
+    if (*lane->row.channel)
+        json_member_string(&writer, "channel", str_from(lane->row.channel));
+    json_object_end(&writer);
 }
 
 static bool post(struct attempt *attempt)

@@ -32,7 +32,8 @@ void health_accepted(struct endpoint *endpoint)
     if (was_failing) {
         struct buf more = {0};
         row->state = ENDPOINT_ACTIVE;
-        buf_addf(&more, ",\"failures\":%" PRIu64, row->failures);
+        struct json_writer writer = json_members_writer(&more);
+        json_member_number(&writer, "failures", row->failures);
         say(SAY_INFO, "webhook_recovered", "id=%s failures=%" PRIu64, row->id, row->failures);
         endpoint_notice(endpoint, "recovered", buf_str(&more));
         buf_free(&more);
@@ -54,7 +55,9 @@ void health_disable(struct endpoint *endpoint, const char *reason)
     endpoint->row.next_us = 0;
     endpoint_changed(endpoint);
     say(SAY_WARN, "webhook_disabled", "id=%s reason=%s", endpoint->row.id, reason);
-    buf_addf(&more, ",\"reason\":\"%s\",\"failures\":%" PRIu64, reason, endpoint->row.failures);
+    struct json_writer writer = json_members_writer(&more);
+    json_member_string(&writer, "reason", str_from(reason));
+    json_member_number(&writer, "failures", endpoint->row.failures);
     endpoint_notice(endpoint, "disabled", buf_str(&more));
     buf_free(&more);
 }
@@ -63,17 +66,14 @@ static void warn(struct endpoint *endpoint, const struct call *call)
 {
     struct buf more = {0};
     int64_t limit_us = endpoint->courier->config.disable_after_us;
-    buf_addf(&more, ",\"failures\":%" PRIu64 ",\"since\":\"", endpoint->row.failures);
-    rfc3339_add(&more, endpoint->row.since_us);
-    buf_add_lit(&more, "\",\"disabled_at\":\"");
-    rfc3339_add(&more, endpoint->row.since_us + limit_us);
-    buf_add_char(&more, '"');
+    struct json_writer writer = json_members_writer(&more);
+    json_member_number(&writer, "failures", endpoint->row.failures);
+    json_member_time(&writer, "since", endpoint->row.since_us);
+    json_member_time(&writer, "disabled_at", endpoint->row.since_us + limit_us);
     if (call->status)
-        buf_addf(&more, ",\"status\":%d", call->status);
-    if (call->error) {
-        buf_add_lit(&more, ",\"error\":");
-        buf_add_json(&more, str_from(call->error));
-    }
+        json_member_signed(&writer, "status", call->status);
+    if (call->error)
+        json_member_string(&writer, "error", str_from(call->error));
     say(SAY_ERROR, "webhook_failing", "id=%s failures=%" PRIu64, endpoint->row.id,
         endpoint->row.failures);
     endpoint_notice(endpoint, "failing", buf_str(&more));

@@ -93,12 +93,12 @@ static void tell_exhausted(struct lane *lane, const struct outcome *outcome, boo
     if (lane->exhausted)
         return;
     lane->exhausted = true;
-    buf_addf(&more, ",\"delivery\":%" PRIu64 ",\"event\":\"", lane->row.n);
-    buf_add_id(&more, outcome->first);
-    buf_add_lit(&more, "\",\"channel\":");
-    buf_add_json(&more, logged_channel(lane, outcome));
-    buf_addf(&more, ",\"attempts\":%" PRIu64 ",\"given_up\":%s", lane->row.attempts,
-             dead ? "true" : "false");
+    struct json_writer writer = json_members_writer(&more);
+    json_member_number(&writer, "delivery", lane->row.n);
+    json_member_id(&writer, "event", outcome->first);
+    json_member_string(&writer, "channel", logged_channel(lane, outcome));
+    json_member_number(&writer, "attempts", lane->row.attempts);
+    json_member_bool(&writer, "given_up", dead);
     endpoint_notice(lane->endpoint, "exhausted", buf_str(&more));
     buf_free(&more);
 }

@@ -36,10 +36,12 @@ void endpoint_notice(struct endpoint *endpoint, const char *type, struct str mor
 {
     struct buf channel = {0}, data = {0};
     buf_addf(&channel, "$webhooks/%s", endpoint->row.id);
-    buf_addf(&data, "{\"webhook\":\"%s\",\"url\":", endpoint->row.id);
-    buf_add_json(&data, str_from(endpoint->row.url));
-    buf_add_str(&data, more);
-    buf_add_char(&data, '}');
+    struct json_writer writer = json_writer(&data);
+    json_object_begin(&writer);
+    json_member_string(&writer, "webhook", str_from(endpoint->row.id));
+    json_member_string(&writer, "url", str_from(endpoint->row.url));
+    json_add_members(&writer, more);
+    json_object_end(&writer);
     if (!buf_failed(&channel) && !buf_failed(&data))
         publish_notice(endpoint->courier, buf_str(&channel), type, buf_str(&data));
     buf_free(&channel);

@@ -52,7 +52,7 @@ enum courier_fault {
  * opened, with `answer` filled in. */
 struct courier_request {
     enum courier_op op;
-    char id[32];     /* of the endpoint */
+    char id[32];     /* of the endpoint; a creation sets it with its answer */
     struct buf body; /* JSON, for create, change and replay; a form for the hub */
     struct buf key;  /* with create: its Idempotency-Key; empty for none; the asker's to free */
     uint64_t n;      /* the delivery */

@@ -384,7 +384,7 @@ enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
 static const char *shape_of(unsigned allowed)
 {
     if (allowed == SPEC_AFTER)
-        return "the body says where to begin: {\"after\":\"…\"}";
+        return "the body is an object whose member after says where to begin";
     if (allowed == SPEC_ROTATE)
         return "the body is empty, or a JSON object with secret and asymmetric: keys of your own";
     return allowed & SPEC_STATE
@@ -447,7 +447,7 @@ bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *
         json = str_skip(json, 3);
     json_t *object =
         json.len ? json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, &error) : NULL;
-    *ret_why = "the body is a JSON object: {\"url\":\"https://…\",\"channels\":[\"…\"]}";
+    *ret_why = "the body is a JSON object with at least the members url and channels";
     if (json_is_object(object))
         *ret_why = read_all(object, allowed, needed, ret, room);
     else if (json.len && !object && json_error_code(&error) == json_error_duplicate_key)

@@ -1,12 +1,9 @@
 #include "webhooks/endpoint/state_json.h"
 
-#include "base/base64.h"
-#include "base/rfc3339.h"
-#include "base/utf8.h"
 #include "webhooks/endpoint/lane.h"
 #include "webhooks/endpoint/spec.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 
 /* How many events in memory are looked at to count what is owed; fewer with many patterns, since
  * each event is held against all of them. What that costs depends on the patterns and on the
@@ -28,33 +25,10 @@ static const char *state_name(const struct endpoint *endpoint)
     return "active";
 }
 
-static void add_text(struct buf *out, const char *name, const char *text)
+static void write_header_name(void *context, const char *name, const char *value)
 {
-    buf_addf(out, ",\"%s\":", name);
-    buf_add_json(out, str_from(text));
-}
-
-static void add_position(struct buf *out, const char *name, uint64_t id)
-{
-    buf_addf(out, ",\"%s\":\"", name);
-    buf_add_id(out, id);
-    buf_add_char(out, '"');
-}
-
-static void add_time(struct buf *out, const char *name, int64_t us)
-{
-    buf_addf(out, ",\"%s\":\"", name);
-    rfc3339_add(out, us);
-    buf_add_char(out, '"');
-}
-
-static void add_header_name(void *context, const char *name, const char *value)
-{
-    struct buf *out = context;
     (void)value; /* may well be a credential */
-    if (out->at[out->len - 1] != '[')
-        buf_add_char(out, ',');
-    buf_add_json(out, str_from(name));
+    json_add_string(context, str_from(name));
 }
 
 struct lag {
@@ -97,10 +71,10 @@ static uint64_t count_lag(struct lag *lag, uint64_t from, uint64_t rows)
     return from;
 }
 
-/* Adds the number of owed events in the window: exact if the cursor lies in it and there are not
+/* Writes the number of owed events in the window: exact if the cursor lies in it and there are not
  * too many, else a lower bound. */
-static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t cursor,
-                    uint64_t rows)
+static void write_lag(const struct endpoint *endpoint, struct json_writer *writer, uint64_t cursor,
+                      uint64_t rows)
 {
     struct window *window = &endpoint->courier->hub.window;
     struct lag lag = {endpoint, endpoint_scanned(endpoint), 0};
@@ -115,31 +89,38 @@ static void add_lag(const struct endpoint *endpoint, struct buf *out, uint64_t c
             lane->state != LANE_LEAVING) /* the scan is before those that leave */
             lag.count += lane->count;
     }
-    buf_addf(out, ",\"lag\":%" PRIu64 ",\"lag_exact\":%s", lag.count, exact ? "true" : "false");
+    json_member_number(writer, "lag", lag.count);
+    json_member_bool(writer, "lag_exact", exact);
 }
 
-static void add_options(const struct endpoint *endpoint, struct buf *out)
+static void write_schedule(const struct schedule *schedule, struct json_writer *writer)
+{
+    json_name(writer, "schedule");
+    json_array_begin(writer);
+    for (size_t i = 0; i < schedule->count; i++)
+        json_add_real(writer, (double)schedule->delays_ms[i] / 1000);
+    json_array_end(writer);
+}
+
+static void write_options(const struct endpoint *endpoint, struct json_writer *writer)
 {
     static const char *const formats[BODY_FORMATS] = {"event", "data", "cloudevents",
                                                       "cloudevents-binary"};
     const struct endpoint_options *options = &endpoint->row.options;
     int64_t timeout_ms =
         options->timeout_ms ? options->timeout_ms : endpoint->courier->config.timeout_ms;
-    const char *comma = "";
-    buf_addf(out, ",\"ordered\":%s,\"format\":\"%s\",\"batch\":%u,\"concurrency\":%u",
-             options->ordered ? "true" : "false", formats[options->format], options->batch,
-             options->concurrency);
-    buf_addf(out, ",\"timeout\":%g,\"schedule\":[", (double)timeout_ms / 1000);
-    for (size_t i = 0; i < endpoint->made.schedule.count; i++) {
-        buf_addf(out, "%s%.15g", comma, (double)endpoint->made.schedule.delays_ms[i] / 1000);
-        comma = ",";
-    }
-    buf_add_char(out, ']');
+    json_member_bool(writer, "ordered", options->ordered);
+    json_member_string(writer, "format", str_from(formats[options->format]));
+    json_member_number(writer, "batch", options->batch);
+    json_member_number(writer, "concurrency", options->concurrency);
+    json_member_real(writer, "timeout", (double)timeout_ms / 1000);
+    write_schedule(&endpoint->made.schedule, writer);
     if (!endpoint->row.pair.set)
         return;
-    buf_add_lit(out, ",\"public_key\":\"");
-    sign_pair_add_public(out, &endpoint->row.pair);
-    buf_add_char(out, '"');
+    struct buf key = {0};
+    sign_pair_add_public(&key, &endpoint->row.pair);
+    json_member_string(writer, "public_key", buf_str(&key));
+    buf_free(&key);
 }
 
 /* Channels that wait for an event that failed. */
@@ -151,34 +132,20 @@ static unsigned held_lanes(const struct endpoint *endpoint)
     return held;
 }
 
-static void add_response(const struct endpoint *endpoint, struct buf *out)
-{
-    struct str response = buf_str(&endpoint->last.response);
-    if (utf8_valid(response)) {
-        buf_add_lit(out, ",\"response\":");
-        buf_add_json(out, response);
-    } else {
-        buf_add_lit(out, ",\"response_base64\":\"");
-        base64_add(out, response);
-        buf_add_char(out, '"');
-    }
-}
-
-static void add_last(const struct endpoint *endpoint, struct buf *out, enum tell tell)
+static void write_last(const struct endpoint *endpoint, struct json_writer *writer,
+                       enum state_detail detail)
 {
     if (!endpoint->last.at_us)
         return;
-    buf_add_lit(out, ",\"last\":{\"status\":");
-    if (endpoint->last.status)
-        buf_addf(out, "%d", endpoint->last.status);
-    else
-        buf_add_lit(out, "null");
-    add_time(out, "time", endpoint->last.at_us);
+    json_name(writer, "last");
+    json_object_begin(writer);
+    json_member_number_or_null(writer, "status", (uint64_t)endpoint->last.status);
+    json_member_time(writer, "time", endpoint->last.at_us);
     if (endpoint->last.error)
-        add_text(out, "error", endpoint->last.error);
-    if (tell != TELL_LINE && endpoint->last.response.len)
-        add_response(endpoint, out);
-    buf_add_char(out, '}');
+        json_member_string(writer, "error", str_from(endpoint->last.error));
+    if (detail != STATE_LINE)
+        json_member_bytes(writer, "response", buf_str(&endpoint->last.response));
+    json_object_end(writer);
 }
 
 /* When something is tried again; 0 when nothing waits for a time. */
@@ -193,48 +160,69 @@ static int64_t next_attempt_us(const struct endpoint *endpoint)
     return next_us > endpoint->row.next_us ? next_us : endpoint->row.next_us;
 }
 
-static void add_progress(const struct endpoint *endpoint, struct buf *out, enum tell tell)
+static void write_progress(const struct endpoint *endpoint, struct json_writer *writer,
+                           enum state_detail detail)
 {
     uint64_t cursor = endpoint_cursor(endpoint);
-    add_text(out, "state", state_name(endpoint));
-    add_position(out, "cursor", cursor);
-    add_position(out, "newest", hub_applied(&endpoint->courier->hub));
-    add_lag(endpoint, out, cursor, tell == TELL_LINE ? ROWS_A_LINE : ROWS_ALL);
-    buf_addf(out, ",\"inflight\":%u,\"held\":%u,\"dead\":%" PRIu64 ",\"circuit\":\"%s\"",
-             endpoint->flow.inflight, held_lanes(endpoint), endpoint->resends.dead,
-             endpoint_circuit_open(endpoint) ? "open" : "closed");
-    buf_addf(out, ",\"failures\":%" PRIu64, endpoint->row.failures);
+    json_member_string(writer, "state", str_from(state_name(endpoint)));
+    json_member_id(writer, "cursor", cursor);
+    json_member_id(writer, "newest", hub_applied(&endpoint->courier->hub));
+    write_lag(endpoint, writer, cursor, detail == STATE_LINE ? ROWS_A_LINE : ROWS_ALL);
+    json_member_number(writer, "inflight", endpoint->flow.inflight);
+    json_member_number(writer, "held", held_lanes(endpoint));
+    json_member_number(writer, "dead", endpoint->resends.dead);
+    json_member_string(writer, "circuit",
+                       endpoint_circuit_open(endpoint) ? STR("open") : STR("closed"));
+    json_member_number(writer, "failures", endpoint->row.failures);
     int64_t next_us = next_attempt_us(endpoint);
     if (next_us && endpoint_runs(endpoint))
-        add_time(out, "next_attempt", next_us);
-    add_last(endpoint, out, tell);
+        json_member_time(writer, "next_attempt", next_us);
+    write_last(endpoint, writer, detail);
 }
 
-void endpoint_tell(const struct endpoint *endpoint, struct buf *out, enum tell tell)
+static void write_secret(const struct endpoint_row *row, struct json_writer *writer)
+{
+    struct buf secret = {0};
+    sign_key_add(&secret, &row->key);
+    json_member_string(writer, "secret", buf_str(&secret));
+    buf_free(&secret);
+}
+
+static void write_header_names(const struct endpoint_row *row, struct json_writer *writer)
+{
+    json_name(writer, "header_names");
+    json_array_begin(writer);
+    spec_each_header(row->headers, write_header_name, writer);
+    json_array_end(writer);
+}
+
+void endpoint_state_write(const struct endpoint *endpoint, struct json_writer *writer,
+                          enum state_detail detail)
 {
     const struct endpoint_row *row = &endpoint->row;
-    buf_addf(out, "{\"id\":\"%s\"", row->id);
-    add_text(out, "url", row->url);
-    buf_add_lit(out, ",\"channels\":");
-    buf_add_str(out, str_from(row->channels));
-    buf_add_lit(out, ",\"types\":");
-    buf_add_str(out, str_from(row->types));
-    add_text(out, "description", row->description);
-    buf_add_lit(out, ",\"header_names\":[");
-    if (!buf_failed(out))
-        spec_each_header(row->headers, add_header_name, out);
-    buf_add_char(out, ']');
-    if (tell == TELL_SECRET) {
-        buf_add_lit(out, ",\"secret\":\"");
-        sign_key_add(out, &row->key);
-        buf_add_char(out, '"');
-    }
-    add_options(endpoint, out);
+    json_object_begin(writer);
+    json_member_string(writer, "id", str_from(row->id));
+    json_member_string(writer, "url", str_from(row->url));
+    json_member_raw(writer, "channels", str_from(row->channels));
+    json_member_raw(writer, "types", str_from(row->types));
+    json_member_string(writer, "description", str_from(row->description));
+    write_header_names(row, writer);
+    if (detail == STATE_SECRET)
+        write_secret(row, writer);
+    write_options(endpoint, writer);
     if (row_is_websub(row)) {
-        add_text(out, "topic", row->topic);
-        add_time(out, "lease_until", row->lease_until_us);
+        json_member_string(writer, "topic", str_from(row->topic));
+        json_member_time(writer, "lease_until", row->lease_until_us);
     }
-    add_time(out, "created", row->created_us);
-    add_progress(endpoint, out, tell);
-    buf_add_char(out, '}');
+    json_member_time(writer, "created", row->created_us);
+    write_progress(endpoint, writer, detail);
+    json_object_end(writer);
+}
+
+void endpoint_state_answer(const struct endpoint *endpoint, struct courier_request *request,
+                           enum state_detail detail)
+{
+    struct json_writer writer = json_writer(&request->answer);
+    snprintf(request->id, sizeof(request->id), "%s", endpoint->row.id);
+    endpoint_state_write(endpoint, &writer, detail);
 }

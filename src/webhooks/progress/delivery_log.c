@@ -1,9 +1,7 @@
 #include "webhooks/progress/delivery_log.h"
 
-#include "base/base64.h"
+#include "base/json_writer.h"
 #include "base/mem.h"
-#include "base/rfc3339.h"
-#include "base/utf8.h"
 #include "http/target.h"
 #include "log/store/sqlite/db.h"
 
@@ -19,9 +17,9 @@ enum { LOOKED_AT_MAX = 5000, TOLD_BYTES = 1 << 20 };
 
 enum statement {
     ADD,
-    FIRST,
+    ADD_FIRST,
     AGAIN,
-    ATTEMPT,
+    ADD_ATTEMPT,
     LETTER,
     UNLETTER,
     FIND,
@@ -37,28 +35,55 @@ enum statement {
     STATEMENTS,
 };
 
+/* clang-format off */
+#define DELIVERY(COLUMN, AND)                                                                      \
+    COLUMN(n) AND COLUMN(endpoint) AND COLUMN(first) AND COLUMN(last) AND COLUMN(count)            \
+    AND COLUMN(state) AND COLUMN(attempts) AND COLUMN(channel) AND COLUMN(type) AND COLUMN(time)   \
+    AND COLUMN(took) AND COLUMN(status) AND COLUMN(error) AND COLUMN(response)
+#define ATTEMPT(COLUMN, AND)                                                                       \
+    COLUMN(delivery) AND COLUMN(number) AND COLUMN(time) AND COLUMN(took) AND COLUMN(status)       \
+    AND COLUMN(error) AND COLUMN(response)
+#define FOUND(COLUMN, AND)                                                                         \
+    COLUMN(first) AND COLUMN(last) AND COLUMN(attempts) AND COLUMN(state)
+/* clang-format on */
+
+#define DELIVERY_PLACE(name) DELIVERY_##name
+#define ATTEMPT_PLACE(name) ATTEMPT_##name
+#define FOUND_PLACE(name) FOUND_##name
+enum delivery_column { DELIVERY(DELIVERY_PLACE, DB_COMMA) };
+enum attempt_column { ATTEMPT(ATTEMPT_PLACE, DB_COMMA) };
+enum found_column { FOUND(FOUND_PLACE, DB_COMMA) };
+
 static const char *const texts[STATEMENTS] = {
-    [ADD] = "INSERT OR REPLACE INTO delivery(n, endpoint, first, last, count, state, attempts,"
-            " channel, type, time, took, status, error, response)"
-            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-    [FIRST] = "INSERT OR IGNORE INTO attempt(delivery, number, time, took, status, error, response)"
-              " SELECT n, 1, time, took, status, error, response FROM delivery"
-              " WHERE n = ?1 AND attempts = 1",
+    [ADD] = "INSERT OR REPLACE INTO delivery(" DB_NAMES(DELIVERY) ")"
+                                                                  " VALUES(" DB_MARKS(DELIVERY) ")",
+    [ADD_FIRST] = "INSERT OR IGNORE INTO attempt(" DB_NAMES(
+        ATTEMPT) ")"
+                 " SELECT n, 1, time, took, status, error, response FROM delivery"
+                 " WHERE n = ?1 AND attempts = 1",
     /* A retry may carry a part of the page: the rest is a delivery of its own. */
-    [AGAIN] = "UPDATE delivery SET first = iif(?5 > 0, ?3, first), last = iif(?5 > 0, ?4, last),"
-              " count = iif(?5 > 0, ?5, count), channel = iif(?5 > 0, ?8, channel),"
-              " type = iif(?5 > 0, ?9, type), state = ?6, attempts = ?7, time = ?10, took = ?11,"
-              " status = ?12, error = ?13, response = ?14 WHERE n = ?1 AND endpoint = ?2",
-    [ATTEMPT] = "INSERT OR REPLACE INTO attempt(delivery, number, time, took, status, error,"
-                " response) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
-                " WHERE EXISTS (SELECT 1 FROM delivery WHERE n = ?1)",
+    [AGAIN] = "INSERT INTO delivery(" DB_NAMES(DELIVERY) ") SELECT " DB_MARKS(
+        DELIVERY) " WHERE EXISTS (SELECT 1 FROM delivery WHERE n = ?1 AND endpoint = ?2)"
+                  " ON CONFLICT(n) DO UPDATE SET first = iif(excluded.count > 0, excluded.first, "
+                  "first),"
+                  " last = iif(excluded.count > 0, excluded.last, last),"
+                  " count = iif(excluded.count > 0, excluded.count, count),"
+                  " channel = iif(excluded.count > 0, excluded.channel, channel),"
+                  " type = iif(excluded.count > 0, excluded.type, type), state = excluded.state,"
+                  " attempts = excluded.attempts, time = excluded.time, took = excluded.took,"
+                  " status = excluded.status, error = excluded.error, response = excluded.response",
+    [ADD_ATTEMPT] = "INSERT OR REPLACE INTO attempt(" DB_NAMES(
+        ATTEMPT) ")"
+                 " SELECT " DB_MARKS(ATTEMPT) " WHERE EXISTS (SELECT 1 FROM delivery WHERE n = ?1)",
     [LETTER] = "INSERT OR REPLACE INTO letter(n, events) VALUES(?1, ?2)",
     [UNLETTER] = "DELETE FROM letter WHERE n = ?1",
-    [FIND] = "SELECT first, last, attempts, state FROM delivery WHERE n = ?1 AND endpoint = ?2",
+    [FIND] = "SELECT " DB_NAMES(FOUND) " FROM delivery WHERE n = ?1 AND endpoint = ?2",
     [FIND_LETTER] = "SELECT events FROM letter WHERE n = ?1",
-    [ATTEMPTS] = "SELECT number, time, took, status, error, response FROM (SELECT * FROM attempt"
-                 " WHERE delivery = ?1 ORDER BY number DESC LIMIT " ATTEMPTS_TOLD ")"
-                 " ORDER BY number",
+    [ATTEMPTS] =
+        "SELECT " DB_NAMES(ATTEMPT) " FROM (SELECT * FROM attempt"
+                                    " WHERE delivery = ?1 ORDER BY number DESC LIMIT " ATTEMPTS_TOLD
+                                    ")"
+                                    " ORDER BY number",
     [SLICE] = "SELECT max(n) FROM (SELECT n FROM delivery WHERE n > ?1 AND n < ?2"
               " ORDER BY n LIMIT ?3)",
     [PRUNE] = "DELETE FROM delivery WHERE n > ?1 AND n <= ?2 AND (time < ?3 AND state <> 2"
@@ -146,33 +171,33 @@ static int by_number(struct delivery_log *log, enum statement which, uint64_t n)
 static int add_delivery(struct delivery_log *log, const struct logged_attempt *attempt)
 {
     sqlite3_stmt *statement = log->of[attempt->number == 1 ? ADD : AGAIN];
-    db_bind_id(statement, 1, attempt->n);
-    db_bind_id(statement, 2, attempt->endpoint);
-    db_bind_id(statement, 3, attempt->first);
-    db_bind_id(statement, 4, attempt->last);
-    sqlite3_bind_int64(statement, 5, attempt->count);
-    db_bind_text(statement, 8, attempt->channel);
-    db_bind_text(statement, 9, attempt->type);
-    sqlite3_bind_int(statement, 6, (int)attempt->state);
-    sqlite3_bind_int64(statement, 7, attempt->number);
-    sqlite3_bind_int64(statement, 10, attempt->time_us);
-    sqlite3_bind_int64(statement, 11, attempt->took_us);
-    sqlite3_bind_int(statement, 12, attempt->status);
-    sqlite3_bind_text(statement, 13, attempt->error, -1, SQLITE_STATIC);
-    bind_response(statement, 14, attempt->response);
+    db_bind_id(statement, 1 + DELIVERY_n, attempt->n);
+    db_bind_id(statement, 1 + DELIVERY_endpoint, attempt->endpoint);
+    db_bind_id(statement, 1 + DELIVERY_first, attempt->first);
+    db_bind_id(statement, 1 + DELIVERY_last, attempt->last);
+    sqlite3_bind_int64(statement, 1 + DELIVERY_count, attempt->count);
+    sqlite3_bind_int(statement, 1 + DELIVERY_state, (int)attempt->state);
+    sqlite3_bind_int64(statement, 1 + DELIVERY_attempts, attempt->number);
+    db_bind_text(statement, 1 + DELIVERY_channel, attempt->channel);
+    db_bind_text(statement, 1 + DELIVERY_type, attempt->type);
+    sqlite3_bind_int64(statement, 1 + DELIVERY_time, attempt->time_us);
+    sqlite3_bind_int64(statement, 1 + DELIVERY_took, attempt->took_us);
+    sqlite3_bind_int(statement, 1 + DELIVERY_status, attempt->status);
+    sqlite3_bind_text(statement, 1 + DELIVERY_error, attempt->error, -1, SQLITE_STATIC);
+    bind_response(statement, 1 + DELIVERY_response, attempt->response);
     return db_run(statement);
 }
 
 static int add_attempt(struct delivery_log *log, const struct logged_attempt *attempt)
 {
-    sqlite3_stmt *statement = log->of[ATTEMPT];
-    db_bind_id(statement, 1, attempt->n);
-    sqlite3_bind_int64(statement, 2, attempt->number);
-    sqlite3_bind_int64(statement, 3, attempt->time_us);
-    sqlite3_bind_int64(statement, 4, attempt->took_us);
-    sqlite3_bind_int(statement, 5, attempt->status);
-    sqlite3_bind_text(statement, 6, attempt->error, -1, SQLITE_STATIC);
-    bind_response(statement, 7, attempt->response);
+    sqlite3_stmt *statement = log->of[ADD_ATTEMPT];
+    db_bind_id(statement, 1 + ATTEMPT_delivery, attempt->n);
+    sqlite3_bind_int64(statement, 1 + ATTEMPT_number, attempt->number);
+    sqlite3_bind_int64(statement, 1 + ATTEMPT_time, attempt->time_us);
+    sqlite3_bind_int64(statement, 1 + ATTEMPT_took, attempt->took_us);
+    sqlite3_bind_int(statement, 1 + ATTEMPT_status, attempt->status);
+    sqlite3_bind_text(statement, 1 + ATTEMPT_error, attempt->error, -1, SQLITE_STATIC);
+    bind_response(statement, 1 + ATTEMPT_response, attempt->response);
     return db_run(statement);
 }
 
@@ -185,7 +210,7 @@ static int add_letter(struct delivery_log *log, const struct logged_attempt *att
 
 int delivery_log_add(struct delivery_log *log, const struct logged_attempt *attempt)
 {
-    int result = attempt->number == 1 ? 0 : by_number(log, FIRST, attempt->n);
+    int result = attempt->number == 1 ? 0 : by_number(log, ADD_FIRST, attempt->n);
     result = result ? result : add_delivery(log, attempt);
     bool settled = attempt->state == DELIVERY_DELIVERED || attempt->state == DELIVERY_SKIPPED;
     if (result || (attempt->number == 1 && settled))
@@ -303,12 +328,12 @@ int delivery_log_find(struct delivery_log *log, uint64_t endpoint, uint64_t n,
     int result = db_row(statement);
     if (result != 1)
         return result ? result : -ENOENT;
-    *ret_letter =
-        (struct dead_letter){.n = n,
-                             .first = db_id(statement, 0),
-                             .last = db_id(statement, 1),
-                             .attempts = (uint32_t)sqlite3_column_int(statement, 2),
-                             .state = (enum delivery_state)sqlite3_column_int(statement, 3)};
+    *ret_letter = (struct dead_letter){
+        .n = n,
+        .first = db_id(statement, FOUND_first),
+        .last = db_id(statement, FOUND_last),
+        .attempts = (uint32_t)sqlite3_column_int(statement, FOUND_attempts),
+        .state = (enum delivery_state)sqlite3_column_int(statement, FOUND_state)};
     sqlite3_reset(statement);
     return find_events(log, n, &ret_letter->events);
 }
@@ -333,88 +358,75 @@ int delivery_log_list_dead(struct delivery_log *log, uint64_t endpoint, uint64_t
     return result;
 }
 
-/* ---- telling --------------------------------------------------------------------------------- */
+/* ---- as JSON --------------------------------------------------------------------------------- */
 
-/* The columns from `at` on: time, took, status, error, response. */
-static void tell_outcome(sqlite3_stmt *statement, int at, struct buf *out)
+/* Places of the columns that deliveries and attempts have in common. */
+struct outcome_columns {
+    int time, took, status, error, response;
+};
+
+static const struct outcome_columns delivery_outcome = {
+    DELIVERY_time, DELIVERY_took, DELIVERY_status, DELIVERY_error, DELIVERY_response};
+static const struct outcome_columns attempt_outcome = {ATTEMPT_time, ATTEMPT_took, ATTEMPT_status,
+                                                       ATTEMPT_error, ATTEMPT_response};
+
+static void write_attempt(struct json_writer *writer, uint64_t number, sqlite3_stmt *row,
+                          const struct outcome_columns *at)
 {
-    struct str error = db_bytes(statement, at + 3), response = db_bytes(statement, at + 4);
-    int status = sqlite3_column_int(statement, at + 2);
-    buf_add_lit(out, "\"time\":\"");
-    rfc3339_add(out, sqlite3_column_int64(statement, at));
-    buf_addf(out,
-             "\",\"ms\":%.3f,\"status\":", (double)sqlite3_column_int64(statement, at + 1) / 1000);
-    if (status)
-        buf_addf(out, "%d", status);
-    else
-        buf_add_lit(out, "null");
-    if (error.len) {
-        buf_add_lit(out, ",\"error\":");
-        buf_add_json(out, error);
-    }
-    if (!response.len)
-        return;
-    if (utf8_valid(response)) {
-        buf_add_lit(out, ",\"response\":");
-        buf_add_json(out, response);
-    } else {
-        buf_add_lit(out, ",\"response_base64\":\"");
-        base64_add(out, response);
-        buf_add_char(out, '"');
-    }
+    struct str error = db_bytes(row, at->error);
+    json_object_begin(writer);
+    json_member_number(writer, "number", number);
+    json_member_time(writer, "time", sqlite3_column_int64(row, at->time));
+    json_member_decimal(writer, "ms", (double)sqlite3_column_int64(row, at->took) / 1000, 3);
+    json_member_number_or_null(writer, "status", db_id(row, at->status));
+    if (error.len)
+        json_member_string(writer, "error", error);
+    json_member_bytes(writer, "response", db_bytes(row, at->response));
+    json_object_end(writer);
 }
 
-static int tell_attempts(struct delivery_log *log, sqlite3_stmt *delivery, struct buf *out)
+static int write_attempts(struct json_writer *writer, struct delivery_log *log,
+                          sqlite3_stmt *delivery)
 {
-    sqlite3_stmt *statement = log->of[ATTEMPTS];
-    const char *comma = "";
+    sqlite3_stmt *row = log->of[ATTEMPTS];
     int result;
     bool any = false;
-    buf_add_lit(out, ",\"attempts\":[");
-    db_bind_id(statement, 1, db_id(delivery, 0));
-    while ((result = db_row(statement)) == 1) {
-        /* A first attempt that was accepted has no row of its own until another follows. */
-        buf_addf(out, "%s{\"number\":%d,", comma, sqlite3_column_int(statement, 0));
-        tell_outcome(statement, 1, out);
-        buf_add_char(out, '}');
-        comma = ",";
+    json_name(writer, "attempts");
+    json_array_begin(writer);
+    db_bind_id(row, 1, db_id(delivery, DELIVERY_n));
+    while ((result = db_row(row)) == 1) {
+        write_attempt(writer, db_id(row, ATTEMPT_number), row, &attempt_outcome);
         any = true;
     }
-    if (!result && !any) {
-        buf_add_lit(out, "{\"number\":1,");
-        tell_outcome(delivery, 8, out);
-        buf_add_char(out, '}');
-    }
-    buf_add_char(out, ']');
+    /* A first attempt that was accepted has no row of its own until another follows. */
+    if (!result && !any)
+        write_attempt(writer, 1, delivery, &delivery_outcome);
+    json_array_end(writer);
     return result;
 }
 
-static int tell_delivery(struct delivery_log *log, sqlite3_stmt *row, struct buf *out)
+static int write_delivery(struct json_writer *writer, struct delivery_log *log, sqlite3_stmt *row)
 {
-    int state = sqlite3_column_int(row, 4);
-    buf_addf(out, "{\"n\":%" PRIu64 ",\"state\":\"%s\",\"event\":\"", db_id(row, 0),
-             state_names[state < 0 || state >= DELIVERY_STATES ? DELIVERY_DEAD : state]);
-    buf_add_id(out, db_id(row, 1));
-    if (db_id(row, 3) != 1) {
-        buf_add_lit(out, "\",\"last\":\"");
-        buf_add_id(out, db_id(row, 2));
-        buf_addf(out, "\",\"events\":%" PRIu64, db_id(row, 3));
-    } else {
-        buf_add_char(out, '"');
+    int state = sqlite3_column_int(row, DELIVERY_state);
+    const char *name = state_names[state < 0 || state >= DELIVERY_STATES ? DELIVERY_DEAD : state];
+    json_object_begin(writer);
+    json_member_number(writer, "n", db_id(row, DELIVERY_n));
+    json_member_string(writer, "state", str_from(name));
+    json_member_id(writer, "event", db_id(row, DELIVERY_first));
+    if (db_id(row, DELIVERY_count) != 1) {
+        json_member_id(writer, "last", db_id(row, DELIVERY_last));
+        json_member_number(writer, "events", db_id(row, DELIVERY_count));
     }
-    buf_add_lit(out, ",\"channel\":");
-    buf_add_json(out, db_bytes(row, 6));
-    buf_add_lit(out, ",\"type\":");
-    buf_add_json(out, db_bytes(row, 7));
-    int result = tell_attempts(log, row, out);
-    buf_add_char(out, '}');
+    json_member_string(writer, "channel", db_bytes(row, DELIVERY_channel));
+    json_member_string(writer, "type", db_bytes(row, DELIVERY_type));
+    int result = write_attempts(writer, log, row);
+    json_object_end(writer);
     return result;
 }
 
 static void add_filters(struct buf *sql, const struct delivery_query *query)
 {
-    buf_add_lit(sql, "SELECT n, first, last, count, state, attempts, channel, type, time, took,"
-                     " status, error, response FROM delivery WHERE endpoint = ?1 AND n < ?2");
+    buf_add_lit(sql, "SELECT " DB_NAMES(DELIVERY) " FROM delivery WHERE endpoint = ?1 AND n < ?2");
     if (query->n)
         buf_add_lit(sql, " AND n = ?3");
     if (query->states && !(query->states & 1U << DELIVERY_DELIVERED))
@@ -442,59 +454,81 @@ static int prepare_query(struct delivery_log *log, const struct delivery_query *
 /* Filters are applied here and not by SQLite, so that what is looked at can be counted. */
 static bool is_wanted(const struct delivery_query *query, sqlite3_stmt *row)
 {
-    int state = sqlite3_column_int(row, 4);
-    if (query->event && (db_id(row, 1) > query->event || db_id(row, 2) < query->event))
+    int state = sqlite3_column_int(row, DELIVERY_state);
+    if (query->event &&
+        (db_id(row, DELIVERY_first) > query->event || db_id(row, DELIVERY_last) < query->event))
         return false;
     if (query->states && !(query->states & 1U << (state & 7)))
         return false;
-    return !query->channel.len || str_eq(db_bytes(row, 6), query->channel);
+    return !query->channel.len || str_eq(db_bytes(row, DELIVERY_channel), query->channel);
 }
 
 /* Where the next page is: all that was asked for, and where to go on. */
-static void add_next(struct buf *out, const struct delivery_query *query, uint64_t before)
+static void write_next(struct json_writer *writer, const struct delivery_query *query,
+                       uint64_t before)
 {
-    buf_addf(out, "],\"more\":true,\"next\":\"?before=%" PRIu64 "&limit=%" PRIu32, before,
-             query->limit);
+    struct buf next = {0};
+    buf_addf(&next, "?before=%" PRIu64 "&limit=%" PRIu32, before, query->limit);
     for (unsigned state = 0; state < DELIVERY_STATES; state++)
         if (query->states & 1U << state)
-            buf_addf(out, "&state=%s", state_names[state]);
+            buf_addf(&next, "&state=%s", state_names[state]);
     if (query->event) {
-        buf_add_lit(out, "&event=");
-        buf_add_id(out, query->event);
+        buf_add_lit(&next, "&event=");
+        buf_add_id(&next, query->event);
     }
     if (query->channel.len) {
-        buf_add_lit(out, "&channel=");
-        http_percent_encode(out, query->channel);
+        buf_add_lit(&next, "&channel=");
+        http_percent_encode(&next, query->channel);
     }
-    buf_add_str(out, query->kept);
-    buf_add_lit(out, "\"}");
+    buf_add_str(&next, query->kept);
+    json_member_string(writer, "next", buf_str(&next));
+    writer->out->failed |= buf_failed(&next);
+    buf_free(&next);
 }
 
-int delivery_log_tell(struct delivery_log *log, const struct delivery_query *query, struct buf *out)
+/* Writes the deliveries that the rows have, up to the bounds of a page. Returns 1 if more may
+ * follow after the delivery `*ret_last`, 0 at the end, or a negative errno. */
+static int write_deliveries(struct json_writer *writer, struct delivery_log *log,
+                            const struct delivery_query *query, sqlite3_stmt *rows,
+                            uint64_t *ret_last)
 {
-    sqlite3_stmt *statement;
     uint32_t count = 0, looked_at = 0;
+    int result;
+    while ((result = db_row(rows)) == 1 && count < query->limit && looked_at++ < LOOKED_AT_MAX &&
+           writer->out->len < TOLD_BYTES) {
+        *ret_last = db_id(rows, DELIVERY_n);
+        if (!is_wanted(query, rows))
+            continue;
+        count++;
+        int failed = write_delivery(writer, log, rows);
+        if (failed)
+            return failed;
+    }
+    return result;
+}
+
+int delivery_log_write(struct delivery_log *log, const struct delivery_query *query,
+                       struct buf *out)
+{
+    struct json_writer writer = json_writer(out);
+    sqlite3_stmt *rows;
     uint64_t last = 0;
-    int result = prepare_query(log, query, &statement);
+    int result = prepare_query(log, query, &rows);
     if (result)
         return result;
-    if (!query->n)
-        buf_add_lit(out, "{\"deliveries\":[");
-    while ((result = db_row(statement)) == 1 && count < query->limit &&
-           looked_at++ < LOOKED_AT_MAX && out->len < TOLD_BYTES) {
-        last = db_id(statement, 0);
-        if (!is_wanted(query, statement))
-            continue;
-        if (count++)
-            buf_add_char(out, ',');
-        result = tell_delivery(log, statement, out);
-        if (result)
-            break;
+    if (query->n) {
+        result = write_deliveries(&writer, log, query, rows, &last);
+    } else {
+        json_object_begin(&writer);
+        json_name(&writer, "deliveries");
+        json_array_begin(&writer);
+        result = write_deliveries(&writer, log, query, rows, &last);
+        json_array_end(&writer);
+        json_member_bool(&writer, "more", result == 1);
+        if (result == 1)
+            write_next(&writer, query, last);
+        json_object_end(&writer);
     }
-    if (!query->n && result == 1)
-        add_next(out, query, last);
-    else if (!query->n)
-        buf_add_lit(out, "],\"more\":false}");
-    sqlite3_finalize(statement);
+    sqlite3_finalize(rows);
     return result < 0 ? result : 0;
 }

@@ -86,8 +86,8 @@ struct delivery_query {
 /* Adds a JSON object: the newest first, with all attempts: {"deliveries":[…],"next":n}, or with
  * query->n the one delivery; nothing when it is not there. A page looks at a bounded number of
  * deliveries: it may have few or none, and more may follow. */
-int delivery_log_tell(struct delivery_log *log, const struct delivery_query *query,
-                      struct buf *out);
+int delivery_log_write(struct delivery_log *log, const struct delivery_query *query,
+                       struct buf *out);
 
 /* The parts of a delivery that are needed to send it again. */
 struct dead_letter {

@@ -49,7 +49,7 @@ enum statement {
     COMMIT,
     ROLLBACK,
     PUT,
-    PROGRESS,
+    PUT_PROGRESS,
     DELETE,
     PUT_LANE,
     DROP_LANE,
@@ -57,24 +57,42 @@ enum statement {
     STATEMENTS,
 };
 
-#define COLUMNS                                                                                    \
-    "id, url, channels, types, headers, description, key, old_key, old_until, created, cursor,"    \
-    " told, next, failures, state, number, schedule, ordered, format, batch, concurrency,"         \
-    " timeout, pair, old_pair, since, warned, topic, hub_secret, lease_until, olds, creation"
+/* clang-format off */
+#define ENDPOINT(COLUMN, AND)                                                                      \
+    COLUMN(id) AND COLUMN(url) AND COLUMN(channels) AND COLUMN(types) AND COLUMN(headers)          \
+    AND COLUMN(description) AND COLUMN(key) AND COLUMN(old_key) AND COLUMN(old_until)              \
+    AND COLUMN(created) AND COLUMN(cursor) AND COLUMN(told) AND COLUMN(next) AND COLUMN(failures)  \
+    AND COLUMN(state) AND COLUMN(number) AND COLUMN(schedule) AND COLUMN(ordered)                  \
+    AND COLUMN(format) AND COLUMN(batch) AND COLUMN(concurrency) AND COLUMN(timeout)               \
+    AND COLUMN(pair) AND COLUMN(old_pair) AND COLUMN(since) AND COLUMN(warned) AND COLUMN(topic)   \
+    AND COLUMN(hub_secret) AND COLUMN(lease_until) AND COLUMN(olds) AND COLUMN(creation)
+#define PROGRESS(COLUMN, AND)                                                                      \
+    COLUMN(cursor) AND COLUMN(told) AND COLUMN(next) AND COLUMN(failures) AND COLUMN(state)        \
+    AND COLUMN(since) AND COLUMN(warned)
+#define LANE(COLUMN, AND)                                                                          \
+    COLUMN(endpoint) AND COLUMN(slot) AND COLUMN(channel) AND COLUMN(after) AND COLUMN(upto)       \
+    AND COLUMN(told) AND COLUMN(failures) AND COLUMN(since) AND COLUMN(next) AND COLUMN(n)         \
+    AND COLUMN(attempts)
+/* clang-format on */
+
+#define ENDPOINT_PLACE(name) ENDPOINT_##name
+#define PROGRESS_PLACE(name) PROGRESS_##name
+#define LANE_PLACE(name) LANE_##name
+enum endpoint_column { ENDPOINT(ENDPOINT_PLACE, DB_COMMA) };
+enum progress_column { PROGRESS(PROGRESS_PLACE, DB_COMMA), PROGRESS_id };
+enum lane_column { LANE(LANE_PLACE, DB_COMMA) };
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [PUT] = "INSERT OR REPLACE INTO endpoint(" COLUMNS ")"
-            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-            " ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
-    [PROGRESS] = "UPDATE endpoint SET cursor = ?2, told = ?3, next = ?4, failures = ?5,"
-                 " state = ?6, since = ?7, warned = ?8 WHERE id = ?1",
+    [PUT] = "INSERT OR REPLACE INTO endpoint(" DB_NAMES(ENDPOINT) ")"
+                                                                  " VALUES(" DB_MARKS(ENDPOINT) ")",
+    [PUT_PROGRESS] =
+        "UPDATE endpoint SET (" DB_NAMES(PROGRESS) ") = (" DB_MARKS(PROGRESS) ")"
+                                                                              " WHERE id = ?",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
-    [PUT_LANE] = "INSERT OR REPLACE INTO lane(endpoint, slot, channel, after, upto, told, failures,"
-                 " since, next, n, attempts) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-                 " ?11)",
+    [PUT_LANE] = "INSERT OR REPLACE INTO lane(" DB_NAMES(LANE) ") VALUES(" DB_MARKS(LANE) ")",
     [DROP_LANE] = "DELETE FROM lane WHERE endpoint = ?1 AND slot = ?2",
     [DROP_LANES] = "DELETE FROM lane WHERE endpoint = ?1",
 };
@@ -216,18 +234,18 @@ static void read_pair(sqlite3_stmt *statement, int column, struct sign_pair *pai
 /* Versions before this one kept one old key, in columns of its own. */
 static void read_olds(sqlite3_stmt *statement, struct olds *olds)
 {
-    struct old_key one = {.until_us = sqlite3_column_int64(statement, 8)};
-    read_key(statement, 7, &one.key);
-    read_pair(statement, 23, &one.pair);
+    struct old_key one = {.until_us = sqlite3_column_int64(statement, ENDPOINT_old_until)};
+    read_key(statement, ENDPOINT_old_key, &one.key);
+    read_pair(statement, ENDPOINT_old_pair, &one.pair);
     bool good = one.key.len ? olds_with(&(struct olds){0}, &one, 0, olds)
-                            : olds_unpack(db_bytes(statement, 29), olds);
+                            : olds_unpack(db_bytes(statement, ENDPOINT_olds), olds);
     if (!good)
         abort();
 }
 
 static void read_creation(sqlite3_stmt *statement, struct creation *creation)
 {
-    struct str bytes = db_bytes(statement, 30);
+    struct str bytes = db_bytes(statement, ENDPOINT_creation);
     creation->keyed = bytes.len == sizeof(creation->key) + sizeof(creation->body);
     if (!creation->keyed)
         return;
@@ -237,57 +255,58 @@ static void read_creation(sqlite3_stmt *statement, struct creation *creation)
 
 static struct endpoint_options read_options(sqlite3_stmt *statement)
 {
-    int format = sqlite3_column_int(statement, 18);
+    int format = sqlite3_column_int(statement, ENDPOINT_format);
     return (struct endpoint_options){
-        .ordered = sqlite3_column_int(statement, 17) != 0,
+        .ordered = sqlite3_column_int(statement, ENDPOINT_ordered) != 0,
         .format = (uint8_t)(format < 0 || format >= BODY_FORMATS ? BODY_EVENT : format),
-        .batch = (uint32_t)sqlite3_column_int(statement, 19),
-        .concurrency = (uint32_t)sqlite3_column_int(statement, 20),
-        .timeout_ms = sqlite3_column_int64(statement, 21),
+        .batch = (uint32_t)sqlite3_column_int(statement, ENDPOINT_batch),
+        .concurrency = (uint32_t)sqlite3_column_int(statement, ENDPOINT_concurrency),
+        .timeout_ms = sqlite3_column_int64(statement, ENDPOINT_timeout),
     };
 }
 
 static void read_row(sqlite3_stmt *statement, struct endpoint_row *row)
 {
-    struct str id = db_bytes(statement, 0);
-    int64_t state = sqlite3_column_int64(statement, 14);
+    struct str id = db_bytes(statement, ENDPOINT_id);
+    int64_t state = sqlite3_column_int64(statement, ENDPOINT_state);
     *row = (struct endpoint_row){
-        .created_us = sqlite3_column_int64(statement, 9),
-        .cursor = db_id(statement, 10),
-        .told = db_id(statement, 11),
-        .next_us = sqlite3_column_int64(statement, 12),
-        .failures = db_id(statement, 13),
-        .number = db_id(statement, 15),
+        .created_us = sqlite3_column_int64(statement, ENDPOINT_created),
+        .cursor = db_id(statement, ENDPOINT_cursor),
+        .told = db_id(statement, ENDPOINT_told),
+        .next_us = sqlite3_column_int64(statement, ENDPOINT_next),
+        .failures = db_id(statement, ENDPOINT_failures),
+        .number = db_id(statement, ENDPOINT_number),
         .options = read_options(statement),
-        .since_us = sqlite3_column_int64(statement, 24),
-        .warned = (uint32_t)sqlite3_column_int(statement, 25),
-        .lease_until_us = sqlite3_column_int64(statement, 28),
+        .since_us = sqlite3_column_int64(statement, ENDPOINT_since),
+        .warned = (uint32_t)sqlite3_column_int(statement, ENDPOINT_warned),
+        .lease_until_us = sqlite3_column_int64(statement, ENDPOINT_lease_until),
         .state =
             state < 0 || state > ENDPOINT_DISABLED ? ENDPOINT_PAUSED : (enum endpoint_state)state,
     };
     if (id.len)
         memcpy(row->id, id.at, id.len < ENDPOINT_ID_LEN ? id.len : ENDPOINT_ID_LEN);
-    read_key(statement, 6, &row->key);
-    read_pair(statement, 22, &row->pair);
+    read_key(statement, ENDPOINT_key, &row->key);
+    read_pair(statement, ENDPOINT_pair, &row->pair);
     read_olds(statement, &row->olds);
     read_creation(statement, &row->creation);
     row->options.wants_pair = row->pair.set;
-    row->schedule = read_text(statement, 16);
-    row->topic = read_text(statement, 26);
-    row->hub_secret = read_text(statement, 27);
-    row->url = read_text(statement, 1);
-    row->channels = read_text(statement, 2);
-    row->types = read_text(statement, 3);
-    row->headers = read_text(statement, 4);
-    row->description = read_text(statement, 5);
+    row->schedule = read_text(statement, ENDPOINT_schedule);
+    row->topic = read_text(statement, ENDPOINT_topic);
+    row->hub_secret = read_text(statement, ENDPOINT_hub_secret);
+    row->url = read_text(statement, ENDPOINT_url);
+    row->channels = read_text(statement, ENDPOINT_channels);
+    row->types = read_text(statement, ENDPOINT_types);
+    row->headers = read_text(statement, ENDPOINT_headers);
+    row->description = read_text(statement, ENDPOINT_description);
 }
 
 int registry_load(struct registry *registry, void (*each)(void *context, struct endpoint_row *row),
                   void *context)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(registry->db, "SELECT " COLUMNS " FROM endpoint ORDER BY created, id",
-                            &statement);
+    int result =
+        db_prepare(registry->db, "SELECT " DB_NAMES(ENDPOINT) " FROM endpoint ORDER BY created, id",
+                   &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
@@ -302,17 +321,17 @@ int registry_load(struct registry *registry, void (*each)(void *context, struct 
 static void read_lane(sqlite3_stmt *statement, struct lane_row *row)
 {
     *row = (struct lane_row){
-        .endpoint = db_id(statement, 0),
-        .slot = db_id(statement, 1),
-        .channel = read_text(statement, 2),
-        .after = db_id(statement, 3),
-        .upto = db_id(statement, 4),
-        .told = db_id(statement, 5),
-        .failures = db_id(statement, 6),
-        .since_us = sqlite3_column_int64(statement, 7),
-        .next_us = sqlite3_column_int64(statement, 8),
-        .n = db_id(statement, 9),
-        .attempts = db_id(statement, 10),
+        .endpoint = db_id(statement, LANE_endpoint),
+        .slot = db_id(statement, LANE_slot),
+        .channel = read_text(statement, LANE_channel),
+        .after = db_id(statement, LANE_after),
+        .upto = db_id(statement, LANE_upto),
+        .told = db_id(statement, LANE_told),
+        .failures = db_id(statement, LANE_failures),
+        .since_us = sqlite3_column_int64(statement, LANE_since),
+        .next_us = sqlite3_column_int64(statement, LANE_next),
+        .n = db_id(statement, LANE_n),
+        .attempts = db_id(statement, LANE_attempts),
     };
 }
 
@@ -321,8 +340,7 @@ int registry_load_lanes(struct registry *registry,
 {
     sqlite3_stmt *statement;
     int result = db_prepare(registry->db,
-                            "SELECT endpoint, slot, channel, after, upto, told, failures, since,"
-                            " next, n, attempts FROM lane ORDER BY endpoint, after, slot",
+                            "SELECT " DB_NAMES(LANE) " FROM lane ORDER BY endpoint, after, slot",
                             &statement);
     if (result)
         return result;
@@ -352,24 +370,25 @@ static void bind_pair(sqlite3_stmt *statement, int at, const struct sign_pair *p
 
 static void bind_texts(sqlite3_stmt *statement, const struct endpoint_row *row)
 {
-    db_bind_text(statement, 1, str_from(row->id));
-    db_bind_text(statement, 2, str_from(row->url));
-    db_bind_text(statement, 3, str_from(row->channels));
-    db_bind_text(statement, 4, str_from(row->types));
-    db_bind_text(statement, 5, str_from(row->headers));
-    db_bind_text(statement, 6, str_from(row->description));
-    db_bind_text(statement, 17, str_from(row->schedule));
-    db_bind_text(statement, 27, str_from(row->topic ? row->topic : ""));
-    db_bind_text(statement, 28, str_from(row->hub_secret ? row->hub_secret : ""));
+    db_bind_text(statement, 1 + ENDPOINT_id, str_from(row->id));
+    db_bind_text(statement, 1 + ENDPOINT_url, str_from(row->url));
+    db_bind_text(statement, 1 + ENDPOINT_channels, str_from(row->channels));
+    db_bind_text(statement, 1 + ENDPOINT_types, str_from(row->types));
+    db_bind_text(statement, 1 + ENDPOINT_headers, str_from(row->headers));
+    db_bind_text(statement, 1 + ENDPOINT_description, str_from(row->description));
+    db_bind_text(statement, 1 + ENDPOINT_schedule, str_from(row->schedule));
+    db_bind_text(statement, 1 + ENDPOINT_topic, str_from(row->topic ? row->topic : ""));
+    db_bind_text(statement, 1 + ENDPOINT_hub_secret,
+                 str_from(row->hub_secret ? row->hub_secret : ""));
 }
 
 static void bind_keys(sqlite3_stmt *statement, const struct endpoint_row *row)
 {
-    bind_key(statement, 7, &row->key);
-    bind_pair(statement, 23, &row->pair);
-    sqlite3_bind_zeroblob(statement, 8, 0); /* the columns of a single old key */
-    sqlite3_bind_int64(statement, 9, 0);
-    sqlite3_bind_zeroblob(statement, 24, 0);
+    bind_key(statement, 1 + ENDPOINT_key, &row->key);
+    bind_pair(statement, 1 + ENDPOINT_pair, &row->pair);
+    sqlite3_bind_zeroblob(statement, 1 + ENDPOINT_old_key, 0); /* the columns of a single old key */
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_old_until, 0);
+    sqlite3_bind_zeroblob(statement, 1 + ENDPOINT_old_pair, 0);
 }
 
 static int bind_olds(sqlite3_stmt *statement, const struct olds *olds)
@@ -377,7 +396,8 @@ static int bind_olds(sqlite3_stmt *statement, const struct olds *olds)
     struct buf bytes = {0};
     olds_pack(&bytes, olds);
     int result = buf_failed(&bytes) ? -ENOMEM : 0;
-    sqlite3_bind_blob(statement, 30, bytes.len ? bytes.at : "", (int)bytes.len, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 1 + ENDPOINT_olds, bytes.len ? bytes.at : "", (int)bytes.len,
+                      SQLITE_TRANSIENT);
     buf_free(&bytes);
     return result;
 }
@@ -387,17 +407,17 @@ static void bind_creation(sqlite3_stmt *statement, const struct creation *creati
     char bytes[sizeof(creation->key) + sizeof(creation->body)];
     memcpy(bytes, creation->key, sizeof(creation->key));
     memcpy(bytes + sizeof(creation->key), creation->body, sizeof(creation->body));
-    sqlite3_bind_blob(statement, 31, bytes, creation->keyed ? (int)sizeof(bytes) : 0,
-                      SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 1 + ENDPOINT_creation, bytes,
+                      creation->keyed ? (int)sizeof(bytes) : 0, SQLITE_TRANSIENT);
 }
 
 static void bind_options(sqlite3_stmt *statement, const struct endpoint_options *options)
 {
-    sqlite3_bind_int(statement, 18, options->ordered);
-    sqlite3_bind_int(statement, 19, options->format);
-    sqlite3_bind_int(statement, 20, (int)options->batch);
-    sqlite3_bind_int(statement, 21, (int)options->concurrency);
-    sqlite3_bind_int64(statement, 22, options->timeout_ms);
+    sqlite3_bind_int(statement, 1 + ENDPOINT_ordered, options->ordered);
+    sqlite3_bind_int(statement, 1 + ENDPOINT_format, options->format);
+    sqlite3_bind_int(statement, 1 + ENDPOINT_batch, (int)options->batch);
+    sqlite3_bind_int(statement, 1 + ENDPOINT_concurrency, (int)options->concurrency);
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_timeout, options->timeout_ms);
 }
 
 static int put(struct registry *registry, const struct endpoint_row *row)
@@ -407,16 +427,16 @@ static int put(struct registry *registry, const struct endpoint_row *row)
     bind_keys(statement, row);
     bind_options(statement, &row->options);
     bind_creation(statement, &row->creation);
-    sqlite3_bind_int64(statement, 10, row->created_us);
-    db_bind_id(statement, 11, row->cursor);
-    db_bind_id(statement, 12, row->told);
-    sqlite3_bind_int64(statement, 13, row->next_us);
-    db_bind_id(statement, 14, row->failures);
-    sqlite3_bind_int(statement, 15, (int)row->state);
-    db_bind_id(statement, 16, row->number);
-    sqlite3_bind_int64(statement, 25, row->since_us);
-    sqlite3_bind_int64(statement, 26, row->warned);
-    sqlite3_bind_int64(statement, 29, row->lease_until_us);
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_created, row->created_us);
+    db_bind_id(statement, 1 + ENDPOINT_cursor, row->cursor);
+    db_bind_id(statement, 1 + ENDPOINT_told, row->told);
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_next, row->next_us);
+    db_bind_id(statement, 1 + ENDPOINT_failures, row->failures);
+    sqlite3_bind_int(statement, 1 + ENDPOINT_state, (int)row->state);
+    db_bind_id(statement, 1 + ENDPOINT_number, row->number);
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_since, row->since_us);
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_warned, row->warned);
+    sqlite3_bind_int64(statement, 1 + ENDPOINT_lease_until, row->lease_until_us);
     int result = bind_olds(statement, &row->olds);
     return result ? result : db_run(statement);
 }
@@ -497,32 +517,32 @@ int registry_begin(struct registry *registry)
 
 int registry_progress(struct registry *registry, const struct endpoint_row *row)
 {
-    sqlite3_stmt *statement = registry->statements[PROGRESS];
-    db_bind_text(statement, 1, str_from(row->id));
-    db_bind_id(statement, 2, row->cursor);
-    db_bind_id(statement, 3, row->told);
-    sqlite3_bind_int64(statement, 4, row->next_us);
-    db_bind_id(statement, 5, row->failures);
-    sqlite3_bind_int(statement, 6, (int)row->state);
-    sqlite3_bind_int64(statement, 7, row->since_us);
-    sqlite3_bind_int64(statement, 8, row->warned);
+    sqlite3_stmt *statement = registry->statements[PUT_PROGRESS];
+    db_bind_text(statement, 1 + PROGRESS_id, str_from(row->id));
+    db_bind_id(statement, 1 + PROGRESS_cursor, row->cursor);
+    db_bind_id(statement, 1 + PROGRESS_told, row->told);
+    sqlite3_bind_int64(statement, 1 + PROGRESS_next, row->next_us);
+    db_bind_id(statement, 1 + PROGRESS_failures, row->failures);
+    sqlite3_bind_int(statement, 1 + PROGRESS_state, (int)row->state);
+    sqlite3_bind_int64(statement, 1 + PROGRESS_since, row->since_us);
+    sqlite3_bind_int64(statement, 1 + PROGRESS_warned, row->warned);
     return db_run(statement);
 }
 
 int registry_put_lane(struct registry *registry, const struct lane_row *row)
 {
     sqlite3_stmt *statement = registry->statements[PUT_LANE];
-    db_bind_id(statement, 1, row->endpoint);
-    db_bind_id(statement, 2, row->slot);
-    db_bind_text(statement, 3, str_from(row->channel));
-    db_bind_id(statement, 4, row->after);
-    db_bind_id(statement, 5, row->upto);
-    db_bind_id(statement, 6, row->told);
-    db_bind_id(statement, 7, row->failures);
-    sqlite3_bind_int64(statement, 8, row->since_us);
-    sqlite3_bind_int64(statement, 9, row->next_us);
-    db_bind_id(statement, 10, row->n);
-    db_bind_id(statement, 11, row->attempts);
+    db_bind_id(statement, 1 + LANE_endpoint, row->endpoint);
+    db_bind_id(statement, 1 + LANE_slot, row->slot);
+    db_bind_text(statement, 1 + LANE_channel, str_from(row->channel));
+    db_bind_id(statement, 1 + LANE_after, row->after);
+    db_bind_id(statement, 1 + LANE_upto, row->upto);
+    db_bind_id(statement, 1 + LANE_told, row->told);
+    db_bind_id(statement, 1 + LANE_failures, row->failures);
+    sqlite3_bind_int64(statement, 1 + LANE_since, row->since_us);
+    sqlite3_bind_int64(statement, 1 + LANE_next, row->next_us);
+    db_bind_id(statement, 1 + LANE_n, row->n);
+    db_bind_id(statement, 1 + LANE_attempts, row->attempts);
     return db_run(statement);
 }
 

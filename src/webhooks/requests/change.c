@@ -89,7 +89,7 @@ static void changed(struct mail *mail, void *owner)
     } else {
         if (put->endpoint->row.olds.at != put->before.olds.at)
             olds_free(&put->before.olds);
-        endpoint_tell(put->endpoint, &put->request->answer, put->tell);
+        endpoint_state_answer(put->endpoint, put->request, put->detail);
         request_answer(put->request);
     }
     put_end_busy(put->endpoint);
@@ -244,7 +244,7 @@ static void rotate(struct courier_request *request, struct endpoint *endpoint,
         return;
     }
     struct put *put = put_new(request, endpoint);
-    put->tell = TELL_SECRET;
+    put->detail = STATE_SECRET;
     endpoint->change.busy = request;
     row->olds = olds;
     if (spec->has & SPEC_SECRET)

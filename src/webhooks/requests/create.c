@@ -91,7 +91,7 @@ static void created(struct mail *mail, void *owner)
     } else {
         endpoint->row.number = put->row.number;
         say(SAY_INFO, "webhook_created", "id=%s", endpoint->row.id);
-        endpoint_tell(endpoint, &put->request->answer, TELL_SECRET);
+        endpoint_state_answer(endpoint, put->request, STATE_SECRET);
         directory_add(endpoint);
         deliveries_begin(endpoint);
         request_answer(put->request);

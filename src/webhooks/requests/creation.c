@@ -48,7 +48,7 @@ static void answer_again(struct courier_request *request, const struct endpoint 
         return;
     }
     request->repeated = true;
-    endpoint_tell(endpoint, &request->answer, TELL_SECRET);
+    endpoint_state_answer(endpoint, request, STATE_SECRET);
     request_answer(request);
 }
 

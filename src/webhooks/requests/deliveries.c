@@ -18,10 +18,11 @@ struct look {
     uint64_t dead; /* afterwards */
 };
 
-static int run_tell(struct saver_job *job, struct registry *registry)
+static int run_write(struct saver_job *job, struct registry *registry)
 {
     struct look *look = container_of(job, struct look, job);
-    return delivery_log_tell(registry_delivery_log(registry), &look->query, &look->request->answer);
+    return delivery_log_write(registry_delivery_log(registry), &look->query,
+                              &look->request->answer);
 }
 
 static int run_find(struct saver_job *job, struct registry *registry)
@@ -57,7 +58,10 @@ static bool refuse_failed(struct courier_request *request, int result)
 
 static void answer_retrying(struct courier_request *request, uint64_t count)
 {
-    buf_addf(&request->answer, "{\"retrying\":%" PRIu64 "}", count);
+    struct json_writer writer = json_writer(&request->answer);
+    json_object_begin(&writer);
+    json_member_number(&writer, "retrying", count);
+    json_object_end(&writer);
     request_answer(request);
 }
 
@@ -148,7 +152,7 @@ void deliveries_retry_all(struct courier_request *request, struct endpoint *endp
 
 void deliveries_show(struct courier_request *request, struct endpoint *endpoint)
 {
-    look(request, endpoint, run_tell);
+    look(request, endpoint, run_write);
 }
 
 void deliveries_discard(struct courier_request *request, struct endpoint *endpoint)

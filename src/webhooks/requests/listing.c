@@ -10,32 +10,33 @@ enum { LIST_US = 2000 };
 struct listing {
     struct list node; /* in courier->listings */
     struct courier_request *request;
-    struct endpoint *next; /* NULL at the end */
-    const char *comma;
+    struct endpoint *next;     /* NULL at the end */
+    struct json_writer writer; /* of the request's answer */
 };
 
 void listing_start(struct courier *courier, struct courier_request *request)
 {
     struct listing *listing = mem_alloc(sizeof(*listing));
-    *listing = (struct listing){
-        .request = request, .next = directory_next(courier, &courier->endpoints), .comma = ""};
-    buf_add_lit(&request->answer, "{\"webhooks\":[");
+    *listing = (struct listing){.request = request,
+                                .next = directory_next(courier, &courier->endpoints),
+                                .writer = json_writer(&request->answer)};
+    json_object_begin(&listing->writer);
+    json_name(&listing->writer, "webhooks");
+    json_array_begin(&listing->writer);
     list_add_last(&courier->listings, &listing->node);
 }
 
 static void list_one(struct courier *courier, struct listing *listing)
 {
-    struct buf *out = &listing->request->answer;
-    buf_add_str(out, str_from(listing->comma));
-    endpoint_tell(listing->next, out, TELL_LINE);
-    listing->comma = ",";
+    endpoint_state_write(listing->next, &listing->writer, STATE_LINE);
     listing->next = directory_next(courier, &listing->next->links.node);
 }
 
 static void end_listing(struct listing *listing)
 {
     list_remove(&listing->node);
-    buf_add_lit(&listing->request->answer, "]}");
+    json_array_end(&listing->writer);
+    json_object_end(&listing->writer);
     request_answer(listing->request);
     free(listing);
 }

@@ -125,19 +125,15 @@ static void end_creation(struct ping *ping)
 
 static void end_request(struct ping *ping)
 {
-    struct buf *out = &ping->request->answer;
     const struct call *call = &ping->call;
-    buf_addf(out, "{\"ok\":%s,\"status\":", call_is_accepted(call) ? "true" : "false");
-    if (call->status)
-        buf_addf(out, "%d", call->status);
-    else
-        buf_add_lit(out, "null");
-    buf_addf(out, ",\"ms\":%" PRId64, (call->ended_ns - call->started_ns) / 1000000);
-    if (call->error) {
-        buf_add_lit(out, ",\"error\":");
-        buf_add_json(out, str_from(call->error));
-    }
-    buf_add_char(out, '}');
+    struct json_writer writer = json_writer(&ping->request->answer);
+    json_object_begin(&writer);
+    json_member_bool(&writer, "ok", call_is_accepted(call));
+    json_member_number_or_null(&writer, "status", (uint64_t)call->status);
+    json_member_signed(&writer, "ms", (call->ended_ns - call->started_ns) / 1000000);
+    if (call->error)
+        json_member_string(&writer, "error", str_from(call->error));
+    json_object_end(&writer);
     request_answer(ping->request);
 }
 
@@ -164,11 +160,12 @@ static void ping_done(struct call *call)
 
 static void add_ping(struct buf *body, const struct endpoint *endpoint)
 {
-    buf_add_lit(body, "{\"type\":\"$ping\",\"webhook\":\"");
-    buf_add_str(body, str_from(endpoint->row.id));
-    buf_add_lit(body, "\",\"time\":\"");
-    rfc3339_add(body, courier_wall_us(endpoint->courier));
-    buf_add_lit(body, "\"}");
+    struct json_writer writer = json_writer(body);
+    json_object_begin(&writer);
+    json_member_string(&writer, "type", STR("$ping"));
+    json_member_string(&writer, "webhook", str_from(endpoint->row.id));
+    json_member_time(&writer, "time", courier_wall_us(endpoint->courier));
+    json_object_end(&writer);
 }
 
 static void add_challenge(struct ping *ping)
@@ -177,7 +174,11 @@ static void add_challenge(struct ping *ping)
     hash_random(random, sizeof(random));
     snprintf(ping->challenge, sizeof(ping->challenge), "%016" PRIx64 "%016" PRIx64, random[0],
              random[1]);
-    buf_addf(&ping->body, "{\"type\":\"url_verification\",\"challenge\":\"%s\"}", ping->challenge);
+    struct json_writer writer = json_writer(&ping->body);
+    json_object_begin(&writer);
+    json_member_string(&writer, "type", STR("url_verification"));
+    json_member_string(&writer, "challenge", str_from(ping->challenge));
+    json_object_end(&writer);
 }
 
 static bool post(struct ping *ping)

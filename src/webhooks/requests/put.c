@@ -11,7 +11,7 @@ struct put *put_new(struct courier_request *request, struct endpoint *endpoint)
                         .request = request,
                         .endpoint = endpoint,
                         .before = endpoint->row,
-                        .tell = TELL_ALL};
+                        .detail = STATE_ALL};
     return put;
 }
 

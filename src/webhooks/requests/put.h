@@ -19,7 +19,7 @@ struct put {
     bool anew;                  /* the change affects which events are owed, or their lanes */
     bool forget;                /* drops the lanes on disk */
     bool made;                  /* a creation whose first ping is still to be sent */
-    enum tell tell;
+    enum state_detail detail;
 };
 
 struct put *put_new(struct courier_request *request, struct endpoint *endpoint);

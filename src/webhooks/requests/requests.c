@@ -12,7 +12,7 @@
 
 static void op_get(struct courier_request *request, const struct endpoint *endpoint)
 {
-    endpoint_tell(endpoint, &request->answer, TELL_ALL);
+    endpoint_state_answer(endpoint, request, STATE_ALL);
     request_answer(request);
 }
 

@@ -1,6 +1,5 @@
 #include "webhooks/wire/body.h"
 
-#include "base/base64.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
 #include "log/envelope.h"
@@ -36,40 +35,35 @@ static void add_source(struct buf *out, struct str channel)
     }
 }
 
-static void add_ce_data(struct buf *out, const struct event *event)
+static void write_source(struct json_writer *writer, struct str channel)
 {
-    if (event->kind == EVENT_BINARY) {
-        buf_add_lit(out, ",\"data_base64\":\"");
-        base64_add(out, event->data);
-        buf_add_char(out, '"');
-    } else {
-        buf_add_lit(out, ",\"data\":");
-        envelope_add_data(out, event);
-    }
+    struct buf source = {0};
+    add_source(&source, channel);
+    json_member_string(writer, "source", buf_str(&source));
+    writer->out->failed |= buf_failed(&source);
+    buf_free(&source);
 }
 
-static void add_ce(struct buf *out, const struct event *event)
+static void write_ce(struct json_writer *writer, const struct event *event)
 {
-    buf_add_lit(out, "{\"specversion\":\"1.0\",\"id\":\"");
-    buf_add_id(out, event->id);
-    buf_add_lit(out, "\",\"source\":\"");
-    add_source(out, event->channel);
-    buf_add_lit(out, "\",\"type\":");
-    buf_add_json(out, event->type);
-    buf_add_lit(out, ",\"time\":\"");
-    rfc3339_add(out, event->time_us);
-    buf_add_lit(out, "\",\"subject\":");
-    buf_add_json(out, event->channel);
-    buf_add_lit(out, ",\"sequence\":\"");
-    buf_add_id(out, event->id);
-    buf_add_lit(out, "\",\"datacontenttype\":");
-    buf_add_json(out, event_media_type(event));
-    if (event->from.len) {
-        buf_add_lit(out, ",\"from\":");
-        buf_add_json(out, event->from);
+    json_object_begin(writer);
+    json_member_string(writer, "specversion", STR("1.0"));
+    json_member_id(writer, "id", event->id);
+    write_source(writer, event->channel);
+    json_member_string(writer, "type", event->type);
+    json_member_time(writer, "time", event->time_us);
+    json_member_string(writer, "subject", event->channel);
+    json_member_id(writer, "sequence", event->id);
+    json_member_string(writer, "datacontenttype", event_media_type(event));
+    if (event->from.len)
+        json_member_string(writer, "from", event->from);
+    if (event->kind == EVENT_BINARY) {
+        json_member_base64(writer, "data_base64", event->data);
+    } else {
+        json_name(writer, "data");
+        envelope_write_data(writer, event);
     }
-    add_ce_data(out, event);
-    buf_add_char(out, '}');
+    json_object_end(writer);
 }
 
 /* A value of a ce- header (HTTP protocol binding 3.1.3.2). */
@@ -86,44 +80,50 @@ static void add_ce_value(struct buf *out, struct str value)
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
-static void add_one(struct buf *out, const struct body_terms *terms, const struct event *event)
+/* Writes an event in a format whose bodies are JSON. */
+static void write_one(struct json_writer *writer, const struct body_terms *terms,
+                      const struct event *event)
 {
-    switch (terms->format) {
-    case BODY_CE:
-        add_ce(out, event);
-        break;
-    case BODY_DATA:
-        if (terms->batch)
-            envelope_add_data(out, event);
-        else
-            buf_add_str(out, event->data);
-        break;
-    case BODY_CE_BINARY:
-        buf_add_str(out, event->data);
-        break;
-    default:
-        envelope_add(out, event);
-        break;
-    }
+    if (terms->format == BODY_CE)
+        write_ce(writer, event);
+    else if (terms->format == BODY_DATA)
+        envelope_write_data(writer, event);
+    else
+        envelope_write(writer, event);
 }
 
-static void add_page(struct buf *out, const struct body_terms *terms, const struct list *events)
+static void add_one(struct buf *out, const struct body_terms *terms, const struct event *event)
 {
-    bool ce = terms->format == BODY_CE;
-    const char *comma = "";
-    uint64_t last = 0;
-    buf_add_str(out, ce ? STR("[") : STR("{\"events\":["));
-    list_each (events, node) {
-        const struct event *event = &container_of(node, struct pending, node)->event;
-        buf_add_str(out, str_from(comma));
-        add_one(out, terms, event);
-        last = event->id;
-        comma = ",";
-    }
-    if (ce)
-        buf_add_char(out, ']');
+    struct json_writer writer = json_writer(out);
+    if (terms->format == BODY_DATA || terms->format == BODY_CE_BINARY)
+        buf_add_str(out, event->data);
     else
-        buf_addf(out, "],\"cursor\":\"%016" PRIu64 "\"}", last);
+        write_one(&writer, terms, event);
+}
+
+static void write_events(struct json_writer *writer, const struct body_terms *terms,
+                         const struct list *events)
+{
+    json_array_begin(writer);
+    list_each (events, node)
+        write_one(writer, terms, &container_of(node, struct pending, node)->event);
+    json_array_end(writer);
+}
+
+/* Adds a page: {"events":[…],"cursor":"…"}, or the bare array that CloudEvents has for it. */
+static void add_page(struct buf *out, const struct body_terms *terms, const struct list *events,
+                     uint64_t last)
+{
+    struct json_writer writer = json_writer(out);
+    if (terms->format == BODY_CE) {
+        write_events(&writer, terms, events);
+        return;
+    }
+    json_object_begin(&writer);
+    json_name(&writer, "events");
+    write_events(&writer, terms, events);
+    json_member_id(&writer, "cursor", last);
+    json_object_end(&writer);
 }
 
 void body_add(struct buf *out, const struct body_terms *terms, const struct list *events,
@@ -133,7 +133,7 @@ void body_add(struct buf *out, const struct body_terms *terms, const struct list
     const struct event *last = &container_of(events->prev, struct pending, node)->event;
     if (terms->batch) {
         snprintf(id, WEBHOOK_ID_MAX, "page_%016" PRIu64 "_%016" PRIu64, first->id, last->id);
-        add_page(out, terms, events);
+        add_page(out, terms, events, last->id);
     } else {
         snprintf(id, WEBHOOK_ID_MAX, "%016" PRIu64, first->id);
         add_one(out, terms, first);

@@ -59,6 +59,21 @@ int db_roll_back(sqlite3 *db, sqlite3_stmt *rollback);
 /* The first column of the first row of `sql`; -ENOENT when there is none. */
 int db_number(sqlite3 *db, const char *sql, int64_t *ret_number);
 
+/* Columns are named once. A list such as
+ *     #define LANE(COLUMN, AND) COLUMN(endpoint) AND COLUMN(slot) AND COLUMN(channel)
+ * makes both the text of the statement and the enum of places, so that neither can shift against
+ * the other:
+ *     #define LANE_PLACE(name) LANE_##name
+ *     enum { LANE(LANE_PLACE, DB_COMMA) };
+ *     "SELECT " DB_NAMES(LANE) " FROM lane"      the column LANE_slot
+ *     "INSERT INTO lane(" DB_NAMES(LANE) ") VALUES(" DB_MARKS(LANE) ")"      its mark 1 + LANE_slot
+ */
+#define DB_COMMA ,
+#define DB_NAME(name) #name
+#define DB_MARK(name) "?"
+#define DB_NAMES(LIST) LIST(DB_NAME, ", ")
+#define DB_MARKS(LIST) LIST(DB_MARK, ", ")
+
 static inline void db_bind_id(sqlite3_stmt *statement, int at, uint64_t id)
 {
     sqlite3_bind_int64(statement, at, (sqlite3_int64)id);
