@@ -37,7 +37,7 @@ void chain_init(struct chain *chain, const struct store_config *config, const ch
     chain->folder = strdup(folder);
     if (!chain->folder)
         abort();
-    chain->readers = readers_new(readers_affordable());
+    chain->readers = readers_new(readers_affordable(), &chain->damage);
     floors_init(&chain->floors);
     damage_init(&chain->damage, &chain->config);
     init_reserve(chain);

@@ -76,6 +76,51 @@ void damage_note(struct damage *damage, const struct segment *segment, uint64_t 
         damage->config->lost(damage->config->context, upto);
 }
 
+/* The entry of a place: a new one takes that of the place that was tried longest ago. Under the
+ * lock. */
+static struct suspect *suspect_of(struct damage *damage, uint64_t place)
+{
+    struct suspect *oldest = &damage->suspects[0];
+    for (struct suspect *suspect = oldest; suspect < damage->suspects + DAMAGE_SUSPECTS;
+         suspect++) {
+        if (suspect->tries && suspect->place == place)
+            return suspect;
+        bool is_older = !suspect->tries || suspect->tried_ns < oldest->tried_ns;
+        if (oldest->tries && is_older)
+            oldest = suspect;
+    }
+    *oldest = (struct suspect){.place = place};
+    return oldest;
+}
+
+static unsigned count_try(struct damage *damage, uint64_t place)
+{
+    int64_t now_ns = clock_now_ns(damage->config->clock);
+    struct suspect *suspect = suspect_of(damage, place);
+    if (suspect->tries && now_ns - suspect->tried_ns >= DAMAGE_FORGET_NS)
+        suspect->tries = 0;
+    if (!suspect->tries || now_ns - suspect->tried_ns >= DAMAGE_PAUSE_NS) {
+        suspect->tried_ns = now_ns;
+        suspect->tries += suspect->tries < DAMAGE_TRIES;
+    }
+    return suspect->tries;
+}
+
+bool damage_lasts(struct damage *damage, const struct segment *segment, uint64_t place)
+{
+    pthread_mutex_lock(&damage->lock);
+    unsigned tries = count_try(damage, place);
+    int64_t now_ns = clock_now_ns(damage->config->clock);
+    bool tell = tries < DAMAGE_TRIES && now_ns >= damage->tell_after_ns;
+    if (tell)
+        damage->tell_after_ns = now_ns + TELL_NS;
+    pthread_mutex_unlock(&damage->lock);
+    if (tell)
+        say(SAY_WARN, "read_failed", "path=%s place=%" PRIu64 " tries=%u damaged_after=%d",
+            segment->path, place, tries, DAMAGE_TRIES);
+    return tries >= DAMAGE_TRIES;
+}
+
 void damage_note_index(struct damage *damage, const struct segment *segment)
 {
     pthread_mutex_lock(&damage->lock);

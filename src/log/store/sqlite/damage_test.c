@@ -32,7 +32,8 @@ static void assert_data(struct str data)
 }
 
 /* The ids of the channels 1 and 2 in `out`, ascending; how many. */
-static size_t read_ids(struct place *place, bool by_numbers, bool backwards, uint64_t *out)
+static size_t try_read_ids(struct place *place, bool by_numbers, bool backwards, uint64_t *out,
+                           int *ret_result)
 {
     static const uint32_t numbers[] = {1, 2};
     static const uint8_t bitmap[] = {6};
@@ -49,7 +50,9 @@ static size_t read_ids(struct place *place, bool by_numbers, bool backwards, uin
                                 .rows = UINT64_MAX};
     struct batch *batch;
     uint64_t through;
-    assert_int_equal(place->store->ops->read(place->store, &query, &batch, &through), 0);
+    *ret_result = place->store->ops->read(place->store, &query, &batch, &through);
+    if (*ret_result)
+        return 0;
     assert_int_equal(through, backwards ? 1 : EVENT_ID_MAX);
     size_t count = batch->count;
     for (size_t i = 0; i < count; i++) {
@@ -58,6 +61,14 @@ static size_t read_ids(struct place *place, bool by_numbers, bool backwards, uin
         assert_data(batch->events[i].data);
     }
     batch_unref(batch);
+    return count;
+}
+
+static size_t read_ids(struct place *place, bool by_numbers, bool backwards, uint64_t *out)
+{
+    int result;
+    size_t count = try_read_ids(place, by_numbers, backwards, out, &result);
+    assert_int_equal(result, 0);
     return count;
 }
 
@@ -200,21 +211,31 @@ static int open_file(const struct place *place)
     return fd;
 }
 
+/* Where the page of this kind is that comes `nth` among them; 0 if there are fewer. */
+static off_t find_page(const struct place *place, unsigned char kind, int nth)
+{
+    unsigned char head;
+    off_t at = PAGE;
+    int fd = open_file(place);
+    while (pread(fd, &head, 1, at) == 1 && (head != kind || nth--))
+        at += PAGE;
+    bool found = pread(fd, &head, 1, at) == 1;
+    close(fd);
+    return found ? at : 0;
+}
+
 /* Spoils the page of this kind that comes `nth` among them; false if there are fewer. */
 static bool spoil_page(const struct place *place, unsigned char kind, int nth)
 {
     unsigned char head[8];
-    bool found = false;
+    off_t at = find_page(place, kind, nth);
+    if (!at)
+        return false;
     int fd = open_file(place);
-    for (off_t at = PAGE; !found && pread(fd, head, sizeof(head), at) == sizeof(head); at += PAGE) {
-        if (head[0] != kind || nth--)
-            continue;
-        memset(head, 0xff, sizeof(head));
-        assert_int_equal(pwrite(fd, head, sizeof(head), at), sizeof(head));
-        found = true;
-    }
+    memset(head, 0xff, sizeof(head));
+    assert_int_equal(pwrite(fd, head, sizeof(head), at), sizeof(head));
     close(fd);
-    return found;
+    return true;
 }
 
 static void put_large(struct place *place)
@@ -303,22 +324,153 @@ static void retention_gets_behind_what_is_damaged(void **state)
     place_deinit(&place);
 }
 
+/* Rows between two damaged pages are served, wherever a reader begins. */
 static void two_pages_that_are_damaged_are_two_runs(void **state)
 {
     (void)state;
+    static const int seconds[] = {22, 23, 30};
     struct place place;
     static uint64_t ids[100000];
-    make_large(&place);
-    assert_true(spoil_page(&place, TABLE_LEAF, 20));
-    assert_true(spoil_page(&place, TABLE_LEAF, 30));
-    open_again(&place);
-    size_t count = read_ids(&place, false, false, ids), runs = 0;
-    for (size_t i = 1; i < count; i++)
-        runs += ids[i] != ids[i - 1] + 1;
-    assert_int_equal(runs, 2);
-    assert_int_equal(place.store->ops->losses(place.store).damaged, 2);
+    for (size_t i = 0; i < sizeof(seconds) / sizeof(*seconds); i++) {
+        make_large(&place);
+        assert_true(spoil_page(&place, TABLE_LEAF, 20));
+        assert_true(spoil_page(&place, TABLE_LEAF, seconds[i]));
+        for (int way = 0; way < 4; way++) {
+            open_again(&place);
+            size_t count = read_ids(&place, way & 1, way & 2, ids), runs = 0;
+            for (size_t at = 1; at < count; at++)
+                runs += ids[at] != ids[at - 1] + 1;
+            assert_int_equal(runs, 2);
+            assert_in_range(MANY - count, 20, 50);
+        }
+        place_deinit(&place);
+    }
+}
+
+/* Ids are times: a page may hold an hour of them, and those behind it a second. */
+static void rows_between_pages_of_unlike_ranges_are_served(void **state)
+{
+    (void)state;
+    enum { SPREAD = 100000000, ROWS = 300 };
+    static uint64_t ids[100000];
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    struct batch *batch = place_batch(FIRST, ROWS, 1, "a", 200);
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->events[i].id =
+            FIRST + (i < ROWS / 2 ? (uint64_t)i * SPREAD : (uint64_t)(ROWS / 2) * SPREAD + i);
+    assert_int_equal(place_append(&place, batch), 0);
+    place_roll(&place);
+    place_close(&place);
+    for (int nth = 6; nth < 12; nth += 2)
+        assert_true(spoil_page(&place, TABLE_LEAF, nth));
+    for (int backwards = 0; backwards < 2; backwards++) {
+        open_again(&place);
+        assert_in_range(ROWS - read_ids(&place, false, backwards, ids), 3 * 10, 3 * 25);
+        assert_int_equal(place.store->ops->losses(place.store).damaged, 3);
+    }
     place_deinit(&place);
 }
+
+/* ---- sectors --------------------------------------------------------------------------------- */
+
+/* Reads once in each way, after the pause between tries: how many of them failed. */
+static int try_all_ways(struct place *place)
+{
+    static uint64_t ids[100000];
+    int failed = 0;
+    for (int way = 0; way < 4; way++) {
+        int result;
+        size_t count = try_read_ids(place, way & 1, way & 2, ids, &result);
+        assert_true(result == 0 || result == -EIO);
+        assert_true(result || lost || count == MANY);
+        failed += result != 0;
+    }
+    return failed;
+}
+
+static void pass_pause(struct place *place)
+{
+    clock_fake_advance(&place->clock, DAMAGE_PAUSE_NS / 1000);
+}
+
+/* What kind of page it is and where it lies makes no difference. */
+static void a_medium_that_fails_for_a_moment_loses_nothing(void **state)
+{
+    (void)state;
+    static const unsigned char kinds[] = {TABLE_LEAF, INDEX_LEAF};
+    for (size_t i = 0; i < sizeof(kinds); i++) {
+        struct place place;
+        make_large(&place);
+        off_t at = find_page(&place, kinds[i], kinds[i] == TABLE_LEAF ? 20 : 1);
+        open_again(&place);
+        for (int round = 0; round < 2 * DAMAGE_TRIES; round++) {
+            faults_spoil(at, PAGE, 1000); /* a burst: many tries at one time */
+            (void)try_all_ways(&place);
+            (void)try_all_ways(&place);
+            faults_spoil(0, 0, 0);
+            assert_int_equal(try_all_ways(&place), 0);
+            clock_fake_advance(&place.clock, DAMAGE_FORGET_NS / 1000);
+        }
+        assert_int_equal(lost, 0);
+        assert_int_equal(place.store->ops->losses(place.store).damaged, 0);
+        place_deinit(&place);
+    }
+    faults_spoil(0, 0, 0);
+}
+
+static void a_sector_that_has_failed_is_passed_after_tries_over_time(void **state)
+{
+    (void)state;
+    static const int nths[] = {10, 17, 38};
+    static uint64_t ids[100000];
+    for (size_t i = 0; i < sizeof(nths) / sizeof(*nths); i++) {
+        struct place place;
+        make_large(&place);
+        open_again(&place);
+        faults_spoil(find_page(&place, TABLE_LEAF, nths[i]), 512, UINT64_MAX);
+        for (int tries = 1; tries < DAMAGE_TRIES; tries++) {
+            assert_int_equal(try_all_ways(&place), 4);
+            pass_pause(&place);
+        }
+        assert_int_equal(lost, 0);
+        for (int way = 0; way < 4; way++)
+            assert_in_range(MANY - read_ids(&place, way & 1, way & 2, ids), 5, 25);
+        assert_in_range(lost, FIRST + 1, FIRST + MANY);
+        place_deinit(&place);
+        faults_spoil(0, 0, 0);
+    }
+}
+
+static void retention_passes_a_sector_that_has_failed(void **state)
+{
+    (void)state;
+    struct place place;
+    place_init(&place);
+    place_open(&place);
+    put_large(&place);
+    place_put(&place, 90000, 5, 1, "a", 10);
+    place_close(&place);
+    open_again(&place);
+    faults_spoil(find_page(&place, TABLE_LEAF, 20), 512, UINT64_MAX);
+    const struct store_ops *ops = place.store->ops;
+    for (int tries = 1; tries < DAMAGE_TRIES; tries++) {
+        struct walked walked = {0};
+        struct store_cut cut = {.number = 1, .want_count = MANY + 5};
+        assert_int_equal(ops->walk(place.store, 0, EVENT_ID_MAX, walk_on, &walked), -EIO);
+        assert_int_equal(ops->find_cuts(place.store, &cut, 1), -EIO);
+        pass_pause(&place);
+    }
+    assert_in_range(MANY + 5 - walk_all(&place), 10, 25);
+    struct store_cut cut = {.number = 1, .want_count = MANY + 5};
+    assert_int_equal(ops->find_cuts(place.store, &cut, 1), 0);
+    assert_in_range(cut.count, 200, MANY);
+    place_deinit(&place);
+    faults_spoil(0, 0, 0);
+}
+
+/* ---- the index ------------------------------------------------------------------------------- */
 
 static void a_damaged_index_loses_nothing(void **state)
 {
@@ -472,6 +624,10 @@ int main(void)
         cmocka_unit_test(a_page_of_rows_that_is_damaged_loses_no_other_rows),
         cmocka_unit_test(retention_gets_behind_what_is_damaged),
         cmocka_unit_test(two_pages_that_are_damaged_are_two_runs),
+        cmocka_unit_test(rows_between_pages_of_unlike_ranges_are_served),
+        cmocka_unit_test(a_medium_that_fails_for_a_moment_loses_nothing),
+        cmocka_unit_test(a_sector_that_has_failed_is_passed_after_tries_over_time),
+        cmocka_unit_test(retention_passes_a_sector_that_has_failed),
         cmocka_unit_test(a_damaged_index_loses_nothing),
         cmocka_unit_test(nothing_is_passed_over_in_silence_wherever_a_bit_turned_over),
         cmocka_unit_test(an_index_that_lacks_rows_is_noticed),

@@ -149,10 +149,32 @@ int db_error(sqlite3 *db)
     }
 }
 
-bool db_is_corrupt(sqlite3 *db)
+static bool has_failed(sqlite3_file *file)
 {
-    int code = sqlite3_errcode(db) & 0xff;
-    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    int error = 0;
+    if (file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error == EIO || error == ENXIO;
+}
+
+/* SQLite calls a page corrupt that the medium did not give. The errno is the only difference; it
+ * stays with the connection's file. */
+static bool has_failed_to_read(sqlite3 *db)
+{
+    sqlite3_file *file = NULL, *journal = NULL;
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, (void *)&file);
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&journal);
+    return has_failed(file) || has_failed(journal);
+}
+
+enum db_fault db_fault(sqlite3 *db)
+{
+    int code = sqlite3_extended_errcode(db);
+    bool is_corrupt = (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+    if (is_corrupt && !has_failed_to_read(db))
+        return DB_CORRUPT;
+    bool is_unread = code == SQLITE_IOERR_READ || code == SQLITE_IOERR_CORRUPTFS;
+    return is_corrupt || is_unread ? DB_UNREADABLE : DB_SOUND;
 }
 
 int db_exec(sqlite3 *db, const char *sql)

@@ -36,9 +36,14 @@ int db_create_file(const char *path);
  * file size limits too), -ENOMEM, -EMFILE when descriptors have run out, else -EIO. */
 int db_error(sqlite3 *db);
 
-/* Whether the call on the connection that failed a moment ago met a page that is not what SQLite
- * wrote: no call of its own may lie between. */
-bool db_is_corrupt(sqlite3 *db);
+/* Why the call on the connection failed a moment ago. No call of its own may lie between. */
+enum db_fault {
+    DB_SOUND,      /* for another reason than those below */
+    DB_CORRUPT,    /* a page is not what SQLite wrote */
+    DB_UNREADABLE, /* the medium did not give a page: its sector has failed, or all of the medium
+                    * for a moment */
+};
+enum db_fault db_fault(sqlite3 *db);
 
 /* Runs statements whose rows are of no interest. 0 or a negative errno. */
 int db_exec(sqlite3 *db, const char *sql);

@@ -1,6 +1,7 @@
 /* A VFS for SQLite whose disk fails when a test says so. For tests only. */
 #pragma once
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -13,12 +14,17 @@ struct faults {
     int code;            /* SQLITE_FULL, SQLITE_IOERR_… */
     int torn;            /* bytes of a write that fails are written first */
     unsigned long opens; /* files that were opened; these do not count as operations */
+    /* Reads of these bytes of any file fail, a number of times. */
+    sqlite3_int64 bad_from;
+    sqlite3_int64 bad_upto;
+    unsigned long bad_reads;
 };
 
 static struct faults faults;
 
 struct faults_file {
     sqlite3_file base;
+    int last_errno;
 };
 
 /* The real file lies behind ours. */
@@ -41,6 +47,11 @@ static int faults_close(sqlite3_file *file)
 
 static int faults_read(sqlite3_file *file, void *out, int size, sqlite3_int64 at)
 {
+    if (faults.bad_reads && at < faults.bad_upto && at + size > faults.bad_from) {
+        faults.bad_reads--;
+        ((struct faults_file *)(void *)file)->last_errno = EIO;
+        return SQLITE_IOERR_CORRUPTFS; /* as SQLite does at EIO */
+    }
     return faults_real(file)->pMethods->xRead(faults_real(file), out, size, at);
 }
 
@@ -90,7 +101,11 @@ static int faults_reserved(sqlite3_file *file, int *out)
 
 static int faults_control(sqlite3_file *file, int op, void *arg)
 {
-    return faults_real(file)->pMethods->xFileControl(faults_real(file), op, arg);
+    int last_errno = ((struct faults_file *)(void *)file)->last_errno;
+    if (op != SQLITE_FCNTL_LAST_ERRNO || !last_errno)
+        return faults_real(file)->pMethods->xFileControl(faults_real(file), op, arg);
+    *(int *)arg = last_errno;
+    return SQLITE_OK;
 }
 
 static int faults_sector(sqlite3_file *file)
@@ -150,7 +165,7 @@ static const sqlite3_io_methods faults_methods = {
 
 static int faults_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *out)
 {
-    file->pMethods = NULL;
+    *(struct faults_file *)(void *)file = (struct faults_file){.base.pMethods = NULL};
     faults.opens++;
     int code = faults_default(vfs)->xOpen(faults_default(vfs), path, faults_real(file), flags, out);
     if (faults_real(file)->pMethods)
@@ -188,4 +203,10 @@ static inline void faults_tear(unsigned long nth, int torn)
 {
     faults =
         (struct faults){.fail_at = nth, .fail_for = 1, .code = SQLITE_IOERR_WRITE, .torn = torn};
+}
+
+/* A sector of the medium fails, for good or a number of times. */
+static inline void faults_spoil(sqlite3_int64 at, sqlite3_int64 size, unsigned long times)
+{
+    faults = (struct faults){.bad_from = at, .bad_upto = at + size, .bad_reads = times};
 }

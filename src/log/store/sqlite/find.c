@@ -2,6 +2,7 @@
 
 #include "base/say.h"
 #include "log/store/sqlite/scan.h"
+#include "log/store/sqlite/skip.h"
 
 #include <errno.h>
 
@@ -145,7 +146,7 @@ static int time_in(struct chain *chain, struct segment *segment, int64_t time_us
         if (!result)
             result =
                 first_live(chain, reader, READER_SCAN_DOWN, 0, high, TIME_ROWS, ret_id, &number);
-        if (result < 0 && db_is_corrupt(reader->db))
+        if (result < 0 && reader_met_damage(reader, segment->first))
             result = 0;
         reader_give(chain->readers, reader, result < 0);
     }
@@ -197,7 +198,7 @@ static int cut_rows(struct reader *reader, struct store_cut *cut)
         cut->bytes += db_bytes(statement, 1).len;
         cut->count++;
     }
-    if (result < 0 && db_is_corrupt(reader->db)) {
+    if (result < 0 && reader_met_damage(reader, reader->segment->first)) {
         end_cut(cut);
         result = 0;
     }
@@ -320,35 +321,13 @@ static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t *a
     return result;
 }
 
-static bool is_readable(struct reader *reader, uint64_t id)
+/* The ids behind `after` that cannot be read: of a row whose data alone is damaged its own. */
+static struct skip find_damage(struct reader *reader, uint64_t after, uint64_t high)
 {
-    uint64_t found;
-    int64_t time;
-    return row_from(reader, id, &found, &time) >= 0;
-}
-
-/* The id behind which rows can be read again, at least one above `after`: of a row whose data alone
- * is damaged its own, else by steps that double and then by halves. */
-static uint64_t past_damage(struct reader *reader, uint64_t after, uint64_t high)
-{
-    uint64_t bad = 0, good = 1, id = 0;
+    uint64_t id = high;
     int64_t time;
     int found = row_from(reader, after + 1, &id, &time);
-    if (found >= 0)
-        return found ? smaller(id, high) : high;
-    while (good < high - after && !is_readable(reader, after + good + 1)) {
-        bad = good;
-        good *= 2;
-    }
-    good = smaller(good, high - after);
-    while (good - bad > 1) {
-        uint64_t middle = bad + (good - bad) / 2;
-        if (is_readable(reader, after + middle + 1))
-            good = middle;
-        else
-            bad = middle;
-    }
-    return after + good;
+    return found < 0 ? skip_up(reader, after, high) : (struct skip){after, smaller(id, high)};
 }
 
 /* Retention must not stop for good in front of rows that cannot be read: it goes on behind them. */
@@ -363,10 +342,14 @@ static int walk_readable(const struct walk *walk, struct reader *reader, uint64_
     int result = 0;
     while (after < high) {
         result = walk_rows(walk, reader, &after, high);
-        if (result >= 0 || !db_is_corrupt(reader->db))
+        enum db_fault fault = result < 0 ? db_fault(reader->db) : DB_SOUND;
+        if (fault == DB_SOUND)
+            return result;
+        struct skip skip = find_damage(reader, after, high);
+        if (fault == DB_UNREADABLE && !damage_lasts(reader->damage, reader->segment, skip.upto))
             return result;
         tell_passing(reader->segment);
-        after = past_damage(reader, after, high);
+        after = skip.upto;
         result = 0;
     }
     return result;
@@ -439,7 +422,7 @@ static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows, uint64_t from)
             break;
         }
     }
-    if (result < 0 && db_is_corrupt(sqlite3_db_handle(rows)))
+    if (result < 0 && db_fault(sqlite3_db_handle(rows)) != DB_SOUND)
         result = take_damaged(oldest, from);
     sqlite3_reset(rows);
     return result;

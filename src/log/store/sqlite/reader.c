@@ -44,7 +44,8 @@ static const char *const statements[READER_STATEMENTS] = {
     [READER_CHANNELS_IN] = "SELECT number, first, last, count, bytes FROM channel "
                            "WHERE number >= ?1 AND number < ?2",
     [READER_TIME] = "SELECT id, time FROM event WHERE id >= ?1 ORDER BY id LIMIT 1",
-    [READER_WALK] = "SELECT id, channel, data FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id",
+    [READER_WALK] =
+        "SELECT id, channel, data FROM event WHERE id >= ?1 + 1 AND id <= ?2 ORDER BY id",
     [READER_KEYS] =
         "SELECT id, time, key FROM event WHERE id >= ?1 AND key IS NOT NULL ORDER BY id",
 };
@@ -61,15 +62,17 @@ struct readers {
     struct list idle; /* the one used last comes last; also linked from their segments */
     size_t count;
     size_t max;
+    struct damage *damage;
     _Atomic uint64_t opened;
 };
 
-struct readers *readers_new(size_t idle_max)
+struct readers *readers_new(size_t idle_max, struct damage *damage)
 {
     struct readers *readers = mem_alloc(sizeof(*readers));
     pthread_mutex_init(&readers->lock, NULL);
     list_init(&readers->idle);
     readers->max = idle_max;
+    readers->damage = damage;
     return readers;
 }
 
@@ -180,17 +183,25 @@ static int set_up(struct reader *reader)
     return result || !reader->sealed ? result : run(reader, READER_BEGIN);
 }
 
+bool reader_met_damage(struct reader *reader, uint64_t place)
+{
+    enum db_fault fault = db_fault(reader->db);
+    return fault == DB_CORRUPT ||
+           (fault == DB_UNREADABLE && damage_lasts(reader->damage, reader->segment, place));
+}
+
 static int open_reader(struct readers *readers, struct segment *segment, struct reader **ret_reader)
 {
     struct reader *reader = mem_try_alloc(sizeof(*reader));
     if (!reader)
         return -ENOMEM;
-    *reader = (struct reader){.segment = segment, .sealed = segment->sealed};
+    *reader =
+        (struct reader){.segment = segment, .damage = readers->damage, .sealed = segment->sealed};
     reader->generation = atomic_load(&segment->generation);
     int result = db_open(segment->path, segment->sealed ? DB_IMMUTABLE : DB_READ, &reader->db);
     result = result ? result : set_up(reader);
     if (result) {
-        result = reader->db && db_is_corrupt(reader->db) ? -EUCLEAN : result;
+        result = reader->db && reader_met_damage(reader, segment->first) ? -EUCLEAN : result;
         reader_close(reader);
         return result;
     }

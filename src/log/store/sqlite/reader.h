@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/list.h"
-#include "log/store/sqlite/segment.h"
+#include "log/store/sqlite/damage.h"
 
 /* A connection costs about 100 KB with its page cache: 50 MB in all. */
 enum { READERS_IDLE_MAX = 512, READERS_IDLE_MIN = 16, READERS_DESCRIPTORS_SHARE = 8 };
@@ -30,8 +30,9 @@ enum reader_statement {
 
 struct readers;
 
-/* Keeps at most `idle_max` connections open that nobody uses. */
-struct readers *readers_new(size_t idle_max);
+/* Keeps at most `idle_max` connections open that nobody uses. `damage`, which must outlive it, says
+ * which places of files are given up. */
+struct readers *readers_new(size_t idle_max, struct damage *damage);
 
 /* How many idle connections this process can afford: READERS_IDLE_MAX, which bounds their memory,
  * or a share of its descriptors if those are few. */
@@ -48,6 +49,7 @@ struct reader {
     struct reader *next; /* in segment->idle */
     sqlite3 *db;
     struct segment *segment;
+    struct damage *damage;
     unsigned generation;
     bool sealed; /* the file does not change: one transaction serves all reads */
     sqlite3_stmt *statements[READER_STATEMENTS];
@@ -60,6 +62,11 @@ struct reader {
 int reader_take(struct readers *readers, struct segment *segment, struct reader **ret_reader);
 /* Ends the transaction; all statements are reset. `failed`: it is not to be used again. */
 void reader_give(struct readers *readers, struct reader *reader, bool failed);
+
+/* Whether the call that failed a moment ago met damage, see db_fault(): at once if a page is
+ * not what SQLite wrote, and after tries over time if the medium does not give it. `place` is an id
+ * that stands for what was read. */
+bool reader_met_damage(struct reader *reader, uint64_t place);
 
 /* The statement, made when it is first used. */
 int reader_statement(struct reader *reader, enum reader_statement which,

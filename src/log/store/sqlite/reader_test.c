@@ -56,7 +56,7 @@ static struct reader *take(struct readers *readers, struct segment *segment)
 static void a_connection_is_used_again(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(IDLE);
+    struct readers *readers = readers_new(IDLE, NULL);
     struct reader *first = take(readers, segments[0]);
     reader_give(readers, first, false);
     struct reader *again = take(readers, segments[0]);
@@ -71,7 +71,7 @@ static void a_connection_is_used_again(void **state)
 static void no_more_than_so_many_stay_open(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(IDLE);
+    struct readers *readers = readers_new(IDLE, NULL);
     size_t most = 0, before = open_files();
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < SEGMENTS; i++)
@@ -86,7 +86,7 @@ static void no_more_than_so_many_stay_open(void **state)
 static void the_one_used_least_is_closed_first(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(2);
+    struct readers *readers = readers_new(2, NULL);
     struct reader *kept = take(readers, segments[0]);
     reader_give(readers, kept, false);
     for (int i = 1; i < SEGMENTS; i++) {
@@ -101,7 +101,7 @@ static void the_one_used_least_is_closed_first(void **state)
 static void a_dropped_segment_keeps_no_connection(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(IDLE);
+    struct readers *readers = readers_new(IDLE, NULL);
     size_t before = open_files();
     struct reader *busy = take(readers, segments[0]);
     reader_give(readers, take(readers, segments[0]), false);
@@ -114,7 +114,7 @@ static void a_dropped_segment_keeps_no_connection(void **state)
 static void more_idle_connections_than_descriptors_are_closed(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(SEGMENTS);
+    struct readers *readers = readers_new(SEGMENTS, NULL);
     struct rlimit was, few;
     for (int i = 0; i < SEGMENTS - 1; i++)
         reader_give(readers, take(readers, segments[i]), false);
@@ -140,7 +140,7 @@ static void few_descriptors_allow_few_idle_connections(void **state)
 static void one_that_failed_is_not_used_again(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(IDLE);
+    struct readers *readers = readers_new(IDLE, NULL);
     size_t before = open_files();
     reader_give(readers, take(readers, segments[0]), true);
     assert_int_equal(open_files(), before);
@@ -150,7 +150,7 @@ static void one_that_failed_is_not_used_again(void **state)
 static void a_file_that_is_not_there_is_an_error(void **state)
 {
     (void)state;
-    struct readers *readers = readers_new(IDLE);
+    struct readers *readers = readers_new(IDLE, NULL);
     struct segment *missing = segment_new(folder, 999);
     struct reader *reader;
     assert_int_equal(reader_take(readers, missing, &reader), -EIO);

@@ -7,18 +7,22 @@
  *
  *     a row whose checksum is not its own     noted as damaged, and passed over
  *     a row that cannot be found or read      the same
- *     a page of rows that cannot be read      a scan looks for the first id behind it from which
- *                                             rows can be read again; the ids between are noted
+ *     a page of rows that cannot be read      its ids are noted, and a scan goes on behind it
+ *                                             (skip.c)
  *     a page of the index that is damaged     the rows are scanned in its place, now and later
  *     an index that lacks a row               the same. An event's `prev` and the file's table of
  *                                             channels say which rows must be listed
  *     a file whose tables cannot be found     all that was asked of it is noted
+ *
+ * A page that the medium does not give is damaged only after tries over time (damage.c): until then
+ * the read fails.
  *
  * Whoever is told of the note (damage.c) tells consumers of the gap before they get this page. */
 #include "log/store/sqlite/scan.h"
 
 #include "base/mem.h"
 #include "log/store/sqlite/rowsum.h"
+#include "log/store/sqlite/skip.h"
 #include "log/store/sqlite/writer.h"
 
 #include <errno.h>
@@ -51,8 +55,8 @@ struct scan {
     struct damage *damage;
     struct page *page;
     bool backwards;
-    bool hit_damage; /* the rows, or the index, ended with an error since a page is damaged */
-    uint64_t prev;   /* of the event that was added last, 0 for none */
+    bool index_failed; /* it cannot be read, for now or for good */
+    uint64_t prev;     /* of the event that was added last, 0 for none */
     uint64_t low;
     uint64_t high;
     struct line *lines;
@@ -60,6 +64,16 @@ struct scan {
     uint32_t ahead;     /* ids that a line takes ahead */
     sqlite3_stmt *rows; /* of a scan in id order */
 };
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- one event ------------------------------------------------------------------------------ */
 
@@ -142,7 +156,7 @@ static int add_row(struct scan *scan, sqlite3_stmt *row, uint64_t id, uint32_t n
     int result = find_name(scan, &event, &name);
     if (result == 1)
         result = is_whole(row, 9, &event) ? page_add(scan->page, &event) : DAMAGED;
-    else if (!result || db_is_corrupt(scan->reader->db))
+    else if (!result || reader_met_damage(scan->reader, scan->segment->first))
         result = DAMAGED;
     sqlite3_reset(name);
     scan->prev = result ? 0 : event.prev;
@@ -167,7 +181,13 @@ static int add_if_wanted(struct scan *scan, uint64_t id, uint32_t number)
 {
     int result = has_type(scan, id);
     result = result == 1 ? add(scan, id, number) : result;
-    return result < 0 && db_is_corrupt(scan->reader->db) ? DAMAGED : result;
+    if (result >= 0)
+        return result;
+    enum db_fault fault = db_fault(scan->reader->db);
+    if (fault == DB_UNREADABLE &&
+        damage_lasts(scan->damage, scan->segment, skip_place(scan->reader, id)))
+        return DAMAGED;
+    return fault == DB_CORRUPT ? DAMAGED : result;
 }
 
 /* Looks at one row; 1 when the page wants no more. */
@@ -184,6 +204,13 @@ static int look(struct scan *scan, uint64_t id, uint32_t number, bool wanted)
 }
 
 /* ---- few channels --------------------------------------------------------------------------- */
+
+/* The index lacks rows, or cannot be read: it is not used any more. */
+static void unlist(struct scan *scan)
+{
+    atomic_store(&scan->segment->unlisted, true);
+    damage_note_index(scan->damage, scan->segment);
+}
 
 /* Whether the file has a row of that id and channel. */
 static bool has_row(struct scan *scan, uint64_t id, uint32_t number)
@@ -258,6 +285,16 @@ static int check_between(struct scan *scan, struct line *line, uint64_t id)
     return is_between && has_row(scan, prev, line->number) ? UNLISTED : 0;
 }
 
+/* Whether the index has failed, so that rows are to be read in its place: for now if the medium did
+ * not give it, and for good if it is not what was written. */
+static bool note_failed_index(struct scan *scan)
+{
+    enum db_fault fault = db_fault(scan->reader->db);
+    if (fault == DB_CORRUPT)
+        unlist(scan);
+    return fault != DB_SOUND;
+}
+
 static int refill_from_file(struct scan *scan, struct line *line)
 {
     sqlite3_stmt *statement;
@@ -271,7 +308,7 @@ static int refill_from_file(struct scan *scan, struct line *line)
     db_bind_id(statement, 4, scan->ahead);
     while ((result = db_row(statement)) == 1 && line->count < scan->ahead)
         line->ids[line->count++] = db_id(statement, 0);
-    scan->hit_damage = result < 0 && db_is_corrupt(scan->reader->db);
+    scan->index_failed = result < 0 && note_failed_index(scan);
     sqlite3_reset(statement);
     result = result < 0 ? result : check_ends(scan, line);
     line->begun = true;
@@ -403,7 +440,8 @@ static bool is_unknown(const struct segment *segment, uint32_t number)
     return segment->sealed && !segment_may_have(segment, number);
 }
 
-static int scan_readable_rows(struct scan *scan)
+/* The rows up to the end, or to a page that cannot be read: `*ret_fault` says which. */
+static int scan_readable_rows(struct scan *scan, enum db_fault *ret_fault)
 {
     sqlite3_stmt *rows;
     int result = rows_statement(scan, scan->low, scan->high, &rows);
@@ -419,7 +457,7 @@ static int scan_readable_rows(struct scan *scan)
         if (result)
             break;
     }
-    scan->hit_damage = result < 0 && db_is_corrupt(scan->reader->db);
+    *ret_fault = result < 0 ? db_fault(scan->reader->db) : DB_SOUND;
     sqlite3_reset(rows);
     return result;
 }
@@ -439,50 +477,30 @@ static void narrow(struct scan *scan)
         scan->low = seen;
 }
 
-/* Whether the first row that is `width` ids or more beyond the edge can be read, or there is none.
- */
-static bool is_readable(struct scan *scan, uint64_t width)
+/* The ids that cannot be read where the scan has ended. */
+static struct skip find_damage(struct scan *scan)
 {
-    sqlite3_stmt *rows;
-    int result = scan->backwards ? rows_statement(scan, scan->low, scan->high - width, &rows)
-                                 : rows_statement(scan, scan->low + width, scan->high, &rows);
-    if (result)
-        return false;
-    result = db_row(rows);
-    sqlite3_reset(rows);
-    return result >= 0;
-}
-
-/* How many ids from the edge on are damaged, by steps that double and then by halves. */
-static uint64_t damaged_width(struct scan *scan)
-{
-    uint64_t bad = 0, good = 1, all = scan->high - scan->low;
-    while (good < all && !is_readable(scan, good)) {
-        bad = good;
-        good *= 2;
-    }
-    good = good < all ? good : all;
-    while (good - bad > 1) {
-        uint64_t middle = bad + (good - bad) / 2;
-        if (is_readable(scan, middle))
-            good = middle;
-        else
-            bad = middle;
-    }
-    return good;
+    return scan->backwards ? skip_down(scan->reader, scan->low, scan->high)
+                           : skip_up(scan->reader, scan->low, scan->high);
 }
 
 /* Goes on behind the rows that cannot be read: 1 when the page wants no more rows. */
-static int pass_damage(struct scan *scan)
+static int pass_damage(struct scan *scan, enum db_fault fault)
 {
     struct page *page = scan->page;
     narrow(scan);
+    /* Rows are below the file's name only if damage has changed their ids, and that is told now. */
+    scan->low = larger(scan->low, scan->segment->first - 1);
     if (scan->low >= scan->high)
         return 0;
-    uint64_t width = damaged_width(scan);
-    uint64_t after = scan->backwards ? scan->high - width : scan->low;
-    damage_note(scan->damage, scan->segment, after, after + width);
-    page->seen = scan->backwards ? after + 1 : after + width;
+    struct skip skip = find_damage(scan);
+    if (fault == DB_UNREADABLE && !damage_lasts(scan->damage, scan->segment, skip.upto))
+        return -EIO;
+    damage_note(scan->damage, scan->segment, skip.after, skip.upto);
+    if (scan->backwards)
+        page->seen = larger(skip.after, scan->low) + 1;
+    else
+        page->seen = smaller(skip.upto, scan->high);
     page_spend(page, FILE_ROWS);
     narrow(scan);
     return !page->rows_left;
@@ -491,10 +509,11 @@ static int pass_damage(struct scan *scan)
 static int scan_rows(struct scan *scan)
 {
     for (;;) {
-        int result = scan_readable_rows(scan);
-        if (result >= 0 || !scan->hit_damage)
+        enum db_fault fault = DB_SOUND;
+        int result = scan_readable_rows(scan, &fault);
+        if (result >= 0 || fault == DB_SOUND)
             return result;
-        result = pass_damage(scan);
+        result = pass_damage(scan, fault);
         if (result || scan->low >= scan->high)
             return result;
     }
@@ -519,10 +538,10 @@ static int scan_lines(struct scan *scan)
     size_t bytes = page->bytes;
     uint64_t seen = page->seen;
     int result = merge_lines(scan);
-    if (result != UNLISTED && !(result < 0 && scan->hit_damage))
+    if (result == UNLISTED)
+        unlist(scan);
+    else if (result >= 0 || !scan->index_failed)
         return result;
-    atomic_store(&scan->segment->unlisted, true);
-    damage_note_index(scan->damage, scan->segment);
     page->batch->count = count;
     page->bytes = bytes;
     page->seen = seen;

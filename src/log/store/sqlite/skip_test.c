@@ -1,0 +1,194 @@
+#include "log/store/sqlite/testing.h"
+
+#include "base/say.h"
+#include "log/store/sqlite/faults.h"
+#include "log/store/sqlite/skip.h"
+
+#include <fcntl.h>
+
+enum { MANY = 20000, FIRST = 10000, PAGE = 4096, TABLE_INNER = 5, TABLE_LEAF = 13 };
+
+/* A sealed file with so many pages of rows that its tree has inner pages under the root, and an
+ * unsealed one. */
+static struct place model;
+
+static int make_model(void **state)
+{
+    (void)state;
+    place_init(&model);
+    place_open(&model);
+    place_put(&model, FIRST, MANY, 1, "a", 200);
+    place_roll(&model);
+    place_put(&model, FIRST + MANY, MANY / 10, 1, "a", 200);
+    place_close(&model);
+    return 0;
+}
+
+static int remove_model(void **state)
+{
+    (void)state;
+    place_deinit(&model);
+    return 0;
+}
+
+static void path_of(const struct place *place, uint64_t first, char path[128])
+{
+    snprintf(path, 128, "%s/log/%016llu.db", place->dir, (unsigned long long)first);
+}
+
+/* Spoils the page of this kind that comes `nth`, without the root. */
+static void spoil(const struct place *place, uint64_t first, unsigned char kind, int nth)
+{
+    unsigned char head[8];
+    char path[128];
+    path_of(place, first, path);
+    int fd = open(path, O_RDWR);
+    for (off_t at = 6 * (off_t)PAGE; pread(fd, head, sizeof(head), at) == sizeof(head);
+         at += PAGE) {
+        if (head[0] != kind || nth--)
+            continue;
+        memset(head, 0xff, sizeof(head));
+        assert_int_equal(pwrite(fd, head, sizeof(head), at), sizeof(head));
+        close(fd);
+        return;
+    }
+    fail();
+}
+
+static void copy_model(struct place *place)
+{
+    char command[256];
+    place_init(place);
+    snprintf(command, sizeof(command), "cp -r %s/. %s", model.dir, place->dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* Whether all rows in after < id <= upto are refused, and those beside the range are not. */
+static void check_range(struct reader *reader, struct skip range)
+{
+    sqlite3_stmt *row;
+    assert_true(range.after < range.upto);
+    assert_int_equal(reader_statement(reader, READER_EVENT, &row), 0);
+    uint64_t beside = range.after < reader->segment->first ? range.after + 1 : range.after;
+    for (uint64_t id = beside; id <= range.upto + 1; id++) {
+        bool is_inside = id > range.after && id <= range.upto;
+        db_bind_id(row, 1, id);
+        assert_int_equal(db_row(row) < 0, is_inside);
+        sqlite3_reset(row);
+    }
+}
+
+static struct reader *take(struct place *place, uint64_t first)
+{
+    struct chain *chain = sqlite_chain(place->store);
+    struct segment *segment = chain_at(chain, first);
+    struct reader *reader;
+    assert_int_equal(segment->first, first);
+    assert_int_equal(reader_take(chain->readers, segment, &reader), 0);
+    segment_unref(segment);
+    return reader;
+}
+
+/* Comes upon the range from all sides. */
+static void check_all_sides(struct place *place, uint64_t first, uint64_t last, uint64_t inside)
+{
+    struct reader *reader = take(place, first);
+    struct skip up = skip_up(reader, inside - 1, last);
+    check_range(reader, up);
+    assert_true(up.after < inside && inside <= up.upto);
+    const struct skip others[] = {
+        skip_up(reader, up.after, last),           skip_up(reader, up.upto - 1, last),
+        skip_up(reader, inside - 1, inside),       skip_down(reader, up.after, up.upto),
+        skip_down(reader, up.after, up.after + 1), skip_down(reader, inside - 1, inside),
+        skip_down(reader, first - 1, up.upto),
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        assert_int_equal(others[i].after, up.after);
+        assert_int_equal(others[i].upto, up.upto);
+    }
+    assert_int_equal(skip_place(reader, inside), up.upto);
+    assert_int_equal(skip_place(reader, up.upto + 1), up.upto + 1);
+    reader_give(sqlite_chain(place->store)->readers, reader, true);
+}
+
+/* The first id that is refused. */
+static uint64_t first_refused(struct place *place, uint64_t first, uint64_t last)
+{
+    struct reader *reader = take(place, first);
+    sqlite3_stmt *row;
+    uint64_t id = first;
+    assert_int_equal(reader_statement(reader, READER_EVENT, &row), 0);
+    for (; id <= last; id++) {
+        db_bind_id(row, 1, id);
+        int result = db_row(row);
+        sqlite3_reset(row);
+        if (result < 0)
+            break;
+    }
+    reader_give(sqlite_chain(place->store)->readers, reader, true);
+    assert_true(id <= last);
+    return id;
+}
+
+static void the_range_is_that_of_the_page_from_wherever_it_is_met(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned char kind;
+        int nth;
+    } cases[] = {{TABLE_LEAF, 3}, {TABLE_LEAF, 400}, {TABLE_LEAF, 1000}, {TABLE_INNER, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct place place;
+        copy_model(&place);
+        spoil(&place, FIRST, cases[i].kind, cases[i].nth);
+        place_open(&place);
+        uint64_t inside = first_refused(&place, FIRST, FIRST + MANY - 1);
+        check_all_sides(&place, FIRST, FIRST + MANY - 1, inside + 3);
+        place_deinit(&place);
+    }
+}
+
+static void a_file_that_is_appended_to_has_its_ranges_too(void **state)
+{
+    (void)state;
+    struct place place;
+    copy_model(&place);
+    place_open(&place);
+    spoil(&place, FIRST + MANY, TABLE_LEAF, 30);
+    place_put(&place, FIRST + 2 * MANY, 100, 1, "a", 200);
+    uint64_t last = FIRST + 2 * MANY + 99;
+    uint64_t inside = first_refused(&place, FIRST + MANY, last);
+    check_all_sides(&place, FIRST + MANY, last, inside + 3);
+    place_deinit(&place);
+}
+
+/* Without the tree the end is searched for. */
+static void rows_behind_the_last_page_of_a_file_are_tried(void **state)
+{
+    (void)state;
+    struct place place;
+    copy_model(&place);
+    place_open(&place);
+    uint64_t last = FIRST + MANY + MANY / 10 - 1;
+    struct reader *reader = take(&place, FIRST + MANY);
+    struct skip range = skip_up(reader, last - 1, last);
+    assert_int_equal(range.after, last - 1);
+    assert_int_equal(range.upto, last);
+    range = skip_down(reader, last - 1, last);
+    assert_int_equal(range.after, last - 1);
+    assert_int_equal(range.upto, last);
+    reader_give(sqlite_chain(place.store)->readers, reader, false);
+    place_deinit(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_range_is_that_of_the_page_from_wherever_it_is_met),
+        cmocka_unit_test(a_file_that_is_appended_to_has_its_ranges_too),
+        cmocka_unit_test(rows_behind_the_last_page_of_a_file_are_tried),
+    };
+    say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */
+    faults_install();                               /* for its syncs, which do not wait */
+    return cmocka_run_group_tests(tests, make_model, remove_model);
+}
