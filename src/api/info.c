@@ -197,6 +197,7 @@ static void write_log(struct json_writer *writer, const struct log_stats *log)
     json_member_number(writer, "commits", log->commits);
     json_member_number(writer, "failed_commits", log->failures);
     write_losses(writer, &log->losses);
+    json_member_number(writer, "given_up_files", log->losses.given_up);
     json_member_bool(writer, "writable", log->writable);
     json_object_end(writer);
 }
@@ -473,6 +474,9 @@ static void add_loss_metrics(struct buf *out, const struct store_losses *losses)
     add_metric(out, "damaged_total", "counter",
                "Events, or runs of them, that were found damaged and are not served",
                losses->damaged);
+    add_metric(out, "given_up_files", "gauge",
+               "Damaged files that upkeep cannot rewrite: deleted events stay in them",
+               losses->given_up);
 }
 
 void info_metrics(struct exchange *exchange, struct str rest)

@@ -89,8 +89,9 @@ struct store_losses {
     uint64_t holes; /* ranges of ids whose files are missing or incomplete, in what is retained */
     uint64_t after; /* the newest of them: after < id <= upto */
     uint64_t upto;
-    uint64_t foreign; /* files in the folder that are not of this log */
-    uint64_t damaged; /* events, or runs of them, that were found damaged since the start */
+    uint64_t foreign;  /* files in the folder that are not of this log */
+    uint64_t damaged;  /* events, or runs of them, that were found damaged since the start */
+    uint64_t given_up; /* files that upkeep cannot rewrite: deleted events stay in them */
 };
 
 struct store;

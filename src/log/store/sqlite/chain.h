@@ -51,8 +51,9 @@ struct chain {
     struct chain_sums sums;
     struct damage damage;
     struct holes holes;
-    uint64_t log;        /* see links.h; does not change once the chain is open */
-    uint64_t noted_tail; /* upkeep's: the newest file that state.db knows of */
+    uint64_t log;              /* see links.h; does not change once the chain is open */
+    struct state_chain noted;  /* upkeep's: what state.db knows of the newest file */
+    _Atomic uint64_t given_up; /* files that upkeep cannot rewrite: as of its last turn */
 
     pthread_mutex_t list_lock;
     struct segment **list; /* ascending */

@@ -11,8 +11,11 @@
  * has lost its end: it is used, and there is a hole above
  *
  * The newest file is named by no other. So state.db keeps its name (`tail`), which upkeep writes
- * when a file is begun. If that file is missing, nobody knows how far it went: the hole ends at the
- * present time, since ids are given by the clock, and new ids are above it.
+ * when a file is begun, and an event that it has had (`newest`). A copy of the file without its
+ * write-ahead log looks whole, and ends where SQLite has last moved that log into the file. So
+ * upkeep notes another event once there is one behind that place, at most once for each such move.
+ * If the file is missing, or ends before that event, nobody knows how far it went: the hole ends at
+ * the present time, since ids are given by the clock, and new ids are above it.
  *
  * Upkeep unlinks files of which nothing is retained, wherever they are in the chain. Before it
  * does, it keeps the file's own link in state.db (`removal`), so that a start goes on from there
@@ -20,8 +23,8 @@
  * are dropped with a later one.
  *
  * A hole is kept in state.db, since the file whose link has shown it will be gone some day, while
- * consumers come back with cursors from before it. It is dropped when a file is found within its
- * range: somebody has put the file back.
+ * consumers come back with cursors from before it. It is dropped when a file begins or ends within
+ * its range: somebody has put the file back. A copy that `freshet repair` has made does not count.
  *
  * Foreign files are neither read, changed nor unlinked. Files without links, of older versions, are
  * taken as they are. Links of sealed files come from sums.db like all else that a start needs to
@@ -47,6 +50,7 @@ struct removal {
 struct check {
     struct chain *chain;
     struct state_chain kept;
+    uint64_t lost;            /* as a repair has noted it */
     struct removal *removals; /* by rising `first` */
     size_t removals_count;
     size_t removals_cap;
@@ -247,7 +251,7 @@ static int note_missing(struct check *check, uint64_t first, uint64_t upto)
  * the file is there the hole would seem to be filled. */
 static int note_short(struct check *check, const struct segment *segment, uint64_t upto)
 {
-    uint64_t newest = atomic_load(&segment->newest);
+    uint64_t newest = holes_link_of(segment).last;
     bool lacks_end = !newest || newest < upto;
     struct hole hole = {newest && lacks_end ? newest : segment->first - 1, upto};
     return note(check, segment->path, "file_incomplete", hole, lacks_end);
@@ -282,29 +286,51 @@ static int check_before(struct check *check, const struct segment *segment)
     return note_short(check, before, expected.last);
 }
 
+static bool is_in(struct hole hole, uint64_t id)
+{
+    return id > hole.after && id <= hole.upto;
+}
+
 static bool is_within(const struct holes *holes, uint64_t id)
 {
     for (size_t i = 0; i < holes->count; i++)
-        if (holes->at[i].after < id && id <= holes->at[i].upto)
+        if (is_in(holes->at[i], id))
             return true;
     return false;
 }
 
-/* The newest file, or one below it if upkeep has removed that. Ids are microseconds of the clock,
- * or follow one another where events come faster. A tail without events has lost them with its
- * write-ahead log, since no file is noted as the tail before it has some. */
+/* Whether the newest file lacks an event that it has had, since its write-ahead log is lost. What a
+ * repair has told of is known. */
+static int check_end(struct check *check, const struct segment *last, uint64_t had, uint64_t upto)
+{
+    uint64_t newest = holes_link_of(last).last;
+    if (newest >= had || had <= check->lost)
+        return 0;
+    struct hole hole = {newest ? newest : last->first - 1, upto};
+    return note(check, last->path, "file_incomplete", hole, true);
+}
+
+/* The greatest id that can have been given. Ids are microseconds of the clock, or follow one
+ * another where events come faster. */
+static uint64_t greatest_id(const struct check *check, uint64_t had)
+{
+    uint64_t now = (uint64_t)clock_wall_us(check->chain->config.clock);
+    return now > had && now < EVENT_ID_MAX ? now : had;
+}
+
+/* The newest file, or one below it if upkeep has removed that. */
 static int check_tail(struct check *check)
 {
     struct chain *chain = check->chain;
-    uint64_t tail = check->kept.tail, now = (uint64_t)clock_wall_us(chain->config.clock);
-    struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
-    uint64_t newest = last ? last->first : 0;
-    struct link expected = {.first = tail, .last = now > tail && now < EVENT_ID_MAX ? now : tail};
-    if (tail && newest == tail && !atomic_load(&last->newest) && !is_within(&chain->holes, tail))
-        return note(check, last->path, "file_incomplete", (struct hole){tail - 1, expected.last},
-                    true);
-    if (newest >= tail || is_within(&chain->holes, tail) || !find_expected(check, &expected) ||
-        find_file(chain, expected.first))
+    uint64_t tail = check->kept.tail, had = tail > check->kept.newest ? tail : check->kept.newest;
+    const struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
+    uint64_t newest = last ? last->first : 0, greatest = greatest_id(check, had);
+    struct link expected = {.first = tail, .last = greatest};
+    if (newest > tail || !tail || is_within(&chain->holes, had))
+        return 0;
+    if (newest == tail)
+        return check_end(check, last, had, greatest);
+    if (!find_expected(check, &expected) || find_file(chain, expected.first))
         return 0;
     return note_missing(check, expected.first, expected.last ? expected.last : expected.first);
 }
@@ -319,13 +345,16 @@ static int check_files(struct check *check)
 
 /* ---- holes that were found before ------------------------------------------------------------ */
 
-static bool has_events_in(const struct chain *chain, struct hole hole)
+/* Whether a file begins or ends in the hole. The one before it may reach into it. */
+static bool is_filled(const struct chain *chain, struct hole hole)
 {
-    for (size_t i = find_at(chain, hole.after + 1); i < chain->count; i++) {
-        uint64_t oldest = atomic_load(&chain->list[i]->oldest);
-        if (chain->list[i]->first > hole.upto)
+    size_t at = find_at(chain, hole.after + 1);
+    for (size_t i = at ? at - 1 : 0; i < chain->count; i++) {
+        const struct segment *segment = chain->list[i];
+        if (segment->first > hole.upto)
             break;
-        if (oldest > hole.after && oldest <= hole.upto)
+        if (!segment->links.rescued && (is_in(hole, atomic_load(&segment->oldest)) ||
+                                        is_in(hole, holes_link_of(segment).last)))
             return true;
     }
     return false;
@@ -336,7 +365,7 @@ static int add_kept(void *context, uint64_t after, uint64_t upto)
 {
     struct check *check = context;
     struct hole hole = {after, upto};
-    if (check->filled_count < HOLES_MAX && has_events_in(check->chain, hole))
+    if (check->filled_count < HOLES_MAX && is_filled(check->chain, hole))
         check->filled[check->filled_count++] = hole;
     else
         enter(&check->chain->holes, hole);
@@ -378,10 +407,11 @@ static int run(struct check *check)
 {
     struct chain *chain = check->chain;
     int result = state_chain(chain->state, &check->kept);
+    result = result ? result : state_lost(chain->state, &check->lost);
     result = result ? result : state_removals(chain->state, add_removal, check);
     if (result)
         return result;
-    chain->noted_tail = check->kept.tail;
+    chain->noted = check->kept;
     find_log(check);
     take_out_other_logs(check);
     take_out_other_contents(check);
@@ -407,24 +437,44 @@ uint64_t holes_upto(const struct chain *chain)
 
 /* ---- upkeep ---------------------------------------------------------------------------------- */
 
+/* The file that is appended to, with the newest event and the newest that is in the file itself. */
+struct tail {
+    uint64_t first;
+    uint64_t newest;
+    uint64_t moved;
+};
+
 /* A file without events has never been the newest: it may be dropped when the log is opened. */
-static uint64_t tail_of(struct chain *chain)
+static struct tail tail_of(struct chain *chain)
 {
+    struct tail tail = {0};
     pthread_mutex_lock(&chain->append_lock);
     const struct segment *active = chain->active;
-    uint64_t tail = active && atomic_load(&active->newest) ? active->first : 0;
+    uint64_t newest = active ? atomic_load(&active->newest) : 0;
+    if (newest)
+        tail = (struct tail){active->first, newest, writer_moved(chain->writer)};
     pthread_mutex_unlock(&chain->append_lock);
     return tail;
 }
 
+/* An event that is in the write-ahead log alone shows that the log is lost: one of these is noted
+ * after each time that SQLite has moved the log into the file. */
+static bool is_due(const struct state_chain *noted, const struct tail *tail)
+{
+    bool shows_loss = noted->newest > tail->moved;
+    return tail->first > noted->tail ||
+           (tail->first == noted->tail && !shows_loss && tail->newest > tail->moved);
+}
+
 int holes_note_tail(struct chain *chain)
 {
-    uint64_t tail = tail_of(chain);
-    if (tail <= chain->noted_tail)
+    struct tail tail = tail_of(chain);
+    struct state_chain noted = {chain->log, tail.first, tail.newest};
+    if (!is_due(&chain->noted, &tail))
         return 0;
-    int result = state_set_chain(chain->state, &(struct state_chain){chain->log, tail});
+    int result = state_set_chain(chain->state, &noted);
     if (!result)
-        chain->noted_tail = tail;
+        chain->noted = noted;
     return result;
 }
 
@@ -455,7 +505,8 @@ struct store_losses holes_losses(struct chain *chain)
     uint64_t oldest = atomic_load_explicit(&chain->oldest_id, memory_order_relaxed);
     struct store_losses losses = {
         .foreign = holes->foreign,
-        .damaged = atomic_load_explicit(&chain->damage.places, memory_order_relaxed)};
+        .damaged = atomic_load_explicit(&chain->damage.places, memory_order_relaxed),
+        .given_up = atomic_load_explicit(&chain->given_up, memory_order_relaxed)};
     for (size_t i = 0; i < holes->count; i++) {
         if (oldest && holes->at[i].upto < oldest)
             continue;

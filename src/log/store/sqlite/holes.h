@@ -34,7 +34,8 @@ uint64_t holes_upto(const struct chain *chain);
 /* The link to this file that the next file gets. */
 struct link holes_link_of(const struct segment *segment);
 
-/* Notes in state.db which file is the newest. Upkeep's thread. */
+/* Notes in state.db which file is the newest, and an event that would be lost with its write-ahead
+ * log. Upkeep's thread. */
 int holes_note_tail(struct chain *chain);
 
 /* Notes in state.db that the file is about to be unlinked: then the next one does not miss it. If

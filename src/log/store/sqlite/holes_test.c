@@ -457,6 +457,140 @@ static void an_older_copy_of_a_file_is_read_and_the_rest_is_a_hole(void **state)
     place_deinit(&place);
 }
 
+/* Beside a repaired copy, which ends in the hole as well, and fills nothing. */
+static void the_whole_file_that_is_put_back_fills_the_hole_of_its_older_copy(void **state)
+{
+    (void)state;
+    for (uint64_t is_rescued = 0; is_rescued < 2; is_rescued++) {
+        struct place place;
+        begin(&place);
+        place_put(&place, 3000, 5, 1, "a", 10);
+        place_close(&place);
+        copy_file(&place, "log/0000000000003000.db", &place, "kept.db");
+        place_open(&place);
+        place_put(&place, 3005, 5, 1, "a", 10);
+        place_roll(&place);
+        place_put(&place, 4000, 5, 1, "a", 10);
+        place_close(&place);
+        copy_file(&place, "log/0000000000003000.db", &place, "whole.db");
+        copy_file(&place, "kept.db", &place, "log/0000000000003000.db");
+        open_again(&place);
+        check_losses(&place, 1, 3004, 3009, 0);
+        place_roll(&place); /* or a write-ahead log lies beside it */
+        place_close(&place);
+        copy_file(&place, "whole.db", &place, "log/0000000000003000.db");
+        if (is_rescued)
+            run_sql(&place, "log/0000000000003000.db",
+                    "INSERT INTO meta VALUES('rescued', 1);"
+                    "DELETE FROM meta WHERE name IN ('last', 'count', 'digest')");
+        for (int again = 0; again < 2; again++) {
+            open_again(&place);
+            assert_int_equal(lost, is_rescued ? 3009 : 0);
+            check_losses(&place, is_rescued, is_rescued ? 3004 : 0, is_rescued ? 3009 : 0, 0);
+            assert_int_equal(place_count(&place, 1), FILES * EVENTS + 15);
+        }
+        place_deinit(&place);
+    }
+}
+
+/* ---- a write-ahead log that is lost -----------------------------------------------------------
+ */
+
+/* A newest file of which SQLite has moved 10 events into the file, and that had `more` after them.
+ */
+static void make_moved(struct place *place, uint32_t more)
+{
+    begin(place);
+    place_put(place, 5000, 5, 1, "a", 10);
+    place_keep_house(place);
+    place_put(place, 5005, 5, 1, "a", 10);
+    place_close(place); /* moves them */
+    copy_file(place, "log/0000000000005000.db", place, "moved.db");
+    open_again(place);
+    if (more)
+        place_put(place, 5010, more, 1, "a", 10);
+    place_keep_house(place);
+}
+
+static void lose_log(struct place *place)
+{
+    place_close(place);
+    copy_file(place, "moved.db", place, "log/0000000000005000.db");
+}
+
+static void a_newest_file_that_has_lost_its_newest_events_is_a_hole_up_to_now(void **state)
+{
+    (void)state;
+    static const uint32_t more[] = {1, 50};
+    for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
+        struct place place;
+        make_moved(&place, more[i]);
+        place_put(&place, 5100, 5, 1, "a", 10);
+        lose_log(&place);
+        uint64_t now = (uint64_t)place.clock.wall_us;
+        for (int again = 0; again < 3; again++) {
+            open_again(&place);
+            assert_int_equal(lost, now);
+            check_losses(&place, 1, 5009, now, 0);
+            assert_int_equal(place.newest.id, now);
+            place_keep_house(&place);
+            clock_fake_advance(&place.clock, 1000000);
+        }
+        place_put(&place, now + 10, 5, 1, "a", 10);
+        for (int again = 0; again < 3; again++) {
+            place_roll(&place);
+            open_again(&place);
+            check_losses(&place, 1, 5009, now, 0);
+            assert_int_equal(place_count(&place, 1), FILES * EVENTS + 15);
+        }
+        place_deinit(&place);
+    }
+}
+
+static void a_newest_file_that_is_whole_is_no_hole(void **state)
+{
+    (void)state;
+    struct place place;
+    make_moved(&place, 0);
+    lose_log(&place);
+    for (uint64_t id = 5020; id < 5080; id += 20) {
+        open_again(&place);
+        assert_int_equal(lost, 0);
+        place_put(&place, id, 5, 1, "a", 10);
+        place_keep_house(&place);
+    }
+    /* The newest file may have fewer events since they were deleted, and may be gone. */
+    place_delete(&place, 1, "a", 5064);
+    place_roll(&place);
+    place_keep_house(&place);
+    open_again(&place);
+    assert_int_equal(lost, 0);
+    check_losses(&place, 0, 0, 0, 0);
+    place_deinit(&place);
+}
+
+/* Each note is a commit of state.db. */
+static void the_newest_file_is_noted_once_for_each_time_that_its_log_is_moved(void **state)
+{
+    (void)state;
+    struct place place;
+    const char *noted = "SELECT value FROM setting WHERE name = 'tail_newest'";
+    make_moved(&place, 5);
+    assert_int_equal(number_in(&place, "state.db", noted), 5014);
+    for (uint64_t id = 5020; id < 5100; id += 20) {
+        place_put(&place, id, 5, 1, "a", 10);
+        place_keep_house(&place);
+    }
+    assert_int_equal(number_in(&place, "state.db", noted), 5014);
+    open_again(&place);
+    place_keep_house(&place);
+    assert_int_equal(number_in(&place, "state.db", noted), 5014);
+    place_put(&place, 5100, 5, 1, "a", 10);
+    place_keep_house(&place);
+    assert_int_equal(number_in(&place, "state.db", noted), 5104);
+    place_deinit(&place);
+}
+
 /* ---- older versions -------------------------------------------------------------------------- */
 
 #define FORGET_LINKS                                                                               \
@@ -555,6 +689,10 @@ int main(void)
         cmocka_unit_test(a_file_of_another_log_that_was_appended_to_deletes_nothing),
         cmocka_unit_test(a_file_of_other_content_is_foreign),
         cmocka_unit_test(an_older_copy_of_a_file_is_read_and_the_rest_is_a_hole),
+        cmocka_unit_test(the_whole_file_that_is_put_back_fills_the_hole_of_its_older_copy),
+        cmocka_unit_test(a_newest_file_that_has_lost_its_newest_events_is_a_hole_up_to_now),
+        cmocka_unit_test(a_newest_file_that_is_whole_is_no_hole),
+        cmocka_unit_test(the_newest_file_is_noted_once_for_each_time_that_its_log_is_moved),
         cmocka_unit_test(files_without_links_are_taken_as_they_are),
         cmocka_unit_test(a_folder_without_links_gets_them_with_each_new_file),
         cmocka_unit_test(a_file_that_an_older_version_appended_to_is_appended_to),

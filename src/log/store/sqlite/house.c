@@ -19,8 +19,10 @@
 #define ERASE_PAUSE_NS (60 * NS_PER_S)
 /* A turn begins no further rewrite after this long, so that sealing does not wait for many. */
 #define REWRITE_NS NS_PER_S
-/* After ENOSPC, wait before retrying: a retry repeats the whole rewrite. */
+/* Wait before retrying what has failed: a retry repeats the whole rewrite. */
 #define RETRY_NS (30 * NS_PER_S)
+/* A file that cannot be read is given up after so many tries. */
+enum { FAILURES_MAX = 5 };
 /* Counting a file is put off for this many times as long as it took. */
 enum { COUNT_PAUSE = 100 };
 enum { ERASURES_FIRST = 16 };
@@ -248,13 +250,21 @@ static int has_erased(struct house *house, struct segment *segment)
     return result;
 }
 
-/* Marks the segments that a pass has to rewrite. */
+/* Whether the result says that a file cannot be read, rather than that room or memory is short. */
+static bool is_damage(int result)
+{
+    return result == -EIO || result == -EUCLEAN;
+}
+
+/* Marks the segments that a pass has to rewrite: also those that cannot be asked. */
 static int begin_pass(struct house *house)
 {
     int result = 0;
     struct segment *segment = chain_at(house->chain, 0);
     while (segment && result >= 0) {
         result = has_erased(house, segment);
+        if (is_damage(result))
+            result = 1;
         segment->erase = segment->erase || result > 0;
         segment = chain_after(house->chain, segment);
     }
@@ -273,19 +283,35 @@ static int begin_pass_if_due(struct house *house)
     return due ? begin_pass(house) : 0;
 }
 
-/* Ends a pass. Events that were deleted meanwhile are left for the next pass, which stays noted
- * with all the rest. */
-static int end_pass(struct house *house)
+static bool is_given_up(const struct segment *segment)
 {
-    bool left = false;
-    struct segment *segment = house->erasing ? chain_at(house->chain, 0) : NULL;
+    return segment->failures >= FAILURES_MAX;
+}
+
+/* Counts the files that are still to be rewritten in this pass, and those that were given up. */
+static void count_left(struct house *house, uint64_t *ret_left, uint64_t *ret_given_up)
+{
+    *ret_left = *ret_given_up = 0;
+    struct segment *segment = chain_at(house->chain, 0);
     while (segment) {
-        left = left || segment->erase;
+        *ret_left += segment->erase;
+        *ret_given_up += is_given_up(segment);
         segment = chain_after(house->chain, segment);
     }
+    atomic_store(&house->chain->given_up, *ret_given_up);
+}
+
+/* Ends a pass. Events that were deleted meanwhile are left for the next pass, which stays noted
+ * with all the rest. So does what is in a file that was given up: after a repair and a start its
+ * turn comes again. */
+static int end_pass(struct house *house)
+{
+    uint64_t left, given_up;
+    count_left(house, &left, &given_up);
     if (!house->erasing || left)
         return 0;
-    int result = house->erasures_count ? 0 : state_erased(house->chain->state);
+    bool all = !house->erasures_count && !given_up;
+    int result = all ? state_erased(house->chain->state) : 0;
     house->erasing = result != 0;
     return result;
 }
@@ -380,6 +406,23 @@ static int unlink_segment(struct house *house, struct segment *segment)
     return result ? result : db_sync_folder(chain->folder);
 }
 
+/* A file that cannot be sealed, counted or rewritten. What damage has done to it must not hold up
+ * the other files for ever: after some tries it is given up, until a later pass wants it rewritten.
+ * Returns the error while that is not so. */
+static int note_failure(struct house *house, struct segment *segment, int error)
+{
+    segment->retry_after_ns = now_ns(house) + RETRY_NS;
+    if (!is_damage(error))
+        return error;
+    segment->failures += !is_given_up(segment);
+    if (!is_given_up(segment))
+        return error;
+    say(SAY_ERROR, "file_given_up", "path=%s error=%d deleted_events_left=%s", segment->path,
+        -error, segment->erase ? "true" : "false");
+    segment->erase = segment->trimmed = false;
+    return 0;
+}
+
 static int rewrite(struct house *house, struct segment *segment)
 {
     struct chain *chain = house->chain;
@@ -388,16 +431,17 @@ static int rewrite(struct house *house, struct segment *segment)
         return 0;
     int result = keep_newest(chain, segment);
     result = result ? result : summing_settle(chain);
-    result = result ? result : seal_rewrite(chain, segment);
+    if (result)
+        return result;
+    result = seal_rewrite(chain, segment);
     if (result == -ENOSPC && reserve_give(&chain->reserve))
         result = seal_rewrite(chain, segment);
     if (result == 1)
         return unlink_segment(house, segment);
-    if (result) {
-        segment->retry_after_ns = now_ns(house) + RETRY_NS;
-        return result;
-    }
+    if (result)
+        return note_failure(house, segment, result);
     segment->erase = segment->trimmed = false;
+    segment->failures = 0;
     summing_replaced(chain, segment);
     forgotten_changed(&house->forgotten);
     return 0;
@@ -406,15 +450,15 @@ static int rewrite(struct house *house, struct segment *segment)
 static int seal(struct house *house, struct segment *segment)
 {
     if (now_ns(house) < segment->retry_after_ns)
-        return -EAGAIN;
+        return 0;
     int result = seal_segment(house->chain, segment);
     if (result == -ENOSPC && segment->erase && reserve_give(&house->chain->reserve))
         result = seal_segment(house->chain, segment); /* deleted events leave the disk only then */
-    if (result && result != -EBUSY)
-        segment->retry_after_ns = now_ns(house) + RETRY_NS;
-    if (!result)
-        forgotten_changed(&house->forgotten);
-    return result;
+    if (result)
+        return result == -EBUSY ? 0 : note_failure(house, segment, result);
+    segment->failures = 0;
+    forgotten_changed(&house->forgotten);
+    return 0;
 }
 
 struct census {
@@ -484,11 +528,12 @@ static int tidy_sealed(struct house *house, struct segment *segment, bool may_re
     struct census census;
     if (segment->erase)
         return may_rewrite ? rewrite(house, segment) : 0;
-    if (!segment->trimmed || now_ns(house) < segment->count_after_ns)
+    if (!segment->trimmed || now_ns(house) < segment->count_after_ns ||
+        now_ns(house) < segment->retry_after_ns)
         return 0;
     int result = take_census(house, segment, &census);
     if (result)
-        return result;
+        return note_failure(house, segment, result);
     if (!census.live)
         return unlink_segment(house, segment);
     if (census.dead <= census.live || is_oldest(chain, segment))
@@ -506,12 +551,8 @@ static int tidy_segment(struct house *house, struct segment *segment, bool may_r
         return 0;
     if (!segment->sealed && is_dead(chain, segment))
         return unlink_segment(house, segment);
-    if (!segment->sealed) {
-        int result = seal(house, segment);
-        if (result)
-            return result == -EBUSY || result == -EAGAIN ? 0 : result;
-    }
-    return tidy_sealed(house, segment, may_rewrite);
+    int result = segment->sealed ? 0 : seal(house, segment);
+    return result || !segment->sealed ? result : tidy_sealed(house, segment, may_rewrite);
 }
 
 static int tidy_segments(struct house *house)

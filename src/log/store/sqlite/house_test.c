@@ -1,6 +1,9 @@
 #include "log/store/sqlite/testing.h"
 
 #include "base/say.h"
+#include "log/store/sqlite/faults.h"
+
+#include <fcntl.h>
 
 static void a_file_of_which_nothing_is_retained_is_unlinked(void **state)
 {
@@ -245,6 +248,123 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     place_deinit(&place);
 }
 
+/* ---- files that are damaged -------------------------------------------------------------------
+ */
+
+enum { PAGE = 4096, TABLE_LEAF = 13 };
+
+/* A page of rows in the file, or its first page. */
+static off_t page_of(const struct place *place, uint64_t first, bool is_of_rows)
+{
+    char path[128];
+    unsigned char kind;
+    off_t at = 20 * (off_t)PAGE;
+    snprintf(path, sizeof(path), "%s/log/%016llu.db", place->dir, (unsigned long long)first);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    while (is_of_rows && pread(fd, &kind, 1, at) == 1 && kind != TABLE_LEAF)
+        at += PAGE;
+    close(fd);
+    return is_of_rows ? at : 0;
+}
+
+static void spoil(const struct place *place, uint64_t first, off_t at)
+{
+    static const char garbage[64];
+    char path[128];
+    snprintf(path, sizeof(path), "%s/log/%016llu.db", place->dir, (unsigned long long)first);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, garbage, sizeof(garbage), at ? at : 100), sizeof(garbage));
+    close(fd);
+}
+
+/* Three sealed files, with a needle in the second and the last. The first is damaged. */
+static void make_damaged(struct place *place, int how)
+{
+    place_init(place);
+    place_open(place);
+    place_put(place, 1000, 300, 1, "a", 500);
+    place_roll(place);
+    for (uint64_t first = 2000; first < 4000; first += 1000) {
+        struct batch *batch = place_batch(first, 20, 1, "a", 50);
+        batch->events[10].data = first == 2000 ? STR("needle-one") : STR("needle-two");
+        assert_int_equal(place_append(place, batch), 0);
+        place_roll(place);
+    }
+    off_t at = page_of(place, 1000, how != 1);
+    place_close(place);
+    if (how < 2)
+        spoil(place, 1000, at);
+    place_open(place);
+    if (how == 2)
+        faults_spoil(at, 512, UINT64_MAX);
+}
+
+static bool is_noted(const struct place *place)
+{
+    char path[128];
+    sqlite3 *db;
+    int64_t count = 0;
+    snprintf(path, sizeof(path), "%s/state.db", place->dir);
+    assert_int_equal(db_open(path, DB_WRITE, &db), 0);
+    assert_int_equal(db_number(db, "SELECT count(*) FROM erase", &count), 0);
+    sqlite3_close(db);
+    return count;
+}
+
+/* Turns of upkeep until the damaged file is given up, which may report errors before. */
+static void keep_until_given_up(struct place *place)
+{
+    for (int turns = 0; !place->store->ops->losses(place->store).given_up; turns++) {
+        assert_true(turns < 20);
+        (void)place->store->ops->keep_house(place->store, NULL, NULL);
+        clock_fake_advance(&place->clock, 30000000);
+    }
+}
+
+/* A page of rows, the first page, a sector. */
+static void a_damaged_file_does_not_keep_deleted_events_of_others(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        struct place place;
+        make_damaged(&place, how);
+        place_delete(&place, 1, "a", 2019);
+        keep_until_given_up(&place);
+        assert_false(place_has_bytes(&place, "needle-one"));
+        assert_true(is_noted(&place));
+        place_delete(&place, 1, "a", 3019);
+        for (int turn = 0; turn < 3; turn++) {
+            place_keep_house(&place);
+            clock_fake_advance(&place.clock, 61000000);
+        }
+        assert_false(place_has_bytes(&place, "needle-two"));
+        assert_true(is_noted(&place));
+        assert_int_equal(place.store->ops->losses(place.store).given_up, 1);
+        faults_spoil(0, 0, 0);
+        place_deinit(&place);
+    }
+}
+
+static void a_file_that_was_given_up_is_rewritten_once_it_can_be(void **state)
+{
+    (void)state;
+    struct place place;
+    make_damaged(&place, 2);
+    place_delete(&place, 1, "a", 1250);
+    keep_until_given_up(&place);
+    faults_spoil(0, 0, 0);
+    place_delete(&place, 1, "a", 2010);
+    for (int turn = 0; turn < 3; turn++) {
+        clock_fake_advance(&place.clock, 61000000);
+        place_keep_house(&place);
+    }
+    assert_int_equal(place.store->ops->losses(place.store).given_up, 0);
+    assert_false(is_noted(&place));
+    assert_int_equal(place_count(&place, 1), 29);
+    place_deinit(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,7 +379,10 @@ int main(void)
         cmocka_unit_test(a_deletion_not_erased_yet_is_erased_after_the_next_start),
         cmocka_unit_test(what_came_after_a_deletion_stays),
         cmocka_unit_test(a_forgotten_channel_does_not_come_back),
+        cmocka_unit_test(a_damaged_file_does_not_keep_deleted_events_of_others),
+        cmocka_unit_test(a_file_that_was_given_up_is_rewritten_once_it_can_be),
     };
-    say_set_level(SAY_ERROR);
+    say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */
+    faults_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

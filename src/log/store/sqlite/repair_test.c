@@ -662,6 +662,39 @@ static void a_state_whose_index_is_damaged_loses_nothing(void **state)
     deinit(&mended);
 }
 
+static void holes_that_cannot_be_read_are_told(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill_state(&mended);
+    run_sql(path_in(&mended, "state.db"), "INSERT INTO hole(upto, after) VALUES(1700, 1200)");
+    spoil_page(
+        &mended, "state.db",
+        number_in(&mended, "state.db", "SELECT rootpage FROM sqlite_master WHERE name = 'hole'") -
+            1);
+    repair(&mended, false);
+    assert_int_equal(mended.result, REPAIR_LOST);
+    assert_int_equal(number_in(&mended, "state.db", "SELECT count(*) FROM trim"), 2000);
+    assert_int_equal(
+        number_in(&mended, "state.db", "SELECT value FROM setting WHERE name = 'lost'"), 4299);
+    deinit(&mended);
+}
+
+static void a_state_that_never_had_holes_has_lost_none(void **state)
+{
+    (void)state;
+    struct mended mended;
+    fill_state(&mended);
+    run_sql(path_in(&mended, "state.db"),
+            "DROP TABLE hole; DROP TABLE removal;"
+            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+            " sqlite_master WHERE name = 'erase') WHERE name = 'trim_number'");
+    repair(&mended, false);
+    assert_int_equal(mended.result, 0);
+    check_said(&mended, "all of it can be read and is kept");
+    deinit(&mended);
+}
+
 static void a_name_with_two_numbers_keeps_the_newer(void **state)
 {
     (void)state;
@@ -828,6 +861,8 @@ int main(void)
         cmocka_unit_test(a_lost_state_is_made_anew_and_told),
         cmocka_unit_test(what_can_be_read_of_the_state_is_kept),
         cmocka_unit_test(a_state_whose_index_is_damaged_loses_nothing),
+        cmocka_unit_test(holes_that_cannot_be_read_are_told),
+        cmocka_unit_test(a_state_that_never_had_holes_has_lost_none),
         cmocka_unit_test(a_name_with_two_numbers_keeps_the_newer),
         cmocka_unit_test(a_dry_run_says_the_same_and_changes_nothing),
         cmocka_unit_test(a_dry_run_holds_no_file_in_memory),

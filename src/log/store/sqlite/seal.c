@@ -70,11 +70,14 @@ static uint32_t make_stamp(const struct chain *chain)
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
-/* The digest of the file before this one; 0 while it is not sealed, or is older than links are. */
+/* The digest of the file before this one; 0 while it is not sealed, or is older than links are. Not
+ * of an older copy: the whole file may be put back, and would seem to be of other content. */
 static uint64_t digest_before(struct chain *chain, struct segment *segment)
 {
+    const struct link *expected = &segment->links.before;
     struct segment *before = chain_before(chain, segment_ref(segment));
-    bool is_known = before && before->first == segment->links.before.first;
+    bool is_known = before && before->first == expected->first &&
+                    link_fit(expected, &before->links.own) == LINK_FITS;
     uint64_t digest = is_known ? before->links.own.digest : 0;
     segment_unref(before);
     return digest;

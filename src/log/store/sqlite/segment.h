@@ -62,7 +62,8 @@ struct segment {
     bool erase;             /* has events that were deleted, and is to be rewritten */
     bool trimmed;           /* something in it may have been trimmed since it was counted */
     int64_t count_after_ns; /* do not count again before */
-    int64_t retry_after_ns; /* do not seal or rewrite again before, since it failed */
+    int64_t retry_after_ns; /* do not seal, count or rewrite again before, since it failed */
+    unsigned failures;      /* to do so, one after the other, since it cannot be read */
     struct writer *writer;  /* of a rolled file: open still */
 };
 

@@ -271,10 +271,11 @@ int state_erasures(struct state *state, int (*each)(void *context, uint32_t numb
 
 int state_chain(struct state *state, struct state_chain *ret_chain)
 {
-    int64_t number = 0, tail = 0;
+    int64_t number = 0, tail = 0, newest = 0;
     int result = get(state, "log", &number);
     result = result ? result : get(state, "tail", &tail);
-    *ret_chain = (struct state_chain){(uint64_t)number, (uint64_t)tail};
+    result = result ? result : get(state, "tail_newest", &newest);
+    *ret_chain = (struct state_chain){(uint64_t)number, (uint64_t)tail, (uint64_t)newest};
     return result;
 }
 
@@ -452,6 +453,7 @@ int state_set_chain(struct state *state, const struct state_chain *chain)
         return result;
     result = set(state, "log", (int64_t)chain->log);
     result = result ? result : set(state, "tail", (int64_t)chain->tail);
+    result = result ? result : set(state, "tail_newest", (int64_t)chain->newest);
     result = result ? result : run_with_id(state->statements[DROP_REMOVAL], chain->tail);
     return end(state, result);
 }

@@ -53,8 +53,9 @@ int state_erasures(struct state *state, int (*each)(void *context, uint32_t numb
 
 /* Facts about the chain of files, see holes.c. */
 struct state_chain {
-    uint64_t log;  /* see links.h; 0 when it is not known */
-    uint64_t tail; /* the id that names the newest file that has events */
+    uint64_t log;    /* see links.h; 0 when it is not known */
+    uint64_t tail;   /* the id that names the newest file that has events */
+    uint64_t newest; /* an event that this file has had, none of the first */
 };
 
 int state_chain(struct state *state, struct state_chain *ret_chain);
@@ -91,7 +92,8 @@ int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
 /* The highest id so noted, 0 for none. */
 int state_lost(struct state *state, uint64_t *ret_id);
 
-/* The tail is a file that is there: of one of that name which was removed nothing is kept. */
+/* Keeps the greatest of each that was ever set. The tail is a file that is there: of one of that
+ * name which was removed nothing is kept. */
 int state_set_chain(struct state *state, const struct state_chain *chain);
 
 /* The file is about to be unlinked. Removals of files below `least` are dropped, and nothing is

@@ -201,7 +201,7 @@ static int see_removal(void *context, uint64_t first, const struct link *before)
 static void what_is_known_of_the_chain_comes_back_after_reopening(void **unused)
 {
     (void)unused;
-    struct state_chain chain = {7, 500}, back;
+    struct state_chain chain = {7, 500, 520}, back;
     struct state *state = open_it();
     assert_int_equal(state_chain(state, &back), 0);
     assert_int_equal(back.log, 0);
@@ -218,6 +218,7 @@ static void what_is_known_of_the_chain_comes_back_after_reopening(void **unused)
     assert_int_equal(state_chain(state, &back), 0);
     assert_int_equal(back.log, 7);
     assert_int_equal(back.tail, 500);
+    assert_int_equal(back.newest, 520);
     assert_int_equal(state_holes(state, see_hole, &holes), 0);
     assert_int_equal(holes.count, 1);
     assert_int_equal(holes.last[0], 250);

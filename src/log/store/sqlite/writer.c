@@ -41,6 +41,7 @@ struct writer {
     uint64_t frames;             /* in the write-ahead log */
     uint64_t frames_most;        /* that it ever had, which is how long the file is */
     uint64_t checkpoint_after;   /* not before the log has this many bytes */
+    uint64_t moved;              /* see writer_moved() */
     bool unsure;                 /* what failed may be in the file after a crash */
     int64_t marks;               /* the rowid of the newest mark that is safe; -1: not known yet */
     /* What the transaction under way has put into the index. */
@@ -147,6 +148,7 @@ int writer_open(struct segment *segment, struct writer **ret_writer)
         return result;
     }
     writer->checkpointed_pages = writer->pages;
+    writer->moved = atomic_load(&segment->newest);
     *ret_writer = writer;
     return 0;
 }
@@ -176,6 +178,11 @@ uint64_t writer_file_bytes(const struct writer *writer)
 uint64_t writer_wal_bytes(const struct writer *writer)
 {
     return writer->frames * FRAME;
+}
+
+uint64_t writer_moved(const struct writer *writer)
+{
+    return writer->moved;
 }
 
 bool writer_is_unsure(const struct writer *writer)
@@ -379,6 +386,7 @@ static void checkpoint_if_worthwhile(struct writer *writer)
         return;
     (void)sqlite3_wal_checkpoint_v2(writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     writer->checkpointed_pages = writer->pages;
+    writer->moved = atomic_load(&writer->segment->newest);
     /* With a reader in the log it is not begun anew; then not every commit tries. */
     writer->checkpoint_after = wal + CHECKPOINT_STEP;
 }

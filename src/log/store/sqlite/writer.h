@@ -29,6 +29,10 @@ bool writer_is_unsure(const struct writer *writer);
 uint64_t writer_file_bytes(const struct writer *writer);
 uint64_t writer_wal_bytes(const struct writer *writer);
 
+/* The newest event that may be in the file itself: those above it are in the write-ahead log alone,
+ * and would be lost with that. */
+uint64_t writer_moved(const struct writer *writer);
+
 /* The connection, for whoever seals the file; opened anew if a failure closed it. */
 int writer_mend(struct writer *writer, sqlite3 **ret_db);
 
