@@ -3,7 +3,7 @@
 #include "bench/course.h"
 #include "bench/report.h"
 
-#include "client/interrupt.h"
+#include "client/lib/interrupt.h"
 
 #include "base/command_line.h"
 #include "base/environment.h"

@@ -1,7 +1,7 @@
 /* The plan of a load, as the command line describes it. */
 #pragma once
 
-#include "client/server_url.h"
+#include "client/lib/server_url.h"
 
 #include <sys/types.h>
 

@@ -1,8 +1,8 @@
 /* freshet: the command line. */
 #include "base/command_line.h"
 #include "bench/bench.h"
-#include "client/client.h"
-#include "client/output.h"
+#include "client/cli/client.h"
+#include "client/cli/output.h"
 #include "server/check.h"
 #include "server/keys.h"
 #include "server/repair.h"

@@ -2,7 +2,7 @@
 
 #include "base/command_line.h"
 #include "base/mem.h"
-#include "client/output.h"
+#include "client/cli/output.h"
 #include "webhooks/progress/registry.h"
 #include "log/store/sqlite/repair.h"
 

@@ -14,7 +14,7 @@ plant() {
     rm -rf "$root"
     mkdir -p "$root/src/base" "$root/src/net" "$root/src/http" "$root/src/hub" "$root/src/api" \
         "$root/src/publish" "$root/src/transport" "$root/src/server" "$root/docs" \
-        "$root/src/webhooks/wire" "$root/src/webhooks/attic"
+        "$root/src/webhooks/wire" "$root/src/webhooks/attic" "$root/src/bench" "$root/src/client/lib"
     printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
         >"$root/src/base/problem.h"
@@ -62,6 +62,10 @@ refuses layers "a codec that opens sockets" src/http/two.c '#include <sys/socket
 refuses layers "a hub that knows HTTP" src/hub/two.c '#include "http/head.h"\n'
 refuses layers "publish that knows requests" src/publish/two.c \
     '#include "http/media.h"\n#include "http/head.h"\n'
+refuses layers "a load generator that uses the commands" src/bench/two.c \
+    '#include "client/lib/follow.h"\n#include "client/cli/printer.h"\n'
+refuses layers "a library that uses the commands" src/client/lib/two.c \
+    '#include "client/cli/printer.h"\n'
 refuses layers "transport that uses api" src/transport/two.c '#include "api/route.h"\n'
 refuses layers "a room that uses a higher one" src/webhooks/wire/two.c \
     '#include "webhooks/endpoint/lane.h"\n'
