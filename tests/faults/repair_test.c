@@ -118,7 +118,7 @@ static void spoil_all_of_middle(const char *dir)
 struct harm {
     const char *name;
     void (*spoil)(const char *dir);
-    const char *files[4]; /* that are set aside */
+    const char *files[4]; /* set aside by the repair */
 };
 
 static const struct harm harms[] = {
@@ -269,7 +269,7 @@ static void check_set_aside(const char *dir, const char *whole, const char *name
         fail_msg("%s is not in %s/damaged", name, dir);
 }
 
-/* What a repair that was ended has left: a server starts on it or refuses it, and it can be
+/* Checks a folder in which a repair was ended: a server starts on it or refuses it, and it can be
  * repaired. */
 static void check_left(const char *dir, const struct place *damaged, const struct harm *harm)
 {

@@ -10,7 +10,7 @@
 enum {
     RETRY_LEAST_MS = 100,
     RETRY_MOST_MS = 10000,
-    RETRY_ASKED_MOST_MS = 60000, /* that a server may ask for */
+    RETRY_ASKED_MOST_MS = 60000, /* the longest wait that a server may ask for */
     WATCH_MS = 1000,             /* how often it is seen that the reader has gone */
 };
 

@@ -12,13 +12,14 @@ struct follow_names {
     size_t count;
 };
 
-/* What is followed, and from where. The caller keeps all of it until follow_run() returns. */
+/* The channels to follow, and the position to begin at. The caller keeps all of it until
+ * follow_run() returns. */
 struct follow_wish {
     struct server_url url; /* of scheme http if `via` is FOLLOW_WS */
     const char *token;     /* see server_url_token_valid(); NULL: none */
     enum follow_via via;
     struct follow_names channels; /* names and patterns; at least one */
-    struct follow_names types;    /* none: all types */
+    struct follow_names types;    /* an empty list: all types */
     const char *after; /* an id, "earliest", "now" or a time of RFC 3339; NULL: see `last` */
     uint64_t last;     /* begins with the newest events, so many; 0: with what comes from now on */
 };

@@ -75,7 +75,7 @@ static int note(struct repair *repair, const char *path, int error)
     return error;
 }
 
-/* ---- which files there are ------------------------------------------------------------------- */
+/* ---- the files of a folder ------------------------------------------------------------------- */
 
 static void name_file(struct repair *repair, struct repair_file *file, const char *folder,
                       const char *name)

@@ -189,7 +189,7 @@ static void what_can_be_read_of_a_sealed_file_is_kept(void **state)
     size_t left = place_count(&mended.place, 1) + place_count(&mended.place, 2);
     assert_true(left > 1000 && left < 1100);
     assert_true(mended.place.newest.lost > 2000 && mended.place.newest.lost < 2999);
-    place_roll(&mended.place); /* it is sealed again */
+    place_roll(&mended.place); /* the copy is sealed again */
     for (int again = 0; again < 3; again++) {
         assert_int_equal(place_count(&mended.place, 1) + place_count(&mended.place, 2), left);
         place_close(&mended.place);
@@ -274,7 +274,7 @@ static void rows_that_make_no_sense_are_not_kept(void **state)
         struct mended mended;
         char sql[256];
         fill(&mended);
-        /* Its own count is wrong as well, or nobody would look. */
+        /* The file's own count is wrong as well, or nobody would look. */
         snprintf(sql, sizeof(sql), "%s; UPDATE channel SET count = count + 1 WHERE number = 1",
                  changes[i]);
         run_sql(path_in(&mended, middle_file), sql);
@@ -398,7 +398,8 @@ static void deletions_in_a_damaged_file_are_kept(void **state)
     deinit(&mended);
 }
 
-/* ---- what is no file ------------------------------------------------------------------------- */
+/* ---- odd things in place of files
+ * ------------------------------------------------------------------------- */
 
 static void make_fifo(const char *path)
 {
@@ -451,7 +452,7 @@ static void nothing_hangs_at_what_is_no_file(void **state)
         mended.place.config.trouble = &trouble;
         alarm(60);
         if (place_try_open(&mended.place) == 0) {
-            assert_true(strncmp(names[i], "sums.db", 7) == 0); /* which is made anew */
+            assert_true(strncmp(names[i], "sums.db", 7) == 0); /* sums.db is made anew */
             place_close(&mended.place);
         } else {
             mended.place.store = NULL;
@@ -588,7 +589,7 @@ static void a_lost_state_is_made_anew_and_told(void **state)
     check_said(&mended, "webhooks");
     place_open(&mended.place);
     assert_int_equal(mended.place.newest.lost, 4299);
-    assert_int_equal(place_count(&mended.place, 1), 600); /* what was trimmed is back */
+    assert_int_equal(place_count(&mended.place, 1), 600); /* trimmed events are back */
     place_close(&mended.place);
     repair(&mended, false);
     assert_int_equal(mended.result, 0);

@@ -18,7 +18,7 @@ struct rescue {
     uint64_t refused_low,
         refused_high;   /* range of ids of rows that make no sense; 0: no such row */
     bool dry_run;       /* nothing is copied */
-    bool lacks_journal; /* what was in the journal is lost */
+    bool lacks_journal; /* the events of the journal are lost */
 };
 
 /* Copies the events of `from` to a new file `to`, which is not sealed; with NULL only finds out

@@ -15,8 +15,8 @@
 
 enum { ROOM = 1 << 20, TIDY_BYTES = 256 << 10, GROW_BYTES = 64 << 10 };
 
-/* One script for each version, run on what the one before left. The version is kept beside the
- * other settings, since PRAGMA user_version is one for all who share the file. */
+/* A script for each version, run on the tables of the version before. The version is kept beside
+ * the other settings, since PRAGMA user_version is one for all who share the file. */
 static const char *const migrations[] = {
     "CREATE TABLE trim(name TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,"
     " trimmed INTEGER NOT NULL);"
@@ -78,7 +78,7 @@ static const char *const statements[STATEMENTS] = {
 struct state {
     sqlite3 *db;
     char *wal_path;
-    bool unsure; /* what failed may be in the file after a crash */
+    bool unsure; /* a failed change may be in the file after a crash */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -208,7 +208,7 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
                void *context)
 {
     sqlite3_stmt *statement;
-    /* As they lie in the file: by name, each would be looked for in another place. */
+    /* In the order of the file: by name, each would be looked for in another place. */
     int result = db_prepare(
         state->db, "SELECT name, number, last, trimmed FROM trim ORDER BY rowid", &statement);
     if (result)

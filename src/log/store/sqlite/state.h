@@ -18,7 +18,7 @@ enum { STATE_VERSION = 1 };
 int state_open(const char *path, struct state **ret_state);
 void state_close(struct state *state);
 
-/* What is kept of one channel; also of what was folded, with number 0. */
+/* A channel as state.db keeps it; also a folded one, with number 0. */
 struct state_row {
     struct str name;
     uint32_t number;

@@ -107,7 +107,7 @@ static void close_db(struct sums *sums)
     }
     if (sums->db)
         sqlite3_db_config(sums->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    sqlite3_close_v2(sums->db); /* whoever drops the sums may be in the midst of reading them */
+    sqlite3_close_v2(sums->db); /* a reader of the sums may be the one that drops them */
     sums->db = NULL;
 }
 
