@@ -9,7 +9,7 @@
 #include "publish/receipt.h"
 #include "transport/checked.h"
 
-/* ---- one event ------------------------------------------------------------------------------- */
+/* ---- an event -------------------------------------------------------------------------------- */
 
 static const struct str members[EVENT_JSON_COUNT] = {
 #define MEMBER_NAME(name) {#name, sizeof(#name) - 1},

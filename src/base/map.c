@@ -41,7 +41,7 @@ static inline uint64_t last_bytes(struct str bytes, size_t count)
 {
     uint64_t word = 0;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (bytes.len >= 8 && count) { /* as a part of the last word: no loop */
+    if (bytes.len >= 8 && count) { /* a part of the last word, without a loop */
         memcpy(&word, bytes.at + bytes.len - 8, 8);
         return word >> (8 * (8 - count));
     }

@@ -16,8 +16,8 @@ enum {
     HIDE_SLICE = 1024,
     PREPARE_FROM = 256, /* an append with more events is prepared */
     PREPARE_SLICE = 128,
-    BROADCASTS_AT_ONCE = 256,  /* that the writer posts before it looks for what is pending */
-    LEISURE_BYTES = 256 << 10, /* what a port at leisure lets lie; it keeps the batches alive */
+    BROADCASTS_AT_ONCE = 256,  /* posted by the writer before it looks for pending appends */
+    LEISURE_BYTES = 256 << 10, /* a port at leisure lets so much lie; it keeps the batches alive */
 };
 
 /* ---- the lock ------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "log/store.h"
-#include "log/store/sqlite/rowsum.h"
+#include "log/store/sqlite/event_rows.h"
 #include "log/store/sqlite/wal.h"
 
 #include <errno.h>
@@ -20,13 +20,19 @@ enum {
     CHECKPOINT_STEP = 1 << 20,
 };
 
-enum statement { BEGIN, COMMIT, ROLLBACK, INSERT, NAME, TRIM, PAGES, STATEMENTS };
+enum statement { BEGIN, COMMIT, ROLLBACK, INSERT, INSERT_NEXT, NAME, TRIM, PAGES, STATEMENTS };
+
+/* A row that is refused ends the transaction, so SQLite need not be able to undo the rows that the
+ * statement has written before: OR FAIL. */
+#define WRITER_INSERT_FROM(columns)                                                                \
+    "INSERT OR FAIL INTO event(" columns ") SELECT " columns " FROM appended"
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [INSERT] = (WRITER_INSERT),
+    [INSERT] = WRITER_INSERT_FROM(WRITER_COLUMNS),
+    [INSERT_NEXT] = WRITER_INSERT_FROM(WRITER_COLUMNS_BUT_ID),
     [NAME] = "INSERT OR REPLACE INTO channel(number, name) VALUES(?1, ?2)",
     [TRIM] = "INSERT INTO trim(channel, upto) VALUES(?1, ?2)",
     [PAGES] = "PRAGMA page_count",
@@ -36,6 +42,7 @@ struct writer {
     struct segment *segment;
     sqlite3 *db; /* NULL when it has to be opened again */
     sqlite3_stmt *statements[STATEMENTS];
+    struct event_rows rows;      /* what INSERT selects from: the transaction under way */
     uint64_t pages;              /* of the file, whether in it or still in the log */
     uint64_t checkpointed_pages; /* of them, at the last checkpoint */
     uint64_t frames;             /* in the write-ahead log */
@@ -116,6 +123,7 @@ static int set_up(struct writer *writer)
     int result = db_exec(writer->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                      "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
     result = result ? result : add_checksums(writer->db);
+    result = result ? result : event_rows_define(writer->db, &writer->rows);
     for (int i = 0; !result && i < STATEMENTS; i++)
         result = db_prepare(writer->db, statements[i], &writer->statements[i]);
     sqlite3_wal_hook(writer->db, on_commit, writer);
@@ -211,56 +219,8 @@ int writer_mend(struct writer *writer, sqlite3 **ret_db)
     return result;
 }
 
-/* ---- one row -------------------------------------------------------------------------------- */
-
-static void bind_text_or_null(sqlite3_stmt *statement, int at, struct str text)
-{
-    if (text.len)
-        db_bind_text(statement, at, text);
-    else
-        sqlite3_bind_null(statement, at);
-}
-
-static void bind_data(sqlite3_stmt *statement, int at, const struct event *event)
-{
-    if (event->kind != EVENT_BINARY)
-        db_bind_text(statement, at, event->data);
-    else if (event->data.len)
-        sqlite3_bind_blob64(statement, at, event->data.at, event->data.len, SQLITE_STATIC);
-    else
-        sqlite3_bind_zeroblob(statement, at, 0);
-}
-
-static void bind_key(sqlite3_stmt *statement, int at, const struct event_key *key,
-                     uint8_t bytes[24])
-{
-    if (!key) {
-        sqlite3_bind_null(statement, at);
-        return;
-    }
-    memcpy(bytes, key->key, 16);
-    for (int i = 0; i < 8; i++)
-        bytes[16 + i] = (uint8_t)(key->content >> (56 - 8 * i));
-    sqlite3_bind_blob(statement, at, bytes, 24, SQLITE_STATIC);
-}
-
-static int insert(struct writer *writer, const struct event *event)
-{
-    sqlite3_stmt *statement = writer->statements[INSERT];
-    uint8_t key[24];
-    db_bind_id(statement, 1, event->id);
-    sqlite3_bind_int64(statement, 2, event->number);
-    sqlite3_bind_int64(statement, 3, event->time_us);
-    db_bind_id(statement, 4, event->prev);
-    sqlite3_bind_int(statement, 5, writer_kind(event));
-    db_bind_text(statement, 6, event->type);
-    bind_text_or_null(statement, 7, event->content_type);
-    bind_text_or_null(statement, 8, event->from);
-    bind_key(statement, 9, event->key, key);
-    sqlite3_bind_int(statement, 10, (int32_t)rowsum(event));
-    bind_data(statement, 11, event);
-    return db_run(statement);
-}
+/* ---- the index and the marks ------------------------------------------------------------------
+ */
 
 static int note(uint32_t **numbers, size_t *count, size_t *cap, uint32_t number)
 {
@@ -295,7 +255,7 @@ static int name(struct writer *writer, const struct event *event)
     return db_run(statement);
 }
 
-static int add_event(struct writer *writer, const struct event *event)
+static int index_event(struct writer *writer, const struct event *event)
 {
     int result = name(writer, event);
     result = result ? result
@@ -303,11 +263,9 @@ static int add_event(struct writer *writer, const struct event *event)
     if (result)
         return result;
     result = index_add(writer->segment->index, event->number, event->id, event->data.len);
-    if (result) {
+    if (result)
         writer->added_count--;
-        return result;
-    }
-    return insert(writer, event);
+    return result;
 }
 
 static int add_mark(struct writer *writer, const struct event *event)
@@ -325,6 +283,7 @@ static int add_mark(struct writer *writer, const struct event *event)
 
 /* ---- the transaction ------------------------------------------------------------------------ */
 
+/* Adds a batch to the index, with its names and marks. */
 static int add_batch(struct writer *writer, const struct batch *batch, const struct event **newest)
 {
     int result = 0;
@@ -333,7 +292,7 @@ static int add_batch(struct writer *writer, const struct batch *batch, const str
         if (event->state == EVENT_TRIM) {
             result = add_mark(writer, event);
         } else if (event->state == EVENT_APPENDED) {
-            result = add_event(writer, event);
+            result = index_event(writer, event);
             *newest = event;
         }
     }
@@ -391,12 +350,45 @@ static void checkpoint_if_worthwhile(struct writer *writer)
     writer->checkpoint_after = wal + CHECKPOINT_STEP;
 }
 
+/* Writes `most` rows from the place on, as far as their ids follow one another, and moves the place
+ * behind them. */
+static int insert_some(struct writer *writer, enum statement statement, struct event_place *place,
+                       size_t most)
+{
+    uint64_t last = 0;
+    writer->rows = (struct event_rows){*place, most};
+    *place = event_rows_end(&writer->rows, &last);
+    int result = db_run(writer->statements[statement]);
+    if (!result && sqlite3_last_insert_rowid(writer->db) != (sqlite3_int64)last)
+        result = -EIO;
+    return result;
+}
+
+/* Writes the rows of all events. SQLite looks from the root of the table for the place of an id
+ * that it is given, but stays at the end of the table while it gives the ids itself, each one more
+ * than the last. So a row is written with its id, and then those whose ids follow. */
+static int insert_all(struct writer *writer, struct batch *const *batches, size_t count)
+{
+    struct event_place place = event_place_begin(batches, count);
+    int result = 0;
+    while (!result && event_at(&place)) {
+        uint64_t id = event_at(&place)->id;
+        result = insert_some(writer, INSERT, &place, 1);
+        const struct event *next = event_at(&place);
+        if (!result && next && next->id == id + 1)
+            result = insert_some(writer, INSERT_NEXT, &place, SIZE_MAX);
+    }
+    return result;
+}
+
 static int transact(struct writer *writer, struct batch *const *batches, size_t count,
                     const struct event **newest)
 {
     int result = db_run(writer->statements[BEGIN]);
     for (size_t i = 0; !result && i < count; i++)
         result = add_batch(writer, batches[i], newest);
+    if (!result && *newest)
+        result = insert_all(writer, batches, count);
     return result ? result : db_run(writer->statements[COMMIT]);
 }
 

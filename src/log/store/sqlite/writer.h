@@ -50,8 +50,10 @@ static inline uint8_t writer_hops(int kind)
 
 /* Copies an event, by the columns of its row, into another file. Files of older versions have no
  * checksums. */
-#define WRITER_COLUMNS_OF(checksum)                                                                \
-    "id, channel, time, prev, kind, type, content_type, sender, key, " checksum ", data"
+#define WRITER_COLUMNS_OF(checksum) "id, " WRITER_COLUMNS_BUT_ID_OF(checksum)
+#define WRITER_COLUMNS_BUT_ID_OF(checksum)                                                         \
+    "channel, time, prev, kind, type, content_type, sender, key, " checksum ", data"
+#define WRITER_COLUMNS_BUT_ID WRITER_COLUMNS_BUT_ID_OF("checksum")
 #define WRITER_COLUMNS WRITER_COLUMNS_OF("checksum")
 #define WRITER_COLUMNS_OLD WRITER_COLUMNS_OF("NULL")
 #define WRITER_INSERT                                                                              \
