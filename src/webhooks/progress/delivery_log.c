@@ -55,8 +55,7 @@ enum attempt_column { ATTEMPT(ATTEMPT_PLACE, DB_COMMA) };
 enum found_column { FOUND(FOUND_PLACE, DB_COMMA) };
 
 static const char *const texts[STATEMENTS] = {
-    [ADD] = "INSERT OR REPLACE INTO delivery(" DB_NAMES(DELIVERY) ")"
-                                                                  " VALUES(" DB_MARKS(DELIVERY) ")",
+    [ADD] = "INSERT OR REPLACE INTO delivery" DB_VALUES(DELIVERY),
     [ADD_FIRST] = "INSERT OR IGNORE INTO attempt(" DB_NAMES(
         ATTEMPT) ")"
                  " SELECT n, 1, time, took, status, error, response FROM delivery"
@@ -77,13 +76,12 @@ static const char *const texts[STATEMENTS] = {
                  " SELECT " DB_MARKS(ATTEMPT) " WHERE EXISTS (SELECT 1 FROM delivery WHERE n = ?1)",
     [LETTER] = "INSERT OR REPLACE INTO letter(n, events) VALUES(?1, ?2)",
     [UNLETTER] = "DELETE FROM letter WHERE n = ?1",
-    [FIND] = "SELECT " DB_NAMES(FOUND) " FROM delivery WHERE n = ?1 AND endpoint = ?2",
+    [FIND] = DB_SELECT(FOUND) "delivery WHERE n = ?1 AND endpoint = ?2",
     [FIND_LETTER] = "SELECT events FROM letter WHERE n = ?1",
     [ATTEMPTS] =
-        "SELECT " DB_NAMES(ATTEMPT) " FROM (SELECT * FROM attempt"
-                                    " WHERE delivery = ?1 ORDER BY number DESC LIMIT " ATTEMPTS_TOLD
-                                    ")"
-                                    " ORDER BY number",
+        DB_SELECT(ATTEMPT) "(SELECT * FROM attempt"
+                           " WHERE delivery = ?1 ORDER BY number DESC LIMIT " ATTEMPTS_TOLD ")"
+                           " ORDER BY number",
     [SLICE] = "SELECT max(n) FROM (SELECT n FROM delivery WHERE n > ?1 AND n < ?2"
               " ORDER BY n LIMIT ?3)",
     [PRUNE] = "DELETE FROM delivery WHERE n > ?1 AND n <= ?2 AND (time < ?3 AND state <> 2"
@@ -426,7 +424,7 @@ static int write_delivery(struct json_writer *writer, struct delivery_log *log, 
 
 static void add_filters(struct buf *sql, const struct delivery_query *query)
 {
-    buf_add_lit(sql, "SELECT " DB_NAMES(DELIVERY) " FROM delivery WHERE endpoint = ?1 AND n < ?2");
+    buf_add_lit(sql, DB_SELECT(DELIVERY) "delivery WHERE endpoint = ?1 AND n < ?2");
     if (query->n)
         buf_add_lit(sql, " AND n = ?3");
     if (query->states && !(query->states & 1U << DELIVERY_DELIVERED))

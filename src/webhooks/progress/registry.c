@@ -86,13 +86,12 @@ static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [PUT] = "INSERT OR REPLACE INTO endpoint(" DB_NAMES(ENDPOINT) ")"
-                                                                  " VALUES(" DB_MARKS(ENDPOINT) ")",
+    [PUT] = "INSERT OR REPLACE INTO endpoint" DB_VALUES(ENDPOINT),
     [PUT_PROGRESS] =
         "UPDATE endpoint SET (" DB_NAMES(PROGRESS) ") = (" DB_MARKS(PROGRESS) ")"
                                                                               " WHERE id = ?",
     [DELETE] = "DELETE FROM endpoint WHERE id = ?1",
-    [PUT_LANE] = "INSERT OR REPLACE INTO lane(" DB_NAMES(LANE) ") VALUES(" DB_MARKS(LANE) ")",
+    [PUT_LANE] = "INSERT OR REPLACE INTO lane" DB_VALUES(LANE),
     [DROP_LANE] = "DELETE FROM lane WHERE endpoint = ?1 AND slot = ?2",
     [DROP_LANES] = "DELETE FROM lane WHERE endpoint = ?1",
 };
@@ -305,8 +304,7 @@ int registry_load(struct registry *registry, void (*each)(void *context, struct 
 {
     sqlite3_stmt *statement;
     int result =
-        db_prepare(registry->db, "SELECT " DB_NAMES(ENDPOINT) " FROM endpoint ORDER BY created, id",
-                   &statement);
+        db_prepare(registry->db, DB_SELECT(ENDPOINT) "endpoint ORDER BY created, id", &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
@@ -339,9 +337,8 @@ int registry_load_lanes(struct registry *registry,
                         void (*each)(void *context, struct lane_row *row), void *context)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(registry->db,
-                            "SELECT " DB_NAMES(LANE) " FROM lane ORDER BY endpoint, after, slot",
-                            &statement);
+    int result =
+        db_prepare(registry->db, DB_SELECT(LANE) "lane ORDER BY endpoint, after, slot", &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {

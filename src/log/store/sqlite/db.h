@@ -70,14 +70,15 @@ int db_number(sqlite3 *db, const char *sql, int64_t *ret_number);
  * the other:
  *     #define LANE_PLACE(name) LANE_##name
  *     enum { LANE(LANE_PLACE, DB_COMMA) };
- *     "SELECT " DB_NAMES(LANE) " FROM lane"      the column LANE_slot
- *     "INSERT INTO lane(" DB_NAMES(LANE) ") VALUES(" DB_MARKS(LANE) ")"      its mark 1 + LANE_slot
- */
+ *     DB_SELECT(LANE) "lane"                the column LANE_slot
+ *     "INSERT INTO lane" DB_VALUES(LANE)    its mark 1 + LANE_slot */
 #define DB_COMMA ,
 #define DB_NAME(name) #name
 #define DB_MARK(name) "?"
 #define DB_NAMES(LIST) LIST(DB_NAME, ", ")
 #define DB_MARKS(LIST) LIST(DB_MARK, ", ")
+#define DB_SELECT(LIST) "SELECT " DB_NAMES(LIST) " FROM "
+#define DB_VALUES(LIST) "(" DB_NAMES(LIST) ") VALUES(" DB_MARKS(LIST) ")"
 
 static inline void db_bind_id(sqlite3_stmt *statement, int at, uint64_t id)
 {

@@ -53,19 +53,34 @@ enum statement {
     STATEMENTS,
 };
 
+/* clang-format off */
+#define TRIM_OF(COLUMN, AND)                                                                       \
+    COLUMN(name) AND COLUMN(number) AND COLUMN(last) AND COLUMN(trimmed)
+#define REMOVAL(COLUMN, AND)                                                                       \
+    COLUMN(first) AND COLUMN(before) AND COLUMN(before_last) AND COLUMN(before_count)              \
+    AND COLUMN(before_digest)
+/* clang-format on */
+
+#define TRIM_PLACE(name) TRIM_##name
+#define REMOVAL_PLACE(name) REMOVAL_##name
+enum trim_column { TRIM_OF(TRIM_PLACE, DB_COMMA) };
+enum removal_column { REMOVAL(REMOVAL_PLACE, DB_COMMA) };
+
+#define OR_RAISE                                                                                   \
+    " ON CONFLICT(name) DO UPDATE SET number = excluded.number,"                                   \
+    " last = max(last, excluded.last), trimmed = max(trimmed, excluded.trimmed)"
+
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [TRIM] = ("INSERT INTO trim(name, number, last, trimmed) VALUES(?1, ?2, ?3, ?4) "
-              "ON CONFLICT(name) DO UPDATE SET number = excluded.number,"
-              " last = max(last, excluded.last), trimmed = max(trimmed, excluded.trimmed)"),
+    [TRIM] = "INSERT INTO trim" DB_VALUES(TRIM_OF) OR_RAISE,
     [ERASE] = ("INSERT INTO erase(number, upto) VALUES(?1, ?2) "
                "ON CONFLICT(number) DO UPDATE SET upto = max(upto, excluded.upto)"),
     [UNTRIM] = "DELETE FROM trim WHERE number = ?1",
     [FORGET] = "INSERT OR REPLACE INTO forgotten(number, upto) VALUES(?1, ?2)",
     [UNFORGET] = "DELETE FROM forgotten WHERE number = ?1",
-    [PUT_REMOVAL] = "INSERT OR REPLACE INTO removal VALUES(?1, ?2, ?3, ?4, ?5)",
+    [PUT_REMOVAL] = "INSERT OR REPLACE INTO removal" DB_VALUES(REMOVAL),
     [DROP_REMOVALS] = "DELETE FROM removal WHERE first < ?1",
     [CUT_REMOVAL] = "UPDATE removal SET before = 0 WHERE first = ?1 AND before <> 0",
     [DROP_REMOVAL] = "DELETE FROM removal WHERE first = ?1",
@@ -209,13 +224,13 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
 {
     sqlite3_stmt *statement;
     /* In the order of the file: by name, each would be looked for in another place. */
-    int result = db_prepare(
-        state->db, "SELECT name, number, last, trimmed FROM trim ORDER BY rowid", &statement);
+    int result = db_prepare(state->db, DB_SELECT(TRIM_OF) "trim ORDER BY rowid", &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
-        struct state_row row = {db_bytes(statement, 0), (uint32_t)db_id(statement, 1),
-                                db_id(statement, 2), db_id(statement, 3)};
+        struct state_row row = {db_bytes(statement, TRIM_name),
+                                (uint32_t)db_id(statement, TRIM_number),
+                                db_id(statement, TRIM_last), db_id(statement, TRIM_trimmed)};
         if ((result = each(context, &row)))
             break;
     }
@@ -284,13 +299,14 @@ int state_removals(struct state *state,
                    void *context)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(state->db, "SELECT * FROM removal ORDER BY first", &statement);
+    int result = db_prepare(state->db, DB_SELECT(REMOVAL) "removal ORDER BY first", &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
-        struct link before = {db_id(statement, 1), db_id(statement, 2), db_id(statement, 3),
-                              db_id(statement, 4)};
-        if ((result = each(context, db_id(statement, 0), &before)))
+        struct link before = {
+            db_id(statement, REMOVAL_before), db_id(statement, REMOVAL_before_last),
+            db_id(statement, REMOVAL_before_count), db_id(statement, REMOVAL_before_digest)};
+        if ((result = each(context, db_id(statement, REMOVAL_first), &before)))
             break;
     }
     sqlite3_finalize(statement);
@@ -347,10 +363,10 @@ static int end(struct state *state, int result)
 static int trim(struct state *state, const struct store_trim *trim)
 {
     sqlite3_stmt *statement = state->statements[TRIM];
-    db_bind_text(statement, 1, trim->name);
-    db_bind_id(statement, 2, trim->number);
-    db_bind_id(statement, 3, trim->last > trim->trimmed ? trim->last : trim->trimmed);
-    db_bind_id(statement, 4, trim->trimmed);
+    db_bind_text(statement, 1 + TRIM_name, trim->name);
+    db_bind_id(statement, 1 + TRIM_number, trim->number);
+    db_bind_id(statement, 1 + TRIM_last, trim->last > trim->trimmed ? trim->last : trim->trimmed);
+    db_bind_id(statement, 1 + TRIM_trimmed, trim->trimmed);
     return db_run(statement);
 }
 
@@ -460,10 +476,12 @@ int state_set_chain(struct state *state, const struct state_chain *chain)
 
 static int put_removal(struct state *state, uint64_t first, const struct link *before)
 {
-    const uint64_t values[] = {first, before->first, before->last, before->count, before->digest};
     sqlite3_stmt *statement = state->statements[PUT_REMOVAL];
-    for (int i = 0; i < 5; i++)
-        db_bind_id(statement, i + 1, values[i]);
+    db_bind_id(statement, 1 + REMOVAL_first, first);
+    db_bind_id(statement, 1 + REMOVAL_before, before->first);
+    db_bind_id(statement, 1 + REMOVAL_before_last, before->last);
+    db_bind_id(statement, 1 + REMOVAL_before_count, before->count);
+    db_bind_id(statement, 1 + REMOVAL_before_digest, before->digest);
     return db_run(statement);
 }
 

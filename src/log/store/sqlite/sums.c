@@ -26,18 +26,35 @@ enum statement {
     STATEMENTS,
 };
 
+/* clang-format off */
+#define CHANNEL(COLUMN, AND)                                                                       \
+    COLUMN(number) AND COLUMN(name) AND COLUMN(last) AND COLUMN(floor) AND COLUMN(count)           \
+    AND COLUMN(bytes)
+#define FILE_OF(COLUMN, AND)                                                                       \
+    COLUMN(first) AND COLUMN(stamp) AND COLUMN(oldest) AND COLUMN(newest) AND COLUMN(oldest_time)  \
+    AND COLUMN(newest_time) AND COLUMN(keyed) AND COLUMN(channels) AND COLUMN(filter)              \
+    AND COLUMN(links)
+/* clang-format on */
+
+#define CHANNEL_PLACE(name) CHANNEL_##name
+#define FILE_PLACE(name) FILE_##name
+enum channel_column { CHANNEL(CHANNEL_PLACE, DB_COMMA) };
+enum file_column { FILE_OF(FILE_PLACE, DB_COMMA) };
+
+#define OR_ADD                                                                                     \
+    " ON CONFLICT(number) DO UPDATE SET last = max(last, excluded.last),"                          \
+    " count = count + excluded.count, bytes = bytes + excluded.bytes"                              \
+    " WHERE floor = excluded.floor AND name = excluded.name"
+
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [GET] = "SELECT number, name, last, floor, count, bytes FROM channel WHERE number = ?1",
-    [ADD] = ("INSERT INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(number) DO UPDATE SET"
-             " last = max(last, excluded.last), count = count + excluded.count,"
-             " bytes = bytes + excluded.bytes"
-             " WHERE floor = excluded.floor AND name = excluded.name"),
-    [PUT] = "INSERT OR REPLACE INTO channel VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [GET] = DB_SELECT(CHANNEL) "channel WHERE number = ?1",
+    [ADD] = "INSERT INTO channel" DB_VALUES(CHANNEL) OR_ADD,
+    [PUT] = "INSERT OR REPLACE INTO channel" DB_VALUES(CHANNEL),
     [DROP] = "DELETE FROM channel WHERE number = ?1",
-    [PUT_FILE] = "INSERT OR REPLACE INTO file VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [PUT_FILE] = "INSERT OR REPLACE INTO file" DB_VALUES(FILE_OF),
     [DROP_FILE] = "DELETE FROM file WHERE first = ?1",
 };
 
@@ -167,33 +184,33 @@ int sums_discard(struct sums *sums, const char *path)
 
 static struct sums_file file_of(sqlite3_stmt *row)
 {
-    return (struct sums_file){.first = db_id(row, 0),
-                              .stamp = (uint32_t)db_id(row, 1),
-                              .oldest = db_id(row, 2),
-                              .newest = db_id(row, 3),
-                              .oldest_time_us = sqlite3_column_int64(row, 4),
-                              .newest_time_us = sqlite3_column_int64(row, 5),
-                              .keyed = db_id(row, 6),
-                              .channels = (uint32_t)db_id(row, 7),
-                              .filter = db_bytes(row, 8),
-                              .links = db_bytes(row, 9)};
+    return (struct sums_file){.first = db_id(row, FILE_first),
+                              .stamp = (uint32_t)db_id(row, FILE_stamp),
+                              .oldest = db_id(row, FILE_oldest),
+                              .newest = db_id(row, FILE_newest),
+                              .oldest_time_us = sqlite3_column_int64(row, FILE_oldest_time),
+                              .newest_time_us = sqlite3_column_int64(row, FILE_newest_time),
+                              .keyed = db_id(row, FILE_keyed),
+                              .channels = (uint32_t)db_id(row, FILE_channels),
+                              .filter = db_bytes(row, FILE_filter),
+                              .links = db_bytes(row, FILE_links)};
 }
 
 static struct sums_row row_of(sqlite3_stmt *row)
 {
-    return (struct sums_row){.number = (uint32_t)db_id(row, 0),
-                             .name = db_bytes(row, 1),
-                             .last = db_id(row, 2),
-                             .floor = db_id(row, 3),
-                             .count = db_id(row, 4),
-                             .bytes = db_id(row, 5)};
+    return (struct sums_row){.number = (uint32_t)db_id(row, CHANNEL_number),
+                             .name = db_bytes(row, CHANNEL_name),
+                             .last = db_id(row, CHANNEL_last),
+                             .floor = db_id(row, CHANNEL_floor),
+                             .count = db_id(row, CHANNEL_count),
+                             .bytes = db_id(row, CHANNEL_bytes)};
 }
 
 int sums_each_file(struct sums *sums, int (*each)(void *context, const struct sums_file *file),
                    void *context)
 {
     sqlite3_stmt *statement;
-    int result = db_prepare(sums->db, "SELECT * FROM file ORDER BY first", &statement);
+    int result = db_prepare(sums->db, DB_SELECT(FILE_OF) "file ORDER BY first", &statement);
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
@@ -210,7 +227,7 @@ int sums_each_row(struct sums *sums, uint64_t low, uint64_t high,
 {
     sqlite3_stmt *statement;
     int result = db_prepare(
-        sums->db, "SELECT * FROM channel WHERE number >= ?1 AND number < ?2 ORDER BY number",
+        sums->db, DB_SELECT(CHANNEL) "channel WHERE number >= ?1 AND number < ?2 ORDER BY number",
         &statement);
     if (result)
         return result;
@@ -261,12 +278,12 @@ int sums_end(struct sums *sums, int result)
 static int run_row(struct sums *sums, enum statement which, const struct sums_row *row)
 {
     sqlite3_stmt *statement = sums->statements[which];
-    sqlite3_bind_int64(statement, 1, row->number);
-    db_bind_text(statement, 2, row->name);
-    db_bind_id(statement, 3, row->last);
-    db_bind_id(statement, 4, row->floor);
-    db_bind_id(statement, 5, row->count);
-    db_bind_id(statement, 6, row->bytes);
+    sqlite3_bind_int64(statement, 1 + CHANNEL_number, row->number);
+    db_bind_text(statement, 1 + CHANNEL_name, row->name);
+    db_bind_id(statement, 1 + CHANNEL_last, row->last);
+    db_bind_id(statement, 1 + CHANNEL_floor, row->floor);
+    db_bind_id(statement, 1 + CHANNEL_count, row->count);
+    db_bind_id(statement, 1 + CHANNEL_bytes, row->bytes);
     return db_run(statement);
 }
 
@@ -290,15 +307,17 @@ int sums_drop(struct sums *sums, uint32_t number)
 int sums_put_file(struct sums *sums, const struct sums_file *file)
 {
     sqlite3_stmt *statement = sums->statements[PUT_FILE];
-    const uint64_t ids[] = {file->first, file->stamp, file->oldest, file->newest};
-    for (int i = 0; i < 4; i++)
-        db_bind_id(statement, i + 1, ids[i]);
-    sqlite3_bind_int64(statement, 5, file->oldest_time_us);
-    sqlite3_bind_int64(statement, 6, file->newest_time_us);
-    db_bind_id(statement, 7, file->keyed);
-    sqlite3_bind_int64(statement, 8, file->channels);
-    sqlite3_bind_blob64(statement, 9, file->filter.at, file->filter.len, SQLITE_STATIC);
-    sqlite3_bind_blob64(statement, 10, file->links.at, file->links.len, SQLITE_STATIC);
+    db_bind_id(statement, 1 + FILE_first, file->first);
+    db_bind_id(statement, 1 + FILE_stamp, file->stamp);
+    db_bind_id(statement, 1 + FILE_oldest, file->oldest);
+    db_bind_id(statement, 1 + FILE_newest, file->newest);
+    sqlite3_bind_int64(statement, 1 + FILE_oldest_time, file->oldest_time_us);
+    sqlite3_bind_int64(statement, 1 + FILE_newest_time, file->newest_time_us);
+    db_bind_id(statement, 1 + FILE_keyed, file->keyed);
+    sqlite3_bind_int64(statement, 1 + FILE_channels, file->channels);
+    sqlite3_bind_blob64(statement, 1 + FILE_filter, file->filter.at, file->filter.len,
+                        SQLITE_STATIC);
+    sqlite3_bind_blob64(statement, 1 + FILE_links, file->links.at, file->links.len, SQLITE_STATIC);
     return db_run(statement);
 }
 
