@@ -176,7 +176,7 @@ static void answer_options(struct exchange *exchange, unsigned methods)
 
 static void refuse_stranger(struct exchange *exchange, enum problem problem, const char *detail)
 {
-    exchange->origin_len = 0; /* the page may not read the answer either */
+    exchange->origin.len = 0; /* the page may not read the answer either */
     if (exchange->head->upgrade_websocket)
         socket_refuse(exchange, problem, str_from(detail));
     else

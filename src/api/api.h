@@ -3,7 +3,7 @@
 
 #include "webhooks/courier.h"
 #include "inbound/source.h"
-#include "transport/session.h"
+#include "transport/exchange.h"
 
 /* The parts of the server that handlers use; made once, before the workers start. */
 struct api {

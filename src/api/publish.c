@@ -82,7 +82,8 @@ void publish_done(struct publish *publish, struct batch *batch)
 
 struct publisher publish_publisher(const struct exchange *exchange)
 {
-    return (struct publisher){.conn = exchange->session ? &exchange->session->conn : NULL};
+    return (struct publisher){.conn = exchange->request ? request_stream_conn(exchange->request)
+                                                        : NULL};
 }
 
 void publish_submit(struct exchange *exchange, const struct publisher *publisher,

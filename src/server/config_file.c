@@ -17,7 +17,7 @@
 #include "server/keys.h"
 #include "server/sources.h"
 #include "server/yaml_file.h"
-#include "transport/session.h"
+#include "transport/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>

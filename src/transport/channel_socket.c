@@ -23,7 +23,7 @@ static struct channel_socket *of_socket(struct socket *socket)
 
 static struct worker *worker_of(const struct socket *socket)
 {
-    return socket->pull.session->worker;
+    return socket->pull.request->worker;
 }
 
 static struct str name_of(const struct channel_socket *channel)
@@ -34,13 +34,13 @@ static struct str name_of(const struct channel_socket *channel)
 
 static void wake(struct sub *sub)
 {
-    session_woken(container_of(sub, struct channel_socket, sub)->socket.pull.session, sub);
+    request_stream_woken(container_of(sub, struct channel_socket, sub)->socket.pull.request, sub);
 }
 
 static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
-    session_keep_rest(container_of(sub, struct channel_socket, sub)->socket.pull.session, rest,
-                      piece);
+    request_stream_keep_rest(container_of(sub, struct channel_socket, sub)->socket.pull.request,
+                             rest, piece);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
@@ -73,14 +73,14 @@ static void channel_message(struct socket *socket, enum ws_opcode opcode, struct
 
 static void tell_gap(struct channel_socket *channel, uint64_t trimmed)
 {
-    struct session *session = channel->socket.pull.session;
-    struct worker *worker = session->worker;
+    struct request_stream *request = channel->socket.pull.request;
+    struct worker *worker = request->worker;
     struct gap_record gap = {.cursor = channel->sub.cursor,
                              .after = channel->sub.cursor,
                              .earliest = trimmed,
                              .reason = log_gap_reason(worker->config.log, trimmed)};
     if (encoding_tells_gaps(channel->encoding))
-        encode_gap(&worker->deflater, channel->encoding, session_add(session), &gap);
+        encode_gap(&worker->deflater, channel->encoding, request_stream_add(request), &gap);
     else
         socket_close_problem(&channel->socket, PROBLEM_GAP);
 }
@@ -88,11 +88,11 @@ static void tell_gap(struct channel_socket *channel, uint64_t trimmed)
 static struct str channel_fill(struct socket *socket)
 {
     struct channel_socket *channel = of_socket(socket);
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     struct taken taken;
     if (channel->sub.state == SUB_NONE)
         return STR_NONE;
-    switch (hub_take(&session->worker->hub, &channel->sub, &taken)) {
+    switch (hub_take(&request->worker->hub, &channel->sub, &taken)) {
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
@@ -105,24 +105,24 @@ static struct str channel_fill(struct socket *socket)
     case TAKE_WAIT:
         break;
     }
-    return session_unsent(session);
+    return request_stream_unsent(request);
 }
 
 static bool channel_sent(struct socket *socket, size_t n, bool blocked)
 {
     struct channel_socket *channel = of_socket(socket);
     hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked);
-    return session_has_more(socket->pull.session, &channel->sub);
+    return request_stream_has_more(socket->pull.request, &channel->sub);
 }
 
 static void channel_beat(struct socket *socket)
 {
     struct channel_socket *channel = of_socket(socket);
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     if (channel->sub.state == SUB_NONE)
         return; /* the start is not known yet, so there is no cursor */
-    encode_beat(&session->worker->deflater, channel->encoding, session_add(session),
-                hub_cursor(&session->worker->hub, &channel->sub));
+    encode_beat(&request->worker->deflater, channel->encoding, request_stream_add(request),
+                hub_cursor(&request->worker->hub, &channel->sub));
 }
 
 static void channel_drain(struct socket *socket)
@@ -145,7 +145,7 @@ static void end_start(struct channel_socket *channel)
 static void channel_free(struct socket *socket)
 {
     struct channel_socket *channel = of_socket(socket);
-    if (socket->pull.session) {
+    if (socket->pull.request) {
         struct worker *worker = worker_of(socket);
         hub_unsubscribe(&worker->hub, &channel->sub);
         stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], UINT64_MAX);
@@ -166,16 +166,16 @@ static const struct socket_speaker channel_speaker = {
 
 static void channel_subscribe(struct channel_socket *channel)
 {
-    struct session *session = channel->socket.pull.session;
-    struct worker *worker = session->worker;
+    struct request_stream *request = channel->socket.pull.request;
+    struct worker *worker = request->worker;
     const struct reading *reading = channel->start->reading;
     if (reading->gap)
-        encode_gap(&worker->deflater, channel->encoding, session_add(session),
+        encode_gap(&worker->deflater, channel->encoding, request_stream_add(request),
                    &(struct gap_record){.cursor = reading->cursor,
                                         .after = reading->claimed,
                                         .earliest = reading->told,
                                         .reason = reading->gap});
-    channel->sub.skip = reading->no_echo ? session->conn.id : 0;
+    channel->sub.skip = reading->no_echo ? request_stream_conn(request)->id : 0;
     int result = hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection,
                                channel->encoding, reading->cursor, reading->told);
     if (result) {
@@ -184,7 +184,7 @@ static void channel_subscribe(struct channel_socket *channel)
         return;
     }
     end_start(channel);
-    session_dirty(session);
+    request_stream_dirty(request);
 }
 
 static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told)

@@ -1,18 +1,8 @@
-/* Responses: each is written for its exchange, and sent in the order of the requests. The response
- * of the first exchange goes straight into the connection's buffer; a later one waits in its
- * exchange. */
-#include "transport/http1_writer.h"
-
-#include <stdlib.h>
-
-/* The bytes of a page's head, at the most usual. */
-enum { ANSWER_ROOM = 1536 };
+#include "transport/exchange.h"
 
 void exchange_free(struct exchange *exchange)
 {
-    holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_ANSWERS, 0);
-    buf_free(&exchange->answer);
-    free(exchange);
+    exchange->ops->free_exchange(exchange);
 }
 
 /* The question gets half of the time in which the request must be answered. Its result by then is
@@ -24,7 +14,7 @@ void exchange_ask(struct exchange *exchange, struct question *question)
     exchange->question = question;
     question_limit(question, worker->config.clock,
                    now_ns + worker->config.limits.publish_ms * (1000000 / 2));
-    if (exchange->session && exchange->session->conn.hup)
+    if (exchange->request && request_stream_conn(exchange->request)->hup)
         question_hurry(question);
     question_ask(question);
 }
@@ -38,53 +28,10 @@ bool exchange_is_answered(struct exchange *exchange)
     return wanted;
 }
 
-static void end_exchange(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    list_remove(&exchange->node);
-    session->inflight--;
-    if (!exchange->keep_alive)
-        session_close_soon(session);
-    exchange_free(exchange);
-}
-
-/* Sends the responses that are ready, in order, then reads on. */
-static void pump(struct session *session)
-{
-    while (session->inflight && !session->closing) {
-        struct exchange *first = session_first(session);
-        if (!first->answered)
-            break;
-        buf_add_str(session_add(session), buf_str(&first->answer));
-        if (buf_failed(&first->answer))
-            session_add(session)->failed = true;
-        end_exchange(first);
-    }
-    if (session_lost(session)) {
-        conn_close(&session->conn);
-        return;
-    }
-    if (session->finished && !session->inflight && !session->closing)
-        session_close_soon(session);
-    session_dirty(session);
-    if (!session->processing && !session->closing)
-        session_wake(session);
-}
-
-/* The first exchange writes straight into the connection's buffer. After a response that closes the
- * connection no other is sent. */
-static struct buf *answer_of(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    bool direct =
-        session && !session->closing && session_first(session) == exchange && !exchange->answer.len;
-    return direct ? session_add(session) : &exchange->answer;
-}
-
 static void add_cors(const struct exchange *exchange, struct response *response)
 {
     const struct worker_config *config = &exchange->worker->config;
-    struct str origin = {exchange->origin, exchange->origin_len};
+    struct str origin = exchange->origin;
     if (!origin.len)
         return;
     response_add(response, STR("Access-Control-Allow-Origin"), origin);
@@ -107,61 +54,22 @@ static void add_common(const struct exchange *exchange, struct response *respons
     add_cors(exchange, response);
 }
 
-static void answered(struct exchange *exchange)
-{
-    struct session *session = exchange->session;
-    exchange->answered = true;
-    if (!session) {
-        exchange_free(exchange);
-        return;
-    }
-    if (exchange->answer.cap)
-        holding_set(&exchange->worker->holdings, &exchange->holding, ACCOUNT_ANSWERS,
-                    exchange->answer.cap);
-    pump(session);
-}
-
 void exchange_respond(struct exchange *exchange, struct response *response)
 {
-    add_common(exchange, response);
-    http1_write(answer_of(exchange), exchange, response);
-    response_deinit(response);
-    answered(exchange);
-}
-
-/* What a kept answer depends on beside what the key says already. */
-static void complete_key(const struct exchange *exchange, struct page_key *key)
-{
-    key->unix_seconds = clock_wall_us(exchange->worker->config.clock) / 1000000;
-    key->is_head = exchange->is_head;
-    key->keep_alive = exchange->keep_alive;
-    key->http10 = exchange->http10;
-    key->origin = (struct str){exchange->origin, exchange->origin_len};
+    exchange_respond_keep(exchange, NULL, response);
 }
 
 bool exchange_respond_known(struct exchange *exchange, struct page_key *key)
 {
-    complete_key(exchange, key);
-    struct str known = page_memos_find(&exchange->worker->page_memos, key);
-    if (!known.at)
-        return false;
-    buf_add_str(answer_of(exchange), known);
-    answered(exchange);
-    return true;
+    return exchange->ops->respond_known && exchange->ops->respond_known(exchange, key);
 }
 
 void exchange_respond_keep(struct exchange *exchange, const struct page_key *key,
                            struct response *response)
 {
-    struct buf *out = answer_of(exchange);
-    size_t before = out->len;
     add_common(exchange, response);
-    buf_reserve(out, ANSWER_ROOM + response_length(response));
-    http1_write(out, exchange, response);
-    if (!buf_failed(out))
-        page_memos_keep(&exchange->worker->page_memos, key, str_skip(buf_str(out), before));
+    exchange->ops->respond(exchange, response, key);
     response_deinit(response);
-    answered(exchange);
 }
 
 void exchange_json(struct exchange *exchange, int status, struct str body)
@@ -211,55 +119,25 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     exchange_refuse(exchange, &response, problem, detail, members);
 }
 
-/* Keeps the bytes behind the request for a pull that listens; drops them for others. */
-static void hand_over_intake(struct session *session)
+struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
+                                     struct pull *pull)
 {
-    struct session_intake *intake = session->intake;
-    if (intake && intake->in.len && session->pull->ops->input)
-        session_wake(session);
-    else if (intake)
-        buf_free(&intake->in);
-    session_drop_intake(session);
-}
-
-struct session *exchange_pull(struct exchange *exchange, struct response *response,
-                              struct pull *pull)
-{
-    struct session *session = exchange->session;
-    if (response->goes_on && exchange->http10)
-        exchange->keep_alive = false; /* its end is the connection's */
+    struct request_stream *request = exchange->request;
     add_common(exchange, response);
-    http1_write_open(answer_of(exchange), exchange, response);
+    bool open = exchange->ops->open(exchange, response, pull);
     response_deinit(response);
-    if (session) {
-        list_remove(&exchange->node);
-        session->inflight--;
-        session->http10 = exchange->http10;
-    }
-    exchange_free(exchange);
-    if (!session || session_lost(session)) {
-        if (session)
-            conn_close(&session->conn);
-        pull->ops->free(pull);
-        return NULL;
-    }
-    session_begin_pull(session, pull);
-    if (!session->processing)
-        hand_over_intake(session);
-    conn_dirty(&session->conn);
-    return session;
+    return open ? request : NULL;
 }
 
 bool exchange_attach(struct exchange *exchange, struct pull *pull)
 {
-    struct session *session = exchange->session;
-    if (!session)
+    if (!exchange->request)
         return false;
-    session_begin_pull(session, pull);
+    exchange->ops->attach(exchange->request, pull);
     return true;
 }
 
 void exchange_detach(struct exchange *exchange)
 {
-    session_end_pull(exchange->session);
+    exchange->ops->detach(exchange->request);
 }

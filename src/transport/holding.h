@@ -9,7 +9,7 @@
 #include "base/account.h"
 #include "base/list.h"
 
-struct session;
+struct request_stream;
 
 /* Classes are powers of two. What is smaller than the least is counted, and is nowhere listed:
  * closing its holder would give back next to nothing. */
@@ -18,7 +18,7 @@ enum { HOLDING_CLASSES = 48, HOLDING_LEAST = 1024 };
 /* Embedded beside the buffer. All zeroes holds nothing. */
 struct holding {
     struct list node;
-    struct session *session;
+    struct request_stream *request;
     size_t bytes;
     uint32_t sharers; /* number of connections that share it; 0: not shared */
     uint8_t kind;     /* enum account_kind */

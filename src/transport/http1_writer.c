@@ -4,15 +4,15 @@
 
 /* Proxies and clients keep idle connections for later requests. Keep-Alive says when we close
  * ours, so that no request is sent into one that is about to be closed. */
-static void add_connection(struct buf *out, const struct exchange *exchange,
+static void add_connection(struct buf *out, const struct pipelined *asked,
                            const struct response *response)
 {
-    int64_t idle_s = exchange->worker->config.limits.idle_ms / 1000;
-    if (!exchange->keep_alive && response->status >= 200) {
+    int64_t idle_s = asked->exchange.worker->config.limits.idle_ms / 1000;
+    if (!asked->keep_alive && response->status >= 200) {
         buf_add_lit(out, "Connection: close\r\n");
         return;
     }
-    if (exchange->http10)
+    if (asked->http10)
         buf_add_lit(out, "Connection: keep-alive\r\n");
     if (response->status < 200 || response->goes_on || !idle_s)
         return;
@@ -21,7 +21,7 @@ static void add_connection(struct buf *out, const struct exchange *exchange,
     buf_add_lit(out, "\r\n");
 }
 
-static void add_head(struct buf *out, const struct exchange *exchange,
+static void add_head(struct buf *out, const struct pipelined *asked,
                      const struct response *response)
 {
     http1_response_start(out, response->status);
@@ -29,18 +29,18 @@ static void add_head(struct buf *out, const struct exchange *exchange,
         http1_response_header(out, response->fields[i].name, response_value(response, i));
     if (response->type.len)
         http1_response_header(out, STR("Content-Type"), response->type);
-    add_connection(out, exchange, response);
+    add_connection(out, asked, response);
     if (response_failed(response))
         out->failed = true;
 }
 
 /* Most responses have nothing but the fields that every response has: publishes are answered with
  * the same head all through a second. */
-static bool is_usual(const struct exchange *exchange, const struct response *response)
+static bool is_usual(const struct pipelined *asked, const struct response *response)
 {
     return response->count == EXCHANGE_FIELDS && response->fields[0].len == HTTP_DATE_LEN &&
-           exchange->keep_alive && !exchange->http10 && !response->bodiless && !response->goes_on &&
-           response->type.len <= sizeof(exchange->worker->usual_head.type) &&
+           asked->keep_alive && !asked->http10 && !response->bodiless && !response->goes_on &&
+           response->type.len <= sizeof(asked->exchange.worker->usual_head.type) &&
            !response_failed(response);
 }
 
@@ -51,11 +51,11 @@ static bool is_known(const struct http1_head *head, const struct response *respo
            memcmp(head->date, response->fields[0].at, HTTP_DATE_LEN) == 0;
 }
 
-static void learn(struct http1_head *head, const struct exchange *exchange,
+static void learn(struct http1_head *head, const struct pipelined *asked,
                   const struct response *response)
 {
     buf_clear(&head->text);
-    add_head(&head->text, exchange, response);
+    add_head(&head->text, asked, response);
     buf_add_lit(&head->text, "Content-Length: ");
     head->status = response->status;
     head->type_len = response->type.len;
@@ -67,12 +67,12 @@ static void learn(struct http1_head *head, const struct exchange *exchange,
 }
 
 /* False: there was no memory for it. */
-static bool add_usual_head(struct buf *out, const struct exchange *exchange,
+static bool add_usual_head(struct buf *out, const struct pipelined *asked,
                            const struct response *response)
 {
-    struct http1_head *head = &exchange->worker->usual_head;
+    struct http1_head *head = &asked->exchange.worker->usual_head;
     if (!is_known(head, response))
-        learn(head, exchange, response);
+        learn(head, asked, response);
     if (!head->text.len)
         return false;
     buf_add_str(out, buf_str(&head->text));
@@ -81,31 +81,31 @@ static bool add_usual_head(struct buf *out, const struct exchange *exchange,
     return true;
 }
 
-static void add_sized_head(struct buf *out, const struct exchange *exchange,
+static void add_sized_head(struct buf *out, const struct pipelined *asked,
                            const struct response *response)
 {
-    if (is_usual(exchange, response) && add_usual_head(out, exchange, response))
+    if (is_usual(asked, response) && add_usual_head(out, asked, response))
         return;
-    add_head(out, exchange, response);
+    add_head(out, asked, response);
     if (!response->bodiless)
         http1_response_header_u64(out, STR("Content-Length"), response_length(response));
 }
 
-void http1_write(struct buf *out, const struct exchange *exchange, const struct response *response)
+void http1_write(struct buf *out, const struct pipelined *asked, const struct response *response)
 {
-    add_sized_head(out, exchange, response);
+    add_sized_head(out, asked, response);
     http1_response_end(out);
-    if (response->bodiless || exchange->is_head)
+    if (response->bodiless || asked->exchange.is_head)
         return;
     for (int i = 0; i < RESPONSE_PARTS; i++)
         buf_add_str(out, response->body[i]);
 }
 
-void http1_write_open(struct buf *out, const struct exchange *exchange,
+void http1_write_open(struct buf *out, const struct pipelined *asked,
                       const struct response *response)
 {
-    add_head(out, exchange, response);
-    if (response->goes_on && !exchange->http10)
+    add_head(out, asked, response);
+    if (response->goes_on && asked->exchange.chunked)
         buf_add_lit(out, "Transfer-Encoding: chunked\r\n");
     http1_response_end(out);
 }

@@ -9,21 +9,22 @@
 /* A request on a connection that stays for 75 s. */
 struct asked {
     struct worker *worker;
-    struct exchange *exchange;
+    struct pipelined *request;
 };
 
 static struct asked ask(void)
 {
-    struct asked asked = {mem_alloc(sizeof(struct worker)), mem_alloc(sizeof(struct exchange))};
+    struct asked asked = {mem_alloc(sizeof(struct worker)), mem_alloc(sizeof(struct pipelined))};
     asked.worker->config.limits.idle_ms = 75000;
-    asked.exchange->worker = asked.worker;
-    asked.exchange->keep_alive = true;
+    asked.request->exchange.worker = asked.worker;
+    asked.request->keep_alive = true;
+    asked.request->exchange.chunked = true;
     return asked;
 }
 
 static void unask(struct asked *asked)
 {
-    free(asked->exchange);
+    free(asked->request);
     free(asked->worker);
 }
 
@@ -51,7 +52,7 @@ static void a_response_is_written_with_its_length(void **state)
     struct asked asked = ask();
     struct response response = answer();
     struct buf out = {0};
-    http1_write(&out, asked.exchange, &response);
+    http1_write(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 200 OK\r\nAge: 1\r\nContent-Type: text/plain\r\n"
                          "Keep-Alive: timeout=75\r\nContent-Length: 3\r\n\r\nabc");
     buf_free(&out);
@@ -64,8 +65,8 @@ static void an_answer_to_head_has_a_length_and_no_body(void **state)
     struct asked asked = ask();
     struct response response = answer();
     struct buf out = {0};
-    asked.exchange->is_head = true;
-    http1_write(&out, asked.exchange, &response);
+    asked.request->exchange.is_head = true;
+    http1_write(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 200 OK\r\nAge: 1\r\nContent-Type: text/plain\r\n"
                          "Keep-Alive: timeout=75\r\nContent-Length: 3\r\n\r\n");
     buf_free(&out);
@@ -80,7 +81,7 @@ static void an_answer_without_a_body_says_no_length(void **state)
     struct buf out = {0};
     response_init(&response, 204);
     response.bodiless = true;
-    http1_write(&out, asked.exchange, &response);
+    http1_write(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 204 No Content\r\nKeep-Alive: timeout=75\r\n\r\n");
     buf_free(&out);
     unask(&asked);
@@ -92,8 +93,8 @@ static void the_last_answer_of_a_connection_says_so(void **state)
     struct asked asked = ask();
     struct response response = answer();
     struct buf out = {0};
-    asked.exchange->keep_alive = false;
-    http1_write(&out, asked.exchange, &response);
+    asked.request->keep_alive = false;
+    http1_write(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 200 OK\r\nAge: 1\r\nContent-Type: text/plain\r\n"
                          "Connection: close\r\nContent-Length: 3\r\n\r\nabc");
     buf_free(&out);
@@ -108,12 +109,13 @@ static void a_body_that_goes_on_comes_in_chunks_but_not_over_http_1_0(void **sta
     struct buf out = {0};
     response_init(&response, 200);
     response.goes_on = true;
-    http1_write_open(&out, asked.exchange, &response);
+    http1_write_open(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     buf_clear(&out);
-    asked.exchange->http10 = true;
-    asked.exchange->keep_alive = false;
-    http1_write_open(&out, asked.exchange, &response);
+    asked.request->http10 = true;
+    asked.request->exchange.chunked = false;
+    asked.request->keep_alive = false;
+    http1_write_open(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     buf_free(&out);
     unask(&asked);
@@ -146,8 +148,8 @@ static void a_head_is_used_again_only_for_an_equal_one(void **state)
     for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++) {
         struct asked fresh = ask();
         struct buf out = {0}, wanted = {0};
-        http1_write(&out, asked.exchange, &responses[i]);
-        http1_write(&wanted, fresh.exchange, &responses[i]);
+        http1_write(&out, asked.request, &responses[i]);
+        http1_write(&wanted, fresh.request, &responses[i]);
         buf_add_char(&wanted, '\0');
         assert_written(&out, wanted.at);
         if (responses[i].type.len)
@@ -168,10 +170,10 @@ static void the_last_answer_does_not_use_the_head_of_others(void **state)
     struct asked asked = ask();
     struct response response = usual(200, STR("text/plain"), date);
     struct buf out = {0};
-    http1_write(&out, asked.exchange, &response);
+    http1_write(&out, asked.request, &response);
     buf_clear(&out);
-    asked.exchange->keep_alive = false;
-    http1_write(&out, asked.exchange, &response);
+    asked.request->keep_alive = false;
+    http1_write(&out, asked.request, &response);
     assert_non_null(memmem(out.at, out.len, "Connection: close", 17));
     buf_free(&out);
     buf_free(&asked.worker->usual_head.text);
@@ -188,7 +190,7 @@ static void no_value_can_begin_a_line(void **state)
     response.bodiless = true;
     response_add(&response, STR("Link"), STR("<a>\r\nSet-Cookie: b"));
     buf_add_lit(response_compose(&response, STR("Location")), "/c\n\nd");
-    http1_write(&out, asked.exchange, &response);
+    http1_write(&out, asked.request, &response);
     assert_written(&out, "HTTP/1.1 204 No Content\r\nLink: <a>  Set-Cookie: b\r\n"
                          "Location: /c  d\r\nKeep-Alive: timeout=75\r\n\r\n");
     response_deinit(&response);
@@ -203,7 +205,7 @@ static void a_response_that_lacks_something_is_not_sent(void **state)
     struct response response = answer();
     struct buf out = {0};
     response_fail(&response);
-    http1_write(&out, asked.exchange, &response);
+    http1_write(&out, asked.request, &response);
     assert_true(buf_failed(&out));
     buf_free(&out);
     unask(&asked);

@@ -13,6 +13,7 @@
 #include "http/origin.h"
 #include "http/http1_response.h"
 #include "transport/checked.h"
+#include "transport/pipeline.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,25 +37,6 @@ enum { RETRY_MS = 3000 };
 
 enum { SAY_EACH_NS = 1000000000 };
 
-static struct exchange *exchange_new(struct session *session, struct str origin)
-{
-    struct session_intake *intake = session_take_in(session);
-    size_t len = origin.at && origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
-    struct exchange *exchange = intake ? mem_try_alloc(sizeof(*exchange) + len) : NULL;
-    if (!exchange)
-        return NULL;
-    *exchange = (struct exchange){.session = session,
-                                  .worker = session->worker,
-                                  .holding = {.session = session},
-                                  .browser = origin.at != NULL,
-                                  .origin_len = (uint8_t)len};
-    if (len)
-        memcpy(exchange->origin, origin.at, len);
-    list_add_last(&intake->exchanges, &exchange->node);
-    session->inflight++;
-    return exchange;
-}
-
 /* A page of another origin is shown the answer only if the answer names that origin. Whether it may
  * come is otherwise found out by those who handle requests. */
 static struct str if_admitted(const struct worker *worker, struct str origin)
@@ -67,12 +49,13 @@ static struct str if_admitted(const struct worker *worker, struct str origin)
  * `bytes`; the last one of its connection. */
 static struct exchange *refused_exchange(struct session *session, struct str bytes)
 {
-    struct exchange *exchange =
-        exchange_new(session, if_admitted(session->worker, http_origin_scan(bytes)));
+    struct pipelined *asked =
+        pipeline_add(session, if_admitted(session->request.worker, http_origin_scan(bytes)));
     session->finished = true;
-    if (exchange)
-        exchange->is_head = http_asks_head(bytes);
-    return exchange;
+    if (!asked)
+        return NULL;
+    asked->exchange.is_head = http_asks_head(bytes);
+    return &asked->exchange;
 }
 
 /* A request that cannot be read as one, and whose head is in front of `bytes`: nothing behind it
@@ -89,53 +72,46 @@ static void refuse(struct session *session, struct str bytes, enum problem probl
 
 void incoming_refuse(struct session *session, enum problem problem, struct str detail)
 {
-    struct str kept = session->intake ? buf_str(&session->intake->in) : STR_NONE;
+    struct str kept = session->request.intake ? buf_str(&session->request.intake->in) : STR_NONE;
     refuse(session, kept, problem, detail);
 }
 
-void incoming_drop_body(struct session *session)
-{
-    struct session_intake *intake = session->intake;
-    if (!intake || !intake->body)
-        return;
-    buf_free(&intake->body->decoded);
-    buf_free(&intake->body->plain);
-    http_gzip_end(&intake->body->gzip);
-    free(intake->body);
-    intake->body = NULL;
-}
-
 /* The exchange of a request that is whole; NULL when the connection had to be closed. */
-static struct exchange *begin_exchange(struct session *session, bool keep_alive, struct str origin)
+static struct pipelined *begin_exchange(struct session *session, bool keep_alive, int minor,
+                                        struct str origin)
 {
-    struct exchange *exchange = exchange_new(session, origin);
-    if (!exchange) {
+    struct pipelined *asked = pipeline_add(session, origin);
+    if (!asked) {
         conn_close(&session->conn);
         return NULL;
     }
-    exchange->keep_alive = keep_alive && !session->worker->draining;
-    exchange->since_ns = session->worker->loop.now_ns;
-    session->intake->scan = (struct http_scan){0};
+    struct worker *worker = session->request.worker;
+    asked->keep_alive = keep_alive && !worker->draining;
+    asked->http10 = minor == 0;
+    asked->exchange.chunked = minor > 0;
+    asked->exchange.since_ns = worker->loop.now_ns;
+    session_intake(session)->scan = (struct http_scan){0};
     session->continued = false;
     session->part = PART_NONE;
-    session->intake->held_ns = 0;
-    session->finished = session->finished || !exchange->keep_alive;
-    stat_add(&session->worker->stats.requests, 1);
-    return exchange;
+    session_intake(session)->held_ns = 0;
+    session->finished = session->finished || !asked->keep_alive;
+    stat_add(&worker->stats.requests, 1);
+    return asked;
 }
 
 static void dispatch(struct session *session, const struct http_head *head, struct str origin,
                      struct str body)
 {
-    struct exchange *exchange = begin_exchange(session, head->framing.keep_alive, origin);
-    if (!exchange)
+    struct worker *worker = session->request.worker;
+    struct pipelined *asked =
+        begin_exchange(session, head->framing.keep_alive, head->minor, origin);
+    if (!asked)
         return;
-    exchange->publishes = head->method == HTTP_POST;
-    exchange->is_head = head->method == HTTP_HEAD;
-    exchange->http10 = head->minor == 0;
-    exchange->head = head;
-    session->worker->body = body;
-    session->worker->config.handle(exchange);
+    asked->publishes = head->method == HTTP_POST;
+    asked->exchange.is_head = head->method == HTTP_HEAD;
+    asked->exchange.head = head;
+    worker->body = body;
+    worker->config.handle(&asked->exchange);
 }
 
 enum step { STEP_MORE, STEP_STOP };
@@ -145,10 +121,11 @@ enum step { STEP_MORE, STEP_STOP };
  * are sent: a read that waits would wait for ever behind one that its peer does not read. */
 static bool is_out_of_turn(const struct session *session, bool publish)
 {
-    if (publish ? session_unsent_len(session) > UNSENT_MAX : !session_is_clear(session))
+    if (publish ? request_stream_unsent_len(&session->request) > UNSENT_MAX
+                : !request_stream_is_clear(&session->request))
         return true;
-    return session->inflight >= session->worker->config.limits.inflight_max ||
-           (session->inflight && (!publish || !session_last(session)->publishes));
+    return session_inflight(session) >= session->request.worker->config.limits.inflight_max ||
+           (session_inflight(session) && (!publish || !pipeline_last(session)->publishes));
 }
 
 /* Whether this request has to wait: for earlier answers, or for the log to catch up. */
@@ -157,9 +134,9 @@ static bool must_wait(struct session *session, const struct http_head *head)
     bool publish = head->method == HTTP_POST;
     if (is_out_of_turn(session, publish))
         return true;
-    if (!publish || !worker_pressed(session->worker))
+    if (!publish || !worker_pressed(session->request.worker))
         return false;
-    session_pause(session);
+    request_stream_pause(&session->request);
     return true;
 }
 
@@ -169,26 +146,27 @@ static void begin_part(struct session *session, enum session_part part)
     if (session->part >= part)
         return;
     session->part = (uint8_t)part;
-    session->intake->begun_ns = session->worker->loop.now_ns;
+    session->request.intake->begun_ns = session->request.worker->loop.now_ns;
 }
 
 static void hold(struct session *session)
 {
-    struct worker *worker = session->worker;
-    if (!session->intake->held_ns && session->inflight >= worker->config.limits.inflight_max)
+    struct worker *worker = session->request.worker;
+    if (!session_intake(session)->held_ns &&
+        session_inflight(session) >= worker->config.limits.inflight_max)
         worker_hit(worker, LIMIT_INFLIGHT);
-    if (!session->intake->held_ns)
-        session->intake->held_ns = session->worker->loop.now_ns;
+    if (!session_intake(session)->held_ns)
+        session_intake(session)->held_ns = session->request.worker->loop.now_ns;
     session->held = true;
 }
 
 static void ask_for_body(struct session *session, const struct http_head *head)
 {
-    if (!head->expect_continue || session->continued || session->inflight)
+    if (!head->expect_continue || session->continued || session_inflight(session))
         return;
     session->continued = true;
-    session->intake->begun_ns = session->worker->loop.now_ns;
-    http1_response_continue(session_add(session));
+    session->request.intake->begun_ns = session->request.worker->loop.now_ns;
+    http1_response_continue(request_stream_add(&session->request));
     conn_dirty(&session->conn);
 }
 
@@ -210,7 +188,7 @@ static enum step refuse_too_large(struct session *session, struct str bytes)
 static enum step read_sized(struct session *session, struct str bytes, const struct http_head *head,
                             size_t *ret_used, struct str *ret_body)
 {
-    if (head->framing.content_length > session->worker->config.limits.body_max)
+    if (head->framing.content_length > session->request.worker->config.limits.body_max)
         return refuse_too_large(session, bytes);
     size_t length = (size_t)head->framing.content_length;
     if (bytes.len - head->size < length)
@@ -227,39 +205,39 @@ static enum step refuse_for_memory(struct session *session, struct str bytes)
     return STEP_STOP;
 }
 
-static struct session_body *body_of(struct session *session, struct str bytes)
+static struct request_body *body_of(struct session *session, struct str bytes)
 {
-    if (session->intake->body)
-        return session->intake->body;
-    struct session_body *body = mem_try_alloc(sizeof(*body));
+    if (session->request.intake->body)
+        return session->request.intake->body;
+    struct request_body *body = mem_try_alloc(sizeof(*body));
     if (body)
-        *body = (struct session_body){.decoded = {0}};
+        *body = (struct request_body){.decoded = {0}};
     else
         (void)refuse_for_memory(session, bytes);
-    return session->intake->body = body;
+    return session->request.intake->body = body;
 }
 
 /* Chunked: decoded piece by piece; the head stays in front of what is not decoded yet. */
 static enum step read_chunked(struct session *session, struct str bytes,
                               const struct http_head *head, size_t *ret_used, struct str *ret_body)
 {
-    struct session_body *body = body_of(session, bytes);
+    struct request_body *body = body_of(session, bytes);
     if (!body)
         return STEP_STOP;
     struct str rest = str_skip(bytes, head->size), data;
     int result;
-    while ((result = http_chunked_feed(&body->chunked, &session->worker->config.limits.http, &rest,
-                                       &data)) == HTTP_CHUNKED_DATA) {
+    while ((result = http_chunked_feed(&body->chunked, &session->request.worker->config.limits.http,
+                                       &rest, &data)) == HTTP_CHUNKED_DATA) {
         buf_add_str(&body->decoded, data);
         if (buf_failed(&body->decoded))
             return refuse_for_memory(session, bytes);
-        if (body->decoded.len > session->worker->config.limits.body_max)
+        if (body->decoded.len > session->request.worker->config.limits.body_max)
             return refuse_too_large(session, bytes);
     }
     *ret_used = bytes.len - rest.len;
     /* Refuse a chunk by the size that it announces, without waiting for its bytes. */
     if (result == -EAGAIN &&
-        body->chunked.left > session->worker->config.limits.body_max - body->decoded.len)
+        body->chunked.left > session->request.worker->config.limits.body_max - body->decoded.len)
         return refuse_too_large(session, bytes);
     if (result == -EAGAIN)
         return wait_for_body(session, head);
@@ -276,7 +254,7 @@ static enum step read_chunked(struct session *session, struct str bytes,
 static enum step read_body(struct session *session, struct str bytes, const struct http_head *head,
                            size_t *ret_used, struct str *ret_body)
 {
-    const struct session_body *body = session->intake->body;
+    const struct request_body *body = session->request.intake->body;
     *ret_used = head->size;
     if (body && body->whole) {
         *ret_body = buf_str(&body->decoded);
@@ -292,7 +270,7 @@ static enum step read_body(struct session *session, struct str bytes, const stru
  * what comes behind it meanwhile must not move it. */
 static enum step begin_gzip(struct session *session, struct str bytes, struct str received)
 {
-    struct session_body *body = body_of(session, bytes);
+    struct request_body *body = body_of(session, bytes);
     if (!body)
         return STEP_STOP;
     if (!body->whole)
@@ -315,9 +293,9 @@ static enum step refuse_gzip(struct session *session, struct str bytes, int erro
 }
 
 /* Decompresses on, within the budget. */
-static enum step undo_gzip(struct session *session, struct str bytes, struct session_body *body)
+static enum step undo_gzip(struct session *session, struct str bytes, struct request_body *body)
 {
-    struct worker *worker = session->worker;
+    struct worker *worker = session->request.worker;
     size_t max = worker->config.limits.body_max;
     int result;
     while ((result = http_gzip_some(&body->gzip, buf_str(&body->decoded), GZIP_PIECE, max,
@@ -337,11 +315,11 @@ static enum step decode(struct session *session, struct str bytes, const struct 
 {
     if (!body->len || http_coding_of(&head->fields) != HTTP_CODING_GZIP)
         return STEP_MORE;
-    struct session_body *coded = session->intake->body;
+    struct request_body *coded = session->request.intake->body;
     enum step next = STEP_MORE;
     if (!coded || (!coded->is_plain && !coded->gzip.stream))
         next = begin_gzip(session, bytes, *body);
-    coded = session->intake ? session->intake->body : NULL;
+    coded = session->request.intake ? session->request.intake->body : NULL;
     if (next == STEP_MORE && coded && !coded->is_plain)
         next = undo_gzip(session, bytes, coded);
     if (next == STEP_MORE && coded)
@@ -373,9 +351,9 @@ static bool is_checked(struct session *session, const struct http_head *head, st
 {
     if (body.len <= CHECKED_LARGE || head->method != HTTP_POST)
         return true;
-    if (!session->intake->check && !begins_container(body))
+    if (!session->request.intake->check && !begins_container(body))
         return true;
-    if (checked_go_on(session->worker, &session->intake->check, body))
+    if (checked_go_on(session->request.worker, &session->request.intake->check, body))
         return true;
     begin_part(session, PART_BODY);
     return false;
@@ -388,8 +366,8 @@ static void keep_head(struct session *session, struct str bytes, size_t head_siz
     struct buf kept = {0};
     buf_add(&kept, bytes.at, head_size);
     buf_add_str(&kept, rest);
-    buf_free(&session->intake->in);
-    session->intake->in = kept;
+    buf_free(&session->request.intake->in);
+    session->request.intake->in = kept;
 }
 
 /* Leaves `bytes` in `in`, where they may already be. */
@@ -410,7 +388,7 @@ static void keep(struct buf *in, struct str bytes)
 static enum step step_known(struct session *session, const struct known_request *known,
                             struct str *bytes)
 {
-    struct worker *worker = session->worker;
+    struct worker *worker = session->request.worker;
     if (is_out_of_turn(session, false)) {
         hold(session);
         return STEP_STOP;
@@ -476,7 +454,7 @@ static enum step refuse_connection(struct session *session, struct str bytes,
 static enum step refuse_http2(struct session *session)
 {
     session->finished = true;
-    foreign_add_goaway(session_add(session));
+    foreign_add_goaway(request_stream_add(&session->request));
     session_close_soon(session);
     return STEP_STOP;
 }
@@ -498,14 +476,15 @@ static struct str tls_detail(struct worker *worker)
 
 static enum step refuse_tls(struct session *session)
 {
-    refuse(session, STR_NONE, PROBLEM_BAD_REQUEST, tls_detail(session->worker));
+    refuse(session, STR_NONE, PROBLEM_BAD_REQUEST, tls_detail(session->request.worker));
     return STEP_STOP;
 }
 
 static enum step refuse_head(struct session *session, struct str bytes, int error)
 {
     /* Behind requests that are not answered yet the answer comes in turn. */
-    if (foreign_is_http2(bytes) && !session->inflight && session_is_clear(session))
+    if (foreign_is_http2(bytes) && !session_inflight(session) &&
+        request_stream_is_clear(&session->request))
         return refuse_http2(session);
     if (may_name_origin(bytes, error))
         begin_part(session, PART_HEAD);
@@ -518,19 +497,19 @@ static enum step refuse_head(struct session *session, struct str bytes, int erro
 /* Takes a request off the front of `*bytes`. */
 static enum step step(struct session *session, struct str *bytes)
 {
-    struct worker *worker = session->worker;
+    struct worker *worker = session->request.worker;
     const struct known_request *known = request_cache_find(&worker->request_cache, *bytes);
     if (known && !session->refused)
         return step_known(session, known, bytes);
     struct http_head *head = &worker->head;
-    struct http_scan scan = session->intake->scan;
+    struct http_scan scan = session_intake(session)->scan;
     size_t used = 0;
     struct str body = STR_NONE;
     if (foreign_is_tls(*bytes))
         return refuse_tls(session);
     int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
     if (result == -EAGAIN) {
-        session->intake->scan = scan;
+        session_intake(session)->scan = scan;
         if (bytes->len)
             begin_part(session, PART_HEAD);
         return STEP_STOP;
@@ -552,18 +531,18 @@ static enum step step(struct session *session, struct str *bytes)
     if (next == STEP_MORE && !is_checked(session, head, body))
         next = STEP_STOP;
     if (next == STEP_STOP) {
-        if (session->intake->body && !session->finished && !session->conn.dead) {
+        if (session->request.intake->body && !session->finished && !session->conn.dead) {
             keep_head(session, *bytes, head->size, used);
-            *bytes = buf_str(&session->intake->in);
+            *bytes = buf_str(&session->request.intake->in);
         }
         return STEP_STOP;
     }
     worker->received = received;
     worker->head_bytes = (struct str){bytes->at, head->size};
     dispatch(session, head, http_header(head, STR("origin")), body);
-    if (session->intake)
-        checked_end(worker, &session->intake->check);
-    incoming_drop_body(session);
+    if (session->request.intake)
+        checked_end(worker, &session->request.intake->check);
+    request_stream_drop_body(&session->request);
     *bytes = str_skip(*bytes, used);
     return STEP_MORE;
 }
@@ -576,20 +555,20 @@ static bool read_one(struct session *session, struct str *bytes)
     enum step next = step(session, bytes);
     size_t seen = next == STEP_MORE ? len - bytes->len : len;
     size_t cost = seen < NET_READ_SIZE ? seen : NET_READ_SIZE;
-    return worker_spend(session->worker, cost + REQUEST_COST) && next == STEP_MORE;
+    return worker_spend(session->request.worker, cost + REQUEST_COST) && next == STEP_MORE;
 }
 
 bool incoming_may_follow(const struct session *session)
 {
-    return !session->closing && !session->finished && !session->conn.dead && !session->pull &&
-           !session->held;
+    return !session->closing && !session->finished && !session->conn.dead &&
+           !session->request.pull && !session->held;
 }
 
 /* Behind a stream, or the last request, nothing is. */
 static bool will_be_read(const struct session *session)
 {
-    const struct pull *pull = session->pull;
-    if (pull && !session->inflight)
+    const struct pull *pull = session->request.pull;
+    if (pull && !session_inflight(session))
         return pull->ops->input != NULL;
     return !session->finished;
 }
@@ -599,7 +578,7 @@ void incoming_read(struct session *session, struct str bytes)
 {
     if (!session_take_in(session))
         return;
-    struct buf *in = &session->intake->in;
+    struct buf *in = &session->request.intake->in;
     session->processing = true;
     session->held = false;
     while (incoming_may_follow(session) && bytes.len && read_one(session, &bytes))

@@ -17,6 +17,3 @@ void incoming_refuse(struct session *session, enum problem problem, struct str d
 
 /* Tells a connection over connections_max that it is refused, before its request has come. */
 void incoming_refuse_connection(struct session *session);
-
-/* Forgets what was decoded of a body. */
-void incoming_drop_body(struct session *session);

@@ -131,7 +131,7 @@ static int64_t pace_ms(const struct worker *worker)
     return most * (load - LOAD_UNPACED) / (LOAD_PACED - LOAD_UNPACED);
 }
 
-/* Sixteen bits are what the session has room for. A poll that comes 65 s after the last may be
+/* Sixteen bits are what a connection has room for. A poll that comes 65 s after the last may be
  * taken for one that comes at once, and is held like that. */
 static uint16_t now_ms(const struct page_wait *wait)
 {
@@ -142,16 +142,16 @@ static void note_answer(struct page_wait *wait)
 {
     if (!wait->reading->wait_s || !wait->count)
         return;
-    wait->pull.session->polled = true;
-    wait->pull.session->polled_ms = now_ms(wait);
+    *wait->pull.request->ops->pace(wait->pull.request) =
+        (struct poll_pace){.ms = now_ms(wait), .is_set = true};
 }
 
 static int64_t pace_left_ms(const struct page_wait *wait)
 {
-    const struct session *session = wait->pull.session;
-    if (!wait->reading->wait_s || !session->polled || wait->expired)
+    const struct poll_pace *pace = wait->pull.request->ops->pace(wait->pull.request);
+    if (!wait->reading->wait_s || !pace->is_set || wait->expired)
         return 0;
-    uint16_t since = (uint16_t)(now_ms(wait) - session->polled_ms);
+    uint16_t since = (uint16_t)(now_ms(wait) - pace->ms);
     return pace_ms(wait->exchange->worker) - since;
 }
 
@@ -175,7 +175,7 @@ static void end_hold(struct page_wait *wait)
 {
     list_remove(&wait->paced_node);
     wait->expired = true; /* treats its wait as over */
-    session_dirty(wait->pull.session);
+    request_stream_dirty(wait->pull.request);
 }
 
 /* Ends the holding of pages with deleted events. Retention rarely affects them: it trims events
@@ -274,7 +274,7 @@ static void wait_for_first(struct page_wait *wait)
  * its wait is over. */
 static bool is_over(const struct page_wait *wait)
 {
-    return !wait->reading->wait_s || wait->expired || wait->pull.session->conn.hup;
+    return !wait->reading->wait_s || wait->expired || request_stream_conn(wait->pull.request)->hup;
 }
 
 /* Whether the client claims no position. Then it has missed nothing: events that are trimmed while
@@ -327,12 +327,12 @@ static bool passes_over(struct page_wait *wait)
  * read. */
 static bool read_enough(struct page_wait *wait)
 {
-    const struct session *session = wait->pull.session;
-    if (!hub_sub_reads_store(&session->worker->hub, &wait->sub) ||
+    const struct request_stream *request = wait->pull.request;
+    if (!hub_sub_reads_store(&request->worker->hub, &wait->sub) ||
         (wait->reads && wait->read_after == wait->sub.cursor))
         return false;
     wait->read_after = wait->sub.cursor;
-    return wait->reads++ >= (session->conn.hup ? READS_LEAVING : READS_MAX);
+    return wait->reads++ >= (request_stream_conn(request)->hup ? READS_LEAVING : READS_MAX);
 }
 
 static void look(struct page_wait *wait)
@@ -383,7 +383,7 @@ static void look(struct page_wait *wait)
 
 static void wake(struct sub *sub)
 {
-    session_woken(container_of(sub, struct page_wait, sub)->pull.session, sub);
+    request_stream_woken(container_of(sub, struct page_wait, sub)->pull.request, sub);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .holds = true};
@@ -401,7 +401,7 @@ static struct str fill(struct pull *pull)
     struct page_wait *wait = of_pull(pull);
     if (wait->sub.state != SUB_NONE)
         look(wait);
-    return STR_NONE; /* the answer is the session's to send */
+    return STR_NONE; /* the response is written when there is one */
 }
 
 static bool sent(struct pull *pull, size_t n, bool blocked)
@@ -456,7 +456,7 @@ static void begin(struct page_wait *wait)
         return;
     }
     if (reading->wait_s)
-        session_ring_in(wait->pull.session, (int64_t)reading->wait_s * 1000);
+        request_stream_ring_in(wait->pull.request, (int64_t)reading->wait_s * 1000);
     look(wait);
 }
 

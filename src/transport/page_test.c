@@ -341,7 +341,7 @@ static void a_page_on_its_way_gives_way_itself(void **state)
     struct holding *largest = holdings_largest(&bench->worker.holdings, ACCOUNT_ANSWERS);
     assert_non_null(largest);
     assert_true(largest->bytes >= sizeof(text));
-    session_shed(largest->session, largest);
+    request_stream_shed(largest->request, largest);
     bench_settle(bench);
     assert_true(list_empty(&bench->worker.paced));
     assert_int_equal(account_held(&bench->worker.account, ACCOUNT_ANSWERS), 0);

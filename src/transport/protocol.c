@@ -11,21 +11,21 @@
 
 /* ---- messages out ---------------------------------------------------------------------------- */
 
-struct session *protocol_session(const struct protocol *protocol)
+struct request_stream *protocol_request(const struct protocol *protocol)
 {
-    return protocol->socket.pull.session;
+    return protocol->socket.pull.request;
 }
 
 void protocol_send(struct protocol *protocol, struct buf *message)
 {
-    struct session *session = protocol_session(protocol);
+    struct request_stream *request = protocol_request(protocol);
     if (buf_failed(message))
-        session_add(session)->failed = true;
+        request_stream_add(request)->failed = true;
     else if (!protocol->socket.close_sent) /* nothing follows a close frame */
-        ws_add_message(session_add(session), &session->worker->deflater,
+        ws_add_message(request_stream_add(request), &request->worker->deflater,
                        protocol->socket.window_bits, WS_TEXT, buf_str(message));
     buf_free(message);
-    session_dirty(session);
+    request_stream_dirty(request);
 }
 
 struct json_writer protocol_open(struct buf *message, const char *op, struct str ref)
@@ -40,7 +40,7 @@ void protocol_error(struct protocol *protocol, struct str ref, enum problem prob
                     const char *detail)
 {
     struct buf message = {0};
-    struct worker *worker = protocol_session(protocol)->worker;
+    struct worker *worker = protocol_request(protocol)->worker;
     stat_add(&worker->stats.problems[problem], 1);
     struct json_writer writer = protocol_open(&message, "error", ref);
     json_name(&writer, "problem");
@@ -66,11 +66,11 @@ unsigned protocol_encoding(const struct protocol *protocol)
 
 void protocol_send_gap(struct protocol *protocol, const struct gap_record *gap)
 {
-    struct session *session = protocol_session(protocol);
+    struct request_stream *request = protocol_request(protocol);
     if (!protocol->socket.close_sent)
-        encode_gap(&session->worker->deflater, protocol_encoding(protocol), session_add(session),
-                   gap);
-    session_dirty(session);
+        encode_gap(&request->worker->deflater, protocol_encoding(protocol),
+                   request_stream_add(request), gap);
+    request_stream_dirty(request);
 }
 
 void protocol_give_up(struct protocol *protocol)
@@ -89,7 +89,7 @@ static struct protocol *of_socket(struct socket *socket)
 /* Gives a part its turn; returns whether there is something to send. */
 static bool take_from(struct protocol *protocol, struct part *part, struct taken *taken)
 {
-    struct hub *hub = &protocol_session(protocol)->worker->hub;
+    struct hub *hub = &protocol_request(protocol)->worker->hub;
     switch (hub_take(hub, &part->sub, taken)) {
     case TAKE_BYTES:
         protocol->taking = part;
@@ -118,28 +118,28 @@ static bool take_from(struct protocol *protocol, struct part *part, struct taken
 static struct str fill(struct socket *socket)
 {
     struct protocol *protocol = of_socket(socket);
-    struct session *session = protocol_session(protocol);
+    struct request_stream *request = protocol_request(protocol);
     struct taken taken;
     list_each (&protocol->parts, node) {
         struct part *part = container_of(node, struct part, node);
         if (part->sub.state != SUB_NONE && take_from(protocol, part, &taken))
             return taken.bytes;
-        if (!session_is_clear(session))
+        if (!request_stream_is_clear(request))
             break;
     }
-    if (session_is_clear(session) && !socket->close_sent)
+    if (request_stream_is_clear(request) && !socket->close_sent)
         protocol_merge(protocol);
-    if (session_is_clear(session))
+    if (request_stream_is_clear(request))
         return STR_NONE;
-    return session_unsent(session);
+    return request_stream_unsent(request);
 }
 
 static bool sent(struct socket *socket, size_t n, bool blocked)
 {
     struct protocol *protocol = of_socket(socket);
-    struct session *session = protocol_session(protocol);
-    hub_sent(&session->worker->hub, &protocol->taking->sub, n, blocked);
-    (void)session_has_more(session, &protocol->taking->sub);
+    struct request_stream *request = protocol_request(protocol);
+    hub_sent(&request->worker->hub, &protocol->taking->sub, n, blocked);
+    (void)request_stream_has_more(request, &protocol->taking->sub);
     protocol->taking = NULL;
     return true; /* other parts may have something */
 }
@@ -147,23 +147,23 @@ static bool sent(struct socket *socket, size_t n, bool blocked)
 static void beat(struct socket *socket)
 {
     struct protocol *protocol = of_socket(socket);
-    struct session *session = protocol_session(protocol);
-    encode_beat(&session->worker->deflater, protocol_encoding(protocol), session_add(session),
-                protocol_cursor(protocol));
+    struct request_stream *request = protocol_request(protocol);
+    encode_beat(&request->worker->deflater, protocol_encoding(protocol),
+                request_stream_add(request), protocol_cursor(protocol));
 }
 
 static void drain(struct socket *socket)
 {
     struct protocol *protocol = of_socket(socket);
-    struct session *session = protocol_session(protocol);
-    encode_bye(&session->worker->deflater, protocol_encoding(protocol), session_add(session),
+    struct request_stream *request = protocol_request(protocol);
+    encode_bye(&request->worker->deflater, protocol_encoding(protocol), request_stream_add(request),
                protocol_cursor(protocol), 1000 + worker_random(2000));
 }
 
 static void free_protocol(struct socket *socket)
 {
     struct protocol *protocol = of_socket(socket);
-    if (socket->pull.session) {
+    if (socket->pull.request) {
         protocol_free_parts(protocol);
         stat_add(&protocol->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }

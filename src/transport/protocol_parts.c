@@ -139,12 +139,13 @@ static bool drop_leaving(struct protocol *protocol)
 
 static void wake(struct sub *sub)
 {
-    session_woken(protocol_session(container_of(sub, struct part, sub)->protocol), sub);
+    request_stream_woken(protocol_request(container_of(sub, struct part, sub)->protocol), sub);
 }
 
 static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
-    session_keep_rest(protocol_session(container_of(sub, struct part, sub)->protocol), rest, piece);
+    request_stream_keep_rest(protocol_request(container_of(sub, struct part, sub)->protocol), rest,
+                             piece);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
@@ -347,7 +348,7 @@ static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t 
         socket_close_problem(&protocol->socket, PROBLEM_TOO_MANY);
     else if (result)
         protocol_give_up(protocol);
-    session_dirty(protocol_session(protocol));
+    request_stream_dirty(protocol_request(protocol));
     return !result;
 }
 
@@ -532,12 +533,11 @@ static void merge(struct protocol *protocol, struct part *part)
 
 void protocol_merge(struct protocol *protocol)
 {
-    struct session *session = protocol_session(protocol);
+    struct request_stream *request = protocol_request(protocol);
     if (!protocol->joining)
         return;
     if (hub_is_between(hub_of(protocol))) { /* a part may have an event that another has not */
-        session->conn.behind = true;
-        conn_dirty_again(&session->conn);
+        request->ops->woken(request, true);
         return;
     }
     list_each (&protocol->groups, node) {

@@ -82,7 +82,7 @@ void protocol_free_parts(struct protocol *protocol);
 /* ---- protocol.c's: messages out ---------------------------------------------------------------
  */
 
-struct session *protocol_session(const struct protocol *protocol);
+struct request_stream *protocol_request(const struct protocol *protocol);
 
 /* Sends a JSON message and frees it. */
 void protocol_send(struct protocol *protocol, struct buf *message);

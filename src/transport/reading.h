@@ -1,7 +1,7 @@
 /* A read request, for whatever mechanism answers it, and its start in the log. */
 #pragma once
 
-#include "transport/session.h"
+#include "transport/exchange.h"
 
 enum start_kind {
     START_CURSOR,     /* a position that the client claims */

@@ -74,7 +74,8 @@ void request_cache_keep(struct request_cache *cache, const struct exchange *exch
                         struct reading *reading)
 {
     struct known_request *known = &cache->at[cache->next % KNOWN_REQUESTS];
-    if (exchange->worker->head_bytes.len > KNOWN_HEAD_BYTES || !is_plain(exchange->head) ||
+    struct str bytes = exchange->worker->head_bytes;
+    if (!bytes.len || bytes.len > KNOWN_HEAD_BYTES || !is_plain(exchange->head) ||
         !may_be_shared(reading))
         return;
     cache->next++;

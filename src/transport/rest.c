@@ -8,7 +8,7 @@
 static void count(struct rest *rest)
 {
     const struct rest_place *first = container_of(rest->places.next, struct rest_place, node);
-    rest->holding.session = first->session;
+    rest->holding.request = first->request;
     holding_set_shared(rest->holdings, &rest->holding, ACCOUNT_RESTS,
                        sizeof(*rest) + piece_size(rest->piece), rest->count);
 }
@@ -32,13 +32,13 @@ static void rest_free(struct rest *rest)
     free(rest);
 }
 
-bool rest_keep(struct holdings *holdings, struct rest_place *place, struct session *session,
+bool rest_keep(struct holdings *holdings, struct rest_place *place, struct request_stream *request,
                struct piece *piece, size_t sent)
 {
     struct rest *rest = piece->keeper ? piece->keeper : rest_new(holdings, piece);
     if (!rest)
         return false;
-    *place = (struct rest_place){.rest = rest, .session = session, .sent = sent};
+    *place = (struct rest_place){.rest = rest, .request = request, .sent = sent};
     list_add_last(&rest->places, &place->node);
     rest->count++;
     count(rest);

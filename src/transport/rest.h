@@ -22,13 +22,13 @@ struct rest {
 struct rest_place {
     struct list node;
     struct rest *rest;
-    struct session *session;
+    struct request_stream *request;
     size_t sent; /* bytes of the piece */
 };
 
 /* Notes that the connection lacks the bytes of the piece behind the first `sent`; the place must be
  * empty. Returns false, with the place still empty, if there is no memory. */
-bool rest_keep(struct holdings *holdings, struct rest_place *place, struct session *session,
+bool rest_keep(struct holdings *holdings, struct rest_place *place, struct request_stream *request,
                struct piece *piece, size_t sent);
 
 /* Notes that `n` more bytes were sent. After the last ones the place is empty. */

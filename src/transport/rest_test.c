@@ -15,12 +15,12 @@ struct fixture {
     struct chunk_room room;
     struct piece *piece; /* the test holds its only reference */
     struct rest_place places[PLACES];
-    int sessions[PLACES]; /* for their addresses */
+    int requests[PLACES]; /* for their addresses */
 };
 
-static struct session *session_of(struct fixture *fixture, int i)
+static struct request_stream *request_of(struct fixture *fixture, int i)
 {
-    return (struct session *)(void *)&fixture->sessions[i];
+    return (struct request_stream *)(void *)&fixture->requests[i];
 }
 
 static int begin(void **state)
@@ -48,7 +48,7 @@ static int end(void **state)
 
 static bool keep(struct fixture *fixture, int i)
 {
-    return rest_keep(&fixture->holdings, &fixture->places[i], session_of(fixture, i),
+    return rest_keep(&fixture->holdings, &fixture->places[i], request_of(fixture, i),
                      fixture->piece, 1000);
 }
 
@@ -100,7 +100,7 @@ static void its_holding_always_names_one_who_is_left(void **state)
     keep_all(fixture);
     for (int i = 0; i < PLACES; i++) {
         const struct holding *holding = holdings_largest(&fixture->holdings, ACCOUNT_RESTS);
-        assert_ptr_equal(holding->session, session_of(fixture, i));
+        assert_ptr_equal(holding->request, request_of(fixture, i));
         assert_int_equal(holding->sharers, PLACES - i);
         rest_drop(&fixture->places[i]);
     }

@@ -8,9 +8,12 @@
  * A connection ends by session_close_soon(): outgoing bytes are sent, then our side is shut, and
  * the bytes that still come from the peer are thrown away for a moment. To close a socket with
  * unread bytes would reset the connection, and could take the response along. */
+#include "transport/session.h"
+
 #include "transport/checked.h"
 #include "transport/http1_writer.h"
 #include "transport/incoming.h"
+#include "transport/pipeline.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,7 +46,7 @@ static struct session *of_conn(struct conn *conn)
 
 static int64_t phase_ms(const struct session *session)
 {
-    const struct worker_limits *limits = &session->worker->config.limits;
+    const struct worker_limits *limits = &session->request.worker->config.limits;
     switch ((enum session_phase)session->phase) {
     case PHASE_IDLE:
         return limits->idle_ms;
@@ -65,14 +68,7 @@ static int64_t phase_ms(const struct session *session)
 
 static int64_t ms_since(const struct session *session, int64_t ns)
 {
-    return (session->worker->loop.now_ns - ns) / 1000000;
-}
-
-int64_t session_begun_ns(const struct session *session)
-{
-    const struct session_intake *intake = session->intake;
-    int64_t put_off_ns = intake->later_ns ? session->worker->loop.now_ns - intake->later_ns : 0;
-    return intake->begun_ns + put_off_ns;
+    return (session->request.worker->loop.now_ns - ns) / 1000000;
 }
 
 /* How long ago that began which the phase gives time for. */
@@ -81,12 +77,13 @@ static int64_t phase_age_ms(const struct session *session)
     switch ((enum session_phase)session->phase) {
     case PHASE_HEAD:
     case PHASE_BODY:
-        return ms_since(session, session_begun_ns(session));
+        return ms_since(session, request_stream_begun_ns(&session->request));
     case PHASE_WAIT:
-        return ms_since(session, session->inflight ? session_first(session)->since_ns
-                                                   : session->intake->held_ns);
+        return ms_since(session, session_inflight(session)
+                                     ? pipeline_first(session)->exchange.since_ns
+                                     : session_intake(session)->held_ns);
     case PHASE_SEND:
-        return ms_since(session, session->out->taken_ns);
+        return ms_since(session, session->request.out->taken_ns);
     case PHASE_IDLE:
     case PHASE_PULL:
     case PHASE_LINGER:
@@ -101,57 +98,23 @@ static void set_phase_timer(struct session *session)
     if (ms < 0)
         return;
     ms -= phase_age_ms(session);
-    timer_set(&session->worker->loop, &session->timer, ms > 0 ? ms : 0);
+    timer_set(&session->request.worker->loop, &session->request.timer, ms > 0 ? ms : 0);
 }
 
 /* A byte now and then, or answers in between, do not put a deadline off: time counts from where
  * the part of the request, or the wait, began. */
 static void enter(struct session *session, enum session_phase phase)
 {
-    if (session->phase == phase && list_linked(&session->timer.node))
+    if (session->phase == phase && list_linked(&session->request.timer.node))
         return;
     session->phase = (uint8_t)phase;
     set_phase_timer(session);
 }
 
-void session_ring_in(struct session *session, int64_t ms)
-{
-    if (!session->draining)
-        timer_set(&session->worker->loop, &session->timer, ms);
-}
-
-/* The last acknowledgement came a moment after a beat went out: half a beat more than two tells a
- * peer that missed two from one that missed one. */
-bool session_close_deserted(struct session *session, unsigned beat_s)
-{
-    if (!conn_is_deserted(&session->conn, beat_s * INT64_C(2500)))
-        return false;
-    worker_hit(session->worker, LIMIT_GONE);
-    conn_close(&session->conn);
-    return true;
-}
-
-void session_wake(struct session *session)
-{
-    struct session_intake *intake = session_take_in(session);
-    if (intake && !list_linked(&intake->wait_node))
-        list_add_last(&session->worker->resumed, &intake->wait_node);
-}
-
-void session_pause(struct session *session)
-{
-    struct worker *worker = session->worker;
-    struct session_intake *intake = session_take_in(session);
-    if (!intake || list_linked(&intake->wait_node))
-        return;
-    list_add_last(&worker->paused, &intake->wait_node);
-    worker_hit(worker, LIMIT_PENDING);
-    worker_check_paused(worker);
-}
-
 static void set_stall_timer(struct session *session)
 {
-    timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.stall_ms);
+    struct worker *worker = session->request.worker;
+    timer_set(&worker->loop, &session->request.timer, worker->config.limits.stall_ms);
 }
 
 void session_close_soon(struct session *session)
@@ -162,208 +125,47 @@ void session_close_soon(struct session *session)
     set_stall_timer(session);
 }
 
-/* ---- unsent bytes
- * -------------------------------------------------------------------------------- */
-
-/* Bytes that sockets do not take are memory that slow peers could make us hold without limit: rests
- * of events, and responses. A connection holds no more memory than there are bytes, and shares the
- * rest of a large event with all others that lack a part of it; see rest.h. All of it counts
- * against rests_max, beyond which the largest connections are closed. */
-
-enum { FIT_SLACK = 1024 };
-
-/* Moves what is unsent to the front and gives the rest back, once that is a fifth: so often that
- * little is wasted, and so seldom that each byte is moved a few times at most. */
-static void fit(struct session_out *out)
-{
-    size_t left = out->bytes.len - out->sent;
-    if (out->bytes.cap - left <= left / 4 + FIT_SLACK)
-        return;
-    buf_drop(&out->bytes, out->sent);
-    out->sent = 0;
-    buf_fit(&out->bytes);
-}
-
-static void count_out(struct session *session)
-{
-    struct worker *worker = session->worker;
-    struct session_out *out = session->out;
-    if (!out || session->conn.dead)
-        return;
-    bool taken = session->conn.writable;
-    if (!taken)
-        fit(out);
-    holding_set(&worker->holdings, &out->holding, taken ? ACCOUNT_ANSWERS : ACCOUNT_RESTS,
-                out->bytes.cap);
-    while (account_held(&worker->account, ACCOUNT_RESTS) > worker->config.limits.rests_max) {
-        struct holding *largest = holdings_largest(&worker->holdings, ACCOUNT_RESTS);
-        if (!largest)
-            return;
-        worker_hit(worker, LIMIT_RESTS);
-        session_shed(largest->session, largest);
-    }
-}
-
-/* Without memory for what is to be sent the connection cannot go on. */
-static struct session_out *out_new(struct session *session)
-{
-    struct session_out *out = mem_try_alloc(sizeof(*out));
-    if (out)
-        *out = (struct session_out){.session = session, .holding = {.session = session}};
-    else
-        conn_close(&session->conn);
-    return out;
-}
-
-struct buf *session_add(struct session *session)
-{
-    if (!session->out)
-        session->out = out_new(session);
-    if (!session->out)
-        return &session->worker->no_room;
-    if (session_is_clear(session))
-        session->out->taken_ns = session->worker->loop.now_ns;
-    return &session->out->bytes;
-}
-
-/* A rest is kept when all before it is sent, so that it goes first. */
-static bool share_rest(struct session *session, struct str rest, struct piece *piece)
-{
-    struct session_out *out = session->out;
-    return piece && out && session_is_clear(session) &&
-           rest_keep(&session->worker->holdings, &out->rest, session, piece,
-                     piece->bytes.len - rest.len);
-}
-
-void session_keep_rest(struct session *session, struct str rest, struct piece *piece)
-{
-    if (!rest.len)
-        return;
-    struct buf *own = session_add(session);
-    if (!share_rest(session, rest, piece))
-        buf_add_str(own, rest);
-    count_out(session);
-}
-
-static void drop_out(struct session *session)
-{
-    if (!session->out)
-        return;
-    rest_drop(&session->out->rest);
-    holding_set(&session->worker->holdings, &session->out->holding, ACCOUNT_RESTS, 0);
-    buf_free(&session->out->bytes);
-    free(session->out);
-    session->out = NULL;
-}
-
-void session_dirty(struct session *session)
-{
-    count_out(session); /* there may be more of it now */
-    conn_dirty(&session->conn);
-}
-
-void session_woken(struct session *session, const struct sub *sub)
-{
-    session->conn.behind = sub->state == SUB_BEHIND;
-    if (session_is_clear(session))
-        conn_dirty_again(&session->conn);
-    else
-        session_dirty(session);
-}
-
-bool session_has_more(struct session *session, const struct sub *sub)
-{
-    session->conn.behind = !sub_is_live(sub) && sub->state != SUB_QUEUED;
-    return !sub_is_live(sub);
-}
-
 /* ---- pulls ----------------------------------------------------------------------------------- */
 
 void session_begin_pull(struct session *session, struct pull *pull)
 {
-    session->pull = pull;
-    pull->session = session;
+    session->request.pull = pull;
+    pull->request = &session->request;
     session->phase = PHASE_PULL;
-    if (session->intake)
-        session->intake->begun_ns = 0;
-    timer_stop(&session->timer);
-    if (session->worker->draining)
+    if (session->request.intake)
+        session->request.intake->begun_ns = 0;
+    timer_stop(&session->request.timer);
+    if (session->request.worker->draining)
         session_drain(session, 0); /* ends at once, as politely as the rest */
 }
 
 void session_end_pull(struct session *session)
 {
-    session->pull = NULL;
+    session->request.pull = NULL;
     session->draining = false;
-    timer_stop(&session->timer);
+    timer_stop(&session->request.timer);
     enter(session, PHASE_WAIT);
-}
-
-/* ---- received bytes
- * ------------------------------------------------------------------------------ */
-
-struct session_intake *session_take_in(struct session *session)
-{
-    if (session->intake)
-        return session->intake;
-    struct session_intake *intake = mem_try_alloc(sizeof(*intake));
-    if (!intake) {
-        conn_close(&session->conn);
-        return NULL;
-    }
-    *intake = (struct session_intake){.session = session, .holding = {.session = session}};
-    list_init(&intake->exchanges);
-    return session->intake = intake;
-}
-
-static void free_intake(struct session *session)
-{
-    struct session_intake *intake = session->intake;
-    if (!intake)
-        return;
-    list_remove(&intake->wait_node);
-    checked_end(session->worker, &intake->check);
-    incoming_drop_body(session);
-    buf_free(&intake->in);
-    holding_set(&session->worker->holdings, &intake->holding, ACCOUNT_INTAKE, 0);
-    free(intake);
-    session->intake = NULL;
-}
-
-static size_t pull_held(const struct session *session)
-{
-    const struct pull *pull = session->pull;
-    return pull && pull->ops->held ? pull->ops->held(pull) : 0;
-}
-
-void session_count_intake(struct session *session)
-{
-    size_t bytes = pull_held(session);
-    if (session->conn.dead || (bytes && !session_take_in(session)) || !session->intake)
-        return;
-    struct session_intake *intake = session->intake;
-    bytes += intake->in.cap + (intake->body ? session_body_held(intake->body) : 0);
-    holding_set(&session->worker->holdings, &intake->holding, ACCOUNT_INTAKE, bytes);
 }
 
 void session_drop_intake(struct session *session)
 {
-    const struct session_intake *intake = session->intake;
-    if (!intake || session->inflight || session->held || session->part || intake->in.len ||
-        intake->body || intake->check || list_linked(&intake->wait_node) || pull_held(session))
+    const struct stream_intake *intake = session->request.intake;
+    if (!intake || session_inflight(session) || session->held || session->part || intake->in.len ||
+        intake->body || intake->check || list_linked(&intake->wait_node) ||
+        request_stream_pull_held(&session->request))
         return;
-    free_intake(session);
+    request_stream_drop_intake(&session->request);
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
 void session_settle(struct session *session)
 {
-    if (session->closing || session->conn.dead || session->pull)
+    if (session->closing || session->conn.dead || session->request.pull)
         return;
-    if (!session->inflight && !session_is_clear(session))
+    if (!session_inflight(session) && !request_stream_is_clear(&session->request))
         enter(session, PHASE_SEND);
-    else if (session->inflight || session->held)
+    else if (session_inflight(session) || session->held)
         enter(session, PHASE_WAIT);
     else if (session->part)
         enter(session, session->part == PART_BODY ? PHASE_BODY : PHASE_HEAD);
@@ -373,8 +175,8 @@ void session_settle(struct session *session)
 
 static void process(struct session *session)
 {
-    if (session->intake && session->intake->in.len && !session->pull)
-        incoming_read(session, buf_str(&session->intake->in));
+    if (session->request.intake && session->request.intake->in.len && !session->request.pull)
+        incoming_read(session, buf_str(&session->request.intake->in));
     else
         session_settle(session);
 }
@@ -390,39 +192,39 @@ static void hung_up(struct conn *conn)
  * the worker's list for that. */
 static void read_later(struct session *session, struct list *queue)
 {
-    struct session_intake *intake = session_take_in(session);
+    struct stream_intake *intake = request_stream_take_in(&session->request);
     if (!intake || list_linked(&intake->wait_node))
         return;
     list_add_last(queue, &intake->wait_node);
     /* While memory is tight the deadline holds: it frees what is held for an unfinished request. */
-    if (queue != &session->worker->paused)
-        intake->later_ns = session->worker->loop.now_ns;
+    if (queue != &session->request.worker->paused)
+        intake->later_ns = session->request.worker->loop.now_ns;
 }
 
 /* The session's turn has come. */
 static void end_wait(struct session *session)
 {
-    struct session_intake *intake = session->intake;
+    struct stream_intake *intake = session->request.intake;
     if (!intake || !intake->later_ns)
         return;
     if (intake->begun_ns)
-        intake->begun_ns = session_begun_ns(session);
+        intake->begun_ns = request_stream_begun_ns(&session->request);
     intake->later_ns = 0;
 }
 
 /* Whether a request or message that has come whole is being checked, or decompressed. */
 static bool has_begun(const struct session *session)
 {
-    const struct pull *pull = session->pull;
-    const struct session_intake *intake = session->intake;
+    const struct pull *pull = session->request.pull;
+    const struct stream_intake *intake = session->request.intake;
     return (intake && (intake->check || (intake->body && intake->body->gzip.stream))) ||
            (pull && pull->ops->busy && pull->ops->busy(pull));
 }
 
 static void put_off(struct session *session)
 {
-    struct worker *worker = session->worker;
-    struct list *begun = session->pull ? &worker->unfinished : &worker->bodies;
+    struct worker *worker = session->request.worker;
+    struct list *begun = session->request.pull ? &worker->unfinished : &worker->bodies;
     read_later(session, has_begun(session) ? begun : &worker->put_off);
     worker_put_off(worker, BUDGET_READ);
 }
@@ -435,14 +237,15 @@ static void discard(struct session *session)
     size_t sum = 0;
     while ((n = conn_read(&session->conn, &bytes)) > 0) {
         sum += (size_t)n;
-        if (!worker_spend(session->worker, (size_t)n))
+        if (!worker_spend(session->request.worker, (size_t)n))
             break;
     }
     if (n == 0)
         return;
     if (n > 0)
         put_off(session);
-    if (n < 0 || !session->intake || (session->intake->discarded += sum) > LINGER_BYTES)
+    struct session_intake *intake = session_intake(session);
+    if (n < 0 || !intake || (intake->discarded += sum) > LINGER_BYTES)
         conn_close(&session->conn);
 }
 
@@ -451,9 +254,10 @@ static void read_end(struct session *session, int error)
 {
     session->conn.readable = false;
     session->finished = true;
-    if (error != -EPIPE || (!session->inflight && session_is_clear(session)))
+    if (error != -EPIPE ||
+        (!session_inflight(session) && request_stream_is_clear(&session->request)))
         conn_close(&session->conn);
-    else if (!session->inflight)
+    else if (!session_inflight(session))
         session_close_soon(session);
 }
 
@@ -461,7 +265,8 @@ static void read_end(struct session *session, int error)
  * would hold as many heads until its end, and leave the heap that large. */
 static void send_head(struct session *session)
 {
-    if (session->pull && !session->inflight && !session->closing && !session_is_clear(session))
+    if (session->request.pull && !session_inflight(session) && !session->closing &&
+        !request_stream_is_clear(&session->request))
         conn_flush(&session->conn);
 }
 
@@ -469,7 +274,7 @@ static void send_head(struct session *session)
  * is closed for it. */
 static bool add_to_intake(struct session *session, struct str bytes)
 {
-    struct session_intake *intake = session_take_in(session);
+    struct stream_intake *intake = request_stream_take_in(&session->request);
     if (!intake)
         return false;
     buf_add_str(&intake->in, bytes);
@@ -481,12 +286,12 @@ static bool add_to_intake(struct session *session, struct str bytes)
 
 static bool has_kept(const struct session *session)
 {
-    return session->intake && session->intake->in.len;
+    return session->request.intake && session->request.intake->in.len;
 }
 
 static void read_until_pull(struct session *session)
 {
-    while (incoming_may_follow(session) && !worker_is_spent(session->worker)) {
+    while (incoming_may_follow(session) && !worker_is_spent(session->request.worker)) {
         struct str bytes;
         int n = conn_read(&session->conn, &bytes);
         if (n == 0)
@@ -497,11 +302,11 @@ static void read_until_pull(struct session *session)
         }
         /* Open the mail first: events that a client published before it sent these bytes are in
          * it. */
-        mailbox_empty(&session->worker->loop.mailbox);
+        mailbox_empty(&session->request.worker->loop.mailbox);
         if (has_kept(session)) {
             if (!add_to_intake(session, bytes))
                 return;
-            bytes = buf_str(&session->intake->in);
+            bytes = buf_str(&session->request.intake->in);
         }
         incoming_read(session, bytes);
         send_head(session);
@@ -510,15 +315,15 @@ static void read_until_pull(struct session *session)
 
 static bool listens(const struct session *session)
 {
-    return !session->conn.dead && !session->closing && session->pull->ops->input &&
-           !session->pull->ops->deaf(session->pull);
+    return !session->conn.dead && !session->closing && session->request.pull->ops->input &&
+           !session->request.pull->ops->deaf(session->request.pull);
 }
 
 /* Has the pull use what came and was not used yet. */
 static void give_kept(struct session *session)
 {
-    struct buf *in = &session->intake->in;
-    size_t used = session->pull->ops->input(session->pull, in->at, in->len);
+    struct buf *in = &session->request.intake->in;
+    size_t used = session->request.pull->ops->input(session->request.pull, in->at, in->len);
     buf_drop(in, used);
     if (!in->len)
         buf_free(in);
@@ -533,14 +338,15 @@ static bool read_once(struct session *session)
         conn_close(&session->conn);
     if (n <= 0)
         return false;
-    size_t used = session->pull->ops->input(session->pull, session->conn.net->read_room, bytes.len);
+    size_t used = session->request.pull->ops->input(session->request.pull,
+                                                    session->conn.net->read_room, bytes.len);
     return used == bytes.len || session->conn.dead || add_to_intake(session, str_skip(bytes, used));
 }
 
 /* Nothing is read while a stream is open or a poll waits, but its end is noticed. */
 static void leave_pull(struct session *session)
 {
-    struct pull *pull = session->pull;
+    struct pull *pull = session->request.pull;
     if (!session->conn.hup || pull->ops->brief)
         return;
     if (pull->ops->leave)
@@ -551,16 +357,16 @@ static void leave_pull(struct session *session)
 
 static void read_pull(struct session *session)
 {
-    if (!session->pull->ops->input) {
+    if (!session->request.pull->ops->input) {
         leave_pull(session);
         return;
     }
-    while (!worker_is_spent(session->worker)) {
-        mailbox_empty(&session->worker->loop.mailbox);
+    while (!worker_is_spent(session->request.worker)) {
+        mailbox_empty(&session->request.worker->loop.mailbox);
         if (!listens(session))
             return;
         if (has_begun(session))
-            (void)session->pull->ops->input(session->pull, NULL, 0);
+            (void)session->request.pull->ops->input(session->request.pull, NULL, 0);
         else if (has_kept(session))
             give_kept(session);
         else if (!read_once(session))
@@ -573,7 +379,8 @@ static void read_requests(struct session *session)
 {
     if (session->conn.readable)
         read_until_pull(session);
-    if (session->pull && (session->conn.readable || has_kept(session) || has_begun(session)))
+    if (session->request.pull &&
+        (session->conn.readable || has_kept(session) || has_begun(session)))
         read_pull(session);
 }
 
@@ -583,7 +390,7 @@ static bool would_read(const struct session *session)
     if (session->conn.dead ||
         (!session->conn.readable && !has_kept(session) && !has_begun(session)))
         return false;
-    return session->pull ? listens(session) : incoming_may_follow(session);
+    return session->request.pull ? listens(session) : incoming_may_follow(session);
 }
 
 /* Whether it holds so much of what has not come whole, while memory is tight, that others go first.
@@ -593,10 +400,10 @@ static bool would_read(const struct session *session)
  */
 static bool gives_way(struct session *session)
 {
-    struct worker *worker = session->worker;
-    if (!worker_is_tight(worker) || !session->intake || session->conn.hup || has_begun(session) ||
-        session->intake->holding.bytes < GIVE_WAY_LEAST ||
-        !holding_is_large(&worker->holdings, &session->intake->holding))
+    struct worker *worker = session->request.worker;
+    if (!worker_is_tight(worker) || !session->request.intake || session->conn.hup ||
+        has_begun(session) || session->request.intake->holding.bytes < GIVE_WAY_LEAST ||
+        !holding_is_large(&worker->holdings, &session->request.intake->holding))
         return false;
     read_later(session, &worker->paused);
     worker_check_paused(worker);
@@ -608,10 +415,11 @@ static bool gives_way(struct session *session)
  * is. */
 static void process_kept(struct session *session)
 {
-    size_t before = session->intake ? session->intake->in.len : 0;
+    size_t before = session->request.intake ? session->request.intake->in.len : 0;
     process(session);
-    if (before && has_kept(session) && session->intake->in.len == before && !has_begun(session))
-        worker_begin_step(session->worker);
+    if (before && has_kept(session) && session->request.intake->in.len == before &&
+        !has_begun(session))
+        worker_begin_step(session->request.worker);
 }
 
 /* The session's turn, within its budget. What is left then waits until all others had theirs. */
@@ -619,22 +427,23 @@ static void read_session(struct session *session, bool again)
 {
     if (gives_way(session))
         return;
-    worker_begin_step(session->worker);
+    worker_begin_step(session->request.worker);
     if (session->phase == PHASE_LINGER) {
         discard(session);
         return;
     }
-    if (again && !session->pull)
+    if (again && !session->request.pull)
         process_kept(session);
     read_requests(session);
-    if (worker_is_spent(session->worker) && would_read(session))
+    if (worker_is_spent(session->request.worker) && would_read(session))
         put_off(session);
-    session_count_intake(session);
+    request_stream_count_intake(&session->request);
     session_drop_intake(session);
 }
 
-void session_resume(struct session *session)
+static void resume(struct request_stream *request)
 {
+    struct session *session = session_of(request);
     end_wait(session);
     read_session(session, true);
 }
@@ -643,29 +452,29 @@ void session_resume(struct session *session)
  * noticed. */
 static bool is_queued(const struct session *session)
 {
-    return session->intake && list_linked(&session->intake->wait_node);
+    return session->request.intake && list_linked(&session->request.intake->wait_node);
 }
 
 /* The peer is done sending: it waits for its answer, or is gone. Only a write would tell which, so
  * its reads of the store go on, but not for long. */
 static void hurry(struct session *session)
 {
-    list_each (&session->intake->exchanges, node) {
-        struct exchange *exchange = container_of(node, struct exchange, node);
-        if (exchange->question)
-            question_hurry(exchange->question);
+    list_each (&session_intake(session)->exchanges, node) {
+        struct question *question = container_of(node, struct pipelined, node)->exchange.question;
+        if (question)
+            question_hurry(question);
     }
 }
 
 static void readable(struct conn *conn)
 {
     struct session *session = of_conn(conn);
-    if (conn->hup && session->inflight)
+    if (conn->hup && session_inflight(session))
         hurry(session);
     if (is_queued(session))
         return;
-    if (worker_reads_later(session->worker))
-        read_later(session, &session->worker->resumed);
+    if (worker_reads_later(session->request.worker))
+        read_later(session, &session->request.worker->resumed);
     else
         read_session(session, false);
 }
@@ -677,21 +486,22 @@ static void shut(struct session *session)
     shutdown(session->conn.fd, SHUT_WR);
     enter(session, PHASE_LINGER);
     session->conn.readable = true;
-    worker_begin_step(session->worker);
+    worker_begin_step(session->request.worker);
     discard(session);
 }
 
 static struct str fill(struct conn *conn)
 {
     struct session *session = of_conn(conn);
+    struct request_stream *request = &session->request;
     struct str bytes = STR_NONE;
-    if (!session_is_clear(session))
-        bytes = session_unsent(session);
+    if (!request_stream_is_clear(request))
+        bytes = request_stream_unsent(request);
     else if (session->closing)
         shut(session);
-    else if (session->pull)
-        bytes = session->pull->ops->fill(session->pull);
-    if (!session_lost(session))
+    else if (request->pull)
+        bytes = request->pull->ops->fill(request->pull);
+    if (!request_stream_lost(request))
         return bytes;
     conn_close(conn); /* something is missing in it */
     return STR_NONE;
@@ -699,16 +509,16 @@ static struct str fill(struct conn *conn)
 
 static void out_is_sent(struct session *session)
 {
-    struct session_out *out = session->out;
-    bool soon = session->inflight || session->held || session->part;
-    out->sent = 0;
-    if (session->pull || !soon || out->bytes.cap > OUT_KEEP)
-        drop_out(session); /* an idle connection holds none */
+    struct request_stream *request = &session->request;
+    bool soon = session_inflight(session) || session->held || session->part;
+    request->out->sent = 0;
+    if (request->pull || !soon || request->out->bytes.cap > OUT_KEEP)
+        request_stream_drop_out(request); /* an idle connection holds none */
     else
-        buf_clear(&out->bytes);
+        buf_clear(&request->out->bytes);
     if (session->held) { /* the held request may have waited for this; its own time begins now */
-        session->intake->held_ns = session->worker->loop.now_ns;
-        session_wake(session);
+        session_intake(session)->held_ns = request->worker->loop.now_ns;
+        request_stream_wake(request);
     }
     session_settle(session);
 }
@@ -716,7 +526,7 @@ static void out_is_sent(struct session *session)
 /* A slow peer is not one that does not read. */
 static void note_progress(struct session *session)
 {
-    session->out->taken_ns = session->worker->loop.now_ns;
+    session->request.out->taken_ns = session->request.worker->loop.now_ns;
     if (session->phase == PHASE_SEND || (session->closing && session->phase != PHASE_LINGER))
         set_stall_timer(session);
 }
@@ -724,53 +534,53 @@ static void note_progress(struct session *session)
 static bool sent(struct conn *conn, size_t n)
 {
     struct session *session = of_conn(conn);
-    if (session_is_clear(session)) {
-        bool more = session->pull->ops->sent(session->pull, n, !conn->writable);
-        return more || session->closing || !session_is_clear(session);
+    struct request_stream *request = &session->request;
+    if (request_stream_is_clear(request)) {
+        bool more = request->pull->ops->sent(request->pull, n, !conn->writable);
+        return more || session->closing || !request_stream_is_clear(request);
     }
-    if (session->out->rest.rest)
-        rest_advance(&session->out->rest, n);
-    else
-        session->out->sent += n;
+    request_stream_advance(request, n);
     if (n)
         note_progress(session);
-    if (session_is_clear(session))
+    if (request_stream_is_clear(request))
         out_is_sent(session);
-    count_out(session);
+    request_stream_count_out(request);
     return true;
 }
 
 static void refuse_unfinished(struct session *session)
 {
-    checked_end(session->worker, &session->intake->check);
-    incoming_drop_body(session);
+    checked_end(session->request.worker, &session->request.intake->check);
+    request_stream_drop_body(&session->request);
     session->held = false;
-    if (session->pull && session->pull->ops->refuse)
-        session->pull->ops->refuse(session->pull, PROBLEM_UNAVAILABLE);
-    else if (session->pull)
+    if (session->request.pull && session->request.pull->ops->refuse)
+        session->request.pull->ops->refuse(session->request.pull, PROBLEM_UNAVAILABLE);
+    else if (session->request.pull)
         conn_close(&session->conn);
     else
         incoming_refuse(session, PROBLEM_UNAVAILABLE,
                         STR("the server holds as many unfinished requests as it may: try again"));
-    buf_free(&session->intake->in);
+    buf_free(&session->request.intake->in);
 }
 
 /* Takes the holding out of the account: the buffers are freed only when the connection is
  * buried. */
 static void stop_holding(struct session *session, struct holding *holding)
 {
-    struct rest_place *place = session->out ? &session->out->rest : NULL;
+    struct rest_place *place = session->request.out ? &session->request.out->rest : NULL;
     if (place && place->rest && holding == &place->rest->holding)
         rest_drop(place);
     else
-        holding_set(&session->worker->holdings, holding, (enum account_kind)holding->kind, 0);
+        holding_set(&session->request.worker->holdings, holding, (enum account_kind)holding->kind,
+                    0);
 }
 
 /* Frees a holding. A peer with an unfinished request gets a refusal. A connection with unsent bytes
  * is closed: a subscriber comes back with its cursor. */
-void session_shed(struct session *session, struct holding *holding)
+static void shed(struct request_stream *request, struct holding *holding)
 {
-    struct session_intake *intake = session->intake;
+    struct session *session = session_of(request);
+    struct stream_intake *intake = session->request.intake;
     bool ends = session->closing || session->finished || session->conn.dead;
     bool refuse = intake && holding == &intake->holding && !ends;
     if (refuse)
@@ -778,39 +588,24 @@ void session_shed(struct session *session, struct holding *holding)
     else
         conn_close(&session->conn);
     if (!session->conn.dead) {
-        session_count_intake(session);
+        request_stream_count_intake(&session->request);
         return;
     }
     stop_holding(session, holding);
     conn_bury_first(&session->conn); /* frees its memory soon */
 }
 
-static void drop_exchanges(struct session_intake *intake)
-{
-    for (struct list *node; (node = list_take_first(&intake->exchanges));) {
-        struct exchange *exchange = container_of(node, struct exchange, node);
-        exchange->session = NULL;
-        if (exchange->question)
-            question_drop(exchange->question);
-        if (exchange->answered)
-            exchange_free(exchange);
-        else
-            exchange->dropped = true; /* freed when it is answered */
-    }
-}
-
 static void closed(struct conn *conn)
 {
     struct session *session = of_conn(conn);
-    struct worker *worker = session->worker;
-    timer_stop(&session->timer);
+    struct worker *worker = session->request.worker;
+    timer_stop(&session->request.timer);
     list_remove(&session->node);
-    if (session->intake)
-        drop_exchanges(session->intake);
-    if (session->pull)
-        session->pull->ops->free(session->pull);
-    free_intake(session);
-    drop_out(session);
+    pipeline_drop(session);
+    if (session->request.pull)
+        session->request.pull->ops->free(session->request.pull);
+    request_stream_drop_intake(&session->request);
+    request_stream_drop_out(&session->request);
     stat_set(&worker->stats.connections, worker->net.conns);
     if (session->refused)
         worker->refusing--;
@@ -820,53 +615,140 @@ static void closed(struct conn *conn)
     slab_give(session);
 }
 
-static const struct conn_ops ops = {readable, fill, sent, hung_up, closed};
+static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed};
+
+/* ---- the request stream's calls -------------------------------------------------------------- */
+
+static void dirty(struct request_stream *request)
+{
+    conn_dirty(&session_of(request)->conn);
+}
+
+static void woken(struct request_stream *request, bool behind)
+{
+    struct conn *conn = &session_of(request)->conn;
+    conn->behind = behind;
+    if (request_stream_is_clear(request))
+        conn_dirty_again(conn);
+    else
+        request_stream_dirty(request);
+}
+
+static void note_behind(struct request_stream *request, bool behind)
+{
+    session_of(request)->conn.behind = behind;
+}
+
+static void end(struct request_stream *request)
+{
+    struct session *session = session_of(request);
+    if (session->chunked && !session->closing)
+        http_chunk_end(request_stream_add(request));
+    session_close_soon(session);
+}
+
+static void close_now(struct request_stream *request)
+{
+    conn_close(&session_of(request)->conn);
+}
+
+static enum request_stream_state state(const struct request_stream *request)
+{
+    const struct session *session = session_of(request);
+    return session->conn.dead ? REQUEST_CLOSED : session->closing ? REQUEST_ENDING : REQUEST_OPEN;
+}
+
+static struct conn *conn_of(const struct request_stream *request)
+{
+    return &session_of(request)->conn;
+}
+
+static struct poll_pace *pace(const struct request_stream *request)
+{
+    return &session_of(request)->pace;
+}
+
+static void ring_in(struct request_stream *request, int64_t ms)
+{
+    if (!session_of(request)->draining)
+        timer_set(&request->worker->loop, &request->timer, ms);
+}
+
+static void attach(struct request_stream *request, struct pull *pull)
+{
+    session_begin_pull(session_of(request), pull);
+}
+
+static void detach(struct request_stream *request)
+{
+    session_end_pull(session_of(request));
+}
+
+static struct stream_intake *intake_new(struct request_stream *request)
+{
+    struct session_intake *intake = mem_try_alloc(sizeof(*intake));
+    if (!intake)
+        return NULL;
+    *intake =
+        (struct session_intake){.common = {.request = request, .holding = {.request = request}}};
+    list_init(&intake->exchanges);
+    return &intake->common;
+}
+
+static const struct request_stream_ops request_ops = {
+    .respond = pipeline_respond,
+    .respond_known = pipeline_respond_known,
+    .open = pipeline_open,
+    .free_exchange = pipeline_free,
+    .attach = attach,
+    .detach = detach,
+    .dirty = dirty,
+    .woken = woken,
+    .behind = note_behind,
+    .end = end,
+    .close = close_now,
+    .state = state,
+    .conn = conn_of,
+    .pace = pace,
+    .ring_in = ring_in,
+    .intake_new = intake_new,
+    .resume = resume,
+    .shed = shed,
+};
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 
 static void fate_unknown(struct session *session)
 {
-    struct exchange *first = session_first(session);
-    /* The first is replaced by an answer of our own; the real one finds itself dropped. */
-    struct exchange *stand_in = mem_try_alloc(sizeof(*stand_in) + first->origin_len);
+    struct pipelined *stand_in = pipeline_replace_first(session);
     if (!stand_in) {
         conn_close(&session->conn);
         return;
     }
-    *stand_in = *first;
-    memcpy(stand_in->origin, first->origin, first->origin_len);
-    if (first->question)
-        question_drop(first->question);
-    stand_in->question = NULL;
+    struct exchange *exchange = &stand_in->exchange;
     stand_in->keep_alive = false;
-    stand_in->answer = (struct buf){0};
-    stand_in->holding = (struct holding){.session = session};
-    list_insert_before(&first->node, &stand_in->node);
-    list_remove(&first->node);
-    first->session = NULL;
-    first->dropped = true;
-    if (stand_in->publish.count)
+    if (exchange->publish.count)
         exchange_problem(
-            stand_in, PROBLEM_FATE_UNKNOWN,
+            exchange, PROBLEM_FATE_UNKNOWN,
             STR("the log did not confirm in time: retry with the same Idempotency-Key"), STR_NONE);
     else
-        exchange_problem(stand_in, PROBLEM_UNAVAILABLE, STR("the store is slow: try again"),
+        exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store is slow: try again"),
                          STR_NONE);
 }
 
 /* The phase may have lasted for long while answers came and went; what counts is the oldest. */
 static void waited(struct session *session)
 {
-    bool due = phase_age_ms(session) >= session->worker->config.limits.publish_ms;
-    if (!session->inflight && !session->held) {
+    bool due = phase_age_ms(session) >= session->request.worker->config.limits.publish_ms;
+    if (!session_inflight(session) && !session->held) {
         session_settle(session); /* answered a moment ago, by mail of this turn */
         return;
     }
-    if (session->inflight && session_first(session)->patient)
+    if (session_inflight(session) && pipeline_first(session)->exchange.patient)
         return;
     if (!due)
         set_phase_timer(session);
-    else if (session->inflight)
+    else if (session_inflight(session))
         fate_unknown(session);
     else
         incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
@@ -875,7 +757,7 @@ static void waited(struct session *session)
 /* Makes the newest exchange the last of the connection, which its response says. */
 static void end_after_exchanges(struct session *session)
 {
-    session_last(session)->keep_alive = false;
+    pipeline_last(session)->keep_alive = false;
     session->finished = true;
 }
 
@@ -883,16 +765,16 @@ void session_drain(struct session *session, uint32_t after_ms)
 {
     if (session->closing || session->draining)
         return;
-    if (session->inflight)
+    if (session_inflight(session))
         end_after_exchanges(session);
-    if (session->pull) {
+    if (session->request.pull) {
         session->draining = true;
-        timer_set(&session->worker->loop, &session->timer, after_ms);
+        timer_set(&session->request.worker->loop, &session->request.timer, after_ms);
         return;
     }
-    if (session->inflight || session->held || session->part)
+    if (session_inflight(session) || session->held || session->part)
         return; /* the next answer will be the last */
-    if (session_is_clear(session))
+    if (request_stream_is_clear(&session->request))
         conn_close(&session->conn);
     else
         session_close_soon(session);
@@ -900,7 +782,7 @@ void session_drain(struct session *session, uint32_t after_ms)
 
 static void ring_pull(struct session *session)
 {
-    struct pull *pull = session->pull;
+    struct pull *pull = session->request.pull;
     bool drain = session->draining;
     session->draining = false;
     if (drain)
@@ -921,12 +803,12 @@ static void refuse_late(struct session *session)
 
 static void ring(struct timer *timer)
 {
-    struct session *session = container_of(timer, struct session, timer);
+    struct session *session = session_of(container_of(timer, struct request_stream, timer));
     if (session->conn.dead)
         return;
     if (session->closing) {
-        if (!session_is_clear(session))
-            worker_hit(session->worker, LIMIT_STALL);
+        if (!request_stream_is_clear(&session->request))
+            worker_hit(session->request.worker, LIMIT_STALL);
         conn_close(&session->conn);
         return;
     }
@@ -946,11 +828,11 @@ static void ring(struct timer *timer)
             incoming_refuse_connection(session);
             break;
         }
-        worker_hit(session->worker, LIMIT_IDLE);
+        worker_hit(session->request.worker, LIMIT_IDLE);
         conn_close(&session->conn);
         break;
     case PHASE_SEND:
-        worker_hit(session->worker, LIMIT_STALL);
+        worker_hit(session->request.worker, LIMIT_STALL);
         conn_close(&session->conn);
         break;
     case PHASE_LINGER:
@@ -996,8 +878,9 @@ static struct session *session_new(struct worker *worker, int fd)
         close(fd);
         return NULL;
     }
-    *session = (struct session){.worker = worker, .timer = {.ring = ring}};
-    if (!conn_init(&session->conn, &worker->net, fd, &ops))
+    *session = (struct session){
+        .request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}}};
+    if (!conn_init(&session->conn, &worker->net, fd, &conn_ops))
         return session;
     slab_give(session);
     return NULL;
@@ -1008,7 +891,7 @@ static void begin_session(struct worker *worker, struct session *session, int64_
     list_add_last(&worker->sessions, &session->node);
     stat_set(&worker->stats.connections, worker->net.conns);
     session->phase = PHASE_IDLE;
-    timer_set(&worker->loop, &session->timer, ms);
+    timer_set(&worker->loop, &session->request.timer, ms);
 }
 
 static void refuse_connection(struct worker *worker, int fd)

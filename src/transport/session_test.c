@@ -1107,7 +1107,7 @@ static void a_rest_takes_no_more_memory_than_it_has_bytes(void **state)
     peer_join_narrow(bench, &peer);
     ask_for_much(bench, &peer);
     const struct session *session = container_of(bench->worker.sessions.next, struct session, node);
-    for (size_t left; (left = session_unsent_len(session));) {
+    for (size_t left; (left = request_stream_unsent_len(&session->request));) {
         assert_true(bench_rests(bench) <= left + left / 4 + 1024);
         assert_true(bench_rests(bench) >= left);
         char room[2000];
@@ -1562,13 +1562,13 @@ static void an_answer_that_lost_memory_closes_its_connection(void **state)
     peer_join(bench, &peer);
     peer_say(bench, &peer, POST_PARK);
     struct session *session = container_of(bench->worker.sessions.prev, struct session, node);
-    session_add(session)->failed = true;
+    request_stream_add(&session->request)->failed = true;
     answer(bench, 0);
     bench_settle(bench);
     peer_expect(bench, &peer, ".");
     peer_join(bench, &stream);
     session = container_of(bench->worker.sessions.prev, struct session, node);
-    session_add(session)->failed = true;
+    request_stream_add(&session->request)->failed = true;
     peer_say(bench, &stream, GET_STREAM);
     peer_expect(bench, &stream, ".");
     peer_leave(bench, &peer);

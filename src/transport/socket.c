@@ -18,21 +18,21 @@ static struct socket *of_pull(struct pull *pull)
 
 void socket_close(struct socket *socket, unsigned code, struct str reason)
 {
-    struct session *session = socket->pull.session;
-    if (socket->close_sent || session->closing)
+    struct request_stream *request = socket->pull.request;
+    if (socket->close_sent || request->ops->state(request) != REQUEST_OPEN)
         return;
     socket->close_sent = true;
-    ws_add_close(session_add(session), code, reason, NULL);
+    ws_add_close(request_stream_add(request), code, reason, NULL);
     if (socket->close_seen)
-        session_close_soon(session);
+        request_stream_end(request);
     else
-        timer_set(&session->worker->loop, &session->timer, session->worker->config.limits.close_ms);
-    session_dirty(session);
+        timer_set(&request->worker->loop, &request->timer, request->worker->config.limits.close_ms);
+    request_stream_dirty(request);
 }
 
 void socket_close_problem(struct socket *socket, enum problem problem)
 {
-    struct worker *worker = socket->pull.session->worker;
+    struct worker *worker = socket->pull.request->worker;
     struct buf reason = {0};
     stat_add(&worker->stats.problems[problem], 1);
     problem_add_type(&reason, worker->config.base, problem);
@@ -42,13 +42,13 @@ void socket_close_problem(struct socket *socket, enum problem problem)
 
 static void on_close(struct socket *socket, unsigned code)
 {
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     socket->close_seen = true;
     socket->close_code = (uint16_t)code;
     /* Earlier publishes still count, and the peer may wait for the echo. */
     socket->close_due = socket->inflight > 0;
     if (socket->close_sent)
-        session_close_soon(session);
+        request_stream_end(request);
     else if (!socket->close_due)
         socket_close(socket, code, STR_NONE);
 }
@@ -59,19 +59,19 @@ static void set_timer(struct socket *socket);
 
 static void on_event(struct socket *socket, const struct ws_event *event)
 {
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     switch (event->opcode) {
     case WS_TEXT:
     case WS_BINARY:
-        if (session->intake)
-            session->intake->begun_ns = 0;
+        if (request->intake)
+            request->intake->begun_ns = 0;
         if (!socket->close_sent)
             socket->speaker->message(socket, event->opcode, event->data);
         break;
     case WS_PING:
         if (!socket->close_sent)
-            ws_add_frame(session_add(session), true, false, WS_PONG, event->data, NULL);
-        session_dirty(session);
+            ws_add_frame(request_stream_add(request), true, false, WS_PONG, event->data, NULL);
+        request_stream_dirty(request);
         break;
     case WS_CLOSE:
         on_close(socket, event->close_code);
@@ -85,31 +85,31 @@ static void on_event(struct socket *socket, const struct ws_event *event)
 static void on_broken(struct socket *socket, int result)
 {
     if (result == WS_E_TOO_BIG)
-        worker_hit(socket->pull.session->worker, LIMIT_MESSAGE);
+        worker_hit(socket->pull.request->worker, LIMIT_MESSAGE);
     socket->close_seen = true; /* nothing more can be read, so nothing more is waited for */
     socket_close(socket, ws_error_close_code(result), ws_error_reason(result));
 }
 
 /* A peer that sends pings and reads no pongs must not fill our memory. */
-static bool out_is_full(const struct session *session)
+static bool out_is_full(const struct request_stream *request)
 {
-    return session_own_len(session) > session->worker->config.limits.ws.message_max;
+    return request_stream_own_len(request) > request->worker->config.limits.ws.message_max;
 }
 
 /* Answers go out at the end of the turn. A peer that asks much and reads is not read on until then,
  * so that only what it does not take counts against it. */
-static void pause_to_send(const struct session *session)
+static void pause_to_send(const struct request_stream *request)
 {
-    struct worker *worker = session->worker;
-    if (session->conn.writable &&
-        session_own_len(session) > worker->config.limits.ws.message_max / 2)
+    struct worker *worker = request->worker;
+    if (request_stream_conn(request)->writable &&
+        request_stream_own_len(request) > worker->config.limits.ws.message_max / 2)
         worker_end_step(worker);
 }
 
 /* Whether publishes that wait for the log fill memory. inflight_max counts between reads only. */
 static bool is_pressed(const struct socket *socket)
 {
-    return socket->inflight && worker_pressed(socket->pull.session->worker);
+    return socket->inflight && worker_pressed(socket->pull.request->worker);
 }
 
 /* A compressed message may become a thousand times as large, and as much work. It is read when all
@@ -118,7 +118,7 @@ static bool is_for_later(const struct socket *socket, struct str bytes)
 {
     enum { RSV1 = 0x40, CONTROL = 0x08, LENGTH = 0x7f, LONG = 126 };
     const uint8_t *head = (const uint8_t *)bytes.at;
-    return socket->reader.inflater && !socket->pull.session->worker->decompresses &&
+    return socket->reader.inflater && !socket->pull.request->worker->decompresses &&
            bytes.len >= 2 && ws_reader_idle(&socket->reader) && (head[0] & RSV1) &&
            !(head[0] & CONTROL) && (head[1] & LENGTH) >= LONG;
 }
@@ -127,34 +127,34 @@ static bool is_for_later(const struct socket *socket, struct str bytes)
  * then it stays the reader's, so that there must be no next call. */
 static bool is_checked(struct socket *socket, struct str text)
 {
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     if (!socket->speaker->json || socket->close_sent || text.len <= CHECKED_LARGE ||
-        !ws_reader_owns(&socket->reader, text) || !session_take_in(session))
+        !ws_reader_owns(&socket->reader, text) || !request_stream_take_in(request))
         return true;
-    return checked_go_on(session->worker, &session->intake->check, text);
+    return checked_go_on(request->worker, &request->intake->check, text);
 }
 
 static void handle_event(struct socket *socket, const struct ws_event *event)
 {
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     if (event->opcode == WS_TEXT && !is_checked(socket, event->data))
         return;
     on_event(socket, event);
-    if (session->intake)
-        checked_end(session->worker, &session->intake->check);
+    if (request->intake)
+        checked_end(request->worker, &request->intake->check);
 }
 
 static bool is_checking(const struct socket *socket)
 {
-    const struct session *session = socket->pull.session;
-    return session->intake && session->intake->check;
+    const struct request_stream *request = socket->pull.request;
+    return request->intake && request->intake->check;
 }
 
 /* Goes on with the check of the last message. */
 static void check_on(struct socket *socket)
 {
-    struct worker *worker = socket->pull.session->worker;
-    const struct json_scan *check = socket->pull.session->intake->check;
+    struct worker *worker = socket->pull.request->worker;
+    const struct json_scan *check = socket->pull.request->intake->check;
     struct ws_event event = {.opcode = WS_TEXT, .data = check->text};
     size_t inflated = ws_reader_inflated(&socket->reader);
     account_add(&worker->account, ACCOUNT_INFLATED, inflated);
@@ -165,13 +165,14 @@ static void check_on(struct socket *socket)
 /* Reads a message or control frame; returns false if this step must end. */
 static bool input_one(struct socket *socket, struct str *bytes)
 {
-    struct worker *worker = socket->pull.session->worker;
+    struct worker *worker = socket->pull.request->worker;
     struct ws_event event = {.data = STR_NONE};
     size_t used = 0;
     if (is_checking(socket)) {
         check_on(socket);
-        pause_to_send(socket->pull.session);
-        return !worker_is_spent(worker) && !socket->pull.session->conn.dead && !is_pressed(socket);
+        pause_to_send(socket->pull.request);
+        return !worker_is_spent(worker) && !request_stream_is_closed(socket->pull.request) &&
+               !is_pressed(socket);
     }
     if (!ws_reader_is_inflating(&socket->reader) && is_for_later(socket, *bytes)) {
         worker_end_step(worker);
@@ -187,11 +188,11 @@ static bool input_one(struct socket *socket, struct str *bytes)
     else if (result != WS_MORE)
         on_broken(socket, result);
     account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
-    pause_to_send(socket->pull.session);
+    pause_to_send(socket->pull.request);
     bool inflating = ws_reader_is_inflating(&socket->reader);
     size_t cost = inflating ? INFLATE_COST : event.data.len > used ? event.data.len : used;
     bool more = worker_spend(worker, cost) && (result == WS_EVENT || inflating);
-    return more && !socket->pull.session->conn.dead && !is_pressed(socket);
+    return more && !request_stream_is_closed(socket->pull.request) && !is_pressed(socket);
 }
 
 /* Compressed messages that have begun hold up others that would; see is_for_later(). */
@@ -200,7 +201,7 @@ static void count_inflating(struct socket *socket, bool inflates)
     if (socket->inflates == inflates)
         return;
     socket->inflates = inflates;
-    socket->pull.session->worker->inflating += inflates ? 1U : -1U;
+    socket->pull.request->worker->inflating += inflates ? 1U : -1U;
 }
 
 static size_t held(const struct pull *pull)
@@ -217,13 +218,13 @@ static bool busy(const struct pull *pull)
 static void refuse(struct pull *pull, enum problem problem)
 {
     struct socket *socket = of_pull(pull);
-    if (pull->session->intake)
-        checked_end(pull->session->worker, &pull->session->intake->check);
+    if (pull->request->intake)
+        checked_end(pull->request->worker, &pull->request->intake->check);
     ws_reader_give_up(&socket->reader);
     count_inflating(socket, false);
     socket->close_seen = true; /* nothing more is read, so nothing more is waited for */
     if (socket->close_sent)
-        conn_close(&pull->session->conn);
+        request_stream_close(pull->request);
     else
         socket_close_problem(socket, problem);
 }
@@ -231,20 +232,20 @@ static void refuse(struct pull *pull, enum problem problem)
 /* A message that has begun has a deadline, as a request has. */
 static void time_message(struct socket *socket)
 {
-    struct session *session = socket->pull.session;
-    if (ws_reader_idle(&socket->reader) || socket->close_sent || session->conn.dead)
+    struct request_stream *request = socket->pull.request;
+    if (ws_reader_idle(&socket->reader) || socket->close_sent || request_stream_is_closed(request))
         return;
-    struct session_intake *intake = session_take_in(session);
+    struct stream_intake *intake = request_stream_take_in(request);
     if (!intake || intake->begun_ns)
         return;
-    intake->begun_ns = session->worker->loop.now_ns;
+    intake->begun_ns = request->worker->loop.now_ns;
     set_timer(socket);
 }
 
 static size_t input(struct pull *pull, char *bytes, size_t len)
 {
     struct socket *socket = of_pull(pull);
-    struct session *session = pull->session;
+    struct request_stream *request = pull->request;
     struct str rest = {bytes, len};
     struct ws_event none;
     size_t used;
@@ -259,10 +260,10 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
     count_inflating(socket, busy(pull) && (ws_reader_is_inflating(&socket->reader) ||
                                            ws_reader_inflated(&socket->reader)));
     time_message(socket);
-    if (out_is_full(session))
-        worker_hit(session->worker, LIMIT_RESTS);
-    if (out_is_full(session) || session_lost(session))
-        conn_close(&session->conn);
+    if (out_is_full(request))
+        worker_hit(request->worker, LIMIT_RESTS);
+    if (out_is_full(request) || request_stream_lost(request))
+        request_stream_close(request);
     return len - rest.len;
 }
 
@@ -272,12 +273,12 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
 static bool deaf(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
-    struct session *session = pull->session;
-    if (socket->inflight >= session->worker->config.limits.inflight_max)
+    struct request_stream *request = pull->request;
+    if (socket->inflight >= request->worker->config.limits.inflight_max)
         return true; /* until one is answered */
-    if (!socket->publishes || !worker_pressed(session->worker))
+    if (!socket->publishes || !worker_pressed(request->worker))
         return false;
-    session_pause(session);
+    request_stream_pause(request);
     return true;
 }
 
@@ -288,23 +289,23 @@ static struct socket_publish *oldest(const struct socket *socket)
 
 static int64_t ms_until(const struct socket *socket, int64_t ns)
 {
-    int64_t ms = (ns - socket->pull.session->worker->loop.now_ns) / 1000000;
+    int64_t ms = (ns - socket->pull.request->worker->loop.now_ns) / 1000000;
     return ms > 0 ? ms : 0;
 }
 
 static int64_t deadline_ns(const struct socket *socket, const struct socket_publish *publish)
 {
-    return publish->since_ns + socket->pull.session->worker->config.limits.publish_ms * 1000000;
+    return publish->since_ns + socket->pull.request->worker->config.limits.publish_ms * 1000000;
 }
 
 /* When the message that is under way must have come whole; INT64_MAX without one. */
 static int64_t message_ns(const struct socket *socket)
 {
-    const struct session *session = socket->pull.session;
-    int64_t ms = session->worker->config.limits.message_ms;
-    if (!session->intake || !session->intake->begun_ns)
+    const struct request_stream *request = socket->pull.request;
+    int64_t ms = request->worker->config.limits.message_ms;
+    if (!request->intake || !request->intake->begun_ns)
         return INT64_MAX;
-    return session_begun_ns(session) + ms * 1000000;
+    return request_stream_begun_ns(request) + ms * 1000000;
 }
 
 /* Sets the only timer: for heartbeats, for the current message, and for publishes without a
@@ -318,17 +319,17 @@ static void set_timer(struct socket *socket)
         ms = left_ms < ms ? left_ms : ms;
     }
     if (!socket->close_sent)
-        session_ring_in(socket->pull.session, ms);
+        request_stream_ring_in(socket->pull.request, ms);
 }
 
 static void add_publish(struct socket *socket, struct socket_publish *publish)
 {
     bool first = list_empty(&socket->publishes_open);
     publish->socket = socket;
-    publish->since_ns = socket->pull.session->worker->loop.now_ns;
+    publish->since_ns = socket->pull.request->worker->loop.now_ns;
     list_add_last(&socket->publishes_open, &publish->node);
-    if (++socket->inflight == socket->pull.session->worker->config.limits.inflight_max)
-        worker_hit(socket->pull.session->worker, LIMIT_INFLIGHT);
+    if (++socket->inflight == socket->pull.request->worker->config.limits.inflight_max)
+        worker_hit(socket->pull.request->worker, LIMIT_INFLIGHT);
     socket->publishes = true;
     if (first)
         set_timer(socket);
@@ -337,9 +338,10 @@ static void add_publish(struct socket *socket, struct socket_publish *publish)
 bool socket_submit(struct socket *socket, struct proposal *proposal, struct socket_publish *publish,
                    struct refusal *ret_refusal)
 {
-    struct session *session = socket->pull.session;
-    struct worker *worker = session->worker;
-    struct publisher publisher = {.conn = &session->conn, .origin = session->conn.id};
+    struct request_stream *request = socket->pull.request;
+    struct worker *worker = request->worker;
+    const struct conn *conn = request_stream_conn(request);
+    struct publisher publisher = {.conn = conn, .origin = conn->id};
     proposal->accepted_ns = worker->loop.now_ns;
     if (!publish)
         return refusal_no_memory(ret_refusal);
@@ -353,10 +355,10 @@ static void forget_publish(struct socket *socket, struct socket_publish *publish
 {
     list_remove(&publish->node);
     publish->socket = NULL;
-    if (socket->inflight-- == socket->pull.session->worker->config.limits.inflight_max)
-        session_wake(socket->pull.session);
+    if (socket->inflight-- == socket->pull.request->worker->config.limits.inflight_max)
+        request_stream_wake(socket->pull.request);
     if (socket->close_due)
-        session_dirty(socket->pull.session);
+        request_stream_dirty(socket->pull.request);
 }
 
 bool socket_end_publish(struct socket_publish *publish)
@@ -372,7 +374,7 @@ bool socket_end_publish(struct socket_publish *publish)
 /* Publishes that are not safe in time: what becomes of them is not known, and is not waited for. */
 static void give_up_late(struct socket *socket)
 {
-    int64_t now_ns = socket->pull.session->worker->loop.now_ns;
+    int64_t now_ns = socket->pull.request->worker->loop.now_ns;
     while (!list_empty(&socket->publishes_open)) {
         struct socket_publish *publish = oldest(socket);
         if (deadline_ns(socket, publish) > now_ns)
@@ -389,12 +391,12 @@ static void give_up_late(struct socket *socket)
 static struct str fill(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
-    struct session *session = pull->session;
+    struct request_stream *request = pull->request;
     struct str bytes = socket->close_sent ? STR_NONE : socket->speaker->fill(socket);
     if (bytes.len || !socket->close_due || socket->inflight || socket->close_sent)
         return bytes;
     socket_close(socket, socket->close_code, STR_NONE);
-    return session_unsent(session);
+    return request_stream_unsent(request);
 }
 
 static bool sent(struct pull *pull, size_t n, bool blocked)
@@ -407,32 +409,32 @@ static bool sent(struct pull *pull, size_t n, bool blocked)
 static void beat_later(struct socket *socket)
 {
     socket->beat_ns =
-        socket->pull.session->worker->loop.now_ns + socket->beat_s * INT64_C(1000000000);
+        socket->pull.request->worker->loop.now_ns + socket->beat_s * INT64_C(1000000000);
 }
 
 /* Closes if the peer has answered neither of the last two beats: a program may be gone while its
  * kernel still acknowledges. What has come and is not read yet may be the answer. */
 static bool close_silent(struct socket *socket)
 {
-    struct session *session = socket->pull.session;
-    if (socket->beats_unanswered < 2 || session->conn.readable)
-        return session_close_deserted(session, socket->beat_s);
-    worker_hit(session->worker, LIMIT_GONE);
-    conn_close(&session->conn);
+    struct request_stream *request = socket->pull.request;
+    if (socket->beats_unanswered < 2 || request_stream_conn(request)->readable)
+        return request_stream_close_deserted(request, socket->beat_s);
+    worker_hit(request->worker, LIMIT_GONE);
+    request_stream_close(request);
     return true;
 }
 
 /* A peer for which there is something to send already needs no sign of life, and gets none. */
 static void beat(struct socket *socket)
 {
-    struct session *session = socket->pull.session;
+    struct request_stream *request = socket->pull.request;
     if (close_silent(socket))
         return;
-    if (session_is_clear(session) && session->conn.writable) {
+    if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
         socket->speaker->beat(socket);
-        if (!session_is_clear(session)) /* there was a beat to send */
+        if (!request_stream_is_clear(request)) /* there was a beat to send */
             socket->beats_unanswered++;
-        session_dirty(session);
+        request_stream_dirty(request);
     }
     beat_later(socket);
 }
@@ -441,15 +443,15 @@ static void beat(struct socket *socket)
  */
 static bool refuse_late_message(struct socket *socket)
 {
-    struct session *session = socket->pull.session;
-    struct worker *worker = session->worker;
+    struct request_stream *request = socket->pull.request;
+    struct worker *worker = request->worker;
     if (message_ns(socket) > worker->loop.now_ns)
         return false;
-    session->intake->begun_ns = worker->loop.now_ns;
+    request->intake->begun_ns = worker->loop.now_ns;
     if (socket->inflight >= worker->config.limits.inflight_max || worker_pressed(worker))
         return false;
     refuse(&socket->pull, PROBLEM_TIMEOUT);
-    session_count_intake(session);
+    request_stream_count_intake(request);
     return true;
 }
 
@@ -457,8 +459,8 @@ static void ring(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
     if (socket->close_sent) {
-        worker_hit(pull->session->worker, LIMIT_CLOSE); /* the peer did not answer our close */
-        conn_close(&pull->session->conn);
+        worker_hit(pull->request->worker, LIMIT_CLOSE); /* the peer did not answer our close */
+        request_stream_close(pull->request);
         return;
     }
     if (refuse_late_message(socket))
@@ -466,7 +468,7 @@ static void ring(struct pull *pull)
     give_up_late(socket);
     if (!ms_until(socket, socket->beat_ns))
         beat(socket);
-    if (!pull->session->conn.dead)
+    if (!request_stream_is_closed(pull->request))
         set_timer(socket);
 }
 
@@ -474,13 +476,13 @@ static void drain(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
     if (socket->close_sent) {
-        conn_close(&pull->session->conn);
+        request_stream_close(pull->request);
         return;
     }
     socket->speaker->drain(socket);
     socket->close_code = WS_CLOSE_RESTART;
     socket->close_due = socket->inflight > 0; /* publishes are answered first */
-    session_dirty(pull->session);
+    request_stream_dirty(pull->request);
     if (socket->close_due)
         set_timer(socket);
     else

@@ -26,7 +26,7 @@ static struct session *newest_session(struct bench *bench)
 
 static struct socket *newest_socket(struct bench *bench)
 {
-    return container_of(newest_session(bench)->pull, struct socket, pull);
+    return container_of(newest_session(bench)->request.pull, struct socket, pull);
 }
 
 static void join_channel(struct bench *bench, struct peer *peer)
@@ -113,7 +113,7 @@ static void a_publisher_that_does_not_read_is_read_again(void **state)
     peer_join_narrow(bench, &peer);
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
     peer_frame(bench, &peer, WS_TEXT, (struct str){bytes, sizeof(bytes)});
-    assert_true(session_unsent_len(newest_session(bench)) > 0);
+    assert_true(request_stream_unsent_len(&newest_session(bench)->request) > 0);
     for (uint32_t i = 0; i < bench->limits.inflight_max; i++)
         peer_frame(NULL, &peer, WS_TEXT, STR("one"));
     bench_settle_without_log(bench);
@@ -136,7 +136,8 @@ static void a_slow_peer_of_a_large_event_may_ping_and_is_answered_behind_it(void
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
     bench_append(bench, (struct str){text, LARGE});
     bench_settle(bench);
-    assert_true(session_unsent_len(newest_session(bench)) > bench->limits.ws.message_max);
+    assert_true(request_stream_unsent_len(&newest_session(bench)->request) >
+                bench->limits.ws.message_max);
     for (int i = 0; i < 3; i++)
         peer_frame(bench, &peer, WS_PING, STR("are you there"));
     bench_append(bench, STR("next"));
@@ -738,9 +739,9 @@ static void a_connection_may_end_while_its_message_is_checked(void **state)
         bench->worker.config.budgets = budgets;
         join_protocol(bench, &peer);
         send_large_publish(bench, &peer, "}");
-        struct session *session = newest_socket(bench)->pull.session;
+        struct request_stream *request = newest_socket(bench)->pull.request;
         if (i)
-            session_shed(session, &session->intake->holding);
+            request_stream_shed(request, &request->intake->holding);
         peer_leave(bench, &peer);
         bench_settle(bench);
         assert_int_equal(count_unfinished(bench), 0);

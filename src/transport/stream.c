@@ -1,8 +1,6 @@
 #include "transport/stream.h"
 #include "transport/page_answer.h"
 
-#include "http/body.h"
-
 #include <stdlib.h>
 
 enum { RETRY_MS = 1000, RETRY_JITTER_MS = 2000, RETRY_BUSY_MS = 3000 };
@@ -21,17 +19,17 @@ static struct stream *of_pull(struct pull *pull)
 
 static struct worker *worker_of(const struct stream *stream)
 {
-    return stream->pull.session->worker;
+    return stream->pull.request->worker;
 }
 
 static void wake(struct sub *sub)
 {
-    session_woken(container_of(sub, struct stream, sub)->pull.session, sub);
+    request_stream_woken(container_of(sub, struct stream, sub)->pull.request, sub);
 }
 
 static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
-    session_keep_rest(container_of(sub, struct stream, sub)->pull.session, rest, piece);
+    request_stream_keep_rest(container_of(sub, struct stream, sub)->pull.request, rest, piece);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
@@ -39,32 +37,30 @@ static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 /* Ends the body, so that the client sees an end and not a break. */
 static void end(struct stream *stream)
 {
-    struct session *session = stream->pull.session;
-    hub_unsubscribe(&session->worker->hub, &stream->sub);
-    if (!session->http10)
-        http_chunk_end(session_add(session));
-    session_close_soon(session);
+    struct request_stream *request = stream->pull.request;
+    hub_unsubscribe(&request->worker->hub, &stream->sub);
+    request_stream_end(request);
 }
 
 static void end_busy(struct stream *stream)
 {
-    struct session *session = stream->pull.session;
-    uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->encoding, session_add(session), cursor,
+    struct request_stream *request = stream->pull.request;
+    uint64_t cursor = hub_cursor(&request->worker->hub, &stream->sub);
+    encode_bye(NULL, stream->encoding, request_stream_add(request), cursor,
                RETRY_BUSY_MS + worker_random(RETRY_JITTER_MS));
     end(stream);
 }
 
 static void tell_gap(struct stream *stream, uint64_t trimmed)
 {
-    struct session *session = stream->pull.session;
+    struct request_stream *request = stream->pull.request;
     uint64_t cursor = stream->sub.cursor;
     struct gap_record gap = {.cursor = cursor,
                              .after = cursor,
                              .earliest = trimmed,
-                             .reason = log_gap_reason(session->worker->config.log, trimmed)};
+                             .reason = log_gap_reason(request->worker->config.log, trimmed)};
     if (encoding_tells_gaps(stream->encoding))
-        encode_gap(NULL, stream->encoding, session_add(session), &gap);
+        encode_gap(NULL, stream->encoding, request_stream_add(request), &gap);
     else
         end(stream);
 }
@@ -72,17 +68,17 @@ static void tell_gap(struct stream *stream, uint64_t trimmed)
 static struct str fill(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
-    struct session *session = pull->session;
+    struct request_stream *request = pull->request;
     struct taken taken;
-    switch (hub_take(&session->worker->hub, &stream->sub, &taken)) {
+    switch (hub_take(&request->worker->hub, &stream->sub, &taken)) {
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
         tell_gap(stream, taken.trimmed);
-        return session_unsent(session);
+        return request_stream_unsent(request);
     case TAKE_FAILED:
         end_busy(stream);
-        return session_unsent(session);
+        return request_stream_unsent(request);
     case TAKE_NOTHING:
     case TAKE_WAIT:
         break;
@@ -94,25 +90,25 @@ static bool sent(struct pull *pull, size_t n, bool blocked)
 {
     struct stream *stream = of_pull(pull);
     hub_sent(&worker_of(stream)->hub, &stream->sub, n, blocked);
-    return session_has_more(pull->session, &stream->sub);
+    return request_stream_has_more(pull->request, &stream->sub);
 }
 
 static void beat_later(struct stream *stream)
 {
-    session_ring_in(stream->pull.session, (int64_t)stream->beat_s * 1000);
+    request_stream_ring_in(stream->pull.request, (int64_t)stream->beat_s * 1000);
 }
 
 static void ring(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
-    struct session *session = pull->session;
-    if (session_close_deserted(session, stream->beat_s))
+    struct request_stream *request = pull->request;
+    if (request_stream_close_deserted(request, stream->beat_s))
         return;
     /* A client with bytes to read needs no sign of life. */
-    if (session_is_clear(session) && session->conn.writable) {
-        encode_beat(NULL, stream->encoding, session_add(session),
-                    hub_cursor(&session->worker->hub, &stream->sub));
-        session_dirty(session);
+    if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
+        encode_beat(NULL, stream->encoding, request_stream_add(request),
+                    hub_cursor(&request->worker->hub, &stream->sub));
+        request_stream_dirty(request);
     }
     beat_later(stream);
 }
@@ -130,16 +126,17 @@ static uint64_t return_ms(const struct worker *worker)
 static void drain(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
-    struct session *session = pull->session;
-    uint64_t cursor = hub_cursor(&session->worker->hub, &stream->sub);
-    encode_bye(NULL, stream->encoding, session_add(session), cursor, return_ms(session->worker));
+    struct request_stream *request = pull->request;
+    uint64_t cursor = hub_cursor(&request->worker->hub, &stream->sub);
+    encode_bye(NULL, stream->encoding, request_stream_add(request), cursor,
+               return_ms(request->worker));
     end(stream);
 }
 
 static void free_stream(struct pull *pull)
 {
     struct stream *stream = of_pull(pull);
-    if (pull->session) {
+    if (pull->request) {
         struct worker *worker = worker_of(stream);
         hub_unsubscribe(&worker->hub, &stream->sub);
         stat_add(&worker->stats.subscribers[encoding_format(stream->encoding)], UINT64_MAX);
@@ -195,7 +192,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
     struct stream *stream = slabs_take(&worker->slabs, sizeof(*stream));
-    unsigned encoding = encoding_of(reading->format, reading->data, !exchange->http10, 0);
+    unsigned encoding = encoding_of(reading->format, reading->data, exchange->chunked, 0);
     struct response response;
     if (!stream || refuse_gap(exchange, reading, encoding)) {
         if (!stream)
@@ -219,10 +216,10 @@ static void begin(struct exchange *exchange, struct reading *reading)
     }
     stat_add(&worker->stats.subscribers[reading->format], 1);
     make_head(&response, exchange, reading);
-    stream->pull.session = exchange->session;
-    struct session *session = exchange_pull(exchange, &response, &stream->pull);
-    if (session) {
-        add_first_records(stream, session_add(session), reading);
+    stream->pull.request = exchange->request;
+    struct request_stream *request = exchange_pull(exchange, &response, &stream->pull);
+    if (request) {
+        add_first_records(stream, request_stream_add(request), reading);
         beat_later(stream);
     }
     reading_free(reading);

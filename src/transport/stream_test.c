@@ -144,8 +144,8 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
     memcpy(room, peer.got.at, 16);
     room[16] = '\0';
     buf_free(&peer.got);
-    size_t rest =
-        session_unsent_len(container_of(bench->worker.sessions.prev, struct session, node));
+    size_t rest = request_stream_unsent_len(
+        &container_of(bench->worker.sessions.prev, struct session, node)->request);
     assert_true(rest < 100); /* at most one heartbeat is left over */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "{\"op\":\"beat\"") > 5);
@@ -215,13 +215,13 @@ static void an_idle_subscriber_holds_its_session_and_its_stream_alone(void **sta
     struct bench *bench = *state;
     struct peer peer;
     hear_all(bench, &peer, GET_STREAM);
-    assert_non_null(newest_session(bench)->pull);
-    assert_null(newest_session(bench)->intake);
-    assert_null(newest_session(bench)->out);
+    assert_non_null(newest_session(bench)->request.pull);
+    assert_null(newest_session(bench)->request.intake);
+    assert_null(newest_session(bench)->request.out);
     bench_pass(bench, 60000); /* a heartbeat leaves nothing behind */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "\"beat\"") > 0);
-    assert_null(newest_session(bench)->out);
+    assert_null(newest_session(bench)->request.out);
     peer_leave(bench, &peer);
 }
 
@@ -231,11 +231,11 @@ static void an_idle_connection_between_requests_holds_its_session_alone(void **s
     struct peer peer;
     hear_all(bench, &peer, GET_PAGE);
     assert_true(peer_has(&peer, "200 OK"));
-    assert_null(newest_session(bench)->intake);
-    assert_null(newest_session(bench)->out);
+    assert_null(newest_session(bench)->request.intake);
+    assert_null(newest_session(bench)->request.out);
     peer_send(&peer, STR("GET "));
     bench_settle(bench);
-    assert_non_null(newest_session(bench)->intake);
+    assert_non_null(newest_session(bench)->request.intake);
     peer_leave(bench, &peer);
 }
 
@@ -255,7 +255,7 @@ static void the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn(void **st
         assert_memory_equal(room, "HTTP/1.1 200", 12);
     }
     list_each (&bench->worker.sessions, node) {
-        assert_null(container_of(node, struct session, node)->out);
+        assert_null(container_of(node, struct session, node)->request.out);
     }
     bench_settle(bench);
     for (int i = 0; i < 8; i++)

@@ -4,6 +4,7 @@
 
 #include "transport/page.h"
 #include "transport/protocol.h"
+#include "transport/session.h"
 #include "transport/stream.h"
 #include "transport/worker.h"
 
@@ -67,7 +68,7 @@ static inline void bench_published(struct publish *publish, struct batch *batch)
 /* Publishes the body on channel "a". */
 static inline void bench_publish(struct exchange *exchange)
 {
-    struct publisher publisher = {.conn = &exchange->session->conn};
+    struct publisher publisher = {.conn = request_stream_conn(exchange->request)};
     struct proposal proposal = {.channel = STR("a"),
                                 .type = TYPE_DEFAULT,
                                 .data = exchange_input(exchange),

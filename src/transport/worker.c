@@ -2,6 +2,7 @@
 
 #include "base/say.h"
 #include "transport/page.h"
+#include "transport/session.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -65,10 +66,11 @@ static void resume(struct worker *worker, struct list *sessions)
     struct list now = LIST_INIT(now);
     list_take_all(&now, sessions);
     for (struct list *node; (node = list_take_first(&now));) {
-        struct session *session = container_of(node, struct session_intake, wait_node)->session;
+        struct request_stream *request =
+            container_of(node, struct stream_intake, wait_node)->request;
         mailbox_empty(&worker->loop.mailbox);
-        if (!session->conn.dead)
-            session_resume(session);
+        if (!request_stream_is_closed(request))
+            request->ops->resume(request);
         if (budget_is_spent(&worker->turn_budget))
             break;
     }
@@ -206,7 +208,7 @@ static void make_room(struct worker *worker)
         if (!largest)
             return;
         worker_hit(worker, LIMIT_HELD);
-        session_shed(largest->session, largest);
+        request_stream_shed(largest->request, largest);
     }
 }
 

@@ -1,0 +1,205 @@
+/* Each response is written for its exchange, and sent in the order of the requests. The response of
+ * the first exchange goes straight into the connection's buffer; a later one waits in its
+ * exchange. */
+#include "transport/pipeline.h"
+
+#include "transport/http1_writer.h"
+
+#include <stdlib.h>
+
+/* The bytes of a page's head, at the most usual. */
+enum { HEAD_ROOM = 1536 };
+
+struct pipelined *pipeline_add(struct session *session, struct str origin)
+{
+    struct session_intake *intake = session_take_in(session);
+    size_t len = origin.at && origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
+    struct pipelined *asked = intake ? mem_try_alloc(sizeof(*asked) + len) : NULL;
+    if (!asked)
+        return NULL;
+    *asked = (struct pipelined){.exchange = {.request = &session->request,
+                                             .ops = session->request.ops,
+                                             .worker = session->request.worker,
+                                             .holding = {.request = &session->request},
+                                             .browser = origin.at != NULL}};
+    if (len)
+        asked->exchange.origin = (struct str){memcpy(asked + 1, origin.at, len), len};
+    list_add_last(&intake->exchanges, &asked->node);
+    intake->inflight++;
+    return asked;
+}
+
+void pipeline_free(struct exchange *exchange)
+{
+    struct pipelined *asked = pipelined_of(exchange);
+    holding_set(&exchange->worker->holdings, &asked->exchange.holding, ACCOUNT_ANSWERS, 0);
+    buf_free(&asked->answer);
+    free(asked);
+}
+
+struct pipelined *pipeline_replace_first(struct session *session)
+{
+    struct pipelined *first = pipeline_first(session);
+    struct str origin = first->exchange.origin;
+    struct pipelined *stand_in = mem_try_alloc(sizeof(*stand_in) + origin.len);
+    if (!stand_in)
+        return NULL;
+    *stand_in = *first;
+    if (origin.len)
+        stand_in->exchange.origin.at = memcpy(stand_in + 1, origin.at, origin.len);
+    if (first->exchange.question)
+        question_drop(first->exchange.question);
+    stand_in->exchange.question = NULL;
+    stand_in->answer = (struct buf){0};
+    stand_in->exchange.holding = (struct holding){.request = &session->request};
+    list_insert_before(&first->node, &stand_in->node);
+    list_remove(&first->node);
+    first->exchange.request = NULL;
+    first->exchange.dropped = true;
+    return stand_in;
+}
+
+void pipeline_drop(struct session *session)
+{
+    struct session_intake *intake = session_intake(session);
+    for (struct list *node; intake && (node = list_take_first(&intake->exchanges));) {
+        struct pipelined *asked = container_of(node, struct pipelined, node);
+        struct exchange *exchange = &asked->exchange;
+        exchange->request = NULL;
+        if (exchange->question)
+            question_drop(exchange->question);
+        if (asked->answered)
+            exchange_free(exchange);
+        else
+            exchange->dropped = true; /* freed when it is answered */
+    }
+}
+
+/* ---- answering ------------------------------------------------------------------------------- */
+
+static void end_exchange(struct session *session, struct pipelined *asked)
+{
+    list_remove(&asked->node);
+    session_intake(session)->inflight--;
+    if (!asked->keep_alive)
+        session_close_soon(session);
+    exchange_free(&asked->exchange);
+}
+
+/* Sends the responses that are ready, in order, then reads on. */
+static void pump(struct session *session)
+{
+    struct request_stream *request = &session->request;
+    while (session_inflight(session) && !session->closing) {
+        struct pipelined *first = pipeline_first(session);
+        if (!first->answered)
+            break;
+        buf_add_str(request_stream_add(request), buf_str(&first->answer));
+        if (buf_failed(&first->answer))
+            request_stream_add(request)->failed = true;
+        end_exchange(session, first);
+    }
+    if (request_stream_lost(request)) {
+        conn_close(&session->conn);
+        return;
+    }
+    if (session->finished && !session_inflight(session) && !session->closing)
+        session_close_soon(session);
+    request_stream_dirty(request);
+    if (!session->processing && !session->closing)
+        request_stream_wake(request);
+}
+
+/* The first exchange writes straight into the connection's buffer. After a response that closes the
+ * connection no other is sent. */
+static struct buf *answer_of(struct pipelined *asked)
+{
+    struct request_stream *request = asked->exchange.request;
+    struct session *session = request ? session_of(request) : NULL;
+    bool direct =
+        session && !session->closing && pipeline_first(session) == asked && !asked->answer.len;
+    return direct ? request_stream_add(request) : &asked->answer;
+}
+
+static void answered(struct pipelined *asked)
+{
+    struct request_stream *request = asked->exchange.request;
+    asked->answered = true;
+    if (!request) {
+        exchange_free(&asked->exchange);
+        return;
+    }
+    if (asked->answer.cap)
+        holding_set(&request->worker->holdings, &asked->exchange.holding, ACCOUNT_ANSWERS,
+                    asked->answer.cap);
+    pump(session_of(request));
+}
+
+void pipeline_respond(struct exchange *exchange, const struct response *response,
+                      const struct page_key *key)
+{
+    struct pipelined *asked = pipelined_of(exchange);
+    struct buf *out = answer_of(asked);
+    size_t before = out->len;
+    if (key)
+        buf_reserve(out, HEAD_ROOM + response_length(response));
+    http1_write(out, asked, response);
+    if (key && !buf_failed(out))
+        page_memos_keep(&exchange->worker->page_memos, key, str_skip(buf_str(out), before));
+    answered(asked);
+}
+
+bool pipeline_respond_known(struct exchange *exchange, struct page_key *key)
+{
+    struct pipelined *asked = pipelined_of(exchange);
+    key->unix_seconds = clock_wall_us(exchange->worker->config.clock) / 1000000;
+    key->is_head = exchange->is_head;
+    key->keep_alive = asked->keep_alive;
+    key->http10 = asked->http10;
+    key->origin = exchange->origin;
+    struct str known = page_memos_find(&exchange->worker->page_memos, key);
+    if (!known.at)
+        return false;
+    buf_add_str(answer_of(asked), known);
+    answered(asked);
+    return true;
+}
+
+/* ---- pulls ----------------------------------------------------------------------------------- */
+
+/* Keeps the bytes behind the request for a pull that listens; drops them for others. */
+static void hand_over_intake(struct session *session)
+{
+    struct stream_intake *intake = session->request.intake;
+    if (intake && intake->in.len && session->request.pull->ops->input)
+        request_stream_wake(&session->request);
+    else if (intake)
+        buf_free(&intake->in);
+    session_drop_intake(session);
+}
+
+bool pipeline_open(struct exchange *exchange, const struct response *response, struct pull *pull)
+{
+    struct pipelined *asked = pipelined_of(exchange);
+    struct session *session = exchange->request ? session_of(exchange->request) : NULL;
+    if (response->goes_on && asked->http10)
+        asked->keep_alive = false; /* its end is the connection's */
+    http1_write_open(answer_of(asked), asked, response);
+    if (session) {
+        list_remove(&asked->node);
+        session_intake(session)->inflight--;
+        session->chunked = response->goes_on && exchange->chunked;
+    }
+    exchange_free(exchange);
+    if (!session || request_stream_lost(&session->request)) {
+        if (session)
+            conn_close(&session->conn);
+        pull->ops->free(pull);
+        return false;
+    }
+    session_begin_pull(session, pull);
+    if (!session->processing)
+        hand_over_intake(session);
+    conn_dirty(&session->conn);
+    return true;
+}

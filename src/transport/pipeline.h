@@ -1,0 +1,50 @@
+/* The requests of an HTTP/1.1 connection that are not answered, and their responses, which are sent
+ * in the order of the requests. */
+#pragma once
+
+#include "transport/exchange.h"
+#include "transport/session.h"
+
+/* An exchange of such a connection. */
+struct pipelined {
+    struct list node;  /* in session_intake.exchanges */
+    struct buf answer; /* if it was given out of turn */
+    bool keep_alive;
+    bool http10;
+    bool publishes; /* others may be pipelined behind it */
+    bool answered;
+    struct exchange exchange;
+};
+
+static inline struct pipelined *pipelined_of(const struct exchange *exchange)
+{
+    return container_of(exchange, struct pipelined, exchange);
+}
+
+/* The exchange whose answer is next in turn, and the newest; there must be one. */
+static inline struct pipelined *pipeline_first(const struct session *session)
+{
+    return container_of(session_intake(session)->exchanges.next, struct pipelined, node);
+}
+
+static inline struct pipelined *pipeline_last(const struct session *session)
+{
+    return container_of(session_intake(session)->exchanges.prev, struct pipelined, node);
+}
+
+/* Adds an exchange behind all others. NULL if there is no memory. */
+struct pipelined *pipeline_add(struct session *session, struct str origin);
+
+/* Replaces the first by one of our own, which has the same to answer: the real one finds itself
+ * dropped. NULL if there is no memory. */
+struct pipelined *pipeline_replace_first(struct session *session);
+
+/* The connection is gone: nobody waits for the answers. */
+void pipeline_drop(struct session *session);
+
+/* The operations of exchanges, for session.c. See request_stream_ops. */
+void pipeline_respond(struct exchange *exchange, const struct response *response,
+                      const struct page_key *key);
+bool pipeline_respond_known(struct exchange *exchange, struct page_key *key);
+bool pipeline_open(struct exchange *exchange, const struct response *response, struct pull *pull);
+void pipeline_free(struct exchange *exchange);
