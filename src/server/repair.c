@@ -29,8 +29,7 @@ const char repair_help[] =
 
 enum { EXIT_WHOLE = 0, EXIT_LOST = 1, EXIT_CANNOT = 2 };
 
-/* ---- the user of the folder
- * --------------------------------------------------------------------------------- */
+/* ---- the user of the folder ------------------------------------------------------------------ */
 
 /* Root may read and write everything, and the user whose server it is may change the folder while
  * it is repaired: exchange a file for a symbolic link, or put SQL into the schema of state.db. So

@@ -2,12 +2,11 @@
 
 #include "base/environment.h"
 #include "base/command_line.h"
+#include "client/lib/attempts.h"
 #include "client/lib/line_reader.h"
 #include "client/cli/output.h"
 #include "client/cli/pub.h"
 #include "client/lib/record.h"
-#include "client/lib/retry_delay.h"
-#include "client/lib/transfer.h"
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -129,17 +128,12 @@ int pub_read_arguments(int argc, char **argv, const char *environment_url,
     return result;
 }
 
-/* ---- a request, until its fate is known
- * ------------------------------------------------------------ */
+/* ---- a request, until its fate is known ------------------------------------------------------ */
 
 struct publisher {
     const struct pub_arguments *arguments;
-    const struct interrupt *interrupt;
-    struct transfer *transfer;
-    struct transfer_answer answer;
+    struct attempts attempts;
     char key[33]; /* random, for this run */
-    bool patient; /* wait for a server that cannot be reached yet */
-    bool met;     /* the server was reached before */
     bool warned;  /* about the trouble of this request */
     /* The numbers of the lines of standard input in this request; 0 for an event from the
      * arguments. */
@@ -161,86 +155,52 @@ static void add_lines(const struct publisher *publisher, struct buf *out)
         buf_addf(out, "line %llu: ", (unsigned long long)publisher->first_line);
 }
 
-static void explain(struct publisher *publisher, int result, const char *what_next)
+static void explain(struct publisher *publisher, bool is_stopped, const char *what_next)
 {
+    const struct attempts *attempts = &publisher->attempts;
     struct buf why = {0};
     add_lines(publisher, &why);
-    if (result == TRANSFER_STOPPED)
+    if (is_stopped)
         buf_add_lit(&why, "interrupted: it is not known whether the last events were published");
-    else if (result)
-        buf_addf(&why, "%.*s: %s", STR_FMT(publisher->arguments->url.text),
-                 publisher->answer.error);
+    else if (attempts->result)
+        buf_addf(&why, "%.*s: %s", STR_FMT(publisher->arguments->url.text), attempts->answer.error);
     else
-        transfer_explain(&publisher->answer, &why);
+        transfer_explain(&attempts->answer, &why);
     fprintf(stderr, "freshet pub: %.*s%s\n", STR_FMT(buf_str(&why)), what_next);
     buf_free(&why);
 }
 
-static bool is_success(const struct publisher *publisher)
+static void warn(void *owner)
 {
-    return publisher->answer.status >= 200 && publisher->answer.status < 300;
-}
-
-static bool may_retry(const struct publisher *publisher, int result)
-{
-    if (result == TRANSFER_E_CONNECT)
-        return publisher->patient || publisher->met;
-    if (result)
-        return result != TRANSFER_STOPPED;
-    return transfer_status_is_passing(publisher->answer.status);
-}
-
-static bool wait_for_retry(struct publisher *publisher, struct retry_delay *delay)
-{
-    uint32_t random;
-    hash_random(&random, sizeof(random));
-    uint64_t ms = retry_delay_next(delay, random);
-    if (publisher->answer.retry_after_ms > ms && publisher->answer.retry_after_ms <= RETRY_MOST_MS)
-        ms = publisher->answer.retry_after_ms;
-    return interrupt_wait(publisher->interrupt, -1, 0, (int64_t)ms) != WAKE_INTERRUPT;
+    struct publisher *publisher = owner;
+    if (!publisher->warned)
+        explain(publisher, false, "; trying again");
+    publisher->warned = true;
 }
 
 /* Publishes with retries. Returns 0 when published, 1 after explaining the failure, or TOO_LARGE if
  * the request may be split. The request must be safe to repeat. */
 static int publish(struct publisher *publisher, const struct transfer_request *request)
 {
-    struct retry_delay delay = {.least_ms = RETRY_LEAST_MS, .most_ms = RETRY_MOST_MS};
-    int64_t begun_ns = clock_now_ns(clock_system());
     publisher->warned = false;
-    for (;;) {
-        int result = transfer_run(publisher->transfer, request, &publisher->answer);
-        if (!result && is_success(publisher)) {
-            publisher->met = true;
-            return 0;
-        }
-        int64_t past_ms = (clock_now_ns(clock_system()) - begun_ns) / 1000000;
-        int64_t most_ms = publisher->met ? RETRY_TOTAL_MS : RETRY_UNMET_MS;
-        publisher->met = publisher->met || result != TRANSFER_E_CONNECT;
-        if (!result && publisher->answer.status == TOO_LARGE && publisher->may_split)
-            return TOO_LARGE;
-        if (!may_retry(publisher, result) || past_ms >= most_ms) {
-            explain(publisher, result, "");
-            return 1;
-        }
-        if (!publisher->warned)
-            explain(publisher, result, "; trying again");
-        publisher->warned = true;
-        if (!wait_for_retry(publisher, &delay)) {
-            explain(publisher, TRANSFER_STOPPED, "");
-            return 1;
-        }
-    }
+    enum attempts_end end = attempts_run(&publisher->attempts, request);
+    if (end == ATTEMPTS_TAKEN)
+        return 0;
+    if (end == ATTEMPTS_REFUSED && publisher->attempts.answer.status == TOO_LARGE &&
+        publisher->may_split)
+        return TOO_LARGE;
+    explain(publisher, end == ATTEMPTS_STOPPED, "");
+    return 1;
 }
 
-/* ---- a single event
- * -------------------------------------------------------------------------------- */
+/* ---- a single event -------------------------------------------------------------------------- */
 
 static int print_id(struct publisher *publisher)
 {
     struct buf id = {0};
     /* An ephemeral event has no id. */
     int code = 0;
-    if (!record_receipt_id(buf_str(&publisher->answer.body), &id)) {
+    if (!record_receipt_id(buf_str(&publisher->attempts.answer.body), &id)) {
         buf_add_char(&id, '\n');
         code = buf_failed(&id) ? 1 : output_write("freshet pub", buf_str(&id));
     }
@@ -397,7 +357,7 @@ static int take_lines(struct feed *feed)
  * by then are still sent. */
 static int read_more(struct feed *feed, int64_t timeout_ms)
 {
-    switch (interrupt_wait(feed->publisher->interrupt, STDIN_FILENO, POLLIN, timeout_ms)) {
+    switch (interrupt_wait(feed->publisher->attempts.interrupt, STDIN_FILENO, POLLIN, timeout_ms)) {
     case WAKE_TIMEOUT:
         return 0;
     case WAKE_INTERRUPT:
@@ -486,7 +446,7 @@ static int publish_lines(struct publisher *publisher)
     buf_add_str(&feed.url, arguments->url.text);
     buf_add_lit(&feed.url, "/events");
     buf_add_char(&feed.url, '\0');
-    publisher->patient = true; /* giving up at once would lose the piped input */
+    publisher->attempts.patient = true; /* giving up at once would lose the piped input */
     int code = buf_failed(&feed.url) ? 1 : run_feed(&feed);
     outgoing_deinit(&feed.outgoing);
     line_reader_deinit(&feed.lines);
@@ -516,15 +476,23 @@ static int run_with(const struct pub_arguments *arguments)
         perror("freshet pub");
         return 1;
     }
-    struct publisher publisher = {.arguments = arguments, .interrupt = &interrupt};
+    struct publisher publisher = {.arguments = arguments};
+    publisher.attempts = (struct attempts){
+        .transfer = transfer_new(&interrupt, server_url_is_loopback(&arguments->url), ANSWER_MAX),
+        .interrupt = &interrupt,
+        .least_ms = RETRY_LEAST_MS,
+        .most_ms = RETRY_MOST_MS,
+        .met_ms = RETRY_TOTAL_MS,
+        .unmet_ms = RETRY_UNMET_MS,
+        .failed = warn,
+        .owner = &publisher,
+    };
     make_key(publisher.key);
-    publisher.transfer =
-        transfer_new(&interrupt, server_url_is_loopback(&arguments->url), ANSWER_MAX);
     int code = 1;
-    if (publisher.transfer)
+    if (publisher.attempts.transfer)
         code = arguments->data ? publish_one(&publisher) : publish_lines(&publisher);
-    transfer_free(publisher.transfer);
-    transfer_answer_deinit(&publisher.answer);
+    transfer_free(publisher.attempts.transfer);
+    transfer_answer_deinit(&publisher.attempts.answer);
     interrupt_deinit(&interrupt);
     return code;
 }

@@ -1,67 +1,9 @@
+#include "client/lib/testing.h"
+
 #include "client/lib/follow.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-/* A server in a process of its own: it answers each connection with the next of the answers, and
- * closes it. */
-struct server {
-    pid_t pid;
-    char url[64];
-    struct server_url parsed;
-};
-
-static void answer_one(int listener, const char *answer)
-{
-    char request[4096];
-    int fd = accept(listener, NULL, NULL);
-    if (fd < 0 || read(fd, request, sizeof(request)) <= 0)
-        _exit(1);
-    if (write(fd, answer, strlen(answer)) < 0)
-        _exit(1);
-    shutdown(fd, SHUT_WR);
-    while (read(fd, request, sizeof(request)) > 0)
-        ;
-    close(fd);
-}
-
-static void serve(struct server *server, const char *answer)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(listen(listener, 8), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%u",
-             (unsigned)ntohs(address.sin_port));
-    assert_int_equal(server_url_parse(server->url, &server->parsed), 0);
-    fflush(NULL);
-    server->pid = fork();
-    assert_true(server->pid >= 0);
-    while (server->pid == 0)
-        answer_one(listener, answer);
-    close(listener);
-}
-
-static void stop(const struct server *server)
-{
-    kill(server->pid, SIGKILL);
-    assert_int_equal(waitpid(server->pid, NULL, 0), server->pid);
-}
 
 struct seen {
     struct interrupt interrupt;
@@ -144,53 +86,53 @@ static void events_and_notices_come_to_the_sink(void **state)
         struct server server;
         struct buf why = {0};
         struct seen seen = {.lost_wanted = 1};
-        serve(&server, streams[i].answer);
+        server_start(&server, &streams[i].answer, 1);
         assert_int_equal(follow(&seen, &server.parsed, streams[i].via, &why), 0);
         assert_string_equal(seen.events, "{\"id\":\"5\"} {\"id\":\"6\"} .");
         assert_string_equal(seen.told, "$bye ");
         assert_int_equal(seen.lost, 1);
         buf_free(&why);
-        stop(&server);
+        server_stop(&server);
     }
 }
 
 static void it_returns_when_the_sink_has_enough(void **state)
 {
     (void)state;
-    static const char page[] =
+    static const char *const page =
         HEAD("application/json") "{\"events\":[{\"id\":\"5\"},{\"id\":\"6\"}],"
                                  "\"cursor\":\"6\"}";
     for (size_t i = 0; i < 3; i++) {
         struct server server;
         struct buf why = {0};
         struct seen seen = {.wanted = 1};
-        serve(&server, i < 2 ? streams[i].answer : page);
+        server_start(&server, i < 2 ? &streams[i].answer : &page, 1);
         assert_int_equal(follow(&seen, &server.parsed, i < 2 ? streams[i].via : FOLLOW_POLL, &why),
                          0);
         assert_int_equal(seen.count, 1);
         assert_int_equal(seen.lost, 0);
         buf_free(&why);
-        stop(&server);
+        server_stop(&server);
     }
 }
 
 static void a_refusal_is_explained(void **state)
 {
     (void)state;
-    static const char refusal[] =
+    static const char *const refusal =
         "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\n"
         "Connection: close\r\n\r\n{\"title\":\"Forbidden\",\"detail\":\"not yours\"}";
     for (unsigned via = FOLLOW_SSE; via <= FOLLOW_WS; via++) {
         struct server server;
         struct buf why = {0};
         struct seen seen = {.count = 0};
-        serve(&server, refusal);
+        server_start(&server, &refusal, 1);
         assert_int_equal(follow(&seen, &server.parsed, (enum follow_via)via, &why), -ECONNREFUSED);
         buf_add_char(&why, '\0');
         assert_non_null(strstr(why.at, "403"));
         assert_int_equal(seen.lost, 0);
         buf_free(&why);
-        stop(&server);
+        server_stop(&server);
     }
 }
 
@@ -200,8 +142,9 @@ static void a_server_that_never_answered_is_not_waited_for(void **state)
     struct server server;
     struct buf why = {0};
     struct seen seen = {.count = 0};
-    serve(&server, "");
-    stop(&server);
+    static const char *const nothing = "";
+    server_start(&server, &nothing, 1);
+    server_stop(&server);
     assert_int_equal(follow(&seen, &server.parsed, FOLLOW_NDJSON, &why), -ECONNREFUSED);
     assert_true(why.len > 0);
     buf_free(&why);

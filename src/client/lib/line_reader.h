@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 
-/* Zeroes except for the limit are the start. */
+/* Zeroes except for the limit are the start. For one thread at a time. */
 struct line_reader {
     size_t line_max;  /* in bytes, without the LF */
     struct buf begun; /* the part of an unfinished line that has come */
@@ -20,4 +20,5 @@ int line_reader_feed(struct line_reader *reader, struct str *bytes, struct str *
 /* Ends the input. Returns LINE_READY if a line without an LF was left. */
 int line_reader_end(struct line_reader *reader, struct str *ret_line);
 
+/* Frees what the reader has gathered, and the last line with it. */
 void line_reader_deinit(struct line_reader *reader);

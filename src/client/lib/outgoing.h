@@ -16,7 +16,7 @@ struct outgoing_settings {
     size_t bytes_max; /* most bytes of the body; a line beyond them is not taken */
 };
 
-/* Zeroes except for the settings are the start. */
+/* Zeroes except for the settings are the start. For one thread at a time. */
 struct outgoing {
     const struct outgoing_settings *settings;
     struct buf body;
@@ -36,4 +36,5 @@ bool outgoing_is_full(const struct outgoing *outgoing);
 /* Begins the next batch; line numbers continue. */
 void outgoing_clear(struct outgoing *outgoing);
 
+/* Frees the body; the settings are the caller's. */
 void outgoing_deinit(struct outgoing *outgoing);

@@ -15,14 +15,15 @@ struct server_url {
     bool tls;
 };
 
-/* Accepts http or https, host, port, and a path. Returns -EINVAL for anything else (user names,
- * queries). */
+/* Accepts http or https, host, port, and a path. `text` must outlive the result. Returns 0, or
+ * -EINVAL for anything else (user names, queries). */
 int server_url_parse(const char *text, struct server_url *ret);
 
 /* Whether the host is this machine by name or address, so that no proxy is involved. */
 bool server_url_is_loopback(const struct server_url *url);
 
-/* Adds `/channels/NAME`. Each segment is encoded by itself, so that the slashes stay. */
+/* Adds `/channels/NAME`. Lack of memory shows in `out`, as below. Each segment is encoded by
+ * itself, so that the slashes stay. */
 void server_url_add_channel(struct buf *out, struct str channel);
 
 /* Adds `NAME=VALUE` with the value encoded, behind '?' or '&' as `out` needs. */

@@ -12,7 +12,7 @@ struct sse_record {
     uint64_t retry_ms; /* 0 if the record has none */
 };
 
-/* Zeroes except for the limit are the start. */
+/* Zeroes except for the limit are the start. For one thread at a time. */
 struct sse_reader {
     size_t record_max; /* most bytes of a line, and of a record's data */
     struct buf line;
@@ -34,4 +34,5 @@ enum sse_result { SSE_MORE = 0, SSE_RECORD = 1 };
  * are taken, or -EMSGSIZE or -ENOMEM, which are final. */
 int sse_reader_feed(struct sse_reader *reader, struct str *bytes, struct sse_record *ret);
 
+/* Frees what the reader has gathered, and the last record with it. */
 void sse_reader_deinit(struct sse_reader *reader);

@@ -1,5 +1,5 @@
 /* A small WebSocket client over a plain TCP socket: connects, shakes hands, sends and receives
- * whole messages (RFC 6455). Blocks, but ends on a signal. */
+ * whole messages (RFC 6455). Blocks, but ends on an interrupt. */
 #pragma once
 
 #include "client/lib/interrupt.h"
@@ -15,7 +15,7 @@ enum ws_link_result {
     WS_LINK_E_BROKEN,  /* the connection broke, or the bytes are not WebSocket */
     WS_LINK_E_QUIET,
     WS_LINK_E_CLOSED, /* by a close frame: see `close_code` and `why` */
-    WS_LINK_STOPPED,  /* by a signal, or because `watched_fd` has no reader any more */
+    WS_LINK_STOPPED,  /* by the interrupt, or because `watched_fd` has no reader any more */
     WS_LINK_MORE,     /* only with `at_hand` */
 };
 
@@ -34,8 +34,12 @@ struct ws_link {
     struct buf why; /* a sentence about an error */
 };
 
+/* A link for one thread at a time, without a connection yet. `interrupt` is borrowed as long as it
+ * lives. Without a byte for `quiet_ms` the connection counts as broken; a message of more than
+ * `message_max` bytes breaks it. */
 void ws_link_init(struct ws_link *link, const struct interrupt *interrupt, int watched_fd,
                   int64_t quiet_ms, size_t message_max);
+/* Closes the connection and frees what the link has, `in` and `why` too. */
 void ws_link_deinit(struct ws_link *link);
 
 /* Opens `path` (with its query) at the server. `protocol` and `token` may be NULL. Returns 0 or an

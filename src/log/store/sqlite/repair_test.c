@@ -398,8 +398,7 @@ static void deletions_in_a_damaged_file_are_kept(void **state)
     deinit(&mended);
 }
 
-/* ---- odd things in place of files
- * ------------------------------------------------------------------------- */
+/* ---- odd things in place of files ------------------------------------------------------------ */
 
 static void make_fifo(const char *path)
 {
