@@ -38,8 +38,7 @@ struct page_wait {
     bool waited; /* the page was empty at first */
     int64_t ages_ns[AGES_MAX]; /* the times since which the events of `ages` are on their way: */
     uint32_t ages[AGES_MAX];   /* number of events of each time */
-    struct list paced_node;    /* in worker->paced while it has something and waits for its pace */
-    int64_t due_ns;            /* until when */
+    struct paced paced;        /* while it has something and waits for its pace */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -106,7 +105,7 @@ static void release(struct page_wait *wait, struct worker *worker)
 {
     if (wait->search)
         start_search_drop(wait->search);
-    list_remove(&wait->paced_node);
+    pace_end(&wait->paced);
     stat_add(&worker->stats.subscribers[FORMAT_PAGE], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
@@ -115,21 +114,6 @@ static void release(struct page_wait *wait, struct worker *worker)
 }
 
 /* ---- the pace -------------------------------------------------------------------------------- */
-
-/* A worker with time to spare answers at once. One that is busy for a quarter of its time answers
- * each connection as seldom as it may, since an answer costs as much with one event as with five.
- */
-enum { LOAD_UNPACED = LOAD_FULL / 8, LOAD_PACED = LOAD_FULL / 4 };
-
-static int64_t pace_ms(const struct worker *worker)
-{
-    int64_t most = worker->config.limits.poll_pace_ms, load = worker->loop.load;
-    if (load <= LOAD_UNPACED)
-        return 0;
-    if (load >= LOAD_PACED)
-        return most;
-    return most * (load - LOAD_UNPACED) / (LOAD_PACED - LOAD_UNPACED);
-}
 
 /* Sixteen bits are what a connection has room for. A poll that comes 65 s after the last may be
  * taken for one that comes at once, and is held like that. */
@@ -152,59 +136,41 @@ static int64_t pace_left_ms(const struct page_wait *wait)
     if (!wait->reading->wait_s || !pace->is_set || wait->expired)
         return 0;
     uint16_t since = (uint16_t)(now_ms(wait) - pace->ms);
-    return pace_ms(wait->exchange->worker) - since;
+    const struct worker *worker = wait->exchange->worker;
+    return pace_ms(worker->config.limits.poll_pace_ms, worker->loop.load) - since;
 }
 
-/* Whether to hold the page back and wait for more events. The first in the list has waited longest,
- * and is due no later than the longest pace from then: an event is held no longer than that. */
+static struct page_wait *of_paced(struct paced *paced)
+{
+    return container_of(paced, struct page_wait, paced);
+}
+
+static bool is_trimmed(const struct paced *paced, uint64_t trimmed)
+{
+    return trimmed > container_of(paced, const struct page_wait, paced)->reading->cursor;
+}
+
+static void end_hold(struct paced *paced)
+{
+    struct page_wait *wait = of_paced(paced);
+    wait->expired = true; /* treats its wait as over */
+    request_stream_dirty(wait->pull.request);
+}
+
+static const struct pace_ops pace_ops = {.is_trimmed = is_trimmed, .end = end_hold};
+
+/* Whether to hold the page back and wait for more events. */
 static bool hold(struct page_wait *wait)
 {
     struct worker *worker = wait->exchange->worker;
     int64_t ms = pace_left_ms(wait);
     if (ms <= 0 || wait->count >= wait->reading->limit || wait->events.len >= HELD_BYTES)
         return false;
-    if (list_linked(&wait->paced_node))
+    if (pace_holds(&wait->paced))
         return true;
-    wait->due_ns = worker->loop.now_ns + ms * 1000000;
     time_events(wait, worker->loop.now_ns, wait->count - wait->timed);
-    list_add_last(&worker->paced, &wait->paced_node);
+    pace_hold(&worker->pace, &wait->paced, worker->loop.now_ns + ms * 1000000, &pace_ops);
     return true;
-}
-
-static void end_hold(struct page_wait *wait)
-{
-    list_remove(&wait->paced_node);
-    wait->expired = true; /* treats its wait as over */
-    request_stream_dirty(wait->pull.request);
-}
-
-/* Ends the holding of pages with deleted events. Retention rarely affects them: it trims events
- * older than the beginning of most pages. */
-static void end_trimmed(struct worker *worker)
-{
-    const struct window *window = &worker->hub.window;
-    if (worker->paced_marks == window->marks)
-        return;
-    worker->paced_marks = window->marks;
-    list_each (&worker->paced, node) {
-        struct page_wait *wait = container_of(node, struct page_wait, paced_node);
-        if (window->trimmed > wait->reading->cursor)
-            end_hold(wait);
-    }
-}
-
-int64_t pages_due(struct worker *worker)
-{
-    end_trimmed(worker);
-    int64_t now_ns = list_empty(&worker->paced) ? 0 : clock_now_ns(worker->config.clock);
-    while (!list_empty(&worker->paced)) {
-        struct page_wait *wait = container_of(worker->paced.next, struct page_wait, paced_node);
-        int64_t left_ns = wait->due_ns - now_ns;
-        if (left_ns > 0)
-            return (left_ns + 999999) / 1000000;
-        end_hold(wait);
-    }
-    return -1;
 }
 
 /* ---- answering ------------------------------------------------------------------------------- */

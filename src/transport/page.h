@@ -5,7 +5,3 @@
 
 /* Answers the exchange with a page, at once or after a wait. Takes the reading over. */
 void page_begin(struct exchange *exchange, struct reading *reading);
-
-/* Makes polls dirty that were held for a pace and are due, by the clock and not by when the turn
- * began, or of which something may have been deleted. In how many ms the next may be, or -1. */
-int64_t pages_due(struct worker *worker);

@@ -337,13 +337,13 @@ static void a_page_on_its_way_gives_way_itself(void **state)
     poll_once(bench, &peer);
     bench_append(bench, (struct str){text, sizeof(text)});
     bench_settle(bench);
-    assert_false(list_empty(&bench->worker.paced));
+    assert_false(list_empty(&bench->worker.pace.held));
     struct holding *largest = holdings_largest(&bench->worker.holdings, ACCOUNT_ANSWERS);
     assert_non_null(largest);
     assert_true(largest->bytes >= sizeof(text));
     request_stream_shed(largest->request, largest);
     bench_settle(bench);
-    assert_true(list_empty(&bench->worker.paced));
+    assert_true(list_empty(&bench->worker.pace.held));
     assert_int_equal(account_held(&bench->worker.account, ACCOUNT_ANSWERS), 0);
     peer_leave(bench, &peer);
 }
@@ -354,13 +354,13 @@ static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
     struct peer peer;
     poll_once(bench, &peer);
     publish(bench, "second");
-    assert_false(list_empty(&bench->worker.paced));
+    assert_false(list_empty(&bench->worker.pace.held));
     peer_leave(bench, &peer);
     bench_settle(bench);
     list_each (&bench->worker.sessions, node)
         conn_close(&container_of(node, struct session, node)->conn);
     bench_settle(bench);
-    assert_true(list_empty(&bench->worker.paced));
+    assert_true(list_empty(&bench->worker.pace.held));
     pass(bench, PACE_MS);
 }
 
@@ -406,6 +406,12 @@ static void one_that_was_done_sending_before_it_waits_is_answered(void **state)
     peer_leave(bench, &peer);
 }
 
+static int64_t due_ms(struct bench *bench)
+{
+    struct worker *worker = &bench->worker;
+    return pace_due(&worker->pace, &worker->hub.window, worker->config.clock);
+}
+
 /* The turn before may have begun when it was not due yet. */
 static void one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn(void **state)
 {
@@ -414,9 +420,9 @@ static void one_that_became_due_while_the_worker_worked_does_not_wait_for_anothe
     poll_once(bench, &peer);
     publish(bench, "second");
     pass(bench, PACE_MS - 2);
-    assert_int_equal(pages_due(&bench->worker), 2);
+    assert_int_equal(due_ms(bench), 2);
     clock_fake_advance(&bench->clock, 2000);
-    assert_int_equal(pages_due(&bench->worker), -1);
+    assert_int_equal(due_ms(bench), -1);
     bench_settle(bench);
     peer_expect(bench, &peer, "200");
     peer_leave(bench, &peer);
@@ -500,7 +506,7 @@ static void a_drain_does_not_wait_for_the_pace(void **state)
     bench_pass(bench, 0);
     peer_expect(bench, &peer, "200.");
     assert_true(peer_has(&peer, "\"data\":\"second\""));
-    assert_true(list_empty(&bench->worker.paced));
+    assert_true(list_empty(&bench->worker.pace.held));
     peer_leave(bench, &peer);
 }
 

@@ -8,6 +8,7 @@
 #include "publish/event_json.h"
 #include "publish/receipt.h"
 #include "transport/checked.h"
+#include "transport/protocol_messages.h"
 
 #include <stdlib.h>
 

@@ -21,6 +21,8 @@
  * the order within a channel, and that an event is sent once, hold across groups too. */
 #include "transport/protocol_parts.h"
 
+#include "transport/protocol_messages.h"
+
 #include <errno.h>
 #include <stdlib.h>
 

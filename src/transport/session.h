@@ -1,8 +1,20 @@
-/* An HTTP/1.1 connection: requests in, responses in order, until it becomes a stream or a
- * websocket. It has one request stream at a time. */
+/* The state of an HTTP/1.1 connection: requests in, responses in order, until it becomes a stream
+ * or a websocket. It has one request stream at a time. http1.c reads and writes it, incoming.c
+ * takes its requests apart, and pipeline.c sends its responses. */
 #pragma once
 
 #include "transport/request_stream.h"
+
+/* The event that the connection waits for, and so the meaning of its timer. */
+enum session_phase {
+    PHASE_IDLE, /* between requests */
+    PHASE_HEAD,
+    PHASE_BODY,
+    PHASE_WAIT, /* responses are due */
+    PHASE_SEND, /* a response is to be sent */
+    PHASE_PULL,
+    PHASE_LINGER, /* our side is shut */
+};
 
 /* The part of the current request that has come. */
 enum session_part {
@@ -42,9 +54,6 @@ struct session {
                         * last */
 };
 
-/* Takes over an accepted socket. */
-void session_accept(struct worker *worker, int fd);
-
 /* The server stops: ends now if idle, after the answers that are due, or, as a stream, in
  * `after_ms`. */
 void session_drain(struct session *session, uint32_t after_ms);
@@ -82,6 +91,15 @@ void session_drop_intake(struct session *session);
 
 /* Closes when everything is sent, after telling the peer that we are done. */
 void session_close_soon(struct session *session);
+
+/* Begins a phase, unless the connection is in it, and sets its timer. And: sets it again; sets that
+ * for a peer which does not read. */
+void session_enter(struct session *session, enum session_phase phase);
+void session_time_phase(struct session *session);
+void session_time_stall(struct session *session);
+
+/* Whether the time is over that the phase gives. */
+bool session_is_late(const struct session *session);
 
 /* Sets what the connection waits for now, and until when. */
 void session_settle(struct session *session);

@@ -2,6 +2,7 @@
  * instead of TCP, with a log in memory and a clock that the test turns. */
 #pragma once
 
+#include "transport/http1.h"
 #include "transport/page.h"
 #include "transport/protocol.h"
 #include "transport/session.h"
@@ -367,7 +368,7 @@ static inline void peer_join(struct bench *bench, struct peer *peer)
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     *peer = (struct peer){.fd = fds[0]};
-    session_accept(&bench->worker, fds[1]);
+    http1_accept(&bench->worker, fds[1]);
     bench_settle(bench);
 }
 
@@ -378,7 +379,7 @@ static inline void peer_join_narrow(struct bench *bench, struct peer *peer)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
     *peer = (struct peer){.fd = fds[0]};
-    session_accept(&bench->worker, fds[1]);
+    http1_accept(&bench->worker, fds[1]);
     bench_settle(bench);
 }
 

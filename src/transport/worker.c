@@ -1,8 +1,7 @@
 #include "transport/worker.h"
 
 #include "base/say.h"
-#include "transport/page.h"
-#include "transport/session.h"
+#include "transport/http1.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -38,7 +37,7 @@ static void on_batch(void *owner, struct batch *batch)
 
 static void accepted(struct listener *listener, int fd)
 {
-    session_accept(container_of(listener, struct worker_listener, listener)->worker, fd);
+    http1_accept(container_of(listener, struct worker_listener, listener)->worker, fd);
 }
 
 static void begin_turn(struct worker *worker)
@@ -156,7 +155,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     list_init(&worker->sessions);
     list_init(&worker->undrained);
     list_init(&worker->paused);
-    list_init(&worker->paced);
+    pace_init(&worker->pace);
     holdings_init(&worker->holdings, &worker->account);
     worker->no_room.failed = true;
     list_init(&worker->resumed);
@@ -268,15 +267,22 @@ static bool is_busy(const struct worker *worker)
            !list_empty(&worker->undrained) || submitter_has_any(&worker->submitter);
 }
 
+/* Polls that were held long enough are answered in this turn's flush. In how many ms more are due,
+ * or -1. */
+static int64_t paced_ms(struct worker *worker)
+{
+    return pace_due(&worker->pace, &worker->hub.window, worker->config.clock);
+}
+
 void worker_step(struct worker *worker, int wait_ms)
 {
-    int64_t due_ms = pages_due(worker); /* may make some dirty */
+    int64_t due_ms = paced_ms(worker); /* may make some dirty */
     hub_turn(&worker->hub);
     bool busy = is_busy(worker);
     if (due_ms >= 0 && (wait_ms < 0 || due_ms < wait_ms))
         wait_ms = (int)due_ms;
     loop_turn(&worker->loop, busy ? 0 : wait_ms);
-    pages_due(worker);
+    paced_ms(worker);
     while (worker_flush(worker))
         mailbox_empty(&worker->loop.mailbox);
     resume_all(worker);

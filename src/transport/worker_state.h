@@ -14,6 +14,7 @@
 #include "publish/submit.h"
 #include "transport/formats/formats.h"
 #include "transport/holding.h"
+#include "transport/pace.h"
 #include "transport/page_memo.h"
 #include "transport/request_cache.h"
 #include "ws/reader.h"
@@ -202,8 +203,7 @@ struct worker {
     uint32_t inflating;               /* sockets in the midst of a compressed message */
     bool decompresses;                /* a compressed message may begin now */
     bool late;                        /* the last turn has left some of `resumed` */
-    struct list paced;                /* polls that have something; see pages_due() */
-    uint64_t paced_marks;             /* of deletion, as of its last call */
+    struct pace pace;                 /* polls that have something, and are held */
     struct timer pressure;
     struct submitter submitter; /* of all that its connections publish */
     struct http_head head;      /* of the request being read right now */

@@ -1,0 +1,60 @@
+/* The state of a freshet.v1 connection: its terms, and the parts that hold them. */
+#pragma once
+
+#include "transport/socket.h"
+
+enum {
+    PROTOCOL_REF_MAX = 64,
+    PROTOCOL_JOINING_MAX = SELECTION_TERMS_MAX, /* subscriptions that are not live yet */
+    PROTOCOL_ADMITTED_MAX = 8, /* subscriptions that catch up at the same time; others wait as a
+                                * position */
+    PROTOCOL_EXCEPT_MAX = 16,  /* most selections in a chain of excluded ones */
+};
+
+struct protocol;
+struct group;
+
+/* A subscriber: for the terms of one `subscribe`, or, as the main part of a group, for all terms of
+ * the group that have caught up. */
+struct part {
+    struct list node;
+    struct protocol *protocol;
+    struct group *group;
+    struct sub sub;
+    struct selection *selection; /* the subscription, or the search for it; NULL while it waits */
+    struct start *waits;         /* the start, until it is admitted */
+    struct start_search *search; /* while its start is searched for */
+    uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */
+    bool answered;               /* the start was reported to the client */
+    uint8_t ref_len;
+    char ref[];
+};
+
+/* All terms with the same types. */
+struct group {
+    struct list node;
+    struct selection *types; /* of no channels: it stands for the types alone */
+    struct part *main;
+};
+
+/* A channel or pattern that was asked for. */
+struct term {
+    struct list node;
+    struct part *part;
+    bool leaving; /* unsubscribed, and held while a part that joins wants some of it too */
+    uint8_t len;
+    char name[];
+};
+
+struct protocol {
+    struct socket socket;
+    struct worker *worker;
+    struct list groups;
+    struct list parts; /* of all groups; a part that has sent goes last */
+    struct list terms;
+    struct part *taking; /* between fill and sent */
+    uint32_t terms_count;
+    uint32_t joining;
+    uint32_t waiting; /* of those that join */
+    uint32_t serials;
+};
