@@ -21,6 +21,11 @@ static struct channel_socket *of_socket(struct socket *socket)
     return container_of(socket, struct channel_socket, socket);
 }
 
+static struct channel_socket *of_pull(struct pull *pull)
+{
+    return container_of(pull, struct channel_socket, socket.pull);
+}
+
 static struct worker *worker_of(const struct socket *socket)
 {
     return socket->pull.request->worker;
@@ -85,34 +90,33 @@ static void tell_gap(struct channel_socket *channel, uint64_t trimmed)
         socket_close_problem(&channel->socket, PROBLEM_GAP);
 }
 
-static struct str channel_fill(struct socket *socket)
+static struct str channel_fill(struct pull *pull)
 {
-    struct channel_socket *channel = of_socket(socket);
-    struct request_stream *request = socket->pull.request;
+    struct channel_socket *channel = of_pull(pull);
     struct taken taken;
-    if (channel->sub.state == SUB_NONE)
-        return STR_NONE;
-    switch (hub_take(&request->worker->hub, &channel->sub, &taken)) {
+    if (channel->sub.state == SUB_NONE || channel->socket.close_sent)
+        return socket_fill(&channel->socket);
+    switch (hub_take(&pull->request->worker->hub, &channel->sub, &taken)) {
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
         tell_gap(channel, taken.trimmed);
         break;
     case TAKE_FAILED:
-        socket_close_problem(socket, PROBLEM_UNAVAILABLE);
+        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
         break;
     case TAKE_NOTHING:
     case TAKE_WAIT:
         break;
     }
-    return request_stream_unsent(request);
+    return socket_fill(&channel->socket);
 }
 
-static bool channel_sent(struct socket *socket, size_t n, bool blocked)
+static bool channel_sent(struct pull *pull, size_t n, bool blocked)
 {
-    struct channel_socket *channel = of_socket(socket);
-    hub_sent(&worker_of(socket)->hub, &channel->sub, n, blocked);
-    return request_stream_has_more(socket->pull.request, &channel->sub);
+    struct channel_socket *channel = of_pull(pull);
+    hub_sent(&pull->request->worker->hub, &channel->sub, n, blocked);
+    return socket_sent(&channel->socket, request_stream_has_more(pull->request, &channel->sub));
 }
 
 static void channel_beat(struct socket *socket)
@@ -123,11 +127,6 @@ static void channel_beat(struct socket *socket)
         return; /* the start is not known yet, so there is no cursor */
     encode_beat(&request->worker->deflater, channel->encoding, request_stream_add(request),
                 hub_cursor(&request->worker->hub, &channel->sub));
-}
-
-static void channel_drain(struct socket *socket)
-{
-    (void)socket; /* the close frame says everything */
 }
 
 static void end_start(struct channel_socket *channel)
@@ -142,11 +141,12 @@ static void end_start(struct channel_socket *channel)
     channel->start = NULL;
 }
 
-static void channel_free(struct socket *socket)
+static void channel_free(struct pull *pull)
 {
-    struct channel_socket *channel = of_socket(socket);
-    if (socket->pull.request) {
-        struct worker *worker = worker_of(socket);
+    struct channel_socket *channel = of_pull(pull);
+    socket_deinit(&channel->socket);
+    if (pull->request) {
+        struct worker *worker = pull->request->worker;
         hub_unsubscribe(&worker->hub, &channel->sub);
         stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], UINT64_MAX);
     }
@@ -155,13 +155,10 @@ static void channel_free(struct socket *socket)
 }
 
 /* Publishes are not acknowledged here, so an unknown fate is not reported either. */
-static const struct socket_speaker channel_speaker = {
-    .message = channel_message,
-    .fill = channel_fill,
-    .sent = channel_sent,
-    .beat = channel_beat,
-    .drain = channel_drain,
-    .free = channel_free,
+static const struct socket_ops channel_ops = {.message = channel_message, .beat = channel_beat};
+static const struct pull_ops channel_pull = {
+    SOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
+    .drain = socket_drain, .free = channel_free,
 };
 
 static void channel_subscribe(struct channel_socket *channel)
@@ -216,8 +213,10 @@ static struct channel_socket *channel_socket_new(struct worker *worker, struct r
         return NULL;
     }
     *start = (struct channel_start){.reading = reading};
-    *channel =
-        (struct channel_socket){.socket = {.beat_s = (uint8_t)reading->beat_s}, .start = start};
+    *channel = (struct channel_socket){.socket = {.pull = {.ops = &channel_pull},
+                                                  .ops = &channel_ops,
+                                                  .beat_s = (uint8_t)reading->beat_s},
+                                       .start = start};
     return channel;
 }
 
@@ -243,8 +242,7 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    if (!socket_open(exchange, &channel->socket, &channel_speaker, STR_NONE,
-                     known ? &reading->cursor : NULL))
+    if (!socket_open(exchange, &channel->socket, STR_NONE, known ? &reading->cursor : NULL))
         return;
     stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], 1);
     channel->encoding =

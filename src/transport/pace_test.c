@@ -41,8 +41,8 @@ static void begin(struct world *world)
     pace_init(&world->pace);
     for (unsigned i = 0; i < HOLDS; i++) {
         int64_t now_ns = clock_now_ns(&world->clock.clock);
-        world->held[i].begins = 100 * (i + 1);
-        pace_hold(&world->pace, &world->held[i].paced, now_ns + 10 * MS * (int64_t)(i + 1), &ops);
+        world->held[i].begins = UINT64_C(100) * (i + 1);
+        pace_hold(&world->pace, &world->held[i].paced, now_ns + INT64_C(10) * MS * (i + 1), &ops);
     }
 }
 

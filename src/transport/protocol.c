@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- the websocket's speaker
- * --------------------------------------------------------------------- */
-
 static struct protocol *of_socket(struct socket *socket)
 {
     return container_of(socket, struct protocol, socket);
+}
+
+static struct protocol *of_pull(struct pull *pull)
+{
+    return container_of(pull, struct protocol, socket.pull);
 }
 
 /* Gives a part its turn; returns whether there is something to send. */
@@ -45,11 +47,13 @@ static bool take_from(struct protocol *protocol, struct part *part, struct taken
     return false;
 }
 
-static struct str fill(struct socket *socket)
+static struct str fill(struct pull *pull)
 {
-    struct protocol *protocol = of_socket(socket);
-    struct request_stream *request = protocol_request(protocol);
+    struct protocol *protocol = of_pull(pull);
+    struct request_stream *request = pull->request;
     struct taken taken;
+    if (protocol->socket.close_sent)
+        return socket_fill(&protocol->socket);
     list_each (&protocol->parts, node) {
         struct part *part = container_of(node, struct part, node);
         if (part->sub.state != SUB_NONE && take_from(protocol, part, &taken))
@@ -57,17 +61,15 @@ static struct str fill(struct socket *socket)
         if (!request_stream_is_clear(request))
             break;
     }
-    if (request_stream_is_clear(request) && !socket->close_sent)
+    if (request_stream_is_clear(request) && !protocol->socket.close_sent)
         protocol_merge(protocol);
-    if (request_stream_is_clear(request))
-        return STR_NONE;
-    return request_stream_unsent(request);
+    return socket_fill(&protocol->socket);
 }
 
-static bool sent(struct socket *socket, size_t n, bool blocked)
+static bool sent(struct pull *pull, size_t n, bool blocked)
 {
-    struct protocol *protocol = of_socket(socket);
-    struct request_stream *request = protocol_request(protocol);
+    struct protocol *protocol = of_pull(pull);
+    struct request_stream *request = pull->request;
     hub_sent(&request->worker->hub, &protocol->taking->sub, n, blocked);
     (void)request_stream_has_more(request, &protocol->taking->sub);
     protocol->taking = NULL;
@@ -82,18 +84,22 @@ static void beat(struct socket *socket)
                 request_stream_add(request), protocol_cursor(protocol));
 }
 
-static void drain(struct socket *socket)
+static void drain(struct pull *pull)
 {
-    struct protocol *protocol = of_socket(socket);
-    struct request_stream *request = protocol_request(protocol);
-    encode_bye(&request->worker->deflater, protocol_encoding(protocol), request_stream_add(request),
-               protocol_cursor(protocol), 1000 + worker_random(2000));
+    struct protocol *protocol = of_pull(pull);
+    struct request_stream *request = pull->request;
+    if (!protocol->socket.close_sent)
+        encode_bye(&request->worker->deflater, protocol_encoding(protocol),
+                   request_stream_add(request), protocol_cursor(protocol),
+                   1000 + worker_random(2000));
+    socket_drain(pull);
 }
 
-static void free_protocol(struct socket *socket)
+static void free_protocol(struct pull *pull)
 {
-    struct protocol *protocol = of_socket(socket);
-    if (socket->pull.request) {
+    struct protocol *protocol = of_pull(pull);
+    socket_deinit(&protocol->socket);
+    if (pull->request) {
         protocol_free_parts(protocol);
         stat_add(&protocol->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }
@@ -110,16 +116,10 @@ static void lost(struct socket *socket, struct socket_publish *publish)
     protocol_lost(of_socket(socket), publish);
 }
 
-static const struct socket_speaker speaker = {
-    .json = true,
-    .message = message,
-    .fill = fill,
-    .sent = sent,
-    .beat = beat,
-    .lost = lost,
-    .drain = drain,
-    .free = free_protocol,
-};
+static const struct socket_ops socket_ops = {
+    .json = true, .message = message, .beat = beat, .lost = lost};
+static const struct pull_ops pull_ops = {SOCKET_PULL, .fill = fill, .sent = sent, .drain = drain,
+                                         .free = free_protocol};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -165,11 +165,13 @@ void protocol_begin(struct exchange *exchange, struct reading *reading)
         return;
     }
     *protocol = (struct protocol){.worker = worker,
-                                  .socket = {.beat_s = (uint8_t)(reading ? reading->beat_s : 25)}};
+                                  .socket = {.pull = {.ops = &pull_ops},
+                                             .ops = &socket_ops,
+                                             .beat_s = (uint8_t)(reading ? reading->beat_s : 25)}};
     list_init(&protocol->parts);
     list_init(&protocol->groups);
     list_init(&protocol->terms);
-    if (!socket_open(exchange, &protocol->socket, &speaker, name, NULL)) {
+    if (!socket_open(exchange, &protocol->socket, name, NULL)) {
         reading_free(reading);
         return;
     }

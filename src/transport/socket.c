@@ -66,7 +66,7 @@ static void on_event(struct socket *socket, const struct ws_event *event)
         if (request->intake)
             request->intake->begun_ns = 0;
         if (!socket->close_sent)
-            socket->speaker->message(socket, event->opcode, event->data);
+            socket->ops->message(socket, event->opcode, event->data);
         break;
     case WS_PING:
         if (!socket->close_sent)
@@ -128,7 +128,7 @@ static bool is_for_later(const struct socket *socket, struct str bytes)
 static bool is_checked(struct socket *socket, struct str text)
 {
     struct request_stream *request = socket->pull.request;
-    if (!socket->speaker->json || socket->close_sent || text.len <= CHECKED_LARGE ||
+    if (!socket->ops->json || socket->close_sent || text.len <= CHECKED_LARGE ||
         !ws_reader_owns(&socket->reader, text) || !request_stream_take_in(request))
         return true;
     return checked_go_on(request->worker, &request->intake->check, text);
@@ -204,18 +204,18 @@ static void count_inflating(struct socket *socket, bool inflates)
     socket->pull.request->worker->inflating += inflates ? 1U : -1U;
 }
 
-static size_t held(const struct pull *pull)
+size_t socket_held(const struct pull *pull)
 {
     return ws_reader_held(&container_of(pull, const struct socket, pull)->reader);
 }
 
-static bool busy(const struct pull *pull)
+bool socket_is_busy(const struct pull *pull)
 {
     const struct socket *socket = container_of(pull, const struct socket, pull);
     return is_checking(socket) || ws_reader_is_inflating(&socket->reader);
 }
 
-static void refuse(struct pull *pull, enum problem problem)
+void socket_refuse_rest(struct pull *pull, enum problem problem)
 {
     struct socket *socket = of_pull(pull);
     if (pull->request->intake)
@@ -242,7 +242,7 @@ static void time_message(struct socket *socket)
     set_timer(socket);
 }
 
-static size_t input(struct pull *pull, char *bytes, size_t len)
+size_t socket_input(struct pull *pull, char *bytes, size_t len)
 {
     struct socket *socket = of_pull(pull);
     struct request_stream *request = pull->request;
@@ -255,10 +255,10 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
         ;
     if (socket->reader.error)
         rest.len = 0;
-    else if (!busy(pull))
+    else if (!socket_is_busy(pull))
         (void)ws_reader_feed(&socket->reader, NULL, 0, &used, &none); /* lets the event go */
-    count_inflating(socket, busy(pull) && (ws_reader_is_inflating(&socket->reader) ||
-                                           ws_reader_inflated(&socket->reader)));
+    count_inflating(socket, socket_is_busy(pull) && (ws_reader_is_inflating(&socket->reader) ||
+                                                     ws_reader_inflated(&socket->reader)));
     time_message(socket);
     if (out_is_full(request))
         worker_hit(request->worker, LIMIT_RESTS);
@@ -270,7 +270,7 @@ static size_t input(struct pull *pull, char *bytes, size_t len)
 /* ---- publishes ------------------------------------------------------------------------------- */
 
 /* A socket that only listens goes on being read: it costs the log nothing. */
-static bool deaf(struct pull *pull)
+bool socket_deaf(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
     struct request_stream *request = pull->request;
@@ -380,30 +380,21 @@ static void give_up_late(struct socket *socket)
         if (deadline_ns(socket, publish) > now_ns)
             break;
         forget_publish(socket, publish);
-        if (socket->speaker->lost)
-            socket->speaker->lost(socket, publish);
+        if (socket->ops->lost)
+            socket->ops->lost(socket, publish);
     }
 }
 
 /* ---- pull operations
  * ----------------------------------------------------------------------------- */
 
-static struct str fill(struct pull *pull)
+struct str socket_fill(struct socket *socket)
 {
-    struct socket *socket = of_pull(pull);
-    struct request_stream *request = pull->request;
-    struct str bytes = socket->close_sent ? STR_NONE : socket->speaker->fill(socket);
-    if (bytes.len || !socket->close_due || socket->inflight || socket->close_sent)
-        return bytes;
-    socket_close(socket, socket->close_code, STR_NONE);
+    struct request_stream *request = socket->pull.request;
+    bool is_due = socket->close_due && !socket->inflight && !socket->close_sent;
+    if (is_due && request_stream_is_clear(request))
+        socket_close(socket, socket->close_code, STR_NONE);
     return request_stream_unsent(request);
-}
-
-static bool sent(struct pull *pull, size_t n, bool blocked)
-{
-    struct socket *socket = of_pull(pull);
-    bool more = socket->speaker->sent(socket, n, blocked);
-    return more || socket->close_due;
 }
 
 static void beat_later(struct socket *socket)
@@ -431,7 +422,7 @@ static void beat(struct socket *socket)
     if (close_silent(socket))
         return;
     if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
-        socket->speaker->beat(socket);
+        socket->ops->beat(socket);
         if (!request_stream_is_clear(request)) /* there was a beat to send */
             socket->beats_unanswered++;
         request_stream_dirty(request);
@@ -450,12 +441,12 @@ static bool refuse_late_message(struct socket *socket)
     request->intake->begun_ns = worker->loop.now_ns;
     if (socket->inflight >= worker->config.limits.inflight_max || worker_pressed(worker))
         return false;
-    refuse(&socket->pull, PROBLEM_TIMEOUT);
+    socket_refuse_rest(&socket->pull, PROBLEM_TIMEOUT);
     request_stream_count_intake(request);
     return true;
 }
 
-static void ring(struct pull *pull)
+void socket_ring(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
     if (socket->close_sent) {
@@ -472,14 +463,13 @@ static void ring(struct pull *pull)
         set_timer(socket);
 }
 
-static void drain(struct pull *pull)
+void socket_drain(struct pull *pull)
 {
     struct socket *socket = of_pull(pull);
     if (socket->close_sent) {
         request_stream_close(pull->request);
         return;
     }
-    socket->speaker->drain(socket);
     socket->close_code = WS_CLOSE_RESTART;
     socket->close_due = socket->inflight > 0; /* publishes are answered first */
     request_stream_dirty(pull->request);
@@ -489,28 +479,13 @@ static void drain(struct pull *pull)
         socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
 }
 
-static void free_socket(struct pull *pull)
+void socket_deinit(struct socket *socket)
 {
-    struct socket *socket = of_pull(pull);
     for (struct list *node; (node = list_take_first(&socket->publishes_open));)
         container_of(node, struct socket_publish, node)->socket = NULL;
     ws_reader_deinit(&socket->reader);
     count_inflating(socket, false);
-    socket->speaker->free(socket);
 }
-
-static const struct pull_ops pull_ops = {
-    .fill = fill,
-    .sent = sent,
-    .input = input,
-    .deaf = deaf,
-    .ring = ring,
-    .drain = drain,
-    .free = free_socket,
-    .held = held,
-    .busy = busy,
-    .refuse = refuse,
-};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -581,20 +556,13 @@ static void make_head(struct response *response, const struct exchange *exchange
         ws_add_deflate_answer(response_compose(response, STR("Sec-WebSocket-Extensions")), deflate);
 }
 
-static void abandon(struct socket *socket)
-{
-    socket->speaker->free(socket);
-}
-
-bool socket_open(struct exchange *exchange, struct socket *socket,
-                 const struct socket_speaker *speaker, struct str protocol, const uint64_t *cursor)
+bool socket_open(struct exchange *exchange, struct socket *socket, struct str protocol,
+                 const uint64_t *cursor)
 {
     struct worker *worker = exchange->worker;
     struct ws_deflate_params deflate;
     struct response response;
     struct str detail;
-    socket->pull.ops = &pull_ops;
-    socket->speaker = speaker;
     socket->browser = exchange->browser;
     list_init(&socket->publishes_open);
     enum problem problem = check(exchange, &detail);
@@ -603,7 +571,7 @@ bool socket_open(struct exchange *exchange, struct socket *socket,
         detail = STR("Sec-WebSocket-Extensions is not a list of extensions");
     }
     if (problem != PROBLEM_COUNT) {
-        abandon(socket);
+        socket->pull.ops->free(&socket->pull);
         exchange_problem(exchange, problem, detail, STR_NONE);
         return false;
     }
@@ -627,37 +595,33 @@ static void refused_message(struct socket *socket, enum ws_opcode opcode, struct
     (void)data;
 }
 
-static struct str refused_fill(struct socket *socket)
+static void refused_beat(struct socket *socket)
 {
     (void)socket;
-    return STR_NONE;
 }
 
-static bool refused_sent(struct socket *socket, size_t n, bool blocked)
+static struct str refused_fill(struct pull *pull)
 {
-    (void)socket;
+    return socket_fill(of_pull(pull));
+}
+
+static bool refused_sent(struct pull *pull, size_t n, bool blocked)
+{
     (void)n;
     (void)blocked;
-    return true;
+    return socket_sent(of_pull(pull), true);
 }
 
-static void refused_nothing(struct socket *socket)
+static void refused_free(struct pull *pull)
 {
-    (void)socket;
+    socket_deinit(of_pull(pull));
+    free(of_pull(pull));
 }
 
-static void refused_free(struct socket *socket)
-{
-    free(socket);
-}
-
-static const struct socket_speaker refused = {
-    .message = refused_message,
-    .fill = refused_fill,
-    .sent = refused_sent,
-    .beat = refused_nothing,
-    .drain = refused_nothing,
-    .free = refused_free,
+static const struct socket_ops refused_ops = {.message = refused_message, .beat = refused_beat};
+static const struct pull_ops refused_pull = {
+    SOCKET_PULL,           .fill = refused_fill, .sent = refused_sent,
+    .drain = socket_drain, .free = refused_free,
 };
 
 /* Opens a socket that is about to be closed. A browser hangs up before it reads our close frame
@@ -669,10 +633,10 @@ static struct socket *open_refused(struct exchange *exchange)
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
         return NULL;
     }
-    *socket = (struct socket){.beat_s = 60};
+    *socket = (struct socket){.pull = {.ops = &refused_pull}, .ops = &refused_ops, .beat_s = 60};
     struct str list = http_header(exchange->head, STR("sec-websocket-protocol"));
     struct str protocol = list.at && exchange->browser ? str_trim(str_cut(&list, ',')) : STR_NONE;
-    return socket_open(exchange, socket, &refused, protocol, NULL) ? socket : NULL;
+    return socket_open(exchange, socket, protocol, NULL) ? socket : NULL;
 }
 
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail)

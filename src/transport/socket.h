@@ -6,22 +6,20 @@
 struct socket;
 struct socket_publish;
 
-/* The protocol on top of the websocket: the envelopes of a channel, or freshet.v1. */
-struct socket_speaker {
+/* What a protocol on top of the WebSocket (the envelopes of a channel, or freshet.v1) has beside
+ * the operations of its pull. */
+struct socket_ops {
     bool json; /* text messages must be JSON */
     void (*message)(struct socket *socket, enum ws_opcode opcode, struct str data);
-    struct str (*fill)(struct socket *socket);
-    bool (*sent)(struct socket *socket, size_t n, bool blocked);
     void (*beat)(struct socket *socket);
     /* Reports a publish without a verdict in time; NULL: no report. */
     void (*lost)(struct socket *socket, struct socket_publish *publish);
-    void (*drain)(struct socket *socket);
-    void (*free)(struct socket *socket); /* of what embeds the socket, and itself */
 };
 
+/* Embedded in the structure of the protocol, whose pull_ops begin with SOCKET_PULL. */
 struct socket {
     struct pull pull;
-    const struct socket_speaker *speaker;
+    const struct socket_ops *ops;
     struct ws_reader reader;
     struct list publishes_open; /* not answered, oldest first */
     int64_t beat_ns;            /* when the next heartbeat is due */
@@ -38,7 +36,7 @@ struct socket {
     uint16_t close_code;
 };
 
-/* A publish that came over a socket; the speaker embeds it. */
+/* A publish that came over a socket; the protocol embeds it. */
 struct socket_publish {
     struct publish publish;
     struct list node;
@@ -48,10 +46,38 @@ struct socket_publish {
 
 /* Checks the handshake and answers 101 with the socket as the connection's pull; `protocol` is the
  * one chosen, or empty; `cursor` (may be NULL) goes into the header of that name. False: it was
- * answered with a problem, or the connection is gone, and the socket was freed by its speaker. The
+ * answered with a problem, or the connection is gone, and the pull was freed. The
  * exchange is used up either way. */
-bool socket_open(struct exchange *exchange, struct socket *socket,
-                 const struct socket_speaker *speaker, struct str protocol, const uint64_t *cursor);
+bool socket_open(struct exchange *exchange, struct socket *socket, struct str protocol,
+                 const uint64_t *cursor);
+
+/* The operations of the pull that are the same for every protocol. */
+#define SOCKET_PULL                                                                                \
+    .input = socket_input, .deaf = socket_deaf, .ring = socket_ring, .held = socket_held,          \
+    .busy = socket_is_busy, .refuse = socket_refuse_rest
+
+size_t socket_input(struct pull *pull, char *bytes, size_t len);
+bool socket_deaf(struct pull *pull);
+void socket_ring(struct pull *pull);
+size_t socket_held(const struct pull *pull);
+bool socket_is_busy(const struct pull *pull);
+void socket_refuse_rest(struct pull *pull, enum problem problem);
+
+/* The end of each `fill` of a protocol that has nothing to send: closes if that is due. What is to
+ * be sent before anything else. After socket_close() there is nothing to fill. */
+struct str socket_fill(struct socket *socket);
+
+/* The end of each `sent`: whether to ask again, if only because a close is due. */
+static inline bool socket_sent(const struct socket *socket, bool more)
+{
+    return more || socket->close_due;
+}
+
+/* pull_ops.drain, for a protocol that says no goodbye of its own. */
+void socket_drain(struct pull *pull);
+
+/* For pull_ops.free, also of a socket that was never opened. */
+void socket_deinit(struct socket *socket);
 
 /* Refuses a handshake: to a browser after the upgrade, by a close code; else as plain HTTP. */
 void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail);
