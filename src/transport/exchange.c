@@ -129,15 +129,17 @@ struct request_stream *exchange_pull(struct exchange *exchange, struct response 
     return open ? request : NULL;
 }
 
-bool exchange_attach(struct exchange *exchange, struct pull *pull)
+bool exchange_wait(struct exchange *exchange, struct waiting *waiting)
 {
     if (!exchange->request)
         return false;
-    exchange->ops->attach(exchange->request, pull);
+    exchange->waiting = waiting;
+    exchange->ops->wait(exchange);
     return true;
 }
 
-void exchange_detach(struct exchange *exchange)
+void exchange_end_wait(struct exchange *exchange)
 {
-    exchange->ops->detach(exchange->request);
+    exchange->waiting = NULL;
+    exchange->ops->end_wait(exchange);
 }

@@ -4,6 +4,21 @@
 #include "http/response.h"
 #include "transport/request_stream.h"
 
+/* A request whose response waits for something, such as a long-poll. One thing at a time. */
+struct waiting {
+    const struct waiting_ops *ops;
+};
+
+struct waiting_ops {
+    /* Something has changed (request_stream_dirty(), request_stream_woken()), and responses can be
+     * sent now: answers if it can. */
+    void (*look)(struct waiting *waiting);
+    void (*ring)(struct waiting *waiting);  /* the timer, or the server stops: answers soon */
+    void (*leave)(struct waiting *waiting); /* the client is done sending, and may be gone */
+    /* The client is gone: frees it, and the exchange. */
+    void (*drop)(struct waiting *waiting);
+};
+
 /* The kind of the connection makes it, together with what it notes itself of the request. */
 struct exchange {
     struct request_stream *request; /* NULL once the client is gone */
@@ -18,6 +33,7 @@ struct exchange {
     bool patient;                 /* has a deadline of its own instead of limits.publish_ms */
     bool dropped;                 /* no response is wanted any more */
     struct question *question;    /* to the log, for the answer; NULL: none */
+    struct waiting *waiting;      /* NULL: it does not wait */
     const struct http_head *head; /* only during handle, when the worker has the rest of the
                                    * request */
     struct str origin;            /* a copy of it, for later; empty when too long */
@@ -67,11 +83,11 @@ void exchange_respond_keep(struct exchange *exchange, const struct page_key *key
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,
                                      struct pull *pull);
 
-/* The pull has the request stream to itself for a while, with the exchange still open: a long-poll.
- * The timer and the end are the pull's to see. False when the client is gone. */
-bool exchange_attach(struct exchange *exchange, struct pull *pull);
-/* The pull is done; the exchange is answered next. Does not free the pull. */
-void exchange_detach(struct exchange *exchange);
+/* The exchange waits, and `waiting` is told of what happens meanwhile. Its timer is that of the
+ * request stream. False when the client is gone. */
+bool exchange_wait(struct exchange *exchange, struct waiting *waiting);
+/* The wait is over: the exchange is answered next. Does not free `waiting`. */
+void exchange_end_wait(struct exchange *exchange);
 
 /* Asks the log for this exchange: the question is dropped if the connection goes, and hurried once
  * the peer has finished sending. */

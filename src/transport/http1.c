@@ -36,7 +36,7 @@ static struct session *of_conn(struct conn *conn)
 
 static void process(struct session *session)
 {
-    if (session->request.intake && session->request.intake->in.len && !session->request.pull)
+    if (session->request.intake && session->request.intake->in.len && !session_is_taken(session))
         incoming_read(session, buf_str(&session->request.intake->in));
     else
         session_settle(session);
@@ -63,7 +63,7 @@ static void read_later(struct session *session, struct list *queue)
 }
 
 /* The session's turn has come. */
-static void end_wait(struct session *session)
+static void end_put_off(struct session *session)
 {
     struct stream_intake *intake = session->request.intake;
     if (!intake || !intake->later_ns)
@@ -205,21 +205,11 @@ static bool read_once(struct session *session)
 }
 
 /* Nothing is read while a stream is open or a poll waits, but its end is noticed. */
-static void leave_pull(struct session *session)
-{
-    struct pull *pull = session->request.pull;
-    if (!session->conn.hup || pull->ops->brief)
-        return;
-    if (pull->ops->leave)
-        pull->ops->leave(pull);
-    else
-        conn_close(&session->conn);
-}
-
 static void read_pull(struct session *session)
 {
     if (!session->request.pull->ops->input) {
-        leave_pull(session);
+        if (session->conn.hup)
+            conn_close(&session->conn);
         return;
     }
     while (!worker_is_spent(session->request.worker)) {
@@ -243,6 +233,8 @@ static void read_requests(struct session *session)
     if (session->request.pull &&
         (session->conn.readable || has_kept(session) || has_begun(session)))
         read_pull(session);
+    else if (session->phase == PHASE_POLL && session->conn.hup)
+        pipeline_waiting(session)->ops->leave(pipeline_waiting(session));
 }
 
 /* Whether there is something that it would read now. */
@@ -293,7 +285,7 @@ static void read_session(struct session *session, bool again)
         discard(session);
         return;
     }
-    if (again && !session->request.pull)
+    if (again && !session_is_taken(session))
         process_kept(session);
     read_requests(session);
     if (worker_is_spent(session->request.worker) && would_read(session))
@@ -305,7 +297,7 @@ static void read_session(struct session *session, bool again)
 static void resume(struct request_stream *request)
 {
     struct session *session = session_of(request);
-    end_wait(session);
+    end_put_off(session);
     read_session(session, true);
 }
 
@@ -362,6 +354,8 @@ static struct str fill(struct conn *conn)
         shut(session);
     else if (request->pull)
         bytes = request->pull->ops->fill(request->pull);
+    else if (session->phase == PHASE_POLL)
+        pipeline_waiting(session)->ops->look(pipeline_waiting(session));
     if (!request_stream_lost(request))
         return bytes;
     conn_close(conn); /* something is missing in it */
@@ -373,7 +367,7 @@ static void out_is_sent(struct session *session)
     struct request_stream *request = &session->request;
     bool soon = session_inflight(session) || session->held || session->part;
     request->out->sent = 0;
-    if (request->pull || !soon || request->out->bytes.cap > OUT_KEEP)
+    if (session_is_taken(session) || !soon || request->out->bytes.cap > OUT_KEEP)
         request_stream_drop_out(request); /* an idle connection holds none */
     else
         buf_clear(&request->out->bytes);
@@ -416,7 +410,7 @@ static void refuse_unfinished(struct session *session)
     session->held = false;
     if (session->request.pull && session->request.pull->ops->refuse)
         session->request.pull->ops->refuse(session->request.pull, PROBLEM_UNAVAILABLE);
-    else if (session->request.pull)
+    else if (session_is_taken(session))
         conn_close(&session->conn);
     else
         incoming_refuse(session, PROBLEM_UNAVAILABLE,
@@ -535,14 +529,14 @@ static void ring_in(struct request_stream *request, int64_t ms)
         timer_set(&request->worker->loop, &request->timer, ms);
 }
 
-static void attach(struct request_stream *request, struct pull *pull)
+static void begin_wait(struct exchange *exchange)
 {
-    session_begin_pull(session_of(request), pull);
+    session_begin_wait(session_of(exchange->request));
 }
 
-static void detach(struct request_stream *request)
+static void end_wait(struct exchange *exchange)
 {
-    session_end_pull(session_of(request));
+    session_end_wait(session_of(exchange->request));
 }
 
 static struct stream_intake *intake_new(struct request_stream *request)
@@ -561,8 +555,8 @@ static const struct request_stream_ops request_ops = {
     .respond_known = pipeline_respond_known,
     .open = pipeline_open,
     .free_exchange = pipeline_free,
-    .attach = attach,
-    .detach = detach,
+    .wait = begin_wait,
+    .end_wait = end_wait,
     .dirty = dirty,
     .woken = woken,
     .behind = note_behind,
@@ -647,6 +641,10 @@ static void ring(struct timer *timer)
         return;
     }
     switch ((enum session_phase)session->phase) {
+    case PHASE_POLL:
+        session->draining = false;
+        pipeline_waiting(session)->ops->ring(pipeline_waiting(session));
+        break;
     case PHASE_PULL:
         ring_pull(session);
         break;

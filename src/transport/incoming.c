@@ -561,7 +561,7 @@ static bool read_one(struct session *session, struct str *bytes)
 bool incoming_may_follow(const struct session *session)
 {
     return !session->closing && !session->finished && !session->conn.dead &&
-           !session->request.pull && !session->held;
+           !session_is_taken(session) && !session->held;
 }
 
 /* Behind a stream, or the last request, nothing is. */

@@ -20,7 +20,7 @@ enum { AGES_MAX = 8 };
 
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
-    struct pull pull;
+    struct waiting waiting;
     struct sub sub;
     struct exchange *exchange; /* open as long as this lives */
     struct reading *reading;
@@ -35,6 +35,7 @@ struct page_wait {
     uint16_t ages_count;
     bool expired;
     bool owes;   /* a gap above `known` was passed over; the next request reports it */
+    bool idle;   /* waits for its first event, not for one that is being read */
     bool waited; /* the page was empty at first */
     int64_t ages_ns[AGES_MAX]; /* the times since which the events of `ages` are on their way: */
     uint32_t ages[AGES_MAX];   /* number of events of each time */
@@ -126,13 +127,13 @@ static void note_answer(struct page_wait *wait)
 {
     if (!wait->reading->wait_s || !wait->count)
         return;
-    *wait->pull.request->ops->pace(wait->pull.request) =
+    *wait->exchange->request->ops->pace(wait->exchange->request) =
         (struct poll_pace){.ms = now_ms(wait), .is_set = true};
 }
 
 static int64_t pace_left_ms(const struct page_wait *wait)
 {
-    const struct poll_pace *pace = wait->pull.request->ops->pace(wait->pull.request);
+    const struct poll_pace *pace = wait->exchange->request->ops->pace(wait->exchange->request);
     if (!wait->reading->wait_s || !pace->is_set || wait->expired)
         return 0;
     uint16_t since = (uint16_t)(now_ms(wait) - pace->ms);
@@ -154,7 +155,7 @@ static void end_hold(struct paced *paced)
 {
     struct page_wait *wait = of_paced(paced);
     wait->expired = true; /* treats its wait as over */
-    request_stream_dirty(wait->pull.request);
+    request_stream_dirty(wait->exchange->request);
 }
 
 static const struct pace_ops pace_ops = {.is_trimmed = is_trimmed, .end = end_hold};
@@ -195,7 +196,7 @@ static void finish(struct page_wait *wait, bool more)
                                    .more = more,
                                    .waited = wait->waited};
     note_answer(wait);
-    exchange_detach(exchange);
+    exchange_end_wait(exchange);
     if (buf_failed(&wait->events)) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
     } else {
@@ -209,7 +210,7 @@ static void finish_gap(struct page_wait *wait, const struct page_gap *gap)
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
-    exchange_detach(exchange);
+    exchange_end_wait(exchange);
     page_answer_gap(exchange, wait->reading, gap);
     release(wait, worker);
 }
@@ -218,7 +219,7 @@ static void refuse(struct page_wait *wait, enum problem problem, struct str deta
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
-    exchange_detach(exchange);
+    exchange_end_wait(exchange);
     exchange_problem(exchange, problem, detail, STR_NONE);
     release(wait, worker);
 }
@@ -228,11 +229,9 @@ static void fail(struct page_wait *wait)
     refuse(wait, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"));
 }
 
-static const struct pull_ops waiting_ops, giving_ops;
-
 static void wait_for_first(struct page_wait *wait)
 {
-    wait->pull.ops = &waiting_ops;
+    wait->idle = true;
     wait->waited = true;
 }
 
@@ -240,7 +239,8 @@ static void wait_for_first(struct page_wait *wait)
  * its wait is over. */
 static bool is_over(const struct page_wait *wait)
 {
-    return !wait->reading->wait_s || wait->expired || request_stream_conn(wait->pull.request)->hup;
+    return !wait->reading->wait_s || wait->expired ||
+           request_stream_conn(wait->exchange->request)->hup;
 }
 
 /* Whether the client claims no position. Then it has missed nothing: events that are trimmed while
@@ -293,7 +293,7 @@ static bool passes_over(struct page_wait *wait)
  * read. */
 static bool read_enough(struct page_wait *wait)
 {
-    const struct request_stream *request = wait->pull.request;
+    const struct request_stream *request = wait->exchange->request;
     if (!hub_sub_reads_store(&request->worker->hub, &wait->sub) ||
         (wait->reads && wait->read_after == wait->sub.cursor))
         return false;
@@ -305,7 +305,7 @@ static void look(struct page_wait *wait)
 {
     struct hub *hub = &wait->exchange->worker->hub;
     struct taken taken;
-    wait->pull.ops = &giving_ops;
+    wait->idle = false;
     for (;;) {
         uint64_t told = wait->sub.told;
         /* Read one more than fits, to see whether there are more. */
@@ -349,55 +349,50 @@ static void look(struct page_wait *wait)
 
 static void wake(struct sub *sub)
 {
-    request_stream_woken(container_of(sub, struct page_wait, sub)->pull.request, sub);
+    request_stream_woken(container_of(sub, struct page_wait, sub)->exchange->request, sub);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .holds = true};
 
-/* ---- pull operations
- * ----------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
-static struct page_wait *of_pull(struct pull *pull)
+static struct page_wait *of_waiting(struct waiting *waiting)
 {
-    return container_of(pull, struct page_wait, pull);
+    return container_of(waiting, struct page_wait, waiting);
 }
 
-static struct str fill(struct pull *pull)
+static void look_again(struct waiting *waiting)
 {
-    struct page_wait *wait = of_pull(pull);
+    struct page_wait *wait = of_waiting(waiting);
     if (wait->sub.state != SUB_NONE)
         look(wait);
-    return STR_NONE; /* the response is written when there is one */
 }
 
-static bool sent(struct pull *pull, size_t n, bool blocked)
+static void ring(struct waiting *waiting)
 {
-    (void)pull;
-    (void)n;
-    (void)blocked;
-    return true;
-}
-
-static void ring(struct pull *pull)
-{
-    struct page_wait *wait = of_pull(pull);
+    struct page_wait *wait = of_waiting(waiting);
     wait->expired = true;
     if (sub_is_live(&wait->sub))
         finish(wait, false);
 }
 
-static void free_pull(struct pull *pull)
+/* A client for which something is being read gets it, though it may be gone. */
+static void leave(struct waiting *waiting)
 {
-    struct page_wait *wait = of_pull(pull);
+    if (of_waiting(waiting)->idle)
+        ring(waiting);
+}
+
+static void drop(struct waiting *waiting)
+{
+    struct page_wait *wait = of_waiting(waiting);
     struct exchange *exchange = wait->exchange;
     release(wait, exchange->worker);
     exchange_free(exchange);
 }
 
-static const struct pull_ops waiting_ops = {
-    .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull, .leave = ring};
-static const struct pull_ops giving_ops = {
-    .fill = fill, .sent = sent, .ring = ring, .drain = ring, .free = free_pull, .brief = true};
+static const struct waiting_ops waiting_ops = {
+    .look = look_again, .ring = ring, .leave = leave, .drop = drop};
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
@@ -422,7 +417,7 @@ static void begin(struct page_wait *wait)
         return;
     }
     if (reading->wait_s)
-        request_stream_ring_in(wait->pull.request, (int64_t)reading->wait_s * 1000);
+        request_stream_ring_in(wait->exchange->request, (int64_t)reading->wait_s * 1000);
     look(wait);
 }
 
@@ -456,10 +451,10 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    *wait =
-        (struct page_wait){.pull = {.ops = &giving_ops}, .exchange = exchange, .reading = reading};
+    *wait = (struct page_wait){
+        .waiting = {.ops = &waiting_ops}, .exchange = exchange, .reading = reading};
     stat_add(&worker->stats.subscribers[FORMAT_PAGE], 1);
-    if (!exchange_attach(exchange, &wait->pull)) {
+    if (!exchange_wait(exchange, &wait->waiting)) {
         release(wait, worker);
         exchange_free(exchange);
         return;

@@ -68,7 +68,9 @@ void pipeline_drop(struct session *session)
         exchange->request = NULL;
         if (exchange->question)
             question_drop(exchange->question);
-        if (asked->answered)
+        if (exchange->waiting)
+            exchange->waiting->ops->drop(exchange->waiting);
+        else if (asked->answered)
             exchange_free(exchange);
         else
             exchange->dropped = true; /* freed when it is answered */

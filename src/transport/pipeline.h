@@ -32,6 +32,12 @@ static inline struct pipelined *pipeline_last(const struct session *session)
     return container_of(session_intake(session)->exchanges.prev, struct pipelined, node);
 }
 
+/* What the connection waits for in PHASE_POLL. */
+static inline struct waiting *pipeline_waiting(const struct session *session)
+{
+    return pipeline_first(session)->exchange.waiting;
+}
+
 /* Adds an exchange behind all others. NULL if there is no memory. */
 struct pipelined *pipeline_add(struct session *session, struct str origin);
 

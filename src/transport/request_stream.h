@@ -60,8 +60,6 @@ struct pull_ops {
     /* With `input`: whether a message that has come whole is being worked through. Then `input` is
      * called without bytes, to go on. */
     bool (*busy)(const struct pull *pull);
-    void (*leave)(struct pull *pull); /* without `input`: the peer is done sending; NULL: close */
-    bool brief; /* ends by itself soon: one who is done sending is not taken for gone */
 };
 
 /* A body that is being received. */
@@ -126,10 +124,9 @@ struct request_stream_ops {
      * the client is gone: the pull was freed. */
     bool (*open)(struct exchange *exchange, const struct response *response, struct pull *pull);
     void (*free_exchange)(struct exchange *exchange);
-    /* A pull has the request stream for a while, with the exchange still open, and gives it back.
-     */
-    void (*attach)(struct request_stream *request, struct pull *pull);
-    void (*detach)(struct request_stream *request);
+    /* The exchange has begun to wait, and does no more: its `waiting` is told of what happens. */
+    void (*wait)(struct exchange *exchange);
+    void (*end_wait)(struct exchange *exchange);
 
     /* There may be bytes to send. The same for a subscriber that the hub has woken: if it is
      * `behind`, its bytes may wait until others have their new events. And notes that alone. */

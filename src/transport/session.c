@@ -22,6 +22,7 @@ static int64_t phase_ms(const struct session *session)
         return limits->stall_ms;
     case PHASE_LINGER:
         return LINGER_MS;
+    case PHASE_POLL:
     case PHASE_PULL:
         break;
     }
@@ -47,6 +48,7 @@ static int64_t phase_age_ms(const struct session *session)
     case PHASE_SEND:
         return ms_since(session, session->request.out->taken_ns);
     case PHASE_IDLE:
+    case PHASE_POLL:
     case PHASE_PULL:
     case PHASE_LINGER:
         break;
@@ -94,7 +96,7 @@ void session_close_soon(struct session *session)
 
 void session_settle(struct session *session)
 {
-    if (session->closing || session->conn.dead || session->request.pull)
+    if (session->closing || session->conn.dead || session_is_taken(session))
         return;
     if (!session_inflight(session) && !request_stream_is_clear(&session->request))
         session_enter(session, PHASE_SEND);
@@ -119,7 +121,7 @@ void session_drain(struct session *session, uint32_t after_ms)
         return;
     if (session_inflight(session))
         end_after_exchanges(session);
-    if (session->request.pull) {
+    if (session_is_taken(session)) {
         session->draining = true;
         timer_set(&session->request.worker->loop, &session->request.timer, after_ms);
         return;
@@ -132,23 +134,35 @@ void session_drain(struct session *session, uint32_t after_ms)
         session_close_soon(session);
 }
 
-/* ---- pulls ----------------------------------------------------------------------------------- */
+/* ---- pulls and polls --------------------------------------------------------------------------
+ */
+
+/* The timer is for those who took the connection. While the server stops it rings at once, so that
+ * they end as politely as the rest. */
+static void take(struct session *session, enum session_phase phase)
+{
+    session->phase = (uint8_t)phase;
+    if (session->request.intake)
+        session->request.intake->begun_ns = 0;
+    timer_stop(&session->request.timer);
+    if (session->request.worker->draining)
+        session_drain(session, 0);
+}
 
 void session_begin_pull(struct session *session, struct pull *pull)
 {
     session->request.pull = pull;
     pull->request = &session->request;
-    session->phase = PHASE_PULL;
-    if (session->request.intake)
-        session->request.intake->begun_ns = 0;
-    timer_stop(&session->request.timer);
-    if (session->request.worker->draining)
-        session_drain(session, 0); /* ends at once, as politely as the rest */
+    take(session, PHASE_PULL);
 }
 
-void session_end_pull(struct session *session)
+void session_begin_wait(struct session *session)
 {
-    session->request.pull = NULL;
+    take(session, PHASE_POLL);
+}
+
+void session_end_wait(struct session *session)
+{
     session->draining = false;
     timer_stop(&session->request.timer);
     session_enter(session, PHASE_WAIT);

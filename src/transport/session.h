@@ -12,6 +12,7 @@ enum session_phase {
     PHASE_BODY,
     PHASE_WAIT, /* responses are due */
     PHASE_SEND, /* a response is to be sent */
+    PHASE_POLL, /* the exchange waits */
     PHASE_PULL,
     PHASE_LINGER, /* our side is shut */
 };
@@ -104,6 +105,15 @@ bool session_is_late(const struct session *session);
 /* Sets what the connection waits for now, and until when. */
 void session_settle(struct session *session);
 
-/* The connection is the pull's from here, and is its own again. */
+/* The connection is the pull's from here. */
 void session_begin_pull(struct session *session, struct pull *pull);
-void session_end_pull(struct session *session);
+
+/* The only exchange waits, and does no more. */
+void session_begin_wait(struct session *session);
+void session_end_wait(struct session *session);
+
+/* Whether no request is read for that. */
+static inline bool session_is_taken(const struct session *session)
+{
+    return session->request.pull || session->phase == PHASE_POLL;
+}
