@@ -222,7 +222,7 @@ static bool is_stranger(struct exchange *exchange)
     struct str origin = http_header(head, STR("origin"));
     if (!api_of(exchange)->loopback_only)
         return false;
-    if (head->host.at && !http_host_is_loopback(head->host)) {
+    if (head->host.at && !http_authority_is_loopback(&head->authority)) {
         refuse_stranger(exchange, PROBLEM_FORBIDDEN_HOST,
                         "address this server as localhost, 127.0.0.1 or [::1]");
         return true;

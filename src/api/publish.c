@@ -211,12 +211,11 @@ static bool read_if_match(struct exchange *exchange, struct proposal *proposal)
 
 static bool has_repeats(const struct exchange *exchange)
 {
-    static const struct str once[] = {
-        {"event-type", 10}, {"idempotency-key", 15}, {"if-match", 8}, {"content-type", 12}};
-    for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
-        if (http_fields_repeat(&exchange->head->fields, once[i]))
-            return true;
-    return false;
+    const struct http_fields *fields = &exchange->head->fields;
+    return http_fields_repeat(fields, STR("event-type")) ||
+           http_fields_repeat(fields, STR("idempotency-key")) ||
+           http_fields_repeat(fields, STR("if-match")) ||
+           http_fields_repeat(fields, STR("content-type"));
 }
 
 static bool read_proposal(struct exchange *exchange, struct str rest, struct proposal *proposal,
@@ -242,7 +241,8 @@ void publish_handle(struct exchange *exchange, struct str rest)
 {
     struct publisher publisher = publish_publisher(exchange);
     struct proposal proposal = {.channel = STR_NONE};
-    struct room room = {.channel = {0}};
+    struct room room; /* its key is large, so only what must be zeroes is set */
+    room.channel = room.type = (struct buf){0};
     if (read_proposal(exchange, rest, &proposal, &room) &&
         publish_read_hops(exchange, &publisher.hops))
         publish_submit(exchange, &publisher, &proposal, publish_done);

@@ -32,11 +32,15 @@ static uint32_t after_next(uint32_t state, unsigned char c)
 /* The end of the run of ASCII that starts at `i`, or at most 7 bytes before that end. */
 static size_t skip_ascii(struct str s, size_t i)
 {
-    uint64_t word;
-    for (; s.len - i >= sizeof(word); i += sizeof(word)) {
-        memcpy(&word, s.at + i, sizeof(word));
-        if (word & 0x8080808080808080)
+    uint64_t words[2];
+    for (; s.len - i >= sizeof(words); i += sizeof(words)) {
+        memcpy(words, s.at + i, sizeof(words));
+        if ((words[0] | words[1]) & 0x8080808080808080)
             break;
+    }
+    if (s.len - i >= sizeof(words[0])) {
+        memcpy(words, s.at + i, sizeof(words[0]));
+        i += words[0] & 0x8080808080808080 ? 0 : sizeof(words[0]);
     }
     return i;
 }

@@ -15,8 +15,9 @@ static struct http_fields fields_of(struct str name, struct str values)
     struct http_fields fields = {0};
     while (values.at) {
         struct str line = str_cut(&values, '\n');
-        fields.at[fields.count++] = (struct http_field){name, line};
-        fields.names |= http_field_bit(name);
+        unsigned sort = http_field_sort(name);
+        fields.at[fields.count++] = (struct http_field){name, line, sort};
+        fields.sorts |= UINT64_C(1) << sort;
     }
     return fields;
 }

@@ -128,9 +128,9 @@ static int parse_field(struct str *rest, struct http_field *ret)
     if (at == rest->at || at == end || *at != ':')
         return HTTP_E_NAME;
     ret->name = (struct str){rest->at, (size_t)(at - rest->at)};
+    ret->sort = http_field_sort(ret->name);
     const char *value = ++at;
-    while (at < end && http_char_is(*at, HTTP_CHAR_VALUE))
-        at++;
+    at += http_value_len((struct str){value, (size_t)(end - value)});
     if (at == end || (*at != '\r' && *at != '\n'))
         return HTTP_E_VALUE;
     if (*at == '\n' || at + 1 == end || at[1] != '\n')
@@ -143,27 +143,26 @@ static int parse_field(struct str *rest, struct http_field *ret)
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret)
 {
     ret->count = 0;
-    ret->names = 0;
+    ret->sorts = 0;
     while (lines.len) {
         if (ret->count == limits->fields_max || ret->count == HTTP_FIELDS_MAX)
             return HTTP_E_TOO_MANY;
         int error = parse_field(&lines, &ret->at[ret->count]);
         if (error)
             return error;
-        ret->names |= http_field_bit(ret->at[ret->count].name);
+        ret->sorts |= UINT64_C(1) << ret->at[ret->count].sort;
         ret->count++;
     }
     return 0;
 }
 
-bool http_fields_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
-                      struct str *ret_value)
+bool http_fields_find_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
+                           struct str *ret_value)
 {
-    if (!http_fields_may_have(fields, lowercase_name))
-        return false;
+    unsigned sort = http_field_sort(lowercase_name);
     while (*pos < fields->count) {
         const struct http_field *field = &fields->at[(*pos)++];
-        if (str_eq_nocase(field->name, lowercase_name)) {
+        if (field->sort == sort && str_eq_nocase(field->name, lowercase_name)) {
             *ret_value = field->value;
             return true;
         }
@@ -175,16 +174,8 @@ struct str http_fields_find(const struct http_fields *fields, struct str lowerca
 {
     struct str value = STR_NONE;
     size_t pos = 0;
-    http_fields_next(fields, lowercase_name, &pos, &value);
+    (void)http_fields_find_next(fields, lowercase_name, &pos, &value);
     return value;
-}
-
-bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name)
-{
-    struct str value;
-    size_t pos = 0;
-    return http_fields_next(fields, lowercase_name, &pos, &value) &&
-           http_fields_next(fields, lowercase_name, &pos, &value);
 }
 
 bool http_fields_list_has(const struct http_fields *fields, struct str lowercase_name,
@@ -245,11 +236,11 @@ int http_framing_read(const struct http_fields *fields, int minor, struct http_f
         const struct http_field *field = &fields->at[i];
         struct str list = field->value, item;
         int error = 0;
-        if (str_eq_nocase(field->name, STR("content-length")))
+        if (http_field_is(field, STR("content-length")))
             error = read_length(field->value, &framing);
-        else if (str_eq_nocase(field->name, STR("transfer-encoding")))
+        else if (http_field_is(field, STR("transfer-encoding")))
             error = read_encoding(field->value, &framing);
-        else if (str_eq_nocase(field->name, STR("connection")))
+        else if (http_field_is(field, STR("connection")))
             while (http_list_next(&list, &item)) {
                 close |= str_eq_nocase(item, STR("close"));
                 keep |= str_eq_nocase(item, STR("keep-alive"));

@@ -86,12 +86,13 @@ int http_scan(struct http_scan *scan, struct str bytes, const struct http_limits
 struct http_field {
     struct str name;  /* unchanged; compare without case */
     struct str value; /* without white space at both ends; may be empty */
+    unsigned sort;    /* http_field_sort() of the name */
 };
 
 /* Header fields in the order in which they came, borrowed from the bytes of the head. */
 struct http_fields {
     size_t count;
-    uint64_t names; /* a bit for each name, by a hash: most lookups are for names that are absent */
+    uint64_t sorts; /* a bit for each sort of name: most lookups are for names that are absent */
     struct http_field at[HTTP_FIELDS_MAX];
 };
 
@@ -99,21 +100,26 @@ struct http_fields {
  * http_head_error. */
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret);
 
-/* The bit of a name, in upper or lower case: a hash of its length, first and last byte. */
-static inline uint64_t http_field_bit(struct str name)
+/* One of 64 sorts of names, in upper or lower case: a hash of length, first and last byte. Names of
+ * different sorts differ. `name` is not empty. */
+static inline unsigned http_field_sort(struct str name)
 {
-    if (!name.len)
-        return 0;
     unsigned first = (unsigned char)name.at[0] | 0x20U;
     unsigned last = (unsigned char)name.at[name.len - 1] | 0x20U;
-    return UINT64_C(1) << ((name.len + (size_t)first * 3 + (size_t)last * 5) & 63);
+    return ((unsigned)name.len + first * 3 + last * 5) & 63;
+}
+
+static inline bool http_field_is(const struct http_field *field, struct str lowercase_name)
+{
+    return field->sort == http_field_sort(lowercase_name) &&
+           str_eq_nocase(field->name, lowercase_name);
 }
 
 /* Whether there may be a field of that name; false only if there is none. Inline, since a dozen
  * names are looked up for each request, and few are present. */
 static inline bool http_fields_may_have(const struct http_fields *fields, struct str lowercase_name)
 {
-    return (fields->names & http_field_bit(lowercase_name)) != 0;
+    return fields->sorts >> http_field_sort(lowercase_name) & 1;
 }
 
 /* http_fields_get() for a name that may be present. */
@@ -128,13 +134,27 @@ static inline struct str http_fields_get(const struct http_fields *fields,
                                                         : STR_NONE;
 }
 
-/* Whether the field is there more than once. If only one is allowed, the caller must refuse:
- * choosing between them would be a guess. */
-bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name);
+/* http_fields_next() for a name that may be present. */
+bool http_fields_find_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
+                           struct str *ret_value);
 
 /* Walks the fields of a name: `*pos` begins as 0; returns false at the end. */
-bool http_fields_next(const struct http_fields *fields, struct str lowercase_name, size_t *pos,
-                      struct str *ret_value);
+static inline bool http_fields_next(const struct http_fields *fields, struct str lowercase_name,
+                                    size_t *pos, struct str *ret_value)
+{
+    return http_fields_may_have(fields, lowercase_name) &&
+           http_fields_find_next(fields, lowercase_name, pos, ret_value);
+}
+
+/* Whether the field is there more than once. If only one is allowed, the caller must refuse:
+ * choosing between them would be a guess. */
+static inline bool http_fields_repeat(const struct http_fields *fields, struct str lowercase_name)
+{
+    struct str value;
+    size_t pos = 0;
+    return http_fields_next(fields, lowercase_name, &pos, &value) &&
+           http_fields_find_next(fields, lowercase_name, &pos, &value);
+}
 
 /* Whether the comma-separated list of all fields of that name together has this element, compared
  * without case. */

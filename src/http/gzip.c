@@ -30,10 +30,10 @@ enum http_coding http_coding_of(const struct http_fields *fields)
 {
     static const struct str name = {"content-encoding", 16};
     enum http_coding coding = HTTP_CODING_NONE;
-    if (!(fields->names & http_field_bit(name)))
+    if (!http_fields_may_have(fields, name))
         return coding;
     for (size_t i = 0; i < fields->count; i++) {
-        if (!str_eq_nocase(fields->at[i].name, name))
+        if (!http_field_is(&fields->at[i], name))
             continue;
         enum http_coding next = coding_of(fields->at[i].value);
         bool both = coding != HTTP_CODING_NONE && next != HTTP_CODING_NONE;

@@ -1,6 +1,5 @@
 #include "http/head.h"
 
-#include "http/origin.h"
 #include "http/token.h"
 
 #include <errno.h>
@@ -30,8 +29,7 @@ static void split_query(struct str path_and_query, struct http_head *head)
 /* authority-form (RFC 9112 section 3.2.3): only host and port. */
 static int read_authority_form(struct http_head *head)
 {
-    struct http_authority authority;
-    if (http_authority_parse(head->target, &authority) || !authority.has_port)
+    if (http_authority_parse(head->target, &head->authority) || !head->authority.has_port)
         return HTTP_E_TARGET;
     head->host = head->target;
     head->path = (struct str){head->target.at + head->target.len, 0};
@@ -42,7 +40,6 @@ static int read_authority_form(struct http_head *head)
 static int read_absolute_form(struct http_head *head)
 {
     const struct str schemes[] = {STR("http://"), STR("https://")};
-    struct http_authority authority;
     struct str rest = STR_NONE;
     for (size_t i = 0; i < 2; i++)
         if (head->target.len > schemes[i].len &&
@@ -52,7 +49,7 @@ static int read_absolute_form(struct http_head *head)
     while (len < rest.len && rest.at[len] != '/' && rest.at[len] != '?')
         len++;
     head->host = (struct str){rest.at, len};
-    if (http_authority_parse(head->host, &authority))
+    if (http_authority_parse(head->host, &head->authority))
         return HTTP_E_TARGET;
     split_query(str_skip(rest, len), head);
     if (!head->path.len) /* OPTIONS without a path: section 3.2.4 */
@@ -76,12 +73,9 @@ static int read_target(struct http_head *head)
     return read_absolute_form(head);
 }
 
-/* Takes bytes of the class off the front of `*line`, and the single space behind them. */
-static int take_part(struct str *line, int class, int wrong, struct str *ret)
+/* Takes `len` bytes off the front of `*line`, and the single space behind them. */
+static int take_part(struct str *line, size_t len, int wrong, struct str *ret)
 {
-    size_t len = 0;
-    while (len < line->len && http_char_is(line->at[len], class))
-        len++;
     if (len == line->len)
         return HTTP_E_START_LINE;
     if (line->at[len] == '\r')
@@ -95,11 +89,19 @@ static int take_part(struct str *line, int class, int wrong, struct str *ret)
     return 0;
 }
 
+static size_t method_len(struct str line)
+{
+    size_t len = 0;
+    while (len < line.len && http_char_is(line.at[len], HTTP_CHAR_TOKEN))
+        len++;
+    return len;
+}
+
 static int read_request_line(struct str line, struct http_head *head)
 {
-    int error = take_part(&line, HTTP_CHAR_TOKEN, HTTP_E_METHOD, &head->method_raw);
+    int error = take_part(&line, method_len(line), HTTP_E_METHOD, &head->method_raw);
     if (!error)
-        error = take_part(&line, HTTP_CHAR_TARGET, HTTP_E_TARGET, &head->target);
+        error = take_part(&line, http_target_len(line), HTTP_E_TARGET, &head->target);
     if (!error)
         error = http_version_parse(line, &head->minor);
     if (error)
@@ -119,8 +121,10 @@ static int read_host(struct http_head *head)
         return HTTP_E_HOST_REPEATED;
     if (http_authority_parse(host, &authority))
         return HTTP_E_HOST;
-    if (!head->host.at)
+    if (!head->host.at) {
         head->host = host;
+        head->authority = authority;
+    }
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/fields.h"
+#include "http/origin.h"
 
 enum http_method {
     HTTP_GET,
@@ -28,9 +29,10 @@ struct http_head {
     int minor;         /* HTTP/1.0 or 1.1 */
     struct str host;   /* the target's authority if it has one, else Host; checked host [":" port];
                           `at == NULL` only in HTTP/1.0 */
-    struct http_framing framing; /* no body unless chunked or content_length > 0 */
-    bool expect_continue;        /* the client waits for `100 Continue` before it sends a body */
-    bool upgrade_websocket;      /* Upgrade names websocket, and Connection names upgrade */
+    struct http_authority authority; /* the parts of `host` */
+    struct http_framing framing;     /* no body unless chunked or content_length > 0 */
+    bool expect_continue;   /* the client waits for `100 Continue` before it sends a body */
+    bool upgrade_websocket; /* Upgrade names websocket, and Connection names upgrade */
     struct http_fields fields;
 };
 

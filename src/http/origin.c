@@ -64,27 +64,45 @@ static bool is_localhost(struct str host)
     return str_eq_nocase(label, local);
 }
 
-/* Four decimal numbers without leading zeros (127.0.0.010 is octal to some), the first 127. */
+/* Takes a number below 256 without leading zeros (127.0.0.010 is octal to some) off the front. */
+static bool take_byte(struct str *rest)
+{
+    unsigned number = 0;
+    size_t len = 0;
+    for (; len < rest->len && len < 4 && http_char_is(rest->at[len], HTTP_CHAR_DIGIT); len++)
+        number = number * 10 + (unsigned)(rest->at[len] - '0');
+    if (!len || number > 255 || (len > 1 && rest->at[0] == '0'))
+        return false;
+    *rest = str_skip(*rest, len);
+    return true;
+}
+
+/* Four decimal numbers, the first 127. */
 static bool is_loopback_v4(struct str host)
 {
+    struct str rest = host;
+    if (!str_starts(host, STR("127.")))
+        return false;
     for (int i = 0; i < 4; i++) {
-        uint64_t number;
-        struct str part = str_cut(&host, '.');
-        if (http_number(part, &number) || number > 255 || (part.len > 1 && part.at[0] == '0'))
+        if (i && (!rest.len || rest.at[0] != '.'))
             return false;
-        if ((i == 0 && number != 127) || (i < 3) != (host.at != NULL))
+        rest = str_skip(rest, i > 0);
+        if (!take_byte(&rest))
             return false;
     }
-    return true;
+    return !rest.len;
+}
+
+bool http_authority_is_loopback(const struct http_authority *authority)
+{
+    struct str host = authority->host;
+    return is_loopback_v4(host) || is_localhost(host) || str_eq(host, STR("[::1]"));
 }
 
 bool http_host_is_loopback(struct str text)
 {
     struct http_authority authority;
-    if (http_authority_parse(text, &authority))
-        return false;
-    struct str host = authority.host;
-    return is_localhost(host) || is_loopback_v4(host) || str_eq(host, STR("[::1]"));
+    return !http_authority_parse(text, &authority) && http_authority_is_loopback(&authority);
 }
 
 bool http_origin_is_loopback(struct str origin)

@@ -22,6 +22,9 @@ int http_authority_parse(struct str text, struct http_authority *ret);
  * `[::1]`, with any port. Everything else is not loopback, malformed or not. */
 bool http_host_is_loopback(struct str host);
 
+/* The same for a value that was read. */
+bool http_authority_is_loopback(const struct http_authority *authority);
+
 /* The same for an Origin value: `http://` or `https://`, then such a host, then nothing more.
  * `null` is not loopback. */
 bool http_origin_is_loopback(struct str origin);

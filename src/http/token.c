@@ -2,6 +2,10 @@
 
 #include <errno.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* The preprocessor spells out the table, so that each class reads like its definition. */
 #define ALNUM(c)                                                                                   \
     (((c) >= '0' && (c) <= '9') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= 'a' && (c) <= 'z'))
@@ -28,6 +32,70 @@
 
 const unsigned char http_char_class[256] = {SIXTY_FOUR(0), SIXTY_FOUR(64), SIXTY_FOUR(128),
                                             SIXTY_FOUR(192)};
+
+static size_t run_len(struct str s, size_t at, int class)
+{
+    while (at < s.len && http_char_is(s.at[at], class))
+        at++;
+    return at;
+}
+
+#ifdef __SSE2__
+
+/* Where the first of `others`, which has some, is set. */
+static size_t run_end(size_t at, __m128i others)
+{
+    return at + (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(others));
+}
+
+static bool is_any(__m128i bytes)
+{
+    return _mm_movemask_epi8(bytes) != 0;
+}
+
+size_t http_value_len(struct str s)
+{
+    const __m128i tab = _mm_set1_epi8('\t'), delete = _mm_set1_epi8(0x7f);
+    size_t at = 0;
+    for (; s.len - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(s.at + at));
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        __m128i others = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
+                                      _mm_cmpeq_epi8(bytes, delete));
+        if (is_any(others))
+            return run_end(at, others);
+    }
+    return run_len(s, at, HTTP_CHAR_VALUE);
+}
+
+size_t http_target_len(struct str s)
+{
+    const __m128i fragment = _mm_set1_epi8('#'), delete = _mm_set1_epi8(0x7f);
+    size_t at = 0;
+    for (; s.len - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(s.at + at));
+        __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21)); /* and those above 0x7f */
+        __m128i others = _mm_or_si128(
+            low, _mm_or_si128(_mm_cmpeq_epi8(bytes, fragment), _mm_cmpeq_epi8(bytes, delete)));
+        if (is_any(others))
+            return run_end(at, others);
+    }
+    return run_len(s, at, HTTP_CHAR_TARGET);
+}
+
+#else
+
+size_t http_value_len(struct str s)
+{
+    return run_len(s, 0, HTTP_CHAR_VALUE);
+}
+
+size_t http_target_len(struct str s)
+{
+    return run_len(s, 0, HTTP_CHAR_TARGET);
+}
+
+#endif
 
 bool http_all(struct str s, int class)
 {

@@ -24,6 +24,11 @@ static inline bool http_char_is(char c, int class)
     return (http_char_class[(unsigned char)c] & class) != 0;
 }
 
+/* The number of bytes at the front of `s` that are of the class VALUE, or TARGET. Sixteen at a time
+ * where the machine can: they are most of a head. */
+size_t http_value_len(struct str s);
+size_t http_target_len(struct str s);
+
 /* Whether `s` is at least one byte long and all its bytes are of the class. */
 bool http_all(struct str s, int class);
 

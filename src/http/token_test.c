@@ -20,6 +20,33 @@ static void a_token_is_made_of_tchar(void **state)
     }
 }
 
+/* http_value_len() or http_target_len() of texts of all lengths up to three times sixteen, each of
+ * which has each byte at each place. */
+static void expect_runs(size_t (*len_of)(struct str s), int class)
+{
+    char text[48];
+    for (size_t len = 1; len <= sizeof(text); len++) {
+        memset(text, 'a', sizeof(text));
+        for (size_t place = 0; place < len; place++) {
+            for (int c = 0; c < 256; c++) {
+                text[place] = (char)c;
+                struct str copy = exact((struct str){text, len});
+                assert_int_equal(len_of(copy), http_char_is((char)c, class) ? len : place);
+                exact_free(copy);
+            }
+            text[place] = 'a';
+        }
+    }
+    assert_int_equal(len_of(STR_NONE), 0);
+}
+
+static void a_run_of_a_class_ends_at_the_first_other_byte(void **state)
+{
+    (void)state;
+    expect_runs(http_value_len, HTTP_CHAR_VALUE);
+    expect_runs(http_target_len, HTTP_CHAR_TARGET);
+}
+
 static void nothing_is_not_all_of_a_class(void **state)
 {
     (void)state;
@@ -143,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_is_made_of_tchar),
+        cmocka_unit_test(a_run_of_a_class_ends_at_the_first_other_byte),
         cmocka_unit_test(nothing_is_not_all_of_a_class),
         cmocka_unit_test(a_hexadecimal_digit_has_a_value),
         cmocka_unit_test(a_list_is_split_at_its_commas),
