@@ -14,18 +14,18 @@ cd "$2/src"
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 
-# The object files of a folder whose source still exists.
+# The object files of a folder whose source still exists. A room of it may be a library of its own.
 objects() {
-    find "$1/CMakeFiles/freshet_$1.dir" -name '*.o' -print | LC_ALL=C sort | while read -r object; do
-        source=${object#"$1/CMakeFiles/freshet_$1.dir/"}
-        [ ! -f "$root/src/$1/${source%.o}" ] || echo "$object"
+    find "$1" -path '*/CMakeFiles/freshet_*.dir/*.o' -print | LC_ALL=C sort | while read -r object; do
+        source=${object%%/CMakeFiles/*}/${object#*.dir/}
+        [ ! -f "$root/src/${source%.o}" ] || echo "$object"
     done
 }
 
 # A line for each external symbol of a folder: source file, name, and T (defined) or U (used).
 symbols() {
     objects "$1" | xargs -r nm -A -P -g |
-        sed "s|^$1/CMakeFiles/freshet_$1.dir/||; s|\.o: | |" | awk '{ print $1, $2, $3 }'
+        sed "s|CMakeFiles/freshet_[a-z_]*\.dir/||; s|^$1/||; s|\.o: | |" | awk '{ print $1, $2, $3 }'
 }
 
 # The circles of a folder, one a line: the strongly connected components with more than one file

@@ -10,7 +10,7 @@ cd "$2/src"
 find . -path '*/CMakeFiles/freshet_*.dir/*' -name '*.o' -print | LC_ALL=C sort | while read -r object; do
     folder=${object#./}
     source=${object#*.dir/}
-    [ ! -f "$root/src/${folder%%/*}/${source%.o}" ] || echo "$object"
+    [ ! -f "$root/src/${folder%%/CMakeFiles/*}/${source%.o}" ] || echo "$object"
 done | xargs -r nm -A -P -g --defined-only | awk '
     $3 ~ /^[TDBR]$/ {
         file = $1
