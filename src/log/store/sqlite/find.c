@@ -311,10 +311,10 @@ static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t *a
     db_bind_id(statement, 1, *after);
     db_bind_id(statement, 2, high);
     while ((result = db_row(statement)) == 1) {
-        uint32_t number = (uint32_t)db_id(statement, 1);
-        *after = db_id(statement, 0);
+        uint32_t number = (uint32_t)db_id(statement, WALK_ROW_channel);
+        *after = db_id(statement, WALK_ROW_id);
         if (*after > floors_get(&walk->chain->floors, number) &&
-            !walk->each(walk->context, number, *after, db_bytes(statement, 2).len))
+            !walk->each(walk->context, number, *after, db_bytes(statement, WALK_ROW_data).len))
             break;
     }
     sqlite3_reset(statement);

@@ -50,7 +50,7 @@ static int has_row(struct reader *reader, uint32_t number, uint64_t upto)
     sqlite3_bind_int64(statement, 1, number);
     result = db_row(statement);
     if (result == 1)
-        result = db_id(statement, 0) <= upto;
+        result = db_id(statement, CHANNEL_ROW_first) <= upto;
     sqlite3_reset(statement);
     return result;
 }

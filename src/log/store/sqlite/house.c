@@ -225,7 +225,7 @@ static int has_in_file(struct house *house, struct segment *segment, const struc
         sqlite3_bind_int64(statement, 1, erasure->number);
         result = db_row(statement);
         if (result == 1)
-            result = db_id(statement, 0) <= erasure->upto;
+            result = db_id(statement, CHANNEL_ROW_first) <= erasure->upto;
     }
     reader_give(house->chain->readers, reader, result < 0);
     return result;
@@ -484,9 +484,10 @@ static int count_rows(struct chain *chain, struct reader *reader, struct census 
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
-        uint64_t floor = floors_get(&chain->floors, (uint32_t)db_id(statement, 0));
-        uint64_t count = db_id(statement, 4);
-        uint64_t dead = dead_of(db_id(statement, 2), db_id(statement, 3), count, floor);
+        uint64_t floor = floors_get(&chain->floors, (uint32_t)db_id(statement, CHANNEL_ROW_number));
+        uint64_t count = db_id(statement, CHANNEL_ROW_count);
+        uint64_t dead = dead_of(db_id(statement, CHANNEL_ROW_first),
+                                db_id(statement, CHANNEL_ROW_last), count, floor);
         census->dead += dead;
         census->live += count - dead;
     }

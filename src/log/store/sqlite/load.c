@@ -155,12 +155,12 @@ static int count_above(struct load *load, struct reader *reader, uint32_t number
 static int gather_sealed(struct load *load, struct reader *reader, sqlite3_stmt *row)
 {
     struct gathered *gathered;
-    uint32_t number = (uint32_t)db_id(row, 0);
-    uint64_t first = db_id(row, 2), last = db_id(row, 3);
+    uint32_t number = (uint32_t)db_id(row, CHANNEL_ROW_number);
+    uint64_t first = db_id(row, CHANNEL_ROW_first), last = db_id(row, CHANNEL_ROW_last);
     uint64_t floor = floors_get(&load->chain->floors, number);
     if (is_forgotten(load, number, last))
         return 0;
-    int result = meet(load, number, db_bytes(row, 1), &gathered);
+    int result = meet(load, number, db_bytes(row, CHANNEL_ROW_name), &gathered);
     if (result)
         return result;
     raise_last(gathered, last);
@@ -168,8 +168,8 @@ static int gather_sealed(struct load *load, struct reader *reader, sqlite3_stmt 
         return 0;
     if (floor >= first)
         return count_above(load, reader, number, floor);
-    gathered->count += db_id(row, 4);
-    gathered->bytes += db_id(row, 5);
+    gathered->count += db_id(row, CHANNEL_ROW_count);
+    gathered->bytes += db_id(row, CHANNEL_ROW_bytes);
     return 0;
 }
 
@@ -296,14 +296,14 @@ static void report_unused(struct load *load)
 static int report_key(struct load *load, sqlite3_stmt *row)
 {
     struct event_key key = {.content = 0};
-    struct str bytes = db_bytes(row, 2);
+    struct str bytes = db_bytes(row, KEY_ROW_key);
     if (bytes.len != sizeof(key.key) + 8)
         return 0;
     memcpy(key.key, bytes.at, sizeof(key.key));
     for (size_t i = sizeof(key.key); i < bytes.len; i++)
         key.content = key.content << 8 | (uint8_t)bytes.at[i];
-    return load->loader->key(load->loader->context, &key, db_id(row, 0),
-                             sqlite3_column_int64(row, 1));
+    return load->loader->key(load->loader->context, &key, db_id(row, KEY_ROW_id),
+                             sqlite3_column_int64(row, KEY_ROW_time));
 }
 
 static int report_keys_from(struct load *load, struct reader *reader, uint64_t id)

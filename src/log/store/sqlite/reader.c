@@ -20,8 +20,7 @@
 #include <sys/resource.h>
 
 #define EVENT_WITH(checksum)                                                                       \
-    "SELECT channel, time, prev, kind, type, content_type, sender, key, data, " checksum           \
-    " FROM event WHERE id = ?1"
+    "SELECT " DB_NAMES(READER_EVENT_ROW) ", " checksum " FROM event WHERE id = ?1"
 
 static const char *const statements[READER_STATEMENTS] = {
     [READER_BEGIN] = "BEGIN",
@@ -39,15 +38,14 @@ static const char *const statements[READER_STATEMENTS] = {
     [READER_EVENT] = EVENT_WITH("checksum"),
     [READER_TYPE] = "SELECT type FROM event WHERE id = ?1",
     [READER_NAME] = "SELECT name FROM channel WHERE number = ?1",
-    [READER_CHANNEL] = "SELECT first, last, count, bytes FROM channel WHERE number = ?1",
-    [READER_CHANNELS] = "SELECT number, name, first, last, count, bytes FROM channel",
-    [READER_CHANNELS_IN] = "SELECT number, first, last, count, bytes FROM channel "
-                           "WHERE number >= ?1 AND number < ?2",
+    [READER_CHANNEL] = DB_SELECT(READER_CHANNEL_ROW) "channel WHERE number = ?1",
+    [READER_CHANNELS] = DB_SELECT(READER_CHANNEL_ROW) "channel",
+    [READER_CHANNELS_IN] =
+        DB_SELECT(READER_CHANNEL_ROW) "channel WHERE number >= ?1 AND number < ?2",
     [READER_TIME] = "SELECT id, time FROM event WHERE id >= ?1 ORDER BY id LIMIT 1",
-    [READER_WALK] =
-        "SELECT id, channel, data FROM event WHERE id >= ?1 + 1 AND id <= ?2 ORDER BY id",
+    [READER_WALK] = DB_SELECT(READER_WALK_ROW) "event WHERE id >= ?1 + 1 AND id <= ?2 ORDER BY id",
     [READER_KEYS] =
-        "SELECT id, time, key FROM event WHERE id >= ?1 AND key IS NOT NULL ORDER BY id",
+        DB_SELECT(READER_KEY_ROW) "event WHERE id >= ?1 AND key IS NOT NULL ORDER BY id",
 };
 
 /* A sealed file that is read again is mostly asked for another channel: a larger cache would hold

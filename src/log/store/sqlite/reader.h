@@ -7,6 +7,27 @@
 /* A connection costs about 100 KB with its page cache: 50 MB in all. */
 enum { READERS_IDLE_MAX = 512, READERS_IDLE_MIN = 16, READERS_DESCRIPTORS_SHARE = 8 };
 
+/* The columns of the statements below, see db.h. */
+/* clang-format off */
+#define READER_EVENT_ROW(COLUMN, AND)                                                              \
+    COLUMN(channel) AND COLUMN(time) AND COLUMN(prev) AND COLUMN(kind) AND COLUMN(type)            \
+    AND COLUMN(content_type) AND COLUMN(sender) AND COLUMN(key) AND COLUMN(data)
+#define READER_CHANNEL_ROW(COLUMN, AND)                                                            \
+    COLUMN(number) AND COLUMN(name) AND COLUMN(first) AND COLUMN(last) AND COLUMN(count)           \
+    AND COLUMN(bytes)
+#define READER_WALK_ROW(COLUMN, AND) COLUMN(id) AND COLUMN(channel) AND COLUMN(data)
+#define READER_KEY_ROW(COLUMN, AND) COLUMN(id) AND COLUMN(time) AND COLUMN(key)
+/* clang-format on */
+
+#define READER_EVENT_PLACE(name) EVENT_ROW_##name
+#define READER_CHANNEL_PLACE(name) CHANNEL_ROW_##name
+#define READER_WALK_PLACE(name) WALK_ROW_##name
+#define READER_KEY_PLACE(name) KEY_ROW_##name
+enum reader_event { READER_EVENT_ROW(READER_EVENT_PLACE, DB_COMMA), EVENT_ROW_checksum };
+enum reader_channel { READER_CHANNEL_ROW(READER_CHANNEL_PLACE, DB_COMMA) };
+enum reader_walk { READER_WALK_ROW(READER_WALK_PLACE, DB_COMMA) };
+enum reader_key { READER_KEY_ROW(READER_KEY_PLACE, DB_COMMA) };
+
 enum reader_statement {
     READER_BEGIN,
     READER_END,
@@ -15,16 +36,16 @@ enum reader_statement {
     READER_LINE_UP,   /* channel, low, high, limit -> id; sealed files only, as all with LINE */
     READER_LINE_DOWN,
     READER_LINE_SIZES,  /* channel, low -> id, data */
-    READER_EVENT,       /* id -> channel, time, prev, kind, type, content_type, sender, key, data,
-                         * checksum, which is NULL in files of older versions */
+    READER_EVENT,       /* id -> READER_EVENT_ROW, and the checksum, which is NULL in files of older
+                         * versions */
     READER_TYPE,        /* id -> type */
     READER_NAME,        /* number -> name */
-    READER_CHANNEL,     /* number -> first, last, count, bytes; sealed files only */
-    READER_CHANNELS,    /* -> number, name, first, last, count, bytes; sealed files only */
-    READER_CHANNELS_IN, /* low, end -> number, first, last, count, bytes; sealed files only */
+    READER_CHANNEL,     /* number -> READER_CHANNEL_ROW; sealed files only */
+    READER_CHANNELS,    /* -> the same of all channels; sealed files only */
+    READER_CHANNELS_IN, /* low, end -> the same of numbers in that range; sealed files only */
     READER_TIME,        /* id -> id, time of the first event from that id on */
-    READER_WALK,        /* low, high -> id, channel, data */
-    READER_KEYS,        /* low -> id, time, key of events that have one */
+    READER_WALK,        /* low, high -> READER_WALK_ROW */
+    READER_KEYS,        /* low -> READER_KEY_ROW of events that have a key */
     READER_STATEMENTS,
 };
 

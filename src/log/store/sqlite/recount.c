@@ -47,14 +47,14 @@ static int check_stored(void *context, const struct sums_row *row)
 
 static int check_channel(struct check *check, struct reader *reader, sqlite3_stmt *row)
 {
-    uint32_t number = (uint32_t)db_id(row, 0);
+    uint32_t number = (uint32_t)db_id(row, CHANNEL_ROW_number);
     struct check_row *to = &check->rows[number - check->low];
-    uint64_t last = db_id(row, 2);
+    uint64_t last = db_id(row, CHANNEL_ROW_last);
     uint64_t floor = to->known ? to->floor : floors_get(&check->chain->floors, number);
     if (floor >= last)
         return 0;
     to->found_last = last;
-    return tally_channel(reader, row, 1, number, floor, UINT64_MAX, &to->found);
+    return tally_channel(reader, row, number, floor, UINT64_MAX, &to->found);
 }
 
 static int check_rows_in(struct check *check, struct reader *reader)

@@ -127,10 +127,10 @@ static int find_name(struct scan *scan, struct event *event, sqlite3_stmt **ret_
 }
 
 /* Rows of older versions have no checksum, which reads as 0, and are taken as they are. */
-static bool is_whole(sqlite3_stmt *row, int column, const struct event *event)
+static bool is_whole(sqlite3_stmt *row, const struct event *event)
 {
-    return (uint32_t)sqlite3_column_int64(row, column) == rowsum(event) ||
-           sqlite3_column_type(row, column) == SQLITE_NULL;
+    return (uint32_t)sqlite3_column_int64(row, EVENT_ROW_checksum) == rowsum(event) ||
+           sqlite3_column_type(row, EVENT_ROW_checksum) == SQLITE_NULL;
 }
 
 static int add_row(struct scan *scan, sqlite3_stmt *row, uint64_t id, uint32_t number)
@@ -139,23 +139,23 @@ static int add_row(struct scan *scan, sqlite3_stmt *row, uint64_t id, uint32_t n
     sqlite3_stmt *name;
     struct event event = {
         .id = id,
-        .number = (uint32_t)db_id(row, 0),
-        .time_us = sqlite3_column_int64(row, 1),
-        .prev = db_id(row, 2),
-        .kind = (uint8_t)sqlite3_column_int(row, 3),
-        .hops = writer_hops(sqlite3_column_int(row, 3)),
-        .type = db_bytes(row, 4),
-        .content_type = db_bytes(row, 5),
-        .from = db_bytes(row, 6),
-        .data = db_bytes(row, 8),
+        .number = (uint32_t)db_id(row, EVENT_ROW_channel),
+        .time_us = sqlite3_column_int64(row, EVENT_ROW_time),
+        .prev = db_id(row, EVENT_ROW_prev),
+        .kind = (uint8_t)sqlite3_column_int(row, EVENT_ROW_kind),
+        .hops = writer_hops(sqlite3_column_int(row, EVENT_ROW_kind)),
+        .type = db_bytes(row, EVENT_ROW_type),
+        .content_type = db_bytes(row, EVENT_ROW_content_type),
+        .from = db_bytes(row, EVENT_ROW_sender),
+        .data = db_bytes(row, EVENT_ROW_data),
     };
     if (event.number != number)
         return DAMAGED;
-    if (read_key(row, 7, &key))
+    if (read_key(row, EVENT_ROW_key, &key))
         event.key = &key;
     int result = find_name(scan, &event, &name);
     if (result == 1)
-        result = is_whole(row, 9, &event) ? page_add(scan->page, &event) : DAMAGED;
+        result = is_whole(row, &event) ? page_add(scan->page, &event) : DAMAGED;
     else if (!result || reader_met_damage(scan->reader, scan->segment->first))
         result = DAMAGED;
     sqlite3_reset(name);
@@ -219,7 +219,7 @@ static bool has_row(struct scan *scan, uint64_t id, uint32_t number)
     if (id < scan->segment->first || reader_statement(scan->reader, READER_EVENT, &row))
         return false;
     db_bind_id(row, 1, id);
-    bool has = db_row(row) == 1 && (uint32_t)db_id(row, 0) == number;
+    bool has = db_row(row) == 1 && (uint32_t)db_id(row, EVENT_ROW_channel) == number;
     sqlite3_reset(row);
     return has;
 }
@@ -239,7 +239,7 @@ static int ends_of(struct scan *scan, const struct line *line, struct ends *ret_
         return result;
     sqlite3_bind_int64(row, 1, line->number);
     if (db_row(row) == 1)
-        *ret_ends = (struct ends){db_id(row, 0), db_id(row, 1)};
+        *ret_ends = (struct ends){db_id(row, CHANNEL_ROW_first), db_id(row, CHANNEL_ROW_last)};
     sqlite3_reset(row);
     return 0;
 }

@@ -216,9 +216,10 @@ static int make_way(struct chain *chain, const struct sums_row *added)
 
 static int add_channel(struct chain *chain, struct reader *reader, sqlite3_stmt *row)
 {
-    struct sums_row added = {.number = (uint32_t)db_id(row, 0), .name = db_bytes(row, 1)};
+    struct sums_row added = {.number = (uint32_t)db_id(row, CHANNEL_ROW_number),
+                             .name = db_bytes(row, CHANNEL_ROW_name)};
     int result = 1;
-    added.last = db_id(row, 3);
+    added.last = db_id(row, CHANNEL_ROW_last);
     for (int i = 0; result == 1 && i < ADD_TRIES; i++) {
         struct tally live = {0};
         added.floor = floors_get(&chain->floors, added.number);
@@ -227,9 +228,8 @@ static int add_channel(struct chain *chain, struct reader *reader, sqlite3_stmt 
         if (added.floor >= added.last)
             return 0;
         result = i ? make_way(chain, &added) : 0;
-        result = result
-                     ? result
-                     : tally_channel(reader, row, 2, added.number, added.floor, UINT64_MAX, &live);
+        result = result ? result
+                        : tally_channel(reader, row, added.number, added.floor, UINT64_MAX, &live);
         added.count = live.count;
         added.bytes = live.bytes;
         result = result ? result : sums_add(chain->sums.db, &added);

@@ -17,16 +17,16 @@ static int tally_rows(struct reader *reader, uint32_t number, uint64_t low, uint
     return result < 0 ? result : 0;
 }
 
-int tally_channel(struct reader *reader, sqlite3_stmt *row, int at, uint32_t number, uint64_t low,
+int tally_channel(struct reader *reader, sqlite3_stmt *row, uint32_t number, uint64_t low,
                   uint64_t high, struct tally *tally)
 {
-    uint64_t first = db_id(row, at), last = db_id(row, at + 1);
+    uint64_t first = db_id(row, CHANNEL_ROW_first), last = db_id(row, CHANNEL_ROW_last);
     if (low >= last || high < first)
         return 0;
     if (low >= first || high < last)
         return tally_rows(reader, number, low, high, tally);
-    tally->count += db_id(row, at + 2);
-    tally->bytes += db_id(row, at + 3);
+    tally->count += db_id(row, CHANNEL_ROW_count);
+    tally->bytes += db_id(row, CHANNEL_ROW_bytes);
     return 0;
 }
 
@@ -43,7 +43,7 @@ static int tally_in(struct chain *chain, struct segment *segment, uint32_t numbe
         sqlite3_bind_int64(row, 1, number);
         result = db_row(row);
         if (result == 1)
-            result = tally_channel(reader, row, 0, number, low, high, tally);
+            result = tally_channel(reader, row, number, low, high, tally);
     }
     reader_give(chain->readers, reader, result < 0);
     return result;

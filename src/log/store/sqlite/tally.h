@@ -8,9 +8,9 @@ struct tally {
     uint64_t bytes; /* of their data */
 };
 
-/* Adds what the file has in low < id <= high, given its own row of the channel, which has (first,
- * last, count, bytes) from column `at` on. Any thread that has the reader. */
-int tally_channel(struct reader *reader, sqlite3_stmt *row, int at, uint32_t number, uint64_t low,
+/* Adds what the file has in low < id <= high, given its own row of the channel, a
+ * READER_CHANNEL_ROW. Any thread that has the reader. */
+int tally_channel(struct reader *reader, sqlite3_stmt *row, uint32_t number, uint64_t low,
                   uint64_t high, struct tally *tally);
 
 /* Adds what all files that are in the sums have of the channel in low < id <= high. Upkeep. */
