@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/answers.h"
 #include "api/batch.h"
 #include "api/channel.h"
 #include "api/hub.h"
@@ -17,42 +18,6 @@
 #include "transport/socket.h"
 
 #define METHODS_READ (1U << HTTP_GET | 1U << HTTP_HEAD)
-
-void api_problem(struct exchange *exchange, enum problem problem, const char *detail)
-{
-    exchange_problem(exchange, problem, str_from(detail), STR_NONE);
-}
-
-void api_done(struct exchange *exchange)
-{
-    struct response response;
-    response_init(&response, 204);
-    response.bodiless = true;
-    exchange_respond(exchange, &response);
-}
-
-static void add_methods(struct response *response, struct str field, unsigned methods)
-{
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    struct buf *list = response_compose(response, field);
-    methods |= 1U << HTTP_OPTIONS;
-    const char *comma = "";
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!(methods & 1U << i))
-            continue;
-        buf_addf(list, "%s%s", comma, names[i]);
-        comma = ", ";
-    }
-}
-
-void api_refuse_method(struct exchange *exchange, unsigned methods)
-{
-    struct response response;
-    response_init(&response, 0);
-    add_methods(&response, STR("Allow"), methods);
-    exchange_refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
-                    STR("the header Allow says what can be done here"), STR_NONE);
-}
 
 static void handle_channel(struct exchange *exchange, struct str rest)
 {
@@ -163,9 +128,9 @@ static void answer_options(struct exchange *exchange, unsigned methods)
     struct response response;
     response_init(&response, 204);
     response.bodiless = true;
-    add_methods(&response, STR("Allow"), methods);
+    api_add_methods(&response, STR("Allow"), methods);
     if (exchange->browser) {
-        add_methods(&response, STR("Access-Control-Allow-Methods"), methods);
+        api_add_methods(&response, STR("Access-Control-Allow-Methods"), methods);
         add_allowed_headers(&response, exchange->head);
         response_add(&response, STR("Access-Control-Max-Age"), STR("600"));
         response_add(&response, STR("Vary"),

@@ -48,11 +48,3 @@ struct api_route {
 };
 extern const struct api_route api_routes[];
 extern const size_t api_routes_count;
-
-void api_problem(struct exchange *exchange, enum problem problem, const char *detail);
-
-/* Answers 204: it is done, and there is nothing to say. */
-void api_done(struct exchange *exchange);
-
-/* Answers 405 with what can be done; `methods` as in a route. */
-void api_refuse_method(struct exchange *exchange, unsigned methods);

@@ -1,5 +1,6 @@
 #include "api/batch.h"
 
+#include "api/answers.h"
 #include "api/publish.h"
 #include "api/query.h"
 #include "base/unknown.h"

@@ -1,18 +1,10 @@
 #include "api/channel.h"
 
+#include "api/answers.h"
 #include "http/target.h"
 #include "http/token.h"
-#include "transport/socket.h"
 
 #include <errno.h>
-
-void api_refuse(struct exchange *exchange, enum problem problem, const char *detail)
-{
-    if (exchange->head->upgrade_websocket)
-        socket_refuse(exchange, problem, str_from(detail));
-    else
-        api_problem(exchange, problem, detail);
-}
 
 static bool refuse_segment(struct exchange *exchange, int result)
 {

@@ -12,8 +12,5 @@ bool channel_decode(struct exchange *exchange, struct str rest, struct buf *room
 /* Decodes the raw path behind /channels into `out`, and checks the name. False as above. */
 bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out);
 
-/* Refuses, as the mechanism tells refusals. */
-void api_refuse(struct exchange *exchange, enum problem problem, const char *detail);
-
 /* Reads an id: 1 to 16 digits, at most EVENT_ID_MAX. -EINVAL. */
 int parse_id(struct str text, uint64_t *ret_id);

@@ -1,5 +1,6 @@
 #include "api/hub.h"
 
+#include "api/answers.h"
 #include "api/webhooks.h"
 
 #include <stdlib.h>

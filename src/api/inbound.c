@@ -1,5 +1,6 @@
 #include "api/inbound.h"
 
+#include "api/answers.h"
 #include "api/publish.h"
 #include "http/target.h"
 

@@ -1,5 +1,6 @@
 #include "api/info.h"
 
+#include "api/answers.h"
 #include "api/channel.h"
 #include "base/heap.h"
 #include "base/json_writer.h"

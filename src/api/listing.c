@@ -1,5 +1,6 @@
 #include "api/listing.h"
 
+#include "api/answers.h"
 #include "api/api.h"
 #include "api/query.h"
 #include "http/target.h"

@@ -1,5 +1,6 @@
 #include "api/publish.h"
 
+#include "api/answers.h"
 #include "api/channel.h"
 #include "api/query.h"
 #include "http/condition.h"

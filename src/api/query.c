@@ -1,5 +1,6 @@
 #include "api/query.h"
 
+#include "api/answers.h"
 #include "api/channel.h"
 #include "http/target.h"
 #include "transport/socket.h"

@@ -1,5 +1,6 @@
 #include "api/read.h"
 
+#include "api/answers.h"
 #include "api/channel.h"
 #include "api/query.h"
 #include "base/rfc3339.h"

@@ -1,5 +1,6 @@
 #include "api/topic.h"
 
+#include "api/answers.h"
 #include "api/channel.h"
 #include "http/condition.h"
 #include "transport/reading.h"

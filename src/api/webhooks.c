@@ -1,5 +1,6 @@
 #include "api/webhooks.h"
 
+#include "api/answers.h"
 #include "api/query.h"
 #include "webhooks/progress/delivery_log.h"
 #include "http/condition.h"

@@ -1,0 +1,47 @@
+#include "api/answers.h"
+
+#include "transport/socket.h"
+
+void api_problem(struct exchange *exchange, enum problem problem, const char *detail)
+{
+    exchange_problem(exchange, problem, str_from(detail), STR_NONE);
+}
+
+void api_refuse(struct exchange *exchange, enum problem problem, const char *detail)
+{
+    if (exchange->head->upgrade_websocket)
+        socket_refuse(exchange, problem, str_from(detail));
+    else
+        api_problem(exchange, problem, detail);
+}
+
+void api_done(struct exchange *exchange)
+{
+    struct response response;
+    response_init(&response, 204);
+    response.bodiless = true;
+    exchange_respond(exchange, &response);
+}
+
+void api_add_methods(struct response *response, struct str field, unsigned methods)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    struct buf *list = response_compose(response, field);
+    methods |= 1U << HTTP_OPTIONS;
+    const char *comma = "";
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!(methods & 1U << i))
+            continue;
+        buf_addf(list, "%s%s", comma, names[i]);
+        comma = ", ";
+    }
+}
+
+void api_refuse_method(struct exchange *exchange, unsigned methods)
+{
+    struct response response;
+    response_init(&response, 0);
+    api_add_methods(&response, STR("Allow"), methods);
+    exchange_refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
+                    STR("the header Allow says what can be done here"), STR_NONE);
+}

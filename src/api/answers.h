@@ -1,0 +1,19 @@
+/* Answers that many handlers give. */
+#pragma once
+
+#include "transport/exchange.h"
+
+/* Answers with a problem document. */
+void api_problem(struct exchange *exchange, enum problem problem, const char *detail);
+
+/* The same as the mechanism tells refusals: to a browser's WebSocket by a close code. */
+void api_refuse(struct exchange *exchange, enum problem problem, const char *detail);
+
+/* Answers 204: it is done, and there is nothing to say. */
+void api_done(struct exchange *exchange);
+
+/* Answers 405 with what can be done; `methods` as in a route. */
+void api_refuse_method(struct exchange *exchange, unsigned methods);
+
+/* Adds a field that lists methods, and OPTIONS, which every path has. */
+void api_add_methods(struct response *response, struct str field, unsigned methods);
