@@ -7,19 +7,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const char *const via_names[] = {[VIA_SSE] = "sse",
-                                        [VIA_NDJSON] = "ndjson",
-                                        [VIA_RAW] = "raw",
-                                        [VIA_WS] = "ws",
-                                        [VIA_POLL] = "poll"};
+static const char *const mechanism_names[] = {[MECHANISM_SSE] = "sse",
+                                              [MECHANISM_NDJSON] = "ndjson",
+                                              [MECHANISM_RAW] = "raw",
+                                              [MECHANISM_WS] = "ws",
+                                              [MECHANISM_POLL] = "poll"};
 static const char *const target_names[] = {[TARGET_FRESHET] = "freshet",
                                            [TARGET_NCHAN] = "nchan",
                                            [TARGET_PUSHPIN] = "pushpin",
                                            [TARGET_BARE] = "bare"};
 
-const char *plan_via_name(enum bench_via via)
+const char *plan_mechanism_name(enum bench_mechanism mechanism)
 {
-    return via_names[via];
+    return mechanism_names[mechanism];
 }
 
 uint64_t plan_subscribers(const struct plan *plan)
@@ -70,15 +70,16 @@ static int index_of(const char *text, const char *const *names, size_t count)
     return -EINVAL;
 }
 
-static int read_words(struct plan *plan, const char *via, const char *target, struct buf *why)
+static int read_words(struct plan *plan, const char *mechanism, const char *target, struct buf *why)
 {
-    int via_index = index_of(via, via_names, sizeof(via_names) / sizeof(via_names[0]));
+    int mechanism_index =
+        index_of(mechanism, mechanism_names, sizeof(mechanism_names) / sizeof(mechanism_names[0]));
     int target_index = index_of(target, target_names, sizeof(target_names) / sizeof(*target_names));
-    if (via_index < 0)
+    if (mechanism_index < 0)
         return refuse(why, "--via is sse, ndjson, raw, poll or ws");
     if (target_index < 0)
         return refuse(why, "--target is freshet, nchan, pushpin or bare");
-    plan->via = (enum bench_via)via_index;
+    plan->mechanism = (enum bench_mechanism)mechanism_index;
     plan->target = (enum bench_target)target_index;
     return 0;
 }
@@ -98,7 +99,8 @@ static int check_matching(const struct plan *plan, struct buf *why)
     uint64_t count = plan->groups[GROUP_SINGLE];
     if (!plan->matching)
         return 0;
-    if (plan->target != TARGET_FRESHET || plan->via == VIA_WS || plan->via == VIA_POLL)
+    if (plan->target != TARGET_FRESHET || plan->mechanism == MECHANISM_WS ||
+        plan->mechanism == MECHANISM_POLL)
         return refuse(why, "--matching is measured by --via sse, ndjson or raw");
     if (count &&
         plan_seat(plan, GROUP_SINGLE, (count + 54) / 55 * 55 - 1).channel >= plan->channels)
@@ -153,11 +155,13 @@ static int check(const struct plan *plan, struct buf *why)
     if (plan->size < PLAN_SIZE_LEAST)
         return refuse(why, "--size is at least 40 bytes: an event holds its number and time");
     if ((plan->groups[GROUP_WIDE] || plan->groups[GROUP_PATTERN]) &&
-        (plan->target != TARGET_FRESHET || plan->via == VIA_WS || plan->via == VIA_POLL))
+        (plan->target != TARGET_FRESHET || plan->mechanism == MECHANISM_WS ||
+         plan->mechanism == MECHANISM_POLL))
         return refuse(why, "--wide and --pattern are measured by --via sse, ndjson or raw");
     if (plan->groups[GROUP_WIDE] && plan->channels > 100)
         return refuse(why, "--wide takes at most 100 channels a request");
-    if (plan->groups[GROUP_LATE] && (plan->via == VIA_WS || plan->via == VIA_POLL))
+    if (plan->groups[GROUP_LATE] &&
+        (plan->mechanism == MECHANISM_WS || plan->mechanism == MECHANISM_POLL))
         return refuse(why, "--late is measured by --via sse, ndjson or raw");
     if (plan->groups[GROUP_LATE] && plan->publishers > 1)
         return refuse(why, "--late takes one publisher");
@@ -184,11 +188,11 @@ static void set_defaults(struct plan *plan)
 static int read_all(int argc, char **argv, const char *url, struct plan *plan,
                     struct command_list *pids, struct command_list *urls, struct buf *why)
 {
-    const char *via = "sse", *target = "freshet", *publish_url = NULL, *matching = NULL;
+    const char *mechanism = "sse", *target = "freshet", *publish_url = NULL, *matching = NULL;
     bool flat_out = false;
     const uint64_t many = 100000000;
     const struct command_option options[] = {
-        {.name = "via", .value = &via},
+        {.name = "via", .value = &mechanism},
         {.name = "target", .value = &target},
         {.name = "publish-url", .value = &publish_url},
         {.name = "token", .value = &plan->token},
@@ -226,7 +230,7 @@ static int read_all(int argc, char **argv, const char *url, struct plan *plan,
     if (urls->count > 1)
         return refuse(why, "one URL is all that can be measured at a time");
     plan->rate = flat_out ? 0 : plan->rate;
-    if (read_words(plan, via, target, why) || read_matching(plan, matching, why) ||
+    if (read_words(plan, mechanism, target, why) || read_matching(plan, matching, why) ||
         read_urls(plan, urls->count ? urls->at[0] : url, publish_url, why))
         return -EINVAL;
     return read_pids(plan, pids, why);

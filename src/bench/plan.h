@@ -8,7 +8,13 @@
 /* The server whose URLs to use: our own, or those that we compare with, as bench/ starts them. */
 enum bench_target { TARGET_FRESHET, TARGET_NCHAN, TARGET_PUSHPIN, TARGET_BARE };
 
-enum bench_via { VIA_SSE, VIA_NDJSON, VIA_RAW, VIA_WS, VIA_POLL };
+enum bench_mechanism {
+    MECHANISM_SSE,
+    MECHANISM_NDJSON,
+    MECHANISM_RAW,
+    MECHANISM_WS,
+    MECHANISM_POLL
+};
 
 /* Kinds of subscribers, opened in this order; late subscribers are opened while the load runs. */
 enum bench_group {
@@ -32,7 +38,7 @@ enum { PLAN_PIDS_MAX = 32, PLAN_SIZE_LEAST = 40, PLAN_OBJECT_LEAST = 64, PLAN_BA
 
 struct plan {
     enum bench_target target;
-    enum bench_via via;
+    enum bench_mechanism mechanism;
     struct server_url url;
     struct server_url publish_url;
     const char *token; /* may be NULL */
@@ -66,7 +72,7 @@ struct plan {
 int plan_read(int argc, char **argv, const char *environment_url, const char *environment_token,
               struct plan *ret, struct buf *why);
 
-const char *plan_via_name(enum bench_via via);
+const char *plan_mechanism_name(enum bench_mechanism mechanism);
 
 /* The channel that a group's nth subscriber reads, and its index among the channel's
  * subscribers. */

@@ -28,7 +28,7 @@ static void without_arguments_the_load_is_modest(void **state)
     (void)state;
     struct plan plan;
     assert_int_equal(read_plan(&plan, NULL, 0), 0);
-    assert_int_equal(plan.via, VIA_SSE);
+    assert_int_equal(plan.mechanism, MECHANISM_SSE);
     assert_int_equal(plan.groups[GROUP_SINGLE], 100);
     assert_int_equal(plan.rate, 100);
     assert_true(str_eq(plan.url.port, STR("7070")));
@@ -43,7 +43,7 @@ static void what_is_said_counts(void **state)
                           "--pid", "7", "--pid=8", "--target", "nchan", "--publish-url",
                           "http://h:2"),
                      0);
-    assert_int_equal(plan.via, VIA_WS);
+    assert_int_equal(plan.mechanism, MECHANISM_WS);
     assert_int_equal(plan.target, TARGET_NCHAN);
     assert_int_equal(plan.rate, 0);
     assert_int_equal(plan_subscribers(&plan), 0);

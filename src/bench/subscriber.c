@@ -162,7 +162,7 @@ static struct str take_frames(struct subscriber *subscriber, struct str bytes, u
 static void take(struct subscriber *subscriber, struct str bytes, uint64_t now)
 {
     uint64_t before = subscriber->load->tally.taken;
-    bool ws = subscriber->load->plan->via == VIA_WS;
+    bool ws = subscriber->load->plan->mechanism == MECHANISM_WS;
     struct str rest = ws ? take_frames(subscriber, bytes, now) : take_marks(subscriber, bytes, now);
     if (subscriber->load->tally.taken != before)
         subscriber->load->last_progress_ns = now;
@@ -204,7 +204,7 @@ static void open_stream(struct subscriber *subscriber, uint64_t now)
     int result = answer_read_head(buf_str(&subscriber->in), &answer);
     if (result == -EAGAIN)
         return;
-    int wanted = subscriber->load->plan->via == VIA_WS ? 101 : 200;
+    int wanted = subscriber->load->plan->mechanism == MECHANISM_WS ? 101 : 200;
     if (result || answer.status != wanted) {
         if (result)
             gone(subscriber, "what answered speaks no HTTP/1.1");
@@ -255,7 +255,7 @@ static void receive(struct subscriber *subscriber)
             return;
         }
         uint64_t now = load_now(load);
-        if (load->plan->via == VIA_POLL) {
+        if (load->plan->mechanism == MECHANISM_POLL) {
             buf_add(&subscriber->in, room, (size_t)got);
             poll_on(subscriber, now);
         } else if (subscriber->state == SUBSCRIBER_OPENING) {
@@ -275,7 +275,7 @@ static void first_request(struct subscriber *subscriber)
 {
     const struct plan *plan = subscriber->load->plan;
     static const struct target_cursor none = {0};
-    bool at_once = plan->via == VIA_POLL && plan->target == TARGET_NCHAN;
+    bool at_once = plan->mechanism == MECHANISM_POLL && plan->target == TARGET_NCHAN;
     send_request(subscriber, at_once ? &none : NULL);
     if (at_once && subscriber->state == SUBSCRIBER_OPENING)
         opened(subscriber);

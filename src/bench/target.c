@@ -30,11 +30,11 @@ static void end_request(struct buf *out, const struct plan *plan)
 {
     buf_add_lit(out, " HTTP/1.1\r\n");
     add_fields(out, plan, &plan->url);
-    if (plan->via == VIA_WS)
+    if (plan->mechanism == MECHANISM_WS)
         buf_add_lit(out,
                     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
-    else if (plan->via == VIA_SSE && plan->target != TARGET_FRESHET)
+    else if (plan->mechanism == MECHANISM_SSE && plan->target != TARGET_FRESHET)
         buf_add_lit(out, "Accept: text/event-stream\r\n");
     buf_add_lit(out, "\r\n");
 }
@@ -77,10 +77,10 @@ static void add_ours(struct buf *out, const struct plan *plan, const struct targ
         group == GROUP_PATTERN || group == GROUP_WIDE || plan->matching == MATCHING_PATTERNS;
     add_selection(out, plan, run, group, seat);
     buf_add_char(out, query ? '&' : '?');
-    if (plan->via == VIA_POLL || plan->via == VIA_WS)
+    if (plan->mechanism == MECHANISM_POLL || plan->mechanism == MECHANISM_WS)
         buf_add_lit(out, "after=now");
     else
-        buf_addf(out, "stream=%s", plan_via_name(plan->via));
+        buf_addf(out, "stream=%s", plan_mechanism_name(plan->mechanism));
     if (group == GROUP_LATE)
         buf_add_lit(out, "&after=earliest");
 }
@@ -94,11 +94,11 @@ void target_add_subscribe(struct buf *out, const struct plan *plan, const struct
         add_ours(out, plan, run, group, seat);
         break;
     case TARGET_NCHAN:
-        buf_addf(out, "/%s?id=", plan_via_name(plan->via));
+        buf_addf(out, "/%s?id=", plan_mechanism_name(plan->mechanism));
         add_channel(out, plan, run, seat.channel);
         break;
     case TARGET_PUSHPIN:
-        buf_addf(out, "/%s?channel=", plan->via == VIA_WS ? "ws" : "stream");
+        buf_addf(out, "/%s?channel=", plan->mechanism == MECHANISM_WS ? "ws" : "stream");
         add_channel(out, plan, run, seat.channel);
         break;
     case TARGET_BARE:
@@ -167,7 +167,7 @@ static size_t write_hole(struct json_writer *writer, const char *name, struct bu
 static void add_pushpin_body(struct target_publish *publish, const struct plan *plan,
                              const struct target_run *run, struct buf *body)
 {
-    bool ws = plan->via == VIA_WS;
+    bool ws = plan->mechanism == MECHANISM_WS;
     struct json_writer writer = json_writer(body);
     struct buf channel = {0}, content = {0};
     size_t mark_at;

@@ -13,10 +13,10 @@
 
 static const struct target_run run = {"0badcafe"};
 
-static struct plan plan_of(enum bench_target target, enum bench_via via)
+static struct plan plan_of(enum bench_target target, enum bench_mechanism mechanism)
 {
     struct plan plan = {.target = target,
-                        .via = via,
+                        .mechanism = mechanism,
                         .channels = 3,
                         .publishers = 1,
                         .size = 100,
@@ -40,13 +40,13 @@ static void every_subscription_is_a_request(void **state)
 {
     (void)state;
     for (unsigned target = TARGET_FRESHET; target <= TARGET_BARE; target++) {
-        for (unsigned via = VIA_SSE; via <= VIA_POLL; via++) {
-            struct plan plan = plan_of((enum bench_target)target, (enum bench_via)via);
+        for (unsigned mechanism = MECHANISM_SSE; mechanism <= MECHANISM_POLL; mechanism++) {
+            struct plan plan = plan_of((enum bench_target)target, (enum bench_mechanism)mechanism);
             struct buf out = {0};
             target_add_subscribe(&out, &plan, &run, GROUP_SINGLE, (struct plan_seat){2, 0});
             struct http_head head = read_head(&out);
             assert_int_equal(head.size, out.len);
-            assert_int_equal(head.upgrade_websocket, via == VIA_WS);
+            assert_int_equal(head.upgrade_websocket, mechanism == MECHANISM_WS);
             assert_true(str_starts(head.path, STR("/base/")));
             assert_true(str_eq(http_header(&head, STR("authorization")), STR("Bearer t0ken")));
             buf_free(&out);
@@ -58,7 +58,7 @@ static void a_publish_has_its_holes_where_it_says(void **state)
 {
     (void)state;
     for (unsigned target = TARGET_FRESHET; target <= TARGET_BARE; target++) {
-        struct plan plan = plan_of((enum bench_target)target, VIA_SSE);
+        struct plan plan = plan_of((enum bench_target)target, MECHANISM_SSE);
         struct target_publish publish;
         target_publish_init(&publish, &plan, &run, 1);
         assert_memory_equal(publish.bytes.at + publish.channel_at, "00000000", 8);
@@ -77,7 +77,7 @@ static void a_publish_has_its_holes_where_it_says(void **state)
 static void many_events_lie_a_stride_apart(void **state)
 {
     (void)state;
-    struct plan plan = plan_of(TARGET_FRESHET, VIA_SSE);
+    struct plan plan = plan_of(TARGET_FRESHET, MECHANISM_SSE);
     struct target_publish publish;
     target_publish_init(&publish, &plan, &run, 3);
     struct http_head head = read_head(&publish.bytes);
@@ -111,12 +111,12 @@ static void a_poll_goes_on_behind_the_answer_before(void **state)
     struct target_cursor ours = target_cursor_of(STR("HTTP/1.1 200 OK\r\nCursor: 17"));
     struct target_cursor theirs =
         target_cursor_of(STR("HTTP/1.1 200 OK\r\nEtag: 3\r\nLast-Modified: Mon"));
-    struct plan plan = plan_of(TARGET_FRESHET, VIA_POLL);
+    struct plan plan = plan_of(TARGET_FRESHET, MECHANISM_POLL);
     struct buf out = {0};
     target_add_poll(&out, &plan, &run, 1, &ours);
     assert_true(str_eq(read_head(&out).query, STR("wait=25&after=17")));
     buf_clear(&out);
-    plan = plan_of(TARGET_NCHAN, VIA_POLL);
+    plan = plan_of(TARGET_NCHAN, MECHANISM_POLL);
     target_add_poll(&out, &plan, &run, 1, &theirs);
     struct http_head head = read_head(&out);
     assert_true(str_eq(http_header(&head, STR("if-none-match")), STR("3")));
@@ -128,7 +128,7 @@ static void a_poll_goes_on_behind_the_answer_before(void **state)
 static void own_patterns_are_ten_different_ones(void **state)
 {
     (void)state;
-    struct plan plan = plan_of(TARGET_FRESHET, VIA_SSE);
+    struct plan plan = plan_of(TARGET_FRESHET, MECHANISM_SSE);
     struct buf out[10] = {0};
     plan.matching = MATCHING_PATTERNS;
     for (uint32_t i = 0; i < 10; i++) {

@@ -28,7 +28,7 @@ static void wait_for(struct bench *bench, struct peer *peer, const char *request
 /* How many answers were made: each takes one place in the worker's memory. */
 static unsigned answers_made(const struct bench *bench)
 {
-    return bench->worker.page_memos.next;
+    return bench->worker.answer_cache.next;
 }
 
 static void all_who_ask_alike_get_one_answer(void **state)

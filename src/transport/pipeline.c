@@ -147,7 +147,7 @@ void pipeline_respond(struct exchange *exchange, const struct response *response
         buf_reserve(out, HEAD_ROOM + response_length(response));
     http1_write(out, asked, response);
     if (key && !buf_failed(out))
-        page_memos_keep(&exchange->worker->page_memos, key, str_skip(buf_str(out), before));
+        answer_cache_keep(&exchange->worker->answer_cache, key, str_skip(buf_str(out), before));
     answered(asked);
 }
 
@@ -159,7 +159,7 @@ bool pipeline_respond_known(struct exchange *exchange, struct page_key *key)
     key->keep_alive = asked->keep_alive;
     key->http10 = asked->http10;
     key->origin = exchange->origin;
-    struct str known = page_memos_find(&exchange->worker->page_memos, key);
+    struct str known = answer_cache_find(&exchange->worker->answer_cache, key);
     if (!known.at)
         return false;
     buf_add_str(answer_of(asked), known);

@@ -15,7 +15,7 @@
 #include "transport/formats/formats.h"
 #include "transport/holding.h"
 #include "transport/pace.h"
-#include "transport/page_memo.h"
+#include "transport/answer_cache.h"
 #include "transport/request_cache.h"
 #include "ws/reader.h"
 
@@ -217,7 +217,7 @@ struct worker {
     struct http_date date;
     struct http1_head usual_head;
     int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
-    struct page_memos page_memos;
+    struct answer_cache answer_cache;
     struct request_cache request_cache;
     struct ws_deflater deflater;
     struct ws_inflater inflater;

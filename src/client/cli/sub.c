@@ -39,7 +39,7 @@ static int refuse(struct buf *why, const char *sentence)
     return -EINVAL;
 }
 
-static int read_via(const char *text, enum follow_via *ret)
+static int read_mechanism(const char *text, enum follow_mechanism *ret)
 {
     static const char *const names[] = {[FOLLOW_SSE] = "sse",
                                         [FOLLOW_NDJSON] = "ndjson",
@@ -47,7 +47,7 @@ static int read_via(const char *text, enum follow_via *ret)
                                         [FOLLOW_WS] = "ws"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(names[i], text) == 0) {
-            *ret = (enum follow_via)i;
+            *ret = (enum follow_mechanism)i;
             return 0;
         }
     }
@@ -85,7 +85,7 @@ static int check(const struct sub_arguments *arguments, const char *format, stru
         return refuse(why, "--after and --last exclude each other");
     if (wish->after && !is_position(wish->after))
         return refuse(why, "--after is an id, earliest, now, or an RFC 3339 time");
-    if (wish->via == FOLLOW_WS && wish->url.tls)
+    if (wish->mechanism == FOLLOW_WS && wish->url.tls)
         return refuse(why, "--via ws speaks http only");
     if (wish->token && !server_url_token_valid(wish->token))
         return refuse(why, "the token holds something that no token can");
@@ -97,10 +97,10 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
 {
     struct follow_wish *wish = &ret->wish;
     const char *url = environment_url ? environment_url : SERVER_URL_DEFAULT;
-    const char *via = "ndjson", *format = NULL;
+    const char *mechanism = "ndjson", *format = NULL;
     wish->token = environment_token;
     const struct command_option options[] = {
-        {.name = "via", .value = &via},
+        {.name = "via", .value = &mechanism},
         {.name = "after", .value = &wish->after},
         {.name = "last", .number = &wish->last, .most = LAST_MAX},
         {.name = "type", .list = &ret->types},
@@ -115,7 +115,7 @@ int sub_read_arguments(int argc, char **argv, const char *environment_url,
     wish->types = (struct follow_names){ret->types.at, ret->types.count};
     if (result)
         return result;
-    if (read_via(via, &wish->via))
+    if (read_mechanism(mechanism, &wish->mechanism))
         return refuse(why, "--via is sse, ndjson, poll or ws");
     if (server_url_parse(url, &wish->url))
         return refuse(why, "the server's URL is http://HOST[:PORT][/BASE], or https");

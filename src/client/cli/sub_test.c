@@ -33,7 +33,7 @@ static void a_channel_is_all_it_needs(void **state)
 {
     (void)state;
     assert_int_equal(RUN("sub", "news"), 0);
-    assert_int_equal(got.wish.via, FOLLOW_NDJSON);
+    assert_int_equal(got.wish.mechanism, FOLLOW_NDJSON);
     assert_str(got.wish.url.text, "http://127.0.0.1:7070");
     assert_false(got.data_only);
 }
@@ -45,7 +45,7 @@ static void all_options_are_taken(void **state)
                          "--type", "u", "--format", "data", "--count", "3", "--url", "http://h/x",
                          "--token", "abc"),
                      0);
-    assert_int_equal(got.wish.via, FOLLOW_POLL);
+    assert_int_equal(got.wish.mechanism, FOLLOW_POLL);
     assert_int_equal(got.wish.channels.count, 2);
     assert_int_equal(got.wish.types.count, 2);
     assert_true(got.data_only);

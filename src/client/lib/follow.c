@@ -19,8 +19,8 @@ static enum follow_end run_once(struct following *following, struct transfer *tr
     following->heard = false;
     following->retry_ms = 0;
     buf_clear(&following->why);
-    return following->wish->via == FOLLOW_WS ? follow_ws_run(following)
-                                             : follow_http_run(following, transfer);
+    return following->wish->mechanism == FOLLOW_WS ? follow_ws_run(following)
+                                                   : follow_http_run(following, transfer);
 }
 
 static uint64_t next_delay(const struct following *following, struct retry_delay *delay)

@@ -4,7 +4,7 @@
 #include "client/lib/interrupt.h"
 #include "client/lib/server_url.h"
 
-enum follow_via { FOLLOW_SSE, FOLLOW_NDJSON, FOLLOW_POLL, FOLLOW_WS };
+enum follow_mechanism { FOLLOW_SSE, FOLLOW_NDJSON, FOLLOW_POLL, FOLLOW_WS };
 
 /* Names of channels, patterns or types. All is borrowed. */
 struct follow_names {
@@ -15,9 +15,9 @@ struct follow_names {
 /* The channels to follow, and the position to begin at. The caller keeps all of it until
  * follow_run() returns. */
 struct follow_wish {
-    struct server_url url; /* of scheme http if `via` is FOLLOW_WS */
+    struct server_url url; /* of scheme http if `mechanism` is FOLLOW_WS */
     const char *token;     /* see server_url_token_valid(); NULL: none */
-    enum follow_via via;
+    enum follow_mechanism mechanism;
     struct follow_names channels; /* names and patterns; at least one */
     struct follow_names types;    /* an empty list: all types */
     const char *after; /* an id, "earliest", "now" or a time of RFC 3339; NULL: see `last` */

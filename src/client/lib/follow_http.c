@@ -60,7 +60,7 @@ static int next_sse(struct stream_reading *reading, struct str *bytes, bool *ret
 static bool take_bytes(void *owner, struct str bytes)
 {
     struct stream_reading *reading = owner;
-    bool sse = reading->following->wish->via == FOLLOW_SSE, done = false;
+    bool sse = reading->following->wish->mechanism == FOLLOW_SSE, done = false;
     int result = 1;
     reading->following->reached = true;
     while (!done && result > 0)
@@ -74,14 +74,14 @@ static void request_url(const struct following *following, struct buf *out)
 {
     buf_add_str(out, following->wish->url.text);
     following_add_path(following, out);
-    if (following->wish->via == FOLLOW_POLL) {
+    if (following->wish->mechanism == FOLLOW_POLL) {
         /* The first poll does not wait: it gives a cursor, so that no event is missed if a
          * connection breaks during a later wait. */
         buf_addf(out, "&limit=%d&wait=%d", POLL_LIMIT, following->cursor[0] ? POLL_WAIT_S : 0);
     } else {
         /* Ask for envelopes, which have the ids; the data alone is made of them by the caller. */
         buf_addf(out, "&format=event&stream=%s",
-                 following->wish->via == FOLLOW_SSE ? "sse" : "ndjson");
+                 following->wish->mechanism == FOLLOW_SSE ? "sse" : "ndjson");
     }
     buf_add_char(out, '\0');
 }
@@ -201,6 +201,6 @@ static enum follow_end run_polls(struct following *following, struct transfer *t
 
 enum follow_end follow_http_run(struct following *following, struct transfer *transfer)
 {
-    return following->wish->via == FOLLOW_POLL ? run_polls(following, transfer)
-                                               : run_stream(following, transfer);
+    return following->wish->mechanism == FOLLOW_POLL ? run_polls(following, transfer)
+                                                     : run_stream(following, transfer);
 }

@@ -49,11 +49,12 @@ static void lost(void *owner, struct str why, uint64_t wait_ms)
         assert_int_equal(eventfd_write(seen->interrupt.fd, 1), 0);
 }
 
-static int follow(struct seen *seen, const struct server_url *url, enum follow_via via,
+static int follow(struct seen *seen, const struct server_url *url, enum follow_mechanism mechanism,
                   struct buf *why)
 {
     static const char *const channels[] = {"a"};
-    const struct follow_wish wish = {.url = *url, .via = via, .channels = {channels, 1}};
+    const struct follow_wish wish = {
+        .url = *url, .mechanism = mechanism, .channels = {channels, 1}};
     const struct follow_sink sink = {.owner = seen,
                                      .take = take,
                                      .pause = pause_after,
@@ -69,7 +70,7 @@ static int follow(struct seen *seen, const struct server_url *url, enum follow_v
 #define HEAD(type) "HTTP/1.1 200 OK\r\nContent-Type: " type "\r\nConnection: close\r\n\r\n"
 
 static const struct {
-    enum follow_via via;
+    enum follow_mechanism mechanism;
     const char *answer;
 } streams[] = {
     {FOLLOW_SSE, HEAD("text/event-stream") "id: 5\ndata: {\"id\":\"5\"}\n\n"
@@ -87,7 +88,7 @@ static void events_and_notices_come_to_the_sink(void **state)
         struct buf why = {0};
         struct seen seen = {.lost_wanted = 1};
         server_start(&server, &streams[i].answer, 1);
-        assert_int_equal(follow(&seen, &server.parsed, streams[i].via, &why), 0);
+        assert_int_equal(follow(&seen, &server.parsed, streams[i].mechanism, &why), 0);
         assert_string_equal(seen.events, "{\"id\":\"5\"} {\"id\":\"6\"} .");
         assert_string_equal(seen.told, "$bye ");
         assert_int_equal(seen.lost, 1);
@@ -107,8 +108,8 @@ static void it_returns_when_the_sink_has_enough(void **state)
         struct buf why = {0};
         struct seen seen = {.wanted = 1};
         server_start(&server, i < 2 ? &streams[i].answer : &page, 1);
-        assert_int_equal(follow(&seen, &server.parsed, i < 2 ? streams[i].via : FOLLOW_POLL, &why),
-                         0);
+        assert_int_equal(
+            follow(&seen, &server.parsed, i < 2 ? streams[i].mechanism : FOLLOW_POLL, &why), 0);
         assert_int_equal(seen.count, 1);
         assert_int_equal(seen.lost, 0);
         buf_free(&why);
@@ -122,12 +123,13 @@ static void a_refusal_is_explained(void **state)
     static const char *const refusal =
         "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\n"
         "Connection: close\r\n\r\n{\"title\":\"Forbidden\",\"detail\":\"not yours\"}";
-    for (unsigned via = FOLLOW_SSE; via <= FOLLOW_WS; via++) {
+    for (unsigned mechanism = FOLLOW_SSE; mechanism <= FOLLOW_WS; mechanism++) {
         struct server server;
         struct buf why = {0};
         struct seen seen = {.count = 0};
         server_start(&server, &refusal, 1);
-        assert_int_equal(follow(&seen, &server.parsed, (enum follow_via)via, &why), -ECONNREFUSED);
+        assert_int_equal(follow(&seen, &server.parsed, (enum follow_mechanism)mechanism, &why),
+                         -ECONNREFUSED);
         buf_add_char(&why, '\0');
         assert_non_null(strstr(why.at, "403"));
         assert_int_equal(seen.lost, 0);

@@ -1,4 +1,4 @@
-#include "transport/page_memo.h"
+#include "transport/answer_cache.h"
 
 #include "base/mem.h"
 
@@ -20,45 +20,45 @@ static struct page_key some_key(void)
                              .events = STR("{\"data\":1},")};
 }
 
-static bool knows(const struct page_memos *memos, struct page_key key)
+static bool knows(const struct answer_cache *cache, struct page_key key)
 {
-    return page_memos_find(memos, &key).at != NULL;
+    return answer_cache_find(cache, &key).at != NULL;
 }
 
 static void an_equal_key_finds_the_answer(void **state)
 {
     (void)state;
-    struct page_memos memos = {0};
+    struct answer_cache cache = {0};
     struct page_key key = some_key();
-    assert_false(knows(&memos, key));
-    page_memos_keep(&memos, &key, STR("HTTP/1.1 200 OK"));
-    assert_true(str_eq(page_memos_find(&memos, &key), STR("HTTP/1.1 200 OK")));
-    page_memos_deinit(&memos);
+    assert_false(knows(&cache, key));
+    answer_cache_keep(&cache, &key, STR("HTTP/1.1 200 OK"));
+    assert_true(str_eq(answer_cache_find(&cache, &key), STR("HTTP/1.1 200 OK")));
+    answer_cache_deinit(&cache);
 }
 
 static void the_key_is_copied(void **state)
 {
     (void)state;
-    struct page_memos memos = {0};
+    struct answer_cache cache = {0};
     char channel[] = "a/b";
     struct page_key key = some_key();
     key.channel = (struct str){channel, 3};
-    page_memos_keep(&memos, &key, STR("x"));
+    answer_cache_keep(&cache, &key, STR("x"));
     channel[0] = 'z';
-    assert_true(knows(&memos, some_key()));
-    page_memos_deinit(&memos);
+    assert_true(knows(&cache, some_key()));
+    answer_cache_deinit(&cache);
 }
 
 static void a_key_that_differs_in_anything_finds_nothing(void **state)
 {
     (void)state;
-    struct page_memos memos = {0};
+    struct answer_cache cache = {0};
     struct page_key key = some_key(), other;
-    page_memos_keep(&memos, &key, STR("x"));
+    answer_cache_keep(&cache, &key, STR("x"));
 #define DIFFERENT(member, value)                                                                   \
     other = key;                                                                                   \
     other.member = value;                                                                          \
-    assert_false(knows(&memos, other))
+    assert_false(knows(&cache, other))
     DIFFERENT(unix_seconds, 1795459081);
     DIFFERENT(cursor, 8);
     DIFFERENT(told, 9);
@@ -75,47 +75,47 @@ static void a_key_that_differs_in_anything_finds_nothing(void **state)
     DIFFERENT(kept, STR("&limit=6"));
     DIFFERENT(events, STR("{\"data\":2},"));
 #undef DIFFERENT
-    assert_true(knows(&memos, key));
-    page_memos_deinit(&memos);
+    assert_true(knows(&cache, key));
+    answer_cache_deinit(&cache);
 }
 
 static void the_oldest_makes_room(void **state)
 {
     (void)state;
-    struct page_memos memos = {0};
+    struct answer_cache cache = {0};
     struct page_key key = some_key();
-    for (key.cursor = 1; key.cursor <= PAGE_MEMOS + 1; key.cursor++)
-        page_memos_keep(&memos, &key, STR("x"));
+    for (key.cursor = 1; key.cursor <= ANSWER_CACHE_SIZE + 1; key.cursor++)
+        answer_cache_keep(&cache, &key, STR("x"));
     key.cursor = 1;
-    assert_false(knows(&memos, key));
-    for (key.cursor = 2; key.cursor <= PAGE_MEMOS + 1; key.cursor++)
-        assert_true(knows(&memos, key));
-    page_memos_deinit(&memos);
+    assert_false(knows(&cache, key));
+    for (key.cursor = 2; key.cursor <= ANSWER_CACHE_SIZE + 1; key.cursor++)
+        assert_true(knows(&cache, key));
+    answer_cache_deinit(&cache);
 }
 
 static void a_long_answer_is_not_kept(void **state)
 {
     (void)state;
-    static char long_[PAGE_MEMO_BYTES];
-    struct page_memos memos = {0};
+    static char long_[ANSWER_CACHE_BYTES];
+    struct answer_cache cache = {0};
     struct page_key key = some_key();
-    page_memos_keep(&memos, &key, (struct str){long_, sizeof(long_)});
-    assert_false(knows(&memos, key));
-    page_memos_deinit(&memos);
+    answer_cache_keep(&cache, &key, (struct str){long_, sizeof(long_)});
+    assert_false(knows(&cache, key));
+    answer_cache_deinit(&cache);
 }
 
 static void an_answer_for_which_there_is_no_memory_is_not_kept(void **state)
 {
     (void)state;
-    struct page_memos memos = {0};
+    struct answer_cache cache = {0};
     struct page_key key = some_key();
     mem_fail_nth(1);
-    page_memos_keep(&memos, &key, STR("x"));
+    answer_cache_keep(&cache, &key, STR("x"));
     mem_fail_nth(0);
-    assert_false(knows(&memos, key));
-    page_memos_keep(&memos, &key, STR_NONE); /* there was none for the answer itself */
-    assert_false(knows(&memos, key));
-    page_memos_deinit(&memos);
+    assert_false(knows(&cache, key));
+    answer_cache_keep(&cache, &key, STR_NONE); /* there was none for the answer itself */
+    assert_false(knows(&cache, key));
+    answer_cache_deinit(&cache);
 }
 
 int main(void)

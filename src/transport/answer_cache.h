@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 
-enum { PAGE_MEMOS = 4, PAGE_MEMO_BYTES = 16 << 10 };
+enum { ANSWER_CACHE_SIZE = 4, ANSWER_CACHE_BYTES = 16 << 10 };
 
 /* All that the bytes of a page's answer depend on; two answers with equal keys are equal. */
 struct page_key {
@@ -25,23 +25,23 @@ struct page_key {
     struct str events;
 };
 
-struct page_memo {
+struct cached_answer {
     struct page_key key;
     struct str bytes; /* head and body; `at == NULL` if there are none */
     struct buf texts; /* memory of `bytes` and of the key's strings */
 };
 
 /* The cache of a worker. Zeroes are a valid start. */
-struct page_memos {
-    struct page_memo at[PAGE_MEMOS];
+struct answer_cache {
+    struct cached_answer at[ANSWER_CACHE_SIZE];
     unsigned next; /* to be replaced */
 };
 
-/* The whole answer, valid until page_memos_keep(); `at == NULL` if it is not in the cache. */
-struct str page_memos_find(const struct page_memos *memos, const struct page_key *key);
+/* The whole answer, valid until answer_cache_keep(); `at == NULL` if it is not in the cache. */
+struct str answer_cache_find(const struct answer_cache *cache, const struct page_key *key);
 
-/* Keeps a copy of an answer instead of the oldest, unless it is longer than PAGE_MEMO_BYTES with
+/* Keeps a copy of an answer instead of the oldest, unless it is longer than ANSWER_CACHE_BYTES with
  * all that belongs to it, or there is no memory. */
-void page_memos_keep(struct page_memos *memos, const struct page_key *key, struct str bytes);
+void answer_cache_keep(struct answer_cache *cache, const struct page_key *key, struct str bytes);
 
-void page_memos_deinit(struct page_memos *memos);
+void answer_cache_deinit(struct answer_cache *cache);
