@@ -259,7 +259,7 @@ static void trim_done(struct publish *publish, struct batch *batch)
     (void)batch;
     if (!exchange)
         return;
-    log_keep_house(api_of(exchange)->log);
+    log_upkeep(api_of(exchange)->log);
     api_done(exchange);
 }
 

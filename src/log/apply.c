@@ -86,10 +86,9 @@ void apply_settle(struct apply *apply, const struct batch *batch)
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-void apply_init(struct apply *apply, struct clock *clock, int64_t key_life_us)
+void apply_init(struct apply *apply)
 {
-    *apply = (struct apply){.key_life_us = key_life_us};
-    log_time_init(&apply->time, clock, 0);
+    *apply = (struct apply){0};
     map_init(&apply->deletions, is_number);
 }
 
@@ -171,10 +170,10 @@ void apply_trim(struct apply *apply, struct channel *channel, uint64_t upto, uin
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
-void apply_tick(struct apply *apply)
+void apply_advance(struct apply *apply, int64_t now_us, int64_t keys_upto_us)
 {
-    log_time_read(&apply->time);
-    keys_expire(&apply->keys, log_time_before(&apply->time, apply->key_life_us));
+    apply->now_us = now_us;
+    keys_expire(&apply->keys, keys_upto_us);
 }
 
 static void refuse(struct publish *publish, struct event *events, uint32_t fault,
@@ -198,7 +197,7 @@ static enum publish_verdict check_key(struct apply *apply, struct event *event)
         event->time_us = entry->time_us;
         return PUBLISH_OK;
     }
-    int result = keys_add(&apply->keys, event->key, 0, apply->time.last_us);
+    int result = keys_add(&apply->keys, event->key, 0, apply->now_us);
     if (result)
         return result == KEYS_E_FULL ? PUBLISH_E_KEYS : PUBLISH_E_UNAVAILABLE;
     return PUBLISH_OK;
@@ -287,7 +286,7 @@ static void append_event(struct apply *apply, struct event *event)
     struct space *space = &apply->channels.spaces[channel->space];
     event->id = ++apply->last;
     event->prev = channel->last ? channel->last : space->folded;
-    event->time_us = apply->time.last_us;
+    event->time_us = apply->now_us;
     event->state = EVENT_APPENDED;
     channel->last = event->id;
     channels_note_used(&apply->channels, channel);
@@ -319,7 +318,7 @@ static void trim(struct apply *apply, struct event *event)
     event->number = channel_number(channel);
     event->id = channel->last;
     event->prev = apply_trimmed(apply, channel);
-    event->time_us = apply->time.last_us;
+    event->time_us = apply->now_us;
     event->accepted_ns = (int64_t)channel->count;
     event->data = (struct str){NULL, channel->bytes};
     deletion->upto = channel->last;

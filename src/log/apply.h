@@ -1,10 +1,9 @@
 /* The log's verdicts: how each publish is decided, in log order and nowhere else. No threads, no
- * I/O: a replicated engine can run the same decisions on every node. */
+ * clocks, no I/O: a replicated engine can run the same decisions on every node. */
 #pragma once
 
 #include "log/channels.h"
 #include "log/keys.h"
-#include "log/log_time.h"
 #include "log/numbers.h"
 
 /* Why a publish was refused. 0: accepted, or a duplicate of an accepted one. */
@@ -51,8 +50,7 @@ enum apply_queue {
 struct apply {
     struct channels channels;
     struct keys keys;
-    int64_t key_life_us;
-    struct log_time time;
+    int64_t now_us;       /* log time of the decisions that follow */
     struct map deletions; /* pending DELETEs: decided and not yet safe, by channel */
     uint64_t last;        /* the newest id that was given */
     uint64_t count;       /* events retained in all channels */
@@ -61,14 +59,15 @@ struct apply {
     struct numbers unclaimed; /* prepared channels that no verdict has claimed */
 };
 
-/* Begins with empty tables and the time of `clock`. The caller fills `channels` and `keys`. */
-void apply_init(struct apply *apply, struct clock *clock, int64_t key_life_us);
+/* Begins with empty tables. The caller fills `channels` and `keys`. */
+void apply_init(struct apply *apply);
 
 /* Frees the tables. */
 void apply_deinit(struct apply *apply);
 
-/* Reads the clocks for the publishes that follow, and expires old keys. */
-void apply_tick(struct apply *apply);
+/* Goes on to a log time, which never decreases: that of the decisions that follow. Expires the keys
+ * of events up to `keys_upto_us`. */
+void apply_advance(struct apply *apply, int64_t now_us, int64_t keys_upto_us);
 
 /* Puts the channel last in a queue, unless it is in that queue. Without memory the channel is left
  * out until it is noted again. */

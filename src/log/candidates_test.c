@@ -30,8 +30,10 @@ static int teardown(void **state)
 
 static struct channel *add(struct channels *channels, const char *name)
 {
-    struct channel *channel;
-    assert_int_equal(channels_add(channels, str_from(name), 0, &channel), 0);
+    static const struct maker nobody;
+    struct channel *channel = channels_find(channels, str_from(name));
+    assert_int_equal(channels_make(channels, str_from(name), &nobody, &channel), 0);
+    channels_note_used(channels, channel);
     return channel;
 }
 

@@ -300,25 +300,6 @@ static void raise_number(struct channels *channels, uint32_t number)
         channels->number_last = number;
 }
 
-int channels_add(struct channels *channels, struct str name, uint32_t number,
-                 struct channel **ret_channel)
-{
-    *ret_channel = channels_find(channels, name);
-    if (*ret_channel)
-        return 0;
-    if (!number) {
-        int result = add_new(channels, name, ret_channel);
-        if (!result)
-            channels_note_used(channels, *ret_channel);
-        return result;
-    }
-    *ret_channel = enter(channels, name, number);
-    if (!*ret_channel)
-        return -ENOMEM;
-    raise_number(channels, number);
-    return 0;
-}
-
 bool channels_are_scarce(const struct channels *channels)
 {
     return channels->count_max >= SHARED_FROM &&

@@ -187,13 +187,6 @@ void channels_drop(struct channels *channels, uint32_t number);
  * reused. */
 void channels_note_used(struct channels *channels, struct channel *channel);
 
-/* The channel of that name, created if it is new, with number `number`, or a free one if that is 0.
- * Returns 0, CHANNELS_E_FULL or -ENOMEM. `name` must be valid. A channel with a number was stored
- * before, and is added even beyond count_max: a lower limit must not keep a log from being
- * opened. */
-int channels_add(struct channels *channels, struct str name, uint32_t number,
-                 struct channel **ret_channel);
-
 /* Fills an empty table with the channels of a log that is opened, millions in a second or two:
  *
  *     channels_expect(channels, count);

@@ -99,10 +99,6 @@ void log_broadcast(struct log *log, struct append *append);
  * Any thread. */
 uint64_t log_newest(const struct log *log);
 
-/* In memory: cursors below this position belong to a former run, and get a gap whatever they
- * select. 0 on disk. Any thread. */
-uint64_t log_floor(const struct log *log);
-
 /* Bytes that were given to the log and are not safe yet, and the largest backlog of a port without
  * a bound of its own. */
 uint64_t log_pending_bytes(const struct log *log);
@@ -223,4 +219,4 @@ const struct hist *log_commit_hist(const struct log *log);
 const struct hist *log_lock_hist(const struct log *log);
 
 /* Wakes the upkeep thread for a turn now, after a DELETE: trimmed events then leave the disk. */
-void log_keep_house(struct log *log);
+void log_upkeep(struct log *log);

@@ -1,6 +1,7 @@
-/* The internals of the log, shared by log.c, readers.c, retention.c, janitor.c and their tests. */
+/* The internals of the log, shared by the files that work on them. */
 #pragma once
 
+#include "log/log_time.h"
 #include "log/readers.h"
 
 #include <pthread.h>
@@ -12,9 +13,14 @@ enum { READERS_LEVELS = 4 };
 /* The most jobs that readers_gather() looks at, since it holds the lock of the queues. */
 enum { READERS_GATHER_LOOK = 1024 };
 
+struct engine;
+
 struct log {
     struct log_config config;
+    const struct engine *engine;
     struct store *store;
+    uint64_t size_max;           /* of all events with an overhead for each; 0: no bound */
+    uint64_t channels_bytes_max; /* channels without events are forgotten beyond it; 0: no bound */
     uint64_t floor;
     struct resolved_room resolved; /* the channel numbers that selections keep */
     uint64_t keys_dropped;         /* keys that exceeded the limit when the log was opened */
@@ -25,6 +31,7 @@ struct log {
     struct hist lock_ns;   /* durations for which it was held */
     pthread_cond_t work;
     struct apply apply;
+    struct log_time time;
     struct append *pending; /* decided, not safe */
     struct append *pending_end;
     struct append *committing; /* the same, taken by the writer */
@@ -62,7 +69,7 @@ struct log {
     _Atomic uint64_t pending_bytes;
 
     pthread_t writer;
-    uint64_t since_house; /* bytes committed since the writer last called for upkeep */
+    uint64_t since_upkeep; /* bytes committed since the writer last called for upkeep */
 
     pthread_mutex_t jobs_lock;
     pthread_cond_t jobs_work;
@@ -79,14 +86,14 @@ struct log {
     pthread_t *readers;
     _Atomic uint64_t rows; /* rows that reads have looked at */
 
-    pthread_mutex_t janitor_lock;
-    pthread_cond_t janitor_work;
+    pthread_mutex_t upkeep_lock;
+    pthread_cond_t upkeep_work;
     pthread_t trimmer;
     uint64_t sized; /* the trimmer's: events up to this id are gone because of the log's size */
-    pthread_t janitor;
+    pthread_t upkeep;
     bool tended; /* trimmer and upkeep are running */
-    bool janitor_stop;
-    bool janitor_now;
+    bool upkeep_stop;
+    bool upkeep_now;
     int64_t keep_after_ns; /* upkeep's: no trims are stored before this time */
     uint32_t forget_from;  /* upkeep's: number of the channel at which its last turn ended */
     /* Upkeep's: numbers of forgotten channels that the store no longer refers to. They are released
@@ -103,24 +110,8 @@ struct log {
     struct hist commit_ns;
 };
 
-/* Take and release the log's lock, and record how long it was held. */
-void log_lock(struct log *log);
-void log_unlock(struct log *log);
-
-/* Gives the lock to a waiting thread, if there is one, and takes it again. */
-void log_give_way(struct log *log);
-
-/* Waits for `cond`, until a monotonic time if `until` is not NULL. The caller holds the lock, which
- * is free meanwhile. */
-void log_wait(struct log *log, pthread_cond_t *cond, const struct timespec *until);
-
 /* Events that the writer settles, undoes or decides before it gives the lock away. */
 enum { LOG_SETTLE_SLICE = 512 };
-
-/* Around the posting of what has become safe, which begins with a new `newest`: broadcasts wait
- * until its end, and are posted by it, which does not hold the log's lock then. */
-void log_begin_posting(struct log *log);
-void log_end_posting(struct log *log);
 
 /* The memory of a channel: a name of average length, its slots in the tables, the heap's
  * overhead. */
@@ -149,38 +140,6 @@ void readers_give(struct log *log, struct log_job *job, bool done);
 void readers_give_back(struct log *log, struct log_job *job);
 
 void readers_stats(struct log *log, struct log_stats *ret_stats);
-
-/* A condition whose timed waits use the monotonic clock. */
-void cond_init_monotonic(pthread_cond_t *cond);
-
-/* ---- retention.c: trims, in memory and at once
- * --------------------------------------------------- */
-
-int trimmer_start(struct log *log);
-void trimmer_stop(struct log *log);
-
-/* Whether bounds are exceeded so far that the trimmer must run at once. Under the lock. */
-bool retention_is_urgent(const struct log *log);
-
-/* Trims everything past its retention; with `urgent` only what cannot wait. On the trimmer's
- * thread, or on that of a test whose log has none; so are those below. */
-void retention_trim(struct log *log, bool urgent);
-
-/* ---- janitor.c: the upkeep that follows on the disk
- * ---------------------------------------------- */
-
-int janitor_start(struct log *log);
-void janitor_stop(struct log *log);
-
-/* Stores trims, many channels in each commit. On the upkeep thread; with a store in memory on the
- * trimmer's. */
-void janitor_keep_trims(struct log *log);
-
-/* Notes the number of a forgotten channel that the store no longer refers to. Upkeep thread. */
-void janitor_note_freed(struct log *log, uint32_t number);
-
-/* Forgets channels if there are too many, and runs the store's upkeep. */
-void janitor_turn(struct log *log);
 
 /* log_open() without trimmer and upkeep, for tests that call the functions above themselves. */
 int log_open_untended(const struct log_config *config, struct log **ret_log);

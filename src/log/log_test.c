@@ -302,7 +302,7 @@ static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
     struct world *world = *state;
     struct post posts[2];
     world_open(world);
-    log_begin_posting(world->log);
+    posting_begin(world->log);
     for (int i = 0; i < 2; i++) {
         struct append *append = append_begin(world);
         post_begin(append, &posts[i]);
@@ -312,7 +312,7 @@ static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
         assert_false(mailbox_empty(&world->ports[1].box));
     }
     assert_true(log_pending_bytes(world->log) > 0);
-    log_end_posting(world->log);
+    posting_end_all(world->log);
     post_wait(world, &posts[0]);
     post_wait(world, &posts[1]);
     assert_int_equal(world->ports[0].ephemeral, 2);

@@ -18,10 +18,10 @@ static void make_log(struct world *world)
     for (int file = 0; file < FILES; file++) {
         if (file)
             clock_fake_advance(&world->clock, world->config.store.roll_us);
-        janitor_turn(world->log);
+        upkeep_turn(world->log);
         post_one(world, "a", "hello");
         newest[file] = post_one(world, "b/c", "hello");
-        janitor_turn(world->log);
+        upkeep_turn(world->log);
     }
 }
 

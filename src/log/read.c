@@ -12,7 +12,7 @@
 #include "log/read.h"
 
 #include "log/candidates.h"
-#include "log/log_internal.h"
+#include "log/lock.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -21,7 +21,7 @@
  * posted.
  *
  * `jobs_lock` guards the queues and the states. It is never held during a slice. */
-#include "log/log_internal.h"
+#include "log/lock.h"
 
 #include <stdlib.h>
 

@@ -8,9 +8,12 @@
  * Channels that exceed their bounds wait in a queue (apply.h). Once a second all of them are
  * trimmed, within a budget; channels far beyond their bounds are trimmed as soon as possible. In
  * both cases one call to the store is for many channels. */
-#include "log/log_internal.h"
+#include "log/retention.h"
 
 #include "base/say.h"
+#include "log/decide.h"
+#include "log/engine.h"
+#include "log/lock.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -53,19 +56,18 @@ static struct append *make_notice(struct log *log)
 static void tell_ports(struct log *log, struct append *notice)
 {
     if (notice && notice->batch->count)
-        log_broadcast(log, notice);
+        log->engine->trim(log, notice);
     else if (notice)
         append_discard(notice);
-    if (log->config.memory)
-        janitor_keep_trims(log); /* frees the trimmed events */
 }
 
 static void trim(struct log *log, struct channel *channel, uint64_t upto, uint64_t count,
                  uint64_t bytes)
 {
     apply_trim(&log->apply, channel, upto, count, bytes);
-    apply_enqueue(&log->apply, channel, QUEUE_UNKEPT);
     apply_enqueue(&log->apply, channel, QUEUE_NOTED);
+    if (log->engine->stores_trims_later)
+        apply_enqueue(&log->apply, channel, QUEUE_UNKEPT);
 }
 
 /* ---- by count and bytes of a channel --------------------------------------------------------- */
@@ -287,7 +289,7 @@ static void trim_range(struct log *log, struct range *range)
 static int64_t time_before(struct log *log, int64_t age_us)
 {
     log_lock(log);
-    int64_t time_us = log_time_before(&log->apply.time, age_us);
+    int64_t time_us = log_time_before(&log->time, age_us);
     log_unlock(log);
     return time_us;
 }
@@ -334,7 +336,7 @@ static uint64_t safe_size(struct log *log)
 
 static void trim_by_size(struct log *log)
 {
-    uint64_t max = log->config.memory ? 0 : log->config.bytes_max;
+    uint64_t max = log->size_max;
     uint64_t have = max ? safe_size(log) : 0;
     if (have <= max)
         return;
@@ -352,7 +354,7 @@ static void age(struct log *log)
 {
     for (bool more = true; more;) {
         log_lock(log);
-        apply_tick(&log->apply);
+        decide_tick(log);
         more = keys_free_expired(&log->apply.keys, KEYS_SLICE);
         log_unlock(log);
     }
@@ -360,10 +362,18 @@ static void age(struct log *log)
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
-bool retention_is_urgent(const struct log *log)
+static bool is_urgent(const struct log *log)
 {
-    uint64_t max = log->config.memory ? 0 : log->config.bytes_max;
+    uint64_t max = log->size_max;
     return log->apply.queues[QUEUE_URGENT].count || (max && size_of(log) > max + max / SIZE_SLACK);
+}
+
+void retention_call_if_urgent(struct log *log)
+{
+    if (log->trim_now || !is_urgent(log))
+        return;
+    log->trim_now = true;
+    pthread_cond_signal(&log->trim_work);
 }
 
 void retention_trim(struct log *log, bool urgent)
@@ -411,12 +421,12 @@ static void *trimmer_main(void *arg)
     return NULL;
 }
 
-int trimmer_start(struct log *log)
+int retention_start(struct log *log)
 {
     return -pthread_create(&log->trimmer, NULL, trimmer_main, log);
 }
 
-void trimmer_stop(struct log *log)
+void retention_stop(struct log *log)
 {
     log_lock(log);
     log->trim_stop = true;

@@ -137,11 +137,9 @@ struct store_ops {
     int (*trim)(struct store *store, const struct store_trim *trims, size_t count);
 
     /* A turn of upkeep: begins a new file if that is due, seals and indexes files, unlinks dead
-     * ones, and rewrites files that are more than half dead or hold a channel in `erased`.
-     * `trimmed_of` returns a channel's trimmed id. Upkeep thread, about once a second; may take
-     * long, must not hold up append or read. */
-    int (*keep_house)(struct store *store, uint64_t (*trimmed_of)(void *context, uint32_t number),
-                      void *context);
+     * ones, and rewrites files that are more than half dead or hold events that were deleted.
+     * Upkeep thread, about once a second; may take long, must not hold up append or read. */
+    int (*upkeep)(struct store *store);
 
     /* Forgets channels: none of their events is retained, and their trims need not be kept. The
      * rows `folded` become durable in the same step, and come back through the loader. They look
@@ -188,8 +186,8 @@ struct store_config {
     /* Memory: called from append; bytes that others hold for the events, which count against
      * bytes_max too. May be NULL. */
     uint64_t (*beside)(void *context);
-    /* SQLite: nothing on the disk refers to the number of this forgotten channel any more. Upkeep
-     * thread. May be NULL. The memory store never calls it: there, forgetting is enough. */
+    /* Nothing in the store refers to the number of this forgotten channel any more: in memory as
+     * soon as it is forgotten. Upkeep thread. May be NULL. */
     void (*released)(void *context, uint32_t number);
     /* SQLite: events up to `upto` are lost: their file is missing, or they are damaged. While it is
      * opened, and from within reads, before they return. May be NULL. */

@@ -8,7 +8,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "log/lock.h"
 #include "log/log_internal.h"
+#include "log/posting.h"
+#include "log/retention.h"
+#include "log/upkeep.h"
 
 #include "base/say.h"
 
@@ -39,7 +43,7 @@ struct gate {
     unsigned trims; /* number of calls that store trims */
     size_t trimmed; /* number of channels in them */
     unsigned forgets;
-    unsigned houses;
+    unsigned upkeeps;
     struct clock_fake *clock; /* moved by 60 ms when channels are forgotten; NULL: none */
 };
 
@@ -85,12 +89,10 @@ static inline int gate_forget(struct store *store, const struct store_trim *fold
     return gate.real->forget(store, folded, folded_count, numbers, count);
 }
 
-static inline int gate_keep_house(struct store *store,
-                                  uint64_t (*trimmed_of)(void *context, uint32_t number),
-                                  void *context)
+static inline int gate_upkeep(struct store *store)
 {
-    gate.houses++;
-    return gate.real->keep_house(store, trimmed_of, context);
+    gate.upkeeps++;
+    return gate.real->upkeep(store);
 }
 
 static inline void gate_set(bool shut, int fail)
@@ -124,8 +126,8 @@ static inline void gate_put(struct log *log)
     gate.ops.append = gate_append;
     gate.ops.trim = gate_trim;
     gate.ops.forget = gate_forget;
-    gate.ops.keep_house = gate_keep_house;
-    gate.forgets = gate.houses = 0;
+    gate.ops.upkeep = gate_upkeep;
+    gate.forgets = gate.upkeeps = 0;
     gate.clock = NULL;
     gate.shut = gate.waiting = gate.full = false;
     gate.fail = gate.trim_fail = 0;

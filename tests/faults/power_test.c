@@ -304,7 +304,7 @@ static void child(struct place *place, struct shared *shared)
         if (turn % 3)
             continue;
         clock_fake_advance(&place->clock, turn % 2 ? INT64_C(61000000) : place->config.roll_us / 2);
-        (void)place->store->ops->keep_house(place->store, NULL, NULL);
+        (void)place->store->ops->upkeep(place->store);
     }
     place_close(place);
     _exit(0);

@@ -7,7 +7,7 @@
 # The folders in the list still have circles, which are printed. A folder that has been untied must
 # leave the list, and no folder may join it.
 set -eu
-untied_later=${UNTIED_LATER-log}
+untied_later=${UNTIED_LATER-}
 root=$(cd "$1" && pwd)
 
 cd "$2/src"

@@ -418,14 +418,9 @@ static inline void check_trim(struct check *check)
     assert_int_equal(check->store->ops->trim(check->store, trims, count), 0);
 }
 
-static inline uint64_t check_trimmed_of(void *context, uint32_t number)
+static inline void check_upkeep(struct check *check)
 {
-    return ((struct check *)context)->trimmed[number];
-}
-
-static inline void check_keep_house(struct check *check)
-{
-    assert_int_equal(check->store->ops->keep_house(check->store, check_trimmed_of, check), 0);
+    assert_int_equal(check->store->ops->upkeep(check->store), 0);
 }
 
 /* Does a random operation. */
@@ -437,7 +432,7 @@ static inline void check_step(struct check *check)
             check_trim(check);
         break;
     case 1:
-        check_keep_house(check);
+        check_upkeep(check);
         check_oldest(check);
         break;
     case 2:
@@ -481,6 +476,6 @@ static inline void check_all(struct check *check)
         query.numbers_count = way & 2 ? CHECK_CHANNELS : 0;
         check_read_on(check, query);
     }
-    check_keep_house(check);
+    check_upkeep(check);
     check_oldest(check);
 }

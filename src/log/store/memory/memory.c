@@ -6,8 +6,8 @@
  *
  * A line holds exactly the retained events of a channel; all other events of a batch are dead. The
  * exception is a line that lags: a trim of many events hides them at once, drops the first few, and
- * leaves the rest to keep_house, because appends wait for the lock. Their batches stay until then.
- * A batch without a live event is let go; keep_house copies a batch that is mostly dead into a
+ * leaves the rest to upkeep, because appends wait for the lock. Their batches stay until then.
+ * A batch without a live event is let go; upkeep copies a batch that is mostly dead into a
  * smaller one. An empty line still says which events of its channel are dead. Its chunk is freed
  * once no batch holds such events.
  *
@@ -27,7 +27,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A turn of keep_house looks at SWEEP chunks. */
+/* A turn of upkeep looks at SWEEP chunks. */
 enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, CHUNKS_FIRST = 16, SWEEP = 4096, DROPS = 1024 };
 
 /* The lines of channels with consecutive numbers. */
@@ -41,13 +41,14 @@ struct memory {
     struct chunk **chunks; /* by the high bits of a channel's number */
     size_t chunks_cap;
     uint64_t index_bytes;   /* bytes of chunks and lines */
-    size_t swept;           /* the chunk that keep_house looks at next */
+    size_t swept;           /* the chunk that upkeep looks at next */
     struct numbers lagging; /* channels whose lines lag */
     uint32_t drops_left;    /* events that may be dropped before the lock is released */
     struct held_queue queue;
     uint64_t bytes_max;
     void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
     uint64_t (*beside)(void *context);
+    void (*released)(void *context, uint32_t number);
     void *context;
 };
 
@@ -592,11 +593,8 @@ static void catch_up(struct memory *memory)
     }
 }
 
-static int memory_keep_house(struct store *store,
-                             uint64_t (*trimmed_of)(void *context, uint32_t number), void *context)
+static int memory_upkeep(struct store *store)
 {
-    (void)trimmed_of;
-    (void)context;
     int result = 0;
     catch_up(of(store));
     for (uint64_t id = 1; id && !result;)
@@ -616,6 +614,8 @@ static int memory_forget(struct store *store, const struct store_trim *folded, s
     for (size_t i = 0; i < count; i++)
         trim_line(memory, numbers[i], held_newest(&memory->queue));
     pthread_rwlock_unlock(&memory->lock);
+    for (size_t i = 0; memory->released && i < count; i++)
+        memory->released(memory->context, numbers[i]);
     return 0;
 }
 
@@ -671,7 +671,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
         .find_cuts = memory_find_cuts,
         .walk = memory_walk,
         .trim = memory_trim,
-        .keep_house = memory_keep_house,
+        .upkeep = memory_upkeep,
         .forget = memory_forget,
         .bytes = memory_bytes,
         .oldest = memory_oldest,
@@ -682,6 +682,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
     memory->bytes_max = config->bytes_max;
     memory->evicted = config->evicted;
     memory->beside = config->beside;
+    memory->released = config->released;
     memory->context = config->context;
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);

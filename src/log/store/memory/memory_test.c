@@ -101,7 +101,7 @@ static void a_batch_is_shared_not_copied(void **state)
     struct store_trim trim = {1, STR("c"), 3, 3};
     assert_int_equal(store->ops->trim(store, &trim, 1), 0);
     assert_int_equal(atomic_load(&batch->refs), 1);
-    assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+    assert_int_equal(store->ops->upkeep(store), 0);
     assert_true(store->ops->bytes(store) < 4096); /* room for later events */
     batch_unref(batch);
     store->ops->close(store);
@@ -131,7 +131,7 @@ static void the_index_counts_against_the_bound(void **state)
         append_one(store, batch_of(number, 1, number, 10));
         newest = store->ops->oldest(store);
         if (number % 1000 == 0)
-            assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+            assert_int_equal(store->ops->upkeep(store), 0);
         assert_true(store->ops->bytes(store) <= BOUND);
     }
     assert_true(newest + 400 < CHANNELS); /* there is room for hundreds more: empty lines were
@@ -194,7 +194,7 @@ static void a_trim_of_many_hides_them_at_once(void **state)
         uint64_t before = store->ops->bytes(store);
         for (uint64_t id = MANY + 21; evict && id < UINT64_C(4) * MANY; id += EACH)
             append_one(store, batch_of(id, EACH, 3, 10)); /* evicts the line that lags */
-        assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+        assert_int_equal(store->ops->upkeep(store), 0);
         assert_true(evict ? store->ops->bytes(store) <= 4 << 20
                           : store->ops->bytes(store) * 10 < before);
         store->ops->close(store);
@@ -213,7 +213,7 @@ static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
     both->events[1].number = 300;
     append_one(store, both);
     assert_int_equal(store->ops->forget(store, &folded, 1, &number, 1), 0);
-    assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+    assert_int_equal(store->ops->upkeep(store), 0);
     append_one(store, batch_of(3, 1, 1, 10));
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
     assert_int_equal(walked, 2);
@@ -231,7 +231,7 @@ static void a_batch_mostly_dead_is_made_smaller(void **state)
     assert_int_equal(store->ops->trim(store, &trim, 1), 0);
     assert_true(store->ops->bytes(store) > before - 10000); /* even without batches, the line has
                                                              * become smaller */
-    assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+    assert_int_equal(store->ops->upkeep(store), 0);
     assert_true(store->ops->bytes(store) < before - 900000);
     assert_int_equal(store->ops->oldest(store), 991);
     struct store_cut cut = {.number = 1, .want_count = 1};
@@ -259,7 +259,7 @@ static void what_was_forgotten_is_not_seen_again_and_takes_no_room(void **state)
     walked = 0;
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
     assert_int_equal(walked, 1);
-    assert_int_equal(store->ops->keep_house(store, NULL, NULL), 0);
+    assert_int_equal(store->ops->upkeep(store), 0);
     assert_true(store->ops->bytes(store) * 10 < full);
     store->ops->close(store);
 }

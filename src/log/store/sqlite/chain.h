@@ -5,7 +5,7 @@
  *
  * Reads walk it from file to file, each held by a reference, so that a file may be replaced or
  * unlinked at any time: whoever reads it finishes with what he has. The writer's thread appends,
- * the janitor's does everything else that changes a file; they meet in `append_lock`. */
+ * upkeep's does everything else that changes a file; they meet in `append_lock`. */
 #pragma once
 
 #include "log/store.h"
@@ -44,7 +44,7 @@ struct chain {
     struct store_config config;
     struct chain_hook hook;
     char *folder;
-    struct state *state; /* the janitor's, once open */
+    struct state *state; /* upkeep's, once open */
     struct readers *readers;
     struct floors floors;
     struct reserve reserve;
@@ -98,13 +98,12 @@ static inline void chain_step(struct chain *chain, const char *name)
 /* Finds the files. */
 int chain_list(struct chain *chain);
 
-/* Mends what a crash left of each, and reads what has to be in memory: not of files that are in the
- * sums. Files that are not of this log are left out. Those that are neither the newest nor sealed
- * are rolled. */
-int chain_load(struct chain *chain);
-
-/* The same for the sealed files only, when the sums turned out to be of no use. */
+/* Reads what has to be in memory of the sealed files only, when the sums turned out to be of no
+ * use. */
 int chain_load_sealed(struct chain *chain);
+
+/* Tells config->progress how many of the files are read. */
+void chain_tell_progress(const struct chain *chain, size_t done);
 
 /* The segment that would hold this id, or the first there is; NULL in an empty chain. The caller
  * gets a reference, as from those below. Any thread. */
@@ -117,17 +116,17 @@ struct segment *chain_before(struct chain *chain, struct segment *segment);
 /* Counts the files' bytes anew, and those of their indexes. Upkeep. */
 void chain_measure(struct chain *chain);
 
-/* Takes it out, for good. Janitor. */
+/* Takes it out, for good. Upkeep. */
 void chain_remove(struct chain *chain, struct segment *segment);
 
 /* Makes the batches durable, see store_ops.append. Writer. */
 int chain_append(struct chain *chain, struct batch *const *batches, size_t count);
 
 /* Lets go of the active file; the next append begins another. Not while the fate of something in it
- * is unknown: then newer events would be in the next file when it comes back. Janitor. */
+ * is unknown: then newer events would be in the next file when it comes back. Upkeep. */
 void chain_roll(struct chain *chain);
 
-/* Whether the active file has reached its size or age. Janitor. */
+/* Whether the active file has reached its size or age. Upkeep. */
 bool chain_is_due(struct chain *chain);
 
 /* Takes the deletions that were appended since: the caller frees each name and the array. */

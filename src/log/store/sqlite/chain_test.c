@@ -10,11 +10,11 @@ static void a_file_is_rolled_when_it_has_its_size(void **state)
     place.config.roll_bytes = 200000;
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 1000);
-    place_keep_house(&place);
+    place_upkeep(&place);
     place_put(&place, 110, 10, 1, "a", 1000);
     assert_int_equal(place_files(&place, "db"), 1);
     place_put(&place, 120, 200, 1, "a", 1000);
-    place_keep_house(&place);
+    place_upkeep(&place);
     place_put(&place, 500, 10, 1, "a", 1000);
     assert_int_equal(place_files(&place, "db"), 2);
     assert_int_equal(place_count(&place, 1), 230);
@@ -29,10 +29,10 @@ static void a_file_is_rolled_when_it_has_its_age(void **state)
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 10);
     clock_fake_advance(&place.clock, place.config.roll_us - 1);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "wal"), 1);
     clock_fake_advance(&place.clock, 1);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "wal"), 0);
     place_deinit(&place);
 }
@@ -50,7 +50,7 @@ static void the_age_of_a_file_is_that_of_its_first_event_after_a_restart_too(voi
     place_put(&place, 110, 10, 1, "a", 10);
     assert_int_equal(place_files(&place, "db"), 1);
     clock_fake_advance(&place.clock, place.config.roll_us / 2);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "wal"), 0);
     place_deinit(&place);
 }
@@ -66,14 +66,14 @@ static void a_clock_that_jumps_rolls_no_file_and_keeps_none(void **state)
         place.clock.wall_us += jumps_us[i];
         place_put(&place, 100, 10, 1, "a", 10);
         place.clock.wall_us -= jumps_us[i];
-        place_keep_house(&place);
+        place_upkeep(&place);
         assert_int_equal(place_files(&place, "wal"), 1);
         place.clock.wall_us += jumps_us[i];
-        place_keep_house(&place);
+        place_upkeep(&place);
         assert_int_equal(place_files(&place, "wal"), 1);
         place.clock.wall_us -= jumps_us[i];
         clock_fake_advance(&place.clock, place.config.roll_us);
-        place_keep_house(&place);
+        place_upkeep(&place);
         assert_int_equal(place_files(&place, "wal"), 0);
         place_deinit(&place);
     }
@@ -242,7 +242,7 @@ static void check_removal(bool sealed)
         assert_int_equal(place_find(&place, "a")->last, 519);
         assert_int_equal(place_find(&place, "c")->count, 3);
         assert_int_equal(place.newest.id, 519);
-        place_keep_house(&place);
+        place_upkeep(&place);
         place_close(&place);
     }
     place_deinit(&place);

@@ -129,7 +129,7 @@ static bool work(struct place *place, struct shared *shared)
         if (turn % 5)
             continue;
         clock_fake_advance(&place->clock, turn % 2 ? INT64_C(120000000) : place->config.roll_us);
-        if (store->ops->keep_house(store, NULL, NULL))
+        if (store->ops->upkeep(store))
             return false;
     }
     return true;

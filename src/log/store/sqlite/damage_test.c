@@ -157,7 +157,7 @@ static void what_is_rewritten_stays_known_as_damaged(void **state)
     run_sql(&place, "log/0000000000001200.db", "UPDATE event SET data = 'y' WHERE id = 1205");
     open_again(&place);
     place_delete(&place, 2, "b", B_LAST);
-    place_keep_house(&place);
+    place_upkeep(&place);
     open_again(&place);
     assert_int_equal(place_count(&place, 1), FILES * EVENTS - 1);
     assert_int_equal(lost, 1205);
@@ -192,7 +192,7 @@ static void rows_without_a_checksum_are_taken_as_they_are(void **state)
         open_again(&place);
         assert_int_equal(place_count(&place, 1), FILES * EVENTS);
         place_delete(&place, 2, "b", B_LAST);
-        place_keep_house(&place); /* rewrites it */
+        place_upkeep(&place); /* rewrites it */
         open_again(&place);
         assert_int_equal(place_count(&place, 1), FILES * EVENTS);
         assert_int_equal(lost, 0);

@@ -258,19 +258,19 @@ static void the_oldest_follows_the_trims(void **state)
 {
     (void)state;
     const struct store_ops *ops = place.store->ops;
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(ops->oldest(place.store), 1000);
     place_trim(&place, 1, "a", 2949, 1520);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(ops->oldest(place.store), 1050);
     place_trim(&place, 2, "b", 2950, 1050);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(ops->oldest(place.store), 1521);
     place_trim(&place, 1, "a", 2949, 2949);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(ops->oldest(place.store), 2950);
     place_trim(&place, 2, "b", 2950, 2950);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(ops->oldest(place.store), 0);
     place_put(&place, 5000, 1, 1, "a", 10);
     assert_int_equal(ops->oldest(place.store), 5000);

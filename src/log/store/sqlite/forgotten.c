@@ -7,7 +7,7 @@
  *                 events from each opening                                     (house.c, state.c)
  *     sweep       no file has a channel of that number with events up to then: the row in
  *                 `forgotten` goes, durably, and only then the number is released     (this file)
- *     release     the log gives the number to another channel                 (janitor.c,
+ *     release     the log gives the number to another channel                 (upkeep.c,
  * channels.c)
  *
  * A crash between leaves a row too many, which the next sweep takes. A number without a name and

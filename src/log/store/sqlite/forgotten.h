@@ -18,5 +18,5 @@ static inline void forgotten_changed(struct forgotten *forgotten)
 }
 
 /* A turn: looks at some of the forgotten channels, drops what state.db keeps of those that are
- * free, and hands their numbers to config.released. Janitor. */
+ * free, and hands their numbers to config.released. Upkeep. */
 int forgotten_sweep(struct forgotten *forgotten, struct chain *chain);

@@ -36,14 +36,14 @@ static void a_number_is_released_once_its_files_are_gone(void **state)
     begin(&place);
     place_put(&place, 100, 10, 1, "a", 5);
     forget(&place, 1, "a", 109);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(released.count, 0); /* the file is still appended to */
     place_roll(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "db"), 0);
     assert_int_equal(released.count, 1);
     assert_int_equal(released.numbers[0], 1);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(released.count, 1);
     place_deinit(&place);
 }
@@ -60,8 +60,8 @@ static void a_number_is_released_though_an_older_file_stays(void **state)
     place_roll(&place);
     forget(&place, 2, "b", 119);
     place_put(&place, 200, 1, 3, "c", 5);
-    place_keep_house(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
+    place_upkeep(&place);
     assert_int_equal(released.count, 1);
     assert_int_equal(released.numbers[0], 2);
     assert_int_equal(place_count(&place, 1), 1);
@@ -80,11 +80,11 @@ static void a_number_that_a_file_has_dead_events_of_is_not_released(void **state
     place_put(&place, 200, 1, 3, "c", 5);
     place_roll(&place);
     for (int i = 0; i < 3; i++)
-        place_keep_house(&place);
+        place_upkeep(&place);
     assert_int_equal(released.count, 0);
     place_close(&place);
     place_open(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(released.count, 0);
     assert_null(place_find(&place, "dead"));
     place_deinit(&place);
@@ -102,8 +102,8 @@ static void a_number_that_was_released_may_be_another_channels(void **state)
     place_roll(&place);
     forget(&place, 1, "a", 109);
     place_put(&place, 150, 1, 7, "kept", 5);
-    place_keep_house(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
+    place_upkeep(&place);
     assert_int_equal(released.count, 1);
     place_put(&place, 200, 10, 1, "b", 5);
     for (int again = 0; again < 3; again++) {
@@ -115,7 +115,7 @@ static void a_number_that_was_released_may_be_another_channels(void **state)
         assert_int_equal(place_find(&place, "b")->count, 10);
         assert_int_equal(place_find(&place, "b")->trimmed, 0);
         place_roll(&place);
-        place_keep_house(&place);
+        place_upkeep(&place);
     }
     place_deinit(&place);
 }
@@ -153,8 +153,8 @@ static void check_snapshot(struct snapshot *snapshot)
     assert_null(place_find(&copy, "a"));
     assert_int_equal(place_find(&copy, "kept")->count, 2);
     place_roll(&copy);
-    place_keep_house(&copy);
-    place_keep_house(&copy);
+    place_upkeep(&copy);
+    place_upkeep(&copy);
     assert_true(released.count == 1 || copy.newest.number < 9);
     place_put(&copy, 300, 3, 9, "b", 5);
     place_close(&copy);
@@ -179,14 +179,14 @@ static void run_with_snapshot(const char *step)
     place_put(&place, 100, 10, 9, "a", 5);
     place_roll(&place);
     place_put(&place, 150, 1, 7, "kept", 5);
-    place_keep_house(&place);
+    place_upkeep(&place);
     snapshot.taken = false;
     place_empty(snapshot.dir);
     assert_int_equal(mkdir(snapshot.dir, 0700), 0);
     forget(&place, 9, "a", 109);
     place_roll(&place); /* the file that was appended to is asked only once it is sealed */
-    place_keep_house(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
+    place_upkeep(&place);
     assert_int_equal(released.count, 1);
     assert_true(snapshot.taken);
     place_deinit(&place);

@@ -92,23 +92,11 @@ static const struct removal *find_removal(const struct check *check, uint64_t fi
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-struct link holes_link_of(const struct segment *segment)
-{
-    struct link known = {.first = segment->first, .last = atomic_load(&segment->newest)};
-    if (segment->sealed && segment->links.own.last) {
-        known = segment->links.own;
-        known.first = segment->first;
-    } else if (!segment->sealed) {
-        known.count = index_rows(segment->index);
-    }
-    return known;
-}
-
 /* The file, to be compared with what is expected of it. Rows that were trimmed may have been left
  * out when a file was rewritten: of a sealed file counts what it says of itself. */
 static struct link found_in(const struct segment *segment)
 {
-    struct link found = holes_link_of(segment);
+    struct link found = segment_link(segment);
     if (segment->sealed && !segment->links.own.last)
         return (struct link){.first = segment->first};
     if (!found.last)
@@ -251,7 +239,7 @@ static int note_missing(struct check *check, uint64_t first, uint64_t upto)
  * the file is there the hole would seem to be filled. */
 static int note_short(struct check *check, const struct segment *segment, uint64_t upto)
 {
-    uint64_t newest = holes_link_of(segment).last;
+    uint64_t newest = segment_link(segment).last;
     bool lacks_end = !newest || newest < upto;
     struct hole hole = {newest && lacks_end ? newest : segment->first - 1, upto};
     return note(check, segment->path, "file_incomplete", hole, lacks_end);
@@ -303,7 +291,7 @@ static bool is_within(const struct holes *holes, uint64_t id)
  * repair has told of is known. */
 static int check_end(struct check *check, const struct segment *last, uint64_t had, uint64_t upto)
 {
-    uint64_t newest = holes_link_of(last).last;
+    uint64_t newest = segment_link(last).last;
     if (newest >= had || had <= check->lost)
         return 0;
     struct hole hole = {newest ? newest : last->first - 1, upto};
@@ -353,8 +341,8 @@ static bool is_filled(const struct chain *chain, struct hole hole)
         const struct segment *segment = chain->list[i];
         if (segment->first > hole.upto)
             break;
-        if (!segment->links.rescued && (is_in(hole, atomic_load(&segment->oldest)) ||
-                                        is_in(hole, holes_link_of(segment).last)))
+        if (!segment->links.rescued &&
+            (is_in(hole, atomic_load(&segment->oldest)) || is_in(hole, segment_link(segment).last)))
             return true;
     }
     return false;

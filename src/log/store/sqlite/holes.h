@@ -31,9 +31,6 @@ int holes_check(struct chain *chain);
 /* The id up to which events are lost, 0 for none: whatever comes next is above it. */
 uint64_t holes_upto(const struct chain *chain);
 
-/* The link to this file that the next file gets. */
-struct link holes_link_of(const struct segment *segment);
-
 /* Notes in state.db which file is the newest, and an event that would be lost with its write-ahead
  * log. Upkeep's thread. */
 int holes_note_tail(struct chain *chain);

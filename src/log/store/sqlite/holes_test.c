@@ -77,7 +77,7 @@ static void a_missing_file_is_a_hole_up_to_its_newest_event(void **state)
         assert_int_equal(lost, 1269);
         check_losses(&place, 1, 1119, 1269, 0);
         assert_int_equal(place_count(&place, 1), (FILES - 1) * EVENTS);
-        place_keep_house(&place);
+        place_upkeep(&place);
         open_again(&place);
     }
     assert_int_equal(number_in(&place, "state.db", "SELECT count(*) FROM hole"), 1);
@@ -169,7 +169,7 @@ static void a_newest_file_that_has_lost_all_its_events_is_a_hole_up_to_now(void 
     struct place place;
     begin(&place);
     place_put(&place, 5000, 5, 1, "a", 10);
-    place_keep_house(&place);
+    place_upkeep(&place);
     place_close(&place);
     run_sql(&place, "log/0000000000005000.db", "DELETE FROM event; DELETE FROM channel");
     uint64_t now = (uint64_t)place.clock.wall_us;
@@ -195,7 +195,7 @@ static void a_hole_is_known_when_the_file_that_showed_it_is_gone(void **state)
     assert_int_equal(lost, 1119);
     place_trim(&place, 1, "a", A_LAST, 1219);
     place_trim(&place, 2, "b", B_LAST, 1269);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, ".db"), 2);
     open_again(&place);
     assert_int_equal(lost, 1119);
@@ -275,7 +275,7 @@ static void what_upkeep_unlinks_is_no_hole(void **state)
     struct place place;
     begin(&place);
     place_trim(&place, 1, "a", A_LAST, 1319); /* all of the files 1100 and 1300 */
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, ".db"), FILES - 2);
     for (uint64_t id = 3000; id < 6000; id += 1000) {
         place_put(&place, id, 5, 1, "a", 10);
@@ -285,12 +285,12 @@ static void what_upkeep_unlinks_is_no_hole(void **state)
     }
     place_trim(&place, 2, "b", B_LAST, B_LAST);
     place_trim(&place, 1, "a", 5004, 4004);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, ".db"), 1);
     open_again(&place);
     assert_int_equal(lost, 0);
     place_trim(&place, 1, "a", 5004, 5004);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, ".db"), 0);
     open_again(&place);
     assert_int_equal(lost, 0);
@@ -304,7 +304,7 @@ static void a_hole_beside_a_file_that_upkeep_unlinked_is_found(void **state)
     struct place place;
     begin(&place);
     place_trim(&place, 1, "a", A_LAST, 1319);
-    place_keep_house(&place); /* 1000, 1200 and 1400 are left */
+    place_upkeep(&place); /* 1000, 1200 and 1400 are left */
     without(&place, "log/0000000000001200.db");
     assert_int_equal(lost, 1269);
     check_losses(&place, 1, 1069, 1269, 0);
@@ -321,7 +321,7 @@ static void few_removals_are_kept_where_the_oldest_files_go(void **state)
         place_roll(&place);
         place_trim(&place, 1, "a", id + 4, id - 500);
         place_trim(&place, 2, "b", B_LAST, B_LAST);
-        place_keep_house(&place);
+        place_upkeep(&place);
     }
     place_close(&place);
     assert_in_range(number_in(&place, "state.db", "SELECT count(*) FROM removal"), 1, 3);
@@ -502,14 +502,14 @@ static void make_moved(struct place *place, uint32_t more)
 {
     begin(place);
     place_put(place, 5000, 5, 1, "a", 10);
-    place_keep_house(place);
+    place_upkeep(place);
     place_put(place, 5005, 5, 1, "a", 10);
     place_close(place); /* moves them */
     copy_file(place, "log/0000000000005000.db", place, "moved.db");
     open_again(place);
     if (more)
         place_put(place, 5010, more, 1, "a", 10);
-    place_keep_house(place);
+    place_upkeep(place);
 }
 
 static void lose_log(struct place *place)
@@ -533,7 +533,7 @@ static void a_newest_file_that_has_lost_its_newest_events_is_a_hole_up_to_now(vo
             assert_int_equal(lost, now);
             check_losses(&place, 1, 5009, now, 0);
             assert_int_equal(place.newest.id, now);
-            place_keep_house(&place);
+            place_upkeep(&place);
             clock_fake_advance(&place.clock, 1000000);
         }
         place_put(&place, now + 10, 5, 1, "a", 10);
@@ -557,12 +557,12 @@ static void a_newest_file_that_is_whole_is_no_hole(void **state)
         open_again(&place);
         assert_int_equal(lost, 0);
         place_put(&place, id, 5, 1, "a", 10);
-        place_keep_house(&place);
+        place_upkeep(&place);
     }
     /* The newest file may have fewer events since they were deleted, and may be gone. */
     place_delete(&place, 1, "a", 5064);
     place_roll(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
     open_again(&place);
     assert_int_equal(lost, 0);
     check_losses(&place, 0, 0, 0, 0);
@@ -579,14 +579,14 @@ static void the_newest_file_is_noted_once_for_each_time_that_its_log_is_moved(vo
     assert_int_equal(number_in(&place, "state.db", noted), 5014);
     for (uint64_t id = 5020; id < 5100; id += 20) {
         place_put(&place, id, 5, 1, "a", 10);
-        place_keep_house(&place);
+        place_upkeep(&place);
     }
     assert_int_equal(number_in(&place, "state.db", noted), 5014);
     open_again(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(number_in(&place, "state.db", noted), 5014);
     place_put(&place, 5100, 5, 1, "a", 10);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(number_in(&place, "state.db", noted), 5104);
     place_deinit(&place);
 }

@@ -1,4 +1,4 @@
-/* The janitor's work on the chain: keeping trims, rolling, sealing, rewriting, unlinking. */
+/* Upkeep of the chain: keeping trims, rolling, sealing, rewriting, unlinking. */
 #pragma once
 
 #include "log/store/sqlite/chain.h"

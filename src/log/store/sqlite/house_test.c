@@ -15,10 +15,10 @@ static void a_file_of_which_nothing_is_retained_is_unlinked(void **state)
     place_roll(&place);
     place_put(&place, 200, 10, 1, "a", 5);
     place_trim(&place, 1, "a", 209, 108);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "db"), 2);
     place_trim(&place, 1, "a", 209, 109);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "db"), 1);
     assert_int_equal(place_count(&place, 1), 10);
     place_deinit(&place);
@@ -32,7 +32,7 @@ static void the_active_file_stays_though_nothing_in_it_is_retained(void **state)
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 5);
     place_trim(&place, 1, "a", 109, 109);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "db"), 1);
     place_put(&place, 110, 10, 1, "a", 5);
     assert_int_equal(place_count(&place, 1), 10);
@@ -81,13 +81,13 @@ static void a_file_more_than_half_dead_is_rewritten(void **state)
     two_files(&place);
     uint64_t before = place.store->ops->bytes(place.store);
     place_trim(&place, 2, "b", 329, 329);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place.store->ops->bytes(place.store), before); /* not half */
     place_trim(&place, 1, "a", 299, 60);                            /* removes none of these */
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place.store->ops->bytes(place.store), before);
     place_trim(&place, 1, "a", 299, 280);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_true(place.store->ops->bytes(place.store) < before - 30000);
     assert_int_equal(place_count(&place, 1), 19);
     place_deinit(&place);
@@ -103,10 +103,10 @@ static void the_oldest_file_is_left_to_die(void **state)
     place_roll(&place);
     uint64_t before = place.store->ops->bytes(place.store);
     place_trim(&place, 1, "a", 299, 290);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place.store->ops->bytes(place.store), before);
     place_trim(&place, 1, "a", 299, 299);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place.store->ops->bytes(place.store), 0);
     place_deinit(&place);
 }
@@ -122,7 +122,7 @@ static void a_file_found_dead_at_the_start_goes_too(void **state)
     place_close(&place);
     place_open(&place);
     assert_int_equal(place_files(&place, "db"), 2);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "db"), 0);
     place_deinit(&place);
 }
@@ -136,17 +136,17 @@ static void deletions_are_erased_in_passes_a_minute_apart(void **state)
     place_put(&place, 100, 1, 1, "a", 5);
     place_put(&place, 101, 50, 2, "b", 5);
     place_delete(&place, 1, "a", 100);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "wal"), 0); /* rolled and rewritten */
     struct batch *batch = place_batch(200, 1, 1, "a", 5);
     batch->events[0].data = STR("needle-in-a");
     assert_int_equal(place_append(&place, batch), 0);
     place_delete(&place, 1, "a", 200);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_true(place_has_bytes(&place, "needle-in-a"));
     assert_int_equal(place_count(&place, 1), 0);
     clock_fake_advance(&place.clock, 61000000);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_false(place_has_bytes(&place, "needle-in-a"));
     place_deinit(&place);
 }
@@ -161,17 +161,17 @@ static void a_channel_deleted_many_times_is_noted_a_few_times(void **state)
     place_put(&place, 100, 1, 1, "a", 5);
     place_put(&place, 101, 50, 2, "b", 5);
     place_delete(&place, 1, "a", 100);
-    place_keep_house(&place); /* begins a pass: the next is a minute away */
+    place_upkeep(&place); /* begins a pass: the next is a minute away */
     uint64_t before = place.store->ops->memory(place.store).trims;
     struct batch *batch = place_batch(200, 1, 1, "a", 5);
     batch->events[0].data = STR("needle-in-a");
     assert_int_equal(place_append(&place, batch), 0);
     for (int i = 0; i < DELETES; i++)
         place_delete(&place, 1, "a", 200);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_in_range(place.store->ops->memory(place.store).trims, before + 1, before + MOST);
     clock_fake_advance(&place.clock, 61000000);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_false(place_has_bytes(&place, "needle-in-a"));
     assert_int_equal(place.store->ops->memory(place.store).trims, before);
     place_deinit(&place);
@@ -193,7 +193,7 @@ static void a_deletion_not_erased_yet_is_erased_after_the_next_start(void **stat
     place_open(&place);
     assert_true(place_has_bytes(&place, "needle-in-a"));
     assert_int_equal(place_count(&place, 1), 0);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_false(place_has_bytes(&place, "needle-in-a"));
     place_deinit(&place);
 }
@@ -207,7 +207,7 @@ static void what_came_after_a_deletion_stays(void **state)
     place_put(&place, 100, 10, 1, "a", 5);
     place_delete(&place, 1, "a", 109);
     place_put(&place, 110, 10, 1, "a", 5);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_count(&place, 1), 10);
     place_close(&place);
     place_open(&place);
@@ -317,7 +317,7 @@ static void keep_until_given_up(struct place *place)
 {
     for (int turns = 0; !place->store->ops->losses(place->store).given_up; turns++) {
         assert_true(turns < 20);
-        (void)place->store->ops->keep_house(place->store, NULL, NULL);
+        (void)place->store->ops->upkeep(place->store);
         clock_fake_advance(&place->clock, 30000000);
     }
 }
@@ -335,7 +335,7 @@ static void a_damaged_file_does_not_keep_deleted_events_of_others(void **state)
         assert_true(is_noted(&place));
         place_delete(&place, 1, "a", 3019);
         for (int turn = 0; turn < 3; turn++) {
-            place_keep_house(&place);
+            place_upkeep(&place);
             clock_fake_advance(&place.clock, 61000000);
         }
         assert_false(place_has_bytes(&place, "needle-two"));
@@ -357,7 +357,7 @@ static void a_file_that_was_given_up_is_rewritten_once_it_can_be(void **state)
     place_delete(&place, 1, "a", 2010);
     for (int turn = 0; turn < 3; turn++) {
         clock_fake_advance(&place.clock, 61000000);
-        place_keep_house(&place);
+        place_upkeep(&place);
     }
     assert_int_equal(place.store->ops->losses(place.store).given_up, 0);
     assert_false(is_noted(&place));

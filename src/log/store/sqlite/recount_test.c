@@ -4,7 +4,7 @@
 static void recount_whole(struct place *place)
 {
     for (int turn = 0; turn < 3; turn++) {
-        place_keep_house(place);
+        place_upkeep(place);
         clock_fake_advance(&place->clock, INT64_C(30000000));
     }
 }
@@ -73,7 +73,7 @@ static void nothing_is_told_where_nothing_is_wrong(void **state)
     place_trim(&place, 1, "a", A_LAST, 1205);
     place_delete(&place, 2, "b", B_LAST);
     for (int turn = 0; turn < 3; turn++) {
-        place_keep_house(&place);
+        place_upkeep(&place);
         clock_fake_advance(&place.clock, INT64_C(100000000000));
     }
     assert_int_equal(told.times, 0);

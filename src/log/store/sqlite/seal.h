@@ -1,4 +1,4 @@
-/* How a rolled file becomes a sealed one, and a sealed one smaller. Janitor's thread. */
+/* How a rolled file becomes a sealed one, and a sealed one smaller. Upkeep's thread. */
 #pragma once
 
 #include "log/store/sqlite/chain.h"

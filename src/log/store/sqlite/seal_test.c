@@ -85,7 +85,7 @@ static void a_stranger_who_reads_the_file_only_delays_the_seal(void **state)
     assert_int_equal(place_count(&place, 1), 10);
     place_put(&place, 200, 10, 1, "a", 5);
     sqlite3_close(stranger);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, "wal"), 1); /* of the next */
     assert_int_equal(place_count(&place, 1), 20);
     place_deinit(&place);
@@ -103,14 +103,14 @@ static bool fail_nth_of_turn(unsigned long nth, unsigned long fail_for)
     place_delete(&place, 1, "a", 105);
     place_put(&place, 120, 10, 1, "a", 500);
     faults_set(nth, fail_for, SQLITE_IOERR_WRITE);
-    (void)place.store->ops->keep_house(place.store, NULL, NULL);
+    (void)place.store->ops->upkeep(place.store);
     bool hit = faults.count >= nth;
     faults_set(0, 0, 0);
     assert_int_equal(place_count(&place, 1), 14);
     assert_int_equal(place_count(&place, 2), 10);
     place_put(&place, 130, 10, 2, "b", 500);
     clock_fake_advance(&place.clock, 61000000);
-    place_keep_house(&place);
+    place_upkeep(&place);
     for (int again = 0; again < 2; again++) {
         assert_int_equal(place_count(&place, 1), 14);
         assert_int_equal(place_count(&place, 2), 20);
@@ -149,7 +149,7 @@ static void what_was_deleted_leaves_the_disk(void **state)
     }
     assert_true(place_has_bytes(&place, "needle-in-a"));
     place_delete(&place, 1, "a", 301);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_false(place_has_bytes(&place, "needle-in-a"));
     assert_int_equal(place_files(&place, "db"), 3);
     assert_int_equal(place_count(&place, 1), 0);

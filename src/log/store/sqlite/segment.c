@@ -524,6 +524,18 @@ int segment_load(struct segment *segment)
     return result;
 }
 
+struct link segment_link(const struct segment *segment)
+{
+    struct link known = {.first = segment->first, .last = atomic_load(&segment->newest)};
+    if (segment->sealed && segment->links.own.last) {
+        known = segment->links.own;
+        known.first = segment->first;
+    } else if (!segment->sealed) {
+        known.count = index_rows(segment->index);
+    }
+    return known;
+}
+
 /* ---- confining ------------------------------------------------------------------------------ */
 
 bool segment_is_confined(const struct segment *segment, uint64_t end)

@@ -55,7 +55,7 @@ struct segment {
     _Atomic uint64_t bytes; /* on the disk */
     atomic_bool unlisted;   /* a reader has found that the file's index lacks rows */
 
-    /* The janitor's. */
+    /* Upkeep's. */
     struct links links;     /* read from the file */
     bool summed;            /* what it has is in the sums */
     uint64_t keyed;         /* if it is: id of its newest event that has a key, 0 for none */
@@ -93,6 +93,9 @@ int segment_load(struct segment *segment);
 /* Takes over what the sums know of a sealed file. Of the file only the header is read: -ESTALE when
  * it is not the one that they know. */
 int segment_load_summed(struct segment *segment, const struct sums_file *file);
+
+/* The link to this file that the next file gets. */
+struct link segment_link(const struct segment *segment);
 
 /* Whether all ids in a loaded file are above those of the file before it and below `end`, the id
  * that names the file behind it; 0 for none. */

@@ -6,6 +6,7 @@
 #include "log/store/sqlite/folder.h"
 #include "log/store/sqlite/house.h"
 #include "log/store/sqlite/load.h"
+#include "log/store/sqlite/resume.h"
 #include "log/store/sqlite/summing.h"
 #include "log/store/sqlite/trouble.h"
 
@@ -66,12 +67,8 @@ static int sqlite_trim(struct store *store, const struct store_trim *trims, size
     return house_trim(&of(store)->house, trims, count);
 }
 
-static int sqlite_keep_house(struct store *store,
-                             uint64_t (*trimmed_of)(void *context, uint32_t number), void *context)
+static int sqlite_upkeep(struct store *store)
 {
-    /* Only what is trimmed for good may leave the disk, and that the store knows best itself. */
-    (void)trimmed_of;
-    (void)context;
     return house_keep(&of(store)->house);
 }
 
@@ -123,7 +120,7 @@ static const struct store_ops ops = {
     .find_cuts = sqlite_find_cuts,
     .walk = sqlite_walk,
     .trim = sqlite_trim,
-    .keep_house = sqlite_keep_house,
+    .upkeep = sqlite_upkeep,
     .forget = sqlite_forget,
     .bytes = sqlite_bytes,
     .oldest = sqlite_oldest,
@@ -165,7 +162,7 @@ static int open_files(struct chain *chain)
     result = result ? result : open_state(chain);
     result = result ? result : trouble_note(trouble, chain->folder, chain_list(chain));
     result = result ? result : trouble_note(trouble, chain->sums.path, summing_match(chain));
-    return result ? result : trouble_note(trouble, chain->folder, chain_load(chain));
+    return result ? result : trouble_note(trouble, chain->folder, resume_files(chain));
 }
 
 static int open_all(struct sqlite *sqlite, const struct store_loader *loader,

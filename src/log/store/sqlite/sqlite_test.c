@@ -12,7 +12,7 @@ static void deeds(struct place *place, struct check *check, int count)
         uint64_t dice = check_random(check, 40);
         if (dice == 0) {
             clock_fake_advance(&place->clock, (int64_t)check_random(check, 7200) * 1000000);
-            check_keep_house(check);
+            check_upkeep(check);
         } else if (dice == 1) {
             place_close(place);
             check->store = place_open(place);
@@ -250,7 +250,7 @@ static void *keep_all(void *arg)
             atomic_store(&threads->trimmed[number], id);
         if (id && store->ops->trim(store, &trim, 1))
             abort();
-        if (store->ops->keep_house(store, NULL, NULL))
+        if (store->ops->upkeep(store))
             abort();
         sched_yield();
     }
@@ -261,18 +261,18 @@ static void readers_see_every_event_while_files_come_and_go(void **state)
 {
     (void)state;
     struct threads *threads = mem_alloc(sizeof(*threads));
-    pthread_t writer, janitor, readers[2];
+    pthread_t writer, upkeep, readers[2];
     place_init(&threads->place);
     threads->place.config.roll_bytes = 150000;
     threads->place.config.roll_us = INT64_MAX;
     threads->place.config.clock = clock_system();
     place_open(&threads->place);
     pthread_create(&writer, NULL, append_all, threads);
-    pthread_create(&janitor, NULL, keep_all, threads);
+    pthread_create(&upkeep, NULL, keep_all, threads);
     for (int i = 0; i < 2; i++)
         pthread_create(&readers[i], NULL, read_all, threads);
     pthread_join(writer, NULL);
-    pthread_join(janitor, NULL);
+    pthread_join(upkeep, NULL);
     for (int i = 0; i < 2; i++)
         pthread_join(readers[i], NULL);
     assert_true(atomic_load(&threads->reads) > 20);

@@ -39,7 +39,7 @@ static void a_folder_without_sums_is_upgraded(void **state)
     place_open(&place);
     assert_int_equal(files_summed(&place), 0);
     check_whole(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
     reopen(&place);
     assert_int_equal(files_summed(&place), FILES);
     check_whole(&place);
@@ -57,9 +57,9 @@ static void trims_are_subtracted(void **state)
     assert_int_equal(files_summed(&place), FILES);
     check(&place, "a", A_LAST, FILES * EVENTS - 2 * EVENTS - 6);
     check(&place, "b", B_LAST, 0);
-    place_keep_house(&place);
+    place_upkeep(&place);
     place_trim(&place, 1, "a", A_LAST, 1305);
-    place_keep_house(&place);
+    place_upkeep(&place);
     reopen(&place);
     check(&place, "a", A_LAST, FILES * EVENTS - 3 * EVENTS - 6);
     place_deinit(&place);
@@ -79,7 +79,7 @@ static void a_trim_that_the_sums_do_not_have_is_made_up_for(void **state)
         assert_int_equal(files_summed(&place), FILES - (round == 2));
         check(&place, "a", A_LAST, FILES * EVENTS - 2 * EVENTS - 6);
         if (round == 1)
-            place_keep_house(&place);
+            place_upkeep(&place);
         place_close(&place);
     }
     place_deinit(&place);
@@ -97,9 +97,9 @@ static void trims_that_are_older_than_the_sums_drop_them(void **state)
     assert_int_equal(files_summed(&place), 0);
     check(&place, "a", A_LAST, FILES * EVENTS - 4);
     check(&place, "b", B_LAST, (FILES + 1) / 2 * EVENTS);
-    place_keep_house(&place);
+    place_upkeep(&place);
     clock_fake_advance(&place.clock, INT64_C(100000000));
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(files_summed(&place), FILES);
     place_deinit(&place);
 }
@@ -117,7 +117,7 @@ static void a_floor_that_fell_where_nothing_was_is_no_harm(void **state)
         place_open(&place);
         assert_int_equal(files_summed(&place), FILES);
         check_whole(&place);
-        place_keep_house(&place);
+        place_upkeep(&place);
         place_close(&place);
     }
     place_deinit(&place);
@@ -172,11 +172,11 @@ static void files_that_are_rewritten_or_unlinked_leave_the_sums_right(void **sta
     make_files(&place);
     place_delete(&place, 2, "b", B_LAST);
     for (int turn = 0; turn < 4; turn++) {
-        place_keep_house(&place);
+        place_upkeep(&place);
         clock_fake_advance(&place.clock, INT64_C(100000000));
     }
     place_trim(&place, 1, "a", A_LAST, 1310);
-    place_keep_house(&place);
+    place_upkeep(&place);
     assert_int_equal(place_files(&place, ".db"), FILES - 3 + 1);
     reopen(&place);
     assert_int_equal(files_summed(&place), FILES - 3);
@@ -198,11 +198,11 @@ static void a_forgotten_channel_does_not_come_back(void **state)
         reopen(&place);
         assert_null(place_find(&place, "b"));
         check(&place, "a", A_LAST, FILES * EVENTS);
-        place_keep_house(&place);
+        place_upkeep(&place);
     }
     place_trim(&place, 1, "a", A_LAST, A_LAST); /* no file is left that could have it */
-    place_keep_house(&place);
-    place_keep_house(&place);
+    place_upkeep(&place);
+    place_upkeep(&place);
     reopen(&place);
     assert_null(place_find(&place, "b"));
     place_deinit(&place);

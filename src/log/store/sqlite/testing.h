@@ -209,16 +209,16 @@ static inline void place_trim(struct place *place, uint32_t number, const char *
     assert_int_equal(place->store->ops->trim(place->store, &trim, 1), 0);
 }
 
-static inline void place_keep_house(struct place *place)
+static inline void place_upkeep(struct place *place)
 {
-    assert_int_equal(place->store->ops->keep_house(place->store, NULL, NULL), 0);
+    assert_int_equal(place->store->ops->upkeep(place->store), 0);
 }
 
-/* Lets the active file become due, and the janitor see to it. */
+/* Lets the active file become due, and upkeep see to it. */
 static inline void place_roll(struct place *place)
 {
     clock_fake_advance(&place->clock, place->config.roll_us);
-    place_keep_house(place);
+    place_upkeep(place);
 }
 
 /* The ids of a channel, at most `max` of them; how many there are. */

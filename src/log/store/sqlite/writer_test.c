@@ -327,9 +327,9 @@ static void a_full_disk_can_be_trimmed_and_then_appended_to(void **state)
     /* There is no room for another file either: that is said, and the dead one goes all the same.
      */
     place_trim(&place, 1, "a", 1000 + count - 1, 1000 + count - 1);
-    assert_int_equal(place.store->ops->keep_house(place.store, NULL, NULL), -ENOSPC);
+    assert_int_equal(place.store->ops->upkeep(place.store), -ENOSPC);
     assert_int_equal(place_files(&place, "db"), 0);
-    place_keep_house(&place);
+    place_upkeep(&place);
     place_put(&place, 1000 + count, 100, 1, "a", 500);
     assert_int_equal(place_count(&place, 1), 100);
     place_close(&place);

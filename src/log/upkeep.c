@@ -1,9 +1,10 @@
 /* The upkeep thread. Once a second, or when it is called, it stores trims, forgets channels without
  * events, and lets the store do its upkeep. All of that may wait for the disk, and no other thread
  * waits for it. */
-#include "log/log_internal.h"
+#include "log/upkeep.h"
 
 #include "base/say.h"
+#include "log/lock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,7 +46,7 @@ static void put_back(struct log *log, const struct store_trim *trims, size_t cou
     log_unlock(log);
 }
 
-void janitor_keep_trims(struct log *log)
+void upkeep_store_trims(struct log *log)
 {
     log_lock(log);
     uint32_t left = log->apply.queues[QUEUE_UNKEPT].count;
@@ -68,9 +69,9 @@ void janitor_keep_trims(struct log *log)
 static void keep_trims_if_due(struct log *log)
 {
     int64_t start = clock_now_ns(log->config.store.clock);
-    if (log->config.memory || start < log->keep_after_ns)
+    if (start < log->keep_after_ns)
         return;
-    janitor_keep_trims(log);
+    upkeep_store_trims(log);
     int64_t end = clock_now_ns(log->config.store.clock);
     log->keep_after_ns = end + (end - start) * KEEP_PAUSE;
 }
@@ -84,7 +85,7 @@ static void keep_trims_if_due(struct log *log)
 static bool is_crowded(const struct log *log)
 {
     const struct channels *channels = &log->apply.channels;
-    uint64_t most = log->config.memory ? log->config.store.bytes_max / 4 : 0;
+    uint64_t most = log->channels_bytes_max;
     bool crowded = channels_count(channels) > channels->count_max / 2 ||
                    (most && log_channels_bytes(log) > most);
     return crowded && !log->apply.deletions.count;
@@ -183,8 +184,6 @@ static void keep_folded(struct log *log, const struct forgotten *forgotten)
                                            forgotten->numbers, forgotten->count);
     if (result)
         say(SAY_WARN, "folding_not_kept", "error=%d channels=%zu", -result, forgotten->count);
-    for (size_t i = 0; !result && log->config.memory && i < forgotten->count; i++)
-        janitor_note_freed(log, forgotten->numbers[i]);
     buf_free(&names);
 }
 
@@ -224,7 +223,7 @@ static void forget_empty(struct log *log)
 /* ---- reuse of their numbers
  * ------------------------------------------------------------------------ */
 
-void janitor_note_freed(struct log *log, uint32_t number)
+void upkeep_note_freed(struct log *log, uint32_t number)
 {
     /* Without memory the number is free after the next opening. */
     (void)numbers_push(&log->freed, number);
@@ -263,25 +262,14 @@ static void release_numbers(struct log *log)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static uint64_t trimmed_of(void *context, uint32_t number)
-{
-    struct log *log = context;
-    log_lock(log);
-    const struct channel *channel = channels_by_number(&log->apply.channels, number);
-    /* A forgotten channel has no event that may be seen. */
-    uint64_t trimmed = channel ? channel->trimmed : EVENT_ID_MAX;
-    log_unlock(log);
-    return trimmed;
-}
-
-void janitor_turn(struct log *log)
+void upkeep_turn(struct log *log)
 {
     keep_trims_if_due(log);
     forget_empty(log);
     release_numbers(log);
-    int result = log->store->ops->keep_house(log->store, trimmed_of, log);
+    int result = log->store->ops->upkeep(log->store);
     if (result)
-        say(SAY_WARN, "housekeeping_failed", "error=%d", -result);
+        say(SAY_WARN, "upkeep_failed", "error=%d", -result);
 }
 
 static void wait_a_second(struct log *log)
@@ -289,46 +277,46 @@ static void wait_a_second(struct log *log)
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
-    while (!log->janitor_stop && !log->janitor_now &&
-           pthread_cond_timedwait(&log->janitor_work, &log->janitor_lock, &until) != ETIMEDOUT)
+    while (!log->upkeep_stop && !log->upkeep_now &&
+           pthread_cond_timedwait(&log->upkeep_work, &log->upkeep_lock, &until) != ETIMEDOUT)
         ;
-    log->janitor_now = false;
+    log->upkeep_now = false;
 }
 
-static void *janitor_main(void *arg)
+static void *upkeep_main(void *arg)
 {
     struct log *log = arg;
-    pthread_mutex_lock(&log->janitor_lock);
-    while (!log->janitor_stop) {
+    pthread_mutex_lock(&log->upkeep_lock);
+    while (!log->upkeep_stop) {
         wait_a_second(log);
-        if (log->janitor_stop)
+        if (log->upkeep_stop)
             break;
-        pthread_mutex_unlock(&log->janitor_lock);
-        janitor_turn(log);
-        pthread_mutex_lock(&log->janitor_lock);
+        pthread_mutex_unlock(&log->upkeep_lock);
+        upkeep_turn(log);
+        pthread_mutex_lock(&log->upkeep_lock);
     }
-    pthread_mutex_unlock(&log->janitor_lock);
+    pthread_mutex_unlock(&log->upkeep_lock);
     return NULL;
 }
 
-void log_keep_house(struct log *log)
+void log_upkeep(struct log *log)
 {
-    pthread_mutex_lock(&log->janitor_lock);
-    log->janitor_now = true;
-    pthread_cond_signal(&log->janitor_work);
-    pthread_mutex_unlock(&log->janitor_lock);
+    pthread_mutex_lock(&log->upkeep_lock);
+    log->upkeep_now = true;
+    pthread_cond_signal(&log->upkeep_work);
+    pthread_mutex_unlock(&log->upkeep_lock);
 }
 
-int janitor_start(struct log *log)
+int upkeep_start(struct log *log)
 {
-    return -pthread_create(&log->janitor, NULL, janitor_main, log);
+    return -pthread_create(&log->upkeep, NULL, upkeep_main, log);
 }
 
-void janitor_stop(struct log *log)
+void upkeep_stop(struct log *log)
 {
-    pthread_mutex_lock(&log->janitor_lock);
-    log->janitor_stop = true;
-    pthread_cond_signal(&log->janitor_work);
-    pthread_mutex_unlock(&log->janitor_lock);
-    pthread_join(log->janitor, NULL);
+    pthread_mutex_lock(&log->upkeep_lock);
+    log->upkeep_stop = true;
+    pthread_cond_signal(&log->upkeep_work);
+    pthread_mutex_unlock(&log->upkeep_lock);
+    pthread_join(log->upkeep, NULL);
 }

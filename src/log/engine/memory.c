@@ -1,0 +1,72 @@
+#include "log/engine/memory.h"
+
+#include "log/decide.h"
+#include "log/lock.h"
+#include "log/posting.h"
+#include "log/retention.h"
+
+/* The memory that the names of channels may take is one in CHANNELS_SHARE of the bound. */
+enum { CHANNELS_SHARE = 4 };
+
+static int memory_open(struct log *log, const struct store_loader *loader,
+                       struct store_newest *ret_newest)
+{
+    (void)loader;
+    (void)ret_newest;
+    log->channels_bytes_max = log->config.store.bytes_max / CHANNELS_SHARE;
+    return store_memory_open(&log->config.store, &log->store);
+}
+
+static int memory_start(struct log *log)
+{
+    (void)log;
+    return 0;
+}
+
+static void memory_stop(struct log *log)
+{
+    (void)log;
+}
+
+/* Stores and posts under the lock, so that mail keeps the log's order. */
+static void store_and_post(struct log *log, struct append *append)
+{
+    int result =
+        decide_has_work(append) ? log->store->ops->append(log->store, &append->batch, 1) : 0;
+    if (result)
+        decide_undo(log, append, result);
+    else
+        apply_settle(&log->apply, append->batch);
+    decide_note_commit(log, result);
+    posting_safe(log, append);
+}
+
+static void memory_submit(struct log *log, struct append *append)
+{
+    log_lock(log);
+    decide_prepare(log, append);
+    decide_append(log, append);
+    posting_begin(log);
+    store_and_post(log, append);
+    retention_call_if_urgent(log);
+    decide_drop_unclaimed(log);
+    log_unlock(log);
+    posting_end_all(log);
+}
+
+/* Frees the trimmed events. Without memory for that they stay a little longer, and are not shown.
+ */
+static void memory_trim(struct log *log, struct append *trims)
+{
+    (void)log->store->ops->append(log->store, &trims->batch, 1);
+    log_broadcast(log, trims);
+}
+
+const struct engine engine_memory = {
+    .is_volatile = true,
+    .open = memory_open,
+    .start = memory_start,
+    .stop = memory_stop,
+    .submit = memory_submit,
+    .trim = memory_trim,
+};

@@ -1,0 +1,159 @@
+#include "log/store/sqlite/resume.h"
+
+#include "log/store/sqlite/holes.h"
+#include "log/store/sqlite/summing.h"
+#include "log/store/sqlite/trouble.h"
+#include "log/store/sqlite/wal.h"
+
+#include <errno.h>
+
+static int load_marks(struct chain *chain, sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int result = db_prepare(db,
+                            "SELECT trim.channel, name, upto FROM trim JOIN channel"
+                            " ON number = trim.channel ORDER BY trim.rowid",
+                            &statement);
+    if (result)
+        return result;
+    while ((result = db_row(statement)) == 1) {
+        uint64_t upto = db_id(statement, 2);
+        struct store_trim mark = {(uint32_t)db_id(statement, 0), db_bytes(statement, 1), upto,
+                                  upto};
+        if ((result = chain_add_marks(chain, &mark, 1)))
+            break;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* The marks of a file that is not sealed may not be in state.db yet. */
+static int load_rolled(struct chain *chain, struct segment *segment)
+{
+    sqlite3 *db = NULL;
+    int result = writer_open(segment, &segment->writer);
+    result = result ? result : writer_mend(segment->writer, &db);
+    /* What is read here will be shown, and must not be lost after that. */
+    result = result ? result : wal_settle(db);
+    return result ? result : load_marks(chain, db);
+}
+
+static int confine(struct segment *segment, uint64_t end)
+{
+    sqlite3 *db = NULL;
+    int result = segment->writer ? writer_mend(segment->writer, &db) : 0;
+    return result ? result : segment_confine(segment, end, db);
+}
+
+/* What is in a file and does not belong there is removed. The sums may have counted it. */
+static int confine_files(struct chain *chain)
+{
+    bool was_sealed = false;
+    for (size_t i = 0; i < chain->count; i++) {
+        struct segment *segment = chain->list[i];
+        uint64_t end = i + 1 < chain->count ? chain->list[i + 1]->first : 0;
+        if (segment_is_confined(segment, end))
+            continue;
+        was_sealed = was_sealed || segment->sealed;
+        int result = trouble_note(chain->config.trouble, segment->path, confine(segment, end));
+        if (result)
+            return result;
+    }
+    if (!was_sealed)
+        return 0;
+    summing_drop(chain, "foreign_events", 0);
+    return chain->sums.stuck ? -EIO : chain_load_sealed(chain);
+}
+
+static int load_file(struct chain *chain, struct segment *segment)
+{
+    int result = segment->sealed ? 0 : load_rolled(chain, segment);
+    segment->trimmed = true; /* for all that is known */
+    if (!result && atomic_load(&segment->newest)) {
+        atomic_store(&chain->newest, atomic_load(&segment->newest));
+        atomic_store(&chain->newest_time_us, atomic_load(&segment->newest_time_us));
+    }
+    return result;
+}
+
+/* A file that was begun and got no event: the next may want its name. Marks in it are kept first.
+ * No other file names it, so its removal need not be noted: the disk may be full. */
+static int drop_empty(struct chain *chain, struct segment *segment)
+{
+    int result = state_trim(chain->state, chain->marks, chain->marks_count, true);
+    result = result ? result : segment_unlink(segment);
+    if (!result)
+        chain_remove(chain, segment);
+    return result;
+}
+
+/* When an active file of an earlier run was begun, on this run's monotonic clock. Only the wall
+ * clock tells: a file that claims to be of the future is new. */
+static int64_t since_of(struct chain *chain, const struct segment *segment)
+{
+    int64_t age = clock_wall_us(chain->config.clock) - atomic_load(&segment->oldest_time_us);
+    if (age < 0)
+        age = 0;
+    if (age > chain->config.roll_us)
+        age = chain->config.roll_us;
+    return clock_now_ns(chain->config.clock) / 1000 - age;
+}
+
+/* The newest file is appended to again, unless it is sealed. */
+static int resume_last(struct chain *chain)
+{
+    struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
+    if (!last || last->sealed || last->finished)
+        return 0;
+    if (!atomic_load(&last->newest))
+        return drop_empty(chain, last);
+    chain->active = last;
+    chain->active_since_us = since_of(chain, last);
+    chain->writer = last->writer;
+    last->writer = NULL;
+    return 0;
+}
+
+/* Ids that were given to events which are lost are not given again. */
+static void raise_newest(struct chain *chain)
+{
+    uint64_t lost = holes_upto(chain);
+    if (lost > atomic_load(&chain->newest))
+        atomic_store(&chain->newest, lost);
+}
+
+static int load_files(struct chain *chain)
+{
+    int result = 0;
+    for (size_t i = 0; !result && i < chain->count; i++) {
+        struct segment *segment = chain->list[i];
+        chain_tell_progress(chain, i);
+        if (!segment->summed)
+            result = trouble_note(chain->config.trouble, segment->path, segment_load(segment));
+    }
+    result = result ? result : holes_check(chain);
+    for (size_t i = 0; !result && i < chain->count; i++)
+        result = trouble_note(chain->config.trouble, chain->list[i]->path,
+                              load_file(chain, chain->list[i]));
+    raise_newest(chain);
+    return result;
+}
+
+/* Notes the last file, which the next one is to name. */
+static void know_last(struct chain *chain)
+{
+    if (!chain->active && chain->count)
+        chain->before = segment_link(chain->list[chain->count - 1]);
+}
+
+int resume_files(struct chain *chain)
+{
+    int result = load_files(chain);
+    result = result ? result : confine_files(chain);
+    /* A write-ahead log may have been made: see begin_file(). */
+    result = result ? result : db_sync_folder(chain->folder);
+    result = result ? result : resume_last(chain);
+    if (!result)
+        know_last(chain);
+    return result;
+}
