@@ -239,7 +239,7 @@ static void of_server(struct fuzz *fuzz, unsigned operation, uint8_t argument)
         append(fuzz, argument, argument & 1 ? EVENT_EPHEMERAL : EVENT_TRIM);
         break;
     case 5:
-        bench->reading.start.kind = argument & 1 ? START_EARLIEST : START_NOW;
+        bench->reading.from.kind = argument & 1 ? POSITION_EARLIEST : POSITION_NOW;
         bench->reading.wait_s = argument & 2 ? 5 : 0;
         bench->reading.no_echo = argument & 4;
         break;
@@ -285,7 +285,7 @@ static void check_delivered(struct fuzz *fuzz)
     struct bench *bench = fuzz->bench;
     struct peer reader;
     const struct buf *seen = &fuzz->watcher.got;
-    bench->reading.start.kind = START_EARLIEST;
+    bench->reading.from.kind = POSITION_EARLIEST;
     bench->reading.wait_s = 0;
     bench->reading.limit = 1000;
     if (!connect_peer(fuzz, &reader, false))

@@ -49,12 +49,3 @@ bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *o
         buf_add_str(out, name);
     return !buf_failed(out) || refuse_segment(exchange, -ENOMEM);
 }
-
-int parse_id(struct str text, uint64_t *ret_id)
-{
-    uint64_t id;
-    if (text.len > 16 || http_number(text, &id) || id > EVENT_ID_MAX)
-        return -EINVAL;
-    *ret_id = id;
-    return 0;
-}

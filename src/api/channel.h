@@ -11,6 +11,3 @@ bool channel_decode(struct exchange *exchange, struct str rest, struct buf *room
 
 /* Decodes the raw path behind /channels into `out`, and checks the name. False as above. */
 bool channel_from_path(struct exchange *exchange, struct str rest, struct buf *out);
-
-/* Reads an id: 1 to 16 digits, at most EVENT_ID_MAX. -EINVAL. */
-int parse_id(struct str text, uint64_t *ret_id);

@@ -204,7 +204,7 @@ static bool read_if_match(struct exchange *exchange, struct proposal *proposal)
     struct str value = http_header(exchange->head, STR("if-match")), opaque;
     if (!value.at)
         return true;
-    if (http_if_match(value, &opaque) || parse_id(opaque, &proposal->if_match))
+    if (http_if_match(value, &opaque) || !event_id_read(opaque, &proposal->if_match))
         return refuse(exchange, PROBLEM_BAD_CURSOR, "If-Match is one event id in double quotes");
     proposal->has_if_match = true;
     return true;

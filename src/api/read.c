@@ -3,7 +3,6 @@
 #include "api/answers.h"
 #include "api/channel.h"
 #include "api/query.h"
-#include "base/rfc3339.h"
 #include "http/accept.h"
 #include "transport/page.h"
 #include "transport/protocol.h"
@@ -51,8 +50,7 @@ static const struct parameter rows[ROWS] = {
                     .meant = "channels topic topics pattern name"),
     [TYPE] = ROW("type", TEXT, .repeats = true, .example = "trade",
                  .meant = "types event event_type event-type"),
-    [AFTER] = ROW("after", TEXT, .example = "1795459080123456",
-                  .right = "a cursor, earliest, now, or an RFC 3339 time",
+    [AFTER] = ROW("after", TEXT, .example = "1795459080123456", .right = POSITION_WORDS,
                   .meant = "since from cursor offset start id"),
     [LAST_EVENT_ID] = ROW("lastEventId", TEXT, .any_case = true, .also = {"last-event-id", 13},
                           .example = "1795459080123456", .meant = "last_event_id"),
@@ -249,23 +247,6 @@ static void read_format(struct asked *asked)
         reading->data = asked->number[FORMAT]; /* event, data */
 }
 
-static bool read_after(struct asked *asked, struct start *start)
-{
-    struct str after = asked->text[AFTER];
-    if (str_eq(after, STR("earliest"))) {
-        start->kind = START_EARLIEST;
-    } else if (str_eq(after, STR("now"))) {
-        start->kind = START_NOW;
-    } else if (!parse_id(after, &start->id)) {
-        start->kind = START_CURSOR;
-    } else if (!rfc3339_parse(after, &start->time_us)) {
-        start->kind = START_TIME;
-    } else {
-        return refuse_value(asked, PROBLEM_BAD_CURSOR, AFTER);
-    }
-    return true;
-}
-
 /* The header, or its twin in the query, by which polyfills of EventSource resume. A browser that
  * sends the header has come further than the URL. */
 static struct str last_event_id_of(const struct asked *asked)
@@ -275,23 +256,23 @@ static struct str last_event_id_of(const struct asked *asked)
 }
 
 /* Last-Event-ID beats after beats last; whatever loses must still make sense. */
-static bool read_start(struct asked *asked)
+static bool read_position(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    struct start *start = &reading->start;
+    struct position *from = &reading->from;
     struct str seen = last_event_id_of(asked);
-    start->kind = mechanism_of(reading) == MECHANISM_POLL ? START_EARLIEST : START_NOW;
+    from->kind = mechanism_of(reading) == MECHANISM_POLL ? POSITION_EARLIEST : POSITION_NOW;
     if (has(asked, LAST)) {
-        start->last = (uint32_t)asked->number[LAST];
-        start->kind = START_LAST;
+        from->last = (uint32_t)asked->number[LAST];
+        from->kind = POSITION_LAST;
     }
-    if (has(asked, AFTER) && !read_after(asked, start))
-        return false;
-    start->told = asked->number[TOLD];
+    if (has(asked, AFTER) && !position_read(from, asked->text[AFTER]))
+        return refuse_value(asked, PROBLEM_BAD_CURSOR, AFTER);
+    from->told = asked->number[TOLD];
     if (seen.len) /* a browser sends it by itself and cannot correct it, so it is not refused */
-        start->kind = parse_id(seen, &start->id) ? START_UNREADABLE : START_CURSOR;
-    if (seen.len && start->told < start->id)
-        start->told =
+        from->kind = event_id_read(seen, &from->id) ? POSITION_CURSOR : POSITION_UNREADABLE;
+    if (seen.len && from->told < from->id)
+        from->told =
             0; /* the browser has come further than the URL, which it cannot correct either */
     return true;
 }
@@ -330,7 +311,7 @@ static bool read_all(struct asked *asked)
     read_wait(asked);
     read_numbers(asked);
     read_format(asked);
-    return read_start(asked) && read_before(asked) && read_selection(asked);
+    return read_position(asked) && read_before(asked) && read_selection(asked);
 }
 
 static void begin(struct exchange *exchange, struct reading *reading)

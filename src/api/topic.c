@@ -135,7 +135,7 @@ static void read_known(struct topic_read *read, const struct http_fields *fields
         while ((more = http_etag_next(&value, &etag)) > 0) {
             uint64_t *id = &read->known.ids[read->known.count];
             if (read->known.count < KNOWN_MAX && etag.opaque.len == ETAG_LEN &&
-                !parse_id(etag.opaque, id))
+                event_id_read(etag.opaque, id))
                 read->known.count++;
         }
         if (more < 0)

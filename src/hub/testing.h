@@ -217,7 +217,7 @@ static const struct sub_ops reader_ops = {.wake = reader_wake, .keep_rest = read
 /* A selection of the channels in `terms`, separated by spaces, and of the types in `types`. */
 static inline struct selection *select_terms(const char *terms, const char *types)
 {
-    struct str term[SELECTION_TERMS_MAX], type[8];
+    struct str term[SELECTION_TERMS_MAX], type[8] = {{NULL, 0}};
     size_t count = 0, types_count = 0;
     for (struct str rest = str_from(terms); rest.at;)
         term[count++] = str_cut(&rest, ' ');

@@ -53,6 +53,20 @@ size_t batch_bytes(const struct batch *batch)
            (size_t)3 * HEAP_OVERHEAD;
 }
 
+bool event_id_read(struct str text, uint64_t *ret_id)
+{
+    uint64_t id = 0;
+    for (size_t i = 0; i < text.len && i <= EVENT_ID_DIGITS; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return false;
+        id = id * 10 + (uint64_t)(text.at[i] - '0');
+    }
+    if (!text.len || text.len > EVENT_ID_DIGITS || id > EVENT_ID_MAX)
+        return false;
+    *ret_id = id;
+    return true;
+}
+
 void events_prefetch(const struct map *map, const struct event *events, size_t count)
 {
     uint32_t hashes[PREFETCHED];

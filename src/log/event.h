@@ -16,6 +16,7 @@ enum { EVENT_HOPS_MAX = 255 };
 
 /* Ids stay below 2^53, so that a JavaScript number can hold them. */
 #define EVENT_ID_MAX ((UINT64_C(1) << 53) - 1)
+enum { EVENT_ID_DIGITS = 16 };
 
 enum event_kind {
     EVENT_JSON,   /* data is one JSON value on one line */
@@ -81,6 +82,10 @@ static inline struct str batch_copy(struct batch *batch, struct str s)
 {
     return arena_copy(&batch->arena, s);
 }
+
+/* Reads an id: 1 to 16 digits, at most EVENT_ID_MAX. Returns false, and leaves `*ret_id`, if the
+ * text is anything else. */
+bool event_id_read(struct str text, uint64_t *ret_id);
 
 /* The media type that the event's data has on its own. */
 static inline struct str event_media_type(const struct event *event)

@@ -1,24 +1,9 @@
-/* A refused publish: the problem that its publisher is told, and what would be right. */
+/* Refusals of publishes. */
 #pragma once
 
-#include "base/problem.h"
+#include "base/refusal.h"
 
-struct refusal {
-    enum problem problem;
-    const char *detail;
-    size_t at;       /* the offset where the data stops being JSON; BAD_JSON only */
-    uint64_t newest; /* the newest id of the channel; NOT_NEWEST only */
-};
-
-/* Fills the refusal in. Returns false, so that a check can end with this call. */
-static inline bool refusal_set(struct refusal *ret_refusal, enum problem problem,
-                               const char *detail)
-{
-    *ret_refusal = (struct refusal){.problem = problem, .detail = detail};
-    return false;
-}
-
-/* The same for a publish for which memory lacked. */
+/* Fills the refusal in for a publish for which memory lacked. Returns false. */
 bool refusal_no_memory(struct refusal *ret_refusal);
 
 /* Writes the members that only some problems have, `at` or `newest`, into an object. */

@@ -76,14 +76,11 @@ static void channel_message(struct socket *socket, enum ws_opcode opcode, struct
     socket_close_problem(socket, refusal.problem);
 }
 
-static void tell_gap(struct channel_socket *channel, uint64_t trimmed)
+static void tell_gap(struct channel_socket *channel, const struct taken *taken)
 {
     struct request_stream *request = channel->socket.pull.request;
     struct worker *worker = request->worker;
-    struct gap_record gap = {.cursor = channel->sub.cursor,
-                             .after = channel->sub.cursor,
-                             .earliest = trimmed,
-                             .reason = log_gap_reason(worker->config.log, trimmed)};
+    struct gap gap = gap_taken(worker->config.log, &channel->sub, taken);
     if (encoding_tells_gaps(channel->encoding))
         encode_gap(&worker->deflater, channel->encoding, request_stream_add(request), &gap);
     else
@@ -100,7 +97,7 @@ static struct str channel_fill(struct pull *pull)
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
-        tell_gap(channel, taken.trimmed);
+        tell_gap(channel, &taken);
         break;
     case TAKE_FAILED:
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
@@ -134,8 +131,7 @@ static void end_start(struct channel_socket *channel)
     struct channel_start *start = channel->start;
     if (!start)
         return;
-    if (start->search)
-        start_search_drop(start->search);
+    start_drop(&start->search);
     reading_free(start->reading);
     free(start);
     channel->start = NULL;
@@ -166,31 +162,26 @@ static void channel_subscribe(struct channel_socket *channel)
     struct request_stream *request = channel->socket.pull.request;
     struct worker *worker = request->worker;
     const struct reading *reading = channel->start->reading;
-    if (reading->gap)
-        encode_gap(&worker->deflater, channel->encoding, request_stream_add(request),
-                   &(struct gap_record){.cursor = reading->cursor,
-                                        .after = reading->claimed,
-                                        .earliest = reading->told,
-                                        .reason = reading->gap});
+    struct refusal refusal;
+    if (reading->start.gap) {
+        struct gap gap = start_gap(&reading->start);
+        encode_gap(&worker->deflater, channel->encoding, request_stream_add(request), &gap);
+    }
     channel->sub.skip = reading->no_echo ? request_stream_conn(request)->id : 0;
-    int result = hub_subscribe(&worker->hub, &channel->sub, &sub_ops, reading->selection,
-                               channel->encoding, reading->cursor, reading->told);
-    if (result) {
-        struct str detail;
-        socket_close_problem(&channel->socket, reading_subscribe_problem(worker, result, &detail));
+    if (!reading_subscribe(worker, &channel->sub, &sub_ops, reading->selection, channel->encoding,
+                           &reading->start, &refusal)) {
+        socket_close_problem(&channel->socket, refusal.problem);
         return;
     }
     end_start(channel);
     request_stream_dirty(request);
 }
 
-static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told)
+static void channel_found(void *owner, const struct start_found *found)
 {
     struct channel_socket *channel = owner;
-    channel->start->search = NULL;
-    channel->start->reading->cursor = cursor;
-    channel->start->reading->told = told;
-    if (error)
+    channel->start->reading->start = found->start;
+    if (found->error)
         socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
     else
         channel_subscribe(channel);
@@ -199,9 +190,10 @@ static void channel_found(void *owner, int error, uint64_t cursor, uint64_t told
 /* Whether there is a gap behind the given position that the format cannot tell. */
 static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 {
-    uint64_t trimmed = log_trimmed(worker->config.log, reading->selection);
-    return !encoding_tells_gaps(encoding_of(FORMAT_WEBSOCKET, reading->data, false, 0)) &&
-           (reading->gap || (trimmed > reading->cursor && trimmed > reading->told));
+    unsigned encoding = encoding_of(FORMAT_WEBSOCKET, reading->data, false, 0);
+    struct gap gap;
+    return !encoding_tells_gaps(encoding) &&
+           start_has_gap(worker->config.log, reading->selection, &reading->start, &gap);
 }
 
 static struct channel_socket *channel_socket_new(struct worker *worker, struct reading *reading)
@@ -229,7 +221,7 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    bool known = start_is_known(&worker->hub, reading->selection, &reading->start, reading);
+    bool known = start_is_known(&worker->hub, reading->selection, &reading->from, &reading->start);
     if (known && has_untold_gap(worker, reading)) {
         socket_refuse(exchange, PROBLEM_GAP,
                       STR("events after that position are gone: begin at after=earliest"));
@@ -242,17 +234,14 @@ void channel_socket_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    if (!socket_open(exchange, &channel->socket, STR_NONE, known ? &reading->cursor : NULL))
+    if (!socket_open(exchange, &channel->socket, STR_NONE, known ? &reading->start.cursor : NULL))
         return;
     stat_add(&worker->stats.subscribers[FORMAT_WEBSOCKET], 1);
     channel->encoding =
         (uint16_t)encoding_of(FORMAT_WEBSOCKET, reading->data, false, channel->socket.window_bits);
-    if (known) {
+    if (known)
         channel_subscribe(channel);
-        return;
-    }
-    channel->start->search = start_search(&worker->hub, reading->selection, &reading->start, NULL,
-                                          channel, channel_found);
-    if (!channel->start->search)
-        socket_close_problem(&channel->socket, PROBLEM_UNAVAILABLE);
+    else
+        start_search(&channel->start->search, &worker->hub, reading->selection, &reading->from,
+                     &(struct start_owner){.owner = channel, .found = channel_found});
 }

@@ -104,8 +104,7 @@ static bool put(struct page_wait *wait, const struct taken *taken)
 
 static void release(struct page_wait *wait, struct worker *worker)
 {
-    if (wait->search)
-        start_search_drop(wait->search);
+    start_drop(&wait->search);
     pace_end(&wait->paced);
     stat_add(&worker->stats.subscribers[FORMAT_PAGE], UINT64_MAX);
     hub_unsubscribe(&worker->hub, &wait->sub);
@@ -148,7 +147,7 @@ static struct page_wait *of_paced(struct paced *paced)
 
 static bool is_trimmed(const struct paced *paced, uint64_t trimmed)
 {
-    return trimmed > container_of(paced, const struct page_wait, paced)->reading->cursor;
+    return trimmed > container_of(paced, const struct page_wait, paced)->reading->start.cursor;
 }
 
 static void end_hold(struct paced *paced)
@@ -206,7 +205,7 @@ static void finish(struct page_wait *wait, bool more)
     release(wait, worker);
 }
 
-static void finish_gap(struct page_wait *wait, const struct page_gap *gap)
+static void finish_gap(struct page_wait *wait, const struct gap *gap)
 {
     struct exchange *exchange = wait->exchange;
     struct worker *worker = exchange->worker;
@@ -243,22 +242,13 @@ static bool is_over(const struct page_wait *wait)
            request_stream_conn(wait->exchange->request)->hup;
 }
 
-/* Whether the client claims no position. Then it has missed nothing: events that are trimmed while
- * its page is read are not a gap. */
-static bool claims_nothing(const struct reading *reading)
-{
-    const struct start *start = &reading->start;
-    return start->kind == START_EARLIEST || start->kind == START_LAST ||
-           start->kind == START_TIME || (start->kind == START_CURSOR && !start->id);
-}
-
 /* Reports the gap that was found before the first event, or that was passed over with no events
  * behind it. */
 static void tell_gap(struct page_wait *wait, uint64_t trimmed)
 {
-    uint64_t cursor = wait->sub.cursor;
-    struct page_gap gap = {
-        .after = wait->owes ? wait->known : cursor, .trimmed = trimmed, .cursor = cursor};
+    struct gap gap = gap_behind(wait->exchange->worker->config.log, wait->sub.cursor, trimmed);
+    if (wait->owes)
+        gap.after = wait->known;
     finish_gap(wait, &gap);
 }
 
@@ -280,7 +270,7 @@ static bool passes_over(struct page_wait *wait)
 {
     if (wait->count)
         return false;
-    if (claims_nothing(wait->reading)) {
+    if (position_claims_nothing(&wait->reading->from)) {
         owe_loss(wait);
         return true;
     }
@@ -336,7 +326,7 @@ static void look(struct page_wait *wait)
             }
             return;
         case TAKE_NOTHING:
-            if (wait->owes && !wait->count && !claims_nothing(wait->reading))
+            if (wait->owes && !wait->count && !position_claims_nothing(&wait->reading->from))
                 tell_gap(wait, wait->sub.told);
             else if (wait->count ? !hold(wait) : is_over(wait))
                 finish(wait, false);
@@ -400,20 +390,17 @@ static void begin(struct page_wait *wait)
 {
     struct worker *worker = wait->exchange->worker;
     struct reading *reading = wait->reading;
-    if (reading->gap) {
-        finish_gap(wait, &(struct page_gap){.after = reading->claimed,
-                                            .trimmed = reading->told,
-                                            .cursor = reading->cursor});
+    struct refusal refusal;
+    if (reading->start.gap) {
+        struct gap gap = start_gap(&reading->start);
+        finish_gap(wait, &gap);
         return;
     }
-    wait->known = reading->start.told ? reading->told : 0;
+    wait->known = reading->from.told ? reading->start.told : 0;
     unsigned encoding = encoding_of(FORMAT_PAGE, reading->data, false, 0);
-    int result = hub_subscribe(&worker->hub, &wait->sub, &sub_ops, reading->selection, encoding,
-                               reading->cursor, reading->told);
-    if (result) {
-        struct str detail;
-        enum problem problem = reading_subscribe_problem(worker, result, &detail);
-        refuse(wait, problem, detail);
+    if (!reading_subscribe(worker, &wait->sub, &sub_ops, reading->selection, encoding,
+                           &reading->start, &refusal)) {
+        refuse(wait, refusal.problem, str_from(refusal.detail));
         return;
     }
     if (reading->wait_s)
@@ -421,21 +408,24 @@ static void begin(struct page_wait *wait)
     look(wait);
 }
 
-static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+static void found(void *owner, const struct start_found *found)
 {
     struct page_wait *wait = owner;
-    if (wait->search->question.job.spent) {
-        worker_put_off(wait->exchange->worker, BUDGET_SEARCH);
-        wait->looked_until = wait->search->upto + 1;
-    }
     wait->exchange->question = NULL;
-    wait->search = NULL;
-    wait->reading->cursor = cursor;
-    wait->reading->told = told;
-    if (error)
+    wait->reading->start = found->start;
+    wait->looked_until = found->given_up;
+    if (found->given_up)
+        worker_put_off(wait->exchange->worker, BUDGET_SEARCH);
+    if (found->error)
         fail(wait);
     else
         begin(wait);
+}
+
+static void ask(void *owner, struct question *question)
+{
+    struct page_wait *wait = owner;
+    exchange_ask(wait->exchange, question);
 }
 
 void page_begin(struct exchange *exchange, struct reading *reading)
@@ -459,12 +449,6 @@ void page_begin(struct exchange *exchange, struct reading *reading)
         exchange_free(exchange);
         return;
     }
-    if (start_is_known(&worker->hub, reading->selection, &reading->start, reading)) {
-        begin(wait);
-        return;
-    }
-    wait->search =
-        start_search(&worker->hub, reading->selection, &reading->start, exchange, wait, found);
-    if (!wait->search)
-        fail(wait);
+    start_find(&wait->search, &worker->hub, reading->selection, &reading->from,
+               &(struct start_owner){.owner = wait, .found = found, .ask = ask});
 }

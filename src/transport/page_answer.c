@@ -54,11 +54,6 @@ static void add_links(struct response *response, const struct reading *reading,
         reading_add_link(response, reading, "before", id_text(room, content->first), "prev");
 }
 
-static bool is_unknown(const struct reading *reading)
-{
-    return reading->gap && strcmp(reading->gap, GAP_UNKNOWN) == 0;
-}
-
 /* Writes everything behind the events. */
 static void write_tail(struct json_writer *writer, const struct reading *reading,
                        const struct page_content *content)
@@ -145,12 +140,12 @@ void page_answer(struct exchange *exchange, const struct reading *reading,
 /* Adds links for a client with a gap: it continues where it was, without the same gap being
  * reported again. An unknown position has no place in the log, so there is no link for it. */
 static void add_ways_on(struct response *response, struct json_writer *members,
-                        const struct reading *reading, const struct page_gap *gap)
+                        const struct reading *reading, const struct gap *gap)
 {
     add_first_link(response, reading);
-    if (is_unknown(reading))
+    if (gap_is_unknown(gap))
         return;
-    uint64_t told = gap->trimmed > gap->cursor ? gap->trimmed : gap->cursor;
+    uint64_t told = gap->earliest > gap->cursor ? gap->earliest : gap->cursor;
     struct buf next = {0};
     add_next(&next, reading, gap->cursor, told);
     json_member_string(members, "next", buf_str(&next));
@@ -160,21 +155,18 @@ static void add_ways_on(struct response *response, struct json_writer *members,
 }
 
 void page_answer_gap(struct exchange *exchange, const struct reading *reading,
-                     const struct page_gap *gap)
+                     const struct gap *gap)
 {
     struct response response;
     struct buf members = {0};
-    const char *reason = is_unknown(reading)
-                             ? GAP_UNKNOWN
-                             : log_gap_reason(exchange->worker->config.log, gap->trimmed);
     struct json_writer writer = json_members_writer(&members);
     response_init(&response, 0);
     /* No event was handed out: a client that continues by this cursor gets all that is retained. */
     buf_add_id(response_compose(&response, STR("Cursor")), 0);
-    ops_write_gap(&writer, gap->after, gap->trimmed, reason);
+    ops_write_gap(&writer, gap->after, gap->earliest, gap->reason);
     add_ways_on(&response, &writer, reading, gap);
     struct str detail =
-        is_unknown(reading)
+        gap_is_unknown(gap)
             ? STR("the log has no such position: begin at rel=\"first\"")
             : STR("events after it are gone: go on by rel=\"next\", or begin at rel=\"first\"");
     if (buf_failed(&members))

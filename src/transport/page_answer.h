@@ -23,13 +23,7 @@ struct page_content {
 void page_answer(struct exchange *exchange, const struct reading *reading,
                  const struct page_content *content);
 
-struct page_gap {
-    uint64_t after;
-    uint64_t trimmed;
-    uint64_t cursor; /* where the client goes on */
-};
-
-/* Answers 410: events between `after` and `trimmed` are gone, or `after` is no position of this log
+/* Answers 410: events of the gap are gone, or its `after` is no position of this log
  * (GAP_UNKNOWN). Does not free the reading. */
 void page_answer_gap(struct exchange *exchange, const struct reading *reading,
-                     const struct page_gap *gap);
+                     const struct gap *gap);

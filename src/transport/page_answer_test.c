@@ -6,7 +6,7 @@
 static int begin(void **state)
 {
     struct bench *bench = bench_new();
-    bench->reading.start = (struct start){.kind = START_NOW};
+    bench->reading.from = (struct position){.kind = POSITION_NOW};
     bench->reading.wait_s = 25;
     bench_begin(bench);
     *state = bench;
@@ -87,7 +87,7 @@ static void one_that_waited_is_told_the_next_alone(void **state)
     bench_append(bench, STR("new"));
     bench_settle(bench);
     peer_expect(bench, &waited, "200");
-    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    bench->reading.from = (struct position){.kind = POSITION_EARLIEST};
     wait_for(bench, &at_once, WAIT_PAGE("GET", "1.1", ""));
     peer_hear(bench, &at_once);
     assert_int_equal(peer_count(&waited, "Link: "), 1);
@@ -106,7 +106,7 @@ static void who_wants_less_or_other_things_gets_them(void **state)
     struct peer all, one, data, preferred;
     bench_append(bench, STR("first"));
     bench_append(bench, STR("second"));
-    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    bench->reading.from = (struct position){.kind = POSITION_EARLIEST};
     wait_for(bench, &all, WAIT_PAGE("GET", "1.1", ""));
     bench->reading.limit = 1;
     wait_for(bench, &one, WAIT_PAGE("GET", "1.1", ""));
@@ -138,7 +138,7 @@ static void an_answer_a_second_later_has_its_own_date(void **state)
     struct bench *bench = *state;
     struct peer now, later;
     bench_append(bench, STR("old"));
-    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    bench->reading.from = (struct position){.kind = POSITION_EARLIEST};
     wait_for(bench, &now, WAIT_PAGE("GET", "1.1", ""));
     bench_pass(bench, 1000);
     wait_for(bench, &later, WAIT_PAGE("GET", "1.1", ""));

@@ -146,7 +146,7 @@ static void before_free(struct before *before)
  * of what was lost between the page's events. */
 static uint64_t told_at(const struct before *before, uint64_t cursor)
 {
-    uint64_t told = before->reading->told, lost = log_lost(before->log);
+    uint64_t told = before->reading->start.told, lost = log_lost(before->log);
     if (told < lost && before->upto < lost && lost <= cursor)
         return PAGE_KNOWS_NO_GAP;
     return told > cursor ? told : 0;
@@ -200,7 +200,7 @@ void page_before_begin(struct exchange *exchange, struct reading *reading)
     if (!reading->before)
         reading->before = 1;
     /* Removed events are no gap for a client that asks for what there is. */
-    reading->told = log_trimmed_from(log, reading->selection, 0);
+    reading->start.told = log_trimmed_from(log, reading->selection, 0);
     *before = (struct before){
         .exchange = exchange, .reading = reading, .upto = reading->before - 1, .log = log};
     question_init(&before->question, &exchange->worker->asker, &question_ops);

@@ -178,7 +178,7 @@ static void last_that_is_cut_short_links_to_what_is_before(void **state)
     struct bench *bench = *state;
     struct peer first, second;
     fill(bench, 3);
-    bench->reading.start = (struct start){.kind = START_LAST, .last = 2};
+    bench->reading.from = (struct position){.kind = POSITION_LAST, .last = 2};
     ask_and_shut(bench, &first);
     assert_true(peer_has(&first, "{\"events\":[],"));
     assert_int_equal(stats_of(bench).readers.spent, 1);
@@ -199,7 +199,7 @@ static void a_page_after_that_is_cut_short_moves_the_cursor(void **state)
     unsigned pages = 0;
     fill(bench, 0);
     for (bool more = true; more; pages++) {
-        bench->reading.start = (struct start){.kind = START_CURSOR, .id = cursor};
+        bench->reading.from = (struct position){.kind = POSITION_CURSOR, .id = cursor};
         ask_and_shut(bench, &peer);
         assert_true(peer_has(&peer, "{\"events\":[],"));
         uint64_t next = linked(&peer, "Cursor: ");
@@ -239,7 +239,7 @@ static void work_for_a_client_that_is_gone_is_dropped(void **state)
     struct bench *bench = *state;
     fill(bench, 3);
     leave_while_it_waits(bench); /* a page by its cursor */
-    bench->reading.start = (struct start){.kind = START_LAST, .last = 2};
+    bench->reading.from = (struct position){.kind = POSITION_LAST, .last = 2};
     leave_while_it_waits(bench);
     bench->reading.has_before = true;
     bench->reading.before = EVENT_ID_MAX;
@@ -268,7 +268,7 @@ static void a_search_that_takes_long_answers_with_what_it_has(void **state)
     for (int last = 0; last < 2; last++) {
         bench->reading.has_before = !last;
         bench->reading.before = EVENT_ID_MAX;
-        bench->reading.start = (struct start){.kind = START_LAST, .last = 2};
+        bench->reading.from = (struct position){.kind = POSITION_LAST, .last = 2};
         struct log_stats before = stats_of(bench);
         ask_late(bench, &peer);
         assert_true(peer_has(&peer, "200 OK"));

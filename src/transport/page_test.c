@@ -11,7 +11,7 @@ enum { PACE_MS = 20 };
 static int begin_at_pace(void **state, int64_t pace_ms)
 {
     struct bench *bench = bench_new();
-    bench->reading.start = (struct start){.kind = START_NOW};
+    bench->reading.from = (struct position){.kind = POSITION_NOW};
     bench->reading.wait_s = 25;
     bench->limits.poll_pace_ms = pace_ms;
     bench_begin(bench);
@@ -196,7 +196,7 @@ static void what_was_there_when_the_poll_came_is_held_as_well(void **state)
     publish(bench, "second");
     peer_expect(bench, &peer, "200");
     buf_clear(&peer.got);
-    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    bench->reading.from = (struct position){.kind = POSITION_EARLIEST};
     peer_say(bench, &peer, GET_POLL);
     peer_expect(bench, &peer, "");
     pass(bench, PACE_MS);
@@ -257,7 +257,7 @@ static void a_page_that_does_not_wait_is_not_held(void **state)
     struct bench *bench = *state;
     struct peer peer;
     bench->reading.wait_s = 0;
-    bench->reading.start = (struct start){.kind = START_EARLIEST};
+    bench->reading.from = (struct position){.kind = POSITION_EARLIEST};
     publish(bench, "first");
     peer_join(bench, &peer);
     for (int i = 0; i < 2; i++) {
@@ -396,7 +396,7 @@ static void one_that_was_done_sending_before_it_waits_is_answered(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    bench->reading.from = (struct position){.kind = POSITION_LAST, .last = 1};
     peer_join(bench, &peer);
     peer_send(&peer, STR(GET_POLL));
     shutdown(peer.fd, SHUT_WR);
@@ -449,7 +449,7 @@ static void what_retention_trims_from_before_it_changes_nothing(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    bench->reading.start = (struct start){.kind = START_NOW};
+    bench->reading.from = (struct position){.kind = POSITION_NOW};
     poll_once(bench, &peer);
     publish(bench, "second");
     bench->worker.hub.window.marks++; /* done by a TRIM entry for an older event */

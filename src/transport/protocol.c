@@ -22,6 +22,7 @@ static struct protocol *of_pull(struct pull *pull)
 static bool take_from(struct protocol *protocol, struct part *part, struct taken *taken)
 {
     struct hub *hub = &protocol_request(protocol)->worker->hub;
+    struct gap gap;
     switch (hub_take(hub, &part->sub, taken)) {
     case TAKE_BYTES:
         protocol->taking = part;
@@ -31,11 +32,9 @@ static bool take_from(struct protocol *protocol, struct part *part, struct taken
         list_add_last(&protocol->parts, &part->node);
         return true;
     case TAKE_GAP:
-        protocol_send_gap(protocol,
-                          &(struct gap_record){.after = part->sub.cursor,
-                                               .earliest = taken->trimmed,
-                                               .reason = log_gap_reason(hub->log, taken->trimmed),
-                                               .ref = protocol_part_ref(part)});
+        gap = gap_taken(hub->log, &part->sub, taken);
+        gap.ref = protocol_part_ref(part);
+        protocol_send_gap(protocol, &gap);
         break;
     case TAKE_FAILED:
         protocol_give_up(protocol);
@@ -177,6 +176,6 @@ void protocol_begin(struct exchange *exchange, struct reading *reading)
     }
     stat_add(&worker->stats.subscribers[FORMAT_FRESHET_V1], 1);
     if (reading && reading->selection->names_count + reading->selection->patterns_count)
-        protocol_subscribe(protocol, STR_NONE, reading->selection, &reading->start);
+        protocol_subscribe(protocol, STR_NONE, reading->selection, &reading->from);
     reading_free(reading);
 }

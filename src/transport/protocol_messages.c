@@ -55,7 +55,7 @@ unsigned protocol_encoding(const struct protocol *protocol)
     return encoding_of(FORMAT_FRESHET_V1, false, false, protocol->socket.window_bits);
 }
 
-void protocol_send_gap(struct protocol *protocol, const struct gap_record *gap)
+void protocol_send_gap(struct protocol *protocol, const struct gap *gap)
 {
     struct request_stream *request = protocol_request(protocol);
     if (!protocol->socket.close_sent)

@@ -13,7 +13,7 @@ struct json_writer protocol_open(struct buf *message, const char *op, struct str
 
 void protocol_send_cursor(struct protocol *protocol, const char *op, struct str ref,
                           uint64_t cursor);
-void protocol_send_gap(struct protocol *protocol, const struct gap_record *gap);
+void protocol_send_gap(struct protocol *protocol, const struct gap *gap);
 void protocol_error(struct protocol *protocol, struct str ref, enum problem problem,
                     const char *detail);
 

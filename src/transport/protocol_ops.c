@@ -1,7 +1,6 @@
 #include "transport/protocol_ops.h"
 
 #include "base/json.h"
-#include "base/rfc3339.h"
 #include "base/unknown.h"
 #include "base/utf8.h"
 #include "http/token.h"
@@ -142,55 +141,40 @@ static bool read_names(struct protocol *protocol, const struct said *said, struc
     return problem == PROBLEM_COUNT;
 }
 
-static bool read_id(struct str text, uint64_t *ret)
-{
-    return text.len && text.len <= 16 && !http_number(text, ret) && *ret <= EVENT_ID_MAX;
-}
-
-static bool read_told(struct str raw, struct start *start)
+static bool read_told(struct str raw, struct position *from)
 {
     struct buf text = {0};
-    bool good = text_of(raw, &text) && read_id(buf_str(&text), &start->told);
+    bool good = text_of(raw, &text) && event_id_read(buf_str(&text), &from->told);
     buf_free(&text);
     return good;
 }
 
-static bool read_after(struct str raw, struct start *start)
+static bool read_after(struct str raw, struct position *from)
 {
     struct buf text = {0};
-    bool good = text_of(raw, &text);
-    struct str after = buf_str(&text);
-    start->kind = START_CURSOR;
-    if (good && str_eq(after, STR("earliest")))
-        start->kind = START_EARLIEST;
-    else if (good && str_eq(after, STR("now")))
-        start->kind = START_NOW;
-    else if (good && !rfc3339_parse(after, &start->time_us))
-        start->kind = START_TIME;
-    else
-        good = good && read_id(after, &start->id);
+    bool good = text_of(raw, &text) && position_read(from, buf_str(&text));
     buf_free(&text);
     return good;
 }
 
-static bool read_start(struct protocol *protocol, const struct said *said, struct start *start)
+static bool read_position(struct protocol *protocol, const struct said *said, struct position *from)
 {
     uint64_t last = 0;
-    *start = (struct start){.kind = START_NOW};
+    *from = (struct position){.kind = POSITION_NOW};
     if (said->last.len) {
-        if (http_number(said->last, &last) || !last || last > 1000) {
+        if (http_number(said->last, &last) || !last || last > POSITION_LAST_MAX) {
             protocol_error(protocol, said->ref, PROBLEM_BAD_PARAMETER, "last is 1 to 1000");
             return false;
         }
-        start->kind = START_LAST;
-        start->last = (uint32_t)last;
+        from->kind = POSITION_LAST;
+        from->last = (uint32_t)last;
     }
-    if (said->after.len && !read_after(said->after, start)) {
+    if (said->after.len && !read_after(said->after, from)) {
         protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
-                       "after is a string: a cursor, earliest, now, or an RFC 3339 time");
+                       "after is a string: " POSITION_WORDS);
         return false;
     }
-    if (said->told.len && !read_told(said->told, start)) {
+    if (said->told.len && !read_told(said->told, from)) {
         protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
                        "told is a string: the earliest of a gap");
         return false;
@@ -201,12 +185,12 @@ static bool read_start(struct protocol *protocol, const struct said *said, struc
 static void subscribe(struct protocol *protocol, const struct said *said, const struct names *names,
                       const struct names *only)
 {
-    struct start start;
-    if (!read_start(protocol, said, &start))
+    struct position from;
+    if (!read_position(protocol, said, &from))
         return;
     struct selection *asked = selection_new(names->at, names->count, only->at, only->count, NULL);
     if (asked)
-        protocol_subscribe(protocol, said->ref, asked, &start);
+        protocol_subscribe(protocol, said->ref, asked, &from);
     else
         protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE, "no memory: try again");
     selection_unref(asked);

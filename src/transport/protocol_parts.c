@@ -171,8 +171,7 @@ struct str protocol_part_ref(const struct part *part)
 
 static void part_free(struct part *part)
 {
-    if (part->search)
-        start_search_drop(part->search);
+    start_drop(&part->search);
     if (part->serial)
         part->protocol->joining--;
     part->protocol->waiting -= part->waits != NULL;
@@ -331,6 +330,16 @@ typedef int subscribe_call(struct hub *hub, struct sub *sub, const struct sub_op
                            struct selection *selection, unsigned encoding, uint64_t cursor,
                            uint64_t told);
 
+static void refuse(struct protocol *protocol, int result)
+{
+    struct refusal refusal;
+    reading_refuse(protocol->worker, result, &refusal);
+    if (refusal.problem == PROBLEM_TOO_MANY)
+        socket_close_problem(&protocol->socket, refusal.problem);
+    else
+        protocol_give_up(protocol);
+}
+
 /* Subscribes the part at `cursor`, anew if it was subscribed. A part that was live is subscribed by
  * hub_go_on(). */
 static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t cursor,
@@ -346,10 +355,8 @@ static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t 
     if (!result) /* others who select the same have one already: what excepts it is shared too */
         set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
-    if (result == -ENOSPC)
-        socket_close_problem(&protocol->socket, PROBLEM_TOO_MANY);
-    else if (result)
-        protocol_give_up(protocol);
+    if (result)
+        refuse(protocol, result);
     request_stream_dirty(protocol_request(protocol));
     return !result;
 }
@@ -411,68 +418,57 @@ uint64_t protocol_cursor(const struct protocol *protocol)
 /* ---- beginning ------------------------------------------------------------------------------- */
 
 /* Tells where the part begins. */
-static void answer(struct part *part, const struct reading *start)
+static void answer(struct part *part, const struct start *start)
 {
     struct protocol *protocol = part->protocol;
     part->answered = true;
     protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
-    if (start->gap)
-        protocol_send_gap(protocol, &(struct gap_record){.after = start->claimed,
-                                                         .earliest = start->told,
-                                                         .reason = start->gap,
-                                                         .ref = protocol_part_ref(part)});
+    if (start->gap) {
+        struct gap gap = start_gap(start);
+        gap.ref = protocol_part_ref(part);
+        protocol_send_gap(protocol, &gap);
+    }
 }
 
-static void begin(struct part *part, const struct reading *start)
-{
-    if (!part->answered)
-        answer(part, start);
-    subscribe_at(part, hub_subscribe, start->cursor, start->told);
-}
-
-static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+static void found(void *owner, const struct start_found *found)
 {
     struct part *part = owner;
-    struct reading start = {.cursor = cursor, .told = told};
-    part->search = NULL;
-    if (error)
+    if (found->error) {
         protocol_give_up(part->protocol);
-    else
-        begin(part, &start);
+        return;
+    }
+    if (!part->answered)
+        answer(part, &found->start);
+    subscribe_at(part, hub_subscribe, found->start.cursor, found->start.told);
 }
 
 /* Admits the part: where it begins is found out, now or later. False when there is no memory. */
-static bool admit(struct part *part, const struct start *start)
+static bool admit(struct part *part, const struct position *from)
 {
-    struct hub *hub = hub_of(part->protocol);
     struct selection *selection = selection_of(part);
-    struct reading known = {0};
     if (!selection)
         return false;
     set_selection(part, selection);
-    if (start_is_known(hub, selection, start, &known))
-        begin(part, &known);
-    else
-        part->search = start_search(hub, selection, start, NULL, part, found);
-    bool good = part->search || part->sub.state != SUB_NONE;
+    start_find(&part->search, hub_of(part->protocol), selection, from,
+               &(struct start_owner){.owner = part, .found = found});
     selection_unref(selection);
-    return good;
+    return part->search || part->sub.state != SUB_NONE;
 }
 
-/* Lets the part wait, as a position if it is known. */
-static bool let_wait(struct part *part, const struct start *start)
+/* Lets the part wait, as a cursor if its start is known. */
+static bool let_wait(struct part *part, const struct position *from)
 {
     struct selection *selection = selection_of(part);
-    struct reading known = {0};
+    struct start known;
     part->waits = selection ? mem_try_alloc(sizeof(*part->waits)) : NULL;
     if (part->waits) {
-        *part->waits = *start;
+        *part->waits = *from;
         part->protocol->waiting++;
     }
-    if (part->waits && start_is_known(hub_of(part->protocol), selection, start, &known)) {
-        *part->waits = (struct start){.kind = START_CURSOR,
-                                      .id = known.cursor,
-                                      .told = known.told > known.cursor ? known.told : 0};
+    if (part->waits && start_is_known(hub_of(part->protocol), selection, from, &known)) {
+        *part->waits = (struct position){.kind = POSITION_CURSOR,
+                                         .id = known.cursor,
+                                         .told = known.told > known.cursor ? known.told : 0};
         answer(part, &known);
     }
     selection_unref(selection);
@@ -499,11 +495,11 @@ static void admit_waiting(struct protocol *protocol)
 {
     while (protocol->waiting && has_place(protocol) && !protocol->socket.close_sent) {
         struct part *part = oldest_waiting(protocol);
-        struct start start = *part->waits;
+        struct position from = *part->waits;
         free(part->waits);
         part->waits = NULL;
         protocol->waiting--;
-        if (!admit(part, &start))
+        if (!admit(part, &from))
             protocol_give_up(protocol);
     }
 }
@@ -617,7 +613,7 @@ static struct part *join(struct protocol *protocol, struct str ref, const struct
 }
 
 void protocol_subscribe(struct protocol *protocol, struct str ref, const struct selection *asked,
-                        const struct start *start)
+                        const struct position *from)
 {
     struct str names[SELECTION_TERMS_MAX];
     size_t count = terms_of(asked, names);
@@ -629,7 +625,7 @@ void protocol_subscribe(struct protocol *protocol, struct str ref, const struct 
     }
     bool at_once = has_place(protocol);
     struct part *part = join(protocol, ref, asked, names, count);
-    if (!part || !(at_once ? admit(part, start) : let_wait(part, start)))
+    if (!part || !(at_once ? admit(part, from) : let_wait(part, from)))
         protocol_give_up(protocol);
 }
 

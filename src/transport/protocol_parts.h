@@ -9,7 +9,7 @@ bool protocol_overlap(struct str a, struct str b);
 
 /* Subscribes to the selection `asked`, which is borrowed, and answers the client. */
 void protocol_subscribe(struct protocol *protocol, struct str ref, const struct selection *asked,
-                        const struct start *start);
+                        const struct position *from);
 void protocol_unsubscribe(struct protocol *protocol, const struct str *names, size_t count);
 
 /* Merges parts that have caught up. There must be no bytes left to send. */

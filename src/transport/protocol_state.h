@@ -1,6 +1,7 @@
 /* The state of a freshet.v1 connection: its terms, and the parts that hold them. */
 #pragma once
 
+#include "subscribe/start.h"
 #include "transport/socket.h"
 
 enum {
@@ -22,7 +23,7 @@ struct part {
     struct group *group;
     struct sub sub;
     struct selection *selection; /* the subscription, or the search for it; NULL while it waits */
-    struct start *waits;         /* the start, until it is admitted */
+    struct position *waits;      /* where to begin, until it is admitted */
     struct start_search *search; /* while its start is searched for */
     uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */
     bool answered;               /* the start was reported to the client */

@@ -53,7 +53,7 @@ static bool is_plain(const struct http_head *head)
  * event of its time. */
 static bool may_be_shared(const struct reading *reading)
 {
-    return reading->start.kind == START_CURSOR && !reading->has_before;
+    return reading->from.kind == POSITION_CURSOR && !reading->has_before;
 }
 
 /* Parses the copy, so that nothing points into what comes and goes. False: it is of no use. */

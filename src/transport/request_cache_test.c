@@ -10,7 +10,7 @@ static int begin(void **state)
     bench_begin(bench);
     bench_append(bench, STR("old"));
     bench_settle(bench);
-    bench->reading.start = (struct start){.kind = START_CURSOR, .id = log_newest(bench->log)};
+    bench->reading.from = (struct position){.kind = POSITION_CURSOR, .id = log_newest(bench->log)};
     bench->reading.wait_s = 25;
     *state = bench;
     return 0;
@@ -178,7 +178,7 @@ static void who_is_ahead_of_the_log_is_told_each_time(void **state)
 {
     struct bench *bench = *state;
     struct peer first, again, then;
-    bench->reading.start.id++;
+    bench->reading.from.id++;
     join_and_say(bench, &first, POLL);
     join_and_say(bench, &again, POLL);
     peer_expect(bench, &first, "410");
@@ -247,7 +247,7 @@ static void a_request_with_a_body_is_not_kept(void **state)
 static void a_read_without_a_cursor_is_not_kept(void **state)
 {
     struct bench *bench = *state;
-    bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    bench->reading.from = (struct position){.kind = POSITION_LAST, .last = 1};
     expect_each_to_be_read(bench, POLL);
 }
 

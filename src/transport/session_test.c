@@ -98,7 +98,7 @@ static void a_publish_behind_a_stream_stays_unread(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    bench->reading.start = (struct start){.kind = START_LAST, .last = 1};
+    bench->reading.from = (struct position){.kind = POSITION_LAST, .last = 1};
     peer_join(bench, &peer);
     peer_say(bench, &peer, GET_STREAM POST_PUBLISH);
     peer_expect(bench, &peer, "200");
@@ -1060,7 +1060,7 @@ static void the_largest_rest_is_closed_when_all_together_are_too_large(void **st
     struct bench *bench = *state;
     struct peer small, large, reader;
     bench->worker.config.limits.rests_max = 150000;
-    bench->reading.start.kind = START_NOW;
+    bench->reading.from.kind = POSITION_NOW;
     peer_join_narrow(bench, &small);
     peer_say(bench, &small, GET_STREAM);
     append_large(bench, 60000); /* `small` holds the rest of this one for good */
@@ -1134,7 +1134,7 @@ static void join_crowd(struct bench *bench, struct peer *crowd, int first, int c
 {
     char pattern[32];
     bench->pattern = pattern;
-    bench->reading.start.kind = START_NOW;
+    bench->reading.from.kind = POSITION_NOW;
     for (int i = first; i < first + count; i++) {
         snprintf(pattern, sizeof(pattern), "a other/%d", i);
         peer_join_narrow(bench, &crowd[i]);

@@ -51,14 +51,10 @@ static void end_busy(struct stream *stream)
     end(stream);
 }
 
-static void tell_gap(struct stream *stream, uint64_t trimmed)
+static void tell_gap(struct stream *stream, const struct taken *taken)
 {
     struct request_stream *request = stream->pull.request;
-    uint64_t cursor = stream->sub.cursor;
-    struct gap_record gap = {.cursor = cursor,
-                             .after = cursor,
-                             .earliest = trimmed,
-                             .reason = log_gap_reason(request->worker->config.log, trimmed)};
+    struct gap gap = gap_taken(request->worker->config.log, &stream->sub, taken);
     if (encoding_tells_gaps(stream->encoding))
         encode_gap(NULL, stream->encoding, request_stream_add(request), &gap);
     else
@@ -74,7 +70,7 @@ static struct str fill(struct pull *pull)
     case TAKE_BYTES:
         return taken.bytes;
     case TAKE_GAP:
-        tell_gap(stream, taken.trimmed);
+        tell_gap(stream, &taken);
         return request_stream_unsent(request);
     case TAKE_FAILED:
         end_busy(stream);
@@ -159,18 +155,17 @@ static void make_head(struct response *response, const struct exchange *exchange
     response_add(response, STR("Incremental"), STR("?1"));
     if (format_of(reading->format)->is_sniffed)
         response_add(response, STR("X-Content-Type-Options"), STR("nosniff"));
-    reading_add_headers(response, reading, exchange->worker->config.base, reading->cursor);
+    reading_add_headers(response, reading, exchange->worker->config.base, reading->start.cursor);
 }
 
 static void add_first_records(struct stream *stream, struct buf *out, const struct reading *reading)
 {
-    encode_first(stream->encoding, out, reading->cursor, RETRY_MS + worker_random(RETRY_JITTER_MS));
-    if (reading->gap)
-        encode_gap(NULL, stream->encoding, out,
-                   &(struct gap_record){.cursor = reading->cursor,
-                                        .after = reading->claimed,
-                                        .earliest = reading->told,
-                                        .reason = reading->gap});
+    encode_first(stream->encoding, out, reading->start.cursor,
+                 RETRY_MS + worker_random(RETRY_JITTER_MS));
+    if (reading->start.gap) {
+        struct gap gap = start_gap(&reading->start);
+        encode_gap(NULL, stream->encoding, out, &gap);
+    }
 }
 
 /* Refuses a stream whose format cannot tell of the gap that it would begin with. */
@@ -178,14 +173,12 @@ static bool refuse_gap(struct exchange *exchange, const struct reading *reading,
 {
     if (encoding_tells_gaps(encoding))
         return false;
-    uint64_t trimmed = log_trimmed(exchange->worker->config.log, reading->selection);
-    struct page_gap gap = {.after = reading->gap ? reading->claimed : reading->cursor,
-                           .trimmed = trimmed,
-                           .cursor = reading->cursor};
-    bool told = reading->gap || (trimmed > reading->cursor && trimmed > reading->told);
-    if (told)
+    struct gap gap;
+    bool has_gap =
+        start_has_gap(exchange->worker->config.log, reading->selection, &reading->start, &gap);
+    if (has_gap)
         page_answer_gap(exchange, reading, &gap);
-    return told;
+    return has_gap;
 }
 
 static void begin(struct exchange *exchange, struct reading *reading)
@@ -204,12 +197,10 @@ static void begin(struct exchange *exchange, struct reading *reading)
     *stream = (struct stream){.pull = {.ops = &pull_ops},
                               .encoding = (uint16_t)encoding,
                               .beat_s = (uint8_t)reading->beat_s};
-    int result = hub_subscribe(&worker->hub, &stream->sub, &sub_ops, reading->selection, encoding,
-                               reading->cursor, reading->told);
-    if (result) {
-        struct str detail;
-        enum problem problem = reading_subscribe_problem(worker, result, &detail);
-        exchange_problem(exchange, problem, detail, STR_NONE);
+    struct refusal refusal;
+    if (!reading_subscribe(worker, &stream->sub, &sub_ops, reading->selection, encoding,
+                           &reading->start, &refusal)) {
+        exchange_problem(exchange, refusal.problem, str_from(refusal.detail), STR_NONE);
         slab_give(stream);
         reading_free(reading);
         return;
@@ -225,22 +216,23 @@ static void begin(struct exchange *exchange, struct reading *reading)
     reading_free(reading);
 }
 
+/* A stream whose start is searched for. */
 struct beginning {
     struct exchange *exchange;
     struct reading *reading;
+    struct start_search *search;
 };
 
-static void found(void *owner, int error, uint64_t cursor, uint64_t told)
+static void found(void *owner, const struct start_found *found)
 {
     struct beginning *beginning = owner;
     struct exchange *exchange = beginning->exchange;
     struct reading *reading = beginning->reading;
     free(beginning);
-    reading->cursor = cursor;
-    reading->told = told;
+    reading->start = found->start;
     if (!exchange_is_answered(exchange)) {
         reading_free(reading);
-    } else if (error) {
+    } else if (found->error) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("the store cannot be read: try again"),
                          STR_NONE);
         reading_free(reading);
@@ -249,23 +241,26 @@ static void found(void *owner, int error, uint64_t cursor, uint64_t told)
     }
 }
 
+static void ask(void *owner, struct question *question)
+{
+    struct beginning *beginning = owner;
+    exchange_ask(beginning->exchange, question);
+}
+
 void stream_begin(struct exchange *exchange, struct reading *reading)
 {
     struct hub *hub = &exchange->worker->hub;
     if (exchange->is_head) {
         /* HEAD: the head of a stream, and no stream. */
-        reading->cursor = log_newest(hub->log);
+        reading->start.cursor = log_newest(hub->log);
         struct response response;
         response_init(&response, 200);
         response.bodiless = true;
         response.type = format_of(reading->format)->content_type;
-        reading_add_headers(&response, reading, exchange->worker->config.base, reading->cursor);
+        reading_add_headers(&response, reading, exchange->worker->config.base,
+                            reading->start.cursor);
         reading_free(reading);
         exchange_respond(exchange, &response);
-        return;
-    }
-    if (start_is_known(hub, reading->selection, &reading->start, reading)) {
-        begin(exchange, reading);
         return;
     }
     struct beginning *beginning = mem_try_alloc(sizeof(*beginning));
@@ -274,9 +269,7 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
         reading_free(reading);
         return;
     }
-    *beginning = (struct beginning){exchange, reading};
-    struct start_search *search =
-        start_search(hub, reading->selection, &reading->start, exchange, beginning, found);
-    if (!search)
-        found(beginning, -1, 0, 0);
+    *beginning = (struct beginning){.exchange = exchange, .reading = reading};
+    start_find(&beginning->search, hub, reading->selection, &reading->from,
+               &(struct start_owner){.owner = beginning, .found = found, .ask = ask});
 }

@@ -119,7 +119,7 @@ static void a_peer_that_is_done_sending_gets_a_page_that_is_being_read(void **st
     bench_settle(bench);
     peer_expect(bench, &page, "200.");
     bench->reading.wait_s = 20;
-    bench->reading.start.kind = START_NOW;
+    bench->reading.from.kind = POSITION_NOW;
     peer_join(bench, &poll);
     peer_say(bench, &poll, GET_PAGE);
     shutdown(poll.fd, SHUT_WR); /* the client may be gone, so the poll waits no longer */
@@ -133,7 +133,7 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
 {
     struct bench *bench = *state;
     struct peer peer;
-    bench->reading.start.kind = START_NOW;
+    bench->reading.from.kind = POSITION_NOW;
     bench->reading.beat_s = 5;
     peer_join_narrow(bench, &peer);
     peer_say(bench, &peer, GET_STREAM);
@@ -295,7 +295,7 @@ static bool outlives(struct bench *bench, struct conn_delivery delivery)
 static void a_peer_that_acknowledges_nothing_for_two_beats_is_closed(void **state)
 {
     struct bench *bench = *state;
-    bench->reading.start.kind = START_NOW;
+    bench->reading.from.kind = POSITION_NOW;
     bench->reading.beat_s = 5;
     assert_false(outlives(bench, (struct conn_delivery){.unacked = true, .ack_ms = 15000}));
     assert_false(outlives(bench, (struct conn_delivery){.probes = 2, .ack_ms = 13000}));

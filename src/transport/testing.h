@@ -216,7 +216,7 @@ static inline struct bench *bench_new(void)
     struct bench *bench = mem_alloc(sizeof(*bench));
     bench->limits = bench_limits();
     bench->reading = (struct reading){.format = FORMAT_NDJSON, .limit = 100, .beat_s = 25};
-    bench->reading.start.kind = START_EARLIEST;
+    bench->reading.from.kind = POSITION_EARLIEST;
     return bench;
 }
 

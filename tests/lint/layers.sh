@@ -15,13 +15,14 @@ BEGIN {
     may["log"] = "net base"
     may["hub"] = "log net base"
     may["publish"] = "log net base http/media.h"
-    may["transport"] = "publish hub log http ws net base"
-    may["webhooks"] = "publish hub log http ws net base"
+    may["subscribe"] = "hub log net base"
+    may["transport"] = "subscribe publish hub log http ws net base"
+    may["webhooks"] = "subscribe publish hub log http ws net base"
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base"
     may["bench"] = "client/lib http ws base"
-    may["api"] = "transport webhooks publish inbound hub log http ws net base"
-    may["server"] = "api bench client transport webhooks publish inbound hub log http ws net base"
+    may["api"] = "transport webhooks subscribe publish inbound hub log http ws net base"
+    may["server"] = "api bench client transport webhooks subscribe publish inbound hub log http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
     rooms["client/lib"] = ""

@@ -1,7 +1,7 @@
 /* A format: the writers of events, and of the server's own records, for consumers of one kind. */
 #pragma once
 
-#include "log/event.h"
+#include "subscribe/gap.h"
 #include "ws/deflate.h"
 
 /* The mechanism that carries a format to its consumers. Webhooks have formats of their own. */
@@ -16,16 +16,6 @@ struct format_out {
     struct buf *bytes;
     struct ws_deflater *deflater; /* of the thread, for WebSockets with compression; may be NULL */
     unsigned window_bits;         /* of permessage-deflate; 0 without compression */
-};
-
-/* Events between `after` and `earliest` are gone, and the consumer continues at `cursor`. */
-struct gap_record {
-    uint64_t cursor;
-    uint64_t after;
-    uint64_t earliest;
-    const char *reason; /* plain ASCII */
-    struct str ref;     /* raw JSON: the subscription that the gap concerns; empty in formats with
-                         * one subscription */
 };
 
 /* A row of the table of formats. A writer that is NULL stands for a record that the format does not
@@ -47,7 +37,7 @@ struct format {
     /* The first record of a stream; NULL: a beat. `retry_ms`: the pause before a client that lost
      * its connection comes back. */
     void (*first)(struct format_out *out, uint64_t cursor, uint64_t retry_ms);
-    void (*gap)(struct format_out *out, const struct gap_record *gap);
+    void (*gap)(struct format_out *out, const struct gap *gap);
     /* The last record, if the server ends the stream; the client comes back after `retry_ms`. */
     void (*bye)(struct format_out *out, uint64_t cursor, uint64_t retry_ms);
 };

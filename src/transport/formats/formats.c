@@ -91,7 +91,7 @@ void encode_first(unsigned encoding, struct buf *out, uint64_t cursor, uint64_t 
 }
 
 void encode_gap(struct ws_deflater *deflater, unsigned encoding, struct buf *out,
-                const struct gap_record *gap)
+                const struct gap *gap)
 {
     struct record_out record = begin(deflater, encoding, out);
     if (record.format->gap)

@@ -48,6 +48,6 @@ void encode_event(void *context, unsigned encoding, struct buf *out, const struc
 void encode_beat(struct ws_deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor);
 void encode_first(unsigned encoding, struct buf *out, uint64_t cursor, uint64_t retry_ms);
 void encode_gap(struct ws_deflater *deflater, unsigned encoding, struct buf *out,
-                const struct gap_record *gap);
+                const struct gap *gap);
 void encode_bye(struct ws_deflater *deflater, unsigned encoding, struct buf *out, uint64_t cursor,
                 uint64_t retry_ms);

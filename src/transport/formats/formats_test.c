@@ -485,7 +485,7 @@ static void every_stream_begins_with_a_beat(void **state)
 
 static void check_gap(struct tried *tried)
 {
-    const struct gap_record gap = {
+    const struct gap gap = {
         .cursor = CURSOR, .after = AFTER, .earliest = EARLIEST, .reason = "retention"};
     encode_gap(tried->deflater, tried->encoding, &tried->out, &gap);
     struct parsed parsed = read_record(tried);
@@ -530,7 +530,7 @@ static void a_gap_of_freshet_v1_names_its_subscription(void **state)
     struct tried tried = {.id = FORMAT_FRESHET_V1};
     tried.encoding = encoding_of(tried.id, false, false, 0);
     encode_gap(NULL, tried.encoding, &tried.out,
-               &(struct gap_record){.reason = "retention", .ref = STR("\"r1\"")});
+               &(struct gap){.reason = "retention", .ref = STR("\"r1\"")});
     struct parsed parsed = read_record(&tried);
     assert_int_equal(parsed.kind, GAP);
     assert_string_equal(member(parsed.value, "ref"), "r1");

@@ -24,7 +24,7 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     ws_add_frame(out->bytes, true, false, WS_PING, STR_NONE, NULL);
 }
 
-static void write_gap(struct format_out *out, const struct gap_record *gap)
+static void write_gap(struct format_out *out, const struct gap *gap)
 {
     struct buf message = {0};
     ops_add_gap(&message, gap);

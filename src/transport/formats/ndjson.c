@@ -27,7 +27,7 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     end_line(out);
 }
 
-static void write_gap(struct format_out *out, const struct gap_record *gap)
+static void write_gap(struct format_out *out, const struct gap *gap)
 {
     ops_add_gap(out->bytes, gap);
     end_line(out);

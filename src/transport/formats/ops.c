@@ -23,7 +23,7 @@ void ops_add_beat(struct buf *out, uint64_t cursor)
     json_object_end(&writer);
 }
 
-void ops_add_gap(struct buf *out, const struct gap_record *gap)
+void ops_add_gap(struct buf *out, const struct gap *gap)
 {
     struct json_writer writer = ops_open(out, "gap");
     if (gap->ref.len)

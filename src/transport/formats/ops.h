@@ -5,7 +5,7 @@
 #include "transport/formats/format.h"
 
 void ops_add_beat(struct buf *out, uint64_t cursor);
-void ops_add_gap(struct buf *out, const struct gap_record *gap);
+void ops_add_gap(struct buf *out, const struct gap *gap);
 void ops_add_bye(struct buf *out, uint64_t cursor, uint64_t retry_ms);
 
 /* Begins {"op":"…", which the caller ends. */

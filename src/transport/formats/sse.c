@@ -111,7 +111,7 @@ static void write_first(struct format_out *out, uint64_t cursor, uint64_t retry_
     write_beat(out, cursor);
 }
 
-static void write_gap(struct format_out *out, const struct gap_record *gap)
+static void write_gap(struct format_out *out, const struct gap *gap)
 {
     buf_add_lit(out->bytes, "event: $gap\n");
     struct json_writer data = open_own(out->bytes, gap->cursor);

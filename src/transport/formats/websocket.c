@@ -27,7 +27,7 @@ static void write_beat(struct format_out *out, uint64_t cursor)
     buf_free(&payload);
 }
 
-static void write_gap(struct format_out *out, const struct gap_record *gap)
+static void write_gap(struct format_out *out, const struct gap *gap)
 {
     struct buf message = {0};
     ops_add_gap(&message, gap);

@@ -1,0 +1,19 @@
+/* A refusal: the problem that a client is told, and what would be right. */
+#pragma once
+
+#include "base/problem.h"
+
+struct refusal {
+    enum problem problem;
+    const char *detail;
+    size_t at;       /* the offset where the data stops being JSON; BAD_JSON only */
+    uint64_t newest; /* the newest id of the channel; NOT_NEWEST only */
+};
+
+/* Fills the refusal in. Returns false, so that a check can end with this call. */
+static inline bool refusal_set(struct refusal *ret_refusal, enum problem problem,
+                               const char *detail)
+{
+    *ret_refusal = (struct refusal){.problem = problem, .detail = detail};
+    return false;
+}

@@ -1,0 +1,32 @@
+/* A gap: events that a consumer will never get, as it is told of them. */
+#pragma once
+
+#include "log/log.h"
+
+struct sub;
+struct taken;
+
+/* The reason of a gap for a consumer whose position is not one of this log. For the others see
+ * log_gap_reason(). */
+#define GAP_UNKNOWN "unknown"
+
+/* Events between `after` and `earliest` are gone, and the consumer continues at `cursor`. */
+struct gap {
+    uint64_t cursor;
+    uint64_t after;
+    uint64_t earliest;
+    const char *reason; /* plain ASCII */
+    struct str ref;     /* raw JSON: the subscription that the gap concerns, where a consumer has
+                         * several; else empty */
+};
+
+/* The gap up to `earliest` behind a consumer that has everything up to `cursor`. */
+struct gap gap_behind(const struct log *log, uint64_t cursor, uint64_t earliest);
+
+/* The gap that hub_take() has found for the subscriber: TAKE_GAP. */
+struct gap gap_taken(const struct log *log, const struct sub *sub, const struct taken *taken);
+
+static inline bool gap_is_unknown(const struct gap *gap)
+{
+    return str_eq(str_from(gap->reason), STR(GAP_UNKNOWN));
+}

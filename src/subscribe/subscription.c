@@ -1,0 +1,82 @@
+#include "subscribe/subscription.h"
+
+#include <errno.h>
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static bool add(struct str *list, size_t *count, struct str text, const char *too_many,
+                struct refusal *ret_refusal)
+{
+    if (*count == SELECTION_TERMS_MAX)
+        return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER, too_many);
+    list[(*count)++] = text;
+    return true;
+}
+
+bool subscription_add_term(struct subscription *subscription, struct str term,
+                           struct refusal *ret_refusal)
+{
+    return add(subscription->terms, &subscription->terms_count, term,
+               "at most 100 channels or patterns", ret_refusal);
+}
+
+bool subscription_add_type(struct subscription *subscription, struct str type,
+                           struct refusal *ret_refusal)
+{
+    return add(subscription->types, &subscription->types_count, type, "at most 100 types",
+               ret_refusal);
+}
+
+/* ---- the checks ------------------------------------------------------------------------------ */
+
+static bool check_term(struct str term, const struct subscriber *subscriber,
+                       struct refusal *ret_refusal)
+{
+    const char *why;
+    (void)subscriber; /* everybody may read everything, the server's own channels included */
+    return pattern_valid(term, &why) || refusal_set(ret_refusal, PROBLEM_BAD_PATTERN, why);
+}
+
+static bool check_type(struct str type, struct refusal *ret_refusal)
+{
+    const char *why;
+    return type_valid(type, &why) || refusal_set(ret_refusal, PROBLEM_BAD_TYPE, why);
+}
+
+bool subscription_check(const struct subscription *subscription,
+                        const struct subscriber *subscriber, struct refusal *ret_refusal)
+{
+    for (size_t i = 0; i < subscription->terms_count; i++)
+        if (!check_term(subscription->terms[i], subscriber, ret_refusal))
+            return false;
+    for (size_t i = 0; i < subscription->types_count; i++)
+        if (!check_type(subscription->types[i], ret_refusal))
+            return false;
+    return true;
+}
+
+/* ---- subscribing ----------------------------------------------------------------------------- */
+
+struct selection *subscription_select(const struct subscription *subscription,
+                                      const struct subscriber *subscriber,
+                                      struct refusal *ret_refusal)
+{
+    if (!subscription_check(subscription, subscriber, ret_refusal))
+        return NULL;
+    struct selection *selection =
+        selection_new(subscription->terms, subscription->terms_count, subscription->types,
+                      subscription->types_count, NULL);
+    if (!selection)
+        subscription_refuse(-ENOMEM, ret_refusal);
+    return selection;
+}
+
+void subscription_refuse(int result, struct refusal *ret_refusal)
+{
+    if (result == -ENOSPC)
+        refusal_set(ret_refusal, PROBLEM_TOO_MANY,
+                    "the server's subscribers use too many patterns (limits.branches_max): name "
+                    "channels, or try again later");
+    else
+        refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
+}

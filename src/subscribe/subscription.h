@@ -1,0 +1,48 @@
+/* A subscription as a consumer asks for it: channels and patterns, types, and where to begin.
+ *
+ * Every way in (pages, polls, streams, both WebSockets, topics, webhooks, WebSub) reads what it was
+ * sent into a struct subscription and makes the selection of it by subscription_select(). So a rule
+ * about what may be subscribed to belongs into subscription_check(), and no way in can forget it.
+ *
+ *     a query     ┐                                    ┌─▶ start.h: where it begins, known or
+ * searched an `op`     ├─▶ subscription ─▶ check ─▶ selection                │ a webhook   ┘ │ └─▶
+ * gap.h: events behind it that are gone ▼ refusal
+ */
+#pragma once
+
+#include "base/refusal.h"
+#include "log/selection.h"
+#include "subscribe/position.h"
+
+/* The consumer who asks. Nothing depends on it yet: everybody may read everything. */
+struct subscriber {
+    struct str subject; /* empty for everybody without a name */
+};
+
+/* The strings are borrowed until the selection was made. */
+struct subscription {
+    struct str terms[SELECTION_TERMS_MAX];
+    size_t terms_count;
+    struct str types[SELECTION_TERMS_MAX]; /* none: all */
+    size_t types_count;
+    struct position from;
+};
+
+/* Add a channel or pattern, or a type. Return false if there are too many. */
+bool subscription_add_term(struct subscription *subscription, struct str term,
+                           struct refusal *ret_refusal);
+bool subscription_add_type(struct subscription *subscription, struct str type,
+                           struct refusal *ret_refusal);
+
+/* Whether the subscriber may subscribe to this: terms and types are checked. */
+bool subscription_check(const struct subscription *subscription,
+                        const struct subscriber *subscriber, struct refusal *ret_refusal);
+
+/* The selection of a subscription that passes the check; NULL if it does not, or if there is no
+ * memory. */
+struct selection *subscription_select(const struct subscription *subscription,
+                                      const struct subscriber *subscriber,
+                                      struct refusal *ret_refusal);
+
+/* Sets the refusal when hub_subscribe() has failed with `result`. */
+void subscription_refuse(int result, struct refusal *ret_refusal);

@@ -1,0 +1,118 @@
+#include "subscribe/subscription.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct subscriber anybody = {.subject = {NULL, 0}};
+
+/* A subscription to terms and types that are separated by blanks. */
+static void ask(struct subscription *subscription, const char *terms, const char *types)
+{
+    struct refusal refusal;
+    *subscription = (struct subscription){.terms_count = 0};
+    for (struct str rest = str_from(terms); rest.at;)
+        assert_true(subscription_add_term(subscription, str_cut(&rest, ' '), &refusal));
+    for (struct str rest = types ? str_from(types) : STR_NONE; rest.at;)
+        assert_true(subscription_add_type(subscription, str_cut(&rest, ' '), &refusal));
+}
+
+static void terms_and_types_are_checked(void **state)
+{
+    static const struct {
+        const char *terms;
+        const char *types;
+        enum problem problem; /* PROBLEM_COUNT: allowed */
+    } rows[] = {
+        {"a", NULL, PROBLEM_COUNT},
+        {"a b/c d/*/e f/** **", "trade quote", PROBLEM_COUNT},
+        {"$webhooks/x $a/**", NULL, PROBLEM_COUNT},
+        {"a//b", NULL, PROBLEM_BAD_PATTERN},
+        {"good a/**/b", NULL, PROBLEM_BAD_PATTERN},
+        {"good /", "trade", PROBLEM_BAD_PATTERN},
+        {"a/..", NULL, PROBLEM_BAD_PATTERN},
+        {"*/*/*/*/*", NULL, PROBLEM_BAD_PATTERN},
+        {"a", "error", PROBLEM_BAD_TYPE},
+        {"a", "trade open", PROBLEM_BAD_TYPE},
+        {"a", "a,b", PROBLEM_BAD_TYPE},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct subscription subscription;
+        struct refusal refusal = {.problem = PROBLEM_COUNT};
+        ask(&subscription, rows[i].terms, rows[i].types);
+        bool allowed = subscription_check(&subscription, &anybody, &refusal);
+        assert_int_equal(refusal.problem, rows[i].problem);
+        assert_int_equal(allowed, rows[i].problem == PROBLEM_COUNT);
+        struct selection *selection = subscription_select(&subscription, &anybody, &refusal);
+        assert_int_equal(selection != NULL, allowed);
+        selection_unref(selection);
+    }
+}
+
+static void a_selection_has_all_that_was_asked_for(void **state)
+{
+    struct subscription subscription;
+    struct refusal refusal;
+    (void)state;
+    ask(&subscription, "a b/** a", "trade");
+    struct selection *selection = subscription_select(&subscription, &anybody, &refusal);
+    assert_non_null(selection);
+    assert_int_equal(selection->names_count, 1);
+    assert_int_equal(selection->patterns_count, 1);
+    assert_int_equal(selection->types_count, 1);
+    assert_true(selection_has_channel(selection, STR("b/c")));
+    assert_false(selection_has_channel(selection, STR("c")));
+    selection_unref(selection);
+}
+
+static void terms_and_types_are_bounded(void **state)
+{
+    struct subscription subscription = {.terms_count = 0};
+    struct refusal refusal;
+    (void)state;
+    for (unsigned i = 0; i < SELECTION_TERMS_MAX; i++) {
+        assert_true(subscription_add_term(&subscription, STR("a"), &refusal));
+        assert_true(subscription_add_type(&subscription, STR("t"), &refusal));
+    }
+    assert_false(subscription_add_term(&subscription, STR("a"), &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_BAD_PARAMETER);
+    assert_false(subscription_add_type(&subscription, STR("t"), &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_BAD_PARAMETER);
+    assert_int_equal(subscription.terms_count, SELECTION_TERMS_MAX);
+    assert_true(subscription_check(&subscription, &anybody, &refusal));
+}
+
+static void what_the_hub_refuses_is_told(void **state)
+{
+    struct subscription subscription;
+    struct refusal refusal;
+    (void)state;
+    subscription_refuse(-ENOSPC, &refusal);
+    assert_int_equal(refusal.problem, PROBLEM_TOO_MANY);
+    subscription_refuse(-ENOMEM, &refusal);
+    assert_int_equal(refusal.problem, PROBLEM_UNAVAILABLE);
+    ask(&subscription, "a", NULL);
+    mem_fail_nth(1);
+    assert_null(subscription_select(&subscription, &anybody, &refusal));
+    mem_fail_nth(0);
+    assert_int_equal(refusal.problem, PROBLEM_UNAVAILABLE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(terms_and_types_are_checked),
+        cmocka_unit_test(a_selection_has_all_that_was_asked_for),
+        cmocka_unit_test(terms_and_types_are_bounded),
+        cmocka_unit_test(what_the_hub_refuses_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
