@@ -58,7 +58,8 @@ static const struct parameter rows[ROWS] = {
                  .right = "an id, the earliest of a gap"),
     [BEFORE] = ROW("before", ID, .most = EVENT_ID_MAX, .example = "1795459080123456",
                    .right = "an event id", .meant = "until to end"),
-    [LAST] = ROW("last", NUMBER, .least = 1, .most = LIMIT_MAX, .example = "10", .meant = "tail"),
+    [LAST] = ROW("last", NUMBER, .least = 1, .most = POSITION_LAST_MAX, .example = "10",
+                 .meant = "tail"),
     [WAIT] = ROW("wait", NUMBER, .most = UINT32_MAX, .example = "25",
                  .right = "a number of seconds, at most 55", .meant = "timeout poll"),
     [STREAM] = ROW("stream", WORD, .words = STREAM_NAMES, .example = "sse",
@@ -78,10 +79,7 @@ static const struct parameter rows[ROWS] = {
 struct asked {
     struct exchange *exchange;
     struct reading *reading;
-    struct str terms[SELECTION_TERMS_MAX];
-    struct str types[SELECTION_TERMS_MAX];
-    size_t terms_count;
-    size_t types_count;
+    struct subscription subscription; /* borrows from the reading's arena */
     struct str text[ROWS]; /* decoded, in the reading's arena; `at == NULL` when not there */
     uint64_t number[ROWS];
     struct buf kept;
@@ -105,29 +103,23 @@ static bool has(const struct asked *asked, unsigned row)
 
 /* ---- the query ------------------------------------------------------------------------------- */
 
-static bool add_term(struct asked *asked, struct str *list, size_t *count, struct str value)
+static bool refuse_as(struct asked *asked, const struct refusal *refusal)
 {
-    if (*count == SELECTION_TERMS_MAX)
-        return refuse(asked, PROBLEM_BAD_PARAMETER,
-                      "at most 100 channels, patterns or types a request");
-    list[(*count)++] = value;
-    return true;
+    return refuse(asked, refusal->problem, refusal->detail);
 }
 
 static bool add_channel(struct asked *asked, struct str value)
 {
-    const char *why;
-    if (!pattern_valid(value, &why))
-        return refuse(asked, PROBLEM_BAD_PATTERN, why);
-    return add_term(asked, asked->terms, &asked->terms_count, value);
+    struct refusal refusal;
+    return subscription_add_term(&asked->subscription, value, &refusal) ||
+           refuse_as(asked, &refusal);
 }
 
 static bool add_type(struct asked *asked, struct str value)
 {
-    const char *why;
-    if (!type_valid(value, &why))
-        return refuse(asked, PROBLEM_BAD_TYPE, why);
-    return add_term(asked, asked->types, &asked->types_count, value);
+    struct refusal refusal;
+    return subscription_add_type(&asked->subscription, value, &refusal) ||
+           refuse_as(asked, &refusal);
 }
 
 /* Links to other pages and mechanisms keep all but what says a position or a mechanism. */
@@ -292,15 +284,16 @@ static bool read_before(struct asked *asked)
 static bool read_selection(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    if (reading->channel.len)
-        asked->terms[asked->terms_count++] = reading->channel;
+    const struct subscriber anybody = {.subject = STR_NONE};
+    struct refusal refusal;
+    if (reading->channel.len && !add_channel(asked, reading->channel))
+        return false;
     bool may_be_empty = reading->format == FORMAT_FRESHET_V1;
-    if (!asked->terms_count && !may_be_empty)
+    if (!asked->subscription.terms_count && !may_be_empty)
         return refuse(asked, PROBLEM_BAD_PARAMETER,
                       "say which channels: /events?channel=a&channel=b/**");
-    reading->selection =
-        selection_new(asked->terms, asked->terms_count, asked->types, asked->types_count, NULL);
-    return reading->selection || refuse(asked, PROBLEM_UNAVAILABLE, "no memory: try again");
+    reading->selection = subscription_select(&asked->subscription, &anybody, &refusal);
+    return reading->selection || refuse_as(asked, &refusal);
 }
 
 static bool read_all(struct asked *asked)
@@ -311,7 +304,7 @@ static bool read_all(struct asked *asked)
     read_wait(asked);
     read_numbers(asked);
     read_format(asked);
-    return read_position(asked) && read_before(asked) && read_selection(asked);
+    return read_selection(asked) && read_position(asked) && read_before(asked);
 }
 
 static void begin(struct exchange *exchange, struct reading *reading)

@@ -3,6 +3,7 @@
 #include "api/answers.h"
 #include "api/channel.h"
 #include "http/condition.h"
+#include "subscribe/subscription.h"
 #include "transport/reading.h"
 
 #include <stdlib.h>
@@ -160,10 +161,12 @@ void topic_handle(struct exchange *exchange, struct str rest)
         return;
     }
     read_known(read, &exchange->head->fields);
-    struct str name = buf_str(&read->channel);
-    read->selection = selection_new(&name, 1, NULL, 0, NULL);
+    const struct subscriber anybody = {.subject = STR_NONE};
+    struct subscription subscription = {.terms = {buf_str(&read->channel)}, .terms_count = 1};
+    struct refusal refusal;
+    read->selection = subscription_select(&subscription, &anybody, &refusal);
     if (!read->selection) {
-        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+        api_problem(exchange, refusal.problem, refusal.detail);
         topic_free(read);
         return;
     }

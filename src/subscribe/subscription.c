@@ -29,30 +29,35 @@ bool subscription_add_type(struct subscription *subscription, struct str type,
 
 /* ---- the checks ------------------------------------------------------------------------------ */
 
-static bool check_term(struct str term, const struct subscriber *subscriber,
-                       struct refusal *ret_refusal)
+static bool check_terms(const struct subscription *subscription, struct refusal *ret_refusal)
 {
     const char *why;
-    (void)subscriber; /* everybody may read everything, the server's own channels included */
-    return pattern_valid(term, &why) || refusal_set(ret_refusal, PROBLEM_BAD_PATTERN, why);
+    for (size_t i = 0; i < subscription->terms_count; i++)
+        if (!pattern_valid(subscription->terms[i], &why))
+            return refusal_set(ret_refusal, PROBLEM_BAD_PATTERN, why);
+    return true;
 }
 
-static bool check_type(struct str type, struct refusal *ret_refusal)
+static bool check_types(const struct subscription *subscription, struct refusal *ret_refusal)
 {
     const char *why;
-    return type_valid(type, &why) || refusal_set(ret_refusal, PROBLEM_BAD_TYPE, why);
+    for (size_t i = 0; i < subscription->types_count; i++)
+        if (!type_valid(subscription->types[i], &why))
+            return refusal_set(ret_refusal, PROBLEM_BAD_TYPE, why);
+    return true;
+}
+
+bool subscription_is_well_formed(const struct subscription *subscription,
+                                 struct refusal *ret_refusal)
+{
+    return check_terms(subscription, ret_refusal) && check_types(subscription, ret_refusal);
 }
 
 bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal)
 {
-    for (size_t i = 0; i < subscription->terms_count; i++)
-        if (!check_term(subscription->terms[i], subscriber, ret_refusal))
-            return false;
-    for (size_t i = 0; i < subscription->types_count; i++)
-        if (!check_type(subscription->types[i], ret_refusal))
-            return false;
-    return true;
+    (void)subscriber; /* everybody may read everything, the server's own channels included */
+    return subscription_is_well_formed(subscription, ret_refusal);
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------- */

@@ -34,7 +34,11 @@ bool subscription_add_term(struct subscription *subscription, struct str term,
 bool subscription_add_type(struct subscription *subscription, struct str type,
                            struct refusal *ret_refusal);
 
-/* Whether the subscriber may subscribe to this: terms and types are checked. */
+/* Whether all terms and types are what they must be, whoever asks. */
+bool subscription_is_well_formed(const struct subscription *subscription,
+                                 struct refusal *ret_refusal);
+
+/* Whether the subscriber may subscribe to this: the one place for rights to read. */
 bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal);
 

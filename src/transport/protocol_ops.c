@@ -79,66 +79,58 @@ static bool text_of(struct str raw, struct buf *out)
 
 /* ---- subscribe and unsubscribe --------------------------------------------------------------- */
 
-/* Strings of an array. */
-struct names {
-    struct str at[SELECTION_TERMS_MAX];
-    size_t count;
+/* A subscription whose strings come from arrays. */
+struct lists {
+    struct subscription subscription;
     struct arena arena;
 };
 
-/* The rules for the strings of an array, and the messages for violations. */
+/* An array of a subscription: its strings, and the messages about what is none. */
 struct kind {
-    bool (*valid)(struct str name, const char **ret_why);
+    bool (*add)(struct subscription *subscription, struct str text, struct refusal *ret_refusal);
     enum problem problem;
     const char *no_string;
     const char *no_array;
-    const char *too_many;
 };
 
-static const struct kind channels = {pattern_valid, PROBLEM_BAD_PATTERN, "channels are strings",
-                                     "channels is an array of channels or patterns",
-                                     "at most 100 channels or patterns"};
-static const struct kind types = {type_valid, PROBLEM_BAD_TYPE, "types are strings",
-                                  "types is an array of one or more event types",
-                                  "at most 100 types"};
+static const struct kind channels = {subscription_add_term, PROBLEM_BAD_PATTERN,
+                                     "channels are strings",
+                                     "channels is an array of channels or patterns"};
+static const struct kind types = {subscription_add_type, PROBLEM_BAD_TYPE, "types are strings",
+                                  "types is an array of one or more event types"};
 
-/* PROBLEM_COUNT when it was added. */
-static enum problem add_name(struct names *names, const struct kind *kind, struct str raw,
-                             const char **ret_why)
+static bool add_text(struct lists *lists, const struct kind *kind, struct str raw,
+                     struct refusal *ret_refusal)
 {
     struct buf text = {0};
-    enum problem problem = PROBLEM_COUNT;
-    *ret_why = kind->no_string;
-    if (!text_of(raw, &text) || !kind->valid(buf_str(&text), ret_why)) {
-        problem = kind->problem;
-    } else if (names->count == SELECTION_TERMS_MAX) {
-        problem = PROBLEM_BAD_PARAMETER;
-        *ret_why = kind->too_many;
-    } else {
-        names->at[names->count] = arena_copy(&names->arena, buf_str(&text));
-        problem = names->at[names->count].at ? PROBLEM_COUNT : PROBLEM_UNAVAILABLE;
-        names->count++;
-    }
+    bool good = text_of(raw, &text);
+    struct str kept = good ? arena_copy(&lists->arena, buf_str(&text)) : STR_NONE;
     buf_free(&text);
-    return problem;
+    if (!good)
+        return refusal_set(ret_refusal, kind->problem, kind->no_string);
+    if (!kept.at)
+        return refusal_set(ret_refusal, PROBLEM_UNAVAILABLE, "no memory: try again");
+    return kind->add(&lists->subscription, kept, ret_refusal);
 }
 
-/* Reads an array; false after answering. */
-static bool read_names(struct protocol *protocol, const struct said *said, struct str array,
-                       const struct kind *kind, struct names *names)
+/* Reads an array of one string or more. */
+static bool read_list(struct lists *lists, const struct kind *kind, struct str array,
+                      struct refusal *ret_refusal)
 {
     struct str key, value;
-    enum problem problem = PROBLEM_COUNT;
-    const char *why = kind->no_array;
+    size_t pos = 0, count = 0;
+    bool good = true;
     bool is_array = array.len && array.at[0] == '[';
-    for (size_t pos = 0;
-         is_array && problem == PROBLEM_COUNT && json_next(array, &pos, &key, &value);)
-        problem = add_name(names, kind, value, &why);
-    if (problem == PROBLEM_COUNT && !names->count)
-        problem = PROBLEM_BAD_OP;
-    if (problem != PROBLEM_COUNT)
-        protocol_error(protocol, said->ref, problem, why);
-    return problem == PROBLEM_COUNT;
+    for (; is_array && good && json_next(array, &pos, &key, &value); count++)
+        good = add_text(lists, kind, value, ret_refusal);
+    return good && (count || refusal_set(ret_refusal, PROBLEM_BAD_OP, kind->no_array));
+}
+
+static bool refuse(struct protocol *protocol, const struct said *said,
+                   const struct refusal *refusal)
+{
+    protocol_error(protocol, said->ref, refusal->problem, refusal->detail);
+    return false;
 }
 
 static bool read_told(struct str raw, struct position *from)
@@ -157,62 +149,57 @@ static bool read_after(struct str raw, struct position *from)
     return good;
 }
 
-static bool read_position(struct protocol *protocol, const struct said *said, struct position *from)
+static bool read_position(const struct said *said, struct position *from,
+                          struct refusal *ret_refusal)
 {
     uint64_t last = 0;
     *from = (struct position){.kind = POSITION_NOW};
     if (said->last.len) {
-        if (http_number(said->last, &last) || !last || last > POSITION_LAST_MAX) {
-            protocol_error(protocol, said->ref, PROBLEM_BAD_PARAMETER, "last is 1 to 1000");
-            return false;
-        }
+        if (http_number(said->last, &last) || !last || last > POSITION_LAST_MAX)
+            return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER, "last is 1 to 1000");
         from->kind = POSITION_LAST;
         from->last = (uint32_t)last;
     }
-    if (said->after.len && !read_after(said->after, from)) {
-        protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
-                       "after is a string: " POSITION_WORDS);
-        return false;
-    }
-    if (said->told.len && !read_told(said->told, from)) {
-        protocol_error(protocol, said->ref, PROBLEM_BAD_CURSOR,
-                       "told is a string: the earliest of a gap");
-        return false;
-    }
+    if (said->after.len && !read_after(said->after, from))
+        return refusal_set(ret_refusal, PROBLEM_BAD_CURSOR, "after is a string: " POSITION_WORDS);
+    if (said->told.len && !read_told(said->told, from))
+        return refusal_set(ret_refusal, PROBLEM_BAD_CURSOR,
+                           "told is a string: the earliest of a gap");
     return true;
 }
 
-static void subscribe(struct protocol *protocol, const struct said *said, const struct names *names,
-                      const struct names *only)
+static struct selection *select_asked(struct lists *lists, const struct said *said,
+                                      struct refusal *ret_refusal)
 {
-    struct position from;
-    if (!read_position(protocol, said, &from))
-        return;
-    struct selection *asked = selection_new(names->at, names->count, only->at, only->count, NULL);
-    if (asked)
-        protocol_subscribe(protocol, said->ref, asked, &from);
-    else
-        protocol_error(protocol, said->ref, PROBLEM_UNAVAILABLE, "no memory: try again");
-    selection_unref(asked);
+    const struct subscriber anybody = {.subject = STR_NONE};
+    if (!read_list(lists, &channels, said->channels, ret_refusal) ||
+        (said->types.len && !read_list(lists, &types, said->types, ret_refusal)))
+        return NULL;
+    return subscription_select(&lists->subscription, &anybody, ret_refusal);
 }
 
 /* Charges for a change of what is subscribed to, by the parts that it gave a new selection and the
  * terms that it compared. It is enough for the clock to be read after each. */
-static void charge(struct protocol *protocol, const struct names *names)
+static void charge(struct protocol *protocol, const struct lists *lists)
 {
     size_t parts = 1 + protocol->joining - protocol->waiting;
-    (void)worker_spend(protocol->worker, parts * BUDGET_STRIDE + names->count * TERM_COST);
+    (void)worker_spend(protocol->worker,
+                       parts * BUDGET_STRIDE + lists->subscription.terms_count * TERM_COST);
 }
 
 static void op_subscribe(struct protocol *protocol, const struct said *said)
 {
-    struct names names = {.count = 0}, only = {.count = 0};
-    if (read_names(protocol, said, said->channels, &channels, &names) &&
-        (!said->types.len || read_names(protocol, said, said->types, &types, &only)))
-        subscribe(protocol, said, &names, &only);
-    charge(protocol, &names);
-    arena_free(&names.arena);
-    arena_free(&only.arena);
+    struct lists lists = {.arena = {0}};
+    struct refusal refusal;
+    struct selection *asked = select_asked(&lists, said, &refusal);
+    struct position *from = &lists.subscription.from;
+    if (!asked)
+        refuse(protocol, said, &refusal);
+    else if (read_position(said, from, &refusal) || refuse(protocol, said, &refusal))
+        protocol_subscribe(protocol, said->ref, asked, from);
+    selection_unref(asked);
+    charge(protocol, &lists);
+    arena_free(&lists.arena);
 }
 
 static void send_plain(struct protocol *protocol, const char *op, struct str ref)
@@ -223,15 +210,21 @@ static void send_plain(struct protocol *protocol, const char *op, struct str ref
     protocol_send(protocol, &message);
 }
 
+/* To end a subscription needs no right to have it: only the form of the terms is checked. */
 static void op_unsubscribe(struct protocol *protocol, const struct said *said)
 {
-    struct names names = {.count = 0};
-    if (read_names(protocol, said, said->channels, &channels, &names)) {
-        protocol_unsubscribe(protocol, names.at, names.count);
+    struct lists lists = {.arena = {0}};
+    const struct subscription *asked = &lists.subscription;
+    struct refusal refusal;
+    if (!read_list(&lists, &channels, said->channels, &refusal) ||
+        !subscription_is_well_formed(asked, &refusal)) {
+        refuse(protocol, said, &refusal);
+    } else {
+        protocol_unsubscribe(protocol, asked->terms, asked->terms_count);
         send_plain(protocol, "ok", said->ref);
     }
-    charge(protocol, &names);
-    arena_free(&names.arena);
+    charge(protocol, &lists);
+    arena_free(&lists.arena);
 }
 
 /* ---- publish --------------------------------------------------------------------------------- */
