@@ -23,6 +23,16 @@ struct gap {
 /* The gap up to `earliest` behind a consumer that has everything up to `cursor`. */
 struct gap gap_behind(const struct log *log, uint64_t cursor, uint64_t earliest);
 
+/* Whether a position lies beyond the log: the log has lost its newest events, or is another. */
+static inline bool gap_is_beyond(const struct log *log, uint64_t position)
+{
+    return position > log_newest(log);
+}
+
+/* The gap of a consumer whose position is not one of this log. All that is retained may be new to
+ * it, so that it continues at 0. */
+struct gap gap_unknown(struct log *log, const struct selection *selection, uint64_t position);
+
 /* The gap that hub_take() has found for the subscriber: TAKE_GAP. */
 struct gap gap_taken(const struct log *log, const struct sub *sub, const struct taken *taken);
 

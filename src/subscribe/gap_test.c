@@ -26,7 +26,21 @@ static void a_gap_that_a_subscriber_meets_begins_at_its_cursor(void **state)
 
 static void a_position_of_another_log_is_unknown(void **state)
 {
+    struct world *world = world_new((struct hub_limits)LIMITS(1, 4096, 1 << 20), 1 << 20);
+    uint64_t newest = world_publish(world, "a", "one");
+    struct selection *selection = select_terms("a", NULL);
     (void)state;
+    world_trim(world, "a");
+    mailbox_empty(&world->mail);
+    assert_false(gap_is_beyond(world->log, newest));
+    assert_true(gap_is_beyond(world->log, newest + 1));
+    struct gap gap = gap_unknown(world->log, selection, newest + 1);
+    assert_true(gap_is_unknown(&gap));
+    assert_int_equal(gap.after, newest + 1);
+    assert_int_equal(gap.earliest, newest);
+    assert_int_equal(gap.cursor, 0);
+    selection_unref(selection);
+    world_free(world);
     assert_true(gap_is_unknown(&(struct gap){.reason = GAP_UNKNOWN}));
     assert_false(gap_is_unknown(&(struct gap){.reason = "trimmed"}));
     assert_false(gap_is_unknown(&(struct gap){.reason = "lost"}));

@@ -51,7 +51,7 @@ static struct start at_claim(struct log *log, const struct selection *selection,
 {
     if (!position->id)
         return at_earliest(log, selection, position->told);
-    if (position->id > log_newest(log))
+    if (gap_is_beyond(log, position->id))
         return at_unknown(log, selection, position->id);
     return at_cursor(log, selection, position);
 }

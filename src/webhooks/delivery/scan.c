@@ -1,6 +1,7 @@
 #include "webhooks/delivery/scan.h"
 
 #include "webhooks/delivery/attempt.h"
+#include "subscribe/gap.h"
 #include "webhooks/delivery/packed.h"
 #include "webhooks/endpoint/saving.h"
 
@@ -143,22 +144,15 @@ static bool route(struct endpoint *endpoint, const struct record *record)
 
 /* ---- taking ---------------------------------------------------------------------------------- */
 
-static void tell_gap(struct endpoint *endpoint, uint64_t trimmed, uint64_t cursor,
-                     const char *reason)
+static void tell_gap(struct endpoint *endpoint, const struct gap *gap)
 {
     struct lane *lane = lane_new(endpoint, LANE_GAP, STR(""));
-    lane->row.after = endpoint->row.cursor;
-    lane->trimmed = trimmed;
-    lane->reason = reason;
-    lane->gap_cursor = cursor;
+    lane->row.after = gap->after;
+    lane->trimmed = gap->earliest;
+    lane->reason = gap->reason;
+    lane->gap_cursor = gap->cursor;
     endpoint->scan.gap = lane;
     lane_step_or_free(lane);
-}
-
-/* A cursor beyond the log: it lost its newest events (an older copy of the folder, say). */
-static bool is_unknown(const struct endpoint *endpoint)
-{
-    return endpoint->row.cursor > log_newest(endpoint->courier->config.log);
 }
 
 static void hold(struct endpoint *endpoint, const struct taken *taken)
@@ -193,12 +187,19 @@ static bool take(struct endpoint *endpoint)
     enum take take = take_behind_gaps(endpoint, &taken, &trimmed);
     if (take == TAKE_BYTES)
         hold(endpoint, &taken);
-    if (trimmed)
-        tell_gap(endpoint, trimmed, endpoint->row.cursor,
-                 log_gap_reason(endpoint->courier->config.log, trimmed));
-    else if (take == TAKE_FAILED)
+    if (trimmed) {
+        struct gap gap = gap_behind(endpoint->courier->config.log, endpoint->row.cursor, trimmed);
+        tell_gap(endpoint, &gap);
+    } else if (take == TAKE_FAILED) {
         endpoint_look_again(endpoint, BUSY_MS);
+    }
     return take == TAKE_BYTES;
+}
+
+/* A cursor beyond the log: it lost its newest events (an older copy of the folder, say). */
+static bool is_unknown(const struct endpoint *endpoint)
+{
+    return gap_is_beyond(endpoint->courier->config.log, endpoint->row.cursor);
 }
 
 static bool subscribe(struct endpoint *endpoint)
@@ -207,8 +208,9 @@ static bool subscribe(struct endpoint *endpoint)
     if (endpoint->scan.sub.state != SUB_NONE)
         return true;
     if (is_unknown(endpoint)) {
-        tell_gap(endpoint, log_trimmed(endpoint->courier->config.log, endpoint->made.selection), 0,
-                 "unknown");
+        struct gap gap = gap_unknown(endpoint->courier->config.log, endpoint->made.selection,
+                                     endpoint->row.cursor);
+        tell_gap(endpoint, &gap);
         return false;
     }
     if (!hub_subscribe(hub, &endpoint->scan.sub, &sub_ops, endpoint->made.selection, 0,

@@ -1,6 +1,5 @@
 #include "webhooks/endpoint/spec.h"
 
-#include "base/rfc3339.h"
 #include "base/unknown.h"
 #include "base/utf8.h"
 #include "webhooks/wire/address.h"
@@ -99,28 +98,52 @@ static struct str str_of(const json_t *value)
     return (struct str){json_string_value(value), json_string_length(value)};
 }
 
-static const char *check_list(const json_t *list, const char *shape,
-                              bool (*valid)(struct str element, const char **ret_why))
+typedef bool subscription_adds(struct subscription *subscription, struct str text,
+                               struct refusal *ret_refusal);
+
+static bool add_list(struct subscription *subscription, const json_t *list, subscription_adds *add,
+                     struct refusal *ret_refusal)
 {
     size_t index;
     json_t *element;
-    const char *why;
+    json_array_foreach(list, index, element)
+    {
+        if (!add(subscription, str_of(element), ret_refusal))
+            return false;
+    }
+    return true;
+}
+
+static bool is_list(const json_t *list)
+{
+    size_t index;
+    json_t *element;
     if (!json_is_array(list) || json_array_size(list) > SELECTION_TERMS_MAX)
-        return shape;
+        return false;
     json_array_foreach(list, index, element)
     {
         if (!json_is_string(element))
-            return shape;
-        if (!valid(str_of(element), &why))
-            return why;
+            return false;
     }
-    return NULL;
+    return true;
+}
+
+static const char *check_list(const json_t *list, const char *shape, subscription_adds *add)
+{
+    const struct subscriber anybody = {.subject = STR_NONE};
+    struct subscription asked = {.terms_count = 0};
+    struct refusal refusal;
+    if (!is_list(list))
+        return shape;
+    return add_list(&asked, list, add, &refusal) && subscription_check(&asked, &anybody, &refusal)
+               ? NULL
+               : refusal.detail;
 }
 
 static const char *read_channels(struct spec *spec, const json_t *value)
 {
     static const char shape[] = "channels is an array of 1 to 100 channels or patterns";
-    const char *why = check_list(value, shape, pattern_valid);
+    const char *why = check_list(value, shape, subscription_add_term);
     if (!why && !json_array_size(value))
         why = shape;
     return why ? why : keep_json(&spec->channels, value);
@@ -128,8 +151,9 @@ static const char *read_channels(struct spec *spec, const json_t *value)
 
 static const char *read_types(struct spec *spec, const json_t *value)
 {
-    const char *why = check_list(
-        value, "types is an array of at most 100 event types; none means all", type_valid);
+    const char *why =
+        check_list(value, "types is an array of at most 100 event types; none means all",
+                   subscription_add_type);
     return why ? why : keep_json(&spec->types, value);
 }
 
@@ -199,23 +223,12 @@ static const char *read_headers(struct spec *spec, const json_t *value)
     return keep_json(&spec->headers, value);
 }
 
-static bool is_id(struct str text, uint64_t *ret_id)
-{
-    return text.len <= 16 && !http_number(text, ret_id) && *ret_id <= EVENT_ID_MAX;
-}
-
 static const char *read_after(struct spec *spec, const json_t *value)
 {
     struct str text = json_is_string(value) ? str_of(value) : STR("");
-    if (str_eq(text, STR("now")))
-        spec->after = SPEC_AFTER_NOW;
-    else if (str_eq(text, STR("earliest")) || is_id(text, &spec->after_id))
-        spec->after = SPEC_AFTER_ID;
-    else if (!rfc3339_parse(text, &spec->after_time_us))
-        spec->after = SPEC_AFTER_TIME;
-    else
-        return "after is an event's id, earliest, now, or an RFC 3339 time, as a text";
-    return NULL;
+    return position_read(&spec->from, text)
+               ? NULL
+               : "after is an event's id, earliest, now, or an RFC 3339 time, as a text";
 }
 
 static const char *read_secret(struct spec *spec, const json_t *value)
@@ -442,7 +455,7 @@ bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *
                struct buf *room, const char **ret_why)
 {
     json_error_t error = {.line = 0};
-    *ret = (struct spec){0};
+    *ret = (struct spec){.from = {.kind = POSITION_NOW}};
     if (utf8_has_mark(json))
         json = str_skip(json, 3);
     json_t *object =
@@ -475,25 +488,19 @@ void spec_free(struct spec *spec)
 /* ---- stored specifications
  * ----------------------------------------------------------------------- */
 
-static size_t list_of(const json_t *array, struct str out[SELECTION_TERMS_MAX])
-{
-    size_t count = json_array_size(array);
-    for (size_t i = 0; i < count && i < SELECTION_TERMS_MAX; i++)
-        out[i] = str_of(json_array_get(array, i));
-    return count < SELECTION_TERMS_MAX ? count : SELECTION_TERMS_MAX;
-}
-
 struct selection *spec_selection(const char *channels, const char *types)
 {
-    struct str terms[SELECTION_TERMS_MAX], wanted[SELECTION_TERMS_MAX];
-    json_t *terms_json = json_loads(channels, 0, NULL), *wanted_json = json_loads(types, 0, NULL);
-    size_t terms_count = list_of(terms_json, terms), wanted_count = list_of(wanted_json, wanted);
+    const struct subscriber anybody = {.subject = STR_NONE};
+    struct subscription asked = {.terms_count = 0};
+    struct refusal refusal;
+    json_t *terms = json_loads(channels, 0, NULL), *wanted = json_loads(types, 0, NULL);
     /* An array that cannot be read is no array that selects everything. */
-    struct selection *selection =
-        terms_json && wanted_json ? selection_new(terms, terms_count, wanted, wanted_count, NULL)
-                                  : NULL;
-    json_decref(terms_json);
-    json_decref(wanted_json);
+    bool good = is_list(terms) && is_list(wanted) &&
+                add_list(&asked, terms, subscription_add_term, &refusal) &&
+                add_list(&asked, wanted, subscription_add_type, &refusal);
+    struct selection *selection = good ? subscription_select(&asked, &anybody, &refusal) : NULL;
+    json_decref(terms);
+    json_decref(wanted);
     return selection;
 }
 

@@ -3,7 +3,8 @@
 
 #include "webhooks/progress/registry.h"
 #include "webhooks/endpoint/schedule.h"
-#include "log/selection.h"
+#include "subscribe/start.h"
+#include "subscribe/subscription.h"
 
 enum {
     SPEC_URL_MAX = 2048,
@@ -46,8 +47,6 @@ enum {
 
 enum spec_verify { SPEC_VERIFY_NONE, SPEC_VERIFY_PING, SPEC_VERIFY_CE, SPEC_VERIFY_SLACK };
 
-enum spec_after { SPEC_AFTER_NOW, SPEC_AFTER_ID, SPEC_AFTER_TIME };
-
 /* Texts are owned and end with a zero; NULL when not said. */
 struct spec {
     unsigned has; /* enum spec_member */
@@ -57,9 +56,7 @@ struct spec {
     char *description;
     char *headers; /* a JSON object */
     struct sign_key key;
-    enum spec_after after;
-    uint64_t after_id; /* 0 for the earliest */
-    int64_t after_time_us;
+    struct position from;
     enum spec_verify verify;
     char *schedule;                  /* a JSON array of seconds */
     struct endpoint_options options; /* options that `has` names */

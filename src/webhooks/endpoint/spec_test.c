@@ -70,7 +70,7 @@ static void a_registration_is_read(void **state)
     assert_string_equal(spec.types, "[\"t\"]");
     assert_string_equal(spec.headers, "{\"X-Team\":\"red\"}");
     assert_true(spec.verify);
-    assert_int_equal(spec.after, SPEC_AFTER_NOW);
+    assert_int_equal(spec.from.kind, POSITION_NOW);
     struct selection *selection = spec_selection(spec.channels, spec.types);
     assert_true(selection_has_channel(selection, STR("b/c")));
     assert_false(selection_has_channel(selection, STR("c")));
@@ -161,20 +161,20 @@ static void after_is_an_id_a_time_or_a_word(void **state)
     const char *head = "{\"url\":\"http://a/\",\"channels\":[\"a\"],\"after\":";
     static const struct {
         const char *text;
-        enum spec_after after;
+        enum position_kind kind;
         uint64_t id;
         int64_t us;
-    } list[] = {{"\"now\"}", SPEC_AFTER_NOW, 0, 0},
-                {"\"earliest\"}", SPEC_AFTER_ID, 0, 0},
-                {"\"0000000000000017\"}", SPEC_AFTER_ID, 17, 0},
-                {"\"1970-01-01T00:00:01Z\"}", SPEC_AFTER_TIME, 0, 1000000}};
+    } list[] = {{"\"now\"}", POSITION_NOW, 0, 0},
+                {"\"earliest\"}", POSITION_EARLIEST, 0, 0},
+                {"\"0000000000000017\"}", POSITION_CURSOR, 17, 0},
+                {"\"1970-01-01T00:00:01Z\"}", POSITION_TIME, 0, 1000000}};
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         char json[128];
         snprintf(json, sizeof(json), "%s%s", head, list[i].text);
         assert_true(reads(json, SPEC_CREATE, &spec));
-        assert_int_equal(spec.after, list[i].after);
-        assert_int_equal(spec.after_id, list[i].id);
-        assert_int_equal(spec.after_time_us, list[i].us);
+        assert_int_equal(spec.from.kind, list[i].kind);
+        assert_int_equal(spec.from.id, list[i].id);
+        assert_int_equal(spec.from.time_us, list[i].us);
         spec_free(&spec);
     }
 }

@@ -1,67 +1,42 @@
 #include "webhooks/requests/begin.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-const char begin_beyond[] = "after lies beyond the newest event of this log";
-
-/* Begins at a position that the client does not claim, such as a time or the beginning: events that
- * were trimmed before are not a gap. */
-void begin_at(struct endpoint *endpoint, uint64_t cursor)
-{
-    endpoint->row.cursor = cursor;
-    endpoint->row.told =
-        log_trimmed_from(endpoint->courier->config.log, endpoint->made.selection, cursor);
-}
-
-/* The id that a time stands for is the store's to find. */
-struct search {
-    struct question question;
-    int64_t time_us;
-    uint64_t id;
-    int error;
-    struct courier *courier;
-    struct endpoint *endpoint;
+struct beginning {
+    struct start_search *search;
     struct courier_request *request;
+    struct endpoint *endpoint;
     enum spec_verify verify;
-    void (*found)(struct courier_request *request, struct endpoint *endpoint,
-                  enum spec_verify verify, uint64_t id, int error);
+    begin_done *done;
 };
 
-static bool search_slice(struct question *question, struct log *log)
+void begin_at(struct endpoint *endpoint, const struct start *start)
 {
-    struct search *search = container_of(question, struct search, question);
-    search->error = log_find_time(log, search->time_us, &search->id);
-    return true;
+    endpoint->row.cursor = start->cursor;
+    endpoint->row.told = start->told;
 }
 
-static void search_answered(struct question *question)
+static void found(void *owner, const struct start_found *found)
 {
-    struct search *search = container_of(question, struct search, question);
-    search->found(search->request, search->endpoint, search->verify, search->id,
-                  search->courier->stopping ? -EAGAIN : search->error);
-    question_end(question);
-    free(search);
+    struct beginning beginning = *(struct beginning *)owner;
+    bool stopping = beginning.endpoint->courier->stopping;
+    bool beyond = found->start.gap != NULL;
+    free(owner);
+    if (found->error || stopping)
+        request_refuse(beginning.request, COURIER_E_NOW, "the store cannot be read: try again");
+    else if (beyond)
+        request_refuse(beginning.request, COURIER_E_CURSOR,
+                       "after lies beyond the newest event of this log");
+    beginning.done(beginning.request, beginning.endpoint, beginning.verify,
+                   found->error || stopping || beyond ? NULL : &found->start);
 }
 
-static const struct question_ops search_ops = {
-    .slice = search_slice, .answered = search_answered, .is_small = true};
-
-void begin_search(struct courier_request *request, struct endpoint *endpoint,
-                  const struct spec *spec,
-                  void (*found)(struct courier_request *request, struct endpoint *endpoint,
-                                enum spec_verify verify, uint64_t id, int error))
+void begin_find(struct courier_request *request, struct endpoint *endpoint, const struct spec *spec,
+                begin_done *done)
 {
-    struct courier *courier = endpoint->courier;
-    struct search *search = mem_alloc(sizeof(*search));
-    *search = (struct search){
-        .time_us = spec->after_time_us,
-        .courier = courier,
-        .endpoint = endpoint,
-        .request = request,
-        .verify = spec->verify,
-        .found = found,
-    };
-    question_init(&search->question, &courier->asker, &search_ops);
-    question_ask(&search->question);
+    struct beginning *beginning = mem_alloc(sizeof(*beginning));
+    *beginning = (struct beginning){
+        .request = request, .endpoint = endpoint, .verify = spec->verify, .done = done};
+    start_find(&beginning->search, &endpoint->courier->hub, endpoint->made.selection, &spec->from,
+               &(struct start_owner){.owner = beginning, .found = found});
 }

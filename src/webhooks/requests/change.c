@@ -266,50 +266,33 @@ static void op_rotate(struct courier_request *request, struct endpoint *endpoint
 
 /* ---- replaying ------------------------------------------------------------------------------- */
 
-/* Replays from a position, and drops all current deliveries for it. */
-static void replay(struct courier_request *request, struct endpoint *endpoint, uint64_t cursor,
-                   bool told)
-{
-    struct put *put = put_new(request, endpoint);
-    endpoint->change.busy = request;
-    deliveries_drop(endpoint);
-    endpoint->row.cursor = cursor;
-    endpoint->row.told =
-        told ? log_trimmed_from(endpoint->courier->config.log, endpoint->made.selection, cursor)
-             : 0;
-    start_over(endpoint);
-    put->forget = true;
-    put_submit(put, changed);
-}
-
-static void found(struct courier_request *request, struct endpoint *endpoint,
-                  enum spec_verify verify, uint64_t id, int error)
+/* Replays from a start, and drops all current deliveries for it. */
+static void replay(struct courier_request *request, struct endpoint *endpoint,
+                   enum spec_verify verify, const struct start *start)
 {
     (void)verify;
-    if (error) {
-        request_refuse(request, COURIER_E_NOW, "the store cannot be read: try again");
+    if (!start) {
         put_end_busy(endpoint);
         return;
     }
-    replay(request, endpoint, id, true);
+    struct put *put = put_new(request, endpoint);
+    deliveries_drop(endpoint);
+    begin_at(endpoint, start);
+    start_over(endpoint);
+    put->forget = true;
+    put_submit(put, changed);
 }
 
 static void op_replay(struct courier_request *request, struct endpoint *endpoint)
 {
     struct spec spec;
     const char *why;
-    uint64_t newest = log_newest(endpoint->courier->config.log);
-    if (!spec_read(buf_str(&request->body), SPEC_AFTER, SPEC_AFTER, &spec, &request->why, &why))
+    if (!spec_read(buf_str(&request->body), SPEC_AFTER, SPEC_AFTER, &spec, &request->why, &why)) {
         request_refuse(request, COURIER_E_BAD, why);
-    else if (spec.after == SPEC_AFTER_TIME) {
-        endpoint->change.busy = request;
-        begin_search(request, endpoint, &spec, found);
-    } else if (spec.after == SPEC_AFTER_NOW)
-        replay(request, endpoint, newest, true);
-    else if (spec.after_id > newest)
-        request_refuse(request, COURIER_E_CURSOR, begin_beyond);
-    else
-        replay(request, endpoint, spec.after_id, !spec.after_id);
+        return;
+    }
+    endpoint->change.busy = request;
+    begin_find(request, endpoint, &spec, replay);
 }
 
 /* ---- deleting -------------------------------------------------------------------------------- */

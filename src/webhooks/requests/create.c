@@ -135,38 +135,15 @@ static void create(struct courier_request *request, struct endpoint *endpoint,
 
 /* ---- registrations --------------------------------------------------------------------------- */
 
-static void found(struct courier_request *request, struct endpoint *endpoint,
-                  enum spec_verify verify, uint64_t id, int error)
-{
-    if (error) {
-        endpoint_free(endpoint);
-        request_refuse(request, COURIER_E_NOW, "the store cannot be read: try again");
-        return;
-    }
-    begin_at(endpoint, id);
-    create(request, endpoint, verify);
-}
-
 static void begin(struct courier_request *request, struct endpoint *endpoint,
-                  const struct spec *spec)
+                  enum spec_verify verify, const struct start *start)
 {
-    struct courier *courier = endpoint->courier;
-    if (spec->after == SPEC_AFTER_TIME) {
-        begin_search(request, endpoint, spec, found);
-        return;
-    }
-    if (spec->after == SPEC_AFTER_NOW)
-        endpoint->row.cursor = log_newest(courier->config.log);
-    else if (spec->after_id)
-        endpoint->row.cursor = spec->after_id;
-    else
-        begin_at(endpoint, 0);
-    if (endpoint->row.cursor > log_newest(courier->config.log)) {
+    if (!start) {
         endpoint_free(endpoint);
-        request_refuse(request, COURIER_E_CURSOR, begin_beyond);
         return;
     }
-    create(request, endpoint, spec->verify);
+    begin_at(endpoint, start);
+    create(request, endpoint, verify);
 }
 
 int create_fit_pair(struct endpoint_row *row)
@@ -187,7 +164,7 @@ static void make(struct courier *courier, struct courier_request *request, struc
     }
     struct endpoint *endpoint = endpoint_new(courier, &row);
     if (endpoint)
-        begin(request, endpoint, spec);
+        begin_find(request, endpoint, spec, begin);
     else
         request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
 }
