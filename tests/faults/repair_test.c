@@ -353,7 +353,7 @@ static unsigned stride_of(const struct harm *harm, unsigned otherwise)
 static void kill_at_calls(const struct harm *harm, bool has_no_links)
 {
     struct place damaged;
-    unsigned stride = stride_of(harm, 20);
+    unsigned stride = stride_of(harm, 30);
     uint64_t call = 1 + (uint64_t)has_no_links % stride;
     place_init(&damaged);
     run_fill(&damaged, -1);
@@ -484,7 +484,7 @@ static void build(const struct record *record, size_t end, uint64_t seed, const 
 /* Cuts before some of the entries of the repair. */
 static void cut_at_entries(const struct harm *harm, uint64_t seed)
 {
-    unsigned stride = stride_of(harm, 8) * (rounds() ? 1 : 5);
+    unsigned stride = stride_of(harm, 6) * (rounds() ? 1 : 10);
     struct record record;
     struct disk_entry entry;
     struct place damaged, place;

@@ -7,7 +7,7 @@
 /* Begins to exchange the database `path` for `copy`, which is synchronised and lies beside it, and
  * whose name goes. If `copy` is NULL or not there, nothing takes the place of the file. Durable:
  * from now on an opening refuses the folder, and exchange_finish() is all that is left to do. 0 or
- * a negative errno; then nothing was begun. */
+ * a negative errno; then exchange_is_begun() says whether there is something to finish. */
 int exchange_begin(const char *path, const char *copy);
 
 /* Finishes an exchange from whichever step it has come to. The damaged file, and what SQLite laid
