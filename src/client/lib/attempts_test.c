@@ -52,7 +52,7 @@ static void close_fixture(struct fixture *f)
     transfer_answer_deinit(&f->attempts.answer);
     close(f->interrupt.fd);
     if (f->server.pid)
-        server_stop(&f->server);
+        server_stop(&f->server, NULL, 0);
 }
 
 static enum attempts_end run(struct fixture *f)
@@ -113,7 +113,7 @@ static void a_server_that_was_never_met_needs_patience(void **state)
     (void)state;
     struct fixture f;
     open_fixture(&f, busy, 1);
-    server_stop(&f.server);
+    server_stop(&f.server, NULL, 0);
     f.server.pid = 0;
     assert_int_equal(run(&f), ATTEMPTS_FAILED);
     assert_int_equal(f.attempts.result, TRANSFER_E_CONNECT);

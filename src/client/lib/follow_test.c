@@ -93,7 +93,7 @@ static void events_and_notices_come_to_the_sink(void **state)
         assert_string_equal(seen.told, "$bye ");
         assert_int_equal(seen.lost, 1);
         buf_free(&why);
-        server_stop(&server);
+        server_stop(&server, NULL, 0);
     }
 }
 
@@ -113,7 +113,67 @@ static void it_returns_when_the_sink_has_enough(void **state)
         assert_int_equal(seen.count, 1);
         assert_int_equal(seen.lost, 0);
         buf_free(&why);
-        server_stop(&server);
+        server_stop(&server, NULL, 0);
+    }
+}
+
+#define PAGE(events, cursor)                                                                       \
+    HEAD("application/json") "{\"events\":[" events "],\"cursor\":\"" cursor "\"}"
+
+static const char gap[] =
+    "HTTP/1.1 410 Gone\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\r\n"
+    "{\"title\":\"Gone\",\"next\":\"?after=6&told=8\"}";
+
+/* The heads of the requests must have these texts, in this order. */
+static void check_heads(const char *heads, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *at = strstr(heads, texts[i]);
+        if (!at) {
+            fail_msg("\"%s\" is not in, or out of order: %s", texts[i], heads);
+            return;
+        }
+        heads = at + strlen(texts[i]);
+    }
+}
+
+static void each_poll_goes_on_where_the_last_one_ended(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {PAGE("", "4"), PAGE("{\"id\":\"5\"}", "5"), gap,
+                                          PAGE("{\"id\":\"9\"}", "9")};
+    static const char *const texts[] = {"GET /channels/a?after=now&limit=1000&wait=0 ",
+                                        "GET /channels/a?after=4&limit=1000&wait=25 ",
+                                        "GET /channels/a?after=5&",
+                                        "GET /channels/a?after=6&told=8&"};
+    char heads[4096];
+    struct server server;
+    struct buf why = {0};
+    struct seen seen = {.wanted = 2};
+    server_start(&server, answers, 4);
+    assert_int_equal(follow(&seen, &server.parsed, FOLLOW_POLL, &why), 0);
+    assert_string_equal(seen.events, "{\"id\":\"5\"} .{\"id\":\"9\"} .");
+    assert_string_equal(seen.told, "$gap ");
+    assert_int_equal(seen.lost, 0);
+    buf_free(&why);
+    server_stop(&server, heads, sizeof(heads));
+    check_heads(heads, texts, 4);
+}
+
+static void a_server_that_asks_to_stop_for_good_is_obeyed(void **state)
+{
+    (void)state;
+    static const char *const stopped = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    static const enum follow_mechanism mechanisms[] = {FOLLOW_SSE, FOLLOW_NDJSON};
+    for (size_t i = 0; i < 2; i++) {
+        struct server server;
+        struct buf why = {0};
+        struct seen seen = {.count = 0};
+        server_start(&server, &stopped, 1);
+        assert_int_equal(follow(&seen, &server.parsed, mechanisms[i], &why), 0);
+        assert_int_equal(seen.lost, 0);
+        buf_free(&why);
+        server_stop(&server, NULL, 0);
     }
 }
 
@@ -134,7 +194,7 @@ static void a_refusal_is_explained(void **state)
         assert_non_null(strstr(why.at, "403"));
         assert_int_equal(seen.lost, 0);
         buf_free(&why);
-        server_stop(&server);
+        server_stop(&server, NULL, 0);
     }
 }
 
@@ -146,7 +206,7 @@ static void a_server_that_never_answered_is_not_waited_for(void **state)
     struct seen seen = {.count = 0};
     static const char *const nothing = "";
     server_start(&server, &nothing, 1);
-    server_stop(&server);
+    server_stop(&server, NULL, 0);
     assert_int_equal(follow(&seen, &server.parsed, FOLLOW_NDJSON, &why), -ECONNREFUSED);
     assert_true(why.len > 0);
     buf_free(&why);
@@ -157,6 +217,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_and_notices_come_to_the_sink),
         cmocka_unit_test(it_returns_when_the_sink_has_enough),
+        cmocka_unit_test(each_poll_goes_on_where_the_last_one_ended),
+        cmocka_unit_test(a_server_that_asks_to_stop_for_good_is_obeyed),
         cmocka_unit_test(a_refusal_is_explained),
         cmocka_unit_test(a_server_that_never_answered_is_not_waited_for),
     };

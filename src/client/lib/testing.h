@@ -23,15 +23,15 @@ struct server {
     pid_t pid;
     char url[64];
     struct server_url parsed;
+    int heads; /* a pipe with the heads of the requests that came */
 };
 
-static inline void server_answer_one(int listener, const char *answer)
+static inline void server_answer_one(int listener, int heads, const char *answer)
 {
     char request[4096];
     int fd = accept(listener, NULL, NULL);
-    if (fd < 0 || read(fd, request, sizeof(request)) <= 0)
-        _exit(1);
-    if (write(fd, answer, strlen(answer)) < 0)
+    ssize_t len = fd < 0 ? -1 : read(fd, request, sizeof(request));
+    if (len <= 0 || write(heads, request, (size_t)len) < 0 || write(fd, answer, strlen(answer)) < 0)
         _exit(1);
     shutdown(fd, SHUT_WR);
     while (read(fd, request, sizeof(request)) > 0)
@@ -43,6 +43,8 @@ static inline void server_start(struct server *server, const char *const *answer
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
+    int heads[2];
+    assert_int_equal(pipe(heads), 0);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
     assert_int_equal(listen(listener, 8), 0);
@@ -54,12 +56,20 @@ static inline void server_start(struct server *server, const char *const *answer
     server->pid = fork();
     assert_true(server->pid >= 0);
     for (size_t i = 0; server->pid == 0; i += i + 1 < count)
-        server_answer_one(listener, answers[i]);
+        server_answer_one(listener, heads[1], answers[i]);
     close(listener);
+    close(heads[1]);
+    server->heads = heads[0];
 }
 
-static inline void server_stop(const struct server *server)
+/* Stops it. `heads`, if it is not NULL, gets the heads of all requests, as a string. */
+static inline void server_stop(const struct server *server, char *heads, size_t size)
 {
     kill(server->pid, SIGKILL);
     assert_int_equal(waitpid(server->pid, NULL, 0), server->pid);
+    if (heads) {
+        ssize_t len = read(server->heads, heads, size - 1);
+        heads[len < 0 ? 0 : len] = '\0';
+    }
+    close(server->heads);
 }
