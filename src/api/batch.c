@@ -210,7 +210,8 @@ static int64_t add_all(struct submission *submission, struct shape *shape)
     return -1;
 }
 
-static void add_receipts(struct buf *body, const struct event *events, uint32_t count)
+static void add_receipts(struct buf *body, const struct event *events, uint32_t count,
+                         struct rfc3339_memo *times)
 {
     struct json_writer writer = json_writer(body);
     json_object_begin(&writer);
@@ -218,7 +219,7 @@ static void add_receipts(struct buf *body, const struct event *events, uint32_t 
     json_array_begin(&writer);
     for (uint32_t i = 0; i < count; i++) {
         json_object_begin(&writer);
-        receipt_write(&writer, &events[i]);
+        receipt_write(&writer, &events[i], times);
         json_object_end(&writer);
     }
     json_array_end(&writer);
@@ -232,7 +233,8 @@ static void batch_done(struct publish *publish, struct batch *batch)
     if (!exchange)
         return;
     struct buf body = {0};
-    add_receipts(&body, batch->events + publish->first, publish->count);
+    add_receipts(&body, batch->events + publish->first, publish->count,
+                 &exchange->worker->submitter.times);
     if (buf_failed(&body))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else
@@ -274,7 +276,7 @@ static bool asks_for_one(struct exchange *exchange)
 static void answer_none(struct exchange *exchange)
 {
     struct buf body = {0};
-    add_receipts(&body, NULL, 0);
+    add_receipts(&body, NULL, 0, NULL);
     if (buf_failed(&body))
         api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
     else

@@ -66,7 +66,7 @@ void publish_done(struct publish *publish, struct batch *batch)
     struct buf receipt = {0};
     struct json_writer writer = json_writer(&receipt);
     json_object_begin(&writer);
-    receipt_write(&writer, event);
+    receipt_write(&writer, event, &exchange->worker->submitter.times);
     json_object_end(&writer);
     buf_add_char(&receipt, '\n');
     int status = event->state == EVENT_DUPLICATE   ? 200

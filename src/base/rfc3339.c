@@ -4,6 +4,9 @@
 
 enum { DAY_S = 86400, SECOND_US = 1000000 };
 
+/* Where the digits of the fraction are in a text. */
+enum { FRACTION_AT = 20 };
+
 /* A civil date. In the calculations below the year begins in March: the leap day is then its last,
  * and the lengths of the months before it repeat every five months (153 days). */
 struct date {
@@ -70,24 +73,47 @@ static int64_t clamp(int64_t us)
     return us < least ? least : us > most ? most : us;
 }
 
-void rfc3339_add(struct buf *buf, int64_t us_since_1970)
+/* Writes everything up to the fraction. */
+static void put_second(char *out, int64_t second)
 {
-    char *out = buf_reserve(buf, RFC3339_LEN);
-    if (!out)
-        return;
-    int64_t us = clamp(us_since_1970);
-    int64_t s = floor_div(us, SECOND_US);
-    int64_t days = floor_div(s, DAY_S);
-    int64_t of_day = s - days * DAY_S;
+    int64_t days = floor_div(second, DAY_S);
+    int64_t of_day = second - days * DAY_S;
     struct date date = date_from_days(days);
     out = put(out, date.year, 2, '-');
     out = put(out, date.month, 1, '-');
     out = put(out, date.day, 1, 'T');
     out = put(out, of_day / 3600, 1, ':');
     out = put(out, of_day / 60 % 60, 1, ':');
-    out = put(out, of_day % 60, 1, '.');
-    put(out, us - s * SECOND_US, 3, 'Z');
+    (void)put(out, of_day % 60, 1, '.');
+}
+
+static void put_fraction(char *text, int64_t us)
+{
+    (void)put(text + FRACTION_AT, us, 3, 'Z');
+}
+
+void rfc3339_add(struct buf *buf, int64_t us_since_1970)
+{
+    char *out = buf_reserve(buf, RFC3339_LEN);
+    if (!out)
+        return;
+    int64_t us = clamp(us_since_1970);
+    int64_t second = floor_div(us, SECOND_US);
+    put_second(out, second);
+    put_fraction(out, us - second * SECOND_US);
     buf->len += RFC3339_LEN;
+}
+
+struct str rfc3339_by_memo(struct rfc3339_memo *memo, int64_t us_since_1970)
+{
+    int64_t us = clamp(us_since_1970);
+    int64_t second = floor_div(us, SECOND_US);
+    if (!memo->is_set || memo->second != second)
+        put_second(memo->text, second);
+    memo->is_set = true;
+    memo->second = second;
+    put_fraction(memo->text, us - second * SECOND_US);
+    return (struct str){memo->text, RFC3339_LEN};
 }
 
 static bool is_digit(char c)

@@ -30,6 +30,9 @@ static void expect_written(int64_t us, const char *want)
     struct buf buf = {0};
     rfc3339_add(&buf, us);
     assert_int_equal(buf.len, RFC3339_LEN);
+    static struct rfc3339_memo memo; /* of whatever time came before */
+    for (int again = 0; again < 2; again++)
+        assert_true(str_eq(rfc3339_by_memo(&memo, us), buf_str(&buf)));
     buf_add_char(&buf, '\0');
     assert_string_equal(buf.at, want);
     buf_free(&buf);

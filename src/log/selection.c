@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static bool fail(const char **ret_why, const char *why)
 {
     if (ret_why)
@@ -21,18 +25,52 @@ static const unsigned char name_kinds[256] = {[' ' ... ')'] = PLAIN, /* '*' is b
                                               ['/'] = SLASH,
                                               ['0' ... '~'] = PLAIN};
 
-/* Whether the name is valid without a closer look, as nearly every name is: printable ASCII in
- * segments that are not empty, with neither a dot at their beginning nor a wildcard. */
-static bool is_usual(struct str name)
+/* Whether the bytes from `at` on are of the usual form, which follow a byte before that ends a
+ * segment or not. */
+static bool is_usual_from(struct str name, size_t at, bool begins)
 {
-    bool begins = true;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned kind = name_kinds[(unsigned char)name.at[i]];
+    for (; at < name.len; at++) {
+        unsigned kind = name_kinds[(unsigned char)name.at[at]];
         if (kind != PLAIN && (kind == OTHER || begins))
             return false;
         begins = kind == SLASH;
     }
     return !begins;
+}
+
+#ifdef __SSE2__
+
+static unsigned where(__m128i bytes, char c)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)));
+}
+
+/* Sixteen bytes; `begins` says whether the first begins a segment, and then what follows them. */
+static bool is_usual_block(const char *at, bool *begins)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    /* As signed bytes those that are not ASCII are below the space. */
+    unsigned below = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')));
+    unsigned slashes = where(bytes, '/'), starts = slashes << 1 | *begins;
+    *begins = slashes >> 15;
+    return !(below | where(bytes, 0x7f) | where(bytes, '*') |
+             (starts & (slashes | where(bytes, '.'))));
+}
+
+#endif
+
+/* Whether the name is valid without a closer look, as nearly every name is: printable ASCII in
+ * segments that are not empty, with neither a dot at their beginning nor a wildcard. */
+static bool is_usual(struct str name)
+{
+    bool begins = true;
+    size_t at = 0;
+#ifdef __SSE2__
+    for (; name.len - at >= 16; at += 16)
+        if (!is_usual_block(name.at + at, &begins))
+            return false;
+#endif
+    return is_usual_from(name, at, begins);
 }
 
 static bool has_control(struct str s)

@@ -184,9 +184,41 @@ static void a_chain_of_excepted_selections_copies_none_of_their_terms(void **sta
     selection_unref(other);
 }
 
+/* The rules for names of ASCII, a byte after the other. */
+static bool by_the_rules(struct str name)
+{
+    for (struct str rest = name; rest.at;) {
+        struct str segment = str_cut(&rest, '/');
+        if (!segment.len || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+            return false;
+        for (size_t i = 0; i < segment.len; i++)
+            if (segment.at[i] < 0x20 || segment.at[i] == 0x7f || segment.at[i] == '*')
+                return false;
+    }
+    return true;
+}
+
+static void names_of_any_length_are_judged_alike_at_any_place(void **state)
+{
+    (void)state;
+    static const char bytes[] = {'/', '.', '*', 0x1f, 0x7f, 'b'};
+    char name[36];
+    for (size_t len = 2; len <= sizeof(name); len++)
+        for (size_t pair = 0; pair < len * len * sizeof(bytes) * sizeof(bytes); pair++) {
+            size_t first = pair / sizeof(bytes) / sizeof(bytes) / len;
+            size_t second = pair / sizeof(bytes) / sizeof(bytes) % len;
+            memset(name, 'a', len);
+            name[first] = bytes[pair / sizeof(bytes) % sizeof(bytes)];
+            name[second] = bytes[pair % sizeof(bytes)];
+            struct str text = {name, len};
+            assert_true(name_valid(text, NULL) == by_the_rules(text));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_of_any_length_are_judged_alike_at_any_place),
         cmocka_unit_test(a_star_stands_for_one_segment),
         cmocka_unit_test(two_stars_stand_for_one_or_more),
         cmocka_unit_test(the_servers_channels_want_to_be_spelled),

@@ -37,12 +37,21 @@ struct refusal receipt_refusal(const struct publish *publish)
                             .newest = publish->newest};
 }
 
-void receipt_write(struct json_writer *writer, const struct event *event)
+static void add_time(struct json_writer *writer, int64_t time_us, struct rfc3339_memo *times)
+{
+    char quoted[RFC3339_LEN + 2];
+    quoted[0] = quoted[RFC3339_LEN + 1] = '"';
+    memcpy(quoted + 1, rfc3339_by_memo(times, time_us).at, RFC3339_LEN);
+    json_member_raw(writer, "time", (struct str){quoted, sizeof(quoted)});
+}
+
+void receipt_write(struct json_writer *writer, const struct event *event,
+                   struct rfc3339_memo *times)
 {
     if (event->state != EVENT_EPHEMERAL)
         json_member_id(writer, "id", event->id);
     json_member_string(writer, "channel", event->channel);
-    json_member_time(writer, "time", event->time_us);
+    add_time(writer, event->time_us, times);
     if (event->state == EVENT_DUPLICATE)
         json_member_bool(writer, "duplicate", true);
 }

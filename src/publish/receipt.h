@@ -1,6 +1,7 @@
 /* Receipts: the log's verdict on a publish, as its publisher is told. */
 #pragma once
 
+#include "base/rfc3339.h"
 #include "log/apply.h"
 #include "publish/refusal.h"
 
@@ -8,8 +9,9 @@
 struct refusal receipt_refusal(const struct publish *publish);
 
 /* Writes the members of an event's receipt into an object: id (unless ephemeral), channel, time,
- * and "duplicate" if it is one. */
-void receipt_write(struct json_writer *writer, const struct event *event);
+ * and "duplicate" if it is one. `times` is the memo of the thread, see submit.h. */
+void receipt_write(struct json_writer *writer, const struct event *event,
+                   struct rfc3339_memo *times);
 
 /* The data's size of the largest event of an accepted publish. */
 size_t receipt_largest(const struct publish *publish, const struct batch *batch);

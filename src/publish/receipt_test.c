@@ -10,8 +10,9 @@
 static void assert_receipt(const struct event *event, const char *text)
 {
     struct buf out = {0};
+    struct rfc3339_memo times = {0};
     struct json_writer writer = json_members_writer(&out);
-    receipt_write(&writer, event);
+    receipt_write(&writer, event, &times);
     buf_add(&out, "", 1);
     assert_string_equal(out.at, text);
     buf_free(&out);

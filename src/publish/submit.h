@@ -10,6 +10,7 @@
  * `done`, which the log calls on the submitter's thread with the verdict. */
 #pragma once
 
+#include "base/rfc3339.h"
 #include "log/log.h"
 #include "publish/proposal.h"
 
@@ -18,9 +19,10 @@ struct submitter {
     struct log *log;
     struct log_port *port; /* the thread's own: where `done` is called */
     struct clock *clock;
-    struct append *turn;                        /* gathered for the log; NULL for nothing */
-    struct append *turn_ephemeral;              /* gathered for the subscribers of this moment */
-    _Atomic uint64_t published;                 /* events submitted */
+    struct append *turn;           /* gathered for the log; NULL for nothing */
+    struct append *turn_ephemeral; /* gathered for the subscribers of this moment */
+    struct rfc3339_memo times;     /* for receipts: those of a turn are close together */
+    _Atomic uint64_t published;    /* events submitted */
     _Atomic uint64_t refused[PUBLISH_VERDICTS]; /* publishes, by verdict */
 };
 

@@ -249,7 +249,7 @@ static void send_receipt(struct protocol *protocol, struct str ref, const struct
 {
     struct buf message = {0};
     struct json_writer writer = protocol_open(&message, "ok", ref);
-    receipt_write(&writer, event);
+    receipt_write(&writer, event, &protocol->worker->submitter.times);
     json_object_end(&writer);
     protocol_send(protocol, &message);
 }
