@@ -411,7 +411,7 @@ static bool may_name_origin(struct str bytes, int error)
 /* Whether an EventSource asks, which never comes back after a status other than 200. */
 static bool asks_for_events(const struct http_head *head)
 {
-    static const struct str offers[] = {{"application/json", 16}, {"text/event-stream", 17}};
+    const struct str offers[] = {format_page.content_type, format_sse.content_type};
     return head->method == HTTP_GET && !head->upgrade_websocket &&
            http_accept_best(&head->fields, offers, 2) == 1;
 }
@@ -424,7 +424,7 @@ static void end_events(struct exchange *exchange)
     buf_addf(&body, "retry: %u\n\n", RETRY_MS + worker_random(RETRY_MS));
     response_init(&response, 200);
     response.goes_on = true; /* no cache may keep it */
-    response.type = STR("text/event-stream");
+    response.type = format_sse.content_type;
     response.body[0] = buf_str(&body);
     exchange_respond(exchange, &response);
     buf_free(&body);

@@ -18,6 +18,13 @@ enum {
 /* Room for events that come one by one at a usual pace. */
 enum { AGES_MAX = 8 };
 
+/* The times since which events of a page are on their way. */
+struct page_ages {
+    uint32_t count;
+    uint32_t events[AGES_MAX]; /* number of events of each time */
+    int64_t since_ns[AGES_MAX];
+};
+
 /* A page on its way: a subscriber that ends when it has something. */
 struct page_wait {
     struct waiting waiting;
@@ -32,14 +39,12 @@ struct page_wait {
     uint64_t known;        /* up to where the client knows of gaps, as it said itself; else 0 */
     uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: not given up */
     uint32_t timed;        /* events that are in `ages` */
-    uint16_t ages_count;
     bool expired;
-    bool owes;   /* a gap above `known` was passed over; the next request reports it */
-    bool idle;   /* waits for its first event, not for one that is being read */
-    bool waited; /* the page was empty at first */
-    int64_t ages_ns[AGES_MAX]; /* the times since which the events of `ages` are on their way: */
-    uint32_t ages[AGES_MAX];   /* number of events of each time */
-    struct paced paced;        /* while it has something and waits for its pace */
+    bool owes;              /* a gap above `known` was passed over; the next request reports it */
+    bool idle;              /* waits for its first event, not for one that is being read */
+    bool waited;            /* the page was empty at first */
+    struct page_ages *ages; /* NULL: nothing to time has come, as in every poll that is idle */
+    struct paced paced;     /* while it has something and waits for its pace */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -51,10 +56,17 @@ static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count
 {
     if (!count)
         return;
-    if (wait->ages_count < AGES_MAX)
-        wait->ages_ns[wait->ages_count++] = since_ns;
-    wait->ages[wait->ages_count - 1] += count;
     wait->timed += count;
+    if (!wait->ages) {
+        wait->ages = mem_try_alloc(sizeof(*wait->ages));
+        if (!wait->ages)
+            return; /* a page without its times is better than none */
+        *wait->ages = (struct page_ages){.count = 0};
+    }
+    struct page_ages *ages = wait->ages;
+    if (ages->count < AGES_MAX)
+        ages->since_ns[ages->count++] = since_ns;
+    ages->events[ages->count - 1] += count;
 }
 
 /* Do not record latency for a page of old events: the delay is the client's, not the server's. Only
@@ -67,8 +79,9 @@ static void time_taken(struct page_wait *wait, const struct record *first, uint3
 
 static void tell_times(const struct page_wait *wait)
 {
-    for (unsigned i = 0; i < wait->ages_count; i++)
-        hub_timed(&wait->exchange->worker->hub, wait->ages_ns[i], wait->ages[i]);
+    const struct page_ages *ages = wait->ages;
+    for (unsigned i = 0; ages && i < ages->count; i++)
+        hub_timed(&wait->exchange->worker->hub, ages->since_ns[i], ages->events[i]);
 }
 
 /* Whether the page is full before it has so many bytes more. */
@@ -110,6 +123,7 @@ static void release(struct page_wait *wait, struct worker *worker)
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
     buf_free(&wait->events);
+    free(wait->ages);
     free(wait);
 }
 

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -53,7 +54,7 @@ static const char *member(const json_t *object, const char *name)
 static void set_id(struct parsed *parsed, struct str id)
 {
     assert_int_equal(id.len, 16);
-    memcpy(parsed->id, id.at, 16);
+    snprintf(parsed->id, sizeof(parsed->id), "%.*s", STR_FMT(id));
 }
 
 static enum kind kind_of(struct str name)
