@@ -425,22 +425,26 @@ test("a log on another file system than its folder has its damaged files beside 
         t.skip("mounting a file system needs root");
         return;
     }
-    fs.cpSync(`${log}.copy`, log, { recursive: true });
-    behead(files[1]);
-    behead(path.join(data, "sums.db"));
-    for (const args of [["repair", data, "--dry-run"], ["repair", data]]) {
-        const { code, stdout, stderr } = await run(t, args);
-        assert.equal(code, LOST, stderr);
-        assert.match(stdout, new RegExp(`set aside as log/damaged/${path.basename(files[1])}-`));
-        assert.match(stdout, /set aside as damaged\/sums.db-/);
+    try {
+        fs.cpSync(`${log}.copy`, log, { recursive: true });
+        behead(files[1]);
+        behead(path.join(data, "sums.db"));
+        for (const args of [["repair", data, "--dry-run"], ["repair", data]]) {
+            const { code, stdout, stderr } = await run(t, args);
+            assert.equal(code, LOST, stderr);
+            assert.match(stdout, new RegExp(`set aside as log/damaged/${path.basename(files[1])}-`));
+            assert.match(stdout, /set aside as damaged\/sums.db-/);
+        }
+        assert.equal(fs.readdirSync(path.join(log, "damaged")).length, 1);
+        assert.equal(fs.readdirSync(path.join(data, "damaged")).length, 1);
+        await server.start();
+        const { events } = await readAll(server, "channel=a");
+        assert.ok(events.length > 0 && events.length < ids.a.length);
+        await server.terminate();
+    } finally {
+        /* Before the folder around it is removed. */
+        spawnSync("umount", ["-l", log]);
     }
-    assert.equal(fs.readdirSync(path.join(log, "damaged")).length, 1);
-    assert.equal(fs.readdirSync(path.join(data, "damaged")).length, 1);
-    await server.start();
-    const { events } = await readAll(server, "channel=a");
-    assert.ok(events.length > 0 && events.length < ids.a.length);
-    await server.terminate();
-    spawnSync("umount", [log]);
 });
 
 test("sums.db is set aside and nothing is lost", async (t) => {
