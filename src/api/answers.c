@@ -43,5 +43,5 @@ void api_refuse_method(struct exchange *exchange, unsigned methods)
     response_init(&response, 0);
     api_add_methods(&response, STR("Allow"), methods);
     exchange_refuse(exchange, &response, PROBLEM_METHOD_NOT_ALLOWED,
-                    STR("the header Allow says what can be done here"), STR_NONE);
+                    STR("the header Allow lists the methods of this path"), STR_NONE);
 }

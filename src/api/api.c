@@ -246,7 +246,7 @@ void api_handle(struct exchange *exchange)
     const struct api_route *route = find_route(exchange, &rest);
     bool socket = head->upgrade_websocket && head->method == HTTP_GET;
     if (!route || (socket && !route->upgrades))
-        api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / tells what there is");
+        api_refuse(exchange, PROBLEM_NOT_FOUND, "GET / lists the paths of this server");
     else if (route->upgrades && has_lost_upgrade(head))
         refuse_lost_upgrade(exchange);
     else if (head->method == HTTP_OPTIONS)

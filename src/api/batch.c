@@ -42,7 +42,7 @@ static bool take_member(struct event_json *json, struct str key, struct str raw,
     }
     fault->stray = key;
     fault->twice = i < EVENT_JSON_COUNT;
-    return bad(fault, "a member is unknown or there twice");
+    return bad(fault, "a member is unknown, or given twice");
 }
 
 /* In a batch an empty type, or content type, stands for the default. */
@@ -248,7 +248,8 @@ static bool begin(struct exchange *exchange, struct shape *shape)
     *shape = (struct shape){
         .body = body, .rest = body, .array = body.len && body.at[0] == '[', .exchange = exchange};
     if (shape->array && !is_json(shape, exchange_input(exchange))) {
-        api_problem(exchange, PROBLEM_BAD_JSON, "the body begins like a JSON array and is none");
+        api_problem(exchange, PROBLEM_BAD_JSON,
+                    "the body begins like a JSON array, but is not valid JSON");
         return false;
     }
     if (!body.len)

@@ -18,11 +18,10 @@ static const struct source *find_source(const struct api *api, struct str rest)
 static void refuse_proof(struct exchange *exchange, int verdict)
 {
     if (verdict == VERIFY_E_MISSING)
-        api_problem(exchange, PROBLEM_BAD_SIGNATURE,
-                    "the header that proves where this comes from is missing");
+        api_problem(exchange, PROBLEM_BAD_SIGNATURE, "the signature header is missing");
     else if (verdict == VERIFY_E_WRONG)
         api_problem(exchange, PROBLEM_BAD_SIGNATURE,
-                    "the proof does not fit this body and this source's secrets");
+                    "the signature does not match the body and the secrets of this source");
     else if (verdict == VERIFY_E_STALE)
         api_problem(exchange, PROBLEM_BAD_SIGNATURE,
                     "the timestamp is further from this server's clock than tolerance_s allows");

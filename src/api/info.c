@@ -578,8 +578,7 @@ void info_ready(struct exchange *exchange, struct str rest)
     if (atomic_load(&api->draining))
         api_problem(exchange, PROBLEM_UNAVAILABLE, "the server is stopping");
     else if (!log.writable)
-        api_problem(exchange, PROBLEM_UNAVAILABLE,
-                    "the store could not be written at the last try");
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "the last write to the store failed");
     else
         answer_status(exchange, "ready", &log.losses);
 }

@@ -166,7 +166,8 @@ static void listed(struct question *question)
         if (!listing->channels)
             api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
         else if (question->job.cancelled)
-            api_problem(exchange, PROBLEM_UNAVAILABLE, "the list was not finished: try again");
+            api_problem(exchange, PROBLEM_UNAVAILABLE,
+                        "the list could not be finished in time: try again");
         else
             answer(exchange, listing);
     }

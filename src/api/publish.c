@@ -129,7 +129,7 @@ bool publish_read_hops(struct exchange *exchange, uint8_t *ret_hops)
     if (http_fields_repeat(&exchange->head->fields, STR("event-hops")) ||
         http_number(value, &hops) || hops > EVENT_HOPS_MAX)
         return refuse(exchange, PROBLEM_BAD_PARAMETER,
-                      "Event-Hops is there once, with a number from 0 to 255");
+                      "send one Event-Hops header, with a number from 0 to 255");
     *ret_hops = (uint8_t)hops;
     return true;
 }
@@ -139,7 +139,8 @@ static bool take_key(struct exchange *exchange, struct proposal *proposal, struc
 {
     size_t len;
     if (http_idempotency_key(value, room->key, sizeof(room->key), &len))
-        return refuse(exchange, PROBLEM_BAD_KEY, "a key has 1 to 255 bytes, in quotes or not");
+        return refuse(exchange, PROBLEM_BAD_KEY,
+                      "a key has 1 to 255 bytes, with or without quotes");
     proposal->key = (struct str){room->key, len};
     proposal->has_key = true;
     return true;
@@ -224,8 +225,9 @@ static bool read_proposal(struct exchange *exchange, struct str rest, struct pro
 {
     const struct http_head *head = exchange->head;
     if (has_repeats(exchange))
-        return refuse(exchange, PROBLEM_BAD_REQUEST,
-                      "say Event-Type, Idempotency-Key, If-Match and Content-Type once each");
+        return refuse(
+            exchange, PROBLEM_BAD_REQUEST,
+            "send Event-Type, Idempotency-Key, If-Match and Content-Type at most once each");
     if (!channel_decode(exchange, rest, &room->channel, &proposal->channel))
         return false;
     struct str key = http_header(head, STR("idempotency-key"));

@@ -261,7 +261,7 @@ static bool has_right_body(struct exchange *exchange, enum courier_op op)
         body.len--;
     if (!is_plain || !body.len || str_eq(body, STR("{}")))
         return true;
-    api_problem(exchange, PROBLEM_BAD_WEBHOOK, "this takes no body, or {}: the path says all");
+    api_problem(exchange, PROBLEM_BAD_WEBHOOK, "send no body, or {}: the path has all parameters");
     return false;
 }
 
@@ -277,7 +277,7 @@ static bool read_key(struct exchange *exchange, struct courier_request *request)
     if (http_fields_repeat(&exchange->head->fields, STR("idempotency-key")) ||
         http_idempotency_key(value, room, sizeof(room), &len)) {
         api_problem(exchange, PROBLEM_BAD_KEY,
-                    "say one Idempotency-Key of 1 to 255 bytes, in quotes or not");
+                    "send one Idempotency-Key of 1 to 255 bytes, with or without quotes");
         return false;
     }
     buf_add(&request->key, room, len);

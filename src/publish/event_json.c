@@ -96,8 +96,9 @@ static bool read_data(const struct event_json *json, struct event_json_room *roo
         return read_binary(json, room, proposal, ret_refusal);
     if (json->data.at[0] == '"') {
         proposal->kind = EVENT_TEXT;
-        return read_text(json->data, &room->data, &proposal->data, ret_refusal, PROBLEM_BAD_EVENT,
-                         "data is a string that UTF-8 cannot say");
+        return read_text(
+            json->data, &room->data, &proposal->data, ret_refusal, PROBLEM_BAD_EVENT,
+            "data has a string with half a surrogate pair, which UTF-8 cannot express");
     }
     proposal->kind = EVENT_JSON;
     proposal->data = json->data;

@@ -58,7 +58,7 @@ static const char *json_detail(int result, struct str data)
         return utf8_has_mark(data)
                    ? "the body begins with a byte order mark (EF BB BF), which JSON does not have: "
                      "send it without"
-                   : "the body says it is JSON and is not: `at` is where it stops being so";
+                   : "the body is not valid JSON: `at` is the offset of the first wrong byte";
     }
 }
 

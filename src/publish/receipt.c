@@ -5,28 +5,28 @@ static const struct {
     enum problem problem;
     const char *detail;
 } rows[] = {
-    [PUBLISH_E_KEY_REUSED] = {PROBLEM_KEY_REUSED,
-                              "use a new key for a new event: this one stands for another for 5 "
-                              "minutes"},
+    [PUBLISH_E_KEY_REUSED] =
+        {PROBLEM_KEY_REUSED,
+         "this key belongs to another event for 5 minutes: use a new key for a new event"},
     [PUBLISH_E_NOT_NEWEST] = {PROBLEM_NOT_NEWEST,
                               "read the channel's newer events, then publish with the id of the "
                               "newest"},
-    [PUBLISH_E_CHANNELS] = {PROBLEM_TOO_MANY,
-                            "there are as many channels as this server's channels_max allows"},
+    [PUBLISH_E_CHANNELS] =
+        {PROBLEM_TOO_MANY,
+         "channel limit reached (limits.channels_max): delete channels or raise the limit"},
     [PUBLISH_E_SHARE] = {PROBLEM_TOO_MANY,
                          "this address or connection has made its share of the new channels that "
                          "are left: raise channels_max, channels_address_percent or "
                          "channels_connection_percent"},
-    [PUBLISH_E_KEYS] = {PROBLEM_TOO_MANY,
-                        "there are as many keys as this server's keys_max allows: publish without, "
-                        "or wait"},
+    [PUBLISH_E_KEYS] = {PROBLEM_TOO_MANY, "idempotency key limit reached (limits.keys_max): "
+                                          "publish without a key, or try again later"},
     [PUBLISH_E_NO_SPACE] = {PROBLEM_NO_SPACE,
                             "nothing was published: free some space, or shorten retention"},
     [PUBLISH_E_UNAVAILABLE] = {PROBLEM_UNAVAILABLE,
                                "nothing was published: the store cannot be written; try again"},
     [PUBLISH_E_FATE_UNKNOWN] = {PROBLEM_FATE_UNKNOWN,
-                                "the store failed, and it may have been kept: repeat it with the "
-                                "same key"},
+                                "the store failed, and the event may have been stored: publish it "
+                                "again with the same key"},
 };
 _Static_assert(sizeof(rows) / sizeof(rows[0]) == PUBLISH_VERDICTS, "each verdict has a row");
 

@@ -153,7 +153,7 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
     bool ephemeral = is_ephemeral(submitter, proposal);
     if (ephemeral && proposal->has_if_match)
         return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER,
-                           "an ephemeral event stands in no order: If-Match cannot be kept");
+                           "ephemeral events have no order: leave out If-Match");
     if (!begin(&submission, submitter, publisher, ephemeral) ||
         !add_event(&submission, proposal, ephemeral)) {
         submission_drop(&submission);

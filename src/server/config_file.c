@@ -121,7 +121,7 @@ static const char *take_allowed(struct config *config, struct str text)
         return NULL;
     }
     if (text.at[0] == '[' || !address_host_possible(text))
-        return "matches nothing: it takes a network (10.0.0.0/8, fd00::/8) with no bits set behind "
+        return "matches nothing: use a network (10.0.0.0/8, fd00::/8) with no bits set behind "
                "its length, an address (10.1.2.3), or the name of a host (hooks.internal) without "
                "port, scheme or wildcard";
     config->webhook_hosts[config->webhook_hosts_count++] = text.at;
@@ -209,10 +209,9 @@ static void read_space(struct reader *reader, struct yaml_value item, const stru
     if (reader->faults->count != faults)
         return;
     if (!space.prefix.at)
-        fault(
-            reader, item, STR("namespaces.prefix"),
-            "is missing: say for which channels this holds, as in prefix: trades, or prefix: \"\" "
-            "for all");
+        fault(reader, item, STR("namespaces.prefix"),
+              "is missing: name the channels, as in prefix: trades, or prefix: \"\" "
+              "for all");
     else if (find_space(config, space.prefix))
         fault(reader, item, STR("namespaces.prefix"),
               space.prefix.len ? "this prefix is there twice: put all its settings into one item"

@@ -414,7 +414,7 @@ static void refuse_unfinished(struct session *session)
         conn_close(&session->conn);
     else
         incoming_refuse(session, PROBLEM_UNAVAILABLE,
-                        STR("the server holds as many unfinished requests as it may: try again"));
+                        STR("too many unfinished requests (limits.held_max): try again"));
     buf_free(&session->request.intake->in);
 }
 
@@ -605,7 +605,9 @@ static void waited(struct session *session)
     else if (session_inflight(session))
         fate_unknown(session);
     else
-        incoming_refuse(session, PROBLEM_UNAVAILABLE, STR("the log is behind: try again"));
+        incoming_refuse(session, PROBLEM_UNAVAILABLE,
+                        STR("the server could not take the request in time, since its log is "
+                            "behind: try again"));
 }
 
 static void ring_pull(struct session *session)

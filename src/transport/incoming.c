@@ -179,8 +179,7 @@ static enum step wait_for_body(struct session *session, const struct http_head *
 
 static enum step refuse_too_large(struct session *session, struct str bytes)
 {
-    refuse(session, bytes, PROBLEM_TOO_LARGE,
-           STR("the body is larger than this server's body_max"));
+    refuse(session, bytes, PROBLEM_TOO_LARGE, STR("the body is larger than limits.body_max"));
     return STEP_STOP;
 }
 
@@ -433,7 +432,8 @@ static void end_events(struct exchange *exchange)
 void incoming_refuse_connection(struct session *session)
 {
     incoming_refuse(session, PROBLEM_UNAVAILABLE,
-                    STR("the server has as many connections as it may: try again"));
+                    STR("connection limit reached (limits.connections_max): try again later, or "
+                        "raise the limit"));
 }
 
 /* The same, once its request has come: its head is in front of `bytes`. */
@@ -447,7 +447,9 @@ static enum step refuse_connection(struct session *session, struct str bytes,
         end_events(exchange);
     else
         exchange_problem(exchange, PROBLEM_UNAVAILABLE,
-                         STR("the server has as many connections as it may: try again"), STR_NONE);
+                         STR("connection limit reached (limits.connections_max): try again later, "
+                             "or raise the limit"),
+                         STR_NONE);
     return STEP_STOP;
 }
 

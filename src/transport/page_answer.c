@@ -167,8 +167,9 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading,
     add_ways_on(&response, &writer, reading, gap);
     struct str detail =
         gap_is_unknown(gap)
-            ? STR("the log has no such position: begin at rel=\"first\"")
-            : STR("events after it are gone: go on by rel=\"next\", or begin at rel=\"first\"");
+            ? STR("the cursor is not a position in this log: begin at rel=\"first\"")
+            : STR("events after the cursor are gone: continue with rel=\"next\", or begin at "
+                  "rel=\"first\"");
     if (buf_failed(&members))
         response_fail(&response);
     exchange_refuse(exchange, &response, PROBLEM_GAP, detail, buf_str(&members));

@@ -380,7 +380,7 @@ static bool has_strays(struct protocol *protocol, const struct op *op, const str
     }
     buf_add_char(&detail, '\0');
     protocol_error(protocol, said->ref, PROBLEM_BAD_OP,
-                   buf_failed(&detail) ? "a member is unknown or there twice" : detail.at);
+                   buf_failed(&detail) ? "a member is unknown, or given twice" : detail.at);
     buf_free(&known);
     buf_free(&detail);
     return true;

@@ -580,7 +580,8 @@ static enum problem check(const struct protocol *protocol, const struct selectio
         fresh += find_term(protocol, names[i]) == NULL;
         if (!clashes(protocol, asked, names[i]))
             continue;
-        *ret_detail = "one of these is subscribed to with other types: unsubscribe that first";
+        *ret_detail =
+            "a subscription to one of these channels has other types: unsubscribe it first";
         return PROBLEM_BAD_PARAMETER;
     }
     *ret_detail = "at most 100 channels or patterns a connection";

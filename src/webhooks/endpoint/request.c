@@ -9,7 +9,7 @@ void request_answer(struct courier_request *request)
 {
     if (buf_failed(&request->answer)) {
         request->fault = COURIER_E_NOW;
-        request->detail = "there is no memory left: try again";
+        request->detail = "no memory: try again";
     }
     /* From now on another request may create under the same key. */
     if (request->creates)
@@ -29,9 +29,9 @@ void request_refuse_store(struct courier_request *request, int result)
 {
     say(SAY_WARN, "webhook_not_kept", "error=%d", -result);
     if (result == REGISTRY_E_FATE_UNKNOWN)
-        request_refuse(
-            request, COURIER_E_NOW,
-            "the store failed, and a restart may show the change: look before you repeat");
+        request_refuse(request, COURIER_E_NOW,
+                       "the store failed, and the change may have been stored: read the webhook "
+                       "before you repeat the request");
     else if (result == -ENOSPC)
         request_refuse(request, COURIER_E_SPACE, "the disk is full: nothing was changed");
     else

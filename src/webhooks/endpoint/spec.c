@@ -68,7 +68,7 @@ char *spec_url_host(const char *url)
 /* A member being read. Readers return NULL, or what would be right. */
 typedef const char *read_member(struct spec *spec, const json_t *value);
 
-static const char no_memory[] = "there is no memory left: try again";
+static const char no_memory[] = "no memory: try again";
 
 static const char *keep_text(char **place, const json_t *value)
 {
@@ -218,7 +218,7 @@ static const char *read_headers(struct spec *spec, const json_t *value)
         if (!header_valid(str_from(name), text))
             return shape;
         if (header_is_twice(value, name))
-            return "headers names one of them twice";
+            return "headers has the same name twice";
     }
     return keep_json(&spec->headers, value);
 }
@@ -464,7 +464,7 @@ bool spec_read(struct str json, unsigned allowed, unsigned needed, struct spec *
     if (json_is_object(object))
         *ret_why = read_all(object, allowed, needed, ret, room);
     else if (json.len && !object && json_error_code(&error) == json_error_duplicate_key)
-        *ret_why = "a member of the body is there twice, and only one can count";
+        *ret_why = "a member of the body is given twice";
     else if (allowed == SPEC_AFTER || allowed == SPEC_ROTATE)
         *ret_why = shape_of(allowed);
     json_decref(object);

@@ -142,7 +142,7 @@ static void change(struct courier_request *request, struct endpoint *endpoint, s
     start_over(endpoint);
     if (create_fit_pair(&endpoint->row) || !endpoint_prepare(endpoint)) {
         undo(put);
-        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+        request_refuse(request, COURIER_E_NOW, "no memory: try again");
         put_free(put);
         put_end_busy(endpoint);
         return;
@@ -240,7 +240,7 @@ static void rotate(struct courier_request *request, struct endpoint *endpoint,
     struct olds olds = {0};
     if ((row->pair.set && !pair.set && sign_pair_make(&pair)) ||
         !olds_with(&row->olds, &old, now_us, &olds)) {
-        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+        request_refuse(request, COURIER_E_NOW, "no memory: try again");
         return;
     }
     struct put *put = put_new(request, endpoint);

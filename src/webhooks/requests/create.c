@@ -71,8 +71,9 @@ void create_refuse_target(struct courier_request *request)
 
 static void refuse_many(struct courier_request *request)
 {
-    request_refuse(request, COURIER_E_MANY,
-                   "there are as many webhooks as this server allows: delete one");
+    request_refuse(
+        request, COURIER_E_MANY,
+        "webhook limit reached (webhooks.endpoints_max): delete webhooks or raise the limit");
 }
 
 /* ---- saving ---------------------------------------------------------------------------------- */
@@ -166,7 +167,7 @@ static void make(struct courier *courier, struct courier_request *request, struc
     if (endpoint)
         begin_find(request, endpoint, spec, begin);
     else
-        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+        request_refuse(request, COURIER_E_NOW, "no memory: try again");
 }
 
 void create_webhook(struct courier *courier, struct courier_request *request)
@@ -229,7 +230,7 @@ void create_subscription(struct courier *courier, struct courier_request *reques
     if (endpoint && !failed)
         save_new(request, endpoint, false);
     else
-        request_refuse(request, COURIER_E_NOW, "there is no memory left: try again");
+        request_refuse(request, COURIER_E_NOW, "no memory: try again");
     if (endpoint && failed)
         endpoint_free(endpoint);
     buf_free(&channels);

@@ -48,7 +48,7 @@ static bool refuse_failed(struct courier_request *request, int result)
 {
     if (result == -ENOENT || (!result && request->op == COURIER_DELIVERY && !request->answer.len))
         request_refuse(request, COURIER_E_DELIVERY,
-                       "GET /webhooks/ID/deliveries lists the deliveries that there are");
+                       "no delivery has this number: GET /webhooks/ID/deliveries lists all");
     else if (result)
         request_refuse(request, COURIER_E_NOW, "the store cannot be read: try again");
     else

@@ -68,7 +68,8 @@ void listings_end(struct courier *courier)
 {
     for (struct list *node; (node = list_take_first(&courier->listings));) {
         struct listing *listing = container_of(node, struct listing, node);
-        request_refuse(listing->request, COURIER_E_NOW, "the server is stopping: ask the next one");
+        request_refuse(listing->request, COURIER_E_NOW,
+                       "the server is stopping: try again after its restart");
         free(listing);
     }
 }

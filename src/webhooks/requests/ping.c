@@ -292,7 +292,7 @@ void pings_end(struct courier *courier)
             endpoint_free(ping->endpoint);
         if (ping->request)
             request_refuse(ping->request, COURIER_E_NOW,
-                           "the server is stopping: ask the next one");
+                           "the server is stopping: try again after its restart");
         ping_free(ping);
     }
 }

@@ -63,7 +63,8 @@ void requests_open(struct mail *mail, void *owner)
     log_mail_read(courier); /* read first: the answer must include earlier publishes */
     struct endpoint *endpoint = directory_find(courier, request->id);
     if (courier->stopping)
-        request_refuse(request, COURIER_E_NOW, "the server is stopping: ask the next one");
+        request_refuse(request, COURIER_E_NOW,
+                       "the server is stopping: try again after its restart");
     else if (request->op == COURIER_CREATE)
         create_webhook(courier, request);
     else if (request->op == COURIER_SUBSCRIBE)
@@ -74,7 +75,7 @@ void requests_open(struct mail *mail, void *owner)
         listing_start(courier, request);
     else if (!endpoint)
         request_refuse(request, COURIER_E_MISSING,
-                       "GET /webhooks lists the webhooks that there are");
+                       "no webhook has this id: GET /webhooks lists all");
     else
         on_endpoint(request, endpoint);
 }

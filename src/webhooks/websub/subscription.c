@@ -114,11 +114,11 @@ static void applied(struct mail *mail, void *owner)
         intent_free(intent);
         return;
     }
-    say_refused(courier, &intent->wish, 0, "there are as many subscribers as there may be");
+    say_refused(courier, &intent->wish, 0, "subscriber limit reached (webhooks.endpoints_max)");
     intent->denial = true;
     buf_clear(&intent->url);
     websub_add_denial(&intent->url, buf_str(&intent->wish.callback), buf_str(&intent->wish.topic),
-                      STR("the hub has as many subscribers as it may"));
+                      STR("the hub has as many subscribers as its limit allows"));
     send_get(intent);
 }
 
@@ -221,7 +221,7 @@ void websub_ask(struct courier *courier, struct courier_request *request)
     enum courier_fault fault = COURIER_FINE;
     if (result) {
         fault = COURIER_E_BAD;
-        why = why ? why : "there is no memory left: try again";
+        why = why ? why : "no memory: try again";
     } else if (asks && !may_call(courier, &wish->callback)) {
         fault = COURIER_E_FORBIDDEN;
         why = "callbacks are at public addresses, and at others only if the server's "
