@@ -1062,6 +1062,89 @@ static void lanes_on_disk_that_do_not_fit_begin_anew(void **state)
             mend_and_reopen(*state, &kinds[i / OPENED], &kinds[i % OPENED]);
 }
 
+/* Counts the deliveries in a state. */
+static unsigned count_logged(struct world *world, const char *state)
+{
+    char text[64];
+    unsigned count = 0;
+    snprintf(text, sizeof(text), "\"state\":\"%s\"", state);
+    assert_int_equal(ask(world, COURIER_DELIVERIES, NULL), 0);
+    buf_add_char(&world->request.answer, '\0');
+    for (const char *at = world->request.answer.at; (at = strstr(at, text)); at++)
+        count++;
+    return count;
+}
+
+static void assert_none_is_failing(struct world *world)
+{
+    assert_int_equal(count_logged(world, "failing"), 0);
+    assert_int_equal(count_logged(world, "skipped"), 1);
+}
+
+struct dropping {
+    enum courier_op op;
+    const char *body;
+};
+static const struct dropping droppings[] = {
+    {COURIER_CHANGE, "{\"channels\":[\"c/*\",\"d\"]}"},
+    {COURIER_CHANGE, "{\"types\":[\"message\",\"other\"]}"},
+    {COURIER_CHANGE, "{\"ordered\":false,\"batch\":7}"},
+    {COURIER_CHANGE, "{\"ordered\":true,\"batch\":7}"},
+    {COURIER_REPLAY, "{\"after\":\"now\"}"},
+    {COURIER_REPLAY, "{\"after\":\"earliest\"}"},
+};
+enum { DROPPINGS = sizeof(droppings) / sizeof(*droppings) };
+
+/* Its events come again in other deliveries, or are not owed any more. */
+static void a_delivery_whose_lane_is_dropped_does_not_stay_failing(void **state)
+{
+    struct world *world = *state;
+    for (unsigned i = 0; i < DROPPINGS * OPENED; i++) {
+        const struct dropping *dropping = &droppings[i % DROPPINGS];
+        create_of(world, &kinds[i / DROPPINGS]);
+        append_round(world, 1, 10, 1);
+        receive(world);
+        answer(world, "500 Oops");
+        await(world, "held", "1");
+        assert_int_equal(count_logged(world, "failing"), 1);
+        assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+        assert_int_equal(ask(world, dropping->op, dropping->body), 0);
+        assert_none_is_failing(world);
+        delete_it(world);
+    }
+}
+
+static void a_delivery_that_fails_after_its_lane_was_dropped_is_not_failing(void **state)
+{
+    struct world *world = *state;
+    for (unsigned i = 0; i < OPENED; i++) {
+        create_of(world, &kinds[i]);
+        append_round(world, 1, 10, 1);
+        receive(world);
+        assert_int_equal(
+            ask(world, COURIER_CHANGE, "{\"types\":[\"message\",\"x\"],\"state\":\"paused\"}"), 0);
+        answer(world, "500 Oops");
+        assert_none_is_failing(world);
+        delete_it(world);
+    }
+}
+
+static void a_delivery_that_waits_is_still_failing_after_a_restart(void **state)
+{
+    struct world *world = *state;
+    create_of(world, &kinds[0]);
+    append_round(world, 1, 10, 1);
+    receive(world);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    reopen(world);
+    assert_int_equal(count_logged(world, "failing"), 1);
+    assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+    receive(world);
+    answer(world, "200 OK");
+    assert_int_equal(count_logged(world, "delivered"), 1);
+}
+
 /* The cursor goes back for all channels, so that older events of a channel come again too. */
 static void after_a_change_the_newest_event_of_a_channel_comes_last(void **state)
 {
@@ -1449,6 +1532,9 @@ int main(void)
         ON_DISK(a_change_of_options_loses_nothing_over_a_restart),
         ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),
         TEST(after_a_change_the_newest_event_of_a_channel_comes_last),
+        TEST(a_delivery_whose_lane_is_dropped_does_not_stay_failing),
+        TEST(a_delivery_that_fails_after_its_lane_was_dropped_is_not_failing),
+        ON_DISK(a_delivery_that_waits_is_still_failing_after_a_restart),
         ON_DISK(nothing_is_changed_while_lanes_cannot_be_kept),
         CROWDED(what_is_not_tried_takes_no_room_from_what_is),
         cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,

@@ -6,6 +6,14 @@
 #include "webhooks/delivery/scan.h"
 #include "webhooks/endpoint/saving.h"
 
+/* The delivery that a lane would have tried again is not tried any more: its events come in others,
+ * if they are still owed. That of a resend stays as it was. */
+static void skip_delivery(const struct lane *lane)
+{
+    if (lane->row.n && lane->kind != LANE_RESEND)
+        save_skipped(lane->endpoint->courier, lane->row.n);
+}
+
 static void drop(struct lane *lane)
 {
     reading_stop(lane);
@@ -22,6 +30,7 @@ void deliveries_begin_anew(struct endpoint *endpoint, bool again)
         struct lane *lane = container_of(node, struct lane, node);
         if (lane->kind == LANE_RESEND)
             continue;
+        skip_delivery(lane);
         if (lane->attempt)
             lane_leave(lane, again);
         else
@@ -32,7 +41,7 @@ void deliveries_begin_anew(struct endpoint *endpoint, bool again)
     endpoint_changed(endpoint);
 }
 
-void deliveries_drop(struct endpoint *endpoint)
+static void drop_all(struct endpoint *endpoint)
 {
     scan_let_go(endpoint);
     list_each (&endpoint->lanes.all, node)
@@ -40,12 +49,19 @@ void deliveries_drop(struct endpoint *endpoint)
     carried_forget(&endpoint->scan.carried);
 }
 
+void deliveries_drop(struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes.all, node)
+        skip_delivery(container_of(node, struct lane, node));
+    drop_all(endpoint);
+}
+
 void deliveries_end(struct endpoint *endpoint)
 {
     list_each (&endpoint->lanes.all, node)
         /* The row on disk is gone with the endpoint's, or must stay. */
         container_of(node, struct lane, node)->saved = false;
-    deliveries_drop(endpoint);
+    drop_all(endpoint);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */

@@ -244,7 +244,7 @@ static void left_and_free(struct lane *lane, const struct outcome *outcome)
     bool good = call_is_accepted(call);
     int64_t asked_ms =
         retry_after_ms(str_from(call->retry_after), courier_wall_us(endpoint->courier));
-    logged_add(lane, outcome, good ? DELIVERY_DELIVERED : DELIVERY_FAILING);
+    logged_add(lane, outcome, good ? DELIVERY_DELIVERED : DELIVERY_SKIPPED);
     if (good && !outcome->gap && !lane->again)
         carry(endpoint, outcome->events);
     lane_free(lane);

@@ -45,6 +45,11 @@ void save_attempt(struct courier *courier, const struct logged_attempt *attempt)
     bundle_add_attempt(gathering(courier), attempt);
 }
 
+void save_skipped(struct courier *courier, uint64_t n)
+{
+    bundle_add_skipped(gathering(courier), n);
+}
+
 /* ---- handing over ---------------------------------------------------------------------------- */
 
 void discard_progress(struct courier *courier)
@@ -85,6 +90,8 @@ static void restore(struct courier *courier, struct bundle *bundle)
     for (size_t i = 0; i < bundle->attempts_count; i++)
         if (bundle->attempts[i].state != DELIVERY_DELIVERED && i < AGAIN_MOST)
             save_attempt(courier, &bundle->attempts[i]);
+    for (size_t i = 0; i < bundle->skipped_count; i++)
+        save_skipped(courier, bundle->skipped[i]);
 }
 
 static void bundle_done(struct mail *mail, void *owner)

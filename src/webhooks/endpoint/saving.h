@@ -16,6 +16,9 @@ void lane_forgotten(struct lane *lane);
 /* Notes an attempt for the delivery log. Copies what it is given. */
 void save_attempt(struct courier *courier, const struct logged_attempt *attempt);
 
+/* Notes that a delivery will not be tried again. */
+void save_skipped(struct courier *courier, uint64_t n);
+
 /* Hands what has changed to the saver, if it is time or `now`: then whatever is submitted behind
  * it finds it there. */
 void save_progress(struct courier *courier, bool now);

@@ -20,6 +20,7 @@ void bundle_free(struct bundle *bundle)
     free(bundle->rows);
     free(bundle->lanes);
     free(bundle->attempts);
+    free(bundle->skipped);
     free(bundle);
 }
 
@@ -90,6 +91,13 @@ void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *atte
             *parts[i] = STR("");
 }
 
+void bundle_add_skipped(struct bundle *bundle, uint64_t n)
+{
+    bundle->skipped = grow(bundle->skipped, bundle->skipped_count, &bundle->skipped_cap,
+                           sizeof(*bundle->skipped));
+    bundle->skipped[bundle->skipped_count++] = n;
+}
+
 /* ---- writing, on the saver's thread ---------------------------------------------------------- */
 
 static int write_lanes(const struct bundle *bundle, struct registry *registry)
@@ -108,6 +116,8 @@ static int write_attempts(const struct bundle *bundle, struct delivery_log *log)
     int result = 0;
     for (size_t i = 0; !result && i < bundle->attempts_count; i++)
         result = delivery_log_add(log, &bundle->attempts[i]);
+    for (size_t i = 0; !result && i < bundle->skipped_count; i++)
+        result = delivery_log_skip(log, bundle->skipped[i]);
     if (!result && bundle->prune)
         result = delivery_log_prune(log, bundle->prune_before_us, bundle->prune_rows, PRUNE_MOST);
     return result;

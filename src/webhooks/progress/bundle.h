@@ -19,6 +19,8 @@ struct bundle {
     struct logged_attempt *attempts;
     size_t attempts_count, attempts_cap;
     size_t responses_bytes;
+    uint64_t *skipped; /* numbers of deliveries that will not be tried again */
+    size_t skipped_count, skipped_cap;
     bool prune; /* the delivery log, too: */
     int64_t prune_before_us;
     uint64_t prune_rows;
@@ -36,6 +38,9 @@ void bundle_add_lane(struct bundle *bundle, const struct lane_row *row);
 void bundle_drop_lane(struct bundle *bundle, uint64_t endpoint, uint64_t slot);
 /* Adds an attempt for the delivery log. Copies its texts; responses beyond 16 MiB are left out. */
 void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *attempt);
+
+/* The delivery will not be tried again. */
+void bundle_add_skipped(struct bundle *bundle, uint64_t n);
 
 /* Writes it, on the saver's thread. 0 or a negative errno, and then nothing of it was written. */
 int bundle_write(struct saver_job *job, struct registry *registry);

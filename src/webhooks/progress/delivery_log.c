@@ -22,6 +22,7 @@ enum statement {
     ADD_ATTEMPT,
     LETTER,
     UNLETTER,
+    SKIP,
     FIND,
     FIND_LETTER,
     ATTEMPTS,
@@ -76,6 +77,7 @@ static const char *const texts[STATEMENTS] = {
                  " SELECT " DB_MARKS(ATTEMPT) " WHERE EXISTS (SELECT 1 FROM delivery WHERE n = ?1)",
     [LETTER] = "INSERT OR REPLACE INTO letter(n, events) VALUES(?1, ?2)",
     [UNLETTER] = "DELETE FROM letter WHERE n = ?1",
+    [SKIP] = "UPDATE delivery SET state = 3 WHERE n = ?1 AND state = 1",
     [FIND] = DB_SELECT(FOUND) "delivery WHERE n = ?1 AND endpoint = ?2",
     [FIND_LETTER] = "SELECT events FROM letter WHERE n = ?1",
     [ATTEMPTS] =
@@ -238,6 +240,11 @@ struct prune {
     uint64_t newest;
     uint64_t most;
 };
+
+int delivery_log_skip(struct delivery_log *log, uint64_t n)
+{
+    return by_number(log, SKIP, n);
+}
 
 static int prune_range(struct delivery_log *log, uint64_t after, uint64_t through,
                        const struct prune *prune)

@@ -66,6 +66,10 @@ int delivery_log_dead(struct delivery_log *log, uint64_t endpoint, uint64_t *ret
  * dropped. */
 int delivery_log_add(struct delivery_log *log, const struct logged_attempt *attempt);
 
+/* A delivery that would be tried again will not be: its lane was dropped. Others stay as they are.
+ * Within the registry's transaction. */
+int delivery_log_skip(struct delivery_log *log, uint64_t n);
+
 /* Drops what is older than `before_us`, the oldest delivered or skipped beyond `rows` in all, and
  * everything of endpoints that are gone, a slice in each call: it looks at 2 × `most` deliveries,
  * and goes on from there in the next. What has failed goes by age alone, and dead letters never by
