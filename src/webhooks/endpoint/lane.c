@@ -27,6 +27,11 @@ const char *lane_state_name(enum lane_state state)
     return states[state].name;
 }
 
+bool lane_may_move(enum lane_state from, enum lane_state to)
+{
+    return states[from].to & TO(to);
+}
+
 static void leave_state(struct lane *lane)
 {
     if (lane->state == LANE_WAITING) {
@@ -52,7 +57,7 @@ static void enter_state(struct lane *lane)
 
 void lane_move(struct lane *lane, enum lane_state to)
 {
-    assert(states[lane->state].to & TO(to));
+    assert(lane_may_move(lane->state, to));
     leave_state(lane);
     lane->state = to;
     enter_state(lane);

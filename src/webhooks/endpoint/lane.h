@@ -89,7 +89,9 @@ uint64_t endpoint_cursor(const struct endpoint *endpoint);
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
-/* Moves the lane to another state. Ends the program if the table does not allow that. */
+/* Whether the table has that move. */
+bool lane_may_move(enum lane_state from, enum lane_state to);
+/* Moves the lane to another state. Ends the program if the table does not have that move. */
 void lane_move(struct lane *lane, enum lane_state to);
 const char *lane_state_name(enum lane_state state);
 
