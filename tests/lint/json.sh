@@ -7,7 +7,7 @@ cd "$1"
 
 # grep answers 1 when it finds nothing, which is what we want, and 2 when it could not look.
 found=0
-grep -rnE --include='*.[ch]' --exclude='*_test.c' --exclude='testing.h' \
+grep -rnE --include='*.[ch]' --exclude='*_test.c' --exclude='testing*.h' \
     '\\":([^ ]|$)|[{[,]\\"' src || found=$?
 [ "$found" -eq 1 ] && exit 0
 echo "write JSON by base/json_writer.h"

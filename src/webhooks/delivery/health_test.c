@@ -47,7 +47,7 @@ static void refuse(struct world *world, const char *status)
 static void pass_long(struct world *world, int64_t ms)
 {
     move(world, ms / 1000, ms / 1000);
-    world_pass(world, 2 * WORLD_TICK_MS);
+    world_pass(world, 2L * WORLD_TICK_MS);
 }
 
 /* ---- warnings -------------------------------------------------------------------------------- */

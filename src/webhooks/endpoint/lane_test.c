@@ -329,15 +329,14 @@ static void the_cursor_is_that_of_the_lane_furthest_behind(void **state)
 static void a_row_fits_the_options_that_would_make_it(void **state)
 {
     static const struct {
-        bool ordered;
-        uint32_t batch;
         const char *channel;
         uint64_t after, upto;
-        bool fits;
+        uint32_t batch;
+        bool ordered, fits;
     } cases[] = {
-        {true, 0, "c", 5, 0, true},   {true, 0, "", 5, 0, false},  {true, 5, "", 5, 0, true},
-        {true, 5, "c", 5, 0, false},  {false, 0, "", 5, 6, true},  {false, 0, "", 5, 5, false},
-        {false, 0, "c", 5, 6, false}, {false, 5, "", 5, 25, true},
+        {"c", 5, 0, 0, true, true},   {"", 5, 0, 0, true, false},  {"", 5, 0, 5, true, true},
+        {"c", 5, 0, 5, true, false},  {"", 5, 6, 0, false, true},  {"", 5, 5, 0, false, false},
+        {"c", 5, 6, 0, false, false}, {"", 5, 25, 5, false, true},
     };
     struct endpoint *endpoint = the_endpoint(*state);
     struct endpoint_options before = endpoint->row.options;

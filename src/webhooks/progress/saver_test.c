@@ -120,8 +120,8 @@ static void all_that_was_submitted_runs_before_the_end(void **state)
 {
     struct rig *rig = *state;
     assert_int_equal(saver_start(rig->saver), 0);
-    for (char name = 'a'; name < 'a' + JOBS; name++)
-        submit(rig, name, name % 2);
+    for (int i = 0; i < JOBS; i++)
+        submit(rig, (char)('a' + i), i % 2);
     saver_free(rig->saver);
     rig->saver = NULL;
     assert_int_equal(strlen(rig->ran), JOBS);

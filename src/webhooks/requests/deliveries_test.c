@@ -205,15 +205,14 @@ static void a_resend_that_is_answered_410_disables(void **state)
 static void a_filter_chooses_deliveries(void **state)
 {
     static const struct {
-        unsigned states;
         const char *channel;
-        unsigned count;
-    } filters[] = {{0, "", 3},
-                   {1U << DELIVERY_DELIVERED, "", 2},
-                   {1U << DELIVERY_FAILING, "", 1},
-                   {1U << DELIVERY_DEAD, "", 0},
-                   {0, "c/1", 2},
-                   {1U << DELIVERY_FAILING, "c/2", 0}};
+        unsigned states, count;
+    } filters[] = {{"", 0, 3},
+                   {"", 1U << DELIVERY_DELIVERED, 2},
+                   {"", 1U << DELIVERY_FAILING, 1},
+                   {"", 1U << DELIVERY_DEAD, 0},
+                   {"c/1", 0, 2},
+                   {"c/2", 1U << DELIVERY_FAILING, 0}};
     struct world *world = *state;
     create_for_many(world, ",\"schedule\":[3600]");
     for (int i = 0; i < 3; i++) {

@@ -279,7 +279,7 @@ static void a_clock_that_jumps_ends_no_lease(void **state)
 {
     struct world *world = *state;
     subscribe(world, "&hub.lease_seconds=3600");
-    move(world, 10 * 86400, 0);
+    move(world, INT64_C(864000), 0);
     world_pass(world, 60000);
     assert_int_equal(subscribers(world), 1);
     world_pass(world, 3530000);
