@@ -61,8 +61,9 @@ static inline char *put(char *out, int64_t n, int pairs, char after)
         out[i] = (char)('0' + rest % 100 / 10);
         out[i + 1] = (char)('0' + rest % 10);
     }
-    out[2 * pairs] = after;
-    return out + 2 * pairs + 1;
+    out += 2 * (ptrdiff_t)pairs;
+    *out = after;
+    return out + 1;
 }
 
 /* Limits a time to the years that four digits can express. */
