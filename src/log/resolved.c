@@ -4,9 +4,11 @@
 
 #include <stdlib.h>
 
-/* Uses of the room after which a search counts as abandoned. A search that is still wanted goes on
- * within some thousand uses: new reads go first, but their slices are brief. */
-enum { ABANDONED_USES = 8192 };
+/* Turns that one waiting search has in vain before the oldest counts as abandoned. The readers take
+ * searches by turns, so a search that is still wanted goes on within as many turns of any other,
+ * whatever their number. The 64 slices in which a new search overtakes old ones are few beside it.
+ */
+enum { ABANDONED_TURNS = 256 };
 
 void resolved_room_init(struct resolved_room *room, size_t most)
 {
@@ -86,18 +88,25 @@ static void drive_out_whole(struct resolved_room *room, const struct resolved *s
     }
 }
 
-static bool is_abandoned(const struct resolved_room *room, const struct resolved *part)
+/* Whether `self` has waited for so long that the oldest search must have been abandoned. Counts
+ * this turn of it. */
+static bool has_waited_enough(const struct resolved_room *room, struct resolved *self)
 {
-    return room->uses - part->used > ABANDONED_USES;
+    if (self->turn != room->turn)
+        self->waited = 0;
+    self->turn = room->turn;
+    return ++self->waited > ABANDONED_TURNS;
 }
 
 /* Whether `self` is the oldest search. Drops older searches that were abandoned. */
-static bool is_first(struct resolved_room *room, const struct resolved *self)
+static bool is_first(struct resolved_room *room, struct resolved *self)
 {
     struct resolved *first;
-    while ((first = first_of(&room->parts)) && first != self)
-        if (!is_abandoned(room, first) || !drive_out(first))
+    while ((first = first_of(&room->parts)) && first != self) {
+        if (!has_waited_enough(room, self) || !drive_out(first))
             return false;
+        room->turn++; /* the next has its time too */
+    }
     return first == self;
 }
 
@@ -116,7 +125,7 @@ static void note_use(struct resolved *resolved, struct resolved_room *room)
 {
     if (!resolved->room || resolved->is_whole || !resolved->is_part)
         stand_last(resolved, room);
-    resolved->used = ++room->uses;
+    room->turn += first_of(&room->parts) == resolved;
     count(resolved, room, bytes_of(resolved));
 }
 

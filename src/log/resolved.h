@@ -10,7 +10,7 @@
  * searches at once would drive each other out for ever. Instead a search that finds the room full
  * drops its own numbers and waits, unless it is the oldest. So the oldest search always reaches its
  * end, and its set is then complete. A search whose reader has left would stay the oldest for ever;
- * after many uses of the room it counts as abandoned and is dropped. */
+ * once another has had many turns in vain meanwhile, it counts as abandoned and is dropped. */
 #pragma once
 
 #include "base/list.h"
@@ -23,9 +23,9 @@
 struct resolved_room {
     size_t most; /* bytes beyond which sets are forgotten; a single set may be larger */
     pthread_mutex_t lock;
-    struct list whole; /* complete sets, by their last use */
-    struct list parts; /* incomplete ones, by their beginning */
-    uint64_t uses;
+    struct list whole;      /* complete sets, by their last use */
+    struct list parts;      /* incomplete ones, by their beginning */
+    uint32_t turn;          /* counts the uses by the oldest search */
     _Atomic uint64_t bytes; /* bytes in the room, for statistics */
 };
 
@@ -46,7 +46,8 @@ struct resolved {
     struct list node;
     bool is_part; /* in `parts`, not in `whole` */
     size_t counted;
-    uint64_t used; /* the room's `uses` at the last use */
+    uint32_t turn;   /* the room's `turn` when this search began to wait, */
+    uint32_t waited; /* and its turns in vain since */
 };
 
 static inline bool resolved_room_is_full(const struct resolved_room *room)

@@ -4,10 +4,15 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
-enum { PARTS = 8, WHOLE = 40000 }; /* enough numbers for a bitmap that is larger than a list */
+enum {
+    PARTS = 8,
+    SMALL = 1000,
+    WHOLE = 40000
+}; /* enough numbers for a bitmap that is larger than a list */
 
 /* The memory of a set with this many numbers. */
 static size_t size_of(uint32_t numbers)
@@ -129,6 +134,57 @@ static void of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end(
     resolved_room_deinit(&room);
 }
 
+/* However many wait, the oldest search keeps its numbers, so that one after the other ends. */
+static void searches_end_however_many_others_wait(void **state)
+{
+    static const unsigned counts[] = {2, 300, 9000};
+    enum { SLICES = 20, ROUNDS = 3 * SLICES };
+    (void)state;
+    for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+        struct resolved_room room;
+        struct resolved **some = mem_alloc(counts[k] * sizeof(*some));
+        unsigned found = 0;
+        resolved_room_init(&room, size_of(SMALL));
+        for (unsigned i = 0; i < counts[k]; i++)
+            some[i] = resolved_new();
+        for (unsigned round = 0; round < ROUNDS; round++)
+            for (unsigned i = 0; i < counts[k]; i++)
+                found += slice(some[i], &room, SMALL / SLICES, SMALL) && is_known(some[i], SMALL);
+        assert_true(found >= 2);
+        for (unsigned i = 0; i < counts[k]; i++)
+            resolved_free(some[i]);
+        resolved_room_deinit(&room);
+        free(some);
+    }
+}
+
+/* Many that wait do not make an abandoned search stay. */
+static void an_abandoned_search_is_dropped_however_many_wait(void **state)
+{
+    static const unsigned counts[] = {1, 100, 1000};
+    (void)state;
+    for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+        struct resolved_room room;
+        struct resolved *left = resolved_new(), **some = mem_alloc(counts[k] * sizeof(*some));
+        unsigned rounds = 0;
+        resolved_room_init(&room, size_of(SMALL));
+        assert_true(slice(left, &room, SMALL - 1, SMALL));
+        for (unsigned i = 0; i < counts[k]; i++)
+            some[i] = resolved_new();
+        for (; left->bits; rounds++) {
+            assert_true(rounds < 10000);
+            for (unsigned i = 0; i < counts[k]; i++)
+                (void)slice(some[i], &room, SMALL / 20, SMALL);
+        }
+        assert_true(rounds > 100);
+        resolved_free(left);
+        for (unsigned i = 0; i < counts[k]; i++)
+            resolved_free(some[i]);
+        resolved_room_deinit(&room);
+        free(some);
+    }
+}
+
 static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
 {
     struct resolved_room room;
@@ -139,7 +195,7 @@ static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
     assert_true(slice(left, &room, WHOLE - 1, WHOLE));
     while (!slice(other, &room, WHOLE, WHOLE))
         assert_true(++turns < 100000);
-    assert_true(turns > 1000);
+    assert_true(turns > 100);
     assert_true(is_known(other, WHOLE));
     assert_int_equal(left->bits, 0);
     assert_true(slice(left, &room, WHOLE, WHOLE)); /* the search goes on */
@@ -182,6 +238,8 @@ int main(void)
         cmocka_unit_test(what_was_not_of_use_for_longest_is_forgotten),
         cmocka_unit_test(what_readers_ask_just_now_stays),
         cmocka_unit_test(of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end),
+        cmocka_unit_test(searches_end_however_many_others_wait),
+        cmocka_unit_test(an_abandoned_search_is_dropped_however_many_wait),
         cmocka_unit_test(one_that_its_reader_has_left_is_not_first_for_ever),
         cmocka_unit_test(one_that_is_larger_than_the_room_is_found_all_the_same),
         cmocka_unit_test(a_selection_may_outlive_the_log),
