@@ -9,8 +9,8 @@
 
 enum { LIST_MOST = 64 };
 
-/* Finds one letter for its lane, or the next numbers of dead ones. */
-struct letter_job {
+/* Finds one delivery for its lane, or the next numbers of dead letters. */
+struct resend_job {
     struct saver_job job;
     struct courier *courier;
     char id[ENDPOINT_ID_LEN + 1];
@@ -24,7 +24,7 @@ struct letter_job {
 
 static int find(struct saver_job *job, struct registry *registry)
 {
-    struct letter_job *own = container_of(job, struct letter_job, job);
+    struct resend_job *own = container_of(job, struct resend_job, job);
     struct delivery_log *log = registry_delivery_log(registry);
     if (own->n)
         return delivery_log_find(log, own->endpoint, own->n, &own->letter);
@@ -32,7 +32,7 @@ static int find(struct saver_job *job, struct registry *registry)
                                   &own->count);
 }
 
-static void job_free(struct letter_job *own)
+static void job_free(struct resend_job *own)
 {
     buf_free(&own->letter.events);
     free(own);
@@ -40,7 +40,7 @@ static void job_free(struct letter_job *own)
 
 /* A dead letter has its events with it. Those of others are read from the log, a range like what a
  * lane has to send again: a large page may come in several requests. */
-static void load(struct lane *lane, struct letter_job *own)
+static void load(struct lane *lane, struct resend_job *own)
 {
     if (!own->letter.events.len) {
         lane->row.after = own->letter.first - 1;
@@ -54,7 +54,7 @@ static void load(struct lane *lane, struct letter_job *own)
             return;
 }
 
-static void send_again(struct endpoint *endpoint, struct letter_job *own)
+static void send_again(struct endpoint *endpoint, struct resend_job *own)
 {
     struct lane *lane = lane_new(endpoint, LANE_RESEND, STR(""));
     lane->row.n = own->n;
@@ -68,7 +68,7 @@ static void send_again(struct endpoint *endpoint, struct letter_job *own)
 
 /* ---- several in a row ------------------------------------------------------------------------ */
 
-static void take_numbers(struct endpoint *endpoint, const struct letter_job *own)
+static void take_numbers(struct endpoint *endpoint, const struct resend_job *own)
 {
     for (size_t i = 0; i < own->count && own->numbers[i] <= endpoint->resends.upto; i++)
         if (endpoint->resends.count <
@@ -79,7 +79,7 @@ static void take_numbers(struct endpoint *endpoint, const struct letter_job *own
 
 static void found(struct mail *mail, void *owner)
 {
-    struct letter_job *own = container_of(mail, struct letter_job, job.mail);
+    struct resend_job *own = container_of(mail, struct resend_job, job.mail);
     struct courier *courier = owner;
     struct endpoint *endpoint = directory_find(courier, own->id);
     courier->jobs--;
@@ -96,8 +96,8 @@ static void found(struct mail *mail, void *owner)
 
 static void ask(struct endpoint *endpoint, uint64_t n)
 {
-    struct letter_job *own = mem_alloc(sizeof(*own));
-    *own = (struct letter_job){.job = {.run = find, .looks = true, .mail = {NULL, found}},
+    struct resend_job *own = mem_alloc(sizeof(*own));
+    *own = (struct resend_job){.job = {.run = find, .looks = true, .mail = {NULL, found}},
                                .courier = endpoint->courier,
                                .endpoint = endpoint->row.number,
                                .n = n,

@@ -18,7 +18,7 @@ static struct bundle *gathering(struct courier *courier)
 
 void endpoint_changed(struct endpoint *endpoint)
 {
-    if (!list_linked(&endpoint->links.node)) /* deleted, or not there yet: kept as a whole */
+    if (!list_linked(&endpoint->links.node)) /* deleted, or not there yet: saved as a whole */
         return;
     if (!list_linked(&endpoint->links.changed))
         list_add_last(&endpoint->courier->changed, &endpoint->links.changed);

@@ -1,4 +1,4 @@
-/* The record of deliveries: every one with its attempts, and what was given up with its events. On
+/* The delivery log: every delivery with its attempts, and what was given up with its events. On
  * the saver's thread, in the registry's file. */
 #pragma once
 
@@ -23,7 +23,7 @@ struct logged_attempt {
     uint64_t endpoint;
     uint64_t first; /* ids of its first and last event */
     uint64_t last;
-    uint32_t count;  /* 0 with a later attempt: they stay as the record has them */
+    uint32_t count;  /* 0 with a later attempt: they stay as the log has them */
     uint32_t number; /* 1 for the first */
     enum delivery_state state;
     struct str channel; /* of its first event */
@@ -62,7 +62,7 @@ int delivery_log_newest(struct delivery_log *log, uint64_t *ret_n);
 /* How many dead letters an endpoint has. */
 int delivery_log_dead(struct delivery_log *log, uint64_t endpoint, uint64_t *ret_count);
 
-/* Within the registry's transaction. An attempt at a delivery that the record no longer has is
+/* Within the registry's transaction. An attempt at a delivery that the log no longer has is
  * dropped. */
 int delivery_log_add(struct delivery_log *log, const struct logged_attempt *attempt);
 

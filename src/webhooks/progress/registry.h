@@ -32,17 +32,17 @@ enum { REGISTRY_E_FATE_UNKNOWN = 1 };
 /* Adds or replaces all of a row; `forget` drops its lanes in the same step. Durable when it returns
  * 0. */
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);
-/* The result of the newest attempt to keep lanes; 0 when they are kept. While it is not 0, a row
+/* The result of the newest attempt to save lanes; 0 when they are saved. While it is not 0, a row
  * may not say that the scan is beyond them. */
 void registry_note_lanes(struct registry *registry, int result);
 int registry_lanes_result(const struct registry *registry);
 
-/* With its lanes; its deliveries go as the record is pruned. Durable when it returns 0. */
+/* With its lanes; its deliveries go as the delivery log is pruned. Durable when it returns 0. */
 int registry_delete(struct registry *registry, const char *id);
 
 /* Between begin and commit: keeps how far an endpoint has got (cursor, told, next_us, failures,
  * since_us, warned, state), and lanes. All of them are one transaction, durable when commit returns
- * 0; after any other result it is as if none had been kept. */
+ * 0; after any other result it is as if none had been saved. */
 int registry_begin(struct registry *registry);
 int registry_progress(struct registry *registry, const struct endpoint_row *row);
 int registry_put_lane(struct registry *registry, const struct lane_row *row);

@@ -13,7 +13,7 @@ struct saver_job {
     /* On the saver's thread; 0 or a negative errno, which is `result` afterwards. */
     int (*run)(struct saver_job *job, struct registry *registry);
     int result;
-    bool looks; /* only reads: what is to be kept goes first, since deliveries wait for that */
+    bool looks; /* only reads: what is to be saved goes first, since deliveries wait for that */
     struct mailbox *reply;
     struct mail mail; /* posted to `reply` when it has run */
 };

@@ -86,7 +86,7 @@ static void created(struct mail *mail, void *owner)
     courier->jobs--;
     courier->creations--;
     if (put->job.result || courier->stopping) {
-        /* Kept although we stop: whoever asks again finds it in the list. */
+        /* Saved although we stop: a client that asks again finds it in the list. */
         endpoint_free(endpoint);
         request_refuse_store(put->request, put->job.result ? put->job.result : -EAGAIN);
     } else {

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Something of the record, read or changed by the saver. */
+/* Something of the delivery log, read or changed by the saver. */
 struct look {
     struct saver_job job;
     struct courier_request *request;

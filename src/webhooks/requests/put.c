@@ -36,7 +36,8 @@ void put_submit_as(struct put *put, int (*run)(struct saver_job *job, struct reg
     put->row.cursor = endpoint_scanned(put->endpoint);
     put->job.run = run;
     put->job.mail.open = done;
-    /* Lanes first: the row says that the scan is beyond them. If they cannot be kept, nor is it. */
+    /* Lanes first: the row says that the scan is beyond them. If they cannot be saved, nor is it.
+     */
     save_progress(put->courier, true);
     courier_submit_job(put->courier, &put->job);
 }

@@ -97,7 +97,7 @@ static bool is_full(const struct courier_request *request)
     return request->fault == COURIER_E_MANY;
 }
 
-/* The change is kept, or could not be. */
+/* The change is saved, or could not be. */
 static void applied(struct mail *mail, void *owner)
 {
     struct courier_request *request = container_of(mail, struct courier_request, reply_mail);
@@ -201,11 +201,11 @@ static void verify(struct intent *intent)
     send_get(intent);
 }
 
-static bool may_call(const struct courier *courier, struct buf *callback)
+static bool may_call(const struct courier *courier, const struct buf *callback)
 {
-    buf_add_char(callback, '\0');
-    bool may = !buf_failed(callback) && courier_may_call(courier, callback->at);
-    callback->len--;
+    char *url = strndup(callback->len ? callback->at : "", callback->len);
+    bool may = url && courier_may_call(courier, url);
+    free(url);
     return may;
 }
 
