@@ -18,11 +18,11 @@ enum {
 /* Room for events that come one by one at a usual pace. */
 enum { AGES_MAX = 8 };
 
-/* The times since which events of a page are on their way. */
+/* Later times than the first since which events of a page are on their way. */
 struct page_ages {
     uint32_t count;
-    uint32_t events[AGES_MAX]; /* number of events of each time */
-    int64_t since_ns[AGES_MAX];
+    uint32_t events[AGES_MAX - 1]; /* number of events of each time */
+    int64_t since_ns[AGES_MAX - 1];
 };
 
 /* A page on its way: a subscriber that ends when it has something. */
@@ -38,16 +38,28 @@ struct page_wait {
     uint64_t read_after;   /* the cursor of the last of them */
     uint64_t known;        /* up to where the client knows of gaps, as it said itself; else 0 */
     uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: not given up */
-    uint32_t timed;        /* events that are in `ages` */
+    uint32_t timed;        /* events whose time is noted */
     bool expired;
-    bool owes;              /* a gap above `known` was passed over; the next request reports it */
-    bool idle;              /* waits for its first event, not for one that is being read */
-    bool waited;            /* the page was empty at first */
-    struct page_ages *ages; /* NULL: nothing to time has come, as in every poll that is idle */
-    struct paced paced;     /* while it has something and waits for its pace */
+    bool owes;               /* a gap above `known` was passed over; the next request reports it */
+    bool idle;               /* waits for its first event, not for one that is being read */
+    bool waited;             /* the page was empty at first */
+    uint32_t first_events;   /* number of events that are on their way since the first time */
+    int64_t first_ns;        /* that time, if there are any */
+    struct page_ages *later; /* NULL: there are no others, as in most polls */
+    struct paced paced;      /* while it has something and waits for its pace */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
+
+static struct page_ages *later_ages(struct page_wait *wait)
+{
+    if (wait->later)
+        return wait->later;
+    wait->later = mem_try_alloc(sizeof(*wait->later));
+    if (wait->later)
+        *wait->later = (struct page_ages){.count = 0};
+    return wait->later;
+}
 
 /* Notes since when events are on their way. A page that is held back makes its events late, so the
  * time in the page counts. When all ages are in use, later events count as old as those before
@@ -57,16 +69,19 @@ static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count
     if (!count)
         return;
     wait->timed += count;
-    if (!wait->ages) {
-        wait->ages = mem_try_alloc(sizeof(*wait->ages));
-        if (!wait->ages)
-            return; /* a page without its times is better than none */
-        *wait->ages = (struct page_ages){.count = 0};
+    if (!wait->first_events) {
+        wait->first_ns = since_ns;
+        wait->first_events = count;
+        return;
     }
-    struct page_ages *ages = wait->ages;
-    if (ages->count < AGES_MAX)
-        ages->since_ns[ages->count++] = since_ns;
-    ages->events[ages->count - 1] += count;
+    struct page_ages *later = later_ages(wait);
+    if (!later) { /* no memory: no age is worth a page */
+        wait->first_events += count;
+        return;
+    }
+    if (later->count < AGES_MAX - 1)
+        later->since_ns[later->count++] = since_ns;
+    later->events[later->count - 1] += count;
 }
 
 /* Do not record latency for a page of old events: the delay is the client's, not the server's. Only
@@ -79,9 +94,12 @@ static void time_taken(struct page_wait *wait, const struct record *first, uint3
 
 static void tell_times(const struct page_wait *wait)
 {
-    const struct page_ages *ages = wait->ages;
-    for (unsigned i = 0; ages && i < ages->count; i++)
-        hub_timed(&wait->exchange->worker->hub, ages->since_ns[i], ages->events[i]);
+    struct hub *hub = &wait->exchange->worker->hub;
+    const struct page_ages *later = wait->later;
+    if (wait->first_events)
+        hub_timed(hub, wait->first_ns, wait->first_events);
+    for (unsigned i = 0; later && i < later->count; i++)
+        hub_timed(hub, later->since_ns[i], later->events[i]);
 }
 
 /* Whether the page is full before it has so many bytes more. */
@@ -123,7 +141,7 @@ static void release(struct page_wait *wait, struct worker *worker)
     hub_unsubscribe(&worker->hub, &wait->sub);
     reading_free(wait->reading);
     buf_free(&wait->events);
-    free(wait->ages);
+    free(wait->later);
     free(wait);
 }
 
