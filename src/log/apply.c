@@ -129,14 +129,14 @@ static uint64_t beyond(uint64_t have, uint64_t keep)
 
 struct excess apply_excess(const struct apply *apply, const struct channel *channel)
 {
-    const struct space_config *keep = &apply->channels.spaces[channel->space].config;
+    const struct namespace_config *keep = &apply->channels.namespaces[channel->namespace].config;
     return (struct excess){beyond(channel->count, keep->count),
                            beyond(channel->bytes, keep->bytes)};
 }
 
 void apply_note(struct apply *apply, struct channel *channel)
 {
-    const struct space_config *keep = &apply->channels.spaces[channel->space].config;
+    const struct namespace_config *keep = &apply->channels.namespaces[channel->namespace].config;
     struct excess excess = apply_excess(apply, channel);
     if (excess.count || excess.bytes)
         apply_enqueue(apply, channel, QUEUE_OVER);
@@ -283,9 +283,9 @@ static void uncheck(struct apply *apply, struct event *events, uint32_t count, u
 static void append_event(struct apply *apply, struct event *event)
 {
     struct channel *channel = channels_by_number(&apply->channels, event->number);
-    struct space *space = &apply->channels.spaces[channel->space];
+    struct namespace *namespace = &apply->channels.namespaces[channel->namespace];
     event->id = ++apply->last;
-    event->prev = channel->last ? channel->last : space->folded;
+    event->prev = channel->last ? channel->last : namespace->folded;
     event->time_us = apply->now_us;
     event->state = EVENT_APPENDED;
     channel->last = event->id;

@@ -303,14 +303,14 @@ bool channels_resolve_stop(struct channels_resolve *resolve)
 void channels_trimmed_prepare(struct channels_trimmed *trimmed, const struct channels *channels,
                               const struct selection *selection)
 {
-    channels_spaces_of(&trimmed->spaces, channels, selection);
+    channels_namespaces_of(&trimmed->namespaces, channels, selection);
 }
 
 void channels_trimmed_begin(struct channels_trimmed *trimmed, const struct channels *channels,
                             const struct selection *selection)
 {
     trimmed->selection = selection;
-    channels_trimmed_bounds(channels, selection, &trimmed->spaces, &trimmed->highest,
+    channels_trimmed_bounds(channels, selection, &trimmed->namespaces, &trimmed->highest,
                             &trimmed->most);
     trimmed->look_max = channels->by_name.count <= SMALL_TABLE ? SIZE_MAX : FEW;
     trimmed->steps = 0;

@@ -116,7 +116,7 @@ struct channels_trimmed {
     size_t look_max;
     uint64_t steps; /* steps of selection_has_channel_counted() so far */
     bool more;
-    struct channels_spaces spaces;
+    struct channels_namespaces namespaces;
     struct candidates candidates;
 };
 

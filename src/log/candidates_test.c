@@ -15,7 +15,7 @@ enum { MAX = 20000 };
 static int setup(void **state)
 {
     struct channels *channels = mem_alloc(sizeof(*channels));
-    static const struct space_config configs[] = {{.prefix = STR("x")}};
+    static const struct namespace_config configs[] = {{.prefix = STR("x")}};
     channels_init(channels, configs, 1, MAX);
     *state = channels;
     return 0;
@@ -376,7 +376,7 @@ static void trimmed_is_that_of_the_channels_selected(void **state)
     assert_int_equal(trimmed(channels, "x/*"), 5);
     assert_int_equal(trimmed(channels, "**"), 7);
     assert_int_equal(trimmed(channels, "x/unknown"), 0);
-    channels_space(channels, STR("x"))->folded = 9;
+    channels_namespace(channels, STR("x"))->folded = 9;
     assert_int_equal(trimmed(channels, "x/unknown"), 9);
     assert_int_equal(trimmed(channels, "x/a"), 5);
     assert_int_equal(trimmed(channels, "x/*"), 9);

@@ -32,20 +32,20 @@ static struct str name_of(const void *owner, uint32_t number)
     return channel_name(channels_by_number(owner, number));
 }
 
-static struct space *space_of_node(const struct map_node *node)
+static struct namespace *namespace_of_node(const struct map_node *node)
 {
-    return container_of(node, struct space, node);
+    return container_of(node, struct namespace, node);
 }
 
 static bool prefix_is(const struct map_node *node, struct str key)
 {
-    return str_eq(space_of_node(node)->config.prefix, key);
+    return str_eq(namespace_of_node(node)->config.prefix, key);
 }
 
 static int by_length_down(const void *a, const void *b)
 {
-    size_t x = ((const struct space *)a)->config.prefix.len;
-    size_t y = ((const struct space *)b)->config.prefix.len;
+    size_t x = ((const struct namespace *)a)->config.prefix.len;
+    size_t y = ((const struct namespace *)b)->config.prefix.len;
     return (x < y) - (x > y);
 }
 
@@ -53,33 +53,34 @@ static int by_length_down(const void *a, const void *b)
 static void index_spaces(struct channels *channels)
 {
     map_init(&channels->by_prefix, prefix_is);
-    map_reserve(&channels->by_prefix, channels->spaces_count);
-    for (size_t i = 0; i < channels->spaces_count; i++) {
-        struct space *space = &channels->spaces[i];
-        struct str prefix = space->config.prefix;
+    map_reserve(&channels->by_prefix, channels->namespaces_count);
+    for (size_t i = 0; i < channels->namespaces_count; i++) {
+        struct namespace *namespace = &channels->namespaces[i];
+        struct str prefix = namespace->config.prefix;
         if (!prefix.len || prefix.len > NAME_MAX_BYTES || map_find(&channels->by_prefix, prefix))
             continue;
-        map_add(&channels->by_prefix, &space->node, prefix);
+        map_add(&channels->by_prefix, &namespace->node, prefix);
         channels->prefix_lens[prefix.len] = 1;
         if (prefix.len > channels->prefix_longest)
             channels->prefix_longest = prefix.len;
     }
 }
 
-void channels_init(struct channels *channels, const struct space_config *configs, size_t count,
+void channels_init(struct channels *channels, const struct namespace_config *configs, size_t count,
                    uint64_t count_max)
 {
     *channels = (struct channels){.count_max = count_max, .share_percent = {100, 100}};
     map_init(&channels->by_name, name_is);
     name_tree_init(&channels->order, name_of, channels);
-    channels->spaces = mem_alloc((count + 1) * sizeof(*channels->spaces));
+    channels->namespaces = mem_alloc((count + 1) * sizeof(*channels->namespaces));
     bool has_all = false;
     for (size_t i = 0; i < count; i++) {
-        channels->spaces[i].config = configs[i];
+        channels->namespaces[i].config = configs[i];
         has_all = has_all || !configs[i].prefix.len;
     }
-    channels->spaces_count = has_all ? count : count + 1;
-    qsort(channels->spaces, channels->spaces_count, sizeof(*channels->spaces), by_length_down);
+    channels->namespaces_count = has_all ? count : count + 1;
+    qsort(channels->namespaces, channels->namespaces_count, sizeof(*channels->namespaces),
+          by_length_down);
     index_spaces(channels);
 }
 
@@ -94,7 +95,7 @@ void channels_deinit(struct channels *channels)
     }
     free(channels->chunks);
     map_deinit(&channels->by_prefix);
-    free(channels->spaces);
+    free(channels->namespaces);
     name_tree_deinit(&channels->order);
     numbers_deinit(&channels->free);
     free(channels->reused_at);
@@ -130,7 +131,7 @@ struct channel *channels_by_number(const struct channels *channels, uint32_t num
 
 /* A lookup for each segment of the name that ends where some prefix does, and not for each of
  * perhaps thousands of namespaces. */
-struct space *channels_space(const struct channels *channels, struct str name)
+struct namespace *channels_namespace(const struct channels *channels, struct str name)
 {
     size_t len = name.len < channels->prefix_longest ? name.len : channels->prefix_longest;
     for (; len; len--) {
@@ -138,9 +139,9 @@ struct space *channels_space(const struct channels *channels, struct str name)
             continue;
         struct map_node *node = map_find(&channels->by_prefix, (struct str){name.at, len});
         if (node)
-            return space_of_node(node);
+            return namespace_of_node(node);
     }
-    return &channels->spaces[channels->spaces_count - 1];
+    return &channels->namespaces[channels->namespaces_count - 1];
 }
 
 static int chunks_room(struct channels *channels, size_t at)
@@ -239,7 +240,7 @@ static struct channel *place(struct channels *channels, struct str name, uint32_
     channels->blocks_bytes += mem_taken(size);
     *channel = (struct channel){.node = {.own = number}, .name_len = (uint8_t)name.len};
     memcpy(channel->name, name.at, name.len);
-    channel->space = (uint16_t)(channels_space(channels, name) - channels->spaces);
+    channel->namespace = (uint16_t)(channels_namespace(channels, name) - channels->namespaces);
     map_add(&channels->by_name, &channel->node, name);
     chunk->channels[number & (CHUNK - 1)] = channel;
     chunk->count++;
@@ -561,11 +562,11 @@ struct channel *channels_next(struct channels_walk *walk)
 
 void channels_trim(struct channels *channels, struct channel *channel, uint64_t upto)
 {
-    struct space *space = &channels->spaces[channel->space];
+    struct namespace *namespace = &channels->namespaces[channel->namespace];
     if (upto > channel->trimmed)
         channel->trimmed = upto;
-    if (channel->trimmed > space->trimmed_max)
-        space->trimmed_max = channel->trimmed;
+    if (channel->trimmed > namespace->trimmed_max)
+    namespace->trimmed_max = channel->trimmed;
     channels_note_trim(channels);
 }
 
@@ -596,13 +597,13 @@ static bool any_may_match_under(const struct selection *selection, struct str pr
     return false;
 }
 
-void channels_spaces_of(struct channels_spaces *spaces, const struct channels *channels,
-                        const struct selection *selection)
+void channels_namespaces_of(struct channels_namespaces *namespaces, const struct channels *channels,
+                            const struct selection *selection)
 {
-    memset(spaces->bits, 0, channels->spaces_count / 8 + 1);
-    for (size_t i = 0; selection->patterns_count && i < channels->spaces_count; i++)
-        if (any_may_match_under(selection, channels->spaces[i].config.prefix))
-            spaces->bits[i / 8] |= (uint8_t)(1 << i % 8);
+    memset(namespaces->bits, 0, channels->namespaces_count / 8 + 1);
+    for (size_t i = 0; selection->patterns_count && i < channels->namespaces_count; i++)
+        if (any_may_match_under(selection, channels->namespaces[i].config.prefix))
+            namespaces->bits[i / 8] |= (uint8_t)(1 << i % 8);
 }
 
 static uint64_t names_trimmed(const struct channels *channels, const struct selection *selection)
@@ -612,21 +613,21 @@ static uint64_t names_trimmed(const struct channels *channels, const struct sele
         const struct channel *channel = channels_find(channels, selection->names[i]);
         highest = larger(highest, channel_counts(channel)
                                       ? channel->trimmed
-                                      : channels_space(channels, selection->names[i])->folded);
+                                      : channels_namespace(channels, selection->names[i])->folded);
     }
     return highest;
 }
 
 void channels_trimmed_bounds(const struct channels *channels, const struct selection *selection,
-                             const struct channels_spaces *spaces, uint64_t *ret_least,
+                             const struct channels_namespaces *namespaces, uint64_t *ret_least,
                              uint64_t *ret_most)
 {
     uint64_t least = names_trimmed(channels, selection), most = 0;
-    for (size_t i = 0; selection->patterns_count && i < channels->spaces_count; i++) {
-        if (!(spaces->bits[i / 8] >> i % 8 & 1))
+    for (size_t i = 0; selection->patterns_count && i < channels->namespaces_count; i++) {
+        if (!(namespaces->bits[i / 8] >> i % 8 & 1))
             continue;
-        least = larger(least, channels->spaces[i].folded);
-        most = larger(most, channels->spaces[i].trimmed_max);
+        least = larger(least, channels->namespaces[i].folded);
+        most = larger(most, channels->namespaces[i].trimmed_max);
     }
     *ret_least = least;
     *ret_most = larger(least, most);

@@ -9,7 +9,7 @@
 #include "log/selection.h"
 
 /* The settings of a namespace: of the channels under a prefix. */
-struct space_config {
+struct namespace_config {
     struct str prefix; /* whole segments, without a slash at the end; empty for all */
     int64_t age_us;    /* retention: older events are trimmed; 0: never */
     uint64_t count;    /* retention: the newest events of a channel stay, up to this number; 0:
@@ -19,9 +19,10 @@ struct space_config {
     bool ephemeral;    /* events are never stored */
 };
 
-struct space {
+struct namespace
+{
     struct map_node node; /* by its prefix */
-    struct space_config config;
+    struct namespace_config config;
     uint64_t folded;      /* the highest `trimmed` of forgotten channels */
     uint64_t trimmed_max; /* the highest `trimmed` of all channels, forgotten ones included */
     bool is_folding;      /* upkeep is forgetting channels of this namespace */
@@ -35,7 +36,7 @@ struct channel {
     uint64_t trimmed;     /* newest id that was removed from it */
     uint64_t count;       /* events retained */
     uint64_t bytes;       /* bytes of their data */
-    uint16_t space;       /* index into channels.spaces */
+    uint16_t namespace;   /* index into channels.namespaces */
     uint8_t name_len;
     uint8_t waits; /* bit n: the channel is in queue n of apply.h; above them CHANNEL_… */
     char name[];
@@ -90,8 +91,8 @@ struct channels {
     uint32_t unclaimed;                  /* prepared channels that do not count yet */
     unsigned share_percent[MAKER_KINDS]; /* see channels_make(); 100: no limit */
     uint32_t made[MAKER_KINDS][MAKERS];  /* number of channels in each maker's share */
-    struct space *spaces; /* the longest prefix of a name decides; the last has prefix "" */
-    size_t spaces_count;
+    struct namespace *namespaces; /* the longest prefix of a name decides; the last has prefix "" */
+    size_t namespaces_count;
     struct map by_prefix;                    /* namespaces with a prefix that is not empty */
     uint8_t prefix_lens[NAME_MAX_BYTES + 1]; /* 1 if there is a prefix of that length */
     size_t prefix_longest;
@@ -100,7 +101,7 @@ struct channels {
 
 /* Copies `configs` (their strings must outlive the table); adds a namespace with prefix "" if there
  * is none. */
-void channels_init(struct channels *channels, const struct space_config *configs, size_t count,
+void channels_init(struct channels *channels, const struct namespace_config *configs, size_t count,
                    uint64_t count_max);
 void channels_deinit(struct channels *channels);
 
@@ -128,7 +129,7 @@ struct channel *channels_find(const struct channels *channels, struct str name);
 struct channel *channels_by_number(const struct channels *channels, uint32_t number);
 /* channels_find() that is fast if `number` is the channel's; 0: unknown. */
 struct channel *channels_known(const struct channels *channels, struct str name, uint32_t number);
-struct space *channels_space(const struct channels *channels, struct str name);
+struct namespace *channels_namespace(const struct channels *channels, struct str name);
 
 /* A walk over the channels under a literal prefix, by ascending name. Its time does not depend on
  * how many others there are:
@@ -224,18 +225,18 @@ void channels_trim(struct channels *channels, struct channel *channel, uint64_t 
 void channels_note_trim(struct channels *channels);
 
 /* A bit for each namespace. */
-struct channels_spaces {
+struct channels_namespaces {
     uint8_t bits[UINT16_MAX / 8 + 1];
 };
 
 /* The namespaces of names that a pattern of the selection matches. Many patterns are compared with
  * many prefixes, so call it without the lock; prefixes do not need it. */
-void channels_spaces_of(struct channels_spaces *spaces, const struct channels *channels,
-                        const struct selection *selection);
+void channels_namespaces_of(struct channels_namespaces *namespaces, const struct channels *channels,
+                            const struct selection *selection);
 
 /* The bounds of the highest `trimmed` among the selection's channels, without a look at the
- * channels that its patterns match. `spaces` is from channels_spaces_of(). `*ret_least` is exact if
- * there are no patterns. */
+ * channels that its patterns match. `namespaces` is from channels_namespaces_of(). `*ret_least` is
+ * exact if there are no patterns. */
 void channels_trimmed_bounds(const struct channels *channels, const struct selection *selection,
-                             const struct channels_spaces *spaces, uint64_t *ret_least,
+                             const struct channels_namespaces *namespaces, uint64_t *ret_least,
                              uint64_t *ret_most);

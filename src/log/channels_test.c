@@ -394,15 +394,15 @@ static void the_longest_prefix_of_whole_segments_decides(void **state)
 {
     (void)state;
     struct channels channels;
-    struct space_config configs[] = {{.prefix = STR("a"), .count = 1},
-                                     {.prefix = STR("a/b"), .count = 2}};
+    struct namespace_config configs[] = {{.prefix = STR("a"), .count = 1},
+                                         {.prefix = STR("a/b"), .count = 2}};
     channels_init(&channels, configs, 2, 10);
-    assert_int_equal(channels_space(&channels, STR("a"))->config.count, 1);
-    assert_int_equal(channels_space(&channels, STR("a/x"))->config.count, 1);
-    assert_int_equal(channels_space(&channels, STR("a/b"))->config.count, 2);
-    assert_int_equal(channels_space(&channels, STR("a/b/c"))->config.count, 2);
-    assert_int_equal(channels_space(&channels, STR("a/bc"))->config.count, 1);
-    assert_int_equal(channels_space(&channels, STR("ab"))->config.count, 0);
+    assert_int_equal(channels_namespace(&channels, STR("a"))->config.count, 1);
+    assert_int_equal(channels_namespace(&channels, STR("a/x"))->config.count, 1);
+    assert_int_equal(channels_namespace(&channels, STR("a/b"))->config.count, 2);
+    assert_int_equal(channels_namespace(&channels, STR("a/b/c"))->config.count, 2);
+    assert_int_equal(channels_namespace(&channels, STR("a/bc"))->config.count, 1);
+    assert_int_equal(channels_namespace(&channels, STR("ab"))->config.count, 0);
     channels_deinit(&channels);
 }
 
@@ -524,18 +524,18 @@ static void without_memory_nothing_is_loaded(void **state)
 
 static struct str prefix_of(const struct channels *channels, const char *name)
 {
-    return channels_space(channels, str_from(name))->config.prefix;
+    return channels_namespace(channels, str_from(name))->config.prefix;
 }
 
 static void namespaces_go_by_whole_segments(void **state)
 {
     (void)state;
     struct channels channels;
-    static const struct space_config configs[] = {{.prefix = STR("a")},
-                                                  {.prefix = STR("a/b/c")},
-                                                  {.prefix = STR("a/b")},
-                                                  {.prefix = STR("long/long")},
-                                                  {.prefix = STR("a/b"), .count = 7}};
+    static const struct namespace_config configs[] = {{.prefix = STR("a")},
+                                                      {.prefix = STR("a/b/c")},
+                                                      {.prefix = STR("a/b")},
+                                                      {.prefix = STR("long/long")},
+                                                      {.prefix = STR("a/b"), .count = 7}};
     channels_init(&channels, configs, 5, 10);
     assert_true(str_eq(prefix_of(&channels, "a"), STR("a")));
     assert_true(str_eq(prefix_of(&channels, "a/x/b"), STR("a")));
@@ -556,7 +556,7 @@ static void a_thousand_namespaces_are_told_apart(void **state)
     (void)state;
     struct channels channels;
     static char texts[SPACES][16];
-    static struct space_config configs[SPACES];
+    static struct namespace_config configs[SPACES];
     for (unsigned i = 0; i < SPACES; i++) {
         snprintf(texts[i], sizeof(texts[i]), "n/%04u", i);
         configs[i].prefix = str_from(texts[i]);

@@ -111,7 +111,7 @@ static void trimmed_events_make_no_page_full(void **state)
 {
     struct world *world = *state;
     struct log_fetch fetch;
-    world_space(world, "noise")->count = 1;
+    world_namespace(world, "noise")->count = 1;
     world_open(world);
     fill(world);
     world_settle(world);

@@ -30,11 +30,11 @@ static int load_channel(void *context, const struct store_channel *stored)
     struct log *log = context;
     struct channels *channels = &log->apply.channels;
     if (stored->name.len && stored->name.at[0] == '*') {
-        struct space *space = channels_space(channels, str_skip(stored->name, 1));
-        if (stored->trimmed > space->folded)
-            space->folded = stored->trimmed;
-        if (space->folded > space->trimmed_max)
-            space->trimmed_max = space->folded;
+        struct namespace *namespace = channels_namespace(channels, str_skip(stored->name, 1));
+        if (stored->trimmed > namespace->folded)
+        namespace->folded = stored->trimmed;
+        if (namespace->folded > namespace->trimmed_max)
+        namespace->trimmed_max = namespace->folded;
         return 0;
     }
     struct channel *channel;
@@ -215,7 +215,8 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     cond_init_monotonic(&log->trim_work);
     pthread_mutex_init(&log->upkeep_lock, NULL);
     cond_init_monotonic(&log->upkeep_work);
-    channels_init(&log->apply.channels, config->spaces, config->spaces_count, config->channels_max);
+    channels_init(&log->apply.channels, config->namespaces, config->namespaces_count,
+                  config->channels_max);
     for (int kind = 0; kind < MAKER_KINDS; kind++)
         if (config->share_percent[kind])
             log->apply.channels.share_percent[kind] = config->share_percent[kind];
@@ -334,7 +335,7 @@ bool log_wants_makers(const struct log *log)
 
 bool log_is_ephemeral(const struct log *log, struct str channel)
 {
-    return channels_space(&log->apply.channels, channel)->config.ephemeral;
+    return channels_namespace(&log->apply.channels, channel)->config.ephemeral;
 }
 
 /* Hides events that were trimmed. An unknown channel was forgotten: none of its events is

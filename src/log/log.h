@@ -13,8 +13,8 @@ enum { LOG_PORTS_MAX = 65, LOG_LIST_MAX = 1001 };
 struct log_config {
     bool memory;               /* no folder: events are safe once they are in memory */
     struct store_config store; /* with the clock of the log */
-    const struct space_config *spaces;
-    size_t spaces_count;
+    const struct namespace_config *namespaces;
+    size_t namespaces_count;
     uint64_t channels_max;
     unsigned share_percent[MAKER_KINDS]; /* of new channels, see channels_make(); 0 counts as 100 */
     uint64_t keys_max;

@@ -930,7 +930,7 @@ static void threads_that_publish_all_see_one_order(void **state)
 {
     struct world *world = *state;
     struct publisher publishers[THREADS];
-    world_space(world, "")->count = 100;
+    world_namespace(world, "")->count = 100;
     world_open_with(world, log_open);
     for (unsigned i = 0; i < THREADS; i++) {
         publishers[i] = (struct publisher){.world = world, .port = &world->ports[i], .index = i};

@@ -144,7 +144,7 @@ static void many_lines_are_paid_for_with_rows(void **state)
 static void trimmed_events_in_front_fill_no_page(void **state)
 {
     struct world *world = *state;
-    world_space(world, "some")->count = 1;
+    world_namespace(world, "some")->count = 1;
     world_open(world);
     for (int turn = 0; turn < 20; turn++)
         make_channels(world, "some", 1);

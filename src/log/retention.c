@@ -227,10 +227,10 @@ struct seen {
     size_t bytes;
 };
 
-/* A range of events, oldest first, of which those in `space` are trimmed, until `excess` is
+/* A range of events, oldest first, of which those in `namespace` are trimmed, until `excess` is
  * gone. */
 struct range {
-    const struct space *space; /* NULL: all namespaces */
+    const struct namespace *namespace; /* NULL: all namespaces */
     uint64_t after;
     uint64_t upto;
     uint64_t excess;
@@ -250,7 +250,7 @@ static void trim_seen(struct log *log, struct range *range, const struct seen *s
     struct channels *channels = &log->apply.channels;
     struct channel *channel = channels_by_number(channels, seen->number);
     if (!channel || seen->id <= apply_trimmed(&log->apply, channel) ||
-        (range->space && &channels->spaces[channel->space] != range->space))
+        (range->namespace && &channels->namespaces[channel->namespace] != range->namespace))
         return;
     uint64_t weight = seen->bytes + EVENT_OVERHEAD;
     range->excess -= weight < range->excess ? weight : range->excess;
@@ -297,19 +297,20 @@ static int64_t time_before(struct log *log, int64_t age_us)
 static void trim_by_age(struct log *log)
 {
     struct range *range = mem_alloc(sizeof(*range));
-    for (size_t i = 0; i < log->apply.channels.spaces_count; i++) {
-        struct space *space = &log->apply.channels.spaces[i];
+    for (size_t i = 0; i < log->apply.channels.namespaces_count; i++) {
+        struct namespace *namespace = &log->apply.channels.namespaces[i];
         uint64_t upto = 0;
-        if (!space->config.age_us ||
-            log->store->ops->find_time(log->store, time_before(log, space->config.age_us), &upto) ||
-            upto <= space->aged)
+        if (!namespace->config.age_us ||
+            log->store->ops->find_time(log->store, time_before(log, namespace->config.age_us),
+                                       &upto) ||
+            upto <= namespace->aged)
             continue;
-        range->space = space;
-        range->after = space->aged;
+        range->namespace = namespace;
+        range->after = namespace->aged;
         range->upto = upto;
         range->excess = UINT64_MAX;
         trim_range(log, range);
-        space->aged = range->after;
+        namespace->aged = range->after;
     }
     free(range);
 }

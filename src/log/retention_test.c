@@ -11,7 +11,7 @@ static void a_count_keeps_a_channels_newest(void **state)
 {
     struct world *world = *state;
     uint64_t first;
-    world_space(world, "kept")->count = 5;
+    world_namespace(world, "kept")->count = 5;
     world_open(world);
     flood(world, "kept/a", 12);
     flood(world, "kept/b", 3);
@@ -35,7 +35,7 @@ static void bytes_keep_a_channels_newest(void **state)
 {
     struct world *world = *state;
     uint64_t first;
-    world_space(world, "kept")->bytes = 35;
+    world_namespace(world, "kept")->bytes = 35;
     world_open(world);
     flood(world, "kept/a", 12);
     retention_trim(world->log, false);
@@ -47,7 +47,7 @@ static void bytes_keep_a_channels_newest(void **state)
 static void an_age_is_that_of_the_event(void **state)
 {
     struct world *world = *state;
-    world_space(world, "kept")->age_us = 1000000;
+    world_namespace(world, "kept")->age_us = 1000000;
     world_open(world);
     flood(world, "kept/a", 4);
     flood(world, "free", 4);
@@ -85,7 +85,7 @@ static void a_clock_that_jumps_ages_nothing(void **state)
                                       INT64_C(10) * 365 * 86400, 3600, -3600};
     struct world *world = *state;
     int64_t hour = INT64_C(3600000000);
-    world_space(world, "kept")->age_us = hour;
+    world_namespace(world, "kept")->age_us = hour;
     world_open(world);
     flood(world, "kept/a", 4);
     for (size_t i = 0; i < sizeof(jumps_s) / sizeof(*jumps_s); i++)
@@ -101,7 +101,7 @@ static void after_a_restart_times_of_the_future_count_from_the_start(void **stat
 {
     struct world *world = *state;
     int64_t hour = INT64_C(3600000000), years = hour * 24 * 3650;
-    world_space(world, "kept")->age_us = hour;
+    world_namespace(world, "kept")->age_us = hour;
     world_open(world);
     flood(world, "kept/old", 3);
     world->clock.wall_us += years;
@@ -149,7 +149,7 @@ static void what_is_not_safe_yet_does_not_push_older_events_out(void **state)
 {
     struct world *world = *state;
     struct post post;
-    world_space(world, "kept")->count = 3;
+    world_namespace(world, "kept")->count = 3;
     world_open(world);
     flood(world, "kept/a", 3);
     gate_set(true, 0);
@@ -173,7 +173,7 @@ static void once_safe_it_does(void **state)
 {
     struct world *world = *state;
     struct post post;
-    world_space(world, "kept")->count = 3;
+    world_namespace(world, "kept")->count = 3;
     world_open(world);
     flood(world, "kept/a", 3);
     gate_set(true, 0);
@@ -201,7 +201,7 @@ static bool is_called(struct world *world)
 static void what_is_urgent_is_far_beyond_its_bound(void **state)
 {
     struct world *world = *state;
-    world_space(world, "kept")->count = 32;
+    world_namespace(world, "kept")->count = 32;
     world_open(world);
     flood(world, "kept/a", 32 + 32 / 16 + 16);
     assert_false(is_called(world));
@@ -217,7 +217,7 @@ static void what_is_urgent_is_far_beyond_its_bound(void **state)
 static void ports_are_told_what_was_trimmed(void **state)
 {
     struct world *world = *state;
-    world_space(world, "kept")->count = 1;
+    world_namespace(world, "kept")->count = 1;
     world_open(world);
     flood(world, "kept/a", 3);
     flood(world, "kept/b", 3);
@@ -233,7 +233,7 @@ static void the_trims_of_many_channels_are_one_commit(void **state)
 {
     struct world *world = *state;
     char name[32];
-    world_space(world, "kept")->count = 1;
+    world_namespace(world, "kept")->count = 1;
     world_open(world);
     for (int i = 0; i < 200; i++) {
         snprintf(name, sizeof(name), "kept/%d", i % 100);
@@ -251,7 +251,7 @@ static void the_trims_of_many_channels_are_one_commit(void **state)
 static void trims_that_could_not_be_kept_are_kept_later(void **state)
 {
     struct world *world = *state;
-    world_space(world, "kept")->count = 1;
+    world_namespace(world, "kept")->count = 1;
     world_open(world);
     flood(world, "kept/a", 5);
     retention_trim(world->log, false);
@@ -260,7 +260,7 @@ static void trims_that_could_not_be_kept_are_kept_later(void **state)
     gate.trim_fail = 0;
     uint64_t trimmed = world_channel(world, "kept/a").trimmed;
     world_close(world);
-    world->config.spaces_count = 0;
+    world->config.namespaces_count = 0;
     world_open(world);
     assert_int_equal(world_channel(world, "kept/a").trimmed, trimmed);
     assert_int_equal(world_channel(world, "kept/a").count, 1);
@@ -272,7 +272,7 @@ static void after_a_start_with_narrower_settings_all_is_trimmed_to_them(void **s
     world_open(world);
     flood(world, "kept/a", 9);
     world_close(world);
-    world_space(world, "kept")->count = 2;
+    world_namespace(world, "kept")->count = 2;
     world_open(world);
     retention_trim(world->log, false);
     assert_int_equal(world_channel(world, "kept/a").count, 2);
@@ -284,7 +284,7 @@ static void cuts_are_found_in_sealed_files_and_dead_files_go(void **state)
     struct log_stats before, after;
     uint64_t first;
     world->config.store.roll_bytes = 1;
-    world_space(world, "kept")->count = 7;
+    world_namespace(world, "kept")->count = 7;
     world_open(world);
     for (int file = 0; file < 5; file++) {
         flood(world, "kept/a", 5);
@@ -331,7 +331,7 @@ static void names_of_the_past_make_room_and_leave_their_trims_to_the_namespace(v
     struct world *world = *state;
     struct post post;
     world->config.channels_max = 4;
-    world_space(world, "x");
+    world_namespace(world, "x");
     world_open(world);
     uint64_t other = post_one(world, "y", "y");
     delete_three(world);
@@ -356,7 +356,7 @@ static void what_was_folded_is_known_after_a_restart(void **state)
 {
     struct world *world = *state;
     world->config.channels_max = 4;
-    world_space(world, "x");
+    world_namespace(world, "x");
     world_open(world);
     delete_three(world);
     uint64_t newest = log_newest(world->log);
@@ -395,7 +395,7 @@ static void numbers_of_forgotten_channels_are_given_again(void **state)
 static void fill_two_namespaces(struct world *world, unsigned count)
 {
     world->config.channels_max = count;
-    world_space(world, "x");
+    world_namespace(world, "x");
     world_open(world);
     for (unsigned i = 0; i < count; i++) {
         char name[16];
@@ -437,7 +437,7 @@ static void while_much_is_pending_nothing_is_trimmed_for_what_is_not_safe(void *
     enum { POSTS = 300 };
     static struct post posts[POSTS];
     uint64_t first;
-    world_space(world, "kept")->count = 10;
+    world_namespace(world, "kept")->count = 10;
     world_open(world);
     for (int i = 0; i < 12; i++)
         post_one(world, "kept/a", "x");
@@ -494,7 +494,7 @@ static void under_a_flood_channels_come_down_to_their_bounds_by_themselves(void 
 {
     struct world *world = *state;
     static struct post posts[500];
-    world_space(world, "kept")->count = 10;
+    world_namespace(world, "kept")->count = 10;
     world_open_with(world, log_open);
     for (int i = 0; i < 500; i++) {
         struct append *append = append_begin(world);

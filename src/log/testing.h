@@ -141,7 +141,7 @@ static inline void gate_put(struct log *log)
 struct world {
     struct clock_fake clock;
     char dir[64];
-    struct space_config spaces[WORLD_SPACES];
+    struct namespace_config namespaces[WORLD_SPACES];
     struct log_config config;
     struct log *log;
     struct world_port {
@@ -185,7 +185,7 @@ static inline void world_init(struct world *world, bool memory)
                   .roll_bytes = 64 << 20,
                   .roll_us = INT64_C(3600000000),
                   .clock = &world->clock.clock},
-        .spaces = world->spaces,
+        .namespaces = world->namespaces,
         .channels_max = 100000,
         .keys_max = 1000,
         .key_life_us = INT64_C(300000000),
@@ -199,11 +199,11 @@ static inline void world_init(struct world *world, bool memory)
     }
 }
 
-static inline struct space_config *world_space(struct world *world, const char *prefix)
+static inline struct namespace_config *world_namespace(struct world *world, const char *prefix)
 {
-    struct space_config *space = &world->spaces[world->config.spaces_count++];
-    *space = (struct space_config){.prefix = str_from(prefix)};
-    return space;
+    struct namespace_config *namespace = &world->namespaces[world->config.namespaces_count++];
+    *namespace = (struct namespace_config){.prefix = str_from(prefix)};
+    return namespace;
 }
 
 static inline void world_open_with(struct world *world,

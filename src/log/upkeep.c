@@ -95,9 +95,9 @@ static bool is_crowded(const struct log *log)
 struct forgotten {
     uint32_t number; /* the channel to look at next */
     size_t count;
-    size_t spaces_count;
+    size_t namespaces_count;
     struct store_trim *folded; /* a trim for each namespace */
-    struct space **spaces;
+    struct namespace **namespaces;
     uint32_t numbers[FORGET_MAX];
 };
 
@@ -110,11 +110,11 @@ static bool is_full(const struct forgotten *forgotten)
 static void fold_channel(struct channels *channels, struct channel *channel,
                          struct forgotten *forgotten)
 {
-    struct space *home = &channels->spaces[channel->space];
+    struct namespace *home = &channels->namespaces[channel->namespace];
     if (channel->trimmed > home->folded)
         home->folded = channel->trimmed;
     if (!home->is_folding)
-        forgotten->spaces[forgotten->spaces_count++] = home;
+        forgotten->namespaces[forgotten->namespaces_count++] = home;
     home->is_folding = true;
     forgotten->numbers[forgotten->count++] = channel_number(channel);
     channels_remove(channels, channel);
@@ -140,15 +140,15 @@ static bool fold(struct log *log, struct forgotten *forgotten)
 /* Names the folded trims: the prefix of the namespace behind a '*'. */
 static int name_folded(const struct forgotten *forgotten, struct buf *names)
 {
-    for (size_t i = 0; i < forgotten->spaces_count; i++) {
+    for (size_t i = 0; i < forgotten->namespaces_count; i++) {
         buf_add_char(names, '*');
-        buf_add_str(names, forgotten->spaces[i]->config.prefix);
+        buf_add_str(names, forgotten->namespaces[i]->config.prefix);
     }
     if (buf_failed(names))
         return -ENOMEM;
     struct str left = buf_str(names);
-    for (size_t i = 0; i < forgotten->spaces_count; i++) {
-        size_t len = 1 + forgotten->spaces[i]->config.prefix.len;
+    for (size_t i = 0; i < forgotten->namespaces_count; i++) {
+        size_t len = 1 + forgotten->namespaces[i]->config.prefix.len;
         forgotten->folded[i].name = (struct str){left.at, len};
         left = str_skip(left, len);
     }
@@ -159,16 +159,16 @@ static int name_folded(const struct forgotten *forgotten, struct buf *names)
 static bool fold_many(struct log *log, struct forgotten *forgotten)
 {
     bool more = true;
-    forgotten->count = forgotten->spaces_count = 0;
+    forgotten->count = forgotten->namespaces_count = 0;
     while (more && !is_full(forgotten)) {
         log_lock(log);
         more = is_crowded(log) && fold(log, forgotten);
         log_unlock(log);
     }
     log_lock(log);
-    for (size_t i = 0; i < forgotten->spaces_count; i++) {
-        forgotten->folded[i] = (struct store_trim){.trimmed = forgotten->spaces[i]->folded};
-        forgotten->spaces[i]->is_folding = false;
+    for (size_t i = 0; i < forgotten->namespaces_count; i++) {
+        forgotten->folded[i] = (struct store_trim){.trimmed = forgotten->namespaces[i]->folded};
+        forgotten->namespaces[i]->is_folding = false;
     }
     log_unlock(log);
     return more;
@@ -178,10 +178,10 @@ static void keep_folded(struct log *log, const struct forgotten *forgotten)
 {
     struct buf names = {0};
     int result = name_folded(forgotten, &names);
-    result = result
-                 ? result
-                 : log->store->ops->forget(log->store, forgotten->folded, forgotten->spaces_count,
-                                           forgotten->numbers, forgotten->count);
+    result =
+        result ? result
+               : log->store->ops->forget(log->store, forgotten->folded, forgotten->namespaces_count,
+                                         forgotten->numbers, forgotten->count);
     if (result)
         say(SAY_WARN, "folding_not_kept", "error=%d channels=%zu", -result, forgotten->count);
     buf_free(&names);
@@ -210,13 +210,13 @@ static void forget_empty(struct log *log)
     struct forgotten *forgotten = crowded ? mem_try_alloc(sizeof(*forgotten)) : NULL;
     if (!forgotten)
         return;
-    size_t spaces = log->apply.channels.spaces_count;
-    forgotten->folded = mem_try_alloc(spaces * sizeof(*forgotten->folded));
-    forgotten->spaces = mem_try_alloc(spaces * sizeof(struct space *));
-    if (forgotten->folded && forgotten->spaces)
+    size_t namespaces = log->apply.channels.namespaces_count;
+    forgotten->folded = mem_try_alloc(namespaces * sizeof(*forgotten->folded));
+    forgotten->namespaces = mem_try_alloc(namespaces * sizeof(struct namespace *));
+    if (forgotten->folded && forgotten->namespaces)
         forget_some(log, forgotten);
     free(forgotten->folded);
-    free(forgotten->spaces);
+    free(forgotten->namespaces);
     free(forgotten);
 }
 

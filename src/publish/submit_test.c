@@ -48,14 +48,15 @@ static void done(struct publish *publish, struct batch *batch)
 
 static struct world *world_new(uint64_t channels_max)
 {
-    static const struct space_config spaces[] = {{.prefix = {"live", 4}, .ephemeral = true}};
+    static const struct namespace_config namespaces[] = {
+        {.prefix = {"live", 4}, .ephemeral = true}};
     struct world *world = mem_alloc(sizeof(*world));
     clock_fake_init(&world->clock, 1700000000000000);
     struct log_config config = {
         .memory = true,
         .store = {.bytes_max = 1 << 20, .clock = &world->clock.clock},
-        .spaces = spaces,
-        .spaces_count = 1,
+        .namespaces = namespaces,
+        .namespaces_count = 1,
         .channels_max = channels_max,
         .keys_max = 10,
         .key_life_us = 1000000,

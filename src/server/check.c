@@ -52,7 +52,7 @@ static int end(int result, const struct faults *faults, const struct config *con
         return 2;
     printf("ok: listen=%s %s%s namespaces=%zu sources=%zu\n", config_listen(config),
            config->memory ? "memory" : "data=", config->memory ? "" : data_dir(config),
-           config->spaces_count, config->sources_count);
+           config->namespaces_count, config->sources_count);
     return 0;
 }
 

@@ -41,7 +41,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->sources_count; i++)
         source_free(config->sources[i]);
     free(config->sources);
-    free(config->spaces);
+    free(config->namespaces);
     yaml_file_free(config->file);
 }
 

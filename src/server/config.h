@@ -37,8 +37,8 @@ struct config {
     struct str origins[CONFIG_ORIGINS_MAX]; /* websites that may use the server */
     size_t origins_count;
 
-    struct space_config *spaces;
-    size_t spaces_count;
+    struct namespace_config *namespaces;
+    size_t namespaces_count;
 
     struct worker_limits limits;
     uint64_t connections_max; /* of all workers together; 0: as many as the limit of open files

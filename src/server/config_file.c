@@ -192,33 +192,34 @@ static bool is_map(struct reader *reader, struct yaml_value item, const struct k
     return false;
 }
 
-static const struct space_config *find_space(const struct config *config, struct str prefix)
+static const struct namespace_config *find_namespace(const struct config *config, struct str prefix)
 {
-    for (size_t i = 0; i < config->spaces_count; i++)
-        if (str_eq(config->spaces[i].prefix, prefix))
-            return &config->spaces[i];
+    for (size_t i = 0; i < config->namespaces_count; i++)
+        if (str_eq(config->namespaces[i].prefix, prefix))
+            return &config->namespaces[i];
     return NULL;
 }
 
-static void read_space(struct reader *reader, struct yaml_value item, const struct key *key)
+static void read_namespace(struct reader *reader, struct yaml_value item, const struct key *key)
 {
     struct config *config = reader->config;
-    struct space_config space = {0};
+    struct namespace_config namespace = {0};
     unsigned faults = reader->faults->count;
-    read_map(reader, item, str_from(key->name), &space);
+    read_map(reader, item, str_from(key->name), &namespace);
     if (reader->faults->count != faults)
         return;
-    if (!space.prefix.at)
+    if (!namespace.prefix.at)
         fault(reader, item, STR("namespaces.prefix"),
               "is missing: name the channels, as in prefix: trades, or prefix: \"\" "
               "for all");
-    else if (find_space(config, space.prefix))
+    else if (find_namespace(config, namespace.prefix))
         fault(reader, item, STR("namespaces.prefix"),
-              space.prefix.len ? "this prefix is there twice: put all its settings into one item"
-                               : "the empty prefix is there twice: put all its settings into one "
-                                 "item");
+              namespace.prefix.len
+                  ? "this prefix is there twice: put all its settings into one item"
+                  : "the empty prefix is there twice: put all its settings into one "
+                    "item");
     else
-        config->spaces[config->spaces_count++] = space;
+        config->namespaces[config->namespaces_count++] = namespace;
 }
 
 static void read_spaces(struct reader *reader, const struct key *key, const struct entry *entry,
@@ -226,12 +227,12 @@ static void read_spaces(struct reader *reader, const struct key *key, const stru
 {
     struct config *config = base;
     size_t count = yaml_count(entry->value);
-    free(config->spaces);
-    config->spaces = mem_alloc((count + 1) * sizeof(*config->spaces));
-    config->spaces_count = 0;
+    free(config->namespaces);
+    config->namespaces = mem_alloc((count + 1) * sizeof(*config->namespaces));
+    config->namespaces_count = 0;
     for (size_t i = 0; i < count; i++)
         if (is_map(reader, yaml_item(entry->value, i), key))
-            read_space(reader, yaml_item(entry->value, i), key);
+            read_namespace(reader, yaml_item(entry->value, i), key);
 }
 
 /* ---- inbound --------------------------------------------------------------------------------- */

@@ -86,7 +86,7 @@ static void an_empty_file_sets_nothing(void **state)
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         assert_int_equal(read_text(&config, texts[i]), 0);
         assert_memory_equal(&config.limits, &untouched.limits, sizeof(config.limits));
-        assert_int_equal(config.spaces_count, 0);
+        assert_int_equal(config.namespaces_count, 0);
         assert_null(config.listen);
         config_free(&config);
     }
@@ -111,8 +111,8 @@ static void what_the_file_says_goes_before_the_default(void **state)
     assert_int_equal(config.limits.ws.message_max, 18);
     assert_int_equal(config.limits.inflight_max, 64);
     assert_int_equal(config.roll_us, 3000000);
-    assert_int_equal(config.spaces_count, 1);
-    assert_int_equal(config.spaces[0].age_us, 2000000);
+    assert_int_equal(config.namespaces_count, 1);
+    assert_int_equal(config.namespaces[0].age_us, 2000000);
     config_free(&config);
 }
 
@@ -501,7 +501,7 @@ static void a_number_is_stored_with_its_unit(void **state)
     assert_int_equal(config.webhook_schedule_ms[1], 250);
     assert_int_equal(config.webhook_schedule_ms[2], 3600000);
     assert_int_equal(config.webhook_records_age_us, INT64_C(604800000000));
-    assert_int_equal(config.spaces[0].age_us, INT64_C(3600000000));
+    assert_int_equal(config.namespaces[0].age_us, INT64_C(3600000000));
     config_free(&config);
 }
 

@@ -68,7 +68,7 @@ static const char *check_certificates(const char *text)
 
 #define IN(type, member) .at = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 #define CONFIG(member) IN(struct config, member)
-#define SPACE(member) IN(struct space_config, member)
+#define NAMESPACE(member) IN(struct namespace_config, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
 
 /* The place comes last, since it is two initializers. */
@@ -174,11 +174,11 @@ const struct key keys[] = {
     NUMBER("websub.lease_most_s", NUMBER_S, 1, YEARS_S(10), 30 * DAY_S, 1, CONFIG(leases.most), "the most; who asks for more is granted so much"),
 
     LIST("namespaces", NUMBER_COUNT, 0, 0, CONFIG_SPACES_MAX, "settings for the channels under a prefix"),
-    TEXT("namespaces.prefix", 0, 255, check_prefix, SPACE(prefix), "segments joined by /, empty for all channels"),
-    NUMBER("namespaces.retention.age_s", NUMBER_S, 0, YEARS_S(100), 0, S_US, SPACE(age_us), "older events go; 0: never"),
-    COUNT("namespaces.retention.count", 0, MANY, 0, SPACE(count), "a channel keeps its newest so many; 0: all"),
-    BYTES("namespaces.retention.bytes", 0, PIB(1), 0, SPACE(bytes), "a channel keeps its newest so many bytes; 0: all"),
-    BOOLEAN("namespaces.ephemeral", SPACE(ephemeral), "nothing published here is stored"),
+    TEXT("namespaces.prefix", 0, 255, check_prefix, NAMESPACE(prefix), "segments joined by /, empty for all channels"),
+    NUMBER("namespaces.retention.age_s", NUMBER_S, 0, YEARS_S(100), 0, S_US, NAMESPACE(age_us), "older events go; 0: never"),
+    COUNT("namespaces.retention.count", 0, MANY, 0, NAMESPACE(count), "a channel keeps its newest so many; 0: all"),
+    BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "a channel keeps its newest so many bytes; 0: all"),
+    BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "nothing published here is stored"),
 
     LIST("inbound", NUMBER_COUNT, 0, 0, CONFIG_SOURCES_MAX, "sources whose webhooks become events"),
     TEXT("inbound.source", 1, 64, NULL, SOURCE(name), "the name in the path /inbound/{source}"),

@@ -22,7 +22,7 @@ struct key {
     uint64_t most;     /* greatest number, or length */
     uint64_t fallback; /* the default; 0: none, or config_init() computes it */
     uint64_t scale;    /* the number is stored multiplied by this */
-    size_t at, size;   /* place in struct config, struct space_config or struct source_item */
+    size_t at, size;   /* place in struct config, struct namespace_config or struct source_item */
     size_t items_max;  /* for a list */
     bool secret;       /* errors do not repeat the text */
     const char *(*check)(const char *text); /* for a text: returns a hint if it is wrong, else
