@@ -35,10 +35,15 @@ static void ready(struct watch *watch, uint32_t events)
         conn->ops->readable(conn);
 }
 
-int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops *ops)
+int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire, const struct conn_ops *ops)
 {
     int one = 1, lowat = NOTSENT_LOWAT;
-    *conn = (struct conn){.watch = {ready}, .ops = ops, .net = net, .fd = fd, .writable = true};
+    *conn = (struct conn){.watch = {ready},
+                          .ops = ops,
+                          .net = net,
+                          .fd = fd,
+                          .writable = true,
+                          .wire = (uint8_t)wire};
     conn->id = net->id_next;
     net->id_next += net->id_step;
     if (!conn->id)
@@ -83,22 +88,20 @@ int conn_read(struct conn *conn, struct str *ret_bytes)
 {
     if (!conn->readable)
         return 0;
-    ssize_t n;
-    do {
-        n = recv(conn->fd, conn->net->read_room, NET_READ_SIZE, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
+    const struct wire *wire = conn_wire(conn);
+    int n = wire->read(conn, conn->net->read_room, NET_READ_SIZE);
     if (n > 0) {
         *ret_bytes = (struct str){conn->net->read_room, (size_t)n};
         /* Edge-triggered: after a short read the kernel has no more until it says so. If the peer
          * is done sending, a last read must follow to find the end. */
-        if (n < NET_READ_SIZE && !conn->hup)
+        if (n < NET_READ_SIZE && !conn->hup && !(wire->pending && wire->pending(conn)))
             conn->readable = false;
-        return (int)n;
+        return n;
     }
     if (n == 0)
         return -EPIPE;
-    if (errno != EAGAIN)
-        return -errno;
+    if (n != -EAGAIN)
+        return n;
     conn->readable = false;
     return 0;
 }
@@ -123,7 +126,7 @@ void conn_bury_first(struct conn *conn)
 
 static void bury(struct conn *conn)
 {
-    close(conn->fd); /* also takes it out of epoll */
+    conn_wire(conn)->close(conn);
     conn->fd = -1;
     conn->ops->closed(conn);
 }

@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "net/loop.h"
+#include "net/wire.h"
 
 struct conn;
 struct net;
@@ -39,6 +40,7 @@ struct conn {
     bool dead;     /* conn_close() was called */
     bool late;     /* in net->later */
     bool behind;   /* the owner says that the next bytes are for catching up */
+    uint8_t wire;  /* of net->wires */
 };
 
 /* The most connections in a slice, and how many of them come from net->later. A thousand sends cost
@@ -54,6 +56,9 @@ enum { NET_SLICE_BYTES = 2 << 20, NET_SLICE_US = 2000, NET_ASK_COST = 256 };
 /* The most closed connections that a turn buries, and the most time for it: ten thousand may be
  * reset at once. */
 enum { NET_BURY = 256, NET_BURY_US = 1000 };
+
+/* The wires that connections of a thread may have. */
+enum { NET_PLAIN, NET_WIRES_MAX = 4 };
 
 struct uring;
 
@@ -71,7 +76,10 @@ struct net {
     struct list later;   /* connections that catch up: sent after those with new events */
     struct list dead;    /* closed and not buried yet */
     struct uring *uring; /* NULL: plain sends */
-    char *read_room;     /* NET_READ_SIZE bytes, shared by all reads */
+    /* A number of each is enough for a connection, which has no room for a pointer. */
+    const struct wire *wires[NET_WIRES_MAX];
+    unsigned wires_count;
+    char *read_room; /* NET_READ_SIZE bytes, shared by all reads */
     uint32_t id_next;
     uint32_t id_step; /* spacing, so that threads give different ids */
     uint64_t sends;
@@ -90,9 +98,19 @@ int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threa
 bool net_use_uring(struct net *net);
 void net_deinit(struct net *net);
 
+/* Adds a wire, and returns its number for conn_init(); -ENOSPC beyond NET_WIRES_MAX. NET_PLAIN is
+ * there from the start. */
+int net_add_wire(struct net *net, const struct wire *wire);
+
 /* Takes over `fd`, a connected or accepted non-blocking socket. On failure (negative errno) the fd
  * is closed. */
-int conn_init(struct conn *conn, struct net *net, int fd, const struct conn_ops *ops);
+int conn_init(struct conn *conn, struct net *net, int fd, unsigned wire,
+              const struct conn_ops *ops);
+
+static inline const struct wire *conn_wire(const struct conn *conn)
+{
+    return conn->net->wires[conn->wire];
+}
 
 /* Notes that `fill` may have bytes. Cheap; does nothing while the socket is full. */
 void conn_dirty(struct conn *conn);
@@ -113,6 +131,12 @@ void conn_flush(struct conn *conn);
 /* Reads once into the shared room. Returns the number of bytes with `*ret_bytes` set, 0 if there
  * are none now, -EPIPE if the peer is done sending, or another negative errno. */
 int conn_read(struct conn *conn, struct str *ret_bytes);
+
+/* Tells the peer that no more bytes follow. What it sends is still read. */
+static inline void conn_shut(struct conn *conn)
+{
+    conn_wire(conn)->shut(conn);
+}
 
 /* Closes the connection: from now on nothing is read or sent. The socket is closed and `closed`
  * called at the end of the turn, or of a later one if there are many. A second call does

@@ -223,7 +223,7 @@ static void what_cannot_be_watched_is_closed(void **state)
     FILE *file = tmpfile();
     assert_non_null(file);
     int fd = dup(fileno(file));
-    assert_int_equal(conn_init(&conn, &harness->net, fd, &end_ops), -EPERM);
+    assert_int_equal(conn_init(&conn, &harness->net, fd, NET_PLAIN, &end_ops), -EPERM);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_int_equal(harness->net.conns, 0);
     fclose(file);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threads)
 {
@@ -18,7 +17,15 @@ int net_init(struct net *net, struct loop *loop, unsigned thread, unsigned threa
     list_init(&net->later);
     list_init(&net->dead);
     net->read_room = mem_alloc(NET_READ_SIZE);
-    return 0;
+    return net_add_wire(net, &wire_plain);
+}
+
+int net_add_wire(struct net *net, const struct wire *wire)
+{
+    if (net->wires_count == NET_WIRES_MAX)
+        return -ENOSPC;
+    net->wires[net->wires_count] = wire;
+    return (int)net->wires_count++;
 }
 
 bool net_use_uring(struct net *net)
@@ -92,31 +99,52 @@ static void gather(struct net *net, struct slice *slice)
     drop_dead(slice);
 }
 
-static void send_one(struct uring_send *send_)
+static void send_one(struct conn *conn, struct uring_send *send_)
 {
-    ssize_t n;
-    do {
-        n = send(send_->fd, send_->bytes.at, send_->bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    send_->result = n < 0 ? -errno : (int)n;
+    send_->result = conn_wire(conn)->write(conn, send_->bytes);
 }
 
-/* Sends all of a slice. A single send is cheaper without the ring. */
+/* Moves what is plain to the front. Returns its number. */
+static unsigned put_plain_first(const struct net *net, struct slice *slice)
+{
+    unsigned plain = 0;
+    if (net->wires_count == 1)
+        return slice->count; /* the usual case */
+    for (unsigned i = 0; i < slice->count; i++) {
+        struct conn *conn = slice->conns[i];
+        struct uring_send send_ = slice->sends[i];
+        if (!conn_wire(conn)->is_plain)
+            continue;
+        slice->conns[i] = slice->conns[plain];
+        slice->sends[i] = slice->sends[plain];
+        slice->conns[plain] = conn;
+        slice->sends[plain++] = send_;
+    }
+    return plain;
+}
+
+/* Sends what is plain in one submission. Returns how many of the slice were sent so. */
+static unsigned submit_plain(struct net *net, struct slice *slice)
+{
+    unsigned plain = put_plain_first(net, slice);
+    if (!net->uring || plain < 2) /* a single send is cheaper without the ring */
+        return 0;
+    int result = uring_send_all(net->uring, slice->sends, plain);
+    if (!result)
+        return plain;
+    /* Bytes may or may not have gone out, so these connections must be closed. */
+    say(SAY_WARN, "io_uring_failed", "error=%d sends=plain", -result);
+    net->uring = uring_free(net->uring);
+    for (unsigned i = 0; i < plain; i++)
+        slice->sends[i].result = -EIO;
+    return plain;
+}
+
+/* Sends all of a slice. */
 static void send_all(struct net *net, struct slice *slice)
 {
-    if (net->uring && slice->count > 1) {
-        int result = uring_send_all(net->uring, slice->sends, slice->count);
-        if (!result)
-            return;
-        /* Bytes may or may not have gone out, so these connections must be closed. */
-        say(SAY_WARN, "io_uring_failed", "error=%d sends=plain", -result);
-        net->uring = uring_free(net->uring);
-        for (unsigned i = 0; i < slice->count; i++)
-            slice->sends[i].result = -EIO;
-        return;
-    }
-    for (unsigned i = 0; i < slice->count; i++)
-        send_one(&slice->sends[i]);
+    for (unsigned i = submit_plain(net, slice); i < slice->count; i++)
+        send_one(slice->conns[i], &slice->sends[i]);
 }
 
 static void settle(struct net *net, struct conn *conn, const struct uring_send *send_)
@@ -148,7 +176,7 @@ void conn_flush(struct conn *conn)
         return;
     struct uring_send alone = {conn->fd, bytes, 0};
     list_remove(&conn->dirty); /* dirty again because of this `fill`, as in gather() */
-    send_one(&alone);
+    send_one(conn, &alone);
     settle(conn->net, conn, &alone);
 }
 

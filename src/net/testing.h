@@ -115,15 +115,20 @@ static inline void harness_free(struct harness *harness)
     free(harness);
 }
 
-static inline struct end *end_new(struct harness *harness)
+static inline struct end *end_new_over(struct harness *harness, unsigned wire)
 {
     struct end *end = mem_alloc(sizeof(*end));
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     end->harness = harness;
     end->peer = fds[1];
-    assert_int_equal(conn_init(&end->conn, &harness->net, fds[0], &end_ops), 0);
+    assert_int_equal(conn_init(&end->conn, &harness->net, fds[0], wire, &end_ops), 0);
     return end;
+}
+
+static inline struct end *end_new(struct harness *harness)
+{
+    return end_new_over(harness, NET_PLAIN);
 }
 
 /* Closes and buries it. */

@@ -336,7 +336,7 @@ static void shut(struct session *session)
 {
     if (session->phase == PHASE_LINGER)
         return;
-    shutdown(session->conn.fd, SHUT_WR);
+    conn_shut(&session->conn);
     session_enter(session, PHASE_LINGER);
     session->conn.readable = true;
     worker_begin_step(session->request.worker);
@@ -714,7 +714,7 @@ static struct session *session_new(struct worker *worker, int fd)
     }
     *session = (struct session){
         .request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}}};
-    if (!conn_init(&session->conn, &worker->net, fd, &conn_ops))
+    if (!conn_init(&session->conn, &worker->net, fd, NET_PLAIN, &conn_ops))
         return session;
     slab_give(session);
     return NULL;
