@@ -248,6 +248,7 @@ static inline void desk_clear(struct desk *desk)
 static inline void desk_free(struct desk *desk)
 {
     desk_clear(desk);
+    worker_step(&desk->worker, 0); /* gives the log what the last request has left */
     log_close(desk->log);
     worker_deinit(&desk->worker);
     free(desk);

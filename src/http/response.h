@@ -21,7 +21,7 @@ struct response {
     bool goes_on;    /* a stream: no cache keeps it, and nobody between may hold it up */
     bool bodiless;   /* neither body nor Content-Length, as with 204 */
     struct str type; /* Content-Type; empty for none */
-    struct str body[RESPONSE_PARTS]; /* one behind the other; borrowed */
+    struct str body[RESPONSE_PARTS]; /* parts that follow each other; borrowed */
     unsigned count;
     struct response_field fields[RESPONSE_FIELDS_MAX];
     struct buf text; /* the values that were composed */

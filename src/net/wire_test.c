@@ -6,7 +6,7 @@
 
 enum { KEY = 0x20, HELD_MAX = 64 };
 
-/* What the changing wire has received and not given yet, by descriptor. */
+/* The bytes that the changing wire has received and not given yet, by descriptor. */
 static struct held {
     char bytes[HELD_MAX];
     size_t len;

@@ -415,7 +415,7 @@ static bool asks_for_events(const struct http_head *head)
            http_accept_best(&head->fields, offers, 2) == 1;
 }
 
-/* It may come back by itself, in a while that is not the same for all. */
+/* The EventSource may come back by itself, in a while that is not the same for all. */
 static void end_events(struct exchange *exchange)
 {
     struct response response;

@@ -22,7 +22,7 @@ struct mux_stream {
     bool is_begun;
 };
 
-/* What has come to the other end of a stream. */
+/* The bytes that have come to the other end of a stream. */
 struct mux_got {
     struct buf head, body;
     bool ended;

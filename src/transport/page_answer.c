@@ -72,7 +72,7 @@ static void write_tail(struct json_writer *writer, const struct reading *reading
     buf_free(&next);
 }
 
-/* What stands before the events, and behind them. */
+/* The text before the events, and the text behind them. */
 static void add_frame(struct buf *start, struct buf *tail, const struct reading *reading,
                       const struct page_content *content)
 {

@@ -185,7 +185,7 @@ bool pipeline_open(struct exchange *exchange, const struct response *response, s
     struct pipelined *asked = pipelined_of(exchange);
     struct session *session = exchange->request ? session_of(exchange->request) : NULL;
     if (response->goes_on && asked->http10)
-        asked->keep_alive = false; /* its end is the connection's */
+        asked->keep_alive = false; /* the body ends with the connection */
     http1_write_open(answer_of(asked), asked, response);
     if (session) {
         list_remove(&asked->node);

@@ -32,7 +32,7 @@ static inline struct pipelined *pipeline_last(const struct session *session)
     return container_of(session_intake(session)->exchanges.prev, struct pipelined, node);
 }
 
-/* What the connection waits for in PHASE_POLL. */
+/* The poll for which the connection is in PHASE_POLL. */
 static inline struct waiting *pipeline_waiting(const struct session *session)
 {
     return pipeline_first(session)->exchange.waiting;

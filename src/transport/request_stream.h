@@ -77,7 +77,7 @@ static inline size_t request_body_held(const struct request_body *body)
     return body->decoded.cap + body->plain.cap + (body->gzip.stream ? HTTP_GZIP_SIZE : 0);
 }
 
-/* What a request stream receives, or has to look at again. Its kind may embed it. */
+/* The bytes that a request stream receives, or has to look at again. Its kind may embed it. */
 struct stream_intake {
     struct request_stream *request;
     struct buf in;          /* came and not used */
@@ -144,7 +144,7 @@ struct request_stream_ops {
 
     /* Makes room for what comes: zeroes, and `request` set. NULL if there is no memory. */
     struct stream_intake *(*intake_new)(struct request_stream *request);
-    void (*resume)(struct request_stream *request); /* its turn to be read has come */
+    void (*resume)(struct request_stream *request); /* reads on: the turn has come */
     /* Frees what the holding stands for: see request_stream_shed(). */
     void (*shed)(struct request_stream *request, struct holding *holding);
 };

@@ -67,7 +67,7 @@ static inline struct session *session_of(const struct request_stream *request)
     return container_of(request, struct session, request);
 }
 
-/* What it has received; NULL for nothing. And the same, created if there is nothing: NULL if there
+/* The bytes that have come; NULL for none. And the same, created if there is nothing: NULL if there
  * is no memory, and the connection closed. */
 static inline struct session_intake *session_intake(const struct session *session)
 {
