@@ -408,10 +408,20 @@ static int run(struct check *check)
     return result ? result : check_files(check);
 }
 
+/* An event of which a hole or a repair has told shows no later loss of the write-ahead log. */
+static void forget_explained(const struct check *check)
+{
+    struct chain *chain = check->chain;
+    uint64_t newest = chain->noted.newest;
+    if (newest <= check->lost || is_within(&chain->holes, newest))
+        chain->noted.newest = 0;
+}
+
 int holes_check(struct chain *chain)
 {
     struct check check = {.chain = chain};
     int result = run(&check);
+    forget_explained(&check);
     free(check.removals);
     if (!result)
         tell(chain);

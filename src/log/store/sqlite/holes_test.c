@@ -547,6 +547,31 @@ static void a_newest_file_that_has_lost_its_newest_events_is_a_hole_up_to_now(vo
     }
 }
 
+/* A hole that is known, or the loss that a repair has noted, explains that the file lacks the event
+ * in state.db: it takes another event to show the next loss. */
+static void a_write_ahead_log_that_is_lost_again_is_a_hole_again(void **state)
+{
+    (void)state;
+    for (uint64_t by_repair = 0; by_repair < 2; by_repair++) {
+        struct place place;
+        make_moved(&place, 5);
+        lose_log(&place);
+        uint64_t first = (uint64_t)place.clock.wall_us + 10;
+        if (by_repair)
+            run_sql(&place, "state.db", "INSERT OR REPLACE INTO setting VALUES('lost', 5014)");
+        open_again(&place);
+        assert_int_equal(place.store->ops->losses(place.store).holes, !by_repair);
+        place_put(&place, first, 5, 1, "a", 10);
+        place_upkeep(&place);
+        lose_log(&place);
+        clock_fake_advance(&place.clock, 1000000);
+        open_again(&place);
+        assert_int_equal(lost, place.clock.wall_us);
+        check_losses(&place, 2 - by_repair, 5009, lost, 0);
+        place_deinit(&place);
+    }
+}
+
 static void a_newest_file_that_is_whole_is_no_hole(void **state)
 {
     (void)state;
@@ -691,6 +716,7 @@ int main(void)
         cmocka_unit_test(an_older_copy_of_a_file_is_read_and_the_rest_is_a_hole),
         cmocka_unit_test(the_whole_file_that_is_put_back_fills_the_hole_of_its_older_copy),
         cmocka_unit_test(a_newest_file_that_has_lost_its_newest_events_is_a_hole_up_to_now),
+        cmocka_unit_test(a_write_ahead_log_that_is_lost_again_is_a_hole_again),
         cmocka_unit_test(a_newest_file_that_is_whole_is_no_hole),
         cmocka_unit_test(the_newest_file_is_noted_once_for_each_time_that_its_log_is_moved),
         cmocka_unit_test(files_without_links_are_taken_as_they_are),

@@ -36,6 +36,8 @@ static const char *const statements[READER_STATEMENTS] = {
                          "ORDER BY id DESC LIMIT ?4",
     [READER_LINE_SIZES] = "SELECT id, data FROM event WHERE channel = ?1 AND id > ?2 ORDER BY id",
     [READER_EVENT] = EVENT_WITH("checksum"),
+    /* The id is beside the row's columns, which may be damaged. */
+    [READER_ROW] = "SELECT id FROM event WHERE id = ?1",
     [READER_TYPE] = "SELECT type FROM event WHERE id = ?1",
     [READER_NAME] = "SELECT name FROM channel WHERE number = ?1",
     [READER_CHANNEL] = DB_SELECT(READER_CHANNEL_ROW) "channel WHERE number = ?1",

@@ -38,6 +38,7 @@ enum reader_statement {
     READER_LINE_SIZES,  /* channel, low -> id, data */
     READER_EVENT,       /* id -> READER_EVENT_ROW, and the checksum, which is NULL in files of older
                          * versions */
+    READER_ROW,         /* id -> id: whether its page can be read */
     READER_TYPE,        /* id -> type */
     READER_NAME,        /* number -> name */
     READER_CHANNEL,     /* number -> READER_CHANNEL_ROW; sealed files only */

@@ -370,6 +370,10 @@ static void a_folder_in_place_of_a_file_is_set_aside_too(void **state)
     fill(&mended);
     assert_int_equal(unlink(path_in(&mended, middle_file)), 0);
     assert_int_equal(mkdir(path_in(&mended, middle_file), 0700), 0);
+    /* Half a copy, of a rewrite that was ended, must not take its place. */
+    FILE *half = fopen(path_in(&mended, "log/0000000000002000.db.new"), "w");
+    fputs("half", half);
+    fclose(half);
     repair(&mended, false);
     assert_int_equal(mended.result, REPAIR_LOST);
     assert_int_equal(count_files(&mended, "damaged/*"), 1);

@@ -416,7 +416,7 @@ int rescue_events(const char *from, const char *to, struct rescue *rescue)
     rescue->lacks_journal = salvage_lacks_journal(from);
     if (salvage_open(from, &damaged)) {
         lose_all(rescue);
-        return 0;
+        return to ? drop(to) : 0;
     }
     int64_t trims = 0;
     int result = open_target(to, &target);

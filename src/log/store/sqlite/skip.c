@@ -140,7 +140,7 @@ static struct skip find_page(struct reader *reader, uint64_t id)
 static bool is_sound(struct reader *reader, uint64_t id)
 {
     sqlite3_stmt *row;
-    if (reader_statement(reader, READER_TYPE, &row))
+    if (reader_statement(reader, READER_ROW, &row))
         return false;
     db_bind_id(row, 1, id);
     int result = db_row(row);
@@ -148,17 +148,31 @@ static bool is_sound(struct reader *reader, uint64_t id)
     return result >= 0;
 }
 
-/* Whether the first row in low < id <= high can be read in that direction, or there is none. */
-static bool is_readable(struct reader *reader, uint64_t low, uint64_t high, bool down)
+/* Looks for the first row in low < id <= high in that direction: 1, 0 if there is none, or a
+ * negative errno if it cannot be read. */
+static int look(struct reader *reader, uint64_t low, uint64_t high, bool down)
 {
     sqlite3_stmt *rows;
-    if (reader_statement(reader, down ? READER_SCAN_DOWN : READER_SCAN_UP, &rows))
-        return false;
+    int result = reader_statement(reader, down ? READER_SCAN_DOWN : READER_SCAN_UP, &rows);
+    if (result)
+        return result;
     db_bind_id(rows, 1, low);
     db_bind_id(rows, 2, high);
-    int result = db_row(rows);
+    result = db_row(rows);
     sqlite3_reset(rows);
-    return result >= 0;
+    return result;
+}
+
+static bool is_readable(struct reader *reader, uint64_t low, uint64_t high, bool down)
+{
+    return look(reader, low, high, down) >= 0;
+}
+
+/* Whether a page has a row of these ids, which may be damaged. `down` looks at the page from the
+ * end that does not lead into the next page. */
+static bool has_row(struct reader *reader, uint64_t low, uint64_t high, bool down)
+{
+    return look(reader, low, high, down) != 0;
 }
 
 static bool is_readable_from(struct reader *reader, uint64_t low, uint64_t high, uint64_t width,
@@ -202,6 +216,7 @@ static struct skip clip(const struct reader *reader, struct skip range)
     return range;
 }
 
+/* A page that is sound may have a row that is not: then the end of that is to be tried. */
 struct skip skip_up(struct reader *reader, uint64_t low, uint64_t high)
 {
     uint64_t id = low + 1;
@@ -211,6 +226,8 @@ struct skip skip_up(struct reader *reader, uint64_t low, uint64_t high)
             break;
         if (!is_sound(reader, id))
             return clip(reader, range);
+        if (has_row(reader, low, smaller(range.upto, high), true))
+            break;
         id = range.upto + 1;
     }
     return (struct skip){low, low + try_width(reader, low, high, false)};
@@ -225,6 +242,8 @@ struct skip skip_down(struct reader *reader, uint64_t low, uint64_t high)
             break;
         if (!is_sound(reader, id))
             return clip(reader, range);
+        if (has_row(reader, larger(range.after, low), high, false))
+            break;
         id = range.after;
     }
     return (struct skip){high - try_width(reader, low, high, true), high};

@@ -36,23 +36,47 @@ static void path_of(const struct place *place, uint64_t first, char path[128])
     snprintf(path, 128, "%s/log/%016llu.db", place->dir, (unsigned long long)first);
 }
 
-/* Spoils the page of this kind that comes `nth`, without the root. */
-static void spoil(const struct place *place, uint64_t first, unsigned char kind, int nth)
+static int open_file(const struct place *place, uint64_t first)
 {
-    unsigned char head[8];
     char path[128];
     path_of(place, first, path);
-    int fd = open(path, O_RDWR);
-    for (off_t at = 6 * (off_t)PAGE; pread(fd, head, sizeof(head), at) == sizeof(head);
-         at += PAGE) {
-        if (head[0] != kind || nth--)
-            continue;
-        memset(head, 0xff, sizeof(head));
-        assert_int_equal(pwrite(fd, head, sizeof(head), at), sizeof(head));
-        close(fd);
-        return;
-    }
+    return open(path, O_RDWR);
+}
+
+/* Where the page of this kind is that comes `nth`, without the root. */
+static off_t find_page(int fd, unsigned char kind, int nth)
+{
+    unsigned char found;
+    for (off_t at = 6 * (off_t)PAGE; pread(fd, &found, 1, at) == 1; at += PAGE)
+        if (found == kind && !nth--)
+            return at;
     fail();
+    return 0;
+}
+
+static void write_at(int fd, off_t at, size_t len)
+{
+    static const char bytes[8] = "\xff\xff\xff\xff\xff\xff\xff\xff";
+    assert_int_equal(pwrite(fd, bytes, len, at), len);
+}
+
+static void spoil(const struct place *place, uint64_t first, unsigned char kind, int nth)
+{
+    int fd = open_file(place, first);
+    write_at(fd, find_page(fd, kind, nth), 8);
+    close(fd);
+}
+
+/* Spoils the columns of a row in the midst of a page of rows, but not its place nor its id. */
+static void spoil_row(const struct place *place, uint64_t first, int nth)
+{
+    enum { POINTER = 8 + 2 * 3, COLUMNS = 2 + 3 };
+    unsigned char pointer[2];
+    int fd = open_file(place, first);
+    off_t page = find_page(fd, TABLE_LEAF, nth);
+    assert_int_equal(pread(fd, pointer, 2, page + POINTER), 2);
+    write_at(fd, page + (pointer[0] << 8 | pointer[1]) + COLUMNS, 3);
+    close(fd);
 }
 
 static void copy_model(struct place *place)
@@ -112,11 +136,11 @@ static void check_all_sides(struct place *place, uint64_t first, uint64_t last, 
 }
 
 /* The first id that is refused. */
-static uint64_t first_refused(struct place *place, uint64_t first, uint64_t last)
+static uint64_t first_refused(struct place *place, uint64_t first, uint64_t from, uint64_t last)
 {
     struct reader *reader = take(place, first);
     sqlite3_stmt *row;
-    uint64_t id = first;
+    uint64_t id = from;
     assert_int_equal(reader_statement(reader, READER_EVENT, &row), 0);
     for (; id <= last; id++) {
         db_bind_id(row, 1, id);
@@ -142,10 +166,34 @@ static void the_range_is_that_of_the_page_from_wherever_it_is_met(void **state)
         copy_model(&place);
         spoil(&place, FIRST, cases[i].kind, cases[i].nth);
         place_open(&place);
-        uint64_t inside = first_refused(&place, FIRST, FIRST + MANY - 1);
+        uint64_t inside = first_refused(&place, FIRST, FIRST, FIRST + MANY - 1);
         check_all_sides(&place, FIRST, FIRST + MANY - 1, inside + 3);
         place_deinit(&place);
     }
+}
+
+static void a_row_in_a_sound_page_is_passed_alone(void **state)
+{
+    (void)state;
+    struct place place;
+    copy_model(&place);
+    spoil(&place, FIRST, TABLE_LEAF, 395);
+    spoil_row(&place, FIRST, 400);
+    spoil(&place, FIRST, TABLE_LEAF, 405);
+    place_open(&place);
+    struct reader *reader = take(&place, FIRST);
+    uint64_t last = FIRST + MANY - 1, page = first_refused(&place, FIRST, FIRST, last);
+    uint64_t behind = skip_up(reader, page - 1, last).upto;
+    uint64_t row = first_refused(&place, FIRST, behind + 1, last);
+    const struct skip ranges[] = {skip_up(reader, row - 1, last), skip_up(reader, row - 1, row),
+                                  skip_down(reader, FIRST - 1, row),
+                                  skip_down(reader, row - 1, row)};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+        assert_int_equal(ranges[i].after, row - 1);
+        assert_int_equal(ranges[i].upto, row);
+    }
+    reader_give(sqlite_chain(place.store)->readers, reader, true);
+    place_deinit(&place);
 }
 
 static void a_file_that_is_appended_to_has_its_ranges_too(void **state)
@@ -157,7 +205,7 @@ static void a_file_that_is_appended_to_has_its_ranges_too(void **state)
     spoil(&place, FIRST + MANY, TABLE_LEAF, 30);
     place_put(&place, FIRST + 2 * MANY, 100, 1, "a", 200);
     uint64_t last = FIRST + 2 * MANY + 99;
-    uint64_t inside = first_refused(&place, FIRST + MANY, last);
+    uint64_t inside = first_refused(&place, FIRST + MANY, FIRST + MANY, last);
     check_all_sides(&place, FIRST + MANY, last, inside + 3);
     place_deinit(&place);
 }
@@ -185,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_range_is_that_of_the_page_from_wherever_it_is_met),
+        cmocka_unit_test(a_row_in_a_sound_page_is_passed_alone),
         cmocka_unit_test(a_file_that_is_appended_to_has_its_ranges_too),
         cmocka_unit_test(rows_behind_the_last_page_of_a_file_are_tried),
     };
