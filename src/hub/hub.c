@@ -1401,6 +1401,17 @@ void hub_unsubscribe(struct hub *hub, struct sub *sub)
     sub->view = NULL;
 }
 
+void hub_stats(const struct hub *hub, struct hub_stats *ret_stats)
+{
+    *ret_stats = (struct hub_stats){.deliveries = hub->deliveries,
+                                    .views = hub->views_count,
+                                    .window_bytes = window_bytes(&hub->window),
+                                    .window_own_bytes = window_own_bytes(&hub->window),
+                                    .fell_behind = hub->fell_behind,
+                                    .fan_outs_put_off = hub->fan_outs_put_off,
+                                    .pages_put_off = hub->pages_put_off};
+}
+
 int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct mailbox *mailbox,
              const struct hub_limits *limits, hub_encode *encode, void *context,
              void (*on_batch)(void *owner, struct batch *batch))

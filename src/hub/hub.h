@@ -189,6 +189,18 @@ static inline bool hub_is_between(const struct hub *hub)
     return hub->fan_out.under_way;
 }
 
+struct hub_stats {
+    uint64_t deliveries;
+    uint64_t views;
+    uint64_t window_bytes;
+    uint64_t window_own_bytes; /* the part that no other thread's window shares */
+    uint64_t fell_behind;      /* views whose live chunk was dropped because too much was held */
+    uint64_t fan_outs_put_off;
+    uint64_t pages_put_off;
+};
+
+void hub_stats(const struct hub *hub, struct hub_stats *ret_stats);
+
 /* Ends a flush: all subscribers that were woken have taken what they could. Lets go of live chunks,
  * unless the hub is busy. */
 void hub_turn_end(struct hub *hub);

@@ -214,20 +214,22 @@ static void make_room(struct worker *worker)
 static void count(struct worker *worker)
 {
     struct worker_stats *stats = &worker->stats;
-    stat_set(&stats->deliveries, worker->hub.deliveries);
+    struct hub_stats hub;
+    hub_stats(&worker->hub, &hub);
+    stat_set(&stats->deliveries, hub.deliveries);
     stat_set(&stats->bytes_out, worker->net.bytes_sent);
     stat_set(&stats->sends, worker->net.sends);
-    stat_set(&stats->window_bytes, window_bytes(&worker->hub.window));
-    stat_set(&stats->window_own_bytes, window_own_bytes(&worker->hub.window));
-    stat_set(&stats->views, worker->hub.views_count);
+    stat_set(&stats->window_bytes, hub.window_bytes);
+    stat_set(&stats->window_own_bytes, hub.window_own_bytes);
+    stat_set(&stats->views, hub.views);
     stat_set(&stats->rests_bytes, account_held(&worker->account, ACCOUNT_RESTS));
     stat_set(&stats->budgets[BUDGET_TIMERS], worker->loop.timers_cut);
     stat_set(&stats->budgets[BUDGET_FLUSH], worker->net.slices_cut);
     stat_set(&stats->budgets[BUDGET_BURY], worker->net.burials_cut);
-    stat_set(&stats->budgets[BUDGET_LIVE], worker->hub.fell_behind);
+    stat_set(&stats->budgets[BUDGET_LIVE], hub.fell_behind);
     stat_set(&stats->budgets[BUDGET_FOUND], asker_put_off(&worker->asker));
-    stat_set(&stats->budgets[BUDGET_FAN_OUT], worker->hub.fan_outs_put_off);
-    stat_set(&stats->budgets[BUDGET_PAGES], worker->hub.pages_put_off);
+    stat_set(&stats->budgets[BUDGET_FAN_OUT], hub.fan_outs_put_off);
+    stat_set(&stats->budgets[BUDGET_PAGES], hub.pages_put_off);
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
