@@ -4,15 +4,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
-enum {
-    PARTS = 8,
-    SMALL = 1000,
-    WHOLE = 40000
-}; /* enough numbers for a bitmap that is larger than a list */
+/* WHOLE: enough numbers for a bitmap that is larger than a list. */
+enum { PARTS = 8, SMALL = 1000, WHOLE = 40000, MANY = 9000 };
 
 /* The memory of a set with this many numbers. */
 static size_t size_of(uint32_t numbers)
@@ -137,12 +133,12 @@ static void of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end(
 /* However many wait, the oldest search keeps its numbers, so that one after the other ends. */
 static void searches_end_however_many_others_wait(void **state)
 {
-    static const unsigned counts[] = {2, 300, 9000};
+    static const unsigned counts[] = {2, 300, MANY};
     enum { SLICES = 20, ROUNDS = 3 * SLICES };
     (void)state;
     for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
         struct resolved_room room;
-        struct resolved **some = mem_alloc(counts[k] * sizeof(*some));
+        static struct resolved *some[MANY];
         unsigned found = 0;
         resolved_room_init(&room, size_of(SMALL));
         for (unsigned i = 0; i < counts[k]; i++)
@@ -154,7 +150,6 @@ static void searches_end_however_many_others_wait(void **state)
         for (unsigned i = 0; i < counts[k]; i++)
             resolved_free(some[i]);
         resolved_room_deinit(&room);
-        free(some);
     }
 }
 
@@ -165,7 +160,8 @@ static void an_abandoned_search_is_dropped_however_many_wait(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
         struct resolved_room room;
-        struct resolved *left = resolved_new(), **some = mem_alloc(counts[k] * sizeof(*some));
+        static struct resolved *some[MANY];
+        struct resolved *left = resolved_new();
         unsigned rounds = 0;
         resolved_room_init(&room, size_of(SMALL));
         assert_true(slice(left, &room, SMALL - 1, SMALL));
@@ -181,7 +177,6 @@ static void an_abandoned_search_is_dropped_however_many_wait(void **state)
         for (unsigned i = 0; i < counts[k]; i++)
             resolved_free(some[i]);
         resolved_room_deinit(&room);
-        free(some);
     }
 }
 
