@@ -21,8 +21,10 @@
 #define REWRITE_NS NS_PER_S
 /* Wait before retrying what has failed: a retry repeats the whole rewrite. */
 #define RETRY_NS (30 * NS_PER_S)
-/* A file that cannot be read is given up after so many tries. */
+/* A file that cannot be read is given up after so many tries: nothing waits for it any more, and it
+ * is tried again after a long time, since not it may have failed but the disk. */
 enum { FAILURES_MAX = 5 };
+#define GIVEN_UP_NS (3600 * NS_PER_S)
 /* Counting a file is put off for this many times as long as it took. */
 enum { COUNT_PAUSE = 100 };
 enum { ERASURES_FIRST = 16 };
@@ -265,7 +267,10 @@ static int begin_pass(struct house *house)
         result = has_erased(house, segment);
         if (is_damage(result))
             result = 1;
-        segment->erase = segment->erase || result > 0;
+        if (result > 0) {
+            segment->erase = true;
+            segment->retry_after_ns = 0;
+        }
         segment = chain_after(house->chain, segment);
     }
     segment_unref(segment);
@@ -294,7 +299,7 @@ static void count_left(struct house *house, uint64_t *ret_left, uint64_t *ret_gi
     *ret_left = *ret_given_up = 0;
     struct segment *segment = chain_at(house->chain, 0);
     while (segment) {
-        *ret_left += segment->erase;
+        *ret_left += segment->erase && !is_given_up(segment);
         *ret_given_up += is_given_up(segment);
         segment = chain_after(house->chain, segment);
     }
@@ -302,16 +307,16 @@ static void count_left(struct house *house, uint64_t *ret_left, uint64_t *ret_gi
 }
 
 /* Ends a pass. Events that were deleted meanwhile are left for the next pass, which stays noted
- * with all the rest. So does what is in a file that was given up: after a repair and a start its
- * turn comes again. */
+ * with all the rest. So does what is in a file that was given up, until that is rewritten. */
 static int end_pass(struct house *house)
 {
     uint64_t left, given_up;
     count_left(house, &left, &given_up);
-    if (!house->erasing || left)
+    if (left || !(house->erasing || house->noted))
         return 0;
     bool all = !house->erasures_count && !given_up;
     int result = all ? state_erased(house->chain->state) : 0;
+    house->noted = !all;
     house->erasing = result != 0;
     return result;
 }
@@ -407,19 +412,21 @@ static int unlink_segment(struct house *house, struct segment *segment)
 }
 
 /* A file that cannot be sealed, counted or rewritten. What damage has done to it must not hold up
- * the other files for ever: after some tries it is given up, until a later pass wants it rewritten.
- * Returns the error while that is not so. */
+ * the other files for ever, so it is given up after some tries. Returns the error until then. */
 static int note_failure(struct house *house, struct segment *segment, int error)
 {
     segment->retry_after_ns = now_ns(house) + RETRY_NS;
     if (!is_damage(error))
         return error;
-    segment->failures += !is_given_up(segment);
+    bool was_given_up = is_given_up(segment);
+    segment->failures += !was_given_up;
     if (!is_given_up(segment))
         return error;
-    say(SAY_ERROR, "file_given_up", "path=%s error=%d deleted_events_left=%s", segment->path,
-        -error, segment->erase ? "true" : "false");
-    segment->erase = segment->trimmed = false;
+    segment->retry_after_ns = now_ns(house) + GIVEN_UP_NS;
+    segment->trimmed = true;
+    if (!was_given_up)
+        say(SAY_ERROR, "file_given_up", "path=%s error=%d deleted_events_left=%s", segment->path,
+            -error, segment->erase ? "true" : "false");
     return 0;
 }
 

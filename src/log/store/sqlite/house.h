@@ -13,6 +13,7 @@ struct house {
     size_t erasures_cap;
     _Atomic uint64_t erasures_bytes; /* for any thread */
     bool erasing;                    /* segments marked `erase` are being rewritten */
+    bool noted;                      /* a pass has ended, and left something noted */
     struct forgotten forgotten;
     int64_t erase_after_ns; /* not before: a rewrite costs more than a DELETE does */
 };

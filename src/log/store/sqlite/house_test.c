@@ -365,6 +365,28 @@ static void a_file_that_was_given_up_is_rewritten_once_it_can_be(void **state)
     place_deinit(&place);
 }
 
+/* The disk may have refused to write the copy, while the file is sound. */
+static void a_file_that_was_given_up_is_tried_again_after_an_hour(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        struct place place;
+        make_damaged(&place, 2);
+        place_delete(&place, 1, "a", 1250);
+        if (how)
+            place_delete(&place, 1, "a", 2019);
+        keep_until_given_up(&place);
+        faults_spoil(0, 0, 0);
+        place_upkeep(&place);
+        assert_true(is_noted(&place));
+        clock_fake_advance(&place.clock, INT64_C(3601000000));
+        place_upkeep(&place);
+        assert_int_equal(place.store->ops->losses(place.store).given_up, 0);
+        assert_false(is_noted(&place));
+        place_deinit(&place);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_channel_does_not_come_back),
         cmocka_unit_test(a_damaged_file_does_not_keep_deleted_events_of_others),
         cmocka_unit_test(a_file_that_was_given_up_is_rewritten_once_it_can_be),
+        cmocka_unit_test(a_file_that_was_given_up_is_tried_again_after_an_hour),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* damage is made here on purpose */
     faults_install();
