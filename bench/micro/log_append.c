@@ -200,14 +200,13 @@ static void open_log(const struct options *options, struct log **ret_log)
     struct log_config config = {
         .memory = !options->dir,
         .store = {.dir = options->dir,
-                  .bytes_max = options->once ? 0 : 256 << 20,
                   .roll_bytes = 64 << 20,
                   .roll_us = INT64_C(3600000000),
                   .clock = clock_system()},
         .channels_max = 10000000,
         .keys_max = 1000000,
         .key_life_us = INT64_C(300000000),
-        .bytes_max = options->once ? 0 : UINT64_C(1) << 30,
+        .bytes_max = options->once ? 0 : UINT64_C(256) << (options->dir ? 22 : 20),
         .readers = 2,
     };
     int result = log_open(&config, ret_log);

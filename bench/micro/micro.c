@@ -155,7 +155,8 @@ enum { PIECES = sizeof(pieces) / sizeof(pieces[0]) };
 static void prepare_log(struct bench *bench)
 {
     struct log_config config = {.memory = true,
-                                .store = {.bytes_max = 1 << 20, .clock = clock_system()},
+                                .store = {.clock = clock_system()},
+                                .bytes_max = 1 << 20,
                                 .channels_max = 1000,
                                 .keys_max = 10,
                                 .key_life_us = 1000000,

@@ -183,7 +183,8 @@ static inline struct desk *desk_new(void)
     struct desk *desk = mem_alloc(sizeof(*desk));
     struct log_config log = {
         .memory = true,
-        .store = {.bytes_max = UINT64_C(16) << 20, .clock = clock_system()},
+        .store = {.clock = clock_system()},
+        .bytes_max = UINT64_C(16) << 20,
         .channels_max = 1000,
         .keys_max = 1000,
         .key_life_us = 300000000,

@@ -92,7 +92,8 @@ static inline struct world *world_new(struct hub_limits limits, uint64_t store_b
     list_init(&world->jobs);
     struct log_config config = {
         .memory = true,
-        .store = {.bytes_max = store_bytes, .clock = &world->clock.clock},
+        .store = {.clock = &world->clock.clock},
+        .bytes_max = store_bytes,
         .channels_max = 1000,
         .keys_max = 10,
         .key_life_us = 1000000,

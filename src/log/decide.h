@@ -1,4 +1,4 @@
-/* What every engine does with an append: has its publishes decided in log order, takes the
+/* The work on an append that all engines share: has its publishes decided in log order, takes the
  * decisions back if it could not be made safe, and notes whether the store can be written. All
  * under the log's lock but where said. */
 #pragma once

@@ -8,10 +8,6 @@ struct engine {
     /* Nothing outlives the process: cursors of an earlier run get a gap. */
     bool is_volatile;
 
-    /* Upkeep stores trims, those of many channels in a commit, and the queue of channels for that
-     * is to be filled. Else `trim` has stored them. */
-    bool stores_trims_later;
-
     /* Opens the store as log->store, reports to `loader` what is in it, and sets the log's bounds.
      * Returns like store_sqlite_open(). */
     int (*open)(struct log *log, const struct store_loader *loader,
@@ -26,8 +22,12 @@ struct engine {
     /* Takes the append over, see log_append(). Any thread, without the log's lock. */
     void (*submit)(struct log *log, struct append *append);
 
-    /* Takes over the TRIM entries of retention, which apply_trim() has decided, and hands them to
-     * all ports. They are idempotent: an entry that is lost is decided again. The trimmer's thread,
-     * without the log's lock. */
-    void (*trim)(struct log *log, struct append *trims);
+    /* Stores the TRIM entries of retention, which apply_trim() has decided. They are idempotent: an
+     * entry that is lost is decided again. NULL if upkeep stores trims, those of many channels in a
+     * commit. Without the log's lock. */
+    void (*trim)(struct log *log, struct batch *trims);
+
+    /* The memory that counts against the log's bound, under the log's lock. NULL if the bound is
+     * one of the events' data. */
+    uint64_t (*memory)(const struct log *log);
 };

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* The memory of an idempotency key: its entry, its slot in the table, the heap's overhead. */
-enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEAD };
-
 enum {
     LIST_SLICE = 256,
     HIDE_SLICE = 1024,
@@ -71,15 +68,6 @@ static void tell_overfull(const struct log *log)
             channels->by_name.count, (unsigned long long)channels->count_max);
 }
 
-static void on_evicted(void *context, uint32_t number, uint64_t id, size_t bytes)
-{
-    struct log *log = context;
-    struct channel *channel = channels_by_number(&log->apply.channels, number);
-    if (!channel || id <= channel->trimmed)
-        return;
-    apply_trim(&log->apply, channel, id, 1, bytes);
-}
-
 /* The position below the first id of an empty log. It is never 0, so that a cursor of 0 can mean
  * the beginning, and limited, so that a clock that is centuries ahead does not use up the ids. */
 static uint64_t first_base(int64_t now_us)
@@ -104,12 +92,6 @@ static void on_recounted(void *context, uint32_t number, uint64_t last, int64_t 
         apply_note(&log->apply, channel);
     }
     log_unlock(log);
-}
-
-static uint64_t beside(void *context)
-{
-    const struct log *log = context;
-    return log_channels_bytes(log) + log->apply.keys.map.count * KEY_BYTES;
 }
 
 static void on_unused(void *context, uint32_t number)
@@ -145,9 +127,7 @@ static int open_store(struct log *log)
     struct store_loader loader = {load_channel, load_key,       log, now - log->config.key_life_us,
                                   on_unused,    expect_channels};
     log->config.store.released = on_released;
-    log->config.store.evicted = on_evicted;
     log->config.store.recounted = on_recounted;
-    log->config.store.beside = beside;
     log->config.store.lost = on_lost;
     log->config.store.context = log;
     int result = log->engine->open(log, &loader, &newest);
@@ -187,11 +167,13 @@ static void free_log(struct log *log)
         log->store->ops->close(log->store);
     apply_deinit(&log->apply);
     resolved_room_deinit(&log->resolved);
+    free(log->room);
     numbers_deinit(&log->freed);
     numbers_deinit(&log->resting);
     pthread_mutex_destroy(&log->mutex);
     pthread_mutex_destroy(&log->turn);
     pthread_mutex_destroy(&log->posting_lock);
+    pthread_mutex_destroy(&log->size_lock);
     pthread_cond_destroy(&log->work);
     pthread_cond_destroy(&log->trim_work);
     pthread_mutex_destroy(&log->upkeep_lock);
@@ -210,6 +192,7 @@ int log_open_untended(const struct log_config *config, struct log **ret_log)
     pthread_mutex_init(&log->mutex, NULL);
     pthread_mutex_init(&log->turn, NULL);
     pthread_mutex_init(&log->posting_lock, NULL);
+    pthread_mutex_init(&log->size_lock, NULL);
     log->broadcasts_last = &log->broadcasts;
     pthread_cond_init(&log->work, NULL);
     cond_init_monotonic(&log->trim_work);
@@ -481,7 +464,7 @@ void log_stats(struct log *log, struct log_stats *ret_stats)
     ret_stats->retained_bytes = log->apply.bytes;
     ret_stats->channels_bytes = channels_bytes(&log->apply.channels);
     ret_stats->keys = log->apply.keys.map.count;
-    ret_stats->keys_bytes = log->apply.keys.map.count * KEY_BYTES;
+    ret_stats->keys_bytes = log_keys_bytes(log);
     log_unlock(log);
     readers_stats(log, ret_stats);
 }

@@ -19,8 +19,8 @@ struct log_config {
     unsigned share_percent[MAKER_KINDS]; /* of new channels, see channels_make(); 0 counts as 100 */
     uint64_t keys_max;
     int64_t key_life_us;
-    uint64_t bytes_max;  /* retention of the whole log: the oldest events beyond this are trimmed;
-                          * 0: no bound */
+    uint64_t bytes_max; /* retention of the whole log: the oldest events beyond this are trimmed. On
+                         * disk of data, in memory of what is allocated; 0: no bound */
     size_t resolved_max; /* memory for the channel numbers of selections; 0: no bound */
     unsigned readers;    /* threads that read pages */
 };

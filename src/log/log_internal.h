@@ -14,12 +14,13 @@ enum { READERS_LEVELS = 4 };
 enum { READERS_GATHER_LOOK = 1024 };
 
 struct engine;
+struct retention_room;
 
 struct log {
     struct log_config config;
     const struct engine *engine;
     struct store *store;
-    uint64_t size_max;           /* of all events with an overhead for each; 0: no bound */
+    uint64_t size_max;           /* of the log, as the engine measures it; 0: no bound */
     uint64_t channels_bytes_max; /* channels without events are forgotten beyond it; 0: no bound */
     uint64_t floor;
     struct resolved_room resolved; /* the channel numbers that selections keep */
@@ -89,7 +90,9 @@ struct log {
     pthread_mutex_t upkeep_lock;
     pthread_cond_t upkeep_work;
     pthread_t trimmer;
-    uint64_t sized; /* the trimmer's: events up to this id are gone because of the log's size */
+    pthread_mutex_t size_lock; /* for one thread at a time that trims because of the log's size */
+    uint64_t sized;            /* events up to this id are gone because of that */
+    struct retention_room *room;
     pthread_t upkeep;
     bool tended; /* trimmer and upkeep are running */
     bool upkeep_stop;
@@ -120,6 +123,14 @@ enum { CHANNEL_BYTES = sizeof(struct channel) + 88 };
 static inline uint64_t log_channels_bytes(const struct log *log)
 {
     return log->apply.channels.by_name.count * (uint64_t)CHANNEL_BYTES;
+}
+
+/* The memory of an idempotency key: its entry, its slot in the table, the heap's overhead. */
+enum { KEY_BYTES = sizeof(struct keys_entry) + 2 * sizeof(void *) + HEAP_OVERHEAD };
+
+static inline uint64_t log_keys_bytes(const struct log *log)
+{
+    return log->apply.keys.map.count * (uint64_t)KEY_BYTES;
 }
 
 /* The lowest `trimmed` of the channels with these numbers: they have no events up to there.

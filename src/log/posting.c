@@ -119,7 +119,7 @@ static void post_all(struct log *log, struct append *append, bool deliver, uint6
         else
             mailbox_post(port->mailbox, &append->posts[i].mail);
     }
-    /* One reference is left for what follows. */
+    /* A reference is left for what follows. */
     atomic_fetch_sub_explicit(&append->refs, passed, memory_order_relaxed);
     append->done_mail.open = open_done;
     if (append->publishes)

@@ -26,39 +26,46 @@ enum {
     EVENT_OVERHEAD = 128,
     /* A log that exceeds its bound by one in SIZE_SLACK is trimmed at once. */
     SIZE_SLACK = 64,
+    /* In memory one in MEMORY_SLACK of the bound is freed at a time, since each time costs. */
+    MEMORY_SLACK = 8192,
 };
 
 /* The time for a queue. A channel that waits longer has more to trim when its turn comes. */
 #define BUDGET_NS INT64_C(200000000)
 
-/* ---- telling the ports ----------------------------------------------------------------------- */
+/* ---- entries -----------------------------------------------------------------------------------
+ */
 
 /* Makes TRIM entries for the channels in QUEUE_NOTED. Under the lock. */
-static struct append *make_notice(struct log *log)
+static struct append *make_entries(struct log *log)
 {
-    struct append *notice = append_new(log, NULL);
+    struct append *trims = append_new(log, NULL);
     struct apply *apply = &log->apply;
     while (apply->queues[QUEUE_NOTED].count) {
         const struct channel *channel = apply_dequeue(apply, QUEUE_NOTED);
-        struct event *event = channel && notice ? batch_add(notice->batch) : NULL;
+        struct event *event = channel && trims ? batch_add(trims->batch) : NULL;
         if (!event)
             continue; /* a window shows a trimmed event a little longer */
         event->state = EVENT_TRIM;
         event->id = channel->trimmed;
         event->number = channel_number(channel);
-        event->channel = batch_copy(notice->batch, channel_name(channel));
+        event->channel = batch_copy(trims->batch, channel_name(channel));
         if (!event->channel.at)
-            notice->batch->count--;
+            trims->batch->count--;
     }
-    return notice;
+    return trims;
 }
 
-static void tell_ports(struct log *log, struct append *notice)
+/* Stores the entries, and hands them to the ports. */
+static void append_trims(struct log *log, struct append *trims)
 {
-    if (notice && notice->batch->count)
-        log->engine->trim(log, notice);
-    else if (notice)
-        append_discard(notice);
+    bool any = trims && trims->batch->count;
+    if (any && log->engine->trim)
+        log->engine->trim(log, trims->batch);
+    if (any)
+        log_broadcast(log, trims);
+    else if (trims)
+        append_discard(trims);
 }
 
 static void trim(struct log *log, struct channel *channel, uint64_t upto, uint64_t count,
@@ -66,7 +73,7 @@ static void trim(struct log *log, struct channel *channel, uint64_t upto, uint64
 {
     apply_trim(&log->apply, channel, upto, count, bytes);
     apply_enqueue(&log->apply, channel, QUEUE_NOTED);
-    if (log->engine->stores_trims_later)
+    if (!log->engine->trim)
         apply_enqueue(&log->apply, channel, QUEUE_UNKEPT);
 }
 
@@ -184,9 +191,9 @@ static void make_cuts(struct log *log, const struct store_cut *cuts, size_t coun
             trim(log, channel, cuts[i].upto, cuts[i].count, cuts[i].bytes);
         apply_note(&log->apply, channel);
     }
-    struct append *notice = make_notice(log);
+    struct append *trims = make_entries(log);
     log_unlock(log);
-    tell_ports(log, notice);
+    append_trims(log, trims);
 }
 
 static uint32_t waiting(struct log *log, enum apply_queue queue)
@@ -231,9 +238,11 @@ struct seen {
  * gone. */
 struct range {
     const struct namespace *namespace; /* NULL: all namespaces */
+    bool is_counted;                   /* the excess is a number of events, not of bytes */
     uint64_t after;
     uint64_t upto;
     uint64_t excess;
+    size_t most; /* of a slice */
     size_t count;
     struct seen seen[WALK_SLICE];
 };
@@ -242,7 +251,7 @@ static bool gather(void *context, uint32_t number, uint64_t id, size_t bytes)
 {
     struct range *range = context;
     range->seen[range->count++] = (struct seen){number, id, bytes};
-    return range->count < WALK_SLICE;
+    return range->count < range->most;
 }
 
 static void trim_seen(struct log *log, struct range *range, const struct seen *seen)
@@ -252,7 +261,7 @@ static void trim_seen(struct log *log, struct range *range, const struct seen *s
     if (!channel || seen->id <= apply_trimmed(&log->apply, channel) ||
         (range->namespace && &channels->namespaces[channel->namespace] != range->namespace))
         return;
-    uint64_t weight = seen->bytes + EVENT_OVERHEAD;
+    uint64_t weight = range->is_counted ? 1 : seen->bytes + EVENT_OVERHEAD;
     range->excess -= weight < range->excess ? weight : range->excess;
     trim(log, channel, seen->id, 1, seen->bytes);
 }
@@ -264,11 +273,11 @@ static void trim_slice(struct log *log, struct range *range)
         trim_seen(log, range, &range->seen[i]);
         range->after = range->seen[i].id;
     }
-    if (range->count < WALK_SLICE && range->excess)
+    if (range->count < range->most && range->excess)
         range->after = range->upto;
-    struct append *notice = make_notice(log);
+    struct append *trims = make_entries(log);
     log_unlock(log);
-    tell_ports(log, notice);
+    append_trims(log, trims);
 }
 
 /* Trims the events of the range; `after` is then the position that was reached. */
@@ -276,6 +285,7 @@ static void trim_range(struct log *log, struct range *range)
 {
     while (range->after < range->upto && range->excess) {
         range->count = 0;
+        range->most = WALK_SLICE;
         int result = log->store->ops->walk(log->store, range->after, range->upto, gather, range);
         if (result) {
             say(SAY_WARN, "retention_failed", "error=%d", -result);
@@ -335,19 +345,91 @@ static uint64_t safe_size(struct log *log)
     return exact ? size : less(size, sum.bytes + sum.events * EVENT_OVERHEAD);
 }
 
-static void trim_by_size(struct log *log)
+static void trim_by_data(struct log *log, struct range *range)
 {
-    uint64_t max = log->size_max;
-    uint64_t have = max ? safe_size(log) : 0;
+    uint64_t max = log->size_max, have = max ? safe_size(log) : 0;
     if (have <= max)
         return;
-    struct range *range = mem_alloc(sizeof(*range));
-    range->after = log->sized;
     range->upto = log_newest(log);
     range->excess = have - max;
     trim_range(log, range);
-    log->sized = range->after;
-    free(range);
+}
+
+/* ---- by the memory of the whole ---------------------------------------------------------------
+ */
+
+/* The working memory of threads that make room, one after the other. */
+struct retention_room {
+    struct range range;
+    struct store_trim trims[WALK_SLICE];
+};
+
+/* How many events must go, at the memory that an event takes on average; 0: none. */
+static uint64_t excess_in_memory(const struct log *log)
+{
+    uint64_t have = log->engine->memory(log), max = log->size_max;
+    uint64_t least = max - max / MEMORY_SLACK;
+    return max && have > max ? log->apply.count * (have - least) / have + 1 : 0;
+}
+
+/* The store is told directly, since that happens with every few appends. The ports are not: what
+ * goes for lack of memory is still in the windows of those who are a little behind. */
+static void trim_gathered(struct log *log, struct retention_room *room)
+{
+    struct range *range = &room->range;
+    size_t count = 0;
+    for (size_t i = 0; i < range->count; i++)
+        trim_seen(log, range, &range->seen[i]);
+    while (log->apply.queues[QUEUE_NOTED].count) {
+        const struct channel *channel = apply_dequeue(&log->apply, QUEUE_NOTED);
+        if (channel)
+            room->trims[count++] =
+                (struct store_trim){.number = channel_number(channel), .trimmed = channel->trimmed};
+    }
+    (void)log->store->ops->trim(log->store, room->trims, count);
+    range->after = range->seen[range->count - 1].id;
+}
+
+/* Trims what was gathered. Whether more must go. */
+static bool trim_some(struct log *log, struct retention_room *room)
+{
+    struct range *range = &room->range;
+    log_lock(log);
+    if (range->count)
+        trim_gathered(log, room);
+    range->excess = excess_in_memory(log);
+    log_unlock(log);
+    return range->excess && range->after < range->upto;
+}
+
+static void trim_by_memory(struct log *log, struct retention_room *room)
+{
+    struct range *range = &room->range;
+    uint64_t newest = log_newest(log);
+    range->is_counted = true;
+    range->upto = newest ? newest - 1 : 0; /* the newest stays, whatever its size */
+    range->count = 0;
+    while (trim_some(log, room)) {
+        range->count = 0;
+        range->most = range->excess < WALK_SLICE ? range->excess : WALK_SLICE;
+        int result = log->store->ops->walk(log->store, range->after, range->upto, gather, range);
+        if (result || !range->count)
+            break;
+    }
+}
+
+void retention_make_room(struct log *log)
+{
+    pthread_mutex_lock(&log->size_lock);
+    struct retention_room *room = log->room ? log->room : mem_alloc(sizeof(*room));
+    log->room = room;
+    room->range.after = log->sized;
+    if (log->engine->memory)
+        trim_by_memory(log, room);
+    else
+        trim_by_data(log, &room->range);
+    log->sized = room->range.after;
+    pthread_mutex_unlock(&log->size_lock);
 }
 
 /* Reads the clocks even if there are no publishes, and frees expired keys a few at a time. */
@@ -365,7 +447,7 @@ static void age(struct log *log)
 
 static bool is_urgent(const struct log *log)
 {
-    uint64_t max = log->size_max;
+    uint64_t max = log->engine->memory ? 0 : log->size_max;
     return log->apply.queues[QUEUE_URGENT].count || (max && size_of(log) > max + max / SIZE_SLACK);
 }
 
@@ -386,7 +468,7 @@ void retention_trim(struct log *log, bool urgent)
     trim_queue(log, QUEUE_URGENT);
     if (!urgent)
         trim_queue(log, QUEUE_OVER);
-    trim_by_size(log);
+    retention_make_room(log);
 }
 
 static bool is_past(const struct timespec *when)

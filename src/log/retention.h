@@ -12,6 +12,9 @@ void retention_stop(struct log *log);
  * lock. */
 void retention_call_if_urgent(struct log *log);
 
+/* Trims the oldest events if the log is beyond its bound. Any thread, without the log's lock. */
+void retention_make_room(struct log *log);
+
 /* Trims everything past its retention; with `urgent` only what cannot wait. On the thread, or on
  * that of a test whose log has none. */
 void retention_trim(struct log *log, bool urgent);

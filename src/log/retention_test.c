@@ -1,5 +1,7 @@
 #include "log/testing.h"
 
+#include "log/engine.h"
+
 static void flood(struct world *world, const char *channel, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
@@ -143,6 +145,71 @@ static void a_bound_for_the_whole_lets_the_oldest_of_all_channels_go(void **stat
     assert_int_equal(world_channel(world, "a").count, 0);
     assert_int_equal(world_channel(world, "b").count, 5);
     assert_int_equal(world_read(world, "**", &first), 10);
+}
+
+static uint64_t memory_of(struct world *world)
+{
+    log_lock(world->log);
+    uint64_t bytes = world->log->engine->memory(world->log);
+    log_unlock(world->log);
+    return bytes;
+}
+
+/* The thread that appends makes room; the oldest events go first. */
+static void a_log_in_memory_stays_within_its_bound(void **state)
+{
+    enum { BOUND = 1 << 20, EVENTS = 6000 };
+    struct world *world = *state;
+    static const char *const names[] = {"a", "b", "c"};
+    uint64_t last = 0, first;
+    world->config.bytes_max = BOUND;
+    world_open(world);
+    for (unsigned i = 0; i < EVENTS; i++) {
+        last = post_one(world, names[i % 3], "0123456789");
+        assert_true(memory_of(world) <= BOUND);
+    }
+    uint32_t count = world_read(world, "**", &first);
+    assert_in_range(count, EVENTS / 20, EVENTS - 1);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_int_equal(stats.retained, count);
+    assert_int_equal(stats.oldest, last - count + 1);
+    assert_int_equal(world_trimmed(world, "**"), last - count);
+    assert_true(memory_of(world) > BOUND - BOUND / 16);
+}
+
+/* Channels of one event each, which come and go: neither the index nor names exceed the bound. */
+static void names_and_index_count_against_the_bound(void **state)
+{
+    enum { BOUND = 1 << 20, CHANNELS = 20000 };
+    struct world *world = *state;
+    world->config.bytes_max = BOUND;
+    world_open(world);
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "c/%u", i);
+        post_one(world, name, "0123456789");
+        assert_true(memory_of(world) <= BOUND + BOUND / 4);
+        if (i % 1000 == 0)
+            upkeep_turn(world->log);
+    }
+    upkeep_turn(world->log);
+    struct log_stats stats;
+    log_stats(world->log, &stats);
+    assert_true(stats.retained > 200);
+    assert_true(stats.channels < CHANNELS / 2);
+}
+
+static void the_newest_event_stays_however_large(void **state)
+{
+    struct world *world = *state;
+    uint64_t first;
+    world->config.bytes_max = 1;
+    world_open(world);
+    post_one(world, "a", "x");
+    uint64_t newest = post_one(world, "b", "y");
+    assert_int_equal(world_read(world, "**", &first), 1);
+    assert_int_equal(first, newest);
 }
 
 static void what_is_not_safe_yet_does_not_push_older_events_out(void **state)
@@ -521,6 +588,9 @@ int main(void)
         ON_BOTH(a_clock_that_jumps_ages_nothing),
         ON_DISK(after_a_restart_times_of_the_future_count_from_the_start),
         ON_DISK(a_bound_for_the_whole_lets_the_oldest_of_all_channels_go),
+        IN_MEMORY(a_log_in_memory_stays_within_its_bound),
+        IN_MEMORY(names_and_index_count_against_the_bound),
+        IN_MEMORY(the_newest_event_stays_however_large),
         ON_DISK(what_is_not_safe_yet_does_not_push_older_events_out),
         ON_DISK(once_safe_it_does),
         ON_BOTH(what_is_urgent_is_far_beyond_its_bound),

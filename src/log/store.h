@@ -172,20 +172,13 @@ struct trouble;
 
 struct store_config {
     const char *dir;        /* SQLite: the folder; created if need be */
-    uint64_t bytes_max;     /* memory: beyond this the oldest events are evicted; SQLite: unused,
-                             * the log trims */
     uint64_t roll_bytes;    /* SQLite: size of a file at which the next begins */
     int64_t roll_us;        /* SQLite: age of a file at which the next begins */
     uint64_t reserve_bytes; /* SQLite: space reserved for trims on a full disk; 0: none */
     struct clock *clock;
-    /* Memory: called from append for each event that is evicted, oldest first. */
-    void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
     /* SQLite: the counts of a channel at the opening were wrong by this much, for its events up to
      * `last`. Upkeep thread. May be NULL. */
     void (*recounted)(void *context, uint32_t number, uint64_t last, int64_t count, int64_t bytes);
-    /* Memory: called from append; bytes that others hold for the events, which count against
-     * bytes_max too. May be NULL. */
-    uint64_t (*beside)(void *context);
     /* Nothing in the store refers to the number of this forgotten channel any more: in memory as
      * soon as it is forgotten. Upkeep thread. May be NULL. */
     void (*released)(void *context, uint32_t number);
@@ -204,6 +197,6 @@ struct store_config {
 int store_sqlite_open(const struct store_config *config, const struct store_loader *loader,
                       struct store **ret_store, struct store_newest *ret_newest);
 
-/* Opens an empty store in memory, bounded by bytes. Keeps references to the batches of append, so
+/* Opens an empty store in memory. Keeps references to the batches of append, so
  * that events are not copied. */
 int store_memory_open(const struct store_config *config, struct store **ret_store);

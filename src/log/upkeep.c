@@ -229,12 +229,15 @@ void upkeep_note_freed(struct log *log, uint32_t number)
     (void)numbers_push(&log->freed, number);
 }
 
+/* A thread that makes room in memory has numbers in hand, too, while it holds its lock. */
 static void release_some(struct log *log)
 {
+    pthread_mutex_lock(&log->size_lock);
     log_lock(log);
     for (unsigned i = 0; i < RELEASE_SLICE && log->resting.count; i++)
         channels_release(&log->apply.channels, numbers_pop(&log->resting));
     log_unlock(log);
+    pthread_mutex_unlock(&log->size_lock);
 }
 
 static uint64_t rounds_of(struct log *log)

@@ -32,7 +32,8 @@ static void done(struct publish *publish, struct batch *batch)
 static struct log *log_with(struct mailbox *mail, struct log_port *port, unsigned channels)
 {
     struct log_config config = {.memory = true,
-                                .store = {.bytes_max = 1 << 20, .clock = clock_system()},
+                                .store = {.clock = clock_system()},
+                                .bytes_max = 1 << 20,
                                 .channels_max = 1000,
                                 .keys_max = 10,
                                 .key_life_us = 1000000,

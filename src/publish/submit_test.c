@@ -54,7 +54,8 @@ static struct world *world_new(uint64_t channels_max)
     clock_fake_init(&world->clock, 1700000000000000);
     struct log_config config = {
         .memory = true,
-        .store = {.bytes_max = 1 << 20, .clock = &world->clock.clock},
+        .store = {.clock = &world->clock.clock},
+        .bytes_max = 1 << 20,
         .namespaces = namespaces,
         .namespaces_count = 1,
         .channels_max = channels_max,

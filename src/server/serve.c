@@ -49,6 +49,8 @@ enum { DESCRIPTORS_LEAST = 64, DESCRIPTORS_WORKER = 8 };
 enum { PORT_TRIES = 16 };
 /* Set aside on the disk at most; sealing needs the size of a file. */
 enum { DISK_RESERVE_MAX = 64 << 20 };
+/* The bound of a log in memory, if none is set. */
+enum { MEMORY_BYTES_MAX = 256 << 20 };
 enum { REQUESTS_MIN = 100, REQUESTS_MAX = 2048, REQUESTS_SHARE = 24 };
 
 struct server {
@@ -207,7 +209,6 @@ static int open_log(struct server *server)
     struct log_config log = {
         .memory = config->memory,
         .store = {.dir = data_dir(server),
-                  .bytes_max = config->log_bytes_max ? config->log_bytes_max : UINT64_C(256) << 20,
                   .roll_bytes = config->roll_bytes,
                   .roll_us = config->roll_us,
                   .reserve_bytes =
@@ -222,7 +223,9 @@ static int open_log(struct server *server)
         .keys_max = config->keys_max,
         .resolved_max = config->patterns_max,
         .key_life_us = INT64_C(300) * 1000000,
-        .bytes_max = config->log_bytes_max,
+        .bytes_max = config->log_bytes_max ? config->log_bytes_max
+                     : config->memory      ? MEMORY_BYTES_MAX
+                                           : 0,
         .readers = 2,
     };
     progress_init(&progress, "freshet serve", clock_system(), -1);

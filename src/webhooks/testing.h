@@ -539,10 +539,10 @@ static inline void open_world(struct world *world)
 {
     struct log_config log = {.memory = !*world->dir,
                              .store = {.dir = world->dir,
-                                       .bytes_max = 64 << 20,
                                        .roll_bytes = 64 << 20,
                                        .roll_us = INT64_C(3600000000),
                                        .clock = &world->clock.clock},
+                             .bytes_max = *world->dir ? 0 : 64 << 20,
                              .channels_max = 1000,
                              .keys_max = 1000,
                              .key_life_us = 1000000,

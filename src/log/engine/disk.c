@@ -336,17 +336,9 @@ static void disk_submit(struct log *log, struct append *append)
     log_unlock(log);
 }
 
-/* The events are hidden already, and a crash that undoes the trim is harmless: see retention.c. */
-static void disk_trim(struct log *log, struct append *trims)
-{
-    log_broadcast(log, trims);
-}
-
 const struct engine engine_disk = {
-    .stores_trims_later = true,
     .open = disk_open,
     .start = disk_start,
     .stop = disk_stop,
     .submit = disk_submit,
-    .trim = disk_trim,
 };

@@ -8,12 +8,21 @@
 /* The memory that the names of channels may take is one in CHANNELS_SHARE of the bound. */
 enum { CHANNELS_SHARE = 4 };
 
+/* Events as they are allocated and their index; also the names of channels and the keys, but for
+ * half of the bound at most: they are freed later, and events would go for nothing meanwhile. */
+static uint64_t memory_used(const struct log *log)
+{
+    uint64_t beside = log_channels_bytes(log) + log_keys_bytes(log), half = log->size_max / 2;
+    return log->store->ops->bytes(log->store) + (beside < half ? beside : half);
+}
+
 static int memory_open(struct log *log, const struct store_loader *loader,
                        struct store_newest *ret_newest)
 {
     (void)loader;
     (void)ret_newest;
-    log->channels_bytes_max = log->config.store.bytes_max / CHANNELS_SHARE;
+    log->size_max = log->config.bytes_max;
+    log->channels_bytes_max = log->config.bytes_max / CHANNELS_SHARE;
     return store_memory_open(&log->config.store, &log->store);
 }
 
@@ -50,16 +59,20 @@ static void memory_submit(struct log *log, struct append *append)
     store_and_post(log, append);
     retention_call_if_urgent(log);
     decide_drop_unclaimed(log);
+    bool is_full = log->size_max && memory_used(log) > log->size_max;
     log_unlock(log);
     posting_end_all(log);
+    /* The thread that fills the memory makes room in it, or events would come faster than they go.
+     */
+    if (is_full)
+        retention_make_room(log);
 }
 
 /* Frees the trimmed events. Without memory for that they stay a little longer, and are not shown.
  */
-static void memory_trim(struct log *log, struct append *trims)
+static void memory_trim(struct log *log, struct batch *trims)
 {
-    (void)log->store->ops->append(log->store, &trims->batch, 1);
-    log_broadcast(log, trims);
+    (void)log->store->ops->append(log->store, &trims, 1);
 }
 
 const struct engine engine_memory = {
@@ -69,4 +82,5 @@ const struct engine engine_memory = {
     .stop = memory_stop,
     .submit = memory_submit,
     .trim = memory_trim,
+    .memory = memory_used,
 };

@@ -53,7 +53,7 @@ size_t held_find(const struct held_queue *queue, uint64_t id)
 {
     size_t low = queue->start, high = queue->end;
     if (low < high && queue->held[low].last >= id)
-        return low; /* eviction removes the oldest */
+        return low; /* retention removes the oldest */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (queue->held[middle].last < id)

@@ -11,9 +11,7 @@
  * smaller one. An empty line still says which events of its channel are dead. Its chunk is freed
  * once no batch holds such events.
  *
- * All of that memory counts against bytes_max, with the allocator's overhead and with the log's own
- * memory for channels and keys. The log's part counts for half of the bound at most: the log frees
- * it later, and events would be evicted for nothing meanwhile.
+ * All of that memory is counted, with the allocator's overhead. The log trims by it.
  *
  * There is one lock: appends and trims hold it alone and briefly, reads share it. */
 #include "log/store/memory/held.h"
@@ -45,9 +43,6 @@ struct memory {
     struct numbers lagging; /* channels whose lines lag */
     uint32_t drops_left;    /* events that may be dropped before the lock is released */
     struct held_queue queue;
-    uint64_t bytes_max;
-    void (*evicted)(void *context, uint32_t number, uint64_t id, size_t bytes);
-    uint64_t (*beside)(void *context);
     void (*released)(void *context, uint32_t number);
     void *context;
 };
@@ -158,38 +153,9 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
         (void)drop_dead(memory, line, UINT32_MAX);
 }
 
-static void evict_oldest(struct memory *memory)
-{
-    struct held *held = &memory->queue.held[memory->queue.start];
-    struct batch *batch = batch_ref(held->batch);
-    for (uint32_t i = 0; i < batch->count; i++) {
-        const struct event *event = &batch->events[i];
-        struct line *line = event->state == EVENT_APPENDED ? line_of(memory, event->number) : NULL;
-        if (!line || !line->count || line_events(line)[0] != event)
-            continue;
-        if (event->id > line->trimmed && memory->evicted)
-            memory->evicted(memory->context, event->number, event->id, event->data.len);
-        if (event->id > line->trimmed)
-            line->trimmed = event->id;
-        (void)drop_dead(memory, line, 1);
-    }
-    batch_unref(batch);
-}
-
 static uint64_t held_bytes(const struct memory *memory)
 {
     return memory->queue.bytes + held_room_bytes(&memory->queue) + memory->index_bytes;
-}
-
-/* Evicts events beyond the bound. The newest batch stays whatever its size, so that an event that
- * was just acknowledged can be read. */
-static void evict(struct memory *memory)
-{
-    uint64_t beside = memory->beside ? memory->beside(memory->context) : 0;
-    uint64_t most =
-        memory->bytes_max - (beside < memory->bytes_max / 2 ? beside : memory->bytes_max / 2);
-    while (memory->bytes_max && held_bytes(memory) > most && held_count(&memory->queue) > 1)
-        evict_oldest(memory);
 }
 
 /* ---- append --------------------------------------------------------------------------------- */
@@ -245,7 +211,6 @@ static bool append_all(struct memory *memory, struct batch *const *batches, size
         held_add(&memory->queue, batches[i]);
     for (size_t i = 0; i < count; i++)
         apply_trims(memory, batches[i]);
-    evict(memory);
     return true;
 }
 
@@ -679,9 +644,6 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
     };
     struct memory *memory = mem_alloc(sizeof(*memory));
     memory->store.ops = &ops;
-    memory->bytes_max = config->bytes_max;
-    memory->evicted = config->evicted;
-    memory->beside = config->beside;
     memory->released = config->released;
     memory->context = config->context;
     pthread_rwlockattr_t attributes;

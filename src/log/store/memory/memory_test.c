@@ -2,10 +2,9 @@
 
 #include <errno.h>
 
-static struct store *
-open_bounded(uint64_t bytes_max, void (*evicted)(void *, uint32_t, uint64_t, size_t), void *context)
+static struct store *open_store(void)
 {
-    struct store_config config = {.bytes_max = bytes_max, .evicted = evicted, .context = context};
+    const struct store_config config = {.dir = NULL};
     struct store *store;
     assert_int_equal(store_memory_open(&config, &store), 0);
     return store;
@@ -47,43 +46,9 @@ static void random_deeds_agree_with_the_model(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 12; seed++) {
         struct check check;
-        check_init(&check, open_bounded(0, NULL, NULL), seed);
+        check_init(&check, open_store(), seed);
         for (int i = 0; i < 400; i++)
             check_step(&check);
-        check_all(&check);
-        check.store->ops->close(check.store);
-        check_deinit(&check);
-    }
-}
-
-static void note_evicted(void *context, uint32_t number, uint64_t id, size_t bytes)
-{
-    struct check *check = context;
-    for (size_t i = 0; i < check->count; i++) {
-        struct check_event *event = &check->events[i];
-        if (event->event.id < id) {
-            assert_false(check_live(check, event)); /* oldest first, none skipped */
-        } else {
-            assert_int_equal(event->event.id, id);
-            assert_int_equal(event->event.number, number);
-            assert_int_equal(event->event.data.len, bytes);
-            assert_true(check_live(check, event));
-            check->trimmed[number] = id;
-            return;
-        }
-    }
-}
-
-static void a_bounded_store_agrees_with_the_model(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
-        struct check check;
-        check_init(&check, open_bounded(100000, note_evicted, &check), seed);
-        for (int i = 0; i < 400; i++) {
-            check_step(&check);
-            assert_true(check.store->ops->bytes(check.store) <= 100000);
-        }
         check_all(&check);
         check.store->ops->close(check.store);
         check_deinit(&check);
@@ -93,7 +58,7 @@ static void a_bounded_store_agrees_with_the_model(void **state)
 static void a_batch_is_shared_not_copied(void **state)
 {
     (void)state;
-    struct store *store = open_bounded(0, NULL, NULL);
+    struct store *store = open_store();
     struct batch *batch = batch_of(1, 3, 1, 10);
     assert_int_equal(store->ops->append(store, &batch, 1), 0);
     assert_int_equal(atomic_load(&batch->refs), 2);
@@ -107,105 +72,46 @@ static void a_batch_is_shared_not_copied(void **state)
     store->ops->close(store);
 }
 
-static void the_newest_batch_stays_however_large(void **state)
-{
-    (void)state;
-    struct check check = {0};
-    struct store *store = open_bounded(1, NULL, &check);
-    append_one(store, batch_of(1, 1, 1, 4000));
-    append_one(store, batch_of(2, 1, 2, 4000));
-    assert_int_equal(store->ops->oldest(store), 2);
-    store->ops->close(store);
-}
-
-/* Channels of one event each, which come and go, stay within the bound: neither the index nor empty
- * lines exceed it. */
-static void the_index_counts_against_the_bound(void **state)
-{
-    enum { BOUND = 1 << 20, CHANNELS = 100000 };
-    struct check check = {0};
-    (void)state;
-    struct store *store = open_bounded(BOUND, NULL, &check);
-    uint64_t newest = 0;
-    for (uint32_t number = 1; number < CHANNELS; number++) {
-        append_one(store, batch_of(number, 1, number, 10));
-        newest = store->ops->oldest(store);
-        if (number % 1000 == 0)
-            assert_int_equal(store->ops->upkeep(store), 0);
-        assert_true(store->ops->bytes(store) <= BOUND);
-    }
-    assert_true(newest + 400 < CHANNELS); /* there is room for hundreds more: empty lines were
-                                           * freed */
-    store->ops->close(store);
-}
-
-static uint64_t as_much_as(void *context)
-{
-    return *(uint64_t *)context;
-}
-
-static void what_others_hold_counts_for_half_of_the_bound_at_most(void **state)
-{
-    (void)state;
-    uint64_t others = 0;
-    struct store_config config = {.bytes_max = 200000, .beside = as_much_as, .context = &others};
-    struct store *store;
-    assert_int_equal(store_memory_open(&config, &store), 0);
-    for (uint64_t id = 1; id < 400; id++) {
-        others = id < 200 ? 50000 : 900000;
-        append_one(store, batch_of(id, 1, 1, 500));
-        assert_true(store->ops->bytes(store) <= (id < 200 ? 150000 : 100000));
-    }
-    assert_true(store->ops->bytes(store) > 90000);
-    store->ops->close(store);
-}
-
 /* A trim of many events hides them at once, though they are dropped later. */
 static void a_trim_of_many_hides_them_at_once(void **state)
 {
     enum { MANY = 10000, EACH = 100 };
     struct store_trim trims[] = {{1, STR("c"), MANY, MANY - 7}, {2, STR("d"), 0, MANY + 5}};
     (void)state;
-    for (int evict = 0; evict < 2; evict++) {
-        struct check check = {0};
-        struct store *store = open_bounded(evict ? 4 << 20 : 0, NULL, &check);
-        for (uint64_t id = 1; id <= MANY; id += EACH)
-            append_one(store, batch_of(id, EACH, 1, 10));
-        append_one(store, batch_of(MANY + 1, 20, 2, 10));
-        assert_int_equal(store->ops->trim(store, trims, 2), 0);
-        assert_int_equal(store->ops->oldest(store), MANY - 6);
-        struct store_cut cut = {.number = 1, .want_count = 1};
-        assert_int_equal(store->ops->find_cuts(store, &cut, 1), 0);
-        assert_int_equal(cut.upto, MANY - 6);
-        struct selection all = {0};
-        uint32_t numbers[] = {1, 2};
-        struct store_query query = {.selection = &all,
-                                    .numbers = numbers,
-                                    .numbers_count = 2,
-                                    .upto = MANY + 20,
-                                    .limit = 1000,
-                                    .bytes = SIZE_MAX,
-                                    .rows = 1000};
-        struct batch *batch;
-        uint64_t through;
-        assert_int_equal(store->ops->read(store, &query, &batch, &through), 0);
-        assert_int_equal(batch->count, 7 + 15);
-        batch_unref(batch);
-        uint64_t before = store->ops->bytes(store);
-        for (uint64_t id = MANY + 21; evict && id < UINT64_C(4) * MANY; id += EACH)
-            append_one(store, batch_of(id, EACH, 3, 10)); /* evicts the line that lags */
-        assert_int_equal(store->ops->upkeep(store), 0);
-        assert_true(evict ? store->ops->bytes(store) <= 4 << 20
-                          : store->ops->bytes(store) * 10 < before);
-        store->ops->close(store);
-    }
+    struct store *store = open_store();
+    for (uint64_t id = 1; id <= MANY; id += EACH)
+        append_one(store, batch_of(id, EACH, 1, 10));
+    append_one(store, batch_of(MANY + 1, 20, 2, 10));
+    assert_int_equal(store->ops->trim(store, trims, 2), 0);
+    assert_int_equal(store->ops->oldest(store), MANY - 6);
+    struct store_cut cut = {.number = 1, .want_count = 1};
+    assert_int_equal(store->ops->find_cuts(store, &cut, 1), 0);
+    assert_int_equal(cut.upto, MANY - 6);
+    struct selection all = {0};
+    uint32_t numbers[] = {1, 2};
+    struct store_query query = {.selection = &all,
+                                .numbers = numbers,
+                                .numbers_count = 2,
+                                .upto = MANY + 20,
+                                .limit = 1000,
+                                .bytes = SIZE_MAX,
+                                .rows = 1000};
+    struct batch *batch;
+    uint64_t through;
+    assert_int_equal(store->ops->read(store, &query, &batch, &through), 0);
+    assert_int_equal(batch->count, 7 + 15);
+    batch_unref(batch);
+    uint64_t before = store->ops->bytes(store);
+    assert_int_equal(store->ops->upkeep(store), 0);
+    assert_true(store->ops->bytes(store) * 10 < before);
+    store->ops->close(store);
 }
 
 /* A reused number must neither hide the new channel's events nor show the old one's. */
 static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
 {
     (void)state;
-    struct store *store = open_bounded(0, NULL, NULL);
+    struct store *store = open_store();
     struct store_trim folded = {.name = STR("*")};
     uint32_t number = 1;
     unsigned walked = 0;
@@ -223,7 +129,7 @@ static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
 static void a_batch_mostly_dead_is_made_smaller(void **state)
 {
     (void)state;
-    struct store *store = open_bounded(0, NULL, NULL);
+    struct store *store = open_store();
     append_one(store, batch_of(1, 1000, 1, 1000));
     append_one(store, batch_of(1001, 1000, 2, 10));
     uint64_t before = store->ops->bytes(store);
@@ -243,7 +149,7 @@ static void a_batch_mostly_dead_is_made_smaller(void **state)
 static void what_was_forgotten_is_not_seen_again_and_takes_no_room(void **state)
 {
     (void)state;
-    struct store *store = open_bounded(0, NULL, NULL);
+    struct store *store = open_store();
     struct store_trim folded = {.name = STR("*")};
     unsigned walked = 0;
     uint32_t first = 1;
@@ -268,7 +174,7 @@ static void without_memory_an_append_changes_nothing_and_may_be_tried_again(void
 {
     (void)state;
     struct check check;
-    check_init(&check, open_bounded(0, NULL, NULL), 3);
+    check_init(&check, open_store(), 3);
     struct batch *batches[3] = {batch_new(), batch_new(), batch_new()};
     for (int i = 0; i < 3; i++)
         for (int n = 0; n < 40; n++)
@@ -292,7 +198,7 @@ static void without_memory_an_append_changes_nothing_and_may_be_tried_again(void
 static void without_memory_a_read_says_so(void **state)
 {
     (void)state;
-    struct store *store = open_bounded(0, NULL, NULL);
+    struct store *store = open_store();
     append_one(store, batch_of(1, 10, 1, 100));
     struct selection all = {0};
     uint32_t number = 1;
@@ -323,11 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_deeds_agree_with_the_model),
-        cmocka_unit_test(a_bounded_store_agrees_with_the_model),
         cmocka_unit_test(a_batch_is_shared_not_copied),
-        cmocka_unit_test(the_newest_batch_stays_however_large),
-        cmocka_unit_test(the_index_counts_against_the_bound),
-        cmocka_unit_test(what_others_hold_counts_for_half_of_the_bound_at_most),
         cmocka_unit_test(a_trim_of_many_hides_them_at_once),
         cmocka_unit_test(a_number_may_be_given_again_once_it_is_forgotten),
         cmocka_unit_test(a_batch_mostly_dead_is_made_smaller),

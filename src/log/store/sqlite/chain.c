@@ -342,7 +342,7 @@ static int begin_file(struct chain *chain, uint64_t first)
         segment_unref(segment);
         return result;
     }
-    chain->active = segment; /* which the list keeps */
+    chain->active = segment; /* the list keeps it */
     chain->active_since_us = clock_now_ns(chain->config.clock) / 1000;
     return 0;
 }

@@ -395,7 +395,7 @@ static void pass_pause(struct place *place)
     clock_fake_advance(&place->clock, DAMAGE_PAUSE_NS / 1000);
 }
 
-/* What kind of page it is and where it lies makes no difference. */
+/* The kind of the page makes no difference. */
 static void a_medium_that_fails_for_a_moment_loses_nothing(void **state)
 {
     (void)state;

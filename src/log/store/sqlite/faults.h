@@ -50,7 +50,7 @@ static int faults_read(sqlite3_file *file, void *out, int size, sqlite3_int64 at
     if (faults.bad_reads && at < faults.bad_upto && at + size > faults.bad_from) {
         faults.bad_reads--;
         ((struct faults_file *)(void *)file)->last_errno = EIO;
-        return SQLITE_IOERR_CORRUPTFS; /* as SQLite does at EIO */
+        return SQLITE_IOERR_CORRUPTFS; /* like SQLite at EIO */
     }
     return faults_real(file)->pMethods->xRead(faults_real(file), out, size, at);
 }

@@ -50,7 +50,7 @@ struct removal {
 struct check {
     struct chain *chain;
     struct state_chain kept;
-    uint64_t lost;            /* as a repair has noted it */
+    uint64_t lost;            /* noted by a repair */
     struct removal *removals; /* by rising `first` */
     size_t removals_count;
     size_t removals_cap;

@@ -45,7 +45,7 @@ static int confine(struct segment *segment, uint64_t end)
     return result ? result : segment_confine(segment, end, db);
 }
 
-/* What is in a file and does not belong there is removed. The sums may have counted it. */
+/* Events that do not belong into their file are removed. The sums may have counted it. */
 static int confine_files(struct chain *chain)
 {
     bool was_sealed = false;

@@ -55,7 +55,7 @@ struct scan {
     struct damage *damage;
     struct page *page;
     bool backwards;
-    bool index_failed; /* it cannot be read, for now or for good */
+    bool index_failed; /* for now, or for good */
     uint64_t prev;     /* of the event that was added last, 0 for none */
     uint64_t low;
     uint64_t high;
