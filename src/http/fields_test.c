@@ -269,7 +269,7 @@ static void names_are_compared_without_case(void **state)
     assert_int_equal(parse(STR("ETag: a\r\nX: 1\r\netag: b\r\n"), &fields), 0);
     assert_str(http_fields_get(&fields, STR("etag")), "a");
     assert_null(http_fields_get(&fields, STR("eta")).at);
-    struct str value;
+    struct str value = STR_NONE;
     size_t pos = 0;
     assert_true(http_fields_next(&fields, STR("etag"), &pos, &value));
     assert_str(value, "a");
