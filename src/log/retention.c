@@ -411,6 +411,9 @@ static void trim_by_memory(struct log *log, struct retention_room *room)
     range->count = 0;
     while (trim_some(log, room)) {
         range->count = 0;
+        /* Trimmed events go first: beside them in a batch no retained one can be freed. */
+        if (log->store->ops->drop_trimmed(log->store))
+            continue;
         range->most = range->excess < WALK_SLICE ? range->excess : WALK_SLICE;
         int result = log->store->ops->walk(log->store, range->after, range->upto, gather, range);
         if (result || !range->count)

@@ -178,6 +178,36 @@ static void a_log_in_memory_stays_within_its_bound(void **state)
     assert_true(memory_of(world) > BOUND - BOUND / 16);
 }
 
+/* Posts an event to each of two channels in one batch. */
+static void post_pair(struct world *world, const char *one, const char *other)
+{
+    struct append *append = append_begin(world);
+    struct post post;
+    post_begin(append, &post);
+    post_add(append, &post, one, "0123456789");
+    post_add(append, &post, other, "0123456789");
+    log_append(world->log, append);
+    post_wait(world, &post);
+}
+
+/* What a large DELETE leaves for upkeep is in the batches of other channels' events. */
+static void trimmed_events_go_before_retained_ones(void **state)
+{
+    enum { BOUND = 4 << 20, MORE = 1500 };
+    struct world *world = *state;
+    world->config.bytes_max = BOUND;
+    world_open(world);
+    while (memory_of(world) < BOUND - BOUND / 64)
+        post_pair(world, "stays", "goes");
+    uint64_t count = world_channel(world, "stays").count;
+    assert_true(count > 1500);
+    post_delete(world, "goes");
+    for (unsigned i = 0; i < MORE; i++)
+        post_one(world, "stays", "0123456789");
+    assert_true(memory_of(world) <= BOUND);
+    assert_true(world_channel(world, "stays").count > count - count / 8);
+}
+
 /* Channels of one event each, which come and go: neither the index nor names exceed the bound. */
 static void names_and_index_count_against_the_bound(void **state)
 {
@@ -589,6 +619,7 @@ int main(void)
         ON_DISK(after_a_restart_times_of_the_future_count_from_the_start),
         ON_DISK(a_bound_for_the_whole_lets_the_oldest_of_all_channels_go),
         IN_MEMORY(a_log_in_memory_stays_within_its_bound),
+        IN_MEMORY(trimmed_events_go_before_retained_ones),
         IN_MEMORY(names_and_index_count_against_the_bound),
         IN_MEMORY(the_newest_event_stays_however_large),
         ON_DISK(what_is_not_safe_yet_does_not_push_older_events_out),

@@ -136,6 +136,10 @@ struct store_ops {
      * reads, and frees what it can. Called by one thread: that of upkeep, in memory any. */
     int (*trim)(struct store *store, const struct store_trim *trims, size_t count);
 
+    /* Frees some of the events that trims have hidden and left to upkeep. Returns false if there
+     * are none. Any thread. NULL if trimmed events take no memory. */
+    bool (*drop_trimmed)(struct store *store);
+
     /* A turn of upkeep: begins a new file if that is due, seals and indexes files, unlinks dead
      * ones, and rewrites files that are more than half dead or hold events that were deleted.
      * Upkeep thread, about once a second; may take long, must not hold up append or read. */

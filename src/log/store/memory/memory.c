@@ -541,27 +541,27 @@ static void sweep(struct memory *memory)
     }
 }
 
-/* Drops trimmed events from lines that lag, in steps, so that others do not wait. */
-static void catch_up(struct memory *memory)
+/* In steps, so that others do not wait. */
+static bool memory_drop_trimmed(struct store *store)
 {
-    for (bool more = true; more;) {
-        pthread_rwlock_wrlock(&memory->lock);
-        struct line *line =
-            memory->lagging.count ? line_of(memory, numbers_first(&memory->lagging)) : NULL;
-        if (memory->lagging.count && (!line || !drop_dead(memory, line, DROPS))) {
-            (void)numbers_pop(&memory->lagging);
-            if (line)
-                line->lags = false;
-        }
-        more = memory->lagging.count > 0;
-        pthread_rwlock_unlock(&memory->lock);
+    struct memory *memory = of(store);
+    pthread_rwlock_wrlock(&memory->lock);
+    bool lags = memory->lagging.count > 0;
+    struct line *line = lags ? line_of(memory, numbers_first(&memory->lagging)) : NULL;
+    if (lags && (!line || !drop_dead(memory, line, DROPS))) {
+        (void)numbers_pop(&memory->lagging);
+        if (line)
+            line->lags = false;
     }
+    pthread_rwlock_unlock(&memory->lock);
+    return lags;
 }
 
 static int memory_upkeep(struct store *store)
 {
     int result = 0;
-    catch_up(of(store));
+    while (memory_drop_trimmed(store))
+        ;
     for (uint64_t id = 1; id && !result;)
         result = compact_next(of(store), &id);
     sweep(of(store));
@@ -636,6 +636,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
         .find_cuts = memory_find_cuts,
         .walk = memory_walk,
         .trim = memory_trim,
+        .drop_trimmed = memory_drop_trimmed,
         .upkeep = memory_upkeep,
         .forget = memory_forget,
         .bytes = memory_bytes,
