@@ -18,6 +18,7 @@ struct listing {
     struct buf kept; /* for links: what is passed over here */
     struct log_channel *channels;
     struct log_list list;
+    bool whole; /* all channels were looked at, or enough were found */
     uint32_t limit;
 };
 
@@ -103,12 +104,21 @@ static void write_list(struct json_writer *writer, const struct listing *listing
     json_object_end(writer);
 }
 
+/* A list that had to end early goes on behind the last channel that was looked at. */
+static struct str last_name(const struct listing *listing)
+{
+    const struct log_list *list = &listing->list;
+    if (list->count <= listing->limit)
+        return (struct str){list->seen, list->seen_len};
+    const struct log_channel *last = &listing->channels[listing->limit - 1];
+    return (struct str){last->name, last->name_len};
+}
+
 static void add_next(struct response *response, const struct listing *listing)
 {
     struct buf *out = response_compose(response, STR("Link"));
-    const struct log_channel *last = &listing->channels[listing->limit - 1];
     buf_add_lit(out, "<?after=");
-    http_percent_encode(out, (struct str){last->name, last->name_len});
+    http_percent_encode(out, last_name(listing));
     if (listing->prefix.len) {
         buf_add_lit(out, "&prefix=");
         http_percent_encode(out, buf_str(&listing->prefix));
@@ -122,7 +132,7 @@ static void answer(struct exchange *exchange, const struct listing *listing)
 {
     struct response response;
     struct buf body = {0};
-    bool more = listing->list.count > listing->limit;
+    bool more = listing->list.count > listing->limit || !listing->whole;
     struct json_writer writer = json_writer(&body);
     write_list(&writer, listing, more);
     buf_add_char(&body, '\n');
@@ -155,7 +165,8 @@ static bool list_slice(struct question *question, struct log *log)
     struct listing *listing = container_of(question, struct listing, question);
     if (!listing->channels && !begin(listing))
         return true;
-    return !log_list_some(log, &listing->list);
+    listing->whole = !log_list_some(log, &listing->list);
+    return listing->whole;
 }
 
 static void listed(struct question *question)
