@@ -59,7 +59,9 @@ static void let_in(struct asker *asker)
     for (int n = 0; n < GO_ON_EACH || asker->under_way < UNDER_WAY_LEAST; n++) {
         if ((asker->under_way && is_full(asker)) || !(node = list_take_first(&asker->waiting)))
             return;
-        submit(container_of(node, struct question, node));
+        struct question *question = container_of(node, struct question, node);
+        question->crowded = false; /* another's slice may answer it along, without asking again */
+        submit(question);
     }
 }
 

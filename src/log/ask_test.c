@@ -2,6 +2,8 @@
 
 #include "log/testing.h"
 
+#include <semaphore.h>
+
 enum { READS = 5, MOST = 1000, PAGE = 400 };
 
 /* A read that finds PAGE bytes in each of its slices. */
@@ -218,6 +220,84 @@ static void a_read_that_nobody_wants_does_not_wait(void **state)
     desk_close(&desk);
 }
 
+/* Keeps the only reader busy. */
+struct hold {
+    struct log_job job;
+    sem_t begun;
+    sem_t go;
+    bool over;
+};
+
+static bool hold_run(struct log_job *job, struct log *log)
+{
+    struct hold *hold = container_of(job, struct hold, job);
+    (void)log;
+    sem_post(&hold->begun);
+    sem_wait(&hold->go);
+    return true;
+}
+
+static void hold_done(struct mail *mail, void *owner)
+{
+    (void)owner;
+    container_of(mail, struct hold, job.mail)->over = true;
+}
+
+static void hold_reader(struct desk *desk, struct hold *hold)
+{
+    *hold = (struct hold){.job = {.run = hold_run, .reply = &desk->box, .mail = {NULL, hold_done}}};
+    sem_init(&hold->begun, 0, 0);
+    sem_init(&hold->go, 0, 0);
+    log_submit(desk->world->log, &hold->job);
+    sem_wait(&hold->begun);
+}
+
+static void hold_end(struct desk *desk, struct hold *hold)
+{
+    sem_post(&hold->go);
+    while (!hold->over)
+        open_mail(desk);
+    sem_destroy(&hold->begun);
+    sem_destroy(&hold->go);
+}
+
+static bool any_job(const struct log_job *job, void *context)
+{
+    (void)context;
+    return job != NULL;
+}
+
+static const struct question_ops fruitless = {.slice = slice_of_nothing, .answered = answered};
+
+/* A slice may answer other questions along, which then have not looked at the room again. */
+static void a_read_that_has_waited_and_is_answered_along_waits_no_more(void **state)
+{
+    struct desk desk;
+    struct read full, along;
+    struct hold hold;
+    struct log_job *jobs[READS];
+    desk_open(&desk, *state, 1);
+    begin(&desk, &full, 1);
+    wait_until_answered(&desk, 1);
+    begin_as(&desk, &along, 1, &fruitless);
+    while (!asker_put_off(&desk.asker))
+        open_mail(&desk);
+    hold_reader(&desk, &hold);
+    question_end(&full.question);
+    assert_int_equal(readers_gather(desk.world->log, any_job, NULL, jobs, READS), 1);
+    assert_ptr_equal(jobs[0], &along.question.job);
+    readers_give(desk.world->log, jobs[0], true);
+    while (mailbox_empty(&desk.box))
+        ;
+    unsigned answers = along.answers;
+    hold_end(&desk, &hold);
+    wait_until_answered(&desk, 2);
+    question_end(&along.question);
+    assert_int_equal(answers, 1);
+    assert_int_equal(asker_put_off(&desk.asker), 1);
+    desk_close(&desk);
+}
+
 static void without_a_bound_nothing_waits(void **state)
 {
     struct desk desk;
@@ -287,6 +367,7 @@ int main(void)
         IN_MEMORY(a_read_that_has_found_something_ends_with_it),
         IN_MEMORY(a_read_that_waits_can_be_cancelled),
         IN_MEMORY(a_read_that_nobody_wants_does_not_wait),
+        IN_MEMORY(a_read_that_has_waited_and_is_answered_along_waits_no_more),
         IN_MEMORY(without_a_bound_nothing_waits),
         IN_MEMORY(a_question_with_a_small_answer_does_not_wait_for_room),
         IN_MEMORY(a_question_ends_with_its_allowance),
