@@ -1,9 +1,10 @@
 /* Questions to the log: reads and searches that a reader's thread does for a thread that goes on
  * with other work meanwhile. There is an asker for each thread that asks.
  *
- *     question_ask() ─▶ the readers' queues ─▶ slice(), slice() … ─▶ mail ─▶ answered() ─▶
- * question_end() ▲                        │ └──── waits for room ◀───┘ the room is full, and it has
- * found nothing
+ *     question_ask() ─▶ queues of the readers ─▶ slice(), slice() … ─▶ mail ─▶ answered()
+ *                         ▲                                             │          │
+ *                         └──── waits: the room is full, and it has ◀───┘          ▼
+ *                               found nothing                                question_end()
  *
  * A question is a few bytes, and may find a page's worth. Readers find faster than a worker can
  * encode, so a thousand questions of a worker would hold a thousand pages. So the asker has room

@@ -4,9 +4,11 @@
  * sent into a struct subscription and makes the selection of it by subscription_select(). So a rule
  * about what may be subscribed to belongs into subscription_check(), and no way in can forget it.
  *
- *     a query     ┐                                    ┌─▶ start.h: where it begins, known or
- * searched an `op`     ├─▶ subscription ─▶ check ─▶ selection                │ a webhook   ┘ │ └─▶
- * gap.h: events behind it that are gone ▼ refusal
+ *     a query    ┐
+ *     an `op`    ├─▶ subscription ─▶ check ─▶ selection ─┬─▶ start.h: where it begins
+ *     a webhook  ┘                     │                 └─▶ gap.h: what is gone behind it
+ *                                      ▼
+ *                                   refusal
  */
 #pragma once
 
