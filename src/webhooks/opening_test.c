@@ -67,12 +67,32 @@ static void nothing_is_changed_while_lanes_cannot_be_saved(void **state)
     await(world, "held", "0");
 }
 
+/* The log was put back to an older copy, from before anything was trimmed: the gap ends at 0. */
+static void a_cursor_beyond_the_log_is_told_as_a_gap_and_begins_at_the_beginning(void **state)
+{
+    struct world *world = *state;
+    create(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    uint64_t first = publish(world, "a");
+    the_endpoint(world)->row.cursor = first + 1000;
+    assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+    receive(world);
+    assert_body_has(world, "\"type\":\"$gap\"");
+    assert_body_has(world, "\"earliest\":\"0000000000000000\",\"reason\":\"unknown\"");
+    answer(world, "200 OK");
+    receive(world);
+    assert_event(world, first);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define ON_DISK(name) cmocka_unit_test_setup_teardown(name, world_set_up_on_disk, world_tear_down)
         ON_DISK(lanes_on_disk_that_do_not_fit_begin_anew),
         ON_DISK(nothing_is_changed_while_lanes_cannot_be_saved),
+        ON_DISK(a_cursor_beyond_the_log_is_told_as_a_gap_and_begins_at_the_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

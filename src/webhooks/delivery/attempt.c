@@ -165,7 +165,7 @@ static bool post(struct attempt *attempt)
     struct endpoint *endpoint = lane->endpoint;
     struct body_terms terms = endpoint_terms(endpoint);
     char id[WEBHOOK_ID_MAX] = "";
-    if (lane->trimmed)
+    if (lane_has_gap(lane))
         load_gap(attempt, lane, id);
     else
         load(attempt, lane);

@@ -38,7 +38,7 @@ static void pass_loop(struct lane *lane)
 static void send_next(struct lane *lane)
 {
     struct endpoint *endpoint = lane->endpoint;
-    if (lane->trimmed && row_is_websub(&endpoint->row)) {
+    if (lane_has_gap(lane) && row_is_websub(&endpoint->row)) {
         lane_move(lane, LANE_IDLE);
         outcome_skip_gap_or_free(lane); /* a topic is what it is now: no gaps are told */
         endpoint_ready(endpoint);
@@ -62,8 +62,8 @@ static void start(struct endpoint *endpoint)
     bool refused = false;
     list_each (&endpoint->lanes.due, node) {
         struct lane *lane = container_of(node, struct lane, due);
-        bool reads = !lane->trimmed && !lane->queued;
-        if (!lane->trimmed && lane_front_is_looped(lane)) {
+        bool has_gap = lane_has_gap(lane), reads = !has_gap && !lane->queued;
+        if (!has_gap && lane_front_is_looped(lane)) {
             pass_loop(lane);
             continue;
         }

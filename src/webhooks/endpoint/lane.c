@@ -275,7 +275,7 @@ void lane_step_or_free(struct lane *lane)
     int64_t ms = wait_ms(lane);
     if (ms) {
         wait(lane, ms);
-    } else if (lane->trimmed || lane->queued || lane->behind) {
+    } else if (lane_has_gap(lane) || lane->queued || lane->behind) {
         lane_move(lane, LANE_DUE);
     } else {
         endpoint_ready(lane->endpoint);

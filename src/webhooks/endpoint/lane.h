@@ -109,6 +109,13 @@ void lane_leave(struct lane *lane, bool again);
  * what has failed is tried one by one. */
 bool lane_is_tried(const struct lane *lane);
 
+/* Whether a gap is to be told next. That of a log which lost its newest events may end at 0:
+ * nothing was ever trimmed. */
+static inline bool lane_has_gap(const struct lane *lane)
+{
+    return lane->kind == LANE_GAP || lane->trimmed;
+}
+
 /* Whether the lane is saved: neither are gaps, resends and lanes that leave. */
 static inline bool lane_has_row(const struct lane *lane)
 {
