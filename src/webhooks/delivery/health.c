@@ -161,16 +161,49 @@ void health_strike(struct lane *lane)
         lane_drop_queue(container_of(node, struct lane, node));
 }
 
-void health_probe(struct endpoint *endpoint)
+static bool has_failed(const struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes.all, node) {
+        const struct lane *lane = container_of(node, struct lane, node);
+        if (lane->row.failures && lane->state != LANE_LEAVING)
+            return true;
+    }
+    return false;
+}
+
+static bool is_probing(const struct endpoint *endpoint)
+{
+    list_each (&endpoint->lanes.all, node)
+        if (container_of(node, struct lane, node)->probing)
+            return true;
+    return false;
+}
+
+static struct lane *oldest_to_probe(const struct endpoint *endpoint)
 {
     struct lane *oldest = NULL;
-    endpoint->circuit.probe_due = false;
     list_each (&endpoint->lanes.all, node) {
         struct lane *lane = container_of(node, struct lane, node);
         if (lane->row.failures && !lane->attempt &&
             (!oldest || lane->row.after < oldest->row.after))
             oldest = lane;
     }
+    return oldest;
+}
+
+/* Lanes that failed may end without an answer: by a change that is undone, or since retention has
+ * trimmed their events. Nothing can probe then, and the circuit would stay open for ever. */
+void health_probe(struct endpoint *endpoint)
+{
+    endpoint->circuit.probe_due = false;
+    if (!endpoint_circuit_open(endpoint))
+        return;
+    if (!has_failed(endpoint)) {
+        endpoint->circuit.struck = endpoint->circuit.probes = 0;
+        return;
+    }
+    set_probe(endpoint); /* in case this one gets no answer either */
+    struct lane *oldest = is_probing(endpoint) ? NULL : oldest_to_probe(endpoint);
     if (!oldest)
         return;
     oldest->probing = true;

@@ -21,5 +21,6 @@ bool health_failed(struct endpoint *endpoint, const struct call *call, int64_t a
 /* Disables the endpoint: it lets go of the hub, and its lanes of their queues. */
 void health_disable(struct endpoint *endpoint, const char *reason);
 
-/* Lets the oldest lane that failed go out of turn, to see whether the receiver is well again. */
+/* Lets the oldest lane that failed go out of turn, to see whether the receiver is well again.
+ * Closes the circuit if no lane is left that failed. */
 void health_probe(struct endpoint *endpoint);

@@ -330,6 +330,23 @@ static void a_gap_is_not_told_to_a_subscriber(void **state)
     await(world, "lag", "0");
 }
 
+/* Gaps that are not told settle what failed, so that no lane is left that could probe. */
+static void a_receiver_that_fails_while_events_are_trimmed_gets_the_newest_in_the_end(void **state)
+{
+    struct world *world = *state;
+    subscribe(world, "");
+    for (int i = 0; i <= CIRCUIT_AFTER; i++) {
+        publish(world, "a");
+        receive(world);
+        answer(world, "500 Oops");
+        append(world, "a", EVENT_TRIM);
+    }
+    publish(world, "a");
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+}
+
 static void a_subscriber_is_not_disabled_for_failing(void **state)
 {
     struct world *world = *state;
@@ -382,6 +399,7 @@ int main(void)
         TEST(who_is_deleted_by_the_operator_is_told),
         TEST(who_finds_the_hub_full_is_told),
         TEST(a_gap_is_not_told_to_a_subscriber),
+        TEST(a_receiver_that_fails_while_events_are_trimmed_gets_the_newest_in_the_end),
         TEST(a_subscriber_is_not_disabled_for_failing),
         TEST(a_subscriber_is_not_pinged),
         TEST(stopping_breaks_questions_off),
