@@ -94,6 +94,7 @@ void opening_set_up(struct courier *courier, const struct courier_config *config
     list_init(&courier->changed);
     list_init(&courier->pings);
     list_init(&courier->intents);
+    list_init(&courier->confirmed);
     list_init(&courier->listings);
     list_init(&courier->loaded);
     creations_init(courier);

@@ -46,7 +46,8 @@ struct courier {
     uint64_t queued_bytes; /* in the lanes of all endpoints */
     uint64_t body_bytes;   /* of requests under way */
     struct list pings;
-    struct list intents;     /* WebSub: GETs under way */
+    struct list intents;     /* WebSub: GETs under way, */
+    struct list confirmed;   /* and intents whose change is being saved, or waits for that */
     struct sparing refusals; /* of WebSub, for the log lines */
     struct sparing loops;    /* of events that came round too often, for the same */
 

@@ -204,8 +204,10 @@ static void op_renew(struct courier_request *request, struct endpoint *endpoint)
     endpoint->change.busy = request;
     endpoint->row.hub_secret = create_text(&request->body);
     endpoint->row.lease_until_us = create_lease_until_us(endpoint->courier, request->n);
-    if (endpoint->row.state == ENDPOINT_DISABLED)
+    /* One whose lease has ended is here still if it could not be deleted. */
+    if (endpoint->row.state == ENDPOINT_DISABLED || endpoint->change.expired)
         endpoint->row.state = ENDPOINT_ACTIVE;
+    endpoint->change.expired = false;
     start_over(endpoint);
     put_submit(put, renewed);
 }

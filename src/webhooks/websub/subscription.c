@@ -12,7 +12,7 @@ enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000 };
 
 /* A subscriber that is being asked or told; and then the change that follows from it. */
 struct intent {
-    struct list node; /* in courier->intents while the GET is under way */
+    struct list node; /* in courier->intents while the GET is under way, then in ->confirmed */
     struct courier *courier;
     struct call call;
     struct pool_seat seat;
@@ -90,7 +90,53 @@ static struct endpoint *find(const struct courier *courier, const struct websub_
 
 static void send_get(struct intent *intent);
 
-static void apply(struct intent *intent);
+/* ---- one after the other ---------------------------------------------------------------------
+ *
+ * A subscription is found only once it is saved. So changes of the same subscription go one after
+ * the other: two wishes that are confirmed at once make one subscription, and one that ends it ends
+ * that which was confirmed right before. */
+
+static bool are_alike(const struct websub_wish *a, const struct websub_wish *b)
+{
+    return str_eq(buf_str(&a->topic), buf_str(&b->topic)) &&
+           str_eq(buf_str(&a->callback), buf_str(&b->callback));
+}
+
+/* The intent whose turn it is with this subscription; NULL without any. */
+static struct intent *first_alike(const struct intent *intent)
+{
+    list_each (&intent->courier->confirmed, node) {
+        struct intent *other = container_of(node, struct intent, node);
+        if (are_alike(&other->wish, &intent->wish))
+            return other;
+    }
+    return NULL;
+}
+
+/* The intent's change is over. Returns the intent whose turn it is now. */
+static struct intent *leave(struct intent *intent)
+{
+    list_remove(&intent->node);
+    return first_alike(intent);
+}
+
+static struct intent *leave_and_free(struct intent *intent)
+{
+    struct intent *next = leave(intent);
+    intent_free(intent);
+    return next;
+}
+
+static bool apply(struct intent *intent);
+
+/* Goes on with an intent whose turn it is (NULL: with none), and those behind it. */
+static void go_on(struct intent *intent)
+{
+    while (intent && !apply(intent))
+        intent = leave_and_free(intent);
+}
+
+/* ---- the change ------------------------------------------------------------------------------ */
 
 static bool is_full(const struct courier_request *request)
 {
@@ -104,16 +150,17 @@ static void applied(struct mail *mail, void *owner)
     struct intent *intent = container_of(request, struct intent, request);
     struct courier *courier = owner;
     if (request->op == COURIER_RENEW && request->fault == COURIER_E_MISSING && !courier->stopping) {
-        apply(intent); /* the endpoint is gone: create it again */
+        go_on(intent); /* the endpoint is gone: create it again */
         return;
     }
     if (request->fault)
         say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
     timer_set(&courier->loop, &courier->lease, 0); /* looks once for all changes of this turn */
     if (request->op != COURIER_SUBSCRIBE || !is_full(request) || courier->stopping) {
-        intent_free(intent);
+        go_on(leave_and_free(intent));
         return;
     }
+    go_on(leave(intent));
     say_refused(courier, &intent->wish, 0, "subscriber limit reached (webhooks.endpoints_max)");
     intent->denial = true;
     buf_clear(&intent->url);
@@ -139,15 +186,26 @@ static void ask_self(struct intent *intent, enum courier_op op, const struct end
     courier_submit(intent->courier, request);
 }
 
-static void apply(struct intent *intent)
+/* False if there is nothing to do. */
+static bool apply(struct intent *intent)
 {
     struct endpoint *endpoint = find(intent->courier, &intent->wish);
-    if (intent->wish.mode == WEBSUB_SUBSCRIBE)
-        ask_self(intent, endpoint ? COURIER_RENEW : COURIER_SUBSCRIBE, endpoint);
-    else if (endpoint)
-        ask_self(intent, COURIER_DELETE, endpoint);
-    else
-        intent_free(intent); /* nothing to unsubscribe */
+    bool subscribes = intent->wish.mode == WEBSUB_SUBSCRIBE;
+    if (!subscribes && !endpoint)
+        return false; /* nothing to unsubscribe */
+    ask_self(intent,
+             !subscribes ? COURIER_DELETE
+             : endpoint  ? COURIER_RENEW
+                         : COURIER_SUBSCRIBE,
+             endpoint);
+    return true;
+}
+
+static void confirmed(struct intent *intent)
+{
+    list_add_last(&intent->courier->confirmed, &intent->node);
+    if (first_alike(intent) == intent)
+        go_on(intent);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -166,7 +224,7 @@ static void intent_done(struct call *call)
     pool_rise(&intent->courier->pool, &intent->seat);
     bool asked = !intent->denial && !intent->courier->stopping;
     if (asked && has_confirmed(intent)) {
-        apply(intent);
+        confirmed(intent);
         return;
     }
     if (asked)

@@ -69,6 +69,14 @@ static void subscribe(struct world *world, const char *more)
     snprintf(world->id, sizeof(world->id), "%s", subscriber(world)->row.id);
 }
 
+static void unsubscribe(struct world *world)
+{
+    assert_int_equal(ask_hub(world, "unsubscribe", ""), 0);
+    receive_intent(world, "unsubscribe");
+    confirm(world);
+    assert_int_equal(subscribers(world), 0);
+}
+
 /* ---- subscribing ----------------------------------------------------------------------------- */
 
 static void a_subscription_that_is_confirmed_gets_what_is_published(void **state)
@@ -196,6 +204,22 @@ static void a_renewal_brings_a_disabled_subscription_back(void **state)
     answer(world, "200 OK");
 }
 
+/* As it is left by a lease that has ended, if the disk could not be written then. */
+static void a_renewal_brings_one_back_that_could_not_be_deleted(void **state)
+{
+    struct world *world = *state;
+    subscribe(world, "");
+    subscriber(world)->change.expired = true;
+    subscriber(world)->row.state = ENDPOINT_PAUSED;
+    subscribe(world, "&hub.lease_seconds=60");
+    await(world, "state", "active");
+    publish(world, "a");
+    receive(world);
+    answer(world, "200 OK");
+    world_pass(world, 62000);
+    assert_int_equal(subscribers(world), 0);
+}
+
 /* The endpoint goes while the callback thinks. */
 static void a_renewal_of_what_was_deleted_meanwhile_creates_it_again(void **state)
 {
@@ -215,6 +239,54 @@ static void a_renewal_of_what_was_deleted_meanwhile_creates_it_again(void **stat
     assert_string_equal(subscriber(world)->row.hub_secret, "s");
 }
 
+/* ---- several at once --------------------------------------------------------------------------
+ */
+
+/* Waits for the GET of a wish, and has the answer ready. */
+static struct call *prepare_confirmation(struct world *world, const char *mode)
+{
+    char challenge[256];
+    receive_intent(world, mode);
+    parameter(world, "hub.challenge", challenge);
+    world->at->call->status = 200;
+    buf_add_str(&world->at->call->response, str_from(challenge));
+    return world->at->call;
+}
+
+/* The first change is not saved yet when the second is confirmed. */
+static void wishes_that_are_confirmed_at_once_are_done_in_order(void **state)
+{
+    static const struct {
+        const char *modes[3];
+        unsigned before, after;
+    } cases[] = {
+        {{"subscribe", "subscribe", "subscribe"}, 0, 1},
+        {{"subscribe", "unsubscribe", "unsubscribe"}, 0, 0},
+        {{"unsubscribe", "subscribe", "subscribe"}, 0, 1},
+        {{"unsubscribe", "unsubscribe", "subscribe"}, 1, 1},
+        {{"subscribe", "subscribe", "unsubscribe"}, 1, 0},
+    };
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct call *calls[3];
+        if (cases[i].before)
+            subscribe(world, "");
+        for (size_t at = 0; at < 3; at++) {
+            assert_int_equal(ask_hub(world, cases[i].modes[at], "&hub.secret=s"), 0);
+            calls[at] = prepare_confirmation(world, cases[i].modes[at]);
+        }
+        for (size_t at = 0; at < 3; at++)
+            call_end(calls[at]);
+        for (size_t at = 0; at < 3; at++)
+            world_settle(world); /* each change is mail, and its answer again */
+        assert_int_equal(subscribers(world), cases[i].after);
+        if (cases[i].after)
+            unsubscribe(world);
+        assert_true(list_empty(&world->courier->confirmed));
+        assert_null(receiver_next(world));
+    }
+}
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 static void an_unsubscription_is_confirmed_too(void **state)
@@ -225,10 +297,7 @@ static void an_unsubscription_is_confirmed_too(void **state)
     receive_intent(world, "unsubscribe");
     answer(world, "404 Not Found");
     assert_int_equal(subscribers(world), 1);
-    assert_int_equal(ask_hub(world, "unsubscribe", ""), 0);
-    receive_intent(world, "unsubscribe");
-    confirm(world);
-    assert_int_equal(subscribers(world), 0);
+    unsubscribe(world);
     publish(world, "a");
     world_settle(world);
     assert_null(receiver_next(world)); /* no denial either: it was wanted */
@@ -391,6 +460,8 @@ int main(void)
         TEST(a_renewal_that_is_not_confirmed_leaves_the_subscription_as_it_was),
         TEST(a_renewal_brings_a_disabled_subscription_back),
         TEST(a_renewal_of_what_was_deleted_meanwhile_creates_it_again),
+        TEST(a_renewal_brings_one_back_that_could_not_be_deleted),
+        TEST(wishes_that_are_confirmed_at_once_are_done_in_order),
         TEST(an_unsubscription_is_confirmed_too),
         TEST(an_unsubscription_of_what_is_not_there_ends_quietly),
         TEST(a_lease_ends_when_it_says),
