@@ -846,6 +846,67 @@ static void unblock(struct world *world, struct blocker *blocker)
     world->is_blocked = false;
 }
 
+static void stop(struct world *world)
+{
+    courier_begin_stop(world->courier);
+    courier_end(world->courier);
+}
+
+/* Pages of events that nobody delivers any more may take long to read. */
+static void a_stop_waits_for_no_page_of_the_log(void **state)
+{
+    struct world *world = *state;
+    struct blocker blocker;
+    create_for_many(world, "");
+    assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+    for (int i = 0; i < 32; i++)
+        append_page(world, 1, 64 << 10); /* more than the hub's window */
+    block(world, &blocker);
+    submit(world, COURIER_RESUME, NULL);
+    for (int i = 0; !world->courier->asker.open; i++) {
+        assert_true(i < 100);
+        world_step(world, 0);
+    }
+    stop(world);
+    assert_true(asker_is_idle(&world->courier->asker));
+    assert_int_equal(eventfd_write(blocker.ends_fd, 1), 0);
+    while (!blocker.ended)
+        mailbox_empty(&world->mailbox);
+    close(blocker.runs_fd);
+    close(blocker.ends_fd);
+}
+
+static bool is_answered;
+
+static void note_answer(struct mail *mail, void *owner)
+{
+    (void)mail;
+    (void)owner;
+    is_answered = true;
+}
+
+/* Those that ask are gone once the courier is freed. */
+static void a_request_that_waits_for_another_is_answered_before_the_stop_ends(void **state)
+{
+    struct world *world = *state;
+    struct courier_request second = {
+        .op = COURIER_RESUME, .reply = &world->mailbox, .reply_mail = {NULL, note_answer}};
+    create(world, "");
+    is_answered = false;
+    assert_int_equal(saver_start(world->courier->saver), 0); /* so that it saves while we stop */
+    submit(world, COURIER_PAUSE, NULL);
+    snprintf(second.id, sizeof(second.id), "%s", world->id);
+    courier_submit(world->courier, &second);
+    mailbox_empty(&world->courier->loop.mailbox);
+    assert_non_null(the_endpoint(world)->change.busy);
+    stop(world);
+    while (mailbox_empty(&world->mailbox))
+        ;
+    assert_true(world->replied);
+    assert_true(is_answered);
+    assert_int_equal(second.fault, COURIER_E_NOW);
+}
+
 /* Events that were read for a lane that is not tried any more would fill the room that the tried
  * lanes need to read. */
 static void what_is_not_tried_takes_no_room_from_what_is(void **state)
@@ -1097,6 +1158,8 @@ int main(void)
         TEST(verification_creates_only_what_answers),
         TEST(a_ping_is_answered_with_what_came_back),
         TEST(a_deletion_under_way_of_a_ping_and_a_delivery_is_safe),
+        TEST(a_stop_waits_for_no_page_of_the_log),
+        TEST(a_request_that_waits_for_another_is_answered_before_the_stop_ends),
         TEST(what_is_gone_is_told_as_a_gap_first),
         TEST(it_begins_where_after_says),
         TEST(beyond_the_limit_none_is_created),

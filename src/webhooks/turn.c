@@ -2,6 +2,8 @@
 
 #include "webhooks/delivery/dispatch.h"
 #include "webhooks/delivery/log_mail.h"
+#include "webhooks/delivery/reading.h"
+#include "webhooks/delivery/scan.h"
 #include "webhooks/endpoint/saving.h"
 #include "webhooks/endpoint/shift.h"
 #include "webhooks/requests/listing.h"
@@ -107,6 +109,17 @@ bool courier_is_done(const struct courier *courier)
     return !courier->client.inflight || courier_now_ns(courier) >= courier->stop_at_ns;
 }
 
+/* What is being read for deliveries is not waited for: it may take long. */
+static void let_go(struct courier *courier)
+{
+    list_each (&courier->endpoints, node) {
+        struct endpoint *endpoint = container_of(node, struct endpoint, links.node);
+        scan_let_go(endpoint);
+        list_each (&endpoint->lanes.all, lane)
+            reading_stop(container_of(lane, struct lane, node));
+    }
+}
+
 /* Saves the last of it, and waits for all that is with others. */
 static void save_rest(struct courier *courier)
 {
@@ -114,6 +127,7 @@ static void save_rest(struct courier *courier)
     listings_end(courier);
     websub_end(courier);
     save_cursors(courier);
+    let_go(courier);
     while (courier->jobs || courier->bundle) {
         if (!courier->save_fails)
             save_progress(courier, true);
@@ -133,6 +147,8 @@ void courier_end(struct courier *courier)
     courier->saver = NULL;
     list_each (&courier->endpoints, node)
         endpoint_remove_and_free(container_of(node, struct endpoint, links.node));
+    while (mailbox_empty(&courier->loop.mailbox))
+        ; /* requests that waited for an endpoint: who asked is still there */
     if (courier->bundle)
         discard_progress(courier);
     client_deinit(&courier->client);
