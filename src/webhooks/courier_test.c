@@ -295,6 +295,28 @@ static void what_is_gone_is_told_as_a_gap_first(void **state)
     answer(world, "200 OK");
 }
 
+/* The gap is accepted, and not the event that failed before it was trimmed. */
+static void a_delivery_whose_event_is_gone_is_not_delivered_by_the_gap(void **state)
+{
+    static const char *const options[] = {",\"ordered\":false", ""};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        create(world, options[i]);
+        publish(world, "a");
+        receive(world);
+        assert_int_equal(ask(world, COURIER_PAUSE, NULL), 0);
+        answer(world, "500 Oops");
+        append(world, "a", EVENT_TRIM);
+        assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+        receive(world);
+        assert_body_has(world, "\"type\":\"$gap\"");
+        answer(world, "200 OK");
+        await_logged(world, "\"state\":\"skipped\"");
+        assert_true(answer_has(world, "\"state\":\"delivered\""));
+        assert_int_equal(ask(world, COURIER_DELETE, NULL), 0);
+    }
+}
+
 static void it_begins_where_after_says(void **state)
 {
     struct world *world = *state;
@@ -1161,6 +1183,7 @@ int main(void)
         TEST(a_stop_waits_for_no_page_of_the_log),
         TEST(a_request_that_waits_for_another_is_answered_before_the_stop_ends),
         TEST(what_is_gone_is_told_as_a_gap_first),
+        TEST(a_delivery_whose_event_is_gone_is_not_delivered_by_the_gap),
         TEST(it_begins_where_after_says),
         TEST(beyond_the_limit_none_is_created),
         TEST(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),

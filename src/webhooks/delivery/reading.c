@@ -36,6 +36,19 @@ void reading_stop(struct lane *lane)
 /* ---- the events that came ---------------------------------------------------------------------
  */
 
+/* A delivery that failed before the gap is not tried any more: the gap is one of its own, and so is
+ * what comes behind it. */
+static void begin_gap(struct lane *lane, uint64_t trimmed)
+{
+    struct courier *courier = lane->endpoint->courier;
+    lane->trimmed = trimmed;
+    lane->reason = log_gap_reason(courier->config.log, trimmed);
+    if (lane->row.n)
+        save_skipped(courier, lane->row.n);
+    lane->row.n = lane->row.attempts = 0;
+    lane_changed(lane);
+}
+
 /* Nothing of it is left in the log. */
 static void found_nothing(struct lane *lane, const struct reading *reading)
 {
@@ -47,8 +60,7 @@ static void found_nothing(struct lane *lane, const struct reading *reading)
         lane->behind = false;
     } else if (reading->fetch.through >= lane->row.upto) {
         lane->behind = false;
-        lane->trimmed = lane->row.upto;
-        lane->reason = log_gap_reason(reading->courier->config.log, lane->trimmed);
+        begin_gap(lane, lane->row.upto);
     } else {
         lane->row.after = reading->fetch.through; /* the read's bound of rows ended it */
         lane_changed(lane);
@@ -77,8 +89,7 @@ static bool note_gap(struct lane *lane, const struct reading *reading)
     uint64_t trimmed = log_trimmed(reading->courier->config.log, reading->fetch.selection);
     if (trimmed <= known || known >= lane->newest)
         return false;
-    lane->trimmed = trimmed;
-    lane->reason = log_gap_reason(reading->courier->config.log, trimmed);
+    begin_gap(lane, trimmed);
     lane->gap_cursor = lane->queued ? 0 : reading->fetch.through;
     return true;
 }

@@ -414,6 +414,8 @@ static void a_receiver_that_fails_while_events_are_trimmed_gets_the_newest_in_th
     receive(world);
     answer(world, "200 OK");
     await(world, "lag", "0");
+    await_logged(world, "\"state\":\"skipped\"");
+    assert_false(answer_has(world, "\"state\":\"failing\""));
 }
 
 static void a_subscriber_is_not_disabled_for_failing(void **state)
