@@ -225,9 +225,9 @@ static void refuse_lost_upgrade(struct exchange *exchange)
                 "Apache: ProxyPass with upgrade=websocket");
 }
 
-/* A request whose head is known byte for byte has passed all checks that depend on its bytes alone,
- * and so has its reading. A check that depends on more (an address, a clock, what was revoked)
- * belongs before this. */
+/* A request whose head is known byte for byte skips the checks below, and subscription_check(),
+ * because they depend on its bytes alone. A check that depends on more (an address, a clock, a
+ * right that may be revoked) belongs before read_known(). */
 void api_handle(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;

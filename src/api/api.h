@@ -1,4 +1,4 @@
-/* The HTTP API: the handler for each path and method, and the check who may use it. */
+/* The HTTP API: the handler for each path and method, and the check of origin and host. */
 #pragma once
 
 #include "webhooks/courier.h"

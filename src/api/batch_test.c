@@ -58,7 +58,7 @@ static void a_batch_has_a_bound(void **state)
     buf_free(&body);
 }
 
-static void what_belongs_to_one_event_is_refused_beside_a_batch(void **state)
+static void fields_of_a_single_event_are_refused_beside_a_batch(void **state)
 {
     static const struct {
         const char *request, *lines;
@@ -84,7 +84,7 @@ int main(void)
         WITH_DESK(an_empty_array_publishes_nothing),
         WITH_DESK(a_bad_event_refuses_all_and_is_named),
         WITH_DESK(a_batch_has_a_bound),
-        WITH_DESK(what_belongs_to_one_event_is_refused_beside_a_batch),
+        WITH_DESK(fields_of_a_single_event_are_refused_beside_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

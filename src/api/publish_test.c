@@ -40,7 +40,7 @@ static void if_match_is_held_against_the_newest_event(void **state)
     assert_int_equal(desk->status, 201);
 }
 
-static void what_cannot_be_published_is_refused_with_the_reason(void **state)
+static void an_invalid_publish_is_refused_with_the_reason(void **state)
 {
     static const struct {
         const char *request, *lines, *body;
@@ -104,7 +104,7 @@ int main(void)
         WITH_DESK(an_ephemeral_event_is_accepted_and_not_kept),
         WITH_DESK(a_key_publishes_once_by_header_or_query),
         WITH_DESK(if_match_is_held_against_the_newest_event),
-        WITH_DESK(what_cannot_be_published_is_refused_with_the_reason),
+        WITH_DESK(an_invalid_publish_is_refused_with_the_reason),
         WITH_DESK(a_large_event_is_published_with_a_warning),
         WITH_DESK(a_trim_empties_its_channel_alone),
     };

@@ -176,8 +176,7 @@ static bool read_query(struct asked *asked)
     return good;
 }
 
-/* ---- interpretation
- * ------------------------------------------------------------------------------ */
+/* ---- interpretation -------------------------------------------------------------------------- */
 
 /* The format that the Accept header prefers: pages, or a stream that it may ask for. */
 static enum format_id accepted_format(const struct http_fields *fields)
@@ -247,7 +246,7 @@ static struct str last_event_id_of(const struct asked *asked)
     return header.len ? header : asked->text[LAST_EVENT_ID];
 }
 
-/* Last-Event-ID beats after beats last; whatever loses must still make sense. */
+/* Last-Event-ID beats `after`, which beats `last`. The parameters that lose must be valid, too. */
 static bool read_position(struct asked *asked)
 {
     struct reading *reading = asked->reading;

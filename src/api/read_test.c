@@ -67,7 +67,7 @@ static void a_wait_that_was_preferred_is_confirmed(void **state)
     assert_field(desk, "Preference-Applied: wait=7");
 }
 
-static void a_position_that_is_none_of_this_log_is_a_gap(void **state)
+static void a_position_of_another_log_is_a_gap(void **state)
 {
     struct desk *desk = *state;
     desk_ask(desk, "GET /channels/a?after=9007199254740000", "", STR_NONE);
@@ -75,7 +75,7 @@ static void a_position_that_is_none_of_this_log_is_a_gap(void **state)
     assert_field(desk, "Cursor: 0000000000000000");
 }
 
-static void what_cannot_be_read_is_refused_with_the_reason(void **state)
+static void an_invalid_read_is_refused_with_the_reason(void **state)
 {
     static const struct {
         const char *request;
@@ -110,8 +110,8 @@ int main(void)
         WITH_DESK(a_page_of_events_ends_at_its_limit),
         WITH_DESK(a_poll_without_events_waits),
         WITH_DESK(a_wait_that_was_preferred_is_confirmed),
-        WITH_DESK(a_position_that_is_none_of_this_log_is_a_gap),
-        WITH_DESK(what_cannot_be_read_is_refused_with_the_reason),
+        WITH_DESK(a_position_of_another_log_is_a_gap),
+        WITH_DESK(an_invalid_read_is_refused_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,8 +34,7 @@ static inline struct desk *desk_of(const struct request_stream *request)
     return container_of(request, struct desk, request);
 }
 
-/* ---- the operations of its request stream -----------------------------------------------------
- */
+/* ---- the operations of its request stream ---------------------------------------------------- */
 
 static inline void desk_note(struct desk *desk, const struct response *response)
 {
@@ -175,8 +174,7 @@ static inline struct str desk_fill(struct conn *conn)
 
 static const struct conn_ops desk_conn_ops = {.fill = desk_fill};
 
-/* ---- what tests do ----------------------------------------------------------------------------
- */
+/* ---- what tests do --------------------------------------------------------------------------- */
 
 static inline struct desk *desk_new(void)
 {

@@ -121,8 +121,8 @@ static void was_read(struct question *question)
 static const struct question_ops question_ops = {
     .slice = read_newest, .answered = was_read, .slices_max = LOG_REQUEST_SLICES};
 
-/* Tags of another form are none of ours. Of a header that cannot be read nothing is known, so that
- * the whole answer follows (RFC 9110 section 13.1.2). */
+/* Tags of another form are not from this server. A header that cannot be read counts as absent, so
+ * that the whole answer follows (RFC 9110 section 13.1.2). */
 static void read_known(struct topic_read *read, const struct http_fields *fields)
 {
     struct http_etag etag;

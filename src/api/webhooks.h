@@ -1,4 +1,4 @@
-/* /webhooks: hands requests to the courier, and its answers to who asked. */
+/* /webhooks: hands requests to the courier, and its answers to the client. */
 #pragma once
 
 #include "api/api.h"

@@ -156,8 +156,7 @@ static struct str take_frames(struct subscriber *subscriber, struct str bytes, u
     return bytes;
 }
 
-/* ---- received bytes
- * -------------------------------------------------------------------------------- */
+/* ---- received bytes -------------------------------------------------------------------------- */
 
 static void take(struct subscriber *subscriber, struct str bytes, uint64_t now)
 {

@@ -14,8 +14,7 @@
 
 enum { GZIP_WINDOW_BITS = 15 + 16, PIECE_BLOCKS = 64, BLOCK_ENDED = 128 };
 
-/* ---- the coding of a body
- * ---------------------------------------------------------------------- */
+/* ---- the coding of a body -------------------------------------------------------------------- */
 
 static enum http_coding coding_of(struct str value)
 {

@@ -165,8 +165,7 @@ static int refuse_twice(struct parameters *parameters)
     return -EINVAL;
 }
 
-/* ---- decoding
- * ------------------------------------------------------------------------------------ */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 static bool is_encoded(struct str raw)
 {

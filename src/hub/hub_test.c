@@ -441,8 +441,7 @@ static void a_live_chunk_that_grows_too_long_is_kept_as_a_page(void **state)
     world_free(world);
 }
 
-/* ---- many views --------------------------------------------------------------------------------
- */
+/* ---- many views ------------------------------------------------------------------------------ */
 
 enum { VIEWS = 40 };
 

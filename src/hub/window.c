@@ -82,8 +82,7 @@ void window_deinit(struct window *window)
     free(window->batches);
 }
 
-/* ---- growing and shrinking -------------------------------------------------------------------
- */
+/* ---- growing and shrinking ------------------------------------------------------------------- */
 
 static uint64_t ring_size(const struct window *window)
 {

@@ -89,8 +89,7 @@ void verify_secret_deinit(struct verify_secret *secret)
     buf_free(&secret->bytes);
 }
 
-/* ---- the proof of a request
- * ---------------------------------------------------------------------- */
+/* ---- the proof of a request ------------------------------------------------------------------ */
 
 static void add_candidate(struct proof *proof, struct str text, bool by_public_key)
 {
@@ -221,8 +220,7 @@ static struct proof read_proof(const struct verifier *verifier, const struct htt
     return proof;
 }
 
-/* ---- the signed bytes
- * ------------------------------------------------------------------------------ */
+/* ---- the signed bytes ------------------------------------------------------------------------ */
 
 enum { PARTS_MAX = TEMPLATE_PARTS_MAX };
 

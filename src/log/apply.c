@@ -10,8 +10,7 @@ enum { SLACK = 16, SLACK_COUNT = 16, SLACK_BYTES = 16 << 10 };
 /* Events whose channels are looked up together. */
 enum { LOOKED_UP = 64 };
 
-/* ---- DELETEs that are not safe yet ------------------------------------------------------------
- */
+/* ---- DELETEs that are not safe yet ----------------------------------------------------------- */
 
 struct deletion {
     struct map_node node;

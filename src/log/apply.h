@@ -54,7 +54,7 @@ struct apply {
     struct map deletions; /* pending DELETEs: decided and not yet safe, by channel */
     uint64_t last;        /* the newest id that was given */
     uint64_t count;       /* events retained in all channels */
-    uint64_t bytes;       /* of the data of these events */
+    uint64_t bytes;       /* size of the data of these events */
     struct numbers queues[APPLY_QUEUES];
     struct numbers unclaimed; /* prepared channels that no verdict has claimed */
 };

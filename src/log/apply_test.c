@@ -118,7 +118,7 @@ static void if_match_wants_the_newest_id(void **state)
     assert_int_equal(publish.verdict, PUBLISH_OK);
 }
 
-static void many_stand_or_fall_together(void **state)
+static void events_of_one_publish_stand_or_fall_together(void **state)
 {
     struct fixture *fixture = *state;
     struct event_key key = {.key = {1}, .content = 7}, other = {.key = {1}, .content = 8};
@@ -152,7 +152,7 @@ static void there_are_only_so_many_channels(void **state)
     assert_int_equal(decide(fixture, propose(fixture, "d", NULL), 1).verdict, PUBLISH_E_CHANNELS);
 }
 
-static void what_is_undone_leaves_no_trace(void **state)
+static void a_publish_that_is_undone_leaves_no_trace(void **state)
 {
     struct fixture *fixture = *state;
     struct event_key key = {.key = {1}, .content = 7};
@@ -322,7 +322,7 @@ static void a_refused_batch_leaves_none_of_the_channels_that_were_prepared(void 
 }
 
 /* Other publishes come between the slices of a preparation, and some are refused. */
-static void what_others_do_between_is_held_against_the_batch(void **state)
+static void publishes_between_slices_are_held_against_the_batch(void **state)
 {
     struct fixture *fixture = *state;
     struct event_key key = {.key = {1}, .content = 7};
@@ -406,10 +406,10 @@ int main(void)
         TEST(the_same_key_is_a_duplicate_and_another_content_is_refused),
         TEST(a_key_is_forgotten_after_its_life),
         TEST(if_match_wants_the_newest_id),
-        TEST(many_stand_or_fall_together),
+        TEST(events_of_one_publish_stand_or_fall_together),
         TEST(a_key_twice_in_one_publish_is_a_duplicate_of_the_first),
         TEST(there_are_only_so_many_channels),
-        TEST(what_is_undone_leaves_no_trace),
+        TEST(a_publish_that_is_undone_leaves_no_trace),
         TEST(an_id_of_unknown_fate_is_not_given_again),
         TEST(a_trim_reaches_the_newest_event_and_keeps_prev),
         TEST(trims_that_overlap_are_undone_and_settled_in_their_order),
@@ -418,7 +418,7 @@ int main(void)
         TEST(a_refused_publish_gives_back_numbers_that_were_free),
         cmocka_unit_test_setup_teardown(
             a_refused_batch_leaves_none_of_the_channels_that_were_prepared, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_others_do_between_is_held_against_the_batch, setup,
+        cmocka_unit_test_setup_teardown(publishes_between_slices_are_held_against_the_batch, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_prepared_channel_is_not_there_for_if_match, setup,
                                         teardown),

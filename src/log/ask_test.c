@@ -136,7 +136,7 @@ static void reads_beyond_the_room_wait_until_others_are_taken(void **state)
     desk_close(&desk);
 }
 
-static void many_reads_all_come_to_their_turn(void **state)
+static void each_of_many_reads_comes_to_its_turn(void **state)
 {
     enum { MANY = 500 };
     struct desk desk;
@@ -362,7 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_MEMORY(reads_beyond_the_room_wait_until_others_are_taken),
-        IN_MEMORY(many_reads_all_come_to_their_turn),
+        IN_MEMORY(each_of_many_reads_comes_to_its_turn),
         IN_MEMORY(a_room_smaller_than_a_page_takes_one_at_a_time),
         IN_MEMORY(a_read_that_has_found_something_ends_with_it),
         IN_MEMORY(a_read_that_waits_can_be_cancelled),

@@ -297,8 +297,7 @@ bool channels_resolve_stop(struct channels_resolve *resolve)
     return true;
 }
 
-/* ---- the trimmed id of a selection
- * --------------------------------------------------------------- */
+/* ---- the trimmed id of a selection ----------------------------------------------------------- */
 
 void channels_trimmed_prepare(struct channels_trimmed *trimmed, const struct channels *channels,
                               const struct selection *selection)

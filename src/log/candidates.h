@@ -72,8 +72,7 @@ static inline struct str candidate_name(const struct candidate *candidate)
  * with this. */
 struct str pattern_beginning(struct str pattern);
 
-/* ---- searches
- * -------------------------------------------------------------------------------------- */
+/* ---- searches -------------------------------------------------------------------------------- */
 
 /* Finds the numbers of a selection's channels: brings selection->resolved up to date.
  *

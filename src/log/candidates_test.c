@@ -281,7 +281,7 @@ static unsigned resolve_in_slices(const struct channels *channels, struct select
     return slices;
 }
 
-static void what_is_resolved_in_slices_is_looked_at_once(void **state)
+static void a_channel_is_looked_at_once_in_all_slices(void **state)
 {
     struct channels *channels = *state;
     const char *spelled[] = {"a/*/00002", "b/*", "a/1/**", "b/00001"}, *wild[] = {"*/00002"};
@@ -298,7 +298,7 @@ static void what_is_resolved_in_slices_is_looked_at_once(void **state)
 }
 
 /* An interrupted search is right even if channels come and numbers are reused between slices. */
-static void what_comes_between_slices_is_resolved_too(void **state)
+static void channels_that_come_between_slices_are_resolved_too(void **state)
 {
     struct channels *channels = *state;
     const char *terms[] = {"a/*", "b/*"};
@@ -341,8 +341,7 @@ static void costly_patterns_take_more_slices(void **state)
     selection_unref(selection);
 }
 
-/* ---- the trimmed id of a selection
- * --------------------------------------------------------------- */
+/* ---- the trimmed id of a selection ----------------------------------------------------------- */
 
 static uint64_t trimmed_of(const struct channels *channels, const char *const *terms, size_t count,
                            size_t *ret_looked)
@@ -475,8 +474,8 @@ int main(void)
         TEST(a_pattern_that_begins_with_a_wildcard_is_resolved_by_number),
         TEST(numbers_that_are_given_again_are_resolved_again),
         TEST(more_numbers_than_the_table_remembers_are_all_resolved_anew),
-        TEST(what_is_resolved_in_slices_is_looked_at_once),
-        TEST(what_comes_between_slices_is_resolved_too),
+        TEST(a_channel_is_looked_at_once_in_all_slices),
+        TEST(channels_that_come_between_slices_are_resolved_too),
         TEST(costly_patterns_take_more_slices),
         TEST(costly_patterns_are_answered_by_the_bound),
         TEST(trimmed_is_that_of_the_channels_selected),

@@ -67,7 +67,7 @@ static void a_number_is_given_again_once_it_is_released(void **state)
     channels_deinit(&channels);
 }
 
-static void its_memory_is_counted(void **state)
+static void the_memory_of_the_table_is_counted(void **state)
 {
     (void)state;
     enum { CHANNELS = 20000 };
@@ -450,7 +450,7 @@ static struct channel *load(struct channels *channels, const char *name, uint32_
     return channel;
 }
 
-static void what_is_loaded_is_found_and_walked(void **state)
+static void loaded_channels_are_found_and_walked(void **state)
 {
     (void)state;
     static const char *const want[] = {"a", "a/1", "b", "new"};
@@ -576,7 +576,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_is_found_by_name_and_by_number),
         cmocka_unit_test(a_number_is_given_again_once_it_is_released),
-        cmocka_unit_test(its_memory_is_counted),
+        cmocka_unit_test(the_memory_of_the_table_is_counted),
         cmocka_unit_test(a_number_in_use_or_never_given_is_not_released),
         cmocka_unit_test(a_free_number_stays_free_if_there_is_no_memory_for_its_channel),
         cmocka_unit_test(released_numbers_bound_the_table),
@@ -592,7 +592,7 @@ int main(void)
         cmocka_unit_test(without_memory_nothing_is_added),
         cmocka_unit_test(the_longest_prefix_of_whole_segments_decides),
         cmocka_unit_test(channels_are_walked_by_name_under_a_prefix),
-        cmocka_unit_test(what_is_loaded_is_found_and_walked),
+        cmocka_unit_test(loaded_channels_are_found_and_walked),
         cmocka_unit_test(two_numbers_of_one_name_become_one_channel),
         cmocka_unit_test(without_memory_nothing_is_loaded),
         cmocka_unit_test(namespaces_go_by_whole_segments),

@@ -40,8 +40,7 @@ enum {
     CROWD_ROWS = 4 * LOG_SLICE_ROWS,
 };
 
-/* ---- a fetch by itself
- * --------------------------------------------------------------------------- */
+/* ---- a fetch by itself ----------------------------------------------------------------------- */
 
 static struct log_fetch *of_job(struct log_job *job)
 {
@@ -329,8 +328,7 @@ static void scan_together(struct together *together)
     batch_unref(together->batch);
 }
 
-/* ---- the job
- * --------------------------------------------------------------------------------------- */
+/* ---- the job --------------------------------------------------------------------------------- */
 
 static bool read_slice(struct log_fetch *fetch, struct log *log)
 {

@@ -200,7 +200,7 @@ static void reads_of_few_rows_in_a_row_lose_nothing(void **state)
     world_close(world);
 }
 
-static void what_is_trimmed_between_slices_is_not_in_the_page(void **state)
+static void events_trimmed_between_slices_are_not_in_the_page(void **state)
 {
     struct world *world = *state;
     struct selection *selection = select_term("**", "rare");
@@ -455,7 +455,7 @@ static void reads_of_more_patterns_than_there_is_room_for_lose_nothing(void **st
     catch_up_with_room(*state, 2000);
 }
 
-static void one_that_leaves_does_not_take_the_others_along(void **state)
+static void a_fetch_that_leaves_a_shared_scan_does_not_end_the_others(void **state)
 {
     struct world *world = *state;
     static struct consumer consumers[3];
@@ -483,13 +483,13 @@ int main(void)
         ON_BOTH(a_full_page_ends_a_read_early),
         ON_BOTH(trimmed_events_make_no_page_full),
         ON_BOTH(reads_of_few_rows_in_a_row_lose_nothing),
-        ON_BOTH(what_is_trimmed_between_slices_is_not_in_the_page),
+        ON_BOTH(events_trimmed_between_slices_are_not_in_the_page),
         ON_BOTH(a_pattern_of_few_channels_is_read_by_index),
         ON_BOTH(scans_of_the_same_rows_are_done_once),
         ON_BOTH(scans_from_different_cursors_lose_nothing_and_come_together),
         ON_BOTH(reads_of_patterns_for_which_there_is_no_room_lose_nothing),
         ON_BOTH(reads_of_more_patterns_than_there_is_room_for_lose_nothing),
-        ON_BOTH(one_that_leaves_does_not_take_the_others_along),
+        ON_BOTH(a_fetch_that_leaves_a_shared_scan_does_not_end_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ static void an_expired_key_is_absent_at_once(void **state)
     keys_deinit(&keys);
 }
 
-static void many_that_expire_at_once_are_freed_a_few_at_a_time(void **state)
+static void many_keys_that_expire_at_once_are_freed_a_few_at_a_time(void **state)
 {
     (void)state;
     enum { MANY = 1000 };
@@ -142,7 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_expired_key_is_absent_at_once),
-        cmocka_unit_test(many_that_expire_at_once_are_freed_a_few_at_a_time),
+        cmocka_unit_test(many_keys_that_expire_at_once_are_freed_a_few_at_a_time),
         cmocka_unit_test(beyond_the_most_that_may_be_a_key_is_refused),
         cmocka_unit_test(loading_drops_the_oldest_for_lack_of_room),
         cmocka_unit_test(a_key_taken_back_was_never_there),

@@ -1,4 +1,4 @@
-/* The log's lock: for how long it is held is recorded, and who waits for it gets it in turn. */
+/* The log's lock: records for how long it is held, and goes to waiting threads in their order. */
 #pragma once
 
 #include "log/log_internal.h"

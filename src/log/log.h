@@ -108,9 +108,9 @@ uint64_t log_backlog_bytes(const struct log *log);
  * channels_trimmed), or lost on the disk, whatever channel it was of. Any thread. */
 uint64_t log_trimmed(struct log *log, const struct selection *selection);
 
-/* The same for a consumer who begins at `cursor` and claims to have seen nothing: what was removed
- * is no gap to such a one, but what is lost among the retained events behind the cursor is. Then it
- * is below log_trimmed(), which tells of the gap. */
+/* The same for a consumer who begins at `cursor` and claims to have seen nothing. Removed events
+ * are no gap to such a consumer. Lost ones among the retained events behind the cursor are: then
+ * the result is below log_trimmed(), and that difference is the gap. */
 uint64_t log_trimmed_from(struct log *log, const struct selection *selection, uint64_t cursor);
 
 /* Events up to this id were lost on the disk, 0 for none: a file of the log is missing, or rows are

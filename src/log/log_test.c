@@ -278,7 +278,7 @@ static void every_port_has_the_event_before_its_publisher_has_the_answer(void **
     assert_false(world->ports[0].late || world->ports[1].late);
 }
 
-static void what_is_ephemeral_reaches_every_port_and_nothing_else(void **state)
+static void an_ephemeral_event_reaches_every_port_and_nothing_else(void **state)
 {
     struct world *world = *state;
     struct post post;
@@ -297,7 +297,7 @@ static void what_is_ephemeral_reaches_every_port_and_nothing_else(void **state)
 
 /* A subscriber that begins behind the newest event gets it by mail first. Another posting may begin
  * before the first has ended. */
-static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
+static void an_ephemeral_event_comes_behind_the_newest_event(void **state)
 {
     struct world *world = *state;
     struct post posts[2];
@@ -322,7 +322,8 @@ static void what_is_ephemeral_comes_behind_the_newest_event(void **state)
 
 /* ---- failure -------------------------------------------------------------------------------- */
 
-/* Else it would be told of an event that nobody has, under an id that another event gets. */
+/* Otherwise the publisher would be told of an event that nobody has, under an id that another event
+ * gets. */
 static void a_refusal_that_stands_on_a_commit_that_fails_is_taken_back(void **state)
 {
     struct world *world = *state;
@@ -799,7 +800,7 @@ static void a_list_of_many_channels_holds_the_lock_in_slices(void **state)
     free(list);
 }
 
-static void beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other(void **state)
+static void beyond_channels_max_only_a_publish_to_a_new_channel_is_refused(void **state)
 {
     struct world *world = *state;
     struct post post;
@@ -965,8 +966,8 @@ int main(void)
         ON_DISK(keys_are_as_durable_as_their_events),
         ON_DISK(if_match_is_held_against_events_that_are_not_safe_yet),
         ON_BOTH(every_port_has_the_event_before_its_publisher_has_the_answer),
-        ON_BOTH(what_is_ephemeral_reaches_every_port_and_nothing_else),
-        ON_BOTH(what_is_ephemeral_comes_behind_the_newest_event),
+        ON_BOTH(an_ephemeral_event_reaches_every_port_and_nothing_else),
+        ON_BOTH(an_ephemeral_event_comes_behind_the_newest_event),
         ON_DISK(a_refusal_that_stands_on_a_commit_that_fails_is_taken_back),
         ON_DISK(while_the_fate_of_an_attempt_is_unknown_no_refusal_is_final),
         ON_DISK(a_commit_that_fails_refuses_all_that_stands_on_it_and_gives_the_ids_again),
@@ -985,7 +986,7 @@ int main(void)
         ON_DISK(a_folder_is_one_logs_only),
         ON_BOTH(channels_are_listed_by_name_after_the_last_one_seen),
         IN_MEMORY(a_list_of_many_channels_holds_the_lock_in_slices),
-        ON_BOTH(beyond_the_channels_that_may_be_a_new_one_is_refused_and_no_other),
+        ON_BOTH(beyond_channels_max_only_a_publish_to_a_new_channel_is_refused),
         IN_MEMORY(the_log_notes_for_how_long_its_lock_was_held),
         IN_MEMORY(waiting_for_work_does_not_count_as_holding_the_lock),
         ON_BOTH(a_large_batch_holds_the_lock_in_slices),

@@ -80,7 +80,7 @@ void log_time_init(struct log_time *time, struct clock *clock, int64_t newest_us
             (long long)((newest_us - wall_us) / 1000));
 }
 
-/* Brings log time up to date: it is wall time, unless log time is ahead. */
+/* Brings log time up to date: to wall time, unless log time is ahead. */
 static void advance(struct log_time *time, int64_t wall_us)
 {
     const struct log_time_piece *piece = last_piece(time);

@@ -55,7 +55,7 @@ static struct selection *select_one(const char *term)
     return selection_new(terms, 1, NULL, 0, NULL);
 }
 
-static void all_that_was_lost_is_a_gap_for_each_selection(void **state)
+static void events_that_were_lost_are_a_gap_for_each_selection(void **state)
 {
     (void)state;
     static const char *const terms[] = {"a", "b/**", "**", "never/used"};
@@ -78,7 +78,7 @@ static void all_that_was_lost_is_a_gap_for_each_selection(void **state)
     world_deinit(&world);
 }
 
-static void who_begins_before_the_loss_is_told_though_nothing_was_claimed(void **state)
+static void a_beginning_before_lost_events_gets_a_gap_without_a_cursor(void **state)
 {
     (void)state;
     struct world world;
@@ -92,7 +92,7 @@ static void who_begins_before_the_loss_is_told_though_nothing_was_claimed(void *
     world_deinit(&world);
 }
 
-static void what_was_lost_before_all_that_is_retained_is_no_gap_for_a_beginning(void **state)
+static void events_lost_below_the_oldest_retained_are_no_gap_for_a_beginning(void **state)
 {
     (void)state;
     struct world world;
@@ -165,9 +165,9 @@ static void damage_that_is_read_raises_the_count_of_trims(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_that_was_lost_is_a_gap_for_each_selection),
-        cmocka_unit_test(who_begins_before_the_loss_is_told_though_nothing_was_claimed),
-        cmocka_unit_test(what_was_lost_before_all_that_is_retained_is_no_gap_for_a_beginning),
+        cmocka_unit_test(events_that_were_lost_are_a_gap_for_each_selection),
+        cmocka_unit_test(a_beginning_before_lost_events_gets_a_gap_without_a_cursor),
+        cmocka_unit_test(events_lost_below_the_oldest_retained_are_no_gap_for_a_beginning),
         cmocka_unit_test(a_channel_that_was_trimmed_beyond_the_loss_has_lost_nothing),
         cmocka_unit_test(ids_go_on_above_what_was_lost),
         cmocka_unit_test(damage_that_is_read_raises_the_count_of_trims),

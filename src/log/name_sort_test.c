@@ -39,7 +39,7 @@ static void check_sorted(const char (*names)[NAME], size_t count)
     free(entries);
 }
 
-static void none_and_one_are_sorted(void **state)
+static void an_empty_list_and_a_single_name_are_sorted(void **state)
 {
     (void)state;
     static const char names[1][NAME] = {"a"};
@@ -99,7 +99,7 @@ static void the_longest_names_are_sorted_by_their_last_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(none_and_one_are_sorted),
+        cmocka_unit_test(an_empty_list_and_a_single_name_are_sorted),
         cmocka_unit_test(words_that_end_or_go_on_are_told_apart),
         cmocka_unit_test(random_names_come_in_the_order_of_their_bytes),
         cmocka_unit_test(the_longest_names_are_sorted_by_their_last_byte),

@@ -148,7 +148,7 @@ static void names_come_in_the_order_of_their_bytes(void **state)
     check_walk(model, (struct str){"a\0", 2}, true); /* equals "a", since names have no 0 */
 }
 
-static void it_agrees_with_a_sorted_list_whatever_comes_and_goes(void **state)
+static void an_index_agrees_with_a_sorted_list_while_names_come_and_go(void **state)
 {
     struct model *model = *state;
     unsigned seed = 15;
@@ -364,8 +364,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_empty_index_has_no_first, setup, teardown),
         cmocka_unit_test_setup_teardown(names_come_in_the_order_of_their_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_agrees_with_a_sorted_list_whatever_comes_and_goes, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(an_index_agrees_with_a_sorted_list_while_names_come_and_go,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(the_deepest_tree_is_walked_to_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_that_are_empty_are_freed, setup, teardown),
         cmocka_unit_test_setup_teardown(no_names_make_an_addition_slow, setup, teardown),

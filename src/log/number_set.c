@@ -20,8 +20,7 @@ size_t number_set_bytes(const struct number_set *set)
     return set->bitmap ? set->cap / 8 : set->cap * sizeof(*set->list);
 }
 
-/* ---- lists
- * --------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 /* The index of the first number in the list that is not lower. */
 static size_t place_of(const struct number_set *set, uint32_t number)
@@ -69,8 +68,7 @@ static void list_take_out(struct number_set *set, size_t place)
     memmove(&set->list[place], &set->list[place + 1], (set->count - place) * sizeof(*set->list));
 }
 
-/* ---- bitmaps
- * ------------------------------------------------------------------------------------- */
+/* ---- bitmaps --------------------------------------------------------------------------------- */
 
 /* A power of two, so that a set that grows with the table copies little. */
 static size_t bits_for(uint32_t number, size_t least)

@@ -67,7 +67,7 @@ static void few_numbers_take_little_however_high_they_are(void **state)
     number_set_deinit(&set);
 }
 
-static void what_is_not_in_a_set_takes_nothing(void **state)
+static void a_number_that_is_not_in_a_set_takes_no_memory(void **state)
 {
     struct number_set set = {0};
     (void)state;
@@ -99,7 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_has_what_was_put_in_and_not_taken_out_in_any_order),
         cmocka_unit_test(few_numbers_take_little_however_high_they_are),
-        cmocka_unit_test(what_is_not_in_a_set_takes_nothing),
+        cmocka_unit_test(a_number_that_is_not_in_a_set_takes_no_memory),
         cmocka_unit_test(a_set_without_memory_for_more_stays_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,10 +4,9 @@
 
 #include "log/log_internal.h"
 
-/* Around the posting of what has become safe, which begins with a new newest id: broadcasts wait
- * until its end. After posting_end() that returns true they are for the caller to post, by
- * posting_broadcasts() or, all at once, by posting_end_all() in its place. Any thread; the end
- * without the log's lock. */
+/* Enclose the posting of batches that have become safe, which begins with a new newest id.
+ * Broadcasts wait until its end. If posting_end() returns true, the caller posts them by
+ * posting_broadcasts(); posting_end_all() does both. Any thread; the end without the log's lock. */
 void posting_begin(struct log *log);
 bool posting_end(struct log *log);
 void posting_end_all(struct log *log);

@@ -109,7 +109,7 @@ static void a_set_that_scans_takes_others_that_scan(void **state)
     world_close(world);
 }
 
-static void many_lines_are_paid_for_with_rows(void **state)
+static void a_read_of_many_channels_pays_for_their_lines_with_rows(void **state)
 {
     struct world *world = *state;
     world_open(world);
@@ -177,7 +177,7 @@ int main(void)
         IN_MEMORY(a_set_is_few_numbers_or_a_bitmap),
         IN_MEMORY(how_many_are_few_depends_on_how_many_there_are),
         IN_MEMORY(a_set_that_scans_takes_others_that_scan),
-        IN_MEMORY(many_lines_are_paid_for_with_rows),
+        IN_MEMORY(a_read_of_many_channels_pays_for_their_lines_with_rows),
         IN_MEMORY(trimmed_events_in_front_fill_no_page),
         ON_DISK(trimmed_events_in_front_fill_no_page),
     };

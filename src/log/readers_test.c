@@ -80,7 +80,7 @@ static void wait_for(struct desk *desk, unsigned answered)
     }
 }
 
-static void each_job_runs_once_elsewhere_and_is_answered_here(void **state)
+static void each_job_runs_once_on_a_reader_and_is_answered_on_its_owner(void **state)
 {
     struct desk desk;
     static struct job jobs[JOBS];
@@ -382,7 +382,7 @@ static void a_reader_looks_at_a_bounded_number_of_jobs_that_might_join(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(each_job_runs_once_elsewhere_and_is_answered_here),
+        ON_BOTH(each_job_runs_once_on_a_reader_and_is_answered_on_its_owner),
         ON_BOTH(one_reader_takes_jobs_in_their_order),
         ON_BOTH(closing_lets_the_jobs_that_wait_be_answered),
         IN_MEMORY(short_jobs_pass_by_long_ones),

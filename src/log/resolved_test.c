@@ -40,7 +40,7 @@ static bool is_known(const struct resolved *resolved, uint32_t whole)
     return resolved->is_whole && number_set_has(&resolved->set, whole - 1);
 }
 
-static void all_that_is_kept_counts_until_it_is_freed(void **state)
+static void kept_results_count_until_they_are_freed(void **state)
 {
     struct resolved_room room;
     struct resolved *some[PARTS];
@@ -64,7 +64,7 @@ static void all_that_is_kept_counts_until_it_is_freed(void **state)
     resolved_room_deinit(&room);
 }
 
-static void what_was_not_of_use_for_longest_is_forgotten(void **state)
+static void the_least_recently_used_result_is_forgotten(void **state)
 {
     struct resolved_room room;
     struct resolved *some[PARTS];
@@ -85,7 +85,7 @@ static void what_was_not_of_use_for_longest_is_forgotten(void **state)
     resolved_room_deinit(&room);
 }
 
-static void what_readers_ask_just_now_stays(void **state)
+static void a_result_that_readers_use_now_stays(void **state)
 {
     struct resolved_room room;
     struct resolved *held = resolved_new(), *other = resolved_new();
@@ -105,7 +105,7 @@ static void what_readers_ask_just_now_stays(void **state)
 }
 
 /* Each needs the whole room, and many slices. */
-static void of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end(void **state)
+static void many_searches_at_once_end_one_after_the_other(void **state)
 {
     struct resolved_room room;
     struct resolved *some[PARTS];
@@ -180,7 +180,7 @@ static void an_abandoned_search_is_dropped_however_many_wait(void **state)
     }
 }
 
-static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
+static void a_search_that_its_reader_has_left_is_not_first_for_ever(void **state)
 {
     struct resolved_room room;
     struct resolved *left = resolved_new(), *other = resolved_new();
@@ -199,7 +199,7 @@ static void one_that_its_reader_has_left_is_not_first_for_ever(void **state)
     resolved_room_deinit(&room);
 }
 
-static void one_that_is_larger_than_the_room_is_found_all_the_same(void **state)
+static void a_result_that_is_larger_than_the_room_is_found(void **state)
 {
     struct resolved_room room;
     struct resolved *large = resolved_new();
@@ -229,14 +229,14 @@ static void a_selection_may_outlive_the_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_that_is_kept_counts_until_it_is_freed),
-        cmocka_unit_test(what_was_not_of_use_for_longest_is_forgotten),
-        cmocka_unit_test(what_readers_ask_just_now_stays),
-        cmocka_unit_test(of_many_that_are_found_at_once_one_after_the_other_comes_to_its_end),
+        cmocka_unit_test(kept_results_count_until_they_are_freed),
+        cmocka_unit_test(the_least_recently_used_result_is_forgotten),
+        cmocka_unit_test(a_result_that_readers_use_now_stays),
+        cmocka_unit_test(many_searches_at_once_end_one_after_the_other),
         cmocka_unit_test(searches_end_however_many_others_wait),
         cmocka_unit_test(an_abandoned_search_is_dropped_however_many_wait),
-        cmocka_unit_test(one_that_its_reader_has_left_is_not_first_for_ever),
-        cmocka_unit_test(one_that_is_larger_than_the_room_is_found_all_the_same),
+        cmocka_unit_test(a_search_that_its_reader_has_left_is_not_first_for_ever),
+        cmocka_unit_test(a_result_that_is_larger_than_the_room_is_found),
         cmocka_unit_test(a_selection_may_outlive_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

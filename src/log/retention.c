@@ -33,8 +33,7 @@ enum {
 /* The time for a queue. A channel that waits longer has more to trim when its turn comes. */
 #define BUDGET_NS INT64_C(200000000)
 
-/* ---- entries -----------------------------------------------------------------------------------
- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 /* Makes TRIM entries for the channels in QUEUE_NOTED. Under the lock. */
 static struct append *make_entries(struct log *log)
@@ -355,8 +354,7 @@ static void trim_by_data(struct log *log, struct range *range)
     trim_range(log, range);
 }
 
-/* ---- by the memory of the whole ---------------------------------------------------------------
- */
+/* ---- by the memory of the whole -------------------------------------------------------------- */
 
 /* The working memory of threads that make room, one after the other. */
 struct retention_room {
@@ -372,8 +370,9 @@ static uint64_t excess_in_memory(const struct log *log)
     return max && have > max ? log->apply.count * (have - least) / have + 1 : 0;
 }
 
-/* The store is told directly, since that happens with every few appends. The ports are not: what
- * goes for lack of memory is still in the windows of those who are a little behind. */
+/* Tell the store directly, since that happens with every few appends. Do not tell the ports:
+ * subscribers that are a little behind still have events in their windows that go for lack of
+ * memory. */
 static void trim_gathered(struct log *log, struct retention_room *room)
 {
     struct range *range = &room->range;

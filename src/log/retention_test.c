@@ -242,7 +242,7 @@ static void the_newest_event_stays_however_large(void **state)
     assert_int_equal(first, newest);
 }
 
-static void what_is_not_safe_yet_does_not_push_older_events_out(void **state)
+static void an_event_that_is_not_safe_does_not_push_older_events_out(void **state)
 {
     struct world *world = *state;
     struct post post;
@@ -266,7 +266,7 @@ static void what_is_not_safe_yet_does_not_push_older_events_out(void **state)
     assert_int_equal(world_channel(world, "kept/a").count, 3);
 }
 
-static void once_safe_it_does(void **state)
+static void a_safe_event_pushes_the_oldest_event_out(void **state)
 {
     struct world *world = *state;
     struct post post;
@@ -295,7 +295,7 @@ static bool is_called(struct world *world)
     return called;
 }
 
-static void what_is_urgent_is_far_beyond_its_bound(void **state)
+static void a_trim_is_urgent_only_far_beyond_its_bound(void **state)
 {
     struct world *world = *state;
     world_namespace(world, "kept")->count = 32;
@@ -449,7 +449,7 @@ static void names_of_the_past_make_room_and_leave_their_trims_to_the_namespace(v
         delete_three(world);
 }
 
-static void what_was_folded_is_known_after_a_restart(void **state)
+static void the_trimmed_id_of_forgotten_channels_survives_a_restart(void **state)
 {
     struct world *world = *state;
     world->config.channels_max = 4;
@@ -622,9 +622,9 @@ int main(void)
         IN_MEMORY(trimmed_events_go_before_retained_ones),
         IN_MEMORY(names_and_index_count_against_the_bound),
         IN_MEMORY(the_newest_event_stays_however_large),
-        ON_DISK(what_is_not_safe_yet_does_not_push_older_events_out),
-        ON_DISK(once_safe_it_does),
-        ON_BOTH(what_is_urgent_is_far_beyond_its_bound),
+        ON_DISK(an_event_that_is_not_safe_does_not_push_older_events_out),
+        ON_DISK(a_safe_event_pushes_the_oldest_event_out),
+        ON_BOTH(a_trim_is_urgent_only_far_beyond_its_bound),
         ON_BOTH(ports_are_told_what_was_trimmed),
         ON_DISK(the_trims_of_many_channels_are_one_commit),
         ON_DISK(trims_that_could_not_be_kept_are_kept_later),
@@ -632,7 +632,7 @@ int main(void)
         ON_DISK(cuts_are_found_in_sealed_files_and_dead_files_go),
         ON_BOTH(deleted_is_gone_at_once),
         ON_BOTH(names_of_the_past_make_room_and_leave_their_trims_to_the_namespace),
-        ON_DISK(what_was_folded_is_known_after_a_restart),
+        ON_DISK(the_trimmed_id_of_forgotten_channels_survives_a_restart),
         ON_BOTH(channels_of_many_namespaces_are_forgotten_in_one_step),
         ON_BOTH(a_turn_of_upkeep_is_not_kept_from_the_store_by_channels_to_forget),
         ON_BOTH(numbers_of_forgotten_channels_are_given_again),

@@ -49,7 +49,7 @@ static unsigned where(__m128i bytes, char c)
 static bool is_usual_block(const char *at, bool *begins)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-    /* As signed bytes those that are not ASCII are below the space. */
+    /* The comparison is signed, so bytes that are not ASCII are below the space, too. */
     unsigned below = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')));
     unsigned slashes = where(bytes, '/'), starts = slashes << 1 | *begins;
     *begins = slashes >> 15;

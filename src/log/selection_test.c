@@ -150,7 +150,7 @@ static void equal_selections_have_equal_canonical_forms(void **state)
     selection_unref(second);
 }
 
-static void what_is_excepted_is_not_selected(void **state)
+static void an_excepted_channel_is_not_selected(void **state)
 {
     (void)state;
     struct str all[] = {STR("a/**")}, some[] = {STR("a/b")};
@@ -228,7 +228,7 @@ int main(void)
         cmocka_unit_test(many_patterns_match_as_each_of_them_does),
         cmocka_unit_test(types_are_short_and_plain),
         cmocka_unit_test(equal_selections_have_equal_canonical_forms),
-        cmocka_unit_test(what_is_excepted_is_not_selected),
+        cmocka_unit_test(an_excepted_channel_is_not_selected),
         cmocka_unit_test(a_chain_of_excepted_selections_copies_none_of_their_terms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,7 @@ enum { FORGET_MAX = 1024 };
 /* The pause before trims are stored again, as a multiple of the time that it took. */
 enum { KEEP_PAUSE = 20 };
 
-/* ---- storing trims
- * --------------------------------------------------------------------------------- */
+/* ---- storing trims --------------------------------------------------------------------------- */
 
 /* The names borrow from channels, which only this thread removes. */
 static size_t take_unkept(struct log *log, struct store_trim *trims, uint32_t *left)
@@ -137,7 +136,7 @@ static bool fold(struct log *log, struct forgotten *forgotten)
     return forgotten->number <= channels->number_last;
 }
 
-/* Names the folded trims: the prefix of the namespace behind a '*'. */
+/* Names the trimmed ids of namespaces, which stand for forgotten channels: '*', then the prefix. */
 static int name_folded(const struct forgotten *forgotten, struct buf *names)
 {
     for (size_t i = 0; i < forgotten->namespaces_count; i++) {
@@ -220,8 +219,7 @@ static void forget_empty(struct log *log)
     free(forgotten);
 }
 
-/* ---- reuse of their numbers
- * ------------------------------------------------------------------------ */
+/* ---- reuse of their numbers ------------------------------------------------------------------ */
 
 void upkeep_note_freed(struct log *log, uint32_t number)
 {

@@ -401,8 +401,7 @@ static void read_map(struct reader *reader, struct yaml_value map, struct str pa
     }
 }
 
-/* ---- settings that depend on each other
- * ---------------------------------------------------------- */
+/* ---- settings that depend on each other ------------------------------------------------------ */
 
 /* Checks the shares of the requests, in percent: some must be left for endpoints that answer
  * soon. */

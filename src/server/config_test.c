@@ -475,8 +475,7 @@ static void a_list_holds_single_values_and_not_too_many(void **state)
     refuses("webhooks:\n  schedule_ms: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]\n");
 }
 
-/* ---- stored values
- * ------------------------------------------------------------------------------- */
+/* ---- stored values --------------------------------------------------------------------------- */
 
 static void a_number_is_stored_with_its_unit(void **state)
 {
@@ -531,8 +530,7 @@ static void the_shares_of_the_table_are_the_couriers(void **state)
     config_free(&config);
 }
 
-/* ---- senseless settings
- * -------------------------------------------------------------------------- */
+/* ---- senseless settings ---------------------------------------------------------------------- */
 
 static void what_cannot_be_meant_is_refused_with_its_line(void **state)
 {

@@ -20,8 +20,7 @@
 #define S_US UINT64_C(1000000)
 #define MANY UINT64_C(1000000000)
 
-/* ---- texts with a format
- * ------------------------------------------------------------------------- */
+/* ---- texts with a format --------------------------------------------------------------------- */
 
 static const char *check_listen(const char *text)
 {

@@ -1,7 +1,7 @@
 /* The start of a subscription: the cursor at which it begins, and the gap that it begins with.
  *
  *     position ─▶ start_is_known() ── yes ─▶ start
- *                        │ no: `last`, a time                 ┐
+ *                        │ no: `last`, or a time
  *                        └─▶ start_search(): a question ─▶ found() ─▶ start
  *
  * start_find() does both. All of it is for the thread that has the hub. */
@@ -34,7 +34,7 @@ struct start_owner {
     void *owner;
     /* Called on the hub's thread, unless the search was dropped. */
     void (*found)(void *owner, const struct start_found *found);
-    /* Asks the log, for an owner with a deadline; NULL: question_ask(). */
+    /* Asks the log, for an owner with a deadline of its own; NULL: question_ask(). */
     void (*ask)(void *owner, struct question *question);
 };
 

@@ -90,7 +90,7 @@ static void terms_and_types_are_bounded(void **state)
     assert_true(subscription_check(&subscription, &anybody, &refusal));
 }
 
-static void what_the_hub_refuses_is_told(void **state)
+static void a_refusal_by_the_hub_is_told(void **state)
 {
     struct subscription subscription;
     struct refusal refusal;
@@ -112,7 +112,7 @@ int main(void)
         cmocka_unit_test(terms_and_types_are_checked),
         cmocka_unit_test(a_selection_has_all_that_was_asked_for),
         cmocka_unit_test(terms_and_types_are_bounded),
-        cmocka_unit_test(what_the_hub_refuses_is_told),
+        cmocka_unit_test(a_refusal_by_the_hub_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* An exchange: a request and its response, as those see them who answer requests. */
+/* An exchange: a request and its response, as handlers see them. */
 #pragma once
 
 #include "http/response.h"
@@ -96,6 +96,6 @@ void exchange_ask(struct exchange *exchange, struct question *question);
 /* The question was answered. Whether the exchange still wants it; otherwise it was freed. */
 bool exchange_is_answered(struct exchange *exchange);
 
-/* Frees an exchange whose client is gone, or whose answer is complete. The answering functions
- * do this; for those who find `dropped` set. */
+/* Frees an exchange whose client is gone, or whose answer is complete. The answering functions do
+ * this; call it only if `dropped` is set. */
 void exchange_free(struct exchange *exchange);

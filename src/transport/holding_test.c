@@ -42,7 +42,7 @@ static void clear(struct fixture *fixture)
     assert_null(holdings_largest_of_all(&fixture->holdings));
 }
 
-static void one_of_the_largest_is_found_whatever_was_set_last(void **state)
+static void a_holding_of_the_largest_class_is_found_after_any_change(void **state)
 {
     struct fixture *fixture = *state;
     assert_null(holdings_largest(&fixture->holdings, ACCOUNT_RESTS));
@@ -58,7 +58,7 @@ static void one_of_the_largest_is_found_whatever_was_set_last(void **state)
     clear(fixture);
 }
 
-static void what_is_shared_is_as_large_as_a_share_and_counts_once(void **state)
+static void a_shared_holding_is_as_large_as_a_share_and_counts_once(void **state)
 {
     struct fixture *fixture = *state;
     set(fixture, &fixture->a, ACCOUNT_RESTS, 5000);
@@ -86,7 +86,7 @@ static void a_holding_that_changes_its_kind_is_counted_once(void **state)
     clear(fixture);
 }
 
-static void what_is_small_is_counted_and_not_listed(void **state)
+static void a_small_holding_is_counted_and_not_listed(void **state)
 {
     struct fixture *fixture = *state;
     set(fixture, &fixture->a, ACCOUNT_RESTS, HOLDING_LEAST - 1);
@@ -111,10 +111,10 @@ static void sizes_beyond_all_classes_are_in_the_highest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_of_the_largest_is_found_whatever_was_set_last),
-        TEST(what_is_shared_is_as_large_as_a_share_and_counts_once),
+        TEST(a_holding_of_the_largest_class_is_found_after_any_change),
+        TEST(a_shared_holding_is_as_large_as_a_share_and_counts_once),
         TEST(a_holding_that_changes_its_kind_is_counted_once),
-        TEST(what_is_small_is_counted_and_not_listed),
+        TEST(a_small_holding_is_counted_and_not_listed),
         TEST(sizes_beyond_all_classes_are_in_the_highest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* GIVE_WAY_LEAST: who holds less of what has not come whole is read on while memory is tight. */
+/* GIVE_WAY_LEAST: while memory is tight, a connection that holds less than this of a request or
+ * message that has not come whole is still read. */
 enum {
     OUT_KEEP = 4096,
     LINGER_BYTES = 4 << 20,

@@ -37,8 +37,8 @@ enum { RETRY_MS = 3000 };
 
 enum { SAY_EACH_NS = 1000000000 };
 
-/* A page of another origin is shown the answer only if the answer names that origin. Whether it may
- * come is otherwise found out by those who handle requests. */
+/* Browsers show the answer to a page of another origin only if the answer names that origin.
+ * Handled requests are checked by the API; this is for refusals before that. */
 static struct str if_admitted(const struct worker *worker, struct str origin)
 {
     bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);

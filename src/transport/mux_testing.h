@@ -53,8 +53,7 @@ static inline void mux_add_frame(struct mux_stream *stream, char kind, struct st
     conn_dirty(&mux->conn);
 }
 
-/* ---- sending ----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Frees all of a stream but its structure, as a kind does once a stream is over. */
 static inline void mux_free_stream(struct mux_stream *stream)
@@ -157,8 +156,7 @@ static inline void mux_closed(struct conn *conn)
 static const struct conn_ops mux_conn_ops = {mux_readable, mux_fill, mux_sent, mux_hung_up,
                                              mux_closed};
 
-/* ---- the operations of its request streams ----------------------------------------------------
- */
+/* ---- the operations of its request streams --------------------------------------------------- */
 
 static inline void mux_add_head(struct mux_stream *stream, const struct response *response)
 {
@@ -315,8 +313,7 @@ static inline void mux_ring(struct timer *timer)
         request->pull->ops->ring(request->pull);
 }
 
-/* ---- what tests do ----------------------------------------------------------------------------
- */
+/* ---- what tests do --------------------------------------------------------------------------- */
 
 static inline void mux_join(struct mux *mux, struct bench *bench)
 {

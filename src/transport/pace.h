@@ -22,7 +22,7 @@ struct pace_ops {
     void (*end)(struct paced *paced);
 };
 
-/* Of one thread. */
+/* The paced polls of one thread. */
 struct pace {
     const struct pace_ops *ops;
     struct list held;

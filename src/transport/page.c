@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-/* Of a page that is held. So many that are held are not to take as much as full pages would. */
+/* The size of a page that is held. It is less than that of a full page, since many pages may be
+ * held at a time. */
 enum { HELD_BYTES = 16 * 1024 };
 
 /* The store is read in pieces of LOG_READ_ROWS: so many for one request. */
@@ -43,8 +44,8 @@ struct page_wait {
     bool owes;               /* a gap above `known` was passed over; the next request reports it */
     bool idle;               /* waits for its first event, not for one that is being read */
     bool waited;             /* the page was empty at first */
-    uint32_t first_events;   /* number of events that are on their way since the first time */
-    int64_t first_ns;        /* that time, if there are any */
+    uint32_t first_events;   /* events that came at first_ns */
+    int64_t first_ns;        /* when the first event on its way came */
     struct page_ages *later; /* NULL: there are no others, as in most polls */
     struct paced paced;      /* while it has something and waits for its pace */
 };

@@ -31,7 +31,7 @@ static unsigned answers_made(const struct bench *bench)
     return bench->worker.answer_cache.next;
 }
 
-static void all_who_ask_alike_get_one_answer(void **state)
+static void equal_requests_get_one_answer(void **state)
 {
     struct bench *bench = *state;
     struct peer peers[5];
@@ -79,7 +79,7 @@ static void each_gets_the_answer_to_its_own_request(void **state)
     peer_leave(bench, &last);
 }
 
-static void one_that_waited_is_told_the_next_alone(void **state)
+static void a_poll_that_waited_gets_only_the_link_to_the_next_page(void **state)
 {
     struct bench *bench = *state;
     struct peer at_once, waited;
@@ -100,7 +100,7 @@ static void one_that_waited_is_told_the_next_alone(void **state)
     peer_leave(bench, &waited);
 }
 
-static void who_wants_less_or_other_things_gets_them(void **state)
+static void polls_with_other_parameters_get_answers_of_their_own(void **state)
 {
     struct bench *bench = *state;
     struct peer all, one, data, preferred;
@@ -154,10 +154,12 @@ static void an_answer_a_second_later_has_its_own_date(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(all_who_ask_alike_get_one_answer, begin, end),
+        cmocka_unit_test_setup_teardown(equal_requests_get_one_answer, begin, end),
         cmocka_unit_test_setup_teardown(each_gets_the_answer_to_its_own_request, begin, end),
-        cmocka_unit_test_setup_teardown(one_that_waited_is_told_the_next_alone, begin, end),
-        cmocka_unit_test_setup_teardown(who_wants_less_or_other_things_gets_them, begin, end),
+        cmocka_unit_test_setup_teardown(a_poll_that_waited_gets_only_the_link_to_the_next_page,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(polls_with_other_parameters_get_answers_of_their_own, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(an_answer_a_second_later_has_its_own_date, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

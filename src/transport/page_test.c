@@ -69,7 +69,7 @@ static void the_first_poll_of_a_connection_is_answered_at_once(void **state)
     peer_leave(bench, &peer);
 }
 
-static void one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came(void **state)
+static void a_poll_that_follows_at_once_gets_all_new_events_at_the_pace(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -106,7 +106,7 @@ static void how_long_it_is_held_counts_as_latency(void **state)
     peer_leave(bench, &peer);
 }
 
-static void of_many_that_are_held_none_counts_as_younger_than_it_is(void **state)
+static void the_latency_of_every_held_event_counts_from_its_publish(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -124,7 +124,7 @@ static void of_many_that_are_held_none_counts_as_younger_than_it_is(void **state
     peer_leave(bench, &peer);
 }
 
-static void what_is_ephemeral_is_held_with_the_rest(void **state)
+static void an_ephemeral_event_is_held_with_the_rest(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -140,7 +140,7 @@ static void what_is_ephemeral_is_held_with_the_rest(void **state)
     peer_leave(bench, &peer);
 }
 
-static void without_a_pace_it_is_answered_at_once(void **state)
+static void without_a_pace_a_poll_is_answered_at_once(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -175,7 +175,7 @@ static void the_busier_a_worker_is_the_longer_it_waits(void **state)
     peer_leave(bench, &peer);
 }
 
-static void what_comes_later_than_the_pace_is_not_held(void **state)
+static void an_event_later_than_the_pace_is_not_held(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -187,7 +187,7 @@ static void what_comes_later_than_the_pace_is_not_held(void **state)
     peer_leave(bench, &peer);
 }
 
-static void what_was_there_when_the_poll_came_is_held_as_well(void **state)
+static void an_event_older_than_its_poll_is_held_as_well(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -222,7 +222,7 @@ static void a_page_that_is_due_is_work_for_the_worker(void **state)
     peer_leave(bench, &peer);
 }
 
-static void what_comes_after_an_empty_answer_is_not_held(void **state)
+static void an_event_after_an_empty_answer_is_not_held(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -298,7 +298,7 @@ static void hold_two(struct bench *bench, struct peer *first, struct peer *secon
     peer_expect(bench, second, "");
 }
 
-static void no_event_is_held_longer_than_the_pace_whoever_is_before_it(void **state)
+static void no_event_is_held_longer_than_the_pace(void **state)
 {
     struct bench *bench = *state;
     struct peer first, second;
@@ -310,7 +310,7 @@ static void no_event_is_held_longer_than_the_pace_whoever_is_before_it(void **st
     peer_leave(bench, &second);
 }
 
-static void one_that_is_due_is_answered_when_who_was_before_it_is_gone(void **state)
+static void a_due_poll_is_answered_although_the_poll_before_it_is_gone(void **state)
 {
     struct bench *bench = *state;
     struct peer first, second;
@@ -348,7 +348,7 @@ static void a_page_on_its_way_gives_way_itself(void **state)
     peer_leave(bench, &peer);
 }
 
-static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
+static void a_client_that_hangs_up_while_its_poll_is_held_is_forgotten(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -364,7 +364,7 @@ static void one_that_hangs_up_while_it_is_held_is_forgotten(void **state)
     pass(bench, PACE_MS);
 }
 
-static void one_that_is_done_sending_gets_what_is_held_for_it(void **state)
+static void a_half_closed_client_gets_the_events_held_for_it(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -379,7 +379,7 @@ static void one_that_is_done_sending_gets_what_is_held_for_it(void **state)
     peer_leave(bench, &peer);
 }
 
-static void one_that_is_done_sending_does_not_wait_and_is_answered(void **state)
+static void a_half_closed_client_is_answered_without_waiting(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -392,7 +392,7 @@ static void one_that_is_done_sending_does_not_wait_and_is_answered(void **state)
 }
 
 /* The end of the peer's bytes came during the search for the start. */
-static void one_that_was_done_sending_before_it_waits_is_answered(void **state)
+static void a_client_that_half_closed_before_it_waits_is_answered(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -413,7 +413,7 @@ static int64_t due_ms(struct bench *bench)
 }
 
 /* The turn before may have begun when it was not due yet. */
-static void one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn(void **state)
+static void a_poll_that_became_due_during_a_turn_needs_no_further_turn(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -428,7 +428,7 @@ static void one_that_became_due_while_the_worker_worked_does_not_wait_for_anothe
     peer_leave(bench, &peer);
 }
 
-static void what_is_deleted_meanwhile_is_not_held_any_longer(void **state)
+static void a_deletion_meanwhile_ends_the_hold(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -445,7 +445,7 @@ static void what_is_deleted_meanwhile_is_not_held_any_longer(void **state)
     peer_leave(bench, &peer);
 }
 
-static void what_retention_trims_from_before_it_changes_nothing(void **state)
+static void a_trim_of_older_events_does_not_end_the_hold(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -515,30 +515,31 @@ int main(void)
 #define AT_PACE(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         AT_PACE(the_first_poll_of_a_connection_is_answered_at_once),
-        AT_PACE(one_that_follows_at_once_is_answered_at_the_pace_with_all_that_came),
+        AT_PACE(a_poll_that_follows_at_once_gets_all_new_events_at_the_pace),
         AT_PACE(how_long_it_is_held_counts_as_latency),
-        AT_PACE(of_many_that_are_held_none_counts_as_younger_than_it_is),
-        AT_PACE(what_is_ephemeral_is_held_with_the_rest),
-        cmocka_unit_test_setup_teardown(without_a_pace_it_is_answered_at_once, begin_without, end),
+        AT_PACE(the_latency_of_every_held_event_counts_from_its_publish),
+        AT_PACE(an_ephemeral_event_is_held_with_the_rest),
+        cmocka_unit_test_setup_teardown(without_a_pace_a_poll_is_answered_at_once, begin_without,
+                                        end),
         AT_PACE(a_worker_with_time_to_spare_answers_at_once),
         AT_PACE(the_busier_a_worker_is_the_longer_it_waits),
-        AT_PACE(what_comes_later_than_the_pace_is_not_held),
-        AT_PACE(what_was_there_when_the_poll_came_is_held_as_well),
+        AT_PACE(an_event_later_than_the_pace_is_not_held),
+        AT_PACE(an_event_older_than_its_poll_is_held_as_well),
         AT_PACE(a_page_that_is_due_is_work_for_the_worker),
-        AT_PACE(what_comes_after_an_empty_answer_is_not_held),
+        AT_PACE(an_event_after_an_empty_answer_is_not_held),
         AT_PACE(a_full_page_is_not_held),
         AT_PACE(a_page_that_does_not_wait_is_not_held),
         AT_PACE(a_large_page_is_not_held),
-        AT_PACE(no_event_is_held_longer_than_the_pace_whoever_is_before_it),
-        AT_PACE(one_that_is_due_is_answered_when_who_was_before_it_is_gone),
+        AT_PACE(no_event_is_held_longer_than_the_pace),
+        AT_PACE(a_due_poll_is_answered_although_the_poll_before_it_is_gone),
         AT_PACE(a_page_on_its_way_gives_way_itself),
-        AT_PACE(one_that_hangs_up_while_it_is_held_is_forgotten),
-        AT_PACE(one_that_is_done_sending_gets_what_is_held_for_it),
-        AT_PACE(one_that_is_done_sending_does_not_wait_and_is_answered),
-        AT_PACE(one_that_was_done_sending_before_it_waits_is_answered),
-        AT_PACE(one_that_became_due_while_the_worker_worked_does_not_wait_for_another_turn),
-        AT_PACE(what_is_deleted_meanwhile_is_not_held_any_longer),
-        AT_PACE(what_retention_trims_from_before_it_changes_nothing),
+        AT_PACE(a_client_that_hangs_up_while_its_poll_is_held_is_forgotten),
+        AT_PACE(a_half_closed_client_gets_the_events_held_for_it),
+        AT_PACE(a_half_closed_client_is_answered_without_waiting),
+        AT_PACE(a_client_that_half_closed_before_it_waits_is_answered),
+        AT_PACE(a_poll_that_became_due_during_a_turn_needs_no_further_turn),
+        AT_PACE(a_deletion_meanwhile_ends_the_hold),
+        AT_PACE(a_trim_of_older_events_does_not_end_the_hold),
         AT_PACE(the_second_of_two_polls_in_one_packet_is_held_like_one_that_follows),
         AT_PACE(a_last_poll_is_answered_at_the_pace_before_the_connection_ends),
         AT_PACE(a_drain_does_not_wait_for_the_pace),

@@ -8,7 +8,7 @@
 /* An exchange of such a connection. */
 struct pipelined {
     struct list node;  /* in session_intake.exchanges */
-    struct buf answer; /* if it was given out of turn */
+    struct buf answer; /* kept until its turn, if it was given earlier */
     bool keep_alive;
     bool http10;
     bool publishes; /* others may be pipelined behind it */

@@ -35,7 +35,7 @@ static struct hub *hub_of(const struct protocol *protocol)
 
 bool protocol_overlap(struct str a, struct str b)
 {
-    /* The server's own channels are matched only by who spells their first segment. */
+    /* The server's own channels match only patterns that spell their first segment. */
     if ((a.at[0] == '$') != (b.at[0] == '$'))
         return false;
     while (a.at && b.at) {
@@ -238,7 +238,7 @@ static void group_free(struct group *group)
     free(group);
 }
 
-/* Groups come and go with what is in them. */
+/* A group lives as long as it has terms, or parts that join. */
 static void drop_empty_groups(struct protocol *protocol)
 {
     list_each (&protocol->groups, node) {
@@ -352,7 +352,7 @@ static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t 
     int result = selection ? subscribe(hub, &part->sub, &sub_ops, selection,
                                        protocol_encoding(protocol), cursor, told)
                            : -ENOMEM;
-    if (!result) /* others who select the same have one already: what excepts it is shared too */
+    if (!result) /* an equal selection of other subscribers is shared */
         set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
     if (result)
@@ -548,8 +548,7 @@ void protocol_merge(struct protocol *protocol)
     drop_empty_groups(protocol);
 }
 
-/* ---- subscribing ------------------------------------------------------------------------------
- */
+/* ---- subscribing ----------------------------------------------------------------------------- */
 
 static size_t terms_of(const struct selection *selection, struct str *out)
 {

@@ -27,7 +27,7 @@ struct reading {
 };
 
 struct reading *reading_new(void);
-/* Another owner, who calls reading_free() too. */
+/* Adds an owner, who calls reading_free() as well. */
 struct reading *reading_share(struct reading *reading);
 void reading_free(struct reading *reading);
 

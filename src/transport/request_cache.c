@@ -4,10 +4,10 @@
 
 #include "http/target.h"
 
-/* A head that is kept stays in memory and is compared like other bytes. What is not named here
- * might be somebody's key, so a head that has it is not kept. Nor is one with a body, or one that
- * wants more than a page: the names that say so are not here. A Referer may have a secret in its
- * query. */
+/* The header names that a kept head may have. A kept head stays in memory and is compared like
+ * other bytes, and any other header might be a secret: a Referer, for instance, may have one in its
+ * query. Requests with a body, or for more than a page, have other headers too, and so are not
+ * kept. */
 static const char *const plain_headers[] = {
     "host",      "connection",       "keep-alive",         "user-agent",
     "accept",    "accept-encoding",  "accept-language",    "cache-control",

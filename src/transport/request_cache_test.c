@@ -47,7 +47,7 @@ static void a_head_that_is_repeated_is_not_read_again(void **state)
         peer_leave(bench, &peers[i]);
 }
 
-/* What the handler decides is not only for the first to ask. */
+/* The cache knows how to read a head. The handler decides about each request anew. */
 static void a_known_head_is_answered_by_the_handler(void **state)
 {
     struct bench *bench = *state;
@@ -64,7 +64,7 @@ static void a_known_head_is_answered_by_the_handler(void **state)
     peer_leave(bench, &second);
 }
 
-static void one_who_comes_late_gets_what_came_meanwhile(void **state)
+static void a_late_repetition_gets_the_events_that_came_meanwhile(void **state)
 {
     struct bench *bench = *state;
     struct peer first, late;
@@ -103,7 +103,7 @@ static void a_head_that_differs_in_a_byte_is_read(void **state)
     }
 }
 
-static void what_belongs_to_the_request_is_repeated_with_it(void **state)
+static void method_version_and_origin_are_repeated_with_the_request(void **state)
 {
     struct bench *bench = *state;
     static const char request[] = "HEAD /poll?after=1 HTTP/1.0\r\nConnection: keep-alive\r\n"
@@ -174,7 +174,7 @@ static void a_repeat_that_comes_in_pieces_is_whole_all_the_same(void **state)
     peer_leave(bench, &slow);
 }
 
-static void who_is_ahead_of_the_log_is_told_each_time(void **state)
+static void a_cursor_ahead_of_the_log_is_refused_each_time(void **state)
 {
     struct bench *bench = *state;
     struct peer first, again, then;
@@ -222,7 +222,7 @@ static void a_request_with_what_might_be_a_secret_is_not_kept(void **state)
     }
 }
 
-static void what_is_known_to_be_harmless_is_kept(void **state)
+static void a_head_of_harmless_fields_is_kept(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -280,15 +280,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_head_that_is_repeated_is_not_read_again),
         CASE(a_known_head_is_answered_by_the_handler),
-        CASE(one_who_comes_late_gets_what_came_meanwhile),
+        CASE(a_late_repetition_gets_the_events_that_came_meanwhile),
         CASE(a_head_that_differs_in_a_byte_is_read),
-        CASE(what_belongs_to_the_request_is_repeated_with_it),
+        CASE(method_version_and_origin_are_repeated_with_the_request),
         CASE(a_last_request_that_is_repeated_closes_its_connection),
         CASE(repeats_wait_for_what_is_in_front_of_them),
         CASE(a_repeat_that_comes_in_pieces_is_whole_all_the_same),
-        CASE(who_is_ahead_of_the_log_is_told_each_time),
+        CASE(a_cursor_ahead_of_the_log_is_refused_each_time),
         CASE(a_request_with_what_might_be_a_secret_is_not_kept),
-        CASE(what_is_known_to_be_harmless_is_kept),
+        CASE(a_head_of_harmless_fields_is_kept),
         CASE(a_request_with_a_body_is_not_kept),
         CASE(a_read_without_a_cursor_is_not_kept),
         CASE(a_read_backwards_is_not_kept),

@@ -33,8 +33,7 @@ void request_stream_pause(struct request_stream *request)
     worker_check_paused(worker);
 }
 
-/* ---- unsent bytes -----------------------------------------------------------------------------
- */
+/* ---- unsent bytes ---------------------------------------------------------------------------- */
 
 /* Bytes that clients do not take are memory that slow peers could make us hold without limit: rests
  * of events, and responses. A request stream holds no more memory than there are bytes, and shares
@@ -141,8 +140,7 @@ void request_stream_dirty(struct request_stream *request)
     request->ops->dirty(request);
 }
 
-/* ---- received bytes ---------------------------------------------------------------------------
- */
+/* ---- received bytes -------------------------------------------------------------------------- */
 
 struct stream_intake *request_stream_take_in(struct request_stream *request)
 {

@@ -128,12 +128,14 @@ struct request_stream_ops {
     void (*wait)(struct exchange *exchange);
     void (*end_wait)(struct exchange *exchange);
 
-    /* There may be bytes to send. The same for a subscriber that the hub has woken: if it is
-     * `behind`, its bytes may wait until others have their new events. And notes that alone. */
+    /* `dirty`: there may be bytes to send. `woken`: the same for a subscriber that the hub has
+     * woken; if it is `behind`, its bytes may wait until others have their new events. `behind`:
+     * only notes whether it is. */
     void (*dirty)(struct request_stream *request);
     void (*woken)(struct request_stream *request, bool behind);
     void (*behind)(struct request_stream *request, bool behind);
-    /* Ends the response once all of `out` is sent. And: ends it at once, as after a failure. */
+    /* `end`: ends the response once all of `out` is sent. `close`: ends it at once, as after a
+     * failure. */
     void (*end)(struct request_stream *request);
     void (*close)(struct request_stream *request);
     enum request_stream_state (*state)(const struct request_stream *request);
@@ -158,17 +160,16 @@ struct request_stream {
     struct timer timer;           /* of its kind, and of the pull */
 };
 
-/* ---- for pulls --------------------------------------------------------------------------------
- */
+/* ---- for pulls ------------------------------------------------------------------------------- */
 
-/* Where to add bytes that go out before anything of the pull. Stands until it is sent; whoever has
- * added says request_stream_dirty(). Without memory the request stream is closed, and what is added
- * is lost. */
+/* Returns the buffer for bytes that go out before anything of the pull. It stands until it is sent.
+ * After adding, call request_stream_dirty(). Without memory the request stream is closed, and added
+ * bytes are lost. */
 struct buf *request_stream_add(struct request_stream *request);
 void request_stream_dirty(struct request_stream *request);
 
-/* The same for a subscriber of the pull that the hub has woken: what is new goes before pages for
- * those who catch up. */
+/* The same for a subscriber of the pull that the hub has woken: new events go before pages for
+ * subscribers that catch up. */
 static inline void request_stream_woken(struct request_stream *request, const struct sub *sub)
 {
     request->ops->woken(request, sub->state == SUB_BEHIND);
@@ -229,8 +230,7 @@ static inline void request_stream_ring_in(struct request_stream *request, int64_
 void request_stream_wake(struct request_stream *request);
 void request_stream_pause(struct request_stream *request);
 
-/* ---- `out` ------------------------------------------------------------------------------------
- */
+/* ---- `out` ----------------------------------------------------------------------------------- */
 
 /* How much of `out` is to be sent yet, of that without what is shared with others, and what is
  * next. */
@@ -273,8 +273,7 @@ void request_stream_advance(struct request_stream *request, size_t n);
 void request_stream_count_out(struct request_stream *request);
 void request_stream_drop_out(struct request_stream *request);
 
-/* ---- `intake` ---------------------------------------------------------------------------------
- */
+/* ---- `intake` -------------------------------------------------------------------------------- */
 
 /* Returns the intake, created if there is none; NULL if there is no memory: the request stream is
  * then closed. */

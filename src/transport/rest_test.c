@@ -64,7 +64,7 @@ static uint64_t rests(const struct fixture *fixture)
     return account_held(&fixture->account, ACCOUNT_RESTS);
 }
 
-static void all_who_lack_some_of_a_piece_hold_it_once(void **state)
+static void a_piece_that_many_connections_lack_is_held_once(void **state)
 {
     struct fixture *fixture = *state;
     size_t size = piece_size(fixture->piece) + sizeof(struct rest);
@@ -81,7 +81,7 @@ static void all_who_lack_some_of_a_piece_hold_it_once(void **state)
     assert_int_equal(rests(fixture), 0);
 }
 
-static void who_has_sent_all_of_it_holds_it_no_longer(void **state)
+static void a_connection_that_has_sent_all_of_a_piece_lets_go_of_it(void **state)
 {
     struct fixture *fixture = *state;
     keep_all(fixture);
@@ -94,7 +94,7 @@ static void who_has_sent_all_of_it_holds_it_no_longer(void **state)
     assert_int_equal(rests(fixture), 0);
 }
 
-static void its_holding_always_names_one_who_is_left(void **state)
+static void the_holding_of_a_piece_names_a_connection_that_lacks_it(void **state)
 {
     struct fixture *fixture = *state;
     keep_all(fixture);
@@ -131,9 +131,12 @@ static void without_memory_nothing_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(all_who_lack_some_of_a_piece_hold_it_once, begin, end),
-        cmocka_unit_test_setup_teardown(who_has_sent_all_of_it_holds_it_no_longer, begin, end),
-        cmocka_unit_test_setup_teardown(its_holding_always_names_one_who_is_left, begin, end),
+        cmocka_unit_test_setup_teardown(a_piece_that_many_connections_lack_is_held_once, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_connection_that_has_sent_all_of_a_piece_lets_go_of_it,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(the_holding_of_a_piece_names_a_connection_that_lacks_it,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_piece_outside_of_all_rests_is_the_rooms_again, begin,
                                         end),
         cmocka_unit_test_setup_teardown(without_memory_nothing_is_kept, begin, end),

@@ -134,11 +134,10 @@ void session_drain(struct session *session, uint32_t after_ms)
         session_close_soon(session);
 }
 
-/* ---- pulls and polls --------------------------------------------------------------------------
- */
+/* ---- pulls and polls ------------------------------------------------------------------------- */
 
-/* The timer is for those who took the connection. While the server stops it rings at once, so that
- * they end as politely as the rest. */
+/* Hands the connection, and with it the timer, to a pull or a poll. While the server stops, the
+ * timer rings at once, so that the pull or poll ends politely. */
 static void take(struct session *session, enum session_phase phase)
 {
     session->phase = (uint8_t)phase;

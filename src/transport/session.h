@@ -35,7 +35,7 @@ struct session_intake {
     size_t discarded; /* bytes thrown away after our side was shut */
 };
 
-/* There is one for every idle subscriber: what is needed only at times hangs on a pointer. */
+/* Every idle subscriber has a session, so parts that are needed only at times hang on a pointer. */
 struct session {
     struct conn conn;
     struct list node; /* in worker->sessions */
@@ -59,8 +59,7 @@ struct session {
  * `after_ms`. */
 void session_drain(struct session *session, uint32_t after_ms);
 
-/* ---- for incoming.c and pipeline.c ------------------------------------------------------------
- */
+/* ---- for incoming.c and pipeline.c ----------------------------------------------------------- */
 
 static inline struct session *session_of(const struct request_stream *request)
 {

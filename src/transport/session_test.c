@@ -213,7 +213,7 @@ static void nothing_is_read_behind_a_request_that_closes(void **state)
     peer_leave(bench, &peer);
 }
 
-static void what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due(void **state)
+static void an_unreadable_request_is_refused_once_behind_the_due_answers(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -228,7 +228,7 @@ static void what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due(
     peer_leave(bench, &peer);
 }
 
-static void what_speaks_http_2_behind_a_publish_is_refused_behind_its_answer(void **state)
+static void an_http_2_preface_behind_a_publish_is_refused_behind_its_answer(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -782,7 +782,7 @@ static void others_are_answered_while_a_large_body_is_checked(void **state)
 }
 
 /* A turn has time for one connection of those that were put off. */
-static void a_check_of_a_large_body_does_not_hold_up_who_was_put_off(void **state)
+static void a_check_of_a_large_body_does_not_hold_up_other_reads(void **state)
 {
     static const char ping[] = {(char)0x89, (char)0x81, 0, 0, 0, 0, 'q'};
     struct bench *bench = *state;
@@ -847,7 +847,7 @@ static void a_flood_of_requests_holds_up_nobody_and_is_answered_in_order(void **
     peer_leave(bench, &stranger);
 }
 
-static void what_was_put_off_outlives_the_half_close_of_its_peer(void **state)
+static void bytes_that_were_put_off_outlive_the_half_close_of_their_peer(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -862,7 +862,7 @@ static void what_was_put_off_outlives_the_half_close_of_its_peer(void **state)
     peer_leave(bench, &peer);
 }
 
-static void what_was_put_off_may_become_a_stream_or_a_socket(void **state)
+static void a_request_that_was_put_off_may_become_a_stream_or_a_websocket(void **state)
 {
     struct bench *bench = *state;
     struct peer stream, socket;
@@ -940,7 +940,7 @@ static void a_connection_that_is_put_off_may_go(void **state)
     assert_true(list_empty(&bench->worker.put_off));
 }
 
-static void what_a_peer_still_sends_when_all_is_said_is_thrown_away_by_and_by(void **state)
+static void bytes_behind_a_final_refusal_are_thrown_away_in_turns(void **state)
 {
     struct bench *bench = *state;
     struct peer flood, stranger;
@@ -1214,7 +1214,7 @@ static void slow_peers_of_a_large_event_leave_in_any_order(void **state)
 }
 
 /* A peer that holds an event alone is closed before peers that share one. */
-static void those_who_share_a_large_event_go_last(void **state)
+static void connections_that_share_a_large_event_are_closed_last(void **state)
 {
     struct bench *bench = *state;
     struct peer crowd[CROWD];
@@ -1462,7 +1462,7 @@ static void a_drain_ends_reads_that_begin_only_now(void **state)
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 /* Each takes a descriptor, of which only so many were set aside. */
-static void of_connections_too_many_only_some_are_heard(void **state)
+static void connections_over_the_limit_are_heard_only_up_to_a_share(void **state)
 {
     struct bench *bench = *state;
     struct peer peers[4];
@@ -1590,8 +1590,8 @@ int main(void)
         WITH_BENCH(a_peer_that_is_done_sending_gets_the_answers_that_are_due),
         WITH_BENCH(a_peer_that_is_done_sending_gets_answers_to_what_was_not_looked_at_yet),
         WITH_BENCH(nothing_is_read_behind_a_request_that_closes),
-        WITH_BENCH(what_cannot_be_read_is_refused_once_behind_the_answers_that_are_due),
-        WITH_BENCH(what_speaks_http_2_behind_a_publish_is_refused_behind_its_answer),
+        WITH_BENCH(an_unreadable_request_is_refused_once_behind_the_due_answers),
+        WITH_BENCH(an_http_2_preface_behind_a_publish_is_refused_behind_its_answer),
         WITH_BENCH(a_connection_that_closes_drops_what_is_under_way),
         WITH_BENCH(an_http_1_0_connection_ends_with_its_answer),
         WITH_BENCH(an_http_1_0_connection_is_kept_when_asked_for),
@@ -1618,14 +1618,14 @@ int main(void)
         WITH_BENCH(the_deadline_of_a_publish_holds_while_more_trickles_in),
         WITH_BENCH(the_json_of_a_large_body_is_checked_in_pieces),
         WITH_BENCH(others_are_answered_while_a_large_body_is_checked),
-        WITH_BENCH(a_check_of_a_large_body_does_not_hold_up_who_was_put_off),
+        WITH_BENCH(a_check_of_a_large_body_does_not_hold_up_other_reads),
         WITH_BENCH(a_flood_of_frames_holds_up_nobody_and_is_read_to_its_end),
         WITH_BENCH(a_flood_of_requests_holds_up_nobody_and_is_answered_in_order),
-        WITH_BENCH(what_was_put_off_outlives_the_half_close_of_its_peer),
+        WITH_BENCH(bytes_that_were_put_off_outlive_the_half_close_of_their_peer),
         WITH_BENCH(time_for_which_a_request_was_put_off_is_not_its_peers),
-        WITH_BENCH(what_was_put_off_may_become_a_stream_or_a_socket),
+        WITH_BENCH(a_request_that_was_put_off_may_become_a_stream_or_a_websocket),
         WITH_BENCH(a_connection_that_is_put_off_may_go),
-        WITH_BENCH(what_a_peer_still_sends_when_all_is_said_is_thrown_away_by_and_by),
+        WITH_BENCH(bytes_behind_a_final_refusal_are_thrown_away_in_turns),
         WITH_BENCH(connections_beyond_the_budget_of_a_turn_are_read_in_the_next),
         WITH_BENCH(a_drain_is_seen_in_the_midst_of_a_flood),
         WITH_BENCH(publishers_wait_while_the_log_is_behind),
@@ -1636,7 +1636,7 @@ int main(void)
         WITH_BENCH(a_rest_takes_no_more_memory_than_it_has_bytes),
         WITH_BENCH(slow_peers_of_a_large_event_hold_it_once_and_get_all_of_it),
         WITH_BENCH(slow_peers_of_a_large_event_leave_in_any_order),
-        WITH_BENCH(those_who_share_a_large_event_go_last),
+        WITH_BENCH(connections_that_share_a_large_event_are_closed_last),
         WITH_BENCH(a_peer_that_pipelines_and_does_not_read_is_not_read_on),
         WITH_BENCH(unfinished_bodies_are_refused_beyond_what_may_be_held),
         WITH_BENCH(a_drain_closes_what_is_idle_at_once),
@@ -1649,7 +1649,7 @@ int main(void)
         WITH_BENCH(a_drain_ends_a_long_poll_with_an_empty_page_and_closes),
         WITH_BENCH(a_drain_ends_reads_that_begin_only_now),
         WITH_BENCH(a_connection_too_many_is_told_to_come_back),
-        WITH_BENCH(of_connections_too_many_only_some_are_heard),
+        WITH_BENCH(connections_over_the_limit_are_heard_only_up_to_a_share),
         cmocka_unit_test(every_allocation_may_fail),
         WITH_BENCH(an_answer_that_lost_memory_closes_its_connection),
     };

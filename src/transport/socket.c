@@ -385,8 +385,7 @@ static void give_up_late(struct socket *socket)
     }
 }
 
-/* ---- pull operations
- * ----------------------------------------------------------------------------- */
+/* ---- pull operations ------------------------------------------------------------------------- */
 
 struct str socket_fill(struct socket *socket)
 {

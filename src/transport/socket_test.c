@@ -291,7 +291,7 @@ static void a_drain_answers_publishes_before_it_closes(void **state)
     peer_leave(bench, &peer);
 }
 
-static void heartbeats_come_in_time_whatever_is_published(void **state)
+static void heartbeats_come_in_time_beside_any_publishes(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -561,7 +561,7 @@ static void compressed_messages_press_publishers_within_the_turn(void **state)
     peer_leave(bench, &peer);
 }
 
-/* Work that a few bytes cause comes behind that of all others, whoever was there first. */
+/* Work that a few bytes cause comes behind that of all others, even if those came later. */
 static void compressed_messages_are_read_behind_all_others(void **state)
 {
     enum { BOMBERS = 10, LARGE = 60000 };
@@ -844,7 +844,7 @@ static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **sta
 }
 
 /* Few bytes that cause work are charged for it, so that a flood of them is read in turns. */
-static void what_changes_subscriptions_is_charged_for_its_work(void **state)
+static void a_message_that_changes_subscriptions_is_charged_for_its_work(void **state)
 {
     static const char *const floods[] = {
         "{\"op\":\"unsubscribe\",\"channels\":[\"**\"]}",
@@ -874,7 +874,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(a_subscription_goes_on_behind_a_gap),
         WITH_BENCH(an_unsubscribe_that_drops_nothing_subscribes_nothing_anew),
-        WITH_BENCH(what_changes_subscriptions_is_charged_for_its_work),
+        WITH_BENCH(a_message_that_changes_subscriptions_is_charged_for_its_work),
         WITH_BENCH(a_publish_whose_fate_is_unknown_is_told_in_freshet_v1),
         WITH_BENCH(a_publish_whose_fate_is_unknown_frees_its_place_on_a_channels_socket),
         WITH_BENCH(a_socket_that_is_gone_is_not_told),
@@ -888,7 +888,7 @@ int main(void)
         WITH_BENCH(nothing_said_behind_a_close_counts),
         WITH_BENCH(a_peer_that_does_not_answer_a_close_is_not_waited_for),
         WITH_BENCH(a_drain_answers_publishes_before_it_closes),
-        WITH_BENCH(heartbeats_come_in_time_whatever_is_published),
+        WITH_BENCH(heartbeats_come_in_time_beside_any_publishes),
         WITH_BENCH(a_peer_that_answers_no_beat_is_closed),
         WITH_BENCH(a_channel_of_the_servers_own_is_not_published_to),
         WITH_BENCH(a_message_that_does_not_end_is_counted_and_has_a_deadline),

@@ -158,7 +158,7 @@ static const struct session *newest_session(const struct bench *bench)
     return container_of(bench->worker.sessions.prev, struct session, node);
 }
 
-static void one_whose_socket_is_full_gives_way_to_others_until_it_has_caught_up(void **state)
+static void a_stream_with_a_full_socket_gives_way_until_it_has_caught_up(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -316,7 +316,7 @@ int main(void)
         WITH_BENCH(a_page_whose_read_fails_is_answered_503),
         WITH_BENCH(a_peer_that_is_done_sending_gets_a_page_that_is_being_read),
         WITH_BENCH(heartbeats_carry_the_cursor_and_stop_while_nobody_reads),
-        WITH_BENCH(one_whose_socket_is_full_gives_way_to_others_until_it_has_caught_up),
+        WITH_BENCH(a_stream_with_a_full_socket_gives_way_until_it_has_caught_up),
         WITH_BENCH(streams_and_websockets_of_channels_are_small),
         WITH_BENCH(an_idle_subscriber_holds_its_session_and_its_stream_alone),
         WITH_BENCH(a_peer_that_acknowledges_nothing_for_two_beats_is_closed),

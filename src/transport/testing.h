@@ -47,8 +47,7 @@ struct peer {
     bool ended; /* the server's side is shut or closed */
 };
 
-/* ---- the server's handlers
- * ----------------------------------------------------------------------- */
+/* ---- the server's handlers ------------------------------------------------------------------- */
 
 static inline struct bench *bench_of(const struct exchange *exchange)
 {
@@ -460,7 +459,7 @@ static inline void peer_expect(struct bench *bench, struct peer *peer, const cha
     "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"            \
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
-/* By malloc(), so that allocations that fail for the server do not fail for its peer. */
+/* Allocates by malloc(), so that allocations that fail for the server do not fail for its peer. */
 static inline void peer_frame(struct bench *bench, struct peer *peer, enum ws_opcode opcode,
                               struct str payload)
 {

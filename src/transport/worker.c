@@ -9,15 +9,16 @@
 
 enum { PRESSURE_MS = 64 };
 
-/* Of a compressed message, what is decompressed before the budget is asked: up to 0.3 ms. */
+/* The piece of a compressed message that is decompressed before the budget is asked again: 0.3 ms
+ * at most. */
 enum { WS_PIECE = 64 << 10 };
 
 /* Sessions that a turn tells that the server stops. */
 enum { DRAIN_DEFAULT = 1024 };
 
-/* A step is the share of one connection; a turn reads about eight that use theirs up, and eight
- * more of those that were put off. So many turns a second are left, and so short each stays, that a
- * stranger's request is answered within a few turns whatever the others send. */
+/* A step is the share of one connection. A turn has time for about eight full steps, and for eight
+ * more of connections that were put off. So turns stay short, and a new connection's request is
+ * answered within a few turns, no matter how much the others send. */
 enum {
     STEP_US = 500,
     STEP_BYTES = 256 * 1024,
@@ -197,8 +198,8 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
     return result;
 }
 
-/* Beyond held_max the largest go: with each turn as many as it takes. A turn adds no more than its
- * budget lets in, so that it is enough to look once. */
+/* Beyond held_max the largest holdings give way, as many in each turn as it takes. One look in a
+ * turn is enough, since its budget limits the bytes that a turn adds. */
 static void make_room(struct worker *worker)
 {
     account_set(&worker->account, ACCOUNT_READS, &worker->reads_bytes, asker_held(&worker->asker));
@@ -320,7 +321,7 @@ static void *worker_main(void *arg)
         conn_close(&container_of(node, struct session, node)->conn);
     }
     while (net_bury(&worker->net))
-        ; /* nobody is left who would wait for it */
+        ; /* no connection is left that would wait for it */
     return NULL;
 }
 

@@ -14,7 +14,7 @@ int courier_open(const struct courier_config *config, struct courier **ret_couri
 int courier_start(struct courier *courier);
 
 /* Ends the thread: requests in flight have 2 s to end, cursors are kept, every courier_request is
- * answered. Before log_close; the mailboxes of those who ask still stand. */
+ * answered. Call before log_close(), while the mailboxes for the answers still stand. */
 void courier_stop(struct courier *courier);
 
 /* After log_close. */

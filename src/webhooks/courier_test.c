@@ -68,7 +68,7 @@ static void other_channels_move_the_cursor_only(void **state)
     assert_told(world, "lag", "0");
 }
 
-static void what_failed_comes_again_under_the_same_id(void **state)
+static void a_failed_event_is_sent_again_under_the_same_id(void **state)
 {
     struct world *world = *state;
     create(world, "");
@@ -176,7 +176,7 @@ static void changed_channels_count_from_the_cursor_on(void **state)
     answer(world, "200 OK");
 }
 
-static void a_change_that_is_none_changes_nothing(void **state)
+static void a_change_to_the_same_values_changes_nothing(void **state)
 {
     struct world *world = *state;
     create(world, "");
@@ -269,7 +269,7 @@ static void a_deletion_under_way_of_a_ping_and_a_delivery_is_safe(void **state)
     assert_int_equal(ask(world, COURIER_GET, NULL), COURIER_E_MISSING);
 }
 
-static void what_is_gone_is_told_as_a_gap_first(void **state)
+static void a_gap_is_sent_before_the_events_behind_it(void **state)
 {
     struct world *world = *state;
     char id[256];
@@ -317,7 +317,7 @@ static void a_delivery_whose_event_is_gone_is_not_delivered_by_the_gap(void **st
     }
 }
 
-static void it_begins_where_after_says(void **state)
+static void a_webhook_begins_where_after_says(void **state)
 {
     struct world *world = *state;
     char more[64];
@@ -339,7 +339,7 @@ static void it_begins_where_after_says(void **state)
     assert_int_equal(reply(world), COURIER_E_CURSOR);
 }
 
-static void beyond_the_limit_none_is_created(void **state)
+static void a_webhook_beyond_the_limit_is_refused(void **state)
 {
     struct world *world = *state;
     create(world, "");
@@ -474,7 +474,7 @@ static void a_channel_that_lags_is_told_what_it_missed(void **state)
     await(world, "lag", "0");
 }
 
-static void after_too_long_of_nothing_but_failure_it_is_disabled(void **state)
+static void a_webhook_that_fails_for_too_long_is_disabled(void **state)
 {
     struct world *world = *state;
     create(world, "");
@@ -531,7 +531,7 @@ static void append_many(struct world *world, unsigned count, struct publish *pub
     }
 }
 
-static void what_passes_the_courier_by_is_delivered_in_order_and_once(void **state)
+static void missed_events_are_delivered_in_order_and_once(void **state)
 {
     enum { MANY = 200 };
     struct world *world = *state;
@@ -822,8 +822,7 @@ static void a_lag_that_takes_long_to_count_is_a_lower_bound(void **state)
     assert_told(world, "lag_exact", "true");
 }
 
-/* ---- a circuit that opens while a lane is read -------------------------------------------------
- */
+/* ---- a circuit that opens while a lane is read ----------------------------------------------- */
 
 /* Keeps the log's only reader busy until it is told to end. */
 struct blocker {
@@ -931,7 +930,7 @@ static void a_request_that_waits_for_another_is_answered_before_the_stop_ends(vo
 
 /* Events that were read for a lane that is not tried any more would fill the room that the tried
  * lanes need to read. */
-static void what_is_not_tried_takes_no_room_from_what_is(void **state)
+static void lanes_that_are_not_tried_take_no_room_from_lanes_that_are(void **state)
 {
     struct world *world = *state;
     struct blocker blocker;
@@ -968,8 +967,7 @@ static void what_is_not_tried_takes_no_room_from_what_is(void **state)
     await(world, "lag", "0");
 }
 
-/* ---- memory that is held ----------------------------------------------------------------------
- */
+/* ---- memory that is held --------------------------------------------------------------------- */
 
 enum {
     LARGE = 200000,
@@ -1018,7 +1016,7 @@ static void large_events_wait_in_the_store(void **state)
 }
 
 /* Every other event fails, and all of these are hurried at once. */
-static void what_is_sent_again_waits_in_the_store(void **state)
+static void events_to_be_sent_again_wait_in_the_store(void **state)
 {
     struct world *world = *state;
     char failed[8];
@@ -1052,7 +1050,7 @@ static uint64_t publish_with_hops(struct world *world, uint8_t hops)
     return append_with(world, "a", EVENT_PROPOSED, hops);
 }
 
-static void what_came_round_too_often_is_noted_and_not_sent(void **state)
+static void an_event_that_came_round_too_often_is_noted_and_not_sent(void **state)
 {
     struct world *world = *state;
     char expected[128];
@@ -1141,8 +1139,8 @@ static void a_gap_has_the_hops_of_what_was_sent_before_it(void **state)
     answer(world, "200 OK");
 }
 
-/* More than may be noted between two keeps, and than a lane has in memory. */
-static void many_that_came_round_too_often_are_passed_over(void **state)
+/* MANY is more than may be noted between two saves, and more than a lane has in memory. */
+static void many_events_that_came_round_too_often_are_passed_over(void **state)
 {
     enum { MANY = 500 };
     struct world *world = *state;
@@ -1167,13 +1165,13 @@ int main(void)
 #define STRICT(name) cmocka_unit_test_setup_teardown(name, set_up_strict, world_tear_down)
         TEST(events_are_posted_in_order_one_at_a_time),
         TEST(other_channels_move_the_cursor_only),
-        TEST(what_failed_comes_again_under_the_same_id),
+        TEST(a_failed_event_is_sent_again_under_the_same_id),
         TEST(a_used_up_schedule_is_failing_and_nothing_is_skipped),
         TEST(gone_disables_and_resuming_takes_up_at_the_cursor),
         TEST(a_paused_endpoint_keeps_its_place),
         TEST(a_pause_in_the_midst_of_a_delivery_lets_it_end),
         TEST(changed_channels_count_from_the_cursor_on),
-        TEST(a_change_that_is_none_changes_nothing),
+        TEST(a_change_to_the_same_values_changes_nothing),
         TEST(after_a_rotation_both_secrets_sign),
         TEST(a_secret_of_ones_own_is_used),
         TEST(secrets_are_not_told_again),
@@ -1182,10 +1180,10 @@ int main(void)
         TEST(a_deletion_under_way_of_a_ping_and_a_delivery_is_safe),
         TEST(a_stop_waits_for_no_page_of_the_log),
         TEST(a_request_that_waits_for_another_is_answered_before_the_stop_ends),
-        TEST(what_is_gone_is_told_as_a_gap_first),
         TEST(a_delivery_whose_event_is_gone_is_not_delivered_by_the_gap),
-        TEST(it_begins_where_after_says),
-        TEST(beyond_the_limit_none_is_created),
+        TEST(a_gap_is_sent_before_the_events_behind_it),
+        TEST(a_webhook_begins_where_after_says),
+        TEST(a_webhook_beyond_the_limit_is_refused),
         TEST(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
         TEST(behind_a_probe_that_was_accepted_a_failure_is_the_first),
         TEST(a_channel_that_lags_is_told_what_it_missed),
@@ -1201,24 +1199,24 @@ int main(void)
         TEST(a_large_page_is_sent_again_by_hand_in_parts),
         TEST(a_lag_that_takes_long_to_count_is_a_lower_bound),
         TEST(large_events_wait_in_the_store),
-        TEST(what_is_sent_again_waits_in_the_store),
-        TEST(what_came_round_too_often_is_noted_and_not_sent),
+        TEST(events_to_be_sent_again_wait_in_the_store),
+        TEST(an_event_that_came_round_too_often_is_noted_and_not_sent),
         TEST(a_page_ends_before_what_came_round_too_often),
         TEST(a_page_without_order_does_so_too),
         TEST(a_gap_has_the_hops_of_what_was_sent_before_it),
-        TEST(many_that_came_round_too_often_are_passed_over),
+        TEST(many_events_that_came_round_too_often_are_passed_over),
         CROWDED(events_are_posted_in_order_one_at_a_time),
         CROWDED(a_used_up_schedule_is_failing_and_nothing_is_skipped),
         CROWDED(while_everything_fails_the_oldest_alone_is_tried_out_of_turn),
         CROWDED(a_channel_that_lags_is_told_what_it_missed),
         CROWDED(nothing_is_sent_before_retry_after),
-        CROWDED(what_came_round_too_often_is_noted_and_not_sent),
-        CROWDED(many_that_came_round_too_often_are_passed_over),
-        CROWDED(what_is_not_tried_takes_no_room_from_what_is),
-        cmocka_unit_test_setup_teardown(after_too_long_of_nothing_but_failure_it_is_disabled,
+        CROWDED(an_event_that_came_round_too_often_is_noted_and_not_sent),
+        CROWDED(many_events_that_came_round_too_often_are_passed_over),
+        CROWDED(lanes_that_are_not_tried_take_no_room_from_lanes_that_are),
+        cmocka_unit_test_setup_teardown(a_webhook_that_fails_for_too_long_is_disabled,
                                         set_up_impatient, world_tear_down),
-        cmocka_unit_test_setup_teardown(what_passes_the_courier_by_is_delivered_in_order_and_once,
-                                        set_up_busy, world_tear_down),
+        cmocka_unit_test_setup_teardown(missed_events_are_delivered_in_order_and_once, set_up_busy,
+                                        world_tear_down),
         STRICT(addresses_that_are_not_public_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,7 @@ bool courier_is_done(const struct courier *courier)
     return !courier->client.inflight || courier_now_ns(courier) >= courier->stop_at_ns;
 }
 
-/* What is being read for deliveries is not waited for: it may take long. */
+/* Pages that are being read for deliveries are not waited for: they may take long. */
 static void let_go(struct courier *courier)
 {
     list_each (&courier->endpoints, node) {
@@ -120,7 +120,7 @@ static void let_go(struct courier *courier)
     }
 }
 
-/* Saves the last of it, and waits for all that is with others. */
+/* Saves the last progress, and waits for the jobs of other threads. */
 static void save_rest(struct courier *courier)
 {
     pings_end(courier);

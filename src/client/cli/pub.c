@@ -236,8 +236,7 @@ static int publish_one(struct publisher *publisher)
     return code;
 }
 
-/* ---- standard input ---------------------------------------------------------------------------
- */
+/* ---- standard input -------------------------------------------------------------------------- */
 
 struct feed {
     struct publisher *publisher;

@@ -92,8 +92,7 @@ const char *webhook_verb_help(const char *verb)
     return found ? found->help : NULL;
 }
 
-/* ---- options
- * ------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 struct said {
     const struct verb *verb;

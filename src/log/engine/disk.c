@@ -135,8 +135,7 @@ static bool is_delete(const struct publish *publish, const struct batch *batch)
     return publish->verdict == PUBLISH_E_NO_SPACE && publish->count;
 }
 
-/* ---- the writer's work in slices; the lock is held, and free between them
- * ------------------------ */
+/* ---- the writer's work in slices; the lock is held, and free between them -------------------- */
 
 /* Counts an append that was handled, and gives the lock away after many. */
 static void pace(struct log *log, const struct append *append, uint32_t *events)

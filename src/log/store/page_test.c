@@ -35,7 +35,7 @@ static struct batch *finish(struct page *page, bool complete, uint64_t *through)
     return batch;
 }
 
-static void what_it_has_is_a_copy_as_read_from_a_store(void **state)
+static void a_page_copies_events_as_read_from_a_store(void **state)
 {
     (void)state;
     struct store_query query = {.upto = 100, .limit = 10, .bytes = 1000, .rows = 10};
@@ -80,7 +80,7 @@ static void strings_that_repeat_are_kept_once(void **state)
     batch_unref(batch);
 }
 
-static void it_is_full_at_the_limit(void **state)
+static void a_page_is_full_at_the_limit(void **state)
 {
     (void)state;
     struct store_query query = {.upto = 100, .limit = 2, .bytes = 1000, .rows = 10};
@@ -95,7 +95,7 @@ static void it_is_full_at_the_limit(void **state)
     assert_int_equal(through, 6);
 }
 
-static void it_is_full_once_its_data_has_the_bytes_and_has_one_event_at_least(void **state)
+static void a_page_is_full_at_its_bytes_and_has_one_event_at_least(void **state)
 {
     (void)state;
     struct store_query query = {.upto = 100, .limit = 10, .bytes = 3, .rows = 10};
@@ -133,7 +133,7 @@ static void a_budget_that_is_spent_ends_at_the_row_looked_at_last(void **state)
     assert_int_equal(through, 3);
 }
 
-static void when_all_was_looked_at_it_is_through_to_the_end(void **state)
+static void a_page_for_which_all_rows_were_read_is_through_to_the_end(void **state)
 {
     (void)state;
     struct store_query query = {.after = 3, .upto = 100, .limit = 10, .bytes = 99, .rows = 5};
@@ -150,7 +150,7 @@ static void when_all_was_looked_at_it_is_through_to_the_end(void **state)
     assert_int_equal(through, 4);
 }
 
-static void backwards_it_ascends_in_the_end(void **state)
+static void a_page_read_backwards_is_handed_over_ascending(void **state)
 {
     (void)state;
     struct store_query query = {.upto = 100, .limit = 3, .bytes = 99, .rows = 5, .backwards = true};
@@ -200,13 +200,13 @@ static void without_memory_nothing_is_added(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_it_has_is_a_copy_as_read_from_a_store),
+        cmocka_unit_test(a_page_copies_events_as_read_from_a_store),
         cmocka_unit_test(strings_that_repeat_are_kept_once),
-        cmocka_unit_test(it_is_full_at_the_limit),
-        cmocka_unit_test(it_is_full_once_its_data_has_the_bytes_and_has_one_event_at_least),
+        cmocka_unit_test(a_page_is_full_at_the_limit),
+        cmocka_unit_test(a_page_is_full_at_its_bytes_and_has_one_event_at_least),
         cmocka_unit_test(a_budget_that_is_spent_ends_at_the_row_looked_at_last),
-        cmocka_unit_test(when_all_was_looked_at_it_is_through_to_the_end),
-        cmocka_unit_test(backwards_it_ascends_in_the_end),
+        cmocka_unit_test(a_page_for_which_all_rows_were_read_is_through_to_the_end),
+        cmocka_unit_test(a_page_read_backwards_is_handed_over_ascending),
         cmocka_unit_test(a_bitmap_has_the_channels_of_its_bits),
         cmocka_unit_test(without_memory_nothing_is_added),
     };

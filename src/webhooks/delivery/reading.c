@@ -33,8 +33,7 @@ void reading_stop(struct lane *lane)
     (void)leave(lane->reading);
 }
 
-/* ---- the events that came ---------------------------------------------------------------------
- */
+/* ---- the events that came -------------------------------------------------------------------- */
 
 /* A delivery that failed before the gap is not tried any more: the gap is one of its own, and so is
  * what comes behind it. */
@@ -49,7 +48,7 @@ static void begin_gap(struct lane *lane, uint64_t trimmed)
     lane_changed(lane);
 }
 
-/* Nothing of it is left in the log. */
+/* The events that the lane wanted are no longer in the log. */
 static void found_nothing(struct lane *lane, const struct reading *reading)
 {
     if (lane_is_by_channel(lane)) {

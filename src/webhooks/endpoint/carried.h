@@ -10,7 +10,7 @@
 
 enum { CARRIED_MAX = 1024 };
 
-/* All zeroes is none. */
+/* All zeroes: empty. */
 struct carried {
     uint64_t *ids; /* rising; owned */
     uint32_t count;

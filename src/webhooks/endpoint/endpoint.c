@@ -122,8 +122,7 @@ void endpoint_free(struct endpoint *endpoint)
     free(endpoint);
 }
 
-/* ---- readiness and terms ----------------------------------------------------------------------
- */
+/* ---- readiness and terms --------------------------------------------------------------------- */
 
 void endpoint_ready(struct endpoint *endpoint)
 {

@@ -79,7 +79,7 @@ struct endpoint_flow {
     int64_t patience_ms; /* a request that takes longer gives way to others that wait */
     struct pool_waiter waiter;
     struct pool_waiter ping_waiter; /* for the first ping */
-    uint8_t hops; /* of what was sent last, for gaps: what they stand for is not known any more */
+    uint8_t hops; /* of the event sent last: used for gaps, whose events are gone */
 };
 
 /* Whether the receiver works at all. Touched by delivery/health.c. */

@@ -22,7 +22,7 @@ enum {
     LANES_MAX = 1000,       /* of an endpoint; when there are more its scan waits */
     QUEUE_MAX = 64,         /* events of a lane in memory */
     QUEUED_MAX = 1024,      /* of an endpoint */
-    QUEUED_BYTES = 4 << 20, /* the same in bytes, and one event more */
+    QUEUED_BYTES = 4 << 20, /* bytes of these events; one more event may exceed it */
     LANE_BUSY_MS = 1000,    /* until a step is tried again that failed for want of memory */
 };
 
@@ -100,13 +100,13 @@ const char *lane_state_name(enum lane_state state);
 void lane_step_or_free(struct lane *lane);
 /* An idle lane tries its step again in LANE_BUSY_MS. */
 void lane_try_later(struct lane *lane);
-/* The lane's wait is over, whatever it waited for. */
+/* Ends the lane's wait. */
 void lane_hurry(struct lane *lane);
-/* A lane that is sending: it is no longer found or saved, and ends with its attempt. */
+/* For a lane that is sending: it is no longer found or saved, and ends with its attempt. */
 void lane_leave(struct lane *lane, bool again);
 
-/* Whether the lane is among those that are tried. While everything fails what is new waits, and
- * what has failed is tried one by one. */
+/* Whether the lane is among those that are tried. While everything fails, new lanes wait, and
+ * failed lanes are tried one by one. */
 bool lane_is_tried(const struct lane *lane);
 
 /* Whether a gap is to be told next. That of a log which lost its newest events may end at 0:
@@ -136,7 +136,7 @@ bool lane_add(struct lane *lane, const struct event *event, struct chunk *chunk,
 struct pending *lane_take_first(struct lane *lane, struct list *events);
 /* Puts events back in front of the others. */
 void lane_put_back(struct lane *lane, struct list *events);
-/* Lets go of what is in memory, to read it from the log again. Not that of a resend. */
+/* Drops the events in memory; they are read from the log again. Not for a resend. */
 void lane_drop_queue(struct lane *lane);
 /* Drops the queue of a lane that is not tried: nothing would take it away, and the lanes that are
  * tried need the room to read. */

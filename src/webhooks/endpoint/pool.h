@@ -23,7 +23,7 @@ extern const unsigned pool_shares[POOL_CLASSES];
 
 enum { POOL_TOTAL_MIN = POOL_CLASSES };
 
-/* Embedded in whatever has requests. All zeroes is none. */
+/* A holder of seats, embedded in an endpoint. All zeroes: holds none and does not wait. */
 struct pool_waiter {
     struct list node; /* in `first` or `more` of its class */
     void (*call)(struct pool_waiter *waiter);
@@ -32,7 +32,7 @@ struct pool_waiter {
     enum pool_class class;
 };
 
-/* Embedded in a request. All zeroes is none. */
+/* A seat, embedded in a request. All zeroes: not taken. */
 struct pool_seat {
     struct list node; /* in `seats` of its class, the oldest first */
     struct pool_waiter *holder;
@@ -50,8 +50,8 @@ struct pool {
     unsigned used_by[POOL_CLASSES];
     unsigned kept_by[POOL_CLASSES];
     struct list seats[POOL_CLASSES];
-    struct list first[POOL_CLASSES]; /* wait, and hold no seat */
-    struct list more[POOL_CLASSES];  /* hold a seat, and would take another */
+    struct list first[POOL_CLASSES]; /* waiters without a seat */
+    struct list more[POOL_CLASSES];  /* waiters that have a seat */
     unsigned waiting[POOL_CLASSES];  /* the length of `first` */
     unsigned turn;                   /* the class that is called first */
     uint64_t waits;                  /* how often somebody without a seat had to wait */
@@ -62,9 +62,10 @@ struct pool {
  * seat at least. */
 void pool_init(struct pool *pool, unsigned total, const unsigned percent[POOL_CLASSES]);
 
-/* Whether the waiter may take one more seat of the class now. If not it is queued, and called once
- * it may. Nobody overtakes those that wait without a seat, and whoever has seats takes no more than
- * are left free: so a few that want many leave room for many that want one. */
+/* Whether the waiter may take one more seat of the class now. If not, the waiter is queued, and
+ * called once a seat is free. No waiter overtakes those that have no seat, and a waiter with seats
+ * may have no more than are left free. So a few waiters that want many seats leave room for many
+ * that want one. */
 bool pool_ask(struct pool *pool, struct pool_waiter *waiter, enum pool_class class);
 
 /* The same for one that does not wait. */

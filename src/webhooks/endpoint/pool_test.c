@@ -120,7 +120,7 @@ static void a_few_that_want_many_leave_room_for_one_more(void **state)
     leave_all(modest, 1);
 }
 
-static void one_that_wants_more_gets_it_when_others_leave(void **state)
+static void an_endpoint_that_wants_more_seats_gets_them_when_others_leave(void **state)
 {
     struct pool pool;
     (void)state;
@@ -211,7 +211,7 @@ static void overdue_requests_give_way_to_those_that_wait_and_to_nobody_else(void
     leave_all(well, 3);
 }
 
-/* All were quick and hang at once: the requests that fill the pool give way. */
+/* All endpoints were quick and hang at once: the requests that fill the pool give way. */
 static void the_quick_that_begin_to_hang_give_way_to_every_class(void **state)
 {
     struct pool pool;
@@ -237,7 +237,7 @@ static void the_quick_that_begin_to_hang_give_way_to_every_class(void **state)
     leave_all(fresh, 1);
 }
 
-static void one_whose_class_changes_waits_in_the_other(void **state)
+static void an_endpoint_whose_class_changes_waits_in_its_new_class(void **state)
 {
     struct pool pool;
     (void)state;
@@ -267,12 +267,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_class_but_the_quick_exceeds_its_share),
         cmocka_unit_test(a_few_that_want_many_leave_room_for_one_more),
-        cmocka_unit_test(one_that_wants_more_gets_it_when_others_leave),
+        cmocka_unit_test(an_endpoint_that_wants_more_seats_gets_them_when_others_leave),
         cmocka_unit_test(nobody_overtakes_those_that_wait),
         cmocka_unit_test(a_seat_is_kept_for_one_that_was_called_until_it_declines),
         cmocka_unit_test(overdue_requests_give_way_to_those_that_wait_and_to_nobody_else),
         cmocka_unit_test(the_quick_that_begin_to_hang_give_way_to_every_class),
-        cmocka_unit_test(one_whose_class_changes_waits_in_the_other),
+        cmocka_unit_test(an_endpoint_whose_class_changes_waits_in_its_new_class),
         cmocka_unit_test(a_small_pool_has_a_seat_for_every_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ enum courier_fault {
     COURIER_E_KEY,      /* another body under the same key */
 };
 
-/* A request, filled in by who asks and owned by them; lent to the courier until `reply_mail` was
+/* A request. The asker fills it in, owns it, and lends it to the courier until `reply_mail` was
  * opened, with `answer` filled in. */
 struct courier_request {
     enum courier_op op;

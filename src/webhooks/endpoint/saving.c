@@ -72,8 +72,9 @@ static void release(struct courier *courier, const struct bundle *bundle)
     }
 }
 
-/* Nothing was written: all of it is still to be. What was accepted since may have overtaken it, so
- * that everything is gathered anew, but for the rows of lanes that are gone and the attempts. */
+/* Takes back a bundle that was not written. Rows are gathered anew, because deliveries that were
+ * accepted since may have overtaken them. Attempts, skipped events, and the removal of lanes that
+ * are gone are taken over. */
 static void restore(struct courier *courier, struct bundle *bundle)
 {
     for (size_t i = 0; i < bundle->rows_count; i++) {
@@ -144,7 +145,7 @@ static void set_prune(struct courier *courier, struct bundle *bundle)
     bundle->prune_rows = courier->config.records_max;
 }
 
-/* At once if somebody waits, unless it has just failed. */
+/* The next save is due at once if a request waits for it, unless the last save failed. */
 int64_t save_due_ns(const struct courier *courier)
 {
     if (!courier->bundle || courier->saving)

@@ -31,7 +31,7 @@ static void jitter_is_a_fifth_to_both_sides(void **state)
     assert_int_equal(schedule_delay_ms(&schedule, 1, UINT32_MAX, 0), 6000);
 }
 
-static void beyond_the_schedule_it_is_tried_once_a_day_for_ever(void **state)
+static void beyond_the_schedule_an_event_is_tried_once_a_day_for_ever(void **state)
 {
     (void)state;
     struct schedule schedule = {.delays_ms = {10, 20}, .count = 2};
@@ -41,7 +41,7 @@ static void beyond_the_schedule_it_is_tried_once_a_day_for_ever(void **state)
     assert_int_equal(schedule_delay_ms(&schedule, UINT64_MAX, 0, 0), SCHEDULE_DAY_MS / 5 * 4);
 }
 
-static void it_is_never_earlier_than_the_receiver_asked(void **state)
+static void a_retry_is_never_earlier_than_the_receiver_asked(void **state)
 {
     (void)state;
     struct schedule schedule = {.delays_ms = {5000}, .count = 1};
@@ -89,8 +89,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delays_follow_standard_webhooks),
         cmocka_unit_test(jitter_is_a_fifth_to_both_sides),
-        cmocka_unit_test(beyond_the_schedule_it_is_tried_once_a_day_for_ever),
-        cmocka_unit_test(it_is_never_earlier_than_the_receiver_asked),
+        cmocka_unit_test(beyond_the_schedule_an_event_is_tried_once_a_day_for_ever),
+        cmocka_unit_test(a_retry_is_never_earlier_than_the_receiver_asked),
         cmocka_unit_test(retry_after_is_read_in_seconds),
         cmocka_unit_test(retry_after_is_read_as_a_date),
         cmocka_unit_test(retry_after_is_at_most_a_day),

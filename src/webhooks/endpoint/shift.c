@@ -18,9 +18,9 @@ static void shift_lane(struct lane *lane, int64_t by_us)
     lane_changed(lane);
 }
 
-/* A wall clock that has jumped for good takes all that was counted from it along, so that nothing
- * is sent sooner, given up earlier or ended before its time. Between turns, so that within one all
- * times are of one clock. */
+/* Moves all times that were counted from the wall clock, after it has jumped for good, so that
+ * nothing is sent sooner, given up earlier or ended before its time. Called between turns, so that
+ * all times within a turn are of one clock. */
 void shift_schedules(struct courier *courier)
 {
     int64_t by_us = courier->unshifted_us;
@@ -30,7 +30,7 @@ void shift_schedules(struct courier *courier)
         shift(&endpoint->row.next_us, by_us);
         shift(&endpoint->row.since_us, by_us);
         shift(&endpoint->row.lease_until_us, by_us);
-        /* Of an endpoint that is busy the saver's thread reads them. */
+        /* While a change is being saved, the saver's thread reads the replaced keys. */
         for (uint32_t i = 0; !endpoint->change.busy && i < endpoint->row.olds.count; i++)
             shift(&endpoint->row.olds.at[i].until_us, by_us);
         shift(&endpoint->circuit.accepted_us, by_us);

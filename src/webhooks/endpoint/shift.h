@@ -3,7 +3,7 @@
 
 #include "webhooks/endpoint/shared.h"
 
-/* A wall clock that has jumped for good takes all that was counted from it along, so that nothing
- * is sent sooner, given up earlier or ended before its time. Between turns, so that within one all
- * times are of one clock. */
+/* Moves all times that were counted from the wall clock, after it has jumped for good, so that
+ * nothing is sent sooner, given up earlier or ended before its time. Call between turns, so that
+ * all times within a turn are of one clock. */
 void shift_schedules(struct courier *courier);

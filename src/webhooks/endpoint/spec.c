@@ -192,7 +192,8 @@ static bool header_valid(struct str name, const json_t *value)
            (!text.len || http_all(text, HTTP_CHAR_VALUE));
 }
 
-/* By another case: what would be sent then is two headers of one name. */
+/* Whether a header is there twice, in different case. Requests would then have two headers of one
+ * name. */
 static bool header_is_twice(const json_t *headers, const char *name)
 {
     unsigned count = 0;
@@ -485,8 +486,7 @@ void spec_free(struct spec *spec)
     *spec = (struct spec){0};
 }
 
-/* ---- stored specifications
- * ----------------------------------------------------------------------- */
+/* ---- stored specifications ------------------------------------------------------------------- */
 
 struct selection *spec_selection(const char *channels, const char *types)
 {

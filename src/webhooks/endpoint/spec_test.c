@@ -78,7 +78,7 @@ static void a_registration_is_read(void **state)
     spec_free(&spec);
 }
 
-static void what_is_no_registration_is_refused(void **state)
+static void a_body_that_is_no_registration_is_refused(void **state)
 {
     (void)state;
     static const char *const list[] = {
@@ -275,7 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_registration_is_read),
         cmocka_unit_test(a_member_that_is_not_known_is_named),
-        cmocka_unit_test(what_is_no_registration_is_refused),
+        cmocka_unit_test(a_body_that_is_no_registration_is_refused),
         cmocka_unit_test(headers_that_frame_or_sign_the_request_are_refused),
         cmocka_unit_test(a_header_is_named_once_in_whatever_case),
         cmocka_unit_test(after_is_an_id_a_time_or_a_word),

@@ -39,7 +39,7 @@ void endpoint_gave_way(struct endpoint *endpoint)
 {
     int64_t patience_ms = endpoint->flow.patience_ms * PATIENCE_MORE;
     enum pool_class standing = endpoint->flow.standing;
-    /* A quick one gets a second chance: whoever is slow may have to wait for long. */
+    /* A quick endpoint gets a second chance, because a slow endpoint may have to wait for long. */
     if (standing != POOL_FAILING && (standing != POOL_QUICK || patience_ms > QUICK_MS))
         standing = POOL_SLOW;
     set_standing(endpoint, standing, patience_ms);

@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Deliveries that a page looks at, and bytes that it has; then it ends, and says where the next
- * goes on. Responses may be large, and whoever sends again by hand makes as many attempts as they
- * like: of each delivery the newest are told. */
+/* The deliveries that a page looks at, and the bytes that it has, before it ends and says where the
+ * next one goes on. Responses may be large, and an owner may send a delivery again any number of
+ * times, so a page has only the newest attempts of each delivery. */
 enum { LOOKED_AT_MAX = 5000, TOLD_BYTES = 1 << 20 };
 #define ATTEMPTS_TOLD "100"
 

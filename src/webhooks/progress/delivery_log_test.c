@@ -170,7 +170,7 @@ static void a_page_of_large_responses_ends_and_the_next_goes_on(void **state)
     assert_in_range(pages, 6, 8);
 }
 
-static void of_many_attempts_the_last_are_told(void **state)
+static void the_last_of_many_attempts_are_told(void **state)
 {
     for (uint32_t i = 1; i <= 150; i++)
         add(*state, 7, i, DELIVERY_FAILING);
@@ -214,7 +214,7 @@ static void pruning_spares_dead_letters_and_what_is_young(void **state)
     assert_true(tells(*state, &all, "\"n\":10,"));
 }
 
-static void what_was_skipped_is_told_with_its_error_and_goes_like_what_was_delivered(void **state)
+static void a_skipped_delivery_has_its_error_and_is_pruned_like_a_delivered_one(void **state)
 {
     for (uint64_t n = 1; n <= 10; n++) {
         struct logged_attempt attempt = attempt_of(n, 1, DELIVERY_SKIPPED);
@@ -290,7 +290,7 @@ static void pruning_goes_on_where_it_was(void **state)
     assert_int_equal(count_told(*state), 19 + 6);
 }
 
-static void what_an_endpoint_leaves_behind_is_pruned(void **state)
+static void deliveries_of_a_deleted_endpoint_are_pruned(void **state)
 {
     struct delivery_log *log = registry_delivery_log(*state);
     struct dead_letter letter = {0};
@@ -323,15 +323,15 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_delivery_is_told_with_every_attempt),
         TEST(a_page_of_large_responses_ends_and_the_next_goes_on),
-        TEST(of_many_attempts_the_last_are_told),
+        TEST(the_last_of_many_attempts_are_told),
         TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
         TEST(a_retry_that_carries_a_part_is_recorded_as_that_part),
         TEST(filters_leave_out_the_others),
         TEST(the_next_page_has_the_filters_of_this_one),
         TEST(pruning_spares_dead_letters_and_what_is_young),
         TEST(pruning_goes_on_where_it_was),
-        TEST(what_an_endpoint_leaves_behind_is_pruned),
-        TEST(what_was_skipped_is_told_with_its_error_and_goes_like_what_was_delivered),
+        TEST(deliveries_of_a_deleted_endpoint_are_pruned),
+        TEST(a_skipped_delivery_has_its_error_and_is_pruned_like_a_delivered_one),
         TEST(a_dead_letter_is_kept_until_it_is_dealt_with),
         TEST(an_attempt_of_a_delivery_that_is_gone_is_dropped),
         TEST(numbers_go_on_above_what_there_is),

@@ -25,7 +25,7 @@ int registry_load(struct registry *registry, void (*each)(void *context, struct 
 int registry_load_lanes(struct registry *registry,
                         void (*each)(void *context, struct lane_row *row), void *context);
 
-/* Of what changes the registry: the medium failed, and failed again when it was to be proved that
+/* A result of functions that change the registry: the write failed, and so did the proof that
  * nothing of the change will be there after a crash. */
 enum { REGISTRY_E_FATE_UNKNOWN = 1 };
 

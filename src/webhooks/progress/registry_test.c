@@ -215,7 +215,7 @@ static void progress_is_kept_by_the_commit(void **state)
     assert_int_equal(place->rows[0].next_us, 0);
 }
 
-static void what_failed_on_the_way_is_not_kept(void **state)
+static void progress_of_a_failed_transaction_is_not_kept(void **state)
 {
     struct place *place = *state;
     struct registry *registry = open_in(place);
@@ -349,7 +349,7 @@ static void an_endpoint_of_the_first_version_is_ordered_and_has_a_number(void **
     assert_int_equal(place->rows[0].olds.at[0].key.len, 24);
 }
 
-static void in_memory_it_needs_no_folder(void **state)
+static void a_registry_in_memory_needs_no_folder(void **state)
 {
     struct place *place = *state;
     struct registry *registry;
@@ -376,7 +376,7 @@ static void a_table_of_a_newer_version_is_left_alone(void **state)
     assert_int_not_equal(registry_open(place->dir, &registry), 0);
 }
 
-/* How many endpoints somebody finds who opens the folder as kill -9 would leave it now. */
+/* The number of endpoints in the folder as kill -9 would leave it now. */
 static size_t count_after_crash(const struct place *place)
 {
     struct place crashed = {.count = 0};
@@ -444,11 +444,11 @@ int main(void)
         TEST(a_subscription_comes_back_with_its_topic_secret_and_lease),
         TEST(endpoints_come_back_the_oldest_first),
         TEST(progress_is_kept_by_the_commit),
-        TEST(what_failed_on_the_way_is_not_kept),
+        TEST(progress_of_a_failed_transaction_is_not_kept),
         TEST(a_deleted_endpoint_does_not_come_back),
         TEST(an_endpoint_that_was_refused_does_not_come_back_after_a_crash),
         TEST(an_endpoint_that_may_come_back_is_told_as_that_until_it_cannot),
-        TEST(in_memory_it_needs_no_folder),
+        TEST(a_registry_in_memory_needs_no_folder),
         TEST(a_table_of_a_newer_version_is_left_alone),
         TEST(lanes_come_back_and_go_with_their_endpoint),
         TEST(lanes_of_one_endpoint_come_together_the_oldest_first),

@@ -7,7 +7,7 @@
 
 struct saver;
 
-/* Work for it, owned by who submits and lent until its mail was opened. */
+/* Work for the saver. The submitter owns it, and lends it until its mail was opened. */
 struct saver_job {
     struct saver_job *next;
     /* On the saver's thread; 0 or a negative errno, which is `result` afterwards. */

@@ -99,7 +99,7 @@ static void without_a_thread_jobs_run_at_once_and_are_opened_as_mail(void **stat
 }
 
 /* The thread is in the first job while the others are submitted. */
-static void what_only_looks_waits_behind_what_is_to_be_saved(void **state)
+static void jobs_that_only_read_wait_behind_jobs_that_save(void **state)
 {
     struct rig *rig = *state;
     assert_int_equal(saver_start(rig->saver), 0);
@@ -116,7 +116,7 @@ static void what_only_looks_waits_behind_what_is_to_be_saved(void **state)
     assert_string_equal(rig->opened, rig->ran);
 }
 
-static void all_that_was_submitted_runs_before_the_end(void **state)
+static void submitted_jobs_run_before_the_saver_ends(void **state)
 {
     struct rig *rig = *state;
     assert_int_equal(saver_start(rig->saver), 0);
@@ -133,8 +133,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(without_a_thread_jobs_run_at_once_and_are_opened_as_mail),
-        TEST(what_only_looks_waits_behind_what_is_to_be_saved),
-        TEST(all_that_was_submitted_runs_before_the_end),
+        TEST(jobs_that_only_read_wait_behind_jobs_that_save),
+        TEST(submitted_jobs_run_before_the_saver_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,8 +23,8 @@ static void swap(char **a, char **b)
     *b = c;
 }
 
-/* Puts what the spec has into the row, and what was there into the spec: done twice it is undone.
- */
+/* Exchanges the texts that the spec sets with those of the row. A second exchange undoes the
+ * first. */
 static void exchange_texts(struct endpoint_row *row, struct spec *spec)
 {
     if (spec->has & SPEC_URL)
@@ -101,8 +101,8 @@ static bool is_other(const char *text, const char *than)
     return text && strcmp(text, than) != 0;
 }
 
-/* Whether the change is one of what is owed, or of the lanes. Members that say what is so already
- * change nothing. */
+/* Whether the change affects which events are delivered, or in which lanes. Members that repeat the
+ * present value change nothing. */
 static bool begins_anew(const struct spec *spec, const struct endpoint_row *row,
                         const struct endpoint_options *options)
 {
@@ -115,7 +115,8 @@ static void begin_anew(struct put *put, const struct spec *spec,
 {
     struct endpoint *endpoint = put->endpoint;
     put->anew = put->forget = begins_anew(spec, &endpoint->row, options);
-    /* In order, what is delivered meanwhile comes again, for older events of its channel may. */
+    /* With order, events that are delivered until the change is saved are delivered again, because
+     * older events of their channel may be, too. */
     if (put->anew)
         deliveries_begin_anew(endpoint, options->ordered);
 }

@@ -96,7 +96,7 @@ static void created(struct mail *mail, void *owner)
         directory_add(endpoint);
         deliveries_begin(endpoint);
         request_answer(put->request);
-        /* The first ping is for whoever set it up to see; nothing depends on it. */
+        /* The first ping is a help for the owner, who sees its result. Nothing depends on it. */
         if (put->made)
             ping_first(endpoint);
     }
@@ -192,7 +192,8 @@ void create_webhook(struct courier *courier, struct courier_request *request)
 
 /* ---- WebSub ---------------------------------------------------------------------------------- */
 
-/* New updates are tried soon whatever became of the last: a topic is what it is now. */
+/* Updates are tried again soon, without regard to earlier failures: subscribers want the topic as
+ * it is now. */
 #define WEBSUB_SCHEDULE "[5,15,60,300]"
 
 char *create_text(const struct buf *buf)

@@ -37,7 +37,8 @@ static bool is_recent(const struct endpoint *endpoint)
     return age_us < KEY_US;
 }
 
-/* The secret is told again: the first answer may have been lost, and only that had it. */
+/* The answer has the secret again, because the first one, which alone had it, may have been
+ * lost. */
 static void answer_again(struct courier_request *request, const struct endpoint *endpoint,
                          const struct creation *creation)
 {

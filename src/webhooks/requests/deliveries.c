@@ -114,7 +114,7 @@ static void look(struct courier_request *request, struct endpoint *endpoint,
     courier_submit_job(endpoint->courier, &look->job);
 }
 
-/* Nothing is held against it any more. */
+/* Forgets the endpoint's failures. */
 static void forgive(struct endpoint *endpoint)
 {
     endpoint->row.next_us = 0;

@@ -126,7 +126,7 @@ static void a_delivery_that_waits_is_hurried_by_a_retry(void **state)
     await(world, "held", "0");
 }
 
-static void what_was_delivered_is_sent_again_beside_the_rest(void **state)
+static void a_delivered_event_is_sent_again_beside_the_rest(void **state)
 {
     struct world *world = *state;
     create_for_many(world, "");
@@ -147,7 +147,7 @@ static void what_was_delivered_is_sent_again_beside_the_rest(void **state)
 }
 
 /* The log has its events no more, and the delivery was not kept with them. */
-static void what_was_delivered_and_is_trimmed_cannot_be_sent_again(void **state)
+static void a_delivered_event_that_was_trimmed_cannot_be_sent_again(void **state)
 {
     struct world *world = *state;
     create_for_many(world, "");
@@ -244,8 +244,8 @@ int main(void)
         TEST(a_dead_letter_that_was_dealt_with_is_discarded),
         TEST(only_dead_letters_are_discarded),
         TEST(a_delivery_that_waits_is_hurried_by_a_retry),
-        TEST(what_was_delivered_is_sent_again_beside_the_rest),
-        TEST(what_was_delivered_and_is_trimmed_cannot_be_sent_again),
+        TEST(a_delivered_event_is_sent_again_beside_the_rest),
+        TEST(a_delivered_event_that_was_trimmed_cannot_be_sent_again),
         TEST(a_delivery_that_is_not_there_is_not_found),
         TEST(more_resends_than_may_wait_are_refused),
         TEST(a_resend_that_is_answered_410_disables),

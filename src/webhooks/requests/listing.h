@@ -11,5 +11,5 @@ void listing_start(struct courier *courier, struct courier_request *request);
 void listings_go_on(struct courier *courier);
 /* The endpoint goes away. It is still in the directory. */
 void listings_forget(struct endpoint *endpoint);
-/* Refuses those who wait for a list. */
+/* Refuses the requests that wait for a list. */
 void listings_end(struct courier *courier);

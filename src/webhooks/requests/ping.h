@@ -1,4 +1,4 @@
-/* Pings and handshakes: does the URL work, and does whoever is there want this? */
+/* Pings and handshakes: they find out whether the URL works and its receiver consents. */
 #pragma once
 
 #include "webhooks/endpoint/endpoint.h"
@@ -20,5 +20,5 @@ bool ping_verify(struct endpoint *endpoint, struct courier_request *request, enu
 /* The endpoint goes away. */
 void pings_forget(struct endpoint *endpoint);
 
-/* Breaks all of them off and answers who waits. */
+/* Breaks all pings off, and answers the requests that wait for one. */
 void pings_end(struct courier *courier);

@@ -70,7 +70,7 @@ static bool callback_is_fine(struct buf *callback)
         return false;
     buf_add_char(callback, '\0');
     if (buf_failed(callback))
-        return true; /* seen by who asked */
+        return true; /* the caller sees that it failed */
     char *host = spec_url_host(callback->at);
     callback->len--;
     free(host);

@@ -66,7 +66,7 @@ static int ask_for(const char *lease)
     return read_form(form);
 }
 
-/* The lease that is granted to who asks for so long. */
+/* The lease that is granted to a subscriber that asks for `lease`. */
 static uint64_t granted(const char *lease)
 {
     assert_int_equal(ask_for(lease), 0);
@@ -104,7 +104,7 @@ static void publishing_names_the_topic_by_either_name(void **state)
     assert_int_equal(read_form("hub.mode=publish"), -EINVAL);
 }
 
-static void what_is_no_request_is_refused_with_a_reason(void **state)
+static void a_form_that_is_no_request_is_refused_with_a_reason(void **state)
 {
     (void)state;
     static const char *const bad[] = {
@@ -193,7 +193,7 @@ int main(void)
         cmocka_unit_test(a_lease_has_an_end),
         cmocka_unit_test(a_lease_is_moved_into_its_bounds_and_not_refused),
         cmocka_unit_test(publishing_names_the_topic_by_either_name),
-        cmocka_unit_test(what_is_no_request_is_refused_with_a_reason),
+        cmocka_unit_test(a_form_that_is_no_request_is_refused_with_a_reason),
         cmocka_unit_test(the_query_of_a_callback_stays_and_ours_follows),
         cmocka_unit_test(the_signature_is_the_hmac_of_the_body),
     };

@@ -10,7 +10,8 @@
 
 enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000 };
 
-/* A subscriber that is being asked or told; and then the change that follows from it. */
+/* A GET to a subscriber: a verification or a denial, and the change that follows from its
+ * answer. */
 struct intent {
     struct list node; /* in courier->intents while the GET is under way, then in ->confirmed */
     struct courier *courier;

@@ -325,7 +325,7 @@ static void a_lease_ends_when_it_says(void **state)
     assert_null(receiver_next(world));
 }
 
-static void of_several_leases_each_ends_by_itself(void **state)
+static void each_of_several_leases_ends_by_itself(void **state)
 {
     struct world *world = *state;
     subscribe(world, "&hub.lease_seconds=60");
@@ -357,7 +357,7 @@ static void a_clock_that_jumps_ends_no_lease(void **state)
     assert_int_equal(subscribers(world), 0);
 }
 
-static void who_is_deleted_by_the_operator_is_told(void **state)
+static void a_subscriber_deleted_by_the_operator_is_told(void **state)
 {
     struct world *world = *state;
     subscribe(world, "");
@@ -370,7 +370,7 @@ static void who_is_deleted_by_the_operator_is_told(void **state)
     assert_null(receiver_next(world));
 }
 
-static void who_finds_the_hub_full_is_told(void **state)
+static void a_subscriber_that_finds_the_hub_full_is_told(void **state)
 {
     struct world *world = *state;
     create(world, "");
@@ -467,10 +467,10 @@ int main(void)
         TEST(an_unsubscription_is_confirmed_too),
         TEST(an_unsubscription_of_what_is_not_there_ends_quietly),
         TEST(a_lease_ends_when_it_says),
-        TEST(of_several_leases_each_ends_by_itself),
+        TEST(each_of_several_leases_ends_by_itself),
         TEST(a_clock_that_jumps_ends_no_lease),
-        TEST(who_is_deleted_by_the_operator_is_told),
-        TEST(who_finds_the_hub_full_is_told),
+        TEST(a_subscriber_deleted_by_the_operator_is_told),
+        TEST(a_subscriber_that_finds_the_hub_full_is_told),
         TEST(a_gap_is_not_told_to_a_subscriber),
         TEST(a_receiver_that_fails_while_events_are_trimmed_gets_the_newest_in_the_end),
         TEST(a_subscriber_is_not_disabled_for_failing),

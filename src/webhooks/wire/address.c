@@ -104,8 +104,8 @@ static bool is_special_v4(const uint8_t address[16])
     return false;
 }
 
-/* Of IPv6 only 2000::/3 is given out for the world; what is special within it is listed. NAT64
- * (64:ff9b::/96) lies outside; Teredo, 6to4 and the benchmarks are among those within. */
+/* Only 2000::/3 of IPv6 is given out for public use; the special ranges within it are listed. NAT64
+ * (64:ff9b::/96) lies outside; Teredo, 6to4 and the benchmarks lie within. */
 static bool is_special_v6(const uint8_t address[16])
 {
     static const char *const within[] = {"2001::/23", "2001:db8::/32", "2002::/16",
@@ -274,7 +274,8 @@ static bool is_label(struct str label)
     return label.len && label.len <= LABEL_MAX && label.at[0] != '-';
 }
 
-/* Decimal, octal or hexadecimal: whoever resolves it takes the whole for an IPv4 address. */
+/* Whether the label is a decimal, octal or hexadecimal number. Resolvers take a host that ends with
+ * such a label for an IPv4 address. */
 static bool is_number_label(struct str label)
 {
     bool is_hex = label.len > 1 && label.at[0] == '0' && ascii_lower(label.at[1]) == 'x';

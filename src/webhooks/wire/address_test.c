@@ -126,7 +126,7 @@ static void listed_networks_are_allowed(void **state)
     assert_false(allowed("192.168.7.6", &policy));
 }
 
-static void what_is_no_network_is_refused(void **state)
+static void a_text_that_is_no_network_is_refused(void **state)
 {
     (void)state;
     static const char *const list[] = {"",           "10.0.0.0/33", "10.0.0.1/8",  "10/8",
@@ -245,7 +245,7 @@ int main(void)
         cmocka_unit_test(ipv4_mapped_into_ipv6_is_judged_as_ipv4),
         cmocka_unit_test(loopback_is_allowed_alone_in_development),
         cmocka_unit_test(listed_networks_are_allowed),
-        cmocka_unit_test(what_is_no_network_is_refused),
+        cmocka_unit_test(a_text_that_is_no_network_is_refused),
         cmocka_unit_test(a_host_that_is_an_address_is_judged_before_anything_is_sent),
         cmocka_unit_test(other_families_are_refused),
     };

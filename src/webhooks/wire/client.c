@@ -392,7 +392,7 @@ void call_end(struct call *call)
     call->done(call);
 }
 
-/* Why a certificate is refused, in words for those who can replace it. */
+/* The reason why a certificate is refused, in words for the person who can replace it. */
 static const char *certificate_error(CURL *easy)
 {
     long why = X509_V_ERR_UNSPECIFIED;

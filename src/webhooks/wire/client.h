@@ -1,4 +1,4 @@
-/* HTTP requests to strangers: libcurl on the courier's loop, and what it must not do. */
+/* HTTP requests to receivers that are not trusted: libcurl on the courier's loop, within bounds. */
 #pragma once
 
 #include "base/buf.h"
@@ -25,7 +25,7 @@ struct client_ops {
     /* Starts a call whose outcome is empty. It ends by call_end(), in a later turn. 0 or -ENOMEM.
      * Takes request->headers over, in any case. */
     int (*start)(struct client *client, struct call *call, const struct call_request *request);
-    /* Lets go of a call that is under way. */
+    /* Ends a call that is under way. */
     void (*stop)(struct call *call);
 };
 
@@ -108,7 +108,7 @@ int call_get(struct client *client, struct call *call, const char *url);
  * Calls `done`. */
 void call_end(struct call *call);
 
-/* Breaks it off, if it is under way: `done` does not follow. Not from within `done`. */
+/* Breaks the call off, if it is under way; `done` is not called. Do not call from within `done`. */
 void call_cancel(struct call *call);
 
 /* The same, and frees what the outcome holds. */

@@ -398,7 +398,7 @@ static void a_name_is_judged_by_the_address_that_is_connected_to(void **state)
     rig_free(rig);
 }
 
-static void of_a_names_addresses_only_those_allowed_are_connected_to(void **state)
+static void only_allowed_addresses_of_a_name_are_connected_to(void **state)
 {
     struct network network;
     assert_int_equal(network_parse(STR("127.0.0.2"), &network), 0);
@@ -451,7 +451,7 @@ int main(void)
         TEST(a_call_that_is_cancelled_does_not_end),
         TEST(a_port_where_nobody_listens_is_an_error),
         cmocka_unit_test(a_name_is_judged_by_the_address_that_is_connected_to),
-        cmocka_unit_test(of_a_names_addresses_only_those_allowed_are_connected_to),
+        cmocka_unit_test(only_allowed_addresses_of_a_name_are_connected_to),
         cmocka_unit_test(a_trusted_host_may_be_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

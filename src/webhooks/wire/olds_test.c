@@ -26,7 +26,7 @@ static void rotate(struct olds *olds, int64_t now_us, int64_t until_us)
     *olds = next;
 }
 
-static void those_whose_time_is_over_go_and_the_others_stay(void **state)
+static void keys_whose_time_is_over_go_and_the_others_stay(void **state)
 {
     struct olds olds = {0};
     (void)state;
@@ -43,7 +43,7 @@ static void those_whose_time_is_over_go_and_the_others_stay(void **state)
     olds_free(&olds);
 }
 
-static void of_more_than_may_be_the_oldest_go(void **state)
+static void the_oldest_keys_beyond_the_limit_go(void **state)
 {
     struct olds olds = {0};
     (void)state;
@@ -88,8 +88,8 @@ static void they_come_back_as_they_were_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(those_whose_time_is_over_go_and_the_others_stay),
-        cmocka_unit_test(of_more_than_may_be_the_oldest_go),
+        cmocka_unit_test(keys_whose_time_is_over_go_and_the_others_stay),
+        cmocka_unit_test(the_oldest_keys_beyond_the_limit_go),
         cmocka_unit_test(they_come_back_as_they_were_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

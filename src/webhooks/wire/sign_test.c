@@ -69,7 +69,7 @@ static void a_key_has_24_to_64_bytes(void **state)
         0);
 }
 
-static void what_is_no_secret_is_refused(void **state)
+static void a_text_that_is_no_secret_is_refused(void **state)
 {
     (void)state;
     struct sign_key key;
@@ -114,7 +114,7 @@ static void a_pair_is_read_with_and_without_its_public_key(void **state)
     buf_free(&out);
 }
 
-static void what_is_no_pair_is_refused(void **state)
+static void a_text_that_is_no_key_pair_is_refused(void **state)
 {
     (void)state;
     struct sign_pair pair;
@@ -143,11 +143,11 @@ int main(void)
         cmocka_unit_test(the_published_vectors_come_out),
         cmocka_unit_test(the_vector_of_v1a_comes_out),
         cmocka_unit_test(a_pair_is_read_with_and_without_its_public_key),
-        cmocka_unit_test(what_is_no_pair_is_refused),
+        cmocka_unit_test(a_text_that_is_no_key_pair_is_refused),
         cmocka_unit_test(made_pairs_differ),
         cmocka_unit_test(a_made_key_is_shown_and_read_back),
         cmocka_unit_test(a_key_has_24_to_64_bytes),
-        cmocka_unit_test(what_is_no_secret_is_refused),
+        cmocka_unit_test(a_text_that_is_no_secret_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static int make_events(void **state)
     return 0;
 }
 
-static void one_event_needs_no_array(void **state)
+static void a_line_of_one_event_needs_no_array(void **state)
 {
     (void)state;
     struct line line = {0};
@@ -34,7 +34,7 @@ static void one_event_needs_no_array(void **state)
     line_deinit(&line);
 }
 
-static void it_is_a_queue_that_keeps_its_order(void **state)
+static void a_line_is_a_queue_that_keeps_its_order(void **state)
 {
     (void)state;
     struct line line = {0};
@@ -91,8 +91,8 @@ static void upto_counts_ids_that_are_at_most(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_event_needs_no_array),
-        cmocka_unit_test(it_is_a_queue_that_keeps_its_order),
+        cmocka_unit_test(a_line_of_one_event_needs_no_array),
+        cmocka_unit_test(a_line_is_a_queue_that_keeps_its_order),
         cmocka_unit_test(memory_is_given_back_when_most_is_gone),
         cmocka_unit_test(upto_counts_ids_that_are_at_most),
     };

@@ -146,7 +146,7 @@ static void a_batch_mostly_dead_is_made_smaller(void **state)
     store->ops->close(store);
 }
 
-static void what_was_forgotten_is_not_seen_again_and_takes_no_room(void **state)
+static void a_forgotten_channel_is_not_seen_again_and_takes_no_room(void **state)
 {
     (void)state;
     struct store *store = open_store();
@@ -233,7 +233,7 @@ int main(void)
         cmocka_unit_test(a_trim_of_many_hides_them_at_once),
         cmocka_unit_test(a_number_may_be_given_again_once_it_is_forgotten),
         cmocka_unit_test(a_batch_mostly_dead_is_made_smaller),
-        cmocka_unit_test(what_was_forgotten_is_not_seen_again_and_takes_no_room),
+        cmocka_unit_test(a_forgotten_channel_is_not_seen_again_and_takes_no_room),
         cmocka_unit_test(without_memory_an_append_changes_nothing_and_may_be_tried_again),
         cmocka_unit_test(without_memory_a_read_says_so),
     };

@@ -298,8 +298,8 @@ static int look_into(struct batch *const *batches, size_t count, struct content 
     return 0;
 }
 
-/* Whether the name is above those of all files: whoever gives ids that do not rise is not to
- * overwrite one. */
+/* Whether the name is above those of all files. An append whose ids do not rise must not overwrite
+ * a file. */
 static bool is_new(struct chain *chain, uint64_t first)
 {
     pthread_mutex_lock(&chain->list_lock);
@@ -372,8 +372,8 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
     return 0;
 }
 
-/* As long as it is not known whether an earlier append will be there after a crash, no refusal is
- * final: who repeated that append would take it for an answer about both. */
+/* While the fate of an earlier append is unknown, refuse nothing for good: a publisher that repeats
+ * that append would take the refusal for an answer about both. */
 static int decide_earlier(struct chain *chain)
 {
     sqlite3 *db;
@@ -383,7 +383,7 @@ static int decide_earlier(struct chain *chain)
     return writer_is_unsure(chain->writer) ? STORE_E_FATE_UNKNOWN : 0;
 }
 
-/* On a full disk, marks may use what is set aside; until it is set aside again, events may not. */
+/* On a full disk, trims may use the reserve. Events may not, until there is a reserve again. */
 static int append_with_reserve(struct chain *chain, struct batch *const *batches, size_t count,
                                const struct content *content)
 {
@@ -451,8 +451,8 @@ static bool is_there(const char *folder, const char *name, int len)
     return access(path, F_OK) == 0;
 }
 
-/* What was being made when the process ended, and what lay beside a file that was being unlinked.
- */
+/* Whether the file is left over: half made when the process ended, or beside a file that was being
+ * unlinked. */
 static bool is_left_over(const char *folder, const char *name)
 {
     static const char *const sides[] = {"-wal", "-shm", "-journal"};

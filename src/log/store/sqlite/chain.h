@@ -72,7 +72,7 @@ struct chain {
     _Atomic uint64_t newest;
     _Atomic int64_t newest_time_us;
 
-    /* Figures for whoever may not wait for a lock or the disk. */
+    /* Figures for threads that may not wait for a lock or the disk. */
     _Atomic uint64_t oldest_id; /* the oldest event retained, 0 for none: as of the last upkeep */
     _Atomic uint64_t bytes; /* on the disk: as of the last upkeep, and what was appended since */
     _Atomic uint64_t index_bytes; /* of memory, for files that are not sealed: as of the last upkeep

@@ -138,7 +138,7 @@ static void a_deletion_alone_is_as_durable_as_an_event(void **state)
     place_deinit(&place);
 }
 
-static void what_a_crash_left_beside_the_files_is_cleared_away(void **state)
+static void leftovers_of_a_crash_beside_the_files_are_cleared_away(void **state)
 {
     (void)state;
     static const char *const names[] = {"spare.new", "spare.db", "0000000000000100.db.new",
@@ -165,7 +165,7 @@ static void what_a_crash_left_beside_the_files_is_cleared_away(void **state)
     place_deinit(&place);
 }
 
-static void bytes_are_what_the_folder_has(void **state)
+static void the_bytes_of_the_chain_are_those_of_its_folder(void **state)
 {
     (void)state;
     struct place place;
@@ -248,7 +248,7 @@ static void check_removal(bool sealed)
     place_deinit(&place);
 }
 
-static void what_a_file_has_of_the_next_ones_ids_is_removed(void **state)
+static void rows_with_ids_of_the_next_file_are_removed(void **state)
 {
     (void)state;
     say_set_level((enum say_level)(SAY_ERROR + 1));
@@ -268,9 +268,9 @@ int main(void)
         cmocka_unit_test(a_file_is_named_by_its_first_event),
         cmocka_unit_test(ids_that_do_not_rise_overwrite_no_file),
         cmocka_unit_test(a_deletion_alone_is_as_durable_as_an_event),
-        cmocka_unit_test(what_a_crash_left_beside_the_files_is_cleared_away),
-        cmocka_unit_test(what_a_file_has_of_the_next_ones_ids_is_removed),
-        cmocka_unit_test(bytes_are_what_the_folder_has),
+        cmocka_unit_test(leftovers_of_a_crash_beside_the_files_are_cleared_away),
+        cmocka_unit_test(rows_with_ids_of_the_next_file_are_removed),
+        cmocka_unit_test(the_bytes_of_the_chain_are_those_of_its_folder),
         cmocka_unit_test(a_clean_end_leaves_one_file),
     };
     say_set_level(SAY_ERROR);

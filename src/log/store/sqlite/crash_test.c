@@ -283,7 +283,8 @@ static void nothing_is_lost_when_it_is_killed_at_any_moment(void **state)
         random = random * 6364136223846793005 + 1442695040888963407;
         uint64_t turns = atomic_load(&shared->turns) + 1 + (random >> 40) % 38;
         pid_t pid = run_child(&place, shared);
-        /* Not a sleep: waits for the child to get so far, then for a little of its work more. */
+        /* Wait for the child's work, not for time: until it has come so far, then for a little
+         * more. */
         while (atomic_load(&shared->turns) < turns && waitpid(pid, NULL, WNOHANG) == 0)
             sched_yield();
         for (uint64_t spin = (random >> 33) % 20000; spin; spin--)

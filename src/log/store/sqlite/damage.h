@@ -1,5 +1,5 @@
-/* Notes events that are damaged on the disk: whoever reads comes upon them, and they are not served
- * but told as lost. */
+/* Notes events that are damaged on the disk. Reads find them. They are not served, but reported as
+ * lost. */
 #pragma once
 
 #include "log/store.h"

@@ -148,7 +148,7 @@ static void a_place_counts_once_however_often_it_is_read(void **state)
     place_deinit(&place);
 }
 
-static void what_is_rewritten_stays_known_as_damaged(void **state)
+static void a_damaged_event_stays_known_after_its_file_is_rewritten(void **state)
 {
     (void)state;
     struct place place;
@@ -295,7 +295,7 @@ static size_t walk_all(struct place *place)
     return walked.count;
 }
 
-/* Or the log would grow until the disk is full. */
+/* Otherwise the log would grow until the disk is full. */
 static void retention_gets_behind_what_is_damaged(void **state)
 {
     (void)state;
@@ -618,7 +618,7 @@ int main(void)
         cmocka_unit_test(a_row_that_was_changed_is_not_served_but_told),
         cmocka_unit_test(no_event_is_served_under_a_name_that_was_changed),
         cmocka_unit_test(a_place_counts_once_however_often_it_is_read),
-        cmocka_unit_test(what_is_rewritten_stays_known_as_damaged),
+        cmocka_unit_test(a_damaged_event_stays_known_after_its_file_is_rewritten),
         cmocka_unit_test(a_file_that_is_appended_to_is_checked_too),
         cmocka_unit_test(rows_without_a_checksum_are_taken_as_they_are),
         cmocka_unit_test(a_page_of_rows_that_is_damaged_loses_no_other_rows),

@@ -57,7 +57,8 @@ static int configure(sqlite3 *db)
     return 0;
 }
 
-/* Of a file that nobody changes SQLite opens nothing else. */
+/* Whether all names that SQLite would open are plain files. Of an immutable file SQLite opens no
+ * other name. */
 static bool opens_plain_files(const char *path, enum db_mode mode)
 {
     static const char *const sides[] = {"-wal", "-shm", "-journal"};

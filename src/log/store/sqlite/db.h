@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long a connection waits for a stranger who has locked the file. */
+/* How long a connection waits while another program has the file locked. */
 enum { DB_BUSY_MS = 10000 };
 
 enum db_mode {
@@ -24,9 +24,10 @@ bool db_is_plain(const char *path);
  * a FIFO that is to be written to. Never waits for the other end of a FIFO. */
 int db_open_file(const char *path, int flags);
 
-/* A connection for one thread at a time. Never checkpoints by itself, neither in a commit nor when
- * it is closed: who writes decides when. Close with sqlite3_close(). -EISDIR if the path, or a name
- * that SQLite would open beside it, is anything but a file: reading from a FIFO would never end. */
+/* Opens a connection for one thread at a time. It never checkpoints by itself, neither in a commit
+ * nor when it is closed: the writer decides when. Close with sqlite3_close(). Returns -EISDIR if
+ * the path, or a name that SQLite would open beside it, is not a regular file: reading from a FIFO
+ * would never end. */
 int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db);
 
 /* An empty file with mode 0600, for db_open() to fill; -EEXIST when it is there. */

@@ -73,8 +73,7 @@ struct event_place event_rows_end(const struct event_rows *rows, uint64_t *ret_l
     return place;
 }
 
-/* ---- the values of a row ---------------------------------------------------------------------
- */
+/* ---- the values of a row --------------------------------------------------------------------- */
 
 /* Text that stays where it is as long as the batch. */
 static void put_text(sqlite3_context *context, struct str text)

@@ -111,7 +111,7 @@ static void without_a_copy_nothing_takes_the_place(void **state)
 }
 
 /* The file and its write-ahead log may be gone by then, each by itself. */
-static void it_is_finished_from_each_step(void **state)
+static void an_exchange_is_finished_from_each_step(void **state)
 {
     static const char *const gone[][2] = {
         {"none", "none"},
@@ -183,7 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_takes_the_place_and_the_damaged_bytes_keep_a_name),
         cmocka_unit_test(without_a_copy_nothing_takes_the_place),
-        cmocka_unit_test(it_is_finished_from_each_step),
+        cmocka_unit_test(an_exchange_is_finished_from_each_step),
         cmocka_unit_test(a_folder_in_place_of_the_file_is_moved),
         cmocka_unit_test(only_names_of_the_log_count),
         cmocka_unit_test(a_name_that_is_taken_is_not_overwritten),

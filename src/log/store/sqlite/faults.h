@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Every operation that changes the disk counts; the `fail_at`th fails, and so do the `fail_for` - 1
- * after it. One thread at a time is tested with it. */
+ * after it. For tests of one thread at a time. */
 struct faults {
     unsigned long count;
     unsigned long fail_at; /* 0: no fault */

@@ -108,7 +108,7 @@ int find_time_in(struct reader *reader, int64_t time_us, uint64_t low, uint64_t 
     return 0;
 }
 
-/* What is looked at, at most, for the newest event before a time. */
+/* The rows that are looked at, at most, for the newest event before a time. */
 enum { TIME_ROWS = 1000 };
 
 /* The first live row that the statement comes upon, bound to low and high, or row number `most`: 1,
@@ -218,7 +218,7 @@ static void cut_index(struct index *index, struct store_cut *cut)
     cut->bytes += tally.bytes;
 }
 
-/* One connection for all of them. */
+/* Answers all cuts of a file by one connection. */
 static int cuts_in_file(struct chain *chain, struct segment *segment, struct store_cut *cuts,
                         size_t count)
 {
@@ -257,7 +257,8 @@ static int cuts_in(struct chain *chain, struct segment *segment, struct store_cu
     return result;
 }
 
-/* What is dead already does not count, whoever asks. Answers the lowest id that any asks from. */
+/* Raises each cut to the trimmed id of its channel, since dead events do not count. Returns the
+ * lowest id that any cut begins at. */
 static uint64_t begin_cuts(struct chain *chain, struct store_cut *cuts, size_t count)
 {
     uint64_t lowest = UINT64_MAX;

@@ -8,9 +8,9 @@
 struct floors_chunk;
 
 struct floors {
-    /* By the high bits of a channel's number; made as they are needed, never moved. */
+    /* Chunks by the high bits of a channel's number; made as they are needed, never moved. */
     _Atomic(struct floors_chunk *) *chunks;
-    _Atomic uint64_t bytes; /* of them */
+    _Atomic uint64_t bytes; /* memory of the chunks */
 };
 
 void floors_init(struct floors *floors);

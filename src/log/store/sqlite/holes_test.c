@@ -269,7 +269,7 @@ static void a_file_that_is_put_back_fills_the_hole(void **state)
 
 /* ---- files that upkeep has removed ----------------------------------------------------------- */
 
-static void what_upkeep_unlinks_is_no_hole(void **state)
+static void a_file_that_upkeep_unlinks_is_no_hole(void **state)
 {
     (void)state;
     struct place place;
@@ -493,8 +493,7 @@ static void the_whole_file_that_is_put_back_fills_the_hole_of_its_older_copy(voi
     }
 }
 
-/* ---- a write-ahead log that is lost -----------------------------------------------------------
- */
+/* ---- a write-ahead log that is lost ---------------------------------------------------------- */
 
 /* A newest file of which SQLite has moved 10 events into the file, and that had `more` after them.
  */
@@ -706,7 +705,7 @@ int main(void)
         cmocka_unit_test(a_file_under_the_name_of_a_newer_one_is_left_alone),
         cmocka_unit_test(holes_that_become_one_are_not_taken_for_filled),
         cmocka_unit_test(a_file_that_is_put_back_fills_the_hole),
-        cmocka_unit_test(what_upkeep_unlinks_is_no_hole),
+        cmocka_unit_test(a_file_that_upkeep_unlinks_is_no_hole),
         cmocka_unit_test(a_hole_beside_a_file_that_upkeep_unlinked_is_found),
         cmocka_unit_test(few_removals_are_kept_where_the_oldest_files_go),
         cmocka_unit_test(a_file_of_a_name_that_was_removed_is_missed),
@@ -724,6 +723,6 @@ int main(void)
         cmocka_unit_test(a_file_that_an_older_version_appended_to_is_appended_to),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1)); /* losses are made here on purpose */
-    faults_install();                               /* for its syncs, which do not wait */
+    faults_install();                               /* its syncs do not wait for the disk */
     return cmocka_run_group_tests(tests, make_model, remove_model);
 }

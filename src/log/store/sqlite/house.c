@@ -39,8 +39,7 @@ void house_init(struct house *house, struct chain *chain)
     *house = (struct house){.chain = chain, .forgotten = {.again = true}};
 }
 
-/* ---- channels whose events are to leave the disk ----------------------------------------------
- */
+/* ---- channels whose events are to leave the disk --------------------------------------------- */
 
 static void drop_erasures(struct house *house)
 {
@@ -153,7 +152,8 @@ int house_load(struct house *house)
     return state_erasures(house->chain->state, add_erasure, house);
 }
 
-/* If it fails, some are noted: the marks come again, and noting one twice changes nothing. */
+/* If it fails, some trims are noted already. They come again, and noting a trim twice changes
+ * nothing. */
 static int note_erasures(struct house *house, const struct store_trim *marks, size_t count)
 {
     int result = 0;
@@ -583,7 +583,8 @@ int house_keep(struct house *house)
     int kept = keep_marks(house);
     int begun = kept ? kept : begin_pass_if_due(house);
     int rolled = roll_if_due(house);
-    /* Again: a file that was rolled just now is sealed below, and may have marks since. */
+    /* Keep the trims once more: a file that was rolled just now may have got some since, and is
+     * sealed below. */
     kept = kept ? kept : keep_marks(house);
     int tidied = kept ? kept : tidy_segments(house);
     int ended = tidied ? tidied : end_pass(house);

@@ -39,7 +39,7 @@ static void the_active_file_stays_though_nothing_in_it_is_retained(void **state)
     place_deinit(&place);
 }
 
-static void what_is_known_of_a_channel_outlives_its_last_file(void **state)
+static void the_newest_event_of_a_channel_outlives_its_last_file(void **state)
 {
     (void)state;
     struct place place;
@@ -198,7 +198,7 @@ static void a_deletion_not_erased_yet_is_erased_after_the_next_start(void **stat
     place_deinit(&place);
 }
 
-static void what_came_after_a_deletion_stays(void **state)
+static void events_after_a_deletion_stay(void **state)
 {
     (void)state;
     struct place place;
@@ -248,8 +248,7 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     place_deinit(&place);
 }
 
-/* ---- files that are damaged -------------------------------------------------------------------
- */
+/* ---- files that are damaged ------------------------------------------------------------------ */
 
 enum { PAGE = 4096, TABLE_LEAF = 13 };
 
@@ -392,14 +391,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_which_nothing_is_retained_is_unlinked),
         cmocka_unit_test(the_active_file_stays_though_nothing_in_it_is_retained),
-        cmocka_unit_test(what_is_known_of_a_channel_outlives_its_last_file),
+        cmocka_unit_test(the_newest_event_of_a_channel_outlives_its_last_file),
         cmocka_unit_test(a_file_more_than_half_dead_is_rewritten),
         cmocka_unit_test(the_oldest_file_is_left_to_die),
         cmocka_unit_test(a_file_found_dead_at_the_start_goes_too),
         cmocka_unit_test(deletions_are_erased_in_passes_a_minute_apart),
         cmocka_unit_test(a_channel_deleted_many_times_is_noted_a_few_times),
         cmocka_unit_test(a_deletion_not_erased_yet_is_erased_after_the_next_start),
-        cmocka_unit_test(what_came_after_a_deletion_stays),
+        cmocka_unit_test(events_after_a_deletion_stay),
         cmocka_unit_test(a_forgotten_channel_does_not_come_back),
         cmocka_unit_test(a_damaged_file_does_not_keep_deleted_events_of_others),
         cmocka_unit_test(a_file_that_was_given_up_is_rewritten_once_it_can_be),

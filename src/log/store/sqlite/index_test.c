@@ -15,7 +15,7 @@ static void put(struct index *index, uint32_t number, uint64_t id, size_t bytes)
     assert_int_equal(index_add(index, number, id, bytes), 0);
 }
 
-static void what_is_not_published_is_not_seen(void **state)
+static void rows_that_are_not_published_are_not_seen(void **state)
 {
     (void)state;
     struct index *index = index_new();
@@ -30,7 +30,7 @@ static void what_is_not_published_is_not_seen(void **state)
     index_free(index);
 }
 
-static void what_is_taken_back_was_never_there(void **state)
+static void rows_that_are_taken_back_leave_no_trace(void **state)
 {
     (void)state;
     struct index *index = index_new();
@@ -168,7 +168,7 @@ static void without_memory_nothing_is_added(void **state)
     index_free(index);
 }
 
-static void its_memory_is_counted(void **state)
+static void the_memory_of_the_index_is_counted(void **state)
 {
     (void)state;
     enum { EVENTS = 20000 };
@@ -186,15 +186,15 @@ static void its_memory_is_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_not_published_is_not_seen),
-        cmocka_unit_test(what_is_taken_back_was_never_there),
+        cmocka_unit_test(rows_that_are_not_published_are_not_seen),
+        cmocka_unit_test(rows_that_are_taken_back_leave_no_trace),
         cmocka_unit_test(ids_lie_above_low_and_up_to_high),
         cmocka_unit_test(a_tally_counts_what_is_above),
         cmocka_unit_test(the_first_are_counted_until_both_bounds_are_met),
         cmocka_unit_test(names_are_noted_and_taken_back),
         cmocka_unit_test(many_events_in_many_channels_keep_their_order),
         cmocka_unit_test(without_memory_nothing_is_added),
-        cmocka_unit_test(its_memory_is_counted),
+        cmocka_unit_test(the_memory_of_the_index_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,8 @@
 struct link {
     uint64_t first;  /* the id that names the file */
     uint64_t last;   /* the id of its newest event, once nothing more was appended */
-    uint64_t count;  /* of its events then */
-    uint64_t digest; /* of the ids and checksums of its rows, as it was sealed */
+    uint64_t count;  /* its events, once nothing more was appended */
+    uint64_t digest; /* digest over the ids and checksums of its rows, made when it was sealed */
 };
 
 struct links {

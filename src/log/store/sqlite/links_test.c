@@ -31,7 +31,7 @@ static void links_come_back_as_they_were_written(void **state)
     sqlite3_close(db);
 }
 
-static void what_is_not_known_leaves_what_is_written(void **state)
+static void unknown_links_leave_the_written_ones(void **state)
 {
     (void)state;
     struct links links, later = {.before = {.digest = 9}};
@@ -113,7 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(links_come_back_as_they_were_written),
-        cmocka_unit_test(what_is_not_known_leaves_what_is_written),
+        cmocka_unit_test(unknown_links_leave_the_written_ones),
         cmocka_unit_test(bytes_of_another_length_give_no_links),
         cmocka_unit_test(the_digest_is_of_ids_and_checksums),
         cmocka_unit_test(a_file_is_held_against_what_is_known_of_it),

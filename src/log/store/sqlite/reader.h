@@ -63,7 +63,7 @@ size_t readers_affordable(void);
 /* Connections opened so far. Any thread. */
 uint64_t readers_opened(const struct readers *readers);
 
-/* Nobody has a reader any more. */
+/* Frees the readers. Call when no thread has a reader any more. */
 void readers_free(struct readers *readers);
 
 struct reader {

@@ -137,7 +137,7 @@ static void few_descriptors_allow_few_idle_connections(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 }
 
-static void one_that_failed_is_not_used_again(void **state)
+static void a_reader_that_failed_is_not_used_again(void **state)
 {
     (void)state;
     struct readers *readers = readers_new(IDLE, NULL);
@@ -167,7 +167,7 @@ int main(void)
         cmocka_unit_test(a_dropped_segment_keeps_no_connection),
         cmocka_unit_test(more_idle_connections_than_descriptors_are_closed),
         cmocka_unit_test(few_descriptors_allow_few_idle_connections),
-        cmocka_unit_test(one_that_failed_is_not_used_again),
+        cmocka_unit_test(a_reader_that_failed_is_not_used_again),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_segments, remove_segments);

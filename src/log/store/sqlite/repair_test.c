@@ -131,8 +131,7 @@ static const char first_file[] = "log/0000000000001000.db";
 static const char middle_file[] = "log/0000000000002000.db";
 static const char last_file[] = "log/0000000000004000.db";
 
-/* ---- files of events --------------------------------------------------------------------------
- */
+/* ---- files of events ------------------------------------------------------------------------- */
 
 static void a_folder_in_order_is_left_as_it_is(void **state)
 {
@@ -175,7 +174,7 @@ static void a_file_without_a_head_is_set_aside_and_its_range_is_lost(void **stat
     }
 }
 
-static void what_can_be_read_of_a_sealed_file_is_kept(void **state)
+static void the_readable_rows_of_a_sealed_file_are_kept(void **state)
 {
     (void)state;
     struct mended mended;
@@ -195,7 +194,7 @@ static void what_can_be_read_of_a_sealed_file_is_kept(void **state)
         place_close(&mended.place);
         repair(&mended, false);
         assert_int_equal(mended.result, 0);
-        place_open(&mended.place); /* and is no stranger to the next file */
+        place_open(&mended.place); /* the next file's link still fits to it */
     }
     deinit(&mended);
 }
@@ -510,7 +509,7 @@ static void an_odd_lock_hangs_nothing(void **state)
     }
 }
 
-/* Nobody knows what a write-ahead log had that is not there any more. */
+/* The content of a write-ahead log that is gone is unknown. */
 static void an_odd_journal_may_have_had_the_newest_events(void **state)
 {
     (void)state;
@@ -541,8 +540,7 @@ static void a_loop_of_links_is_set_aside(void **state)
     deinit(&mended);
 }
 
-/* ---- state.db and sums.db ---------------------------------------------------------------------
- */
+/* ---- state.db and sums.db -------------------------------------------------------------------- */
 
 static void damaged_sums_lose_nothing(void **state)
 {
@@ -626,7 +624,7 @@ static int64_t number_in(const struct mended *mended, const char *name, const ch
     return number;
 }
 
-static void what_can_be_read_of_the_state_is_kept(void **state)
+static void the_readable_rows_of_the_state_are_kept(void **state)
 {
     (void)state;
     struct mended mended;
@@ -720,8 +718,7 @@ static void a_name_with_two_numbers_keeps_the_newer(void **state)
     deinit(&mended);
 }
 
-/* ---- limits of a repair -------------------------------------------------------------------------
- */
+/* ---- limits of a repair ---------------------------------------------------------------------- */
 
 static void a_dry_run_says_the_same_and_changes_nothing(void **state)
 {
@@ -798,7 +795,7 @@ static void a_newer_format_ends_it_before_anything_is_changed(void **state)
     deinit(&mended);
 }
 
-static void what_is_no_folder_is_an_error(void **state)
+static void a_path_that_is_no_folder_is_an_error(void **state)
 {
     (void)state;
     struct mended mended;
@@ -844,7 +841,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_folder_in_order_is_left_as_it_is),
         cmocka_unit_test(a_file_without_a_head_is_set_aside_and_its_range_is_lost),
-        cmocka_unit_test(what_can_be_read_of_a_sealed_file_is_kept),
+        cmocka_unit_test(the_readable_rows_of_a_sealed_file_are_kept),
         cmocka_unit_test(an_index_that_is_damaged_loses_nothing),
         cmocka_unit_test(the_last_file_loses_all_up_to_now),
         cmocka_unit_test(a_log_whose_only_file_is_lost_begins_anew),
@@ -863,7 +860,7 @@ int main(void)
         cmocka_unit_test(damaged_sums_lose_nothing),
         cmocka_unit_test(nothing_is_set_aside_behind_a_link),
         cmocka_unit_test(a_lost_state_is_made_anew_and_told),
-        cmocka_unit_test(what_can_be_read_of_the_state_is_kept),
+        cmocka_unit_test(the_readable_rows_of_the_state_are_kept),
         cmocka_unit_test(a_state_whose_index_is_damaged_loses_nothing),
         cmocka_unit_test(holes_that_cannot_be_read_are_told),
         cmocka_unit_test(a_state_that_never_had_holes_has_lost_none),
@@ -872,7 +869,7 @@ int main(void)
         cmocka_unit_test(a_dry_run_holds_no_file_in_memory),
         cmocka_unit_test(a_folder_in_use_is_not_touched),
         cmocka_unit_test(a_newer_format_ends_it_before_anything_is_changed),
-        cmocka_unit_test(what_is_no_folder_is_an_error),
+        cmocka_unit_test(a_path_that_is_no_folder_is_an_error),
         cmocka_unit_test(an_attempt_that_was_ended_may_be_made_again),
     };
     say_set_level((enum say_level)(SAY_ERROR + 1));

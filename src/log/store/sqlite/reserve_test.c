@@ -56,7 +56,7 @@ static void room_is_set_aside_given_once_and_set_aside_again(void **state)
     reserve_deinit(&reserve);
 }
 
-static void what_an_earlier_run_set_aside_is_taken_over(void **state)
+static void the_reserve_of_an_earlier_run_is_taken_over(void **state)
 {
     (void)state;
     struct reserve first, second;
@@ -69,7 +69,7 @@ static void what_an_earlier_run_set_aside_is_taken_over(void **state)
     reserve_deinit(&second);
 }
 
-static void without_room_there_is_none_and_nothing_is_given(void **state)
+static void on_a_full_disk_no_reserve_is_made_or_given(void **state)
 {
     (void)state;
     struct reserve reserve;
@@ -99,8 +99,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(room_is_set_aside_given_once_and_set_aside_again),
-        TEST(what_an_earlier_run_set_aside_is_taken_over),
-        TEST(without_room_there_is_none_and_nothing_is_given),
+        TEST(the_reserve_of_an_earlier_run_is_taken_over),
+        TEST(on_a_full_disk_no_reserve_is_made_or_given),
         TEST(a_reserve_of_nothing_sets_nothing_aside),
     };
     assert_non_null(mkdtemp(folder));

@@ -1,4 +1,4 @@
-/* Makes the files of a chain ready, whatever the end of the last run has left of them. */
+/* Makes the files of a chain ready after any end of the last run. */
 #pragma once
 
 #include "log/store/sqlite/chain.h"

@@ -4,6 +4,6 @@
 
 #include "log/event.h"
 
-/* Of all that a reader is given of the event, and of its channel's name, which the file keeps apart
- * from the row. */
+/* Returns the checksum of all that a reader gets of the event, with its channel's name, which the
+ * file keeps apart from the row. */
 uint32_t rowsum(const struct event *event);

@@ -30,7 +30,7 @@ static void a_known_event_keeps_its_checksum(void **state)
     assert_int_equal(rowsum(&event), 0xcf540955);
 }
 
-static void all_that_is_served_counts(void **state)
+static void the_checksum_covers_all_that_is_served(void **state)
 {
     (void)state;
     struct event event = plain();
@@ -53,7 +53,7 @@ static void all_that_is_served_counts(void **state)
 }
 
 /* A row does not keep them, or not as it was given. */
-static void what_is_not_stored_does_not_count(void **state)
+static void the_checksum_leaves_out_fields_that_are_not_stored(void **state)
 {
     (void)state;
     struct event event = plain(), read = plain();
@@ -69,8 +69,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_known_event_keeps_its_checksum),
-        cmocka_unit_test(all_that_is_served_counts),
-        cmocka_unit_test(what_is_not_stored_does_not_count),
+        cmocka_unit_test(the_checksum_covers_all_that_is_served),
+        cmocka_unit_test(the_checksum_leaves_out_fields_that_are_not_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

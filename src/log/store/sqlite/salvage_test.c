@@ -108,7 +108,7 @@ static void a_table_that_is_whole_is_copied_whole(void **state)
     sqlite3_close(to);
 }
 
-static void what_lies_before_and_behind_a_damaged_page_is_copied(void **state)
+static void rows_before_and_behind_a_damaged_page_are_copied(void **state)
 {
     (void)state;
     static const int bytes[] = {0, 0xff, 'x'};
@@ -197,7 +197,7 @@ static void a_row_may_be_refused(void **state)
     sqlite3_close(salvage.to);
 }
 
-static void what_cannot_be_written_is_an_error(void **state)
+static void a_row_that_cannot_be_written_is_an_error(void **state)
 {
     (void)state;
     fill();
@@ -220,12 +220,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_that_is_whole_is_copied_whole),
-        cmocka_unit_test(what_lies_before_and_behind_a_damaged_page_is_copied),
+        cmocka_unit_test(rows_before_and_behind_a_damaged_page_are_copied),
         cmocka_unit_test(between_two_damaged_pages_nothing_is_copied),
         cmocka_unit_test(a_table_that_cannot_be_read_at_all_is_no_error),
         cmocka_unit_test(a_page_of_another_place_ends_the_reading),
         cmocka_unit_test(a_row_may_be_refused),
-        cmocka_unit_test(what_cannot_be_written_is_an_error),
+        cmocka_unit_test(a_row_that_cannot_be_written_is_an_error),
         cmocka_unit_test(reading_alone_says_how_much_there_is),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

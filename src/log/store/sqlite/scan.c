@@ -462,8 +462,7 @@ static int scan_readable_rows(struct scan *scan, enum db_fault *ret_fault)
     return result;
 }
 
-/* ---- past what is damaged ---------------------------------------------------------------------
- */
+/* ---- past what is damaged -------------------------------------------------------------------- */
 
 /* Leaves out the ids that were looked at. */
 static void narrow(struct scan *scan)

@@ -49,7 +49,8 @@ static int write_stamp(sqlite3 *db, uint32_t stamp)
     return db_exec(db, sql);
 }
 
-/* What only marks named goes with them. */
+/* Finishes a file: its index, its table of counts, and its stamp. Channels that only trims named
+ * are dropped with these. */
 static int finish(sqlite3 *db, struct index *index, uint32_t stamp)
 {
     int result = db_exec(db, CREATE_INDEX);
@@ -142,7 +143,7 @@ static int load_sealed(struct segment *segment)
     return result;
 }
 
-/* Nobody reads the segment now. */
+/* Called while no thread reads the segment. */
 static int change_life(struct chain *chain, struct segment *segment, sqlite3 *db)
 {
     readers_drop(chain->readers, segment);
@@ -177,7 +178,8 @@ int seal_segment(struct chain *chain, struct segment *segment)
     pthread_rwlock_wrlock(&segment->gate);
     result = change_life(chain, segment, db);
     pthread_rwlock_unlock(&segment->gate);
-    /* Or a power cut brings the journal back, perhaps beside a file that has been rewritten. */
+    /* Without this sync a power cut could bring the journal back, perhaps beside a rewritten
+     * file. */
     result = result ? result : db_sync_folder(chain->folder);
     if (!result)
         say(SAY_INFO, "file_sealed", "path=%s bytes=%llu ms=%lld", segment->path,

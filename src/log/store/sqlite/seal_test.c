@@ -133,7 +133,7 @@ static void a_turn_that_fails_anywhere_loses_nothing(void **state)
         nth += 3UL * STRIDE;
 }
 
-static void what_was_deleted_leaves_the_disk(void **state)
+static void deleted_events_leave_the_disk(void **state)
 {
     (void)state;
     struct place place;
@@ -169,7 +169,7 @@ int main(void)
         cmocka_unit_test(a_line_is_read_by_the_index_alone_and_in_order),
         cmocka_unit_test(a_stranger_who_reads_the_file_only_delays_the_seal),
         cmocka_unit_test(a_turn_that_fails_anywhere_loses_nothing),
-        cmocka_unit_test(what_was_deleted_leaves_the_disk),
+        cmocka_unit_test(deleted_events_leave_the_disk),
     };
     say_set_level(SAY_ERROR);
     faults_install();

@@ -81,7 +81,7 @@ void segment_leave(struct segment *segment)
 
 int segment_make_schema(sqlite3 *db)
 {
-    /* SQLite keeps the text, and with it the comments, for whoever asks for .schema. */
+    /* SQLite keeps the text with its comments, and .schema shows them. */
     return db_exec(
         db, "BEGIN;"
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value);"
@@ -491,7 +491,8 @@ static int load_with_sides(struct segment *segment)
     if (result)
         return result;
     result = is_sealed(segment, db, &sealed);
-    /* A stranger who reads it is no reason not to start: it is sealed later then. */
+    /* Another program that reads the file does not hold up a start: the file is then sealed
+     * later. */
     if (!result && sealed && segment_make_single(db) == 0) {
         sqlite3_close(db);
         return segment_has_journal(segment) ? -EIO : load_single(segment);

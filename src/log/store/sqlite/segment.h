@@ -83,11 +83,12 @@ int segment_make_spare(const char *folder);
 /* Makes the spare this segment's file. Durable. */
 int segment_take_spare(const char *folder, struct segment *segment);
 
-/* Makes the tables of an empty file; what a rewrite begins with too. */
+/* Makes the tables of an empty file. A rewrite begins with them, too. */
 int segment_make_schema(sqlite3 *db);
 
-/* Finds out what the file is, after whatever happened to it: finishes a seal that was begun, builds
- * the index of one that is not sealed. -EIO with a log line when it cannot be read. */
+/* Finds out the state of the file after any end of the last run. Finishes a seal that was begun,
+ * and builds the index of a file that is not sealed. Returns -EIO, with a log line, if the file
+ * cannot be read. */
 int segment_load(struct segment *segment);
 
 /* Takes over what the sums know of a sealed file. Of the file only the header is read: -ESTALE when
@@ -115,11 +116,12 @@ bool segment_may_have(const struct segment *segment, uint32_t number);
 /* Asks the folder for the size of the file and of what lies beside it. */
 void segment_measure(struct segment *segment);
 
-/* Leaves write-ahead logging, which takes the file for itself: -EBUSY while a stranger reads it. */
+/* Leaves write-ahead logging, which needs the file for itself: -EBUSY while another program reads
+ * it. */
 int segment_make_single(sqlite3 *db);
 
-/* Whether a journal or write-ahead log lies beside the file: whatever takes the file's place would
- * be spoilt by it. */
+/* Whether a journal or write-ahead log lies beside the file. It would spoil a file that takes this
+ * one's place. */
 bool segment_has_journal(const struct segment *segment);
 
 /* Unlinks the file and what lies beside it. */

@@ -67,7 +67,7 @@ static void a_fresh_file_is_not_sealed_and_has_nothing(void **state)
     segment_unref(segment);
 }
 
-static void what_is_no_database_is_an_error(void **state)
+static void a_file_that_is_no_database_is_an_error(void **state)
 {
     (void)state;
     bool sealed;
@@ -190,8 +190,8 @@ static void the_filter_lets_few_channels_through_that_are_not_in_the_file(void *
     }
 }
 
-/* A stranger who reads the file at the start keeps it from being made single, and what is appended
- * then is not to get into it: what is kept of its channels has been written. */
+/* Another program that reads the file at the start keeps it from being made single. Later appends
+ * must not go into it, because the table of its channels has been written. */
 static void a_file_that_was_finished_is_not_appended_to(void **state)
 {
     (void)state;
@@ -230,7 +230,7 @@ int main(void)
         cmocka_unit_test(a_file_is_named_by_16_digits),
         cmocka_unit_test(a_spare_is_a_single_file_for_its_owner_only),
         cmocka_unit_test(a_fresh_file_is_not_sealed_and_has_nothing),
-        cmocka_unit_test(what_is_no_database_is_an_error),
+        cmocka_unit_test(a_file_that_is_no_database_is_an_error),
         cmocka_unit_test(a_database_of_another_kind_is_an_error),
         cmocka_unit_test(a_torn_file_is_an_error),
         cmocka_unit_test(a_file_of_a_newer_version_is_refused),

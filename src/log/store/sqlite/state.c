@@ -16,7 +16,7 @@
 enum { ROOM = 1 << 20, TIDY_BYTES = 256 << 10, GROW_BYTES = 64 << 10 };
 
 /* A script for each version, run on the tables of the version before. The version is kept beside
- * the other settings, since PRAGMA user_version is one for all who share the file. */
+ * the other settings, since all modules that share the file share PRAGMA user_version. */
 static const char *const migrations[] = {
     "CREATE TABLE trim(name TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,"
     " trimmed INTEGER NOT NULL);"
@@ -223,7 +223,7 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
                void *context)
 {
     sqlite3_stmt *statement;
-    /* In the order of the file: by name, each would be looked for in another place. */
+    /* Read the rows in the order of the file. By name, each would be a seek. */
     int result = db_prepare(state->db, DB_SELECT(TRIM_OF) "trim ORDER BY rowid", &statement);
     if (result)
         return result;

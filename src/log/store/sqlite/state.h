@@ -86,8 +86,8 @@ int state_unforget(struct state *state, const uint32_t *numbers, size_t count);
 
 int state_set_newest(struct state *state, uint64_t id, int64_t time_us);
 
-/* Notes that events up to this id may be lost, which nothing else tells: whoever has not read
- * beyond it is to be told of a gap. The newest event ever is at least that, of `time_us`. */
+/* Notes that events up to this id may be lost, so that every reader with a cursor below it gets a
+ * gap. Nothing else in the folder says so. The newest id is at least that, of `time_us`. */
 int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
 /* The highest id so noted, 0 for none. */
 int state_lost(struct state *state, uint64_t *ret_id);

@@ -161,7 +161,7 @@ static void the_newest_event_is_remembered(void **unused)
     state_close(state);
 }
 
-static void what_is_lost_raises_the_newest_and_never_falls(void **unused)
+static void the_lost_id_raises_the_newest_and_never_falls(void **unused)
 {
     (void)unused;
     struct state *state = open_it();
@@ -198,7 +198,7 @@ static int see_removal(void *context, uint64_t first, const struct link *before)
     return 0;
 }
 
-static void what_is_known_of_the_chain_comes_back_after_reopening(void **unused)
+static void the_state_of_the_chain_comes_back_after_reopening(void **unused)
 {
     (void)unused;
     struct state_chain chain = {7, 500, 520}, back;
@@ -310,7 +310,7 @@ static void the_log_of_changes_does_not_grow_without_end(void **unused)
     state_close(state);
 }
 
-/* The newest event that is known to whoever opens the file after a crash. */
+/* The newest event that an opening after a crash finds. */
 static uint64_t newest_after_crash(void)
 {
     char command[600], crashed[80];
@@ -325,7 +325,7 @@ static uint64_t newest_after_crash(void)
     return newest.id;
 }
 
-static void what_failed_does_not_come_back_after_a_crash(void **unused)
+static void a_failed_write_does_not_come_back_after_a_crash(void **unused)
 {
     (void)unused;
     struct state *state = open_it();
@@ -355,10 +355,9 @@ int main(void)
         cmocka_unit_test_teardown(erasures_are_kept_until_done, remove_file),
         cmocka_unit_test_teardown(a_forgotten_channel_leaves_its_number_and_the_fold, remove_file),
         cmocka_unit_test_teardown(the_newest_event_is_remembered, remove_file),
-        cmocka_unit_test_teardown(what_is_lost_raises_the_newest_and_never_falls, remove_file),
-        cmocka_unit_test_teardown(what_failed_does_not_come_back_after_a_crash, remove_file),
-        cmocka_unit_test_teardown(what_is_known_of_the_chain_comes_back_after_reopening,
-                                  remove_file),
+        cmocka_unit_test_teardown(the_lost_id_raises_the_newest_and_never_falls, remove_file),
+        cmocka_unit_test_teardown(a_failed_write_does_not_come_back_after_a_crash, remove_file),
+        cmocka_unit_test_teardown(the_state_of_the_chain_comes_back_after_reopening, remove_file),
         cmocka_unit_test_teardown(removals_are_dropped_once_nothing_leads_to_them, remove_file),
         cmocka_unit_test_teardown(a_file_of_a_newer_version_is_refused, remove_file),
         cmocka_unit_test_teardown(a_file_that_is_no_database_is_an_error, remove_file),

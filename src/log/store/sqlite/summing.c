@@ -44,8 +44,7 @@ static int64_t now_ns(const struct chain *chain)
     return clock_now_ns(chain->config.clock);
 }
 
-/* ---- dropping ---------------------------------------------------------------------------------
- */
+/* ---- dropping -------------------------------------------------------------------------------- */
 
 static void forget_files(struct chain *chain)
 {
@@ -67,8 +66,7 @@ void summing_drop(struct chain *chain, const char *reason, int error)
     forget_files(chain);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* The floor has fallen: harmless if it was that of a forgotten channel which had the number before,
  * so that there is nothing between the two. Many channels may be like that, and to look for each of
@@ -173,8 +171,7 @@ int summing_settle(struct chain *chain)
     return own->stuck ? -EIO : 0;
 }
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int newest_keyed(struct reader *reader, uint64_t *ret_id)
 {
@@ -355,8 +352,7 @@ void summing_replaced(struct chain *chain, struct segment *segment)
         summing_drop(chain, "rewrite", result);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int match_file(void *context, const struct sums_file *file)
 {

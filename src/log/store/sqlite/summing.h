@@ -8,8 +8,7 @@
  * Nothing fails because the sums cannot be kept: they are dropped then, and made anew from the
  * files later. */
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Tells the segments that are listed what the sums know of their files: those are `summed`, and
  * need not be opened. If a file is gone or is not the one that was added, the sums are dropped. */
@@ -23,8 +22,7 @@ int summing_bring_up(struct chain *chain, struct sums_row *row);
 /* Drops the sums, since they are wrong or cannot be kept: an opening asks the files. */
 void summing_drop(struct chain *chain, const char *reason, int error);
 
-/* ---- upkeep -----------------------------------------------------------------------------------
- */
+/* ---- upkeep ---------------------------------------------------------------------------------- */
 
 /* The channel was trimmed or forgotten: its row is to be brought up by summing_settle(). */
 void summing_note(struct chain *chain, uint32_t number);

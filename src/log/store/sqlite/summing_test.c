@@ -14,7 +14,7 @@ static void an_opening_reads_no_file_that_is_in_the_sums(void **state)
     place_deinit(&place);
 }
 
-static void what_is_not_in_the_sums_yet_is_read(void **state)
+static void a_file_that_is_not_in_the_sums_yet_is_read(void **state)
 {
     (void)state;
     struct place place;
@@ -229,7 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_opening_reads_no_file_that_is_in_the_sums),
-        cmocka_unit_test(what_is_not_in_the_sums_yet_is_read),
+        cmocka_unit_test(a_file_that_is_not_in_the_sums_yet_is_read),
         cmocka_unit_test(a_folder_without_sums_is_upgraded),
         cmocka_unit_test(trims_are_subtracted),
         cmocka_unit_test(a_trim_that_the_sums_do_not_have_is_made_up_for),

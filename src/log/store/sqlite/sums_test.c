@@ -79,7 +79,7 @@ static void a_row_is_added_to_only_at_its_floor_and_name(void **state)
     assert_int_equal(sums_discard(sums, path), 0);
 }
 
-static void what_ends_with_an_error_is_taken_back(void **state)
+static void a_transaction_that_ends_with_an_error_is_taken_back(void **state)
 {
     (void)state;
     struct sums *sums = open_sums();
@@ -183,7 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_that_was_put_is_there_when_it_is_opened_again),
         cmocka_unit_test(a_row_is_added_to_only_at_its_floor_and_name),
-        cmocka_unit_test(what_ends_with_an_error_is_taken_back),
+        cmocka_unit_test(a_transaction_that_ends_with_an_error_is_taken_back),
         cmocka_unit_test(a_file_is_told_as_it_was_put),
         cmocka_unit_test(a_database_from_before_there_were_links_is_kept),
         cmocka_unit_test(a_database_that_cannot_be_used_is_replaced_by_an_empty_one),

@@ -75,8 +75,7 @@ static void run_sql(const char *path, const char *sql)
     sqlite3_close(db);
 }
 
-/* ---- errnos -----------------------------------------------------------------------------------
- */
+/* ---- errnos ---------------------------------------------------------------------------------- */
 
 static void every_errno_has_a_cause_that_can_be_read(void **state)
 {
@@ -221,7 +220,7 @@ static void give_away(const struct place *place)
     assert_int_equal(getuid() == 0 ? system(command) : 0, 0);
 }
 
-static void what_a_user_may_not_use_is_named(void **state)
+static void a_file_that_the_user_may_not_use_is_named(void **state)
 {
     (void)state;
     static const struct {
@@ -255,8 +254,7 @@ static void what_a_user_may_not_use_is_named(void **state)
     }
 }
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void a_damaged_file_is_named_whichever_it_is(void **state)
 {
@@ -401,8 +399,7 @@ static void too_few_descriptors_are_told_as_that(void **state)
     place_deinit(&place);
 }
 
-/* ---- the survey -------------------------------------------------------------------------------
- */
+/* ---- the survey ------------------------------------------------------------------------------ */
 
 static void a_survey_finds_nothing_in_a_folder_that_is_right_or_not_there(void **state)
 {
@@ -446,7 +443,7 @@ int main(void)
         cmocka_unit_test(a_folder_that_cannot_be_made_is_named),
         cmocka_unit_test(an_entry_of_another_kind_is_named),
         cmocka_unit_test(a_log_that_is_no_folder_is_named),
-        cmocka_unit_test(what_a_user_may_not_use_is_named),
+        cmocka_unit_test(a_file_that_the_user_may_not_use_is_named),
         cmocka_unit_test(a_damaged_file_is_named_whichever_it_is),
         cmocka_unit_test(a_file_without_its_end_is_named),
         cmocka_unit_test(a_database_of_others_is_no_file_of_the_log),

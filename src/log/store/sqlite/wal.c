@@ -167,7 +167,7 @@ static int read_frame(const struct wal *wal, sqlite3_int64 at, unsigned char hea
     return errno_of(code);
 }
 
-/* Then it says the size of the database. */
+/* A frame ends a commit if it says the size of the database. */
 static bool ends_commit(const unsigned char header[FRAME_HEADER])
 {
     const unsigned char *size = header + PAGE_NUMBER;
@@ -204,8 +204,9 @@ static int void_ends(const struct wal *wal, bool all)
     return result;
 }
 
-/* Of a log without a good frame. It is synced before any of its frames is void: a part of an
- * earlier round, whose frames are all in the database, would be older than that. */
+/* Makes the header of a log without a good frame void, and syncs that before any frame is made
+ * void. Otherwise a crash could leave a part of an earlier round, which is older than the
+ * database. */
 static int void_header(struct wal *wal)
 {
     static const char zeros[LOG_HEADER];

@@ -58,7 +58,7 @@ static void insert_unsynced(struct rig *rig, int a, unsigned long operations)
     faults_set(0, 0, 0);
 }
 
-/* The rows that somebody finds who opens the file after a crash. */
+/* The rows that an opening after a crash finds. */
 static int64_t rows_after_crash(const struct rig *rig, const char *where)
 {
     char command[800], path[160], sql[80];
@@ -215,7 +215,7 @@ static int insert_with_update(struct rig *rig, int a)
 
 /* The frames behind a first one that was cut are a whole commit again, once another transaction
  * has written that first one anew with the same bytes, and no more. */
-static void what_was_cut_does_not_come_back_behind_the_same_first_frame(void **state)
+static void cut_frames_do_not_come_back_behind_the_same_first_frame(void **state)
 {
     struct rig *rig = *state;
     assert_int_equal(db_exec(rig->db,
@@ -242,7 +242,7 @@ static void what_was_cut_does_not_come_back_behind_the_same_first_frame(void **s
 
 /* The first bytes of a frame's header are the same for two transactions that change the same page.
  * The process is killed then, or the cut of the second fails as well. */
-static void what_was_cut_does_not_come_back_when_less_than_a_frame_is_written_over_it(void **state)
+static void cut_frames_do_not_come_back_under_less_than_a_new_frame(void **state)
 {
     struct rig *rig = *state;
     assert_int_equal(insert(rig, 1), 0);
@@ -288,7 +288,7 @@ static void write_log(const struct rig *rig, long at, const unsigned char *bytes
 
 /* A power cut leaves some sectors of what is written over it, and the page's need not come last:
  * the one with the beginning of the header is as good as it was, or the one with the page is. */
-static void what_was_cut_is_void_in_its_header_and_in_its_page(void **state)
+static void a_cut_frame_is_void_in_its_header_and_in_its_page(void **state)
 {
     enum { FRAME = 24 + 4096, HEADER = 24, START = 4 };
     unsigned char first[HEADER], page[START];
@@ -312,7 +312,7 @@ static void what_was_cut_is_void_in_its_header_and_in_its_page(void **state)
 
 /* Transactions that begin with the same frame, each the first of its round of the log, whose salts
  * are the same as long as none succeeds. */
-static void what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round(void **state)
+static void cut_frames_do_not_come_back_behind_the_same_first_frame_of_a_round(void **state)
 {
     struct rig *rig = *state;
     assert_int_equal(db_exec(rig->db,
@@ -477,10 +477,10 @@ int main(void)
         TEST(the_first_commit_after_another_connection_began_anew_can_be_cut_too),
         TEST(a_cut_that_fails_says_so_and_may_be_tried_again),
         TEST(a_cut_of_a_first_commit_that_fails_may_be_tried_again),
-        TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame),
-        TEST(what_was_cut_does_not_come_back_when_less_than_a_frame_is_written_over_it),
-        TEST(what_was_cut_is_void_in_its_header_and_in_its_page),
-        TEST(what_was_cut_does_not_come_back_behind_the_same_first_frame_of_a_round),
+        TEST(cut_frames_do_not_come_back_behind_the_same_first_frame),
+        TEST(cut_frames_do_not_come_back_under_less_than_a_new_frame),
+        TEST(a_cut_frame_is_void_in_its_header_and_in_its_page),
+        TEST(cut_frames_do_not_come_back_behind_the_same_first_frame_of_a_round),
         TEST(settling_cuts_what_was_not_found),
         TEST(settling_cuts_what_lies_behind_a_frame_that_was_lost),
         TEST(an_empty_log_needs_no_cut),

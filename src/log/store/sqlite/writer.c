@@ -198,7 +198,8 @@ bool writer_is_unsure(const struct writer *writer)
     return writer->unsure;
 }
 
-/* Opens the file again, if need be, and sees to it that what failed in it has failed for good. */
+/* Opens the file again, if need be, and ensures that a failed commit cannot come back after a
+ * crash. */
 static int mend(struct writer *writer)
 {
     int result = writer->db ? 0 : open_db(writer);
@@ -219,8 +220,7 @@ int writer_mend(struct writer *writer, sqlite3 **ret_db)
     return result;
 }
 
-/* ---- the index and the marks ------------------------------------------------------------------
- */
+/* ---- the index and the marks ----------------------------------------------------------------- */
 
 static int note(uint32_t **numbers, size_t *count, size_t *cap, uint32_t number)
 {

@@ -33,7 +33,7 @@ uint64_t writer_wal_bytes(const struct writer *writer);
  * and would be lost with that. */
 uint64_t writer_moved(const struct writer *writer);
 
-/* The connection, for whoever seals the file; opened anew if a failure closed it. */
+/* Returns the connection, for sealing the file. Opens it anew if a failure closed it. */
 int writer_mend(struct writer *writer, sqlite3 **ret_db);
 
 /* The column `kind`: the hops of an event stand above its kind. Most events have none, and so take

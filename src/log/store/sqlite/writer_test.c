@@ -273,7 +273,7 @@ static void check_full_disk(struct place *place)
     assert_int_equal(place_count(place, 1), before);
 }
 
-/* A child, since a limit cannot be taken off a process that does not want it. */
+/* Runs in a child, so that its limit and its ignored signal end with it. */
 static void limited_child(struct place *place)
 {
     struct rlimit limit;
@@ -294,7 +294,7 @@ static void limited_child(struct place *place)
     place_close(place);
 }
 
-static void beyond_the_limit_of_a_file_there_is_no_space_until_it_is_raised(void **state)
+static void a_file_size_limit_means_no_space_until_it_is_raised(void **state)
 {
     (void)state;
     struct place place;
@@ -369,7 +369,7 @@ int main(void)
         cmocka_unit_test(a_first_append_to_a_file_that_failed_does_not_come_back_after_a_crash),
         cmocka_unit_test(a_file_that_cannot_be_begun_is_begun_by_the_next_append),
         cmocka_unit_test(without_memory_an_append_changes_nothing),
-        cmocka_unit_test(beyond_the_limit_of_a_file_there_is_no_space_until_it_is_raised),
+        cmocka_unit_test(a_file_size_limit_means_no_space_until_it_is_raised),
         cmocka_unit_test(a_full_disk_can_be_trimmed_and_then_appended_to),
         cmocka_unit_test(small_commits_do_not_let_the_log_of_changes_outgrow_the_file),
     };
