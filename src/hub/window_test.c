@@ -444,9 +444,8 @@ static void rows_spend_a_budget_by_the_terms_they_are_held_against(void **state)
     end(&fixture);
 }
 
-/* For each page, the walk from the newest event down to the cursor would be repeated. */
-/* Whatever a selection names, a read ends within its rows, says how far it came, and reads in a row
- * give the same events as a single one. */
+/* A read ends within its rows whatever its selection names, and says how far it came. Reads in a
+ * row give the same events as a single one. */
 static void reads_honour_their_rows_whatever_they_select(void **state)
 {
     static const char *const selections[] = {
@@ -516,6 +515,7 @@ static void a_walk_that_gives_nothing_ends_within_its_rows(void **state)
     end(&fixture);
 }
 
+/* For each page, the walk from the newest event down to the cursor would be repeated. */
 static void a_busy_channel_is_read_forward_from_a_cursor_far_behind(void **state)
 {
     (void)state;

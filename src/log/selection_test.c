@@ -202,14 +202,15 @@ static void names_of_any_length_are_judged_alike_at_any_place(void **state)
 {
     (void)state;
     static const char bytes[] = {'/', '.', '*', 0x1f, 0x7f, 'b'};
+    const size_t count = sizeof(bytes);
     char name[36];
     for (size_t len = 2; len <= sizeof(name); len++)
-        for (size_t pair = 0; pair < len * len * sizeof(bytes) * sizeof(bytes); pair++) {
-            size_t first = pair / sizeof(bytes) / sizeof(bytes) / len;
-            size_t second = pair / sizeof(bytes) / sizeof(bytes) % len;
+        for (size_t pair = 0; pair < len * len * count * count; pair++) {
+            size_t first = pair / count / count / len;
+            size_t second = pair / count / count % len;
             memset(name, 'a', len);
-            name[first] = bytes[pair / sizeof(bytes) % sizeof(bytes)];
-            name[second] = bytes[pair % sizeof(bytes)];
+            name[first] = bytes[pair / count % count];
+            name[second] = bytes[pair % count];
             struct str text = {name, len};
             assert_true(name_valid(text, NULL) == by_the_rules(text));
         }
