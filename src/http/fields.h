@@ -100,7 +100,7 @@ struct http_fields {
  * http_head_error. */
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret);
 
-/* One of 64 sorts of names, in upper or lower case: a hash of length, first and last byte. Names of
+/* The sort of a name, one of 64, whatever its case: a hash of length, first and last byte. Names of
  * different sorts differ. `name` is not empty. */
 static inline unsigned http_field_sort(struct str name)
 {

@@ -5,7 +5,7 @@
 #include "log/log_internal.h"
 
 struct engine {
-    /* Nothing outlives the process: cursors of an earlier run get a gap. */
+    /* The events end with the process: cursors of an earlier run get a gap. */
     bool is_volatile;
 
     /* Opens the store as log->store, reports to `loader` what is in it, and sets the log's bounds.

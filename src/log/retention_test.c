@@ -190,7 +190,7 @@ static void post_pair(struct world *world, const char *one, const char *other)
     post_wait(world, &post);
 }
 
-/* What a large DELETE leaves for upkeep is in the batches of other channels' events. */
+/* A large DELETE leaves events for upkeep, in the batches of other channels' events. */
 static void trimmed_events_go_before_retained_ones(void **state)
 {
     enum { BOUND = 4 << 20, MORE = 1500 };

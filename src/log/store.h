@@ -183,8 +183,8 @@ struct store_config {
     /* SQLite: the counts of a channel at the opening were wrong by this much, for its events up to
      * `last`. Upkeep thread. May be NULL. */
     void (*recounted)(void *context, uint32_t number, uint64_t last, int64_t count, int64_t bytes);
-    /* Nothing in the store refers to the number of this forgotten channel any more: in memory as
-     * soon as it is forgotten. Upkeep thread. May be NULL. */
+    /* The number of a forgotten channel is free again, since nothing in the store refers to it any
+     * more: in memory as soon as the channel is forgotten. Upkeep thread. May be NULL. */
     void (*released)(void *context, uint32_t number);
     /* SQLite: events up to `upto` are lost: their file is missing, or they are damaged. While it is
      * opened, and from within reads, before they return. May be NULL. */

@@ -62,7 +62,7 @@ struct refusal submit_refusal(struct submitter *submitter, const struct publish 
 
 /* ---- many events as one publish -------------------------------------------------------------- */
 
-/* Nothing else may be submitted before the submission has ended or was dropped. */
+/* No other publish may be submitted before the submission has ended or was dropped. */
 struct submission {
     struct submitter *submitter;
     const struct publisher *publisher;

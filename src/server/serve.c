@@ -42,7 +42,7 @@ const char serve_help[] =
     "ends the process at once. SIGHUP is ignored. FRESHET_NO_URING=1 in the environment switches\n"
     "io_uring off.\n";
 
-/* What the log, the courier and connections that are refused may take. */
+/* The descriptors that the log, the courier and connections that are refused may take. */
 enum { DESCRIPTORS_SPARE = 200, REFUSING_MAX = 64 };
 /* Below that the log's files leave next to nothing for connections. */
 enum { DESCRIPTORS_LEAST = 64, DESCRIPTORS_WORKER = 8 };

@@ -205,7 +205,7 @@ static bool read_once(struct session *session)
     return used == bytes.len || session->conn.dead || add_to_intake(session, str_skip(bytes, used));
 }
 
-/* Nothing is read while a stream is open or a poll waits, but its end is noticed. */
+/* The connection is not read while a stream is open or a poll waits, but its end is noticed. */
 static void read_pull(struct session *session)
 {
     if (!session->request.pull->ops->input) {

@@ -18,7 +18,7 @@ struct paced {
 struct pace_ops {
     /* Whether events that it has may have been deleted: everything up to `trimmed` may be. */
     bool (*is_trimmed)(const struct paced *paced, uint64_t trimmed);
-    /* It is not held any more: the owner sees that it is answered soon. */
+    /* The poll is not held any more: its owner sees that it is answered soon. */
     void (*end)(struct paced *paced);
 };
 

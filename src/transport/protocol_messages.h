@@ -1,4 +1,4 @@
-/* What a freshet.v1 connection sends beside events. */
+/* The messages that a freshet.v1 connection sends beside events. */
 #pragma once
 
 #include "transport/protocol_state.h"

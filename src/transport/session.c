@@ -1,5 +1,5 @@
-/* What an HTTP/1.1 connection waits for, and until when. The timer of its request stream rings in
- * the meaning of its phase; only http1.c hears it. */
+/* The phases of an HTTP/1.1 connection: the thing that it waits for, and until when. The timer of
+ * its request stream rings in the meaning of its phase; only http1.c hears it. */
 #include "transport/session.h"
 
 #include "transport/pipeline.h"

@@ -6,8 +6,8 @@
 struct socket;
 struct socket_publish;
 
-/* What a protocol on top of the WebSocket (the envelopes of a channel, or freshet.v1) has beside
- * the operations of its pull. */
+/* The operations that a protocol on top of the WebSocket (the envelopes of a channel, or
+ * freshet.v1) has beside those of its pull. */
 struct socket_ops {
     bool json; /* text messages must be JSON */
     void (*message)(struct socket *socket, enum ws_opcode opcode, struct str data);

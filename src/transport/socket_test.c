@@ -728,7 +728,7 @@ static void a_compressed_message_does_not_wait_for_checks(void **state)
     buf_free(&bomb);
 }
 
-/* Whoever leaves, or has to give way, in the midst of it leaves nothing behind. */
+/* A client that leaves, or has to give way, in the midst of it leaves nothing behind. */
 static void a_connection_may_end_while_its_message_is_checked(void **state)
 {
     struct bench *bench = *state;

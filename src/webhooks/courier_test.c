@@ -906,7 +906,7 @@ static void note_answer(struct mail *mail, void *owner)
     is_answered = true;
 }
 
-/* Those that ask are gone once the courier is freed. */
+/* The workers that ask are gone once the courier is freed. */
 static void a_request_that_waits_for_another_is_answered_before_the_stop_ends(void **state)
 {
     struct world *world = *state;

@@ -374,7 +374,7 @@ static inline enum courier_fault ask(struct world *world, enum courier_op op, co
     return reply(world);
 }
 
-/* Nothing comes while time stands still. The answer to a GET is there afterwards. */
+/* No request comes while time stands still. The answer to a GET is there afterwards. */
 static inline void assert_quiet(struct world *world)
 {
     assert_int_equal(ask(world, COURIER_GET, NULL), 0);

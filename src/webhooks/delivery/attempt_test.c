@@ -99,8 +99,8 @@ static void without_order_a_channel_has_several_attempts(void **state)
 
 /* ---- at least once, but not much more -------------------------------------------------------- */
 
-/* What was accepted and not saved would come again after a crash: it is bounded with what is under
- * way. */
+/* Events that were accepted, and not saved as such, would come again after a crash: they are
+ * bounded together with those under way. */
 static void attempts_wait_while_too_much_is_not_saved(void **state)
 {
     struct world *world = *state;

@@ -11,7 +11,7 @@
 
 enum { JOBS = 6, PATIENCE_MS = 20000 };
 
-/* What has run and what was opened, in order, as letters. */
+/* The jobs that have run and the files that were opened, in order, as letters. */
 struct rig {
     struct registry *registry;
     struct saver *saver;

@@ -204,7 +204,7 @@ static void a_renewal_brings_a_disabled_subscription_back(void **state)
     answer(world, "200 OK");
 }
 
-/* As it is left by a lease that has ended, if the disk could not be written then. */
+/* The state that a lease leaves when it ends while the disk cannot be written. */
 static void a_renewal_brings_one_back_that_could_not_be_deleted(void **state)
 {
     struct world *world = *state;

@@ -255,7 +255,7 @@ struct store_trim *chain_take_marks(struct chain *chain, size_t *ret_count)
 
 /* ---- appending ------------------------------------------------------------------------------ */
 
-/* What the batches hold that concerns the chain. */
+/* The events of a commit that concern the chain. */
 struct content {
     const struct event *first; /* appended; NULL for none */
     const struct event *last;

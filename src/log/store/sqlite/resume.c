@@ -33,7 +33,7 @@ static int load_rolled(struct chain *chain, struct segment *segment)
     sqlite3 *db = NULL;
     int result = writer_open(segment, &segment->writer);
     result = result ? result : writer_mend(segment->writer, &db);
-    /* What is read here will be shown, and must not be lost after that. */
+    /* The rows that are read here will be shown, and must not be lost after that. */
     result = result ? result : wal_settle(db);
     return result ? result : load_marks(chain, db);
 }

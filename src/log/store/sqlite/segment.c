@@ -355,7 +355,7 @@ static int load_unsealed(struct segment *segment, sqlite3 *db)
     return result;
 }
 
-/* What a database says of itself in its first bytes (sqlite.org/fileformat2.html, section 1.3). */
+/* The facts in the first bytes of a database (sqlite.org/fileformat2.html, section 1.3). */
 struct header {
     bool wal;
     uint32_t page_size;

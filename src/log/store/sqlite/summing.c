@@ -115,7 +115,7 @@ int summing_bring_up(struct chain *chain, struct sums_row *row)
     return result < 0 ? result : 0;
 }
 
-/* What state.db has of a channel is enough once all is trimmed. */
+/* The entry of a channel in state.db is enough once all its events are trimmed. */
 static int settle_row(struct chain *chain, uint32_t number)
 {
     struct sums_row row;

@@ -51,7 +51,7 @@ struct writer {
     uint64_t moved;              /* see writer_moved() */
     bool unsure;                 /* what failed may be in the file after a crash */
     int64_t marks;               /* the rowid of the newest mark that is safe; -1: not known yet */
-    /* What the transaction under way has put into the index. */
+    /* The rows that the transaction under way has put into the index. */
     uint32_t *added;
     size_t added_count;
     size_t added_cap;
