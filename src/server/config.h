@@ -1,7 +1,7 @@
 /* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
-#include "webhooks/wire/address.h"
+#include "fetch/address.h"
 #include "webhooks/websub/form.h"
 #include "webhooks/endpoint/pool.h"
 #include "inbound/source.h"

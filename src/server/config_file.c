@@ -12,7 +12,7 @@
 #include "server/config_file.h"
 
 #include "base/mem.h"
-#include "webhooks/wire/identity.h"
+#include "fetch/identity.h"
 #include "http/origin.h"
 #include "server/keys.h"
 #include "server/sources.h"

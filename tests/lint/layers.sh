@@ -10,6 +10,7 @@ find src -name '*.[ch]' -print | LC_ALL=C sort | xargs awk '
 BEGIN {
     may["base"] = ""
     may["net"] = "base"
+    may["fetch"] = "net base"
     may["http"] = "base"
     may["ws"] = "base"
     may["log"] = "net base"
@@ -17,12 +18,12 @@ BEGIN {
     may["publish"] = "log net base http/media.h"
     may["subscribe"] = "hub log net base"
     may["transport"] = "subscribe publish hub log http ws net base"
-    may["webhooks"] = "subscribe publish hub log http ws net base"
+    may["webhooks"] = "fetch subscribe publish hub log http ws net base"
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base"
     may["bench"] = "client/lib http ws base"
-    may["api"] = "transport webhooks subscribe publish inbound hub log http ws net base"
-    may["server"] = "api bench client transport webhooks subscribe publish inbound hub log http ws net base"
+    may["api"] = "transport webhooks fetch subscribe publish inbound hub log http ws net base"
+    may["server"] = "api bench client transport webhooks fetch subscribe publish inbound hub log http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
     rooms["client/lib"] = ""

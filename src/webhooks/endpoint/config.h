@@ -5,8 +5,8 @@
 #include "hub/hub.h"
 #include "webhooks/endpoint/pool.h"
 #include "webhooks/wire/websub.h"
-#include "webhooks/wire/address.h"
-#include "webhooks/wire/identity.h"
+#include "fetch/address.h"
+#include "fetch/identity.h"
 
 /* The configuration. All that its pointers refer to must stay as long as the courier. */
 struct courier_config {

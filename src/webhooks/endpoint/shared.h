@@ -12,7 +12,7 @@
 #include "webhooks/endpoint/request.h"
 #include "webhooks/endpoint/schedule.h"
 #include "webhooks/progress/bundle.h"
-#include "webhooks/wire/client.h"
+#include "fetch/client.h"
 
 struct courier {
     /* Written once, before the thread starts. */

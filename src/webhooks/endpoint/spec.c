@@ -2,7 +2,7 @@
 
 #include "base/unknown.h"
 #include "base/utf8.h"
-#include "webhooks/wire/address.h"
+#include "fetch/address.h"
 #include "http/token.h"
 
 #include <curl/curl.h>

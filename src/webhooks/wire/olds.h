@@ -2,7 +2,7 @@
  * so that a receiver has a day to learn of the next one. */
 #pragma once
 
-#include "webhooks/wire/sign.h"
+#include "fetch/sign.h"
 
 /* With the newest ten keys sign at most, which is what a receiver has to try. */
 enum { OLDS_MAX = 9 };

@@ -1,9 +1,10 @@
-/* HTTP requests to receivers that are not trusted: libcurl on the courier's loop, within bounds. */
+/* HTTP requests to receivers that are not trusted: libcurl on the loop of its owner, within bounds.
+ */
 #pragma once
 
 #include "base/buf.h"
-#include "webhooks/wire/address.h"
-#include "webhooks/wire/identity.h"
+#include "fetch/address.h"
+#include "fetch/identity.h"
 #include "net/loop.h"
 
 #include <curl/curl.h>

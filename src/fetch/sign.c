@@ -1,4 +1,4 @@
-#include "webhooks/wire/sign.h"
+#include "fetch/sign.h"
 
 #include "base/base64.h"
 #include "base/hash.h"

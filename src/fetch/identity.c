@@ -1,4 +1,4 @@
-#include "webhooks/wire/identity.h"
+#include "fetch/identity.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

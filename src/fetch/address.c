@@ -1,4 +1,4 @@
-#include "webhooks/wire/address.h"
+#include "fetch/address.h"
 
 #include "base/number.h"
 

@@ -1,4 +1,4 @@
-#include "webhooks/wire/client.h"
+#include "fetch/client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* curl says which sockets it waits for and when it wants to be woken; the loop does the waiting.
  * The loop's own timers are too coarse for that, so curl's time is kept here and bounds the loop's
  * wait. Whatever happens within curl's callbacks is only noted: calls end in client_turn(). */
-#include "webhooks/wire/client.h"
+#include "fetch/client.h"
 
 #include "base/say.h"
 

@@ -1,4 +1,4 @@
-#include "webhooks/wire/sign.h"
+#include "fetch/sign.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
