@@ -97,7 +97,7 @@ static void an_empty_copy_costs_nothing(void **state)
     arena_free(&arena);
 }
 
-static void want_of_memory_is_told_and_passes(void **state)
+static void a_lack_of_memory_is_reported_and_passes(void **state)
 {
     (void)state;
     struct arena arena = {0};
@@ -123,7 +123,7 @@ int main(void)
         cmocka_unit_test(a_size_beyond_memory_is_refused),
         cmocka_unit_test(a_copy_has_the_bytes_and_not_the_address),
         cmocka_unit_test(an_empty_copy_costs_nothing),
-        cmocka_unit_test(want_of_memory_is_told_and_passes),
+        cmocka_unit_test(a_lack_of_memory_is_reported_and_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,7 @@ static void both_ways_add_to_what_is_there(void **state)
     buf_free(&buf);
 }
 
-static void what_is_not_strict_base64_is_refused(void **state)
+static void text_that_is_not_strict_base64_is_refused(void **state)
 {
     (void)state;
     const struct str texts[] = {STR("Z"),
@@ -148,7 +148,7 @@ static void a_fault_late_in_the_text_leaves_the_buffer_alone(void **state)
     buf_free(&buf);
 }
 
-static void want_of_memory_is_told(void **state)
+static void a_lack_of_memory_is_reported(void **state)
 {
     (void)state;
     struct buf buf = {0};
@@ -169,9 +169,9 @@ int main(void)
         cmocka_unit_test(known_pairs_hold_both_ways),
         cmocka_unit_test(every_byte_at_every_length_comes_back),
         cmocka_unit_test(both_ways_add_to_what_is_there),
-        cmocka_unit_test(what_is_not_strict_base64_is_refused),
+        cmocka_unit_test(text_that_is_not_strict_base64_is_refused),
         cmocka_unit_test(a_fault_late_in_the_text_leaves_the_buffer_alone),
-        cmocka_unit_test(want_of_memory_is_told),
+        cmocka_unit_test(a_lack_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ static void an_empty_buffer_owns_nothing(void **state)
     buf_free(&buf);
 }
 
-static void what_is_added_stands_in_a_row(void **state)
+static void additions_follow_each_other(void **state)
 {
     (void)state;
     struct buf buf = {0};
@@ -316,7 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_buffer_owns_nothing),
-        cmocka_unit_test(what_is_added_stands_in_a_row),
+        cmocka_unit_test(additions_follow_each_other),
         cmocka_unit_test(nothing_added_changes_nothing),
         cmocka_unit_test(growth_keeps_every_byte),
         cmocka_unit_test(formatting_may_need_any_room),

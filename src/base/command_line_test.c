@@ -79,7 +79,7 @@ static void assert_refused(struct result *r, const char *why)
     buf_free(&r->why);
 }
 
-static void what_is_wrong_is_named(void **state)
+static void the_wrong_argument_is_named(void **state)
 {
     (void)state;
     struct result r;
@@ -162,7 +162,7 @@ int main(void)
         cmocka_unit_test(options_may_stand_anywhere),
         cmocka_unit_test(a_value_may_stand_behind_an_equals_sign_and_be_empty),
         cmocka_unit_test(a_lone_dash_and_what_follows_two_dashes_are_positional),
-        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(the_wrong_argument_is_named),
         cmocka_unit_test(nothing_behind_two_dashes_is_an_option),
         cmocka_unit_test(help_is_asked_for_where_an_option_may_stand),
         cmocka_unit_test(a_value_is_a_value_whatever_it_looks_like),

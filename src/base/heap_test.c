@@ -45,7 +45,7 @@ static void growth_counts_from_the_least_that_was_resident(void **state)
     assert_true(heap_watch(&watch, (uint64_t)60 * MIB, 0));
 }
 
-static void what_is_freed_later_is_given_back_although_nothing_grows(void **state)
+static void memory_freed_after_a_growth_is_given_back_without_another_growth(void **state)
 {
     (void)state;
     struct heap_watch watch = {0};
@@ -64,7 +64,7 @@ static void what_is_freed_later_is_given_back_although_nothing_grows(void **stat
     assert_true(heap_watch(&watch, (uint64_t)100 * MIB, (uint64_t)53 * MIB));
 }
 
-static void what_was_freed_leaves_the_process(void **state)
+static void freed_memory_leaves_the_process(void **state)
 {
     (void)state;
     enum { COUNT = 20000, SIZE = 4000 };
@@ -90,11 +90,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_given_back_once_after_a_growth_has_ended),
         cmocka_unit_test(growth_counts_from_the_least_that_was_resident),
-        cmocka_unit_test(what_is_freed_later_is_given_back_although_nothing_grows),
+        cmocka_unit_test(memory_freed_after_a_growth_is_given_back_without_another_growth),
 #ifndef ALLOCATOR_IS_A_SANITIZERS
-        cmocka_unit_test(what_was_freed_leaves_the_process),
+        cmocka_unit_test(freed_memory_leaves_the_process),
 #endif
     };
-    (void)what_was_freed_leaves_the_process; /* a sanitizer's allocator keeps what was freed */
+    (void)freed_memory_leaves_the_process; /* a sanitizer's allocator keeps what was freed */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static void an_empty_histogram_says_0(void **state)
     assert_int_equal(hist_count_le(&hist, UINT64_MAX), 0);
 }
 
-static void one_value_is_every_quantile(void **state)
+static void a_single_value_is_every_quantile(void **state)
 {
     (void)state;
     const uint64_t values[] = {0, 1, 7, 8, 100, 123456789, UINT64_MAX};
@@ -195,7 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_histogram_says_0),
-        cmocka_unit_test(one_value_is_every_quantile),
+        cmocka_unit_test(a_single_value_is_every_quantile),
         cmocka_unit_test(a_quantile_is_at_most_an_eighth_too_high),
         cmocka_unit_test(small_values_are_exact),
         cmocka_unit_test(quantiles_count_as_they_should),

@@ -92,7 +92,7 @@ static void numbers_have_any_size(void **state)
         STR("[-1\n]"));
 }
 
-static void what_is_nearly_a_number_is_refused(void **state)
+static void malformed_numbers_are_refused(void **state)
 {
     (void)state;
     EXPECT_ALL(JSON_E_SYNTAX, STR("01"), STR("-01"), STR("00"), STR("1."), STR("-1."), STR("0."),
@@ -120,7 +120,7 @@ static void strings_hold_any_escape_of_the_grammar(void **state)
         STR("\"caf\xc3\xa9 and \\n and \xe2\x82\xac and \xf0\x9f\x98\x80\""), STR("\"'[{]},:\""));
 }
 
-static void what_is_nearly_a_string_is_refused(void **state)
+static void malformed_strings_are_refused(void **state)
 {
     (void)state;
     EXPECT_ALL(JSON_E_SYNTAX, STR("\""), STR("\"a"), STR("a\""), STR("'a'"), STR("\"\\\""),
@@ -152,7 +152,7 @@ static void a_raw_control_character_in_a_string_is_refused(void **state)
     }
 }
 
-static void what_is_not_utf8_is_refused_as_such(void **state)
+static void invalid_utf8_has_an_error_of_its_own(void **state)
 {
     (void)state;
     EXPECT_ALL(
@@ -200,7 +200,7 @@ static void objects_that_are_not_well_formed_are_refused(void **state)
                STR("[{\"a\":1],2}"), STR("{\"a\":[1}]"), STR("{{}:1}"));
 }
 
-static void what_follows_the_value_is_refused(void **state)
+static void text_after_the_value_is_refused(void **state)
 {
     (void)state;
     EXPECT_ALL(JSON_E_SYNTAX, STR("1 2"), STR("[]1"), STR("{}a"), STR("{} {}"), STR("null,"),
@@ -262,7 +262,7 @@ static void nesting_ends_at_128(void **state)
     assert_int_equal(check_nested("[{\"a\":", "[]", "}]", 64, JSON_DEPTH_MAX), JSON_E_DEPTH);
 }
 
-static void a_limit_above_what_is_tracked_is_lowered(void **state)
+static void a_limit_above_the_greatest_depth_is_lowered(void **state)
 {
     (void)state;
     assert_int_equal(check_nested("[", "", "]", JSON_DEPTH_LIMIT, 1000000), JSON_OK);
@@ -285,7 +285,7 @@ static void a_million_brackets_end_at_the_limit(void **state)
     assert_int_equal(check_nested("{\"\":", "", "", 1000000, JSON_DEPTH_MAX), JSON_E_DEPTH);
 }
 
-static void depth_counts_what_is_open_not_what_was(void **state)
+static void depth_counts_open_containers_only(void **state)
 {
     (void)state;
     assert_int_equal(check_nested("[],", "0", "", 1, 128), JSON_E_SYNTAX);
@@ -293,7 +293,7 @@ static void depth_counts_what_is_open_not_what_was(void **state)
     assert_int_equal(json_check(STR("[[],[],{},[{}]]"), 2, NULL), JSON_E_DEPTH);
 }
 
-static void each_level_remembers_what_it_is(void **state)
+static void each_level_remembers_whether_it_is_an_array_or_an_object(void **state)
 {
     (void)state;
     assert_int_equal(check_nested("[{\"a\":", "1", "}]", 63, JSON_DEPTH_MAX), JSON_OK);
@@ -356,7 +356,7 @@ static void a_string_of_any_length_may_end_anywhere_in_a_word(void **state)
     }
 }
 
-static void one_line_replaces_line_ends_by_spaces(void **state)
+static void json_one_line_replaces_line_ends_by_spaces(void **state)
 {
     (void)state;
     char text[] = "{\r\n\"a\":\t\"\\n\\r\",\n\r\"b\" : [\n\n]}\n";
@@ -365,7 +365,7 @@ static void one_line_replaces_line_ends_by_spaces(void **state)
     json_one_line(NULL, 0);
 }
 
-static void one_line_stays_within_its_length(void **state)
+static void json_one_line_stays_within_its_length(void **state)
 {
     (void)state;
     char text[] = "\n\r\n\r";
@@ -476,7 +476,7 @@ static void an_empty_key_differs_from_none(void **state)
     assert_null(key.at);
 }
 
-static void walking_what_was_never_checked_ends_within_the_text(void **state)
+static void walking_unchecked_text_ends_within_the_text(void **state)
 {
     (void)state;
     struct str whole = STR("[{\"a\":[1,{\"b\":\"\\\"\"}],\"c\":-1e5},\"\\\\\",]:,}[{\"d\"::}");
@@ -541,7 +541,7 @@ static void lone_surrogates_cannot_be_decoded(void **state)
         expect_not_unescaped(raws[i], -EINVAL);
 }
 
-static void what_is_no_string_cannot_be_decoded(void **state)
+static void only_a_json_string_can_be_unescaped(void **state)
 {
     (void)state;
     const struct str raws[] = {STR(""),          STR("\""),       STR("a"),      STR("1"),
@@ -553,7 +553,7 @@ static void what_is_no_string_cannot_be_decoded(void **state)
     expect_not_unescaped(STR_NONE, -EINVAL);
 }
 
-static void want_of_memory_is_told(void **state)
+static void a_lack_of_memory_is_reported(void **state)
 {
     (void)state;
     struct buf out = {0};
@@ -564,7 +564,7 @@ static void want_of_memory_is_told(void **state)
     buf_free(&out);
 }
 
-static void what_buf_add_json_writes_is_json_and_comes_back(void **state)
+static void strings_of_buf_add_json_are_valid_and_decode_to_the_original(void **state)
 {
     (void)state;
     char every[256];
@@ -603,7 +603,8 @@ static void a_check_pauses_after_as_many_bytes_as_it_was_given(void **state)
     buf_free(&text);
 }
 
-static void where_it_gets_too_deep_for_data_is_told_though_more_is_allowed(void **state)
+static void
+the_end_of_the_depth_allowed_for_data_is_reported_when_deeper_text_is_allowed(void **state)
 {
     (void)state;
     for (size_t depth = JSON_DEPTH_MAX; depth <= JSON_DEPTH_MAX + 2; depth++) {
@@ -655,31 +656,32 @@ int main(void)
         cmocka_unit_test(white_space_may_stand_between_all_tokens),
         cmocka_unit_test(other_space_is_refused),
         cmocka_unit_test(numbers_have_any_size),
-        cmocka_unit_test(what_is_nearly_a_number_is_refused),
+        cmocka_unit_test(malformed_numbers_are_refused),
         cmocka_unit_test(strings_hold_any_escape_of_the_grammar),
-        cmocka_unit_test(what_is_nearly_a_string_is_refused),
+        cmocka_unit_test(malformed_strings_are_refused),
         cmocka_unit_test(a_raw_control_character_in_a_string_is_refused),
-        cmocka_unit_test(what_is_not_utf8_is_refused_as_such),
+        cmocka_unit_test(invalid_utf8_has_an_error_of_its_own),
         cmocka_unit_test(words_are_spelled_out_in_lower_case),
         cmocka_unit_test(arrays_that_are_not_well_formed_are_refused),
         cmocka_unit_test(objects_that_are_not_well_formed_are_refused),
-        cmocka_unit_test(what_follows_the_value_is_refused),
+        cmocka_unit_test(text_after_the_value_is_refused),
         cmocka_unit_test(nothing_but_white_space_is_empty),
         cmocka_unit_test(a_byte_order_mark_is_refused),
         cmocka_unit_test(every_text_cut_short_is_refused),
         cmocka_unit_test(nesting_ends_at_128),
-        cmocka_unit_test(a_limit_above_what_is_tracked_is_lowered),
+        cmocka_unit_test(a_limit_above_the_greatest_depth_is_lowered),
         cmocka_unit_test(a_lower_limit_holds),
         cmocka_unit_test(a_million_brackets_end_at_the_limit),
-        cmocka_unit_test(depth_counts_what_is_open_not_what_was),
-        cmocka_unit_test(each_level_remembers_what_it_is),
+        cmocka_unit_test(depth_counts_open_containers_only),
+        cmocka_unit_test(each_level_remembers_whether_it_is_an_array_or_an_object),
         cmocka_unit_test(the_offset_says_where_the_fault_is),
         cmocka_unit_test(the_offset_of_a_bracket_too_deep_is_its_own),
         cmocka_unit_test(a_check_pauses_after_as_many_bytes_as_it_was_given),
-        cmocka_unit_test(where_it_gets_too_deep_for_data_is_told_though_more_is_allowed),
+        cmocka_unit_test(
+            the_end_of_the_depth_allowed_for_data_is_reported_when_deeper_text_is_allowed),
         cmocka_unit_test(a_string_of_any_length_may_end_anywhere_in_a_word),
-        cmocka_unit_test(one_line_replaces_line_ends_by_spaces),
-        cmocka_unit_test(one_line_stays_within_its_length),
+        cmocka_unit_test(json_one_line_replaces_line_ends_by_spaces),
+        cmocka_unit_test(json_one_line_stays_within_its_length),
         cmocka_unit_test(media_types_of_json_are_known),
         cmocka_unit_test(other_media_types_are_not_json),
         cmocka_unit_test(members_come_out_raw_and_in_order),
@@ -688,13 +690,13 @@ int main(void)
         cmocka_unit_test(a_value_without_parts_has_no_members),
         cmocka_unit_test(an_empty_key_differs_from_none),
         cmocka_unit_test(inner_containers_are_walked_without_their_end),
-        cmocka_unit_test(walking_what_was_never_checked_ends_within_the_text),
+        cmocka_unit_test(walking_unchecked_text_ends_within_the_text),
         cmocka_unit_test(escapes_are_decoded_to_utf8),
         cmocka_unit_test(lone_surrogates_cannot_be_decoded),
-        cmocka_unit_test(what_is_no_string_cannot_be_decoded),
-        cmocka_unit_test(want_of_memory_is_told),
+        cmocka_unit_test(only_a_json_string_can_be_unescaped),
+        cmocka_unit_test(a_lack_of_memory_is_reported),
         cmocka_unit_test(white_space_in_front_is_skipped),
-        cmocka_unit_test(what_buf_add_json_writes_is_json_and_comes_back),
+        cmocka_unit_test(strings_of_buf_add_json_are_valid_and_decode_to_the_original),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,7 +231,7 @@ static void object_ended_as_array(struct json_writer *writer)
     json_array_end(writer);
 }
 
-static void one_end_too_many(struct json_writer *writer)
+static void an_end_too_many(struct json_writer *writer)
 {
     json_array_begin(writer);
     json_array_end(writer);
@@ -278,7 +278,7 @@ static void misuse_ends_a_build_without_optimization(void **state)
     (void)state;
     static void (*const misuses[])(struct json_writer *) = {
         value_without_name, name_without_value,    two_names,
-        name_in_array,      object_ended_as_array, one_end_too_many,
+        name_in_array,      object_ended_as_array, an_end_too_many,
         two_documents,      members_of_an_array,   nested_too_deep};
     for (size_t i = 0; i < sizeof(misuses) / sizeof(misuses[0]); i++)
         if (!aborts(misuses[i]))

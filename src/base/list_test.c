@@ -114,7 +114,7 @@ static void the_first_is_taken_out(void **state)
     expect(&head, "b");
 }
 
-static void one_list_moves_behind_another(void **state)
+static void a_list_moves_behind_another(void **state)
 {
     (void)state;
     struct list to = LIST_INIT(to), from = LIST_INIT(from);
@@ -134,7 +134,7 @@ static void one_list_moves_behind_another(void **state)
     expect(&to, "abc");
 }
 
-static void the_nodes_in_front_of_one_go_behind_the_last_of_another(void **state)
+static void the_nodes_before_a_given_node_move_behind_another_list(void **state)
 {
     (void)state;
     struct list from = LIST_INIT(from), to = LIST_INIT(to);
@@ -185,8 +185,8 @@ int main(void)
         cmocka_unit_test(elements_leave_from_anywhere),
         cmocka_unit_test(removing_twice_is_a_no_op),
         cmocka_unit_test(the_first_is_taken_out),
-        cmocka_unit_test(one_list_moves_behind_another),
-        cmocka_unit_test(the_nodes_in_front_of_one_go_behind_the_last_of_another),
+        cmocka_unit_test(a_list_moves_behind_another),
+        cmocka_unit_test(the_nodes_before_a_given_node_move_behind_another_list),
         cmocka_unit_test(the_element_at_hand_may_be_removed_while_walking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static void an_empty_map_finds_nothing(void **state)
     map_deinit(&map);
 }
 
-static void what_was_added_is_found_by_its_bytes(void **state)
+static void an_element_is_found_by_the_bytes_of_its_key(void **state)
 {
     (void)state;
     struct map map;
@@ -125,7 +125,7 @@ static void no_addition_moves_more_than_a_few_slots(void **state)
 }
 
 /* Expected additions move no slot, whether the growth began before or begins with them. */
-static void what_was_expected_moves_no_slot(void **state)
+static void an_addition_that_was_expected_moves_no_slot(void **state)
 {
     (void)state;
     struct item *items = make_items();
@@ -151,7 +151,7 @@ static void what_was_expected_moves_no_slot(void **state)
     free(items);
 }
 
-static void while_it_grows_all_is_found_walked_and_removed(void **state)
+static void elements_are_found_walked_and_removed_while_the_map_grows(void **state)
 {
     (void)state;
     struct item *items = make_items();
@@ -208,7 +208,7 @@ static void large_tables_grow_alike(void **state)
     free(items);
 }
 
-static void asking_beforehand_goes_by_the_same_hash_and_needs_no_element(void **state)
+static void a_prefetch_uses_the_hash_of_the_look_up_and_needs_no_element(void **state)
 {
     (void)state;
     struct item *items = make_items();
@@ -225,7 +225,7 @@ static void asking_beforehand_goes_by_the_same_hash_and_needs_no_element(void **
     free(items);
 }
 
-static void growth_that_fails_costs_only_time(void **state)
+static void a_failed_growth_loses_no_element(void **state)
 {
     (void)state;
     struct item *items = make_items();
@@ -271,7 +271,7 @@ static void a_table_that_was_reserved_does_not_grow(void **state)
     free(items);
 }
 
-static void what_was_removed_is_gone_and_the_rest_stays(void **state)
+static void a_removal_leaves_all_other_elements(void **state)
 {
     (void)state;
     struct item *items = make_items();
@@ -378,17 +378,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_map_finds_nothing),
-        cmocka_unit_test(what_was_added_is_found_by_its_bytes),
+        cmocka_unit_test(an_element_is_found_by_the_bytes_of_its_key),
         cmocka_unit_test(growth_loses_nothing),
         cmocka_unit_test(no_addition_moves_more_than_a_few_slots),
-        cmocka_unit_test(what_was_expected_moves_no_slot),
-        cmocka_unit_test(while_it_grows_all_is_found_walked_and_removed),
+        cmocka_unit_test(an_addition_that_was_expected_moves_no_slot),
+        cmocka_unit_test(elements_are_found_walked_and_removed_while_the_map_grows),
         cmocka_unit_test(all_may_be_removed_while_walking_and_growing),
         cmocka_unit_test(large_tables_grow_alike),
-        cmocka_unit_test(asking_beforehand_goes_by_the_same_hash_and_needs_no_element),
-        cmocka_unit_test(growth_that_fails_costs_only_time),
+        cmocka_unit_test(a_prefetch_uses_the_hash_of_the_look_up_and_needs_no_element),
+        cmocka_unit_test(a_failed_growth_loses_no_element),
         cmocka_unit_test(a_table_that_was_reserved_does_not_grow),
-        cmocka_unit_test(what_was_removed_is_gone_and_the_rest_stays),
+        cmocka_unit_test(a_removal_leaves_all_other_elements),
         cmocka_unit_test(removing_what_is_not_in_the_map_is_a_no_op),
         cmocka_unit_test(walking_meets_each_element_once),
         cmocka_unit_test(all_may_be_removed_while_walking),

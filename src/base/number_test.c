@@ -32,7 +32,7 @@ static void a_decimal_number_is_read_whole(void **state)
     assert_int_equal(number_read(STR("99999999999999999999999"), &number), -ERANGE);
 }
 
-static void whatever_else_is_refused_in_every_unit(void **state)
+static void text_that_is_no_number_is_refused_in_every_unit(void **state)
 {
     (void)state;
     uint64_t number = 7;
@@ -45,7 +45,7 @@ static void whatever_else_is_refused_in_every_unit(void **state)
     assert_int_equal(number, 7);
 }
 
-static void a_unit_is_converted_to_the_own_one(void **state)
+static void a_unit_is_converted_to_that_of_the_setting(void **state)
 {
     (void)state;
     static const struct {
@@ -102,7 +102,7 @@ static void a_fraction_of_the_unit_and_an_overflow_are_told_apart(void **state)
                      -ERANGE);
 }
 
-static void what_is_written_can_be_read_again(void **state)
+static void a_written_number_can_be_read_again(void **state)
 {
     (void)state;
     static const struct {
@@ -154,11 +154,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_decimal_number_is_read_whole),
-        cmocka_unit_test(whatever_else_is_refused_in_every_unit),
-        cmocka_unit_test(a_unit_is_converted_to_the_own_one),
+        cmocka_unit_test(text_that_is_no_number_is_refused_in_every_unit),
+        cmocka_unit_test(a_unit_is_converted_to_that_of_the_setting),
         cmocka_unit_test(a_unit_of_another_kind_is_refused),
         cmocka_unit_test(a_fraction_of_the_unit_and_an_overflow_are_told_apart),
-        cmocka_unit_test(what_is_written_can_be_read_again),
+        cmocka_unit_test(a_written_number_can_be_read_again),
         cmocka_unit_test(six_words_are_booleans_and_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

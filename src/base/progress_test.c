@@ -47,7 +47,7 @@ static const char *screen_next(struct screen *screen)
     return len < 0 ? NULL : screen->line;
 }
 
-static void what_is_over_soon_shows_nothing(void **state)
+static void short_work_shows_no_progress(void **state)
 {
     (void)state;
     struct screen screen;
@@ -141,7 +141,7 @@ static void nobody_need_listen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_over_soon_shows_nothing),
+        cmocka_unit_test(short_work_shows_no_progress),
         cmocka_unit_test(a_terminal_has_one_line_that_is_rewritten),
         cmocka_unit_test(a_line_that_is_too_long_is_cut),
         cmocka_unit_test(the_log_has_lines_further_and_further_apart),

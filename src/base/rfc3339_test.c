@@ -134,7 +134,7 @@ static void a_leap_second_is_the_second_before(void **state)
     expect_read(STR("1990-12-31T23:59:60.5Z"), 662687999500000);
 }
 
-static void what_is_no_time_is_refused(void **state)
+static void a_text_that_is_no_time_is_refused(void **state)
 {
     (void)state;
     const struct str texts[] = {STR(""),
@@ -206,7 +206,7 @@ static void every_time_cut_short_is_refused(void **state)
         assert_int_equal(parse((struct str){whole.at, len}, &us), -EINVAL);
 }
 
-static void want_of_memory_fails_the_buffer(void **state)
+static void a_lack_of_memory_fails_the_buffer(void **state)
 {
     (void)state;
     struct buf buf = {0};
@@ -226,9 +226,9 @@ int main(void)
         cmocka_unit_test(any_offset_is_read),
         cmocka_unit_test(letters_may_be_small),
         cmocka_unit_test(a_leap_second_is_the_second_before),
-        cmocka_unit_test(what_is_no_time_is_refused),
+        cmocka_unit_test(a_text_that_is_no_time_is_refused),
         cmocka_unit_test(every_time_cut_short_is_refused),
-        cmocka_unit_test(want_of_memory_fails_the_buffer),
+        cmocka_unit_test(a_lack_of_memory_fails_the_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

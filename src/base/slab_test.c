@@ -19,7 +19,7 @@ static void begin(struct slab *slab, char **all)
     }
 }
 
-static void what_is_taken_is_nobody_elses(void **state)
+static void a_block_is_given_to_a_single_owner(void **state)
 {
     (void)state;
     struct slab slab;
@@ -110,7 +110,7 @@ static void structures_of_one_size_share_a_slab(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_taken_is_nobody_elses),
+        cmocka_unit_test(a_block_is_given_to_a_single_owner),
         cmocka_unit_test(room_that_came_back_is_used_before_more_is_mapped),
         cmocka_unit_test(blocks_of_which_nothing_is_in_use_go_back),
         cmocka_unit_test(structures_are_packed),

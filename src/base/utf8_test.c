@@ -59,7 +59,7 @@ static void a_zero_byte_is_a_character(void **state)
     assert_true(valid(STR("a\0b")));
 }
 
-static void what_is_not_utf8_is_refused(void **state)
+static void invalid_utf8_is_refused(void **state)
 {
     (void)state;
     const struct str wrong[] = {
@@ -160,7 +160,7 @@ int main(void)
         cmocka_unit_test(every_code_point_but_surrogates_is_valid),
         cmocka_unit_test(the_empty_text_is_valid),
         cmocka_unit_test(a_zero_byte_is_a_character),
-        cmocka_unit_test(what_is_not_utf8_is_refused),
+        cmocka_unit_test(invalid_utf8_is_refused),
         cmocka_unit_test(a_fault_is_found_at_every_offset_of_a_word),
         cmocka_unit_test(pieces_may_be_cut_anywhere),
         cmocka_unit_test(a_piece_that_nothing_can_mend_fails_at_its_first_wrong_byte),

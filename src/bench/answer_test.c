@@ -41,7 +41,7 @@ static void answers_without_a_body_need_no_length(void **state)
     assert_null(answer_field(answer.head, STR("tag")).at);
 }
 
-static void what_cannot_be_read_is_refused(void **state)
+static void a_malformed_answer_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
@@ -65,7 +65,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_taken_with_its_body_and_no_more),
         cmocka_unit_test(an_answer_that_is_cut_anywhere_is_waited_for),
         cmocka_unit_test(answers_without_a_body_need_no_length),
-        cmocka_unit_test(what_cannot_be_read_is_refused),
+        cmocka_unit_test(a_malformed_answer_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

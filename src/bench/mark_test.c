@@ -54,7 +54,7 @@ static void a_mark_that_is_cut_anywhere_is_left_for_later(void **state)
     }
 }
 
-static void what_only_looks_like_a_mark_is_passed_over(void **state)
+static void text_that_only_resembles_a_mark_is_passed_over(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
@@ -73,7 +73,7 @@ int main(void)
         cmocka_unit_test(a_mark_is_written_in_plain_digits),
         cmocka_unit_test(marks_are_found_amid_anything),
         cmocka_unit_test(a_mark_that_is_cut_anywhere_is_left_for_later),
-        cmocka_unit_test(what_only_looks_like_a_mark_is_passed_over),
+        cmocka_unit_test(text_that_only_resembles_a_mark_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static void without_arguments_the_load_is_modest(void **state)
     assert_true(str_eq(plan.publish_url.port, STR("7070")));
 }
 
-static void what_is_said_counts(void **state)
+static void arguments_replace_the_defaults(void **state)
 {
     (void)state;
     struct plan plan;
@@ -53,7 +53,7 @@ static void what_is_said_counts(void **state)
     assert_true(str_eq(plan.publish_url.port, STR("2")));
 }
 
-static void what_cannot_be_measured_is_refused(void **state)
+static void plans_that_cannot_be_measured_are_refused(void **state)
 {
     (void)state;
     struct plan plan;
@@ -109,8 +109,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_arguments_the_load_is_modest),
-        cmocka_unit_test(what_is_said_counts),
-        cmocka_unit_test(what_cannot_be_measured_is_refused),
+        cmocka_unit_test(arguments_replace_the_defaults),
+        cmocka_unit_test(plans_that_cannot_be_measured_are_refused),
         cmocka_unit_test(matching_gives_ten_channels_one_to_ten_subscribers),
         cmocka_unit_test(with_latecomers_the_first_channel_is_theirs),
     };

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-static void all_that_came_once_and_in_order_is_perfect(void **state)
+static void events_received_once_and_in_order_are_perfect(void **state)
 {
     (void)state;
     struct tally tally;
@@ -72,7 +72,7 @@ static void a_skipped_number_is_missing(void **state)
     assert_false(tally_perfect(&tally));
 }
 
-static void an_end_that_never_comes_leaves_it_unsettled(void **state)
+static void a_channel_whose_last_event_never_comes_stays_unsettled(void **state)
 {
     (void)state;
     struct tally tally = after((uint32_t[]){0, 1}, 2);
@@ -80,7 +80,7 @@ static void an_end_that_never_comes_leaves_it_unsettled(void **state)
     assert_false(tally_perfect(&tally));
 }
 
-static void a_number_that_comes_again_or_late_is_told(void **state)
+static void a_repeated_or_late_number_is_reported(void **state)
 {
     (void)state;
     struct tally again = after((uint32_t[]){0, 1, 1, 2}, 4);
@@ -106,7 +106,7 @@ static void an_event_of_another_channel_is_strange(void **state)
     tally_deinit(&tally);
 }
 
-static void who_joins_from_the_start_is_owed_what_went_before(void **state)
+static void a_subscriber_from_the_start_expects_earlier_events(void **state)
 {
     (void)state;
     struct tally tally;
@@ -133,13 +133,13 @@ static void who_joins_from_the_start_is_owed_what_went_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_that_came_once_and_in_order_is_perfect),
+        cmocka_unit_test(events_received_once_and_in_order_are_perfect),
         cmocka_unit_test(several_publishers_of_a_channel_have_an_order_each),
         cmocka_unit_test(a_skipped_number_is_missing),
-        cmocka_unit_test(an_end_that_never_comes_leaves_it_unsettled),
-        cmocka_unit_test(a_number_that_comes_again_or_late_is_told),
+        cmocka_unit_test(a_channel_whose_last_event_never_comes_stays_unsettled),
+        cmocka_unit_test(a_repeated_or_late_number_is_reported),
         cmocka_unit_test(an_event_of_another_channel_is_strange),
-        cmocka_unit_test(who_joins_from_the_start_is_owed_what_went_before),
+        cmocka_unit_test(a_subscriber_from_the_start_expects_earlier_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

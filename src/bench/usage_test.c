@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static void what_a_process_takes_up_shows(void **state)
+static void memory_and_cpu_time_of_a_process_are_counted(void **state)
 {
     (void)state;
     enum { SIZE = 64 << 20 };
@@ -39,7 +39,7 @@ static void a_process_that_is_not_there_uses_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_process_takes_up_shows),
+        cmocka_unit_test(memory_and_cpu_time_of_a_process_are_counted),
         cmocka_unit_test(a_process_that_is_not_there_uses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

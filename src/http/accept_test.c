@@ -65,7 +65,7 @@ static void without_accept_the_first_offer_is_best(void **state)
     assert_int_equal(best(STR("*/*")), PAGE);
 }
 
-static void what_is_asked_for_by_name_is_best(void **state)
+static void a_format_named_in_accept_is_chosen(void **state)
 {
     (void)state;
     assert_int_equal(best(STR("text/event-stream")), SSE);
@@ -203,7 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_of_rfc_9110_holds),
         cmocka_unit_test(without_accept_the_first_offer_is_best),
-        cmocka_unit_test(what_is_asked_for_by_name_is_best),
+        cmocka_unit_test(a_format_named_in_accept_is_chosen),
         cmocka_unit_test(a_name_beats_a_wildcard_of_the_same_quality),
         cmocka_unit_test(a_browser_gets_a_page),
         cmocka_unit_test(quality_decides_then_the_order_of_offers),

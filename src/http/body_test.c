@@ -256,7 +256,7 @@ static void every_error_has_a_status_and_a_sentence(void **state)
     }
 }
 
-static void what_is_written_can_be_read(void **state)
+static void written_chunks_can_be_decoded(void **state)
 {
     (void)state;
     struct buf wire = {0}, out = {0};
@@ -306,7 +306,7 @@ int main(void)
         cmocka_unit_test(an_error_is_final),
         cmocka_unit_test(the_end_is_final),
         cmocka_unit_test(every_error_has_a_status_and_a_sentence),
-        cmocka_unit_test(what_is_written_can_be_read),
+        cmocka_unit_test(written_chunks_can_be_decoded),
         cmocka_unit_test(a_chunk_in_a_failed_buffer_stays_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

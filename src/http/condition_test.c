@@ -19,7 +19,7 @@ static int if_match(struct str text, struct str *ret)
     return error;
 }
 
-static void one_strong_tag_is_what_if_match_takes(void **state)
+static void if_match_takes_a_single_strong_tag(void **state)
 {
     (void)state;
     struct str tag;
@@ -115,7 +115,7 @@ static void a_key_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_strong_tag_is_what_if_match_takes),
+        cmocka_unit_test(if_match_takes_a_single_strong_tag),
         cmocka_unit_test(any_other_if_match_is_refused),
         cmocka_unit_test(a_list_of_tags_is_walked),
         cmocka_unit_test(a_key_may_be_quoted_or_not),

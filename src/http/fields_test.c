@@ -73,7 +73,7 @@ static void a_head_ends_at_its_empty_line(void **state)
     assert_int_equal(extent.size, 9);
 }
 
-static void what_follows_a_head_is_not_part_of_it(void **state)
+static void bytes_after_a_head_are_not_part_of_it(void **state)
 {
     (void)state;
     struct http_scan position = {0};
@@ -363,7 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_ends_at_its_empty_line),
-        cmocka_unit_test(what_follows_a_head_is_not_part_of_it),
+        cmocka_unit_test(bytes_after_a_head_are_not_part_of_it),
         cmocka_unit_test(a_few_empty_lines_before_a_head_are_passed_over),
         cmocka_unit_test(an_unfinished_head_asks_for_more),
         cmocka_unit_test(nothing_at_all_asks_for_more),

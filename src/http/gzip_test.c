@@ -95,7 +95,7 @@ static void members_follow_one_another(void **state)
 
 /* A body that is cut or changed at any byte is never taken for whole, and never read beyond its
  * end. */
-static void what_is_cut_short_or_damaged_is_refused(void **state)
+static void a_truncated_or_damaged_body_is_refused(void **state)
 {
     struct buf text = text_of(3000), body = {0}, out = {0};
     unsigned pieces;
@@ -167,7 +167,7 @@ static void blocks_that_hold_nothing_end_pieces_and_are_not_many(void **state)
     }
 }
 
-static void without_memory_it_says_so(void **state)
+static void a_lack_of_memory_is_reported(void **state)
 {
     struct http_gzip gzip;
     struct buf body = {0}, out = {0};
@@ -219,10 +219,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_comes_out_as_it_went_in_piece_by_piece),
         cmocka_unit_test(members_follow_one_another),
-        cmocka_unit_test(what_is_cut_short_or_damaged_is_refused),
+        cmocka_unit_test(a_truncated_or_damaged_body_is_refused),
         cmocka_unit_test(a_bomb_costs_no_more_than_the_limit),
         cmocka_unit_test(blocks_that_hold_nothing_end_pieces_and_are_not_many),
-        cmocka_unit_test(without_memory_it_says_so),
+        cmocka_unit_test(a_lack_of_memory_is_reported),
         cmocka_unit_test(the_coding_is_none_gzip_or_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,7 +148,7 @@ static void a_malformed_response_is_refused(void **state)
     assert_int_equal(parse(STR("HTTP/1.1 200 OK\r\n"), &status), -EAGAIN);
 }
 
-static void what_is_written_can_be_read(void **state)
+static void a_written_response_can_be_parsed(void **state)
 {
     (void)state;
     struct buf buf = {0};
@@ -177,7 +177,7 @@ int main(void)
         cmocka_unit_test(a_reason_may_be_empty),
         cmocka_unit_test(some_statuses_never_have_a_body),
         cmocka_unit_test(a_malformed_response_is_refused),
-        cmocka_unit_test(what_is_written_can_be_read),
+        cmocka_unit_test(a_written_response_can_be_parsed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static void a_media_type_is_taken_apart(void **state)
     assert_null(http_media_param(&media, STR("b")).at);
 }
 
-static void what_is_no_media_type_is_refused(void **state)
+static void a_text_that_is_no_media_type_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(parse_result(STR("application/vnd.a+json")), 0);
@@ -85,7 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_media_type_is_taken_apart),
-        cmocka_unit_test(what_is_no_media_type_is_refused),
+        cmocka_unit_test(a_text_that_is_no_media_type_is_refused),
         cmocka_unit_test(a_charset_is_utf8_unless_it_says_otherwise),
         cmocka_unit_test(json_that_says_more_is_told_from_plain_json),
     };

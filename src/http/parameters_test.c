@@ -133,7 +133,7 @@ static void names_of_caches_and_mailings_are_passed_over(void **state)
          "lastEventId, told");
 }
 
-static void what_cannot_repeat_is_refused_when_it_does(void **state)
+static void a_single_valued_parameter_given_twice_is_refused(void **state)
 {
     (void)state;
     SAYS("after=1&limit=1&after=1",
@@ -144,7 +144,7 @@ static void what_cannot_repeat_is_refused_when_it_does(void **state)
     SAYS("last-event-ID=1", "5:1:0 ");
 }
 
-static void what_is_not_percent_encoded_is_refused(void **state)
+static void broken_percent_encoding_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"after=%", "after=%0", "after=%zz", "after=%00", "%=1"};
@@ -161,8 +161,8 @@ int main(void)
         cmocka_unit_test(a_word_and_a_text_are_judged),
         cmocka_unit_test(an_unknown_name_is_refused_with_the_nearest),
         cmocka_unit_test(names_of_caches_and_mailings_are_passed_over),
-        cmocka_unit_test(what_cannot_repeat_is_refused_when_it_does),
-        cmocka_unit_test(what_is_not_percent_encoded_is_refused),
+        cmocka_unit_test(a_single_valued_parameter_given_twice_is_refused),
+        cmocka_unit_test(broken_percent_encoding_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,7 +70,7 @@ static void empty_segments_are_told(void **state)
     assert_string_equal(segments(STR("//a")), "[][a]");
 }
 
-static void what_is_no_path_has_no_segments(void **state)
+static void a_target_that_is_no_path_has_no_segments(void **state)
 {
     (void)state;
     assert_string_equal(segments(STR("")), "");
@@ -139,7 +139,7 @@ static void a_query_name_is_compared_decoded(void **state)
     assert_true(http_query_name_is(STR(""), STR("")));
 }
 
-static void what_is_encoded_can_be_decoded(void **state)
+static void encoded_bytes_decode_to_the_original(void **state)
 {
     (void)state;
     struct buf encoded = {0}, out = {0};
@@ -159,7 +159,7 @@ static void what_is_encoded_can_be_decoded(void **state)
     buf_free(&out);
 }
 
-static void no_memory_is_told(void **state)
+static void a_lack_of_memory_is_reported(void **state)
 {
     (void)state;
     struct buf out = {0};
@@ -181,15 +181,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_is_split_before_it_is_decoded),
         cmocka_unit_test(empty_segments_are_told),
-        cmocka_unit_test(what_is_no_path_has_no_segments),
+        cmocka_unit_test(a_target_that_is_no_path_has_no_segments),
         cmocka_unit_test(percent_encoding_is_undone_once),
         cmocka_unit_test(broken_percent_encoding_is_refused),
         cmocka_unit_test(a_segment_hides_neither_slash_nor_nul),
         cmocka_unit_test(a_plus_in_a_query_is_a_space),
         cmocka_unit_test(a_query_is_split_before_it_is_decoded),
         cmocka_unit_test(a_query_name_is_compared_decoded),
-        cmocka_unit_test(what_is_encoded_can_be_decoded),
-        cmocka_unit_test(no_memory_is_told),
+        cmocka_unit_test(encoded_bytes_decode_to_the_original),
+        cmocka_unit_test(a_lack_of_memory_is_reported),
         cmocka_unit_test(every_error_has_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,7 +136,7 @@ static void a_quoted_parameter_loses_its_quotes(void **state)
     assert_string_equal(params(STR(";a=\"x\\\"y\"")), "[a=x\\\"y]");
 }
 
-static void what_is_no_parameter_is_an_error(void **state)
+static void a_malformed_parameter_is_an_error(void **state)
 {
     (void)state;
     assert_string_equal(params(STR("a=b")), "!");
@@ -178,7 +178,7 @@ int main(void)
         cmocka_unit_test(a_comma_between_quotes_does_not_separate),
         cmocka_unit_test(parameters_are_read_one_by_one),
         cmocka_unit_test(a_quoted_parameter_loses_its_quotes),
-        cmocka_unit_test(what_is_no_parameter_is_an_error),
+        cmocka_unit_test(a_malformed_parameter_is_an_error),
         cmocka_unit_test(a_number_is_digits_that_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

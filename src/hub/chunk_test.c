@@ -102,7 +102,7 @@ static void no_chunk_without_memory(void **state)
     mem_fail_nth(0);
 }
 
-static void its_size_counts_bytes_and_records(void **state)
+static void the_size_of_a_chunk_counts_bytes_and_records(void **state)
 {
     (void)state;
     struct chunk *chunk = chunk_new(NULL, 0);
@@ -231,7 +231,7 @@ int main(void)
         cmocka_unit_test(bytes_live_as_long_as_the_last_reference),
         cmocka_unit_test(a_record_that_found_no_memory_leaves_the_others_whole),
         cmocka_unit_test(no_chunk_without_memory),
-        cmocka_unit_test(its_size_counts_bytes_and_records),
+        cmocka_unit_test(the_size_of_a_chunk_counts_bytes_and_records),
         cmocka_unit_test(a_piece_stands_between_what_lies_in_the_chunk),
         cmocka_unit_test(a_room_counts_a_piece_once_and_what_each_chunk_holds),
         cmocka_unit_test(a_piece_with_a_keeper_is_not_counted_in_the_room),

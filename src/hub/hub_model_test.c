@@ -300,7 +300,7 @@ static void each_gets_all_in_order_and_once_in_slices(void **state)
         run(seed, limits[4 + seed % 3], 64 << 20);
 }
 
-static void what_the_store_evicts_is_told_or_still_in_the_window(void **state)
+static void evicted_events_are_a_gap_unless_the_window_has_them(void **state)
 {
     (void)state;
     for (unsigned seed = 31; seed <= 36; seed++)
@@ -315,7 +315,7 @@ int main(void)
         cmocka_unit_test(each_gets_all_in_order_and_once_with_no_room_to_speak_of),
         cmocka_unit_test(each_gets_all_in_order_and_once_by_reference),
         cmocka_unit_test(each_gets_all_in_order_and_once_in_slices),
-        cmocka_unit_test(what_the_store_evicts_is_told_or_still_in_the_window),
+        cmocka_unit_test(evicted_events_are_a_gap_unless_the_window_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ static struct reader *live_reader(struct world *world, const char *terms)
 
 /* ---- live ------------------------------------------------------------------------------------ */
 
-static void one_encoding_serves_all_of_a_view(void **state)
+static void an_event_is_encoded_once_for_all_subscribers_of_a_view(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -105,7 +105,7 @@ static void a_whole_batch_comes_in_one_take(void **state)
     world_free(world);
 }
 
-static void equal_selections_share_a_view_and_encodings_do_not(void **state)
+static void views_are_shared_by_selection_and_format(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -147,7 +147,7 @@ static void an_event_comes_once_however_many_terms_match(void **state)
     world_free(world);
 }
 
-static void types_are_held_against_each_event(void **state)
+static void each_event_is_filtered_by_its_type(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -173,7 +173,7 @@ static void types_are_held_against_each_event(void **state)
     world_free(world);
 }
 
-static void its_own_events_are_left_out_live_and_from_the_window(void **state)
+static void own_events_of_a_subscriber_are_left_out_live_and_from_the_window(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -203,7 +203,7 @@ static void its_own_events_are_left_out_live_and_from_the_window(void **state)
     world_free(world);
 }
 
-static void records_without_bytes_hold_nobody_up(void **state)
+static void records_without_bytes_delay_no_subscriber(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -233,7 +233,7 @@ static void records_without_bytes_hold_nobody_up(void **state)
 
 /* ---- full sockets ---------------------------------------------------------------------------- */
 
-static void who_could_not_send_all_gets_the_rest_in_order_and_once(void **state)
+static void a_subscriber_whose_send_was_short_gets_the_rest_in_order_and_once(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -379,7 +379,8 @@ static void a_batch_that_comes_between_take_and_sent_is_not_lost(void **state)
     world_free(world);
 }
 
-static void who_is_not_asked_in_a_turn_reads_on_by_its_cursor(void **state)
+static void
+a_subscriber_that_takes_nothing_in_a_turn_falls_behind_and_reads_by_its_cursor(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -394,7 +395,7 @@ static void who_is_not_asked_in_a_turn_reads_on_by_its_cursor(void **state)
     world_free(world);
 }
 
-static void who_was_sent_all_there_is_is_live_without_asking_again(void **state)
+static void a_subscriber_that_was_sent_everything_is_live_without_another_take(void **state)
 {
     (void)state;
     struct world *world = tight_world();
@@ -545,7 +546,7 @@ static void beyond_live_max_views_fall_behind_and_lose_nothing(void **state)
 }
 
 /* The ephemeral event would be gone: no page has it. */
-static void what_others_hold_costs_nobody_an_ephemeral_event(void **state)
+static void an_ephemeral_event_reaches_its_view_although_others_exceed_live_max(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -716,7 +717,7 @@ static void many_subscribers_of_a_view_are_woken_in_many_turns(void **state)
 }
 
 /* A client that publishes and then reads finds its event, even if it is not fanned out yet. */
-static void who_comes_meanwhile_waits_for_what_was_posted(void **state)
+static void a_subscriber_that_joins_during_a_fan_out_waits_for_the_posted_batch(void **state)
 {
     (void)state;
     struct world *world = slow_world();
@@ -744,7 +745,7 @@ static void who_comes_meanwhile_waits_for_what_was_posted(void **state)
 }
 
 /* The event that a subscriber waits for may be followed by an ephemeral one in the same batch. */
-static void who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it(void **state)
+static void a_subscriber_that_waits_for_a_batch_gets_the_ephemeral_event_behind_it(void **state)
 {
     (void)state;
     struct world *world = slow_world();
@@ -768,7 +769,7 @@ static void who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it(voi
     world_free(world);
 }
 
-static void what_was_live_goes_on_with_another_selection_and_stays_live(void **state)
+static void a_live_subscriber_stays_live_with_another_selection(void **state)
 {
     (void)state;
     struct world *world = slow_world();
@@ -797,7 +798,7 @@ static void what_was_live_goes_on_with_another_selection_and_stays_live(void **s
 }
 
 /* The owner sleeps between the start of the turn and the mail that wakes it. */
-static void a_sleep_spends_nothing_of_the_budget(void **state)
+static void sleeping_time_does_not_count_in_the_budget(void **state)
 {
     (void)state;
     struct world *world = slow_world();
@@ -891,7 +892,7 @@ static void a_view_may_go_while_an_event_is_on_its_way_to_it(void **state)
 
 /* ---- ephemeral ------------------------------------------------------------------------------- */
 
-static void ephemeral_events_reach_who_is_live_and_move_no_cursor(void **state)
+static void ephemeral_events_reach_live_subscribers_and_move_no_cursor(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -926,7 +927,8 @@ static void ephemeral_events_reach_who_is_live_and_move_no_cursor(void **state)
 
 /* The head of a stream is sent before the first take. A client that has read it and publishes must
  * find the stream live. */
-static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **state)
+static void
+ephemeral_events_reach_a_subscriber_that_was_sent_everything_without_a_take(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -956,7 +958,7 @@ static void ephemeral_events_reach_who_has_all_there_is_without_a_take(void **st
     world_free(world);
 }
 
-static void who_resumes_where_nothing_came_is_live_without_a_take(void **state)
+static void a_subscriber_that_resumes_with_nothing_missed_is_live_at_once(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -977,7 +979,7 @@ static void who_resumes_where_nothing_came_is_live_without_a_take(void **state)
     world_free(world);
 }
 
-static void who_resumes_behind_a_gap_is_told_though_nothing_came(void **state)
+static void a_subscriber_that_resumes_behind_a_gap_hears_of_it_without_new_events(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1012,7 +1014,7 @@ static void a_long_live_chunk_with_ephemeral_events_is_no_page(void **state)
 
 /* ---- catching up ----------------------------------------------------------------------------- */
 
-static void a_page_of_the_window_is_encoded_once_for_all_who_want_it(void **state)
+static void a_page_of_the_window_is_encoded_once_for_all_its_subscribers(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1194,7 +1196,7 @@ static void a_gap_is_told_once_and_then_what_is_left(void **state)
     world_free(world);
 }
 
-static void who_falls_behind_is_told_of_what_is_trimmed_meanwhile(void **state)
+static void a_subscriber_behind_hears_of_events_trimmed_meanwhile(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1260,7 +1262,7 @@ static void assert_got(struct reader *reader, struct buf *want)
     assert_int_equal(reader->gaps, 0);
 }
 
-static void what_passed_by_is_read_from_the_store_in_order_and_once(void **state)
+static void batches_that_passed_by_are_read_from_the_store_in_order_and_once(void **state)
 {
     (void)state;
     struct world *world = bounded_world();
@@ -1284,7 +1286,7 @@ static void what_passed_by_is_read_from_the_store_in_order_and_once(void **state
     world_free(world);
 }
 
-static void a_subscriber_in_every_state_misses_nothing_that_passed_by(void **state)
+static void subscribers_in_every_state_get_the_batches_that_passed_by(void **state)
 {
     (void)state;
     struct world *world = bounded_world();
@@ -1315,7 +1317,7 @@ static void a_subscriber_in_every_state_misses_nothing_that_passed_by(void **sta
     world_free(world);
 }
 
-static void what_was_trimmed_while_it_passed_by_is_told_as_a_gap(void **state)
+static void a_passed_by_batch_that_was_trimmed_is_a_gap(void **state)
 {
     (void)state;
     struct world *world = bounded_world();
@@ -1338,7 +1340,7 @@ static void what_was_trimmed_while_it_passed_by_is_told_as_a_gap(void **state)
     world_free(world);
 }
 
-static void who_is_live_is_told_of_no_gap(void **state)
+static void a_live_subscriber_is_told_of_no_gap(void **state)
 {
     (void)state;
     struct world *world = world_new(roomy, 4096);
@@ -1390,7 +1392,7 @@ static void a_page_of_the_store_ahead_of_the_mail_hides_no_gap(void **state)
     world_free(world);
 }
 
-static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state)
+static void deleted_events_are_in_no_page_of_later_subscribers(void **state)
 {
     (void)state;
     struct world *world = tight_world();
@@ -1434,7 +1436,7 @@ static void what_was_deleted_is_in_no_page_for_those_who_come_later(void **state
     world_free(world);
 }
 
-static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
+static void a_live_chunk_with_deleted_events_does_not_become_a_page(void **state)
 {
     (void)state;
     struct world *world = world_new((struct hub_limits)LIMITS(BIG, 16, 1 << 20), BIG);
@@ -1458,7 +1460,8 @@ static void a_live_chunk_with_what_was_deleted_is_no_page(void **state)
 
 /* ---- ahead of the mail ----------------------------------------------------------------------- */
 
-static void a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **state)
+static void
+a_subscriber_with_a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1480,7 +1483,7 @@ static void a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice(void **st
     world_free(world);
 }
 
-static void who_waits_for_mail_can_leave(void **state)
+static void a_subscriber_that_waits_for_mail_can_leave(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1494,7 +1497,7 @@ static void who_waits_for_mail_can_leave(void **state)
 
 /* ---- leaving --------------------------------------------------------------------------------- */
 
-static void one_can_leave_in_every_state(void **state)
+static void a_subscriber_can_leave_in_every_state(void **state)
 {
     (void)state;
     struct world *world = tight_world();
@@ -1552,7 +1555,7 @@ static void a_view_can_go_while_its_read_is_under_way(void **state)
     world_free(world);
 }
 
-static void a_read_is_cancelled_when_the_last_who_waits_for_it_leaves(void **state)
+static void a_read_is_cancelled_when_its_last_subscriber_leaves(void **state)
 {
     (void)state;
     struct world *world = tight_world();
@@ -1593,7 +1596,7 @@ static void read_from_each(struct world *world, struct reader **readers, int cou
     }
 }
 
-static void of_pages_that_contain_each_other_one_is_kept(void **state)
+static void pages_that_contain_each_other_are_kept_once(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1605,7 +1608,7 @@ static void of_pages_that_contain_each_other_one_is_kept(void **state)
     world_free(world);
 }
 
-static void the_cache_holds_so_many_pages_however_small_they_are(void **state)
+static void the_number_of_cached_pages_is_bounded(void **state)
 {
     (void)state;
     enum { MANY = 1200, MOST = 1024 };
@@ -1633,7 +1636,7 @@ static void the_cache_holds_so_many_pages_however_small_they_are(void **state)
     world_free(world);
 }
 
-static void the_last_of_a_view_takes_its_live_chunk_and_pages_along(void **state)
+static void the_live_chunk_and_pages_of_a_view_go_with_its_last_subscriber(void **state)
 {
     (void)state;
     struct world *world = roomy_world();
@@ -1728,66 +1731,69 @@ static void without_memory_for_a_page_the_taker_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_encoding_serves_all_of_a_view),
+        cmocka_unit_test(an_event_is_encoded_once_for_all_subscribers_of_a_view),
         cmocka_unit_test(each_delivery_of_an_event_counts_in_the_latency),
         cmocka_unit_test(a_whole_batch_comes_in_one_take),
-        cmocka_unit_test(equal_selections_share_a_view_and_encodings_do_not),
+        cmocka_unit_test(views_are_shared_by_selection_and_format),
         cmocka_unit_test(an_event_comes_once_however_many_terms_match),
-        cmocka_unit_test(types_are_held_against_each_event),
-        cmocka_unit_test(its_own_events_are_left_out_live_and_from_the_window),
-        cmocka_unit_test(records_without_bytes_hold_nobody_up),
-        cmocka_unit_test(who_could_not_send_all_gets_the_rest_in_order_and_once),
+        cmocka_unit_test(each_event_is_filtered_by_its_type),
+        cmocka_unit_test(own_events_of_a_subscriber_are_left_out_live_and_from_the_window),
+        cmocka_unit_test(records_without_bytes_delay_no_subscriber),
+        cmocka_unit_test(a_subscriber_whose_send_was_short_gets_the_rest_in_order_and_once),
         cmocka_unit_test(the_rest_of_a_cut_record_is_handed_back),
         cmocka_unit_test(a_page_may_leave_the_cache_between_take_and_sent),
         cmocka_unit_test(a_batch_that_comes_between_take_and_sent_is_not_lost),
-        cmocka_unit_test(who_is_not_asked_in_a_turn_reads_on_by_its_cursor),
-        cmocka_unit_test(who_was_sent_all_there_is_is_live_without_asking_again),
+        cmocka_unit_test(
+            a_subscriber_that_takes_nothing_in_a_turn_falls_behind_and_reads_by_its_cursor),
+        cmocka_unit_test(a_subscriber_that_was_sent_everything_is_live_without_another_take),
         cmocka_unit_test(a_live_chunk_that_grows_too_long_is_kept_as_a_page),
         cmocka_unit_test(an_event_is_encoded_once_for_all_views_of_a_format),
         cmocka_unit_test(a_large_event_is_encoded_once_for_pages_too),
         cmocka_unit_test(views_share_the_bytes_of_a_large_event),
         cmocka_unit_test(beyond_live_max_views_fall_behind_and_lose_nothing),
-        cmocka_unit_test(what_others_hold_costs_nobody_an_ephemeral_event),
+        cmocka_unit_test(an_ephemeral_event_reaches_its_view_although_others_exceed_live_max),
         cmocka_unit_test(the_rest_of_a_cut_piece_is_handed_back),
         cmocka_unit_test(a_piece_that_somebody_holds_is_not_encoded_again),
         cmocka_unit_test(views_fall_behind_while_the_account_is_exceeded),
         cmocka_unit_test(an_event_reaches_many_views_in_many_turns),
         cmocka_unit_test(many_subscribers_of_a_view_are_woken_in_many_turns),
-        cmocka_unit_test(who_comes_meanwhile_waits_for_what_was_posted),
-        cmocka_unit_test(who_waits_for_what_was_posted_gets_the_ephemeral_event_behind_it),
-        cmocka_unit_test(what_was_live_goes_on_with_another_selection_and_stays_live),
-        cmocka_unit_test(a_sleep_spends_nothing_of_the_budget),
+        cmocka_unit_test(a_subscriber_that_joins_during_a_fan_out_waits_for_the_posted_batch),
+        cmocka_unit_test(a_subscriber_that_waits_for_a_batch_gets_the_ephemeral_event_behind_it),
+        cmocka_unit_test(a_live_subscriber_stays_live_with_another_selection),
+        cmocka_unit_test(sleeping_time_does_not_count_in_the_budget),
         cmocka_unit_test(views_with_nobody_live_are_passed_over),
         cmocka_unit_test(pages_of_a_turn_are_bounded_and_the_rest_is_put_off),
         cmocka_unit_test(a_view_may_go_while_an_event_is_on_its_way_to_it),
-        cmocka_unit_test(ephemeral_events_reach_who_is_live_and_move_no_cursor),
-        cmocka_unit_test(ephemeral_events_reach_who_has_all_there_is_without_a_take),
-        cmocka_unit_test(who_resumes_where_nothing_came_is_live_without_a_take),
-        cmocka_unit_test(who_resumes_behind_a_gap_is_told_though_nothing_came),
+        cmocka_unit_test(ephemeral_events_reach_live_subscribers_and_move_no_cursor),
+        cmocka_unit_test(
+            ephemeral_events_reach_a_subscriber_that_was_sent_everything_without_a_take),
+        cmocka_unit_test(a_subscriber_that_resumes_with_nothing_missed_is_live_at_once),
+        cmocka_unit_test(a_subscriber_that_resumes_behind_a_gap_hears_of_it_without_new_events),
         cmocka_unit_test(a_long_live_chunk_with_ephemeral_events_is_no_page),
-        cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_who_want_it),
+        cmocka_unit_test(a_page_of_the_window_is_encoded_once_for_all_its_subscribers),
         cmocka_unit_test(below_the_window_the_store_is_read_once_for_equal_cursors),
         cmocka_unit_test(a_subscriber_that_takes_few_events_has_no_more_of_them_read),
         cmocka_unit_test(reads_wait_while_others_have_found_too_much),
         cmocka_unit_test(a_long_history_comes_page_by_page),
         cmocka_unit_test(a_read_that_fails_is_told_and_can_be_tried_again),
         cmocka_unit_test(a_gap_is_told_once_and_then_what_is_left),
-        cmocka_unit_test(who_falls_behind_is_told_of_what_is_trimmed_meanwhile),
-        cmocka_unit_test(who_is_live_is_told_of_no_gap),
-        cmocka_unit_test(what_passed_by_is_read_from_the_store_in_order_and_once),
-        cmocka_unit_test(a_subscriber_in_every_state_misses_nothing_that_passed_by),
-        cmocka_unit_test(what_was_trimmed_while_it_passed_by_is_told_as_a_gap),
+        cmocka_unit_test(a_subscriber_behind_hears_of_events_trimmed_meanwhile),
+        cmocka_unit_test(a_live_subscriber_is_told_of_no_gap),
+        cmocka_unit_test(batches_that_passed_by_are_read_from_the_store_in_order_and_once),
+        cmocka_unit_test(subscribers_in_every_state_get_the_batches_that_passed_by),
+        cmocka_unit_test(a_passed_by_batch_that_was_trimmed_is_a_gap),
         cmocka_unit_test(a_page_of_the_store_ahead_of_the_mail_hides_no_gap),
-        cmocka_unit_test(what_was_deleted_is_in_no_page_for_those_who_come_later),
-        cmocka_unit_test(a_live_chunk_with_what_was_deleted_is_no_page),
-        cmocka_unit_test(a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice),
-        cmocka_unit_test(who_waits_for_mail_can_leave),
-        cmocka_unit_test(one_can_leave_in_every_state),
+        cmocka_unit_test(deleted_events_are_in_no_page_of_later_subscribers),
+        cmocka_unit_test(a_live_chunk_with_deleted_events_does_not_become_a_page),
+        cmocka_unit_test(
+            a_subscriber_with_a_cursor_ahead_of_this_thread_waits_and_gets_nothing_twice),
+        cmocka_unit_test(a_subscriber_that_waits_for_mail_can_leave),
+        cmocka_unit_test(a_subscriber_can_leave_in_every_state),
         cmocka_unit_test(a_view_can_go_while_its_read_is_under_way),
-        cmocka_unit_test(a_read_is_cancelled_when_the_last_who_waits_for_it_leaves),
-        cmocka_unit_test(of_pages_that_contain_each_other_one_is_kept),
-        cmocka_unit_test(the_cache_holds_so_many_pages_however_small_they_are),
-        cmocka_unit_test(the_last_of_a_view_takes_its_live_chunk_and_pages_along),
+        cmocka_unit_test(a_read_is_cancelled_when_its_last_subscriber_leaves),
+        cmocka_unit_test(pages_that_contain_each_other_are_kept_once),
+        cmocka_unit_test(the_number_of_cached_pages_is_bounded),
+        cmocka_unit_test(the_live_chunk_and_pages_of_a_view_go_with_its_last_subscriber),
         cmocka_unit_test(a_subscriber_that_finds_no_memory_leaves_nothing_behind),
         cmocka_unit_test(without_memory_for_a_live_chunk_a_page_is_read_later),
         cmocka_unit_test(without_memory_for_a_page_the_taker_is_told),

@@ -231,7 +231,7 @@ static void a_read_that_stops_says_how_far_it_came(void **state)
     end(&fixture);
 }
 
-static void what_is_too_much_falls_out_and_raises_the_floor(void **state)
+static void the_oldest_events_leave_a_full_window_and_raise_its_floor(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -266,7 +266,7 @@ static void a_topic_goes_with_its_last_event(void **state)
     end(&fixture);
 }
 
-static void it_grows_as_far_as_its_bytes_allow(void **state)
+static void a_window_grows_up_to_its_limit_of_bytes(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -368,7 +368,7 @@ static void a_mark_hides_the_channels_events_up_to_it(void **state)
     end(&fixture);
 }
 
-static void what_is_not_in_the_log_takes_no_room(void **state)
+static void ephemeral_events_take_no_room_in_the_window(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -533,7 +533,7 @@ static void a_busy_channel_is_read_forward_from_a_cursor_far_behind(void **state
     end(&fixture);
 }
 
-static void what_passes_is_noted_and_not_kept(void **state)
+static void a_batch_that_passed_by_raises_the_floor_and_is_not_kept(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -617,19 +617,19 @@ int main(void)
         cmocka_unit_test(whether_there_may_be_events_is_told_of_a_few_names),
         cmocka_unit_test(types_are_asked_for_both_ways),
         cmocka_unit_test(a_read_that_stops_says_how_far_it_came),
-        cmocka_unit_test(what_is_too_much_falls_out_and_raises_the_floor),
+        cmocka_unit_test(the_oldest_events_leave_a_full_window_and_raise_its_floor),
         cmocka_unit_test(a_topic_goes_with_its_last_event),
-        cmocka_unit_test(it_grows_as_far_as_its_bytes_allow),
+        cmocka_unit_test(a_window_grows_up_to_its_limit_of_bytes),
         cmocka_unit_test(without_memory_to_grow_the_oldest_falls_out),
         cmocka_unit_test(an_event_without_a_topic_is_read_from_the_store),
         cmocka_unit_test(a_mark_hides_the_channels_events_up_to_it),
-        cmocka_unit_test(what_is_not_in_the_log_takes_no_room),
+        cmocka_unit_test(ephemeral_events_take_no_room_in_the_window),
         cmocka_unit_test(without_memory_to_gather_the_window_is_scanned),
         cmocka_unit_test(rows_spend_a_budget_by_the_terms_they_are_held_against),
         cmocka_unit_test(reads_honour_their_rows_whatever_they_select),
         cmocka_unit_test(a_walk_that_gives_nothing_ends_within_its_rows),
         cmocka_unit_test(a_busy_channel_is_read_forward_from_a_cursor_far_behind),
-        cmocka_unit_test(what_passes_is_noted_and_not_kept),
+        cmocka_unit_test(a_batch_that_passed_by_raises_the_floor_and_is_not_kept),
         cmocka_unit_test(tables_of_small_events_count_as_the_events_do),
         cmocka_unit_test(tables_shrink_when_large_events_follow_small_ones),
     };

@@ -219,7 +219,7 @@ static const struct challenge_settings crc = {
     .method = "GET", .value = "{query.crc_token}", .hash = "hmac-sha256", .encoding = "base64"};
 
 /* The HMAC of a body is its signature, so that a challenge must not give it away. */
-static void what_a_stranger_can_have_hashed_is_no_signature_of_an_event(void **state)
+static void a_challenge_response_cannot_serve_as_the_signature_of_an_event(void **state)
 {
     (void)state;
     struct asked asked = {.settings = {.encoding = "base64", .challenge = crc},
@@ -255,7 +255,7 @@ static void what_a_stranger_can_have_hashed_is_no_signature_of_an_event(void **s
 }
 
 /* Id and time stand before the body in what Standard Webhooks signs, and may be a token too. */
-static void nor_is_it_one_of_standard_webhooks(void **state)
+static void a_challenge_response_cannot_serve_as_a_signature_of_standard_webhooks(void **state)
 {
     (void)state;
     static const char *const secrets[] = {"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="};
@@ -369,8 +369,8 @@ int main(void)
         cmocka_unit_test(a_hash_may_be_of_the_token_and_more),
         cmocka_unit_test(a_post_may_have_its_token_in_the_query),
         cmocka_unit_test(a_token_is_bounded_and_cannot_forge_lines),
-        cmocka_unit_test(what_a_stranger_can_have_hashed_is_no_signature_of_an_event),
-        cmocka_unit_test(nor_is_it_one_of_standard_webhooks),
+        cmocka_unit_test(a_challenge_response_cannot_serve_as_the_signature_of_an_event),
+        cmocka_unit_test(a_challenge_response_cannot_serve_as_a_signature_of_standard_webhooks),
         cmocka_unit_test(settings_that_cannot_be_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static void a_value_stays_within_its_segment(void **state)
     expect("{body.repository.full_name}", TEMPLATE_KEY, "o/r");
 }
 
-static void what_is_not_there_is_none_and_is_told(void **state)
+static void a_missing_value_is_replaced_and_reported(void **state)
 {
     (void)state;
     struct buf out = {0};
@@ -216,7 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_name_is_made_of_headers_and_members, begin),
         cmocka_unit_test_setup(a_value_stays_within_its_segment, begin),
-        cmocka_unit_test_setup(what_is_not_there_is_none_and_is_told, begin),
+        cmocka_unit_test_setup(a_missing_value_is_replaced_and_reported, begin),
         cmocka_unit_test_setup(of_two_members_of_one_name_the_last_counts, begin),
         cmocka_unit_test_setup(a_long_value_is_cut_before_a_character_that_does_not_fit, begin),
         cmocka_unit_test_setup(a_form_is_looked_into_and_so_is_the_json_in_its_payload, begin),

@@ -258,7 +258,7 @@ static void a_generic_hmac_is_as_it_is_configured(void **state)
 #define BY_NEWER "8dfcb7cdb3504b43f1fdf080a38195fb6dd45273e80cc8bc47eb7792f568e1f1"
 #define BY_OLDER "c73f300cacf397fa32be4094731aad738b24b585bd4befd409acff1c5c2c38a9"
 
-static void one_of_several_signatures_is_enough_in_one_line_or_in_many(void **state)
+static void a_single_valid_signature_among_several_is_enough(void **state)
 {
     (void)state;
     struct source *plain = make((struct source_settings){.kind = "hmac", SECRETS("newer")});
@@ -396,7 +396,7 @@ int main(void)
         cmocka_unit_test(every_claim_is_held_against_every_secret_and_what_is_stale_is_not_read),
         cmocka_unit_test(few_signatures_of_private_keys_are_looked_at),
         cmocka_unit_test(a_generic_hmac_is_as_it_is_configured),
-        cmocka_unit_test(one_of_several_signatures_is_enough_in_one_line_or_in_many),
+        cmocka_unit_test(a_single_valid_signature_among_several_is_enough),
         cmocka_unit_test(a_header_of_pairs_is_as_it_is_configured),
         cmocka_unit_test(standard_signatures_may_be_in_several_lines),
         cmocka_unit_test(a_token_is_compared_as_a_whole),

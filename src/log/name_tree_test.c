@@ -249,7 +249,7 @@ static void no_names_make_an_addition_slow(void **state)
     }
 }
 
-static void whatever_the_order_nodes_are_more_than_half_full(void **state)
+static void nodes_are_more_than_half_full_in_every_order_of_insertion(void **state)
 {
     for (enum order order = 0; order < ORDERS; order++) {
         assert_int_equal(teardown(state), 0);
@@ -369,8 +369,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_deepest_tree_is_walked_to_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_that_are_empty_are_freed, setup, teardown),
         cmocka_unit_test_setup_teardown(no_names_make_an_addition_slow, setup, teardown),
-        cmocka_unit_test_setup_teardown(whatever_the_order_nodes_are_more_than_half_full, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(nodes_are_more_than_half_full_in_every_order_of_insertion,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory_nothing_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(an_index_that_was_filled_at_once_is_as_any_other, setup,
                                         teardown),

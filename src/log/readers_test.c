@@ -95,7 +95,7 @@ static void each_job_runs_once_on_a_reader_and_is_answered_on_its_owner(void **s
     desk_close(&desk);
 }
 
-static void one_reader_takes_jobs_in_their_order(void **state)
+static void a_single_reader_takes_jobs_in_their_order(void **state)
 {
     struct desk desk;
     static struct job jobs[JOBS];
@@ -383,7 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(each_job_runs_once_on_a_reader_and_is_answered_on_its_owner),
-        ON_BOTH(one_reader_takes_jobs_in_their_order),
+        ON_BOTH(a_single_reader_takes_jobs_in_their_order),
         ON_BOTH(closing_lets_the_jobs_that_wait_be_answered),
         IN_MEMORY(short_jobs_pass_by_long_ones),
         IN_MEMORY(long_jobs_take_turns_and_are_not_kept_waiting_for_ever),

@@ -12,7 +12,7 @@ static void turn(struct harness *harness)
     loop_turn(&harness->loop, 0);
 }
 
-static void what_the_peer_sends_is_read_until_nothing_is_left(void **state)
+static void bytes_of_the_peer_are_read_to_the_last(void **state)
 {
     (void)state;
     struct harness *harness = world();
@@ -52,7 +52,7 @@ static void more_than_one_room_full_is_read_in_one_turn(void **state)
     harness_free(harness);
 }
 
-static void one_that_could_be_sent_to_all_along_is_not_dirty_when_it_is_read(void **state)
+static void a_writable_connection_is_not_dirty_after_a_read(void **state)
 {
     (void)state;
     struct harness *harness = world();
@@ -151,7 +151,7 @@ static void free_ends(struct end **ends, int many)
     free(ends);
 }
 
-static void of_many_that_are_closed_at_once_a_turn_buries_some(void **state)
+static void a_turn_frees_only_some_of_many_closed_connections(void **state)
 {
     (void)state;
     enum { MANY = 2 * NET_BURY + 10 };
@@ -168,7 +168,7 @@ static void of_many_that_are_closed_at_once_a_turn_buries_some(void **state)
     harness_free(harness);
 }
 
-static void a_turn_buries_for_so_long(void **state)
+static void the_time_a_turn_spends_freeing_connections_is_bounded(void **state)
 {
     (void)state;
     struct harness *harness = world();
@@ -182,7 +182,7 @@ static void a_turn_buries_for_so_long(void **state)
     harness_free(harness);
 }
 
-static void one_that_holds_much_is_buried_first(void **state)
+static void a_connection_that_holds_much_is_freed_first(void **state)
 {
     (void)state;
     enum { MANY = NET_BURY + 10 };
@@ -197,7 +197,7 @@ static void one_that_holds_much_is_buried_first(void **state)
     harness_free(harness);
 }
 
-static void one_closed_by_another_in_the_same_turn_hears_no_more(void **state)
+static void a_connection_closed_by_another_in_the_same_turn_reads_nothing(void **state)
 {
     (void)state;
     struct harness *harness = world();
@@ -215,7 +215,7 @@ static void one_closed_by_another_in_the_same_turn_hears_no_more(void **state)
     harness_free(harness);
 }
 
-static void what_cannot_be_watched_is_closed(void **state)
+static void a_descriptor_that_cannot_be_watched_is_closed(void **state)
 {
     (void)state;
     struct harness *harness = world();
@@ -256,17 +256,17 @@ static void ids_are_never_nought_and_threads_share_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_the_peer_sends_is_read_until_nothing_is_left),
+        cmocka_unit_test(bytes_of_the_peer_are_read_to_the_last),
         cmocka_unit_test(more_than_one_room_full_is_read_in_one_turn),
-        cmocka_unit_test(one_that_could_be_sent_to_all_along_is_not_dirty_when_it_is_read),
+        cmocka_unit_test(a_writable_connection_is_not_dirty_after_a_read),
         cmocka_unit_test(the_end_comes_behind_the_last_bytes),
         cmocka_unit_test(a_peer_that_breaks_off_is_told),
         cmocka_unit_test(closing_twice_is_told_once_and_at_the_end_of_the_turn),
-        cmocka_unit_test(of_many_that_are_closed_at_once_a_turn_buries_some),
-        cmocka_unit_test(a_turn_buries_for_so_long),
-        cmocka_unit_test(one_that_holds_much_is_buried_first),
-        cmocka_unit_test(one_closed_by_another_in_the_same_turn_hears_no_more),
-        cmocka_unit_test(what_cannot_be_watched_is_closed),
+        cmocka_unit_test(a_turn_frees_only_some_of_many_closed_connections),
+        cmocka_unit_test(the_time_a_turn_spends_freeing_connections_is_bounded),
+        cmocka_unit_test(a_connection_that_holds_much_is_freed_first),
+        cmocka_unit_test(a_connection_closed_by_another_in_the_same_turn_reads_nothing),
+        cmocka_unit_test(a_descriptor_that_cannot_be_watched_is_closed),
         cmocka_unit_test(ids_are_never_nought_and_threads_share_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ static void flush_all(struct harness *harness)
         ;
 }
 
-static void what_is_dirty_is_sent(void **state)
+static void dirty_connections_are_sent_to(void **state)
 {
     struct harness *harness = world(state);
     struct end *one = end_new(harness), *two = end_new(harness), *idle = end_new(harness);
@@ -117,7 +117,7 @@ static void a_flush_sends_for_one_slice_and_says_whether_there_are_more(void **s
     harness_free(harness);
 }
 
-static void who_says_that_it_has_more_is_asked_again_and_others_are_not(void **state)
+static void a_connection_is_filled_again_only_if_it_has_more(void **state)
 {
     struct harness *harness = world(state);
     struct end *more = end_new(harness), *done = end_new(harness);
@@ -159,7 +159,7 @@ static void crowd_free(struct end **ends)
     free(ends);
 }
 
-static void what_is_new_goes_before_those_who_may_wait(void **state)
+static void new_bytes_go_before_connections_that_may_wait(void **state)
 {
     struct harness *harness = world(state);
     struct end **ends = crowd(harness, 0);
@@ -173,7 +173,7 @@ static void what_is_new_goes_before_those_who_may_wait(void **state)
     harness_free(harness);
 }
 
-static void those_who_may_wait_have_a_share_of_every_slice(void **state)
+static void connections_that_may_wait_have_a_share_of_every_slice(void **state)
 {
     struct harness *harness = world(state);
     struct end **ends = crowd(harness, NET_SLICE);
@@ -188,7 +188,7 @@ static void those_who_may_wait_have_a_share_of_every_slice(void **state)
     harness_free(harness);
 }
 
-static void who_has_nothing_to_send_counts_in_a_slice_too(void **state)
+static void a_connection_with_nothing_to_send_counts_in_a_slice(void **state)
 {
     struct harness *harness = world(state);
     struct end **ends = mem_alloc(MANY * sizeof(struct end *));
@@ -210,7 +210,7 @@ static void who_has_nothing_to_send_counts_in_a_slice_too(void **state)
 
 /* All connections of a crowd may wait. A connection that has more to send gets it in the next slice
  * only if it is not behind. */
-static void who_has_more_waits_with_those_who_may_if_it_is_behind(void **state)
+static void a_connection_behind_that_has_more_waits_with_those_that_may(void **state)
 {
     for (int behind = 0; behind < 2; behind++) {
         struct harness *harness = world(state);
@@ -258,7 +258,7 @@ static void a_socket_that_has_room_again_waits_with_those_who_may_if_it_is_behin
     }
 }
 
-static void who_was_sent_something_and_has_more_comes_after_the_others(void **state)
+static void a_connection_that_was_served_and_has_more_goes_to_the_end(void **state)
 {
     struct harness *harness = world(state);
     struct end *greedy = end_new(harness);
@@ -278,7 +278,7 @@ static void who_was_sent_something_and_has_more_comes_after_the_others(void **st
     harness_free(harness);
 }
 
-static void one_that_closes_while_it_may_wait_is_forgotten(void **state)
+static void a_waiting_connection_that_closes_is_not_filled(void **state)
 {
     struct harness *harness = world(state);
     struct end *end = end_new(harness);
@@ -310,7 +310,7 @@ static void a_peer_that_is_gone_hangs_up(void **state)
     harness_free(harness);
 }
 
-static void one_that_closes_itself_while_it_fills_is_not_sent(void **state)
+static void a_connection_that_closes_in_its_fill_is_not_sent_to(void **state)
 {
     struct harness *harness = world(state);
     struct end *end = end_new(harness), *other = end_new(harness);
@@ -327,7 +327,7 @@ static void one_that_closes_itself_while_it_fills_is_not_sent(void **state)
 }
 
 /* The descriptor is closed, and its number may belong to another socket by now. */
-static void one_that_another_closes_while_it_fills_is_not_sent(void **state)
+static void a_connection_closed_by_the_fill_of_another_is_not_sent_to(void **state)
 {
     struct harness *harness = world(state);
     struct end *first = end_new(harness), *second = end_new(harness), *third = end_new(harness);
@@ -347,7 +347,7 @@ static void one_that_another_closes_while_it_fills_is_not_sent(void **state)
     harness_free(harness);
 }
 
-static void one_that_another_closes_when_it_is_sent_hears_no_more(void **state)
+static void a_connection_closed_after_the_send_of_another_gets_no_callback(void **state)
 {
     struct harness *harness = world(state);
     struct end *first = end_new(harness), *second = end_new(harness), *gone = end_new(harness);
@@ -369,7 +369,7 @@ static void one_that_another_closes_when_it_is_sent_hears_no_more(void **state)
     harness_free(harness);
 }
 
-static void what_is_closed_between_slices_is_buried_in_peace(void **state)
+static void connections_closed_between_slices_are_freed_and_not_sent_to(void **state)
 {
     struct harness *harness = world(state);
     struct end **ends = mem_alloc(MANY * sizeof(struct end *));
@@ -392,7 +392,7 @@ static void what_is_closed_between_slices_is_buried_in_peace(void **state)
     harness_free(harness);
 }
 
-static void one_that_is_flushed_alone_does_not_wait_for_the_others(void **state)
+static void a_connection_flushed_alone_does_not_wait_for_the_others(void **state)
 {
     struct harness *harness = world(state);
     struct end *other = end_new(harness), *one = end_new(harness);
@@ -434,7 +434,7 @@ static void a_full_socket_that_is_flushed_alone_keeps_the_rest(void **state)
     harness_free(harness);
 }
 
-static void one_that_closes_itself_while_it_is_flushed_alone_is_not_sent(void **state)
+static void a_connection_that_closes_in_a_lone_flush_is_not_sent_to(void **state)
 {
     struct harness *harness = world(state);
     struct end *end = end_new(harness);
@@ -493,27 +493,27 @@ int main(void)
 #name " by io_uring", name, NULL, NULL, &uring                                             \
     }
     const struct CMUnitTest tests[] = {
-        BOTH(what_is_dirty_is_sent),
+        BOTH(dirty_connections_are_sent_to),
         BOTH(bytes_keep_their_order_over_sockets_that_fill_up),
         BOTH(a_full_socket_is_not_asked_until_it_drains),
         BOTH(a_flush_sends_for_one_slice_and_says_whether_there_are_more),
         BOTH(a_slice_ends_with_its_bytes),
-        BOTH(who_says_that_it_has_more_is_asked_again_and_others_are_not),
-        BOTH(what_is_new_goes_before_those_who_may_wait),
-        BOTH(those_who_may_wait_have_a_share_of_every_slice),
-        BOTH(who_has_nothing_to_send_counts_in_a_slice_too),
-        BOTH(who_has_more_waits_with_those_who_may_if_it_is_behind),
+        BOTH(a_connection_is_filled_again_only_if_it_has_more),
+        BOTH(new_bytes_go_before_connections_that_may_wait),
+        BOTH(connections_that_may_wait_have_a_share_of_every_slice),
+        BOTH(a_connection_with_nothing_to_send_counts_in_a_slice),
+        BOTH(a_connection_behind_that_has_more_waits_with_those_that_may),
         BOTH(a_socket_that_has_room_again_waits_with_those_who_may_if_it_is_behind),
-        BOTH(who_was_sent_something_and_has_more_comes_after_the_others),
-        BOTH(one_that_closes_while_it_may_wait_is_forgotten),
+        BOTH(a_connection_that_was_served_and_has_more_goes_to_the_end),
+        BOTH(a_waiting_connection_that_closes_is_not_filled),
         BOTH(a_peer_that_is_gone_hangs_up),
-        BOTH(one_that_closes_itself_while_it_fills_is_not_sent),
-        BOTH(one_that_another_closes_while_it_fills_is_not_sent),
-        BOTH(one_that_another_closes_when_it_is_sent_hears_no_more),
-        BOTH(what_is_closed_between_slices_is_buried_in_peace),
-        BOTH(one_that_is_flushed_alone_does_not_wait_for_the_others),
+        BOTH(a_connection_that_closes_in_its_fill_is_not_sent_to),
+        BOTH(a_connection_closed_by_the_fill_of_another_is_not_sent_to),
+        BOTH(a_connection_closed_after_the_send_of_another_gets_no_callback),
+        BOTH(connections_closed_between_slices_are_freed_and_not_sent_to),
+        BOTH(a_connection_flushed_alone_does_not_wait_for_the_others),
         BOTH(a_full_socket_that_is_flushed_alone_keeps_the_rest),
-        BOTH(one_that_closes_itself_while_it_is_flushed_alone_is_not_sent),
+        BOTH(a_connection_that_closes_in_a_lone_flush_is_not_sent_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static struct rlimit take_descriptors(void)
     return was;
 }
 
-static void all_who_wait_are_accepted(void **state)
+static void all_waiting_clients_are_accepted(void **state)
 {
     (void)state;
     struct place *place = place_new(NULL);
@@ -121,7 +121,7 @@ static void the_port_that_was_given_is_told(void **state)
     place_free(place);
 }
 
-static void without_descriptors_it_pauses_and_resumes(void **state)
+static void a_listener_without_descriptors_pauses_and_resumes(void **state)
 {
     (void)state;
     struct place *place = place_new(NULL);
@@ -144,7 +144,7 @@ static void without_descriptors_it_pauses_and_resumes(void **state)
 }
 
 /* Without connections a thread never learns that a descriptor was freed. */
-static void without_descriptors_it_tries_again_after_a_while(void **state)
+static void a_listener_without_descriptors_tries_again_after_a_while(void **state)
 {
     (void)state;
     struct place *place = place_new(NULL);
@@ -166,7 +166,7 @@ static void without_descriptors_it_tries_again_after_a_while(void **state)
     place_free(place);
 }
 
-static void two_can_listen_on_one_address(void **state)
+static void two_listeners_share_an_address(void **state)
 {
     (void)state;
     struct place *one = place_new(NULL), *two = place_new(&one->address);
@@ -185,7 +185,7 @@ static void two_can_listen_on_one_address(void **state)
     place_free(two);
 }
 
-static void it_may_be_ended_by_what_it_accepts(void **state)
+static void a_listener_may_be_ended_by_its_own_callback(void **state)
 {
     (void)state;
     struct place *place = place_new(NULL);
@@ -314,12 +314,12 @@ static void a_port_that_is_found_is_free(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_who_wait_are_accepted),
+        cmocka_unit_test(all_waiting_clients_are_accepted),
         cmocka_unit_test(the_port_that_was_given_is_told),
-        cmocka_unit_test(without_descriptors_it_pauses_and_resumes),
-        cmocka_unit_test(without_descriptors_it_tries_again_after_a_while),
-        cmocka_unit_test(two_can_listen_on_one_address),
-        cmocka_unit_test(it_may_be_ended_by_what_it_accepts),
+        cmocka_unit_test(a_listener_without_descriptors_pauses_and_resumes),
+        cmocka_unit_test(a_listener_without_descriptors_tries_again_after_a_while),
+        cmocka_unit_test(two_listeners_share_an_address),
+        cmocka_unit_test(a_listener_may_be_ended_by_its_own_callback),
         cmocka_unit_test(an_address_that_cannot_be_had_leaves_nothing_open),
         cmocka_unit_test(addresses_are_parsed_and_written),
         cmocka_unit_test(localhost_is_both_loopback_addresses),

@@ -162,7 +162,7 @@ static void a_timer_that_is_stopped_or_set_anew_forgets_its_first_time(void **st
     assert_string_equal(fixture->rung, "b");
 }
 
-static void ringing_may_stop_another_that_is_due_too(void **state)
+static void a_timer_may_stop_another_that_is_due(void **state)
 {
     struct fixture *fixture = *state;
     for (int i = 0; i < 3; i++)
@@ -192,7 +192,7 @@ static void timers_that_take_long_are_left_for_the_next_turn(void **state)
     free(crowd);
 }
 
-static void so_many_timers_ring_in_a_turn_and_no_more(void **state)
+static void the_number_of_timers_in_a_turn_is_bounded(void **state)
 {
     struct fixture *fixture = *state;
     struct bell *crowd = mem_alloc((size_t)2 * TIMERS_A_TURN * sizeof(*crowd));
@@ -211,7 +211,7 @@ static void so_many_timers_ring_in_a_turn_and_no_more(void **state)
     free(crowd);
 }
 
-static void ringing_may_set_itself_and_others_anew(void **state)
+static void a_timer_may_set_itself_and_others_again(void **state)
 {
     struct fixture *fixture = *state;
     set(fixture, 0, 100);
@@ -271,7 +271,7 @@ static void a_descriptor_that_is_ready_is_told(void **state)
     close(fds[1]);
 }
 
-static void what_cannot_be_watched_is_an_error(void **state)
+static void a_descriptor_that_cannot_be_watched_is_an_error(void **state)
 {
     struct fixture *fixture = *state;
     struct seen seen = {.watch = {on_ready}};
@@ -294,7 +294,7 @@ static void mail_that_is_there_is_opened_without_a_wait(void **state)
 }
 
 /* The loop must sleep only where it has to: otherwise the test would never end. */
-static void after_work_it_looks_for_more_for_as_long_as_it_is_told(void **state)
+static void a_loop_polls_for_spin_us_after_work(void **state)
 {
     struct fixture *fixture = *state;
     struct timespec began, ended;
@@ -330,7 +330,7 @@ static void rest(struct fixture *fixture, int64_t us)
     loop_turn(&fixture->loop, 1);
 }
 
-static void its_load_is_the_share_of_the_time_with_something_to_do(void **state)
+static void the_load_is_the_busy_share_of_the_time(void **state)
 {
     struct fixture *fixture = *state;
     struct loop *loop = &fixture->loop;
@@ -343,7 +343,7 @@ static void its_load_is_the_share_of_the_time_with_something_to_do(void **state)
     assert_in_range(loop->idle_ns, 1399000000, 1401000000);
 }
 
-static void its_load_is_full_while_it_does_not_rest(void **state)
+static void the_load_of_a_loop_that_never_rests_is_full(void **state)
 {
     struct fixture *fixture = *state;
     for (int i = 0; i < 2000; i++)
@@ -351,7 +351,7 @@ static void its_load_is_full_while_it_does_not_rest(void **state)
     assert_in_range(fixture->loop.load, LOAD_FULL - 1, LOAD_FULL);
 }
 
-static void its_load_swings_slowly_and_is_forgotten_by_a_long_rest(void **state)
+static void the_load_changes_slowly_and_is_forgotten_by_a_long_rest(void **state)
 {
     struct fixture *fixture = *state;
     for (int ms = 0; ms <= LOAD_WINDOW_MS; ms++)
@@ -361,7 +361,7 @@ static void its_load_swings_slowly_and_is_forgotten_by_a_long_rest(void **state)
     assert_in_range(fixture->loop.load, 0, 1);
 }
 
-static void while_it_sleeps_it_is_idle(void **state)
+static void a_sleeping_loop_is_idle(void **state)
 {
     struct fixture *fixture = *state;
     fixture->loop.clock = clock_system();
@@ -370,7 +370,7 @@ static void while_it_sleeps_it_is_idle(void **state)
     assert_in_range(fixture->loop.idle_ns, 19000000, fixture->loop.now_ns - began_ns);
 }
 
-static void ringing_is_not_rest(void **state)
+static void time_spent_in_timers_is_busy_time(void **state)
 {
     struct fixture *fixture = *state;
     fixture->loop.spin_ns = INT64_MAX;
@@ -416,19 +416,19 @@ int main(void)
         TEST(a_long_timeout_waits_its_rounds_of_the_wheel),
         TEST(a_time_that_is_past_already_rings_at_the_next_tick),
         TEST(a_timer_that_is_stopped_or_set_anew_forgets_its_first_time),
-        TEST(ringing_may_stop_another_that_is_due_too),
+        TEST(a_timer_may_stop_another_that_is_due),
         TEST(timers_that_take_long_are_left_for_the_next_turn),
-        TEST(so_many_timers_ring_in_a_turn_and_no_more),
-        TEST(ringing_may_set_itself_and_others_anew),
+        TEST(the_number_of_timers_in_a_turn_is_bounded),
+        TEST(a_timer_may_set_itself_and_others_again),
         TEST(a_descriptor_that_is_ready_is_told),
-        TEST(what_cannot_be_watched_is_an_error),
+        TEST(a_descriptor_that_cannot_be_watched_is_an_error),
         TEST(mail_that_is_there_is_opened_without_a_wait),
-        TEST(after_work_it_looks_for_more_for_as_long_as_it_is_told),
-        TEST(its_load_is_the_share_of_the_time_with_something_to_do),
-        TEST(its_load_is_full_while_it_does_not_rest),
-        TEST(its_load_swings_slowly_and_is_forgotten_by_a_long_rest),
-        TEST(while_it_sleeps_it_is_idle),
-        TEST(ringing_is_not_rest),
+        TEST(a_loop_polls_for_spin_us_after_work),
+        TEST(the_load_is_the_busy_share_of_the_time),
+        TEST(the_load_of_a_loop_that_never_rests_is_full),
+        TEST(the_load_changes_slowly_and_is_forgotten_by_a_long_rest),
+        TEST(a_sleeping_loop_is_idle),
+        TEST(time_spent_in_timers_is_busy_time),
         TEST(mail_ends_a_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

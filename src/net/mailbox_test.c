@@ -106,7 +106,7 @@ static void mail_may_be_freed_by_its_opening(void **state)
     owner_free(owner);
 }
 
-static void what_is_posted_while_opening_waits_for_the_next_time(void **state)
+static void mail_posted_while_mail_is_opened_waits_for_the_next_time(void **state)
 {
     (void)state;
     struct owner *owner = owner_new();
@@ -167,7 +167,7 @@ static void every_sleep_ends_by_one_wake(void **state)
     owner_free(owner);
 }
 
-static void what_is_left_for_an_owner_at_leisure_waits_for_what_is_posted(void **state)
+static void mail_left_for_an_owner_at_leisure_does_not_wake_it(void **state)
 {
     (void)state;
     struct owner *owner = owner_new();
@@ -183,7 +183,7 @@ static void what_is_left_for_an_owner_at_leisure_waits_for_what_is_posted(void *
     owner_free(owner);
 }
 
-static void what_is_left_wakes_an_owner_without_leisure(void **state)
+static void mail_left_for_an_owner_without_leisure_wakes_it(void **state)
 {
     (void)state;
     struct owner *owner = owner_new();
@@ -279,12 +279,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mail_is_opened_in_the_order_of_posting),
         cmocka_unit_test(mail_may_be_freed_by_its_opening),
-        cmocka_unit_test(what_is_posted_while_opening_waits_for_the_next_time),
+        cmocka_unit_test(mail_posted_while_mail_is_opened_waits_for_the_next_time),
         cmocka_unit_test(an_owner_that_is_awake_is_not_woken),
         cmocka_unit_test(many_posts_wake_a_sleeper_once),
         cmocka_unit_test(every_sleep_ends_by_one_wake),
-        cmocka_unit_test(what_is_left_for_an_owner_at_leisure_waits_for_what_is_posted),
-        cmocka_unit_test(what_is_left_wakes_an_owner_without_leisure),
+        cmocka_unit_test(mail_left_for_an_owner_at_leisure_does_not_wake_it),
+        cmocka_unit_test(mail_left_for_an_owner_without_leisure_wakes_it),
         cmocka_unit_test(a_mailbox_measures_how_long_its_oldest_mail_waited),
         cmocka_unit_test(many_threads_lose_nothing_and_each_keeps_its_order),
     };

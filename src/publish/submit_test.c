@@ -109,7 +109,7 @@ static void assert_accepted(struct world *world, const struct proposal *proposal
     assert_int_equal(ask(world, proposal, asked).problem, PROBLEM_COUNT);
 }
 
-static void what_a_turn_publishes_is_answered_after_its_end(void **state)
+static void publishes_of_a_turn_are_answered_after_its_end(void **state)
 {
     (void)state;
     struct world *world = world_new(1000);
@@ -169,7 +169,7 @@ static void an_event_carries_all_that_was_proposed(void **state)
     world_free(world);
 }
 
-static void what_fails_a_check_is_not_submitted(void **state)
+static void a_proposal_that_fails_its_check_is_not_submitted(void **state)
 {
     (void)state;
     struct world *world = world_new(1000);
@@ -318,9 +318,9 @@ static void a_deletion_empties_the_channel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_turn_publishes_is_answered_after_its_end),
+        cmocka_unit_test(publishes_of_a_turn_are_answered_after_its_end),
         cmocka_unit_test(an_event_carries_all_that_was_proposed),
-        cmocka_unit_test(what_fails_a_check_is_not_submitted),
+        cmocka_unit_test(a_proposal_that_fails_its_check_is_not_submitted),
         cmocka_unit_test(an_ephemeral_event_goes_past_the_log),
         cmocka_unit_test(if_match_and_keys_reach_the_log),
         cmocka_unit_test(a_refusal_by_a_limit_is_counted),

@@ -93,7 +93,7 @@ static void an_empty_file_sets_nothing(void **state)
     config_free(&untouched);
 }
 
-static void what_the_file_says_goes_before_the_default(void **state)
+static void a_value_of_the_file_replaces_the_default(void **state)
 {
     (void)state;
     struct config config;
@@ -137,7 +137,7 @@ static void a_pace_of_0_is_none_and_no_pace_the_default(void **state)
     }
 }
 
-static void what_is_beyond_reason_is_refused(void **state)
+static void values_outside_their_range_are_refused(void **state)
 {
     (void)state;
     refuses("limits:\n  poll_pace_ms: 1001\n");
@@ -147,7 +147,7 @@ static void what_is_beyond_reason_is_refused(void **state)
     refuses("threads: 1000000\n");
 }
 
-static void what_is_not_known_or_not_yaml_is_refused(void **state)
+static void unknown_keys_and_broken_yaml_are_refused(void **state)
 {
     (void)state;
     refuses("limits:\n  no_such_limit: 1\n");
@@ -532,7 +532,7 @@ static void the_shares_of_the_table_are_the_couriers(void **state)
 
 /* ---- senseless settings ---------------------------------------------------------------------- */
 
-static void what_cannot_be_meant_is_refused_with_its_line(void **state)
+static void contradictory_settings_are_refused_with_their_line(void **state)
 {
     (void)state;
     REFUSES("namespaces:\n- prefix: a\n- prefix: b\n- prefix: a\n", ":4: namespaces.prefix",
@@ -698,10 +698,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_file_sets_nothing),
         cmocka_unit_test(a_certificate_of_ones_own_comes_with_its_key_and_its_hosts),
-        cmocka_unit_test(what_the_file_says_goes_before_the_default),
+        cmocka_unit_test(a_value_of_the_file_replaces_the_default),
         cmocka_unit_test(a_pace_of_0_is_none_and_no_pace_the_default),
-        cmocka_unit_test(what_is_beyond_reason_is_refused),
-        cmocka_unit_test(what_is_not_known_or_not_yaml_is_refused),
+        cmocka_unit_test(values_outside_their_range_are_refused),
+        cmocka_unit_test(unknown_keys_and_broken_yaml_are_refused),
         cmocka_unit_test(a_section_may_be_empty),
         cmocka_unit_test(more_than_one_document_is_refused),
         cmocka_unit_test(a_file_of_unreasonable_size_is_refused),
@@ -718,7 +718,7 @@ int main(void)
         cmocka_unit_test(a_number_is_stored_with_its_unit),
         cmocka_unit_test(a_number_of_0_is_the_default_unless_it_says_something),
         cmocka_unit_test(the_shares_of_the_table_are_the_couriers),
-        cmocka_unit_test(what_cannot_be_meant_is_refused_with_its_line),
+        cmocka_unit_test(contradictory_settings_are_refused_with_their_line),
         cmocka_unit_test(an_entry_that_matches_nothing_is_refused),
         cmocka_unit_test(an_origin_that_no_browser_says_is_refused),
         cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_line),

@@ -23,7 +23,7 @@ static struct yaml_file *open_text(const char *text, struct faults *faults)
     return file;
 }
 
-static void things_are_what_they_look_like(void **state)
+static void nodes_have_the_kind_of_their_text(void **state)
 {
     (void)state;
     static const struct {
@@ -61,7 +61,7 @@ static void keys_and_items_know_their_lines(void **state)
     yaml_file_free(file);
 }
 
-static void what_is_not_one_document_is_refused_with_its_line(void **state)
+static void text_that_is_not_a_single_yaml_document_is_refused_with_its_line(void **state)
 {
     (void)state;
     static const struct {
@@ -83,9 +83,9 @@ static void what_is_not_one_document_is_refused_with_its_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(things_are_what_they_look_like),
+        cmocka_unit_test(nodes_have_the_kind_of_their_text),
         cmocka_unit_test(keys_and_items_know_their_lines),
-        cmocka_unit_test(what_is_not_one_document_is_refused_with_its_line),
+        cmocka_unit_test(text_that_is_not_a_single_yaml_document_is_refused_with_its_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

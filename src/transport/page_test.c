@@ -86,7 +86,7 @@ static void a_poll_that_follows_at_once_gets_all_new_events_at_the_pace(void **s
     peer_leave(bench, &peer);
 }
 
-static void how_long_it_is_held_counts_as_latency(void **state)
+static void the_time_an_answer_is_held_counts_as_latency(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -161,7 +161,7 @@ static void a_worker_with_time_to_spare_answers_at_once(void **state)
     peer_leave(bench, &peer);
 }
 
-static void the_busier_a_worker_is_the_longer_it_waits(void **state)
+static void a_busier_worker_holds_answers_longer(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -328,7 +328,7 @@ static void a_due_poll_is_answered_although_the_poll_before_it_is_gone(void **st
 }
 
 /* The bytes of a page that is not answered yet belong to its own connection. */
-static void a_page_on_its_way_gives_way_itself(void **state)
+static void a_page_being_sent_is_given_up_for_its_memory(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
@@ -516,13 +516,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         AT_PACE(the_first_poll_of_a_connection_is_answered_at_once),
         AT_PACE(a_poll_that_follows_at_once_gets_all_new_events_at_the_pace),
-        AT_PACE(how_long_it_is_held_counts_as_latency),
+        AT_PACE(the_time_an_answer_is_held_counts_as_latency),
         AT_PACE(the_latency_of_every_held_event_counts_from_its_publish),
         AT_PACE(an_ephemeral_event_is_held_with_the_rest),
         cmocka_unit_test_setup_teardown(without_a_pace_a_poll_is_answered_at_once, begin_without,
                                         end),
         AT_PACE(a_worker_with_time_to_spare_answers_at_once),
-        AT_PACE(the_busier_a_worker_is_the_longer_it_waits),
+        AT_PACE(a_busier_worker_holds_answers_longer),
         AT_PACE(an_event_later_than_the_pace_is_not_held),
         AT_PACE(an_event_older_than_its_poll_is_held_as_well),
         AT_PACE(a_page_that_is_due_is_work_for_the_worker),
@@ -532,7 +532,7 @@ int main(void)
         AT_PACE(a_large_page_is_not_held),
         AT_PACE(no_event_is_held_longer_than_the_pace),
         AT_PACE(a_due_poll_is_answered_although_the_poll_before_it_is_gone),
-        AT_PACE(a_page_on_its_way_gives_way_itself),
+        AT_PACE(a_page_being_sent_is_given_up_for_its_memory),
         AT_PACE(a_client_that_hangs_up_while_its_poll_is_held_is_forgotten),
         AT_PACE(a_half_closed_client_gets_the_events_held_for_it),
         AT_PACE(a_half_closed_client_is_answered_without_waiting),

@@ -168,7 +168,7 @@ static void every_size_comes_back_through_every_window(void **state)
     }
 }
 
-static void what_was_in_the_buffers_before_stays(void **state)
+static void earlier_bytes_of_the_buffers_are_kept(void **state)
 {
     (void)state;
     struct buf packed = {0}, plain = {0};
@@ -331,7 +331,7 @@ static void a_bomb_stops_at_the_limit(void **state)
     buf_free(&out);
 }
 
-static void what_is_no_deflate_is_refused(void **state)
+static void data_that_is_not_deflate_is_refused(void **state)
 {
     (void)state;
     assert_refused(STR(""), 100, WS_INFLATE_BROKEN);
@@ -528,13 +528,13 @@ int main(void)
         TEST(nothing_of_a_message_is_remembered_for_the_next),
         TEST(an_empty_message_is_one_zero_byte),
         TEST(every_size_comes_back_through_every_window),
-        TEST(what_was_in_the_buffers_before_stays),
+        TEST(earlier_bytes_of_the_buffers_are_kept),
         TEST(a_block_after_the_last_may_refer_to_what_came_before),
         TEST(blocks_that_hold_nothing_are_bounded),
         TEST(every_habit_of_an_honest_compressor_is_read),
         TEST(a_message_that_just_fits_passes_and_one_byte_more_does_not),
         TEST(a_bomb_stops_at_the_limit),
-        TEST(what_is_no_deflate_is_refused),
+        TEST(data_that_is_not_deflate_is_refused),
         TEST(a_message_cut_short_anywhere_is_refused),
         TEST(a_tail_that_was_not_left_out_is_refused),
         TEST(the_window_is_the_next_smaller_of_ours),

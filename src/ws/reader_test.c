@@ -253,7 +253,7 @@ static void a_close_frame_says_code_and_reason_or_nothing(void **state)
     assert_understood("close 1005 \n");
 }
 
-static void what_follows_a_close_is_ignored(void **state)
+static void frames_after_a_close_are_ignored(void **state)
 {
     (void)state;
     send_close(1000, "");
@@ -772,7 +772,7 @@ int main(void)
         TEST(a_close_between_fragments_ends_the_message),
         TEST(a_control_frame_of_125_bytes_is_read),
         TEST(a_close_frame_says_code_and_reason_or_nothing),
-        TEST(what_follows_a_close_is_ignored),
+        TEST(frames_after_a_close_are_ignored),
         TEST(text_may_be_cut_inside_a_character),
         TEST(binary_messages_may_hold_any_bytes),
         TEST(a_compressed_message_may_come_in_fragments_with_plain_ones_around),

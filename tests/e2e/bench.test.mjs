@@ -48,7 +48,7 @@ test("events in batches come through whole", async (t) => {
     assert.ok(result.delivered >= 500 * 6 && result.delivered === result.owed);
 });
 
-test("one event at a time is told as the time until the last has it", async (t) => {
+test("a run of single events reports the time until the last subscriber has each", async (t) => {
     const server = await startServer(t);
     const result = await bench(t, server.url, ["--waves", "3", "--subscribers", "10"]);
     assert.equal(result.code, 0, JSON.stringify(result));

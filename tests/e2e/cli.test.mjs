@@ -180,7 +180,7 @@ test("pub - of nothing publishes nothing", async (t) => {
     assert.deepEqual(await server.history("x"), []);
 });
 
-test("what the server refuses ends pub with 1 and the reason", async (t) => {
+test("a publish that the server refuses ends pub with 1 and the reason", async (t) => {
     const server = await startServer(t);
     for (const channel of ["a//b", "a/*", "$server", "x".repeat(300)]) {
         const { code, stderr } = await pub(t, server, [channel, "data"]);
@@ -321,7 +321,7 @@ test("pub piped into sub by way of the server loses nothing", async (t) => {
     );
 });
 
-test("what cannot be written to standard output ends a command with 1 and a reason", async (t) => {
+test("a command that cannot write to standard output ends with 1 and a reason", async (t) => {
     const server = await startServer(t);
     assert.equal((await request(server, "POST", "/webhooks", { body: { url: "http://127.0.0.1:1/", channels: ["x"] } })).status, 201);
     const sh = (command) => spawnSync("sh", ["-c", command],

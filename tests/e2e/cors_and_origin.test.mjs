@@ -89,7 +89,7 @@ test("an Origin that is not loopback is refused with 403, reading, writing and a
     assert.deepEqual(await server.history("a"), []);
 });
 
-test("what a page of another site loads without an Origin is refused with 403", async (t) => {
+test("a request by a page of another site is refused with 403 even without an Origin", async (t) => {
     const server = await startServer(t);
     const host = { Host: `127.0.0.1:${server.port}` };
     const loads = [["no-cors", "image"], ["no-cors", "script"], ["no-cors", "empty"], ["navigate", "iframe"],
@@ -104,7 +104,7 @@ test("what a page of another site loads without an Origin is refused with 403", 
     }
 });
 
-test("what the visitor asks for, and pages of this machine, are not taken for another site", async (t) => {
+test("requests by the visitor, and by pages of this machine, are not taken for another site's", async (t) => {
     const server = await startServer(t);
     const host = { Host: `127.0.0.1:${server.port}` };
     const followed = { "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1" };
@@ -205,7 +205,7 @@ const EARLY = [
     [505, "GET / HTTP/2.5\r\nHost: localhost\r\nORIGIN\r\n"],
 ];
 
-test("what is refused before it is understood can be read by a script all the same", async (t) => {
+test("a script can read the refusal of a request that could not be parsed", async (t) => {
     const server = await startServer(t);
     for (const [status, ...pieces] of EARLY) {
         for (const [origin, named] of [["http://localhost:3000", true], ["http://evil.com", false],
@@ -223,7 +223,7 @@ test("what is refused before it is understood can be read by a script all the sa
     }
 });
 
-test("what came too late can be read by a script all the same", async (t) => {
+test("a script can read the answer to a request that timed out", async (t) => {
     const server = await startServer(t, { config: "limits: {head_ms: 1s, body_ms: 1s}\n" });
     const origin = "Origin: http://localhost:3000\r\n";
     const host = `Host: localhost\r\n`;

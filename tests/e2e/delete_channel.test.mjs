@@ -78,7 +78,7 @@ test("a pattern cannot be deleted, nor what belongs to the server", async (t) =>
     assert.equal((await server.history("a/b")).length, 1);
 });
 
-test("what was deleted stays deleted after kill -9", async (t) => {
+test("a deleted channel stays deleted after kill -9", async (t) => {
     const server = await startServer(t, { data: true });
     await server.publish("kept", "kept");
     const gone = await server.publishMany("a", 3);

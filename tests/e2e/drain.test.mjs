@@ -282,7 +282,7 @@ test("a server whose standard streams are closed writes to none of its connectio
     assert.equal(await gone, 0);
 });
 
-test("with too few files it says so and does not start; with some it says how many connections it can hold", async (t) => {
+test("a server with too few file descriptors does not start; with few, it logs how many connections it can hold", async (t) => {
     const dir = temporaryFolder(t);
     const serve = (files) => spawnSync("sh", ["-c", `ulimit -n ${files}; exec "${BIN}" serve --memory --threads 2 --listen 127.0.0.1:0`],
         { cwd: dir, encoding: "utf8" });

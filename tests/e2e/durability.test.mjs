@@ -119,7 +119,7 @@ test("kill -9 at random moments under load loses nothing that was acknowledged, 
     }
 });
 
-test("what was being published with a key at a kill -9 is there once after it was published again", async (t) => {
+test("a publish with a key that is repeated after a kill -9 is there once", async (t) => {
     const server = await startServer(t, { data: true });
     for (let round = 0; round < 5; round++) {
         const publishOnce = (body) => request(server, "POST", "/channels/keyed",
@@ -291,7 +291,7 @@ test("ids go on rising over restarts, with a store and without", async (t) => {
     }
 });
 
-test("what is retained is the same before and after a restart, to the byte", async (t) => {
+test("the retained events are the same before and after a restart, to the byte", async (t) => {
     const server = await startServer(t, { data: true });
     await publish(server, "x", '{"n": 1e400, "n":2}', { "Content-Type": "application/json", "Event-Type": "t" });
     await publish(server, "x", "grüße\r\n\u0000", { "Content-Type": "text/plain; charset=utf-8" });

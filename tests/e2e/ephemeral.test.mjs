@@ -71,7 +71,7 @@ bothStores("a waiting poll is woken by it, and its cursor does not move", async 
     assert.equal(page.cursor, id);
 });
 
-test("it reaches subscribers of a pattern and passes those of other channels by", async (t) => {
+test("an ephemeral event reaches subscribers of a matching pattern and of no other channel", async (t) => {
     const server = await startServer(t);
     const pattern = await server.ndjson("/events?channel=room/*");
     const other = await server.ndjson("/channels/other");
@@ -81,7 +81,7 @@ test("it reaches subscribers of a pattern and passes those of other channels by"
     assert.equal((await other.event()).data, "mine");
 });
 
-test("the type filter holds for it", async (t) => {
+test("the type filter holds for ephemeral events", async (t) => {
     const server = await startServer(t);
     const stream = await server.ndjson("/channels/a?type=b");
     await ephemeral(server, "a", "not this", { "Event-Type": "a" });
@@ -89,7 +89,7 @@ test("the type filter holds for it", async (t) => {
     assert.equal((await stream.event()).data, "this");
 });
 
-test("it is checked like any other publish", async (t) => {
+test("an ephemeral publish is checked like any other", async (t) => {
     const server = await startServer(t);
     const json = { "Content-Type": "application/json" };
     assertProblem(await server.post("a", "{", json, "?ephemeral=1"), 400);

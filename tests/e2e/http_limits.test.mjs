@@ -40,7 +40,7 @@ test("headers too long or too many are refused with 431", async (t) => {
     await refusedAndClosed(server, `${line}${"X: y\r\n".repeat(200_000)}`, 431);
 });
 
-test("what clients really send fits: a 4 KiB target, 4 KiB of cookie, 50 headers", async (t) => {
+test("requests of real clients fit: a 4 KiB target, 4 KiB of cookie, 50 headers", async (t) => {
     const server = await startServer(t);
     const names = Array.from({ length: 99 }, (_, n) => `channel=${`name-${n}`.padEnd(30, "x")}`).join("&");
     assert.ok(names.length > 3800);
@@ -336,7 +336,7 @@ test("a client that vanishes in the middle of a request leaves nothing behind", 
     assert.deepEqual(await server.history("a"), []);
 });
 
-test("what is no HTTP at all is refused and does no harm", async (t) => {
+test("bytes that are no HTTP are refused and do no harm", async (t) => {
     const server = await startServer(t);
     const hello = Buffer.from("16030100a5010000a10303", "hex"); // how TLS begins
     for (const bytes of [hello, Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Buffer.from("\r\n\r\n\r\n\r\n"),

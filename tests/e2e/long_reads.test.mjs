@@ -77,7 +77,7 @@ function askAndLeave(server, path, reset) {
     });
 }
 
-test("who asks for the whole log and leaves at once does not have all of it read", { timeout: LONG }, async (t) => {
+test("a client that asks for the whole log and leaves at once does not have all of it read", { timeout: LONG }, async (t) => {
     const server = await startWithLog(t);
     const newest = (await server.page("/channels/noise/0?last=1")).events[0].id;
     const before = await assertIdle(server);

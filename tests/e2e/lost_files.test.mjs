@@ -166,7 +166,7 @@ test("a file that is missing from the middle is a gap for whoever was before it,
     }
 });
 
-test("whoever reads from the beginning is told of a missing file too, and gets all that is left", async (t) => {
+test("a reader from the beginning is told of a missing file, and gets all that is left", async (t) => {
     const { server, parts } = await makeLog(t);
     const missing = parts[2];
     const rest = [...parts[0], ...parts[1], ...parts[3], ...parts[4]];
@@ -280,7 +280,7 @@ test("an event whose bytes were changed on the disk is not served, and told as a
     assert.ok(server.err.split("event=events_damaged").length - 1 <= 3, "a line a second at most");
 });
 
-test("what retention takes from the log is no loss", async (t) => {
+test("events removed by retention are no loss", async (t) => {
     const server = await startServer(t, {
         data: true, config: `${CONFIG}namespaces:\n  - prefix: a\n    retention: {count: 40}\n`,
     });

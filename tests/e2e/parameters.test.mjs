@@ -194,7 +194,7 @@ test("a route without parameters refuses every one, and does nothing", async (t)
     assert.equal((await server.get(`/webhooks/${webhook}`)).json().state, "active");
 });
 
-test("what caches and mailings add is passed over on every route", async (t) => {
+test("parameters added by caches and mailings are ignored on every route", async (t) => {
     const { server } = await start(t);
     const query = "?_=1795459080123&_=2&utm_source=x&_cb";
     for (const route of ["/channels/a", "/channels", "/stats", "/healthz", "/readyz", "/", "/errors/gap", "/webhooks"]) {

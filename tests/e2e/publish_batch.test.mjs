@@ -56,7 +56,7 @@ bothStores("NDJSON does the same, whatever its Content-Type", async (t, server) 
     assert.deepEqual(dataOf(await all(server)), forms.flatMap(() => [1, "two"]));
 });
 
-test("one object alone is a batch of one", async (t) => {
+test("a lone object is published as a list of one", async (t) => {
     const server = await startServer(t);
     const answer = await batch(server, { channel: "a", data: "x" });
     assert.equal(answer.status, 201, answer.text);

@@ -71,7 +71,7 @@ const NOT_JSON = [
     "\v1", "\u00a01", "\u20281", "\ufeff{}", "\u0000", "{}\u0000", "undefined", "[1}", '{"a":1]',
 ];
 
-test("what is not JSON by RFC 8259 is refused, and nothing of it is kept", async (t) => {
+test("text that is not JSON by RFC 8259 is refused, and nothing of it is kept", async (t) => {
     const server = await startServer(t);
     for (const body of NOT_JSON) {
         const answer = await server.post("strict", body, JSON_TYPE);

@@ -78,7 +78,7 @@ test("an inquiry in the chat becomes a ticket, and the ticket a message in Slack
     assert.equal(shown(slack).length, 2);
 });
 
-test("what was asked while the desk was down becomes tickets once it is back, in order, once each", async (t) => {
+test("requests made while the desk was down become tickets once it is back, in order, once each", async (t) => {
     const { server, slack, desk, ask } = await relay(t, { withDesk: false });
     for (const text of ["one", "two", "three"]) {
         await ask("Ada", text);
@@ -96,7 +96,7 @@ test("what was asked while the desk was down becomes tickets once it is back, in
     assert.equal(shown(slack)[3], "#sales  Inquiry 4 from Ada: four");
 });
 
-test("what was asked while freshet was down is there once it is back", async (t) => {
+test("requests made while freshet was down are there once it is back", async (t) => {
     const { server, slack, ask } = await relay(t);
     await server.kill();
     await ask("Ada", "Anybody there?");

@@ -133,7 +133,7 @@ test("the process that has the folder is named", async (t) => {
 
 const hasSqlite = spawnSync("sqlite3", ["--version"]).status === 0;
 
-test("what a newer freshet has made is named with both formats, and repair leaves it alone",
+test("a folder of a newer freshet is named with both formats, and repair leaves it alone",
     { skip: hasSqlite ? false : "needs sqlite3" }, async (t) => {
         const { data, files } = await stopped(t);
         const state = path.join(data, "state.db");
@@ -178,7 +178,7 @@ function whyNobody() {
         ? false : "the program cannot be run as another user";
 }
 
-test("what the user may not use is named", { skip: whyNobody() }, async (t) => {
+test("a file that the user may not open is named", { skip: whyNobody() }, async (t) => {
     const { server, data, files } = await stopped(t);
     const asNobody = (args) => run(t, ["--reuid=65534", "--regid=65534", "--clear-groups", BIN, ...args], { bin: "setpriv" });
     const told = async (file) => {

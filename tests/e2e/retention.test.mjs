@@ -140,7 +140,7 @@ retains("age lets events go once they are old, and the channel goes on", { kept:
     assert.ok(follower.events[0].prev <= ids[9] && follower.events[0].prev !== undefined);
 });
 
-test("what was trimmed stays trimmed, and told as a gap, over a kill -9", async (t) => {
+test("trimmed events stay trimmed, and are reported as a gap, after a kill -9", async (t) => {
     const server = await startServer(t, { data: true, config: configOf({ kept: CONFIG.count(5) }) });
     const ids = await publishMany(server, "kept/a", 20);
     await holds(server, "kept/a", ids.slice(15));

@@ -217,7 +217,7 @@ test("ping tells how the receiver answered", async (t) => {
     assert.equal(answer.status, 503, JSON.stringify(answer));
 });
 
-test("what was delivered is listed and sent again: one, or all from a position on", async (t) => {
+test("deliveries are listed and sent again: one, or all from a position on", async (t) => {
     const server = await startServer(t);
     const program = await listen(t);
     const { id } = await told(t, server, ["add", program.url, "a"]);
@@ -237,7 +237,7 @@ test("what was delivered is listed and sent again: one, or all from a position o
 
 /* ---- the receiver by itself ---- */
 
-test("what is not signed by the secret is answered 401 and told as such", async (t) => {
+test("a delivery not signed by the secret is answered 401 and reported as such", async (t) => {
     const program = await listen(t, [], { env: { FRESHET_WEBHOOK_SECRET: SECRET } });
     const other = new Webhook(`whsec_${Buffer.from("another one, of 24 bytes").toString("base64")}`);
     const own = new Webhook(SECRET);

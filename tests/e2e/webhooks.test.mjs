@@ -442,7 +442,7 @@ test("a kill -9 in the midst of deliveries loses none, and repeats but those tha
     assert.ok(repeats <= 5 * 32, `${repeats} deliveries came again over 5 kills`);
 });
 
-test("what was delivered before a SIGTERM is not delivered again", async (t) => {
+test("events delivered before a SIGTERM are not delivered again", async (t) => {
     const server = await startServer(t, { data: true });
     const receiver = await Receiver.start(t);
     const { id } = await register(server, receiver.url, ["a"]);

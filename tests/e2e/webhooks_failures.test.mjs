@@ -64,7 +64,7 @@ test("the record is paged, newest first, and filtered by channel and event", asy
 });
 
 for (const ordered of [true, false]) {
-    test(`what is refused while others are accepted is given up, kept, and sent again when asked (ordered: ${ordered})`, async (t) => {
+    test(`a delivery refused while others are accepted becomes a dead letter, and is sent again on request (ordered: ${ordered})`, async (t) => {
         const server = await startServer(t, { data: true });
         const receiver = await Receiver.start(t);
         let healed = false;

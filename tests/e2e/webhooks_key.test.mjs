@@ -78,7 +78,7 @@ test("many requests at once under one key make one webhook", async (t) => {
     assert.equal((await register(server, "k", body)).status, 200);
 });
 
-test("what was refused leaves the key free", async (t) => {
+test("a refused registration leaves the key free", async (t) => {
     const server = await startServer(t);
     const receiver = await Receiver.start(t);
     const body = { url: receiver.url, channels: ["a"], verify: "slack" };
@@ -89,7 +89,7 @@ test("what was refused leaves the key free", async (t) => {
     assert.equal((await listed(server)).length, 1);
 });
 
-test("what is no key is refused", async (t) => {
+test("a malformed key is refused", async (t) => {
     const server = await startServer(t);
     const body = { url: "http://127.0.0.1:9/", channels: ["a"] };
     for (const key of ["", '"', '""', "x".repeat(256)]) {

@@ -207,7 +207,7 @@ test("the limit is the configuration's", async (t) => {
     assert.equal((await server.history("loop")).filter(({ data }) => JSON.stringify(data).includes('"x')).length, 3);
 });
 
-test("what was skipped is sent if somebody wants it, and survives a restart", async (t) => {
+test("a skipped event is sent on request, and survives a restart", async (t) => {
     const server = await startServer(t, { data: true });
     const receiver = await Receiver.start(t);
     const { id } = await register(server, receiver.url, ["a"]);
@@ -233,7 +233,7 @@ test("what was skipped is sent if somebody wants it, and survives a restart", as
     assert.deepEqual([hops.y, hops.z], ["6", "7"]);
 });
 
-test("what was skipped is sent alone, whatever other channels had meanwhile", async (t) => {
+test("a skipped event is sent alone, whatever other channels had meanwhile", async (t) => {
     const server = await startServer(t);
     const receiver = await Receiver.start(t);
     const { id } = await register(server, receiver.url, ["a", "b"]);

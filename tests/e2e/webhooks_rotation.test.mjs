@@ -70,7 +70,7 @@ test("a secret of the owner's own takes the place of one that is made", async (t
     assert.deepEqual(verifying([secret, OWN], await deliver(server, receiver, 1)), [secret, OWN]);
 });
 
-test("what a rotation does not know is refused, and nothing is rotated", async (t) => {
+test("a rotation with an unknown member is refused, and nothing is rotated", async (t) => {
     const server = await startServer(t);
     const receiver = await Receiver.start(t);
     const { id, secret } = await register(server, receiver.url);

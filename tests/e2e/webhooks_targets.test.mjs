@@ -55,7 +55,7 @@ test("a server that strangers may reach sends nothing to its own machine, howeve
     assert.equal(told.connections, 0);
 });
 
-test("what the configuration allows may be reached, and nothing beside it", async (t) => {
+test("addresses that the configuration allows may be reached, and no others", async (t) => {
     const receiver = await Receiver.start(t);
     const server = await startServer(t, {
         args: ["--insecure"],

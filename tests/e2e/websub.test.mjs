@@ -334,7 +334,7 @@ test("a subscription that the operator deletes is denied, with a reason", async 
     assert.equal(challenge, undefined);
 });
 
-test("who would be one too many is denied, with a reason", async (t) => {
+test("a subscriber beyond the limit is denied, with a reason", async (t) => {
     const server = await startServer(t, { config: "webhooks:\n  endpoints_max: 1\n" });
     const subscriber = await Subscriber.start(t);
     const late = await Subscriber.start(t);
@@ -374,7 +374,7 @@ test("a distribution that fails is repeated, and the next goes out after it", as
     assert.deepEqual(subscriber.sent.map(({ bytes }) => bytes.toString()), ["one", "one", "two"]);
 });
 
-test("what is gone is no gap to a subscriber: a topic is what it is now", async (t) => {
+test("trimmed events are no gap to a WebSub subscriber: a topic is its newest state", async (t) => {
     const server = await startServer(t);
     const subscriber = await Subscriber.start(t);
     await subscribe(server, subscriber, "news");
@@ -389,7 +389,7 @@ test("what is gone is no gap to a subscriber: a topic is what it is now", async 
     assertProblem(await server.request("POST", `/webhooks/${id}/ping`), 400);
 });
 
-test("who publishes may say so by either name", async (t) => {
+test("a publisher may name its topic by either parameter", async (t) => {
     const server = await startServer(t);
     for (const name of ["topic", "url"]) {
         assert.equal((await ask(server, "publish", { [name]: topicOf(server, "news") })).status, 202);

@@ -120,7 +120,7 @@ for (const [name, perMessageDeflate] of Object.entries({
     });
 }
 
-test("one broadcast reaches those who compress and those who do not alike", async (t) => {
+test("a broadcast reaches clients with and without compression alike", async (t) => {
     const server = await startServer(t);
     const sockets = [];
     for (let n = 0; n < 24; n++) {
@@ -339,7 +339,7 @@ test("the bit of compression where it must not stand closes the connection with 
     await plain.assertCloses(1002, "compression that was not agreed");
 });
 
-test("what cannot be decompressed closes the connection, and is not published", async (t) => {
+test("a message that cannot be decompressed closes the connection, and is not published", async (t) => {
     const server = await startServer(t);
     for (const bytes of [Buffer.from("ffffffff", "hex"), Buffer.from("not deflate at all"), Buffer.from([0x06])]) {
         const socket = await openRawDeflating(t, server);
@@ -357,7 +357,7 @@ test("compressed text that is not UTF-8 closes the connection with 1007", async 
     assert.deepEqual(await server.history("x"), []);
 });
 
-test("what is small on the wire and too large when unpacked is refused with 1009, and costs no memory", async (t) => {
+test("a message that decompresses beyond the limit is refused with 1009, and costs no memory", async (t) => {
     const server = await startServer(t);
     const bomb = deflate(Buffer.alloc(200 * MIB), { level: 9 });
     assert.ok(bomb.length < MIB, "the bomb must pass the limit of the wire");

@@ -247,7 +247,7 @@ test("a ping without ref is answered too", async (t) => {
     assert.equal((await socket.expect("pong")).op, "pong");
 });
 
-test("what cannot be read is answered with an error, and the connection lives on", async (t) => {
+test("a malformed message is answered with an error, and the connection lives on", async (t) => {
     const server = await startServer(t);
     const socket = await Freshet.open(t, server);
     await socket.subscribe(["a"]);
@@ -442,7 +442,7 @@ test("a cursor above the newest id is told as a gap", async (t) => {
     assert.equal((await socket.pushed(1))[0].id, id);
 });
 
-test("what was cut from a channel is told as a gap, then every retained event comes", async (t) => {
+test("events trimmed from a channel are reported as a gap, then every retained event comes", async (t) => {
     const server = await startServer(t);
     const ids = await publishMany(server, "a", 3);
     assert.ok((await server.request("DELETE", "/channels/a")).status < 300);
@@ -593,7 +593,7 @@ test("a name that is left stays heard as long as a pattern has it", async (t) =>
     assert.equal((await socket.pushed(1))[0].id, id);
 });
 
-test("what was never subscribed to can be unsubscribed from", async (t) => {
+test("a channel that was never subscribed to can be unsubscribed from", async (t) => {
     const server = await startServer(t);
     const socket = await Freshet.open(t, server);
     assert.equal((await socket.answer({ op: "unsubscribe", channels: ["a", "b/**"] })).op, "ok");

@@ -67,7 +67,7 @@ test("pages served from this machine are welcome, whatever their port and whiche
     }
 });
 
-test("pages of strangers are refused with 4403 on the channel socket, and publish nothing", async (t) => {
+test("pages of other sites are refused with 4403 on a channel's WebSocket, and publish nothing", async (t) => {
     const server = await startServer(t);
     for (const origin of [
         STRANGER, "http://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1.evil.example",
@@ -83,13 +83,13 @@ test("pages of strangers are refused with 4403 on the channel socket, and publis
     assert.deepEqual(await server.history("x"), []);
 });
 
-test("pages of strangers are refused with 4403 on /events too", async (t) => {
+test("pages of other sites are refused with 4403 on /events too", async (t) => {
     const server = await startServer(t);
     const { code } = await closeOf(t, server, "/events", { origin: STRANGER, protocols: ["freshet.v1"] });
     assert.equal(code, 4403);
 });
 
-test("two origins are not one that is welcome", async (t) => {
+test("a list of two origins is refused", async (t) => {
     const server = await startServer(t);
     const text = handshake(server, "/channels/x", { Origin: STRANGER })
         .replace("\r\n\r\n", `\r\nOrigin: ${HOME}\r\n\r\n`);

@@ -248,7 +248,7 @@ test("a reserved opcode closes the connection with 1002", async (t) => {
     }
 });
 
-test("what came whole before a broken frame is published, what follows it is not", async (t) => {
+test("messages before a broken frame are published, those after it are not", async (t) => {
     const server = await startServer(t);
     const socket = await openEcho(t, server);
     await socket.send(frame(TEXT, "good"), frame(3, "broken"), frame(TEXT, "too late"));
@@ -433,7 +433,7 @@ test("text that ends within a character closes the connection with 1007", async 
     }
 });
 
-test("what is not UTF-8 is found in the fragment that has it, before the message is whole", async (t) => {
+test("invalid UTF-8 is found in the fragment that has it, before the message is whole", async (t) => {
     const server = await startServer(t);
     for (const [name, bytes] of Object.entries(INVALID)) {
         const socket = await openEcho(t, server);
@@ -519,7 +519,7 @@ test("a Close whose reason is not UTF-8 is answered with 1007", async (t) => {
     await socket.assertCloses([1007, 1002], "a reason that is not UTF-8");
 });
 
-test("what comes after a Close is ignored", async (t) => {
+test("frames after a Close are ignored", async (t) => {
     const server = await startServer(t);
     const socket = await openEcho(t, server);
     await socket.send(frame(TEXT, "before"), closeFrame(1000), frame(TEXT, "after"), frame(PING, "after"), frame(3));

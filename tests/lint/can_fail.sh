@@ -14,7 +14,8 @@ plant() {
     rm -rf "$root"
     mkdir -p "$root/src/base" "$root/src/net" "$root/src/http" "$root/src/hub" "$root/src/api" \
         "$root/src/publish" "$root/src/transport" "$root/src/server" "$root/docs" \
-        "$root/src/webhooks/wire" "$root/src/webhooks/attic" "$root/src/bench" "$root/src/client/lib"
+        "$root/src/webhooks/wire" "$root/src/webhooks/attic" "$root/src/bench" "$root/src/client/lib" \
+        "$root/tests/e2e"
     printf '| 400 | `bad-one` |\n[one](../src/base/one.h)\n' >"$root/docs/api.md"
     printf '/* Errors. */\n#pragma once\n\n/* X(BAD_ONE, 400, "bad-one", "One") */\n' \
         >"$root/src/base/problem.h"
@@ -84,6 +85,10 @@ refuses comments "a relative in a comment of several lines" src/base/two.c \
     '/*\n * What is two. */\nint two(void);\n'
 refuses comments "a pronoun behind a member" src/base/two.c \
     'struct two {\n    int one; /* its number */\n};\n'
+refuses comments "a test named by a relative" src/base/two_test.c \
+    'static void what_is_two_is_two(void **state)\n{\n    (void)state;\n}\n'
+refuses comments "an end-to-end test named by a pronoun" tests/e2e/two.test.mjs \
+    'test("it is two", () => {});\n'
 refuses crlf "a handler that writes a header line" src/api/two.c \
     'const char *two(void)\n{\n    return "Link: <x>\\r\\n";\n}\n'
 refuses json "a name in a format" src/base/two.c 'const char *two = "\\"id\\":%u";\n'

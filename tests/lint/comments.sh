@@ -1,12 +1,12 @@
 #!/bin/sh
 # comments.sh ROOT: at most one comment in a hundred of the C code opens with a pronoun or a relative
-# ("what", "who", "it", "one", "none", "as", "that" and their kin). Such a sentence makes the reader
-# look for its subject: open with the noun instead.
+# ("what", "who", "it", "one", "none", "as", "that" and their kin), and no name of a test does. Such a
+# sentence makes the reader look for its subject: open with the noun instead.
 set -eu
 cd "$1"
 
 for dir in src fuzz bench tests; do
-    [ ! -d "$dir" ] || find "$dir" -name '*.[ch]' -print
+    [ ! -d "$dir" ] || find "$dir" -name node_modules -prune -o \( -name '*.[ch]' -o -name '*.test.mjs' \) -print
 done | LC_ALL=C sort | xargs awk '
 BEGIN {
     percent_max = 1
@@ -36,7 +36,20 @@ function judge(text) {
         offenders[++offended] = FILENAME ":" opened ": " substr(text, 1, 70)
 }
 
+# Judges the name of a test by its first word.
+function judge_name(name) {
+    match(name, /^[A-Za-z]+/)
+    if (tolower(substr(name, 1, RLENGTH)) in refused)
+        names[++named] = FILENAME ":" FNR ": " substr(name, 1, 70)
+}
+
 FNR == 1 { inside = 0 }
+
+/^ *test\(["`\047]/ { judge_name(substr($0, index($0, "(") + 2)) }
+
+FILENAME ~ /mjs$/ { next }
+
+/^static void [a-z0-9_]+\(void \*\*/ { judge_name($3) }
 
 {
     rest = $0
@@ -69,8 +82,12 @@ FNR == 1 { inside = 0 }
 }
 
 END {
+    for (i = 1; i <= named; i++)
+        print names[i]
+    if (named)
+        print named " names of tests open with a pronoun or a relative: open with the noun"
     if (offended * 100 <= comments * percent_max)
-        exit 0
+        exit named > 0
     for (i = 1; i <= offended; i++)
         print offenders[i]
     print offended " of " comments " comments open with a pronoun or a relative, more than " \

@@ -55,7 +55,7 @@ static void events_come_out_one_a_line(void **state)
     close_fixture(&f);
 }
 
-static void it_ends_when_enough_were_written_and_writes_no_more(void **state)
+static void a_printer_ends_after_the_wanted_number_of_events(void **state)
 {
     (void)state;
     struct fixture f;
@@ -70,7 +70,7 @@ static void it_ends_when_enough_were_written_and_writes_no_more(void **state)
     close_fixture(&f);
 }
 
-static void it_ends_without_an_error_when_nobody_reads(void **state)
+static void a_printer_ends_without_an_error_when_its_reader_has_gone(void **state)
 {
     (void)state;
     struct fixture f;
@@ -86,7 +86,7 @@ static void it_ends_without_an_error_when_nobody_reads(void **state)
     close_fixture(&f);
 }
 
-static void a_signal_ends_it_even_if_the_reader_is_stuck(void **state)
+static void a_signal_ends_a_printer_whose_reader_is_stuck(void **state)
 {
     (void)state;
     struct fixture f;
@@ -102,9 +102,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_out_one_a_line),
-        cmocka_unit_test(it_ends_when_enough_were_written_and_writes_no_more),
-        cmocka_unit_test(it_ends_without_an_error_when_nobody_reads),
-        cmocka_unit_test(a_signal_ends_it_even_if_the_reader_is_stuck),
+        cmocka_unit_test(a_printer_ends_after_the_wanted_number_of_events),
+        cmocka_unit_test(a_printer_ends_without_an_error_when_its_reader_has_gone),
+        cmocka_unit_test(a_signal_ends_a_printer_whose_reader_is_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

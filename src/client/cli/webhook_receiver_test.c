@@ -42,7 +42,7 @@ static void a_request_is_taken_once_it_is_whole_however_it_comes(void **state)
     }
 }
 
-static void what_cannot_be_read_is_refused_with_a_status(void **state)
+static void a_malformed_request_is_refused_with_a_status(void **state)
 {
     (void)state;
     size_t size;
@@ -100,7 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_taken_once_it_is_whole_however_it_comes),
-        cmocka_unit_test(what_cannot_be_read_is_refused_with_a_status),
+        cmocka_unit_test(a_malformed_request_is_refused_with_a_status),
         cmocka_unit_test(a_sender_that_waits_for_a_word_is_noticed),
         cmocka_unit_test(a_delivery_is_told_on_one_line),
     };

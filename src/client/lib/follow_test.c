@@ -97,7 +97,7 @@ static void events_and_notices_come_to_the_sink(void **state)
     }
 }
 
-static void it_returns_when_the_sink_has_enough(void **state)
+static void following_ends_when_the_sink_has_enough(void **state)
 {
     (void)state;
     static const char *const page =
@@ -216,7 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_and_notices_come_to_the_sink),
-        cmocka_unit_test(it_returns_when_the_sink_has_enough),
+        cmocka_unit_test(following_ends_when_the_sink_has_enough),
         cmocka_unit_test(each_poll_goes_on_where_the_last_one_ended),
         cmocka_unit_test(a_server_that_asks_to_stop_for_good_is_obeyed),
         cmocka_unit_test(a_refusal_is_explained),

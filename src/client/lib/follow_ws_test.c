@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-static void it_comes_back_after_what_passes_and_stays_away_after_a_refusal(void **state)
+static void a_client_reconnects_after_passing_troubles_and_not_after_a_refusal(void **state)
 {
     (void)state;
     static const unsigned back[] = {1001, 1005, 1006, 1012, 1013, 4408, 4429, 4503};
@@ -20,7 +20,7 @@ static void it_comes_back_after_what_passes_and_stays_away_after_a_refusal(void 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_comes_back_after_what_passes_and_stays_away_after_a_refusal),
+        cmocka_unit_test(a_client_reconnects_after_passing_troubles_and_not_after_a_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

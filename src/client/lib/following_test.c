@@ -67,7 +67,7 @@ static void close_fixture(struct fixture *f)
         buf_free(&path);                                                                           \
     } while (0)
 
-static void one_channel_has_a_path_of_its_own_and_more_go_into_the_query(void **state)
+static void a_single_channel_is_named_in_the_path_and_several_in_the_query(void **state)
 {
     (void)state;
     struct fixture f;
@@ -144,7 +144,7 @@ static void the_sink_is_asked_no_more_once_it_has_enough(void **state)
     close_fixture(&f);
 }
 
-static void refusals_end_it_and_passing_troubles_do_not(void **state)
+static void a_refusal_ends_following_and_a_passing_trouble_does_not(void **state)
 {
     (void)state;
     struct fixture f;
@@ -185,12 +185,12 @@ static void a_subscribe_message_says_where_to_begin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_channel_has_a_path_of_its_own_and_more_go_into_the_query),
+        cmocka_unit_test(a_single_channel_is_named_in_the_path_and_several_in_the_query),
         cmocka_unit_test(a_cursor_beats_what_the_user_began_with),
         cmocka_unit_test(an_ephemeral_event_is_handed_on_and_moves_no_cursor),
         cmocka_unit_test(an_event_of_another_type_moves_the_cursor_alone),
         cmocka_unit_test(the_sink_is_asked_no_more_once_it_has_enough),
-        cmocka_unit_test(refusals_end_it_and_passing_troubles_do_not),
+        cmocka_unit_test(a_refusal_ends_following_and_a_passing_trouble_does_not),
         cmocka_unit_test(a_subscribe_message_says_where_to_begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ static void an_event_of_the_protocol_is_its_envelope(void **state)
     assert_int_equal(record_read(STR("{\"op\":\"event\"}")).kind, RECORD_BROKEN);
 }
 
-static void what_is_no_object_is_broken(void **state)
+static void a_record_that_is_no_object_is_broken(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"", "[]", "1", "{", "{\"a\":}", "\"x\"", "{} {}"};
@@ -194,7 +194,7 @@ int main(void)
         cmocka_unit_test(an_ephemeral_event_has_no_cursor),
         cmocka_unit_test(control_records_are_told_apart_by_op),
         cmocka_unit_test(an_event_of_the_protocol_is_its_envelope),
-        cmocka_unit_test(what_is_no_object_is_broken),
+        cmocka_unit_test(a_record_that_is_no_object_is_broken),
         cmocka_unit_test(a_cursor_is_up_to_16_digits),
         cmocka_unit_test(a_page_gives_its_events_in_order),
         cmocka_unit_test(a_page_and_a_gap_say_up_to_where_gaps_were_told),

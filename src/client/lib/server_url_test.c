@@ -40,7 +40,7 @@ static void an_ipv6_address_loses_its_brackets(void **state)
     assert_int_equal(url.port.len, 0);
 }
 
-static void what_is_no_plain_address_is_refused(void **state)
+static void a_url_that_is_no_plain_address_is_refused(void **state)
 {
     (void)state;
     struct server_url url;
@@ -77,7 +77,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_taken_apart),
         cmocka_unit_test(an_ipv6_address_loses_its_brackets),
-        cmocka_unit_test(what_is_no_plain_address_is_refused),
+        cmocka_unit_test(a_url_that_is_no_plain_address_is_refused),
         cmocka_unit_test(segments_are_encoded_and_the_slashes_stay),
         cmocka_unit_test(a_query_begins_once),
     };

@@ -241,7 +241,7 @@ static void a_receiver_without_an_answer_is_sent_less(void **state)
     assert_true(answer_has(world, "\"error\":\"Timeout was reached\""));
 }
 
-static void the_window_grows_by_one_with_each_that_is_accepted(void **state)
+static void the_window_grows_by_one_with_each_accepted_delivery(void **state)
 {
     struct world *world = *state;
     create(world, ",\"concurrency\":10");
@@ -304,7 +304,7 @@ int main(void)
         PROBED(while_the_circuit_is_open_new_events_wait),
         TEST(the_window_shrinks_only_when_the_receiver_is_overloaded),
         TEST(a_receiver_without_an_answer_is_sent_less),
-        TEST(the_window_grows_by_one_with_each_that_is_accepted),
+        TEST(the_window_grows_by_one_with_each_accepted_delivery),
         TEST(retry_after_holds_the_whole_webhook),
         TEST(retry_after_of_another_status_holds_its_channel_alone),
     };

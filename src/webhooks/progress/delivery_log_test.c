@@ -86,7 +86,7 @@ static void a_delivery_is_told_with_every_attempt(void **state)
     assert_true(tells(*state, &all, "{\"number\":2,"));
 }
 
-static void a_first_attempt_that_was_accepted_is_told_when_another_follows(void **state)
+static void an_accepted_first_attempt_is_listed_once_another_follows(void **state)
 {
     add(*state, 7, 1, DELIVERY_DELIVERED);
     assert_true(tells(*state, &all, "[{\"number\":1,"));
@@ -324,7 +324,7 @@ int main(void)
         TEST(a_delivery_is_told_with_every_attempt),
         TEST(a_page_of_large_responses_ends_and_the_next_goes_on),
         TEST(the_last_of_many_attempts_are_told),
-        TEST(a_first_attempt_that_was_accepted_is_told_when_another_follows),
+        TEST(an_accepted_first_attempt_is_listed_once_another_follows),
         TEST(a_retry_that_carries_a_part_is_recorded_as_that_part),
         TEST(filters_leave_out_the_others),
         TEST(the_next_page_has_the_filters_of_this_one),

@@ -205,7 +205,7 @@ static void a_renewal_brings_a_disabled_subscription_back(void **state)
 }
 
 /* The state that a lease leaves when it ends while the disk cannot be written. */
-static void a_renewal_brings_one_back_that_could_not_be_deleted(void **state)
+static void a_renewal_restores_a_subscription_whose_deletion_failed(void **state)
 {
     struct world *world = *state;
     subscribe(world, "");
@@ -462,7 +462,7 @@ int main(void)
         TEST(a_renewal_that_is_not_confirmed_leaves_the_subscription_as_it_was),
         TEST(a_renewal_brings_a_disabled_subscription_back),
         TEST(a_renewal_of_what_was_deleted_meanwhile_creates_it_again),
-        TEST(a_renewal_brings_one_back_that_could_not_be_deleted),
+        TEST(a_renewal_restores_a_subscription_whose_deletion_failed),
         TEST(wishes_that_are_confirmed_at_once_are_done_in_order),
         TEST(an_unsubscription_is_confirmed_too),
         TEST(an_unsubscription_of_what_is_not_there_ends_quietly),

@@ -55,7 +55,7 @@ static void the_oldest_keys_beyond_the_limit_go(void **state)
     olds_free(&olds);
 }
 
-static void they_come_back_as_they_were_kept(void **state)
+static void packed_keys_unpack_to_the_same(void **state)
 {
     struct olds olds = {0}, back;
     struct buf bytes = {0};
@@ -90,7 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_whose_time_is_over_go_and_the_others_stay),
         cmocka_unit_test(the_oldest_keys_beyond_the_limit_go),
-        cmocka_unit_test(they_come_back_as_they_were_kept),
+        cmocka_unit_test(packed_keys_unpack_to_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

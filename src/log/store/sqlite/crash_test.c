@@ -251,7 +251,7 @@ static int end_of(pid_t pid)
     return status;
 }
 
-static void nothing_is_lost_when_it_is_killed_at_any_step(void **state)
+static void a_store_killed_at_any_step_loses_nothing(void **state)
 {
     (void)state;
     struct place place;
@@ -271,7 +271,7 @@ static void nothing_is_lost_when_it_is_killed_at_any_step(void **state)
     munmap(shared, sizeof(*shared));
 }
 
-static void nothing_is_lost_when_it_is_killed_at_any_moment(void **state)
+static void a_store_killed_at_any_moment_loses_nothing(void **state)
 {
     (void)state;
     struct place place;
@@ -300,8 +300,8 @@ static void nothing_is_lost_when_it_is_killed_at_any_moment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_lost_when_it_is_killed_at_any_step),
-        cmocka_unit_test(nothing_is_lost_when_it_is_killed_at_any_moment),
+        cmocka_unit_test(a_store_killed_at_any_step_loses_nothing),
+        cmocka_unit_test(a_store_killed_at_any_moment_loses_nothing),
     };
     say_set_level(SAY_WARN);
     faults_install(); /* for its syncs, which do not wait */

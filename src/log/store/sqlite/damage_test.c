@@ -296,7 +296,7 @@ static size_t walk_all(struct place *place)
 }
 
 /* Otherwise the log would grow until the disk is full. */
-static void retention_gets_behind_what_is_damaged(void **state)
+static void retention_passes_damaged_events(void **state)
 {
     (void)state;
     static const uint64_t wants[] = {FIRST + 20, MANY + 5};
@@ -622,7 +622,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_appended_to_is_checked_too),
         cmocka_unit_test(rows_without_a_checksum_are_taken_as_they_are),
         cmocka_unit_test(a_page_of_rows_that_is_damaged_loses_no_other_rows),
-        cmocka_unit_test(retention_gets_behind_what_is_damaged),
+        cmocka_unit_test(retention_passes_damaged_events),
         cmocka_unit_test(two_pages_that_are_damaged_are_two_runs),
         cmocka_unit_test(rows_between_pages_of_unlike_ranges_are_served),
         cmocka_unit_test(a_medium_that_fails_for_a_moment_loses_nothing),

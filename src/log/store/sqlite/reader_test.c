@@ -83,7 +83,7 @@ static void no_more_than_so_many_stay_open(void **state)
     assert_int_equal(open_files(), before);
 }
 
-static void the_one_used_least_is_closed_first(void **state)
+static void the_least_recently_used_reader_is_closed_first(void **state)
 {
     (void)state;
     struct readers *readers = readers_new(2, NULL);
@@ -163,7 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_is_used_again),
         cmocka_unit_test(no_more_than_so_many_stay_open),
-        cmocka_unit_test(the_one_used_least_is_closed_first),
+        cmocka_unit_test(the_least_recently_used_reader_is_closed_first),
         cmocka_unit_test(a_dropped_segment_keeps_no_connection),
         cmocka_unit_test(more_idle_connections_than_descriptors_are_closed),
         cmocka_unit_test(few_descriptors_allow_few_idle_connections),

@@ -60,7 +60,7 @@ static void a_row_that_is_missing_is_found(void **state)
     place_deinit(&place);
 }
 
-static void nothing_is_told_where_nothing_is_wrong(void **state)
+static void a_recount_of_intact_sums_reports_nothing(void **state)
 {
     (void)state;
     struct place place;
@@ -86,7 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_that_is_wrong_is_found_and_mended),
         cmocka_unit_test(a_row_that_is_missing_is_found),
-        cmocka_unit_test(nothing_is_told_where_nothing_is_wrong),
+        cmocka_unit_test(a_recount_of_intact_sums_reports_nothing),
     };
     say_set_level(SAY_ERROR);
     return cmocka_run_group_tests(tests, make_model, remove_model);

@@ -779,7 +779,7 @@ static void a_folder_in_use_is_not_touched(void **state)
     deinit(&mended);
 }
 
-static void a_newer_format_ends_it_before_anything_is_changed(void **state)
+static void a_newer_format_ends_the_repair_before_any_change(void **state)
 {
     (void)state;
     struct mended mended;
@@ -868,7 +868,7 @@ int main(void)
         cmocka_unit_test(a_dry_run_says_the_same_and_changes_nothing),
         cmocka_unit_test(a_dry_run_holds_no_file_in_memory),
         cmocka_unit_test(a_folder_in_use_is_not_touched),
-        cmocka_unit_test(a_newer_format_ends_it_before_anything_is_changed),
+        cmocka_unit_test(a_newer_format_ends_the_repair_before_any_change),
         cmocka_unit_test(a_path_that_is_no_folder_is_an_error),
         cmocka_unit_test(an_attempt_that_was_ended_may_be_made_again),
     };

@@ -34,7 +34,7 @@ static void events_are_found_as_they_were_written(void **state)
     place_deinit(&place);
 }
 
-static void whatever_is_changed_of_an_event_is_found(void **state)
+static void every_change_to_an_event_is_found(void **state)
 {
     (void)state;
     static const char *const changes[] = {
@@ -82,7 +82,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_are_found_as_they_were_written),
-        cmocka_unit_test(whatever_is_changed_of_an_event_is_found),
+        cmocka_unit_test(every_change_to_an_event_is_found),
         cmocka_unit_test(events_of_older_versions_count_as_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,7 @@ static void a_line_is_read_by_the_index_alone_and_in_order(void **state)
     place_deinit(&place);
 }
 
-static void a_stranger_who_reads_the_file_only_delays_the_seal(void **state)
+static void another_process_that_reads_the_file_only_delays_the_seal(void **state)
 {
     (void)state;
     struct place place;
@@ -167,7 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sealed_file_is_single_and_tells_what_is_in_it),
         cmocka_unit_test(a_line_is_read_by_the_index_alone_and_in_order),
-        cmocka_unit_test(a_stranger_who_reads_the_file_only_delays_the_seal),
+        cmocka_unit_test(another_process_that_reads_the_file_only_delays_the_seal),
         cmocka_unit_test(a_turn_that_fails_anywhere_loses_nothing),
         cmocka_unit_test(deleted_events_leave_the_disk),
     };
