@@ -18,6 +18,9 @@
     X(BAD_HANDSHAKE, 400, "bad-handshake", "The WebSocket handshake is not valid")                 \
     X(BAD_WEBHOOK, 400, "bad-webhook", "The webhook's settings are not valid")                     \
     X(BAD_OP, 400, "bad-op", "The message is not one of freshet.v1")                               \
+    X(UNAUTHORIZED, 401, "unauthorized", "This takes a credential")                                \
+    X(BAD_CREDENTIAL, 401, "bad-credential", "The credential is not valid, or not any more")       \
+    X(FORBIDDEN, 403, "forbidden", "The credential does not grant this")                           \
     X(FORBIDDEN_ORIGIN, 403, "forbidden-origin", "This website may not talk to this server")       \
     X(FORBIDDEN_HOST, 403, "forbidden-host", "The Host header names another server")               \
     X(RESERVED_CHANNEL, 403, "reserved-channel",                                                   \

@@ -8,6 +8,10 @@ struct refusal {
     const char *detail;
     size_t at;       /* the offset where the data stops being JSON; BAD_JSON only */
     uint64_t newest; /* the newest id of the channel; NOT_NEWEST only */
+    const char *may; /* the action that is not granted, and the channel or pattern for which it was
+                      * wanted, borrowed from the request; UNAUTHORIZED, FORBIDDEN and, if known,
+                      * BAD_CREDENTIAL */
+    struct str term;
 };
 
 /* Fills the refusal in. Returns false, so that a check can end with this call. */

@@ -81,11 +81,28 @@ void exchange_json(struct exchange *exchange, int status, struct str body)
     exchange_respond(exchange, &response);
 }
 
+/* The challenge of a response that lacks a credential (RFC 6750 section 3); NULL for others. */
+static const char *challenge_of(enum problem problem)
+{
+    switch (problem) {
+    case PROBLEM_UNAUTHORIZED:
+        return "Bearer realm=\"freshet\"";
+    case PROBLEM_BAD_CREDENTIAL:
+        return "Bearer realm=\"freshet\", error=\"invalid_token\"";
+    case PROBLEM_FORBIDDEN:
+        return "Bearer realm=\"freshet\", error=\"insufficient_scope\"";
+    default:
+        return NULL;
+    }
+}
+
 static void add_problem_fields(struct response *response, enum problem problem)
 {
     if (problem == PROBLEM_UNAVAILABLE || problem == PROBLEM_FATE_UNKNOWN ||
         problem == PROBLEM_TOO_MANY)
         response_add(response, STR("Retry-After"), STR("1"));
+    if (challenge_of(problem))
+        response_add(response, STR("WWW-Authenticate"), str_from(challenge_of(problem)));
     if (problem == PROBLEM_BAD_CODING)
         response_add(response, STR("Accept-Encoding"), STR("gzip"));
     if (problem == PROBLEM_UPGRADE_REQUIRED) {

@@ -14,16 +14,17 @@ BEGIN {
     may["http"] = "base"
     may["ws"] = "base"
     may["log"] = "net base"
+    may["access"] = "log net base"
     may["hub"] = "log net base"
-    may["publish"] = "log net base http/media.h"
-    may["subscribe"] = "hub log net base"
-    may["transport"] = "subscribe publish hub log http ws net base"
-    may["webhooks"] = "fetch subscribe publish hub log http ws net base"
+    may["publish"] = "access log net base http/media.h"
+    may["subscribe"] = "access hub log net base"
+    may["transport"] = "subscribe publish access hub log http ws net base"
+    may["webhooks"] = "fetch subscribe publish access hub log http ws net base"
     may["inbound"] = "http base"
     may["client"] = "inbound http ws base"
     may["bench"] = "client/lib http ws base"
-    may["api"] = "transport webhooks fetch subscribe publish inbound hub log http ws net base"
-    may["server"] = "api bench client transport webhooks fetch subscribe publish inbound hub log http ws net base"
+    may["api"] = "transport webhooks fetch subscribe publish access inbound hub log http ws net base"
+    may["server"] = "api bench client transport webhooks fetch subscribe publish access inbound hub log http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
     rooms["client/lib"] = ""
@@ -40,7 +41,7 @@ BEGIN {
     }
 
     # Bytes in, events out: a codec that can reach a socket is no codec, and the hub has none.
-    split("http ws hub inbound", pure)
+    split("http ws access hub inbound", pure)
     for (i in pure)
         socketless[pure[i]] = 1
 }

@@ -1,0 +1,97 @@
+#include "access/caller.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* The memory behind a caller: its grants, their patterns, and the bytes of all strings. */
+struct room {
+    struct grant *grants;
+    struct str *patterns;
+    char *text;
+};
+
+static size_t patterns_of(const struct caller_facts *facts)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < facts->grants_count; i++)
+        count += facts->grants[i].patterns_count;
+    return count;
+}
+
+static size_t text_of(const struct caller_facts *facts)
+{
+    size_t len = facts->subject.len + facts->key_id.len + facts->jti.len;
+    for (size_t i = 0; i < facts->grants_count; i++)
+        for (size_t j = 0; j < facts->grants[i].patterns_count; j++)
+            len += facts->grants[i].patterns[j].len;
+    return len;
+}
+
+static struct str copy_text(struct room *room, struct str text)
+{
+    struct str copy = {room->text, text.len};
+    if (!text.len)
+        return STR_NONE;
+    memcpy(room->text, text.at, text.len);
+    room->text += text.len;
+    return copy;
+}
+
+static struct grant copy_grant(struct room *room, const struct grant *grant)
+{
+    struct grant copy = {room->patterns, grant->patterns_count, grant->may};
+    for (size_t i = 0; i < grant->patterns_count; i++)
+        *room->patterns++ = copy_text(room, grant->patterns[i]);
+    return copy;
+}
+
+struct caller *caller_new(const struct caller_facts *facts)
+{
+    size_t grants = facts->grants_count * sizeof(struct grant);
+    size_t patterns = patterns_of(facts) * sizeof(struct str);
+    struct caller *caller = mem_try_alloc(sizeof(*caller) + grants + patterns + text_of(facts));
+    if (!caller)
+        return NULL;
+    char *behind = (char *)(caller + 1);
+    struct room room = {(struct grant *)(void *)behind, (struct str *)(void *)(behind + grants),
+                        behind + grants + patterns};
+    *caller = (struct caller){.facts = *facts};
+    atomic_init(&caller->refs, 1);
+    caller->facts.grants = room.grants;
+    caller->facts.subject = copy_text(&room, facts->subject);
+    caller->facts.key_id = copy_text(&room, facts->key_id);
+    caller->facts.jti = copy_text(&room, facts->jti);
+    for (size_t i = 0; i < facts->grants_count; i++)
+        room.grants[i] = copy_grant(&room, &facts->grants[i]);
+    return caller;
+}
+
+struct caller *caller_ref(struct caller *caller)
+{
+    if (caller)
+        atomic_fetch_add_explicit(&caller->refs, 1, memory_order_relaxed);
+    return caller;
+}
+
+struct caller *caller_unref(struct caller *caller)
+{
+    if (caller && atomic_fetch_sub_explicit(&caller->refs, 1, memory_order_acq_rel) == 1)
+        free(caller);
+    return NULL;
+}
+
+struct str caller_subject(const struct caller *caller)
+{
+    return caller ? caller->facts.subject : STR_NONE;
+}
+
+const char *caller_kind_word(enum caller_kind kind)
+{
+    static const char *const words[CALLER_KINDS] = {
+        [CALLER_ANYBODY] = "anybody", [CALLER_KEY] = "key",
+        [CALLER_TOKEN] = "token",     [CALLER_CERTIFICATE] = "certificate",
+        [CALLER_BACKEND] = "backend",
+    };
+    return words[kind];
+}

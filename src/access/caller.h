@@ -1,0 +1,53 @@
+/* A caller: who asks, as a credential has shown, and what that grants. */
+#pragma once
+
+#include "access/grant.h"
+
+#include <stdatomic.h>
+
+enum caller_kind {
+    CALLER_ANYBODY, /* no credential */
+    CALLER_KEY,
+    CALLER_TOKEN,
+    CALLER_CERTIFICATE,
+    CALLER_BACKEND, /* named by the operator's own server */
+    CALLER_KINDS,
+};
+
+/* The facts of a credential, borrowed for caller_new(). Empty strings stand for what is not known.
+ */
+struct caller_facts {
+    enum caller_kind kind;
+    struct str subject;
+    struct str key_id; /* the ids by which the credential can be revoked, beside the subject */
+    struct str jti;
+    int64_t expires_us; /* wall clock; 0: never */
+    const struct grant *grants;
+    size_t grants_count; /* at most GRANTS_MAX, each with at most GRANT_PATTERNS_MAX patterns */
+};
+
+/* Shared between threads by reference, and never changed. NULL stands for anybody, wherever a
+ * caller is taken, so that a request without a credential costs nothing. */
+struct caller {
+    atomic_uint refs;
+    struct caller_facts facts; /* of memory that the caller owns */
+};
+
+/* A copy of the facts, with one reference; NULL if there is no memory. */
+struct caller *caller_new(const struct caller_facts *facts);
+
+/* Any thread, NULL included. */
+struct caller *caller_ref(struct caller *caller);
+struct caller *caller_unref(struct caller *caller);
+
+/* The subject; empty for anybody, and for a credential that names none. */
+struct str caller_subject(const struct caller *caller);
+
+/* Whether the caller has a credential, valid at that time of the wall clock. */
+static inline bool caller_is_authenticated(const struct caller *caller, int64_t now_us)
+{
+    return caller && (!caller->facts.expires_us || now_us < caller->facts.expires_us);
+}
+
+/* The word for a kind, as logs, the audit and the API have it. Static memory. */
+const char *caller_kind_word(enum caller_kind kind);

@@ -1,0 +1,81 @@
+#include "access/caller.h"
+
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void a_caller_owns_copies_of_its_facts(void **state)
+{
+    (void)state;
+    char subject[] = "alice", pattern[] = "chat/**";
+    struct str patterns[] = {{pattern, 7}, {"news", 4}};
+    struct grant grants[] = {{patterns, 2, action_bit(ACTION_READ)}, {patterns, 0, ACTIONS_ALL}};
+    const struct caller_facts facts = {.kind = CALLER_TOKEN,
+                                       .subject = {subject, 5},
+                                       .jti = STR("t1"),
+                                       .expires_us = 7,
+                                       .grants = grants,
+                                       .grants_count = 2};
+    struct caller *caller = caller_new(&facts);
+    assert_non_null(caller);
+    memset(subject, 'x', sizeof(subject) - 1);
+    memset(pattern, 'x', sizeof(pattern) - 1);
+    memset(grants, 0, sizeof(grants));
+    patterns[1] = STR_NONE;
+    assert_true(str_eq(caller_subject(caller), STR("alice")));
+    assert_true(str_eq(caller->facts.jti, STR("t1")));
+    assert_int_equal(caller->facts.key_id.len, 0);
+    assert_int_equal(caller->facts.grants_count, 2);
+    assert_true(str_eq(caller->facts.grants[0].patterns[0], STR("chat/**")));
+    assert_true(str_eq(caller->facts.grants[0].patterns[1], STR("news")));
+    assert_int_equal(caller->facts.grants[1].may, ACTIONS_ALL);
+    assert_ptr_equal(caller_ref(caller), caller);
+    assert_null(caller_unref(caller));
+    assert_null(caller_unref(caller));
+}
+
+static void a_lack_of_memory_makes_no_caller(void **state)
+{
+    (void)state;
+    const struct caller_facts facts = {.subject = STR("alice")};
+    mem_fail_nth(1);
+    assert_null(caller_new(&facts));
+}
+
+static void a_credential_ends_at_its_expiry(void **state)
+{
+    (void)state;
+    struct caller *lasting = caller_new(&(const struct caller_facts){.expires_us = 0});
+    struct caller *ending = caller_new(&(const struct caller_facts){.expires_us = 10});
+    assert_true(caller_is_authenticated(lasting, INT64_MAX));
+    assert_true(caller_is_authenticated(ending, 9));
+    assert_false(caller_is_authenticated(ending, 10));
+    assert_false(caller_is_authenticated(NULL, 0));
+    caller_unref(lasting);
+    caller_unref(ending);
+}
+
+static void anybody_has_neither_a_subject_nor_references(void **state)
+{
+    (void)state;
+    assert_int_equal(caller_subject(NULL).len, 0);
+    assert_null(caller_ref(NULL));
+    assert_null(caller_unref(NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_caller_owns_copies_of_its_facts),
+        cmocka_unit_test(a_lack_of_memory_makes_no_caller),
+        cmocka_unit_test(a_credential_ends_at_its_expiry),
+        cmocka_unit_test(anybody_has_neither_a_subject_nor_references),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+#include "access/decide.h"
+
+#include "access/reach.h"
+
+/* ---- what is allowed ------------------------------------------------------------------------- */
+
+static enum grant_reach granted(const struct caller *caller, enum action action, struct str name)
+{
+    return caller ? grants_reach(caller->facts.grants, caller->facts.grants_count, action, name)
+                  : GRANT_NONE;
+}
+
+/* Whether the names of the term under the prefix are allowed, but for those that lie under a longer
+ * prefix with a rule of its own. Longer names of the walk lie in the same namespace. */
+static bool allows_under(const struct access *access, bool authenticated, enum action action,
+                         struct str term, struct str prefix)
+{
+    struct reach reach;
+    if (!reach_begin(&reach, term, prefix))
+        return true;
+    actions ruled = rules_actions(access->rules, authenticated, reach_name(&reach));
+    if (actions_have(ruled, action))
+        return true;
+    if (!authenticated)
+        return false;
+    do {
+        enum grant_reach have = granted(access->caller, action, reach_name(&reach));
+        if (have != GRANT_NAME)
+            return have == GRANT_BELOW;
+    } while (reach_next(&reach));
+    return true;
+}
+
+static bool allows(const struct access *access, bool authenticated, enum action action,
+                   struct str term)
+{
+    const struct rules *rules = access->rules;
+    if (!allows_under(access, authenticated, action, term, STR_NONE))
+        return false;
+    for (size_t i = 0; pattern_is_wild(term) && i < rules->count; i++)
+        if (!allows_under(access, authenticated, action, term, rules->at[i].prefix))
+            return false;
+    return true;
+}
+
+/* The whole server's administrator sees what the server says of itself. */
+static bool is_for_admin(const struct access *access, enum action action, struct str term)
+{
+    return action == ACTION_READ && name_is_reserved(term) &&
+           granted(access->caller, ACTION_ADMIN, STR("*")) == GRANT_BELOW;
+}
+
+enum access_verdict access_decide(const struct access *access, enum action action, struct str term)
+{
+    const struct rules *rules = access->rules;
+    if (rules && rules->open)
+        return ACCESS_ALLOWED;
+    bool authenticated = caller_is_authenticated(access->caller, access->now_us);
+    if (rules && allows(access, authenticated, action, term))
+        return ACCESS_ALLOWED;
+    if (rules && authenticated && is_for_admin(access, action, term))
+        return ACCESS_ALLOWED;
+    if (!access->caller)
+        return ACCESS_NO_CREDENTIAL;
+    return authenticated ? ACCESS_NOT_GRANTED : ACCESS_EXPIRED;
+}
+
+/* ---- what is told ---------------------------------------------------------------------------- */
+
+#define MISSING(word)                                                                              \
+    "this takes a credential that grants `" word                                                   \
+    "`: send a key or a token as Authorization: Bearer (docs/access.md)"
+#define EXCEEDED(word)                                                                             \
+    "the credential does not grant `" word                                                         \
+    "` on all of this: ask for less, or use one that grants it (docs/access.md)"
+
+static const struct {
+    const char *missing, *exceeded;
+} details[ACTION_COUNT] = {
+    [ACTION_READ] = {MISSING("read"), EXCEEDED("read")},
+    [ACTION_PUBLISH] = {MISSING("publish"), EXCEEDED("publish")},
+    [ACTION_PRESENCE] = {MISSING("presence"), EXCEEDED("presence")},
+    [ACTION_WEBHOOKS] = {MISSING("webhooks"), EXCEEDED("webhooks")},
+    [ACTION_ADMIN] = {MISSING("admin"), EXCEEDED("admin")},
+};
+
+struct refusal access_refusal(enum access_verdict verdict, enum action action, struct str term)
+{
+    struct refusal refusal = {.may = action_word(action), .term = term};
+    switch (verdict) {
+    case ACCESS_NO_CREDENTIAL:
+        refusal.problem = PROBLEM_UNAUTHORIZED;
+        refusal.detail = details[action].missing;
+        break;
+    case ACCESS_EXPIRED:
+        refusal.problem = PROBLEM_BAD_CREDENTIAL;
+        refusal.detail = "the credential has expired: get a new one";
+        break;
+    default:
+        refusal.problem = PROBLEM_FORBIDDEN;
+        refusal.detail = details[action].exceeded;
+    }
+    return refusal;
+}
+
+bool access_check(const struct access *access, enum action action, struct str term,
+                  struct refusal *ret_refusal)
+{
+    enum access_verdict verdict = access_decide(access, action, term);
+    if (verdict)
+        *ret_refusal = access_refusal(verdict, action, term);
+    return !verdict;
+}

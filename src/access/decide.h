@@ -1,0 +1,46 @@
+/* The decision whether a caller may do something: facts in, verdict out.
+ *
+ * It is made in this one place for everything that can be asked of the server: at the two doors
+ * (publish/proposal.h, subscribe/subscription.h), and for what passes neither, as the table of
+ * routes says (api/api.h).
+ *
+ * A term is allowed if every name that it stands for is: by a grant of the caller, or by the rule
+ * of the name's namespace. Nothing is narrowed. The server's own channels, whose names begin with
+ * `$`, are in no namespace and match no wildcard: a grant must name their first segment. A grant
+ * of `admin` on `**`, which is the whole server, reads them as well. */
+#pragma once
+
+#include "access/caller.h"
+#include "access/rules.h"
+#include "base/refusal.h"
+
+/* Who asks. Nothing is allowed without rules: a way in that forgets to say who asks is closed. */
+struct access {
+    const struct rules *rules;
+    const struct caller *caller; /* NULL: anybody */
+    int64_t now_us;              /* wall clock */
+};
+
+/* The server itself, and what its configuration vouches for. */
+#define ACCESS_OF_SERVER ((struct access){.rules = &rules_open})
+
+/* The term that stands for the server as a whole. */
+#define ACCESS_WHOLE_SERVER STR("**")
+
+enum access_verdict {
+    ACCESS_ALLOWED,
+    ACCESS_NO_CREDENTIAL, /* another caller might: nobody has shown who asks */
+    ACCESS_EXPIRED,       /* the credential has ended */
+    ACCESS_NOT_GRANTED,   /* neither the credential nor a rule gives it */
+};
+
+/* `term` is a valid channel name or pattern. */
+enum access_verdict access_decide(const struct access *access, enum action action, struct str term);
+
+/* The same for a check: false with the refusal, which names the action that was missing and borrows
+ * the term. */
+bool access_check(const struct access *access, enum action action, struct str term,
+                  struct refusal *ret_refusal);
+
+/* The refusal of a verdict other than ACCESS_ALLOWED. */
+struct refusal access_refusal(enum access_verdict verdict, enum action action, struct str term);

@@ -1,0 +1,290 @@
+/* The decision as a table, and against a model that looks at the names one by one: of a small
+ * alphabet, which has segments that no pattern and no rule names. */
+#include "access/decide.h"
+
+#include "access/reach.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { READ = 1 << ACTION_READ, PUBLISH = 1 << ACTION_PUBLISH, ADMIN = 1 << ACTION_ADMIN };
+
+static struct rules *some_rules(void)
+{
+    const struct rule list[] = {
+        {STR("public"), READ, PUBLISH}, {STR("public/staff"), 0, READ}, {STR("members"), 0, READ}};
+    struct rules *rules = rules_new(list, 3);
+    assert_non_null(rules);
+    return rules;
+}
+
+static struct caller *some_caller(void)
+{
+    static const struct str chat[] = {{"chat/**", 7}, {"public/staff/*", 14}, {"$audit", 6}};
+    static const struct str room[] = {{"chat/room1", 10}, {"chat/*/log", 10}};
+    const struct grant grants[] = {{chat, 3, READ}, {room, 2, PUBLISH}};
+    const struct caller_facts facts = {.kind = CALLER_TOKEN,
+                                       .subject = STR("alice"),
+                                       .expires_us = 100,
+                                       .grants = grants,
+                                       .grants_count = 2};
+    struct caller *caller = caller_new(&facts);
+    assert_non_null(caller);
+    return caller;
+}
+
+struct row {
+    const char *term;
+    enum action action;
+    enum access_verdict anybody, alice, expired;
+};
+
+#define YES ACCESS_ALLOWED
+#define WHO ACCESS_NO_CREDENTIAL
+#define OLD ACCESS_EXPIRED
+#define NO ACCESS_NOT_GRANTED
+
+static const struct row rows[] = {
+    {"public", ACTION_READ, YES, YES, YES},
+    {"public/a", ACTION_READ, YES, YES, YES},
+    {"public/a/*", ACTION_READ, YES, YES, YES},
+    {"public/a", ACTION_PUBLISH, WHO, YES, OLD},
+    {"public/a", ACTION_ADMIN, WHO, NO, OLD},
+    {"public/staff", ACTION_READ, WHO, YES, OLD},
+    {"public/*", ACTION_READ, WHO, YES, OLD},
+    {"public/**", ACTION_READ, WHO, YES, OLD},
+    {"public/**", ACTION_PUBLISH, WHO, NO, OLD},
+    {"public/*/x", ACTION_PUBLISH, WHO, NO, OLD},
+    {"members/a", ACTION_READ, WHO, YES, OLD},
+    {"members/a", ACTION_PUBLISH, WHO, NO, OLD},
+    {"chat", ACTION_READ, WHO, NO, OLD},
+    {"chat/room1", ACTION_READ, WHO, YES, OLD},
+    {"chat/**", ACTION_READ, WHO, YES, OLD},
+    {"chat/*/**", ACTION_READ, WHO, YES, OLD},
+    {"chat/room1", ACTION_PUBLISH, WHO, YES, OLD},
+    {"chat/room2", ACTION_PUBLISH, WHO, NO, OLD},
+    {"chat/a/log", ACTION_PUBLISH, WHO, YES, OLD},
+    {"other/a", ACTION_READ, WHO, NO, OLD},
+    {"*", ACTION_READ, WHO, NO, OLD},
+    {"**", ACTION_READ, WHO, NO, OLD},
+    {"*/a", ACTION_READ, WHO, NO, OLD},
+    {"$audit", ACTION_READ, WHO, YES, OLD},
+    {"$webhooks/1", ACTION_READ, WHO, NO, OLD},
+    {"$webhooks/**", ACTION_READ, WHO, NO, OLD},
+    {"$audit", ACTION_ADMIN, WHO, NO, OLD},
+};
+
+static void each_row_of_the_table_has_its_verdict(void **state)
+{
+    (void)state;
+    struct rules *rules = some_rules();
+    struct caller *alice = some_caller();
+    const struct access anybody = {rules, NULL, 99}, now = {rules, alice, 99},
+                        later = {rules, alice, 100};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str term = str_from(rows[i].term);
+        enum action action = rows[i].action;
+        bool good = access_decide(&anybody, action, term) == rows[i].anybody &&
+                    access_decide(&now, action, term) == rows[i].alice &&
+                    access_decide(&later, action, term) == rows[i].expired;
+        if (!good)
+            fail_msg("%s %s: anybody %d, alice %d, expired %d", action_word(action), rows[i].term,
+                     (int)access_decide(&anybody, action, term),
+                     (int)access_decide(&now, action, term),
+                     (int)access_decide(&later, action, term));
+    }
+    caller_unref(alice);
+    rules_free(rules);
+}
+
+static void open_rules_allow_everything_and_no_rules_nothing(void **state)
+{
+    (void)state;
+    const struct access server = ACCESS_OF_SERVER, forgotten = {0};
+    for (unsigned i = 0; i < ACTION_COUNT; i++) {
+        assert_int_equal(access_decide(&server, (enum action)i, STR("$webhooks/**")), YES);
+        assert_int_equal(access_decide(&forgotten, (enum action)i, STR("a")), WHO);
+    }
+}
+
+static void the_administrator_of_the_whole_server_reads_its_own_channels(void **state)
+{
+    (void)state;
+    static const struct str whole[] = {{"**", 2}}, part[] = {{"a/**", 4}};
+    struct rules *rules = rules_new(NULL, 0);
+    const struct grant all = {whole, 1, ADMIN}, some = {part, 1, ADMIN};
+    struct caller *admin =
+        caller_new(&(const struct caller_facts){.grants = &all, .grants_count = 1});
+    struct caller *other =
+        caller_new(&(const struct caller_facts){.grants = &some, .grants_count = 1});
+    const struct access by_admin = {rules, admin, 0}, by_other = {rules, other, 0};
+    assert_int_equal(access_decide(&by_admin, ACTION_READ, STR("$webhooks/**")), YES);
+    assert_int_equal(access_decide(&by_admin, ACTION_READ, STR("a")), NO);
+    assert_int_equal(access_decide(&by_admin, ACTION_ADMIN, ACCESS_WHOLE_SERVER), YES);
+    assert_int_equal(access_decide(&by_other, ACTION_READ, STR("$webhooks/**")), NO);
+    assert_int_equal(access_decide(&by_other, ACTION_ADMIN, ACCESS_WHOLE_SERVER), NO);
+    caller_unref(admin);
+    caller_unref(other);
+    rules_free(rules);
+}
+
+static void a_refusal_says_what_was_missing(void **state)
+{
+    (void)state;
+    struct rules *rules = some_rules();
+    struct caller *alice = some_caller();
+    struct refusal refusal;
+    const struct access anybody = {rules, NULL, 99}, now = {rules, alice, 99},
+                        later = {rules, alice, 100};
+    assert_true(access_check(&now, ACTION_READ, STR("chat/a"), &refusal));
+    assert_false(access_check(&anybody, ACTION_READ, STR("chat/a"), &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_UNAUTHORIZED);
+    assert_non_null(strstr(refusal.detail, "`read`"));
+    assert_false(access_check(&later, ACTION_READ, STR("chat/a"), &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_BAD_CREDENTIAL);
+    assert_false(access_check(&now, ACTION_PUBLISH, STR("chat/b"), &refusal));
+    assert_int_equal(refusal.problem, PROBLEM_FORBIDDEN);
+    assert_non_null(strstr(refusal.detail, "`publish`"));
+    assert_true(str_eq(refusal.term, STR("chat/b")));
+    assert_string_equal(refusal.may, "publish");
+    caller_unref(alice);
+    rules_free(rules);
+}
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+/* Terms are of the segments `a`, `b`, `*` and a last `**`; names have `c` as well, which stands for
+ * all segments that no term has, and are up to two segments longer than any term. */
+enum { TERM_SEGMENTS = 3, NAME_SEGMENTS = 5, TEXT = 32, ROUNDS = 4000 };
+
+struct text {
+    char at[TEXT];
+};
+
+static struct str str_of(const struct text *text)
+{
+    return str_from(text->at);
+}
+
+/* A term of the first `kinds` of: a, b, `*`, and `**` as its last segment. */
+static void random_term(struct text *ret, int kinds)
+{
+    static const char *const segments[] = {"a", "b", "*", "**"};
+    int count = 1 + rand() % TERM_SEGMENTS;
+    ret->at[0] = 0;
+    for (int i = 0; i < count; i++) {
+        int inner = kinds < 3 ? kinds : 3;
+        const char *segment = segments[rand() % (i + 1 == count ? kinds : inner)];
+        snprintf(ret->at + strlen(ret->at), TEXT - strlen(ret->at), "%s%s", i ? "/" : "", segment);
+    }
+}
+
+struct model {
+    struct text grants[3], prefixes[3];
+    struct grant grant;
+    struct str patterns[3];
+    struct rule rules[3];
+    size_t rules_count;
+};
+
+static bool is_under(struct str name, struct str prefix)
+{
+    return !prefix.len ||
+           (str_starts(name, prefix) && (name.len == prefix.len || name.at[prefix.len] == '/'));
+}
+
+static bool model_allows_name(const struct model *model, struct str name)
+{
+    const struct rule *best = NULL;
+    for (size_t i = 0; i < model->rules_count; i++) {
+        const struct rule *rule = &model->rules[i];
+        if (is_under(name, rule->prefix) && (!best || rule->prefix.len > best->prefix.len))
+            best = rule;
+    }
+    bool allowed = best && best->authenticated & READ;
+    for (size_t i = 0; i < model->grant.patterns_count; i++)
+        allowed = allowed || pattern_matches(model->grant.patterns[i], name);
+    return allowed;
+}
+
+/* Whether all names of the term are allowed, tried one by one. */
+static bool model_allows(const struct model *model, struct str term)
+{
+    static const char alphabet[] = "abc";
+    for (unsigned segments = 1, names = 3; segments <= NAME_SEGMENTS; segments++, names *= 3)
+        for (unsigned nth = 0; nth < names; nth++) {
+            char text[2 * NAME_SEGMENTS];
+            unsigned rest = nth;
+            for (size_t i = 0; i < segments; i++, rest /= 3) {
+                text[2 * i] = alphabet[rest % 3];
+                text[2 * i + 1] = '/';
+            }
+            struct str name = {text, 2 * (size_t)segments - 1};
+            if (pattern_matches(term, name) && !model_allows_name(model, name))
+                return false;
+        }
+    return true;
+}
+
+static void random_model(struct model *model)
+{
+    *model = (struct model){.grant = {model->patterns, (size_t)(rand() % 4), READ}};
+    for (size_t i = 0; i < model->grant.patterns_count; i++) {
+        random_term(&model->grants[i], 4);
+        model->patterns[i] = str_of(&model->grants[i]);
+    }
+    size_t count = (size_t)(rand() % 4);
+    for (size_t i = 0; i < count; i++) {
+        random_term(&model->prefixes[i], 2);
+        struct rule rule = {i ? str_of(&model->prefixes[i]) : STR_NONE, 0,
+                            rand() % 2 ? READ : ACTIONS_NONE};
+        bool known = false;
+        for (size_t j = 0; j < model->rules_count; j++)
+            known = known || str_eq(model->rules[j].prefix, rule.prefix);
+        if (!known)
+            model->rules[model->rules_count++] = rule;
+    }
+}
+
+static void the_decision_is_that_over_all_names_one_by_one(void **state)
+{
+    (void)state;
+    unsigned allowed = 0;
+    srand(17);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct model model;
+        struct text term;
+        random_model(&model);
+        random_term(&term, 4);
+        struct rules *rules = rules_new(model.rules, model.rules_count);
+        struct caller *caller =
+            caller_new(&(const struct caller_facts){.grants = &model.grant, .grants_count = 1});
+        const struct access access = {rules, caller, 0};
+        bool expected = model_allows(&model, str_of(&term));
+        bool found = access_decide(&access, ACTION_READ, str_of(&term)) == ACCESS_ALLOWED;
+        if (found != expected)
+            fail_msg("round %u, %s: decided %d, expected %d", round, term.at, found, expected);
+        allowed += found;
+        caller_unref(caller);
+        rules_free(rules);
+    }
+    assert_in_range(allowed, ROUNDS / 10, ROUNDS - ROUNDS / 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_row_of_the_table_has_its_verdict),
+        cmocka_unit_test(open_rules_allow_everything_and_no_rules_nothing),
+        cmocka_unit_test(the_administrator_of_the_whole_server_reads_its_own_channels),
+        cmocka_unit_test(a_refusal_says_what_was_missing),
+        cmocka_unit_test(the_decision_is_that_over_all_names_one_by_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

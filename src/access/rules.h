@@ -1,0 +1,32 @@
+/* The rules of the configuration: the actions that anybody has in a namespace, and those that
+ * anybody with a valid credential has. */
+#pragma once
+
+#include "access/action.h"
+
+/* The rule of the channels under a prefix. */
+struct rule {
+    struct str prefix;     /* whole segments; empty for all channels but the server's own */
+    actions anybody;       /* for everybody, with a credential or without */
+    actions authenticated; /* in addition, for everybody with a valid credential */
+};
+
+/* Immutable, so any thread may read them. The longest prefix decides for a channel, alone. */
+struct rules {
+    bool open; /* everybody may do everything: there is nothing to enforce */
+    size_t count;
+    const struct rule *at; /* sorted by prefix */
+};
+
+/* The rules of a server that enforces none. The server itself, and what its configuration vouches
+ * for, ask under them as well. */
+extern const struct rules rules_open;
+
+/* Rules that are enforced: copies of these, each with another prefix. No rules at all mean that
+ * only grants count. NULL if there is no memory. Free with rules_free(). */
+struct rules *rules_new(const struct rule *list, size_t count);
+void rules_free(struct rules *rules);
+
+/* The actions that the rules give for a name, which may have segments `*`: see reach.h. No prefix
+ * has the server's own channels, whose names begin with `$`. */
+actions rules_actions(const struct rules *rules, bool authenticated, struct str name);
