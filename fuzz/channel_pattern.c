@@ -4,7 +4,7 @@
 #include "http/target.h"
 #include "base/utf8.h"
 #include "hub/topics.h"
-#include "transport/protocol_parts.h"
+#include "transport/freshet_v1_parts.h"
 
 #include <stdint.h>
 #include <stdlib.h>

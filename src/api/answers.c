@@ -1,6 +1,6 @@
 #include "api/answers.h"
 
-#include "transport/socket.h"
+#include "transport/websocket.h"
 
 void api_problem(struct exchange *exchange, enum problem problem, const char *detail)
 {

@@ -15,7 +15,7 @@
 #include "http/accept.h"
 #include "http/origin.h"
 #include "http/token.h"
-#include "transport/socket.h"
+#include "transport/websocket.h"
 
 #define METHODS_READ (1U << HTTP_GET | 1U << HTTP_HEAD)
 

@@ -3,7 +3,7 @@
 #include "api/answers.h"
 #include "api/channel.h"
 #include "http/target.h"
-#include "transport/socket.h"
+#include "transport/websocket.h"
 
 #include <errno.h>
 

@@ -5,8 +5,8 @@
 #include "api/query.h"
 #include "http/accept.h"
 #include "transport/page.h"
-#include "transport/protocol.h"
-#include "transport/socket.h"
+#include "transport/freshet_v1.h"
+#include "transport/websocket.h"
 #include "transport/stream.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* How a session reads requests. For session.c alone. */
 #pragma once
 
-#include "transport/session.h"
+#include "transport/http1_state.h"
 
 /* Works through `bytes`, which begin with what the intake has if that is not empty; keeps what is
  * left. The connection may have ended, or may belong to a pull, afterwards. The caller counts what

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "transport/exchange.h"
-#include "transport/session.h"
+#include "transport/http1_state.h"
 
 /* An exchange of such a connection. */
 struct pipelined {
@@ -48,7 +48,7 @@ struct pipelined *pipeline_replace_first(struct session *session);
 /* The connection is gone: nobody waits for the answers. */
 void pipeline_drop(struct session *session);
 
-/* The operations of exchanges, for session.c. See request_stream_ops. */
+/* The operations of exchanges, for http1_state.c. See request_stream_ops. */
 void pipeline_respond(struct exchange *exchange, const struct response *response,
                       const struct page_key *key);
 bool pipeline_respond_known(struct exchange *exchange, struct page_key *key);

@@ -4,7 +4,7 @@
  *                    ──exchange_pull()────▶
  *
  * Handlers and formats know the request stream alone. The connection's kind embeds it and gives it
- * its operations. A connection of HTTP/1.1 has one at a time (session.h): it writes chunks, and
+ * its operations. A connection of HTTP/1.1 has one at a time (http1_state.h): it writes chunks, and
  * what ends it ends the connection. A connection that carries many has one for each, frames their
  * bytes, and asks their pulls in turn for as much as their windows allow.
  *

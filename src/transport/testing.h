@@ -4,8 +4,8 @@
 
 #include "transport/http1.h"
 #include "transport/page.h"
-#include "transport/protocol.h"
-#include "transport/session.h"
+#include "transport/freshet_v1.h"
+#include "transport/http1_state.h"
 #include "transport/stream.h"
 #include "transport/worker.h"
 

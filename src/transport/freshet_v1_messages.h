@@ -1,7 +1,7 @@
 /* The messages that a freshet.v1 connection sends beside events. */
 #pragma once
 
-#include "transport/protocol_state.h"
+#include "transport/freshet_v1_state.h"
 
 struct request_stream *protocol_request(const struct protocol *protocol);
 

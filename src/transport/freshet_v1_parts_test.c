@@ -1,4 +1,4 @@
-#include "transport/protocol_parts.h"
+#include "transport/freshet_v1_parts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

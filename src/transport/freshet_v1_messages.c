@@ -1,4 +1,4 @@
-#include "transport/protocol_messages.h"
+#include "transport/freshet_v1_messages.h"
 
 #include "transport/formats/ops.h"
 

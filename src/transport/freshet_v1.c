@@ -1,8 +1,8 @@
 /* freshet.v1 over a WebSocket: turns for the parts that have events to send. */
-#include "transport/protocol.h"
+#include "transport/freshet_v1.h"
 
-#include "transport/protocol_messages.h"
-#include "transport/protocol_ops.h"
+#include "transport/freshet_v1_messages.h"
+#include "transport/freshet_v1_ops.h"
 #include "ws/handshake.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "transport/protocol_ops.h"
+#include "transport/freshet_v1_ops.h"
 
 #include "base/json.h"
 #include "base/unknown.h"
@@ -7,7 +7,7 @@
 #include "publish/event_json.h"
 #include "publish/receipt.h"
 #include "transport/checked.h"
-#include "transport/protocol_messages.h"
+#include "transport/freshet_v1_messages.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* The phases of an HTTP/1.1 connection: the thing that it waits for, and until when. The timer of
  * its request stream rings in the meaning of its phase; only http1.c hears it. */
-#include "transport/session.h"
+#include "transport/http1_state.h"
 
 #include "transport/pipeline.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "subscribe/start.h"
-#include "transport/socket.h"
+#include "transport/websocket.h"
 
 enum {
     PROTOCOL_REF_MAX = 64,

@@ -19,9 +19,9 @@
  * each list of types in use, and the order over the whole connection holds within a group. A
  * channel belongs to one group at most: a term that would overlap with another group is refused. So
  * the order within a channel, and that an event is sent once, hold across groups too. */
-#include "transport/protocol_parts.h"
+#include "transport/freshet_v1_parts.h"
 
-#include "transport/protocol_messages.h"
+#include "transport/freshet_v1_messages.h"
 
 #include <errno.h>
 #include <stdlib.h>

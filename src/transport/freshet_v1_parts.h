@@ -2,7 +2,7 @@
  * caught up. */
 #pragma once
 
-#include "transport/protocol_state.h"
+#include "transport/freshet_v1_state.h"
 
 /* Whether there can be a channel that both match. Both are valid names or patterns. */
 bool protocol_overlap(struct str a, struct str b);

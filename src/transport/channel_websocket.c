@@ -1,5 +1,5 @@
 /* A channel's socket: every frame in is published there, every event of it is a frame out. */
-#include "transport/socket.h"
+#include "transport/websocket.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "transport/socket.h"
+#include "transport/websocket.h"
 
 #include "transport/checked.h"
 #include "ws/handshake.h"

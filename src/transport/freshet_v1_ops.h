@@ -1,7 +1,7 @@
 /* The messages of a freshet.v1 client, read and carried out. */
 #pragma once
 
-#include "transport/protocol_parts.h"
+#include "transport/freshet_v1_parts.h"
 
 /* Reads one message and does what it says. */
 void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct str data);
