@@ -49,7 +49,7 @@ static void check_name(struct str name)
         require(c >= 0x20 && c != 0x7f && (before != 0xc2 || c < 0x80 || c > 0x9f));
     }
     require(pattern_valid(name, NULL) && !pattern_is_wild(name) && pattern_matches(name, name));
-    require(protocol_overlap(name, name));
+    require(freshet_v1_overlap(name, name));
 }
 
 /* The path behind /channels, as a request decodes it. False when it is refused. */
@@ -140,8 +140,8 @@ static bool try_pattern(struct str pattern, struct str name)
     require(matches == naive_match(pattern, name));
     require(matches == selection_has_channel(selection, name));
     require(matches == trie_matches(selection, name));
-    require(!matches || protocol_overlap(pattern, name));
-    require(matches || !protocol_overlap(pattern, name));
+    require(!matches || freshet_v1_overlap(pattern, name));
+    require(matches || !freshet_v1_overlap(pattern, name));
     selection_unref(selection);
     return matches;
 }
@@ -154,8 +154,8 @@ static void try_two(struct str a, struct str b, struct str name)
     bool in_a = try_pattern(a, name), in_b = try_pattern(b, name);
     require(except && only);
     require(selection_has_channel(only, name) == (in_a && !in_b));
-    require(protocol_overlap(a, b) == protocol_overlap(b, a));
-    require(!(in_a && in_b) || protocol_overlap(a, b));
+    require(freshet_v1_overlap(a, b) == freshet_v1_overlap(b, a));
+    require(!(in_a && in_b) || freshet_v1_overlap(a, b));
     selection_unref(only);
     selection_unref(except);
 }

@@ -10,7 +10,7 @@ void api_problem(struct exchange *exchange, enum problem problem, const char *de
 void api_refuse(struct exchange *exchange, enum problem problem, const char *detail)
 {
     if (exchange->head->upgrade_websocket)
-        socket_refuse(exchange, problem, str_from(detail));
+        websocket_refuse(exchange, problem, str_from(detail));
     else
         api_problem(exchange, problem, detail);
 }

@@ -143,7 +143,7 @@ static void refuse_stranger(struct exchange *exchange, enum problem problem, con
 {
     exchange->origin.len = 0; /* the page may not read the answer either */
     if (exchange->head->upgrade_websocket)
-        socket_refuse(exchange, problem, str_from(detail));
+        websocket_refuse(exchange, problem, str_from(detail));
     else
         api_problem(exchange, problem, detail);
 }

@@ -12,7 +12,7 @@ static void refuse(struct exchange *exchange, enum problem problem, const struct
     if (buf_failed(detail))
         api_refuse(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
     else if (exchange->head->upgrade_websocket)
-        socket_refuse(exchange, problem, buf_str(detail));
+        websocket_refuse(exchange, problem, buf_str(detail));
     else
         exchange_problem(exchange, problem, buf_str(detail), STR_NONE);
 }

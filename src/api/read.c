@@ -316,7 +316,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
         page_begin(exchange, reading);
         break;
     case MECHANISM_WEBSOCKET:
-        (reading->channel.len ? channel_socket_begin : protocol_begin)(exchange, reading);
+        (reading->channel.len ? channel_websocket_begin : freshet_v1_begin)(exchange, reading);
         break;
     }
 }

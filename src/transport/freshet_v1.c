@@ -8,36 +8,36 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct protocol *of_socket(struct socket *socket)
+static struct freshet_v1 *of_websocket(struct websocket *websocket)
 {
-    return container_of(socket, struct protocol, socket);
+    return container_of(websocket, struct freshet_v1, websocket);
 }
 
-static struct protocol *of_pull(struct pull *pull)
+static struct freshet_v1 *of_pull(struct pull *pull)
 {
-    return container_of(pull, struct protocol, socket.pull);
+    return container_of(pull, struct freshet_v1, websocket.pull);
 }
 
 /* Gives a part its turn; returns whether there is something to send. */
-static bool take_from(struct protocol *protocol, struct part *part, struct taken *taken)
+static bool take_from(struct freshet_v1 *v1, struct part *part, struct taken *taken)
 {
-    struct hub *hub = &protocol_request(protocol)->worker->hub;
+    struct hub *hub = &freshet_v1_request(v1)->worker->hub;
     struct gap gap;
     switch (hub_take(hub, &part->sub, taken)) {
     case TAKE_BYTES:
-        protocol->taking = part;
+        v1->taking = part;
         /* The part that sends goes behind the others, so that a long history holds up none of
          * them. */
         list_remove(&part->node);
-        list_add_last(&protocol->parts, &part->node);
+        list_add_last(&v1->parts, &part->node);
         return true;
     case TAKE_GAP:
         gap = gap_taken(hub->log, &part->sub, taken);
-        gap.ref = protocol_part_ref(part);
-        protocol_send_gap(protocol, &gap);
+        gap.ref = freshet_v1_part_ref(part);
+        freshet_v1_send_gap(v1, &gap);
         break;
     case TAKE_FAILED:
-        protocol_give_up(protocol);
+        freshet_v1_give_up(v1);
         break;
     case TAKE_NOTHING:
     case TAKE_WAIT:
@@ -48,77 +48,76 @@ static bool take_from(struct protocol *protocol, struct part *part, struct taken
 
 static struct str fill(struct pull *pull)
 {
-    struct protocol *protocol = of_pull(pull);
+    struct freshet_v1 *v1 = of_pull(pull);
     struct request_stream *request = pull->request;
     struct taken taken;
-    if (protocol->socket.close_sent)
-        return socket_fill(&protocol->socket);
-    list_each (&protocol->parts, node) {
+    if (v1->websocket.close_sent)
+        return websocket_fill(&v1->websocket);
+    list_each (&v1->parts, node) {
         struct part *part = container_of(node, struct part, node);
-        if (part->sub.state != SUB_NONE && take_from(protocol, part, &taken))
+        if (part->sub.state != SUB_NONE && take_from(v1, part, &taken))
             return taken.bytes;
         if (!request_stream_is_clear(request))
             break;
     }
-    if (request_stream_is_clear(request) && !protocol->socket.close_sent)
-        protocol_merge(protocol);
-    return socket_fill(&protocol->socket);
+    if (request_stream_is_clear(request) && !v1->websocket.close_sent)
+        freshet_v1_merge(v1);
+    return websocket_fill(&v1->websocket);
 }
 
 static bool sent(struct pull *pull, size_t n, bool blocked)
 {
-    struct protocol *protocol = of_pull(pull);
+    struct freshet_v1 *v1 = of_pull(pull);
     struct request_stream *request = pull->request;
-    hub_sent(&request->worker->hub, &protocol->taking->sub, n, blocked);
-    (void)request_stream_has_more(request, &protocol->taking->sub);
-    protocol->taking = NULL;
+    hub_sent(&request->worker->hub, &v1->taking->sub, n, blocked);
+    (void)request_stream_has_more(request, &v1->taking->sub);
+    v1->taking = NULL;
     return true; /* other parts may have something */
 }
 
-static void beat(struct socket *socket)
+static void beat(struct websocket *websocket)
 {
-    struct protocol *protocol = of_socket(socket);
-    struct request_stream *request = protocol_request(protocol);
-    encode_beat(&request->worker->deflater, protocol_encoding(protocol),
-                request_stream_add(request), protocol_cursor(protocol));
+    struct freshet_v1 *v1 = of_websocket(websocket);
+    struct request_stream *request = freshet_v1_request(v1);
+    encode_beat(&request->worker->deflater, freshet_v1_encoding(v1), request_stream_add(request),
+                freshet_v1_cursor(v1));
 }
 
 static void drain(struct pull *pull)
 {
-    struct protocol *protocol = of_pull(pull);
+    struct freshet_v1 *v1 = of_pull(pull);
     struct request_stream *request = pull->request;
-    if (!protocol->socket.close_sent)
-        encode_bye(&request->worker->deflater, protocol_encoding(protocol),
-                   request_stream_add(request), protocol_cursor(protocol),
-                   1000 + worker_random(2000));
-    socket_drain(pull);
+    if (!v1->websocket.close_sent)
+        encode_bye(&request->worker->deflater, freshet_v1_encoding(v1), request_stream_add(request),
+                   freshet_v1_cursor(v1), 1000 + worker_random(2000));
+    websocket_drain(pull);
 }
 
-static void free_protocol(struct pull *pull)
+static void free_freshet_v1(struct pull *pull)
 {
-    struct protocol *protocol = of_pull(pull);
-    socket_deinit(&protocol->socket);
+    struct freshet_v1 *v1 = of_pull(pull);
+    websocket_deinit(&v1->websocket);
     if (pull->request) {
-        protocol_free_parts(protocol);
-        stat_add(&protocol->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
+        freshet_v1_free_parts(v1);
+        stat_add(&v1->worker->stats.subscribers[FORMAT_FRESHET_V1], UINT64_MAX);
     }
-    free(protocol);
+    free(v1);
 }
 
-static void message(struct socket *socket, enum ws_opcode opcode, struct str data)
+static void message(struct websocket *websocket, enum ws_opcode opcode, struct str data)
 {
-    protocol_message(of_socket(socket), opcode, data);
+    freshet_v1_message(of_websocket(websocket), opcode, data);
 }
 
-static void lost(struct socket *socket, struct socket_publish *publish)
+static void lost(struct websocket *websocket, struct websocket_publish *publish)
 {
-    protocol_lost(of_socket(socket), publish);
+    freshet_v1_lost(of_websocket(websocket), publish);
 }
 
-static const struct socket_ops socket_ops = {
+static const struct websocket_ops websocket_ops = {
     .json = true, .message = message, .beat = beat, .lost = lost};
-static const struct pull_ops pull_ops = {SOCKET_PULL, .fill = fill, .sent = sent, .drain = drain,
-                                         .free = free_protocol};
+static const struct pull_ops pull_ops = {WEBSOCKET_PULL, .fill = fill, .sent = sent, .drain = drain,
+                                         .free = free_freshet_v1};
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -141,41 +140,41 @@ static int choose(const struct exchange *exchange, struct str *ret_protocol)
     return none ? 1 : result;
 }
 
-void protocol_begin(struct exchange *exchange, struct reading *reading)
+void freshet_v1_begin(struct exchange *exchange, struct reading *reading)
 {
     struct worker *worker = exchange->worker;
     struct str name;
     int choice = choose(exchange, &name);
     if (choice > 0) {
-        socket_refuse_protocols(exchange, STR("the subprotocol spoken here is freshet.v1"));
+        websocket_refuse_protocols(exchange, STR("the subprotocol spoken here is freshet.v1"));
         reading_free(reading);
         return;
     }
     if (choice) {
-        socket_refuse(exchange, PROBLEM_BAD_HANDSHAKE,
-                      STR("Sec-WebSocket-Protocol is a list of tokens"));
+        websocket_refuse(exchange, PROBLEM_BAD_HANDSHAKE,
+                         STR("Sec-WebSocket-Protocol is a list of tokens"));
         reading_free(reading);
         return;
     }
-    struct protocol *protocol = mem_try_alloc(sizeof(*protocol));
-    if (!protocol) {
-        socket_refuse(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
+    struct freshet_v1 *v1 = mem_try_alloc(sizeof(*v1));
+    if (!v1) {
+        websocket_refuse(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
         reading_free(reading);
         return;
     }
-    *protocol = (struct protocol){.worker = worker,
-                                  .socket = {.pull = {.ops = &pull_ops},
-                                             .ops = &socket_ops,
-                                             .beat_s = (uint8_t)(reading ? reading->beat_s : 25)}};
-    list_init(&protocol->parts);
-    list_init(&protocol->groups);
-    list_init(&protocol->terms);
-    if (!socket_open(exchange, &protocol->socket, name, NULL)) {
+    *v1 = (struct freshet_v1){.worker = worker,
+                              .websocket = {.pull = {.ops = &pull_ops},
+                                            .ops = &websocket_ops,
+                                            .beat_s = (uint8_t)(reading ? reading->beat_s : 25)}};
+    list_init(&v1->parts);
+    list_init(&v1->groups);
+    list_init(&v1->terms);
+    if (!websocket_open(exchange, &v1->websocket, name, NULL)) {
         reading_free(reading);
         return;
     }
     stat_add(&worker->stats.subscribers[FORMAT_FRESHET_V1], 1);
     if (reading && reading->selection->names_count + reading->selection->patterns_count)
-        protocol_subscribe(protocol, STR_NONE, reading->selection, &reading->from);
+        freshet_v1_subscribe(v1, STR_NONE, reading->selection, &reading->from);
     reading_free(reading);
 }

@@ -5,4 +5,4 @@
 
 /* Answers the handshake and speaks the protocol. `reading` (may be NULL) is what the query asked
  * for, a subscription if it selects a channel. Takes it over. */
-void protocol_begin(struct exchange *exchange, struct reading *reading);
+void freshet_v1_begin(struct exchange *exchange, struct reading *reading);

@@ -2,24 +2,24 @@
 
 #include "transport/formats/ops.h"
 
-struct request_stream *protocol_request(const struct protocol *protocol)
+struct request_stream *freshet_v1_request(const struct freshet_v1 *v1)
 {
-    return protocol->socket.pull.request;
+    return v1->websocket.pull.request;
 }
 
-void protocol_send(struct protocol *protocol, struct buf *message)
+void freshet_v1_send(struct freshet_v1 *v1, struct buf *message)
 {
-    struct request_stream *request = protocol_request(protocol);
+    struct request_stream *request = freshet_v1_request(v1);
     if (buf_failed(message))
         request_stream_add(request)->failed = true;
-    else if (!protocol->socket.close_sent) /* nothing follows a close frame */
+    else if (!v1->websocket.close_sent) /* nothing follows a close frame */
         ws_add_message(request_stream_add(request), &request->worker->deflater,
-                       protocol->socket.window_bits, WS_TEXT, buf_str(message));
+                       v1->websocket.window_bits, WS_TEXT, buf_str(message));
     buf_free(message);
     request_stream_dirty(request);
 }
 
-struct json_writer protocol_open(struct buf *message, const char *op, struct str ref)
+struct json_writer freshet_v1_open(struct buf *message, const char *op, struct str ref)
 {
     struct json_writer writer = ops_open(message, op);
     if (ref.len)
@@ -27,44 +27,43 @@ struct json_writer protocol_open(struct buf *message, const char *op, struct str
     return writer;
 }
 
-void protocol_error(struct protocol *protocol, struct str ref, enum problem problem,
-                    const char *detail)
+void freshet_v1_error(struct freshet_v1 *v1, struct str ref, enum problem problem,
+                      const char *detail)
 {
     struct buf message = {0};
-    struct worker *worker = protocol_request(protocol)->worker;
+    struct worker *worker = freshet_v1_request(v1)->worker;
     stat_add(&worker->stats.problems[problem], 1);
-    struct json_writer writer = protocol_open(&message, "error", ref);
+    struct json_writer writer = freshet_v1_open(&message, "error", ref);
     json_name(&writer, "problem");
     problem_write(&writer, worker->config.base, problem, str_from(detail), STR_NONE);
     json_object_end(&writer);
-    protocol_send(protocol, &message);
+    freshet_v1_send(v1, &message);
 }
 
-void protocol_send_cursor(struct protocol *protocol, const char *op, struct str ref,
-                          uint64_t cursor)
+void freshet_v1_send_cursor(struct freshet_v1 *v1, const char *op, struct str ref, uint64_t cursor)
 {
     struct buf message = {0};
-    struct json_writer writer = protocol_open(&message, op, ref);
+    struct json_writer writer = freshet_v1_open(&message, op, ref);
     json_member_id(&writer, "cursor", cursor);
     json_object_end(&writer);
-    protocol_send(protocol, &message);
+    freshet_v1_send(v1, &message);
 }
 
-unsigned protocol_encoding(const struct protocol *protocol)
+unsigned freshet_v1_encoding(const struct freshet_v1 *v1)
 {
-    return encoding_of(FORMAT_FRESHET_V1, false, false, protocol->socket.window_bits);
+    return encoding_of(FORMAT_FRESHET_V1, false, false, v1->websocket.window_bits);
 }
 
-void protocol_send_gap(struct protocol *protocol, const struct gap *gap)
+void freshet_v1_send_gap(struct freshet_v1 *v1, const struct gap *gap)
 {
-    struct request_stream *request = protocol_request(protocol);
-    if (!protocol->socket.close_sent)
-        encode_gap(&request->worker->deflater, protocol_encoding(protocol),
-                   request_stream_add(request), gap);
+    struct request_stream *request = freshet_v1_request(v1);
+    if (!v1->websocket.close_sent)
+        encode_gap(&request->worker->deflater, freshet_v1_encoding(v1), request_stream_add(request),
+                   gap);
     request_stream_dirty(request);
 }
 
-void protocol_give_up(struct protocol *protocol)
+void freshet_v1_give_up(struct freshet_v1 *v1)
 {
-    socket_close_problem(&protocol->socket, PROBLEM_UNAVAILABLE);
+    websocket_close_problem(&v1->websocket, PROBLEM_UNAVAILABLE);
 }

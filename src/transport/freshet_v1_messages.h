@@ -3,22 +3,21 @@
 
 #include "transport/freshet_v1_state.h"
 
-struct request_stream *protocol_request(const struct protocol *protocol);
+struct request_stream *freshet_v1_request(const struct freshet_v1 *v1);
 
 /* Sends a JSON message and frees it. */
-void protocol_send(struct protocol *protocol, struct buf *message);
+void freshet_v1_send(struct freshet_v1 *v1, struct buf *message);
 
 /* Begins a message's object with op and ref, which is raw JSON or empty. The caller ends it. */
-struct json_writer protocol_open(struct buf *message, const char *op, struct str ref);
+struct json_writer freshet_v1_open(struct buf *message, const char *op, struct str ref);
 
-void protocol_send_cursor(struct protocol *protocol, const char *op, struct str ref,
-                          uint64_t cursor);
-void protocol_send_gap(struct protocol *protocol, const struct gap *gap);
-void protocol_error(struct protocol *protocol, struct str ref, enum problem problem,
-                    const char *detail);
+void freshet_v1_send_cursor(struct freshet_v1 *v1, const char *op, struct str ref, uint64_t cursor);
+void freshet_v1_send_gap(struct freshet_v1 *v1, const struct gap *gap);
+void freshet_v1_error(struct freshet_v1 *v1, struct str ref, enum problem problem,
+                      const char *detail);
 
 /* The encoding of all records of the connection. */
-unsigned protocol_encoding(const struct protocol *protocol);
+unsigned freshet_v1_encoding(const struct freshet_v1 *v1);
 
 /* Closes: what was promised cannot be kept. */
-void protocol_give_up(struct protocol *protocol);
+void freshet_v1_give_up(struct freshet_v1 *v1);

@@ -126,10 +126,9 @@ static bool read_list(struct lists *lists, const struct kind *kind, struct str a
     return good && (count || refusal_set(ret_refusal, PROBLEM_BAD_OP, kind->no_array));
 }
 
-static bool refuse(struct protocol *protocol, const struct said *said,
-                   const struct refusal *refusal)
+static bool refuse(struct freshet_v1 *v1, const struct said *said, const struct refusal *refusal)
 {
-    protocol_error(protocol, said->ref, refusal->problem, refusal->detail);
+    freshet_v1_error(v1, said->ref, refusal->problem, refusal->detail);
     return false;
 }
 
@@ -180,120 +179,120 @@ static struct selection *select_asked(struct lists *lists, const struct said *sa
 
 /* Charges for a change of what is subscribed to, by the parts that it gave a new selection and the
  * terms that it compared. It is enough for the clock to be read after each. */
-static void charge(struct protocol *protocol, const struct lists *lists)
+static void charge(struct freshet_v1 *v1, const struct lists *lists)
 {
-    size_t parts = 1 + protocol->joining - protocol->waiting;
-    (void)worker_spend(protocol->worker,
+    size_t parts = 1 + v1->joining - v1->waiting;
+    (void)worker_spend(v1->worker,
                        parts * BUDGET_STRIDE + lists->subscription.terms_count * TERM_COST);
 }
 
-static void op_subscribe(struct protocol *protocol, const struct said *said)
+static void op_subscribe(struct freshet_v1 *v1, const struct said *said)
 {
     struct lists lists = {.arena = {0}};
     struct refusal refusal;
     struct selection *asked = select_asked(&lists, said, &refusal);
     struct position *from = &lists.subscription.from;
     if (!asked)
-        refuse(protocol, said, &refusal);
-    else if (read_position(said, from, &refusal) || refuse(protocol, said, &refusal))
-        protocol_subscribe(protocol, said->ref, asked, from);
+        refuse(v1, said, &refusal);
+    else if (read_position(said, from, &refusal) || refuse(v1, said, &refusal))
+        freshet_v1_subscribe(v1, said->ref, asked, from);
     selection_unref(asked);
-    charge(protocol, &lists);
+    charge(v1, &lists);
     arena_free(&lists.arena);
 }
 
-static void send_plain(struct protocol *protocol, const char *op, struct str ref)
+static void send_plain(struct freshet_v1 *v1, const char *op, struct str ref)
 {
     struct buf message = {0};
-    struct json_writer writer = protocol_open(&message, op, ref);
+    struct json_writer writer = freshet_v1_open(&message, op, ref);
     json_object_end(&writer);
-    protocol_send(protocol, &message);
+    freshet_v1_send(v1, &message);
 }
 
 /* To end a subscription needs no right to have it: only the form of the terms is checked. */
-static void op_unsubscribe(struct protocol *protocol, const struct said *said)
+static void op_unsubscribe(struct freshet_v1 *v1, const struct said *said)
 {
     struct lists lists = {.arena = {0}};
     const struct subscription *asked = &lists.subscription;
     struct refusal refusal;
     if (!read_list(&lists, &channels, said->channels, &refusal) ||
         !subscription_is_well_formed(asked, &refusal)) {
-        refuse(protocol, said, &refusal);
+        refuse(v1, said, &refusal);
     } else {
-        protocol_unsubscribe(protocol, asked->terms, asked->terms_count);
-        send_plain(protocol, "ok", said->ref);
+        freshet_v1_unsubscribe(v1, asked->terms, asked->terms_count);
+        send_plain(v1, "ok", said->ref);
     }
-    charge(protocol, &lists);
+    charge(v1, &lists);
     arena_free(&lists.arena);
 }
 
 /* ---- publish --------------------------------------------------------------------------------- */
 
-struct protocol_publish {
-    struct socket_publish own;
+struct freshet_v1_publish {
+    struct websocket_publish own;
     uint8_t ref_len;
-    char ref[PROTOCOL_REF_MAX];
+    char ref[FRESHET_V1_REF_MAX];
 };
 
-static struct str ref_of(const struct protocol_publish *request)
+static struct str ref_of(const struct freshet_v1_publish *request)
 {
     return (struct str){request->ref, request->ref_len};
 }
 
-static struct protocol_publish *request_of(struct socket_publish *own)
+static struct freshet_v1_publish *request_of(struct websocket_publish *own)
 {
-    return container_of(own, struct protocol_publish, own);
+    return container_of(own, struct freshet_v1_publish, own);
 }
 
-static void send_receipt(struct protocol *protocol, struct str ref, const struct event *event)
+static void send_receipt(struct freshet_v1 *v1, struct str ref, const struct event *event)
 {
     struct buf message = {0};
-    struct json_writer writer = protocol_open(&message, "ok", ref);
-    receipt_write(&writer, event, &protocol->worker->submitter.times);
+    struct json_writer writer = freshet_v1_open(&message, "ok", ref);
+    receipt_write(&writer, event, &v1->worker->submitter.times);
     json_object_end(&writer);
-    protocol_send(protocol, &message);
+    freshet_v1_send(v1, &message);
 }
 
-void protocol_lost(struct protocol *protocol, struct socket_publish *publish)
+void freshet_v1_lost(struct freshet_v1 *v1, struct websocket_publish *publish)
 {
-    protocol_error(protocol, ref_of(request_of(publish)), PROBLEM_FATE_UNKNOWN,
-                   "the log did not confirm in time: publish again with the same key");
+    freshet_v1_error(v1, ref_of(request_of(publish)), PROBLEM_FATE_UNKNOWN,
+                     "the log did not confirm in time: publish again with the same key");
 }
 
 static void publish_done(struct publish *publish, struct batch *batch)
 {
-    struct socket_publish *own = container_of(publish, struct socket_publish, publish);
-    struct protocol_publish *request = request_of(own);
+    struct websocket_publish *own = container_of(publish, struct websocket_publish, publish);
+    struct freshet_v1_publish *request = request_of(own);
     struct str ref = ref_of(request);
-    if (socket_end_publish(own)) {
-        struct protocol *protocol = container_of(own->socket, struct protocol, socket);
+    if (websocket_end_publish(own)) {
+        struct freshet_v1 *v1 = container_of(own->websocket, struct freshet_v1, websocket);
         if (publish->verdict) {
-            struct refusal refusal = submit_refusal(&protocol->worker->submitter, publish);
-            protocol_error(protocol, ref, refusal.problem, refusal.detail);
+            struct refusal refusal = submit_refusal(&v1->worker->submitter, publish);
+            freshet_v1_error(v1, ref, refusal.problem, refusal.detail);
         } else {
-            send_receipt(protocol, ref, &batch->events[publish->first]);
+            send_receipt(v1, ref, &batch->events[publish->first]);
         }
     }
     free(request);
 }
 
-static bool submit_event(struct protocol *protocol, struct str ref, struct proposal *proposal,
+static bool submit_event(struct freshet_v1 *v1, struct str ref, struct proposal *proposal,
                          struct refusal *ret_refusal)
 {
-    struct protocol_publish *request = mem_try_alloc(sizeof(*request));
+    struct freshet_v1_publish *request = mem_try_alloc(sizeof(*request));
     if (request) {
-        *request = (struct protocol_publish){.own = {.publish = {.done = publish_done}},
-                                             .ref_len = (uint8_t)ref.len};
+        *request = (struct freshet_v1_publish){.own = {.publish = {.done = publish_done}},
+                                               .ref_len = (uint8_t)ref.len};
         if (ref.len)
             memcpy(request->ref, ref.at, ref.len);
     }
-    if (socket_submit(&protocol->socket, proposal, request ? &request->own : NULL, ret_refusal))
+    if (websocket_submit(&v1->websocket, proposal, request ? &request->own : NULL, ret_refusal))
         return true;
     free(request);
     return false;
 }
 
-static void op_publish(struct protocol *protocol, const struct said *said)
+static void op_publish(struct freshet_v1 *v1, const struct said *said)
 {
     struct event_json json = {.may_be_deep = said->may_be_deep};
     struct event_json_room room = {.data = {0}};
@@ -301,35 +300,36 @@ static void op_publish(struct protocol *protocol, const struct said *said)
     struct refusal refusal;
     memcpy(json.at, &said->at[MEMBER_channel], sizeof(json.at));
     if (!event_json_read(&json, &room, &proposal, &refusal) ||
-        !submit_event(protocol, said->ref, &proposal, &refusal))
-        protocol_error(protocol, said->ref, refusal.problem, refusal.detail);
+        !submit_event(v1, said->ref, &proposal, &refusal))
+        freshet_v1_error(v1, said->ref, refusal.problem, refusal.detail);
     event_json_room_free(&room);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-static void op_ping(struct protocol *protocol, const struct said *said)
+static void op_ping(struct freshet_v1 *v1, const struct said *said)
 {
-    send_plain(protocol, "pong", said->ref);
+    send_plain(v1, "pong", said->ref);
 }
 
-static void op_presence(struct protocol *protocol, const struct said *said)
+static void op_presence(struct freshet_v1 *v1, const struct said *said)
 {
-    protocol_error(protocol, said->ref, PROBLEM_NOT_BUILT,
-                   "presence is not built into this version: publish an event of your own instead");
+    freshet_v1_error(
+        v1, said->ref, PROBLEM_NOT_BUILT,
+        "presence is not built into this version: publish an event of your own instead");
 }
 
-static void op_auth(struct protocol *protocol, const struct said *said)
+static void op_auth(struct freshet_v1 *v1, const struct said *said)
 {
-    protocol_error(protocol, said->ref, PROBLEM_NOT_BUILT,
-                   "this version has no access rules, so no token is needed: go on without");
+    freshet_v1_error(v1, said->ref, PROBLEM_NOT_BUILT,
+                     "this version has no access rules, so no token is needed: go on without");
 }
 
 enum { ANY = HAS(op) | HAS(ref) };
 
 static const struct op {
     struct str name;
-    void (*run)(struct protocol *protocol, const struct said *said);
+    void (*run)(struct freshet_v1 *v1, const struct said *said);
     unsigned members; /* members that it may have; 0: any */
 } ops[] = {
     {{"\"subscribe\"", 11},
@@ -366,7 +366,7 @@ static struct str stray_of(const struct op *op, const struct said *said)
 }
 
 /* A member that is passed over would change in silence what is asked: `afer` begins elsewhere. */
-static bool has_strays(struct protocol *protocol, const struct op *op, const struct said *said)
+static bool has_strays(struct freshet_v1 *v1, const struct op *op, const struct said *said)
 {
     struct str stray = op->members ? stray_of(op, said) : STR_NONE;
     struct buf known = {0}, detail = {0};
@@ -379,8 +379,8 @@ static bool has_strays(struct protocol *protocol, const struct op *op, const str
         unknown_add_twice(&detail, "member", said->twice);
     }
     buf_add_char(&detail, '\0');
-    protocol_error(protocol, said->ref, PROBLEM_BAD_OP,
-                   buf_failed(&detail) ? "a member is unknown, or given twice" : detail.at);
+    freshet_v1_error(v1, said->ref, PROBLEM_BAD_OP,
+                     buf_failed(&detail) ? "a member is unknown, or given twice" : detail.at);
     buf_free(&known);
     buf_free(&detail);
     return true;
@@ -388,46 +388,44 @@ static bool has_strays(struct protocol *protocol, const struct op *op, const str
 
 static bool is_scalar(struct str raw)
 {
-    return raw.len <= PROTOCOL_REF_MAX && (!raw.len || (raw.at[0] != '{' && raw.at[0] != '['));
+    return raw.len <= FRESHET_V1_REF_MAX && (!raw.len || (raw.at[0] != '{' && raw.at[0] != '['));
 }
 
-static void run(struct protocol *protocol, struct said *said)
+static void run(struct freshet_v1 *v1, struct said *said)
 {
     if (!is_scalar(said->ref)) {
         said->ref = STR_NONE;
-        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP,
-                       "ref is a JSON scalar of at most 64 bytes");
+        freshet_v1_error(v1, STR_NONE, PROBLEM_BAD_OP, "ref is a JSON scalar of at most 64 bytes");
         return;
     }
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
         if (!str_eq(said->op, ops[i].name))
             continue;
-        if (!has_strays(protocol, &ops[i], said))
-            ops[i].run(protocol, said);
+        if (!has_strays(v1, &ops[i], said))
+            ops[i].run(v1, said);
         return;
     }
-    protocol_error(protocol, said->ref, PROBLEM_BAD_OP,
-                   "op is subscribe, unsubscribe, publish or ping");
+    freshet_v1_error(v1, said->ref, PROBLEM_BAD_OP,
+                     "op is subscribe, unsubscribe, publish or ping");
 }
 
-void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct str data)
+void freshet_v1_message(struct freshet_v1 *v1, enum ws_opcode opcode, struct str data)
 {
     struct said said = {.op = STR_NONE};
     struct str key, value;
     struct json_scan room;
-    const struct json_scan *scan =
-        opcode == WS_TEXT ? checked_scan(protocol->worker, data, &room) : NULL;
+    const struct json_scan *scan = opcode == WS_TEXT ? checked_scan(v1->worker, data, &room) : NULL;
     bool object = scan && !scan->error;
     struct str text = json_skip_space(data);
     if (!object || text.at[0] != '{') {
-        protocol_error(protocol, STR_NONE, PROBLEM_BAD_OP,
-                       utf8_has_mark(text) ? "a message is a JSON object, without a byte order "
-                                             "mark (EF BB BF) before it"
-                                           : "a message is a JSON object in a text frame");
+        freshet_v1_error(v1, STR_NONE, PROBLEM_BAD_OP,
+                         utf8_has_mark(text) ? "a message is a JSON object, without a byte order "
+                                               "mark (EF BB BF) before it"
+                                             : "a message is a JSON object in a text frame");
         return;
     }
     said.may_be_deep = scan->deep_at != JSON_NOT_DEEP;
     for (size_t pos = 0; json_next(text, &pos, &key, &value);)
         take_member(&said, key, value);
-    run(protocol, &said);
+    run(v1, &said);
 }

@@ -4,7 +4,7 @@
 #include "transport/freshet_v1_parts.h"
 
 /* Reads one message and does what it says. */
-void protocol_message(struct protocol *protocol, enum ws_opcode opcode, struct str data);
+void freshet_v1_message(struct freshet_v1 *v1, enum ws_opcode opcode, struct str data);
 
 /* Reports that the fate of a publish is unknown. */
-void protocol_lost(struct protocol *protocol, struct socket_publish *publish);
+void freshet_v1_lost(struct freshet_v1 *v1, struct websocket_publish *publish);

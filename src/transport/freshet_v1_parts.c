@@ -26,14 +26,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct hub *hub_of(const struct protocol *protocol)
+static struct hub *hub_of(const struct freshet_v1 *v1)
 {
-    return &protocol->worker->hub;
+    return &v1->worker->hub;
 }
 
 /* ---- terms ----------------------------------------------------------------------------------- */
 
-bool protocol_overlap(struct str a, struct str b)
+bool freshet_v1_overlap(struct str a, struct str b)
 {
     /* The server's own channels match only patterns that spell their first segment. */
     if ((a.at[0] == '$') != (b.at[0] == '$'))
@@ -58,9 +58,9 @@ static struct str term_name(const struct term *term)
     return (struct str){term->name, term->len};
 }
 
-static struct term *find_term(const struct protocol *protocol, struct str name)
+static struct term *find_term(const struct freshet_v1 *v1, struct str name)
 {
-    list_each (&protocol->terms, node) {
+    list_each (&v1->terms, node) {
         if (str_eq(term_name(term_at(node)), name))
             return term_at(node);
     }
@@ -74,15 +74,15 @@ static bool add_term(struct part *part, struct str name)
         return false;
     *term = (struct term){.part = part, .len = (uint8_t)name.len};
     memcpy(term->name, name.at, name.len);
-    list_add_last(&part->protocol->terms, &term->node);
-    part->protocol->terms_count++;
+    list_add_last(&part->v1->terms, &term->node);
+    part->v1->terms_count++;
     return true;
 }
 
-static void remove_term(struct protocol *protocol, struct term *term)
+static void remove_term(struct freshet_v1 *v1, struct term *term)
 {
     list_remove(&term->node);
-    protocol->terms_count--;
+    v1->terms_count--;
     free(term);
 }
 
@@ -90,7 +90,7 @@ static void remove_term(struct protocol *protocol, struct term *term)
 static size_t gather(const struct part *part, bool earlier, struct str *out)
 {
     size_t count = 0;
-    list_each (&part->protocol->terms, node) {
+    list_each (&part->v1->terms, node) {
         const struct term *term = term_at(node);
         bool wanted = earlier
                           ? term->part->group == part->group && term->part->serial < part->serial
@@ -101,9 +101,9 @@ static size_t gather(const struct part *part, bool earlier, struct str *out)
     return count;
 }
 
-static bool has_terms(const struct protocol *protocol, const struct group *group)
+static bool has_terms(const struct freshet_v1 *v1, const struct group *group)
 {
-    list_each (&protocol->terms, node) {
+    list_each (&v1->terms, node) {
         if (term_at(node)->part->group == group)
             return true;
     }
@@ -113,58 +113,58 @@ static bool has_terms(const struct protocol *protocol, const struct group *group
 /* Whether a later part, which leaves out this term, wants some of its events too. If the term were
  * dropped, that part would begin to select these events at its own, older position, and send them
  * again. */
-static bool is_wanted_later(const struct protocol *protocol, const struct term *term)
+static bool is_wanted_later(const struct freshet_v1 *v1, const struct term *term)
 {
-    list_each (&protocol->terms, node) {
+    list_each (&v1->terms, node) {
         const struct term *other = term_at(node);
         if (!other->leaving && other->part->group == term->part->group &&
             other->part->serial > term->part->serial &&
-            protocol_overlap(term_name(term), term_name(other)))
+            freshet_v1_overlap(term_name(term), term_name(other)))
             return true;
     }
     return false;
 }
 
 /* Whether a term was dropped. */
-static bool drop_leaving(struct protocol *protocol)
+static bool drop_leaving(struct freshet_v1 *v1)
 {
-    uint32_t count = protocol->terms_count;
-    list_each (&protocol->terms, node) {
+    uint32_t count = v1->terms_count;
+    list_each (&v1->terms, node) {
         struct term *term = term_at(node);
-        if (term->leaving && !is_wanted_later(protocol, term))
-            remove_term(protocol, term);
+        if (term->leaving && !is_wanted_later(v1, term))
+            remove_term(v1, term);
     }
-    return protocol->terms_count < count;
+    return v1->terms_count < count;
 }
 
 /* ---- parts and groups ------------------------------------------------------------------------ */
 
 static void wake(struct sub *sub)
 {
-    request_stream_woken(protocol_request(container_of(sub, struct part, sub)->protocol), sub);
+    request_stream_woken(freshet_v1_request(container_of(sub, struct part, sub)->v1), sub);
 }
 
 static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 {
-    request_stream_keep_rest(protocol_request(container_of(sub, struct part, sub)->protocol), rest,
+    request_stream_keep_rest(freshet_v1_request(container_of(sub, struct part, sub)->v1), rest,
                              piece);
 }
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
-static struct part *part_new(struct protocol *protocol, struct group *group, struct str ref)
+static struct part *part_new(struct freshet_v1 *v1, struct group *group, struct str ref)
 {
     struct part *part = mem_try_alloc(sizeof(*part) + ref.len);
     if (!part)
         return NULL;
-    *part = (struct part){.protocol = protocol, .group = group, .ref_len = (uint8_t)ref.len};
+    *part = (struct part){.v1 = v1, .group = group, .ref_len = (uint8_t)ref.len};
     if (ref.len)
         memcpy(part->ref, ref.at, ref.len);
-    list_add_last(&protocol->parts, &part->node);
+    list_add_last(&v1->parts, &part->node);
     return part;
 }
 
-struct str protocol_part_ref(const struct part *part)
+struct str freshet_v1_part_ref(const struct part *part)
 {
     return (struct str){part->ref, part->ref_len};
 }
@@ -173,21 +173,21 @@ static void part_free(struct part *part)
 {
     start_drop(&part->search);
     if (part->serial)
-        part->protocol->joining--;
-    part->protocol->waiting -= part->waits != NULL;
-    hub_unsubscribe(hub_of(part->protocol), &part->sub);
+        part->v1->joining--;
+    part->v1->waiting -= part->waits != NULL;
+    hub_unsubscribe(hub_of(part->v1), &part->sub);
     selection_unref(part->selection);
     list_remove(&part->node);
     free(part->waits);
     free(part);
 }
 
-static struct group *group_new(struct protocol *protocol, const struct selection *asked)
+static struct group *group_new(struct freshet_v1 *v1, const struct selection *asked)
 {
     struct group *group = mem_try_alloc(sizeof(*group));
     if (!group)
         return NULL;
-    *group = (struct group){.main = part_new(protocol, group, STR_NONE)};
+    *group = (struct group){.main = part_new(v1, group, STR_NONE)};
     group->types = selection_new(NULL, 0, asked->types, asked->types_count, NULL);
     if (!group->main || !group->types) {
         if (group->main)
@@ -196,7 +196,7 @@ static struct group *group_new(struct protocol *protocol, const struct selection
         free(group);
         return NULL;
     }
-    list_add_last(&protocol->groups, &group->node);
+    list_add_last(&v1->groups, &group->node);
     return group;
 }
 
@@ -208,9 +208,9 @@ static bool same_types(const struct selection *a, const struct selection *b)
     return same;
 }
 
-static struct group *find_group(const struct protocol *protocol, const struct selection *asked)
+static struct group *find_group(const struct freshet_v1 *v1, const struct selection *asked)
 {
-    list_each (&protocol->groups, node) {
+    list_each (&v1->groups, node) {
         struct group *group = container_of(node, struct group, node);
         if (same_types(group->types, asked))
             return group;
@@ -219,10 +219,10 @@ static struct group *find_group(const struct protocol *protocol, const struct se
 }
 
 /* The part of the group that is merged next. */
-static struct part *oldest_joining(const struct protocol *protocol, const struct group *group)
+static struct part *oldest_joining(const struct freshet_v1 *v1, const struct group *group)
 {
     struct part *oldest = NULL;
-    list_each (&protocol->parts, node) {
+    list_each (&v1->parts, node) {
         struct part *part = container_of(node, struct part, node);
         if (part->group == group && part->serial && (!oldest || part->serial < oldest->serial))
             oldest = part;
@@ -239,25 +239,25 @@ static void group_free(struct group *group)
 }
 
 /* A group lives as long as it has terms, or parts that join. */
-static void drop_empty_groups(struct protocol *protocol)
+static void drop_empty_groups(struct freshet_v1 *v1)
 {
-    list_each (&protocol->groups, node) {
+    list_each (&v1->groups, node) {
         struct group *group = container_of(node, struct group, node);
-        if (!has_terms(protocol, group) && !oldest_joining(protocol, group))
+        if (!has_terms(v1, group) && !oldest_joining(v1, group))
             group_free(group);
     }
 }
 
-void protocol_free_parts(struct protocol *protocol)
+void freshet_v1_free_parts(struct freshet_v1 *v1)
 {
-    for (struct list *node; (node = list_take_first(&protocol->terms));)
+    for (struct list *node; (node = list_take_first(&v1->terms));)
         free(term_at(node));
-    list_each (&protocol->parts, part_node) {
+    list_each (&v1->parts, part_node) {
         struct part *part = container_of(part_node, struct part, node);
         if (part != part->group->main)
             part_free(part);
     }
-    list_each (&protocol->groups, node)
+    list_each (&v1->groups, node)
         group_free(container_of(node, struct group, node));
 }
 
@@ -272,7 +272,7 @@ static bool has_own_terms(const struct selection *selection)
 static struct selection *selection_before(const struct part *part)
 {
     const struct part *last = NULL;
-    list_each (&part->protocol->parts, node) {
+    list_each (&part->v1->parts, node) {
         const struct part *other = container_of(node, struct part, node);
         if (other->group == part->group && other->serial < part->serial &&
             has_own_terms(other->selection) && (!last || other->serial > last->serial))
@@ -296,7 +296,7 @@ static bool except_of(const struct part *part, struct selection **ret)
 {
     struct selection *before = part->serial ? selection_before(part) : NULL;
     struct str terms[SELECTION_TERMS_MAX];
-    if (chain_length(before) < PROTOCOL_EXCEPT_MAX) {
+    if (chain_length(before) < FRESHET_V1_EXCEPT_MAX) {
         *ret = before ? selection_ref(before) : NULL;
         return true;
     }
@@ -330,14 +330,14 @@ typedef int subscribe_call(struct hub *hub, struct sub *sub, const struct sub_op
                            struct selection *selection, unsigned encoding, uint64_t cursor,
                            uint64_t told);
 
-static void refuse(struct protocol *protocol, int result)
+static void refuse(struct freshet_v1 *v1, int result)
 {
     struct refusal refusal;
-    reading_refuse(protocol->worker, result, &refusal);
+    reading_refuse(v1->worker, result, &refusal);
     if (refusal.problem == PROBLEM_TOO_MANY)
-        socket_close_problem(&protocol->socket, refusal.problem);
+        websocket_close_problem(&v1->websocket, refusal.problem);
     else
-        protocol_give_up(protocol);
+        freshet_v1_give_up(v1);
 }
 
 /* Subscribes the part at `cursor`, anew if it was subscribed. A part that was live is subscribed by
@@ -345,27 +345,27 @@ static void refuse(struct protocol *protocol, int result)
 static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t cursor,
                          uint64_t told)
 {
-    struct protocol *protocol = part->protocol;
-    struct hub *hub = hub_of(protocol);
+    struct freshet_v1 *v1 = part->v1;
+    struct hub *hub = hub_of(v1);
     struct selection *selection = selection_of(part);
     hub_unsubscribe(hub, &part->sub);
     int result = selection ? subscribe(hub, &part->sub, &sub_ops, selection,
-                                       protocol_encoding(protocol), cursor, told)
+                                       freshet_v1_encoding(v1), cursor, told)
                            : -ENOMEM;
     if (!result) /* an equal selection of other subscribers is shared */
         set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
     if (result)
-        refuse(protocol, result);
-    request_stream_dirty(protocol_request(protocol));
+        refuse(v1, result);
+    request_stream_dirty(freshet_v1_request(v1));
     return !result;
 }
 
 /* The admitted part that comes next in order; NULL when there is none. */
-static struct part *next_admitted(const struct protocol *protocol, uint32_t serial)
+static struct part *next_admitted(const struct freshet_v1 *v1, uint32_t serial)
 {
     struct part *next = NULL;
-    list_each (&protocol->parts, node) {
+    list_each (&v1->parts, node) {
         struct part *part = container_of(node, struct part, node);
         if (part->serial > serial && !part->waits && (!next || part->serial < next->serial))
             next = part;
@@ -376,24 +376,23 @@ static struct part *next_admitted(const struct protocol *protocol, uint32_t seri
 /* Gives the part a new selection, where it is. */
 static void renew(struct part *part)
 {
-    struct protocol *protocol = part->protocol;
+    struct freshet_v1 *v1 = part->v1;
     if (part->sub.state != SUB_NONE) {
         subscribe_at(part, sub_is_live(&part->sub) ? hub_go_on : hub_subscribe,
-                     hub_cursor(hub_of(protocol), &part->sub), part->sub.told);
+                     hub_cursor(hub_of(v1), &part->sub), part->sub.told);
         return;
     }
     struct selection *selection = part->search ? selection_of(part) : NULL;
     if (selection)
         set_selection(part, selection); /* for later parts: the search goes on with what it has */
     else if (part->search)
-        protocol_give_up(protocol);
+        freshet_v1_give_up(v1);
     selection_unref(selection);
 }
 
-static void renew_joining(struct protocol *protocol)
+static void renew_joining(struct freshet_v1 *v1)
 {
-    for (struct part *part = next_admitted(protocol, 0); part;
-         part = next_admitted(protocol, part->serial))
+    for (struct part *part = next_admitted(v1, 0); part; part = next_admitted(v1, part->serial))
         renew(part);
 }
 
@@ -401,13 +400,13 @@ static uint64_t part_cursor(const struct part *part, uint64_t otherwise)
 {
     if (part->waits && part->answered)
         return part->waits->id;
-    return part->sub.state == SUB_NONE ? otherwise : hub_cursor(hub_of(part->protocol), &part->sub);
+    return part->sub.state == SUB_NONE ? otherwise : hub_cursor(hub_of(part->v1), &part->sub);
 }
 
-uint64_t protocol_cursor(const struct protocol *protocol)
+uint64_t freshet_v1_cursor(const struct freshet_v1 *v1)
 {
-    uint64_t least = hub_applied(hub_of(protocol));
-    list_each (&protocol->parts, node) {
+    uint64_t least = hub_applied(hub_of(v1));
+    list_each (&v1->parts, node) {
         const struct part *part = container_of(node, struct part, node);
         uint64_t cursor = part_cursor(part, least);
         least = cursor < least ? cursor : least;
@@ -420,13 +419,13 @@ uint64_t protocol_cursor(const struct protocol *protocol)
 /* Tells where the part begins. */
 static void answer(struct part *part, const struct start *start)
 {
-    struct protocol *protocol = part->protocol;
+    struct freshet_v1 *v1 = part->v1;
     part->answered = true;
-    protocol_send_cursor(protocol, "ok", protocol_part_ref(part), start->cursor);
+    freshet_v1_send_cursor(v1, "ok", freshet_v1_part_ref(part), start->cursor);
     if (start->gap) {
         struct gap gap = start_gap(start);
-        gap.ref = protocol_part_ref(part);
-        protocol_send_gap(protocol, &gap);
+        gap.ref = freshet_v1_part_ref(part);
+        freshet_v1_send_gap(v1, &gap);
     }
 }
 
@@ -434,7 +433,7 @@ static void found(void *owner, const struct start_found *found)
 {
     struct part *part = owner;
     if (found->error) {
-        protocol_give_up(part->protocol);
+        freshet_v1_give_up(part->v1);
         return;
     }
     if (!part->answered)
@@ -449,7 +448,7 @@ static bool admit(struct part *part, const struct position *from)
     if (!selection)
         return false;
     set_selection(part, selection);
-    start_find(&part->search, hub_of(part->protocol), selection, from,
+    start_find(&part->search, hub_of(part->v1), selection, from,
                &(struct start_owner){.owner = part, .found = found});
     selection_unref(selection);
     return part->search || part->sub.state != SUB_NONE;
@@ -463,9 +462,9 @@ static bool let_wait(struct part *part, const struct position *from)
     part->waits = selection ? mem_try_alloc(sizeof(*part->waits)) : NULL;
     if (part->waits) {
         *part->waits = *from;
-        part->protocol->waiting++;
+        part->v1->waiting++;
     }
-    if (part->waits && start_is_known(hub_of(part->protocol), selection, from, &known)) {
+    if (part->waits && start_is_known(hub_of(part->v1), selection, from, &known)) {
         *part->waits = (struct position){.kind = POSITION_CURSOR,
                                          .id = known.cursor,
                                          .told = known.told > known.cursor ? known.told : 0};
@@ -475,10 +474,10 @@ static bool let_wait(struct part *part, const struct position *from)
     return part->waits;
 }
 
-static struct part *oldest_waiting(const struct protocol *protocol)
+static struct part *oldest_waiting(const struct freshet_v1 *v1)
 {
     struct part *oldest = NULL;
-    list_each (&protocol->parts, node) {
+    list_each (&v1->parts, node) {
         struct part *part = container_of(node, struct part, node);
         if (part->waits && (!oldest || part->serial < oldest->serial))
             oldest = part;
@@ -486,21 +485,21 @@ static struct part *oldest_waiting(const struct protocol *protocol)
     return oldest;
 }
 
-static bool has_place(const struct protocol *protocol)
+static bool has_place(const struct freshet_v1 *v1)
 {
-    return protocol->joining - protocol->waiting < PROTOCOL_ADMITTED_MAX;
+    return v1->joining - v1->waiting < FRESHET_V1_ADMITTED_MAX;
 }
 
-static void admit_waiting(struct protocol *protocol)
+static void admit_waiting(struct freshet_v1 *v1)
 {
-    while (protocol->waiting && has_place(protocol) && !protocol->socket.close_sent) {
-        struct part *part = oldest_waiting(protocol);
+    while (v1->waiting && has_place(v1) && !v1->websocket.close_sent) {
+        struct part *part = oldest_waiting(v1);
         struct position from = *part->waits;
         free(part->waits);
         part->waits = NULL;
-        protocol->waiting--;
+        v1->waiting--;
         if (!admit(part, &from))
-            protocol_give_up(protocol);
+            freshet_v1_give_up(v1);
     }
 }
 
@@ -512,40 +511,40 @@ static bool is_up_to_date(const struct part *part)
 }
 
 /* Moves the part's terms to the main part; both have everything up to the newest position. */
-static void merge(struct protocol *protocol, struct part *part)
+static void merge(struct freshet_v1 *v1, struct part *part)
 {
     struct part *main = part->group->main;
-    uint64_t applied = hub_applied(hub_of(protocol));
+    uint64_t applied = hub_applied(hub_of(v1));
     uint64_t told = part->sub.told > main->sub.told ? part->sub.told : main->sub.told;
-    list_each (&protocol->terms, node) {
+    list_each (&v1->terms, node) {
         if (term_at(node)->part == part)
             term_at(node)->part = main;
     }
-    bool dropped = drop_leaving(protocol);
+    bool dropped = drop_leaving(v1);
     if (subscribe_at(main, hub_go_on, applied, told))
-        protocol_send_cursor(protocol, "live", protocol_part_ref(part), applied);
+        freshet_v1_send_cursor(v1, "live", freshet_v1_part_ref(part), applied);
     part_free(part);
     if (dropped)
-        renew_joining(protocol);
+        renew_joining(v1);
 }
 
-void protocol_merge(struct protocol *protocol)
+void freshet_v1_merge(struct freshet_v1 *v1)
 {
-    struct request_stream *request = protocol_request(protocol);
-    if (!protocol->joining)
+    struct request_stream *request = freshet_v1_request(v1);
+    if (!v1->joining)
         return;
-    if (hub_is_between(hub_of(protocol))) { /* a part may have an event that another has not */
+    if (hub_is_between(hub_of(v1))) { /* a part may have an event that another has not */
         request->ops->woken(request, true);
         return;
     }
-    list_each (&protocol->groups, node) {
+    list_each (&v1->groups, node) {
         struct group *group = container_of(node, struct group, node);
-        struct part *part = oldest_joining(protocol, group);
+        struct part *part = oldest_joining(v1, group);
         if (part && is_up_to_date(group->main) && sub_is_live(&part->sub))
-            merge(protocol, part);
+            merge(v1, part);
     }
-    admit_waiting(protocol);
-    drop_empty_groups(protocol);
+    admit_waiting(v1);
+    drop_empty_groups(v1);
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------- */
@@ -560,50 +559,51 @@ static size_t terms_of(const struct selection *selection, struct str *out)
     return count;
 }
 
-static bool clashes(const struct protocol *protocol, const struct selection *asked, struct str name)
+static bool clashes(const struct freshet_v1 *v1, const struct selection *asked, struct str name)
 {
-    list_each (&protocol->terms, node) {
+    list_each (&v1->terms, node) {
         const struct term *term = term_at(node);
-        if (!same_types(term->part->group->types, asked) && protocol_overlap(term_name(term), name))
+        if (!same_types(term->part->group->types, asked) &&
+            freshet_v1_overlap(term_name(term), name))
             return true;
     }
     return false;
 }
 
 /* PROBLEM_COUNT when the connection may have these terms too. */
-static enum problem check(const struct protocol *protocol, const struct selection *asked,
+static enum problem check(const struct freshet_v1 *v1, const struct selection *asked,
                           const struct str *names, size_t count, const char **ret_detail)
 {
     size_t fresh = 0;
     for (size_t i = 0; i < count; i++) {
-        fresh += find_term(protocol, names[i]) == NULL;
-        if (!clashes(protocol, asked, names[i]))
+        fresh += find_term(v1, names[i]) == NULL;
+        if (!clashes(v1, asked, names[i]))
             continue;
         *ret_detail =
             "a subscription to one of these channels has other types: unsubscribe it first";
         return PROBLEM_BAD_PARAMETER;
     }
     *ret_detail = "at most 100 channels or patterns a connection";
-    if (protocol->terms_count + fresh > SELECTION_TERMS_MAX)
+    if (v1->terms_count + fresh > SELECTION_TERMS_MAX)
         return PROBLEM_TOO_MANY;
     *ret_detail = "at most 100 subscriptions that are not live yet: wait for live";
-    return protocol->joining < PROTOCOL_JOINING_MAX ? PROBLEM_COUNT : PROBLEM_TOO_MANY;
+    return v1->joining < FRESHET_V1_JOINING_MAX ? PROBLEM_COUNT : PROBLEM_TOO_MANY;
 }
 
 /* A new part for the terms that are new; NULL when there is no memory. */
-static struct part *join(struct protocol *protocol, struct str ref, const struct selection *asked,
+static struct part *join(struct freshet_v1 *v1, struct str ref, const struct selection *asked,
                          const struct str *names, size_t count)
 {
-    struct group *group = find_group(protocol, asked);
+    struct group *group = find_group(v1, asked);
     if (!group)
-        group = group_new(protocol, asked);
-    struct part *part = group ? part_new(protocol, group, ref) : NULL;
+        group = group_new(v1, asked);
+    struct part *part = group ? part_new(v1, group, ref) : NULL;
     if (!part)
         return NULL;
-    part->serial = ++protocol->serials;
-    protocol->joining++;
+    part->serial = ++v1->serials;
+    v1->joining++;
     for (size_t i = 0; i < count; i++) {
-        struct term *term = find_term(protocol, names[i]);
+        struct term *term = find_term(v1, names[i]);
         if (term)
             term->leaving = false;
         else if (!add_term(part, names[i]))
@@ -612,37 +612,37 @@ static struct part *join(struct protocol *protocol, struct str ref, const struct
     return part;
 }
 
-void protocol_subscribe(struct protocol *protocol, struct str ref, const struct selection *asked,
-                        const struct position *from)
+void freshet_v1_subscribe(struct freshet_v1 *v1, struct str ref, const struct selection *asked,
+                          const struct position *from)
 {
     struct str names[SELECTION_TERMS_MAX];
     size_t count = terms_of(asked, names);
     const char *detail;
-    enum problem problem = check(protocol, asked, names, count, &detail);
+    enum problem problem = check(v1, asked, names, count, &detail);
     if (problem != PROBLEM_COUNT) {
-        protocol_error(protocol, ref, problem, detail);
+        freshet_v1_error(v1, ref, problem, detail);
         return;
     }
-    bool at_once = has_place(protocol);
-    struct part *part = join(protocol, ref, asked, names, count);
+    bool at_once = has_place(v1);
+    struct part *part = join(v1, ref, asked, names, count);
     if (!part || !(at_once ? admit(part, from) : let_wait(part, from)))
-        protocol_give_up(protocol);
+        freshet_v1_give_up(v1);
 }
 
 /* A term that is held for a part that joins is leaving already: to ask again changes nothing. */
-void protocol_unsubscribe(struct protocol *protocol, const struct str *names, size_t count)
+void freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count)
 {
     bool changed = false;
     for (size_t i = 0; i < count; i++) {
-        struct term *term = find_term(protocol, names[i]);
+        struct term *term = find_term(v1, names[i]);
         changed = changed || (term && !term->leaving);
         if (term)
             term->leaving = true;
     }
-    if (!changed || !drop_leaving(protocol))
+    if (!changed || !drop_leaving(v1))
         return;
-    list_each (&protocol->groups, node)
+    list_each (&v1->groups, node)
         renew(container_of(node, struct group, node)->main);
-    renew_joining(protocol);
-    drop_empty_groups(protocol);
+    renew_joining(v1);
+    drop_empty_groups(v1);
 }

@@ -8,8 +8,8 @@
 
 static bool overlap(const char *a, const char *b)
 {
-    bool forth = protocol_overlap(str_from(a), str_from(b));
-    assert_int_equal(protocol_overlap(str_from(b), str_from(a)), forth);
+    bool forth = freshet_v1_overlap(str_from(a), str_from(b));
+    assert_int_equal(freshet_v1_overlap(str_from(b), str_from(a)), forth);
     return forth;
 }
 

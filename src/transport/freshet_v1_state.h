@@ -5,21 +5,21 @@
 #include "transport/websocket.h"
 
 enum {
-    PROTOCOL_REF_MAX = 64,
-    PROTOCOL_JOINING_MAX = SELECTION_TERMS_MAX, /* subscriptions that are not live yet */
-    PROTOCOL_ADMITTED_MAX = 8, /* subscriptions that catch up at the same time; others wait as a
-                                * position */
-    PROTOCOL_EXCEPT_MAX = 16,  /* most selections in a chain of excluded ones */
+    FRESHET_V1_REF_MAX = 64,
+    FRESHET_V1_JOINING_MAX = SELECTION_TERMS_MAX, /* subscriptions that are not live yet */
+    FRESHET_V1_ADMITTED_MAX = 8, /* subscriptions that catch up at the same time; others wait as a
+                                  * position */
+    FRESHET_V1_EXCEPT_MAX = 16,  /* most selections in a chain of excluded ones */
 };
 
-struct protocol;
+struct freshet_v1;
 struct group;
 
 /* A subscriber: for the terms of one `subscribe`, or, as the main part of a group, for all terms of
  * the group that have caught up. */
 struct part {
     struct list node;
-    struct protocol *protocol;
+    struct freshet_v1 *v1;
     struct group *group;
     struct sub sub;
     struct selection *selection; /* the subscription, or the search for it; NULL while it waits */
@@ -47,8 +47,8 @@ struct term {
     char name[];
 };
 
-struct protocol {
-    struct socket socket;
+struct freshet_v1 {
+    struct websocket websocket;
     struct worker *worker;
     struct list groups;
     struct list parts; /* of all groups; a part that has sent goes last */

@@ -5,7 +5,7 @@
  * exchange, and responses are sent in the order of the requests, whichever is ready first. Any
  * other request waits until all earlier responses are sent, so that it sees their effect.
  *
- * A connection ends by session_close_soon(): outgoing bytes are sent, then our side is shut, and
+ * A connection ends by http1_close_soon(): outgoing bytes are sent, then our side is shut, and
  * the bytes that still come from the peer are thrown away for a moment. To close a socket with
  * unread bytes would reset the connection, and could take the response along. */
 #include "transport/http1.h"
@@ -28,19 +28,19 @@ enum {
     GIVE_WAY_LEAST = 64 * 1024,
 };
 
-static struct session *of_conn(struct conn *conn)
+static struct http1 *of_conn(struct conn *conn)
 {
-    return container_of(conn, struct session, conn);
+    return container_of(conn, struct http1, conn);
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-static void process(struct session *session)
+static void process(struct http1 *http1)
 {
-    if (session->request.intake && session->request.intake->in.len && !session_is_taken(session))
-        incoming_read(session, buf_str(&session->request.intake->in));
+    if (http1->request.intake && http1->request.intake->in.len && !http1_is_taken(http1))
+        incoming_read(http1, buf_str(&http1->request.intake->in));
     else
-        session_settle(session);
+        http1_settle(http1);
 }
 
 /* ---- the connection's calls ------------------------------------------------------------------ */
@@ -52,199 +52,196 @@ static void hung_up(struct conn *conn)
 
 /* A connection whose budget is used up, or for which the turn has none, is read later: `queue` is
  * the worker's list for that. */
-static void read_later(struct session *session, struct list *queue)
+static void read_later(struct http1 *http1, struct list *queue)
 {
-    struct stream_intake *intake = request_stream_take_in(&session->request);
+    struct stream_intake *intake = request_stream_take_in(&http1->request);
     if (!intake || list_linked(&intake->wait_node))
         return;
     list_add_last(queue, &intake->wait_node);
     /* While memory is tight the deadline holds: it frees what is held for an unfinished request. */
-    if (queue != &session->request.worker->paused)
-        intake->later_ns = session->request.worker->loop.now_ns;
+    if (queue != &http1->request.worker->paused)
+        intake->later_ns = http1->request.worker->loop.now_ns;
 }
 
-/* The session's turn has come. */
-static void end_put_off(struct session *session)
+/* The connection's turn has come. */
+static void end_put_off(struct http1 *http1)
 {
-    struct stream_intake *intake = session->request.intake;
+    struct stream_intake *intake = http1->request.intake;
     if (!intake || !intake->later_ns)
         return;
     if (intake->begun_ns)
-        intake->begun_ns = request_stream_begun_ns(&session->request);
+        intake->begun_ns = request_stream_begun_ns(&http1->request);
     intake->later_ns = 0;
 }
 
 /* Whether a request or message that has come whole is being checked, or decompressed. */
-static bool has_begun(const struct session *session)
+static bool has_begun(const struct http1 *http1)
 {
-    const struct pull *pull = session->request.pull;
-    const struct stream_intake *intake = session->request.intake;
+    const struct pull *pull = http1->request.pull;
+    const struct stream_intake *intake = http1->request.intake;
     return (intake && (intake->check || (intake->body && intake->body->gzip.stream))) ||
            (pull && pull->ops->busy && pull->ops->busy(pull));
 }
 
-static void put_off(struct session *session)
+static void put_off(struct http1 *http1)
 {
-    struct worker *worker = session->request.worker;
-    struct list *begun = session->request.pull ? &worker->unfinished : &worker->bodies;
-    read_later(session, has_begun(session) ? begun : &worker->put_off);
+    struct worker *worker = http1->request.worker;
+    struct list *begun = http1->request.pull ? &worker->unfinished : &worker->bodies;
+    read_later(http1, has_begun(http1) ? begun : &worker->put_off);
     worker_put_off(worker, BUDGET_READ);
 }
 
 /* Thrown away, so that our last bytes are not taken along by a reset. */
-static void discard(struct session *session)
+static void discard(struct http1 *http1)
 {
     struct str bytes;
     int n;
     size_t sum = 0;
-    while ((n = conn_read(&session->conn, &bytes)) > 0) {
+    while ((n = conn_read(&http1->conn, &bytes)) > 0) {
         sum += (size_t)n;
-        if (!worker_spend(session->request.worker, (size_t)n))
+        if (!worker_spend(http1->request.worker, (size_t)n))
             break;
     }
     if (n == 0)
         return;
     if (n > 0)
-        put_off(session);
-    struct session_intake *intake = session_intake(session);
+        put_off(http1);
+    struct http1_intake *intake = http1_intake(http1);
     if (n < 0 || !intake || (intake->discarded += sum) > LINGER_BYTES)
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
 }
 
 /* A peer that is done sending still gets the answers that are due. */
-static void read_end(struct session *session, int error)
+static void read_end(struct http1 *http1, int error)
 {
-    session->conn.readable = false;
-    session->finished = true;
-    if (error != -EPIPE ||
-        (!session_inflight(session) && request_stream_is_clear(&session->request)))
-        conn_close(&session->conn);
-    else if (!session_inflight(session))
-        session_close_soon(session);
+    http1->conn.readable = false;
+    http1->finished = true;
+    if (error != -EPIPE || (!http1_inflight(http1) && request_stream_is_clear(&http1->request)))
+        conn_close(&http1->conn);
+    else if (!http1_inflight(http1))
+        http1_close_soon(http1);
 }
 
 /* The head of a stream, or of a socket, goes out at once: as many connections as come in one turn
  * would hold as many heads until its end, and leave the heap that large. */
-static void send_head(struct session *session)
+static void send_head(struct http1 *http1)
 {
-    if (session->request.pull && !session_inflight(session) && !session->closing &&
-        !request_stream_is_clear(&session->request))
-        conn_flush(&session->conn);
+    if (http1->request.pull && !http1_inflight(http1) && !http1->closing &&
+        !request_stream_is_clear(&http1->request))
+        conn_flush(&http1->conn);
 }
 
 /* Adds bytes to what has come and was not used; false when there was no memory and the connection
  * is closed for it. */
-static bool add_to_intake(struct session *session, struct str bytes)
+static bool add_to_intake(struct http1 *http1, struct str bytes)
 {
-    struct stream_intake *intake = request_stream_take_in(&session->request);
+    struct stream_intake *intake = request_stream_take_in(&http1->request);
     if (!intake)
         return false;
     buf_add_str(&intake->in, bytes);
     if (!buf_failed(&intake->in))
         return true;
-    conn_close(&session->conn);
+    conn_close(&http1->conn);
     return false;
 }
 
-static bool has_kept(const struct session *session)
+static bool has_kept(const struct http1 *http1)
 {
-    return session->request.intake && session->request.intake->in.len;
+    return http1->request.intake && http1->request.intake->in.len;
 }
 
-static void read_until_pull(struct session *session)
+static void read_until_pull(struct http1 *http1)
 {
-    while (incoming_may_follow(session) && !worker_is_spent(session->request.worker)) {
+    while (incoming_may_follow(http1) && !worker_is_spent(http1->request.worker)) {
         struct str bytes;
-        int n = conn_read(&session->conn, &bytes);
+        int n = conn_read(&http1->conn, &bytes);
         if (n == 0)
             return;
         if (n < 0) {
-            read_end(session, n);
+            read_end(http1, n);
             return;
         }
         /* Open the mail first: events that a client published before it sent these bytes are in
          * it. */
-        mailbox_empty(&session->request.worker->loop.mailbox);
-        if (has_kept(session)) {
-            if (!add_to_intake(session, bytes))
+        mailbox_empty(&http1->request.worker->loop.mailbox);
+        if (has_kept(http1)) {
+            if (!add_to_intake(http1, bytes))
                 return;
-            bytes = buf_str(&session->request.intake->in);
+            bytes = buf_str(&http1->request.intake->in);
         }
-        incoming_read(session, bytes);
-        send_head(session);
+        incoming_read(http1, bytes);
+        send_head(http1);
     }
 }
 
-static bool listens(const struct session *session)
+static bool listens(const struct http1 *http1)
 {
-    return !session->conn.dead && !session->closing && session->request.pull->ops->input &&
-           !session->request.pull->ops->deaf(session->request.pull);
+    return !http1->conn.dead && !http1->closing && http1->request.pull->ops->input &&
+           !http1->request.pull->ops->deaf(http1->request.pull);
 }
 
 /* Has the pull use what came and was not used yet. */
-static void give_kept(struct session *session)
+static void give_kept(struct http1 *http1)
 {
-    struct buf *in = &session->request.intake->in;
-    size_t used = session->request.pull->ops->input(session->request.pull, in->at, in->len);
+    struct buf *in = &http1->request.intake->in;
+    size_t used = http1->request.pull->ops->input(http1->request.pull, in->at, in->len);
     buf_drop(in, used);
     if (!in->len)
         buf_free(in);
 }
 
 /* Reads once and has the pull use it; what is left is kept. False when there was nothing. */
-static bool read_once(struct session *session)
+static bool read_once(struct http1 *http1)
 {
     struct str bytes;
-    int n = conn_read(&session->conn, &bytes);
+    int n = conn_read(&http1->conn, &bytes);
     if (n < 0)
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
     if (n <= 0)
         return false;
-    size_t used = session->request.pull->ops->input(session->request.pull,
-                                                    session->conn.net->read_room, bytes.len);
-    return used == bytes.len || session->conn.dead || add_to_intake(session, str_skip(bytes, used));
+    size_t used =
+        http1->request.pull->ops->input(http1->request.pull, http1->conn.net->read_room, bytes.len);
+    return used == bytes.len || http1->conn.dead || add_to_intake(http1, str_skip(bytes, used));
 }
 
 /* The connection is not read while a stream is open or a poll waits, but its end is noticed. */
-static void read_pull(struct session *session)
+static void read_pull(struct http1 *http1)
 {
-    if (!session->request.pull->ops->input) {
-        if (session->conn.hup)
-            conn_close(&session->conn);
+    if (!http1->request.pull->ops->input) {
+        if (http1->conn.hup)
+            conn_close(&http1->conn);
         return;
     }
-    while (!worker_is_spent(session->request.worker)) {
-        mailbox_empty(&session->request.worker->loop.mailbox);
-        if (!listens(session))
+    while (!worker_is_spent(http1->request.worker)) {
+        mailbox_empty(&http1->request.worker->loop.mailbox);
+        if (!listens(http1))
             return;
-        if (has_begun(session))
-            (void)session->request.pull->ops->input(session->request.pull, NULL, 0);
-        else if (has_kept(session))
-            give_kept(session);
-        else if (!read_once(session))
+        if (has_begun(http1))
+            (void)http1->request.pull->ops->input(http1->request.pull, NULL, 0);
+        else if (has_kept(http1))
+            give_kept(http1);
+        else if (!read_once(http1))
             return;
     }
 }
 
 /* The kernel tells once of what has come: if it has become a pull, the rest is the pull's. */
-static void read_requests(struct session *session)
+static void read_requests(struct http1 *http1)
 {
-    if (session->conn.readable)
-        read_until_pull(session);
-    if (session->request.pull &&
-        (session->conn.readable || has_kept(session) || has_begun(session)))
-        read_pull(session);
-    else if (session->phase == PHASE_POLL && session->conn.hup)
-        pipeline_waiting(session)->ops->leave(pipeline_waiting(session));
+    if (http1->conn.readable)
+        read_until_pull(http1);
+    if (http1->request.pull && (http1->conn.readable || has_kept(http1) || has_begun(http1)))
+        read_pull(http1);
+    else if (http1->phase == PHASE_POLL && http1->conn.hup)
+        pipeline_waiting(http1)->ops->leave(pipeline_waiting(http1));
 }
 
 /* Whether there is something that it would read now. */
-static bool would_read(const struct session *session)
+static bool would_read(const struct http1 *http1)
 {
-    if (session->conn.dead ||
-        (!session->conn.readable && !has_kept(session) && !has_begun(session)))
+    if (http1->conn.dead || (!http1->conn.readable && !has_kept(http1) && !has_begun(http1)))
         return false;
-    return session->request.pull ? listens(session) : incoming_may_follow(session);
+    return http1->request.pull ? listens(http1) : incoming_may_follow(http1);
 }
 
 /* Whether it holds so much of what has not come whole, while memory is tight, that others go first.
@@ -252,14 +249,14 @@ static bool would_read(const struct session *session)
  * which frees what they hold.
  * It is looked at again after a while; the deadline of its request or message holds all the same.
  */
-static bool gives_way(struct session *session)
+static bool gives_way(struct http1 *http1)
 {
-    struct worker *worker = session->request.worker;
-    if (!worker_is_tight(worker) || !session->request.intake || session->conn.hup ||
-        has_begun(session) || session->request.intake->holding.bytes < GIVE_WAY_LEAST ||
-        !holding_is_large(&worker->holdings, &session->request.intake->holding))
+    struct worker *worker = http1->request.worker;
+    if (!worker_is_tight(worker) || !http1->request.intake || http1->conn.hup || has_begun(http1) ||
+        http1->request.intake->holding.bytes < GIVE_WAY_LEAST ||
+        !holding_is_large(&worker->holdings, &http1->request.intake->holding))
         return false;
-    read_later(session, &worker->paused);
+    read_later(http1, &worker->paused);
     worker_check_paused(worker);
     return true;
 }
@@ -267,53 +264,53 @@ static bool gives_way(struct session *session)
 /* Looks again at what was kept. Where that is the beginning of a request, the look has used up
  * budget and got nowhere: the step begins anew, so that the request is read on however small a step
  * is. */
-static void process_kept(struct session *session)
+static void process_kept(struct http1 *http1)
 {
-    size_t before = session->request.intake ? session->request.intake->in.len : 0;
-    process(session);
-    if (before && has_kept(session) && session->request.intake->in.len == before &&
-        !has_begun(session))
-        worker_begin_step(session->request.worker);
+    size_t before = http1->request.intake ? http1->request.intake->in.len : 0;
+    process(http1);
+    if (before && has_kept(http1) && http1->request.intake->in.len == before && !has_begun(http1))
+        worker_begin_step(http1->request.worker);
 }
 
-/* The session's turn, within its budget. What is left then waits until all others had theirs. */
-static void read_session(struct session *session, bool again)
+/* The turn of a connection, within its budget. What is left then waits until all others had theirs.
+ */
+static void read_http1(struct http1 *http1, bool again)
 {
-    if (gives_way(session))
+    if (gives_way(http1))
         return;
-    worker_begin_step(session->request.worker);
-    if (session->phase == PHASE_LINGER) {
-        discard(session);
+    worker_begin_step(http1->request.worker);
+    if (http1->phase == PHASE_LINGER) {
+        discard(http1);
         return;
     }
-    if (again && !session_is_taken(session))
-        process_kept(session);
-    read_requests(session);
-    if (worker_is_spent(session->request.worker) && would_read(session))
-        put_off(session);
-    request_stream_count_intake(&session->request);
-    session_drop_intake(session);
+    if (again && !http1_is_taken(http1))
+        process_kept(http1);
+    read_requests(http1);
+    if (worker_is_spent(http1->request.worker) && would_read(http1))
+        put_off(http1);
+    request_stream_count_intake(&http1->request);
+    http1_drop_intake(http1);
 }
 
 static void resume(struct request_stream *request)
 {
-    struct session *session = session_of(request);
-    end_put_off(session);
-    read_session(session, true);
+    struct http1 *http1 = http1_of(request);
+    end_put_off(http1);
+    read_http1(http1, true);
 }
 
-/* Whether the session waits for its turn. Until then nothing of it is read, and its end is not
+/* Whether the connection waits for its turn. Until then nothing of it is read, and its end is not
  * noticed. */
-static bool is_queued(const struct session *session)
+static bool is_queued(const struct http1 *http1)
 {
-    return session->request.intake && list_linked(&session->request.intake->wait_node);
+    return http1->request.intake && list_linked(&http1->request.intake->wait_node);
 }
 
 /* The peer is done sending: it waits for its answer, or is gone. Only a write would tell which, so
  * its reads of the store go on, but not for long. */
-static void hurry(struct session *session)
+static void hurry(struct http1 *http1)
 {
-    list_each (&session_intake(session)->exchanges, node) {
+    list_each (&http1_intake(http1)->exchanges, node) {
         struct question *question = container_of(node, struct pipelined, node)->exchange.question;
         if (question)
             question_hurry(question);
@@ -322,153 +319,152 @@ static void hurry(struct session *session)
 
 static void readable(struct conn *conn)
 {
-    struct session *session = of_conn(conn);
-    if (conn->hup && session_inflight(session))
-        hurry(session);
-    if (is_queued(session))
+    struct http1 *http1 = of_conn(conn);
+    if (conn->hup && http1_inflight(http1))
+        hurry(http1);
+    if (is_queued(http1))
         return;
-    if (worker_reads_later(session->request.worker))
-        read_later(session, &session->request.worker->resumed);
+    if (worker_reads_later(http1->request.worker))
+        read_later(http1, &http1->request.worker->resumed);
     else
-        read_session(session, false);
+        read_http1(http1, false);
 }
 
-static void shut(struct session *session)
+static void shut(struct http1 *http1)
 {
-    if (session->phase == PHASE_LINGER)
+    if (http1->phase == PHASE_LINGER)
         return;
-    conn_shut(&session->conn);
-    session_enter(session, PHASE_LINGER);
-    session->conn.readable = true;
-    worker_begin_step(session->request.worker);
-    discard(session);
+    conn_shut(&http1->conn);
+    http1_enter(http1, PHASE_LINGER);
+    http1->conn.readable = true;
+    worker_begin_step(http1->request.worker);
+    discard(http1);
 }
 
 static struct str fill(struct conn *conn)
 {
-    struct session *session = of_conn(conn);
-    struct request_stream *request = &session->request;
+    struct http1 *http1 = of_conn(conn);
+    struct request_stream *request = &http1->request;
     struct str bytes = STR_NONE;
     if (!request_stream_is_clear(request))
         bytes = request_stream_unsent(request);
-    else if (session->closing)
-        shut(session);
+    else if (http1->closing)
+        shut(http1);
     else if (request->pull)
         bytes = request->pull->ops->fill(request->pull);
-    else if (session->phase == PHASE_POLL)
-        pipeline_waiting(session)->ops->look(pipeline_waiting(session));
+    else if (http1->phase == PHASE_POLL)
+        pipeline_waiting(http1)->ops->look(pipeline_waiting(http1));
     if (!request_stream_lost(request))
         return bytes;
     conn_close(conn); /* something is missing in it */
     return STR_NONE;
 }
 
-static void out_is_sent(struct session *session)
+static void out_is_sent(struct http1 *http1)
 {
-    struct request_stream *request = &session->request;
-    bool soon = session_inflight(session) || session->held || session->part;
+    struct request_stream *request = &http1->request;
+    bool soon = http1_inflight(http1) || http1->held || http1->part;
     request->out->sent = 0;
-    if (session_is_taken(session) || !soon || request->out->bytes.cap > OUT_KEEP)
+    if (http1_is_taken(http1) || !soon || request->out->bytes.cap > OUT_KEEP)
         request_stream_drop_out(request); /* an idle connection holds none */
     else
         buf_clear(&request->out->bytes);
-    if (session->held) { /* the held request may have waited for this; its own time begins now */
-        session_intake(session)->held_ns = request->worker->loop.now_ns;
+    if (http1->held) { /* the held request may have waited for this; its own time begins now */
+        http1_intake(http1)->held_ns = request->worker->loop.now_ns;
         request_stream_wake(request);
     }
-    session_settle(session);
+    http1_settle(http1);
 }
 
 /* A slow peer is not one that does not read. */
-static void note_progress(struct session *session)
+static void note_progress(struct http1 *http1)
 {
-    session->request.out->taken_ns = session->request.worker->loop.now_ns;
-    if (session->phase == PHASE_SEND || (session->closing && session->phase != PHASE_LINGER))
-        session_time_stall(session);
+    http1->request.out->taken_ns = http1->request.worker->loop.now_ns;
+    if (http1->phase == PHASE_SEND || (http1->closing && http1->phase != PHASE_LINGER))
+        http1_time_stall(http1);
 }
 
 static bool sent(struct conn *conn, size_t n)
 {
-    struct session *session = of_conn(conn);
-    struct request_stream *request = &session->request;
+    struct http1 *http1 = of_conn(conn);
+    struct request_stream *request = &http1->request;
     if (request_stream_is_clear(request)) {
         bool more = request->pull->ops->sent(request->pull, n, !conn->writable);
-        return more || session->closing || !request_stream_is_clear(request);
+        return more || http1->closing || !request_stream_is_clear(request);
     }
     request_stream_advance(request, n);
     if (n)
-        note_progress(session);
+        note_progress(http1);
     if (request_stream_is_clear(request))
-        out_is_sent(session);
+        out_is_sent(http1);
     request_stream_count_out(request);
     return true;
 }
 
-static void refuse_unfinished(struct session *session)
+static void refuse_unfinished(struct http1 *http1)
 {
-    checked_end(session->request.worker, &session->request.intake->check);
-    request_stream_drop_body(&session->request);
-    session->held = false;
-    if (session->request.pull && session->request.pull->ops->refuse)
-        session->request.pull->ops->refuse(session->request.pull, PROBLEM_UNAVAILABLE);
-    else if (session_is_taken(session))
-        conn_close(&session->conn);
+    checked_end(http1->request.worker, &http1->request.intake->check);
+    request_stream_drop_body(&http1->request);
+    http1->held = false;
+    if (http1->request.pull && http1->request.pull->ops->refuse)
+        http1->request.pull->ops->refuse(http1->request.pull, PROBLEM_UNAVAILABLE);
+    else if (http1_is_taken(http1))
+        conn_close(&http1->conn);
     else
-        incoming_refuse(session, PROBLEM_UNAVAILABLE,
+        incoming_refuse(http1, PROBLEM_UNAVAILABLE,
                         STR("too many unfinished requests (limits.held_max): try again"));
-    buf_free(&session->request.intake->in);
+    buf_free(&http1->request.intake->in);
 }
 
 /* Takes the holding out of the account: the buffers are freed only when the connection is
  * buried. */
-static void stop_holding(struct session *session, struct holding *holding)
+static void stop_holding(struct http1 *http1, struct holding *holding)
 {
-    struct rest_place *place = session->request.out ? &session->request.out->rest : NULL;
+    struct rest_place *place = http1->request.out ? &http1->request.out->rest : NULL;
     if (place && place->rest && holding == &place->rest->holding)
         rest_drop(place);
     else
-        holding_set(&session->request.worker->holdings, holding, (enum account_kind)holding->kind,
-                    0);
+        holding_set(&http1->request.worker->holdings, holding, (enum account_kind)holding->kind, 0);
 }
 
 /* Frees a holding. A peer with an unfinished request gets a refusal. A connection with unsent bytes
  * is closed: a subscriber comes back with its cursor. */
 static void shed(struct request_stream *request, struct holding *holding)
 {
-    struct session *session = session_of(request);
-    struct stream_intake *intake = session->request.intake;
-    bool ends = session->closing || session->finished || session->conn.dead;
+    struct http1 *http1 = http1_of(request);
+    struct stream_intake *intake = http1->request.intake;
+    bool ends = http1->closing || http1->finished || http1->conn.dead;
     bool refuse = intake && holding == &intake->holding && !ends;
     if (refuse)
-        refuse_unfinished(session);
+        refuse_unfinished(http1);
     else
-        conn_close(&session->conn);
-    if (!session->conn.dead) {
-        request_stream_count_intake(&session->request);
+        conn_close(&http1->conn);
+    if (!http1->conn.dead) {
+        request_stream_count_intake(&http1->request);
         return;
     }
-    stop_holding(session, holding);
-    conn_bury_first(&session->conn); /* frees its memory soon */
+    stop_holding(http1, holding);
+    conn_bury_first(&http1->conn); /* frees its memory soon */
 }
 
 static void closed(struct conn *conn)
 {
-    struct session *session = of_conn(conn);
-    struct worker *worker = session->request.worker;
-    timer_stop(&session->request.timer);
-    list_remove(&session->node);
-    pipeline_drop(session);
-    if (session->request.pull)
-        session->request.pull->ops->free(session->request.pull);
-    request_stream_drop_intake(&session->request);
-    request_stream_drop_out(&session->request);
+    struct http1 *http1 = of_conn(conn);
+    struct worker *worker = http1->request.worker;
+    timer_stop(&http1->request.timer);
+    list_remove(&http1->node);
+    pipeline_drop(http1);
+    if (http1->request.pull)
+        http1->request.pull->ops->free(http1->request.pull);
+    request_stream_drop_intake(&http1->request);
+    request_stream_drop_out(&http1->request);
     stat_set(&worker->stats.connections, worker->net.conns);
-    if (session->refused)
+    if (http1->refused)
         worker->refusing--;
     else
         atomic_fetch_sub(worker->config.connections, 1);
     worker_resume_accepting(worker);
-    slab_give(session);
+    slab_give(http1);
 }
 
 static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed};
@@ -477,12 +473,12 @@ static const struct conn_ops conn_ops = {readable, fill, sent, hung_up, closed};
 
 static void dirty(struct request_stream *request)
 {
-    conn_dirty(&session_of(request)->conn);
+    conn_dirty(&http1_of(request)->conn);
 }
 
 static void woken(struct request_stream *request, bool behind)
 {
-    struct conn *conn = &session_of(request)->conn;
+    struct conn *conn = &http1_of(request)->conn;
     conn->behind = behind;
     if (request_stream_is_clear(request))
         conn_dirty_again(conn);
@@ -492,61 +488,61 @@ static void woken(struct request_stream *request, bool behind)
 
 static void note_behind(struct request_stream *request, bool behind)
 {
-    session_of(request)->conn.behind = behind;
+    http1_of(request)->conn.behind = behind;
 }
 
 static void end(struct request_stream *request)
 {
-    struct session *session = session_of(request);
-    if (session->chunked && !session->closing)
+    struct http1 *http1 = http1_of(request);
+    if (http1->chunked && !http1->closing)
         http_chunk_end(request_stream_add(request));
-    session_close_soon(session);
+    http1_close_soon(http1);
 }
 
 static void close_now(struct request_stream *request)
 {
-    conn_close(&session_of(request)->conn);
+    conn_close(&http1_of(request)->conn);
 }
 
 static enum request_stream_state state(const struct request_stream *request)
 {
-    const struct session *session = session_of(request);
-    return session->conn.dead ? REQUEST_CLOSED : session->closing ? REQUEST_ENDING : REQUEST_OPEN;
+    const struct http1 *http1 = http1_of(request);
+    return http1->conn.dead ? REQUEST_CLOSED : http1->closing ? REQUEST_ENDING : REQUEST_OPEN;
 }
 
 static struct conn *conn_of(const struct request_stream *request)
 {
-    return &session_of(request)->conn;
+    return &http1_of(request)->conn;
 }
 
 static struct poll_pace *pace(const struct request_stream *request)
 {
-    return &session_of(request)->pace;
+    return &http1_of(request)->pace;
 }
 
 static void ring_in(struct request_stream *request, int64_t ms)
 {
-    if (!session_of(request)->draining)
+    if (!http1_of(request)->draining)
         timer_set(&request->worker->loop, &request->timer, ms);
 }
 
 static void begin_wait(struct exchange *exchange)
 {
-    session_begin_wait(session_of(exchange->request));
+    http1_begin_wait(http1_of(exchange->request));
 }
 
 static void end_wait(struct exchange *exchange)
 {
-    session_end_wait(session_of(exchange->request));
+    http1_end_wait(http1_of(exchange->request));
 }
 
 static struct stream_intake *intake_new(struct request_stream *request)
 {
-    struct session_intake *intake = mem_try_alloc(sizeof(*intake));
+    struct http1_intake *intake = mem_try_alloc(sizeof(*intake));
     if (!intake)
         return NULL;
     *intake =
-        (struct session_intake){.common = {.request = request, .holding = {.request = request}}};
+        (struct http1_intake){.common = {.request = request, .holding = {.request = request}}};
     list_init(&intake->exchanges);
     return &intake->common;
 }
@@ -574,11 +570,11 @@ static const struct request_stream_ops request_ops = {
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 
-static void fate_unknown(struct session *session)
+static void fate_unknown(struct http1 *http1)
 {
-    struct pipelined *stand_in = pipeline_replace_first(session);
+    struct pipelined *stand_in = pipeline_replace_first(http1);
     if (!stand_in) {
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
         return;
     }
     struct exchange *exchange = &stand_in->exchange;
@@ -593,85 +589,84 @@ static void fate_unknown(struct session *session)
 }
 
 /* The phase may have lasted for long while answers came and went; what counts is the oldest. */
-static void waited(struct session *session)
+static void waited(struct http1 *http1)
 {
-    if (!session_inflight(session) && !session->held) {
-        session_settle(session); /* answered a moment ago, by mail of this turn */
+    if (!http1_inflight(http1) && !http1->held) {
+        http1_settle(http1); /* answered a moment ago, by mail of this turn */
         return;
     }
-    if (session_inflight(session) && pipeline_first(session)->exchange.patient)
+    if (http1_inflight(http1) && pipeline_first(http1)->exchange.patient)
         return;
-    if (!session_is_late(session))
-        session_time_phase(session);
-    else if (session_inflight(session))
-        fate_unknown(session);
+    if (!http1_is_late(http1))
+        http1_time_phase(http1);
+    else if (http1_inflight(http1))
+        fate_unknown(http1);
     else
-        incoming_refuse(session, PROBLEM_UNAVAILABLE,
+        incoming_refuse(http1, PROBLEM_UNAVAILABLE,
                         STR("the server could not take the request in time, since its log is "
                             "behind: try again"));
 }
 
-static void ring_pull(struct session *session)
+static void ring_pull(struct http1 *http1)
 {
-    struct pull *pull = session->request.pull;
-    bool drain = session->draining;
-    session->draining = false;
+    struct pull *pull = http1->request.pull;
+    bool drain = http1->draining;
+    http1->draining = false;
     if (drain)
         pull->ops->drain(pull);
     else
         pull->ops->ring(pull);
 }
 
-/* The deadline may have moved since the timer was set, while the session waited for its turn. */
-static void refuse_late(struct session *session)
+/* The deadline may have moved since the timer was set, while the connection waited for its turn. */
+static void refuse_late(struct http1 *http1)
 {
-    if (!session_is_late(session))
-        session_time_phase(session);
+    if (!http1_is_late(http1))
+        http1_time_phase(http1);
     else
-        incoming_refuse(session, PROBLEM_TIMEOUT,
-                        STR("send the whole request without long pauses"));
+        incoming_refuse(http1, PROBLEM_TIMEOUT, STR("send the whole request without long pauses"));
 }
 
 static void ring(struct timer *timer)
 {
-    struct session *session = session_of(container_of(timer, struct request_stream, timer));
-    if (session->conn.dead)
+    struct http1 *http1 = http1_of(container_of(timer, struct request_stream, timer));
+    if (http1->conn.dead)
         return;
-    if (session->closing) {
-        if (!request_stream_is_clear(&session->request))
-            worker_hit(session->request.worker, LIMIT_STALL);
-        conn_close(&session->conn);
+    if (http1->closing) {
+        if (!request_stream_is_clear(&http1->request))
+            worker_hit(http1->request.worker, LIMIT_STALL);
+        conn_close(&http1->conn);
         return;
     }
-    switch ((enum session_phase)session->phase) {
+    switch ((enum http1_phase)http1->phase) {
     case PHASE_POLL:
-        session->draining = false;
-        pipeline_waiting(session)->ops->ring(pipeline_waiting(session));
+        http1->draining = false;
+        pipeline_waiting(http1)->ops->ring(pipeline_waiting(http1));
         break;
     case PHASE_PULL:
-        ring_pull(session);
+        ring_pull(http1);
         break;
     case PHASE_HEAD:
     case PHASE_BODY:
-        refuse_late(session);
+        refuse_late(http1);
         break;
     case PHASE_WAIT:
-        waited(session);
+        waited(http1);
         break;
     case PHASE_IDLE:
-        if (session->refused) {
-            incoming_refuse_connection(session);
+        if (http1->refused) {
+            incoming_refuse_connection(http1);
             break;
         }
-        worker_hit(session->request.worker, LIMIT_IDLE);
-        conn_close(&session->conn);
+        worker_hit(http1->request.worker, LIMIT_IDLE);
+        conn_close(&http1->conn);
         break;
     case PHASE_SEND:
-        worker_hit(session->request.worker, LIMIT_STALL);
-        conn_close(&session->conn);
+        worker_hit(http1->request.worker, LIMIT_STALL);
+        conn_close(&http1->conn);
         break;
     case PHASE_LINGER:
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
         break;
     }
 }
@@ -706,27 +701,27 @@ static bool may_connect(struct worker *worker)
     return false;
 }
 
-static struct session *session_new(struct worker *worker, int fd)
+static struct http1 *http1_new(struct worker *worker, int fd)
 {
-    struct session *session = slabs_take(&worker->slabs, sizeof(*session));
-    if (!session) {
+    struct http1 *http1 = slabs_take(&worker->slabs, sizeof(*http1));
+    if (!http1) {
         close(fd);
         return NULL;
     }
-    *session = (struct session){
-        .request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}}};
-    if (!conn_init(&session->conn, &worker->net, fd, NET_PLAIN, &conn_ops))
-        return session;
-    slab_give(session);
+    *http1 =
+        (struct http1){.request = {.ops = &request_ops, .worker = worker, .timer = {.ring = ring}}};
+    if (!conn_init(&http1->conn, &worker->net, fd, NET_PLAIN, &conn_ops))
+        return http1;
+    slab_give(http1);
     return NULL;
 }
 
-static void begin_session(struct worker *worker, struct session *session, int64_t ms)
+static void begin_http1(struct worker *worker, struct http1 *http1, int64_t ms)
 {
-    list_add_last(&worker->sessions, &session->node);
+    list_add_last(&worker->http1, &http1->node);
     stat_set(&worker->stats.connections, worker->net.conns);
-    session->phase = PHASE_IDLE;
-    timer_set(&worker->loop, &session->request.timer, ms);
+    http1->phase = PHASE_IDLE;
+    timer_set(&worker->loop, &http1->request.timer, ms);
 }
 
 static void refuse_connection(struct worker *worker, int fd)
@@ -736,12 +731,12 @@ static void refuse_connection(struct worker *worker, int fd)
         refuse_unheard(fd);
         return;
     }
-    struct session *session = session_new(worker, fd);
-    if (!session)
+    struct http1 *http1 = http1_new(worker, fd);
+    if (!http1)
         return;
-    session->refused = true;
+    http1->refused = true;
     worker->refusing++;
-    begin_session(worker, session, REFUSED_MS);
+    begin_http1(worker, http1, REFUSED_MS);
 }
 
 void http1_accept(struct worker *worker, int fd)
@@ -750,11 +745,11 @@ void http1_accept(struct worker *worker, int fd)
         refuse_connection(worker, fd);
         return;
     }
-    struct session *session = session_new(worker, fd);
-    if (!session) {
+    struct http1 *http1 = http1_new(worker, fd);
+    if (!http1) {
         atomic_fetch_sub(worker->config.connections, 1);
         return;
     }
     stat_add(&worker->stats.connections_total, 1);
-    begin_session(worker, session, worker->config.limits.head_ms);
+    begin_http1(worker, http1, worker->config.limits.head_ms);
 }

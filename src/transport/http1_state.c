@@ -6,10 +6,10 @@
 
 enum { LINGER_MS = 2000 };
 
-static int64_t phase_ms(const struct session *session)
+static int64_t phase_ms(const struct http1 *http1)
 {
-    const struct worker_limits *limits = &session->request.worker->config.limits;
-    switch ((enum session_phase)session->phase) {
+    const struct worker_limits *limits = &http1->request.worker->config.limits;
+    switch ((enum http1_phase)http1->phase) {
     case PHASE_IDLE:
         return limits->idle_ms;
     case PHASE_HEAD:
@@ -29,24 +29,23 @@ static int64_t phase_ms(const struct session *session)
     return -1;
 }
 
-static int64_t ms_since(const struct session *session, int64_t ns)
+static int64_t ms_since(const struct http1 *http1, int64_t ns)
 {
-    return (session->request.worker->loop.now_ns - ns) / 1000000;
+    return (http1->request.worker->loop.now_ns - ns) / 1000000;
 }
 
 /* How long ago that began which the phase gives time for. */
-static int64_t phase_age_ms(const struct session *session)
+static int64_t phase_age_ms(const struct http1 *http1)
 {
-    switch ((enum session_phase)session->phase) {
+    switch ((enum http1_phase)http1->phase) {
     case PHASE_HEAD:
     case PHASE_BODY:
-        return ms_since(session, request_stream_begun_ns(&session->request));
+        return ms_since(http1, request_stream_begun_ns(&http1->request));
     case PHASE_WAIT:
-        return ms_since(session, session_inflight(session)
-                                     ? pipeline_first(session)->exchange.since_ns
-                                     : session_intake(session)->held_ns);
+        return ms_since(http1, http1_inflight(http1) ? pipeline_first(http1)->exchange.since_ns
+                                                     : http1_intake(http1)->held_ns);
     case PHASE_SEND:
-        return ms_since(session, session->request.out->taken_ns);
+        return ms_since(http1, http1->request.out->taken_ns);
     case PHASE_IDLE:
     case PHASE_POLL:
     case PHASE_PULL:
@@ -56,123 +55,123 @@ static int64_t phase_age_ms(const struct session *session)
     return 0;
 }
 
-bool session_is_late(const struct session *session)
+bool http1_is_late(const struct http1 *http1)
 {
-    return phase_age_ms(session) >= phase_ms(session);
+    return phase_age_ms(http1) >= phase_ms(http1);
 }
 
-void session_time_phase(struct session *session)
+void http1_time_phase(struct http1 *http1)
 {
-    int64_t ms = phase_ms(session);
+    int64_t ms = phase_ms(http1);
     if (ms < 0)
         return;
-    ms -= phase_age_ms(session);
-    timer_set(&session->request.worker->loop, &session->request.timer, ms > 0 ? ms : 0);
+    ms -= phase_age_ms(http1);
+    timer_set(&http1->request.worker->loop, &http1->request.timer, ms > 0 ? ms : 0);
 }
 
 /* A byte now and then, or answers in between, do not put a deadline off: time counts from where
  * the part of the request, or the wait, began. */
-void session_enter(struct session *session, enum session_phase phase)
+void http1_enter(struct http1 *http1, enum http1_phase phase)
 {
-    if (session->phase == phase && list_linked(&session->request.timer.node))
+    if (http1->phase == phase && list_linked(&http1->request.timer.node))
         return;
-    session->phase = (uint8_t)phase;
-    session_time_phase(session);
+    http1->phase = (uint8_t)phase;
+    http1_time_phase(http1);
 }
 
-void session_time_stall(struct session *session)
+void http1_time_stall(struct http1 *http1)
 {
-    struct worker *worker = session->request.worker;
-    timer_set(&worker->loop, &session->request.timer, worker->config.limits.stall_ms);
+    struct worker *worker = http1->request.worker;
+    timer_set(&worker->loop, &http1->request.timer, worker->config.limits.stall_ms);
 }
 
-void session_close_soon(struct session *session)
+void http1_close_soon(struct http1 *http1)
 {
-    session->closing = true;
-    conn_dirty(&session->conn);
+    http1->closing = true;
+    conn_dirty(&http1->conn);
     /* A peer that does not read may not keep us from closing. */
-    session_time_stall(session);
+    http1_time_stall(http1);
 }
 
-void session_settle(struct session *session)
+void http1_settle(struct http1 *http1)
 {
-    if (session->closing || session->conn.dead || session_is_taken(session))
+    if (http1->closing || http1->conn.dead || http1_is_taken(http1))
         return;
-    if (!session_inflight(session) && !request_stream_is_clear(&session->request))
-        session_enter(session, PHASE_SEND);
-    else if (session_inflight(session) || session->held)
-        session_enter(session, PHASE_WAIT);
-    else if (session->part)
-        session_enter(session, session->part == PART_BODY ? PHASE_BODY : PHASE_HEAD);
+    if (!http1_inflight(http1) && !request_stream_is_clear(&http1->request))
+        http1_enter(http1, PHASE_SEND);
+    else if (http1_inflight(http1) || http1->held)
+        http1_enter(http1, PHASE_WAIT);
+    else if (http1->part)
+        http1_enter(http1, http1->part == PART_BODY ? PHASE_BODY : PHASE_HEAD);
     else
-        session_enter(session, PHASE_IDLE);
+        http1_enter(http1, PHASE_IDLE);
 }
 
 /* Makes the newest exchange the last of the connection, which its response says. */
-static void end_after_exchanges(struct session *session)
+static void end_after_exchanges(struct http1 *http1)
 {
-    pipeline_last(session)->keep_alive = false;
-    session->finished = true;
+    pipeline_last(http1)->keep_alive = false;
+    http1->finished = true;
 }
 
-void session_drain(struct session *session, uint32_t after_ms)
+void http1_drain(struct http1 *http1, uint32_t after_ms)
 {
-    if (session->closing || session->draining)
+    if (http1->closing || http1->draining)
         return;
-    if (session_inflight(session))
-        end_after_exchanges(session);
-    if (session_is_taken(session)) {
-        session->draining = true;
-        timer_set(&session->request.worker->loop, &session->request.timer, after_ms);
+    if (http1_inflight(http1))
+        end_after_exchanges(http1);
+    if (http1_is_taken(http1)) {
+        http1->draining = true;
+        timer_set(&http1->request.worker->loop, &http1->request.timer, after_ms);
         return;
     }
-    if (session_inflight(session) || session->held || session->part)
+    if (http1_inflight(http1) || http1->held || http1->part)
         return; /* the next answer will be the last */
-    if (request_stream_is_clear(&session->request))
-        conn_close(&session->conn);
+    if (request_stream_is_clear(&http1->request))
+        conn_close(&http1->conn);
     else
-        session_close_soon(session);
+        http1_close_soon(http1);
 }
 
 /* ---- pulls and polls ------------------------------------------------------------------------- */
 
 /* Hands the connection, and with it the timer, to a pull or a poll. While the server stops, the
  * timer rings at once, so that the pull or poll ends politely. */
-static void take(struct session *session, enum session_phase phase)
+static void take(struct http1 *http1, enum http1_phase phase)
 {
-    session->phase = (uint8_t)phase;
-    if (session->request.intake)
-        session->request.intake->begun_ns = 0;
-    timer_stop(&session->request.timer);
-    if (session->request.worker->draining)
-        session_drain(session, 0);
+    http1->phase = (uint8_t)phase;
+    if (http1->request.intake)
+        http1->request.intake->begun_ns = 0;
+    timer_stop(&http1->request.timer);
+    if (http1->request.worker->draining)
+        http1_drain(http1, 0);
 }
 
-void session_begin_pull(struct session *session, struct pull *pull)
+void http1_begin_pull(struct http1 *http1, struct pull *pull)
 {
-    session->request.pull = pull;
-    pull->request = &session->request;
-    take(session, PHASE_PULL);
+    http1->request.pull = pull;
+    pull->request = &http1->request;
+    take(http1, PHASE_PULL);
 }
 
-void session_begin_wait(struct session *session)
+void http1_begin_wait(struct http1 *http1)
 {
-    take(session, PHASE_POLL);
+    take(http1, PHASE_POLL);
 }
 
-void session_end_wait(struct session *session)
+void http1_end_wait(struct http1 *http1)
 {
-    session->draining = false;
-    timer_stop(&session->request.timer);
-    session_enter(session, PHASE_WAIT);
+    http1->draining = false;
+    timer_stop(&http1->request.timer);
+    http1_enter(http1, PHASE_WAIT);
 }
 
-void session_drop_intake(struct session *session)
+void http1_drop_intake(struct http1 *http1)
 {
-    const struct stream_intake *intake = session->request.intake;
-    if (!intake || session_inflight(session) || session->held || session->part || intake->in.len ||
+    const struct stream_intake *intake = http1->request.intake;
+    if (!intake || http1_inflight(http1) || http1->held || http1->part || intake->in.len ||
         intake->body || intake->check || list_linked(&intake->wait_node) ||
-        request_stream_pull_held(&session->request))
+        request_stream_pull_held(&http1->request))
         return;
-    request_stream_drop_intake(&session->request);
+    request_stream_drop_intake(&http1->request);
 }

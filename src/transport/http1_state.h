@@ -6,7 +6,7 @@
 #include "transport/request_stream.h"
 
 /* The event that the connection waits for, and so the meaning of its timer. */
-enum session_phase {
+enum http1_phase {
     PHASE_IDLE, /* between requests */
     PHASE_HEAD,
     PHASE_BODY,
@@ -18,7 +18,7 @@ enum session_phase {
 };
 
 /* The part of the current request that has come. */
-enum session_part {
+enum http1_part {
     PART_NONE,
     PART_HEAD, /* a part of its head */
     PART_BODY, /* all of its head, a part of its body */
@@ -26,7 +26,7 @@ enum session_part {
 
 /* The request that a connection is receiving, or has to look at again; NULL in all other
  * connections. */
-struct session_intake {
+struct http1_intake {
     struct stream_intake common; /* comes first: it is what is freed */
     struct list exchanges;       /* struct pipelined, in order of the requests */
     uint32_t inflight;           /* number of them */
@@ -35,14 +35,15 @@ struct session_intake {
     size_t discarded; /* bytes thrown away after our side was shut */
 };
 
-/* Every idle subscriber has a session, so parts that are needed only at times hang on a pointer. */
-struct session {
+/* Every idle subscriber has one of these, so parts that are needed only at times hang on a
+ * pointer. */
+struct http1 {
     struct conn conn;
-    struct list node; /* in worker->sessions */
+    struct list node; /* in worker->http1 */
     struct request_stream request;
     struct poll_pace pace;
-    uint8_t phase;      /* enum session_phase */
-    uint8_t part;       /* enum session_part */
+    uint8_t phase;      /* enum http1_phase */
+    uint8_t part;       /* enum http1_part */
     bool closing : 1;   /* once `out` is sent */
     bool finished : 1;  /* no more requests are read: the last has come, or the peer is done
                          * sending */
@@ -57,62 +58,62 @@ struct session {
 
 /* The server stops: ends now if idle, after the answers that are due, or, as a stream, in
  * `after_ms`. */
-void session_drain(struct session *session, uint32_t after_ms);
+void http1_drain(struct http1 *http1, uint32_t after_ms);
 
 /* ---- for incoming.c and pipeline.c ----------------------------------------------------------- */
 
-static inline struct session *session_of(const struct request_stream *request)
+static inline struct http1 *http1_of(const struct request_stream *request)
 {
-    return container_of(request, struct session, request);
+    return container_of(request, struct http1, request);
 }
 
 /* The bytes that have come; NULL for none. And the same, created if there is nothing: NULL if there
  * is no memory, and the connection closed. */
-static inline struct session_intake *session_intake(const struct session *session)
+static inline struct http1_intake *http1_intake(const struct http1 *http1)
 {
-    struct stream_intake *common = session->request.intake;
-    return common ? container_of(common, struct session_intake, common) : NULL;
+    struct stream_intake *common = http1->request.intake;
+    return common ? container_of(common, struct http1_intake, common) : NULL;
 }
 
-static inline struct session_intake *session_take_in(struct session *session)
+static inline struct http1_intake *http1_take_in(struct http1 *http1)
 {
-    (void)request_stream_take_in(&session->request);
-    return session_intake(session);
+    (void)request_stream_take_in(&http1->request);
+    return http1_intake(http1);
 }
 
 /* The number of exchanges that are open. */
-static inline uint32_t session_inflight(const struct session *session)
+static inline uint32_t http1_inflight(const struct http1 *http1)
 {
-    return session->request.intake ? session_intake(session)->inflight : 0;
+    return http1->request.intake ? http1_intake(http1)->inflight : 0;
 }
 
 /* Drops the intake if nothing in it is needed. */
-void session_drop_intake(struct session *session);
+void http1_drop_intake(struct http1 *http1);
 
 /* Closes when everything is sent, after telling the peer that we are done. */
-void session_close_soon(struct session *session);
+void http1_close_soon(struct http1 *http1);
 
 /* Begins a phase, unless the connection is in it, and sets its timer. And: sets it again; sets that
  * for a peer which does not read. */
-void session_enter(struct session *session, enum session_phase phase);
-void session_time_phase(struct session *session);
-void session_time_stall(struct session *session);
+void http1_enter(struct http1 *http1, enum http1_phase phase);
+void http1_time_phase(struct http1 *http1);
+void http1_time_stall(struct http1 *http1);
 
 /* Whether the time is over that the phase gives. */
-bool session_is_late(const struct session *session);
+bool http1_is_late(const struct http1 *http1);
 
 /* Sets what the connection waits for now, and until when. */
-void session_settle(struct session *session);
+void http1_settle(struct http1 *http1);
 
 /* The connection is the pull's from here. */
-void session_begin_pull(struct session *session, struct pull *pull);
+void http1_begin_pull(struct http1 *http1, struct pull *pull);
 
 /* The only exchange waits, and does no more. */
-void session_begin_wait(struct session *session);
-void session_end_wait(struct session *session);
+void http1_begin_wait(struct http1 *http1);
+void http1_end_wait(struct http1 *http1);
 
 /* Whether no request is read for that. */
-static inline bool session_is_taken(const struct session *session)
+static inline bool http1_is_taken(const struct http1 *http1)
 {
-    return session->request.pull || session->phase == PHASE_POLL;
+    return http1->request.pull || http1->phase == PHASE_POLL;
 }

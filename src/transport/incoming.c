@@ -1,9 +1,9 @@
 /* Takes requests off the front of the received bytes, and dispatches them one by one.
  *
  * Normally a head is parsed where it lies, its body stands behind it, and the request becomes an
- * exchange that the API handles. The session keeps a request that is not whole, a chunked body as
- * its decoded part. A whole request may have to wait: for earlier responses, or for the log. Bytes
- * that cannot be read as a request are refused, and nothing behind them is read. */
+ * exchange that the API handles. The connection keeps a request that is not whole, a chunked body
+ * as its decoded part. A whole request may have to wait: for earlier responses, or for the log.
+ * Bytes that cannot be read as a request are refused, and nothing behind them is read. */
 #include "transport/incoming.h"
 
 #include "base/say.h"
@@ -47,11 +47,11 @@ static struct str if_admitted(const struct worker *worker, struct str origin)
 
 /* The exchange of a request that is refused before it is handled, and whose head is in front of
  * `bytes`; the last one of its connection. */
-static struct exchange *refused_exchange(struct session *session, struct str bytes)
+static struct exchange *refused_exchange(struct http1 *http1, struct str bytes)
 {
     struct pipelined *asked =
-        pipeline_add(session, if_admitted(session->request.worker, http_origin_scan(bytes)));
-    session->finished = true;
+        pipeline_add(http1, if_admitted(http1->request.worker, http_origin_scan(bytes)));
+    http1->finished = true;
     if (!asked)
         return NULL;
     asked->exchange.is_head = http_asks_head(bytes);
@@ -60,51 +60,49 @@ static struct exchange *refused_exchange(struct session *session, struct str byt
 
 /* A request that cannot be read as one, and whose head is in front of `bytes`: nothing behind it
  * can be trusted either. */
-static void refuse(struct session *session, struct str bytes, enum problem problem,
-                   struct str detail)
+static void refuse(struct http1 *http1, struct str bytes, enum problem problem, struct str detail)
 {
-    struct exchange *exchange = refused_exchange(session, bytes);
+    struct exchange *exchange = refused_exchange(http1, bytes);
     if (exchange)
         exchange_problem(exchange, problem, detail, STR_NONE);
     else
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
 }
 
-void incoming_refuse(struct session *session, enum problem problem, struct str detail)
+void incoming_refuse(struct http1 *http1, enum problem problem, struct str detail)
 {
-    struct str kept = session->request.intake ? buf_str(&session->request.intake->in) : STR_NONE;
-    refuse(session, kept, problem, detail);
+    struct str kept = http1->request.intake ? buf_str(&http1->request.intake->in) : STR_NONE;
+    refuse(http1, kept, problem, detail);
 }
 
 /* The exchange of a request that is whole; NULL when the connection had to be closed. */
-static struct pipelined *begin_exchange(struct session *session, bool keep_alive, int minor,
+static struct pipelined *begin_exchange(struct http1 *http1, bool keep_alive, int minor,
                                         struct str origin)
 {
-    struct pipelined *asked = pipeline_add(session, origin);
+    struct pipelined *asked = pipeline_add(http1, origin);
     if (!asked) {
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
         return NULL;
     }
-    struct worker *worker = session->request.worker;
+    struct worker *worker = http1->request.worker;
     asked->keep_alive = keep_alive && !worker->draining;
     asked->http10 = minor == 0;
     asked->exchange.chunked = minor > 0;
     asked->exchange.since_ns = worker->loop.now_ns;
-    session_intake(session)->scan = (struct http_scan){0};
-    session->continued = false;
-    session->part = PART_NONE;
-    session_intake(session)->held_ns = 0;
-    session->finished = session->finished || !asked->keep_alive;
+    http1_intake(http1)->scan = (struct http_scan){0};
+    http1->continued = false;
+    http1->part = PART_NONE;
+    http1_intake(http1)->held_ns = 0;
+    http1->finished = http1->finished || !asked->keep_alive;
     stat_add(&worker->stats.requests, 1);
     return asked;
 }
 
-static void dispatch(struct session *session, const struct http_head *head, struct str origin,
+static void dispatch(struct http1 *http1, const struct http_head *head, struct str origin,
                      struct str body)
 {
-    struct worker *worker = session->request.worker;
-    struct pipelined *asked =
-        begin_exchange(session, head->framing.keep_alive, head->minor, origin);
+    struct worker *worker = http1->request.worker;
+    struct pipelined *asked = begin_exchange(http1, head->framing.keep_alive, head->minor, origin);
     if (!asked)
         return;
     asked->publishes = head->method == HTTP_POST;
@@ -119,129 +117,129 @@ enum step { STEP_MORE, STEP_STOP };
 /* Publishes may be pipelined behind publishes; anything else is answered alone, since it is to see
  * what came before it, and may take the connection over. Nor does it begin before earlier answers
  * are sent: a read that waits would wait for ever behind one that its peer does not read. */
-static bool is_out_of_turn(const struct session *session, bool publish)
+static bool is_out_of_turn(const struct http1 *http1, bool publish)
 {
-    if (publish ? request_stream_unsent_len(&session->request) > UNSENT_MAX
-                : !request_stream_is_clear(&session->request))
+    if (publish ? request_stream_unsent_len(&http1->request) > UNSENT_MAX
+                : !request_stream_is_clear(&http1->request))
         return true;
-    return session_inflight(session) >= session->request.worker->config.limits.inflight_max ||
-           (session_inflight(session) && (!publish || !pipeline_last(session)->publishes));
+    return http1_inflight(http1) >= http1->request.worker->config.limits.inflight_max ||
+           (http1_inflight(http1) && (!publish || !pipeline_last(http1)->publishes));
 }
 
 /* Whether this request has to wait: for earlier answers, or for the log to catch up. */
-static bool must_wait(struct session *session, const struct http_head *head)
+static bool must_wait(struct http1 *http1, const struct http_head *head)
 {
     bool publish = head->method == HTTP_POST;
-    if (is_out_of_turn(session, publish))
+    if (is_out_of_turn(http1, publish))
         return true;
-    if (!publish || !worker_pressed(session->request.worker))
+    if (!publish || !worker_pressed(http1->request.worker))
         return false;
-    request_stream_pause(&session->request);
+    request_stream_pause(&http1->request);
     return true;
 }
 
 /* Begins a part of a request, and its deadline. A part that has begun continues. */
-static void begin_part(struct session *session, enum session_part part)
+static void begin_part(struct http1 *http1, enum http1_part part)
 {
-    if (session->part >= part)
+    if (http1->part >= part)
         return;
-    session->part = (uint8_t)part;
-    session->request.intake->begun_ns = session->request.worker->loop.now_ns;
+    http1->part = (uint8_t)part;
+    http1->request.intake->begun_ns = http1->request.worker->loop.now_ns;
 }
 
-static void hold(struct session *session)
+static void hold(struct http1 *http1)
 {
-    struct worker *worker = session->request.worker;
-    if (!session_intake(session)->held_ns &&
-        session_inflight(session) >= worker->config.limits.inflight_max)
+    struct worker *worker = http1->request.worker;
+    if (!http1_intake(http1)->held_ns &&
+        http1_inflight(http1) >= worker->config.limits.inflight_max)
         worker_hit(worker, LIMIT_INFLIGHT);
-    if (!session_intake(session)->held_ns)
-        session_intake(session)->held_ns = session->request.worker->loop.now_ns;
-    session->held = true;
+    if (!http1_intake(http1)->held_ns)
+        http1_intake(http1)->held_ns = http1->request.worker->loop.now_ns;
+    http1->held = true;
 }
 
-static void ask_for_body(struct session *session, const struct http_head *head)
+static void ask_for_body(struct http1 *http1, const struct http_head *head)
 {
-    if (!head->expect_continue || session->continued || session_inflight(session))
+    if (!head->expect_continue || http1->continued || http1_inflight(http1))
         return;
-    session->continued = true;
-    session->request.intake->begun_ns = session->request.worker->loop.now_ns;
-    http1_response_continue(request_stream_add(&session->request));
-    conn_dirty(&session->conn);
+    http1->continued = true;
+    http1->request.intake->begun_ns = http1->request.worker->loop.now_ns;
+    http1_response_continue(request_stream_add(&http1->request));
+    conn_dirty(&http1->conn);
 }
 
-static enum step wait_for_body(struct session *session, const struct http_head *head)
+static enum step wait_for_body(struct http1 *http1, const struct http_head *head)
 {
-    begin_part(session, PART_BODY);
-    ask_for_body(session, head);
+    begin_part(http1, PART_BODY);
+    ask_for_body(http1, head);
     return STEP_STOP;
 }
 
-static enum step refuse_too_large(struct session *session, struct str bytes)
+static enum step refuse_too_large(struct http1 *http1, struct str bytes)
 {
-    refuse(session, bytes, PROBLEM_TOO_LARGE, STR("the body is larger than limits.body_max"));
+    refuse(http1, bytes, PROBLEM_TOO_LARGE, STR("the body is larger than limits.body_max"));
     return STEP_STOP;
 }
 
 /* Sized: the body stands behind its head in the same bytes. */
-static enum step read_sized(struct session *session, struct str bytes, const struct http_head *head,
+static enum step read_sized(struct http1 *http1, struct str bytes, const struct http_head *head,
                             size_t *ret_used, struct str *ret_body)
 {
-    if (head->framing.content_length > session->request.worker->config.limits.body_max)
-        return refuse_too_large(session, bytes);
+    if (head->framing.content_length > http1->request.worker->config.limits.body_max)
+        return refuse_too_large(http1, bytes);
     size_t length = (size_t)head->framing.content_length;
     if (bytes.len - head->size < length)
-        return wait_for_body(session, head);
+        return wait_for_body(http1, head);
     *ret_body = (struct str){bytes.at + head->size, length};
     *ret_used = head->size + length;
     return STEP_MORE;
 }
 
 /* Without memory for what comes of a request, that request is refused, and is the last. */
-static enum step refuse_for_memory(struct session *session, struct str bytes)
+static enum step refuse_for_memory(struct http1 *http1, struct str bytes)
 {
-    refuse(session, bytes, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
+    refuse(http1, bytes, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
     return STEP_STOP;
 }
 
-static struct request_body *body_of(struct session *session, struct str bytes)
+static struct request_body *body_of(struct http1 *http1, struct str bytes)
 {
-    if (session->request.intake->body)
-        return session->request.intake->body;
+    if (http1->request.intake->body)
+        return http1->request.intake->body;
     struct request_body *body = mem_try_alloc(sizeof(*body));
     if (body)
         *body = (struct request_body){.decoded = {0}};
     else
-        (void)refuse_for_memory(session, bytes);
-    return session->request.intake->body = body;
+        (void)refuse_for_memory(http1, bytes);
+    return http1->request.intake->body = body;
 }
 
 /* Chunked: decoded piece by piece; the head stays in front of what is not decoded yet. */
-static enum step read_chunked(struct session *session, struct str bytes,
-                              const struct http_head *head, size_t *ret_used, struct str *ret_body)
+static enum step read_chunked(struct http1 *http1, struct str bytes, const struct http_head *head,
+                              size_t *ret_used, struct str *ret_body)
 {
-    struct request_body *body = body_of(session, bytes);
+    struct request_body *body = body_of(http1, bytes);
     if (!body)
         return STEP_STOP;
     struct str rest = str_skip(bytes, head->size), data;
     int result;
-    while ((result = http_chunked_feed(&body->chunked, &session->request.worker->config.limits.http,
+    while ((result = http_chunked_feed(&body->chunked, &http1->request.worker->config.limits.http,
                                        &rest, &data)) == HTTP_CHUNKED_DATA) {
         buf_add_str(&body->decoded, data);
         if (buf_failed(&body->decoded))
-            return refuse_for_memory(session, bytes);
-        if (body->decoded.len > session->request.worker->config.limits.body_max)
-            return refuse_too_large(session, bytes);
+            return refuse_for_memory(http1, bytes);
+        if (body->decoded.len > http1->request.worker->config.limits.body_max)
+            return refuse_too_large(http1, bytes);
     }
     *ret_used = bytes.len - rest.len;
     /* Refuse a chunk by the size that it announces, without waiting for its bytes. */
     if (result == -EAGAIN &&
-        body->chunked.left > session->request.worker->config.limits.body_max - body->decoded.len)
-        return refuse_too_large(session, bytes);
+        body->chunked.left > http1->request.worker->config.limits.body_max - body->decoded.len)
+        return refuse_too_large(http1, bytes);
     if (result == -EAGAIN)
-        return wait_for_body(session, head);
+        return wait_for_body(http1, head);
     if (result != HTTP_CHUNKED_END) {
-        refuse(session, bytes, problem_of_status(http_chunked_error_status(result)),
+        refuse(http1, bytes, problem_of_status(http_chunked_error_status(result)),
                http_chunked_error_detail(result));
         return STEP_STOP;
     }
@@ -250,89 +248,88 @@ static enum step read_chunked(struct session *session, struct str bytes,
     return STEP_MORE;
 }
 
-static enum step read_body(struct session *session, struct str bytes, const struct http_head *head,
+static enum step read_body(struct http1 *http1, struct str bytes, const struct http_head *head,
                            size_t *ret_used, struct str *ret_body)
 {
-    const struct request_body *body = session->request.intake->body;
+    const struct request_body *body = http1->request.intake->body;
     *ret_used = head->size;
     if (body && body->whole) {
         *ret_body = buf_str(&body->decoded);
         return STEP_MORE;
     }
     if (head->framing.chunked)
-        return read_chunked(session, bytes, head, ret_used, ret_body);
-    return head->framing.content_length ? read_sized(session, bytes, head, ret_used, ret_body)
+        return read_chunked(http1, bytes, head, ret_used, ret_body);
+    return head->framing.content_length ? read_sized(http1, bytes, head, ret_used, ret_body)
                                         : STEP_MORE;
 }
 
 /* A compressed body lies in memory of its own while it is decompressed, which may take many turns:
  * what comes behind it meanwhile must not move it. */
-static enum step begin_gzip(struct session *session, struct str bytes, struct str received)
+static enum step begin_gzip(struct http1 *http1, struct str bytes, struct str received)
 {
-    struct request_body *body = body_of(session, bytes);
+    struct request_body *body = body_of(http1, bytes);
     if (!body)
         return STEP_STOP;
     if (!body->whole)
         buf_add_str(&body->decoded, received);
     body->whole = true;
     bool failed = buf_failed(&body->decoded) || http_gzip_begin(&body->gzip);
-    return failed ? refuse_for_memory(session, bytes) : STEP_MORE;
+    return failed ? refuse_for_memory(http1, bytes) : STEP_MORE;
 }
 
-static enum step refuse_gzip(struct session *session, struct str bytes, int error)
+static enum step refuse_gzip(struct http1 *http1, struct str bytes, int error)
 {
     if (error == -EMSGSIZE)
-        return refuse_too_large(session, bytes);
+        return refuse_too_large(http1, bytes);
     if (error == -ENOMEM)
-        return refuse_for_memory(session, bytes);
-    refuse(session, bytes, PROBLEM_BAD_REQUEST,
+        return refuse_for_memory(http1, bytes);
+    refuse(http1, bytes, PROBLEM_BAD_REQUEST,
            STR("the body is not gzip from beginning to end, as its Content-Encoding says, or is of "
                "too many blocks"));
     return STEP_STOP;
 }
 
 /* Decompresses on, within the budget. */
-static enum step undo_gzip(struct session *session, struct str bytes, struct request_body *body)
+static enum step undo_gzip(struct http1 *http1, struct str bytes, struct request_body *body)
 {
-    struct worker *worker = session->request.worker;
+    struct worker *worker = http1->request.worker;
     size_t max = worker->config.limits.body_max;
     int result;
     while ((result = http_gzip_some(&body->gzip, buf_str(&body->decoded), GZIP_PIECE, max,
                                     &body->plain)) == -EAGAIN)
         if (!worker_spend(worker, GZIP_PIECE_COST)) {
-            begin_part(session, PART_BODY);
+            begin_part(http1, PART_BODY);
             return STEP_STOP;
         }
     http_gzip_end(&body->gzip);
     body->is_plain = !result;
-    return result ? refuse_gzip(session, bytes, result) : STEP_MORE;
+    return result ? refuse_gzip(http1, bytes, result) : STEP_MORE;
 }
 
 /* Undoes the content coding of the body, which has come whole. */
-static enum step decode(struct session *session, struct str bytes, const struct http_head *head,
+static enum step decode(struct http1 *http1, struct str bytes, const struct http_head *head,
                         struct str *body)
 {
     if (!body->len || http_coding_of(&head->fields) != HTTP_CODING_GZIP)
         return STEP_MORE;
-    struct request_body *coded = session->request.intake->body;
+    struct request_body *coded = http1->request.intake->body;
     enum step next = STEP_MORE;
     if (!coded || (!coded->is_plain && !coded->gzip.stream))
-        next = begin_gzip(session, bytes, *body);
-    coded = session->request.intake ? session->request.intake->body : NULL;
+        next = begin_gzip(http1, bytes, *body);
+    coded = http1->request.intake ? http1->request.intake->body : NULL;
     if (next == STEP_MORE && coded && !coded->is_plain)
-        next = undo_gzip(session, bytes, coded);
+        next = undo_gzip(http1, bytes, coded);
     if (next == STEP_MORE && coded)
         *body = buf_str(&coded->plain);
     return next;
 }
 
 /* Refused as soon as the head says so: a client that asks is spared to send its body. */
-static bool has_foreign_coding(struct session *session, struct str bytes,
-                               const struct http_head *head)
+static bool has_foreign_coding(struct http1 *http1, struct str bytes, const struct http_head *head)
 {
     if (http_coding_of(&head->fields) != HTTP_CODING_OTHER)
         return false;
-    refuse(session, bytes, PROBLEM_BAD_CODING,
+    refuse(http1, bytes, PROBLEM_BAD_CODING,
            STR("send the body as it is, or with Content-Encoding: gzip"));
     return true;
 }
@@ -346,27 +343,27 @@ static bool begins_container(struct str text)
 
 /* Whether the body may be handled: the JSON of a large one is checked before, in pieces. Any large
  * body that begins like a container may be meant as JSON. */
-static bool is_checked(struct session *session, const struct http_head *head, struct str body)
+static bool is_checked(struct http1 *http1, const struct http_head *head, struct str body)
 {
     if (body.len <= CHECKED_LARGE || head->method != HTTP_POST)
         return true;
-    if (!session->request.intake->check && !begins_container(body))
+    if (!http1->request.intake->check && !begins_container(body))
         return true;
-    if (checked_go_on(session->request.worker, &session->request.intake->check, body))
+    if (checked_go_on(http1->request.worker, &http1->request.intake->check, body))
         return true;
-    begin_part(session, PART_BODY);
+    begin_part(http1, PART_BODY);
     return false;
 }
 
 /* Keeps the head and drops what was decoded behind it. */
-static void keep_head(struct session *session, struct str bytes, size_t head_size, size_t used)
+static void keep_head(struct http1 *http1, struct str bytes, size_t head_size, size_t used)
 {
     struct str rest = str_skip(bytes, used);
     struct buf kept = {0};
     buf_add(&kept, bytes.at, head_size);
     buf_add_str(&kept, rest);
-    buf_free(&session->request.intake->in);
-    session->request.intake->in = kept;
+    buf_free(&http1->request.intake->in);
+    http1->request.intake->in = kept;
 }
 
 /* Leaves `bytes` in `in`, where they may already be. */
@@ -384,17 +381,17 @@ static void keep(struct buf *in, struct str bytes)
         buf_free(in);
 }
 
-static enum step step_known(struct session *session, const struct known_request *known,
+static enum step step_known(struct http1 *http1, const struct known_request *known,
                             struct str *bytes)
 {
-    struct worker *worker = session->request.worker;
-    if (is_out_of_turn(session, false)) {
-        hold(session);
+    struct worker *worker = http1->request.worker;
+    if (is_out_of_turn(http1, false)) {
+        hold(http1);
         return STEP_STOP;
     }
     *bytes = str_skip(*bytes, known->bytes.len);
     worker->known = known->reading;
-    dispatch(session, &known->head, known->origin, STR_NONE);
+    dispatch(http1, &known->head, known->origin, STR_NONE);
     worker->known = NULL;
     return STEP_MORE;
 }
@@ -429,20 +426,20 @@ static void end_events(struct exchange *exchange)
     buf_free(&body);
 }
 
-void incoming_refuse_connection(struct session *session)
+void incoming_refuse_connection(struct http1 *http1)
 {
-    incoming_refuse(session, PROBLEM_UNAVAILABLE,
+    incoming_refuse(http1, PROBLEM_UNAVAILABLE,
                     STR("connection limit reached (limits.connections_max): try again later, or "
                         "raise the limit"));
 }
 
 /* The same, once its request has come: its head is in front of `bytes`. */
-static enum step refuse_connection(struct session *session, struct str bytes,
+static enum step refuse_connection(struct http1 *http1, struct str bytes,
                                    const struct http_head *head)
 {
-    struct exchange *exchange = refused_exchange(session, bytes);
+    struct exchange *exchange = refused_exchange(http1, bytes);
     if (!exchange)
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
     else if (asks_for_events(head))
         end_events(exchange);
     else
@@ -453,11 +450,11 @@ static enum step refuse_connection(struct session *session, struct str bytes,
     return STEP_STOP;
 }
 
-static enum step refuse_http2(struct session *session)
+static enum step refuse_http2(struct http1 *http1)
 {
-    session->finished = true;
-    foreign_add_goaway(request_stream_add(&session->request));
-    session_close_soon(session);
+    http1->finished = true;
+    foreign_add_goaway(request_stream_add(&http1->request));
+    http1_close_soon(http1);
     return STEP_STOP;
 }
 
@@ -476,125 +473,125 @@ static struct str tls_detail(struct worker *worker)
         "TLS is not spoken here: use http:// and ws://, or a proxy in front that speaks TLS");
 }
 
-static enum step refuse_tls(struct session *session)
+static enum step refuse_tls(struct http1 *http1)
 {
-    refuse(session, STR_NONE, PROBLEM_BAD_REQUEST, tls_detail(session->request.worker));
+    refuse(http1, STR_NONE, PROBLEM_BAD_REQUEST, tls_detail(http1->request.worker));
     return STEP_STOP;
 }
 
-static enum step refuse_head(struct session *session, struct str bytes, int error)
+static enum step refuse_head(struct http1 *http1, struct str bytes, int error)
 {
     /* Behind requests that are not answered yet the answer comes in turn. */
-    if (foreign_is_http2(bytes) && !session_inflight(session) &&
-        request_stream_is_clear(&session->request))
-        return refuse_http2(session);
+    if (foreign_is_http2(bytes) && !http1_inflight(http1) &&
+        request_stream_is_clear(&http1->request))
+        return refuse_http2(http1);
     if (may_name_origin(bytes, error))
-        begin_part(session, PART_HEAD);
+        begin_part(http1, PART_HEAD);
     else
-        refuse(session, bytes, problem_of_status(http_head_error_status(error)),
+        refuse(http1, bytes, problem_of_status(http_head_error_status(error)),
                http_head_error_detail(error));
     return STEP_STOP;
 }
 
 /* Takes a request off the front of `*bytes`. */
-static enum step step(struct session *session, struct str *bytes)
+static enum step step(struct http1 *http1, struct str *bytes)
 {
-    struct worker *worker = session->request.worker;
+    struct worker *worker = http1->request.worker;
     const struct known_request *known = request_cache_find(&worker->request_cache, *bytes);
-    if (known && !session->refused)
-        return step_known(session, known, bytes);
+    if (known && !http1->refused)
+        return step_known(http1, known, bytes);
     struct http_head *head = &worker->head;
-    struct http_scan scan = session_intake(session)->scan;
+    struct http_scan scan = http1_intake(http1)->scan;
     size_t used = 0;
     struct str body = STR_NONE;
     if (foreign_is_tls(*bytes))
-        return refuse_tls(session);
+        return refuse_tls(http1);
     int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
     if (result == -EAGAIN) {
-        session_intake(session)->scan = scan;
+        http1_intake(http1)->scan = scan;
         if (bytes->len)
-            begin_part(session, PART_HEAD);
+            begin_part(http1, PART_HEAD);
         return STEP_STOP;
     }
     if (result)
-        return refuse_head(session, *bytes, result);
-    if (session->refused)
-        return refuse_connection(session, *bytes, head);
-    if (must_wait(session, head)) {
-        hold(session);
+        return refuse_head(http1, *bytes, result);
+    if (http1->refused)
+        return refuse_connection(http1, *bytes, head);
+    if (must_wait(http1, head)) {
+        hold(http1);
         return STEP_STOP;
     }
-    if (has_foreign_coding(session, *bytes, head))
+    if (has_foreign_coding(http1, *bytes, head))
         return STEP_STOP;
-    enum step next = read_body(session, *bytes, head, &used, &body);
+    enum step next = read_body(http1, *bytes, head, &used, &body);
     struct str received = body;
     if (next == STEP_MORE)
-        next = decode(session, *bytes, head, &body);
-    if (next == STEP_MORE && !is_checked(session, head, body))
+        next = decode(http1, *bytes, head, &body);
+    if (next == STEP_MORE && !is_checked(http1, head, body))
         next = STEP_STOP;
     if (next == STEP_STOP) {
-        if (session->request.intake->body && !session->finished && !session->conn.dead) {
-            keep_head(session, *bytes, head->size, used);
-            *bytes = buf_str(&session->request.intake->in);
+        if (http1->request.intake->body && !http1->finished && !http1->conn.dead) {
+            keep_head(http1, *bytes, head->size, used);
+            *bytes = buf_str(&http1->request.intake->in);
         }
         return STEP_STOP;
     }
     worker->received = received;
     worker->head_bytes = (struct str){bytes->at, head->size};
-    dispatch(session, head, http_header(head, STR("origin")), body);
-    if (session->request.intake)
-        checked_end(worker, &session->request.intake->check);
-    request_stream_drop_body(&session->request);
+    dispatch(http1, head, http_header(head, STR("origin")), body);
+    if (http1->request.intake)
+        checked_end(worker, &http1->request.intake->check);
+    request_stream_drop_body(&http1->request);
     *bytes = str_skip(*bytes, used);
     return STEP_MORE;
 }
 
 /* Takes a request off the front, within the budget; returns false if this step must end. A request
  * that is not whole is looked at again with each read, and charged each time. */
-static bool read_one(struct session *session, struct str *bytes)
+static bool read_one(struct http1 *http1, struct str *bytes)
 {
     size_t len = bytes->len;
-    enum step next = step(session, bytes);
+    enum step next = step(http1, bytes);
     size_t seen = next == STEP_MORE ? len - bytes->len : len;
     size_t cost = seen < NET_READ_SIZE ? seen : NET_READ_SIZE;
-    return worker_spend(session->request.worker, cost + REQUEST_COST) && next == STEP_MORE;
+    return worker_spend(http1->request.worker, cost + REQUEST_COST) && next == STEP_MORE;
 }
 
-bool incoming_may_follow(const struct session *session)
+bool incoming_may_follow(const struct http1 *http1)
 {
-    return !session->closing && !session->finished && !session->conn.dead &&
-           !session_is_taken(session) && !session->held;
+    return !http1->closing && !http1->finished && !http1->conn.dead && !http1_is_taken(http1) &&
+           !http1->held;
 }
 
 /* Behind a stream, or the last request, nothing is. */
-static bool will_be_read(const struct session *session)
+static bool will_be_read(const struct http1 *http1)
 {
-    const struct pull *pull = session->request.pull;
-    if (pull && !session_inflight(session))
+    const struct pull *pull = http1->request.pull;
+    if (pull && !http1_inflight(http1))
         return pull->ops->input != NULL;
-    return !session->finished;
+    return !http1->finished;
 }
 
 /* Works through `bytes`, which begin with what the intake has if that is not empty. */
-void incoming_read(struct session *session, struct str bytes)
+void incoming_read(struct http1 *http1, struct str bytes)
 {
-    if (!session_take_in(session))
+    if (!http1_take_in(http1))
         return;
-    struct buf *in = &session->request.intake->in;
-    session->processing = true;
-    session->held = false;
-    while (incoming_may_follow(session) && bytes.len && read_one(session, &bytes))
+    struct buf *in = &http1->request.intake->in;
+    http1->processing = true;
+    http1->held = false;
+    while (incoming_may_follow(http1) && bytes.len && read_one(http1, &bytes))
         ;
-    session->processing = false;
-    if (session->closing || session->conn.dead)
+    http1->processing = false;
+    if (http1->closing || http1->conn.dead)
         return;
-    if (will_be_read(session))
+    if (will_be_read(http1))
         keep(in, bytes);
     else
         buf_free(in);
     if (buf_failed(in)) {
-        conn_close(&session->conn); /* bytes were lost that cannot be read again */
+        conn_close(&http1->conn); /* bytes were lost that cannot be read again */
         return;
     }
-    session_settle(session);
+    http1_settle(http1);
 }

@@ -10,17 +10,17 @@
 /* The bytes of a page's head, at the most usual. */
 enum { HEAD_ROOM = 1536 };
 
-struct pipelined *pipeline_add(struct session *session, struct str origin)
+struct pipelined *pipeline_add(struct http1 *http1, struct str origin)
 {
-    struct session_intake *intake = session_take_in(session);
+    struct http1_intake *intake = http1_take_in(http1);
     size_t len = origin.at && origin.len <= EXCHANGE_ORIGIN_MAX ? origin.len : 0;
     struct pipelined *asked = intake ? mem_try_alloc(sizeof(*asked) + len) : NULL;
     if (!asked)
         return NULL;
-    *asked = (struct pipelined){.exchange = {.request = &session->request,
-                                             .ops = session->request.ops,
-                                             .worker = session->request.worker,
-                                             .holding = {.request = &session->request},
+    *asked = (struct pipelined){.exchange = {.request = &http1->request,
+                                             .ops = http1->request.ops,
+                                             .worker = http1->request.worker,
+                                             .holding = {.request = &http1->request},
                                              .browser = origin.at != NULL}};
     if (len)
         asked->exchange.origin = (struct str){memcpy(asked + 1, origin.at, len), len};
@@ -37,9 +37,9 @@ void pipeline_free(struct exchange *exchange)
     free(asked);
 }
 
-struct pipelined *pipeline_replace_first(struct session *session)
+struct pipelined *pipeline_replace_first(struct http1 *http1)
 {
-    struct pipelined *first = pipeline_first(session);
+    struct pipelined *first = pipeline_first(http1);
     struct str origin = first->exchange.origin;
     struct pipelined *stand_in = mem_try_alloc(sizeof(*stand_in) + origin.len);
     if (!stand_in)
@@ -51,7 +51,7 @@ struct pipelined *pipeline_replace_first(struct session *session)
         question_drop(first->exchange.question);
     stand_in->exchange.question = NULL;
     stand_in->answer = (struct buf){0};
-    stand_in->exchange.holding = (struct holding){.request = &session->request};
+    stand_in->exchange.holding = (struct holding){.request = &http1->request};
     list_insert_before(&first->node, &stand_in->node);
     list_remove(&first->node);
     first->exchange.request = NULL;
@@ -59,9 +59,9 @@ struct pipelined *pipeline_replace_first(struct session *session)
     return stand_in;
 }
 
-void pipeline_drop(struct session *session)
+void pipeline_drop(struct http1 *http1)
 {
-    struct session_intake *intake = session_intake(session);
+    struct http1_intake *intake = http1_intake(http1);
     for (struct list *node; intake && (node = list_take_first(&intake->exchanges));) {
         struct pipelined *asked = container_of(node, struct pipelined, node);
         struct exchange *exchange = &asked->exchange;
@@ -79,36 +79,36 @@ void pipeline_drop(struct session *session)
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-static void end_exchange(struct session *session, struct pipelined *asked)
+static void end_exchange(struct http1 *http1, struct pipelined *asked)
 {
     list_remove(&asked->node);
-    session_intake(session)->inflight--;
+    http1_intake(http1)->inflight--;
     if (!asked->keep_alive)
-        session_close_soon(session);
+        http1_close_soon(http1);
     exchange_free(&asked->exchange);
 }
 
 /* Sends the responses that are ready, in order, then reads on. */
-static void pump(struct session *session)
+static void pump(struct http1 *http1)
 {
-    struct request_stream *request = &session->request;
-    while (session_inflight(session) && !session->closing) {
-        struct pipelined *first = pipeline_first(session);
+    struct request_stream *request = &http1->request;
+    while (http1_inflight(http1) && !http1->closing) {
+        struct pipelined *first = pipeline_first(http1);
         if (!first->answered)
             break;
         buf_add_str(request_stream_add(request), buf_str(&first->answer));
         if (buf_failed(&first->answer))
             request_stream_add(request)->failed = true;
-        end_exchange(session, first);
+        end_exchange(http1, first);
     }
     if (request_stream_lost(request)) {
-        conn_close(&session->conn);
+        conn_close(&http1->conn);
         return;
     }
-    if (session->finished && !session_inflight(session) && !session->closing)
-        session_close_soon(session);
+    if (http1->finished && !http1_inflight(http1) && !http1->closing)
+        http1_close_soon(http1);
     request_stream_dirty(request);
-    if (!session->processing && !session->closing)
+    if (!http1->processing && !http1->closing)
         request_stream_wake(request);
 }
 
@@ -117,9 +117,8 @@ static void pump(struct session *session)
 static struct buf *answer_of(struct pipelined *asked)
 {
     struct request_stream *request = asked->exchange.request;
-    struct session *session = request ? session_of(request) : NULL;
-    bool direct =
-        session && !session->closing && pipeline_first(session) == asked && !asked->answer.len;
+    struct http1 *http1 = request ? http1_of(request) : NULL;
+    bool direct = http1 && !http1->closing && pipeline_first(http1) == asked && !asked->answer.len;
     return direct ? request_stream_add(request) : &asked->answer;
 }
 
@@ -134,7 +133,7 @@ static void answered(struct pipelined *asked)
     if (asked->answer.cap)
         holding_set(&request->worker->holdings, &asked->exchange.holding, ACCOUNT_ANSWERS,
                     asked->answer.cap);
-    pump(session_of(request));
+    pump(http1_of(request));
 }
 
 void pipeline_respond(struct exchange *exchange, const struct response *response,
@@ -170,38 +169,38 @@ bool pipeline_respond_known(struct exchange *exchange, struct page_key *key)
 /* ---- pulls ----------------------------------------------------------------------------------- */
 
 /* Keeps the bytes behind the request for a pull that listens; drops them for others. */
-static void hand_over_intake(struct session *session)
+static void hand_over_intake(struct http1 *http1)
 {
-    struct stream_intake *intake = session->request.intake;
-    if (intake && intake->in.len && session->request.pull->ops->input)
-        request_stream_wake(&session->request);
+    struct stream_intake *intake = http1->request.intake;
+    if (intake && intake->in.len && http1->request.pull->ops->input)
+        request_stream_wake(&http1->request);
     else if (intake)
         buf_free(&intake->in);
-    session_drop_intake(session);
+    http1_drop_intake(http1);
 }
 
 bool pipeline_open(struct exchange *exchange, const struct response *response, struct pull *pull)
 {
     struct pipelined *asked = pipelined_of(exchange);
-    struct session *session = exchange->request ? session_of(exchange->request) : NULL;
+    struct http1 *http1 = exchange->request ? http1_of(exchange->request) : NULL;
     if (response->goes_on && asked->http10)
         asked->keep_alive = false; /* the body ends with the connection */
     http1_write_open(answer_of(asked), asked, response);
-    if (session) {
+    if (http1) {
         list_remove(&asked->node);
-        session_intake(session)->inflight--;
-        session->chunked = response->goes_on && exchange->chunked;
+        http1_intake(http1)->inflight--;
+        http1->chunked = response->goes_on && exchange->chunked;
     }
     exchange_free(exchange);
-    if (!session || request_stream_lost(&session->request)) {
-        if (session)
-            conn_close(&session->conn);
+    if (!http1 || request_stream_lost(&http1->request)) {
+        if (http1)
+            conn_close(&http1->conn);
         pull->ops->free(pull);
         return false;
     }
-    session_begin_pull(session, pull);
-    if (!session->processing)
-        hand_over_intake(session);
-    conn_dirty(&session->conn);
+    http1_begin_pull(http1, pull);
+    if (!http1->processing)
+        hand_over_intake(http1);
+    conn_dirty(&http1->conn);
     return true;
 }

@@ -7,7 +7,7 @@
 
 /* An exchange of such a connection. */
 struct pipelined {
-    struct list node;  /* in session_intake.exchanges */
+    struct list node;  /* in http1_intake.exchanges */
     struct buf answer; /* kept until its turn, if it was given earlier */
     bool keep_alive;
     bool http10;
@@ -22,31 +22,31 @@ static inline struct pipelined *pipelined_of(const struct exchange *exchange)
 }
 
 /* The exchange whose answer is next in turn, and the newest; there must be one. */
-static inline struct pipelined *pipeline_first(const struct session *session)
+static inline struct pipelined *pipeline_first(const struct http1 *http1)
 {
-    return container_of(session_intake(session)->exchanges.next, struct pipelined, node);
+    return container_of(http1_intake(http1)->exchanges.next, struct pipelined, node);
 }
 
-static inline struct pipelined *pipeline_last(const struct session *session)
+static inline struct pipelined *pipeline_last(const struct http1 *http1)
 {
-    return container_of(session_intake(session)->exchanges.prev, struct pipelined, node);
+    return container_of(http1_intake(http1)->exchanges.prev, struct pipelined, node);
 }
 
 /* The poll for which the connection is in PHASE_POLL. */
-static inline struct waiting *pipeline_waiting(const struct session *session)
+static inline struct waiting *pipeline_waiting(const struct http1 *http1)
 {
-    return pipeline_first(session)->exchange.waiting;
+    return pipeline_first(http1)->exchange.waiting;
 }
 
 /* Adds an exchange behind all others. NULL if there is no memory. */
-struct pipelined *pipeline_add(struct session *session, struct str origin);
+struct pipelined *pipeline_add(struct http1 *http1, struct str origin);
 
 /* Replaces the first by one of our own, which has the same to answer: the real one finds itself
  * dropped. NULL if there is no memory. */
-struct pipelined *pipeline_replace_first(struct session *session);
+struct pipelined *pipeline_replace_first(struct http1 *http1);
 
 /* The connection is gone: nobody waits for the answers. */
-void pipeline_drop(struct session *session);
+void pipeline_drop(struct http1 *http1);
 
 /* The operations of exchanges, for http1_state.c. See request_stream_ops. */
 void pipeline_respond(struct exchange *exchange, const struct response *response,

@@ -145,7 +145,7 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
     room[16] = '\0';
     buf_free(&peer.got);
     size_t rest = request_stream_unsent_len(
-        &container_of(bench->worker.sessions.prev, struct session, node)->request);
+        &container_of(bench->worker.http1.prev, struct http1, node)->request);
     assert_true(rest < 100); /* at most one heartbeat is left over */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "{\"op\":\"beat\"") > 5);
@@ -153,9 +153,9 @@ static void heartbeats_carry_the_cursor_and_stop_while_nobody_reads(void **state
     peer_leave(bench, &peer);
 }
 
-static const struct session *newest_session(const struct bench *bench)
+static const struct http1 *newest_http1(const struct bench *bench)
 {
-    return container_of(bench->worker.sessions.prev, struct session, node);
+    return container_of(bench->worker.http1.prev, struct http1, node);
 }
 
 static void a_stream_with_a_full_socket_gives_way_until_it_has_caught_up(void **state)
@@ -169,23 +169,23 @@ static void a_stream_with_a_full_socket_gives_way_until_it_has_caught_up(void **
     peer_hear(bench, &peer);
     bench_append(bench, STR("live"));
     bench_settle(bench);
-    assert_false(newest_session(bench)->conn.behind);
+    assert_false(newest_http1(bench)->conn.behind);
     for (int i = 0; i < 20; i++)
         bench_append(bench, (struct str){data, sizeof(data)});
     bench_settle(bench);
-    assert_false(newest_session(bench)->conn.writable);
-    assert_true(newest_session(bench)->conn.behind);
+    assert_false(newest_http1(bench)->conn.writable);
+    assert_true(newest_http1(bench)->conn.behind);
     peer_hear(bench, &peer);
     bench_append(bench, STR("new"));
     bench_settle(bench);
-    assert_false(newest_session(bench)->conn.behind);
+    assert_false(newest_http1(bench)->conn.behind);
     peer_hear(bench, &peer);
     assert_int_equal(peer_count(&peer, "\"data\":\"new\""), 1);
     peer_leave(bench, &peer);
 }
 
 /* docs/performance.md counts with these; what is needed only at times hangs on a pointer. */
-_Static_assert(sizeof(struct session) <= 152, "a session is for every subscriber");
+_Static_assert(sizeof(struct http1) <= 152, "a connection is for every subscriber");
 _Static_assert(sizeof(struct sub) <= 80, "a sub is for every subscriber");
 
 /* The size of the kind of structure that was first needed by what came last. */
@@ -200,7 +200,7 @@ static void streams_and_websockets_of_channels_are_small(void **state)
     struct bench *bench = *state;
     struct peer peer, other;
     hear_all(bench, &peer, GET_STREAM);
-    assert_int_equal(bench->worker.slabs.count, 2); /* of sessions, and of streams */
+    assert_int_equal(bench->worker.slabs.count, 2); /* of connections, and of streams */
     assert_in_range(newest_size(bench), 1, 104);
     peer_join(bench, &other);
     peer_upgrade(bench, &other, PEER_UPGRADE("/socket"));
@@ -210,32 +210,32 @@ static void streams_and_websockets_of_channels_are_small(void **state)
     peer_leave(bench, &peer);
 }
 
-static void an_idle_subscriber_holds_its_session_and_its_stream_alone(void **state)
+static void an_idle_subscriber_holds_its_connection_and_its_stream_alone(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
     hear_all(bench, &peer, GET_STREAM);
-    assert_non_null(newest_session(bench)->request.pull);
-    assert_null(newest_session(bench)->request.intake);
-    assert_null(newest_session(bench)->request.out);
+    assert_non_null(newest_http1(bench)->request.pull);
+    assert_null(newest_http1(bench)->request.intake);
+    assert_null(newest_http1(bench)->request.out);
     bench_pass(bench, 60000); /* a heartbeat leaves nothing behind */
     peer_hear(bench, &peer);
     assert_true(peer_count(&peer, "\"beat\"") > 0);
-    assert_null(newest_session(bench)->request.out);
+    assert_null(newest_http1(bench)->request.out);
     peer_leave(bench, &peer);
 }
 
-static void an_idle_connection_between_requests_holds_its_session_alone(void **state)
+static void an_idle_connection_between_requests_holds_its_connection_alone(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
     hear_all(bench, &peer, GET_PAGE);
     assert_true(peer_has(&peer, "200 OK"));
-    assert_null(newest_session(bench)->request.intake);
-    assert_null(newest_session(bench)->request.out);
+    assert_null(newest_http1(bench)->request.intake);
+    assert_null(newest_http1(bench)->request.out);
     peer_send(&peer, STR("GET "));
     bench_settle(bench);
-    assert_non_null(newest_session(bench)->request.intake);
+    assert_non_null(newest_http1(bench)->request.intake);
     peer_leave(bench, &peer);
 }
 
@@ -254,8 +254,8 @@ static void the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn(void **st
         assert_true(n > 12);
         assert_memory_equal(room, "HTTP/1.1 200", 12);
     }
-    list_each (&bench->worker.sessions, node) {
-        assert_null(container_of(node, struct session, node)->request.out);
+    list_each (&bench->worker.http1, node) {
+        assert_null(container_of(node, struct http1, node)->request.out);
     }
     bench_settle(bench);
     for (int i = 0; i < 8; i++)
@@ -318,9 +318,9 @@ int main(void)
         WITH_BENCH(heartbeats_carry_the_cursor_and_stop_while_nobody_reads),
         WITH_BENCH(a_stream_with_a_full_socket_gives_way_until_it_has_caught_up),
         WITH_BENCH(streams_and_websockets_of_channels_are_small),
-        WITH_BENCH(an_idle_subscriber_holds_its_session_and_its_stream_alone),
+        WITH_BENCH(an_idle_subscriber_holds_its_connection_and_its_stream_alone),
         WITH_BENCH(a_peer_that_acknowledges_nothing_for_two_beats_is_closed),
-        WITH_BENCH(an_idle_connection_between_requests_holds_its_session_alone),
+        WITH_BENCH(an_idle_connection_between_requests_holds_its_connection_alone),
         WITH_BENCH(the_head_of_a_stream_does_not_wait_for_the_end_of_the_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

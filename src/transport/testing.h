@@ -110,7 +110,7 @@ static inline void bench_read(struct exchange *exchange, struct str path)
     else if (str_eq(path, STR("/stream")))
         stream_begin(exchange, reading);
     else if (str_eq(path, STR("/socket")))
-        channel_socket_begin(exchange, reading);
+        channel_websocket_begin(exchange, reading);
     else {
         if (str_eq(path, STR("/poll")))
             request_cache_keep(&exchange->worker->request_cache, exchange, reading);
@@ -152,7 +152,7 @@ static inline void bench_handle(struct exchange *exchange)
         response.body[0] = exchange_input(exchange);
         exchange_respond(exchange, &response);
     } else if (str_eq(path, STR("/v1"))) {
-        protocol_begin(exchange, NULL);
+        freshet_v1_begin(exchange, NULL);
     } else {
         bench_read(exchange, path);
     }
@@ -223,8 +223,8 @@ static inline struct bench *bench_new(void)
 /* Ends like a worker's thread, its log and its connections do. */
 static inline void bench_free(struct bench *bench)
 {
-    list_each (&bench->worker.sessions, node)
-        conn_close(&container_of(node, struct session, node)->conn);
+    list_each (&bench->worker.http1, node)
+        conn_close(&container_of(node, struct http1, node)->conn);
     while (net_bury(&bench->worker.net))
         ;
     static const enum account_kind kinds[] = {ACCOUNT_INTAKE, ACCOUNT_INFLATED, ACCOUNT_ANSWERS,

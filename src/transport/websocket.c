@@ -9,72 +9,72 @@
 /* The charge for a piece of decompressed message, so that usually the time decides. */
 enum { INFLATE_COST = 2 * BUDGET_STRIDE };
 
-static struct socket *of_pull(struct pull *pull)
+static struct websocket *of_pull(struct pull *pull)
 {
-    return container_of(pull, struct socket, pull);
+    return container_of(pull, struct websocket, pull);
 }
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
-void socket_close(struct socket *socket, unsigned code, struct str reason)
+void websocket_close(struct websocket *websocket, unsigned code, struct str reason)
 {
-    struct request_stream *request = socket->pull.request;
-    if (socket->close_sent || request->ops->state(request) != REQUEST_OPEN)
+    struct request_stream *request = websocket->pull.request;
+    if (websocket->close_sent || request->ops->state(request) != REQUEST_OPEN)
         return;
-    socket->close_sent = true;
+    websocket->close_sent = true;
     ws_add_close(request_stream_add(request), code, reason, NULL);
-    if (socket->close_seen)
+    if (websocket->close_seen)
         request_stream_end(request);
     else
         timer_set(&request->worker->loop, &request->timer, request->worker->config.limits.close_ms);
     request_stream_dirty(request);
 }
 
-void socket_close_problem(struct socket *socket, enum problem problem)
+void websocket_close_problem(struct websocket *websocket, enum problem problem)
 {
-    struct worker *worker = socket->pull.request->worker;
+    struct worker *worker = websocket->pull.request->worker;
     struct buf reason = {0};
     stat_add(&worker->stats.problems[problem], 1);
     problem_add_type(&reason, worker->config.base, problem);
-    socket_close(socket, problem_close_code(problem), buf_str(&reason));
+    websocket_close(websocket, problem_close_code(problem), buf_str(&reason));
     buf_free(&reason);
 }
 
-static void on_close(struct socket *socket, unsigned code)
+static void on_close(struct websocket *websocket, unsigned code)
 {
-    struct request_stream *request = socket->pull.request;
-    socket->close_seen = true;
-    socket->close_code = (uint16_t)code;
+    struct request_stream *request = websocket->pull.request;
+    websocket->close_seen = true;
+    websocket->close_code = (uint16_t)code;
     /* Earlier publishes still count, and the peer may wait for the echo. */
-    socket->close_due = socket->inflight > 0;
-    if (socket->close_sent)
+    websocket->close_due = websocket->inflight > 0;
+    if (websocket->close_sent)
         request_stream_end(request);
-    else if (!socket->close_due)
-        socket_close(socket, code, STR_NONE);
+    else if (!websocket->close_due)
+        websocket_close(websocket, code, STR_NONE);
 }
 
-static void set_timer(struct socket *socket);
+static void set_timer(struct websocket *websocket);
 
 /* ---- frames in ------------------------------------------------------------------------------- */
 
-static void on_event(struct socket *socket, const struct ws_event *event)
+static void on_event(struct websocket *websocket, const struct ws_event *event)
 {
-    struct request_stream *request = socket->pull.request;
+    struct request_stream *request = websocket->pull.request;
     switch (event->opcode) {
     case WS_TEXT:
     case WS_BINARY:
         if (request->intake)
             request->intake->begun_ns = 0;
-        if (!socket->close_sent)
-            socket->ops->message(socket, event->opcode, event->data);
+        if (!websocket->close_sent)
+            websocket->ops->message(websocket, event->opcode, event->data);
         break;
     case WS_PING:
-        if (!socket->close_sent)
+        if (!websocket->close_sent)
             ws_add_frame(request_stream_add(request), true, false, WS_PONG, event->data, NULL);
         request_stream_dirty(request);
         break;
     case WS_CLOSE:
-        on_close(socket, event->close_code);
+        on_close(websocket, event->close_code);
         break;
     case WS_PONG:
     case WS_CONTINUATION:
@@ -82,12 +82,12 @@ static void on_event(struct socket *socket, const struct ws_event *event)
     }
 }
 
-static void on_broken(struct socket *socket, int result)
+static void on_broken(struct websocket *websocket, int result)
 {
     if (result == WS_E_TOO_BIG)
-        worker_hit(socket->pull.request->worker, LIMIT_MESSAGE);
-    socket->close_seen = true; /* nothing more can be read, so nothing more is waited for */
-    socket_close(socket, ws_error_close_code(result), ws_error_reason(result));
+        worker_hit(websocket->pull.request->worker, LIMIT_MESSAGE);
+    websocket->close_seen = true; /* nothing more can be read, so nothing more is waited for */
+    websocket_close(websocket, ws_error_close_code(result), ws_error_reason(result));
 }
 
 /* A peer that sends pings and reads no pongs must not fill our memory. */
@@ -107,159 +107,161 @@ static void pause_to_send(const struct request_stream *request)
 }
 
 /* Whether publishes that wait for the log fill memory. inflight_max counts between reads only. */
-static bool is_pressed(const struct socket *socket)
+static bool is_pressed(const struct websocket *websocket)
 {
-    return socket->inflight && worker_pressed(socket->pull.request->worker);
+    return websocket->inflight && worker_pressed(websocket->pull.request->worker);
 }
 
 /* A compressed message may become a thousand times as large, and as much work. It is read when all
  * other connections had their turn. What is sent in less than 126 bytes does not become much. */
-static bool is_for_later(const struct socket *socket, struct str bytes)
+static bool is_for_later(const struct websocket *websocket, struct str bytes)
 {
     enum { RSV1 = 0x40, CONTROL = 0x08, LENGTH = 0x7f, LONG = 126 };
     const uint8_t *head = (const uint8_t *)bytes.at;
-    return socket->reader.inflater && !socket->pull.request->worker->decompresses &&
-           bytes.len >= 2 && ws_reader_idle(&socket->reader) && (head[0] & RSV1) &&
+    return websocket->reader.inflater && !websocket->pull.request->worker->decompresses &&
+           bytes.len >= 2 && ws_reader_idle(&websocket->reader) && (head[0] & RSV1) &&
            !(head[0] & CONTROL) && (head[1] & LENGTH) >= LONG;
 }
 
 /* Whether the message may be handled: the JSON of a large one is checked before, in pieces. Until
  * then it stays the reader's, so that there must be no next call. */
-static bool is_checked(struct socket *socket, struct str text)
+static bool is_checked(struct websocket *websocket, struct str text)
 {
-    struct request_stream *request = socket->pull.request;
-    if (!socket->ops->json || socket->close_sent || text.len <= CHECKED_LARGE ||
-        !ws_reader_owns(&socket->reader, text) || !request_stream_take_in(request))
+    struct request_stream *request = websocket->pull.request;
+    if (!websocket->ops->json || websocket->close_sent || text.len <= CHECKED_LARGE ||
+        !ws_reader_owns(&websocket->reader, text) || !request_stream_take_in(request))
         return true;
     return checked_go_on(request->worker, &request->intake->check, text);
 }
 
-static void handle_event(struct socket *socket, const struct ws_event *event)
+static void handle_event(struct websocket *websocket, const struct ws_event *event)
 {
-    struct request_stream *request = socket->pull.request;
-    if (event->opcode == WS_TEXT && !is_checked(socket, event->data))
+    struct request_stream *request = websocket->pull.request;
+    if (event->opcode == WS_TEXT && !is_checked(websocket, event->data))
         return;
-    on_event(socket, event);
+    on_event(websocket, event);
     if (request->intake)
         checked_end(request->worker, &request->intake->check);
 }
 
-static bool is_checking(const struct socket *socket)
+static bool is_checking(const struct websocket *websocket)
 {
-    const struct request_stream *request = socket->pull.request;
+    const struct request_stream *request = websocket->pull.request;
     return request->intake && request->intake->check;
 }
 
 /* Goes on with the check of the last message. */
-static void check_on(struct socket *socket)
+static void check_on(struct websocket *websocket)
 {
-    struct worker *worker = socket->pull.request->worker;
-    const struct json_scan *check = socket->pull.request->intake->check;
+    struct worker *worker = websocket->pull.request->worker;
+    const struct json_scan *check = websocket->pull.request->intake->check;
     struct ws_event event = {.opcode = WS_TEXT, .data = check->text};
-    size_t inflated = ws_reader_inflated(&socket->reader);
+    size_t inflated = ws_reader_inflated(&websocket->reader);
     account_add(&worker->account, ACCOUNT_INFLATED, inflated);
-    handle_event(socket, &event);
+    handle_event(websocket, &event);
     account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
 }
 
 /* Reads a message or control frame; returns false if this step must end. */
-static bool input_one(struct socket *socket, struct str *bytes)
+static bool input_one(struct websocket *websocket, struct str *bytes)
 {
-    struct worker *worker = socket->pull.request->worker;
+    struct worker *worker = websocket->pull.request->worker;
     struct ws_event event = {.data = STR_NONE};
     size_t used = 0;
-    if (is_checking(socket)) {
-        check_on(socket);
-        pause_to_send(socket->pull.request);
-        return !worker_is_spent(worker) && !request_stream_is_closed(socket->pull.request) &&
-               !is_pressed(socket);
+    if (is_checking(websocket)) {
+        check_on(websocket);
+        pause_to_send(websocket->pull.request);
+        return !worker_is_spent(worker) && !request_stream_is_closed(websocket->pull.request) &&
+               !is_pressed(websocket);
     }
-    if (!ws_reader_is_inflating(&socket->reader) && is_for_later(socket, *bytes)) {
+    if (!ws_reader_is_inflating(&websocket->reader) && is_for_later(websocket, *bytes)) {
         worker_end_step(worker);
         return false;
     }
     int result =
-        ws_reader_feed(&socket->reader, (char *)(uintptr_t)bytes->at, bytes->len, &used, &event);
+        ws_reader_feed(&websocket->reader, (char *)(uintptr_t)bytes->at, bytes->len, &used, &event);
     *bytes = str_skip(*bytes, used);
-    size_t inflated = ws_reader_inflated(&socket->reader);
+    size_t inflated = ws_reader_inflated(&websocket->reader);
     account_add(&worker->account, ACCOUNT_INFLATED, inflated);
     if (result == WS_EVENT)
-        handle_event(socket, &event);
+        handle_event(websocket, &event);
     else if (result != WS_MORE)
-        on_broken(socket, result);
+        on_broken(websocket, result);
     account_sub(&worker->account, ACCOUNT_INFLATED, inflated);
-    pause_to_send(socket->pull.request);
-    bool inflating = ws_reader_is_inflating(&socket->reader);
+    pause_to_send(websocket->pull.request);
+    bool inflating = ws_reader_is_inflating(&websocket->reader);
     size_t cost = inflating ? INFLATE_COST : event.data.len > used ? event.data.len : used;
     bool more = worker_spend(worker, cost) && (result == WS_EVENT || inflating);
-    return more && !request_stream_is_closed(socket->pull.request) && !is_pressed(socket);
+    return more && !request_stream_is_closed(websocket->pull.request) && !is_pressed(websocket);
 }
 
 /* Compressed messages that have begun hold up others that would; see is_for_later(). */
-static void count_inflating(struct socket *socket, bool inflates)
+static void count_inflating(struct websocket *websocket, bool inflates)
 {
-    if (socket->inflates == inflates)
+    if (websocket->inflates == inflates)
         return;
-    socket->inflates = inflates;
-    socket->pull.request->worker->inflating += inflates ? 1U : -1U;
+    websocket->inflates = inflates;
+    websocket->pull.request->worker->inflating += inflates ? 1U : -1U;
 }
 
-size_t socket_held(const struct pull *pull)
+size_t websocket_held(const struct pull *pull)
 {
-    return ws_reader_held(&container_of(pull, const struct socket, pull)->reader);
+    return ws_reader_held(&container_of(pull, const struct websocket, pull)->reader);
 }
 
-bool socket_is_busy(const struct pull *pull)
+bool websocket_is_busy(const struct pull *pull)
 {
-    const struct socket *socket = container_of(pull, const struct socket, pull);
-    return is_checking(socket) || ws_reader_is_inflating(&socket->reader);
+    const struct websocket *websocket = container_of(pull, const struct websocket, pull);
+    return is_checking(websocket) || ws_reader_is_inflating(&websocket->reader);
 }
 
-void socket_refuse_rest(struct pull *pull, enum problem problem)
+void websocket_refuse_rest(struct pull *pull, enum problem problem)
 {
-    struct socket *socket = of_pull(pull);
+    struct websocket *websocket = of_pull(pull);
     if (pull->request->intake)
         checked_end(pull->request->worker, &pull->request->intake->check);
-    ws_reader_give_up(&socket->reader);
-    count_inflating(socket, false);
-    socket->close_seen = true; /* nothing more is read, so nothing more is waited for */
-    if (socket->close_sent)
+    ws_reader_give_up(&websocket->reader);
+    count_inflating(websocket, false);
+    websocket->close_seen = true; /* nothing more is read, so nothing more is waited for */
+    if (websocket->close_sent)
         request_stream_close(pull->request);
     else
-        socket_close_problem(socket, problem);
+        websocket_close_problem(websocket, problem);
 }
 
 /* A message that has begun has a deadline, as a request has. */
-static void time_message(struct socket *socket)
+static void time_message(struct websocket *websocket)
 {
-    struct request_stream *request = socket->pull.request;
-    if (ws_reader_idle(&socket->reader) || socket->close_sent || request_stream_is_closed(request))
+    struct request_stream *request = websocket->pull.request;
+    if (ws_reader_idle(&websocket->reader) || websocket->close_sent ||
+        request_stream_is_closed(request))
         return;
     struct stream_intake *intake = request_stream_take_in(request);
     if (!intake || intake->begun_ns)
         return;
     intake->begun_ns = request->worker->loop.now_ns;
-    set_timer(socket);
+    set_timer(websocket);
 }
 
-size_t socket_input(struct pull *pull, char *bytes, size_t len)
+size_t websocket_input(struct pull *pull, char *bytes, size_t len)
 {
-    struct socket *socket = of_pull(pull);
+    struct websocket *websocket = of_pull(pull);
     struct request_stream *request = pull->request;
     struct str rest = {bytes, len};
     struct ws_event none;
     size_t used;
     if (len)
-        socket->beats_unanswered = 0;
-    while (input_one(socket, &rest))
+        websocket->beats_unanswered = 0;
+    while (input_one(websocket, &rest))
         ;
-    if (socket->reader.error)
+    if (websocket->reader.error)
         rest.len = 0;
-    else if (!socket_is_busy(pull))
-        (void)ws_reader_feed(&socket->reader, NULL, 0, &used, &none); /* lets the event go */
-    count_inflating(socket, socket_is_busy(pull) && (ws_reader_is_inflating(&socket->reader) ||
-                                                     ws_reader_inflated(&socket->reader)));
-    time_message(socket);
+    else if (!websocket_is_busy(pull))
+        (void)ws_reader_feed(&websocket->reader, NULL, 0, &used, &none); /* lets the event go */
+    count_inflating(websocket,
+                    websocket_is_busy(pull) && (ws_reader_is_inflating(&websocket->reader) ||
+                                                ws_reader_inflated(&websocket->reader)));
+    time_message(websocket);
     if (out_is_full(request))
         worker_hit(request->worker, LIMIT_RESTS);
     if (out_is_full(request) || request_stream_lost(request))
@@ -269,39 +271,40 @@ size_t socket_input(struct pull *pull, char *bytes, size_t len)
 
 /* ---- publishes ------------------------------------------------------------------------------- */
 
-/* A socket that only listens goes on being read: it costs the log nothing. */
-bool socket_deaf(struct pull *pull)
+/* A WebSocket that only listens goes on being read: it costs the log nothing. */
+bool websocket_deaf(struct pull *pull)
 {
-    struct socket *socket = of_pull(pull);
+    struct websocket *websocket = of_pull(pull);
     struct request_stream *request = pull->request;
-    if (socket->inflight >= request->worker->config.limits.inflight_max)
+    if (websocket->inflight >= request->worker->config.limits.inflight_max)
         return true; /* until one is answered */
-    if (!socket->publishes || !worker_pressed(request->worker))
+    if (!websocket->publishes || !worker_pressed(request->worker))
         return false;
     request_stream_pause(request);
     return true;
 }
 
-static struct socket_publish *oldest(const struct socket *socket)
+static struct websocket_publish *oldest(const struct websocket *websocket)
 {
-    return container_of(socket->publishes_open.next, struct socket_publish, node);
+    return container_of(websocket->publishes_open.next, struct websocket_publish, node);
 }
 
-static int64_t ms_until(const struct socket *socket, int64_t ns)
+static int64_t ms_until(const struct websocket *websocket, int64_t ns)
 {
-    int64_t ms = (ns - socket->pull.request->worker->loop.now_ns) / 1000000;
+    int64_t ms = (ns - websocket->pull.request->worker->loop.now_ns) / 1000000;
     return ms > 0 ? ms : 0;
 }
 
-static int64_t deadline_ns(const struct socket *socket, const struct socket_publish *publish)
+static int64_t deadline_ns(const struct websocket *websocket,
+                           const struct websocket_publish *publish)
 {
-    return publish->since_ns + socket->pull.request->worker->config.limits.publish_ms * 1000000;
+    return publish->since_ns + websocket->pull.request->worker->config.limits.publish_ms * 1000000;
 }
 
 /* When the message that is under way must have come whole; INT64_MAX without one. */
-static int64_t message_ns(const struct socket *socket)
+static int64_t message_ns(const struct websocket *websocket)
 {
-    const struct request_stream *request = socket->pull.request;
+    const struct request_stream *request = websocket->pull.request;
     int64_t ms = request->worker->config.limits.message_ms;
     if (!request->intake || !request->intake->begun_ns)
         return INT64_MAX;
@@ -310,35 +313,35 @@ static int64_t message_ns(const struct socket *socket)
 
 /* Sets the only timer: for heartbeats, for the current message, and for publishes without a
  * verdict. */
-static void set_timer(struct socket *socket)
+static void set_timer(struct websocket *websocket)
 {
-    int64_t next_ns = message_ns(socket);
-    int64_t ms = ms_until(socket, socket->beat_ns < next_ns ? socket->beat_ns : next_ns);
-    if (!list_empty(&socket->publishes_open)) {
-        int64_t left_ms = ms_until(socket, deadline_ns(socket, oldest(socket)));
+    int64_t next_ns = message_ns(websocket);
+    int64_t ms = ms_until(websocket, websocket->beat_ns < next_ns ? websocket->beat_ns : next_ns);
+    if (!list_empty(&websocket->publishes_open)) {
+        int64_t left_ms = ms_until(websocket, deadline_ns(websocket, oldest(websocket)));
         ms = left_ms < ms ? left_ms : ms;
     }
-    if (!socket->close_sent)
-        request_stream_ring_in(socket->pull.request, ms);
+    if (!websocket->close_sent)
+        request_stream_ring_in(websocket->pull.request, ms);
 }
 
-static void add_publish(struct socket *socket, struct socket_publish *publish)
+static void add_publish(struct websocket *websocket, struct websocket_publish *publish)
 {
-    bool first = list_empty(&socket->publishes_open);
-    publish->socket = socket;
-    publish->since_ns = socket->pull.request->worker->loop.now_ns;
-    list_add_last(&socket->publishes_open, &publish->node);
-    if (++socket->inflight == socket->pull.request->worker->config.limits.inflight_max)
-        worker_hit(socket->pull.request->worker, LIMIT_INFLIGHT);
-    socket->publishes = true;
+    bool first = list_empty(&websocket->publishes_open);
+    publish->websocket = websocket;
+    publish->since_ns = websocket->pull.request->worker->loop.now_ns;
+    list_add_last(&websocket->publishes_open, &publish->node);
+    if (++websocket->inflight == websocket->pull.request->worker->config.limits.inflight_max)
+        worker_hit(websocket->pull.request->worker, LIMIT_INFLIGHT);
+    websocket->publishes = true;
     if (first)
-        set_timer(socket);
+        set_timer(websocket);
 }
 
-bool socket_submit(struct socket *socket, struct proposal *proposal, struct socket_publish *publish,
-                   struct refusal *ret_refusal)
+bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
+                      struct websocket_publish *publish, struct refusal *ret_refusal)
 {
-    struct request_stream *request = socket->pull.request;
+    struct request_stream *request = websocket->pull.request;
     struct worker *worker = request->worker;
     const struct conn *conn = request_stream_conn(request);
     struct publisher publisher = {.conn = conn, .origin = conn->id};
@@ -347,143 +350,143 @@ bool socket_submit(struct socket *socket, struct proposal *proposal, struct sock
         return refusal_no_memory(ret_refusal);
     if (!submit_proposal(&worker->submitter, &publisher, proposal, &publish->publish, ret_refusal))
         return false;
-    add_publish(socket, publish);
+    add_publish(websocket, publish);
     return true;
 }
 
-static void forget_publish(struct socket *socket, struct socket_publish *publish)
+static void forget_publish(struct websocket *websocket, struct websocket_publish *publish)
 {
     list_remove(&publish->node);
-    publish->socket = NULL;
-    if (socket->inflight-- == socket->pull.request->worker->config.limits.inflight_max)
-        request_stream_wake(socket->pull.request);
-    if (socket->close_due)
-        request_stream_dirty(socket->pull.request);
+    publish->websocket = NULL;
+    if (websocket->inflight-- == websocket->pull.request->worker->config.limits.inflight_max)
+        request_stream_wake(websocket->pull.request);
+    if (websocket->close_due)
+        request_stream_dirty(websocket->pull.request);
 }
 
-bool socket_end_publish(struct socket_publish *publish)
+bool websocket_end_publish(struct websocket_publish *publish)
 {
-    struct socket *socket = publish->socket;
-    if (!socket)
+    struct websocket *websocket = publish->websocket;
+    if (!websocket)
         return false;
-    forget_publish(socket, publish);
-    publish->socket = socket;
+    forget_publish(websocket, publish);
+    publish->websocket = websocket;
     return true;
 }
 
 /* Publishes that are not safe in time: what becomes of them is not known, and is not waited for. */
-static void give_up_late(struct socket *socket)
+static void give_up_late(struct websocket *websocket)
 {
-    int64_t now_ns = socket->pull.request->worker->loop.now_ns;
-    while (!list_empty(&socket->publishes_open)) {
-        struct socket_publish *publish = oldest(socket);
-        if (deadline_ns(socket, publish) > now_ns)
+    int64_t now_ns = websocket->pull.request->worker->loop.now_ns;
+    while (!list_empty(&websocket->publishes_open)) {
+        struct websocket_publish *publish = oldest(websocket);
+        if (deadline_ns(websocket, publish) > now_ns)
             break;
-        forget_publish(socket, publish);
-        if (socket->ops->lost)
-            socket->ops->lost(socket, publish);
+        forget_publish(websocket, publish);
+        if (websocket->ops->lost)
+            websocket->ops->lost(websocket, publish);
     }
 }
 
 /* ---- pull operations ------------------------------------------------------------------------- */
 
-struct str socket_fill(struct socket *socket)
+struct str websocket_fill(struct websocket *websocket)
 {
-    struct request_stream *request = socket->pull.request;
-    bool is_due = socket->close_due && !socket->inflight && !socket->close_sent;
+    struct request_stream *request = websocket->pull.request;
+    bool is_due = websocket->close_due && !websocket->inflight && !websocket->close_sent;
     if (is_due && request_stream_is_clear(request))
-        socket_close(socket, socket->close_code, STR_NONE);
+        websocket_close(websocket, websocket->close_code, STR_NONE);
     return request_stream_unsent(request);
 }
 
-static void beat_later(struct socket *socket)
+static void beat_later(struct websocket *websocket)
 {
-    socket->beat_ns =
-        socket->pull.request->worker->loop.now_ns + socket->beat_s * INT64_C(1000000000);
+    websocket->beat_ns =
+        websocket->pull.request->worker->loop.now_ns + websocket->beat_s * INT64_C(1000000000);
 }
 
 /* Closes if the peer has answered neither of the last two beats: a program may be gone while its
  * kernel still acknowledges. What has come and is not read yet may be the answer. */
-static bool close_silent(struct socket *socket)
+static bool close_silent(struct websocket *websocket)
 {
-    struct request_stream *request = socket->pull.request;
-    if (socket->beats_unanswered < 2 || request_stream_conn(request)->readable)
-        return request_stream_close_deserted(request, socket->beat_s);
+    struct request_stream *request = websocket->pull.request;
+    if (websocket->beats_unanswered < 2 || request_stream_conn(request)->readable)
+        return request_stream_close_deserted(request, websocket->beat_s);
     worker_hit(request->worker, LIMIT_GONE);
     request_stream_close(request);
     return true;
 }
 
 /* A peer for which there is something to send already needs no sign of life, and gets none. */
-static void beat(struct socket *socket)
+static void beat(struct websocket *websocket)
 {
-    struct request_stream *request = socket->pull.request;
-    if (close_silent(socket))
+    struct request_stream *request = websocket->pull.request;
+    if (close_silent(websocket))
         return;
     if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
-        socket->ops->beat(socket);
+        websocket->ops->beat(websocket);
         if (!request_stream_is_clear(request)) /* there was a beat to send */
-            socket->beats_unanswered++;
+            websocket->beats_unanswered++;
         request_stream_dirty(request);
     }
-    beat_later(socket);
+    beat_later(websocket);
 }
 
 /* A message that did not come whole in time ends the connection, unless it was we who did not read.
  */
-static bool refuse_late_message(struct socket *socket)
+static bool refuse_late_message(struct websocket *websocket)
 {
-    struct request_stream *request = socket->pull.request;
+    struct request_stream *request = websocket->pull.request;
     struct worker *worker = request->worker;
-    if (message_ns(socket) > worker->loop.now_ns)
+    if (message_ns(websocket) > worker->loop.now_ns)
         return false;
     request->intake->begun_ns = worker->loop.now_ns;
-    if (socket->inflight >= worker->config.limits.inflight_max || worker_pressed(worker))
+    if (websocket->inflight >= worker->config.limits.inflight_max || worker_pressed(worker))
         return false;
-    socket_refuse_rest(&socket->pull, PROBLEM_TIMEOUT);
+    websocket_refuse_rest(&websocket->pull, PROBLEM_TIMEOUT);
     request_stream_count_intake(request);
     return true;
 }
 
-void socket_ring(struct pull *pull)
+void websocket_ring(struct pull *pull)
 {
-    struct socket *socket = of_pull(pull);
-    if (socket->close_sent) {
+    struct websocket *websocket = of_pull(pull);
+    if (websocket->close_sent) {
         worker_hit(pull->request->worker, LIMIT_CLOSE); /* the peer did not answer our close */
         request_stream_close(pull->request);
         return;
     }
-    if (refuse_late_message(socket))
+    if (refuse_late_message(websocket))
         return;
-    give_up_late(socket);
-    if (!ms_until(socket, socket->beat_ns))
-        beat(socket);
+    give_up_late(websocket);
+    if (!ms_until(websocket, websocket->beat_ns))
+        beat(websocket);
     if (!request_stream_is_closed(pull->request))
-        set_timer(socket);
+        set_timer(websocket);
 }
 
-void socket_drain(struct pull *pull)
+void websocket_drain(struct pull *pull)
 {
-    struct socket *socket = of_pull(pull);
-    if (socket->close_sent) {
+    struct websocket *websocket = of_pull(pull);
+    if (websocket->close_sent) {
         request_stream_close(pull->request);
         return;
     }
-    socket->close_code = WS_CLOSE_RESTART;
-    socket->close_due = socket->inflight > 0; /* publishes are answered first */
+    websocket->close_code = WS_CLOSE_RESTART;
+    websocket->close_due = websocket->inflight > 0; /* publishes are answered first */
     request_stream_dirty(pull->request);
-    if (socket->close_due)
-        set_timer(socket);
+    if (websocket->close_due)
+        set_timer(websocket);
     else
-        socket_close(socket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
+        websocket_close(websocket, WS_CLOSE_RESTART, STR("the server restarts: come back"));
 }
 
-void socket_deinit(struct socket *socket)
+void websocket_deinit(struct websocket *websocket)
 {
-    for (struct list *node; (node = list_take_first(&socket->publishes_open));)
-        container_of(node, struct socket_publish, node)->socket = NULL;
-    ws_reader_deinit(&socket->reader);
-    count_inflating(socket, false);
+    for (struct list *node; (node = list_take_first(&websocket->publishes_open));)
+        container_of(node, struct websocket_publish, node)->websocket = NULL;
+    ws_reader_deinit(&websocket->reader);
+    count_inflating(websocket, false);
 }
 
 /* ---- the handshake --------------------------------------------------------------------------- */
@@ -555,104 +558,105 @@ static void make_head(struct response *response, const struct exchange *exchange
         ws_add_deflate_answer(response_compose(response, STR("Sec-WebSocket-Extensions")), deflate);
 }
 
-bool socket_open(struct exchange *exchange, struct socket *socket, struct str protocol,
-                 const uint64_t *cursor)
+bool websocket_open(struct exchange *exchange, struct websocket *websocket, struct str protocol,
+                    const uint64_t *cursor)
 {
     struct worker *worker = exchange->worker;
     struct ws_deflate_params deflate;
     struct response response;
     struct str detail;
-    socket->browser = exchange->browser;
-    list_init(&socket->publishes_open);
+    websocket->browser = exchange->browser;
+    list_init(&websocket->publishes_open);
     enum problem problem = check(exchange, &detail);
     if (problem == PROBLEM_COUNT && negotiate(exchange->head, &deflate)) {
         problem = PROBLEM_BAD_HANDSHAKE;
         detail = STR("Sec-WebSocket-Extensions is not a list of extensions");
     }
     if (problem != PROBLEM_COUNT) {
-        socket->pull.ops->free(&socket->pull);
+        websocket->pull.ops->free(&websocket->pull);
         exchange_problem(exchange, problem, detail, STR_NONE);
         return false;
     }
-    socket->window_bits = deflate.enabled ? deflate.server_max_window_bits : 0;
-    ws_reader_init(&socket->reader, WS_SERVER, &worker->config.limits.ws,
+    websocket->window_bits = deflate.enabled ? deflate.server_max_window_bits : 0;
+    ws_reader_init(&websocket->reader, WS_SERVER, &worker->config.limits.ws,
                    deflate.enabled ? &worker->inflater : NULL);
     make_head(&response, exchange, protocol, cursor, &deflate);
-    if (!exchange_pull(exchange, &response, &socket->pull))
+    if (!exchange_pull(exchange, &response, &websocket->pull))
         return false;
-    beat_later(socket);
-    set_timer(socket);
+    beat_later(websocket);
+    set_timer(websocket);
     return true;
 }
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
-static void refused_message(struct socket *socket, enum ws_opcode opcode, struct str data)
+static void refused_message(struct websocket *websocket, enum ws_opcode opcode, struct str data)
 {
-    (void)socket;
+    (void)websocket;
     (void)opcode;
     (void)data;
 }
 
-static void refused_beat(struct socket *socket)
+static void refused_beat(struct websocket *websocket)
 {
-    (void)socket;
+    (void)websocket;
 }
 
 static struct str refused_fill(struct pull *pull)
 {
-    return socket_fill(of_pull(pull));
+    return websocket_fill(of_pull(pull));
 }
 
 static bool refused_sent(struct pull *pull, size_t n, bool blocked)
 {
     (void)n;
     (void)blocked;
-    return socket_sent(of_pull(pull), true);
+    return websocket_sent(of_pull(pull), true);
 }
 
 static void refused_free(struct pull *pull)
 {
-    socket_deinit(of_pull(pull));
+    websocket_deinit(of_pull(pull));
     free(of_pull(pull));
 }
 
-static const struct socket_ops refused_ops = {.message = refused_message, .beat = refused_beat};
+static const struct websocket_ops refused_ops = {.message = refused_message, .beat = refused_beat};
 static const struct pull_ops refused_pull = {
-    SOCKET_PULL,           .fill = refused_fill, .sent = refused_sent,
-    .drain = socket_drain, .free = refused_free,
+    WEBSOCKET_PULL,           .fill = refused_fill, .sent = refused_sent,
+    .drain = websocket_drain, .free = refused_free,
 };
 
-/* Opens a socket that is about to be closed. A browser hangs up before it reads our close frame
+/* Opens a WebSocket that is about to be closed. A browser hangs up before it reads our close frame
  * unless one of its protocols is chosen. NULL: the exchange was answered otherwise. */
-static struct socket *open_refused(struct exchange *exchange)
+static struct websocket *open_refused(struct exchange *exchange)
 {
-    struct socket *socket = mem_try_alloc(sizeof(*socket));
-    if (!socket) {
+    struct websocket *websocket = mem_try_alloc(sizeof(*websocket));
+    if (!websocket) {
         exchange_problem(exchange, PROBLEM_UNAVAILABLE, STR("no memory: try again"), STR_NONE);
         return NULL;
     }
-    *socket = (struct socket){.pull = {.ops = &refused_pull}, .ops = &refused_ops, .beat_s = 60};
+    *websocket =
+        (struct websocket){.pull = {.ops = &refused_pull}, .ops = &refused_ops, .beat_s = 60};
     struct str list = http_header(exchange->head, STR("sec-websocket-protocol"));
     struct str protocol = list.at && exchange->browser ? str_trim(str_cut(&list, ',')) : STR_NONE;
-    return socket_open(exchange, socket, protocol, NULL) ? socket : NULL;
+    return websocket_open(exchange, websocket, protocol, NULL) ? websocket : NULL;
 }
 
-void socket_refuse(struct exchange *exchange, enum problem problem, struct str detail)
+void websocket_refuse(struct exchange *exchange, enum problem problem, struct str detail)
 {
     if (!exchange->browser) {
         exchange_problem(exchange, problem, detail, STR_NONE);
         return;
     }
-    struct socket *socket = open_refused(exchange);
-    if (socket)
-        socket_close_problem(socket, problem);
+    struct websocket *websocket = open_refused(exchange);
+    if (websocket)
+        websocket_close_problem(websocket, problem);
 }
 
-void socket_refuse_protocols(struct exchange *exchange, struct str reason)
+void websocket_refuse_protocols(struct exchange *exchange, struct str reason)
 {
     stat_add(&exchange->worker->stats.problems[PROBLEM_BAD_HANDSHAKE], 1);
-    struct socket *socket = open_refused(exchange);
-    if (socket)
-        socket_close(socket, problem_close_code(PROBLEM_BAD_HANDSHAKE), reason);
+    struct websocket *websocket = open_refused(exchange);
+    if (websocket)
+        websocket_close(websocket, problem_close_code(PROBLEM_BAD_HANDSHAKE), reason);
 }

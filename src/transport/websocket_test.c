@@ -1,7 +1,7 @@
 #include "transport/freshet_v1_parts.h"
 #include "transport/testing.h"
 
-/* Longer than a narrow socket takes. */
+/* Longer than a narrow send buffer takes. */
 enum { MUCH = 30000 };
 
 static int begin(void **state)
@@ -19,14 +19,14 @@ static int end(void **state)
     return 0;
 }
 
-static struct session *newest_session(struct bench *bench)
+static struct http1 *newest_http1(struct bench *bench)
 {
-    return container_of(bench->worker.sessions.prev, struct session, node);
+    return container_of(bench->worker.http1.prev, struct http1, node);
 }
 
-static struct socket *newest_socket(struct bench *bench)
+static struct websocket *newest_websocket(struct bench *bench)
 {
-    return container_of(newest_session(bench)->request.pull, struct socket, pull);
+    return container_of(newest_http1(bench)->request.pull, struct websocket, pull);
 }
 
 static void join_channel(struct bench *bench, struct peer *peer)
@@ -35,7 +35,7 @@ static void join_channel(struct bench *bench, struct peer *peer)
     peer_upgrade(bench, peer, PEER_UPGRADE("/socket"));
 }
 
-static void join_protocol(struct bench *bench, struct peer *peer)
+static void join_freshet_v1(struct bench *bench, struct peer *peer)
 {
     peer_join(bench, peer);
     peer_upgrade(bench, peer, PEER_UPGRADE("/v1"));
@@ -47,7 +47,7 @@ static void a_publish_whose_fate_is_unknown_is_told_in_freshet_v1(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    join_protocol(bench, &peer);
+    join_freshet_v1(bench, &peer);
     peer_frame(NULL, &peer, WS_TEXT,
                STR("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1,\"ref\":\"r\"}"));
     bench_settle_without_log(bench);
@@ -58,7 +58,7 @@ static void a_publish_whose_fate_is_unknown_is_told_in_freshet_v1(void **state)
     peer_hear(bench, &peer);
     assert_true(peer_has(&peer, "{\"op\":\"error\",\"ref\":\"r\",\"problem\":{"));
     assert_true(peer_has(&peer, "/errors/fate-unknown"));
-    assert_int_equal(newest_socket(bench)->inflight, 0);
+    assert_int_equal(newest_websocket(bench)->inflight, 0);
     bench_give_to_log(bench);
     peer_hear(bench, &peer);
     assert_false(peer_has(&peer, "\"op\":\"ok\""));
@@ -76,11 +76,11 @@ static void a_publish_whose_fate_is_unknown_frees_its_place_on_a_channels_socket
     for (uint32_t i = 0; i < bench->limits.inflight_max; i++)
         peer_frame(NULL, &peer, WS_TEXT, STR("late"));
     bench_settle_without_log(bench);
-    assert_int_equal(newest_socket(bench)->inflight, bench->limits.inflight_max);
+    assert_int_equal(newest_websocket(bench)->inflight, bench->limits.inflight_max);
     peer_text(bench, &peer, "waits");
-    assert_int_equal(newest_socket(bench)->inflight, bench->limits.inflight_max);
+    assert_int_equal(newest_websocket(bench)->inflight, bench->limits.inflight_max);
     bench_pass(bench, bench->limits.publish_ms);
-    assert_int_equal(newest_socket(bench)->inflight, 0);
+    assert_int_equal(newest_websocket(bench)->inflight, 0);
     peer_hear(bench, &peer);
     assert_true(peer_has(&peer, "\"data\":\"waits\""));
     assert_false(peer_has(&peer, "late"));
@@ -95,15 +95,15 @@ static void a_socket_that_is_gone_is_not_told(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    join_protocol(bench, &peer);
+    join_freshet_v1(bench, &peer);
     peer_frame(NULL, &peer, WS_TEXT, STR("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1}"));
     bench_settle_without_log(bench);
     peer_leave(bench, &peer);
-    assert_true(list_empty(&bench->worker.sessions));
+    assert_true(list_empty(&bench->worker.http1));
     bench_give_to_log(bench);
 }
 
-/* The session's rest and its publishes each want it in a list: it must be found in both. */
+/* The connection's rest and its publishes each want it in a list: it must be found in both. */
 static void a_publisher_that_does_not_read_is_read_again(void **state)
 {
     struct bench *bench = *state;
@@ -113,7 +113,7 @@ static void a_publisher_that_does_not_read_is_read_again(void **state)
     peer_join_narrow(bench, &peer);
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
     peer_frame(bench, &peer, WS_TEXT, (struct str){bytes, sizeof(bytes)});
-    assert_true(request_stream_unsent_len(&newest_session(bench)->request) > 0);
+    assert_true(request_stream_unsent_len(&newest_http1(bench)->request) > 0);
     for (uint32_t i = 0; i < bench->limits.inflight_max; i++)
         peer_frame(NULL, &peer, WS_TEXT, STR("one"));
     bench_settle_without_log(bench);
@@ -136,7 +136,7 @@ static void a_slow_peer_of_a_large_event_may_ping_and_is_answered_behind_it(void
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
     bench_append(bench, (struct str){text, LARGE});
     bench_settle(bench);
-    assert_true(request_stream_unsent_len(&newest_session(bench)->request) >
+    assert_true(request_stream_unsent_len(&newest_http1(bench)->request) >
                 bench->limits.ws.message_max);
     for (int i = 0; i < 3; i++)
         peer_frame(bench, &peer, WS_PING, STR("are you there"));
@@ -189,9 +189,9 @@ static void a_peer_that_pings_and_reads_no_pongs_is_closed(void **state)
     memset(payload, 'x', sizeof(payload));
     peer_join_narrow(bench, &peer);
     peer_upgrade(bench, &peer, PEER_UPGRADE("/socket"));
-    for (int i = 0; i < 1000 && !list_empty(&bench->worker.sessions); i++)
+    for (int i = 0; i < 1000 && !list_empty(&bench->worker.http1); i++)
         peer_frame(bench, &peer, WS_PING, (struct str){payload, sizeof(payload)});
-    assert_true(list_empty(&bench->worker.sessions));
+    assert_true(list_empty(&bench->worker.http1));
     peer_leave(bench, &peer);
 }
 
@@ -213,7 +213,7 @@ static void a_close_is_answered_once_the_publishes_before_it_are(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    join_protocol(bench, &peer);
+    join_freshet_v1(bench, &peer);
     peer_frame(NULL, &peer, WS_TEXT,
                STR("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1,\"ref\":7}"));
     peer_frame(NULL, &peer, WS_CLOSE, STR("\x03\xe8"));
@@ -230,7 +230,7 @@ static void a_close_does_not_wait_for_a_publish_whose_fate_is_unknown(void **sta
 {
     struct bench *bench = *state;
     struct peer peer;
-    join_protocol(bench, &peer);
+    join_freshet_v1(bench, &peer);
     peer_frame(NULL, &peer, WS_TEXT, STR("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1}"));
     peer_frame(NULL, &peer, WS_CLOSE, STR("\x03\xe8"));
     bench_settle_without_log(bench);
@@ -276,7 +276,7 @@ static void a_drain_answers_publishes_before_it_closes(void **state)
 {
     struct bench *bench = *state;
     struct peer peer;
-    join_protocol(bench, &peer);
+    join_freshet_v1(bench, &peer);
     peer_frame(NULL, &peer, WS_TEXT,
                STR("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1,\"ref\":7}"));
     bench_settle_without_log(bench);
@@ -333,7 +333,8 @@ static void a_peer_that_answers_no_beat_is_closed(void **state)
     }
 }
 
-/* ---- refusals over the socket ---------------------------------------------------------------- */
+/* ---- refusals over the WebSocket ----------------------------------------------------------------
+ */
 
 static void a_channel_of_the_servers_own_is_not_published_to(void **state)
 {
@@ -347,30 +348,30 @@ static void a_channel_of_the_servers_own_is_not_published_to(void **state)
     peer_leave(bench, &peer);
 }
 
-/* Everything a socket does, with the nth allocation failing. */
+/* Everything a WebSocket does, with the nth allocation failing. */
 static void run_with_failure(unsigned long nth)
 {
     struct bench *bench = bench_new();
-    struct peer channel, protocol;
+    struct peer channel, v1;
     bench->reading.format = FORMAT_WEBSOCKET;
     bench_begin(bench);
     peer_join(bench, &channel);
-    peer_join(bench, &protocol);
+    peer_join(bench, &v1);
     mem_fail_nth(nth);
     peer_say(bench, &channel, PEER_UPGRADE("/socket"));
-    peer_say(bench, &protocol, PEER_UPGRADE("/v1"));
+    peer_say(bench, &v1, PEER_UPGRADE("/v1"));
     peer_text(bench, &channel, "one");
-    peer_text(bench, &protocol, "{\"op\":\"subscribe\",\"channels\":[\"a\",\"b/*\"],\"ref\":1}");
-    peer_text(bench, &protocol, "{\"op\":\"publish\",\"channel\":\"a\",\"data\":{},\"key\":\"k\"}");
-    peer_text(bench, &protocol, "{\"op\":\"unsubscribe\",\"channels\":[\"a\"]}");
-    peer_text(bench, &protocol, "{\"op\":\"subscribe\",\"channels\":[\"c\"],\"last\":3}");
+    peer_text(bench, &v1, "{\"op\":\"subscribe\",\"channels\":[\"a\",\"b/*\"],\"ref\":1}");
+    peer_text(bench, &v1, "{\"op\":\"publish\",\"channel\":\"a\",\"data\":{},\"key\":\"k\"}");
+    peer_text(bench, &v1, "{\"op\":\"unsubscribe\",\"channels\":[\"a\"]}");
+    peer_text(bench, &v1, "{\"op\":\"subscribe\",\"channels\":[\"c\"],\"last\":3}");
     peer_frame(bench, &channel, WS_CLOSE, STR("\x03\xe8"));
     mem_fail_nth(0);
     bench_settle(bench);
     peer_hear(bench, &channel);
     assert_true(channel.ended);
     peer_leave(bench, &channel);
-    peer_leave(bench, &protocol);
+    peer_leave(bench, &v1);
     bench_free(bench);
 }
 
@@ -501,7 +502,7 @@ static void a_peer_that_gives_way_and_goes_is_seen_to_go(void **state)
     bench_settle(bench);
     peer_leave(bench, &peer);
     bench_pass(bench, 100);
-    assert_true(list_empty(&bench->worker.sessions));
+    assert_true(list_empty(&bench->worker.http1));
     assert_int_equal(intake(bench), 0);
 }
 
@@ -689,7 +690,7 @@ static void the_json_of_a_large_message_is_checked_in_pieces(void **state)
     for (int i = 0; i < 2; i++) {
         struct peer peer;
         bench->worker.config.budgets = budgets;
-        join_protocol(bench, &peer);
+        join_freshet_v1(bench, &peer);
         send_large_publish(bench, &peer, ends[i]);
         assert_true(finish(bench) >= LARGE_MESSAGE / (64 << 10));
         bench->worker.config.budgets = budgets;
@@ -712,7 +713,7 @@ static void a_compressed_message_does_not_wait_for_checks(void **state)
     allow_large(bench);
     add_bombs(&bomb, LARGE_MESSAGE, 1);
     join_compressed(bench, &compressed);
-    join_protocol(bench, &checked);
+    join_freshet_v1(bench, &checked);
     send_large_publish(bench, &checked, "}");
     peer_send(&compressed, buf_str(&bomb));
     while (most == 1) {
@@ -737,9 +738,9 @@ static void a_connection_may_end_while_its_message_is_checked(void **state)
     for (int i = 0; i < 2; i++) {
         struct peer peer;
         bench->worker.config.budgets = budgets;
-        join_protocol(bench, &peer);
+        join_freshet_v1(bench, &peer);
         send_large_publish(bench, &peer, "}");
-        struct request_stream *request = newest_socket(bench)->pull.request;
+        struct request_stream *request = newest_websocket(bench)->pull.request;
         if (i)
             request_stream_shed(request, &request->intake->holding);
         peer_leave(bench, &peer);
@@ -770,11 +771,11 @@ static void join_overlapping(struct bench *bench, struct peer *peer)
               "{\"op\":\"subscribe\",\"channels\":[\"a\",\"a/b\"],\"after\":\"earliest\"}");
 }
 
-static void selections_of(const struct protocol *protocol, struct selection *ret[PARTS])
+static void selections_of(const struct freshet_v1 *v1, struct selection *ret[PARTS])
 {
     for (int i = 0; i < PARTS; i++)
         ret[i] = NULL;
-    list_each (&protocol->parts, node) {
+    list_each (&v1->parts, node) {
         const struct part *part = container_of(node, struct part, node);
         if (part->serial)
             ret[part->serial - 1] = part->selection;
@@ -791,7 +792,7 @@ static void a_subscription_goes_on_behind_a_gap(void **state)
     bench_append(bench, STR("gone"));
     bench_trim(bench);
     bench_append(bench, STR("left"));
-    join_protocol(bench, &peer);
+    join_freshet_v1(bench, &peer);
     peer_text(bench, &peer,
               "{\"op\":\"subscribe\",\"channels\":[\"a\"],\"after\":\"0000000000000001\"}");
     bench_append(bench, STR("next"));
@@ -827,16 +828,16 @@ static void an_unsubscribe_that_drops_nothing_subscribes_nothing_anew(void **sta
     struct peer peer;
     struct selection *before[PARTS], *after[PARTS];
     join_overlapping(bench, &peer);
-    struct protocol *protocol = container_of(newest_socket(bench), struct protocol, socket);
-    assert_int_equal(protocol->joining, PARTS);
-    selections_of(protocol, before);
+    struct freshet_v1 *v1 = container_of(newest_websocket(bench), struct freshet_v1, websocket);
+    assert_int_equal(v1->joining, PARTS);
+    selections_of(v1, before);
     for (int i = 0; i < PARTS; i++)
         assert_non_null(selection_ref(before[i]));
     for (size_t i = 0; i < 3 * sizeof(repeats) / sizeof(repeats[0]); i++) {
         peer_text(bench, &peer, repeats[i % (sizeof(repeats) / sizeof(repeats[0]))]);
-        selections_of(protocol, after);
+        selections_of(v1, after);
         assert_memory_equal(before, after, sizeof(before));
-        assert_int_equal(protocol->terms_count, 5);
+        assert_int_equal(v1->terms_count, 5);
     }
     for (int i = 0; i < PARTS; i++)
         selection_unref(before[i]);
@@ -856,7 +857,7 @@ static void a_message_that_changes_subscriptions_is_charged_for_its_work(void **
     struct peer peer;
     bench->worker.config.budgets.step_bytes = 4L * BUDGET_STRIDE;
     for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
-        join_protocol(bench, &peer);
+        join_freshet_v1(bench, &peer);
         uint64_t before = bench->worker.stats.budgets[BUDGET_READ];
         for (int k = 0; k < TIMES; k++)
             peer_frame(NULL, &peer, WS_TEXT, str_from(floods[i]));

@@ -13,7 +13,7 @@ enum { PRESSURE_MS = 64 };
  * at most. */
 enum { WS_PIECE = 64 << 10 };
 
-/* Sessions that a turn tells that the server stops. */
+/* Connections that a turn tells that the server stops. */
 enum { DRAIN_DEFAULT = 1024 };
 
 /* A step is the share of one connection. A turn has time for about eight full steps, and for eight
@@ -48,7 +48,7 @@ static void begin_turn(struct worker *worker)
                       budgets->turn_bytes);
 }
 
-/* Begins the budget of one of several queues of sessions that were put off. A single step may be
+/* Begins the budget of one of several queues of connections that were put off. A single step may be
  * large here, so the time of each counts. */
 static void begin_put_off(struct worker *worker, int shares)
 {
@@ -58,13 +58,13 @@ static void begin_put_off(struct worker *worker, int shares)
                  bytes / shares);
 }
 
-/* Goes on with sessions that were answered by mail: not from within the mail, since one request may
- * see only what all mail before it has brought. Those for which the turn's budget does not last
+/* Goes on with connections that were answered by mail: not from within the mail, since one request
+ * may see only what all mail before it has brought. Those for which the turn's budget does not last
  * stay in front. At least one is read. */
-static void resume(struct worker *worker, struct list *sessions)
+static void resume(struct worker *worker, struct list *queue)
 {
     struct list now = LIST_INIT(now);
-    list_take_all(&now, sessions);
+    list_take_all(&now, queue);
     for (struct list *node; (node = list_take_first(&now));) {
         struct request_stream *request =
             container_of(node, struct stream_intake, wait_node)->request;
@@ -74,16 +74,16 @@ static void resume(struct worker *worker, struct list *sessions)
         if (budget_is_spent(&worker->turn_budget))
             break;
     }
-    list_take_all(&now, sessions);
-    list_take_all(sessions, &now);
+    list_take_all(&now, queue);
+    list_take_all(queue, &now);
 }
 
-static void resume_share(struct worker *worker, struct list *sessions, int shares)
+static void resume_share(struct worker *worker, struct list *queue, int shares)
 {
-    if (list_empty(sessions))
+    if (list_empty(queue))
         return;
     begin_put_off(worker, shares);
-    resume(worker, sessions);
+    resume(worker, queue);
 }
 
 /* Connections that have used up their share come behind all others, with a budget of their own. The
@@ -113,8 +113,8 @@ static void resume_all(struct worker *worker)
     begin_turn(worker);
 }
 
-/* Sessions whose publish waits look again when the log has caught up, and those that are not read
- * because of what they hold after a while. */
+/* Connections whose publish waits look again when the log has caught up, and those that are not
+ * read because of what they hold after a while. */
 static void ring_pressure(struct timer *timer)
 {
     struct worker *worker = container_of(timer, struct worker, pressure);
@@ -153,7 +153,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     worker->config.limits.ws.piece = WS_PIECE;
     if (!worker->config.connections)
         worker->config.connections = &worker->own_connections;
-    list_init(&worker->sessions);
+    list_init(&worker->http1);
     list_init(&worker->undrained);
     list_init(&worker->paused);
     pace_init(&worker->pace);
@@ -247,7 +247,7 @@ static void time_turn(struct worker *worker)
     worker->turn_idle_ns = worker->loop.idle_ns;
 }
 
-/* The server stops: tells so many sessions of it. Each of them may be closed for it. */
+/* The server stops: tells so many connections of it. Each of them may be closed for it. */
 static void drain_some(struct worker *worker)
 {
     int64_t ms = worker->config.limits.drain_ms;
@@ -255,9 +255,9 @@ static void drain_some(struct worker *worker)
     unsigned most = worker->config.limits.drain_some;
     for (unsigned i = 0;
          i < (most ? most : DRAIN_DEFAULT) && (node = list_take_first(&worker->undrained)); i++) {
-        list_add_last(&worker->sessions, node);
-        session_drain(container_of(node, struct session, node),
-                      ms > 0 ? worker_random((uint32_t)ms) : 0);
+        list_add_last(&worker->http1, node);
+        http1_drain(container_of(node, struct http1, node),
+                    ms > 0 ? worker_random((uint32_t)ms) : 0);
     }
 }
 
@@ -316,9 +316,9 @@ static void *worker_main(void *arg)
         say(SAY_INFO, "flush", "by=%s", uring ? "io_uring" : "send");
     while (!is_done(worker))
         worker_step(worker, worker->draining ? 100 : -1);
-    list_take_all(&worker->sessions, &worker->undrained);
-    list_each (&worker->sessions, node) {
-        conn_close(&container_of(node, struct session, node)->conn);
+    list_take_all(&worker->http1, &worker->undrained);
+    list_each (&worker->http1, node) {
+        conn_close(&container_of(node, struct http1, node)->conn);
     }
     while (net_bury(&worker->net))
         ; /* no connection is left that would wait for it */
@@ -339,7 +339,7 @@ static void drain(struct mail *mail, void *owner)
     /* Allow a second more, for the last bytes to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
     stop_listening(worker);
-    list_take_all(&worker->undrained, &worker->sessions);
+    list_take_all(&worker->undrained, &worker->http1);
     drain_some(worker);
 }
 

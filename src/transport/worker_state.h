@@ -21,7 +21,7 @@
 
 struct exchange;
 struct json_scan;
-struct session;
+struct http1;
 
 /* The limits: each hit is counted. Name in /stats and /metrics, and help text. A refusal with a
  * problem document is also counted by problem. */
@@ -188,19 +188,19 @@ struct worker {
     unsigned listeners_count;
     struct asker asker;
     struct hub hub;
-    struct slabs slabs; /* the objects that exist for every subscriber, by their size */
-    struct list sessions;
-    uint32_t refusing;                /* of them are over connections_max, and are told so */
-    struct list undrained;            /* sessions that are to be told of the drain, a few a turn */
+    struct slabs slabs;    /* the objects that exist for every subscriber, by their size */
+    struct list http1;     /* connections of HTTP/1.1: struct http1 */
+    uint32_t refusing;     /* of them are over connections_max, and are told so */
+    struct list undrained; /* connections that are to be told of the drain, a few a turn */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
-    struct list paused;               /* sessions whose publish waits for the log to catch up */
-    struct list resumed;              /* sessions that may go on with what they have read */
+    struct list paused;               /* connections whose publish waits for the log to catch up */
+    struct list resumed;              /* connections that may go on with what they have read */
     struct list put_off;              /* and those that have used up their budget for now */
     struct list unfinished;           /* and those in the midst of a message */
     struct list bodies;               /* and those with a body whose JSON is being checked */
-    struct budget turn_budget;        /* for reading, of all sessions in this turn */
-    struct budget step_budget;        /* of the session that is being read */
-    uint32_t inflating;               /* sockets in the midst of a compressed message */
+    struct budget turn_budget;        /* for reading, of all connections in this turn */
+    struct budget step_budget;        /* of the connection that is being read */
+    uint32_t inflating;               /* WebSockets in the midst of a compressed message */
     bool decompresses;                /* a compressed message may begin now */
     bool late;                        /* the last turn has left some of `resumed` */
     struct pace pace;                 /* polls that have something, and are held */
@@ -225,7 +225,7 @@ struct worker {
     struct account account; /* memory that peers make this worker hold */
     int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
     int64_t turn_idle_ns;
-    struct holdings holdings; /* of sessions; counts in `account` */
+    struct holdings holdings; /* of connections; counts in `account` */
     size_t turn_bytes;        /* gathered by `submitter`, in `account` */
     size_t reads_bytes;       /* of what reads of the store have found, in `account` */
     struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
@@ -257,15 +257,15 @@ static inline void worker_put_off(struct worker *worker, enum budget_kind budget
     stat_add(&worker->stats.budgets[budget], 1);
 }
 
-/* A session's turn to be read begins. */
+/* A connection's turn to be read begins. */
 void worker_begin_step(struct worker *worker);
 
-/* Charges bytes that the session being read made us work through, after each request or message,
- * and gives the log what the turn has gathered if that is much. Returns whether the session may go
- * on. */
+/* Charges bytes that the connection being read made us work through, after each request or message,
+ * and gives the log what the turn has gathered if that is much. Returns whether the connection may
+ * go on. */
 bool worker_spend(struct worker *worker, size_t bytes);
 
-/* The session being read has to wait for the next turn, whatever it has left. */
+/* The connection being read has to wait for the next turn, whatever it has left. */
 static inline void worker_end_step(struct worker *worker)
 {
     budget_end(&worker->step_budget);
@@ -276,7 +276,7 @@ static inline bool worker_is_spent(const struct worker *worker)
     return budget_is_spent(&worker->step_budget);
 }
 
-/* Whether a session that has something to read has to wait until others were read: the turn's
+/* Whether a connection that has something to read has to wait until others were read: the turn's
  * budget is used up, or the turn before has left some. */
 static inline bool worker_reads_later(const struct worker *worker)
 {
@@ -293,7 +293,7 @@ static inline bool worker_is_tight(const struct worker *worker)
     return account->limit && account->total > account->limit - account->limit / 4;
 }
 
-/* Has the paused sessions looked at again, before long. */
+/* Has the paused connections looked at again, before long. */
 void worker_check_paused(struct worker *worker);
 
 /* A random number below `below`, not for secrets. */

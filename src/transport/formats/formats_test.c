@@ -318,10 +318,10 @@ static void for_all(void (*check)(struct tried *tried))
                               .format = format_of((enum format_id)(i / 8)),
                               .data = i & 1,
                               .deflater = &deflater};
-        bool is_socket = tried.format->mechanism == MECHANISM_WEBSOCKET;
-        tried.chunked = !is_socket && (i & 2);
+        bool is_websocket = tried.format->mechanism == MECHANISM_WEBSOCKET;
+        tried.chunked = !is_websocket && (i & 2);
         tried.encoding =
-            encoding_of(tried.id, tried.data, tried.chunked, is_socket ? windows[i / 2 % 4] : 0);
+            encoding_of(tried.id, tried.data, tried.chunked, is_websocket ? windows[i / 2 % 4] : 0);
         tried.data = !tried.format->event || (tried.data && tried.format->data);
         check(&tried);
         buf_free(&tried.out);
