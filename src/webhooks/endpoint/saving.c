@@ -72,6 +72,18 @@ static void release(struct courier *courier, const struct bundle *bundle)
     }
 }
 
+/* Takes over the attempts of a bundle that was not written. Accepted first attempts are left out:
+ * while the disk is full there may be any number of them. */
+static void restore_attempts(struct courier *courier, const struct bundle *bundle)
+{
+    for (size_t i = 0; i < bundle->attempts_count && i < AGAIN_MOST; i++) {
+        const struct logged_attempt *attempt = &bundle->attempts[i];
+        if (attempt->state != DELIVERY_DELIVERED || attempt->number > 1)
+            save_attempt(courier, attempt);
+    }
+    gathering(courier)->restored = true;
+}
+
 /* Takes back a bundle that was not written. Rows are gathered anew, because deliveries that were
  * accepted since may have overtaken them. Attempts, skipped events, and the removal of lanes that
  * are gone are taken over. */
@@ -88,9 +100,7 @@ static void restore(struct courier *courier, struct bundle *bundle)
     for (size_t i = 0; i < bundle->lanes_count; i++)
         if (!bundle->lanes[i].channel)
             bundle_drop_lane(gathering(courier), bundle->lanes[i].endpoint, bundle->lanes[i].slot);
-    for (size_t i = 0; i < bundle->attempts_count; i++)
-        if (bundle->attempts[i].state != DELIVERY_DELIVERED && i < AGAIN_MOST)
-            save_attempt(courier, &bundle->attempts[i]);
+    restore_attempts(courier, bundle);
     for (size_t i = 0; i < bundle->skipped_count; i++)
         save_skipped(courier, bundle->skipped[i]);
 }
@@ -160,7 +170,10 @@ void save_progress(struct courier *courier, bool now)
         return;
     if (!now && (courier->saving || courier_now_ns(courier) < save_due_ns(courier)))
         return;
+    if (courier->saving && courier->save_fails)
+        return; /* the saver refuses all but a whole bundle */
     courier->bundle = NULL;
+    bundle->whole = !courier->saving;
     courier->save_urgent = false;
     courier->save_at_ns = 0;
     courier->saving++;

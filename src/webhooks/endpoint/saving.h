@@ -2,7 +2,13 @@
  *
  * One bundle at a time is with the saver, and the next is filled meanwhile. Load determines the
  * bundles, not a timer: the faster the deliveries, the larger they are. What is not saved yet is
- * delivered again after a crash. */
+ * delivered again after a crash.
+ *
+ * A request that must find its progress on disk hands over a bundle while another is still with the
+ * saver. If that other one fails, its lanes are missing on disk, and a cursor of the later bundle
+ * would be beyond them: a crash would lose their events. So after a failure the saver refuses all
+ * bundles but a *whole* one: one that was filled while the saver had none, and so has everything
+ * that was not saved. Changes of endpoints are refused as long (requests/put.c). */
 #pragma once
 
 #include "webhooks/endpoint/lane.h"

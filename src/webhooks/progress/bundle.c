@@ -111,9 +111,20 @@ static int write_lanes(const struct bundle *bundle, struct registry *registry)
     return result;
 }
 
-static int write_attempts(const struct bundle *bundle, struct delivery_log *log)
+static int compare_attempts(const void *a, const void *b)
+{
+    const struct logged_attempt *one = a, *other = b;
+    if (one->n != other->n)
+        return one->n < other->n ? -1 : 1;
+    return one->number < other->number ? -1 : one->number > other->number;
+}
+
+static int write_attempts(struct bundle *bundle, struct delivery_log *log)
 {
     int result = 0;
+    if (bundle->restored) /* a delivery shows the attempt that was written last */
+        qsort(bundle->attempts, bundle->attempts_count, sizeof(*bundle->attempts),
+              compare_attempts);
     for (size_t i = 0; !result && i < bundle->attempts_count; i++)
         result = delivery_log_add(log, &bundle->attempts[i]);
     for (size_t i = 0; !result && i < bundle->skipped_count; i++)
@@ -123,18 +134,23 @@ static int write_attempts(const struct bundle *bundle, struct delivery_log *log)
     return result;
 }
 
-int bundle_write(struct saver_job *job, struct registry *registry)
+static int write_all(struct bundle *bundle, struct registry *registry)
 {
-    const struct bundle *bundle = container_of(job, struct bundle, job);
     int result = registry_begin(registry);
-    registry_note_lanes(registry, result);
     if (result)
         return result;
     for (size_t i = 0; !result && i < bundle->rows_count; i++)
         result = registry_progress(registry, &bundle->rows[i].row);
     result = result ? result : write_lanes(bundle, registry);
     result = result ? result : write_attempts(bundle, registry_delivery_log(registry));
-    result = registry_commit(registry, result);
+    return registry_commit(registry, result);
+}
+
+int bundle_write(struct saver_job *job, struct registry *registry)
+{
+    struct bundle *bundle = container_of(job, struct bundle, job);
+    int result = bundle->whole ? 0 : registry_lanes_result(registry);
+    result = result ? result : write_all(bundle, registry);
     registry_note_lanes(registry, result);
     return result;
 }

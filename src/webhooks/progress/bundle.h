@@ -24,6 +24,8 @@ struct bundle {
     bool prune; /* the delivery log, too: */
     int64_t prune_before_us;
     uint64_t prune_rows;
+    bool whole;    /* everything that was not saved is in it */
+    bool restored; /* attempts of a bundle that failed stand behind newer ones */
 };
 
 struct bundle *bundle_new(void);
@@ -42,5 +44,6 @@ void bundle_add_attempt(struct bundle *bundle, const struct logged_attempt *atte
 /* The delivery will not be tried again. */
 void bundle_add_skipped(struct bundle *bundle, uint64_t n);
 
-/* Writes it, on the saver's thread. 0 or a negative errno, and then nothing of it was written. */
+/* Writes it, on the saver's thread. 0 or a negative errno, and then nothing of it was written.
+ * After a bundle that failed, writes only one that is whole. */
 int bundle_write(struct saver_job *job, struct registry *registry);
