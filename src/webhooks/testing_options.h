@@ -134,3 +134,50 @@ static inline void execute(struct world *world, const char *sql)
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
+
+/* The number that a query finds there. */
+static inline int64_t number_in(const struct world *world, const char *sql)
+{
+    char path[64];
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    snprintf(path, sizeof(path), "%s/state.db", world->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+/* ---- lanes that cannot be saved -------------------------------------------------------------- */
+
+/* Until the trigger `full` is dropped. */
+static inline void refuse_lanes_of(struct world *world, const char *channel)
+{
+    char sql[160];
+    snprintf(sql, sizeof(sql),
+             "CREATE TRIGGER full BEFORE INSERT ON lane WHEN NEW.channel = '%s'"
+             " BEGIN SELECT RAISE(ABORT, 'x'); END",
+             channel);
+    execute(world, sql);
+}
+
+/* A delivery to the channel fails, and its lane waits for an hour. Nothing turns afterwards. */
+static inline uint64_t fail_one(struct world *world, const char *channel)
+{
+    uint64_t id = publish(world, channel);
+    receive(world);
+    struct call *call = world->at->call;
+    call->status = 500;
+    call_end(call);
+    return id;
+}
+
+/* Neither a lane of c/1 nor a cursor beyond the event is on disk. */
+static inline void assert_not_beyond(const struct world *world, uint64_t id)
+{
+    assert_int_equal(number_in(world, "SELECT count(*) FROM lane WHERE channel = 'c/1'"), 0);
+    assert_true((uint64_t)number_in(world, "SELECT cursor FROM endpoint") < id);
+}

@@ -156,6 +156,29 @@ static void a_delivery_that_fails_after_its_lane_was_dropped_is_not_failing(void
     }
 }
 
+/* The delivery's second attempt is under way while the webhook changes. */
+static void a_lane_that_leaves_is_not_retried(void **state)
+{
+    static const char *const statuses[] = {"500 Oops", "200 OK"};
+    struct world *world = *state;
+    for (unsigned i = 0; i < 2 * OPENED; i++) {
+        create_of(world, &kinds[i / 2]);
+        append_round(world, 1, 10, 1);
+        receive(world);
+        answer(world, "500 Oops");
+        uint64_t n = world->courier->next_n - 1;
+        assert_int_equal(ask_delivery(world, COURIER_RETRY, n), 0);
+        receive(world);
+        assert_int_equal(ask(world, COURIER_CHANGE, "{\"types\":[\"message\",\"x\"]}"), 0);
+        assert_int_equal(ask_delivery(world, COURIER_RETRY, n), COURIER_E_NOW);
+        assert_int_equal(ask(world, COURIER_RETRY_ALL, NULL), 0);
+        assert_told(world, "retrying", "0");
+        answer(world, statuses[i % 2]);
+        assert_int_equal(ask_delivery(world, COURIER_RETRY, n), 0);
+        delete_it(world);
+    }
+}
+
 static void a_delivery_that_waits_is_still_failing_after_a_restart(void **state)
 {
     struct world *world = *state;
@@ -211,6 +234,7 @@ int main(void)
         ON_DISK(a_change_of_options_loses_nothing_over_a_restart),
         TEST(a_delivery_whose_lane_is_dropped_does_not_stay_failing),
         TEST(a_delivery_that_fails_after_its_lane_was_dropped_is_not_failing),
+        TEST(a_lane_that_leaves_is_not_retried),
         ON_DISK(a_delivery_that_waits_is_still_failing_after_a_restart),
         TEST(after_a_change_the_newest_event_of_a_channel_comes_last),
     };

@@ -86,7 +86,7 @@ static void start(struct endpoint *endpoint)
 static void advance(struct endpoint *endpoint)
 {
     struct courier *courier = endpoint->courier;
-    if (courier->stopping || !endpoint_runs(endpoint))
+    if (courier->stopping || !endpoint_runs(endpoint) || endpoint->change.held)
         return;
     int64_t held_ms = (endpoint->row.next_us - courier_now_us(courier)) / 1000;
     if (endpoint->row.next_us && held_ms > 0) {

@@ -114,7 +114,9 @@ struct endpoint_last {
 struct endpoint_change {
     struct courier_request *busy; /* a change of it is being saved */
     struct list waiting;          /* requests that wait for that */
-    bool expired;                 /* the lease has ended, and it will be deleted */
+    bool held;                    /* nothing is scanned or sent until it is saved */
+    bool expired;                 /* the lease has ended, and it is being deleted, */
+    int64_t expire_again_ns;      /* or is tried again then, since it could not be; 0: not yet */
 };
 
 /* All of it is the courier's thread's alone, with one exception: while a change is being saved

@@ -32,7 +32,8 @@ enum courier_op {
     COURIER_DISCARD,   /* dead letter n: dealt with otherwise */
     COURIER_HUB,       /* a form of WebSub; answered before the subscriber is asked */
     COURIER_SUBSCRIBE, /* the courier's own: a subscription was verified, */
-    COURIER_RENEW,     /* or an old one was verified anew */
+    COURIER_RENEW,     /* or an old one was verified anew, */
+    COURIER_EXPIRE,    /* or its lease has ended */
 };
 
 enum courier_fault {

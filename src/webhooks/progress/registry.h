@@ -32,8 +32,8 @@ enum { REGISTRY_E_FATE_UNKNOWN = 1 };
 /* Adds or replaces all of a row; `forget` drops its lanes in the same step. Durable when it returns
  * 0. */
 int registry_put(struct registry *registry, struct endpoint_row *row, bool forget);
-/* The result of the newest attempt to save lanes; 0 when they are saved. While it is not 0, lanes are
- * missing, and no row may say that the scan is beyond them. */
+/* The result of the newest attempt to save lanes; 0 when they are saved. While it is not 0, lanes
+ * are missing, and no row may say that the scan is beyond them. */
 void registry_note_lanes(struct registry *registry, int result);
 int registry_lanes_result(const struct registry *registry);
 

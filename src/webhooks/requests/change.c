@@ -269,7 +269,29 @@ static void op_rotate(struct courier_request *request, struct endpoint *endpoint
 
 /* ---- replaying ------------------------------------------------------------------------------- */
 
-/* Replays from a start, and drops all current deliveries for it. */
+/* What is under way is dropped, and is still owed: if the replay cannot be saved, it comes again.
+ */
+static void drop_owed(struct endpoint *endpoint)
+{
+    uint64_t cursor = endpoint_cursor(endpoint);
+    deliveries_drop(endpoint);
+    endpoint->row.cursor = cursor;
+}
+
+static void replayed(struct mail *mail, void *owner)
+{
+    struct put *put = container_of(mail, struct put, job.mail);
+    struct endpoint *endpoint = put->endpoint;
+    endpoint->change.held = false;
+    if (!put->job.result) {
+        endpoint->row.cursor = put->cursor;
+        endpoint->row.told = put->told;
+        endpoint_changed(endpoint);
+    }
+    changed(mail, owner);
+}
+
+/* Replays from a start, in place of all current deliveries. */
 static void replay(struct courier_request *request, struct endpoint *endpoint,
                    enum spec_verify verify, const struct start *start)
 {
@@ -279,11 +301,13 @@ static void replay(struct courier_request *request, struct endpoint *endpoint,
         return;
     }
     struct put *put = put_new(request, endpoint);
-    deliveries_drop(endpoint);
-    begin_at(endpoint, start);
+    drop_owed(endpoint);
     start_over(endpoint);
-    put->forget = true;
-    put_submit(put, changed);
+    endpoint->change.held = true;
+    put->forget = put->moves = true;
+    put->cursor = start->cursor;
+    put->told = start->told;
+    put_submit(put, replayed);
 }
 
 static void op_replay(struct courier_request *request, struct endpoint *endpoint)
@@ -332,6 +356,15 @@ static void op_delete(struct courier_request *request, struct endpoint *endpoint
     put_submit_as(put, run_delete, deleted);
 }
 
+/* A renewal may have been saved since the lease ended. */
+static void op_expire(struct courier_request *request, struct endpoint *endpoint)
+{
+    if (endpoint->change.expired)
+        op_delete(request, endpoint);
+    else
+        request_answer(request);
+}
+
 void change_endpoint(struct courier_request *request, struct endpoint *endpoint)
 {
     switch ((int)request->op) {
@@ -355,6 +388,9 @@ void change_endpoint(struct courier_request *request, struct endpoint *endpoint)
         break;
     case COURIER_DELETE:
         op_delete(request, endpoint);
+        break;
+    case COURIER_EXPIRE:
+        op_expire(request, endpoint);
         break;
     default:
         break;

@@ -123,15 +123,32 @@ static void forgive(struct endpoint *endpoint)
     endpoint_ready(endpoint);
 }
 
+/* Whether the lane goes on when its attempt has ended. */
+static bool goes_on(const struct lane *lane)
+{
+    return lane->state != LANE_LEAVING;
+}
+
+static void retry_lane(struct courier_request *request, struct lane *lane)
+{
+    if (!goes_on(lane)) {
+        request_refuse(request, COURIER_E_NOW,
+                       "this delivery is being sent as the webhook was before it was changed: try "
+                       "again when that has ended");
+        return;
+    }
+    forgive(lane->endpoint);
+    lane_hurry(lane);
+    answer_retrying(request, 1);
+}
+
 void deliveries_retry(struct courier_request *request, struct endpoint *endpoint)
 {
     list_each (&endpoint->lanes.all, node) {
         struct lane *lane = container_of(node, struct lane, node);
         if (!request->n || lane->row.n != request->n)
             continue;
-        forgive(endpoint);
-        lane_hurry(lane);
-        answer_retrying(request, 1);
+        retry_lane(request, lane);
         return;
     }
     look(request, endpoint, run_find);
@@ -143,7 +160,7 @@ void deliveries_retry_all(struct courier_request *request, struct endpoint *endp
     forgive(endpoint);
     list_each (&endpoint->lanes.all, node) {
         struct lane *lane = container_of(node, struct lane, node);
-        count += lane->row.failures > 0;
+        count += lane->row.failures > 0 && goes_on(lane);
         lane_hurry(lane);
     }
     resend_all_dead(endpoint);

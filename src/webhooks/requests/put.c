@@ -33,7 +33,8 @@ void put_submit_as(struct put *put, int (*run)(struct saver_job *job, struct reg
                    void (*done)(struct mail *mail, void *owner))
 {
     put->row = put->endpoint->row;
-    put->row.cursor = endpoint_scanned(put->endpoint);
+    put->row.cursor = put->moves ? put->cursor : endpoint_scanned(put->endpoint);
+    put->row.told = put->moves ? put->told : put->row.told;
     put->job.run = run;
     put->job.mail.open = done;
     /* Lanes first: the row says that the scan is beyond them. If they cannot be saved, nor is it.

@@ -19,6 +19,8 @@ struct put {
     bool anew;                  /* the change affects which events are owed, or their lanes */
     bool forget;                /* drops the lanes on disk */
     bool made;                  /* a creation whose first ping is still to be sent */
+    bool moves;                 /* a replay: the scan goes to these once it is saved */
+    uint64_t cursor, told;
     enum state_detail detail;
 };
 

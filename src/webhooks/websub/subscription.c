@@ -2,13 +2,14 @@
 
 #include "base/hash.h"
 #include "base/say.h"
+#include "webhooks/endpoint/directory.h"
 #include "webhooks/websub/form.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000 };
+enum { CHALLENGE_LEN = 32, WATCH_MOST_MS = 3600 * 1000, EXPIRE_AGAIN_MS = 5000 };
 
 /* A GET to a subscriber: a verification or a denial, and the change that follows from its
  * answer. */
@@ -144,6 +145,15 @@ static bool is_full(const struct courier_request *request)
     return request->fault == COURIER_E_MANY;
 }
 
+/* A subscription that has expired could not be deleted. */
+static void expire_later(struct courier *courier, const char *id)
+{
+    struct endpoint *endpoint = directory_find(courier, id);
+    if (endpoint)
+        endpoint->change.expire_again_ns =
+            courier_now_ns(courier) + EXPIRE_AGAIN_MS * INT64_C(1000000);
+}
+
 /* The change is saved, or could not be. */
 static void applied(struct mail *mail, void *owner)
 {
@@ -154,8 +164,10 @@ static void applied(struct mail *mail, void *owner)
         go_on(intent); /* the endpoint is gone: create it again */
         return;
     }
-    if (request->fault)
+    if (request->fault && request->fault != COURIER_E_MISSING)
         say(SAY_WARN, "websub_not_kept", "detail=\"%s\"", request->detail);
+    if (request->fault && request->op == COURIER_EXPIRE)
+        expire_later(courier, request->id);
     timer_set(&courier->loop, &courier->lease, 0); /* looks once for all changes of this turn */
     if (request->op != COURIER_SUBSCRIBE || !is_full(request) || courier->stopping) {
         go_on(leave_and_free(intent));
@@ -319,7 +331,7 @@ void websub_end(struct courier *courier)
 
 /* ---- leases ---------------------------------------------------------------------------------- */
 
-/* Once it has ended it is deleted, by an intent that nobody is asked for. */
+/* Deletes a subscription whose lease has ended, by an intent that nobody is asked for. */
 static void expire(struct endpoint *endpoint)
 {
     struct intent *intent = mem_alloc(sizeof(*intent));
@@ -327,23 +339,35 @@ static void expire(struct endpoint *endpoint)
     intent->wish.mode = WEBSUB_UNSUBSCRIBE;
     say(SAY_INFO, "websub_expired", "id=%s", endpoint->row.id);
     endpoint->change.expired = true;
+    endpoint->change.expire_again_ns = 0;
     endpoint->row.state = ENDPOINT_PAUSED; /* nothing more goes out */
-    ask_self(intent, COURIER_DELETE, endpoint);
+    ask_self(intent, COURIER_EXPIRE, endpoint);
+}
+
+/* How long until the endpoint is to be deleted; WATCH_MOST_MS if it is being deleted now. */
+static int64_t left_ms(const struct endpoint *endpoint)
+{
+    struct courier *courier = endpoint->courier;
+    const struct endpoint_change *change = &endpoint->change;
+    if (!change->expired)
+        return (endpoint->row.lease_until_us - courier_now_us(courier) + 999) / 1000;
+    if (!change->expire_again_ns)
+        return WATCH_MOST_MS;
+    return (change->expire_again_ns - courier_now_ns(courier) + 999999) / 1000000;
 }
 
 void websub_watch(struct courier *courier)
 {
-    int64_t now_us = courier_now_us(courier);
     int64_t next_ms = WATCH_MOST_MS;
     list_each (&courier->endpoints, node) {
         struct endpoint *endpoint = container_of(node, struct endpoint, links.node);
-        if (!row_is_websub(&endpoint->row) || endpoint->change.expired)
+        if (!row_is_websub(&endpoint->row))
             continue;
-        int64_t left_ms = (endpoint->row.lease_until_us - now_us + 999) / 1000;
-        if (left_ms <= 0 && !courier->stopping)
+        int64_t ms = left_ms(endpoint);
+        if (ms <= 0 && !courier->stopping)
             expire(endpoint);
-        else if (left_ms > 0 && left_ms < next_ms)
-            next_ms = left_ms;
+        else if (ms > 0 && ms < next_ms)
+            next_ms = ms;
     }
     timer_set(&courier->loop, &courier->lease, next_ms);
 }

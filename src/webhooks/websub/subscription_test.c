@@ -1,6 +1,6 @@
 #include "webhooks/websub/subscription.h"
 
-#include "webhooks/testing.h"
+#include "webhooks/testing_options.h"
 
 #define TOPIC "http%3A%2F%2Fh%3A1%2Fchannels%2Fa"
 #define CALLBACK "http%3A%2F%2F127.0.0.1%3A7%2Fsub%3Fx%3D1"
@@ -325,6 +325,53 @@ static void a_lease_ends_when_it_says(void **state)
     assert_null(receiver_next(world));
 }
 
+static void an_expiry_that_cannot_be_saved_is_tried_again(void **state)
+{
+    struct world *world = *state;
+    for (int64_t ms = 3000; ms <= 300000; ms *= 10) {
+        subscribe(world, "&hub.lease_seconds=60");
+        execute(world, "CREATE TRIGGER full BEFORE DELETE ON endpoint"
+                       " BEGIN SELECT RAISE(ABORT, 'x'); END");
+        world_pass(world, 62000 + ms);
+        assert_int_equal(subscribers(world), 1);
+        publish(world, "a");
+        assert_quiet(world);
+        execute(world, "DROP TRIGGER full");
+        world_pass(world, 10000);
+        assert_int_equal(subscribers(world), 0);
+    }
+}
+
+/* A change is being saved. Behind it wait the renewal and then, since the lease ended meanwhile,
+ * the expiry. */
+static void a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription(void **state)
+{
+    static const struct {
+        enum courier_op op;
+        const char *body;
+    } changes[] = {{COURIER_CHANGE, "{\"description\":\"x\"}"},
+                   {COURIER_ROTATE, NULL},
+                   {COURIER_RESUME, NULL},
+                   {COURIER_PAUSE, NULL}};
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+        subscribe(world, "&hub.lease_seconds=60");
+        struct courier_request renewal = {
+            .op = COURIER_RENEW, .n = 60, .reply = &world->mailbox, .reply_mail = {NULL, on_reply}};
+        memcpy(renewal.id, world->id, sizeof(world->id));
+        submit(world, changes[i].op, changes[i].body);
+        courier_submit(world->courier, &renewal);
+        move(world, 60, 60);
+        websub_watch(world->courier);
+        world_settle(world);
+        assert_int_equal(renewal.fault, 0);
+        assert_int_equal(subscribers(world), 1);
+        await(world, "state", "active");
+        world_pass(world, 62000);
+        assert_int_equal(subscribers(world), 0);
+    }
+}
+
 static void each_of_several_leases_ends_by_itself(void **state)
 {
     struct world *world = *state;
@@ -453,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+#define ON_DISK(name) cmocka_unit_test_setup_teardown(name, world_set_up_on_disk, world_tear_down)
         TEST(a_subscription_that_is_confirmed_gets_what_is_published),
         TEST(a_wish_is_answered_before_the_callback_is_asked),
         TEST(a_wish_that_is_not_confirmed_comes_to_nothing),
@@ -467,6 +515,8 @@ int main(void)
         TEST(an_unsubscription_is_confirmed_too),
         TEST(an_unsubscription_of_what_is_not_there_ends_quietly),
         TEST(a_lease_ends_when_it_says),
+        ON_DISK(an_expiry_that_cannot_be_saved_is_tried_again),
+        TEST(a_renewal_that_waits_in_front_of_an_expiry_keeps_the_subscription),
         TEST(each_of_several_leases_ends_by_itself),
         TEST(a_clock_that_jumps_ends_no_lease),
         TEST(a_subscriber_deleted_by_the_operator_is_told),

@@ -1,0 +1,115 @@
+#include "webhooks/requests/change.h"
+
+#include "webhooks/endpoint/saving.h"
+#include "webhooks/testing_options.h"
+
+static void refuse_puts(struct world *world)
+{
+    execute(world, "CREATE TRIGGER full BEFORE INSERT ON endpoint"
+                   " BEGIN SELECT RAISE(ABORT, 'x'); END");
+}
+
+/* ---- replays --------------------------------------------------------------------------------- */
+
+/* One event was accepted, and the next was refused and waits. Returns its id. */
+static uint64_t leave_one_waiting(struct world *world, const struct options *options)
+{
+    create_of(world, options);
+    publish(world, "c/1");
+    receive(world);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    uint64_t id = publish(world, "c/1");
+    receive(world);
+    answer(world, "500 Oops");
+    await(world, "held", "1");
+    return id;
+}
+
+/* The event that waits is all that comes. */
+static void assert_only(struct world *world, uint64_t id)
+{
+    receive(world);
+    assert_int_equal(carried(world, id, 1), 1);
+    assert_int_equal(carried(world, id - 1, 1), 0);
+    answer(world, "200 OK");
+    await(world, "lag", "0");
+    assert_quiet(world);
+}
+
+static const char *const replays[] = {"{\"after\":\"now\"}", "{\"after\":\"earliest\"}"};
+enum { REPLAYS = sizeof(replays) / sizeof(*replays) };
+
+static void a_replay_that_cannot_be_saved_replays_nothing(void **state)
+{
+    struct world *world = *state;
+    for (unsigned i = 0; i < 2 * REPLAYS * KINDS; i++) {
+        uint64_t id = leave_one_waiting(world, &kinds[i / REPLAYS % KINDS]);
+        refuse_puts(world);
+        assert_int_equal(ask(world, COURIER_REPLAY, replays[i % REPLAYS]), COURIER_E_NOW);
+        execute(world, "DROP TRIGGER full");
+        if (i >= REPLAYS * KINDS) {
+            reopen(world);
+            assert_int_equal(ask(world, COURIER_RESUME, NULL), 0);
+        }
+        assert_only(world, id);
+        delete_it(world);
+    }
+}
+
+static void a_replay_that_was_saved_begins_where_it_was_asked_to(void **state)
+{
+    struct world *world = *state;
+    for (unsigned i = 0; i < REPLAYS * KINDS; i++) {
+        uint64_t id = leave_one_waiting(world, &kinds[i / REPLAYS]);
+        bool again = i % REPLAYS == 1;
+        assert_int_equal(ask(world, COURIER_REPLAY, replays[i % REPLAYS]), 0);
+        for (unsigned seen = 0; again && seen != 3;) {
+            receive(world);
+            seen |= carried(world, id - 1, 2);
+            answer(world, "200 OK");
+        }
+        reopen(world);
+        await(world, "lag", "0");
+        assert_quiet(world);
+        delete_it(world);
+    }
+}
+
+/* ---- lanes that are missing ------------------------------------------------------------------ */
+
+/* The bundle with the lane has failed, but its mail is not open yet. */
+static void a_change_is_refused_while_a_bundle_that_failed_is_not_known(void **state)
+{
+    static const enum courier_op ops[] = {COURIER_ROTATE, COURIER_PAUSE};
+    struct world *world = *state;
+    struct courier_request *request = &world->request;
+    for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+        create_for_many(world, ",\"schedule\":[3600]");
+        refuse_lanes_of(world, "c/1");
+        uint64_t id = fail_one(world, "c/1");
+        save_progress(world->courier, true);
+        request_clear(world);
+        *request = (struct courier_request){.op = ops[i],
+                                            .reply = &world->mailbox,
+                                            .reply_mail = {NULL, on_reply},
+                                            .courier = world->courier};
+        change_endpoint(request, the_endpoint(world));
+        world_settle(world);
+        assert_int_equal(request->fault, COURIER_E_NOW);
+        assert_not_beyond(world, id);
+        execute(world, "DROP TRIGGER full");
+        delete_it(world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define ON_DISK(name) cmocka_unit_test_setup_teardown(name, world_set_up_on_disk, world_tear_down)
+        ON_DISK(a_replay_that_cannot_be_saved_replays_nothing),
+        ON_DISK(a_replay_that_was_saved_begins_where_it_was_asked_to),
+        ON_DISK(a_change_is_refused_while_a_bundle_that_failed_is_not_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
