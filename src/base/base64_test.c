@@ -148,6 +148,46 @@ static void a_fault_late_in_the_text_leaves_the_buffer_alone(void **state)
     buf_free(&buf);
 }
 
+/* RFC 7515 appendix C, and the lengths of a last group. */
+static void base64url_holds_both_ways_without_padding(void **state)
+{
+    (void)state;
+    const struct {
+        struct str bytes;
+        struct str text;
+    } pairs[] = {
+        {STR(""), STR("")},        {STR("\x03\xec\xff\xe0\xc1"), STR("A-z_4ME")},
+        {STR("f"), STR("Zg")},     {STR("fo"), STR("Zm8")},
+        {STR("foo"), STR("Zm9v")}, {STR("\xfb\xff\xbf"), STR("-_-_")},
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+        struct buf text = {0}, bytes = {0};
+        base64url_add(&text, pairs[i].bytes);
+        assert_true(str_eq(buf_str(&text), pairs[i].text));
+        assert_int_equal(base64url_decode(&bytes, pairs[i].text), 0);
+        assert_true(str_eq(buf_str(&bytes), pairs[i].bytes));
+        buf_free(&text);
+        buf_free(&bytes);
+    }
+}
+
+static void base64url_that_is_not_strict_is_refused(void **state)
+{
+    (void)state;
+    const struct str texts[] = {STR("Z"),     STR("Zm9vY"),   STR("Zg=="), STR("Zm8="),
+                                STR("Zh"),    STR("Zm9"),     STR("Zm+v"), STR("Zm/v"),
+                                STR("Zm9v "), STR("Zm9v\n"),  STR("Zm.v"), STR("Zm\0v"),
+                                STR("="),     STR("\xff\xff")};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct buf buf = {0};
+        buf_add_lit(&buf, "before");
+        if (base64url_decode(&buf, texts[i]) != -EINVAL)
+            fail_msg("%.*s", STR_FMT(texts[i]));
+        assert_true(str_eq(buf_str(&buf), STR("before")));
+        buf_free(&buf);
+    }
+}
+
 static void a_lack_of_memory_is_reported(void **state)
 {
     (void)state;
@@ -171,6 +211,8 @@ int main(void)
         cmocka_unit_test(both_ways_add_to_what_is_there),
         cmocka_unit_test(text_that_is_not_strict_base64_is_refused),
         cmocka_unit_test(a_fault_late_in_the_text_leaves_the_buffer_alone),
+        cmocka_unit_test(base64url_holds_both_ways_without_padding),
+        cmocka_unit_test(base64url_that_is_not_strict_is_refused),
         cmocka_unit_test(a_lack_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
