@@ -105,11 +105,14 @@ void apply_deinit(struct apply *apply)
     numbers_deinit(&apply->unclaimed);
 }
 
-void apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue)
+bool apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue)
 {
-    if (!(channel->waits >> queue & 1) &&
-        numbers_push(&apply->queues[queue], channel_number(channel)))
-        channel->waits |= (uint8_t)(1 << queue);
+    if (channel->waits >> queue & 1)
+        return true;
+    if (!numbers_push(&apply->queues[queue], channel_number(channel)))
+        return false;
+    channel->waits |= (uint8_t)(1 << queue);
+    return true;
 }
 
 struct channel *apply_dequeue(struct apply *apply, enum apply_queue queue)
@@ -138,10 +141,10 @@ void apply_note(struct apply *apply, struct channel *channel)
     const struct namespace_config *keep = &apply->channels.namespaces[channel->namespace].config;
     struct excess excess = apply_excess(apply, channel);
     if (excess.count || excess.bytes)
-        apply_enqueue(apply, channel, QUEUE_OVER);
+        (void)apply_enqueue(apply, channel, QUEUE_OVER);
     if (excess.count > keep->count / SLACK + SLACK_COUNT ||
         excess.bytes > keep->bytes / SLACK + SLACK_BYTES)
-        apply_enqueue(apply, channel, QUEUE_URGENT);
+        (void)apply_enqueue(apply, channel, QUEUE_URGENT);
 }
 
 void apply_count_in(struct apply *apply, struct channel *channel, uint64_t count, uint64_t bytes)

@@ -69,9 +69,9 @@ void apply_deinit(struct apply *apply);
  * of events up to `keys_upto_us`. */
 void apply_advance(struct apply *apply, int64_t now_us, int64_t keys_upto_us);
 
-/* Puts the channel last in a queue, unless it is in that queue. Without memory the channel is left
- * out until it is noted again. */
-void apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue);
+/* Puts the channel last in a queue, unless it is in that queue. False without memory: the channel
+ * is left out until it is noted again. */
+bool apply_enqueue(struct apply *apply, struct channel *channel, enum apply_queue queue);
 
 /* Takes the first channel of a queue that is not empty. NULL if the channel is gone. */
 struct channel *apply_dequeue(struct apply *apply, enum apply_queue queue);

@@ -48,7 +48,7 @@ void decide_append(struct log *log, struct append *append)
                           memory_order_relaxed);
 }
 
-void decide_drop_unclaimed(struct log *log)
+void decide_drop_slices(struct log *log)
 {
     while (apply_drop_unclaimed(&log->apply, PREPARE_SLICE))
         log_give_way(log);

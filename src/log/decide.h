@@ -16,7 +16,14 @@ void decide_prepare(struct log *log, struct append *append);
 void decide_append(struct log *log, struct append *append);
 
 /* Drops, in slices, channels that were prepared and that no verdict has claimed. */
-void decide_drop_unclaimed(struct log *log);
+void decide_drop_slices(struct log *log);
+
+/* The same for every append: most have prepared nothing. */
+static inline void decide_drop_unclaimed(struct log *log)
+{
+    if (log->apply.unclaimed.count)
+        decide_drop_slices(log);
+}
 
 /* Whether the append has something that a store must keep. Any thread. */
 bool decide_has_work(const struct append *append);

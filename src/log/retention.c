@@ -35,6 +35,28 @@ enum {
 
 /* ---- entries --------------------------------------------------------------------------------- */
 
+/* Tells a store in memory of a trim that could not be noted or has got no entry: the events would
+ * be hidden, and yet keep their memory until the channel is trimmed again. Under the lock. */
+static void tell_store(struct log *log, const struct channel *channel)
+{
+    struct store_trim trim = {.number = channel_number(channel), .trimmed = channel->trimmed};
+    if (log->engine->trim)
+        (void)log->store->ops->trim(log->store, &trim, 1);
+}
+
+static bool add_entry(struct append *trims, const struct channel *channel)
+{
+    struct event *event = trims ? batch_add(trims->batch) : NULL;
+    if (!event)
+        return false;
+    event->state = EVENT_TRIM;
+    event->id = channel->trimmed;
+    event->number = channel_number(channel);
+    event->channel = batch_copy(trims->batch, channel_name(channel));
+    trims->batch->count -= !event->channel.at;
+    return event->channel.at;
+}
+
 /* Makes TRIM entries for the channels in QUEUE_NOTED. Under the lock. */
 static struct append *make_entries(struct log *log)
 {
@@ -42,15 +64,8 @@ static struct append *make_entries(struct log *log)
     struct apply *apply = &log->apply;
     while (apply->queues[QUEUE_NOTED].count) {
         const struct channel *channel = apply_dequeue(apply, QUEUE_NOTED);
-        struct event *event = channel && trims ? batch_add(trims->batch) : NULL;
-        if (!event)
-            continue; /* a window shows a trimmed event a little longer */
-        event->state = EVENT_TRIM;
-        event->id = channel->trimmed;
-        event->number = channel_number(channel);
-        event->channel = batch_copy(trims->batch, channel_name(channel));
-        if (!event->channel.at)
-            trims->batch->count--;
+        if (channel && !add_entry(trims, channel))
+            tell_store(log, channel); /* a window shows a trimmed event a little longer */
     }
     return trims;
 }
@@ -71,9 +86,10 @@ static void trim(struct log *log, struct channel *channel, uint64_t upto, uint64
                  uint64_t bytes)
 {
     apply_trim(&log->apply, channel, upto, count, bytes);
-    apply_enqueue(&log->apply, channel, QUEUE_NOTED);
+    if (!apply_enqueue(&log->apply, channel, QUEUE_NOTED))
+        tell_store(log, channel);
     if (!log->engine->trim)
-        apply_enqueue(&log->apply, channel, QUEUE_UNKEPT);
+        (void)apply_enqueue(&log->apply, channel, QUEUE_UNKEPT);
 }
 
 /* ---- by count and bytes of a channel --------------------------------------------------------- */

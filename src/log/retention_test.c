@@ -208,6 +208,42 @@ static void trimmed_events_go_before_retained_ones(void **state)
     assert_true(world_channel(world, "stays").count > count - count / 8);
 }
 
+/* The memory of the store once nothing that was trimmed is left in it. */
+static uint64_t held(struct world *world)
+{
+    struct store *store = world->log->store;
+    while (store->ops->drop_trimmed(store))
+        ;
+    return store->ops->bytes(store);
+}
+
+/* Each namespace is trimmed in its own way, while the `nth` request for memory fails. */
+static void memory_that_lacks_for_a_trim_keeps_no_events(void **state)
+{
+    enum { EVENTS = 200, NTHS = 12, LEEWAY = 4096 };
+    static const char *const names[] = {"old/a", "few/a", "small/a"};
+    struct world *world = *state;
+    world_namespace(world, "old")->age_us = 1000000;
+    world_namespace(world, "few")->count = 1;
+    world_namespace(world, "small")->bytes = 10;
+    world_open(world);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        uint64_t base = 0;
+        for (unsigned long nth = 0; nth < NTHS; nth++) {
+            flood(world, names[i], EVENTS);
+            uint64_t full = held(world);
+            clock_fake_advance(&world->clock, 1000001);
+            mem_fail_nth(nth);
+            retention_trim(world->log, false);
+            mem_fail_nth(0);
+            base = nth ? base : held(world);
+            assert_true(base + LEEWAY < full);
+            assert_true(world_channel(world, names[i]).count <= 1);
+            assert_true(held(world) < base + LEEWAY);
+        }
+    }
+}
+
 /* Channels of one event each, which come and go: neither the index nor names exceed the bound. */
 static void names_and_index_count_against_the_bound(void **state)
 {
@@ -620,6 +656,7 @@ int main(void)
         ON_DISK(a_bound_for_the_whole_lets_the_oldest_of_all_channels_go),
         IN_MEMORY(a_log_in_memory_stays_within_its_bound),
         IN_MEMORY(trimmed_events_go_before_retained_ones),
+        IN_MEMORY(memory_that_lacks_for_a_trim_keeps_no_events),
         IN_MEMORY(names_and_index_count_against_the_bound),
         IN_MEMORY(the_newest_event_stays_however_large),
         ON_DISK(an_event_that_is_not_safe_does_not_push_older_events_out),

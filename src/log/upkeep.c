@@ -40,8 +40,8 @@ static void put_back(struct log *log, const struct store_trim *trims, size_t cou
 {
     log_lock(log);
     for (size_t i = 0; i < count; i++)
-        apply_enqueue(&log->apply, channels_by_number(&log->apply.channels, trims[i].number),
-                      QUEUE_UNKEPT);
+        (void)apply_enqueue(&log->apply, channels_by_number(&log->apply.channels, trims[i].number),
+                            QUEUE_UNKEPT);
     log_unlock(log);
 }
 

@@ -6,7 +6,7 @@
 #include "log/retention.h"
 
 /* The memory that the names of channels may take is one in CHANNELS_SHARE of the bound. */
-enum { CHANNELS_SHARE = 4 };
+enum { CHANNELS_SHARE = 4, TRIMS_AT_ONCE = 64 };
 
 /* Events as they are allocated and their index; also the names of channels and the keys, but for
  * half of the bound at most: they are freed later, and events would go for nothing meanwhile. */
@@ -68,11 +68,18 @@ static void memory_submit(struct log *log, struct append *append)
         retention_make_room(log);
 }
 
-/* Frees the trimmed events. Without memory for that they stay a little longer, and are not shown.
- */
+/* Frees the trimmed events. That takes no memory: events that are hidden and not freed would stay
+ * until their channel is trimmed again. */
 static void memory_trim(struct log *log, struct batch *trims)
 {
-    (void)log->store->ops->append(log->store, &trims, 1);
+    struct store_trim some[TRIMS_AT_ONCE];
+    for (uint32_t i = 0; i < trims->count;) {
+        size_t count = 0;
+        for (; i < trims->count && count < TRIMS_AT_ONCE; i++)
+            some[count++] = (struct store_trim){.number = trims->events[i].number,
+                                                .trimmed = trims->events[i].id};
+        (void)log->store->ops->trim(log->store, some, count);
+    }
 }
 
 const struct engine engine_memory = {
