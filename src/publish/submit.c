@@ -165,10 +165,21 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
     return true;
 }
 
+/* The channels of the server tell what has happened to it: nobody hides that. */
+static bool may_trim(struct str channel, const struct publisher *publisher,
+                     struct refusal *ret_refusal)
+{
+    return publisher->is_server || !name_is_reserved(channel) ||
+           refusal_set(ret_refusal, PROBLEM_RESERVED_CHANNEL,
+                       "what the server publishes itself is trimmed by retention alone");
+}
+
 bool submit_trim(struct submitter *submitter, const struct publisher *publisher, struct str channel,
                  struct publish *publish, struct refusal *ret_refusal)
 {
     struct submission submission;
+    if (!may_trim(channel, publisher, ret_refusal))
+        return false;
     bool begun = begin(&submission, submitter, publisher, false);
     struct event *event = begun ? batch_add(submission.append->batch) : NULL;
     struct str name = event ? batch_copy(submission.append->batch, channel) : STR_NONE;

@@ -315,6 +315,27 @@ static void a_deletion_empties_the_channel(void **state)
     world_free(world);
 }
 
+static void a_deletion_of_a_channel_of_the_server_is_the_servers_alone(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"$webhooks/wh_1", "$x", "$"};
+    static const struct publisher server = {.is_server = true};
+    struct world *world = world_new(1000);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        struct asked deletion = {.publish = {.done = done}};
+        struct refusal refusal;
+        assert_false(submit_trim(&world->submitter, &anybody, str_from(names[i]), &deletion.publish,
+                                 &refusal));
+        assert_int_equal(refusal.problem, PROBLEM_RESERVED_CHANNEL);
+        assert_false(submitter_has_any(&world->submitter));
+        assert_true(submit_trim(&world->submitter, &server, str_from(names[i]), &deletion.publish,
+                                &refusal));
+        turn(world);
+        assert_int_equal(deletion.answers, 1);
+    }
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_submission_stands_or_falls_as_one),
         cmocka_unit_test(a_publish_for_which_memory_lacks_leaves_nothing_behind),
         cmocka_unit_test(a_deletion_empties_the_channel),
+        cmocka_unit_test(a_deletion_of_a_channel_of_the_server_is_the_servers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
