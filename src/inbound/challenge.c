@@ -1,9 +1,9 @@
 /* A challenge that is answered with an HMAC under the secret by which the provider signs its events
  * makes the server a signing machine for strangers: they ask for the HMAC of what they like. X's is
- * of that kind. So tokens that are hashed have few characters (is_token()), none of which opens a
- * JSON object, and a body that could be such a token is never taken as signed
- * (challenge_might_sign()). A challenge whose request is signed itself, or has a proof, is not
- * answered to strangers. */
+ * of that kind. So tokens that are hashed have few characters (challenge_is_token()), none of which
+ * opens a JSON object, and a body that could be such a token is never taken as signed
+ * (source_verify()), neither by this source nor by another that has the same secret. A challenge
+ * whose request is signed itself, or has a proof, is not answered to strangers. */
 #include "inbound/challenge.h"
 
 #include "base/base64.h"
@@ -46,6 +46,8 @@ static int compile(struct template *to, const char *name, const char *text, unsi
                    struct buf *why)
 {
     const char *sentence;
+    if (text && !*text)
+        return refuse(why, name, "is empty: leave it out");
     int result = text ? template_compile(str_from(text), allowed, to, &sentence) : 0;
     if (result == -EINVAL)
         buf_addf(why, "challenge: %s: %s", name, sentence);
@@ -225,10 +227,10 @@ void challenge_looks(const struct challenge *challenge,
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* The characters of base64, base64url, hexadecimal digits and UUIDs. */
-static bool is_token(struct str text)
+bool challenge_is_token(struct str bytes)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
+    for (size_t i = 0; i < bytes.len; i++) {
+        char c = bytes.at[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!plain && (!c || !strchr("-._~+/=", c)))
             return false;
@@ -236,10 +238,14 @@ static bool is_token(struct str text)
     return true;
 }
 
-/* An empty body too: where a time is signed before it, that alone is a token. */
-bool challenge_might_sign(const struct challenge *challenge, struct str body)
+bool challenge_is_open(const struct challenge *challenge)
 {
-    return challenge->is_open && is_token(body);
+    return challenge->is_open;
+}
+
+bool challenge_is_under(const struct challenge *challenge, struct str secret)
+{
+    return verify_is_text(buf_str(&challenge->secret), secret);
 }
 
 static bool may_be_answered(const struct challenge *challenge, struct str value)
@@ -247,7 +253,7 @@ static bool may_be_answered(const struct challenge *challenge, struct str value)
     if (!value.len || value.len > CHALLENGE_VALUE_MAX || !utf8_valid(value))
         return false;
     if (challenge->hashes)
-        return is_token(value);
+        return challenge_is_token(value);
     for (size_t i = 0; i < value.len; i++)
         if ((unsigned char)value.at[i] < ' ' || value.at[i] == 0x7f)
             return false;

@@ -44,9 +44,15 @@ bool challenge_by_get(const struct challenge *challenge);
 void challenge_looks(const struct challenge *challenge,
                      const struct template *ret[static CHALLENGE_LOOKS]);
 
-/* Whether anybody could have had these bytes signed by this challenge: then a signature under the
- * source's secret does not prove that an event is the provider's. */
-bool challenge_might_sign(const struct challenge *challenge, struct str body);
+/* Whether strangers are answered with an HMAC under a secret that may be one that signs events. */
+bool challenge_is_open(const struct challenge *challenge);
+/* Whether that secret is this one. */
+bool challenge_is_under(const struct challenge *challenge, struct str secret);
+
+/* Whether a challenge that is open would sign these bytes for anybody: then a signature of them
+ * does not prove that an event is the provider's. An empty body too: where a time is signed before
+ * it, that alone is a token. */
+bool challenge_is_token(struct str bytes);
 
 enum challenge_verdict {
     CHALLENGE_NONE,    /* the request is something else */

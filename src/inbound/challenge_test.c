@@ -218,6 +218,12 @@ static void a_token_is_bounded_and_cannot_forge_lines(void **state)
 static const struct challenge_settings crc = {
     .method = "GET", .value = "{query.crc_token}", .hash = "hmac-sha256", .encoding = "base64"};
 
+/* Comes by POST, and so is signed itself. */
+#define crc_of_post                                                                                \
+    {                                                                                              \
+        .method = "POST", .value = "{body.a}", .hash = "hmac-sha256"                               \
+    }
+
 /* The HMAC of a body is its signature, so that a challenge must not give it away. */
 static void a_challenge_response_cannot_serve_as_the_signature_of_an_event(void **state)
 {
@@ -252,6 +258,48 @@ static void a_challenge_response_cannot_serve_as_the_signature_of_an_event(void 
         inbound_case_free(&it);
     }
     source_free(source);
+}
+
+/* The stranger asks one source and sends the answer to the other. */
+static void a_challenge_response_cannot_serve_as_a_signature_for_another_source(void **state)
+{
+    (void)state;
+    static const char signature[] =
+        "X-Signature: AZxwcHf345GQUtwBK1VBS488qxB23OPWqsCOH9Knmng=\r\n"; /* of 123 */
+    static const struct {
+        const char *secrets[2];
+        struct challenge_settings challenge;
+    } others[] = {
+        {{"MY SECRET", "b"}, {0}},
+        {{"b", "MY SECRET"}, {0}},
+        {{"MY SECRET", "b"}, {.method = "GET", .value = "{query.a}"}},
+        {{"MY SECRET", "b"}, crc_of_post},
+    };
+    struct asked asked = {.settings = {.encoding = "base64", .challenge = crc},
+                          .secret = "MY SECRET"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        for (size_t open = 0; open < 2; open++) { /* whether the challenge is there */
+            struct source_settings settings = {.name = "y",
+                                               .kind = "hmac",
+                                               .encoding = "base64",
+                                               .secrets = others[i].secrets,
+                                               .secrets_count = 2,
+                                               .challenge = others[i].challenge};
+            struct source *sources[2] = {NULL};
+            struct buf why = {0};
+            struct inbound_case it;
+            asked.settings.challenge = open ? crc : (struct challenge_settings){0};
+            sources[0] = make(&asked);
+            assert_int_equal(source_new(&settings, &sources[1], &why), 0);
+            sources_note_shared(sources, 2);
+            inbound_case_init(&it, str_from(signature), STR("123"), 0);
+            assert_int_equal(source_verify(sources[1], &it.request),
+                             open ? VERIFY_E_WRONG : VERIFY_OK);
+            inbound_case_free(&it);
+            source_free(sources[0]);
+            source_free(sources[1]);
+        }
+    }
 }
 
 /* Id and time stand before the body in what Standard Webhooks signs, and may be a token too. */
@@ -370,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_post_may_have_its_token_in_the_query),
         cmocka_unit_test(a_token_is_bounded_and_cannot_forge_lines),
         cmocka_unit_test(a_challenge_response_cannot_serve_as_the_signature_of_an_event),
+        cmocka_unit_test(a_challenge_response_cannot_serve_as_a_signature_for_another_source),
         cmocka_unit_test(a_challenge_response_cannot_serve_as_a_signature_of_standard_webhooks),
         cmocka_unit_test(settings_that_cannot_be_are_refused_by_name),
     };

@@ -18,6 +18,7 @@ struct source {
     struct template type;
     struct template id;
     struct challenge *challenge; /* NULL: the provider sends none */
+    bool is_told; /* strangers get HMACs under one of its secrets, by a challenge that is open */
 };
 
 /* Slack asks once whether somebody is there: {"type":"url_verification","challenge":…}. */
@@ -140,6 +141,19 @@ static int keep_names(struct source *source, const struct source_settings *setti
     return 0;
 }
 
+/* A header or a field without a name would be found in no request. */
+static int refuse_nameless(const struct source_settings *settings, struct buf *why)
+{
+    const char *const names[][2] = {{"header", settings->header},
+                                    {"timestamp_header", settings->timestamp_header},
+                                    {"signature_field", settings->signature_field},
+                                    {"timestamp_field", settings->timestamp_field}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (names[i][1] && !*names[i][1])
+            return refuse(why, names[i][0], "is empty: leave it out, or say its name");
+    return 0;
+}
+
 static bool says_how(const struct source_settings *settings)
 {
     return settings->header || settings->prefix || settings->hash || settings->encoding ||
@@ -255,7 +269,9 @@ static int read_challenge(struct source *source, const struct source_settings *s
         source->verifier.secrets_count ? buf_str(&source->verifier.secrets[0].bytes) : STR_NONE;
     if (!memcmp(challenge, &none, sizeof(none)))
         challenge = source->kind->is_slack ? &slack_challenge : NULL;
-    return challenge ? challenge_new(challenge, key, &source->challenge, why) : 0;
+    int result = challenge ? challenge_new(challenge, key, &source->challenge, why) : 0;
+    source->is_told = !result && challenge && challenge_is_open(source->challenge);
+    return result;
 }
 
 int source_new(const struct source_settings *settings, struct source **ret_source, struct buf *why)
@@ -271,6 +287,8 @@ int source_new(const struct source_settings *settings, struct source **ret_sourc
     int result = keep_names(source, settings);
     if (!result)
         result = read_scheme(source, settings, why);
+    if (!result)
+        result = refuse_nameless(settings, why);
     if (!result)
         result = read_fields(source, why);
     if (!result)
@@ -299,6 +317,23 @@ void source_free(struct source *source)
     challenge_free(source->challenge);
     free(source->names);
     free(source);
+}
+
+static bool has_secret_of(const struct source *source, const struct challenge *challenge)
+{
+    for (size_t i = 0; i < source->verifier.secrets_count; i++)
+        if (challenge_is_under(challenge, buf_str(&source->verifier.secrets[i].bytes)))
+            return true;
+    return false;
+}
+
+void sources_note_shared(struct source *const *sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t other = 0; other < count; other++)
+            if (sources[other]->challenge && challenge_is_open(sources[other]->challenge) &&
+                has_secret_of(sources[i], sources[other]->challenge))
+                sources[i]->is_told = true;
 }
 
 struct str source_name(const struct source *source)
@@ -332,8 +367,8 @@ static bool is_by_signature(const struct verifier *verifier)
 int source_verify(const struct source *source, const struct inbound_request *request)
 {
     int verdict = verify_request(&source->verifier, request);
-    bool forged = !verdict && source->challenge && is_by_signature(&source->verifier) &&
-                  challenge_might_sign(source->challenge, request->body);
+    bool forged = !verdict && source->is_told && is_by_signature(&source->verifier) &&
+                  challenge_is_token(request->body);
     return forged ? VERIFY_E_WRONG : verdict;
 }
 

@@ -34,6 +34,10 @@ int source_new(const struct source_settings *settings, struct source **ret_sourc
 /* `source` may be NULL. Wipes the secrets. */
 void source_free(struct source *source);
 
+/* Notes which sources have a secret under which the challenge of another source is answered to
+ * strangers: a body that could be such an answer is not taken as signed. Once all are made. */
+void sources_note_shared(struct source *const *sources, size_t count);
+
 struct str source_name(const struct source *source);
 /* Whether the answer must be empty, because the sender shows it to people. */
 bool source_answers_empty(const struct source *source);

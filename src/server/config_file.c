@@ -296,6 +296,7 @@ static void read_sources(struct reader *reader, const struct key *key, const str
     for (size_t i = 0; i < count; i++)
         if (is_map(reader, yaml_item(entry->value, i), key))
             read_source(reader, yaml_item(entry->value, i), key);
+    sources_note_shared(config->sources, config->sources_count);
 }
 
 /* ---- the walk -------------------------------------------------------------------------------- */
