@@ -10,7 +10,7 @@
 
 #include "log/store.h"
 #include "log/store/sqlite/damage.h"
-#include "log/store/sqlite/floors.h"
+#include "log/store/sqlite/trimmed_ids.h"
 #include "log/store/sqlite/holes.h"
 #include "log/store/sqlite/reader.h"
 #include "log/store/sqlite/reserve.h"

@@ -4,8 +4,8 @@
  * channel had the number meanwhile, those events would be its own.
  *
  *     forget      state.db: the row in `trim` goes, one in `forgotten` comes, which hides the dead
- *                 events from each opening                                     (house.c, state.c)
- *     sweep       no file has a channel of that number with events up to then: the row in
+ *                 events from each opening                                     (chain_upkeep.c,
+ * state.c) sweep       no file has a channel of that number with events up to then: the row in
  *                 `forgotten` goes, durably, and only then the number is released     (this file)
  *     release     the log gives the number to another channel                 (upkeep.c,
  * channels.c)

@@ -3,7 +3,7 @@
 
 #include "log/store/page.h"
 #include "log/store/sqlite/damage.h"
-#include "log/store/sqlite/floors.h"
+#include "log/store/sqlite/trimmed_ids.h"
 #include "log/store/sqlite/reader.h"
 
 /* Adds what the page's query asks for, as far as it is in this segment, in the query's direction.

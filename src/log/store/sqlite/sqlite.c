@@ -4,7 +4,7 @@
 #include "base/say.h"
 #include "log/store/sqlite/find.h"
 #include "log/store/sqlite/folder.h"
-#include "log/store/sqlite/house.h"
+#include "log/store/sqlite/chain_upkeep.h"
 #include "log/store/sqlite/load.h"
 #include "log/store/sqlite/resume.h"
 #include "log/store/sqlite/summing.h"

@@ -1,4 +1,4 @@
-#include "log/store/sqlite/floors.h"
+#include "log/store/sqlite/trimmed_ids.h"
 
 #include "base/mem.h"
 

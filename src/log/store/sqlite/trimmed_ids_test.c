@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "log/store/sqlite/floors.h"
+#include "log/store/sqlite/trimmed_ids.h"
 
 #include "base/mem.h"
 

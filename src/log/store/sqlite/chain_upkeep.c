@@ -3,7 +3,7 @@
  * removed by DELETE must not linger: their files are rewritten even if little of them was removed.
  * That happens in passes with a pause between them, so that a client that may DELETE cannot keep
  * the disk busy. */
-#include "log/store/sqlite/house.h"
+#include "log/store/sqlite/chain_upkeep.h"
 
 #include "base/mem.h"
 #include "base/say.h"
