@@ -246,7 +246,7 @@ static void drain(struct load *load)
     load->publishing = false;
     while (goes_on(load) && !is_quiet(load)) {
         turn(load, ms_ns);
-        progress_tell(load->progress, "deliveries come", load->tally.taken, load->tally.owed);
+        progress_tell(load->progress, "deliveries come", load->tally.taken, load->tally.due);
     }
 }
 
@@ -333,7 +333,7 @@ static int run(struct load *load)
         return -ECANCELED;
     if (!tally_settled(&load->tally))
         load_complain(load, "%llu deliveries never came",
-                      (unsigned long long)(load->tally.owed - load->tally.taken));
+                      (unsigned long long)(load->tally.due - load->tally.taken));
     return 0;
 }
 

@@ -85,9 +85,9 @@ static void write_outcome(struct json_writer *writer, const struct load *load, i
     json_member_number(writer, "published", load->published);
     json_member_number(writer, "answered", load->answered);
     json_member_number(writer, "refused", load->refused);
-    json_member_number(writer, "owed", tally->owed);
+    json_member_number(writer, "owed", tally->due);
     json_member_number(writer, "delivered", tally->taken);
-    json_member_number(writer, "missing", tally->owed - tally->taken);
+    json_member_number(writer, "missing", tally->due - tally->taken);
     json_member_number(writer, "repeated", tally->repeated);
     json_member_number(writer, "strange", tally->strange);
     json_member_number(writer, "broken", load->broken);
@@ -187,6 +187,6 @@ void report_text(struct buf *out, const struct load *load, int result)
                  "NOT WELL: %.*s\n%" PRIu64 " deliveries missing, %" PRIu64
                  " repeated or out of order, %" PRIu64 " strange; %" PRIu64
                  " publishes refused, %" PRIu64 " connections broken\n",
-                 STR_FMT(buf_str(&load->why)), tally->owed - tally->taken, tally->repeated,
+                 STR_FMT(buf_str(&load->why)), tally->due - tally->taken, tally->repeated,
                  tally->strange, load->refused, load->broken);
 }

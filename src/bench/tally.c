@@ -33,7 +33,7 @@ static void join_channel(struct tally *tally, struct seen *seen, uint32_t channe
                          : seen->channel == SEEN_ALL ? &seen->next.many[lane]
                                                      : &seen->next.many[lane / tally->channels];
         *next = from_start ? 0 : tally->published[lane];
-        tally->owed += from_start ? tally->published[lane] : 0;
+        tally->due += from_start ? tally->published[lane] : 0;
     }
 }
 
@@ -57,7 +57,7 @@ void seen_deinit(struct seen *seen)
 uint32_t tally_publish(struct tally *tally, uint32_t lane)
 {
     uint32_t channel = lane < tally->channels ? lane : lane % tally->channels;
-    tally->owed += tally->audience[channel];
+    tally->due += tally->audience[channel];
     return tally->published[lane]++;
 }
 
@@ -90,12 +90,12 @@ void tally_take(struct tally *tally, struct seen *seen, uint32_t lane, uint32_t 
 
 bool tally_settled(const struct tally *tally)
 {
-    return tally->taken + tally->missing >= tally->owed;
+    return tally->taken + tally->missing >= tally->due;
 }
 
 bool tally_perfect(const struct tally *tally)
 {
-    return tally->taken == tally->owed && !tally->missing && !tally->repeated && !tally->strange;
+    return tally->taken == tally->due && !tally->missing && !tally->repeated && !tally->strange;
 }
 
 bool seen_has(const struct tally *tally, const struct seen *seen, uint32_t lane, uint32_t count)

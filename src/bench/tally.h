@@ -14,7 +14,7 @@ struct tally {
     uint32_t lanes;
     uint32_t *published; /* by lane: the number of events, and so the next number */
     uint32_t *audience;  /* by channel: the number of subscribers that expect its events */
-    uint64_t owed;       /* deliveries that are due for all published events */
+    uint64_t due;        /* deliveries that are due for all published events */
     uint64_t taken;      /* deliveries that came in order */
     uint64_t missing;    /* numbers that were skipped */
     uint64_t repeated;   /* numbers that came again, or after a later one */

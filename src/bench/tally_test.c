@@ -16,7 +16,7 @@ static void events_received_once_and_in_order_are_perfect(void **state)
     tally_join(&tally, &all, SEEN_ALL, false);
     uint32_t first = tally_publish(&tally, 0);
     uint32_t second = tally_publish(&tally, 1);
-    assert_int_equal(tally.owed, 3);
+    assert_int_equal(tally.due, 3);
     tally_take(&tally, &all, 1, second);
     tally_take(&tally, &one, 1, second);
     assert_false(tally_settled(&tally));
@@ -116,7 +116,7 @@ static void a_subscriber_from_the_start_expects_earlier_events(void **state)
     tally_publish(&tally, 0);
     tally_join(&tally, &early, 0, true);
     tally_join(&tally, &fresh, 0, false);
-    assert_int_equal(tally.owed, 2);
+    assert_int_equal(tally.due, 2);
     assert_false(seen_has(&tally, &early, 0, 2));
     tally_take(&tally, &early, 0, 0);
     tally_take(&tally, &early, 0, 1);
@@ -124,7 +124,7 @@ static void a_subscriber_from_the_start_expects_earlier_events(void **state)
     assert_true(tally_perfect(&tally));
     tally_join(&tally, &late, 0, true);
     tally_publish(&tally, 0);
-    assert_int_equal(tally.owed, 2 + 2 + 3);
+    assert_int_equal(tally.due, 2 + 2 + 3);
     tally_take(&tally, &fresh, 0, 2);
     assert_int_equal(tally.missing + tally.repeated, 0);
     tally_deinit(&tally);

@@ -96,7 +96,7 @@ struct view_read {
     struct view *view;
     struct hub *hub;
     struct list waiting;
-    uint64_t marks; /* window.marks when the read began */
+    uint64_t trims; /* window.trims when the read began */
 };
 
 /* The key of a read in hub->wanted. */
@@ -730,7 +730,7 @@ static void next_event(struct hub *hub, const struct event *event)
     } else if (event->state == EVENT_EPHEMERAL) {
         fan_out_event(hub, event, topics_find(&hub->topics, event->channel));
     } else if (event->state == EVENT_TRIM) {
-        window_mark(&hub->window, event);
+        window_trim(&hub->window, event);
         cache_trim(hub, 0); /* deleted events must not reach subscribers that come later */
     }
 }
@@ -977,7 +977,7 @@ static void take_read(struct view_read *read)
 {
     int error = read->fetch.error;
     if (!error) {
-        if (read->fetch.batch && read->marks != read->hub->window.marks)
+        if (read->fetch.batch && read->trims != read->hub->window.trims)
             log_hide_trimmed(read->hub->log, read->fetch.batch);
         struct chunk *chunk = page_from_batch(read->view, read);
         if (chunk) {
@@ -1030,7 +1030,7 @@ static struct view_read *read_start(struct view *view, const struct sub *sub)
                                 .limit = few ? sub->most : EVENTS_A_READ,
                                 .bytes = hub->limits.chunk_bytes,
                                 .rows = LOG_READ_ROWS};
-    *read = (struct view_read){.view = view, .hub = hub, .marks = hub->window.marks};
+    *read = (struct view_read){.view = view, .hub = hub, .trims = hub->window.trims};
     log_fetch_init(&read->fetch, hub->asker, view->selection, &query, read_done);
     list_init(&read->waiting);
     map_add(&hub->wanted, &read->node, read_key(&(struct read_key){view, sub->cursor}));

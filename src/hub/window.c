@@ -193,15 +193,15 @@ static void add_event(struct window *window, const struct event *event, struct t
 }
 
 /* Hides the channel's events up to the TRIM entry, and makes the next gap check ask the log. */
-static void trim(struct window *window, const struct event *mark)
+static void trim(struct window *window, const struct event *entry)
 {
-    const struct topic *topic = topics_find(window->topics, mark->channel);
-    window->marks++;
-    if (mark->id > window->trimmed)
-        window->trimmed = mark->id;
+    const struct topic *topic = topics_find(window->topics, entry->channel);
+    window->trims++;
+    if (entry->id > window->trimmed)
+        window->trimmed = entry->id;
     for (uint64_t p = topic ? topic->tail : 0; p > window->first; p = slot(window, p - 1)->before) {
         struct window_slot *at = slot(window, p - 1);
-        if (at->event && at->event->id <= mark->id)
+        if (at->event && at->event->id <= entry->id)
             at->event = NULL;
     }
 }
@@ -219,10 +219,10 @@ struct topic *window_put(struct window *window, const struct event *event)
     return topic;
 }
 
-void window_mark(struct window *window, const struct event *mark)
+void window_trim(struct window *window, const struct event *entry)
 {
-    if (mark->id)
-        trim(window, mark);
+    if (entry->id)
+        trim(window, entry);
 }
 
 static bool has_appended(const struct batch *batch)
@@ -253,7 +253,7 @@ void window_add(struct window *window, struct batch *batch,
         else if (event->state == EVENT_EPHEMERAL)
             each(context, event, topics_find(window->topics, event->channel));
         else if (event->state == EVENT_TRIM)
-            window_mark(window, event);
+            window_trim(window, event);
     }
     window_close(window, batch);
 }
@@ -282,7 +282,7 @@ void window_miss(struct window *window, uint64_t upto)
     if (upto > window->applied)
         window->applied = upto;
     window->floor = window->applied;
-    window->marks++; /* there may have been TRIM entries among them */
+    window->trims++; /* there may have been TRIM entries among them */
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

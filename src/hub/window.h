@@ -27,7 +27,7 @@ struct window {
     size_t topics_bytes; /* size of the topics with events in the window */
     size_t bytes_max;    /* bound for window_bytes() */
     uint64_t trimmed;    /* the highest id of a TRIM entry */
-    uint64_t marks;      /* number of TRIM entries so far */
+    uint64_t trims;      /* number of TRIM entries so far */
 };
 
 /* The most names whose channels are followed, and the most steps of a read along them. A selection
@@ -51,11 +51,11 @@ size_t window_own_bytes(const struct window *window);
 
 /* Adds a batch event by event, so that the caller may pause. window_open() makes room: the oldest
  * events fall out. window_put() adds an APPENDED event and returns its channel's topic (NULL
- * without memory). window_mark() applies a TRIM entry. window_close() takes the window's reference
+ * without memory). window_trim() applies a TRIM entry. window_close() takes the window's reference
  * to the batch; until then the caller must hold the batch. */
 void window_open(struct window *window, const struct batch *batch);
 struct topic *window_put(struct window *window, const struct event *event);
-void window_mark(struct window *window, const struct event *mark);
+void window_trim(struct window *window, const struct event *entry);
 void window_close(struct window *window, struct batch *batch);
 
 /* Does all of that at once, and calls `each` with the channel's topic for every APPENDED and

@@ -14,9 +14,9 @@ enum { LOOKED_UP = 64 };
 
 struct deletion {
     struct map_node node;
-    uint32_t number; /* of the channel */
-    uint32_t marks;  /* number of pending DELETEs of the channel */
-    uint64_t upto;   /* the id up to which the last of them deletes */
+    uint32_t number;  /* of the channel */
+    uint32_t pending; /* number of pending DELETEs of the channel */
+    uint64_t upto;    /* the id up to which the last of them deletes */
 };
 
 static struct deletion *deletion_of_node(const struct map_node *node)
@@ -57,7 +57,7 @@ static bool deletion_room(struct apply *apply, const struct channel *channel)
 /* Ends a DELETE, or the room that was made for it. */
 static void deletion_end(struct apply *apply, struct deletion *deletion)
 {
-    if (deletion->marks && --deletion->marks)
+    if (deletion->pending && --deletion->pending)
         return;
     map_remove(&apply->deletions, &deletion->node);
     free(deletion);
@@ -253,7 +253,7 @@ static void uncheck_trim(struct apply *apply, const struct event *event)
 {
     const struct channel *channel = channels_find(&apply->channels, event->channel);
     struct deletion *deletion = channel ? deletion_find(apply, channel_number(channel)) : NULL;
-    if (deletion && !deletion->marks)
+    if (deletion && !deletion->pending)
         deletion_end(apply, deletion);
 }
 
@@ -287,7 +287,7 @@ static void append_event(struct apply *apply, struct event *event)
     struct channel *channel = channels_by_number(&apply->channels, event->number);
     struct namespace *namespace = &apply->channels.namespaces[channel->namespace];
     event->id = ++apply->last;
-    event->prev = channel->last ? channel->last : namespace->folded;
+    event->prev = channel->last ? channel->last : namespace->forgotten_trimmed;
     event->time_us = apply->now_us;
     event->state = EVENT_APPENDED;
     channel->last = event->id;
@@ -324,7 +324,7 @@ static void trim(struct apply *apply, struct event *event)
     event->accepted_ns = (int64_t)channel->count;
     event->data = (struct str){NULL, channel->bytes};
     deletion->upto = channel->last;
-    deletion->marks++;
+    deletion->pending++;
     apply_count_out(apply, channel, channel->count, channel->bytes);
 }
 

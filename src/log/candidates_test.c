@@ -375,7 +375,7 @@ static void trimmed_is_that_of_the_channels_selected(void **state)
     assert_int_equal(trimmed(channels, "x/*"), 5);
     assert_int_equal(trimmed(channels, "**"), 7);
     assert_int_equal(trimmed(channels, "x/unknown"), 0);
-    channels_namespace(channels, STR("x"))->folded = 9;
+    channels_namespace(channels, STR("x"))->forgotten_trimmed = 9;
     assert_int_equal(trimmed(channels, "x/unknown"), 9);
     assert_int_equal(trimmed(channels, "x/a"), 5);
     assert_int_equal(trimmed(channels, "x/*"), 9);

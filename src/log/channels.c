@@ -611,9 +611,10 @@ static uint64_t names_trimmed(const struct channels *channels, const struct sele
     uint64_t highest = 0;
     for (uint32_t i = 0; i < selection->names_count; i++) {
         const struct channel *channel = channels_find(channels, selection->names[i]);
-        highest = larger(highest, channel_counts(channel)
-                                      ? channel->trimmed
-                                      : channels_namespace(channels, selection->names[i])->folded);
+        highest = larger(
+            highest, channel_counts(channel)
+                         ? channel->trimmed
+                         : channels_namespace(channels, selection->names[i])->forgotten_trimmed);
     }
     return highest;
 }
@@ -626,7 +627,7 @@ void channels_trimmed_bounds(const struct channels *channels, const struct selec
     for (size_t i = 0; selection->patterns_count && i < channels->namespaces_count; i++) {
         if (!(namespaces->bits[i / 8] >> i % 8 & 1))
             continue;
-        least = larger(least, channels->namespaces[i].folded);
+        least = larger(least, channels->namespaces[i].forgotten_trimmed);
         most = larger(most, channels->namespaces[i].trimmed_max);
     }
     *ret_least = least;

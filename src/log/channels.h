@@ -23,10 +23,10 @@ struct namespace
 {
     struct map_node node; /* by its prefix */
     struct namespace_config config;
-    uint64_t folded;      /* the highest `trimmed` of forgotten channels */
-    uint64_t trimmed_max; /* the highest `trimmed` of all channels, forgotten ones included */
-    bool is_folding;      /* upkeep is forgetting channels of this namespace */
-    uint64_t aged;        /* retention by age has looked at all events up to this id */
+    uint64_t forgotten_trimmed; /* the highest `trimmed` of forgotten channels */
+    uint64_t trimmed_max;       /* the highest `trimmed` of all channels, forgotten ones included */
+    bool is_forgetting;         /* upkeep is forgetting channels of this namespace */
+    uint64_t aged;              /* retention by age has looked at all events up to this id */
 };
 
 /* There may be millions, so data that few channels need is kept elsewhere. */

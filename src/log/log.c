@@ -28,10 +28,10 @@ static int load_channel(void *context, const struct store_channel *stored)
     struct channels *channels = &log->apply.channels;
     if (stored->name.len && stored->name.at[0] == '*') {
         struct namespace *namespace = channels_namespace(channels, str_skip(stored->name, 1));
-        if (stored->trimmed > namespace->folded)
-        namespace->folded = stored->trimmed;
-        if (namespace->folded > namespace->trimmed_max)
-        namespace->trimmed_max = namespace->folded;
+        if (stored->trimmed > namespace->forgotten_trimmed)
+        namespace->forgotten_trimmed = stored->trimmed;
+        if (namespace->forgotten_trimmed > namespace->trimmed_max)
+        namespace->trimmed_max = namespace->forgotten_trimmed;
         return 0;
     }
     struct channel *channel;
@@ -142,7 +142,7 @@ static int open_store(struct log *log)
     log_time_init(&log->time, clock, newest.time_us);
     if (newest.number > log->apply.channels.number_last)
         log->apply.channels.number_last = newest.number;
-    log->floor = log->engine->is_volatile ? log->apply.last : 0;
+    log->trimmed_at_start = log->engine->is_volatile ? log->apply.last : 0;
     on_lost(log, newest.lost);
     atomic_store(&log->newest, log->apply.last);
     return 0;
@@ -262,7 +262,7 @@ static uint64_t removed_from(struct log *log, const struct selection *selection)
     log_unlock(log);
     while (look_for_trimmed(log, &trimmed))
         channels_trimmed_judge(&trimmed);
-    return trimmed.highest > log->floor ? trimmed.highest : log->floor;
+    return trimmed.highest > log->trimmed_at_start ? trimmed.highest : log->trimmed_at_start;
 }
 
 uint64_t log_trimmed(struct log *log, const struct selection *selection)

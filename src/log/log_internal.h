@@ -22,7 +22,7 @@ struct log {
     struct store *store;
     uint64_t size_max;           /* of the log, as the engine measures it; 0: no bound */
     uint64_t channels_bytes_max; /* channels without events are forgotten beyond it; 0: no bound */
-    uint64_t floor;
+    uint64_t trimmed_at_start;   /* without a disk, all that earlier processes published is gone */
     struct resolved_room resolved; /* the channel numbers that selections keep */
     uint64_t keys_dropped;         /* keys that exceeded the limit when the log was opened */
 

@@ -475,7 +475,7 @@ static void names_of_the_past_make_room_and_leave_their_trims_to_the_namespace(v
     assert_int_equal(stats.channels, 1);
     /* An unknown name may have been one of the forgotten channels. */
     assert_int_equal(world_trimmed(world, "x/other"), newest);
-    assert_int_equal(world_trimmed(world, "z"), world->log->floor);
+    assert_int_equal(world_trimmed(world, "z"), world->log->trimmed_at_start);
     post_send(world, &post, "x/a", "x");
     post_wait(world, &post);
     assert_int_equal(post.publish.verdict, PUBLISH_OK);

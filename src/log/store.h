@@ -146,10 +146,10 @@ struct store_ops {
     int (*upkeep)(struct store *store);
 
     /* Forgets channels: none of their events is retained, and their trims need not be kept. The
-     * rows `folded` become durable in the same step, and come back through the loader. They look
-     * like channels with number 0, under names of the caller that no channel can have. Upkeep
+     * rows `namespaces` become durable in the same step, and come back through the loader. They
+     * look like channels with number 0, under names of the caller that no channel can have. Upkeep
      * thread. */
-    int (*forget)(struct store *store, const struct store_trim *folded, size_t folded_count,
+    int (*forget)(struct store *store, const struct store_trim *namespaces, size_t namespaces_count,
                   const uint32_t *numbers, size_t count);
 
     /* The size of the store in bytes, and the oldest retained id (0: none), as of the last upkeep

@@ -80,13 +80,13 @@ static inline int gate_trim(struct store *store, const struct store_trim *trims,
     return gate.trim_fail ? gate.trim_fail : gate.real->trim(store, trims, count);
 }
 
-static inline int gate_forget(struct store *store, const struct store_trim *folded,
-                              size_t folded_count, const uint32_t *numbers, size_t count)
+static inline int gate_forget(struct store *store, const struct store_trim *namespaces,
+                              size_t namespaces_count, const uint32_t *numbers, size_t count)
 {
     gate.forgets++;
     if (gate.clock)
         clock_fake_advance(gate.clock, 60000);
-    return gate.real->forget(store, folded, folded_count, numbers, count);
+    return gate.real->forget(store, namespaces, namespaces_count, numbers, count);
 }
 
 static inline int gate_upkeep(struct store *store)

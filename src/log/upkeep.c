@@ -79,8 +79,8 @@ static void keep_trims_if_due(struct log *log)
 
 /* Whether channels without events must go. They are kept while there is room, because they keep
  * `prev` and gaps exact. Beyond half the table, or a quarter of the memory of a log in memory, they
- * are folded into their namespace, which remembers the highest trimmed id. Not while a DELETE is
- * pending, which may be undone. */
+ * are forgotten, and their namespace remembers the highest trimmed id of them. Not while a DELETE
+ * is pending, which may be undone. */
 static bool is_crowded(const struct log *log)
 {
     const struct channels *channels = &log->apply.channels;
@@ -95,7 +95,7 @@ struct forgotten {
     uint32_t number; /* the channel to look at next */
     size_t count;
     size_t namespaces_count;
-    struct store_trim *folded; /* a trim for each namespace */
+    struct store_trim *trims; /* a trim for each namespace */
     struct namespace **namespaces;
     uint32_t numbers[FORGET_MAX];
 };
@@ -106,21 +106,21 @@ static bool is_full(const struct forgotten *forgotten)
 }
 
 /* Removes a channel without events. */
-static void fold_channel(struct channels *channels, struct channel *channel,
-                         struct forgotten *forgotten)
+static void forget_channel(struct channels *channels, struct channel *channel,
+                           struct forgotten *forgotten)
 {
     struct namespace *home = &channels->namespaces[channel->namespace];
-    if (channel->trimmed > home->folded)
-        home->folded = channel->trimmed;
-    if (!home->is_folding)
+    if (channel->trimmed > home->forgotten_trimmed)
+        home->forgotten_trimmed = channel->trimmed;
+    if (!home->is_forgetting)
         forgotten->namespaces[forgotten->namespaces_count++] = home;
-    home->is_folding = true;
+    home->is_forgetting = true;
     forgotten->numbers[forgotten->count++] = channel_number(channel);
     channels_remove(channels, channel);
 }
 
 /* Removes channels without events; returns false at the end of the table. */
-static bool fold(struct log *log, struct forgotten *forgotten)
+static bool gather_slice(struct log *log, struct forgotten *forgotten)
 {
     struct channels *channels = &log->apply.channels;
     size_t most = forgotten->count + FORGET_SLICE;
@@ -131,13 +131,13 @@ static bool fold(struct log *log, struct forgotten *forgotten)
         struct channel *channel = channels_by_number(channels, forgotten->number);
         if (channel && !channel->count && channel->last <= channel->trimmed &&
             !(channel->waits & CHANNEL_PREPARED))
-            fold_channel(channels, channel, forgotten);
+            forget_channel(channels, channel, forgotten);
     }
     return forgotten->number <= channels->number_last;
 }
 
 /* Names the trimmed ids of namespaces, which stand for forgotten channels: '*', then the prefix. */
-static int name_folded(const struct forgotten *forgotten, struct buf *names)
+static int name_trims(const struct forgotten *forgotten, struct buf *names)
 {
     for (size_t i = 0; i < forgotten->namespaces_count; i++) {
         buf_add_char(names, '*');
@@ -148,38 +148,39 @@ static int name_folded(const struct forgotten *forgotten, struct buf *names)
     struct str left = buf_str(names);
     for (size_t i = 0; i < forgotten->namespaces_count; i++) {
         size_t len = 1 + forgotten->namespaces[i]->config.prefix.len;
-        forgotten->folded[i].name = (struct str){left.at, len};
+        forgotten->trims[i].name = (struct str){left.at, len};
         left = str_skip(left, len);
     }
     return 0;
 }
 
 /* Gathers channels for a step of the store; returns false at the end of the table. */
-static bool fold_many(struct log *log, struct forgotten *forgotten)
+static bool gather(struct log *log, struct forgotten *forgotten)
 {
     bool more = true;
     forgotten->count = forgotten->namespaces_count = 0;
     while (more && !is_full(forgotten)) {
         log_lock(log);
-        more = is_crowded(log) && fold(log, forgotten);
+        more = is_crowded(log) && gather_slice(log, forgotten);
         log_unlock(log);
     }
     log_lock(log);
     for (size_t i = 0; i < forgotten->namespaces_count; i++) {
-        forgotten->folded[i] = (struct store_trim){.trimmed = forgotten->namespaces[i]->folded};
-        forgotten->namespaces[i]->is_folding = false;
+        forgotten->trims[i] =
+            (struct store_trim){.trimmed = forgotten->namespaces[i]->forgotten_trimmed};
+        forgotten->namespaces[i]->is_forgetting = false;
     }
     log_unlock(log);
     return more;
 }
 
-static void keep_folded(struct log *log, const struct forgotten *forgotten)
+static void store_forgotten(struct log *log, const struct forgotten *forgotten)
 {
     struct buf names = {0};
-    int result = name_folded(forgotten, &names);
+    int result = name_trims(forgotten, &names);
     result =
         result ? result
-               : log->store->ops->forget(log->store, forgotten->folded, forgotten->namespaces_count,
+               : log->store->ops->forget(log->store, forgotten->trims, forgotten->namespaces_count,
                                          forgotten->numbers, forgotten->count);
     if (result)
         say(SAY_WARN, "folding_not_kept", "error=%d channels=%zu", -result, forgotten->count);
@@ -194,9 +195,9 @@ static void forget_some(struct log *log, struct forgotten *forgotten)
     bool more = true;
     forgotten->number = log->forget_from ? log->forget_from : 1;
     while (more && clock_now_ns(log->config.store.clock) < until) {
-        more = fold_many(log, forgotten);
+        more = gather(log, forgotten);
         if (forgotten->count)
-            keep_folded(log, forgotten);
+            store_forgotten(log, forgotten);
     }
     log->forget_from = more ? forgotten->number : 1;
 }
@@ -210,11 +211,11 @@ static void forget_empty(struct log *log)
     if (!forgotten)
         return;
     size_t namespaces = log->apply.channels.namespaces_count;
-    forgotten->folded = mem_try_alloc(namespaces * sizeof(*forgotten->folded));
+    forgotten->trims = mem_try_alloc(namespaces * sizeof(*forgotten->trims));
     forgotten->namespaces = mem_try_alloc(namespaces * sizeof(struct namespace *));
-    if (forgotten->folded && forgotten->namespaces)
+    if (forgotten->trims && forgotten->namespaces)
         forget_some(log, forgotten);
-    free(forgotten->folded);
+    free(forgotten->trims);
     free(forgotten->namespaces);
     free(forgotten);
 }

@@ -44,9 +44,9 @@ static struct paced *paced_at(struct list *node)
  * pages. */
 static void end_trimmed(struct pace *pace, const struct window *window)
 {
-    if (pace->marks == window->marks)
+    if (pace->trims == window->trims)
         return;
-    pace->marks = window->marks;
+    pace->trims = window->trims;
     list_each (&pace->held, node) {
         if (pace->ops->is_trimmed(paced_at(node), window->trimmed))
             end_hold(pace, paced_at(node));

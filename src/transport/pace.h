@@ -26,7 +26,7 @@ struct pace_ops {
 struct pace {
     const struct pace_ops *ops;
     struct list held;
-    uint64_t marks; /* of deletion in the window, as of the last look */
+    uint64_t trims; /* of the window, as of the last look */
 };
 
 void pace_init(struct pace *pace);

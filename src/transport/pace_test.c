@@ -36,7 +36,7 @@ static const struct pace_ops ops = {.is_trimmed = is_trimmed, .end = note_end};
 /* Holds all of them, for 10, 20 and 30 ms; their events are behind 100, 200 and 300. */
 static void begin(struct world *world)
 {
-    *world = (struct world){.window = {.marks = 0}};
+    *world = (struct world){.window = {.trims = 0}};
     clock_fake_init(&world->clock, 0);
     pace_init(&world->pace);
     for (unsigned i = 0; i < HOLDS; i++) {
@@ -83,7 +83,7 @@ static void pages_of_which_something_was_deleted_end_at_once(void **state)
     (void)state;
     struct world world;
     begin(&world);
-    world.window.marks++;
+    world.window.trims++;
     world.window.trimmed = 300;
     assert_int_equal(due(&world), 30);
     assert_int_equal(ended(&world), 3);

@@ -452,7 +452,7 @@ static void a_trim_of_older_events_does_not_end_the_hold(void **state)
     bench->reading.from = (struct position){.kind = POSITION_NOW};
     poll_once(bench, &peer);
     publish(bench, "second");
-    bench->worker.hub.window.marks++; /* done by a TRIM entry for an older event */
+    bench->worker.hub.window.trims++; /* done by a TRIM entry for an older event */
     bench_settle(bench);
     peer_expect(bench, &peer, "");
     pass(bench, PACE_MS);

@@ -568,12 +568,12 @@ static int memory_upkeep(struct store *store)
     return result;
 }
 
-static int memory_forget(struct store *store, const struct store_trim *folded, size_t folded_count,
-                         const uint32_t *numbers, size_t count)
+static int memory_forget(struct store *store, const struct store_trim *namespaces,
+                         size_t namespaces_count, const uint32_t *numbers, size_t count)
 {
     struct memory *memory = of(store);
-    (void)folded_count;
-    (void)folded; /* a store in memory ends with the process */
+    (void)namespaces_count;
+    (void)namespaces; /* a store in memory ends with the process */
     pthread_rwlock_wrlock(&memory->lock);
     memory->drops_left = DROPS;
     for (size_t i = 0; i < count; i++)

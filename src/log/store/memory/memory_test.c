@@ -112,13 +112,13 @@ static void a_number_may_be_given_again_once_it_is_forgotten(void **state)
 {
     (void)state;
     struct store *store = open_store();
-    struct store_trim folded = {.name = STR("*")};
+    struct store_trim space = {.name = STR("*")};
     uint32_t number = 1;
     unsigned walked = 0;
     struct batch *both = batch_of(1, 2, 1, 10); /* the second event keeps the batch alive */
     both->events[1].number = 300;
     append_one(store, both);
-    assert_int_equal(store->ops->forget(store, &folded, 1, &number, 1), 0);
+    assert_int_equal(store->ops->forget(store, &space, 1, &number, 1), 0);
     assert_int_equal(store->ops->upkeep(store), 0);
     append_one(store, batch_of(3, 1, 1, 10));
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
@@ -150,18 +150,18 @@ static void a_forgotten_channel_is_not_seen_again_and_takes_no_room(void **state
 {
     (void)state;
     struct store *store = open_store();
-    struct store_trim folded = {.name = STR("*")};
+    struct store_trim space = {.name = STR("*")};
     unsigned walked = 0;
     uint32_t first = 1;
     append_one(store, batch_of(1, 1, 600, 10));
     for (uint32_t number = 1; number < 600; number++)
         append_one(store, batch_of(1 + number, 1, number, 10));
     uint64_t full = store->ops->bytes(store);
-    assert_int_equal(store->ops->forget(store, &folded, 1, &first, 1), 0);
+    assert_int_equal(store->ops->forget(store, &space, 1, &first, 1), 0);
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
     assert_int_equal(walked, 599);
     for (uint32_t number = 2; number < 600; number++)
-        assert_int_equal(store->ops->forget(store, &folded, 1, &number, 1), 0);
+        assert_int_equal(store->ops->forget(store, &space, 1, &number, 1), 0);
     walked = 0;
     assert_int_equal(store->ops->walk(store, 0, EVENT_ID_MAX, count_walked, &walked), 0);
     assert_int_equal(walked, 1);

@@ -37,18 +37,18 @@ void chain_init(struct chain *chain, const struct store_config *config, const ch
     if (!chain->folder)
         abort();
     chain->readers = readers_new(readers_affordable(), &chain->damage);
-    floors_init(&chain->floors);
+    trimmed_ids_init(&chain->trimmed_ids);
     damage_init(&chain->damage, &chain->config);
     init_reserve(chain);
     pthread_mutex_init(&chain->list_lock, NULL);
     pthread_mutex_init(&chain->append_lock, NULL);
 }
 
-static void free_marks(struct store_trim *marks, size_t count)
+static void free_trims(struct store_trim *trims, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        free((char *)(uintptr_t)marks[i].name.at);
-    free(marks);
+        free((char *)(uintptr_t)trims[i].name.at);
+    free(trims);
 }
 
 void chain_deinit(struct chain *chain)
@@ -61,8 +61,8 @@ void chain_deinit(struct chain *chain)
     for (size_t i = 0; i < chain->count; i++)
         segment_unref(chain->list[i]);
     free(chain->list);
-    free_marks(chain->marks, chain->marks_count);
-    floors_deinit(&chain->floors);
+    free_trims(chain->trims, chain->trims_count);
+    trimmed_ids_deinit(&chain->trimmed_ids);
     damage_deinit(&chain->damage);
     reserve_deinit(&chain->reserve);
     state_close(chain->state);
@@ -175,22 +175,22 @@ void chain_remove(struct chain *chain, struct segment *segment)
     segment_unref(removed);
 }
 
-/* ---- marks ---------------------------------------------------------------------------------- */
+/* ---- trims ---------------------------------------------------------------------------------- */
 
 static int marks_room(struct chain *chain, size_t count)
 {
-    if (chain->marks_count + count <= chain->marks_cap)
+    if (chain->trims_count + count <= chain->trims_cap)
         return 0;
-    size_t cap = (chain->marks_count + count) * 2;
-    struct store_trim *marks = mem_try_realloc(chain->marks, cap * sizeof(*marks));
-    if (!marks)
+    size_t cap = (chain->trims_count + count) * 2;
+    struct store_trim *trims = mem_try_realloc(chain->trims, cap * sizeof(*trims));
+    if (!trims)
         return -ENOMEM;
-    chain->marks = marks;
-    chain->marks_cap = cap;
+    chain->trims = trims;
+    chain->trims_cap = cap;
     return 0;
 }
 
-static int copy_mark(struct store_trim *to, const struct store_trim *from)
+static int copy_trim(struct store_trim *to, const struct store_trim *from)
 {
     char *name = mem_try_alloc(from->name.len + 1);
     if (!name)
@@ -204,16 +204,16 @@ static int copy_mark(struct store_trim *to, const struct store_trim *from)
 
 /* Adds copies behind what `chain->marks_count` counts, without counting them: they are what a
  * transaction will have deleted once it is safe. */
-static int stage_marks(struct chain *chain, const struct store_trim *marks, size_t count)
+static int stage_trims(struct chain *chain, const struct store_trim *trims, size_t count)
 {
     int result = marks_room(chain, count);
     for (size_t i = 0; !result && i < count; i++) {
-        struct store_trim *to = &chain->marks[chain->marks_count + i];
-        result = floors_room(&chain->floors, marks[i].number);
-        result = result ? result : copy_mark(to, &marks[i]);
+        struct store_trim *to = &chain->trims[chain->trims_count + i];
+        result = trimmed_ids_room(&chain->trimmed_ids, trims[i].number);
+        result = result ? result : copy_trim(to, &trims[i]);
         if (result)
             while (i-- > 0)
-                free((char *)(uintptr_t)chain->marks[chain->marks_count + i].name.at);
+                free((char *)(uintptr_t)chain->trims[chain->trims_count + i].name.at);
     }
     return result;
 }
@@ -221,36 +221,36 @@ static int stage_marks(struct chain *chain, const struct store_trim *marks, size
 static void unstage_marks(struct chain *chain, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        free((char *)(uintptr_t)chain->marks[chain->marks_count + i].name.at);
+        free((char *)(uintptr_t)chain->trims[chain->trims_count + i].name.at);
 }
 
 static void commit_marks(struct chain *chain, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct store_trim *mark = &chain->marks[chain->marks_count++];
-        floors_raise(&chain->floors, mark->number, mark->trimmed);
+        const struct store_trim *trim = &chain->trims[chain->trims_count++];
+        trimmed_ids_raise(&chain->trimmed_ids, trim->number, trim->trimmed);
     }
 }
 
-int chain_add_marks(struct chain *chain, const struct store_trim *marks, size_t count)
+int chain_add_trims(struct chain *chain, const struct store_trim *trims, size_t count)
 {
     pthread_mutex_lock(&chain->append_lock);
-    int result = stage_marks(chain, marks, count);
+    int result = stage_trims(chain, trims, count);
     if (!result)
         commit_marks(chain, count);
     pthread_mutex_unlock(&chain->append_lock);
     return result;
 }
 
-struct store_trim *chain_take_marks(struct chain *chain, size_t *ret_count)
+struct store_trim *chain_take_trims(struct chain *chain, size_t *ret_count)
 {
     pthread_mutex_lock(&chain->append_lock);
-    struct store_trim *marks = chain->marks;
-    *ret_count = chain->marks_count;
-    chain->marks = NULL;
-    chain->marks_count = chain->marks_cap = 0;
+    struct store_trim *trims = chain->trims;
+    *ret_count = chain->trims_count;
+    chain->trims = NULL;
+    chain->trims_count = chain->trims_cap = 0;
     pthread_mutex_unlock(&chain->append_lock);
-    return marks;
+    return trims;
 }
 
 /* ---- appending ------------------------------------------------------------------------------ */
@@ -259,8 +259,8 @@ struct store_trim *chain_take_marks(struct chain *chain, size_t *ret_count)
 struct content {
     const struct event *first; /* appended; NULL for none */
     const struct event *last;
-    struct store_trim *marks;
-    size_t marks_count;
+    struct store_trim *trims;
+    size_t trims_count;
 };
 
 static void look_at(const struct event *event, struct content *content)
@@ -269,30 +269,30 @@ static void look_at(const struct event *event, struct content *content)
         content->first = content->first ? content->first : event;
         content->last = event;
     } else if (event->state == EVENT_TRIM && event->id) {
-        if (content->marks)
-            content->marks[content->marks_count] =
+        if (content->trims)
+            content->trims[content->trims_count] =
                 (struct store_trim){event->number, event->channel, event->id, event->id};
-        content->marks_count++;
+        content->trims_count++;
     }
 }
 
 static void look_at_all(struct batch *const *batches, size_t count, struct content *content)
 {
-    content->marks_count = 0;
+    content->trims_count = 0;
     for (size_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < batches[i]->count; j++)
             look_at(&batches[i]->events[j], content);
 }
 
-/* Counts first, and gathers the marks in a second round only if there are any. */
+/* Counts first, and gathers the trims in a second round only if there are any. */
 static int look_into(struct batch *const *batches, size_t count, struct content *content)
 {
     *content = (struct content){0};
     look_at_all(batches, count, content);
-    if (!content->marks_count)
+    if (!content->trims_count)
         return 0;
-    content->marks = mem_try_alloc(content->marks_count * sizeof(*content->marks));
-    if (!content->marks)
+    content->trims = mem_try_alloc(content->trims_count * sizeof(*content->trims));
+    if (!content->trims)
         return -ENOMEM;
     look_at_all(batches, count, content);
     return 0;
@@ -352,17 +352,17 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
 {
     uint64_t first = content->first ? content->first->id : atomic_load(&chain->newest) + 1;
     int result = chain->active ? 0 : begin_file(chain, first);
-    result = result ? result : stage_marks(chain, content->marks, content->marks_count);
+    result = result ? result : stage_trims(chain, content->trims, content->trims_count);
     if (result)
         return result;
     uint64_t bytes = atomic_load(&chain->active->bytes), none = 0;
     result = writer_append(chain->writer, batches, count);
     atomic_fetch_add(&chain->bytes, atomic_load(&chain->active->bytes) - bytes);
     if (result) {
-        unstage_marks(chain, content->marks_count);
+        unstage_marks(chain, content->trims_count);
         return result;
     }
-    commit_marks(chain, content->marks_count);
+    commit_marks(chain, content->trims_count);
     if (content->first && content->last) {
         atomic_store(&chain->newest_time_us, content->last->time_us);
         atomic_store(&chain->newest, content->last->id);
@@ -402,10 +402,10 @@ int chain_append(struct chain *chain, struct batch *const *batches, size_t count
     pthread_mutex_lock(&chain->append_lock);
     int result = decide_earlier(chain);
     result = result ? result : looked;
-    if (!result && (content.first || content.marks_count))
+    if (!result && (content.first || content.trims_count))
         result = append_with_reserve(chain, batches, count, &content);
     pthread_mutex_unlock(&chain->append_lock);
-    free(content.marks);
+    free(content.trims);
     return result;
 }
 

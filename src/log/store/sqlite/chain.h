@@ -34,7 +34,7 @@ struct chain_sums {
     size_t noted_cap;
     uint64_t channels; /* about how many rows there are */
     uint32_t highest;  /* number */
-    uint32_t lowered;  /* rows whose floor had fallen */
+    uint32_t lowered;  /* rows whose trimmed id had fallen */
     int64_t retry_after_ns;
     int64_t check_after_ns;
     uint64_t check_low; /* the number to check next */
@@ -46,7 +46,7 @@ struct chain {
     char *folder;
     struct state *state; /* upkeep's, once open */
     struct readers *readers;
-    struct floors floors;
+    struct trimmed_ids trimmed_ids;
     struct reserve reserve;
     struct chain_sums sums;
     struct damage damage;
@@ -65,9 +65,9 @@ struct chain {
     int64_t active_since_us;  /* monotonic: when it was begun, so that no clock jump ages it */
     struct writer *writer;    /* of `active` */
     struct link before;       /* the file that the next one follows */
-    struct store_trim *marks; /* deletions appended, not in state.db yet; names are theirs */
-    size_t marks_count;
-    size_t marks_cap;
+    struct store_trim *trims; /* deletions appended, not in state.db yet; names are theirs */
+    size_t trims_count;
+    size_t trims_cap;
 
     _Atomic uint64_t newest;
     _Atomic int64_t newest_time_us;
@@ -130,6 +130,6 @@ void chain_roll(struct chain *chain);
 bool chain_is_due(struct chain *chain);
 
 /* Takes the deletions that were appended since: the caller frees each name and the array. */
-struct store_trim *chain_take_marks(struct chain *chain, size_t *ret_count);
+struct store_trim *chain_take_trims(struct chain *chain, size_t *ret_count);
 /* Puts them back, or those of a file found at the start, before those that came since. */
-int chain_add_marks(struct chain *chain, const struct store_trim *marks, size_t count);
+int chain_add_trims(struct chain *chain, const struct store_trim *trims, size_t count);

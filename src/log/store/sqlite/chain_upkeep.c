@@ -34,24 +34,24 @@ struct erasure {
     uint64_t upto;
 };
 
-void house_init(struct house *house, struct chain *chain)
+void chain_upkeep_init(struct chain_upkeep *upkeep, struct chain *chain)
 {
-    *house = (struct house){.chain = chain, .forgotten = {.again = true}};
+    *upkeep = (struct chain_upkeep){.chain = chain, .forgotten = {.again = true}};
 }
 
 /* ---- channels whose events are to leave the disk --------------------------------------------- */
 
-static void drop_erasures(struct house *house)
+static void drop_erasures(struct chain_upkeep *upkeep)
 {
-    free(house->erasures);
-    house->erasures = NULL;
-    house->erasures_count = house->erasures_cap = 0;
-    atomic_store_explicit(&house->erasures_bytes, 0, memory_order_relaxed);
+    free(upkeep->erasures);
+    upkeep->erasures = NULL;
+    upkeep->erasures_count = upkeep->erasures_cap = 0;
+    atomic_store_explicit(&upkeep->erasures_bytes, 0, memory_order_relaxed);
 }
 
-void house_deinit(struct house *house)
+void chain_upkeep_deinit(struct chain_upkeep *upkeep)
 {
-    drop_erasures(house);
+    drop_erasures(upkeep);
 }
 
 static int by_number(const void *a, const void *b)
@@ -61,42 +61,42 @@ static int by_number(const void *a, const void *b)
 }
 
 /* Merges deletions of the same channel, which may be many before a pass begins. */
-static void merge_erasures(struct house *house)
+static void merge_erasures(struct chain_upkeep *upkeep)
 {
-    struct erasure *erasures = house->erasures;
+    struct erasure *erasures = upkeep->erasures;
     size_t count = 0;
-    qsort(erasures, house->erasures_count, sizeof(*erasures), by_number);
-    for (size_t i = 0; i < house->erasures_count; i++) {
+    qsort(erasures, upkeep->erasures_count, sizeof(*erasures), by_number);
+    for (size_t i = 0; i < upkeep->erasures_count; i++) {
         if (!count || erasures[count - 1].number != erasures[i].number)
             erasures[count++] = erasures[i];
         else if (erasures[count - 1].upto < erasures[i].upto)
             erasures[count - 1].upto = erasures[i].upto;
     }
-    house->erasures_count = count;
+    upkeep->erasures_count = count;
 }
 
 /* Room for one more, in a table that has at most four places for each channel. */
-static int erasures_room(struct house *house)
+static int erasures_room(struct chain_upkeep *upkeep)
 {
-    if (house->erasures_count < house->erasures_cap)
+    if (upkeep->erasures_count < upkeep->erasures_cap)
         return 0;
-    if (house->erasures_count)
-        merge_erasures(house);
-    if (house->erasures_count < house->erasures_cap / 2)
+    if (upkeep->erasures_count)
+        merge_erasures(upkeep);
+    if (upkeep->erasures_count < upkeep->erasures_cap / 2)
         return 0;
-    size_t cap = house->erasures_cap ? house->erasures_cap * 2 : ERASURES_FIRST;
-    struct erasure *room = mem_try_realloc(house->erasures, cap * sizeof(*room));
+    size_t cap = upkeep->erasures_cap ? upkeep->erasures_cap * 2 : ERASURES_FIRST;
+    struct erasure *room = mem_try_realloc(upkeep->erasures, cap * sizeof(*room));
     if (!room)
-        return house->erasures_count < house->erasures_cap ? 0 : -ENOMEM;
-    house->erasures = room;
-    house->erasures_cap = cap;
-    atomic_store_explicit(&house->erasures_bytes, cap * sizeof(*room), memory_order_relaxed);
+        return upkeep->erasures_count < upkeep->erasures_cap ? 0 : -ENOMEM;
+    upkeep->erasures = room;
+    upkeep->erasures_cap = cap;
+    atomic_store_explicit(&upkeep->erasures_bytes, cap * sizeof(*room), memory_order_relaxed);
     return 0;
 }
 
-static int64_t now_ns(const struct house *house)
+static int64_t now_ns(const struct chain_upkeep *upkeep)
 {
-    return clock_now_ns(house->chain->config.clock);
+    return clock_now_ns(upkeep->chain->config.clock);
 }
 
 /* ---- trims ---------------------------------------------------------------------------------- */
@@ -112,23 +112,23 @@ static void note_trimmed(struct chain *chain, uint64_t low, uint64_t high)
     segment_unref(segment);
 }
 
-static void raise_floor(struct chain *chain, uint32_t number, uint64_t upto)
+static void raise_trimmed(struct chain *chain, uint32_t number, uint64_t upto)
 {
-    uint64_t before = floors_get(&chain->floors, number);
-    floors_raise(&chain->floors, number, upto);
+    uint64_t before = trimmed_ids_get(&chain->trimmed_ids, number);
+    trimmed_ids_raise(&chain->trimmed_ids, number, upto);
     if (upto > before)
         note_trimmed(chain, before + 1, upto);
 }
 
-int house_trim(struct house *house, const struct store_trim *trims, size_t count)
+int chain_upkeep_trim(struct chain_upkeep *upkeep, const struct store_trim *trims, size_t count)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     int result = 0;
     for (size_t i = 0; !result && i < count; i++)
-        result = floors_room(&chain->floors, trims[i].number);
+        result = trimmed_ids_room(&chain->trimmed_ids, trims[i].number);
     result = result ? result : state_trim(chain->state, trims, count, false);
     for (size_t i = 0; !result && i < count; i++) {
-        raise_floor(chain, trims[i].number, trims[i].trimmed);
+        raise_trimmed(chain, trims[i].number, trims[i].trimmed);
         summing_note(chain, trims[i].number);
     }
     if (!result)
@@ -140,86 +140,89 @@ int house_trim(struct house *house, const struct store_trim *trims, size_t count
 
 static int add_erasure(void *context, uint32_t number, uint64_t upto)
 {
-    struct house *house = context;
-    int result = erasures_room(house);
+    struct chain_upkeep *upkeep = context;
+    int result = erasures_room(upkeep);
     if (!result)
-        house->erasures[house->erasures_count++] = (struct erasure){number, upto};
+        upkeep->erasures[upkeep->erasures_count++] = (struct erasure){number, upto};
     return result;
 }
 
-int house_load(struct house *house)
+int chain_upkeep_load(struct chain_upkeep *upkeep)
 {
-    return state_erasures(house->chain->state, add_erasure, house);
+    return state_erasures(upkeep->chain->state, add_erasure, upkeep);
 }
 
 /* If it fails, some trims are noted already. They come again, and noting a trim twice changes
  * nothing. */
-static int note_erasures(struct house *house, const struct store_trim *marks, size_t count)
+static int note_erasures(struct chain_upkeep *upkeep, const struct store_trim *trims, size_t count)
 {
     int result = 0;
     for (size_t i = 0; !result && i < count; i++)
-        result = add_erasure(house, marks[i].number, marks[i].trimmed);
+        result = add_erasure(upkeep, trims[i].number, trims[i].trimmed);
     return result;
 }
 
 /* Deletions come with the appends, and are kept in state.db only now: the file that holds their
- * marks must not be sealed before. */
-static int keep_marks(struct house *house)
+ * trims must not be sealed before. */
+static int keep_trims(struct chain_upkeep *upkeep)
 {
     size_t count;
-    struct store_trim *marks = chain_take_marks(house->chain, &count);
-    int result = state_trim(house->chain->state, marks, count, true);
-    result = result ? result : note_erasures(house, marks, count);
+    struct store_trim *trims = chain_take_trims(upkeep->chain, &count);
+    int result = state_trim(upkeep->chain->state, trims, count, true);
+    result = result ? result : note_erasures(upkeep, trims, count);
     for (size_t i = 0; !result && i < count; i++) {
-        note_trimmed(house->chain, 0, marks[i].trimmed);
-        summing_note(house->chain, marks[i].number);
+        note_trimmed(upkeep->chain, 0, trims[i].trimmed);
+        summing_note(upkeep->chain, trims[i].number);
     }
-    if (result && chain_add_marks(house->chain, marks, count))
+    if (result && chain_add_trims(upkeep->chain, trims, count))
         say(SAY_ERROR, "deletions_not_kept", "count=%zu until=restart", count);
     for (size_t i = 0; i < count; i++)
-        free((char *)(uintptr_t)marks[i].name.at);
-    free(marks);
+        free((char *)(uintptr_t)trims[i].name.at);
+    free(trims);
     return result;
 }
 
-static int forget(struct chain *chain, const struct store_trim *folded, size_t folded_count,
+static int forget(struct chain *chain, const struct store_trim *namespaces, size_t namespaces_count,
                   const uint32_t *numbers, uint64_t *upto, size_t count)
 {
     int result = 0;
     for (size_t i = 0; !result && i < count; i++) {
         upto[i] = atomic_load(&chain->newest);
-        result = floors_room(&chain->floors, numbers[i]);
+        result = trimmed_ids_room(&chain->trimmed_ids, numbers[i]);
     }
-    result =
-        result ? result : state_forget(chain->state, folded, folded_count, numbers, upto, count);
+    result = result
+                 ? result
+                 : state_forget(chain->state, namespaces, namespaces_count, numbers, upto, count);
     for (size_t i = 0; !result && i < count; i++) {
-        raise_floor(chain, numbers[i], upto[i]);
+        raise_trimmed(chain, numbers[i], upto[i]);
         summing_note(chain, numbers[i]);
     }
     return result;
 }
 
 /* A deletion of theirs that is kept only afterwards would bring them back. */
-int house_forget(struct house *house, const struct store_trim *folded, size_t folded_count,
-                 const uint32_t *numbers, size_t count)
+int chain_upkeep_forget(struct chain_upkeep *upkeep, const struct store_trim *namespaces,
+                        size_t namespaces_count, const uint32_t *numbers, size_t count)
 {
     uint64_t *upto = mem_try_alloc((count + 1) * sizeof(*upto));
     if (!upto)
         return -ENOMEM;
-    int result = keep_marks(house);
-    result = result ? result : forget(house->chain, folded, folded_count, numbers, upto, count);
-    forgotten_changed(&house->forgotten);
+    int result = keep_trims(upkeep);
+    result =
+        result ? result : forget(upkeep->chain, namespaces, namespaces_count, numbers, upto, count);
+    forgotten_changed(&upkeep->forgotten);
     free(upto);
     return result;
 }
 
-static int has_in_file(struct house *house, struct segment *segment, const struct erasure *erasure)
+static int has_in_file(struct chain_upkeep *upkeep, struct segment *segment,
+                       const struct erasure *erasure)
 {
     struct reader *reader;
     sqlite3_stmt *statement;
     if (!segment_may_have(segment, erasure->number))
         return 0;
-    int result = reader_take(house->chain->readers, segment, &reader);
+    int result = reader_take(upkeep->chain->readers, segment, &reader);
     if (result)
         return result;
     result = reader_statement(reader, READER_CHANNEL, &statement);
@@ -229,21 +232,21 @@ static int has_in_file(struct house *house, struct segment *segment, const struc
         if (result == 1)
             result = db_id(statement, CHANNEL_ROW_first) <= erasure->upto;
     }
-    reader_give(house->chain->readers, reader, result < 0);
+    reader_give(upkeep->chain->readers, reader, result < 0);
     return result;
 }
 
 /* Whether the segment has something that is to be erased. */
-static int has_erased(struct house *house, struct segment *segment)
+static int has_erased(struct chain_upkeep *upkeep, struct segment *segment)
 {
     int result = 0;
     uint64_t id;
     if (!segment_enter(segment))
         return 0;
-    for (size_t i = 0; !result && i < house->erasures_count; i++) {
-        const struct erasure *erasure = &house->erasures[i];
+    for (size_t i = 0; !result && i < upkeep->erasures_count; i++) {
+        const struct erasure *erasure = &upkeep->erasures[i];
         if (segment->sealed)
-            result = has_in_file(house, segment, erasure);
+            result = has_in_file(upkeep, segment, erasure);
         else
             result =
                 (int)index_ids(segment->index, erasure->number, 0, erasure->upto, false, &id, 1);
@@ -259,33 +262,34 @@ static bool is_damage(int result)
 }
 
 /* Marks the segments that a pass has to rewrite: also those that cannot be asked. */
-static int begin_pass(struct house *house)
+static int begin_pass(struct chain_upkeep *upkeep)
 {
     int result = 0;
-    struct segment *segment = chain_at(house->chain, 0);
+    struct segment *segment = chain_at(upkeep->chain, 0);
     while (segment && result >= 0) {
-        result = has_erased(house, segment);
+        result = has_erased(upkeep, segment);
         if (is_damage(result))
             result = 1;
         if (result > 0) {
             segment->erase = true;
             segment->retry_after_ns = 0;
         }
-        segment = chain_after(house->chain, segment);
+        segment = chain_after(upkeep->chain, segment);
     }
     segment_unref(segment);
     if (result < 0)
         return result;
-    drop_erasures(house);
-    house->erasing = true;
-    house->erase_after_ns = now_ns(house) + ERASE_PAUSE_NS;
+    drop_erasures(upkeep);
+    upkeep->erasing = true;
+    upkeep->erase_after_ns = now_ns(upkeep) + ERASE_PAUSE_NS;
     return 0;
 }
 
-static int begin_pass_if_due(struct house *house)
+static int begin_pass_if_due(struct chain_upkeep *upkeep)
 {
-    bool due = house->erasures_count && !house->erasing && now_ns(house) >= house->erase_after_ns;
-    return due ? begin_pass(house) : 0;
+    bool due =
+        upkeep->erasures_count && !upkeep->erasing && now_ns(upkeep) >= upkeep->erase_after_ns;
+    return due ? begin_pass(upkeep) : 0;
 }
 
 static bool is_given_up(const struct segment *segment)
@@ -294,30 +298,30 @@ static bool is_given_up(const struct segment *segment)
 }
 
 /* Counts the files that are still to be rewritten in this pass, and those that were given up. */
-static void count_left(struct house *house, uint64_t *ret_left, uint64_t *ret_given_up)
+static void count_left(struct chain_upkeep *upkeep, uint64_t *ret_left, uint64_t *ret_given_up)
 {
     *ret_left = *ret_given_up = 0;
-    struct segment *segment = chain_at(house->chain, 0);
+    struct segment *segment = chain_at(upkeep->chain, 0);
     while (segment) {
         *ret_left += segment->erase && !is_given_up(segment);
         *ret_given_up += is_given_up(segment);
-        segment = chain_after(house->chain, segment);
+        segment = chain_after(upkeep->chain, segment);
     }
-    atomic_store(&house->chain->given_up, *ret_given_up);
+    atomic_store(&upkeep->chain->given_up, *ret_given_up);
 }
 
 /* Ends a pass. Events that were deleted meanwhile are left for the next pass, which stays noted
  * with all the rest. So does what is in a file that was given up, until that is rewritten. */
-static int end_pass(struct house *house)
+static int end_pass(struct chain_upkeep *upkeep)
 {
     uint64_t left, given_up;
-    count_left(house, &left, &given_up);
-    if (left || !(house->erasing || house->noted))
+    count_left(upkeep, &left, &given_up);
+    if (left || !(upkeep->erasing || upkeep->noted))
         return 0;
-    bool all = !house->erasures_count && !given_up;
-    int result = all ? state_erased(house->chain->state) : 0;
-    house->noted = !all;
-    house->erasing = result != 0;
+    bool all = !upkeep->erasures_count && !given_up;
+    int result = all ? state_erased(upkeep->chain->state) : 0;
+    upkeep->noted = !all;
+    upkeep->erasing = result != 0;
     return result;
 }
 
@@ -344,17 +348,17 @@ static bool is_dead(struct chain *chain, struct segment *segment)
 {
     uint32_t highest = index_numbers(segment->index);
     for (uint64_t n = 0; n <= highest; n++) {
-        uint64_t floor = floors_get(&chain->floors, (uint32_t)n), id;
-        if (index_ids(segment->index, (uint32_t)n, floor, EVENT_ID_MAX, false, &id, 1))
+        uint64_t trimmed = trimmed_ids_get(&chain->trimmed_ids, (uint32_t)n), id;
+        if (index_ids(segment->index, (uint32_t)n, trimmed, EVENT_ID_MAX, false, &id, 1))
             return false;
     }
     return true;
 }
 
 /* Without room for the next file this one is kept, unless letting go of it is what makes room. */
-static int roll_if_due(struct house *house)
+static int roll_if_due(struct chain_upkeep *upkeep)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     if (!chain_is_due(chain) && !active_is_to_be_erased(chain))
         return 0;
     int result = segment_make_spare(chain->folder);
@@ -387,9 +391,9 @@ static int note_removal(struct chain *chain, const struct segment *segment)
     return result;
 }
 
-static int unlink_segment(struct house *house, struct segment *segment)
+static int unlink_segment(struct chain_upkeep *upkeep, struct segment *segment)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     int result = keep_newest(chain, segment);
     result = result ? result : note_removal(chain, segment);
     result = result ? result : summing_leave(chain, segment);
@@ -402,8 +406,8 @@ static int unlink_segment(struct house *house, struct segment *segment)
     readers_drop(chain->readers, segment);
     result = segment_unlink(segment);
     pthread_rwlock_unlock(&segment->gate);
-    forgotten_changed(&house->forgotten);
-    house->forgotten.stuck = house->forgotten.stuck || result;
+    forgotten_changed(&upkeep->forgotten);
+    upkeep->forgotten.stuck = upkeep->forgotten.stuck || result;
     segment->erase = false;
     chain_step(chain, "unlinked");
     say(SAY_INFO, "file_unlinked", "path=%s bytes=%llu", segment->path,
@@ -413,16 +417,16 @@ static int unlink_segment(struct house *house, struct segment *segment)
 
 /* A file that cannot be sealed, counted or rewritten. What damage has done to it must not hold up
  * the other files for ever, so it is given up after some tries. Returns the error until then. */
-static int note_failure(struct house *house, struct segment *segment, int error)
+static int note_failure(struct chain_upkeep *upkeep, struct segment *segment, int error)
 {
-    segment->retry_after_ns = now_ns(house) + RETRY_NS;
+    segment->retry_after_ns = now_ns(upkeep) + RETRY_NS;
     if (!is_damage(error))
         return error;
     bool was_given_up = is_given_up(segment);
     segment->failures += !was_given_up;
     if (!is_given_up(segment))
         return error;
-    segment->retry_after_ns = now_ns(house) + GIVEN_UP_NS;
+    segment->retry_after_ns = now_ns(upkeep) + GIVEN_UP_NS;
     segment->trimmed = true;
     if (!was_given_up)
         say(SAY_ERROR, "file_given_up", "path=%s error=%d deleted_events_left=%s", segment->path,
@@ -430,11 +434,11 @@ static int note_failure(struct house *house, struct segment *segment, int error)
     return 0;
 }
 
-static int rewrite(struct house *house, struct segment *segment)
+static int rewrite(struct chain_upkeep *upkeep, struct segment *segment)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     segment->trimmed = true;
-    if (now_ns(house) < segment->retry_after_ns)
+    if (now_ns(upkeep) < segment->retry_after_ns)
         return 0;
     int result = keep_newest(chain, segment);
     result = result ? result : summing_settle(chain);
@@ -444,27 +448,27 @@ static int rewrite(struct house *house, struct segment *segment)
     if (result == -ENOSPC && reserve_give(&chain->reserve))
         result = seal_rewrite(chain, segment);
     if (result == 1)
-        return unlink_segment(house, segment);
+        return unlink_segment(upkeep, segment);
     if (result)
-        return note_failure(house, segment, result);
+        return note_failure(upkeep, segment, result);
     segment->erase = segment->trimmed = false;
     segment->failures = 0;
     summing_replaced(chain, segment);
-    forgotten_changed(&house->forgotten);
+    forgotten_changed(&upkeep->forgotten);
     return 0;
 }
 
-static int seal(struct house *house, struct segment *segment)
+static int seal(struct chain_upkeep *upkeep, struct segment *segment)
 {
-    if (now_ns(house) < segment->retry_after_ns)
+    if (now_ns(upkeep) < segment->retry_after_ns)
         return 0;
-    int result = seal_segment(house->chain, segment);
-    if (result == -ENOSPC && segment->erase && reserve_give(&house->chain->reserve))
-        result = seal_segment(house->chain, segment); /* deleted events leave the disk only then */
+    int result = seal_segment(upkeep->chain, segment);
+    if (result == -ENOSPC && segment->erase && reserve_give(&upkeep->chain->reserve))
+        result = seal_segment(upkeep->chain, segment); /* deleted events leave the disk only then */
     if (result)
-        return result == -EBUSY ? 0 : note_failure(house, segment, result);
+        return result == -EBUSY ? 0 : note_failure(upkeep, segment, result);
     segment->failures = 0;
-    forgotten_changed(&house->forgotten);
+    forgotten_changed(&upkeep->forgotten);
     return 0;
 }
 
@@ -474,13 +478,13 @@ struct census {
 };
 
 /* How many of a channel's events in a file are dead; in proportion, when some are. */
-static uint64_t dead_of(uint64_t first, uint64_t last, uint64_t count, uint64_t floor)
+static uint64_t dead_of(uint64_t first, uint64_t last, uint64_t count, uint64_t trimmed)
 {
-    if (floor < first)
+    if (trimmed < first)
         return 0;
-    if (floor >= last)
+    if (trimmed >= last)
         return count;
-    uint64_t dead = (uint64_t)((double)count * (double)(floor - first) / (double)(last - first));
+    uint64_t dead = (uint64_t)((double)count * (double)(trimmed - first) / (double)(last - first));
     return dead < count ? dead : count - 1;
 }
 
@@ -491,21 +495,22 @@ static int count_rows(struct chain *chain, struct reader *reader, struct census 
     if (result)
         return result;
     while ((result = db_row(statement)) == 1) {
-        uint64_t floor = floors_get(&chain->floors, (uint32_t)db_id(statement, CHANNEL_ROW_number));
+        uint64_t trimmed =
+            trimmed_ids_get(&chain->trimmed_ids, (uint32_t)db_id(statement, CHANNEL_ROW_number));
         uint64_t count = db_id(statement, CHANNEL_ROW_count);
         uint64_t dead = dead_of(db_id(statement, CHANNEL_ROW_first),
-                                db_id(statement, CHANNEL_ROW_last), count, floor);
+                                db_id(statement, CHANNEL_ROW_last), count, trimmed);
         census->dead += dead;
         census->live += count - dead;
     }
     return result;
 }
 
-static int take_census(struct house *house, struct segment *segment, struct census *census)
+static int take_census(struct chain_upkeep *upkeep, struct segment *segment, struct census *census)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     struct reader *reader;
-    int64_t start = now_ns(house);
+    int64_t start = now_ns(upkeep);
     *census = (struct census){0};
     if (!segment_enter(segment))
         return 0;
@@ -515,7 +520,7 @@ static int take_census(struct house *house, struct segment *segment, struct cens
         reader_give(chain->readers, reader, result < 0);
     }
     segment_leave(segment);
-    int64_t end = now_ns(house);
+    int64_t end = now_ns(upkeep);
     segment->count_after_ns = end + (end - start) * COUNT_PAUSE;
     segment->trimmed = result != 0;
     return result;
@@ -530,74 +535,74 @@ static bool is_oldest(struct chain *chain, const struct segment *segment)
     return oldest == segment;
 }
 
-static int tidy_sealed(struct house *house, struct segment *segment, bool may_rewrite)
+static int upkeep_sealed(struct chain_upkeep *upkeep, struct segment *segment, bool may_rewrite)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     struct census census;
     if (segment->erase)
-        return may_rewrite ? rewrite(house, segment) : 0;
-    if (!segment->trimmed || now_ns(house) < segment->count_after_ns ||
-        now_ns(house) < segment->retry_after_ns)
+        return may_rewrite ? rewrite(upkeep, segment) : 0;
+    if (!segment->trimmed || now_ns(upkeep) < segment->count_after_ns ||
+        now_ns(upkeep) < segment->retry_after_ns)
         return 0;
-    int result = take_census(house, segment, &census);
+    int result = take_census(upkeep, segment, &census);
     if (result)
-        return note_failure(house, segment, result);
+        return note_failure(upkeep, segment, result);
     if (!census.live)
-        return unlink_segment(house, segment);
+        return unlink_segment(upkeep, segment);
     if (census.dead <= census.live || is_oldest(chain, segment))
         return 0;
     segment->trimmed = true;
-    return may_rewrite ? rewrite(house, segment) : 0;
+    return may_rewrite ? rewrite(upkeep, segment) : 0;
 }
 
 /* ---- a turn --------------------------------------------------------------------------------- */
 
-static int tidy_segment(struct house *house, struct segment *segment, bool may_rewrite)
+static int upkeep_segment(struct chain_upkeep *upkeep, struct segment *segment, bool may_rewrite)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     if (is_active(chain, segment))
         return 0;
     if (!segment->sealed && is_dead(chain, segment))
-        return unlink_segment(house, segment);
-    int result = segment->sealed ? 0 : seal(house, segment);
-    return result || !segment->sealed ? result : tidy_sealed(house, segment, may_rewrite);
+        return unlink_segment(upkeep, segment);
+    int result = segment->sealed ? 0 : seal(upkeep, segment);
+    return result || !segment->sealed ? result : upkeep_sealed(upkeep, segment, may_rewrite);
 }
 
-static int tidy_segments(struct house *house)
+static int upkeep_segments(struct chain_upkeep *upkeep)
 {
     int first_error = 0;
-    int64_t until = now_ns(house) + REWRITE_NS;
-    struct segment *segment = chain_at(house->chain, 0);
+    int64_t until = now_ns(upkeep) + REWRITE_NS;
+    struct segment *segment = chain_at(upkeep->chain, 0);
     while (segment) {
-        int result = tidy_segment(house, segment, now_ns(house) <= until);
+        int result = upkeep_segment(upkeep, segment, now_ns(upkeep) <= until);
         first_error = first_error ? first_error : result;
-        segment = chain_after(house->chain, segment);
+        segment = chain_after(upkeep->chain, segment);
     }
     return first_error;
 }
 
-int house_keep(struct house *house)
+int chain_upkeep_turn(struct chain_upkeep *upkeep)
 {
-    struct chain *chain = house->chain;
+    struct chain *chain = upkeep->chain;
     int noted = holes_note_tail(chain);
-    int kept = keep_marks(house);
-    int begun = kept ? kept : begin_pass_if_due(house);
-    int rolled = roll_if_due(house);
+    int kept = keep_trims(upkeep);
+    int begun = kept ? kept : begin_pass_if_due(upkeep);
+    int rolled = roll_if_due(upkeep);
     /* Keep the trims once more: a file that was rolled just now may have got some since, and is
      * sealed below. */
-    kept = kept ? kept : keep_marks(house);
-    int tidied = kept ? kept : tidy_segments(house);
-    int ended = tidied ? tidied : end_pass(house);
-    int swept = forgotten_sweep(&house->forgotten, chain);
+    kept = kept ? kept : keep_trims(upkeep);
+    int kept_up = kept ? kept : upkeep_segments(upkeep);
+    int ended = kept_up ? kept_up : end_pass(upkeep);
+    int swept = forgotten_sweep(&upkeep->forgotten, chain);
     int settled = summing_settle(chain);
     summing_add(chain);
     recount_some(chain);
     int found = find_oldest(chain, UINT64_MAX);
     chain_measure(chain);
-    int stated = state_tidy(chain->state);
+    int stated = state_checkpoint(chain->state);
     reserve_make(&chain->reserve);
     /* A failed step does not stop the others, one of which may be what makes room. */
-    const int results[] = {noted, begun, rolled, tidied, ended, swept, settled, found, stated};
+    const int results[] = {noted, begun, rolled, kept_up, ended, swept, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
         if (results[i])
             return results[i];

@@ -6,7 +6,7 @@
 
 struct erasure;
 
-struct house {
+struct chain_upkeep {
     struct chain *chain;
     struct erasure *erasures; /* channels deleted whose events are to leave the disk */
     size_t erasures_count;
@@ -18,14 +18,14 @@ struct house {
     int64_t erase_after_ns; /* not before: a rewrite costs more than a DELETE does */
 };
 
-void house_init(struct house *house, struct chain *chain);
-void house_deinit(struct house *house);
+void chain_upkeep_init(struct chain_upkeep *upkeep, struct chain *chain);
+void chain_upkeep_deinit(struct chain_upkeep *upkeep);
 
 /* Notes what state.db says is still to be erased. While opening. */
-int house_load(struct house *house);
+int chain_upkeep_load(struct chain_upkeep *upkeep);
 
 /* The operations of store_ops with these names. Upkeep thread. */
-int house_trim(struct house *house, const struct store_trim *trims, size_t count);
-int house_forget(struct house *house, const struct store_trim *folded, size_t folded_count,
-                 const uint32_t *numbers, size_t count);
-int house_keep(struct house *house);
+int chain_upkeep_trim(struct chain_upkeep *upkeep, const struct store_trim *trims, size_t count);
+int chain_upkeep_forget(struct chain_upkeep *upkeep, const struct store_trim *namespaces,
+                        size_t namespaces_count, const uint32_t *numbers, size_t count);
+int chain_upkeep_turn(struct chain_upkeep *upkeep);

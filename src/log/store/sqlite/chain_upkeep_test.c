@@ -221,13 +221,13 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     (void)state;
     struct place place;
     uint32_t number = 1;
-    struct store_trim folded = {0, STR("*rooms"), 0, 109};
+    struct store_trim space = {0, STR("*rooms"), 0, 109};
     place_init(&place);
     place_open(&place);
     place_put(&place, 100, 10, 1, "a", 5);
     place_put(&place, 110, 10, 2, "b", 5);
     place_trim(&place, 1, "a", 109, 109);
-    assert_int_equal(place.store->ops->forget(place.store, &folded, 1, &number, 1), 0);
+    assert_int_equal(place.store->ops->forget(place.store, &space, 1, &number, 1), 0);
     for (int again = 0; again < 3; again++) {
         place_close(&place);
         place_open(&place);

@@ -18,8 +18,8 @@ enum { CHANNELS = 6, PER_BATCH = 20, FIRST = 1000000 };
 struct shared {
     _Atomic uint64_t acked;     /* all up to this id were safe */
     _Atomic uint64_t attempted; /* nothing above was ever given to the store */
-    _Atomic uint64_t floor_acked[CHANNELS + 1];
-    _Atomic uint64_t floor_attempted[CHANNELS + 1];
+    _Atomic uint64_t trim_acked[CHANNELS + 1];
+    _Atomic uint64_t trim_attempted[CHANNELS + 1];
     _Atomic uint64_t turns;
     unsigned long step; /* the step, counted from the start, at which the child dies; 0: none */
     unsigned long steps;
@@ -91,7 +91,7 @@ static bool append(struct store *store, struct shared *shared, uint64_t turn)
                                            .number = number,
                                            .state = EVENT_TRIM,
                                            .channel = str_from(name_of(number))};
-        atomic_store(&shared->floor_attempted[number], last_of(number, id));
+        atomic_store(&shared->trim_attempted[number], last_of(number, id));
     }
     atomic_store(&shared->attempted, id);
     bool done = store->ops->append(store, &batch, 1) == 0;
@@ -100,7 +100,7 @@ static bool append(struct store *store, struct shared *shared, uint64_t turn)
         return false;
     atomic_store(&shared->acked, id);
     if (number)
-        atomic_store(&shared->floor_acked[number], last_of(number, id));
+        atomic_store(&shared->trim_acked[number], last_of(number, id));
     return true;
 }
 
@@ -109,13 +109,13 @@ static bool trim(struct store *store, struct shared *shared, uint64_t turn)
     uint32_t number = 1 + (uint32_t)(turn / 4 % CHANNELS);
     uint64_t acked = atomic_load(&shared->acked);
     uint64_t upto = last_of(number, turn % 3 ? acked - 200 : acked);
-    if (upto <= atomic_load(&shared->floor_attempted[number]))
+    if (upto <= atomic_load(&shared->trim_attempted[number]))
         return true;
     struct store_trim trim = {number, str_from(name_of(number)), last_of(number, acked), upto};
-    atomic_store(&shared->floor_attempted[number], upto);
+    atomic_store(&shared->trim_attempted[number], upto);
     if (store->ops->trim(store, &trim, 1))
         return false;
-    atomic_store(&shared->floor_acked[number], upto);
+    atomic_store(&shared->trim_acked[number], upto);
     return true;
 }
 
@@ -162,8 +162,8 @@ static void check_channel(struct place *place, struct shared *shared, uint32_t n
     uint64_t through, acked = atomic_load(&shared->acked);
     assert_int_equal(place->store->ops->read(place->store, &query, &batch, &through), 0);
     uint64_t next = batch->count ? batch->events[0].id : acked + 1;
-    assert_true(next > atomic_load(&shared->floor_acked[number]));
-    for (uint64_t id = atomic_load(&shared->floor_attempted[number]) + 1; id < next && id <= acked;
+    assert_true(next > atomic_load(&shared->trim_acked[number]));
+    for (uint64_t id = atomic_load(&shared->trim_attempted[number]) + 1; id < next && id <= acked;
          id++)
         assert_true(id <= FIRST || number_of(id) != number);
     uint64_t prev = last_of(number, next - 1);
@@ -198,8 +198,8 @@ static void check_loaded(struct place *place, struct shared *shared)
         }
         assert_int_equal(channel->number, n);
         assert_int_equal(channel->last, last_of(n, place->newest.id));
-        assert_true(channel->trimmed >= atomic_load(&shared->floor_acked[n]));
-        assert_true(channel->trimmed <= atomic_load(&shared->floor_attempted[n]));
+        assert_true(channel->trimmed >= atomic_load(&shared->trim_acked[n]));
+        assert_true(channel->trimmed <= atomic_load(&shared->trim_attempted[n]));
         assert_int_equal(channel->count, place_count(place, n));
     }
 }
@@ -215,8 +215,8 @@ static void check_all_is_there(struct place *place, struct shared *shared)
         check_channel(place, shared, n);
         const struct store_channel *channel = place_find(place, name_of(n));
         uint64_t trimmed = channel ? channel->trimmed : 0;
-        atomic_store(&shared->floor_acked[n], trimmed);
-        atomic_store(&shared->floor_attempted[n], trimmed);
+        atomic_store(&shared->trim_acked[n], trimmed);
+        atomic_store(&shared->trim_attempted[n], trimmed);
     }
     uint64_t safe = place->newest.id ? place->newest.id : FIRST;
     atomic_store(&shared->acked, safe);

@@ -24,7 +24,7 @@ static int page_forwards(struct chain *chain, struct page *page)
     int result = 0;
     struct segment *segment = chain_at(chain, query->after + 1);
     while (segment && segment->first <= query->upto && !result) {
-        result = scan_segment(segment, chain->readers, &chain->floors, &chain->damage, page);
+        result = scan_segment(segment, chain->readers, &chain->trimmed_ids, &chain->damage, page);
         segment = chain_after(chain, segment);
         if (result || page->rows_left || !segment || segment->first > query->upto)
             continue;
@@ -42,7 +42,7 @@ static int page_backwards(struct chain *chain, struct page *page)
     struct segment *segment = chain_at(chain, query->upto);
     while (segment && !result) {
         uint64_t first = segment->first;
-        result = scan_segment(segment, chain->readers, &chain->floors, &chain->damage, page);
+        result = scan_segment(segment, chain->readers, &chain->trimmed_ids, &chain->damage, page);
         if (first <= query->after + 1)
             break;
         segment = chain_before(chain, segment);
@@ -126,7 +126,7 @@ static int first_live(struct chain *chain, struct reader *reader, enum reader_st
     for (; most && (result = db_row(statement)) == 1; most--) {
         *ret_id = db_id(statement, 0);
         *ret_number = (uint32_t)db_id(statement, 1);
-        if (*ret_id > floors_get(&chain->floors, *ret_number))
+        if (*ret_id > trimmed_ids_get(&chain->trimmed_ids, *ret_number))
             break;
     }
     sqlite3_reset(statement);
@@ -264,7 +264,7 @@ static uint64_t begin_cuts(struct chain *chain, struct store_cut *cuts, size_t c
     uint64_t lowest = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         struct store_cut *cut = &cuts[i];
-        cut->upto = larger(cut->above, floors_get(&chain->floors, cut->number));
+        cut->upto = larger(cut->above, trimmed_ids_get(&chain->trimmed_ids, cut->number));
         cut->count = cut->bytes = 0;
         lowest = smaller(lowest, cut->upto);
     }
@@ -314,7 +314,7 @@ static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t *a
     while ((result = db_row(statement)) == 1) {
         uint32_t number = (uint32_t)db_id(statement, WALK_ROW_channel);
         *after = db_id(statement, WALK_ROW_id);
-        if (*after > floors_get(&walk->chain->floors, number) &&
+        if (*after > trimmed_ids_get(&walk->chain->trimmed_ids, number) &&
             !walk->each(walk->context, number, *after, db_bytes(statement, WALK_ROW_data).len))
             break;
     }
@@ -416,7 +416,7 @@ static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows, uint64_t from)
     while ((result = db_row(rows)) == 1) {
         oldest->id = db_id(rows, 0);
         oldest->number = (uint32_t)db_id(rows, 1);
-        if (oldest->id > floors_get(&oldest->chain->floors, oldest->number))
+        if (oldest->id > trimmed_ids_get(&oldest->chain->trimmed_ids, oldest->number))
             break;
         if (!oldest->rows_left--) {
             oldest->number = 0;
@@ -488,7 +488,8 @@ static int look_for_oldest(struct chain *chain, uint64_t rows)
 static bool is_oldest_known(struct chain *chain)
 {
     uint64_t oldest = atomic_load(&chain->oldest);
-    return chain->oldest_number && floors_get(&chain->floors, chain->oldest_number) < oldest;
+    return chain->oldest_number &&
+           trimmed_ids_get(&chain->trimmed_ids, chain->oldest_number) < oldest;
 }
 
 int find_oldest(struct chain *chain, uint64_t rows)

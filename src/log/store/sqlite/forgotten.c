@@ -1,21 +1,22 @@
-/* The number of a channel stands for its name in each file that has events of it, and for its trims
- * in state.db. A forgotten channel has nothing that may be seen, but dead events of it may lie in
- * files for long: until the file is unlinked, or rewritten, which leaves them out. If another
- * channel had the number meanwhile, those events would be its own.
+/* Reuse of the numbers of forgotten channels.
  *
- *     forget      state.db: the row in `trim` goes, one in `forgotten` comes, which hides the dead
- *                 events from each opening                                     (chain_upkeep.c,
- * state.c) sweep       no file has a channel of that number with events up to then: the row in
- *                 `forgotten` goes, durably, and only then the number is released     (this file)
- *     release     the log gives the number to another channel                 (upkeep.c,
- * channels.c)
+ * A number stands for the channel's name in each file that has its events, and in the trims of
+ * state.db. A forgotten channel has no visible event, but trimmed events of it may lie in files
+ * until these are unlinked or rewritten. If another channel got the number meanwhile, those events
+ * would become its own. So a number goes through three steps:
  *
- * A crash between leaves a row too many, which the next sweep takes. A number without a name and
- * without a row is free at the next opening (load.c).
+ *   forget     In state.db the row in `trim` goes and a row in `forgotten` comes, which hides the
+ *              trimmed events from each opening (chain_upkeep.c, state.c).
+ *   sweep      No file has events of that number up to the id in the row: the row goes, and once
+ *              that is durable the number is released (this file).
+ *   release    The log gives the number to another channel (upkeep.c, channels.c).
  *
- * What else has the number is of no harm, since it has ids, and those of the next channel are above
- * all of them: its floor, what is to be erased, filters of files. The file that is appended to is
- * not asked, nor one that is not sealed yet: they may hold a DELETE of the channel. */
+ * A crash between the steps leaves a row too many, which the next sweep removes. A number without a
+ * name and without a row is free at the next opening (load.c).
+ *
+ * The trimmed id of a number, its erasures and the filters of files need no sweep: they hold ids,
+ * and the ids of the next channel are above all of them. A sweep asks neither the file that is
+ * appended to nor one that is not sealed yet: both may hold a DELETE of the channel. */
 #include "log/store/sqlite/forgotten.h"
 
 #include "log/store/sqlite/summing.h"

@@ -24,9 +24,9 @@ static void begin(struct place *place)
 
 static void forget(struct place *place, uint32_t number, const char *name, uint64_t last)
 {
-    struct store_trim folded = {0, STR("*"), 0, last};
+    struct store_trim space = {0, STR("*"), 0, last};
     place_trim(place, number, name, last, last);
-    assert_int_equal(place->store->ops->forget(place->store, &folded, 1, &number, 1), 0);
+    assert_int_equal(place->store->ops->forget(place->store, &space, 1, &number, 1), 0);
 }
 
 static void a_number_is_released_once_its_files_are_gone(void **state)

@@ -67,11 +67,11 @@ static void raise_last(struct gathered *gathered, uint64_t last)
         gathered->last = last;
 }
 
-static int raise_floor(struct load *load, uint32_t number, uint64_t upto)
+static int raise_trimmed(struct load *load, uint32_t number, uint64_t upto)
 {
-    int result = floors_room(&load->chain->floors, number);
+    int result = trimmed_ids_room(&load->chain->trimmed_ids, number);
     if (!result)
-        floors_raise(&load->chain->floors, number, upto);
+        trimmed_ids_raise(&load->chain->trimmed_ids, number, upto);
     return result;
 }
 
@@ -80,10 +80,10 @@ static int gather_forgotten(void *context, uint32_t number, uint64_t upto)
     struct gathered *gathered = gathered_of(context, number);
     if (gathered)
         gathered->forgotten = upto;
-    return gathered ? raise_floor(context, number, upto) : -ENOMEM;
+    return gathered ? raise_trimmed(context, number, upto) : -ENOMEM;
 }
 
-/* Rows of number 0 are what was folded, and are reported as they are. */
+/* Rows of number 0 stand for forgotten channels, and are reported as they are. */
 static int gather_row(void *context, const struct state_row *row)
 {
     struct load *load = context;
@@ -97,7 +97,7 @@ static int gather_row(void *context, const struct state_row *row)
     if (result)
         return result;
     raise_last(gathered, row->last);
-    return raise_floor(load, row->number, row->trimmed);
+    return raise_trimmed(load, row->number, row->trimmed);
 }
 
 /* Whether a file's events of the channel are of one that was forgotten since. */
@@ -110,7 +110,8 @@ static int gather_indexed(struct load *load, struct index *index, uint32_t numbe
 {
     struct gathered *gathered;
     uint64_t last = index_tally(index, number, 0).last;
-    struct index_tally live = index_tally(index, number, floors_get(&load->chain->floors, number));
+    struct index_tally live =
+        index_tally(index, number, trimmed_ids_get(&load->chain->trimmed_ids, number));
     if (!last || is_forgotten(load, number, last))
         return 0;
     int result = meet(load, number, name, &gathered);
@@ -137,14 +138,14 @@ static int gather_names(struct load *load, struct index *index, struct reader *r
 }
 
 /* A channel that is trimmed in the midst of a sealed file has to be counted. */
-static int count_above(struct load *load, struct reader *reader, uint32_t number, uint64_t floor)
+static int count_above(struct load *load, struct reader *reader, uint32_t number, uint64_t trimmed)
 {
     sqlite3_stmt *statement;
     int result = reader_statement(reader, READER_LINE_SIZES, &statement);
     if (result)
         return result;
     sqlite3_bind_int64(statement, 1, number);
-    db_bind_id(statement, 2, floor);
+    db_bind_id(statement, 2, trimmed);
     while ((result = db_row(statement)) == 1) {
         load->channels[number].count++;
         load->channels[number].bytes += db_bytes(statement, 1).len;
@@ -157,17 +158,17 @@ static int gather_sealed(struct load *load, struct reader *reader, sqlite3_stmt 
     struct gathered *gathered;
     uint32_t number = (uint32_t)db_id(row, CHANNEL_ROW_number);
     uint64_t first = db_id(row, CHANNEL_ROW_first), last = db_id(row, CHANNEL_ROW_last);
-    uint64_t floor = floors_get(&load->chain->floors, number);
+    uint64_t trimmed = trimmed_ids_get(&load->chain->trimmed_ids, number);
     if (is_forgotten(load, number, last))
         return 0;
     int result = meet(load, number, db_bytes(row, CHANNEL_ROW_name), &gathered);
     if (result)
         return result;
     raise_last(gathered, last);
-    if (floor >= last)
+    if (trimmed >= last)
         return 0;
-    if (floor >= first)
-        return count_above(load, reader, number, floor);
+    if (trimmed >= first)
+        return count_above(load, reader, number, trimmed);
     gathered->count += db_id(row, CHANNEL_ROW_count);
     gathered->bytes += db_id(row, CHANNEL_ROW_bytes);
     return 0;
@@ -246,14 +247,14 @@ static int gather_marks(struct load *load)
 {
     struct chain *chain = load->chain;
     int result = 0;
-    for (size_t i = 0; !result && i < chain->marks_count; i++) {
-        const struct store_trim *mark = &chain->marks[i];
+    for (size_t i = 0; !result && i < chain->trims_count; i++) {
+        const struct store_trim *trim = &chain->trims[i];
         struct gathered *gathered;
-        if (is_forgotten(load, mark->number, mark->trimmed))
+        if (is_forgotten(load, trim->number, trim->trimmed))
             continue;
-        result = meet(load, mark->number, mark->name, &gathered);
+        result = meet(load, trim->number, trim->name, &gathered);
         if (!result)
-            raise_last(gathered, mark->trimmed);
+            raise_last(gathered, trim->trimmed);
     }
     return result;
 }
@@ -277,9 +278,10 @@ static int report_channels(struct load *load)
         const struct gathered *gathered = &load->channels[number];
         if (!gathered->name.at)
             continue;
-        struct store_channel channel = {gathered->name,  number,
-                                        gathered->last,  floors_get(&load->chain->floors, number),
-                                        gathered->count, gathered->bytes};
+        struct store_channel channel = {
+            gathered->name,  number,
+            gathered->last,  trimmed_ids_get(&load->chain->trimmed_ids, number),
+            gathered->count, gathered->bytes};
         result = load->loader->channel(load->loader->context, &channel);
     }
     return result;

@@ -3,7 +3,7 @@
 
 #include "log/store/sqlite/chain.h"
 
-/* Raises the floors by what state.db says, and reports all to the loader. After the chain is
- * loaded, whose marks have raised floors already. */
+/* Raises the trimmed ids by what state.db says, and reports all to the loader. After the chain is
+ * loaded, whose trims have raised them already. */
 int load_report(struct chain *chain, const struct store_loader *loader,
                 struct store_newest *ret_newest);

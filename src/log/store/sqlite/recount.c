@@ -22,7 +22,7 @@ enum { NUMBERS = 1 << 13 };
 struct check_row {
     struct tally stored;
     struct tally found;
-    uint64_t floor;
+    uint64_t trimmed;
     uint64_t last;
     uint64_t found_last;
     bool known;
@@ -40,8 +40,10 @@ static int check_stored(void *context, const struct sums_row *row)
 {
     struct check *check = context;
     struct check_row *to = &check->rows[row->number - check->low];
-    *to = (struct check_row){
-        .stored = {row->count, row->bytes}, .floor = row->floor, .last = row->last, .known = true};
+    *to = (struct check_row){.stored = {row->count, row->bytes},
+                             .trimmed = row->trimmed,
+                             .last = row->last,
+                             .known = true};
     return 0;
 }
 
@@ -50,11 +52,12 @@ static int check_channel(struct check *check, struct reader *reader, sqlite3_stm
     uint32_t number = (uint32_t)db_id(row, CHANNEL_ROW_number);
     struct check_row *to = &check->rows[number - check->low];
     uint64_t last = db_id(row, CHANNEL_ROW_last);
-    uint64_t floor = to->known ? to->floor : floors_get(&check->chain->floors, number);
-    if (floor >= last)
+    uint64_t trimmed =
+        to->known ? to->trimmed : trimmed_ids_get(&check->chain->trimmed_ids, number);
+    if (trimmed >= last)
         return 0;
     to->found_last = last;
-    return tally_channel(reader, row, number, floor, UINT64_MAX, &to->found);
+    return tally_channel(reader, row, number, trimmed, UINT64_MAX, &to->found);
 }
 
 static int check_rows_in(struct check *check, struct reader *reader)
@@ -97,13 +100,13 @@ static int check_files(struct check *check)
     return result;
 }
 
-/* A channel whose floor was raised meanwhile is left for the next time. */
+/* A channel whose trimmed id was raised meanwhile is left for the next time. */
 static bool is_wrong(const struct check *check, const struct check_row *row, uint32_t number)
 {
-    uint64_t floor = floors_get(&check->chain->floors, number);
+    uint64_t trimmed = trimmed_ids_get(&check->chain->trimmed_ids, number);
     if (!row->known)
-        return row->found.count && floor < row->found_last;
-    return floor == row->floor &&
+        return row->found.count && trimmed < row->found_last;
+    return trimmed == row->trimmed &&
            (row->stored.count != row->found.count || row->stored.bytes != row->found.bytes ||
             (row->found_last && row->last != row->found_last));
 }

@@ -18,16 +18,16 @@ static int load_marks(struct chain *chain, sqlite3 *db)
         return result;
     while ((result = db_row(statement)) == 1) {
         uint64_t upto = db_id(statement, 2);
-        struct store_trim mark = {(uint32_t)db_id(statement, 0), db_bytes(statement, 1), upto,
+        struct store_trim trim = {(uint32_t)db_id(statement, 0), db_bytes(statement, 1), upto,
                                   upto};
-        if ((result = chain_add_marks(chain, &mark, 1)))
+        if ((result = chain_add_trims(chain, &trim, 1)))
             break;
     }
     sqlite3_finalize(statement);
     return result;
 }
 
-/* The marks of a file that is not sealed may not be in state.db yet. */
+/* The trims of a file that is not sealed may not be in state.db yet. */
 static int load_rolled(struct chain *chain, struct segment *segment)
 {
     sqlite3 *db = NULL;
@@ -76,11 +76,11 @@ static int load_file(struct chain *chain, struct segment *segment)
     return result;
 }
 
-/* A file that was begun and got no event: the next may want its name. Marks in it are kept first.
+/* A file that was begun and got no event: the next may want its name. Trims in it are kept first.
  * No other file names it, so its removal need not be noted: the disk may be full. */
 static int drop_empty(struct chain *chain, struct segment *segment)
 {
-    int result = state_trim(chain->state, chain->marks, chain->marks_count, true);
+    int result = state_trim(chain->state, chain->trims, chain->trims_count, true);
     result = result ? result : segment_unlink(segment);
     if (!result)
         chain_remove(chain, segment);

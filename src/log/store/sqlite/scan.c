@@ -51,7 +51,7 @@ struct line {
 struct scan {
     struct segment *segment;
     struct reader *reader;
-    const struct floors *floors;
+    const struct trimmed_ids *trimmed_ids;
     struct damage *damage;
     struct page *page;
     bool backwards;
@@ -195,7 +195,7 @@ static int look(struct scan *scan, uint64_t id, uint32_t number, bool wanted)
 {
     if (!page_look(scan->page, id))
         return 1;
-    if (!wanted || id <= floors_get(scan->floors, number))
+    if (!wanted || id <= trimmed_ids_get(scan->trimmed_ids, number))
         return 0;
     int result = add_if_wanted(scan, id, number);
     if (result == DAMAGED)
@@ -373,8 +373,8 @@ static void set_up_lines(struct scan *scan, uint64_t *ids)
     const struct store_query *query = scan->page->query;
     for (size_t i = 0; i < query->numbers_count; i++) {
         uint32_t number = query->numbers[i];
-        uint64_t floor = floors_get(scan->floors, number);
-        uint64_t low = floor > scan->low ? floor : scan->low;
+        uint64_t trimmed = trimmed_ids_get(scan->trimmed_ids, number);
+        uint64_t low = trimmed > scan->low ? trimmed : scan->low;
         if (low >= scan->high ||
             (scan->segment->sealed && !segment_may_have(scan->segment, number)))
             continue;
@@ -576,15 +576,15 @@ static int scan_gated(struct scan *scan, struct readers *readers)
     return result;
 }
 
-int scan_segment(struct segment *segment, struct readers *readers, const struct floors *floors,
-                 struct damage *damage, struct page *page)
+int scan_segment(struct segment *segment, struct readers *readers,
+                 const struct trimmed_ids *trimmed_ids, struct damage *damage, struct page *page)
 {
     const struct store_query *query = page->query;
     /* Before the connection looks: what is committed by now it will see. */
     uint64_t newest = atomic_load(&segment->newest);
     struct scan scan = {
         .segment = segment,
-        .floors = floors,
+        .trimmed_ids = trimmed_ids,
         .damage = damage,
         .page = page,
         .backwards = query->backwards,

@@ -10,5 +10,5 @@
  * 0 when all of it was looked at, 1 when the page wants no more, or a negative errno. Events that
  * are damaged on the disk are noted and passed over. Any thread that holds a reference to the
  * segment. */
-int scan_segment(struct segment *segment, struct readers *readers, const struct floors *floors,
-                 struct damage *damage, struct page *page);
+int scan_segment(struct segment *segment, struct readers *readers,
+                 const struct trimmed_ids *trimmed_ids, struct damage *damage, struct page *page);

@@ -216,7 +216,7 @@ static int copy_rows(struct chain *chain, sqlite3 *from, sqlite3 *to, struct ind
     int result = prepare_rows(from, &rows);
     result = result ? result : db_prepare(to, WRITER_INSERT, &insert);
     while (!result && (result = db_row(rows)) == 1) {
-        bool live = db_id(rows, 0) > floors_get(&chain->floors, (uint32_t)db_id(rows, 1));
+        bool live = db_id(rows, 0) > trimmed_ids_get(&chain->trimmed_ids, (uint32_t)db_id(rows, 1));
         result = live ? copy_row(rows, insert, index) : 0;
     }
     sqlite3_finalize(rows);

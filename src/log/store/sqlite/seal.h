@@ -5,9 +5,9 @@
 
 /* Gives the file its index by channel and its table of counts, moves the write-ahead log into it
  * and marks it sealed. Reads go on meanwhile but for the last moment. A crash at any time leaves a
- * file that segment_load() finishes or that is sealed again. Its marks must be in state.db. */
+ * file that segment_load() finishes or that is sealed again. Its trims must be in state.db. */
 int seal_segment(struct chain *chain, struct segment *segment);
 
-/* Replaces a sealed file by one that has only what is above the floors: what is dead leaves the
- * disk. 1 when there is nothing above them, and the file is as it was. */
+/* Replaces a sealed file by one that has only what is above the trimmed ids: what is dead leaves
+ * the disk. 1 when there is nothing above them, and the file is as it was. */
 int seal_rewrite(struct chain *chain, struct segment *segment);

@@ -20,7 +20,7 @@ enum { OLDEST_ROWS = 1000 };
 struct sqlite {
     struct store store;
     struct chain chain;
-    struct house house;
+    struct chain_upkeep upkeep;
     int lock;
 };
 
@@ -64,18 +64,18 @@ static int sqlite_walk(struct store *store, uint64_t after, uint64_t upto,
 
 static int sqlite_trim(struct store *store, const struct store_trim *trims, size_t count)
 {
-    return house_trim(&of(store)->house, trims, count);
+    return chain_upkeep_trim(&of(store)->upkeep, trims, count);
 }
 
 static int sqlite_upkeep(struct store *store)
 {
-    return house_keep(&of(store)->house);
+    return chain_upkeep_turn(&of(store)->upkeep);
 }
 
-static int sqlite_forget(struct store *store, const struct store_trim *folded, size_t folded_count,
-                         const uint32_t *numbers, size_t count)
+static int sqlite_forget(struct store *store, const struct store_trim *namespaces,
+                         size_t namespaces_count, const uint32_t *numbers, size_t count)
 {
-    return house_forget(&of(store)->house, folded, folded_count, numbers, count);
+    return chain_upkeep_forget(&of(store)->upkeep, namespaces, namespaces_count, numbers, count);
 }
 
 static uint64_t sqlite_bytes(struct store *store)
@@ -93,8 +93,8 @@ static struct store_memory sqlite_memory(struct store *store)
     return (struct store_memory){
         .index = atomic_load_explicit(&of(store)->chain.index_bytes, memory_order_relaxed),
         .sqlite = (uint64_t)sqlite3_memory_used(),
-        .trims = atomic_load_explicit(&of(store)->chain.floors.bytes, memory_order_relaxed) +
-                 atomic_load_explicit(&of(store)->house.erasures_bytes, memory_order_relaxed),
+        .trims = atomic_load_explicit(&of(store)->chain.trimmed_ids.bytes, memory_order_relaxed) +
+                 atomic_load_explicit(&of(store)->upkeep.erasures_bytes, memory_order_relaxed),
     };
 }
 
@@ -106,7 +106,7 @@ static struct store_losses sqlite_losses(struct store *store)
 static void sqlite_close(struct store *store)
 {
     struct sqlite *sqlite = of(store);
-    house_deinit(&sqlite->house);
+    chain_upkeep_deinit(&sqlite->upkeep);
     chain_deinit(&sqlite->chain);
     if (sqlite->lock >= 0)
         close(sqlite->lock);
@@ -174,7 +174,7 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     result = result ? result : take_lock(sqlite);
     result = result ? result : open_files(chain);
     result = result ? result : load_report(chain, loader, ret_newest);
-    result = result ? result : house_load(&sqlite->house);
+    result = result ? result : chain_upkeep_load(&sqlite->upkeep);
     chain_measure(chain);
     if (!result)
         reserve_make(&chain->reserve);
@@ -201,7 +201,7 @@ int sqlite_open_hooked(const struct store_config *config, const struct store_loa
     sqlite->lock = -1;
     chain_init(&sqlite->chain, config, folder, hook);
     sqlite->chain.sums.path = folder_join(config->dir, "sums.db");
-    house_init(&sqlite->house, &sqlite->chain);
+    chain_upkeep_init(&sqlite->upkeep, &sqlite->chain);
     free(folder);
     int result = open_all(sqlite, loader, ret_newest);
     if (result)

@@ -168,7 +168,7 @@ static int set_up(struct state *state)
     result = result ? result : migrate(state);
     result = result ? result : prepare(state, BEGIN, SET);
     result = result ? result : wal_settle(state->db);
-    return result ? result : state_tidy(state);
+    return result ? result : state_checkpoint(state);
 }
 
 int state_open(const char *path, struct state **ret_state)
@@ -404,14 +404,14 @@ static int forget(struct state *state, uint32_t number, uint64_t upto)
     return result ? result : set(state, "highest_number", number);
 }
 
-int state_forget(struct state *state, const struct store_trim *folded, size_t folded_count,
+int state_forget(struct state *state, const struct store_trim *namespaces, size_t namespaces_count,
                  const uint32_t *numbers, const uint64_t *upto, size_t count)
 {
     int result = begin(state);
     if (result)
         return result;
-    for (size_t i = 0; !result && i < folded_count; i++)
-        result = trim(state, &folded[i]);
+    for (size_t i = 0; !result && i < namespaces_count; i++)
+        result = trim(state, &namespaces[i]);
     for (size_t i = 0; !result && i < count; i++)
         result = forget(state, numbers[i], upto[i]);
     return end(state, result);
@@ -530,7 +530,7 @@ static int set_room_aside(struct state *state)
     return 0;
 }
 
-int state_tidy(struct state *state)
+int state_checkpoint(struct state *state)
 {
     struct stat info = {0};
     int result = 0;

@@ -1,8 +1,8 @@
 /* DIR/state.db: what must be known of channels when the files that held their events are gone.
  *
  * Other modules keep tables of their own in the same file, through connections of their own. They
- * must not checkpoint by themselves (PRAGMA wal_autocheckpoint=0): state_tidy() does it while it
- * holds the file's write lock. A checkpoint that overlaps another connection's commit can lose
+ * must not checkpoint by themselves (PRAGMA wal_autocheckpoint=0): state_checkpoint() does it while
+ * it holds the file's write lock. A checkpoint that overlaps another connection's commit can lose
  * pages in SQLite before 3.51.3 (sqlite.org/wal.html, "The WAL-Reset Bug"). */
 #pragma once
 
@@ -18,7 +18,8 @@ enum { STATE_VERSION = 1 };
 int state_open(const char *path, struct state **ret_state);
 void state_close(struct state *state);
 
-/* A channel as state.db keeps it; also a folded one, with number 0. */
+/* A channel as state.db keeps it; also the trimmed id of a namespace's forgotten channels, with
+ * number 0. */
 struct state_row {
     struct str name;
     uint32_t number;
@@ -77,8 +78,8 @@ int state_trim(struct state *state, const struct store_trim *trims, size_t count
 /* Everything noted to be erased has been. */
 int state_erased(struct state *state);
 
-/* Forgets channels, each trimmed up to upto[i], and raises the rows `folded`. */
-int state_forget(struct state *state, const struct store_trim *folded, size_t folded_count,
+/* Forgets channels, each trimmed up to upto[i], and raises the rows `namespaces`. */
+int state_forget(struct state *state, const struct store_trim *namespaces, size_t namespaces_count,
                  const uint32_t *numbers, const uint64_t *upto, size_t count);
 
 /* Drops what is kept of forgotten channels of which no file has anything any more. */
@@ -106,4 +107,4 @@ int state_drop_hole(struct state *state, uint64_t upto);
 
 /* Moves the write-ahead log into the file once it is worth while, and sets room aside for more, so
  * that a full disk can still be trimmed, which is what makes room on it. */
-int state_tidy(struct state *state);
+int state_checkpoint(struct state *state);

@@ -117,13 +117,13 @@ static void a_forgotten_channel_leaves_its_number_and_the_fold(void **unused)
     (void)unused;
     struct state *state = open_it();
     struct store_trim trims[] = {{1, STR("a"), 20, 20}, {2, STR("b"), 30, 30}};
-    struct store_trim folded = {0, STR("*"), 0, 20};
+    struct store_trim space = {0, STR("*"), 0, 20};
     uint32_t number = 1;
     uint64_t upto = 20;
     struct seen rows = {0}, forgotten = {0}, none = {0};
     struct state_newest newest;
     assert_int_equal(state_trim(state, trims, 2, false), 0);
-    assert_int_equal(state_forget(state, &folded, 1, &number, &upto, 1), 0);
+    assert_int_equal(state_forget(state, &space, 1, &number, &upto, 1), 0);
     assert_int_equal(state_rows(state, see_row, &rows), 0);
     assert_int_equal(rows.count, 2);
     assert_string_equal(rows.names[0], "b");
@@ -280,7 +280,7 @@ static void another_module_may_write_its_tables_meanwhile(void **unused)
         trim.trimmed++;
         assert_int_equal(db_exec(db, "INSERT INTO mine VALUES(zeroblob(3000))"), 0);
         assert_int_equal(state_trim(state, &trim, 1, false), 0);
-        assert_int_equal(state_tidy(state), 0);
+        assert_int_equal(state_checkpoint(state), 0);
     }
     sqlite3_close(db);
     state_close(state);
@@ -303,7 +303,7 @@ static void the_log_of_changes_does_not_grow_without_end(void **unused)
         trim.trimmed++;
         assert_int_equal(state_trim(state, &trim, 1, false), 0);
         if (i % 10 == 0)
-            assert_int_equal(state_tidy(state), 0);
+            assert_int_equal(state_checkpoint(state), 0);
     }
     assert_int_equal(stat(wal, &info), 0);
     assert_true(info.st_size < 1 << 20);

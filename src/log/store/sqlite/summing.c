@@ -1,25 +1,26 @@
-/* The sums say what all sealed files together have of each channel, so that an opening reads one
- * row a channel and no sealed file. A row was counted at a floor: it has the channel's events above
- * that in the files that are in the sums. This file keeps the rows true.
+/* The sums say how many events and bytes all sealed files together have of each channel. So an
+ * opening reads one row for each channel, and no sealed file. A row was counted at a trimmed id: it
+ * counts the channel's events above that id, in the files that are in the sums. This file keeps the
+ * rows true:
  *
- *     a file is sealed      it is added, with others, in one transaction: a crash before that
- * leaves it for the opening to read, as any file that is not in the sums a channel is trimmed  its
- * row is brought up to the new floor: what was trimmed is counted in the files and subtracted. A
- * crash before that leaves a row whose floor is too low, which the opening brings up the same way
- *     a file is rewritten   its events above the floors stay: nothing changes but what is kept of
- *                           the file. The events below must have been subtracted before
- *     a file is unlinked    the same, and then it leaves the sums first
- *     a channel is          its floor is above all that it has: its row goes as if it were trimmed,
- *     forgotten             before state.db drops what it keeps of it
+ *   a file is sealed        The file is added, with others, in one transaction. After a crash
+ *                           before that, the opening reads it like any file outside the sums.
+ *   a channel is trimmed    Its row is brought up to the new trimmed id: the trimmed events are
+ *                           counted in the files and subtracted. A crash before that leaves a row
+ *                           whose trimmed id is too low; the opening brings it up the same way.
+ *   a file is rewritten     Events above the trimmed ids stay, so no row changes, only the stamp of
+ *                           the file. The trimmed events must have been subtracted before.
+ *   a file is unlinked      The same, and then the file leaves the sums before it goes.
+ *   a channel is forgotten  All its events are trimmed: its row goes, before state.db drops the
+ *                           channel.
  *
- * Trims are in state.db before rows are brought up, so a row's floor is never above the channel's.
- * If it is, or if a file is missing or has another stamp, someone has exchanged a part of the
- * folder: then all sums are dropped, and the opening reads the files. The same happens when the
- * medium fails here. Upkeep adds the files anew later; that is also how a folder is upgraded that
- * has no sums yet.
+ * Trims are in state.db before rows are brought up, so a row's trimmed id is never above that of
+ * the channel. If it is, or if a file is missing or has another stamp, a part of the folder was
+ * exchanged: all sums are dropped, and the opening reads the files. The same happens when the disk
+ * fails here. Upkeep adds the files again later; a folder without sums is upgraded in the same way.
  *
- * What is damaged without being seen (a row that says something else) would be believed for ever.
- * So upkeep counts the channels anew now and then (recount.c). */
+ * A row that was changed on disk without an error would be believed for ever, so upkeep counts the
+ * channels again from time to time (recount.c). */
 #include "log/store/sqlite/summing.h"
 
 #include "base/mem.h"
@@ -68,18 +69,18 @@ void summing_drop(struct chain *chain, const char *reason, int error)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* The floor has fallen: harmless if it was that of a forgotten channel which had the number before,
- * so that there is nothing between the two. Many channels may be like that, and to look for each of
- * them costs a start what it must not: some are looked for, upkeep will count all. */
-static int bring_down(struct chain *chain, struct sums_row *row, uint64_t floor)
+/* The trimmed id has fallen: harmless if it was that of a forgotten channel which had the number
+ * before, so that there is nothing between the two. Many channels may be like that, and to look for
+ * each of them costs a start what it must not: some are looked for, upkeep will count all. */
+static int bring_down(struct chain *chain, struct sums_row *row, uint64_t trimmed)
 {
     struct tally back = {0};
     int result = chain->sums.lowered++ < LOWERED_LOOKED_FOR
-                     ? tally_files(chain, row->number, floor, row->floor, &back)
+                     ? tally_files(chain, row->number, trimmed, row->trimmed, &back)
                      : 0;
     if (result || back.count)
         return result ? result : -ESTALE;
-    row->floor = floor;
+    row->trimmed = trimmed;
     return 1;
 }
 
@@ -87,13 +88,13 @@ static int bring_down(struct chain *chain, struct sums_row *row, uint64_t floor)
 static int bring_up(struct chain *chain, struct sums_row *row)
 {
     struct tally gone = {0};
-    uint64_t floor = floors_get(&chain->floors, row->number);
-    if (floor == row->floor)
+    uint64_t trimmed = trimmed_ids_get(&chain->trimmed_ids, row->number);
+    if (trimmed == row->trimmed)
         return 0;
-    if (floor < row->floor)
-        return bring_down(chain, row, floor);
-    if (floor < row->last) {
-        int result = tally_files(chain, row->number, row->floor, floor, &gone);
+    if (trimmed < row->trimmed)
+        return bring_down(chain, row, trimmed);
+    if (trimmed < row->last) {
+        int result = tally_files(chain, row->number, row->trimmed, trimmed, &gone);
         if (result)
             return result;
     } else {
@@ -101,7 +102,7 @@ static int bring_up(struct chain *chain, struct sums_row *row)
     }
     if (gone.count > row->count || gone.bytes > row->bytes)
         return -ESTALE;
-    row->floor = floor;
+    row->trimmed = trimmed;
     row->count -= gone.count;
     row->bytes -= gone.bytes;
     return 1;
@@ -123,8 +124,8 @@ static int settle_row(struct chain *chain, uint32_t number)
     if (result == 1)
         result = bring_up(chain, &row);
     if (result == 1)
-        result = row.floor >= row.last ? sums_drop(chain->sums.db, number)
-                                       : sums_put(chain->sums.db, &row);
+        result = row.trimmed >= row.last ? sums_drop(chain->sums.db, number)
+                                         : sums_put(chain->sums.db, &row);
     return result;
 }
 
@@ -200,7 +201,8 @@ static int put_file(struct chain *chain, const struct segment *segment)
     return sums_put_file(chain->sums.db, &file);
 }
 
-/* The row of the same number was counted from another floor, or is of a channel forgotten since. */
+/* The row of the same number was counted from another trimmed id, or is of a channel forgotten
+ * since. */
 static int make_way(struct chain *chain, const struct sums_row *added)
 {
     struct sums_row row;
@@ -219,14 +221,15 @@ static int add_channel(struct chain *chain, struct reader *reader, sqlite3_stmt 
     added.last = db_id(row, CHANNEL_ROW_last);
     for (int i = 0; result == 1 && i < ADD_TRIES; i++) {
         struct tally live = {0};
-        added.floor = floors_get(&chain->floors, added.number);
+        added.trimmed = trimmed_ids_get(&chain->trimmed_ids, added.number);
         if (added.number > chain->sums.highest)
             chain->sums.highest = added.number;
-        if (added.floor >= added.last)
+        if (added.trimmed >= added.last)
             return 0;
         result = i ? make_way(chain, &added) : 0;
-        result = result ? result
-                        : tally_channel(reader, row, added.number, added.floor, UINT64_MAX, &live);
+        result = result
+                     ? result
+                     : tally_channel(reader, row, added.number, added.trimmed, UINT64_MAX, &live);
         added.count = live.count;
         added.bytes = live.bytes;
         result = result ? result : sums_add(chain->sums.db, &added);
@@ -284,7 +287,7 @@ static int add_files(struct chain *chain)
     segment_unref(segment);
     result = sums_end(chain->sums.db, result);
     chain_step(chain, "added");
-    return result ? result : sums_tidy(chain->sums.db);
+    return result ? result : sums_checkpoint(chain->sums.db);
 }
 
 static bool is_worth_adding(struct chain *chain)

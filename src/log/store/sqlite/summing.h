@@ -14,9 +14,9 @@
  * need not be opened. If a file is gone or is not the one that was added, the sums are dropped. */
 int summing_match(struct chain *chain);
 
-/* Brings a row from the floor that it was counted at to the one that the channel has now, as the
- * files have it, and notes that the sums need that too. -ESTALE when the floor has fallen and there
- * are events between. */
+/* Brings a row from the trimmed id that it was counted at to the one that the channel has now, as
+ * the files have it, and notes that the sums need that too. -ESTALE when the trimmed id has fallen
+ * and there are events between. */
 int summing_bring_up(struct chain *chain, struct sums_row *row);
 
 /* Drops the sums, since they are wrong or cannot be kept: an opening asks the files. */

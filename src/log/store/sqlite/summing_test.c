@@ -190,10 +190,10 @@ static void a_forgotten_channel_does_not_come_back(void **state)
     (void)state;
     struct place place;
     uint32_t number = 2;
-    struct store_trim folded = {.trimmed = B_LAST, .name = STR("*")};
+    struct store_trim space = {.trimmed = B_LAST, .name = STR("*")};
     make_files(&place);
     place_trim(&place, 2, "b", B_LAST, B_LAST);
-    assert_int_equal(place.store->ops->forget(place.store, &folded, 1, &number, 1), 0);
+    assert_int_equal(place.store->ops->forget(place.store, &space, 1, &number, 1), 0);
     for (int turn = 0; turn < 3; turn++) {
         reopen(&place);
         assert_null(place_find(&place, "b"));

@@ -201,7 +201,7 @@ static struct sums_row row_of(sqlite3_stmt *row)
     return (struct sums_row){.number = (uint32_t)db_id(row, CHANNEL_number),
                              .name = db_bytes(row, CHANNEL_name),
                              .last = db_id(row, CHANNEL_last),
-                             .floor = db_id(row, CHANNEL_floor),
+                             .trimmed = db_id(row, CHANNEL_floor),
                              .count = db_id(row, CHANNEL_count),
                              .bytes = db_id(row, CHANNEL_bytes)};
 }
@@ -281,7 +281,7 @@ static int run_row(struct sums *sums, enum statement which, const struct sums_ro
     sqlite3_bind_int64(statement, 1 + CHANNEL_number, row->number);
     db_bind_text(statement, 1 + CHANNEL_name, row->name);
     db_bind_id(statement, 1 + CHANNEL_last, row->last);
-    db_bind_id(statement, 1 + CHANNEL_floor, row->floor);
+    db_bind_id(statement, 1 + CHANNEL_floor, row->trimmed);
     db_bind_id(statement, 1 + CHANNEL_count, row->count);
     db_bind_id(statement, 1 + CHANNEL_bytes, row->bytes);
     return db_run(statement);
@@ -327,7 +327,7 @@ int sums_drop_file(struct sums *sums, uint64_t first)
     return db_run(sums->statements[DROP_FILE]);
 }
 
-int sums_tidy(struct sums *sums)
+int sums_checkpoint(struct sums *sums)
 {
     sqlite3_db_release_memory(sums->db);
     char path[4096];

@@ -29,9 +29,9 @@ struct sums_file {
 struct sums_row {
     struct str name;
     uint32_t number;
-    uint64_t last;  /* id of its newest event in the files */
-    uint64_t floor; /* the channel was trimmed up to here when it was counted */
-    uint64_t count; /* of its events above `floor`, and the bytes of their data */
+    uint64_t last;    /* id of its newest event in the files */
+    uint64_t trimmed; /* the channel was trimmed up to here when it was counted */
+    uint64_t count;   /* of its events above `trimmed`, and the bytes of their data */
     uint64_t bytes;
 };
 
@@ -58,7 +58,7 @@ int sums_begin(struct sums *sums);
 int sums_end(struct sums *sums, int result);
 
 /* Adds what a further file has of the channel to its row, or makes the row. 1, and nothing is
- * changed, if the row was counted from another floor or has another name. */
+ * changed, if the row was counted from another trimmed id or has another name. */
 int sums_add(struct sums *sums, const struct sums_row *row);
 int sums_put(struct sums *sums, const struct sums_row *row);
 int sums_drop(struct sums *sums, uint32_t number);
@@ -66,4 +66,4 @@ int sums_put_file(struct sums *sums, const struct sums_file *file);
 int sums_drop_file(struct sums *sums, uint64_t first);
 
 /* After much was changed: frees the page cache, and moves the write-ahead log into the file. */
-int sums_tidy(struct sums *sums);
+int sums_checkpoint(struct sums *sums);

@@ -54,7 +54,7 @@ static void a_row_that_was_put_is_there_when_it_is_opened_again(void **state)
     sums = open_sums();
     assert_int_equal(sums_get(sums, 7, &row), 1);
     assert_true(str_eq(row.name, STR("a/b")));
-    assert_int_equal(row.floor, 50);
+    assert_int_equal(row.trimmed, 50);
     assert_int_equal(row.bytes, 30);
     check(sums, 7, 100, 3);
     check(sums, 8, 0, 0);
@@ -69,9 +69,9 @@ static void a_row_is_added_to_only_at_its_floor_and_name(void **state)
     assert_int_equal(sums_begin(sums), 0);
     assert_int_equal(sums_add(sums, &row), 0);
     assert_int_equal(sums_add(sums, &more), 0);
-    more.floor = 60;
+    more.trimmed = 60;
     assert_int_equal(sums_add(sums, &more), 1);
-    more.floor = 50;
+    more.trimmed = 50;
     more.name = STR("b");
     assert_int_equal(sums_add(sums, &more), 1);
     assert_int_equal(sums_end(sums, 0), 0);

@@ -50,7 +50,7 @@ struct writer {
     uint64_t checkpoint_after;   /* not before the log has this many bytes */
     uint64_t moved;              /* see writer_moved() */
     bool unsure;                 /* what failed may be in the file after a crash */
-    int64_t marks;               /* the rowid of the newest mark that is safe; -1: not known yet */
+    int64_t trims;               /* the rowid of the newest trim that is safe; -1: not known yet */
     /* The rows that the transaction under way has put into the index. */
     uint32_t *added;
     size_t added_count;
@@ -58,7 +58,7 @@ struct writer {
     uint32_t *named;
     size_t named_count;
     size_t named_cap;
-    int64_t marks_added;
+    int64_t trims_added;
 };
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -100,11 +100,11 @@ static void close_db(struct writer *writer)
 static int delete_unsafe(struct writer *writer)
 {
     char sql[160];
-    if (writer->marks < 0)
-        return db_number(writer->db, "SELECT ifnull(max(rowid), 0) FROM trim", &writer->marks);
+    if (writer->trims < 0)
+        return db_number(writer->db, "SELECT ifnull(max(rowid), 0) FROM trim", &writer->trims);
     snprintf(sql, sizeof(sql),
              "DELETE FROM event WHERE id > %lld; DELETE FROM trim WHERE rowid > %lld",
-             (long long)atomic_load(&writer->segment->newest), (long long)writer->marks);
+             (long long)atomic_load(&writer->segment->newest), (long long)writer->trims);
     return db_exec(writer->db, sql);
 }
 
@@ -149,7 +149,7 @@ int writer_open(struct segment *segment, struct writer **ret_writer)
 {
     struct writer *writer = mem_alloc(sizeof(*writer));
     writer->segment = segment;
-    writer->marks = -1;
+    writer->trims = -1;
     int result = open_db(writer);
     if (result) {
         writer_close(writer);
@@ -220,7 +220,7 @@ int writer_mend(struct writer *writer, sqlite3 **ret_db)
     return result;
 }
 
-/* ---- the index and the marks ----------------------------------------------------------------- */
+/* ---- the index and the trims ----------------------------------------------------------------- */
 
 static int note(uint32_t **numbers, size_t *count, size_t *cap, uint32_t number)
 {
@@ -277,13 +277,13 @@ static int add_mark(struct writer *writer, const struct event *event)
     sqlite3_bind_int64(statement, 1, event->number);
     db_bind_id(statement, 2, event->id);
     result = db_run(statement);
-    writer->marks_added += result == 0;
+    writer->trims_added += result == 0;
     return result;
 }
 
 /* ---- the transaction ------------------------------------------------------------------------ */
 
-/* Adds a batch to the index, with its names and marks. */
+/* Adds a batch to the index, with its names and trims. */
 static int add_batch(struct writer *writer, const struct batch *batch, const struct event **newest)
 {
     int result = 0;
@@ -302,7 +302,7 @@ static int add_batch(struct writer *writer, const struct batch *batch, const str
 static void take_back(struct writer *writer)
 {
     struct index *index = writer->segment->index;
-    writer->marks_added = 0;
+    writer->trims_added = 0;
     while (writer->added_count)
         index_take_back(index, writer->added[--writer->added_count]);
     while (writer->named_count)
@@ -321,8 +321,8 @@ static void show(struct writer *writer, struct batch *const *batches, const stru
 {
     struct segment *segment = writer->segment;
     writer->added_count = writer->named_count = 0;
-    writer->marks += writer->marks_added;
-    writer->marks_added = 0;
+    writer->trims += writer->trims_added;
+    writer->trims_added = 0;
     if (!newest)
         return;
     index_publish(segment->index);
