@@ -112,7 +112,7 @@ static void on_batch(void *owner, struct batch *batch)
 
 static void submit_one(struct bench *bench, const struct proposal *proposal)
 {
-    const struct publisher publisher = {.is_server = false};
+    const struct publisher publisher = {.access = {.rules = &rules_open}};
     struct publish *publish = &bench->publishes[bench->nth++ % TURN];
     struct refusal refusal;
     *publish = (struct publish){.done = done};

@@ -4,6 +4,16 @@
 
 #include <stdlib.h>
 
+const char *caller_kind_word(enum caller_kind kind)
+{
+    static const char *const words[CALLER_KINDS] = {
+        [CALLER_ANYBODY] = "anybody", [CALLER_KEY] = "key",
+        [CALLER_TOKEN] = "token",     [CALLER_CERTIFICATE] = "certificate",
+        [CALLER_BACKEND] = "backend",
+    };
+    return words[kind];
+}
+
 /* The memory behind a caller: its grants, their patterns, and the bytes of all strings. */
 struct room {
     struct grant *grants;
@@ -21,7 +31,8 @@ static size_t patterns_of(const struct caller_facts *facts)
 
 static size_t text_of(const struct caller_facts *facts)
 {
-    size_t len = facts->subject.len + facts->key_id.len + facts->jti.len;
+    size_t len = strlen(caller_kind_word(facts->kind)) + 1 + facts->subject.len +
+                 facts->key_id.len + facts->jti.len;
     for (size_t i = 0; i < facts->grants_count; i++)
         for (size_t j = 0; j < facts->grants[i].patterns_count; j++)
             len += facts->grants[i].patterns[j].len;
@@ -36,6 +47,14 @@ static struct str copy_text(struct room *room, struct str text)
     memcpy(room->text, text.at, text.len);
     room->text += text.len;
     return copy;
+}
+
+static struct str copy_name(struct room *room, const struct caller_facts *facts)
+{
+    struct str kind = copy_text(room, str_from(caller_kind_word(facts->kind)));
+    (void)copy_text(room, STR("/"));
+    (void)copy_text(room, facts->subject);
+    return (struct str){kind.at, kind.len + 1 + facts->subject.len};
 }
 
 static struct grant copy_grant(struct room *room, const struct grant *grant)
@@ -59,7 +78,8 @@ struct caller *caller_new(const struct caller_facts *facts)
     *caller = (struct caller){.facts = *facts};
     atomic_init(&caller->refs, 1);
     caller->facts.grants = room.grants;
-    caller->facts.subject = copy_text(&room, facts->subject);
+    caller->name = copy_name(&room, facts);
+    caller->facts.subject = str_skip(caller->name, caller->name.len - facts->subject.len);
     caller->facts.key_id = copy_text(&room, facts->key_id);
     caller->facts.jti = copy_text(&room, facts->jti);
     for (size_t i = 0; i < facts->grants_count; i++)
@@ -86,12 +106,7 @@ struct str caller_subject(const struct caller *caller)
     return caller ? caller->facts.subject : STR_NONE;
 }
 
-const char *caller_kind_word(enum caller_kind kind)
+struct str caller_name(const struct caller *caller)
 {
-    static const char *const words[CALLER_KINDS] = {
-        [CALLER_ANYBODY] = "anybody", [CALLER_KEY] = "key",
-        [CALLER_TOKEN] = "token",     [CALLER_CERTIFICATE] = "certificate",
-        [CALLER_BACKEND] = "backend",
-    };
-    return words[kind];
+    return caller ? caller->name : STR_NONE;
 }

@@ -31,6 +31,7 @@ struct caller_facts {
 struct caller {
     atomic_uint refs;
     struct caller_facts facts; /* of memory that the caller owns */
+    struct str name;           /* kind and subject, as in token/alice */
 };
 
 /* A copy of the facts, with one reference; NULL if there is no memory. */
@@ -42,6 +43,9 @@ struct caller *caller_unref(struct caller *caller);
 
 /* The subject; empty for anybody, and for a credential that names none. */
 struct str caller_subject(const struct caller *caller);
+
+/* Kind and subject, which tell callers apart, as in token/alice; empty for anybody. */
+struct str caller_name(const struct caller *caller);
 
 /* Whether the caller has a credential, valid at that time of the wall clock. */
 static inline bool caller_is_authenticated(const struct caller *caller, int64_t now_us)

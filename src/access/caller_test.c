@@ -29,6 +29,7 @@ static void a_caller_owns_copies_of_its_facts(void **state)
     memset(grants, 0, sizeof(grants));
     patterns[1] = STR_NONE;
     assert_true(str_eq(caller_subject(caller), STR("alice")));
+    assert_true(str_eq(caller_name(caller), STR("token/alice")));
     assert_true(str_eq(caller->facts.jti, STR("t1")));
     assert_int_equal(caller->facts.key_id.len, 0);
     assert_int_equal(caller->facts.grants_count, 2);

@@ -15,6 +15,14 @@ void api_refuse(struct exchange *exchange, enum problem problem, const char *det
         api_problem(exchange, problem, detail);
 }
 
+void api_refuse_as(struct exchange *exchange, const struct refusal *refusal)
+{
+    if (exchange->head->upgrade_websocket && exchange->browser)
+        websocket_refuse(exchange, refusal->problem, str_from(refusal->detail));
+    else
+        exchange_refusal(exchange, refusal, STR_NONE);
+}
+
 void api_done(struct exchange *exchange)
 {
     struct response response;

@@ -9,6 +9,9 @@ void api_problem(struct exchange *exchange, enum problem problem, const char *de
 /* The same as the mechanism tells refusals: to a browser's WebSocket by a close code. */
 void api_refuse(struct exchange *exchange, enum problem problem, const char *detail);
 
+/* The same for a refusal at one of the doors. */
+void api_refuse_as(struct exchange *exchange, const struct refusal *refusal);
+
 /* Answers 204: it is done, and there is nothing to say. */
 void api_done(struct exchange *exchange);
 

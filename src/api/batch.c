@@ -294,7 +294,7 @@ static void submit_all(struct shape *shape)
     if (!publish_read_hops(exchange, &publisher.hops))
         return;
     if (!submission_begin(&submission, &exchange->worker->submitter, &publisher, &refusal)) {
-        publish_refuse(exchange, &refusal, STR_NONE);
+        exchange_refusal(exchange, &refusal, STR_NONE);
         return;
     }
     int64_t count = add_all(&submission, shape);

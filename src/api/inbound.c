@@ -85,16 +85,17 @@ static void publish_event(struct exchange *exchange, const struct source *source
                                 .key = buf_str(&event->key),
                                 .has_key = event->key.len > 0,
                                 .key_stands = true};
-    struct buf subject = {0};
-    buf_add_lit(&subject, "inbound/");
-    buf_add_str(&subject, source_name(source));
-    publisher.subject = buf_str(&subject);
-    if (buf_failed(&subject))
+    struct buf keyspace = {0};
+    buf_add_lit(&keyspace, "inbound/");
+    buf_add_str(&keyspace, source_name(source));
+    publisher.keyspace = buf_str(&keyspace);
+    publisher.access = ACCESS_OF_SERVER; /* its proof was checked, as the configuration says */
+    if (buf_failed(&keyspace))
         refuse_proof(exchange, -1);
     else if (publish_read_hops(exchange, &publisher.hops))
         publish_submit(exchange, &publisher, &proposal,
                        source_answers_empty(source) ? done_empty : publish_done);
-    buf_free(&subject);
+    buf_free(&keyspace);
 }
 
 static void take_post(struct exchange *exchange, const struct source *source,

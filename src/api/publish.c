@@ -11,16 +11,6 @@ enum { TYPE_TEXT_MAX = 255 };
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-void publish_refuse(struct exchange *exchange, const struct refusal *refusal, struct str members)
-{
-    struct buf more = {0};
-    struct json_writer writer = json_members_writer(&more);
-    json_add_members(&writer, members);
-    refusal_write(&writer, refusal);
-    exchange_problem(exchange, refusal->problem, str_from(refusal->detail), buf_str(&more));
-    buf_free(&more);
-}
-
 struct exchange *publish_accepted(struct publish *publish, bool many)
 {
     struct exchange *exchange = container_of(publish, struct exchange, publish);
@@ -35,7 +25,7 @@ struct exchange *publish_accepted(struct publish *publish, bool many)
     struct json_writer writer = json_members_writer(&index);
     if (many)
         json_member_number(&writer, "index", publish->fault);
-    publish_refuse(exchange, &refusal, buf_str(&index));
+    exchange_refusal(exchange, &refusal, buf_str(&index));
     buf_free(&index);
     return NULL;
 }
@@ -83,7 +73,9 @@ void publish_done(struct publish *publish, struct batch *batch)
 
 struct publisher publish_publisher(const struct exchange *exchange)
 {
-    return (struct publisher){.conn = exchange->request ? request_stream_conn(exchange->request)
+    return (struct publisher){.access = exchange_access(exchange),
+                              .keyspace = caller_name(exchange->caller),
+                              .conn = exchange->request ? request_stream_conn(exchange->request)
                                                         : NULL};
 }
 
@@ -99,7 +91,7 @@ void publish_submit(struct exchange *exchange, const struct publisher *publisher
     if (!proposal_take_body(proposal, content_type, exchange_input(exchange), &refusal) ||
         !submit_proposal(&exchange->worker->submitter, publisher, proposal, &exchange->publish,
                          &refusal))
-        publish_refuse(exchange, &refusal, STR_NONE);
+        exchange_refusal(exchange, &refusal, STR_NONE);
 }
 
 /* ---- what a request says of its event -------------------------------------------------------- */
@@ -274,6 +266,6 @@ void publish_trim(struct exchange *exchange, struct str rest)
     if (channel_from_path(exchange, rest, &channel) && query_is_empty(exchange) &&
         !submit_trim(&exchange->worker->submitter, &publisher, buf_str(&channel),
                      &exchange->publish, &refusal))
-        publish_refuse(exchange, &refusal, STR_NONE);
+        exchange_refusal(exchange, &refusal, STR_NONE);
     buf_free(&channel);
 }

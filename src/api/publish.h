@@ -32,6 +32,3 @@ struct exchange *publish_accepted(struct publish *publish, bool many);
  * would refuse. */
 void publish_answer(struct exchange *exchange, int status, const struct batch *batch,
                     struct str body);
-
-/* Answers with a refusal; `members` as in problem_add(). */
-void publish_refuse(struct exchange *exchange, const struct refusal *refusal, struct str members);

@@ -105,7 +105,8 @@ static bool has(const struct asked *asked, unsigned row)
 
 static bool refuse_as(struct asked *asked, const struct refusal *refusal)
 {
-    return refuse(asked, refusal->problem, refusal->detail);
+    api_refuse_as(asked->exchange, refusal);
+    return false;
 }
 
 static bool add_channel(struct asked *asked, struct str value)
@@ -283,7 +284,7 @@ static bool read_before(struct asked *asked)
 static bool read_selection(struct asked *asked)
 {
     struct reading *reading = asked->reading;
-    const struct subscriber anybody = {.subject = STR_NONE};
+    const struct subscriber subscriber = {exchange_access(asked->exchange)};
     struct refusal refusal;
     if (reading->channel.len && !add_channel(asked, reading->channel))
         return false;
@@ -291,7 +292,7 @@ static bool read_selection(struct asked *asked)
     if (!asked->subscription.terms_count && !may_be_empty)
         return refuse(asked, PROBLEM_BAD_PARAMETER,
                       "say which channels: /events?channel=a&channel=b/**");
-    reading->selection = subscription_select(&asked->subscription, &anybody, &refusal);
+    reading->selection = subscription_select(&asked->subscription, &subscriber, &refusal);
     return reading->selection || refuse_as(asked, &refusal);
 }
 

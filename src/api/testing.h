@@ -204,6 +204,7 @@ static inline struct desk *desk_new(void)
                            .chunk_bytes = 65536,
                            .cache_bytes = 65536,
                            .slice_bytes = 65536}},
+        .rules = &rules_open,
         .app = &desk->api,
         .handle = api_handle,
         .admits = api_admits,

@@ -161,12 +161,12 @@ void topic_handle(struct exchange *exchange, struct str rest)
         return;
     }
     read_known(read, &exchange->head->fields);
-    const struct subscriber anybody = {.subject = STR_NONE};
+    const struct subscriber subscriber = {exchange_access(exchange)};
     struct subscription subscription = {.terms = {buf_str(&read->channel)}, .terms_count = 1};
     struct refusal refusal;
-    read->selection = subscription_select(&subscription, &anybody, &refusal);
+    read->selection = subscription_select(&subscription, &subscriber, &refusal);
     if (!read->selection) {
-        api_problem(exchange, refusal.problem, refusal.detail);
+        exchange_refusal(exchange, &refusal, STR_NONE);
         topic_free(read);
         return;
     }

@@ -14,6 +14,10 @@ struct refusal {
     struct str term;
 };
 
+/* Writes the members that only some problems have into an object: `at`, `newest`, or the action
+ * that was missing and its channel. */
+void refusal_write(struct json_writer *writer, const struct refusal *refusal);
+
 /* Fills the refusal in. Returns false, so that a check can end with this call. */
 static inline bool refusal_set(struct refusal *ret_refusal, enum problem problem,
                                const char *detail)
@@ -21,3 +25,6 @@ static inline bool refusal_set(struct refusal *ret_refusal, enum problem problem
     *ret_refusal = (struct refusal){.problem = problem, .detail = detail};
     return false;
 }
+
+/* The same for a publish for which memory lacked. */
+bool refusal_no_memory(struct refusal *ret_refusal);

@@ -45,7 +45,7 @@ static struct log *log_with(struct mailbox *mail, struct log_port *port, unsigne
     *port = (struct log_port){.mailbox = mail, .on_batch = on_batch};
     assert_int_equal(log_attach(log, port), 0);
     struct submitter submitter;
-    struct publisher server = {.is_server = true};
+    struct publisher server = {.access = {.rules = &rules_open}, .is_server = true};
     struct publish publishes[1000];
     submitter_init(&submitter, log, port, clock_system());
     for (unsigned i = 0; i < channels; i++) {

@@ -14,7 +14,7 @@ static bool check_channel(struct str channel, const struct publisher *publisher,
     if (name_is_reserved(channel) && !publisher->is_server)
         return refusal_set(ret_refusal, PROBLEM_RESERVED_CHANNEL,
                            "choose a name that does not begin with $");
-    return true;
+    return access_check(&publisher->access, ACTION_PUBLISH, channel, ret_refusal);
 }
 
 static bool check_type(struct str type, struct refusal *ret_refusal)

@@ -6,10 +6,11 @@
  * to that way. */
 #pragma once
 
+#include "access/decide.h"
 #include "base/json.h"
+#include "base/refusal.h"
 #include "http/media.h"
 #include "log/event.h"
-#include "publish/refusal.h"
 
 struct conn;
 
@@ -20,7 +21,8 @@ enum { KEY_MAX_BYTES = 255, CONTENT_TYPE_MAX_BYTES = 255 };
 
 /* The publisher: the same for all events of one publish. */
 struct publisher {
-    struct str subject;      /* keys are told apart by it; empty for everybody without a name */
+    struct access access;    /* who publishes, under which rules */
+    struct str keyspace;     /* keys are told apart by it; empty for everybody without a name */
     const struct conn *conn; /* NULL: the connection is gone, or there was none */
     uint32_t origin; /* the connection whose subscriber may leave these events out; 0: none */
     uint8_t hops;    /* deliveries of webhooks that have led to these events, one by one */
@@ -45,7 +47,8 @@ struct proposal {
     bool ephemeral; /* even if the channel's namespace is not */
 };
 
-/* Whether the publisher may publish this: channel, type, key and JSON are checked. */
+/* Whether the publisher may publish this: channel, right to publish there, type, key and JSON are
+ * checked. */
 bool proposal_check(const struct proposal *proposal, const struct publisher *publisher,
                     struct refusal *ret_refusal);
 

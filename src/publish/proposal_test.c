@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-static const struct publisher anybody = {.is_server = false};
-static const struct publisher server = {.is_server = true};
+static const struct publisher anybody = {.access = {.rules = &rules_open}};
+static const struct publisher server = {.access = {.rules = &rules_open}, .is_server = true};
 
 static struct proposal sound(void)
 {
@@ -166,6 +166,37 @@ static void a_content_type_is_a_media_type_of_255_bytes(void **state)
     assert_int_equal(refusal.problem, PROBLEM_BAD_PARAMETER);
 }
 
+static void a_publisher_needs_the_right_to_publish_there(void **state)
+{
+    (void)state;
+    static const struct str patterns[] = {{"a/*", 3}};
+    const struct grant grant = {patterns, 1, action_bit(ACTION_PUBLISH)};
+    struct rules *rules = rules_new(NULL, 0);
+    struct caller *caller =
+        caller_new(&(const struct caller_facts){.grants = &grant, .grants_count = 1});
+    static const struct {
+        const char *channel;
+        bool named;
+        enum problem problem;
+    } rows[] = {
+        {"a/b", true, PROBLEM_COUNT},         {"a", true, PROBLEM_FORBIDDEN},
+        {"a/b/c", true, PROBLEM_FORBIDDEN},   {"a/b", false, PROBLEM_UNAUTHORIZED},
+        {"a//b", false, PROBLEM_BAD_CHANNEL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct publisher publisher = {
+            .access = {.rules = rules, .caller = rows[i].named ? caller : NULL}};
+        struct proposal proposal = sound();
+        struct refusal refusal = {.problem = PROBLEM_COUNT};
+        proposal.channel = str_from(rows[i].channel);
+        assert_int_equal(proposal_check(&proposal, &publisher, &refusal),
+                         rows[i].problem == PROBLEM_COUNT);
+        assert_int_equal(refusal.problem, rows[i].problem);
+    }
+    caller_unref(caller);
+    rules_free(rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +209,7 @@ int main(void)
         cmocka_unit_test(json_that_was_checked_in_pieces_is_not_checked_again),
         cmocka_unit_test(a_body_is_json_text_or_binary_by_its_type_and_its_bytes),
         cmocka_unit_test(a_content_type_is_a_media_type_of_255_bytes),
+        cmocka_unit_test(a_publisher_needs_the_right_to_publish_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

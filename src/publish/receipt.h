@@ -1,9 +1,9 @@
 /* Receipts: the log's verdict on a publish, as its publisher is told. */
 #pragma once
 
+#include "base/refusal.h"
 #include "base/rfc3339.h"
 #include "log/apply.h"
-#include "publish/refusal.h"
 
 /* The refusal that the verdict stands for; publish->verdict is not PUBLISH_OK. */
 struct refusal receipt_refusal(const struct publish *publish);

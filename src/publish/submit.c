@@ -88,7 +88,7 @@ static bool add_event(struct submission *submission, const struct proposal *prop
     if (ephemeral)
         event->time_us = clock_wall_us(submission->submitter->clock);
     return ephemeral || !proposal->has_key ||
-           !event_key_set(batch, event, submission->publisher->subject, proposal->key,
+           !event_key_set(batch, event, submission->publisher->keyspace, proposal->key,
                           proposal->key_stands);
 }
 
@@ -169,9 +169,10 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
 static bool may_trim(struct str channel, const struct publisher *publisher,
                      struct refusal *ret_refusal)
 {
-    return publisher->is_server || !name_is_reserved(channel) ||
-           refusal_set(ret_refusal, PROBLEM_RESERVED_CHANNEL,
-                       "what the server publishes itself is trimmed by retention alone");
+    if (name_is_reserved(channel) && !publisher->is_server)
+        return refusal_set(ret_refusal, PROBLEM_RESERVED_CHANNEL,
+                           "what the server publishes itself is trimmed by retention alone");
+    return access_check(&publisher->access, ACTION_ADMIN, channel, ret_refusal);
 }
 
 bool submit_trim(struct submitter *submitter, const struct publisher *publisher, struct str channel,

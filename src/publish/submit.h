@@ -52,7 +52,7 @@ bool submit_proposal(struct submitter *submitter, const struct publisher *publis
                      const struct proposal *proposal, struct publish *publish,
                      struct refusal *ret_refusal);
 
-/* The same for the deletion of all that a channel holds. */
+/* The same for the deletion of all that a channel holds, which takes the right to `admin` there. */
 bool submit_trim(struct submitter *submitter, const struct publisher *publisher, struct str channel,
                  struct publish *publish, struct refusal *ret_refusal);
 

@@ -87,7 +87,7 @@ static void turn(struct world *world)
     mailbox_empty(&world->mail);
 }
 
-static const struct publisher anybody = {.is_server = false};
+static const struct publisher anybody = {.access = {.rules = &rules_open}};
 
 static struct proposal text_on(const char *channel)
 {
@@ -137,7 +137,7 @@ static void an_event_carries_all_that_was_proposed(void **state)
 {
     (void)state;
     struct world *world = world_new(1000);
-    struct publisher publisher = {.origin = 7, .hops = 3};
+    struct publisher publisher = {.access = {.rules = &rules_open}, .origin = 7, .hops = 3};
     struct proposal proposal = {.channel = STR("a"),
                                 .type = STR("t"),
                                 .data = STR("{\r\n\"a\": 1}"),
@@ -319,7 +319,7 @@ static void a_deletion_of_a_channel_of_the_server_is_the_servers_alone(void **st
 {
     (void)state;
     static const char *const names[] = {"$webhooks/wh_1", "$x", "$"};
-    static const struct publisher server = {.is_server = true};
+    static const struct publisher server = {.access = {.rules = &rules_open}, .is_server = true};
     struct world *world = world_new(1000);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         struct asked deletion = {.publish = {.done = done}};
@@ -336,6 +336,35 @@ static void a_deletion_of_a_channel_of_the_server_is_the_servers_alone(void **st
     world_free(world);
 }
 
+/* Deleting takes `admin`: neither `publish` on the channel nor `admin` elsewhere will do. */
+static void a_deletion_takes_the_right_to_it(void **state)
+{
+    (void)state;
+    static const struct str a[] = {{"a", 1}}, b[] = {{"b/**", 4}};
+    const struct grant grants[] = {{a, 1, action_bit(ACTION_PUBLISH)},
+                                   {b, 1, action_bit(ACTION_ADMIN)}};
+    struct world *world = world_new(1000);
+    struct rules *rules = rules_new(NULL, 0);
+    struct caller *caller =
+        caller_new(&(const struct caller_facts){.grants = grants, .grants_count = 2});
+    const struct publisher publisher = {.access = {.rules = rules, .caller = caller}};
+    static const char *const names[] = {"a", "c"};
+    struct asked deletion = {.publish = {.done = done}};
+    struct refusal refusal;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_false(submit_trim(&world->submitter, &publisher, str_from(names[i]),
+                                 &deletion.publish, &refusal));
+        assert_int_equal(refusal.problem, PROBLEM_FORBIDDEN);
+    }
+    assert_true(
+        submit_trim(&world->submitter, &publisher, STR("b/1"), &deletion.publish, &refusal));
+    turn(world);
+    assert_int_equal(deletion.answers, 1);
+    caller_unref(caller);
+    rules_free(rules);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_publish_for_which_memory_lacks_leaves_nothing_behind),
         cmocka_unit_test(a_deletion_empties_the_channel),
         cmocka_unit_test(a_deletion_of_a_channel_of_the_server_is_the_servers_alone),
+        cmocka_unit_test(a_deletion_takes_the_right_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,6 +332,7 @@ static int open_worker(struct server *server, unsigned index)
         .connections = &server->connections,
         .refusing_max = server->refusing_max,
         .want_uring = !server->config.no_uring,
+        .rules = &rules_open,
         .base = server->api.base,
         .app = &server->api,
         .handle = api_handle,

@@ -56,8 +56,12 @@ bool subscription_is_well_formed(const struct subscription *subscription,
 bool subscription_check(const struct subscription *subscription,
                         const struct subscriber *subscriber, struct refusal *ret_refusal)
 {
-    (void)subscriber; /* everybody may read everything, the server's own channels included */
-    return subscription_is_well_formed(subscription, ret_refusal);
+    if (!subscription_is_well_formed(subscription, ret_refusal))
+        return false;
+    for (size_t i = 0; i < subscription->terms_count; i++)
+        if (!access_check(&subscriber->access, ACTION_READ, subscription->terms[i], ret_refusal))
+            return false;
+    return true;
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------- */

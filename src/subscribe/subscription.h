@@ -12,13 +12,14 @@
  */
 #pragma once
 
+#include "access/decide.h"
 #include "base/refusal.h"
 #include "log/selection.h"
 #include "subscribe/position.h"
 
-/* The consumer who asks. Nothing depends on it yet: everybody may read everything. */
+/* The consumer who asks. */
 struct subscriber {
-    struct str subject; /* empty for everybody without a name */
+    struct access access; /* who it is, under which rules */
 };
 
 /* The strings are borrowed until the selection was made. */

@@ -11,7 +11,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct subscriber anybody = {.subject = {NULL, 0}};
+static const struct subscriber anybody = {.access = {.rules = &rules_open}};
 
 /* A subscription to terms and types that are separated by blanks. */
 static void ask(struct subscription *subscription, const char *terms, const char *types)
@@ -106,6 +106,36 @@ static void a_refusal_by_the_hub_is_told(void **state)
     assert_int_equal(refusal.problem, PROBLEM_UNAVAILABLE);
 }
 
+static void a_subscriber_needs_the_right_to_read_all_of_it(void **state)
+{
+    (void)state;
+    static const struct str patterns[] = {{"a/*", 3}, {"b", 1}};
+    const struct grant grant = {patterns, 2, action_bit(ACTION_READ)};
+    struct rules *rules = rules_new(NULL, 0);
+    struct caller *caller =
+        caller_new(&(const struct caller_facts){.grants = &grant, .grants_count = 1});
+    const struct subscriber named = {{.rules = rules, .caller = caller}};
+    static const struct {
+        const char *first, *second;
+        enum problem problem;
+    } rows[] = {
+        {"a/x", "b", PROBLEM_COUNT},        {"a/*", "b", PROBLEM_COUNT},
+        {"a/x", "c", PROBLEM_FORBIDDEN},    {"a/**", "b", PROBLEM_FORBIDDEN},
+        {"b/**", "b", PROBLEM_FORBIDDEN},   {"a/x", "$webhooks/1", PROBLEM_FORBIDDEN},
+        {"c", "a//x", PROBLEM_BAD_PATTERN},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct subscription subscription = {
+            .terms = {str_from(rows[i].first), str_from(rows[i].second)}, .terms_count = 2};
+        struct refusal refusal = {.problem = PROBLEM_COUNT};
+        assert_int_equal(subscription_check(&subscription, &named, &refusal),
+                         rows[i].problem == PROBLEM_COUNT);
+        assert_int_equal(refusal.problem, rows[i].problem);
+    }
+    caller_unref(caller);
+    rules_free(rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +143,7 @@ int main(void)
         cmocka_unit_test(a_selection_has_all_that_was_asked_for),
         cmocka_unit_test(terms_and_types_are_bounded),
         cmocka_unit_test(a_refusal_by_the_hub_is_told),
+        cmocka_unit_test(a_subscriber_needs_the_right_to_read_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

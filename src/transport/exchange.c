@@ -2,7 +2,13 @@
 
 void exchange_free(struct exchange *exchange)
 {
+    caller_unref(exchange->caller);
     exchange->ops->free_exchange(exchange);
+}
+
+struct access exchange_access(const struct exchange *exchange)
+{
+    return worker_access(exchange->worker, exchange->caller);
 }
 
 /* The question gets half of the time in which the request must be answered. Its result by then is
@@ -134,6 +140,16 @@ void exchange_problem(struct exchange *exchange, enum problem problem, struct st
     struct response response;
     response_init(&response, 0);
     exchange_refuse(exchange, &response, problem, detail, members);
+}
+
+void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, struct str members)
+{
+    struct buf more = {0};
+    struct json_writer writer = json_members_writer(&more);
+    json_add_members(&writer, members);
+    refusal_write(&writer, refusal);
+    exchange_problem(exchange, refusal->problem, str_from(refusal->detail), buf_str(&more));
+    buf_free(&more);
 }
 
 struct request_stream *exchange_pull(struct exchange *exchange, struct response *response,

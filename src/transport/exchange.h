@@ -1,6 +1,7 @@
 /* An exchange: a request and its response, as handlers see them. */
 #pragma once
 
+#include "access/decide.h"
 #include "http/response.h"
 #include "transport/request_stream.h"
 
@@ -32,6 +33,7 @@ struct exchange {
     bool chunked;                 /* a body that goes on is written in chunks of HTTP/1.1 */
     bool patient;                 /* has a deadline of its own instead of limits.publish_ms */
     bool dropped;                 /* no response is wanted any more */
+    struct caller *caller;        /* who asks; NULL: anybody */
     struct question *question;    /* to the log, for the answer; NULL: none */
     struct waiting *waiting;      /* NULL: it does not wait */
     const struct http_head *head; /* only during handle, when the worker has the rest of the
@@ -57,6 +59,9 @@ static inline struct str exchange_received(const struct exchange *exchange)
     return exchange->worker->received;
 }
 
+/* Who asks, for the doors and for access_check(). */
+struct access exchange_access(const struct exchange *exchange);
+
 /* Answers with a response, which is used up: what it borrows may go afterwards. */
 void exchange_respond(struct exchange *exchange, struct response *response);
 void exchange_json(struct exchange *exchange, int status, struct str body);
@@ -65,6 +70,9 @@ void exchange_json(struct exchange *exchange, int status, struct str body);
  * problem_add(). */
 void exchange_problem(struct exchange *exchange, enum problem problem, struct str detail,
                       struct str members);
+
+/* The same for a refusal, with the members that it has beside `members`. */
+void exchange_refusal(struct exchange *exchange, const struct refusal *refusal, struct str members);
 
 /* The same with the fields that `response` has already; its status and body are set here. */
 void exchange_refuse(struct exchange *exchange, struct response *response, enum problem problem,

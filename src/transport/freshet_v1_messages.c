@@ -27,17 +27,32 @@ struct json_writer freshet_v1_open(struct buf *message, const char *op, struct s
     return writer;
 }
 
-void freshet_v1_error(struct freshet_v1 *v1, struct str ref, enum problem problem,
-                      const char *detail)
+static void send_problem(struct freshet_v1 *v1, struct str ref, enum problem problem,
+                         const char *detail, struct str members)
 {
     struct buf message = {0};
     struct worker *worker = freshet_v1_request(v1)->worker;
     stat_add(&worker->stats.problems[problem], 1);
     struct json_writer writer = freshet_v1_open(&message, "error", ref);
     json_name(&writer, "problem");
-    problem_write(&writer, worker->config.base, problem, str_from(detail), STR_NONE);
+    problem_write(&writer, worker->config.base, problem, str_from(detail), members);
     json_object_end(&writer);
     freshet_v1_send(v1, &message);
+}
+
+void freshet_v1_error(struct freshet_v1 *v1, struct str ref, enum problem problem,
+                      const char *detail)
+{
+    send_problem(v1, ref, problem, detail, STR_NONE);
+}
+
+void freshet_v1_refuse(struct freshet_v1 *v1, struct str ref, const struct refusal *refusal)
+{
+    struct buf members = {0};
+    struct json_writer writer = json_members_writer(&members);
+    refusal_write(&writer, refusal);
+    send_problem(v1, ref, refusal->problem, refusal->detail, buf_str(&members));
+    buf_free(&members);
 }
 
 void freshet_v1_send_cursor(struct freshet_v1 *v1, const char *op, struct str ref, uint64_t cursor)

@@ -16,6 +16,8 @@ void freshet_v1_send_gap(struct freshet_v1 *v1, const struct gap *gap);
 void freshet_v1_error(struct freshet_v1 *v1, struct str ref, enum problem problem,
                       const char *detail);
 
+void freshet_v1_refuse(struct freshet_v1 *v1, struct str ref, const struct refusal *refusal);
+
 /* The encoding of all records of the connection. */
 unsigned freshet_v1_encoding(const struct freshet_v1 *v1);
 

@@ -128,7 +128,7 @@ static bool read_list(struct lists *lists, const struct kind *kind, struct str a
 
 static bool refuse(struct freshet_v1 *v1, const struct said *said, const struct refusal *refusal)
 {
-    freshet_v1_error(v1, said->ref, refusal->problem, refusal->detail);
+    freshet_v1_refuse(v1, said->ref, refusal);
     return false;
 }
 
@@ -167,14 +167,14 @@ static bool read_position(const struct said *said, struct position *from,
     return true;
 }
 
-static struct selection *select_asked(struct lists *lists, const struct said *said,
-                                      struct refusal *ret_refusal)
+static struct selection *select_asked(struct freshet_v1 *v1, struct lists *lists,
+                                      const struct said *said, struct refusal *ret_refusal)
 {
-    const struct subscriber anybody = {.subject = STR_NONE};
+    const struct subscriber subscriber = {worker_access(v1->worker, NULL)};
     if (!read_list(lists, &channels, said->channels, ret_refusal) ||
         (said->types.len && !read_list(lists, &types, said->types, ret_refusal)))
         return NULL;
-    return subscription_select(&lists->subscription, &anybody, ret_refusal);
+    return subscription_select(&lists->subscription, &subscriber, ret_refusal);
 }
 
 /* Charges for a change of what is subscribed to, by the parts that it gave a new selection and the
@@ -190,7 +190,7 @@ static void op_subscribe(struct freshet_v1 *v1, const struct said *said)
 {
     struct lists lists = {.arena = {0}};
     struct refusal refusal;
-    struct selection *asked = select_asked(&lists, said, &refusal);
+    struct selection *asked = select_asked(v1, &lists, said, &refusal);
     struct position *from = &lists.subscription.from;
     if (!asked)
         refuse(v1, said, &refusal);
@@ -268,7 +268,7 @@ static void publish_done(struct publish *publish, struct batch *batch)
         struct freshet_v1 *v1 = container_of(own->websocket, struct freshet_v1, websocket);
         if (publish->verdict) {
             struct refusal refusal = submit_refusal(&v1->worker->submitter, publish);
-            freshet_v1_error(v1, ref, refusal.problem, refusal.detail);
+            freshet_v1_refuse(v1, ref, &refusal);
         } else {
             send_receipt(v1, ref, &batch->events[publish->first]);
         }
@@ -301,7 +301,7 @@ static void op_publish(struct freshet_v1 *v1, const struct said *said)
     memcpy(json.at, &said->at[MEMBER_channel], sizeof(json.at));
     if (!event_json_read(&json, &room, &proposal, &refusal) ||
         !submit_event(v1, said->ref, &proposal, &refusal))
-        freshet_v1_error(v1, said->ref, refusal.problem, refusal.detail);
+        freshet_v1_refuse(v1, said->ref, &refusal);
     event_json_room_free(&room);
 }
 

@@ -50,6 +50,7 @@ struct pipelined *pipeline_replace_first(struct http1 *http1)
     if (first->exchange.question)
         question_drop(first->exchange.question);
     stand_in->exchange.question = NULL;
+    caller_ref(stand_in->exchange.caller);
     stand_in->answer = (struct buf){0};
     stand_in->exchange.holding = (struct holding){.request = &http1->request};
     list_insert_before(&first->node, &stand_in->node);

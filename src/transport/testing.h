@@ -68,7 +68,8 @@ static inline void bench_published(struct publish *publish, struct batch *batch)
 /* Publishes the body on channel "a". */
 static inline void bench_publish(struct exchange *exchange)
 {
-    struct publisher publisher = {.conn = request_stream_conn(exchange->request)};
+    struct publisher publisher = {.conn = request_stream_conn(exchange->request),
+                                  .access = exchange_access(exchange)};
     struct proposal proposal = {.channel = STR("a"),
                                 .type = TYPE_DEFAULT,
                                 .data = exchange_input(exchange),
@@ -205,6 +206,7 @@ static inline void bench_begin(struct bench *bench)
         .clock = &bench->clock.clock,
         .limits = bench->limits,
         .refusing_max = 64,
+        .rules = &rules_open,
         .app = bench,
         .handle = bench_handle,
     };

@@ -344,7 +344,8 @@ bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
     struct request_stream *request = websocket->pull.request;
     struct worker *worker = request->worker;
     const struct conn *conn = request_stream_conn(request);
-    struct publisher publisher = {.conn = conn, .origin = conn->id};
+    struct publisher publisher = {
+        .access = worker_access(worker, NULL), .conn = conn, .origin = conn->id};
     proposal->accepted_ns = worker->loop.now_ns;
     if (!publish)
         return refusal_no_memory(ret_refusal);

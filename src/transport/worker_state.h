@@ -3,6 +3,7 @@
  * it runs the worker: see worker.h. */
 #pragma once
 
+#include "access/decide.h"
 #include "base/account.h"
 #include "base/budget.h"
 #include "base/hist.h"
@@ -126,8 +127,9 @@ struct worker_config {
     _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
-    struct str base; /* path under which the API hangs: empty, or "/x" */
-    void *app;       /* for handle */
+    const struct rules *rules; /* who may do what; changed by nobody */
+    struct str base;           /* path under which the API hangs: empty, or "/x" */
+    void *app;                 /* for handle */
     /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
     void (*handle)(struct exchange *exchange);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
@@ -241,6 +243,13 @@ void worker_resume_accepting(struct worker *worker);
 
 /* How often a limit was hit. Any thread. */
 uint64_t worker_hits(const struct worker *worker, enum limit limit);
+
+/* Who asks, now. `caller` is borrowed. */
+static inline struct access worker_access(const struct worker *worker, const struct caller *caller)
+{
+    return (struct access){worker->config.rules, caller,
+                           caller ? clock_wall_us(worker->config.clock) : 0};
+}
 
 /* Gives the log what the turn has gathered; false if there was nothing. */
 bool worker_flush(struct worker *worker);

@@ -15,7 +15,7 @@ static void on_published(struct publish *publish, struct batch *batch)
 static void publish_notice(struct courier *courier, struct str channel, const char *type,
                            struct str data)
 {
-    const struct publisher server = {.is_server = true};
+    const struct publisher server = {.is_server = true, .access = ACCESS_OF_SERVER};
     const struct proposal proposal = {.channel = channel,
                                       .type = str_from(type),
                                       .data = data,

@@ -130,12 +130,11 @@ static bool is_list(const json_t *list)
 
 static const char *check_list(const json_t *list, const char *shape, subscription_adds *add)
 {
-    const struct subscriber anybody = {.subject = STR_NONE};
     struct subscription asked = {.terms_count = 0};
     struct refusal refusal;
     if (!is_list(list))
         return shape;
-    return add_list(&asked, list, add, &refusal) && subscription_check(&asked, &anybody, &refusal)
+    return add_list(&asked, list, add, &refusal) && subscription_is_well_formed(&asked, &refusal)
                ? NULL
                : refusal.detail;
 }
@@ -490,7 +489,7 @@ void spec_free(struct spec *spec)
 
 struct selection *spec_selection(const char *channels, const char *types)
 {
-    const struct subscriber anybody = {.subject = STR_NONE};
+    const struct subscriber server = {.access = ACCESS_OF_SERVER};
     struct subscription asked = {.terms_count = 0};
     struct refusal refusal;
     json_t *terms = json_loads(channels, 0, NULL), *wanted = json_loads(types, 0, NULL);
@@ -498,7 +497,7 @@ struct selection *spec_selection(const char *channels, const char *types)
     bool good = is_list(terms) && is_list(wanted) &&
                 add_list(&asked, terms, subscription_add_term, &refusal) &&
                 add_list(&asked, wanted, subscription_add_type, &refusal);
-    struct selection *selection = good ? subscription_select(&asked, &anybody, &refusal) : NULL;
+    struct selection *selection = good ? subscription_select(&asked, &server, &refusal) : NULL;
     json_decref(terms);
     json_decref(wanted);
     return selection;

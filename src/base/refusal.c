@@ -1,4 +1,4 @@
-#include "publish/refusal.h"
+#include "base/refusal.h"
 
 bool refusal_no_memory(struct refusal *ret_refusal)
 {
@@ -12,4 +12,8 @@ void refusal_write(struct json_writer *writer, const struct refusal *refusal)
         json_member_number(writer, "at", refusal->at);
     else if (refusal->problem == PROBLEM_NOT_NEWEST)
         json_member_id(writer, "newest", refusal->newest);
+    if (!refusal->may)
+        return;
+    json_member_string(writer, "may", str_from(refusal->may));
+    json_member_string(writer, "channel", refusal->term);
 }

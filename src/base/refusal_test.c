@@ -1,4 +1,4 @@
-#include "publish/refusal.h"
+#include "base/refusal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +27,9 @@ static void a_problem_has_the_members_that_help_to_mend_it(void **state)
     assert_members(&(struct refusal){.problem = PROBLEM_BAD_JSON, .at = 7}, "\"at\":7");
     assert_members(&(struct refusal){.problem = PROBLEM_NOT_NEWEST, .newest = 42},
                    "\"newest\":\"0000000000000042\"");
+    assert_members(
+        &(struct refusal){.problem = PROBLEM_FORBIDDEN, .may = "read", .term = STR("a/**")},
+        "\"may\":\"read\",\"channel\":\"a/**\"");
 }
 
 static void a_lack_of_memory_may_be_tried_again(void **state)
