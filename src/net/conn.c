@@ -106,6 +106,14 @@ int conn_read(struct conn *conn, struct str *ret_bytes)
     return 0;
 }
 
+bool conn_has_unread(const struct conn *conn)
+{
+    char byte;
+    const struct wire *wire = conn_wire(conn);
+    return (wire->pending && wire->pending(conn)) ||
+           recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void conn_close(struct conn *conn)
 {
     if (conn->dead)

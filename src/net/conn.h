@@ -132,6 +132,9 @@ void conn_flush(struct conn *conn);
  * are none now, -EPIPE if the peer is done sending, or another negative errno. */
 int conn_read(struct conn *conn, struct str *ret_bytes);
 
+/* Whether bytes have come that were not read yet. */
+bool conn_has_unread(const struct conn *conn);
+
 /* Tells the peer that no more bytes follow. What it sends is still read. */
 static inline void conn_shut(struct conn *conn)
 {

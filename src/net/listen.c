@@ -155,11 +155,9 @@ static void ring_retry(struct timer *timer)
     listener_resume(container_of(timer, struct listener, retry));
 }
 
-static void ready(struct watch *watch, uint32_t events)
+static void accept_some(struct listener *listener, int most)
 {
-    struct listener *listener = container_of(watch, struct listener, watch);
-    (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+    for (int i = 0; i < most; i++) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             listener->accepted(listener, fd);
@@ -171,6 +169,18 @@ static void ready(struct watch *watch, uint32_t events)
         if (error != EINTR && error != ECONNABORTED)
             return;
     }
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    accept_some(container_of(watch, struct listener, watch), ACCEPTS_A_TURN);
+}
+
+void listener_accept_rest(struct listener *listener)
+{
+    if (listener->fd >= 0)
+        accept_some(listener, BACKLOG);
 }
 
 void listener_resume(struct listener *listener)

@@ -54,5 +54,9 @@ int listener_init(struct listener *listener, struct loop *loop, struct sockaddr_
                   socklen_t size, void (*accepted)(struct listener *listener, int fd));
 void listener_deinit(struct listener *listener);
 
+/* Hands over the connections that wait to be accepted: their clients may have sent requests, and
+ * listener_deinit() would reset them. */
+void listener_accept_rest(struct listener *listener);
+
 /* Accepts again after descriptors ran out. Does nothing if the listener is not paused. */
 void listener_resume(struct listener *listener);

@@ -110,6 +110,27 @@ static void all_waiting_clients_are_accepted(void **state)
     place_free(place);
 }
 
+/* More than a turn accepts. None of them is reset. */
+static void waiting_clients_are_accepted_before_the_listener_ends(void **state)
+{
+    (void)state;
+    struct place *place = place_new(NULL);
+    int clients[MANY];
+    char byte;
+    for (int i = 0; i < MANY; i++)
+        clients[i] = connect_to(place);
+    listener_accept_rest(&place->listener);
+    listener_deinit(&place->listener);
+    listener_accept_rest(&place->listener);
+    assert_int_equal(place->count, MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(recv(clients[i], &byte, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+        close(clients[i]);
+    }
+    place_free(place);
+}
+
 static void the_port_that_was_given_is_told(void **state)
 {
     (void)state;
@@ -315,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_waiting_clients_are_accepted),
+        cmocka_unit_test(waiting_clients_are_accepted_before_the_listener_ends),
         cmocka_unit_test(the_port_that_was_given_is_told),
         cmocka_unit_test(a_listener_without_descriptors_pauses_and_resumes),
         cmocka_unit_test(a_listener_without_descriptors_tries_again_after_a_while),

@@ -125,7 +125,7 @@ void http1_drain(struct http1 *http1, uint32_t after_ms)
         timer_set(&http1->request.worker->loop, &http1->request.timer, after_ms);
         return;
     }
-    if (http1_inflight(http1) || http1->held || http1->part)
+    if (http1_inflight(http1) || http1->held || http1->part || conn_has_unread(&http1->conn))
         return; /* the next answer will be the last */
     if (request_stream_is_clear(&http1->request))
         conn_close(&http1->conn);

@@ -1367,6 +1367,42 @@ static void a_drain_answers_the_publishes_that_are_under_way_and_then_closes(voi
     peer_leave(bench, &peer);
 }
 
+/* The requests have come, but the worker hears of the drain first. */
+static void a_request_that_came_before_the_drain_is_answered(void **state)
+{
+    static const struct {
+        const char *request, *statuses;
+    } cases[] = {
+        {GET_ECHO, "200."},   {POST_ECHO, "200."}, {POST_PUBLISH, "201."},
+        {GET_STREAM, "200."}, {GET_PAGE, "200."},  {GET_ECHO GET_ECHO, "200."},
+    };
+    enum { COUNT = sizeof(cases) / sizeof(*cases) };
+    struct bench *bench = *state;
+    struct peer fresh[COUNT], used[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        peer_join(bench, &fresh[i]);
+        peer_join(bench, &used[i]);
+        peer_say(bench, &used[i], GET_ECHO);
+        peer_expect(bench, &used[i], "200");
+        buf_clear(&used[i].got);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        peer_send(&fresh[i], str_from(cases[i].request));
+        peer_send(&used[i], str_from(cases[i].request));
+    }
+    worker_drain(&bench->worker);
+    mailbox_empty(&bench->worker.loop.mailbox);
+    assert_true(bench->worker.draining);
+    bench_settle(bench);
+    bench_pass(bench, bench->limits.drain_ms);
+    for (int i = 0; i < COUNT; i++) {
+        peer_expect(bench, &fresh[i], cases[i].statuses);
+        peer_expect(bench, &used[i], cases[i].statuses);
+        peer_leave(bench, &fresh[i]);
+        peer_leave(bench, &used[i]);
+    }
+}
+
 static void a_drain_sends_an_answer_to_its_end_and_then_closes(void **state)
 {
     struct bench *bench = *state;
@@ -1643,6 +1679,7 @@ int main(void)
         WITH_BENCH(a_drain_tells_a_few_connections_a_turn_and_all_in_the_end),
         WITH_BENCH(a_drain_answers_a_request_that_has_begun_and_then_closes),
         WITH_BENCH(a_drain_answers_the_publishes_that_are_under_way_and_then_closes),
+        WITH_BENCH(a_request_that_came_before_the_drain_is_answered),
         WITH_BENCH(a_drain_sends_an_answer_to_its_end_and_then_closes),
         WITH_BENCH(a_drain_ends_streams_within_its_time),
         WITH_BENCH(a_stream_is_sent_away_until_the_server_has_ended),

@@ -338,6 +338,8 @@ static void drain(struct mail *mail, void *owner)
     int64_t ms = worker->config.limits.drain_ms;
     /* Allow a second more, for the last bytes to be sent. */
     worker->stop_at_ns = worker->loop.now_ns + (ms + 1000) * 1000000;
+    for (unsigned i = 0; i < worker->listeners_count; i++)
+        listener_accept_rest(&worker->listeners[i].listener);
     stop_listening(worker);
     list_take_all(&worker->undrained, &worker->http1);
     drain_some(worker);

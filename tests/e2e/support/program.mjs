@@ -83,11 +83,24 @@ export async function run(t, args, { input, ms, ...options } = {}) {
     return { code, signal, stdout: program.out, stderr: program.err };
 }
 
+/* The kernel gives ports from 32768 on to whoever asks for any: to connections that go out, and to servers on port 0. A
+   port from there may be taken again before the server of a test listens. */
+const PORTS = { first: 10_000, last: 32_000 };
+
+function listens(port) {
+    return new Promise((resolve) => {
+        const server = net.createServer();
+        server.once("error", () => resolve(false));
+        server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+}
+
 /** A port of loopback on which nobody listens, for a server that is to come back on the same one. */
 export async function freePort() {
-    const server = net.createServer();
-    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    for (;;) {
+        const port = PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first));
+        if (await listens(port)) {
+            return port;
+        }
+    }
 }
