@@ -21,6 +21,7 @@ struct caller_facts {
     struct str subject;
     struct str key_id; /* the ids by which the credential can be revoked, beside the subject */
     struct str jti;
+    int64_t issued_us;  /* wall clock; 0: unknown. See revocations.h */
     int64_t expires_us; /* wall clock; 0: never */
     const struct grant *grants;
     size_t grants_count; /* at most GRANTS_MAX, each with at most GRANT_PATTERNS_MAX patterns */

@@ -23,6 +23,16 @@ void api_refuse_as(struct exchange *exchange, const struct refusal *refusal)
         exchange_refusal(exchange, refusal, STR_NONE);
 }
 
+bool api_is_admin(struct exchange *exchange)
+{
+    const struct access access = exchange_access(exchange);
+    struct refusal refusal;
+    if (access_check(&access, ACTION_ADMIN, ACCESS_WHOLE_SERVER, &refusal))
+        return true;
+    api_refuse_as(exchange, &refusal);
+    return false;
+}
+
 void api_done(struct exchange *exchange)
 {
     struct response response;

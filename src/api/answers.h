@@ -12,6 +12,9 @@ void api_refuse(struct exchange *exchange, enum problem problem, const char *det
 /* The same for a refusal at one of the doors. */
 void api_refuse_as(struct exchange *exchange, const struct refusal *refusal);
 
+/* Whether the caller has `admin` on the server as a whole; else the exchange was answered. */
+bool api_is_admin(struct exchange *exchange);
+
 /* Answers 204: it is done, and there is nothing to say. */
 void api_done(struct exchange *exchange);
 

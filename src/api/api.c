@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/answers.h"
+#include "api/api_keys.h"
 #include "api/batch.h"
 #include "api/channel.h"
 #include "api/hub.h"
@@ -10,6 +11,7 @@
 #include "api/publish.h"
 #include "api/query.h"
 #include "api/read.h"
+#include "api/revocations.h"
 #include "api/topic.h"
 #include "api/webhooks.h"
 #include "http/accept.h"
@@ -67,6 +69,10 @@ const struct api_route api_routes[] = {
     {"/topics", false, false, false, METHODS_READ, topic_handle,
      "the newest event of a channel, as WebSub's topic"},
     {"/hub", true, false, false, 1U << HTTP_POST, hub_handle, "subscribe to topics by WebSub"},
+    {"/keys", false, false, false, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
+     api_keys_handle, "make, list and revoke API keys"},
+    {"/revocations", true, false, true, METHODS_READ | 1U << HTTP_POST | 1U << HTTP_DELETE,
+     api_revocations_handle, "take back what a subject, a token or a key was given"},
     {"/stats", true, false, false, METHODS_READ, info_stats, "figures of this server, as JSON"},
     {"/metrics", true, false, false, METHODS_READ, info_metrics, "the same for Prometheus"},
     {"/healthz", true, false, false, METHODS_READ, info_health, "200 while the process serves"},

@@ -1,6 +1,7 @@
 /* The HTTP API: the handler for each path and method, and the check of origin and host. */
 #pragma once
 
+#include "access/changes.h"
 #include "webhooks/courier.h"
 #include "inbound/source.h"
 #include "transport/exchange.h"
@@ -9,6 +10,9 @@
 struct api {
     struct log *log;
     struct courier *courier;
+    struct key_table *keys;
+    struct revocations *revocations;
+    struct changes *changes; /* of both */
     struct worker *workers;
     unsigned workers_count;
     struct clock *clock;

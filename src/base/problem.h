@@ -17,6 +17,7 @@
     X(BAD_EVENT, 400, "bad-event", "An event of the request is not valid")                         \
     X(BAD_HANDSHAKE, 400, "bad-handshake", "The WebSocket handshake is not valid")                 \
     X(BAD_WEBHOOK, 400, "bad-webhook", "The webhook's settings are not valid")                     \
+    X(BAD_ACCESS, 400, "bad-access", "The key's or the revocation's settings are not valid")       \
     X(BAD_OP, 400, "bad-op", "The message is not one of freshet.v1")                               \
     X(UNAUTHORIZED, 401, "unauthorized", "This takes a credential")                                \
     X(BAD_CREDENTIAL, 401, "bad-credential", "The credential is not valid, or not any more")       \

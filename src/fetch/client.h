@@ -38,7 +38,7 @@ struct client {
     unsigned connections_max;   /* with connections that are kept open for later */
     const char *const *resolve; /* "name:port:address,…" for tests, ended by a NULL; or NULL */
     const char *ca_file;        /* authorities that certificates may go by as well, or NULL */
-    struct identity identity;
+    struct client_identity identity;
     CURLM *multi;
     int64_t due_ns;        /* when curl wants to be called, 0 for never */
     struct list unwatched; /* watches that this turn's events may still point at */

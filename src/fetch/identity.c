@@ -5,7 +5,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 
-bool identity_is_for(const struct identity *identity, struct str host)
+bool identity_is_for(const struct client_identity *identity, struct str host)
 {
     for (size_t i = 0; i < identity->hosts_count; i++)
         if (str_eq_nocase(host, str_from(identity->hosts[i])))

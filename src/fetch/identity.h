@@ -4,7 +4,7 @@
 #include "base/str.h"
 
 /* Borrowed texts. A server without a certificate has no hosts. */
-struct identity {
+struct client_identity {
     const char *cert_file; /* PEM: the certificate, then those that lead to its authority */
     const char *key_file;  /* PEM: its private key, without a passphrase */
     const char *const *hosts;
@@ -12,7 +12,7 @@ struct identity {
 };
 
 /* Whether the certificate may be shown to the host, as it stands in a URL. */
-bool identity_is_for(const struct identity *identity, struct str host);
+bool identity_is_for(const struct client_identity *identity, struct str host);
 
 /* Reads both files. NULL if the key is the certificate's, else what is wrong, as the end of a
  * sentence; static. */

@@ -122,7 +122,7 @@ static void files_without_what_they_should_have_are_named(void **state)
 static void the_certificate_is_for_the_hosts_that_are_named_alone(void **state)
 {
     static const char *const hosts[] = {"hooks.internal", "10.0.0.1"};
-    static const struct identity identity = {.hosts = hosts, .hosts_count = 2}, none = {0};
+    static const struct client_identity identity = {.hosts = hosts, .hosts_count = 2}, none = {0};
     (void)state;
     assert_true(identity_is_for(&identity, STR("hooks.internal")));
     assert_true(identity_is_for(&identity, STR("HOOKS.internal")));

@@ -22,6 +22,7 @@ static const char overview[] =
     "  freshet pub        publish events\n"
     "  freshet sub        receive events\n"
     "  freshet webhook    register webhooks, look after them, try them out\n"
+    "  freshet key        make, list and revoke API keys\n"
     "  freshet bench      measure a running server\n"
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
@@ -63,6 +64,7 @@ static const struct command {
     {.name = "pub", .run = client_pub, .help = client_pub_help},
     {.name = "sub", .run = client_sub, .help = client_sub_help},
     {.name = "webhook", .run = client_webhook, .help = client_webhook_help},
+    {.name = "key", .run = client_key, .help = client_key_help},
     {.name = "bench", .run = bench_main, .help = bench_help},
     {.name = "version", .run = version, .help = version_help},
     {.name = "help", .run = help, .help = help_help},
@@ -78,7 +80,9 @@ static const struct command *find(const char *name)
 
 static const char *help_of(const struct command *command, const char *verb)
 {
-    return command->run == client_webhook ? client_webhook_help_of(verb) : command->help;
+    if (command->run == client_webhook)
+        return client_webhook_help_of(verb);
+    return command->run == client_key ? client_key_help_of(verb) : command->help;
 }
 
 static int print_keys(void)

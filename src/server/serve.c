@@ -58,6 +58,9 @@ struct server {
     struct api api;
     struct log *log;
     struct courier *courier;
+    struct key_table keys;
+    struct revocations revocations;
+    struct changes *changes; /* of both */
     struct worker *workers;
     uint32_t webhook_requests;    /* that may be under way at once */
     uint32_t refusing_max;        /* connections over connections_max that are heard */
@@ -289,6 +292,21 @@ static int open_courier(struct server *server)
     return result;
 }
 
+static int open_changes(struct server *server)
+{
+    const struct changes_config changes = {
+        .dir = server->config.memory ? NULL : data_dir(server),
+        .clock = clock_system(),
+        .keys = &server->keys,
+        .revocations = &server->revocations,
+    };
+    int result = changes_open(&changes, &server->changes);
+    if (result)
+        fprintf(stderr, "freshet serve: cannot open the keys in %s/state.db: %s\n",
+                data_dir(server), strerror(-result));
+    return result;
+}
+
 /* The first worker may be given a free port at an address; all others take that one. */
 static int listen_all(struct server *server, struct worker *worker)
 {
@@ -368,11 +386,16 @@ static int open_all(struct server *server)
     };
     result = open_log(server);
     if (!result)
+        result = open_changes(server);
+    if (!result)
         result = open_courier(server);
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
     for (unsigned i = 0; !result && i < config->threads; i++)
         result = open_worker(server, i);
     server->api.log = server->log;
+    server->api.keys = &server->keys;
+    server->api.revocations = &server->revocations;
+    server->api.changes = server->changes;
     server->api.courier = server->courier;
     server->api.workers = server->workers;
     return result;
@@ -513,16 +536,20 @@ static void drain(struct server *server)
     for (unsigned i = 0; i < server->config.threads; i++)
         worker_join(&server->workers[i]);
     courier_stop(server->courier);
+    changes_close(server->changes);
     log_close(server->log);
     for (unsigned i = 0; i < server->config.threads; i++)
         worker_deinit(&server->workers[i]);
     courier_free(server->courier);
+    key_table_deinit(&server->keys);
+    revocations_deinit(&server->revocations);
     say(SAY_INFO, "stopped", "log=closed");
 }
 
 static int start_threads(struct server *server)
 {
     int result = courier_start(server->courier);
+    result = result ? result : changes_start(server->changes);
     for (unsigned i = 0; !result && i < server->config.threads; i++)
         result = worker_start(&server->workers[i]);
     return result;
@@ -559,6 +586,8 @@ int serve_main(int argc, char **argv)
 {
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_LEAST);
     struct server server = {0};
+    key_table_init(&server.keys);
+    revocations_init(&server.revocations);
     struct faults faults = {0};
     config_init(&server.config);
     block_signals();

@@ -21,7 +21,7 @@ BEGIN {
     may["transport"] = "subscribe publish access hub log http ws net base"
     may["webhooks"] = "fetch subscribe publish access hub log http ws net base"
     may["inbound"] = "http base"
-    may["client"] = "inbound http ws base"
+    may["client"] = "inbound http ws base access/key_text.h"
     may["bench"] = "client/lib http ws base"
     may["api"] = "transport webhooks fetch subscribe publish access inbound hub log http ws net base"
     may["server"] = "api bench client transport webhooks fetch subscribe publish access inbound hub log http ws net base"

@@ -1,5 +1,6 @@
 #include "client/cli/client.h"
 
+#include "client/cli/answer.h"
 #include "client/cli/output.h"
 #include "client/lib/record.h"
 #include "client/lib/transfer.h"
@@ -42,51 +43,8 @@ const char *client_webhook_help_of(const char *verb)
 
 /* ---- printing -------------------------------------------------------------------------------- */
 
-static struct str member(struct str object, struct str name)
-{
-    struct str key, value;
-    for (size_t pos = 0; json_next(object, &pos, &key, &value);)
-        if (str_eq(key, name))
-            return value;
-    return STR_NONE;
-}
-
-/* Adds a value to a table: strings without their quotes, and without characters that a terminal or
- * a table would interpret. */
-static void add_cell(struct buf *out, struct str value)
-{
-    size_t start = out->len;
-    if (!value.len)
-        buf_add_char(out, '-');
-    else if (value.at[0] != '"' || json_unescape(value, out))
-        buf_add_str(out, value);
-    for (size_t i = start; i < out->len; i++)
-        if ((unsigned char)out->at[i] < 0x20 || out->at[i] == 0x7f)
-            out->at[i] = ' ';
-}
-
-static void add_row(struct buf *out, struct str webhook)
-{
-    static const struct str columns[] = {
-        {"id", 2}, {"state", 5}, {"lag", 3}, {"url", 3}, {"channels", 8}};
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-        if (i)
-            buf_add_char(out, '\t');
-        add_cell(out, member(webhook, columns[i]));
-    }
-}
-
-static void add_elements(struct buf *out, struct str body, struct str name, bool table)
-{
-    struct str list = member(body, name), key, value;
-    for (size_t pos = 0; list.len && json_next(list, &pos, &key, &value);) {
-        if (table)
-            add_row(out, value);
-        else
-            buf_add_str(out, value);
-        buf_add_char(out, '\n');
-    }
-}
+static const struct str columns[] = {
+    {"id", 2}, {"state", 5}, {"lag", 3}, {"url", 3}, {"channels", 8}};
 
 static void add_answer(struct buf *out, struct str body)
 {
@@ -111,9 +69,10 @@ static int print(const struct webhook_request *request, struct str body)
     else if (request->show == WEBHOOK_SHOW_ANSWER)
         add_answer(&out, body);
     else if (request->show == WEBHOOK_SHOW_WEBHOOKS)
-        add_elements(&out, body, STR("webhooks"), !request->json);
+        answer_add_elements(&out, body, STR("webhooks"), request->json ? NULL : columns,
+                            sizeof(columns) / sizeof(columns[0]));
     else if (request->show == WEBHOOK_SHOW_DELIVERIES)
-        add_elements(&out, body, STR("deliveries"), false);
+        answer_add_elements(&out, body, STR("deliveries"), NULL, 0);
     good = good && !buf_failed(&out);
     int code = good ? output_write("freshet webhook", buf_str(&out)) : 1;
     if (code && good && strcmp(request->method, "POST") == 0)
@@ -145,10 +104,10 @@ static int explain(const struct webhook_request *request, int result,
 /* Reads the query of the next page, for answers in pages; empty after the last. */
 static void read_next(const struct webhook_request *request, struct str body, struct buf *ret)
 {
-    struct str next = member(body, STR("next"));
+    struct str next = answer_member(body, STR("next"));
     buf_clear(ret);
     if (request->show == WEBHOOK_SHOW_DELIVERIES &&
-        str_eq(member(body, STR("more")), STR("true")) && json_unescape(next, ret))
+        str_eq(answer_member(body, STR("more")), STR("true")) && json_unescape(next, ret))
         buf_clear(ret);
 }
 

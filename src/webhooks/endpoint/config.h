@@ -35,11 +35,11 @@ struct courier_config {
     uint64_t records_max;     /* deliveries in all, those that failed apart; 0 for 250000 */
     const char *const *hosts; /* by these names webhooks may go anywhere */
     size_t hosts_count;
-    const char *const *resolve;  /* for tests: see client.h */
-    const char *ca_file;         /* authorities of one's own, PEM; NULL for the system's alone */
-    struct identity identity;    /* for receivers that ask; all zeroes for none */
-    struct str base;             /* the path under which the API hangs, for WebSub's topics */
-    struct websub_leases leases; /* all zeroes for the defaults */
+    const char *const *resolve; /* for tests: see client.h */
+    const char *ca_file;        /* authorities of one's own, PEM; NULL for the system's alone */
+    struct client_identity identity; /* for receivers that ask; all zeroes for none */
+    struct str base;                 /* the path under which the API hangs, for WebSub's topics */
+    struct websub_leases leases;     /* all zeroes for the defaults */
 };
 
 /* Counted by the courier's thread, read by any. */

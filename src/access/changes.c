@@ -1,0 +1,348 @@
+#include "access/changes.h"
+
+#include "access/store.h"
+#include "base/mem.h"
+#include "base/say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* A crash loses the last uses of keys in so many seconds; they are for people to look at. */
+enum { TICK_S = 5 };
+
+struct changes {
+    struct changes_config config;
+    struct access_store *store;
+    struct change_listener *listeners;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct change *first, **last;
+    bool stopping;
+    bool has_thread; /* written once */
+    pthread_t thread;
+};
+
+/* ---- what a change does ---------------------------------------------------------------------- */
+
+static int write_record(struct changes *changes, enum record_kind kind, struct str id,
+                        struct str value)
+{
+    const struct access_record record = {kind, id, value};
+    int result = access_store_write(changes->store, &record, 1);
+    return result == ACCESS_STORE_E_FATE_UNKNOWN ? CHANGE_E_FATE_UNKNOWN : result;
+}
+
+/* Whether a result lets the change take effect. After an unknown fate a key that was made is not
+ * told to anybody, while something that was taken away stays away. */
+static bool is_in_effect(int result)
+{
+    return result == 0 || result == CHANGE_E_FATE_UNKNOWN;
+}
+
+static int add_key(struct changes *changes, struct change *change)
+{
+    struct buf value = {0};
+    if (key_table_count(changes->config.keys) >= KEYS_MAX)
+        return CHANGE_E_MANY;
+    api_key_write_record(&value, change->key);
+    int result = buf_failed(&value)
+                     ? -ENOMEM
+                     : write_record(changes, RECORD_KEY, api_key_id(change->key), buf_str(&value));
+    buf_free(&value);
+    if (result)
+        return result;
+    key_table_put(changes->config.keys, change->key);
+    change->key = NULL;
+    return 0;
+}
+
+static void note_configured(void *context, struct api_key *key)
+{
+    bool *is_configured = context;
+    *is_configured = key->is_configured;
+}
+
+static struct str id_of(const struct change *change)
+{
+    return (struct str){change->id, change->id_len};
+}
+
+static int remove_key(struct changes *changes, struct change *change)
+{
+    bool is_configured = false;
+    if (!key_table_look(changes->config.keys, id_of(change), note_configured, &is_configured))
+        return CHANGE_E_MISSING;
+    if (is_configured)
+        return CHANGE_E_CONFIGURED;
+    int result = write_record(changes, RECORD_KEY, id_of(change), STR_NONE);
+    if (is_in_effect(result))
+        key_table_remove(changes->config.keys, id_of(change));
+    return result;
+}
+
+static int add_revocation(struct changes *changes, struct change *change)
+{
+    struct buf value = {0};
+    struct json_writer writer = json_writer(&value);
+    if (revocations_count(changes->config.revocations) >= REVOCATIONS_MAX)
+        return CHANGE_E_MANY;
+    revocation_write(&writer, change->revocation);
+    int result = buf_failed(&value) ? -ENOMEM
+                                    : write_record(changes, RECORD_REVOCATION,
+                                                   change->revocation->id, buf_str(&value));
+    buf_free(&value);
+    if (!is_in_effect(result))
+        return result;
+    revocations_put(changes->config.revocations, change->revocation);
+    change->revocation = NULL;
+    return result;
+}
+
+static int remove_revocation(struct changes *changes, struct change *change)
+{
+    if (!revocations_has_id(changes->config.revocations, id_of(change)))
+        return CHANGE_E_MISSING;
+    int result = write_record(changes, RECORD_REVOCATION, id_of(change), STR_NONE);
+    if (!result)
+        revocations_remove(changes->config.revocations, id_of(change));
+    return result;
+}
+
+static void open_listener(struct mail *mail, void *owner)
+{
+    (void)owner;
+    struct change_listener *listener = container_of(mail, struct change_listener, mail);
+    atomic_store(&listener->is_posted, false); /* a change from here on posts it again */
+    listener->look(listener);
+}
+
+static void tell_listeners(struct changes *changes)
+{
+    for (struct change_listener *at = changes->listeners; at; at = at->next)
+        if (!atomic_exchange(&at->is_posted, true))
+            mailbox_post(at->mailbox, &at->mail);
+}
+
+static void run(struct changes *changes, struct change *change)
+{
+    static int (*const ops[])(struct changes *, struct change *) = {
+        [CHANGE_ADD_KEY] = add_key,
+        [CHANGE_REMOVE_KEY] = remove_key,
+        [CHANGE_ADD_REVOCATION] = add_revocation,
+        [CHANGE_REMOVE_REVOCATION] = remove_revocation,
+    };
+    bool takes_away = change->op == CHANGE_REMOVE_KEY || change->op == CHANGE_ADD_REVOCATION;
+    change->result = ops[change->op](changes, change);
+    api_key_free(change->key);
+    free(change->revocation);
+    change->key = NULL;
+    change->revocation = NULL;
+    if (takes_away && is_in_effect(change->result))
+        tell_listeners(changes);
+    mailbox_post(change->reply, &change->mail);
+}
+
+/* ---- what is due by the clock ---------------------------------------------------------------- */
+
+/* The keys whose use is to be saved, as records that were made under the table's lock. */
+struct uses {
+    struct use {
+        char id[KEY_ID_LEN];
+        struct buf value;
+    } list[KEYS_MAX];
+    size_t count;
+};
+
+static void gather_use(void *context, struct api_key *key)
+{
+    struct uses *uses = context;
+    int64_t used_us = atomic_load_explicit(&key->used_us, memory_order_relaxed);
+    if (key->is_configured || used_us == key->saved_used_us || uses->count == KEYS_MAX)
+        return;
+    struct use *use = &uses->list[uses->count++];
+    memcpy(use->id, key->digest.id, KEY_ID_LEN);
+    api_key_write_record(&use->value, key);
+    key->saved_used_us = used_us;
+}
+
+/* A use that cannot be saved is lost with the process, and does no other harm. */
+static void save_uses(struct changes *changes)
+{
+    struct uses *uses = mem_alloc(sizeof(*uses));
+    key_table_each(changes->config.keys, gather_use, uses);
+    for (size_t i = 0; i < uses->count; i++) {
+        struct use *use = &uses->list[i];
+        if (!buf_failed(&use->value))
+            (void)write_record(changes, RECORD_KEY, (struct str){use->id, KEY_ID_LEN},
+                               buf_str(&use->value));
+        buf_free(&use->value);
+    }
+    free(uses);
+}
+
+static void copy_id(void *context, struct str id)
+{
+    buf_add_str(context, id);
+}
+
+static void forget_ended(struct changes *changes)
+{
+    struct buf id = {0};
+    int64_t now_us = clock_wall_us(changes->config.clock);
+    while (revocations_remove_ended(changes->config.revocations, now_us, copy_id, &id)) {
+        if (!buf_failed(&id))
+            (void)write_record(changes, RECORD_REVOCATION, buf_str(&id), STR_NONE);
+        buf_clear(&id);
+    }
+    buf_free(&id);
+}
+
+void changes_tick(struct changes *changes)
+{
+    save_uses(changes);
+    forget_ended(changes);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static struct change *take_first(struct changes *changes)
+{
+    struct change *change = changes->first;
+    if (change) {
+        changes->first = change->next;
+        if (!changes->first)
+            changes->last = &changes->first;
+    }
+    return change;
+}
+
+/* Waits for a change until `*due`. NULL with `*ret_end` unset means that the clock's work is due.
+ */
+static struct change *next_change(struct changes *changes, const struct timespec *due,
+                                  bool *ret_end)
+{
+    int result = 0;
+    pthread_mutex_lock(&changes->lock);
+    while (!changes->first && !changes->stopping && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&changes->more, &changes->lock, due);
+    struct change *change = take_first(changes);
+    *ret_end = !change && changes->stopping;
+    pthread_mutex_unlock(&changes->lock);
+    return change;
+}
+
+static struct timespec next_tick(void)
+{
+    struct timespec due;
+    clock_gettime(CLOCK_MONOTONIC, &due);
+    due.tv_sec += TICK_S;
+    return due;
+}
+
+static void *changes_main(void *arg)
+{
+    struct changes *changes = arg;
+    struct timespec due = next_tick();
+    for (bool end = false; !end;) {
+        struct change *change = next_change(changes, &due, &end);
+        if (change) {
+            run(changes, change);
+            continue;
+        }
+        changes_tick(changes);
+        due = next_tick();
+    }
+    return NULL;
+}
+
+void changes_submit(struct changes *changes, struct change *change)
+{
+    if (!changes->has_thread) {
+        run(changes, change);
+        return;
+    }
+    change->next = NULL;
+    pthread_mutex_lock(&changes->lock);
+    *changes->last = change;
+    changes->last = &change->next;
+    pthread_cond_signal(&changes->more);
+    pthread_mutex_unlock(&changes->lock);
+}
+
+void changes_listen(struct changes *changes, struct change_listener *listener)
+{
+    listener->mail.open = open_listener;
+    atomic_init(&listener->is_posted, false);
+    listener->next = changes->listeners;
+    changes->listeners = listener;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* A record that cannot be read is left where it is: a newer version may have written it. A key that
+ * is not known lets nobody in. */
+static void take_record(void *context, const struct access_record *record)
+{
+    struct changes *changes = context;
+    struct api_key *key = NULL;
+    struct revocation *revocation = NULL;
+    if (record->kind == RECORD_KEY && (key = api_key_read_record(record->value)))
+        key_table_put(changes->config.keys, key);
+    else if (record->kind == RECORD_REVOCATION &&
+             (revocation = revocation_read_record(record->value)))
+        revocations_put(changes->config.revocations, revocation);
+    else
+        say(SAY_WARN, "access_record_not_read", "kind=%d", (int)record->kind);
+}
+
+int changes_open(const struct changes_config *config, struct changes **ret_changes)
+{
+    pthread_condattr_t monotonic;
+    struct changes *changes = mem_alloc(sizeof(*changes));
+    changes->config = *config;
+    changes->last = &changes->first;
+    pthread_mutex_init(&changes->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&changes->more, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int result = access_store_open(config->dir, &changes->store);
+    result = result ? result : access_store_load(changes->store, take_record, changes);
+    if (result) {
+        changes_close(changes);
+        return result;
+    }
+    *ret_changes = changes;
+    return 0;
+}
+
+int changes_start(struct changes *changes)
+{
+    int result = -pthread_create(&changes->thread, NULL, changes_main, changes);
+    changes->has_thread = !result;
+    return result;
+}
+
+static void end_thread(struct changes *changes)
+{
+    pthread_mutex_lock(&changes->lock);
+    changes->stopping = true;
+    pthread_cond_signal(&changes->more);
+    pthread_mutex_unlock(&changes->lock);
+    pthread_join(changes->thread, NULL);
+}
+
+void changes_close(struct changes *changes)
+{
+    if (!changes)
+        return;
+    if (changes->has_thread)
+        end_thread(changes);
+    else if (changes->store)
+        changes_tick(changes);
+    access_store_close(changes->store);
+    pthread_mutex_destroy(&changes->lock);
+    pthread_cond_destroy(&changes->more);
+    free(changes);
+}

@@ -1,0 +1,164 @@
+#include "access/key_table.h"
+
+#include "base/mem.h"
+
+static bool has_id(const struct map_node *node, struct str id)
+{
+    return str_eq(api_key_id(container_of(node, struct api_key, node)), id);
+}
+
+static struct api_key *find(const struct key_table *table, struct str id)
+{
+    struct map_node *node = map_find(&table->map, id);
+    return node ? container_of(node, struct api_key, node) : NULL;
+}
+
+/* ---- the source ------------------------------------------------------------------------------ */
+
+/* HTTP's basic scheme has two fields. Clients put the key into either: `curl -u KEY:`, or as the
+ * password behind any name. */
+static struct str text_of(const struct credential *credential)
+{
+    struct str password = credential->text;
+    if (credential->kind != CREDENTIAL_BASIC)
+        return credential->text;
+    struct str name = str_cut(&password, ':');
+    return key_text_is(password) ? password : name;
+}
+
+/* Unknown ids cost a comparison too, so that time does not tell which ids exist. */
+static struct api_key *find_same(const struct key_table *table, const struct key_digest *digest)
+{
+    static const struct key_digest nothing;
+    struct api_key *key = find(table, (struct str){digest->id, KEY_ID_LEN});
+    bool same = key_digest_equal(key ? &key->digest : &nothing, digest);
+    return same ? key : NULL;
+}
+
+static void note_use(struct api_key *key, int64_t now_us)
+{
+    int64_t before = atomic_load_explicit(&key->used_us, memory_order_relaxed);
+    if (now_us - before >= KEY_USE_STEP_S * INT64_C(1000000))
+        atomic_store_explicit(&key->used_us, now_us, memory_order_relaxed);
+}
+
+static struct identity judge(const struct key_table *table, const struct key_digest *digest,
+                             int64_t now_us)
+{
+    struct api_key *key = find_same(table, digest);
+    if (!key)
+        return identity_bad("there is no such API key: it was mistyped, or revoked");
+    if (!caller_is_authenticated(key->caller, now_us))
+        return identity_bad("this API key has expired");
+    note_use(key, now_us);
+    return identity_of(caller_ref(key->caller));
+}
+
+static struct identity identify(struct identity_source *source, const struct credential *credential,
+                                struct identification *identification)
+{
+    struct key_table *table = container_of(source, struct key_table, source);
+    struct str text = text_of(credential);
+    struct key_digest digest;
+    if (credential->kind == CREDENTIAL_CERTIFICATE || !key_text_is(text))
+        return (struct identity){.state = IDENTITY_FOREIGN};
+    if (!key_text_read(text, &digest))
+        return identity_bad("this is not a whole API key: fk_, 10 characters, _ and 52 characters");
+    pthread_rwlock_rdlock(&table->lock);
+    struct identity identity = judge(table, &digest, identification->now_us);
+    pthread_rwlock_unlock(&table->lock);
+    return identity;
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+void key_table_init(struct key_table *table)
+{
+    *table = (struct key_table){.source = {.name = "keys", .identify = identify}};
+    pthread_rwlock_init(&table->lock, NULL);
+    map_init(&table->map, has_id);
+    list_init(&table->in_order);
+}
+
+static void take_out(struct key_table *table, struct api_key *key)
+{
+    map_remove(&table->map, &key->node);
+    list_remove(&key->in_order);
+    api_key_free(key);
+}
+
+void key_table_deinit(struct key_table *table)
+{
+    list_each (&table->in_order, node)
+        take_out(table, container_of(node, struct api_key, in_order));
+    map_deinit(&table->map);
+    pthread_rwlock_destroy(&table->lock);
+}
+
+static void add_in_order(struct key_table *table, struct api_key *key)
+{
+    struct list *place = &table->in_order;
+    while (place->prev != &table->in_order &&
+           container_of(place->prev, struct api_key, in_order)->created_us > key->created_us)
+        place = place->prev;
+    list_insert_before(place, &key->in_order);
+}
+
+void key_table_put(struct key_table *table, struct api_key *key)
+{
+    pthread_rwlock_wrlock(&table->lock);
+    struct api_key *before = find(table, api_key_id(key));
+    if (before)
+        take_out(table, before);
+    map_add(&table->map, &key->node, api_key_id(key));
+    add_in_order(table, key);
+    pthread_rwlock_unlock(&table->lock);
+}
+
+bool key_table_remove(struct key_table *table, struct str id)
+{
+    pthread_rwlock_wrlock(&table->lock);
+    struct api_key *key = find(table, id);
+    if (key)
+        take_out(table, key);
+    pthread_rwlock_unlock(&table->lock);
+    return key != NULL;
+}
+
+size_t key_table_count(struct key_table *table)
+{
+    pthread_rwlock_rdlock(&table->lock);
+    size_t count = table->map.count;
+    pthread_rwlock_unlock(&table->lock);
+    return count;
+}
+
+void key_table_each(struct key_table *table, void (*each)(void *context, struct api_key *key),
+                    void *context)
+{
+    pthread_rwlock_rdlock(&table->lock);
+    list_each (&table->in_order, node)
+        each(context, container_of(node, struct api_key, in_order));
+    pthread_rwlock_unlock(&table->lock);
+}
+
+bool key_table_look(struct key_table *table, struct str id,
+                    void (*look)(void *context, struct api_key *key), void *context)
+{
+    pthread_rwlock_rdlock(&table->lock);
+    struct api_key *key = find(table, id);
+    if (key)
+        look(context, key);
+    pthread_rwlock_unlock(&table->lock);
+    return key != NULL;
+}
+
+bool key_table_is_gone(struct key_table *table, const struct caller *caller)
+{
+    if (!caller || caller->facts.kind != CALLER_KEY)
+        return false;
+    pthread_rwlock_rdlock(&table->lock);
+    bool gone = !find(table, caller->facts.key_id);
+    pthread_rwlock_unlock(&table->lock);
+    return gone;
+}

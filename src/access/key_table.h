@@ -1,0 +1,45 @@
+/* The API keys of a server, and the source of the authority that knows them. */
+#pragma once
+
+#include "access/api_key.h"
+#include "access/authority.h"
+
+#include <pthread.h>
+
+/* More keys than a list can show at once would be no help to anybody. */
+enum { KEYS_MAX = 1000 };
+
+/* A use is noted once in so many seconds, so that requests do not write to shared memory. */
+enum { KEY_USE_STEP_S = 10 };
+
+/* Many threads look up, a few change: under a lock that readers share. */
+struct key_table {
+    struct identity_source source;
+    pthread_rwlock_t lock;
+    struct map map;       /* by id */
+    struct list in_order; /* by creation */
+};
+
+void key_table_init(struct key_table *table);
+void key_table_deinit(struct key_table *table);
+
+/* Adds a key, or puts it in the place of the one with its id. The table owns it from here on. Any
+ * thread. */
+void key_table_put(struct key_table *table, struct api_key *key);
+
+/* Any thread. False if there is no such key. */
+bool key_table_remove(struct key_table *table, struct str id);
+
+/* Any thread. */
+size_t key_table_count(struct key_table *table);
+
+/* Calls `each` for all keys in the order of their creation, under the lock. Any thread. */
+void key_table_each(struct key_table *table, void (*each)(void *context, struct api_key *key),
+                    void *context);
+
+/* Calls `look` for the key with this id, under the lock. False if there is none. Any thread. */
+bool key_table_look(struct key_table *table, struct str id,
+                    void (*look)(void *context, struct api_key *key), void *context);
+
+/* Whether the caller came by a key that is gone. False for callers of other kinds. Any thread. */
+bool key_table_is_gone(struct key_table *table, const struct caller *caller);

@@ -1,0 +1,151 @@
+#include "access/key_table.h"
+
+#include <stdio.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define NOW INT64_C(1800000000000000)
+
+/* Adds a key that ends at `expires_us`, and returns its text. */
+static const char *add_key(struct key_table *table, const char *name, int64_t expires_us)
+{
+    static char text[KEY_TEXT_LEN + 1];
+    struct key_digest digest;
+    const struct api_key_facts facts = {.name = str_from(name), .expires_us = expires_us};
+    key_text_make(text, &digest);
+    key_table_put(table, api_key_new(&digest, &facts));
+    return text;
+}
+
+static struct identity ask(struct key_table *table, enum credential_kind kind, const char *text)
+{
+    const struct credential credential = {kind, str_from(text)};
+    struct identification identification = {.now_us = NOW};
+    return table->source.identify(&table->source, &credential, &identification);
+}
+
+static int set_up(void **state)
+{
+    static struct key_table table;
+    key_table_init(&table);
+    *state = &table;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    key_table_deinit(*state);
+    return 0;
+}
+
+static void a_key_makes_a_caller_of_its_name(void **state)
+{
+    char both[200];
+    const char *text = add_key(*state, "site", 0);
+    static const enum credential_kind kinds[] = {CREDENTIAL_BEARER,  CREDENTIAL_QUERY,
+                                                 CREDENTIAL_COOKIE,  CREDENTIAL_SUBPROTOCOL,
+                                                 CREDENTIAL_MESSAGE, CREDENTIAL_BASIC};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct identity identity = ask(*state, kinds[i], text);
+        assert_int_equal(identity.state, IDENTITY_KNOWN);
+        assert_true(str_eq(caller_subject(identity.caller), STR("site")));
+        caller_unref(identity.caller);
+    }
+    static const char *const forms[] = {"%s:", "anybody:%s", ":%s"};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        const char *colon = strchr(forms[i], '%');
+        snprintf(both, sizeof(both), "%.*s%s%s", (int)(colon - forms[i]), forms[i], text,
+                 colon + 2);
+        struct identity identity = ask(*state, CREDENTIAL_BASIC, both);
+        assert_int_equal(identity.state, IDENTITY_KNOWN);
+        caller_unref(identity.caller);
+    }
+}
+
+static void a_key_with_any_other_character_is_refused(void **state)
+{
+    char wrong[KEY_TEXT_LEN + 1];
+    const char *text = add_key(*state, "site", 0);
+    for (size_t i = 3; i < KEY_TEXT_LEN; i++) {
+        memcpy(wrong, text, sizeof(wrong));
+        wrong[i] = wrong[i] == 'a' ? 'b' : 'a';
+        assert_int_equal(ask(*state, CREDENTIAL_BEARER, wrong).state, IDENTITY_BAD);
+    }
+    assert_int_equal(ask(*state, CREDENTIAL_BEARER, "fk_").state, IDENTITY_BAD);
+}
+
+static void other_credentials_are_left_to_other_sources(void **state)
+{
+    const char *text = add_key(*state, "site", 0);
+    static const char *const others[] = {"", "eyJhbGciOiJub25lIn0.e30.", "user:password", "FK_abc"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(ask(*state, CREDENTIAL_BEARER, others[i]).state, IDENTITY_FOREIGN);
+        assert_int_equal(ask(*state, CREDENTIAL_BASIC, others[i]).state, IDENTITY_FOREIGN);
+    }
+    assert_int_equal(ask(*state, CREDENTIAL_CERTIFICATE, text).state, IDENTITY_FOREIGN);
+}
+
+static void a_key_that_has_expired_is_refused(void **state)
+{
+    char first[KEY_TEXT_LEN + 1];
+    memcpy(first, add_key(*state, "old", NOW), sizeof(first));
+    assert_int_equal(ask(*state, CREDENTIAL_BEARER, first).state, IDENTITY_BAD);
+    struct identity identity = ask(*state, CREDENTIAL_BEARER, add_key(*state, "new", NOW + 1));
+    assert_int_equal(identity.state, IDENTITY_KNOWN);
+    caller_unref(identity.caller);
+}
+
+static void a_key_that_was_removed_is_refused_and_its_callers_are_told_apart(void **state)
+{
+    char text[KEY_TEXT_LEN + 1];
+    memcpy(text, add_key(*state, "site", 0), sizeof(text));
+    struct caller *caller = ask(*state, CREDENTIAL_BEARER, text).caller;
+    assert_false(key_table_is_gone(*state, caller));
+    assert_false(key_table_is_gone(*state, NULL));
+    assert_true(key_table_remove(*state, caller->facts.key_id));
+    assert_false(key_table_remove(*state, caller->facts.key_id));
+    assert_true(key_table_is_gone(*state, caller));
+    assert_int_equal(ask(*state, CREDENTIAL_BEARER, text).state, IDENTITY_BAD);
+    assert_int_equal(key_table_count(*state), 0);
+    caller_unref(caller);
+}
+
+static void note_use_of(void *context, struct api_key *key)
+{
+    int64_t *used_us = context;
+    *used_us = atomic_load(&key->used_us);
+}
+
+static void a_use_is_noted(void **state)
+{
+    int64_t used_us = -1;
+    const char *text = add_key(*state, "site", 0);
+    const struct str id = {text + 3, KEY_ID_LEN};
+    assert_true(key_table_look(*state, id, note_use_of, &used_us));
+    assert_true(used_us == 0);
+    caller_unref(ask(*state, CREDENTIAL_BEARER, text).caller);
+    assert_true(key_table_look(*state, id, note_use_of, &used_us));
+    assert_true(used_us == NOW);
+    assert_false(key_table_look(*state, STR("abcdefghij"), note_use_of, &used_us));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_key_makes_a_caller_of_its_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_with_any_other_character_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(other_credentials_are_left_to_other_sources, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_key_that_has_expired_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_key_that_was_removed_is_refused_and_its_callers_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_use_is_noted, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+#include "api/api_keys.h"
+
+#include "api/answers.h"
+#include "api/change.h"
+#include "api/api.h"
+#include "http/target.h"
+
+enum { KEY_BODY_MAX = 65536 };
+
+#define METHODS_READ (1U << HTTP_GET | 1U << HTTP_HEAD)
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static void add_key(void *context, struct api_key *key)
+{
+    struct json_writer *writer = context;
+    json_object_begin(writer);
+    api_key_show(writer, key);
+    json_object_end(writer);
+}
+
+static void list_keys(struct exchange *exchange)
+{
+    struct buf body = {0};
+    struct json_writer writer = json_writer(&body);
+    json_object_begin(&writer);
+    json_name(&writer, "keys");
+    json_array_begin(&writer);
+    key_table_each(api_of(exchange)->keys, add_key, &writer);
+    json_array_end(&writer);
+    json_object_end(&writer);
+    if (buf_failed(&body))
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        exchange_json(exchange, 200, buf_str(&body));
+    buf_free(&body);
+}
+
+static void show_key(struct exchange *exchange, struct str id)
+{
+    struct buf body = {0};
+    struct json_writer writer = json_writer(&body);
+    if (!key_table_look(api_of(exchange)->keys, id, add_key, &writer))
+        api_problem(exchange, PROBLEM_NOT_FOUND, "there is no such key");
+    else if (buf_failed(&body))
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        exchange_json(exchange, 200, buf_str(&body));
+    buf_free(&body);
+}
+
+/* ---- changing -------------------------------------------------------------------------------- */
+
+/* Writes the answer before the key is handed over: its text is never seen again. */
+static void write_made(struct change_request *request, const char *text)
+{
+    struct json_writer writer = json_writer(&request->answer);
+    json_object_begin(&writer);
+    json_member_string(&writer, "key", str_from(text));
+    api_key_show(&writer, request->change.key);
+    json_object_end(&writer);
+}
+
+/* Makes the key, with an answer that holds its text. False if the exchange was answered. */
+static bool make_key(struct change_request *request)
+{
+    struct exchange *exchange = request->exchange;
+    const struct access maker = exchange_access(exchange);
+    char text[KEY_TEXT_LEN + 1];
+    struct refusal refusal;
+    const char *fault =
+        api_key_request(exchange_input(exchange), clock_wall_us(api_of(exchange)->clock),
+                        caller_subject(exchange->caller), text, &request->change.key);
+    if (fault) {
+        api_problem(exchange, PROBLEM_BAD_ACCESS, fault);
+        return false;
+    }
+    write_made(request, text);
+    explicit_bzero(text, sizeof(text));
+    if (!api_key_is_within(request->change.key, &maker, &refusal))
+        api_refuse_as(exchange, &refusal);
+    else if (buf_failed(&request->answer))
+        api_problem(exchange, PROBLEM_UNAVAILABLE, "no memory: try again");
+    else
+        return true;
+    return false;
+}
+
+static void create_key(struct exchange *exchange)
+{
+    if (exchange_input(exchange).len > KEY_BODY_MAX) {
+        api_problem(exchange, PROBLEM_TOO_LARGE, "a request for a key has at most 64 KiB");
+        return;
+    }
+    struct change_request *request = change_request_new(exchange, CHANGE_ADD_KEY, STR("key"));
+    if (!request)
+        return;
+    if (make_key(request))
+        change_request_submit(request);
+    else
+        change_request_free(request);
+}
+
+static void revoke_key(struct exchange *exchange, struct str id)
+{
+    struct change_request *request = change_request_new(exchange, CHANGE_REMOVE_KEY, STR("key"));
+    if (request && change_request_set_id(request, id))
+        change_request_submit(request);
+}
+
+/* ---- the path -------------------------------------------------------------------------------- */
+
+static void handle_all(struct exchange *exchange)
+{
+    if (exchange->head->method == HTTP_POST)
+        create_key(exchange);
+    else if (1U << exchange->head->method & METHODS_READ)
+        list_keys(exchange);
+    else
+        api_refuse_method(exchange, METHODS_READ | 1U << HTTP_POST);
+}
+
+static void handle_one(struct exchange *exchange, struct str id)
+{
+    if (exchange->head->method == HTTP_DELETE)
+        revoke_key(exchange, id);
+    else if (1U << exchange->head->method & METHODS_READ)
+        show_key(exchange, id);
+    else
+        api_refuse_method(exchange, METHODS_READ | 1U << HTTP_DELETE);
+}
+
+void api_keys_handle(struct exchange *exchange, struct str rest)
+{
+    struct str id, more;
+    if (!api_is_admin(exchange))
+        return;
+    if (rest.len <= 1)
+        handle_all(exchange);
+    else if (http_path_next(&rest, &id) && !http_path_next(&rest, &more))
+        handle_one(exchange, id);
+    else
+        api_problem(exchange, PROBLEM_NOT_FOUND, "there is /keys, and /keys/ID");
+}

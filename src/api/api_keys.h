@@ -1,0 +1,7 @@
+/* /keys: API keys are made, listed, shown and revoked. */
+#pragma once
+
+#include "transport/exchange.h"
+
+/* Answers a request below /keys; `rest` as in a route. */
+void api_keys_handle(struct exchange *exchange, struct str rest);

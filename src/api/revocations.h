@@ -1,0 +1,7 @@
+/* /revocations: what subjects, tokens and keys were given is taken back. */
+#pragma once
+
+#include "transport/exchange.h"
+
+/* Answers a request to /revocations; `rest` is empty. */
+void api_revocations_handle(struct exchange *exchange, struct str rest);

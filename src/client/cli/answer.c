@@ -1,0 +1,46 @@
+#include "client/cli/answer.h"
+
+#include "base/json.h"
+
+struct str answer_member(struct str object, struct str name)
+{
+    struct str key, value;
+    for (size_t pos = 0; json_next(object, &pos, &key, &value);)
+        if (str_eq(key, name))
+            return value;
+    return STR_NONE;
+}
+
+static void add_cell(struct buf *out, struct str value)
+{
+    size_t start = out->len;
+    if (!value.len || str_eq(value, STR("null")))
+        buf_add_char(out, '-');
+    else if (value.at[0] != '"' || json_unescape(value, out))
+        buf_add_str(out, value);
+    for (size_t i = start; i < out->len; i++)
+        if ((unsigned char)out->at[i] < 0x20 || out->at[i] == 0x7f)
+            out->at[i] = ' ';
+}
+
+void answer_add_row(struct buf *out, struct str object, const struct str *columns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_add_char(out, '\t');
+        add_cell(out, answer_member(object, columns[i]));
+    }
+}
+
+void answer_add_elements(struct buf *out, struct str body, struct str name,
+                         const struct str *columns, size_t count)
+{
+    struct str list = answer_member(body, name), key, value;
+    for (size_t pos = 0; list.len && json_next(list, &pos, &key, &value);) {
+        if (columns)
+            answer_add_row(out, value, columns, count);
+        else
+            buf_add_str(out, value);
+        buf_add_char(out, '\n');
+    }
+}

@@ -1,0 +1,15 @@
+/* The server's answers, which are JSON, as tables and lines for people. */
+#pragma once
+
+#include "base/buf.h"
+
+/* The raw value of an object's member; empty if there is none. */
+struct str answer_member(struct str object, struct str name);
+
+/* Adds a row of these members, separated by tabs: strings without their quotes, and without
+ * characters that a terminal or a table would interpret. */
+void answer_add_row(struct buf *out, struct str object, const struct str *columns, size_t count);
+
+/* Adds the elements of the list `name`, one a line: as rows, or unchanged if `columns` is NULL. */
+void answer_add_elements(struct buf *out, struct str body, struct str name,
+                         const struct str *columns, size_t count);

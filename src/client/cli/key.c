@@ -1,0 +1,220 @@
+#include "client/cli/client.h"
+
+#include "access/key_text.h"
+#include "base/command_line.h"
+#include "base/environment.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "client/cli/answer.h"
+#include "client/cli/key_request.h"
+#include "client/cli/output.h"
+#include "client/lib/transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { ANSWER_MAX = 16 << 20, QUIET_MS = 60000, GRACE_MS = 2000, TOKEN_FILE_MAX = 16384 };
+
+const char client_key_help[] =
+    "Usage: freshet key VERB ...\n\n"
+    "  create NAME GRANT...  make an API key; it is printed this once\n"
+    "  ls                    list the keys\n"
+    "  revoke ID             delete one; connections made with it end\n"
+    "  generate              make one for freshet.yaml, without a server\n\n"
+    "freshet key VERB --help tells more. Exit codes: 0 fine, 1 the server cannot be reached or\n"
+    "refuses, 2 wrong usage.\n";
+
+const char *client_key_help_of(const char *verb)
+{
+    const char *help = verb ? key_verb_help(verb) : NULL;
+    return help ? help : client_key_help;
+}
+
+/* ---- the caller's own credential ------------------------------------------------------------- */
+
+/* Reads all of a descriptor, up to TOKEN_FILE_MAX bytes, and ends it with a zero. */
+static bool read_all(int fd, char *room)
+{
+    size_t len = 0;
+    ssize_t n = 1;
+    while (n > 0 && len < TOKEN_FILE_MAX) {
+        n = read(fd, room + len, TOKEN_FILE_MAX - len);
+        if (n > 0)
+            len += (size_t)n;
+        else if (n < 0 && errno == EINTR)
+            n = 1;
+    }
+    room[len < TOKEN_FILE_MAX ? len : 0] = '\0';
+    room[strcspn(room, "\r\n")] = '\0';
+    return !n;
+}
+
+static void wipe(char *token)
+{
+    if (token)
+        explicit_bzero(token, TOKEN_FILE_MAX + 1);
+    free(token);
+}
+
+/* The token of the file, to be wiped; NULL after a complaint. */
+static char *read_token(const char *path)
+{
+    bool is_input = strcmp(path, "-") == 0;
+    int fd = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    char *room = mem_alloc(TOKEN_FILE_MAX + 1);
+    bool good = fd >= 0 && read_all(fd, room);
+    if (fd >= 0 && !is_input)
+        close(fd);
+    if (good && server_url_token_valid(room))
+        return room;
+    fprintf(stderr, "freshet key: %s does not hold a key or a token, alone on its first line\n",
+            is_input ? "standard input" : path);
+    wipe(room);
+    return NULL;
+}
+
+/* ---- printing -------------------------------------------------------------------------------- */
+
+/* Prints the key alone, so that KEY=$(freshet key create …) takes it, and the rest for people. */
+static int print_made(struct str body)
+{
+    struct buf key = {0};
+    struct str text = answer_member(body, STR("key")), id = answer_member(body, STR("id"));
+    if (!text.len || json_unescape(text, &key) || buf_failed(&key)) {
+        fprintf(stderr, "freshet key: the server's answer is no key\n");
+        buf_free(&key);
+        return 1;
+    }
+    buf_add_char(&key, '\n');
+    fprintf(stderr, "freshet key: key %.*s was made; this is the only time that it is shown\n",
+            STR_FMT(id));
+    int code = output_write("freshet key", buf_str(&key));
+    if (key.at)
+        explicit_bzero(key.at, key.cap);
+    buf_free(&key);
+    return code;
+}
+
+static int print_list(struct str body, bool json)
+{
+    static const struct str columns[] = {
+        {"id", 2}, {"name", 4}, {"last_used", 9}, {"expires", 7}, {"made_by", 7}};
+    struct buf out = {0};
+    answer_add_elements(&out, body, STR("keys"), json ? NULL : columns,
+                        sizeof(columns) / sizeof(columns[0]));
+    int code = buf_failed(&out) ? 1 : output_write("freshet key", buf_str(&out));
+    buf_free(&out);
+    return code;
+}
+
+static int print(const struct key_request *request, struct str body)
+{
+    if (request->verb == KEY_VERB_REVOKE)
+        return 0;
+    if (json_check(body, JSON_DEPTH_LIMIT, NULL)) {
+        fprintf(stderr, "freshet key: the server's answer is not JSON\n");
+        return 1;
+    }
+    return request->verb == KEY_VERB_CREATE ? print_made(body) : print_list(body, request->json);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static int explain(const struct key_request *request, int result,
+                   const struct transfer_answer *answer)
+{
+    struct buf why = {0};
+    if (result == TRANSFER_STOPPED)
+        buf_add_lit(&why, "interrupted");
+    else if (result)
+        buf_addf(&why, "%.*s: %s", STR_FMT(request->url.text), answer->error);
+    else
+        transfer_explain(answer, &why);
+    fprintf(stderr, "freshet key: %.*s\n", STR_FMT(buf_str(&why)));
+    buf_free(&why);
+    return 1;
+}
+
+static int ask(const struct key_request *request, const char *token, struct transfer *transfer)
+{
+    struct buf url = {0};
+    struct transfer_answer answer = {0};
+    buf_add_str(&url, request->url.text);
+    buf_add_str(&url, buf_str(&request->path));
+    buf_add_char(&url, '\0');
+    const struct transfer_request http = {.url = url.at,
+                                          .post = request->verb == KEY_VERB_CREATE,
+                                          .method =
+                                              request->verb == KEY_VERB_REVOKE ? "DELETE" : NULL,
+                                          .body = buf_str(&request->body),
+                                          .content_type = "application/json",
+                                          .token = token,
+                                          .quiet_ms = QUIET_MS,
+                                          .grace_ms = GRACE_MS,
+                                          .watched_fd = -1};
+    int result = buf_failed(&url) ? TRANSFER_E_BROKEN : transfer_run(transfer, &http, &answer);
+    int code = result || answer.status < 200 || answer.status > 299
+                   ? explain(request, result, &answer)
+                   : print(request, buf_str(&answer.body));
+    if (answer.body.at)
+        explicit_bzero(answer.body.at, answer.body.cap);
+    transfer_answer_deinit(&answer);
+    buf_free(&url);
+    return code;
+}
+
+static int run_with(const struct key_request *request, const char *token)
+{
+    struct interrupt interrupt;
+    if (interrupt_init(&interrupt)) {
+        perror("freshet key");
+        return 1;
+    }
+    struct transfer *transfer =
+        transfer_new(&interrupt, server_url_is_loopback(&request->url), ANSWER_MAX);
+    int code = transfer ? ask(request, token, transfer) : 1;
+    transfer_free(transfer);
+    interrupt_deinit(&interrupt);
+    return code;
+}
+
+static int run(const struct key_request *request)
+{
+    if (!request->token_file)
+        return run_with(request, environment("FRESHET_TOKEN"));
+    char *token = read_token(request->token_file);
+    int code = token ? run_with(request, token) : 2;
+    wipe(token);
+    return code;
+}
+
+/* Makes a key for the configuration. The key goes to standard output alone. */
+static int generate(void)
+{
+    char text[KEY_TEXT_LEN + 2], digest_text[KEY_DIGEST_LEN + 1];
+    struct key_digest digest;
+    key_text_make(text, &digest);
+    key_digest_write(&digest, digest_text);
+    fprintf(stderr, "freshet key: in freshet.yaml this key is\n  key: %s\n", digest_text);
+    text[KEY_TEXT_LEN] = '\n';
+    int code = output_write("freshet key", (struct str){text, KEY_TEXT_LEN + 1});
+    explicit_bzero(text, sizeof(text));
+    return code;
+}
+
+int client_key(int argc, char **argv)
+{
+    struct buf why = {0};
+    struct key_request request;
+    const char *help = client_key_help_of(argc > 1 ? argv[1] : NULL);
+    int result = key_read_arguments(argc - 1, argv + 1, environment("FRESHET_URL"), &request, &why);
+    int code = result ? command_line_end(result, "freshet key", &why, help, help)
+               : request.verb == KEY_VERB_GENERATE ? generate()
+                                                   : run(&request);
+    key_request_deinit(&request);
+    buf_free(&why);
+    return code;
+}

@@ -1,0 +1,178 @@
+// API keys and revocations: made, listed and deleted by API and by command; on disk across kill -9;
+// the secret is shown once and is nowhere else.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { bothStores, startServer, temporaryFolder, test } from "./support/index.mjs";
+import { curl } from "./support/curl.mjs";
+import { run } from "./support/program.mjs";
+
+const KEY = /^fk_[a-z2-7]{10}_[a-z2-7]{52}$/;
+const GRANTS = [{ channels: ["chat/**"], may: ["read", "publish"] }];
+
+async function json(server, method, target, body) {
+    const answer = await fetch(`${server.url}${target}`, {
+        method, body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: text ? JSON.parse(text) : undefined, headers: answer.headers };
+}
+
+async function makeKey(server, settings = {}) {
+    const { status, body } = await json(server, "POST", "/keys", { name: "backend", grants: GRANTS, ...settings });
+    assert.equal(status, 201, JSON.stringify(body));
+    return body;
+}
+
+/** All bytes of the files below a folder. */
+function bytesOf(dir) {
+    return Buffer.concat(fs.readdirSync(dir, { withFileTypes: true }).map((entry) => {
+        const file = path.join(dir, entry.name);
+        return entry.isDirectory() ? bytesOf(file) : fs.readFileSync(file);
+    }));
+}
+
+bothStores("a key is made, listed, shown and revoked", async (t, server) => {
+    const made = await makeKey(server, { expires_in_s: 3600 });
+    assert.match(made.key, KEY);
+    assert.equal(made.key.split("_")[1], made.id);
+    const { key, ...shown } = made;
+    assert.deepEqual(shown.grants, GRANTS);
+    assert.equal(Date.parse(shown.expires) - Date.parse(shown.created), 3600_000);
+    assert.deepEqual((await json(server, "GET", "/keys")).body, { keys: [shown] });
+    assert.deepEqual((await json(server, "GET", `/keys/${made.id}`)).body, shown);
+    assert.equal((await json(server, "DELETE", `/keys/${made.id}`)).status, 204);
+    assert.equal((await json(server, "DELETE", `/keys/${made.id}`)).status, 404);
+    assert.equal((await json(server, "GET", `/keys/${made.id}`)).status, 404);
+    assert.deepEqual((await json(server, "GET", "/keys")).body, { keys: [] });
+});
+
+bothStores("a request that says anything unknown is refused, and says what would be right", async (t, server) => {
+    const rows = [
+        [{}, /name is a text/],
+        [{ name: "a" }, /grants are a list/],
+        [{ name: "a", grants: [] }, /of no use/],
+        [{ name: "a", grants: [{ channels: ["a"], may: ["write"] }] }, /read, publish, presence, webhooks and admin/],
+        [{ name: "a", grants: [{ channels: ["a//b"], may: ["read"] }] }, /names and patterns/],
+        [{ name: "a", grants: GRANTS, hash: "x" }, /name, grants and perhaps expires/],
+        [{ name: "a", grants: GRANTS, expires: "2001-01-01T00:00:00Z" }, /a time to come/],
+    ];
+    for (const [body, says] of rows) {
+        const answer = await json(server, "POST", "/keys", body);
+        assert.equal(answer.status, 400, JSON.stringify(body));
+        assert.equal(answer.body.type, "/errors/bad-access");
+        assert.match(answer.body.detail, says);
+    }
+    assert.equal((await json(server, "PUT", "/keys", {})).status, 405);
+    assert.equal((await json(server, "POST", "/keys/abc", {})).status, 405);
+    assert.equal((await json(server, "DELETE", "/keys")).status, 405);
+    assert.equal((await json(server, "GET", "/keys/a/b")).status, 404);
+    assert.equal((await json(server, "GET", "/keys?limit=1")).status, 400);
+});
+
+bothStores("the secret is shown once and is nowhere else", async (t, server) => {
+    const { key } = await makeKey(server);
+    const secret = key.split("_")[2];
+    const texts = [];
+    for (const target of ["/keys", "/stats", "/metrics", "/channels", `/keys/${key}`]) {
+        texts.push(await (await fetch(server.url + target)).text());
+    }
+    texts.push(server.err, server.out);
+    assert.ok(texts.every((text) => !text.includes(secret)));
+    if (server.args.includes("--data")) {
+        assert.ok(!bytesOf(server.dir).includes(secret));
+    }
+});
+
+test("keys and revocations survive kill -9", async (t) => {
+    const server = await startServer(t, { data: true });
+    const first = await makeKey(server);
+    const second = await makeKey(server, { name: "other" });
+    assert.equal((await json(server, "DELETE", `/keys/${first.id}`)).status, 204);
+    assert.equal((await json(server, "POST", "/revocations", { jti: "t1" })).status, 201);
+    await server.restart();
+    const { keys } = (await json(server, "GET", "/keys")).body;
+    assert.deepEqual(keys.map(({ id }) => id), [second.id]);
+    assert.equal((await json(server, "GET", "/revocations")).body.revocations[0].jti, "t1");
+});
+
+bothStores("a revocation is made, listed and ended", async (t, server) => {
+    const until = "2100-01-01T00:00:00.000000Z";
+    const made = await json(server, "POST", "/revocations", { subject: "ä/lice", reason: "left", until });
+    assert.equal(made.status, 201);
+    assert.equal(made.body.subject, "ä/lice");
+    assert.equal((await json(server, "POST", "/revocations", { key: "abcdefghij" })).status, 201);
+    const list = (await json(server, "GET", "/revocations")).body.revocations;
+    assert.deepEqual(list[0], made.body);
+    assert.equal(list.length, 2);
+    const target = `/revocations?subject=${encodeURIComponent("ä/lice")}`;
+    assert.equal((await json(server, "GET", target)).body.revocations.length, 1);
+    assert.equal((await json(server, "DELETE", target)).status, 204);
+    assert.equal((await json(server, "DELETE", target)).status, 404);
+    assert.equal((await json(server, "GET", target)).body.revocations.length, 0);
+    assert.equal((await json(server, "DELETE", "/revocations")).status, 400);
+    assert.equal((await json(server, "DELETE", "/revocations?key=abcdefghij&jti=x")).status, 400);
+    for (const body of [{}, { subject: "" }, { subject: "a", jti: "b" }, { key: "short" }, { subject: "a", until: "soon" }]) {
+        const answer = await json(server, "POST", "/revocations", body);
+        assert.equal(answer.status, 400);
+        assert.equal(answer.body.type, "/errors/bad-access");
+    }
+});
+
+test("curl makes a key as the documents say", async (t) => {
+    const server = await startServer(t);
+    const { stdout } = await curl([`${server.url}/keys`, "--json", JSON.stringify({ name: "a", grants: GRANTS })]);
+    assert.match(JSON.parse(stdout).key, KEY);
+});
+
+/* ---- the command ---- */
+
+test("the command makes a key on standard output alone, lists and revokes it", async (t) => {
+    const server = await startServer(t);
+    const key = (...args) => run(t, ["key", ...args, "--url", server.url]);
+    const made = await key("create", "site", "--read", "chat/**", "--publish", "chat/a", "--ttl", "1d");
+    assert.equal(made.code, 0, made.stderr);
+    assert.match(made.stdout.trimEnd(), KEY);
+    const [, id, secret] = made.stdout.trimEnd().split("_");
+    assert.ok(!made.stderr.includes(secret));
+    const list = await key("ls");
+    assert.match(list.stdout, new RegExp(`^${id}\tsite\t-\t20[^\t]*Z\t`));
+    const lines = (await key("ls", "--json")).stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    assert.deepEqual(lines[0].grants.map(({ may }) => may), [["read"], ["publish"]]);
+    assert.equal((await key("revoke", id)).code, 0);
+    const again = await key("revoke", id);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /404: there is no such key/);
+    assert.equal((await key("ls")).stdout, "");
+});
+
+test("a key for the configuration is made without a server", async (t) => {
+    const { code, stdout, stderr } = await run(t, ["key", "generate"]);
+    assert.equal(code, 0);
+    assert.match(stdout.trimEnd(), KEY);
+    assert.match(stderr, new RegExp(`key: fk_${stdout.split("_")[1]}:[0-9a-f]{64}\n$`));
+    assert.ok(!stderr.includes(stdout.trimEnd().split("_")[2]));
+});
+
+test("the caller's own key is read from a file or the environment, never from the command line", async (t) => {
+    const server = await startServer(t);
+    const file = path.join(temporaryFolder(t), "token");
+    fs.writeFileSync(file, "two words\n");
+    const bad = await run(t, ["key", "ls", "--url", server.url, "--token-file", file]);
+    assert.equal(bad.code, 2);
+    assert.ok(!bad.stderr.includes("two words"));
+    const line = await run(t, ["key", "ls", "--url", server.url, "--token", "secret"]);
+    assert.equal(line.code, 2);
+});
+
+test("there is help for the command and for each verb", async (t) => {
+    for (const verb of ["create", "ls", "revoke", "generate"]) {
+        const { code, stdout } = await run(t, ["key", verb, "--help"]);
+        assert.equal(code, 0);
+        assert.match(stdout, new RegExp(`^Usage: freshet key ${verb}`));
+        assert.equal((await run(t, ["help", "key", verb])).stdout, stdout);
+    }
+    assert.equal((await run(t, ["key"])).code, 2);
+    assert.equal((await run(t, ["key", "make"])).code, 2);
+});
