@@ -149,7 +149,7 @@ static void trim_line(struct memory *memory, uint32_t number, uint64_t upto)
     if (!drop_dead(memory, line, memory->drops_left) || line->lags)
         return;
     line->lags = numbers_push(&memory->lagging, number);
-    if (!line->lags) /* no memory to do it later: do it now */
+    if (!line->lags) /* If there is no memory to note the line for later, drop its events now. */
         (void)drop_dead(memory, line, UINT32_MAX);
 }
 
@@ -247,7 +247,8 @@ static uint32_t line_live(struct line *line, uint64_t id)
     return line_upto(line, id > line->trimmed ? id : line->trimmed);
 }
 
-/* A position in a line, and the events from there to the end of the query's bounds. */
+/* The place of a query in a channel's line, and the line's events from there to the query's bound.
+ */
 struct cursor {
     const struct event **next; /* when reading backwards, the last of them */
     uint32_t left;
@@ -484,8 +485,8 @@ static int compact(struct memory *memory, struct held *held)
     if (result)
         return result;
     result = copy_live(memory, held->batch, &page);
-    held->appended = held->live; /* in any case, wait until half of it is dead before the next
-                                  * try */
+    held->appended = held->live; /* Whatever comes of it, wait until half of the batch is trimmed
+                                    before the next try. */
     if (result || batch_bytes(page.batch) >= batch_bytes(held->batch)) {
         page_drop(&page);
         return result;
@@ -502,7 +503,8 @@ static int compact_next(struct memory *memory, uint64_t *id)
     int result = 0;
     pthread_rwlock_wrlock(&memory->lock);
     size_t i = held_find(&memory->queue, *id);
-    if (memory->lagging.count) /* lagging lines point into batches; wait for the next turn */
+    if (memory->lagging.count) /* A line that still lists trimmed events points into the batch: wait
+                                  for the next turn. */
         i = memory->queue.end;
     while (i < memory->queue.end &&
            (!memory->queue.held[i].batch ||
@@ -515,8 +517,8 @@ static int compact_next(struct memory *memory, uint64_t *id)
     return result;
 }
 
-/* Whether the chunk can be freed: no line has an event, or is needed to know that an event in a
- * batch is dead. */
+/* Whether the chunk can be freed: no line of it has an event, nor an id without which a trimmed
+ * event in some batch would be shown again. */
 static bool is_spent(const struct memory *memory, const struct chunk *chunk)
 {
     uint64_t first = held_oldest(&memory->queue);
@@ -541,7 +543,7 @@ static void sweep(struct memory *memory)
     }
 }
 
-/* In steps, so that others do not wait. */
+/* Free the chunks in steps, so that appends and reads need not wait long for the lock. */
 static bool memory_drop_trimmed(struct store *store)
 {
     struct memory *memory = of(store);
@@ -649,7 +651,7 @@ int store_memory_open(const struct store_config *config, struct store **ret_stor
     memory->context = config->context;
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
-    /* Otherwise readers that overlap would keep an append waiting for ever. */
+    /* Prefer writers: readers that overlap would otherwise keep an append waiting for ever. */
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&memory->lock, &attributes);
     pthread_rwlockattr_destroy(&attributes);

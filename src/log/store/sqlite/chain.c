@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A write-ahead log is let grow to WAL_RATIO times the size of a file, when readers keep it from
- * being begun anew. */
+/* The write-ahead log may grow to WAL_RATIO times the size of a file while readers keep SQLite from
+ * starting it over. */
 enum { WAL_RATIO = 4 };
 
 static void init_reserve(struct chain *chain)
@@ -149,7 +149,7 @@ static int list_room(struct chain *chain)
     return 0;
 }
 
-/* Takes the reference over, unless it fails. */
+/* Adds the segment to the chain. On success the chain owns the caller's reference. */
 static int add_last(struct chain *chain, struct segment *segment)
 {
     pthread_mutex_lock(&chain->list_lock);
@@ -202,8 +202,8 @@ static int copy_trim(struct store_trim *to, const struct store_trim *from)
     return 0;
 }
 
-/* Adds copies behind what `chain->marks_count` counts, without counting them: they are what a
- * transaction will have deleted once it is safe. */
+/* Copies the trims behind those that `chain->trims_count` counts, without counting them yet: the
+ * commit that deletes may still fail. */
 static int stage_trims(struct chain *chain, const struct store_trim *trims, size_t count)
 {
     int result = marks_room(chain, count);
@@ -314,7 +314,7 @@ static int write_links(struct writer *writer, const struct links *links)
     int result = writer_mend(writer, &db);
     result = result ? result : db_exec(db, "BEGIN IMMEDIATE");
     result = result ? result : links_write(db, links);
-    return result ? result : db_exec(db, "COMMIT"); /* or the file is thrown away */
+    return result ? result : db_exec(db, "COMMIT"); /* false: the file was thrown away */
 }
 
 /* Begins a file whose first id will be `first`. */
@@ -332,7 +332,8 @@ static int begin_file(struct chain *chain, uint64_t first)
     chain_step(chain, "begun");
     result = result ? result : writer_open(segment, &chain->writer);
     result = result ? result : write_links(chain->writer, &segment->links);
-    /* The write-ahead log was made now, and SQLite does not say so if its name cannot be synced. */
+    /* Sync the folder: SQLite has just made the write-ahead log, and does not report it if the name
+     * of that cannot be synced. */
     result = result ? result : db_sync_folder(chain->folder);
     result = result ? result : add_last(chain, segment);
     if (result) {
@@ -372,8 +373,8 @@ static int append(struct chain *chain, struct batch *const *batches, size_t coun
     return 0;
 }
 
-/* While the fate of an earlier append is unknown, refuse nothing for good: a publisher that repeats
- * that append would take the refusal for an answer about both. */
+/* While it is unknown whether an earlier append is on the disk, refuse nothing for good: a
+ * publisher that repeats that append would take the refusal for the answer to both. */
 static int decide_earlier(struct chain *chain)
 {
     sqlite3 *db;
@@ -451,7 +452,7 @@ static bool is_there(const char *folder, const char *name, int len)
     return access(path, F_OK) == 0;
 }
 
-/* Whether the file is left over: half made when the process ended, or beside a file that was being
+/* Whether the file is a leftover: a file that was not finished, or that lay beside one being
  * unlinked. */
 static bool is_left_over(const char *folder, const char *name)
 {

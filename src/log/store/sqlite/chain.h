@@ -24,17 +24,18 @@ struct chain_hook {
     void *context;
 };
 
-/* See summing.h. For the thread that does upkeep, and the one that opens before it. */
+/* The sums of channels over all sealed files, see summing.h. Touched by the thread of upkeep, and
+ * before it by the thread that opens. */
 struct chain_sums {
     struct sums *db; /* NULL when they are not kept at the moment */
     char *path;
     bool stuck;      /* the sums could not be dropped, and may be wrong */
-    uint32_t *noted; /* channels whose rows are to be brought up */
+    uint32_t *noted; /* channels whose rows are out of date */
     size_t noted_count;
     size_t noted_cap;
     uint64_t channels; /* about how many rows there are */
     uint32_t highest;  /* number */
-    uint32_t lowered;  /* rows whose trimmed id had fallen */
+    uint32_t lowered;  /* rows whose trimmed id was above that of their channel */
     int64_t retry_after_ns;
     int64_t check_after_ns;
     uint64_t check_low; /* the number to check next */
@@ -52,8 +53,8 @@ struct chain {
     struct damage damage;
     struct holes holes;
     uint64_t log;              /* see links.h; does not change once the chain is open */
-    struct state_chain noted;  /* upkeep's: what state.db knows of the newest file */
-    _Atomic uint64_t given_up; /* files that upkeep cannot rewrite: as of its last turn */
+    struct state_chain noted;  /* state.db's note of the newest file; touched by upkeep */
+    _Atomic uint64_t given_up; /* files that upkeep gave up rewriting, as of its last turn */
 
     pthread_mutex_t list_lock;
     struct segment **list; /* ascending */
@@ -61,11 +62,13 @@ struct chain {
     size_t cap;
 
     pthread_mutex_t append_lock;
-    struct segment *active;   /* NULL: the next append begins a file */
-    int64_t active_since_us;  /* monotonic: when it was begun, so that no clock jump ages it */
-    struct writer *writer;    /* of `active` */
-    struct link before;       /* the file that the next one follows */
-    struct store_trim *trims; /* deletions appended, not in state.db yet; names are theirs */
+    struct segment *active;  /* NULL: the next append begins a file */
+    int64_t active_since_us; /* when the file was begun, by the monotonic clock: a jump of the wall
+                                clock must not age it */
+    struct writer *writer;   /* of `active` */
+    struct link before;      /* the file before the next one that is begun */
+    struct store_trim
+        *trims; /* deletions appended and not in state.db yet; the chain owns their names */
     size_t trims_count;
     size_t trims_cap;
 
@@ -78,9 +81,9 @@ struct chain {
     _Atomic uint64_t index_bytes; /* of memory, for files that are not sealed: as of the last upkeep
                                    */
 
-    _Atomic uint64_t oldest; /* all below it is dead; only rises */
-    uint32_t oldest_number;  /* channel of that event, 0 if it is not known to be retained;
-                              * upkeep's */
+    _Atomic uint64_t oldest; /* all events with ids below it are trimmed; never falls */
+    uint32_t oldest_number;  /* the channel of that event, 0 if the event may be trimmed; touched by
+                                upkeep */
 };
 
 /* An empty chain on the folder, which is there. */
@@ -98,38 +101,42 @@ static inline void chain_step(struct chain *chain, const char *name)
 /* Finds the files. */
 int chain_list(struct chain *chain);
 
-/* Reads what has to be in memory of the sealed files only, when the sums turned out to be of no
- * use. */
+/* Loads the sealed files that were skipped because the sums stood for them. Called when the sums
+ * have turned out to be unusable. */
 int chain_load_sealed(struct chain *chain);
 
-/* Tells config->progress how many of the files are read. */
+/* Reports to config->progress how many of the files have been read. */
 void chain_tell_progress(const struct chain *chain, size_t done);
 
-/* The segment that would hold this id, or the first there is; NULL in an empty chain. The caller
- * gets a reference, as from those below. Any thread. */
+/* The segment whose range of ids includes the id, else the first of the chain; NULL if the chain is
+ * empty. The caller gets a reference, also from the functions below. Any thread. */
 struct segment *chain_at(struct chain *chain, uint64_t id);
 
-/* The one behind, or before, this one, whose reference is taken. NULL at the end. Any thread. */
+/* The segment after, or before, the given one, whose reference they take over. NULL at the end. Any
+ * thread. */
 struct segment *chain_after(struct chain *chain, struct segment *segment);
 struct segment *chain_before(struct chain *chain, struct segment *segment);
 
-/* Counts the files' bytes anew, and those of their indexes. Upkeep. */
+/* Measures the files and their indexes again. Upkeep. */
 void chain_measure(struct chain *chain);
 
-/* Takes it out, for good. Upkeep. */
+/* Removes the segment from the chain. Upkeep. */
 void chain_remove(struct chain *chain, struct segment *segment);
 
 /* Makes the batches durable, see store_ops.append. Writer. */
 int chain_append(struct chain *chain, struct batch *const *batches, size_t count);
 
-/* Lets go of the active file; the next append begins another. Not while the fate of something in it
- * is unknown: then newer events would be in the next file when it comes back. Upkeep. */
+/* Ends the active file, so that the next append begins a new one. Must not be called while an
+ * append to it may or may not be on the disk: that append would then come back below newer events.
+ * Upkeep. */
 void chain_roll(struct chain *chain);
 
 /* Whether the active file has reached its size or age. Upkeep. */
 bool chain_is_due(struct chain *chain);
 
-/* Takes the deletions that were appended since: the caller frees each name and the array. */
+/* Hands over the deletions appended since the last call: the caller frees each name and the array.
+ */
 struct store_trim *chain_take_trims(struct chain *chain, size_t *ret_count);
-/* Puts them back, or those of a file found at the start, before those that came since. */
+/* Adds deletions before those that came since: either taken ones that could not be stored, or those
+ * of a file that is being opened. */
 int chain_add_trims(struct chain *chain, const struct store_trim *trims, size_t count);

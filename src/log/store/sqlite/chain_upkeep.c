@@ -21,11 +21,11 @@
 #define REWRITE_NS NS_PER_S
 /* Wait before retrying what has failed: a retry repeats the whole rewrite. */
 #define RETRY_NS (30 * NS_PER_S)
-/* A file that cannot be read is given up after so many tries: nothing waits for it any more, and it
- * is tried again after a long time, since not it may have failed but the disk. */
+/* A file that cannot be read is given up after so many tries, so that nothing waits for it. Hours
+ * later it is tried again, in case the disk had failed and not the file. */
 enum { FAILURES_MAX = 5 };
 #define GIVEN_UP_NS (3600 * NS_PER_S)
-/* Counting a file is put off for this many times as long as it took. */
+/* After counting a file, wait for this many times as long as the count took. */
 enum { COUNT_PAUSE = 100 };
 enum { ERASURES_FIRST = 16 };
 
@@ -75,7 +75,8 @@ static void merge_erasures(struct chain_upkeep *upkeep)
     upkeep->erasures_count = count;
 }
 
-/* Room for one more, in a table that has at most four places for each channel. */
+/* Makes room for an erasure. The table has at most four entries for each channel; beyond that,
+ * entries are merged. */
 static int erasures_room(struct chain_upkeep *upkeep)
 {
     if (upkeep->erasures_count < upkeep->erasures_cap)
@@ -101,7 +102,8 @@ static int64_t now_ns(const struct chain_upkeep *upkeep)
 
 /* ---- trims ---------------------------------------------------------------------------------- */
 
-/* Files with ids in low..high may have lost something. */
+/* Notes that files with ids in low..high may have events that were trimmed since they were counted.
+ */
 static void note_trimmed(struct chain *chain, uint64_t low, uint64_t high)
 {
     struct segment *segment = chain_at(chain, low);
@@ -152,8 +154,8 @@ int chain_upkeep_load(struct chain_upkeep *upkeep)
     return state_erasures(upkeep->chain->state, add_erasure, upkeep);
 }
 
-/* If it fails, some trims are noted already. They come again, and noting a trim twice changes
- * nothing. */
+/* On an error some trims may be noted. The caller repeats all of them, which changes nothing for
+ * those. */
 static int note_erasures(struct chain_upkeep *upkeep, const struct store_trim *trims, size_t count)
 {
     int result = 0;
@@ -162,8 +164,8 @@ static int note_erasures(struct chain_upkeep *upkeep, const struct store_trim *t
     return result;
 }
 
-/* Deletions come with the appends, and are kept in state.db only now: the file that holds their
- * trims must not be sealed before. */
+/* Stores the deletions that appends have brought. The file that holds them must not be sealed
+ * before they are in state.db. */
 static int keep_trims(struct chain_upkeep *upkeep)
 {
     size_t count;
@@ -200,7 +202,8 @@ static int forget(struct chain *chain, const struct store_trim *namespaces, size
     return result;
 }
 
-/* A deletion of theirs that is kept only afterwards would bring them back. */
+/* Stores pending deletions first: one that is stored after its channel was forgotten would bring
+ * the channel back. */
 int chain_upkeep_forget(struct chain_upkeep *upkeep, const struct store_trim *namespaces,
                         size_t namespaces_count, const uint32_t *numbers, size_t count)
 {
@@ -236,7 +239,7 @@ static int has_in_file(struct chain_upkeep *upkeep, struct segment *segment,
     return result;
 }
 
-/* Whether the segment has something that is to be erased. */
+/* Whether the segment has events that are to be erased. */
 static int has_erased(struct chain_upkeep *upkeep, struct segment *segment)
 {
     int result = 0;
@@ -255,13 +258,13 @@ static int has_erased(struct chain_upkeep *upkeep, struct segment *segment)
     return result;
 }
 
-/* Whether the result says that a file cannot be read, rather than that room or memory is short. */
+/* Whether the error concerns the file itself, rather than a lack of disk or memory. */
 static bool is_damage(int result)
 {
     return result == -EIO || result == -EUCLEAN;
 }
 
-/* Marks the segments that a pass has to rewrite: also those that cannot be asked. */
+/* Flags the segments that this pass must rewrite, including those whose content cannot be read. */
 static int begin_pass(struct chain_upkeep *upkeep)
 {
     int result = 0;
@@ -310,8 +313,8 @@ static void count_left(struct chain_upkeep *upkeep, uint64_t *ret_left, uint64_t
     atomic_store(&upkeep->chain->given_up, *ret_given_up);
 }
 
-/* Ends a pass. Events that were deleted meanwhile are left for the next pass, which stays noted
- * with all the rest. So does what is in a file that was given up, until that is rewritten. */
+/* Ends a pass. Events deleted during the pass are left for the next one. state.db keeps all
+ * erasures until a pass has rewritten every file, including those that were given up. */
 static int end_pass(struct chain_upkeep *upkeep)
 {
     uint64_t left, given_up;
@@ -343,7 +346,7 @@ static bool active_is_to_be_erased(struct chain *chain)
     return erase;
 }
 
-/* Whether nothing in an unsealed file is retained. */
+/* Whether no event of an unsealed file is retained. */
 static bool is_dead(struct chain *chain, struct segment *segment)
 {
     uint32_t highest = index_numbers(segment->index);
@@ -355,7 +358,8 @@ static bool is_dead(struct chain *chain, struct segment *segment)
     return true;
 }
 
-/* Without room for the next file this one is kept, unless letting go of it is what makes room. */
+/* If the disk has no room for a next file, keep this one, unless all its events are trimmed: then
+ * rolling it makes room. */
 static int roll_if_due(struct chain_upkeep *upkeep)
 {
     struct chain *chain = upkeep->chain;
@@ -372,7 +376,7 @@ static int roll_if_due(struct chain_upkeep *upkeep)
 
 /* ---- unlinking and rewriting ---------------------------------------------------------------- */
 
-/* Once the newest event's file is gone or smaller, only state.db knows that it ever was. */
+/* Notes the newest id in state.db before the file that has it goes, or is rewritten without it. */
 static int keep_newest(struct chain *chain, struct segment *segment)
 {
     if (atomic_load(&segment->newest) < atomic_load(&chain->newest))
@@ -381,8 +385,8 @@ static int keep_newest(struct chain *chain, struct segment *segment)
                             atomic_load(&segment->newest_time_us));
 }
 
-/* Only with its removal in state.db the file is not taken for a missing one. On a full disk that
- * may use what is set aside, since it makes room. */
+/* Notes the removal in state.db first, or an opening would report the file as missing. On a full
+ * disk the note may use the reserve, since the removal makes room. */
 static int note_removal(struct chain *chain, const struct segment *segment)
 {
     int result = holes_note_removal(chain, segment);
@@ -415,8 +419,8 @@ static int unlink_segment(struct chain_upkeep *upkeep, struct segment *segment)
     return result ? result : db_sync_folder(chain->folder);
 }
 
-/* A file that cannot be sealed, counted or rewritten. What damage has done to it must not hold up
- * the other files for ever, so it is given up after some tries. Returns the error until then. */
+/* Notes that a file could not be sealed, counted or rewritten. Returns the error, or 0 once the
+ * file was given up after several tries: a damaged file must not hold up the others for ever. */
 static int note_failure(struct chain_upkeep *upkeep, struct segment *segment, int error)
 {
     segment->retry_after_ns = now_ns(upkeep) + RETRY_NS;
@@ -477,7 +481,8 @@ struct census {
     uint64_t dead;
 };
 
-/* How many of a channel's events in a file are dead; in proportion, when some are. */
+/* How many events of a channel in a file are trimmed. If the trim lies within the file's range,
+ * estimated in proportion. */
 static uint64_t dead_of(uint64_t first, uint64_t last, uint64_t count, uint64_t trimmed)
 {
     if (trimmed < first)
@@ -526,8 +531,8 @@ static int take_census(struct chain_upkeep *upkeep, struct segment *segment, str
     return result;
 }
 
-/* The oldest file is about to go as a whole where retention is by age, and one file is no great
- * waste where it is not. */
+/* The oldest file is not rewritten: retention by age will soon remove all of it, and otherwise the
+ * waste is a single file. */
 static bool is_oldest(struct chain *chain, const struct segment *segment)
 {
     struct segment *oldest = chain_at(chain, 0);
@@ -601,7 +606,7 @@ int chain_upkeep_turn(struct chain_upkeep *upkeep)
     chain_measure(chain);
     int stated = state_checkpoint(chain->state);
     reserve_make(&chain->reserve);
-    /* A failed step does not stop the others, one of which may be what makes room. */
+    /* A step that fails does not stop the others: a later step may be the one that makes room. */
     const int results[] = {noted, begun, rolled, kept_up, ended, swept, settled, found, stated};
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
         if (results[i])

@@ -18,8 +18,8 @@ void damage_deinit(struct damage *damage)
     pthread_mutex_destroy(&damage->lock);
 }
 
-/* Remembers a place; false if it is known. Beyond DAMAGE_KNOWN a place counts each time that
- * somebody reads there. Under the lock. */
+/* Remembers a damaged place; false if it is known already. When DAMAGE_KNOWN places are known,
+ * further ones count at each read. Under the lock. */
 static bool remember(struct damage *damage, uint64_t upto)
 {
     size_t low = 0, high = damage->known_count;
@@ -41,7 +41,8 @@ static bool remember(struct damage *damage, uint64_t upto)
     return true;
 }
 
-/* How many places the next log line tells of; 0 while none is due. Under the lock. */
+/* The number of damaged places that a log line should report now; 0 if no line is due. Under the
+ * lock. */
 static uint64_t due_to_tell(struct damage *damage)
 {
     int64_t now_ns = clock_now_ns(damage->config->clock);
@@ -76,8 +77,8 @@ void damage_note(struct damage *damage, const struct segment *segment, uint64_t 
         damage->config->lost(damage->config->context, upto);
 }
 
-/* The entry of a place: a new one takes that of the place that was tried longest ago. Under the
- * lock. */
+/* The entry of a place. A new place replaces the entry that was tried longest ago. Under the lock.
+ */
 static struct suspect *suspect_of(struct damage *damage, uint64_t place)
 {
     struct suspect *oldest = &damage->suspects[0];

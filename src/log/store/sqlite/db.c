@@ -57,8 +57,8 @@ static int configure(sqlite3 *db)
     return 0;
 }
 
-/* Whether all names that SQLite would open are plain files. Of an immutable file SQLite opens no
- * other name. */
+/* Whether every name that SQLite would open is a regular file or missing. For an immutable file
+ * SQLite opens only the file itself. */
 static bool opens_plain_files(const char *path, enum db_mode mode)
 {
     static const char *const sides[] = {"-wal", "-shm", "-journal"};
@@ -97,8 +97,8 @@ int db_open(const char *path, enum db_mode mode, sqlite3 **ret_db)
     return result;
 }
 
-/* The errno of the last operation that failed: of the write-ahead log or journal, else of the file,
- * else what SQLite says it was, which it does not know for a commit. */
+/* The errno of the last failed operation: of the write-ahead log or journal, else of the file, else
+ * from SQLite's error code, which says little about a failed commit. */
 static int system_errno(sqlite3 *db)
 {
     sqlite3_file *journal = NULL;
@@ -139,7 +139,8 @@ int db_error(sqlite3 *db)
     case SQLITE_IOERR:
         if (code == SQLITE_IOERR_NOMEM)
             return -ENOMEM;
-        /* The index of the log is grown by writing to it, and SQLite keeps that errno to itself. */
+        /* SQLite grows the shared index of the write-ahead log by writing to it, and does not
+         * report the errno of that. */
         if (code == SQLITE_IOERR_SHMSIZE)
             return -ENOSPC;
         return errno_of_system(db);
@@ -158,8 +159,8 @@ static bool has_failed(sqlite3_file *file)
     return error == EIO || error == ENXIO;
 }
 
-/* SQLite calls a page corrupt that the medium did not give. The errno is the only difference; it
- * stays with the connection's file. */
+/* SQLite reports a page that the disk failed to read as corrupt. Only the errno, kept with the
+ * connection's file, tells the two apart. */
 static bool has_failed_to_read(sqlite3 *db)
 {
     sqlite3_file *file = NULL, *journal = NULL;

@@ -37,12 +37,11 @@ int db_create_file(const char *path);
  * file size limits too), -ENOMEM, -EMFILE when descriptors have run out, else -EIO. */
 int db_error(sqlite3 *db);
 
-/* Why the call on the connection failed a moment ago. No call of its own may lie between. */
+/* Why the last call on the connection failed. Must follow that call directly. */
 enum db_fault {
     DB_SOUND,      /* for another reason than those below */
     DB_CORRUPT,    /* a page is not what SQLite wrote */
-    DB_UNREADABLE, /* the medium did not give a page: its sector has failed, or all of the medium
-                    * for a moment */
+    DB_UNREADABLE, /* the disk failed to read a page, now or for good */
 };
 enum db_fault db_fault(sqlite3 *db);
 
@@ -58,8 +57,8 @@ int db_row(sqlite3_stmt *statement);
 
 /* Runs to the end and resets: 0 or a negative errno. */
 int db_run(sqlite3_stmt *statement);
-/* Ends a transaction that stayed open, by the connection's prepared ROLLBACK, which needs no
- * memory. 0, or -EIO while the transaction is open all the same. */
+/* Rolls back a transaction that was left open, by a prepared statement that needs no memory.
+ * Returns 0, or -EIO if the transaction is still open. */
 int db_roll_back(sqlite3 *db, sqlite3_stmt *rollback);
 
 /* The first column of the first row of `sql`; -ENOENT when there is none. */
@@ -108,6 +107,6 @@ static inline struct str db_bytes(sqlite3_stmt *statement, int column)
 /* Makes what was created, renamed or unlinked in a folder durable. */
 int db_sync_folder(const char *path);
 
-/* The same for a file's bytes. Only for files that no connection has open: closing any descriptor
- * of a file drops the process's locks on it. */
+/* Syncs the bytes of a file. Only for files that no connection has open: closing any descriptor of
+ * a file drops all locks of the process on it. */
 int db_sync_file(const char *path);

@@ -53,7 +53,7 @@ const struct event *event_at(const struct event_place *place)
     return place->batch < place->end ? &(*place->batch)->events[place->event] : NULL;
 }
 
-/* The event behind `event`, to which the place moves; NULL if its id does not follow. */
+/* Moves the place to the event after `event`. Returns NULL if its id is not the next one. */
 static const struct event *follow(struct event_place *place, const struct event *event)
 {
     place->event++;
@@ -75,7 +75,7 @@ struct event_place event_rows_end(const struct event_rows *rows, uint64_t *ret_l
 
 /* ---- the values of a row --------------------------------------------------------------------- */
 
-/* Text that stays where it is as long as the batch. */
+/* Binds text without a copy: it is valid as long as the batch. */
 static void put_text(sqlite3_context *context, struct str text)
 {
     sqlite3_result_text64(context, text.at ? text.at : "", text.len, SQLITE_STATIC, SQLITE_UTF8);
@@ -83,7 +83,7 @@ static void put_text(sqlite3_context *context, struct str text)
 
 static void put_text_or_null(sqlite3_context *context, struct str text)
 {
-    if (text.len) /* a result that is not set is NULL */
+    if (text.len) /* SQLite reads a result that was not set as NULL */
         put_text(context, text);
 }
 
@@ -178,7 +178,7 @@ static int disconnect(sqlite3_vtab *base)
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     (void)base;
-    (void)info; /* there is one way to read it: from the front */
+    (void)info; /* The only plan there is: all rows, from the front. */
     return SQLITE_OK;
 }
 
@@ -232,7 +232,7 @@ static int get_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret_rowid)
     return SQLITE_OK;
 }
 
-/* Without xCreate the table is there on each connection that defines it, and in no schema. */
+/* A virtual table without xCreate exists on each connection that registers it, in no schema. */
 static const sqlite3_module module = {
     .iVersion = 1,
     .xConnect = connect,

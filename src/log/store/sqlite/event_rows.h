@@ -17,8 +17,8 @@ struct event_place {
     uint32_t event;
 };
 
-/* The rows: the APPENDED events of the batches from `first` on, `most` of them, but only as far as
- * their ids follow one another. */
+/* The APPENDED events of the batches from `first` on: at most `most`, and only while each id is the
+ * one before plus 1. */
 struct event_rows {
     struct event_place first;
     size_t most;
@@ -30,8 +30,7 @@ struct event_place event_place_begin(struct batch *const *batches, size_t count)
 /* The event there; NULL at the end. */
 const struct event *event_at(const struct event_place *place);
 
-/* The place of the first event that the rows leave out. Sets the id of the last one that they
- * have. */
+/* The place of the first event that is not among the rows. Sets the id of the last one that is. */
 struct event_place event_rows_end(const struct event_rows *rows, uint64_t *ret_last);
 
 /* Defines the table `appended` on the connection, with the columns of WRITER_COLUMNS. `rows` must

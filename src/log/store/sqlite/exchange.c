@@ -34,7 +34,7 @@
 enum { PATH_LEN = 4096 };
 
 static const char note_end[] = ".repaired";
-/* The write-ahead log comes before its file: see clear(). */
+/* The write-ahead log stands before its file, see clear(). */
 static const char *const ends[] = {"-wal", "-shm", "-journal", ""};
 enum { ENDS = sizeof(ends) / sizeof(*ends) };
 
@@ -71,8 +71,8 @@ int exchange_begin(const char *path, const char *copy)
 
 /* ---- the steps ------------------------------------------------------------------------------- */
 
-/* A second name, or where there are no second names (of folders, on some file systems) another one.
- */
+/* Gives the file a second name by link(). Where that is not possible (folders, some file systems)
+ * it is renamed. */
 static int name_aside(const char *path, const char *aside)
 {
     if (link(path, aside) == 0 || errno == ENOENT)
@@ -94,7 +94,8 @@ static int name_all_aside(const char *path, const char *aside)
     return result ? result : folder_sync_of(aside);
 }
 
-/* The file itself stays until its place is taken, so that there is always one of its name. */
+/* The file itself keeps its name until the copy replaces it, so that a file of that name always
+ * exists. */
 static int clear(const char *path)
 {
     char side[PATH_LEN];
@@ -133,7 +134,7 @@ int exchange_finish(const char *path, const char *aside)
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-/* Cuts the end off the name of a note. False for other names, which may be anybody's. */
+/* Cuts the suffix of a note off the name. False if the name has none: then the file is not ours. */
 static bool read_note(const char *entry, char *out, size_t size)
 {
     size_t len = strlen(entry), end = strlen(note_end);

@@ -4,15 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Begins to exchange the database `path` for `copy`, which is synchronised and lies beside it, and
- * whose name goes. If `copy` is NULL or not there, nothing takes the place of the file. Durable:
- * from now on an opening refuses the folder, and exchange_finish() is all that is left to do. 0 or
- * a negative errno; then exchange_is_begun() says whether there is something to finish. */
+/* Begins the exchange of the database `path` for `copy`, a synced file beside it that loses its
+ * name. If `copy` is NULL or missing, `path` is removed without a replacement. Durable: from now on
+ * an opening refuses the folder until exchange_finish() succeeds. Returns 0 or a negative errno;
+ * after an error exchange_is_begun() says whether there is an exchange to finish. */
 int exchange_begin(const char *path, const char *copy);
 
-/* Finishes an exchange from whichever step it has come to. The damaged file, and what SQLite laid
- * beside it, get names that begin with `aside`: a new name in a folder that is there, on the same
- * file system. 0 or a negative errno; then it may be tried again, with another `aside`. */
+/* Finishes an exchange, whatever step it has reached. The damaged file and its journals get new
+ * names beginning with `aside`, in an existing folder on the same file system. Returns 0 or a
+ * negative errno; it may then be called again, with another `aside`. */
 int exchange_finish(const char *path, const char *aside);
 
 /* Whether an exchange of the file was begun and not finished. */

@@ -27,7 +27,7 @@ struct faults_file {
     int last_errno;
 };
 
-/* The real file lies behind ours. */
+/* The file of the real VFS, placed behind this one. */
 static sqlite3_file *faults_real(sqlite3_file *file)
 {
     return (sqlite3_file *)(void *)((struct faults_file *)(void *)file + 1);
@@ -70,8 +70,8 @@ static int faults_truncate(sqlite3_file *file, sqlite3_int64 size)
                         : faults_real(file)->pMethods->xTruncate(faults_real(file), size);
 }
 
-/* Does not wait for the disk: what was written outlives the process, even one that is killed, and
- * thousands of real syncs would take minutes. */
+/* Skips the sync: written bytes outlive the process even if it is killed, and thousands of real
+ * syncs would take minutes. */
 static int faults_sync(sqlite3_file *file, int flags)
 {
     (void)file;
@@ -205,7 +205,7 @@ static inline void faults_tear(unsigned long nth, int torn)
         (struct faults){.fail_at = nth, .fail_for = 1, .code = SQLITE_IOERR_WRITE, .torn = torn};
 }
 
-/* A sector of the medium fails, for good or a number of times. */
+/* Makes a sector unreadable, for good or for a number of reads. */
 static inline void faults_spoil(sqlite3_int64 at, sqlite3_int64 size, unsigned long times)
 {
     faults = (struct faults){.bad_from = at, .bad_upto = at + size, .bad_reads = times};

@@ -108,11 +108,11 @@ int find_time_in(struct reader *reader, int64_t time_us, uint64_t low, uint64_t 
     return 0;
 }
 
-/* The rows that are looked at, at most, for the newest event before a time. */
+/* The number of rows that a search for the newest event before a time looks at. */
 enum { TIME_ROWS = 1000 };
 
-/* The first live row that the statement comes upon, bound to low and high, or row number `most`: 1,
- * or 0 when there are fewer rows and none is live. */
+/* Finds the first live row of the statement between low and high, or row number `most` whether live
+ * or not: 1, or 0 if there are fewer rows and none is live. */
 static int first_live(struct chain *chain, struct reader *reader, enum reader_statement which,
                       uint64_t low, uint64_t high, uint64_t most, uint64_t *ret_id,
                       uint32_t *ret_number)
@@ -154,7 +154,8 @@ static int time_in(struct chain *chain, struct segment *segment, int64_t time_us
     return result == -EUCLEAN ? 0 : result;
 }
 
-/* An event in an older file is an answer too, if a file is damaged: it errs towards more. */
+/* If a file is damaged, an event of an older file is the answer: the caller then gets more events,
+ * not fewer. */
 int find_time(struct chain *chain, int64_t time_us, uint64_t *ret_id)
 {
     int result = 0;
@@ -177,8 +178,8 @@ static bool is_found(const struct store_cut *cut)
     return cut->count >= cut->want_count && cut->bytes >= cut->want_bytes;
 }
 
-/* A channel whose rows are damaged is cut as far as they can be read; what lies behind is left,
- * since nobody can say how much there was. */
+/* A channel with damaged rows is trimmed as far as its rows can be read: nobody can say how many
+ * events lie beyond. */
 static void end_cut(struct store_cut *cut)
 {
     cut->want_count = cut->count;
@@ -218,7 +219,7 @@ static void cut_index(struct index *index, struct store_cut *cut)
     cut->bytes += tally.bytes;
 }
 
-/* Answers all cuts of a file by one connection. */
+/* Answers all cuts in a file through one connection. */
 static int cuts_in_file(struct chain *chain, struct segment *segment, struct store_cut *cuts,
                         size_t count)
 {
@@ -257,8 +258,8 @@ static int cuts_in(struct chain *chain, struct segment *segment, struct store_cu
     return result;
 }
 
-/* Raises each cut to the trimmed id of its channel, since dead events do not count. Returns the
- * lowest id that any cut begins at. */
+/* Raises each cut to its channel's trimmed id, since trimmed events do not count. Returns the
+ * lowest id at which any cut begins. */
 static uint64_t begin_cuts(struct chain *chain, struct store_cut *cuts, size_t count)
 {
     uint64_t lowest = UINT64_MAX;
@@ -302,7 +303,7 @@ struct walk {
     void *context;
 };
 
-/* 1 when `each` wants no more. `after` follows the rows that were read. */
+/* Returns 1 when `each` wants no more. `after` is moved past the rows that were read. */
 static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t *after, uint64_t high)
 {
     sqlite3_stmt *statement;
@@ -322,7 +323,7 @@ static int walk_rows(const struct walk *walk, struct reader *reader, uint64_t *a
     return result;
 }
 
-/* The ids behind `after` that cannot be read: of a row whose data alone is damaged its own. */
+/* The unreadable ids from `after` on: if only the data of a row is damaged, the row's own id. */
 static struct skip find_damage(struct reader *reader, uint64_t after, uint64_t high)
 {
     uint64_t id = high;
@@ -331,7 +332,7 @@ static struct skip find_damage(struct reader *reader, uint64_t after, uint64_t h
     return found < 0 ? skip_up(reader, after, high) : (struct skip){after, smaller(id, high)};
 }
 
-/* Retention must not stop for good in front of rows that cannot be read: it goes on behind them. */
+/* Skip unreadable rows, or retention would stop at them for good. */
 static void tell_passing(const struct segment *segment)
 {
     say(SAY_WARN, "retention_passes_damage", "path=%s", segment->path);
@@ -360,7 +361,7 @@ static int walk_segment(const struct walk *walk, struct segment *segment)
 {
     struct reader *reader;
     uint64_t high = smaller(walk->upto, atomic_load(&segment->newest));
-    /* The steps past damage are small where the rows are, and begin among them. */
+    /* Step past damaged rows in small steps, beginning among the rows. */
     uint64_t after = larger(walk->after, segment->first - 1);
     if (high <= walk->after || !segment_enter(segment))
         return 0;
@@ -401,7 +402,7 @@ struct oldest {
     uint32_t number; /* its channel */
 };
 
-/* A file that is damaged is no reason not to start: what cannot be read counts as retained. */
+/* A damaged file must not prevent a start: its unreadable events count as retained. */
 static int take_damaged(struct oldest *oldest, uint64_t id)
 {
     oldest->id = larger(oldest->id, id);
@@ -409,7 +410,7 @@ static int take_damaged(struct oldest *oldest, uint64_t id)
     return 1;
 }
 
-/* 1 once a row is alive, or the budget is spent. */
+/* Returns 1 once a live row is found, or the budget is spent. */
 static int oldest_row(struct oldest *oldest, sqlite3_stmt *rows, uint64_t from)
 {
     int result;
@@ -458,7 +459,7 @@ static int oldest_in(struct oldest *oldest, struct segment *segment)
     return result;
 }
 
-/* The figure of an empty log is replaced by the writer, once there is a first event. */
+/* For an empty log, the writer sets the figure when it appends the first event. */
 static void tell_oldest(struct chain *chain, const struct oldest *oldest, uint64_t newest)
 {
     atomic_store(&chain->oldest, oldest->id ? oldest->id : newest + 1);

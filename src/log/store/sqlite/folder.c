@@ -61,8 +61,8 @@ int folder_make(const char *path)
     return result;
 }
 
-/* The number is for people, who want to know which process to stop; the lock itself is what keeps
- * others out. So a disk without room for the number is no reason not to start. */
+/* The number only tells people which process to stop; the lock itself keeps others out. So start
+ * even if the disk has no room for the number. */
 static void sign(int fd)
 {
     char text[32];
@@ -80,7 +80,7 @@ static int64_t read_pid(int fd)
     return pid > 0 ? pid : 0;
 }
 
-/* The number of the process must not be written to where a symbolic link leads. */
+/* Do not follow a symbolic link: the number must not be written into another file. */
 static int open_lock(const char *dir, bool make)
 {
     char *path = folder_join(dir, "lock");

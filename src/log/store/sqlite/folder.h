@@ -5,14 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A folder that nobody else may look into, and its entry in the one above made durable. One that is
- * there is kept. */
+/* Makes a folder that only this user may read, and syncs its entry in the parent folder. An
+ * existing folder is kept. */
 int folder_make(const char *path);
 
-/* Takes the folder's lock, which lasts until `*ret_fd` is closed. -EBUSY when another process has
- * it: `*ret_pid` is that process, or 0 if the lock does not say. With `make` the file of the lock
- * is made when it is not there; without, a folder that has none counts as free, and `*ret_fd` is
- * -1. */
+/* Takes the folder's lock, which lasts until `*ret_fd` is closed. -EBUSY if another process has it:
+ * `*ret_pid` is that process, or 0 if unknown. With `make`, a missing lock file is created;
+ * without, a folder that has none counts as free, and `*ret_fd` is -1. */
 int folder_lock(const char *dir, bool make, int *ret_fd, int64_t *ret_pid);
 
 /* DIR/NAME; free with free(). */

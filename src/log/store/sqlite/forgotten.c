@@ -41,7 +41,8 @@ static int gather(void *context, uint32_t number, uint64_t upto)
     return 0;
 }
 
-/* Whether the sealed file has events of the channel up to then; a later channel's are above. */
+/* Whether the sealed file has events of the channel up to that id; events above it belong to a
+ * later channel. */
 static int has_row(struct reader *reader, uint32_t number, uint64_t upto)
 {
     sqlite3_stmt *statement;
@@ -73,7 +74,7 @@ static int ask_file(struct chain *chain, struct segment *segment, struct rows *r
     return result < 0 ? result : 0;
 }
 
-/* A file that was begun with a DELETE alone has the id behind the newest as its first. */
+/* A file that began with a DELETE has the id after the newest event in its name. */
 static void mark_all(const struct segment *segment, struct rows *rows)
 {
     for (size_t i = 0; i < rows->count; i++)
@@ -115,7 +116,7 @@ static void keep_free_ones(struct rows *rows)
     rows->count = count;
 }
 
-/* The folder is synchronised first: a file whose unlinking is not durable may come back. */
+/* Sync the folder first: a file whose unlinking is not durable may come back after a power cut. */
 static int release(struct chain *chain, struct rows *rows)
 {
     keep_free_ones(rows);

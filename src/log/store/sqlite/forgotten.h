@@ -1,22 +1,24 @@
-/* Finds the numbers of forgotten channels to which nothing on the disk refers any more, so that
- * they may be given again. */
+/* Finds numbers of forgotten channels that nothing on the disk refers to any more, and releases
+ * them for reuse. */
 #pragma once
 
 #include "log/store/sqlite/chain.h"
 
 struct forgotten {
-    uint32_t after; /* looked at up to this number */
+    uint32_t after; /* channels up to this number have been looked at */
     bool going;
-    bool again; /* something has changed since it was begun with */
-    bool stuck; /* a file could not be unlinked, which the next opening finds: nothing is free */
+    bool again; /* a file or channel has changed since the sweep began */
+    bool stuck; /* the unlinking of a file failed, so that an opening would read it again: release
+                   nothing */
 };
 
-/* A channel was forgotten, or a file was sealed, rewritten or unlinked: look at all once more. */
+/* Tells the sweep that a channel was forgotten, or that a file was sealed, rewritten or unlinked:
+ * look at all channels again. */
 static inline void forgotten_changed(struct forgotten *forgotten)
 {
     forgotten->again = true;
 }
 
-/* A turn: looks at some of the forgotten channels, drops what state.db keeps of those that are
- * free, and hands their numbers to config.released. Upkeep. */
+/* Looks at some of the forgotten channels, deletes those without events from state.db, and hands
+ * their numbers to config.released. Upkeep. */
 int forgotten_sweep(struct forgotten *forgotten, struct chain *chain);

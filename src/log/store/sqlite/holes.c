@@ -54,7 +54,7 @@ struct check {
     struct removal *removals; /* by rising `first` */
     size_t removals_count;
     size_t removals_cap;
-    bool dropped_summed; /* a file that is in the sums was taken out */
+    bool dropped_summed; /* a file that the sums count was taken out */
     struct hole filled[HOLES_MAX];
     size_t filled_count;
 };
@@ -92,15 +92,15 @@ static const struct removal *find_removal(const struct check *check, uint64_t fi
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* The file, to be compared with what is expected of it. Rows that were trimmed may have been left
- * out when a file was rewritten: of a sealed file counts what it says of itself. */
+/* Compares the file with what the file after it expects. A rewrite may have left out trimmed rows,
+ * so a sealed file is compared by what it says of itself. */
 static struct link found_in(const struct segment *segment)
 {
     struct link found = segment_link(segment);
     if (segment->sealed && !segment->links.own.last)
         return (struct link){.first = segment->first};
     if (!found.last)
-        found.last = 1; /* the file has lost all its events */
+        found.last = 1; /* all events of the file were lost */
     return found;
 }
 
@@ -124,7 +124,8 @@ static struct segment *find_file(const struct chain *chain, uint64_t first)
     return found && found->first == first ? found : NULL;
 }
 
-/* The newest event in the files below this id, which names one that is missing. */
+/* The newest event below this id, where the file of that id names a missing file as the one before
+ * it. */
 static uint64_t newest_below(const struct chain *chain, uint64_t first)
 {
     uint64_t newest = 0;
@@ -142,7 +143,7 @@ static void take_out(struct check *check, struct segment *segment, const char *r
     chain_remove(chain, segment);
 }
 
-/* The log's number as state.db has it, else as the newest file has it, else a new one. */
+/* The random number of the log: from state.db, else from the newest file, else a new one. */
 static void find_log(struct check *check)
 {
     struct chain *chain = check->chain;
@@ -153,7 +154,7 @@ static void find_log(struct check *check)
         chain->log = links_make_log();
 }
 
-/* A file whose newest event is below its name was begun under another one. */
+/* A file whose newest event is below the id in its name was made under another name. */
 static bool is_misnamed(const struct segment *segment)
 {
     return segment->links.own.last && segment->links.own.last < segment->first;
@@ -171,7 +172,7 @@ static void take_out_other_logs(struct check *check)
     }
 }
 
-/* Files are taken out below the file that is looked at, which is then looked at once more. */
+/* Removes foreign files below the current one, then looks at the current one again. */
 static void take_out_other_contents(struct check *check)
 {
     struct chain *chain = check->chain;
@@ -197,7 +198,7 @@ static void merge_oldest(struct holes *holes)
     memmove(&holes->at[1], &holes->at[2], (holes->count - 1) * sizeof(*holes->at));
 }
 
-/* Enters a hole, or the greater of two that have the same end. False if nothing was new. */
+/* Adds a hole, or extends one with the same end. False if nothing changed. */
 static bool enter(struct holes *holes, struct hole hole)
 {
     size_t at = 0;
@@ -216,7 +217,7 @@ static bool enter(struct holes *holes, struct hole hole)
     return true;
 }
 
-/* `keeps`: the hole is to be known when the file that shows it is gone. */
+/* `keeps`: note the hole in state.db, because the file that shows it will be gone some day. */
 static int note(struct check *check, const char *path, const char *what, struct hole hole,
                 bool keeps)
 {
@@ -235,8 +236,8 @@ static int note_missing(struct check *check, uint64_t first, uint64_t upto)
     return note(check, path, "file_missing", hole, true);
 }
 
-/* The file has lost its newest events, or some among the others: nobody knows which, and as long as
- * the file is there the hole would seem to be filled. */
+/* Notes a file that lost events: its newest ones, or some among the others. A hole of the second
+ * kind is not kept in state.db: with the file in place it would count as filled. */
 static int note_short(struct check *check, const struct segment *segment, uint64_t upto)
 {
     uint64_t newest = segment_link(segment).last;
@@ -245,8 +246,8 @@ static int note_short(struct check *check, const struct segment *segment, uint64
     return note(check, segment->path, "file_incomplete", hole, lacks_end);
 }
 
-/* The file that is expected before another, past those that upkeep has removed; false if none is.
- */
+/* The file that is expected before another, skipping those that upkeep has removed; false if none
+ * is expected. */
 static bool find_expected(const struct check *check, struct link *expected)
 {
     const struct removal *removal;
@@ -287,8 +288,8 @@ static bool is_within(const struct holes *holes, uint64_t id)
     return false;
 }
 
-/* Whether the newest file lacks an event that it has had, since its write-ahead log is lost. What a
- * repair has told of is known. */
+/* Whether the newest file lacks an event that was once in it, because its write-ahead log is lost.
+ * Losses that a repair has reported do not count. */
 static int check_end(struct check *check, const struct segment *last, uint64_t had, uint64_t upto)
 {
     uint64_t newest = segment_link(last).last;
@@ -298,15 +299,15 @@ static int check_end(struct check *check, const struct segment *last, uint64_t h
     return note(check, last->path, "file_incomplete", hole, true);
 }
 
-/* The greatest id that can have been given. Ids are microseconds of the clock, or follow one
- * another where events come faster. */
+/* The highest id that may have been given. Ids are microseconds of the clock, or the one before
+ * plus 1 where events come faster. */
 static uint64_t greatest_id(const struct check *check, uint64_t had)
 {
     uint64_t now = (uint64_t)clock_wall_us(check->chain->config.clock);
     return now > had && now < EVENT_ID_MAX ? now : had;
 }
 
-/* The newest file, or one below it if upkeep has removed that. */
+/* The newest file, or if upkeep removed that, the newest below it. */
 static int check_tail(struct check *check)
 {
     struct chain *chain = check->chain;
@@ -333,7 +334,7 @@ static int check_files(struct check *check)
 
 /* ---- holes that were found before ------------------------------------------------------------ */
 
-/* Whether a file begins or ends in the hole. The one before it may reach into it. */
+/* Whether a file begins or ends within the hole. The file before the hole may reach into it. */
 static bool is_filled(const struct chain *chain, struct hole hole)
 {
     size_t at = find_at(chain, hole.after + 1);
@@ -348,7 +349,7 @@ static bool is_filled(const struct chain *chain, struct hole hole)
     return false;
 }
 
-/* Looks at each hole as it was kept: of those that become one, files lie in between. */
+/* Checks each stored hole: two holes become one only if no file lies between. */
 static int add_kept(void *context, uint64_t after, uint64_t upto)
 {
     struct check *check = context;
@@ -360,7 +361,7 @@ static int add_kept(void *context, uint64_t after, uint64_t upto)
     return 0;
 }
 
-/* Drops the holes that have been filled since. */
+/* Removes the holes that have been filled since. */
 static int take_kept(struct check *check)
 {
     struct chain *chain = check->chain;
@@ -382,7 +383,7 @@ static void tell(const struct chain *chain)
         chain->config.lost(chain->config.context, upto);
 }
 
-/* The sums have counted what is not served. */
+/* The sums include events of a foreign file, which must not be served: drop the sums. */
 static int drop_sums(const struct check *check)
 {
     if (!check->dropped_summed)
@@ -408,7 +409,7 @@ static int run(struct check *check)
     return result ? result : check_files(check);
 }
 
-/* An event of which a hole or a repair has told shows no later loss of the write-ahead log. */
+/* The lost event is within a known hole or a repair's report, so it shows no new loss. */
 static void forget_explained(const struct check *check)
 {
     struct chain *chain = check->chain;
@@ -435,14 +436,15 @@ uint64_t holes_upto(const struct chain *chain)
 
 /* ---- upkeep ---------------------------------------------------------------------------------- */
 
-/* The file that is appended to, with the newest event and the newest that is in the file itself. */
+/* The active file, with its newest event and the newest event in the file itself, outside the
+ * write-ahead log. */
 struct tail {
     uint64_t first;
     uint64_t newest;
     uint64_t moved;
 };
 
-/* A file without events has never been the newest: it may be dropped when the log is opened. */
+/* A file without events was never noted as the newest: an opening may drop it. */
 static struct tail tail_of(struct chain *chain)
 {
     struct tail tail = {0};
@@ -455,8 +457,8 @@ static struct tail tail_of(struct chain *chain)
     return tail;
 }
 
-/* An event that is in the write-ahead log alone shows that the log is lost: one of these is noted
- * after each time that SQLite has moved the log into the file. */
+/* Notes an event that is in the write-ahead log alone, if state.db has none: if the event is
+ * missing later, the write-ahead log was lost. A new one is noted after each checkpoint. */
 static bool is_due(const struct state_chain *noted, const struct tail *tail)
 {
     bool shows_loss = noted->newest > tail->moved;
@@ -476,7 +478,7 @@ int holes_note_tail(struct chain *chain)
     return result;
 }
 
-/* The lowest file that another may be expected to follow, though it may be gone. */
+/* The lowest id of a file that another may expect, present or not. */
 static uint64_t least_expected(struct chain *chain)
 {
     struct segment *oldest = chain_at(chain, 0);

@@ -23,21 +23,21 @@ struct holes {
     uint64_t foreign;              /* files that are not of this log */
 };
 
-/* Holds the files that are loaded against each other's links, and takes those that are foreign out
- * of the chain: they are left as they are. Tells config->lost of each hole. While opening, before
- * anything in a file is changed. */
+/* Compares the loaded files with each other's links, and takes foreign files out of the chain;
+ * these stay on the disk unchanged. Calls config->lost for each hole. While opening, before any
+ * file is changed. */
 int holes_check(struct chain *chain);
 
-/* The id up to which events are lost, 0 for none: whatever comes next is above it. */
+/* The id up to which events are lost, 0 for none. Events appended from now on are above it. */
 uint64_t holes_upto(const struct chain *chain);
 
-/* Notes in state.db which file is the newest, and an event that would be lost with its write-ahead
- * log. Upkeep's thread. */
+/* Notes in state.db the newest file, and an event that would be missing if the write-ahead log were
+ * lost. Upkeep. */
 int holes_note_tail(struct chain *chain);
 
-/* Notes in state.db that the file is about to be unlinked: then the next one does not miss it. If
- * it fails, the file must not be. Upkeep's thread, or the one that opens. */
+/* Notes in state.db that the file will be unlinked, so that the file after it does not miss it. On
+ * an error the file must not be unlinked. Upkeep, or the thread that opens. */
 int holes_note_removal(struct chain *chain, const struct segment *segment);
 
-/* Holes among the retained events, and what else is wrong with the log. Any thread. */
+/* Reports holes among the retained events, and other faults of the log. Any thread. */
 struct store_losses holes_losses(struct chain *chain);

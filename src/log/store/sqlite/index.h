@@ -14,20 +14,20 @@
 
 struct index;
 
-/* Aborts when there is no memory for the empty one. */
+/* Aborts if there is no memory for an empty index. */
 struct index *index_new(void);
 void index_free(struct index *index);
 
-/* Enters an event, of an id above all before. -ENOMEM, and nothing has changed. Writer. */
+/* Adds an event, whose id must be above all others. -ENOMEM: nothing changed. Writer. */
 int index_add(struct index *index, uint32_t number, uint64_t id, size_t bytes);
 
-/* Takes back the newest event, of that channel, which was not published yet. Writer. */
+/* Removes the newest event, which is of that channel and not published yet. Writer. */
 void index_take_back(struct index *index, uint32_t number);
 
-/* Lets other threads see the rows that were added. Writer. */
+/* Publishes the added rows to other threads. Writer. */
 void index_publish(struct index *index);
 
-/* Whether the channel's name is in the file already; the writer's own note. `index_name` fails with
+/* Whether the writer has put the channel's name into the file. `index_name` notes that it has;
  * -ENOMEM. Writer. */
 bool index_is_named(const struct index *index, uint32_t number);
 int index_name(struct index *index, uint32_t number, bool named);
@@ -47,12 +47,12 @@ struct index_tally {
 /* The sums of the channel's rows above `low`. */
 struct index_tally index_tally(struct index *index, uint32_t number, uint64_t low);
 
-/* The first of what the channel has above `low`: the fewest that are at least so many and have at
- * least so many bytes, or all. */
+/* The first of the channel's events above `low`: as few as possible, but at least `count` events
+ * and `bytes` bytes; all if there are not so many. */
 struct index_tally index_first(struct index *index, uint32_t number, uint64_t low, uint64_t count,
                                uint64_t bytes);
 
-/* The highest channel number that has events, 0 for none; for walks over all tallies. */
+/* The highest channel number that has events, 0 for none; the bound of a walk over all channels. */
 uint32_t index_numbers(struct index *index);
 
 uint32_t index_rows(struct index *index);

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* How the members are called in a file. */
+/* The names of the members in the table `meta`. */
 static const struct {
     const char *name;
     size_t offset;

@@ -4,7 +4,7 @@
 
 #include "log/store/sqlite/db.h"
 
-/* A file, as the next one knows it. A member that is 0 is not known. */
+/* What the next file knows of a file. A member that is 0 is not known. */
 struct link {
     uint64_t first;  /* the id that names the file */
     uint64_t last;   /* the id of its newest event, once nothing more was appended */
@@ -37,9 +37,9 @@ enum link_fit {
     LINK_IS_OTHER,    /* another content */
 };
 
-/* Holds what is known of a file against what the next one expects of it. */
+/* Compares a file with what the next file expects of it. */
 enum link_fit link_fit(const struct link *expected, const struct link *found);
 
-/* The links as bytes, for a cache on this machine. A text of another length gives no links. */
+/* The links as bytes, for sums.db on the same machine. Bytes of another length give no links. */
 struct str links_bytes(const struct links *links);
 struct links links_of_bytes(struct str bytes);

@@ -14,11 +14,11 @@ enum { PROGRESS_ROWS = 4096 };
 
 /* A channel as it is gathered from the files and from state.db. */
 struct gathered {
-    struct str name; /* `at == NULL`: not a channel that is known */
+    struct str name; /* `at == NULL`: no known channel has the number */
     uint64_t last;
     uint64_t count;
     uint64_t bytes;
-    uint64_t forgotten; /* was forgotten when its newest event was at most this */
+    uint64_t forgotten; /* the newest id that the channel had when it was forgotten */
 };
 
 struct load {
@@ -50,7 +50,7 @@ static struct gathered *gathered_of(struct load *load, uint32_t number)
     return &load->channels[number];
 }
 
-/* The channel of that number, made known by its name; -ENOMEM. */
+/* The channel of that number, entered under its name; -ENOMEM. */
 static int meet(struct load *load, uint32_t number, struct str name, struct gathered **ret)
 {
     *ret = gathered_of(load, number);
@@ -100,7 +100,7 @@ static int gather_row(void *context, const struct state_row *row)
     return raise_trimmed(load, row->number, row->trimmed);
 }
 
-/* Whether a file's events of the channel are of one that was forgotten since. */
+/* Whether the file's events of that number belong to a channel that was forgotten since. */
 static bool is_forgotten(struct load *load, uint32_t number, uint64_t last)
 {
     return number < load->cap && load->channels[number].forgotten >= last;
@@ -137,7 +137,7 @@ static int gather_names(struct load *load, struct index *index, struct reader *r
     return result;
 }
 
-/* A channel that is trimmed in the midst of a sealed file has to be counted. */
+/* Counts the events of a channel whose trimmed id lies within a sealed file. */
 static int count_above(struct load *load, struct reader *reader, uint32_t number, uint64_t trimmed)
 {
     sqlite3_stmt *statement;
@@ -213,7 +213,7 @@ static int gather(struct load *load, struct segment *segment, struct reader *rea
     return segment->sealed ? gather_file(load, reader) : gather_names(load, segment->index, reader);
 }
 
-/* A row of the sums stands for all files that are in them. */
+/* A row of the sums counts all files that are in the sums. */
 static int gather_sum(void *context, const struct sums_row *stored)
 {
     struct load *load = context;
@@ -241,7 +241,7 @@ static int gather_sums(struct load *load)
     return result;
 }
 
-/* Deletions whose file is not sealed are not in state.db yet, and may be all that is left of a
+/* Deletions in a file that is not sealed are not in state.db yet, and may be the only trace of a
  * channel. */
 static int gather_marks(struct load *load)
 {
@@ -287,7 +287,8 @@ static int report_channels(struct load *load)
     return result;
 }
 
-/* Without a name there is nothing in any file, nor in state.db, that a number could stand for. */
+/* If no file and no row of state.db has a name for the number, no event has the number either: skip
+ * it. */
 static void report_unused(struct load *load)
 {
     for (uint32_t number = 1; load->loader->unused && number <= load->highest; number++)
@@ -365,7 +366,7 @@ static void forget_gathered(struct load *load)
     load->names = (struct arena){0};
 }
 
-/* Sums that cannot be read, or that know of trims which state.db does not, are of no use. */
+/* Do not use sums that cannot be read, or that have a higher trimmed id than state.db. */
 static int gather_anew(struct load *load, int error)
 {
     forget_gathered(load);

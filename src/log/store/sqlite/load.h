@@ -3,7 +3,7 @@
 
 #include "log/store/sqlite/chain.h"
 
-/* Raises the trimmed ids by what state.db says, and reports all to the loader. After the chain is
- * loaded, whose trims have raised them already. */
+/* Raises the trimmed ids to those in state.db, and reports all channels and recent keys to the
+ * loader. Called after the chain is loaded, whose trims have raised the trimmed ids already. */
 int load_report(struct chain *chain, const struct store_loader *loader,
                 struct store_newest *ret_newest);

@@ -25,7 +25,7 @@
 static const char *const statements[READER_STATEMENTS] = {
     [READER_BEGIN] = "BEGIN",
     [READER_END] = "COMMIT",
-    /* Not `id > ?1`, which looks into the page that has ?1: it may be one that is damaged. */
+    /* `id > ?1` would make SQLite read the page that has ?1, which may be damaged. */
     [READER_SCAN_UP] = "SELECT id, channel FROM event WHERE id >= ?1 + 1 AND id <= ?2 ORDER BY id",
     [READER_SCAN_DOWN] =
         "SELECT id, channel FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id DESC",
@@ -36,7 +36,7 @@ static const char *const statements[READER_STATEMENTS] = {
                          "ORDER BY id DESC LIMIT ?4",
     [READER_LINE_SIZES] = "SELECT id, data FROM event WHERE channel = ?1 AND id > ?2 ORDER BY id",
     [READER_EVENT] = EVENT_WITH("checksum"),
-    /* The id is beside the row's columns, which may be damaged. */
+    /* SQLite keeps the id outside of the row's columns, which may be damaged. */
     [READER_ROW] = "SELECT id FROM event WHERE id = ?1",
     [READER_TYPE] = "SELECT type FROM event WHERE id = ?1",
     [READER_NAME] = "SELECT name FROM channel WHERE number = ?1",
@@ -50,8 +50,8 @@ static const char *const statements[READER_STATEMENTS] = {
         DB_SELECT(READER_KEY_ROW) "event WHERE id >= ?1 AND key IS NOT NULL ORDER BY id",
 };
 
-/* A sealed file that is read again is mostly asked for another channel: a larger cache would hold
- * pages that the kernel's has anyway. Lookaside memory is for connections that parse much. */
+/* Few pages suffice: repeated reads of a sealed file are mostly for different channels, and the
+ * kernel caches the pages anyway. Lookaside memory helps only connections that parse much. */
 #define SET_UP "PRAGMA query_only = 1; PRAGMA cache_size = "
 #define CACHE_SEALED "-64"
 #define CACHE_APPENDED "-256"
@@ -114,7 +114,7 @@ static struct reader *take_out(struct readers *readers, struct reader *reader)
     return reader;
 }
 
-/* The one whose last use is longest ago; NULL when there is none. */
+/* The idle connection that was used least recently; NULL if there is none. */
 static struct reader *take_oldest(struct readers *readers)
 {
     if (list_empty(&readers->idle))
@@ -122,7 +122,7 @@ static struct reader *take_oldest(struct readers *readers)
     return take_out(readers, container_of(readers->idle.next, struct reader, used));
 }
 
-/* The idle connection to the segment that was used last; NULL when there is none. */
+/* The idle connection to the segment that was used most recently; NULL if there is none. */
 static struct reader *take_idle(struct readers *readers, const struct segment *segment)
 {
     pthread_mutex_lock(&readers->lock);
@@ -154,7 +154,8 @@ void readers_free(struct readers *readers)
     free(readers);
 }
 
-/* Once the bound is reached one is closed for each that comes: it returns that one. */
+/* At the bound of idle connections, removes the least recently used one and returns it to be
+ * closed. */
 static struct reader *put_in(struct readers *readers, struct reader *reader)
 {
     struct segment *segment = reader->segment;
@@ -227,7 +228,7 @@ int reader_take(struct readers *readers, struct segment *segment, struct reader 
     return 0;
 }
 
-/* A sealed file's transaction goes on: to begin one anew would drop the page cache. */
+/* Keep the transaction of a sealed file open: a new one would drop the page cache. */
 static int end_read(struct reader *reader)
 {
     for (int i = 0; i < READER_STATEMENTS; i++)

@@ -38,12 +38,12 @@ enum reader_statement {
     READER_LINE_SIZES,  /* channel, low -> id, data */
     READER_EVENT,       /* id -> READER_EVENT_ROW, and the checksum, which is NULL in files of older
                          * versions */
-    READER_ROW,         /* id -> id: whether its page can be read */
+    READER_ROW,         /* id -> id: whether the page of the row can be read */
     READER_TYPE,        /* id -> type */
     READER_NAME,        /* number -> name */
     READER_CHANNEL,     /* number -> READER_CHANNEL_ROW; sealed files only */
-    READER_CHANNELS,    /* -> the same of all channels; sealed files only */
-    READER_CHANNELS_IN, /* low, end -> the same of numbers in that range; sealed files only */
+    READER_CHANNELS,    /* -> the rows of all channels; sealed files only */
+    READER_CHANNELS_IN, /* low, end -> the rows of the numbers in that range; sealed files only */
     READER_TIME,        /* id -> id, time of the first event from that id on */
     READER_WALK,        /* low, high -> READER_WALK_ROW */
     READER_KEYS,        /* low -> READER_KEY_ROW of events that have a key */
@@ -52,12 +52,12 @@ enum reader_statement {
 
 struct readers;
 
-/* Keeps at most `idle_max` connections open that nobody uses. `damage`, which must outlive it, says
- * which places of files are given up. */
+/* Keeps at most `idle_max` unused connections open. `damage` must outlive the readers, and says
+ * which places of files are damaged. */
 struct readers *readers_new(size_t idle_max, struct damage *damage);
 
-/* How many idle connections this process can afford: READERS_IDLE_MAX, which bounds their memory,
- * or a share of its descriptors if those are few. */
+/* How many idle connections the process can afford: READERS_IDLE_MAX, or less if it has few
+ * descriptors. */
 size_t readers_affordable(void);
 
 /* Connections opened so far. Any thread. */
@@ -77,22 +77,23 @@ struct reader {
     sqlite3_stmt *statements[READER_STATEMENTS];
 };
 
-/* A connection to the segment, in a read transaction. The caller holds a reference to the segment
- * and its gate, until it gives the reader back. If descriptors or memory have run out, the idle
- * connections are closed and it is tried once more. -EUCLEAN when the file is damaged where all
- * else is found from. Any thread. */
+/* Takes a connection to the segment, in a read transaction. The caller must hold a reference to the
+ * segment, and its gate, until reader_give(). If descriptors or memory run out, idle connections
+ * are closed and the opening is tried once more. -EUCLEAN: the file is damaged where its tables
+ * begin. Any thread. */
 int reader_take(struct readers *readers, struct segment *segment, struct reader **ret_reader);
-/* Ends the transaction; all statements are reset. `failed`: it is not to be used again. */
+/* Ends the transaction and gives the connection back; all statements are reset. `failed`: do not
+ * use it again. */
 void reader_give(struct readers *readers, struct reader *reader, bool failed);
 
-/* Whether the call that failed a moment ago met damage, see db_fault(): at once if a page is
- * not what SQLite wrote, and after tries over time if the medium does not give it. `place` is an id
- * that stands for what was read. */
+/* Whether the last failed call met damage, see db_fault(): either a page that SQLite did not write,
+ * or one that the disk failed to read repeatedly (damage.h). `place` is an id that identifies the
+ * damaged place. */
 bool reader_met_damage(struct reader *reader, uint64_t place);
 
-/* The statement, made when it is first used. */
+/* The statement, prepared at its first use. */
 int reader_statement(struct reader *reader, enum reader_statement which,
                      sqlite3_stmt **ret_statement);
 
-/* Closes the segment's idle connections, and those in use once they come back. */
+/* Closes the segment's idle connections, and the others when they are given back. */
 void readers_drop(struct readers *readers, struct segment *segment);

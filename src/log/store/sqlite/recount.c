@@ -33,7 +33,7 @@ struct check {
     uint64_t low;
     struct check_row *rows; /* NUMBERS of them */
     uint64_t wrong;
-    bool missing; /* a channel has no row, and must have one */
+    bool missing; /* a channel with events has no row */
 };
 
 static int check_stored(void *context, const struct sums_row *row)
@@ -155,7 +155,7 @@ static int check_slice(struct check *check)
     return result ? result : check->missing ? -ESTALE : 0;
 }
 
-/* When the next is due: soon, or after the last in a day. */
+/* When the next count is due: soon after a start, else a day after the last one. */
 static void move_on(struct chain *chain, int64_t took_ns)
 {
     struct chain_sums *own = &chain->sums;

@@ -60,7 +60,7 @@ struct repair {
     struct repair_file *files; /* of events, ascending */
     size_t count, cap;
     struct state *open_state;
-    uint64_t lost; /* the highest id that may be */
+    uint64_t lost; /* the highest id that may be lost */
     bool loses;
     size_t finished; /* exchanges of an earlier repair */
 };
@@ -105,7 +105,7 @@ static int by_first(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-/* A folder without a log is one in which no server has ever been. */
+/* A folder without a log never had a server. */
 static int list_files(struct repair *repair)
 {
     int result = 0;
@@ -128,7 +128,7 @@ static int list_files(struct repair *repair)
 
 /* ---- checking -------------------------------------------------------------------------------- */
 
-/* A file that is empty, or not there, is made by an opening; one of events is never empty. */
+/* An opening makes a file that is empty or missing; but a file of events is never empty. */
 static bool is_none(const struct repair_file *file)
 {
     struct stat info;
@@ -136,8 +136,8 @@ static bool is_none(const struct repair_file *file)
            (stat(file->path, &info) ? errno == ENOENT : S_ISREG(info.st_mode) && !info.st_size);
 }
 
-/* Damage is no error here. Trouble that is not the file's own fault is. In a dry run a file whose
- * exchange was begun stays as it is, and is not judged. */
+/* Damage is no error here; other trouble, such as a file without permission, is. In a dry run, a
+ * file whose exchange was begun stays as it is and is not judged. */
 static int check_file(struct repair *repair, struct repair_file *file)
 {
     struct trouble found = {.known_webhooks = repair->config->known_webhooks};
@@ -172,8 +172,7 @@ static int check_files(struct repair *repair)
 
 /* ---- setting aside --------------------------------------------------------------------------- */
 
-/* Neither a file nor a second name can be moved to another file system, or to another place where
- * the same one is mounted. */
+/* Renaming and linking fail across file systems, and across two mounts of the same one. */
 static bool is_elsewhere(const char *path, const char *other)
 {
     struct statx a, b;
@@ -183,14 +182,14 @@ static bool is_elsewhere(const char *path, const char *other)
            (a.stx_mask & b.stx_mask & STATX_MNT_ID && a.stx_mnt_id != b.stx_mnt_id);
 }
 
-/* The folder within DIR in which the file is set aside. */
+/* The folder within DIR for the damaged file. */
 static const char *room_of(const struct repair *repair, const struct repair_file *file)
 {
     return file->first && repair->log_is_elsewhere ? "log/damaged" : "damaged";
 }
 
-/* A symbolic link in its place might lead to another file system. The folder may be there already,
- * made by a repair that was ended before it was durable. */
+/* Refuse a symbolic link, which might lead to another file system. Sync an existing folder: an
+ * interrupted repair may have made it a moment ago. */
 static int make_room(const struct repair *repair, const struct repair_file *file)
 {
     struct stat info;
@@ -217,7 +216,7 @@ static int finish(const struct repair *repair, const struct repair_file *file)
     return exchange_finish(file->path, aside);
 }
 
-/* With `replacement` NULL, or not there, nothing takes its place. */
+/* If `replacement` is NULL or missing, the file is removed without a replacement. */
 static int replace(struct repair *repair, const struct repair_file *file, const char *replacement)
 {
     int result = make_room(repair, file);
@@ -280,7 +279,7 @@ static uint64_t now_id(const struct repair *repair)
     return now > 0 ? (uint64_t)now : 0;
 }
 
-/* The newest event that there is, as far as anybody can say. */
+/* The newest id that may have been given, as far as anybody can tell. */
 static uint64_t newest_of(const struct repair *repair)
 {
     for (size_t i = repair->count; i-- > 0;) {
@@ -312,9 +311,9 @@ static int open_state(struct repair *repair)
     return note(repair, repair->state.path, state_open(repair->state.path, &repair->open_state));
 }
 
-/* Durable before the file that had the events is exchanged. An opening finds by the links of files
- * what is missing between them, but not at the end: there `after` is the id behind which events are
- * missing, else 0. */
+/* Notes the loss in state.db before the file of the lost events is exchanged. An opening finds
+ * missing events between files by their links, but not at the end of the log: there `after` is the
+ * id after which events are missing, else 0. */
 static int note_lost(struct repair *repair, uint64_t after, uint64_t upto)
 {
     repair->loses = true;
@@ -329,7 +328,7 @@ static int note_lost(struct repair *repair, uint64_t after, uint64_t upto)
     return note(repair, repair->state.path, result);
 }
 
-/* Trims are not known any more, so every reader is told of a gap. */
+/* The trims are lost, so every reader must be told of a gap. */
 static int fill_in(const struct repair *repair, const char *path, uint64_t newest)
 {
     struct state *state;
@@ -343,8 +342,9 @@ static int fill_in(const struct repair *repair, const char *path, uint64_t newes
     return result ? result : db_sync_file(path);
 }
 
-/* Notes in the new state.db, at `path`, what it lacks, before it takes its place: a repair that is
- * ended in between must leave a state.db that is seen to be damaged. NULL: a dry run. */
+/* Notes the losses in the new state.db at `path` before it replaces the damaged one. A repair that
+ * is interrupted in between then leaves a state.db that is recognised as damaged. NULL: a dry run.
+ */
 static int settle_state(struct repair *repair, const struct rescued_state *rescued,
                         const char *path)
 {
@@ -375,8 +375,8 @@ static int mend_state(struct repair *repair)
 
 /* ---- files of events ------------------------------------------------------------------------- */
 
-/* Ids go by the time. The newest that a file without a successor can have had is that of now, or of
- * its last write if the clock has gone back since. */
+/* Ids are times. So the newest id in the last file is at most the present time, or the time of its
+ * last write if the clock was set back since. */
 static uint64_t last_of(const struct repair *repair, size_t at)
 {
     struct stat info;
@@ -400,7 +400,7 @@ static int mend_file(struct repair *repair, size_t at)
     snprintf(path, sizeof(path), "%s.new", file->path);
     tell_damage(repair, file);
     int result = note(repair, path, rescue_events(file->path, dry_run ? NULL : path, &rescue));
-    /* Deletions are in state.db before the file is sealed that came with them. */
+    /* Stores deletions in state.db before the file that brought them is sealed. */
     rescue.has_all_deletions = rescue.has_all_deletions || !is_last;
     if (!result)
         tell_rescue(repair, &rescue);
@@ -484,7 +484,7 @@ static int finish_exchanges(struct repair *repair)
     return result;
 }
 
-/* The repair that was ended has noted its losses before it began to exchange. */
+/* The interrupted repair had noted its losses before it began the exchange. */
 static void find_lost(struct repair *repair)
 {
     sqlite3 *db;
@@ -543,7 +543,7 @@ static int check_and_mend(struct repair *repair)
     return repair->loses ? REPAIR_LOST : 0;
 }
 
-/* To the microsecond: what is set aside never meets a name that is there. */
+/* Name the folder by the microsecond, so that it never meets an existing name. */
 static void stamp(struct repair *repair)
 {
     int64_t now_us = clock_wall_us(repair->config->clock);
@@ -556,8 +556,8 @@ static void stamp(struct repair *repair)
     snprintf(repair->stamp, sizeof(repair->stamp), "%s.%06dZ", text, (int)(now_us % 1000000));
 }
 
-/* A folder without a lock gets one, unless nothing is to be changed: a server may be started any
- * time. */
+/* Makes a lock file if the folder has none, except in a dry run: a server might start at any time.
+ */
 static int lock_folder(const struct repair *repair, int *ret_fd, int64_t *ret_pid)
 {
     const char *dir = repair->config->dir;

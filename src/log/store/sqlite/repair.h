@@ -9,13 +9,13 @@
 
 struct repair_config {
     const char *dir;
-    bool dry_run; /* only says what would be done */
+    bool dry_run; /* report only, change nothing */
     struct clock *clock;
     struct progress *progress; /* may be NULL */
     int64_t known_webhooks;    /* the latest format of the webhooks' tables that is known */
 };
 
-/* Events, or what was known of trims and webhooks, are lost. */
+/* The repair succeeded, but events, trims or webhooks are lost. */
 enum { REPAIR_LOST = 1 };
 
 /* Takes the folder's lock and checks each file; adds to `out` what was found, done and lost. 0 if

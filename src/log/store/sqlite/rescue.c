@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Channels that are told by name. */
+/* The number of lost channels that are reported by name. */
 #define TOLD_MAX 20
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -81,10 +81,11 @@ static int names_find(const struct names *names, uint32_t number, sqlite3_stmt *
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* An event that is looked at, and where its columns are in the row. */
+/* The event being read, and the places of its columns in the row. */
 struct row {
     sqlite3_stmt *of;
-    int at[ROWCHECK_COLUMNS]; /* files of different versions have them in different order */
+    int at[ROWCHECK_COLUMNS]; /* files of different versions have their columns in different orders
+                               */
 };
 
 struct taking {
@@ -100,7 +101,7 @@ struct taking {
     struct row row;
 };
 
-/* A column that is not there is beyond all that are, which SQLite takes for NULL. */
+/* A missing column gets a number beyond all columns, which SQLite reads as NULL. */
 static void find_columns(struct row *row, sqlite3_stmt *of)
 {
     int count = sqlite3_column_count(of);
@@ -254,7 +255,7 @@ static bool takes_channel(void *context, sqlite3_stmt *row)
            utf8_valid(name);
 }
 
-/* The newest events may have been in the journal alone. */
+/* The newest events may have been in the lost journal. */
 static void lose_end(struct rescue *rescue, const struct salvaged *events)
 {
     uint64_t newest = events->whole && events->low ? (uint64_t)events->low : rescue->first - 1;
@@ -263,14 +264,14 @@ static void lose_end(struct rescue *rescue, const struct salvaged *events)
     rescue->lost_last = rescue->last;
 }
 
-/* Finds the range of ids that may be lost: by the ends of both passes, and by refused rows. */
+/* Finds the range of ids that may be lost, from the ends of both passes and the refused rows. */
 static void judge_loss(struct rescue *rescue, const struct salvaged *events)
 {
     if (!events->whole) {
         rescue->lost_first = events->low ? (uint64_t)events->low + 1 : rescue->first;
         rescue->lost_last = events->high < INT64_MAX ? (uint64_t)events->high - 1 : rescue->last;
     }
-    /* A page that was exchanged for another one takes its rows with it unseen. */
+    /* A page that was replaced by another page loses its rows without an error. */
     if (events->whole && rescue->expected > rescue->kept && !rescue->refused_low) {
         rescue->lost_first = rescue->first;
         rescue->lost_last = rescue->last;
@@ -352,7 +353,7 @@ static int copy_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
                                 " last = NULL");
 }
 
-/* Keeps the file's place among the others as far as it can be read. */
+/* Keeps the file's links to its neighbours, as far as they can be read. */
 static int copy_links(sqlite3 *from, sqlite3 *to)
 {
     struct links links;
@@ -368,7 +369,7 @@ static int copy_links(sqlite3 *from, sqlite3 *to)
     "CREATE TEMP VIEW kept AS SELECT channel, count(*) AS found FROM event GROUP BY channel"
 #define KEPT_COUNTED "CREATE TABLE kept(channel INTEGER PRIMARY KEY, found INTEGER)"
 
-/* Without a journal: a file that does not get finished is thrown away. */
+/* Without a journal: an unfinished copy is thrown away. */
 static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
 {
     int result = db_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
@@ -380,7 +381,7 @@ static int fill_events(struct rescue *rescue, sqlite3 *from, sqlite3 *to)
     return result ? result : db_exec(to, "COMMIT");
 }
 
-/* An earlier attempt may have been ended in the midst of it. */
+/* An earlier attempt may have been interrupted here. */
 static int drop(const char *path)
 {
     static const char *const sides[] = {"-wal", "-shm", "-journal", ""};
@@ -393,7 +394,7 @@ static int drop(const char *path)
     return 0;
 }
 
-/* A file that cannot even be opened is lost whole. */
+/* A file that cannot be opened at all is lost whole. */
 static void lose_all(struct rescue *rescue)
 {
     rescue->lost_first = rescue->first;
@@ -444,8 +445,8 @@ uint64_t rescue_newest(const char *path)
 
 /* ---- state.db -------------------------------------------------------------------------------- */
 
-/* The tables of the chain come last. A state.db of an older version does not have them. Removals
- * that are lost only make a start take removed files for missing ones. */
+/* Tables of the chain of files, which an older state.db does not have. They come last, since losing
+ * removals only makes an opening report removed files as missing. */
 static const char *const own_tables[] = {"setting", "trim",    "forgotten",
                                          "erase",   "removal", "hole"};
 enum { TRIM_TABLES = 4 };
@@ -481,7 +482,8 @@ static bool has_holes(sqlite3 *from)
     return result || count;
 }
 
-/* Without all holes, as without all trims, readers cannot be told exactly what they missed. */
+/* Without the complete tables of holes and trims, readers cannot be told exactly what they missed.
+ */
 static bool may_be_cut(const struct state_rescue *rescue, size_t table)
 {
     bool is_hole = strcmp(own_tables[table], "hole") == 0;
@@ -503,8 +505,8 @@ static int copy_own(const struct state_rescue *rescue)
     return result;
 }
 
-/* The schema of what is not the log's: names, each with its statement behind it, all of them ended
- * by a zero. -EIO when not all of it can be read. */
+/* The schema of other modules' tables: names, each followed by its statement, ended by a zero byte.
+ * -EIO if some of it cannot be read. */
 static int read_schema(sqlite3 *from, struct buf *schema)
 {
     sqlite3_stmt *row = NULL;

@@ -12,34 +12,33 @@ struct rescue {
     uint64_t kept;                  /* events that could be read, and are in the new file */
     uint64_t expected;              /* events by the file's own count; 0: unknown */
     uint64_t lost_first, lost_last; /* range of ids whose events may be lost; 0: nothing */
-    bool has_all_deletions;         /* the file's table of deletions was read whole */
+    bool has_all_deletions;         /* the table of deletions was read completely */
     struct buf channels; /* names and numbers of lost events, as known: "a (12), b (3)" */
     /* For rescue_events() itself: */
-    uint64_t refused_low,
-        refused_high;   /* range of ids of rows that make no sense; 0: no such row */
-    bool dry_run;       /* nothing is copied */
-    bool lacks_journal; /* the events of the journal are lost */
+    uint64_t refused_low, refused_high; /* range of ids of rows that cannot be right; 0: none */
+    bool dry_run;                       /* nothing is copied */
+    bool lacks_journal;                 /* the events of the journal are lost */
 };
 
-/* Copies the events of `from` to a new file `to`, which is not sealed; with NULL only finds out
- * what could be copied. `rescue` comes with its first three fields set; free its `channels`. 0, or
- * a negative errno of what was written. A file without anything in it is not left. */
+/* Copies the readable events of `from` to a new, unsealed file `to`; with NULL it only counts them.
+ * The caller sets the first three fields of `rescue`, and frees its `channels`. Returns 0, or a
+ * negative errno of the writing. A file without content is not kept. */
 int rescue_events(const char *from, const char *to, struct rescue *rescue);
 
 struct rescued_state {
     uint64_t trims; /* channels whose trimmed id is known */
     bool has_all_trims;
     uint64_t webhooks;
-    bool has_all_webhooks; /* also their cursors and the delivery log */
+    bool has_all_webhooks; /* including their cursors and the delivery log */
 };
 
 /* The same for state.db. */
 int rescue_state(const char *from, const char *to, struct rescued_state *ret_rescued);
 
-/* Without all of state.db a name may stand for two numbers in the files: a channel was forgotten,
- * and one of that name came later. The one with the newest event is the channel; the others are
- * forgotten once more. */
+/* Repairs names that stand for two numbers, which happens when state.db was incomplete: a channel
+ * was forgotten, and another of the same name came later. The number with the newest event keeps
+ * the name; the others are forgotten again. */
 int rescue_numbers(struct state *state, char *const *paths, size_t count);
 
-/* The newest event in a file; 0 when there is none, or if it cannot be read. */
+/* The newest event in a file; 0 if there is none or it cannot be read. */
 uint64_t rescue_newest(const char *path);

@@ -52,7 +52,7 @@ void reserve_init(struct reserve *reserve, const char *path, uint64_t bytes)
     pthread_mutex_init(&reserve->lock, NULL);
 }
 
-/* Decides, when the folder is there, how large it is to be. */
+/* Decides the size of the reserve. The folder must exist. */
 static void measure(struct reserve *reserve)
 {
     reserve->measured = true;
@@ -67,7 +67,7 @@ void reserve_deinit(struct reserve *reserve)
     free(reserve->path);
 }
 
-/* Cuts the file to nothing, and waits until the disk has the room. */
+/* Truncates the file and syncs, so that the disk has the room. */
 static int cut(const struct reserve *reserve)
 {
     int fd = db_open_file(reserve->path, O_WRONLY);

@@ -14,19 +14,19 @@ struct reserve {
     bool given;           /* the reserve was held, and its room was given to trims */
 };
 
-/* A reserve of so many bytes in the file `path`, or of half of the room there is if that is
- * less. 0 for none. Sets nothing aside yet. */
+/* Prepares a reserve of that many bytes in the file `path`, or of half of the free room if that is
+ * less. 0: no reserve. Allocates nothing yet. */
 void reserve_init(struct reserve *reserve, const char *path, uint64_t bytes);
-/* The file stays, for the next start. */
+/* Ends the use of the reserve. The file stays for the next start. */
 void reserve_deinit(struct reserve *reserve);
 
 /* Sets the room aside if it is not, and if there is enough for it. Upkeep's thread, or the opening
  * one; may take as long as the disk. */
 void reserve_make(struct reserve *reserve);
 
-/* Gives the room back to the disk; false when there was none set aside. Any thread. */
+/* Frees the reserve's room on the disk; false if none was held. Any thread. */
 bool reserve_give(struct reserve *reserve);
 
-/* Whether the room was given to trims and could not be set aside again since. Until then nothing
- * but trims may be written, or publishers would fill it up. Any thread. */
+/* Whether the room was given to trims and is not held again yet. Until then only trims may be
+ * written: publishers would fill the room. Any thread. */
 bool reserve_is_given(struct reserve *reserve);

@@ -33,7 +33,7 @@ static int load_rolled(struct chain *chain, struct segment *segment)
     sqlite3 *db = NULL;
     int result = writer_open(segment, &segment->writer);
     result = result ? result : writer_mend(segment->writer, &db);
-    /* The rows that are read here will be shown, and must not be lost after that. */
+    /* Sync: the rows that are read here will be shown, so they must not be lost afterwards. */
     result = result ? result : wal_settle(db);
     return result ? result : load_marks(chain, db);
 }
@@ -45,7 +45,8 @@ static int confine(struct segment *segment, uint64_t end)
     return result ? result : segment_confine(segment, end, db);
 }
 
-/* Events that do not belong into their file are removed. The sums may have counted it. */
+/* Removes events that do not belong to their file. If the sums counted the file, they are dropped.
+ */
 static int confine_files(struct chain *chain)
 {
     bool was_sealed = false;
@@ -76,8 +77,9 @@ static int load_file(struct chain *chain, struct segment *segment)
     return result;
 }
 
-/* A file that was begun and got no event: the next may want its name. Trims in it are kept first.
- * No other file names it, so its removal need not be noted: the disk may be full. */
+/* Removes a file without events, whose name the next file may need. Its trims go to state.db first.
+ * No file names it as the one before, so the removal need not be noted, which a full disk might
+ * prevent. */
 static int drop_empty(struct chain *chain, struct segment *segment)
 {
     int result = state_trim(chain->state, chain->trims, chain->trims_count, true);
@@ -87,8 +89,8 @@ static int drop_empty(struct chain *chain, struct segment *segment)
     return result;
 }
 
-/* When an active file of an earlier run was begun, on this run's monotonic clock. Only the wall
- * clock tells: a file that claims to be of the future is new. */
+/* The time at which the active file of an earlier run was begun, converted to the monotonic clock
+ * of this run. A file with a time in the future counts as new. */
 static int64_t since_of(struct chain *chain, const struct segment *segment)
 {
     int64_t age = clock_wall_us(chain->config.clock) - atomic_load(&segment->oldest_time_us);
@@ -99,7 +101,7 @@ static int64_t since_of(struct chain *chain, const struct segment *segment)
     return clock_now_ns(chain->config.clock) / 1000 - age;
 }
 
-/* The newest file is appended to again, unless it is sealed. */
+/* The newest file is appended to again unless it is sealed. */
 static int resume_last(struct chain *chain)
 {
     struct segment *last = chain->count ? chain->list[chain->count - 1] : NULL;
@@ -114,7 +116,7 @@ static int resume_last(struct chain *chain)
     return 0;
 }
 
-/* Ids that were given to events which are lost are not given again. */
+/* Never reuse ids of lost events. */
 static void raise_newest(struct chain *chain)
 {
     uint64_t lost = holes_upto(chain);
@@ -139,7 +141,7 @@ static int load_files(struct chain *chain)
     return result;
 }
 
-/* Notes the last file, which the next one is to name. */
+/* Notes the last file, to which the next one links. */
 static void know_last(struct chain *chain)
 {
     if (!chain->active && chain->count)
@@ -150,7 +152,7 @@ int resume_files(struct chain *chain)
 {
     int result = load_files(chain);
     result = result ? result : confine_files(chain);
-    /* A write-ahead log may have been made: see begin_file(). */
+    /* Sync the folder: SQLite may have made a write-ahead log, see begin_file(). */
     result = result ? result : db_sync_folder(chain->folder);
     result = result ? result : resume_last(chain);
     if (!result)

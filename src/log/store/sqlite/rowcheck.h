@@ -23,10 +23,10 @@ enum rowcheck_column {
 /* The name of a column in the table `event`. */
 const char *rowcheck_name(enum rowcheck_column column);
 
-/* Whether the row is as it was written, in a channel of that name. `at` says where its columns are.
- * A row without a checksum, of an older version, counts as such. */
+/* Whether the row matches its checksum, for a channel of that name. `at` has the places of its
+ * columns. Rows of older versions have no checksum and always match. */
 bool rowcheck_is_as_written(sqlite3_stmt *row, const int at[ROWCHECK_COLUMNS], struct str channel);
 
-/* Finds the first event of a file that is not as it was written: its id, 0 for none. 0 or a
- * negative errno. */
+/* Finds the first event of a file that does not match its checksum: its id, 0 for none. Returns 0
+ * or a negative errno. */
 int rowcheck_find(sqlite3 *db, uint64_t *ret_id);

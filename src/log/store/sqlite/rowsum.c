@@ -8,7 +8,7 @@ static uint64_t add_key(uint64_t sum, const struct event_key *key)
     return checksum_numbers(sum, key->content, 0);
 }
 
-/* The small numbers in one: channel, kind, hops, whether there is a key. */
+/* Packs the small members into one number: channel, kind, hops, and whether there is a key. */
 static uint64_t pack(const struct event *event)
 {
     return event->number | (uint64_t)event->kind << 32 | (uint64_t)event->hops << 40 |

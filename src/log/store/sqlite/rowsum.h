@@ -4,6 +4,6 @@
 
 #include "log/event.h"
 
-/* Returns the checksum of all that a reader gets of the event, with its channel's name, which the
- * file keeps apart from the row. */
+/* Returns the checksum of everything that a reader gets of the event, including its channel's name,
+ * which is not stored in the row. */
 uint32_t rowsum(const struct event *event);

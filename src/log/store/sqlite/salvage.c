@@ -58,8 +58,8 @@ static int prepare_insert(struct pass *pass, const char *table)
     return result;
 }
 
-/* 0 with `rows` NULL when SQLite does not even know the table. A table that has no rowids is read
- * upwards alone. */
+/* Prepares the rows; `rows` is NULL if SQLite cannot find the table. A table without rowids is read
+ * upwards only. */
 static int prepare_rows(struct pass *pass, const char *table)
 {
     static const char *const orders[] = {" ORDER BY rowid", " ORDER BY rowid DESC", ""};
@@ -101,8 +101,8 @@ static bool is_in_order(const struct pass *pass, int64_t rowid)
     return rowid > pass->salvaged->low && rowid < pass->salvaged->high;
 }
 
-/* 1 when the pass has come to what the other one has read. A page that holds what belongs elsewhere
- * is seen by its rows being out of order. */
+/* Returns 1 when the pass meets the rows of the other pass. Rows that are out of order show a page
+ * that belongs elsewhere. */
 static int take_row(struct pass *pass)
 {
     const struct salvage *salvage = pass->salvage;
@@ -133,7 +133,7 @@ static int read_rows(struct pass *pass)
     return result == 1 ? 0 : result;
 }
 
-/* An error of the rows ends the pass; an error of the copy ends it all. */
+/* An error in reading ends this pass only; an error in writing ends everything. */
 static int judge(const struct pass *pass, int result)
 {
     return result == -ENOMEM ? result : pass->error;
@@ -185,8 +185,8 @@ static bool has_journal(const char *path)
     return side_of(path, "-wal") == SIDE_FILE || side_of(path, "-journal") == SIDE_FILE;
 }
 
-/* With a schema that may be written to, SQLite reads a file that is cut off up to its end, instead
- * of refusing all of it. */
+/* With a writable schema SQLite reads a truncated file as far as it goes, instead of refusing it.
+ */
 int salvage_open(const char *path, sqlite3 **ret_db)
 {
     bool is_journaled = has_journal(path) && !salvage_lacks_journal(path);

@@ -28,18 +28,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Ids are taken ahead from each channel's line: many when there are few channels. FILE_ROWS is what
- * a look into a file costs, in rows, when it turns out to have nothing. */
+/* Ids are read ahead from each channel's line, more of them if there are few channels. FILE_ROWS is
+ * the cost of a file in which nothing is found, in rows. */
 enum { AHEAD_ALL = 4096, AHEAD_MIN = 8, AHEAD_MAX = 256, FILE_ROWS = 32 };
 
-/* Beside 0, 1 and errnos: the row is not as it was written; the index lacks a row. */
+/* Results beside 0, 1 and errnos: the row does not match its checksum; the index lacks a row. */
 enum { DAMAGED = 2, UNLISTED };
 
 struct line {
     uint32_t number;
     uint32_t at; /* the next of `ids` */
     uint32_t count;
-    bool more;  /* there may be more behind them, above low and up to high */
+    bool more;  /* the line may have more ids behind these, between low and high */
     bool begun; /* ids were taken before */
     uint64_t low;
     uint64_t high;
@@ -55,13 +55,13 @@ struct scan {
     struct damage *damage;
     struct page *page;
     bool backwards;
-    bool index_failed; /* for now, or for good */
+    bool index_failed; /* the index cannot be used: for now, or for good */
     uint64_t prev;     /* of the event that was added last, 0 for none */
     uint64_t low;
     uint64_t high;
     struct line *lines;
     size_t lines_count;
-    uint32_t ahead;     /* ids that a line takes ahead */
+    uint32_t ahead;     /* ids that a line reads ahead */
     sqlite3_stmt *rows; /* of a scan in id order */
 };
 
@@ -108,8 +108,8 @@ static bool read_key(sqlite3_stmt *statement, int column, struct event_key *key)
     return true;
 }
 
-/* Finds the event's channel, whose name is good until the statement is reset: 1, or 0 when the file
- * has no name for it. */
+/* Finds the name of the event's channel, valid until the statement is reset: 1, or 0 if the file
+ * has none. */
 static int find_name(struct scan *scan, struct event *event, sqlite3_stmt **ret_statement)
 {
     *ret_statement = NULL;
@@ -171,7 +171,7 @@ static int add(struct scan *scan, uint64_t id, uint32_t number)
         return result;
     db_bind_id(row, 1, id);
     result = db_row(row);
-    /* Only what the file itself lists is asked for. */
+    /* Ask only for channels that the file lists. */
     result = result == 1 ? add_row(scan, row, id, number) : result ? result : DAMAGED;
     sqlite3_reset(row);
     return result;
@@ -205,7 +205,7 @@ static int look(struct scan *scan, uint64_t id, uint32_t number, bool wanted)
 
 /* ---- few channels --------------------------------------------------------------------------- */
 
-/* The index lacks rows, or cannot be read: it is not used any more. */
+/* Gives up the index, which lacks rows or cannot be read. */
 static void unlist(struct scan *scan)
 {
     atomic_store(&scan->segment->unlisted, true);
@@ -244,7 +244,7 @@ static int ends_of(struct scan *scan, const struct line *line, struct ends *ret_
     return 0;
 }
 
-/* Upwards a line stops at the channel's last id, downwards at its first. */
+/* Upwards a line must end at the channel's last id in the file, downwards at its first. */
 static bool lacks_end(struct scan *scan, const struct line *line, uint64_t end)
 {
     uint64_t top = scan->backwards ? line->high + 1 : line->low;
@@ -253,14 +253,14 @@ static bool lacks_end(struct scan *scan, const struct line *line, uint64_t end)
            (scan->backwards ? end < listed : end > listed) && has_row(scan, end, line->number);
 }
 
-/* Downwards no event says that the last one is missing, where the line begins. */
+/* Downwards, no `prev` shows whether ids are missing above the first one read. */
 static bool lacks_last(struct scan *scan, const struct line *line, uint64_t last)
 {
     uint64_t listed = line->count ? line->ids[0] : line->low;
     return last > listed && last <= line->high && has_row(scan, last, line->number);
 }
 
-/* Whether the ids that were just read go as far as the line does: UNLISTED if not. */
+/* UNLISTED if the ids that were read end before the channel's last id in the file. */
 static int check_ends(struct scan *scan, const struct line *line)
 {
     struct ends ends;
@@ -275,7 +275,7 @@ static int check_ends(struct scan *scan, const struct line *line)
     return lacks ? UNLISTED : 0;
 }
 
-/* Whether the event before one of the line is between the two that are listed: UNLISTED then. */
+/* UNLISTED if the file has the event that `prev` names between two listed ids. */
 static int check_between(struct scan *scan, struct line *line, uint64_t id)
 {
     uint64_t prev = scan->backwards ? line->prev : scan->prev;
@@ -285,8 +285,8 @@ static int check_between(struct scan *scan, struct line *line, uint64_t id)
     return is_between && has_row(scan, prev, line->number) ? UNLISTED : 0;
 }
 
-/* Whether the index has failed, so that rows are to be read in its place: for now if the medium did
- * not give it, and for good if it is not what was written. */
+/* Whether the index has failed, so that rows must be scanned instead: for now if the disk failed to
+ * read it, for good if it is damaged. */
 static bool note_failed_index(struct scan *scan)
 {
     enum db_fault fault = db_fault(scan->reader->db);
@@ -389,14 +389,14 @@ static void set_up_lines(struct scan *scan, uint64_t *ids)
     }
 }
 
-/* All channels may be ones that this file has not: then it need not even be opened. */
+/* If the file has none of the channels, do not open it. */
 static int prepare_lines(struct scan *scan)
 {
     const struct store_query *query = scan->page->query;
     size_t count = query->numbers_count + (query->numbers_count == 0);
     size_t ahead = AHEAD_ALL / count, left = page_room(scan->page);
     scan->ahead = (uint32_t)(ahead < AHEAD_MIN ? AHEAD_MIN : ahead > AHEAD_MAX ? AHEAD_MAX : ahead);
-    /* Each event that is read may be one that is given, unless it has to be of some type. */
+    /* A query without types can use every event that is read. */
     if (!query->selection->types_count && left < scan->ahead)
         scan->ahead = (uint32_t)left;
     scan->lines = mem_try_alloc(count * (sizeof(struct line) + scan->ahead * sizeof(uint64_t)));
@@ -425,7 +425,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* A query by numbers gets here if the file's index is damaged. */
+/* Queries by numbers come here if the file's index is damaged. */
 static bool is_wanted(const struct scan *scan, uint32_t number)
 {
     const struct store_query *query = scan->page->query;
@@ -434,13 +434,13 @@ static bool is_wanted(const struct scan *scan, uint32_t number)
     return bsearch(&number, query->numbers, query->numbers_count, sizeof(number), by_number);
 }
 
-/* Whether the file cannot have the channel: then the row's number is not as it was written. */
+/* Whether the file cannot have this channel: then the number in the row is damaged. */
 static bool is_unknown(const struct segment *segment, uint32_t number)
 {
     return segment->sealed && !segment_may_have(segment, number);
 }
 
-/* The rows up to the end, or to a page that cannot be read: `*ret_fault` says which. */
+/* Reads rows up to the end or to an unreadable page: `*ret_fault` says which. */
 static int scan_readable_rows(struct scan *scan, enum db_fault *ret_fault)
 {
     sqlite3_stmt *rows;
@@ -464,7 +464,7 @@ static int scan_readable_rows(struct scan *scan, enum db_fault *ret_fault)
 
 /* ---- past what is damaged -------------------------------------------------------------------- */
 
-/* Leaves out the ids that were looked at. */
+/* Narrows the scan to the ids not looked at yet. */
 static void narrow(struct scan *scan)
 {
     uint64_t seen = scan->page->seen;
@@ -476,19 +476,19 @@ static void narrow(struct scan *scan)
         scan->low = seen;
 }
 
-/* The ids that cannot be read where the scan has ended. */
+/* The unreadable ids at which the scan stopped. */
 static struct skip find_damage(struct scan *scan)
 {
     return scan->backwards ? skip_down(scan->reader, scan->low, scan->high)
                            : skip_up(scan->reader, scan->low, scan->high);
 }
 
-/* Goes on behind the rows that cannot be read: 1 when the page wants no more rows. */
+/* Continues behind unreadable rows. Returns 1 when the page wants no more rows. */
 static int pass_damage(struct scan *scan, enum db_fault fault)
 {
     struct page *page = scan->page;
     narrow(scan);
-    /* Rows are below the file's name only if damage has changed their ids, and that is told now. */
+    /* Rows with ids below the file's name were changed by damage; report them. */
     scan->low = larger(scan->low, scan->segment->first - 1);
     if (scan->low >= scan->high)
         return 0;
@@ -520,7 +520,7 @@ static int scan_rows(struct scan *scan)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-/* The file cannot be opened since its first page is damaged. */
+/* Reports a file that cannot be opened because its first page is damaged. */
 static int pass_file(struct scan *scan)
 {
     damage_note(scan->damage, scan->segment, scan->low, scan->high);
@@ -528,8 +528,8 @@ static int pass_file(struct scan *scan)
     return 0;
 }
 
-/* Reads by lines. If the index turns out to be damaged, all that was added is taken back: other
- * lines are ahead of the rows that were not listed. */
+/* Reads by lines. If the index turns out to be damaged, takes back all that was added: the lines
+ * may have skipped rows that the index lacks. */
 static int scan_lines(struct scan *scan)
 {
     struct page *page = scan->page;
@@ -580,7 +580,8 @@ int scan_segment(struct segment *segment, struct readers *readers,
                  const struct trimmed_ids *trimmed_ids, struct damage *damage, struct page *page)
 {
     const struct store_query *query = page->query;
-    /* Before the connection looks: what is committed by now it will see. */
+    /* Note the newest id before the connection begins its transaction: everything up to it is
+     * committed and visible. */
     uint64_t newest = atomic_load(&segment->newest);
     struct scan scan = {
         .segment = segment,

@@ -6,9 +6,8 @@
 #include "log/store/sqlite/trimmed_ids.h"
 #include "log/store/sqlite/reader.h"
 
-/* Adds what the page's query asks for, as far as it is in this segment, in the query's direction.
- * 0 when all of it was looked at, 1 when the page wants no more, or a negative errno. Events that
- * are damaged on the disk are noted and passed over. Any thread that holds a reference to the
- * segment. */
+/* Adds the query's events in this segment to the page, in the query's direction. Returns 0 when all
+ * were looked at, 1 when the page wants no more, or a negative errno. Damaged events are reported
+ * and skipped. Any thread with a reference to the segment. */
 int scan_segment(struct segment *segment, struct readers *readers,
                  const struct trimmed_ids *trimmed_ids, struct damage *damage, struct page *page);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* An index on (channel) has the rowid, which is the event's id, behind it: (channel, id). */
+/* SQLite appends the rowid, which is the event's id, to an index on (channel): it is sorted by
+ * (channel, id). */
 #define CREATE_INDEX "CREATE INDEX event_by_channel ON event(channel)"
 
 /* ---- the table of channels ------------------------------------------------------------------ */
@@ -49,8 +50,8 @@ static int write_stamp(sqlite3 *db, uint32_t stamp)
     return db_exec(db, sql);
 }
 
-/* Finishes a file: its index, its table of counts, and its stamp. Channels that only trims named
- * are dropped with these. */
+/* Finishes a file: its index, its table of counts and its stamp. Channels that only have trims in
+ * it are left out of the table. */
 static int finish(sqlite3 *db, struct index *index, uint32_t stamp)
 {
     int result = db_exec(db, CREATE_INDEX);
@@ -62,8 +63,8 @@ static int finish(sqlite3 *db, struct index *index, uint32_t stamp)
                                 "UPDATE meta SET value = 1 WHERE name = 'sealed'");
 }
 
-/* Tells two files of the same name apart, of which one comes from a backup. Never 0, which files
- * have that were sealed before there were stamps. */
+/* A random stamp that tells the file from a copy of the same name, such as one from a backup. Never
+ * 0, which stands for files that were sealed before there were stamps. */
 static uint32_t make_stamp(const struct chain *chain)
 {
     return (uint32_t)(clock_wall_us(chain->config.clock) & 0x3fffffff) | 1U << 30;
@@ -71,8 +72,9 @@ static uint32_t make_stamp(const struct chain *chain)
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
-/* The digest of the file before this one; 0 while it is not sealed, or is older than links are. Not
- * of an older copy: the whole file may be put back, and would seem to be of other content. */
+/* The digest of the file before this one; 0 if that is not sealed yet or has no links. 0 also for
+ * an older copy of it, so that the true file may be put back without being taken for a foreign one.
+ */
 static uint64_t digest_before(struct chain *chain, struct segment *segment)
 {
     const struct link *expected = &segment->links.before;
@@ -84,8 +86,8 @@ static uint64_t digest_before(struct chain *chain, struct segment *segment)
     return digest;
 }
 
-/* A file is sealed as it was appended to. What is rewritten later keeps these links, so that the
- * next file still knows it. */
+/* The links are those from the time of appending. A rewrite keeps them, so that the next file still
+ * recognises this one. */
 static int seal_links(struct chain *chain, struct segment *segment, sqlite3 *db)
 {
     struct links links = {
@@ -133,7 +135,7 @@ static int checkpoint(struct chain *chain, sqlite3 *db)
 static int load_sealed(struct segment *segment)
 {
     sqlite3 *db = NULL;
-    /* SQLite does not say so when it could not delete its journal. */
+    /* SQLite does not report a journal that it could not delete. */
     int result = segment_has_journal(segment) ? -EIO : 0;
     result = result ? result : db_open(segment->path, DB_IMMUTABLE, &db);
     if (result)
@@ -155,7 +157,8 @@ static int change_life(struct chain *chain, struct segment *segment, sqlite3 *db
     chain_step(chain, "single");
     result = load_sealed(segment);
     if (result) {
-        segment->sealed = false; /* it is served as it was, and sealed again next time */
+        segment->sealed =
+            false; /* on an error the file is served as before, and sealed again later */
         return result;
     }
     index_free(segment->index);
@@ -209,7 +212,7 @@ static int prepare_rows(sqlite3 *from, sqlite3_stmt **ret_rows)
     return db_prepare(from, "SELECT " WRITER_COLUMNS_OLD " FROM event ORDER BY id", ret_rows);
 }
 
-/* Checksums are copied as they are: a row that is damaged stays one that is known to be. */
+/* Copies checksums unchanged, so that a damaged row stays recognisable. */
 static int copy_rows(struct chain *chain, sqlite3 *from, sqlite3 *to, struct index *index)
 {
     sqlite3_stmt *rows = NULL, *insert = NULL;
@@ -244,7 +247,7 @@ static int copy_names(sqlite3 *from, sqlite3 *to, struct index *index)
     return result;
 }
 
-/* Without a journal: a copy that does not get finished is thrown away. */
+/* Without a journal: an unfinished copy is thrown away. */
 static int fill_copy(struct chain *chain, sqlite3 *from, sqlite3 *to, struct index *index)
 {
     int64_t stamp = 0;

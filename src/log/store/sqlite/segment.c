@@ -81,7 +81,7 @@ void segment_leave(struct segment *segment)
 
 int segment_make_schema(sqlite3 *db)
 {
-    /* SQLite keeps the text with its comments, and .schema shows them. */
+    /* A comment in the statement: SQLite keeps it, and .schema shows it. */
     return db_exec(
         db, "BEGIN;"
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value);"
@@ -116,8 +116,8 @@ int segment_make_schema(sqlite3 *db)
 
 static const char *const sides[] = {"", "-wal", "-shm", "-journal"};
 
-/* Unlinks a database and all that SQLite lays beside one: a journal that outlived its file would be
- * played into the next of that name. */
+/* Unlinks a database with all its journals: one that is left would be played into the next file of
+ * that name. */
 static int unlink_all(const char *path)
 {
     char side[4096];
@@ -130,8 +130,8 @@ static int unlink_all(const char *path)
     return result;
 }
 
-/* All that is in the file is in it before it says that it has a write-ahead log: that one is empty
- * when the file is renamed. */
+/* Write the tables before switching to a write-ahead log, which is then empty when the file is
+ * renamed. */
 static int make_spare_in(const char *path)
 {
     sqlite3 *db = NULL;
@@ -211,7 +211,7 @@ void segment_measure(struct segment *segment)
 
 /* ---- the filter ----------------------------------------------------------------------------- */
 
-/* A factor is odd, so that no two numbers below 2^32 have the same two hashes. */
+/* Odd factors keep the hashes of two numbers below 2^32 apart. */
 static uint32_t spread(uint32_t number, uint32_t factor)
 {
     number *= factor;
@@ -226,7 +226,7 @@ static uint32_t filter_bit(const struct segment_filter *filter, uint32_t number,
     return (spread(number, 0x9e3779b1) + hash * step) & filter->mask;
 }
 
-/* So many that half of the bits are set. */
+/* A number of hashes with which about half of the bits get set. */
 static uint32_t hashes_of(uint32_t bits, uint64_t channels)
 {
     uint64_t best = channels ? bits * UINT64_C(7) / (channels * 10) : 1;
@@ -369,8 +369,8 @@ static uint32_t big_endian(const unsigned char *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* Whether the file is in SQLite's format, and in which journal mode: read before SQLite opens it,
- * since SQLite takes an empty or a foreign file for a new one as long as it can. */
+/* Reads from the header whether the file is SQLite's, and its journal mode. SQLite itself would
+ * take an empty file, or some foreign ones, for a new database. */
 static int read_header(const struct segment *segment, struct header *ret_header)
 {
     unsigned char header[HEADER];
@@ -482,7 +482,7 @@ int segment_make_single(sqlite3 *db)
     return result;
 }
 
-/* SQLite itself recovers here what a crash left in the write-ahead log or journal. */
+/* SQLite recovers the write-ahead log or journal that a crash left. */
 static int load_with_sides(struct segment *segment)
 {
     sqlite3 *db;
@@ -491,8 +491,7 @@ static int load_with_sides(struct segment *segment)
     if (result)
         return result;
     result = is_sealed(segment, db, &sealed);
-    /* Another program that reads the file does not hold up a start: the file is then sealed
-     * later. */
+    /* If another program reads the file, start anyway and seal the file later. */
     if (!result && sealed && segment_make_single(db) == 0) {
         sqlite3_close(db);
         return segment_has_journal(segment) ? -EIO : load_single(segment);
@@ -503,7 +502,7 @@ static int load_with_sides(struct segment *segment)
     return result;
 }
 
-/* A single file that lacks its end may be read for long before anybody misses something. */
+/* Check the length of a sealed file: if its end is missing, most reads would not notice. */
 static bool is_cut_off(const struct segment *segment, const struct header *header)
 {
     return (uint64_t)header->pages * header->page_size > header->size &&
@@ -545,7 +544,7 @@ bool segment_is_confined(const struct segment *segment, uint64_t end)
     return !newest || (oldest >= segment->first && (!end || newest < end));
 }
 
-/* Statements that mean the ids of the segment's range by ?1 <= id < ?2. */
+/* For statements that bind the segment's range of ids as ?1 <= id < ?2. */
 static int run_ranged(sqlite3 *db, const char *sql, const struct segment *segment, uint64_t end)
 {
     sqlite3_stmt *statement;

@@ -25,7 +25,7 @@ struct reader;
  * when the file has 32,000 channels, one in 3 when it has 100,000. */
 struct segment_filter {
     uint8_t *bits;
-    uint32_t mask; /* bits - 1; a power of two less one */
+    uint32_t mask; /* number of bits minus 1, all ones in binary */
     uint32_t hashes;
 };
 
@@ -34,20 +34,19 @@ struct segment {
     uint64_t first; /* the id that names it */
     char *path;
 
-    /* Readers hold it shared while they look into the file; held alone for the few moments in which
-     * the file changes its life. */
+    /* The gate: readers hold it shared while they use the file; upkeep holds it alone for the
+     * moment in which the file is sealed, replaced or unlinked. */
     pthread_rwlock_t gate;
-    bool sealed;                  /* gate */
-    bool finished;                /* says that it is sealed, but has its write-ahead log still: what
-                                   * is kept of its channels would not count what is appended now */
-    bool gone;                    /* gate; nothing in it is retained, and its file is unlinked */
-    struct index *index;          /* gate; NULL once sealed */
+    bool sealed;         /* gate */
+    bool finished;       /* flagged as sealed, but has a write-ahead log: takes no more appends */
+    bool gone;           /* gate; no event is retained, and the file is unlinked */
+    struct index *index; /* gate; NULL once sealed */
     struct segment_filter filter; /* gate; once sealed */
     uint32_t stamp;               /* gate; given when it is sealed, kept when it is rewritten */
-    uint32_t channels;            /* gate; once sealed: how many it has */
+    uint32_t channels;            /* gate; number of channels, once sealed */
 
     struct reader *idle;         /* open connections that nobody uses; readers->lock */
-    _Atomic unsigned generation; /* connections of another one are not to be used again */
+    _Atomic unsigned generation; /* connections of an older generation are not used again */
     _Atomic uint64_t oldest;     /* ids of its oldest and newest event, 0 for none */
     _Atomic uint64_t newest;
     _Atomic int64_t oldest_time_us;
@@ -57,57 +56,58 @@ struct segment {
 
     /* Upkeep's. */
     struct links links;     /* read from the file */
-    bool summed;            /* what it has is in the sums */
-    uint64_t keyed;         /* if it is: id of its newest event that has a key, 0 for none */
+    bool summed;            /* the sums count its events */
+    uint64_t keyed;         /* if so: id of its newest event that has a key, 0 for none */
     bool erase;             /* has events that were deleted, and is to be rewritten */
-    bool trimmed;           /* something in it may have been trimmed since it was counted */
+    bool trimmed;           /* events may have been trimmed since it was counted */
     int64_t count_after_ns; /* do not count again before */
-    int64_t retry_after_ns; /* do not seal, count or rewrite again before, since it failed */
-    unsigned failures;      /* to do so, one after the other, since it cannot be read */
-    struct writer *writer;  /* of a rolled file: open still */
+    int64_t retry_after_ns; /* after a failure: do not seal, count or rewrite it before */
+    unsigned failures;      /* failures in a row, because the file cannot be read */
+    struct writer *writer;  /* of a rolled file that is still open */
 };
 
-/* Shares the gate; false, and it is not held, when the segment is gone. */
+/* Takes the gate shared; false, without the gate, if the segment is gone. */
 bool segment_enter(struct segment *segment);
 void segment_leave(struct segment *segment);
 
-/* A segment of no content yet, with one reference; its file need not exist. */
+/* A new segment without content, with one reference; its file need not exist. */
 struct segment *segment_new(const char *folder, uint64_t first);
 struct segment *segment_ref(struct segment *segment);
 struct segment *segment_unref(struct segment *segment);
 
-/* Makes the file that the next active segment begins as, under the name that segment_take_spare()
- * knows; one that is there is kept. */
+/* Makes the file for the next active segment in advance, under the name that segment_take_spare()
+ * expects; an existing one is kept. */
 int segment_make_spare(const char *folder);
 
-/* Makes the spare this segment's file. Durable. */
+/* Renames the spare file to this segment's name. Durable. */
 int segment_take_spare(const char *folder, struct segment *segment);
 
-/* Makes the tables of an empty file. A rewrite begins with them, too. */
+/* Makes the tables of an empty file; a rewrite begins with them, too. */
 int segment_make_schema(sqlite3 *db);
 
-/* Finds out the state of the file after any end of the last run. Finishes a seal that was begun,
- * and builds the index of a file that is not sealed. Returns -EIO, with a log line, if the file
- * cannot be read. */
+/* Finds the state of the file after any end of the last run. Finishes an interrupted seal, and
+ * builds the index of an unsealed file. Returns -EIO, after a log line, if the file cannot be read.
+ */
 int segment_load(struct segment *segment);
 
-/* Takes over what the sums know of a sealed file. Of the file only the header is read: -ESTALE when
- * it is not the one that they know. */
+/* Takes over what the sums know of a sealed file. Only the file's header is read: -ESTALE if it is
+ * another file than the sums know. */
 int segment_load_summed(struct segment *segment, const struct sums_file *file);
 
-/* The link to this file that the next file gets. */
+/* The link to this file, for the next file. */
 struct link segment_link(const struct segment *segment);
 
 /* Whether all ids in a loaded file are above those of the file before it and below `end`, the id
  * that names the file behind it; 0 for none. */
 bool segment_is_confined(const struct segment *segment, uint64_t end);
 
-/* Removes for good what is not, with a log line, and loads the file again. It came from a commit
- * that failed and was told as failed; versions that did not prevent its return left such files.
- * Nobody else has the segment; `db` is the connection that writes to it, or NULL. */
+/* Removes events whose ids do not fit the file's range, with a log line, and loads the file again.
+ * They come from commits that were reported as failed and came back, in versions that did not
+ * prevent that. No other thread has the segment; `db` is the connection that writes to it, or NULL.
+ */
 int segment_confine(struct segment *segment, uint64_t end, sqlite3 *db);
 
-/* Reads from a sealed file what is kept in memory about it. `db` has it open. */
+/* Loads what memory needs of a sealed file. `db` has the file open. */
 int segment_load_sealed(struct segment *segment, sqlite3 *db);
 
 /* Whether a sealed segment may have the channel. Under the gate. */
@@ -116,13 +116,12 @@ bool segment_may_have(const struct segment *segment, uint32_t number);
 /* Asks the folder for the size of the file and of what lies beside it. */
 void segment_measure(struct segment *segment);
 
-/* Leaves write-ahead logging, which needs the file for itself: -EBUSY while another program reads
- * it. */
+/* Ends write-ahead logging, which needs the file alone: -EBUSY while another program reads it. */
 int segment_make_single(sqlite3 *db);
 
 /* Whether a journal or write-ahead log lies beside the file. It would spoil a file that takes this
  * one's place. */
 bool segment_has_journal(const struct segment *segment);
 
-/* Unlinks the file and what lies beside it. */
+/* Unlinks the file and its journals. */
 int segment_unlink(const struct segment *segment);

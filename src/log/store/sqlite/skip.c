@@ -17,7 +17,8 @@
  * that double, and then by halves. The search may skip sound rows between two damaged pages. */
 #include "log/store/sqlite/skip.h"
 
-/* The size of pages that this program makes; inner pages of tables; a bound for damaged trees. */
+/* The page size of this program's files; inner pages of tables; the greatest depth of a tree that
+ * is not damaged. */
 enum { PAGE = 4096, VARINT_MAX = 9, INNER = 5, CELLS_AT = 12, DEPTH_MAX = 20, PAGES_MAX = 64 };
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -57,7 +58,7 @@ struct cell {
     uint64_t upto;
 };
 
-/* A cell with an id outside of the page's range shows that the page is damaged: false. */
+/* False if the cell has an id outside of the page's range, which shows damage. */
 static bool read_cell(const unsigned char *page, uint32_t index, const struct skip *range,
                       struct cell *ret_cell)
 {
@@ -69,8 +70,8 @@ static bool read_cell(const unsigned char *page, uint32_t index, const struct sk
     return ret_cell->upto > range->after && ret_cell->upto <= range->upto;
 }
 
-/* Finds the child that the id belongs to, and narrows the range to it. False if the page is none
- * that has children. */
+/* Finds the child page for the id, and narrows the range to it. False if the page is no inner page.
+ */
 static bool descend(const unsigned char *page, uint64_t id, struct skip *range, uint32_t *ret_child)
 {
     struct skip narrowed = *range;
@@ -118,7 +119,7 @@ static bool is_of_our_size(sqlite3_file *file)
            big_endian(size, 2) == PAGE;
 }
 
-/* The range of the page that the id is in, or of the lowest one above it that can be read. */
+/* The range of ids of the page for the id, or of the lowest readable page above it. */
 static struct skip find_page(struct reader *reader, uint64_t id)
 {
     struct skip range = {0, UINT64_MAX};
@@ -168,8 +169,8 @@ static bool is_readable(struct reader *reader, uint64_t low, uint64_t high, bool
     return look(reader, low, high, down) >= 0;
 }
 
-/* Whether a page has a row of these ids, which may be damaged. `down` looks at the page from the
- * end that does not lead into the next page. */
+/* Whether a row with these ids is in a page, readable or not. `down` begins at the end of the page
+ * that does not lead to the next page. */
 static bool has_row(struct reader *reader, uint64_t low, uint64_t high, bool down)
 {
     return look(reader, low, high, down) != 0;
@@ -182,7 +183,7 @@ static bool is_readable_from(struct reader *reader, uint64_t low, uint64_t high,
                 : is_readable(reader, low + width, high, false);
 }
 
-/* How many ids from the edge on cannot be read, by trying. */
+/* Finds by trying how many ids from the edge on cannot be read. */
 static uint64_t try_width(struct reader *reader, uint64_t low, uint64_t high, bool down)
 {
     uint64_t bad = 0, good = 1, all = high - low;
@@ -203,7 +204,7 @@ static uint64_t try_width(struct reader *reader, uint64_t low, uint64_t high, bo
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 
-/* Whether the tree tells where the page ends: in a sealed file it does for the last one as well. */
+/* Whether the tree says where the page ends. In a sealed file it does for the last page, too. */
 static bool is_bounded(const struct reader *reader, const struct skip *range)
 {
     return range->upto < UINT64_MAX || (range->after && reader->sealed);
@@ -216,7 +217,7 @@ static struct skip clip(const struct reader *reader, struct skip range)
     return range;
 }
 
-/* A page that is sound may have a row that is not: then the end of that is to be tried. */
+/* A readable page may have an unreadable row: then find the end of that by trying. */
 struct skip skip_up(struct reader *reader, uint64_t low, uint64_t high)
 {
     uint64_t id = low + 1;

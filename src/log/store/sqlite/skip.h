@@ -9,15 +9,15 @@ struct skip {
     uint64_t upto;
 };
 
-/* The first row with low < id <= high cannot be read; `low` is not below the file's ids, nor `high`
- * above them. Returns a range of ids of which none can be read: that of the page, wherever a search
- * comes upon it, so that it ends above low and may begin below it. The thread that has the reader.
- */
+/* Called when the first row with low < id <= high cannot be read; `low` and `high` lie within the
+ * file's ids. Returns a range of unreadable ids: that of the page, so it ends above low and may
+ * begin below it. The thread that has the reader. */
 struct skip skip_up(struct reader *reader, uint64_t low, uint64_t high);
 
 /* The same for the last row with low < id <= high: the range begins below high. */
 struct skip skip_down(struct reader *reader, uint64_t low, uint64_t high);
 
-/* The row `id` could not be read. Returns an id that stands for what is damaged: the last of the
- * page of rows, or the row's own if its page is sound, since long data lies in pages of its own. */
+/* Called when the row `id` could not be read. Returns an id for the damaged place: the last id of
+ * the page, or `id` itself if the page is sound and only the row's long data, on other pages, is
+ * damaged. */
 uint64_t skip_place(struct reader *reader, uint64_t id);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Rows that an opening looks at to find the oldest event that is alive; upkeep looks on. */
+/* Rows that an opening reads to find the oldest retained event; upkeep continues the search. */
 enum { OLDEST_ROWS = 1000 };
 
 struct sqlite {
@@ -181,7 +181,7 @@ static int open_all(struct sqlite *sqlite, const struct store_loader *loader,
     return result ? result : find_oldest(chain, OLDEST_ROWS);
 }
 
-/* The cause is looked for when all files are closed again, and their descriptors free. */
+/* Find the cause after all files are closed, when descriptors are free again. */
 static int give_up(struct sqlite *sqlite, int result)
 {
     struct store_config config = sqlite->chain.config;

@@ -8,5 +8,5 @@ int sqlite_open_hooked(const struct store_config *config, const struct store_loa
                        const struct chain_hook *hook, struct store **ret_store,
                        struct store_newest *ret_newest);
 
-/* The chain of a store that was opened so, for tests to look into. */
+/* The chain of a store opened in that way, for tests. */
 struct chain *sqlite_chain(struct store *store);

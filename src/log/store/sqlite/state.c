@@ -15,8 +15,8 @@
 
 enum { ROOM = 1 << 20, TIDY_BYTES = 256 << 10, GROW_BYTES = 64 << 10 };
 
-/* A script for each version, run on the tables of the version before. The version is kept beside
- * the other settings, since all modules that share the file share PRAGMA user_version. */
+/* A script for each version, run on the tables of the version before. The version is a row of the
+ * settings, since all modules that use the file share PRAGMA user_version. */
 static const char *const migrations[] = {
     "CREATE TABLE trim(name TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,"
     " trimmed INTEGER NOT NULL);"
@@ -27,7 +27,7 @@ static const char *const migrations[] = {
 
 _Static_assert(sizeof(migrations) / sizeof(*migrations) == STATE_VERSION, "a script a version");
 
-/* Tables that versions without links do not know, and leave alone: they need no new version. */
+/* Tables that versions without links ignore: they need no new version. */
 #define CHAIN_TABLES                                                                               \
     "CREATE TABLE IF NOT EXISTS removal(first INTEGER PRIMARY KEY, before INTEGER NOT NULL,"       \
     " before_last INTEGER NOT NULL, before_count INTEGER NOT NULL,"                                \
@@ -93,7 +93,7 @@ static const char *const statements[STATEMENTS] = {
 struct state {
     sqlite3 *db;
     char *wal_path;
-    bool unsure; /* a failed change may be in the file after a crash */
+    bool unsure; /* a failed commit may still be in the file after a crash */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -196,7 +196,7 @@ void state_close(struct state *state)
         return;
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(state->statements[i]);
-    /* The last one out leaves a single file behind. */
+    /* The last connection to close leaves a single file. */
     if (state->db)
         sqlite3_db_config(state->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     sqlite3_close(state->db);
@@ -223,7 +223,7 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
                void *context)
 {
     sqlite3_stmt *statement;
-    /* Read the rows in the order of the file. By name, each would be a seek. */
+    /* Reads rows in the order of the file; in the order of names each would be a seek. */
     int result = db_prepare(state->db, DB_SELECT(TRIM_OF) "trim ORDER BY rowid", &statement);
     if (result)
         return result;
@@ -329,7 +329,7 @@ int state_holes(struct state *state, int (*each)(void *context, uint64_t after, 
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* See wal.c: what failed is made to have failed. */
+/* After a failed commit, makes sure that it cannot come back, see wal.c. */
 static int mend(struct state *state)
 {
     if (!state->unsure)
@@ -519,7 +519,7 @@ static int checkpoint(struct state *state)
     return code == SQLITE_OK || code == SQLITE_BUSY ? 0 : db_error(state->db);
 }
 
-/* Locks are on the two other files, so that a descriptor of this one may come and go. */
+/* Locks of the process are on other files, so this file may be opened and closed freely. */
 static int set_room_aside(struct state *state)
 {
     int fd = db_open_file(state->wal_path, O_WRONLY);

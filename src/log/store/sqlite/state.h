@@ -28,7 +28,7 @@ struct state_row {
 };
 
 struct state_newest {
-    uint64_t id; /* of the newest event in a file that is gone */
+    uint64_t id; /* ids and times of the newest event in a removed file */
     int64_t time_us;
     uint32_t number; /* the highest channel number that was ever forgotten */
 };
@@ -43,68 +43,70 @@ int state_rows(struct state *state, int (*each)(void *context, const struct stat
 /* The same for channels that were forgotten while files may hold events of them up to `upto`. */
 int state_forgotten(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
                     void *context);
-/* The same for the next `limit` numbers above `after`, rising. */
+/* The same for at most `limit` numbers above `after`, ascending. */
 int state_forgotten_after(struct state *state, uint32_t after, int limit,
                           int (*each)(void *context, uint32_t number, uint64_t upto),
                           void *context);
 
-/* The same for channels whose events up to `upto` are still to be erased from the files. */
+/* Calls `each` for the channels with events up to `upto` that are still to be erased from the
+ * files. */
 int state_erasures(struct state *state, int (*each)(void *context, uint32_t number, uint64_t upto),
                    void *context);
 
 /* Facts about the chain of files, see holes.c. */
 struct state_chain {
-    uint64_t log;    /* see links.h; 0 when it is not known */
+    uint64_t log;    /* random number of the log, see links.h; 0 if unknown */
     uint64_t tail;   /* the id that names the newest file that has events */
-    uint64_t newest; /* an event that this file has had, none of the first */
+    uint64_t newest; /* an event that was in this file, and not its first */
 };
 
 int state_chain(struct state *state, struct state_chain *ret_chain);
 
-/* Call `each` for the files that upkeep has removed, with the file that was before each, and for
- * the ranges after < id <= upto of which events are lost. Both by rising ids. */
+/* Call `each` for the files that upkeep removed, each with the file before it, and for the ranges
+ * after < id <= upto whose events are lost. Both by ascending ids. */
 int state_removals(struct state *state,
                    int (*each)(void *context, uint64_t first, const struct link *before),
                    void *context);
 int state_holes(struct state *state, int (*each)(void *context, uint64_t after, uint64_t upto),
                 void *context);
 
-/* Each call below is durable when it returns 0, and has done nothing otherwise; unless the disk
- * that failed did not even let us prove that, no crash changes it. */
+/* The calls below are durable when they return 0, and have changed nothing after an error. The
+ * exception: if the disk does not even let them undo a failed commit, that commit may come back
+ * after a crash. */
 
 /* Raises the rows of these channels; with `erase` also notes that the files must be rewritten. */
 int state_trim(struct state *state, const struct store_trim *trims, size_t count, bool erase);
 
-/* Everything noted to be erased has been. */
+/* Notes that every erasure has been done. */
 int state_erased(struct state *state);
 
 /* Forgets channels, each trimmed up to upto[i], and raises the rows `namespaces`. */
 int state_forget(struct state *state, const struct store_trim *namespaces, size_t namespaces_count,
                  const uint32_t *numbers, const uint64_t *upto, size_t count);
 
-/* Drops what is kept of forgotten channels of which no file has anything any more. */
+/* Deletes the rows of forgotten channels that no file has events of. */
 int state_unforget(struct state *state, const uint32_t *numbers, size_t count);
 
 int state_set_newest(struct state *state, uint64_t id, int64_t time_us);
 
 /* Notes that events up to this id may be lost, so that every reader with a cursor below it gets a
- * gap. Nothing else in the folder says so. The newest id is at least that, of `time_us`. */
+ * gap. This note is the only trace of the loss. New ids will be above it, and above `time_us`. */
 int state_set_lost(struct state *state, uint64_t id, int64_t time_us);
-/* The highest id so noted, 0 for none. */
+/* The highest id noted as possibly lost, 0 for none. */
 int state_lost(struct state *state, uint64_t *ret_id);
 
-/* Keeps the greatest of each that was ever set. The tail is a file that is there: of one of that
- * name which was removed nothing is kept. */
+/* Sets facts; of each member the highest value ever set is kept. `tail` names a file that exists
+ * now, so a note about a removed file of that name is dropped. */
 int state_set_chain(struct state *state, const struct state_chain *chain);
 
-/* The file is about to be unlinked. Removals of files below `least` are dropped, and nothing is
- * expected before the one of that name. */
+/* Notes that the file will be unlinked. Notes about files below `least` are dropped, and the file
+ * of that name then expects none before it. */
 int state_put_removal(struct state *state, uint64_t first, const struct link *before,
                       uint64_t least);
 
 int state_put_hole(struct state *state, uint64_t after, uint64_t upto);
 int state_drop_hole(struct state *state, uint64_t upto);
 
-/* Moves the write-ahead log into the file once it is worth while, and sets room aside for more, so
- * that a full disk can still be trimmed, which is what makes room on it. */
+/* Checkpoints once that is worth while, and reserves room for the write-ahead log: a full disk can
+ * be trimmed only by writing to this file. */
 int state_checkpoint(struct state *state);

@@ -31,13 +31,13 @@
 #include <stdlib.h>
 
 #define NS_PER_S INT64_C(1000000000)
-/* Files are added for so long in a turn of upkeep. */
+/* Time in a turn of upkeep for adding files to the sums. */
 #define ADD_NS (NS_PER_S / 4)
-/* When the sums could not be kept they are begun anew no sooner. */
+/* After the sums were dropped, wait so long before they are begun again. */
 #define RETRY_NS (60 * NS_PER_S)
 
-/* Files are added once there are ADD_FILES, or once their channels are one in ADD_SHARE of all: to
- * add a file costs a page for nearly each of its channels. */
+/* Files are added once ADD_FILES of them wait, or once their channels are one in ADD_SHARE of all:
+ * adding a file costs a page for nearly each of its channels. */
 enum { ADD_FILES = 8, ADD_SHARE = 8, ADD_TRIES = 3, LOWERED_LOOKED_FOR = 256 };
 
 static int64_t now_ns(const struct chain *chain)
@@ -69,9 +69,9 @@ void summing_drop(struct chain *chain, const char *reason, int error)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* The trimmed id has fallen: harmless if it was that of a forgotten channel which had the number
- * before, so that there is nothing between the two. Many channels may be like that, and to look for
- * each of them costs a start what it must not: some are looked for, upkeep will count all. */
+/* The channel's trimmed id is below that of the row. Harmless if the row is of a forgotten channel
+ * that had the number before, and no events lie between the two ids. A start can only afford to
+ * check some such channels; upkeep will count all of them. */
 static int bring_down(struct chain *chain, struct sums_row *row, uint64_t trimmed)
 {
     struct tally back = {0};
@@ -84,7 +84,7 @@ static int bring_down(struct chain *chain, struct sums_row *row, uint64_t trimme
     return 1;
 }
 
-/* 1 when the row has changed. */
+/* Returns 1 if the row has changed. */
 static int bring_up(struct chain *chain, struct sums_row *row)
 {
     struct tally gone = {0};
@@ -116,7 +116,7 @@ int summing_bring_up(struct chain *chain, struct sums_row *row)
     return result < 0 ? result : 0;
 }
 
-/* The entry of a channel in state.db is enough once all its events are trimmed. */
+/* Once all its events are trimmed, a channel needs no row: state.db has its entry. */
 static int settle_row(struct chain *chain, uint32_t number)
 {
     struct sums_row row;
@@ -271,7 +271,7 @@ static bool is_to_be_added(const struct segment *segment)
     return segment->sealed && !segment->summed;
 }
 
-/* Rows are added up over all files as they are in the chain. */
+/* Adds up rows over all files, in the order of the chain. */
 static int add_files(struct chain *chain)
 {
     int64_t until = now_ns(chain) + ADD_NS;
@@ -372,7 +372,7 @@ int summing_match(struct chain *chain)
 {
     struct chain_sums *own = &chain->sums;
     int result = sums_open(own->path, &own->db);
-    if (result) { /* nothing may contradict the files, were it read next time */
+    if (result) { /* an old row, read at the next start, must not contradict the files */
         own->stuck = sums_discard(NULL, own->path) != 0;
         return own->stuck ? result : 0;
     }

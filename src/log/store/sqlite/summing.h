@@ -3,40 +3,38 @@
 
 #include "log/store/sqlite/chain.h"
 
-/* Everything here but the part for opening is for the thread that does upkeep.
- *
- * Nothing fails because the sums cannot be kept: they are dropped then, and made anew from the
- * files later. */
+/* All functions but those for opening are for the thread of upkeep. An error in the sums fails
+ * nothing else: they are dropped, and made again from the files later. */
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Tells the segments that are listed what the sums know of their files: those are `summed`, and
- * need not be opened. If a file is gone or is not the one that was added, the sums are dropped. */
+/* Tells the listed segments what the sums know of their files: those are then `summed`, and need
+ * not be opened. If a file is missing or differs from the one that was added, the sums are dropped.
+ */
 int summing_match(struct chain *chain);
 
-/* Brings a row from the trimmed id that it was counted at to the one that the channel has now, as
- * the files have it, and notes that the sums need that too. -ESTALE when the trimmed id has fallen
- * and there are events between. */
+/* Brings a row from the trimmed id at which it was counted to the current one of the channel, by
+ * counting in the files, and notes that the stored row needs the same. -ESTALE: the trimmed id has
+ * fallen, and there are events between. */
 int summing_bring_up(struct chain *chain, struct sums_row *row);
 
-/* Drops the sums, since they are wrong or cannot be kept: an opening asks the files. */
+/* Drops the sums, because they are wrong or cannot be stored: the next opening reads the files. */
 void summing_drop(struct chain *chain, const char *reason, int error);
 
 /* ---- upkeep ---------------------------------------------------------------------------------- */
 
-/* The channel was trimmed or forgotten: its row is to be brought up by summing_settle(). */
+/* Notes that the channel was trimmed or forgotten: summing_settle() then updates its row. */
 void summing_note(struct chain *chain, uint32_t number);
 
-/* Brings the rows up that were noted. 0 when the sums on the disk contradict nothing that is known:
- * only then a file may be replaced or unlinked, and forgotten channels may be forgotten for good.
- */
+/* Updates the noted rows. 0: the sums agree with all trims. Only then may a file be replaced or
+ * unlinked, or a channel be forgotten for good. */
 int summing_settle(struct chain *chain);
 
-/* The file is about to be unlinked. If it is not 0, it must not be. */
+/* Takes the file out of the sums. On an error it must not be unlinked. */
 int summing_leave(struct chain *chain, struct segment *segment);
 
-/* The file was replaced by one without what was trimmed. */
+/* Notes that a rewrite has replaced the file. */
 void summing_replaced(struct chain *chain, struct segment *segment);
 
-/* Adds the sealed files that are not in the sums yet, once it is worth while. */
+/* Adds waiting sealed files to the sums, once that is worth while. */
 void summing_add(struct chain *chain);

@@ -62,7 +62,7 @@ struct sums {
     sqlite3 *db;
     char *path;
     sqlite3_stmt *statements[STATEMENTS];
-    char name[NAME_ROOM]; /* of the row that sums_get() found last */
+    char name[NAME_ROOM]; /* the name in the row that sums_get() returned last */
 };
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -82,7 +82,7 @@ static int make_schema(sqlite3 *db)
             "COMMIT");
 }
 
-/* The files that version 1 added are older than links are. */
+/* Files added by version 1 are older than links. */
 static int add_links(sqlite3 *db)
 {
     return db_exec(db, "BEGIN;"
@@ -128,7 +128,7 @@ static void close_db(struct sums *sums)
     sums->db = NULL;
 }
 
-/* The write-ahead log goes first: left behind, it would be played into the next database. */
+/* Unlink the write-ahead log first: if it were left, it would be played into the next database. */
 static int unlink_all(const char *path)
 {
     static const char *const sides[] = {"-wal", "-shm", "-journal", ""};

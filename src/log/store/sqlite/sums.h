@@ -1,7 +1,6 @@
-/* DIR/sums.db: what the sealed files hold, added up, so that an opening need not ask each file.
- *
- * All in it can be found out from the files again: a database that is damaged, or that a newer
- * version made, is replaced by an empty one. For one thread at a time. */
+/* DIR/sums.db: events, bytes and newest ids of each channel over all sealed files, so that an
+ * opening need not read each file. All of it can be counted again from the files, so a damaged
+ * database, or that of a newer version, is replaced by an empty one. For one thread at a time. */
 #pragma once
 
 #include "base/str.h"
@@ -35,7 +34,7 @@ struct sums_row {
     uint64_t bytes;
 };
 
-/* Opens or makes the database. An error is one of the medium. */
+/* Opens or makes the database. Errors are errors of the disk. */
 int sums_open(const char *path, struct sums **ret_sums);
 /* NULL is fine. */
 void sums_close(struct sums *sums);
@@ -52,18 +51,18 @@ int sums_each_row(struct sums *sums, uint64_t low, uint64_t high,
 /* The channel's row, its name good until the next call: 1, or 0 when there is none. */
 int sums_get(struct sums *sums, uint32_t number, struct sums_row *ret_row);
 
-/* Changes come in a transaction, which is durable once sums_end() returns 0. With an error as
- * `result`, which it hands on, all is taken back. */
+/* Begins and ends a transaction, durable once sums_end() returns 0. With an error as `result`,
+ * which it returns, sums_end() rolls back. */
 int sums_begin(struct sums *sums);
 int sums_end(struct sums *sums, int result);
 
-/* Adds what a further file has of the channel to its row, or makes the row. 1, and nothing is
- * changed, if the row was counted from another trimmed id or has another name. */
+/* Adds the channel's figures in a further file to its row, or makes the row. Returns 1 and changes
+ * nothing if the row was counted from another trimmed id or has another name. */
 int sums_add(struct sums *sums, const struct sums_row *row);
 int sums_put(struct sums *sums, const struct sums_row *row);
 int sums_drop(struct sums *sums, uint32_t number);
 int sums_put_file(struct sums *sums, const struct sums_file *file);
 int sums_drop_file(struct sums *sums, uint64_t first);
 
-/* After much was changed: frees the page cache, and moves the write-ahead log into the file. */
+/* After large changes: frees the page cache and checkpoints. */
 int sums_checkpoint(struct sums *sums);

@@ -15,7 +15,7 @@ struct trimmed_ids_chunk {
 
 void trimmed_ids_init(struct trimmed_ids *trimmed_ids)
 {
-    /* 8 MiB of addresses, of which the kernel gives only the pages that are touched. */
+    /* Reserves 8 MiB of addresses, of which the kernel backs only the pages in use. */
     trimmed_ids->chunks = mem_alloc(CHUNKS * sizeof(*trimmed_ids->chunks));
     atomic_init(&trimmed_ids->bytes, 0);
 }

@@ -16,7 +16,7 @@ struct trimmed_ids {
 void trimmed_ids_init(struct trimmed_ids *trimmed_ids);
 void trimmed_ids_deinit(struct trimmed_ids *trimmed_ids);
 
-/* Sees to it that trimmed_ids_raise() for this channel cannot fail. -ENOMEM. Any thread. */
+/* Ensures that trimmed_ids_raise() for this channel cannot fail. -ENOMEM. Any thread. */
 int trimmed_ids_room(struct trimmed_ids *trimmed_ids, uint32_t number);
 
 /* Raises a channel's trimmed id, never lowers it. Any thread, after trimmed_ids_room(). */

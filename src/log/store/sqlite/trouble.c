@@ -125,15 +125,14 @@ static enum trouble_kind damaged(struct trouble *trouble, const char *path, cons
     va_end(args);
     for (char *at = trouble->detail; *at; at++)
         if (*at == '\n')
-            *at = ' '; /* SQLite may have more to say than a line */
+            *at = ' '; /* SQLite's message may have several lines; keep the first */
     return blame(trouble, path, TROUBLE_DAMAGED);
 }
 
 /* ---- a single file-----------------------------------------------------------------------------
  */
 
-/* An errno without a kind of its own comes from reading, and a file that cannot be read is as good
- * as damaged. */
+/* Other errnos come from reading, and a file that cannot be read counts as damaged. */
 static enum trouble_kind failed(struct trouble *trouble, const char *path, int error)
 {
     enum trouble_kind kind = kind_of_errno(error);
@@ -143,7 +142,7 @@ static enum trouble_kind failed(struct trouble *trouble, const char *path, int e
     return blame(trouble, path, kind);
 }
 
-/* Whether this user may change the file, and make others beside it. */
+/* Whether this user may change the file, and create others beside it. */
 static enum trouble_kind look_at_access(struct trouble *trouble, const char *path)
 {
     char folder[TROUBLE_PATH];
@@ -253,14 +252,14 @@ static enum trouble_kind complain(struct trouble *trouble, const char *path, sql
     return damaged(trouble, path, "%s", sqlite3_errmsg(db));
 }
 
-/* The number that `sql` gives: 1 there is one, 0 none, -1 SQLite complains. */
+/* The number that `sql` returns: 1 if there is one, 0 if none, -1 on an error of SQLite. */
 static int number(sqlite3 *db, const char *sql, int64_t *ret_number)
 {
     int result = db_number(db, sql, ret_number);
     return result == 0 ? 1 : result == -ENOENT ? 0 : -1;
 }
 
-/* Finds trouble only in a format that is newer than this program. */
+/* Reports trouble only if the format is newer than this program's. */
 static enum trouble_kind look_at_format(struct trouble *trouble, const char *path, sqlite3 *db,
                                         const char *sql, int64_t known)
 {
@@ -297,11 +296,11 @@ static enum trouble_kind look_at_formats(struct trouble *trouble, const char *pa
     if (role == ROLE_EVENTS)
         return look_at_format(trouble, path, db, "SELECT value FROM meta WHERE name = 'version'",
                               SEGMENT_VERSION);
-    /* A state that was begun and not filled is as good as none. */
+    /* A state.db that was created and not filled counts as missing. */
     return role == ROLE_STATE && tables ? look_at_state_format(trouble, path, db) : TROUBLE_NONE;
 }
 
-/* A sealed file counts its channels' events: an opening believes these counts. */
+/* Checks the counts of channels in a sealed file, which an opening believes. */
 static enum trouble_kind look_at_counts(struct trouble *trouble, const char *path, sqlite3 *db)
 {
     int64_t sealed = 0, events = 0, counted = 0;
@@ -315,8 +314,7 @@ static enum trouble_kind look_at_counts(struct trouble *trouble, const char *pat
     return TROUBLE_NONE;
 }
 
-/* SQLite sees whether pages are in order; bytes of an event that were changed only its checksum
- * shows. */
+/* SQLite checks pages only. A change of bytes within an event shows in its checksum. */
 static enum trouble_kind look_at_rows(struct trouble *trouble, const char *path, sqlite3 *db)
 {
     uint64_t id = 0;
@@ -327,7 +325,7 @@ static enum trouble_kind look_at_rows(struct trouble *trouble, const char *path,
     return TROUBLE_NONE;
 }
 
-/* SQLite may name the database first, in a line of its own. */
+/* SQLite may begin with a line that names the database: skip it. */
 static enum trouble_kind judge_integrity(struct trouble *trouble, const char *path, struct str said)
 {
     if (str_eq(said, STR("ok")))
@@ -352,7 +350,7 @@ static enum trouble_kind look_at_integrity(struct trouble *trouble, const char *
     return kind;
 }
 
-/* A reader beside us has no lock that matters: only a program that writes does. */
+/* Only a lock for writing counts: a program that reads holds up nothing. */
 static enum trouble_kind look_at_lock(struct trouble *trouble, const char *path, sqlite3 *db)
 {
     sqlite3_busy_timeout(db, 0);
@@ -421,7 +419,7 @@ static bool ends_with(const char *path, const char *end)
     return len > end_len && strcmp(path + len - end_len, end) == 0;
 }
 
-/* The file itself may be forbidden, or the folder in which it was to be made. */
+/* Either the file may be forbidden, or the folder in which it was to be made. */
 static enum trouble_kind look_at_rights(struct trouble *trouble, const char *path)
 {
     char folder[TROUBLE_PATH];
@@ -432,7 +430,7 @@ static enum trouble_kind look_at_rights(struct trouble *trouble, const char *pat
     return look_at_folder(trouble, folder);
 }
 
-/* Looks again where the errno leaves a question. */
+/* Looks at the file again where the errno leaves the cause open. */
 static enum trouble_kind look_again(struct trouble *trouble, const char *path,
                                     enum trouble_kind kind)
 {
@@ -447,7 +445,7 @@ static enum trouble_kind look_again(struct trouble *trouble, const char *path,
     return ends_with(path, "/lock") ? TROUBLE_NONE : look_at_folder(trouble, path);
 }
 
-/* Trouble of another kind than the errno says is left alone. */
+/* Ignore trouble of another kind than the errno says. */
 static bool explains(enum trouble_kind kind, int error)
 {
     switch (kind_of_errno(error)) {
@@ -476,7 +474,7 @@ void trouble_look(struct trouble *trouble, const char *dir, int error)
 
 /* ---- a survey -------------------------------------------------------------------------------- */
 
-/* A server may be at work on the folder. So a file that was unlinked meanwhile, or that is being
+/* A server may be running on the folder. So a file that was unlinked meanwhile, or that is being
  * made, is no trouble. */
 static enum trouble_kind survey_file(struct trouble *trouble, const char *dir, const char *name)
 {
@@ -488,8 +486,8 @@ static enum trouble_kind survey_file(struct trouble *trouble, const char *dir, c
     return kind == TROUBLE_MISSING ? TROUBLE_NONE : kind;
 }
 
-/* Reads the format from the file alone, without the write-ahead log: a file has its format from
- * the first. A file that cannot be read like this is left to the opening. */
+/* Reads the format from the file alone, without its write-ahead log: the format is written first.
+ * If that fails, the opening will find the cause. */
 static enum trouble_kind survey_format(struct trouble *trouble, const char *dir, const char *name)
 {
     struct trouble found = {.known_webhooks = trouble->known_webhooks};
@@ -528,7 +526,7 @@ static enum trouble_kind survey_exchanges(struct trouble *trouble, const char *d
                                                           : failed(trouble, trouble->path, result);
 }
 
-/* A folder that is not there will be made in the one above. */
+/* A missing folder will be made in its parent. */
 static enum trouble_kind survey_missing(struct trouble *trouble, const char *dir)
 {
     char above[TROUBLE_PATH];
@@ -611,7 +609,7 @@ void trouble_add_cause(struct buf *out, const struct trouble *trouble)
         add_limit(out);
 }
 
-/* With DIR for the log's folder. */
+/* Replaces the log's folder by "DIR" in the advice. */
 static const char *const advice[TROUBLE_KINDS] = {
     [TROUBLE_UNKNOWN] = "The system's log (dmesg) may say more of the disk",
     [TROUBLE_MISSING] =

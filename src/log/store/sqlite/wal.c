@@ -54,7 +54,8 @@
 enum {
     LOG_HEADER = 32,
     FRAME_HEADER = 24,
-    PAGE_NUMBER = 4, /* at the start of a frame; behind it the database's size, or 0 */
+    PAGE_NUMBER = 4, /* at the start of a frame; followed by the size of the database if the frame
+                        ends a commit, else 0 */
     PAGE_START = 4,
     SALT = 8,
     SALT_AT = 8, /* in a frame's header */
@@ -71,16 +72,16 @@ struct index_header {
     uint8_t is_initialized;
     uint8_t has_big_endian_checksums;
     uint16_t page_size;
-    uint32_t frames; /* number of good frames; 0: fields not set here may be unknown */
+    uint32_t frames; /* number of valid frames; 0: fields not set here may be unknown */
     uint32_t pages;
     uint32_t frame_checksum[2];
-    unsigned char salt[SALT]; /* from the log's header, equal in each of its frames */
+    unsigned char salt[SALT]; /* from the header of the log; each of its frames has the same */
     uint32_t checksum[2];
 };
 
 _Static_assert(sizeof(struct index_header) == 48, "the header of an index has 48 bytes");
 
-/* The log of a database, as long as the caller holds its write lock. */
+/* The write-ahead log of a database, while the caller holds the write lock. */
 struct wal {
     sqlite3_file *file;
     sqlite3_int64 size;
@@ -143,7 +144,7 @@ static int sync_log(const struct wal *wal)
     return errno_of(wal->file->pMethods->xSync(wal->file, SQLITE_SYNC_FULL));
 }
 
-/* Runs `act` while nobody can write. */
+/* Runs `act` while nobody else can write. */
 static int with_lock(sqlite3 *db, int (*act)(struct wal *wal))
 {
     struct wal wal;
@@ -158,7 +159,7 @@ static int with_lock(sqlite3 *db, int (*act)(struct wal *wal))
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-/* Whether there is a frame of this round of the log at `at`, and its header. */
+/* Whether a frame of the current round begins at `at`; reads its header. */
 static int read_frame(const struct wal *wal, sqlite3_int64 at, unsigned char header[FRAME_HEADER],
                       bool *ret_is)
 {
@@ -167,7 +168,7 @@ static int read_frame(const struct wal *wal, sqlite3_int64 at, unsigned char hea
     return errno_of(code);
 }
 
-/* A frame ends a commit if it says the size of the database. */
+/* A frame ends a commit if its header has the size of the database. */
 static bool ends_commit(const unsigned char header[FRAME_HEADER])
 {
     const unsigned char *size = header + PAGE_NUMBER;
@@ -186,8 +187,8 @@ static int void_frame(const struct wal *wal, const unsigned char header[FRAME_HE
     return errno_of(wal->file->pMethods->xWrite(wal->file, bytes, sizeof(bytes), at));
 }
 
-/* Makes void what ends a commit behind the good frames, up to the first that is of another round;
- * with `all`, to the end of the file. */
+/* Makes void each frame behind the valid ones that ends a commit: up to the first frame of another
+ * round, or with `all` to the end of the file. */
 static int void_ends(const struct wal *wal, bool all)
 {
     unsigned char header[FRAME_HEADER];
@@ -204,9 +205,9 @@ static int void_ends(const struct wal *wal, bool all)
     return result;
 }
 
-/* Makes the header of a log without a good frame void, and syncs that before any frame is made
- * void. Otherwise a crash could leave a part of an earlier round, which is older than the
- * database. */
+/* Makes the header of a log without a valid frame void, and syncs that before any frame is made
+ * void. Otherwise a crash could leave a part of an earlier round, which is older than the database.
+ */
 static int void_header(struct wal *wal)
 {
     static const char zeros[LOG_HEADER];
@@ -217,15 +218,15 @@ static int void_header(struct wal *wal)
     return errno_of(wal->file->pMethods->xRead(wal->file, wal->salt, SALT, LOG_HEADER + SALT_AT));
 }
 
-/* Without the sync at the end. */
+/* The same without the final sync. */
 static int cut_unsynced(struct wal *wal)
 {
     int result = wal->frames ? 0 : void_header(wal);
     return result ? result : void_ends(wal, false);
 }
 
-/* Whether a frame may lie behind the good ones. A log never gets shorter. The last frame of the
- * file may be a part of one, which is none, and needs room to become one. */
+/* Whether a frame may lie behind the valid ones. A log file never shrinks. An incomplete frame at
+ * the end of the file counts too: later writes may complete it. */
 static bool has_more(const struct wal *wal)
 {
     return wal->size >= wal->end + wal->frame_size;
@@ -246,7 +247,7 @@ int wal_cut(sqlite3 *db)
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
-/* Where the newest commit begins; the log's own header belongs to the first. */
+/* The offset of the newest commit; that of the first includes the log's header. */
 static int find_newest(const struct wal *wal, sqlite3_int64 *ret_at)
 {
     unsigned char header[FRAME_HEADER];
@@ -284,7 +285,7 @@ static int write_newest_again(const struct wal *wal)
     return result;
 }
 
-/* In an opening the index has the salts of the log's header, even without a good frame. */
+/* While opening, the shared index has the salts of the log's header even if no frame is valid. */
 static int cut_whole_file(struct wal *wal)
 {
     int result = void_ends(wal, true);

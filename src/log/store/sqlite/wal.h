@@ -1,15 +1,15 @@
-/* Answers that SQLite does not give about its write-ahead log: how to undo a commit that failed,
- * and how much of a log that was read again is safe. */
+/* Two things that SQLite does not offer for its write-ahead log: to undo a failed commit for good,
+ * and to make durable what was recovered from a log. */
 #pragma once
 
 #include <sqlite3.h>
 
-/* Makes sure that no commit that failed is ever found in the write-ahead log again, neither after
- * the end of the process nor after a power cut. 0 is proof; anything else is not, and it may be
- * tried again. No transaction may be under way on the connection. */
+/* Ensures that no failed commit is ever recovered from the write-ahead log, neither after the end
+ * of the process nor after a power cut. 0 is proof; after any error it may be called again. No
+ * transaction may be open on the connection. */
 int wal_cut(sqlite3 *db);
 
-/* Makes safe what was found in the write-ahead log when the database was opened, and that what was
- * not is never found: neither may have been synced. Before anybody is shown it, and before other
- * connections write. */
+/* Makes durable what SQLite recovered from the write-ahead log when it opened the database, and
+ * ensures that nothing else is ever recovered: neither may have been synced. Call before anybody is
+ * shown the content, and before other connections write. */
 int wal_settle(sqlite3 *db);

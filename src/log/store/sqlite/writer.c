@@ -13,8 +13,8 @@
 enum {
     PAGE = 4096,
     FRAME = PAGE + 24,
-    /* Small commits write the same page over and over: then a short checkpoint now and then keeps
-     * the write-ahead log from outgrowing its file many times. */
+    /* Small commits write the same page repeatedly: a short checkpoint from time to time keeps the
+       write-ahead log from growing to many times the file's size. */
     CHECKPOINT_BYTES = 16 << 20,
     CHECKPOINT_RATIO = 4,
     CHECKPOINT_STEP = 1 << 20,
@@ -22,8 +22,8 @@ enum {
 
 enum statement { BEGIN, COMMIT, ROLLBACK, INSERT, INSERT_NEXT, NAME, TRIM, PAGES, STATEMENTS };
 
-/* A row that is refused ends the transaction, so SQLite need not be able to undo the rows that the
- * statement has written before: OR FAIL. */
+/* OR FAIL: a refused row rolls the transaction back, so SQLite need not be able to undo the earlier
+ * rows of the statement. */
 #define WRITER_INSERT_FROM(columns)                                                                \
     "INSERT OR FAIL INTO event(" columns ") SELECT " columns " FROM appended"
 
@@ -40,18 +40,18 @@ static const char *const statements[STATEMENTS] = {
 
 struct writer {
     struct segment *segment;
-    sqlite3 *db; /* NULL when it has to be opened again */
+    sqlite3 *db; /* NULL if it must be opened again */
     sqlite3_stmt *statements[STATEMENTS];
-    struct event_rows rows;      /* what INSERT selects from: the transaction under way */
-    uint64_t pages;              /* of the file, whether in it or still in the log */
-    uint64_t checkpointed_pages; /* of them, at the last checkpoint */
+    struct event_rows rows;      /* selected by INSERT: those of the current transaction */
+    uint64_t pages;              /* pages of the file, in it or still in the log */
+    uint64_t checkpointed_pages; /* pages of the file at the last checkpoint */
     uint64_t frames;             /* in the write-ahead log */
-    uint64_t frames_most;        /* that it ever had, which is how long the file is */
-    uint64_t checkpoint_after;   /* not before the log has this many bytes */
+    uint64_t frames_most;        /* pages that the log ever had, which is how long its file is */
+    uint64_t checkpoint_after;   /* no checkpoint before the log has this many bytes */
     uint64_t moved;              /* see writer_moved() */
-    bool unsure;                 /* what failed may be in the file after a crash */
+    bool unsure;                 /* a failed commit may be in the file after a crash */
     int64_t trims;               /* the rowid of the newest trim that is safe; -1: not known yet */
-    /* The rows that the transaction under way has put into the index. */
+    /* The rows of the current transaction that are in the index already. */
     uint32_t *added;
     size_t added_count;
     size_t added_cap;
@@ -95,8 +95,8 @@ static void close_db(struct writer *writer)
     writer->db = NULL;
 }
 
-/* A commit that failed may be found in the write-ahead log, whole, when that is read again. Whoever
- * gave it was told that it failed, and its ids may be given again. */
+/* Undoes a failed commit for good (wal.h): its publishers were told that it failed, and its ids may
+ * be given again. */
 static int delete_unsafe(struct writer *writer)
 {
     char sql[160];
@@ -127,7 +127,7 @@ static int set_up(struct writer *writer)
     for (int i = 0; !result && i < STATEMENTS; i++)
         result = db_prepare(writer->db, statements[i], &writer->statements[i]);
     sqlite3_wal_hook(writer->db, on_commit, writer);
-    /* After a commit that failed the newest one that is good may be unsynchronised. */
+    /* After a failed commit, the last successful one may not be synced. */
     if (!result && writer->unsure)
         result = wal_settle(writer->db);
     result = result ? result : delete_unsafe(writer);
@@ -198,8 +198,8 @@ bool writer_is_unsure(const struct writer *writer)
     return writer->unsure;
 }
 
-/* Opens the file again, if need be, and ensures that a failed commit cannot come back after a
- * crash. */
+/* Opens the file again if need be, and ensures that a failed commit cannot come back after a crash.
+ */
 static int mend(struct writer *writer)
 {
     int result = writer->db ? 0 : open_db(writer);
@@ -207,7 +207,7 @@ static int mend(struct writer *writer)
         return result;
     result = db_roll_back(writer->db, writer->statements[ROLLBACK]);
     result = result ? result : wal_cut(writer->db);
-    /* Without memory the cut cannot end its own transaction, which would lock others out. */
+    /* Without memory the cut could not end its own transaction, which would lock others out. */
     (void)db_roll_back(writer->db, writer->statements[ROLLBACK]);
     writer->unsure = result != 0;
     return result;
@@ -335,8 +335,8 @@ static void show(struct writer *writer, struct batch *const *batches, const stru
     atomic_store(&segment->newest, newest->id);
 }
 
-/* On the thread that commits, between commits: a checkpoint that overlaps another connection's
- * commit is what SQLite before 3.51.3 gets wrong. */
+/* Runs on the thread that commits, between commits: SQLite before 3.51.3 mishandles a checkpoint
+ * that overlaps another connection's commit. */
 static void checkpoint_if_worthwhile(struct writer *writer)
 {
     uint64_t wal = writer_wal_bytes(writer);
@@ -346,12 +346,12 @@ static void checkpoint_if_worthwhile(struct writer *writer)
     (void)sqlite3_wal_checkpoint_v2(writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     writer->checkpointed_pages = writer->pages;
     writer->moved = atomic_load(&writer->segment->newest);
-    /* With a reader in the log it is not begun anew; then not every commit tries. */
+    /* A reader may keep the log from starting over; then do not try at every commit. */
     writer->checkpoint_after = wal + CHECKPOINT_STEP;
 }
 
-/* Writes `most` rows from the place on, as far as their ids follow one another, and moves the place
- * behind them. */
+/* Writes at most `most` rows from the place on, while their ids follow one another, and moves the
+ * place behind them. */
 static int insert_some(struct writer *writer, enum statement statement, struct event_place *place,
                        size_t most)
 {
@@ -364,9 +364,9 @@ static int insert_some(struct writer *writer, enum statement statement, struct e
     return result;
 }
 
-/* Writes the rows of all events. SQLite looks from the root of the table for the place of an id
- * that it is given, but stays at the end of the table while it gives the ids itself, each one more
- * than the last. So a row is written with its id, and then those whose ids follow. */
+/* Writes the rows of all events. If SQLite is given an id, it searches the table from its root; if
+ * it chooses the id itself, which is the last plus 1, it stays at the end. So the first row of a
+ * run is written with its id, and the rest of the run without. */
 static int insert_all(struct writer *writer, struct batch *const *batches, size_t count)
 {
     struct event_place place = event_place_begin(batches, count);
@@ -392,7 +392,7 @@ static int transact(struct writer *writer, struct batch *const *batches, size_t 
     return result ? result : db_run(writer->statements[COMMIT]);
 }
 
-/* The result of an append that failed with `error`. */
+/* Translates the error of a failed append. */
 static int give_up(struct writer *writer, int error)
 {
     take_back(writer);

@@ -9,35 +9,35 @@ struct writer;
 /* Opens a segment's file for appending. The segment must outlive the writer. */
 int writer_open(struct segment *segment, struct writer **ret_writer);
 
-/* Leaves the write-ahead log where it is. NULL is fine. */
+/* Closes without a checkpoint: the write-ahead log stays. NULL is allowed. */
 void writer_close(struct writer *writer);
 
-/* The same, but the file is left whole and alone, if no other connection is open. */
+/* Closes with a checkpoint: if no other connection is open, the file stays alone. */
 void writer_close_clean(struct writer *writer);
 
-/* Writes what is APPENDED or TRIM in the batches in one transaction and syncs it; then it is in the
- * segment's index. After a negative errno nothing has changed, nor ever will, and it may be tried
- * again: the connection mends itself. STORE_E_FATE_UNKNOWN while it cannot be proved of this or an
- * earlier transaction that it will not be in the file after a crash. */
+/* Writes the APPENDED and TRIM entries of the batches in one transaction, syncs, and adds them to
+ * the segment's index. After a negative errno nothing has changed, nor ever will, and the append
+ * may be repeated: the connection mends itself. STORE_E_FATE_UNKNOWN: it cannot be proved that this
+ * or an earlier failed transaction will not be in the file after a crash. */
 int writer_append(struct writer *writer, struct batch *const *batches, size_t count);
 
-/* Whether that is so: then the file must remain the one that is appended to. */
+/* Whether the last result was STORE_E_FATE_UNKNOWN: then the file must stay the active one. */
 bool writer_is_unsure(const struct writer *writer);
 
-/* The bytes of the pages written so far, which is what the file will have once it is sealed; and of
- * the write-ahead log. */
+/* The bytes of the pages written so far, which is the size of the file once it is sealed; and the
+ * bytes of the write-ahead log. */
 uint64_t writer_file_bytes(const struct writer *writer);
 uint64_t writer_wal_bytes(const struct writer *writer);
 
-/* The newest event that may be in the file itself: those above it are in the write-ahead log alone,
- * and would be lost with that. */
+/* The newest event that a checkpoint has moved into the file: events above it would be lost with
+ * the write-ahead log. */
 uint64_t writer_moved(const struct writer *writer);
 
-/* Returns the connection, for sealing the file. Opens it anew if a failure closed it. */
+/* Returns the connection, for sealing the file. Opens it again if a failure closed it. */
 int writer_mend(struct writer *writer, sqlite3 **ret_db);
 
-/* The column `kind`: the hops of an event stand above its kind. Most events have none, and so take
- * no byte more; a version that does not know of them reads the lowest byte alone. */
+/* The column `kind`: the kind in the lowest byte, the hops of the event above it. Most events have
+ * no hops, so the column takes one byte; older versions read the lowest byte alone. */
 enum { WRITER_KIND_MAX = EVENT_HOPS_MAX << 8 | EVENT_BINARY };
 static inline int writer_kind(const struct event *event)
 {
