@@ -23,6 +23,7 @@ void config_init(struct config *config)
         .threads = cores < 1 ? 1 : (unsigned)(cores < most ? cores : most),
         .limits = {.http = HTTP_LIMITS_DEFAULT, .hub = {.slice_bytes = MIB}},
     };
+    issuers_init(&config->issuers);
     keys_set_defaults(config);
     config->limits.ws.frame_max = config->limits.ws.message_max;
     for (size_t i = 0; i < sizeof(schedule_s) / sizeof(schedule_s[0]); i++)
@@ -41,6 +42,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->sources_count; i++)
         source_free(config->sources[i]);
     free(config->sources);
+    issuers_deinit(&config->issuers);
     free(config->namespaces);
     yaml_file_free(config->file);
 }

@@ -1,6 +1,7 @@
 /* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
+#include "access/issuers.h"
 #include "fetch/address.h"
 #include "webhooks/websub/form.h"
 #include "webhooks/endpoint/pool.h"
@@ -76,6 +77,8 @@ struct config {
     uint64_t webhook_records_max;
     int64_t webhook_records_age_us;
     struct websub_leases leases;
+
+    struct issuers issuers; /* of tokens; owned */
 
     struct source **sources; /* webhooks of others that become events; owned */
     size_t sources_count;

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "fetch/identity.h"
 #include "http/origin.h"
+#include "server/issuer_item.h"
 #include "server/keys.h"
 #include "server/sources.h"
 #include "server/yaml_file.h"
@@ -299,6 +300,36 @@ static void read_sources(struct reader *reader, const struct key *key, const str
     sources_note_shared(config->sources, config->sources_count);
 }
 
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static void read_issuer(struct reader *reader, struct yaml_value map, const struct key *key)
+{
+    struct issuer_item item = {0};
+    struct issuer issuer;
+    struct buf why = {0};
+    unsigned faults = reader->faults->count;
+    keys_set_item_defaults(STR("tokens."), &item);
+    read_map(reader, map, str_from(key->name), &item);
+    if (reader->faults->count == faults && issuer_item_make(&item, &issuer, &why)) {
+        struct str sentence = buf_str(&why), setting = str_cut(&sentence, ':');
+        struct place place = place_of_setting(&map, setting);
+        faults_add(reader->faults, &place, key->name, "%.*s:%.*s", STR_FMT(setting),
+                   STR_FMT(sentence));
+    } else if (reader->faults->count == faults) {
+        (void)issuers_add(&reader->config->issuers, &issuer);
+    }
+    buf_free(&why);
+}
+
+static void read_tokens(struct reader *reader, const struct key *key, const struct entry *entry,
+                        void *base)
+{
+    (void)base;
+    for (size_t i = 0; i < yaml_count(entry->value); i++)
+        if (is_map(reader, yaml_item(entry->value, i), key))
+            read_issuer(reader, yaml_item(entry->value, i), key);
+}
+
 /* ---- the walk -------------------------------------------------------------------------------- */
 
 typedef void list_reader(struct reader *reader, const struct key *key, const struct entry *entry,
@@ -313,6 +344,7 @@ static const struct {
     {"webhooks.cert_hosts", read_cert_hosts},
     {"origins", read_origins},
     {"namespaces", read_spaces},
+    {"tokens", read_tokens},
     {"inbound", read_sources},
     {"inbound.secrets", read_secrets},
 };

@@ -19,6 +19,8 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+#define SECRET "0123456789abcdef0123456789abcdef"
+
 static char path[] = "/tmp/freshet-config-XXXXXX";
 
 /* Reads a file with this text over the defaults. */
@@ -161,7 +163,8 @@ static void unknown_keys_and_broken_yaml_are_refused(void **state)
 static void a_section_may_be_empty(void **state)
 {
     (void)state;
-    static const char *const sections[] = {"limits", "log", "webhooks", "namespaces", "inbound"};
+    static const char *const sections[] = {"limits",     "log",    "webhooks",
+                                           "namespaces", "tokens", "inbound"};
     for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
         struct config config;
         char text[100];
@@ -350,6 +353,14 @@ static size_t file_with(char *text, size_t size, const char *name, const char *v
         }
         lines += 1;
         rest = str_skip(rest, strlen("namespaces."));
+    } else if (str_starts(rest, STR("tokens."))) {
+        buf_add_lit(&out, "tokens:\n- ");
+        lines++;
+        if (strcmp(name, "tokens.secret") != 0) {
+            buf_add_lit(&out, "secret: " SECRET "\n  ");
+            lines++;
+        }
+        rest = str_skip(rest, strlen("tokens."));
     } else if (str_starts(rest, STR("inbound."))) {
         buf_add_lit(&out, "inbound:\n- ");
         lines++;
@@ -603,6 +614,41 @@ static void an_entry_that_matches_nothing_is_refused(void **state)
     }
 }
 
+static void issuers_of_tokens_have_one_key_source(void **state)
+{
+    (void)state;
+    REFUSES("tokens:\n- issuer: i\n", ":2: tokens", "either a secret or a key_file");
+    REFUSES("tokens:\n- secret: " SECRET "\n  key_file: /dev/null\n", ":2: tokens", "either");
+    REFUSES("tokens:\n- leeway_s: 1\n  secret: short\n", ":3: tokens", "at least 32 bytes");
+    REFUSES("tokens:\n- secret: env:FRESHET_TEST_UNSET\n", ":2: tokens", "is not set");
+    REFUSES("tokens:\n- key_file: /tmp/freshet-no-such\n", ":2: tokens", "No such file");
+    REFUSES("tokens:\n- key_file: /dev/null\n", ":2: tokens", "in PEM form");
+    REFUSES("tokens:\n- key_file: /dev/zero\n", ":2: tokens", "File too large");
+    REFUSES("tokens:\n- secret: " SECRET "\n  algorithm: none\n", ":3: tokens", "HS256");
+    REFUSES("tokens:\n- secret: " SECRET "\n  algorithm: RS256\n", ":2: tokens", "secret is for");
+}
+
+static void issuers_of_tokens_have_keys_and_expectations(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_int_equal(read_text(&config, "tokens:\n- secret: " SECRET "\n  kid: k1\n"
+                                        "- {secret: " SECRET ", issuer: i, audience: a, "
+                                        "claim: c, leeway_s: 0}\n"),
+                     0);
+    assert_int_equal(config.issuers.count, 2);
+    const struct issuer *first = &config.issuers.at[0], *second = &config.issuers.at[1];
+    assert_int_equal(token_key_algorithm(first->keys->at[0]), TOKEN_HS256);
+    assert_true(str_eq(token_key_kid(first->keys->at[0]), STR("k1")));
+    assert_true(str_eq(first->claim, STR("freshet")));
+    assert_int_equal(first->leeway_s, 10);
+    assert_int_equal(second->leeway_s, 0);
+    assert_true(str_eq(second->issuer, STR("i")));
+    assert_true(str_eq(second->audience, STR("a")));
+    assert_true(str_eq(second->claim, STR("c")));
+    config_free(&config);
+}
+
 static void a_source_that_cannot_be_is_refused_with_its_line(void **state)
 {
     (void)state;
@@ -696,6 +742,8 @@ static void a_certificate_of_ones_own_comes_with_its_key_and_its_hosts(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(issuers_of_tokens_have_one_key_source),
+        cmocka_unit_test(issuers_of_tokens_have_keys_and_expectations),
         cmocka_unit_test(an_empty_file_sets_nothing),
         cmocka_unit_test(a_certificate_of_ones_own_comes_with_its_key_and_its_hosts),
         cmocka_unit_test(a_value_of_the_file_replaces_the_default),

@@ -4,6 +4,7 @@
 #include "base/say.h"
 #include "net/listen.h"
 #include "server/config.h"
+#include "server/issuer_item.h"
 #include "server/sources.h"
 
 #include <stdio.h>
@@ -68,6 +69,7 @@ static const char *check_certificates(const char *text)
 #define IN(type, member) .at = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 #define CONFIG(member) IN(struct config, member)
 #define NAMESPACE(member) IN(struct namespace_config, member)
+#define ISSUER(member) IN(struct issuer_item, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
 
 /* The place comes last, since it is two initializers. */
@@ -178,6 +180,16 @@ const struct key keys[] = {
     COUNT("namespaces.retention.count", 0, MANY, 0, NAMESPACE(count), "a channel keeps its newest so many; 0: all"),
     BYTES("namespaces.retention.bytes", 0, PIB(1), 0, NAMESPACE(bytes), "a channel keeps its newest so many bytes; 0: all"),
     BOOLEAN("namespaces.ephemeral", NAMESPACE(ephemeral), "nothing published here is stored"),
+
+    LIST("tokens", NUMBER_COUNT, 0, 0, ISSUERS_MAX, "who issues tokens (JWT) that are accepted"),
+    {.name = "tokens.secret", .kind = KEY_TEXT, .least = 1, .most = KIB(64), .secret = true, .help = "signs and verifies by HMAC: the text, env:NAME or file:PATH", ISSUER(secret)},
+    TEXT("tokens.key_file", 1, PATH_MAX - 1, NULL, ISSUER(key_file), "the key or certificate in PEM form, or a JWK Set"),
+    TEXT("tokens.algorithm", 1, 16, NULL, ISSUER(algorithm), "the one algorithm that the key is for"),
+    TEXT("tokens.kid", 1, TOKEN_KID_MAX, NULL, ISSUER(kid), "the id of the key"),
+    TEXT("tokens.issuer", 1, 2000, NULL, ISSUER(issuer), "the claim iss that tokens must have"),
+    TEXT("tokens.audience", 1, 2000, NULL, ISSUER(audience), "what the claim aud of tokens must name"),
+    TEXT("tokens.claim", 1, 255, NULL, ISSUER(claim), "the claim that holds the grants"),
+    NUMBER("tokens.leeway_s", NUMBER_S, 0, 600, 10, 1, ISSUER(leeway_s), "how far the clocks of issuer and server may differ"),
 
     LIST("inbound", NUMBER_COUNT, 0, 0, CONFIG_SOURCES_MAX, "sources whose webhooks become events"),
     TEXT("inbound.source", 1, 64, NULL, SOURCE(name), "the name in the path /inbound/{source}"),
@@ -428,14 +440,26 @@ bool key_set(const struct key *key, void *base, struct str text, const struct pl
 
 /* ---- the table as a whole -------------------------------------------------------------------- */
 
+/* Whether the key belongs to the items of a list, which are structures of their own. */
+static bool is_of_item(struct str name)
+{
+    return str_starts(name, STR("namespaces.")) || str_starts(name, STR("inbound.")) ||
+           str_starts(name, STR("tokens."));
+}
+
 void keys_set_defaults(void *config)
 {
-    for (size_t i = 0; i < keys_count; i++) {
-        struct str name = str_from(keys[i].name);
-        bool elsewhere = str_starts(name, STR("namespaces")) || str_starts(name, STR("inbound"));
-        if (keys[i].kind == KEY_NUMBER && keys[i].fallback && !elsewhere)
+    for (size_t i = 0; i < keys_count; i++)
+        if (keys[i].kind == KEY_NUMBER && keys[i].fallback && !is_of_item(str_from(keys[i].name)))
             key_store(&keys[i], config, keys[i].fallback);
-    }
+}
+
+void keys_set_item_defaults(struct str prefix, void *item)
+{
+    for (size_t i = 0; i < keys_count; i++)
+        if (keys[i].kind == KEY_NUMBER && keys[i].fallback &&
+            str_starts(str_from(keys[i].name), prefix))
+            key_store(&keys[i], item, keys[i].fallback);
 }
 
 static const char *type_word(const struct key *key)

@@ -22,7 +22,8 @@ struct key {
     uint64_t most;     /* greatest number, or length */
     uint64_t fallback; /* the default; 0: none, or config_init() computes it */
     uint64_t scale;    /* the number is stored multiplied by this */
-    size_t at, size;   /* place in struct config, struct namespace_config or struct source_item */
+    size_t at, size;   /* place in struct config, struct namespace_config, struct source_item or
+                        * struct issuer_item */
     size_t items_max;  /* for a list */
     bool secret;       /* errors do not repeat the text */
     const char *(*check)(const char *text); /* for a text: returns a hint if it is wrong, else
@@ -58,6 +59,8 @@ void key_expects(const struct key *key, struct buf *out);
 
 /* Stores the defaults of all keys of struct config. */
 void keys_set_defaults(void *config);
+/* The same for an item of a list; `prefix` is that of its keys, such as `tokens.`. */
+void keys_set_item_defaults(struct str prefix, void *item);
 
 /* Writes a line for each key: name, unit, least, greatest, default, and meaning. */
 void keys_print(struct buf *out);

@@ -7,6 +7,7 @@
 #include "server/keys.h"
 #include "server/repair.h"
 #include "server/serve.h"
+#include "server/token_command.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ static const char overview[] =
     "  freshet sub        receive events\n"
     "  freshet webhook    register webhooks, look after them, try them out\n"
     "  freshet key        make, list and revoke API keys\n"
+    "  freshet token      make tokens for clients, and explain them\n"
     "  freshet bench      measure a running server\n"
     "  freshet version    print the version\n"
     "  freshet help CMD   tell more of a command\n";
@@ -65,6 +67,7 @@ static const struct command {
     {.name = "sub", .run = client_sub, .help = client_sub_help},
     {.name = "webhook", .run = client_webhook, .help = client_webhook_help},
     {.name = "key", .run = client_key, .help = client_key_help},
+    {.name = "token", .run = token_main, .help = token_help},
     {.name = "bench", .run = bench_main, .help = bench_help},
     {.name = "version", .run = version, .help = version_help},
     {.name = "help", .run = help, .help = help_help},

@@ -30,7 +30,7 @@ test("a value that looks like an option is a value", async (t) => {
 });
 
 for (const command of [["serve"], ["pub"], ["sub"], ["webhook"], ["webhook", "ls"], ["webhook", "listen"], ["bench"],
-    ["version"], ["help"], ["check"], ["repair"]]) {
+    ["version"], ["help"], ["check"], ["repair"], ["token"], ["token", "inspect"]]) {
     test(`help is printed by freshet ${command.join(" ")} -h`, async (t) => {
         for (const option of ["-h", "--help"]) {
             const { code, stdout, stderr } = await run(t, [...command, option]);

@@ -1,0 +1,111 @@
+#include "access/issuers.h"
+
+static struct identity identify(struct identity_source *source, const struct credential *credential,
+                                struct identification *identification)
+{
+    struct issuers *issuers = container_of(source, struct issuers, source);
+    issuers_set lacking = 0;
+    if (credential->kind == CREDENTIAL_BASIC || credential->kind == CREDENTIAL_CERTIFICATE ||
+        !issuers->count || !token_is_meant(credential->text))
+        return (struct identity){.state = IDENTITY_FOREIGN};
+    struct identity identity =
+        issuers_identify(issuers, credential->text, identification->now_us, &lacking);
+    if (identity.state != IDENTITY_KNOWN && lacking && issuers->fetch &&
+        issuers->fetch(issuers, lacking, credential->text, identification))
+        return (struct identity){.state = IDENTITY_LATER};
+    return identity;
+}
+
+void issuers_init(struct issuers *issuers)
+{
+    *issuers = (struct issuers){.source = {.name = "tokens", .identify = identify}};
+    pthread_mutex_init(&issuers->lock, NULL);
+}
+
+void issuers_deinit(struct issuers *issuers)
+{
+    for (size_t i = 0; i < issuers->count; i++)
+        token_keys_unref(issuers->at[i].keys);
+    pthread_mutex_destroy(&issuers->lock);
+}
+
+bool issuers_add(struct issuers *issuers, const struct issuer *issuer)
+{
+    if (issuers->count == ISSUERS_MAX)
+        return false;
+    issuers->at[issuers->count++] = *issuer;
+    return true;
+}
+
+void issuers_set_keys(struct issuers *issuers, size_t place, struct token_keys *keys)
+{
+    pthread_mutex_lock(&issuers->lock);
+    struct token_keys *old = issuers->at[place].keys;
+    issuers->at[place].keys = keys;
+    pthread_mutex_unlock(&issuers->lock);
+    token_keys_unref(old);
+}
+
+static struct token_keys *keys_of(struct issuers *issuers, size_t place)
+{
+    pthread_mutex_lock(&issuers->lock);
+    struct token_keys *keys = token_keys_ref(issuers->at[place].keys);
+    pthread_mutex_unlock(&issuers->lock);
+    return keys;
+}
+
+static enum token_verdict judge(struct issuers *issuers, const struct token *token, size_t place,
+                                int64_t now_us, unsigned *tries, struct caller **ret)
+{
+    const struct issuer *issuer = &issuers->at[place];
+    struct token_keys *keys = keys_of(issuers, place);
+    struct token_check check = {keys, issuer->issuer, issuer->audience, issuer->claim,
+                                issuer->leeway_s};
+    enum token_verdict verdict = token_admit(token, &check, now_us, tries, ret);
+    token_keys_unref(keys);
+    return verdict;
+}
+
+enum token_verdict issuers_judge(struct issuers *issuers, struct str text, int64_t now_us,
+                                 struct caller **ret, issuers_set *ret_lacking)
+{
+    struct token token;
+    unsigned tries = TOKEN_TRIES_MAX;
+    enum token_verdict verdict = token_parse(text, &token), nearest = TOKEN_UNKNOWN_KEY;
+    *ret_lacking = 0;
+    for (size_t i = 0; verdict == TOKEN_OK && nearest != TOKEN_OK && i < issuers->count; i++) {
+        enum token_verdict own = judge(issuers, &token, i, now_us, &tries, ret);
+        if (own == TOKEN_UNKNOWN_KEY && issuers->at[i].jwks_url)
+            *ret_lacking |= (issuers_set)1 << i;
+        /* The verdicts stand in the order in which they are found: the last tells the most. */
+        nearest = own == TOKEN_OK || own > nearest ? own : nearest;
+    }
+    token_deinit(&token);
+    return verdict == TOKEN_OK ? nearest : verdict;
+}
+
+/* Whether any of them has no keys at all. */
+static bool is_without_keys(struct issuers *issuers, issuers_set set)
+{
+    bool found = false;
+    pthread_mutex_lock(&issuers->lock);
+    for (size_t i = 0; i < issuers->count; i++)
+        found |= (set >> i & 1) && !issuers->at[i].keys;
+    pthread_mutex_unlock(&issuers->lock);
+    return found;
+}
+
+struct identity issuers_identify(struct issuers *issuers, struct str text, int64_t now_us,
+                                 issuers_set *ret_lacking)
+{
+    struct caller *caller = NULL;
+    enum token_verdict verdict = issuers_judge(issuers, text, now_us, &caller, ret_lacking);
+    if (verdict == TOKEN_OK)
+        return identity_of(caller);
+    if (verdict == TOKEN_NO_MEMORY)
+        return (struct identity){.state = IDENTITY_UNAVAILABLE, .why = token_verdict_text(verdict)};
+    if (is_without_keys(issuers, *ret_lacking))
+        return (struct identity){.state = IDENTITY_UNAVAILABLE,
+                                 .why = "the keys of the issuer of tokens cannot be fetched now"};
+    return identity_bad(token_verdict_text(verdict));
+}

@@ -1,0 +1,183 @@
+#include "access/issuers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#define NOW_US (INT64_C(1800000000) * 1000000)
+#define SECRET_A "0123456789abcdef0123456789abcdeA"
+#define SECRET_B "0123456789abcdef0123456789abcdeB"
+
+static struct token_key *key_of(const char *secret, const char *kid)
+{
+    struct token_key *key = NULL;
+    const char *why = "";
+    if (token_key_of_secret(TOKEN_HS256, str_from(secret), str_from(kid), &key, &why))
+        abort();
+    return key;
+}
+
+static struct token_keys *set_of(const char *secret, const char *kid)
+{
+    struct token_keys *keys = token_keys_new();
+    assert_true(token_keys_add(keys, key_of(secret, kid)));
+    return keys;
+}
+
+/* A token by this key. */
+static struct buf mint(const char *secret, const char *kid, const char *claims)
+{
+    struct token_key *key = key_of(secret, kid);
+    struct buf text = {0};
+    token_mint(key, str_from(claims), &text);
+    token_key_free(key);
+    return text;
+}
+
+static void add(struct issuers *issuers, struct token_keys *keys, const char *issuer,
+                const char *url)
+{
+    assert_true(issuers_add(issuers, &(struct issuer){.keys = keys,
+                                                      .issuer = str_from(issuer),
+                                                      .claim = STR("freshet"),
+                                                      .jwks_url = url}));
+}
+
+static struct identity ask(struct issuers *issuers, enum credential_kind kind, struct str text)
+{
+    struct identification identification = {.now_us = NOW_US};
+    struct credential credential = {kind, text};
+    return issuers->source.identify(&issuers->source, &credential, &identification);
+}
+
+static void each_issuer_is_held_to_its_own_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *secret, *claims;
+        enum identity_state expected;
+    } rows[] = {
+        {SECRET_A, "{\"exp\":1800000060,\"iss\":\"a\"}", IDENTITY_KNOWN},
+        {SECRET_B, "{\"exp\":1800000060,\"iss\":\"b\"}", IDENTITY_KNOWN},
+        {SECRET_A, "{\"exp\":1800000060,\"iss\":\"b\"}", IDENTITY_BAD},
+        {SECRET_B, "{\"exp\":1800000060,\"iss\":\"a\"}", IDENTITY_BAD},
+        {SECRET_B, "{\"exp\":1800000060}", IDENTITY_BAD},
+    };
+    struct issuers issuers;
+    issuers_init(&issuers);
+    add(&issuers, set_of(SECRET_A, ""), "a", NULL);
+    add(&issuers, set_of(SECRET_B, ""), "b", NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct buf text = mint(rows[i].secret, "", rows[i].claims);
+        struct identity identity = ask(&issuers, CREDENTIAL_BEARER, buf_str(&text));
+        assert_int_equal(identity.state, rows[i].expected);
+        assert_int_equal(identity.caller != NULL, identity.state == IDENTITY_KNOWN);
+        caller_unref(identity.caller);
+        buf_free(&text);
+    }
+    issuers_deinit(&issuers);
+}
+
+static void the_reason_is_that_of_the_issuer_that_came_nearest(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    add(&issuers, set_of(SECRET_A, "a"), "", NULL);
+    add(&issuers, set_of(SECRET_B, "b"), "", NULL);
+    struct buf text = mint(SECRET_A, "a", "{\"exp\":5}");
+    struct identity identity = ask(&issuers, CREDENTIAL_QUERY, buf_str(&text));
+    assert_string_equal(identity.why, token_verdict_text(TOKEN_EXPIRED));
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+static void credentials_of_another_kind_are_left_to_others(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, STR("a.b.c")).state, IDENTITY_FOREIGN);
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, STR("a.b.c")).state, IDENTITY_BAD);
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, STR("frk_abc")).state, IDENTITY_FOREIGN);
+    assert_int_equal(ask(&issuers, CREDENTIAL_BASIC, STR("a.b.c")).state, IDENTITY_FOREIGN);
+    assert_int_equal(ask(&issuers, CREDENTIAL_CERTIFICATE, STR("a.b.c")).state, IDENTITY_FOREIGN);
+    issuers_deinit(&issuers);
+}
+
+static issuers_set fetched;
+
+static bool fetch(struct issuers *issuers, issuers_set wanted, struct str text,
+                  struct identification *identification)
+{
+    (void)issuers, (void)text, (void)identification;
+    fetched = wanted;
+    return true;
+}
+
+static void newer_keys_are_asked_for_when_the_id_is_unknown(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    issuers.fetch = fetch;
+    add(&issuers, set_of(SECRET_A, ""), "", NULL);
+    add(&issuers, set_of(SECRET_B, "old"), "", "https://idp/keys");
+    struct buf text = mint(SECRET_B, "new", "{\"exp\":1800000060}");
+    fetched = 0;
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, buf_str(&text)).state, IDENTITY_LATER);
+    assert_int_equal(fetched, 2);
+    issuers_set_keys(&issuers, 1, set_of(SECRET_B, "new"));
+    struct identity identity = ask(&issuers, CREDENTIAL_BEARER, buf_str(&text));
+    assert_int_equal(identity.state, IDENTITY_KNOWN);
+    caller_unref(identity.caller);
+    buf_free(&text);
+    fetched = 0;
+    text = mint(SECRET_A, "new", "{\"exp\":5}");
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, STR("a.b.c")).state, IDENTITY_BAD);
+    assert_int_equal(fetched, 0);
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+static void an_issuer_whose_keys_are_missing_admits_nobody(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    add(&issuers, set_of(SECRET_A, "old"), "", "https://idp/keys");
+    issuers_set_keys(&issuers, 0, NULL);
+    struct buf text = mint(SECRET_A, "old", "{\"exp\":1800000060}");
+    assert_int_equal(ask(&issuers, CREDENTIAL_BEARER, buf_str(&text)).state, IDENTITY_UNAVAILABLE);
+    buf_free(&text);
+    issuers_deinit(&issuers);
+}
+
+static void there_are_16_issuers_at_most(void **state)
+{
+    (void)state;
+    struct issuers issuers;
+    issuers_init(&issuers);
+    for (unsigned i = 0; i < ISSUERS_MAX; i++)
+        add(&issuers, NULL, "", NULL);
+    assert_false(issuers_add(&issuers, &(struct issuer){.leeway_s = 0}));
+    issuers_deinit(&issuers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_issuer_is_held_to_its_own_keys),
+        cmocka_unit_test(the_reason_is_that_of_the_issuer_that_came_nearest),
+        cmocka_unit_test(credentials_of_another_kind_are_left_to_others),
+        cmocka_unit_test(newer_keys_are_asked_for_when_the_id_is_unknown),
+        cmocka_unit_test(an_issuer_whose_keys_are_missing_admits_nobody),
+        cmocka_unit_test(there_are_16_issuers_at_most),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,150 @@
+#include "server/issuer_item.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "server/sources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int refuse(struct buf *why, const char *setting, const char *sentence)
+{
+    buf_addf(why, "%s: %s", setting, sentence);
+    return -EINVAL;
+}
+
+static struct str text_or(const char *text, const char *otherwise)
+{
+    return str_from(text ? text : otherwise);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static int read_all(int fd, struct buf *out)
+{
+    for (;;) {
+        char *room = buf_reserve(out, 4096);
+        ssize_t n = room ? read(fd, room, 4096) : -1;
+        if (!room)
+            return -ENOMEM;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (!n)
+            return 0;
+        out->len += (size_t)n;
+        if (out->len > TOKEN_JWKS_MAX)
+            return -EFBIG;
+    }
+}
+
+static int read_file(const char *path, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int result = fd < 0 ? -errno : read_all(fd, out);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+/* A file may hold a private key. */
+static void wipe(struct buf *bytes)
+{
+    if (bytes->at)
+        explicit_bzero(bytes->at, bytes->cap);
+    buf_free(bytes);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* The algorithm that the item names; TOKEN_ALGORITHMS if it leaves that to the key. */
+static int read_algorithm(const struct issuer_item *item, enum token_algorithm *ret,
+                          struct buf *why)
+{
+    *ret = item->algorithm ? token_algorithm_of(str_from(item->algorithm)) : TOKEN_ALGORITHMS;
+    if (!item->algorithm || *ret != TOKEN_ALGORITHMS)
+        return 0;
+    return refuse(why, "algorithm", "is HS256, HS384, HS512, RS256, PS256, ES256 or EdDSA");
+}
+
+static int take_key(struct token_key *key, struct token_keys **ret)
+{
+    *ret = token_keys_new();
+    (void)token_keys_add(*ret, key);
+    return 0;
+}
+
+static int read_secret(const struct issuer_item *item, enum token_algorithm algorithm,
+                       struct token_keys **ret, struct buf *why)
+{
+    struct buf cause = {0};
+    struct token_key *key = NULL;
+    const char *hint = "there is no memory";
+    char *secret = secret_find(item->secret, &cause);
+    int result = secret
+                     ? token_key_of_secret(algorithm == TOKEN_ALGORITHMS ? TOKEN_HS256 : algorithm,
+                                           str_from(secret), text_or(item->kid, ""), &key, &hint)
+                     : -EINVAL;
+    if (result)
+        buf_addf(why, "secret: %.*s", STR_FMT(secret ? str_from(hint) : buf_str(&cause)));
+    secret_free(secret);
+    buf_free(&cause);
+    return result ? -EINVAL : take_key(key, ret);
+}
+
+static int read_jwks(const struct issuer_item *item, struct str text, struct token_keys **ret,
+                     const char **ret_why)
+{
+    *ret_why = "a JWK Set has an algorithm and an id for each key: leave out algorithm and kid";
+    if (item->algorithm || item->kid)
+        return -EINVAL;
+    return token_keys_of_jwks(text, JWKS_PRIVATE, ret, ret_why);
+}
+
+static int read_keys(const struct issuer_item *item, enum token_algorithm algorithm,
+                     struct str text, struct token_keys **ret, const char **ret_why)
+{
+    struct token_key *key = NULL;
+    *ret_why = "there is no memory";
+    if (str_starts(json_skip_space(text), STR("{")))
+        return read_jwks(item, text, ret, ret_why);
+    int result = token_key_of_pem(algorithm, text, text_or(item->kid, ""), &key, ret_why);
+    return result ? result : take_key(key, ret);
+}
+
+static int read_key_file(const struct issuer_item *item, enum token_algorithm algorithm,
+                         struct token_keys **ret, struct buf *why)
+{
+    struct buf text = {0};
+    const char *hint = NULL;
+    int result = read_file(item->key_file, &text);
+    if (result)
+        buf_addf(why, "key_file: cannot read %s: %s", item->key_file, strerror(-result));
+    else if ((result = read_keys(item, algorithm, buf_str(&text), ret, &hint)))
+        buf_addf(why, "key_file: %s: %s", item->key_file, hint);
+    wipe(&text);
+    return result ? -EINVAL : 0;
+}
+
+int issuer_item_make(const struct issuer_item *item, struct issuer *ret, struct buf *why)
+{
+    enum token_algorithm algorithm;
+    struct token_keys *keys = NULL;
+    if (!item->secret == !item->key_file)
+        return refuse(why, "secret", "an issuer has either a secret or a key_file");
+    int result = read_algorithm(item, &algorithm, why);
+    if (!result)
+        result = item->secret ? read_secret(item, algorithm, &keys, why)
+                              : read_key_file(item, algorithm, &keys, why);
+    if (result)
+        return result;
+    *ret = (struct issuer){.keys = keys,
+                           .issuer = text_or(item->issuer, ""),
+                           .audience = text_or(item->audience, ""),
+                           .claim = text_or(item->claim, "freshet"),
+                           .leeway_s = item->leeway_s};
+    return 0;
+}
