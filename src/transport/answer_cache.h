@@ -1,12 +1,12 @@
-/* A cache of the last answers that were pages, for requests with the very same answer: a thousand
- * polls of a channel share it. */
+/* A cache of a worker's last page answers: a thousand polls of a channel that wait at the same
+ * position share one. */
 #pragma once
 
 #include "base/buf.h"
 
 enum { ANSWER_CACHE_SIZE = 4, ANSWER_CACHE_BYTES = 16 << 10 };
 
-/* All that the bytes of a page's answer depend on; two answers with equal keys are equal. */
+/* Everything that the bytes of a page's answer depend on: equal keys have equal answers. */
 struct page_key {
     int64_t unix_seconds; /* of its Date */
     uint64_t cursor;
@@ -19,7 +19,7 @@ struct page_key {
     bool is_head;
     bool keep_alive;
     bool http10;
-    struct str origin; /* the origin that may read it; empty if no browser asked */
+    struct str origin; /* the Origin that may read it; empty if the request had none */
     struct str channel;
     struct str kept; /* see struct reading */
     struct str events;
@@ -37,11 +37,12 @@ struct answer_cache {
     unsigned next; /* to be replaced */
 };
 
-/* The whole answer, valid until answer_cache_keep(); `at == NULL` if it is not in the cache. */
+/* The whole answer, valid until the next answer_cache_keep(); `at == NULL` if it is not in the
+ * cache. */
 struct str answer_cache_find(const struct answer_cache *cache, const struct page_key *key);
 
-/* Keeps a copy of an answer instead of the oldest, unless it is longer than ANSWER_CACHE_BYTES with
- * all that belongs to it, or there is no memory. */
+/* Puts a copy of an answer into the cache, in place of the oldest. Not if the answer and its key
+ * are longer than ANSWER_CACHE_BYTES, or if there is no memory. */
 void answer_cache_keep(struct answer_cache *cache, const struct page_key *key, struct str bytes);
 
 void answer_cache_deinit(struct answer_cache *cache);

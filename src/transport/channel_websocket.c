@@ -152,7 +152,8 @@ static void channel_free(struct pull *pull)
     slab_give(channel);
 }
 
-/* Publishes are not acknowledged here, so an unknown fate is not reported either. */
+/* A channel's WebSocket does not acknowledge publishes, so it does not report an unknown fate
+ * either. */
 static const struct websocket_ops channel_ops = {.message = channel_message, .beat = channel_beat};
 static const struct pull_ops channel_pull = {
     WEBSOCKET_PULL,           .fill = channel_fill, .sent = channel_sent,
@@ -189,7 +190,7 @@ static void channel_found(void *owner, const struct start_found *found)
         channel_subscribe(channel);
 }
 
-/* Whether there is a gap behind the given position that the format cannot tell. */
+/* Whether there is a gap after the position, and the format has no record for gaps. */
 static bool has_untold_gap(struct worker *worker, const struct reading *reading)
 {
     unsigned encoding = encoding_of(FORMAT_WEBSOCKET, reading->data, false, 0);

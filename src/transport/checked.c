@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* PIECE_COST is what a piece counts for in bytes, so that mostly its time decides. */
+/* PIECE_COST: the charge for a piece in bytes, so low that mostly the time of the check decides. */
 enum { PIECE = 32 << 10, PIECE_COST = BUDGET_STRIDE };
 
 bool checked_go_on(struct worker *worker, struct json_scan **scan, struct str text)

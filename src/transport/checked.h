@@ -7,18 +7,18 @@
 #include "base/json.h"
 #include "transport/worker_state.h"
 
-/* Texts of more bytes are checked in pieces. No read brings more at once, so that such a text lies
- * in memory of its own. */
+/* Texts of more bytes are checked in pieces. A single read never brings more, so such a text lies
+ * in a buffer of its own. */
 enum { CHECKED_LARGE = 64 << 10 };
 
-/* Continues the check of a text: `*scan` is NULL at first, and the caller's to keep. Returns false
- * if the turn's budget was spent. Without memory there is no check in advance. */
+/* Continues the check of a text. `*scan` is NULL at first; the caller keeps it. Returns false if
+ * the turn's budget was spent. Without memory the handler checks the text itself. */
 bool checked_go_on(struct worker *worker, struct json_scan **scan, struct str text);
 
 /* Frees `*scan`, after the text was handled or dropped. */
 void checked_end(struct worker *worker, struct json_scan **scan);
 
-/* The result for a text, with JSON_DEPTH_LIMIT as the depth: of the check in advance, or of one
- * that is made in `room`. */
+/* The result of the check: the one made in advance, or one made now in `room`, with
+ * JSON_DEPTH_LIMIT as the depth. */
 const struct json_scan *checked_scan(const struct worker *worker, struct str text,
                                      struct json_scan *room);

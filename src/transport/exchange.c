@@ -11,8 +11,8 @@ struct access exchange_access(const struct exchange *exchange)
     return worker_access(exchange->worker, exchange->caller);
 }
 
-/* The question gets half of the time in which the request must be answered. Its result by then is
- * sent, instead of a refusal once it is too late. */
+/* A question may take half of the time in which the request must be answered. Then the client gets
+ * what was found so far, rather than a refusal later. */
 void exchange_ask(struct exchange *exchange, struct question *question)
 {
     const struct worker *worker = exchange->worker;

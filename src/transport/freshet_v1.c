@@ -26,8 +26,8 @@ static bool take_from(struct freshet_v1 *v1, struct part *part, struct taken *ta
     switch (hub_take(hub, &part->sub, taken)) {
     case TAKE_BYTES:
         v1->taking = part;
-        /* The part that sends goes behind the others, so that a long history holds up none of
-         * them. */
+        /* Moves the part that sends behind the others, so that a long history delays none of them.
+         */
         list_remove(&part->node);
         list_add_last(&v1->parts, &part->node);
         return true;
@@ -121,7 +121,7 @@ static const struct pull_ops pull_ops = {WEBSOCKET_PULL, .fill = fill, .sent = s
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
-/* 1 when some are offered and none of them is ours. */
+/* Returns 1 if the client offers subprotocols, but not freshet.v1. */
 static int choose(const struct exchange *exchange, struct str *ret_protocol)
 {
     struct buf list = {0};

@@ -21,5 +21,5 @@ void freshet_v1_refuse(struct freshet_v1 *v1, struct str ref, const struct refus
 /* The encoding of all records of the connection. */
 unsigned freshet_v1_encoding(const struct freshet_v1 *v1);
 
-/* Closes: what was promised cannot be kept. */
+/* Closes the connection because it cannot keep a promise, such as a start that it has confirmed. */
 void freshet_v1_give_up(struct freshet_v1 *v1);

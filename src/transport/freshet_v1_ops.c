@@ -13,7 +13,7 @@
 
 enum { TERM_COST = BUDGET_STRIDE / 4 };
 
-/* A row for each member of any message. Those of an event come last, in the order of enum
+/* A row for each member of any message. Members of events come last, in the order of enum
  * event_json_member. */
 #define MEMBERS(X)                                                                                 \
     X(op)                                                                                          \
@@ -40,7 +40,7 @@ static const struct str members[MEMBER_COUNT] = {
 #undef MEMBER_NAME
 };
 
-/* The members of a message, raw: by name, and in the order of enum member. */
+/* The members of a message as raw JSON, in the order of enum member. */
 struct said {
     union {
         struct {
@@ -51,7 +51,7 @@ struct said {
         struct str at[MEMBER_COUNT];
     };
     unsigned given;     /* a bit each */
-    struct str unknown; /* the first name that is no member; `at == NULL` when all are */
+    struct str unknown; /* the first unknown name; `at == NULL` if there is none */
     struct str twice;   /* a name that comes twice */
     bool may_be_deep;   /* nested deeper than data may be */
 };
@@ -71,7 +71,7 @@ static void take_member(struct said *said, struct str key, struct str value)
     said->at[i] = value;
 }
 
-/* A JSON string into `out`; false when it is none. */
+/* Decodes a JSON string into `out`; false if the value is no string. */
 static bool text_of(struct str raw, struct buf *out)
 {
     return json_unescape(raw, out) == 0;
@@ -79,13 +79,13 @@ static bool text_of(struct str raw, struct buf *out)
 
 /* ---- subscribe and unsubscribe --------------------------------------------------------------- */
 
-/* A subscription whose strings come from arrays. */
+/* The strings of a subscription's arrays. */
 struct lists {
     struct subscription subscription;
     struct arena arena;
 };
 
-/* An array of a subscription: its strings, and the messages about what is none. */
+/* An array of a subscription, and the messages for a malformed one. */
 struct kind {
     bool (*add)(struct subscription *subscription, struct str text, struct refusal *ret_refusal);
     enum problem problem;
@@ -113,7 +113,7 @@ static bool add_text(struct lists *lists, const struct kind *kind, struct str ra
     return kind->add(&lists->subscription, kept, ret_refusal);
 }
 
-/* Reads an array of one string or more. */
+/* Reads an array of at least one string. */
 static bool read_list(struct lists *lists, const struct kind *kind, struct str array,
                       struct refusal *ret_refusal)
 {
@@ -177,8 +177,8 @@ static struct selection *select_asked(struct freshet_v1 *v1, struct lists *lists
     return subscription_select(&lists->subscription, &subscriber, ret_refusal);
 }
 
-/* Charges for a change of what is subscribed to, by the parts that it gave a new selection and the
- * terms that it compared. It is enough for the clock to be read after each. */
+/* Charges for a change of the subscriptions, by the number of new selections and compared terms. To
+ * read the clock after each change is enough. */
 static void charge(struct freshet_v1 *v1, const struct lists *lists)
 {
     size_t parts = 1 + v1->joining - v1->waiting;
@@ -209,7 +209,7 @@ static void send_plain(struct freshet_v1 *v1, const char *op, struct str ref)
     freshet_v1_send(v1, &message);
 }
 
-/* To end a subscription needs no right to have it: only the form of the terms is checked. */
+/* Anybody may end a subscription, so only the form of the terms is checked. */
 static void op_unsubscribe(struct freshet_v1 *v1, const struct said *said)
 {
     struct lists lists = {.arena = {0}};
@@ -356,7 +356,7 @@ static void add_known(struct buf *out, unsigned allowed)
     }
 }
 
-/* The first name that the operation does not have; `at == NULL` when there is none. */
+/* The first name that the operation does not take; `at == NULL` if there is none. */
 static struct str stray_of(const struct op *op, const struct said *said)
 {
     unsigned strays = said->given & ~op->members;
@@ -365,7 +365,7 @@ static struct str stray_of(const struct op *op, const struct said *said)
     return members[__builtin_ctz(strays)];
 }
 
-/* A member that is passed over would change in silence what is asked: `afer` begins elsewhere. */
+/* Refuse unknown members: to ignore `afer` would silently begin at another position than asked. */
 static bool has_strays(struct freshet_v1 *v1, const struct op *op, const struct said *said)
 {
     struct str stray = op->members ? stray_of(op, said) : STR_NONE;

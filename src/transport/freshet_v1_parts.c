@@ -40,7 +40,8 @@ bool freshet_v1_overlap(struct str a, struct str b)
         return false;
     while (a.at && b.at) {
         struct str x = str_cut(&a, '/'), y = str_cut(&b, '/');
-        if (str_eq(x, STR("**")) || str_eq(y, STR("**"))) /* the last, for all that follows */
+        if (str_eq(x, STR("**")) ||
+            str_eq(y, STR("**"))) /* the last part, which excludes all terms before it */
             return true;
         if (!str_eq(x, STR("*")) && !str_eq(y, STR("*")) && !str_eq(x, y))
             return false;
@@ -110,9 +111,9 @@ static bool has_terms(const struct freshet_v1 *v1, const struct group *group)
     return false;
 }
 
-/* Whether a later part, which leaves out this term, wants some of its events too. If the term were
- * dropped, that part would begin to select these events at its own, older position, and send them
- * again. */
+/* Whether a later part excludes this term although some of the term's events match it too. If the
+ * term were dropped, the later part would select these events at its own, older position, and send
+ * them again. */
 static bool is_wanted_later(const struct freshet_v1 *v1, const struct term *term)
 {
     list_each (&v1->terms, node) {
@@ -268,7 +269,7 @@ static bool has_own_terms(const struct selection *selection)
     return selection && selection->names_count + selection->patterns_count;
 }
 
-/* The selection of the last part before it that has terms; NULL when there is none. */
+/* The selection of the nearest earlier part that has terms; NULL if there is none. */
 static struct selection *selection_before(const struct part *part)
 {
     const struct part *last = NULL;
@@ -304,7 +305,7 @@ static bool except_of(const struct part *part, struct selection **ret)
     return *ret;
 }
 
-/* The current selection of the part; NULL if there is no memory. */
+/* The part's current selection; NULL if there is no memory. */
 static struct selection *selection_of(const struct part *part)
 {
     const struct selection *types = part->group->types;
@@ -340,7 +341,7 @@ static void refuse(struct freshet_v1 *v1, int result)
         freshet_v1_give_up(v1);
 }
 
-/* Subscribes the part at `cursor`, anew if it was subscribed. A part that was live is subscribed by
+/* Subscribes the part at `cursor`, or again if it was subscribed. A live part is subscribed by
  * hub_go_on(). */
 static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t cursor,
                          uint64_t told)
@@ -352,7 +353,7 @@ static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t 
     int result = selection ? subscribe(hub, &part->sub, &sub_ops, selection,
                                        freshet_v1_encoding(v1), cursor, told)
                            : -ENOMEM;
-    if (!result) /* an equal selection of other subscribers is shared */
+    if (!result) /* another subscriber's equal selection is shared */
         set_selection(part, hub_selection(&part->sub));
     selection_unref(selection);
     if (result)
@@ -361,7 +362,7 @@ static bool subscribe_at(struct part *part, subscribe_call *subscribe, uint64_t 
     return !result;
 }
 
-/* The admitted part that comes next in order; NULL when there is none. */
+/* The next admitted part in order; NULL if there is none. */
 static struct part *next_admitted(const struct freshet_v1 *v1, uint32_t serial)
 {
     struct part *next = NULL;
@@ -373,7 +374,7 @@ static struct part *next_admitted(const struct freshet_v1 *v1, uint32_t serial)
     return next;
 }
 
-/* Gives the part a new selection, where it is. */
+/* Gives the part a new selection at its current position. */
 static void renew(struct part *part)
 {
     struct freshet_v1 *v1 = part->v1;
@@ -384,7 +385,8 @@ static void renew(struct part *part)
     }
     struct selection *selection = part->search ? selection_of(part) : NULL;
     if (selection)
-        set_selection(part, selection); /* for later parts: the search goes on with what it has */
+        set_selection(part, selection); /* the new selection is for later parts: this search
+                                           continues with its old one */
     else if (part->search)
         freshet_v1_give_up(v1);
     selection_unref(selection);
@@ -441,7 +443,7 @@ static void found(void *owner, const struct start_found *found)
     subscribe_at(part, hub_subscribe, found->start.cursor, found->start.told);
 }
 
-/* Admits the part: where it begins is found out, now or later. False when there is no memory. */
+/* Admits the part, and finds its start now or by a search. False if there is no memory. */
 static bool admit(struct part *part, const struct position *from)
 {
     struct selection *selection = selection_of(part);
@@ -454,7 +456,7 @@ static bool admit(struct part *part, const struct position *from)
     return part->search || part->sub.state != SUB_NONE;
 }
 
-/* Lets the part wait, as a cursor if its start is known. */
+/* Lets the part wait, with a cursor instead of a position if its start is known. */
 static bool let_wait(struct part *part, const struct position *from)
 {
     struct selection *selection = selection_of(part);
@@ -533,7 +535,8 @@ void freshet_v1_merge(struct freshet_v1 *v1)
     struct request_stream *request = freshet_v1_request(v1);
     if (!v1->joining)
         return;
-    if (hub_is_between(hub_of(v1))) { /* a part may have an event that another has not */
+    if (hub_is_between(
+            hub_of(v1))) { /* wait: in the middle of a batch, parts have seen different events */
         request->ops->woken(request, true);
         return;
     }
@@ -570,7 +573,7 @@ static bool clashes(const struct freshet_v1 *v1, const struct selection *asked, 
     return false;
 }
 
-/* PROBLEM_COUNT when the connection may have these terms too. */
+/* The problem with these further terms; PROBLEM_COUNT if the connection may have them. */
 static enum problem check(const struct freshet_v1 *v1, const struct selection *asked,
                           const struct str *names, size_t count, const char **ret_detail)
 {
@@ -590,7 +593,7 @@ static enum problem check(const struct freshet_v1 *v1, const struct selection *a
     return v1->joining < FRESHET_V1_JOINING_MAX ? PROBLEM_COUNT : PROBLEM_TOO_MANY;
 }
 
-/* A new part for the terms that are new; NULL when there is no memory. */
+/* A new part for the terms that the connection does not have; NULL if there is no memory. */
 static struct part *join(struct freshet_v1 *v1, struct str ref, const struct selection *asked,
                          const struct str *names, size_t count)
 {
@@ -629,7 +632,7 @@ void freshet_v1_subscribe(struct freshet_v1 *v1, struct str ref, const struct se
         freshet_v1_give_up(v1);
 }
 
-/* A term that is held for a part that joins is leaving already: to ask again changes nothing. */
+/* Do nothing: a term that is kept only for a joining part is leaving already. */
 void freshet_v1_unsubscribe(struct freshet_v1 *v1, const struct str *names, size_t count)
 {
     bool changed = false;

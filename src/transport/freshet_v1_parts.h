@@ -4,7 +4,7 @@
 
 #include "transport/freshet_v1_state.h"
 
-/* Whether there can be a channel that both match. Both are valid names or patterns. */
+/* Whether a channel could match both. Both must be valid names or patterns. */
 bool freshet_v1_overlap(struct str a, struct str b);
 
 /* Subscribes to the selection `asked`, which is borrowed, and answers the client. */

@@ -22,7 +22,8 @@ struct part {
     struct freshet_v1 *v1;
     struct group *group;
     struct sub sub;
-    struct selection *selection; /* the subscription, or the search for it; NULL while it waits */
+    struct selection
+        *selection; /* the part's selection, or that of its search; NULL while the part waits */
     struct position *waits;      /* where to begin, until it is admitted */
     struct start_search *search; /* while its start is searched for */
     uint32_t serial;             /* parts are admitted and merged in this order; main has 0 */
@@ -42,7 +43,7 @@ struct group {
 struct term {
     struct list node;
     struct part *part;
-    bool leaving; /* unsubscribed, and held while a part that joins wants some of it too */
+    bool leaving; /* unsubscribed, but kept while a joining part wants some of its events */
     uint8_t len;
     char name[];
 };
@@ -51,7 +52,7 @@ struct freshet_v1 {
     struct websocket websocket;
     struct worker *worker;
     struct list groups;
-    struct list parts; /* of all groups; a part that has sent goes last */
+    struct list parts; /* parts of all groups; a part that has sent is moved to the end */
     struct list terms;
     struct part *taking; /* between fill and sent */
     uint32_t terms_count;

@@ -1,6 +1,6 @@
 #include "transport/holding.h"
 
-/* The class that holds `bytes`: the position of the highest bit. */
+/* The size class of `bytes`: the position of its highest bit. */
 static unsigned class_of(size_t bytes)
 {
     unsigned class = 63 - (unsigned)__builtin_clzll((unsigned long long)bytes);

@@ -11,11 +11,11 @@
 
 struct request_stream;
 
-/* Classes are powers of two. What is smaller than the least is counted, and is nowhere listed:
- * closing its holder would give back next to nothing. */
+/* Size classes are powers of two. Holdings below the least class are counted but not listed, since
+ * closing their holder would free next to nothing. */
 enum { HOLDING_CLASSES = 48, HOLDING_LEAST = 1024 };
 
-/* Embedded beside the buffer. All zeroes holds nothing. */
+/* Embedded beside the buffer. Zeroes: holds nothing. */
 struct holding {
     struct list node;
     struct request_stream *request;
@@ -26,20 +26,19 @@ struct holding {
 
 struct holdings {
     struct account *account;
-    uint64_t filled[ACCOUNT_COUNT]; /* a bit for every class that has some */
+    uint64_t filled[ACCOUNT_COUNT]; /* a bit for each class that has holdings */
     struct list classes[ACCOUNT_COUNT][HOLDING_CLASSES];
 };
 
 /* `account` is borrowed. */
 void holdings_init(struct holdings *holdings, struct account *account);
 
-/* The buffer is of this kind, holds so many bytes now, and so many connections hold it together (0:
- * one alone). */
+/* Sets the kind, the size, and the number of connections that share the buffer (0: not shared). */
 void holding_set_shared(struct holdings *holdings, struct holding *holding, enum account_kind kind,
                         size_t bytes, uint32_t sharers);
 
-/* The buffer is of this kind and holds so many bytes now. With 0 it is nowhere listed any more.
- * Inline, since each request asks, mostly of a buffer that is as it was. */
+/* Sets the kind and the size; with size 0 the holding is not listed. Inline, because each request
+ * calls it, mostly without a change. */
 static inline void holding_set(struct holdings *holdings, struct holding *holding,
                                enum account_kind kind, size_t bytes)
 {
@@ -47,12 +46,12 @@ static inline void holding_set(struct holdings *holdings, struct holding *holdin
         holding_set_shared(holdings, holding, kind, bytes, 0);
 }
 
-/* Returns one of the largest of a kind: none is twice as large. NULL if all are too small to be
- * listed. */
+/* Returns one of the largest holdings of a kind: no other is twice as large. NULL if all are too
+ * small to be listed. */
 struct holding *holdings_largest(const struct holdings *holdings, enum account_kind kind);
 
 /* The same of all kinds. */
 struct holding *holdings_largest_of_all(const struct holdings *holdings);
 
-/* Whether none of its kind holds twice as much. */
+/* Whether no other holding of its kind is twice as large. */
 bool holding_is_large(const struct holdings *holdings, const struct holding *holding);

@@ -20,8 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* GIVE_WAY_LEAST: while memory is tight, a connection that holds less than this of a request or
- * message that has not come whole is still read. */
+/* GIVE_WAY_LEAST: while memory is tight, a connection is still read if its unfinished request or
+ * message holds less than this. */
 enum {
     OUT_KEEP = 4096,
     LINGER_BYTES = 4 << 20,
@@ -50,15 +50,16 @@ static void hung_up(struct conn *conn)
     conn_close(conn);
 }
 
-/* A connection whose budget is used up, or for which the turn has none, is read later: `queue` is
- * the worker's list for that. */
+/* Puts off reading a connection, because its budget or that of the turn is used up. `queue`: the
+ * worker's list of such connections. */
 static void read_later(struct http1 *http1, struct list *queue)
 {
     struct stream_intake *intake = request_stream_take_in(&http1->request);
     if (!intake || list_linked(&intake->wait_node))
         return;
     list_add_last(queue, &intake->wait_node);
-    /* While memory is tight the deadline holds: it frees what is held for an unfinished request. */
+    /* While memory is tight the deadline still applies: it frees the memory of an unfinished
+     * request. */
     if (queue != &http1->request.worker->paused)
         intake->later_ns = http1->request.worker->loop.now_ns;
 }
@@ -74,7 +75,7 @@ static void end_put_off(struct http1 *http1)
     intake->later_ns = 0;
 }
 
-/* Whether a request or message that has come whole is being checked, or decompressed. */
+/* Whether a complete request or message is being checked or decompressed. */
 static bool has_begun(const struct http1 *http1)
 {
     const struct pull *pull = http1->request.pull;
@@ -91,7 +92,8 @@ static void put_off(struct http1 *http1)
     worker_put_off(worker, BUDGET_READ);
 }
 
-/* Thrown away, so that our last bytes are not taken along by a reset. */
+/* Read and discard, because unread bytes would make the kernel reset the connection and lose our
+ * last bytes. */
 static void discard(struct http1 *http1)
 {
     struct str bytes;
@@ -111,7 +113,7 @@ static void discard(struct http1 *http1)
         conn_close(&http1->conn);
 }
 
-/* A peer that is done sending still gets the answers that are due. */
+/* A peer that has shut its side still gets the answers that are due. */
 static void read_end(struct http1 *http1, int error)
 {
     http1->conn.readable = false;
@@ -122,8 +124,8 @@ static void read_end(struct http1 *http1, int error)
         http1_close_soon(http1);
 }
 
-/* The head of a stream, or of a socket, goes out at once: as many connections as come in one turn
- * would hold as many heads until its end, and leave the heap that large. */
+/* Send the head of a stream or WebSocket at once: otherwise the heads of all connections that
+ * arrive in a turn would be held until its end, and would enlarge the heap for good. */
 static void send_head(struct http1 *http1)
 {
     if (http1->request.pull && !http1_inflight(http1) && !http1->closing &&
@@ -131,8 +133,7 @@ static void send_head(struct http1 *http1)
         conn_flush(&http1->conn);
 }
 
-/* Adds bytes to what has come and was not used; false when there was no memory and the connection
- * is closed for it. */
+/* Appends bytes to the unused ones. Without memory closes the connection and returns false. */
 static bool add_to_intake(struct http1 *http1, struct str bytes)
 {
     struct stream_intake *intake = request_stream_take_in(&http1->request);
@@ -180,7 +181,7 @@ static bool listens(const struct http1 *http1)
            !http1->request.pull->ops->deaf(http1->request.pull);
 }
 
-/* Has the pull use what came and was not used yet. */
+/* Offers the unused bytes to the pull. */
 static void give_kept(struct http1 *http1)
 {
     struct buf *in = &http1->request.intake->in;
@@ -190,7 +191,8 @@ static void give_kept(struct http1 *http1)
         buf_free(in);
 }
 
-/* Reads once and has the pull use it; what is left is kept. False when there was nothing. */
+/* Reads once and offers the bytes to the pull; the rest is kept. Returns false if there was nothing
+ * to read. */
 static bool read_once(struct http1 *http1)
 {
     struct str bytes;
@@ -225,7 +227,8 @@ static void read_pull(struct http1 *http1)
     }
 }
 
-/* The kernel tells once of what has come: if it has become a pull, the rest is the pull's. */
+/* The kernel reports input once, so read on: if the request became a pull, the rest is the pull's.
+ */
 static void read_requests(struct http1 *http1)
 {
     if (http1->conn.readable)
@@ -236,7 +239,7 @@ static void read_requests(struct http1 *http1)
         pipeline_waiting(http1)->ops->leave(pipeline_waiting(http1));
 }
 
-/* Whether there is something that it would read now. */
+/* Whether the connection would use bytes if there were any now. */
 static bool would_read(const struct http1 *http1)
 {
     if (http1->conn.dead || (!http1->conn.readable && !has_kept(http1) && !has_begun(http1)))
@@ -244,11 +247,10 @@ static bool would_read(const struct http1 *http1)
     return http1->request.pull ? listens(http1) : incoming_may_follow(http1);
 }
 
-/* Whether it holds so much of what has not come whole, while memory is tight, that others go first.
- * A peer that is done sending is read to its end, and a message that has come whole is handled,
- * which frees what they hold.
- * It is looked at again after a while; the deadline of its request or message holds all the same.
- */
+/* Whether memory is tight and the connection holds much of an unfinished request or message, so
+ * that others are read first. A peer that has shut its side is read to its end, and a complete
+ * message is handled, since both free memory. The connection is looked at again after a while, and
+ * its deadline still applies. */
 static bool gives_way(struct http1 *http1)
 {
     struct worker *worker = http1->request.worker;
@@ -261,9 +263,9 @@ static bool gives_way(struct http1 *http1)
     return true;
 }
 
-/* Looks again at what was kept. Where that is the beginning of a request, the look has used up
- * budget and got nowhere: the step begins anew, so that the request is read on however small a step
- * is. */
+/* Looks at kept bytes again. If they are the beginning of a request, that used some budget without
+ * progress, so the step's budget begins again: even with a small one the request is then read on.
+ */
 static void process_kept(struct http1 *http1)
 {
     size_t before = http1->request.intake ? http1->request.intake->in.len : 0;
@@ -272,8 +274,8 @@ static void process_kept(struct http1 *http1)
         worker_begin_step(http1->request.worker);
 }
 
-/* The turn of a connection, within its budget. What is left then waits until all others had theirs.
- */
+/* Serves the connection within its budget. The rest of its bytes waits until all others had their
+ * turn. */
 static void read_http1(struct http1 *http1, bool again)
 {
     if (gives_way(http1))
@@ -299,15 +301,15 @@ static void resume(struct request_stream *request)
     read_http1(http1, true);
 }
 
-/* Whether the connection waits for its turn. Until then nothing of it is read, and its end is not
+/* Whether the connection waits in a queue to be read. Until then it is not read, and its end is not
  * noticed. */
 static bool is_queued(const struct http1 *http1)
 {
     return http1->request.intake && list_linked(&http1->request.intake->wait_node);
 }
 
-/* The peer is done sending: it waits for its answer, or is gone. Only a write would tell which, so
- * its reads of the store go on, but not for long. */
+/* The peer has shut its side. It waits for its answer, or is gone; only a write would tell which.
+ * So its reads of the store continue, but not for long. */
 static void hurry(struct http1 *http1)
 {
     list_each (&http1_intake(http1)->exchanges, node) {
@@ -369,14 +371,14 @@ static void out_is_sent(struct http1 *http1)
         request_stream_drop_out(request); /* an idle connection holds none */
     else
         buf_clear(&request->out->bytes);
-    if (http1->held) { /* the held request may have waited for this; its own time begins now */
+    if (http1->held) { /* the held request may have waited for this; its own deadline begins now */
         http1_intake(http1)->held_ns = request->worker->loop.now_ns;
         request_stream_wake(request);
     }
     http1_settle(http1);
 }
 
-/* A slow peer is not one that does not read. */
+/* A peer that reads slowly is not treated like a peer that reads nothing. */
 static void note_progress(struct http1 *http1)
 {
     http1->request.out->taken_ns = http1->request.worker->loop.now_ns;
@@ -416,8 +418,7 @@ static void refuse_unfinished(struct http1 *http1)
     buf_free(&http1->request.intake->in);
 }
 
-/* Takes the holding out of the account: the buffers are freed only when the connection is
- * buried. */
+/* Removes the holding from the account; its buffers are freed when the connection is freed. */
 static void stop_holding(struct http1 *http1, struct holding *holding)
 {
     struct rest_place *place = http1->request.out ? &http1->request.out->rest : NULL;
@@ -588,7 +589,7 @@ static void fate_unknown(struct http1 *http1)
                          STR_NONE);
 }
 
-/* The phase may have lasted for long while answers came and went; what counts is the oldest. */
+/* Count from the oldest unanswered exchange: the phase may be older, with answers in between. */
 static void waited(struct http1 *http1)
 {
     if (!http1_inflight(http1) && !http1->held) {
@@ -671,8 +672,8 @@ static void ring(struct timer *timer)
     }
 }
 
-/* Some connections over connections_max may say what they want before they are refused: what is
- * right for an EventSource is not for others. They have so long to begin. */
+/* Some connections over connections_max are heard before they are refused, since an EventSource
+ * needs another refusal than other clients. They have this long to send a request. */
 enum { REFUSED_MS = 1000 };
 
 /* Each worker has an equal share of them. */
@@ -691,7 +692,8 @@ static void refuse_unheard(int fd)
     close(fd);
 }
 
-/* Takes one of the connections that all workers may have; the kernel deals them out by chance. */
+/* Counts the connection among those of all workers, since the kernel distributes connections
+ * unevenly. */
 static bool may_connect(struct worker *worker)
 {
     _Atomic uint32_t *connections = worker->config.connections;

@@ -1,5 +1,5 @@
-/* The phases of an HTTP/1.1 connection: the thing that it waits for, and until when. The timer of
- * its request stream rings in the meaning of its phase; only http1.c hears it. */
+/* The phases of an HTTP/1.1 connection: what it waits for, and until when. The phase gives the
+ * timer of the request stream its meaning; only http1.c handles the timer. */
 #include "transport/http1_state.h"
 
 #include "transport/pipeline.h"
@@ -34,7 +34,7 @@ static int64_t ms_since(const struct http1 *http1, int64_t ns)
     return (http1->request.worker->loop.now_ns - ns) / 1000000;
 }
 
-/* How long ago that began which the phase gives time for. */
+/* How long ago the current phase's time limit began. */
 static int64_t phase_age_ms(const struct http1 *http1)
 {
     switch ((enum http1_phase)http1->phase) {
@@ -69,8 +69,8 @@ void http1_time_phase(struct http1 *http1)
     timer_set(&http1->request.worker->loop, &http1->request.timer, ms > 0 ? ms : 0);
 }
 
-/* A byte now and then, or answers in between, do not put a deadline off: time counts from where
- * the part of the request, or the wait, began. */
+/* Single bytes, or answers in between, do not extend a deadline: time counts from the beginning of
+ * the request's part, or of the wait. */
 void http1_enter(struct http1 *http1, enum http1_phase phase)
 {
     if (http1->phase == phase && list_linked(&http1->request.timer.node))
@@ -89,7 +89,7 @@ void http1_close_soon(struct http1 *http1)
 {
     http1->closing = true;
     conn_dirty(&http1->conn);
-    /* A peer that does not read may not keep us from closing. */
+    /* A peer that does not read must not delay the close. */
     http1_time_stall(http1);
 }
 
@@ -107,7 +107,7 @@ void http1_settle(struct http1 *http1)
         http1_enter(http1, PHASE_IDLE);
 }
 
-/* Makes the newest exchange the last of the connection, which its response says. */
+/* Marks the newest exchange as the connection's last, so that its response says so. */
 static void end_after_exchanges(struct http1 *http1)
 {
     pipeline_last(http1)->keep_alive = false;

@@ -5,7 +5,7 @@
 
 #include "transport/request_stream.h"
 
-/* The event that the connection waits for, and so the meaning of its timer. */
+/* The event that the connection waits for. It gives the timer its meaning. */
 enum http1_phase {
     PHASE_IDLE, /* between requests */
     PHASE_HEAD,
@@ -24,14 +24,13 @@ enum http1_part {
     PART_BODY, /* all of its head, a part of its body */
 };
 
-/* The request that a connection is receiving, or has to look at again; NULL in all other
- * connections. */
+/* The request being received, or to be looked at again. NULL in all other connections. */
 struct http1_intake {
-    struct stream_intake common; /* comes first: it is what is freed */
+    struct stream_intake common; /* first member: freed by its address */
     struct list exchanges;       /* struct pipelined, in order of the requests */
     uint32_t inflight;           /* number of them */
     struct http_scan scan;
-    int64_t held_ns;  /* when the request that is held was first held; 0 for none */
+    int64_t held_ns;  /* when the held request was first held; 0 if none is held */
     size_t discarded; /* bytes thrown away after our side was shut */
 };
 
@@ -47,17 +46,16 @@ struct http1 {
     bool closing : 1;   /* once `out` is sent */
     bool finished : 1;  /* no more requests are read: the last has come, or the peer is done
                          * sending */
-    bool held : 1;      /* a whole request waits for earlier answers or for the log */
+    bool held : 1;      /* a complete request waits for earlier answers or for the log */
     bool continued : 1; /* `100 Continue` was sent for the current request */
     bool processing : 1;
     bool chunked : 1;  /* the body that the pull writes ends with a last chunk */
-    bool draining : 1; /* the timer rings for the drain of the pull */
-    bool refused : 1;  /* over connections_max: its first request is answered so, and is the
-                        * last */
+    bool draining : 1; /* the timer is set for the drain of the pull */
+    bool refused : 1;  /* over connections_max: its first request is refused, and is its last */
 };
 
-/* The server stops: ends now if idle, after the answers that are due, or, as a stream, in
- * `after_ms`. */
+/* The server stops: an idle connection ends now, others after the answers that are due, a stream
+ * within `after_ms`. */
 void http1_drain(struct http1 *http1, uint32_t after_ms);
 
 /* ---- for incoming.c and pipeline.c ----------------------------------------------------------- */
@@ -67,8 +65,8 @@ static inline struct http1 *http1_of(const struct request_stream *request)
     return container_of(request, struct http1, request);
 }
 
-/* The bytes that have come; NULL for none. And the same, created if there is nothing: NULL if there
- * is no memory, and the connection closed. */
+/* The received bytes; NULL if there are none. http1_take_in() creates the intake if there is none;
+ * without memory it closes the connection and returns NULL. */
 static inline struct http1_intake *http1_intake(const struct http1 *http1)
 {
     struct stream_intake *common = http1->request.intake;
@@ -87,32 +85,32 @@ static inline uint32_t http1_inflight(const struct http1 *http1)
     return http1->request.intake ? http1_intake(http1)->inflight : 0;
 }
 
-/* Drops the intake if nothing in it is needed. */
+/* Frees the intake if nothing in it is needed. */
 void http1_drop_intake(struct http1 *http1);
 
-/* Closes when everything is sent, after telling the peer that we are done. */
+/* Sends what is left, shuts our side, and closes when the peer has closed too. */
 void http1_close_soon(struct http1 *http1);
 
-/* Begins a phase, unless the connection is in it, and sets its timer. And: sets it again; sets that
- * for a peer which does not read. */
+/* Enters a phase and sets its timer, unless the connection is in it. http1_time_phase() sets the
+ * timer again; http1_time_stall() sets that for a peer which does not read. */
 void http1_enter(struct http1 *http1, enum http1_phase phase);
 void http1_time_phase(struct http1 *http1);
 void http1_time_stall(struct http1 *http1);
 
-/* Whether the time is over that the phase gives. */
+/* Whether the time limit of the phase is over. */
 bool http1_is_late(const struct http1 *http1);
 
-/* Sets what the connection waits for now, and until when. */
+/* Finds the phase that follows from the connection's state, and enters it. */
 void http1_settle(struct http1 *http1);
 
-/* The connection is the pull's from here. */
+/* Gives the connection to the pull. */
 void http1_begin_pull(struct http1 *http1, struct pull *pull);
 
-/* The only exchange waits, and does no more. */
+/* Begins and ends the wait of the only exchange. */
 void http1_begin_wait(struct http1 *http1);
 void http1_end_wait(struct http1 *http1);
 
-/* Whether no request is read for that. */
+/* Whether a pull or a poll has the connection, so that no request is read. */
 static inline bool http1_is_taken(const struct http1 *http1)
 {
     return http1->request.pull || http1->phase == PHASE_POLL;

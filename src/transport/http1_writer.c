@@ -34,8 +34,8 @@ static void add_head(struct buf *out, const struct pipelined *asked,
         out->failed = true;
 }
 
-/* Most responses have nothing but the fields that every response has: publishes are answered with
- * the same head all through a second. */
+/* Most responses have only the fields of every response, so the head of one publish's answer serves
+ * all others of the same second. */
 static bool is_usual(const struct pipelined *asked, const struct response *response)
 {
     return response->count == EXCHANGE_FIELDS && response->fields[0].len == HTTP_DATE_LEN &&
@@ -66,7 +66,7 @@ static void learn(struct http1_head *head, const struct pipelined *asked,
         buf_free(&head->text);
 }
 
-/* False: there was no memory for it. */
+/* Returns false if there was no memory for it. */
 static bool add_usual_head(struct buf *out, const struct pipelined *asked,
                            const struct response *response)
 {

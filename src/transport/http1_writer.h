@@ -7,10 +7,10 @@
 /* Writes head and body of the response to a request. */
 void http1_write(struct buf *out, const struct pipelined *asked, const struct response *response);
 
-/* Writes the head alone, of a response whose body is written piece by piece, or that ends HTTP on
- * this connection (101). */
+/* Writes a head alone: of a response whose body follows in pieces, or of a 101, which ends HTTP on
+ * this connection. */
 void http1_write_open(struct buf *out, const struct pipelined *asked,
                       const struct response *response);
 
-/* All of a refusal that is sent without a look at the request. Static memory. */
+/* The complete refusal of a connection whose request was not read. Static memory. */
 struct str http1_busy(void);

@@ -21,32 +21,32 @@
 /* The charge for a request beside its bytes: the clock is read after four requests. */
 enum { REQUEST_COST = BUDGET_STRIDE / 4 };
 
-/* Answers to publishes that wait to be sent, at which no further publish of the connection begins.
- */
+/* With this many unsent answers, the connection begins no further publish. */
 enum { UNSENT_MAX = 64 * 1024 };
 
-/* A head that is too long is refused at its end, or when so much of it has come. */
+/* A head that is too long is refused at its end, or once this many bytes of it have come. */
 enum { LONG_HEAD_MAX = 128 * 1024 };
 
-/* Bytes that a compressed body becomes at a time, and what that counts for: mostly its time
- * decides. */
+/* Bytes by which a compressed body is decompressed at a time, and the charge for that, so low that
+ * mostly the time decides. */
 enum { GZIP_PIECE = 32 << 10, GZIP_PIECE_COST = BUDGET_STRIDE };
 
-/* The least time after which an EventSource comes back that met the limit of connections. */
+/* The shortest time after which an EventSource reconnects that was over the limit of connections.
+ */
 enum { RETRY_MS = 3000 };
 
 enum { SAY_EACH_NS = 1000000000 };
 
-/* Browsers show the answer to a page of another origin only if the answer names that origin.
- * Handled requests are checked by the API; this is for refusals before that. */
+/* Browsers show the answer to a page of another origin only if the answer names that origin. The
+ * API checks the Origin of handled requests; this is for refusals before that. */
 static struct str if_admitted(const struct worker *worker, struct str origin)
 {
     bool admitted = worker->config.admits && worker->config.admits(worker->config.app, origin);
     return admitted ? origin : STR_NONE;
 }
 
-/* The exchange of a request that is refused before it is handled, and whose head is in front of
- * `bytes`; the last one of its connection. */
+/* Makes the exchange of a request that is refused before it is handled, as the last one of its
+ * connection. The head stands at the front of `bytes`. */
 static struct exchange *refused_exchange(struct http1 *http1, struct str bytes)
 {
     struct pipelined *asked =
@@ -58,8 +58,8 @@ static struct exchange *refused_exchange(struct http1 *http1, struct str bytes)
     return &asked->exchange;
 }
 
-/* A request that cannot be read as one, and whose head is in front of `bytes`: nothing behind it
- * can be trusted either. */
+/* Refuses bytes that are no request; their head stands at the front of `bytes`. Nothing after them
+ * is read. */
 static void refuse(struct http1 *http1, struct str bytes, enum problem problem, struct str detail)
 {
     struct exchange *exchange = refused_exchange(http1, bytes);
@@ -75,7 +75,7 @@ void incoming_refuse(struct http1 *http1, enum problem problem, struct str detai
     refuse(http1, kept, problem, detail);
 }
 
-/* The exchange of a request that is whole; NULL when the connection had to be closed. */
+/* Makes the exchange of a complete request; NULL if the connection had to be closed. */
 static struct pipelined *begin_exchange(struct http1 *http1, bool keep_alive, int minor,
                                         struct str origin)
 {
@@ -114,9 +114,9 @@ static void dispatch(struct http1 *http1, const struct http_head *head, struct s
 
 enum step { STEP_MORE, STEP_STOP };
 
-/* Publishes may be pipelined behind publishes; anything else is answered alone, since it is to see
- * what came before it, and may take the connection over. Nor does it begin before earlier answers
- * are sent: a read that waits would wait for ever behind one that its peer does not read. */
+/* Publishes may be pipelined after publishes. Any other request waits until all earlier answers are
+ * sent: it must see the effect of earlier requests, and may take the connection over. A read that
+ * waits would otherwise wait for ever behind an answer that its peer does not read. */
 static bool is_out_of_turn(const struct http1 *http1, bool publish)
 {
     if (publish ? request_stream_unsent_len(&http1->request) > UNSENT_MAX
@@ -126,7 +126,7 @@ static bool is_out_of_turn(const struct http1 *http1, bool publish)
            (http1_inflight(http1) && (!publish || !pipeline_last(http1)->publishes));
 }
 
-/* Whether this request has to wait: for earlier answers, or for the log to catch up. */
+/* Whether the request must wait, for earlier answers or for the log. */
 static bool must_wait(struct http1 *http1, const struct http_head *head)
 {
     bool publish = head->method == HTTP_POST;
@@ -138,7 +138,7 @@ static bool must_wait(struct http1 *http1, const struct http_head *head)
     return true;
 }
 
-/* Begins a part of a request, and its deadline. A part that has begun continues. */
+/* Begins a part of a request and its deadline. If the part has begun already, it continues. */
 static void begin_part(struct http1 *http1, enum http1_part part)
 {
     if (http1->part >= part)
@@ -181,7 +181,7 @@ static enum step refuse_too_large(struct http1 *http1, struct str bytes)
     return STEP_STOP;
 }
 
-/* Sized: the body stands behind its head in the same bytes. */
+/* A body with Content-Length: it follows its head in the same bytes. */
 static enum step read_sized(struct http1 *http1, struct str bytes, const struct http_head *head,
                             size_t *ret_used, struct str *ret_body)
 {
@@ -195,7 +195,7 @@ static enum step read_sized(struct http1 *http1, struct str bytes, const struct 
     return STEP_MORE;
 }
 
-/* Without memory for what comes of a request, that request is refused, and is the last. */
+/* Without memory for the request, refuse it, as the last one of the connection. */
 static enum step refuse_for_memory(struct http1 *http1, struct str bytes)
 {
     refuse(http1, bytes, PROBLEM_UNAVAILABLE, STR("no memory: try again"));
@@ -214,7 +214,7 @@ static struct request_body *body_of(struct http1 *http1, struct str bytes)
     return http1->request.intake->body = body;
 }
 
-/* Chunked: decoded piece by piece; the head stays in front of what is not decoded yet. */
+/* A chunked body: decoded piece by piece; the head stays in front of the bytes not decoded yet. */
 static enum step read_chunked(struct http1 *http1, struct str bytes, const struct http_head *head,
                               size_t *ret_used, struct str *ret_body)
 {
@@ -263,8 +263,8 @@ static enum step read_body(struct http1 *http1, struct str bytes, const struct h
                                         : STEP_MORE;
 }
 
-/* A compressed body lies in memory of its own while it is decompressed, which may take many turns:
- * what comes behind it meanwhile must not move it. */
+/* Decompression may take many turns. Keep the compressed body in a buffer of its own, so that bytes
+ * that arrive meanwhile do not move it. */
 static enum step begin_gzip(struct http1 *http1, struct str bytes, struct str received)
 {
     struct request_body *body = body_of(http1, bytes);
@@ -306,7 +306,7 @@ static enum step undo_gzip(struct http1 *http1, struct str bytes, struct request
     return result ? refuse_gzip(http1, bytes, result) : STEP_MORE;
 }
 
-/* Undoes the content coding of the body, which has come whole. */
+/* Undoes the content coding of a complete body. */
 static enum step decode(struct http1 *http1, struct str bytes, const struct http_head *head,
                         struct str *body)
 {
@@ -324,7 +324,8 @@ static enum step decode(struct http1 *http1, struct str bytes, const struct http
     return next;
 }
 
-/* Refused as soon as the head says so: a client that asks is spared to send its body. */
+/* Refuse as soon as the head shows it: a client that sends Expect: 100-continue is then spared the
+ * body. */
 static bool has_foreign_coding(struct http1 *http1, struct str bytes, const struct http_head *head)
 {
     if (http_coding_of(&head->fields) != HTTP_CODING_OTHER)
@@ -341,8 +342,8 @@ static bool begins_container(struct str text)
     return json.len && (json.at[0] == '[' || json.at[0] == '{');
 }
 
-/* Whether the body may be handled: the JSON of a large one is checked before, in pieces. Any large
- * body that begins like a container may be meant as JSON. */
+/* Whether the body may be handled now. The JSON of a large one is checked first, in pieces; any
+ * large body that begins like a container may be meant as JSON. */
 static bool is_checked(struct http1 *http1, const struct http_head *head, struct str body)
 {
     if (body.len <= CHECKED_LARGE || head->method != HTTP_POST)
@@ -355,7 +356,7 @@ static bool is_checked(struct http1 *http1, const struct http_head *head, struct
     return false;
 }
 
-/* Keeps the head and drops what was decoded behind it. */
+/* Keeps the head and removes the decoded bytes behind it. */
 static void keep_head(struct http1 *http1, struct str bytes, size_t head_size, size_t used)
 {
     struct str rest = str_skip(bytes, used);
@@ -396,15 +397,15 @@ static enum step step_known(struct http1 *http1, const struct known_request *kno
     return STEP_MORE;
 }
 
-/* Whether a head that is too long is read on: its Origin may be yet to come. The Origin is looked
- * for once, when it ends. */
+/* Whether to read on although the head is too long, because its Origin may follow. The Origin is
+ * searched for once, at the end of the head. */
 static bool may_name_origin(struct str bytes, int error)
 {
     bool too_long = error == HTTP_E_LINE_TOO_LONG || error == HTTP_E_TOO_LARGE;
     return too_long && bytes.len < LONG_HEAD_MAX && !http_head_ended(bytes);
 }
 
-/* Whether an EventSource asks, which never comes back after a status other than 200. */
+/* Whether the client is an EventSource, which reconnects only after a status of 200. */
 static bool asks_for_events(const struct http_head *head)
 {
     const struct str offers[] = {format_page.content_type, format_sse.content_type};
@@ -412,7 +413,7 @@ static bool asks_for_events(const struct http_head *head)
            http_accept_best(&head->fields, offers, 2) == 1;
 }
 
-/* The EventSource may come back by itself, in a while that is not the same for all. */
+/* Tells the EventSource to reconnect, after a delay with some randomness. */
 static void end_events(struct exchange *exchange)
 {
     struct response response;
@@ -433,7 +434,7 @@ void incoming_refuse_connection(struct http1 *http1)
                         "raise the limit"));
 }
 
-/* The same, once its request has come: its head is in front of `bytes`. */
+/* The same once its request has come; the head stands at the front of `bytes`. */
 static enum step refuse_connection(struct http1 *http1, struct str bytes,
                                    const struct http_head *head)
 {
@@ -458,7 +459,7 @@ static enum step refuse_http2(struct http1 *http1)
     return STEP_STOP;
 }
 
-/* The detail of the answer to a TLS client. Such a client does not show it, so it is logged too: at
+/* The detail of the answer to a TLS client. The client does not show it, so it is logged too, at
  * most once a second for each worker. */
 static struct str tls_detail(struct worker *worker)
 {
@@ -481,7 +482,7 @@ static enum step refuse_tls(struct http1 *http1)
 
 static enum step refuse_head(struct http1 *http1, struct str bytes, int error)
 {
-    /* Behind requests that are not answered yet the answer comes in turn. */
+    /* If earlier requests are not answered yet, this answer waits for them. */
     if (foreign_is_http2(bytes) && !http1_inflight(http1) &&
         request_stream_is_clear(&http1->request))
         return refuse_http2(http1);
@@ -563,7 +564,7 @@ bool incoming_may_follow(const struct http1 *http1)
            !http1->held;
 }
 
-/* Behind a stream, or the last request, nothing is. */
+/* Nothing is read after a stream's request or the last request. */
 static bool will_be_read(const struct http1 *http1)
 {
     const struct pull *pull = http1->request.pull;
@@ -572,7 +573,7 @@ static bool will_be_read(const struct http1 *http1)
     return !http1->finished;
 }
 
-/* Works through `bytes`, which begin with what the intake has if that is not empty. */
+/* Reads requests from `bytes`, which begin with the kept bytes if there are any. */
 void incoming_read(struct http1 *http1, struct str bytes)
 {
     if (!http1_take_in(http1))
@@ -590,7 +591,7 @@ void incoming_read(struct http1 *http1, struct str bytes)
     else
         buf_free(in);
     if (buf_failed(in)) {
-        conn_close(&http1->conn); /* bytes were lost that cannot be read again */
+        conn_close(&http1->conn); /* received bytes were lost for lack of memory */
         return;
     }
     http1_settle(http1);

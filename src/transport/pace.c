@@ -20,8 +20,8 @@ int64_t pace_ms(int64_t most_ms, int64_t load)
     return most_ms * (load - LOAD_UNPACED) / (LOAD_PACED - LOAD_UNPACED);
 }
 
-/* The first in the list has waited longest, and is due no later than the longest pace from then: an
- * event is held no longer than that. */
+/* The first poll in the list has waited longest. It is due within the longest pace from when it was
+ * held, so no event is held longer than that. */
 void pace_hold(struct pace *pace, struct paced *paced, int64_t due_ns, const struct pace_ops *ops)
 {
     pace->ops = ops;
@@ -40,8 +40,7 @@ static struct paced *paced_at(struct list *node)
     return container_of(node, struct paced, node);
 }
 
-/* Retention rarely affects pages that are held: it trims events older than the beginning of most
- * pages. */
+/* Retention rarely affects held pages: it trims events older than most of theirs. */
 static void end_trimmed(struct pace *pace, const struct window *window)
 {
     if (pace->trims == window->trims)

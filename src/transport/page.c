@@ -6,11 +6,10 @@
 
 #include <stdlib.h>
 
-/* The size of a page that is held. It is less than that of a full page, since many pages may be
- * held at a time. */
+/* The size of a held page: less than a full page, since many pages may be held at a time. */
 enum { HELD_BYTES = 16 * 1024 };
 
-/* The store is read in pieces of LOG_READ_ROWS: so many for one request. */
+/* The store is read in pieces of LOG_READ_ROWS; a request may use this many. */
 enum {
     READS_MAX = LOG_REQUEST_SLICES * LOG_SLICE_ROWS / LOG_READ_ROWS,
     READS_LEAVING = LOG_LEAVING_SLICES * LOG_SLICE_ROWS / LOG_READ_ROWS,
@@ -19,35 +18,35 @@ enum {
 /* Room for events that come one by one at a usual pace. */
 enum { AGES_MAX = 8 };
 
-/* Later times than the first since which events of a page are on their way. */
+/* The acceptance times of a page's events behind the first time. */
 struct page_ages {
     uint32_t count;
     uint32_t events[AGES_MAX - 1]; /* number of events of each time */
     int64_t since_ns[AGES_MAX - 1];
 };
 
-/* A page on its way: a subscriber that ends when it has something. */
+/* A page being filled: a subscriber that ends when it has an event. */
 struct page_wait {
     struct waiting waiting;
     struct sub sub;
-    struct exchange *exchange; /* open as long as this lives */
+    struct exchange *exchange; /* as long as this exists, the array is open */
     struct reading *reading;
     struct start_search *search;
-    struct buf events; /* JSON, each with a comma behind it; counted in the exchange's holding */
+    struct buf events; /* JSON, each followed by a comma; counted in the exchange's holding */
     uint32_t count;
-    uint32_t reads;        /* of the store that it has waited for */
-    uint64_t read_after;   /* the cursor of the last of them */
-    uint64_t known;        /* up to where the client knows of gaps, as it said itself; else 0 */
-    uint64_t looked_until; /* `last` was given up above this id, for rel="prev"; 0: not given up */
+    uint32_t reads;        /* questions to the store that it has waited for */
+    uint64_t read_after;   /* the cursor of the last of these questions */
+    uint64_t known;        /* the id up to which the client says that it knows of gaps; else 0 */
+    uint64_t looked_until; /* the search for last=N was given up above this id; 0: it was not */
     uint32_t timed;        /* events whose time is noted */
     bool expired;
-    bool owes;               /* a gap above `known` was passed over; the next request reports it */
-    bool idle;               /* waits for its first event, not for one that is being read */
-    bool waited;             /* the page was empty at first */
+    bool owes;   /* a gap above `known` is not reported yet; the client's next request reports it */
+    bool idle;   /* waits for a new event, not for a read of the store */
+    bool waited; /* the page was empty at first */
     uint32_t first_events;   /* events that came at first_ns */
-    int64_t first_ns;        /* when the first event on its way came */
-    struct page_ages *later; /* NULL: there are no others, as in most polls */
-    struct paced paced;      /* while it has something and waits for its pace */
+    int64_t first_ns;        /* when the first event of the page was accepted */
+    struct page_ages *later; /* NULL: all events have the same time, as in most polls */
+    struct paced paced;      /* while the page has an event and waits for its pace */
 };
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -62,9 +61,9 @@ static struct page_ages *later_ages(struct page_wait *wait)
     return wait->later;
 }
 
-/* Notes since when events are on their way. A page that is held back makes its events late, so the
- * time in the page counts. When all ages are in use, later events count as old as those before
- * them: never as younger than they are. */
+/* Notes when events were accepted, for the latency: a page that is held makes its events late. If
+ * all places are in use, later events count as accepted with the one before: too old, never too
+ * young. */
 static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count)
 {
     if (!count)
@@ -76,7 +75,7 @@ static void time_events(struct page_wait *wait, int64_t since_ns, uint32_t count
         return;
     }
     struct page_ages *later = later_ages(wait);
-    if (!later) { /* no memory: no age is worth a page */
+    if (!later) { /* without memory: latency is not worth refusing a page */
         wait->first_events += count;
         return;
     }
@@ -103,14 +102,14 @@ static void tell_times(const struct page_wait *wait)
         hub_timed(hub, later->since_ns[i], later->events[i]);
 }
 
-/* Whether the page is full before it has so many bytes more. */
+/* Whether the page is full before `bytes` more are added. */
 static bool is_full_for(const struct page_wait *wait, size_t size)
 {
     return wait->count >= wait->reading->limit ||
            (wait->count && wait->events.len + size > PAGE_BYTES);
 }
 
-/* Moves records from what was taken into the page; true when the page is full. */
+/* Adds the taken records to the page; true if the page is full. */
 static bool put(struct page_wait *wait, const struct taken *taken)
 {
     const struct chunk *chunk = taken->chunk;
@@ -148,8 +147,8 @@ static void release(struct page_wait *wait, struct worker *worker)
 
 /* ---- the pace -------------------------------------------------------------------------------- */
 
-/* Sixteen bits are what a connection has room for. A poll that comes 65 s after the last may be
- * taken for one that comes at once, and is held like that. */
+/* A connection has 16 bits for this. So a poll 65 s after the last one may be taken for one that
+ * follows at once, and be held like it. */
 static uint16_t now_ms(const struct page_wait *wait)
 {
     return (uint16_t)(wait->exchange->worker->loop.now_ns / 1000000);
@@ -208,7 +207,7 @@ static bool hold(struct page_wait *wait)
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
-/* The id up to which the client will know of gaps, if its cursor does not say it. */
+/* The id up to which the client will know of gaps after this page, if that is not its cursor. */
 static uint64_t told_at(const struct page_wait *wait, uint64_t cursor)
 {
     if (wait->owes)
@@ -267,16 +266,15 @@ static void wait_for_first(struct page_wait *wait)
     wait->waited = true;
 }
 
-/* A client that is done sending waits for its answer or is gone, and only a write tells which. So
- * its wait is over. */
+/* A client that has shut its side waits for its answer or is gone; only a write tells which. So end
+ * its wait. */
 static bool is_over(const struct page_wait *wait)
 {
     return !wait->reading->wait_s || wait->expired ||
            request_stream_conn(wait->exchange->request)->hup;
 }
 
-/* Reports the gap that was found before the first event, or that was passed over with no events
- * behind it. */
+/* Reports a gap that was found before the first event, or after which there are no events. */
 static void tell_gap(struct page_wait *wait, uint64_t trimmed)
 {
     struct gap gap = gap_behind(wait->exchange->worker->config.log, wait->sub.cursor, trimmed);
@@ -285,9 +283,9 @@ static void tell_gap(struct page_wait *wait, uint64_t trimmed)
     finish_gap(wait, &gap);
 }
 
-/* A client that reads from the beginning is told of lost events by its next request. The page
- * itself is not refused for that: it would be refused for as long as the hole is in the log. Ids
- * are above 1, so a client that knows of gaps up to there knows of none. */
+/* A client that reads from the beginning gets the page, and its next request reports the lost
+ * events. To refuse the page would refuse it for as long as the hole is in the log. `known` becomes
+ * 1: all ids are above it. */
 static void owe_loss(struct page_wait *wait)
 {
     if (wait->owes || log_lost(wait->exchange->worker->config.log) <= wait->sub.cursor)
@@ -399,7 +397,7 @@ static void ring(struct waiting *waiting)
         finish(wait, false);
 }
 
-/* A client for which something is being read gets it, though it may be gone. */
+/* A client whose read is under way gets its result, although it may be gone. */
 static void leave(struct waiting *waiting)
 {
     if (of_waiting(waiting)->idle)

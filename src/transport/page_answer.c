@@ -72,7 +72,7 @@ static void write_tail(struct json_writer *writer, const struct reading *reading
     buf_free(&next);
 }
 
-/* The text before the events, and the text behind them. */
+/* The texts before and after the events. */
 static void add_frame(struct buf *start, struct buf *tail, const struct reading *reading,
                       const struct page_content *content)
 {
@@ -87,7 +87,8 @@ static void add_frame(struct buf *start, struct buf *tail, const struct reading 
 static void add_fields(struct response *response, const struct exchange *exchange,
                        const struct reading *reading, const struct page_content *content)
 {
-    /* A poll that waits comes again and again; its first request was told all the links. */
+    /* A poll that waited gets only the link to the next page: the first request of its client got
+     * all links. */
     if (content->waited)
         reading_add_cursor(response, content->cursor);
     else
@@ -137,8 +138,8 @@ void page_answer(struct exchange *exchange, const struct reading *reading,
     buf_free(&tail);
 }
 
-/* Adds links for a client with a gap: it continues where it was, without the same gap being
- * reported again. An unknown position has no place in the log, so there is no link for it. */
+/* Adds links for a client with a gap: it continues at its position without the same gap being
+ * reported again. An unknown position has no link, since it is no place in the log. */
 static void add_ways_on(struct response *response, struct json_writer *members,
                         const struct reading *reading, const struct gap *gap)
 {
@@ -161,7 +162,7 @@ void page_answer_gap(struct exchange *exchange, const struct reading *reading,
     struct buf members = {0};
     struct json_writer writer = json_members_writer(&members);
     response_init(&response, 0);
-    /* No event was handed out: a client that continues by this cursor gets all that is retained. */
+    /* The client got no event yet: the cursor in the link gives it all that is retained. */
     buf_add_id(response_compose(&response, STR("Cursor")), 0);
     ops_write_gap(&writer, gap->after, gap->earliest, gap->reason);
     add_ways_on(&response, &writer, reading, gap);

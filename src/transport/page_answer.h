@@ -1,4 +1,4 @@
-/* A writer of the answers that are pages. */
+/* Writes the answers that are pages. */
 #pragma once
 
 #include "transport/reading.h"
@@ -6,17 +6,17 @@
 /* How many bytes of events a page has at most, if it has more than one. */
 enum { PAGE_BYTES = 1 << 20 };
 
-/* The `told` of a page that has passed over lost events: it is below all ids, so that the next
- * request tells of the gap. */
+/* The `told` of a page that has passed lost events: below all ids, so that the next request reports
+ * the gap. */
 enum { PAGE_KNOWS_NO_GAP = 1 };
 
 struct page_content {
-    struct str events; /* JSON, each with a comma behind it */
+    struct str events; /* JSON, each followed by a comma */
     uint64_t cursor;
-    uint64_t told;  /* up to where the client knows of gaps, if that is not the cursor; else 0 */
-    uint64_t first; /* the id of the first event if there is something before it, for rel="prev" */
-    bool more;      /* there is more behind it at once */
-    bool waited;    /* a poll that was empty at first: only the link to the next page is sent */
+    uint64_t told;  /* up to which id the client knows of gaps, if that is not the cursor; else 0 */
+    uint64_t first; /* the first event's id if events precede it, for rel="prev" */
+    bool more;      /* more events follow at once */
+    bool waited;    /* a poll that had to wait: only the link to the next page is sent */
 };
 
 /* Answers the exchange; the answer is cached for others with the same key. */

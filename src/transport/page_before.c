@@ -31,12 +31,12 @@ struct before {
     uint64_t first;
     uint64_t last;
     uint32_t count;
-    bool more; /* there is an event below `first` */
+    bool more; /* an event below `first` exists */
     bool failed;
     int error;
 };
 
-/* Where the newest `wanted` events of the batch begin; 0 when there are no more than that. */
+/* The index of the first of the batch's newest `wanted` events. */
 static uint32_t first_shown(const struct batch *batch, uint32_t wanted)
 {
     uint32_t from = batch->count;
@@ -49,7 +49,7 @@ static uint32_t first_shown(const struct batch *batch, uint32_t wanted)
     return from;
 }
 
-/* Room for another part; NULL when there is no memory. */
+/* Adds a part; NULL if there is no memory. */
 static struct buf *next_part(struct before *before)
 {
     if (before->parts_count == before->parts_cap) {
@@ -142,8 +142,8 @@ static void before_free(struct before *before)
     free(before);
 }
 
-/* Up to where the client will know of gaps, if its cursor does not say it. The next request tells
- * of what was lost between the page's events. */
+/* The id up to which the client will know of gaps, if that is not its cursor. The next request
+ * reports events lost between those of the page. */
 static uint64_t told_at(const struct before *before, uint64_t cursor)
 {
     uint64_t told = before->reading->start.told, lost = log_lost(before->log);
@@ -199,7 +199,7 @@ void page_before_begin(struct exchange *exchange, struct reading *reading)
         reading->before = log_newest(log) + 1;
     if (!reading->before)
         reading->before = 1;
-    /* Removed events are no gap for a client that asks for what there is. */
+    /* Trimmed events are no gap for a client that scrolls back. */
     reading->start.told = log_trimmed_from(log, reading->selection, 0);
     *before = (struct before){
         .exchange = exchange, .reading = reading, .upto = reading->before - 1, .log = log};

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/* The bytes of a page's head, at the most usual. */
+/* The usual upper bound of a page's head in bytes. */
 enum { HEAD_ROOM = 1536 };
 
 struct pipelined *pipeline_add(struct http1 *http1, struct str origin)
@@ -89,7 +89,7 @@ static void end_exchange(struct http1 *http1, struct pipelined *asked)
     exchange_free(&asked->exchange);
 }
 
-/* Sends the responses that are ready, in order, then reads on. */
+/* Sends the responses that are ready, in order, then reads further requests. */
 static void pump(struct http1 *http1)
 {
     struct request_stream *request = &http1->request;
@@ -113,7 +113,7 @@ static void pump(struct http1 *http1)
         request_stream_wake(request);
 }
 
-/* The first exchange writes straight into the connection's buffer. After a response that closes the
+/* The first exchange writes into the connection's buffer. After a response that closes the
  * connection no other is sent. */
 static struct buf *answer_of(struct pipelined *asked)
 {
@@ -169,7 +169,7 @@ bool pipeline_respond_known(struct exchange *exchange, struct page_key *key)
 
 /* ---- pulls ----------------------------------------------------------------------------------- */
 
-/* Keeps the bytes behind the request for a pull that listens; drops them for others. */
+/* Keeps the bytes after the request for a pull that reads input; drops them otherwise. */
 static void hand_over_intake(struct http1 *http1)
 {
     struct stream_intake *intake = http1->request.intake;
@@ -185,7 +185,7 @@ bool pipeline_open(struct exchange *exchange, const struct response *response, s
     struct pipelined *asked = pipelined_of(exchange);
     struct http1 *http1 = exchange->request ? http1_of(exchange->request) : NULL;
     if (response->goes_on && asked->http10)
-        asked->keep_alive = false; /* the body ends with the connection */
+        asked->keep_alive = false; /* the body ends where the connection ends */
     http1_write_open(answer_of(asked), asked, response);
     if (http1) {
         list_remove(&asked->node);

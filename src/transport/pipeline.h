@@ -8,10 +8,10 @@
 /* An exchange of such a connection. */
 struct pipelined {
     struct list node;  /* in http1_intake.exchanges */
-    struct buf answer; /* kept until its turn, if it was given earlier */
+    struct buf answer; /* the response, if it was ready before its turn */
     bool keep_alive;
     bool http10;
-    bool publishes; /* others may be pipelined behind it */
+    bool publishes; /* publishes may be pipelined after it */
     bool answered;
     struct exchange exchange;
 };
@@ -41,14 +41,14 @@ static inline struct waiting *pipeline_waiting(const struct http1 *http1)
 /* Adds an exchange behind all others. NULL if there is no memory. */
 struct pipelined *pipeline_add(struct http1 *http1, struct str origin);
 
-/* Replaces the first by one of our own, which has the same to answer: the real one finds itself
- * dropped. NULL if there is no memory. */
+/* Replaces the first exchange by one of our own that will be answered in its place: the handler's
+ * finds itself dropped. NULL if there is no memory. */
 struct pipelined *pipeline_replace_first(struct http1 *http1);
 
-/* The connection is gone: nobody waits for the answers. */
+/* The connection is gone: marks all exchanges as dropped. */
 void pipeline_drop(struct http1 *http1);
 
-/* The operations of exchanges, for http1_state.c. See request_stream_ops. */
+/* Operations of request_stream_ops that concern exchanges; used by http1_state.c. */
 void pipeline_respond(struct exchange *exchange, const struct response *response,
                       const struct page_key *key);
 bool pipeline_respond_known(struct exchange *exchange, struct page_key *key);

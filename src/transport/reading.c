@@ -106,7 +106,7 @@ void reading_add_headers(struct response *response, const struct reading *readin
              STR_FMT(base));
     if (reading->channel.len)
         reading_add_topic(response, base, reading->channel);
-    /* A long query, said five times over, would be more header than clients take. */
+    /* A long query repeated in five links would exceed the header size that clients accept. */
     if (reading->kept.len > KEPT_MAX)
         return;
     add_alternate(response, reading, "stream", "sse", "text/event-stream");

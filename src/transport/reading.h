@@ -1,18 +1,18 @@
-/* A read request, for whatever mechanism answers it, and its start in the log. */
+/* A read request, and its start in the log, for every mechanism that answers it. */
 #pragma once
 
 #include "subscribe/start.h"
 #include "subscribe/subscription.h"
 #include "transport/exchange.h"
 
-/* Made by the API for a request, and shared with its repetitions; freed by reading_free(). */
+/* Made by the API for a request, and shared with equal requests; freed by reading_free(). */
 struct reading {
     struct selection *selection;
     struct position from;
     enum format_id format;
     bool data;        /* format=data */
-    bool no_echo;     /* leave out what came by this very connection */
-    bool prefer_wait; /* the wait was asked for by Prefer */
+    bool no_echo;     /* leaves out the events published by this connection */
+    bool prefer_wait; /* the wait was asked for by a Prefer header */
     bool has_before;
     bool named_limit;
     uint64_t before;
@@ -27,23 +27,22 @@ struct reading {
 };
 
 struct reading *reading_new(void);
-/* Adds an owner, who calls reading_free() as well. */
+/* Adds an owner, who must call reading_free() too. */
 struct reading *reading_share(struct reading *reading);
 void reading_free(struct reading *reading);
 
-/* Sets the refusal when hub_subscribe() has failed with `result`, and counts the limit that was
- * hit. */
+/* Sets the refusal for a failed hub_subscribe(), and counts the limit that was reached. */
 void reading_refuse(struct worker *worker, int result, struct refusal *ret_refusal);
 
-/* Subscribes at a start. Returns false if that is refused. */
+/* Subscribes at a start. Returns false if the hub refuses. */
 bool reading_subscribe(struct worker *worker, struct sub *sub, const struct sub_ops *ops,
                        struct selection *selection, unsigned encoding, const struct start *start,
                        struct refusal *ret_refusal);
 
-/* The headers that every read's answer has: Cursor and Vary. */
+/* Adds the fields of every read's answer: Cursor and Vary. */
 void reading_add_cursor(struct response *response, uint64_t cursor);
 
-/* The same, and links to the other mechanisms. */
+/* The same, and the links to the other mechanisms. */
 void reading_add_headers(struct response *response, const struct reading *reading, struct str base,
                          uint64_t cursor);
 

@@ -48,15 +48,15 @@ static bool is_plain(const struct http_head *head)
     return true;
 }
 
-/* A reading that says where by a cursor is only ever set to what this thread knows by now, and that
- * is used before anything else happens. A search ends later, and before=ID is bounded by the newest
- * event of its time. */
+/* Whether the reading stays right for later requests. A cursor does. A search's result, or the
+ * bound of before=ID, depends on the time. */
 static bool may_be_shared(const struct reading *reading)
 {
     return reading->from.kind == POSITION_CURSOR && !reading->has_before;
 }
 
-/* Parses the copy, so that nothing points into what comes and goes. False: it is of no use. */
+/* Parses the cache's copy of the head, so that nothing points into the received bytes. False: do
+ * not keep it. */
 static bool set_head(struct known_request *known, const struct exchange *exchange)
 {
     struct http_scan scan = {0};

@@ -26,15 +26,15 @@ struct request_cache {
     unsigned next; /* to be replaced */
 };
 
-/* Keeps what the request that is being handled was found to mean, unless its head is longer than
- * KNOWN_HEAD_BYTES, it has a body, a header or parameter that might be a secret (any but the few
- * that are known not to be), or the reading may change while it is shared. Not for requests that
- * anything but their bytes decides over: see docs/decisions/0005. */
+/* Keeps the reading of the current request. Not if its head is longer than KNOWN_HEAD_BYTES, if it
+ * has a body, a header or a parameter that might be a secret (all but the few known ones), or if
+ * the reading may change. Not for requests whose answer depends on more than their bytes: see
+ * docs/decisions/0005. */
 void request_cache_keep(struct request_cache *cache, const struct exchange *exchange,
                         struct reading *reading);
 
-/* The request whose head stands at the front of `bytes`, valid until request_cache_keep(); or
- * NULL. */
+/* The request whose head stands at the front of `bytes`, valid until the next request_cache_keep();
+ * or NULL. */
 const struct known_request *request_cache_find(const struct request_cache *cache, struct str bytes);
 
 void request_cache_deinit(struct request_cache *cache);

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* The last acknowledgement came a moment after a beat went out: half a beat more than two tells a
- * peer that missed two from one that missed one. */
+/* The peer's last acknowledgement may come a moment after a beat: two and a half beats tell a peer
+ * that missed two from one that missed one. */
 bool request_stream_close_deserted(struct request_stream *request, unsigned beat_s)
 {
     if (!conn_is_deserted(request_stream_conn(request), beat_s * INT64_C(2500)))
@@ -35,15 +35,15 @@ void request_stream_pause(struct request_stream *request)
 
 /* ---- unsent bytes ---------------------------------------------------------------------------- */
 
-/* Bytes that clients do not take are memory that slow peers could make us hold without limit: rests
- * of events, and responses. A request stream holds no more memory than there are bytes, and shares
- * the rest of a large event with all others that lack a part of it; see rest.h. All of it counts
- * against rests_max, beyond which the largest are closed. */
+/* Unsent bytes, rests of events and responses, are memory that slow peers could make us hold
+ * without limit. A request stream allocates no more than it has to send, and shares the rest of a
+ * large event with all others that lack a part of it (rest.h). All of it counts against rests_max,
+ * beyond which the largest are closed. */
 
 enum { FIT_SLACK = 1024 };
 
-/* Moves what is unsent to the front and gives the rest back, once that is a fifth: so often that
- * little is wasted, and so seldom that each byte is moved a few times at most. */
+/* Moves the unsent bytes to the front and shrinks the buffer once a fifth of it was sent: little is
+ * wasted, and each byte is moved a few times at most. */
 static void fit(struct stream_out *out)
 {
     size_t left = out->bytes.len - out->sent;
@@ -74,7 +74,7 @@ void request_stream_count_out(struct request_stream *request)
     }
 }
 
-/* Without memory for what is to be sent the request stream cannot go on. */
+/* Closes the request stream: bytes that it had to send are lost for lack of memory. */
 static struct stream_out *out_new(struct request_stream *request)
 {
     struct stream_out *out = mem_try_alloc(sizeof(*out));
@@ -96,7 +96,7 @@ struct buf *request_stream_add(struct request_stream *request)
     return &request->out->bytes;
 }
 
-/* A rest is kept when all before it is sent, so that it goes first. */
+/* Everything before a rest is sent already, so the rest goes first. */
 static bool share_rest(struct request_stream *request, struct str rest, struct piece *piece)
 {
     struct stream_out *out = request->out;
@@ -136,7 +136,7 @@ void request_stream_drop_out(struct request_stream *request)
 
 void request_stream_dirty(struct request_stream *request)
 {
-    request_stream_count_out(request); /* there may be more of it now */
+    request_stream_count_out(request); /* the peer may have sent more while it was not read */
     request->ops->dirty(request);
 }
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* The holding names one of the connections: that which goes first when memory is to be had. */
+/* The holding names one of the connections: the one to close if memory is needed. */
 static void count(struct rest *rest)
 {
     const struct rest_place *first = container_of(rest->places.next, struct rest_place, node);

@@ -9,7 +9,7 @@
 #include "hub/chunk.h"
 #include "transport/holding.h"
 
-/* A piece of which connections lack something: one holding for all of them. */
+/* A piece that some connections have not sent completely: one holding for all of them. */
 struct rest {
     struct holdings *holdings;
     struct holding holding;
@@ -26,15 +26,15 @@ struct rest_place {
     size_t sent; /* bytes of the piece */
 };
 
-/* Notes that the connection lacks the bytes of the piece behind the first `sent`; the place must be
+/* Notes that the connection has sent only the first `sent` bytes of the piece; the place must be
  * empty. Returns false, with the place still empty, if there is no memory. */
 bool rest_keep(struct holdings *holdings, struct rest_place *place, struct request_stream *request,
                struct piece *piece, size_t sent);
 
-/* Notes that `n` more bytes were sent. After the last ones the place is empty. */
+/* Notes that `n` more bytes were sent. After the last one the place is empty. */
 void rest_advance(struct rest_place *place, size_t n);
 
-/* Empties the place; harmless if it is empty. */
+/* Empties the place, if it is not empty. */
 void rest_drop(struct rest_place *place);
 
 /* The bytes that are not sent yet. */

@@ -34,7 +34,7 @@ static void keep_rest(struct sub *sub, struct str rest, struct piece *piece)
 
 static const struct sub_ops sub_ops = {.wake = wake, .keep_rest = keep_rest};
 
-/* Ends the body, so that the client sees an end and not a break. */
+/* Ends the body properly, so that the client does not take it for a broken connection. */
 static void end(struct stream *stream)
 {
     struct request_stream *request = stream->pull.request;
@@ -100,7 +100,7 @@ static void ring(struct pull *pull)
     struct request_stream *request = pull->request;
     if (request_stream_close_deserted(request, stream->beat_s))
         return;
-    /* A client with bytes to read needs no sign of life. */
+    /* A client with bytes to read needs no heartbeat. */
     if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
         encode_beat(NULL, stream->encoding, request_stream_add(request),
                     hub_cursor(&request->worker->hub, &stream->sub));
@@ -109,9 +109,9 @@ static void ring(struct pull *pull)
     beat_later(stream);
 }
 
-/* The pause after which a client that a drain sends away comes back. Streams end all through the
- * drain, and Firefox gives up an EventSource whose first attempt to come back is refused. So the
- * pause lasts until this process has ended, and a second more for the next one to start. */
+/* How long a client waits before it reconnects after a drain. Streams end throughout the drain, and
+ * Firefox gives up an EventSource whose first attempt to reconnect is refused. So the pause lasts
+ * until this process has ended, and a second more for the next one to start. */
 static uint64_t return_ms(const struct worker *worker)
 {
     int64_t left_ns = worker->stop_at_ns - worker->loop.now_ns;
@@ -168,7 +168,7 @@ static void add_first_records(struct stream *stream, struct buf *out, const stru
     }
 }
 
-/* Refuses a stream whose format cannot tell of the gap that it would begin with. */
+/* Refuses a stream that would begin with a gap if its format cannot report gaps. */
 static bool refuse_gap(struct exchange *exchange, const struct reading *reading, unsigned encoding)
 {
     if (encoding_tells_gaps(encoding))
@@ -216,7 +216,7 @@ static void begin(struct exchange *exchange, struct reading *reading)
     reading_free(reading);
 }
 
-/* A stream whose start is searched for. */
+/* A stream while its start is searched for. */
 struct beginning {
     struct exchange *exchange;
     struct reading *reading;
@@ -251,7 +251,7 @@ void stream_begin(struct exchange *exchange, struct reading *reading)
 {
     struct hub *hub = &exchange->worker->hub;
     if (exchange->is_head) {
-        /* HEAD: the head of a stream, and no stream. */
+        /* For HEAD: sends the head of a stream, and ends. */
         reading->start.cursor = log_newest(hub->log);
         struct response response;
         response_init(&response, 200);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The charge for a piece of decompressed message, so that usually the time decides. */
+/* The charge for a piece of a decompressed message, so low that mostly the time decides. */
 enum { INFLATE_COST = 2 * BUDGET_STRIDE };
 
 static struct websocket *of_pull(struct pull *pull)
@@ -45,7 +45,7 @@ static void on_close(struct websocket *websocket, unsigned code)
     struct request_stream *request = websocket->pull.request;
     websocket->close_seen = true;
     websocket->close_code = (uint16_t)code;
-    /* Earlier publishes still count, and the peer may wait for the echo. */
+    /* Publishes that came before still count, and the peer may wait for their echo. */
     websocket->close_due = websocket->inflight > 0;
     if (websocket->close_sent)
         request_stream_end(request);
@@ -90,14 +90,14 @@ static void on_broken(struct websocket *websocket, int result)
     websocket_close(websocket, ws_error_close_code(result), ws_error_reason(result));
 }
 
-/* A peer that sends pings and reads no pongs must not fill our memory. */
+/* A peer that sends pings and never reads the pongs must not fill our memory. */
 static bool out_is_full(const struct request_stream *request)
 {
     return request_stream_own_len(request) > request->worker->config.limits.ws.message_max;
 }
 
-/* Answers go out at the end of the turn. A peer that asks much and reads is not read on until then,
- * so that only what it does not take counts against it. */
+/* Answers go out at the end of the turn. Read no further from a peer with many answers until then,
+ * so that only answers that it does not read count against it. */
 static void pause_to_send(const struct request_stream *request)
 {
     struct worker *worker = request->worker;
@@ -106,14 +106,15 @@ static void pause_to_send(const struct request_stream *request)
         worker_end_step(worker);
 }
 
-/* Whether publishes that wait for the log fill memory. inflight_max counts between reads only. */
+/* Whether publishes that wait for the log hold too much memory; inflight_max is checked between
+ * reads only. */
 static bool is_pressed(const struct websocket *websocket)
 {
     return websocket->inflight && worker_pressed(websocket->pull.request->worker);
 }
 
-/* A compressed message may become a thousand times as large, and as much work. It is read when all
- * other connections had their turn. What is sent in less than 126 bytes does not become much. */
+/* A compressed message may expand a thousandfold, in size and in work. So it is read after all
+ * other connections had their turn. A message of less than 126 bytes does not expand to much. */
 static bool is_for_later(const struct websocket *websocket, struct str bytes)
 {
     enum { RSV1 = 0x40, CONTROL = 0x08, LENGTH = 0x7f, LONG = 126 };
@@ -123,8 +124,8 @@ static bool is_for_later(const struct websocket *websocket, struct str bytes)
            !(head[0] & CONTROL) && (head[1] & LENGTH) >= LONG;
 }
 
-/* Whether the message may be handled: the JSON of a large one is checked before, in pieces. Until
- * then it stays the reader's, so that there must be no next call. */
+/* Whether the message may be handled now. The JSON of a large one is checked first, in pieces.
+ * Until then the reader keeps the message, so it must not be fed. */
 static bool is_checked(struct websocket *websocket, struct str text)
 {
     struct request_stream *request = websocket->pull.request;
@@ -150,7 +151,7 @@ static bool is_checking(const struct websocket *websocket)
     return request->intake && request->intake->check;
 }
 
-/* Goes on with the check of the last message. */
+/* Continues the check of the last message. */
 static void check_on(struct websocket *websocket)
 {
     struct worker *worker = websocket->pull.request->worker;
@@ -195,7 +196,7 @@ static bool input_one(struct websocket *websocket, struct str *bytes)
     return more && !request_stream_is_closed(websocket->pull.request) && !is_pressed(websocket);
 }
 
-/* Compressed messages that have begun hold up others that would; see is_for_later(). */
+/* A compressed message that has begun delays others that would begin, see is_for_later(). */
 static void count_inflating(struct websocket *websocket, bool inflates)
 {
     if (websocket->inflates == inflates)
@@ -229,7 +230,7 @@ void websocket_refuse_rest(struct pull *pull, enum problem problem)
         websocket_close_problem(websocket, problem);
 }
 
-/* A message that has begun has a deadline, as a request has. */
+/* An unfinished message has a deadline, like a request. */
 static void time_message(struct websocket *websocket)
 {
     struct request_stream *request = websocket->pull.request;
@@ -301,7 +302,7 @@ static int64_t deadline_ns(const struct websocket *websocket,
     return publish->since_ns + websocket->pull.request->worker->config.limits.publish_ms * 1000000;
 }
 
-/* When the message that is under way must have come whole; INT64_MAX without one. */
+/* The deadline of the message being received; INT64_MAX if there is none. */
 static int64_t message_ns(const struct websocket *websocket)
 {
     const struct request_stream *request = websocket->pull.request;
@@ -311,8 +312,7 @@ static int64_t message_ns(const struct websocket *websocket)
     return request_stream_begun_ns(request) + ms * 1000000;
 }
 
-/* Sets the only timer: for heartbeats, for the current message, and for publishes without a
- * verdict. */
+/* Sets the timer, which serves heartbeats, the current message, and publishes without a verdict. */
 static void set_timer(struct websocket *websocket)
 {
     int64_t next_ns = message_ns(websocket);
@@ -375,7 +375,7 @@ bool websocket_end_publish(struct websocket_publish *publish)
     return true;
 }
 
-/* Publishes that are not safe in time: what becomes of them is not known, and is not waited for. */
+/* Gives up publishes that are not safe in time: their fate is unknown. */
 static void give_up_late(struct websocket *websocket)
 {
     int64_t now_ns = websocket->pull.request->worker->loop.now_ns;
@@ -406,8 +406,8 @@ static void beat_later(struct websocket *websocket)
         websocket->pull.request->worker->loop.now_ns + websocket->beat_s * INT64_C(1000000000);
 }
 
-/* Closes if the peer has answered neither of the last two beats: a program may be gone while its
- * kernel still acknowledges. What has come and is not read yet may be the answer. */
+/* Closes if the peer answered neither of the last two beats: a program may be gone while its kernel
+ * still acknowledges. Unread bytes may be its answer, so look at them first. */
 static bool close_silent(struct websocket *websocket)
 {
     struct request_stream *request = websocket->pull.request;
@@ -418,7 +418,7 @@ static bool close_silent(struct websocket *websocket)
     return true;
 }
 
-/* A peer for which there is something to send already needs no sign of life, and gets none. */
+/* A peer with bytes to read needs no heartbeat. */
 static void beat(struct websocket *websocket)
 {
     struct request_stream *request = websocket->pull.request;
@@ -426,15 +426,14 @@ static void beat(struct websocket *websocket)
         return;
     if (request_stream_is_clear(request) && request_stream_conn(request)->writable) {
         websocket->ops->beat(websocket);
-        if (!request_stream_is_clear(request)) /* there was a beat to send */
+        if (!request_stream_is_clear(request)) /* the beat was sent */
             websocket->beats_unanswered++;
         request_stream_dirty(request);
     }
     beat_later(websocket);
 }
 
-/* A message that did not come whole in time ends the connection, unless it was we who did not read.
- */
+/* Ends the connection if a message was not complete in time, unless it was we who did not read. */
 static bool refuse_late_message(struct websocket *websocket)
 {
     struct request_stream *request = websocket->pull.request;
@@ -492,7 +491,7 @@ void websocket_deinit(struct websocket *websocket)
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
-/* All values of a header as one list. */
+/* Joins all values of a header into a list. */
 static void join(const struct http_head *head, struct str name, struct buf *out)
 {
     struct str value;
@@ -515,7 +514,7 @@ static int negotiate(const struct http_head *head, struct ws_deflate_params *ret
     return result;
 }
 
-/* PROBLEM_COUNT when the handshake is one. */
+/* The problem with a handshake; PROBLEM_COUNT if there is none. */
 static enum problem check(const struct exchange *exchange, struct str *ret_detail)
 {
     const struct http_head *head = exchange->head;
@@ -627,8 +626,8 @@ static const struct pull_ops refused_pull = {
     .drain = websocket_drain, .free = refused_free,
 };
 
-/* Opens a WebSocket that is about to be closed. A browser hangs up before it reads our close frame
- * unless one of its protocols is chosen. NULL: the exchange was answered otherwise. */
+/* Opens a WebSocket in order to close it with a code. A browser shows the code only if one of its
+ * subprotocols was chosen. NULL: the exchange was answered otherwise. */
 static struct websocket *open_refused(struct exchange *exchange)
 {
     struct websocket *websocket = mem_try_alloc(sizeof(*websocket));

@@ -1,4 +1,4 @@
-/* WebSocket: the handshake and the frames of a connection, for any protocol on top. */
+/* WebSocket: the handshake and the frames of a connection, for whatever protocol runs on top. */
 #pragma once
 
 #include "transport/reading.h"
@@ -12,7 +12,7 @@ struct websocket_ops {
     bool json; /* text messages must be JSON */
     void (*message)(struct websocket *websocket, enum ws_opcode opcode, struct str data);
     void (*beat)(struct websocket *websocket);
-    /* Reports a publish without a verdict in time; NULL: no report. */
+    /* Reports a publish that got no verdict in time; NULL: no report. */
     void (*lost)(struct websocket *websocket, struct websocket_publish *publish);
 };
 
@@ -26,32 +26,32 @@ struct websocket {
     uint32_t inflight;
     uint8_t window_bits; /* of permessage-deflate, 0 without */
     uint8_t beat_s;
-    uint8_t beats_unanswered; /* by a pong, or anything else */
+    uint8_t beats_unanswered; /* beats since the last pong or other frame */
     bool browser;
     bool publishes; /* has done so */
-    bool inflates;  /* in the midst of a message that was compressed */
+    bool inflates;  /* while a compressed message is unfinished */
     bool close_sent;
     bool close_seen;
-    bool close_due; /* the peer's close is answered once its publishes are */
+    bool close_due; /* the peer's close is answered after its publishes */
     uint16_t close_code;
 };
 
-/* A publish that came over a WebSocket; the protocol embeds it. */
+/* A publish that came over a WebSocket; embedded by the protocol on top. */
 struct websocket_publish {
     struct publish publish;
     struct list node;
-    struct websocket *websocket; /* NULL once it is gone, or has given the publish up */
+    struct websocket *websocket; /* NULL once the WebSocket is gone, or has given the publish up */
     int64_t since_ns;
 };
 
-/* Checks the handshake and answers 101 with the WebSocket as the connection's pull; `protocol` is
- * the one chosen, or empty; `cursor` (may be NULL) goes into the header of that name. False: it was
- * answered with a problem, or the connection is gone, and the pull was freed. The
- * exchange is used up either way. */
+/* Checks the handshake and answers 101; the WebSocket becomes the connection's pull. `protocol` is
+ * the chosen subprotocol, or empty; `cursor` (may be NULL) is sent in the header Cursor. False: the
+ * exchange was answered with a problem, or the connection is gone, and the pull was freed. Uses up
+ * the exchange either way. */
 bool websocket_open(struct exchange *exchange, struct websocket *websocket, struct str protocol,
                     const uint64_t *cursor);
 
-/* The operations of the pull that are the same for every protocol. */
+/* The operations of the pull that are the same for every protocol on top. */
 #define WEBSOCKET_PULL                                                                             \
     .input = websocket_input, .deaf = websocket_deaf, .ring = websocket_ring,                      \
     .held = websocket_held, .busy = websocket_is_busy, .refuse = websocket_refuse_rest
@@ -63,41 +63,41 @@ size_t websocket_held(const struct pull *pull);
 bool websocket_is_busy(const struct pull *pull);
 void websocket_refuse_rest(struct pull *pull, enum problem problem);
 
-/* The end of each `fill` of a protocol that has nothing to send: closes if that is due. What is to
- * be sent before anything else. After websocket_close() there is nothing to fill. */
+/* The end of `fill` for a protocol that has nothing to send: closes if a close is due. After
+ * websocket_close() a protocol sends nothing. */
 struct str websocket_fill(struct websocket *websocket);
 
-/* The end of each `sent`: whether to ask again, if only because a close is due. */
+/* The end of `sent`: whether to call `fill` again, if only because a close is due. */
 static inline bool websocket_sent(const struct websocket *websocket, bool more)
 {
     return more || websocket->close_due;
 }
 
-/* pull_ops.drain, for a protocol that says no goodbye of its own. */
+/* pull_ops.drain, for a protocol without a goodbye of its own. */
 void websocket_drain(struct pull *pull);
 
 /* For pull_ops.free, also of a WebSocket that was never opened. */
 void websocket_deinit(struct websocket *websocket);
 
-/* Refuses a handshake: to a browser after the upgrade, by a close code; else as plain HTTP. */
+/* Refuses a handshake: a browser gets a close code after the upgrade, other clients plain HTTP. */
 void websocket_refuse(struct exchange *exchange, enum problem problem, struct str detail);
 
-/* Closes a WebSocket whose client offers subprotocols none of which is spoken there: it would take
- * our frames for something else. `reason` (123 bytes at most) says which is. */
+/* Closes a WebSocket whose client offers only subprotocols that are not spoken there, because it
+ * would misread our frames. `reason`: names the one that is spoken, 123 bytes at most. */
 void websocket_refuse_protocols(struct exchange *exchange, struct str reason);
 
-/* Sends a close frame, once, and closes when the peer has answered or after a while. */
+/* Sends a close frame, once, and closes when the peer has answered, or after a while. */
 void websocket_close(struct websocket *websocket, unsigned code, struct str reason);
 void websocket_close_problem(struct websocket *websocket, enum problem problem);
 
-/* Publishes an event that came over the WebSocket: fills in the rest of the proposal and submits
- * it. `publish` has its `done`; NULL stands for a lack of memory. False: nothing was published, and
- * `publish` is the caller's still. Otherwise the WebSocket stops reading while it has too many
- * publishes open, or the log is behind, and gives up those that are not safe in time. */
+/* Publishes an event that came over the WebSocket: completes the proposal and submits it. `publish`
+ * has its `done`; NULL stands for a lack of memory. False: nothing was published, and the caller
+ * still owns `publish`. The WebSocket reads nothing while it has too many unanswered publishes or
+ * the log is behind, and gives up publishes that are not safe in time. */
 bool websocket_submit(struct websocket *websocket, struct proposal *proposal,
                       struct websocket_publish *publish, struct refusal *ret_refusal);
-/* Notes that a publish was answered; returns false if its websocket has given it up or is gone. */
+/* Notes that a publish was answered; false if its WebSocket has given it up or is gone. */
 bool websocket_end_publish(struct websocket_publish *publish);
 
-/* The channel's WebSocket: what GET /channels/… upgrades to. Takes the reading over. */
+/* A channel's WebSocket: what GET /channels/… upgrades to. Takes the reading over. */
 void channel_websocket_begin(struct exchange *exchange, struct reading *reading);

@@ -13,7 +13,7 @@ enum { PRESSURE_MS = 64 };
  * at most. */
 enum { WS_PIECE = 64 << 10 };
 
-/* Connections that a turn tells that the server stops. */
+/* The number of connections that a turn tells that the server stops. */
 enum { DRAIN_DEFAULT = 1024 };
 
 /* A step is the share of one connection. A turn has time for about eight full steps, and for eight
@@ -48,8 +48,8 @@ static void begin_turn(struct worker *worker)
                       budgets->turn_bytes);
 }
 
-/* Begins the budget of one of several queues of connections that were put off. A single step may be
- * large here, so the time of each counts. */
+/* Begins the budget for one of several queues of postponed connections. A single step may be large
+ * here, so the time of each counts. */
 static void begin_put_off(struct worker *worker, int shares)
 {
     const struct worker_budgets *budgets = &worker->config.budgets;
@@ -58,9 +58,9 @@ static void begin_put_off(struct worker *worker, int shares)
                  bytes / shares);
 }
 
-/* Goes on with connections that were answered by mail: not from within the mail, since one request
- * may see only what all mail before it has brought. Those for which the turn's budget does not last
- * stay in front. At least one is read. */
+/* Continues connections that mail has answered. Not while the mail is opened: a request may need to
+ * see all mail that came before it. Connections for which the turn's budget does not last stay in
+ * front; at least one is read. */
 static void resume(struct worker *worker, struct list *queue)
 {
     struct list now = LIST_INIT(now);
@@ -86,10 +86,10 @@ static void resume_share(struct worker *worker, struct list *queue, int shares)
     resume(worker, queue);
 }
 
-/* Connections that have used up their share come behind all others, with a budget of their own. The
- * message and the bodies that have begun go first, so that little is held for them. None of the
- * three queues may keep the others waiting: each has an equal share of the budget. A compressed
- * message begins only while no other is in the midst of being decompressed, or handled. */
+/* Serves the connections that have used up their share, after all others and with a budget of their
+ * own. Unfinished messages and bodies go first, to free their memory. Each of the three queues has
+ * an equal share of the budget. A compressed message begins only while no other is being
+ * decompressed or handled. */
 static void resume_put_off(struct worker *worker)
 {
     struct list *queues[] = {&worker->unfinished, &worker->bodies, &worker->put_off};
@@ -113,8 +113,8 @@ static void resume_all(struct worker *worker)
     begin_turn(worker);
 }
 
-/* Connections whose publish waits look again when the log has caught up, and those that are not
- * read because of what they hold after a while. */
+/* Looks again at connections that were not read: those whose publish waits for the log, once the
+ * log has caught up; those that hold too much, after a while. */
 static void ring_pressure(struct timer *timer)
 {
     struct worker *worker = container_of(timer, struct worker, pressure);
@@ -137,8 +137,8 @@ static void set_defaults(struct worker_budgets *budgets)
     };
 }
 
-/* The most bytes that reads of the store may find before they are encoded: as much as may be
- * encoded, and a small part of held_max, since no connection can be closed to free them. */
+/* The most bytes that reads of the store may hold before they are encoded. A small part of
+ * held_max, since no connection can be closed to free them. */
 static size_t reads_max(const struct worker_limits *limits)
 {
     uint64_t share = limits->held_max / READS_SHARE;
@@ -198,8 +198,8 @@ int worker_listen(struct worker *worker, struct sockaddr_storage *address, sockl
     return result;
 }
 
-/* Beyond held_max the largest holdings give way, as many in each turn as it takes. One look in a
- * turn is enough, since its budget limits the bytes that a turn adds. */
+/* Beyond held_max, frees the largest holdings, as many as it takes. To check once in a turn is
+ * enough, since the turn's budget limits the bytes that it adds. */
 static void make_room(struct worker *worker)
 {
     account_set(&worker->account, ACCOUNT_READS, &worker->reads_bytes, asker_held(&worker->asker));
@@ -234,8 +234,7 @@ static void count(struct worker *worker)
     stat_set(&stats->busy_us, (uint64_t)loop_busy_ns(&worker->loop) / 1000);
 }
 
-/* The time since the last turn ended, less what the worker waited for something to do, is what this
- * turn took. */
+/* The length of this turn: the time since the last one ended, without the time spent waiting. */
 static void time_turn(struct worker *worker)
 {
     int64_t now_ns = clock_now_ns(worker->config.clock);
@@ -247,7 +246,7 @@ static void time_turn(struct worker *worker)
     worker->turn_idle_ns = worker->loop.idle_ns;
 }
 
-/* The server stops: tells so many connections of it. Each of them may be closed for it. */
+/* Tells some connections that the server stops. Each may be closed by that. */
 static void drain_some(struct worker *worker)
 {
     int64_t ms = worker->config.limits.drain_ms;
@@ -270,8 +269,8 @@ static bool is_busy(const struct worker *worker)
            !list_empty(&worker->undrained) || submitter_has_any(&worker->submitter);
 }
 
-/* Polls that were held long enough are answered in this turn's flush. In how many ms more are due,
- * or -1. */
+/* Answers the polls that were held long enough, in this turn's flush. Returns in how many ms more
+ * are due, or -1. */
 static int64_t paced_ms(struct worker *worker)
 {
     return pace_due(&worker->pace, &worker->hub.window, worker->config.clock);

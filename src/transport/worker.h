@@ -6,20 +6,21 @@
 /* Sets up everything but the thread; attaches the worker's hub to the log. */
 int worker_init(struct worker *worker, const struct worker_config *config);
 
-/* Listens on one address more; a port of 0 is replaced. Before worker_start. -ENOSPC beyond
- * LISTEN_ADDRESSES_MAX, or a negative errno. */
+/* Listens on another address; a port of 0 is replaced by the one that was found. Call before
+ * worker_start(). -ENOSPC beyond LISTEN_ADDRESSES_MAX, or a negative errno. */
 int worker_listen(struct worker *worker, struct sockaddr_storage *address, socklen_t size);
 
 int worker_start(struct worker *worker);
 
-/* Runs a turn of the worker's thread: reads, publishes and answers what has come, and sends a slice
- * of what is due. Waits for at most `wait_ms` (-1: until something happens) if there is no work.
- * For that thread, and for tests that have none. */
+/* Runs a turn: reads, publishes, answers what has come, and sends a slice of what is due. Waits
+ * `wait_ms` at most (-1: without limit) if there is no work. For the worker's thread, and for tests
+ * without one. */
 void worker_step(struct worker *worker, int wait_ms);
 
-/* Any thread, once: stop listening, end streams politely, answer what is in flight, then end. */
+/* Stops listening, ends streams with a goodbye, answers pending requests, then ends. Any thread,
+ * once. */
 void worker_drain(struct worker *worker);
 void worker_join(struct worker *worker);
 
-/* After the log was closed: opens what mail is left and frees everything. */
+/* Opens the remaining mail and frees everything. Call after the log was closed. */
 void worker_deinit(struct worker *worker);

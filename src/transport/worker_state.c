@@ -2,8 +2,9 @@
 
 #include "base/hash.h"
 
-/* The most that a turn gathers before the log gets it. The log's lock is held for all events of an
- * append, a microsecond for each that makes a channel. The events of a request stay together. */
+/* The most events that a turn gathers before they go to the log: an append holds the log's lock for
+ * all of its events, about a microsecond for each new channel. The events of a request stay
+ * together. */
 enum { BATCH_BYTES = 1 << 20, BATCH_EVENTS = 256 };
 
 #define LIMIT_TEXT(name, text, help) [LIMIT_##name] = (text),
@@ -36,8 +37,8 @@ bool worker_flush(struct worker *worker)
     return submitter_flush(&worker->submitter);
 }
 
-/* Parsed publishes are charged at once, so that publishers are slowed down within the turn. A large
- * batch goes to the log before the end of the turn. */
+/* Charge for publishes as they are parsed, so that publishers are slowed down within the turn. A
+ * large batch goes to the log before the turn ends. */
 bool worker_spend(struct worker *worker, size_t bytes)
 {
     const struct submitter *submitter = &worker->submitter;

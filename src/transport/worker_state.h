@@ -24,8 +24,8 @@ struct exchange;
 struct json_scan;
 struct http1;
 
-/* The limits: each hit is counted. Name in /stats and /metrics, and help text. A refusal with a
- * problem document is also counted by problem. */
+/* The limits, each with a counter of how often it was hit. Name in /stats and /metrics, and help
+ * text. A refusal with a problem document is also counted by its problem. */
 #define LIMITS(X)                                                                                  \
     X(CONNECTIONS, "connections_refused", "Connections over connections_max, refused")             \
     X(INFLIGHT, "publishes_held", "Waits of a connection that had inflight_max publishes open")    \
@@ -51,8 +51,8 @@ enum limit {
 extern const char *const limit_names[LIMIT_COUNT];
 extern const char *const limit_helps[LIMIT_COUNT];
 
-/* The budgets: each time that a step of a turn spends its budget is counted. Name in /stats and
- * /metrics, and help text. The rest of the step goes to the end of a queue. */
+/* The budgets, each with a counter of how often it was spent in a step of a turn; the rest of the
+ * step then goes to the end of a queue. Name in /stats and /metrics, and help text. */
 #define BUDGETS(X)                                                                                 \
     X(READ, "read", "Reads from a connection that were put off, with bytes left")                  \
     X(TURN, "turn", "Turns that put off connections which had not been read yet")                  \
@@ -81,27 +81,27 @@ struct worker_limits {
     int64_t head_ms;     /* from a request's first byte to the end of its head */
     int64_t body_ms;     /* and from there to the end of its body */
     int64_t idle_ms;     /* between requests */
-    int64_t stall_ms;    /* a peer that does not read an answer */
-    int64_t publish_ms;  /* a publish that is not safe by then has an unknown fate */
+    int64_t stall_ms;    /* for a peer to read an answer */
+    int64_t publish_ms;  /* for a publish to become safe; later its fate is unknown */
     int64_t close_ms;    /* for the other side of a close handshake */
     int64_t message_ms;  /* from a WebSocket message's first byte to its end */
-    int64_t drain_ms;    /* over which streams end when the server stops */
-    unsigned drain_some; /* connections that a turn tells of it; 0 for 1,024 */
+    int64_t drain_ms;    /* the time over which streams end when the server stops */
+    unsigned drain_some; /* connections told in a turn that the server stops; 0: 1,024 */
     /* The pause between two answers to polls of a connection while the worker is busy, and the
      * longest time that an event waits for it. 0: a poll is answered as soon as it has an event. */
     int64_t poll_pace_ms;
     uint64_t body_max;
-    uint32_t inflight_max;    /* publishes of one connection that are not answered */
+    uint32_t inflight_max;    /* unanswered publishes of a connection */
     uint32_t connections_max; /* of all workers together */
-    uint64_t pending_max;     /* bytes not safe, or not applied by the slowest worker, at which
-                                 publishers wait */
-    uint64_t rests_max;       /* unsent bytes of all connections of a worker together */
-    uint64_t held_max;        /* all that peers make a worker hold, by its account */
+    uint64_t pending_max;     /* bytes, not safe or not applied by the slowest worker, at which
+                                 publishers must wait */
+    uint64_t rests_max;       /* unsent bytes of all connections of a worker */
+    uint64_t held_max;        /* all memory that peers make a worker hold, by its account */
     struct hub_limits hub;
 };
 
-/* The most that a turn may spend on reading: on one connection, on all of them, and on those that
- * have used up a share before. 0: the default. */
+/* The most that a turn may spend on reading: on one connection, on all, and on those that have used
+ * up a share before. 0: the default. */
 struct worker_budgets {
     int64_t step_us, step_bytes;
     int64_t turn_us, turn_bytes;
@@ -112,7 +112,7 @@ struct worker_budgets {
 enum admission {
     ADMITS_NOBODY,
     ADMITS,
-    ADMITS_CREDENTIALS, /* and may send requests with the user's credentials */
+    ADMITS_CREDENTIALS, /* and may send requests with the user's credentials (cookies) */
 };
 
 struct worker_config {
@@ -124,19 +124,20 @@ struct worker_config {
     struct worker_budgets budgets;
     int64_t spin_us; /* after work, before it sleeps */
     bool want_uring;
-    _Atomic uint32_t *connections; /* of all workers together; NULL: there is no other worker */
+    _Atomic uint32_t *connections; /* connections of all workers; NULL: there is only this worker */
     /* Connections over connections_max, of all workers, that are heard before they are refused. */
     uint32_t refusing_max;
     const struct rules *rules; /* who may do what; changed by nobody */
     struct str base;           /* path under which the API hangs: empty, or "/x" */
     void *app;                 /* for handle */
-    /* Answers a request: at once, or later by exchange_answer, or by exchange_pull. */
+    /* Handles a request: answers it at once, or later by exchange_respond(), or gives it to a pull
+     * by exchange_pull(). */
     void (*handle)(struct exchange *exchange);
     /* Whether pages of this origin (`at` may be NULL) may read answers. NULL: none may. */
     enum admission (*admits)(void *app, struct str origin);
 };
 
-/* Counted by the worker's thread, read by any. */
+/* Counters, written by the worker's thread and read by any. */
 struct worker_stats {
     _Atomic uint64_t requests;
     _Atomic uint64_t connections;
@@ -154,8 +155,8 @@ struct worker_stats {
     _Atomic uint64_t limits[LIMIT_COUNT];   /* how often each was hit */
     _Atomic uint64_t budgets[BUDGET_COUNT]; /* how often each ran out */
     struct hist latency_ns;
-    struct hist turn_ns; /* how long a turn with something to do kept all others waiting */
-    struct hist mail_ns; /* how long the oldest mail waited until it was opened */
+    struct hist turn_ns; /* turn length: how long a busy turn kept all others waiting */
+    struct hist mail_ns; /* how long the oldest mail waited before it was opened */
 };
 
 static inline void stat_add(_Atomic uint64_t *stat, uint64_t n)
@@ -169,7 +170,7 @@ static inline void stat_set(_Atomic uint64_t *stat, uint64_t n)
     atomic_store_explicit(stat, n, memory_order_relaxed);
 }
 
-/* The head of a response in HTTP/1.1, up to its length, for responses with an equal one; see
+/* The head of an HTTP/1.1 response up to its length, reused for responses with an equal one; see
  * http1_writer.c. */
 struct http1_head {
     struct buf text; /* empty: none */
@@ -190,47 +191,47 @@ struct worker {
     unsigned listeners_count;
     struct asker asker;
     struct hub hub;
-    struct slabs slabs;    /* the objects that exist for every subscriber, by their size */
+    struct slabs slabs;    /* memory for the objects of subscribers, by their size */
     struct list http1;     /* connections of HTTP/1.1: struct http1 */
-    uint32_t refusing;     /* of them are over connections_max, and are told so */
-    struct list undrained; /* connections that are to be told of the drain, a few a turn */
+    uint32_t refusing;     /* how many of them are over connections_max and are told so */
+    struct list undrained; /* connections to be told that the server stops */
     _Atomic uint32_t own_connections; /* when config.connections names no other */
-    struct list paused;               /* connections whose publish waits for the log to catch up */
-    struct list resumed;              /* connections that may go on with what they have read */
-    struct list put_off;              /* and those that have used up their budget for now */
-    struct list unfinished;           /* and those in the midst of a message */
-    struct list bodies;               /* and those with a body whose JSON is being checked */
-    struct budget turn_budget;        /* for reading, of all connections in this turn */
-    struct budget step_budget;        /* of the connection that is being read */
-    uint32_t inflating;               /* WebSockets in the midst of a compressed message */
-    bool decompresses;                /* a compressed message may begin now */
-    bool late;                        /* the last turn has left some of `resumed` */
-    struct pace pace;                 /* polls that have something, and are held */
+    struct list paused;               /* connections whose publish waits for the log */
+    struct list resumed;              /* connections that may continue with what they have read */
+    struct list put_off;              /* connections that have used up their budget for now */
+    struct list unfinished;           /* connections with an unfinished message */
+    struct list bodies;               /* connections with a body whose JSON is being checked */
+    struct budget turn_budget;        /* for reading all connections in this turn */
+    struct budget step_budget;        /* for the connection being read */
+    uint32_t inflating;               /* WebSockets with an unfinished compressed message */
+    bool decompresses;                /* whether a compressed message may begin now */
+    bool late;                        /* the last turn left some of `resumed` unread */
+    struct pace pace;                 /* polls that have events and are held */
     struct timer pressure;
-    struct submitter submitter; /* of all that its connections publish */
-    struct http_head head;      /* of the request being read right now */
-    struct str head_bytes;      /* and all of them */
+    struct submitter submitter; /* gathers what its connections publish in a turn */
+    struct http_head head;      /* of the request being read */
+    struct str head_bytes;      /* its bytes */
     struct str body;
-    struct reading *known; /* what the API made of the same head before, for it to share; NULL: it
-                            * has not seen the head. See request_cache.h */
+    struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
+                              new. See request_cache.h */
     struct str received;   /* the body as it came, before its content coding was undone */
-    const struct json_scan *checked; /* the result of the check of its body; NULL: none. See
-                                      * checked.h */
+    const struct json_scan
+        *checked; /* the result of the check of its body; NULL: not checked. See checked.h */
     struct http_date date;
     struct http1_head usual_head;
-    int64_t tls_said_ns; /* when the log last told of a client that speaks TLS; 0: never */
+    int64_t tls_said_ns; /* when the log last reported a TLS client; 0: never */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
     struct ws_deflater deflater;
     struct ws_inflater inflater;
     struct worker_stats stats;
     struct account account; /* memory that peers make this worker hold */
-    int64_t turn_ended_ns;  /* and how long it had been idle until then, in all */
+    int64_t turn_ended_ns;  /* and the idle time up to then */
     int64_t turn_idle_ns;
     struct holdings holdings; /* of connections; counts in `account` */
     size_t turn_bytes;        /* gathered by `submitter`, in `account` */
-    size_t reads_bytes;       /* of what reads of the store have found, in `account` */
-    struct buf no_room;       /* stands for what lacks memory: what is added to it is lost */
+    size_t reads_bytes;       /* bytes that reads of the store have found, in `account` */
+    struct buf no_room; /* the buffer for those who lack memory: what is added to it is lost */
     bool draining;
     bool stopping;
     int64_t stop_at_ns;
@@ -238,7 +239,7 @@ struct worker {
     pthread_t thread;
 };
 
-/* Accepts again after descriptors ran out. */
+/* Accepts connections again after descriptors had run out. */
 void worker_resume_accepting(struct worker *worker);
 
 /* How often a limit was hit. Any thread. */
@@ -269,12 +270,12 @@ static inline void worker_put_off(struct worker *worker, enum budget_kind budget
 /* A connection's turn to be read begins. */
 void worker_begin_step(struct worker *worker);
 
-/* Charges bytes that the connection being read made us work through, after each request or message,
- * and gives the log what the turn has gathered if that is much. Returns whether the connection may
- * go on. */
+/* Charges bytes that the connection being read made us process, after each request or message, and
+ * gives the log what the turn has gathered if that is much. Returns whether the connection may
+ * continue. */
 bool worker_spend(struct worker *worker, size_t bytes);
 
-/* The connection being read has to wait for the next turn, whatever it has left. */
+/* Ends the step of the connection being read, whatever budget it has left. */
 static inline void worker_end_step(struct worker *worker)
 {
     budget_end(&worker->step_budget);
@@ -285,24 +286,24 @@ static inline bool worker_is_spent(const struct worker *worker)
     return budget_is_spent(&worker->step_budget);
 }
 
-/* Whether a connection that has something to read has to wait until others were read: the turn's
- * budget is used up, or the turn before has left some. */
+/* Whether a connection with unread bytes must wait until others were read: the turn's budget is
+ * spent, or the last turn left some unread. */
 static inline bool worker_reads_later(const struct worker *worker)
 {
     return worker->late || budget_is_spent(&worker->turn_budget);
 }
 
-/* Whether publishers have to wait for the log, or for what this turn has gathered for it. */
+/* Whether publishers must wait, for the log or for what this turn has gathered. */
 bool worker_pressed(const struct worker *worker);
 
-/* Whether peers make us hold so much that those who hold the most are not read on. */
+/* Whether memory is so tight that the largest holders are not read any further. */
 static inline bool worker_is_tight(const struct worker *worker)
 {
     const struct account *account = &worker->account;
     return account->limit && account->total > account->limit - account->limit / 4;
 }
 
-/* Has the paused connections looked at again, before long. */
+/* Looks at the paused connections again soon. */
 void worker_check_paused(struct worker *worker);
 
 /* A random number below `below`, not for secrets. */

@@ -1,15 +1,14 @@
-/* The table of formats, and the encodings made of them: a format as a connection has asked for it.
+/* The table of formats, and encodings: a format with the options that a connection asked for.
  *
  * Each format is a file of this folder and a row of FORMATS. The hub encodes an event once for each
- * encoding that its subscribers have, and knows an encoding by its number alone.
- *
- * The framing by chunks is part of an encoding, though it belongs to HTTP/1.1: so a thousand
- * subscribers get the same bytes, and none of them is copied for one connection. */
+ * encoding in use, and knows an encoding by its number alone. HTTP/1.1's chunks are part of an
+ * encoding, so that a thousand subscribers get the same bytes, and none are copied for a single
+ * connection. */
 #pragma once
 
 #include "transport/formats/format.h"
 
-/* The streams stand in front, so that the words of `stream=` follow from the table. */
+/* Streams come first, so that the values of `stream=` follow from the table. */
 #define STREAM_FORMATS(X) X(SSE, sse) X(NDJSON, ndjson) X(RAW, raw)
 #define FORMATS(X) STREAM_FORMATS(X) X(PAGE, page) X(WEBSOCKET, websocket) X(FRESHET_V1, freshet_v1)
 
@@ -24,21 +23,21 @@ enum format_id {
 FORMATS(FORMAT_ROW)
 #undef FORMAT_ROW
 
-/* The names of the streams, in the order of the table, each with a blank behind it. */
+/* The names of the streams, in the order of the table, each followed by a blank. */
 #define STREAM_NAME(id, row) #row " "
 #define STREAM_NAMES STREAM_FORMATS(STREAM_NAME)
 
 const struct format *format_of(enum format_id id);
 
-/* The number of an encoding. `data`: only the data instead of the envelope, where the format has
- * both. `chunked`: every record is an HTTP chunk by itself. `window_bits`: of permessage-deflate; 0
- * without compression. */
+/* The number of an encoding. `data`: the data without the envelope, if the format has both.
+ * `chunked`: each record is an HTTP chunk. `window_bits`: of permessage-deflate; 0 without
+ * compression. */
 unsigned encoding_of(enum format_id id, bool data, bool chunked, unsigned window_bits);
 
 enum format_id encoding_format(unsigned encoding);
 
-/* Whether a gap can be told among the events. Otherwise the consumer must be refused, or its
- * connection ended. */
+/* Whether the encoding can report a gap among the events. If not, refuse the consumer or end its
+ * connection. */
 bool encoding_tells_gaps(unsigned encoding);
 
 /* hub_encode: adds an event. `context` is the thread's struct ws_deflater. */

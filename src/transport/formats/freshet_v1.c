@@ -15,7 +15,7 @@ static void write_event(struct format_out *out, const struct event *event)
     message_add_text(out, &message);
 }
 
-/* The empty ping beside the beat is to be answered: it tells whether the peer is still there. */
+/* The empty ping beside the beat asks the peer for a pong, which shows that it is alive. */
 static void write_beat(struct format_out *out, uint64_t cursor)
 {
     struct buf message = {0};

@@ -1,5 +1,5 @@
-/* WebSocket of a channel: a message for each event. A beat is a ping with the cursor as its
- * payload, which needs no place among the events. The close frame says what a goodbye would. */
+/* A channel's WebSocket: a message for each event. A beat is a ping with the cursor as its payload,
+ * so that it is no event to the client. The close frame serves as the goodbye. */
 #include "transport/formats/formats.h"
 
 #include "log/envelope.h"
