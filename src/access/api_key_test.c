@@ -52,7 +52,6 @@ static void a_request_with_anything_unknown_or_wrong_is_refused(void **state)
         "{\"name\":7," GRANTS "}",
         "{\"name\":\"a\\nb\"," GRANTS "}",
         "{\"name\":\"a\",\"name\":\"b\"," GRANTS "}",
-        "{\"name\":\"a\",\"grants\":[]}",
         "{\"name\":\"a\",\"id\":\"abcdefghij\"," GRANTS "}",
         "{\"name\":\"a\",\"expires\":\"2001-01-01T00:00:00Z\"," GRANTS "}",
         "{\"name\":\"a\",\"expires\":17," GRANTS "}",

@@ -39,6 +39,9 @@ int config_read(struct config *config, const char *path, struct faults *faults)
 
 void config_free(struct config *config)
 {
+    for (size_t i = 0; i < config->api_keys_count; i++)
+        api_key_free(config->api_keys[i]);
+    free(config->api_keys);
     for (size_t i = 0; i < config->sources_count; i++)
         source_free(config->sources[i]);
     free(config->sources);

@@ -1,6 +1,7 @@
 /* The operator's settings, from file and flags, with every default in one place. */
 #pragma once
 
+#include "access/api_key.h"
 #include "access/issuers.h"
 #include "fetch/address.h"
 #include "webhooks/websub/form.h"
@@ -16,6 +17,7 @@ enum {
     CONFIG_SCHEDULE_MAX = 16,
     CONFIG_SPACES_MAX = 1000,
     CONFIG_SOURCES_MAX = 100,
+    CONFIG_KEYS_MAX = 100,
     CONFIG_ALLOW_MAX = 64,
     CONFIG_ORIGINS_MAX = 64,
     CONFIG_SHARES_MAX = 90, /* percent */
@@ -82,6 +84,9 @@ struct config {
 
     struct source **sources; /* webhooks of others that become events; owned */
     size_t sources_count;
+
+    struct api_key **api_keys; /* owned, until the table of keys takes one and leaves NULL */
+    size_t api_keys_count;
 
     struct yaml_file *file; /* the parsed file; owned */
 };

@@ -15,6 +15,7 @@
 #include "fetch/identity.h"
 #include "http/origin.h"
 #include "server/issuer_item.h"
+#include "server/key_items.h"
 #include "server/keys.h"
 #include "server/sources.h"
 #include "server/yaml_file.h"
@@ -330,6 +331,89 @@ static void read_tokens(struct reader *reader, const struct key *key, const stru
             read_issuer(reader, yaml_item(entry->value, i), key);
 }
 
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* Adds the texts of a list to a grant. */
+static void read_grant_texts(struct reader *reader, const struct key *key,
+                             const struct entry *entry, void *base,
+                             const char *(*add)(struct grant_item *grant, struct str text))
+{
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value item = yaml_item(entry->value, i);
+        struct place place = yaml_place(item);
+        if (!is_text(reader, key, item))
+            continue;
+        const char *why = add(base, yaml_text(item));
+        if (why)
+            faults_add(reader->faults, &place, key->name, "\"%.100s\" %s", yaml_text(item).at, why);
+    }
+}
+
+static void read_grant_channels(struct reader *reader, const struct key *key,
+                                const struct entry *entry, void *base)
+{
+    read_grant_texts(reader, key, entry, base, grant_item_add_channel);
+}
+
+static void read_grant_actions(struct reader *reader, const struct key *key,
+                               const struct entry *entry, void *base)
+{
+    read_grant_texts(reader, key, entry, base, grant_item_add_action);
+}
+
+static void read_grants(struct reader *reader, const struct key *key, const struct entry *entry,
+                        void *base)
+{
+    struct key_item *item = base;
+    for (size_t i = 0; i < yaml_count(entry->value); i++) {
+        struct yaml_value map = yaml_item(entry->value, i);
+        if (!is_map(reader, map, key))
+            continue;
+        struct grant_item *grant = mem_alloc(sizeof(*grant));
+        item->grants[item->grants_count++] = grant;
+        read_map(reader, map, str_from(key->name), grant);
+    }
+}
+
+static bool is_known_key(const struct config *config, const struct api_key *key)
+{
+    for (size_t i = 0; i < config->api_keys_count; i++)
+        if (str_eq(api_key_id(config->api_keys[i]), api_key_id(key)))
+            return true;
+    return false;
+}
+
+static void read_api_key(struct reader *reader, struct yaml_value map, const struct key *key)
+{
+    struct config *config = reader->config;
+    struct key_item item = {0};
+    struct place place = yaml_place(map);
+    unsigned faults = reader->faults->count;
+    struct api_key *made = NULL;
+    read_map(reader, map, str_from(key->name), &item);
+    if (reader->faults->count == faults)
+        made = key_item_make(&item, &place, reader->faults);
+    if (made && is_known_key(config, made)) {
+        fault(reader, map, STR("keys.key"), "this key is there twice");
+        api_key_free(made);
+    } else if (made) {
+        config->api_keys[config->api_keys_count++] = made;
+    }
+    key_item_deinit(&item);
+}
+
+static void read_api_keys(struct reader *reader, const struct key *key, const struct entry *entry,
+                          void *base)
+{
+    struct config *config = base;
+    size_t count = yaml_count(entry->value);
+    free(config->api_keys);
+    config->api_keys = mem_alloc((count + 1) * sizeof(struct api_key *));
+    for (size_t i = 0; i < count; i++)
+        if (is_map(reader, yaml_item(entry->value, i), key))
+            read_api_key(reader, yaml_item(entry->value, i), key);
+}
+
 /* ---- the walk -------------------------------------------------------------------------------- */
 
 typedef void list_reader(struct reader *reader, const struct key *key, const struct entry *entry,
@@ -347,6 +431,10 @@ static const struct {
     {"tokens", read_tokens},
     {"inbound", read_sources},
     {"inbound.secrets", read_secrets},
+    {"keys", read_api_keys},
+    {"keys.grants", read_grants},
+    {"keys.grants.channels", read_grant_channels},
+    {"keys.grants.may", read_grant_actions},
 };
 
 static void read_list(struct reader *reader, const struct key *key, const struct entry *entry,

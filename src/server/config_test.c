@@ -163,8 +163,8 @@ static void unknown_keys_and_broken_yaml_are_refused(void **state)
 static void a_section_may_be_empty(void **state)
 {
     (void)state;
-    static const char *const sections[] = {"limits",     "log",    "webhooks",
-                                           "namespaces", "tokens", "inbound"};
+    static const char *const sections[] = {"limits", "log",     "webhooks", "namespaces",
+                                           "tokens", "inbound", "keys"};
     for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
         struct config config;
         char text[100];
@@ -339,6 +339,29 @@ static void a_file_that_is_not_there_is_refused(void **state)
 
 /* ---- all keys -------------------------------------------------------------------------------- */
 
+/* Begins an item of `keys` that lacks only `*rest`, which loses its beginning; returns the number
+ * of lines that are whole. */
+static size_t begin_key(struct buf *out, struct str *rest)
+{
+    size_t before = 1;
+    buf_add_lit(out, "keys:\n- ");
+    if (!str_eq(*rest, STR("keys.name"))) {
+        buf_add_lit(out, "name: n\n  ");
+        before++;
+    }
+    if (!str_eq(*rest, STR("keys.key"))) {
+        buf_add_lit(out, "key: fk_abcdefghij:"
+                         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n  ");
+        before++;
+    }
+    *rest = str_skip(*rest, strlen("keys."));
+    if (!str_starts(*rest, STR("grants.")))
+        return before;
+    buf_add_lit(out, "grants:\n  - ");
+    *rest = str_skip(*rest, strlen("grants."));
+    return before + 1;
+}
+
 /* Makes a file whose last line sets `name` to `value`; returns the number of lines. */
 static size_t file_with(char *text, size_t size, const char *name, const char *value)
 {
@@ -373,6 +396,8 @@ static size_t file_with(char *text, size_t size, const char *name, const char *v
             lines++;
         }
         rest = str_skip(rest, strlen("inbound."));
+    } else if (str_starts(rest, STR("keys."))) {
+        lines += begin_key(&out, &rest);
     }
     size_t depth = out.len ? 2 : 0;
     while (rest.at) {
@@ -465,7 +490,11 @@ static void nothing_behind_a_key_is_refused_unless_it_is_a_list(void **state)
     static const char *const nothing[] = {"", "~", "null"};
     for (size_t i = 0; i < keys_count; i++)
         for (size_t j = 0; j < COUNT_OF(nothing); j++) {
-            if (keys[i].kind == KEY_LIST)
+            bool is_list = keys[i].kind == KEY_LIST;
+            if (is_list && str_starts(str_from(keys[i].name), STR("keys.grants.")))
+                assert_int_equal(accepts_value(&keys[i], nothing[j]),
+                                 -EINVAL); /* both are needed */
+            else if (is_list)
                 assert_int_equal(accepts_value(&keys[i], nothing[j]), 0);
             else
                 refuses_value(&keys[i], nothing[j]);

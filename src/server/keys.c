@@ -1,10 +1,12 @@
 #include "server/keys.h"
 
 #include "base/nearest.h"
+#include "base/rfc3339.h"
 #include "base/say.h"
 #include "net/listen.h"
 #include "server/config.h"
 #include "server/issuer_item.h"
+#include "server/key_items.h"
 #include "server/sources.h"
 
 #include <stdio.h>
@@ -51,6 +53,19 @@ static const char *check_prefix(const char *text)
     return "segments joined by /, as in trades or trades/eu, or empty for all channels";
 }
 
+static const char *check_key_name(const char *text)
+{
+    return api_key_name_valid(str_from(text)) ? NULL
+                                              : "a name of at most 100 bytes, without control "
+                                                "characters";
+}
+
+static const char *check_time(const char *text)
+{
+    int64_t us;
+    return rfc3339_parse(str_from(text), &us) ? "a time such as 2030-01-31T12:00:00Z" : NULL;
+}
+
 /* Check it now: otherwise a file that cannot be read would be reported only by each delivery. */
 static const char *check_certificates(const char *text)
 {
@@ -70,6 +85,7 @@ static const char *check_certificates(const char *text)
 #define CONFIG(member) IN(struct config, member)
 #define NAMESPACE(member) IN(struct namespace_config, member)
 #define ISSUER(member) IN(struct issuer_item, member)
+#define KEY_ITEM(member) IN(struct key_item, member)
 #define SOURCE(member) IN(struct source_item, settings.member)
 
 /* The place comes last, since it is two initializers. */
@@ -173,6 +189,14 @@ const struct key keys[] = {
     NUMBER("websub.lease_s", NUMBER_S, 1, YEARS_S(10), 10 * DAY_S, 1, CONFIG(leases.usual), "how long a subscription lasts whose subscriber does not say"),
     NUMBER("websub.lease_least_s", NUMBER_S, 1, YEARS_S(10), 1, 1, CONFIG(leases.least), "the least; who asks for less is granted so much"),
     NUMBER("websub.lease_most_s", NUMBER_S, 1, YEARS_S(10), 30 * DAY_S, 1, CONFIG(leases.most), "the most; who asks for more is granted so much"),
+
+    LIST("keys", NUMBER_COUNT, 0, 0, CONFIG_KEYS_MAX, "API keys that stand here, beside those made by command and API"),
+    TEXT("keys.name", 1, API_KEY_NAME_MAX, check_key_name, KEY_ITEM(name), "by which people know the key: its subject"),
+    {.name = "keys.key", .kind = KEY_TEXT, .least = 1, .most = SECRET_LEN_MAX, .secret = true, .help = "its hash, or itself as env:NAME or file:PATH", KEY_ITEM(key)},
+    TEXT("keys.expires", 1, 40, check_time, KEY_ITEM(expires), "when it ends; without it never"),
+    LIST("keys.grants", NUMBER_COUNT, 0, 0, GRANTS_MAX, "its grants"),
+    LIST("keys.grants.channels", NUMBER_COUNT, 0, 0, GRANT_PATTERNS_MAX, "channels and patterns,"),
+    LIST("keys.grants.may", NUMBER_COUNT, 0, 0, ACTION_COUNT, "and what may be done with them: read, publish, presence, webhooks, admin"),
 
     LIST("namespaces", NUMBER_COUNT, 0, 0, CONFIG_SPACES_MAX, "settings for the channels under a prefix"),
     TEXT("namespaces.prefix", 0, 255, check_prefix, NAMESPACE(prefix), "segments joined by /, empty for all channels"),

@@ -301,6 +301,10 @@ static int open_changes(struct server *server)
         .revocations = &server->revocations,
     };
     int result = changes_open(&changes, &server->changes);
+    for (size_t i = 0; !result && i < server->config.api_keys_count; i++) {
+        key_table_put(&server->keys, server->config.api_keys[i]);
+        server->config.api_keys[i] = NULL;
+    }
     if (result)
         fprintf(stderr, "freshet serve: cannot open the keys in %s/state.db: %s\n",
                 data_dir(server), strerror(-result));

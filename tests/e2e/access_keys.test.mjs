@@ -52,7 +52,6 @@ bothStores("a request that says anything unknown is refused, and says what would
     const rows = [
         [{}, /name is a text/],
         [{ name: "a" }, /grants are a list/],
-        [{ name: "a", grants: [] }, /of no use/],
         [{ name: "a", grants: [{ channels: ["a"], may: ["write"] }] }, /read, publish, presence, webhooks and admin/],
         [{ name: "a", grants: [{ channels: ["a//b"], may: ["read"] }] }, /names and patterns/],
         [{ name: "a", grants: GRANTS, hash: "x" }, /name, grants and perhaps expires/],
@@ -124,6 +123,48 @@ test("curl makes a key as the documents say", async (t) => {
     const server = await startServer(t);
     const { stdout } = await curl([`${server.url}/keys`, "--json", JSON.stringify({ name: "a", grants: GRANTS })]);
     assert.match(JSON.parse(stdout).key, KEY);
+});
+
+/* ---- the configuration ---- */
+
+test("a key of the configuration is listed, and is removed there alone", async (t) => {
+    const { stdout, stderr } = await run(t, ["key", "generate"]);
+    const [hash] = /fk_\w+:\w+/.exec(stderr);
+    const config = (key) => `keys: [{name: ops, key: "${key}", grants: [{channels: ["**"], may: [read, admin]}]}]\n`;
+    const server = await startServer(t, { data: true, config: config(hash) });
+    const [key] = (await json(server, "GET", "/keys")).body.keys;
+    assert.equal(key.name, "ops");
+    assert.equal(key.configured, true);
+    assert.deepEqual(key.grants, [{ channels: ["**"], may: ["read", "admin"] }]);
+    const refused = await json(server, "DELETE", `/keys/${key.id}`);
+    assert.equal(refused.status, 405);
+    assert.match(refused.headers.get("allow"), /GET/);
+    const other = await startServer(t, { config: config("env:OPS_KEY"), env: { OPS_KEY: stdout.trimEnd() } });
+    assert.equal((await json(other, "GET", "/keys")).body.keys[0].id, key.id);
+});
+
+test("a key of the configuration that is not whole is refused without repeating it", async (t) => {
+    const dir = temporaryFolder(t);
+    const file = path.join(dir, "freshet.yaml");
+    const good = "fk_abcdefghij:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const grants = "grants: [{channels: [a], may: [read]}]";
+    const rows = [
+        [`{key: "${good}", ${grants}}`, /name is missing/],
+        [`{name: a, ${grants}}`, /key is missing/],
+        [`{name: a, key: "fk_abcdefghij_topsecret", ${grants}}`, /neither a key nor the hash of one/],
+        [`{name: a, key: "${good}", grants: [{channels: [a]}]}`, /channels and may/],
+        [`{name: a, key: "${good}", grants: [{channels: [a//b], may: [read]}]}`, /keys\.grants\.channels/],
+        [`{name: a, key: "${good}", grants: [{channels: [a], may: [write]}]}`, /"write" is no action/],
+        [`{name: a, key: "${good}", ${grants}, expires: soon}`, /keys\.expires/],
+        [`{name: a, key: "${good}", ${grants}}, {name: b, key: "${good}", ${grants}}`, /there twice/],
+    ];
+    for (const [items, says] of rows) {
+        fs.writeFileSync(file, `keys: [${items}]\n`);
+        const { code, stderr } = await run(t, ["check", "--config", file]);
+        assert.notEqual(code, 0, items);
+        assert.match(stderr, says);
+        assert.ok(!stderr.includes("topsecret"));
+    }
 });
 
 /* ---- the command ---- */
