@@ -1,10 +1,11 @@
 /* Feeds the parsers of request and response heads, and those of single header values and targets,
  * with hostile bytes: nothing may crash or read too far, a head must mean the same however it
- * trickles in, and what was accepted must be accepted as the same when it is written anew. */
+ * trickles in and whatever was read before it, and what was accepted must be accepted as the same
+ * when it is written anew. */
 #include "http/accept.h"
 #include "http/body.h"
 #include "http/condition.h"
-#include "http/head.h"
+#include "http/head_memo.h"
 #include "http/media.h"
 #include "http/origin.h"
 #include "http/http1_response.h"
@@ -164,6 +165,51 @@ static void try_request(struct str bytes, size_t step)
     check_rewritten(&head);
 }
 
+static void require_same(const struct http_head *a, const struct http_head *b)
+{
+    require(a->size == b->size && a->method == b->method && a->minor == b->minor);
+    require(str_eq(a->target, b->target) && str_eq(a->path, b->path) && str_eq(a->query, b->query));
+    require(str_eq(a->host, b->host) && fields_eq(&a->fields, &b->fields));
+    require(a->fields.sorts == b->fields.sorts && a->fields.repeats == b->fields.repeats);
+    require(a->framing.content_length == b->framing.content_length);
+    require(a->framing.has_content_length == b->framing.has_content_length);
+    require(a->framing.chunked == b->framing.chunked);
+    require(a->framing.keep_alive == b->framing.keep_alive);
+    require(a->expect_continue == b->expect_continue);
+    require(a->upgrade_websocket == b->upgrade_websocket);
+}
+
+/* Reads a head with a memo that knows others, and without. Returns its size, 0 for none. */
+static size_t compare_memo(struct http_memo *memo, struct str bytes)
+{
+    struct http_scan scan = {0}, plain_scan = {0};
+    const struct http_head *head;
+    struct http_head plain;
+    int expected = http_head_parse(bytes, &limits, &plain_scan, &plain);
+    require(http_memo_parse(memo, bytes, &limits, &scan, &head) == expected);
+    require(scan.at == plain_scan.at && scan.fields == plain_scan.fields);
+    if (expected)
+        return 0;
+    require_same(head, &plain);
+    return head->size;
+}
+
+/* The heads in the bytes, one behind the other; then the first one with each byte changed. */
+static void try_memo(struct str bytes, char *copy)
+{
+    static struct http_memo memo;
+    memo = (struct http_memo){.last = 0};
+    size_t size = compare_memo(&memo, bytes);
+    for (size_t at = size, next = size; next; at += next)
+        next = compare_memo(&memo, str_skip(bytes, at));
+    for (size_t i = 0; i < size; i++) {
+        copy[i] ^= 1;
+        (void)compare_memo(&memo, bytes);
+        copy[i] ^= 1;
+        require(compare_memo(&memo, bytes) == size);
+    }
+}
+
 static void try_response(struct str bytes)
 {
     struct http_scan scan = {0};
@@ -197,6 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (bytes.len) {
         try_request(bytes, (size_t)(data[0] & 31) + 1);
         try_response(bytes);
+        try_memo(bytes, copy);
     }
     free(copy);
     return 0;

@@ -232,14 +232,13 @@ static void batch_done(struct publish *publish, struct batch *batch)
     struct exchange *exchange = publish_accepted(publish, true);
     if (!exchange)
         return;
-    struct buf body = {0};
-    add_receipts(&body, batch->events + publish->first, publish->count,
+    struct buf *body = publish_receipt(exchange);
+    add_receipts(body, batch->events + publish->first, publish->count,
                  &exchange->worker->submitter.times);
-    if (buf_failed(&body))
+    if (buf_failed(body))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else
-        publish_answer(exchange, 201, batch, buf_str(&body));
-    buf_free(&body);
+        publish_answer(exchange, 201, batch, buf_str(body));
 }
 
 static bool begin(struct exchange *exchange, struct shape *shape)

@@ -9,6 +9,9 @@
 
 enum { TYPE_TEXT_MAX = 255 };
 
+/* A receipt's memory that is kept for the next. */
+enum { RECEIPT_KEEP = 64 << 10 };
+
 /* ---- answers --------------------------------------------------------------------------------- */
 
 struct exchange *publish_accepted(struct publish *publish, bool many)
@@ -28,6 +31,15 @@ struct exchange *publish_accepted(struct publish *publish, bool many)
     exchange_refusal(exchange, &refusal, buf_str(&index));
     buf_free(&index);
     return NULL;
+}
+
+struct buf *publish_receipt(const struct exchange *exchange)
+{
+    struct buf *receipt = &exchange->worker->receipt;
+    if (receipt->cap > RECEIPT_KEEP)
+        buf_free(receipt);
+    buf_clear(receipt);
+    return receipt;
 }
 
 void publish_answer(struct exchange *exchange, int status, const struct batch *batch,
@@ -53,20 +65,19 @@ void publish_done(struct publish *publish, struct batch *batch)
     struct exchange *exchange = publish_accepted(publish, false);
     if (!exchange)
         return;
-    struct buf receipt = {0};
-    struct json_writer writer = json_writer(&receipt);
+    struct buf *receipt = publish_receipt(exchange);
+    struct json_writer writer = json_writer(receipt);
     json_object_begin(&writer);
     receipt_write(&writer, event, &exchange->worker->submitter.times);
     json_object_end(&writer);
-    buf_add_char(&receipt, '\n');
+    buf_add_char(receipt, '\n');
     int status = event->state == EVENT_DUPLICATE   ? 200
                  : event->state == EVENT_EPHEMERAL ? 202
                                                    : 201;
-    if (buf_failed(&receipt))
+    if (buf_failed(receipt))
         api_problem(exchange, PROBLEM_FATE_UNKNOWN, "no memory for the answer");
     else
-        publish_answer(exchange, status, batch, buf_str(&receipt));
-    buf_free(&receipt);
+        publish_answer(exchange, status, batch, buf_str(receipt));
 }
 
 /* ---- submitting ------------------------------------------------------------------------------ */

@@ -28,6 +28,9 @@ void publish_done(struct publish *publish, struct batch *batch);
  * refusal has an index. */
 struct exchange *publish_accepted(struct publish *publish, bool many);
 
+/* An empty buffer for the receipt of the publish that is answered next. It is the worker's. */
+struct buf *publish_receipt(const struct exchange *exchange);
+
 /* Answers a publish that was accepted, with a header that warns of an event which many clients
  * would refuse. */
 void publish_answer(struct exchange *exchange, int status, const struct batch *batch,

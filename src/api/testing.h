@@ -280,15 +280,15 @@ static inline void desk_ask(struct desk *desk, const char *request, const char *
     desk_clear(desk);
     struct exchange *exchange = mem_alloc(sizeof(*exchange));
     buf_addf(&text, "%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", request, lines);
-    assert_int_equal(http_head_parse(buf_str(&text), &limits, &scan, &worker->head), 0);
-    struct str origin = http_header(&worker->head, STR("origin"));
+    assert_int_equal(http_head_parse(buf_str(&text), &limits, &scan, &worker->memo.head), 0);
+    struct str origin = http_header(&worker->memo.head, STR("origin"));
     *exchange = (struct exchange){.request = &desk->request,
                                   .ops = &desk_ops,
                                   .worker = worker,
                                   .holding = {.request = &desk->request},
-                                  .is_head = worker->head.method == HTTP_HEAD,
+                                  .is_head = worker->memo.head.method == HTTP_HEAD,
                                   .browser = origin.at != NULL,
-                                  .head = &worker->head,
+                                  .head = &worker->memo.head,
                                   .origin = origin};
     worker->head_bytes = STR_NONE;
     worker->body = worker->received = body;

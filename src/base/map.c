@@ -133,11 +133,14 @@ void map_deinit(struct map *map)
     map->count = 0;
 }
 
-uint32_t map_prefetch_slot(const struct map *map, struct str key)
+void map_share_seed(struct map *map, const uint64_t seed[2])
 {
-    uint32_t hash = (uint32_t)map_hash(map->seed, key);
+    memcpy(map->seed, seed, sizeof(map->seed));
+}
+
+void map_prefetch_slot(const struct map *map, uint32_t hash)
+{
     __builtin_prefetch(slot_of(map, hash));
-    return hash;
 }
 
 void map_prefetch_node(const struct map *map, uint32_t hash)
@@ -152,7 +155,7 @@ void map_prefetch_node(const struct map *map, uint32_t hash)
 
 struct map_node *map_find(const struct map *map, struct str key)
 {
-    return map_find_hashed(map, (uint32_t)map_hash(map->seed, key), key);
+    return map_find_hashed(map, map_hash_of(map, key), key);
 }
 
 struct map_node *map_find_hashed(const struct map *map, uint32_t hash, struct str key)
@@ -211,7 +214,7 @@ void map_expect(struct map *map, size_t soon)
 
 void map_add(struct map *map, struct map_node *node, struct str key)
 {
-    map_add_hashed(map, node, (uint32_t)map_hash(map->seed, key));
+    map_add_hashed(map, node, map_hash_of(map, key));
 }
 
 void map_add_hashed(struct map *map, struct map_node *node, uint32_t hash)

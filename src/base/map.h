@@ -40,10 +40,20 @@ void map_reserve(struct map *map, size_t count);
 /* Frees the table. The elements are the caller's. */
 void map_deinit(struct map *map);
 
+/* Has an empty map use the seed of another, so that one hash of a key serves both. */
+void map_share_seed(struct map *map, const uint64_t seed[2]);
+
+/* SipHash-1-3 of `bytes` under `seed`; and the hash of a key, for the functions that take one. */
+uint64_t map_hash(const uint64_t seed[2], struct str bytes);
+
+static inline uint32_t map_hash_of(const struct map *map, struct str key)
+{
+    return (uint32_t)map_hash(map->seed, key);
+}
+
 /* Prefetch the slots of many keys, then the elements in them, so that their cache misses overlap
- * instead of adding up. The returned hash is for map_prefetch_node(), while the map does not
- * change, and for map_find_hashed(). */
-uint32_t map_prefetch_slot(const struct map *map, struct str key);
+ * instead of adding up. */
+void map_prefetch_slot(const struct map *map, uint32_t hash);
 void map_prefetch_node(const struct map *map, uint32_t hash);
 
 /* The element with this key, or NULL. */
@@ -74,6 +84,3 @@ size_t map_bytes(const struct map *map);
  * must not change meanwhile, except that the element just returned may be removed once the next
  * was asked for. */
 struct map_node *map_next(const struct map *map, const struct map_node *before);
-
-/* SipHash-1-3 of `bytes` under `seed`. */
-uint64_t map_hash(const uint64_t seed[2], struct str bytes);

@@ -6,6 +6,9 @@
 #define DUE(count, least, most) ((uint32_t)(count) << 16 | (uint32_t)(least) << 8 | (most))
 #define BROKEN UINT32_MAX
 
+/* Texts up to this length are first looked at as if they were ASCII. */
+enum { ASCII_FIRST = 1024 };
+
 /* The table of RFC 3629 section 4, by first byte. */
 static const uint32_t after_lead[256] = {
     [0x00 ... 0x7f] = 0,
@@ -67,8 +70,22 @@ bool utf8_done(const struct utf8_state *state)
     return state->state == 0;
 }
 
+/* Whether a text of 16 bytes or more is ASCII. */
+static bool is_ascii(struct str s)
+{
+    uint64_t words[2], all = 0;
+    for (size_t i = 0; i + sizeof(words) < s.len; i += sizeof(words)) {
+        memcpy(words, s.at + i, sizeof(words));
+        all |= words[0] | words[1];
+    }
+    memcpy(words, s.at + s.len - sizeof(words), sizeof(words)); /* overlaps the ones before */
+    return !((all | words[0] | words[1]) & 0x8080808080808080);
+}
+
 bool utf8_valid(struct str s)
 {
+    if (s.len >= 16 && s.len <= ASCII_FIRST && is_ascii(s))
+        return true; /* the common case */
     struct utf8_state state = {0};
     return utf8_feed(&state, s) && utf8_done(&state);
 }

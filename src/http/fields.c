@@ -143,14 +143,16 @@ static int parse_field(struct str *rest, struct http_field *ret)
 int http_fields_parse(struct str lines, const struct http_limits *limits, struct http_fields *ret)
 {
     ret->count = 0;
-    ret->sorts = 0;
+    ret->sorts = ret->repeats = 0;
     while (lines.len) {
         if (ret->count == limits->fields_max || ret->count == HTTP_FIELDS_MAX)
             return HTTP_E_TOO_MANY;
         int error = parse_field(&lines, &ret->at[ret->count]);
         if (error)
             return error;
-        ret->sorts |= UINT64_C(1) << ret->at[ret->count].sort;
+        uint64_t sort = UINT64_C(1) << ret->at[ret->count].sort;
+        ret->repeats |= ret->sorts & sort;
+        ret->sorts |= sort;
         ret->count++;
     }
     return 0;

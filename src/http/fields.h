@@ -92,7 +92,8 @@ struct http_field {
 /* Header fields in the order in which they came, borrowed from the bytes of the head. */
 struct http_fields {
     size_t count;
-    uint64_t sorts; /* a bit for each sort of name: most lookups are for names that are absent */
+    uint64_t sorts;   /* a bit for each sort of name: most lookups are for names that are absent */
+    uint64_t repeats; /* the same for the sorts of two fields or more */
     struct http_field at[HTTP_FIELDS_MAX];
 };
 
@@ -152,7 +153,8 @@ static inline bool http_fields_repeat(const struct http_fields *fields, struct s
 {
     struct str value;
     size_t pos = 0;
-    return http_fields_next(fields, lowercase_name, &pos, &value) &&
+    return fields->repeats >> http_field_sort(lowercase_name) & 1 &&
+           http_fields_find_next(fields, lowercase_name, &pos, &value) &&
            http_fields_find_next(fields, lowercase_name, &pos, &value);
 }
 

@@ -8,14 +8,16 @@ static enum http_method find_method(struct str name)
 {
     static const struct {
         enum http_method method;
-        const char *name;
+        struct str name;
     } methods[] = {
-        {HTTP_GET, "GET"},         {HTTP_HEAD, "HEAD"},       {HTTP_POST, "POST"},
-        {HTTP_PUT, "PUT"},         {HTTP_PATCH, "PATCH"},     {HTTP_DELETE, "DELETE"},
-        {HTTP_OPTIONS, "OPTIONS"}, {HTTP_CONNECT, "CONNECT"}, {HTTP_TRACE, "TRACE"},
+        {HTTP_POST, {"POST", 4}},       {HTTP_GET, {"GET", 3}},
+        {HTTP_HEAD, {"HEAD", 4}},       {HTTP_PUT, {"PUT", 3}},
+        {HTTP_PATCH, {"PATCH", 5}},     {HTTP_DELETE, {"DELETE", 6}},
+        {HTTP_OPTIONS, {"OPTIONS", 7}}, {HTTP_CONNECT, {"CONNECT", 7}},
+        {HTTP_TRACE, {"TRACE", 5}},
     };
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-        if (str_eq(name, str_from(methods[i].name)))
+        if (str_eq(name, methods[i].name))
             return methods[i].method;
     return HTTP_OTHER;
 }
@@ -97,7 +99,7 @@ static size_t method_len(struct str line)
     return len;
 }
 
-static int read_request_line(struct str line, struct http_head *head)
+int http_request_line_parse(struct str line, struct http_head *head)
 {
     int error = take_part(&line, method_len(line), HTTP_E_METHOD, &head->method_raw);
     if (!error)
@@ -155,7 +157,7 @@ int http_head_parse(struct str bytes, const struct http_limits *limits, struct h
         return error;
     struct str line = {bytes.at + extent.start, extent.fields - extent.start - 2};
     struct str lines = {bytes.at + extent.fields, extent.size - extent.fields - 2};
-    error = read_request_line(line, ret_head);
+    error = http_request_line_parse(line, ret_head);
     if (!error)
         error = http_fields_parse(lines, limits, &ret_head->fields);
     if (!error)

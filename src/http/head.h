@@ -47,6 +47,10 @@ struct http_head {
 int http_head_parse(struct str bytes, const struct http_limits *limits, struct http_scan *scan,
                     struct http_head *ret_head);
 
+/* Reads the request line alone, without its CRLF: method, target, path, query and version, and the
+ * host that an absolute target names. Returns 0 or an enum http_head_error. */
+int http_request_line_parse(struct str line, struct http_head *ret_head);
+
 /* Of bytes that cannot be read as a request: whether they begin one of HEAD, whose answer has no
  * body; and whether the end of a head is in them. */
 bool http_asks_head(struct str bytes);

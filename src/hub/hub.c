@@ -728,7 +728,7 @@ static void next_event(struct hub *hub, const struct event *event)
     if (event->state == EVENT_APPENDED) {
         fan_out_event(hub, event, window_put(&hub->window, event));
     } else if (event->state == EVENT_EPHEMERAL) {
-        fan_out_event(hub, event, topics_find(&hub->topics, event->channel));
+        fan_out_event(hub, event, topics_find_of(&hub->topics, event));
     } else if (event->state == EVENT_TRIM) {
         window_trim(&hub->window, event);
         cache_trim(hub, 0); /* deleted events must not reach subscribers that come later */
@@ -1428,7 +1428,7 @@ int hub_init(struct hub *hub, struct asker *asker, struct clock *clock, struct m
     hub->port.on_batch = on_batch;
     hub->port.backlog_max = limits->backlog_max;
     hub->port.on_missed = limits->on_missed;
-    topics_init(&hub->topics);
+    topics_init(&hub->topics, log_name_seed(hub->log));
     hub->topics.branches_max = limits->branches_max;
     map_init(&hub->views, view_is);
     map_init(&hub->wanted, read_is);

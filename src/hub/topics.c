@@ -136,24 +136,42 @@ static bool topic_is(const struct map_node *node, struct str key)
     return str_eq((struct str){topic->name, topic->name_len}, key);
 }
 
-struct topic *topics_find(const struct topics *topics, struct str name)
+static struct topic *find_hashed(const struct topics *topics, uint32_t hash, struct str name)
 {
-    struct map_node *node = map_find(&topics->names, name);
+    struct map_node *node = map_find_hashed(&topics->names, hash, name);
     return node ? container_of(node, struct topic, node) : NULL;
 }
 
-struct topic *topics_get(struct topics *topics, struct str name)
+static struct topic *add_hashed(struct topics *topics, uint32_t hash, struct str name)
 {
-    struct topic *topic = topics_find(topics, name);
-    if (topic)
-        return topic;
-    topic = mem_try_alloc(sizeof(*topic) + name.len);
+    struct topic *topic = mem_try_alloc(sizeof(*topic) + name.len);
     if (!topic)
         return NULL;
     *topic = (struct topic){.name_len = (uint32_t)name.len};
     memcpy(topic->name, name.at, name.len);
-    map_add(&topics->names, &topic->node, name);
+    map_add_hashed(&topics->names, &topic->node, hash);
     return topic;
+}
+
+static struct topic *get_hashed(struct topics *topics, uint32_t hash, struct str name)
+{
+    struct topic *topic = find_hashed(topics, hash, name);
+    return topic ? topic : add_hashed(topics, hash, name);
+}
+
+struct topic *topics_find(const struct topics *topics, struct str name)
+{
+    return find_hashed(topics, map_hash_of(&topics->names, name), name);
+}
+
+struct topic *topics_find_of(const struct topics *topics, const struct event *event)
+{
+    return find_hashed(topics, event->hash, event->channel);
+}
+
+struct topic *topics_get(struct topics *topics, const struct event *event)
+{
+    return get_hashed(topics, event->hash, event->channel);
 }
 
 void topics_release(struct topics *topics, struct topic *topic)
@@ -455,7 +473,7 @@ uint64_t topics_match_patterns(const struct topics *topics, struct str name,
 
 static bool add_name(struct topics *topics, struct view *view, struct str name)
 {
-    struct topic *topic = topics_get(topics, name);
+    struct topic *topic = get_hashed(topics, map_hash_of(&topics->names, name), name);
     if (!topic)
         return false;
     bool added = set_add(&topic->views, view);
@@ -499,10 +517,11 @@ void topics_remove_view(struct topics *topics, struct view *view, const struct s
     remove_some(topics, view, selection, selection->names_count, selection->patterns_count);
 }
 
-void topics_init(struct topics *topics)
+void topics_init(struct topics *topics, const uint64_t seed[2])
 {
     *topics = (struct topics){0};
     map_init(&topics->names, topic_is);
+    map_share_seed(&topics->names, seed);
     map_init(&topics->branches, branch_is);
     topics->root = mem_alloc(sizeof(*topics->root));
 }

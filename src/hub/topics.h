@@ -50,14 +50,18 @@ struct topics {
     uint32_t patterns;   /* number of registered patterns; without any the trie is not walked */
 };
 
-void topics_init(struct topics *topics);
+/* `seed` is that of event.hash (log_name_seed()). */
+void topics_init(struct topics *topics, const uint64_t seed[2]);
 void topics_deinit(struct topics *topics);
 
 /* The topic of a name; NULL if there is none. */
 struct topic *topics_find(const struct topics *topics, struct str name);
 
-/* The topic of a name, created if need be; NULL if there is no memory. */
-struct topic *topics_get(struct topics *topics, struct str name);
+/* The same for the channel of an event, whose hash is known. */
+struct topic *topics_find_of(const struct topics *topics, const struct event *event);
+
+/* The topic of an event's channel, created if need be; NULL if there is no memory. */
+struct topic *topics_get(struct topics *topics, const struct event *event);
 
 /* Frees the topic if neither a view nor the window needs it. */
 void topics_release(struct topics *topics, struct topic *topic);

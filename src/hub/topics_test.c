@@ -16,6 +16,8 @@ struct view {
     unsigned matched;
 };
 
+static const uint64_t name_seed[2] = {17, 4};
+
 static struct selection *select_terms(const char *terms)
 {
     struct str term[SELECTION_TERMS_MAX];
@@ -66,7 +68,7 @@ static void a_name_has_a_topic_as_long_as_a_view_wants_it(void **state)
     (void)state;
     struct topics topics;
     struct view one = {0}, two = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     assert_null(topics_find(&topics, STR("a")));
     struct selection *a = add(&topics, &one, "a"), *b = add(&topics, &two, "a b");
     assert_int_equal(topics_find(&topics, STR("a"))->views.count, 2);
@@ -85,9 +87,11 @@ static void a_topic_with_events_in_the_window_outlives_its_views(void **state)
     (void)state;
     struct topics topics;
     struct view view = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *a = add(&topics, &view, "a");
-    struct topic *topic = topics_get(&topics, STR("a"));
+    const struct event event = {.channel = STR("a"),
+                                .hash = (uint32_t)map_hash(name_seed, STR("a"))};
+    struct topic *topic = topics_get(&topics, &event);
     topic->tail = 1;
     drop(&topics, &view, a);
     assert_ptr_equal(topics_find(&topics, STR("a")), topic);
@@ -108,7 +112,7 @@ static void patterns_match_as_the_selection_says(void **state)
     struct topics topics;
     struct view views[PATTERNS] = {{0}};
     struct selection *selections[PATTERNS];
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     for (size_t i = 0; i < PATTERNS; i++)
         selections[i] = add(&topics, &views[i], patterns[i]);
     for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
@@ -130,7 +134,7 @@ static void without_patterns_nothing_is_walked(void **state)
     (void)state;
     struct topics topics;
     struct view view = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *a = add(&topics, &view, "a/b");
     assert_int_equal(topics.patterns, 0);
     assert_int_equal(match(&topics, "a/b"), 0);
@@ -143,7 +147,7 @@ static void a_view_under_two_patterns_comes_twice(void **state)
     (void)state;
     struct topics topics;
     struct view view = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *both = add(&topics, &view, "a/* */b");
     assert_int_equal(match(&topics, "a/b"), 2);
     assert_int_equal(match(&topics, "a/c"), 1);
@@ -164,7 +168,7 @@ static void the_longest_name_and_the_deepest_pattern_fit(void **state)
         one[i] = 'x';
     }
     name[NAME_MAX_BYTES] = pattern[NAME_MAX_BYTES] = one[NAME_MAX_BYTES] = '\0';
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *all = add(&topics, &deep, pattern), *long_name = add(&topics, &wide, one);
     assert_int_equal(match(&topics, name), 1);
     assert_int_equal(topics_find(&topics, str_from(one))->views.count, 1);
@@ -180,7 +184,7 @@ static void patterns_stay_apart_after_four_billion_branches(void **state)
     (void)state;
     struct topics topics;
     struct view mine = {0}, other = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *a = add(&topics, &mine, "secret/*");
     topics.branch_ids = UINT32_MAX - 2;
     struct selection *b = add(&topics, &other, "x/y/z/secret/*");
@@ -203,7 +207,7 @@ static void a_view_that_found_no_memory_leaves_nothing_behind(void **state)
     (void)state;
     struct topics topics;
     struct view view = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *selection = select_terms("a b c/d a/* a/b/** */c/*");
     int result = -ENOMEM;
     unsigned failures = 0;
@@ -265,7 +269,7 @@ static void views_that_come_and_go_match_as_plain_comparison_says(void **state)
     struct topics topics;
     struct view views[VIEWS] = {{0}};
     struct selection *selections[VIEWS] = {NULL};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     for (int step = 0; step < STEPS; step++) {
         int at = rand_r(&seed) % VIEWS;
         char terms[3][64], all[200], name[64];
@@ -315,7 +319,7 @@ static void no_set_of_patterns_makes_a_match_walk_far(void **state)
     struct topics topics;
     struct view view = {0};
     unsigned all = 0;
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     int count = add_near_misses(&topics, &view, selections, MOST);
     assert_int_equal(count, 1365); /* 4 of 15 */
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -337,7 +341,7 @@ static void a_match_without_near_misses_takes_a_step_a_segment(void **state)
     struct view view = {0};
     struct selection *selections[1000];
     unsigned all = 0;
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     for (int i = 0; i < 1000; i++) {
         char pattern[32];
         snprintf(pattern, sizeof(pattern), "user/%d/**", i);
@@ -356,7 +360,7 @@ static void patterns_beyond_the_bound_of_branches_are_refused(void **state)
     (void)state;
     struct topics topics;
     struct view one = {0}, two = {0};
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     topics.branches_max = 5;
     struct selection *first = add(&topics, &one, "a/b/* a/c/*");
     static const char *more[] = {"x/*", "a/b/c/*", "a/*/c"};
@@ -383,7 +387,7 @@ static void a_set_of_many_views_has_each_once(void **state)
     bool in[MANY] = {false};
     struct topics topics;
     unsigned seed = 3;
-    topics_init(&topics);
+    topics_init(&topics, name_seed);
     struct selection *selection = select_terms("a b/*");
     for (int step = 0; step < 20000; step++) {
         int most = step < 10000 ? MANY : 20, i = rand_r(&seed) % most;

@@ -214,7 +214,7 @@ void window_open(struct window *window, const struct batch *batch)
 
 struct topic *window_put(struct window *window, const struct event *event)
 {
-    struct topic *topic = topics_get(window->topics, event->channel);
+    struct topic *topic = topics_get(window->topics, event);
     add_event(window, event, topic);
     return topic;
 }
@@ -251,7 +251,7 @@ void window_add(struct window *window, struct batch *batch,
         if (event->state == EVENT_APPENDED)
             each(context, event, window_put(window, event));
         else if (event->state == EVENT_EPHEMERAL)
-            each(context, event, topics_find(window->topics, event->channel));
+            each(context, event, topics_find_of(window->topics, event));
         else if (event->state == EVENT_TRIM)
             window_trim(window, event);
     }

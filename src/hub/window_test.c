@@ -12,6 +12,8 @@
 
 enum { BIG = 1 << 20, START = 100 };
 
+static const uint64_t name_seed[2] = {17, 4};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct fixture {
@@ -28,7 +30,7 @@ struct fixture {
 static void begin(struct fixture *fixture, size_t bytes_max)
 {
     *fixture = (struct fixture){.last = START, .stop_after = UINT32_MAX};
-    topics_init(&fixture->topics);
+    topics_init(&fixture->topics, name_seed);
     window_init(&fixture->window, &fixture->topics, bytes_max, START);
 }
 
@@ -64,6 +66,7 @@ static struct event *propose(struct fixture *fixture, const char *channel, const
         fixture->batch = batch_new();
     struct event *event = batch_add(fixture->batch);
     event->channel = batch_copy(fixture->batch, str_from(channel));
+    event->hash = (uint32_t)map_hash(name_seed, event->channel);
     event->data = batch_copy(fixture->batch, str_from(data));
     event->type = STR("message");
     event->state = EVENT_APPENDED;

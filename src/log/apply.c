@@ -328,16 +328,12 @@ static void trim(struct apply *apply, struct event *event)
     apply_count_out(apply, channel, channel->count, channel->bytes);
 }
 
-/* Looks up many channels together: each name is hashed once, and the cache misses overlap. */
+/* Looks up many channels together, so that the cache misses overlap. */
 static void look_up_run(const struct map *by_name, struct event *events, size_t count)
 {
-    uint32_t hashes[LOOKED_UP];
-    for (size_t i = 0; i < count; i++)
-        hashes[i] = map_prefetch_slot(by_name, events[i].channel);
-    for (size_t i = 0; i < count; i++)
-        map_prefetch_node(by_name, hashes[i]);
+    events_prefetch(by_name, events, count);
     for (size_t i = 0; i < count; i++) {
-        const struct map_node *node = map_find_hashed(by_name, hashes[i], events[i].channel);
+        const struct map_node *node = map_find_hashed(by_name, events[i].hash, events[i].channel);
         if (node && events[i].state == EVENT_PROPOSED)
             events[i].number = channel_number(container_of(node, struct channel, node));
     }
@@ -345,7 +341,7 @@ static void look_up_run(const struct map *by_name, struct event *events, size_t 
 
 void apply_look_up(struct apply *apply, struct event *events, size_t count)
 {
-    for (size_t from = 0; from + 1 < count; from += LOOKED_UP)
+    for (size_t from = 0; from < count; from += LOOKED_UP)
         look_up_run(&apply->channels.by_name, events + from,
                     count - from < LOOKED_UP ? count - from : LOOKED_UP);
 }

@@ -43,6 +43,7 @@ static uint32_t propose(struct fixture *fixture, const char *channel, const stru
 {
     struct event *event = batch_add(fixture->batch);
     event->channel = str_from(channel);
+    event->hash = map_hash_of(&fixture->apply.channels.by_name, event->channel);
     event->type = STR("message");
     event->data = STR("x");
     event->key = key;

@@ -67,14 +67,19 @@ bool event_id_read(struct str text, uint64_t *ret_id)
     return true;
 }
 
+void batch_hash_names(struct batch *batch, const uint64_t seed[2])
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->events[i].hash = (uint32_t)map_hash(seed, batch->events[i].channel);
+}
+
 void events_prefetch(const struct map *map, const struct event *events, size_t count)
 {
-    uint32_t hashes[PREFETCHED];
     for (size_t from = 0; from + 1 < count; from += PREFETCHED) {
         size_t run = count - from < PREFETCHED ? count - from : PREFETCHED;
         for (size_t i = 0; i < run; i++)
-            hashes[i] = map_prefetch_slot(map, events[from + i].channel);
+            map_prefetch_slot(map, events[from + i].hash);
         for (size_t i = 0; i < run; i++)
-            map_prefetch_node(map, hashes[i]);
+            map_prefetch_node(map, events[from + i].hash);
     }
 }

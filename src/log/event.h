@@ -52,11 +52,12 @@ struct event {
     const struct event_key *key; /* NULL if published without one */
     uint32_t number;             /* the channel's number, see channels.h */
     uint32_t origin;             /* the connection that published it, 0: none; not stored */
+    uint32_t hash;               /* of the channel's name, once batch_hash_names() has set it */
     uint8_t kind;                /* enum event_kind */
     uint8_t state;               /* enum event_state */
     uint8_t hops;                /* deliveries of webhooks that have led to it, one by one */
-    bool has_made;               /* the current verdict has made its channel */
-    bool has_prepared;           /* preparation has made its channel */
+    bool has_made : 1;           /* the current verdict has made its channel */
+    bool has_prepared : 1;       /* preparation has made its channel */
 };
 
 /* Many events in log order with all their bytes; counted by reference as a whole. */
@@ -95,7 +96,12 @@ static inline struct str event_media_type(const struct event *event)
     return event->kind == EVENT_JSON ? STR("application/json") : STR("text/plain; charset=utf-8");
 }
 
-/* Prefetches the memory that map_find() will read for the channels of these events. */
+/* Hashes the names of the batch's channels under the seed of the maps by name. The log does this
+ * for each batch that it is given: its table of channels and the hubs' topics share the seed
+ * (log_name_seed()), so that each name is hashed once. */
+void batch_hash_names(struct batch *batch, const uint64_t seed[2]);
+
+/* Prefetches the memory that map_find_hashed() will read for the channels of these events. */
 void events_prefetch(const struct map *map, const struct event *events, size_t count);
 
 /* The heap memory of the batch, in bytes. */

@@ -72,7 +72,7 @@ bool keys_free_expired(struct keys *keys, unsigned most)
 void keys_expect(struct keys *keys, const struct event_key *key, size_t soon)
 {
     map_expect(&keys->map, soon);
-    (void)map_prefetch_slot(&keys->map, bytes_of(key));
+    map_prefetch_slot(&keys->map, map_hash_of(&keys->map, bytes_of(key)));
 }
 
 static struct keys_entry *find_any(const struct keys *keys, const struct event_key *key)

@@ -239,6 +239,7 @@ void log_close(struct log *log)
 
 void log_append(struct log *log, struct append *append)
 {
+    batch_hash_names(append->batch, log_name_seed(log));
     log->engine->submit(log, append);
 }
 

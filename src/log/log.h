@@ -90,6 +90,9 @@ void append_discard(struct append *append);
  * this returns. Call it on any thread with a port. */
 void log_append(struct log *log, struct append *append);
 
+/* The seed of event.hash, two words. It stays the same as long as the log is open. Any thread. */
+const uint64_t *log_name_seed(const struct log *log);
+
 /* Hands the batch to every port, past the log: ephemeral events. In every mailbox it is behind
  * all events that log_newest() has told of, for which it may have to wait a moment. Takes the
  * append over; publishes in it are answered like in log_append. Any thread. */

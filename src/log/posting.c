@@ -227,6 +227,7 @@ static bool leave_broadcast(struct log *log, struct append *append)
 
 void log_broadcast(struct log *log, struct append *append)
 {
+    batch_hash_names(append->batch, log_name_seed(log));
     if (!leave_broadcast(log, append))
         post_all(log, append, true, 0);
 }
@@ -250,6 +251,11 @@ int log_attach(struct log *log, struct log_port *port)
     log->ports[log->ports_count++] = port;
     log_unlock(log);
     return 0;
+}
+
+const uint64_t *log_name_seed(const struct log *log)
+{
+    return log->apply.channels.by_name.seed;
 }
 
 uint64_t log_newest(const struct log *log)

@@ -101,10 +101,36 @@ static bool is_text(const struct http_media *media)
            str_eq_nocase(media->full, STR("application/x-www-form-urlencoded"));
 }
 
+/* The spellings of nearly all publishers, whose events keep no content type. */
+static const struct {
+    struct str content_type;
+    enum event_kind kind;
+} usual[] = {
+    {{"application/json", 16}, EVENT_JSON},
+    {{"text/plain", 10}, EVENT_TEXT},
+    {{"text/plain;charset=UTF-8", 24}, EVENT_TEXT},
+    {{"text/plain; charset=utf-8", 25}, EVENT_TEXT},
+};
+
+/* Takes a body of a usual content type: the same as below, and sooner. */
+static bool take_usual(struct proposal *proposal, struct str content_type, struct str body)
+{
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+        if (!str_eq(content_type, usual[i].content_type))
+            continue;
+        proposal->data = body;
+        proposal->kind = usual[i].kind;
+        return usual[i].kind == EVENT_JSON || utf8_valid(body);
+    }
+    return false;
+}
+
 bool proposal_take_body(struct proposal *proposal, struct str content_type, struct str body,
                         struct refusal *ret_refusal)
 {
     struct http_media media;
+    if (take_usual(proposal, content_type, body))
+        return true;
     bool known = content_type.len && content_type_read(content_type, &media);
     if (content_type.len && !known)
         return refusal_set(ret_refusal, PROBLEM_BAD_PARAMETER, "Content-Type is not a media type");

@@ -501,13 +501,13 @@ static enum step step(struct http1 *http1, struct str *bytes)
     const struct known_request *known = request_cache_find(&worker->request_cache, *bytes);
     if (known && !http1->refused)
         return step_known(http1, known, bytes);
-    struct http_head *head = &worker->head;
+    const struct http_head *head;
     struct http_scan scan = http1_intake(http1)->scan;
     size_t used = 0;
     struct str body = STR_NONE;
     if (foreign_is_tls(*bytes))
         return refuse_tls(http1);
-    int result = http_head_parse(*bytes, &worker->config.limits.http, &scan, head);
+    int result = http_memo_parse(&worker->memo, *bytes, &worker->config.limits.http, &scan, &head);
     if (result == -EAGAIN) {
         http1_intake(http1)->scan = scan;
         if (bytes->len)

@@ -345,9 +345,9 @@ static inline void mux_request(struct mux *mux, int i, const char *line, struct 
                                   .worker = worker,
                                   .holding = {.request = &stream->request},
                                   .since_ns = worker->loop.now_ns,
-                                  .head = &worker->head};
+                                  .head = &worker->memo.head};
     buf_addf(&text, "%s HTTP/1.1\r\nHost: x\r\n\r\n", line);
-    assert_int_equal(http_head_parse(buf_str(&text), &limits, &scan, &worker->head), 0);
+    assert_int_equal(http_head_parse(buf_str(&text), &limits, &scan, &worker->memo.head), 0);
     worker->head_bytes = STR_NONE;
     worker->body = worker->received = body;
     worker->config.handle(exchange);

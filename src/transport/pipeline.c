@@ -7,8 +7,9 @@
 
 #include <stdlib.h>
 
-/* The usual upper bound of a page's head in bytes. */
-enum { HEAD_ROOM = 1536 };
+/* The usual upper bounds of a page's head and a publish's head, and the most that is reserved for
+ * responses that are yet to be made, all in bytes. */
+enum { HEAD_ROOM = 1536, SMALL_HEAD_ROOM = 256, ROOM_MAX = 16 << 10 };
 
 struct pipelined *pipeline_add(struct http1 *http1, struct str origin)
 {
@@ -137,12 +138,24 @@ static void answered(struct pipelined *asked)
     pump(http1_of(request));
 }
 
+/* Makes an empty buffer large enough for this response and those of the publishes behind it: the
+ * log answers them together, and they are much alike. */
+static void make_room(struct buf *out, const struct exchange *exchange,
+                      const struct response *response)
+{
+    size_t inflight = exchange->request ? http1_inflight(http1_of(exchange->request)) : 1;
+    size_t room = inflight * (SMALL_HEAD_ROOM + response_length(response));
+    if (!out->at && room <= ROOM_MAX)
+        buf_reserve(out, room);
+}
+
 void pipeline_respond(struct exchange *exchange, const struct response *response,
                       const struct page_key *key)
 {
     struct pipelined *asked = pipelined_of(exchange);
     struct buf *out = answer_of(asked);
     size_t before = out->len;
+    make_room(out, exchange, response);
     if (key)
         buf_reserve(out, HEAD_ROOM + response_length(response));
     http1_write(out, asked, response);

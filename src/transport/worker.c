@@ -363,6 +363,7 @@ void worker_deinit(struct worker *worker)
     request_cache_deinit(&worker->request_cache);
     hub_deinit(&worker->hub);
     buf_free(&worker->usual_head.text);
+    buf_free(&worker->receipt);
     answer_cache_deinit(&worker->answer_cache);
     net_deinit(&worker->net);
     ws_deflater_deinit(&worker->deflater);

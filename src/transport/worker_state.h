@@ -9,7 +9,7 @@
 #include "base/hist.h"
 #include "base/slab.h"
 #include "http/date.h"
-#include "http/head.h"
+#include "http/head_memo.h"
 #include "hub/hub.h"
 #include "net/listen.h"
 #include "publish/submit.h"
@@ -209,7 +209,7 @@ struct worker {
     struct pace pace;                 /* polls that have events and are held */
     struct timer pressure;
     struct submitter submitter; /* gathers what its connections publish in a turn */
-    struct http_head head;      /* of the request being read */
+    struct http_memo memo;      /* the head of the request being read, and some before it */
     struct str head_bytes;      /* its bytes */
     struct str body;
     struct reading *known; /* the API's reading of an equal head, to be shared; NULL: the head is
@@ -219,6 +219,7 @@ struct worker {
         *checked; /* the result of the check of its body; NULL: not checked. See checked.h */
     struct http_date date;
     struct http1_head usual_head;
+    struct buf receipt;  /* of the publish being answered; keeps its memory */
     int64_t tls_said_ns; /* when the log last reported a TLS client; 0: never */
     struct answer_cache answer_cache;
     struct request_cache request_cache;
