@@ -2,7 +2,7 @@
  *
  * Each issuer has keys of its own and what its tokens must say: whose they are and for whom. Keys
  * are given once, or fetched again and again by somebody else, who is asked for newer ones when a
- * token names a key that is not there (keys of a URL). */
+ * token names a key that is not there (backend/jwks.h). */
 #pragma once
 
 #include "access/authority.h"
@@ -33,6 +33,7 @@ struct issuers {
     size_t count;
     /* Fetches newer keys of `wanted` and then answers the identification; copies the text. False if
      * it cannot now: the token is then judged by the keys that are there. NULL: nobody fetches. */
+    void *fetcher; /* whose fetch it is */
     bool (*fetch)(struct issuers *issuers, issuers_set wanted, struct str text,
                   struct identification *identification);
 };

@@ -3,10 +3,8 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/json_writer.h"
-#include "base/mem.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* Behind the year 9999 no reader of times agrees with another. */
 #define TIME_S_MAX INT64_C(253402300799)
@@ -223,75 +221,15 @@ static bool is_audience(const json_t *audience)
     return json_is_array(audience);
 }
 
-static bool read_actions(const json_t *may, actions *ret)
-{
-    size_t i;
-    const json_t *word;
-    struct str text;
-    json_array_foreach(may, i, word) if (!read_text(word, TOKEN_NAME_MAX, &text) ||
-                                         !actions_add(ret, text)) return false;
-    return json_is_array(may);
-}
-
-static bool read_patterns(const json_t *channels, struct str *room)
-{
-    size_t i;
-    const json_t *item;
-    json_array_foreach(channels, i, item) if (!read_text(item, NAME_MAX_BYTES, &room[i]) ||
-                                              !pattern_valid(room[i], NULL)) return false;
-    return true;
-}
-
-/* Reads a grant, whose patterns go to `room`. A member that is not known might restrict the grant,
- * so it is refused. */
-static bool read_grant(const json_t *object, struct str *room, struct grant *ret)
-{
-    const json_t *channels = json_object_get(object, "channels");
-    if (json_object_size(object) != 2 || !json_is_array(channels) ||
-        !read_actions(json_object_get(object, "may"), &ret->may) || !read_patterns(channels, room))
-        return false;
-    ret->patterns = room;
-    ret->patterns_count = json_array_size(channels);
-    return true;
-}
-
-/* The number of patterns of all grants; SIZE_MAX if there are too many of anything. */
-static size_t count_patterns(const json_t *grants)
-{
-    size_t i, count = 0;
-    const json_t *grant;
-    if (json_array_size(grants) > GRANTS_MAX)
-        return SIZE_MAX;
-    json_array_foreach(grants, i, grant)
-    {
-        size_t own = json_array_size(json_object_get(grant, "channels"));
-        if (own > GRANT_PATTERNS_MAX)
-            return SIZE_MAX;
-        count += own;
-    }
-    return count;
-}
-
 /* Reads the claim with the grants. A token without one grants nothing by itself; rules may give
  * something to whoever has a valid token. */
 static enum token_verdict read_grants(struct token_claims *claims, const json_t *claim)
 {
-    const json_t *grants = json_object_get(claim, "grants"), *grant;
-    size_t i, used = 0, count = count_patterns(grants);
     if (!claim)
         return TOKEN_OK;
-    if (json_object_size(claim) != 1 || !json_is_array(grants) || count == SIZE_MAX)
+    if (json_object_size(claim) != 1 ||
+        grant_list_read(json_object_get(claim, "grants"), &claims->grants))
         return TOKEN_BAD_GRANTS;
-    claims->patterns = mem_try_alloc((count + 1) * sizeof(struct str));
-    if (!claims->patterns)
-        return TOKEN_NO_MEMORY;
-    json_array_foreach(grants, i, grant)
-    {
-        if (!read_grant(grant, claims->patterns + used, &claims->grants[i]))
-            return TOKEN_BAD_GRANTS;
-        used += claims->grants[i].patterns_count;
-    }
-    claims->grants_count = i;
     return TOKEN_OK;
 }
 
@@ -336,7 +274,7 @@ enum token_verdict token_claims_read(const struct token *token, struct str grant
 
 void token_claims_deinit(struct token_claims *claims)
 {
-    free(claims->patterns);
+    grant_list_deinit(&claims->grants);
     json_decref(claims->root);
     *claims = (struct token_claims){0};
 }
@@ -379,8 +317,8 @@ static enum token_verdict make_caller(const struct token_claims *claims, int64_t
         .subject = claims->subject,
         .jti = claims->jti,
         .expires_us = (claims->expires_s + leeway_s) * 1000000,
-        .grants = claims->grants,
-        .grants_count = claims->grants_count,
+        .grants = claims->grants.grants,
+        .grants_count = claims->grants.count,
     });
     return *ret ? TOKEN_OK : TOKEN_NO_MEMORY;
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "access/caller.h"
+#include "access/grant_json.h"
 #include "access/token_keys.h"
 
 #include <jansson.h>
@@ -85,10 +86,8 @@ struct token_claims {
     struct str subject, jti, issuer;
     const json_t *audience; /* a string, an array of strings, or NULL */
     int64_t expires_s;
-    int64_t starts_s;     /* 0 without nbf */
-    struct str *patterns; /* of all grants */
-    struct grant grants[GRANTS_MAX];
-    size_t grants_count;
+    int64_t starts_s; /* 0 without nbf */
+    struct grant_list grants;
 };
 
 enum token_verdict token_claims_read(const struct token *token, struct str grants_claim,

@@ -334,7 +334,7 @@ static void hostile_grants_are_refused(void **state)
         enum token_verdict verdict;
     } rows[] = {
         {"{\"grants\":[]}", TOKEN_OK},
-        {"{\"grants\":[{\"channels\":[],\"may\":[]}]}", TOKEN_OK},
+        {"{\"grants\":[{\"channels\":[],\"may\":[]}]}", TOKEN_BAD_GRANTS},
         {"{\"grants\":[{\"channels\":[\"*\",\"a/**\"],\"may\":[\"read\",\"admin\"]}]}", TOKEN_OK},
         {"null", TOKEN_BAD_GRANTS},
         {"[]", TOKEN_BAD_GRANTS},

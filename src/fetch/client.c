@@ -144,7 +144,8 @@ int client_wait_ms(const struct client *client)
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct call *call = context;
-    size_t len = size * count, room = CLIENT_RESPONSE_MAX - call->response.len;
+    size_t most = call->response_max ? call->response_max : CLIENT_RESPONSE_MAX;
+    size_t len = size * count, room = most - call->response.len;
     buf_add(&call->response, bytes, len < room ? len : room);
     call->response_size += len;
     return call->response_size > DISCARD_MAX ? 0 : len;

@@ -51,8 +51,9 @@ struct client {
 struct call {
     struct client *client;
     bool is_under_way;
-    CURL *easy;         /* while it is under way, by libcurl */
-    int64_t timeout_ms; /* set before; 0 for the client's */
+    CURL *easy;          /* while it is under way, by libcurl */
+    int64_t timeout_ms;  /* set before; 0 for the client's */
+    size_t response_max; /* set before: bytes of the body that are kept; 0: CLIENT_RESPONSE_MAX */
     struct curl_slist *headers;
     struct curl_slist *resolve;
     bool trusted;    /* the URL's host may resolve to any address */
@@ -69,7 +70,7 @@ struct call {
     int64_t ended_ns;
     char retry_after[64];     /* value of that header, empty without it */
     char allowed_origin[256]; /* value of WebHook-Allowed-Origin, empty without it */
-    struct buf response;      /* the body's first 16 KiB */
+    struct buf response;      /* the first bytes of the body */
     size_t response_size;
     size_t header_size;
 };

@@ -379,7 +379,7 @@ static size_t file_with(char *text, size_t size, const char *name, const char *v
     } else if (str_starts(rest, STR("tokens."))) {
         buf_add_lit(&out, "tokens:\n- ");
         lines++;
-        if (strcmp(name, "tokens.secret") != 0) {
+        if (strcmp(name, "tokens.secret") != 0) { /* a number needs an issuer that is whole */
             buf_add_lit(&out, "secret: " SECRET "\n  ");
             lines++;
         }
@@ -646,10 +646,13 @@ static void an_entry_that_matches_nothing_is_refused(void **state)
 static void issuers_of_tokens_have_one_key_source(void **state)
 {
     (void)state;
-    REFUSES("tokens:\n- issuer: i\n", ":2: tokens", "either a secret or a key_file");
-    REFUSES("tokens:\n- secret: " SECRET "\n  key_file: /dev/null\n", ":2: tokens", "either");
+    REFUSES("tokens:\n- issuer: i\n", ":2: tokens", "one of them");
+    REFUSES("tokens:\n- secret: " SECRET "\n  key_file: /dev/null\n", ":2: tokens", "one of them");
     REFUSES("tokens:\n- leeway_s: 1\n  secret: short\n", ":3: tokens", "at least 32 bytes");
     REFUSES("tokens:\n- secret: env:FRESHET_TEST_UNSET\n", ":2: tokens", "is not set");
+    REFUSES("tokens:\n- jwks_url: https://a.example/k\n  kid: k1\n", ":2: tokens", "leave out");
+    REFUSES("tokens:\n- jwks_url: http://a.example/k\n", ":2: tokens.jwks_url", "https://");
+    REFUSES("tokens:\n- jwks_url: file:///etc/passwd\n", ":2: tokens.jwks_url", "https://");
     REFUSES("tokens:\n- key_file: /tmp/freshet-no-such\n", ":2: tokens", "No such file");
     REFUSES("tokens:\n- key_file: /dev/null\n", ":2: tokens", "in PEM form");
     REFUSES("tokens:\n- key_file: /dev/zero\n", ":2: tokens", "File too large");

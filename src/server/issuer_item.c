@@ -58,6 +58,9 @@ static void wipe(struct buf *bytes)
     buf_free(bytes);
 }
 
+static const char has_its_own[] =
+    "a JWK Set has an algorithm and an id for each key: leave out algorithm and kid";
+
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 /* The algorithm that the item names; TOKEN_ALGORITHMS if it leaves that to the key. */
@@ -98,7 +101,7 @@ static int read_secret(const struct issuer_item *item, enum token_algorithm algo
 static int read_jwks(const struct issuer_item *item, struct str text, struct token_keys **ret,
                      const char **ret_why)
 {
-    *ret_why = "a JWK Set has an algorithm and an id for each key: leave out algorithm and kid";
+    *ret_why = has_its_own;
     if (item->algorithm || item->kid)
         return -EINVAL;
     return token_keys_of_jwks(text, JWKS_PRIVATE, ret, ret_why);
@@ -129,22 +132,35 @@ static int read_key_file(const struct issuer_item *item, enum token_algorithm al
     return result ? -EINVAL : 0;
 }
 
-int issuer_item_make(const struct issuer_item *item, struct issuer *ret, struct buf *why)
+static int make_keys(const struct issuer_item *item, struct token_keys **ret, struct buf *why)
 {
     enum token_algorithm algorithm;
+    if (!!item->secret + !!item->key_file + !!item->jwks_url != 1)
+        return refuse(why, "secret",
+                      "an issuer has a secret, a key_file or a jwks_url: one of them");
+    if (item->jwks_url && (item->algorithm || item->kid))
+        return refuse(why, "jwks_url", has_its_own);
+    if (read_algorithm(item, &algorithm, why))
+        return -EINVAL;
+    if (item->jwks_url)
+        return 0;
+    return item->secret ? read_secret(item, algorithm, ret, why)
+                        : read_key_file(item, algorithm, ret, why);
+}
+
+int issuer_item_make(const struct issuer_item *item, struct issuer *ret, struct buf *why)
+{
     struct token_keys *keys = NULL;
-    if (!item->secret == !item->key_file)
-        return refuse(why, "secret", "an issuer has either a secret or a key_file");
-    int result = read_algorithm(item, &algorithm, why);
-    if (!result)
-        result = item->secret ? read_secret(item, algorithm, &keys, why)
-                              : read_key_file(item, algorithm, &keys, why);
+    int result = make_keys(item, &keys, why);
     if (result)
         return result;
     *ret = (struct issuer){.keys = keys,
                            .issuer = text_or(item->issuer, ""),
                            .audience = text_or(item->audience, ""),
                            .claim = text_or(item->claim, "freshet"),
-                           .leeway_s = item->leeway_s};
+                           .leeway_s = item->leeway_s,
+                           .jwks_url = item->jwks_url,
+                           .refresh_s = item->refresh_s,
+                           .keep_s = item->keep_s};
     return 0;
 }

@@ -9,7 +9,10 @@
 #include "server/key_items.h"
 #include "server/sources.h"
 
+#include "webhooks/endpoint/spec.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 #define KIB(n) (UINT64_C(n) << 10)
 #define MIB(n) (UINT64_C(n) << 20)
@@ -77,6 +80,23 @@ static const char *check_certificates(const char *text)
     if (file)
         fclose(file);
     return good ? NULL : "a file that can be read and has certificates in PEM form";
+}
+
+/* Whether a host cannot be reached from elsewhere by anybody who could change what it answers: this
+ * machine, or a name that only a network of one's own knows. */
+static bool is_host_near(const char *host)
+{
+    return strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0 || !strpbrk(host, ".[");
+}
+
+static const char *check_jwks_url(const char *text)
+{
+    char *host = spec_url_host(text);
+    bool good = host && (strncmp(text, "https:", 6) == 0 || is_host_near(host));
+    free(host);
+    return good ? NULL
+                : "https://HOST/PATH, or http:// for this machine or a name without dots: whoever "
+                  "can change the answer can make tokens";
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -208,12 +228,15 @@ const struct key keys[] = {
     LIST("tokens", NUMBER_COUNT, 0, 0, ISSUERS_MAX, "who issues tokens (JWT) that are accepted"),
     {.name = "tokens.secret", .kind = KEY_TEXT, .least = 1, .most = KIB(64), .secret = true, .help = "signs and verifies by HMAC: the text, env:NAME or file:PATH", ISSUER(secret)},
     TEXT("tokens.key_file", 1, PATH_MAX - 1, NULL, ISSUER(key_file), "the key or certificate in PEM form, or a JWK Set"),
+    TEXT("tokens.jwks_url", 1, SPEC_URL_MAX, check_jwks_url, ISSUER(jwks_url), "where the JWK Set of the issuer is"),
     TEXT("tokens.algorithm", 1, 16, NULL, ISSUER(algorithm), "the one algorithm that the key is for"),
     TEXT("tokens.kid", 1, TOKEN_KID_MAX, NULL, ISSUER(kid), "the id of the key"),
     TEXT("tokens.issuer", 1, 2000, NULL, ISSUER(issuer), "the claim iss that tokens must have"),
     TEXT("tokens.audience", 1, 2000, NULL, ISSUER(audience), "what the claim aud of tokens must name"),
     TEXT("tokens.claim", 1, 255, NULL, ISSUER(claim), "the claim that holds the grants"),
     NUMBER("tokens.leeway_s", NUMBER_S, 0, 600, 10, 1, ISSUER(leeway_s), "how far the clocks of issuer and server may differ"),
+    NUMBER("tokens.refresh_s", NUMBER_S, 1, DAY_S, 600, 1, ISSUER(refresh_s), "a JWK Set is fetched so often"),
+    NUMBER("tokens.keep_s", NUMBER_S, 1, 30 * DAY_S, DAY_S, 1, ISSUER(keep_s), "its keys count for so long if it cannot be fetched"),
 
     LIST("inbound", NUMBER_COUNT, 0, 0, CONFIG_SOURCES_MAX, "sources whose webhooks become events"),
     TEXT("inbound.source", 1, 64, NULL, SOURCE(name), "the name in the path /inbound/{source}"),

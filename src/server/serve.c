@@ -1,5 +1,6 @@
 #include "server/serve.h"
 
+#include "backend/backend.h"
 #include "api/api.h"
 #include "base/command_line.h"
 #include "base/heap.h"
@@ -58,6 +59,7 @@ struct server {
     struct api api;
     struct log *log;
     struct courier *courier;
+    struct backend *backend; /* NULL: nobody has to be asked */
     struct key_table keys;
     struct revocations revocations;
     struct changes *changes; /* of both */
@@ -311,6 +313,35 @@ static int open_changes(struct server *server)
     return result;
 }
 
+static bool has_jwks_url(const struct config *config)
+{
+    for (size_t i = 0; i < config->issuers.count; i++)
+        if (config->issuers.at[i].jwks_url)
+            return true;
+    return false;
+}
+
+/* The operator has named the servers that are asked, so this machine may be one of them. */
+static int open_backend(struct server *server)
+{
+    struct config *config = &server->config;
+    const struct backend_config backend = {
+        .clock = clock_system(),
+        .issuers = &config->issuers,
+        .policy = {.loopback = true,
+                   .networks = config->webhook_networks,
+                   .networks_count = config->webhook_networks_count,
+                   .hosts = config->webhook_hosts,
+                   .hosts_count = config->webhook_hosts_count},
+        .ca_file = config->webhook_ca_file,
+    };
+    int result = has_jwks_url(config) ? backend_open(&backend, &server->backend) : 0;
+    if (result)
+        fprintf(stderr, "freshet serve: cannot prepare to fetch keys of tokens: %s\n",
+                strerror(-result));
+    return result;
+}
+
 /* The first worker may be given a free port at an address; all others take that one. */
 static int listen_all(struct server *server, struct worker *worker)
 {
@@ -393,6 +424,8 @@ static int open_all(struct server *server)
         result = open_changes(server);
     if (!result)
         result = open_courier(server);
+    if (!result)
+        result = open_backend(server);
     server->workers = mem_alloc(config->threads * sizeof(*server->workers));
     for (unsigned i = 0; !result && i < config->threads; i++)
         result = open_worker(server, i);
@@ -539,12 +572,14 @@ static void drain(struct server *server)
         worker_drain(&server->workers[i]);
     for (unsigned i = 0; i < server->config.threads; i++)
         worker_join(&server->workers[i]);
+    backend_stop(server->backend);
     courier_stop(server->courier);
     changes_close(server->changes);
     log_close(server->log);
     for (unsigned i = 0; i < server->config.threads; i++)
         worker_deinit(&server->workers[i]);
     courier_free(server->courier);
+    backend_free(server->backend);
     key_table_deinit(&server->keys);
     revocations_deinit(&server->revocations);
     say(SAY_INFO, "stopped", "log=closed");
@@ -554,6 +589,7 @@ static int start_threads(struct server *server)
 {
     int result = courier_start(server->courier);
     result = result ? result : changes_start(server->changes);
+    result = result ? result : backend_start(server->backend);
     for (unsigned i = 0; !result && i < server->config.threads; i++)
         result = worker_start(&server->workers[i]);
     return result;

@@ -1,5 +1,6 @@
 #include "server/token_command.h"
 
+#include "access/grant_json.h"
 #include "base/base64.h"
 #include "base/command_line.h"
 #include "base/hash.h"
@@ -171,29 +172,25 @@ static int read_ttl(const struct said *said, uint64_t *ret_s, struct buf *why)
     return 0;
 }
 
+/* The patterns stay where they are: in the arguments. */
 static void add_grants(struct json_writer *writer, const struct said *said, struct str claim)
 {
+    struct str *patterns = mem_alloc(sizeof(*patterns) * ACTION_COUNT * GRANT_PATTERNS_MAX);
+    struct grant grants[ACTION_COUNT];
+    size_t count = 0, used = 0;
+    for (unsigned i = 0; i < ACTION_COUNT; i++) {
+        struct grant grant = {patterns + used, said->patterns[i].count, action_bit(i)};
+        for (size_t j = 0; j < grant.patterns_count; j++)
+            patterns[used++] = str_from(said->patterns[i].at[j]);
+        if (grant.patterns_count)
+            grants[count++] = grant;
+    }
     json_name_of_len(writer, claim.at, claim.len);
     json_object_begin(writer);
     json_name(writer, "grants");
-    json_array_begin(writer);
-    for (size_t i = 0; i < ACTION_COUNT; i++) {
-        if (!said->patterns[i].count)
-            continue;
-        json_object_begin(writer);
-        json_name(writer, "channels");
-        json_array_begin(writer);
-        for (size_t j = 0; j < said->patterns[i].count; j++)
-            json_add_string(writer, str_from(said->patterns[i].at[j]));
-        json_array_end(writer);
-        json_name(writer, "may");
-        json_array_begin(writer);
-        json_add_string(writer, str_from(action_word((enum action)i)));
-        json_array_end(writer);
-        json_object_end(writer);
-    }
-    json_array_end(writer);
+    grants_write(writer, grants, count);
     json_object_end(writer);
+    free(patterns);
 }
 
 static void add_jti(struct json_writer *writer, const char *jti)

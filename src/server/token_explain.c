@@ -68,9 +68,9 @@ static void add_claims(struct buf *out, const struct token_claims *claims, int64
         add_time(out, "valid from", claims->starts_s, now_us);
     if (claims->expires_s)
         add_time(out, "valid until", claims->expires_s, now_us);
-    for (size_t i = 0; i < claims->grants_count; i++)
-        add_grant(out, &claims->grants[i]);
-    if (!claims->grants_count)
+    for (size_t i = 0; i < claims->grants.count; i++)
+        add_grant(out, &claims->grants.grants[i]);
+    if (!claims->grants.count)
         buf_addf(out, "%-12s%s\n", "may",
                  "nothing by itself; rules may give something to anybody with a token");
 }
@@ -90,6 +90,15 @@ static enum token_verdict add_contents(struct buf *out, const struct token *toke
     return verdict;
 }
 
+/* Whether the keys of any issuer are elsewhere: this command fetches none. */
+static bool has_url(const struct issuers *issuers)
+{
+    for (size_t i = 0; i < issuers->count; i++)
+        if (issuers->at[i].jwks_url)
+            return true;
+    return false;
+}
+
 static bool add_verdict(struct buf *out, enum token_verdict verdict, bool is_checked)
 {
     if (verdict != TOKEN_OK)
@@ -98,7 +107,7 @@ static bool add_verdict(struct buf *out, enum token_verdict verdict, bool is_che
         buf_add_lit(out, "Accepted: a server with these keys accepts this token.\n");
     else
         buf_add_lit(out, "Not verified: say by --config, --secret or --key-file which key should "
-                         "have signed it.\n");
+                         "have signed it. (Keys at a jwks_url are not fetched by this command.)\n");
     return verdict == TOKEN_OK && is_checked;
 }
 
@@ -114,7 +123,9 @@ bool token_explain(struct buf *out, struct issuers *issuers, struct str text, in
         verdict = add_contents(&contents, &token, claim, now_us);
     if (issuers->count)
         verdict = issuers_judge(issuers, text, now_us, &caller, &lacking);
-    bool accepted = add_verdict(out, verdict, issuers->count > 0);
+    bool is_unknown = verdict == TOKEN_UNKNOWN_KEY && has_url(issuers);
+    bool accepted =
+        add_verdict(out, is_unknown ? TOKEN_OK : verdict, issuers->count > 0 && !is_unknown);
     buf_add_str(out, buf_str(&contents));
     caller_unref(caller);
     token_deinit(&token);

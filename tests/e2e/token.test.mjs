@@ -161,7 +161,7 @@ for (const [why, args, words] of [
     ["no key", [], /which key signs\?/],
     ["a short secret", ["--secret", "short"], /at least 32 bytes/],
     ["a secret that is not there", ["--secret", "env:FRESHET_NO_SUCH"], /FRESHET_NO_SUCH is not set/],
-    ["two keys", ["--secret", SECRET, "--key-file", "x"], /either a secret or a key_file/],
+    ["two keys", ["--secret", SECRET, "--key-file", "x"], /one of them/],
     ["a pattern that is none", ["--secret", SECRET, "--read", "a//b"], /--read a\/\/b/],
     ["a time that is none", ["--secret", SECRET, "--ttl", "1x"], /--ttl takes a time/],
     ["no time at all", ["--secret", SECRET, "--ttl", "0"], /--ttl takes a time/],

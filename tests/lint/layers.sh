@@ -15,6 +15,7 @@ BEGIN {
     may["ws"] = "base"
     may["log"] = "net base"
     may["access"] = "log net base"
+    may["backend"] = "fetch access net base"
     may["hub"] = "log net base"
     may["publish"] = "access log net base http/media.h"
     may["subscribe"] = "access hub log net base"
@@ -24,7 +25,7 @@ BEGIN {
     may["client"] = "inbound http ws base access/key_text.h"
     may["bench"] = "client/lib http ws base"
     may["api"] = "transport webhooks fetch subscribe publish access inbound hub log http ws net base"
-    may["server"] = "api bench client transport webhooks fetch subscribe publish access inbound hub log http ws net base"
+    may["server"] = "api bench client backend transport webhooks fetch subscribe publish access inbound hub log http ws net base"
 
     # Rooms, and the rooms of the same layer that each may use. The files beside the rooms use all.
     rooms["client/lib"] = ""

@@ -1,0 +1,27 @@
+/* The backend thread: asks servers of the operator and of issuers about access, so that no worker
+ * waits for them. */
+#pragma once
+
+#include "access/issuers.h"
+#include "fetch/address.h"
+
+struct backend;
+
+/* All is borrowed until backend_free(). */
+struct backend_config {
+    struct clock *clock;
+    struct issuers *issuers;
+    struct address_policy policy; /* where it may connect */
+    const char *ca_file;          /* authorities beside the system's, or NULL */
+};
+
+/* 0 or a negative errno, and then nothing is left. Before the workers begin. */
+int backend_open(const struct backend_config *config, struct backend **ret_backend);
+
+/* The functions below take NULL for no backend. Starts the thread. 0 or a negative errno. */
+int backend_start(struct backend *backend);
+
+/* Ends the thread and answers what still waits, into mailboxes that must stand. */
+void backend_stop(struct backend *backend);
+
+void backend_free(struct backend *backend);
